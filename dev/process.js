@@ -1,0 +1,163 @@
+// Child processes that are watched, started again when they die, and stopped by their own process group.
+import { spawn } from 'node:child_process';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** How often a part may die within a minute before the stack gives up. */
+const MOST_DEATHS = 5;
+
+/** When a process began, as the system counts it: tells it from a later one of the same number. */
+export const startTime = (pid) => {
+  try {
+    // Linux; the name in parentheses may contain spaces.
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ')[19];
+  } catch {
+    return undefined;
+  }
+};
+
+/** Whether a process is there. */
+export const alive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
+};
+
+const signalGroup = (pid, signal) => {
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch (error) {
+    if (error.code === 'ESRCH') return false;
+    throw error;
+  }
+};
+
+/** Ends a process group: the signal, then SIGKILL for what is left of it after the grace period. */
+export const stopGroup = async (pid, signal = 'SIGTERM', grace = 5000) => {
+  signalGroup(pid, signal);
+  const end = Date.now() + grace;
+  while (signalGroup(pid, 0) && Date.now() < end) await sleep(20);
+  signalGroup(pid, 'SIGKILL');
+};
+
+/** A free port: the first of the wanted ones that is free, or any. */
+export const freePort = async (...wanted) => {
+  for (const port of [...wanted, 0]) {
+    const found = await new Promise((resolve) => {
+      const server = createServer();
+      server.once('error', () => resolve(undefined));
+      server.listen(port, '127.0.0.1', () => {
+        const { port: bound } = server.address();
+        server.close(() => resolve(bound));
+      });
+    });
+    if (found) return found;
+  }
+  throw new Error('no free port');
+};
+
+/** Waits until a check holds; the error tells what did not happen. */
+export const waitFor = async (what, check, { seconds = 30, given = () => undefined } = {}) => {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    if (await check()) return;
+    const why = given();
+    if (why) throw new Error(why);
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${seconds} s`);
+    await sleep(50);
+  }
+};
+
+/**
+ * A part of the stack: one process that is started again when it dies by itself.
+ * `ready` resolves when the part does its work. `say` gets a line for people.
+ */
+export class Part {
+  /** @param {{name: string, command: () => {file: string, args: string[], options?: object}, ready: (part: Part) => Promise<void>, stopSignal?: string, logFile: string, say: (line: string) => void, restart?: boolean, failed?: (part: Part, why: string) => void}} options */
+  constructor(options) {
+    Object.assign(this, { stopSignal: 'SIGTERM', restart: true, failed: () => {}, ...options });
+    this.deaths = [];
+    this.stopping = false;
+  }
+
+  /** The last lines of the log. */
+  tail(lines = 12) {
+    try {
+      return readFileSync(this.logFile, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    } catch {
+      return '';
+    }
+  }
+
+  async start() {
+    this.stopping = false;
+    this.#spawn();
+    const { pid } = this;
+    const given = () => (this.pid === pid ? undefined : `${this.name} ended while it started:\n${this.tail()}`);
+    await this.ready(this, given);
+  }
+
+  #spawn() {
+    const { file, args, options } = this.command();
+    const log = createWriteStream(this.logFile, { flags: 'a', mode: 0o600 });
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, detached: true });
+    for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
+    this.child = child;
+    this.pid = child.pid;
+    this.gone = new Promise((resolve) => {
+      child.once('error', (error) => {
+        log.end(`${error.message}\n`);
+        this.#ended(child, error.message);
+        resolve();
+      });
+      child.once('exit', (code, signal) => {
+        this.#ended(child, signal ? `was killed by ${signal}` : `ended with status ${code}`);
+        resolve();
+      });
+      child.once('close', () => log.end());
+    });
+  }
+
+  #ended(child, how) {
+    // What it started must not live on without it.
+    if (child.pid) signalGroup(child.pid, 'SIGKILL');
+    if (this.child !== child) return;
+    this.pid = undefined;
+    if (this.stopping) return;
+    const now = Date.now();
+    this.deaths = [...this.deaths.filter((at) => now - at < 60_000), now];
+    if (!this.restart || this.deaths.length > MOST_DEATHS) {
+      this.failed(this, `${this.name} ${how}`);
+      return;
+    }
+    const seconds = 2 ** this.deaths.length;
+    this.say(`${this.name} (process ${child.pid}) ${how}; it is started again in ${seconds} s (log: ${this.logFile})`);
+    this.again = setTimeout(() => {
+      this.start().then(
+        () => this.say(`${this.name} is up again`),
+        (error) => this.pid && this.say(error.message),
+      );
+    }, seconds * 1000);
+  }
+
+  /** Kills it as a crash would, without starting it again. */
+  async kill() {
+    this.stopping = true;
+    if (this.pid) signalGroup(this.pid, 'SIGKILL');
+    await this.gone;
+  }
+
+  async stop() {
+    this.stopping = true;
+    clearTimeout(this.again);
+    const { pid } = this;
+    if (!pid) return;
+    await stopGroup(pid, this.stopSignal, 10_000);
+    await this.gone;
+  }
+}

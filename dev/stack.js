@@ -1,0 +1,206 @@
+// The whole local system: PostgreSQL, migrations, PostgREST, token issuer, edge. Used by `npm run dev` and by the tests,
+// which start one of their own in another directory.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { edge } from './edge.js';
+import { AUDIENCE, keys, postgrestKeys, serve, serviceKey } from './issuer.js';
+import { migrate } from './migrate.js';
+import { answers, postgres } from './postgres.js';
+import { postgrest } from './postgrest.js';
+import { alive, freePort, startTime, stopGroup } from './process.js';
+import { SetupError } from './setup.js';
+
+/** Ports that are tried first. */
+const USUAL = { edge: 8787, issuer: 8788, postgrest: 8789, postgrestAdmin: 8790, postgres: 8791 };
+
+const readJson = (file) => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined);
+
+const runFile = (data) => join(data, 'run.json');
+
+/** Notes the processes, so that a start after a crash finds what is left of them. */
+const note = (data, parts) => {
+  const processes = [process.pid, ...parts.map((part) => part.pid).filter(Boolean)];
+  const lines = processes.map((pid) => ({ pid, started: startTime(pid) }));
+  writeFileSync(runFile(data), JSON.stringify(lines), { mode: 0o600 });
+};
+
+/** Ends what a crashed run has left; refuses to start beside one that lives. */
+const clearLeftovers = async (data, say) => {
+  const left = (readJson(runFile(data)) ?? []).filter(
+    ({ pid, started }) => alive(pid) && startTime(pid) === started && pid !== process.pid,
+  );
+  const [supervisor] = readJson(runFile(data)) ?? [];
+  if (supervisor && left.some(({ pid }) => pid === supervisor.pid)) {
+    throw new SetupError(`The stack in ${data} is already running (process ${supervisor.pid}). Stop it first.`);
+  }
+  for (const { pid } of left) {
+    say(`ending process ${pid}, left by a run that crashed`);
+    await stopGroup(pid, 'SIGINT', 5000);
+  }
+  rmSync(runFile(data), { force: true });
+  rmSync(join(data, 'dev.json'), { force: true });
+};
+
+const edgePort = async (asked) => {
+  if (asked === undefined) return freePort(USUAL.edge);
+  const port = Number(asked);
+  if ((await freePort(port)) !== port) {
+    throw new SetupError(`ROWGATE_PORT: port ${asked} is taken. Choose another, or leave it out for any free one.`);
+  }
+  return port;
+};
+
+/** The address at which PostgREST logs in: the database's, as authenticator. */
+const authenticatorUrl = async (databaseUrl, password) => {
+  if (process.env.AUTHENTICATOR_URL) return process.env.AUTHENTICATOR_URL;
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query(
+      `select shobj_description('authenticator'::regrole, 'pg_authid') = 'made by rowgate 0001' as ours`,
+    );
+    if (!rows[0].ours) {
+      throw new SetupError(
+        'The role authenticator of this database is not from these migrations: set AUTHENTICATOR_URL to its address, ' +
+          'or POSTGREST_URL to a running PostgREST.',
+      );
+    }
+    await client.query(`alter role authenticator password ${client.escapeLiteral(password)}`);
+  } finally {
+    await client.end();
+  }
+  const url = new URL(databaseUrl);
+  url.username = 'authenticator';
+  url.password = password;
+  return url.toString();
+};
+
+/** Origins that may call a local edge from a browser: its own, and the usual ones of front-end development servers. */
+const localOrigins = (port) => {
+  const ports = [port, 3000, 4173, 5173];
+  const own = ports.flatMap((each) => [`http://127.0.0.1:${each}`, `http://localhost:${each}`]);
+  return [...own, ...(process.env.ALLOWED_ORIGINS || '').split(',').filter(Boolean)].join(',');
+};
+
+/** One running system. */
+class Stack {
+  constructor({ data, say, failed }) {
+    Object.assign(this, { data, say, failed, parts: [] });
+  }
+
+  options(name) {
+    const failed = (part, why) => this.failed(part, why);
+    return { say: this.say, failed, logFile: join(this.data, 'log', `${name}.log`) };
+  }
+
+  async add({ part, url }) {
+    this.parts.push(part);
+    try {
+      await part.start();
+    } finally {
+      note(this.data, this.parts);
+    }
+    return url;
+  }
+
+  async start({ port, withEdge = true, quiet = false }) {
+    const { data } = this;
+    mkdirSync(join(data, 'log'), { recursive: true, mode: 0o700 });
+    await clearLeftovers(data, this.say);
+    this.keys = await keys(data);
+    const bound = withEdge ? await edgePort(port) : undefined;
+    this.databaseUrl = await this.startPostgres();
+    await migrate(this.databaseUrl, { quiet });
+    const issuerPort = await freePort(USUAL.issuer);
+    this.issuer = await serve(this.keys, issuerPort);
+    this.postgrestUrl = await this.startPostgrest();
+    if (withEdge) this.edgeUrl = await this.startEdge(bound);
+    await this.describe();
+  }
+
+  async startPostgres() {
+    if (process.env.DATABASE_URL) {
+      if (!(await answers(process.env.DATABASE_URL))) {
+        throw new SetupError('DATABASE_URL: this database does not answer. Start it, or correct the address.');
+      }
+      return process.env.DATABASE_URL;
+    }
+    const port = await freePort(USUAL.postgres);
+    const password = this.keys.database_password;
+    this.postgres = await postgres({ data: this.data, port, password, ...this.options('postgres') });
+    return this.add(this.postgres);
+  }
+
+  async startPostgrest() {
+    if (process.env.POSTGREST_URL) {
+      this.say(`POSTGREST_URL is used; its jwt-secret must hold the keys of ${join(this.data, 'postgrest-jwks.json')}`);
+      writeFileSync(join(this.data, 'postgrest-jwks.json'), JSON.stringify(postgrestKeys(this.keys)), { mode: 0o600 });
+      return process.env.POSTGREST_URL;
+    }
+    this.postgrest = postgrest({
+      data: this.data,
+      databaseUrl: await authenticatorUrl(this.databaseUrl, this.keys.authenticator_password),
+      port: await freePort(USUAL.postgrest),
+      adminPort: await freePort(USUAL.postgrestAdmin),
+      jwks: postgrestKeys(this.keys),
+      ...this.options('postgrest'),
+    });
+    return this.add(this.postgrest);
+  }
+
+  async startEdge(port) {
+    const { issuer, jwksUrl } = this.issuer;
+    const roles = ['anon', 'authenticated', 'service_role'];
+    this.edge = edge({
+      data: this.data,
+      port,
+      variables: {
+        POSTGREST_URL: this.postgrestUrl,
+        EDGE_SIGNING_KEY: this.keys.edge_signing_key,
+        ISSUERS: JSON.stringify([{ issuer, audience: AUDIENCE, jwks_url: jwksUrl, roles }]),
+        PUBLISHABLE_KEYS: this.keys.publishable_key,
+        ALLOWED_ORIGINS: localOrigins(port),
+      },
+      ...this.options('edge'),
+    });
+    return this.add(this.edge);
+  }
+
+  /** Writes dev.json, for whoever drives the stack. */
+  async describe() {
+    this.description = {
+      edge_url: this.edgeUrl,
+      postgrest_url: this.postgrestUrl,
+      database_url: this.databaseUrl,
+      issuer: this.issuer.issuer,
+      jwks_url: this.issuer.jwksUrl,
+      anon_key: this.keys.publishable_key,
+      service_key: await serviceKey(this.keys, this.issuer.issuer),
+    };
+    writeFileSync(join(this.data, 'dev.json'), `${JSON.stringify(this.description, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  async stop() {
+    // A part that was started again has another process.
+    for (const part of [...this.parts].reverse()) await part.stop();
+    await this.issuer?.close();
+    rmSync(runFile(this.data), { force: true });
+    rmSync(join(this.data, 'dev.json'), { force: true });
+  }
+}
+
+/**
+ * Starts a system.
+ * @param {{data: string, port?: string, withEdge?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
+ */
+export const startStack = async ({ data, say = () => {}, failed = () => {}, ...options }) => {
+  const stack = new Stack({ data, say, failed });
+  try {
+    await stack.start(options);
+    return stack;
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
+};

@@ -1,0 +1,55 @@
+-- 0001: roles. Who PostgREST may become, and that nobody may do anything until it is granted.
+-- Roles that exist already (Supabase's) are left as they are; rolling back drops only those made here.
+-- migrate:up
+do $$
+declare
+  wanted constant jsonb := '[
+    {"name": "authenticator", "options": "login noinherit",             "timeout": "8s"},
+    {"name": "anon",          "options": "nologin noinherit",           "timeout": "3s"},
+    {"name": "authenticated", "options": "nologin noinherit",           "timeout": "8s"},
+    {"name": "edge",          "options": "nologin noinherit",           "timeout": "8s"},
+    {"name": "service_role",  "options": "nologin noinherit bypassrls", "timeout": "60s"}
+  ]';
+  role jsonb;
+begin
+  for role in select value from jsonb_array_elements(wanted) loop
+    if to_regrole(role ->> 'name') is null then
+      execute format('create role %I %s', role ->> 'name', role ->> 'options');
+      execute format('alter role %I set statement_timeout = %L', role ->> 'name', role ->> 'timeout');
+      execute format('comment on role %I is %L', role ->> 'name', 'made by rowgate 0001');
+    end if;
+    if role ->> 'name' <> 'authenticator'
+      and not pg_has_role('authenticator', (role ->> 'name')::regrole, 'member') then
+      execute format('grant %I to authenticator', role ->> 'name');
+    end if;
+  end loop;
+end
+$$;
+
+-- Functions are executable by nobody until granted. A revoke `in schema` would do nothing: it is the creating role's
+-- global default that grants to public.
+alter default privileges revoke execute on functions from public;
+
+-- migrate:down
+alter default privileges grant execute on functions to public;
+
+do $$
+declare
+  made record;
+begin
+  for made in
+    select rolname
+    from pg_roles
+    where shobj_description(oid, 'pg_authid') = 'made by rowgate 0001'
+    order by rolname
+  loop
+    execute format('drop owned by %I', made.rolname);
+    begin
+      execute format('drop role %I', made.rolname);
+    exception
+      when dependent_objects_still_exist then
+        raise notice 'role % is kept: another database of this server uses it', made.rolname;
+    end;
+  end loop;
+end
+$$;

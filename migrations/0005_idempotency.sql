@@ -1,0 +1,85 @@
+-- 0005: idempotency. A repeated Idempotency-Key gives the first answer again and writes nothing; key, hash of the request
+-- and answer live in the write's own transaction, so that a request whose answer was lost can be sent again.
+-- migrate:up
+create table private.idempotency_keys (
+  operation    text not null,
+  caller       text not null,
+  key          text not null,
+  request_hash bytea not null,
+  answer       jsonb,
+  expires_at   timestamptz not null,
+  constraint idempotency_keys_pkey primary key (operation, caller, key),
+  constraint idempotency_keys_key check (char_length(key) between 1 and 255)
+);
+comment on table private.idempotency_keys is 'Answers of writes by their Idempotency-Key, for 24 hours.';
+create index idempotency_keys_expires_at on private.idempotency_keys (expires_at);
+alter table private.idempotency_keys enable row level security;
+alter table private.idempotency_keys force row level security;
+
+-- Starts an operation under the request's Idempotency-Key. Gives the stored answer of an earlier one, or null: do it,
+-- then call idempotency_end. A second request of the same key waits in the insert until the first is through.
+-- Anonymous callers share one namespace: a retry may come from another network.
+create function private.idempotency_begin(operation text, request jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  asked constant text := private.request_header('idempotency-key');
+  who constant text := coalesce((select auth.uid())::text, 'anon');
+  hash constant bytea := sha256(convert_to(request::text, 'UTF8'));
+  known private.idempotency_keys;
+begin
+  if asked is null then
+    return null;
+  end if;
+  if char_length(asked) not between 1 and 255 then
+    perform private.refuse(400, 'RG502', 'The Idempotency-Key must have 1 to 255 characters', null, 'Use a UUID.');
+  end if;
+
+  delete from private.idempotency_keys as k
+  where (k.operation, k.caller, k.key) in (
+    select old.operation, old.caller, old.key from private.idempotency_keys as old
+    where old.expires_at < now()
+    order by old.expires_at
+    limit 2
+    for update skip locked
+  );
+
+  insert into private.idempotency_keys as k (operation, caller, key, request_hash, expires_at)
+  values (idempotency_begin.operation, who, asked, hash, now() + interval '24 hours')
+  on conflict on constraint idempotency_keys_pkey do update
+    set request_hash = excluded.request_hash, answer = null, expires_at = excluded.expires_at
+    where k.expires_at < now();
+  if found then
+    return null;
+  end if;
+
+  select * into strict known
+  from private.idempotency_keys as k
+  where k.operation = idempotency_begin.operation and k.caller = who and k.key = asked;
+  if known.request_hash <> hash then
+    perform private.refuse(
+      422, 'RG503', 'This Idempotency-Key was used with another body', null,
+      'Use a new key for a new request; repeat a request with its own body.'
+    );
+  end if;
+  return known.answer;
+end
+$$;
+
+-- Keeps an operation's answer under the request's Idempotency-Key, if it has one.
+create function private.idempotency_end(operation text, answer jsonb) returns void
+  language sql volatile
+  set search_path = ''
+  as $$
+update private.idempotency_keys as k
+set answer = idempotency_end.answer
+where k.operation = idempotency_end.operation
+  and k.caller = coalesce((select auth.uid())::text, 'anon')
+  and k.key = private.request_header('idempotency-key')
+$$;
+
+-- migrate:down
+drop function private.idempotency_end(text, jsonb);
+drop function private.idempotency_begin(text, jsonb);
+drop table private.idempotency_keys;

@@ -1,0 +1,67 @@
+-- 0006: audit. Who changed which row: written by trigger, never by a request, and without what the row says.
+-- migrate:up
+create table private.audit_log (
+  id         bigint generated always as identity primary key,
+  at         timestamptz not null default now(),
+  actor      uuid,
+  actor_role text,
+  request_id text,
+  operation  text not null,
+  relation   text not null,
+  row_id     text,
+  columns    text[],
+  constraint audit_log_operation check (operation in ('INSERT', 'UPDATE', 'DELETE'))
+);
+comment on table private.audit_log is
+  'Append-only. Names of changed columns, never their values: no secret and no message body ends up here.';
+create index audit_log_row on private.audit_log (relation, row_id, at desc);
+create index audit_log_actor on private.audit_log (actor, at desc) where actor is not null;
+create index audit_log_at on private.audit_log using brin (at);
+alter table private.audit_log enable row level security;
+alter table private.audit_log force row level security;
+
+-- Trigger: notes a change of one row. Definer, since no request role may write the log; it reads nothing of the
+-- caller's but the verified claims.
+create function private.audit() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+declare
+  before constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  after constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+begin
+  insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
+  values (
+    (select auth.uid()),
+    coalesce((select auth.role()), session_user),
+    left(private.request_header('x-request-id'), 128),
+    tg_op,
+    tg_table_schema || '.' || tg_table_name,
+    coalesce(after, before) ->> 'id',
+    case when tg_op = 'UPDATE' then (
+      select array_agg(now_.key order by now_.key)
+      from jsonb_each(after) as now_
+      where now_.value is distinct from before -> now_.key and now_.key <> 'updated_at'
+    ) end
+  );
+  return null;
+end
+$$;
+
+create function private.refuse_change() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  raise exception '%.% is append-only', tg_table_schema, tg_table_name using errcode = 'insufficient_privilege';
+end
+$$;
+
+create trigger audit_log_append_only
+  before update or delete or truncate on private.audit_log
+  for each statement execute function private.refuse_change();
+
+-- migrate:down
+drop table private.audit_log;
+drop function private.refuse_change();
+drop function private.audit();

@@ -1,0 +1,255 @@
+//! The configuration: read once per isolate from named variables into typed values, or refused by the variable's name.
+//!
+//! No stage reads a variable; they read this. Nothing here is printed: `Debug` is not derived for what holds secrets.
+
+use std::borrow::Cow;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::alg::Hs256Key;
+use serde::Deserialize;
+
+use crate::error::Error;
+
+/// Bytes an HMAC key must at least have (RFC 7518, section 3.2).
+const LEAST_KEY_BYTES: usize = 32;
+
+/// What the edge is allowed to be and to reach.
+pub struct Config {
+    /// PostgREST's address without a slash at the end.
+    pub postgrest_url: String,
+    /// Signs the edge's own tokens and the hashes of addresses.
+    pub signing_key: SigningKey,
+    /// Opaque keys that browsers may carry; two may be live for rotation.
+    pub publishable_keys: Vec<String>,
+    /// Who may issue users' tokens.
+    pub issuers: Vec<Issuer>,
+    /// The audience that the edge's own tokens name: PostgREST's `jwt-aud`.
+    pub audience: String,
+    /// Sites that may read answers in a browser and be redirected to: scheme, host and port, exactly.
+    pub allowed_origins: Vec<String>,
+}
+
+/// The edge's own key.
+pub struct SigningKey {
+    /// Raw bytes, at least 32.
+    bytes: Vec<u8>,
+    /// The same for signing tokens.
+    pub hs256: Hs256Key,
+}
+
+impl SigningKey {
+    /// The raw bytes, to derive other keys from.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// One trusted issuer, as an entry of the `ISSUERS` array: `{"issuer","audience","roles"}` and either `"jwks_url"`
+/// (asymmetric keys) or `"secret"` (HS256).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// Compared exactly with `iss`.
+    pub issuer: String,
+    /// Compared exactly with `aud`.
+    pub audience: String,
+    /// Where its public keys are: https, or http on a loopback address.
+    #[serde(default)]
+    pub jwks_url: Option<String>,
+    /// Its HS256 secret, at least 32 bytes.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// The roles its tokens may assert.
+    pub roles: Vec<String>,
+}
+
+/// Roles that a token of an issuer may ever assert: the edge's own role is not among them.
+const ISSUER_ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
+
+impl Config {
+    /// Reads the configuration through `variable`, which gives the text of a variable or secret.
+    ///
+    /// # Errors
+    /// [`Error::Misconfigured`] with the name of the first variable that is missing or wrong.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let required = |name: &'static str, wanted: &'static str| {
+            variable(name)
+                .filter(|text| !text.trim().is_empty())
+                .ok_or_else(|| misconfigured(name, wanted))
+        };
+        let list = |name: &str| -> Vec<String> {
+            let text = variable(name).unwrap_or_default();
+            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        Ok(Self {
+            postgrest_url: postgrest_url(&required("POSTGREST_URL", "PostgREST's http or https address")?)?,
+            signing_key: signing_key(&required("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED)?)?,
+            publishable_keys: publishable_keys(list("PUBLISHABLE_KEYS"))?,
+            issuers: issuers(&required("ISSUERS", ISSUERS_WANTED)?)?,
+            audience: variable("JWT_AUDIENCE").unwrap_or_else(|| "authenticated".to_owned()),
+            allowed_origins: origins(list("ALLOWED_ORIGINS"))?,
+        })
+    }
+}
+
+const SIGNING_KEY_WANTED: &str =
+    "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
+const ISSUERS_WANTED: &str = r#"a JSON array of {"issuer","audience","roles"} with "jwks_url" or "secret""#;
+
+fn misconfigured(variable: &'static str, wanted: impl Into<Cow<'static, str>>) -> Error {
+    Error::Misconfigured { variable, wanted: wanted.into() }
+}
+
+fn postgrest_url(text: &str) -> Result<String, Error> {
+    let url = text.trim().trim_end_matches('/');
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['?', '#', '@', ' ']) => Ok(url.to_owned()),
+        _ => Err(misconfigured("POSTGREST_URL", "an http or https address without query or credentials")),
+    }
+}
+
+fn signing_key(text: &str) -> Result<SigningKey, Error> {
+    let bytes = Base64UrlUnpadded::decode_vec(text.trim()).ok()
+.filter(|bytes| bytes.len() >= LEAST_KEY_BYTES)
+        .ok_or_else(|| misconfigured("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED))?;
+    Ok(SigningKey { hs256: Hs256Key::new(&bytes), bytes })
+}
+
+fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
+    // A dot would make one look like a token, and a short one could be guessed.
+    let good = |key: &String| key.len() >= 20 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    if keys.iter().all(good) {
+        Ok(keys)
+    } else {
+        Err(misconfigured(
+            "PUBLISHABLE_KEYS",
+            "keys of at least 20 letters, digits, `_` or `-`, separated by commas",
+        ))
+    }
+}
+
+fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
+    let issuers: Vec<Issuer> = serde_json::from_str(text)
+        .map_err(|error| misconfigured("ISSUERS", format!("{ISSUERS_WANTED} (line {}, column {})", error.line(), error.column())))?;
+    if issuers.is_empty() {
+        return Err(misconfigured("ISSUERS", ISSUERS_WANTED));
+    }
+    for issuer in &issuers {
+        let fault = |what: &str| Err(misconfigured("ISSUERS", format!("{}: {what}", issuer.issuer)));
+        match (&issuer.jwks_url, &issuer.secret) {
+            (Some(url), None) if !url.starts_with("https://") && !is_loopback_http(url) => {
+                return fault("jwks_url must be https, or http on a loopback address");
+            }
+            (None, Some(secret)) if secret.len() < LEAST_KEY_BYTES => {
+                return fault("secret must have at least 32 bytes");
+            }
+            (Some(_), None) | (None, Some(_)) => {}
+            _ => return fault("exactly one of jwks_url and secret is needed"),
+        }
+        if issuer.issuer.is_empty() || issuer.audience.is_empty() {
+            return fault("issuer and audience must not be empty");
+        }
+        if issuer.roles.is_empty() || issuer.roles.iter().any(|role| !ISSUER_ROLES.contains(&role.as_str())) {
+            return fault("roles must be some of anon, authenticated, service_role");
+        }
+        if issuers.iter().filter(|other| other.issuer == issuer.issuer).count() > 1 {
+            return fault("is listed twice");
+        }
+    }
+    Ok(issuers)
+}
+
+/// Whether the address is plain http to this very machine.
+fn is_loopback_http(url: &str) -> bool {
+    ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|start| {
+        url.strip_prefix(start).is_some_and(|rest| rest.starts_with([':', '/']))
+    })
+}
+
+fn origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
+    let good = |origin: &String| {
+        origin
+            .strip_prefix("https://")
+            .or_else(|| origin.strip_prefix("http://"))
+            .is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']))
+    };
+    if origins.iter().all(good) {
+        Ok(origins)
+    } else {
+        Err(misconfigured(
+            "ALLOWED_ORIGINS",
+            "origins such as https://www.example.org, separated by commas, without path or wildcard",
+        ))
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A complete configuration, with one variable replaced (or removed, if empty).
+    pub(crate) fn with(name: &str, value: &str) -> Result<Config, Error> {
+        Config::read(|asked| {
+            if asked == name {
+                return (!value.is_empty()).then(|| value.to_owned());
+            }
+            let text = match asked {
+                "POSTGREST_URL" => "http://127.0.0.1:3000/",
+                "EDGE_SIGNING_KEY" => "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE",
+                "ISSUERS" => {
+                    r#"[{"issuer":"https://id.test","audience":"authenticated","secret":"0123456789012345678901234567890123456789","roles":["authenticated","anon","service_role"]}]"#
+                }
+                "PUBLISHABLE_KEYS" => "rgpub_0123456789abcdef",
+                "ALLOWED_ORIGINS" => "https://www.example.org, http://localhost:3000",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        })
+    }
+
+    #[test]
+    fn a_complete_configuration_is_read() {
+        let config = with("", "").map_err(|error| error.shape()).ok().unwrap();
+        assert_eq!(config.postgrest_url, "http://127.0.0.1:3000");
+        assert_eq!(config.audience, "authenticated");
+        assert_eq!(config.allowed_origins.len(), 2);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_refused_by_name() {
+        let one = |fields: &str| format!(r#"[{{"issuer":"i","audience":"a",{fields}}}]"#);
+        let long = "0123456789012345678901234567890123456789";
+        let cases = [
+            ("POSTGREST_URL", String::new()),
+            ("POSTGREST_URL", "127.0.0.1:3000".into()),
+            ("POSTGREST_URL", "https://user@host".into()),
+            ("EDGE_SIGNING_KEY", String::new()),
+            ("EDGE_SIGNING_KEY", "c2hvcnQ".into()),
+            ("EDGE_SIGNING_KEY", "not base64url !".into()),
+            ("PUBLISHABLE_KEYS", "short".into()),
+            ("PUBLISHABLE_KEYS", "looks.like.a.token.but.is.not".into()),
+            ("ISSUERS", String::new()),
+            ("ISSUERS", "[]".into()),
+            ("ISSUERS", "{".into()),
+            ("ISSUERS", one(r#""roles":["authenticated"]"#)),
+            ("ISSUERS", one(&format!(r#""roles":["edge"],"secret":"{long}""#))),
+            ("ISSUERS", one(&format!(r#""roles":[],"secret":"{long}""#))),
+            ("ISSUERS", one(r#""roles":["anon"],"secret":"short""#)),
+            ("ISSUERS", one(r#""roles":["anon"],"jwks_url":"http://example.org/jwks""#)),
+            ("ISSUERS", one(r#""roles":["anon"],"jwks_url":"http://127.0.0.1.example.org/jwks""#)),
+            ("ISSUERS", one(&format!(r#""roles":["anon"],"jwks_url":"https://x","secret":"{long}""#))),
+            ("ISSUERS", one(&format!(r#""roles":["anon"],"secret":"{long}","algorithm":"none""#))),
+            ("ALLOWED_ORIGINS", "*".into()),
+            ("ALLOWED_ORIGINS", "https://example.org/path".into()),
+            ("ALLOWED_ORIGINS", "example.org".into()),
+        ];
+        for (variable, value) in cases {
+            match with(variable, &value) {
+                Err(Error::Misconfigured { variable: named, .. }) => assert_eq!(named, variable, "{value}"),
+                _ => panic!("{variable}={value} was not refused"),
+            }
+        }
+    }
+}

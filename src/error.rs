@@ -1,0 +1,380 @@
+//! Everything the edge itself can refuse or fail at, and the one place that gives each its status, code and words.
+//!
+//! The shape is PostgREST's: `{"code","message","details","hint"}`. Codes are `RG` and three digits; the first digit is
+//! the stage: 1 route, 2 verify, 3 scope, 4 forward, 5 the database's own rules, 9 configuration. Each is in
+//! `docs/errors.md`.
+
+use std::borrow::Cow;
+
+use http::StatusCode;
+use serde::Serialize;
+
+/// Why a token was refused. Said to the client in words that help its honest owner and tell a forger nothing new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenFault {
+    /// Not a compact JWS this edge accepts: size, encoding, header, algorithm.
+    Malformed,
+    /// No trusted key made this signature.
+    Signature,
+    /// `exp` has passed.
+    Expired,
+    /// `nbf` or `iat` lies in the future.
+    NotYetValid,
+    /// `iss`, `aud`, `sub`, `exp` or `role` is missing or not accepted.
+    Claims,
+}
+
+/// A refusal or a failure of the edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// No route has this path.
+    NotFound,
+    /// The path exists, the method does not.
+    MethodNotAllowed {
+        /// The methods that do exist, as an `Allow` header has them.
+        allow: String,
+    },
+    /// `Authorization` is present but is not one `Bearer` token.
+    BadAuthorization,
+    /// A token was presented and is not good.
+    BadToken(TokenFault),
+    /// Neither an `apikey` nor a user's token was presented where one is needed.
+    NoApiKey,
+    /// An `apikey` was presented and is not one of ours.
+    BadApiKey,
+    /// A `service_role` token came from a browser.
+    ServiceFromBrowser,
+    /// The issuer's keys cannot be had at the moment.
+    KeysUnavailable,
+    /// The body is not what its `Content-Type` says.
+    MalformedBody(Cow<'static, str>),
+    /// The body is larger than this route takes.
+    BodyTooLarge {
+        /// The most this route takes, in bytes.
+        limit: usize,
+    },
+    /// The `Content-Type` is not one this route reads.
+    UnsupportedMediaType {
+        /// The ones it does read.
+        accepted: &'static str,
+    },
+    /// A path segment is no name of a relation or function.
+    BadName,
+    /// Path and query together are too long.
+    UriTooLong {
+        /// The most there may be, in bytes.
+        limit: usize,
+    },
+    /// The query string cannot be decoded.
+    BadQuery(&'static str),
+    /// An update or a delete would touch every row.
+    UnfilteredWrite,
+    /// The schema is not served. Same code and words as PostgREST's.
+    UnknownSchema {
+        /// The ones that are, separated by commas.
+        served: String,
+    },
+    /// Query plans are not served.
+    PlanRefused,
+    /// A header that the edge reads cannot be read.
+    BadHeader {
+        /// Its name.
+        name: &'static str,
+        /// What it must look like.
+        wanted: &'static str,
+    },
+    /// PostgREST cannot be reached, or says it is not ready.
+    UpstreamUnavailable,
+    /// PostgREST did not answer within the deadline, or the database cancelled the statement.
+    UpstreamTimeout,
+    /// PostgREST failed, or answered what cannot be relayed.
+    UpstreamFailed,
+    /// PostgREST refused: its status and body, relayed in our own shape.
+    Refused {
+        /// PostgREST's status, 400 to 499.
+        status: StatusCode,
+        /// PostgREST's body.
+        shape: Shape,
+        /// Seconds after which to try again, where it named them.
+        retry_after: Option<u32>,
+    },
+    /// A variable is missing or wrong: the edge does not start.
+    Misconfigured {
+        /// The variable's name.
+        variable: &'static str,
+        /// What it must hold.
+        wanted: Cow<'static, str>,
+    },
+    /// The edge itself failed where it should not have.
+    Internal(&'static str),
+}
+
+/// The body of every error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Shape {
+    /// The code to look up in `docs/errors.md`, or PostgREST's or PostgreSQL's own.
+    pub code: Cow<'static, str>,
+    /// What went wrong, in a sentence.
+    pub message: Cow<'static, str>,
+    /// The particulars.
+    pub details: Option<Cow<'static, str>>,
+    /// What to do about it.
+    pub hint: Option<Cow<'static, str>>,
+}
+
+/// Shorthand of the table below.
+fn shape(
+    code: &'static str,
+    message: &'static str,
+    details: Option<Cow<'static, str>>,
+    hint: &'static str,
+) -> Shape {
+    Shape {
+        code: code.into(),
+        message: message.into(),
+        details,
+        hint: (!hint.is_empty()).then(|| hint.into()),
+    }
+}
+
+impl Error {
+    /// The status this error is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadAuthorization | Self::BadToken(_) | Self::NoApiKey | Self::BadApiKey => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::ServiceFromBrowser => StatusCode::FORBIDDEN,
+            Self::KeysUnavailable | Self::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::MalformedBody(_)
+            | Self::BadName
+            | Self::BadQuery(_)
+            | Self::UnfilteredWrite
+            | Self::BadHeader { .. } => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::UnknownSchema { .. } | Self::PlanRefused => StatusCode::NOT_ACCEPTABLE,
+            Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::UpstreamFailed => StatusCode::BAD_GATEWAY,
+            Self::Refused { status, .. } => *status,
+            Self::Misconfigured { .. } | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Seconds for `Retry-After`, on 429 and 503.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::KeysUnavailable => Some(5),
+            Self::UpstreamUnavailable => Some(1),
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The body this error is answered with.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        match self {
+            Self::NotFound => shape(
+                "RG101",
+                "No such endpoint",
+                None,
+                "Check the path; endpoints are listed in the documentation.",
+            ),
+            Self::MethodNotAllowed { allow } => shape(
+                "RG102",
+                "This endpoint does not take this method",
+                Some(format!("Allowed: {allow}").into()),
+                "Use one of the allowed methods.",
+            ),
+            Self::BadAuthorization => shape(
+                "RG201",
+                "The Authorization header is not one Bearer token",
+                None,
+                "Send `Authorization: Bearer <token>` once, or leave it out.",
+            ),
+            Self::BadToken(fault) => token_shape(*fault),
+            // The words that Supabase's gateway uses, which its client libraries' users know.
+            Self::NoApiKey => shape(
+                "RG207",
+                "No API key found in request",
+                None,
+                "No `apikey` request header or url param was found.",
+            ),
+            Self::BadApiKey => shape(
+                "RG208",
+                "Invalid API key",
+                None,
+                "Double check the publishable key in the `apikey` header or url param.",
+            ),
+            Self::ServiceFromBrowser => shape(
+                "RG209",
+                "A service_role token may not be used from a browser",
+                None,
+                "Keep it on servers; browsers use the publishable key and a user's token.",
+            ),
+            Self::KeysUnavailable => shape(
+                "RG210",
+                "The keys that check tokens cannot be had at the moment",
+                None,
+                "Try again after the time in Retry-After.",
+            ),
+            _ => self.scope_shape(),
+        }
+    }
+
+    /// The part of the table that belongs to `scope`.
+    fn scope_shape(&self) -> Shape {
+        match self {
+            Self::MalformedBody(what) => shape(
+                "RG301",
+                "The body cannot be read",
+                Some(what.clone()),
+                "Send what the Content-Type says, in UTF-8.",
+            ),
+            Self::BodyTooLarge { limit } => shape(
+                "RG302",
+                "The body is too large",
+                Some(format!("This endpoint takes at most {limit} bytes").into()),
+                "Send less, or in several requests.",
+            ),
+            Self::UnsupportedMediaType { accepted } => shape(
+                "RG303",
+                "This endpoint does not read this Content-Type",
+                Some(format!("It reads {accepted}").into()),
+                "Set Content-Type to one of these.",
+            ),
+            Self::BadName => shape(
+                "RG304",
+                "This is no name of a table, view or function",
+                None,
+                "Names are lowercase letters, digits and underscores.",
+            ),
+            Self::UriTooLong { limit } => shape(
+                "RG305",
+                "The URL is too long",
+                Some(format!("Path and query may have {limit} bytes").into()),
+                "Filter by fewer values, or call a function with a body.",
+            ),
+            Self::BadQuery(what) => shape(
+                "RG306",
+                "The query string cannot be read",
+                Some((*what).into()),
+                "Percent-encode names and values as UTF-8.",
+            ),
+            Self::UnfilteredWrite => shape(
+                "RG307",
+                "An update or a delete needs a filter",
+                Some("Without one it would touch every row; select, order and limit are no filters".into()),
+                "Add a filter, such as id=eq.<id>.",
+            ),
+            Self::UnknownSchema { served } => shape(
+                "PGRST106",
+                "The schema must be one of the following",
+                Some(served.clone().into()),
+                "Name one in Accept-Profile or Content-Profile; supabase-js takes {db: {schema}}.",
+            ),
+            Self::PlanRefused => shape(
+                "RG308",
+                "Query plans are not served",
+                None,
+                "Ask for application/json or text/csv.",
+            ),
+            Self::BadHeader { name, wanted } => shape(
+                "RG309",
+                "A header cannot be read",
+                Some(format!("{name}: {wanted}").into()),
+                "Correct the header or leave it out.",
+            ),
+            _ => self.forward_shape(),
+        }
+    }
+
+    /// The part of the table that belongs to `forward` and to the configuration.
+    fn forward_shape(&self) -> Shape {
+        match self {
+            Self::UpstreamUnavailable => shape(
+                "RG401",
+                "The database cannot be reached at the moment",
+                None,
+                "Try again after the time in Retry-After; an Idempotency-Key makes that safe.",
+            ),
+            Self::UpstreamTimeout => shape(
+                "RG402",
+                "The database did not answer in time",
+                None,
+                "Ask for less, or try again with the same Idempotency-Key.",
+            ),
+            Self::Refused { shape, .. } => shape.clone(),
+            Self::Misconfigured { variable, wanted } => shape(
+                "RG901",
+                "The edge is not configured",
+                Some(format!("{variable}: {wanted}").into()),
+                "Set this variable or secret and deploy again.",
+            ),
+            Self::Internal(_) => shape("RG902", "The edge failed", None, "Report it with the x-request-id."),
+            _ => shape("RG403", "The database failed", None, "Report it with the x-request-id."),
+        }
+    }
+}
+
+/// A code for each way a token can be bad, so that a log shows which.
+fn token_shape(fault: TokenFault) -> Shape {
+    let (code, message, hint) = match fault {
+        TokenFault::Malformed => (
+            "RG202",
+            "The token is not an acceptable JWT",
+            "Send the access token as the issuer gave it.",
+        ),
+        TokenFault::Signature => (
+            "RG203",
+            "The token's signature is not from a trusted key",
+            "Sign in again at this project's issuer.",
+        ),
+        TokenFault::Expired => ("RG204", "The token has expired", "Refresh the session."),
+        TokenFault::NotYetValid => (
+            "RG205",
+            "The token is not valid yet",
+            "Check the clock of the machine that issued it.",
+        ),
+        TokenFault::Claims => (
+            "RG206",
+            "The token is not meant for this project",
+            "It needs sub, exp, and the issuer, audience and role configured here.",
+        ),
+    };
+    shape(code, message, None, hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a file of the crate.
+    fn read(path: &str) -> String {
+        std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
+    /// Every `RG` code in a text.
+    fn codes(text: &str) -> std::collections::BTreeSet<String> {
+        text.match_indices("RG")
+            .filter_map(|(at, _)| text.get(at..at + 5))
+            .filter(|code| code.chars().skip(2).all(|c| c.is_ascii_digit()))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn every_code_is_documented_and_every_documented_code_exists() {
+        let mut raised = codes(read("src/error.rs").split("#[cfg(test)]").next().unwrap());
+        for file in std::fs::read_dir(format!("{}/migrations", env!("CARGO_MANIFEST_DIR"))).unwrap() {
+            raised.extend(codes(&std::fs::read_to_string(file.unwrap().path()).unwrap()));
+        }
+        assert_eq!(codes(&read("docs/errors.md")), raised);
+    }
+}

@@ -1,0 +1,29 @@
+//! Rowgate: an edge backend for PostgREST and PostgreSQL in one WebAssembly bundle.
+//!
+//! A request goes through five stages: route, verify, scope, forward, respond; [`path`] has them in order. The stages are
+//! plain Rust; only `platform` and this file know the Workers runtime. Authorisation is the database's: nothing here
+//! decides who may see a row.
+
+pub mod config;
+pub mod edge;
+pub mod error;
+pub mod forward;
+pub mod path;
+pub mod respond;
+pub mod rooms;
+pub mod route;
+pub mod scope;
+pub mod verify;
+
+#[cfg(target_arch = "wasm32")]
+mod platform;
+
+#[cfg(target_arch = "wasm32")]
+use worker::{Context, Env, event};
+
+/// Every HTTP request.
+#[cfg(target_arch = "wasm32")]
+#[event(fetch)]
+async fn fetch(request: worker::Request, env: Env, _: Context) -> worker::Result<worker::Response> {
+    platform::answer(request, &env).await
+}

@@ -1,0 +1,160 @@
+//! Respond: what a client sees. Header allow-list, one error shape, CORS by exact origin, and nothing cached that is
+//! somebody's.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
+    CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::config::Config;
+use crate::edge::{Body, Response, text};
+use crate::error::{Error, TokenFault};
+use crate::forward::Reply;
+
+/// PostgREST's headers that a client may see.
+const RELAYED: [&str; 8] = [
+    "content-location",
+    "content-profile",
+    "content-range",
+    "content-type",
+    "etag",
+    "location",
+    "preference-applied",
+    "range-unit",
+];
+
+/// Headers that a script of an allowed origin may send.
+const SENDABLE: &str = "accept, accept-profile, apikey, authorization, content-profile, content-type, \
+    idempotency-key, if-none-match, prefer, range, range-unit, traceparent, tracestate, x-client-info, x-request-id, \
+    x-retry-count, x-session-token, x-supabase-api-version";
+
+/// Headers that such a script may read.
+const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
+    range-unit, retry-after, server-timing, www-authenticate, x-request-id";
+
+/// An answer with a body of bytes.
+#[must_use]
+pub fn bytes<B>(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Response<B> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Response { status, headers, body: Body::Bytes(body.into()) }
+}
+
+/// An answer in JSON.
+#[must_use]
+pub fn json<B>(status: StatusCode, value: &serde_json::Value) -> Response<B> {
+    bytes(status, "application/json; charset=utf-8", value.to_string())
+}
+
+/// What came of the work, as an answer.
+///
+/// # Errors
+/// What a purpose endpoint makes of its outcome.
+pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> {
+    match reply {
+        Reply::Here(response) => Ok(here(response)),
+        Reply::Called { call, incoming, outcome } => (call.answer)(&incoming, outcome, config).map(here),
+        Reply::Ready(parts) => Ok(ready(&parts)),
+        Reply::Relayed(mut response) => {
+            response.headers = relayed_headers(&response.headers);
+            Ok(response)
+        }
+    }
+}
+
+/// An answer that has nothing of the platform in it.
+fn here<B>(response: Response<()>) -> Response<B> {
+    let body = match response.body {
+        Body::Bytes(bytes) => Body::Bytes(bytes),
+        Body::Empty | Body::Stream(()) => Body::Empty,
+    };
+    Response { status: response.status, headers: response.headers, body }
+}
+
+fn relayed_headers(from: &HeaderMap) -> HeaderMap {
+    let kept = RELAYED.iter().filter_map(|name| Some((HeaderName::from_static(name), from.get(*name)?.clone())));
+    kept.collect()
+}
+
+fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
+    let all = parts.iter().all(|(_, answers)| *answers);
+    let checks: serde_json::Map<String, serde_json::Value> = parts
+        .iter()
+        .map(|(name, answers)| ((*name).to_owned(), if *answers { "ok" } else { "unreachable" }.into()))
+        .collect();
+    let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = serde_json::json!({"status": if all { "ready" } else { "not ready" }, "checks": checks});
+    let mut response = json(status, &body);
+    if !all {
+        response.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// An error in the one shape.
+#[must_use]
+pub fn error<B>(error: &Error) -> Response<B> {
+    let body = serde_json::to_vec(&error.shape()).unwrap_or_default();
+    let mut response = bytes(error.status(), "application/json; charset=utf-8", body);
+    explain(error, &mut response.headers);
+    response
+}
+
+/// The headers that belong to an error, whatever its body.
+pub fn explain(error: &Error, headers: &mut HeaderMap) {
+    if error.status() == StatusCode::UNAUTHORIZED {
+        let challenge = match error {
+            Error::BadToken(TokenFault::Expired) => r#"Bearer error="invalid_token", error_description="expired""#,
+            Error::BadToken(_) | Error::Refused { .. } => r#"Bearer error="invalid_token""#,
+            _ => "Bearer",
+        };
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    }
+    if let Some(seconds) = error.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Error::MethodNotAllowed { allow } = error
+        && let Ok(value) = HeaderValue::from_str(allow)
+    {
+        headers.insert(ALLOW, value);
+    }
+}
+
+/// The answer to a preflight. Which origin may go on is decided by [`finish`].
+#[must_use]
+pub fn preflight<B>() -> Response<B> {
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+    );
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENDABLE));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+    Response { status: StatusCode::NO_CONTENT, headers, body: Body::Empty }
+}
+
+/// What every answer carries: its request's id, who may read it, and that nobody else may keep it.
+pub fn finish<B>(response: &mut Response<B>, asked: &HeaderMap, id: &str, config: Option<&Config>) {
+    let headers = &mut response.headers;
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert("x-request-id", value);
+    }
+    let origin = text(asked, "origin").unwrap_or_default();
+    let allowed = config.and_then(|config| config.allowed_origins.iter().find(|allowed| *allowed == origin));
+    match allowed.map(|origin| HeaderValue::from_str(origin)) {
+        Some(Ok(origin)) => {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READABLE));
+        }
+        _ => {
+            for name in [ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_MAX_AGE] {
+                headers.remove(name);
+            }
+        }
+    }
+}

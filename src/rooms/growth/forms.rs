@@ -1,0 +1,192 @@
+//! The hosted forms: pages without JavaScript that post to `/v1/leads`, and the thanks after it.
+
+use askama::Template;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::edge::Response;
+use crate::error::Error;
+use crate::respond;
+
+/// Where a form leads that names no allowed `_next`.
+pub const THANKS: &str = "/forms/thanks";
+
+/// One input.
+struct Field {
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    autocomplete: &'static str,
+    required: bool,
+}
+
+const fn field(name: &'static str, label: &'static str, kind: &'static str, autocomplete: &'static str) -> Field {
+    Field { name, label, kind, autocomplete, required: false }
+}
+
+const EMAIL: Field =
+    Field { name: "email", label: "E-mail address", kind: "email", autocomplete: "email", required: true };
+const FIRST_NAME: Field = field("first_name", "First name", "text", "given-name");
+const LAST_NAME: Field = field("last_name", "Last name", "text", "family-name");
+const COMPANY: Field = field("company_name", "Company", "text", "organization");
+const PHONE: Field = field("phone_number", "Phone number", "tel", "tel");
+const MESSAGE: Field = field("notes", "Message", "textarea", "off");
+
+/// A form's words and inputs.
+struct Form {
+    source: &'static str,
+    title: &'static str,
+    button: &'static str,
+    fields: &'static [Field],
+}
+
+/// One form for each source that `marketing.leads` knows.
+const FORMS: [Form; 5] = [
+    Form {
+        source: "website-form",
+        title: "Get in touch",
+        button: "Send",
+        fields: &[EMAIL, FIRST_NAME, LAST_NAME, COMPANY, MESSAGE],
+    },
+    Form {
+        source: "demo-request",
+        title: "Request a demo",
+        button: "Request a demo",
+        fields: &[EMAIL, FIRST_NAME, LAST_NAME, COMPANY, PHONE, MESSAGE],
+    },
+    Form { source: "newsletter-signup", title: "Newsletter", button: "Sign up", fields: &[EMAIL, FIRST_NAME] },
+    Form {
+        source: "pricing-inquiry",
+        title: "Ask for a price",
+        button: "Ask",
+        fields: &[EMAIL, FIRST_NAME, LAST_NAME, COMPANY, PHONE, MESSAGE],
+    },
+    Form {
+        source: "contact-form",
+        title: "Contact us",
+        button: "Send",
+        fields: &[EMAIL, FIRST_NAME, LAST_NAME, PHONE, MESSAGE],
+    },
+];
+
+/// An input with what was typed into it.
+struct Input {
+    field: &'static Field,
+    value: String,
+}
+
+/// Hidden fields that a form shown again keeps.
+const KEPT: [&str; 9] = [
+    "_next",
+    "_subject",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_content",
+    "utm_term",
+    "referrer",
+    "landing_page",
+];
+
+#[derive(Template)]
+#[template(path = "growth/form.html")]
+struct FormPage {
+    form: &'static Form,
+    inputs: Vec<Input>,
+    kept: Vec<(&'static str, String)>,
+    consent: bool,
+    alert: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "growth/thanks.html")]
+struct ThanksPage;
+
+/// `GET /forms/{source}`
+pub fn form(config: &Config, source: &str) -> Result<Response<()>, Error> {
+    let form = FORMS.iter().find(|form| form.source == source).ok_or(Error::NotFound)?;
+    page(StatusCode::OK, &filled(form, &Map::new(), None), config)
+}
+
+/// `GET /forms/thanks`
+pub fn thanks(config: &Config, _: &str) -> Result<Response<()>, Error> {
+    page(StatusCode::OK, &ThanksPage, config)
+}
+
+/// `GET /forms/style.css`
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every page")]
+pub fn style(_: &Config, _: &str) -> Result<Response<()>, Error> {
+    let mut response = respond::bytes(StatusCode::OK, "text/css; charset=utf-8", include_str!("style.css"));
+    response.headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    Ok(response)
+}
+
+/// The form once more, with what was typed and what is wrong with it, under the error's own status.
+pub fn again(error: &Error, typed: &Map<String, Value>, config: &Config) -> Result<Response<()>, Error> {
+    let source = typed.get("source").and_then(Value::as_str);
+    let [default, ..] = &FORMS;
+    let form = FORMS.iter().find(|form| Some(form.source) == source).unwrap_or(default);
+    let shape = error.shape();
+    let hint = shape.hint.unwrap_or_default();
+    let alert = format!("{}. {hint}", shape.message.trim_end_matches('.'));
+    let mut response = page(error.status(), &filled(form, typed, Some(alert)), config)?;
+    respond::explain(error, &mut response.headers);
+    Ok(response)
+}
+
+fn filled(form: &'static Form, typed: &Map<String, Value>, alert: Option<String>) -> FormPage {
+    let value = |name: &str| typed.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let inputs = form.fields.iter().map(|field| Input { field, value: value(field.name) }).collect();
+    let kept = KEPT.into_iter().filter(|name| typed.contains_key(*name)).map(|name| (name, value(name))).collect();
+    FormPage { form, inputs, kept, consent: typed.contains_key("consent"), alert }
+}
+
+fn page(status: StatusCode, template: &impl Template, config: &Config) -> Result<Response<()>, Error> {
+    let html = template.render().map_err(|_| Error::Internal("a page cannot be rendered"))?;
+    let mut response = respond::bytes(status, "text/html; charset=utf-8", html);
+    // Browsers hold form-action against the redirect that follows a post, too.
+    let targets = config.allowed_origins.join(" ");
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; form-action 'self' {targets}; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let policy = HeaderValue::from_str(&policy).map_err(|_| Error::Internal("the policy is no header value"))?;
+    response.headers.insert(CONTENT_SECURITY_POLICY, policy);
+    response.headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::edge::Body;
+    use serde_json::json;
+
+    fn html(response: Response<()>) -> String {
+        match response.body {
+            Body::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_typed_comes_back_escaped() {
+        let config = config::tests::with("", "").ok().unwrap();
+        let typed = json!({"source": "demo-request", "first_name": "\"><script>alert(1)</script>", "_next": "'\"<b>"});
+        let error = Error::MalformedBody("<i>".into());
+        let response = again(&error, typed.as_object().unwrap(), &config).unwrap();
+        assert_eq!(response.status, StatusCode::BAD_REQUEST);
+        let html = html(response);
+        assert!(html.contains("Request a demo") && html.contains("role=\"alert\""));
+        assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
+        assert!(html.contains("&#34;&#62;&#60;script"), "{html}");
+    }
+
+    #[test]
+    fn an_unknown_form_is_not_found() {
+        let config = config::tests::with("", "").ok().unwrap();
+        assert!(matches!(form(&config, "other"), Err(Error::NotFound)));
+    }
+}

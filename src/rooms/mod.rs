@@ -1,0 +1,13 @@
+//! The rooms: each system's routes as data. A system's endpoints are found in the file of its name.
+
+mod data;
+mod growth;
+mod health;
+
+use crate::route::Route;
+
+/// Schemas that the data API serves: PostgREST's `db-schemas` without the edge's own. The first is the default.
+pub const SCHEMAS: [&str; 2] = ["clixen", "marketing"];
+
+/// Every route there is.
+pub static ALL: [&[Route]; 3] = [&health::ROUTES, &data::ROUTES, &growth::ROUTES];

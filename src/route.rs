@@ -1,0 +1,193 @@
+//! Routes as data: method, path pattern, who may call, how much body, and what is done.
+//!
+//! A room lists its routes; nothing here knows any of them.
+
+use http::Method;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::edge::Response;
+use crate::error::Error;
+
+/// Bytes in a kilobyte, for body limits.
+pub const KB: usize = 1024;
+
+/// Who may call a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody; credentials are not looked at.
+    Public,
+    /// Everybody; a token that is presented must be good.
+    Open,
+    /// Holders of a publishable key or of a user's token.
+    Keyed,
+}
+
+/// What a route does.
+#[derive(Clone, Copy)]
+pub enum Action {
+    /// Hands the request on to a relation that the path names.
+    Relation,
+    /// Hands the request on to a function that the path names.
+    Function,
+    /// Turns the body into the arguments of one database function.
+    Call(&'static Call),
+    /// Is answered here, from the configuration and the path's variable part.
+    Page(fn(&Config, &str) -> Result<Response<()>, Error>),
+    /// Asks the database and the issuers whether they answer.
+    Ready,
+}
+
+/// A purpose endpoint: one database function, and the two translations around it.
+pub struct Call {
+    /// The function's schema.
+    pub schema: &'static str,
+    /// The function's name.
+    pub function: &'static str,
+    /// From what was sent to the function's arguments.
+    pub arguments: fn(&Incoming) -> Result<Value, Error>,
+    /// From the function's result, or from what went wrong before it, to what the caller sees.
+    pub answer: fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>,
+}
+
+/// What a purpose endpoint is told of a request.
+#[derive(Default)]
+pub struct Incoming {
+    /// The media type with its parameters.
+    pub content_type: String,
+    /// The whole body; empty where it could not be read.
+    pub body: Vec<u8>,
+    /// The caller is a browser that shows a page, not a script.
+    pub wants_page: bool,
+}
+
+/// One endpoint.
+pub struct Route {
+    /// Its method; a GET serves HEAD too.
+    pub method: Method,
+    /// Its path; a segment in braces stands for any one segment.
+    pub pattern: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// The most body it takes, in bytes.
+    pub body_limit: usize,
+    /// What it does.
+    pub action: Action,
+}
+
+impl Route {
+    /// A route that nobody but holders of a key may call and that takes 1 MB.
+    #[must_use]
+    pub const fn new(method: Method, pattern: &'static str, action: Action) -> Self {
+        Self { method, pattern, access: Access::Keyed, body_limit: 1024 * KB, action }
+    }
+
+    /// The same for everybody, whose token, if any, must be good.
+    #[must_use]
+    pub const fn open(mut self) -> Self {
+        self.access = Access::Open;
+        self
+    }
+
+    /// The same for everybody, without a look at credentials.
+    #[must_use]
+    pub const fn public(mut self) -> Self {
+        self.access = Access::Public;
+        self
+    }
+
+    /// The same with another limit, in bytes.
+    #[must_use]
+    pub const fn body(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// The path's variable part, decoded once, if the path fits; an empty text if the pattern has none.
+    fn matches(&self, path: &str) -> Option<String> {
+        let mut variable = String::new();
+        let mut segments = path.split('/');
+        for wanted in self.pattern.split('/') {
+            let segment = segments.next()?;
+            if wanted.starts_with('{') {
+                variable = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?.into_owned();
+                if variable.is_empty() {
+                    return None;
+                }
+            } else if wanted != segment {
+                return None;
+            }
+        }
+        segments.next().is_none().then_some(variable)
+    }
+}
+
+/// A route, and what the path put into its pattern.
+pub struct Matched {
+    /// The route.
+    pub route: &'static Route,
+    /// The variable segment, decoded once.
+    pub variable: String,
+}
+
+/// Finds the route of a request among all there are.
+///
+/// # Errors
+/// [`Error::NotFound`], or [`Error::MethodNotAllowed`] where another method would do.
+pub fn find(routes: &'static [&'static [Route]], method: &Method, path: &str) -> Result<Matched, Error> {
+    let asked = if method == Method::HEAD { &Method::GET } else { method };
+    let fitting = |route: &'static Route| route.matches(path).map(|variable| Matched { route, variable });
+    let mut found: Vec<Matched> = routes.iter().copied().flatten().filter_map(fitting).collect();
+    if let Some(at) = found.iter().position(|matched| matched.route.method == *asked) {
+        return Ok(found.swap_remove(at));
+    }
+    if found.is_empty() {
+        return Err(Error::NotFound);
+    }
+    Err(Error::MethodNotAllowed { allow: allowed(found.iter().map(|matched| &matched.route.method)) })
+}
+
+/// The methods of a path, as an `Allow` header has them.
+fn allowed<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
+    let mut names: Vec<&str> = methods.map(Method::as_str).collect();
+    if names.contains(&"GET") {
+        names.push("HEAD");
+    }
+    names.push("OPTIONS");
+    names.dedup();
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static ROUTES: [Route; 4] = [
+        Route::new(Method::GET, "/forms/thanks", Action::Ready),
+        Route::new(Method::GET, "/forms/{source}", Action::Ready),
+        Route::new(Method::POST, "/things/{name}", Action::Relation),
+        Route::new(Method::DELETE, "/things/{name}", Action::Relation),
+    ];
+    static ALL: [&[Route]; 1] = [&ROUTES];
+
+    #[test]
+    fn a_path_finds_its_route_and_its_variable_part() {
+        let cases = [
+            (Method::GET, "/forms/thanks", Ok(("/forms/thanks", ""))),
+            (Method::HEAD, "/forms/a%20b", Ok(("/forms/{source}", "a b"))),
+            (Method::POST, "/things/x", Ok(("/things/{name}", "x"))),
+            (Method::GET, "/things/x", Err(Error::MethodNotAllowed { allow: "POST, DELETE, OPTIONS".into() })),
+            (Method::POST, "/forms/x", Err(Error::MethodNotAllowed { allow: "GET, HEAD, OPTIONS".into() })),
+            (Method::GET, "/forms/", Err(Error::NotFound)),
+            (Method::GET, "/forms/x/", Err(Error::NotFound)),
+            (Method::GET, "/forms/x/y", Err(Error::NotFound)),
+            (Method::GET, "/forms/%ff", Err(Error::NotFound)),
+            (Method::GET, "//forms/x", Err(Error::NotFound)),
+            (Method::GET, "/", Err(Error::NotFound)),
+        ];
+        for (method, path, wanted) in cases {
+            let found = find(&ALL, &method, path).map(|m| (m.route.pattern, m.variable));
+            assert_eq!(found, wanted.map(|(pattern, variable)| (pattern, variable.to_owned())), "{method} {path}");
+        }
+    }
+}

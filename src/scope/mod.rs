@@ -1,0 +1,134 @@
+//! Scope: from a route, a caller and a request to the one upstream request that follows, or a refusal.
+//!
+//! What leaves here is rebuilt from parsed parts: nothing of the request travels on by default.
+
+mod call;
+mod mint;
+mod relay;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::edge::{Body, Edge, Outgoing, Platform, ReadFault, Request, Response};
+use crate::error::Error;
+use crate::route::{Action, Call, Incoming, Matched};
+use crate::verify::Caller;
+
+/// Milliseconds that PostgREST has for an answer.
+const DEADLINE_MS: u32 = 10_000;
+
+/// What is to be done, and may be. Made by [`narrow`] only.
+pub struct Scoped<B>(pub(crate) Work<B>);
+
+/// The kinds of work that `forward` does.
+pub(crate) enum Work<B> {
+    /// Nothing upstream: the answer is here.
+    Here(Response<()>),
+    /// Hand on, relay the answer.
+    Relay {
+        outgoing: Outgoing<B>,
+        /// Nobody is signed in: errors are answered without hint and details.
+        anonymous: bool,
+    },
+    /// Call one function, translate the answer.
+    Call { call: &'static Call, incoming: Incoming, outgoing: Outgoing<B> },
+    /// Ask whether the parts answer.
+    Ready { outgoing: Outgoing<B> },
+}
+
+/// Narrows a request to what its route and its caller allow.
+///
+/// # Errors
+/// 400, 406, 413, 414 and 415, each with what to do about it.
+pub async fn narrow<P: Platform>(
+    matched: &Matched,
+    caller: &Caller,
+    request: Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Scoped<P::Body>, Error> {
+    let work = match matched.route.action {
+        Action::Page(page) => Work::Here(page(&edge.config, &matched.variable)?),
+        Action::Ready => {
+            let token = mint::edge(edge)?;
+            Work::Ready { outgoing: call::build("edge", "ready", &serde_json::json!({}), &token, &request.id, edge)? }
+        }
+        Action::Relation | Action::Function => {
+            let anonymous = caller.token().is_none();
+            Work::Relay { outgoing: relay::rebuild(matched, caller, request, edge).await?, anonymous }
+        }
+        Action::Call(call) => call::prepare(call, matched, caller, request, edge).await?,
+    };
+    Ok(Scoped(work))
+}
+
+/// The token that goes upstream: the caller's own, or one of the edge's for somebody who has none.
+fn upstream_token<P: Platform>(
+    caller: &Caller,
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<String, Error> {
+    caller.token().map_or_else(|| mint::anon(request, edge), |token| Ok(token.to_owned()))
+}
+
+/// Sets a header whose name is ours and whose value has been vetted.
+fn set(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), Error> {
+    let value = HeaderValue::from_str(value).map_err(|_| Error::BadHeader { name, wanted: "visible ASCII" })?;
+    headers.insert(HeaderName::from_static(name), value);
+    Ok(())
+}
+
+/// The `Idempotency-Key`, which the database keeps with the write it belongs to.
+fn idempotency_key<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
+    let name = "idempotency-key";
+    let wanted = "1 to 255 visible ASCII characters";
+    let Some(value) = request.headers.get(name) else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(key)),
+        _ => Err(Error::BadHeader { name, wanted }),
+    }
+}
+
+/// The length that the request declares.
+fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
+    let name = "content-length";
+    match request.headers.get(name) {
+        None => Ok(None),
+        Some(value) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
+            Some(length) => Ok(Some(length)),
+            None => Err(Error::BadHeader { name, wanted: "a number of bytes" }),
+        },
+    }
+}
+
+/// Reads the whole body into memory, no more than the route takes.
+async fn read_body<P: Platform>(request: &mut Request<P::Body>, limit: usize, edge: &Edge<P>) -> Result<Vec<u8>, Error> {
+    if declared_length(request)?.is_some_and(|length| length > limit) {
+        return Err(Error::BodyTooLarge { limit });
+    }
+    let Some(body) = request.body.take() else {
+        return Ok(Vec::new());
+    };
+    edge.platform.read(body, limit).await.map_err(|fault| match fault {
+        ReadFault::TooLarge => Error::BodyTooLarge { limit },
+        ReadFault::Broken => Error::MalformedBody("it broke off".into()),
+    })
+}
+
+/// The body to hand on: streamed unread where its length is declared (the server holds the client to it), otherwise read
+/// up to the limit.
+async fn pass_body<P: Platform>(
+    request: &mut Request<P::Body>,
+    limit: usize,
+    edge: &Edge<P>,
+) -> Result<Body<P::Body>, Error> {
+    match declared_length(request)? {
+        Some(0) => Ok(Body::Empty),
+        Some(length) if length <= limit => Ok(request.body.take().map_or(Body::Empty, Body::Stream)),
+        Some(_) => Err(Error::BodyTooLarge { limit }),
+        None => {
+            let bytes = read_body(request, limit, edge).await?;
+            Ok(if bytes.is_empty() { Body::Empty } else { Body::Bytes(bytes) })
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The issuers' public keys: fetched from the configured address only, filtered, cached, and bounded.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::config::Issuer;
+use crate::edge::{Body, Edge, Outgoing, Platform};
+use crate::error::Error;
+
+/// Milliseconds for which fetched keys are used without asking again.
+const FRESH_MS: u64 = 10 * 60 * 1000;
+/// Milliseconds for which they serve on while their issuer cannot be reached.
+const STALE_MS: u64 = 60 * 60 * 1000;
+/// Milliseconds between two fetches from one issuer, failed ones included.
+const PAUSE_MS: u64 = 30 * 1000;
+/// Milliseconds that a fetch may take.
+const DEADLINE_MS: u32 = 5000;
+/// Bytes that a key set may have.
+const MOST_BYTES: usize = 64 * 1024;
+
+/// Algorithms that tokens may be signed with. Nothing else is ever tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC with SHA-256 and a secret from the configuration.
+    Hs256,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// Ed25519.
+    EdDsa,
+}
+
+impl Algorithm {
+    /// By its `alg`, compared exactly.
+    #[must_use]
+    pub fn named(alg: &str) -> Option<Self> {
+        match alg {
+            "HS256" => Some(Self::Hs256),
+            "ES256" => Some(Self::Es256),
+            "RS256" => Some(Self::Rs256),
+            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
+            _ => None,
+        }
+    }
+}
+
+/// A key that may check signatures of one algorithm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    /// Its name in the set.
+    pub kid: Option<String>,
+    /// The one algorithm it serves.
+    pub algorithm: Algorithm,
+    /// The public parameters as a JWK in JSON, made here from the parsed ones.
+    pub jwk: String,
+}
+
+/// A JWK as it arrives.
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    kid: Option<String>,
+    crv: Option<String>,
+    alg: Option<String>,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+    x: Option<String>,
+    y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+}
+
+impl Jwk {
+    /// The key, if it is one that may check signatures here.
+    fn usable(self) -> Option<PublicKey> {
+        let for_signatures = self.usage.as_deref().is_none_or(|usage| usage == "sig")
+            && self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+        let (algorithm, jwk) = match (self.kty.as_str(), self.crv.as_deref()) {
+            ("EC", Some("P-256")) => (
+                Algorithm::Es256,
+                serde_json::json!({"kty": "EC", "crv": "P-256", "x": self.x?, "y": self.y?}),
+            ),
+            ("OKP", Some("Ed25519")) => {
+                (Algorithm::EdDsa, serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": self.x?}))
+            }
+            // 2048 bits are 342 characters of base64url.
+            ("RSA", None) if self.n.as_ref().is_some_and(|n| n.len() >= 342) => {
+                (Algorithm::Rs256, serde_json::json!({"kty": "RSA", "n": self.n?, "e": self.e?}))
+            }
+            _ => return None,
+        };
+        let alg_fits = self.alg.as_deref().is_none_or(|alg| Algorithm::named(alg) == Some(algorithm));
+        (for_signatures && alg_fits).then(|| PublicKey { kid: self.kid, algorithm, jwk: jwk.to_string() })
+    }
+}
+
+/// The usable keys of a key set; none if it is no key set, has none, or names two keys alike.
+#[must_use]
+pub fn parse(json: &[u8]) -> Option<Vec<PublicKey>> {
+    #[derive(Deserialize)]
+    struct Set {
+        keys: Vec<Value>,
+    }
+    let set: Set = serde_json::from_slice(json).ok()?;
+    let jwks = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+    let keys: Vec<PublicKey> = jwks.filter_map(Jwk::usable).collect();
+    let twice = keys.iter().enumerate().any(|(at, key)| {
+        key.kid.is_some() && keys.iter().skip(at + 1).any(|other| other.kid == key.kid)
+    });
+    (!keys.is_empty() && !twice).then_some(keys)
+}
+
+/// What an isolate knows of one issuer's keys.
+#[derive(Default)]
+struct Known {
+    keys: Vec<PublicKey>,
+    /// When they came.
+    fetched_ms: u64,
+    /// When they were last asked for.
+    asked_ms: Option<u64>,
+    /// A fetch is under way.
+    fetching: bool,
+}
+
+/// The keys of all issuers, by their address.
+#[derive(Default)]
+pub struct KeyCache(HashMap<String, Known>);
+
+/// What the cache has for a token.
+enum Found {
+    Keys(Vec<PublicKey>),
+    /// Another request is fetching; its result is worth waiting for.
+    Wait,
+    /// Nothing fits, and it is time to ask.
+    Ask,
+    /// Nothing fits, and it is too early to ask again.
+    Nothing {
+        /// Keys are there, though none that fits.
+        known: bool,
+    },
+}
+
+impl KeyCache {
+    fn find(&self, url: &str, wanted: impl Fn(&PublicKey) -> bool, now_ms: u64) -> Found {
+        let Some(known) = self.0.get(url) else {
+            return Found::Ask;
+        };
+        let age = now_ms.saturating_sub(known.fetched_ms);
+        let keys: Vec<PublicKey> = known.keys.iter().filter(|key| age < STALE_MS && wanted(key)).cloned().collect();
+        let may_ask = known.asked_ms.is_none_or(|asked| now_ms.saturating_sub(asked) >= PAUSE_MS);
+        // A fetch whose request was given up by its client never reports back.
+        let fetching = known.fetching
+            && known.asked_ms.is_some_and(|asked| now_ms.saturating_sub(asked) <= u64::from(DEADLINE_MS));
+        match (keys.is_empty(), fetching, may_ask) {
+            (false, false, true) if age >= FRESH_MS => Found::Ask,
+            (false, ..) => Found::Keys(keys),
+            (true, true, _) => Found::Wait,
+            (true, false, true) => Found::Ask,
+            (true, false, false) => Found::Nothing { known: !known.keys.is_empty() && age < STALE_MS },
+        }
+    }
+
+    fn start(&mut self, url: &str, now_ms: u64) {
+        let known = self.0.entry(url.to_owned()).or_default();
+        known.fetching = true;
+        known.asked_ms = Some(now_ms);
+    }
+
+    /// Takes what a fetch brought. A failed one never replaces good keys.
+    fn finish(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) {
+        let known = self.0.entry(url.to_owned()).or_default();
+        known.fetching = false;
+        if let Some(keys) = keys {
+            known.keys = keys;
+            known.fetched_ms = now_ms;
+        }
+    }
+}
+
+/// Whether one of the issuer's keys made the signature.
+///
+/// # Errors
+/// [`Error::KeysUnavailable`] if there are no keys to check with.
+pub async fn fits<P: Platform>(
+    issuer: &Issuer,
+    algorithm: Algorithm,
+    kid: Option<&str>,
+    signed: &[u8],
+    signature: &[u8],
+    edge: &Edge<P>,
+) -> Result<bool, Error> {
+    let wanted = |key: &PublicKey| key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid);
+    for key in find(issuer, wanted, edge).await? {
+        if edge.platform.verifies(&key, signed, signature).await {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the issuer's keys are there or can be had.
+pub async fn reachable<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> bool {
+    issuer.secret.is_some() || matches!(find(issuer, |_| true, edge).await, Ok(keys) if !keys.is_empty())
+}
+
+/// The issuer's keys that are wanted, from the cache or fetched.
+async fn find<P: Platform>(
+    issuer: &Issuer,
+    wanted: impl Fn(&PublicKey) -> bool,
+    edge: &Edge<P>,
+) -> Result<Vec<PublicKey>, Error> {
+    let Some(url) = issuer.jwks_url.as_deref() else {
+        return Ok(Vec::new());
+    };
+    let give_up = edge.platform.now_ms() + u64::from(DEADLINE_MS);
+    loop {
+        let now = edge.platform.now_ms();
+        let found = edge.keys.borrow().find(url, &wanted, now);
+        match found {
+            Found::Keys(keys) => return Ok(keys),
+            Found::Nothing { known: true } => return Ok(Vec::new()),
+            Found::Nothing { known: false } => return Err(Error::KeysUnavailable),
+            Found::Wait if now > give_up => return Err(Error::KeysUnavailable),
+            // A promise of another request cannot be awaited in this one, so its result is polled for.
+            Found::Wait => edge.platform.sleep(10).await,
+            Found::Ask => {
+                edge.keys.borrow_mut().start(url, now);
+                let keys = fetch(url, edge).await;
+                edge.keys.borrow_mut().finish(url, keys, edge.platform.now_ms());
+            }
+        }
+    }
+}
+
+async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>> {
+    let request = Outgoing {
+        method: Method::GET,
+        url: url.to_owned(),
+        headers: HeaderMap::new(),
+        body: Body::Empty,
+        deadline_ms: DEADLINE_MS,
+    };
+    let response = edge.platform.send(request).await.ok()?;
+    if response.status != StatusCode::OK {
+        return None;
+    }
+    match response.body {
+        Body::Empty => None,
+        Body::Bytes(bytes) => parse(&bytes),
+        Body::Stream(body) => parse(&edge.platform.read(body, MOST_BYTES).await.ok()?),
+    }
+}

@@ -1,0 +1,133 @@
+//! Verify: from the credentials a request carries to a [`Caller`], or 401.
+//!
+//! A credential that is presented and is not good is never ignored: a bad token is not "anonymous".
+
+pub mod keys;
+pub mod token;
+
+use crate::config::Config;
+use crate::edge::{Edge, Platform, Request};
+use crate::error::{Error, TokenFault};
+use crate::route::Access;
+use token::Claims;
+
+/// Who is calling. Made by [`caller`] only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller(Who);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Who {
+    /// Nobody in particular.
+    Anonymous,
+    /// The holder of a verified token: a user, or a server with `service_role`.
+    Holder { token: String, service: bool },
+}
+
+impl Caller {
+    /// The verified token that goes upstream unchanged, if there is one.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        match &self.0 {
+            Who::Anonymous => None,
+            Who::Holder { token, .. } => Some(token),
+        }
+    }
+}
+
+/// What an `apikey` turned out to be.
+enum Key {
+    None,
+    Publishable,
+    Service(String),
+}
+
+/// Establishes who calls.
+///
+/// # Errors
+/// 401 for a credential that is not good or, on a keyed route, for none at all; 403 for a `service_role` token from a
+/// browser; 503 while the issuer's keys cannot be had.
+pub async fn caller<P: Platform>(
+    access: Access,
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Caller, Error> {
+    if access == Access::Public {
+        return Ok(Caller(Who::Anonymous));
+    }
+    let bearer = bearer(request)?;
+    let api_key = api_key(request)?;
+    let key = match &api_key {
+        None => Key::None,
+        Some(text) => classify(text, edge).await?,
+    };
+    // supabase-js sends the key in both places when nobody is signed in.
+    let user = bearer.filter(|token| Some(*token) != api_key.as_deref() && !is_publishable(token, &edge.config));
+    let who = match (user, key) {
+        (Some(token), _) => holder(token, edge).await?,
+        (None, Key::Service(token)) => Who::Holder { token, service: true },
+        (None, Key::Publishable) => Who::Anonymous,
+        (None, Key::None) if access == Access::Open || bearer.is_some() => Who::Anonymous,
+        (None, Key::None) => return Err(Error::NoApiKey),
+    };
+    // A browser's page can be read by whoever looks at it, so no back-office token belongs there.
+    if matches!(who, Who::Holder { service: true, .. }) && request.headers.contains_key("origin") {
+        return Err(Error::ServiceFromBrowser);
+    }
+    Ok(Caller(who))
+}
+
+/// The token of a well-formed `Authorization`, if there is one.
+fn bearer<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
+    let Some(value) = request.headers.get("authorization") else {
+        return Ok(None);
+    };
+    let text = value.to_str().map_err(|_| Error::BadAuthorization)?;
+    let (scheme, token) = text.split_once(' ').ok_or(Error::BadAuthorization)?;
+    let one_word = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+    if scheme.eq_ignore_ascii_case("bearer") && one_word {
+        Ok(Some(token))
+    } else {
+        Err(Error::BadAuthorization)
+    }
+}
+
+/// The `apikey` of the header or, as supabase-js may send it, of the query.
+fn api_key<B>(request: &Request<B>) -> Result<Option<String>, Error> {
+    if let Some(value) = request.headers.get("apikey") {
+        return value.to_str().map(|text| Some(text.to_owned())).map_err(|_| Error::BadApiKey);
+    }
+    let mut pairs = form_urlencoded::parse(request.query.as_bytes());
+    Ok(pairs.find(|(name, _)| name == "apikey").map(|(_, value)| value.into_owned()))
+}
+
+fn is_publishable(text: &str, config: &Config) -> bool {
+    config.publishable_keys.iter().any(|key| key == text)
+}
+
+/// Tells what an `apikey` is.
+async fn classify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Key, Error> {
+    if is_publishable(text, &edge.config) {
+        return Ok(Key::Publishable);
+    }
+    if !text.contains('.') {
+        return Err(Error::BadApiKey);
+    }
+    match token::verify(text, edge).await?.role.as_str() {
+        "anon" => Ok(Key::Publishable),
+        "service_role" => Ok(Key::Service(text.to_owned())),
+        _ => Err(Error::BadApiKey),
+    }
+}
+
+/// The holder of a token, once it is verified. A token of the role anon is nobody in particular.
+async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
+    let Claims { role, sub, .. } = token::verify(text, edge).await?;
+    match role.as_str() {
+        "anon" => Ok(Who::Anonymous),
+        "authenticated" if sub.is_none() => Err(Error::BadToken(TokenFault::Claims)),
+        _ => Ok(Who::Holder { token: text.to_owned(), service: role == "service_role" }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

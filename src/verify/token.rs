@@ -1,0 +1,150 @@
+//! One token: parsed strictly, its signature checked against one trusted key, its claims against its issuer.
+//!
+//! Rules from RFC 8725. What jwt-compact leaves to its user (`exp`, `nbf`, `iat`, `iss`, `aud`, `crit`, `typ`) is here.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::alg::{Hs256, Hs256Key};
+use jwt_compact::{AlgorithmExt, UntrustedToken};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::keys::{self, Algorithm};
+use crate::config::Issuer;
+use crate::edge::{Edge, Platform};
+use crate::error::{Error, TokenFault};
+
+/// Bytes a token may have.
+const MOST_TOKEN_BYTES: usize = 8 * 1024;
+/// Bytes a key's name may have.
+const MOST_KID_BYTES: usize = 128;
+/// Seconds by which clocks may differ; PostgREST allows the same.
+const LEEWAY: u64 = 30;
+
+/// What the edge needs to know of a verified token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// The database role it asserts, one that its issuer may assert.
+    pub role: String,
+    /// The user, where the role is one of users.
+    pub sub: Option<String>,
+}
+
+/// Header parameters that decide whether a token may be looked at further.
+#[derive(Debug, Clone, Deserialize)]
+struct Extra {
+    #[serde(default)]
+    crit: Option<Value>,
+    #[serde(default)]
+    b64: Option<Value>,
+    #[serde(default)]
+    enc: Option<Value>,
+}
+
+/// Claims as they arrive. An `exp` that is no number is no `exp`.
+#[derive(Deserialize)]
+struct Payload {
+    iss: Option<String>,
+    aud: Option<Audience>,
+    sub: Option<String>,
+    role: Option<String>,
+    exp: Option<f64>,
+    nbf: Option<f64>,
+    iat: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    fn names(&self, wanted: &str) -> bool {
+        match self {
+            Self::One(name) => name == wanted,
+            Self::Several(names) => names.iter().any(|name| name == wanted),
+        }
+    }
+}
+
+/// Verifies a compact token against the issuers of the configuration.
+///
+/// # Errors
+/// [`Error::BadToken`] with the reason; [`Error::KeysUnavailable`] while its issuer's keys cannot be had.
+pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, Error> {
+    let malformed = || Error::BadToken(TokenFault::Malformed);
+    if text.len() > MOST_TOKEN_BYTES {
+        return Err(malformed());
+    }
+    let token: UntrustedToken<'_, Extra> = UntrustedToken::try_from(text).map_err(|_| malformed())?;
+    let algorithm = Algorithm::named(token.algorithm()).ok_or_else(malformed)?;
+    check_header(token.header())?;
+    let payload = payload(text).ok_or_else(malformed)?;
+
+    // The issuer is named by the token but believed only after one of that issuer's own keys has fitted.
+    let claimed = payload.iss.as_deref();
+    let issuer = edge.config.issuers.iter().find(|issuer| Some(issuer.issuer.as_str()) == claimed);
+    let issuer = issuer.ok_or(Error::BadToken(TokenFault::Claims))?;
+    let fits = match (&issuer.secret, algorithm) {
+        (Some(secret), Algorithm::Hs256) => hs256_fits(&token, secret),
+        (None, Algorithm::Hs256) | (Some(_), _) => false,
+        (None, _) => {
+            let (signed, _) = text.rsplit_once('.').ok_or_else(malformed)?;
+            let kid = token.header().key_id.as_deref();
+            keys::fits(issuer, algorithm, kid, signed.as_bytes(), token.signature_bytes(), edge).await?
+        }
+    };
+    if !fits {
+        return Err(Error::BadToken(TokenFault::Signature));
+    }
+    check_claims(payload, issuer, edge.now())
+}
+
+/// Refuses what would have to be understood to be safe.
+fn check_header(header: &jwt_compact::Header<Extra>) -> Result<(), Error> {
+    let typ_known = header.token_type.as_deref().is_none_or(|typ| {
+        ["jwt", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+    });
+    let kid_short = header.key_id.as_ref().is_none_or(|kid| kid.len() <= MOST_KID_BYTES);
+    let extra = &header.other_fields;
+    if typ_known && kid_short && extra.crit.is_none() && extra.b64.is_none() && extra.enc.is_none() {
+        Ok(())
+    } else {
+        Err(Error::BadToken(TokenFault::Malformed))
+    }
+}
+
+/// The claims, of the middle part.
+fn payload(text: &str) -> Option<Payload> {
+    let middle = text.split('.').nth(1)?;
+    serde_json::from_slice(&Base64UrlUnpadded::decode_vec(middle).ok()?).ok()
+}
+
+fn hs256_fits(token: &UntrustedToken<'_, Extra>, secret: &str) -> bool {
+    let key = Hs256Key::new(secret.as_bytes());
+    Hs256.validator::<Value>(&key).validate(token).is_ok()
+}
+
+/// Times with leeway, then issuer, audience, role and subject.
+fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, Error> {
+    let fault = |fault| Err(Error::BadToken(fault));
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit 53 bits")]
+    let (now, leeway) = (now as f64, LEEWAY as f64);
+    let Some(exp) = payload.exp else {
+        return fault(TokenFault::Claims);
+    };
+    if now > exp + leeway {
+        return fault(TokenFault::Expired);
+    }
+    if [payload.nbf, payload.iat].into_iter().flatten().any(|time| time > now + leeway) {
+        return fault(TokenFault::NotYetValid);
+    }
+    if !payload.aud.is_some_and(|aud| aud.names(&issuer.audience)) {
+        return fault(TokenFault::Claims);
+    }
+    match payload.role {
+        Some(role) if issuer.roles.contains(&role) => Ok(Claims { role, sub: payload.sub.filter(|sub| !sub.is_empty()) }),
+        _ => fault(TokenFault::Claims),
+    }
+}
