@@ -15,7 +15,14 @@ const inputs = () => {
   const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-  const others = ['Cargo.toml', 'Cargo.lock', 'askama.toml', 'rust-toolchain.toml', 'package-lock.json', 'dev/setup.js'];
+  const others = [
+    'Cargo.toml',
+    'Cargo.lock',
+    'askama.toml',
+    'rust-toolchain.toml',
+    'package-lock.json',
+    'dev/setup.js',
+  ];
   const hash = createHash('sha256');
   for (const file of [...sources.sort(), ...others.map((name) => join(root, name))]) {
     hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0');

@@ -30,7 +30,11 @@ export const edge = ({ data, port, variables, ...rest }) => {
       },
     }),
     ready: (_, given) => {
-      const asked = () => fetch(`${url}/healthz`).then((answer) => answer.ok, () => false);
+      const asked = () =>
+        fetch(`${url}/healthz`).then(
+          (answer) => answer.ok,
+          () => false,
+        );
       return waitFor('the edge to answer', asked, { seconds: 300, given });
     },
     ...rest,

@@ -12,11 +12,22 @@ import { SetupError } from './setup.js';
  * @param {{quiet?: boolean, directory?: string}} options
  */
 export const dbmate = (databaseUrl, args, { quiet = false, directory = join(root, 'migrations') } = {}) => {
-  const options = ['--no-dump-schema', '--migrations-dir', directory, '--migrations-table', 'private.schema_migrations'];
+  const options = [
+    '--no-dump-schema',
+    '--migrations-dir',
+    directory,
+    '--migrations-table',
+    'private.schema_migrations',
+  ];
   const done = spawnSync(join(root, 'node_modules', '.bin', 'dbmate'), [...options, ...args], {
     cwd: root,
     encoding: 'utf8',
-    env: { PATH: process.env.PATH, DATABASE_URL: databaseUrl },
+    // A migration that waits for a lock makes everybody behind it wait too.
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: databaseUrl,
+      PGOPTIONS: '-c lock_timeout=5s -c statement_timeout=10min',
+    },
   });
   const said = `${done.stdout ?? ''}${done.stderr ?? ''}`.trim();
   if (done.status !== 0) throw new SetupError(`dbmate ${args.join(' ')} failed:\n${done.error?.message ?? said}`);

@@ -11,7 +11,9 @@ export const DATABASE = 'rowgate';
 
 /** A user of the system that may run PostgreSQL in root's place. */
 const substitute = () => {
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'));
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
   const found = ['postgres', 'nobody'].map((name) => users.find((user) => user[0] === name)).find(Boolean);
   if (!found) throw new SetupError('PostgreSQL does not run as root: create a user named postgres, or do not be root.');
   return { uid: Number(found[2]), gid: Number(found[3]) };

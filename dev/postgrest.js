@@ -50,7 +50,11 @@ export const postgrest = ({ data, databaseUrl, port, adminPort, jwks, ...rest })
     name: 'PostgREST',
     command: () => ({ file: program, args: [file], options: { env: { PATH: process.env.PATH } } }),
     ready: (_, given) => {
-      const asked = () => fetch(`http://127.0.0.1:${adminPort}/ready`).then((answer) => answer.ok, () => false);
+      const asked = () =>
+        fetch(`http://127.0.0.1:${adminPort}/ready`).then(
+          (answer) => answer.ok,
+          () => false,
+        );
       return waitFor('PostgREST to be ready', asked, { given });
     },
     ...rest,

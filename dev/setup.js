@@ -38,7 +38,9 @@ const node = () => {
 };
 
 const packages = () => {
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
   const mark = join(root, 'node_modules', '.rowgate-lock');
   if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;
   say('installing npm packages (about a minute)');
@@ -53,7 +55,11 @@ const wasmTarget = () => {
   }
   if (existsSync(directory)) return;
   say('adding the Rust target wasm32-unknown-unknown');
-  run('rustup', ['target', 'add', 'wasm32-unknown-unknown'], 'Install Rust with rustup and check that it reaches its server.');
+  run(
+    'rustup',
+    ['target', 'add', 'wasm32-unknown-unknown'],
+    'Install Rust with rustup and check that it reaches its server.',
+  );
 };
 
 const toolPath = ({ crate, version, bin }) => join(cache, 'tools', `${crate}-${version}`, 'bin', bin);

@@ -11,8 +11,9 @@ import { postgrest } from './postgrest.js';
 import { alive, freePort, startTime, stopGroup } from './process.js';
 import { SetupError } from './setup.js';
 
-/** Ports that are tried first. */
-const USUAL = { edge: 8787, issuer: 8788, postgrest: 8789, postgrestAdmin: 8790, postgres: 8791 };
+/** Ports that are tried first; a throw-away system takes any. */
+const USUAL = { edge: [8787], issuer: [8788], postgrest: [8789], postgrestAdmin: [8790], postgres: [8791] };
+const ANY = { edge: [], issuer: [], postgrest: [], postgrestAdmin: [], postgres: [] };
 
 const readJson = (file) => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined);
 
@@ -42,8 +43,8 @@ const clearLeftovers = async (data, say) => {
   rmSync(join(data, 'dev.json'), { force: true });
 };
 
-const edgePort = async (asked) => {
-  if (asked === undefined) return freePort(USUAL.edge);
+const edgePort = async (asked, usual) => {
+  if (asked === undefined) return freePort(...usual.edge);
   const port = Number(asked);
   if ((await freePort(port)) !== port) {
     throw new SetupError(`ROWGATE_PORT: port ${asked} is taken. Choose another, or leave it out for any free one.`);
@@ -85,8 +86,8 @@ const localOrigins = (port) => {
 
 /** One running system. */
 class Stack {
-  constructor({ data, say, failed }) {
-    Object.assign(this, { data, say, failed, parts: [] });
+  constructor({ data, say, failed, throwAway }) {
+    Object.assign(this, { data, say, failed, ports: throwAway ? ANY : USUAL, parts: [] });
   }
 
   options(name) {
@@ -104,18 +105,19 @@ class Stack {
     return url;
   }
 
-  async start({ port, withEdge = true, quiet = false }) {
+  async start({ port, only, quiet = false }) {
     const { data } = this;
     mkdirSync(join(data, 'log'), { recursive: true, mode: 0o700 });
     await clearLeftovers(data, this.say);
     this.keys = await keys(data);
-    const bound = withEdge ? await edgePort(port) : undefined;
+    if (only === undefined) this.port = await edgePort(port, this.ports);
     this.databaseUrl = await this.startPostgres();
+    if (only === 'database') return;
     await migrate(this.databaseUrl, { quiet });
-    const issuerPort = await freePort(USUAL.issuer);
-    this.issuer = await serve(this.keys, issuerPort);
+    if (only === 'migrated database') return;
+    this.issuer = await serve(this.keys, await freePort(...this.ports.issuer));
     this.postgrestUrl = await this.startPostgrest();
-    if (withEdge) this.edgeUrl = await this.startEdge(bound);
+    this.edgeUrl = await this.startEdge();
     await this.describe();
   }
 
@@ -126,7 +128,7 @@ class Stack {
       }
       return process.env.DATABASE_URL;
     }
-    const port = await freePort(USUAL.postgres);
+    const port = await freePort(...this.ports.postgres);
     const password = this.keys.database_password;
     this.postgres = await postgres({ data: this.data, port, password, ...this.options('postgres') });
     return this.add(this.postgres);
@@ -141,15 +143,16 @@ class Stack {
     this.postgrest = postgrest({
       data: this.data,
       databaseUrl: await authenticatorUrl(this.databaseUrl, this.keys.authenticator_password),
-      port: await freePort(USUAL.postgrest),
-      adminPort: await freePort(USUAL.postgrestAdmin),
+      port: await freePort(...this.ports.postgrest),
+      adminPort: await freePort(...this.ports.postgrestAdmin),
       jwks: postgrestKeys(this.keys),
       ...this.options('postgrest'),
     });
     return this.add(this.postgrest);
   }
 
-  async startEdge(port) {
+  async startEdge() {
+    const { port } = this;
     const { issuer, jwksUrl } = this.issuer;
     const roles = ['anon', 'authenticated', 'service_role'];
     this.edge = edge({
@@ -192,10 +195,10 @@ class Stack {
 
 /**
  * Starts a system.
- * @param {{data: string, port?: string, withEdge?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
+ * @param {{data: string, port?: string, only?: 'database' | 'migrated database', throwAway?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
  */
-export const startStack = async ({ data, say = () => {}, failed = () => {}, ...options }) => {
-  const stack = new Stack({ data, say, failed });
+export const startStack = async ({ data, say = () => {}, failed = () => {}, throwAway = false, ...options }) => {
+  const stack = new Stack({ data, say, failed, throwAway });
   try {
     await stack.start(options);
     return stack;

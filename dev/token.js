@@ -7,7 +7,12 @@ import { main, SetupError, setup } from './setup.js';
 
 const USAGE = `Usage: npm run token -- --sub <uuid> [--role authenticated] [--claims '<json>'] [--ttl 3600]`;
 
-const options = { sub: { type: 'string' }, role: { type: 'string' }, claims: { type: 'string' }, ttl: { type: 'string' } };
+const options = {
+  sub: { type: 'string' },
+  role: { type: 'string' },
+  claims: { type: 'string' },
+  ttl: { type: 'string' },
+};
 
 const read = () => {
   try {

@@ -27,7 +27,11 @@ await main(async () => {
   };
   const starting = startStack({ data: dataDirectory(), port: process.env.ROWGATE_PORT, say, failed });
   const stack = await Promise.race([starting, end]).then(() => starting);
-  const healthy = () => fetch(`${stack.edgeUrl}/readyz`).then((answer) => answer.ok, () => false);
+  const healthy = () =>
+    fetch(`${stack.edgeUrl}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
   try {
     await waitFor('/readyz to say ready', healthy);
     console.log(`ready ${stack.edgeUrl}`);

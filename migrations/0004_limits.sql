@@ -2,9 +2,9 @@
 -- migrate:up
 create table private.limit_rules (
   name    text primary key,
-  burst   int not null,
+  burst   bigint not null,
   refill  interval not null,
-  shared  int not null,
+  shared  bigint not null,
   constraint limit_rules_burst check (burst between 1 and 100000),
   constraint limit_rules_shared check (shared between 1 and 100000),
   constraint limit_rules_refill check (refill > interval '0')
@@ -25,7 +25,7 @@ alter table private.rate_limits enable row level security;
 alter table private.rate_limits force row level security;
 
 -- Takes one token of a bucket. Gives null if there was one, otherwise the seconds until there is one again.
-create function private.take_token(bucket text, burst int, refill interval) returns int
+create function private.take_token(bucket text, burst bigint, refill interval) returns int
   language plpgsql volatile
   set search_path = ''
   as $$
@@ -84,6 +84,6 @@ $$;
 
 -- migrate:down
 drop function private.limit_caller(text);
-drop function private.take_token(text, int, interval);
+drop function private.take_token(text, bigint, interval);
 drop table private.rate_limits;
 drop table private.limit_rules;

@@ -48,8 +48,9 @@ create table marketing.leads (
   city                text,
   submission_key      text,
   metadata            jsonb not null default '{}',
-  submission_count    int not null default 1,
-  spam_score          smallint not null default 0,
+  submission_count    bigint not null default 1,
+  -- squawk-ignore prefer-bigint-over-smallint
+  spam_score          smallint not null default 0, -- 0 to 100
   spam_reason         text,
   is_spam             boolean not null default false,
   opt_in_status       text not null default 'none',

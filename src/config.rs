@@ -80,10 +80,17 @@ impl Config {
         };
         let list = |name: &str| -> Vec<String> {
             let text = variable(name).unwrap_or_default();
-            text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            text.split(',')
+                .map(str::trim)
+                .filter(|part| !part.is_empty())
+                .map(str::to_owned)
+                .collect()
         };
         Ok(Self {
-            postgrest_url: postgrest_url(&required("POSTGREST_URL", "PostgREST's http or https address")?)?,
+            postgrest_url: postgrest_url(&required(
+                "POSTGREST_URL",
+                "PostgREST's http or https address",
+            )?)?,
             signing_key: signing_key(&required("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED)?)?,
             publishable_keys: publishable_keys(list("PUBLISHABLE_KEYS"))?,
             issuers: issuers(&required("ISSUERS", ISSUERS_WANTED)?)?,
@@ -93,33 +100,52 @@ impl Config {
     }
 }
 
-const SIGNING_KEY_WANTED: &str =
-    "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
-const ISSUERS_WANTED: &str = r#"a JSON array of {"issuer","audience","roles"} with "jwks_url" or "secret""#;
+const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
+const ISSUERS_WANTED: &str =
+    r#"a JSON array of {"issuer","audience","roles"} with "jwks_url" or "secret""#;
 
 fn misconfigured(variable: &'static str, wanted: impl Into<Cow<'static, str>>) -> Error {
-    Error::Misconfigured { variable, wanted: wanted.into() }
+    Error::Misconfigured {
+        variable,
+        wanted: wanted.into(),
+    }
 }
 
 fn postgrest_url(text: &str) -> Result<String, Error> {
     let url = text.trim().trim_end_matches('/');
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
     match host {
-        Some(host) if !host.is_empty() && !host.contains(['?', '#', '@', ' ']) => Ok(url.to_owned()),
-        _ => Err(misconfigured("POSTGREST_URL", "an http or https address without query or credentials")),
+        Some(host) if !host.is_empty() && !host.contains(['?', '#', '@', ' ']) => {
+            Ok(url.to_owned())
+        }
+        _ => Err(misconfigured(
+            "POSTGREST_URL",
+            "an http or https address without query or credentials",
+        )),
     }
 }
 
 fn signing_key(text: &str) -> Result<SigningKey, Error> {
-    let bytes = Base64UrlUnpadded::decode_vec(text.trim()).ok()
-.filter(|bytes| bytes.len() >= LEAST_KEY_BYTES)
+    let bytes = Base64UrlUnpadded::decode_vec(text.trim())
+        .ok()
+        .filter(|bytes| bytes.len() >= LEAST_KEY_BYTES)
         .ok_or_else(|| misconfigured("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED))?;
-    Ok(SigningKey { hs256: Hs256Key::new(&bytes), bytes })
+    Ok(SigningKey {
+        hs256: Hs256Key::new(&bytes),
+        bytes,
+    })
 }
 
 fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
     // A dot would make one look like a token, and a short one could be guessed.
-    let good = |key: &String| key.len() >= 20 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    let good = |key: &String| {
+        key.len() >= 20
+            && key
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
     if keys.iter().all(good) {
         Ok(keys)
     } else {
@@ -131,13 +157,26 @@ fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
 }
 
 fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
-    let issuers: Vec<Issuer> = serde_json::from_str(text)
-        .map_err(|error| misconfigured("ISSUERS", format!("{ISSUERS_WANTED} (line {}, column {})", error.line(), error.column())))?;
+    let issuers: Vec<Issuer> = serde_json::from_str(text).map_err(|error| {
+        misconfigured(
+            "ISSUERS",
+            format!(
+                "{ISSUERS_WANTED} (line {}, column {})",
+                error.line(),
+                error.column()
+            ),
+        )
+    })?;
     if issuers.is_empty() {
         return Err(misconfigured("ISSUERS", ISSUERS_WANTED));
     }
     for issuer in &issuers {
-        let fault = |what: &str| Err(misconfigured("ISSUERS", format!("{}: {what}", issuer.issuer)));
+        let fault = |what: &str| {
+            Err(misconfigured(
+                "ISSUERS",
+                format!("{}: {what}", issuer.issuer),
+            ))
+        };
         match (&issuer.jwks_url, &issuer.secret) {
             (Some(url), None) if !url.starts_with("https://") && !is_loopback_http(url) => {
                 return fault("jwks_url must be https, or http on a loopback address");
@@ -151,10 +190,20 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
         if issuer.issuer.is_empty() || issuer.audience.is_empty() {
             return fault("issuer and audience must not be empty");
         }
-        if issuer.roles.is_empty() || issuer.roles.iter().any(|role| !ISSUER_ROLES.contains(&role.as_str())) {
+        if issuer.roles.is_empty()
+            || issuer
+                .roles
+                .iter()
+                .any(|role| !ISSUER_ROLES.contains(&role.as_str()))
+        {
             return fault("roles must be some of anon, authenticated, service_role");
         }
-        if issuers.iter().filter(|other| other.issuer == issuer.issuer).count() > 1 {
+        if issuers
+            .iter()
+            .filter(|other| other.issuer == issuer.issuer)
+            .count()
+            > 1
+        {
             return fault("is listed twice");
         }
     }
@@ -163,9 +212,12 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
 
 /// Whether the address is plain http to this very machine.
 fn is_loopback_http(url: &str) -> bool {
-    ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|start| {
-        url.strip_prefix(start).is_some_and(|rest| rest.starts_with([':', '/']))
-    })
+    ["http://127.0.0.1", "http://localhost", "http://[::1]"]
+        .iter()
+        .any(|start| {
+            url.strip_prefix(start)
+                .is_some_and(|rest| rest.starts_with([':', '/']))
+        })
 }
 
 fn origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
@@ -234,20 +286,41 @@ pub(crate) mod tests {
             ("ISSUERS", "[]".into()),
             ("ISSUERS", "{".into()),
             ("ISSUERS", one(r#""roles":["authenticated"]"#)),
-            ("ISSUERS", one(&format!(r#""roles":["edge"],"secret":"{long}""#))),
+            (
+                "ISSUERS",
+                one(&format!(r#""roles":["edge"],"secret":"{long}""#)),
+            ),
             ("ISSUERS", one(&format!(r#""roles":[],"secret":"{long}""#))),
             ("ISSUERS", one(r#""roles":["anon"],"secret":"short""#)),
-            ("ISSUERS", one(r#""roles":["anon"],"jwks_url":"http://example.org/jwks""#)),
-            ("ISSUERS", one(r#""roles":["anon"],"jwks_url":"http://127.0.0.1.example.org/jwks""#)),
-            ("ISSUERS", one(&format!(r#""roles":["anon"],"jwks_url":"https://x","secret":"{long}""#))),
-            ("ISSUERS", one(&format!(r#""roles":["anon"],"secret":"{long}","algorithm":"none""#))),
+            (
+                "ISSUERS",
+                one(r#""roles":["anon"],"jwks_url":"http://example.org/jwks""#),
+            ),
+            (
+                "ISSUERS",
+                one(r#""roles":["anon"],"jwks_url":"http://127.0.0.1.example.org/jwks""#),
+            ),
+            (
+                "ISSUERS",
+                one(&format!(
+                    r#""roles":["anon"],"jwks_url":"https://x","secret":"{long}""#
+                )),
+            ),
+            (
+                "ISSUERS",
+                one(&format!(
+                    r#""roles":["anon"],"secret":"{long}","algorithm":"none""#
+                )),
+            ),
             ("ALLOWED_ORIGINS", "*".into()),
             ("ALLOWED_ORIGINS", "https://example.org/path".into()),
             ("ALLOWED_ORIGINS", "example.org".into()),
         ];
         for (variable, value) in cases {
             match with(variable, &value) {
-                Err(Error::Misconfigured { variable: named, .. }) => assert_eq!(named, variable, "{value}"),
+                Err(Error::Misconfigured {
+                    variable: named, ..
+                }) => assert_eq!(named, variable, "{value}"),
                 _ => panic!("{variable}={value} was not refused"),
             }
         }

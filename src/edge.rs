@@ -81,7 +81,10 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// [`Error::Internal`] if the platform has no randomness.
 pub fn request_id(headers: &HeaderMap) -> Result<String, Error> {
     let well_formed = |id: &&str| {
-        (8..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        (8..=128).contains(&id.len())
+            && id
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
     if let Some(id) = text(headers, "x-request-id").filter(well_formed) {
         return Ok(id.to_owned());
@@ -94,11 +97,13 @@ pub fn request_id(headers: &HeaderMap) -> Result<String, Error> {
 /// Lowercase hexadecimal digits of bytes.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// A body on its way out.
@@ -154,7 +159,10 @@ pub enum ReadFault {
 }
 
 /// What only the platform can do.
-#[expect(async_fn_in_trait, reason = "one thread per isolate: no future has to be Send")]
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread per isolate: no future has to be Send"
+)]
 pub trait Platform {
     /// Its stream of bytes.
     type Body;
@@ -191,7 +199,11 @@ pub struct Edge<P> {
 impl<P: Platform> Edge<P> {
     /// An isolate that has no keys yet.
     pub fn new(config: Config, platform: P) -> Self {
-        Self { config, keys: RefCell::default(), platform }
+        Self {
+            config,
+            keys: RefCell::default(),
+            platform,
+        }
     }
 
     /// Seconds since 1970.

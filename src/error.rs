@@ -270,7 +270,10 @@ impl Error {
             Self::UnfilteredWrite => shape(
                 "RG307",
                 "An update or a delete needs a filter",
-                Some("Without one it would touch every row; select, order and limit are no filters".into()),
+                Some(
+                    "Without one it would touch every row; select, order and limit are no filters"
+                        .into(),
+                ),
                 "Add a filter, such as id=eq.<id>.",
             ),
             Self::UnknownSchema { served } => shape(
@@ -317,8 +320,18 @@ impl Error {
                 Some(format!("{variable}: {wanted}").into()),
                 "Set this variable or secret and deploy again.",
             ),
-            Self::Internal(_) => shape("RG902", "The edge failed", None, "Report it with the x-request-id."),
-            _ => shape("RG403", "The database failed", None, "Report it with the x-request-id."),
+            Self::Internal(_) => shape(
+                "RG902",
+                "The edge failed",
+                None,
+                "Report it with the x-request-id.",
+            ),
+            _ => shape(
+                "RG403",
+                "The database failed",
+                None,
+                "Report it with the x-request-id.",
+            ),
         }
     }
 }
@@ -353,8 +366,6 @@ fn token_shape(fault: TokenFault) -> Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     /// Reads a file of the crate.
     fn read(path: &str) -> String {
         std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -372,8 +383,11 @@ mod tests {
     #[test]
     fn every_code_is_documented_and_every_documented_code_exists() {
         let mut raised = codes(read("src/error.rs").split("#[cfg(test)]").next().unwrap());
-        for file in std::fs::read_dir(format!("{}/migrations", env!("CARGO_MANIFEST_DIR"))).unwrap() {
-            raised.extend(codes(&std::fs::read_to_string(file.unwrap().path()).unwrap()));
+        for file in std::fs::read_dir(format!("{}/migrations", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        {
+            raised.extend(codes(
+                &std::fs::read_to_string(file.unwrap().path()).unwrap(),
+            ));
         }
         assert_eq!(codes(&read("docs/errors.md")), raised);
     }

@@ -37,13 +37,27 @@ pub enum Reply<B> {
 ///
 /// # Errors
 /// 502, 503 and 504 for PostgREST's failures; its own 4xx as [`Error::Refused`].
-pub async fn send<P: Platform>(scoped: Scoped<P::Body>, edge: &Edge<P>) -> Result<Reply<P::Body>, Error> {
+pub async fn send<P: Platform>(
+    scoped: Scoped<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Reply<P::Body>, Error> {
     match scoped.0 {
         Work::Here(response) => Ok(Reply::Here(response)),
-        Work::Relay { outgoing, anonymous } => relay(outgoing, anonymous, edge).await.map(Reply::Relayed),
-        Work::Call { call, incoming, outgoing } => {
+        Work::Relay {
+            outgoing,
+            anonymous,
+        } => relay(outgoing, anonymous, edge).await.map(Reply::Relayed),
+        Work::Call {
+            call,
+            incoming,
+            outgoing,
+        } => {
             let outcome = result(outgoing, edge).await;
-            Ok(Reply::Called { call, incoming, outcome })
+            Ok(Reply::Called {
+                call,
+                incoming,
+                outcome,
+            })
         }
         Work::Ready { outgoing } => {
             let database = result(outgoing, edge).await.is_ok();
@@ -51,7 +65,10 @@ pub async fn send<P: Platform>(scoped: Scoped<P::Body>, edge: &Edge<P>) -> Resul
             for issuer in &edge.config.issuers {
                 all_keys &= keys::reachable(issuer, edge).await;
             }
-            Ok(Reply::Ready(vec![("database", database), ("keys", all_keys)]))
+            Ok(Reply::Ready(vec![
+                ("database", database),
+                ("keys", all_keys),
+            ]))
         }
     }
 }
@@ -62,10 +79,14 @@ async fn relay<P: Platform>(
     anonymous: bool,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
-    let response = edge.platform.send(outgoing).await.map_err(|fault| match fault {
-        SendFault::Unreachable => Error::UpstreamUnavailable,
-        SendFault::Timeout => Error::UpstreamTimeout,
-    })?;
+    let response = edge
+        .platform
+        .send(outgoing)
+        .await
+        .map_err(|fault| match fault {
+            SendFault::Unreachable => Error::UpstreamUnavailable,
+            SendFault::Timeout => Error::UpstreamTimeout,
+        })?;
     if response.status.is_client_error() || response.status.is_server_error() {
         return Err(failure(response, anonymous, edge).await);
     }
@@ -76,7 +97,9 @@ async fn relay<P: Platform>(
 async fn result<P: Platform>(outgoing: Outgoing<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
     let response = relay(outgoing, false, edge).await?;
     let bytes = bytes(response.body, MOST_RESULT_BYTES, edge).await;
-    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or(Error::UpstreamFailed)
+    bytes
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or(Error::UpstreamFailed)
 }
 
 async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -> Option<Vec<u8>> {
@@ -88,12 +111,22 @@ async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -
 }
 
 /// PostgREST's error as one of ours.
-async fn failure<P: Platform>(response: Response<P::Body>, anonymous: bool, edge: &Edge<P>) -> Error {
+async fn failure<P: Platform>(
+    response: Response<P::Body>,
+    anonymous: bool,
+    edge: &Edge<P>,
+) -> Error {
     let status = response.status;
     let retry_after = text(&response.headers, "retry-after").and_then(|text| text.parse().ok());
-    let body = bytes(response.body, MOST_ERROR_BYTES, edge).await.unwrap_or_default();
+    let body = bytes(response.body, MOST_ERROR_BYTES, edge)
+        .await
+        .unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let field = |name: &str| body.get(name).and_then(Value::as_str).map(|text| text.to_owned().into());
+    let field = |name: &str| {
+        body.get(name)
+            .and_then(Value::as_str)
+            .map(|text| text.to_owned().into())
+    };
     let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
     if code == "57014" || status == StatusCode::GATEWAY_TIMEOUT {
         return Error::UpstreamTimeout;
@@ -110,10 +143,18 @@ async fn failure<P: Platform>(response: Response<P::Body>, anonymous: bool, edge
     // What the edge's own functions say is meant for everybody; what the server says may describe the schema.
     let told = !anonymous || code.starts_with("RG");
     let shape = Shape {
-        code: if code.is_empty() { status.as_u16().to_string().into() } else { code.to_owned().into() },
+        code: if code.is_empty() {
+            status.as_u16().to_string().into()
+        } else {
+            code.to_owned().into()
+        },
         message: field("message").unwrap_or_else(|| reason.into()),
         details: field("details").filter(|_| told),
         hint: field("hint").filter(|_| told),
     };
-    Error::Refused { status, shape, retry_after }
+    Error::Refused {
+        status,
+        shape,
+        retry_after,
+    }
 }

@@ -9,9 +9,16 @@ use crate::{forward, respond, rooms, route, scope, verify};
 /// Answers a request; every error is turned into a response here.
 pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
     let start = edge.platform.now_ms();
-    let (asked, id, method) = (request.headers.clone(), request.id.clone(), request.method.clone());
+    let (asked, id, method) = (
+        request.headers.clone(),
+        request.id.clone(),
+        request.method.clone(),
+    );
     let outcome = handle(request, edge).await;
-    let code = outcome.as_ref().err().map(|error| error.shape().code.into_owned());
+    let code = outcome
+        .as_ref()
+        .err()
+        .map(|error| error.shape().code.into_owned());
     let mut response = outcome.unwrap_or_else(|error| respond::error(&error));
     respond::finish(&mut response, &asked, &id, Some(&edge.config));
     // No path, no address: they may hold what a person typed.
@@ -23,7 +30,10 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
     response
 }
 
-async fn handle<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Result<Response<P::Body>, Error> {
+async fn handle<P: Platform>(
+    request: Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, Error> {
     if request.method == Method::OPTIONS {
         return preflight(&request);
     }
@@ -38,6 +48,9 @@ async fn handle<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Resul
 fn preflight<B>(request: &Request<B>) -> Result<Response<B>, Error> {
     match route::find(&rooms::ALL, &Method::OPTIONS, &request.path) {
         Err(Error::NotFound) => Err(Error::NotFound),
-        _ => Ok(Response { status: StatusCode::NO_CONTENT, ..respond::preflight() }),
+        _ => Ok(Response {
+            status: StatusCode::NO_CONTENT,
+            ..respond::preflight()
+        }),
     }
 }

@@ -15,7 +15,9 @@ use worker::web_sys::{self, AbortSignal, CryptoKey, ReadableStream, ReadableStre
 use worker::{Date, Delay, Env, console_error, console_log};
 
 use crate::config::Config;
-use crate::edge::{self, Body, Edge, Outgoing, Platform, READ_HEADERS, ReadFault, Request, Response, SendFault};
+use crate::edge::{
+    self, Body, Edge, Outgoing, Platform, READ_HEADERS, ReadFault, Request, Response, SendFault,
+};
 use crate::error::Error;
 use crate::verify::keys::{Algorithm, PublicKey};
 use crate::{path, respond};
@@ -67,14 +69,19 @@ fn incoming(request: &worker::Request) -> Result<Request<ReadableStream>, Error>
     for name in READ_HEADERS {
         if let Ok(Some(value)) = sent.get(name) {
             // A header is a string of bytes in JavaScript, one character each.
-            let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
+            let bytes: Vec<u8> = value
+                .chars()
+                .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+                .collect();
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
     }
     let url = inner.url();
-    let query = url.split_once('?').map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default());
+    let query = url
+        .split_once('?')
+        .map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default());
     Ok(Request {
         id: edge::request_id(&headers)?,
         method: Method::from_bytes(inner.method().as_bytes()).map_err(|_| Error::NotFound)?,
@@ -82,7 +89,11 @@ fn incoming(request: &worker::Request) -> Result<Request<ReadableStream>, Error>
         query: query.to_owned(),
         headers,
         body: inner.body(),
-        address: sent.get("cf-connecting-ip").ok().flatten().and_then(|text| text.parse().ok()),
+        address: sent
+            .get("cf-connecting-ip")
+            .ok()
+            .flatten()
+            .and_then(|text| text.parse().ok()),
         country: request.cf().and_then(worker::Cf::country),
     })
 }
@@ -94,8 +105,12 @@ fn outgoing(response: Response<ReadableStream>) -> worker::Result<worker::Respon
     init.set_headers(&js_headers(&response.headers)?.into());
     let made = match response.body {
         Body::Empty => web_sys::Response::new_with_opt_str_and_init(None, &init),
-        Body::Bytes(mut bytes) => web_sys::Response::new_with_opt_u8_array_and_init(Some(&mut bytes), &init),
-        Body::Stream(stream) => web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init),
+        Body::Bytes(mut bytes) => {
+            web_sys::Response::new_with_opt_u8_array_and_init(Some(&mut bytes), &init)
+        }
+        Body::Stream(stream) => {
+            web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
+        }
     };
     Ok(made?.into())
 }
@@ -103,7 +118,11 @@ fn outgoing(response: Response<ReadableStream>) -> worker::Result<worker::Respon
 fn js_headers(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
     let made = web_sys::Headers::new()?;
     for (name, value) in headers {
-        let text: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+        let text: String = value
+            .as_bytes()
+            .iter()
+            .map(|byte| char::from(*byte))
+            .collect();
         made.append(name.as_str(), &text)?;
     }
     Ok(made)
@@ -131,10 +150,19 @@ impl Platform for Workers {
         verifies(key, data, signature).await.unwrap_or(false)
     }
 
-    async fn send(&self, request: Outgoing<ReadableStream>) -> Result<Response<ReadableStream>, SendFault> {
+    async fn send(
+        &self,
+        request: Outgoing<ReadableStream>,
+    ) -> Result<Response<ReadableStream>, SendFault> {
         let response = send(request).await.map_err(|fault| {
-            let name = Reflect::get(&fault, &"name".into()).ok().and_then(|name| name.as_string());
-            if name.as_deref() == Some("TimeoutError") { SendFault::Timeout } else { SendFault::Unreachable }
+            let name = Reflect::get(&fault, &"name".into())
+                .ok()
+                .and_then(|name| name.as_string());
+            if name.as_deref() == Some("TimeoutError") {
+                SendFault::Timeout
+            } else {
+                SendFault::Unreachable
+            }
         })?;
         let status = StatusCode::from_u16(response.status()).map_err(|_| SendFault::Unreachable)?;
         Ok(Response {
@@ -148,7 +176,9 @@ impl Platform for Workers {
         let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
         let mut bytes = Vec::new();
         loop {
-            let step = JsFuture::from(reader.read()).await.map_err(|_| ReadFault::Broken)?;
+            let step = JsFuture::from(reader.read())
+                .await
+                .map_err(|_| ReadFault::Broken)?;
             let done = Reflect::get(&step, &"done".into()).map_err(|_| ReadFault::Broken)?;
             if done.is_truthy() {
                 return Ok(bytes);
@@ -177,7 +207,9 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Js
         Body::Stream(stream) => init.set_body(stream),
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    JsFuture::from(scope.fetch_with_str_and_init(&request.url, &init)).await?.dyn_into()
+    JsFuture::from(scope.fetch_with_str_and_init(&request.url, &init))
+        .await?
+        .dyn_into()
 }
 
 fn rust_headers(headers: &web_sys::Headers) -> HeaderMap {
@@ -185,9 +217,18 @@ fn rust_headers(headers: &web_sys::Headers) -> HeaderMap {
     for entry in headers.entries() {
         let Ok(entry) = entry else { continue };
         let entry: Array = entry.unchecked_into();
-        let (name, value) = (entry.get(0).as_string().unwrap_or_default(), entry.get(1).as_string().unwrap_or_default());
-        let bytes: Vec<u8> = value.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect();
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(&bytes)) {
+        let (name, value) = (
+            entry.get(0).as_string().unwrap_or_default(),
+            entry.get(1).as_string().unwrap_or_default(),
+        );
+        let bytes: Vec<u8> = value
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+            .collect();
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_bytes(&bytes),
+        ) {
             made.append(name, value);
         }
     }
@@ -195,25 +236,12 @@ fn rust_headers(headers: &web_sys::Headers) -> HeaderMap {
 }
 
 async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
-    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    let subtle = scope.crypto()?.subtle();
-    let imported = IMPORTED.with_borrow(|known| known.get(&key.jwk).cloned());
-    let imported = match imported {
-        Some(imported) => imported,
-        None => {
-            let jwk: Object = js_sys::JSON::parse(&key.jwk)?.unchecked_into();
-            let usages = Array::of1(&"verify".into());
-            let importing =
-                subtle.import_key_with_object("jwk", &jwk, &parameters(key.algorithm)?, false, &usages)?;
-            let imported: CryptoKey = JsFuture::from(importing).await?.dyn_into()?;
-            IMPORTED.with_borrow_mut(|known| {
-                if known.len() >= MOST_IMPORTED {
-                    known.clear();
-                }
-                known.insert(key.jwk.clone(), imported.clone());
-            });
-            imported
-        }
+    let subtle = subtle()?;
+    let known = IMPORTED.with_borrow(|known| known.get(&key.jwk).cloned());
+    let imported = if let Some(imported) = known {
+        imported
+    } else {
+        import(key, &subtle).await?
     };
     let checking = subtle.verify_with_object_and_js_u8_array_and_js_u8_array(
         &parameters(key.algorithm)?,
@@ -224,10 +252,35 @@ async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool
     Ok(JsFuture::from(checking).await?.is_truthy())
 }
 
+fn subtle() -> Result<web_sys::SubtleCrypto, JsValue> {
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    Ok(scope.crypto()?.subtle())
+}
+
+/// Imports a key and keeps it.
+async fn import(key: &PublicKey, subtle: &web_sys::SubtleCrypto) -> Result<CryptoKey, JsValue> {
+    let jwk: Object = js_sys::JSON::parse(&key.jwk)?.unchecked_into();
+    let usages = Array::of1(&"verify".into());
+    let importing =
+        subtle.import_key_with_object("jwk", &jwk, &parameters(key.algorithm)?, false, &usages)?;
+    let imported: CryptoKey = JsFuture::from(importing).await?.dyn_into()?;
+    IMPORTED.with_borrow_mut(|known| {
+        if known.len() >= MOST_IMPORTED {
+            known.clear();
+        }
+        known.insert(key.jwk.clone(), imported.clone());
+    });
+    Ok(imported)
+}
+
 /// WebCrypto's names for an algorithm.
 fn parameters(algorithm: Algorithm) -> Result<Object, JsValue> {
     let fields: &[(&str, &str)] = match algorithm {
-        Algorithm::Es256 => &[("name", "ECDSA"), ("namedCurve", "P-256"), ("hash", "SHA-256")],
+        Algorithm::Es256 => &[
+            ("name", "ECDSA"),
+            ("namedCurve", "P-256"),
+            ("hash", "SHA-256"),
+        ],
         Algorithm::Rs256 => &[("name", "RSASSA-PKCS1-v1_5"), ("hash", "SHA-256")],
         Algorithm::EdDsa => &[("name", "Ed25519")],
         Algorithm::Hs256 => return Err("HS256 keys are not public".into()),

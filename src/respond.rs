@@ -2,9 +2,9 @@
 //! somebody's.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL,
-    CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -36,10 +36,18 @@ const READABLE: &str = "content-location, content-profile, content-range, etag, 
 
 /// An answer with a body of bytes.
 #[must_use]
-pub fn bytes<B>(status: StatusCode, content_type: &'static str, body: impl Into<Vec<u8>>) -> Response<B> {
+pub fn bytes<B>(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Vec<u8>>,
+) -> Response<B> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    Response { status, headers, body: Body::Bytes(body.into()) }
+    Response {
+        status,
+        headers,
+        body: Body::Bytes(body.into()),
+    }
 }
 
 /// An answer in JSON.
@@ -55,7 +63,11 @@ pub fn json<B>(status: StatusCode, value: &serde_json::Value) -> Response<B> {
 pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> {
     match reply {
         Reply::Here(response) => Ok(here(response)),
-        Reply::Called { call, incoming, outcome } => (call.answer)(&incoming, outcome, config).map(here),
+        Reply::Called {
+            call,
+            incoming,
+            outcome,
+        } => (call.answer)(&incoming, outcome, config).map(here),
         Reply::Ready(parts) => Ok(ready(&parts)),
         Reply::Relayed(mut response) => {
             response.headers = relayed_headers(&response.headers);
@@ -70,11 +82,17 @@ fn here<B>(response: Response<()>) -> Response<B> {
         Body::Bytes(bytes) => Body::Bytes(bytes),
         Body::Empty | Body::Stream(()) => Body::Empty,
     };
-    Response { status: response.status, headers: response.headers, body }
+    Response {
+        status: response.status,
+        headers: response.headers,
+        body,
+    }
 }
 
 fn relayed_headers(from: &HeaderMap) -> HeaderMap {
-    let kept = RELAYED.iter().filter_map(|name| Some((HeaderName::from_static(name), from.get(*name)?.clone())));
+    let kept = RELAYED
+        .iter()
+        .filter_map(|name| Some((HeaderName::from_static(name), from.get(*name)?.clone())));
     kept.collect()
 }
 
@@ -82,13 +100,25 @@ fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
     let all = parts.iter().all(|(_, answers)| *answers);
     let checks: serde_json::Map<String, serde_json::Value> = parts
         .iter()
-        .map(|(name, answers)| ((*name).to_owned(), if *answers { "ok" } else { "unreachable" }.into()))
+        .map(|(name, answers)| {
+            (
+                (*name).to_owned(),
+                if *answers { "ok" } else { "unreachable" }.into(),
+            )
+        })
         .collect();
-    let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let body = serde_json::json!({"status": if all { "ready" } else { "not ready" }, "checks": checks});
+    let status = if all {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    let body =
+        serde_json::json!({"status": if all { "ready" } else { "not ready" }, "checks": checks});
     let mut response = json(status, &body);
     if !all {
-        response.headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+            .headers
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }
@@ -106,7 +136,9 @@ pub fn error<B>(error: &Error) -> Response<B> {
 pub fn explain(error: &Error, headers: &mut HeaderMap) {
     if error.status() == StatusCode::UNAUTHORIZED {
         let challenge = match error {
-            Error::BadToken(TokenFault::Expired) => r#"Bearer error="invalid_token", error_description="expired""#,
+            Error::BadToken(TokenFault::Expired) => {
+                r#"Bearer error="invalid_token", error_description="expired""#
+            }
             Error::BadToken(_) | Error::Refused { .. } => r#"Bearer error="invalid_token""#,
             _ => "Bearer",
         };
@@ -130,29 +162,53 @@ pub fn preflight<B>() -> Response<B> {
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
     );
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(SENDABLE));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(SENDABLE),
+    );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
-    Response { status: StatusCode::NO_CONTENT, headers, body: Body::Empty }
+    Response {
+        status: StatusCode::NO_CONTENT,
+        headers,
+        body: Body::Empty,
+    }
 }
 
 /// What every answer carries: its request's id, who may read it, and that nobody else may keep it.
 pub fn finish<B>(response: &mut Response<B>, asked: &HeaderMap, id: &str, config: Option<&Config>) {
     let headers = &mut response.headers;
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-store"));
+    headers.insert(
+        "x-content-type-options",
+        HeaderValue::from_static("nosniff"),
+    );
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("private, no-store"));
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert("x-request-id", value);
     }
     let origin = text(asked, "origin").unwrap_or_default();
-    let allowed = config.and_then(|config| config.allowed_origins.iter().find(|allowed| *allowed == origin));
+    let allowed = config.and_then(|config| {
+        config
+            .allowed_origins
+            .iter()
+            .find(|allowed| *allowed == origin)
+    });
     match allowed.map(|origin| HeaderValue::from_str(origin)) {
         Some(Ok(origin)) => {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(READABLE));
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(READABLE),
+            );
         }
         _ => {
-            for name in [ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_MAX_AGE] {
+            for name in [
+                ACCESS_CONTROL_ALLOW_METHODS,
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                ACCESS_CONTROL_MAX_AGE,
+            ] {
                 headers.remove(name);
             }
         }

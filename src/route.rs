@@ -38,6 +38,9 @@ pub enum Action {
     Ready,
 }
 
+/// Puts an outcome into the caller's words.
+pub type Answer = fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>;
+
 /// A purpose endpoint: one database function, and the two translations around it.
 pub struct Call {
     /// The function's schema.
@@ -47,7 +50,7 @@ pub struct Call {
     /// From what was sent to the function's arguments.
     pub arguments: fn(&Incoming) -> Result<Value, Error>,
     /// From the function's result, or from what went wrong before it, to what the caller sees.
-    pub answer: fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>,
+    pub answer: Answer,
 }
 
 /// What a purpose endpoint is told of a request.
@@ -79,7 +82,13 @@ impl Route {
     /// A route that nobody but holders of a key may call and that takes 1 MB.
     #[must_use]
     pub const fn new(method: Method, pattern: &'static str, action: Action) -> Self {
-        Self { method, pattern, access: Access::Keyed, body_limit: 1024 * KB, action }
+        Self {
+            method,
+            pattern,
+            access: Access::Keyed,
+            body_limit: 1024 * KB,
+            action,
+        }
     }
 
     /// The same for everybody, whose token, if any, must be good.
@@ -110,7 +119,10 @@ impl Route {
         for wanted in self.pattern.split('/') {
             let segment = segments.next()?;
             if wanted.starts_with('{') {
-                variable = percent_encoding::percent_decode_str(segment).decode_utf8().ok()?.into_owned();
+                variable = percent_encoding::percent_decode_str(segment)
+                    .decode_utf8()
+                    .ok()?
+                    .into_owned();
                 if variable.is_empty() {
                     return None;
                 }
@@ -134,17 +146,39 @@ pub struct Matched {
 ///
 /// # Errors
 /// [`Error::NotFound`], or [`Error::MethodNotAllowed`] where another method would do.
-pub fn find(routes: &'static [&'static [Route]], method: &Method, path: &str) -> Result<Matched, Error> {
-    let asked = if method == Method::HEAD { &Method::GET } else { method };
-    let fitting = |route: &'static Route| route.matches(path).map(|variable| Matched { route, variable });
-    let mut found: Vec<Matched> = routes.iter().copied().flatten().filter_map(fitting).collect();
-    if let Some(at) = found.iter().position(|matched| matched.route.method == *asked) {
+pub fn find(
+    routes: &'static [&'static [Route]],
+    method: &Method,
+    path: &str,
+) -> Result<Matched, Error> {
+    let asked = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
+    let fitting = |route: &'static Route| {
+        route
+            .matches(path)
+            .map(|variable| Matched { route, variable })
+    };
+    let mut found: Vec<Matched> = routes
+        .iter()
+        .copied()
+        .flatten()
+        .filter_map(fitting)
+        .collect();
+    if let Some(at) = found
+        .iter()
+        .position(|matched| matched.route.method == *asked)
+    {
         return Ok(found.swap_remove(at));
     }
     if found.is_empty() {
         return Err(Error::NotFound);
     }
-    Err(Error::MethodNotAllowed { allow: allowed(found.iter().map(|matched| &matched.route.method)) })
+    Err(Error::MethodNotAllowed {
+        allow: allowed(found.iter().map(|matched| &matched.route.method)),
+    })
 }
 
 /// The methods of a path, as an `Allow` header has them.
@@ -176,8 +210,20 @@ mod tests {
             (Method::GET, "/forms/thanks", Ok(("/forms/thanks", ""))),
             (Method::HEAD, "/forms/a%20b", Ok(("/forms/{source}", "a b"))),
             (Method::POST, "/things/x", Ok(("/things/{name}", "x"))),
-            (Method::GET, "/things/x", Err(Error::MethodNotAllowed { allow: "POST, DELETE, OPTIONS".into() })),
-            (Method::POST, "/forms/x", Err(Error::MethodNotAllowed { allow: "GET, HEAD, OPTIONS".into() })),
+            (
+                Method::GET,
+                "/things/x",
+                Err(Error::MethodNotAllowed {
+                    allow: "POST, DELETE, OPTIONS".into(),
+                }),
+            ),
+            (
+                Method::POST,
+                "/forms/x",
+                Err(Error::MethodNotAllowed {
+                    allow: "GET, HEAD, OPTIONS".into(),
+                }),
+            ),
             (Method::GET, "/forms/", Err(Error::NotFound)),
             (Method::GET, "/forms/x/", Err(Error::NotFound)),
             (Method::GET, "/forms/x/y", Err(Error::NotFound)),
@@ -187,7 +233,11 @@ mod tests {
         ];
         for (method, path, wanted) in cases {
             let found = find(&ALL, &method, path).map(|m| (m.route.pattern, m.variable));
-            assert_eq!(found, wanted.map(|(pattern, variable)| (pattern, variable.to_owned())), "{method} {path}");
+            assert_eq!(
+                found,
+                wanted.map(|(pattern, variable)| (pattern, variable.to_owned())),
+                "{method} {path}"
+            );
         }
     }
 }

@@ -10,7 +10,12 @@ pub static ROUTES: [Route; 2] = [
     Route::new(
         Method::GET,
         "/healthz",
-        Action::Page(|_, _| Ok(respond::json(StatusCode::OK, &serde_json::json!({"status": "ok"})))),
+        Action::Page(|_, _| {
+            Ok(respond::json(
+                StatusCode::OK,
+                &serde_json::json!({"status": "ok"}),
+            ))
+        }),
     )
     .public(),
     Route::new(Method::GET, "/readyz", Action::Ready).public(),

@@ -20,7 +20,10 @@ pub(super) async fn prepare<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Work<P::Body>, Error> {
     let mut incoming = Incoming {
-        content_type: request.header("content-type").unwrap_or_default().to_owned(),
+        content_type: request
+            .header("content-type")
+            .unwrap_or_default()
+            .to_owned(),
         body: Vec::new(),
         wants_page: wants_page(&request),
     };
@@ -34,17 +37,32 @@ pub(super) async fn prepare<P: Platform>(
         Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here),
     };
     let token = upstream_token(caller, &request, edge)?;
-    let mut outgoing = build(call.schema, call.function, &arguments, &token, &request.id, edge)?;
+    let mut outgoing = build(
+        call.schema,
+        call.function,
+        &arguments,
+        &token,
+        &request.id,
+        edge,
+    )?;
     if let Some(key) = idempotency_key(&request)? {
         set(&mut outgoing.headers, "idempotency-key", key)?;
     }
     // The browser's own words about itself: data to keep, nothing to trust.
     for name in ["user-agent", "referer"] {
-        if let Some(value) = request.headers.get(name).filter(|value| value.len() <= 1024) {
+        if let Some(value) = request
+            .headers
+            .get(name)
+            .filter(|value| value.len() <= 1024)
+        {
             outgoing.headers.insert(name, value.clone());
         }
     }
-    Ok(Work::Call { call, incoming, outgoing })
+    Ok(Work::Call {
+        call,
+        incoming,
+        outgoing,
+    })
 }
 
 /// A page for a browser that navigates; JSON for everything else.
@@ -88,7 +106,13 @@ pub(super) fn build<P: Platform>(
         method: Method::POST,
         url: built.url().as_str().to_owned(),
         headers,
-        body: Body::Bytes(built.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec()),
+        body: Body::Bytes(
+            built
+                .body()
+                .and_then(|body| body.as_bytes())
+                .unwrap_or_default()
+                .to_vec(),
+        ),
         deadline_ms: DEADLINE_MS,
     })
 }

@@ -42,9 +42,15 @@ struct Origin<'a> {
 }
 
 /// A token of role `anon` for a request of nobody in particular.
-pub(super) fn anon<P: Platform>(request: &Request<P::Body>, edge: &Edge<P>) -> Result<String, Error> {
+pub(super) fn anon<P: Platform>(
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<String, Error> {
     let country = request.country.as_deref();
-    let origin = request.address.map(|address| origin(address, country, edge)).transpose()?;
+    let origin = request
+        .address
+        .map(|address| origin(address, country, edge))
+        .transpose()?;
     mint("anon", origin, edge)
 }
 
@@ -53,17 +59,35 @@ pub(super) fn edge<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
     mint("edge", None, edge)
 }
 
-fn mint<P: Platform>(role: &'static str, origin: Option<Origin<'_>>, edge: &Edge<P>) -> Result<String, Error> {
+fn mint<P: Platform>(
+    role: &'static str,
+    origin: Option<Origin<'_>>,
+    edge: &Edge<P>,
+) -> Result<String, Error> {
     // PostgREST's leeway of 30 seconds covers a token made at the end of its minute.
     let iat = edge.now() / LIFETIME * LIFETIME;
-    let claims = Minted { aud: &edge.config.audience, role, iat, exp: iat + LIFETIME, edge: origin };
+    let claims = Minted {
+        aud: &edge.config.audience,
+        role,
+        iat,
+        exp: iat + LIFETIME,
+        edge: origin,
+    };
     let header = Header::empty().with_key_id("edge");
     Hs256
-        .token(&header, &Claims::new(claims), &edge.config.signing_key.hs256)
+        .token(
+            &header,
+            &Claims::new(claims),
+            &edge.config.signing_key.hs256,
+        )
         .map_err(|_| Error::Internal("the edge's token cannot be made"))
 }
 
-fn origin<'a, P: Platform>(address: IpAddr, country: Option<&'a str>, edge: &Edge<P>) -> Result<Origin<'a>, Error> {
+fn origin<'a, P: Platform>(
+    address: IpAddr,
+    country: Option<&'a str>,
+    edge: &Edge<P>,
+) -> Result<Origin<'a>, Error> {
     let address = address.to_canonical();
     let day = edge.now() / DAY;
     let mut mac = Hmac::<Sha256>::new_from_slice(edge.config.signing_key.bytes())
@@ -71,7 +95,11 @@ fn origin<'a, P: Platform>(address: IpAddr, country: Option<&'a str>, edge: &Edg
     mac.update(format!("rowgate address {day} {}", household(address)).as_bytes());
     let hash = mac.finalize().into_bytes();
     let addr = edge::hex(hash.get(..16).unwrap_or_default());
-    Ok(Origin { net: network(address), addr, country })
+    Ok(Origin {
+        net: network(address),
+        addr,
+        country,
+    })
 }
 
 /// The address as one subscriber has it: an IPv6 customer is given at least 64 bits to play with.
@@ -84,8 +112,14 @@ fn household(address: IpAddr) -> IpAddr {
 
 fn network(address: IpAddr) -> String {
     match address {
-        IpAddr::V4(v4) => format!("{}/24", std::net::Ipv4Addr::from(u32::from(v4) & (u32::MAX << 8))),
-        IpAddr::V6(v6) => format!("{}/48", std::net::Ipv6Addr::from(u128::from(v6) & (u128::MAX << 80))),
+        IpAddr::V4(v4) => format!(
+            "{}/24",
+            std::net::Ipv4Addr::from(u32::from(v4) & (u32::MAX << 8))
+        ),
+        IpAddr::V6(v6) => format!(
+            "{}/48",
+            std::net::Ipv6Addr::from(u128::from(v6) & (u128::MAX << 80))
+        ),
     }
 }
 

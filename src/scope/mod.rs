@@ -30,7 +30,11 @@ pub(crate) enum Work<B> {
         anonymous: bool,
     },
     /// Call one function, translate the answer.
-    Call { call: &'static Call, incoming: Incoming, outgoing: Outgoing<B> },
+    Call {
+        call: &'static Call,
+        incoming: Incoming,
+        outgoing: Outgoing<B>,
+    },
     /// Ask whether the parts answer.
     Ready { outgoing: Outgoing<B> },
 }
@@ -49,11 +53,23 @@ pub async fn narrow<P: Platform>(
         Action::Page(page) => Work::Here(page(&edge.config, &matched.variable)?),
         Action::Ready => {
             let token = mint::edge(edge)?;
-            Work::Ready { outgoing: call::build("edge", "ready", &serde_json::json!({}), &token, &request.id, edge)? }
+            Work::Ready {
+                outgoing: call::build(
+                    "edge",
+                    "ready",
+                    &serde_json::json!({}),
+                    &token,
+                    &request.id,
+                    edge,
+                )?,
+            }
         }
         Action::Relation | Action::Function => {
             let anonymous = caller.token().is_none();
-            Work::Relay { outgoing: relay::rebuild(matched, caller, request, edge).await?, anonymous }
+            Work::Relay {
+                outgoing: relay::rebuild(matched, caller, request, edge).await?,
+                anonymous,
+            }
         }
         Action::Call(call) => call::prepare(call, matched, caller, request, edge).await?,
     };
@@ -66,12 +82,17 @@ fn upstream_token<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    caller.token().map_or_else(|| mint::anon(request, edge), |token| Ok(token.to_owned()))
+    caller
+        .token()
+        .map_or_else(|| mint::anon(request, edge), |token| Ok(token.to_owned()))
 }
 
 /// Sets a header whose name is ours and whose value has been vetted.
 fn set(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), Error> {
-    let value = HeaderValue::from_str(value).map_err(|_| Error::BadHeader { name, wanted: "visible ASCII" })?;
+    let value = HeaderValue::from_str(value).map_err(|_| Error::BadHeader {
+        name,
+        wanted: "visible ASCII",
+    })?;
     headers.insert(HeaderName::from_static(name), value);
     Ok(())
 }
@@ -84,7 +105,9 @@ fn idempotency_key<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
         return Ok(None);
     };
     match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => Ok(Some(key)),
+        Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()) => {
+            Ok(Some(key))
+        }
         _ => Err(Error::BadHeader { name, wanted }),
     }
 }
@@ -96,23 +119,33 @@ fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
         None => Ok(None),
         Some(value) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
             Some(length) => Ok(Some(length)),
-            None => Err(Error::BadHeader { name, wanted: "a number of bytes" }),
+            None => Err(Error::BadHeader {
+                name,
+                wanted: "a number of bytes",
+            }),
         },
     }
 }
 
 /// Reads the whole body into memory, no more than the route takes.
-async fn read_body<P: Platform>(request: &mut Request<P::Body>, limit: usize, edge: &Edge<P>) -> Result<Vec<u8>, Error> {
+async fn read_body<P: Platform>(
+    request: &mut Request<P::Body>,
+    limit: usize,
+    edge: &Edge<P>,
+) -> Result<Vec<u8>, Error> {
     if declared_length(request)?.is_some_and(|length| length > limit) {
         return Err(Error::BodyTooLarge { limit });
     }
     let Some(body) = request.body.take() else {
         return Ok(Vec::new());
     };
-    edge.platform.read(body, limit).await.map_err(|fault| match fault {
-        ReadFault::TooLarge => Error::BodyTooLarge { limit },
-        ReadFault::Broken => Error::MalformedBody("it broke off".into()),
-    })
+    edge.platform
+        .read(body, limit)
+        .await
+        .map_err(|fault| match fault {
+            ReadFault::TooLarge => Error::BodyTooLarge { limit },
+            ReadFault::Broken => Error::MalformedBody("it broke off".into()),
+        })
 }
 
 /// The body to hand on: streamed unread where its length is declared (the server holds the client to it), otherwise read
@@ -124,11 +157,17 @@ async fn pass_body<P: Platform>(
 ) -> Result<Body<P::Body>, Error> {
     match declared_length(request)? {
         Some(0) => Ok(Body::Empty),
-        Some(length) if length <= limit => Ok(request.body.take().map_or(Body::Empty, Body::Stream)),
+        Some(length) if length <= limit => {
+            Ok(request.body.take().map_or(Body::Empty, Body::Stream))
+        }
         Some(_) => Err(Error::BodyTooLarge { limit }),
         None => {
             let bytes = read_body(request, limit, edge).await?;
-            Ok(if bytes.is_empty() { Body::Empty } else { Body::Bytes(bytes) })
+            Ok(if bytes.is_empty() {
+                Body::Empty
+            } else {
+                Body::Bytes(bytes)
+            })
         }
     }
 }

@@ -14,7 +14,14 @@ use crate::verify::Caller;
 const MOST_URI_BYTES: usize = 8 * KB;
 
 /// Headers handed on as they are, beside those that are rewritten.
-const PASSED: [&str; 6] = ["accept", "content-type", "if-none-match", "range", "range-unit", "x-client-info"];
+const PASSED: [&str; 6] = [
+    "accept",
+    "content-type",
+    "if-none-match",
+    "range",
+    "range-unit",
+    "x-client-info",
+];
 
 /// Rebuilds a request to the data API.
 pub(super) async fn rebuild<P: Platform>(
@@ -24,7 +31,9 @@ pub(super) async fn rebuild<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Outgoing<P::Body>, Error> {
     if request.path.len() + request.query.len() > MOST_URI_BYTES {
-        return Err(Error::UriTooLong { limit: MOST_URI_BYTES });
+        return Err(Error::UriTooLong {
+            limit: MOST_URI_BYTES,
+        });
     }
     let name = name(&matched.variable)?;
     let query = Query::parse(&request.query)?;
@@ -33,18 +42,34 @@ pub(super) async fn rebuild<P: Platform>(
     }
     let token = upstream_token(caller, &request, edge)?;
     let headers = headers(&request, &token, caller.token().is_none())?;
-    let folder = if matches!(matched.route.action, Action::Function) { "rpc/" } else { "" };
+    let folder = if matches!(matched.route.action, Action::Function) {
+        "rpc/"
+    } else {
+        ""
+    };
     let mut url = format!("{}/{folder}{name}", edge.config.postgrest_url);
     query.append_to(&mut url);
     let body = pass_body(&mut request, matched.route.body_limit, edge).await?;
-    Ok(Outgoing { method: request.method, url, headers, body, deadline_ms: DEADLINE_MS })
+    Ok(Outgoing {
+        method: request.method,
+        url,
+        headers,
+        body,
+        deadline_ms: DEADLINE_MS,
+    })
 }
 
 /// A name as PostgreSQL folds it: `^[a-z_][a-z0-9_]*$`, at most 63 bytes.
 fn name(text: &str) -> Result<&str, Error> {
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let goes_well = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if starts_well && goes_well && text.len() <= 63 { Ok(text) } else { Err(Error::BadName) }
+    let goes_well = text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if starts_well && goes_well && text.len() <= 63 {
+        Ok(text)
+    } else {
+        Err(Error::BadName)
+    }
 }
 
 fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<HeaderMap, Error> {
@@ -54,13 +79,21 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
             headers.insert(name, value.clone());
         }
     }
-    if request.header("accept").is_some_and(|accept| accept.to_ascii_lowercase().contains("vnd.pgrst.plan")) {
+    if request
+        .header("accept")
+        .is_some_and(|accept| accept.to_ascii_lowercase().contains("vnd.pgrst.plan"))
+    {
         return Err(Error::PlanRefused);
     }
     for name in ["accept-profile", "content-profile"] {
         if let Some(schema) = request.headers.get(name) {
-            let served = schema.to_str().ok().filter(|schema| rooms::SCHEMAS.contains(schema));
-            let schema = served.ok_or_else(|| Error::UnknownSchema { served: rooms::SCHEMAS.join(", ") })?;
+            let served = schema
+                .to_str()
+                .ok()
+                .filter(|schema| rooms::SCHEMAS.contains(schema));
+            let schema = served.ok_or_else(|| Error::UnknownSchema {
+                served: rooms::SCHEMAS.join(", "),
+            })?;
             set(&mut headers, name, schema)?;
         }
     }
@@ -78,7 +111,10 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
 
 /// What of `Prefer` is known, rewritten. Nobody in particular may not make the database count a table row by row.
 fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
-    let sent = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    let sent = headers
+        .get_all("prefer")
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
     let tokens = sent.flat_map(|value| value.split(',')).map(str::trim);
     let known = tokens.filter_map(|token| {
         let (name, value) = token.split_once('=')?;
@@ -91,7 +127,13 @@ fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
             | ("handling", "strict" | "lenient")
             | ("params", "single-object") => Some(token),
             ("max-affected", number) if number.parse::<u32>().is_ok() => Some(token),
-            ("timezone", zone) if zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b)) => Some(token),
+            ("timezone", zone)
+                if zone
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b)) =>
+            {
+                Some(token)
+            }
             _ => None,
         }
     });
@@ -117,7 +159,14 @@ impl Query {
 
     /// Whether something here narrows the rows of the relation itself, as PostgREST reads it.
     fn has_filter(&self) -> bool {
-        let reserved = ["select", "order", "limit", "offset", "columns", "on_conflict"];
+        let reserved = [
+            "select",
+            "order",
+            "limit",
+            "offset",
+            "columns",
+            "on_conflict",
+        ];
         self.0.iter().any(|(name, _)| {
             // A dot leads into an embedded relation, whose filter leaves the rows of this one as they are.
             let own = !name.contains('.') || matches!(name.as_str(), "not.and" | "not.or");
@@ -137,7 +186,9 @@ impl Query {
 
 fn decode(text: &str) -> Result<String, Error> {
     let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| Error::BadQuery("it is not UTF-8"))?;
+    let decoded = percent_decode_str(&spaced)
+        .decode_utf8()
+        .map_err(|_| Error::BadQuery("it is not UTF-8"))?;
     if decoded.contains('\0') {
         return Err(Error::BadQuery("it contains a NUL"));
     }
@@ -153,7 +204,20 @@ mod tests {
         for good in ["projects", "_x", "a1_b2"] {
             assert_eq!(name(good), Ok(good));
         }
-        for bad in ["", "Projects", "1a", "a-b", "a/b", "a b", "a.b", "a\"b", "ä", "rpc/x", "..", &"a".repeat(64)] {
+        for bad in [
+            "",
+            "Projects",
+            "1a",
+            "a-b",
+            "a/b",
+            "a b",
+            "a.b",
+            "a\"b",
+            "ä",
+            "rpc/x",
+            "..",
+            &"a".repeat(64),
+        ] {
             assert_eq!(name(bad), Err(Error::BadName), "{bad}");
         }
     }
@@ -182,8 +246,13 @@ mod tests {
     #[test]
     fn a_query_is_rebuilt_with_the_same_meaning_and_without_the_key() {
         let mut url = "http://db/projects".to_owned();
-        Query::parse("select=*,a(b)&name=eq.a+b%26c&apikey=secret&n%C3%A4me=x").unwrap().append_to(&mut url);
-        assert_eq!(url, "http://db/projects?select=*%2Ca%28b%29&name=eq.a+b%26c&n%C3%A4me=x");
+        Query::parse("select=*,a(b)&name=eq.a+b%26c&apikey=secret&n%C3%A4me=x")
+            .unwrap()
+            .append_to(&mut url);
+        assert_eq!(
+            url,
+            "http://db/projects?select=*%2Ca%28b%29&name=eq.a+b%26c&n%C3%A4me=x"
+        );
         assert!(matches!(Query::parse("a=%ff"), Err(Error::BadQuery(_))));
         assert!(matches!(Query::parse("a=%00"), Err(Error::BadQuery(_))));
     }
@@ -191,9 +260,21 @@ mod tests {
     #[test]
     fn prefer_keeps_what_is_known() {
         let mut headers = HeaderMap::new();
-        headers.append("prefer", "return=minimal, count=exact,tx=rollback".parse().unwrap());
-        headers.append("prefer", "role=service_role, max-affected=5".parse().unwrap());
-        assert_eq!(prefer(&headers, false), "return=minimal, count=exact, max-affected=5");
-        assert_eq!(prefer(&headers, true), "return=minimal, count=estimated, max-affected=5");
+        headers.append(
+            "prefer",
+            "return=minimal, count=exact,tx=rollback".parse().unwrap(),
+        );
+        headers.append(
+            "prefer",
+            "role=service_role, max-affected=5".parse().unwrap(),
+        );
+        assert_eq!(
+            prefer(&headers, false),
+            "return=minimal, count=exact, max-affected=5"
+        );
+        assert_eq!(
+            prefer(&headers, true),
+            "return=minimal, count=estimated, max-affected=5"
+        );
     }
 }

@@ -79,23 +79,35 @@ impl Jwk {
     /// The key, if it is one that may check signatures here.
     fn usable(self) -> Option<PublicKey> {
         let for_signatures = self.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && self.key_ops.as_ref().is_none_or(|ops| ops.iter().any(|op| op == "verify"));
+            && self
+                .key_ops
+                .as_ref()
+                .is_none_or(|ops| ops.iter().any(|op| op == "verify"));
         let (algorithm, jwk) = match (self.kty.as_str(), self.crv.as_deref()) {
             ("EC", Some("P-256")) => (
                 Algorithm::Es256,
                 serde_json::json!({"kty": "EC", "crv": "P-256", "x": self.x?, "y": self.y?}),
             ),
-            ("OKP", Some("Ed25519")) => {
-                (Algorithm::EdDsa, serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": self.x?}))
-            }
+            ("OKP", Some("Ed25519")) => (
+                Algorithm::EdDsa,
+                serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": self.x?}),
+            ),
             // 2048 bits are 342 characters of base64url.
-            ("RSA", None) if self.n.as_ref().is_some_and(|n| n.len() >= 342) => {
-                (Algorithm::Rs256, serde_json::json!({"kty": "RSA", "n": self.n?, "e": self.e?}))
-            }
+            ("RSA", None) if self.n.as_ref().is_some_and(|n| n.len() >= 342) => (
+                Algorithm::Rs256,
+                serde_json::json!({"kty": "RSA", "n": self.n?, "e": self.e?}),
+            ),
             _ => return None,
         };
-        let alg_fits = self.alg.as_deref().is_none_or(|alg| Algorithm::named(alg) == Some(algorithm));
-        (for_signatures && alg_fits).then(|| PublicKey { kid: self.kid, algorithm, jwk: jwk.to_string() })
+        let alg_fits = self
+            .alg
+            .as_deref()
+            .is_none_or(|alg| Algorithm::named(alg) == Some(algorithm));
+        (for_signatures && alg_fits).then(|| PublicKey {
+            kid: self.kid,
+            algorithm,
+            jwk: jwk.to_string(),
+        })
     }
 }
 
@@ -107,7 +119,10 @@ pub fn parse(json: &[u8]) -> Option<Vec<PublicKey>> {
         keys: Vec<Value>,
     }
     let set: Set = serde_json::from_slice(json).ok()?;
-    let jwks = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
+    let jwks = set
+        .keys
+        .into_iter()
+        .filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
     let keys: Vec<PublicKey> = jwks.filter_map(Jwk::usable).collect();
     let twice = keys.iter().enumerate().any(|(at, key)| {
         key.kid.is_some() && keys.iter().skip(at + 1).any(|other| other.kid == key.kid)
@@ -151,17 +166,28 @@ impl KeyCache {
             return Found::Ask;
         };
         let age = now_ms.saturating_sub(known.fetched_ms);
-        let keys: Vec<PublicKey> = known.keys.iter().filter(|key| age < STALE_MS && wanted(key)).cloned().collect();
-        let may_ask = known.asked_ms.is_none_or(|asked| now_ms.saturating_sub(asked) >= PAUSE_MS);
+        let keys: Vec<PublicKey> = known
+            .keys
+            .iter()
+            .filter(|key| age < STALE_MS && wanted(key))
+            .cloned()
+            .collect();
+        let may_ask = known
+            .asked_ms
+            .is_none_or(|asked| now_ms.saturating_sub(asked) >= PAUSE_MS);
         // A fetch whose request was given up by its client never reports back.
         let fetching = known.fetching
-            && known.asked_ms.is_some_and(|asked| now_ms.saturating_sub(asked) <= u64::from(DEADLINE_MS));
+            && known
+                .asked_ms
+                .is_some_and(|asked| now_ms.saturating_sub(asked) <= u64::from(DEADLINE_MS));
         match (keys.is_empty(), fetching, may_ask) {
             (false, false, true) if age >= FRESH_MS => Found::Ask,
             (false, ..) => Found::Keys(keys),
             (true, true, _) => Found::Wait,
             (true, false, true) => Found::Ask,
-            (true, false, false) => Found::Nothing { known: !known.keys.is_empty() && age < STALE_MS },
+            (true, false, false) => Found::Nothing {
+                known: !known.keys.is_empty() && age < STALE_MS,
+            },
         }
     }
 
@@ -194,7 +220,9 @@ pub async fn fits<P: Platform>(
     signature: &[u8],
     edge: &Edge<P>,
 ) -> Result<bool, Error> {
-    let wanted = |key: &PublicKey| key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid);
+    let wanted = |key: &PublicKey| {
+        key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid)
+    };
     for key in find(issuer, wanted, edge).await? {
         if edge.platform.verifies(&key, signed, signature).await {
             return Ok(true);
@@ -205,7 +233,8 @@ pub async fn fits<P: Platform>(
 
 /// Whether the issuer's keys are there or can be had.
 pub async fn reachable<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> bool {
-    issuer.secret.is_some() || matches!(find(issuer, |_| true, edge).await, Ok(keys) if !keys.is_empty())
+    issuer.secret.is_some()
+        || matches!(find(issuer, |_| true, edge).await, Ok(keys) if !keys.is_empty())
 }
 
 /// The issuer's keys that are wanted, from the cache or fetched.
@@ -231,7 +260,9 @@ async fn find<P: Platform>(
             Found::Ask => {
                 edge.keys.borrow_mut().start(url, now);
                 let keys = fetch(url, edge).await;
-                edge.keys.borrow_mut().finish(url, keys, edge.platform.now_ms());
+                edge.keys
+                    .borrow_mut()
+                    .finish(url, keys, edge.platform.now_ms());
             }
         }
     }

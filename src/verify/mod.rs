@@ -61,10 +61,14 @@ pub async fn caller<P: Platform>(
         Some(text) => classify(text, edge).await?,
     };
     // supabase-js sends the key in both places when nobody is signed in.
-    let user = bearer.filter(|token| Some(*token) != api_key.as_deref() && !is_publishable(token, &edge.config));
+    let user = bearer
+        .filter(|token| Some(*token) != api_key.as_deref() && !is_publishable(token, &edge.config));
     let who = match (user, key) {
         (Some(token), _) => holder(token, edge).await?,
-        (None, Key::Service(token)) => Who::Holder { token, service: true },
+        (None, Key::Service(token)) => Who::Holder {
+            token,
+            service: true,
+        },
         (None, Key::Publishable) => Who::Anonymous,
         (None, Key::None) if access == Access::Open || bearer.is_some() => Who::Anonymous,
         (None, Key::None) => return Err(Error::NoApiKey),
@@ -94,10 +98,15 @@ fn bearer<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
 /// The `apikey` of the header or, as supabase-js may send it, of the query.
 fn api_key<B>(request: &Request<B>) -> Result<Option<String>, Error> {
     if let Some(value) = request.headers.get("apikey") {
-        return value.to_str().map(|text| Some(text.to_owned())).map_err(|_| Error::BadApiKey);
+        return value
+            .to_str()
+            .map(|text| Some(text.to_owned()))
+            .map_err(|_| Error::BadApiKey);
     }
     let mut pairs = form_urlencoded::parse(request.query.as_bytes());
-    Ok(pairs.find(|(name, _)| name == "apikey").map(|(_, value)| value.into_owned()))
+    Ok(pairs
+        .find(|(name, _)| name == "apikey")
+        .map(|(_, value)| value.into_owned()))
 }
 
 fn is_publishable(text: &str, config: &Config) -> bool {
@@ -125,7 +134,10 @@ async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
     match role.as_str() {
         "anon" => Ok(Who::Anonymous),
         "authenticated" if sub.is_none() => Err(Error::BadToken(TokenFault::Claims)),
-        _ => Ok(Who::Holder { token: text.to_owned(), service: role == "service_role" }),
+        _ => Ok(Who::Holder {
+            token: text.to_owned(),
+            service: role == "service_role",
+        }),
     }
 }
 

@@ -1,1 +1,513 @@
+//! Tokens against the stage, natively: HS256 by jwt-compact, ES256 by the p256 crate in WebCrypto's place.
 
+use std::cell::RefCell;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use jwt_compact::alg::{Hs256, Hs256Key};
+use jwt_compact::{AlgorithmExt, Claims as JwtClaims, Header};
+use p256::ecdsa::signature::{Signer, Verifier};
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use serde_json::{Value, json};
+
+use super::keys::{PublicKey, parse};
+use super::*;
+use crate::config;
+use crate::edge::{Body, Outgoing, ReadFault, Response, SendFault};
+
+const NOW: u64 = 1_800_000_000;
+const SECRET: &str = "0123456789012345678901234567890123456789";
+
+/// The outside, with a clock that can be set and a server of keys that counts.
+struct Native {
+    now_ms: RefCell<u64>,
+    jwks: RefCell<Option<String>>,
+    fetched: RefCell<usize>,
+}
+
+impl Platform for Native {
+    type Body = Vec<u8>;
+
+    fn now_ms(&self) -> u64 {
+        *self.now_ms.borrow()
+    }
+
+    fn log(&self, _: &str) {}
+
+    async fn sleep(&self, milliseconds: u32) {
+        *self.now_ms.borrow_mut() += u64::from(milliseconds);
+    }
+
+    async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
+        let jwk: Value = serde_json::from_str(&key.jwk).unwrap();
+        let coordinate =
+            |name: &str| Base64UrlUnpadded::decode_vec(jwk[name].as_str().unwrap()).unwrap();
+        let point = [vec![4], coordinate("x"), coordinate("y")].concat();
+        let (Ok(key), Ok(signature)) = (
+            VerifyingKey::from_sec1_bytes(&point),
+            Signature::from_slice(signature),
+        ) else {
+            return false;
+        };
+        key.verify(data, &signature).is_ok()
+    }
+
+    async fn send(&self, request: Outgoing<Vec<u8>>) -> Result<Response<Vec<u8>>, SendFault> {
+        assert_eq!(request.url, "https://es.test/jwks");
+        *self.fetched.borrow_mut() += 1;
+        let body = self.jwks.borrow().clone().ok_or(SendFault::Unreachable)?;
+        Ok(Response {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Body::Bytes(body.into_bytes()),
+        })
+    }
+
+    async fn read(&self, body: Vec<u8>, _: usize) -> Result<Vec<u8>, ReadFault> {
+        Ok(body)
+    }
+}
+
+fn signer() -> SigningKey {
+    SigningKey::from_slice(&[7; 32]).unwrap()
+}
+
+fn jwk(kid: &str) -> Value {
+    let point = signer().verifying_key().to_encoded_point(false);
+    let text = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
+    json!({"kty": "EC", "crv": "P-256", "kid": kid, "x": text(point.x().unwrap()), "y": text(point.y().unwrap())})
+}
+
+fn edge() -> Edge<Native> {
+    let issuers = json!([
+        {"issuer": "https://hs.test", "audience": "authenticated", "secret": SECRET,
+         "roles": ["anon", "authenticated", "service_role"]},
+        {"issuer": "https://es.test", "audience": "authenticated", "jwks_url": "https://es.test/jwks",
+         "roles": ["authenticated"]},
+    ]);
+    let config = config::tests::with("ISSUERS", &issuers.to_string())
+        .ok()
+        .unwrap();
+    let platform = Native {
+        now_ms: RefCell::new(NOW * 1000),
+        jwks: RefCell::new(Some(json!({"keys": [jwk("a")]}).to_string())),
+        fetched: RefCell::new(0),
+    };
+    Edge::new(config, platform)
+}
+
+fn claims(issuer: &str) -> Value {
+    json!({"iss": issuer, "aud": "authenticated", "sub": "u", "role": "authenticated", "exp": NOW + 60})
+}
+
+fn with(mut claims: Value, name: &str, value: Value) -> Value {
+    claims[name] = value;
+    claims
+}
+
+fn without(mut claims: Value, name: &str) -> Value {
+    claims.as_object_mut().unwrap().remove(name);
+    claims
+}
+
+fn hs256(claims: &Value) -> String {
+    Hs256
+        .token(
+            &Header::empty(),
+            &JwtClaims::new(claims),
+            &Hs256Key::new(SECRET),
+        )
+        .unwrap()
+}
+
+fn parts(header: &Value, claims: &Value) -> String {
+    let text = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    format!("{}.{}", text(header), text(claims))
+}
+
+fn es256(header: &Value, claims: &Value) -> String {
+    let signed = parts(header, claims);
+    let signature: Signature = signer().sign(signed.as_bytes());
+    format!(
+        "{signed}.{}",
+        Base64UrlUnpadded::encode_string(&signature.to_bytes())
+    )
+}
+
+fn request(headers: &[(&'static str, &str)]) -> Request<Vec<u8>> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(*name, HeaderValue::from_str(value).unwrap());
+    }
+    Request {
+        id: "test".into(),
+        method: Method::GET,
+        path: "/".into(),
+        query: String::new(),
+        headers: map,
+        body: None,
+        address: None,
+        country: None,
+    }
+}
+
+fn ask(
+    edge: &Edge<Native>,
+    access: Access,
+    headers: &[(&'static str, &str)],
+) -> Result<Caller, Error> {
+    pollster::block_on(caller(access, &request(headers), edge))
+}
+
+fn ask_with(edge: &Edge<Native>, token: &str) -> Result<Caller, Error> {
+    ask(
+        edge,
+        Access::Keyed,
+        &[("authorization", &format!("Bearer {token}"))],
+    )
+}
+
+fn fault(edge: &Edge<Native>, token: &str) -> Option<TokenFault> {
+    match ask_with(edge, token) {
+        Ok(_) => None,
+        Err(Error::BadToken(fault)) => Some(fault),
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
+#[test]
+fn a_good_token_goes_upstream_unchanged() {
+    let edge = edge();
+    let header = json!({"alg": "ES256", "kid": "a", "typ": "JWT"});
+    for token in [
+        hs256(&claims("https://hs.test")),
+        es256(&header, &claims("https://es.test")),
+    ] {
+        assert_eq!(
+            ask_with(&edge, &token).unwrap().token(),
+            Some(token.as_str())
+        );
+    }
+}
+
+#[test]
+fn claims_are_held_against_their_issuer() {
+    let edge = edge();
+    let good = claims("https://hs.test");
+    let cases = [
+        (good.clone(), None),
+        (
+            with(good.clone(), "aud", json!(["other", "authenticated"])),
+            None,
+        ),
+        (with(good.clone(), "exp", json!(NOW - 29)), None),
+        (
+            with(good.clone(), "exp", json!(NOW - 31)),
+            Some(TokenFault::Expired),
+        ),
+        (with(good.clone(), "nbf", json!(NOW + 29)), None),
+        (
+            with(good.clone(), "nbf", json!(NOW + 31)),
+            Some(TokenFault::NotYetValid),
+        ),
+        (
+            with(good.clone(), "iat", json!(NOW + 31)),
+            Some(TokenFault::NotYetValid),
+        ),
+        (
+            with(good.clone(), "exp", json!("never")),
+            Some(TokenFault::Malformed),
+        ),
+        (without(good.clone(), "exp"), Some(TokenFault::Claims)),
+        (without(good.clone(), "iss"), Some(TokenFault::Claims)),
+        (
+            with(good.clone(), "iss", json!("https://hs.test/")),
+            Some(TokenFault::Claims),
+        ),
+        (without(good.clone(), "aud"), Some(TokenFault::Claims)),
+        (
+            with(good.clone(), "aud", json!("Authenticated")),
+            Some(TokenFault::Claims),
+        ),
+        (without(good.clone(), "sub"), Some(TokenFault::Claims)),
+        (without(good.clone(), "role"), Some(TokenFault::Claims)),
+        (
+            with(good.clone(), "role", json!("postgres")),
+            Some(TokenFault::Claims),
+        ),
+        (
+            with(good.clone(), "role", json!("edge")),
+            Some(TokenFault::Claims),
+        ),
+        // The other issuer's name under this one's key.
+        (claims("https://es.test"), Some(TokenFault::Signature)),
+    ];
+    for (claims, wanted) in cases {
+        assert_eq!(fault(&edge, &hs256(&claims)), wanted, "{claims}");
+    }
+}
+
+#[test]
+fn forged_and_odd_tokens_are_refused() {
+    let edge = edge();
+    let good = claims("https://es.test");
+    let header = |name: &str, value: Value| with(json!({"alg": "ES256", "kid": "a"}), name, value);
+    let other: Signature = SigningKey::from_slice(&[8; 32]).unwrap().sign(b"x");
+    let signed = parts(&header("typ", json!("JWT")), &good);
+    let cases = [
+        (es256(&header("typ", json!("at+jwt")), &good), None),
+        (
+            es256(&without(header("kid", json!("a")), "kid"), &good),
+            None,
+        ),
+        (
+            es256(&header("kid", json!("b")), &good),
+            Some(TokenFault::Signature),
+        ),
+        (
+            es256(&header("kid", json!("x".repeat(129))), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("alg", json!("none")), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("alg", json!("es256")), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("alg", json!("RS256")), &good),
+            Some(TokenFault::Signature),
+        ),
+        (
+            es256(&header("alg", json!("HS256")), &good),
+            Some(TokenFault::Signature),
+        ),
+        (
+            es256(&header("crit", json!(["exp"])), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("b64", json!(false)), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("enc", json!("A128GCM")), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("typ", json!("dpop+jwt")), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            format!("{}.", parts(&json!({"alg": "none"}), &good)),
+            Some(TokenFault::Malformed),
+        ),
+        (format!("{signed}."), Some(TokenFault::Signature)),
+        (
+            format!(
+                "{signed}.{}",
+                Base64UrlUnpadded::encode_string(&other.to_bytes())
+            ),
+            Some(TokenFault::Signature),
+        ),
+        (
+            format!("{}=", es256(&header("typ", json!("JWT")), &good)),
+            Some(TokenFault::Malformed),
+        ),
+        ("a.b.c".into(), Some(TokenFault::Malformed)),
+        ("..".into(), Some(TokenFault::Malformed)),
+        ("x".repeat(8193), Some(TokenFault::Malformed)),
+        (
+            es256(
+                &header("typ", json!("JWT")),
+                &with(good.clone(), "pad", json!("x".repeat(8192))),
+            ),
+            Some(TokenFault::Malformed),
+        ),
+    ];
+    for (token, wanted) in cases {
+        assert_eq!(fault(&edge, &token), wanted, "{token}");
+    }
+}
+
+#[test]
+fn a_bad_authorization_is_never_anonymous() {
+    let edge = edge();
+    let key = ("apikey", "rgpub_0123456789abcdef");
+    for value in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer a b",
+        "Basic dTpw",
+        "Bearer a, Bearer b",
+        "Bearer  a.b.c",
+    ] {
+        for access in [Access::Open, Access::Keyed] {
+            assert_eq!(
+                ask(&edge, access, &[("authorization", value), key]),
+                Err(Error::BadAuthorization),
+                "{value}"
+            );
+        }
+    }
+    assert_eq!(ask(&edge, Access::Keyed, &[]), Err(Error::NoApiKey));
+    assert_eq!(
+        ask(
+            &edge,
+            Access::Keyed,
+            &[("apikey", "rgpub_other_0123456789")]
+        ),
+        Err(Error::BadApiKey)
+    );
+    assert_eq!(
+        ask(&edge, Access::Open, &[("apikey", "rgpub_other_0123456789")]),
+        Err(Error::BadApiKey)
+    );
+}
+
+#[test]
+fn the_key_in_both_places_is_no_user() {
+    let edge = edge();
+    let key = "rgpub_0123456789abcdef";
+    let bearer = format!("Bearer {key}");
+    assert_eq!(
+        ask(
+            &edge,
+            Access::Keyed,
+            &[("apikey", key), ("authorization", &bearer)]
+        )
+        .unwrap()
+        .token(),
+        None
+    );
+    assert_eq!(
+        ask(&edge, Access::Keyed, &[("authorization", &bearer)])
+            .unwrap()
+            .token(),
+        None
+    );
+    let anon = hs256(&without(
+        with(claims("https://hs.test"), "role", json!("anon")),
+        "sub",
+    ));
+    let bearer = format!("Bearer {anon}");
+    assert_eq!(
+        ask(
+            &edge,
+            Access::Keyed,
+            &[("apikey", &anon), ("authorization", &bearer)]
+        )
+        .unwrap()
+        .token(),
+        None
+    );
+    let mut request = request(&[]);
+    request.query = format!("select=id&apikey={key}");
+    assert!(pollster::block_on(caller(Access::Keyed, &request, &edge)).is_ok());
+}
+
+#[test]
+fn a_service_token_is_for_servers() {
+    let edge = edge();
+    let service = hs256(&without(
+        with(claims("https://hs.test"), "role", json!("service_role")),
+        "sub",
+    ));
+    let bearer = format!("Bearer {service}");
+    let headers = [
+        ("apikey", service.as_str()),
+        ("authorization", bearer.as_str()),
+    ];
+    assert_eq!(
+        ask(&edge, Access::Keyed, &headers).unwrap().token(),
+        Some(service.as_str())
+    );
+    let from_browser = [
+        headers[0],
+        headers[1],
+        ("origin", "https://www.example.org"),
+    ];
+    assert_eq!(
+        ask(&edge, Access::Keyed, &from_browser),
+        Err(Error::ServiceFromBrowser)
+    );
+}
+
+#[test]
+fn keys_are_fetched_seldom_and_kept_over_failures() {
+    let edge = edge();
+    let fetched = |edge: &Edge<Native>| *edge.platform.fetched.borrow();
+    let later =
+        |edge: &Edge<Native>, seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;
+    let token = |kid: &str| {
+        es256(
+            &json!({"alg": "ES256", "kid": kid}),
+            &with(claims("https://es.test"), "exp", json!(NOW + 100_000)),
+        )
+    };
+    for _ in 0..5 {
+        assert_eq!(fault(&edge, &token("a")), None);
+        assert_eq!(fault(&edge, &token("unknown")), Some(TokenFault::Signature));
+    }
+    assert_eq!(
+        fetched(&edge),
+        1,
+        "an unknown kid right after a fetch asks nobody"
+    );
+    later(&edge, 31);
+    *edge.platform.jwks.borrow_mut() = Some(json!({"keys": [jwk("a"), jwk("b")]}).to_string());
+    assert_eq!(fault(&edge, &token("b")), None, "a rotated key is found");
+    assert_eq!(fetched(&edge), 2);
+    later(&edge, 601);
+    for bad in [
+        None,
+        Some("{}".to_owned()),
+        Some(r#"{"keys":[]}"#.to_owned()),
+        Some("x".to_owned()),
+    ] {
+        *edge.platform.jwks.borrow_mut() = bad;
+        assert_eq!(
+            fault(&edge, &token("b")),
+            None,
+            "a failed refresh keeps good keys"
+        );
+        later(&edge, 31);
+    }
+    assert_eq!(fetched(&edge), 6);
+    later(&edge, 3600);
+    assert_eq!(
+        ask_with(&edge, &token("b")),
+        Err(Error::KeysUnavailable),
+        "not for ever"
+    );
+}
+
+#[test]
+fn only_fitting_keys_of_a_set_are_used() {
+    let set =
+        |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).map(|keys| keys.len());
+    let rsa = |n: usize| json!({"kty": "RSA", "n": "n".repeat(n), "e": "AQAB"});
+    assert_eq!(set(json!([jwk("a"), jwk("b")])), Some(2));
+    assert_eq!(
+        set(json!([jwk("a"), jwk("a")])),
+        None,
+        "two keys of one name"
+    );
+    assert_eq!(set(json!([])), None);
+    for unfit in [
+        json!({"kty": "oct", "k": "c2VjcmV0", "kid": "o"}),
+        with(jwk("b"), "crv", json!("P-384")),
+        with(jwk("b"), "alg", json!("RS256")),
+        with(jwk("b"), "use", json!("enc")),
+        with(jwk("b"), "key_ops", json!(["sign"])),
+        without(jwk("b"), "y"),
+        rsa(341),
+        json!("nonsense"),
+    ] {
+        assert_eq!(set(json!([jwk("a"), unfit])), Some(1), "{unfit}");
+    }
+    assert_eq!(set(json!([jwk("a"), rsa(342)])), Some(2));
+}

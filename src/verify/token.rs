@@ -77,14 +77,19 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     if text.len() > MOST_TOKEN_BYTES {
         return Err(malformed());
     }
-    let token: UntrustedToken<'_, Extra> = UntrustedToken::try_from(text).map_err(|_| malformed())?;
+    let token: UntrustedToken<'_, Extra> =
+        UntrustedToken::try_from(text).map_err(|_| malformed())?;
     let algorithm = Algorithm::named(token.algorithm()).ok_or_else(malformed)?;
     check_header(token.header())?;
     let payload = payload(text).ok_or_else(malformed)?;
 
     // The issuer is named by the token but believed only after one of that issuer's own keys has fitted.
     let claimed = payload.iss.as_deref();
-    let issuer = edge.config.issuers.iter().find(|issuer| Some(issuer.issuer.as_str()) == claimed);
+    let issuer = edge
+        .config
+        .issuers
+        .iter()
+        .find(|issuer| Some(issuer.issuer.as_str()) == claimed);
     let issuer = issuer.ok_or(Error::BadToken(TokenFault::Claims))?;
     let fits = match (&issuer.secret, algorithm) {
         (Some(secret), Algorithm::Hs256) => hs256_fits(&token, secret),
@@ -92,7 +97,15 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
         (None, _) => {
             let (signed, _) = text.rsplit_once('.').ok_or_else(malformed)?;
             let kid = token.header().key_id.as_deref();
-            keys::fits(issuer, algorithm, kid, signed.as_bytes(), token.signature_bytes(), edge).await?
+            keys::fits(
+                issuer,
+                algorithm,
+                kid,
+                signed.as_bytes(),
+                token.signature_bytes(),
+                edge,
+            )
+            .await?
         }
     };
     if !fits {
@@ -104,11 +117,17 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
 /// Refuses what would have to be understood to be safe.
 fn check_header(header: &jwt_compact::Header<Extra>) -> Result<(), Error> {
     let typ_known = header.token_type.as_deref().is_none_or(|typ| {
-        ["jwt", "at+jwt", "application/at+jwt"].iter().any(|known| typ.eq_ignore_ascii_case(known))
+        ["jwt", "at+jwt", "application/at+jwt"]
+            .iter()
+            .any(|known| typ.eq_ignore_ascii_case(known))
     });
-    let kid_short = header.key_id.as_ref().is_none_or(|kid| kid.len() <= MOST_KID_BYTES);
+    let kid_short = header
+        .key_id
+        .as_ref()
+        .is_none_or(|kid| kid.len() <= MOST_KID_BYTES);
     let extra = &header.other_fields;
-    if typ_known && kid_short && extra.crit.is_none() && extra.b64.is_none() && extra.enc.is_none() {
+    if typ_known && kid_short && extra.crit.is_none() && extra.b64.is_none() && extra.enc.is_none()
+    {
         Ok(())
     } else {
         Err(Error::BadToken(TokenFault::Malformed))
@@ -137,14 +156,21 @@ fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, E
     if now > exp + leeway {
         return fault(TokenFault::Expired);
     }
-    if [payload.nbf, payload.iat].into_iter().flatten().any(|time| time > now + leeway) {
+    if [payload.nbf, payload.iat]
+        .into_iter()
+        .flatten()
+        .any(|time| time > now + leeway)
+    {
         return fault(TokenFault::NotYetValid);
     }
     if !payload.aud.is_some_and(|aud| aud.names(&issuer.audience)) {
         return fault(TokenFault::Claims);
     }
     match payload.role {
-        Some(role) if issuer.roles.contains(&role) => Ok(Claims { role, sub: payload.sub.filter(|sub| !sub.is_empty()) }),
+        Some(role) if issuer.roles.contains(&role) => Ok(Claims {
+            role,
+            sub: payload.sub.filter(|sub| !sub.is_empty()),
+        }),
         _ => fault(TokenFault::Claims),
     }
 }

@@ -22,12 +22,28 @@ struct Field {
     required: bool,
 }
 
-const fn field(name: &'static str, label: &'static str, kind: &'static str, autocomplete: &'static str) -> Field {
-    Field { name, label, kind, autocomplete, required: false }
+const fn field(
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    autocomplete: &'static str,
+) -> Field {
+    Field {
+        name,
+        label,
+        kind,
+        autocomplete,
+        required: false,
+    }
 }
 
-const EMAIL: Field =
-    Field { name: "email", label: "E-mail address", kind: "email", autocomplete: "email", required: true };
+const EMAIL: Field = Field {
+    name: "email",
+    label: "E-mail address",
+    kind: "email",
+    autocomplete: "email",
+    required: true,
+};
 const FIRST_NAME: Field = field("first_name", "First name", "text", "given-name");
 const LAST_NAME: Field = field("last_name", "Last name", "text", "family-name");
 const COMPANY: Field = field("company_name", "Company", "text", "organization");
@@ -56,7 +72,12 @@ const FORMS: [Form; 5] = [
         button: "Request a demo",
         fields: &[EMAIL, FIRST_NAME, LAST_NAME, COMPANY, PHONE, MESSAGE],
     },
-    Form { source: "newsletter-signup", title: "Newsletter", button: "Sign up", fields: &[EMAIL, FIRST_NAME] },
+    Form {
+        source: "newsletter-signup",
+        title: "Newsletter",
+        button: "Sign up",
+        fields: &[EMAIL, FIRST_NAME],
+    },
     Form {
         source: "pricing-inquiry",
         title: "Ask for a price",
@@ -106,7 +127,10 @@ struct ThanksPage;
 
 /// `GET /forms/{source}`
 pub fn form(config: &Config, source: &str) -> Result<Response<()>, Error> {
-    let form = FORMS.iter().find(|form| form.source == source).ok_or(Error::NotFound)?;
+    let form = FORMS
+        .iter()
+        .find(|form| form.source == source)
+        .ok_or(Error::NotFound)?;
     page(StatusCode::OK, &filled(form, &Map::new(), None), config)
 }
 
@@ -118,16 +142,30 @@ pub fn thanks(config: &Config, _: &str) -> Result<Response<()>, Error> {
 /// `GET /forms/style.css`
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every page")]
 pub fn style(_: &Config, _: &str) -> Result<Response<()>, Error> {
-    let mut response = respond::bytes(StatusCode::OK, "text/css; charset=utf-8", include_str!("style.css"));
-    response.headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    let mut response = respond::bytes(
+        StatusCode::OK,
+        "text/css; charset=utf-8",
+        include_str!("style.css"),
+    );
+    response.headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=3600"),
+    );
     Ok(response)
 }
 
 /// The form once more, with what was typed and what is wrong with it, under the error's own status.
-pub fn again(error: &Error, typed: &Map<String, Value>, config: &Config) -> Result<Response<()>, Error> {
+pub fn again(
+    error: &Error,
+    typed: &Map<String, Value>,
+    config: &Config,
+) -> Result<Response<()>, Error> {
     let source = typed.get("source").and_then(Value::as_str);
     let [default, ..] = &FORMS;
-    let form = FORMS.iter().find(|form| Some(form.source) == source).unwrap_or(default);
+    let form = FORMS
+        .iter()
+        .find(|form| Some(form.source) == source)
+        .unwrap_or(default);
     let shape = error.shape();
     let hint = shape.hint.unwrap_or_default();
     let alert = format!("{}. {hint}", shape.message.trim_end_matches('.'));
@@ -137,23 +175,56 @@ pub fn again(error: &Error, typed: &Map<String, Value>, config: &Config) -> Resu
 }
 
 fn filled(form: &'static Form, typed: &Map<String, Value>, alert: Option<String>) -> FormPage {
-    let value = |name: &str| typed.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let inputs = form.fields.iter().map(|field| Input { field, value: value(field.name) }).collect();
-    let kept = KEPT.into_iter().filter(|name| typed.contains_key(*name)).map(|name| (name, value(name))).collect();
-    FormPage { form, inputs, kept, consent: typed.contains_key("consent"), alert }
+    let value = |name: &str| {
+        typed
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let inputs = form
+        .fields
+        .iter()
+        .map(|field| Input {
+            field,
+            value: value(field.name),
+        })
+        .collect();
+    let kept = KEPT
+        .into_iter()
+        .filter(|name| typed.contains_key(*name))
+        .map(|name| (name, value(name)))
+        .collect();
+    FormPage {
+        form,
+        inputs,
+        kept,
+        consent: typed.contains_key("consent"),
+        alert,
+    }
 }
 
-fn page(status: StatusCode, template: &impl Template, config: &Config) -> Result<Response<()>, Error> {
-    let html = template.render().map_err(|_| Error::Internal("a page cannot be rendered"))?;
+fn page(
+    status: StatusCode,
+    template: &impl Template,
+    config: &Config,
+) -> Result<Response<()>, Error> {
+    let html = template
+        .render()
+        .map_err(|_| Error::Internal("a page cannot be rendered"))?;
     let mut response = respond::bytes(status, "text/html; charset=utf-8", html);
     // Browsers hold form-action against the redirect that follows a post, too.
     let targets = config.allowed_origins.join(" ");
     let policy = format!(
         "default-src 'none'; style-src 'self'; form-action 'self' {targets}; base-uri 'none'; frame-ancestors 'none'"
     );
-    let policy = HeaderValue::from_str(&policy).map_err(|_| Error::Internal("the policy is no header value"))?;
+    let policy = HeaderValue::from_str(&policy)
+        .map_err(|_| Error::Internal("the policy is no header value"))?;
     response.headers.insert(CONTENT_SECURITY_POLICY, policy);
-    response.headers.insert(REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+    response.headers.insert(
+        REFERRER_POLICY,
+        HeaderValue::from_static("strict-origin-when-cross-origin"),
+    );
     Ok(response)
 }
 

@@ -21,7 +21,12 @@ use crate::respond;
 use crate::route::{Call, Incoming};
 
 /// The endpoint.
-pub static CAPTURE: Call = Call { schema: "marketing", function: "capture_lead", arguments, answer };
+pub static CAPTURE: Call = Call {
+    schema: "marketing",
+    function: "capture_lead",
+    arguments,
+    answer,
+};
 
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
 
@@ -42,14 +47,22 @@ fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
         Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
         _ => false,
     }
 }
 
 /// The form's fields, whatever the encoding.
 pub(super) fn fields(incoming: &Incoming) -> Result<Map<String, Value>, Error> {
-    let media_type = incoming.content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let media_type = incoming
+        .content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match media_type.as_str() {
         "application/json" => json_fields(&incoming.body),
         "application/x-www-form-urlencoded" => urlencoded_fields(&incoming.body).map(gather),
@@ -79,7 +92,9 @@ fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
         }
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let fields = deserializer.deserialize_map(Fields).and_then(|fields| deserializer.end().map(|()| fields));
+    let fields = deserializer
+        .deserialize_map(Fields)
+        .and_then(|fields| deserializer.end().map(|()| fields));
     fields.map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))
 }
 
@@ -88,7 +103,9 @@ fn urlencoded_fields(body: &[u8]) -> Result<Vec<(String, String)>, Error> {
     let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
     let decode = |part: &str| {
         let spaced = part.replace('+', " ");
-        let decoded = percent_decode_str(&spaced).decode_utf8().map(std::borrow::Cow::into_owned);
+        let decoded = percent_decode_str(&spaced)
+            .decode_utf8()
+            .map(std::borrow::Cow::into_owned);
         decoded.map_err(|_| malformed("a field is not UTF-8 once it is percent-decoded"))
     };
     let pairs = text.split('&').filter(|pair| !pair.is_empty());
@@ -102,20 +119,32 @@ fn urlencoded_fields(body: &[u8]) -> Result<Vec<(String, String)>, Error> {
 
 /// The text parts of a multipart form. An empty file input is skipped; a file is refused, for it would be lost.
 fn multipart_fields(incoming: &Incoming) -> Result<Vec<(String, String)>, Error> {
-    let boundary = multer::parse_boundary(&incoming.content_type).map_err(|_| malformed("the boundary is missing"))?;
+    let boundary = multer::parse_boundary(&incoming.content_type)
+        .map_err(|_| malformed("the boundary is missing"))?;
     let body = stream::iter([Ok::<_, std::convert::Infallible>(incoming.body.clone())]);
     let mut form = multer::Multipart::new(body, boundary);
     let reading = async move {
         let mut pairs = Vec::new();
-        while let Some(part) = form.next_field().await.map_err(|_| malformed("it is not well-formed multipart"))? {
-            let name = part.name().ok_or_else(|| malformed("a part has no name"))?.to_owned();
+        while let Some(part) = form
+            .next_field()
+            .await
+            .map_err(|_| malformed("it is not well-formed multipart"))?
+        {
+            let name = part
+                .name()
+                .ok_or_else(|| malformed("a part has no name"))?
+                .to_owned();
             let is_file = part.file_name().is_some();
-            let bytes = part.bytes().await.map_err(|_| malformed("it is not well-formed multipart"))?;
+            let bytes = part
+                .bytes()
+                .await
+                .map_err(|_| malformed("it is not well-formed multipart"))?;
             match (is_file, bytes.is_empty()) {
                 (true, true) => {}
                 (true, false) => return Err(malformed("it contains a file; this form takes none")),
                 (false, _) => {
-                    let text = String::from_utf8(bytes.to_vec()).map_err(|_| malformed("a field is not UTF-8"))?;
+                    let text = String::from_utf8(bytes.to_vec())
+                        .map_err(|_| malformed("a field is not UTF-8"))?;
                     pairs.push((name, text));
                 }
             }
@@ -123,7 +152,9 @@ fn multipart_fields(incoming: &Incoming) -> Result<Vec<(String, String)>, Error>
         Ok(pairs)
     };
     // The whole body is in memory: there is nothing to wait for.
-    reading.now_or_never().unwrap_or_else(|| Err(malformed("it is not well-formed multipart")))
+    reading
+        .now_or_never()
+        .unwrap_or_else(|| Err(malformed("it is not well-formed multipart")))
 }
 
 /// Pairs as an object. What is sent several times, as check boxes are, is an array.
@@ -146,27 +177,46 @@ fn gather(pairs: Vec<(String, String)>) -> Map<String, Value> {
 
 /// 201 for scripts, 303 for browsers; the same for new, repeated and spam. A browser's error shows the form again with
 /// what was typed.
-fn answer(incoming: &Incoming, outcome: Result<Value, Error>, config: &Config) -> Result<Response<()>, Error> {
+fn answer(
+    incoming: &Incoming,
+    outcome: Result<Value, Error>,
+    config: &Config,
+) -> Result<Response<()>, Error> {
     match outcome {
         Ok(_) if incoming.wants_page => see_other(&next(incoming, config)),
         Ok(result) => Ok(respond::json(StatusCode::CREATED, &result)),
-        Err(error) if incoming.wants_page => forms::again(&error, &fields(incoming).unwrap_or_default(), config),
+        Err(error) if incoming.wants_page => {
+            forms::again(&error, &fields(incoming).unwrap_or_default(), config)
+        }
         Err(error) => Err(error),
     }
 }
 
 fn see_other(location: &str) -> Result<Response<()>, Error> {
-    let value = HeaderValue::from_str(location).map_err(|_| Error::Internal("the redirect is no header value"))?;
-    let mut response = Response { status: StatusCode::SEE_OTHER, headers: http::HeaderMap::new(), body: Body::Empty };
+    let value = HeaderValue::from_str(location)
+        .map_err(|_| Error::Internal("the redirect is no header value"))?;
+    let mut response = Response {
+        status: StatusCode::SEE_OTHER,
+        headers: http::HeaderMap::new(),
+        body: Body::Empty,
+    };
     response.headers.insert(LOCATION, value);
     Ok(response)
 }
 
 /// The form's `_next` if it leads to an allowed origin, otherwise our own thanks.
 fn next(incoming: &Incoming, config: &Config) -> String {
-    let asked = fields(incoming).ok().and_then(|fields| fields.get("_next").and_then(Value::as_str).map(Url::parse));
+    let asked = fields(incoming)
+        .ok()
+        .and_then(|fields| fields.get("_next").and_then(Value::as_str).map(Url::parse));
     match asked {
-        Some(Ok(url)) if config.allowed_origins.contains(&url.origin().ascii_serialization()) => url.into(),
+        Some(Ok(url))
+            if config
+                .allowed_origins
+                .contains(&url.origin().ascii_serialization()) =>
+        {
+            url.into()
+        }
         _ => forms::THANKS.to_owned(),
     }
 }
@@ -178,7 +228,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn incoming(content_type: &str, body: &[u8]) -> Incoming {
-        Incoming { content_type: content_type.into(), body: body.into(), wants_page: true }
+        Incoming {
+            content_type: content_type.into(),
+            body: body.into(),
+            wants_page: true,
+        }
     }
 
     fn multipart(pairs: &[(String, String)]) -> Incoming {
@@ -217,13 +271,17 @@ mod tests {
     #[test]
     fn repeated_fields_are_arrays() {
         let form = incoming("application/x-www-form-urlencoded", b"a=1&b[]=2&a=3&a=4&c=");
-        assert_eq!(Value::from(fields(&form).unwrap()), json!({"a": ["1", "3", "4"], "b": ["2"], "c": ""}));
+        assert_eq!(
+            Value::from(fields(&form).unwrap()),
+            json!({"a": ["1", "3", "4"], "b": ["2"], "c": ""})
+        );
     }
 
     #[test]
     fn what_cannot_be_read_is_refused_with_a_reason() {
         let file = "--XyZ\r\nContent-Disposition: form-data; name=\"cv\"; filename=\"a.txt\"\r\n\r\nhello\r\n--XyZ--\r\n";
-        let latin = b"--XyZ\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\xff\r\n--XyZ--\r\n";
+        let latin =
+            b"--XyZ\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\xff\r\n--XyZ--\r\n";
         let multipart = "multipart/form-data; boundary=XyZ";
         let cases: [(&str, &[u8]); 14] = [
             ("application/json", b""),
@@ -243,13 +301,19 @@ mod tests {
         ];
         for (content_type, body) in cases {
             let refused = arguments(&incoming(content_type, body));
-            assert!(matches!(refused, Err(Error::MalformedBody(_))), "{content_type} {body:?}: {refused:?}");
+            assert!(
+                matches!(refused, Err(Error::MalformedBody(_))),
+                "{content_type} {body:?}: {refused:?}"
+            );
         }
         let deep = format!("{}{}", "{\"a\":".repeat(500), "}".repeat(500));
         assert!(arguments(&incoming("application/json", deep.as_bytes())).is_err());
         for content_type in ["text/plain", "", "application/jsonx"] {
             let refused = arguments(&incoming(content_type, b"{}"));
-            assert!(matches!(refused, Err(Error::UnsupportedMediaType { .. })), "{content_type}");
+            assert!(
+                matches!(refused, Err(Error::UnsupportedMediaType { .. })),
+                "{content_type}"
+            );
         }
     }
 
@@ -257,7 +321,10 @@ mod tests {
     fn next_leads_to_allowed_origins_only() {
         let config = config::tests::with("", "").ok().unwrap();
         let cases = [
-            ("https://www.example.org/done?x=1", "https://www.example.org/done?x=1"),
+            (
+                "https://www.example.org/done?x=1",
+                "https://www.example.org/done?x=1",
+            ),
             ("http://localhost:3000", "http://localhost:3000/"),
             ("http://www.example.org/", forms::THANKS),
             ("https://www.example.org:444/", forms::THANKS),
@@ -271,7 +338,11 @@ mod tests {
         ];
         for (asked, wanted) in cases {
             let form = json!({ "_next": asked }).to_string();
-            assert_eq!(next(&incoming("application/json", form.as_bytes()), &config), wanted, "{asked}");
+            assert_eq!(
+                next(&incoming("application/json", form.as_bytes()), &config),
+                wanted,
+                "{asked}"
+            );
         }
     }
 }

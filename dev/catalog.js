@@ -1,0 +1,104 @@
+// What a database's catalog says of the schemas that the migrations make, as texts that can be compared.
+import pg from 'pg';
+
+// Every query gives (name, definition). Objects that belong to an extension are the extension's affair.
+const OWN = `n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', 'public', 'extensions')`;
+const NOT_EXTENSION = (catalog, oid) =>
+  `not exists (select from pg_depend d where d.classid = '${catalog}'::regclass and d.objid = ${oid} and d.deptype = 'e')`;
+const ACL = (acl, owner) => `coalesce((
+  select string_agg(coalesce(nullif(grantee, 0)::regrole::text, 'public') || ':' || privileges, ' ' order by grantee::regrole::text)
+  from (
+    select a.grantee, string_agg(a.privilege_type, ',' order by a.privilege_type) as privileges
+    from aclexplode(${acl}) as a where a.grantee <> ${owner} group by a.grantee
+  ) as g
+), 'nobody')`;
+const DESCRIPTION = (oid, catalog) => `coalesce(obj_description(${oid}, '${catalog}'), '')`;
+
+const QUERIES = {
+  extension: `select extname, '' from pg_extension where extname <> 'plpgsql'`,
+  schema: `select n.nspname, concat_ws(' | ', ${ACL("coalesce(n.nspacl, acldefault('n', n.nspowner))", 'n.nspowner')},
+      ${DESCRIPTION('n.oid', 'pg_namespace')})
+    from pg_namespace n where ${OWN}`,
+  type: `select format('%I.%I', n.nspname, t.typname),
+      (select string_agg(quote_literal(enumlabel), ', ' order by enumsortorder) from pg_enum where enumtypid = t.oid)
+    from pg_type t join pg_namespace n on n.oid = t.typnamespace where t.typtype = 'e' and ${OWN}`,
+  table: `select format('%I.%I', n.nspname, c.relname), concat_ws(' | ',
+      case c.relkind when 'v' then pg_get_viewdef(c.oid) when 'm' then pg_get_viewdef(c.oid) else concat(c.relkind, c.relpersistence) end,
+      case when c.relrowsecurity then 'rls' end, case when c.relforcerowsecurity then 'forced' end, c.reloptions::text,
+      ${ACL("coalesce(c.relacl, acldefault('r', c.relowner))", 'c.relowner')}, ${DESCRIPTION('c.oid', 'pg_class')})
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm') and ${OWN}`,
+  column: `select format('%I.%I.%I', n.nspname, c.relname, a.attname), concat_ws(' | ',
+      format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
+      pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
+      case when a.attacl is not null then ${ACL('a.attacl', 'c.relowner')} end, col_description(c.oid, a.attnum))
+    from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
+    left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm') and ${OWN}`,
+  constraint: `select format('%s %I', r.conrelid::regclass, r.conname), pg_get_constraintdef(r.oid)
+    from pg_constraint r join pg_namespace n on n.oid = r.connamespace where r.conrelid <> 0 and ${OWN}`,
+  index: `select format('%I.%I', n.nspname, c.relname), pg_get_indexdef(c.oid)
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('i', 'I') and ${OWN}`,
+  policy: `select format('%s %I', p.polrelid::regclass, p.polname), concat_ws(' | ', p.polcmd::text, p.polpermissive::text,
+      (select string_agg(case r when 0 then 'public' else r::regrole::text end, ',') from unnest(p.polroles) as r),
+      'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
+    from pg_policy p join pg_class c on c.oid = p.polrelid join pg_namespace n on n.oid = c.relnamespace where ${OWN}`,
+  function: `select p.oid::regprocedure::text, concat_ws(' | ', pg_get_functiondef(p.oid),
+      ${ACL("coalesce(p.proacl, acldefault('f', p.proowner))", 'p.proowner')}, ${DESCRIPTION('p.oid', 'pg_proc')})
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where p.prokind in ('f', 'p') and ${OWN} and ${NOT_EXTENSION('pg_proc', 'p.oid')}`,
+  trigger: `select format('%s %I', t.tgrelid::regclass, t.tgname), pg_get_triggerdef(t.oid)
+    from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
+    where not t.tgisinternal and ${OWN}`,
+  role: `select rolname, concat_ws(' | ', case when rolsuper then 'superuser' end, case when rolbypassrls then 'bypassrls' end,
+      case when rolcanlogin then 'login' end, case when rolinherit then 'inherit' end,
+      (select string_agg(s, ',' order by s) from pg_db_role_setting rs, unnest(setconfig) as s where setrole = r.oid),
+      (select string_agg(m.roleid::regrole::text, ',' order by m.roleid::regrole::text) from pg_auth_members m where m.member = r.oid))
+    from pg_roles r where rolname in ('anon', 'authenticated', 'edge', 'service_role', 'authenticator')`,
+  default: `select concat_ws(' ', defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype), defaclacl::text from pg_default_acl`,
+};
+
+/**
+ * The catalog as a map from "kind name" to a definition.
+ * @param {string} connectionString
+ * @returns {Promise<Map<string, string>>}
+ */
+export const catalog = async (connectionString) => {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  try {
+    // An empty search path makes every name in a definition a full one.
+    await client.query(`set default_transaction_read_only = on; set search_path = ''`);
+    const found = new Map();
+    for (const [kind, query] of Object.entries(QUERIES)) {
+      const { rows } = await client.query({ text: query, rowMode: 'array' });
+      for (const [name, definition] of rows) {
+        // dbmate's own.
+        if (!name.startsWith('private.schema_migrations')) found.set(`${kind} ${name}`, definition ?? '');
+      }
+    }
+    return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
+  } finally {
+    await client.end();
+  }
+};
+
+/** The differences of two catalogs, in words. */
+export const differences = (wanted, found) => {
+  const missing = [...wanted.keys()].filter((key) => !found.has(key)).map((key) => `missing: ${key}`);
+  const extra = [...found.keys()].filter((key) => !wanted.has(key)).map((key) => `not from the migrations: ${key}`);
+  const different = [...wanted]
+    .filter(([key, definition]) => found.has(key) && found.get(key) !== definition)
+    .map(([key, definition]) => `different: ${key}\n  intended: ${definition}\n  found:    ${found.get(key)}`);
+  return [...missing, ...extra, ...different];
+};
+
+/** Only what lies in the schemas that the migrations make, and no roles or extensions: for databases that have more. */
+export const ownPart = (all) => {
+  const own = ['clixen', 'edge', 'marketing', 'private'];
+  const kinds = ['schema', 'type', 'table', 'column', 'constraint', 'index', 'policy', 'function', 'trigger'];
+  const inside = (key) => {
+    const [kind, ...name] = key.split(' ');
+    return kinds.includes(kind) && own.includes(name.join(' ').split('.')[0]);
+  };
+  return new Map([...all].filter(([key]) => inside(key)));
+};

@@ -1,0 +1,115 @@
+// npm run db:migrate | db:status | db:rollback [n|all] | db:reset | db:seed | db:verify
+// The database is DATABASE_URL, else that of the running stack, else the local stack's, started for the command alone.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { dataDirectory, root } from './paths.js';
+import { main, SetupError, setup } from './setup.js';
+
+const say = (line) => console.error(`[db] ${line}`);
+
+const running = () => {
+  const file = join(dataDirectory(), 'dev.json');
+  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).database_url : undefined;
+};
+
+/** Calls the body with the address of the database. */
+const withDatabase = async (body) => {
+  const { answers } = await import('./postgres.js');
+  const known = process.env.DATABASE_URL || running();
+  if (known && (await answers(known))) return body(known);
+  if (process.env.DATABASE_URL) {
+    throw new SetupError('DATABASE_URL: this database does not answer. Start it, or correct the address.');
+  }
+  const { startStack } = await import('./stack.js');
+  say('starting the local PostgreSQL for this command');
+  const stack = await startStack({ data: dataDirectory(), only: 'database', say });
+  try {
+    return await body(stack.databaseUrl);
+  } finally {
+    await stack.stop();
+  }
+};
+
+/** Refuses a database that may be somebody's real one. */
+const refuseRemote = (databaseUrl, what) => {
+  const { hostname } = new URL(databaseUrl);
+  if (!['127.0.0.1', 'localhost', '[::1]', ''].includes(hostname)) {
+    throw new SetupError(`db:${what} is for local databases only; this one is on ${hostname}.`);
+  }
+};
+
+const reset = async (databaseUrl) => {
+  refuseRemote(databaseUrl, 'reset');
+  const { migrate, reloadPostgrest } = await import('./migrate.js');
+  const { default: pg } = await import('pg');
+  const address = new URL(databaseUrl);
+  const name = decodeURIComponent(address.pathname.slice(1));
+  address.pathname = '/postgres';
+  const client = new pg.Client({ connectionString: address.toString() });
+  await client.connect();
+  await client.query(`drop database if exists ${client.escapeIdentifier(name)} with (force)`);
+  await client.query(`create database ${client.escapeIdentifier(name)}`);
+  await client.end();
+  await migrate(databaseUrl);
+  await reloadPostgrest(databaseUrl);
+  say(`${name} is empty`);
+};
+
+const seed = async (databaseUrl) => {
+  refuseRemote(databaseUrl, 'seed');
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    for (const file of readdirSync(join(root, 'dev', 'seed')).sort()) {
+      await client.query(`begin;\n${readFileSync(join(root, 'dev', 'seed', file), 'utf8')}\ncommit;`);
+      say(`sample data of ${file} loaded`);
+    }
+  } finally {
+    await client.end();
+  }
+};
+
+/** Compares the database with one that has just been migrated. */
+const verify = async (databaseUrl) => {
+  const { catalog, differences, ownPart } = await import('./catalog.js');
+  const { startStack } = await import('./stack.js');
+  const data = mkdtempSync(join(tmpdir(), 'rowgate-verify-'));
+  const own = process.env.DATABASE_URL;
+  // The throw-away database is our own whatever DATABASE_URL says.
+  delete process.env.DATABASE_URL;
+  try {
+    say('migrating a throw-away database to compare with');
+    const stack = await startStack({ data, only: 'migrated database', throwAway: true, quiet: true });
+    const intended = ownPart(await catalog(stack.databaseUrl));
+    await stack.stop();
+    const found = differences(intended, ownPart(await catalog(databaseUrl)));
+    for (const line of found) console.log(line);
+    if (found.length > 0) throw new SetupError(`${found.length} differences from what the migrations intend.`);
+    console.log(`${intended.size} objects are as the migrations intend`);
+  } finally {
+    if (own) process.env.DATABASE_URL = own;
+    rmSync(data, { recursive: true, force: true });
+  }
+};
+
+const COMMANDS = {
+  migrate: async (url) => (await import('./migrate.js')).migrate(url),
+  status: async (url) => console.log((await import('./migrate.js')).dbmate(url, ['status'], { quiet: true })),
+  rollback: async (url, [count = '1']) => {
+    if (count !== 'all' && !/^[1-9]\d*$/.test(count)) throw new SetupError('Usage: npm run db:rollback [-- n|all]');
+    await (await import('./migrate.js')).rollback(url, count === 'all' ? count : Number(count));
+  },
+  reset,
+  seed,
+  verify,
+};
+
+await main(async () => {
+  const [name, ...rest] = process.argv.slice(2);
+  const command = COMMANDS[name];
+  if (!command) throw new SetupError(`Usage: npm run db:${Object.keys(COMMANDS).join(' | db:')}`);
+  setup();
+  await withDatabase((databaseUrl) => command(databaseUrl, rest));
+});

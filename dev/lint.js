@@ -1,0 +1,46 @@
+// npm run lint: rustfmt, clippy for host and wasm32, SQL, JavaScript.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { root } from './paths.js';
+import { main, SetupError, setup } from './setup.js';
+
+const bin = (name) => join(root, 'node_modules', '.bin', name);
+
+/** Copies of the migrations' up parts, line for line. */
+const upParts = () => {
+  const directory = mkdtempSync(join(tmpdir(), 'rowgate-lint-'));
+  return readdirSync(join(root, 'migrations')).map((name) => {
+    const [up] = readFileSync(join(root, 'migrations', name), 'utf8').split(/^-- migrate:down/m);
+    writeFileSync(join(directory, name), up);
+    return join(directory, name);
+  });
+};
+
+const checks = (migrations) => [
+  ['rustfmt', 'cargo', ['fmt', '--check'], 'Run `cargo fmt`.'],
+  ['clippy for the host', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']],
+  ['clippy for wasm32', 'cargo', ['clippy', '--locked', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']],
+  [
+    'SQL',
+    bin('squawk'),
+    ['--config', '.squawk.toml', ...migrations],
+    'Mend it, or write an exception with its reason into .squawk.toml.',
+  ],
+  ['JavaScript', bin('biome'), ['check', '--error-on-warnings', '.'], 'Run `npx biome check --write .`.'],
+];
+
+await main(() => {
+  setup({ build: true });
+  const migrations = upParts();
+  const failed = checks(migrations).filter(([name, command, args, mend]) => {
+    console.error(`[lint] ${name}`);
+    const done = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
+    if (done.status !== 0 && mend) console.error(mend);
+    return done.status !== 0;
+  });
+  rmSync(dirname(migrations[0]), { recursive: true });
+  if (failed.length > 0) throw new SetupError(`Not clean: ${failed.map(([name]) => name).join(', ')}.`);
+  console.error('[lint] clean');
+});

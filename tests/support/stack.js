@@ -1,0 +1,79 @@
+// What the tests know of the throw-away system that dev/test.js started.
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SignJWT } from 'jose';
+import pg from 'pg';
+import { keys, token } from '../../dev/issuer.js';
+
+const data = process.env.ROWGATE_TEST_DATA;
+if (!data) throw new Error('Run the tests with `npm test`, or one file with `npm test -- tests/e2e/leads.test.js`.');
+
+/** dev.json of the system. */
+export const stack = JSON.parse(readFileSync(join(data, 'dev.json'), 'utf8'));
+
+/** The system's keys: for tokens that the issuer or the edge would make. */
+export const made = await keys(data);
+
+/** A user's token. */
+export const userToken = (sub = randomUUID(), options = {}) => token(made, { issuer: stack.issuer, sub, ...options });
+
+/** A token as only the edge can make it. */
+export const edgeToken = (claims) => {
+  const now = Math.floor(Date.now() / 1000);
+  const secret = Buffer.from(made.edge_signing_key, 'base64url');
+  return new SignJWT({ aud: 'authenticated', iat: now, exp: now + 60, ...claims })
+    .setProtectedHeader({ alg: 'HS256', kid: 'edge' })
+    .sign(secret);
+};
+
+const pool = new pg.Pool({ connectionString: stack.database_url, max: 60 });
+pool.on('error', () => {});
+
+/** Rows of a query, asked as the database's owner. */
+export const sql = async (text, values) => (await pool.query(text, values)).rows;
+
+/** Closes what this file opened. Call it in `after`. */
+export const close = () => pool.end();
+
+/**
+ * Runs the body in one transaction as a request of PostgREST's would be: role, claims and headers set. It is committed,
+ * or rolled back when the body throws.
+ */
+export const as = async ({ role, claims = {}, headers = {} }, body) => {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    await client.query(`select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
+      set_config('request.headers', $3, true)`, [role, JSON.stringify({ role, ...claims }), JSON.stringify(headers)]);
+    const result = await body(async (text, values) => (await client.query(text, values)).rows);
+    await client.query('commit');
+    return result;
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  } finally {
+    client.release();
+  }
+};
+
+/** One request to the edge. The body of a JSON answer is parsed. */
+export const ask = async (path, { json, token: bearer, key, headers = {}, base = stack.edge_url, ...rest } = {}) => {
+  const response = await fetch(base + path, {
+    redirect: 'manual',
+    ...(json !== undefined && { method: 'POST', body: JSON.stringify(json) }),
+    ...rest,
+    headers: {
+      ...(json !== undefined && { 'content-type': 'application/json' }),
+      ...(bearer && { authorization: `Bearer ${bearer}` }),
+      ...(key && { apikey: key }),
+      ...headers,
+    },
+  });
+  const text = await response.text();
+  const isJson = response.headers.get('content-type')?.includes('json');
+  return { status: response.status, headers: response.headers, text, body: isJson && text ? JSON.parse(text) : undefined };
+};
+
+/** An address that no other test uses. */
+export const freshEmail = () => `${randomUUID()}@example.org`;
