@@ -25,7 +25,8 @@ const withStack = async (body) => {
   const { startStack } = await import('./stack.js');
   const data = mkdtempSync(join(tmpdir(), 'rowgate-test-'));
   // The tests' own parts, whatever the developer's environment says.
-  for (const name of ['DATABASE_URL', 'POSTGREST_URL', 'EDGE_SIGNING_KEY', 'AUTHENTICATOR_URL']) delete process.env[name];
+  for (const name of ['DATABASE_URL', 'POSTGREST_URL', 'EDGE_SIGNING_KEY', 'AUTHENTICATOR_URL'])
+    delete process.env[name];
   try {
     console.error('[test] starting a throw-away system');
     const say = (line) => console.error(`[test] ${line}`);
@@ -55,7 +56,7 @@ await main(async () => {
     await step('native Rust tests', () => run('cargo', ['test', '--locked', '--quiet']));
   }
   const tests = chosen.length > 0 ? chosen : [...files('db'), ...files('e2e')];
-  const args = ['--test', '--test-concurrency=1', '--test-reporter=spec', ...tests];
+  const args = ['--test', '--test-concurrency=1', '--test-timeout=180000', '--test-reporter=spec', ...tests];
   await step('database and end-to-end tests', () =>
     withStack((data) => run(process.execPath, args, { ...process.env, ROWGATE_TEST_DATA: data })),
   );

@@ -8,7 +8,8 @@ after(close);
 const SCHEMAS = `n.nspname in ('clixen', 'marketing', 'edge', 'private')`;
 
 test('every table has row-level security, enabled and forced', async () => {
-  const found = await sql(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  const found =
+    await sql(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and ${SCHEMAS} and c.relname <> 'schema_migrations'
       and not (c.relrowsecurity and c.relforcerowsecurity)`);
   assert.deepEqual(found, []);
@@ -35,7 +36,8 @@ test('every verb that is granted has a policy', async () => {
 });
 
 test('a function is executable by those it is granted to and nobody else', async () => {
-  const rows = await sql(`select p.oid::regprocedure::text as name, string_agg(a.grantee::regrole::text, ' ' order by a.grantee::regrole::text) as who
+  const rows =
+    await sql(`select p.oid::regprocedure::text as name, string_agg(a.grantee::regrole::text, ' ' order by a.grantee::regrole::text) as who
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
       aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
     where ${SCHEMAS} and a.grantee <> p.proowner group by 1 order by 1`);
@@ -46,7 +48,8 @@ test('a function is executable by those it is granted to and nobody else', async
 });
 
 test('every function pins its search path', async () => {
-  const found = await sql(`select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+  const found =
+    await sql(`select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where ${SCHEMAS} and not 'search_path=""' = any (coalesce(p.proconfig, '{}'))`);
   assert.deepEqual(found, []);
 });
@@ -59,7 +62,8 @@ test('every foreign key is indexed', async () => {
 });
 
 test('every table says what it is for', async () => {
-  const found = await sql(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+  const found =
+    await sql(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and ${SCHEMAS} and c.relname <> 'schema_migrations' and obj_description(c.oid) is null`);
   assert.deepEqual(found, []);
 });

@@ -39,7 +39,9 @@ test('old buckets are swept by later calls', async () => {
 
 const caller = async (claims, role = 'anon') => {
   // As the definer functions see it: the owner, with the request's claims.
-  const [row] = await as({ role: 'postgres', claims: { ...claims, role } }, (query) => query('select private.caller_key() as key'));
+  const [row] = await as({ role: 'postgres', claims: { ...claims, role } }, (query) =>
+    query('select private.caller_key() as key'),
+  );
   return row.key;
 };
 
@@ -74,24 +76,35 @@ test('one key with another body is refused, and is free again after a day', asyn
   const headers = { 'idempotency-key': randomUUID() };
   const begin = (body) =>
     as({ role: 'postgres', headers }, async (query) => {
-      const [{ stored }] = await query(`select private.idempotency_begin('test', $1) as stored`, [JSON.stringify(body)]);
+      const [{ stored }] = await query(`select private.idempotency_begin('test', $1) as stored`, [
+        JSON.stringify(body),
+      ]);
       if (!stored) await query(`select private.idempotency_end('test', '"done"')`);
       return stored;
     });
   assert.equal(await begin({ a: 1, b: 2 }), null);
   assert.equal(await begin({ b: 2, a: 1 }), 'done', 'the order of fields is no difference');
-  await assert.rejects(begin({ a: 2 }), (error) => error.code === 'PGRST' && JSON.parse(error.message).code === 'RG503');
-  await sql(`update private.idempotency_keys set expires_at = now() - interval '1 second' where key = $1`, [headers['idempotency-key']]);
+  await assert.rejects(
+    begin({ a: 2 }),
+    (error) => error.code === 'PGRST' && JSON.parse(error.message).code === 'RG503',
+  );
+  await sql(`update private.idempotency_keys set expires_at = now() - interval '1 second' where key = $1`, [
+    headers['idempotency-key'],
+  ]);
   assert.equal(await begin({ a: 2 }), null);
 });
 
 test('a failed write frees its key', async () => {
   const headers = { 'idempotency-key': randomUUID() };
-  await assert.rejects(as({ role: 'postgres', headers }, async (query) => {
-    await query(`select private.idempotency_begin('test', '{}')`);
-    throw new Error('the write fails');
-  }));
-  const [{ stored }] = await as({ role: 'postgres', headers }, (query) => query(`select private.idempotency_begin('test', '{}') as stored`));
+  await assert.rejects(
+    as({ role: 'postgres', headers }, async (query) => {
+      await query(`select private.idempotency_begin('test', '{}')`);
+      throw new Error('the write fails');
+    }),
+  );
+  const [{ stored }] = await as({ role: 'postgres', headers }, (query) =>
+    query(`select private.idempotency_begin('test', '{}') as stored`),
+  );
   assert.equal(stored, null);
 });
 
@@ -99,13 +112,18 @@ test('users of one key are apart from each other', async () => {
   const headers = { 'idempotency-key': randomUUID() };
   for (const sub of [randomUUID(), randomUUID()]) {
     const [{ stored }] = await as({ role: 'postgres', claims: { sub }, headers }, (query) =>
-      query(`select private.idempotency_begin('test', jsonb_build_object('sub', $1::text)) as stored`, [sub]));
+      query(`select private.idempotency_begin('test', jsonb_build_object('sub', $1::text)) as stored`, [sub]),
+    );
     assert.equal(stored, null);
   }
 });
 
 test('the audit log takes no change, not even from its owner', async () => {
-  for (const statement of ['update private.audit_log set actor = null', 'delete from private.audit_log', 'truncate private.audit_log']) {
+  for (const statement of [
+    'update private.audit_log set actor = null',
+    'delete from private.audit_log',
+    'truncate private.audit_log',
+  ]) {
     await assert.rejects(sql(statement), /append-only/, statement);
   }
 });

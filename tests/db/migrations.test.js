@@ -25,7 +25,8 @@ after(async () => {
 });
 
 /** Left behind on purpose: dbmate's schema, and extensions that others may use. */
-const withoutRest = (state) => new Map([...state].filter(([key]) => key !== 'schema private' && !key.startsWith('extension ')));
+const withoutRest = (state) =>
+  new Map([...state].filter(([key]) => key !== 'schema private' && !key.startsWith('extension ')));
 
 test('every migration goes up, down to exactly what was before it, and up again', async () => {
   const { mkdirSync } = await import('node:fs');
@@ -41,7 +42,11 @@ test('every migration goes up, down to exactly what was before it, and up again'
     assert.notDeepEqual(differences(states[count - 1], states[count]), [], `${files[count - 1]} changes something`);
     await rollback(stack.databaseUrl, 1, options);
     const found = await catalog(stack.databaseUrl);
-    assert.deepEqual(differences(withoutRest(states[count - 1]), withoutRest(found)), [], `down of ${files[count - 1]}`);
+    assert.deepEqual(
+      differences(withoutRest(states[count - 1]), withoutRest(found)),
+      [],
+      `down of ${files[count - 1]}`,
+    );
   }
   await migrate(stack.databaseUrl, options);
   assert.deepEqual(differences(states.at(-1), await catalog(stack.databaseUrl)), []);

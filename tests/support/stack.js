@@ -44,8 +44,11 @@ export const as = async ({ role, claims = {}, headers = {} }, body) => {
   const client = await pool.connect();
   try {
     await client.query('begin');
-    await client.query(`select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
-      set_config('request.headers', $3, true)`, [role, JSON.stringify({ role, ...claims }), JSON.stringify(headers)]);
+    await client.query(
+      `select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
+      set_config('request.headers', $3, true)`,
+      [role, JSON.stringify({ role, ...claims }), JSON.stringify(headers)],
+    );
     const result = await body(async (text, values) => (await client.query(text, values)).rows);
     await client.query('commit');
     return result;
@@ -72,7 +75,12 @@ export const ask = async (path, { json, token: bearer, key, headers = {}, base =
   });
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json');
-  return { status: response.status, headers: response.headers, text, body: isJson && text ? JSON.parse(text) : undefined };
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: isJson && text ? JSON.parse(text) : undefined,
+  };
 };
 
 /** An address that no other test uses. */

@@ -157,10 +157,12 @@ fn multipart_fields(incoming: &Incoming) -> Result<Vec<(String, String)>, Error>
         .unwrap_or_else(|| Err(malformed("it is not well-formed multipart")))
 }
 
-/// Pairs as an object. What is sent several times, as check boxes are, is an array.
+/// Pairs as an object. What is sent several times, as check boxes are, is an array. Line ends are what was typed: browsers
+/// send each as CR LF.
 fn gather(pairs: Vec<(String, String)>) -> Map<String, Value> {
     let mut fields = Map::new();
     for (name, value) in pairs {
+        let value = value.replace("\r\n", "\n");
         let (name, many) = match name.strip_suffix("[]") {
             Some(stem) => (stem.to_owned(), true),
             None => (name, false),

@@ -1,0 +1,301 @@
+// POST /v1/leads, from the request to the row.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, beforeEach, test } from 'node:test';
+import { ask, close, edgeToken, freshEmail, made, sql, stack, userToken } from '../support/stack.js';
+
+after(close);
+// Every test here comes from one address; the limit has tests of its own.
+beforeEach(() => sql('truncate private.rate_limits'));
+
+const RECEIVED = { status: 'received' };
+const SITE = `http://localhost:3000`;
+
+const lead = async (email) => {
+  const rows = await sql('select * from marketing.leads where email_normalized = $1', [email.toLowerCase()]);
+  assert.equal(rows.length, 1, `one row for ${email}`);
+  return rows[0];
+};
+
+const FIELDS = {
+  first_name: 'Zoë 😀 "O\'Brien" <b>&amp;',
+  last_name: '王小明',
+  company_name: 'ACME; drop table leads',
+  phone_number: '+49 30 123',
+  source: 'demo-request',
+  notes: 'first line\nsecond line',
+  interested_features: ['templates', 'inbox'],
+  utm_source: 'newsletter',
+  utm_campaign: 'spring',
+  referrer: 'https://search.example/?q=a+b',
+  consent: 'on',
+  color: 'red & blue',
+  employees: '12',
+};
+
+const entries = (fields) =>
+  Object.entries(fields).flatMap(([name, value]) => [value].flat().map((each) => [name, each]));
+
+const ENCODINGS = {
+  JSON: (fields) => ({ headers: { 'content-type': 'application/json' }, body: JSON.stringify(fields) }),
+  urlencoded: (fields) => ({ body: new URLSearchParams(entries(fields)) }),
+  multipart: (fields) => {
+    const body = new FormData();
+    for (const [name, value] of entries(fields)) body.append(name, value);
+    return { body };
+  },
+};
+
+const post = (encoding, fields, headers = {}) => {
+  const request = ENCODINGS[encoding](fields);
+  return ask('/v1/leads', { method: 'POST', ...request, headers: { ...request.headers, ...headers } });
+};
+
+test('three encodings of one form give the same row', async () => {
+  const rows = [];
+  for (const encoding of Object.keys(ENCODINGS)) {
+    const email = freshEmail();
+    const answer = await post(encoding, { email, ...FIELDS });
+    assert.deepEqual([answer.status, answer.body], [201, RECEIVED], encoding);
+    const {
+      id,
+      email: typed,
+      email_normalized,
+      first_touch,
+      last_touch,
+      created_at,
+      updated_at,
+      ...row
+    } = await lead(email);
+    for (const touch of [first_touch, last_touch]) assert.ok(Math.abs(Date.now() - new Date(touch.at)) < 60_000);
+    rows.push(row);
+  }
+  assert.deepEqual(rows[1], rows[0], 'urlencoded as JSON');
+  assert.deepEqual(rows[2], rows[0], 'multipart as JSON');
+  const { consent, color, employees, ...columns } = FIELDS;
+  for (const [name, value] of Object.entries(columns)) assert.deepEqual(rows[0][name], value, name);
+  assert.deepEqual(rows[0].metadata, { color, employees });
+  assert.equal(rows[0].opt_in_status, 'pending');
+  assert.equal(rows[0].network, '127.0.0.0/24', 'a network, not an address');
+  assert.equal(rows[0].status, 'new');
+});
+
+test('numbers and booleans of JSON are kept as the text a form would send', async () => {
+  const email = freshEmail();
+  await post('JSON', { email, employees: 12, beta: true, nested: { a: [1] }, nothing: null });
+  assert.deepEqual((await lead(email)).metadata, { employees: '12', beta: 'true', nested: { a: [1] } });
+});
+
+test('a script is answered 201 in JSON, a browser 303 to its page', async () => {
+  const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+  const script = await post('urlencoded', { email: freshEmail() }, { accept: 'application/json' });
+  assert.deepEqual([script.status, script.body], [201, RECEIVED]);
+  for (const encoding of ['urlencoded', 'multipart']) {
+    const browser = await post(encoding, { email: freshEmail() }, html);
+    assert.deepEqual([browser.status, browser.headers.get('location'), browser.text], [303, '/forms/thanks', '']);
+  }
+  const cases = [
+    [`${SITE}/done?x=1`, `${SITE}/done?x=1`],
+    ['https://evil.example/', '/forms/thanks'],
+    [`${SITE}@evil.example/`, '/forms/thanks'],
+    ['javascript:alert(1)', '/forms/thanks'],
+  ];
+  for (const [_next, location] of cases) {
+    const browser = await post('urlencoded', { email: freshEmail(), _next }, html);
+    assert.equal(browser.headers.get('location'), location, _next);
+  }
+});
+
+test('new, repeated and spam are answered alike, and each is kept', async () => {
+  const email = freshEmail();
+  const answers = [
+    await post('urlencoded', { email, first_name: 'Ada', utm_source: 'one' }),
+    await post('urlencoded', {
+      email: ` ${email.toUpperCase()} `,
+      first_name: 'Eve',
+      last_name: 'Lovelace',
+      utm_source: 'two',
+    }),
+    await post('urlencoded', { email: freshEmail(), _gotcha: 'I am a bot' }),
+  ];
+  const seen = ({ status, text, headers }) => {
+    const { date, 'x-request-id': id, ...rest } = Object.fromEntries(headers);
+    return { status, text, rest };
+  };
+  assert.deepEqual(seen(answers[1]), seen(answers[0]));
+  assert.deepEqual(seen(answers[2]), seen(answers[0]));
+  const row = await lead(email);
+  assert.equal(row.submission_count, '2');
+  assert.equal(row.first_name, 'Ada', 'nobody overwrites what somebody else may have said');
+  assert.equal(row.last_name, 'Lovelace', 'blanks are filled');
+  assert.equal(row.utm_source, 'one');
+  assert.equal(row.first_touch.utm_source, 'one');
+  assert.equal(row.last_touch.utm_source, 'two');
+  assert.equal(row.last_touch.fields.first_name, 'Eve', 'and still nothing is lost');
+});
+
+test('a honeypot hit is kept as spam, and a clean submission clears it', async () => {
+  const email = freshEmail();
+  await post('urlencoded', { email, _gotcha: 'x', notes: 'cheap links' });
+  const spam = await lead(email);
+  assert.deepEqual([spam.is_spam, spam.spam_reason, spam.spam_score], [true, 'honeypot', 100]);
+  await post('urlencoded', { email, notes: 'real' });
+  const clean = await lead(email);
+  assert.deepEqual([clean.is_spam, clean.spam_reason], [false, null]);
+  await post('urlencoded', { email, _gotcha: 'x', notes: 'links again' });
+  const still = await lead(email);
+  assert.deepEqual([still.is_spam, still.submission_count], [false, '3']);
+  assert.ok(!still.notes.includes('again'), 'a bot does not write into a good lead');
+});
+
+test('one person is found again by what their provider ignores', async () => {
+  const name = `u${randomUUID().slice(0, 8)}`;
+  for (const email of [`${name}@gmail.com`, `${name.slice(0, 3)}.${name.slice(3)}+shop@GoogleMail.com`]) {
+    assert.equal((await post('JSON', { email })).status, 201);
+  }
+  assert.equal((await lead(`${name}@gmail.com`)).submission_count, '2');
+  const tagged = `${name}+a@example.org`;
+  await post('JSON', { email: tagged });
+  assert.equal((await lead(tagged)).email, tagged, 'elsewhere a tag may be another person');
+});
+
+test('bad input gets a 4xx that says what to do', async () => {
+  const email = freshEmail();
+  const cases = [
+    [{ email: 'nope' }, 422, 'RG508'],
+    [{}, 422, 'RG508'],
+    [{ email: '' }, 422, 'RG508'],
+    [{ email: 'a@b' }, 422, 'RG508'],
+    [{ email: 'a b@example.org' }, 422, 'RG508'],
+    [{ email: 'a@example..org' }, 422, 'RG508'],
+    [{ email: 'a@b@example.org' }, 422, 'RG508'],
+    [{ email: `${'a'.repeat(65)}@example.org` }, 422, 'RG508'],
+    [{ email: ['a@example.org', 'b@example.org'] }, 422, 'RG504'],
+    [{ email, source: 'elsewhere' }, 422, 'RG509'],
+    [{ email, first_name: 'x'.repeat(201) }, 422, 'RG505'],
+    [{ email, ...Object.fromEntries(Array.from({ length: 51 }, (_, n) => [`f${n}`, 'x'])) }, 422, 'RG506'],
+    [{ email, long: 'x'.repeat(17_000) }, 422, 'RG506'],
+  ];
+  for (const [fields, status, code] of cases) {
+    await sql('truncate private.rate_limits');
+    const answer = await post('JSON', fields);
+    assert.deepEqual([answer.status, answer.body.code], [status, code], JSON.stringify(fields).slice(0, 60));
+    assert.ok(answer.body.hint.length > 10);
+  }
+  assert.deepEqual(await sql('select from marketing.leads where email_normalized = $1', [email]), []);
+});
+
+test('malformed and oversized bodies are refused before the database', async () => {
+  const raw = (body, type = 'application/json') =>
+    ask('/v1/leads', { method: 'POST', body, headers: { 'content-type': type } });
+  const chunked = new Blob(['x'.repeat(200 * 1024)]).stream();
+  const cases = [
+    [await raw('{"email":'), 400, 'RG301'],
+    [await raw('[]'), 400, 'RG301'],
+    [await raw('{"email":"a@b.cd","email":"e@f.gh"}'), 400, 'RG301'],
+    [await raw('{"a":"\\ud800"}'), 400, 'RG301'],
+    [await raw('{"a":"\\u0000"}'), 400, 'RG301'],
+    [await raw(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), 400, 'RG301'],
+    [await raw('{"a":'.repeat(10_000)), 400, 'RG301'],
+    [await raw('email=%ff', 'application/x-www-form-urlencoded'), 400, 'RG301'],
+    [await raw('x', 'multipart/form-data'), 400, 'RG301'],
+    [await raw('a@b.cd', 'text/plain'), 415, 'RG303'],
+    [await raw('x'.repeat(65 * 1024)), 413, 'RG302'],
+    [
+      await ask('/v1/leads', {
+        method: 'POST',
+        body: chunked,
+        duplex: 'half',
+        headers: { 'content-type': 'application/json' },
+      }),
+      413,
+      'RG302',
+    ],
+    [
+      await raw('{}').then(() => ask('/v1/leads', { json: {}, headers: { 'idempotency-key': 'x'.repeat(256) } })),
+      400,
+      'RG309',
+    ],
+  ];
+  for (const [answer, status, code] of cases) assert.deepEqual([answer.status, answer.body?.code], [status, code]);
+});
+
+test('a retry with its Idempotency-Key changes nothing, another body is refused', async () => {
+  const email = freshEmail();
+  const headers = { 'idempotency-key': randomUUID() };
+  const answers = await Promise.all(Array.from({ length: 20 }, () => post('JSON', { email, n: 1 }, headers)));
+  for (const answer of answers) assert.deepEqual([answer.status, answer.body], [201, RECEIVED]);
+  assert.equal((await lead(email)).submission_count, '1');
+  const other = await post('JSON', { email, n: 2 }, headers);
+  assert.deepEqual([other.status, other.body.code], [422, 'RG503']);
+});
+
+test('too many from one address are held off, whatever headers they send', async () => {
+  const statuses = [];
+  for (let n = 0; n < 40; n++) {
+    const answer = await post(
+      'JSON',
+      { email: freshEmail() },
+      { 'x-forwarded-for': `192.0.2.${n}`, 'x-real-ip': `192.0.2.${n}` },
+    );
+    statuses.push(answer.status);
+    if (answer.status === 429) {
+      assert.equal(answer.body.code, 'RG501');
+      assert.ok(Number(answer.headers.get('retry-after')) >= 1);
+    }
+  }
+  const accepted = statuses.filter((status) => status === 201).length;
+  assert.ok(accepted >= 30 && accepted < 40, `${accepted} of 40`);
+  const user = await ask('/v1/leads', { json: { email: freshEmail() }, token: await userToken() });
+  assert.equal(user.status, 201, 'a signed-in user has a limit of their own');
+});
+
+test('a bad token is refused, not taken for nobody', async () => {
+  const answer = await ask('/v1/leads', { json: { email: freshEmail() }, token: 'a.b.c' });
+  assert.deepEqual([answer.status, answer.body.code], [401, 'RG202']);
+});
+
+test('at PostgREST itself the function is the same, and nothing else is there', async () => {
+  const base = stack.postgrest_url;
+  const profile = { 'accept-profile': 'marketing', 'content-profile': 'marketing' };
+  const anon = await edgeToken({ role: 'anon' });
+  const call = { base, headers: profile, token: anon };
+  const captured = await ask('/rpc/capture_lead', { ...call, json: { lead: { email: freshEmail() } } });
+  assert.deepEqual([captured.status, captured.body], [200, RECEIVED]);
+  const refused = await ask('/rpc/capture_lead', { ...call, json: { lead: { email: 'nope' } } });
+  assert.deepEqual([refused.status, refused.body.code], [422, 'RG508']);
+  assert.equal((await ask('/leads', call)).status, 403);
+  assert.equal((await ask('/rpc/normalize_email', { ...call, json: { email: 'a@b.cd' } })).status, 403);
+  assert.equal((await ask('/leads', { base })).status, 401, 'without a token');
+  assert.equal(
+    (await ask('/limit_rules', { base, token: anon, headers: { 'accept-profile': 'private' } })).status,
+    406,
+  );
+  assert.equal(
+    (await ask('/rpc/ready', { base, token: anon, json: {}, headers: { 'content-profile': 'edge' } })).status,
+    403,
+  );
+});
+
+test('only an admin reads leads; user_metadata makes nobody one', async () => {
+  const email = freshEmail();
+  await post('JSON', { email });
+  const path = `/rest/v1/leads?select=email,status&email=eq.${email}`;
+  const headers = { 'accept-profile': 'marketing', 'content-profile': 'marketing' };
+  const admin = await userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } });
+  const fake = await userToken(randomUUID(), { claims: { user_metadata: { role: 'admin' }, role_: 'admin' } });
+  assert.deepEqual((await ask(path, { token: admin, headers })).body, [{ email, status: 'new' }]);
+  assert.deepEqual((await ask(path, { token: fake, headers })).body, []);
+  assert.deepEqual((await ask(path, { token: await userToken(), headers })).body, []);
+  const anonymous = await ask(path, { key: made.publishable_key, headers });
+  assert.deepEqual([anonymous.status, anonymous.body.hint, anonymous.body.details], [403, null, null]);
+  const patch = {
+    method: 'PATCH',
+    body: '{"status":"contacted"}',
+    headers: { ...headers, 'content-type': 'application/json' },
+  };
+  assert.equal((await ask(path, { ...patch, token: fake })).status, 204);
+  assert.equal((await lead(email)).status, 'new');
+  await ask(path, { ...patch, token: admin });
+  assert.equal((await lead(email)).status, 'contacted');
+});
