@@ -13,10 +13,19 @@ const running = () => {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).database_url : undefined;
 };
 
-/** Calls the body with the address of the database. */
-const withDatabase = async (body) => {
+/** Refuses a database that may be somebody's real one. */
+const refuseRemote = (databaseUrl) => {
+  const { hostname } = new URL(databaseUrl);
+  if (!['127.0.0.1', 'localhost', '[::1]', ''].includes(hostname)) {
+    throw new SetupError(`This is for local databases only; this one is on ${hostname}.`);
+  }
+};
+
+/** Calls the body with the address of the database, which may have to be a local one. */
+const withDatabase = async (body, mustBeLocal) => {
   const { answers } = await import('./postgres.js');
   const known = process.env.DATABASE_URL || running();
+  if (known && mustBeLocal) refuseRemote(known);
   if (known && (await answers(known))) return body(known);
   if (process.env.DATABASE_URL) {
     throw new SetupError('DATABASE_URL: this database does not answer. Start it, or correct the address.');
@@ -31,16 +40,7 @@ const withDatabase = async (body) => {
   }
 };
 
-/** Refuses a database that may be somebody's real one. */
-const refuseRemote = (databaseUrl, what) => {
-  const { hostname } = new URL(databaseUrl);
-  if (!['127.0.0.1', 'localhost', '[::1]', ''].includes(hostname)) {
-    throw new SetupError(`db:${what} is for local databases only; this one is on ${hostname}.`);
-  }
-};
-
 const reset = async (databaseUrl) => {
-  refuseRemote(databaseUrl, 'reset');
   const { migrate, reloadPostgrest } = await import('./migrate.js');
   const { default: pg } = await import('pg');
   const address = new URL(databaseUrl);
@@ -57,7 +57,6 @@ const reset = async (databaseUrl) => {
 };
 
 const seed = async (databaseUrl) => {
-  refuseRemote(databaseUrl, 'seed');
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
@@ -111,5 +110,5 @@ await main(async () => {
   const command = COMMANDS[name];
   if (!command) throw new SetupError(`Usage: npm run db:${Object.keys(COMMANDS).join(' | db:')}`);
   setup();
-  await withDatabase((databaseUrl) => command(databaseUrl, rest));
+  await withDatabase((databaseUrl) => command(databaseUrl, rest), [reset, seed].includes(command));
 });

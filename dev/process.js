@@ -1,5 +1,5 @@
 // Child processes that are watched, started again when they die, and stopped by their own process group.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,21 +7,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** How often a part may die within a minute before the stack gives up. */
 const MOST_DEATHS = 5;
 
-/** When a process began, as the system counts it: tells it from a later one of the same number. */
-export const startTime = (pid) => {
+/** What Linux says of a process, after its name, which may contain spaces; nothing elsewhere. */
+const linuxStat = (pid) => {
   try {
-    // Linux; the name in parentheses may contain spaces.
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ')[19];
+    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
   } catch {
-    return undefined;
+    return [];
   }
 };
 
-/** Whether a process is there. */
+/** When a process began, as the system counts it: tells it from a later one of the same number. */
+export const startTime = (pid) =>
+  linuxStat(pid)[19] ?? spawnSync('ps', ['-o', 'lstart=', '-p', `${pid}`], { encoding: 'utf8' }).stdout?.trim();
+
+/** Whether a process is there and not merely waiting for its parent to notice its end. */
 export const alive = (pid) => {
   try {
     process.kill(pid, 0);
-    return true;
+    return linuxStat(pid)[0] !== 'Z';
   } catch (error) {
     return error.code === 'EPERM';
   }

@@ -109,6 +109,7 @@ class Stack {
     const { data } = this;
     mkdirSync(join(data, 'log'), { recursive: true, mode: 0o700 });
     await clearLeftovers(data, this.say);
+    this.ours = true;
     this.keys = await keys(data);
     if (only === undefined) this.port = await edgePort(port, this.ports);
     this.databaseUrl = await this.startPostgres();
@@ -188,6 +189,8 @@ class Stack {
     // A part that was started again has another process.
     for (const part of [...this.parts].reverse()) await part.stop();
     await this.issuer?.close();
+    // A start that was refused leaves the running system's notes alone.
+    if (!this.ours) return;
     rmSync(runFile(this.data), { force: true });
     rmSync(join(this.data, 'dev.json'), { force: true });
   }

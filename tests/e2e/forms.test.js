@@ -1,0 +1,157 @@
+// The hosted form in a real browser with JavaScript switched off: open, fill, submit, see the thanks, find the row.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { launch, screenshot } from '../support/browser.js';
+import { ask, close, freshEmail, sql, stack } from '../support/stack.js';
+
+const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+const SOURCES = ['website-form', 'demo-request', 'newsletter-signup', 'pricing-inquiry', 'contact-form'];
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(async () => {
+  await browser.close();
+  await close();
+});
+beforeEach(() => sql('truncate private.rate_limits'));
+
+const open = async (path, viewport = SIZES.phone, options = {}) => {
+  const context = await browser.newContext({ viewport, javaScriptEnabled: false, ...options });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('console', (message) => complaints.push(message.text()));
+  await page.goto(stack.edge_url + path);
+  return { page, complaints, context };
+};
+
+for (const [size, viewport] of Object.entries(SIZES)) {
+  test(`on a ${size}: fill, submit, see the thanks, find the row`, async () => {
+    const email = freshEmail();
+    const { page, complaints, context } = await open('/forms/demo-request', viewport);
+    await screenshot(page, `form-${size}`);
+    await page.getByLabel('E-mail address').fill(email);
+    await page.getByLabel('First name').fill('Zoë "Z" <b>');
+    await page.getByLabel('Message').fill('one\ntwo & three');
+    await page.getByLabel('You may contact me').check();
+    await page.getByRole('button', { name: 'Request a demo' }).click();
+    await page.waitForURL('**/forms/thanks');
+    assert.equal(await page.getByRole('heading').textContent(), 'Thank you');
+    await screenshot(page, `thanks-${size}`);
+    const [row] = await sql('select * from marketing.leads where email = $1', [email]);
+    assert.deepEqual(
+      [row.first_name, row.notes, row.source, row.opt_in_status, row.is_spam],
+      ['Zoë "Z" <b>', 'one\ntwo & three', 'demo-request', 'pending', false],
+    );
+    assert.match(row.user_agent, /Chrome/);
+    assert.match(row.landing_page, /\/forms\/demo-request$/);
+    assert.deepEqual(complaints, [], 'the content security policy lets the page do all it needs');
+    await context.close();
+  });
+}
+
+test('what the server refuses is shown on the form, with what was typed', async () => {
+  const { page, context } = await open('/forms/contact-form');
+  // The browser's own check passes this one.
+  await page.getByLabel('E-mail address').fill('name@localhost');
+  await page.getByLabel('Message').fill('do not lose </textarea><script>this</script>');
+  await page.getByRole('button', { name: 'Send' }).click();
+  assert.match(await page.getByRole('alert').textContent(), /e-mail address is missing or not one/);
+  assert.equal(await page.getByLabel('E-mail address').inputValue(), 'name@localhost');
+  assert.equal(await page.getByLabel('Message').inputValue(), 'do not lose </textarea><script>this</script>');
+  assert.equal(await page.getByRole('heading').textContent(), 'Contact us');
+  await screenshot(page, 'form-error-phone');
+  const email = freshEmail();
+  await page.getByLabel('E-mail address').fill(email);
+  await page.getByRole('button', { name: 'Send' }).click();
+  await page.waitForURL('**/forms/thanks');
+  const [row] = await sql('select notes, source from marketing.leads where email = $1', [email]);
+  assert.deepEqual(row, { notes: 'do not lose </textarea><script>this</script>', source: 'contact-form' });
+  await context.close();
+});
+
+test('the browser itself holds back an empty or odd address', async () => {
+  const { page, context } = await open('/forms/newsletter-signup');
+  await page.getByRole('button', { name: 'Sign up' }).click();
+  assert.ok(page.url().endsWith('/forms/newsletter-signup'));
+  await context.close();
+});
+
+test('by keyboard alone, in order, without the trap for bots', async () => {
+  const email = freshEmail();
+  const { page, context } = await open('/forms/newsletter-signup');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(email);
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('Ada');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Space');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await page.waitForURL('**/forms/thanks');
+  const [row] = await sql('select first_name, is_spam from marketing.leads where email = $1', [email]);
+  assert.deepEqual(row, { first_name: 'Ada', is_spam: false });
+  await context.close();
+});
+
+test('every source has a form that fits a phone and names each of its inputs', async () => {
+  for (const source of SOURCES) {
+    const { page, context } = await open(`/forms/${source}`, SIZES.phone, { javaScriptEnabled: true });
+    const found = await page.evaluate(() => ({
+      wide: document.documentElement.scrollWidth > window.innerWidth,
+      unnamed: [...document.querySelectorAll('input:not([type=hidden]), textarea')].filter(
+        (input) => !input.labels.length,
+      ).length,
+      language: document.documentElement.lang,
+      headings: document.querySelectorAll('h1').length,
+      scripts: document.scripts.length,
+      trap: document.querySelector('#_gotcha').getBoundingClientRect().right <= 0,
+    }));
+    assert.deepEqual(found, { wide: false, unnamed: 0, language: 'en', headings: 1, scripts: 0, trap: true }, source);
+    await context.close();
+  }
+  assert.equal((await ask('/forms/other')).status, 404);
+});
+
+test('a form of an allowed site comes back to that site', async () => {
+  const { createServer } = await import('node:http');
+  const email = freshEmail();
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'text/html');
+    response.end(`<form action="${stack.edge_url}/v1/leads" method="post" enctype="multipart/form-data">
+      <input name="email" value="${email}"><input name="_next" value="http://localhost:${server.address().port}/done">
+      <input name="cv" type="file"><button>Go</button></form>${request.url}`);
+  });
+  // One of the ports whose origins a local edge allows.
+  const port = await [5173, 4173, 3000].reduce(
+    async (found, each) =>
+      (await found) ??
+      new Promise((resolve) =>
+        server.once('error', () => resolve(undefined)).listen(each, 'localhost', () => resolve(each)),
+      ),
+    undefined,
+  );
+  assert.ok(port, 'one of the ports 3000, 4173 and 5173 must be free');
+  try {
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`http://localhost:${port}/`);
+    await page.getByRole('button', { name: 'Go' }).click();
+    await page.waitForURL('**/done');
+    assert.equal((await sql('select from marketing.leads where email = $1', [email])).length, 1);
+    await context.close();
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+test('the pages forbid what they do not need', async () => {
+  const { headers } = await ask('/forms/website-form');
+  const policy = headers.get('content-security-policy');
+  for (const part of ["default-src 'none'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"]) {
+    assert.ok(policy.includes(part), part);
+  }
+  assert.ok(!policy.includes('unsafe'));
+});
