@@ -238,12 +238,10 @@ mod tests {
     }
 
     fn multipart(pairs: &[(String, String)]) -> Incoming {
-        let mut body = String::new();
-        for (name, value) in pairs {
-            body.push_str(&format!(
-                "--XyZ\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
-            ));
-        }
+        let parts = pairs.iter().map(|(name, value)| {
+            format!("--XyZ\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        });
+        let mut body: String = parts.collect();
         body.push_str("--XyZ--\r\n");
         incoming("multipart/form-data; boundary=XyZ", body.as_bytes())
     }
