@@ -1,8 +1,8 @@
 // `npm run dev` and its companions, driven from outside as a developer does.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,16 +17,23 @@ const owner = randomUUID();
 let running;
 
 /** Processes that name the data directory in their command line. */
-const leftovers = () =>
-  readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(data);
-      } catch {
-        return false;
-      }
-    });
+const leftovers = () => {
+  if (!existsSync('/proc/self/cmdline')) {
+    const { stdout } = spawnSync('ps', ['-axo', 'pid=,command='], { encoding: 'utf8' });
+    return stdout
+      .split('\n')
+      .filter((line) => line.includes(data))
+      .map((line) => line.trim().split(' ')[0]);
+  }
+  const commandLine = (pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && commandLine(name).includes(data));
+};
 
 after(() => {
   if (running && running.exitCode === null && running.signalCode === null) process.kill(-running.pid, 'SIGKILL');
