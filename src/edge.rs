@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::verify::keys::{KeyCache, PublicKey};
 
 /// Headers of a request that the edge reads; the platform hands over no others.
-pub const READ_HEADERS: [&str; 24] = [
+pub const READ_HEADERS: [&str; 20] = [
     "accept",
     "accept-profile",
     "access-control-request-headers",
@@ -32,13 +32,9 @@ pub const READ_HEADERS: [&str; 24] = [
     "range-unit",
     "referer",
     "sec-fetch-mode",
-    "traceparent",
-    "tracestate",
     "user-agent",
     "x-client-info",
-    "x-http-method-override",
     "x-request-id",
-    "x-session-token",
 ];
 
 /// A request as it came in.

@@ -41,7 +41,7 @@ pub async fn send<P: Platform>(
     scoped: Scoped<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
-    match scoped.0 {
+    match scoped.into_work() {
         Work::Here(response) => Ok(Reply::Here(response)),
         Work::Relay {
             outgoing,
@@ -88,7 +88,7 @@ async fn relay<P: Platform>(
             SendFault::Timeout => Error::UpstreamTimeout,
         })?;
     if response.status.is_client_error() || response.status.is_server_error() {
-        return Err(failure(response, anonymous, edge).await);
+        return Err(failure(response, anonymous, &id, edge).await);
     }
     Ok(response)
 }
@@ -114,6 +114,7 @@ async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -
 async fn failure<P: Platform>(
     response: Response<P::Body>,
     anonymous: bool,
+    id: &str,
     edge: &Edge<P>,
 ) -> Error {
     let status = response.status;
@@ -135,7 +136,7 @@ async fn failure<P: Platform>(
         return Error::UpstreamUnavailable;
     }
     if status.is_server_error() {
-        let line = serde_json::json!({"event": "upstream_failed", "status": status.as_u16(), "code": code});
+        let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
         edge.platform.log(&line.to_string());
         return Error::UpstreamFailed;
     }

@@ -1,4 +1,5 @@
-//! The Workers runtime: what `edge::Platform` asks for, on `worker` and WebCrypto. The only file that imports them.
+//! The Workers runtime: what `edge::Platform` asks for, on `worker` and WebCrypto. Beside the entry point in
+//! `lib.rs` the only file that imports them.
 //!
 //! State of an isolate is in `thread_local!`, plain, and never borrowed across an await.
 

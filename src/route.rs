@@ -32,8 +32,8 @@ pub enum Action {
     Function,
     /// Turns the body into the arguments of one database function.
     Call(&'static Call),
-    /// Is answered here, from the configuration and the path's variable part.
-    Page(fn(&Config, &str) -> Result<Response<()>, Error>),
+    /// Is answered here, from the configuration, the path's variable part and the query.
+    Page(fn(&Config, &str, &str) -> Result<Response<()>, Error>),
     /// Asks the database and the issuers whether they answer.
     Ready,
 }

@@ -17,7 +17,14 @@ use crate::verify::Caller;
 const DEADLINE_MS: u32 = 10_000;
 
 /// What is to be done, and may be. Made by [`narrow`] only.
-pub struct Scoped<B>(pub(crate) Work<B>);
+pub struct Scoped<B>(Work<B>);
+
+impl<B> Scoped<B> {
+    /// What `forward` has to do.
+    pub(crate) fn into_work(self) -> Work<B> {
+        self.0
+    }
+}
 
 /// The kinds of work that `forward` does.
 pub(crate) enum Work<B> {
@@ -50,7 +57,7 @@ pub async fn narrow<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Scoped<P::Body>, Error> {
     let work = match matched.route.action {
-        Action::Page(page) => Work::Here(page(&edge.config, &matched.variable)?),
+        Action::Page(page) => Work::Here(page(&edge.config, &matched.variable, &request.query)?),
         Action::Ready => {
             let token = mint::edge(edge)?;
             Work::Ready {

@@ -71,6 +71,17 @@ test('what the server refuses is shown on the form, with what was typed', async 
   await context.close();
 });
 
+test('a link’s campaign and next page go along with the form', async () => {
+  const email = freshEmail();
+  const { page, context } = await open('/forms/newsletter-signup?utm_source=mail%20%22x%22&utm_campaign=may&status=won&_next=https://evil.example/');
+  await page.getByLabel('E-mail address').fill(email);
+  await page.getByRole('button', { name: 'Sign up' }).click();
+  await page.waitForURL('**/forms/thanks');
+  const [row] = await sql('select utm_source, utm_campaign, status, metadata from marketing.leads where email = $1', [email]);
+  assert.deepEqual(row, { utm_source: 'mail "x"', utm_campaign: 'may', status: 'new', metadata: {} });
+  await context.close();
+});
+
 test('the browser itself holds back an empty or odd address', async () => {
   const { page, context } = await open('/forms/newsletter-signup');
   await page.getByRole('button', { name: 'Sign up' }).click();

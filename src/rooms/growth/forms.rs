@@ -98,7 +98,7 @@ struct Input {
     value: String,
 }
 
-/// Hidden fields that a form shown again keeps.
+/// Hidden fields, from the form's link and from a form that is shown again.
 const KEPT: [&str; 9] = [
     "_next",
     "_subject",
@@ -125,23 +125,28 @@ struct FormPage {
 #[template(path = "growth/thanks.html")]
 struct ThanksPage;
 
-/// `GET /forms/{source}`
-pub fn form(config: &Config, source: &str) -> Result<Response<()>, Error> {
+/// `GET /forms/{source}`: what its link says of the campaign, and where to go next, is posted with the form.
+pub fn form(config: &Config, source: &str, query: &str) -> Result<Response<()>, Error> {
     let form = FORMS
         .iter()
         .find(|form| form.source == source)
         .ok_or(Error::NotFound)?;
-    page(StatusCode::OK, &filled(form, &Map::new(), None), config)
+    let said = form_urlencoded::parse(query.as_bytes());
+    let kept = said.filter(|(name, _)| KEPT.contains(&name.as_ref()));
+    let typed = kept
+        .map(|(name, value)| (name.into_owned(), value.into()))
+        .collect();
+    page(StatusCode::OK, &filled(form, &typed, None), config)
 }
 
 /// `GET /forms/thanks`
-pub fn thanks(config: &Config, _: &str) -> Result<Response<()>, Error> {
+pub fn thanks(config: &Config, _: &str, _: &str) -> Result<Response<()>, Error> {
     page(StatusCode::OK, &ThanksPage, config)
 }
 
 /// `GET /forms/style.css`
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every page")]
-pub fn style(_: &Config, _: &str) -> Result<Response<()>, Error> {
+pub fn style(_: &Config, _: &str, _: &str) -> Result<Response<()>, Error> {
     let mut response = respond::bytes(
         StatusCode::OK,
         "text/css; charset=utf-8",
@@ -258,6 +263,6 @@ mod tests {
     #[test]
     fn an_unknown_form_is_not_found() {
         let config = config::tests::with("", "").ok().unwrap();
-        assert!(matches!(form(&config, "other"), Err(Error::NotFound)));
+        assert!(matches!(form(&config, "other", ""), Err(Error::NotFound)));
     }
 }
