@@ -79,6 +79,9 @@ async fn relay<P: Platform>(
     anonymous: bool,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
+    let id = text(&outgoing.headers, "x-request-id")
+        .unwrap_or_default()
+        .to_owned();
     let response = edge
         .platform
         .send(outgoing)
