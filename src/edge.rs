@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
 
 /// Headers of a request that the edge reads; the platform hands over no others.
@@ -188,6 +189,8 @@ pub struct Edge<P> {
     pub config: Config,
     /// The issuers' public keys. Never borrowed across an await.
     pub keys: RefCell<KeyCache>,
+    /// Tokens verified a moment ago. Never borrowed across an await.
+    pub verified: RefCell<TokenCache>,
     /// The outside.
     pub platform: P,
 }
@@ -198,6 +201,7 @@ impl<P: Platform> Edge<P> {
         Self {
             config,
             keys: RefCell::default(),
+            verified: RefCell::default(),
             platform,
         }
     }

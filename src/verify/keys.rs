@@ -197,14 +197,17 @@ impl KeyCache {
         known.asked_ms = Some(now_ms);
     }
 
-    /// Takes what a fetch brought. A failed one never replaces good keys.
-    fn finish(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) {
+    /// Takes what a fetch brought. A failed one never replaces good keys. Tells whether the keys are others now.
+    fn finish(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) -> bool {
         let known = self.0.entry(url.to_owned()).or_default();
         known.fetching = false;
-        if let Some(keys) = keys {
-            known.keys = keys;
-            known.fetched_ms = now_ms;
-        }
+        let Some(keys) = keys else {
+            return false;
+        };
+        known.fetched_ms = now_ms;
+        let changed = known.keys != keys;
+        known.keys = keys;
+        changed
     }
 }
 
@@ -229,6 +232,18 @@ pub async fn fits<P: Platform>(
         }
     }
     Ok(false)
+}
+
+/// Until when, in milliseconds since 1970, what these keys have verified need not be verified again.
+pub fn fresh_until_ms<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> u64 {
+    let Some(url) = &issuer.jwks_url else {
+        return u64::MAX;
+    };
+    edge.keys
+        .borrow()
+        .0
+        .get(url)
+        .map_or(0, |known| known.fetched_ms + FRESH_MS)
 }
 
 /// Whether the issuer's keys are there or can be had.
@@ -260,9 +275,10 @@ async fn find<P: Platform>(
             Found::Ask => {
                 edge.keys.borrow_mut().start(url, now);
                 let keys = fetch(url, edge).await;
-                edge.keys
-                    .borrow_mut()
-                    .finish(url, keys, edge.platform.now_ms());
+                let now = edge.platform.now_ms();
+                if edge.keys.borrow_mut().finish(url, keys, now) {
+                    edge.verified.borrow_mut().clear();
+                }
             }
         }
     }

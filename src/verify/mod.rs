@@ -2,6 +2,7 @@
 //!
 //! A credential that is presented and is not good is never ignored: a bad token is not "anonymous".
 
+pub mod cache;
 pub mod keys;
 pub mod token;
 

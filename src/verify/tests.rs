@@ -21,6 +21,7 @@ const SECRET: &str = "0123456789012345678901234567890123456789";
 /// The outside, with a clock that can be set and a server of keys that counts.
 struct Native {
     now_ms: RefCell<u64>,
+    checked: RefCell<usize>,
     jwks: RefCell<Option<String>>,
     fetched: RefCell<usize>,
 }
@@ -39,6 +40,7 @@ impl Platform for Native {
     }
 
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
+        *self.checked.borrow_mut() += 1;
         let jwk: Value = serde_json::from_str(&key.jwk).unwrap();
         let coordinate =
             |name: &str| Base64UrlUnpadded::decode_vec(jwk[name].as_str().unwrap()).unwrap();
@@ -90,6 +92,7 @@ fn edge() -> Edge<Native> {
         .unwrap();
     let platform = Native {
         now_ms: RefCell::new(NOW * 1000),
+        checked: RefCell::new(0),
         jwks: RefCell::new(Some(json!({"keys": [jwk("a")]}).to_string())),
         fetched: RefCell::new(0),
     };
@@ -510,4 +513,48 @@ fn only_fitting_keys_of_a_set_are_used() {
         assert_eq!(set(json!([jwk("a"), unfit])), Some(1), "{unfit}");
     }
     assert_eq!(set(json!([jwk("a"), rsa(342)])), Some(2));
+}
+
+#[test]
+fn a_verified_token_is_remembered_until_it_or_the_keys_are_old() {
+    let edge = edge();
+    let checked = |edge: &Edge<Native>| *edge.platform.checked.borrow();
+    let later = |seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;
+    let header = json!({"alg": "ES256", "kid": "a"});
+    let token = es256(
+        &header,
+        &with(claims("https://es.test"), "exp", json!(NOW + 5000)),
+    );
+    for _ in 0..3 {
+        assert_eq!(fault(&edge, &token), None);
+    }
+    assert_eq!(checked(&edge), 1);
+    let forged = format!("{}A", token.strip_suffix(|_: char| true).unwrap());
+    for _ in 0..2 {
+        assert!(
+            fault(&edge, &forged).is_some(),
+            "a token that is not good is never remembered"
+        );
+    }
+    let before = checked(&edge);
+    later(601);
+    assert_eq!(fault(&edge, &token), None);
+    assert_eq!(
+        checked(&edge),
+        before + 1,
+        "once the keys are no longer fresh it is checked again"
+    );
+    assert_eq!(*edge.platform.fetched.borrow(), 2);
+    *edge.platform.jwks.borrow_mut() = Some(json!({"keys": [jwk("b")]}).to_string());
+    later(601);
+    assert_eq!(
+        fault(&edge, &token),
+        Some(TokenFault::Signature),
+        "its key is withdrawn"
+    );
+    *edge.platform.jwks.borrow_mut() = Some(json!({"keys": [jwk("a")]}).to_string());
+    later(601);
+    assert_eq!(fault(&edge, &token), None);
+    later(5000 - 3 * 601 + 31);
+    assert_eq!(fault(&edge, &token), Some(TokenFault::Expired));
 }

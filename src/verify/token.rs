@@ -8,6 +8,7 @@ use jwt_compact::{AlgorithmExt, UntrustedToken};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::cache;
 use super::keys::{self, Algorithm};
 use crate::config::Issuer;
 use crate::edge::{Edge, Platform};
@@ -77,6 +78,14 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     if text.len() > MOST_TOKEN_BYTES {
         return Err(malformed());
     }
+    let key = cache::key(text);
+    let known = edge
+        .verified
+        .borrow_mut()
+        .find(&key, edge.platform.now_ms());
+    if let Some(claims) = known {
+        return Ok(claims);
+    }
     let token: UntrustedToken<'_, Extra> =
         UntrustedToken::try_from(text).map_err(|_| malformed())?;
     let algorithm = Algorithm::named(token.algorithm()).ok_or_else(malformed)?;
@@ -111,7 +120,21 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     if !fits {
         return Err(Error::BadToken(TokenFault::Signature));
     }
-    check_claims(payload, issuer, edge.now())
+    let exp = payload.exp.unwrap_or_default();
+    let claims = check_claims(payload, issuer, edge.now())?;
+    let until = keys::fresh_until_ms(issuer, edge).min(milliseconds(exp));
+    edge.verified.borrow_mut().keep(key, claims.clone(), until);
+    Ok(claims)
+}
+
+/// A time of a claim, in milliseconds; one before 1970 is 0.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float is clamped by the cast"
+)]
+fn milliseconds(seconds: f64) -> u64 {
+    (seconds * 1000.0) as u64
 }
 
 /// Refuses what would have to be understood to be safe.

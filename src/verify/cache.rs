@@ -1,0 +1,107 @@
+//! Tokens that were verified a moment ago, so that a caller's next request costs a hash instead of a signature check.
+//!
+//! Bounded by two generations: when the young one is full it becomes the old one, whose tokens are forgotten at the next
+//! turn unless they were asked for again. An entry is good until its token's `exp`, and no longer than keys stay fresh, so
+//! that a withdrawn key is noticed; new keys empty the cache.
+
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+use super::token::Claims;
+
+/// Tokens in each of the two generations; together about 2 MB.
+const MOST: usize = 4096;
+
+/// A token's name here: nothing that could be used as the token.
+pub type Key = [u8; 32];
+
+struct Entry {
+    claims: Claims,
+    /// Milliseconds since 1970 after which the token is verified anew.
+    until_ms: u64,
+}
+
+/// The cache of an isolate.
+#[derive(Default)]
+pub struct TokenCache {
+    young: HashMap<Key, Entry>,
+    old: HashMap<Key, Entry>,
+}
+
+/// The key of a token.
+#[must_use]
+pub fn key(token: &str) -> Key {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+impl TokenCache {
+    /// The claims of a token that is still good.
+    pub fn find(&mut self, key: &Key, now_ms: u64) -> Option<Claims> {
+        if !self.young.contains_key(key) {
+            let entry = self.old.remove(key)?;
+            self.insert(*key, entry);
+        }
+        let entry = self.young.get(key)?;
+        (now_ms < entry.until_ms).then(|| entry.claims.clone())
+    }
+
+    /// Keeps a verified token's claims.
+    pub fn keep(&mut self, key: Key, claims: Claims, until_ms: u64) {
+        self.insert(key, Entry { claims, until_ms });
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
+    fn insert(&mut self, key: Key, entry: Entry) {
+        if self.young.len() >= MOST {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims() -> Claims {
+        Claims {
+            role: "authenticated".into(),
+            sub: Some("u".into()),
+        }
+    }
+
+    #[test]
+    fn it_is_bounded_and_keeps_what_is_asked_for() {
+        let mut cache = TokenCache::default();
+        let often = key("often");
+        cache.keep(often, claims(), 100);
+        for n in 0..10 * MOST {
+            cache.keep(key(&n.to_string()), claims(), 100);
+            if n % 1000 == 0 {
+                assert_eq!(cache.find(&often, 1), Some(claims()), "{n}");
+            }
+        }
+        assert!(cache.young.len() + cache.old.len() <= 2 * MOST);
+        assert_eq!(
+            cache.find(&key("0"), 1),
+            None,
+            "what nobody asks for is forgotten"
+        );
+        cache.clear();
+        assert_eq!(cache.find(&often, 1), None);
+    }
+
+    #[test]
+    fn an_entry_ends_with_its_time() {
+        let mut cache = TokenCache::default();
+        cache.keep(key("a"), claims(), 100);
+        assert_eq!(cache.find(&key("a"), 99), Some(claims()));
+        assert_eq!(cache.find(&key("a"), 100), None);
+    }
+}
