@@ -1,4 +1,5 @@
-// PostgREST as a part, configured as docs/operations describes it for production.
+// PostgREST as a part, configured as in production: no anonymous role, no plans, no OpenAPI. Its log has errors only:
+// lines of refused requests would hold query strings.
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './paths.js';
@@ -33,7 +34,7 @@ openapi-mode = "disabled"
 server-host = "127.0.0.1"
 server-port = ${port}
 admin-server-port = ${adminPort}
-log-level = "warn"
+log-level = "error"
 `;
 
 /**

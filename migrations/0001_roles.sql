@@ -2,6 +2,16 @@
 -- Roles that exist already (Supabase's) are left as they are; rolling back drops only those made here.
 -- migrate:up
 do $$
+begin
+  -- Row-level security is forced, on owners too: only such a role's definer functions can do their work.
+  if not exists (select from pg_roles where rolname = current_user and (rolsuper or rolbypassrls)) then
+    raise exception 'the role % may not run these migrations', current_user
+      using hint = 'Use a superuser or a role with BYPASSRLS; on Supabase, the role postgres.';
+  end if;
+end
+$$;
+
+do $$
 declare
   wanted constant jsonb := '[
     {"name": "authenticator", "options": "login noinherit",             "timeout": "8s"},

@@ -1,11 +1,13 @@
 -- 0002: auth. How policies and functions read the verified claims of a request. Where these functions exist already
 -- (Supabase's), those are used and nothing is touched.
 -- migrate:up
-create schema if not exists auth;
-grant usage on schema auth to anon, authenticated, edge, service_role;
-
 do $$
 begin
+  if to_regnamespace('auth') is null then
+    create schema auth;
+    grant usage on schema auth to anon, authenticated, service_role;
+  end if;
+
   if to_regprocedure('auth.jwt()') is null then
     -- After a transaction the setting is '', not null.
     create function auth.jwt() returns jsonb
@@ -15,9 +17,13 @@ begin
   end if;
 
   if to_regprocedure('auth.uid()') is null then
+    -- A sub that is no uuid, as a back-office token may have, is no user.
     create function auth.uid() returns uuid
       language sql stable
-      as $f$ select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid $f$;
+      as $f$
+      select case when sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then sub::uuid end
+      from (select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' as sub) as token
+      $f$;
     comment on function auth.uid() is 'The user: the token''s sub. Made by rowgate 0002.';
   end if;
 
@@ -40,7 +46,7 @@ begin
     where p.pronamespace = 'auth'::regnamespace
       and obj_description(p.oid, 'pg_proc') like '%Made by rowgate 0002.'
   loop
-    execute format('grant execute on function %s to anon, authenticated, edge, service_role', made.signature);
+    execute format('grant execute on function %s to anon, authenticated, service_role', made.signature);
   end loop;
 end
 $$;
@@ -59,12 +65,12 @@ begin
     execute format('drop function %s', made.signature);
   end loop;
 
-  -- The schema is ours to drop if nothing of anybody's is left in it.
+  -- The schema is ours to drop if it is ours and nothing of anybody's is left in it.
   begin
     drop schema auth;
   exception
-    when dependent_objects_still_exist then
-      revoke usage on schema auth from edge;
+    when dependent_objects_still_exist or insufficient_privilege then
+      raise notice 'the schema auth is kept: it is not of these migrations';
   end;
 end
 $$;

@@ -40,12 +40,17 @@ from (select nullif(current_setting('request.jwt.claims', true), '')::jsonb as c
 where claims ->> 'role' = 'anon' and claims ->> 'iss' is null
 $$;
 
--- Who a limit counts for: the user, else the hashed address that the edge vouches for, else everybody together.
+-- Who a limit counts for: the user, the back office, the hashed address that the edge vouches for, or everybody together.
 create function private.caller_key() returns text
   language sql stable
   set search_path = ''
   as $$
-select coalesce('user ' || (select auth.uid())::text, 'addr ' || (private.edge_claim() ->> 'addr'), 'nobody')
+select coalesce(
+  'user ' || (select auth.uid())::text,
+  case when (select auth.role()) = 'service_role' then 'service' end,
+  'addr ' || (private.edge_claim() ->> 'addr'),
+  'nobody'
+)
 $$;
 
 create function private.update_updated_at() returns trigger

@@ -16,18 +16,27 @@ create index idempotency_keys_expires_at on private.idempotency_keys (expires_at
 alter table private.idempotency_keys enable row level security;
 alter table private.idempotency_keys force row level security;
 
+-- Whose keys a request's is compared with: the user's, the back office's, or those of everybody without a name, who share
+-- one namespace because a retry may come from another network.
+create function private.idempotency_caller() returns text
+  language sql stable
+  set search_path = ''
+  as $$
+select coalesce((select auth.uid())::text, case when (select auth.role()) = 'service_role' then 'service' end, 'anon')
+$$;
+
 -- Starts an operation under the request's Idempotency-Key. Gives the stored answer of an earlier one, or null: do it,
 -- then call idempotency_end. A second request of the same key waits in the insert until the first is through.
--- Anonymous callers share one namespace: a retry may come from another network.
 create function private.idempotency_begin(operation text, request jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   asked constant text := private.request_header('idempotency-key');
-  who constant text := coalesce((select auth.uid())::text, 'anon');
+  who constant text := private.idempotency_caller();
   hash constant bytea := sha256(convert_to(request::text, 'UTF8'));
   known private.idempotency_keys;
+  first boolean;
 begin
   if asked is null then
     return null;
@@ -36,6 +45,14 @@ begin
     perform private.refuse(400, 'RG502', 'The Idempotency-Key must have 1 to 255 characters', null, 'Use a UUID.');
   end if;
 
+  insert into private.idempotency_keys as k (operation, caller, key, request_hash, expires_at)
+  values (idempotency_begin.operation, who, asked, hash, now() + interval '24 hours')
+  on conflict on constraint idempotency_keys_pkey do update
+    set request_hash = excluded.request_hash, answer = null, expires_at = excluded.expires_at
+    where k.expires_at < now();
+  first := found;
+
+  -- After the insert, and skipping what is locked, as in take_token.
   delete from private.idempotency_keys as k
   where (k.operation, k.caller, k.key) in (
     select old.operation, old.caller, old.key from private.idempotency_keys as old
@@ -45,12 +62,7 @@ begin
     for update skip locked
   );
 
-  insert into private.idempotency_keys as k (operation, caller, key, request_hash, expires_at)
-  values (idempotency_begin.operation, who, asked, hash, now() + interval '24 hours')
-  on conflict on constraint idempotency_keys_pkey do update
-    set request_hash = excluded.request_hash, answer = null, expires_at = excluded.expires_at
-    where k.expires_at < now();
-  if found then
+  if first then
     return null;
   end if;
 
@@ -75,11 +87,12 @@ create function private.idempotency_end(operation text, answer jsonb) returns vo
 update private.idempotency_keys as k
 set answer = idempotency_end.answer
 where k.operation = idempotency_end.operation
-  and k.caller = coalesce((select auth.uid())::text, 'anon')
+  and k.caller = private.idempotency_caller()
   and k.key = private.request_header('idempotency-key')
 $$;
 
 -- migrate:down
 drop function private.idempotency_end(text, jsonb);
 drop function private.idempotency_begin(text, jsonb);
+drop function private.idempotency_caller();
 drop table private.idempotency_keys;

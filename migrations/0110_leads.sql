@@ -120,6 +120,27 @@ from (
 ) as parts
 $$;
 
+-- Whether a text is an e-mail address that people have: dot-atom local part, a domain of at least two labels that is no
+-- number; letters of every script, but no spaces, quotes, or characters that nobody sees.
+create function marketing.is_email(email text) returns boolean
+  language sql immutable strict
+  set search_path = ''
+  as $$
+with allowed as (
+  select '\u00A1-\u00AC\u00AE-\u1FFF\u2070-\u2FFF\u3001-\uFDFF\uFE10-\uFEFE\uFF00-\uFFEF\U00010000-\U0010FFFF' as beyond_ascii
+),
+parts as (
+  select
+    '[A-Za-z0-9!#$%&''*+/=?^_`{|}~' || beyond_ascii || '-]+' as atom,
+    '[A-Za-z0-9' || beyond_ascii || ']([A-Za-z0-9' || beyond_ascii || '-]{0,61}[A-Za-z0-9' || beyond_ascii || '])?' as label
+  from allowed
+)
+select char_length(email) <= 254
+  and char_length(split_part(email, '@', 1)) <= 64
+  and email ~ format('^%1$s(\.%1$s)*@(%2$s\.)+(?![0-9]+$)(?=..)%2$s$', atom, label)
+from parts
+$$;
+
 -- One field of a form as text: null where it is absent or blank, refused where it is no text or too long.
 create function marketing.lead_text(lead jsonb, field text, most int default 200) returns text
   language plpgsql stable
@@ -172,8 +193,99 @@ begin
 end
 $$;
 
+-- The features somebody ticked: texts of at most 200 characters, at most 50.
+create function marketing.lead_features(lead jsonb) returns text[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  field constant text := 'interested_features';
+  listed constant jsonb := case jsonb_typeof(lead -> field)
+    when 'array' then lead -> field
+    else jsonb_build_array(marketing.lead_text(lead, field))
+  end;
+begin
+  if jsonb_array_length(listed) > 50 then
+    perform private.refuse(422, 'RG505', format('%s has too many', field), 'At most 50', format('Send fewer %s.', field));
+  end if;
+  return array(
+    select marketing.lead_text(jsonb_build_object(field, item.value), field) as feature
+    from jsonb_array_elements(listed) with ordinality as item (value, position)
+    where nullif(btrim(item.value #>> '{}'), '') is not null
+    order by item.position
+  );
+end
+$$;
+
+-- Puts another submission of a known person into their row, which the caller has locked. Whoever knows an address can
+-- send this, so blanks are filled and nothing is overwritten; what differs is kept in last_touch. A bot changes nothing of
+-- a good lead but the count; the first clean submission takes over what a bot has left.
+create function marketing.merge_lead(draft marketing.leads, known_spam boolean, lead jsonb) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  if draft.is_spam and not known_spam then
+    update marketing.leads as l set submission_count = l.submission_count + 1
+    where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+    return;
+  end if;
+
+  if known_spam and not draft.is_spam then
+    update marketing.leads as l set
+      email = draft.email, phone_number = draft.phone_number, company_name = draft.company_name,
+      first_name = draft.first_name, last_name = draft.last_name, source = draft.source, notes = draft.notes,
+      interested_features = draft.interested_features, utm_source = draft.utm_source, utm_medium = draft.utm_medium,
+      utm_campaign = draft.utm_campaign, utm_content = draft.utm_content, utm_term = draft.utm_term,
+      referrer = draft.referrer, landing_page = draft.landing_page, first_touch = draft.first_touch,
+      last_touch = draft.last_touch, user_agent = draft.user_agent, network = draft.network,
+      country_code = draft.country_code, submission_key = draft.submission_key, metadata = draft.metadata,
+      submission_count = l.submission_count + 1, spam_score = 0, spam_reason = null, is_spam = false,
+      opt_in_status = draft.opt_in_status
+    where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+    return;
+  end if;
+
+  update marketing.leads as l set
+    phone_number = coalesce(l.phone_number, draft.phone_number),
+    company_name = coalesce(l.company_name, draft.company_name),
+    first_name = coalesce(l.first_name, draft.first_name),
+    last_name = coalesce(l.last_name, draft.last_name),
+    -- A second message is kept below the first, while there is room.
+    notes = case
+      when draft.notes is null or position(draft.notes in l.notes) > 0 then l.notes
+      when l.notes is null then draft.notes
+      when char_length(l.notes) + char_length(draft.notes) > 20000 then l.notes
+      else l.notes || E'\n\n' || draft.notes
+    end,
+    interested_features = array(
+      select distinct feature from unnest(l.interested_features || draft.interested_features) as feature
+      order by feature limit 50
+    ),
+    utm_source = coalesce(l.utm_source, draft.utm_source),
+    utm_medium = coalesce(l.utm_medium, draft.utm_medium),
+    utm_campaign = coalesce(l.utm_campaign, draft.utm_campaign),
+    utm_content = coalesce(l.utm_content, draft.utm_content),
+    utm_term = coalesce(l.utm_term, draft.utm_term),
+    referrer = coalesce(l.referrer, draft.referrer),
+    landing_page = coalesce(l.landing_page, draft.landing_page),
+    last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - 'cf-turnstile-response'),
+    user_agent = coalesce(draft.user_agent, l.user_agent),
+    network = coalesce(draft.network, l.network),
+    country_code = coalesce(draft.country_code, l.country_code),
+    submission_key = coalesce(draft.submission_key, l.submission_key),
+    metadata = case
+      when octet_length((draft.metadata || l.metadata)::text) <= 65536 then draft.metadata || l.metadata
+      else l.metadata
+    end,
+    submission_count = l.submission_count + 1,
+    opt_in_status = case when l.opt_in_status = 'none' then draft.opt_in_status else l.opt_in_status end
+  where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+end
+$$;
+
 -- Takes one submission of a public form. New, repeated and spam get the same answer. Definer: the public has no right
--- on the table, and what it may change of an existing row is decided here: blanks are filled, nothing is overwritten.
+-- on the table, and what it may change of an existing row is decided here.
 create function marketing.capture_lead(lead jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -182,16 +294,14 @@ declare
   answer constant jsonb := '{"status": "received"}';
   edge constant jsonb := private.edge_claim();
   stored jsonb;
-  address text;
-  normalized text;
-  features text[];
-  agent constant text := left(private.request_header('user-agent'), 512);
-  spam boolean;
-  agreed boolean;
-  touch jsonb;
+  draft marketing.leads;
+  known_spam boolean;
 begin
   if jsonb_typeof(lead) is distinct from 'object' then
     perform private.refuse(400, 'RG507', 'A lead must be an object of fields', null, 'Send {"email": "..."}.');
+  end if;
+  if octet_length(lead::text) > 65536 then
+    perform private.refuse(413, 'RG510', 'The lead is too large', 'At most 64 KB', 'Send less.');
   end if;
   perform private.limit_caller('leads');
   stored := private.idempotency_begin('capture_lead', lead);
@@ -199,96 +309,75 @@ begin
     return stored;
   end if;
 
-  address := marketing.lead_text(lead, 'email', 254);
-  if address is null or address !~ '^[^[:space:][:cntrl:]@<>(),;:"\\]{1,64}@([^[:space:][:cntrl:]@<>(),;:"\\.]{1,63}\.)+[^[:space:][:cntrl:]@<>(),;:"\\.]{2,63}$' then
+  draft.email := marketing.lead_text(lead, 'email', 254);
+  draft.email_normalized := marketing.normalize_email(draft.email::text);
+  if marketing.is_email(draft.email::text) is not true or draft.email_normalized like '@%' then
     perform private.refuse(
       422, 'RG508', 'The e-mail address is missing or not one', null, 'Enter an address such as name@example.org.'
     );
   end if;
-  normalized := marketing.normalize_email(address);
   if coalesce(marketing.lead_text(lead, 'source'), 'website-form') <> all (enum_range(null::marketing.lead_source)::text[]) then
     perform private.refuse(
       422, 'RG509', 'The source is not a known one',
       array_to_string(enum_range(null::marketing.lead_source), ', '), 'Send one of these as source, or none.'
     );
   end if;
-  features := case jsonb_typeof(lead -> 'interested_features')
-    when 'array' then array(
-      select btrim(feature) from jsonb_array_elements_text(lead -> 'interested_features') as feature
-      where btrim(feature) <> '' limit 50
-    )
-    else array_remove(array[marketing.lead_text(lead, 'interested_features')], null)
-  end;
-  spam := marketing.lead_text(lead, '_gotcha', 65536) is not null;
-  agreed := lower(lead ->> 'consent') in ('on', 'yes', 'true', '1');
-  touch := jsonb_strip_nulls(jsonb_build_object(
-    'at', now(),
-    'source', marketing.lead_text(lead, 'source'),
-    'utm_source', marketing.lead_text(lead, 'utm_source'),
-    'utm_medium', marketing.lead_text(lead, 'utm_medium'),
-    'utm_campaign', marketing.lead_text(lead, 'utm_campaign'),
-    'utm_content', marketing.lead_text(lead, 'utm_content'),
-    'utm_term', marketing.lead_text(lead, 'utm_term'),
-    'referrer', marketing.lead_text(lead, 'referrer', 2000),
-    'landing_page', coalesce(marketing.lead_text(lead, 'landing_page', 2000), left(private.request_header('referer'), 2000))
-  ));
 
-  insert into marketing.leads as known (
-    email, email_normalized, email_domain, phone_number, company_name, first_name, last_name, source, notes,
-    interested_features, utm_source, utm_medium, utm_campaign, utm_content, utm_term, referrer, landing_page,
-    first_touch, last_touch, user_agent, network, country_code, submission_key, metadata, spam_score, spam_reason,
-    is_spam, opt_in_status
-  )
-  values (
-    address, normalized, split_part(normalized, '@', 2),
-    marketing.lead_text(lead, 'phone_number', 50), marketing.lead_text(lead, 'company_name'),
-    marketing.lead_text(lead, 'first_name'), marketing.lead_text(lead, 'last_name'),
-    coalesce(marketing.lead_text(lead, 'source'), 'website-form')::marketing.lead_source,
-    marketing.lead_text(lead, 'notes', 5000), features,
-    touch ->> 'utm_source', touch ->> 'utm_medium', touch ->> 'utm_campaign', touch ->> 'utm_content',
-    touch ->> 'utm_term', touch ->> 'referrer', touch ->> 'landing_page',
-    touch, touch, agent, (edge ->> 'net')::inet, edge ->> 'country',
-    private.request_header('idempotency-key'), marketing.lead_metadata(lead),
-    case when spam then 100 else 0 end, case when spam then 'honeypot' end, spam,
-    case when agreed and not spam then 'pending' else 'none' end
-  )
-  on conflict (email_normalized) where deleted_at is null do update set
-    phone_number = coalesce(known.phone_number, excluded.phone_number),
-    company_name = coalesce(known.company_name, excluded.company_name),
-    first_name = coalesce(known.first_name, excluded.first_name),
-    last_name = coalesce(known.last_name, excluded.last_name),
-    -- A second message is kept below the first.
-    notes = case
-      when excluded.notes is null or excluded.is_spam and not known.is_spam then known.notes
-      when known.notes is null then excluded.notes
-      when position(excluded.notes in known.notes) > 0 then known.notes
-      else left(known.notes || E'\n\n' || excluded.notes, 20000)
-    end,
-    interested_features = (
-      select array(select distinct f from unnest(known.interested_features || excluded.interested_features) as f order by f limit 50)
-    ),
-    utm_source = coalesce(known.utm_source, excluded.utm_source),
-    utm_medium = coalesce(known.utm_medium, excluded.utm_medium),
-    utm_campaign = coalesce(known.utm_campaign, excluded.utm_campaign),
-    utm_content = coalesce(known.utm_content, excluded.utm_content),
-    utm_term = coalesce(known.utm_term, excluded.utm_term),
-    referrer = coalesce(known.referrer, excluded.referrer),
-    landing_page = coalesce(known.landing_page, excluded.landing_page),
-    last_touch = excluded.last_touch || jsonb_build_object('fields', lead - '_gotcha' - 'cf-turnstile-response'),
-    user_agent = coalesce(excluded.user_agent, known.user_agent),
-    network = coalesce(excluded.network, known.network),
-    country_code = coalesce(excluded.country_code, known.country_code),
-    submission_key = coalesce(excluded.submission_key, known.submission_key),
-    metadata = case
-      when octet_length((excluded.metadata || known.metadata)::text) <= 65536 then excluded.metadata || known.metadata
-      else known.metadata
-    end,
-    submission_count = known.submission_count + 1,
-    -- One clean submission clears a person; a later bot does not soil them.
-    spam_score = least(known.spam_score, excluded.spam_score),
-    spam_reason = case when known.is_spam and excluded.is_spam then known.spam_reason end,
-    is_spam = known.is_spam and excluded.is_spam,
-    opt_in_status = case when known.opt_in_status = 'none' then excluded.opt_in_status else known.opt_in_status end;
+  draft.id := gen_random_uuid();
+  draft.email_domain := split_part(draft.email_normalized, '@', 2);
+  draft.phone_number := marketing.lead_text(lead, 'phone_number', 50);
+  draft.company_name := marketing.lead_text(lead, 'company_name');
+  draft.first_name := marketing.lead_text(lead, 'first_name');
+  draft.last_name := marketing.lead_text(lead, 'last_name');
+  draft.source := coalesce(marketing.lead_text(lead, 'source'), 'website-form');
+  draft.status := 'new';
+  draft.notes := marketing.lead_text(lead, 'notes', 5000);
+  draft.interested_features := marketing.lead_features(lead);
+  draft.utm_source := marketing.lead_text(lead, 'utm_source');
+  draft.utm_medium := marketing.lead_text(lead, 'utm_medium');
+  draft.utm_campaign := marketing.lead_text(lead, 'utm_campaign');
+  draft.utm_content := marketing.lead_text(lead, 'utm_content');
+  draft.utm_term := marketing.lead_text(lead, 'utm_term');
+  draft.referrer := marketing.lead_text(lead, 'referrer', 2000);
+  draft.landing_page := coalesce(
+    marketing.lead_text(lead, 'landing_page', 2000), left(private.request_header('referer'), 2000)
+  );
+  draft.first_touch := jsonb_strip_nulls(jsonb_build_object(
+    'at', now(), 'source', draft.source, 'utm_source', draft.utm_source, 'utm_medium', draft.utm_medium,
+    'utm_campaign', draft.utm_campaign, 'utm_content', draft.utm_content, 'utm_term', draft.utm_term,
+    'referrer', draft.referrer, 'landing_page', draft.landing_page
+  ));
+  draft.last_touch := draft.first_touch;
+  draft.user_agent := left(private.request_header('user-agent'), 512);
+  draft.network := (edge ->> 'net')::inet;
+  draft.country_code := edge ->> 'country';
+  draft.submission_key := private.request_header('idempotency-key');
+  draft.metadata := marketing.lead_metadata(lead);
+  draft.submission_count := 1;
+  draft.is_spam := marketing.lead_text(lead, '_gotcha', 65536) is not null;
+  draft.spam_score := case when draft.is_spam then 100 else 0 end;
+  draft.spam_reason := case when draft.is_spam then 'honeypot' end;
+  draft.opt_in_status := case
+    when lower(marketing.lead_text(lead, 'consent')) in ('on', 'yes', 'true', '1') and not draft.is_spam then 'pending'
+    else 'none'
+  end;
+  draft.created_at := now();
+  draft.updated_at := now();
+
+  loop
+    insert into marketing.leads values (draft.*)
+    on conflict (email_normalized) where deleted_at is null do nothing;
+    exit when found;
+    select l.is_spam into known_spam
+    from marketing.leads as l
+    where l.email_normalized = draft.email_normalized and l.deleted_at is null
+    for update;
+    if found then
+      perform marketing.merge_lead(draft, known_spam, lead);
+      exit;
+    end if;
+    -- It was deleted in between: once more.
+  end loop;
 
   perform private.idempotency_end('capture_lead', answer);
   return answer;
@@ -297,12 +386,18 @@ $$;
 revoke execute on function marketing.normalize_email(text) from public;
 revoke execute on function marketing.lead_text(jsonb, text, int) from public;
 revoke execute on function marketing.lead_metadata(jsonb) from public;
+revoke execute on function marketing.lead_features(jsonb) from public;
+revoke execute on function marketing.is_email(text) from public;
+revoke execute on function marketing.merge_lead(marketing.leads, boolean, jsonb) from public;
 revoke execute on function marketing.capture_lead(jsonb) from public;
 grant execute on function marketing.capture_lead(jsonb) to anon, authenticated, service_role;
 
 -- migrate:down
 delete from private.limit_rules where name = 'leads';
 drop function marketing.capture_lead(jsonb);
+drop function marketing.merge_lead(marketing.leads, boolean, jsonb);
+drop function marketing.lead_features(jsonb);
+drop function marketing.is_email(text);
 drop function marketing.lead_metadata(jsonb);
 drop function marketing.lead_text(jsonb, text, int);
 drop function marketing.normalize_email(text);

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::alg::Hs256Key;
 use serde::Deserialize;
+use url::Url;
 
 use crate::error::Error;
 
@@ -94,7 +95,9 @@ impl Config {
             signing_key: signing_key(&required("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED)?)?,
             publishable_keys: publishable_keys(list("PUBLISHABLE_KEYS"))?,
             issuers: issuers(&required("ISSUERS", ISSUERS_WANTED)?)?,
-            audience: variable("JWT_AUDIENCE").unwrap_or_else(|| "authenticated".to_owned()),
+            audience: variable("JWT_AUDIENCE")
+                .filter(|audience| !audience.trim().is_empty())
+                .unwrap_or_else(|| "authenticated".to_owned()),
             allowed_origins: origins(list("ALLOWED_ORIGINS"))?,
         })
     }
@@ -178,7 +181,7 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
             ))
         };
         match (&issuer.jwks_url, &issuer.secret) {
-            (Some(url), None) if !url.starts_with("https://") && !is_loopback_http(url) => {
+            (Some(url), None) if !is_safe_key_address(url) => {
                 return fault("jwks_url must be https, or http on a loopback address");
             }
             (None, Some(secret)) if secret.len() < LEAST_KEY_BYTES => {
@@ -210,29 +213,34 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
     Ok(issuers)
 }
 
-/// Whether the address is plain http to this very machine.
-fn is_loopback_http(url: &str) -> bool {
-    ["http://127.0.0.1", "http://localhost", "http://[::1]"]
-        .iter()
-        .any(|start| {
-            url.strip_prefix(start)
-                .is_some_and(|rest| rest.starts_with([':', '/']))
-        })
+/// Whether the address is one that keys may be fetched from.
+fn is_safe_key_address(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else {
+        return false;
+    };
+    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    url.username().is_empty()
+        && url.password().is_none()
+        && (url.scheme() == "https" || url.scheme() == "http" && loopback)
 }
 
 fn origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
+    // They become part of a header, where some characters that a host may have mean something else.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:/[]_".contains(&b);
+    // As a browser writes it, or it would never match: lower case, no default port, no path.
     let good = |origin: &String| {
-        origin
-            .strip_prefix("https://")
-            .or_else(|| origin.strip_prefix("http://"))
-            .is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@', '*', ' ']))
+        origin.bytes().all(plain)
+            && Url::parse(origin).is_ok_and(|url| {
+                matches!(url.scheme(), "http" | "https")
+                    && url.origin().ascii_serialization() == *origin
+            })
     };
     if origins.iter().all(good) {
         Ok(origins)
     } else {
         Err(misconfigured(
             "ALLOWED_ORIGINS",
-            "origins such as https://www.example.org, separated by commas, without path or wildcard",
+            "origins as browsers write them, such as https://www.example.org, separated by commas",
         ))
     }
 }
@@ -315,6 +323,10 @@ pub(crate) mod tests {
             ("ALLOWED_ORIGINS", "*".into()),
             ("ALLOWED_ORIGINS", "https://example.org/path".into()),
             ("ALLOWED_ORIGINS", "example.org".into()),
+            ("ALLOWED_ORIGINS", "https://Example.org".into()),
+            ("ALLOWED_ORIGINS", "https://example.org:443".into()),
+            ("ALLOWED_ORIGINS", "https://example.org;script-src".into()),
+            ("ALLOWED_ORIGINS", "https://müller.example".into()),
         ];
         for (variable, value) in cases {
             match with(variable, &value) {

@@ -15,7 +15,7 @@ use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
 
 /// Headers of a request that the edge reads; the platform hands over no others.
-pub const READ_HEADERS: [&str; 20] = [
+pub const READ_HEADERS: [&str; 22] = [
     "accept",
     "accept-profile",
     "access-control-request-headers",
@@ -33,6 +33,8 @@ pub const READ_HEADERS: [&str; 20] = [
     "range-unit",
     "referer",
     "sec-fetch-mode",
+    "traceparent",
+    "tracestate",
     "user-agent",
     "x-client-info",
     "x-request-id",

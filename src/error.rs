@@ -305,13 +305,13 @@ impl Error {
                 "RG401",
                 "The database cannot be reached at the moment",
                 None,
-                "Try again after the time in Retry-After; an Idempotency-Key makes that safe.",
+                "Try again after the time in Retry-After.",
             ),
             Self::UpstreamTimeout => shape(
                 "RG402",
                 "The database did not answer in time",
                 None,
-                "Ask for less, or try again with the same Idempotency-Key.",
+                "Ask for less, or try again later.",
             ),
             Self::Refused { shape, .. } => shape.clone(),
             Self::Misconfigured { variable, wanted } => shape(

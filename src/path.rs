@@ -1,6 +1,8 @@
 //! The whole request path on one screen; each line names what it can refuse.
 
-use http::{Method, StatusCode};
+use std::fmt::Write as _;
+
+use http::{HeaderValue, Method, StatusCode};
 
 use crate::edge::{Edge, Platform, Request, Response};
 use crate::error::Error;
@@ -8,23 +10,26 @@ use crate::{forward, respond, rooms, route, scope, verify};
 
 /// Answers a request; every error is turned into a response here.
 pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
-    let start = edge.platform.now_ms();
     let (asked, id, method) = (
         request.headers.clone(),
         request.id.clone(),
         request.method.clone(),
     );
-    let outcome = handle(request, edge).await;
+    let mut timing = Timing::start(edge);
+    let outcome = handle(request, edge, &mut timing).await;
     let code = outcome
         .as_ref()
         .err()
         .map(|error| error.shape().code.into_owned());
     let mut response = outcome.unwrap_or_else(|error| respond::error(&error));
     respond::finish(&mut response, &asked, &id, Some(&edge.config));
+    if let Ok(value) = HeaderValue::from_str(&timing.text) {
+        response.headers.insert("server-timing", value);
+    }
     // No path, no address: they may hold what a person typed.
     let line = serde_json::json!({
         "event": "request", "id": id, "method": method.as_str(), "status": response.status.as_u16(),
-        "code": code, "ms": edge.platform.now_ms().saturating_sub(start),
+        "code": code, "ms": edge.platform.now_ms().saturating_sub(timing.start_ms),
     });
     edge.platform.log(&line.to_string());
     response
@@ -33,15 +38,19 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
 async fn handle<P: Platform>(
     request: Request<P::Body>,
     edge: &Edge<P>,
+    timing: &mut Timing,
 ) -> Result<Response<P::Body>, Error> {
     if request.method == Method::OPTIONS {
         return preflight(&request);
     }
     let matched = route::find(&rooms::ALL, &request.method, &request.path)?; // 404, 405
-    let caller = verify::caller(matched.route.access, &request, edge).await?; // 401, 403, 503
-    let scoped = scope::narrow(&matched, &caller, request, edge).await?; // 400, 406, 413, 414, 415
-    let reply = forward::send(scoped, edge).await?; // 4xx of PostgREST, 502, 503, 504
-    respond::relay(reply, &edge.config)
+    let caller = verify::caller(matched.route.access, &request, edge).await; // 401, 403, 503
+    timing.lap("verify", edge);
+    let scoped = scope::narrow(&matched, &caller?, request, edge).await; // 400, 406, 413, 414, 415
+    timing.lap("scope", edge);
+    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 502, 503, 504
+    timing.lap("upstream", edge);
+    respond::relay(reply?, &edge.config)
 }
 
 /// A preflight is answered for every path that exists.
@@ -52,5 +61,35 @@ fn preflight<B>(request: &Request<B>) -> Result<Response<B>, Error> {
             status: StatusCode::NO_CONTENT,
             ..respond::preflight()
         }),
+    }
+}
+
+/// How long the stages took, as a `Server-Timing` header has it. Milliseconds: the runtime's clock is no finer.
+struct Timing {
+    start_ms: u64,
+    last_ms: u64,
+    text: String,
+}
+
+impl Timing {
+    fn start<P: Platform>(edge: &Edge<P>) -> Self {
+        let now = edge.platform.now_ms();
+        Self {
+            start_ms: now,
+            last_ms: now,
+            text: String::new(),
+        }
+    }
+
+    fn lap<P: Platform>(&mut self, stage: &str, edge: &Edge<P>) {
+        let now = edge.platform.now_ms();
+        let separator = if self.text.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            self.text,
+            "{separator}{stage};dur={}",
+            now.saturating_sub(self.last_ms)
+        );
+        self.last_ms = now;
     }
 }

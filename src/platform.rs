@@ -69,11 +69,7 @@ fn incoming(request: &worker::Request) -> Result<Request<ReadableStream>, Error>
     let mut headers = HeaderMap::with_capacity(READ_HEADERS.len());
     for name in READ_HEADERS {
         if let Ok(Some(value)) = sent.get(name) {
-            // A header is a string of bytes in JavaScript, one character each.
-            let bytes: Vec<u8> = value
-                .chars()
-                .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
-                .collect();
+            let bytes = header_bytes(&value);
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 headers.insert(HeaderName::from_static(name), value);
             }
@@ -160,10 +156,14 @@ impl Platform for Workers {
                 .ok()
                 .and_then(|name| name.as_string());
             if name.as_deref() == Some("TimeoutError") {
-                SendFault::Timeout
-            } else {
-                SendFault::Unreachable
+                return SendFault::Timeout;
             }
+            // Mostly a refused connection, but a mistake of ours would look the same from outside.
+            console_error!(
+                "{}",
+                serde_json::json!({"event": "fetch_failed", "name": name})
+            );
+            SendFault::Unreachable
         })?;
         let status = StatusCode::from_u16(response.status()).map_err(|_| SendFault::Unreachable)?;
         Ok(Response {
@@ -213,6 +213,14 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Js
         .dyn_into()
 }
 
+/// A header's bytes, one for each character. What is no byte becomes one that no reader takes for text.
+fn header_bytes(value: &str) -> Vec<u8> {
+    value
+        .chars()
+        .map(|c| u8::try_from(u32::from(c)).unwrap_or(0xff))
+        .collect()
+}
+
 fn rust_headers(headers: &web_sys::Headers) -> HeaderMap {
     let mut made = HeaderMap::new();
     for entry in headers.entries() {
@@ -222,10 +230,7 @@ fn rust_headers(headers: &web_sys::Headers) -> HeaderMap {
             entry.get(0).as_string().unwrap_or_default(),
             entry.get(1).as_string().unwrap_or_default(),
         );
-        let bytes: Vec<u8> = value
-            .chars()
-            .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
-            .collect();
+        let bytes = header_bytes(&value);
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::from_bytes(&bytes),

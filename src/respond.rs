@@ -90,10 +90,22 @@ fn here<B>(response: Response<()>) -> Response<B> {
 }
 
 fn relayed_headers(from: &HeaderMap) -> HeaderMap {
-    let kept = RELAYED
-        .iter()
-        .filter_map(|name| Some((HeaderName::from_static(name), from.get(*name)?.clone())));
-    kept.collect()
+    let mut kept = HeaderMap::new();
+    for name in RELAYED {
+        if let Some(value) = from.get(name) {
+            kept.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    // PostgREST's paths are the edge's under this prefix.
+    for name in ["content-location", "location"] {
+        let moved = text(from, name)
+            .filter(|path| path.starts_with('/'))
+            .map(|path| format!("/rest/v1{path}"));
+        if let Some(Ok(value)) = moved.map(|path| HeaderValue::from_str(&path)) {
+            kept.insert(HeaderName::from_static(name), value);
+        }
+    }
+    kept
 }
 
 fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {

@@ -60,6 +60,8 @@ pub struct Incoming {
     pub content_type: String,
     /// The whole body; empty where it could not be read.
     pub body: Vec<u8>,
+    /// The page it was sent from, as the browser says; empty if it does not.
+    pub referer: String,
     /// The caller is a browser that shows a page, not a script.
     pub wants_page: bool,
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use postgrest::Postgrest;
 use serde_json::Value;
 
-use super::{DEADLINE_MS, Work, idempotency_key, read_body, set, upstream_token};
+use super::{DEADLINE_MS, Work, idempotency_key, read_body, set, set_trace, upstream_token};
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
 use crate::route::{Call, Incoming, Matched};
@@ -25,6 +25,7 @@ pub(super) async fn prepare<P: Platform>(
             .unwrap_or_default()
             .to_owned(),
         body: Vec::new(),
+        referer: request.header("referer").unwrap_or_default().to_owned(),
         wants_page: wants_page(&request),
     };
     let read = read_body(&mut request, matched.route.body_limit, edge).await;
@@ -45,6 +46,7 @@ pub(super) async fn prepare<P: Platform>(
         &request.id,
         edge,
     )?;
+    set_trace(&mut outgoing.headers, &request)?;
     if let Some(key) = idempotency_key(&request)? {
         set(&mut outgoing.headers, "idempotency-key", key)?;
     }

@@ -119,6 +119,39 @@ fn idempotency_key<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
     }
 }
 
+/// Hands a W3C trace on, with the request's id. A malformed one is left out: a trace is no reason to refuse a request.
+fn set_trace<B>(headers: &mut HeaderMap, request: &Request<B>) -> Result<(), Error> {
+    set(headers, "x-request-id", &request.id)?;
+    let Some(parent) = request
+        .header("traceparent")
+        .filter(|parent| is_traceparent(parent))
+    else {
+        return Ok(());
+    };
+    set(headers, "traceparent", parent)?;
+    match request
+        .header("tracestate")
+        .filter(|state| state.len() <= 512)
+    {
+        Some(state) => set(headers, "tracestate", state),
+        None => Ok(()),
+    }
+}
+
+/// Version 00 of <https://www.w3.org/TR/trace-context/>: `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros.
+fn is_traceparent(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str, length: usize| {
+        part.len() == length
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let real = |part: &str| part.bytes().any(|b| b != b'0');
+    matches!(parts.as_slice(), ["00", trace, parent, flags]
+        if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && real(trace) && real(parent))
+}
+
 /// The length that the request declares.
 fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
     let name = "content-length";
@@ -175,6 +208,29 @@ async fn pass_body<P: Platform>(
             } else {
                 Body::Bytes(bytes)
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_traceparent;
+
+    #[test]
+    fn a_trace_is_handed_on_only_if_well_formed() {
+        assert!(is_traceparent(
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        ));
+        for odd in [
+            "",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+        ] {
+            assert!(!is_traceparent(odd), "{odd}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
-use super::{DEADLINE_MS, idempotency_key, pass_body, set, upstream_token};
-use crate::edge::{Edge, Outgoing, Platform, Request};
+use super::{DEADLINE_MS, idempotency_key, pass_body, set, set_trace, upstream_token};
+use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
 use crate::rooms;
 use crate::route::{Action, KB, Matched};
@@ -49,7 +49,11 @@ pub(super) async fn rebuild<P: Platform>(
     };
     let mut url = format!("{}/{folder}{name}", edge.config.postgrest_url);
     query.append_to(&mut url);
-    let body = pass_body(&mut request, matched.route.body_limit, edge).await?;
+    // fetch takes no body with these, and PostgREST reads none.
+    let body = match request.method {
+        Method::GET | Method::HEAD => Body::Empty,
+        _ => pass_body(&mut request, matched.route.body_limit, edge).await?,
+    };
     Ok(Outgoing {
         method: request.method,
         url,
@@ -105,7 +109,7 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
         set(&mut headers, "idempotency-key", key)?;
     }
     set(&mut headers, "authorization", &format!("Bearer {token}"))?;
-    set(&mut headers, "x-request-id", &request.id)?;
+    set_trace(&mut headers, request)?;
     Ok(headers)
 }
 
@@ -168,9 +172,11 @@ impl Query {
             "on_conflict",
         ];
         self.0.iter().any(|(name, _)| {
-            // A dot leads into an embedded relation, whose filter leaves the rows of this one as they are.
-            let own = !name.contains('.') || matches!(name.as_str(), "not.and" | "not.or");
-            own && !reserved.contains(&name.as_str())
+            // A dot leads into an embedded relation, whose filter leaves the rows of this one as they are. One behind an
+            // arrow belongs to a key of a JSON document.
+            let name = name.split("->").next().unwrap_or_default();
+            let own = !name.contains('.') || matches!(name, "not.and" | "not.or");
+            own && !reserved.contains(&name)
         })
     }
 
@@ -229,6 +235,8 @@ mod tests {
             ("or=(a.eq.1,b.eq.2)", true),
             ("not.and=(a.eq.1,b.eq.2)", true),
             ("data->>x=eq.1", true),
+            ("data->>a.b=eq.1", true),
+            ("workflows.data->>x=eq.1", false),
             ("", false),
             ("select=id", false),
             ("sel%65ct=id", false),

@@ -134,12 +134,21 @@ async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
     let Claims { role, sub, .. } = token::verify(text, edge).await?;
     match role.as_str() {
         "anon" => Ok(Who::Anonymous),
-        "authenticated" if sub.is_none() => Err(Error::BadToken(TokenFault::Claims)),
+        "authenticated" if !sub.as_deref().is_some_and(is_uuid) => {
+            Err(Error::BadToken(TokenFault::Claims))
+        }
         _ => Ok(Who::Holder {
             token: text.to_owned(),
             service: role == "service_role",
         }),
     }
+}
+
+/// A user is known by a UUID: tables hold it as one.
+fn is_uuid(text: &str) -> bool {
+    let groups: Vec<&str> = text.split('-').collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    lengths == [8, 4, 4, 4, 12] && groups.concat().bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::config;
 use crate::edge::{Body, Outgoing, ReadFault, Response, SendFault};
 
 const NOW: u64 = 1_800_000_000;
+const SUB: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "0123456789012345678901234567890123456789";
 
 /// The outside, with a clock that can be set and a server of keys that counts.
@@ -100,7 +101,7 @@ fn edge() -> Edge<Native> {
 }
 
 fn claims(issuer: &str) -> Value {
-    json!({"iss": issuer, "aud": "authenticated", "sub": "u", "role": "authenticated", "exp": NOW + 60})
+    json!({"iss": issuer, "aud": "authenticated", "sub": SUB, "role": "authenticated", "exp": NOW + 60})
 }
 
 fn with(mut claims: Value, name: &str, value: Value) -> Value {
@@ -233,6 +234,18 @@ fn claims_are_held_against_their_issuer() {
             Some(TokenFault::Claims),
         ),
         (without(good.clone(), "sub"), Some(TokenFault::Claims)),
+        (
+            with(good.clone(), "sub", json!("auth0|1")),
+            Some(TokenFault::Claims),
+        ),
+        (
+            with(
+                good.clone(),
+                "sub",
+                json!("11111111-1111-4111-8111-11111111111g"),
+            ),
+            Some(TokenFault::Claims),
+        ),
         (without(good.clone(), "role"), Some(TokenFault::Claims)),
         (
             with(good.clone(), "role", json!("postgres")),

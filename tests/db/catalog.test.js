@@ -15,9 +15,10 @@ test('every table has row-level security, enabled and forced', async () => {
   assert.deepEqual(found, []);
 });
 
-test('anon and public have no privilege on any table', async () => {
+test('anon, edge and public have no privilege on any table or column', async () => {
   const found = await sql(`select c.oid::regclass::text as name, a.privilege_type
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) as a
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_attribute t on t.attrelid = c.oid,
+    lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a
     where ${SCHEMAS} and a.grantee in (0, 'anon'::regrole, 'edge'::regrole)`);
   assert.deepEqual(found, []);
 });

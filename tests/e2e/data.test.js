@@ -131,6 +131,36 @@ test('reads: ranges, counts, CSV, single objects, HEAD, conditional answers', as
   assert.equal(head.headers.get('cache-control'), 'private, no-store');
 });
 
+test('a body with GET or HEAD is ignored, as PostgREST ignores it', async () => {
+  const { request } = await import('node:http');
+  const token = await userToken();
+  for (const method of ['GET', 'HEAD']) {
+    const status = await new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': 2 };
+      const sent = request(stack.edge_url + PROJECTS, { method, headers }, (answer) =>
+        resolve(answer.resume().statusCode),
+      );
+      sent.once('error', reject).end('{}');
+    });
+    assert.equal(status, 200, method);
+  }
+});
+
+test('a created row is found where Location says', async () => {
+  const token = await userToken();
+  const created = await ask(PROJECTS, { token, json: { name: 'x' }, headers: { prefer: 'return=headers-only' } });
+  const location = created.headers.get('location');
+  assert.match(location, /^\/rest\/v1\/projects\?id=eq\./);
+  assert.equal((await ask(location, { token })).body[0].name, 'x');
+});
+
+test('what took how long is told, and a trace is taken along', async () => {
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const { headers, status } = await ask(PROJECTS, { token: await userToken(), headers: { traceparent } });
+  assert.equal(status, 200);
+  assert.match(headers.get('server-timing'), /^verify;dur=\d+, scope;dur=\d+, upstream;dur=\d+$/);
+});
+
 test('nothing of PostgREST but the listed headers is answered', async () => {
   const { headers } = await ask(PROJECTS, { token: await userToken() });
   assert.equal(headers.get('server'), null);

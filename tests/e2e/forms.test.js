@@ -66,18 +66,42 @@ test('what the server refuses is shown on the form, with what was typed', async 
   await page.getByLabel('E-mail address').fill(email);
   await page.getByRole('button', { name: 'Send' }).click();
   await page.waitForURL('**/forms/thanks');
-  const [row] = await sql('select notes, source from marketing.leads where email = $1', [email]);
-  assert.deepEqual(row, { notes: 'do not lose </textarea><script>this</script>', source: 'contact-form' });
+  const [row] = await sql('select notes, source, landing_page from marketing.leads where email = $1', [email]);
+  assert.deepEqual(row, {
+    notes: 'do not lose </textarea><script>this</script>',
+    source: 'contact-form',
+    landing_page: `${stack.edge_url}/forms/contact-form`,
+  });
   await context.close();
+});
+
+test('a refused form of another site comes back with every field it had', async () => {
+  const body = new URLSearchParams({ email: 'odd', color: 'red', consent: 'no', phone_number: '1', _gotcha: 'x' });
+  for (const feature of ['a', 'b']) body.append('interested_features', feature);
+  const { status, text } = await ask('/v1/leads', { method: 'POST', body, headers: { accept: 'text/html' } });
+  assert.equal(status, 422);
+  for (const part of [
+    'name="color" value="red"',
+    'name="phone_number" value="1"',
+    'name="interested_features" value="b"',
+  ]) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.ok(!text.includes('checked'), 'a no is no yes');
+  assert.ok(!text.includes('name="_gotcha" value') && !/value="x"/.test(text));
 });
 
 test('a link’s campaign and next page go along with the form', async () => {
   const email = freshEmail();
-  const { page, context } = await open('/forms/newsletter-signup?utm_source=mail%20%22x%22&utm_campaign=may&status=won&_next=https://evil.example/');
+  const { page, context } = await open(
+    '/forms/newsletter-signup?utm_source=mail%20%22x%22&utm_campaign=may&status=won&_next=https://evil.example/',
+  );
   await page.getByLabel('E-mail address').fill(email);
   await page.getByRole('button', { name: 'Sign up' }).click();
   await page.waitForURL('**/forms/thanks');
-  const [row] = await sql('select utm_source, utm_campaign, status, metadata from marketing.leads where email = $1', [email]);
+  const [row] = await sql('select utm_source, utm_campaign, status, metadata from marketing.leads where email = $1', [
+    email,
+  ]);
   assert.deepEqual(row, { utm_source: 'mail "x"', utm_campaign: 'may', status: 'new', metadata: {} });
   await context.close();
 });

@@ -98,8 +98,8 @@ struct Input {
     value: String,
 }
 
-/// Hidden fields, from the form's link and from a form that is shown again.
-const KEPT: [&str; 9] = [
+/// What a form's link may say for the form to post.
+const FROM_LINK: [&str; 9] = [
     "_next",
     "_subject",
     "utm_source",
@@ -111,12 +111,15 @@ const KEPT: [&str; 9] = [
     "landing_page",
 ];
 
+/// Fields that the page has inputs of its own for, whatever the form.
+const NOT_KEPT: [&str; 4] = ["source", "consent", "_gotcha", "cf-turnstile-response"];
+
 #[derive(Template)]
 #[template(path = "growth/form.html")]
 struct FormPage {
     form: &'static Form,
     inputs: Vec<Input>,
-    kept: Vec<(&'static str, String)>,
+    kept: Vec<(String, String)>,
     consent: bool,
     alert: Option<String>,
 }
@@ -132,7 +135,7 @@ pub fn form(config: &Config, source: &str, query: &str) -> Result<Response<()>, 
         .find(|form| form.source == source)
         .ok_or(Error::NotFound)?;
     let said = form_urlencoded::parse(query.as_bytes());
-    let kept = said.filter(|(name, _)| KEPT.contains(&name.as_ref()));
+    let kept = said.filter(|(name, _)| FROM_LINK.contains(&name.as_ref()));
     let typed = kept
         .map(|(name, value)| (name.into_owned(), value.into()))
         .collect();
@@ -180,32 +183,43 @@ pub fn again(
 }
 
 fn filled(form: &'static Form, typed: &Map<String, Value>, alert: Option<String>) -> FormPage {
-    let value = |name: &str| {
-        typed
-            .get(name)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let inputs = form
+    let text = |name: &str| typed.get(name).and_then(Value::as_str).unwrap_or_default();
+    let inputs: Vec<Input> = form
         .fields
         .iter()
         .map(|field| Input {
             field,
-            value: value(field.name),
+            value: text(field.name).to_owned(),
         })
         .collect();
-    let kept = KEPT
-        .into_iter()
-        .filter(|name| typed.contains_key(*name))
-        .map(|name| (name, value(name)))
+    // What the form has no input for is sent again all the same: nothing that was typed is lost.
+    let shown =
+        |name: &str| NOT_KEPT.contains(&name) || form.fields.iter().any(|field| field.name == name);
+    let others = typed.iter().filter(|(name, _)| !shown(name));
+    let kept = others
+        .flat_map(|(name, value)| {
+            texts(value)
+                .into_iter()
+                .map(|text| (name.clone(), text.to_owned()))
+        })
         .collect();
+    // The database's rule for a yes.
+    let consent =
+        ["on", "yes", "true", "1"].contains(&text("consent").to_ascii_lowercase().as_str());
     FormPage {
         form,
         inputs,
         kept,
-        consent: typed.contains_key("consent"),
+        consent,
         alert,
+    }
+}
+
+/// The texts of a field that was sent once or several times.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+        value => value.as_str().into_iter().collect(),
     }
 }
 
@@ -250,7 +264,7 @@ mod tests {
     #[test]
     fn what_was_typed_comes_back_escaped() {
         let config = config::tests::with("", "").ok().unwrap();
-        let typed = json!({"source": "demo-request", "first_name": "\"><script>alert(1)</script>", "_next": "'\"<b>"});
+        let typed = json!({"source": "demo-request", "first_name": "\"><script>alert(1)</script>", "_next": "'\"<b>", "consent": "no", "x<b>": ["1", "2"]});
         let error = Error::MalformedBody("<i>".into());
         let response = again(&error, typed.as_object().unwrap(), &config).unwrap();
         assert_eq!(response.status, StatusCode::BAD_REQUEST);
@@ -258,6 +272,8 @@ mod tests {
         assert!(html.contains("Request a demo") && html.contains("role=\"alert\""));
         assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
         assert!(html.contains("&#34;&#62;&#60;script"), "{html}");
+        assert!(html.contains("name=\"x&#60;b&#62;\" value=\"2\""), "{html}");
+        assert!(!html.contains("checked"), "a no is no yes");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use futures_util::stream;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -71,31 +72,92 @@ pub(super) fn fields(incoming: &Incoming) -> Result<Map<String, Value>, Error> {
     }
 }
 
-/// A JSON object that names no field twice.
-fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
-    struct Fields;
-    impl<'de> Visitor<'de> for Fields {
-        type Value = Map<String, Value>;
+/// JSON whose objects name no field twice, at any depth: which of the two is meant nobody can say.
+struct Unambiguous(Value);
 
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a JSON object of the form's fields")
-        }
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
 
-        fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-            let mut fields = Map::new();
-            while let Some((name, value)) = access.next_entry::<String, Value>()? {
-                if fields.insert(name, value).is_some() {
-                    return Err(A::Error::custom("a field is named twice"));
-                }
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("JSON")
             }
-            Ok(fields)
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(Unambiguous(item)) = access.next_element()? {
+                    items.push(item);
+                }
+                Ok(items.into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, Unambiguous(value))) =
+                    access.next_entry::<String, Unambiguous>()?
+                {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field is named twice"));
+                    }
+                }
+                Ok(fields.into())
+            }
         }
+        deserializer.deserialize_any(Any).map(Unambiguous)
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let fields = deserializer
-        .deserialize_map(Fields)
-        .and_then(|fields| deserializer.end().map(|()| fields));
-    fields.map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))
+}
+
+/// The fields of a JSON object, under the names and with the line ends that a form's would have.
+fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    let parsed = serde_json::from_slice(body)
+        .map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))?;
+    let Unambiguous(Value::Object(object)) = parsed else {
+        return Err(malformed("JSON: it is no object of the form's fields"));
+    };
+    let mut fields = Map::new();
+    for (name, value) in object {
+        match (name.strip_suffix("[]"), with_line_feeds(value)) {
+            (Some(stem), Value::Array(values)) => fields.insert(stem.to_owned(), values.into()),
+            (Some(stem), value) => fields.insert(stem.to_owned(), json!([value])),
+            (None, value) => fields.insert(name, value),
+        };
+    }
+    Ok(fields)
+}
+
+/// A text, or a list of texts, with single line feeds for line ends.
+fn with_line_feeds(value: Value) -> Value {
+    match value {
+        Value::String(text) => text.replace("\r\n", "\n").into(),
+        Value::Array(values) => values.into_iter().map(with_line_feeds).collect(),
+        other => other,
+    }
 }
 
 /// The pairs of a urlencoded form, which must be UTF-8 once decoded.
@@ -187,11 +249,20 @@ fn answer(
     match outcome {
         Ok(_) if incoming.wants_page => see_other(&next(incoming, config)),
         Ok(result) => Ok(respond::json(StatusCode::CREATED, &result)),
-        Err(error) if incoming.wants_page => {
-            forms::again(&error, &fields(incoming).unwrap_or_default(), config)
-        }
+        Err(error) if incoming.wants_page => forms::again(&error, &typed(incoming), config),
         Err(error) => Err(error),
     }
+}
+
+/// What was typed, and the page it was typed on: the next post comes from another.
+fn typed(incoming: &Incoming) -> Map<String, Value> {
+    let mut fields = fields(incoming).unwrap_or_default();
+    if !incoming.referer.is_empty() {
+        fields
+            .entry("landing_page")
+            .or_insert_with(|| incoming.referer.clone().into());
+    }
+    fields
 }
 
 fn see_other(location: &str) -> Result<Response<()>, Error> {
@@ -212,15 +283,19 @@ fn next(incoming: &Incoming, config: &Config) -> String {
         .ok()
         .and_then(|fields| fields.get("_next").and_then(Value::as_str).map(Url::parse));
     match asked {
-        Some(Ok(url))
-            if config
-                .allowed_origins
-                .contains(&url.origin().ascii_serialization()) =>
-        {
-            url.into()
-        }
+        Some(Ok(url)) if leads_to_allowed(&url, config) => url.into(),
         _ => forms::THANKS.to_owned(),
     }
+}
+
+fn leads_to_allowed(url: &Url, config: &Config) -> bool {
+    // A blob's origin is that of the page that made it, so the scheme is looked at first.
+    matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && config
+            .allowed_origins
+            .contains(&url.origin().ascii_serialization())
 }
 
 #[cfg(test)]
@@ -234,6 +309,7 @@ mod tests {
             content_type: content_type.into(),
             body: body.into(),
             wants_page: true,
+            ..Incoming::default()
         }
     }
 
@@ -249,16 +325,17 @@ mod tests {
     proptest! {
         #[test]
         fn three_encodings_give_the_same_fields(
-            pairs in proptest::collection::btree_map("[a-z_]{1,12}", "[^\\x00\\r]{0,40}", 0..8)
+            pairs in proptest::collection::btree_map("[a-z_]{1,12}", "[^\\x00]{0,40}", 0..8)
         ) {
             let pairs: Vec<(String, String)> = pairs.into_iter().collect();
             let object: Map<String, Value> = pairs.iter().map(|(k, v)| (k.clone(), v.clone().into())).collect();
+            let wanted: Map<String, Value> = pairs.iter().map(|(k, v)| (k.clone(), v.replace("\r\n", "\n").into())).collect();
             let json = incoming("application/json; charset=utf-8", Value::from(object.clone()).to_string().as_bytes());
             let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
             let urlencoded = incoming("application/x-www-form-urlencoded", encoded.as_bytes());
-            prop_assert_eq!(fields(&json).unwrap(), object.clone());
-            prop_assert_eq!(fields(&urlencoded).unwrap(), object.clone());
-            prop_assert_eq!(fields(&multipart(&pairs)).unwrap(), object);
+            prop_assert_eq!(fields(&json).unwrap(), wanted.clone());
+            prop_assert_eq!(fields(&urlencoded).unwrap(), wanted.clone());
+            prop_assert_eq!(fields(&multipart(&pairs)).unwrap(), wanted);
         }
 
         #[test]
@@ -283,12 +360,13 @@ mod tests {
         let latin =
             b"--XyZ\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\xff\r\n--XyZ--\r\n";
         let multipart = "multipart/form-data; boundary=XyZ";
-        let cases: [(&str, &[u8]); 14] = [
+        let cases: [(&str, &[u8]); 15] = [
             ("application/json", b""),
             ("application/json", b"[]"),
             ("application/json", b"{\"a\":1"),
             ("application/json", b"{} {}"),
             ("application/json", b"{\"a\":1,\"a\":2}"),
+            ("application/json", b"{\"x\":[{\"a\":1,\"a\":2}]}"),
             ("application/json", b"{\"a\":\"\\ud800\"}"),
             ("application/json", b"{\"a\":\"\xff\"}"),
             ("application/json", b"{\"a\":[{\"b\":\"\\u0000\"}]}"),
@@ -333,6 +411,8 @@ mod tests {
             ("//www.example.org/", forms::THANKS),
             ("\\\\www.example.org", forms::THANKS),
             ("javascript:alert(1)", forms::THANKS),
+            ("blob:https://www.example.org/x", forms::THANKS),
+            ("https://user:pw@www.example.org/", forms::THANKS),
             ("/elsewhere", forms::THANKS),
             ("", forms::THANKS),
         ];
