@@ -175,7 +175,8 @@ test('after a crash of npm and the supervisor the next start clears up and works
   const [supervisor, ...parts] = processes();
   process.kill(-crashed.pid, 'SIGKILL');
   await crashed.ended;
-  assert.ok(!alive(supervisor) && parts.every(alive), 'the parts outlive their supervisor');
+  await waitFor('the supervisor to be dead', () => !alive(supervisor));
+  assert.ok(parts.every(alive), 'the parts outlive their supervisor');
   const child = await start();
   assert.match(child.said, /ending process \d+, left by a run that crashed/);
   assert.ok(parts.every((pid) => !alive(pid)));
