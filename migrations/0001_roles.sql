@@ -53,6 +53,8 @@ begin
     where shobj_description(oid, 'pg_authid') = 'made by rowgate 0001'
     order by rolname
   loop
+    -- Who made a role may drop it, but what it was granted only as its member.
+    execute format('grant %I to current_user', made.rolname);
     execute format('drop owned by %I', made.rolname);
     begin
       execute format('drop role %I', made.rolname);

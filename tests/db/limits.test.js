@@ -31,16 +31,28 @@ test('fifty at once get no more than the burst', async () => {
 });
 
 test('callers who sweep each other’s old buckets do not wait for each other', async () => {
-  for (let round = 0; round < 10; round++) {
-    const buckets = Array.from({ length: 8 }, () => randomUUID());
-    await sql(`insert into private.rate_limits select unnest($1::text[]), now() - interval '1 hour'`, [buckets]);
-    const slow = (bucket) =>
-      as({ role: 'postgres' }, async (query) => {
-        await query(`select private.take_token($1, 5, '1 second')`, [bucket]);
-        await query('select pg_sleep(0.01)');
-      });
-    // A deadlock rejects.
-    await Promise.all(buckets.map(slow));
+  // Slow inserts make the two calls overlap for sure; a deadlock rejects one of them.
+  await sql(`create function private.planted_pause() returns trigger language plpgsql set search_path = ''
+    as 'begin perform pg_sleep(0.3); return null; end'`);
+  await sql(`create trigger planted_pause before insert on private.rate_limits
+    for each statement execute function private.planted_pause()`);
+  try {
+    await sql('truncate private.rate_limits');
+    const [first, second, third, fourth] = Array.from({ length: 4 }, () => randomUUID());
+    // The one who takes `third` sweeps `first` and `second`; the one who takes `first` sweeps `third` and `fourth`.
+    await sql('alter table private.rate_limits disable trigger planted_pause');
+    await sql(
+      `insert into private.rate_limits
+      select bucket, now() - interval '1 hour' + n * interval '1 minute' from unnest($1::text[]) with ordinality as t (bucket, n)`,
+      [[first, second, third, fourth]],
+    );
+    await sql('alter table private.rate_limits enable trigger planted_pause');
+    const started = take(third, 5, '1 second');
+    await sql('select pg_sleep(0.1)');
+    assert.deepEqual(await Promise.all([started, take(first, 5, '1 second')]), [null, null]);
+  } finally {
+    await sql('drop trigger planted_pause on private.rate_limits');
+    await sql('drop function private.planted_pause()');
   }
 });
 
