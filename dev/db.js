@@ -1,6 +1,6 @@
-// npm run db:migrate | db:status | db:rollback [n|all] | db:reset | db:seed | db:verify
+// npm run db:migrate | db:status | db:rollback [n|all] | db:reset | db:seed | db:verify | db:types
 // The database is DATABASE_URL, else that of the running stack, else the local stack's, started for the command alone.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { dataDirectory, root } from './paths.js';
@@ -93,6 +93,12 @@ const verify = async (databaseUrl) => {
   }
 };
 
+const types = async (databaseUrl) => {
+  const { generateTypes, typesFile } = await import('./types.js');
+  writeFileSync(typesFile, generateTypes(databaseUrl));
+  say(`${typesFile} written`);
+};
+
 const COMMANDS = {
   migrate: async (url) => (await import('./migrate.js')).migrate(url),
   status: async (url) => console.log((await import('./migrate.js')).dbmate(url, ['status'], { quiet: true })),
@@ -103,6 +109,7 @@ const COMMANDS = {
   reset,
   seed,
   verify,
+  types,
 };
 
 await main(async () => {

@@ -1,0 +1,30 @@
+// TypeScript types of the data API's schemas, by Supabase's own generator, in the form that supabase-js takes.
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { root } from './paths.js';
+import { SCHEMAS } from './postgrest.js';
+import { SetupError } from './setup.js';
+
+/** Where they are kept. */
+export const typesFile = join(root, 'database.types.ts');
+
+const HEADER = '// Made by `npm run db:types` from the migrations. Do not edit.\n\n';
+
+/** The types of a database. */
+export const generateTypes = (databaseUrl) => {
+  const server = join(root, 'node_modules', '@supabase', 'postgres-meta', 'dist', 'server', 'server.js');
+  const done = spawnSync(process.execPath, ['--no-warnings', server], {
+    encoding: 'utf8',
+    env: {
+      PATH: process.env.PATH,
+      PG_META_DB_URL: databaseUrl,
+      PG_META_GENERATE_TYPES: 'typescript',
+      PG_META_GENERATE_TYPES_INCLUDED_SCHEMAS: SCHEMAS.filter((name) => name !== 'edge').join(','),
+      PG_META_GENERATE_TYPES_DETECT_ONE_TO_ONE_RELATIONSHIPS: 'true',
+    },
+  });
+  if (done.status !== 0 || !done.stdout.includes('export type Database')) {
+    throw new SetupError(`The types cannot be generated:\n${done.error?.message ?? done.stderr}`);
+  }
+  return HEADER + done.stdout;
+};
