@@ -1,6 +1,6 @@
 //! Forward: the only place that calls PostgREST. What comes back is an answer to relay, or an error of ours.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
@@ -9,6 +9,8 @@ use crate::route::{Call, Incoming};
 use crate::scope::{Scoped, Work};
 use crate::verify::keys;
 
+/// Milliseconds before a read is sent once more.
+const RETRY_PAUSE_MS: u32 = 100;
 /// Bytes that are read of an error's body.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// Bytes that are read of a function's result.
@@ -82,9 +84,7 @@ async fn relay<P: Platform>(
     let id = text(&outgoing.headers, "x-request-id")
         .unwrap_or_default()
         .to_owned();
-    let response = edge
-        .platform
-        .send(outgoing)
+    let response = send_patiently(outgoing, edge)
         .await
         .map_err(|fault| match fault {
             SendFault::Unreachable => Error::UpstreamUnavailable,
@@ -94,6 +94,28 @@ async fn relay<P: Platform>(
         return Err(failure(response, anonymous, &id, edge).await);
     }
     Ok(response)
+}
+
+/// Sends; a read whose connection was refused is sent once more, for PostgREST may be just starting. A write never is: it
+/// may have arrived.
+async fn send_patiently<P: Platform>(
+    outgoing: Outgoing<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, SendFault> {
+    let again = matches!(outgoing.method, Method::GET | Method::HEAD).then(|| Outgoing {
+        method: outgoing.method.clone(),
+        url: outgoing.url.clone(),
+        headers: outgoing.headers.clone(),
+        body: Body::Empty,
+        deadline_ms: outgoing.deadline_ms,
+    });
+    match (edge.platform.send(outgoing).await, again) {
+        (Err(SendFault::Unreachable), Some(again)) => {
+            edge.platform.sleep(RETRY_PAUSE_MS).await;
+            edge.platform.send(again).await
+        }
+        (result, _) => result,
+    }
 }
 
 /// The JSON that a function returned.

@@ -5,11 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import pg from 'pg';
 import { token as sign } from '../../dev/issuer.js';
 import { waitFor } from '../../dev/process.js';
 import { startStack } from '../../dev/stack.js';
+import { startProxy } from '../support/proxy.js';
 import { freshEmail, ask as request } from '../support/stack.js';
 
+const SECRET = 'only for this test: an HS256 secret of an issuer';
 const data = mkdtempSync(join(tmpdir(), 'rowgate-faults-'));
 let stack;
 let token;
@@ -95,6 +98,65 @@ test('the issuer is gone: known keys serve on; without any, 503 names the keys',
   const ready = await ask('/readyz');
   assert.deepEqual([ready.status, ready.body.checks], [503, { database: 'ok', keys: 'unreachable' }]);
   assert.equal((await ask('/v1/leads', { json: { email: freshEmail() } })).status, 201, 'who needs no key is served');
+});
+
+test('an upstream that refuses or is slow', async (t) => {
+  const proxy = await startProxy(new URL(stack.postgrestUrl).port);
+  const { edge: made } = await import('../../dev/edge.js');
+  const { freePort } = await import('../../dev/process.js');
+  const issuers = [{ issuer: 'https://id.test', audience: 'authenticated', secret: SECRET, roles: ['authenticated'] }];
+  const variables = {
+    POSTGREST_URL: proxy.url,
+    EDGE_SIGNING_KEY: stack.keys.edge_signing_key,
+    ISSUERS: JSON.stringify(issuers),
+    PUBLISHABLE_KEYS: stack.keys.publishable_key,
+  };
+  const logFile = join(data, 'log', 'slow.log');
+  const slow = made({ data: join(data, 'log'), port: await freePort(), variables, logFile, say: () => {} });
+  await slow.part.start();
+  const through = (path, options) => request(path, { ...options, base: slow.url });
+  const key = {
+    key: stack.keys.publishable_key,
+    headers: { 'content-profile': 'marketing', 'accept-profile': 'marketing' },
+  };
+  try {
+    await t.test('a read is sent once more after a refused connection, a write is not', async () => {
+      assert.equal((await through('/rest/v1/leads', key)).status, 403);
+      for (const socket of proxy.open) socket.destroy();
+      proxy.refuse = 1;
+      assert.equal((await through('/rest/v1/leads', key)).status, 403, 'PostgREST’s own answer, at the second try');
+      assert.equal(proxy.refuse, 0);
+      for (const socket of proxy.open) socket.destroy();
+      proxy.refuse = 2;
+      assert.equal((await through('/rest/v1/leads', key)).status, 503, 'not a third time');
+      for (const socket of proxy.open) socket.destroy();
+      proxy.refuse = 1;
+      const written = await through('/v1/leads', { json: { email: freshEmail() } });
+      assert.deepEqual([written.status, written.body.code], [503, 'RG401']);
+    });
+
+    await t.test('30 s of slowness: 504 at the deadline, and the same key later gives one row', async () => {
+      proxy.delay = 30_000;
+      const email = freshEmail();
+      const lead = { json: { email }, headers: { 'idempotency-key': randomUUID() } };
+      const start = performance.now();
+      const late = await through('/v1/leads', lead);
+      const seconds = (performance.now() - start) / 1000;
+      assert.deepEqual([late.status, late.body.code], [504, 'RG402']);
+      assert.ok(seconds > 9 && seconds < 15, `${seconds} s`);
+      proxy.delay = 0;
+      for (const socket of proxy.open) socket.destroy();
+      for (let n = 0; n < 2; n++) assert.equal((await through('/v1/leads', lead)).status, 201);
+      const client = new pg.Client({ connectionString: stack.databaseUrl });
+      await client.connect();
+      const { rows } = await client.query('select submission_count from marketing.leads where email = $1', [email]);
+      await client.end();
+      assert.deepEqual(rows, [{ submission_count: '1' }]);
+    });
+  } finally {
+    await slow.part.stop();
+    await proxy.close();
+  }
 });
 
 test('a half-configured edge serves nothing and names the variable', async () => {
