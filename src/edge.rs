@@ -155,7 +155,12 @@ pub enum ReadFault {
     TooLarge,
     /// It broke off.
     Broken,
+    /// It did not arrive in time.
+    Slow,
 }
+
+/// Milliseconds that a body has to arrive where it is read whole.
+pub const READ_DEADLINE_MS: u32 = 10_000;
 
 /// What only the platform can do.
 #[expect(
@@ -181,7 +186,7 @@ pub trait Platform {
     /// Sends a request; redirects are not followed.
     async fn send(&self, request: Outgoing<Self::Body>) -> Result<Response<Self::Body>, SendFault>;
 
-    /// Reads a body of at most `limit` bytes; stops reading where there are more.
+    /// Reads a body of at most `limit` bytes, for at most [`READ_DEADLINE_MS`]; stops reading where there are more.
     async fn read(&self, body: Self::Body, limit: usize) -> Result<Vec<u8>, ReadFault>;
 }
 

@@ -53,6 +53,8 @@ pub enum Error {
         /// The most this route takes, in bytes.
         limit: usize,
     },
+    /// The body did not arrive in time.
+    SlowBody,
     /// The `Content-Type` is not one this route reads.
     UnsupportedMediaType {
         /// The ones it does read.
@@ -155,6 +157,7 @@ impl Error {
             | Self::UnfilteredWrite
             | Self::BadHeader { .. } => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::UnknownSchema { .. } | Self::PlanRefused => StatusCode::NOT_ACCEPTABLE,
@@ -242,6 +245,12 @@ impl Error {
                 "The body is too large",
                 Some(format!("This endpoint takes at most {limit} bytes").into()),
                 "Send less, or in several requests.",
+            ),
+            Self::SlowBody => shape(
+                "RG310",
+                "The body did not arrive in time",
+                None,
+                "Send it again, all at once.",
             ),
             Self::UnsupportedMediaType { accepted } => shape(
                 "RG303",

@@ -5,9 +5,11 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -17,7 +19,8 @@ use worker::{Date, Delay, Env, console_error, console_log};
 
 use crate::config::Config;
 use crate::edge::{
-    self, Body, Edge, Outgoing, Platform, READ_HEADERS, ReadFault, Request, Response, SendFault,
+    self, Body, Edge, Outgoing, Platform, READ_DEADLINE_MS, READ_HEADERS, ReadFault, Request,
+    Response, SendFault,
 };
 use crate::error::Error;
 use crate::verify::keys::{Algorithm, PublicKey};
@@ -176,10 +179,12 @@ impl Platform for Workers {
     async fn read(&self, body: ReadableStream, limit: usize) -> Result<Vec<u8>, ReadFault> {
         let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
         let mut bytes = Vec::new();
+        let mut deadline = pin!(self.sleep(READ_DEADLINE_MS));
         loop {
-            let step = JsFuture::from(reader.read())
-                .await
-                .map_err(|_| ReadFault::Broken)?;
+            let step = match select(JsFuture::from(reader.read()), deadline.as_mut()).await {
+                Either::Left((step, _)) => step.map_err(|_| ReadFault::Broken)?,
+                Either::Right(_) => return give_up(&reader, ReadFault::Slow).await,
+            };
             let done = Reflect::get(&step, &"done".into()).map_err(|_| ReadFault::Broken)?;
             if done.is_truthy() {
                 return Ok(bytes);
@@ -187,13 +192,20 @@ impl Platform for Workers {
             let chunk = Reflect::get(&step, &"value".into()).map_err(|_| ReadFault::Broken)?;
             let chunk: Uint8Array = chunk.dyn_into().map_err(|_| ReadFault::Broken)?;
             if bytes.len() + chunk.length() as usize > limit {
-                // The rest is not wanted; whether the sender hears of it makes no difference here.
-                let _ = JsFuture::from(reader.cancel()).await;
-                return Err(ReadFault::TooLarge);
+                return give_up(&reader, ReadFault::TooLarge).await;
             }
             bytes.extend(chunk.to_vec());
         }
     }
+}
+
+/// Stops reading. The rest is not wanted; whether the sender hears of it makes no difference here.
+async fn give_up(
+    reader: &ReadableStreamDefaultReader,
+    fault: ReadFault,
+) -> Result<Vec<u8>, ReadFault> {
+    let _ = JsFuture::from(reader.cancel()).await;
+    Err(fault)
 }
 
 async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, JsValue> {

@@ -185,6 +185,7 @@ async fn read_body<P: Platform>(
         .map_err(|fault| match fault {
             ReadFault::TooLarge => Error::BodyTooLarge { limit },
             ReadFault::Broken => Error::MalformedBody("it broke off".into()),
+            ReadFault::Slow => Error::SlowBody,
         })
 }
 

@@ -278,6 +278,26 @@ test('malformed and oversized bodies are refused before the database', async () 
   for (const [answer, status, code] of cases) assert.deepEqual([answer.status, answer.body?.code], [status, code]);
 });
 
+test('a body that stalls is given up after ten seconds', async () => {
+  const { request } = await import('node:http');
+  const answer = await new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'transfer-encoding': 'chunked' };
+    const sent = request(`${stack.edge_url}/v1/leads`, { method: 'POST', headers }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => {
+        sent.destroy();
+        resolve({ status: response.statusCode, body: JSON.parse(text) });
+      });
+    });
+    sent.once('error', reject);
+    sent.write('{"email":');
+  });
+  assert.deepEqual([answer.status, answer.body.code], [408, 'RG310']);
+});
+
 test('a retry with its Idempotency-Key changes nothing, another body is refused', async () => {
   const email = freshEmail();
   const headers = { 'idempotency-key': randomUUID() };
