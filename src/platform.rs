@@ -72,8 +72,9 @@ fn incoming(request: &worker::Request) -> Result<Request<ReadableStream>, Error>
     let mut headers = HeaderMap::with_capacity(READ_HEADERS.len());
     for name in READ_HEADERS {
         if let Ok(Some(value)) = sent.get(name) {
-            let bytes = header_bytes(&value);
-            if let Ok(value) = HeaderValue::from_bytes(&bytes) {
+            let value = HeaderValue::from_bytes(&header_bytes(&value));
+            // One that cannot be a header's value is there all the same, for its reader to refuse as no text.
+            if let Ok(value) = value.or_else(|_| HeaderValue::from_bytes(&[0xff])) {
                 headers.insert(HeaderName::from_static(name), value);
             }
         }
@@ -94,8 +95,19 @@ fn incoming(request: &worker::Request) -> Result<Request<ReadableStream>, Error>
             .ok()
             .flatten()
             .and_then(|text| text.parse().ok()),
-        country: request.cf().and_then(worker::Cf::country),
+        country: request
+            .cf()
+            .and_then(worker::Cf::country)
+            .filter(|code| is_country(code)),
     })
+}
+
+/// Two letters, or Cloudflare's `T1` for Tor.
+fn is_country(code: &str) -> bool {
+    code.len() == 2
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 /// An answer as the runtime takes it. A stream is handed on without passing through this memory.

@@ -96,6 +96,29 @@ test('what is not one Bearer token is 401 everywhere a token is looked at', asyn
   }
 });
 
+test('an Authorization with a character that no header has is refused, not overlooked', async () => {
+  const { connect } = await import('node:net');
+  const { hostname, port } = new URL(stack.edge_url);
+  const status = (value) =>
+    new Promise((resolve, reject) => {
+      const socket = connect(Number(port), hostname, () => {
+        const lines = ['GET /rest/v1/projects HTTP/1.1', `Host: ${hostname}`, `apikey: ${made.publishable_key}`];
+        socket.write(
+          Buffer.from([...lines, `Authorization: ${value}`, 'Connection: close', '', ''].join('\r\n'), 'latin1'),
+        );
+      });
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+      });
+      socket.on('error', reject).on('end', () => resolve(Number(text.split(' ')[1])));
+    });
+  for (const value of ['Bearer \x7f', '\x7f', 'Bearer \xff\xfe', `Bearer ${good}\x01`]) {
+    assert.ok([400, 401].includes(await status(value)), JSON.stringify(value).slice(0, 30));
+  }
+  assert.equal(await status(`Bearer ${good}`), 200);
+});
+
 test('the edge’s own tokens are no key to the edge', async () => {
   for (const role of ['anon', 'edge', 'authenticated', 'service_role']) {
     const answer = await ask('/rest/v1/projects', { token: await edgeToken({ role, sub, iss: stack.issuer }) });
