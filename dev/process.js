@@ -4,7 +4,7 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How often a part may die within a minute before the stack gives up. */
+/** The death within a minute at which the stack gives up; the pauses between are 2, 4, 8 and 16 s. */
 const MOST_DEATHS = 5;
 
 /** What Linux says of a process, after its name, which may contain spaces; nothing elsewhere. */
@@ -134,7 +134,7 @@ export class Part {
     if (this.stopping) return;
     const now = Date.now();
     this.deaths = [...this.deaths.filter((at) => now - at < 60_000), now];
-    if (!this.restart || this.deaths.length > MOST_DEATHS) {
+    if (!this.restart || this.deaths.length >= MOST_DEATHS) {
       this.failed(this, `${this.name} ${how}`);
       return;
     }

@@ -50,7 +50,7 @@ async fn handle<P: Platform>(
     timing.lap("verify", edge);
     let caller = caller?;
     timing.told = caller.token().is_some();
-    let scoped = scope::narrow(&matched, &caller, request, edge).await; // 400, 406, 413, 414, 415
+    let scoped = scope::narrow(&matched, &caller, request, edge).await; // 400, 406, 408, 413, 414, 415
     timing.lap("scope", edge);
     let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 502, 503, 504
     timing.lap("upstream", edge);
