@@ -3,6 +3,7 @@
 //! No stage reads a variable; they read this. Nothing here is printed: `Debug` is not derived for what holds secrets.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::alg::Hs256Key;
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::error::Error;
+use crate::rooms;
 
 /// Bytes an HMAC key must at least have (RFC 7518, section 3.2).
 const LEAST_KEY_BYTES: usize = 32;
@@ -18,6 +20,8 @@ const LEAST_KEY_BYTES: usize = 32;
 pub struct Config {
     /// PostgREST's address without a slash at the end.
     pub postgrest_url: String,
+    /// The address of a PostgREST on a read replica, where there is one.
+    pub postgrest_read_url: Option<String>,
     /// Signs the edge's own tokens and the hashes of addresses.
     pub signing_key: SigningKey,
     /// Opaque keys that browsers may carry; two may be live for rotation.
@@ -28,6 +32,42 @@ pub struct Config {
     pub audience: String,
     /// Sites that may read answers in a browser and be redirected to: scheme, host and port, exactly.
     pub allowed_origins: Vec<String>,
+    /// What a request may be and cost.
+    pub limits: Limits,
+    /// Seconds for which reads of nobody in particular are kept, by `schema.relation`.
+    pub cached_reads: HashMap<String, u32>,
+}
+
+/// What a request may be and cost: the variable `LIMITS`, a JSON object with any of these fields. A purpose endpoint's
+/// body has a limit of its own, in its route.
+#[derive(Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of path and query of the data API.
+    pub uri_bytes: usize,
+    /// Bytes of a body of the data API.
+    pub body_bytes: usize,
+    /// Rows of one answer.
+    pub rows: u64,
+    /// Relations that may be embedded in each other.
+    pub embed_depth: usize,
+    /// Milliseconds that PostgREST has for an answer.
+    pub deadline_ms: u32,
+    /// Milliseconds that a client has to send its body.
+    pub upload_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            uri_bytes: 8 * 1024,
+            body_bytes: 1024 * 1024,
+            rows: 1000,
+            embed_depth: 4,
+            deadline_ms: 10_000,
+            upload_ms: 30_000,
+        }
+    }
 }
 
 /// The edge's own key.
@@ -53,8 +93,10 @@ impl SigningKey {
 pub struct Issuer {
     /// Compared exactly with `iss`.
     pub issuer: String,
-    /// Compared exactly with `aud`.
-    pub audience: String,
+    /// Compared exactly with `aud`. Left out for keys that name none, such as Supabase's legacy `anon` and
+    /// `service_role` keys; their issuer may then assert no user.
+    #[serde(default)]
+    pub audience: Option<String>,
     /// Where its public keys are: https, or http on a loopback address.
     #[serde(default)]
     pub jwks_url: Option<String>,
@@ -74,10 +116,9 @@ impl Config {
     /// # Errors
     /// [`Error::Misconfigured`] with the name of the first variable that is missing or wrong.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let optional = |name: &'static str| variable(name).filter(|text| !text.trim().is_empty());
         let required = |name: &'static str, wanted: &'static str| {
-            variable(name)
-                .filter(|text| !text.trim().is_empty())
-                .ok_or_else(|| misconfigured(name, wanted))
+            optional(name).ok_or_else(|| misconfigured(name, wanted))
         };
         let list = |name: &str| -> Vec<String> {
             let text = variable(name).unwrap_or_default();
@@ -88,22 +129,30 @@ impl Config {
                 .collect()
         };
         Ok(Self {
-            postgrest_url: postgrest_url(&required(
+            postgrest_url: upstream(
                 "POSTGREST_URL",
-                "PostgREST's http or https address",
-            )?)?,
+                &required("POSTGREST_URL", "PostgREST's http or https address")?,
+            )?,
             signing_key: signing_key(&required("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED)?)?,
             publishable_keys: publishable_keys(list("PUBLISHABLE_KEYS"))?,
             issuers: issuers(&required("ISSUERS", ISSUERS_WANTED)?)?,
-            audience: variable("JWT_AUDIENCE")
-                .filter(|audience| !audience.trim().is_empty())
-                .unwrap_or_else(|| "authenticated".to_owned()),
+            audience: optional("JWT_AUDIENCE").unwrap_or_else(|| "authenticated".to_owned()),
             allowed_origins: origins(list("ALLOWED_ORIGINS"))?,
+            postgrest_read_url: optional("POSTGREST_READ_URL")
+                .map(|text| upstream("POSTGREST_READ_URL", &text))
+                .transpose()?,
+            limits: optional("LIMITS")
+                .map_or_else(|| Ok(Limits::default()), |text| limits(&text))?,
+            cached_reads: optional("CACHED_READS")
+                .map_or_else(|| Ok(HashMap::new()), |text| cached_reads(&text))?,
         })
     }
 }
 
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
+const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, deadline_ms, upload_ms, each a number above 0; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
+const CACHED_READS_WANTED: &str =
+    r#"a JSON object such as {"marketing.plans": 60}: seconds, 1 to 86400, by schema.relation"#;
 const ISSUERS_WANTED: &str =
     r#"a JSON array of {"issuer","audience","roles"} with "jwks_url" or "secret""#;
 
@@ -114,7 +163,7 @@ fn misconfigured(variable: &'static str, wanted: impl Into<Cow<'static, str>>) -
     }
 }
 
-fn postgrest_url(text: &str) -> Result<String, Error> {
+fn upstream(variable: &'static str, text: &str) -> Result<String, Error> {
     let url = text.trim().trim_end_matches('/');
     let host = url
         .strip_prefix("https://")
@@ -124,10 +173,42 @@ fn postgrest_url(text: &str) -> Result<String, Error> {
             Ok(url.to_owned())
         }
         _ => Err(misconfigured(
-            "POSTGREST_URL",
+            variable,
             "an http or https address without query or credentials",
         )),
     }
+}
+
+fn limits(text: &str) -> Result<Limits, Error> {
+    let read: Option<Limits> = serde_json::from_str(text).ok();
+    read.filter(|limits| {
+        let bounds = [
+            (limits.uri_bytes, 64 * 1024),
+            (limits.body_bytes, 100_000_000),
+            (limits.embed_depth, 100),
+            (limits.deadline_ms as usize, 300_000),
+            (limits.upload_ms as usize, 300_000),
+        ];
+        limits.rows > 0
+            && bounds
+                .iter()
+                .all(|(value, most)| (1..=*most).contains(value))
+    })
+    .ok_or_else(|| misconfigured("LIMITS", LIMITS_WANTED))
+}
+
+fn cached_reads(text: &str) -> Result<HashMap<String, u32>, Error> {
+    let read: Option<HashMap<String, u32>> = serde_json::from_str(text).ok();
+    let served = |name: &str| {
+        name.split_once('.').is_some_and(|(schema, relation)| {
+            rooms::SCHEMAS.contains(&schema) && !relation.is_empty()
+        })
+    };
+    read.filter(|all| {
+        all.iter()
+            .all(|(name, seconds)| served(name) && (1..=86_400).contains(seconds))
+    })
+    .ok_or_else(|| misconfigured("CACHED_READS", CACHED_READS_WANTED))
 }
 
 fn signing_key(text: &str) -> Result<SigningKey, Error> {
@@ -190,8 +271,11 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
             (Some(_), None) | (None, Some(_)) => {}
             _ => return fault("exactly one of jwks_url and secret is needed"),
         }
-        if issuer.issuer.is_empty() || issuer.audience.is_empty() {
+        if issuer.issuer.is_empty() || issuer.audience.as_ref().is_some_and(String::is_empty) {
             return fault("issuer and audience must not be empty");
+        }
+        if issuer.audience.is_none() && issuer.roles.iter().any(|role| role == "authenticated") {
+            return fault("an issuer of users' tokens needs an audience");
         }
         if issuer.roles.is_empty()
             || issuer
@@ -278,6 +362,21 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_is_optional_is_read() {
+        let config = with("LIMITS", r#"{"rows":5}"#).ok().unwrap();
+        assert_eq!((config.limits.rows, config.limits.embed_depth), (5, 4));
+        let config = with("CACHED_READS", r#"{"marketing.plans":60}"#)
+            .ok()
+            .unwrap();
+        assert_eq!(config.cached_reads.get("marketing.plans"), Some(&60));
+        let keys = r#"[{"issuer":"supabase","roles":["anon","service_role"],"secret":"0123456789012345678901234567890123456789"}]"#;
+        assert_eq!(
+            with("ISSUERS", keys).ok().unwrap().issuers[0].audience,
+            None
+        );
+    }
+
+    #[test]
     fn what_is_missing_or_wrong_is_refused_by_name() {
         let one = |fields: &str| format!(r#"[{{"issuer":"i","audience":"a",{fields}}}]"#);
         let long = "0123456789012345678901234567890123456789";
@@ -320,6 +419,18 @@ pub(crate) mod tests {
                     r#""roles":["anon"],"secret":"{long}","algorithm":"none""#
                 )),
             ),
+            (
+                "ISSUERS",
+                format!(r#"[{{"issuer":"i","secret":"{long}","roles":["authenticated"]}}]"#),
+            ),
+            ("POSTGREST_READ_URL", "127.0.0.1:3001".into()),
+            ("LIMITS", "{".into()),
+            ("LIMITS", r#"{"row":5}"#.into()),
+            ("LIMITS", r#"{"rows":0}"#.into()),
+            ("LIMITS", r#"{"deadline_ms":3000000}"#.into()),
+            ("CACHED_READS", r#"{"private.x":5}"#.into()),
+            ("CACHED_READS", r#"{"marketing":5}"#.into()),
+            ("CACHED_READS", r#"{"marketing.plans":0}"#.into()),
             ("ALLOWED_ORIGINS", "*".into()),
             ("ALLOWED_ORIGINS", "https://example.org/path".into()),
             ("ALLOWED_ORIGINS", "example.org".into()),

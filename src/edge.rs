@@ -5,17 +5,21 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::future::Future;
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::rc::Rc;
 
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::scope::replica::Writers;
 use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
 
 /// Headers of a request that the edge reads; the platform hands over no others.
-pub const READ_HEADERS: [&str; 22] = [
+pub const READ_HEADERS: [&str; 23] = [
     "accept",
     "accept-profile",
     "access-control-request-headers",
@@ -37,6 +41,7 @@ pub const READ_HEADERS: [&str; 22] = [
     "tracestate",
     "user-agent",
     "x-client-info",
+    "x-read-preference",
     "x-request-id",
 ];
 
@@ -113,6 +118,17 @@ pub enum Body<B> {
     Bytes(Vec<u8>),
     /// The platform's own stream, handed on unread.
     Stream(B),
+    /// A client's stream, handed on unread and held to a size.
+    Upload {
+        /// The stream.
+        stream: B,
+        /// Its length in bytes, where it was declared.
+        length: Option<usize>,
+        /// The most bytes there may be.
+        limit: usize,
+        /// Milliseconds that it has to arrive.
+        deadline_ms: u32,
+    },
 }
 
 /// A request to PostgREST or to an issuer.
@@ -125,8 +141,22 @@ pub struct Outgoing<B> {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Body<B>,
-    /// Milliseconds after which it is given up.
+    /// Milliseconds for the answer's head once the body has been sent; then it is given up.
     pub deadline_ms: u32,
+}
+
+impl<B> Outgoing<B> {
+    /// The same once more, if it has no body that would be used up.
+    #[must_use]
+    pub fn again(&self) -> Option<Self> {
+        matches!(self.body, Body::Empty).then(|| Self {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body: Body::Empty,
+            deadline_ms: self.deadline_ms,
+        })
+    }
 }
 
 /// An answer: PostgREST's on its way in, the edge's own on its way out.
@@ -146,6 +176,12 @@ pub enum SendFault {
     Unreachable,
     /// The deadline passed.
     Timeout,
+    /// The body is larger than it may be.
+    TooLarge,
+    /// The body broke off.
+    BrokenBody,
+    /// The body did not arrive in time.
+    SlowBody,
 }
 
 /// Why a body could not be read.
@@ -159,15 +195,23 @@ pub enum ReadFault {
     Slow,
 }
 
-/// Milliseconds that a body has to arrive where it is read whole.
-pub const READ_DEADLINE_MS: u32 = 10_000;
+/// What the platform's rate limiter says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Go on; also where no limiter is configured.
+    Granted,
+    /// Too many.
+    Refused,
+    /// The limiter itself failed.
+    Unknown,
+}
 
 /// What only the platform can do.
 #[expect(
     async_fn_in_trait,
     reason = "one thread per isolate: no future has to be Send"
 )]
-pub trait Platform {
+pub trait Platform: Clone + 'static {
     /// Its stream of bytes.
     type Body;
 
@@ -186,31 +230,75 @@ pub trait Platform {
     /// Sends a request; redirects are not followed.
     async fn send(&self, request: Outgoing<Self::Body>) -> Result<Response<Self::Body>, SendFault>;
 
-    /// Reads a body of at most `limit` bytes, for at most [`READ_DEADLINE_MS`]; stops reading where there are more.
-    async fn read(&self, body: Self::Body, limit: usize) -> Result<Vec<u8>, ReadFault>;
+    /// Reads a body of at most `limit` bytes, for at most `deadline_ms`; stops reading where there are more.
+    async fn read(
+        &self,
+        body: Self::Body,
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault>;
+
+    /// Goes on with work after the request has been answered.
+    fn background(&self, work: impl Future<Output = ()> + 'static);
+
+    /// Asks the rate limiter that stands in front of the database's own limits; the key is made only where there is one.
+    ///
+    /// # Errors
+    /// Those of making the key.
+    async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error>;
+
+    /// What [`Platform::store`] kept under this name: in this data centre, for as long as it was told to, or shorter.
+    async fn stored(&self, name: &str) -> Option<Response<Self::Body>>;
+
+    /// Keeps an answer with a body of bytes under a name. What cannot be kept is not.
+    async fn store(&self, name: &str, response: Response<()>, seconds: u32);
 }
 
-/// An isolate: its configuration, its keys, its platform.
-pub struct Edge<P> {
+/// What an isolate knows across requests. No cell is ever borrowed across an await.
+pub struct Isolate {
     /// Read once.
     pub config: Config,
-    /// The issuers' public keys. Never borrowed across an await.
+    /// The issuers' public keys.
     pub keys: RefCell<KeyCache>,
-    /// Tokens verified a moment ago. Never borrowed across an await.
+    /// Tokens verified a moment ago.
     pub verified: RefCell<TokenCache>,
-    /// The outside.
-    pub platform: P,
+    /// Who wrote a moment ago.
+    pub writers: RefCell<Writers>,
 }
 
-impl<P: Platform> Edge<P> {
-    /// An isolate that has no keys yet.
-    pub fn new(config: Config, platform: P) -> Self {
+impl Isolate {
+    /// One that has no keys yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
         Self {
             config,
             keys: RefCell::default(),
             verified: RefCell::default(),
-            platform,
+            writers: RefCell::default(),
         }
+    }
+}
+
+/// What a request is answered with: its isolate, and the outside as this request has it.
+#[derive(Clone)]
+pub struct Edge<P> {
+    isolate: Rc<Isolate>,
+    /// The outside.
+    pub platform: P,
+}
+
+impl<P> Deref for Edge<P> {
+    type Target = Isolate;
+
+    fn deref(&self) -> &Isolate {
+        &self.isolate
+    }
+}
+
+impl<P: Platform> Edge<P> {
+    /// For one request.
+    pub fn new(isolate: Rc<Isolate>, platform: P) -> Self {
+        Self { isolate, platform }
     }
 
     /// Seconds since 1970.

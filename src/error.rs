@@ -85,6 +85,15 @@ pub enum Error {
         /// What it must look like.
         wanted: &'static str,
     },
+    /// Relations are embedded in each other too deeply.
+    EmbedTooDeep {
+        /// The most levels there may be.
+        limit: usize,
+    },
+    /// The platform's rate limiter says no.
+    TooManyRequests,
+    /// The platform's rate limiter fails, and this route is closed without it.
+    LimiterUnavailable,
     /// PostgREST cannot be reached, or says it is not ready.
     UpstreamUnavailable,
     /// PostgREST did not answer within the deadline, or the database cancelled the statement.
@@ -150,11 +159,15 @@ impl Error {
                 StatusCode::UNAUTHORIZED
             }
             Self::ServiceFromBrowser => StatusCode::FORBIDDEN,
-            Self::KeysUnavailable | Self::UpstreamUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::KeysUnavailable | Self::UpstreamUnavailable | Self::LimiterUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::MalformedBody(_)
             | Self::BadName
             | Self::BadQuery(_)
             | Self::UnfilteredWrite
+            | Self::EmbedTooDeep { .. }
             | Self::BadHeader { .. } => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
@@ -172,7 +185,9 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::KeysUnavailable => Some(5),
+            Self::KeysUnavailable | Self::LimiterUnavailable => Some(5),
+            // The shortest period that the limiter knows.
+            Self::TooManyRequests => Some(10),
             Self::UpstreamUnavailable => Some(1),
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
@@ -302,6 +317,24 @@ impl Error {
                 "A header cannot be read",
                 Some(format!("{name}: {wanted}").into()),
                 "Correct the header or leave it out.",
+            ),
+            Self::TooManyRequests => shape(
+                "RG311",
+                "Too many requests",
+                None,
+                "Try again after the time in Retry-After.",
+            ),
+            Self::LimiterUnavailable => shape(
+                "RG312",
+                "This endpoint cannot be served at the moment",
+                Some("The rate limiter in front of it does not answer".into()),
+                "Try again after the time in Retry-After.",
+            ),
+            Self::EmbedTooDeep { limit } => shape(
+                "RG313",
+                "Relations are embedded too deeply",
+                Some(format!("There may be {limit} levels").into()),
+                "Ask for the deeper ones in a request of their own.",
             ),
             _ => self.forward_shape(),
         }

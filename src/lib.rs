@@ -24,6 +24,10 @@ use worker::{Context, Env, event};
 /// Every HTTP request.
 #[cfg(target_arch = "wasm32")]
 #[event(fetch)]
-async fn fetch(request: worker::Request, env: Env, _: Context) -> worker::Result<worker::Response> {
-    platform::answer(request, &env).await
+async fn fetch(
+    request: worker::Request,
+    env: Env,
+    context: Context,
+) -> worker::Result<worker::Response> {
+    platform::answer(request, env, context).await
 }

@@ -22,6 +22,7 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
         .err()
         .map(|error| error.shape().code.into_owned());
     let mut response = outcome.unwrap_or_else(|error| respond::error(&error));
+    respond::spare_known(&mut response, &asked);
     respond::finish(&mut response, &asked, &id, Some(&edge.config));
     if timing.told
         && let Ok(value) = HeaderValue::from_str(&timing.text)
@@ -50,9 +51,9 @@ async fn handle<P: Platform>(
     timing.lap("verify", edge);
     let caller = caller?;
     timing.told = caller.token().is_some();
-    let scoped = scope::narrow(&matched, &caller, request, edge).await; // 400, 406, 408, 413, 414, 415
+    let scoped = scope::narrow(&matched, &caller, request, edge).await; // 400, 406, 413 to 415, 429, 503
     timing.lap("scope", edge);
-    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 502, 503, 504
+    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 408, 413, 502 to 504
     timing.lap("upstream", edge);
     respond::relay(reply?, &edge.config)
 }

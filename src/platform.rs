@@ -3,23 +3,29 @@
 //!
 //! State of an isolate is in `thread_local!`, plain, and never borrowed across an await.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
+use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use js_sys::{Array, Object, Reflect, Uint8Array};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::js_sys::futures::JsFuture;
-use worker::web_sys::{self, AbortSignal, CryptoKey, ReadableStream, ReadableStreamDefaultReader};
-use worker::{Date, Delay, Env, console_error, console_log};
+use worker::web_sys::{
+    self, AbortController, CryptoKey, ReadableStream, ReadableStreamDefaultReader, TransformStream,
+    TransformStreamDefaultController, WritableStream,
+};
+use worker::{Context, Date, Delay, Env, console_error, console_log};
 
 use crate::config::Config;
 use crate::edge::{
-    self, Body, Edge, Outgoing, Platform, READ_DEADLINE_MS, READ_HEADERS, ReadFault, Request,
+    self, Admission, Body, Edge, Isolate, Outgoing, Platform, READ_HEADERS, ReadFault, Request,
     Response, SendFault,
 };
 use crate::error::Error;
@@ -29,19 +35,31 @@ use crate::{path, respond};
 /// Imported keys that are kept; more than all issuers have.
 const MOST_IMPORTED: usize = 64;
 
+/// The binding of Cloudflare's rate limiter, where there is one.
+const RATE_LIMITER: &str = "RATE_LIMITER";
+/// What names in the platform's cache begin with: a host that is nobody's.
+const CACHE_PREFIX: &str = "https://rowgate.invalid/";
+
 thread_local! {
-    static EDGE: OnceCell<Rc<Edge<Workers>>> = const { OnceCell::new() };
+    static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
     static IMPORTED: RefCell<HashMap<String, CryptoKey>> = RefCell::default();
 }
 
 /// Answers one request of the runtime.
-pub async fn answer(request: worker::Request, env: &Env) -> worker::Result<worker::Response> {
+pub async fn answer(
+    request: worker::Request,
+    env: Env,
+    context: Context,
+) -> worker::Result<worker::Response> {
     let incoming = match incoming(&request) {
         Ok(incoming) => incoming,
         Err(error) => return outgoing(respond::error(&error)),
     };
-    match isolate(env) {
-        Ok(edge) => outgoing(path::answer(incoming, &edge).await),
+    match isolate(&env) {
+        Ok(isolate) => {
+            let platform = Workers(Rc::new((env, context)));
+            outgoing(path::answer(incoming, &Edge::new(isolate, platform)).await)
+        }
         Err(error) => {
             let shape = error.shape();
             console_error!("{}: {}", shape.message, shape.details.unwrap_or_default());
@@ -52,17 +70,17 @@ pub async fn answer(request: worker::Request, env: &Env) -> worker::Result<worke
     }
 }
 
-/// The isolate's edge, made at its first request. A configuration that is not whole makes none.
-fn isolate(env: &Env) -> Result<Rc<Edge<Workers>>, Error> {
-    if let Some(edge) = EDGE.with(|cell| cell.get().cloned()) {
-        return Ok(edge);
+/// The isolate's state, made at its first request. A configuration that is not whole makes none.
+fn isolate(env: &Env) -> Result<Rc<Isolate>, Error> {
+    if let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) {
+        return Ok(isolate);
     }
     let variable = |name: &str| {
         let value = Reflect::get(env.as_ref(), &JsValue::from_str(name)).ok()?;
         value.as_string()
     };
-    let edge = Rc::new(Edge::new(Config::read(variable)?, Workers));
-    Ok(EDGE.with(|cell| cell.get_or_init(|| edge).clone()))
+    let isolate = Rc::new(Isolate::new(Config::read(variable)?));
+    Ok(ISOLATE.with(|cell| cell.get_or_init(|| isolate).clone()))
 }
 
 /// What the stages read of a request.
@@ -112,19 +130,24 @@ fn is_country(code: &str) -> bool {
 
 /// An answer as the runtime takes it. A stream is handed on without passing through this memory.
 fn outgoing(response: Response<ReadableStream>) -> worker::Result<worker::Response> {
+    Ok(js_response(response)?.into())
+}
+
+fn js_response(response: Response<ReadableStream>) -> Result<web_sys::Response, JsValue> {
     let init = web_sys::ResponseInit::new();
     init.set_status(response.status.as_u16());
     init.set_headers(&js_headers(&response.headers)?.into());
-    let made = match response.body {
-        Body::Empty => web_sys::Response::new_with_opt_str_and_init(None, &init),
+    match response.body {
+        Body::Empty | Body::Upload { .. } => {
+            web_sys::Response::new_with_opt_str_and_init(None, &init)
+        }
         Body::Bytes(mut bytes) => {
             web_sys::Response::new_with_opt_u8_array_and_init(Some(&mut bytes), &init)
         }
         Body::Stream(stream) => {
             web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
         }
-    };
-    Ok(made?.into())
+    }
 }
 
 fn js_headers(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
@@ -140,8 +163,9 @@ fn js_headers(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
     Ok(made)
 }
 
-/// The Workers runtime.
-pub struct Workers;
+/// The Workers runtime, as one request has it: its bindings and its context.
+#[derive(Clone)]
+pub struct Workers(Rc<(Env, Context)>);
 
 impl Platform for Workers {
     type Body = ReadableStream;
@@ -166,32 +190,19 @@ impl Platform for Workers {
         &self,
         request: Outgoing<ReadableStream>,
     ) -> Result<Response<ReadableStream>, SendFault> {
-        let response = send(request).await.map_err(|fault| {
-            let name = Reflect::get(&fault, &"name".into())
-                .ok()
-                .and_then(|name| name.as_string());
-            if name.as_deref() == Some("TimeoutError") {
-                return SendFault::Timeout;
-            }
-            // Mostly a refused connection, but a mistake of ours would look the same from outside.
-            console_error!(
-                "{}",
-                serde_json::json!({"event": "fetch_failed", "name": name})
-            );
-            SendFault::Unreachable
-        })?;
-        let status = StatusCode::from_u16(response.status()).map_err(|_| SendFault::Unreachable)?;
-        Ok(Response {
-            status,
-            headers: rust_headers(&response.headers()),
-            body: response.body().map_or(Body::Empty, Body::Stream),
-        })
+        let response = send(request).await?;
+        relayed(&response).ok_or(SendFault::Unreachable)
     }
 
-    async fn read(&self, body: ReadableStream, limit: usize) -> Result<Vec<u8>, ReadFault> {
+    async fn read(
+        &self,
+        body: ReadableStream,
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault> {
         let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
         let mut bytes = Vec::new();
-        let mut deadline = pin!(self.sleep(READ_DEADLINE_MS));
+        let mut deadline = pin!(self.sleep(deadline_ms));
         loop {
             let step = match select(JsFuture::from(reader.read()), deadline.as_mut()).await {
                 Either::Left((step, _)) => step.map_err(|_| ReadFault::Broken)?,
@@ -209,6 +220,81 @@ impl Platform for Workers {
             bytes.extend(chunk.to_vec());
         }
     }
+
+    fn background(&self, work: impl Future<Output = ()> + 'static) {
+        self.0.1.wait_until(work);
+    }
+
+    async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error> {
+        let limiter = Reflect::get(self.0.0.as_ref(), &RATE_LIMITER.into()).unwrap_or_default();
+        if limiter.is_undefined() {
+            return Ok(Admission::Granted);
+        }
+        let success = ask_limiter(&limiter, &key()?).await;
+        Ok(match success.ok().and_then(|success| success.as_bool()) {
+            Some(true) => Admission::Granted,
+            Some(false) => Admission::Refused,
+            None => {
+                console_error!("{}", serde_json::json!({"event": "rate_limiter_failed"}));
+                Admission::Unknown
+            }
+        })
+    }
+
+    async fn stored(&self, name: &str) -> Option<Response<ReadableStream>> {
+        let kept = cache()
+            .ok()?
+            .match_with_str(&format!("{CACHE_PREFIX}{name}"));
+        let kept = JsFuture::from(kept).await.ok()?;
+        relayed(kept.dyn_ref()?)
+    }
+
+    async fn store(&self, name: &str, mut response: Response<()>, seconds: u32) {
+        if let Ok(lifetime) = HeaderValue::from_str(&format!("max-age={seconds}")) {
+            response.headers.insert(CACHE_CONTROL, lifetime);
+        }
+        let body = match response.body {
+            Body::Bytes(bytes) => Body::Bytes(bytes),
+            _ => Body::Empty,
+        };
+        let response = js_response(Response {
+            status: response.status,
+            headers: response.headers,
+            body,
+        });
+        let Ok(response) = response else { return };
+        let kept = async {
+            let kept = cache()?.put_with_str(&format!("{CACHE_PREFIX}{name}"), &response);
+            JsFuture::from(kept).await
+        };
+        if kept.await.is_err() {
+            console_error!("{}", serde_json::json!({"event": "cache_failed"}));
+        }
+    }
+}
+
+/// Cloudflare's cache of this data centre.
+fn cache() -> Result<web_sys::Cache, JsValue> {
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    Reflect::get(scope.caches()?.as_ref(), &"default".into())?.dyn_into()
+}
+
+/// `RATE_LIMITER.limit({key})`, and of its answer the `success`.
+async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
+    let limit: Function = Reflect::get(limiter, &"limit".into())?.dyn_into()?;
+    let options = Object::new();
+    Reflect::set(&options, &"key".into(), &key.into())?;
+    let asked: Promise = limit.call1(limiter, &options)?.dyn_into()?;
+    Reflect::get(&JsFuture::from(asked).await?, &"success".into())
+}
+
+/// An answer as the stages read it.
+fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
+    Some(Response {
+        status: StatusCode::from_u16(response.status()).ok()?,
+        headers: rust_headers(&response.headers()),
+        body: response.body().map_or(Body::Empty, Body::Stream),
+    })
 }
 
 /// Stops reading. The rest is not wanted; whether the sender hears of it makes no difference here.
@@ -220,21 +306,155 @@ async fn give_up(
     Err(fault)
 }
 
-async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, JsValue> {
+/// Sends and waits for the answer's head. A body has a deadline of its own, so that a slow client is told apart from a
+/// slow database; what comes after the head streams for as long as both sides like. When the client hangs up the runtime
+/// ends the request, and this fetch with it.
+async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, SendFault> {
+    let controller = AbortController::new().map_err(unreachable)?;
     let init = web_sys::RequestInit::new();
     init.set_method(request.method.as_str());
     init.set_redirect(web_sys::RequestRedirect::Manual);
-    init.set_headers(&js_headers(&request.headers)?.into());
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(request.deadline_ms)));
-    match &request.body {
+    init.set_headers(&js_headers(&request.headers).map_err(unreachable)?.into());
+    init.set_signal(Some(&controller.signal()));
+    let mut upload = None;
+    match request.body {
         Body::Empty => {}
         Body::Bytes(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
-        Body::Stream(stream) => init.set_body(stream),
+        Body::Stream(stream) => init.set_body(&stream),
+        Body::Upload {
+            stream,
+            length,
+            limit,
+            deadline_ms,
+        } => {
+            let started = Upload::start(&stream, length, limit).map_err(unreachable)?;
+            init.set_body(&started.handed_on);
+            upload = Some((started, deadline_ms));
+        }
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    JsFuture::from(scope.fetch_with_str_and_init(&request.url, &init))
-        .await?
-        .dyn_into()
+    let answer = JsFuture::from(scope.fetch_with_str_and_init(&request.url, &init));
+    let outcome = in_time(answer, upload, request.deadline_ms).await;
+    if outcome.is_err() {
+        controller.abort();
+    }
+    outcome?.dyn_into().map_err(unreachable)
+}
+
+/// Waits for the body to be sent, if there is one, and then for the answer.
+async fn in_time(
+    answer: JsFuture,
+    upload: Option<(Upload, u32)>,
+    deadline_ms: u32,
+) -> Result<JsValue, SendFault> {
+    let mut answer = answer;
+    if let Some((upload, upload_ms)) = upload {
+        let slow = pin!(delay(upload_ms));
+        match select(answer, select(upload.sent, slow)).await {
+            Either::Left((answered, _)) => {
+                return answered.map_err(|fault| {
+                    upload
+                        .too_large
+                        .fault()
+                        .unwrap_or_else(|| unreachable(fault))
+                });
+            }
+            Either::Right((Either::Left((Ok(_), _)), waiting)) => answer = waiting,
+            Either::Right((Either::Left((Err(_), _)), _)) => {
+                return Err(upload.too_large.fault().unwrap_or(SendFault::BrokenBody));
+            }
+            Either::Right((Either::Right(_), _)) => return Err(SendFault::SlowBody),
+        }
+    }
+    match select(answer, pin!(delay(deadline_ms))).await {
+        Either::Left((answered, _)) => answered.map_err(unreachable),
+        Either::Right(_) => Err(SendFault::Timeout),
+    }
+}
+
+async fn delay(milliseconds: u32) {
+    Delay::from(Duration::from_millis(u64::from(milliseconds))).await;
+}
+
+/// Mostly a refused connection, but a mistake of ours would look the same from outside.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn unreachable(fault: JsValue) -> SendFault {
+    let name = Reflect::get(&fault, &"name".into()).unwrap_or_default();
+    let line = serde_json::json!({"event": "fetch_failed", "name": name.as_string()});
+    console_error!("{line}");
+    SendFault::Unreachable
+}
+
+/// A body on its way from the client to PostgREST. Its chunks stay the runtime's: none is copied into this memory.
+struct Upload {
+    /// What the fetch sends.
+    handed_on: ReadableStream,
+    /// Settled once all of it has been sent, or it broke off.
+    sent: JsFuture,
+    /// Whether it had more bytes than it may.
+    too_large: Flag,
+}
+
+#[derive(Clone, Default)]
+struct Flag(Rc<Cell<bool>>);
+
+impl Flag {
+    fn fault(&self) -> Option<SendFault> {
+        self.0.get().then_some(SendFault::TooLarge)
+    }
+}
+
+impl Upload {
+    fn start(
+        stream: &ReadableStream,
+        length: Option<usize>,
+        limit: usize,
+    ) -> Result<Self, JsValue> {
+        let too_large = Flag::default();
+        let (readable, writable) = match length {
+            Some(length) => fixed_length(length)?,
+            None => counted(limit, too_large.clone())?,
+        };
+        Ok(Self {
+            sent: JsFuture::from(stream.pipe_to(&writable)),
+            handed_on: readable,
+            too_large,
+        })
+    }
+}
+
+/// The runtime's own pipe, which lets exactly so many bytes through.
+fn fixed_length(length: usize) -> Result<(ReadableStream, WritableStream), JsValue> {
+    let class: Function =
+        Reflect::get(&js_sys::global(), &"FixedLengthStream".into())?.dyn_into()?;
+    #[expect(clippy::cast_precision_loss, reason = "the limit is below 2^53")]
+    let made = Reflect::construct(&class, &Array::of1(&(length as f64).into()))?;
+    Ok((
+        Reflect::get(&made, &"readable".into())?.dyn_into()?,
+        Reflect::get(&made, &"writable".into())?.dyn_into()?,
+    ))
+}
+
+/// A pipe that breaks when more bytes than the limit have passed. PostgREST reads a body to its end before it acts on
+/// it, so that one that breaks does nothing.
+fn counted(limit: usize, too_large: Flag) -> Result<(ReadableStream, WritableStream), JsValue> {
+    let mut passed = 0;
+    let pass = move |chunk: Uint8Array, onward: TransformStreamDefaultController| {
+        passed += chunk.length() as usize;
+        if passed > limit {
+            too_large.0.set(true);
+            return Err(JsValue::from_str("the body is too large"));
+        }
+        onward.enqueue_with_chunk(&chunk)
+    };
+    let pass: Closure<
+        dyn FnMut(Uint8Array, TransformStreamDefaultController) -> Result<(), JsValue>,
+    > = Closure::new(pass);
+    let transformer = Object::new();
+    // Freed with the stream, by the garbage collector.
+    Reflect::set(&transformer, &"transform".into(), &pass.into_js_value())?;
+    let pipe = TransformStream::new_with_transformer(&transformer)?;
+    Ok((pipe.readable(), pipe.writable()))
 }
 
 /// A header's bytes, one for each character. What is no byte becomes one that no reader takes for text.

@@ -28,7 +28,7 @@ const RELAYED: [&str; 8] = [
 /// Headers that a script of an allowed origin may send.
 const SENDABLE: &str = "accept, accept-profile, apikey, authorization, content-profile, content-type, \
     idempotency-key, if-none-match, prefer, range, range-unit, traceparent, tracestate, x-client-info, x-request-id, \
-    x-retry-count, x-session-token, x-supabase-api-version";
+    x-read-preference, x-retry-count, x-session-token, x-supabase-api-version";
 
 /// Headers that such a script may read.
 const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
@@ -69,6 +69,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
             outcome,
         } => (call.answer)(&incoming, outcome, config).map(here),
         Reply::Ready(parts) => Ok(ready(&parts)),
+        Reply::Kept(response) => Ok(response),
         Reply::Relayed(mut response) => {
             response.headers = relayed_headers(&response.headers);
             Ok(response)
@@ -80,7 +81,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
 fn here<B>(response: Response<()>) -> Response<B> {
     let body = match response.body {
         Body::Bytes(bytes) => Body::Bytes(bytes),
-        Body::Empty | Body::Stream(()) => Body::Empty,
+        Body::Empty | Body::Stream(()) | Body::Upload { .. } => Body::Empty,
     };
     Response {
         status: response.status,
@@ -89,14 +90,20 @@ fn here<B>(response: Response<()>) -> Response<B> {
     }
 }
 
-fn relayed_headers(from: &HeaderMap) -> HeaderMap {
+/// Those of an answer's headers that a client may see.
+pub(crate) fn kept_headers(from: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for name in RELAYED {
         if let Some(value) = from.get(name) {
             kept.insert(HeaderName::from_static(name), value.clone());
         }
     }
-    // PostgREST's paths are the edge's under this prefix.
+    kept
+}
+
+/// The same of PostgREST's, whose paths are the edge's under a prefix.
+pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
+    let mut kept = kept_headers(from);
     for name in ["content-location", "location"] {
         let moved = text(from, name)
             .filter(|path| path.starts_with('/'))
@@ -183,6 +190,23 @@ pub fn preflight<B>() -> Response<B> {
         status: StatusCode::NO_CONTENT,
         headers,
         body: Body::Empty,
+    }
+}
+
+/// Answers that the client has it already, where its `If-None-Match` names the answer's `ETag`.
+pub fn spare_known<B>(response: &mut Response<B>, asked: &HeaderMap) {
+    let (Some(etag), Some(known)) = (
+        text(&response.headers, "etag"),
+        text(asked, "if-none-match"),
+    ) else {
+        return;
+    };
+    // Compared weakly, as RFC 9110 has it for reads.
+    let same = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
+    if response.status.is_success() && known.split(',').map(str::trim).any(same) {
+        response.status = StatusCode::NOT_MODIFIED;
+        response.body = Body::Empty;
+        response.headers.remove(CONTENT_TYPE);
     }
 }
 

@@ -23,6 +23,15 @@ pub enum Access {
     Keyed,
 }
 
+/// What holds while the platform's rate limiter fails. The database's own limits hold in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Requests go through.
+    FailOpen,
+    /// Requests are refused.
+    FailClosed,
+}
+
 /// What a route does.
 #[derive(Clone, Copy)]
 pub enum Action {
@@ -74,23 +83,40 @@ pub struct Route {
     pub pattern: &'static str,
     /// Who may call it.
     pub access: Access,
-    /// The most body it takes, in bytes.
-    pub body_limit: usize,
+    /// The most body it takes, in bytes; none: what `LIMITS` says.
+    pub body_limit: Option<usize>,
+    /// Whether the platform's rate limiter stands in front of it, and what holds while the limiter fails.
+    pub guard: Option<Guard>,
     /// What it does.
     pub action: Action,
 }
 
 impl Route {
-    /// A route that nobody but holders of a key may call and that takes 1 MB.
+    /// A route that nobody but holders of a key may call, with the usual limits.
     #[must_use]
     pub const fn new(method: Method, pattern: &'static str, action: Action) -> Self {
         Self {
             method,
             pattern,
             access: Access::Keyed,
-            body_limit: 1024 * KB,
+            body_limit: None,
+            guard: Some(Guard::FailOpen),
             action,
         }
+    }
+
+    /// The same with nothing in front.
+    #[must_use]
+    pub const fn unguarded(mut self) -> Self {
+        self.guard = None;
+        self
+    }
+
+    /// The same, refused while the rate limiter fails.
+    #[must_use]
+    pub const fn fail_closed(mut self) -> Self {
+        self.guard = Some(Guard::FailClosed);
+        self
     }
 
     /// The same for everybody, whose token, if any, must be good.
@@ -110,7 +136,7 @@ impl Route {
     /// The same with another limit, in bytes.
     #[must_use]
     pub const fn body(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
+        self.body_limit = Some(bytes);
         self
     }
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use postgrest::Postgrest;
 use serde_json::Value;
 
-use super::{DEADLINE_MS, Work, idempotency_key, read_body, set, set_trace, upstream_token};
+use super::{Work, idempotency_key, limit, read_body, set, set_trace, upstream_token};
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
 use crate::route::{Call, Incoming, Matched};
@@ -28,7 +28,7 @@ pub(super) async fn prepare<P: Platform>(
         referer: request.header("referer").unwrap_or_default().to_owned(),
         wants_page: wants_page(&request),
     };
-    let read = read_body(&mut request, matched.route.body_limit, edge).await;
+    let read = read_body(&mut request, limit(matched, edge), edge).await;
     let arguments = read.and_then(|body| {
         incoming.body = body;
         (call.arguments)(&incoming)
@@ -39,6 +39,7 @@ pub(super) async fn prepare<P: Platform>(
     };
     let token = upstream_token(caller, &request, edge)?;
     let mut outgoing = build(
+        &edge.config.postgrest_url,
         call.schema,
         call.function,
         &arguments,
@@ -74,10 +75,11 @@ fn wants_page<B>(request: &Request<B>) -> bool {
     !accept.contains("application/json") && (accept.contains("text/html") || navigates)
 }
 
-/// One call of `schema.function`.
+/// One call of `schema.function` at an address of PostgREST.
 ///
 /// `token` is one that was verified or minted here: the crate panics on anything that is no header value.
 pub(super) fn build<P: Platform>(
+    address: &str,
     schema: &str,
     function: &str,
     arguments: &Value,
@@ -85,7 +87,7 @@ pub(super) fn build<P: Platform>(
     request_id: &str,
     edge: &Edge<P>,
 ) -> Result<Outgoing<P::Body>, Error> {
-    let built = Postgrest::new(&edge.config.postgrest_url)
+    let built = Postgrest::new(address)
         .schema(schema)
         .rpc(function, arguments.to_string())
         .auth(token)
@@ -115,6 +117,6 @@ pub(super) fn build<P: Platform>(
                 .unwrap_or_default()
                 .to_vec(),
         ),
-        deadline_ms: DEADLINE_MS,
+        deadline_ms: edge.config.limits.deadline_ms,
     })
 }

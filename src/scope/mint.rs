@@ -88,18 +88,32 @@ fn origin<'a, P: Platform>(
     country: Option<&'a str>,
     edge: &Edge<P>,
 ) -> Result<Origin<'a>, Error> {
+    Ok(Origin {
+        net: network(address.to_canonical()),
+        addr: hash(address, edge)?,
+        country,
+    })
+}
+
+/// The caller's address as a keyed hash, where the platform knows it.
+pub(super) fn address_hash<P: Platform>(
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Option<String>, Error> {
+    request
+        .address
+        .map(|address| hash(address, edge))
+        .transpose()
+}
+
+fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
     let address = address.to_canonical();
     let day = edge.now() / DAY;
     let mut mac = Hmac::<Sha256>::new_from_slice(edge.config.signing_key.bytes())
         .map_err(|_| Error::Internal("the signing key cannot be used"))?;
     mac.update(format!("rowgate address {day} {}", household(address)).as_bytes());
     let hash = mac.finalize().into_bytes();
-    let addr = edge::hex(hash.get(..16).unwrap_or_default());
-    Ok(Origin {
-        net: network(address),
-        addr,
-        country,
-    })
+    Ok(edge::hex(hash.get(..16).unwrap_or_default()))
 }
 
 /// The address as one subscriber has it: an IPv6 customer is given at least 64 bits to play with.

@@ -2,9 +2,13 @@
 //!
 //! What leaves here is rebuilt from parsed parts: nothing of the request travels on by default.
 
+mod cached;
 mod call;
+mod guard;
 mod mint;
+mod query;
 mod relay;
+pub mod replica;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -13,16 +17,18 @@ use crate::error::Error;
 use crate::route::{Action, Call, Incoming, Matched};
 use crate::verify::Caller;
 
-/// Milliseconds that PostgREST has for an answer.
-const DEADLINE_MS: u32 = 10_000;
+pub(crate) use cached::Rule;
 
 /// What is to be done, and may be. Made by [`narrow`] only.
-pub struct Scoped<B>(Work<B>);
+pub struct Scoped<B> {
+    work: Work<B>,
+    writer: Option<String>,
+}
 
 impl<B> Scoped<B> {
-    /// What `forward` has to do.
-    pub(crate) fn into_work(self) -> Work<B> {
-        self.0
+    /// What `forward` has to do, and who writes by it where that has to be remembered.
+    pub(crate) fn into_parts(self) -> (Work<B>, Option<String>) {
+        (self.work, self.writer)
     }
 }
 
@@ -33,8 +39,12 @@ pub(crate) enum Work<B> {
     /// Hand on, relay the answer.
     Relay {
         outgoing: Outgoing<B>,
+        /// The primary's address of the same, where `outgoing` goes to a replica.
+        primary: Option<String>,
         /// Nobody is signed in: errors are answered without hint and details.
         anonymous: bool,
+        /// How the answer may be kept for others.
+        cache: Option<Rule>,
     },
     /// Call one function, translate the answer.
     Call {
@@ -43,44 +53,60 @@ pub(crate) enum Work<B> {
         outgoing: Outgoing<B>,
     },
     /// Ask whether the parts answer.
-    Ready { outgoing: Outgoing<B> },
+    Ready {
+        database: Outgoing<B>,
+        replica: Option<Outgoing<B>>,
+    },
 }
 
 /// Narrows a request to what its route and its caller allow.
 ///
 /// # Errors
-/// 400, 406, 413, 414 and 415, each with what to do about it.
+/// 400, 406, 408, 413, 414, 415, 429 and 503, each with what to do about it.
 pub async fn narrow<P: Platform>(
     matched: &Matched,
     caller: &Caller,
     request: Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Scoped<P::Body>, Error> {
+    guard::admit(matched.route, caller, &request, edge).await?;
+    let writer = replica::writer(caller, &request.method, edge);
     let work = match matched.route.action {
         Action::Page(page) => Work::Here(page(&edge.config, &matched.variable, &request.query)?),
         Action::Ready => {
             let token = mint::edge(edge)?;
-            Work::Ready {
-                outgoing: call::build(
+            let ask = |address: &str| {
+                let nothing = serde_json::json!({});
+                call::build(
+                    address,
                     "edge",
                     "ready",
-                    &serde_json::json!({}),
+                    &nothing,
                     &token,
                     &request.id,
                     edge,
-                )?,
+                )
+            };
+            let replica = edge.config.postgrest_read_url.as_deref();
+            Work::Ready {
+                database: ask(&edge.config.postgrest_url)?,
+                replica: replica.map(ask).transpose()?,
             }
         }
         Action::Relation | Action::Function => {
-            let anonymous = caller.token().is_none();
-            Work::Relay {
-                outgoing: relay::rebuild(matched, caller, request, edge).await?,
-                anonymous,
-            }
+            relay::rebuild(matched, caller, request, edge).await?
         }
         Action::Call(call) => call::prepare(call, matched, caller, request, edge).await?,
     };
-    Ok(Scoped(work))
+    Ok(Scoped { work, writer })
+}
+
+/// The most body that a route takes, in bytes.
+fn limit<P>(matched: &Matched, edge: &Edge<P>) -> usize {
+    matched
+        .route
+        .body_limit
+        .unwrap_or(edge.config.limits.body_bytes)
 }
 
 /// The token that goes upstream: the caller's own, or one of the edge's for somebody who has none.
@@ -180,7 +206,7 @@ async fn read_body<P: Platform>(
         return Ok(Vec::new());
     };
     edge.platform
-        .read(body, limit)
+        .read(body, limit, edge.config.limits.upload_ms)
         .await
         .map_err(|fault| match fault {
             ReadFault::TooLarge => Error::BodyTooLarge { limit },
@@ -189,28 +215,25 @@ async fn read_body<P: Platform>(
         })
 }
 
-/// The body to hand on: streamed unread where its length is declared (the server holds the client to it), otherwise read
-/// up to the limit.
-async fn pass_body<P: Platform>(
+/// The body to hand on, streamed: the platform holds it to the declared length or, where there is none, counts.
+fn pass_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,
     edge: &Edge<P>,
 ) -> Result<Body<P::Body>, Error> {
-    match declared_length(request)? {
-        Some(0) => Ok(Body::Empty),
-        Some(length) if length <= limit => {
-            Ok(request.body.take().map_or(Body::Empty, Body::Stream))
-        }
-        Some(_) => Err(Error::BodyTooLarge { limit }),
-        None => {
-            let bytes = read_body(request, limit, edge).await?;
-            Ok(if bytes.is_empty() {
-                Body::Empty
-            } else {
-                Body::Bytes(bytes)
-            })
-        }
+    let length = declared_length(request)?;
+    if length.is_some_and(|length| length > limit) {
+        return Err(Error::BodyTooLarge { limit });
     }
+    Ok(match request.body.take() {
+        Some(stream) if length != Some(0) => Body::Upload {
+            stream,
+            length,
+            limit,
+            deadline_ms: edge.config.limits.upload_ms,
+        },
+        _ => Body::Empty,
+    })
 }
 
 #[cfg(test)]

@@ -1,17 +1,16 @@
 //! The data API: the upstream request is rebuilt from the relation's name, the parsed query and an allow-list of headers.
 
 use http::{HeaderMap, Method};
-use percent_encoding::percent_decode_str;
 
-use super::{DEADLINE_MS, idempotency_key, pass_body, set, set_trace, upstream_token};
+use super::query::{Query, cap_range};
+use super::{
+    Work, cached, idempotency_key, limit, pass_body, replica, set, set_trace, upstream_token,
+};
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
 use crate::rooms;
-use crate::route::{Action, KB, Matched};
+use crate::route::{Action, Matched};
 use crate::verify::Caller;
-
-/// Bytes that path and query may have together.
-const MOST_URI_BYTES: usize = 8 * KB;
 
 /// Headers handed on as they are, beside those that are rewritten.
 const PASSED: [&str; 6] = [
@@ -29,42 +28,72 @@ pub(super) async fn rebuild<P: Platform>(
     caller: &Caller,
     mut request: Request<P::Body>,
     edge: &Edge<P>,
-) -> Result<Outgoing<P::Body>, Error> {
-    if request.path.len() + request.query.len() > MOST_URI_BYTES {
+) -> Result<Work<P::Body>, Error> {
+    let limits = &edge.config.limits;
+    if request.path.len() + request.query.len() > limits.uri_bytes {
         return Err(Error::UriTooLong {
-            limit: MOST_URI_BYTES,
+            limit: limits.uri_bytes,
         });
     }
+    let is_function = matches!(matched.route.action, Action::Function);
     let name = name(&matched.variable)?;
-    let query = Query::parse(&request.query)?;
+    let mut query = Query::parse(&request.query)?;
     if matches!(request.method, Method::PATCH | Method::DELETE) && !query.has_filter() {
         return Err(Error::UnfilteredWrite);
     }
+    if query.embed_depth() > limits.embed_depth {
+        return Err(Error::EmbedTooDeep {
+            limit: limits.embed_depth,
+        });
+    }
+    let anonymous = caller.token().is_none();
     let token = upstream_token(caller, &request, edge)?;
-    let headers = headers(&request, &token, caller.token().is_none())?;
-    let folder = if matches!(matched.route.action, Action::Function) {
-        "rpc/"
-    } else {
-        ""
-    };
-    let mut url = format!("{}/{folder}{name}", edge.config.postgrest_url);
-    query.append_to(&mut url);
+    let mut headers = headers(&request, &token, anonymous)?;
+    // A limit on a write would choose which rows are written.
+    if is_function || request.method == Method::GET {
+        let range = request
+            .header("range")
+            .filter(|_| request.method == Method::GET);
+        let range = range.and_then(|range| cap_range(range, limits.rows));
+        query.cap_rows(limits.rows, range.is_some());
+        if let Some(range) = range {
+            set(&mut headers, "range", &range)?;
+        }
+    }
+    let replica = replica::address(caller, &request, edge).await?;
+    let base = replica.unwrap_or(&edge.config.postgrest_url);
+    let folder = if is_function { "rpc/" } else { "" };
+    let mut path = format!("/{folder}{name}");
+    query.append_to(&mut path);
+    let cache = (anonymous && !is_function && request.method == Method::GET)
+        .then(|| cached::rule(name, &path, &headers, &edge.config))
+        .flatten();
+    if cache.is_some() {
+        // The edge answers this one itself.
+        headers.remove("if-none-match");
+    }
     // fetch takes no body with these, and PostgREST reads none.
     let body = match request.method {
         Method::GET | Method::HEAD => Body::Empty,
-        _ => pass_body(&mut request, matched.route.body_limit, edge).await?,
+        _ => pass_body(&mut request, limit(matched, edge), edge)?,
     };
-    Ok(Outgoing {
-        method: request.method,
-        url,
-        headers,
-        body,
-        deadline_ms: DEADLINE_MS,
+    Ok(Work::Relay {
+        outgoing: Outgoing {
+            method: request.method,
+            url: format!("{base}{path}"),
+            headers,
+            body,
+            deadline_ms: limits.deadline_ms,
+        },
+        // Where a read that a replica refuses goes.
+        primary: replica.map(|_| format!("{}{path}", edge.config.postgrest_url)),
+        anonymous,
+        cache,
     })
 }
 
 /// A name as PostgreSQL folds it: `^[a-z_][a-z0-9_]*$`, at most 63 bytes.
-fn name(text: &str) -> Result<&str, Error> {
+pub(crate) fn name(text: &str) -> Result<&str, Error> {
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
     let goes_well = text
         .bytes()
@@ -114,7 +143,7 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
 }
 
 /// What of `Prefer` is known, rewritten. Nobody in particular may not make the database count a table row by row.
-fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
+pub(crate) fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
     let sent = headers
         .get_all("prefer")
         .into_iter()
@@ -144,63 +173,6 @@ fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
     known.collect::<Vec<_>>().join(", ")
 }
 
-/// A query, decoded once.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    /// Decodes names and values. The `apikey` ends here.
-    fn parse(text: &str) -> Result<Self, Error> {
-        let mut pairs = Vec::new();
-        for part in text.split('&').filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let pair = (decode(name)?, decode(value)?);
-            if pair.0 != "apikey" {
-                pairs.push(pair);
-            }
-        }
-        Ok(Self(pairs))
-    }
-
-    /// Whether something here narrows the rows of the relation itself, as PostgREST reads it.
-    fn has_filter(&self) -> bool {
-        let reserved = [
-            "select",
-            "order",
-            "limit",
-            "offset",
-            "columns",
-            "on_conflict",
-        ];
-        self.0.iter().any(|(name, _)| {
-            // A dot leads into an embedded relation, whose filter leaves the rows of this one as they are. One behind an
-            // arrow belongs to a key of a JSON document.
-            let name = name.split("->").next().unwrap_or_default();
-            let own = !name.contains('.') || matches!(name, "not.and" | "not.or");
-            own && !reserved.contains(&name)
-        })
-    }
-
-    fn append_to(&self, url: &mut String) {
-        if self.0.is_empty() {
-            return;
-        }
-        url.push('?');
-        let start = url.len();
-        form_urlencoded::Serializer::for_suffix(url, start).extend_pairs(&self.0);
-    }
-}
-
-fn decode(text: &str) -> Result<String, Error> {
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced)
-        .decode_utf8()
-        .map_err(|_| Error::BadQuery("it is not UTF-8"))?;
-    if decoded.contains('\0') {
-        return Err(Error::BadQuery("it contains a NUL"));
-    }
-    Ok(decoded.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,43 +198,6 @@ mod tests {
         ] {
             assert_eq!(name(bad), Err(Error::BadName), "{bad}");
         }
-    }
-
-    #[test]
-    fn only_what_narrows_the_relation_is_a_filter() {
-        let cases = [
-            ("id=eq.1", true),
-            ("or=(a.eq.1,b.eq.2)", true),
-            ("not.and=(a.eq.1,b.eq.2)", true),
-            ("data->>x=eq.1", true),
-            ("data->>a.b=eq.1", true),
-            ("workflows.data->>x=eq.1", false),
-            ("", false),
-            ("select=id", false),
-            ("sel%65ct=id", false),
-            ("order=id&limit=1&offset=0", false),
-            ("columns=id&on_conflict=id", false),
-            ("workflows.id=eq.1", false),
-            ("workflows.or=(a.eq.1,b.eq.2)", false),
-            ("apikey=x", false),
-        ];
-        for (text, wanted) in cases {
-            assert_eq!(Query::parse(text).unwrap().has_filter(), wanted, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_query_is_rebuilt_with_the_same_meaning_and_without_the_key() {
-        let mut url = "http://db/projects".to_owned();
-        Query::parse("select=*,a(b)&name=eq.a+b%26c&apikey=secret&n%C3%A4me=x")
-            .unwrap()
-            .append_to(&mut url);
-        assert_eq!(
-            url,
-            "http://db/projects?select=*%2Ca%28b%29&name=eq.a+b%26c&n%C3%A4me=x"
-        );
-        assert!(matches!(Query::parse("a=%ff"), Err(Error::BadQuery(_))));
-        assert!(matches!(Query::parse("a=%00"), Err(Error::BadQuery(_))));
     }
 
     #[test]

@@ -27,7 +27,13 @@ struct Entry {
 pub struct TokenCache {
     young: HashMap<Key, Entry>,
     old: HashMap<Key, Entry>,
+    /// How often it was cleared.
+    cleared: u64,
 }
+
+/// A moment in the cache's life; see [`TokenCache::keep`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(u64);
 
 /// The key of a token.
 #[must_use]
@@ -46,15 +52,25 @@ impl TokenCache {
         (now_ms < entry.until_ms).then(|| entry.claims.clone())
     }
 
-    /// Keeps a verified token's claims.
-    pub fn keep(&mut self, key: Key, claims: Claims, until_ms: u64) {
-        self.insert(key, Entry { claims, until_ms });
+    /// The present, to be noted before a token is verified.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment(self.cleared)
+    }
+
+    /// Keeps the claims of a token that was verified since a moment, unless the keys have changed since: it may have been
+    /// one that is withdrawn that fitted.
+    pub fn keep(&mut self, key: Key, claims: Claims, until_ms: u64, since: Moment) {
+        if since == self.moment() {
+            self.insert(key, Entry { claims, until_ms });
+        }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.young.clear();
         self.old.clear();
+        self.cleared += 1;
     }
 
     fn insert(&mut self, key: Key, entry: Entry) {
@@ -80,9 +96,10 @@ mod tests {
     fn it_is_bounded_and_keeps_what_is_asked_for() {
         let mut cache = TokenCache::default();
         let often = key("often");
-        cache.keep(often, claims(), 100);
+        let now = cache.moment();
+        cache.keep(often, claims(), 100, now);
         for n in 0..10 * MOST {
-            cache.keep(key(&n.to_string()), claims(), 100);
+            cache.keep(key(&n.to_string()), claims(), 100, now);
             if n % 1000 == 0 {
                 assert_eq!(cache.find(&often, 1), Some(claims()), "{n}");
             }
@@ -95,12 +112,14 @@ mod tests {
         );
         cache.clear();
         assert_eq!(cache.find(&often, 1), None);
+        cache.keep(often, claims(), 100, now);
+        assert_eq!(cache.find(&often, 1), None, "it was verified before");
     }
 
     #[test]
     fn an_entry_ends_with_its_time() {
         let mut cache = TokenCache::default();
-        cache.keep(key("a"), claims(), 100);
+        cache.keep(key("a"), claims(), 100, cache.moment());
         assert_eq!(cache.find(&key("a"), 99), Some(claims()));
         assert_eq!(cache.find(&key("a"), 100), None);
     }

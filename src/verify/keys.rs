@@ -148,7 +148,11 @@ pub struct KeyCache(HashMap<String, Known>);
 
 /// What the cache has for a token.
 enum Found {
-    Keys(Vec<PublicKey>),
+    Keys {
+        keys: Vec<PublicKey>,
+        /// They serve, but it is time to ask for new ones.
+        refresh: bool,
+    },
     /// Another request is fetching; its result is worth waiting for.
     Wait,
     /// Nothing fits, and it is time to ask.
@@ -181,8 +185,10 @@ impl KeyCache {
                 .asked_ms
                 .is_some_and(|asked| now_ms.saturating_sub(asked) <= u64::from(DEADLINE_MS));
         match (keys.is_empty(), fetching, may_ask) {
-            (false, false, true) if age >= FRESH_MS => Found::Ask,
-            (false, ..) => Found::Keys(keys),
+            (false, ..) => Found::Keys {
+                keys,
+                refresh: age >= FRESH_MS && may_ask && !fetching,
+            },
             (true, true, _) => Found::Wait,
             (true, false, true) => Found::Ask,
             (true, false, false) => Found::Nothing {
@@ -197,7 +203,7 @@ impl KeyCache {
         known.asked_ms = Some(now_ms);
     }
 
-    /// Takes what a fetch brought. A failed one never replaces good keys. Tells whether the keys are others now.
+    /// Takes what a fetch brought. A failed one never replaces good keys. Tells whether they replace others.
     fn finish(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) -> bool {
         let known = self.0.entry(url.to_owned()).or_default();
         known.fetching = false;
@@ -205,7 +211,7 @@ impl KeyCache {
             return false;
         };
         known.fetched_ms = now_ms;
-        let changed = known.keys != keys;
+        let changed = !known.keys.is_empty() && known.keys != keys;
         known.keys = keys;
         changed
     }
@@ -234,16 +240,18 @@ pub async fn fits<P: Platform>(
     Ok(false)
 }
 
-/// Until when, in milliseconds since 1970, what these keys have verified need not be verified again.
+/// Until when, in milliseconds since 1970, what these keys have verified need not be verified again: while they are
+/// fresh; while their issuer cannot be reached, until it may be asked again.
 pub fn fresh_until_ms<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> u64 {
     let Some(url) = &issuer.jwks_url else {
         return u64::MAX;
     };
-    edge.keys
-        .borrow()
-        .0
-        .get(url)
-        .map_or(0, |known| known.fetched_ms + FRESH_MS)
+    let now_ms = edge.platform.now_ms();
+    edge.keys.borrow().0.get(url).map_or(0, |known| {
+        (known.fetched_ms + FRESH_MS)
+            .max(now_ms + PAUSE_MS)
+            .min(known.fetched_ms + STALE_MS)
+    })
 }
 
 /// Whether the issuer's keys are there or can be had.
@@ -266,7 +274,16 @@ async fn find<P: Platform>(
         let now = edge.platform.now_ms();
         let found = edge.keys.borrow().find(url, &wanted, now);
         match found {
-            Found::Keys(keys) => return Ok(keys),
+            Found::Keys { keys, refresh } => {
+                if refresh {
+                    edge.keys.borrow_mut().start(url, now);
+                    let (edge, url) = (edge.clone(), url.to_owned());
+                    edge.platform
+                        .clone()
+                        .background(async move { ask(&url, &edge).await });
+                }
+                return Ok(keys);
+            }
             Found::Nothing { known: true } => return Ok(Vec::new()),
             Found::Nothing { known: false } => return Err(Error::KeysUnavailable),
             Found::Wait if now > give_up => return Err(Error::KeysUnavailable),
@@ -274,13 +291,18 @@ async fn find<P: Platform>(
             Found::Wait => edge.platform.sleep(10).await,
             Found::Ask => {
                 edge.keys.borrow_mut().start(url, now);
-                let keys = fetch(url, edge).await;
-                let now = edge.platform.now_ms();
-                if edge.keys.borrow_mut().finish(url, keys, now) {
-                    edge.verified.borrow_mut().clear();
-                }
+                ask(url, edge).await;
             }
         }
+    }
+}
+
+/// Fetches keys into the cache. Other keys than before end what the ones before have verified.
+async fn ask<P: Platform>(url: &str, edge: &Edge<P>) {
+    let keys = fetch(url, edge).await;
+    let now = edge.platform.now_ms();
+    if edge.keys.borrow_mut().finish(url, keys, now) {
+        edge.verified.borrow_mut().clear();
     }
 }
 
@@ -297,8 +319,11 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>>
         return None;
     }
     match response.body {
-        Body::Empty => None,
         Body::Bytes(bytes) => parse(&bytes),
-        Body::Stream(body) => parse(&edge.platform.read(body, MOST_BYTES).await.ok()?),
+        Body::Stream(body) => {
+            let bytes = edge.platform.read(body, MOST_BYTES, DEADLINE_MS).await;
+            parse(&bytes.ok()?)
+        }
+        Body::Empty | Body::Upload { .. } => None,
     }
 }

@@ -21,7 +21,11 @@ enum Who {
     /// Nobody in particular.
     Anonymous,
     /// The holder of a verified token: a user, or a server with `service_role`.
-    Holder { token: String, service: bool },
+    Holder {
+        token: String,
+        /// The user; none for a server.
+        user: Option<String>,
+    },
 }
 
 impl Caller {
@@ -31,6 +35,15 @@ impl Caller {
         match &self.0 {
             Who::Anonymous => None,
             Who::Holder { token, .. } => Some(token),
+        }
+    }
+
+    /// Whose request this is, where somebody is signed in: the user's id, or the name of the servers' role.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match &self.0 {
+            Who::Anonymous => None,
+            Who::Holder { user, .. } => Some(user.as_deref().unwrap_or("service_role")),
         }
     }
 }
@@ -66,16 +79,13 @@ pub async fn caller<P: Platform>(
         .filter(|token| Some(*token) != api_key.as_deref() && !is_publishable(token, &edge.config));
     let who = match (user, key) {
         (Some(token), _) => holder(token, edge).await?,
-        (None, Key::Service(token)) => Who::Holder {
-            token,
-            service: true,
-        },
+        (None, Key::Service(token)) => Who::Holder { token, user: None },
         (None, Key::Publishable) => Who::Anonymous,
         (None, Key::None) if access == Access::Open || bearer.is_some() => Who::Anonymous,
         (None, Key::None) => return Err(Error::NoApiKey),
     };
     // A browser's page can be read by whoever looks at it, so no back-office token belongs there.
-    if matches!(who, Who::Holder { service: true, .. }) && request.headers.contains_key("origin") {
+    if matches!(who, Who::Holder { user: None, .. }) && request.headers.contains_key("origin") {
         return Err(Error::ServiceFromBrowser);
     }
     Ok(Caller(who))
@@ -139,7 +149,7 @@ async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
         }
         _ => Ok(Who::Holder {
             token: text.to_owned(),
-            service: role == "service_role",
+            user: sub.filter(|_| role != "service_role"),
         }),
     }
 }

@@ -1,6 +1,7 @@
 //! Tokens against the stage, natively: HS256 by jwt-compact, ES256 by the p256 crate in WebCrypto's place.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -13,14 +14,25 @@ use serde_json::{Value, json};
 use super::keys::{PublicKey, parse};
 use super::*;
 use crate::config;
-use crate::edge::{Body, Outgoing, ReadFault, Response, SendFault};
+use crate::edge::{Admission, Body, Isolate, Outgoing, ReadFault, Response, SendFault};
 
 const NOW: u64 = 1_800_000_000;
 const SUB: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "0123456789012345678901234567890123456789";
 
 /// The outside, with a clock that can be set and a server of keys that counts.
-struct Native {
+#[derive(Clone)]
+struct Native(Rc<Outside>);
+
+impl std::ops::Deref for Native {
+    type Target = Outside;
+
+    fn deref(&self) -> &Outside {
+        &self.0
+    }
+}
+
+struct Outside {
     now_ms: RefCell<u64>,
     checked: RefCell<usize>,
     jwks: RefCell<Option<String>>,
@@ -66,9 +78,23 @@ impl Platform for Native {
         })
     }
 
-    async fn read(&self, body: Vec<u8>, _: usize) -> Result<Vec<u8>, ReadFault> {
+    async fn read(&self, body: Vec<u8>, _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {
         Ok(body)
     }
+
+    fn background(&self, work: impl Future<Output = ()> + 'static) {
+        pollster::block_on(work);
+    }
+
+    async fn admit(&self, _: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error> {
+        Ok(Admission::Granted)
+    }
+
+    async fn stored(&self, _: &str) -> Option<Response<Vec<u8>>> {
+        None
+    }
+
+    async fn store(&self, _: &str, _: Response<()>, _: u32) {}
 }
 
 fn signer() -> SigningKey {
@@ -91,13 +117,13 @@ fn edge() -> Edge<Native> {
     let config = config::tests::with("ISSUERS", &issuers.to_string())
         .ok()
         .unwrap();
-    let platform = Native {
+    let platform = Native(Rc::new(Outside {
         now_ms: RefCell::new(NOW * 1000),
         checked: RefCell::new(0),
         jwks: RefCell::new(Some(json!({"keys": [jwk("a")]}).to_string())),
         fetched: RefCell::new(0),
-    };
-    Edge::new(config, platform)
+    }));
+    Edge::new(Rc::new(Isolate::new(config)), platform)
 }
 
 fn claims(issuer: &str) -> Value {
@@ -562,12 +588,28 @@ fn a_verified_token_is_remembered_until_it_or_the_keys_are_old() {
     later(601);
     assert_eq!(
         fault(&edge, &token),
+        None,
+        "keys are refreshed in the background: one request is not kept waiting"
+    );
+    assert_eq!(
+        fault(&edge, &token),
         Some(TokenFault::Signature),
         "its key is withdrawn"
     );
     *edge.platform.jwks.borrow_mut() = Some(json!({"keys": [jwk("a")]}).to_string());
     later(601);
     assert_eq!(fault(&edge, &token), None);
-    later(5000 - 3 * 601 + 31);
+    let before = checked(&edge);
+    *edge.platform.jwks.borrow_mut() = None;
+    later(601);
+    for _ in 0..3 {
+        assert_eq!(fault(&edge, &token), None);
+    }
+    assert_eq!(
+        checked(&edge),
+        before + 1,
+        "while the issuer is away it is checked again once a pause"
+    );
+    later(5000 - 4 * 601 + 31);
     assert_eq!(fault(&edge, &token), Some(TokenFault::Expired));
 }

@@ -100,6 +100,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
         .iter()
         .find(|issuer| Some(issuer.issuer.as_str()) == claimed);
     let issuer = issuer.ok_or(Error::BadToken(TokenFault::Claims))?;
+    let moment = edge.verified.borrow().moment();
     let fits = match (&issuer.secret, algorithm) {
         (Some(secret), Algorithm::Hs256) => hs256_fits(&token, secret),
         (None, Algorithm::Hs256) | (Some(_), _) => false,
@@ -123,7 +124,8 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     let exp = payload.exp.unwrap_or_default();
     let claims = check_claims(payload, issuer, edge.now())?;
     let until = keys::fresh_until_ms(issuer, edge).min(milliseconds(exp));
-    edge.verified.borrow_mut().keep(key, claims.clone(), until);
+    let mut verified = edge.verified.borrow_mut();
+    verified.keep(key, claims.clone(), until, moment);
     Ok(claims)
 }
 
@@ -186,7 +188,12 @@ fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, E
     {
         return fault(TokenFault::NotYetValid);
     }
-    if !payload.aud.is_some_and(|aud| aud.names(&issuer.audience)) {
+    let meant_for_us = match (&payload.aud, &issuer.audience) {
+        (Some(aud), Some(wanted)) => aud.names(wanted),
+        (None, None) => true,
+        _ => false,
+    };
+    if !meant_for_us {
         return fault(TokenFault::Claims);
     }
     match payload.role {

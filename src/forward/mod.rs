@@ -1,12 +1,14 @@
 //! Forward: the only place that calls PostgREST. What comes back is an answer to relay, or an error of ours.
 
+mod cached;
+
 use http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
 use crate::error::{Error, Shape};
 use crate::route::{Call, Incoming};
-use crate::scope::{Scoped, Work};
+use crate::scope::{Scoped, Work, replica};
 use crate::verify::keys;
 
 /// Milliseconds before a read is sent once more.
@@ -22,6 +24,8 @@ pub enum Reply<B> {
     Here(Response<()>),
     /// PostgREST's answer.
     Relayed(Response<B>),
+    /// PostgREST's answer as it is kept for others: its headers are chosen already.
+    Kept(Response<B>),
     /// A function's result, still to be put into the caller's words.
     Called {
         /// The endpoint.
@@ -43,12 +47,40 @@ pub async fn send<P: Platform>(
     scoped: Scoped<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
-    match scoped.into_work() {
+    let (work, writer) = scoped.into_parts();
+    let Some(name) = writer else {
+        return perform(work, edge).await;
+    };
+    // Before, for the answer may be lost; after, for the write may have taken long.
+    replica::note(&name, edge);
+    let reply = perform(work, edge).await;
+    replica::note(&name, edge);
+    replica::tell(&name, edge).await;
+    reply
+}
+
+async fn perform<P: Platform>(
+    work: Work<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Reply<P::Body>, Error> {
+    match work {
         Work::Here(response) => Ok(Reply::Here(response)),
         Work::Relay {
             outgoing,
+            primary,
             anonymous,
-        } => relay(outgoing, anonymous, edge).await.map(Reply::Relayed),
+            cache: None,
+        } => relay(outgoing, primary, anonymous, edge)
+            .await
+            .map(Reply::Relayed),
+        Work::Relay {
+            outgoing,
+            primary,
+            anonymous,
+            cache: Some(rule),
+        } => cached::answer(rule, outgoing, primary, anonymous, edge)
+            .await
+            .map(Reply::Kept),
         Work::Call {
             call,
             incoming,
@@ -61,16 +93,17 @@ pub async fn send<P: Platform>(
                 outcome,
             })
         }
-        Work::Ready { outgoing } => {
-            let database = result(outgoing, edge).await.is_ok();
+        Work::Ready { database, replica } => {
+            let mut parts = vec![("database", result(database, edge).await.is_ok())];
+            if let Some(replica) = replica {
+                parts.push(("replica", result(replica, edge).await.is_ok()));
+            }
             let mut all_keys = true;
             for issuer in &edge.config.issuers {
                 all_keys &= keys::reachable(issuer, edge).await;
             }
-            Ok(Reply::Ready(vec![
-                ("database", database),
-                ("keys", all_keys),
-            ]))
+            parts.push(("keys", all_keys));
+            Ok(Reply::Ready(parts))
         }
     }
 }
@@ -78,17 +111,25 @@ pub async fn send<P: Platform>(
 /// Sends, and sorts the failures out.
 async fn relay<P: Platform>(
     outgoing: Outgoing<P::Body>,
+    primary: Option<String>,
     anonymous: bool,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
     let id = text(&outgoing.headers, "x-request-id")
         .unwrap_or_default()
         .to_owned();
-    let response = send_patiently(outgoing, edge)
+    let limit = match outgoing.body {
+        Body::Upload { limit, .. } => limit,
+        _ => 0,
+    };
+    let response = send_patiently(outgoing, primary, edge)
         .await
         .map_err(|fault| match fault {
             SendFault::Unreachable => Error::UpstreamUnavailable,
             SendFault::Timeout => Error::UpstreamTimeout,
+            SendFault::TooLarge => Error::BodyTooLarge { limit },
+            SendFault::BrokenBody => Error::MalformedBody("it broke off".into()),
+            SendFault::SlowBody => Error::SlowBody,
         })?;
     if response.status.is_client_error() || response.status.is_server_error() {
         return Err(failure(response, anonymous, &id, edge).await);
@@ -96,31 +137,34 @@ async fn relay<P: Platform>(
     Ok(response)
 }
 
-/// Sends; a read whose connection was refused is sent once more, for PostgREST may be just starting. A write never is: it
-/// may have arrived.
+/// Sends; a read whose connection was refused is sent once more, for PostgREST may be just starting; one that a replica
+/// cannot answer goes to the primary. A write is never sent twice: it may have arrived.
 async fn send_patiently<P: Platform>(
     outgoing: Outgoing<P::Body>,
+    primary: Option<String>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, SendFault> {
-    let again = matches!(outgoing.method, Method::GET | Method::HEAD).then(|| Outgoing {
-        method: outgoing.method.clone(),
-        url: outgoing.url.clone(),
-        headers: outgoing.headers.clone(),
-        body: Body::Empty,
-        deadline_ms: outgoing.deadline_ms,
-    });
-    match (edge.platform.send(outgoing).await, again) {
-        (Err(SendFault::Unreachable), Some(again)) => {
-            edge.platform.sleep(RETRY_PAUSE_MS).await;
-            edge.platform.send(again).await
-        }
-        (result, _) => result,
+    let is_read = matches!(outgoing.method, Method::GET | Method::HEAD);
+    let again = is_read.then(|| outgoing.again()).flatten();
+    let first = edge.platform.send(outgoing).await;
+    let Some(mut again) = again else {
+        return first;
+    };
+    let replica_is_down = primary.is_some()
+        && matches!(&first, Ok(response) if response.status == StatusCode::SERVICE_UNAVAILABLE);
+    if !replica_is_down && !matches!(first, Err(SendFault::Unreachable)) {
+        return first;
     }
+    match primary {
+        Some(url) => again.url = url,
+        None => edge.platform.sleep(RETRY_PAUSE_MS).await,
+    }
+    edge.platform.send(again).await
 }
 
 /// The JSON that a function returned.
 async fn result<P: Platform>(outgoing: Outgoing<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
-    let response = relay(outgoing, false, edge).await?;
+    let response = relay(outgoing, None, false, edge).await?;
     let bytes = bytes(response.body, MOST_RESULT_BYTES, edge).await;
     bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
@@ -129,9 +173,12 @@ async fn result<P: Platform>(outgoing: Outgoing<P::Body>, edge: &Edge<P>) -> Res
 
 async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -> Option<Vec<u8>> {
     match body {
-        Body::Empty => Some(Vec::new()),
         Body::Bytes(bytes) => Some(bytes),
-        Body::Stream(stream) => edge.platform.read(stream, limit).await.ok(),
+        Body::Stream(stream) => {
+            let deadline_ms = edge.config.limits.deadline_ms;
+            edge.platform.read(stream, limit, deadline_ms).await.ok()
+        }
+        Body::Empty | Body::Upload { .. } => Some(Vec::new()),
     }
 }
 

@@ -1,0 +1,80 @@
+// A Worker as a part on workerd itself, as on a machine without Cloudflare: no wrangler, and no proxy in front of it.
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { unstable_readConfig as readConfig } from 'wrangler';
+import { root } from './paths.js';
+import { Part, waitFor } from './process.js';
+
+const text = (value) => JSON.stringify(value);
+
+/** The bundle's modules, in the order in which workerd wants them: the entry first. */
+export const BUNDLE = {
+  'index.js': join(root, 'build', 'index.js'),
+  'index_bg.wasm': join(root, 'build', 'index_bg.wasm'),
+};
+
+/** What wrangler.toml says of the runtime. */
+const runtime = () => readConfig({ config: join(root, 'wrangler.toml') }, { hideWarnings: true });
+
+const moduleKind = (name) => (name.endsWith('.wasm') ? 'wasm' : 'esModule');
+
+const configuration = ({ port, modules, variables, bindings }) => {
+  const { compatibility_date: date, compatibility_flags: flags = [] } = runtime();
+  const list = (items) => `[${items.join(', ')}]`;
+  const names = Object.keys(modules);
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    # Redirects are not followed and addresses come from the configuration, so that private ones are no danger.
+    (name = "network", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);
+const main :Workerd.Worker = (
+  modules = ${list(names.map((name) => `(name = ${text(name)}, ${moduleKind(name)} = embed ${text(name)})`))},
+  compatibilityDate = ${text(date)},
+  compatibilityFlags = ${list(flags.map(text))},
+  bindings = ${list([...Object.entries(variables).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`), ...bindings])},
+  globalOutbound = "network",
+);
+`;
+};
+
+/**
+ * The part, not yet started. Without modules it is the bundle.
+ * @param {{data: string, name?: string, port: number, modules?: Record<string, string>, variables: Record<string, string>, bindings?: string[], path?: string, logFile: string, say: Function, failed?: Function}} options
+ * modules: file by name; bindings: further ones in workerd's own words; path: what is asked to see whether it is up
+ */
+export const workerd = ({
+  data,
+  name = 'workerd',
+  port,
+  modules = BUNDLE,
+  variables,
+  bindings = [],
+  path = '/healthz',
+  ...rest
+}) => {
+  const directory = join(data, name);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const [file, from] of Object.entries(modules)) cpSync(from, join(directory, file));
+  const file = join(directory, 'config.capnp');
+  writeFileSync(file, configuration({ port, modules, variables, bindings }), { mode: 0o600 });
+  const url = `http://127.0.0.1:${port}`;
+  const part = new Part({
+    name,
+    command: () => ({ file: createRequire(import.meta.url)('workerd').default, args: ['serve', file], options: {} }),
+    ready: (_, given) => {
+      const asked = () =>
+        fetch(url + path).then(
+          (answer) => answer.arrayBuffer().then(() => true),
+          () => false,
+        );
+      return waitFor(`${name} to answer`, asked, { given });
+    },
+    ...rest,
+  });
+  return { part, url };
+};

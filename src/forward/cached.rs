@@ -1,0 +1,106 @@
+//! Reads that are kept for others: in the platform's cache, with an `ETag` of their content.
+
+use http::header::{CACHE_CONTROL, ETAG, VARY};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+
+use super::relay;
+use crate::edge::{self, Body, Edge, Outgoing, Platform, Response, text};
+use crate::error::Error;
+use crate::respond;
+use crate::scope::Rule;
+
+/// Bytes of an answer that is kept. A larger one is asked for again, and streamed.
+const MOST_BYTES: usize = 1024 * 1024;
+/// What the kept answer says of itself: the platform's cache takes no status but 200.
+const STATUS: &str = "x-rowgate-status";
+const UNTIL: &str = "x-rowgate-until";
+/// Requests for the same address that get other answers.
+const VARIES: &str = "Accept, Accept-Profile, Authorization, Prefer, Range";
+
+/// The kept answer, or PostgREST's, which is then kept.
+pub(super) async fn answer<P: Platform>(
+    rule: Rule,
+    outgoing: Outgoing<P::Body>,
+    primary: Option<String>,
+    anonymous: bool,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, Error> {
+    if let Some(kept) = edge.platform.stored(&rule.name).await
+        && let Some(response) = revived(kept, edge.platform.now_ms())
+    {
+        return Ok(response);
+    }
+    let again = outgoing.again();
+    let mut response = relay(outgoing, primary.clone(), anonymous, edge).await?;
+    response.headers = respond::relayed_headers(&response.headers);
+    let Body::Stream(stream) = response.body else {
+        return Ok(response);
+    };
+    let deadline_ms = edge.config.limits.deadline_ms;
+    let Ok(bytes) = edge.platform.read(stream, MOST_BYTES, deadline_ms).await else {
+        let again = again.ok_or(Error::Internal("a read cannot be repeated"))?;
+        let mut whole = relay(again, primary, anonymous, edge).await?;
+        whole.headers = respond::relayed_headers(&whole.headers);
+        return Ok(whole);
+    };
+    let (status, mut headers) = (response.status, response.headers);
+    let digest = edge::hex(Sha256::digest(&bytes).get(..16).unwrap_or_default());
+    if let Ok(etag) = HeaderValue::from_str(&format!("\"{digest}\"")) {
+        headers.insert(ETAG, etag);
+    }
+    headers.insert(VARY, HeaderValue::from_static(VARIES));
+    let until_ms = edge.platform.now_ms() + u64::from(rule.seconds) * 1000;
+    keep(&rule, status, &headers, &bytes, until_ms, edge);
+    set_lifetime(&mut headers, u64::from(rule.seconds));
+    Ok(Response {
+        status,
+        headers,
+        body: Body::Bytes(bytes),
+    })
+}
+
+/// Keeps an answer, once the caller has theirs.
+fn keep<P: Platform>(
+    rule: &Rule,
+    status: StatusCode,
+    headers: &HeaderMap,
+    bytes: &[u8],
+    until_ms: u64,
+    edge: &Edge<P>,
+) {
+    let mut kept = headers.clone();
+    kept.remove(VARY);
+    kept.insert(STATUS, HeaderValue::from(status.as_u16()));
+    kept.insert(UNTIL, HeaderValue::from(until_ms));
+    let kept = Response {
+        status: StatusCode::OK,
+        headers: kept,
+        body: Body::Bytes(bytes.to_vec()),
+    };
+    let (name, seconds, platform) = (rule.name.clone(), rule.seconds, edge.platform.clone());
+    edge.platform
+        .background(async move { platform.store(&name, kept, seconds).await });
+}
+
+/// A kept answer as it was; none if it has outlived its time or says nothing of itself.
+fn revived<B>(kept: Response<B>, now_ms: u64) -> Option<Response<B>> {
+    let number = |name| text(&kept.headers, name)?.parse::<u64>().ok();
+    let until_ms = number(UNTIL)?;
+    let status = StatusCode::from_u16(u16::try_from(number(STATUS)?).ok()?).ok()?;
+    let left_ms = until_ms.checked_sub(now_ms).filter(|left| *left > 0)?;
+    let mut headers = respond::kept_headers(&kept.headers);
+    headers.insert(VARY, HeaderValue::from_static(VARIES));
+    set_lifetime(&mut headers, left_ms.div_ceil(1000));
+    Some(Response {
+        status,
+        headers,
+        body: kept.body,
+    })
+}
+
+fn set_lifetime(headers: &mut HeaderMap, seconds: u64) {
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+        headers.insert(CACHE_CONTROL, value);
+    }
+}

@@ -1,0 +1,42 @@
+//! Which reads may be kept for others: those of nobody in particular, of relations that `CACHED_READS` lists.
+
+use http::HeaderMap;
+
+use crate::config::Config;
+use crate::edge;
+use crate::rooms;
+use crate::verify::cache;
+
+/// What an answer depends on, beside the path with its query.
+const KEYED: [&str; 5] = ["accept", "accept-profile", "prefer", "range", "range-unit"];
+
+/// How an answer may be kept.
+pub(crate) struct Rule {
+    /// Its name in the platform's cache.
+    pub name: String,
+    /// For how long.
+    pub seconds: u32,
+}
+
+/// The rule for a read, if there is one. `path` and `headers` are those that go upstream.
+pub(super) fn rule(
+    relation: &str,
+    path: &str,
+    headers: &HeaderMap,
+    config: &Config,
+) -> Option<Rule> {
+    if config.cached_reads.is_empty() {
+        return None;
+    }
+    let schema = edge::text(headers, "accept-profile").unwrap_or(rooms::SCHEMAS[0]);
+    let seconds = *config.cached_reads.get(&format!("{schema}.{relation}"))?;
+    let mut key = format!("{schema}\n{path}");
+    for name in KEYED {
+        key.push('\n');
+        key.push_str(edge::text(headers, name).unwrap_or_default());
+    }
+    Some(Rule {
+        name: format!("read/{}", edge::hex(&cache::key(&key))),
+        seconds,
+    })
+}

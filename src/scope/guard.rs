@@ -1,0 +1,33 @@
+//! The coarse guard: the platform's rate limiter, where one is bound, asked before anything goes upstream. The database's
+//! limits stay the truth.
+
+use super::mint;
+use crate::edge::{Admission, Edge, Platform, Request};
+use crate::error::Error;
+use crate::route::{Guard, Route};
+use crate::verify::Caller;
+
+/// Counts the request for its user, or for its hashed address, on its route.
+pub(super) async fn admit<P: Platform>(
+    route: &Route,
+    caller: &Caller,
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<(), Error> {
+    let Some(guard) = route.guard else {
+        return Ok(());
+    };
+    let key = || {
+        let who = match caller.name() {
+            Some(name) => format!("user {name}"),
+            None => mint::address_hash(request, edge)?
+                .map_or_else(|| "nobody".to_owned(), |hash| format!("addr {hash}")),
+        };
+        Ok(format!("{} {} {who}", route.method, route.pattern))
+    };
+    match (edge.platform.admit(key).await?, guard) {
+        (Admission::Granted, _) | (Admission::Unknown, Guard::FailOpen) => Ok(()),
+        (Admission::Refused, _) => Err(Error::TooManyRequests),
+        (Admission::Unknown, Guard::FailClosed) => Err(Error::LimiterUnavailable),
+    }
+}

@@ -1,0 +1,123 @@
+//! Reads go to a replica where there is one; a user's own writes are never missed there: for five seconds after a write
+//! the same user's reads go to the primary.
+//!
+//! An isolate remembers its writers, and tells the others of its data centre through the platform's cache. Whoever needs
+//! more than that insists with `x-read-preference: primary`.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::edge::{self, Body, Edge, Platform, Request, Response};
+use crate::error::Error;
+use crate::verify::{Caller, cache};
+
+/// Seconds for which a replica may lag behind a write of the same user.
+const LAG_SECONDS: u32 = 5;
+/// Writers that are remembered.
+const MOST: usize = 10_000;
+
+/// Who wrote, and until when in milliseconds since 1970 they read from the primary.
+#[derive(Default)]
+pub struct Writers(HashMap<String, u64>);
+
+impl Writers {
+    fn wrote(&self, name: &str, now_ms: u64) -> bool {
+        self.0.get(name).is_some_and(|until| now_ms < *until)
+    }
+
+    fn note(&mut self, name: &str, now_ms: u64) {
+        if self.0.len() >= MOST {
+            self.0.retain(|_, until| now_ms < *until);
+        }
+        // With more writers than this at once an isolate is better off without a replica than without memory.
+        if self.0.len() >= MOST {
+            self.0.clear();
+        }
+        self.0
+            .insert(name.to_owned(), now_ms + u64::from(LAG_SECONDS) * 1000);
+    }
+}
+
+/// The replica's address, if this request may be answered there.
+pub(super) async fn address<'a, P: Platform>(
+    caller: &Caller,
+    request: &Request<P::Body>,
+    edge: &'a Edge<P>,
+) -> Result<Option<&'a str>, Error> {
+    let insists = match request.header("x-read-preference") {
+        None if request.headers.contains_key("x-read-preference") => return Err(bad_header()),
+        None => false,
+        Some("primary") => true,
+        Some(_) => return Err(bad_header()),
+    };
+    let Some(replica) = edge.config.postgrest_read_url.as_deref() else {
+        return Ok(None);
+    };
+    if insists || !matches!(request.method, Method::GET | Method::HEAD) {
+        return Ok(None);
+    }
+    let Some(name) = caller.name() else {
+        return Ok(Some(replica));
+    };
+    let wrote = edge.writers.borrow().wrote(name, edge.platform.now_ms())
+        || edge.platform.stored(&mark(name)).await.is_some();
+    Ok((!wrote).then_some(replica))
+}
+
+fn bad_header() -> Error {
+    Error::BadHeader {
+        name: "x-read-preference",
+        wanted: "`primary`, or leave it out",
+    }
+}
+
+/// The writer of a request, where that has to be remembered.
+pub(super) fn writer<P: Platform>(
+    caller: &Caller,
+    method: &Method,
+    edge: &Edge<P>,
+) -> Option<String> {
+    edge.config.postgrest_read_url.as_ref()?;
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return None;
+    }
+    caller.name().map(str::to_owned)
+}
+
+/// Remembers a write in this isolate.
+pub(crate) fn note<P: Platform>(name: &str, edge: &Edge<P>) {
+    let now_ms = edge.platform.now_ms();
+    edge.writers.borrow_mut().note(name, now_ms);
+}
+
+/// Tells the other isolates of this data centre of a write.
+pub(crate) async fn tell<P: Platform>(name: &str, edge: &Edge<P>) {
+    let nothing = Response {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: Body::Empty,
+    };
+    edge.platform.store(&mark(name), nothing, LAG_SECONDS).await;
+}
+
+/// A writer's name in the platform's cache.
+fn mark(name: &str) -> String {
+    format!("wrote/{}", edge::hex(&cache::key(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writers_are_forgotten_after_a_while_and_bounded() {
+        let mut writers = Writers::default();
+        writers.note("a", 1000);
+        assert!(writers.wrote("a", 5999) && !writers.wrote("a", 6000) && !writers.wrote("b", 1000));
+        for n in 0..3 * MOST {
+            writers.note(&n.to_string(), 2000);
+            assert!(writers.0.len() <= MOST && writers.wrote(&n.to_string(), 2000));
+        }
+    }
+}
