@@ -55,6 +55,18 @@ test('every function pins its search path', async () => {
   assert.deepEqual(found, []);
 });
 
+test('every table that a request may update or delete refuses to be written without a filter', async () => {
+  const found = await sql(`select distinct c.oid::regclass::text as name
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_attribute t on t.attrelid = c.oid,
+    lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a
+    where ${SCHEMAS} and a.privilege_type in ('UPDATE', 'DELETE')
+      and a.grantee in ('anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole)
+      and not exists (
+        select from pg_trigger g where g.tgrelid = c.oid and g.tgfoid = 'private.require_filter'::regproc
+          and g.tgenabled = 'O' and g.tgtype & 27 = 26)`);
+  assert.deepEqual(found, []);
+});
+
 test('every foreign key is indexed', async () => {
   const found = await sql(`select r.conname from pg_constraint r join pg_namespace n on n.oid = r.connamespace
     where r.contype = 'f' and ${SCHEMAS} and not exists (
