@@ -29,13 +29,28 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
     {
         response.headers.insert("server-timing", value);
     }
-    // No path, no address: they may hold what a person typed.
+    let status = response.status.as_u16();
+    log(edge, &id, &method, status, code.as_deref(), timing.start_ms);
+    response
+}
+
+/// The status in the log of a request whose client hung up before it was answered, as nginx has it.
+pub const HUNG_UP: u16 = 499;
+
+/// One line a request. No path, no address: they may hold what a person typed.
+pub fn log<P: Platform>(
+    edge: &Edge<P>,
+    id: &str,
+    method: &Method,
+    status: u16,
+    code: Option<&str>,
+    start_ms: u64,
+) {
     let line = serde_json::json!({
-        "event": "request", "id": id, "method": method.as_str(), "status": response.status.as_u16(),
-        "code": code, "ms": edge.platform.now_ms().saturating_sub(timing.start_ms),
+        "event": "request", "id": id, "method": method.as_str(), "status": status, "code": code,
+        "ms": edge.platform.now_ms().saturating_sub(start_ms),
     });
     edge.platform.log(&line.to_string());
-    response
 }
 
 async fn handle<P: Platform>(

@@ -3,13 +3,14 @@
 //!
 //! State of an isolate is in `thread_local!`, plain, and never borrowed across an await.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -18,8 +19,8 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::js_sys::futures::JsFuture;
 use worker::web_sys::{
-    self, AbortController, CryptoKey, ReadableStream, ReadableStreamDefaultReader, TransformStream,
-    TransformStreamDefaultController, WritableStream,
+    self, AbortController, AbortSignal, CryptoKey, ReadableStream, ReadableStreamDefaultReader,
+    WritableStream,
 };
 use worker::{Context, Date, Delay, Env, console_error, console_log};
 
@@ -58,7 +59,24 @@ pub async fn answer(
     match isolate(&env) {
         Ok(isolate) => {
             let platform = Workers(Rc::new((env, context)));
-            outgoing(path::answer(incoming, &Edge::new(isolate, platform)).await)
+            let edge = Edge::new(isolate, platform);
+            let mut hang_up = HangUp::of(&request)?;
+            let (id, method) = (incoming.id.clone(), incoming.method.clone());
+            let start_ms = edge.platform.now_ms();
+            let answering = pin!(path::answer(incoming, &edge));
+            match select(answering, &mut hang_up.0).await {
+                Either::Left((response, _)) => {
+                    if response.status.is_client_error() {
+                        drain_unread(&request).await;
+                    }
+                    outgoing(response)
+                }
+                // Nobody reads this. What the request held is freed with its future, which would otherwise wait for ever.
+                Either::Right(_) => {
+                    path::log(&edge, &id, &method, path::HUNG_UP, None, start_ms);
+                    worker::Response::empty()
+                }
+            }
         }
         Err(error) => {
             let shape = error.shape();
@@ -67,6 +85,33 @@ pub async fn answer(
             respond::finish(&mut response, &incoming.headers, &incoming.id, None);
             outgoing(response)
         }
+    }
+}
+
+/// Settled when the client hangs up.
+struct HangUp(oneshot::Receiver<()>, AbortSignal, Closure<dyn FnMut()>);
+
+impl HangUp {
+    fn of(request: &worker::Request) -> Result<Self, JsValue> {
+        let (send, receive) = oneshot::channel();
+        let mut send = Some(send);
+        let heard = Closure::new(move || {
+            if let Some(send) = send.take() {
+                // The answer may have been given just before.
+                let _ = send.send(());
+            }
+        });
+        let signal = request.inner().signal();
+        signal.add_event_listener_with_callback("abort", heard.as_ref().unchecked_ref())?;
+        Ok(Self(receive, signal, heard))
+    }
+}
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        let Self(_, signal, heard) = self;
+        // Nothing is lost where it cannot be taken back.
+        let _ = signal.remove_event_listener_with_callback("abort", heard.as_ref().unchecked_ref());
     }
 }
 
@@ -200,25 +245,12 @@ impl Platform for Workers {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault> {
-        let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
         let mut bytes = Vec::new();
-        let mut deadline = pin!(self.sleep(deadline_ms));
-        loop {
-            let step = match select(JsFuture::from(reader.read()), deadline.as_mut()).await {
-                Either::Left((step, _)) => step.map_err(|_| ReadFault::Broken)?,
-                Either::Right(_) => return give_up(&reader, ReadFault::Slow).await,
-            };
-            let done = Reflect::get(&step, &"done".into()).map_err(|_| ReadFault::Broken)?;
-            if done.is_truthy() {
-                return Ok(bytes);
-            }
-            let chunk = Reflect::get(&step, &"value".into()).map_err(|_| ReadFault::Broken)?;
-            let chunk: Uint8Array = chunk.dyn_into().map_err(|_| ReadFault::Broken)?;
-            if bytes.len() + chunk.length() as usize > limit {
-                return give_up(&reader, ReadFault::TooLarge).await;
-            }
+        take(&body, limit, deadline_ms, |chunk| {
             bytes.extend(chunk.to_vec());
-        }
+        })
+        .await?;
+        Ok(bytes)
     }
 
     fn background(&self, work: impl Future<Output = ()> + 'static) {
@@ -297,25 +329,65 @@ fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
     })
 }
 
-/// Stops reading. The rest is not wanted; whether the sender hears of it makes no difference here.
-async fn give_up(
-    reader: &ReadableStreamDefaultReader,
-    fault: ReadFault,
-) -> Result<Vec<u8>, ReadFault> {
+/// Bytes of a refused body that are read and thrown away, and the milliseconds for it.
+const MOST_DRAINED: usize = 8 * 1024 * 1024;
+const DRAIN_MS: u32 = 2000;
+
+/// Stops reading. A server that answers while its client still sends has to break the connection, and with it the next
+/// request on it; so the rest is thrown away first, within bounds.
+async fn give_up(reader: &ReadableStreamDefaultReader, fault: ReadFault) -> Result<(), ReadFault> {
+    if fault == ReadFault::TooLarge {
+        drain(reader).await;
+    }
+    // Whether the sender hears of it makes no difference here.
     let _ = JsFuture::from(reader.cancel()).await;
     Err(fault)
+}
+
+/// Throws away what is left of a request's body that nobody has begun to read.
+async fn drain_unread(request: &worker::Request) {
+    let request = request.inner();
+    if let Some(body) = request
+        .body()
+        .filter(|body| !body.locked() && !request.body_used())
+    {
+        drain(&body.get_reader().unchecked_into()).await;
+    }
+}
+
+async fn drain(reader: &ReadableStreamDefaultReader) {
+    let mut deadline = pin!(delay(DRAIN_MS));
+    let mut length = 0;
+    while length <= MOST_DRAINED {
+        match select(pin!(next_chunk(reader)), deadline.as_mut()).await {
+            Either::Left((Ok(Some(chunk)), _)) => length += chunk.length() as usize,
+            Either::Left(_) | Either::Right(_) => return,
+        }
+    }
+}
+
+/// The next piece of a body; none at its end.
+async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, ReadFault> {
+    let step = JsFuture::from(reader.read()).await;
+    let step = step.map_err(|_| ReadFault::Broken)?;
+    let field = |name: &str| Reflect::get(&step, &name.into()).map_err(|_| ReadFault::Broken);
+    if field("done")?.is_truthy() {
+        return Ok(None);
+    }
+    let chunk = field("value")?.dyn_into();
+    chunk.map(Some).map_err(|_| ReadFault::Broken)
 }
 
 /// Sends and waits for the answer's head. A body has a deadline of its own, so that a slow client is told apart from a
 /// slow database; what comes after the head streams for as long as both sides like. When the client hangs up the runtime
 /// ends the request, and this fetch with it.
 async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, SendFault> {
-    let controller = AbortController::new().map_err(unreachable)?;
+    let mut fetching = Fetching(Some(AbortController::new().map_err(unreachable)?));
     let init = web_sys::RequestInit::new();
     init.set_method(request.method.as_str());
     init.set_redirect(web_sys::RequestRedirect::Manual);
     init.set_headers(&js_headers(&request.headers).map_err(unreachable)?.into());
-    init.set_signal(Some(&controller.signal()));
+    init.set_signal(fetching.0.as_ref().map(AbortController::signal).as_ref());
     let mut upload = None;
     match request.body {
         Body::Empty => {}
@@ -326,19 +398,31 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Se
             length,
             limit,
             deadline_ms,
-        } => {
-            let started = Upload::start(&stream, length, limit).map_err(unreachable)?;
-            init.set_body(&started.handed_on);
-            upload = Some((started, deadline_ms));
-        }
+        } => match length {
+            Some(length) => {
+                let started = Upload::start(&stream, length).map_err(unreachable)?;
+                init.set_body(&started.handed_on);
+                upload = Some((started, deadline_ms));
+            }
+            None => init.set_body(gather(&stream, limit, deadline_ms).await?.as_ref()),
+        },
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let answer = JsFuture::from(scope.fetch_with_str_and_init(&request.url, &init));
-    let outcome = in_time(answer, upload, request.deadline_ms).await;
-    if outcome.is_err() {
-        controller.abort();
+    let answer = in_time(answer, upload, request.deadline_ms).await?;
+    fetching.0 = None;
+    answer.dyn_into().map_err(unreachable)
+}
+
+/// A fetch that ends when nobody waits for its answer's head any more.
+struct Fetching(Option<AbortController>);
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        if let Some(controller) = &self.0 {
+            controller.abort();
+        }
     }
-    outcome?.dyn_into().map_err(unreachable)
 }
 
 /// Waits for the body to be sent, if there is one, and then for the answer.
@@ -351,18 +435,9 @@ async fn in_time(
     if let Some((upload, upload_ms)) = upload {
         let slow = pin!(delay(upload_ms));
         match select(answer, select(upload.sent, slow)).await {
-            Either::Left((answered, _)) => {
-                return answered.map_err(|fault| {
-                    upload
-                        .too_large
-                        .fault()
-                        .unwrap_or_else(|| unreachable(fault))
-                });
-            }
-            Either::Right((Either::Left((Ok(_), _)), waiting)) => answer = waiting,
-            Either::Right((Either::Left((Err(_), _)), _)) => {
-                return Err(upload.too_large.fault().unwrap_or(SendFault::BrokenBody));
-            }
+            Either::Left((answered, _)) => return answered.map_err(unreachable),
+            // A body that could not be sent ends the fetch, too, if it has not been answered already.
+            Either::Right((Either::Left(_), waiting)) => answer = waiting,
             Either::Right((Either::Right(_), _)) => return Err(SendFault::SlowBody),
         }
     }
@@ -385,76 +460,71 @@ fn unreachable(fault: JsValue) -> SendFault {
     SendFault::Unreachable
 }
 
-/// A body on its way from the client to PostgREST. Its chunks stay the runtime's: none is copied into this memory.
+/// A body on its way from the client to PostgREST, of a declared length: the runtime's own pipe lets exactly so many
+/// bytes through, and none is copied into this memory.
 struct Upload {
     /// What the fetch sends.
     handed_on: ReadableStream,
     /// Settled once all of it has been sent, or it broke off.
     sent: JsFuture,
-    /// Whether it had more bytes than it may.
-    too_large: Flag,
-}
-
-#[derive(Clone, Default)]
-struct Flag(Rc<Cell<bool>>);
-
-impl Flag {
-    fn fault(&self) -> Option<SendFault> {
-        self.0.get().then_some(SendFault::TooLarge)
-    }
 }
 
 impl Upload {
-    fn start(
-        stream: &ReadableStream,
-        length: Option<usize>,
-        limit: usize,
-    ) -> Result<Self, JsValue> {
-        let too_large = Flag::default();
-        let (readable, writable) = match length {
-            Some(length) => fixed_length(length)?,
-            None => counted(limit, too_large.clone())?,
-        };
+    fn start(stream: &ReadableStream, length: usize) -> Result<Self, JsValue> {
+        let class: Function =
+            Reflect::get(&js_sys::global(), &"FixedLengthStream".into())?.dyn_into()?;
+        #[expect(clippy::cast_precision_loss, reason = "the limit is below 2^53")]
+        let length = Array::of1(&(length as f64).into());
+        let pipe = Reflect::construct(&class, &length)?;
+        let writable: WritableStream = Reflect::get(&pipe, &"writable".into())?.dyn_into()?;
         Ok(Self {
+            handed_on: Reflect::get(&pipe, &"readable".into())?.dyn_into()?,
             sent: JsFuture::from(stream.pipe_to(&writable)),
-            handed_on: readable,
-            too_large,
         })
     }
 }
 
-/// The runtime's own pipe, which lets exactly so many bytes through.
-fn fixed_length(length: usize) -> Result<(ReadableStream, WritableStream), JsValue> {
-    let class: Function =
-        Reflect::get(&js_sys::global(), &"FixedLengthStream".into())?.dyn_into()?;
-    #[expect(clippy::cast_precision_loss, reason = "the limit is below 2^53")]
-    let made = Reflect::construct(&class, &Array::of1(&(length as f64).into()))?;
-    Ok((
-        Reflect::get(&made, &"readable".into())?.dyn_into()?,
-        Reflect::get(&made, &"writable".into())?.dyn_into()?,
-    ))
+/// A body of unknown length, whole. Its chunks stay the runtime's. PostgREST takes one that breaks off for complete, so
+/// nothing of it is sent before its end is there.
+async fn gather(
+    stream: &ReadableStream,
+    limit: usize,
+    deadline_ms: u32,
+) -> Result<web_sys::Blob, SendFault> {
+    let chunks = Array::new();
+    let taken = take(stream, limit, deadline_ms, |chunk| {
+        chunks.push(chunk);
+    });
+    taken.await.map_err(|fault| match fault {
+        ReadFault::TooLarge => SendFault::TooLarge,
+        ReadFault::Broken => SendFault::BrokenBody,
+        ReadFault::Slow => SendFault::SlowBody,
+    })?;
+    web_sys::Blob::new_with_u8_array_sequence(&chunks).map_err(unreachable)
 }
 
-/// A pipe that breaks when more bytes than the limit have passed. PostgREST reads a body to its end before it acts on
-/// it, so that one that breaks does nothing.
-fn counted(limit: usize, too_large: Flag) -> Result<(ReadableStream, WritableStream), JsValue> {
-    let mut passed = 0;
-    let pass = move |chunk: Uint8Array, onward: TransformStreamDefaultController| {
-        passed += chunk.length() as usize;
-        if passed > limit {
-            too_large.0.set(true);
-            return Err(JsValue::from_str("the body is too large"));
+/// Hands a body's chunks over, as long as they are in time and within the limit.
+async fn take(
+    stream: &ReadableStream,
+    limit: usize,
+    deadline_ms: u32,
+    mut each: impl FnMut(&Uint8Array),
+) -> Result<(), ReadFault> {
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut deadline = pin!(delay(deadline_ms));
+    let mut length = 0;
+    loop {
+        let chunk = match select(pin!(next_chunk(&reader)), deadline.as_mut()).await {
+            Either::Left((chunk, _)) => chunk?,
+            Either::Right(_) => return give_up(&reader, ReadFault::Slow).await,
+        };
+        let Some(chunk) = chunk else { return Ok(()) };
+        length += chunk.length() as usize;
+        if length > limit {
+            return give_up(&reader, ReadFault::TooLarge).await;
         }
-        onward.enqueue_with_chunk(&chunk)
-    };
-    let pass: Closure<
-        dyn FnMut(Uint8Array, TransformStreamDefaultController) -> Result<(), JsValue>,
-    > = Closure::new(pass);
-    let transformer = Object::new();
-    // Freed with the stream, by the garbage collector.
-    Reflect::set(&transformer, &"transform".into(), &pass.into_js_value())?;
-    let pipe = TransformStream::new_with_transformer(&transformer)?;
-    Ok((pipe.readable(), pipe.writable()))
+        each(&chunk);
+    }
 }
 
 /// A header's bytes, one for each character. What is no byte becomes one that no reader takes for text.

@@ -215,7 +215,7 @@ async fn read_body<P: Platform>(
         })
 }
 
-/// The body to hand on, streamed: the platform holds it to the declared length or, where there is none, counts.
+/// The body to hand on unread: the platform holds it to the declared length or, where there is none, counts.
 fn pass_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,

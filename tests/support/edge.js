@@ -1,0 +1,55 @@
+// An edge of a test's own, on bare workerd, in front of the system's PostgREST or of a proxy to it.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePort } from '../../dev/process.js';
+import { workerd } from '../../dev/workerd.js';
+import { made, stack } from './stack.js';
+
+/** The variables of the system's own edge. */
+export const variables = (more = {}) => ({
+  POSTGREST_URL: stack.postgrest_url,
+  EDGE_SIGNING_KEY: made.edge_signing_key,
+  ISSUERS: JSON.stringify([
+    {
+      issuer: stack.issuer,
+      audience: 'authenticated',
+      jwks_url: stack.jwks_url,
+      roles: ['anon', 'authenticated', 'service_role'],
+    },
+  ]),
+  PUBLISHABLE_KEYS: made.publishable_key,
+  ...more,
+});
+
+/**
+ * Starts an edge with further variables, and bindings in workerd's own words. Stop it in `after`.
+ * `log()` gives its lines of JSON; `megabytes()` what its process holds in memory.
+ */
+export const startEdge = async (more = {}, bindings = []) => {
+  const data = mkdtempSync(join(tmpdir(), 'rowgate-edge-'));
+  const logFile = join(data, 'log');
+  const { part, url } = workerd({
+    data,
+    port: await freePort(),
+    variables: variables(more),
+    bindings,
+    logFile,
+    say: () => {},
+  });
+  await part.start();
+  return {
+    url,
+    part,
+    log: () =>
+      readFileSync(logFile, 'utf8')
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line)),
+    megabytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${part.pid}/status`, 'utf8'))[1]) / 1024,
+    stop: async () => {
+      await part.stop();
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+};
