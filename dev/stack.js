@@ -118,6 +118,7 @@ class Stack {
     if (only === 'migrated database') return;
     this.issuer = await serve(this.keys, await freePort(...this.ports.issuer));
     this.postgrestUrl = await this.startPostgrest();
+    if (only === 'behind the edge') return;
     this.edgeUrl = await this.startEdge();
     await this.describe();
   }
@@ -198,7 +199,7 @@ class Stack {
 
 /**
  * Starts a system.
- * @param {{data: string, port?: string, only?: 'database' | 'migrated database', throwAway?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
+ * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
  */
 export const startStack = async ({ data, say = () => {}, failed = () => {}, throwAway = false, ...options }) => {
   const stack = new Stack({ data, say, failed, throwAway });

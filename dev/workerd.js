@@ -1,8 +1,8 @@
 // A Worker as a part on workerd itself, as on a machine without Cloudflare: no wrangler, and no proxy in front of it.
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { unstable_readConfig as readConfig } from 'wrangler';
+import { parse } from 'smol-toml';
 import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
 
@@ -15,7 +15,7 @@ export const BUNDLE = {
 };
 
 /** What wrangler.toml says of the runtime. */
-const runtime = () => readConfig({ config: join(root, 'wrangler.toml') }, { hideWarnings: true });
+const runtime = () => parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));
 
 const moduleKind = (name) => (name.endsWith('.wasm') ? 'wasm' : 'esModule');
 

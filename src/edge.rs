@@ -18,14 +18,15 @@ use crate::scope::replica::Writers;
 use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
 
-/// Headers of a request that the edge reads; the platform hands over no others.
-pub const READ_HEADERS: [&str; 23] = [
+/// Headers of a request that the edge reads; the platform hands over no others, and of these it keeps the address.
+pub const READ_HEADERS: [&str; 24] = [
     "accept",
     "accept-profile",
     "access-control-request-headers",
     "access-control-request-method",
     "apikey",
     "authorization",
+    "cf-connecting-ip",
     "content-length",
     "content-profile",
     "content-type",
@@ -61,8 +62,6 @@ pub struct Request<B> {
     pub body: Option<B>,
     /// The address that Cloudflare (or the platform in its place) says the request came from.
     pub address: Option<IpAddr>,
-    /// Two-letter country code, where the platform knows it.
-    pub country: Option<String>,
 }
 
 impl<B> Request<B> {
@@ -79,20 +78,24 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The request's own `x-request-id` where it is 8 to 128 letters, digits, `-`, `_` or `.`; otherwise a new random one.
-///
-/// # Errors
-/// [`Error::Internal`] if the platform has no randomness.
-pub fn request_id(headers: &HeaderMap) -> Result<String, Error> {
+/// The request's own `x-request-id` where it is 8 to 128 letters, digits, `-`, `_` or `.`.
+#[must_use]
+pub fn request_id(headers: &HeaderMap) -> Option<String> {
     let well_formed = |id: &&str| {
         (8..=128).contains(&id.len())
             && id
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     };
-    if let Some(id) = text(headers, "x-request-id").filter(well_formed) {
-        return Ok(id.to_owned());
-    }
+    let id = text(headers, "x-request-id").filter(well_formed)?;
+    Some(id.to_owned())
+}
+
+/// A name for a request that has none: 32 hexadecimal digits.
+///
+/// # Errors
+/// [`Error::Internal`] if the platform has no randomness.
+pub fn random_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Error::Internal("no randomness"))?;
     Ok(hex(&bytes))
@@ -218,6 +221,9 @@ pub trait Platform: Clone + 'static {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 
+    /// The two-letter code of the country that the request comes from, where the platform knows it.
+    fn country(&self) -> Option<String>;
+
     /// Writes a line to the log.
     fn log(&self, line: &str);
 
@@ -264,6 +270,8 @@ pub struct Isolate {
     pub verified: RefCell<TokenCache>,
     /// Who wrote a moment ago.
     pub writers: RefCell<Writers>,
+    /// The first half of its requests' names, and how many there were.
+    ids: RefCell<(String, u64)>,
 }
 
 impl Isolate {
@@ -275,7 +283,21 @@ impl Isolate {
             keys: RefCell::default(),
             verified: RefCell::default(),
             writers: RefCell::default(),
+            ids: RefCell::default(),
         }
+    }
+
+    /// A name for a request that has none: 32 hexadecimal digits, the first half the isolate's, random.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the platform has no randomness.
+    pub fn next_id(&self) -> Result<String, Error> {
+        let (isolate, count) = &mut *self.ids.borrow_mut();
+        if isolate.is_empty() {
+            *isolate = random_id()?.chars().take(16).collect();
+        }
+        *count += 1;
+        Ok(format!("{isolate}{count:016x}"))
     }
 }
 

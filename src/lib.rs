@@ -25,9 +25,9 @@ use worker::{Context, Env, event};
 #[cfg(target_arch = "wasm32")]
 #[event(fetch)]
 async fn fetch(
-    request: worker::Request,
+    request: worker::web_sys::Request,
     env: Env,
     context: Context,
-) -> worker::Result<worker::Response> {
-    platform::answer(request, env, context).await
+) -> worker::Result<worker::web_sys::Response> {
+    Ok(platform::answer(request, env, context).await?)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use http::{HeaderValue, Method, StatusCode};
+use serde::Serialize;
 
 use crate::edge::{Edge, Platform, Request, Response};
 use crate::error::Error;
@@ -46,11 +47,26 @@ pub fn log<P: Platform>(
     code: Option<&str>,
     start_ms: u64,
 ) {
-    let line = serde_json::json!({
-        "event": "request", "id": id, "method": method.as_str(), "status": status, "code": code,
-        "ms": edge.platform.now_ms().saturating_sub(start_ms),
-    });
-    edge.platform.log(&line.to_string());
+    #[derive(Serialize)]
+    struct Line<'a> {
+        event: &'static str,
+        id: &'a str,
+        method: &'a str,
+        status: u16,
+        code: Option<&'a str>,
+        ms: u64,
+    }
+    let line = Line {
+        event: "request",
+        id,
+        method: method.as_str(),
+        status,
+        code,
+        ms: edge.platform.now_ms().saturating_sub(start_ms),
+    };
+    if let Ok(line) = serde_json::to_string(&line) {
+        edge.platform.log(&line);
+    }
 }
 
 async fn handle<P: Platform>(

@@ -3,11 +3,13 @@
 //!
 //! State of an isolate is in `thread_local!`, plain, and never borrowed across an await.
 
+use std::borrow::Cow;
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_channel::oneshot;
@@ -15,6 +17,7 @@ use futures_util::future::{Either, select};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use serde::{Serialize, Serializer};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::js_sys::futures::JsFuture;
@@ -22,7 +25,7 @@ use worker::web_sys::{
     self, AbortController, AbortSignal, CryptoKey, ReadableStream, ReadableStreamDefaultReader,
     WritableStream,
 };
-use worker::{Context, Date, Delay, Env, console_error, console_log};
+use worker::{Context, Delay, Env, console_error, console_log};
 
 use crate::config::Config;
 use crate::edge::{
@@ -36,6 +39,8 @@ use crate::{path, respond};
 /// Imported keys that are kept; more than all issuers have.
 const MOST_IMPORTED: usize = 64;
 
+/// Where Cloudflare says that a request comes from.
+const ADDRESS: &str = "cf-connecting-ip";
 /// The binding of Cloudflare's rate limiter, where there is one.
 const RATE_LIMITER: &str = "RATE_LIMITER";
 /// What names in the platform's cache begin with: a host that is nobody's.
@@ -48,35 +53,30 @@ thread_local! {
 
 /// Answers one request of the runtime.
 pub async fn answer(
-    request: worker::Request,
+    request: web_sys::Request,
     env: Env,
     context: Context,
-) -> worker::Result<worker::Response> {
-    let incoming = match incoming(&request) {
+) -> Result<web_sys::Response, JsValue> {
+    let (isolate, id) = match isolate(&env) {
+        Ok(isolate) => {
+            let id = isolate.next_id();
+            (Ok(isolate), id)
+        }
+        Err(error) => (Err(error), edge::random_id()),
+    };
+    let incoming = match id.and_then(|id| incoming(&request, id)) {
         Ok(incoming) => incoming,
         Err(error) => return outgoing(respond::error(&error)),
     };
-    match isolate(&env) {
+    match isolate {
         Ok(isolate) => {
-            let platform = Workers(Rc::new((env, context)));
-            let edge = Edge::new(isolate, platform);
-            let mut hang_up = HangUp::of(&request)?;
-            let (id, method) = (incoming.id.clone(), incoming.method.clone());
-            let start_ms = edge.platform.now_ms();
-            let answering = pin!(path::answer(incoming, &edge));
-            match select(answering, &mut hang_up.0).await {
-                Either::Left((response, _)) => {
-                    if response.status.is_client_error() {
-                        drain_unread(&request).await;
-                    }
-                    outgoing(response)
-                }
-                // Nobody reads this. What the request held is freed with its future, which would otherwise wait for ever.
-                Either::Right(_) => {
-                    path::log(&edge, &id, &method, path::HUNG_UP, None, start_ms);
-                    worker::Response::empty()
-                }
-            }
+            let given = Rc::new(Given {
+                env,
+                context,
+                request,
+            });
+            let edge = Edge::new(isolate, Workers(given.clone()));
+            unless_hung_up(incoming, &given.request, &edge).await
         }
         Err(error) => {
             let shape = error.shape();
@@ -88,11 +88,47 @@ pub async fn answer(
     }
 }
 
+/// Answers, unless the client hangs up before. Then the runtime ends the request and its fetches, whose promises are never
+/// settled: what waits for them here would wait for ever, and is freed with its future instead.
+async fn unless_hung_up(
+    incoming: Request<ReadableStream>,
+    request: &web_sys::Request,
+    edge: &Edge<Workers>,
+) -> Result<web_sys::Response, JsValue> {
+    let (id, method) = (incoming.id.clone(), incoming.method.clone());
+    let start_ms = edge.platform.now_ms();
+    let mut answering = pin!(path::answer(incoming, edge));
+    // Most refusals are ready at once: listening for a client who cannot have hung up yet would only cost.
+    let at_once = poll_fn(|context| Poll::Ready(answering.as_mut().poll(context))).await;
+    let response = match at_once {
+        Poll::Ready(response) => response,
+        Poll::Pending => {
+            let mut hang_up = HangUp::of(request)?;
+            match select(answering, &mut hang_up.0).await {
+                Either::Left((response, _)) => response,
+                Either::Right(_) => {
+                    path::log(edge, &id, &method, path::HUNG_UP, None, start_ms);
+                    return web_sys::Response::new();
+                }
+            }
+        }
+    };
+    if response.status.is_client_error() && !is_read(&method) {
+        drain_unread(request).await;
+    }
+    outgoing(response)
+}
+
+/// Whether it is a method whose requests have no body.
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
 /// Settled when the client hangs up.
 struct HangUp(oneshot::Receiver<()>, AbortSignal, Closure<dyn FnMut()>);
 
 impl HangUp {
-    fn of(request: &worker::Request) -> Result<Self, JsValue> {
+    fn of(request: &web_sys::Request) -> Result<Self, JsValue> {
         let (send, receive) = oneshot::channel();
         let mut send = Some(send);
         let heard = Closure::new(move || {
@@ -101,7 +137,7 @@ impl HangUp {
                 let _ = send.send(());
             }
         });
-        let signal = request.inner().signal();
+        let signal = request.signal();
         signal.add_event_listener_with_callback("abort", heard.as_ref().unchecked_ref())?;
         Ok(Self(receive, signal, heard))
     }
@@ -128,41 +164,39 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, Error> {
     Ok(ISOLATE.with(|cell| cell.get_or_init(|| isolate).clone()))
 }
 
-/// What the stages read of a request.
-fn incoming(request: &worker::Request) -> Result<Request<ReadableStream>, Error> {
-    let inner = request.inner();
-    let sent = inner.headers();
-    let mut headers = HeaderMap::with_capacity(READ_HEADERS.len());
-    for name in READ_HEADERS {
-        if let Ok(Some(value)) = sent.get(name) {
-            let value = HeaderValue::from_bytes(&header_bytes(&value));
-            // One that cannot be a header's value is there all the same, for its reader to refuse as no text.
-            if let Ok(value) = value.or_else(|_| HeaderValue::from_bytes(&[0xff])) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        }
-    }
-    let url = inner.url();
-    let query = url
-        .split_once('?')
-        .map_or("", |(_, rest)| rest.split('#').next().unwrap_or_default());
+/// What the stages read of a request. Every call across the border costs, so that headers come in one text.
+fn incoming(request: &web_sys::Request, id: String) -> Result<Request<ReadableStream>, Error> {
+    let broken = || Error::Internal("the runtime's request cannot be read");
+    let method = Method::from_bytes(request.method().as_bytes()).map_err(|_| Error::NotFound)?;
+    let mut headers =
+        rust_headers(&request.headers(), |name| READ_HEADERS.contains(&name)).ok_or_else(broken)?;
+    // Not for anybody who reads headers: only the platform may say where a request comes from.
+    let address = headers.remove(ADDRESS);
+    let url = request.url();
+    let (path, query) = path_and_query(&url).ok_or_else(broken)?;
     Ok(Request {
-        id: edge::request_id(&headers)?,
-        method: Method::from_bytes(inner.method().as_bytes()).map_err(|_| Error::NotFound)?,
-        path: request.path(),
+        id: edge::request_id(&headers).unwrap_or(id),
+        body: if is_read(&method) {
+            None
+        } else {
+            request.body()
+        },
+        method,
+        path: path.to_owned(),
         query: query.to_owned(),
         headers,
-        body: inner.body(),
-        address: sent
-            .get("cf-connecting-ip")
-            .ok()
-            .flatten()
-            .and_then(|text| text.parse().ok()),
-        country: request
-            .cf()
-            .and_then(worker::Cf::country)
-            .filter(|code| is_country(code)),
+        address: address.and_then(|address| address.to_str().ok()?.parse().ok()),
     })
+}
+
+/// Path and query of an absolute address that the runtime has normalised.
+fn path_and_query(url: &str) -> Option<(&str, &str)> {
+    let (_, rest) = url.split_once("://")?;
+    let rest = rest
+        .find(['/', '?', '#'])
+        .map_or("", |at| rest.split_at(at).1);
+    let rest = rest.split('#').next().unwrap_or_default();
+    Some(rest.split_once('?').unwrap_or((rest, "")))
 }
 
 /// Two letters, or Cloudflare's `T1` for Tor.
@@ -174,14 +208,17 @@ fn is_country(code: &str) -> bool {
 }
 
 /// An answer as the runtime takes it. A stream is handed on without passing through this memory.
-fn outgoing(response: Response<ReadableStream>) -> worker::Result<worker::Response> {
-    Ok(js_response(response)?.into())
-}
-
-fn js_response(response: Response<ReadableStream>) -> Result<web_sys::Response, JsValue> {
-    let init = web_sys::ResponseInit::new();
-    init.set_status(response.status.as_u16());
-    init.set_headers(&js_headers(&response.headers)?.into());
+fn outgoing(response: Response<ReadableStream>) -> Result<web_sys::Response, JsValue> {
+    #[derive(Serialize)]
+    struct Init<'a> {
+        status: u16,
+        headers: Record<'a>,
+    }
+    let init = object(&Init {
+        status: response.status.as_u16(),
+        headers: Record(&response.headers),
+    })?;
+    let init: web_sys::ResponseInit = init.unchecked_into();
     match response.body {
         Body::Empty | Body::Upload { .. } => {
             web_sys::Response::new_with_opt_str_and_init(None, &init)
@@ -195,32 +232,31 @@ fn js_response(response: Response<ReadableStream>) -> Result<web_sys::Response, 
     }
 }
 
-fn js_headers(headers: &HeaderMap) -> Result<web_sys::Headers, JsValue> {
-    let made = web_sys::Headers::new()?;
-    for (name, value) in headers {
-        let text: String = value
-            .as_bytes()
-            .iter()
-            .map(|byte| char::from(*byte))
-            .collect();
-        made.append(name.as_str(), &text)?;
-    }
-    Ok(made)
-}
-
-/// The Workers runtime, as one request has it: its bindings and its context.
+/// The Workers runtime, as one request has it: what the runtime gave with it.
 #[derive(Clone)]
-pub struct Workers(Rc<(Env, Context)>);
+pub struct Workers(Rc<Given>);
+
+struct Given {
+    env: Env,
+    context: Context,
+    request: web_sys::Request,
+}
 
 impl Platform for Workers {
     type Body = ReadableStream;
 
     fn now_ms(&self) -> u64 {
-        Date::now().as_millis()
+        milliseconds(js_sys::Date::now())
     }
 
     fn log(&self, line: &str) {
         console_log!("{line}");
+    }
+
+    fn country(&self) -> Option<String> {
+        let cf = Reflect::get(&self.0.request, &"cf".into()).ok()?;
+        let country = Reflect::get(&cf, &"country".into()).ok()?.as_string();
+        country.filter(|code| is_country(code))
     }
 
     async fn sleep(&self, milliseconds: u32) {
@@ -254,11 +290,11 @@ impl Platform for Workers {
     }
 
     fn background(&self, work: impl Future<Output = ()> + 'static) {
-        self.0.1.wait_until(work);
+        self.0.context.wait_until(work);
     }
 
     async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error> {
-        let limiter = Reflect::get(self.0.0.as_ref(), &RATE_LIMITER.into()).unwrap_or_default();
+        let limiter = Reflect::get(self.0.env.as_ref(), &RATE_LIMITER.into()).unwrap_or_default();
         if limiter.is_undefined() {
             return Ok(Admission::Granted);
         }
@@ -289,7 +325,7 @@ impl Platform for Workers {
             Body::Bytes(bytes) => Body::Bytes(bytes),
             _ => Body::Empty,
         };
-        let response = js_response(Response {
+        let response = outgoing(Response {
             status: response.status,
             headers: response.headers,
             body,
@@ -311,6 +347,16 @@ fn cache() -> Result<web_sys::Cache, JsValue> {
     Reflect::get(scope.caches()?.as_ref(), &"default".into())?.dyn_into()
 }
 
+/// A time of JavaScript's.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds since 1970, whole and positive"
+)]
+fn milliseconds(time: f64) -> u64 {
+    time as u64
+}
+
 /// `RATE_LIMITER.limit({key})`, and of its answer the `success`.
 async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
     let limit: Function = Reflect::get(limiter, &"limit".into())?.dyn_into()?;
@@ -324,7 +370,7 @@ async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
 fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
     Some(Response {
         status: StatusCode::from_u16(response.status()).ok()?,
-        headers: rust_headers(&response.headers()),
+        headers: rust_headers(&response.headers(), |_| true)?,
         body: response.body().map_or(Body::Empty, Body::Stream),
     })
 }
@@ -345,8 +391,7 @@ async fn give_up(reader: &ReadableStreamDefaultReader, fault: ReadFault) -> Resu
 }
 
 /// Throws away what is left of a request's body that nobody has begun to read.
-async fn drain_unread(request: &worker::Request) {
-    let request = request.inner();
+async fn drain_unread(request: &web_sys::Request) {
     if let Some(body) = request
         .body()
         .filter(|body| !body.locked() && !request.body_used())
@@ -379,14 +424,22 @@ async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8
 }
 
 /// Sends and waits for the answer's head. A body has a deadline of its own, so that a slow client is told apart from a
-/// slow database; what comes after the head streams for as long as both sides like. When the client hangs up the runtime
-/// ends the request, and this fetch with it.
+/// slow database; what comes after the head streams for as long as both sides like.
 async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, SendFault> {
+    #[derive(Serialize)]
+    struct Init<'a> {
+        method: &'a str,
+        redirect: &'static str,
+        headers: Record<'a>,
+    }
+    let init = object(&Init {
+        method: request.method.as_str(),
+        redirect: "manual",
+        headers: Record(&request.headers),
+    });
+    let init = init.map_err(unreachable)?;
+    let init: web_sys::RequestInit = init.unchecked_into();
     let mut fetching = Fetching(Some(AbortController::new().map_err(unreachable)?));
-    let init = web_sys::RequestInit::new();
-    init.set_method(request.method.as_str());
-    init.set_redirect(web_sys::RequestRedirect::Manual);
-    init.set_headers(&js_headers(&request.headers).map_err(unreachable)?.into());
     init.set_signal(fetching.0.as_ref().map(AbortController::signal).as_ref());
     let mut upload = None;
     match request.body {
@@ -535,24 +588,45 @@ fn header_bytes(value: &str) -> Vec<u8> {
         .collect()
 }
 
-fn rust_headers(headers: &web_sys::Headers) -> HeaderMap {
-    let mut made = HeaderMap::new();
-    for entry in headers.entries() {
-        let Ok(entry) = entry else { continue };
-        let entry: Array = entry.unchecked_into();
-        let (name, value) = (
-            entry.get(0).as_string().unwrap_or_default(),
-            entry.get(1).as_string().unwrap_or_default(),
-        );
-        let bytes = header_bytes(&value);
-        if let (Ok(name), Ok(value)) = (
-            HeaderName::from_bytes(name.as_bytes()),
-            HeaderValue::from_bytes(&bytes),
-        ) {
-            made.append(name, value);
-        }
+/// Headers whose names are wanted, read in one text.
+fn rust_headers(headers: &web_sys::Headers, wanted: impl Fn(&str) -> bool) -> Option<HeaderMap> {
+    let object = Object::from_entries(headers).ok()?;
+    let text = js_sys::JSON::stringify(&object).ok()?.as_string()?;
+    let entries: HashMap<String, String> = serde_json::from_str(&text).ok()?;
+    let mut made = HeaderMap::with_capacity(entries.len());
+    for (name, value) in entries.into_iter().filter(|(name, _)| wanted(name)) {
+        let value = HeaderValue::from_bytes(&header_bytes(&value));
+        // One that cannot be a header's value is there all the same, for its reader to refuse as no text.
+        let value = value.or_else(|_| HeaderValue::from_bytes(&[0xff])).ok()?;
+        made.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
     }
-    made
+    Some(made)
+}
+
+/// A value as an object of JavaScript, handed over in one text.
+fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
+    let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
+    js_sys::JSON::parse(&text)
+}
+
+/// Headers as an object of JavaScript has them: values of one name joined, a character for each byte.
+struct Record<'a>(&'a HeaderMap);
+
+impl Serialize for Record<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.keys().map(|name| {
+            let values = self.0.get_all(name).into_iter().map(characters);
+            let joined = values.reduce(|joined, value| format!("{joined}, {value}").into());
+            (name.as_str(), joined)
+        }))
+    }
+}
+
+fn characters(value: &HeaderValue) -> Cow<'_, str> {
+    match value.to_str() {
+        Ok(text) => text.into(),
+        Err(_) => value.as_bytes().iter().copied().map(char::from).collect(),
+    }
 }
 
 async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool, JsValue> {

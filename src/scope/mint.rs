@@ -46,10 +46,10 @@ pub(super) fn anon<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    let country = request.country.as_deref();
+    let country = edge.platform.country();
     let origin = request
         .address
-        .map(|address| origin(address, country, edge))
+        .map(|address| origin(address, country.as_deref(), edge))
         .transpose()?;
     mint("anon", origin, edge)
 }

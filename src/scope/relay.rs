@@ -175,7 +175,122 @@ pub(crate) fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
+    use crate::route;
+
+    /// `^[a-z_][a-z0-9_]*$` of at most 63 bytes, read character by character.
+    fn is_name(text: &str) -> bool {
+        let mut bytes = text.bytes();
+        let first = bytes
+            .next()
+            .is_some_and(|b| matches!(b, b'a'..=b'z' | b'_'));
+        first && text.len() < 64 && bytes.all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    }
+
+    /// What `Prefer` may say to PostgREST.
+    fn is_known(token: &str) -> bool {
+        let parts: Vec<&str> = token.split('=').collect();
+        match parts[..] {
+            ["return", value] => ["minimal", "headers-only", "representation"].contains(&value),
+            ["count", value] => ["exact", "planned", "estimated"].contains(&value),
+            ["resolution", value] => ["merge-duplicates", "ignore-duplicates"].contains(&value),
+            ["missing", value] => ["default", "null"].contains(&value),
+            ["handling", value] => ["strict", "lenient"].contains(&value),
+            ["params", value] => value == "single-object",
+            ["max-affected", value] => value.len() < 12 && value.parse::<u32>().is_ok(),
+            ["timezone", value] => value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c)),
+            _ => false,
+        }
+    }
+
+    /// A `Prefer` header of anything, and of what is nearly right.
+    fn any_prefer() -> impl Strategy<Value = Vec<u8>> {
+        let names = [
+            "return",
+            "count",
+            "resolution",
+            "missing",
+            "handling",
+            "params",
+            "max-affected",
+            "timezone",
+            "tx",
+            "role",
+            "Return",
+        ];
+        let values = [
+            "minimal",
+            "representation",
+            "headers-only",
+            "exact",
+            "planned",
+            "estimated",
+            "merge-duplicates",
+            "default",
+            "null",
+            "strict",
+            "single-object",
+            "5",
+            "+5",
+            "-1",
+            "4294967296",
+            "Europe/Rome",
+            "x y",
+            "rollback",
+            "\"minimal\"",
+            "",
+        ];
+        let token = (
+            select(names.to_vec()),
+            select(values.to_vec()),
+            "[ \t]?",
+            "[ \t;]?",
+        )
+            .prop_map(|(name, value, before, after)| format!("{before}{name}={value}{after}"));
+        prop_oneof![
+            3 => prop::collection::vec(token, 0..6).prop_map(|tokens| tokens.join(",").into_bytes()),
+            1 => prop::collection::vec(any::<u8>(), 0..60),
+        ]
+    }
+
+    proptest! {
+        /// Whatever the path: what goes upstream as a name is a name as PostgreSQL folds it.
+        #[test]
+        fn any_path_is_refused_or_names_something(
+            path in "/rest/v1/(rpc/)?([a-z_0-9]{1,70}|[a-zA-Z_%0-9./;\"-]{0,20}|\\PC{0,10})|(/[a-z%0-9._-]{0,12}){0,5}|\\PC{0,40}",
+            method in select(vec![Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE]),
+        ) {
+            if let Ok(matched) = route::find(&rooms::ALL, &method, &path)
+                && matches!(matched.route.action, Action::Relation | Action::Function)
+            {
+                let named = name(&matched.variable);
+                prop_assert_eq!(named.is_ok(), is_name(&matched.variable), "{}", matched.variable);
+            }
+        }
+
+        #[test]
+        fn any_prefer_becomes_known_tokens_and_stays_so(sent in prop::collection::vec(any_prefer(), 0..3), anonymous: bool) {
+            let mut headers = HeaderMap::new();
+            for value in &sent {
+                if let Ok(value) = HeaderValue::from_bytes(value) {
+                    headers.append("prefer", value);
+                }
+            }
+            let rewritten = prefer(&headers, anonymous);
+            for token in rewritten.split(", ").filter(|_| !rewritten.is_empty()) {
+                prop_assert!(is_known(token), "{}", token);
+                prop_assert!(!anonymous || token != "count=exact");
+            }
+            let again = HeaderMap::from_iter([(http::header::HeaderName::from_static("prefer"), HeaderValue::from_str(&rewritten).unwrap())]);
+            prop_assert_eq!(prefer(&again, anonymous), rewritten);
+        }
+    }
 
     #[test]
     fn names_are_those_of_postgresql() {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use base64ct::{Base64UrlUnpadded, Encoding};
+use futures_channel::oneshot;
 use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -92,8 +94,7 @@ impl Jwk {
                 Algorithm::EdDsa,
                 serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": self.x?}),
             ),
-            // 2048 bits are 342 characters of base64url.
-            ("RSA", None) if self.n.as_ref().is_some_and(|n| n.len() >= 342) => (
+            ("RSA", None) if self.n.as_deref().is_some_and(is_long_modulus) => (
                 Algorithm::Rs256,
                 serde_json::json!({"kty": "RSA", "n": self.n?, "e": self.e?}),
             ),
@@ -108,6 +109,16 @@ impl Jwk {
             algorithm,
             jwk: jwk.to_string(),
         })
+    }
+}
+
+/// Whether a modulus has 2048 bits at least. One with zeros in front, which could hide that it has fewer, is no modulus
+/// (RFC 7518, section 6.3.1.1).
+fn is_long_modulus(n: &str) -> bool {
+    let octets = Base64UrlUnpadded::decode_vec(n).unwrap_or_default();
+    match octets.first() {
+        None | Some(0) => false,
+        Some(first) => octets.len() * 8 - first.leading_zeros() as usize >= 2048,
     }
 }
 
@@ -276,11 +287,8 @@ async fn find<P: Platform>(
         match found {
             Found::Keys { keys, refresh } => {
                 if refresh {
-                    edge.keys.borrow_mut().start(url, now);
-                    let (edge, url) = (edge.clone(), url.to_owned());
-                    edge.platform
-                        .clone()
-                        .background(async move { ask(&url, &edge).await });
+                    // Nobody waits for it.
+                    drop(ask(url, edge));
                 }
                 return Ok(keys);
             }
@@ -290,20 +298,30 @@ async fn find<P: Platform>(
             // A promise of another request cannot be awaited in this one, so its result is polled for.
             Found::Wait => edge.platform.sleep(10).await,
             Found::Ask => {
-                edge.keys.borrow_mut().start(url, now);
-                ask(url, edge).await;
+                // An error means that it has ended without a word; what it has found is in the cache.
+                let _ = ask(url, edge).await;
             }
         }
     }
 }
 
-/// Fetches keys into the cache. Other keys than before end what the ones before have verified.
-async fn ask<P: Platform>(url: &str, edge: &Edge<P>) {
-    let keys = fetch(url, edge).await;
-    let now = edge.platform.now_ms();
-    if edge.keys.borrow_mut().finish(url, keys, now) {
-        edge.verified.borrow_mut().clear();
-    }
+/// Fetches keys into the cache, whether or not the client waits for its answer: whoever hung up at the right moment would
+/// otherwise keep everybody else waiting. Other keys than before end what the ones
+/// before have verified.
+fn ask<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
+    edge.keys.borrow_mut().start(url, edge.platform.now_ms());
+    let (done, asked) = oneshot::channel();
+    let (url, edge, platform) = (url.to_owned(), edge.clone(), edge.platform.clone());
+    platform.background(async move {
+        let keys = fetch(&url, &edge).await;
+        let now_ms = edge.platform.now_ms();
+        if edge.keys.borrow_mut().finish(&url, keys, now_ms) {
+            edge.verified.borrow_mut().clear();
+        }
+        // Whoever asked may have hung up.
+        let _ = done.send(());
+    });
+    asked
 }
 
 async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>> {

@@ -16,6 +16,8 @@ use super::*;
 use crate::config;
 use crate::edge::{Admission, Body, Isolate, Outgoing, ReadFault, Response, SendFault};
 
+mod properties;
+
 const NOW: u64 = 1_800_000_000;
 const SUB: &str = "11111111-1111-4111-8111-111111111111";
 const SECRET: &str = "0123456789012345678901234567890123456789";
@@ -44,6 +46,10 @@ impl Platform for Native {
 
     fn now_ms(&self) -> u64 {
         *self.now_ms.borrow()
+    }
+
+    fn country(&self) -> Option<String> {
+        None
     }
 
     fn log(&self, _: &str) {}
@@ -156,7 +162,19 @@ fn parts(header: &Value, claims: &Value) -> String {
 }
 
 fn es256(header: &Value, claims: &Value) -> String {
-    let signed = parts(header, claims);
+    es256_text(parts(header, claims))
+}
+
+/// A token whose payload is any bytes.
+fn es256_bytes(payload: &[u8]) -> String {
+    let header = Base64UrlUnpadded::encode_string(br#"{"alg":"ES256"}"#);
+    es256_text(format!(
+        "{header}.{}",
+        Base64UrlUnpadded::encode_string(payload)
+    ))
+}
+
+fn es256_text(signed: String) -> String {
     let signature: Signature = signer().sign(signed.as_bytes());
     format!(
         "{signed}.{}",
@@ -177,7 +195,6 @@ fn request(headers: &[(&'static str, &str)]) -> Request<Vec<u8>> {
         headers: map,
         body: None,
         address: None,
-        country: None,
     }
 }
 
@@ -339,7 +356,24 @@ fn forged_and_odd_tokens_are_refused() {
             Some(TokenFault::Malformed),
         ),
         (
+            es256(&header("crit", json!(null)), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("b64", json!(null)), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            es256(&header("enc", json!(null)), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (
             es256(&header("typ", json!("dpop+jwt")), &good),
+            Some(TokenFault::Malformed),
+        ),
+        (es256(&header("typ", json!("application/JWT")), &good), None),
+        (
+            es256(&header("typ", json!("application/application/jwt")), &good),
             Some(TokenFault::Malformed),
         ),
         (
@@ -371,6 +405,67 @@ fn forged_and_odd_tokens_are_refused() {
     ];
     for (token, wanted) in cases {
         assert_eq!(fault(&edge, &token), wanted, "{token}");
+    }
+}
+
+#[test]
+fn claims_are_one_object_in_utf8() {
+    let edge = edge();
+    let good = claims("https://es.test").to_string();
+    let beside = |text: &[u8]| [b"{\"x\":\"", text, b"\",", &good.as_bytes()[1..]].concat();
+    let listed = json!([
+        "https://es.test",
+        "authenticated",
+        SUB,
+        "authenticated",
+        NOW + 60,
+        null,
+        null
+    ]);
+    let cases = [
+        (good.clone().into_bytes(), None),
+        (format!(" \r\n\t{good}\n").into_bytes(), None),
+        (beside("ä".as_bytes()), None),
+        (beside(b"\xff"), Some(TokenFault::Malformed)),
+        (beside(b"\xed\xa0\x80"), Some(TokenFault::Malformed)),
+        (listed.to_string().into_bytes(), Some(TokenFault::Malformed)),
+        (
+            format!("\u{feff}{good}").into_bytes(),
+            Some(TokenFault::Malformed),
+        ),
+        (
+            format!("{good}{good}").into_bytes(),
+            Some(TokenFault::Malformed),
+        ),
+        (Vec::new(), Some(TokenFault::Malformed)),
+    ];
+    for (payload, wanted) in cases {
+        let text = String::from_utf8_lossy(&payload);
+        assert_eq!(fault(&edge, &es256_bytes(&payload)), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_secret_judges_signatures_only() {
+    let edge = edge();
+    let good = claims("https://hs.test");
+    let cases = [
+        (with(good.clone(), "nbf", json!(null)), None),
+        (with(good.clone(), "iat", json!(null)), None),
+        (with(good.clone(), "exp", json!(1e300)), None),
+        (
+            with(good.clone(), "exp", json!(null)),
+            Some(TokenFault::Claims),
+        ),
+    ];
+    for (claims, wanted) in cases {
+        assert_eq!(fault(&edge, &hs256(&claims)), wanted, "{claims}");
+    }
+    let token = hs256(&good);
+    let (signed, mac) = token.rsplit_once('.').unwrap();
+    for shorter in [0, 22, 42] {
+        let token = format!("{signed}.{}", &mac[..shorter]);
+        assert!(fault(&edge, &token).is_some(), "{shorter}");
     }
 }
 
@@ -531,7 +626,12 @@ fn keys_are_fetched_seldom_and_kept_over_failures() {
 fn only_fitting_keys_of_a_set_are_used() {
     let set =
         |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).map(|keys| keys.len());
-    let rsa = |n: usize| json!({"kty": "RSA", "n": "n".repeat(n), "e": "AQAB"});
+    let rsa = |octets: &[u8]| {
+        let n = Base64UrlUnpadded::encode_string(octets);
+        json!({"kty": "RSA", "n": n, "e": "AQAB"})
+    };
+    let padded = [vec![0; 128], vec![0xff; 128]].concat();
+    let of_2047_bits = [vec![0x7f], vec![0xff; 255]].concat();
     assert_eq!(set(json!([jwk("a"), jwk("b")])), Some(2));
     assert_eq!(
         set(json!([jwk("a"), jwk("a")])),
@@ -546,12 +646,16 @@ fn only_fitting_keys_of_a_set_are_used() {
         with(jwk("b"), "use", json!("enc")),
         with(jwk("b"), "key_ops", json!(["sign"])),
         without(jwk("b"), "y"),
-        rsa(341),
+        rsa(&[0xff; 255]),
+        rsa(&padded),
+        rsa(&of_2047_bits),
+        with(rsa(&[0xff; 256]), "n", json!("=".repeat(342))),
         json!("nonsense"),
     ] {
         assert_eq!(set(json!([jwk("a"), unfit])), Some(1), "{unfit}");
     }
-    assert_eq!(set(json!([jwk("a"), rsa(342)])), Some(2));
+    assert_eq!(set(json!([jwk("a"), rsa(&[0xff; 256])])), Some(2));
+    assert_eq!(set(json!([jwk("a"), rsa(&[0x01; 512])])), Some(2));
 }
 
 #[test]

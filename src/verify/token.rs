@@ -3,10 +3,11 @@
 //! Rules from RFC 8725. What jwt-compact leaves to its user (`exp`, `nbf`, `iat`, `iss`, `aud`, `crit`, `typ`) is here.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use jwt_compact::alg::{Hs256, Hs256Key};
-use jwt_compact::{AlgorithmExt, UntrustedToken};
-use serde::Deserialize;
-use serde_json::Value;
+use hmac::{Hmac, Mac};
+use jwt_compact::UntrustedToken;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use sha2::Sha256;
 
 use super::cache;
 use super::keys::{self, Algorithm};
@@ -30,15 +31,20 @@ pub struct Claims {
     pub sub: Option<String>,
 }
 
-/// Header parameters that decide whether a token may be looked at further.
+/// Header parameters that decide whether a token may be looked at further: whether each is there, with any value.
 #[derive(Debug, Clone, Deserialize)]
 struct Extra {
-    #[serde(default)]
-    crit: Option<Value>,
-    #[serde(default)]
-    b64: Option<Value>,
-    #[serde(default)]
-    enc: Option<Value>,
+    #[serde(default, deserialize_with = "is_there")]
+    crit: bool,
+    #[serde(default, deserialize_with = "is_there")]
+    b64: bool,
+    #[serde(default, deserialize_with = "is_there")]
+    enc: bool,
+}
+
+/// Not an `Option`, for which a null is nothing.
+fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(value).map(|_| true)
 }
 
 /// Claims as they arrive. An `exp` that is no number is no `exp`.
@@ -101,11 +107,11 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
         .find(|issuer| Some(issuer.issuer.as_str()) == claimed);
     let issuer = issuer.ok_or(Error::BadToken(TokenFault::Claims))?;
     let moment = edge.verified.borrow().moment();
+    let (signed, _) = text.rsplit_once('.').ok_or_else(malformed)?;
     let fits = match (&issuer.secret, algorithm) {
-        (Some(secret), Algorithm::Hs256) => hs256_fits(&token, secret),
+        (Some(secret), Algorithm::Hs256) => hs256_fits(signed, token.signature_bytes(), secret),
         (None, Algorithm::Hs256) | (Some(_), _) => false,
         (None, _) => {
-            let (signed, _) = text.rsplit_once('.').ok_or_else(malformed)?;
             let kid = token.header().key_id.as_deref();
             keys::fits(
                 issuer,
@@ -141,33 +147,40 @@ fn milliseconds(seconds: f64) -> u64 {
 
 /// Refuses what would have to be understood to be safe.
 fn check_header(header: &jwt_compact::Header<Extra>) -> Result<(), Error> {
-    let typ_known = header.token_type.as_deref().is_none_or(|typ| {
-        ["jwt", "at+jwt", "application/at+jwt"]
-            .iter()
-            .any(|known| typ.eq_ignore_ascii_case(known))
-    });
+    let typ_known = header.token_type.as_deref().is_none_or(is_known_type);
     let kid_short = header
         .key_id
         .as_ref()
         .is_none_or(|kid| kid.len() <= MOST_KID_BYTES);
     let extra = &header.other_fields;
-    if typ_known && kid_short && extra.crit.is_none() && extra.b64.is_none() && extra.enc.is_none()
-    {
+    if typ_known && kid_short && !extra.crit && !extra.b64 && !extra.enc {
         Ok(())
     } else {
         Err(Error::BadToken(TokenFault::Malformed))
     }
 }
 
-/// The claims, of the middle part.
-fn payload(text: &str) -> Option<Payload> {
-    let middle = text.split('.').nth(1)?;
-    serde_json::from_slice(&Base64UrlUnpadded::decode_vec(middle).ok()?).ok()
+/// A media type, whose `application/` may be left out (RFC 7515, section 4.1.9).
+fn is_known_type(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    let name = typ.strip_prefix("application/").unwrap_or(&typ);
+    matches!(name, "jwt" | "at+jwt")
 }
 
-fn hs256_fits(token: &UntrustedToken<'_, Extra>, secret: &str) -> bool {
-    let key = Hs256Key::new(secret.as_bytes());
-    Hs256.validator::<Value>(&key).validate(token).is_ok()
+/// The claims, of the middle part. Bytes are not given to serde, which looks for UTF-8 only where it keeps a text; nor a
+/// list, which it would take for the claims in their order.
+fn payload(text: &str) -> Option<Payload> {
+    let middle = text.split('.').nth(1)?;
+    let json = String::from_utf8(Base64UrlUnpadded::decode_vec(middle).ok()?).ok()?;
+    if !json.trim_start().starts_with('{') {
+        return None;
+    }
+    serde_json::from_str(&json).ok()
+}
+
+fn hs256_fits(signed: &str, signature: &[u8], secret: &str) -> bool {
+    Hmac::<Sha256>::new_from_slice(secret.as_bytes())
+        .is_ok_and(|mac| mac.chain_update(signed).verify_slice(signature).is_ok())
 }
 
 /// Times with leeway, then issuer, audience, role and subject.

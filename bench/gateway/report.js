@@ -1,0 +1,112 @@
+// From measured rounds to medians, spread and ratios; the table, and the two files of results.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from '../../dev/paths.js';
+
+const OURS = 'rowgate';
+const METRICS = ['perSecond', 'p50', 'p99'];
+
+const median = (numbers) => {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length / 2;
+  return sorted.length % 2 ? sorted[Math.floor(middle)] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+const rounded = (number) => Number(number.toPrecision(4));
+
+const summary = (numbers) => ({
+  median: rounded(median(numbers)),
+  min: rounded(Math.min(...numbers)),
+  max: rounded(Math.max(...numbers)),
+});
+
+const eachMetric = (make) => Object.fromEntries(METRICS.map((metric) => [metric, make(metric)]));
+
+/** Ours divided by theirs, round by round: what disturbs a round disturbs both. */
+const ratio = (ours, theirs, metric) => summary(ours.map((round, at) => round[metric] / theirs[at][metric]));
+
+/** The results of a run, by row. */
+const results = (run) =>
+  run.rows.map((row) => {
+    const rounds = (system) => run.cells.get(run.key(row, system));
+    const ours = rounds({ name: OURS });
+    const systems = run.systems.map((system) => {
+      const theirs = rounds(system);
+      const numbers = eachMetric((metric) => summary(theirs.map((round) => round[metric])));
+      const requests = theirs.reduce((sum, round) => sum + round.requests, 0);
+      const other = system.name !== OURS;
+      return {
+        ...{ name: system.name, requests, ...numbers },
+        ...(other && { rowgate_divided_by_it: eachMetric((metric) => ratio(ours, theirs, metric)) }),
+      };
+    });
+    return { row: row.name, status: row.status, answer_bytes: row.status < 400 ? row.length : undefined, systems };
+  });
+
+const shown = (number) => (number >= 100 ? number.toFixed(0) : number.toPrecision(3));
+
+const spread = ({ median: middle, min, max }) => `${shown(middle)} (${shown(min)}–${shown(max)})`;
+
+const line = (row, { name, perSecond, p50, p99, rowgate_divided_by_it: ratios }) => [
+  row,
+  name,
+  ...[perSecond, p50, p99].map(spread),
+  ...METRICS.map((metric) => (ratios ? ratios[metric].median.toFixed(2) : '')),
+];
+
+/** A Markdown table that is readable as text too. */
+const table = ([head, ...lines]) => {
+  const widths = head.map((_, at) => Math.max(...[head, ...lines].map((cells) => cells[at].length)));
+  const text = (cells) => `| ${cells.map((cell, at) => cell.padEnd(widths[at])).join(' | ')} |`;
+  return [text(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...lines.map(text)].join('\n');
+};
+
+const measurements = (rows) => {
+  const ratios = ['req/s', 'p50', 'p99'].map((metric) => `rowgate ÷ it, ${metric}`);
+  const head = ['row', 'system', 'req/s (min–max)', 'p50 ms (min–max)', 'p99 ms (min–max)', ...ratios];
+  return table([head, ...rows.flatMap(({ row, systems }) => systems.map((system, at) => line(at ? '' : row, system)))]);
+};
+
+const upstream = (calls) => {
+  const lines = calls.map(({ name, requests, calls: made }) => [name, `${requests}`, `${made}`]);
+  return table([['system', 'refused requests', 'calls of PostgREST'], ...lines]);
+};
+
+const markdown = ({ facts, rounds, seconds, rows, calls }) => `# Gateway
+
+${rounds} rounds of ${seconds} s per cell (three times that for 10 MB), interleaved. Medians of the rounds, with least and most;
+ratios are made in each round, then their median is taken: above 1 is better for req/s, below 1 for latencies.
+
+Systems: PostgREST itself, and in front of it \`rowgate\`, \`fetch\` (a bare JavaScript pass-through) and \`hono\` (Hono with
+jose, verifying the same tokens), each alone in a workerd. Load by wrk with one thread. No answer was of another status
+than its row's, and none was missing.
+
+${Object.entries(facts)
+  .map(([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`)
+  .join('\n')}
+
+${measurements(rows)}
+${calls ? `\nCalls of PostgREST for refused tokens, counted between the Workers and PostgREST:\n\n${upstream(calls)}\n` : ''}`;
+
+/** Prints the table. A whole run is kept in bench/results/; one of some rows replaces nothing there. */
+export const report = ({ facts, options, run, calls }) => {
+  const { rounds, seconds, only } = options;
+  const rows = results(run);
+  console.log(measurements(rows));
+  if (calls) console.log(`\n${upstream(calls)}`);
+  if (only) {
+    console.error('[bench] rows were chosen by --only: bench/results/ is left as it is');
+    return;
+  }
+  const directory = join(root, 'bench', 'results');
+  mkdirSync(directory, { recursive: true });
+  const json = join(directory, 'gateway.json');
+  writeFileSync(json, JSON.stringify({ ...facts, rounds, seconds, upstream_calls_of_refused: calls, rows }, null, 2));
+  // In the form that the lint wants of every file.
+  spawnSync(join(root, 'node_modules', '.bin', 'biome'), ['format', '--write', json], {
+    stdio: 'ignore',
+  });
+  writeFileSync(join(directory, 'gateway.md'), markdown({ facts, rounds, seconds, rows, calls }));
+  console.error('[bench] written: bench/results/gateway.json, bench/results/gateway.md');
+};

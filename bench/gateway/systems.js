@@ -1,0 +1,73 @@
+// The four systems that are compared: PostgREST itself, and three Workers in front of it, each alone in a workerd of its own.
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { freePort } from '../../dev/process.js';
+import { SetupError } from '../../dev/setup.js';
+import { BUNDLE, workerd } from '../../dev/workerd.js';
+
+const PREFIX = '/rest/v1';
+
+const source = (name) => join(import.meta.dirname, 'workers', `${name}.js`);
+
+/** The Hono Worker with its libraries in one file, as wrangler would deploy it. */
+const bundled = async (directory) => {
+  const outfile = join(directory, 'hono.js');
+  const conditions = ['workerd', 'worker', 'browser'];
+  const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, conditions, logLevel: 'warning' };
+  await build({ entryPoints: [source('hono')], outfile, ...options });
+  return outfile;
+};
+
+/** The Workers: name and modules; without modules it is the edge. */
+const workers = async (directory) => [
+  { name: 'rowgate', modules: BUNDLE },
+  { name: 'fetch', modules: { 'fetch.js': source('fetch') } },
+  { name: 'hono', modules: { 'hono.js': await bundled(directory) } },
+];
+
+/** workerd writes what Workers log straight into a file: no process beside it shall work for one system only. */
+const command = (config, logFile) => () => ({
+  file: '/bin/sh',
+  args: ['-c', 'exec "$0" serve "$1" >>"$2" 2>&1', createRequire(import.meta.url)('workerd').default, config, logFile],
+});
+
+const part = async ({ name, modules }, { data, variables, failed }) => {
+  const logFile = join(data, 'log', `${name}.log`);
+  return workerd({
+    ...{ data, name, modules, variables, failed, logFile },
+    port: await freePort(),
+    command: command(join(data, name, 'config.capnp'), logFile),
+    // A Worker that is started again in the middle would spoil the numbers.
+    restart: false,
+    say: () => {},
+  });
+};
+
+/**
+ * Runs the body with the three Workers in front of an upstream.
+ * @param {{data: string, upstream: string, keys: object, tokens: import('./tokens.js').Tokens, stopping: AbortController}} options
+ * @param {(workers: {name: string, url: string}[]) => Promise<T>} body
+ * @returns {Promise<T>} @template T
+ */
+export const withWorkers = async ({ data, upstream, keys, tokens, stopping }, body) => {
+  const variables = {
+    POSTGREST_URL: upstream,
+    EDGE_SIGNING_KEY: keys.edge_signing_key,
+    ISSUERS: JSON.stringify(tokens.issuers),
+  };
+  const failed = (dead, why) => stopping.abort(new SetupError(`${why}. Its log ends with:\n${dead.tail()}`));
+  const started = [];
+  try {
+    const running = [];
+    for (const worker of await workers(data)) {
+      const made = await part(worker, { data, variables, failed });
+      started.push(made.part);
+      await made.part.start();
+      running.push({ name: worker.name, url: made.url + PREFIX });
+    }
+    return await body(running);
+  } finally {
+    for (const each of started.reverse()) await each.stop();
+  }
+};

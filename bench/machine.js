@@ -1,0 +1,33 @@
+// Where and on what a benchmark ran: numbers mean nothing without it.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { arch, cpus, platform, totalmem } from 'node:os';
+import { root } from '../dev/paths.js';
+
+const capture = (command, args) => spawnSync(command, args, { cwd: root, encoding: 'utf8' }).stdout?.trim() ?? '';
+
+/** The version of an installed package. */
+export const packageVersion = (name) =>
+  createRequire(import.meta.url)(`${root}/node_modules/${name}/package.json`).version;
+
+/** Which code: the commit, and whether what is measured differs from it. */
+const commit = () => {
+  const changed = capture('git', ['status', '--porcelain', '--', 'src', 'migrations', 'Cargo.toml', 'Cargo.lock']);
+  return { commit: capture('git', ['rev-parse', '--short=12', 'HEAD']), uncommitted: changed !== '' };
+};
+
+/** The start of a file's SHA-256, to tell bundles apart. */
+export const digest = (file) => createHash('sha256').update(readFileSync(file)).digest('hex').slice(0, 16);
+
+/** The facts of this machine and this tree. */
+export const machine = () => ({
+  date: new Date().toISOString(),
+  ...commit(),
+  cores: cpus().length,
+  cpu: cpus()[0]?.model ?? 'unknown',
+  memory_gb: Math.round(totalmem() / 2 ** 30),
+  system: `${platform()} ${arch()}`,
+  node: process.versions.node,
+});

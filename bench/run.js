@@ -1,0 +1,21 @@
+// npm run bench -- <name> [flags]: one benchmark, on a throw-away system of its own. Imports nothing that has to be
+// installed before set-up has installed it.
+import { build } from '../dev/build.js';
+import { main, SetupError } from '../dev/setup.js';
+
+const BENCHMARKS = {
+  gateway: () => import('./gateway/index.js'),
+};
+
+await main(async () => {
+  const [name, ...flags] = process.argv.slice(2);
+  if (!Object.hasOwn(BENCHMARKS, name ?? '')) {
+    throw new SetupError(
+      `Usage: npm run bench -- <name> [flags], where name is: ${Object.keys(BENCHMARKS).join(', ')}.`,
+    );
+  }
+  build();
+  const { run } = await BENCHMARKS[name]();
+  await run(flags);
+});
+process.exit();

@@ -1,0 +1,262 @@
+//! What holds for any token: judged again here by rules written down a second time.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+const ISSUERS: [(&str, &[&str]); 2] = [
+    (
+        "https://hs.test",
+        &["anon", "authenticated", "service_role"],
+    ),
+    ("https://es.test", &["authenticated"]),
+];
+
+const NOW_FLOAT: f64 = 1_800_000_000.0;
+
+fn is_good(token: &str) -> bool {
+    pollster::block_on(token::verify(token, &edge())).is_ok()
+}
+
+fn signed(issuer: &str, claims: &Value) -> String {
+    if issuer == "https://hs.test" {
+        hs256(claims)
+    } else {
+        es256(&json!({"alg": "ES256", "kid": "a"}), claims)
+    }
+}
+
+/// A value that a JSON document may have, small.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::hash_map("[a-z]{0,6}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// A claim or a header parameter: good mostly, nearly good, left out, or anything.
+fn value(good: &[Value], near: &[Value]) -> impl Strategy<Value = Option<Value>> + use<> {
+    prop_oneof![
+        12 => select(good.to_vec()).prop_map(Some),
+        3 => select(near.to_vec()).prop_map(Some),
+        1 => Just(None),
+        1 => any_json().prop_map(Some),
+    ]
+}
+
+/// Seconds since 1970, mostly about now, and what is none.
+fn time() -> impl Strategy<Value = Option<Value>> {
+    let by = |by: i64| json!(NOW.cast_signed() + by);
+    let fraction = |by: f64| json!(NOW_FLOAT + by);
+    let edges = [by(-31), by(-30), by(30), by(31)];
+    let fractions = [
+        fraction(-30.5),
+        fraction(-29.5),
+        fraction(29.5),
+        fraction(30.5),
+    ];
+    let others = [json!(1e300), json!(-1), json!(NOW.to_string())];
+    prop_oneof![
+        2 => (-100_i64..100).prop_map(move |seconds| Some(by(seconds))),
+        1 => value(&edges, &[&fractions[..], &others].concat()),
+    ]
+}
+
+/// Claims as a careless or a hostile issuer may sign them.
+fn any_claims() -> impl Strategy<Value = (&'static str, Value)> {
+    let hs = json!(ISSUERS[0].0);
+    let es = json!(ISSUERS[1].0);
+    let issuer = select(vec![ISSUERS[0].0, ISSUERS[0].0, ISSUERS[1].0]);
+    let other_issuer = prop_oneof![9 => Just(None), 1 => value(&[hs, es], &[json!("https://hs.test/")]).prop_map(Some)];
+    let mine = json!("authenticated");
+    let aud = value(
+        &[mine.clone(), json!(["other", mine])],
+        &[
+            json!("Authenticated"),
+            json!(["other"]),
+            json!([]),
+            json!([mine, 1]),
+        ],
+    );
+    let role = value(
+        &[mine.clone(), mine, json!("anon"), json!("service_role")],
+        &[json!("edge"), json!("Anon"), json!("")],
+    );
+    let sub = value(
+        &[json!(SUB), json!("AAAAAAAA-aaaa-AAAA-aaaa-AAAAAAAAAAAA")],
+        &[
+            json!(""),
+            json!("ada"),
+            json!(format!("{{{SUB}}}")),
+            json!(SUB.replace('-', "")),
+        ],
+    );
+    let exp = prop_oneof![3 => Just(Some(json!(NOW + 60))), 1 => time()];
+    let soft = || prop_oneof![3 => Just(None), 1 => time()];
+    let extra = prop::collection::hash_map("[b-d_]{1,4}", any_json(), 0..3);
+    (
+        issuer,
+        other_issuer,
+        aud,
+        role,
+        sub,
+        exp,
+        soft(),
+        soft(),
+        extra,
+    )
+        .prop_map(
+            |(issuer, other_issuer, aud, role, sub, exp, nbf, iat, extra)| {
+                let iss = other_issuer.unwrap_or_else(|| Some(json!(issuer)));
+                let names = ["iss", "aud", "role", "sub", "exp", "nbf", "iat"].map(str::to_owned);
+                let named = names.into_iter().zip([iss, aud, role, sub, exp, nbf, iat]);
+                let named = named.filter_map(|(name, value)| Some((name, value?)));
+                (issuer, Value::Object(named.chain(extra).collect()))
+            },
+        )
+}
+
+/// The rules for claims, a second time. `None`: refused; otherwise the role.
+fn reference<'a>(issuer: &str, claims: &'a Value) -> Option<&'a str> {
+    let given = |name: &str| claims.get(name).filter(|value| !value.is_null());
+    let text_or_nothing = |name: &str| given(name).is_none_or(Value::is_string);
+    let past = |name: &str| {
+        given(name).is_none_or(|time| time.as_f64().is_some_and(|time| time <= NOW_FLOAT + 30.0))
+    };
+    let role = given("role")?.as_str()?;
+    let roles = ISSUERS.iter().find(|(name, _)| *name == issuer)?.1;
+    let for_us = match given("aud")? {
+        Value::Array(names) => {
+            names.iter().all(Value::is_string) && names.contains(&json!("authenticated"))
+        }
+        name => name == "authenticated",
+    };
+    let uuid = |sub: &Value| {
+        let sub = sub.as_str().unwrap_or_default();
+        sub.len() == 36
+            && sub.bytes().enumerate().all(|(at, b)| match at {
+                8 | 13 | 18 | 23 => b == b'-',
+                _ => b.is_ascii_hexdigit(),
+            })
+    };
+    let good = given("iss")? == issuer
+        && for_us
+        && roles.contains(&role)
+        && given("exp")?.as_f64()? >= NOW_FLOAT - 30.0
+        && past("nbf")
+        && past("iat")
+        && text_or_nothing("sub")
+        && (role != "authenticated" || given("sub").is_some_and(uuid));
+    good.then_some(role)
+}
+
+proptest! {
+    /// Whatever is sent as a token: no panic, and never good.
+    #[test]
+    fn no_text_is_a_token(text in "\\PC{0,200}|[A-Za-z0-9_=.-]{0,300}") {
+        prop_assert!(!is_good(&text));
+    }
+
+    /// Nor are three parts of JSON without the key that they need.
+    #[test]
+    fn no_signature_can_be_guessed(
+        alg in select(vec!["HS256", "ES256", "RS256", "EdDSA", "none"]),
+        kid in proptest::option::of(select(vec!["a", "b"])),
+        (issuer, claims) in any_claims(),
+        signature in prop::collection::vec(any::<u8>(), 0..70),
+    ) {
+        let header = json!({"alg": alg, "kid": kid});
+        let forged = format!("{}.{}", parts(&header, &claims), Base64UrlUnpadded::encode_string(&signature));
+        prop_assert!(!is_good(&forged), "{} {}", issuer, forged);
+    }
+
+    /// Arbitrary bytes under a good signature: no panic, and no token without the claims.
+    #[test]
+    fn a_good_signature_alone_is_no_token(payload in prop::collection::vec(any::<u8>(), 0..100)) {
+        prop_assert!(!is_good(&es256_bytes(&payload)));
+    }
+
+    #[test]
+    fn a_good_token_with_one_bit_flipped_is_none(which in 0..2_usize, at in any::<prop::sample::Index>(), bit in 0..7_u32) {
+        let issuer = ISSUERS[which].0;
+        let good = signed(issuer, &claims(issuer));
+        prop_assert!(is_good(&good));
+        let mut bytes = good.into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let flipped = String::from_utf8(bytes).unwrap();
+        prop_assert!(!is_good(&flipped), "{}", flipped);
+    }
+
+    #[test]
+    fn signed_claims_are_judged_as_the_rules_say((issuer, claims) in any_claims()) {
+        let token = signed(issuer, &claims);
+        let judged = ask_with(&edge(), &token);
+        match reference(issuer, &claims) {
+            None => prop_assert!(judged.is_err(), "{} {}", issuer, claims),
+            Some("anon") => prop_assert_eq!(judged.map(|caller| caller.token().is_none()), Ok(true)),
+            Some(role) => {
+                let caller = judged.unwrap();
+                prop_assert_eq!(caller.token(), Some(token.as_str()));
+                let sub = claims["sub"].as_str();
+                prop_assert_eq!(caller.name(), if role == "service_role" { Some(role) } else { sub });
+            }
+        }
+    }
+
+    /// The header's rules, a second time, under a good signature.
+    #[test]
+    fn signed_headers_are_judged_as_the_rules_say(
+        alg in select(vec![json!("ES256"), json!("ES256"), json!("ES256"), json!("es256"), json!("ES384"), json!(null)]),
+        kid in value(&[json!("a")], &[json!("A"), json!("")]),
+        typ in value(&[json!("JWT"), json!("at+jwt"), json!("Application/jwt")], &[json!("dpop+jwt"), json!("jwt/")]),
+        cty in prop_oneof![5 => Just(None), 1 => value(&[json!("json")], &[json!("JWT")])],
+        odd in prop_oneof![5 => Just(None), 1 => (select(vec!["crit", "b64", "enc", "zip", "jwk"]), any_json()).prop_map(Some)],
+    ) {
+        let mut header = json!({"alg": alg});
+        for (name, value) in [("kid", &kid), ("typ", &typ), ("cty", &cty)] {
+            if let Some(value) = value {
+                header[name] = value.clone();
+            }
+        }
+        if let Some((name, value)) = &odd {
+            header[*name] = value.clone();
+        }
+        let given = |value: &Option<Value>| value.clone().filter(|value| !value.is_null());
+        let lower = |value: Value| value.as_str().map(str::to_ascii_lowercase);
+        let good = alg == "ES256"
+            && given(&kid).is_none_or(|kid| kid == "a")
+            && given(&typ).is_none_or(|typ| lower(typ).is_some_and(|typ| ["jwt", "at+jwt", "application/jwt"].contains(&typ.as_str())))
+            && given(&cty).is_none_or(|cty| lower(cty).is_some_and(|cty| cty == "json"))
+            && odd.is_none_or(|(name, _)| ["zip", "jwk"].contains(&name));
+        let token = es256(&header, &claims("https://es.test"));
+        prop_assert_eq!(is_good(&token), good, "{}", header);
+    }
+}
+
+/// Bits of a MAC are cheap to check, so all of them are.
+#[test]
+fn no_bit_of_a_token_is_idle() {
+    let edge = edge();
+    let good = hs256(&claims("https://hs.test"));
+    for at in 0..good.len() {
+        for bit in 0..7 {
+            let mut bytes = good.clone().into_bytes();
+            bytes[at] ^= 1 << bit;
+            let flipped = String::from_utf8(bytes).unwrap();
+            let judged = pollster::block_on(token::verify(&flipped, &edge));
+            assert!(judged.is_err(), "bit {bit} of character {at}");
+        }
+    }
+}
