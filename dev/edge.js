@@ -8,9 +8,9 @@ const quoted = (text) => (/^[\w:/.,-]*$/.test(text) ? text : `'${text}'`);
 
 /**
  * The part, not yet started.
- * @param {{data: string, port: number, variables: Record<string, string>, logFile: string, say: Function, failed: Function}} options
+ * @param {{data: string, port: number, variables: Record<string, string>, config?: string, logFile: string, say: Function, failed: Function}} options
  */
-export const edge = ({ data, port, variables, ...rest }) => {
+export const edge = ({ data, port, variables, config = join(root, 'wrangler.toml'), ...rest }) => {
   const file = join(data, 'edge.env');
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}\n`);
   writeFileSync(file, lines.join(''), { mode: 0o600 });
@@ -21,7 +21,7 @@ export const edge = ({ data, port, variables, ...rest }) => {
       file: process.execPath,
       args: [
         join(root, 'node_modules', 'wrangler', 'bin', 'wrangler.js'),
-        ...['dev', '--local', '--ip', '127.0.0.1', '--port', `${port}`, '--inspector-port', '0'],
+        ...['dev', '--config', config, '--local', '--ip', '127.0.0.1', '--port', `${port}`, '--inspector-port', '0'],
         ...['--env-file', file, '--persist-to', join(data, 'wrangler'), '--show-interactive-dev-session=false'],
       ],
       options: {

@@ -52,7 +52,8 @@ export const postgrest = ({ data, databaseUrl, port, adminPort, jwks, ...rest })
     command: () => ({ file: program, args: [file], options: { env: { PATH: process.env.PATH } } }),
     ready: (_, given) => {
       const asked = () =>
-        fetch(`http://127.0.0.1:${adminPort}/ready`).then(
+        // While it cannot log in it accepts connections and says nothing.
+        fetch(`http://127.0.0.1:${adminPort}/ready`, { signal: AbortSignal.timeout(2000) }).then(
           (answer) => answer.ok,
           () => false,
         );

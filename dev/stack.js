@@ -53,7 +53,7 @@ const edgePort = async (asked, usual) => {
 };
 
 /** The address at which PostgREST logs in: the database's, as authenticator. */
-const authenticatorUrl = async (databaseUrl, password) => {
+export const authenticatorUrl = async (databaseUrl, password) => {
   if (process.env.AUTHENTICATOR_URL) return process.env.AUTHENTICATOR_URL;
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
