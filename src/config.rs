@@ -87,7 +87,7 @@ impl SigningKey {
 }
 
 /// One trusted issuer, as an entry of the `ISSUERS` array: `{"issuer","audience","roles"}` and either `"jwks_url"`
-/// (asymmetric keys) or `"secret"` (HS256).
+/// (asymmetric keys) or `"secret"` (HS256). One that is moving from a secret to keys has an entry for each.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
@@ -287,11 +287,13 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
         }
         if issuers
             .iter()
-            .filter(|other| other.issuer == issuer.issuer)
+            .filter(|other| {
+                other.issuer == issuer.issuer && other.secret.is_some() == issuer.secret.is_some()
+            })
             .count()
             > 1
         {
-            return fault("is listed twice");
+            return fault("is listed twice with jwks_url, or twice with secret");
         }
     }
     Ok(issuers)
@@ -422,6 +424,12 @@ pub(crate) mod tests {
             (
                 "ISSUERS",
                 format!(r#"[{{"issuer":"i","secret":"{long}","roles":["authenticated"]}}]"#),
+            ),
+            (
+                "ISSUERS",
+                format!(
+                    r#"[{{"issuer":"i","audience":"a","secret":"{long}","roles":["anon"]}},{{"issuer":"i","audience":"b","secret":"{long}","roles":["anon"]}}]"#
+                ),
             ),
             ("POSTGREST_READ_URL", "127.0.0.1:3001".into()),
             ("LIMITS", "{".into()),

@@ -8,6 +8,8 @@ pub mod config;
 pub mod edge;
 pub mod error;
 pub mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod path;
 pub mod respond;
 pub mod rooms;

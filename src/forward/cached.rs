@@ -4,8 +4,8 @@ use http::header::{CACHE_CONTROL, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::relay;
-use crate::edge::{self, Body, Edge, Outgoing, Platform, Response, text};
+use super::{Sent, relay};
+use crate::edge::{self, Body, Edge, Platform, Response, text};
 use crate::error::Error;
 use crate::respond;
 use crate::scope::Rule;
@@ -21,9 +21,7 @@ const VARIES: &str = "Accept, Accept-Profile, Authorization, Prefer, Range";
 /// The kept answer, or PostgREST's, which is then kept.
 pub(super) async fn answer<P: Platform>(
     rule: Rule,
-    outgoing: Outgoing<P::Body>,
-    primary: Option<String>,
-    anonymous: bool,
+    sent: Sent<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
     if let Some(kept) = edge.platform.stored(&rule.name).await
@@ -31,8 +29,8 @@ pub(super) async fn answer<P: Platform>(
     {
         return Ok(response);
     }
-    let again = outgoing.again();
-    let mut response = relay(outgoing, primary.clone(), anonymous, edge).await?;
+    let again = sent.again();
+    let mut response = relay(sent, edge).await?;
     response.headers = respond::relayed_headers(&response.headers);
     let Body::Stream(stream) = response.body else {
         return Ok(response);
@@ -40,7 +38,7 @@ pub(super) async fn answer<P: Platform>(
     let deadline_ms = edge.config.limits.deadline_ms;
     let Ok(bytes) = edge.platform.read(stream, MOST_BYTES, deadline_ms).await else {
         let again = again.ok_or(Error::Internal("a read cannot be repeated"))?;
-        let mut whole = relay(again, primary, anonymous, edge).await?;
+        let mut whole = relay(again, edge).await?;
         whole.headers = respond::relayed_headers(&whole.headers);
         return Ok(whole);
     };

@@ -2,7 +2,8 @@
 
 mod cached;
 
-use http::{Method, StatusCode};
+use http::header::CONTENT_LOCATION;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
@@ -68,19 +69,21 @@ async fn perform<P: Platform>(
         Work::Relay {
             outgoing,
             primary,
+            added_limit,
             anonymous,
-            cache: None,
-        } => relay(outgoing, primary, anonymous, edge)
-            .await
-            .map(Reply::Relayed),
-        Work::Relay {
-            outgoing,
-            primary,
-            anonymous,
-            cache: Some(rule),
-        } => cached::answer(rule, outgoing, primary, anonymous, edge)
-            .await
-            .map(Reply::Kept),
+            cache,
+        } => {
+            let sent = Sent {
+                outgoing,
+                primary,
+                added_limit,
+                anonymous,
+            };
+            match cache {
+                None => relay(sent, edge).await.map(Reply::Relayed),
+                Some(rule) => cached::answer(rule, sent, edge).await.map(Reply::Kept),
+            }
+        }
         Work::Call {
             call,
             incoming,
@@ -108,13 +111,37 @@ async fn perform<P: Platform>(
     }
 }
 
+/// A request that is relayed; [`Work::Relay`] says what its fields are.
+struct Sent<B> {
+    outgoing: Outgoing<B>,
+    primary: Option<String>,
+    added_limit: Option<u64>,
+    anonymous: bool,
+}
+
+impl<B> Sent<B> {
+    /// The same once more, if it has no body that would be used up.
+    fn again(&self) -> Option<Self> {
+        Some(Self {
+            outgoing: self.outgoing.again()?,
+            primary: self.primary.clone(),
+            added_limit: self.added_limit,
+            anonymous: self.anonymous,
+        })
+    }
+}
+
 /// Sends, and sorts the failures out.
 async fn relay<P: Platform>(
-    outgoing: Outgoing<P::Body>,
-    primary: Option<String>,
-    anonymous: bool,
+    sent: Sent<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
+    let Sent {
+        outgoing,
+        primary,
+        added_limit,
+        anonymous,
+    } = sent;
     let id = text(&outgoing.headers, "x-request-id")
         .unwrap_or_default()
         .to_owned();
@@ -122,19 +149,42 @@ async fn relay<P: Platform>(
         Body::Upload { limit, .. } => limit,
         _ => 0,
     };
-    let response = send_patiently(outgoing, primary, edge)
-        .await
-        .map_err(|fault| match fault {
-            SendFault::Unreachable => Error::UpstreamUnavailable,
-            SendFault::Timeout => Error::UpstreamTimeout,
-            SendFault::TooLarge => Error::BodyTooLarge { limit },
-            SendFault::BrokenBody => Error::MalformedBody("it broke off".into()),
-            SendFault::SlowBody => Error::SlowBody,
-        })?;
+    let mut response =
+        send_patiently(outgoing, primary, edge)
+            .await
+            .map_err(|fault| match fault {
+                SendFault::Unreachable => Error::UpstreamUnavailable,
+                SendFault::Timeout => Error::UpstreamTimeout,
+                SendFault::TooLarge => Error::BodyTooLarge { limit },
+                SendFault::BrokenBody => Error::MalformedBody("it broke off".into()),
+                SendFault::SlowBody => Error::SlowBody,
+            })?;
     if response.status.is_client_error() || response.status.is_server_error() {
         return Err(failure(response, anonymous, &id, edge).await);
     }
+    if let Some(limit) = added_limit {
+        forget_limit(&mut response.headers, limit);
+    }
     Ok(response)
+}
+
+/// Takes the limit that was added out of the answer's `Content-Location`.
+fn forget_limit(headers: &mut HeaderMap, limit: u64) {
+    let added = format!("limit={limit}");
+    let Some((path, query)) =
+        text(headers, "content-location").and_then(|location| location.split_once('?'))
+    else {
+        return;
+    };
+    let kept: Vec<&str> = query.split('&').filter(|part| *part != added).collect();
+    let location = if kept.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", kept.join("&"))
+    };
+    if let Ok(location) = HeaderValue::from_str(&location) {
+        headers.insert(CONTENT_LOCATION, location);
+    }
 }
 
 /// Sends; a read whose connection was refused is sent once more, for PostgREST may be just starting; one that a replica
@@ -164,7 +214,13 @@ async fn send_patiently<P: Platform>(
 
 /// The JSON that a function returned.
 async fn result<P: Platform>(outgoing: Outgoing<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
-    let response = relay(outgoing, None, false, edge).await?;
+    let sent = Sent {
+        outgoing,
+        primary: None,
+        added_limit: None,
+        anonymous: false,
+    };
+    let response = relay(sent, edge).await?;
     let bytes = bytes(response.body, MOST_RESULT_BYTES, edge).await;
     bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())

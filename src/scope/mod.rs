@@ -19,6 +19,13 @@ use crate::verify::Caller;
 
 pub(crate) use cached::Rule;
 
+/// The rules that a second pair of eyes looks at.
+#[cfg(any(test, fuzzing))]
+pub(crate) mod rules {
+    pub(crate) use super::query::Query;
+    pub(crate) use super::relay::{name, prefer as preferences};
+}
+
 /// What is to be done, and may be. Made by [`narrow`] only.
 pub struct Scoped<B> {
     work: Work<B>,
@@ -41,6 +48,8 @@ pub(crate) enum Work<B> {
         outgoing: Outgoing<B>,
         /// The primary's address of the same, where `outgoing` goes to a replica.
         primary: Option<String>,
+        /// The limit that was added to the query, which the answer must not mention.
+        added_limit: Option<u64>,
         /// Nobody is signed in: errors are answered without hint and details.
         anonymous: bool,
         /// How the answer may be kept for others.

@@ -14,7 +14,14 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 const MARKETING = { 'accept-profile': 'marketing', 'content-profile': 'marketing' };
 
 /** Headers that a client of PostgREST goes by. */
-const COMPARED = ['content-type', 'content-range', 'content-profile', 'preference-applied', 'range-unit'];
+const COMPARED = [
+  'content-location',
+  'content-type',
+  'content-range',
+  'content-profile',
+  'preference-applied',
+  'range-unit',
+];
 
 const send = async (base, { path, method = 'GET', headers = {}, body, as = token }) => {
   const response = await fetch(base + path, { method, headers: { authorization: `Bearer ${as}`, ...headers }, body });
@@ -22,6 +29,8 @@ const send = async (base, { path, method = 'GET', headers = {}, body, as = token
   const found = Object.fromEntries(COMPARED.map((name) => [name, response.headers.get(name)]));
   // On some errors PostgREST sends a second Content-Type; the edge sends the one that is true.
   if (response.status >= 400) found['content-type'] = found['content-type']?.split(',')[0] ?? null;
+  // The edge's paths are PostgREST's under a prefix.
+  found['content-location'] = found['content-location']?.replace(/^\/rest\/v1/, '') ?? null;
   let parsed = text;
   try {
     parsed = JSON.parse(text);

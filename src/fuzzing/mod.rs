@@ -1,0 +1,221 @@
+//! What must hold whatever is sent, written down a second time: for the property tests, which send what is nearly right,
+//! and for the targets of `fuzz/`, which send anything. Compiled for these two alone.
+//!
+//! Each public function takes input and panics where a rule is broken.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it is not in the bundle, and panics are what it is for"
+)]
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use http::{HeaderMap, HeaderValue, Method};
+use serde_json::Value;
+
+use crate::route::{self, Action};
+use crate::scope::rules::{Query, name, preferences};
+use crate::{rooms, verify};
+
+pub(crate) mod native;
+
+/// A token by three ways: as it is; its payload under a good MAC; its header and payload, parted by a NUL, under a good MAC
+/// or signature. The first byte says which.
+pub fn token(data: &[u8]) {
+    let Some((way, rest)) = data.split_first() else {
+        return;
+    };
+    let [header, payload] = match rest.iter().position(|b| *b == 0) {
+        Some(at) => [&rest[..at], &rest[at + 1..]],
+        None => [br#"{"alg":"HS256"}"#.as_slice(), rest],
+    };
+    match way % 3 {
+        0 => {
+            if let Ok(text) = std::str::from_utf8(rest) {
+                judge(text);
+            }
+        }
+        1 => judge(&native::hs256_text(&native::joined(header, payload))),
+        _ => judge(&native::es256_text(&native::joined(header, payload))),
+    }
+}
+
+/// Verifies a token, and what was verified a second time by the rules below.
+fn judge(text: &str) {
+    let verified = pollster::block_on(verify::token::verify(text, &native::edge()));
+    let Ok(claims) = verified else {
+        return;
+    };
+    let parts: Vec<&str> = text.split('.').collect();
+    assert!(parts.len() == 3 && text.len() <= 8192, "{text}");
+    let decoded = |at: usize| Base64UrlUnpadded::decode_vec(parts[at]).unwrap();
+    let header: Value = serde_json::from_slice(&decoded(0)).unwrap();
+    let payload = match serde_json::from_slice::<Value>(&decoded(1)) {
+        Ok(payload) => payload,
+        // A claim that nobody reads may be deeper than serde can hold.
+        Err(error) if error.to_string().starts_with("recursion limit") => return,
+        Err(error) => panic!("{error}: {text}"),
+    };
+    assert!(is_header(&header), "{header}");
+    let issuer = payload["iss"].as_str().unwrap();
+    assert_eq!(
+        role(issuer, &payload),
+        Some(claims.role.as_str()),
+        "{payload}"
+    );
+    let (signed, _) = text.rsplit_once('.').unwrap();
+    let again = if issuer == native::ISSUERS[0].0 {
+        native::hs256_text(signed)
+    } else {
+        // These signatures are a function of key and text.
+        native::es256_text(signed)
+    };
+    assert_eq!(text, again);
+}
+
+/// Whether a token's header may be accepted, whatever its key.
+pub(crate) fn is_header(header: &Value) -> bool {
+    let given = |name: &str| header.get(name).filter(|value| !value.is_null());
+    let one_of = |name: &str, known: &[&str]| {
+        given(name).is_none_or(|value| {
+            let lower = value.as_str().map(str::to_ascii_lowercase);
+            lower.is_some_and(|value| known.contains(&value.as_str()))
+        })
+    };
+    ["HS256", "ES256", "RS256", "EdDSA", "Ed25519"].contains(&header["alg"].as_str().unwrap_or(""))
+        && given("kid").is_none_or(|kid| kid.as_str().is_some_and(|kid| kid.len() <= 128))
+        && one_of(
+            "typ",
+            &["jwt", "at+jwt", "application/jwt", "application/at+jwt"],
+        )
+        && one_of("cty", &["json"])
+        && ["crit", "b64", "enc"]
+            .iter()
+            .all(|name| header.get(name).is_none())
+}
+
+/// The role that an issuer's claims give, if they are good. Of the user only that it is a text, if there is one.
+pub(crate) fn role<'a>(issuer: &str, claims: &'a Value) -> Option<&'a str> {
+    let given = |name: &str| claims.get(name).filter(|value| !value.is_null());
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit 53 bits")]
+    let now = native::NOW as f64;
+    let past = |name: &str| {
+        given(name).is_none_or(|time| time.as_f64().is_some_and(|time| time <= now + 30.0))
+    };
+    let for_us = match given("aud")? {
+        Value::Array(names) => {
+            names.iter().all(Value::is_string) && names.iter().any(|name| name == "authenticated")
+        }
+        name => name == "authenticated",
+    };
+    let role = given("role")?.as_str()?;
+    let (_, roles) = native::ISSUERS.iter().find(|(name, _)| *name == issuer)?;
+    let good = given("iss")? == issuer
+        && for_us
+        && roles.contains(&role)
+        && given("exp")?.as_f64()? >= now - 30.0
+        && past("nbf")
+        && past("iat")
+        && given("sub").is_none_or(Value::is_string);
+    good.then_some(role)
+}
+
+/// A request's path: what is accepted as a name is one as PostgreSQL folds it.
+pub fn path(text: &str) {
+    for method in [Method::GET, Method::POST, Method::DELETE] {
+        if let Ok(matched) = route::find(&rooms::ALL, &method, text)
+            && matches!(matched.route.action, Action::Relation | Action::Function)
+        {
+            let variable = &matched.variable;
+            assert_eq!(name(variable).is_ok(), is_name(variable), "{variable}");
+        }
+    }
+}
+
+/// `^[a-z_][a-z0-9_]*$` of at most 63 bytes, read byte by byte.
+fn is_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let first = bytes
+        .next()
+        .is_some_and(|b| matches!(b, b'a'..=b'z' | b'_'));
+    first && text.len() < 64 && bytes.all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+}
+
+/// A query string: what is written reads the same, with no key in it, and is bounded however often it is.
+pub fn query(text: &str) {
+    let Ok(mut query) = Query::parse(text) else {
+        return;
+    };
+    let written = |query: &Query| {
+        let mut url = String::new();
+        query.append_to(&mut url);
+        url
+    };
+    let read = |url: &str| Query::parse(url.strip_prefix('?').unwrap_or_default()).unwrap();
+    let again = read(&written(&query));
+    assert_eq!(again, query);
+    assert_eq!(again.has_filter(), query.has_filter());
+    assert!(query.embed_depth() <= text.len());
+    query.cap_rows(10, false);
+    let capped = written(&query);
+    // Nothing that would end the query, and no name that was the key's.
+    assert!(capped.is_ascii() && !capped.contains(['#', ' ', '\r', '\n']));
+    assert!(!capped.contains("?apikey=") && !capped.contains("&apikey="));
+    let mut twice = read(&capped);
+    twice.cap_rows(10, false);
+    assert_eq!(written(&twice), capped);
+    for (name, value) in form_urlencoded::parse(capped.trim_start_matches('?').as_bytes()) {
+        assert!(
+            name.rsplit('.').next() != Some("limit") || is_bounded(&value),
+            "{capped}"
+        );
+    }
+}
+
+/// A `limit` of 10 at most, or one below zero. PostgREST takes what it cannot read for none at all, and reads `(50)`.
+fn is_bounded(limit: &str) -> bool {
+    let number = limit.strip_prefix('-').unwrap_or(limit);
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    digits && (number != limit || number.parse::<u64>().is_ok_and(|rows| rows <= 10))
+}
+
+/// `Prefer` headers: only known tokens come out, and they stay as they are.
+pub fn prefer<'a>(sent: impl Iterator<Item = &'a [u8]>, anonymous: bool) {
+    let mut headers = HeaderMap::new();
+    for value in sent.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
+        headers.append("prefer", value);
+    }
+    let rewritten = preferences(&headers, anonymous);
+    for token in rewritten.split(", ").filter(|_| !rewritten.is_empty()) {
+        assert!(is_preference(token), "{token}");
+        assert!(!anonymous || token != "count=exact");
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert("prefer", HeaderValue::from_str(&rewritten).unwrap());
+    assert_eq!(preferences(&headers, anonymous), rewritten);
+}
+
+/// What `Prefer` may say to PostgREST.
+fn is_preference(token: &str) -> bool {
+    let parts: Vec<&str> = token.split('=').collect();
+    let [name, value] = parts[..] else {
+        return false;
+    };
+    let known: &[&str] = match name {
+        "return" => &["minimal", "headers-only", "representation"],
+        "count" => &["exact", "planned", "estimated"],
+        "resolution" => &["merge-duplicates", "ignore-duplicates"],
+        "missing" => &["default", "null"],
+        "handling" => &["strict", "lenient"],
+        "params" => &["single-object"],
+        "max-affected" => return value.parse::<u32>().is_ok(),
+        "timezone" => {
+            return value
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+        }
+        _ => &[],
+    };
+    known.contains(&value)
+}

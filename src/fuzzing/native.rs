@@ -1,0 +1,176 @@
+//! An edge without a Workers runtime: a clock that can be set, an issuer with a secret (`https://hs.test`) and one with a
+//! key set (`https://es.test`), and their signatures.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, Mac};
+use http::{HeaderMap, StatusCode};
+use p256::ecdsa::signature::{Signer, Verifier};
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::config::Config;
+use crate::edge::{
+    Admission, Body, Edge, Isolate, Outgoing, Platform, ReadFault, Response, SendFault,
+};
+use crate::error::Error;
+use crate::verify::keys::PublicKey;
+
+/// When it is, in seconds since 1970.
+pub(crate) const NOW: u64 = 1_800_000_000;
+const SECRET: &str = "0123456789012345678901234567890123456789";
+
+/// The issuers and the roles that each may assert.
+pub(crate) const ISSUERS: [(&str, &[&str]); 2] = [
+    (
+        "https://hs.test",
+        &["anon", "authenticated", "service_role"],
+    ),
+    ("https://es.test", &["authenticated"]),
+];
+
+/// The outside, with a clock that can be set and a server of keys that counts.
+#[derive(Clone)]
+pub(crate) struct Native(Rc<Outside>);
+
+impl std::ops::Deref for Native {
+    type Target = Outside;
+
+    fn deref(&self) -> &Outside {
+        &self.0
+    }
+}
+
+/// What can be set and what is counted.
+pub(crate) struct Outside {
+    pub(crate) now_ms: RefCell<u64>,
+    pub(crate) checked: RefCell<usize>,
+    pub(crate) jwks: RefCell<Option<String>>,
+    pub(crate) fetched: RefCell<usize>,
+}
+
+impl Platform for Native {
+    type Body = Vec<u8>;
+
+    fn now_ms(&self) -> u64 {
+        *self.now_ms.borrow()
+    }
+
+    fn country(&self) -> Option<String> {
+        None
+    }
+
+    fn log(&self, _: &str) {}
+
+    async fn sleep(&self, milliseconds: u32) {
+        *self.now_ms.borrow_mut() += u64::from(milliseconds);
+    }
+
+    async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
+        *self.checked.borrow_mut() += 1;
+        let jwk: Value = serde_json::from_str(&key.jwk).unwrap();
+        let coordinate =
+            |name: &str| Base64UrlUnpadded::decode_vec(jwk[name].as_str().unwrap()).unwrap();
+        let point = [vec![4], coordinate("x"), coordinate("y")].concat();
+        let (Ok(key), Ok(signature)) = (
+            VerifyingKey::from_sec1_bytes(&point),
+            Signature::from_slice(signature),
+        ) else {
+            return false;
+        };
+        key.verify(data, &signature).is_ok()
+    }
+
+    async fn send(&self, request: Outgoing<Vec<u8>>) -> Result<Response<Vec<u8>>, SendFault> {
+        assert_eq!(request.url, "https://es.test/jwks");
+        *self.fetched.borrow_mut() += 1;
+        let body = self.jwks.borrow().clone().ok_or(SendFault::Unreachable)?;
+        Ok(Response {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Body::Bytes(body.into_bytes()),
+        })
+    }
+
+    async fn read(&self, body: Vec<u8>, _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {
+        Ok(body)
+    }
+
+    fn background(&self, work: impl Future<Output = ()> + 'static) {
+        pollster::block_on(work);
+    }
+
+    async fn admit(&self, _: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error> {
+        Ok(Admission::Granted)
+    }
+
+    async fn stored(&self, _: &str) -> Option<Response<Vec<u8>>> {
+        None
+    }
+
+    async fn store(&self, _: &str, _: Response<()>, _: u32) {}
+}
+
+/// The key set of `https://es.test`, made once: a public key is dear.
+static JWKS: LazyLock<String> = LazyLock::new(|| json!({"keys": [jwk("a")]}).to_string());
+
+/// A new edge.
+pub(crate) fn edge() -> Edge<Native> {
+    let [hs, es] = ISSUERS;
+    let issuers = json!([
+        {"issuer": hs.0, "audience": "authenticated", "roles": hs.1, "secret": SECRET},
+        {"issuer": es.0, "audience": "authenticated", "roles": es.1, "jwks_url": "https://es.test/jwks"},
+    ]);
+    let variable = |name: &str| match name {
+        "POSTGREST_URL" => Some("http://127.0.0.1:3000".to_owned()),
+        "EDGE_SIGNING_KEY" => Some("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE".to_owned()),
+        "ISSUERS" => Some(issuers.to_string()),
+        "PUBLISHABLE_KEYS" => Some("rgpub_0123456789abcdef".to_owned()),
+        _ => None,
+    };
+    let platform = Native(Rc::new(Outside {
+        now_ms: RefCell::new(NOW * 1000),
+        checked: RefCell::new(0),
+        jwks: RefCell::new(Some(JWKS.clone())),
+        fetched: RefCell::new(0),
+    }));
+    let config = Config::read(variable).ok().unwrap();
+    Edge::new(Rc::new(Isolate::new(config)), platform)
+}
+
+fn signer() -> SigningKey {
+    SigningKey::from_slice(&[7; 32]).unwrap()
+}
+
+/// The public key of `https://es.test` under a name.
+pub(crate) fn jwk(kid: &str) -> Value {
+    let point = signer().verifying_key().to_encoded_point(false);
+    let text = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
+    json!({"kty": "EC", "crv": "P-256", "kid": kid, "x": text(point.x().unwrap()), "y": text(point.y().unwrap())})
+}
+
+/// What is signed of a token: any header, any payload.
+pub(crate) fn joined(header: &[u8], payload: &[u8]) -> String {
+    let text = Base64UrlUnpadded::encode_string;
+    format!("{}.{}", text(header), text(payload))
+}
+
+/// A token of `https://hs.test`'s secret.
+pub(crate) fn hs256_text(signed: &str) -> String {
+    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    let mac = mac.chain_update(signed).finalize().into_bytes();
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac))
+}
+
+/// A token of `https://es.test`'s key.
+pub(crate) fn es256_text(signed: &str) -> String {
+    let signature: Signature = signer().sign(signed.as_bytes());
+    format!(
+        "{signed}.{}",
+        Base64UrlUnpadded::encode_string(&signature.to_bytes())
+    )
+}
