@@ -185,6 +185,8 @@ pub enum SendFault {
     BrokenBody,
     /// The body did not arrive in time.
     SlowBody,
+    /// Too many bodies of unknown length are on their way.
+    Busy,
 }
 
 /// Why a body could not be read.
@@ -196,6 +198,8 @@ pub enum ReadFault {
     Broken,
     /// It did not arrive in time.
     Slow,
+    /// Too many bodies are being held.
+    Busy,
 }
 
 /// What the platform's rate limiter says.

@@ -45,7 +45,10 @@ pub enum Error {
     /// A `service_role` token came from a browser.
     ServiceFromBrowser,
     /// The issuer's keys cannot be had at the moment.
-    KeysUnavailable,
+    KeysUnavailable {
+        /// Seconds after which they are asked for again.
+        retry_after: u32,
+    },
     /// The body is not what its `Content-Type` says.
     MalformedBody(Cow<'static, str>),
     /// The body is larger than this route takes.
@@ -90,6 +93,8 @@ pub enum Error {
         /// The most levels there may be.
         limit: usize,
     },
+    /// Too many bodies of undeclared length are on their way.
+    UploadsBusy,
     /// The platform's rate limiter says no.
     TooManyRequests,
     /// The platform's rate limiter fails, and this route is closed without it.
@@ -160,9 +165,10 @@ impl Error {
             }
             Self::ServiceFromBrowser => StatusCode::FORBIDDEN,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-            Self::KeysUnavailable | Self::UpstreamUnavailable | Self::LimiterUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::KeysUnavailable { .. }
+            | Self::UpstreamUnavailable
+            | Self::LimiterUnavailable
+            | Self::UploadsBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::MalformedBody(_)
             | Self::BadName
             | Self::BadQuery(_)
@@ -185,7 +191,8 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::KeysUnavailable | Self::LimiterUnavailable => Some(5),
+            Self::KeysUnavailable { retry_after } => Some(*retry_after),
+            Self::LimiterUnavailable | Self::UploadsBusy => Some(5),
             // The shortest period that the limiter knows.
             Self::TooManyRequests => Some(10),
             Self::UpstreamUnavailable => Some(1),
@@ -202,7 +209,7 @@ impl Error {
                 "RG101",
                 "No such endpoint",
                 None,
-                "Check the path; endpoints are listed in the documentation.",
+                "Check the path, to the last slash; the data API is /rest/v1/<table> and /rest/v1/rpc/<function>.",
             ),
             Self::MethodNotAllowed { allow } => shape(
                 "RG102",
@@ -228,7 +235,7 @@ impl Error {
                 "RG208",
                 "Invalid API key",
                 None,
-                "Double check the publishable key in the `apikey` header or url param.",
+                "Double check the publishable key in the `apikey` header or url param; a user's token belongs in Authorization.",
             ),
             Self::ServiceFromBrowser => shape(
                 "RG209",
@@ -236,7 +243,7 @@ impl Error {
                 None,
                 "Keep it on servers; browsers use the publishable key and a user's token.",
             ),
-            Self::KeysUnavailable => shape(
+            Self::KeysUnavailable { .. } => shape(
                 "RG210",
                 "The keys that check tokens cannot be had at the moment",
                 None,
@@ -318,6 +325,12 @@ impl Error {
                 Some(format!("{name}: {wanted}").into()),
                 "Correct the header or leave it out.",
             ),
+            Self::UploadsBusy => shape(
+                "RG314",
+                "Too many bodies of unknown length are on their way",
+                None,
+                "Declare the Content-Length, or try again after the time in Retry-After.",
+            ),
             Self::TooManyRequests => shape(
                 "RG311",
                 "Too many requests",
@@ -353,7 +366,7 @@ impl Error {
                 "RG402",
                 "The database did not answer in time",
                 None,
-                "Ask for less, or try again later.",
+                "Ask for less, or try again later; with the same Idempotency-Key nothing is written twice.",
             ),
             Self::Refused { shape, .. } => shape.clone(),
             Self::Misconfigured { variable, wanted } => shape(

@@ -23,7 +23,7 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
         .err()
         .map(|error| error.shape().code.into_owned());
     let mut response = outcome.unwrap_or_else(|error| respond::error(&error));
-    respond::spare_known(&mut response, &asked);
+    respond::spare_known(&mut response, &method, &asked);
     respond::finish(&mut response, &asked, &id, Some(&edge.config));
     if timing.told
         && let Ok(value) = HeaderValue::from_str(&timing.text)
@@ -80,6 +80,9 @@ async fn handle<P: Platform>(
     let matched = route::find(&rooms::ALL, &request.method, &request.path)?; // 404, 405
     let caller = verify::caller(matched.route.access, &request, edge).await; // 401, 403, 503
     timing.lap("verify", edge);
+    if let Err(Error::BadToken(_)) = caller {
+        scope::count_refused(matched.route, &request, edge).await?; // 429, 503
+    }
     let caller = caller?;
     timing.told = caller.token().is_some();
     let scoped = scope::narrow(&matched, &caller, request, edge).await; // 400, 406, 413 to 415, 429, 503

@@ -4,7 +4,7 @@
 //! State of an isolate is in `thread_local!`, plain, and never borrowed across an await.
 
 use std::borrow::Cow;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -48,6 +48,7 @@ const CACHE_PREFIX: &str = "https://rowgate.invalid/";
 
 thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
+    static CACHE_FAILED: Cell<bool> = const { Cell::new(false) };
     static IMPORTED: RefCell<HashMap<String, CryptoKey>> = RefCell::default();
 }
 
@@ -113,7 +114,7 @@ async fn unless_hung_up(
             }
         }
     };
-    if response.status.is_client_error() && !is_read(&method) {
+    if !response.status.is_success() && !is_read(&method) {
         drain_unread(request).await;
     }
     outgoing(response)
@@ -284,6 +285,7 @@ impl Platform for Workers {
         let mut bytes = Vec::new();
         take(&body, limit, deadline_ms, |chunk| {
             bytes.extend(chunk.to_vec());
+            Ok(())
         })
         .await?;
         Ok(bytes)
@@ -335,7 +337,8 @@ impl Platform for Workers {
             let kept = cache()?.put_with_str(&format!("{CACHE_PREFIX}{name}"), &response);
             JsFuture::from(kept).await
         };
-        if kept.await.is_err() {
+        // A runtime without a cache says so every time.
+        if kept.await.is_err() && !CACHE_FAILED.replace(true) {
             console_error!("{}", serde_json::json!({"event": "cache_failed"}));
         }
     }
@@ -379,23 +382,10 @@ fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
 const MOST_DRAINED: usize = 8 * 1024 * 1024;
 const DRAIN_MS: u32 = 2000;
 
-/// Stops reading. A server that answers while its client still sends has to break the connection, and with it the next
-/// request on it; so the rest is thrown away first, within bounds.
-async fn give_up(reader: &ReadableStreamDefaultReader, fault: ReadFault) -> Result<(), ReadFault> {
-    if fault == ReadFault::TooLarge {
-        drain(reader).await;
-    }
-    // Whether the sender hears of it makes no difference here.
-    let _ = JsFuture::from(reader.cancel()).await;
-    Err(fault)
-}
-
-/// Throws away what is left of a request's body that nobody has begun to read.
+/// Throws away what is left of a request's body that nobody reads. A server that answers while its client still sends
+/// has to break the connection, and with it the next request on it.
 async fn drain_unread(request: &web_sys::Request) {
-    if let Some(body) = request
-        .body()
-        .filter(|body| !body.locked() && !request.body_used())
-    {
+    if let Some(body) = request.body().filter(|body| !body.locked()) {
         drain(&body.get_reader().unchecked_into()).await;
     }
 }
@@ -442,6 +432,7 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Se
     let mut fetching = Fetching(Some(AbortController::new().map_err(unreachable)?));
     init.set_signal(fetching.0.as_ref().map(AbortController::signal).as_ref());
     let mut upload = None;
+    let mut gathered = None;
     match request.body {
         Body::Empty => {}
         Body::Bytes(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
@@ -451,18 +442,22 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Se
             length,
             limit,
             deadline_ms,
-        } => match length {
-            Some(length) => {
+        } => {
+            if let Some(length) = length {
                 let started = Upload::start(&stream, length).map_err(unreachable)?;
                 init.set_body(&started.handed_on);
                 upload = Some((started, deadline_ms));
+            } else {
+                let (body, held) = gather(&stream, limit, deadline_ms).await?;
+                init.set_body(body.as_ref());
+                gathered = Some(held);
             }
-            None => init.set_body(gather(&stream, limit, deadline_ms).await?.as_ref()),
-        },
+        }
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let answer = JsFuture::from(scope.fetch_with_str_and_init(&request.url, &init));
     let answer = in_time(answer, upload, request.deadline_ms).await?;
+    drop(gathered);
     fetching.0 = None;
     answer.dyn_into().map_err(unreachable)
 }
@@ -488,9 +483,15 @@ async fn in_time(
     if let Some((upload, upload_ms)) = upload {
         let slow = pin!(delay(upload_ms));
         match select(answer, select(upload.sent, slow)).await {
-            Either::Left((answered, _)) => return answered.map_err(unreachable),
+            Either::Left((answered, _)) => return answered.map_err(of_upload),
             // A body that could not be sent ends the fetch, too, if it has not been answered already.
-            Either::Right((Either::Left(_), waiting)) => answer = waiting,
+            Either::Right((Either::Left((Err(fault), _)), waiting)) => {
+                return match select(waiting, pin!(delay(SETTLE_MS))).await {
+                    Either::Left((Ok(answered), _)) => Ok(answered),
+                    _ => Err(of_upload(fault)),
+                };
+            }
+            Either::Right((Either::Left((Ok(_), _)), waiting)) => answer = waiting,
             Either::Right((Either::Right(_), _)) => return Err(SendFault::SlowBody),
         }
     }
@@ -500,6 +501,22 @@ async fn in_time(
     }
 }
 
+/// Milliseconds in which a fetch whose body broke has ended.
+const SETTLE_MS: u32 = 1000;
+
+/// Why an upload failed. Where it is a connection that broke, the runtime does not say which: the log must not blame
+/// PostgREST for a client that went away.
+#[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
+fn of_upload(fault: JsValue) -> SendFault {
+    let message = Reflect::get(&fault, &"message".into()).unwrap_or_default();
+    let message = message.as_string().unwrap_or_default();
+    if message.contains("FixedLengthStream") {
+        return SendFault::BrokenBody;
+    }
+    say("upload_failed", &fault);
+    SendFault::Unreachable
+}
+
 async fn delay(milliseconds: u32) {
     Delay::from(Duration::from_millis(u64::from(milliseconds))).await;
 }
@@ -507,10 +524,20 @@ async fn delay(milliseconds: u32) {
 /// Mostly a refused connection, but a mistake of ours would look the same from outside.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn unreachable(fault: JsValue) -> SendFault {
-    let name = Reflect::get(&fault, &"name".into()).unwrap_or_default();
-    let line = serde_json::json!({"event": "fetch_failed", "name": name.as_string()});
-    console_error!("{line}");
+    say("fetch_failed", &fault);
     SendFault::Unreachable
+}
+
+/// Logs an error of JavaScript's.
+fn say(event: &str, fault: &JsValue) {
+    let field = |name: &str| {
+        let value = Reflect::get(fault, &name.into()).unwrap_or_default();
+        value.as_string()
+    };
+    let line = serde_json::json!({
+        "event": event, "name": field("name"), "message": field("message"),
+    });
+    console_error!("{line}");
 }
 
 /// A body on its way from the client to PostgREST, of a declared length: the runtime's own pipe lets exactly so many
@@ -543,17 +570,49 @@ async fn gather(
     stream: &ReadableStream,
     limit: usize,
     deadline_ms: u32,
-) -> Result<web_sys::Blob, SendFault> {
+) -> Result<(web_sys::Blob, Held), SendFault> {
     let chunks = Array::new();
+    let mut held = Held(0);
     let taken = take(stream, limit, deadline_ms, |chunk| {
+        held.add(chunk.length() as usize)?;
         chunks.push(chunk);
+        Ok(())
     });
     taken.await.map_err(|fault| match fault {
         ReadFault::TooLarge => SendFault::TooLarge,
         ReadFault::Broken => SendFault::BrokenBody,
         ReadFault::Slow => SendFault::SlowBody,
+        ReadFault::Busy => SendFault::Busy,
     })?;
-    web_sys::Blob::new_with_u8_array_sequence(&chunks).map_err(unreachable)
+    let body = web_sys::Blob::new_with_u8_array_sequence(&chunks).map_err(unreachable)?;
+    Ok((body, held))
+}
+
+/// Bytes that an isolate holds of bodies that are being gathered: it has 128 MB for everything.
+const MOST_HELD: usize = 16 * 1024 * 1024;
+
+thread_local! {
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
+/// One body's part of them.
+struct Held(usize);
+
+impl Held {
+    fn add(&mut self, bytes: usize) -> Result<(), ReadFault> {
+        if HELD.get() + bytes > MOST_HELD {
+            return Err(ReadFault::Busy);
+        }
+        HELD.set(HELD.get() + bytes);
+        self.0 += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.set(HELD.get().saturating_sub(self.0));
+    }
 }
 
 /// Hands a body's chunks over, as long as they are in time and within the limit.
@@ -561,7 +620,7 @@ async fn take(
     stream: &ReadableStream,
     limit: usize,
     deadline_ms: u32,
-    mut each: impl FnMut(&Uint8Array),
+    mut each: impl FnMut(&Uint8Array) -> Result<(), ReadFault>,
 ) -> Result<(), ReadFault> {
     let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
     let mut deadline = pin!(delay(deadline_ms));
@@ -569,14 +628,17 @@ async fn take(
     loop {
         let chunk = match select(pin!(next_chunk(&reader)), deadline.as_mut()).await {
             Either::Left((chunk, _)) => chunk?,
-            Either::Right(_) => return give_up(&reader, ReadFault::Slow).await,
+            // The reader keeps the stream: what has not come in time is not waited for again.
+            Either::Right(_) => return Err(ReadFault::Slow),
         };
         let Some(chunk) = chunk else { return Ok(()) };
         length += chunk.length() as usize;
         if length > limit {
-            return give_up(&reader, ReadFault::TooLarge).await;
+            // For `drain_unread`, where it is a client's.
+            reader.release_lock();
+            return Err(ReadFault::TooLarge);
         }
-        each(&chunk);
+        each(&chunk)?;
     }
 }
 

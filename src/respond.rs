@@ -6,7 +6,7 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
     RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::config::Config;
 use crate::edge::{Body, Response, text};
@@ -194,7 +194,10 @@ pub fn preflight<B>() -> Response<B> {
 }
 
 /// Answers that the client has it already, where its `If-None-Match` names the answer's `ETag`.
-pub fn spare_known<B>(response: &mut Response<B>, asked: &HeaderMap) {
+pub fn spare_known<B>(response: &mut Response<B>, method: &Method, asked: &HeaderMap) {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return;
+    }
     let (Some(etag), Some(known)) = (
         text(&response.headers, "etag"),
         text(asked, "if-none-match"),

@@ -16,7 +16,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 const STATUS: &str = "x-rowgate-status";
 const UNTIL: &str = "x-rowgate-until";
 /// Requests for the same address that get other answers.
-const VARIES: &str = "Accept, Accept-Profile, Authorization, Prefer, Range";
+const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
 
 /// The kept answer, or PostgREST's, which is then kept.
 pub(super) async fn answer<P: Platform>(

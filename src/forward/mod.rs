@@ -158,8 +158,10 @@ async fn relay<P: Platform>(
                 SendFault::TooLarge => Error::BodyTooLarge { limit },
                 SendFault::BrokenBody => Error::MalformedBody("it broke off".into()),
                 SendFault::SlowBody => Error::SlowBody,
+                SendFault::Busy => Error::UploadsBusy,
             })?;
-    if response.status.is_client_error() || response.status.is_server_error() {
+    // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
+    if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
         return Err(failure(response, anonymous, &id, edge).await);
     }
     if let Some(limit) = added_limit {
@@ -200,8 +202,9 @@ async fn send_patiently<P: Platform>(
     let Some(mut again) = again else {
         return first;
     };
-    let replica_is_down = primary.is_some()
-        && matches!(&first, Ok(response) if response.status == StatusCode::SERVICE_UNAVAILABLE);
+    // A standby also cancels reads that are in the way of its recovery.
+    let replica_is_down =
+        primary.is_some() && matches!(&first, Ok(response) if response.status.is_server_error());
     if !replica_is_down && !matches!(first, Err(SendFault::Unreachable)) {
         return first;
     }
@@ -263,7 +266,9 @@ async fn failure<P: Platform>(
     if status == StatusCode::SERVICE_UNAVAILABLE {
         return Error::UpstreamUnavailable;
     }
-    if status.is_server_error() {
+    // 300 is PostgREST's for an embed or a function that is not the only one of its name.
+    let is_answer = status.is_client_error() || status == StatusCode::MULTIPLE_CHOICES;
+    if !is_answer {
         let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
         edge.platform.log(&line.to_string());
         return Error::UpstreamFailed;

@@ -23,29 +23,30 @@ pub(crate) mod native;
 /// A token by three ways: as it is; its payload under a good MAC; its header and payload, parted by a NUL, under a good MAC
 /// or signature. The first byte says which.
 pub fn token(data: &[u8]) {
+    is_good(data);
+}
+
+/// Whether it is a good token.
+fn is_good(data: &[u8]) -> bool {
     let Some((way, rest)) = data.split_first() else {
-        return;
+        return false;
     };
     let [header, payload] = match rest.iter().position(|b| *b == 0) {
         Some(at) => [&rest[..at], &rest[at + 1..]],
         None => [br#"{"alg":"HS256"}"#.as_slice(), rest],
     };
     match way % 3 {
-        0 => {
-            if let Ok(text) = std::str::from_utf8(rest) {
-                judge(text);
-            }
-        }
+        0 => std::str::from_utf8(rest).is_ok_and(judge),
         1 => judge(&native::hs256_text(&native::joined(header, payload))),
         _ => judge(&native::es256_text(&native::joined(header, payload))),
     }
 }
 
 /// Verifies a token, and what was verified a second time by the rules below.
-fn judge(text: &str) {
+fn judge(text: &str) -> bool {
     let verified = pollster::block_on(verify::token::verify(text, &native::edge()));
     let Ok(claims) = verified else {
-        return;
+        return false;
     };
     let parts: Vec<&str> = text.split('.').collect();
     assert!(parts.len() == 3 && text.len() <= 8192, "{text}");
@@ -54,7 +55,7 @@ fn judge(text: &str) {
     let payload = match serde_json::from_slice::<Value>(&decoded(1)) {
         Ok(payload) => payload,
         // A claim that nobody reads may be deeper than serde can hold.
-        Err(error) if error.to_string().starts_with("recursion limit") => return,
+        Err(error) if error.to_string().starts_with("recursion limit") => return true,
         Err(error) => panic!("{error}: {text}"),
     };
     assert!(is_header(&header), "{header}");
@@ -72,6 +73,7 @@ fn judge(text: &str) {
         native::es256_text(signed)
     };
     assert_eq!(text, again);
+    true
 }
 
 /// Whether a token's header may be accepted, whatever its key.
@@ -180,8 +182,15 @@ fn is_bounded(limit: &str) -> bool {
     digits && (number != limit || number.parse::<u64>().is_ok_and(|rows| rows <= 10))
 }
 
-/// `Prefer` headers: only known tokens come out, and they stay as they are.
-pub fn prefer<'a>(sent: impl Iterator<Item = &'a [u8]>, anonymous: bool) {
+/// `Prefer` headers, one a line. The first byte says whether somebody is signed in.
+pub fn prefer(data: &[u8]) {
+    if let Some((anonymous, values)) = data.split_first() {
+        prefer_values(values.split(|b| *b == b'\n'), anonymous % 2 == 1);
+    }
+}
+
+/// Only known tokens come out, and they stay as they are.
+pub(crate) fn prefer_values<'a>(sent: impl Iterator<Item = &'a [u8]>, anonymous: bool) {
     let mut headers = HeaderMap::new();
     for value in sent.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
         headers.append("prefer", value);
@@ -218,4 +227,35 @@ fn is_preference(token: &str) -> bool {
         _ => &[],
     };
     known.contains(&value)
+}
+
+#[cfg(test)]
+mod tests {
+    /// Seeds that are refused would lead a fuzzer nowhere.
+    #[test]
+    fn the_seeds_hold_and_are_what_they_are_called() {
+        let seeds = |target: &str| -> Vec<(String, Vec<u8>)> {
+            let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
+            let files = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|file| file.unwrap().path());
+            let read = |path: std::path::PathBuf| {
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                (name, std::fs::read(path).unwrap())
+            };
+            files.map(read).collect()
+        };
+        for (name, data) in seeds("token") {
+            assert_eq!(super::is_good(&data), name.starts_with("good"), "{name}");
+        }
+        for (_, data) in seeds("prefer") {
+            super::prefer(&data);
+        }
+        for (_, data) in seeds("path") {
+            super::path(std::str::from_utf8(&data).unwrap());
+        }
+        for (_, data) in seeds("query") {
+            super::query(std::str::from_utf8(&data).unwrap());
+        }
+    }
 }

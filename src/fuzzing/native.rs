@@ -118,13 +118,26 @@ impl Platform for Native {
 /// The key set of `https://es.test`, made once: a public key is dear.
 static JWKS: LazyLock<String> = LazyLock::new(|| json!({"keys": [jwk("a")]}).to_string());
 
-/// A new edge.
+/// A new edge that trusts the two.
 pub(crate) fn edge() -> Edge<Native> {
     let [hs, es] = ISSUERS;
-    let issuers = json!([
-        {"issuer": hs.0, "audience": "authenticated", "roles": hs.1, "secret": SECRET},
-        {"issuer": es.0, "audience": "authenticated", "roles": es.1, "jwks_url": "https://es.test/jwks"},
-    ]);
+    edge_of(&[with_secret(hs.0, hs.1), with_keys(es.0, es.1)])
+}
+
+/// The configuration of an issuer with the secret.
+pub(crate) fn with_secret(issuer: &str, roles: &[&str]) -> Value {
+    json!({"issuer": issuer, "audience": "authenticated", "roles": roles, "secret": SECRET})
+}
+
+/// The configuration of an issuer with the key set.
+pub(crate) fn with_keys(issuer: &str, roles: &[&str]) -> Value {
+    let url = "https://es.test/jwks";
+    json!({"issuer": issuer, "audience": "authenticated", "roles": roles, "jwks_url": url})
+}
+
+/// A new edge that trusts these.
+pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
+    let issuers = Value::from(issuers);
     let variable = |name: &str| match name {
         "POSTGREST_URL" => Some("http://127.0.0.1:3000".to_owned()),
         "EDGE_SIGNING_KEY" => Some("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE".to_owned()),

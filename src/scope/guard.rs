@@ -14,17 +14,36 @@ pub(super) async fn admit<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<(), Error> {
+    let who = || match caller.name() {
+        Some(name) => Ok(format!("user {name}")),
+        None => address(request, edge),
+    };
+    ask(route, who, edge).await
+}
+
+/// Counts a request whose token is refused for its hashed address: checking signatures costs, too.
+pub(crate) async fn count_refused<P: Platform>(
+    route: &Route,
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<(), Error> {
+    ask(route, || address(request, edge), edge).await
+}
+
+fn address<P: Platform>(request: &Request<P::Body>, edge: &Edge<P>) -> Result<String, Error> {
+    Ok(mint::address_hash(request, edge)?
+        .map_or_else(|| "nobody".to_owned(), |hash| format!("addr {hash}")))
+}
+
+async fn ask<P: Platform>(
+    route: &Route,
+    who: impl FnOnce() -> Result<String, Error>,
+    edge: &Edge<P>,
+) -> Result<(), Error> {
     let Some(guard) = route.guard else {
         return Ok(());
     };
-    let key = || {
-        let who = match caller.name() {
-            Some(name) => format!("user {name}"),
-            None => mint::address_hash(request, edge)?
-                .map_or_else(|| "nobody".to_owned(), |hash| format!("addr {hash}")),
-        };
-        Ok(format!("{} {} {who}", route.method, route.pattern))
-    };
+    let key = || Ok(format!("{} {} {}", route.method, route.pattern, who()?));
     match (edge.platform.admit(key).await?, guard) {
         (Admission::Granted, _) | (Admission::Unknown, Guard::FailOpen) => Ok(()),
         (Admission::Refused, _) => Err(Error::TooManyRequests),

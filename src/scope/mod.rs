@@ -18,6 +18,7 @@ use crate::route::{Action, Call, Incoming, Matched};
 use crate::verify::Caller;
 
 pub(crate) use cached::Rule;
+pub(crate) use guard::count_refused;
 
 /// The rules that a second pair of eyes looks at.
 #[cfg(any(test, fuzzing))]
@@ -221,6 +222,7 @@ async fn read_body<P: Platform>(
             ReadFault::TooLarge => Error::BodyTooLarge { limit },
             ReadFault::Broken => Error::MalformedBody("it broke off".into()),
             ReadFault::Slow => Error::SlowBody,
+            ReadFault::Busy => Error::UploadsBusy,
         })
 }
 

@@ -8,9 +8,9 @@ use crate::error::Error;
 const NO_FILTERS: [&str; 3] = ["select", "columns", "on_conflict"];
 const NO_FILTER_ENDINGS: [&str; 3] = ["order", "limit", "offset"];
 
-/// Names and values in their order, decoded.
+/// Names and values in their order, decoded. PostgREST heeds no name without a value, though it may have an empty one.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Query(Vec<(String, String)>);
+pub struct Query(Vec<(String, Option<String>)>);
 
 impl Query {
     /// Decodes names and values. The `apikey` ends here.
@@ -19,11 +19,14 @@ impl Query {
     /// [`Error::BadQuery`] for what is not UTF-8 or holds a NUL.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let mut pairs = Vec::new();
-        for part in text.split('&').filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let pair = (decode(name)?, decode(value)?);
-            if pair.0 != "apikey" {
-                pairs.push(pair);
+        // PostgREST splits at both.
+        for part in text.split(['&', ';']).filter(|part| !part.is_empty()) {
+            let (name, value) = match part.split_once('=') {
+                Some((name, value)) => (decode(name)?, Some(decode(value)?)),
+                None => (decode(part)?, None),
+            };
+            if name != "apikey" {
+                pairs.push((name, value));
             }
         }
         Ok(Self(pairs))
@@ -32,7 +35,9 @@ impl Query {
     /// Whether something here narrows the rows of the relation itself.
     #[must_use]
     pub fn has_filter(&self) -> bool {
-        self.0.iter().any(|(name, _)| is_own_filter(name))
+        self.0
+            .iter()
+            .any(|(name, value)| value.is_some() && is_own_filter(name))
     }
 
     /// How many relations are embedded in each other at most.
@@ -40,7 +45,7 @@ impl Query {
     pub fn embed_depth(&self) -> usize {
         let selects = self.0.iter().filter(|(name, _)| name == "select");
         selects
-            .map(|(_, select)| embed_depth(select))
+            .filter_map(|(_, select)| Some(embed_depth(select.as_deref()?)))
             .max()
             .unwrap_or(0)
     }
@@ -50,13 +55,17 @@ impl Query {
     pub fn cap_rows(&mut self, most: u64, bounded_by_range: bool) -> bool {
         for (name, value) in &mut self.0 {
             let limits = name.rsplit('.').next() == Some("limit");
-            if limits && !is_bounded(value, most) {
-                *value = most.to_string();
+            if limits
+                && !value
+                    .as_deref()
+                    .is_some_and(|value| is_bounded(value, most))
+            {
+                *value = Some(most.to_string());
             }
         }
         let adds = !bounded_by_range && !self.0.iter().any(|(name, _)| name == "limit");
         if adds {
-            self.0.push(("limit".to_owned(), most.to_string()));
+            self.0.push(("limit".to_owned(), Some(most.to_string())));
         }
         adds
     }
@@ -67,8 +76,12 @@ impl Query {
             return;
         }
         url.push('?');
-        let start = url.len();
-        form_urlencoded::Serializer::for_suffix(url, start).extend_pairs(&self.0);
+        let encoded = |text: &String| form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let parts = self.0.iter().map(|(name, value)| match value {
+            Some(value) => [encoded(name), encoded(value)].join("="),
+            None => encoded(name),
+        });
+        url.push_str(&parts.collect::<Vec<String>>().join("&"));
     }
 }
 
@@ -130,7 +143,11 @@ fn embed_depth(select: &str) -> usize {
             '\\' if quoted => {
                 characters.next();
             }
-            '"' => quoted = !quoted,
+            // Elsewhere than where a name begins it is a character like others, as in a key of a JSON document.
+            '"' if quoted || word.is_empty() || word.ends_with([':', '.', '!']) => {
+                quoted = !quoted;
+                word.push(character);
+            }
             _ if quoted => {}
             '(' => {
                 if !(characters.peek() == Some(&')') && is_aggregate(&word)) {
@@ -213,6 +230,9 @@ mod tests {
             ("workflows.or=(a.eq.1,b.eq.2)", false),
             ("workflows.not.or=(a.eq.1,b.eq.2)", false),
             ("apikey=x", false),
+            ("id", false),
+            ("select=id;id=eq.1", true),
+            ("select=id;limit=1", false),
         ];
         for (text, wanted) in cases {
             assert_eq!(Query::parse(text).unwrap().has_filter(), wanted, "{text}");
@@ -233,10 +253,14 @@ mod tests {
             ("\"odd (name\",a(x)", 1),
             ("\"odd \\\" (name\"", 0),
             ("a((((((", 6),
+            ("data->>a\"b,a(b(c(d(e(*)))))", 5),
+            ("data->>\"b,a(b(c(d(e(*)))))", 5),
+            ("n:\"a(\",b(c)", 1),
+            ("a!\"x(\"(b)", 1),
             ("a)))(b)", 1),
         ];
         for (text, wanted) in cases {
-            let query = Query(vec![("select".into(), text.into())]);
+            let query = Query(vec![("select".into(), Some(text.into()))]);
             assert_eq!(query.embed_depth(), wanted, "{text}");
         }
         let two = Query::parse("select=a&select=b(c(d))").unwrap();
@@ -292,10 +316,10 @@ mod tests {
 
     #[test]
     fn a_query_is_rebuilt_with_the_same_meaning_and_without_the_key() {
-        let query = Query::parse("select=*,a(b)&name=eq.a+b%26c&apikey=secret&n%C3%A4me=x");
+        let query = Query::parse("select=*,a(b)&name=eq.a+b%26c&apikey=secret;n%C3%A4me=x&id&x=");
         assert_eq!(
             written(&query.unwrap()),
-            "?select=*%2Ca%28b%29&name=eq.a+b%26c&n%C3%A4me=x"
+            "?select=*%2Ca%28b%29&name=eq.a+b%26c&n%C3%A4me=x&id&x="
         );
         assert!(matches!(Query::parse("a=%ff"), Err(Error::BadQuery(_))));
         assert!(matches!(Query::parse("a=%00"), Err(Error::BadQuery(_))));

@@ -1,6 +1,6 @@
 //! The data API: the upstream request is rebuilt from the relation's name, the parsed query and an allow-list of headers.
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::query::{Query, cap_range};
 use super::{
@@ -68,7 +68,8 @@ pub(super) async fn rebuild<P: Platform>(
     let folder = if is_function { "rpc/" } else { "" };
     let mut path = format!("/{folder}{name}");
     query.append_to(&mut path);
-    let cache = (anonymous && !is_function && request.method == Method::GET)
+    let insists = request.headers.contains_key("x-read-preference");
+    let cache = (anonymous && !insists && !is_function && request.method == Method::GET)
         .then(|| cached::rule(name, &path, &headers, &edge.config))
         .flatten();
     if cache.is_some() {
@@ -113,7 +114,7 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
     let mut headers = HeaderMap::new();
     for name in PASSED {
         if let Some(value) = request.headers.get(name) {
-            headers.insert(name, value.clone());
+            headers.insert(name, readable(name, value)?.clone());
         }
     }
     if request
@@ -134,6 +135,10 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
             set(&mut headers, name, schema)?;
         }
     }
+    if let Some(value) = request.headers.get("prefer") {
+        readable("prefer", value)?;
+    }
+    refuse_unclear(&request.headers)?;
     let prefer = prefer(&request.headers, anonymous);
     if !prefer.is_empty() {
         set(&mut headers, "prefer", &prefer)?;
@@ -146,35 +151,69 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
     Ok(headers)
 }
 
+/// A header's value that is text. What is none would be judged as absent here and read upstream.
+fn readable<'a>(name: &'static str, value: &'a HeaderValue) -> Result<&'a HeaderValue, Error> {
+    let wanted = "visible ASCII";
+    match value.to_str() {
+        Ok(_) => Ok(value),
+        Err(_) => Err(Error::BadHeader { name, wanted }),
+    }
+}
+
+/// Refuses a `Prefer` of which something would be dropped that the caller relies on: anything under `handling=strict`, and
+/// a `max-affected` that is no number.
+fn refuse_unclear(headers: &HeaderMap) -> Result<(), Error> {
+    let name = "prefer";
+    let tokens: Vec<&str> = preferences(headers).collect();
+    let strict = tokens.contains(&"handling=strict");
+    let dropped = |token: &&&str| !token.is_empty() && known(token, false).is_none();
+    match tokens.iter().find(dropped) {
+        Some(token) if token.starts_with("max-affected") => Err(Error::BadHeader {
+            name,
+            wanted: "max-affected=<number>",
+        }),
+        Some(_) if strict => Err(Error::BadHeader {
+            name,
+            wanted: "under handling=strict only preferences that are known here, without spaces around `=`",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The preferences that were sent, one by one.
+fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let sent = headers.get_all("prefer").into_iter();
+    let sent = sent.filter_map(|value| value.to_str().ok());
+    sent.flat_map(|value| value.split(',')).map(str::trim)
+}
+
 /// What of `Prefer` is known, rewritten. Nobody in particular may not make the database count a table row by row.
 pub(crate) fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
-    let sent = headers
-        .get_all("prefer")
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
-    let tokens = sent.flat_map(|value| value.split(',')).map(str::trim);
-    let known = tokens.filter_map(|token| {
-        let (name, value) = token.split_once('=')?;
-        match (name, value) {
-            ("count", "exact") if anonymous => Some("count=estimated"),
-            ("return", "minimal" | "headers-only" | "representation")
-            | ("count", "exact" | "planned" | "estimated")
-            | ("resolution", "merge-duplicates" | "ignore-duplicates")
-            | ("missing", "default" | "null")
-            | ("handling", "strict" | "lenient")
-            | ("params", "single-object") => Some(token),
-            ("max-affected", number) if number.parse::<u32>().is_ok() => Some(token),
-            ("timezone", zone)
-                if zone
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b)) =>
-            {
-                Some(token)
-            }
-            _ => None,
-        }
-    });
+    let known = preferences(headers).filter_map(|token| known(token, anonymous));
     known.collect::<Vec<_>>().join(", ")
+}
+
+/// A preference as it goes on, if it is one that is known.
+fn known(token: &str, anonymous: bool) -> Option<&str> {
+    let (name, value) = token.split_once('=')?;
+    match (name, value) {
+        ("count", "exact") if anonymous => Some("count=estimated"),
+        ("return", "minimal" | "headers-only" | "representation")
+        | ("count", "exact" | "planned" | "estimated")
+        | ("resolution", "merge-duplicates" | "ignore-duplicates")
+        | ("missing", "default" | "null")
+        | ("handling", "strict" | "lenient")
+        | ("params", "single-object") => Some(token),
+        ("max-affected", number) if number.parse::<u32>().is_ok() => Some(token),
+        ("timezone", zone)
+            if zone
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b)) =>
+        {
+            Some(token)
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -238,7 +277,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_path_is_refused_or_names_something(
-            path in "/rest/v1/(rpc/)?([a-z_0-9]{1,70}|[a-zA-Z_%0-9./;\"-]{0,20}|\\PC{0,10})|(/[a-z%0-9._-]{0,12}){0,5}|\\PC{0,40}",
+            path in "/rest/v1/(rpc/)?([a-z_0-9]{0,20}|[a-z_][a-z_0-9]{60,66}|[a-zA-Z_%0-9./;\"-]{0,20}|\\PC{0,10})|(/[a-z%0-9._-]{0,12}){0,5}|\\PC{0,40}",
         ) {
             fuzzing::path(&path);
         }
@@ -248,7 +287,7 @@ mod tests {
             sent in prop::collection::vec(any_prefer(), 0..3),
             anonymous: bool,
         ) {
-            fuzzing::prefer(sent.iter().map(Vec::as_slice), anonymous);
+            fuzzing::prefer_values(sent.iter().map(Vec::as_slice), anonymous);
         }
     }
 

@@ -134,7 +134,9 @@ pub fn parse(json: &[u8]) -> Option<Vec<PublicKey>> {
         .keys
         .into_iter()
         .filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    let keys: Vec<PublicKey> = jwks.filter_map(Jwk::usable).collect();
+    let mut keys: Vec<PublicKey> = jwks.filter_map(Jwk::usable).collect();
+    // The same keys in another order are the same keys.
+    keys.sort_by(|one, other| one.jwk.cmp(&other.jwk));
     let twice = keys.iter().enumerate().any(|(at, key)| {
         key.kid.is_some() && keys.iter().skip(at + 1).any(|other| other.kid == key.kid)
     });
@@ -172,6 +174,8 @@ enum Found {
     Nothing {
         /// Keys are there, though none that fits.
         known: bool,
+        /// Seconds until it is time.
+        wait: u32,
     },
 }
 
@@ -204,6 +208,10 @@ impl KeyCache {
             (true, false, true) => Found::Ask,
             (true, false, false) => Found::Nothing {
                 known: !known.keys.is_empty() && age < STALE_MS,
+                wait: known.asked_ms.map_or(0, |asked| {
+                    let left = (asked + PAUSE_MS).saturating_sub(now_ms);
+                    u32::try_from(left.div_ceil(1000)).unwrap_or(u32::MAX)
+                }),
             },
         }
     }
@@ -292,9 +300,15 @@ async fn find<P: Platform>(
                 }
                 return Ok(keys);
             }
-            Found::Nothing { known: true } => return Ok(Vec::new()),
-            Found::Nothing { known: false } => return Err(Error::KeysUnavailable),
-            Found::Wait if now > give_up => return Err(Error::KeysUnavailable),
+            Found::Nothing { known: true, .. } => return Ok(Vec::new()),
+            Found::Nothing { known: false, wait } => {
+                return Err(Error::KeysUnavailable {
+                    retry_after: wait.max(1),
+                });
+            }
+            Found::Wait if now > give_up => {
+                return Err(Error::KeysUnavailable { retry_after: 1 });
+            }
             // A promise of another request cannot be awaited in this one, so its result is polled for.
             Found::Wait => edge.platform.sleep(10).await,
             Found::Ask => {

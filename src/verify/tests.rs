@@ -12,6 +12,7 @@ use crate::fuzzing::native::{self, NOW, Native, edge, es256_text, hs256_text, jw
 
 mod properties;
 
+const NOW_FLOAT: f64 = 1_800_000_000.0;
 const SUB: &str = "11111111-1111-4111-8111-111111111111";
 
 /// Good claims.
@@ -116,6 +117,16 @@ fn claims_are_held_against_their_issuer() {
         (
             with(good.clone(), "exp", json!(NOW - 31)),
             Some(TokenFault::Expired),
+        ),
+        (with(good.clone(), "exp", json!(NOW_FLOAT - 29.75)), None),
+        (
+            with(good.clone(), "exp", json!(NOW_FLOAT - 30.25)),
+            Some(TokenFault::Expired),
+        ),
+        (with(good.clone(), "nbf", json!(NOW_FLOAT + 29.75)), None),
+        (
+            with(good.clone(), "nbf", json!(NOW_FLOAT + 30.25)),
+            Some(TokenFault::NotYetValid),
         ),
         (with(good.clone(), "nbf", json!(NOW + 29)), None),
         (
@@ -274,6 +285,47 @@ fn forged_and_odd_tokens_are_refused() {
 }
 
 #[test]
+fn an_issuer_may_have_a_secret_and_keys_each_for_its_own() {
+    let iss = "https://moving.test";
+    let entries = [
+        native::with_secret(iss, &["anon", "authenticated"]),
+        native::with_keys(iss, &["authenticated", "service_role"]),
+    ];
+    let claims = |role: &str| with(claims(iss), "role", json!(role));
+    let header = |alg: &str| json!({"alg": alg});
+    let cases = [
+        (hs256(&claims("authenticated")), None),
+        (hs256(&claims("anon")), None),
+        (hs256(&claims("service_role")), Some(TokenFault::Claims)),
+        (es256(&header("ES256"), &claims("authenticated")), None),
+        (es256(&header("ES256"), &claims("service_role")), None),
+        (
+            es256(&header("ES256"), &claims("anon")),
+            Some(TokenFault::Claims),
+        ),
+        (
+            es256(&header("HS256"), &claims("authenticated")),
+            Some(TokenFault::Signature),
+        ),
+        (
+            hs256_text(&parts(&header("ES256"), &claims("authenticated"))),
+            Some(TokenFault::Signature),
+        ),
+        (
+            hs256_text(&parts(&header("RS256"), &claims("authenticated"))),
+            Some(TokenFault::Signature),
+        ),
+    ];
+    let [first, second] = entries.clone();
+    for entries in [entries, [second, first]] {
+        let edge = native::edge_of(&entries);
+        for (token, wanted) in &cases {
+            assert_eq!(fault(&edge, token), *wanted, "{token}");
+        }
+    }
+}
+
+#[test]
 fn claims_are_one_object_in_utf8() {
     let edge = edge();
     let good = claims("https://es.test").to_string();
@@ -328,10 +380,39 @@ fn a_secret_judges_signatures_only() {
     }
     let token = hs256(&good);
     let (signed, mac) = token.rsplit_once('.').unwrap();
-    for shorter in [0, 22, 42] {
-        let token = format!("{signed}.{}", mac.get(..shorter).unwrap());
-        assert!(fault(&edge, &token).is_some(), "{shorter}");
+    let mac = Base64UrlUnpadded::decode_vec(mac).unwrap();
+    for length in [0, 1, 16, 31] {
+        let token = format!(
+            "{signed}.{}",
+            Base64UrlUnpadded::encode_string(&mac[..length])
+        );
+        assert_eq!(
+            fault(&edge, &token),
+            Some(TokenFault::Signature),
+            "{length}"
+        );
     }
+}
+
+#[test]
+fn a_token_has_8192_bytes_at_most() {
+    let edge = edge();
+    let lengths: Vec<usize> = (5900..6000)
+        .map(|pad| {
+            let token = hs256(&with(
+                claims("https://hs.test"),
+                "pad",
+                json!("x".repeat(pad)),
+            ));
+            let wanted = (token.len() > 8192).then_some(TokenFault::Malformed);
+            assert_eq!(fault(&edge, &token), wanted, "{}", token.len());
+            token.len()
+        })
+        .collect();
+    assert!(
+        lengths.contains(&8192) && lengths.contains(&8193),
+        "{lengths:?}"
+    );
 }
 
 #[test]
@@ -482,7 +563,7 @@ fn keys_are_fetched_seldom_and_kept_over_failures() {
     later(&edge, 3600);
     assert_eq!(
         ask_with(&edge, &token("b")),
-        Err(Error::KeysUnavailable),
+        Err(Error::KeysUnavailable { retry_after: 30 }),
         "not for ever"
     );
 }
@@ -495,7 +576,7 @@ fn only_fitting_keys_of_a_set_are_used() {
         let n = Base64UrlUnpadded::encode_string(octets);
         json!({"kty": "RSA", "n": n, "e": "AQAB"})
     };
-    let padded = [vec![0; 128], vec![0xff; 128]].concat();
+    let padded = [vec![0; 200], vec![0xff; 128]].concat();
     let of_2047_bits = [vec![0x7f], vec![0xff; 255]].concat();
     assert_eq!(set(json!([jwk("a"), jwk("b")])), Some(2));
     assert_eq!(

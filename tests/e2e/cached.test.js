@@ -27,6 +27,9 @@ before(async () => {
      create policy users on clixen.test_plans for select to authenticated using (true);
      grant usage on schema clixen to anon;
      grant select on clixen.test_plans to anon, authenticated;
+     create function clixen.test_twins(a int) returns int language sql stable as 'select 1';
+     create function clixen.test_twins(a text) returns int language sql stable as 'select 2';
+     grant execute on function clixen.test_twins(int), clixen.test_twins(text) to anon;
      insert into clixen.test_plans values ('free', 0, false), ('team', 20, false), ('secret', 99, true)`,
     '/test_plans',
   );
@@ -49,7 +52,9 @@ after(async () => {
   await edge?.part.stop();
   await proxy?.close();
   if (data) rmSync(data, { recursive: true, force: true });
-  await drop('drop table clixen.test_plans; revoke usage on schema clixen from anon');
+  await drop(
+    'drop function clixen.test_twins(int), clixen.test_twins(text); drop table clixen.test_plans; revoke usage on schema clixen from anon',
+  );
   await close();
 });
 
@@ -138,6 +143,25 @@ test('users, writes, errors, HEAD and relations that are not listed are never ke
   }
   const nobody = await get(PLANS, { key: undefined });
   assert.deepEqual([nobody.status, nobody.upstream], [401, 0], 'the key is asked for all the same');
+});
+
+test('nobody can pass their answer off as another’s', async () => {
+  const plain = await get(PLANS);
+  // fetch sends these as the bytes that they are.
+  for (const name of ['accept', 'range', 'prefer', 'range-unit']) {
+    const odd = await get(PLANS, { headers: { [name]: 'text/csv, \u00e9' } });
+    assert.deepEqual([odd.status, odd.body.code, odd.upstream], [400, 'RG309', 0], name);
+  }
+  assert.equal((await get(PLANS)).text, plain.text);
+  const fresh = await get(PLANS, { headers: { 'x-read-preference': 'primary' } });
+  assert.deepEqual([fresh.status, fresh.upstream, fresh.headers.get('cache-control')], [200, 1, 'private, no-store']);
+});
+
+test('a choice between two functions tells nobody about either, and is not kept', async () => {
+  const answer = await get('/rest/v1/rpc/test_twins?a=1');
+  assert.deepEqual([answer.status, answer.body.code], [300, 'PGRST203'], answer.text);
+  assert.deepEqual([answer.body.hint, answer.body.details], [null, null]);
+  assert.equal(answer.headers.get('cache-control'), 'private, no-store');
 });
 
 test('each origin gets its own CORS headers from the one kept answer', async () => {

@@ -87,6 +87,7 @@ test('depth, address and body are held to theirs', async () => {
   assert.equal((await get(embed(2))).status, 200);
   const cases = [
     [await get(embed(3)), 400, 'RG313', /2 levels/],
+    [await get(embed(3).replace('select=', 'select=id->>a"b,')), 400, 'RG313', /2 levels/],
     [await get(`test_steps?id=in.(${'1,'.repeat(300)}1)`), 414, 'RG305', /500 bytes/],
     [await get('projects', { json: { name: 'x'.repeat(1000) } }), 413, 'RG302', /1000 bytes/],
   ];

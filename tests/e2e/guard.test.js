@@ -23,8 +23,6 @@ const configuration = (directory) => {
 main = ${JSON.stringify(join(root, 'build', 'index.js'))}
 compatibility_date = "2026-04-01"
 compatibility_flags = ["enable_request_signal"]
-no_bundle = true
-rules = [{ type = "CompiledWasm", globs = ["**/*.wasm"] }]
 
 [[ratelimits]]
 name = "RATE_LIMITER"
@@ -63,6 +61,9 @@ test('the limiter counts by user or address, and by route', async () => {
     const anonymous = [];
     for (let n = 0; n < 3 * LIMIT; n++) anonymous.push((await get({ key: made.publishable_key })).status);
     assert.ok(anonymous.includes(429));
+    const forged = [];
+    for (let n = 0; n < 3 * LIMIT; n++) forged.push((await get({ token: `${two.slice(0, -4)}AAAA` })).status);
+    assert.ok(forged.includes(429), `${forged}`);
     const lead = await ask('/v1/leads', { base: guarded.url, json: { email: freshEmail() } });
     assert.equal(lead.status, 201);
     const health = [];

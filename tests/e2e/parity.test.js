@@ -144,6 +144,10 @@ const READS = [
     ),
   // Errors, each in PostgREST's words.
   ...[
+    'select=name;limit=1&order=name',
+    'name=eq.Project 01;select=name',
+    'select=name&order',
+    'id',
     'select=nothing',
     'nothing=eq.1',
     'name=foo.1',
@@ -391,6 +395,18 @@ const INTENDED = [
     415,
   ],
   ['names are as PostgreSQL folds them', { path: '/Projects' }, 400, 404],
+  [
+    'strict means that nothing is left out in silence',
+    { path: '/projects', headers: { prefer: 'handling=strict, foo=bar' } },
+    400,
+    400,
+  ],
+  [
+    'a cap on rows that is no number is no cap',
+    { path: '/projects?name=eq.none', method: 'DELETE', headers: { prefer: 'max-affected=ten' } },
+    400,
+    204,
+  ],
   ['the root describes nothing', { path: '/' }, 404, 404],
   [
     'POST to a function needs no body limit there',

@@ -1,6 +1,7 @@
 // Bodies: streamed both ways without a copy, held to their limits, and each delay blamed on who causes it.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { Agent, request } from 'node:http';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -154,6 +155,59 @@ test('a body that is shorter than it says writes nothing', async () => {
   await sleep(500);
   assert.deepEqual(await sql('select 1 from clixen.projects where name = $1', [name]), []);
   assert.equal((await through('/rest/v1/projects?limit=1')).status, 200, 'and the edge goes on');
+  const failures = edge.log().filter(({ event }) => event === 'fetch_failed');
+  assert.deepEqual(failures, [], 'nobody says that the database cannot be reached');
+});
+
+test('a refused body does not break the connection for the next request', async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const { hostname, port } = new URL(edge.url);
+  const send = (method, path, body, bearer) =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' };
+      const sent = request({ agent, hostname, port, method, path, headers }, (answer) => {
+        answer.resume();
+        answer.on('end', () => resolve([answer.statusCode, sent.reusedSocket]));
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+  const body = 'x'.repeat(1.2 * MB);
+  try {
+    assert.equal((await send('GET', '/healthz', undefined, token))[0], 200);
+    for (const [path, bearer, status] of [
+      ['/rest/v1/projects', token, 413],
+      ['/v1/leads', token, 413],
+      ['/rest/v1/projects', `${token.slice(0, -4)}AAAA`, 401],
+      ['/nothing', token, 404],
+    ]) {
+      assert.deepEqual(await send('POST', path, body, bearer), [status, true], path);
+      assert.deepEqual(await send('GET', '/healthz', undefined, token), [200, true], `after ${path}`);
+    }
+  } finally {
+    agent.destroy();
+  }
+});
+
+test('bodies of unknown length cannot fill the isolate', async () => {
+  const part = 'x'.repeat(900 * KB);
+  const statuses = await Promise.all(
+    Array.from({ length: 30 }, () =>
+      pieces('POST /rest/v1/projects HTTP/1.1', [chunked(part), 1500, '0\r\n\r\n'], {
+        headers: { 'Transfer-Encoding': 'chunked' },
+      }),
+    ),
+  );
+  const busy = statuses.filter(({ status }) => status === 503);
+  assert.ok(busy.length > 5 && busy.length < 30, `${statuses.map(({ status }) => status)}`);
+  assert.ok(busy.every(({ text }) => text.includes('RG314') && /retry-after: \d/i.test(text)));
+  const later = await through('/rest/v1/projects', {
+    method: 'POST',
+    body: new Blob([JSON.stringify({ name: randomUUID() })]).stream(),
+    duplex: 'half',
+    headers: { 'content-type': 'application/json' },
+  });
+  assert.equal(later.status, 201, 'and they are free again');
 });
 
 test('a slow client has its own time; the database’s begins when the body is there', async () => {
@@ -192,10 +246,10 @@ test('an answer may take longer to be read than the deadline', async () => {
   assert.equal(length, 20 * MB + 2);
 });
 
-/** A request whose client hangs up after so many ms. */
-const hangUp = (milliseconds) =>
+/** A request to an edge, whose client hangs up after so many ms. */
+const hangUp = (url, milliseconds) =>
   new Promise((resolve) => {
-    const { hostname, port } = new URL(edge.url);
+    const { hostname, port } = new URL(url);
     const socket = connect(Number(port), hostname, () => {
       const lines = [`GET /rest/v1/projects?name=eq.${'y'.repeat(2000)} HTTP/1.1`, `Host: ${hostname}`];
       socket.write([...lines, `apikey: ${made.publishable_key}`, '', ''].join('\r\n'));
@@ -208,24 +262,32 @@ const hangUp = (milliseconds) =>
   });
 
 test('a client that hangs up ends the request upstream, is logged, and leaves nothing in memory', async () => {
+  for (const socket of proxy.open) socket.destroy();
+  const fresh = await startEdge({ POSTGREST_URL: proxy.url });
   proxy.delay = 60_000;
   try {
-    for (const socket of proxy.open) socket.destroy();
     await waitFor('the proxy to be idle', () => proxy.open.size === 0);
-    const hanging = hangUp(400);
+    const hanging = hangUp(fresh.url, 400);
     await waitFor('the request to be upstream', () => proxy.open.size === 1);
     await hanging;
     await waitFor('the connection upstream to be closed', () => proxy.open.size === 0, { seconds: 1 });
-    assert.ok(edge.log().some(({ status }) => status === 499));
+    assert.ok(fresh.log().some(({ status }) => status === 499));
     const many = async (count) => {
-      for (let n = 0; n < count / 50; n++) await Promise.all(Array.from({ length: 50 }, () => hangUp(60)));
+      for (let n = 0; n < count / 50; n++) {
+        await Promise.all(Array.from({ length: 50 }, () => hangUp(fresh.url, 60)));
+        // The other end of each connection is in this process, too.
+        await waitFor('the edge to let go', () => proxy.open.size < 10);
+      }
     };
-    await many(2000);
-    const before = edge.megabytes();
+    // The collector takes its time before it finds how much memory is worth keeping.
     await many(4000);
-    const grown = edge.megabytes() - before;
-    assert.ok(grown < 60, `${grown} MB for 4,000 clients who hung up`);
+    const before = fresh.megabytes();
+    await many(4000);
+    const grown = fresh.megabytes() - before;
+    // 26 KB each, if they stayed: 104 MB.
+    assert.ok(grown < 70, `${grown} MB for 4,000 clients who hung up`);
   } finally {
     proxy.delay = 0;
+    await fresh.stop();
   }
 });
