@@ -263,7 +263,9 @@ async fn failure<P: Platform>(
     if code == "57014" || status == StatusCode::GATEWAY_TIMEOUT {
         return Error::UpstreamTimeout;
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    // PostgREST says 400 with an empty code where PostgreSQL broke the connection in the middle of a statement.
+    let broke = body.get("code").and_then(Value::as_str) == Some("");
+    if status == StatusCode::SERVICE_UNAVAILABLE || broke {
         return Error::UpstreamUnavailable;
     }
     // 300 is PostgREST's for an embed or a function that is not the only one of its name.

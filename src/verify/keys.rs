@@ -346,6 +346,7 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>>
         body: Body::Empty,
         deadline_ms: DEADLINE_MS,
     };
+    let start_ms = edge.platform.now_ms();
     let response = edge.platform.send(request).await.ok()?;
     if response.status != StatusCode::OK {
         return None;
@@ -353,7 +354,9 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>>
     match response.body {
         Body::Bytes(bytes) => parse(&bytes),
         Body::Stream(body) => {
-            let bytes = edge.platform.read(body, MOST_BYTES, DEADLINE_MS).await;
+            let spent_ms = edge.platform.now_ms().saturating_sub(start_ms);
+            let left_ms = DEADLINE_MS.saturating_sub(u32::try_from(spent_ms).unwrap_or(u32::MAX));
+            let bytes = edge.platform.read(body, MOST_BYTES, left_ms).await;
             parse(&bytes.ok()?)
         }
         Body::Empty | Body::Upload { .. } => None,

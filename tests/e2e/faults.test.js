@@ -1,34 +1,261 @@
-// Parts that die, on a system of this file's own.
+// Parts that die, stall, lie or are overrun, on a system of this file's own.
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHmac, randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose';
 import pg from 'pg';
-import { token as sign } from '../../dev/issuer.js';
+import { jwks, token as sign } from '../../dev/issuer.js';
 import { waitFor } from '../../dev/process.js';
 import { startStack } from '../../dev/stack.js';
+import { assertCalm } from '../support/calm.js';
+import { startEdge } from '../support/edge.js';
+import { honest, startKeyServer } from '../support/keyserver.js';
 import { startProxy } from '../support/proxy.js';
 import { freshEmail, ask as request } from '../support/stack.js';
 
 const SECRET = 'only for this test: an HS256 secret of an issuer';
 const data = mkdtempSync(join(tmpdir(), 'rowgate-faults-'));
+const edges = [];
 let stack;
+let database;
 let token;
+let keyServer;
+let elsewhere;
 
 before(async () => {
   stack = await startStack({ data, throwAway: true, quiet: true });
+  database = new pg.Pool({ connectionString: stack.databaseUrl, max: 2 });
+  // Its connections are cut like everybody's.
+  database.on('error', () => {});
+  keyServer = await startKeyServer();
+  elsewhere = await startKeyServer();
   token = await sign(stack.keys, { issuer: stack.issuer.issuer, sub: randomUUID() });
   assert.equal((await projects()).status, 200);
 });
 after(async () => {
+  for (const edge of edges) await edge.stop();
+  await keyServer?.close();
+  await elsewhere?.close();
+  await database?.end();
   await stack?.stop();
   rmSync(data, { recursive: true, force: true });
 });
 
-const ask = (path, options) => request(path, { ...options, base: stack.edgeUrl });
+const ask = (path, options) => request(path, { base: stack.edgeUrl, ...options });
 const projects = (options) => ask('/rest/v1/projects', { token, ...options });
+const sql = async (text, values) => (await database.query(text, values)).rows;
+
+/** An edge on bare workerd in front of this file's system. It lives as long as the file, for its log to be read. */
+const ownEdge = async (more = {}) => {
+  const { issuer, jwksUrl } = stack.issuer;
+  const edge = await startEdge({
+    POSTGREST_URL: stack.postgrestUrl,
+    EDGE_SIGNING_KEY: stack.keys.edge_signing_key,
+    PUBLISHABLE_KEYS: stack.keys.publishable_key,
+    ISSUERS: JSON.stringify([{ issuer, audience: 'authenticated', jwks_url: jwksUrl, roles: ['authenticated'] }]),
+    ...more,
+  });
+  edges.push(edge);
+  return edge;
+};
+
+/** An answer, and the milliseconds that it took. */
+const timed = async (asked) => {
+  const start = performance.now();
+  return { ...(await asked), took: performance.now() - start };
+};
+
+// Issuers: each has an address of its own, so that one edge meets all of them at once. Half of them are known to the edge
+// before they begin to lie.
+
+const page = (status, type, text) => (_, response) => {
+  response.writeHead(status, { 'content-type': type });
+  response.end(text);
+};
+const good = () => jwks(stack.keys).keys;
+const goodSet = () => JSON.stringify({ keys: good() });
+
+/** Writes a piece again and again until the other side has had enough. */
+const endless = (response, piece, milliseconds) => {
+  const timer = setInterval(() => response.write(piece), milliseconds);
+  response.on('close', () => clearInterval(timer));
+};
+
+/** What a key server may answer instead of keys. Most have good keys in them, for an edge that is careless to take. */
+const LIES = {
+  HTML: () => page(200, 'text/html', `<!doctype html><title>It works</title><pre>${goodSet()}</pre>`),
+  'an empty set': () => honest([]),
+  'a list': () => page(200, 'application/json', JSON.stringify(good())),
+  null: () => page(200, 'application/json', 'null'),
+  'keys that are no list': () => page(200, 'application/json', JSON.stringify({ keys: good()[0] })),
+  'a shared secret': () => honest([{ kty: 'oct', kid: stack.keys.issuer.kid, alg: 'ES256', k: SECRET }]),
+  'two keys of one kid': () => async (_, response) => {
+    const { publicKey } = await generateKeyPair('ES256', { extractable: true });
+    honest([...good(), { ...(await exportJWK(publicKey)), kid: stack.keys.issuer.kid }])(_, response);
+  },
+  500: () => page(500, 'application/json', goodSet()),
+  404: () => page(404, 'application/json', goodSet()),
+  'a redirect': () => (_, response) => {
+    elsewhere.answers['/'] = honest(good());
+    response.writeHead(302, { location: `${elsewhere.url}/` });
+    response.end();
+  },
+  '10 MB': () => page(200, 'application/json', `{"keys":${JSON.stringify(good())},"more":"${'x'.repeat(10_000_000)}"}`),
+  'a set that breaks off': () => (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json', 'content-length': 10_000 });
+    response.write(goodSet(), () => response.destroy());
+  },
+  'a body without end, slowly': () => (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.write(goodSet());
+    endless(response, ' ', 100);
+  },
+  'a body without end, fast': () => (_, response) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.write(goodSet());
+    endless(response, ' '.repeat(100_000), 1);
+  },
+  'a late head, then a slow body': () => async (_, response) => {
+    await sleep(4000);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    endless(response, ' ', 100);
+  },
+  silence: () => (_, response) => void setTimeout(() => response.destroy(), 30_000).unref(),
+};
+const NAMES = Object.keys(LIES);
+const pathOf = (kind, lie) => `/${kind}/${NAMES.indexOf(lie)}`;
+const issuerOf = (path) => `https://issuer.test${path}`;
+/** Milliseconds between two fetches from one issuer, and a moment. */
+const PAUSE = 30_500;
+
+let crowded;
+let met;
+
+/** A token that nobody has seen before, of an issuer at a path of the key server. */
+const tokenOf = (path) => sign(stack.keys, { issuer: issuerOf(path), sub: randomUUID() });
+/** The same by the good key under a name that nobody knows. */
+const unknownKid = async (path) => {
+  const now = Math.floor(Date.now() / 1000);
+  const claims = {
+    iss: issuerOf(path),
+    aud: 'authenticated',
+    role: 'authenticated',
+    sub: randomUUID(),
+    exp: now + 600,
+  };
+  const header = { alg: 'ES256', kid: randomUUID() };
+  return new SignJWT(claims).setProtectedHeader(header).sign(await importJWK(stack.keys.issuer, 'ES256'));
+};
+const readAs = (bearer) => timed(ask('/rest/v1/projects?limit=0', { base: crowded.url, token: bearer }));
+
+/** A flood of tokens of unknown kids, while holders of good ones go on reading. */
+const flood = async (path) => {
+  const tokens = await Promise.all(Array.from({ length: 2000 }, () => unknownKid(path)));
+  const asked = keyServer.asked[path] ?? 0;
+  let over = false;
+  const readers = Array.from({ length: 5 }, async () => {
+    const answers = [];
+    while (!over) answers.push(await readAs(await tokenOf(path)));
+    return answers;
+  });
+  try {
+    const answers = await Promise.all(tokens.map(readAs));
+    over = true;
+    const read = (await Promise.all(readers)).flat();
+    return { answers, read, fetched: keyServer.asked[path] - asked };
+  } finally {
+    over = true;
+  }
+};
+
+const assertFlooded = ({ answers, read, fetched }) => {
+  for (const { status, body } of answers) assert.deepEqual([status, body?.code], [401, 'RG203']);
+  assert.ok(read.length >= 5);
+  for (const { status, text } of read) assert.equal(status, 200, text);
+  assert.equal(fetched, 1);
+};
+
+test('an issuer that lies from the start: 503 within the time of a fetch, one fetch, and nobody else waits', async (t) => {
+  keyServer.answers['/flood'] = honest(good());
+  keyServer.answers['/mixed'] = honest([]);
+  for (const lie of NAMES) {
+    keyServer.answers[pathOf('known', lie)] = honest(good());
+    keyServer.answers[pathOf('new', lie)] = LIES[lie]();
+  }
+  const paths = ['/flood', '/mixed', ...NAMES.flatMap((lie) => [pathOf('known', lie), pathOf('new', lie)])];
+  const entry = (path) => ({
+    issuer: issuerOf(path),
+    audience: 'authenticated',
+    jwks_url: keyServer.url + path,
+    roles: ['authenticated'],
+  });
+  crowded = await ownEdge({ ISSUERS: JSON.stringify(paths.map(entry)) });
+  const lied = NAMES.map(async (lie) => [lie, await readAs(await tokenOf(pathOf('new', lie)))]);
+  await sleep(500);
+  for (const lie of NAMES) {
+    const meanwhile = await readAs(await tokenOf(pathOf('known', lie)));
+    assert.equal(meanwhile.status, 200, meanwhile.text);
+    assert.ok(meanwhile.took < 1000, `${meanwhile.took} ms`);
+  }
+  met = Date.now();
+  for (const [lie, first] of await Promise.all(lied)) {
+    await t.test(lie, async () => {
+      const again = await readAs(await tokenOf(pathOf('new', lie)));
+      for (const answer of [first, again]) {
+        assert.deepEqual([answer.status, answer.body.code], [503, 'RG210'], answer.text);
+        assert.match(answer.headers.get('retry-after'), /^[1-9]\d*$/);
+      }
+      assert.ok(first.took < 6000, `${first.took} ms`);
+      assert.ok(again.took < 1000, `${again.took} ms`);
+      assert.equal(keyServer.asked[pathOf('new', lie)], 1);
+    });
+  }
+  assert.deepEqual(elsewhere.asked, {}, 'a redirect is not followed');
+});
+
+test('of a set with private and shared keys in it only the public ones serve', async () => {
+  const weak = await generateKeyPair('RS256', { extractable: true });
+  const { d, p, q, dp, dq, qi, ...rsa } = await exportJWK(weak.publicKey);
+  const shared = { kty: 'oct', kid: 'shared', alg: 'HS256', use: 'sig', k: Buffer.from(SECRET).toString('base64url') };
+  const { d: secret, ...ec } = stack.keys.issuer;
+  assert.ok(secret);
+  keyServer.answers['/mixed'] = honest([
+    shared,
+    { ...ec, d: secret },
+    { ...rsa, kid: 'encrypts', use: 'enc' },
+    { ...rsa, n: rsa.n.slice(0, 171), kid: 'weak', alg: 'RS256' },
+    { kty: 'EC', crv: 'P-256', kid: 'half', x: ec.x },
+    { kty: 'none' },
+    'nothing',
+    null,
+  ]);
+  const answer = await readAs(await tokenOf('/mixed'));
+  assert.equal(answer.status, 200, answer.text);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const [, claims] = (await tokenOf('/mixed')).split('.');
+  for (const kid of ['shared', stack.keys.issuer.kid, undefined]) {
+    for (const key of [SECRET, JSON.stringify(ec)]) {
+      const text = `${part({ alg: 'HS256', kid })}.${claims}`;
+      const forged = `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`;
+      const refused = await readAs(forged);
+      assert.deepEqual([refused.status, refused.body.code], [401, 'RG203'], kid);
+    }
+  }
+});
+
+test('2,000 tokens of unknown kids at once: one fetch, all refused, known keys serve on', async () => {
+  // Slowly enough for all of them to be there before it is answered.
+  keyServer.answers['/flood'] = (...asked) => setTimeout(() => honest(good())(...asked), 500);
+  assertFlooded(await flood('/flood'));
+  await readAs(await unknownKid('/flood'));
+  const ready = await ask('/readyz', { base: crowded.url });
+  assert.deepEqual([ready.status, ready.body.checks], [503, { database: 'ok', keys: 'unreachable' }]);
+  assert.deepEqual(new Set(Object.values(keyServer.asked)), new Set([1]), 'nor is there another within half a minute');
+});
 
 /** What a client sees while the database is away. */
 const away = async () => {
@@ -87,33 +314,182 @@ test('PostgreSQL is killed: the same, and what was acknowledged is there', async
   assert.deepEqual(kept.body, [{ name }]);
 });
 
-test('the issuer is gone: known keys serve on; without any, 503 names the keys', async () => {
-  await stack.issuer.close();
-  assert.equal((await projects()).status, 200);
-  await stack.edge.part.stop();
-  await stack.edge.part.start();
-  const answer = await projects();
-  assert.deepEqual([answer.status, answer.body.code], [503, 'RG210']);
-  assert.ok(answer.headers.get('retry-after'));
-  const ready = await ask('/readyz');
-  assert.deepEqual([ready.status, ready.body.checks], [503, { database: 'ok', keys: 'unreachable' }]);
-  assert.equal((await ask('/v1/leads', { json: { email: freshEmail() } })).status, 201, 'who needs no key is served');
+/** Ends PostgreSQL by a signal and starts it again half a second later. */
+const restartPostgres = async (signal) => {
+  const { part } = stack.postgres;
+  part.stopping = true;
+  process.kill(part.pid, signal);
+  await part.gone;
+  await sleep(500);
+  await part.start();
+};
+
+test('PostgreSQL is restarted under load: every acknowledged row is there once, and retries add none', async () => {
+  const edge = await ownEdge();
+  const run = randomUUID().slice(0, 8);
+  const sent = [];
+  const kinds = [
+    (n) => ({
+      name: `${n}@${run}.example.org`,
+      send() {
+        const headers = { 'idempotency-key': `${run}-${n}`, 'cf-connecting-ip': `10.0.${n >> 8}.${n & 255}` };
+        return ask('/v1/leads', { base: edge.url, json: { email: this.name }, headers });
+      },
+    }),
+    (n) => ({
+      name: `${n} of ${run}`,
+      send() {
+        return projects({ base: edge.url, json: { name: this.name } });
+      },
+    }),
+  ];
+  let over = false;
+  const writers = Array.from({ length: 16 }, async (_, writer) => {
+    while (!over) {
+      const write = kinds[writer % 2](sent.length);
+      sent.push(write);
+      const { status, text, headers } = await write.send();
+      Object.assign(write, { status, text, retryAfter: headers.get('retry-after') });
+      if (status !== 201) await sleep(100);
+    }
+  });
+  const acknowledged = () => sent.filter(({ status }) => status === 201).length;
+  const more = () => {
+    const before = acknowledged();
+    return waitFor('writes to be acknowledged', () => acknowledged() > before + 200);
+  };
+  try {
+    for (const signal of ['SIGQUIT', 'SIGKILL', 'SIGQUIT']) {
+      await more();
+      await restartPostgres(signal);
+    }
+    await more();
+  } finally {
+    over = true;
+  }
+  await Promise.all(writers);
+
+  const stored = async () => {
+    const rows = await sql(
+      `select email::text as name, submission_count::int as times from marketing.leads where email like $1
+       union all select name, count(*)::int from clixen.projects where name like $2 group by name`,
+      [`%@${run}.example.org`, `% of ${run}`],
+    );
+    assert.deepEqual(
+      rows.filter(({ times }) => times !== 1),
+      [],
+    );
+    return new Set(rows.map(({ name }) => name));
+  };
+  const first = await stored();
+  const lost = sent.filter(({ name, status }) => status === 201 && !first.has(name));
+  assert.deepEqual(lost, [], 'acknowledged and not there');
+  const failed = sent.filter(({ status }) => status !== 201);
+  assert.ok(failed.length > 50, `${failed.length}`);
+  const left = [...failed];
+  const retries = Array.from({ length: 16 }, async () => {
+    for (let write = left.pop(); write; write = left.pop()) {
+      const { status, text } = await write.send();
+      // A name can be there once: the answer that was lost was a yes.
+      assert.ok(status === 201 || (status === 409 && first.has(write.name)), text);
+    }
+  });
+  await Promise.all(retries);
+  assert.equal((await stored()).size, sent.length);
+  const odd = failed.filter(({ status, retryAfter }) => !(status === 504 || (status === 503 && retryAfter >= 1)));
+  assert.deepEqual(
+    odd.map(({ status, text }) => [status, text]),
+    [],
+    'a client is told to try again',
+  );
+});
+
+test('all of PostgREST’s connections are busy: 503 or 504 in bounded time, forged tokens 401 at once', async () => {
+  const edge = await ownEdge();
+  const [base, limit] = [edge.url, 9000];
+  await sql(`create function clixen.test_sleep(seconds int) returns int language sql volatile
+    as 'select 1 from pg_sleep(seconds)'; grant execute on function clixen.test_sleep(int) to authenticated`);
+  await waitFor('PostgREST to know it', async () => {
+    await sql(`notify pgrst, 'reload schema'`);
+    return (await ask('/rest/v1/rpc/test_sleep', { token, json: { seconds: 0 } })).status === 200;
+  });
+  const sleepers = Array.from({ length: 10 }, () =>
+    ask('/rest/v1/rpc/test_sleep', { base, token, json: { seconds: 7 } }),
+  );
+  const busy = async () => {
+    const rows = await sql(`select 1 from pg_stat_activity where wait_event = 'PgSleep'`);
+    return rows.length === 10;
+  };
+  await waitFor('ten connections to be busy', busy, { seconds: 3 });
+  const lead = {
+    base,
+    json: { email: freshEmail() },
+    headers: { 'idempotency-key': randomUUID(), 'cf-connecting-ip': '10.200.0.1' },
+  };
+  const waiting = Promise.all([
+    timed(projects({ base })),
+    timed(projects({ base, json: { name: `late ${randomUUID()}` } })),
+    timed(ask('/v1/leads', lead)),
+    timed(ask('/readyz', { base })),
+  ]);
+  const at_once = [
+    [200, () => ask('/healthz', { base })],
+    [200, () => ask('/forms/website-form', { base })],
+    [401, () => projects({ base, token: `${token.slice(0, -4)}AAAA` })],
+    [401, () => projects({ base, token: undefined })],
+    [400, () => projects({ base, method: 'DELETE' })],
+    [404, () => ask('/nowhere', { base })],
+  ];
+  for (const [status, work] of at_once) {
+    const answer = await timed(work());
+    assert.equal(answer.status, status);
+    assert.ok(answer.took < 1000, `${answer.took} ms`);
+  }
+  assert.ok(await busy(), 'that was while they were busy');
+  for (const { status, text, took } of await waiting) {
+    assert.ok(status === 503 || status === 504, text);
+    assert.ok(took < limit, `${took} ms`);
+  }
+  for (const { status } of await Promise.all(sleepers)) assert.equal(status, 200, 'who has a connection keeps it');
+  await back();
+  for (let n = 0; n < 2; n++) assert.equal((await ask('/v1/leads', lead)).status, 201);
+  const counts = await sql('select submission_count from marketing.leads where email = $1', [lead.json.email]);
+  assert.deepEqual(counts, [{ submission_count: '1' }]);
+  assert.equal((await ask('/readyz', { base })).status, 200);
+});
+
+test('the schema cache is loaded again and again: no request fails', async () => {
+  const edge = await ownEdge();
+  const loads = () => readFileSync(stack.postgrest.part.logFile, 'utf8').split('Schema cache loaded').length;
+  const before = loads();
+  const answers = {};
+  let over = false;
+  const client = async (n) => {
+    while (!over) {
+      const write = n % 2 === 0;
+      const { status, text } = await projects({ base: edge.url, ...(write && { json: { name: randomUUID() } }) });
+      const told = `${write ? 'write' : 'read'} ${status}${status < 400 ? '' : ` ${text}`}`;
+      answers[told] = (answers[told] ?? 0) + 1;
+    }
+  };
+  const clients = Array.from({ length: 8 }, (_, n) => client(n));
+  try {
+    for (let n = 0; n < 100; n++) {
+      await sql(`notify pgrst, 'reload schema'`);
+      await sleep(50);
+    }
+  } finally {
+    over = true;
+  }
+  await Promise.all(clients);
+  assert.deepEqual(Object.keys(answers).sort(), ['read 200', 'write 201'], JSON.stringify(answers));
+  assert.ok(loads() - before >= 5, `it was loaded ${loads() - before} times`);
 });
 
 test('an upstream that refuses or is slow', async (t) => {
   const proxy = await startProxy(new URL(stack.postgrestUrl).port);
-  const { edge: made } = await import('../../dev/edge.js');
-  const { freePort } = await import('../../dev/process.js');
   const issuers = [{ issuer: 'https://id.test', audience: 'authenticated', secret: SECRET, roles: ['authenticated'] }];
-  const variables = {
-    POSTGREST_URL: proxy.url,
-    EDGE_SIGNING_KEY: stack.keys.edge_signing_key,
-    ISSUERS: JSON.stringify(issuers),
-    PUBLISHABLE_KEYS: stack.keys.publishable_key,
-  };
-  const logFile = join(data, 'log', 'slow.log');
-  const slow = made({ data: join(data, 'log'), port: await freePort(), variables, logFile, say: () => {} });
-  await slow.part.start();
+  const slow = await ownEdge({ POSTGREST_URL: proxy.url, ISSUERS: JSON.stringify(issuers) });
   const through = (path, options) => request(path, { ...options, base: slow.url });
   const key = {
     key: stack.keys.publishable_key,
@@ -147,33 +523,16 @@ test('an upstream that refuses or is slow', async (t) => {
       proxy.delay = 0;
       for (const socket of proxy.open) socket.destroy();
       for (let n = 0; n < 2; n++) assert.equal((await through('/v1/leads', lead)).status, 201);
-      const client = new pg.Client({ connectionString: stack.databaseUrl });
-      await client.connect();
-      const { rows } = await client.query('select submission_count from marketing.leads where email = $1', [email]);
-      await client.end();
+      const rows = await sql('select submission_count from marketing.leads where email = $1', [email]);
       assert.deepEqual(rows, [{ submission_count: '1' }]);
     });
   } finally {
-    await slow.part.stop();
     await proxy.close();
   }
 });
 
 test('a half-configured edge serves nothing and names the variable', async () => {
-  const { edge } = await import('../../dev/edge.js');
-  const { freePort } = await import('../../dev/process.js');
-  const variables = { POSTGREST_URL: stack.postgrestUrl, EDGE_SIGNING_KEY: 'short', ISSUERS: '[]' };
-  const logFile = join(data, 'log', 'half.log');
-  const half = edge({ data: join(data, 'log'), port: await freePort(), variables, logFile, say: () => {} });
-  half.part.ready = (_, given) => {
-    const answers = () =>
-      fetch(`${half.url}/healthz`).then(
-        () => true,
-        () => false,
-      );
-    return waitFor('an answer', answers, { given });
-  };
-  await half.part.start();
+  const half = await startEdge({ POSTGREST_URL: stack.postgrestUrl, EDGE_SIGNING_KEY: 'short', ISSUERS: '[]' });
   try {
     for (const path of ['/healthz', '/rest/v1/projects', '/forms/website-form']) {
       const answer = await request(path, { base: half.url });
@@ -181,6 +540,53 @@ test('a half-configured edge serves nothing and names the variable', async () =>
       assert.match(answer.body.details, /^EDGE_SIGNING_KEY: at least 32 random bytes/);
     }
   } finally {
-    await half.part.stop();
+    await half.stop();
   }
+});
+
+test('half a minute later: known keys outlive their issuer’s lies, and an honest issuer is believed again', async (t) => {
+  await sleep(Math.max(0, met + PAUSE - Date.now()));
+  for (const lie of NAMES) {
+    keyServer.answers[pathOf('known', lie)] = LIES[lie]();
+    keyServer.answers[pathOf('new', lie)] = honest(good());
+  }
+  // An unknown kid is what makes the edge ask again.
+  const refused = NAMES.map(async (lie) => [lie, await readAs(await unknownKid(pathOf('known', lie)))]);
+  await waitFor('each to be asked', () => NAMES.every((lie) => keyServer.asked[pathOf('known', lie)] > 1));
+  for (const lie of NAMES) {
+    const meanwhile = await readAs(await tokenOf(pathOf('known', lie)));
+    assert.equal(meanwhile.status, 200, meanwhile.text);
+    assert.ok(meanwhile.took < 1000, `${meanwhile.took} ms`);
+  }
+  for (const [lie, answer] of await Promise.all(refused)) {
+    await t.test(lie, async () => {
+      assert.deepEqual([answer.status, answer.body.code], [401, 'RG203'], answer.text);
+      assert.ok(answer.took < 6000, `${answer.took} ms`);
+      assert.equal((await readAs(await tokenOf(pathOf('known', lie)))).status, 200);
+      assert.equal(keyServer.asked[pathOf('known', lie)], 2, 'a failed fetch counts');
+      assert.equal((await readAs(await tokenOf(pathOf('new', lie)))).status, 200);
+      assert.equal(keyServer.asked[pathOf('new', lie)], 2);
+    });
+  }
+  assert.deepEqual(elsewhere.asked, {}, 'a redirect is not followed');
+  await t.test('and a second flood is one fetch, too', async () => assertFlooded(await flood('/flood')));
+});
+
+test('the issuer is gone: known keys serve on; without any, 503 names the keys', async () => {
+  await stack.issuer.close();
+  assert.equal((await projects()).status, 200);
+  await stack.edge.part.stop();
+  await stack.edge.part.start();
+  const answer = await projects();
+  assert.deepEqual([answer.status, answer.body.code], [503, 'RG210']);
+  assert.ok(answer.headers.get('retry-after'));
+  const ready = await ask('/readyz');
+  assert.deepEqual([ready.status, ready.body.checks], [503, { database: 'ok', keys: 'unreachable' }]);
+  assert.equal((await ask('/v1/leads', { json: { email: freshEmail() } })).status, 201, 'who needs no key is served');
+});
+
+test('after all of that no edge has panicked, and each still answers', async () => {
+  assert.ok(edges.length >= 4);
+  for (const edge of edges) await assertCalm(edge);
+  await assertCalm({ url: stack.edgeUrl, part: stack.edge.part });
 });

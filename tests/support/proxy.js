@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
  * Starts a proxy to a port of this machine.
- * `delay` holds what clients send back for so many milliseconds; `refuse` closes that many further connections at once.
+ * `requests` counts those that came through. `delay` holds what clients send back for so many milliseconds; `refuse` closes that many further connections at once.
  */
 export const startProxy = async (target) => {
-  const proxy = { delay: 0, refuse: 0, accepted: 0, open: new Set() };
+  const proxy = { delay: 0, refuse: 0, accepted: 0, requests: 0, open: new Set() };
   const server = createServer((client) => {
     proxy.accepted += 1;
     if (proxy.refuse > 0) {
@@ -24,6 +24,8 @@ export const startProxy = async (target) => {
     };
     for (const socket of [client, upstream]) socket.on('error', end).on('close', end);
     client.on('data', async (chunk) => {
+      // workerd sends a request's head in a packet of its own.
+      if (/^[A-Z]+ \//.test(chunk.subarray(0, 10).toString('latin1'))) proxy.requests += 1;
       await sleep(proxy.delay);
       if (!upstream.destroyed) upstream.write(chunk);
     });

@@ -1,0 +1,117 @@
+// Tables and functions with every kind of column, relation and result that a client of the data API meets.
+
+/** Notes belong to projects, lines to notes; each names its parent and its owner together, as the real tables do. */
+const TABLES = `
+  create table clixen.test_notes (
+    id         uuid primary key default gen_random_uuid(),
+    user_id    uuid not null default auth.uid(),
+    project_id uuid not null,
+    title      text not null,
+    body       text,
+    place       int not null default 7,
+    tags       text[] not null default '{}',
+    span       int4range,
+    data       jsonb not null default '{}',
+    done       boolean,
+    constraint test_notes_own unique (id, user_id),
+    constraint test_notes_title unique (user_id, title),
+    constraint test_notes_place check (place >= 0),
+    constraint test_notes_project foreign key (project_id, user_id)
+      references clixen.projects (id, user_id) on delete cascade
+  );
+  create table clixen.test_lines (
+    id      uuid primary key default gen_random_uuid(),
+    user_id uuid not null default auth.uid(),
+    note_id uuid not null,
+    text    text not null,
+    constraint test_lines_note foreign key (note_id, user_id)
+      references clixen.test_notes (id, user_id) on delete cascade
+  );`;
+const OWNED = ['test_notes', 'test_lines']
+  .map(
+    (table) => `
+  alter table clixen.${table} enable row level security;
+  alter table clixen.${table} force row level security;
+  create policy owner_select on clixen.${table} for select to authenticated using (user_id = (select auth.uid()));
+  create policy owner_insert on clixen.${table} for insert to authenticated with check (user_id = (select auth.uid()));
+  create policy owner_update on clixen.${table} for update to authenticated
+    using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
+  create policy owner_delete on clixen.${table} for delete to authenticated using (user_id = (select auth.uid()));
+  grant select, insert, update, delete on clixen.${table} to authenticated, service_role;`,
+  )
+  .join('');
+const FUNCTIONS = `
+  create function clixen.test_add(a int, b int default 1) returns int language sql immutable as 'select a + b';
+  create function clixen.test_total(numbers int[]) returns bigint language sql immutable
+    as 'select sum(n) from unnest(numbers) as n';
+  create function clixen.test_notes_of(project text) returns setof clixen.test_notes language sql stable
+    as $$ select n.* from clixen.test_notes as n join clixen.projects as p on p.id = n.project_id where p.name = project $$;
+  create function clixen.test_first() returns clixen.test_notes language sql stable
+    as $$ select * from clixen.test_notes order by title limit 1 $$;
+  create function clixen.test_pairs() returns table (k text, v int) language sql immutable
+    as $$ values ('one', 1), ('two', 2), ('three', 3) $$;
+  create function clixen.test_nothing() returns void language sql as '';
+  create function clixen.test_echo(value jsonb) returns jsonb language sql immutable as 'select value';
+  create function clixen.test_sleep(seconds float) returns int language sql volatile as 'select 1 from pg_sleep(seconds)';
+  create function clixen.test_refuse(state text) returns int language plpgsql as $$
+    begin
+      if state = 'PGRST' then
+        raise sqlstate 'PGRST' using message = '{"code":"X1","message":"own words","details":"d","hint":"h"}',
+          detail = '{"status":418,"headers":{"Retry-After":"9"}}';
+      end if;
+      raise exception 'refused' using errcode = state, detail = 'the details', hint = 'the hint';
+    end $$;
+  grant execute on function clixen.test_add(int, int), clixen.test_total(int[]), clixen.test_notes_of(text),
+    clixen.test_first(), clixen.test_pairs(), clixen.test_nothing(), clixen.test_echo(jsonb), clixen.test_sleep(float),
+    clixen.test_refuse(text) to authenticated;`;
+/** Drops what is left of them. */
+export const GONE = `
+  drop function if exists clixen.test_add(int, int), clixen.test_total(int[]), clixen.test_notes_of(text),
+    clixen.test_first(), clixen.test_pairs(), clixen.test_nothing(), clixen.test_echo(jsonb), clixen.test_sleep(float),
+    clixen.test_refuse(text);
+  drop table if exists clixen.test_lines, clixen.test_notes`;
+
+/** Makes them. */
+export const MADE = TABLES + OWNED + FUNCTIONS;
+
+/** Rows of test_notes, each with its project's name; the title tells them apart. */
+export const NOTES = [
+  {
+    project: 'p0',
+    place: 0,
+    tags: ['a', 'b'],
+    span: '[1,5)',
+    data: { k: 1, s: 'x' },
+    done: true,
+    body: 'the quick brown fox',
+  },
+  {
+    project: 'p0',
+    place: 1,
+    tags: ['b', 'c'],
+    span: '[5,10)',
+    data: { k: 2, in: { x: [1, 2] } },
+    done: false,
+    body: 'a lazy dog',
+  },
+  { project: 'p0', place: 2, body: null },
+  {
+    project: 'p1',
+    place: 3,
+    tags: ['c, d', 'e'],
+    span: '[10,20)',
+    data: { k: '1' },
+    done: true,
+    body: 'Ünï, (par) 😀 & 100%',
+  },
+  {
+    project: 'p1',
+    place: 4,
+    tags: ['a'],
+    span: '(,3)',
+    data: { list: [1] },
+    done: false,
+    body: 'The Quick back\\slash',
+  },
+  { project: 'p2', place: 5, span: 'empty', data: { k: null }, body: 'brown and quick' },
+].map((note, n) => ({ title: `n${n}`, tags: [], span: null, data: {}, done: null, ...note }));
