@@ -150,7 +150,10 @@ const unknownKid = async (path) => {
   const header = { alg: 'ES256', kid: randomUUID() };
   return new SignJWT(claims).setProtectedHeader(header).sign(await importJWK(stack.keys.issuer, 'ES256'));
 };
-const readAs = (bearer) => timed(ask('/rest/v1/projects?limit=0', { base: crowded.url, token: bearer }));
+const readAs = (bearer) => {
+  const signal = AbortSignal.timeout(30_000);
+  return timed(ask('/rest/v1/projects?limit=0', { base: crowded.url, token: bearer, signal }));
+};
 
 /** A flood of tokens of unknown kids, while holders of good ones go on reading. */
 const flood = async (path) => {
@@ -386,7 +389,8 @@ test('PostgreSQL is restarted under load: every acknowledged row is there once, 
   assert.deepEqual(lost, [], 'acknowledged and not there');
   const failed = sent.filter(({ status }) => status !== 201);
   assert.ok(failed.length > 50, `${failed.length}`);
-  const left = [...failed];
+  // An answer may also be lost behind the edge's back: then what is sent again was acknowledged.
+  const left = [...failed, ...sent.filter(({ status }) => status === 201).slice(-100)];
   const retries = Array.from({ length: 16 }, async () => {
     for (let write = left.pop(); write; write = left.pop()) {
       const { status, text } = await write.send();
