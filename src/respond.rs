@@ -26,7 +26,7 @@ const RELAYED: [&str; 8] = [
 ];
 
 /// Headers that a script of an allowed origin may send.
-const SENDABLE: &str = "accept, accept-profile, apikey, authorization, content-profile, content-type, \
+const SENDABLE: &str = "accept, accept-profile, apikey, authorization, baggage, content-profile, content-type, \
     idempotency-key, if-none-match, prefer, range, range-unit, traceparent, tracestate, x-client-info, x-request-id, \
     x-read-preference, x-retry-count, x-session-token, x-supabase-api-version";
 
