@@ -179,14 +179,8 @@ pub enum SendFault {
     Unreachable,
     /// The deadline passed.
     Timeout,
-    /// The body is larger than it may be.
-    TooLarge,
-    /// The body broke off.
-    BrokenBody,
-    /// The body did not arrive in time.
-    SlowBody,
-    /// Too many bodies of unknown length are on their way.
-    Busy,
+    /// The client's body could not be had whole.
+    Body(ReadFault),
 }
 
 /// Why a body could not be read.

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use http::StatusCode;
 use serde::Serialize;
 
+use crate::edge::ReadFault;
+
 /// Why a token was refused. Said to the client in words that help its honest owner and tell a forger nothing new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenFault {
@@ -154,6 +156,17 @@ fn shape(
 }
 
 impl Error {
+    /// What a client's body that could not be had is refused with, where it may have `limit` bytes.
+    #[must_use]
+    pub fn of_body(fault: ReadFault, limit: usize) -> Self {
+        match fault {
+            ReadFault::TooLarge => Self::BodyTooLarge { limit },
+            ReadFault::Broken => Self::MalformedBody("it broke off".into()),
+            ReadFault::Slow => Self::SlowBody,
+            ReadFault::Busy => Self::UploadsBusy,
+        }
+    }
+
     /// The status this error is answered with.
     #[must_use]
     pub fn status(&self) -> StatusCode {

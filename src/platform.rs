@@ -492,7 +492,7 @@ async fn in_time(
                 };
             }
             Either::Right((Either::Left((Ok(_), _)), waiting)) => answer = waiting,
-            Either::Right((Either::Right(_), _)) => return Err(SendFault::SlowBody),
+            Either::Right((Either::Right(_), _)) => return Err(SendFault::Body(ReadFault::Slow)),
         }
     }
     match select(answer, pin!(delay(deadline_ms))).await {
@@ -511,7 +511,7 @@ fn of_upload(fault: JsValue) -> SendFault {
     let message = Reflect::get(&fault, &"message".into()).unwrap_or_default();
     let message = message.as_string().unwrap_or_default();
     if message.contains("FixedLengthStream") {
-        return SendFault::BrokenBody;
+        return SendFault::Body(ReadFault::Broken);
     }
     say("upload_failed", &fault);
     SendFault::Unreachable
@@ -578,12 +578,7 @@ async fn gather(
         chunks.push(chunk);
         Ok(())
     });
-    taken.await.map_err(|fault| match fault {
-        ReadFault::TooLarge => SendFault::TooLarge,
-        ReadFault::Broken => SendFault::BrokenBody,
-        ReadFault::Slow => SendFault::SlowBody,
-        ReadFault::Busy => SendFault::Busy,
-    })?;
+    taken.await.map_err(SendFault::Body)?;
     let body = web_sys::Blob::new_with_u8_array_sequence(&chunks).map_err(unreachable)?;
     Ok((body, held))
 }

@@ -155,10 +155,7 @@ async fn relay<P: Platform>(
             .map_err(|fault| match fault {
                 SendFault::Unreachable => Error::UpstreamUnavailable,
                 SendFault::Timeout => Error::UpstreamTimeout,
-                SendFault::TooLarge => Error::BodyTooLarge { limit },
-                SendFault::BrokenBody => Error::MalformedBody("it broke off".into()),
-                SendFault::SlowBody => Error::SlowBody,
-                SendFault::Busy => Error::UploadsBusy,
+                SendFault::Body(fault) => Error::of_body(fault, limit),
             })?;
     // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {

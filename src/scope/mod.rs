@@ -12,7 +12,7 @@ pub mod replica;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::edge::{Body, Edge, Outgoing, Platform, ReadFault, Request, Response};
+use crate::edge::{Body, Edge, Outgoing, Platform, Request, Response};
 use crate::error::Error;
 use crate::route::{Action, Call, Incoming, Matched};
 use crate::verify::Caller;
@@ -218,12 +218,7 @@ async fn read_body<P: Platform>(
     edge.platform
         .read(body, limit, edge.config.limits.upload_ms)
         .await
-        .map_err(|fault| match fault {
-            ReadFault::TooLarge => Error::BodyTooLarge { limit },
-            ReadFault::Broken => Error::MalformedBody("it broke off".into()),
-            ReadFault::Slow => Error::SlowBody,
-            ReadFault::Busy => Error::UploadsBusy,
-        })
+        .map_err(|fault| Error::of_body(fault, limit))
 }
 
 /// The body to hand on unread: the platform holds it to the declared length or, where there is none, counts.

@@ -50,7 +50,7 @@ impl Query {
             .unwrap_or(0)
     }
 
-    /// Holds the relation and those embedded in it to so many rows. Where the `Range` header bounds the relation (see
+    /// Holds the relation, and those embedded in it that name a limit, to so many rows. Where the `Range` header bounds the relation (see
     /// [`cap_range`]) no limit of its own is added; tells whether one was.
     pub fn cap_rows(&mut self, most: u64, bounded_by_range: bool) -> bool {
         for (name, value) in &mut self.0 {
