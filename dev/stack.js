@@ -10,6 +10,7 @@ import { answers, postgres } from './postgres.js';
 import { postgrest } from './postgrest.js';
 import { alive, freePort, startTime, stopGroup } from './process.js';
 import { SetupError } from './setup.js';
+import { workerd } from './workerd.js';
 
 /** Ports that are tried first; a throw-away system takes any. */
 const USUAL = { edge: [8787], issuer: [8788], postgrest: [8789], postgrestAdmin: [8790], postgres: [8791] };
@@ -87,7 +88,7 @@ const localOrigins = (port) => {
 /** One running system. */
 class Stack {
   constructor({ data, say, failed, throwAway }) {
-    Object.assign(this, { data, say, failed, ports: throwAway ? ANY : USUAL, parts: [] });
+    Object.assign(this, { data, say, failed, throwAway, ports: throwAway ? ANY : USUAL, parts: [] });
   }
 
   options(name) {
@@ -157,8 +158,11 @@ class Stack {
     const { port } = this;
     const { issuer, jwksUrl } = this.issuer;
     const roles = ['anon', 'authenticated', 'service_role'];
-    this.edge = edge({
+    // wrangler restarts a developer's edge when a file changes, and its proxy then answers 503 by itself: not for tests.
+    const start = this.throwAway ? workerd : edge;
+    this.edge = start({
       data: this.data,
+      name: 'edge',
       port,
       variables: {
         POSTGREST_URL: this.postgrestUrl,

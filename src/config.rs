@@ -55,6 +55,8 @@ pub struct Limits {
     pub deadline_ms: u32,
     /// Milliseconds that a client has to send its body.
     pub upload_ms: u32,
+    /// Requests of one isolate that may wait for PostgREST at once.
+    pub waiting: usize,
 }
 
 impl Default for Limits {
@@ -66,6 +68,7 @@ impl Default for Limits {
             embed_depth: 4,
             deadline_ms: 10_000,
             upload_ms: 30_000,
+            waiting: 500,
         }
     }
 }
@@ -150,7 +153,7 @@ impl Config {
 }
 
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
-const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, deadline_ms, upload_ms, each a number above 0; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
+const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, deadline_ms, upload_ms, waiting, each a number above 0; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: seconds, 1 to 86400, by schema.relation"#;
 const ISSUERS_WANTED: &str =
@@ -188,6 +191,7 @@ fn limits(text: &str) -> Result<Limits, Error> {
             (limits.embed_depth, 100),
             (limits.deadline_ms as usize, 300_000),
             (limits.upload_ms as usize, 300_000),
+            (limits.waiting, 100_000),
         ];
         limits.rows > 0
             && bounds

@@ -3,7 +3,7 @@
 //! A request comes in as [`Request`], goes upstream as [`Outgoing`] and comes back as [`Response`]. Bodies are of the
 //! platform's own type and are handed on unread wherever nothing has to read them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::future::Future;
 use std::net::IpAddr;
@@ -270,6 +270,8 @@ pub struct Isolate {
     pub writers: RefCell<Writers>,
     /// The first half of its requests' names, and how many there were.
     ids: RefCell<(String, u64)>,
+    /// Requests that wait for PostgREST.
+    waiting: Cell<usize>,
 }
 
 impl Isolate {
@@ -282,7 +284,21 @@ impl Isolate {
             verified: RefCell::default(),
             writers: RefCell::default(),
             ids: RefCell::default(),
+            waiting: Cell::default(),
         }
+    }
+
+    /// A place among those that wait for PostgREST, given up when dropped.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] if all are taken: the queue behind them would outlast the deadline.
+    pub fn turn(&self) -> Result<Turn<'_>, Error> {
+        let waiting = self.waiting.get();
+        if waiting >= self.config.limits.waiting {
+            return Err(Error::Overloaded);
+        }
+        self.waiting.set(waiting + 1);
+        Ok(Turn(&self.waiting))
     }
 
     /// A name for a request that has none: 32 hexadecimal digits, the first half the isolate's, random.
@@ -296,6 +312,15 @@ impl Isolate {
         }
         *count += 1;
         Ok(format!("{isolate}{count:016x}"))
+    }
+}
+
+/// A place among the requests that wait for PostgREST.
+pub struct Turn<'a>(&'a Cell<usize>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 

@@ -103,6 +103,8 @@ pub enum Error {
     LimiterUnavailable,
     /// PostgREST cannot be reached, or says it is not ready.
     UpstreamUnavailable,
+    /// Too many requests wait for PostgREST, here or for a connection to the database there.
+    Overloaded,
     /// PostgREST did not answer within the deadline, or the database cancelled the statement.
     UpstreamTimeout,
     /// PostgREST failed, or answered what cannot be relayed.
@@ -180,6 +182,7 @@ impl Error {
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::KeysUnavailable { .. }
             | Self::UpstreamUnavailable
+            | Self::Overloaded
             | Self::LimiterUnavailable
             | Self::UploadsBusy => StatusCode::SERVICE_UNAVAILABLE,
             Self::MalformedBody(_)
@@ -208,7 +211,7 @@ impl Error {
             Self::LimiterUnavailable | Self::UploadsBusy => Some(5),
             // The shortest period that the limiter knows.
             Self::TooManyRequests => Some(10),
-            Self::UpstreamUnavailable => Some(1),
+            Self::UpstreamUnavailable | Self::Overloaded => Some(1),
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }
@@ -380,6 +383,12 @@ impl Error {
                 "The database did not answer in time",
                 None,
                 "Ask for less, or try again later; with the same Idempotency-Key nothing is written twice.",
+            ),
+            Self::Overloaded => shape(
+                "RG404",
+                "Too many requests are waiting for the database",
+                None,
+                "Try again after the time in Retry-After.",
             ),
             Self::Refused { shape, .. } => shape.clone(),
             Self::Misconfigured { variable, wanted } => shape(

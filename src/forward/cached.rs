@@ -4,11 +4,11 @@ use http::header::{CACHE_CONTROL, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::{Sent, relay};
+use super::send_on;
 use crate::edge::{self, Body, Edge, Platform, Response, text};
 use crate::error::Error;
 use crate::respond;
-use crate::scope::Rule;
+use crate::scope::{Relay, Rule};
 
 /// Bytes of an answer that is kept. A larger one is asked for again, and streamed.
 const MOST_BYTES: usize = 1024 * 1024;
@@ -21,7 +21,7 @@ const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Ran
 /// The kept answer, or PostgREST's, which is then kept.
 pub(super) async fn answer<P: Platform>(
     rule: Rule,
-    sent: Sent<P::Body>,
+    relay: Relay<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
     if let Some(kept) = edge.platform.stored(&rule.name).await
@@ -29,8 +29,8 @@ pub(super) async fn answer<P: Platform>(
     {
         return Ok(response);
     }
-    let again = sent.again();
-    let mut response = relay(sent, edge).await?;
+    let again = relay.again();
+    let mut response = send_on(relay, edge).await?;
     response.headers = respond::relayed_headers(&response.headers);
     let Body::Stream(stream) = response.body else {
         return Ok(response);
@@ -38,7 +38,7 @@ pub(super) async fn answer<P: Platform>(
     let deadline_ms = edge.config.limits.deadline_ms;
     let Ok(bytes) = edge.platform.read(stream, MOST_BYTES, deadline_ms).await else {
         let again = again.ok_or(Error::Internal("a read cannot be repeated"))?;
-        let mut whole = relay(again, edge).await?;
+        let mut whole = send_on(again, edge).await?;
         whole.headers = respond::relayed_headers(&whole.headers);
         return Ok(whole);
     };

@@ -2,6 +2,7 @@
 
 mod cached;
 
+use futures_util::future::{join_all, join3};
 use http::header::CONTENT_LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
 use crate::error::{Error, Shape};
 use crate::route::{Call, Incoming};
-use crate::scope::{Scoped, Work, replica};
+use crate::scope::{Relay, Scoped, Work, replica};
 use crate::verify::keys;
 
 /// Milliseconds before a read is sent once more.
@@ -66,24 +67,11 @@ async fn perform<P: Platform>(
 ) -> Result<Reply<P::Body>, Error> {
     match work {
         Work::Here(response) => Ok(Reply::Here(response)),
+        Work::Relay { relay, cache: None } => send_on(relay, edge).await.map(Reply::Relayed),
         Work::Relay {
-            outgoing,
-            primary,
-            added_limit,
-            anonymous,
-            cache,
-        } => {
-            let sent = Sent {
-                outgoing,
-                primary,
-                added_limit,
-                anonymous,
-            };
-            match cache {
-                None => relay(sent, edge).await.map(Reply::Relayed),
-                Some(rule) => cached::answer(rule, sent, edge).await.map(Reply::Kept),
-            }
-        }
+            relay,
+            cache: Some(rule),
+        } => cached::answer(rule, relay, edge).await.map(Reply::Kept),
         Work::Call {
             call,
             incoming,
@@ -97,51 +85,36 @@ async fn perform<P: Platform>(
             })
         }
         Work::Ready { database, replica } => {
-            let mut parts = vec![("database", result(database, edge).await.is_ok())];
-            if let Some(replica) = replica {
-                parts.push(("replica", result(replica, edge).await.is_ok()));
-            }
-            let mut all_keys = true;
-            for issuer in &edge.config.issuers {
-                all_keys &= keys::reachable(issuer, edge).await;
-            }
-            parts.push(("keys", all_keys));
+            let replica = async {
+                match replica {
+                    Some(replica) => Some(result(replica, edge).await.is_ok()),
+                    None => None,
+                }
+            };
+            let issuers = edge.config.issuers.iter();
+            let keys = join_all(issuers.map(|issuer| keys::reachable(issuer, edge)));
+            // Together: each may take as long as a deadline.
+            let (database, replica, keys) = join3(result(database, edge), replica, keys).await;
+            let mut parts = vec![("database", database.is_ok())];
+            parts.extend(replica.map(|ready| ("replica", ready)));
+            parts.push(("keys", keys.into_iter().all(|there| there)));
             Ok(Reply::Ready(parts))
         }
     }
 }
 
-/// A request that is relayed; [`Work::Relay`] says what its fields are.
-struct Sent<B> {
-    outgoing: Outgoing<B>,
-    primary: Option<String>,
-    added_limit: Option<u64>,
-    anonymous: bool,
-}
-
-impl<B> Sent<B> {
-    /// The same once more, if it has no body that would be used up.
-    fn again(&self) -> Option<Self> {
-        Some(Self {
-            outgoing: self.outgoing.again()?,
-            primary: self.primary.clone(),
-            added_limit: self.added_limit,
-            anonymous: self.anonymous,
-        })
-    }
-}
-
 /// Sends, and sorts the failures out.
-async fn relay<P: Platform>(
-    sent: Sent<P::Body>,
+async fn send_on<P: Platform>(
+    relay: Relay<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
-    let Sent {
+    let Relay {
         outgoing,
         primary,
         added_limit,
         anonymous,
-    } = sent;
+    } = relay;
+    let _turn = edge.turn()?;
     let id = text(&outgoing.headers, "x-request-id")
         .unwrap_or_default()
         .to_owned();
@@ -149,6 +122,7 @@ async fn relay<P: Platform>(
         Body::Upload { limit, .. } => limit,
         _ => 0,
     };
+    let is_text = text(&outgoing.headers, "content-type").is_some_and(is_text);
     let mut response =
         send_patiently(outgoing, primary, edge)
             .await
@@ -159,12 +133,28 @@ async fn relay<P: Platform>(
             })?;
     // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
+        // Bytes that are no UTF-8 are PostgREST's own failure there, which it tells in no JSON.
+        if is_text && response.status == StatusCode::INTERNAL_SERVER_ERROR && !is_json(&response) {
+            return Err(Error::MalformedBody("it is not UTF-8".into()));
+        }
         return Err(failure(response, anonymous, &id, edge).await);
     }
     if let Some(limit) = added_limit {
         forget_limit(&mut response.headers, limit);
     }
     Ok(response)
+}
+
+/// Whether a body of this type is text that PostgREST decodes itself: CSV, or a form.
+fn is_text(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    ["text/csv", "application/x-www-form-urlencoded"]
+        .iter()
+        .any(|text| kind.eq_ignore_ascii_case(text))
+}
+
+fn is_json<B>(response: &Response<B>) -> bool {
+    text(&response.headers, "content-type").is_some_and(|kind| kind.contains("json"))
 }
 
 /// Takes the limit that was added out of the answer's `Content-Location`.
@@ -214,13 +204,7 @@ async fn send_patiently<P: Platform>(
 
 /// The JSON that a function returned.
 async fn result<P: Platform>(outgoing: Outgoing<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
-    let sent = Sent {
-        outgoing,
-        primary: None,
-        added_limit: None,
-        anonymous: false,
-    };
-    let response = relay(sent, edge).await?;
+    let response = send_on(Relay::plain(outgoing), edge).await?;
     let bytes = bytes(response.body, MOST_RESULT_BYTES, edge).await;
     bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
@@ -257,6 +241,10 @@ async fn failure<P: Platform>(
             .map(|text| text.to_owned().into())
     };
     let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
+    // No connection of PostgREST's pool became free.
+    if code == "PGRST003" {
+        return Error::Overloaded;
+    }
     if code == "57014" || status == StatusCode::GATEWAY_TIMEOUT {
         return Error::UpstreamTimeout;
     }

@@ -46,13 +46,7 @@ pub(crate) enum Work<B> {
     Here(Response<()>),
     /// Hand on, relay the answer.
     Relay {
-        outgoing: Outgoing<B>,
-        /// The primary's address of the same, where `outgoing` goes to a replica.
-        primary: Option<String>,
-        /// The limit that was added to the query, which the answer must not mention.
-        added_limit: Option<u64>,
-        /// Nobody is signed in: errors are answered without hint and details.
-        anonymous: bool,
+        relay: Relay<B>,
         /// How the answer may be kept for others.
         cache: Option<Rule>,
     },
@@ -67,6 +61,38 @@ pub(crate) enum Work<B> {
         database: Outgoing<B>,
         replica: Option<Outgoing<B>>,
     },
+}
+
+/// A request to PostgREST, and what its answer needs.
+pub(crate) struct Relay<B> {
+    pub outgoing: Outgoing<B>,
+    /// The primary's address of the same, where `outgoing` goes to a replica.
+    pub primary: Option<String>,
+    /// The limit that was added to the query, which the answer must not mention.
+    pub added_limit: Option<u64>,
+    /// Nobody is signed in: errors are answered without hint and details.
+    pub anonymous: bool,
+}
+
+impl<B> Relay<B> {
+    /// One whose answer needs nothing.
+    pub(crate) fn plain(outgoing: Outgoing<B>) -> Self {
+        Self {
+            outgoing,
+            primary: None,
+            added_limit: None,
+            anonymous: false,
+        }
+    }
+
+    /// The same once more, if it has no body that would be used up.
+    pub(crate) fn again(&self) -> Option<Self> {
+        Some(Self {
+            outgoing: self.outgoing.again()?,
+            primary: self.primary.clone(),
+            ..*self
+        })
+    }
 }
 
 /// Narrows a request to what its route and its caller allow.

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue, Method};
 
 use super::query::{Query, cap_range};
 use super::{
-    Work, cached, idempotency_key, limit, pass_body, replica, set, set_trace, upstream_token,
+    Relay, Work, cached, idempotency_key, limit, pass_body, replica, set, set_trace, upstream_token,
 };
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
@@ -81,7 +81,7 @@ pub(super) async fn rebuild<P: Platform>(
         Method::GET | Method::HEAD => Body::Empty,
         _ => pass_body(&mut request, limit(matched, edge), edge)?,
     };
-    Ok(Work::Relay {
+    let relay = Relay {
         outgoing: Outgoing {
             method: request.method,
             url: format!("{base}{path}"),
@@ -93,8 +93,8 @@ pub(super) async fn rebuild<P: Platform>(
         primary: replica.map(|_| format!("{}{path}", edge.config.postgrest_url)),
         added_limit,
         anonymous,
-        cache,
-    })
+    };
+    Ok(Work::Relay { relay, cache })
 }
 
 /// A name as PostgreSQL folds it: `^[a-z_][a-z0-9_]*$`, at most 63 bytes.
