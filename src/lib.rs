@@ -23,6 +23,13 @@ mod platform;
 #[cfg(target_arch = "wasm32")]
 use worker::{Context, Env, event};
 
+/// Once, before there is a request.
+#[cfg(target_arch = "wasm32")]
+#[event(start)]
+fn start() {
+    platform::wait::quicken_microtasks();
+}
+
 /// Every HTTP request.
 #[cfg(target_arch = "wasm32")]
 #[event(fetch)]

@@ -10,22 +10,17 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
 
-use futures_channel::oneshot;
 use futures_util::future::{Either, select};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use serde::{Serialize, Serializer};
-use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::js_sys::futures::JsFuture;
 use worker::web_sys::{
-    self, AbortController, AbortSignal, CryptoKey, ReadableStream, ReadableStreamDefaultReader,
-    WritableStream,
+    self, AbortController, CryptoKey, ReadableStream, ReadableStreamDefaultReader, WritableStream,
 };
-use worker::{Context, Delay, Env, console_error, console_log};
+use worker::{Context, Env, console_error, console_log};
 
 use crate::config::Config;
 use crate::edge::{
@@ -35,6 +30,9 @@ use crate::edge::{
 use crate::error::Error;
 use crate::verify::keys::{Algorithm, PublicKey};
 use crate::{path, respond};
+use wait::Wait;
+
+pub(crate) mod wait;
 
 /// Imported keys that are kept; more than all issuers have.
 const MOST_IMPORTED: usize = 64;
@@ -104,8 +102,8 @@ async fn unless_hung_up(
     let response = match at_once {
         Poll::Ready(response) => response,
         Poll::Pending => {
-            let mut hang_up = HangUp::of(request)?;
-            match select(answering, &mut hang_up.0).await {
+            let hang_up = Wait::abort(&request.signal())?;
+            match select(answering, hang_up).await {
                 Either::Left((response, _)) => response,
                 Either::Right(_) => {
                     path::log(edge, &id, &method, path::HUNG_UP, None, start_ms);
@@ -123,33 +121,6 @@ async fn unless_hung_up(
 /// Whether it is a method whose requests have no body.
 fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
-}
-
-/// Settled when the client hangs up.
-struct HangUp(oneshot::Receiver<()>, AbortSignal, Closure<dyn FnMut()>);
-
-impl HangUp {
-    fn of(request: &web_sys::Request) -> Result<Self, JsValue> {
-        let (send, receive) = oneshot::channel();
-        let mut send = Some(send);
-        let heard = Closure::new(move || {
-            if let Some(send) = send.take() {
-                // The answer may have been given just before.
-                let _ = send.send(());
-            }
-        });
-        let signal = request.signal();
-        signal.add_event_listener_with_callback("abort", heard.as_ref().unchecked_ref())?;
-        Ok(Self(receive, signal, heard))
-    }
-}
-
-impl Drop for HangUp {
-    fn drop(&mut self) {
-        let Self(_, signal, heard) = self;
-        // Nothing is lost where it cannot be taken back.
-        let _ = signal.remove_event_listener_with_callback("abort", heard.as_ref().unchecked_ref());
-    }
 }
 
 /// The isolate's state, made at its first request. A configuration that is not whole makes none.
@@ -261,7 +232,7 @@ impl Platform for Workers {
     }
 
     async fn sleep(&self, milliseconds: u32) {
-        Delay::from(Duration::from_millis(u64::from(milliseconds))).await;
+        delay(milliseconds).await;
     }
 
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
@@ -315,7 +286,7 @@ impl Platform for Workers {
         let kept = cache()
             .ok()?
             .match_with_str(&format!("{CACHE_PREFIX}{name}"));
-        let kept = JsFuture::from(kept).await.ok()?;
+        let kept = Wait::of(&kept).await.ok()?;
         relayed(kept.dyn_ref()?)
     }
 
@@ -335,7 +306,7 @@ impl Platform for Workers {
         let Ok(response) = response else { return };
         let kept = async {
             let kept = cache()?.put_with_str(&format!("{CACHE_PREFIX}{name}"), &response);
-            JsFuture::from(kept).await
+            Wait::of(&kept).await
         };
         // A runtime without a cache says so every time.
         if kept.await.is_err() && !CACHE_FAILED.replace(true) {
@@ -366,7 +337,7 @@ async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
     let options = Object::new();
     Reflect::set(&options, &"key".into(), &key.into())?;
     let asked: Promise = limit.call1(limiter, &options)?.dyn_into()?;
-    Reflect::get(&JsFuture::from(asked).await?, &"success".into())
+    Reflect::get(&Wait::of(&asked).await?, &"success".into())
 }
 
 /// An answer as the stages read it.
@@ -403,7 +374,7 @@ async fn drain(reader: &ReadableStreamDefaultReader) {
 
 /// The next piece of a body; none at its end.
 async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, ReadFault> {
-    let step = JsFuture::from(reader.read()).await;
+    let step = Wait::of(&reader.read()).await;
     let step = step.map_err(|_| ReadFault::Broken)?;
     let field = |name: &str| Reflect::get(&step, &name.into()).map_err(|_| ReadFault::Broken);
     if field("done")?.is_truthy() {
@@ -455,7 +426,7 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Se
         }
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = JsFuture::from(scope.fetch_with_str_and_init(&request.url, &init));
+    let answer = Wait::of(&scope.fetch_with_str_and_init(&request.url, &init));
     let answer = in_time(answer, upload, request.deadline_ms).await?;
     drop(gathered);
     fetching.0 = None;
@@ -475,7 +446,7 @@ impl Drop for Fetching {
 
 /// Waits for the body to be sent, if there is one, and then for the answer.
 async fn in_time(
-    answer: JsFuture,
+    answer: Wait,
     upload: Option<(Upload, u32)>,
     deadline_ms: u32,
 ) -> Result<JsValue, SendFault> {
@@ -518,7 +489,8 @@ fn of_upload(fault: JsValue) -> SendFault {
 }
 
 async fn delay(milliseconds: u32) {
-    Delay::from(Duration::from_millis(u64::from(milliseconds))).await;
+    // A timer has nothing to say.
+    let _ = Wait::milliseconds(milliseconds).await;
 }
 
 /// Mostly a refused connection, but a mistake of ours would look the same from outside.
@@ -546,7 +518,7 @@ struct Upload {
     /// What the fetch sends.
     handed_on: ReadableStream,
     /// Settled once all of it has been sent, or it broke off.
-    sent: JsFuture,
+    sent: Wait,
 }
 
 impl Upload {
@@ -559,7 +531,7 @@ impl Upload {
         let writable: WritableStream = Reflect::get(&pipe, &"writable".into())?.dyn_into()?;
         Ok(Self {
             handed_on: Reflect::get(&pipe, &"readable".into())?.dyn_into()?,
-            sent: JsFuture::from(stream.pipe_to(&writable)),
+            sent: Wait::of(&stream.pipe_to(&writable)),
         })
     }
 }
@@ -700,7 +672,7 @@ async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool
         &Uint8Array::from(signature),
         &Uint8Array::from(data),
     )?;
-    Ok(JsFuture::from(checking).await?.is_truthy())
+    Ok(Wait::of(&checking).await?.is_truthy())
 }
 
 fn subtle() -> Result<web_sys::SubtleCrypto, JsValue> {
@@ -714,7 +686,7 @@ async fn import(key: &PublicKey, subtle: &web_sys::SubtleCrypto) -> Result<Crypt
     let usages = Array::of1(&"verify".into());
     let importing =
         subtle.import_key_with_object("jwk", &jwk, &parameters(key.algorithm)?, false, &usages)?;
-    let imported: CryptoKey = JsFuture::from(importing).await?.dyn_into()?;
+    let imported: CryptoKey = Wait::of(&importing).await?.dyn_into()?;
     IMPORTED.with_borrow_mut(|known| {
         if known.len() >= MOST_IMPORTED {
             known.clear();
