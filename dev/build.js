@@ -1,7 +1,7 @@
 // npm run build: the bundle, by worker-build, unless it is up to date; prints its size.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { root } from './paths.js';
@@ -66,6 +66,7 @@ export const build = () => {
     const done = spawnSync(workerBuild(), ['--release'], options);
     if (done.status !== 0) throw new SetupError('The bundle does not build: see the errors above.');
     strip();
+    copyFileSync(join(root, 'src', 'entry.js'), join(output, 'entry.js'));
     writeFileSync(mark, wanted);
   }
   console.error(`[build] build/: ${(size() / 1024).toFixed(1)} KB gzipped`);

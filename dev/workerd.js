@@ -10,6 +10,7 @@ const text = (value) => JSON.stringify(value);
 
 /** The bundle's modules, in the order in which workerd wants them: the entry first. */
 export const BUNDLE = {
+  'entry.js': join(root, 'build', 'entry.js'),
   'index.js': join(root, 'build', 'index.js'),
   'index_bg.wasm': join(root, 'build', 'index_bg.wasm'),
 };

@@ -1,5 +1,6 @@
-// npm run bench -- gateway: the edge against PostgREST alone, a bare pass-through Worker, and Hono with jose, all in one
-// run on the same PostgREST and PostgreSQL, in rounds that are interleaved so that a busy minute meets all of them.
+// npm run bench -- gateway: the edge against PostgREST alone, a bare pass-through Worker, and Hono with jose, without and
+// with the edge's other duties; all in one run on the same PostgREST and PostgreSQL, in rounds that are interleaved so that
+// a busy minute meets all of them.
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +11,7 @@ import { SetupError } from '../../dev/setup.js';
 import { startStack } from '../../dev/stack.js';
 import { BUNDLE } from '../../dev/workerd.js';
 import { interruptible } from '../interrupt.js';
-import { digest, machine, packageVersion } from '../machine.js';
+import { cpuTime, digest, machine, packageVersion } from '../machine.js';
 import { burst, needWrk, wrkVersion } from '../wrk.js';
 import { Fixture } from './fixture.js';
 import { report } from './report.js';
@@ -146,7 +147,9 @@ class Run {
   }
 
   async measure(row, system) {
+    const before = cpuTime(system.part);
     const result = await this.load(row, system, this.seconds * row.times);
+    result.cpu = before && (cpuTime(system.part) - before) / result.requests;
     this.verify(row, system, result);
     const key = this.key(row, system);
     this.cells.set(key, [...(this.cells.get(key) ?? []), result]);

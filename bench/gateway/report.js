@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { root } from '../../dev/paths.js';
 
 const OURS = 'rowgate';
-const METRICS = ['perSecond', 'p50', 'p99'];
+const METRICS = ['perSecond', 'p50', 'p99', 'cpu'];
 
 const median = (numbers) => {
   const sorted = [...numbers].sort((a, b) => a - b);
@@ -21,7 +21,11 @@ const summary = (numbers) => ({
   max: rounded(Math.max(...numbers)),
 });
 
-const eachMetric = (make) => Object.fromEntries(METRICS.map((metric) => [metric, make(metric)]));
+/** PostgREST's own CPU is not measured, and no process's where the system does not tell. */
+const eachMetric = (rounds, make) =>
+  Object.fromEntries(
+    METRICS.filter((metric) => rounds[0][metric] !== undefined).map((metric) => [metric, make(metric)]),
+  );
 
 /** Ours divided by theirs, round by round: what disturbs a round disturbs both. */
 const ratio = (ours, theirs, metric) => summary(ours.map((round, at) => round[metric] / theirs[at][metric]));
@@ -33,12 +37,12 @@ const results = (run) =>
     const ours = rounds({ name: OURS });
     const systems = run.systems.map((system) => {
       const theirs = rounds(system);
-      const numbers = eachMetric((metric) => summary(theirs.map((round) => round[metric])));
+      const numbers = eachMetric(theirs, (metric) => summary(theirs.map((round) => round[metric])));
       const requests = theirs.reduce((sum, round) => sum + round.requests, 0);
       const other = system.name !== OURS;
       return {
         ...{ name: system.name, requests, ...numbers },
-        ...(other && { rowgate_divided_by_it: eachMetric((metric) => ratio(ours, theirs, metric)) }),
+        ...(other && { rowgate_divided_by_it: eachMetric(theirs, (metric) => ratio(ours, theirs, metric)) }),
       };
     });
     return { row: row.name, status: row.status, answer_bytes: row.status < 400 ? row.length : undefined, systems };
@@ -48,11 +52,12 @@ const shown = (number) => (number >= 100 ? number.toFixed(0) : number.toPrecisio
 
 const spread = ({ median: middle, min, max }) => `${shown(middle)} (${shown(min)}–${shown(max)})`;
 
-const line = (row, { name, perSecond, p50, p99, rowgate_divided_by_it: ratios }) => [
+const line = (row, { name, perSecond, p50, p99, cpu, rowgate_divided_by_it: ratios }) => [
   row,
   name,
   ...[perSecond, p50, p99].map(spread),
-  ...METRICS.map((metric) => (ratios ? ratios[metric].median.toFixed(2) : '')),
+  cpu ? spread(cpu) : '',
+  ...METRICS.map((metric) => ratios?.[metric]?.median.toFixed(2) ?? ''),
 ];
 
 /** A Markdown table that is readable as text too. */
@@ -63,8 +68,16 @@ const table = ([head, ...lines]) => {
 };
 
 const measurements = (rows) => {
-  const ratios = ['req/s', 'p50', 'p99'].map((metric) => `rowgate ÷ it, ${metric}`);
-  const head = ['row', 'system', 'req/s (min–max)', 'p50 ms (min–max)', 'p99 ms (min–max)', ...ratios];
+  const ratios = ['req/s', 'p50', 'p99', 'CPU'].map((metric) => `rowgate ÷ it, ${metric}`);
+  const head = [
+    'row',
+    'system',
+    'req/s (min–max)',
+    'p50 ms (min–max)',
+    'p99 ms (min–max)',
+    'CPU µs/request (min–max)',
+    ...ratios,
+  ];
   return table([head, ...rows.flatMap(({ row, systems }) => systems.map((system, at) => line(at ? '' : row, system)))]);
 };
 
@@ -76,10 +89,11 @@ const upstream = (calls) => {
 const markdown = ({ facts, rounds, seconds, rows, calls }) => `# Gateway
 
 ${rounds} rounds of ${seconds} s per cell (three times that for 10 MB), interleaved. Medians of the rounds, with least and most;
-ratios are made in each round, then their median is taken: above 1 is better for req/s, below 1 for latencies.
+ratios are made in each round, then their median is taken: above 1 is better for req/s, below 1 for latencies and CPU.
 
-Systems: PostgREST itself, and in front of it \`rowgate\`, \`fetch\` (a bare JavaScript pass-through) and \`hono\` (Hono with
-jose, verifying the same tokens), each alone in a workerd. Load by wrk with one thread. No answer was of another status
+Systems: PostgREST itself, and in front of it \`rowgate\`, \`fetch\` (a bare JavaScript pass-through), \`hono\` (Hono with
+jose, verifying the same tokens) and \`hono-duties\` (the same with the edge's other duties: id, allow-lists, CORS, deadline,
+hang-ups, timing, a line of log), each alone in a workerd. CPU is the Worker's process's own, user and system. Load by wrk with one thread. No answer was of another status
 than its row's, and none was missing.
 
 ${Object.entries(facts)

@@ -1,4 +1,4 @@
-// The four systems that are compared: PostgREST itself, and three Workers in front of it, each alone in a workerd of its own.
+// The systems that are compared: PostgREST itself, and four Workers in front of it, each alone in a workerd of its own.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -10,20 +10,21 @@ const PREFIX = '/rest/v1';
 
 const source = (name) => join(import.meta.dirname, 'workers', `${name}.js`);
 
-/** The Hono Worker with its libraries in one file, as wrangler would deploy it. */
-const bundled = async (directory) => {
-  const outfile = join(directory, 'hono.js');
+/** A Hono Worker with its libraries in one file, as wrangler would deploy it. */
+const bundled = async (name, directory) => {
+  const outfile = join(directory, `${name}.js`);
   const conditions = ['workerd', 'worker', 'browser'];
   const options = { bundle: true, format: 'esm', target: 'es2022', minify: true, conditions, logLevel: 'warning' };
-  await build({ entryPoints: [source('hono')], outfile, ...options });
-  return outfile;
+  await build({ entryPoints: [source(name)], outfile, ...options });
+  return { name, modules: { [`${name}.js`]: outfile } };
 };
 
 /** The Workers: name and modules; without modules it is the edge. */
 const workers = async (directory) => [
   { name: 'rowgate', modules: BUNDLE },
   { name: 'fetch', modules: { 'fetch.js': source('fetch') } },
-  { name: 'hono', modules: { 'hono.js': await bundled(directory) } },
+  await bundled('hono', directory),
+  await bundled('hono-duties', directory),
 ];
 
 /** workerd writes what Workers log straight into a file: no process beside it shall work for one system only. */
@@ -45,7 +46,7 @@ const part = async ({ name, modules }, { data, variables, failed }) => {
 };
 
 /**
- * Runs the body with the three Workers in front of an upstream.
+ * Runs the body with the Workers in front of an upstream.
  * @param {{data: string, upstream: string, keys: object, tokens: import('./tokens.js').Tokens, stopping: AbortController}} options
  * @param {(workers: {name: string, url: string}[]) => Promise<T>} body
  * @returns {Promise<T>} @template T
@@ -64,7 +65,7 @@ export const withWorkers = async ({ data, upstream, keys, tokens, stopping }, bo
       const made = await part(worker, { data, variables, failed });
       started.push(made.part);
       await made.part.start();
-      running.push({ name: worker.name, url: made.url + PREFIX });
+      running.push({ name: worker.name, url: made.url + PREFIX, part: made.part });
     }
     return await body(running);
   } finally {

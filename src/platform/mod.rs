@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -47,7 +47,7 @@ const CACHE_PREFIX: &str = "https://rowgate.invalid/";
 thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
     static CACHE_FAILED: Cell<bool> = const { Cell::new(false) };
-    static IMPORTED: RefCell<HashMap<String, CryptoKey>> = RefCell::default();
+    static IMPORTED: RefCell<HashMap<String, Imported>> = RefCell::default();
 }
 
 /// Answers one request of the runtime.
@@ -73,9 +73,10 @@ pub async fn answer(
                 env,
                 context,
                 request,
+                hang_up: RefCell::default(),
             });
             let edge = Edge::new(isolate, Workers(given.clone()));
-            unless_hung_up(incoming, &given.request, &edge).await
+            unless_hung_up(incoming, &given, &edge).await
         }
         Err(error) => {
             let shape = error.shape();
@@ -91,29 +92,27 @@ pub async fn answer(
 /// settled: what waits for them here would wait for ever, and is freed with its future instead.
 async fn unless_hung_up(
     incoming: Request<ReadableStream>,
-    request: &web_sys::Request,
+    given: &Given,
     edge: &Edge<Workers>,
 ) -> Result<web_sys::Response, JsValue> {
     let (id, method) = (incoming.id.clone(), incoming.method.clone());
     let start_ms = edge.platform.now_ms();
     let mut answering = pin!(path::answer(incoming, edge));
-    // Most refusals are ready at once: listening for a client who cannot have hung up yet would only cost.
-    let at_once = poll_fn(|context| Poll::Ready(answering.as_mut().poll(context))).await;
-    let response = match at_once {
-        Poll::Ready(response) => response,
-        Poll::Pending => {
-            let hang_up = Wait::abort(&request.signal())?;
-            match select(answering, hang_up).await {
-                Either::Left((response, _)) => response,
-                Either::Right(_) => {
-                    path::log(edge, &id, &method, path::HUNG_UP, None, start_ms);
-                    return web_sys::Response::new();
-                }
-            }
+    let response = poll_fn(|context| {
+        if let Poll::Ready(response) = answering.as_mut().poll(context) {
+            return Poll::Ready(Some(response));
         }
+        match &mut *given.hang_up.borrow_mut() {
+            Some(hang_up) => Pin::new(hang_up).poll(context).map(|_| None),
+            None => Poll::Pending,
+        }
+    });
+    let Some(response) = response.await else {
+        path::log(edge, &id, &method, path::HUNG_UP, None, start_ms);
+        return web_sys::Response::new();
     };
     if !response.status.is_success() && !is_read(&method) {
-        drain_unread(request).await;
+        drain_unread(&given.request).await;
     }
     outgoing(response)
 }
@@ -212,6 +211,20 @@ struct Given {
     env: Env,
     context: Context,
     request: web_sys::Request,
+    /// Ready when the client hangs up, once somebody listens.
+    hang_up: RefCell<Option<Wait>>,
+}
+
+impl Given {
+    /// Listens for the client's end, before anything that may take long. Not before the rest, which most refusals are: it
+    /// costs, and a signature is checked faster than a client can hang up.
+    fn listen(&self) -> Result<(), JsValue> {
+        let mut hang_up = self.hang_up.borrow_mut();
+        if hang_up.is_none() {
+            *hang_up = Some(Wait::abort(&self.request.signal())?);
+        }
+        Ok(())
+    }
 }
 
 impl Platform for Workers {
@@ -232,6 +245,8 @@ impl Platform for Workers {
     }
 
     async fn sleep(&self, milliseconds: u32) {
+        // It is freed in the end without it, only later.
+        let _ = self.0.listen();
         delay(milliseconds).await;
     }
 
@@ -243,6 +258,7 @@ impl Platform for Workers {
         &self,
         request: Outgoing<ReadableStream>,
     ) -> Result<Response<ReadableStream>, SendFault> {
+        self.0.listen().map_err(unreachable)?;
         let response = send(request).await?;
         relayed(&response).ok_or(SendFault::Unreachable)
     }
@@ -253,6 +269,7 @@ impl Platform for Workers {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault> {
+        self.0.listen().map_err(|_| ReadFault::Broken)?;
         let mut bytes = Vec::new();
         take(&body, limit, deadline_ms, |chunk| {
             bytes.extend(chunk.to_vec());
@@ -658,35 +675,44 @@ fn characters(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
+/// A key as WebCrypto takes it, with what checks by it.
+#[derive(Clone)]
+struct Imported {
+    subtle: web_sys::SubtleCrypto,
+    parameters: Object,
+    key: CryptoKey,
+}
+
 async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
-    let subtle = subtle()?;
     let known = IMPORTED.with_borrow(|known| known.get(&key.jwk).cloned());
-    let imported = if let Some(imported) = known {
-        imported
-    } else {
-        import(key, &subtle).await?
+    let imported = match known {
+        Some(imported) => imported,
+        None => import(key).await?,
     };
-    let checking = subtle.verify_with_object_and_js_u8_array_and_js_u8_array(
-        &parameters(key.algorithm)?,
-        &imported,
-        &Uint8Array::from(signature),
-        &Uint8Array::from(data),
-    )?;
+    let checking = imported
+        .subtle
+        .verify_with_object_and_js_u8_array_and_js_u8_array(
+            &imported.parameters,
+            &imported.key,
+            &Uint8Array::from(signature),
+            &Uint8Array::from(data),
+        )?;
     Ok(Wait::of(&checking).await?.is_truthy())
 }
 
-fn subtle() -> Result<web_sys::SubtleCrypto, JsValue> {
-    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    Ok(scope.crypto()?.subtle())
-}
-
 /// Imports a key and keeps it.
-async fn import(key: &PublicKey, subtle: &web_sys::SubtleCrypto) -> Result<CryptoKey, JsValue> {
+async fn import(key: &PublicKey) -> Result<Imported, JsValue> {
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let subtle = scope.crypto()?.subtle();
+    let parameters = parameters(key.algorithm)?;
     let jwk: Object = js_sys::JSON::parse(&key.jwk)?.unchecked_into();
     let usages = Array::of1(&"verify".into());
-    let importing =
-        subtle.import_key_with_object("jwk", &jwk, &parameters(key.algorithm)?, false, &usages)?;
-    let imported: CryptoKey = Wait::of(&importing).await?.dyn_into()?;
+    let importing = subtle.import_key_with_object("jwk", &jwk, &parameters, false, &usages)?;
+    let imported = Imported {
+        key: Wait::of(&importing).await?.dyn_into()?,
+        subtle,
+        parameters,
+    };
     IMPORTED.with_borrow_mut(|known| {
         if known.len() >= MOST_IMPORTED {
             known.clear();

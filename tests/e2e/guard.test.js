@@ -20,7 +20,7 @@ const configuration = (directory) => {
   writeFileSync(
     file,
     `name = "rowgate-guarded"
-main = ${JSON.stringify(join(root, 'build', 'index.js'))}
+main = ${JSON.stringify(join(root, 'build', 'entry.js'))}
 compatibility_date = "2026-04-01"
 compatibility_flags = ["enable_request_signal"]
 

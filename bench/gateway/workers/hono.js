@@ -1,40 +1,8 @@
-// The gateway as it is usually written: Hono, jose, and the request handed on. It trusts the issuers of the same variable
-// as the edge. Keys are fetched or imported once and kept.
+// The gateway as it is usually written: Hono, jose, and the request handed on.
 import { Hono } from 'hono';
-import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
+import { verify } from './verify.js';
 
 const PREFIX = '/rest/v1';
-
-const hmacKey = (secret) =>
-  crypto.subtle.importKey('raw', new TextEncoder().encode(secret), { name: 'HMAC', hash: 'SHA-256' }, false, [
-    'verify',
-  ]);
-
-const trust = async ({ issuer, audience, jwks_url, secret }) => ({
-  key: jwks_url ? createRemoteJWKSet(new URL(jwks_url)) : await hmacKey(secret),
-  options: {
-    issuer,
-    audience,
-    algorithms: [jwks_url ? 'ES256' : 'HS256'],
-    requiredClaims: ['exp'],
-    clockTolerance: 30,
-  },
-});
-
-/** What is needed to verify a token, by its issuer's name; made at the first request. */
-let trusted;
-
-const trustedIssuers = async (env) => {
-  const made = JSON.parse(env.ISSUERS).map(async (each) => [each.issuer, await trust(each)]);
-  return Object.fromEntries(await Promise.all(made));
-};
-
-const verify = async (authorization, env) => {
-  const token = authorization?.match(/^Bearer (\S+)$/i)?.[1] ?? '';
-  trusted ??= await trustedIssuers(env);
-  const { key, options } = trusted[decodeJwt(token).iss];
-  return jwtVerify(token, key, options);
-};
 
 const app = new Hono();
 
