@@ -1,0 +1,255 @@
+// The matrix: everything that the catalog and the routes list, times everybody, times every verb; what was decided beside what
+// was found. A cell is blank where nothing was decided, and red where it was decided otherwise.
+import { spawnSync } from 'node:child_process';
+import pg from 'pg';
+import { root } from '../dev/paths.js';
+import { exposed } from './catalog.js';
+import { CREDENTIALS, credentials } from './credentials.js';
+import { PERSONAS, personas } from './personas.js';
+import { Bench, embedded, executed, VERBS, writable } from './probes.js';
+
+/** Through the edge, and past it: what the edge keeps out PostgREST and the database must keep out, too. */
+export const LAYERS = ['edge', 'database'];
+
+const AT_ONCE = 4;
+
+/** The routes that the bundle has, told by its own code. */
+const routes = () => {
+  const args = ['run', '--quiet', '--locked', '--example', 'routes'];
+  const done = spawnSync('cargo', args, { cwd: root, encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`the routes cannot be listed:\n${done.stderr}`);
+  return JSON.parse(done.stdout);
+};
+
+const merged = (systems, kind) => Object.assign({}, ...Object.values(systems).map((system) => system[kind]));
+
+const judged = (cell) => {
+  const { expected, found, status, leak } = cell;
+  if (expected === undefined) return { ...cell, verdict: 'blank' };
+  if (leak || status >= 500 || expected !== found) return { ...cell, verdict: 'red' };
+  return { ...cell, verdict: found ? 'in' : 'out' };
+};
+
+class Matrix {
+  constructor({ system, systems, sql, pool, people }) {
+    Object.assign(this, { system, systems, sql, pool, people, cells: [] });
+    this.bench = new Bench(system, sql);
+    this.decided = {
+      relations: merged(systems, 'relations'),
+      functions: merged(systems, 'functions'),
+      routes: merged(systems, 'routes'),
+    };
+  }
+
+  put(cell) {
+    this.cells.push(judged(cell));
+  }
+
+  /** One relation: its verbs, its columns. */
+  async relation(relation) {
+    const decision = this.decided.relations[relation.name];
+    if (!decision) {
+      for (const verb of Object.keys(VERBS)) this.blank('relation', relation.name, verb);
+      for (const column of relation.columns) this.blank('column', `${relation.name}.${column}`, 'write');
+      return;
+    }
+    for (const [verb, probe] of Object.entries(VERBS)) {
+      if (verb === 'insert for another' && !decision.forAnother) continue;
+      for (const layer of LAYERS) {
+        for (const name of PERSONAS) await this.verb({ relation, decision, verb, probe, layer, name });
+      }
+    }
+    await this.columns(relation, decision);
+  }
+
+  async verb({ relation, decision, verb, probe, layer, name }) {
+    const allowed = decision[layer]?.[verb] ?? decision[verb];
+    const { row, canary } = await this.bench.plant(decision, this.people);
+    const given = { relation, decision, row, canary, layer, who: this.people[name], people: this.people };
+    const { in: found, status, told } = await probe(this.bench, given);
+    await this.bench.remove(relation, row);
+    const mayRead = decision.select?.includes(name);
+    this.put({
+      ...{ kind: 'relation', subject: relation.name, verb, layer, name, found, status },
+      expected: allowed?.includes(name),
+      leak: !mayRead && told.includes(canary),
+    });
+  }
+
+  async columns(relation, decision) {
+    const { row } = await this.bench.plant(decision, this.people);
+    for (const name of PERSONAS) {
+      const who = this.people[name];
+      const given = { relation, decision, row, who, people: this.people };
+      const found = who.role ? await this.inConnection((connection) => writable(connection, given)) : [];
+      for (const column of relation.columns) {
+        const decidedOf = decision.columns?.[column];
+        for (const verb of ['insert', 'update']) {
+          const is = found.find((each) => each.column === column && each.verb === verb)?.in ?? false;
+          const expected = decidedOf && (decidedOf[verb] ?? []).includes(name);
+          this.put({
+            kind: 'column',
+            subject: `${relation.name}.${column}`,
+            verb,
+            layer: 'database',
+            name,
+            found: is,
+            expected,
+          });
+        }
+      }
+    }
+    await this.bench.remove(relation, row);
+  }
+
+  async inConnection(body) {
+    const connection = await this.pool.connect();
+    try {
+      return await body(connection);
+    } finally {
+      connection.release();
+    }
+  }
+
+  /** One foreign key, read from the child's side and from the parent's. */
+  async foreignKey(key, relations) {
+    const [child, parent] = [key.child, key.parent].map((name) => relations.find((each) => each.name === name));
+    const decisions = [child, parent].map(({ name }) => this.decided.relations[name]);
+    // Blanks of their own relations already.
+    if (!decisions.every(Boolean)) return;
+    for (const [from, into] of [
+      [child, parent],
+      [parent, child],
+    ]) {
+      for (const layer of LAYERS) {
+        for (const name of PERSONAS) {
+          // The child's row is planted together with its parent's, and both hold the word.
+          const { row, canary } = await this.bench.plant(decisions[0], this.people);
+          const start = from === child ? row : { ...row, ...(await this.parentOf(key, row, parent)) };
+          const given = { from, into, key: key.name, row: start, canary, who: this.people[name], layer };
+          const { in: found, status, told } = await embedded(this.bench, given);
+          await this.bench.remove(child, row);
+          const may = decisions.every((decision) => decision.select?.includes(name));
+          const subject = `${from.name} embeds ${into.name}`;
+          const leak = !decisions.some((decision) => decision.select?.includes(name)) && told.includes(canary);
+          this.put({ kind: 'embed', subject, verb: 'select', layer, name, found, status, expected: may, leak });
+        }
+      }
+    }
+  }
+
+  async parentOf(key, row, parent) {
+    const [found] = await this.sql(
+      `select array_agg(a.attname::text order by k.at) as child, array_agg(b.attname::text order by k.at) as parent
+       from pg_constraint r, unnest(r.conkey, r.confkey) with ordinality as k (child, parent, at)
+       join pg_attribute a on true join pg_attribute b on true
+       where r.conname = $1 and r.conrelid = $2::regclass and a.attrelid = r.conrelid and a.attnum = k.child
+         and b.attrelid = r.confrelid and b.attnum = k.parent`,
+      [key.name, key.child],
+    );
+    const conditions = found.parent.map((name, at) => `"${name}"::text = $${at + 1}`).join(' and ');
+    const values = found.child.map((name) => `${row[name]}`);
+    const [made] = await this.sql(`select to_jsonb(t) as row from ${parent.name} as t where ${conditions}`, values);
+    return made.row;
+  }
+
+  async function(made) {
+    const decision = this.decided.functions[made.name];
+    if (!decision) {
+      this.blank('function', made.name, 'execute');
+      return;
+    }
+    for (const layer of LAYERS) {
+      for (const name of PERSONAS) {
+        const allowed = decision[layer]?.execute ?? decision.execute;
+        const { in: found, status } = await executed(this.bench, { made, decision, who: this.people[name], layer });
+        const expected = allowed?.includes(name);
+        this.put({ kind: 'function', subject: made.name, verb: 'execute', layer, name, found, status, expected });
+      }
+    }
+  }
+
+  async route({ method, path: pattern }, shown) {
+    const subject = `${method} ${pattern}`;
+    const decision = this.decided.routes[subject];
+    if (!decision) {
+      this.blank('route', subject, 'call', CREDENTIALS);
+      return;
+    }
+    for (const name of CREDENTIALS) {
+      const body = decision.body?.(`call-${crypto.randomUUID()}`);
+      const headers = { ...(body && { 'content-type': 'application/json' }), ...shown[name] };
+      const url = this.system.edge_url + (decision.path ?? pattern);
+      const answer = await fetch(url, { method, headers, body: body && JSON.stringify(body), redirect: 'manual' });
+      const text = await answer.text();
+      // What the edge's second stage says is about the credential; everything later is not.
+      const found = !/"code":"RG2\d\d"/.test(text);
+      const expected = decision.call === 'everybody' || decision.call?.includes(name);
+      this.put({ kind: 'route', subject, verb: 'call', layer: 'edge', name, found, status: answer.status, expected });
+    }
+  }
+
+  blank(kind, subject, verb, names = PERSONAS) {
+    for (const name of names) this.put({ kind, subject, verb, layer: 'edge', name });
+  }
+
+  /** What was decided about something that is not there: a name that was changed, or a leftover. */
+  stale(there) {
+    return Object.entries(there).flatMap(([kind, names]) =>
+      Object.keys(this.decided[kind]).filter((name) => !names.includes(name)),
+    );
+  }
+}
+
+const each = async (items, work) => {
+  const left = [...items];
+  const worker = async () => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+};
+
+/**
+ * Tries everything on a running system. It plants rows and removes them.
+ * @param {{system: {edge_url: string, postgrest_url: string, database_url: string, issuer: string, keys: object}, systems: object, only?: RegExp, say?: (line: string) => void}} options
+ * only: names of relations, functions and routes that are tried; of others nothing is said
+ * @returns {Promise<{cells: object[], stale: string[]}>} cells: kind, subject, verb, layer, name, status, found, expected, verdict
+ */
+export const prove = async ({ system, systems, only, say = () => {} }) => {
+  const pool = new pg.Pool({ connectionString: system.database_url, max: 10 });
+  const sql = async (text, values) => (await pool.query(text, values)).rows;
+  try {
+    const people = await personas(system);
+    const matrix = new Matrix({ system, systems, sql, pool, people });
+    const { relations, foreignKeys, functions } = await exposed(sql);
+    const listed = routes();
+    const wanted = (items, name) => items.filter((item) => only?.test(name(item)) ?? true);
+    say(`${relations.length} relations, ${functions.length} functions, ${listed.length} routes`);
+    await each(
+      wanted(relations, ({ name }) => name),
+      (relation) => matrix.relation(relation),
+    );
+    await each(
+      wanted(foreignKeys, ({ child }) => child),
+      (key) => matrix.foreignKey(key, relations),
+    );
+    await each(
+      wanted(functions, ({ name }) => name),
+      (made) => matrix.function(made),
+    );
+    const shown = await credentials(system, people);
+    await each(
+      wanted(listed, ({ method, path }) => `${method} ${path}`),
+      (route) => matrix.route(route, shown),
+    );
+    for (const { cleanUp } of Object.values(systems)) await cleanUp?.(sql);
+    const stale = matrix.stale({
+      relations: relations.map(({ name }) => name),
+      functions: functions.map(({ name }) => name),
+      routes: listed.map(({ method, path }) => `${method} ${path}`),
+    });
+    return { cells: matrix.cells, stale };
+  } finally {
+    await pool.end();
+  }
+};

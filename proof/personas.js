@@ -1,0 +1,50 @@
+// Who tries. Each has credentials for the edge, and for PostgREST itself, where an attacker may know the address.
+import { randomUUID } from 'node:crypto';
+import { SignJWT } from 'jose';
+import { token } from '../dev/issuer.js';
+
+/** Signed-in users: of the owner's tenant, of another, of none. */
+export const USERS = ['owner', 'member', 'viewer', 'stranger', "other tenant's admin", 'admin', 'deactivated'];
+
+/** All of them, in the order of the tables. */
+export const PERSONAS = ['none', 'anon key', ...USERS, 'edge', 'service'];
+
+/** The edge's own token, which nobody outside has: that it is signed well is no reason to serve it more than it needs. */
+const edgeToken = (keys, claims) => {
+  const now = Math.floor(Date.now() / 1000);
+  return new SignJWT({ aud: 'authenticated', iat: now, exp: now + 600, ...claims })
+    .setProtectedHeader({ alg: 'HS256', kid: 'edge' })
+    .sign(Buffer.from(keys.edge_signing_key, 'base64url'));
+};
+
+const bearer = (text) => ({ authorization: `Bearer ${text}` });
+
+/**
+ * The personas, by name: their id, the role and claims that the database sees, and their headers for `edge` and `database`.
+ * @param {{keys: object, issuer: string}} system
+ */
+export const personas = async ({ keys, issuer }) => {
+  const apikey = { apikey: keys.publishable_key };
+  const network = { edge: { net: '192.0.2.0/24', addr: 'proof' } };
+  const user = async (name, app_metadata = {}) => {
+    const sub = randomUUID();
+    // What a user writes of themselves must never count.
+    const claims = { app_metadata, user_metadata: { role: 'admin', tenant_role: 'admin' } };
+    const signed = bearer(await token(keys, { issuer, sub, claims }));
+    return [
+      name,
+      { sub, role: 'authenticated', claims, headers: { edge: { ...apikey, ...signed }, database: signed } },
+    ];
+  };
+  const other = (name, role, headers, claims = {}) => [name, { sub: randomUUID(), role, claims, headers }];
+  const edge = bearer(await edgeToken(keys, { role: 'edge' }));
+  const service = bearer(await token(keys, { issuer, role: 'service_role' }));
+  const anon = bearer(await edgeToken(keys, { role: 'anon', ...network }));
+  return Object.fromEntries([
+    other('none', undefined, { edge: {}, database: {} }),
+    other('anon key', 'anon', { edge: apikey, database: anon }, network),
+    ...(await Promise.all(USERS.map((name) => user(name, name === 'admin' ? { role: 'admin' } : {})))),
+    other('edge', 'edge', { edge: { ...apikey, ...edge }, database: edge }),
+    other('service', 'service_role', { edge: { ...apikey, ...service }, database: service }),
+  ]);
+};

@@ -1,0 +1,197 @@
+// One attempt each, judged by what it did and not by what it was told: a row that was read, made, changed or is gone.
+import { randomUUID } from 'node:crypto';
+
+const quoted = (name) =>
+  name
+    .split('.')
+    .map((part) => `"${part}"`)
+    .join('.');
+
+/** What the attempts are made on: the database as its owner sees it, and the two addresses. */
+export class Bench {
+  /** @param {{edge_url: string, postgrest_url: string}} system @param {(text: string, values?: unknown[]) => Promise<object[]>} sql */
+  constructor(system, sql) {
+    this.bases = { edge: `${system.edge_url}/rest/v1`, database: system.postgrest_url };
+    this.sql = sql;
+  }
+
+  /** Sends, as somebody, through the edge or past it. */
+  async ask(who, layer, { schema, path, method = 'GET', json, headers = {} }) {
+    const profile = method === 'GET' ? 'accept-profile' : 'content-profile';
+    const response = await fetch(this.bases[layer] + path, {
+      method,
+      headers: {
+        [profile]: schema,
+        ...(json !== undefined && { 'content-type': 'application/json' }),
+        ...who.headers[layer],
+        ...headers,
+      },
+      body: json === undefined ? undefined : JSON.stringify(json),
+    });
+    const text = await response.text();
+    return { status: response.status, text, told: `${text}\n${[...response.headers].flat().join('\n')}` };
+  }
+
+  /** Puts a row into a table, past every policy; gives it whole. */
+  async add(table, row) {
+    const names = Object.keys(row);
+    const list = names.map((name) => `"${name}"`).join(', ');
+    const [{ made }] = await this.sql(
+      `insert into ${quoted(table)} as t (${list})
+       select ${list} from jsonb_populate_record(null::${quoted(table)}, $1) returning to_jsonb(t) as made`,
+      [row],
+    );
+    return made;
+  }
+
+  /** A row of the relation that belongs to the owner and holds a word that nobody else may ever be told. */
+  async plant(decision, people) {
+    const canary = `canary-${randomUUID()}`;
+    const row = await decision.plant((table, values) => this.add(table, values), people, canary);
+    return { row, canary };
+  }
+
+  where(relation, row) {
+    const conditions = relation.key.map((name, at) => `"${name}"::text = $${at + 1}`);
+    return [conditions.join(' and '), relation.key.map((name) => `${row[name]}`)];
+  }
+
+  filter(relation, row) {
+    return relation.key.map((name) => `${name}=eq.${encodeURIComponent(row[name])}`).join('&');
+  }
+
+  async now(relation, row) {
+    const [where, values] = this.where(relation, row);
+    const [found] = await this.sql(
+      `select to_jsonb(t) as row from ${quoted(relation.name)} as t where ${where}`,
+      values,
+    );
+    return found?.row;
+  }
+
+  async remove(relation, row) {
+    const [where, values] = this.where(relation, row);
+    await this.sql(`delete from ${quoted(relation.name)} where ${where}`, values);
+  }
+
+  async count(relation) {
+    return (await this.sql(`select count(*)::int as count from ${quoted(relation.name)}`))[0].count;
+  }
+}
+
+const held = (row, canary) => JSON.stringify(row ?? null).includes(canary);
+
+/** The verbs of a relation: each gives `{in, status, told}`. */
+export const VERBS = {
+  select: async (bench, { relation, row, who, layer, canary }) => {
+    const path = `/${relation.relation}?${bench.filter(relation, row)}`;
+    const answer = await bench.ask(who, layer, { schema: relation.schema, path });
+    return { ...answer, in: answer.text.includes(canary) };
+  },
+  insert: (bench, given) => inserted(bench, given, (word) => given.decision.draft(given.who, word, given.people)),
+  'insert for another': (bench, given) =>
+    inserted(bench, given, (word) => given.decision.forAnother(given.people, word)),
+  update: async (bench, { relation, decision, row, who, layer }) => {
+    const path = `/${relation.relation}?${bench.filter(relation, row)}`;
+    const answer = await bench.ask(who, layer, {
+      schema: relation.schema,
+      path,
+      method: 'PATCH',
+      json: decision.change,
+    });
+    const now = await bench.now(relation, row);
+    const changed = Object.entries(decision.change).every(([name, value]) => `${now?.[name]}` === `${value}`);
+    return { ...answer, in: changed };
+  },
+  delete: async (bench, { relation, row, who, layer }) => {
+    const path = `/${relation.relation}?${bench.filter(relation, row)}`;
+    const answer = await bench.ask(who, layer, { schema: relation.schema, path, method: 'DELETE' });
+    return { ...answer, in: (await bench.now(relation, row)) === undefined };
+  },
+};
+
+const inserted = async (bench, { relation, who, layer }, make) => {
+  const word = `draft-${randomUUID()}`;
+  const path = `/${relation.relation}`;
+  const json = make(word);
+  const before = await bench.count(relation);
+  const answer = await bench.ask(who, layer, { schema: relation.schema, path, method: 'POST', json });
+  const there = (await bench.count(relation)) > before;
+  if (there)
+    await bench.sql(`delete from ${quoted(relation.name)} as t where to_jsonb(t)::text like $1`, [`%${word}%`]);
+  return { ...answer, in: there };
+};
+
+/** Reads the planted row through a foreign key, in either direction. */
+export const embedded = async (bench, { from, into, key, row, who, layer, canary }) => {
+  const path = `/${from.relation}?select=*,embedded:${into.relation}!${key}(*)&${bench.filter(from, row)}`;
+  const answer = await bench.ask(who, layer, { schema: from.schema, path });
+  let rows = [];
+  try {
+    rows = JSON.parse(answer.text);
+  } catch {
+    // What is no JSON has no rows.
+  }
+  return { ...answer, in: Array.isArray(rows) && rows.some((each) => held(each.embedded, canary)) };
+};
+
+/** Calls a function. */
+export const executed = async (bench, { made, decision, who, layer }) => {
+  const blank = Object.fromEntries(made.arguments.map((name) => [name, null]));
+  const json = decision.arguments?.(`call-${randomUUID()}`) ?? blank;
+  const path = `/rpc/${made.function}`;
+  const answer = await bench.ask(who, layer, { schema: made.schema, path, method: 'POST', json });
+  return { ...answer, in: answer.status < 300 };
+};
+
+/** Why a statement was refused for want of a right; any other error came after the right had been granted. */
+const REFUSED = ['42501', '428C9'];
+
+/**
+ * Which columns somebody may write, in a transaction of the database's that is rolled back: 'insert' and 'update' by column.
+ * It is what PostgREST would do in this persona's name: its role and claims, a statement with that one column.
+ */
+export const writable = async (connection, { relation, decision, row, who, people }) => {
+  const table = quoted(relation.name);
+  const query = (text, values) => connection.query(text, values);
+  const attempt = async (text, values) => {
+    await query('savepoint attempt');
+    try {
+      const { rowCount } = await query(text, values);
+      return rowCount > 0;
+    } catch (error) {
+      return !REFUSED.includes(error.code);
+    } finally {
+      await query('rollback to savepoint attempt');
+    }
+  };
+  const found = [];
+  await query('begin');
+  try {
+    const claims = { sub: who.sub, role: who.role, ...who.claims };
+    await query(`select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)`, [
+      who.role,
+      JSON.stringify(claims),
+    ]);
+    const draft = decision.draft(who, `draft-${randomUUID()}`, people);
+    const [where, values] = keyed(relation, row);
+    for (const column of relation.columns) {
+      const own = column in draft ? draft : { ...draft, [column]: decision.sample?.[column]?.(who) ?? row[column] };
+      const list = Object.keys(own)
+        .map((name) => `"${name}"`)
+        .join(', ');
+      const insert = `insert into ${table} (${list}) select ${list} from jsonb_populate_record(null::${table}, $1)`;
+      found.push({ column, verb: 'insert', in: await attempt(insert, [own]) });
+      const update = `update ${table} set "${column}" = (jsonb_populate_record(null::${table}, $1))."${column}" where ${where}`;
+      found.push({ column, verb: 'update', in: await attempt(update, [row, ...values]) });
+    }
+  } finally {
+    await query('rollback');
+  }
+  return found;
+};
+
+const keyed = (relation, row) => [
+  relation.key.map((name, at) => `"${name}"::text = $${at + 2}`).join(' and '),
+  relation.key.map((name) => `${row[name]}`),
+];

@@ -1,0 +1,189 @@
+// The matrix for people: as text, as Markdown, and as a page with a heat map.
+import { CREDENTIALS } from './credentials.js';
+import { PERSONAS } from './personas.js';
+
+const TITLES = {
+  relation: ['Rows', 'One planted row that belongs to the owner: who reads, makes, changes or deletes it.'],
+  embed: ['Embedding', 'The planted row, read through a foreign key.'],
+  column: ['Columns', 'Who may write each, in a row that they may write at all.'],
+  function: ['Functions', 'Who may call each.'],
+  route: ['Routes', 'Which credential each endpoint lets in; what happens then is the database’s to decide.'],
+};
+const MARKS = { out: '·', in: '✓', red: '✗', blank: '?' };
+const WORDS = { out: 'kept out', in: 'let in, as meant', red: 'WRONG', blank: 'NOT DECIDED' };
+
+const namesOf = (kind) => (kind === 'route' ? CREDENTIALS : PERSONAS);
+
+/** The cells as lines of a table; what is the same through the edge and past it is one line. */
+const lines = (cells) => {
+  const found = new Map();
+  for (const cell of cells) {
+    const key = [cell.subject, cell.verb, cell.layer].join('|');
+    if (!found.has(key)) found.set(key, { subject: cell.subject, verb: cell.verb, layer: cell.layer, cells: {} });
+    found.get(key).cells[cell.name] = cell;
+  }
+  const alike = (a, b) => namesOf(a.kind).every((name) => a.cells[name]?.verdict === b.cells[name]?.verdict);
+  const all = [...found.values()].sort((a, b) => (a.subject < b.subject ? -1 : a.subject > b.subject ? 1 : 0));
+  return all.flatMap((line) => {
+    const other = all.find((each) => each !== line && each.subject === line.subject && each.verb === line.verb);
+    if (!other) return [line];
+    if (alike(line, other)) return line.layer === 'edge' ? [line] : [];
+    return [{ ...line, verb: line.layer === 'edge' ? line.verb : `${line.verb}, past the edge` }];
+  });
+};
+
+/** The tables, by kind. */
+export const tables = (cells) =>
+  Object.entries(TITLES)
+    .map(([kind, [title, about]]) => {
+      const own = cells.filter((cell) => cell.kind === kind);
+      return { kind, title, about, names: namesOf(kind), lines: lines(own) };
+    })
+    .filter((table) => table.lines.length > 0);
+
+/** Red and blank cells in words, and decisions about what is not there. */
+export const faults = ({ cells, stale }) => [
+  ...cells
+    .filter(({ verdict }) => verdict === 'red' || verdict === 'blank')
+    .map(({ subject, verb, layer, name, verdict, found, leak, status }) => {
+      if (verdict === 'blank') return `not decided: ${subject}, ${verb}, ${name}`;
+      const what = leak
+        ? 'was told of the planted row'
+        : status >= 500
+          ? `status ${status}`
+          : found
+            ? 'was let in'
+            : 'was kept out';
+      return `wrong: ${subject}, ${verb}, ${name}, ${layer === 'edge' ? 'through' : 'past'} the edge: ${what}`;
+    }),
+  ...stale.map((name) => `decided, but not there: ${name}`),
+];
+
+const counts = (cells) => {
+  const of = (wanted) => cells.filter(({ verdict }) => verdict === wanted).length;
+  return `${cells.length} attempts: ${of('out')} kept out, ${of('in')} let in as meant, ${of('red')} wrong, ${of('blank')} not decided`;
+};
+
+const mark = (cell) => (cell ? MARKS[cell.verdict] : ' ');
+
+const grid = (table, cells) => {
+  const head = [table.title, '', ...table.names];
+  const rows = table.lines.map((line, at) => [
+    at > 0 && table.lines[at - 1].subject === line.subject ? '' : line.subject,
+    line.verb,
+    ...table.names.map((name) => cells(line.cells[name])),
+  ]);
+  return [head, ...rows];
+};
+
+/** As text for a terminal. */
+export const text = ({ cells }) => {
+  const parts = tables(cells).map((table) => {
+    const rows = grid(table, mark);
+    const widths = rows[0].map((_, at) => Math.max(...rows.map((row) => row[at].length)));
+    return rows
+      .map((row) =>
+        row
+          .map((cell, at) => cell.padEnd(widths[at]))
+          .join('  ')
+          .trimEnd(),
+      )
+      .join('\n');
+  });
+  const legend = Object.entries(MARKS).map(([verdict, sign]) => `${sign} ${WORDS[verdict]}`);
+  return `${parts.join('\n\n')}\n\n${legend.join('   ')}\n${counts(cells)}`;
+};
+
+/** As docs/proof.md. */
+export const markdown = ({ cells }) => {
+  const parts = tables(cells).map((table) => {
+    const [head, ...rows] = grid(table, mark);
+    const line = (row) => `| ${row.join(' | ')} |`;
+    return `## ${table.title}\n\n${table.about}\n\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}`;
+  });
+  return `# Proof
+
+Made by \`npm run proof\`: each cell is an attempt on a running system, through the edge and again at PostgREST past it, judged by what
+it did to the database. What exists comes from the database's catalog and from the bundle; what was decided is in \`proof/systems/\`.
+Whatever is new there is a blank and fails the tests until it is decided. As a heat map: [proof.html](proof.html).
+
+${Object.entries(MARKS)
+  .map(([verdict, sign]) => `\`${sign}\` ${WORDS[verdict]}`)
+  .join(', ')}. ${counts(cells)}.
+
+- \`owner\` owns the planted row; \`member\` and \`viewer\` are of the owner's tenant where a system has tenants; \`deactivated\` was.
+- \`admin\` has \`app_metadata.role = admin\`; every user claims the same in \`user_metadata\`, which must never count.
+- \`edge\` is the edge's own token, which nobody outside has.
+
+${parts.join('\n\n')}
+`;
+};
+
+const escaped = (words) => words.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+
+const STYLE = `
+:root { color-scheme: light dark; --out: #cfe8d5; --in: #9cc3ee; --red: #d11; --blank: #fff; --ink: #1b2430; --soft: #5b6675; --paper: #fbfcfd; --line: #e3e8ee; }
+@media (prefers-color-scheme: dark) { :root { --out: #1d4029; --in: #1f4f86; --blank: #111; --ink: #e8edf3; --soft: #98a5b5; --paper: #10151b; --line: #253040; } }
+* { box-sizing: border-box; }
+body { margin: 0; padding: 2.5rem clamp(1rem, 4vw, 4rem); font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+h1 { margin: 0; font-size: 1.9rem; letter-spacing: -.02em; }
+h2 { margin: 2.75rem 0 .25rem; font-size: 1.2rem; }
+p { max-width: 62rem; color: var(--soft); margin: .35rem 0 1rem; }
+.sum { font-size: 1.05rem; color: var(--ink); }
+.legend { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; padding: 0; list-style: none; }
+.legend i { display: inline-block; width: 1.5rem; height: 1.1rem; margin-right: .4rem; border-radius: 3px; vertical-align: -3px; text-align: center; font-style: normal; line-height: 1.1rem; font-size: .8rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: separate; border-spacing: 2px; font-size: .86rem; }
+thead th { height: 7.5rem; vertical-align: bottom; padding: 0 0 .4rem; font-weight: 500; }
+thead th span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; }
+tbody th { text-align: left; font-weight: 500; white-space: nowrap; padding: 0 .9rem 0 0; font-family: ui-monospace, monospace; font-size: .8rem; }
+tbody th.verb { color: var(--soft); font-weight: 400; font-family: inherit; }
+tr.first > * { padding-top: .35rem; background-clip: content-box; }
+td { width: 2.1rem; min-width: 2.1rem; height: 1.55rem; text-align: center; border-radius: 4px; color: var(--ink); }
+td:hover { outline: 2px solid var(--ink); }
+.out { background: var(--out); color: transparent; }
+.in { background: var(--in); }
+.red { background: var(--red); color: #fff; font-weight: 700; }
+.blank { background: repeating-linear-gradient(45deg, var(--blank) 0 4px, #e9a400 4px 8px); font-weight: 700; }
+`;
+
+/** As docs/proof.html: one file that needs nothing else. */
+export const html = ({ cells }) => {
+  const square = (line, name) => {
+    const cell = line.cells[name];
+    if (!cell) return '<td></td>';
+    const title = `${line.subject}, ${line.verb}, ${name}: ${WORDS[cell.verdict]}`;
+    return `<td class="${cell.verdict}" title="${escaped(title)}">${MARKS[cell.verdict]}</td>`;
+  };
+  const row = (table) => (line, at) => {
+    const first = at === 0 || table.lines[at - 1].subject !== line.subject;
+    const squares = table.names.map((name) => square(line, name)).join('');
+    const subject = first ? escaped(line.subject) : '';
+    return `<tr${first ? ' class="first"' : ''}><th scope="row">${subject}</th><th class="verb">${escaped(line.verb)}</th>${squares}</tr>`;
+  };
+  const section = (table) => `<h2>${table.title}</h2>
+<p>${escaped(table.about)}</p>
+<div class="scroll"><table>
+<thead><tr><th></th><th></th>${table.names.map((name) => `<th scope="col"><span>${escaped(name)}</span></th>`).join('')}</tr></thead>
+<tbody>
+${table.lines.map(row(table)).join('\n')}
+</tbody></table></div>`;
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Rowgate: proof of isolation</title>
+<style>${STYLE}</style>
+<h1>Proof of isolation</h1>
+<p class="sum">${counts(cells)}.</p>
+<p>Each square is an attempt on a running system, through the edge and again at PostgREST past it, judged by what it did to the database.
+Made by <code>npm run proof</code>.</p>
+<ul class="legend">
+${Object.entries(WORDS)
+  .map(([verdict, words]) => `<li><i class="${verdict}">${MARKS[verdict]}</i>${words}</li>`)
+  .join('\n')}
+</ul>
+${tables(cells).map(section).join('\n')}
+</html>
+`;
+};

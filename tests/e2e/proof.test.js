@@ -1,0 +1,172 @@
+// The isolation matrix: that it is green, and that it would not be if something were forgotten or wrong.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { root } from '../../dev/paths.js';
+import { waitFor } from '../../dev/process.js';
+import { prove } from '../../proof/matrix.js';
+import { USERS } from '../../proof/personas.js';
+import { faults, html, markdown } from '../../proof/report.js';
+import { SYSTEMS } from '../../proof/systems/index.js';
+import { ask, close, made, sql, stack, userToken } from '../support/stack.js';
+
+after(close);
+
+const system = { ...stack, keys: made };
+
+test('everything that is exposed has been decided, and holds; docs/proof.md and proof.html say so', async () => {
+  const result = await prove({ system, systems: SYSTEMS });
+  assert.deepEqual(faults(result), []);
+  assert.ok(result.cells.length > 1000);
+  for (const [file, made_] of [
+    ['proof.md', markdown(result)],
+    ['proof.html', html(result)],
+  ]) {
+    assert.ok(readFileSync(join(root, 'docs', file), 'utf8') === made_, `docs/${file}: run \`npm run proof\``);
+  }
+});
+
+/** Runs the matrix while a fault is planted; gives what it finds wrong. */
+const planted = async ({ up, down, only, systems = SYSTEMS, known }) => {
+  await sql(`${up}; notify pgrst, 'reload schema'`);
+  try {
+    if (known) {
+      const token = await userToken();
+      await waitFor(
+        'PostgREST to know it',
+        async () => (await ask(known, { token, base: stack.postgrest_url })).status < 404,
+      );
+    }
+    return faults(await prove({ system, systems, only }));
+  } finally {
+    await sql(`${down}; notify pgrst, 'reload schema'`);
+  }
+};
+
+test('a new table, column, function and route are blanks', async () => {
+  const table = await planted({
+    up: 'create table clixen.proof_new (id int primary key, word text)',
+    down: 'drop table clixen.proof_new',
+    only: /proof_new/,
+  });
+  assert.ok(table.includes('not decided: clixen.proof_new, select, stranger'));
+  assert.ok(table.includes('not decided: clixen.proof_new.word, write, owner'));
+  const column = await planted({
+    up: 'alter table clixen.projects add column proof_new int',
+    down: 'alter table clixen.projects drop column proof_new',
+    only: /projects$/,
+  });
+  assert.equal(column.length, 22);
+  assert.match(column[0], /^not decided: clixen.projects.proof_new, insert, none$/);
+  const made_ = await planted({
+    up: `create function clixen.proof_new(word text) returns int language sql set search_path = '' as 'select 1'`,
+    down: 'drop function clixen.proof_new(text)',
+    only: /proof_new/,
+  });
+  assert.equal(made_.length, 11);
+  assert.match(made_[0], /^not decided: clixen.proof_new\(text\), execute, none$/);
+  const { 'POST /v1/leads': _, ...routes } = SYSTEMS.growth.routes;
+  const systems = { ...SYSTEMS, growth: { ...SYSTEMS.growth, routes } };
+  const route = faults(await prove({ system, systems, only: /leads$/ }));
+  assert.ok(route.includes('not decided: POST /v1/leads, call, anon key'));
+});
+
+test('what was decided about something that is gone is named', async () => {
+  const relations = { ...SYSTEMS.clixen.relations, 'clixen.gone': {} };
+  const systems = { ...SYSTEMS, clixen: { ...SYSTEMS.clixen, relations } };
+  assert.deepEqual(faults(await prove({ system, systems, only: /nothing/ })), ['decided, but not there: clixen.gone']);
+});
+
+const FAULTS = {
+  'a policy that lets everybody read': {
+    up: 'create policy planted on clixen.projects for select to authenticated using (true)',
+    down: 'drop policy planted on clixen.projects',
+    finds: /wrong: clixen.projects, select, stranger, past the edge: was told of the planted row/,
+  },
+  'a policy that believes user_metadata': {
+    up: `create policy planted on marketing.leads for select to authenticated
+         using (((select auth.jwt()) -> 'user_metadata' ->> 'role') = 'admin')`,
+    down: 'drop policy planted on marketing.leads',
+    only: /leads$/,
+    finds: /wrong: marketing.leads, select, viewer, through the edge: was told of the planted row/,
+  },
+  'row-level security switched off': {
+    up: 'alter table clixen.projects disable row level security',
+    down: 'alter table clixen.projects enable row level security',
+    finds: /wrong: clixen.projects, delete, other tenant's admin, through the edge: was let in/,
+  },
+  'an insert in somebody else’s name': {
+    up: 'create policy planted on clixen.projects for insert to authenticated with check (true)',
+    down: 'drop policy planted on clixen.projects',
+    finds: /wrong: clixen.projects, insert for another, stranger, through the edge: was let in/,
+  },
+  'a counter that its owner may set': {
+    up: 'grant update (workflow_count) on clixen.projects to authenticated',
+    down: 'revoke update (workflow_count) on clixen.projects from authenticated',
+    finds: /wrong: clixen.projects.workflow_count, update, owner, past the edge: was let in/,
+  },
+  'a right that is missing': {
+    up: 'revoke delete on clixen.projects from authenticated',
+    down: 'grant delete on clixen.projects to authenticated',
+    finds: /wrong: clixen.projects, delete, owner, through the edge: was kept out/,
+  },
+  'a helper that the public may call': {
+    up: 'grant execute on function marketing.is_email(text) to anon',
+    down: 'revoke execute on function marketing.is_email(text) from anon',
+    only: /is_email/,
+    finds: /wrong: marketing.is_email\(text\), execute, anon key, through the edge: was let in/,
+  },
+};
+
+for (const [name, { finds, only = /projects$/, ...fault }] of Object.entries(FAULTS)) {
+  test(`it finds ${name}`, async () => {
+    const found = await planted({ ...fault, only });
+    assert.ok(
+      found.some((line) => finds.test(line)),
+      found.slice(0, 5).join('\n') || 'nothing',
+    );
+  });
+}
+
+test('embedding in both directions', async () => {
+  const OWN = ['owner', 'service'];
+  const decision = (plant) => ({
+    plant,
+    draft: () => ({}),
+    change: { word: 'changed' },
+    select: OWN,
+    insert: [],
+    update: [],
+    delete: [],
+    columns: {},
+  });
+  const relations = {
+    'clixen.proof_parents': decision((add, { owner }, canary) =>
+      add('clixen.proof_parents', { user_id: owner.sub, word: canary }),
+    ),
+    'clixen.proof_children': decision(async (add, { owner }, canary) => {
+      const { id } = await add('clixen.proof_parents', { user_id: owner.sub, word: canary });
+      return add('clixen.proof_children', { user_id: owner.sub, parent_id: id, word: canary });
+    }),
+  };
+  const table = (name, more = '') => `
+    create table clixen.${name} (id uuid primary key default gen_random_uuid(), user_id uuid, word text ${more});
+    alter table clixen.${name} enable row level security;
+    create policy owner_select on clixen.${name} for select to authenticated using (user_id = (select auth.uid()));
+    grant select on clixen.${name} to authenticated, service_role;`;
+  const up = `${table('proof_parents')} ${table('proof_children', ', parent_id uuid constraint proof_parent references clixen.proof_parents on delete cascade')}`;
+  const down = 'drop table clixen.proof_children, clixen.proof_parents';
+  const systems = { ...SYSTEMS, test: { relations } };
+  const given = { down, systems, only: /proof_children/, known: '/proof_children?select=proof_parents(word)&limit=0' };
+  const embeds = (found) => found.filter((line) => line.includes(' embeds '));
+  assert.deepEqual(embeds(await planted({ ...given, up })), []);
+  const open = `${up} create policy planted on clixen.proof_parents for select to authenticated using (true);`;
+  const found = embeds(await planted({ ...given, up: open }));
+  // A stranger finds no child to start from, but every parent, and through it nothing: the parent itself tells the word.
+  assert.deepEqual(
+    new Set(found.map((line) => line.replace(/^wrong: |, select.*/g, ''))),
+    new Set(['clixen.proof_parents embeds clixen.proof_children']),
+  );
+  assert.equal(found.length, 2 * (USERS.length - 1));
+});
