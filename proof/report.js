@@ -138,7 +138,6 @@ thead th { height: 7.5rem; vertical-align: bottom; padding: 0 0 .4rem; font-weig
 thead th span { writing-mode: vertical-rl; transform: rotate(180deg); white-space: nowrap; }
 tbody th { text-align: left; font-weight: 500; white-space: nowrap; padding: 0 .9rem 0 0; font-family: ui-monospace, monospace; font-size: .8rem; }
 tbody th.verb { color: var(--soft); font-weight: 400; font-family: inherit; }
-tr.first > * { padding-top: .35rem; background-clip: content-box; }
 td { width: 2.1rem; min-width: 2.1rem; height: 1.55rem; text-align: center; border-radius: 4px; color: var(--ink); }
 td:hover { outline: 2px solid var(--ink); }
 .out { background: var(--out); color: transparent; }

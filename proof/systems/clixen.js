@@ -16,7 +16,6 @@ export default {
       forAnother: ({ owner }, canary) => ({ name: canary, user_id: owner.sub }),
       sample: { user_id: ({ sub }) => sub },
       change: { name: 'changed' },
-      unique: ['id', 'name'],
       select: OWN,
       insert: MAKERS,
       'insert for another': OWN,

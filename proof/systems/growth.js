@@ -21,7 +21,6 @@ export default {
         email_domain: 'example.org',
       }),
       change: { notes: 'changed' },
-      unique: ['id', 'email_normalized'],
       select: STAFF,
       insert: [],
       update: STAFF,
@@ -72,6 +71,8 @@ export default {
     'marketing.capture_lead(jsonb)': {
       arguments: (canary) => ({ lead: { email: `${canary}@example.org` } }),
       execute: ['anon key', ...USERS, 'service'],
+      // An address that is known and one that is not.
+      names: { relation: 'marketing.leads', arguments: ({ email }) => ({ lead: { email } }) },
     },
     'marketing.is_email(text)': { execute: [] },
     'marketing.lead_features(jsonb)': { execute: [] },

@@ -1,84 +1,188 @@
-// Rules that hold for every table and function, whatever system it belongs to. A new one that breaks a rule fails here.
+// Rules that hold for every table and function, whatever system it belongs to. A new one that breaks a rule fails here; and
+// each rule is tried on a fault that is planted for it, which it has to find.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { close, sql } from '../support/stack.js';
+import { close, sql, transaction } from '../support/stack.js';
 
 after(close);
 
 const SCHEMAS = `n.nspname in ('clixen', 'marketing', 'edge', 'private')`;
+const EXPOSED = `n.nspname in ('clixen', 'marketing', 'edge')`;
+const TABLES = `pg_class c join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS} and c.relkind in ('r', 'p')
+  and c.relname <> 'schema_migrations'`;
+const FUNCTIONS = `pg_proc p join pg_namespace n on n.oid = p.pronamespace and ${SCHEMAS} and p.prokind in ('f', 'p')`;
+const GRANTS = `${TABLES} left join pg_attribute t on t.attrelid = c.oid,
+  lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a`;
+const POLICIES = `pg_policy y join pg_class c on c.oid = y.polrelid join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS}`;
+const CONDITION = `concat_ws(' ', pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid))`;
 
-test('every table has row-level security, enabled and forced', async () => {
-  const found =
-    await sql(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p') and ${SCHEMAS} and c.relname <> 'schema_migrations'
-      and not (c.relrowsecurity and c.relforcerowsecurity)`);
-  assert.deepEqual(found, []);
-});
+/** A plain table that breaks nothing. */
+const TABLE = `create table clixen.planted (id uuid constraint planted_pkey primary key, user_id uuid);
+  comment on table clixen.planted is 'Planted.';
+  alter table clixen.planted enable row level security; alter table clixen.planted force row level security;`;
+const POLICY = (condition) =>
+  `${TABLE} create policy planted on clixen.planted for select to authenticated using (${condition})`;
+const FUNCTION = (options) =>
+  `create function clixen.planted() returns int language sql ${options} as 'select 1'; comment on function clixen.planted() is 'x'`;
 
-test('anon, edge and public have no privilege on any table or column', async () => {
-  const found = await sql(`select c.oid::regclass::text as name, a.privilege_type
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_attribute t on t.attrelid = c.oid,
-    lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a
-    where ${SCHEMAS} and a.grantee in (0, 'anon'::regrole, 'edge'::regrole)`);
-  assert.deepEqual(found, []);
-});
+/** Each rule: a query that gives what breaks it, and statements that break it. */
+const RULES = {
+  'row-level security is enabled': {
+    query: `select c.oid::regclass::text as name from ${TABLES} where not c.relrowsecurity`,
+    fault: `${TABLE} alter table clixen.planted disable row level security`,
+  },
+  'row-level security is forced, on owners too': {
+    query: `select c.oid::regclass::text as name from ${TABLES} where not c.relforcerowsecurity`,
+    fault: `${TABLE} alter table clixen.planted no force row level security`,
+  },
+  'anon, edge and public have no privilege on any table or column': {
+    query: `select c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
+      where a.grantee in (0, 'anon'::regrole, 'edge'::regrole)`,
+    fault: `${TABLE} grant select (id) on clixen.planted to anon`,
+  },
+  'nobody may truncate, reference or add triggers': {
+    query: `select c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
+      where a.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE') and a.grantee <> c.relowner`,
+    fault: `${TABLE} grant truncate on clixen.planted to service_role`,
+  },
+  'every verb that is granted has a policy': {
+    query: `select distinct c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
+      where a.grantee = 'authenticated'::regrole and not exists (
+        select from pg_policy y where y.polrelid = c.oid and 'authenticated'::regrole = any (y.polroles)
+          and y.polcmd = case a.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end)`,
+    fault: `${TABLE} grant select on clixen.planted to authenticated`,
+  },
+  'every policy has a verb that is granted': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where not exists (
+        select from unnest(y.polroles) as r, pg_attribute t
+        where t.attrelid = c.oid and t.attnum > 0 and not t.attisdropped and r <> 0 and case y.polcmd
+          when 'r' then has_column_privilege(r, c.oid, t.attnum, 'SELECT')
+          when 'a' then has_column_privilege(r, c.oid, t.attnum, 'INSERT')
+          when 'w' then has_column_privilege(r, c.oid, t.attnum, 'UPDATE')
+          when 'd' then has_table_privilege(r, c.oid, 'DELETE') end)`,
+    fault: POLICY('user_id = (select auth.uid())'),
+  },
+  'a policy is for one verb and for a named role': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where y.polcmd = '*' or 0 = any (y.polroles)`,
+    fault: `${TABLE} create policy planted on clixen.planted using (user_id = (select auth.uid()))`,
+  },
+  'claims are read once a statement: wrapped in a select': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
+      where regexp_replace(${CONDITION}, '\\(\\s*SELECT auth\\.(uid|jwt|role)\\(\\)( AS \\w+)?\\s*\\)', '', 'g') ~ 'auth\\.|current_setting'`,
+    fault: POLICY('user_id = auth.uid()'),
+  },
+  'no policy believes what a user writes of themselves': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where ${CONDITION} ~ 'user_metadata'`,
+    fault: POLICY(`(select auth.jwt()) -> 'user_metadata' ->> 'role' = 'admin'`),
+  },
+  'no function believes it either': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where p.prosrc ~ 'user_metadata|raw_user_meta_data'`,
+    fault: `create function clixen.planted() returns text language sql set search_path = '' as $$ select auth.jwt() -> 'user_metadata' ->> 'role' $$`,
+  },
+  'every function pins its search path': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where not 'search_path=""' = any (coalesce(p.proconfig, '{}'))`,
+    fault: FUNCTION('security definer set search_path = clixen'),
+  },
+  'no function is executable by public': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+      where a.grantee = 0`,
+    fault: `${FUNCTION(`set search_path = ''`)}; grant execute on function clixen.planted() to public`,
+  },
+  'nothing in the schema private is executable by a request': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where n.nspname = 'private' and exists (
+        select from unnest(array['anon', 'authenticated', 'edge', 'service_role', 'authenticator']) as r
+        where has_function_privilege(r, p.oid, 'execute'))`,
+    fault: `grant execute on function private.caller_key() to service_role`,
+  },
+  'the schema private is closed to every request': {
+    query: `select r as name from unnest(array['anon', 'authenticated', 'edge', 'service_role', 'authenticator']) as r
+      where has_schema_privilege(r, 'private', 'usage')`,
+    fault: 'grant usage on schema private to authenticated',
+  },
+  'a function by which requests write or read past policies says why': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where p.prosecdef and ${EXPOSED}
+      and obj_description(p.oid, 'pg_proc') is null`,
+    fault: `create function clixen.planted() returns int language sql security definer set search_path = '' as 'select 1'`,
+  },
+  'views ask with the caller’s rights': {
+    query: `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'v' and ${SCHEMAS} and not 'security_invoker=true' = any (coalesce(c.reloptions, '{}'))`,
+    fault: 'create view clixen.planted as select 1 as one',
+  },
+  'no materialized view, which knows no policies, is exposed': {
+    query: `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'm' and ${EXPOSED}`,
+    fault: 'create materialized view clixen.planted as select 1 as one',
+  },
+  'every table that a request may update or delete refuses to be written without a filter': {
+    query: `select distinct c.oid::regclass::text as name from ${GRANTS}
+      where a.privilege_type in ('UPDATE', 'DELETE') and a.grantee in ('anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole)
+        and not exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgfoid = 'private.require_filter'::regproc
+          and g.tgenabled = 'O' and g.tgtype & 27 = 26)`,
+    fault: `${TABLE} grant delete on clixen.planted to service_role`,
+  },
+  'every foreign key is indexed': {
+    query: `select r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
+      where r.contype = 'f' and ${SCHEMAS} and not exists (
+        select from pg_index i where i.indrelid = r.conrelid and i.indpred is null
+          and (i.indkey::int2[])[0:cardinality(r.conkey) - 1] @> r.conkey)`,
+    fault: `${TABLE} alter table clixen.planted add column project_id uuid constraint planted_project references clixen.projects on delete cascade`,
+  },
+  'every foreign key says what becomes of the child': {
+    query: `select r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
+      where r.contype = 'f' and ${SCHEMAS} and r.confdeltype = 'a'`,
+    fault: `${TABLE} alter table clixen.planted add column project_id uuid constraint planted_project references clixen.projects`,
+  },
+  'no index does what another does': {
+    query: `select a.indexrelid::regclass::text as name from pg_index a join pg_index b
+        on a.indrelid = b.indrelid and a.indexrelid <> b.indexrelid
+        and (a.indkey::text = b.indkey::text or b.indkey::text like a.indkey::text || ' %') and a.indkey::text !~ '(^| )0( |$)'
+        and (a.indclass::text = b.indclass::text or b.indclass::text like a.indclass::text || ' %')
+        and (a.indoption::text = b.indoption::text or b.indoption::text like a.indoption::text || ' %')
+        and coalesce(pg_get_expr(a.indpred, a.indrelid), '') = coalesce(pg_get_expr(b.indpred, b.indrelid), '')
+        and not (a.indisunique and not (b.indisunique and a.indkey::text = b.indkey::text)) and (not a.indisunique or a.indexrelid > b.indexrelid)
+        join pg_class c on c.oid = a.indexrelid join pg_namespace n on n.oid = c.relnamespace
+      where ${SCHEMAS}`,
+    fault: `create index planted on clixen.projects (user_id, created_at desc)`,
+  },
+  'a constraint that a request can run into has a name of its own': {
+    // The names that PostgreSQL makes up of a table's columns.
+    query: `select r.conrelid::regclass::text || ' ' || r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
+      where ${EXPOSED} and r.contype in ('c', 'f', 'u', 'x') and r.conname ~ '_(check|fkey|key|excl)\\d*$'`,
+    fault: `${TABLE} alter table clixen.planted add column size int check (size > 0)`,
+  },
+  'every table and schema says what it is for': {
+    query: `select c.oid::regclass::text as name from ${TABLES} and obj_description(c.oid, 'pg_class') is null
+      union all select n.nspname from pg_namespace n where ${SCHEMAS} and obj_description(n.oid, 'pg_namespace') is null`,
+    fault: `${TABLE} comment on table clixen.planted is null`,
+  },
+  'times have a zone': {
+    query: `select c.oid::regclass::text || '.' || t.attname as name from ${TABLES} join pg_attribute t on t.attrelid = c.oid
+      where t.attnum > 0 and not t.attisdropped and t.atttypid = 'timestamp'::regtype`,
+    fault: `${TABLE} alter table clixen.planted add column at timestamp`,
+  },
+};
 
-test('every verb that is granted has a policy', async () => {
-  const found = await sql(`select distinct c.oid::regclass::text as name, a.privilege_type as verb
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    left join pg_attribute t on t.attrelid = c.oid,
-    lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a
-    where ${SCHEMAS} and a.grantee = 'authenticated'::regrole
-      and not exists (
-        select from pg_policy p where p.polrelid = c.oid and 'authenticated'::regrole = any (p.polroles)
-          and p.polcmd = case a.privilege_type
-            when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end)`);
-  assert.deepEqual(found, []);
-});
+for (const [rule, { query, fault }] of Object.entries(RULES)) {
+  test(rule, async () => {
+    const found = (rows) => rows.map(({ name }) => name);
+    assert.deepEqual(found(await sql(query)), [], 'now');
+    await transaction(async (run) => {
+      await run(fault);
+      const broken = found(await run(query));
+      assert.equal(broken.length > 0, true, 'the planted fault is found');
+    });
+  });
+}
 
 test('a function is executable by those it is granted to and nobody else', async () => {
-  const rows =
-    await sql(`select p.oid::regprocedure::text as name, string_agg(a.grantee::regrole::text, ' ' order by a.grantee::regrole::text) as who
-    from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
-      aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
-    where ${SCHEMAS} and a.grantee <> p.proowner group by 1 order by 1`);
+  const query = `select p.oid::regprocedure::text || ': ' || string_agg(a.grantee::regrole::text, ' ' order by a.grantee::regrole::text) as name
+    from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+    where a.grantee <> p.proowner group by p.oid order by 1`;
+  const wanted = ['edge.ready(): edge', 'marketing.capture_lead(jsonb): anon authenticated service_role'];
   assert.deepEqual(
-    rows.map(({ name, who }) => `${name}: ${who}`),
-    ['edge.ready(): edge', 'marketing.capture_lead(jsonb): anon authenticated service_role'],
+    (await sql(query)).map(({ name }) => name),
+    wanted,
   );
-});
-
-test('every function pins its search path', async () => {
-  const found =
-    await sql(`select p.oid::regprocedure::text as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where ${SCHEMAS} and not 'search_path=""' = any (coalesce(p.proconfig, '{}'))`);
-  assert.deepEqual(found, []);
-});
-
-test('every table that a request may update or delete refuses to be written without a filter', async () => {
-  const found = await sql(`select distinct c.oid::regclass::text as name
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace left join pg_attribute t on t.attrelid = c.oid,
-    lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a
-    where ${SCHEMAS} and a.privilege_type in ('UPDATE', 'DELETE')
-      and a.grantee in ('anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole)
-      and not exists (
-        select from pg_trigger g where g.tgrelid = c.oid and g.tgfoid = 'private.require_filter'::regproc
-          and g.tgenabled = 'O' and g.tgtype & 27 = 26)`);
-  assert.deepEqual(found, []);
-});
-
-test('every foreign key is indexed', async () => {
-  const found = await sql(`select r.conname from pg_constraint r join pg_namespace n on n.oid = r.connamespace
-    where r.contype = 'f' and ${SCHEMAS} and not exists (
-      select from pg_index i where i.indrelid = r.conrelid and (i.indkey::int2[])[0:cardinality(r.conkey) - 1] @> r.conkey)`);
-  assert.deepEqual(found, []);
-});
-
-test('every table says what it is for', async () => {
-  const found =
-    await sql(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'p') and ${SCHEMAS} and c.relname <> 'schema_migrations' and obj_description(c.oid) is null`);
-  assert.deepEqual(found, []);
 });
 
 test('leads have their nine indexes, projects their three', async () => {

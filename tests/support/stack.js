@@ -60,6 +60,18 @@ export const as = async ({ role, claims = {}, headers = {} }, body) => {
   }
 };
 
+/** Runs the body in one transaction as the database's owner, and rolls it back. */
+export const transaction = async (body) => {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    await body(async (text, values) => (await client.query(text, values)).rows);
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
+};
+
 /** One request to the edge. The body of a JSON answer is parsed. */
 export const ask = async (path, { json, token: bearer, key, headers = {}, base = stack.edge_url, ...rest } = {}) => {
   const response = await fetch(base + path, {
