@@ -231,8 +231,12 @@ pub trait Platform: Clone + 'static {
     /// Whether `signature` over `data` was made by `key`.
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool;
 
-    /// Sends a request; redirects are not followed.
-    async fn send(&self, request: Outgoing<Self::Body>) -> Result<Response<Self::Body>, SendFault>;
+    /// Sends a request; redirects are not followed. `sent` is called when an upload has gone out to its end.
+    async fn send(
+        &self,
+        request: Outgoing<Self::Body>,
+        sent: impl FnOnce(),
+    ) -> Result<Response<Self::Body>, SendFault>;
 
     /// Reads a body of at most `limit` bytes, for at most `deadline_ms`; stops reading where there are more.
     async fn read(
@@ -288,17 +292,22 @@ impl Isolate {
         }
     }
 
-    /// A place among those that wait for PostgREST, given up when dropped.
+    /// Whether somebody more may wait for PostgREST.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] if all are taken: the queue behind them would outlast the deadline.
-    pub fn turn(&self) -> Result<Turn<'_>, Error> {
-        let waiting = self.waiting.get();
-        if waiting >= self.config.limits.waiting {
-            return Err(Error::Overloaded);
+    /// [`Error::Overloaded`] if all places are taken: the queue behind them would outlast the deadline.
+    pub fn room(&self) -> Result<(), Error> {
+        if self.waiting.get() < self.config.limits.waiting {
+            Ok(())
+        } else {
+            Err(Error::Overloaded)
         }
-        self.waiting.set(waiting + 1);
-        Ok(Turn(&self.waiting))
+    }
+
+    /// A place among those that wait for PostgREST, given up when dropped.
+    pub fn turn(&self) -> Turn<'_> {
+        self.waiting.set(self.waiting.get() + 1);
+        Turn(&self.waiting)
     }
 
     /// A name for a request that has none: 32 hexadecimal digits, the first half the isolate's, random.

@@ -92,8 +92,9 @@ ${rounds} rounds of ${seconds} s per cell (three times that for 10 MB), interlea
 ratios are made in each round, then their median is taken: above 1 is better for req/s, below 1 for latencies and CPU.
 
 Systems: PostgREST itself, and in front of it \`rowgate\`, \`fetch\` (a bare JavaScript pass-through), \`hono\` (Hono with
-jose, verifying the same tokens) and \`hono-duties\` (the same with the edge's other duties: id, allow-lists, CORS, deadline,
-hang-ups, timing, a line of log), each alone in a workerd. CPU is the Worker's process's own, user and system. Load by wrk with one thread. No answer was of another status
+jose, verifying the same tokens) and \`hono-duties\` (the same with most of the edge's other duties: id,
+allow-lists, CORS, deadline, hang-ups, timing, a line of log; no limits of body, query or queue), each alone in a workerd. The edge
+keeps verified tokens; both Hono Workers verify each again. CPU is the Worker's process's own, user and system. Load by wrk with one thread. No answer was of another status
 than its row's, and none was missing.
 
 ${Object.entries(facts)

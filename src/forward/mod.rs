@@ -2,6 +2,8 @@
 
 mod cached;
 
+use std::cell::Cell;
+
 use futures_util::future::{join_all, join3};
 use http::header::CONTENT_LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -17,6 +19,8 @@ use crate::verify::keys;
 const RETRY_PAUSE_MS: u32 = 100;
 /// Bytes that are read of an error's body.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
+/// What PostgREST's server says of an exception that nobody has caught.
+const CRASH: &[u8] = b"Something went wrong";
 /// Bytes that are read of a function's result.
 const MOST_RESULT_BYTES: usize = 1024 * 1024;
 
@@ -77,7 +81,7 @@ async fn perform<P: Platform>(
             incoming,
             outgoing,
         } => {
-            let outcome = result(outgoing, edge).await;
+            let outcome = result(Relay::plain(outgoing), edge).await;
             Ok(Reply::Called {
                 call,
                 incoming,
@@ -85,17 +89,25 @@ async fn perform<P: Platform>(
             })
         }
         Work::Ready { database, replica } => {
+            // Not in line: a long one says nothing of the database.
+            let ask = async |outgoing| {
+                let relay = Relay {
+                    in_line: false,
+                    ..Relay::plain(outgoing)
+                };
+                result(relay, edge).await.is_ok()
+            };
             let replica = async {
                 match replica {
-                    Some(replica) => Some(result(replica, edge).await.is_ok()),
+                    Some(replica) => Some(ask(replica).await),
                     None => None,
                 }
             };
             let issuers = edge.config.issuers.iter();
             let keys = join_all(issuers.map(|issuer| keys::reachable(issuer, edge)));
             // Together: each may take as long as a deadline.
-            let (database, replica, keys) = join3(result(database, edge), replica, keys).await;
-            let mut parts = vec![("database", database.is_ok())];
+            let (database, replica, keys) = join3(ask(database), replica, keys).await;
+            let mut parts = vec![("database", database)];
             parts.extend(replica.map(|ready| ("replica", ready)));
             parts.push(("keys", keys.into_iter().all(|there| there)));
             Ok(Reply::Ready(parts))
@@ -113,8 +125,17 @@ async fn send_on<P: Platform>(
         primary,
         added_limit,
         anonymous,
+        in_line,
     } = relay;
-    let _turn = edge.turn()?;
+    let turn = Cell::new(None);
+    if in_line {
+        edge.room()?;
+        // Whoever is still sending holds no place: slow clients could keep them all from everybody else.
+        if !matches!(outgoing.body, Body::Upload { .. }) {
+            turn.set(Some(edge.turn()));
+        }
+    }
+    let sent = || turn.set(Some(edge.turn()));
     let id = text(&outgoing.headers, "x-request-id")
         .unwrap_or_default()
         .to_owned();
@@ -122,22 +143,18 @@ async fn send_on<P: Platform>(
         Body::Upload { limit, .. } => limit,
         _ => 0,
     };
-    let is_text = text(&outgoing.headers, "content-type").is_some_and(is_text);
-    let mut response =
-        send_patiently(outgoing, primary, edge)
-            .await
-            .map_err(|fault| match fault {
-                SendFault::Unreachable => Error::UpstreamUnavailable,
-                SendFault::Timeout => Error::UpstreamTimeout,
-                SendFault::Body(fault) => Error::of_body(fault, limit),
-            })?;
+    let is_text = matches!(outgoing.body, Body::Upload { .. })
+        && text(&outgoing.headers, "content-type").is_some_and(is_text);
+    let mut response = send_patiently(outgoing, primary, sent, edge)
+        .await
+        .map_err(|fault| match fault {
+            SendFault::Unreachable => Error::UpstreamUnavailable,
+            SendFault::Timeout => Error::UpstreamTimeout,
+            SendFault::Body(fault) => Error::of_body(fault, limit),
+        })?;
     // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
-        // Bytes that are no UTF-8 are PostgREST's own failure there, which it tells in no JSON.
-        if is_text && response.status == StatusCode::INTERNAL_SERVER_ERROR && !is_json(&response) {
-            return Err(Error::MalformedBody("it is not UTF-8".into()));
-        }
-        return Err(failure(response, anonymous, &id, edge).await);
+        return Err(failure(response, anonymous, is_text, &id, edge).await);
     }
     if let Some(limit) = added_limit {
         forget_limit(&mut response.headers, limit);
@@ -151,10 +168,6 @@ fn is_text(content_type: &str) -> bool {
     ["text/csv", "application/x-www-form-urlencoded"]
         .iter()
         .any(|text| kind.eq_ignore_ascii_case(text))
-}
-
-fn is_json<B>(response: &Response<B>) -> bool {
-    text(&response.headers, "content-type").is_some_and(|kind| kind.contains("json"))
 }
 
 /// Takes the limit that was added out of the answer's `Content-Location`.
@@ -181,11 +194,12 @@ fn forget_limit(headers: &mut HeaderMap, limit: u64) {
 async fn send_patiently<P: Platform>(
     outgoing: Outgoing<P::Body>,
     primary: Option<String>,
+    sent: impl FnOnce(),
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, SendFault> {
     let is_read = matches!(outgoing.method, Method::GET | Method::HEAD);
     let again = is_read.then(|| outgoing.again()).flatten();
-    let first = edge.platform.send(outgoing).await;
+    let first = edge.platform.send(outgoing, sent).await;
     let Some(mut again) = again else {
         return first;
     };
@@ -199,12 +213,13 @@ async fn send_patiently<P: Platform>(
         Some(url) => again.url = url,
         None => edge.platform.sleep(RETRY_PAUSE_MS).await,
     }
-    edge.platform.send(again).await
+    // A read has no body to be sent.
+    edge.platform.send(again, || ()).await
 }
 
 /// The JSON that a function returned.
-async fn result<P: Platform>(outgoing: Outgoing<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
-    let response = send_on(Relay::plain(outgoing), edge).await?;
+async fn result<P: Platform>(relay: Relay<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
+    let response = send_on(relay, edge).await?;
     let bytes = bytes(response.body, MOST_RESULT_BYTES, edge).await;
     bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
@@ -226,6 +241,7 @@ async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -
 async fn failure<P: Platform>(
     response: Response<P::Body>,
     anonymous: bool,
+    of_text: bool,
     id: &str,
     edge: &Edge<P>,
 ) -> Error {
@@ -234,6 +250,7 @@ async fn failure<P: Platform>(
     let body = bytes(response.body, MOST_ERROR_BYTES, edge)
         .await
         .unwrap_or_default();
+    let is_crash = status == StatusCode::INTERNAL_SERVER_ERROR && body == CRASH;
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let field = |name: &str| {
         body.get(name)
@@ -258,7 +275,12 @@ async fn failure<P: Platform>(
     if !is_answer {
         let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
         edge.platform.log(&line.to_string());
-        return Error::UpstreamFailed;
+        // It has no other words for a form or CSV that is no UTF-8.
+        return if of_text && is_crash {
+            Error::MalformedBody("it is not UTF-8".into())
+        } else {
+            Error::UpstreamFailed
+        };
     }
     let reason = status.canonical_reason().unwrap_or("Refused");
     // What the edge's own functions say is meant for everybody; what the server says may describe the schema.

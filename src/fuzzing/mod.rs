@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
 use crate::route::{self, Action};
-use crate::scope::rules::{Query, name, preferences};
+use crate::scope::rules::{Counts, Query, name, preferences};
 use crate::{rooms, verify};
 
 pub(crate) mod native;
@@ -182,27 +182,37 @@ fn is_bounded(limit: &str) -> bool {
     digits && (number != limit || number.parse::<u64>().is_ok_and(|rows| rows <= 10))
 }
 
-/// `Prefer` headers, one a line. The first byte says whether somebody is signed in.
+/// `Prefer` headers, one a line. The first byte says who asks.
 pub fn prefer(data: &[u8]) {
-    if let Some((anonymous, values)) = data.split_first() {
-        prefer_values(values.split(|b| *b == b'\n'), anonymous % 2 == 1);
+    if let Some((who, values)) = data.split_first() {
+        let counts = match who % 3 {
+            0 => Counts::AsAsked,
+            1 => Counts::Exact,
+            _ => Counts::Estimated,
+        };
+        prefer_values(values.split(|b| *b == b'\n'), counts);
     }
 }
 
 /// Only known tokens come out, and they stay as they are.
-pub(crate) fn prefer_values<'a>(sent: impl Iterator<Item = &'a [u8]>, anonymous: bool) {
+pub(crate) fn prefer_values<'a>(sent: impl Iterator<Item = &'a [u8]>, counts: Counts) {
     let mut headers = HeaderMap::new();
     for value in sent.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
         headers.append("prefer", value);
     }
-    let rewritten = preferences(&headers, anonymous);
+    let rewritten = preferences(&headers, counts);
     for token in rewritten.split(", ").filter(|_| !rewritten.is_empty()) {
         assert!(is_preference(token), "{token}");
-        assert!(!anonymous || token != "count=exact");
+        let wanted = match counts {
+            Counts::AsAsked => token,
+            Counts::Exact => "count=exact",
+            Counts::Estimated => "count=estimated",
+        };
+        assert!(!token.starts_with("count=") || token == wanted);
     }
     let mut headers = HeaderMap::new();
     headers.insert("prefer", HeaderValue::from_str(&rewritten).unwrap());
-    assert_eq!(preferences(&headers, anonymous), rewritten);
+    assert_eq!(preferences(&headers, counts), rewritten);
 }
 
 /// What `Prefer` may say to PostgREST.

@@ -85,7 +85,11 @@ impl Platform for Native {
         key.verify(data, &signature).is_ok()
     }
 
-    async fn send(&self, request: Outgoing<Vec<u8>>) -> Result<Response<Vec<u8>>, SendFault> {
+    async fn send(
+        &self,
+        request: Outgoing<Vec<u8>>,
+        _: impl FnOnce(),
+    ) -> Result<Response<Vec<u8>>, SendFault> {
         assert_eq!(request.url, "https://es.test/jwks");
         *self.fetched.borrow_mut() += 1;
         let body = self.jwks.borrow().clone().ok_or(SendFault::Unreachable)?;

@@ -216,8 +216,9 @@ struct Given {
 }
 
 impl Given {
-    /// Listens for the client's end, before anything that may take long. Not before the rest, which most refusals are: it
-    /// costs, and a signature is checked faster than a client can hang up.
+    /// Listens for the client's end. Whatever waits for the world outside the isolate must call it first: the runtime never
+    /// settles the promises of a request whose client is gone, and without it such a request stays in memory for good. A
+    /// signature is checked at once, and most refusals need no more: they are spared the cost.
     fn listen(&self) -> Result<(), JsValue> {
         let mut hang_up = self.hang_up.borrow_mut();
         if hang_up.is_none() {
@@ -245,7 +246,6 @@ impl Platform for Workers {
     }
 
     async fn sleep(&self, milliseconds: u32) {
-        // It is freed in the end without it, only later.
         let _ = self.0.listen();
         delay(milliseconds).await;
     }
@@ -257,9 +257,10 @@ impl Platform for Workers {
     async fn send(
         &self,
         request: Outgoing<ReadableStream>,
+        sent: impl FnOnce(),
     ) -> Result<Response<ReadableStream>, SendFault> {
         self.0.listen().map_err(unreachable)?;
-        let response = send(request).await?;
+        let response = send(request, sent).await?;
         relayed(&response).ok_or(SendFault::Unreachable)
     }
 
@@ -288,6 +289,8 @@ impl Platform for Workers {
         if limiter.is_undefined() {
             return Ok(Admission::Granted);
         }
+        // It fails where the runtime has no such signal; the limiter is asked all the same.
+        let _ = self.0.listen();
         let success = ask_limiter(&limiter, &key()?).await;
         Ok(match success.ok().and_then(|success| success.as_bool()) {
             Some(true) => Admission::Granted,
@@ -300,6 +303,7 @@ impl Platform for Workers {
     }
 
     async fn stored(&self, name: &str) -> Option<Response<ReadableStream>> {
+        let _ = self.0.listen();
         let kept = cache()
             .ok()?
             .match_with_str(&format!("{CACHE_PREFIX}{name}"));
@@ -403,7 +407,10 @@ async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8
 
 /// Sends and waits for the answer's head. A body has a deadline of its own, so that a slow client is told apart from a
 /// slow database; what comes after the head streams for as long as both sides like.
-async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, SendFault> {
+async fn send(
+    request: Outgoing<ReadableStream>,
+    sent: impl FnOnce(),
+) -> Result<web_sys::Response, SendFault> {
     #[derive(Serialize)]
     struct Init<'a> {
         method: &'a str,
@@ -421,6 +428,7 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Se
     init.set_signal(fetching.0.as_ref().map(AbortController::signal).as_ref());
     let mut upload = None;
     let mut gathered = None;
+    let mut sent = Some(sent);
     match request.body {
         Body::Empty => {}
         Body::Bytes(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
@@ -439,12 +447,15 @@ async fn send(request: Outgoing<ReadableStream>) -> Result<web_sys::Response, Se
                 let (body, held) = gather(&stream, limit, deadline_ms).await?;
                 init.set_body(body.as_ref());
                 gathered = Some(held);
+                if let Some(sent) = sent.take() {
+                    sent();
+                }
             }
         }
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let answer = Wait::of(&scope.fetch_with_str_and_init(&request.url, &init));
-    let answer = in_time(answer, upload, request.deadline_ms).await?;
+    let answer = in_time(answer, upload.zip(sent), request.deadline_ms).await?;
     drop(gathered);
     fetching.0 = None;
     answer.dyn_into().map_err(unreachable)
@@ -464,11 +475,11 @@ impl Drop for Fetching {
 /// Waits for the body to be sent, if there is one, and then for the answer.
 async fn in_time(
     answer: Wait,
-    upload: Option<(Upload, u32)>,
+    upload: Option<((Upload, u32), impl FnOnce())>,
     deadline_ms: u32,
 ) -> Result<JsValue, SendFault> {
     let mut answer = answer;
-    if let Some((upload, upload_ms)) = upload {
+    if let Some(((upload, upload_ms), sent)) = upload {
         let slow = pin!(delay(upload_ms));
         match select(answer, select(upload.sent, slow)).await {
             Either::Left((answered, _)) => return answered.map_err(of_upload),
@@ -479,7 +490,10 @@ async fn in_time(
                     _ => Err(of_upload(fault)),
                 };
             }
-            Either::Right((Either::Left((Ok(_), _)), waiting)) => answer = waiting,
+            Either::Right((Either::Left((Ok(_), _)), waiting)) => {
+                sent();
+                answer = waiting;
+            }
             Either::Right((Either::Right(_), _)) => return Err(SendFault::Body(ReadFault::Slow)),
         }
     }

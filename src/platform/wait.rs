@@ -130,7 +130,12 @@ impl Wait {
     /// The runtime's.
     pub(super) fn abort(signal: &AbortSignal) -> Result<Self, JsValue> {
         let wait = Self::new();
-        signal.add_event_listener_with_callback("abort", &heard(wait.id, true))?;
+        if signal.aborted() {
+            // It is given once, to those who listen.
+            hear(wait.id, true, JsValue::UNDEFINED);
+        } else {
+            signal.add_event_listener_with_callback("abort", &heard(wait.id, true))?;
+        }
         Ok(wait)
     }
 }
@@ -139,9 +144,11 @@ impl Future for Wait {
     type Output = Result<JsValue, JsValue>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        WAITS.with_borrow_mut(|waits| match waits.open.get_mut(&self.id) {
+        let mut old = None;
+        let polled = WAITS.with_borrow_mut(|waits| match waits.open.get_mut(&self.id) {
+            Some(State::Waiting(Some(waker))) if waker.will_wake(context.waker()) => Poll::Pending,
             Some(State::Waiting(waker)) => {
-                *waker = Some(context.waker().clone());
+                old = waker.replace(context.waker().clone());
                 Poll::Pending
             }
             Some(State::Heard(_)) => match waits.open.remove(&self.id) {
@@ -150,7 +157,10 @@ impl Future for Wait {
             },
             // Polled again after it was ready.
             None => Poll::Pending,
-        })
+        });
+        // Not while the table is borrowed: it may be the last that holds a task, and that task other waits.
+        drop(old);
+        polled
     }
 }
 

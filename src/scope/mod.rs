@@ -24,7 +24,7 @@ pub(crate) use guard::count_refused;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod rules {
     pub(crate) use super::query::Query;
-    pub(crate) use super::relay::{name, prefer as preferences};
+    pub(crate) use super::relay::{Counts, name, prefer as preferences};
 }
 
 /// What is to be done, and may be. Made by [`narrow`] only.
@@ -72,6 +72,8 @@ pub(crate) struct Relay<B> {
     pub added_limit: Option<u64>,
     /// Nobody is signed in: errors are answered without hint and details.
     pub anonymous: bool,
+    /// It waits in line with the others, and is refused where the line is too long.
+    pub in_line: bool,
 }
 
 impl<B> Relay<B> {
@@ -82,6 +84,7 @@ impl<B> Relay<B> {
             primary: None,
             added_limit: None,
             anonymous: false,
+            in_line: true,
         }
     }
 

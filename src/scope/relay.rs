@@ -48,7 +48,7 @@ pub(super) async fn rebuild<P: Platform>(
     }
     let anonymous = caller.token().is_none();
     let token = upstream_token(caller, &request, edge)?;
-    let mut headers = headers(&request, &token, anonymous)?;
+    let mut headers = headers(&request, &token, Counts::of(caller))?;
     let mut added_limit = None;
     // A limit on a write would choose which rows are written.
     if is_function || request.method == Method::GET {
@@ -93,6 +93,7 @@ pub(super) async fn rebuild<P: Platform>(
         primary: replica.map(|_| format!("{}{path}", edge.config.postgrest_url)),
         added_limit,
         anonymous,
+        in_line: true,
     };
     Ok(Work::Relay { relay, cache })
 }
@@ -110,7 +111,7 @@ pub(crate) fn name(text: &str) -> Result<&str, Error> {
     }
 }
 
-fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<HeaderMap, Error> {
+fn headers<B>(request: &Request<B>, token: &str, counts: Counts) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for name in PASSED {
         if let Some(value) = request.headers.get(name) {
@@ -139,7 +140,7 @@ fn headers<B>(request: &Request<B>, token: &str, anonymous: bool) -> Result<Head
         readable("prefer", value)?;
     }
     refuse_unclear(&request.headers)?;
-    let prefer = prefer(&request.headers, anonymous);
+    let prefer = prefer(&request.headers, counts);
     if !prefer.is_empty() {
         set(&mut headers, "prefer", &prefer)?;
     }
@@ -166,7 +167,7 @@ fn refuse_unclear(headers: &HeaderMap) -> Result<(), Error> {
     let name = "prefer";
     let tokens: Vec<&str> = preferences(headers).collect();
     let strict = tokens.contains(&"handling=strict");
-    let dropped = |token: &&&str| !token.is_empty() && known(token, false).is_none();
+    let dropped = |token: &&&str| !token.is_empty() && known(token, Counts::AsAsked).is_none();
     match tokens.iter().find(dropped) {
         Some(token) if token.starts_with("max-affected") => Err(Error::BadHeader {
             name,
@@ -187,19 +188,44 @@ fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     sent.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// What of `Prefer` is known, rewritten. Nobody in particular may not make the database count a table row by row.
-pub(crate) fn prefer(headers: &HeaderMap, anonymous: bool) -> String {
-    let known = preferences(headers).filter_map(|token| known(token, anonymous));
+/// How rows may be counted. The planner's guess is of everybody's rows, whoever may see them: it would tell a user how many
+/// others have. Nobody in particular may not make the database count a table row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// For servers, who see every row.
+    AsAsked,
+    /// For users.
+    Exact,
+    /// For nobody in particular: exact up to the most rows of an answer.
+    Estimated,
+}
+
+impl Counts {
+    fn of(caller: &Caller) -> Self {
+        match (caller.token(), caller.is_user()) {
+            (None, _) => Self::Estimated,
+            (Some(_), true) => Self::Exact,
+            (Some(_), false) => Self::AsAsked,
+        }
+    }
+}
+
+/// What of `Prefer` is known, rewritten.
+pub(crate) fn prefer(headers: &HeaderMap, counts: Counts) -> String {
+    let known = preferences(headers).filter_map(|token| known(token, counts));
     known.collect::<Vec<_>>().join(", ")
 }
 
 /// A preference as it goes on, if it is one that is known.
-fn known(token: &str, anonymous: bool) -> Option<&str> {
+fn known(token: &str, counts: Counts) -> Option<&str> {
     let (name, value) = token.split_once('=')?;
     match (name, value) {
-        ("count", "exact") if anonymous => Some("count=estimated"),
+        ("count", "exact" | "planned" | "estimated") => Some(match counts {
+            Counts::AsAsked => token,
+            Counts::Exact => "count=exact",
+            Counts::Estimated => "count=estimated",
+        }),
         ("return", "minimal" | "headers-only" | "representation")
-        | ("count", "exact" | "planned" | "estimated")
         | ("resolution", "merge-duplicates" | "ignore-duplicates")
         | ("missing", "default" | "null")
         | ("handling", "strict" | "lenient")
@@ -285,9 +311,9 @@ mod tests {
         #[test]
         fn any_prefer_becomes_known_tokens_and_stays_so(
             sent in prop::collection::vec(any_prefer(), 0..3),
-            anonymous: bool,
+            counts in select(vec![Counts::AsAsked, Counts::Exact, Counts::Estimated]),
         ) {
-            fuzzing::prefer_values(sent.iter().map(Vec::as_slice), anonymous);
+            fuzzing::prefer_values(sent.iter().map(Vec::as_slice), counts);
         }
     }
 
@@ -319,18 +345,18 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.append(
             "prefer",
-            "return=minimal, count=exact,tx=rollback".parse().unwrap(),
+            "return=minimal, count=planned,tx=rollback".parse().unwrap(),
         );
         headers.append(
             "prefer",
             "role=service_role, max-affected=5".parse().unwrap(),
         );
         assert_eq!(
-            prefer(&headers, false),
+            prefer(&headers, Counts::Exact),
             "return=minimal, count=exact, max-affected=5"
         );
         assert_eq!(
-            prefer(&headers, true),
+            prefer(&headers, Counts::Estimated),
             "return=minimal, count=estimated, max-affected=5"
         );
     }

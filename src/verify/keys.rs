@@ -347,7 +347,7 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>>
         deadline_ms: DEADLINE_MS,
     };
     let start_ms = edge.platform.now_ms();
-    let response = edge.platform.send(request).await.ok()?;
+    let response = edge.platform.send(request, || ()).await.ok()?;
     if response.status != StatusCode::OK {
         return None;
     }

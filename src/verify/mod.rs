@@ -38,6 +38,12 @@ impl Caller {
         }
     }
 
+    /// Whether it is a user, whose rows are their own; not a server, which sees all.
+    #[must_use]
+    pub fn is_user(&self) -> bool {
+        matches!(&self.0, Who::Holder { user: Some(_), .. })
+    }
+
     /// Whose request this is, where somebody is signed in: the user's id, or the name of the servers' role.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

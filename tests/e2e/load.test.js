@@ -12,6 +12,8 @@ import { wire } from '../support/wire.js';
 
 const KB = 1024;
 const MB = 1024 * KB;
+/** Requests of one isolate that may wait for PostgREST, where `LIMITS` says nothing else. */
+const WAITING = 500;
 /** Posts at the same moment. */
 const CROWD = 10_000;
 
@@ -89,7 +91,8 @@ test('10,000 posts at once: what is acknowledged is stored, the rest is told to 
   assert.equal(odd.length, 0, tally(odd));
   const ofShared = acknowledged.filter(({ n }) => shared(n)).length;
   assert.ok(ofShared > 0 && ofShared <= 30 + Math.ceil(seconds / 2) + 1, `${ofShared} of one address`);
-  assert.ok(acknowledged.length > CROWD / 20, `${acknowledged.length}`);
+  const served = answers.filter(({ status }) => status !== 503).length;
+  assert.ok(served >= WAITING, `${served}: whoever had a place was served`);
   assert.equal(answers.length, CROWD);
   assert.ok(edge.megabytes() < 1000, `${edge.megabytes()} MB`);
   const next = await ask('/v1/leads', { json: { email: name('after') }, headers: { 'cf-connecting-ip': address() } });

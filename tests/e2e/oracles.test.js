@@ -239,3 +239,29 @@ for (const [name, { names, execute }] of Object.entries(functions).filter(([, de
     }
   });
 }
+
+// At PostgREST itself the planner's guess cannot be forbidden (docs/decisions.md): it is the edge that never asks for it.
+test('a count does not tell what others have, whatever kind of count is asked for', async () => {
+  const owner = randomUUID();
+  const color = '#0facad';
+  await sql(
+    `insert into clixen.projects (user_id, name, color) select $1, 'call-' || n, $2 from generate_series(1, 2000) as n`,
+    [owner, color],
+  );
+  await sql('analyze clixen.projects');
+  try {
+    const count = async (layer, value, prefer) => {
+      const path = `/projects?color=eq.${encodeURIComponent(value)}`;
+      const answer = await face(people.stranger, layer, 'clixen', { path, headers: { prefer } }, { value });
+      return answer.match(/content-range: (.*)/)[1];
+    };
+    assert.equal(await count('database', color, 'count=planned'), '*/2000', 'the planner knows');
+    for (const prefer of ['count=planned', 'count=estimated', 'count=exact', 'count=exact, count=planned']) {
+      for (const value of [color, '#fedcba'])
+        assert.equal(await count('edge', value, prefer), '*/0', `${prefer} ${value}`);
+    }
+  } finally {
+    await sql('delete from clixen.projects where user_id = $1', [owner]);
+    await sql('analyze clixen.projects');
+  }
+});

@@ -9,7 +9,7 @@ import { waitFor } from '../../dev/process.js';
 import { startEdge } from '../support/edge.js';
 import { drop, make } from '../support/fixtures.js';
 import { startProxy } from '../support/proxy.js';
-import { ask, close, made, sql, stack, userToken } from '../support/stack.js';
+import { ask, close, freshEmail, made, sql, stack, userToken } from '../support/stack.js';
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -246,6 +246,32 @@ test('an answer may take longer to be read than the deadline', async () => {
   assert.equal(length, 20 * MB + 2);
 });
 
+test('clients who do not send their bodies keep nobody else out', async () => {
+  const limits = { waiting: 20, upload_ms: 4000 };
+  const slow = await startEdge({ LIMITS: JSON.stringify(limits) });
+  const { hostname, port } = new URL(slow.url);
+  const sockets = [];
+  try {
+    const bearer = await userToken();
+    const lengths = ['Content-Length: 100000', 'Transfer-Encoding: chunked'];
+    for (let n = 0; n < 60; n++) {
+      const socket = connect(Number(port), hostname);
+      sockets.push(socket);
+      const lines = ['POST /rest/v1/projects HTTP/1.1', `Host: ${hostname}`, `apikey: ${made.publishable_key}`];
+      socket.write([...lines, 'Content-Type: application/json', lengths[n % 2], '', '1', '{'].join('\r\n'));
+    }
+    await sleep(1000);
+    assert.equal((await ask('/rest/v1/projects?limit=1', { base: slow.url, token: bearer })).status, 200);
+    const written = await ask('/rest/v1/projects', { base: slow.url, token: bearer, json: { name: 'meanwhile' } });
+    assert.equal(written.status, 201);
+    assert.equal((await ask('/v1/leads', { base: slow.url, json: { email: freshEmail() } })).status, 201);
+    await waitFor('them to be given up', () => slow.log().filter(({ status }) => status === 408).length === 60);
+  } finally {
+    for (const socket of sockets) socket.destroy();
+    await slow.stop();
+  }
+});
+
 /** A request to an edge, whose client hangs up after so many ms. */
 const hangUp = (url, milliseconds) =>
   new Promise((resolve) => {
@@ -289,5 +315,18 @@ test('a client that hangs up ends the request upstream, is logged, and leaves no
   } finally {
     proxy.delay = 0;
     await fresh.stop();
+  }
+});
+
+test('a client that hangs up while the rate limiter or the cache is asked is let go, too', async () => {
+  const around = `import edge from './entry.js';
+    const limit = async () => { await scheduler.wait(60_000); return { success: true }; };
+    export default { fetch: (request, env, ctx) => edge.fetch(request, { ...env, RATE_LIMITER: { limit } }, ctx) };`;
+  const limited = await startEdge({}, [], around);
+  try {
+    await Promise.all(Array.from({ length: 50 }, () => hangUp(limited.url, 200)));
+    await waitFor('each to be logged', () => limited.log().filter(({ status }) => status === 499).length === 50);
+  } finally {
+    await limited.stop();
   }
 });

@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, test } from 'node:test';
+import { waitFor } from '../../dev/process.js';
 import { startEdge } from '../support/edge.js';
 import { ask, close, stack, userToken } from '../support/stack.js';
 
 after(close);
 
-/** Runs the body with an upstream that answers everything alike. */
+/** Runs the body with an upstream of the test's own. */
 const withUpstream = async (answer, body) => {
-  const server = createServer((_, response) => answer(response));
+  const server = createServer((request, response) => answer(response, request));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
     await body(`http://127.0.0.1:${server.address().port}`);
@@ -44,6 +45,60 @@ test('a read that a standby cancels is answered by the primary', () => {
     try {
       const answer = await ask('/rest/v1/projects', { base: edge.url, token: await userToken() });
       assert.deepEqual([answer.status, answer.body], [200, []]);
+    } finally {
+      await edge.stop();
+    }
+  });
+});
+
+test('a failure that is not PostgREST’s is never told as the client’s mistake', () => {
+  const broken = (response) => response.writeHead(500, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>');
+  return withUpstream(broken, async (url) => {
+    const edge = await startEdge({ POSTGREST_URL: url });
+    try {
+      const token = await userToken();
+      for (const type of ['text/csv', 'application/x-www-form-urlencoded', 'application/json']) {
+        for (const method of ['POST', 'GET']) {
+          const body = method === 'POST' ? 'name=x' : undefined;
+          const headers = { 'content-type': type };
+          const answer = await ask('/rest/v1/projects', { base: edge.url, token, method, body, headers });
+          assert.deepEqual([answer.status, answer.body.code], [502, 'RG403'], `${method} ${type}`);
+        }
+      }
+      assert.equal(edge.log().filter(({ event, status }) => event === 'upstream_failed' && status === 500).length, 6);
+    } finally {
+      await edge.stop();
+    }
+  });
+});
+
+test('while the line is full others are told to come again, health is not; then it serves on', () => {
+  const held = [];
+  const slow = (response, request) => {
+    response.setHeader('content-type', 'application/json');
+    if (request.url === '/rpc/ready') response.end('{"database":"ok"}');
+    else held.push(response);
+  };
+  return withUpstream(slow, async (url) => {
+    const edge = await startEdge({ POSTGREST_URL: url, LIMITS: JSON.stringify({ waiting: 3 }) });
+    try {
+      const token = await userToken();
+      const read = () => ask('/rest/v1/projects', { base: edge.url, token });
+      const first = Array.from({ length: 3 }, read);
+      await waitFor('three to be upstream', () => held.length === 3);
+      const more = [await read(), await ask('/v1/leads', { base: edge.url, json: { email: 'a@example.org' } })];
+      more.push(await ask('/rest/v1/projects', { base: edge.url, token, json: { name: 'x' } }));
+      for (const { status, body, headers } of more) {
+        assert.deepEqual([status, body.code, headers.get('retry-after')], [503, 'RG404', '1']);
+      }
+      assert.equal((await ask('/readyz', { base: edge.url })).status, 200);
+      for (const response of held) response.end('[]');
+      for (const answer of await Promise.all(first)) assert.equal(answer.status, 200);
+      held.length = 0;
+      const again = read();
+      await waitFor('it to be upstream', () => held.length === 1);
+      held[0].end('[]');
+      assert.equal((await again).status, 200);
     } finally {
       await edge.stop();
     }

@@ -1,9 +1,9 @@
 // An edge of a test's own, on bare workerd, in front of the system's PostgREST or of a proxy to it.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../dev/process.js';
-import { workerd } from '../../dev/workerd.js';
+import { BUNDLE, workerd } from '../../dev/workerd.js';
 import { made, stack } from './stack.js';
 
 /** The variables of the system's own edge. */
@@ -23,14 +23,18 @@ export const variables = (more = {}) => ({
 });
 
 /**
- * Starts an edge with further variables, and bindings in workerd's own words. Stop it in `after`.
+ * Starts an edge with further variables, bindings in workerd's own words, and a module of the given text around the bundle's
+ * `entry.js`. Stop it in `after`.
  * `log()` gives its lines of JSON; `megabytes()` what its process holds in memory.
  */
-export const startEdge = async (more = {}, bindings = []) => {
+export const startEdge = async (more = {}, bindings = [], around = undefined) => {
   const data = mkdtempSync(join(tmpdir(), 'rowgate-edge-'));
   const logFile = join(data, 'log');
+  const outer = join(data, 'outer.js');
+  if (around) writeFileSync(outer, around);
   const { part, url } = workerd({
     data,
+    modules: around ? { 'outer.js': outer, ...BUNDLE } : BUNDLE,
     port: await freePort(),
     variables: variables(more),
     bindings,

@@ -1,4 +1,4 @@
-// The Hono gateway with what the edge does besides verifying: an id, headers by allow-list both ways, a cap on rows, CORS by
+// The Hono gateway with most of what the edge does besides verifying: an id, headers by allow-list both ways, a cap on rows, CORS by
 // exact origin, no caching, a deadline, the end of the fetch when the client hangs up, Server-Timing and one line of log.
 import { Hono } from 'hono';
 import { cors } from 'hono/cors';
