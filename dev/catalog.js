@@ -57,6 +57,10 @@ const QUERIES = {
   default: `select concat_ws(' ', defaclrole::regrole, defaclnamespace::regnamespace, defaclobjtype), defaclacl::text from pg_default_acl`,
 };
 
+/** Jobs of pg_cron, where it is installed. */
+const JOBS = `select coalesce(jobname, jobid::text), concat_ws(' | ', schedule, command, case when not active then 'not active' end)
+  from cron.job where database = current_database()`;
+
 /**
  * The catalog as a map from "kind name" to a definition.
  * @param {string} connectionString
@@ -69,7 +73,9 @@ export const catalog = async (connectionString) => {
     // An empty search path makes every name in a definition a full one.
     await client.query(`set default_transaction_read_only = on; set search_path = ''`);
     const found = new Map();
-    for (const [kind, query] of Object.entries(QUERIES)) {
+    const { rows: cron } = await client.query(`select to_regclass('cron.job') is not null as there`);
+    const queries = { ...QUERIES, ...(cron[0].there && { job: JOBS }) };
+    for (const [kind, query] of Object.entries(queries)) {
       const { rows } = await client.query({ text: query, rowMode: 'array' });
       for (const [name, definition] of rows) {
         // dbmate's own.
@@ -98,6 +104,7 @@ export const ownPart = (all) => {
   const kinds = ['schema', 'type', 'table', 'column', 'constraint', 'index', 'policy', 'function', 'trigger'];
   const inside = (key) => {
     const [kind, ...name] = key.split(' ');
+    if (kind === 'job') return name.join(' ').startsWith('rowgate ');
     return kinds.includes(kind) && own.includes(name.join(' ').split('.')[0]);
   };
   return new Map([...all].filter(([key]) => inside(key)));

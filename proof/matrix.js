@@ -242,7 +242,7 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
       wanted(listed, ({ method, path }) => `${method} ${path}`),
       (route) => matrix.route(route, shown),
     );
-    for (const { cleanUp } of Object.values(systems)) await cleanUp?.(sql);
+    for (const { cleanUp } of Object.values(systems)) await cleanUp?.(sql, Object.values(people));
     const stale = matrix.stale({
       relations: relations.map(({ name }) => name),
       functions: functions.map(({ name }) => name),

@@ -1,4 +1,5 @@
 // clixen: what a user makes is that user's alone.
+import { randomUUID } from 'node:crypto';
 import { USERS } from '../personas.js';
 
 const OWN = ['owner', 'service'];
@@ -9,6 +10,35 @@ const mended = { insert: ['service'], update: ['service'] };
 
 export default {
   relations: {
+    'clixen.user_profiles': {
+      plant: async (add, { owner }, canary) => {
+        const row = { id: owner.sub, email: `${canary}@example.org`, full_name: canary };
+        return add('clixen.user_profiles', row);
+      },
+      // Nobody but the back office makes one by hand: a function does.
+      draft: (_, canary) => ({ id: randomUUID(), full_name: canary }),
+      change: { full_name: 'changed' },
+      select: OWN,
+      insert: ['service'],
+      update: OWN,
+      delete: ['service'],
+      columns: {
+        id: mended,
+        email: mended,
+        full_name: { insert: ['service'], update: OWN },
+        avatar_url: { insert: ['service'], update: OWN },
+        tier: mended,
+        preferences: { insert: ['service'], update: OWN },
+        onboarding_completed: { insert: ['service'], update: OWN },
+        first_workflow_created_at: mended,
+        first_deployment_at: mended,
+        total_workflows_created: mended,
+        total_deployments: mended,
+        total_projects: mended,
+        created_at: mended,
+        updated_at: mended,
+      },
+    },
     'clixen.projects': {
       plant: (add, { owner }, canary) =>
         add('clixen.projects', { user_id: owner.sub, name: canary, description: canary }),
@@ -34,6 +64,10 @@ export default {
       },
     },
   },
-  functions: {},
+  cleanUp: (sql, people) => sql('delete from clixen.user_profiles where id = any ($1)', [people.map(({ sub }) => sub)]),
+  functions: {
+    'clixen.ensure_user_profile()': { execute: USERS },
+    'clixen.erase_user(uuid)': { arguments: () => ({ user_id: randomUUID() }), execute: ['service'] },
+  },
   routes: {},
 };

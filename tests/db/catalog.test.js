@@ -178,19 +178,25 @@ test('a function is executable by those it is granted to and nobody else', async
   const query = `select p.oid::regprocedure::text || ': ' || string_agg(a.grantee::regrole::text, ' ' order by a.grantee::regrole::text) as name
     from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
     where a.grantee <> p.proowner group by p.oid order by 1`;
-  const wanted = ['edge.ready(): edge', 'marketing.capture_lead(jsonb): anon authenticated service_role'];
+  const wanted = [
+    'clixen.ensure_user_profile(): authenticated',
+    'clixen.erase_user(uuid): service_role',
+    'edge.ready(): edge',
+    'marketing.capture_lead(jsonb): anon authenticated service_role',
+  ];
   assert.deepEqual(
     (await sql(query)).map(({ name }) => name),
     wanted,
   );
 });
 
-test('leads have their nine indexes, projects their three', async () => {
+test('leads have their nine indexes, projects and profiles their three', async () => {
   const rows = await sql(`select tablename, count(*)::int as count from pg_indexes
     where schemaname in ('marketing', 'clixen') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
     group by 1 order by 1`);
   assert.deepEqual(rows, [
     { tablename: 'leads', count: 9 },
     { tablename: 'projects', count: 3 },
+    { tablename: 'user_profiles', count: 3 },
   ]);
 });

@@ -21,7 +21,7 @@ before(async () => {
   catalog = await exposed(sql);
 });
 after(async () => {
-  for (const { cleanUp } of systems) await cleanUp?.(sql);
+  for (const { cleanUp } of systems) await cleanUp?.(sql, Object.values(people));
   await close();
 });
 

@@ -1,0 +1,35 @@
+# The bundle on a lone machine: `npm run build`, then `npx workerd serve deploy/workerd.capnp`, with the variables of
+# docs/architecture.md in the environment. It listens on loopback: TLS, and the header CF-Connecting-IP, are the front's.
+using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "edge", worker = .edge),
+    # Addresses come from the configuration only, and redirects are not followed.
+    (name = "network", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:8787", http = (), service = "edge")],
+);
+
+const edge :Workerd.Worker = (
+  modules = [
+    (name = "entry.js", esModule = embed "../build/entry.js"),
+    (name = "index.js", esModule = embed "../build/index.js"),
+    (name = "index_bg.wasm", wasm = embed "../build/index_bg.wasm"),
+  ],
+  # The same as in wrangler.toml.
+  compatibilityDate = "2026-04-01",
+  compatibilityFlags = ["enable_request_signal"],
+  globalOutbound = "network",
+  bindings = [
+    (name = "POSTGREST_URL", fromEnvironment = "POSTGREST_URL"),
+    (name = "POSTGREST_READ_URL", fromEnvironment = "POSTGREST_READ_URL"),
+    (name = "EDGE_SIGNING_KEY", fromEnvironment = "EDGE_SIGNING_KEY"),
+    (name = "ISSUERS", fromEnvironment = "ISSUERS"),
+    (name = "PUBLISHABLE_KEYS", fromEnvironment = "PUBLISHABLE_KEYS"),
+    (name = "ALLOWED_ORIGINS", fromEnvironment = "ALLOWED_ORIGINS"),
+    (name = "CACHED_READS", fromEnvironment = "CACHED_READS"),
+    (name = "LIMITS", fromEnvironment = "LIMITS"),
+    (name = "JWT_AUDIENCE", fromEnvironment = "JWT_AUDIENCE"),
+  ],
+);
