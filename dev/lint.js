@@ -1,4 +1,4 @@
-// npm run lint: rustfmt, clippy for host and wasm32, SQL, JavaScript.
+// npm run lint: rustfmt, clippy for host and wasm32, SQL and its search paths, JavaScript.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -31,7 +31,7 @@ const checks = (migrations) => [
   ['JavaScript', bin('biome'), ['check', '--error-on-warnings', '.'], 'Run `npx biome check --write .`.'],
 ];
 
-await main(() => {
+await main(async () => {
   setup({ build: true });
   const migrations = upParts();
   const failed = checks(migrations).filter(([name, command, args, mend]) => {
@@ -41,6 +41,11 @@ await main(() => {
     return done.status !== 0;
   });
   rmSync(dirname(migrations[0]), { recursive: true });
+  console.error('[lint] search paths');
+  const { searchPathFaults } = await import('./searchpath.js');
+  const depending = await searchPathFaults(join(root, 'migrations'));
+  for (const fault of depending) console.error(fault);
+  if (depending.length > 0) failed.push(['search paths']);
   if (failed.length > 0) throw new SetupError(`Not clean: ${failed.map(([name]) => name).join(', ')}.`);
   console.error('[lint] clean');
 });
