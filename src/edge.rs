@@ -235,7 +235,7 @@ pub trait Platform: Clone + 'static {
     async fn send(
         &self,
         request: Outgoing<Self::Body>,
-        sent: impl FnOnce(),
+        sent: &dyn Fn(),
     ) -> Result<Response<Self::Body>, SendFault>;
 
     /// Reads a body of at most `limit` bytes, for at most `deadline_ms`; stops reading where there are more.

@@ -4,7 +4,7 @@ mod cached;
 
 use std::cell::Cell;
 
-use futures_util::future::{join_all, join3};
+use futures_util::future::join3;
 use http::header::CONTENT_LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -103,13 +103,22 @@ async fn perform<P: Platform>(
                     None => None,
                 }
             };
-            let issuers = edge.config.issuers.iter();
-            let keys = join_all(issuers.map(|issuer| keys::reachable(issuer, edge)));
+            let keys = async {
+                let issuers = &edge.config.issuers;
+                for issuer in issuers {
+                    keys::prepare(issuer, edge);
+                }
+                let mut all = true;
+                for issuer in issuers {
+                    all &= keys::reachable(issuer, edge).await;
+                }
+                all
+            };
             // Together: each may take as long as a deadline.
             let (database, replica, keys) = join3(ask(database), replica, keys).await;
             let mut parts = vec![("database", database)];
             parts.extend(replica.map(|ready| ("replica", ready)));
-            parts.push(("keys", keys.into_iter().all(|there| there)));
+            parts.push(("keys", keys));
             Ok(Reply::Ready(parts))
         }
     }
@@ -145,7 +154,7 @@ async fn send_on<P: Platform>(
     };
     let is_text = matches!(outgoing.body, Body::Upload { .. })
         && text(&outgoing.headers, "content-type").is_some_and(is_text);
-    let mut response = send_patiently(outgoing, primary, sent, edge)
+    let mut response = send_patiently(outgoing, primary, &sent, edge)
         .await
         .map_err(|fault| match fault {
             SendFault::Unreachable => Error::UpstreamUnavailable,
@@ -194,7 +203,7 @@ fn forget_limit(headers: &mut HeaderMap, limit: u64) {
 async fn send_patiently<P: Platform>(
     outgoing: Outgoing<P::Body>,
     primary: Option<String>,
-    sent: impl FnOnce(),
+    sent: &dyn Fn(),
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, SendFault> {
     let is_read = matches!(outgoing.method, Method::GET | Method::HEAD);
@@ -214,7 +223,7 @@ async fn send_patiently<P: Platform>(
         None => edge.platform.sleep(RETRY_PAUSE_MS).await,
     }
     // A read has no body to be sent.
-    edge.platform.send(again, || ()).await
+    edge.platform.send(again, &|| ()).await
 }
 
 /// The JSON that a function returned.

@@ -88,7 +88,7 @@ impl Platform for Native {
     async fn send(
         &self,
         request: Outgoing<Vec<u8>>,
-        _: impl FnOnce(),
+        _: &dyn Fn(),
     ) -> Result<Response<Vec<u8>>, SendFault> {
         assert_eq!(request.url, "https://es.test/jwks");
         *self.fetched.borrow_mut() += 1;

@@ -257,7 +257,7 @@ impl Platform for Workers {
     async fn send(
         &self,
         request: Outgoing<ReadableStream>,
-        sent: impl FnOnce(),
+        sent: &dyn Fn(),
     ) -> Result<Response<ReadableStream>, SendFault> {
         self.0.listen().map_err(unreachable)?;
         let response = send(request, sent).await?;
@@ -409,7 +409,7 @@ async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8
 /// slow database; what comes after the head streams for as long as both sides like.
 async fn send(
     request: Outgoing<ReadableStream>,
-    sent: impl FnOnce(),
+    sent: &dyn Fn(),
 ) -> Result<web_sys::Response, SendFault> {
     #[derive(Serialize)]
     struct Init<'a> {
@@ -428,7 +428,6 @@ async fn send(
     init.set_signal(fetching.0.as_ref().map(AbortController::signal).as_ref());
     let mut upload = None;
     let mut gathered = None;
-    let mut sent = Some(sent);
     match request.body {
         Body::Empty => {}
         Body::Bytes(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
@@ -447,15 +446,13 @@ async fn send(
                 let (body, held) = gather(&stream, limit, deadline_ms).await?;
                 init.set_body(body.as_ref());
                 gathered = Some(held);
-                if let Some(sent) = sent.take() {
-                    sent();
-                }
+                sent();
             }
         }
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let answer = Wait::of(&scope.fetch_with_str_and_init(&request.url, &init));
-    let answer = in_time(answer, upload.zip(sent), request.deadline_ms).await?;
+    let answer = in_time(answer, upload, sent, request.deadline_ms).await?;
     drop(gathered);
     fetching.0 = None;
     answer.dyn_into().map_err(unreachable)
@@ -475,11 +472,12 @@ impl Drop for Fetching {
 /// Waits for the body to be sent, if there is one, and then for the answer.
 async fn in_time(
     answer: Wait,
-    upload: Option<((Upload, u32), impl FnOnce())>,
+    upload: Option<(Upload, u32)>,
+    sent: &dyn Fn(),
     deadline_ms: u32,
 ) -> Result<JsValue, SendFault> {
     let mut answer = answer;
-    if let Some(((upload, upload_ms), sent)) = upload {
+    if let Some((upload, upload_ms)) = upload {
         let slow = pin!(delay(upload_ms));
         match select(answer, select(upload.sent, slow)).await {
             Either::Left((answered, _)) => return answered.map_err(of_upload),

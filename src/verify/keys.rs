@@ -273,6 +273,20 @@ pub fn fresh_until_ms<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> u64 {
     })
 }
 
+/// Begins to fetch an issuer's keys where none are known. Nobody waits for it.
+pub fn prepare<P: Platform>(issuer: &Issuer, edge: &Edge<P>) {
+    let Some(url) = issuer.jwks_url.as_deref() else {
+        return;
+    };
+    let found = edge
+        .keys
+        .borrow()
+        .find(url, |_| true, edge.platform.now_ms());
+    if matches!(found, Found::Ask) {
+        drop(ask(url, edge));
+    }
+}
+
 /// Whether the issuer's keys are there or can be had.
 pub async fn reachable<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> bool {
     issuer.secret.is_some()
@@ -347,7 +361,7 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>>
         deadline_ms: DEADLINE_MS,
     };
     let start_ms = edge.platform.now_ms();
-    let response = edge.platform.send(request, || ()).await.ok()?;
+    let response = edge.platform.send(request, &|| ()).await.ok()?;
     if response.status != StatusCode::OK {
         return None;
     }
