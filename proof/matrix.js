@@ -24,9 +24,9 @@ const routes = () => {
 const merged = (systems, kind) => Object.assign({}, ...Object.values(systems).map((system) => system[kind]));
 
 const judged = (cell) => {
-  const { expected, found, status, leak } = cell;
+  const { expected, found, status, leak, untried } = cell;
   if (expected === undefined) return { ...cell, verdict: 'blank' };
-  if (leak || status >= 500 || expected !== found) return { ...cell, verdict: 'red' };
+  if (leak || untried || status >= 500 || expected !== found) return { ...cell, verdict: 'red' };
   return { ...cell, verdict: found ? 'in' : 'out' };
 };
 
@@ -54,7 +54,12 @@ class Matrix {
       return;
     }
     for (const [verb, probe] of Object.entries(VERBS)) {
-      if (verb === 'insert for another' && !decision.forAnother) continue;
+      // Where a row has nobody's name in it, that has to be said.
+      if (decision[verb] === null) continue;
+      if (verb === 'insert for another' && !decision.forAnother) {
+        this.blank('relation', relation.name, verb);
+        continue;
+      }
       for (const layer of LAYERS) {
         for (const name of PERSONAS) await this.verb({ relation, decision, verb, probe, layer, name });
       }
@@ -162,9 +167,20 @@ class Matrix {
     for (const layer of LAYERS) {
       for (const name of PERSONAS) {
         const allowed = decision[layer]?.execute ?? decision.execute;
-        const { in: found, status } = await executed(this.bench, { made, decision, who: this.people[name], layer });
+        const given = { made, decision, who: this.people[name], layer };
+        const { in: found, status, untried } = await executed(this.bench, given);
         const expected = allowed?.includes(name);
-        this.put({ kind: 'function', subject: made.name, verb: 'execute', layer, name, found, status, expected });
+        this.put({
+          kind: 'function',
+          subject: made.name,
+          verb: 'execute',
+          layer,
+          name,
+          found,
+          status,
+          expected,
+          untried,
+        });
       }
     }
   }
@@ -195,11 +211,30 @@ class Matrix {
 
   /** What was decided about something that is not there: a name that was changed, or a leftover. */
   stale(there) {
-    return Object.entries(there).flatMap(([kind, names]) =>
-      Object.keys(this.decided[kind]).filter((name) => !names.includes(name)),
+    const known = new Set([...PERSONAS, ...CREDENTIALS]);
+    const absent = Object.keys(this.decided).flatMap((kind) =>
+      Object.keys(this.decided[kind]).filter((name) => !there[kind].includes(name)),
     );
+    const columns = Object.entries(this.decided.relations).flatMap(([name, decision]) => {
+      const own = there.columns[name] ?? [];
+      return Object.keys(decision.columns ?? {})
+        .filter((column) => !own.includes(column))
+        .map((column) => `${name}.${column}`);
+    });
+    const lists = Object.values(this.decided).flatMap((all) =>
+      Object.entries(all).flatMap(([name, one]) => named(name, one)),
+    );
+    const strangers = lists.filter(([, who]) => !known.has(who)).map(([name, who]) => `${who}, of ${name}`);
+    return [...absent, ...columns, ...new Set(strangers)];
   }
 }
+
+/** The names in a decision's lists, with what was decided. */
+const named = (name, value) => {
+  if (Array.isArray(value)) return value.map((who) => [name, who]);
+  if (value === null || typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([, one]) => named(name, one));
+};
 
 const each = async (items, work) => {
   const left = [...items];
@@ -247,6 +282,7 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
       relations: relations.map(({ name }) => name),
       functions: functions.map(({ name }) => name),
       routes: listed.map(({ method, path }) => `${method} ${path}`),
+      columns: Object.fromEntries(relations.map(({ name, columns }) => [name, columns])),
     });
     return { cells: matrix.cells, stale };
   } finally {

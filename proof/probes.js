@@ -81,12 +81,15 @@ export class Bench {
 
 const held = (row, canary) => JSON.stringify(row ?? null).includes(canary);
 
+/** The rows of an answer; an error has none. */
+const rowsOf = ({ status, text }) => (status < 300 ? JSON.parse(text) : []);
+
 /** The verbs of a relation: each gives `{in, status, told}`. */
 export const VERBS = {
   select: async (bench, { relation, row, who, layer, canary }) => {
     const path = `/${relation.relation}?${bench.filter(relation, row)}`;
     const answer = await bench.ask(who, layer, { schema: relation.schema, path });
-    return { ...answer, in: answer.text.includes(canary) };
+    return { ...answer, in: rowsOf(answer).length > 0 || answer.text.includes(canary) };
   },
   insert: (bench, given) => inserted(bench, given, (word) => given.decision.draft(given.who, word, given.people)),
   'insert for another': (bench, given) =>
@@ -126,14 +129,15 @@ const inserted = async (bench, { relation, who, layer }, make) => {
 export const embedded = async (bench, { from, into, key, row, who, layer, canary }) => {
   const path = `/${from.relation}?select=*,embedded:${into.relation}!${key}(*)&${bench.filter(from, row)}`;
   const answer = await bench.ask(who, layer, { schema: from.schema, path });
-  let rows = [];
-  try {
-    rows = JSON.parse(answer.text);
-  } catch {
-    // What is no JSON has no rows.
-  }
-  return { ...answer, in: Array.isArray(rows) && rows.some((each) => held(each.embedded, canary)) };
+  return { ...answer, in: rowsOf(answer).some((each) => held(each.embedded, canary)) };
 };
+
+/** Statuses of who may not. A function that is refused its arguments has been called. */
+const KEPT_OUT = [401, 403];
+/** What PostgREST says where it knows no such function: nothing was tried. */
+const UNKNOWN = 'PGRST202';
+/** What the edge says of a schema that it does not serve. */
+const NOT_SERVED = 'PGRST106';
 
 /** Calls a function. */
 export const executed = async (bench, { made, decision, who, layer }) => {
@@ -141,7 +145,8 @@ export const executed = async (bench, { made, decision, who, layer }) => {
   const json = decision.arguments?.(`call-${randomUUID()}`) ?? blank;
   const path = `/rpc/${made.function}`;
   const answer = await bench.ask(who, layer, { schema: made.schema, path, method: 'POST', json });
-  return { ...answer, in: answer.status < 300 };
+  const refused = KEPT_OUT.includes(answer.status) || answer.text.includes(NOT_SERVED);
+  return { ...answer, in: !refused, untried: answer.text.includes(UNKNOWN) };
 };
 
 /** Why a statement was refused for want of a right; any other error came after the right had been granted. */

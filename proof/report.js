@@ -45,15 +45,17 @@ export const tables = (cells) =>
 export const faults = ({ cells, stale }) => [
   ...cells
     .filter(({ verdict }) => verdict === 'red' || verdict === 'blank')
-    .map(({ subject, verb, layer, name, verdict, found, leak, status }) => {
+    .map(({ subject, verb, layer, name, verdict, found, leak, status, untried }) => {
       if (verdict === 'blank') return `not decided: ${subject}, ${verb}, ${name}`;
-      const what = leak
-        ? 'was told of the planted row'
-        : status >= 500
-          ? `status ${status}`
-          : found
-            ? 'was let in'
-            : 'was kept out';
+      const what = untried
+        ? 'was not tried: PostgREST knows no function of these arguments'
+        : leak
+          ? 'was told of the planted row'
+          : status >= 500
+            ? `status ${status}`
+            : found
+              ? 'was let in'
+              : 'was kept out';
       return `wrong: ${subject}, ${verb}, ${name}, ${layer === 'edge' ? 'through' : 'past'} the edge: ${what}`;
     }),
   ...stale.map((name) => `decided, but not there: ${name}`),

@@ -19,7 +19,9 @@ export default {
       draft: (_, canary) => ({ id: randomUUID(), full_name: canary }),
       change: { full_name: 'changed' },
       select: OWN,
+      forAnother: (_, canary) => ({ id: randomUUID(), full_name: canary }),
       insert: ['service'],
+      'insert for another': ['service'],
       update: OWN,
       delete: ['service'],
       columns: {

@@ -23,6 +23,7 @@ export default {
       change: { notes: 'changed' },
       select: STAFF,
       insert: [],
+      'insert for another': null,
       update: STAFF,
       delete: [],
       columns: {

@@ -120,6 +120,11 @@ const RULES = {
           and g.tgenabled = 'O' and g.tgtype & 27 = 26)`,
     fault: `${TABLE} grant delete on clixen.planted to service_role`,
   },
+  'a partition is reached through its table only': {
+    query: `select distinct c.oid::regclass::text as name from ${GRANTS} where c.relispartition and a.grantee <> c.relowner`,
+    fault: `create table clixen.planted (at int, word text) partition by range (at);
+      create table clixen.planted_1 partition of clixen.planted for values from (0) to (9); grant select on clixen.planted_1 to service_role`,
+  },
   'every foreign key is indexed': {
     query: `select r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
       where r.contype = 'f' and ${SCHEMAS} and not exists (

@@ -76,6 +76,20 @@ test('what was decided about something that is gone is named', async () => {
   const relations = { ...SYSTEMS.clixen.relations, 'clixen.gone': {} };
   const systems = { ...SYSTEMS, clixen: { ...SYSTEMS.clixen, relations } };
   assert.deepEqual(faults(await prove({ system, systems, only: /nothing/ })), ['decided, but not there: clixen.gone']);
+  const projects = SYSTEMS.clixen.relations['clixen.projects'];
+  const misspelt = { ...projects, select: ['ownr'], columns: { ...projects.columns, nmae: {} } };
+  const wrong = { ...SYSTEMS, clixen: { ...SYSTEMS.clixen, relations: { ...relations, 'clixen.projects': misspelt } } };
+  assert.deepEqual(faults(await prove({ system, systems: wrong, only: /nothing/ })), [
+    'decided, but not there: clixen.gone',
+    'decided, but not there: clixen.projects.nmae',
+    'decided, but not there: ownr, of clixen.projects',
+  ]);
+  const { forAnother: _, 'insert for another': __, ...silent } = projects;
+  const kept = { ...SYSTEMS.clixen.relations, 'clixen.projects': silent };
+  const found = faults(
+    await prove({ system, systems: { ...SYSTEMS, clixen: { ...SYSTEMS.clixen, relations: kept } }, only: /projects$/ }),
+  );
+  assert.ok(found.includes('not decided: clixen.projects, insert for another, stranger'));
 });
 
 const FAULTS = {
@@ -111,6 +125,25 @@ const FAULTS = {
     down: 'grant delete on clixen.projects to authenticated',
     finds: /wrong: clixen.projects, delete, owner, through the edge: was kept out/,
   },
+  'a function that the public may call, though it refuses what it is given': {
+    up: `create function clixen.planted(word text) returns int language plpgsql set search_path = ''
+         as 'begin if word is null then raise exception ''no word''; end if; return 1; end';
+         grant usage on schema clixen to anon; grant execute on function clixen.planted(text) to anon`,
+    down: 'drop function clixen.planted(text); revoke usage on schema clixen from anon',
+    only: /planted/,
+    systems: { ...SYSTEMS, test: { functions: { 'clixen.planted(text)': { execute: [] } } } },
+    finds: /wrong: clixen.planted\(text\), execute, anon key, past the edge: was let in/,
+  },
+  'arguments that no function has': {
+    up: 'select 1',
+    down: 'select 1',
+    only: /is_email/,
+    systems: {
+      ...SYSTEMS,
+      test: { functions: { 'marketing.is_email(text)': { arguments: () => ({ nothing: 1 }), execute: [] } } },
+    },
+    finds: /wrong: marketing.is_email\(text\), execute, service, through the edge: was not tried/,
+  },
   'a helper that the public may call': {
     up: 'grant execute on function marketing.is_email(text) to anon',
     down: 'revoke execute on function marketing.is_email(text) from anon',
@@ -137,6 +170,7 @@ test('embedding in both directions', async () => {
     change: { word: 'changed' },
     select: OWN,
     insert: [],
+    'insert for another': null,
     update: [],
     delete: [],
     columns: {},
