@@ -148,10 +148,7 @@ test('db: status, verify, seed twice, reset', async () => {
   );
   assert.equal((await npm(['db:rollback', '--', '1'])).status, 0);
   const drifted = await npm(['db:verify']);
-  assert.deepEqual(
-    [drifted.status, /^missing: \w+ \w+/m.test(drifted.stdout)],
-    [1, true],
-  );
+  assert.deepEqual([drifted.status, /^missing: \w+ \w+/m.test(drifted.stdout)], [1, true]);
   assert.equal((await npm(['db:migrate'])).status, 0);
   assert.equal((await npm(['db:reset'])).status, 0);
   await waitFor('the empty database', async () => (await leads()).body?.length === 0);

@@ -255,7 +255,8 @@ test('a count does not tell what others have, whatever kind of count is asked fo
       const answer = await face(people.stranger, layer, 'clixen', { path, headers: { prefer } }, { value });
       return answer.match(/content-range: (.*)/)[1];
     };
-    assert.equal(await count('database', color, 'count=planned'), '*/2000', 'the planner knows');
+    const guess = Number((await count('database', color, 'count=planned')).split('/')[1]);
+    assert.ok(guess > 100, `${guess}: the planner knows of them`);
     for (const prefer of ['count=planned', 'count=estimated', 'count=exact', 'count=exact, count=planned']) {
       for (const value of [color, '#fedcba'])
         assert.equal(await count('edge', value, prefer), '*/0', `${prefer} ${value}`);
