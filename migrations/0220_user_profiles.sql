@@ -16,7 +16,7 @@ create table clixen.user_profiles (
   total_projects            bigint not null default 0,
   created_at                timestamptz not null default now(),
   updated_at                timestamptz not null default now(),
-  constraint user_profiles_email_length check (char_length(email) between 3 and 254),
+  constraint user_profiles_email check (char_length(email) <= 254 and email ~ '^[^[:space:][:cntrl:]@]+@[^[:space:][:cntrl:]@]+$'),
   constraint user_profiles_full_name_length check (char_length(full_name) between 1 and 200),
   constraint user_profiles_avatar_url check (avatar_url ~ '^https://' and char_length(avatar_url) <= 2000),
   constraint user_profiles_tier check (tier in ('free', 'pro', 'enterprise')),
@@ -24,8 +24,9 @@ create table clixen.user_profiles (
   constraint user_profiles_totals check (total_workflows_created >= 0 and total_deployments >= 0 and total_projects >= 0)
 );
 comment on table clixen.user_profiles is 'One row per user of clixen. Tier and totals are never the user''s to set.';
-comment on column clixen.user_profiles.email is 'As the issuer says; null where another profile has it already.';
-create unique index user_profiles_email on clixen.user_profiles (lower(email));
+-- Not unique: a second profile of an address would tell that there is a first, and whoever comes first would keep it.
+comment on column clixen.user_profiles.email is 'As the issuer says, if it says one that it has verified.';
+create index user_profiles_email on clixen.user_profiles (lower(email));
 create index user_profiles_tier on clixen.user_profiles (tier);
 create index user_profiles_created_at on clixen.user_profiles (created_at desc);
 
@@ -47,19 +48,49 @@ create trigger user_profiles_updated_at before update on clixen.user_profiles
 create trigger user_profiles_audit after insert or update or delete on clixen.user_profiles
   for each row execute function private.audit();
 
--- Makes a user's profile if there is none. Somebody else may have the address: two issuers may know one person.
+-- Users who are gone. Their tokens live on for a while, and must not bring back what was erased.
+create table private.erased_users (
+  id uuid constraint erased_users_pkey primary key,
+  at timestamptz not null default now()
+);
+comment on table private.erased_users is 'Ids of users whose account was deleted; nothing is made for them any more.';
+alter table private.erased_users enable row level security;
+alter table private.erased_users force row level security;
+
+-- Ends the request if its user is gone.
+create function private.refuse_erased(user_id uuid) returns void
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  if exists (select from private.erased_users as e where e.id = refuse_erased.user_id) then
+    perform private.refuse(403, 'RG521', 'This account was deleted', null, 'Sign up again.');
+  end if;
+end
+$$;
+
+-- An e-mail address as an issuer or an account has it: text of the right form, or null.
+create function private.email_of(address jsonb) returns text
+  language sql immutable
+  set search_path = ''
+  as $$
+select text
+from (select case when jsonb_typeof(address) = 'string' then btrim(address #>> '{}') end as text) as given
+where char_length(text) <= 254 and text ~ '^[^[:space:][:cntrl:]@]+@[^[:space:][:cntrl:]@]+$'
+$$;
+
+-- Makes a user's profile if there is none. Projects are counted under the lock under which they are added and taken away.
 create function private.make_profile(user_id uuid, email text) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
-declare
-  projects constant bigint := (select count(*) from clixen.projects as p where p.user_id = make_profile.user_id);
 begin
+  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
   insert into clixen.user_profiles (id, email, total_projects)
-  values (make_profile.user_id, make_profile.email, projects)
-  on conflict do nothing;
-  insert into clixen.user_profiles (id, total_projects)
-  values (make_profile.user_id, projects)
+  values (
+    make_profile.user_id, make_profile.email,
+    (select count(*) from clixen.projects as p where p.user_id = make_profile.user_id)
+  )
   on conflict do nothing;
 end
 $$;
@@ -71,7 +102,7 @@ create function clixen.ensure_user_profile() returns clixen.user_profiles
   as $$
 declare
   caller constant uuid := (select auth.uid());
-  email constant text := nullif(btrim((select auth.jwt()) ->> 'email'), '');
+  claims constant jsonb := (select auth.jwt());
   profile clixen.user_profiles;
 begin
   if caller is null then
@@ -79,7 +110,10 @@ begin
   end if;
   select * into profile from clixen.user_profiles as p where p.id = caller;
   if not found then
-    perform private.make_profile(caller, case when char_length(email) between 3 and 254 then email end);
+    perform private.refuse_erased(caller);
+    perform private.make_profile(
+      caller, case when claims -> 'email_verified' is distinct from 'false' then private.email_of(claims -> 'email') end
+    );
     select * into strict profile from clixen.user_profiles as p where p.id = caller;
   end if;
   return profile;
@@ -90,13 +124,17 @@ comment on function clixen.ensure_user_profile() is
 revoke execute on function clixen.ensure_user_profile() from public;
 grant execute on function clixen.ensure_user_profile() to authenticated;
 
--- Trigger: a profile on sign-up, where this database keeps the accounts.
+-- Trigger: a profile on sign-up, and its address later, where this database keeps the accounts.
 create function clixen.create_user_profile() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 begin
-  perform private.make_profile(new.id, case when char_length(new.email) between 3 and 254 then new.email::text end);
+  if tg_op = 'INSERT' then
+    perform private.make_profile(new.id, private.email_of(to_jsonb(new.email)));
+  else
+    update clixen.user_profiles as p set email = private.email_of(to_jsonb(new.email)) where p.id = new.id;
+  end if;
   return null;
 end
 $$;
@@ -113,10 +151,13 @@ declare
   projects bigint;
   profiles bigint;
 begin
-  delete from clixen.projects as p where p.user_id = erase_user.user_id;
-  get diagnostics projects = row_count;
+  perform pg_advisory_xact_lock(hashtextextended(erase_user.user_id::text, 220));
+  insert into private.erased_users (id) values (erase_user.user_id) on conflict do nothing;
+  -- The profile first: it would count every project that goes.
   delete from clixen.user_profiles as p where p.id = erase_user.user_id;
   get diagnostics profiles = row_count;
+  delete from clixen.projects as p where p.user_id = erase_user.user_id;
+  get diagnostics projects = row_count;
   delete from private.idempotency_keys as k where k.caller = erase_user.user_id::text;
   return jsonb_build_object('projects', projects, 'user_profiles', profiles);
 end
@@ -138,27 +179,31 @@ $$;
 comment on function clixen.erase_deleted_user() is 'Trigger of auth.users. Definer: whoever keeps the accounts has no right here.';
 revoke execute on function clixen.erase_deleted_user() from public;
 
--- Trigger: how many projects a user has.
+-- Trigger: how many projects a user has; none for users who are gone.
 create function private.count_projects() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 begin
-  if tg_op = 'INSERT' then
+  if tg_op <> 'DELETE' then
+    perform pg_advisory_xact_lock(hashtextextended(new.user_id::text, 220));
+    perform private.refuse_erased(new.user_id);
     update clixen.user_profiles as p set total_projects = p.total_projects + 1 where p.id = new.user_id;
-  elsif tg_op = 'DELETE' then
+  end if;
+  if tg_op <> 'INSERT' then
+    perform pg_advisory_xact_lock(hashtextextended(old.user_id::text, 220));
     update clixen.user_profiles as p set total_projects = greatest(p.total_projects - 1, 0) where p.id = old.user_id;
   end if;
   return null;
 end
 $$;
-create trigger projects_count after insert or delete on clixen.projects
+create trigger projects_count after insert or delete or update of user_id on clixen.projects
   for each row execute function private.count_projects();
 
 do $$
 begin
   if to_regclass('auth.users') is not null then
-    create trigger rowgate_clixen_sign_up after insert on auth.users
+    create trigger rowgate_clixen_sign_up after insert or update of email on auth.users
       for each row execute function clixen.create_user_profile();
     create trigger rowgate_clixen_erase after delete on auth.users
       for each row execute function clixen.erase_deleted_user();
@@ -175,4 +220,7 @@ drop function clixen.create_user_profile() cascade;
 drop function clixen.erase_user(uuid);
 drop function clixen.ensure_user_profile();
 drop function private.make_profile(uuid, text);
+drop function private.email_of(jsonb);
+drop function private.refuse_erased(uuid);
+drop table private.erased_users;
 drop table clixen.user_profiles;

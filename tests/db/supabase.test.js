@@ -118,11 +118,16 @@ test('a sign-up makes a profile; a deleted account is erased with all that is th
   assert.deepEqual(await query('select caller from private.idempotency_keys'), [{ caller: two }]);
 });
 
-test('an address that another profile has does not stop a sign-up', async () => {
+test('an address may be known already, may change, and may be none', async () => {
   const [known, id] = [randomUUID(), randomUUID()];
+  const email = async () => (await query('select email from clixen.user_profiles where id = $1', [id]))[0].email;
   await query('insert into clixen.user_profiles (id, email) values ($1, $2)', [known, 'Taken@example.org']);
   await asAuth('insert into auth.users (id, email) values ($1, $2)', [id, 'taken@example.org']);
-  assert.deepEqual(await query('select email from clixen.user_profiles where id = $1', [id]), [{ email: null }]);
+  assert.equal(await email(), 'taken@example.org');
+  await asAuth('update auth.users set email = $2 where id = $1', [id, 'new@example.org']);
+  assert.equal(await email(), 'new@example.org');
+  await asAuth('update auth.users set email = $2 where id = $1', [id, 'no address']);
+  assert.equal(await email(), null);
 });
 
 test('they roll back to what Supabase had, and apply again', async () => {

@@ -28,6 +28,8 @@ export const data = {
       timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-03' + make_interval(mins => n),
       case when n % 11 = 0 then timestamptz '2026-02-01' end
     from generate_series(1, $1::int) as n`,
+  'private.erased_users': `insert into private.erased_users (id, at)
+    select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
   'clixen.projects': `insert into clixen.projects (user_id, name, description, color, workflow_count, last_activity_at, created_at, updated_at)
     select gen_random_uuid(), 'Project ' || n, 'Description ' || n, '#' || lpad(to_hex(n), 6, '0'), n,
       timestamptz '2026-01-03' + make_interval(mins => n), timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02'
