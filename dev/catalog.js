@@ -26,7 +26,7 @@ const QUERIES = {
       case c.relkind when 'v' then pg_get_viewdef(c.oid) when 'm' then pg_get_viewdef(c.oid) else concat(c.relkind, c.relpersistence) end,
       case when c.relrowsecurity then 'rls' end, case when c.relforcerowsecurity then 'forced' end, c.reloptions::text,
       ${ACL("coalesce(c.relacl, acldefault('r', c.relowner))", 'c.relowner')}, ${DESCRIPTION('c.oid', 'pg_class')})
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm') and ${OWN}`,
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f') and ${OWN}`,
   column: `select format('%I.%I.%I', n.nspname, c.relname, a.attname), concat_ws(' | ',
       format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
       pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
@@ -46,9 +46,21 @@ const QUERIES = {
       ${ACL("coalesce(p.proacl, acldefault('f', p.proowner))", 'p.proowner')}, ${DESCRIPTION('p.oid', 'pg_proc')})
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where p.prokind in ('f', 'p') and ${OWN} and ${NOT_EXTENSION('pg_proc', 'p.oid')}`,
-  trigger: `select format('%s %I', t.tgrelid::regclass, t.tgname), pg_get_triggerdef(t.oid)
+  trigger: `select format('%s %I', t.tgrelid::regclass, t.tgname), concat_ws(' | ', pg_get_triggerdef(t.oid),
+      case t.tgenabled when 'O' then null when 'D' then 'disabled' else 'enabled for ' || t.tgenabled::text end)
     from pg_trigger t join pg_class c on c.oid = t.tgrelid join pg_namespace n on n.oid = c.relnamespace
     where not t.tgisinternal and ${OWN}`,
+  rule: `select format('%s %I', r.ev_class::regclass, r.rulename), pg_get_ruledef(r.oid)
+    from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
+    where r.rulename <> '_RETURN' and ${OWN}`,
+  sequence: `select format('%I.%I', n.nspname, c.relname), ${ACL("coalesce(c.relacl, acldefault('s', c.relowner))", 'c.relowner')}
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'S' and ${OWN}`,
+  owner: `select n.nspname || ' ' || kind || ' ' || name, owner::regrole::text from (
+      select relnamespace as namespace, 'relation' as kind, relname::text as name, relowner as owner from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+      union all select pronamespace, 'function', oid::regprocedure::text, proowner from pg_proc
+      union all select oid, 'schema', '', nspowner from pg_namespace
+    ) as owned join pg_namespace n on n.oid = owned.namespace
+    where owner <> n.nspowner and ${OWN}`,
   role: `select rolname, concat_ws(' | ', case when rolsuper then 'superuser' end, case when rolbypassrls then 'bypassrls' end,
       case when rolcanlogin then 'login' end, case when rolinherit then 'inherit' end,
       (select string_agg(s, ',' order by s) from pg_db_role_setting rs, unnest(setconfig) as s where setrole = r.oid),
@@ -98,14 +110,59 @@ export const differences = (wanted, found) => {
   return [...missing, ...extra, ...different];
 };
 
-/** Only what lies in the schemas that the migrations make, and no roles or extensions: for databases that have more. */
+/** Memberships and powers that no request role may have: worth a word wherever they are found, for roles may be somebody else's. */
+const POWER = /\b(superuser|bypassrls|login)\b|(^|[| ,])(anon|authenticated|edge|service_role)(?=$|[ ,|])/g;
+
+/**
+ * Only what the migrations make or rely on, for databases that have more: their schemas, their triggers on others' tables, and
+ * the powers of the roles.
+ */
 export const ownPart = (all) => {
   const own = ['clixen', 'edge', 'marketing', 'private'];
-  const kinds = ['schema', 'type', 'table', 'column', 'constraint', 'index', 'policy', 'function', 'trigger'];
+  const kinds = [
+    'schema',
+    'type',
+    'table',
+    'column',
+    'constraint',
+    'index',
+    'policy',
+    'function',
+    'trigger',
+    'rule',
+    'sequence',
+    'owner',
+  ];
   const inside = (key) => {
     const [kind, ...name] = key.split(' ');
     if (kind === 'job') return name.join(' ').startsWith('rowgate ');
-    return kinds.includes(kind) && own.includes(name.join(' ').split('.')[0]);
+    if (kind === 'role') return true;
+    return kinds.includes(kind) && own.includes(name.join(' ').split(/[. ]/)[0]);
   };
-  return new Map([...all].filter(([key]) => inside(key)));
+  const found = new Map([...all].filter(([key]) => inside(key)));
+  for (const [key, definition] of found) {
+    if (key.startsWith('role '))
+      found.set(
+        key,
+        (definition.match(POWER) ?? [])
+          .map((word) => word.replace(/[| ,]/g, ''))
+          .sort()
+          .join(', '),
+      );
+  }
+  // Where a database keeps the accounts, theirs are the triggers that make and erase what belongs to them.
+  for (const name of all.has('table auth.users') ? ACCOUNT_TRIGGERS : []) {
+    const key = `trigger auth.users ${name}`;
+    found.set(key, all.has(key) ? 'there' : 'missing: sign-ups or deletions of accounts do nothing');
+  }
+  return found;
+};
+
+/** Triggers on `auth.users`, by system. */
+const ACCOUNT_TRIGGERS = ['rowgate_clixen_sign_up', 'rowgate_clixen_erase'];
+
+/** What is intended of a database that keeps accounts, beside what is intended of every one. */
+export const withAccounts = (intended, found) => {
+  const more = ACCOUNT_TRIGGERS.map((name) => `trigger auth.users ${name}`).filter((key) => found.has(key));
+  return new Map([...intended, ...more.map((key) => [key, 'there'])]);
 };

@@ -13,11 +13,12 @@ const running = () => {
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).database_url : undefined;
 };
 
+const isLocal = (databaseUrl) => ['127.0.0.1', 'localhost', '[::1]', ''].includes(new URL(databaseUrl).hostname);
+
 /** Refuses a database that may be somebody's real one. */
 const refuseRemote = (databaseUrl) => {
-  const { hostname } = new URL(databaseUrl);
-  if (!['127.0.0.1', 'localhost', '[::1]', ''].includes(hostname)) {
-    throw new SetupError(`This is for local databases only; this one is on ${hostname}.`);
+  if (!isLocal(databaseUrl)) {
+    throw new SetupError(`This is for local databases only; this one is on ${new URL(databaseUrl).hostname}.`);
   }
 };
 
@@ -72,7 +73,7 @@ const seed = async (databaseUrl) => {
 
 /** Compares the database with one that has just been migrated. */
 const verify = async (databaseUrl) => {
-  const { catalog, differences, ownPart } = await import('./catalog.js');
+  const { catalog, differences, ownPart, withAccounts } = await import('./catalog.js');
   const { startStack } = await import('./stack.js');
   const data = mkdtempSync(join(tmpdir(), 'rowgate-verify-'));
   const own = process.env.DATABASE_URL;
@@ -83,7 +84,8 @@ const verify = async (databaseUrl) => {
     const stack = await startStack({ data, only: 'migrated database', throwAway: true, quiet: true });
     const intended = ownPart(await catalog(stack.databaseUrl));
     await stack.stop();
-    const found = differences(intended, ownPart(await catalog(databaseUrl)));
+    const there = ownPart(await catalog(databaseUrl));
+    const found = differences(withAccounts(intended, there), there);
     for (const line of found) console.log(line);
     if (found.length > 0) throw new SetupError(`${found.length} differences from what the migrations intend.`);
     console.log(`${intended.size} objects are as the migrations intend`);
@@ -102,8 +104,15 @@ const types = async (databaseUrl) => {
 const COMMANDS = {
   migrate: async (url) => (await import('./migrate.js')).migrate(url),
   status: async (url) => console.log((await import('./migrate.js')).dbmate(url, ['status'], { quiet: true })),
-  rollback: async (url, [count = '1']) => {
-    if (count !== 'all' && !/^[1-9]\d*$/.test(count)) throw new SetupError('Usage: npm run db:rollback [-- n|all]');
+  rollback: async (url, args) => {
+    const [count = '1', ...more] = args.filter((arg) => arg !== '--yes');
+    if (more.length > 0 || (count !== 'all' && !/^[1-9]\d*$/.test(count))) {
+      throw new SetupError('Usage: npm run db:rollback [-- n|all] [--yes]');
+    }
+    if (!isLocal(url) && !args.includes('--yes')) {
+      const { hostname } = new URL(url);
+      throw new SetupError(`This drops tables with their data, on ${hostname}. Say --yes if that is what you want.`);
+    }
     await (await import('./migrate.js')).rollback(url, count === 'all' ? count : Number(count));
   },
   reset,

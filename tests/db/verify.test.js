@@ -68,6 +68,13 @@ test('every kind of difference is named, and ends with status 1', async () => {
     alter type marketing.lead_status add value 'planted';
     drop trigger projects_audit on clixen.projects;
     create table marketing.planted (id int);
+    alter table clixen.projects disable trigger projects_filter;
+    create rule planted as on delete to clixen.projects do also select 1;
+    create sequence clixen.planted;
+    alter role authenticated bypassrls;
+    grant service_role to anon;
+    create role somebody; alter function clixen.erase_user(uuid) owner to somebody;
+    create schema if not exists auth; create table auth.users (id uuid);
     create schema cron;
     create table cron.job (jobid bigint, schedule text, command text, database text, active boolean, jobname text);
     insert into cron.job values (1, '* * * * *', 'select 1', current_database(), true, 'rowgate planted'),
@@ -79,9 +86,14 @@ test('every kind of difference is named, and ends with status 1', async () => {
     'different: column clixen.projects.color',
     'different: function marketing.is_email(text)',
     'different: function private.caller_key()',
+    'different: role anon',
+    'different: role authenticated',
     'different: schema private',
     'different: table clixen.projects',
     'different: table private.audit_log',
+    'different: trigger auth.users rowgate_clixen_erase',
+    'different: trigger auth.users rowgate_clixen_sign_up',
+    'different: trigger clixen.projects projects_filter',
     'different: type marketing.lead_status',
     'missing: constraint clixen.projects projects_color',
     'missing: index marketing.leads_status',
@@ -90,7 +102,10 @@ test('every kind of difference is named, and ends with status 1', async () => {
     'not from the migrations: column clixen.projects.planted',
     'not from the migrations: column marketing.planted.id',
     'not from the migrations: job rowgate planted',
+    'not from the migrations: owner clixen function clixen.erase_user(uuid)',
     'not from the migrations: policy clixen.projects planted',
+    'not from the migrations: rule clixen.projects planted',
+    'not from the migrations: sequence clixen.planted',
     'not from the migrations: table marketing.planted',
   ]);
 });

@@ -146,6 +146,10 @@ test('db: status, verify, seed twice, reset', async () => {
     [remote.status, /for local databases only; this one is on 127\.0\.0\.2/.test(remote.stderr)],
     [1, true],
   );
+  const elsewhere = description().database_url.replace('127.0.0.1', '127.0.0.2');
+  const careful = await npm(['db:rollback'], { DATABASE_URL: elsewhere });
+  assert.equal(careful.status, 1);
+  assert.match(careful.stderr, /drops tables with their data, on 127\.0\.0\.2\. Say --yes/);
   assert.equal((await npm(['db:rollback', '--', '1'])).status, 0);
   const drifted = await npm(['db:verify']);
   assert.deepEqual([drifted.status, /^missing: \w+ \w+/m.test(drifted.stdout)], [1, true]);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'smol-toml';
 import { root } from '../../dev/paths.js';
+import { SCHEMAS } from '../../dev/postgrest.js';
 import { freePort, Part, waitFor } from '../../dev/process.js';
 import { variables } from '../support/edge.js';
 import { ask, close, freshEmail, userToken } from '../support/stack.js';
@@ -72,13 +73,14 @@ test('it has every variable, and runs as wrangler.toml has it', () => {
 test('PostgREST’s settings in the docs are those that everything here is tested with', () => {
   const docs = readFileSync(join(root, 'docs', 'operations.md'), 'utf8');
   const configured = readFileSync(join(root, 'dev', 'postgrest.js'), 'utf8');
-  const own = new Set(['db-uri', 'db-schemas', 'jwt-secret']);
+  const own = new Set(['db-uri', 'jwt-secret', 'server-port']);
   const settings = [...docs.matchAll(/^ {4}([a-z-]+) = (.*)$/gm)].filter(([, name]) =>
-    /^(db|jwt|openapi|log)-/.test(name),
+    /^(db|jwt|openapi|log|server)-/.test(name),
   );
   assert.ok(settings.length >= 10);
   for (const [line, name, value] of settings) {
-    if (own.has(name)) assert.ok(configured.includes(`${name} = `), name);
+    if (name === 'db-schemas') assert.equal(value, `"${SCHEMAS.join(', ')}"`);
+    else if (own.has(name)) assert.ok(configured.includes(`${name} = `), name);
     else assert.ok(configured.includes(`${name} = ${value}\n`), line);
   }
 });
