@@ -30,7 +30,10 @@ order by 1`;
 // A trigger's function cannot be called by anybody.
 const FUNCTIONS = `
 select format('%I.%I(%s)', n.nspname, p.proname, oidvectortypes(p.proargtypes)) as name, n.nspname as schema,
-  p.proname as function, coalesce(p.proargnames[1:p.pronargs], '{}') as arguments
+  p.proname as function, case
+    when p.proargmodes is null then coalesce(p.proargnames[1:p.pronargs], '{}')
+    else array(select given.name from unnest(p.proargnames, p.proargmodes) as given (name, mode) where given.mode = any ('{i,b,v}'::"char"[]))
+  end as arguments
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
 where p.prokind = 'f' and p.prorettype <> 'trigger'::regtype and ${IN_SCHEMAS}
 order by 1`;

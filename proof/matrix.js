@@ -6,7 +6,7 @@ import { root } from '../dev/paths.js';
 import { exposed } from './catalog.js';
 import { CREDENTIALS, credentials } from './credentials.js';
 import { PERSONAS, personas } from './personas.js';
-import { Bench, embedded, executed, VERBS, writable } from './probes.js';
+import { Bench, embedded, executed, givenAway, VERBS, writable } from './probes.js';
 
 /** Through the edge, and past it: what the edge keeps out PostgREST and the database must keep out, too. */
 export const LAYERS = ['edge', 'database'];
@@ -22,6 +22,35 @@ const routes = () => {
 };
 
 const merged = (systems, kind) => Object.assign({}, ...Object.values(systems).map((system) => system[kind]));
+
+/** What a decision may say; anything else would be overlooked. */
+const SAYS = {
+  relations: [
+    ...['key', 'plant', 'draft', 'forAnother', 'change', 'sample', 'owner', 'columns', 'edge', 'database'],
+    ...['select', 'insert', 'insert for another', 'update', 'delete', 'give away'],
+  ],
+  functions: ['arguments', 'execute', 'names', 'touches', 'edge', 'database'],
+  routes: ['path', 'body', 'call'],
+};
+const COLUMN_SAYS = ['read', 'insert', 'update'];
+
+/** Words of decisions that say nothing, and what two systems have decided. */
+const overlooked = (systems) =>
+  Object.entries(SAYS).flatMap(([kind, known]) => {
+    const all = Object.values(systems).flatMap((system) => Object.entries(system[kind] ?? {}));
+    const twice = all.map(([name]) => name).filter((name, at, names) => names.indexOf(name) !== at);
+    const words = all.flatMap(([name, decision]) => [
+      ...Object.keys(decision)
+        .filter((key) => !known.includes(key))
+        .map((key) => `${key}, of ${name}`),
+      ...Object.entries(decision.columns ?? {}).flatMap(([column, says]) =>
+        Object.keys(says)
+          .filter((key) => !COLUMN_SAYS.includes(key))
+          .map((key) => `${key}, of ${name}.${column}`),
+      ),
+    ]);
+    return [...twice.map((name) => `${name}, by two systems`), ...words];
+  });
 
 const judged = (cell) => {
   const { expected, found, status, leak, untried } = cell;
@@ -46,9 +75,11 @@ class Matrix {
   }
 
   /** One relation: its verbs, its columns. */
-  async relation(relation) {
-    const decision = this.decided.relations[relation.name];
-    if (!decision) {
+  async relation(made) {
+    const decision = this.decided.relations[made.name];
+    // A view has no key that the catalog knows.
+    const relation = { ...made, key: decision?.key ?? made.key };
+    if (!decision || relation.key.length === 0) {
       for (const verb of Object.keys(VERBS)) this.blank('relation', relation.name, verb);
       for (const column of relation.columns) this.blank('column', `${relation.name}.${column}`, 'write');
       return;
@@ -69,29 +100,31 @@ class Matrix {
 
   async verb({ relation, decision, verb, probe, layer, name }) {
     const allowed = decision[layer]?.[verb] ?? decision[verb];
-    const { row, canary } = await this.bench.plant(decision, this.people);
-    const given = { relation, decision, row, canary, layer, who: this.people[name], people: this.people };
+    const planted = await this.bench.plant(decision, this.people);
+    const given = { relation, decision, ...planted, layer, who: this.people[name], people: this.people };
     const { in: found, status, told } = await probe(this.bench, given);
-    await this.bench.remove(relation, row);
+    await this.bench.uproot(planted);
     const mayRead = decision.select?.includes(name);
     this.put({
       ...{ kind: 'relation', subject: relation.name, verb, layer, name, found, status },
       expected: allowed?.includes(name),
-      leak: !mayRead && told.includes(canary),
+      leak: !mayRead && told.includes(planted.canary),
     });
   }
 
   async columns(relation, decision) {
-    const { row } = await this.bench.plant(decision, this.people);
+    const planted = await this.bench.plant(decision, this.people);
+    const { row } = planted;
     for (const name of PERSONAS) {
       const who = this.people[name];
       const given = { relation, decision, row, who, people: this.people };
       const found = who.role ? await this.inConnection((connection) => writable(connection, given)) : [];
       for (const column of relation.columns) {
         const decidedOf = decision.columns?.[column];
-        for (const verb of ['insert', 'update']) {
+        for (const verb of ['read', 'insert', 'update']) {
           const is = found.find((each) => each.column === column && each.verb === verb)?.in ?? false;
-          const expected = decidedOf && (decidedOf[verb] ?? []).includes(name);
+          const allowed = decidedOf?.[verb] ?? (verb === 'read' ? decision.select : []);
+          const expected = decidedOf && allowed?.includes(name);
           this.put({
             kind: 'column',
             subject: `${relation.name}.${column}`,
@@ -104,7 +137,23 @@ class Matrix {
         }
       }
     }
-    await this.bench.remove(relation, row);
+    await this.givingAway({ relation, decision });
+    await this.bench.uproot(planted);
+  }
+
+  /** Where a row has an owner: who can make it somebody else's. */
+  async givingAway({ relation, decision }) {
+    if (decision.owner === null) return;
+    for (const name of PERSONAS) {
+      const who = this.people[name];
+      const given = { relation, decision, who, people: this.people };
+      const cell = { kind: 'relation', subject: relation.name, verb: 'give away', layer: 'edge', name };
+      if (decision.owner === undefined) this.put(cell);
+      else {
+        const found = who.role !== undefined && (await this.inConnection((connection) => givenAway(connection, given)));
+        this.put({ ...cell, found, expected: (decision['give away'] ?? []).includes(name) });
+      }
+    }
   }
 
   async inConnection(body) {
@@ -122,18 +171,17 @@ class Matrix {
     const decisions = [child, parent].map(({ name }) => this.decided.relations[name]);
     // Blanks of their own relations already.
     if (!decisions.every(Boolean)) return;
-    for (const [from, into] of [
-      [child, parent],
-      [parent, child],
-    ]) {
+    for (const side of ['child', 'parent']) {
+      const [from, into] = side === 'child' ? [child, parent] : [parent, child];
       for (const layer of LAYERS) {
         for (const name of PERSONAS) {
           // The child's row is planted together with its parent's, and both hold the word.
-          const { row, canary } = await this.bench.plant(decisions[0], this.people);
-          const start = from === child ? row : { ...row, ...(await this.parentOf(key, row, parent)) };
+          const planted = await this.bench.plant(decisions[0], this.people);
+          const { row, canary } = planted;
+          const start = side === 'child' ? row : { ...row, ...(await this.parentOf(key, row, parent)) };
           const given = { from, into, key: key.name, row: start, canary, who: this.people[name], layer };
           const { in: found, status, told } = await embedded(this.bench, given);
-          await this.bench.remove(child, row);
+          await this.bench.uproot(planted);
           const may = decisions.every((decision) => decision.select?.includes(name));
           const subject = `${from.name} embeds ${into.name}`;
           const leak = !decisions.some((decision) => decision.select?.includes(name)) && told.includes(canary);
@@ -167,22 +215,38 @@ class Matrix {
     for (const layer of LAYERS) {
       for (const name of PERSONAS) {
         const allowed = decision[layer]?.execute ?? decision.execute;
-        const given = { made, decision, who: this.people[name], layer };
-        const { in: found, status, untried } = await executed(this.bench, given);
-        const expected = allowed?.includes(name);
-        this.put({
-          kind: 'function',
-          subject: made.name,
-          verb: 'execute',
-          layer,
-          name,
-          found,
-          status,
-          expected,
-          untried,
-        });
+        // The owner has a row in every relation: a definer's function is the one way past the policies.
+        const rows = await this.rowsOfOwner();
+        const given = { made, decision, who: this.people[name], layer, rows };
+        const { in: found, status, untried, told } = await executed(this.bench, given);
+        const leak = await this.toldOrChanged({ rows, name, told, may: decision.touches ?? [] });
+        for (const { planted } of [...rows].reverse()) await this.bench.uproot(planted);
+        const cell = { kind: 'function', subject: made.name, verb: 'execute', layer, name };
+        this.put({ ...cell, found, status, expected: allowed?.includes(name), untried, leak });
       }
     }
+  }
+
+  async rowsOfOwner() {
+    const rows = [];
+    for (const [name, decision] of Object.entries(this.decided.relations)) {
+      const relation = this.there.find((each) => each.name === name);
+      if (relation) rows.push({ relation, decision, planted: await this.bench.plant(decision, this.people) });
+    }
+    // As they are now: one row may have counted another.
+    for (const { relation, planted } of rows) planted.row = await this.bench.now(relation, planted.row);
+    return rows;
+  }
+
+  /** Whether a call has told of a row that its caller may not read, or changed one that the caller may not change. */
+  async toldOrChanged({ rows, name, told, may }) {
+    for (const { relation, decision, planted } of rows) {
+      if (!decision.select?.includes(name) && told.includes(planted.canary)) return true;
+      if (decision.update?.includes(name) || may.includes(relation.name)) continue;
+      const now = await this.bench.now(relation, planted.row);
+      if (JSON.stringify(now) !== JSON.stringify(planted.row)) return true;
+    }
+    return false;
   }
 
   async route({ method, path: pattern }, shown) {
@@ -225,7 +289,7 @@ class Matrix {
       Object.entries(all).flatMap(([name, one]) => named(name, one)),
     );
     const strangers = lists.filter(([, who]) => !known.has(who)).map(([name, who]) => `${who}, of ${name}`);
-    return [...absent, ...columns, ...new Set(strangers)];
+    return [...new Set([...absent, ...columns, ...strangers, ...overlooked(this.systems)])];
   }
 }
 
@@ -268,10 +332,9 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
       wanted(foreignKeys, ({ child }) => child),
       (key) => matrix.foreignKey(key, relations),
     );
-    await each(
-      wanted(functions, ({ name }) => name),
-      (made) => matrix.function(made),
-    );
+    matrix.there = relations;
+    // One after the other: each plants rows of the same owner.
+    for (const made of wanted(functions, ({ name }) => name)) await matrix.function(made);
     const shown = await credentials(system, people);
     await each(
       wanted(listed, ({ method, path }) => `${method} ${path}`),

@@ -32,23 +32,34 @@ export class Bench {
     return { status: response.status, text, told: `${text}\n${[...response.headers].flat().join('\n')}` };
   }
 
-  /** Puts a row into a table, past every policy; gives it whole. */
-  async add(table, row) {
+  /** Puts a row into a table, past every policy; gives it whole, and notes it among what was made. */
+  async add(table, row, made) {
     const names = Object.keys(row);
     const list = names.map((name) => `"${name}"`).join(', ');
-    const [{ made }] = await this.sql(
+    const [{ whole }] = await this.sql(
       `insert into ${quoted(table)} as t (${list})
-       select ${list} from jsonb_populate_record(null::${quoted(table)}, $1) returning to_jsonb(t) as made`,
+       select ${list} from jsonb_populate_record(null::${quoted(table)}, $1) returning to_jsonb(t) as whole`,
       [row],
     );
-    return made;
+    made.push([table, whole]);
+    return whole;
   }
 
   /** A row of the relation that belongs to the owner and holds a word that nobody else may ever be told. */
   async plant(decision, people) {
     const canary = `canary-${randomUUID()}`;
-    const row = await decision.plant((table, values) => this.add(table, values), people, canary);
-    return { row, canary };
+    const made = [];
+    const row = await decision.plant((table, values) => this.add(table, values, made), people, canary, this.sql);
+    return { row, canary, made };
+  }
+
+  /** Removes what was planted, the last first. */
+  async uproot({ made }) {
+    for (const [table, whole] of [...made].reverse()) {
+      const names = 'id' in whole ? ['id'] : Object.keys(whole).filter((name) => name.endsWith('_id'));
+      const key = Object.fromEntries(names.map((name) => [name, whole[name]]));
+      await this.sql(`delete from ${quoted(table)} as t where to_jsonb(t) @> $1`, [key]);
+    }
   }
 
   where(relation, row) {
@@ -67,15 +78,6 @@ export class Bench {
       values,
     );
     return found?.row;
-  }
-
-  async remove(relation, row) {
-    const [where, values] = this.where(relation, row);
-    await this.sql(`delete from ${quoted(relation.name)} where ${where}`, values);
-  }
-
-  async count(relation) {
-    return (await this.sql(`select count(*)::int as count from ${quoted(relation.name)}`))[0].count;
   }
 }
 
@@ -117,12 +119,12 @@ const inserted = async (bench, { relation, who, layer }, make) => {
   const word = `draft-${randomUUID()}`;
   const path = `/${relation.relation}`;
   const json = make(word);
-  const before = await bench.count(relation);
   const answer = await bench.ask(who, layer, { schema: relation.schema, path, method: 'POST', json });
-  const there = (await bench.count(relation)) > before;
-  if (there)
-    await bench.sql(`delete from ${quoted(relation.name)} as t where to_jsonb(t)::text like $1`, [`%${word}%`]);
-  return { ...answer, in: there };
+  // Found by its word: others may be adding rows meanwhile.
+  const made = `${quoted(relation.name)} as t where to_jsonb(t)::text like $1`;
+  const [{ there }] = await bench.sql(`select count(*)::int as there from ${made}`, [`%${word}%`]);
+  if (there > 0) await bench.sql(`delete from ${made}`, [`%${word}%`]);
+  return { ...answer, in: there > 0 };
 };
 
 /** Reads the planted row through a foreign key, in either direction. */
@@ -140,17 +142,44 @@ const UNKNOWN = 'PGRST202';
 const NOT_SERVED = 'PGRST106';
 
 /** Calls a function. */
-export const executed = async (bench, { made, decision, who, layer }) => {
+export const executed = async (bench, { made, decision, who, layer, rows }) => {
+  const planted = Object.fromEntries(rows.map(({ relation, planted: { row } }) => [relation.name, row]));
   const blank = Object.fromEntries(made.arguments.map((name) => [name, null]));
-  const json = decision.arguments?.(`call-${randomUUID()}`) ?? blank;
+  const json = decision.arguments?.(`call-${randomUUID()}`, planted) ?? blank;
   const path = `/rpc/${made.function}`;
   const answer = await bench.ask(who, layer, { schema: made.schema, path, method: 'POST', json });
   const refused = KEPT_OUT.includes(answer.status) || answer.text.includes(NOT_SERVED);
   return { ...answer, in: !refused, untried: answer.text.includes(UNKNOWN) };
 };
 
-/** Why a statement was refused for want of a right; any other error came after the right had been granted. */
-const REFUSED = ['42501', '428C9'];
+/** Whether a statement was refused for want of a right. Any other error came after the right had been granted, a policy's too. */
+const isRefusal = ({ code, message }) => code === '428C9' || (code === '42501' && /^permission denied/.test(message));
+
+/**
+ * Whether somebody can give rows of the owner's to somebody else, in a transaction that is rolled back and in which everybody
+ * may write the column of the owner: then the policies alone stand in the way. Without a condition, for reading a column would
+ * bring the policies of `select` into it.
+ */
+export const givenAway = async (connection, { relation, decision, who, people }) => {
+  const table = quoted(relation.name);
+  await connection.query('begin');
+  try {
+    await connection.query(`grant update on ${table} to anon, authenticated, edge`);
+    const claims = { sub: who.sub, role: who.role, ...who.claims };
+    await connection.query(`select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)`, [
+      who.role,
+      JSON.stringify(claims),
+    ]);
+    const { rowCount } = await connection.query(`update ${table} set "${decision.owner}" = $1`, [people.stranger.sub]);
+    return rowCount > 0;
+  } catch (error) {
+    if (!error.code) throw error;
+    // Any other rule that was broken was broken by a row that could be written.
+    return error.code !== '42501';
+  } finally {
+    await connection.query('rollback');
+  }
+};
 
 /**
  * Which columns somebody may write, in a transaction of the database's that is rolled back: 'insert' and 'update' by column.
@@ -165,7 +194,7 @@ export const writable = async (connection, { relation, decision, row, who, peopl
       const { rowCount } = await query(text, values);
       return rowCount > 0;
     } catch (error) {
-      return !REFUSED.includes(error.code);
+      return !isRefusal(error);
     } finally {
       await query('rollback to savepoint attempt');
     }
@@ -189,6 +218,8 @@ export const writable = async (connection, { relation, decision, row, who, peopl
       found.push({ column, verb: 'insert', in: await attempt(insert, [own]) });
       const update = `update ${table} set "${column}" = (jsonb_populate_record(null::${table}, $1))."${column}" where ${where}`;
       found.push({ column, verb: 'update', in: await attempt(update, [row, ...values]) });
+      // Of any row that this persona finds there.
+      found.push({ column, verb: 'read', in: await attempt(`select "${column}" from ${table} limit 1`, []) });
     }
   } finally {
     await query('rollback');

@@ -3,10 +3,16 @@ import { CREDENTIALS } from './credentials.js';
 import { PERSONAS } from './personas.js';
 
 const TITLES = {
-  relation: ['Rows', 'One planted row that belongs to the owner: who reads, makes, changes or deletes it.'],
+  relation: [
+    'Rows',
+    'One planted row that belongs to the owner: who reads, makes, changes, deletes it, or gives it to somebody else.',
+  ],
   embed: ['Embedding', 'The planted row, read through a foreign key.'],
-  column: ['Columns', 'Who may write each, in a row that they may write at all.'],
-  function: ['Functions', 'Who may call each.'],
+  column: ['Columns', 'Who may read each, and write it in a row that they may write at all.'],
+  function: [
+    'Functions',
+    'Who may call each; and that none tells of the owner’s rows, or changes them, for somebody who may not do that.',
+  ],
   route: ['Routes', 'Which credential each endpoint lets in; what happens then is the database’s to decide.'],
 };
 const MARKS = { out: '·', in: '✓', red: '✗', blank: '?' };

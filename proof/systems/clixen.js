@@ -11,12 +11,17 @@ const mended = { insert: ['service'], update: ['service'] };
 export default {
   relations: {
     'clixen.user_profiles': {
-      plant: async (add, { owner }, canary) => {
+      plant: async (add, { owner }, canary, sql) => {
+        // A user has one: a call may have made it already.
+        await sql('delete from clixen.user_profiles where id = $1', [owner.sub]);
         const row = { id: owner.sub, email: `${canary}@example.org`, full_name: canary };
         return add('clixen.user_profiles', row);
       },
       // Nobody but the back office makes one by hand: a function does.
-      draft: (_, canary) => ({ id: randomUUID(), full_name: canary }),
+      draft: ({ sub, role }, canary) => ({ id: role === 'service_role' ? randomUUID() : sub, full_name: canary }),
+      // The key is the user.
+      owner: 'id',
+      'give away': ['service'],
       change: { full_name: 'changed' },
       select: OWN,
       forAnother: (_, canary) => ({ id: randomUUID(), full_name: canary }),
@@ -48,6 +53,8 @@ export default {
       forAnother: ({ owner }, canary) => ({ name: canary, user_id: owner.sub }),
       sample: { user_id: ({ sub }) => sub },
       change: { name: 'changed' },
+      owner: 'user_id',
+      'give away': ['service'],
       select: OWN,
       insert: MAKERS,
       'insert for another': OWN,

@@ -21,6 +21,8 @@ export default {
         email_domain: 'example.org',
       }),
       change: { notes: 'changed' },
+      // A lead is nobody's.
+      owner: null,
       select: STAFF,
       insert: [],
       'insert for another': null,

@@ -2,6 +2,7 @@
 // each rule is tried on a fault that is planted for it, which it has to find.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { SCHEMAS as SCHEMAS_OF_POSTGREST } from '../../dev/postgrest.js';
 import { close, sql, transaction } from '../support/stack.js';
 
 after(close);
@@ -27,6 +28,45 @@ const FUNCTION = (options) =>
 
 /** Each rule: a query that gives what breaks it, and statements that break it. */
 const RULES = {
+  'every schema is one that is known here': {
+    query: `select n.nspname as name from pg_namespace n
+      where n.nspname !~ '^pg_|^information_schema$' and not ${SCHEMAS} and n.nspname not in ('auth', 'extensions', 'public')`,
+    fault: 'create schema planted',
+  },
+  'what PostgREST exposes is what is called exposed here': {
+    query: `select name from unnest(array['${SCHEMAS_OF_POSTGREST.join("', '")}']) as name
+      where not exists (select from pg_namespace n where n.nspname = name and ${EXPOSED})`,
+    fault: 'alter schema clixen rename to planted',
+  },
+  'nobody makes anything in the schemas': {
+    query: `select n.nspname || ' ' || a.grantee::regrole as name from pg_namespace n,
+        aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) as a
+      where ${SCHEMAS} and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner`,
+    fault: 'grant create on schema clixen to authenticated',
+  },
+  'no request role has powers of its own': {
+    query: `select rolname as name from pg_roles where rolname in ('anon', 'authenticated', 'edge', 'service_role', 'authenticator')
+        and (rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls <> (rolname = 'service_role')
+          or rolcanlogin <> (rolname = 'authenticator'))
+      union all select member::regrole || ' in ' || roleid::regrole from pg_auth_members
+        where member::regrole::text in ('anon', 'authenticated', 'edge', 'service_role')`,
+    fault: 'grant service_role to anon',
+  },
+  'nor may it pass over row-level security': {
+    query: `select rolname as name from pg_roles where rolbypassrls and rolname in ('anon', 'authenticated', 'edge', 'authenticator')`,
+    fault: 'alter role authenticated bypassrls',
+  },
+  'every trigger is on': {
+    query: `select g.tgname as name from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
+      where ${SCHEMAS} and g.tgenabled <> 'O'`,
+    fault: 'alter table clixen.projects disable trigger projects_audit',
+  },
+  'there are no rules and no foreign tables': {
+    query: `select r.rulename as name from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
+        where ${SCHEMAS} and r.rulename <> '_RETURN'
+      union all select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace where ${SCHEMAS} and c.relkind = 'f'`,
+    fault: 'create rule planted as on delete to clixen.projects do also select 1',
+  },
   'row-level security is enabled': {
     query: `select c.oid::regclass::text as name from ${TABLES} where not c.relrowsecurity`,
     fault: `${TABLE} alter table clixen.planted disable row level security`,
@@ -76,8 +116,8 @@ const RULES = {
     fault: POLICY(`(select auth.jwt()) -> 'user_metadata' ->> 'role' = 'admin'`),
   },
   'no function believes it either': {
-    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where p.prosrc ~ 'user_metadata|raw_user_meta_data'`,
-    fault: `create function clixen.planted() returns text language sql set search_path = '' as $$ select auth.jwt() -> 'user_metadata' ->> 'role' $$`,
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where pg_get_functiondef(p.oid) ~ 'user_metadata|raw_user_meta_data'`,
+    fault: `create function clixen.planted() returns text language sql set search_path = '' return (auth.jwt() -> 'user_metadata' ->> 'role')`,
   },
   'every function pins its search path': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where not 'search_path=""' = any (coalesce(p.proconfig, '{}'))`,

@@ -129,7 +129,8 @@ const tellsApart = async (name, columns) => {
   const decision = relations[name];
   const found = catalog.relations.find((each) => each.name === name);
   const relation = { ...found, columns: columns ?? found.columns };
-  const { row, canary } = await bench.plant(decision, people);
+  const planted = await bench.plant(decision, people);
+  const { row, canary } = planted;
   const nowhere = absent(row);
   const differences = [];
   let asked = 0;
@@ -150,7 +151,7 @@ const tellsApart = async (name, columns) => {
     if (!(await bench.now(relation, row))) differences.push('it is gone');
     return { differences, asked };
   } finally {
-    await bench.remove(relation, row);
+    await bench.uproot(planted);
     await sql(`delete from ${name} as t where t::text ~ 'call-'`);
   }
 };
@@ -159,7 +160,8 @@ const tellsApart = async (name, columns) => {
 const collides = async (name) => {
   const decision = relations[name];
   const relation = catalog.relations.find((each) => each.name === name);
-  const { row } = await bench.plant(decision, people);
+  const planted = await bench.plant(decision, people);
+  const { row } = planted;
   const differences = [];
   try {
     for (const outsider of outsidersOf(decision)) {
@@ -177,7 +179,7 @@ const collides = async (name) => {
     }
     return differences;
   } finally {
-    await bench.remove(relation, row);
+    await bench.uproot(planted);
     await sql(`delete from ${name} as t where t::text ~ '(call|canary)-'`);
   }
 };
@@ -218,9 +220,9 @@ test('it finds an id that may be chosen, and a row that is seen', async () => {
 
 for (const [name, { names, execute }] of Object.entries(functions).filter(([, decision]) => decision.names)) {
   test(`${name}: told of a row that is there or of one that is not, the same answer`, async () => {
-    const relation = catalog.relations.find((each) => each.name === names.relation);
     const { schema, function: called } = catalog.functions.find((each) => each.name === name);
-    const { row } = await bench.plant(relations[names.relation], people);
+    const planted = await bench.plant(relations[names.relation], people);
+    const { row } = planted;
     try {
       for (const outsider of execute.filter((each) => each !== 'service')) {
         const ask = (given) =>
@@ -234,7 +236,7 @@ for (const [name, { names, execute }] of Object.entries(functions).filter(([, de
         assert.equal(await ask(row), await ask(absent(row)), outsider);
       }
     } finally {
-      await bench.remove(relation, row);
+      await bench.uproot(planted);
       await sql(`delete from ${names.relation} as t where t::text ~ 'canary-'`);
     }
   });

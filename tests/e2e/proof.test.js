@@ -57,8 +57,8 @@ test('a new table, column, function and route are blanks', async () => {
     down: 'alter table clixen.projects drop column proof_new',
     only: /projects$/,
   });
-  assert.equal(column.length, 22);
-  assert.match(column[0], /^not decided: clixen.projects.proof_new, insert, none$/);
+  assert.equal(column.length, 33);
+  assert.match(column[0], /^not decided: clixen.projects.proof_new, read, none$/);
   const made_ = await planted({
     up: `create function clixen.proof_new(word text) returns int language sql set search_path = '' as 'select 1'`,
     down: 'drop function clixen.proof_new(text)',
@@ -77,12 +77,19 @@ test('what was decided about something that is gone is named', async () => {
   const systems = { ...SYSTEMS, clixen: { ...SYSTEMS.clixen, relations } };
   assert.deepEqual(faults(await prove({ system, systems, only: /nothing/ })), ['decided, but not there: clixen.gone']);
   const projects = SYSTEMS.clixen.relations['clixen.projects'];
-  const misspelt = { ...projects, select: ['ownr'], columns: { ...projects.columns, nmae: {} } };
-  const wrong = { ...SYSTEMS, clixen: { ...SYSTEMS.clixen, relations: { ...relations, 'clixen.projects': misspelt } } };
+  const misspelt = { ...projects, select: ['ownr'], udpate: [], columns: { ...projects.columns, nmae: {} } };
+  const twice = { relations: { 'clixen.projects': misspelt } };
+  const wrong = {
+    ...SYSTEMS,
+    clixen: { ...SYSTEMS.clixen, relations: { ...relations, 'clixen.projects': misspelt } },
+    twice,
+  };
   assert.deepEqual(faults(await prove({ system, systems: wrong, only: /nothing/ })), [
     'decided, but not there: clixen.gone',
     'decided, but not there: clixen.projects.nmae',
     'decided, but not there: ownr, of clixen.projects',
+    'decided, but not there: clixen.projects, by two systems',
+    'decided, but not there: udpate, of clixen.projects',
   ]);
   const { forAnother: _, 'insert for another': __, ...silent } = projects;
   const kept = { ...SYSTEMS.clixen.relations, 'clixen.projects': silent };
@@ -144,6 +151,51 @@ const FAULTS = {
     },
     finds: /wrong: marketing.is_email\(text\), execute, service, through the edge: was not tried/,
   },
+  'a profile of one’s own with a tier of one’s own': {
+    up: `grant insert on clixen.user_profiles to authenticated;
+         create policy planted on clixen.user_profiles for insert to authenticated with check (id = (select auth.uid()))`,
+    down: 'drop policy planted on clixen.user_profiles; revoke insert on clixen.user_profiles from authenticated',
+    only: /user_profiles$/,
+    finds: /wrong: clixen.user_profiles.tier, insert, stranger, past the edge: was let in/,
+  },
+  'a right on a column that only a policy’s words keep from use': {
+    up: `grant insert on clixen.user_profiles to authenticated;
+         create policy planted on clixen.user_profiles for insert to authenticated with check (tier = 'enterprise' and id is null)`,
+    down: 'drop policy planted on clixen.user_profiles; revoke insert on clixen.user_profiles from authenticated',
+    only: /user_profiles$/,
+    finds: /wrong: clixen.user_profiles.total_projects, insert, member, past the edge: was let in/,
+  },
+  'a row that may be given away': {
+    up: `create policy planted on clixen.projects for update to authenticated using (user_id = (select auth.uid())) with check (true)`,
+    down: 'drop policy planted on clixen.projects',
+    finds: /wrong: clixen.projects, give away, owner/,
+  },
+  'a column that more may read than the row': {
+    up: `create policy planted on clixen.user_profiles for select to authenticated using (true);
+         revoke select on clixen.user_profiles from authenticated; grant select (id, full_name) on clixen.user_profiles to authenticated`,
+    down: `drop policy planted on clixen.user_profiles; revoke select (id, full_name) on clixen.user_profiles from authenticated;
+           grant select on clixen.user_profiles to authenticated`,
+    only: /user_profiles$/,
+    finds: /wrong: clixen.user_profiles.full_name, read, stranger, past the edge: was let in/,
+  },
+  'a function that tells of somebody else’s row': {
+    up: `create function clixen.planted() returns setof clixen.user_profiles language sql stable security definer set search_path = ''
+         as 'select * from clixen.user_profiles order by created_at desc limit 1';
+         grant execute on function clixen.planted() to authenticated`,
+    down: 'drop function clixen.planted()',
+    only: /planted/,
+    systems: { ...SYSTEMS, test: { functions: { 'clixen.planted()': { execute: USERS } } } },
+    finds: /wrong: clixen.planted\(\), execute, stranger, past the edge: was told of the planted row/,
+  },
+  'a function that changes somebody else’s row': {
+    up: `create function clixen.planted() returns int language sql volatile security definer set search_path = ''
+         as $$ update clixen.projects set color = '#123456' where color <> '#123456'; select 1 $$;
+         grant execute on function clixen.planted() to authenticated`,
+    down: 'drop function clixen.planted()',
+    only: /planted/,
+    systems: { ...SYSTEMS, test: { functions: { 'clixen.planted()': { execute: USERS } } } },
+    finds: /wrong: clixen.planted\(\), execute, viewer, through the edge: was told of the planted row/,
+  },
   'a helper that the public may call': {
     up: 'grant execute on function marketing.is_email(text) to anon',
     down: 'revoke execute on function marketing.is_email(text) from anon',
@@ -171,6 +223,7 @@ test('embedding in both directions', async () => {
     select: OWN,
     insert: [],
     'insert for another': null,
+    owner: null,
     update: [],
     delete: [],
     columns: {},
