@@ -26,7 +26,7 @@ const merged = (systems, kind) => Object.assign({}, ...Object.values(systems).ma
 /** What a decision may say; anything else would be overlooked. */
 const SAYS = {
   relations: [
-    ...['key', 'plant', 'draft', 'forAnother', 'change', 'sample', 'owner', 'columns', 'edge', 'database'],
+    ...['key', 'plant', 'states', 'draft', 'forAnother', 'change', 'sample', 'owner', 'columns', 'edge', 'database'],
     ...['select', 'insert', 'insert for another', 'update', 'delete', 'give away'],
   ],
   functions: ['arguments', 'execute', 'names', 'touches', 'edge', 'database'],
@@ -95,18 +95,34 @@ class Matrix {
         for (const name of PERSONAS) await this.verb({ relation, decision, verb, probe, layer, name });
       }
     }
+    // A policy may be right for a row as it is made, and wrong for what becomes of it.
+    for (const state of Object.keys(decision.states ?? {})) {
+      for (const verb of ['select', 'update', 'delete']) {
+        const given = { relation, decision, verb, probe: VERBS[verb], layer: 'database', state };
+        for (const name of PERSONAS) await this.verb({ ...given, name });
+      }
+    }
     await this.columns(relation, decision);
   }
 
-  async verb({ relation, decision, verb, probe, layer, name }) {
+  async verb({ relation, decision, verb, probe, layer, name, state }) {
     const allowed = decision[layer]?.[verb] ?? decision[verb];
     const planted = await this.bench.plant(decision, this.people);
+    if (state) planted.row = await this.bench.change(relation, planted.row, decision.states[state]);
     const given = { relation, decision, ...planted, layer, who: this.people[name], people: this.people };
     const { in: found, status, told } = await probe(this.bench, given);
     await this.bench.uproot(planted);
     const mayRead = decision.select?.includes(name);
     this.put({
-      ...{ kind: 'relation', subject: relation.name, verb, layer, name, found, status },
+      ...{
+        kind: 'relation',
+        subject: relation.name,
+        verb: state ? `${verb}, ${state}` : verb,
+        layer,
+        name,
+        found,
+        status,
+      },
       expected: allowed?.includes(name),
       leak: !mayRead && told.includes(planted.canary),
     });

@@ -19,6 +19,7 @@ export default {
       },
       // Nobody but the back office makes one by hand: a function does.
       draft: ({ sub, role }, canary) => ({ id: role === 'service_role' ? randomUUID() : sub, full_name: canary }),
+      states: { 'in another tier': { tier: 'enterprise' }, 'when onboarded': { onboarding_completed: true } },
       // The key is the user.
       owner: 'id',
       'give away': ['service'],
@@ -53,6 +54,7 @@ export default {
       forAnother: ({ owner }, canary) => ({ name: canary, user_id: owner.sub }),
       sample: { user_id: ({ sub }) => sub },
       change: { name: 'changed' },
+      states: { 'in another color': { color: '#000000', description: null }, 'with workflows': { workflow_count: 5 } },
       owner: 'user_id',
       'give away': ['service'],
       select: OWN,

@@ -21,6 +21,11 @@ export default {
         email_domain: 'example.org',
       }),
       change: { notes: 'changed' },
+      states: {
+        'as spam': { is_spam: true, spam_score: 100 },
+        'when lost': { status: 'lost' },
+        'when deleted': { deleted_at: '2026-01-01T00:00:00Z' },
+      },
       // A lead is nobody's.
       owner: null,
       select: STAFF,

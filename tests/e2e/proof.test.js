@@ -165,6 +165,11 @@ const FAULTS = {
     only: /user_profiles$/,
     finds: /wrong: clixen.user_profiles.total_projects, insert, member, past the edge: was let in/,
   },
+  'a policy that is wrong for some rows only': {
+    up: `create policy planted on clixen.projects for select to authenticated using (color <> '#6366f1')`,
+    down: 'drop policy planted on clixen.projects',
+    finds: /wrong: clixen.projects, select, in another color, stranger, past the edge: was told of the planted row/,
+  },
   'a row that may be given away': {
     up: `create policy planted on clixen.projects for update to authenticated using (user_id = (select auth.uid())) with check (true)`,
     down: 'drop policy planted on clixen.projects',
