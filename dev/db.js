@@ -22,11 +22,21 @@ const refuseRemote = (databaseUrl) => {
   }
 };
 
-/** Calls the body with the address of the database, which may have to be a local one. */
-const withDatabase = async (body, mustBeLocal) => {
+/** Asks before data that may be somebody's is dropped. */
+const wantYes = (databaseUrl, args) => {
+  if (isLocal(databaseUrl) || args.includes('--yes')) return;
+  const { hostname } = new URL(databaseUrl);
+  throw new SetupError(`This drops tables with their data, on ${hostname}. Say --yes if that is what you want.`);
+};
+
+/** What stands before a command that could do harm. */
+const GUARDS = { reset: refuseRemote, seed: refuseRemote, rollback: wantYes };
+
+/** Calls the body with the address of the database, once its guard has let it pass. */
+const withDatabase = async (body, guard) => {
   const { answers } = await import('./postgres.js');
   const known = process.env.DATABASE_URL || running();
-  if (known && mustBeLocal) refuseRemote(known);
+  if (known) guard(known);
   if (known && (await answers(known))) return body(known);
   if (process.env.DATABASE_URL) {
     throw new SetupError('DATABASE_URL: this database does not answer. Start it, or correct the address.');
@@ -109,10 +119,6 @@ const COMMANDS = {
     if (more.length > 0 || (count !== 'all' && !/^[1-9]\d*$/.test(count))) {
       throw new SetupError('Usage: npm run db:rollback [-- n|all] [--yes]');
     }
-    if (!isLocal(url) && !args.includes('--yes')) {
-      const { hostname } = new URL(url);
-      throw new SetupError(`This drops tables with their data, on ${hostname}. Say --yes if that is what you want.`);
-    }
     await (await import('./migrate.js')).rollback(url, count === 'all' ? count : Number(count));
   },
   reset,
@@ -126,5 +132,6 @@ await main(async () => {
   const command = COMMANDS[name];
   if (!command) throw new SetupError(`Usage: npm run db:${Object.keys(COMMANDS).join(' | db:')}`);
   setup();
-  await withDatabase((databaseUrl) => command(databaseUrl, rest), [reset, seed].includes(command));
+  const guard = (databaseUrl) => GUARDS[name]?.(databaseUrl, rest);
+  await withDatabase((databaseUrl) => command(databaseUrl, rest), guard);
 });
