@@ -309,11 +309,14 @@ class Matrix {
   }
 }
 
+/** Lists of a decision that hold columns or relations. */
+const NO_PERSONAS = ['key', 'touches'];
+
 /** The names in a decision's lists, with what was decided. */
 const named = (name, value) => {
   if (Array.isArray(value)) return value.map((who) => [name, who]);
   if (value === null || typeof value !== 'object') return [];
-  return Object.entries(value).flatMap(([, one]) => named(name, one));
+  return Object.entries(value).flatMap(([key, one]) => (NO_PERSONAS.includes(key) ? [] : named(name, one)));
 };
 
 const each = async (items, work) => {

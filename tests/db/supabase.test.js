@@ -7,10 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { catalog, differences } from '../../dev/catalog.js';
+import { catalog, differences, ownPart, withAccounts } from '../../dev/catalog.js';
 import { migrate, rollback } from '../../dev/migrate.js';
 import { root } from '../../dev/paths.js';
 import { startStack } from '../../dev/stack.js';
+import { stack as plain } from '../support/stack.js';
 
 // A server of its own: roles belong to the whole server.
 const data = mkdtempSync(join(tmpdir(), 'rowgate-supabase-'));
@@ -56,6 +57,21 @@ test('they apply, and leave Supabase’s own as it is', async () => {
   await migrate(url, { quiet: true });
   assert.deepEqual(differences(theirs(found), theirs(await catalog(stack.databaseUrl))), []);
   assert.ok(theirs(found).size > 25, `${theirs(found).size}`);
+});
+
+test('`db:verify` finds it as the migrations intend, and misses a trigger on auth.users that is gone', async () => {
+  const intended = ownPart(await catalog(plain.database_url));
+  const verified = async () => {
+    const there = ownPart(await catalog(stack.databaseUrl));
+    return differences(withAccounts(intended, there), there).map((line) => line.split('\n')[0]);
+  };
+  assert.deepEqual(await verified(), []);
+  await owner.query('alter table auth.users rename to others; create table auth.users (like auth.others)');
+  assert.deepEqual((await verified()).sort(), [
+    'different: trigger auth.users rowgate_clixen_erase',
+    'different: trigger auth.users rowgate_clixen_sign_up',
+  ]);
+  await owner.query('drop table auth.users; alter table auth.others rename to users');
 });
 
 test('Supabase’s own functions are the ones that policies use', async () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { waitFor } from '../../dev/process.js';
 import { exposed } from '../../proof/catalog.js';
 import { personas, USERS } from '../../proof/personas.js';
 import { Bench } from '../../proof/probes.js';
@@ -215,6 +216,47 @@ test('it finds an id that may be chosen, and a row that is seen', async () => {
     }
   } finally {
     await sql('drop policy planted on clixen.projects');
+  }
+});
+
+test('it finds a foreign key by which a parent can be guessed', async () => {
+  const draft = (_, word) => ({ word });
+  const table = (name, more) => `create table clixen.${name} (id uuid primary key default gen_random_uuid(),
+      user_id uuid default auth.uid(), word text ${more});
+    alter table clixen.${name} enable row level security;
+    create policy owner_select on clixen.${name} for select to authenticated using (user_id = (select auth.uid()));
+    create policy owner_insert on clixen.${name} for insert to authenticated with check (user_id = (select auth.uid()));
+    grant select, insert (word ${more && ', parent_id'}) on clixen.${name} to authenticated;`;
+  await sql(table('oracle_parents', ''));
+  await sql(table('oracle_children', ', parent_id uuid references clixen.oracle_parents on delete cascade'));
+  const known = async () => {
+    await sql(`notify pgrst, 'reload schema'`);
+    const answer = await bench.ask(people.stranger, 'database', {
+      schema: 'clixen',
+      path: '/oracle_children?select=oracle_parents(word)&limit=0',
+    });
+    return answer.status === 200;
+  };
+  try {
+    await waitFor('PostgREST to know it', known);
+    relations['clixen.oracle_children'] = {
+      plant: async (add, { owner }, canary) => {
+        const { id } = await add('clixen.oracle_parents', { user_id: owner.sub, word: canary });
+        return add('clixen.oracle_children', { user_id: owner.sub, parent_id: id, word: canary });
+      },
+      draft,
+      select: ['owner', 'service'],
+    };
+    catalog = await exposed(sql);
+    const found = await collides('clixen.oracle_children');
+    assert.ok(
+      found.some((line) => line.startsWith('stranger: parent_id: 201') && line.includes('/ 409')),
+      found.join('\n').slice(0, 1000) || 'nothing',
+    );
+  } finally {
+    delete relations['clixen.oracle_children'];
+    await sql(`drop table clixen.oracle_children, clixen.oracle_parents; notify pgrst, 'reload schema'`);
+    catalog = await exposed(sql);
   }
 });
 

@@ -198,7 +198,10 @@ const FAULTS = {
          grant execute on function clixen.planted() to authenticated`,
     down: 'drop function clixen.planted()',
     only: /planted/,
-    systems: { ...SYSTEMS, test: { functions: { 'clixen.planted()': { execute: USERS } } } },
+    systems: {
+      ...SYSTEMS,
+      test: { functions: { 'clixen.planted()': { execute: USERS, touches: ['marketing.leads'] } } },
+    },
     finds: /wrong: clixen.planted\(\), execute, viewer, through the edge: was told of the planted row/,
   },
   'a helper that the public may call': {
