@@ -1,6 +1,12 @@
 // One attempt each, judged by what it did and not by what it was told: a row that was read, made, changed or is gone.
 import { randomUUID } from 'node:crypto';
 
+/** The condition that finds a row by its key, its values numbered from a place on, and the values. */
+const keyed = (relation, row, first = 1) => [
+  relation.key.map((name, at) => `"${name}"::text = $${at + first}`).join(' and '),
+  relation.key.map((name) => `${row[name]}`),
+];
+
 const quoted = (name) =>
   name
     .split('.')
@@ -62,11 +68,6 @@ export class Bench {
     }
   }
 
-  where(relation, row) {
-    const conditions = relation.key.map((name, at) => `"${name}"::text = $${at + 1}`);
-    return [conditions.join(' and '), relation.key.map((name) => `${row[name]}`)];
-  }
-
   filter(relation, row) {
     return relation.key.map((name) => `${name}=eq.${encodeURIComponent(row[name])}`).join('&');
   }
@@ -75,7 +76,7 @@ export class Bench {
   async change(relation, row, state) {
     const table = quoted(relation.name);
     const list = Object.keys(state).map((name) => `"${name}"`);
-    const [where, values] = this.where(relation, row);
+    const [where, values] = keyed(relation, row);
     const fields = list.map(
       (name) => `${name} = (jsonb_populate_record(null::${table}, $${values.length + 1})).${name}`,
     );
@@ -84,7 +85,7 @@ export class Bench {
   }
 
   async now(relation, row) {
-    const [where, values] = this.where(relation, row);
+    const [where, values] = keyed(relation, row);
     const [found] = await this.sql(
       `select to_jsonb(t) as row from ${quoted(relation.name)} as t where ${where}`,
       values,
@@ -220,7 +221,7 @@ export const writable = async (connection, { relation, decision, row, who, peopl
       JSON.stringify(claims),
     ]);
     const draft = decision.draft(who, `draft-${randomUUID()}`, people);
-    const [where, values] = keyed(relation, row);
+    const [where, values] = keyed(relation, row, 2);
     for (const column of relation.columns) {
       const own = column in draft ? draft : { ...draft, [column]: decision.sample?.[column]?.(who) ?? row[column] };
       const list = Object.keys(own)
@@ -238,8 +239,3 @@ export const writable = async (connection, { relation, decision, row, who, peopl
   }
   return found;
 };
-
-const keyed = (relation, row) => [
-  relation.key.map((name, at) => `"${name}"::text = $${at + 2}`).join(' and '),
-  relation.key.map((name) => `${row[name]}`),
-];
