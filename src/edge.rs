@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::scope::replica::Writers;
 use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
+use crate::verify::token::Claims;
 
 /// Headers of a request that the edge reads; the platform hands over no others, and of these it keeps the address.
 pub const READ_HEADERS: [&str; 24] = [
@@ -269,7 +270,9 @@ pub struct Isolate {
     /// The issuers' public keys.
     pub keys: RefCell<KeyCache>,
     /// Tokens verified a moment ago.
-    pub verified: RefCell<TokenCache>,
+    pub verified: RefCell<TokenCache<Claims>>,
+    /// Tokens that none of the keys fitted a moment ago.
+    pub forged: RefCell<TokenCache<()>>,
     /// Who wrote a moment ago.
     pub writers: RefCell<Writers>,
     /// The first half of its requests' names, and how many there were.
@@ -286,6 +289,7 @@ impl Isolate {
             config,
             keys: RefCell::default(),
             verified: RefCell::default(),
+            forged: RefCell::default(),
             writers: RefCell::default(),
             ids: RefCell::default(),
             waiting: Cell::default(),

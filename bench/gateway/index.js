@@ -81,7 +81,8 @@ class Run {
     if (tokens === 'forged') return [this.tokens.forged(algorithm)];
     if (tokens === 'repeated') return [this.repeated[algorithm]];
     const rate = this.rates.get(this.key(row, system));
-    return this.tokens.fresh(algorithm, Math.ceil(seconds * (rate ? 2 * rate + 500 : UNKNOWN_RATE)));
+    const count = Math.ceil(seconds * (rate ? 2 * rate + 500 : UNKNOWN_RATE));
+    return tokens === 'fresh' ? this.tokens.fresh(algorithm, count) : this.tokens.freshForged(algorithm, count);
   }
 
   load(row, system, seconds) {

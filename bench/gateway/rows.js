@@ -30,6 +30,7 @@ export const rows = (project) => {
     // Longer cells, so that the answers that the end of a cell cuts off are few among the whole ones.
     row('10 MB answer', { path: batch(1000), times: 3 }),
     row('100 KB write', { path: '/bench_writes', method: 'POST', headers: write, body: filled(100 * KB), status: 201 }),
-    row('refused token', { path: one, tokens: 'forged', status: 401 }),
+    row('refused token, the same again', { path: one, tokens: 'forged', status: 401 }),
+    row('refused token, always another', { path: one, tokens: 'fresh forged', status: 401 }),
   ];
 };

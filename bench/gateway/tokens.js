@@ -70,4 +70,14 @@ export class Tokens {
     bytes[10] ^= 1;
     return `${header}.${claims}.${bytes.toString('base64url')}`;
   }
+
+  /** Forged tokens that nobody has seen. */
+  freshForged(algorithm, count) {
+    const [header, good, signature] = this.one(algorithm).split('.');
+    const claims = JSON.parse(Buffer.from(good, 'base64url'));
+    const { length } = Buffer.from(signature, 'base64url');
+    return Array.from({ length: count }, (_, number) =>
+      [header, encode({ ...claims, jti: `forged ${number}` }), randomBytes(length).toString('base64url')].join('.'),
+    );
+  }
 }

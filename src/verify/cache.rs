@@ -1,4 +1,5 @@
-//! Tokens that were verified a moment ago, so that a caller's next request costs a hash instead of a signature check.
+//! What became of tokens a moment ago, so that a caller's next request costs a hash instead of a signature check. Good ones
+//! and forged ones are in caches of their own: who sends many forged ones makes nobody's good one forgotten.
 //!
 //! Bounded by two generations: when the young one is full it becomes the old one, whose tokens are forgotten at the next
 //! turn unless they were asked for again. An entry is good until its token's `exp`, and no longer than keys stay fresh, so
@@ -8,27 +9,34 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-use super::token::Claims;
-
-/// Tokens in each of the two generations; together about 2 MB.
+/// Tokens in each of the two generations; of verified ones together about 2 MB.
 const MOST: usize = 4096;
 
 /// A token's name here: nothing that could be used as the token.
 pub type Key = [u8; 32];
 
-struct Entry {
-    claims: Claims,
+struct Entry<T> {
+    outcome: T,
     /// Milliseconds since 1970 after which the token is verified anew.
     until_ms: u64,
 }
 
-/// The cache of an isolate.
-#[derive(Default)]
-pub struct TokenCache {
-    young: HashMap<Key, Entry>,
-    old: HashMap<Key, Entry>,
+/// A cache of an isolate, of what became of tokens.
+pub struct TokenCache<T> {
+    young: HashMap<Key, Entry<T>>,
+    old: HashMap<Key, Entry<T>>,
     /// How often it was cleared.
     cleared: u64,
+}
+
+impl<T> Default for TokenCache<T> {
+    fn default() -> Self {
+        Self {
+            young: HashMap::new(),
+            old: HashMap::new(),
+            cleared: 0,
+        }
+    }
 }
 
 /// A moment in the cache's life; see [`TokenCache::keep`].
@@ -41,15 +49,15 @@ pub fn key(token: &str) -> Key {
     Sha256::digest(token.as_bytes()).into()
 }
 
-impl TokenCache {
-    /// The claims of a token that is still good.
-    pub fn find(&mut self, key: &Key, now_ms: u64) -> Option<Claims> {
+impl<T: Clone> TokenCache<T> {
+    /// What became of a token, while that still holds.
+    pub fn find(&mut self, key: &Key, now_ms: u64) -> Option<T> {
         if !self.young.contains_key(key) {
             let entry = self.old.remove(key)?;
             self.insert(*key, entry);
         }
         let entry = self.young.get(key)?;
-        (now_ms < entry.until_ms).then(|| entry.claims.clone())
+        (now_ms < entry.until_ms).then(|| entry.outcome.clone())
     }
 
     /// The present, to be noted before a token is verified.
@@ -58,11 +66,11 @@ impl TokenCache {
         Moment(self.cleared)
     }
 
-    /// Keeps the claims of a token that was verified since a moment, unless the keys have changed since: it may have been
-    /// one that is withdrawn that fitted.
-    pub fn keep(&mut self, key: Key, claims: Claims, until_ms: u64, since: Moment) {
+    /// Keeps what has become of a token since a moment, unless the keys have changed since: it may have been one that is
+    /// withdrawn that fitted, or one that is new that would have.
+    pub fn keep(&mut self, key: Key, outcome: T, until_ms: u64, since: Moment) {
         if since == self.moment() {
-            self.insert(key, Entry { claims, until_ms });
+            self.insert(key, Entry { outcome, until_ms });
         }
     }
 
@@ -73,7 +81,7 @@ impl TokenCache {
         self.cleared += 1;
     }
 
-    fn insert(&mut self, key: Key, entry: Entry) {
+    fn insert(&mut self, key: Key, entry: Entry<T>) {
         if self.young.len() >= MOST {
             self.old = std::mem::take(&mut self.young);
         }
@@ -84,6 +92,7 @@ impl TokenCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verify::token::Claims;
 
     fn claims() -> Claims {
         Claims {

@@ -236,7 +236,7 @@ impl KeyCache {
     }
 }
 
-/// Whether one of the issuer's keys made the signature.
+/// Whether one of the issuer's keys made the signature; none if it has no key of that name.
 ///
 /// # Errors
 /// [`Error::KeysUnavailable`] if there are no keys to check with.
@@ -247,16 +247,17 @@ pub async fn fits<P: Platform>(
     signed: &[u8],
     signature: &[u8],
     edge: &Edge<P>,
-) -> Result<bool, Error> {
+) -> Result<Option<bool>, Error> {
     let wanted = |key: &PublicKey| {
         key.algorithm == algorithm && (kid.is_none() || key.kid.as_deref() == kid)
     };
-    for key in find(issuer, wanted, edge).await? {
-        if edge.platform.verifies(&key, signed, signature).await {
-            return Ok(true);
+    let keys = find(issuer, wanted, edge).await?;
+    for key in &keys {
+        if edge.platform.verifies(key, signed, signature).await {
+            return Ok(Some(true));
         }
     }
-    Ok(false)
+    Ok((!keys.is_empty()).then_some(false))
 }
 
 /// Until when, in milliseconds since 1970, what these keys have verified need not be verified again: while they are
@@ -345,6 +346,7 @@ fn ask<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
         let now_ms = edge.platform.now_ms();
         if edge.keys.borrow_mut().finish(&url, keys, now_ms) {
             edge.verified.borrow_mut().clear();
+            edge.forged.borrow_mut().clear();
         }
         // Whoever asked may have hung up.
         let _ = done.send(());

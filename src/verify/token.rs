@@ -21,6 +21,8 @@ const MOST_TOKEN_BYTES: usize = 8 * 1024;
 const MOST_KID_BYTES: usize = 128;
 /// Seconds by which clocks may differ; PostgREST allows the same.
 const LEEWAY: u64 = 30;
+/// Milliseconds for which a token that no key has fitted is refused unseen; short, should the check itself have failed.
+const FORGED_MS: u64 = 60 * 1000;
 
 /// What the edge needs to know of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,12 +87,13 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
         return Err(malformed());
     }
     let key = cache::key(text);
-    let known = edge
-        .verified
-        .borrow_mut()
-        .find(&key, edge.platform.now_ms());
+    let now_ms = edge.platform.now_ms();
+    let known = edge.verified.borrow_mut().find(&key, now_ms);
     if let Some(claims) = known {
         return Ok(claims);
+    }
+    if edge.forged.borrow_mut().find(&key, now_ms).is_some() {
+        return Err(Error::BadToken(TokenFault::Signature));
     }
     let token: UntrustedToken<'_, Extra> =
         UntrustedToken::try_from(text).map_err(|_| malformed())?;
@@ -113,15 +116,20 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
         .find(|issuer| issuer.secret.is_some() == by_secret)
         .ok_or(Error::BadToken(TokenFault::Signature))?;
     let moment = edge.verified.borrow().moment();
+    let moment_of_forged = edge.forged.borrow().moment();
     let (signed, _) = text.rsplit_once('.').ok_or_else(malformed)?;
     let signature = token.signature_bytes();
     let fits = if let Some(secret) = &issuer.secret {
-        hs256_fits(signed, signature, secret)
+        Some(hs256_fits(signed, signature, secret))
     } else {
         let kid = token.header().key_id.as_deref();
         keys::fits(issuer, algorithm, kid, signed.as_bytes(), signature, edge).await?
     };
-    if !fits {
+    if fits != Some(true) {
+        if fits.is_some() {
+            let mut forged = edge.forged.borrow_mut();
+            forged.keep(key, (), now_ms + FORGED_MS, moment_of_forged);
+        }
         return Err(Error::BadToken(TokenFault::Signature));
     }
     let exp = payload.exp.unwrap_or_default();
