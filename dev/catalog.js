@@ -118,7 +118,7 @@ const POWER = /\b(superuser|bypassrls|login)\b|(^|[| ,])(anon|authenticated|edge
  * the powers of the roles.
  */
 export const ownPart = (all) => {
-  const own = ['clixen', 'edge', 'marketing', 'private'];
+  const own = ['clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge', 'private'];
   const kinds = [
     'schema',
     'type',

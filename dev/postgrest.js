@@ -7,7 +7,7 @@ import { Part, waitFor } from './process.js';
 import { SetupError } from './setup.js';
 
 /** Schemas that PostgREST exposes: those of the data API (src/rooms/mod.rs) and the edge's own. */
-export const SCHEMAS = ['clixen', 'marketing', 'edge'];
+export const SCHEMAS = ['clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge'];
 
 const binary = () => {
   const { POSTGREST_BIN } = process.env;

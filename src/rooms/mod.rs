@@ -7,7 +7,14 @@ mod health;
 use crate::route::Route;
 
 /// Schemas that the data API serves: PostgREST's `db-schemas` without the edge's own. The first is the default.
-pub const SCHEMAS: [&str; 2] = ["clixen", "marketing"];
+pub const SCHEMAS: [&str; 6] = [
+    "clixen",
+    "marketing",
+    "onboarding",
+    "analytics",
+    "experiments",
+    "whatsapp",
+];
 
 /// Every route there is.
 pub static ALL: [&[Route]; 3] = [&health::ROUTES, &data::ROUTES, &growth::ROUTES];

@@ -7,8 +7,8 @@ import { close, sql, transaction } from '../support/stack.js';
 
 after(close);
 
-const SCHEMAS = `n.nspname in ('clixen', 'marketing', 'edge', 'private')`;
-const EXPOSED = `n.nspname in ('clixen', 'marketing', 'edge')`;
+const SCHEMAS = `n.nspname in ('clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge', 'private')`;
+const EXPOSED = `n.nspname in ('clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge')`;
 const TABLES = `pg_class c join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS} and c.relkind in ('r', 'p')
   and c.relname <> 'schema_migrations'`;
 const FUNCTIONS = `pg_proc p join pg_namespace n on n.oid = p.pronamespace and ${SCHEMAS} and p.prokind in ('f', 'p')`;

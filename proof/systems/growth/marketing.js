@@ -1,5 +1,5 @@
-// growth: leads are the business's. The public leaves them through one function; admins read and work on them.
-import { USERS } from '../personas.js';
+// marketing: leads are the business's. The public leaves them through one function; admins read and work on them.
+import { USERS } from '../../personas.js';
 
 const STAFF = ['admin', 'service'];
 const worked = { update: STAFF };

@@ -1,0 +1,5 @@
+// growth: what has been decided, by schema.
+import { merged } from '../merged.js';
+import marketing from './marketing.js';
+
+export default merged([marketing]);
