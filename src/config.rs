@@ -34,6 +34,10 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// What a request may be and cost.
     pub limits: Limits,
+    /// Asks whether a person is at the other end, where it is set up.
+    pub turnstile: Option<Turnstile>,
+    /// Meta's webhook, where it is set up.
+    pub whatsapp: WhatsApp,
     /// Seconds for which reads of nobody in particular are kept, by `schema.relation`.
     pub cached_reads: HashMap<String, u32>,
 }
@@ -71,6 +75,22 @@ impl Default for Limits {
             waiting: 500,
         }
     }
+}
+
+/// Cloudflare's Turnstile.
+pub struct Turnstile {
+    /// The site's secret.
+    pub secret: String,
+    /// Where tokens are verified.
+    pub url: String,
+}
+
+/// What Meta's webhook is known by. Either is none where it is not set up.
+pub struct WhatsApp {
+    /// The app's secret, which signs what it sends.
+    pub app_secret: Option<String>,
+    /// What it has to name before it may send.
+    pub verify_token: Option<String>,
 }
 
 /// The edge's own key.
@@ -146,12 +166,18 @@ impl Config {
                 .transpose()?,
             limits: optional("LIMITS")
                 .map_or_else(|| Ok(Limits::default()), |text| limits(&text))?,
+            turnstile: turnstile(optional("TURNSTILE_SECRET"), optional("TURNSTILE_URL"))?,
+            whatsapp: WhatsApp {
+                app_secret: optional("WHATSAPP_APP_SECRET"),
+                verify_token: optional("WHATSAPP_VERIFY_TOKEN"),
+            },
             cached_reads: optional("CACHED_READS")
                 .map_or_else(|| Ok(HashMap::new()), |text| cached_reads(&text))?,
         })
     }
 }
 
+const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
 const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, deadline_ms, upload_ms, waiting, each a number above 0; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
@@ -180,6 +206,16 @@ fn upstream(variable: &'static str, text: &str) -> Result<String, Error> {
             "an http or https address without query or credentials",
         )),
     }
+}
+
+fn turnstile(secret: Option<String>, url: Option<String>) -> Result<Option<Turnstile>, Error> {
+    let url = url.unwrap_or_else(|| TURNSTILE_URL.to_owned());
+    // The secret goes there.
+    if !is_safe_address(&url) {
+        let wanted = "an https address, or http on a loopback address";
+        return Err(misconfigured("TURNSTILE_URL", wanted));
+    }
+    Ok(secret.map(|secret| Turnstile { secret, url }))
 }
 
 fn limits(text: &str) -> Result<Limits, Error> {
@@ -266,7 +302,7 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
             ))
         };
         match (&issuer.jwks_url, &issuer.secret) {
-            (Some(url), None) if !is_safe_key_address(url) => {
+            (Some(url), None) if !is_safe_address(url) => {
                 return fault("jwks_url must be https, or http on a loopback address");
             }
             (None, Some(secret)) if secret.len() < LEAST_KEY_BYTES => {
@@ -303,8 +339,8 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
     Ok(issuers)
 }
 
-/// Whether the address is one that keys may be fetched from.
-fn is_safe_key_address(text: &str) -> bool {
+/// Whether keys may be fetched from the address, and secrets sent there.
+fn is_safe_address(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else {
         return false;
     };
@@ -436,6 +472,7 @@ pub(crate) mod tests {
                 ),
             ),
             ("POSTGREST_READ_URL", "127.0.0.1:3001".into()),
+            ("TURNSTILE_URL", "http://example.org/".into()),
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),
             ("LIMITS", r#"{"rows":0}"#.into()),

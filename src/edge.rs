@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 
+use futures_util::Stream;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::config::Config;
@@ -20,7 +21,7 @@ use crate::verify::keys::{KeyCache, PublicKey};
 use crate::verify::token::Claims;
 
 /// Headers of a request that the edge reads; the platform hands over no others, and of these it keeps the address.
-pub const READ_HEADERS: [&str; 24] = [
+pub const READ_HEADERS: [&str; 26] = [
     "accept",
     "accept-profile",
     "access-control-request-headers",
@@ -43,8 +44,10 @@ pub const READ_HEADERS: [&str; 24] = [
     "tracestate",
     "user-agent",
     "x-client-info",
+    "x-hub-signature-256",
     "x-read-preference",
     "x-request-id",
+    "x-session-token",
 ];
 
 /// A request as it came in.
@@ -112,6 +115,17 @@ pub fn hex(bytes: &[u8]) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+/// Where a request comes from, as far as the platform knows.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The country's two-letter code.
+    pub country: Option<String>,
+    /// The region's name.
+    pub region: Option<String>,
+    /// The city's name.
+    pub city: Option<String>,
 }
 
 /// A body on its way out.
@@ -220,8 +234,8 @@ pub trait Platform: Clone + 'static {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 
-    /// The two-letter code of the country that the request comes from, where the platform knows it.
-    fn country(&self) -> Option<String>;
+    /// Where the request comes from.
+    fn place(&self) -> Place;
 
     /// Writes a line to the log.
     fn log(&self, line: &str);
@@ -246,6 +260,9 @@ pub trait Platform: Clone + 'static {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
+
+    /// A body that is made piece by piece, as it is read. It breaks off at an error.
+    fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Self::Body;
 
     /// Goes on with work after the request has been answered.
     fn background(&self, work: impl Future<Output = ()> + 'static);

@@ -3,8 +3,9 @@
 // anew at the next call (tests/e2e/bundle.test.js).
 import Generated from './index.js';
 
-const { fetch } = Generated.prototype;
+const { fetch, scheduled } = Generated.prototype;
 
 export default {
   fetch: (request, env, ctx) => fetch.call({ env, ctx }, request),
+  scheduled: (controller, env, ctx) => scheduled.call({ env, ctx }, controller),
 };

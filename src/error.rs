@@ -97,6 +97,17 @@ pub enum Error {
     },
     /// Too many bodies of undeclared length are on their way.
     UploadsBusy,
+    /// No person is known to be at the other end, where one has to be.
+    NoPerson,
+    /// Meta's webhook is not signed by the app.
+    BadSignature,
+    /// Meta's webhook, or whoever says so, does not name the token that was agreed on.
+    BadVerifyToken,
+    /// The endpoint needs a variable that is not set.
+    NotSetUp {
+        /// Its name.
+        variable: &'static str,
+    },
     /// The platform's rate limiter says no.
     TooManyRequests,
     /// The platform's rate limiter fails, and this route is closed without it.
@@ -175,10 +186,15 @@ impl Error {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadAuthorization | Self::BadToken(_) | Self::NoApiKey | Self::BadApiKey => {
-                StatusCode::UNAUTHORIZED
+            Self::BadAuthorization
+            | Self::BadToken(_)
+            | Self::NoApiKey
+            | Self::BadApiKey
+            | Self::BadSignature => StatusCode::UNAUTHORIZED,
+            Self::ServiceFromBrowser | Self::NoPerson | Self::BadVerifyToken => {
+                StatusCode::FORBIDDEN
             }
-            Self::ServiceFromBrowser => StatusCode::FORBIDDEN,
+            Self::NotSetUp { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::KeysUnavailable { .. }
             | Self::UpstreamUnavailable
@@ -265,6 +281,18 @@ impl Error {
                 None,
                 "Try again after the time in Retry-After.",
             ),
+            Self::BadSignature => shape(
+                "RG211",
+                "The body is not signed by the app",
+                Some("X-Hub-Signature-256".into()),
+                "Set WHATSAPP_APP_SECRET to the secret of the app whose webhook this is.",
+            ),
+            Self::BadVerifyToken => shape(
+                "RG212",
+                "The verify token is not the one that was agreed on",
+                None,
+                "Enter the value of WHATSAPP_VERIFY_TOKEN, or the account's own, in the app's webhook settings.",
+            ),
             _ => self.scope_shape(),
         }
     }
@@ -341,11 +369,30 @@ impl Error {
                 Some(format!("{name}: {wanted}").into()),
                 "Correct the header or leave it out.",
             ),
+            Self::EmbedTooDeep { limit } => shape(
+                "RG313",
+                "Relations are embedded too deeply",
+                Some(format!("There may be {limit} levels").into()),
+                "Ask for the deeper ones in a request of their own.",
+            ),
+            _ => self.guard_shape(),
+        }
+    }
+
+    /// The part of the table that keeps too many, and machines, out.
+    fn guard_shape(&self) -> Shape {
+        match self {
             Self::UploadsBusy => shape(
                 "RG314",
                 "Too many bodies of unknown length are on their way",
                 None,
                 "Declare the Content-Length, or try again after the time in Retry-After.",
+            ),
+            Self::NoPerson => shape(
+                "RG315",
+                "It could not be verified that a person sent this",
+                None,
+                "Show Turnstile's widget with the action `lead` and send its fresh token as cf-turnstile-response.",
             ),
             Self::TooManyRequests => shape(
                 "RG311",
@@ -358,12 +405,6 @@ impl Error {
                 "This endpoint cannot be served at the moment",
                 Some("The rate limiter in front of it does not answer".into()),
                 "Try again after the time in Retry-After.",
-            ),
-            Self::EmbedTooDeep { limit } => shape(
-                "RG313",
-                "Relations are embedded too deeply",
-                Some(format!("There may be {limit} levels").into()),
-                "Ask for the deeper ones in a request of their own.",
             ),
             _ => self.forward_shape(),
         }
@@ -395,6 +436,12 @@ impl Error {
                 "RG901",
                 "The edge is not configured",
                 Some(format!("{variable}: {wanted}").into()),
+                "Set this variable or secret and deploy again.",
+            ),
+            Self::NotSetUp { variable } => shape(
+                "RG903",
+                "This endpoint is not set up",
+                Some(format!("{variable} is not set").into()),
                 "Set this variable or secret and deploy again.",
             ),
             Self::Internal(_) => shape(

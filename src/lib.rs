@@ -21,7 +21,7 @@ pub mod verify;
 mod platform;
 
 #[cfg(target_arch = "wasm32")]
-use worker::{Context, Env, event};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 /// Once, before there is a request.
 #[cfg(target_arch = "wasm32")]
@@ -39,4 +39,11 @@ async fn fetch(
     context: Context,
 ) -> worker::Result<worker::web_sys::Response> {
     Ok(platform::answer(request, env, context).await?)
+}
+
+/// Every time that a cron of `wrangler.toml` comes round.
+#[cfg(target_arch = "wasm32")]
+#[event(scheduled)]
+async fn scheduled(event: ScheduledEvent, env: Env, _: ScheduleContext) {
+    platform::scheduled(&event.cron(), env).await;
 }

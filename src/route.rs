@@ -2,11 +2,11 @@
 //!
 //! A room lists its routes; nothing here knows any of them.
 
-use http::Method;
+use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use crate::config::Config;
-use crate::edge::Response;
+use crate::edge::{self, Place, Response};
 use crate::error::Error;
 
 /// Bytes in a kilobyte, for body limits.
@@ -41,8 +41,10 @@ pub enum Action {
     Function,
     /// Turns the body into the arguments of one database function.
     Call(&'static Call),
-    /// Is answered here, from the configuration, the path's variable part and the query.
-    Page(fn(&Config, &str, &str) -> Result<Response<()>, Error>),
+    /// Reads a whole relation, page after page, and answers with all of it as CSV.
+    Export(&'static Export),
+    /// Is answered here.
+    Page(fn(&Incoming, &Config) -> Result<Response<()>, Error>),
     /// Asks the database and the issuers whether they answer.
     Ready,
 }
@@ -56,23 +58,99 @@ pub struct Call {
     pub schema: &'static str,
     /// The function's name.
     pub function: &'static str,
-    /// From what was sent to the function's arguments.
-    pub arguments: fn(&Incoming) -> Result<Value, Error>,
+    /// Whose token it is called with.
+    pub identity: Identity,
+    /// Whether a person has to be at the other end, where the edge is set up to find out.
+    pub for_people: bool,
+    /// From what was sent to the function's arguments, or to an answer that needs no database.
+    pub arguments: fn(&Incoming, &Config) -> Result<Plan, Error>,
     /// From the function's result, or from what went wrong before it, to what the caller sees.
     pub answer: Answer,
+}
+
+/// Whom PostgREST takes a call for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// Whoever calls; anon without a token.
+    Caller,
+    /// The edge itself, which has checked by other means who calls.
+    Edge,
+}
+
+/// What becomes of a request to a purpose endpoint.
+pub enum Plan {
+    /// The function is asked, with these arguments in JSON.
+    Ask(String),
+    /// The answer is here.
+    Answer(Response<()>),
+}
+
+/// A relation that is read whole. Each row has an `id`, a `created_at` and, as `line`, its line of CSV.
+pub struct Export {
+    /// The relation's schema.
+    pub schema: &'static str,
+    /// The relation's name.
+    pub relation: &'static str,
+    /// The first line of the CSV.
+    pub header: &'static str,
+    /// What the file is to be called.
+    pub file_name: &'static str,
+}
+
+/// What came of asking whether a person is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Human {
+    /// Nobody asked.
+    #[default]
+    Unasked,
+    /// One is.
+    Verified,
+    /// Nobody could say, and the request is from a page without scripts.
+    Held,
 }
 
 /// What a purpose endpoint is told of a request.
 #[derive(Default)]
 pub struct Incoming {
-    /// The media type with its parameters.
-    pub content_type: String,
+    /// Headers of the request that the edge reads.
+    pub headers: HeaderMap,
     /// The whole body; empty where it could not be read.
     pub body: Vec<u8>,
-    /// The page it was sent from, as the browser says; empty if it does not.
-    pub referer: String,
+    /// The path's variable part, decoded.
+    pub variable: String,
+    /// The query without its question mark, still percent-encoded.
+    pub query: String,
     /// The caller is a browser that shows a page, not a script.
     pub wants_page: bool,
+    /// Milliseconds since 1970.
+    pub now_ms: u64,
+    /// Where it came from.
+    pub place: Place,
+    /// Whether a person sent it.
+    pub human: Human,
+}
+
+impl Incoming {
+    /// A header's value; empty if it was not sent or is no text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        edge::text(&self.headers, name).unwrap_or_default()
+    }
+
+    /// The media type without its parameters, in lower case.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        let kind = self.header("content-type").split(';').next();
+        kind.unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// A parameter of the query, decoded.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(self.query.as_bytes());
+        let found = pairs.find(|(given, _)| given == name);
+        found.map(|(_, value)| value.into_owned())
+    }
 }
 
 /// One endpoint.

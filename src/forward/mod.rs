@@ -1,18 +1,20 @@
 //! Forward: the only place that calls PostgREST. What comes back is an answer to relay, or an error of ours.
 
 mod cached;
+mod export;
 
 use std::cell::Cell;
 
 use futures_util::future::join3;
 use http::header::CONTENT_LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
 use crate::error::{Error, Shape};
 use crate::route::{Call, Incoming};
-use crate::scope::{Relay, Scoped, Work, replica};
+use crate::scope::{self, Relay, Scoped, Work, replica};
 use crate::verify::keys;
 
 /// Milliseconds before a read is sent once more.
@@ -22,7 +24,7 @@ const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// What PostgREST's server says of an exception that nobody has caught.
 const CRASH: &[u8] = b"Something went wrong";
 /// Bytes that are read of a function's result.
-const MOST_RESULT_BYTES: usize = 1024 * 1024;
+const MOST_RESULT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What came of the work.
 pub enum Reply<B> {
@@ -37,7 +39,7 @@ pub enum Reply<B> {
         /// The endpoint.
         call: &'static Call,
         /// What it was told.
-        incoming: Incoming,
+        incoming: Box<Incoming>,
         /// What the database said.
         outcome: Result<Value, Error>,
     },
@@ -88,6 +90,7 @@ async fn perform<P: Platform>(
                 outcome,
             })
         }
+        Work::Export(pages) => export::send(pages, edge).await.map(Reply::Kept),
         Work::Ready { database, replica } => {
             // Not in line: a long one says nothing of the database.
             let ask = async |outgoing| {
@@ -228,11 +231,36 @@ async fn send_patiently<P: Platform>(
 
 /// The JSON that a function returned.
 async fn result<P: Platform>(relay: Relay<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
+    parsed(relay, MOST_RESULT_BYTES, edge).await
+}
+
+/// An answer's JSON, of so many bytes at most.
+async fn parsed<P: Platform, T: DeserializeOwned>(
+    relay: Relay<P::Body>,
+    limit: usize,
+    edge: &Edge<P>,
+) -> Result<T, Error> {
     let response = send_on(relay, edge).await?;
-    let bytes = bytes(response.body, MOST_RESULT_BYTES, edge).await;
+    let bytes = bytes(response.body, limit, edge).await;
     bytes
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .ok_or(Error::UpstreamFailed)
+}
+
+/// Calls a function of the edge's own that no request asks for.
+///
+/// # Errors
+/// 502, 503 and 504 for PostgREST's failures; its own 4xx as [`Error::Refused`].
+pub async fn call_own<P: Platform>(
+    function: &str,
+    arguments: &Value,
+    edge: &Edge<P>,
+) -> Result<Value, Error> {
+    result(
+        scope::own_call(function, arguments.to_string(), edge)?,
+        edge,
+    )
+    .await
 }
 
 async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -> Option<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use futures_util::{Stream, StreamExt as _};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, StatusCode};
 use p256::ecdsa::signature::{Signer, Verifier};
@@ -15,7 +16,7 @@ use sha2::Sha256;
 
 use crate::config::Config;
 use crate::edge::{
-    Admission, Body, Edge, Isolate, Outgoing, Platform, ReadFault, Response, SendFault,
+    Admission, Body, Edge, Isolate, Outgoing, Place, Platform, ReadFault, Response, SendFault,
 };
 use crate::error::Error;
 use crate::verify::keys::PublicKey;
@@ -60,8 +61,8 @@ impl Platform for Native {
         *self.now_ms.borrow()
     }
 
-    fn country(&self) -> Option<String> {
-        None
+    fn place(&self) -> Place {
+        Place::default()
     }
 
     fn log(&self, _: &str) {}
@@ -102,6 +103,12 @@ impl Platform for Native {
 
     async fn read(&self, body: Vec<u8>, _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {
         Ok(body)
+    }
+
+    fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Vec<u8> {
+        let pieces: Vec<Vec<u8>> =
+            pollster::block_on(pieces.filter_map(async |piece| piece.ok()).collect());
+        pieces.concat()
     }
 
     fn background(&self, work: impl Future<Output = ()> + 'static) {

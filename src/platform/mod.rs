@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use futures_util::future::{Either, select};
+use futures_util::{Stream, StreamExt as _};
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
@@ -24,12 +25,12 @@ use worker::{Context, Env, console_error, console_log};
 
 use crate::config::Config;
 use crate::edge::{
-    self, Admission, Body, Edge, Isolate, Outgoing, Platform, READ_HEADERS, ReadFault, Request,
-    Response, SendFault,
+    self, Admission, Body, Edge, Isolate, Outgoing, Place, Platform, READ_HEADERS, ReadFault,
+    Request, Response, SendFault,
 };
 use crate::error::Error;
 use crate::verify::keys::{Algorithm, PublicKey};
-use crate::{path, respond};
+use crate::{path, respond, rooms};
 use wait::Wait;
 
 pub(crate) mod wait;
@@ -71,8 +72,8 @@ pub async fn answer(
         Ok(isolate) => {
             let given = Rc::new(Given {
                 env,
-                context,
-                request,
+                context: Some(context),
+                request: Some(request),
                 hang_up: RefCell::default(),
             });
             let edge = Edge::new(isolate, Workers(given.clone()));
@@ -86,6 +87,26 @@ pub async fn answer(
             outgoing(response)
         }
     }
+}
+
+/// Does what a cron asks for.
+pub async fn scheduled(cron: &str, env: Env) {
+    let isolate = match isolate(&env) {
+        Ok(isolate) => isolate,
+        Err(error) => {
+            let shape = error.shape();
+            console_error!("{}: {}", shape.message, shape.details.unwrap_or_default());
+            return;
+        }
+    };
+    let given = Given {
+        env,
+        context: None,
+        request: None,
+        hang_up: RefCell::default(),
+    };
+    let edge = Edge::new(isolate, Workers(Rc::new(given)));
+    rooms::scheduled(cron, &edge).await;
 }
 
 /// Answers, unless the client hangs up before. Then the runtime ends the request and its fetches, whose promises are never
@@ -111,8 +132,11 @@ async fn unless_hung_up(
         path::log(edge, &id, &method, path::HUNG_UP, None, start_ms);
         return web_sys::Response::new();
     };
-    if !response.status.is_success() && !is_read(&method) {
-        drain_unread(&given.request).await;
+    if !response.status.is_success()
+        && !is_read(&method)
+        && let Some(request) = &given.request
+    {
+        drain_unread(request).await;
     }
     outgoing(response)
 }
@@ -209,8 +233,9 @@ pub struct Workers(Rc<Given>);
 
 struct Given {
     env: Env,
-    context: Context,
-    request: web_sys::Request,
+    /// None of either where it is the clock that asks.
+    context: Option<Context>,
+    request: Option<web_sys::Request>,
     /// Ready when the client hangs up, once somebody listens.
     hang_up: RefCell<Option<Wait>>,
 }
@@ -221,8 +246,8 @@ impl Given {
     /// signature is checked at once, and most refusals need no more: they are spared the cost.
     fn listen(&self) -> Result<(), JsValue> {
         let mut hang_up = self.hang_up.borrow_mut();
-        if hang_up.is_none() {
-            *hang_up = Some(Wait::abort(&self.request.signal())?);
+        if let Some(request) = self.request.as_ref().filter(|_| hang_up.is_none()) {
+            *hang_up = Some(Wait::abort(&request.signal())?);
         }
         Ok(())
     }
@@ -239,10 +264,16 @@ impl Platform for Workers {
         console_log!("{line}");
     }
 
-    fn country(&self) -> Option<String> {
-        let cf = Reflect::get(&self.0.request, &"cf".into()).ok()?;
-        let country = Reflect::get(&cf, &"country".into()).ok()?.as_string();
-        country.filter(|code| is_country(code))
+    fn place(&self) -> Place {
+        let cf = self.0.request.as_ref();
+        let cf = cf.and_then(|request| Reflect::get(request, &"cf".into()).ok());
+        let cf = cf.unwrap_or_default();
+        let field = |name: &str| Reflect::get(&cf, &name.into()).ok()?.as_string();
+        Place {
+            country: field("country").filter(|code| is_country(code)),
+            region: field("region"),
+            city: field("city"),
+        }
     }
 
     async fn sleep(&self, milliseconds: u32) {
@@ -280,8 +311,31 @@ impl Platform for Workers {
         Ok(bytes)
     }
 
+    fn streamed(
+        &self,
+        pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static,
+    ) -> ReadableStream {
+        let pieces = pieces.map(|piece| match piece {
+            Ok(bytes) => Ok(Uint8Array::from(bytes.as_slice()).into()),
+            Err(error) => {
+                let code = error.shape().code;
+                console_error!(
+                    "{}",
+                    serde_json::json!({"event": "stream_broke", "code": code})
+                );
+                Err(JsValue::from_str(&code))
+            }
+        });
+        wasm_streams::ReadableStream::from_stream(pieces)
+            .into_raw()
+            .unchecked_into()
+    }
+
     fn background(&self, work: impl Future<Output = ()> + 'static) {
-        self.0.context.wait_until(work);
+        match &self.0.context {
+            Some(context) => context.wait_until(work),
+            None => worker::wasm_bindgen_futures::spawn_local(work),
+        }
     }
 
     async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error> {

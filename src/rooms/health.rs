@@ -10,7 +10,7 @@ pub static ROUTES: [Route; 2] = [
     Route::new(
         Method::GET,
         "/healthz",
-        Action::Page(|_, _, _| {
+        Action::Page(|_, _| {
             Ok(respond::json(
                 StatusCode::OK,
                 &serde_json::json!({"status": "ok"}),

@@ -3,8 +3,12 @@
 mod data;
 mod growth;
 mod health;
+mod json;
 
 use crate::route::Route;
+
+pub use growth::scheduled;
+pub(crate) use growth::turnstile_token;
 
 /// Schemas that the data API serves: PostgREST's `db-schemas` without the edge's own. The first is the default.
 pub const SCHEMAS: [&str; 6] = [

@@ -3,13 +3,32 @@
 
 use http::{HeaderMap, Method};
 use postgrest::Postgrest;
-use serde_json::Value;
 
-use super::{Work, idempotency_key, limit, read_body, set, set_trace, upstream_token};
+use super::{
+    Work, idempotency_key, limit, mint, read_body, set, set_trace, turnstile, upstream_token,
+};
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
-use crate::route::{Call, Incoming, Matched};
+use crate::route::{Call, Human, Identity, Incoming, Matched, Plan};
 use crate::verify::Caller;
+
+/// What a purpose endpoint is told of a request, before its body has been read.
+pub(super) fn incoming<P: Platform>(
+    matched: &Matched,
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Incoming {
+    Incoming {
+        headers: request.headers.clone(),
+        body: Vec::new(),
+        variable: matched.variable.clone(),
+        query: request.query.clone(),
+        wants_page: wants_page(request),
+        now_ms: edge.platform.now_ms(),
+        place: edge.platform.place(),
+        human: Human::Unasked,
+    }
+}
 
 /// Reads the body and turns it into the call. What a purpose endpoint refuses it words itself.
 pub(super) async fn prepare<P: Platform>(
@@ -19,30 +38,22 @@ pub(super) async fn prepare<P: Platform>(
     mut request: Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Work<P::Body>, Error> {
-    let mut incoming = Incoming {
-        content_type: request
-            .header("content-type")
-            .unwrap_or_default()
-            .to_owned(),
-        body: Vec::new(),
-        referer: request.header("referer").unwrap_or_default().to_owned(),
-        wants_page: wants_page(&request),
-    };
-    let read = read_body(&mut request, limit(matched, edge), edge).await;
-    let arguments = read.and_then(|body| {
-        incoming.body = body;
-        (call.arguments)(&incoming)
-    });
-    let arguments = match arguments {
-        Ok(arguments) => arguments,
+    let mut incoming = incoming(matched, &request, edge);
+    let plan = plan(call, matched, &mut incoming, &mut request, edge).await;
+    let arguments = match plan {
+        Ok(Plan::Ask(arguments)) => arguments,
+        Ok(Plan::Answer(response)) => return Ok(Work::Here(response)),
         Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here),
     };
-    let token = upstream_token(caller, &request, edge)?;
+    let token = match call.identity {
+        Identity::Caller => upstream_token(caller, &request, edge)?,
+        Identity::Edge => mint::edge(edge)?,
+    };
     let mut outgoing = build(
         &edge.config.postgrest_url,
         call.schema,
         call.function,
-        &arguments,
+        arguments,
         &token,
         &request.id,
         edge,
@@ -63,9 +74,42 @@ pub(super) async fn prepare<P: Platform>(
     }
     Ok(Work::Call {
         call,
-        incoming,
+        incoming: Box::new(incoming),
         outgoing,
     })
+}
+
+async fn plan<P: Platform>(
+    call: &'static Call,
+    matched: &Matched,
+    incoming: &mut Incoming,
+    request: &mut Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Plan, Error> {
+    incoming.body = read_body(request, limit(matched, edge), edge).await?;
+    if call.for_people {
+        incoming.human = turnstile::ask(incoming, edge).await?;
+    }
+    (call.arguments)(incoming, &edge.config)
+}
+
+/// A call of the edge's own, with no request behind it.
+pub(super) fn own<P: Platform>(
+    function: &str,
+    arguments: String,
+    id: &str,
+    edge: &Edge<P>,
+) -> Result<Outgoing<P::Body>, Error> {
+    let token = mint::edge(edge)?;
+    build(
+        &edge.config.postgrest_url,
+        "edge",
+        function,
+        arguments,
+        &token,
+        id,
+        edge,
+    )
 }
 
 /// A page for a browser that navigates; JSON for everything else.
@@ -82,14 +126,14 @@ pub(super) fn build<P: Platform>(
     address: &str,
     schema: &str,
     function: &str,
-    arguments: &Value,
+    arguments: String,
     token: &str,
     request_id: &str,
     edge: &Edge<P>,
 ) -> Result<Outgoing<P::Body>, Error> {
     let built = Postgrest::new(address)
         .schema(schema)
-        .rpc(function, arguments.to_string())
+        .rpc(function, arguments)
         .auth(token)
         .build()
         .build()

@@ -46,7 +46,7 @@ pub(super) fn anon<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    let country = edge.platform.country();
+    let country = edge.platform.place().country;
     let origin = request
         .address
         .map(|address| origin(address, country.as_deref(), edge))

@@ -4,11 +4,13 @@
 
 mod cached;
 mod call;
+mod export;
 mod guard;
 mod mint;
 mod query;
 mod relay;
 pub mod replica;
+mod turnstile;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -18,6 +20,7 @@ use crate::route::{Action, Call, Incoming, Matched};
 use crate::verify::Caller;
 
 pub(crate) use cached::Rule;
+pub(crate) use export::{Pages, Row};
 pub(crate) use guard::count_refused;
 
 /// The rules that a second pair of eyes looks at.
@@ -53,9 +56,11 @@ pub(crate) enum Work<B> {
     /// Call one function, translate the answer.
     Call {
         call: &'static Call,
-        incoming: Incoming,
+        incoming: Box<Incoming>,
         outgoing: Outgoing<B>,
     },
+    /// Read a relation page by page.
+    Export(Pages),
     /// Ask whether the parts answer.
     Ready {
         database: Outgoing<B>,
@@ -111,20 +116,15 @@ pub async fn narrow<P: Platform>(
     guard::admit(matched.route, caller, &request, edge).await?;
     let writer = replica::writer(caller, &request.method, edge);
     let work = match matched.route.action {
-        Action::Page(page) => Work::Here(page(&edge.config, &matched.variable, &request.query)?),
+        Action::Page(page) => {
+            let incoming = call::incoming(matched, &request, edge);
+            Work::Here(page(&incoming, &edge.config)?)
+        }
         Action::Ready => {
             let token = mint::edge(edge)?;
             let ask = |address: &str| {
-                let nothing = serde_json::json!({});
-                call::build(
-                    address,
-                    "edge",
-                    "ready",
-                    &nothing,
-                    &token,
-                    &request.id,
-                    edge,
-                )
+                let nothing = "{}".to_owned();
+                call::build(address, "edge", "ready", nothing, &token, &request.id, edge)
             };
             let replica = edge.config.postgrest_read_url.as_deref();
             Work::Ready {
@@ -136,8 +136,22 @@ pub async fn narrow<P: Platform>(
             relay::rebuild(matched, caller, request, edge).await?
         }
         Action::Call(call) => call::prepare(call, matched, caller, request, edge).await?,
+        Action::Export(export) => Work::Export(export::prepare(export, caller, &request, edge)?),
     };
     Ok(Scoped { work, writer })
+}
+
+/// A function of the edge's own that its clock asks for, not a request.
+///
+/// # Errors
+/// [`Error::Internal`] if the call cannot be built.
+pub(crate) fn own_call<P: Platform>(
+    function: &str,
+    arguments: String,
+    edge: &Edge<P>,
+) -> Result<Relay<P::Body>, Error> {
+    let outgoing = call::own(function, arguments, &edge.next_id()?, edge)?;
+    Ok(Relay::plain(outgoing))
 }
 
 /// The most body that a route takes, in bytes.

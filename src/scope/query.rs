@@ -9,7 +9,7 @@ const NO_FILTERS: [&str; 3] = ["select", "columns", "on_conflict"];
 const NO_FILTER_ENDINGS: [&str; 3] = ["order", "limit", "offset"];
 
 /// Names and values in their order, decoded. PostgREST heeds no name without a value, though it may have an empty one.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query(Vec<(String, Option<String>)>);
 
 impl Query {
@@ -38,6 +38,17 @@ impl Query {
         self.0
             .iter()
             .any(|(name, value)| value.is_some() && is_own_filter(name))
+    }
+
+    /// Whether a parameter of this name is here.
+    #[must_use]
+    pub fn names(&self, wanted: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == wanted)
+    }
+
+    /// Adds a parameter.
+    pub fn push(&mut self, name: &str, value: String) {
+        self.0.push((name.to_owned(), Some(value)));
     }
 
     /// How many relations are embedded in each other at most.

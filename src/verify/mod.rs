@@ -161,7 +161,7 @@ async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
 }
 
 /// A user is known by a UUID: tables hold it as one.
-fn is_uuid(text: &str) -> bool {
+pub(crate) fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     lengths == [8, 4, 4, 4, 12] && groups.concat().bytes().all(|b| b.is_ascii_hexdigit())

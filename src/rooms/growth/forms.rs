@@ -5,10 +5,12 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
+use super::stamp;
 use crate::config::Config;
 use crate::edge::Response;
 use crate::error::Error;
 use crate::respond;
+use crate::route::Incoming;
 
 /// Where a form leads that names no allowed `_next`.
 pub const THANKS: &str = "/forms/thanks";
@@ -112,7 +114,14 @@ const FROM_LINK: [&str; 9] = [
 ];
 
 /// Fields that the page has inputs of its own for, whatever the form.
-const NOT_KEPT: [&str; 4] = ["source", "consent", "_gotcha", "cf-turnstile-response"];
+const NOT_KEPT: [&str; 6] = [
+    "source",
+    "consent",
+    "consent_version",
+    "_gotcha",
+    stamp::FIELD,
+    "cf-turnstile-response",
+];
 
 #[derive(Template)]
 #[template(path = "growth/form.html")]
@@ -122,34 +131,70 @@ struct FormPage {
     kept: Vec<(String, String)>,
     consent: bool,
     alert: Option<String>,
+    stamp: String,
 }
 
 #[derive(Template)]
 #[template(path = "growth/thanks.html")]
 struct ThanksPage;
 
+#[derive(Template)]
+#[template(path = "growth/told.html")]
+struct ToldPage {
+    title: &'static str,
+    text: String,
+}
+
 /// `GET /forms/{source}`: what its link says of the campaign, and where to go next, is posted with the form.
-pub fn form(config: &Config, source: &str, query: &str) -> Result<Response<()>, Error> {
+pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let form = FORMS
         .iter()
-        .find(|form| form.source == source)
+        .find(|form| form.source == incoming.variable)
         .ok_or(Error::NotFound)?;
-    let said = form_urlencoded::parse(query.as_bytes());
+    let said = form_urlencoded::parse(incoming.query.as_bytes());
     let kept = said.filter(|(name, _)| FROM_LINK.contains(&name.as_ref()));
     let typed = kept
         .map(|(name, value)| (name.into_owned(), value.into()))
         .collect();
-    page(StatusCode::OK, &filled(form, &typed, None), config)
+    let stamp = stamp::make(incoming.now_ms, config);
+    page(StatusCode::OK, &filled(form, &typed, None, stamp), config)
 }
 
 /// `GET /forms/thanks`
-pub fn thanks(config: &Config, _: &str, _: &str) -> Result<Response<()>, Error> {
+pub fn thanks(_: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     page(StatusCode::OK, &ThanksPage, config)
+}
+
+/// After `GET /v1/leads/confirm` with a good link.
+pub fn confirmed(config: &Config) -> Result<Response<()>, Error> {
+    let told = ToldPage {
+        title: "Address confirmed",
+        text: "Thank you. We may write to you now; every message says how to stop it.".into(),
+    };
+    page(StatusCode::OK, &told, config)
+}
+
+/// After one that is not good, or where the database cannot be asked.
+pub fn not_confirmed(error: &Error, config: &Config) -> Result<Response<()>, Error> {
+    let told = ToldPage {
+        title: "Address not confirmed",
+        text: words(error),
+    };
+    let mut response = page(error.status(), &told, config)?;
+    respond::explain(error, &mut response.headers);
+    Ok(response)
+}
+
+/// An error as a page's sentence.
+fn words(error: &Error) -> String {
+    let shape = error.shape();
+    let hint = shape.hint.unwrap_or_default();
+    format!("{}. {hint}", shape.message.trim_end_matches('.'))
 }
 
 /// `GET /forms/style.css`
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every page")]
-pub fn style(_: &Config, _: &str, _: &str) -> Result<Response<()>, Error> {
+pub fn style(_: &Incoming, _: &Config) -> Result<Response<()>, Error> {
     let mut response = respond::bytes(
         StatusCode::OK,
         "text/css; charset=utf-8",
@@ -166,6 +211,7 @@ pub fn style(_: &Config, _: &str, _: &str) -> Result<Response<()>, Error> {
 pub fn again(
     error: &Error,
     typed: &Map<String, Value>,
+    now_ms: u64,
     config: &Config,
 ) -> Result<Response<()>, Error> {
     let source = typed.get("source").and_then(Value::as_str);
@@ -174,15 +220,21 @@ pub fn again(
         .iter()
         .find(|form| Some(form.source) == source)
         .unwrap_or(default);
-    let shape = error.shape();
-    let hint = shape.hint.unwrap_or_default();
-    let alert = format!("{}. {hint}", shape.message.trim_end_matches('.'));
-    let mut response = page(error.status(), &filled(form, typed, Some(alert)), config)?;
+    // The form's own stamp comes back, so that mending a mistake in a second is no sign of a bot.
+    let own = typed.get(stamp::FIELD).and_then(Value::as_str);
+    let own = own.map_or_else(|| stamp::make(now_ms, config), str::to_owned);
+    let filled = filled(form, typed, Some(words(error)), own);
+    let mut response = page(error.status(), &filled, config)?;
     respond::explain(error, &mut response.headers);
     Ok(response)
 }
 
-fn filled(form: &'static Form, typed: &Map<String, Value>, alert: Option<String>) -> FormPage {
+fn filled(
+    form: &'static Form,
+    typed: &Map<String, Value>,
+    alert: Option<String>,
+    stamp: String,
+) -> FormPage {
     let text = |name: &str| typed.get(name).and_then(Value::as_str).unwrap_or_default();
     let inputs: Vec<Input> = form
         .fields
@@ -212,6 +264,7 @@ fn filled(form: &'static Form, typed: &Map<String, Value>, alert: Option<String>
         kept,
         consent,
         alert,
+        stamp,
     }
 }
 
@@ -266,7 +319,7 @@ mod tests {
         let config = config::tests::with("", "").ok().unwrap();
         let typed = json!({"source": "demo-request", "first_name": "\"><script>alert(1)</script>", "_next": "'\"<b>", "consent": "no", "x<b>": ["1", "2"]});
         let error = Error::MalformedBody("<i>".into());
-        let response = again(&error, typed.as_object().unwrap(), &config).unwrap();
+        let response = again(&error, typed.as_object().unwrap(), 0, &config).unwrap();
         assert_eq!(response.status, StatusCode::BAD_REQUEST);
         let html = html(response);
         assert!(html.contains("Request a demo") && html.contains("role=\"alert\""));
@@ -279,6 +332,10 @@ mod tests {
     #[test]
     fn an_unknown_form_is_not_found() {
         let config = config::tests::with("", "").ok().unwrap();
-        assert!(matches!(form(&config, "other", ""), Err(Error::NotFound)));
+        let incoming = Incoming {
+            variable: "other".into(),
+            ..Incoming::default()
+        };
+        assert!(matches!(form(&incoming, &config), Err(Error::NotFound)));
     }
 }

@@ -2,69 +2,83 @@
 //!
 //! This file reads encodings. What a lead is, which e-mail is good, what is spam and how repeats merge is the database's.
 
-use std::fmt;
-
 use futures_util::FutureExt as _;
 use futures_util::stream;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::forms;
+use super::{forms, stamp};
 use crate::config::Config;
 use crate::edge::{Body, Response};
 use crate::error::Error;
 use crate::respond;
-use crate::route::{Call, Incoming};
+use crate::rooms::json;
+use crate::route::{Call, Human, Identity, Incoming, Plan};
 
 /// The endpoint.
 pub static CAPTURE: Call = Call {
     schema: "marketing",
     function: "capture_lead",
+    identity: Identity::Caller,
+    for_people: true,
     arguments,
     answer,
 };
 
+/// The link of a message that asks whether an address is its owner's.
+pub static CONFIRM: Call = Call {
+    schema: "marketing",
+    function: "confirm_lead",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| {
+        let token = incoming.parameter("token").unwrap_or_default();
+        // A NUL would be PostgreSQL's own error.
+        let token = token.replace('\0', "");
+        Ok(Plan::Ask(json!({ "token": token }).to_string()))
+    },
+    answer: |incoming, outcome, config| match outcome {
+        Ok(_) if incoming.wants_page => forms::confirmed(config),
+        Ok(result) => Ok(respond::json(StatusCode::OK, &result)),
+        Err(error) if incoming.wants_page => forms::not_confirmed(&error, config),
+        Err(error) => Err(error),
+    },
+};
+
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
 
-fn arguments(incoming: &Incoming) -> Result<Value, Error> {
-    let fields = fields(incoming)?;
-    if fields.keys().any(|key| key.contains('\0')) || fields.values().any(has_nul) {
-        return Err(malformed("it contains a NUL character"));
-    }
-    Ok(json!({ "lead": fields }))
+fn arguments(incoming: &Incoming, config: &Config) -> Result<Plan, Error> {
+    let mut fields = fields(incoming)?;
+    json::refuse_nul(&fields)?;
+    let stamp = fields.get(stamp::FIELD).and_then(Value::as_str);
+    let noticed = json!({
+        "stamp": stamp.map(|text| stamp::judge(text, incoming.now_ms, config)),
+        "human": (incoming.human == Human::Held).then_some("held"),
+        "region": incoming.place.region,
+        "city": incoming.place.city,
+    });
+    // Whatever the form says of itself under this name is not the edge's.
+    fields.insert("_edge".to_owned(), noticed);
+    Ok(Plan::Ask(json!({ "lead": fields }).to_string()))
+}
+
+/// The token of Turnstile's widget, if the form has one.
+pub fn turnstile_token(incoming: &Incoming) -> Option<String> {
+    let fields = fields(incoming).ok()?;
+    let token = fields.get("cf-turnstile-response")?.as_str()?;
+    (!token.is_empty()).then(|| token.to_owned())
 }
 
 fn malformed(what: &'static str) -> Error {
     Error::MalformedBody(what.into())
 }
 
-/// Text that PostgreSQL cannot store.
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(fields) => fields
-            .iter()
-            .any(|(key, value)| key.contains('\0') || has_nul(value)),
-        _ => false,
-    }
-}
-
 /// The form's fields, whatever the encoding.
 pub(super) fn fields(incoming: &Incoming) -> Result<Map<String, Value>, Error> {
-    let media_type = incoming
-        .content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match media_type.as_str() {
+    match incoming.media_type().as_str() {
         "application/json" => json_fields(&incoming.body),
         "application/x-www-form-urlencoded" => urlencoded_fields(&incoming.body).map(gather),
         "multipart/form-data" => multipart_fields(incoming).map(gather),
@@ -72,72 +86,9 @@ pub(super) fn fields(incoming: &Incoming) -> Result<Map<String, Value>, Error> {
     }
 }
 
-/// JSON whose objects name no field twice, at any depth: which of the two is meant nobody can say.
-struct Unambiguous(Value);
-
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("JSON")
-            }
-
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-                Ok(value.into())
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-                Ok(value.into())
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-                Ok(value.into())
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-                Ok(value.into())
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-                Ok(value.into())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(Unambiguous(item)) = access.next_element()? {
-                    items.push(item);
-                }
-                Ok(items.into())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-                let mut fields = Map::new();
-                while let Some((name, Unambiguous(value))) =
-                    access.next_entry::<String, Unambiguous>()?
-                {
-                    if fields.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a field is named twice"));
-                    }
-                }
-                Ok(fields.into())
-            }
-        }
-        deserializer.deserialize_any(Any).map(Unambiguous)
-    }
-}
-
 /// The fields of a JSON object, under the names and with the line ends that a form's would have.
 fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
-    let parsed = serde_json::from_slice(body)
-        .map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))?;
-    let Unambiguous(Value::Object(object)) = parsed else {
+    let Value::Object(object) = json::parse(body)? else {
         return Err(malformed("JSON: it is no object of the form's fields"));
     };
     let mut fields = Map::new();
@@ -181,7 +132,7 @@ fn urlencoded_fields(body: &[u8]) -> Result<Vec<(String, String)>, Error> {
 
 /// The text parts of a multipart form. An empty file input is skipped; a file is refused, for it would be lost.
 fn multipart_fields(incoming: &Incoming) -> Result<Vec<(String, String)>, Error> {
-    let boundary = multer::parse_boundary(&incoming.content_type)
+    let boundary = multer::parse_boundary(incoming.header("content-type"))
         .map_err(|_| malformed("the boundary is missing"))?;
     let body = stream::iter([Ok::<_, std::convert::Infallible>(incoming.body.clone())]);
     let mut form = multer::Multipart::new(body, boundary);
@@ -249,7 +200,9 @@ fn answer(
     match outcome {
         Ok(_) if incoming.wants_page => see_other(&next(incoming, config)),
         Ok(result) => Ok(respond::json(StatusCode::CREATED, &result)),
-        Err(error) if incoming.wants_page => forms::again(&error, &typed(incoming), config),
+        Err(error) if incoming.wants_page => {
+            forms::again(&error, &typed(incoming), incoming.now_ms, config)
+        }
         Err(error) => Err(error),
     }
 }
@@ -257,10 +210,11 @@ fn answer(
 /// What was typed, and the page it was typed on: the next post comes from another.
 fn typed(incoming: &Incoming) -> Map<String, Value> {
     let mut fields = fields(incoming).unwrap_or_default();
-    if !incoming.referer.is_empty() {
+    let referer = incoming.header("referer");
+    if !referer.is_empty() {
         fields
             .entry("landing_page")
-            .or_insert_with(|| incoming.referer.clone().into());
+            .or_insert_with(|| referer.into());
     }
     fields
 }
@@ -305,8 +259,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn incoming(content_type: &str, body: &[u8]) -> Incoming {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("content-type", content_type.parse().unwrap());
         Incoming {
-            content_type: content_type.into(),
+            headers,
             body: body.into(),
             wants_page: true,
             ..Incoming::default()
@@ -320,6 +276,15 @@ mod tests {
         let mut body: String = parts.collect();
         body.push_str("--XyZ--\r\n");
         incoming("multipart/form-data; boundary=XyZ", body.as_bytes())
+    }
+
+    /// What the database would be asked.
+    fn asked(incoming: &Incoming) -> Result<String, Error> {
+        let config = config::tests::with("", "").ok().unwrap();
+        match arguments(incoming, &config)? {
+            Plan::Ask(arguments) => Ok(arguments),
+            Plan::Answer(_) => Ok(String::new()),
+        }
     }
 
     proptest! {
@@ -341,7 +306,7 @@ mod tests {
         #[test]
         fn no_body_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..3) {
             let kinds = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=XyZ"];
-            let _ = arguments(&incoming(kinds[usize::try_from(kind).unwrap()], &body));
+            let _ = fields(&incoming(kinds[usize::try_from(kind).unwrap()], &body));
         }
     }
 
@@ -378,16 +343,16 @@ mod tests {
             (multipart, file.as_bytes()),
         ];
         for (content_type, body) in cases {
-            let refused = arguments(&incoming(content_type, body));
+            let refused = asked(&incoming(content_type, body));
             assert!(
                 matches!(refused, Err(Error::MalformedBody(_))),
                 "{content_type} {body:?}: {refused:?}"
             );
         }
         let deep = format!("{}{}", "{\"a\":".repeat(500), "}".repeat(500));
-        assert!(arguments(&incoming("application/json", deep.as_bytes())).is_err());
+        assert!(asked(&incoming("application/json", deep.as_bytes())).is_err());
         for content_type in ["text/plain", "", "application/jsonx"] {
-            let refused = arguments(&incoming(content_type, b"{}"));
+            let refused = asked(&incoming(content_type, b"{}"));
             assert!(
                 matches!(refused, Err(Error::UnsupportedMediaType { .. })),
                 "{content_type}"

@@ -1,18 +1,135 @@
-//! growth: the public site's side of the business. Here: capturing leads, and the hosted form for it.
+//! growth: the public site's side of the business: leads, onboarding, events, experiments, `WhatsApp`.
 
+mod admin;
+mod device;
+mod events;
+mod experiments;
 mod forms;
+mod jobs;
 mod leads;
+mod onboarding;
+mod stamp;
+mod whatsapp;
 
-use http::Method;
+pub use jobs::scheduled;
+pub use leads::turnstile_token;
 
-use crate::route::{Action, KB, Route};
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::edge::Response;
+use crate::error::Error;
+use crate::respond;
+use crate::route::{Action, Incoming, KB, Route};
 
 /// Its endpoints. Fixed paths stand before the pattern that would swallow them.
-pub static ROUTES: [Route; 4] = [
+pub static ROUTES: [Route; 18] = [
     Route::new(Method::POST, "/v1/leads", Action::Call(&leads::CAPTURE))
         .open()
         .body(64 * KB),
+    Route::new(
+        Method::GET,
+        "/v1/leads/confirm",
+        Action::Call(&leads::CONFIRM),
+    )
+    .public(),
     Route::new(Method::GET, "/forms/thanks", Action::Page(forms::thanks)).public(),
     Route::new(Method::GET, "/forms/style.css", Action::Page(forms::style)).public(),
     Route::new(Method::GET, "/forms/{source}", Action::Page(forms::form)).public(),
+    Route::new(
+        Method::POST,
+        "/v1/onboarding/sessions",
+        Action::Call(&onboarding::START),
+    )
+    .open()
+    .body(64 * KB),
+    Route::new(
+        Method::GET,
+        "/v1/onboarding/session",
+        Action::Call(&onboarding::PROGRESS),
+    )
+    .public(),
+    Route::new(
+        Method::PATCH,
+        "/v1/onboarding/session",
+        Action::Call(&onboarding::STEP),
+    )
+    .public()
+    .body(64 * KB),
+    Route::new(
+        Method::POST,
+        "/v1/onboarding/activities",
+        Action::Call(&onboarding::ACTIVITY),
+    )
+    .public()
+    .body(64 * KB),
+    Route::new(Method::POST, "/v1/events", Action::Call(&events::TRACK))
+        .open()
+        .body(512 * KB),
+    Route::new(
+        Method::POST,
+        "/v1/experiments/assign",
+        Action::Call(&experiments::ASSIGN),
+    )
+    .open()
+    .body(16 * KB),
+    Route::new(
+        Method::POST,
+        "/v1/experiments/exposures",
+        Action::Call(&experiments::EXPOSE),
+    )
+    .open()
+    .body(64 * KB),
+    Route::new(
+        Method::GET,
+        "/v1/experiments/{id}/results",
+        Action::Call(&experiments::RESULTS),
+    ),
+    Route::new(
+        Method::GET,
+        "/v1/whatsapp/webhook",
+        Action::Call(&whatsapp::VERIFY),
+    )
+    .public(),
+    // What Meta sends comes in bursts from few addresses, and a signature says that it is Meta.
+    Route::new(
+        Method::POST,
+        "/v1/whatsapp/webhook",
+        Action::Call(&whatsapp::RECEIVE),
+    )
+    .public()
+    .unguarded()
+    .body(3 * 1024 * KB),
+    Route::new(
+        Method::GET,
+        "/v1/admin/leads.csv",
+        Action::Export(&admin::LEADS),
+    ),
+    Route::new(
+        Method::POST,
+        "/v1/admin/gdpr/export",
+        Action::Call(&admin::GDPR_EXPORT),
+    )
+    .body(4 * KB),
+    Route::new(
+        Method::POST,
+        "/v1/admin/gdpr/erase",
+        Action::Call(&admin::GDPR_ERASE),
+    )
+    .body(4 * KB),
 ];
+
+/// The function's result as it is, with 200.
+fn as_it_is(
+    _: &Incoming,
+    outcome: Result<Value, Error>,
+    _: &Config,
+) -> Result<Response<()>, Error> {
+    outcome.map(|result| respond::json(StatusCode::OK, &result))
+}
+
+/// The same with 201.
+fn created(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Response<()>, Error> {
+    outcome.map(|result| respond::json(StatusCode::CREATED, &result))
+}

@@ -1,0 +1,197 @@
+-- 0122: consent. Who agreed to what, when; and the signed link by which an address confirms it (double opt-in).
+-- migrate:up
+create table private.secrets (
+  name   text primary key,
+  secret bytea not null,
+  constraint secrets_length check (octet_length(secret) >= 32)
+);
+comment on table private.secrets is
+  'Random keys of the database''s own, made once. They sign links and hash addresses; whoever loses them ends every link and cannot find an address''s consent again.';
+alter table private.secrets enable row level security;
+alter table private.secrets force row level security;
+-- 244 random bits each.
+insert into private.secrets (name, secret)
+select name, sha256(uuid_send(pg_catalog.gen_random_uuid()) || uuid_send(pg_catalog.gen_random_uuid()))
+from (values ('consent'), ('confirmation')) as needed (name);
+
+-- A keyed digest of a message. Hashed twice, so that nobody can append to what was signed.
+create function private.digest(secret text, message bytea) returns bytea
+  language sql stable
+  set search_path = ''
+  as $$ select sha256(s.secret || sha256(s.secret || message)) from private.secrets as s where s.name = digest.secret $$;
+
+-- An address as consent records have it: it says nothing to who has not the secret, and is the same each time.
+create function private.address_hash(email_normalized text) returns bytea
+  language sql stable
+  set search_path = ''
+  as $$ select private.digest('consent', convert_to(email_normalized, 'UTF8')) $$;
+
+create table private.consent_records (
+  id           bigint generated always as identity primary key,
+  address_hash bytea not null,
+  action       text not null,
+  channel      text not null,
+  text_version text not null,
+  at           timestamptz not null default now(),
+  constraint consent_records_action check (action in ('requested', 'confirmed', 'revoked')),
+  constraint consent_records_channel check (channel ~ '^[a-z][a-z0-9_-]{0,39}$'),
+  constraint consent_records_text_version check (char_length(text_version) between 1 and 100)
+);
+comment on table private.consent_records is
+  'Append-only: that an address, of which only a hash is kept, agreed to a text. It outlives the lead: it is the proof that writing to it was allowed.';
+create index consent_records_address on private.consent_records (address_hash, at desc);
+alter table private.consent_records enable row level security;
+alter table private.consent_records force row level security;
+create trigger consent_records_append_only
+  before update or delete or truncate on private.consent_records
+  for each statement execute function private.refuse_change();
+
+-- base64url without padding.
+create function private.base64url(bytes bytea) returns text
+  language sql immutable strict
+  set search_path = ''
+  as $$ select rtrim(translate(encode(bytes, 'base64'), E'+/\n', '-_'), '=') $$;
+
+-- The bytes of base64url, or null where it is none of that many.
+create function private.from_base64url(words text, bytes int) returns bytea
+  language sql immutable strict
+  set search_path = ''
+  as $$
+select case
+    when words ~ '^[A-Za-z0-9_-]+$' and char_length(words) = (bytes * 8 + 5) / 6
+      then decode(translate(words, '-_', '+/') || repeat('=', (3 - bytes % 3) % 3), 'base64')
+  end
+$$;
+
+-- What the link to a lead's confirmation carries: the lead, when it expires, and a signature of both and of the address.
+create function marketing.confirmation_token(lead marketing.leads, expires_at timestamptz) returns text
+  language sql stable
+  set search_path = ''
+  as $$
+select private.base64url(signed.head || substr(private.digest('confirmation', signed.head || convert_to(lead.email_normalized, 'UTF8')), 1, 20))
+from (select uuid_send(lead.id) || int8send(extract(epoch from expires_at)::bigint) as head) as signed
+$$;
+
+-- Addresses that have asked to be confirmed, with the token of each one's link, for the back office's mailer: the oldest
+-- first, as many as asked for. The link is <edge>/v1/leads/confirm?token=<token>, good for seven days.
+create function marketing.pending_confirmations(most int default 100)
+  returns table (lead_id uuid, email text, first_name text, token text, expires_at timestamptz, requested_at timestamptz)
+  language sql stable security definer
+  set search_path = ''
+  as $$
+select l.id, l.email::text, l.first_name, marketing.confirmation_token(l, e.at), e.at, l.updated_at
+from marketing.leads as l
+cross join (select date_trunc('second', now()) + interval '7 days' as at) as e
+where l.opt_in_status = 'pending' and l.deleted_at is null and not l.is_spam and (select auth.role()) = 'service_role'
+order by l.created_at, l.id
+limit least(greatest(most, 0), 1000)
+$$;
+comment on function marketing.pending_confirmations(int) is
+  'Leads whose address is to be confirmed, with signed tokens. Definer: the signing key is readable by nobody; only service_role gets rows.';
+
+-- Confirms the address whose link carries the token; as often as it is opened. Definer: the holder of a link has no right on
+-- the table, and the signature says whose row it is.
+create function marketing.confirm_lead(token text) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  bytes constant bytea := private.from_base64url(token, 44);
+  known marketing.leads;
+  expires_at timestamptz;
+begin
+  if bytes is not null then
+    select * into known from marketing.leads as l
+    where l.id = encode(substr(bytes, 1, 16), 'hex')::uuid and l.deleted_at is null
+    for update;
+    expires_at := to_timestamp(least(('x' || encode(substr(bytes, 17, 8), 'hex'))::bit(64)::bigint, 253402300799));
+  end if;
+  if known.id is null or marketing.confirmation_token(known, expires_at) <> token or expires_at < now() then
+    perform private.refuse(
+      400, 'RG512', 'The link is not good, or not any more', 'A link is good for seven days',
+      'Fill in the form again, and open the link of the new message.'
+    );
+  end if;
+  if known.opt_in_status <> 'confirmed' then
+    update marketing.leads as l set opt_in_status = 'confirmed', opted_in_at = now() where l.id = known.id;
+    insert into private.consent_records (address_hash, action, channel, text_version)
+    values (private.address_hash(known.email_normalized), 'confirmed', 'email', 'link');
+  end if;
+  return '{"status": "confirmed"}';
+end
+$$;
+comment on function marketing.confirm_lead(text) is
+  'Confirms an address by the token of a signed link. Definer: its holder has no right on the table; the signature says whose row it is.';
+
+-- Trigger: a consent that was asked for or taken back is written down, whatever changed the lead.
+create function marketing.record_consent() returns trigger
+  language plpgsql
+  -- Definer: no request role may write the records.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  insert into private.consent_records (address_hash, action, channel, text_version)
+  values (
+    private.address_hash(new.email_normalized),
+    case new.opt_in_status when 'pending' then 'requested' else 'revoked' end,
+    'email',
+    coalesce(left(nullif(new.last_touch ->> 'consent_version', ''), 100), 'unstated')
+  );
+  return null;
+end
+$$;
+create trigger leads_consent_asked after insert on marketing.leads
+  for each row when (new.opt_in_status = 'pending') execute function marketing.record_consent();
+create trigger leads_consent_changed after update of opt_in_status on marketing.leads
+  for each row when (new.opt_in_status in ('pending', 'revoked') and new.opt_in_status <> old.opt_in_status)
+  execute function marketing.record_consent();
+
+-- Who was told that writing is allowed may take it back: admins write it down.
+grant update (opt_in_status) on marketing.leads to authenticated, service_role;
+create function marketing.keep_opt_in() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  -- A consent is given by its person only, through the form and the link.
+  if current_user in ('authenticated', 'service_role') and new.opt_in_status <> 'revoked' then
+    -- As private.refuse does, which whoever runs this may not call.
+    raise sqlstate 'PGRST' using
+      message = '{"code": "RG513", "message": "A consent is given by its person only", "details": null, "hint": "Set opt_in_status to revoked, or leave it as it is."}',
+      detail = '{"status": 403, "headers": {}}';
+  end if;
+  return new;
+end
+$$;
+create trigger leads_keep_opt_in before update of opt_in_status on marketing.leads
+  for each row when (new.opt_in_status <> old.opt_in_status) execute function marketing.keep_opt_in();
+
+revoke execute on function private.digest(text, bytea) from public;
+revoke execute on function private.address_hash(text) from public;
+revoke execute on function private.base64url(bytea) from public;
+revoke execute on function private.from_base64url(text, int) from public;
+revoke execute on function marketing.confirmation_token(marketing.leads, timestamptz) from public;
+revoke execute on function marketing.pending_confirmations(int) from public;
+revoke execute on function marketing.confirm_lead(text) from public;
+revoke execute on function marketing.record_consent() from public;
+revoke execute on function marketing.keep_opt_in() from public;
+grant execute on function marketing.pending_confirmations(int) to service_role;
+grant execute on function marketing.confirm_lead(text) to anon, authenticated, service_role;
+
+-- migrate:down
+drop trigger leads_keep_opt_in on marketing.leads;
+drop trigger leads_consent_changed on marketing.leads;
+drop trigger leads_consent_asked on marketing.leads;
+revoke update (opt_in_status) on marketing.leads from authenticated, service_role;
+drop function marketing.keep_opt_in();
+drop function marketing.record_consent();
+drop function marketing.confirm_lead(text);
+drop function marketing.pending_confirmations(int);
+drop function marketing.confirmation_token(marketing.leads, timestamptz);
+drop function private.from_base64url(text, int);
+drop function private.base64url(bytea);
+drop table private.consent_records;
+drop function private.address_hash(text);
+drop function private.digest(text, bytea);
+drop table private.secrets;

@@ -1,0 +1,287 @@
+-- 0142: event aggregations. What events add up to, by minute, hour, day, week and month; always what a fresh count would give.
+-- migrate:up
+create type analytics.granularity as enum ('minute', 'hour', 'day', 'week', 'month');
+
+create table analytics.event_aggregations (
+  id              uuid primary key,
+  event_type      analytics.event_type,
+  event_name      text,
+  time_bucket     timestamptz not null,
+  granularity     analytics.granularity not null,
+  event_count     bigint not null,
+  unique_users    bigint not null,
+  unique_sessions bigint not null,
+  dimensions      jsonb,
+  dimensions_hash text generated always as (md5(dimensions::text)) stored,
+  created_at      timestamptz not null default now(),
+  updated_at      timestamptz not null default now(),
+  constraint event_aggregations_counts check (event_count >= 0 and unique_users >= 0 and unique_sessions >= 0)
+);
+comment on table analytics.event_aggregations is
+  'One row per type and name, bucket of time (UTC; weeks begin on Monday) and dimension; of days, weeks and months also one of all events together, without type and name. Hours also by {"country"} and by {"device_type"}.';
+comment on column analytics.event_aggregations.id is 'A digest of what is counted, so that the same thing is found without looking.';
+comment on column analytics.event_aggregations.unique_users is 'Different user_ids. Of several buckets it cannot be summed: who came on two days is one.';
+comment on column analytics.event_aggregations.dimensions is 'Null: all of them.';
+
+create unique index event_aggregations_bucket on analytics.event_aggregations
+  (event_type, event_name, granularity, time_bucket, dimensions_hash) nulls not distinct;
+create index event_aggregations_time on analytics.event_aggregations (granularity, time_bucket desc);
+create index event_aggregations_name on analytics.event_aggregations (event_name, granularity, time_bucket desc);
+create index event_aggregations_dimensions on analytics.event_aggregations using gin (dimensions jsonb_path_ops);
+
+alter table analytics.event_aggregations enable row level security;
+alter table analytics.event_aggregations force row level security;
+create policy admin_select on analytics.event_aggregations for select to authenticated
+  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+grant select on analytics.event_aggregations to authenticated, service_role;
+
+-- Who is counted in a bucket. Days, weeks and months are too large to be counted anew for every late event, and unique counts
+-- cannot be added up: so everybody who is in one is noted, once.
+create table private.event_actors (
+  aggregation_id uuid not null,
+  -- 'u': a user; 's': a session, as a digest.
+  kind           "char" not null,
+  actor          uuid not null,
+  constraint event_actors_pkey primary key (aggregation_id, kind, actor),
+  constraint event_actors_kind check (kind in ('u', 's'))
+);
+comment on table private.event_actors is
+  'Users and sessions of each day, week and month of analytics.event_aggregations. Without a foreign key: a check of each of a million rows would cost more than all the rest.';
+alter table private.event_actors enable row level security;
+alter table private.event_actors force row level security;
+
+create table private.event_watermark (
+  one        boolean primary key default true,
+  ingest_seq bigint not null default 0,
+  updated_at timestamptz not null default now(),
+  constraint event_watermark_one check (one)
+);
+comment on table private.event_watermark is 'Events up to this ingest_seq are in the aggregations. Whoever changes these locks the row.';
+alter table private.event_watermark enable row level security;
+alter table private.event_watermark force row level security;
+insert into private.event_watermark default values;
+
+-- The row that counts something.
+create function analytics.aggregation_id(
+  type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz, dimension text default null
+) returns uuid
+  language sql immutable
+  set search_path = ''
+  as $$
+select md5(
+  coalesce(type::text, '') || E'\x1f' || coalesce(name, '') || E'\x1f' || granularity::text || E'\x1f'
+    || extract(epoch from bucket)::bigint::text || E'\x1f' || coalesce(dimension, '')
+)::uuid
+$$;
+
+-- The rows that a day's row is part of.
+create function analytics.wider(type analytics.event_type, name text, day timestamptz)
+  returns table (type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz)
+  language sql immutable
+  set search_path = ''
+  as $$
+select s.type, s.name, s.granularity::analytics.granularity, date_trunc(s.granularity, wider.day, 'UTC')
+from (
+  values
+    (null::analytics.event_type, null::text, 'day'),
+    (wider.type, wider.name, 'week'), (null, null, 'week'),
+    (wider.type, wider.name, 'month'), (null, null, 'month')
+) as s (type, name, granularity)
+$$;
+
+-- Counts minutes and hours anew, from the events themselves: they are small. What has no events any more goes.
+create function analytics.recount(touched jsonb) returns void
+  language sql volatile
+  set search_path = ''
+  as $$
+with buckets as materialized (
+  select t.type, t.name, t.granularity, t.bucket,
+    t.bucket + case t.granularity when 'minute' then interval '1 minute' else interval '1 hour' end as bucket_end
+  from jsonb_to_recordset(touched) as t (
+    type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz
+  )
+),
+
+counted as materialized (
+  select b.type, b.name, b.granularity, b.bucket, c.dimension, c.events, c.users, c.sessions
+  from buckets as b
+  cross join lateral (
+    select
+      case
+        when grouping(e.country) = 0 then jsonb_build_object('country', e.country)
+        when grouping(e.device_type) = 0 then jsonb_build_object('device_type', e.device_type)
+      end as dimension,
+      count(*) as events, count(distinct e.user_id) as users, count(distinct e.session_id collate "C") as sessions
+    from analytics.events as e
+    where e.name = b.name and e.type = b.type and e.occurred_at >= b.bucket and e.occurred_at < b.bucket_end
+    group by grouping sets ((), (e.country), (e.device_type))
+    having count(*) > 0 and (b.granularity = 'hour' or grouping(e.country, e.device_type) = 3)
+  ) as c
+),
+
+gone as (
+  delete from analytics.event_aggregations as a
+  using buckets as b
+  where a.event_type = b.type and a.event_name = b.name and a.granularity = b.granularity and a.time_bucket = b.bucket
+    and not exists (
+      select from counted as c
+      where c.type = b.type and c.name = b.name and c.granularity = b.granularity and c.bucket = b.bucket
+        and c.dimension is not distinct from a.dimensions
+    )
+)
+
+insert into analytics.event_aggregations as a (
+  id, event_type, event_name, granularity, time_bucket, dimensions, event_count, unique_users, unique_sessions
+)
+select analytics.aggregation_id(c.type, c.name, c.granularity, c.bucket, c.dimension::text), c.type, c.name, c.granularity, c.bucket,
+  c.dimension, c.events, c.users, c.sessions
+from counted as c
+on conflict (id) do update set
+  event_count = excluded.event_count, unique_users = excluded.unique_users, unique_sessions = excluded.unique_sessions,
+  updated_at = now()
+where (a.event_count, a.unique_users, a.unique_sessions)
+  is distinct from (excluded.event_count, excluded.unique_users, excluded.unique_sessions)
+$$;
+
+-- Adds the events that came since the last time, late ones included; gives how many. At most so many at once: whoever runs it
+-- runs it again while it gives as many. A second run at the same time does nothing.
+create function analytics.process_pending_events(most bigint default 50000) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  set work_mem = '64MB'
+  as $$
+declare
+  seen bigint;
+  settled bigint;
+  upper bigint;
+  done bigint;
+  touched jsonb;
+begin
+  select w.ingest_seq into seen from private.event_watermark as w for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  settled := analytics.settled_ingest_seq();
+  -- Numbers that were drawn for events which turned out to be known already are no events.
+  select max(s.ingest_seq), count(*) into upper, done
+  from (
+    select e.ingest_seq from analytics.events as e
+    where e.ingest_seq > seen and e.ingest_seq <= settled
+    order by e.ingest_seq limit most
+  ) as s;
+  if done = 0 then
+    return 0;
+  end if;
+
+  with fresh as materialized (
+    select e.type, e.name, e.user_id, md5(e.session_id)::uuid as session, date_trunc('day', e.occurred_at, 'UTC') as day
+    from analytics.events as e
+    where e.ingest_seq > seen and e.ingest_seq <= upper
+  ),
+
+  days as materialized (
+    select f.type, f.name, f.day, count(*) as events, analytics.aggregation_id(f.type, f.name, 'day', f.day) as id
+    from fresh as f
+    group by f.type, f.name, f.day
+  ),
+
+  actors as (
+    select f.type, f.name, f.day, 'u'::"char" as kind, f.user_id as actor from fresh as f where f.user_id is not null
+    union
+    select f.type, f.name, f.day, 's'::"char", f.session from fresh as f where f.session is not null
+  ),
+
+  came_that_day as (
+    insert into private.event_actors (aggregation_id, kind, actor)
+    select d.id, a.kind, a.actor
+    from actors as a
+    inner join days as d on d.type = a.type and d.name = a.name and d.day = a.day
+    on conflict on constraint event_actors_pkey do nothing
+    returning aggregation_id, kind, actor
+  ),
+
+  -- Who has been in the day before has been in all that it is part of.
+  came_wider as (
+    insert into private.event_actors (aggregation_id, kind, actor)
+    select distinct analytics.aggregation_id(w.type, w.name, w.granularity, w.bucket), c.kind, c.actor
+    from came_that_day as c
+    inner join days as d on d.id = c.aggregation_id
+    cross join lateral analytics.wider(d.type, d.name, d.day) as w
+    on conflict on constraint event_actors_pkey do nothing
+    returning aggregation_id, kind
+  ),
+
+  newcomers as (
+    select c.aggregation_id, count(*) filter (where c.kind = 'u') as users, count(*) filter (where c.kind = 's') as sessions
+    from (
+      select came_that_day.aggregation_id, came_that_day.kind from came_that_day
+      union all
+      select came_wider.aggregation_id, came_wider.kind from came_wider
+    ) as c
+    group by c.aggregation_id
+  ),
+
+  counted as (
+    select d.id, d.type, d.name, 'day'::analytics.granularity as granularity, d.day as bucket, d.events from days as d
+    union all
+    select analytics.aggregation_id(w.type, w.name, w.granularity, w.bucket), w.type, w.name, w.granularity, w.bucket, sum(d.events)
+    from days as d
+    cross join lateral analytics.wider(d.type, d.name, d.day) as w
+    group by w.type, w.name, w.granularity, w.bucket
+  )
+
+  insert into analytics.event_aggregations as a (
+    id, event_type, event_name, granularity, time_bucket, event_count, unique_users, unique_sessions
+  )
+  select c.id, c.type, c.name, c.granularity, c.bucket, c.events, coalesce(n.users, 0), coalesce(n.sessions, 0)
+  from counted as c
+  left join newcomers as n on n.aggregation_id = c.id
+  on conflict (id) do update set
+    event_count = a.event_count + excluded.event_count,
+    unique_users = a.unique_users + excluded.unique_users,
+    unique_sessions = a.unique_sessions + excluded.unique_sessions,
+    updated_at = now();
+
+  select jsonb_agg(to_jsonb(t)) into touched
+  from (
+    select distinct e.type, e.name, g.name as granularity, date_trunc(g.name, e.occurred_at, 'UTC') as bucket
+    from analytics.events as e
+    cross join (values ('minute'), ('hour')) as g (name)
+    where e.ingest_seq > seen and e.ingest_seq <= upper
+  ) as t;
+  perform analytics.recount(touched);
+
+  update private.event_watermark as w set ingest_seq = upper, updated_at = now();
+  return done;
+end
+$$;
+
+-- Deletes what minutes and hours, days, weeks and months before a time added up to, once the events themselves are gone, as far
+-- as nobody looks at it any more: minutes only. Gives how many rows.
+create function analytics.drop_old_minutes(before timestamptz) returns bigint
+  language sql volatile
+  set search_path = ''
+  as $$
+with gone as (
+  delete from analytics.event_aggregations as a where a.granularity = 'minute' and a.time_bucket < before returning 1
+)
+
+select count(*) from gone
+$$;
+
+revoke execute on function analytics.aggregation_id(analytics.event_type, text, analytics.granularity, timestamptz, text) from public;
+revoke execute on function analytics.wider(analytics.event_type, text, timestamptz) from public;
+revoke execute on function analytics.recount(jsonb) from public;
+revoke execute on function analytics.process_pending_events(bigint) from public;
+revoke execute on function analytics.drop_old_minutes(timestamptz) from public;
+
+-- migrate:down
+drop function analytics.drop_old_minutes(timestamptz);
+drop function analytics.process_pending_events(bigint);
+drop function analytics.recount(jsonb);
+drop function analytics.wider(analytics.event_type, text, timestamptz);
+drop function analytics.aggregation_id(analytics.event_type, text, analytics.granularity, timestamptz, text);
+drop table private.event_watermark;
+drop table private.event_actors;
+drop table analytics.event_aggregations;
+drop type analytics.granularity;

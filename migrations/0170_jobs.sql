@@ -1,0 +1,102 @@
+-- 0170: jobs. What has to be done every few minutes, hourly or daily; the edge's cron asks for it, and each run leaves a row.
+-- migrate:up
+create table private.job_runs (
+  id          bigint generated always as identity primary key,
+  job         text not null,
+  started_at  timestamptz not null,
+  finished_at timestamptz not null,
+  rows        bigint not null default 0,
+  error       text,
+  constraint job_runs_order check (finished_at >= started_at)
+);
+comment on table private.job_runs is 'One row per run: how many rows it dealt with, or why it failed. Kept for 90 days.';
+create index job_runs_job on private.job_runs (job, started_at desc);
+create index job_runs_started_at on private.job_runs using brin (started_at);
+alter table private.job_runs enable row level security;
+alter table private.job_runs force row level security;
+
+-- Deletes what is kept for 90 days only: events by whole months and what they were minute by minute, leads that are spam or
+-- were deleted, sign-ups that were given up, runs of jobs; and keys and webhooks that have had their time. Gives how many rows.
+create function marketing.cleanup_old_data() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  before constant timestamptz := now() - interval '90 days';
+  gone bigint := 0;
+  rows_ bigint;
+begin
+  gone := gone + analytics.drop_old_events(before) + analytics.drop_old_minutes(before);
+
+  delete from marketing.leads as l where l.deleted_at < before;
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+  delete from marketing.leads as l where l.is_spam and l.updated_at < before;
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+
+  delete from onboarding.sessions as s where s.status = 'abandoned' and s.last_activity_at < before;
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+
+  delete from private.job_runs as r where r.started_at < before;
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+  delete from private.idempotency_keys as k where k.expires_at < now();
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+  -- Messages of people: no longer than it takes to see what went wrong.
+  gone := gone + private.clean_webhook_inbox(now() - interval '30 days');
+
+  perform analytics.make_event_partitions();
+  return gone;
+end
+$$;
+
+-- Runs a job by its name: {job, rows, more, error}. While there is more it is to be asked for again at once. A second run of
+-- the same job does nothing but say so. Definer: the edge has no right on any table.
+create function edge.run_job(job text) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  started_at constant timestamptz := clock_timestamp();
+  -- What a job deals with at once, where there may be much of it.
+  batch constant bigint := 50000;
+  done bigint := 0;
+  fault text;
+begin
+  if job is null or job not in ('process_pending_events', 'abandon_inactive_sessions', 'cleanup_old_data') then
+    perform private.refuse(
+      404, 'RG570', 'There is no such job', 'process_pending_events, abandon_inactive_sessions, cleanup_old_data',
+      'Ask for one of these.'
+    );
+  end if;
+  if not pg_try_advisory_xact_lock(hashtextextended('job ' || job, 0)) then
+    fault := 'another run was at it';
+  else
+    begin
+      done := case job
+        when 'process_pending_events' then analytics.process_pending_events(batch)
+        when 'abandon_inactive_sessions' then onboarding.abandon_inactive_sessions()
+        when 'cleanup_old_data' then marketing.cleanup_old_data()
+      end;
+    exception
+      -- A statement's time is up: not among others.
+      when query_canceled or others then
+        fault := sqlstate || ': ' || left(sqlerrm, 500);
+    end;
+  end if;
+  insert into private.job_runs (job, started_at, finished_at, rows, error)
+  values (run_job.job, started_at, clock_timestamp(), done, fault);
+  return jsonb_build_object('job', job, 'rows', done, 'more', job = 'process_pending_events' and done >= batch, 'error', fault);
+end
+$$;
+revoke execute on function marketing.cleanup_old_data() from public;
+revoke execute on function edge.run_job(text) from public;
+grant execute on function edge.run_job(text) to edge;
+
+-- migrate:down
+drop function edge.run_job(text);
+drop function marketing.cleanup_old_data();
+drop table private.job_runs;

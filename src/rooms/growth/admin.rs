@@ -1,0 +1,43 @@
+//! `/v1/admin/…`: what the business needs beside the data API. Who is an admin the database says.
+
+use super::as_it_is;
+use crate::error::Error;
+use crate::rooms::json;
+use crate::route::{Call, Export, Identity, Incoming, Plan};
+use serde_json::json;
+
+/// `GET /v1/admin/leads.csv`
+pub static LEADS: Export = Export {
+    schema: "marketing",
+    relation: "leads_csv",
+    header: "id,created_at,updated_at,email,first_name,last_name,company_name,phone_number,source,status,notes,interested_features,\
+        utm_source,utm_medium,utm_campaign,utm_content,utm_term,referrer,landing_page,country_code,region,city,submission_count,\
+        is_spam,spam_reason,opt_in_status,opted_in_at,deleted_at",
+    file_name: "leads.csv",
+};
+
+/// `POST /v1/admin/gdpr/export`
+pub static GDPR_EXPORT: Call = Call {
+    schema: "marketing",
+    function: "gdpr_export_user_data",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| email(incoming),
+    answer: as_it_is,
+};
+
+/// `POST /v1/admin/gdpr/erase`
+pub static GDPR_ERASE: Call = Call {
+    schema: "marketing",
+    function: "gdpr_delete_user_data",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| email(incoming),
+    answer: as_it_is,
+};
+
+fn email(incoming: &Incoming) -> Result<Plan, Error> {
+    let asked = json::body(incoming)?;
+    let email = asked.get("email").and_then(|email| email.as_str());
+    Ok(Plan::Ask(json!({ "email": email }).to_string()))
+}

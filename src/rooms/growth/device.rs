@@ -1,0 +1,147 @@
+//! What kind of device a request came from, by the words that its `User-Agent` has used for many years. Data for counting, and
+//! nothing that anybody relies on: a library that knows every model would be larger than the rest of the bundle.
+
+use serde::Serialize;
+
+/// What a `User-Agent` says.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// `desktop`, `mobile`, `tablet`, `bot` or `other`.
+    #[serde(rename = "device_type")]
+    pub kind: &'static str,
+    pub browser: Option<&'static str>,
+    pub os: Option<&'static str>,
+    pub is_bot: bool,
+}
+
+/// Words of programs that read pages by themselves.
+const BOTS: [&str; 16] = [
+    "bot",
+    "crawl",
+    "spider",
+    "slurp",
+    "headless",
+    "lighthouse",
+    "facebookexternalhit",
+    "preview",
+    "monitor",
+    "pingdom",
+    "curl/",
+    "wget/",
+    "python-",
+    "go-http-client",
+    "scrapy",
+    "phantomjs",
+];
+
+/// Browsers by a word of theirs; the first that fits, for each names those that it descends from.
+const BROWSERS: [(&str, &str); 9] = [
+    ("edg", "Edge"),
+    ("opr/", "Opera"),
+    ("samsungbrowser", "Samsung Internet"),
+    ("fxios", "Firefox"),
+    ("firefox/", "Firefox"),
+    ("crios", "Chrome"),
+    ("chrome/", "Chrome"),
+    ("version/", "Safari"),
+    ("applewebkit", "Safari"),
+];
+
+/// Operating systems likewise.
+const SYSTEMS: [(&str, &str); 7] = [
+    ("iphone", "iOS"),
+    ("ipad", "iOS"),
+    ("android", "Android"),
+    ("windows", "Windows"),
+    ("cros ", "ChromeOS"),
+    ("mac os", "macOS"),
+    ("linux", "Linux"),
+];
+
+/// Reads it.
+pub fn of(user_agent: &str) -> Device {
+    let agent = user_agent.to_ascii_lowercase();
+    let has = |word: &str| agent.contains(word);
+    let first = |table: &[(&str, &'static str)]| {
+        let found = table.iter().find(|(word, _)| has(word));
+        found.map(|(_, name)| *name)
+    };
+    let is_bot = BOTS.iter().any(|word| has(word));
+    let os = first(&SYSTEMS);
+    let kind = match os {
+        _ if is_bot => "bot",
+        Some("iOS") if has("ipad") => "tablet",
+        Some("Android") if !has("mobile") => "tablet",
+        Some("iOS" | "Android") => "mobile",
+        Some(_) => "desktop",
+        None => "other",
+    };
+    Device {
+        kind,
+        browser: first(&BROWSERS),
+        os,
+        is_bot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_ones_are_known() {
+        let cases = [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+                ("desktop", Some("Chrome"), Some("Windows"), false),
+            ),
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36 Edg/126.0.0.0",
+                ("desktop", Some("Edge"), Some("Windows"), false),
+            ),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Safari/605.1.15",
+                ("desktop", Some("Safari"), Some("macOS"), false),
+            ),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+                ("desktop", Some("Firefox"), Some("Linux"), false),
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
+                ("mobile", Some("Safari"), Some("iOS"), false),
+            ),
+            (
+                "Mozilla/5.0 (iPad; CPU OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/126.0 Mobile/15E148 Safari/604.1",
+                ("tablet", Some("Chrome"), Some("iOS"), false),
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Mobile Safari/537.36",
+                ("mobile", Some("Chrome"), Some("Android"), false),
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 14; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) SamsungBrowser/25.0 Chrome/121.0.0.0 Safari/537.36",
+                ("tablet", Some("Samsung Internet"), Some("Android"), false),
+            ),
+            (
+                "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+                ("bot", None, None, true),
+            ),
+            ("curl/8.5.0", ("bot", None, None, true)),
+            ("node", ("other", None, None, false)),
+            ("", ("other", None, None, false)),
+        ];
+        for (agent, (kind, browser, os, is_bot)) in cases {
+            assert_eq!(
+                of(agent),
+                Device {
+                    kind,
+                    browser,
+                    os,
+                    is_bot
+                },
+                "{agent}"
+            );
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! `/v1/onboarding/…`: whoever holds a session's token works on that session and on no other. The token comes in a header,
+//! never in an address, and goes on as an argument; what it opens is the database's to say.
+
+use serde_json::{Value, json};
+
+use super::{as_it_is, created};
+use crate::config::Config;
+use crate::error::Error;
+use crate::rooms::json;
+use crate::route::{Call, Identity, Incoming, Plan};
+
+/// `POST /v1/onboarding/sessions`
+pub static START: Call = Call {
+    schema: "onboarding",
+    function: "start",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| {
+        let session = if incoming.body.is_empty() {
+            json!({})
+        } else {
+            json::body(incoming)?
+        };
+        Ok(Plan::Ask(json!({ "session": session }).to_string()))
+    },
+    answer: created,
+};
+
+/// `GET /v1/onboarding/session`
+pub static PROGRESS: Call = Call {
+    schema: "onboarding",
+    function: "progress",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| {
+        Ok(Plan::Ask(
+            json!({ "session_token": token(incoming) }).to_string(),
+        ))
+    },
+    answer: as_it_is,
+};
+
+/// `PATCH /v1/onboarding/session`
+pub static STEP: Call = Call {
+    schema: "onboarding",
+    function: "step",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, config| with_token("change", incoming, config),
+    answer: as_it_is,
+};
+
+/// `POST /v1/onboarding/activities`
+pub static ACTIVITY: Call = Call {
+    schema: "onboarding",
+    function: "activity",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, config| with_token("activity", incoming, config),
+    answer: created,
+};
+
+fn token(incoming: &Incoming) -> &str {
+    incoming.header("x-session-token")
+}
+
+fn with_token(name: &'static str, incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
+    let mut arguments = json!({ "session_token": token(incoming) });
+    if let Value::Object(fields) = &mut arguments {
+        fields.insert(name.to_owned(), json::body(incoming)?);
+    }
+    Ok(Plan::Ask(arguments.to_string()))
+}

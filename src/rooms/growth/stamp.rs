@@ -1,0 +1,74 @@
+//! The time at which a hosted form was shown, signed: who answers faster than a person can, or makes up a time, is a bot.
+
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use crate::config::Config;
+use crate::edge;
+
+/// The form's hidden field.
+pub const FIELD: &str = "_ts";
+
+/// Milliseconds that a person needs at the very least to fill in an address.
+const LEAST_MS: u64 = 2000;
+
+/// `<milliseconds since 1970>.<signature>`
+pub fn make(now_ms: u64, config: &Config) -> String {
+    format!("{now_ms}.{}", signature(now_ms, config).unwrap_or_default())
+}
+
+/// What a stamp that came back says: `forged`, `fast` or `good`. One that is old is good: people leave forms open.
+pub fn judge(stamp: &str, now_ms: u64, config: &Config) -> &'static str {
+    let parts = stamp.split_once('.');
+    let made = parts.and_then(|(time, signed)| Some((time.parse::<u64>().ok()?, signed)));
+    match made {
+        Some((shown_ms, signed)) if signature(shown_ms, config).as_deref() == Some(signed) => {
+            if now_ms.saturating_sub(shown_ms) < LEAST_MS {
+                "fast"
+            } else {
+                "good"
+            }
+        }
+        _ => "forged",
+    }
+}
+
+fn signature(shown_ms: u64, config: &Config) -> Option<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(config.signing_key.bytes()).ok()?;
+    mac.update(format!("rowgate form {shown_ms}").as_bytes());
+    let bytes = mac.finalize().into_bytes();
+    bytes.get(..16).map(edge::hex)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::tests::with;
+
+    #[test]
+    fn only_our_own_stamps_that_have_aged_are_good() {
+        let config = with("", "").ok().unwrap();
+        let other = with(
+            "EDGE_SIGNING_KEY",
+            "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk",
+        )
+        .ok()
+        .unwrap();
+        let stamp = make(1_000_000, &config);
+        let cases = [
+            (stamp.as_str(), 1_002_000, "good"),
+            (&stamp, 1_001_999, "fast"),
+            (&stamp, 999_000, "fast"),
+            (&stamp, 9_000_000_000, "good"),
+            (&stamp.replace("1000000", "1000001"), 9_000_000, "forged"),
+            (&make(1_000_000, &other), 9_000_000, "forged"),
+            ("1000000", 9_000_000, "forged"),
+            ("1000000.", 9_000_000, "forged"),
+            (".", 9_000_000, "forged"),
+            ("", 9_000_000, "forged"),
+        ];
+        for (text, now, wanted) in cases {
+            assert_eq!(judge(text, now, &config), wanted, "{text} {now}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Whether a person is at the other end: Cloudflare's Turnstile, asked by the server, where `TURNSTILE_SECRET` is set.
+//!
+//! <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>: a token is good once, for 300 seconds.
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+use url::Url;
+
+use crate::config::{Config, Turnstile};
+use crate::edge::{Body, Edge, Outgoing, Platform};
+use crate::error::Error;
+use crate::rooms;
+use crate::route::{Human, Incoming};
+
+/// Characters that a token may have.
+const MOST_TOKEN: usize = 2048;
+/// Bytes that the answer may have.
+const MOST_ANSWER: usize = 16 * 1024;
+/// Milliseconds that it may take.
+const DEADLINE_MS: u32 = 5000;
+/// What the widget of a page that posts here is to name its action.
+const ACTION: &str = "lead";
+
+/// What Turnstile says of a token.
+#[derive(Deserialize)]
+struct Verdict {
+    success: bool,
+    #[serde(default)]
+    hostname: String,
+    #[serde(default)]
+    action: String,
+}
+
+/// Asks. A page without scripts cannot have a token: what it posts is held for somebody to look at. A script without a good
+/// one is refused, also where Turnstile cannot be reached.
+pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Result<Human, Error> {
+    let Some(turnstile) = &edge.config.turnstile else {
+        return Ok(Human::Unasked);
+    };
+    let token = rooms::turnstile_token(incoming);
+    if token.is_none() && incoming.wants_page {
+        return Ok(Human::Held);
+    }
+    let good = match token {
+        Some(token) if token.len() <= MOST_TOKEN => verdict(turnstile, &token, edge).await,
+        _ => None,
+    };
+    match good {
+        Some(verdict) if fits(&verdict, &edge.config) => Ok(Human::Verified),
+        // Turnstile itself failed: that is no fault of somebody who filled in a page.
+        None if incoming.wants_page => Ok(Human::Held),
+        _ => Err(Error::NoPerson),
+    }
+}
+
+/// What Turnstile says; none if it says nothing.
+async fn verdict<P: Platform>(
+    turnstile: &Turnstile,
+    token: &str,
+    edge: &Edge<P>,
+) -> Option<Verdict> {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("secret", &turnstile.secret)
+        .append_pair("response", token)
+        .finish();
+    let mut headers = HeaderMap::new();
+    let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+    headers.insert(http::header::CONTENT_TYPE, kind);
+    let request = Outgoing {
+        method: Method::POST,
+        url: turnstile.url.clone(),
+        headers,
+        body: Body::Bytes(form.into_bytes()),
+        deadline_ms: DEADLINE_MS,
+    };
+    let response = edge.platform.send(request, &|| ()).await.ok()?;
+    if response.status != StatusCode::OK {
+        return None;
+    }
+    let body = match response.body {
+        Body::Bytes(bytes) => bytes,
+        Body::Stream(stream) => {
+            let read = edge.platform.read(stream, MOST_ANSWER, DEADLINE_MS).await;
+            read.ok()?
+        }
+        Body::Empty | Body::Upload { .. } => return None,
+    };
+    serde_json::from_slice(&body).ok()
+}
+
+/// Whether the token was made on one of our pages, for this.
+fn fits(verdict: &Verdict, config: &Config) -> bool {
+    let ours = |origin: &String| {
+        Url::parse(origin).is_ok_and(|url| url.host_str() == Some(verdict.hostname.as_str()))
+    };
+    verdict.success
+        && (verdict.action.is_empty() || verdict.action == ACTION)
+        && config.allowed_origins.iter().any(ours)
+}
