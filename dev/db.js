@@ -1,17 +1,13 @@
 // npm run db:migrate | db:status | db:rollback [n|all] | db:reset | db:seed | db:verify | db:types
 // The database is DATABASE_URL, else that of the running stack, else the local stack's, started for the command alone.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { dataDirectory, root } from './paths.js';
+import { withDatabase } from './database.js';
+import { root } from './paths.js';
 import { main, SetupError, setup } from './setup.js';
 
 const say = (line) => console.error(`[db] ${line}`);
-
-const running = () => {
-  const file = join(dataDirectory(), 'dev.json');
-  return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')).database_url : undefined;
-};
 
 const isLocal = (databaseUrl) => ['127.0.0.1', 'localhost', '[::1]', ''].includes(new URL(databaseUrl).hostname);
 
@@ -31,25 +27,6 @@ const wantYes = (databaseUrl, args) => {
 
 /** What stands before a command that could do harm. */
 const GUARDS = { reset: refuseRemote, seed: refuseRemote, rollback: wantYes };
-
-/** Calls the body with the address of the database, once its guard has let it pass. */
-const withDatabase = async (body, guard) => {
-  const { answers } = await import('./postgres.js');
-  const known = process.env.DATABASE_URL || running();
-  if (known) guard(known);
-  if (known && (await answers(known))) return body(known);
-  if (process.env.DATABASE_URL) {
-    throw new SetupError('DATABASE_URL: this database does not answer. Start it, or correct the address.');
-  }
-  const { startStack } = await import('./stack.js');
-  say('starting the local PostgreSQL for this command');
-  const stack = await startStack({ data: dataDirectory(), only: 'database', say });
-  try {
-    return await body(stack.databaseUrl);
-  } finally {
-    await stack.stop();
-  }
-};
 
 const reset = async (databaseUrl) => {
   const { migrate, reloadPostgrest } = await import('./migrate.js');
@@ -133,5 +110,5 @@ await main(async () => {
   if (!command) throw new SetupError(`Usage: npm run db:${Object.keys(COMMANDS).join(' | db:')}`);
   setup();
   const guard = (databaseUrl) => GUARDS[name]?.(databaseUrl, rest);
-  await withDatabase((databaseUrl) => command(databaseUrl, rest), guard);
+  await withDatabase((databaseUrl) => command(databaseUrl, rest), { guard, say });
 });
