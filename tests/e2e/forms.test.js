@@ -1,6 +1,8 @@
 // The hosted form in a real browser with JavaScript switched off: open, fill, submit, see the thanks, find the row.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import axe from 'axe-core';
 import { launch, screenshot } from '../support/browser.js';
 import { ask, close, freshEmail, sql, stack } from '../support/stack.js';
 
@@ -16,6 +18,9 @@ after(async () => {
   await close();
 });
 beforeEach(() => sql('truncate private.rate_limits'));
+
+/** What a person needs at the least to fill in a form, in milliseconds. */
+const LEAST = 2000;
 
 const open = async (path, viewport = SIZES.phone, options = {}) => {
   const context = await browser.newContext({ viewport, javaScriptEnabled: false, ...options });
@@ -35,6 +40,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     await page.getByLabel('First name').fill('Zoë "Z" <b>');
     await page.getByLabel('Message').fill('one\ntwo & three');
     await page.getByLabel('You may contact me').check();
+    await sleep(LEAST);
     await page.getByRole('button', { name: 'Request a demo' }).click();
     await page.waitForURL('**/forms/thanks');
     assert.equal(await page.getByRole('heading').textContent(), 'Thank you');
@@ -106,6 +112,57 @@ test('a link’s campaign and next page go along with the form', async () => {
   await context.close();
 });
 
+test('who answers faster than a person can, or makes up a time, is kept as spam, and is told nothing of it', async () => {
+  const posted = async (stamp) => {
+    const email = freshEmail();
+    const body = new URLSearchParams({ email, ...(stamp && { _ts: stamp }) });
+    const { status, text } = await ask('/v1/leads', { method: 'POST', body });
+    const [row] = await sql('select is_spam, spam_reason, metadata from marketing.leads where email = $1', [email]);
+    return [status, text, row.is_spam, row.spam_reason, row.metadata];
+  };
+  const received = '{"status":"received"}';
+  const stamp = /name="_ts" value="([^"]+)"/.exec((await ask('/forms/website-form')).text)[1];
+  assert.deepEqual(await posted(stamp), [201, received, true, 'too-fast', {}]);
+  await sleep(LEAST);
+  assert.deepEqual(await posted(stamp), [201, received, false, null, {}]);
+  assert.deepEqual(await posted(stamp.replace(/^\d+/, '1000000000000')), [201, received, true, 'forged-stamp', {}]);
+  assert.deepEqual(await posted('x'), [201, received, true, 'forged-stamp', {}]);
+  assert.deepEqual(await posted(), [201, received, false, null, {}], 'a form of one’s own has none');
+});
+
+for (const path of [...SOURCES.map((source) => `/forms/${source}`), '/forms/thanks', '/v1/leads/confirm?token=x']) {
+  test(`axe finds no fault with ${path}`, async () => {
+    for (const viewport of Object.values(SIZES)) {
+      const { page, context } = await open(path, viewport, {
+        javaScriptEnabled: true,
+        extraHTTPHeaders: { accept: 'text/html' },
+      });
+      // Evaluated, not loaded: the page's policy lets no script in.
+      await page.evaluate(axe.source);
+      const { violations, passes } = await page.evaluate(() => globalThis.axe.run());
+      assert.deepEqual(
+        violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+        [],
+      );
+      assert.ok(passes.length > 10, `${passes.length} rules were looked at`);
+      await context.close();
+    }
+  });
+}
+
+test('axe finds no fault with a refused form, and does find one that is there', async () => {
+  const { page, context } = await open('/forms/contact-form', SIZES.phone, { javaScriptEnabled: true });
+  await page.getByLabel('E-mail address').fill('name@localhost');
+  await page.getByRole('button', { name: 'Send' }).click();
+  await page.getByRole('alert').waitFor();
+  await page.evaluate(axe.source);
+  const faults = async () => (await page.evaluate(() => globalThis.axe.run())).violations.map(({ id }) => id);
+  assert.deepEqual(await faults(), []);
+  await page.evaluate(() => document.querySelector('label[for=email]').remove());
+  assert.ok((await faults()).includes('label'));
+  await context.close();
+});
+
 test('the browser itself holds back an empty or odd address', async () => {
   const { page, context } = await open('/forms/newsletter-signup');
   await page.getByRole('button', { name: 'Sign up' }).click();
@@ -123,6 +180,7 @@ test('by keyboard alone, in order, without the trap for bots', async () => {
   await page.keyboard.press('Tab');
   await page.keyboard.press('Space');
   await page.keyboard.press('Tab');
+  await sleep(LEAST);
   await page.keyboard.press('Enter');
   await page.waitForURL('**/forms/thanks');
   const [row] = await sql('select first_name, is_spam from marketing.leads where email = $1', [email]);
