@@ -1,6 +1,6 @@
 // The local token issuer: keys made at the first start and kept in the data directory, a JWKS, and tokens.
 // DEV-ONLY: a project in production has Supabase Auth, Auth0, Keycloak or the like in its place.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -41,6 +41,10 @@ export const keys = async (data) => {
   const found = JSON.parse(readFileSync(file, 'utf8'));
   // An existing PostgREST has a key of its own.
   if (process.env.EDGE_SIGNING_KEY) found.edge_signing_key = process.env.EDGE_SIGNING_KEY;
+  // Made of another one, so that a data directory of an earlier version has them, too.
+  const derived = (name) => createHmac('sha256', found.edge_signing_key).update(`DEV-ONLY ${name}`).digest('hex');
+  found.whatsapp_app_secret = process.env.WHATSAPP_APP_SECRET || derived('whatsapp app secret');
+  found.whatsapp_verify_token = process.env.WHATSAPP_VERIFY_TOKEN || derived('whatsapp verify token');
   return found;
 };
 

@@ -1,5 +1,5 @@
 // What a request may show at the door of a route.
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 import { token } from '../dev/issuer.js';
 
 /** All of them, in the order of the tables. */
@@ -15,10 +15,25 @@ export const CREDENTIALS = [
   "the edge's token",
   'service',
   'service from a browser',
+  'session token',
+  "another's session token",
+  "Meta's signature",
+  "another's signature",
 ];
 
-/** The credentials' headers, by name. */
-export const credentials = async ({ keys, issuer }, { edge }) => {
+/** Who gets past the door of a route that wants a key or a token. */
+export const HOLDERS = ['anon key', 'user', 'service', 'session token'];
+
+/** And of one that is open: whoever shows nothing needs nothing; a key or token that is shown must be good. */
+export const OPEN = [...HOLDERS, 'none', "another's session token", "Meta's signature", "another's signature"];
+
+/** `X-Hub-Signature-256` as an app with the secret makes it. */
+export const signature = (secret, body) => ({
+  'x-hub-signature-256': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
+});
+
+/** The credentials' headers by name, or what makes them of a request's body. */
+export const credentials = async ({ keys, issuer }, { edge, 'session holder': holder }) => {
   const bearer = (text) => ({ authorization: `Bearer ${text}` });
   const user = (options) => token(keys, { issuer, sub: randomUUID(), ...options });
   const good = await user();
@@ -37,5 +52,9 @@ export const credentials = async ({ keys, issuer }, { edge }) => {
     "the edge's token": edge.headers.database,
     service,
     'service from a browser': { ...service, origin: 'https://www.example.org' },
+    'session token': holder.headers.edge,
+    "another's session token": { 'x-session-token': `rgs_${'0'.repeat(64)}` },
+    "Meta's signature": (body) => signature(keys.whatsapp_app_secret, body),
+    "another's signature": (body) => signature(`${keys.whatsapp_app_secret}x`, body),
   };
 };

@@ -7,7 +7,10 @@ import { token } from '../dev/issuer.js';
 export const USERS = ['owner', 'member', 'viewer', 'stranger', "other tenant's admin", 'admin', 'deactivated'];
 
 /** All of them, in the order of the tables. */
-export const PERSONAS = ['none', 'anon key', ...USERS, 'edge', 'service'];
+export const PERSONAS = ['none', 'anon key', 'session holder', ...USERS, 'edge', 'service'];
+
+/** Whoever may call what is open: PostgREST wants a token, and the edge's own is no caller's. */
+export const ANYBODY = ['anon key', 'session holder', ...USERS, 'service'];
 
 /** The edge's own token, which nobody outside has: that it is signed well is no reason to serve it more than it needs. */
 const edgeToken = (keys, claims) => {
@@ -19,11 +22,18 @@ const edgeToken = (keys, claims) => {
 
 const bearer = (text) => ({ authorization: `Bearer ${text}` });
 
+/** A session of onboarding: its token is all that its holder has. */
+const sessionToken = async (sql) => {
+  const [{ started }] = await sql(`select onboarding.start('{}') as started`);
+  return { 'x-session-token': started.session_token };
+};
+
 /**
  * The personas, by name: their id, the role and claims that the database sees, and their headers for `edge` and `database`.
  * @param {{keys: object, issuer: string}} system
+ * @param {(text: string) => Promise<object[]>} sql as the database's owner
  */
-export const personas = async ({ keys, issuer }) => {
+export const personas = async ({ keys, issuer }, sql) => {
   const apikey = { apikey: keys.publishable_key };
   const network = { edge: { net: '192.0.2.0/24', addr: 'proof' } };
   const user = async (name, app_metadata = {}) => {
@@ -40,9 +50,11 @@ export const personas = async ({ keys, issuer }) => {
   const edge = bearer(await edgeToken(keys, { role: 'edge' }));
   const service = bearer(await token(keys, { issuer, role: 'service_role' }));
   const anon = bearer(await edgeToken(keys, { role: 'anon', ...network }));
+  const session = await sessionToken(sql);
   return Object.fromEntries([
     other('none', undefined, { edge: {}, database: {} }),
     other('anon key', 'anon', { edge: apikey, database: anon }, network),
+    other('session holder', 'anon', { edge: { ...apikey, ...session }, database: { ...anon, ...session } }, network),
     ...(await Promise.all(USERS.map((name) => user(name, name === 'admin' ? { role: 'admin' } : {})))),
     other('edge', 'edge', { edge: { ...apikey, ...edge }, database: edge }),
     other('service', 'service_role', { edge: { ...apikey, ...service }, database: service }),

@@ -1,5 +1,5 @@
 // What belongs to no system: the edge's own functions, health, and the data API's routes themselves.
-const HOLDERS = ['anon key', 'user', 'service'];
+import { HOLDERS } from '../credentials.js';
 
 const data = (path, body) => ({ path, body, call: HOLDERS });
 
@@ -8,6 +8,11 @@ export default {
   functions: {
     // The edge does not serve the schema: even its own token opens it at PostgREST only.
     'edge.ready()': { execute: [], database: { execute: ['edge'] } },
+    'edge.run_job(text)': {
+      arguments: () => ({ job: 'abandon_inactive_sessions' }),
+      execute: [],
+      database: { execute: ['edge'] },
+    },
   },
   routes: {
     'GET /healthz': { call: 'everybody' },

@@ -18,7 +18,7 @@ let people;
 let catalog;
 
 before(async () => {
-  people = await personas({ ...stack, keys: made });
+  people = await personas({ ...stack, keys: made }, sql);
   catalog = await exposed(sql);
 });
 after(async () => {

@@ -41,4 +41,45 @@ export const data = {
       (array['free', 'pro', 'enterprise'])[1 + n % 3], jsonb_build_object('theme', n), n % 2 = 0, timestamptz '2026-01-01',
       timestamptz '2026-01-02', n, n, n, timestamptz '2026-01-01', timestamptz '2026-01-03'
     from generate_series(1, $1::int) as n`,
+  'marketing.lead_interactions': `insert into marketing.lead_interactions (
+      lead_id, interaction_type, subject, description, outcome, scheduled_at, completed_at, created_by, metadata, created_at)
+    select (array(select id from marketing.leads order by email_normalized))[1 + n % (select count(*)::int from marketing.leads)],
+      (array['call', 'email', 'note'])[1 + n % 3], 'Subject ' || n, 'Description ' || n, 'Outcome ' || n,
+      timestamptz '2026-02-01' + make_interval(hours => n), case when n % 2 = 0 then timestamptz '2026-03-01' end, gen_random_uuid(),
+      jsonb_build_object('n', n), timestamptz '2026-01-01' + make_interval(mins => n)
+    from generate_series(1, $1::int) as n`,
+  'private.secrets': `insert into private.secrets (name, secret) select 'secret ' || n, sha256(n::text::bytea) from generate_series(1, $1::int) as n`,
+  'private.consent_records': `insert into private.consent_records (address_hash, action, channel, text_version, at)
+    select sha256(n::text::bytea), (array['requested', 'confirmed', 'revoked'])[1 + n % 3], 'email', 'v' || n,
+      timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
+  'analytics.events': `insert into analytics.events (
+      id, type, name, user_id, session_id, anonymous_id, properties, metadata, user_agent, referrer, url, device_type, browser, os,
+      country, region, is_bot, received_at, occurred_at)
+    select analytics.undated_id(md5(n::text)::uuid), (enum_range(null::analytics.event_type))[1 + n % 4], 'event ' || n % 20,
+      gen_random_uuid(), 'session ' || n % 50, 'anonymous ' || n, jsonb_build_object('n', n), jsonb_build_object('m', n), 'Mozilla ' || n,
+      'https://example.org/' || n, 'https://www.example.org/' || n, (array['desktop', 'mobile', 'tablet', 'bot', 'other'])[1 + n % 5],
+      'Browser ' || n, 'System ' || n, 'DE', 'Berlin', n % 9 = 0, timestamptz '2026-01-02' + make_interval(mins => n),
+      timestamptz '2026-01-01' + make_interval(mins => n)
+    from generate_series(1, $1::int) as n`,
+  'private.event_months': `insert into private.event_months (month)
+    select (date '1900-01-01' + make_interval(months => n))::date from generate_series(1, $1::int) as n`,
+  'private.event_actors': `insert into private.event_actors (aggregation_id, kind, actor)
+    select gen_random_uuid(), (array['u', 's'])[1 + n % 2]::"char", gen_random_uuid() from generate_series(1, $1::int) as n`,
+  // There is one row from the start.
+  'private.event_watermark': `update private.event_watermark set ingest_seq = $1::int`,
+  'analytics.metrics': `insert into analytics.metrics (
+      name, description, type, value_numeric, value_json, dimensions, tags, timestamp, time_window_start, time_window_end, granularity,
+      source, aggregation, sample_count, created_at)
+    select 'metric ' || n, 'Description ' || n, (array['counter', 'gauge', 'histogram', 'ratio'])[1 + n % 4], n / 3.0,
+      jsonb_build_object('n', n), jsonb_build_object('country', n), array['a', 'b ' || n], timestamptz '2026-01-01' + make_interval(mins => n),
+      timestamptz '2026-01-01', timestamptz '2026-01-02' + make_interval(mins => n), 'day', 'source ' || n, 'avg', n, timestamptz '2026-01-03'
+    from generate_series(1, $1::int) as n`,
+  'analytics.event_aggregations': `insert into analytics.event_aggregations (
+      id, event_type, event_name, time_bucket, granularity, event_count, unique_users, unique_sessions, dimensions, created_at, updated_at)
+    select gen_random_uuid(), (enum_range(null::analytics.event_type))[1 + n % 4], 'event ' || n, timestamptz '2026-01-01', 'hour', n, n % 7, n % 9,
+      jsonb_build_object('country', 'DE'), timestamptz '2026-01-02' + make_interval(mins => n), timestamptz '2026-01-03'
+    from generate_series(1, $1::int) as n`,
+  'private.job_runs': `insert into private.job_runs (job, started_at, finished_at, rows, error)
+    select 'process_pending_events', timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n), n,
+      case when n % 5 = 0 then 'Error ' || n end from generate_series(1, $1::int) as n`,
 };

@@ -19,6 +19,8 @@ export const variables = (more = {}) => ({
     },
   ]),
   PUBLISHABLE_KEYS: made.publishable_key,
+  WHATSAPP_APP_SECRET: made.whatsapp_app_secret,
+  WHATSAPP_VERIFY_TOKEN: made.whatsapp_verify_token,
   ...more,
 });
 

@@ -1,25 +1,70 @@
 // marketing: leads are the business's. The public leaves them through one function; admins read and work on them.
-import { USERS } from '../../personas.js';
+import { HOLDERS, OPEN } from '../../credentials.js';
+import { ANYBODY, USERS } from '../../personas.js';
 
 const STAFF = ['admin', 'service'];
 const worked = { update: STAFF };
+const written = { insert: STAFF, update: STAFF };
 const kept = {};
+
+const LEAD_COLUMNS = [
+  'id',
+  'email',
+  'email_normalized',
+  'email_domain',
+  'phone_number',
+  'company_name',
+  'first_name',
+  'last_name',
+  'source',
+  'status',
+  'notes',
+  'interested_features',
+  'utm_source',
+  'utm_medium',
+  'utm_campaign',
+  'utm_content',
+  'utm_term',
+  'referrer',
+  'landing_page',
+  'first_touch',
+  'last_touch',
+  'user_agent',
+  'network',
+  'country_code',
+  'region',
+  'city',
+  'submission_key',
+  'metadata',
+  'submission_count',
+  'spam_score',
+  'spam_reason',
+  'is_spam',
+  'opt_in_status',
+  'opted_in_at',
+  'created_at',
+  'updated_at',
+  'deleted_at',
+];
+
+/** A lead that is there while the attempts are made: interactions need one. */
+const LEAD = '00000000-0000-4000-8000-0000000000a1';
+
+const address = (canary) => ({
+  email: `${canary}@example.org`,
+  email_normalized: `${canary}@example.org`,
+  email_domain: 'example.org',
+});
 
 export default {
   relations: {
     'marketing.leads': {
       plant: (add, _, canary) =>
         add('marketing.leads', {
-          email: `${canary}@example.org`,
-          email_normalized: `${canary}@example.org`,
-          email_domain: 'example.org',
+          ...address(canary),
           notes: canary,
         }),
-      draft: (_, canary) => ({
-        email: `${canary}@example.org`,
-        email_normalized: `${canary}@example.org`,
-        email_domain: 'example.org',
-      }),
+      draft: (_, canary) => address(canary),
       change: { notes: 'changed' },
       states: {
         'as spam': { is_spam: true, spam_score: 100 },
@@ -66,19 +111,66 @@ export default {
         spam_score: kept,
         spam_reason: worked,
         is_spam: worked,
-        opt_in_status: kept,
+        opt_in_status: worked,
         opted_in_at: kept,
         created_at: kept,
         updated_at: kept,
         deleted_at: worked,
       },
     },
+    'marketing.lead_interactions': {
+      plant: async (add, _, canary) => {
+        const lead = await add('marketing.leads', address(canary));
+        return add('marketing.lead_interactions', { lead_id: lead.id, interaction_type: 'note', description: canary });
+      },
+      draft: (_, canary) => ({ lead_id: LEAD, interaction_type: 'note', description: canary }),
+      change: { description: 'changed' },
+      states: { 'when open': { scheduled_at: '2027-01-01T00:00:00Z' } },
+      sample: { lead_id: () => LEAD },
+      owner: null,
+      select: STAFF,
+      insert: STAFF,
+      'insert for another': null,
+      update: STAFF,
+      delete: STAFF,
+      columns: {
+        id: kept,
+        lead_id: { insert: STAFF },
+        interaction_type: written,
+        subject: written,
+        description: written,
+        outcome: written,
+        scheduled_at: written,
+        completed_at: written,
+        created_by: kept,
+        metadata: written,
+        created_at: kept,
+      },
+    },
+    // A view of the leads, for one endpoint.
+    'marketing.leads_csv': {
+      key: ['id'],
+      plant: async (add, _, canary, sql) => {
+        const lead = await add('marketing.leads', { ...address(canary), notes: canary });
+        const [{ row }] = await sql('select to_jsonb(c) as row from marketing.leads_csv as c where id = $1', [lead.id]);
+        return row;
+      },
+      draft: (_, canary) => address(canary),
+      change: { notes: 'changed' },
+      owner: null,
+      select: STAFF,
+      insert: [],
+      'insert for another': null,
+      update: [],
+      delete: [],
+      columns: Object.fromEntries([...LEAD_COLUMNS, 'line'].map((name) => [name, kept])),
+    },
   },
   cleanUp: (sql) => sql(`delete from marketing.leads where email ~ '^call-'`),
   functions: {
     'marketing.capture_lead(jsonb)': {
       arguments: (canary) => ({ lead: { email: `${canary}@example.org` } }),
-      execute: ['anon key', ...USERS, 'service'],
+      execute: ANYBODY,
       // An address that is known and one that is not.
       names: { relation: 'marketing.leads', arguments: ({ email }) => ({ lead: { email } }) },
     },
@@ -88,13 +180,33 @@ export default {
     'marketing.lead_text(jsonb, text, integer)': { execute: [] },
     'marketing.merge_lead(marketing.leads, boolean, jsonb)': { execute: [] },
     'marketing.normalize_email(text)': { execute: [] },
+    'marketing.spam_score(jsonb)': { execute: [] },
+    'marketing.confirmation_token(marketing.leads, timestamp with time zone)': { execute: [] },
+    'marketing.pending_confirmations(integer)': { execute: ['service'] },
+    'marketing.confirm_lead(text)': { arguments: () => ({ token: 'x' }), execute: ANYBODY },
+    'marketing.cleanup_old_data()': { execute: [] },
+    'marketing.only_admins()': { execute: [...USERS, 'service'] },
+    'marketing.gdpr_export_user_data(text)': {
+      arguments: (canary) => ({ email: `${canary}@example.org` }),
+      // For others than admins it ends at its first line.
+      execute: [...USERS, 'service'],
+      names: { relation: 'marketing.leads', arguments: ({ email }) => ({ email }) },
+    },
+    'marketing.gdpr_delete_user_data(text)': {
+      arguments: (canary) => ({ email: `${canary}@example.org` }),
+      execute: [...USERS, 'service'],
+    },
   },
   routes: {
     'POST /v1/leads': {
       body: (canary) => ({ email: `${canary}@example.org` }),
       // Open: whoever shows nothing needs nothing; what is shown must be good.
-      call: ['none', 'anon key', 'user', 'service'],
+      call: OPEN,
     },
+    'GET /v1/leads/confirm': { path: '/v1/leads/confirm?token=x', call: 'everybody' },
+    'GET /v1/admin/leads.csv': { call: HOLDERS },
+    'POST /v1/admin/gdpr/export': { body: (canary) => ({ email: `${canary}@example.org` }), call: HOLDERS },
+    'POST /v1/admin/gdpr/erase': { body: (canary) => ({ email: `${canary}@example.org` }), call: HOLDERS },
     'GET /forms/thanks': { call: 'everybody' },
     'GET /forms/style.css': { call: 'everybody' },
     'GET /forms/{source}': { path: '/forms/website-form', call: 'everybody' },
