@@ -531,13 +531,17 @@ test('twenty changes at once lose nothing', async () => {
 test('a step waits for another’s call and sees what it has done', async () => {
   const token = await begun();
   // The second's transaction is the older one.
-  const second = as(stranger(), async (query) => {
-    await query('select now(), pg_sleep(0.3)');
-    const [{ answer }] = await query('select onboarding.step($1, $2) as answer', [
-      token,
-      '{"step": "whatsapp_integration", "completed": true}',
-    ]);
-    return answer;
+  let second;
+  await new Promise((began) => {
+    second = as(stranger(), async (query) => {
+      began();
+      await query('select pg_sleep(0.3)');
+      const [{ answer }] = await query('select onboarding.step($1, $2) as answer', [
+        token,
+        '{"step": "whatsapp_integration", "completed": true}',
+      ]);
+      return answer;
+    });
   });
   await as(visitor, async (query) => {
     await query('select pg_sleep(0.1)');
