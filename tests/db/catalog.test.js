@@ -228,6 +228,10 @@ test('a function is executable by those it is granted to and nobody else', async
     'clixen.erase_user(uuid): service_role',
     'edge.ready(): edge',
     'marketing.capture_lead(jsonb): anon authenticated service_role',
+    'onboarding.activity(text,jsonb): anon authenticated service_role',
+    'onboarding.progress(text): anon authenticated service_role',
+    'onboarding.start(jsonb): anon authenticated service_role',
+    'onboarding.step(text,jsonb): anon authenticated service_role',
   ];
   assert.deepEqual(
     (await sql(query)).map(({ name }) => name),
@@ -235,13 +239,15 @@ test('a function is executable by those it is granted to and nobody else', async
   );
 });
 
-test('leads have their nine indexes, projects and profiles their three', async () => {
+test('leads have their nine indexes, onboarding its six and three, projects and profiles their three', async () => {
   const rows = await sql(`select tablename, count(*)::int as count from pg_indexes
-    where schemaname in ('marketing', 'clixen') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
+    where schemaname in ('marketing', 'onboarding', 'clixen') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
     group by 1 order by 1`);
   assert.deepEqual(rows, [
     { tablename: 'leads', count: 9 },
     { tablename: 'projects', count: 3 },
+    { tablename: 'sessions', count: 6 },
+    { tablename: 'step_activities', count: 3 },
     { tablename: 'user_profiles', count: 3 },
   ]);
 });

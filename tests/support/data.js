@@ -28,6 +28,27 @@ export const data = {
       timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-03' + make_interval(mins => n),
       case when n % 11 = 0 then timestamptz '2026-02-01' end
     from generate_series(1, $1::int) as n`,
+  'onboarding.sessions': `insert into onboarding.sessions (
+      lead_id, session_token_hash, status, business_info_completed_at, whatsapp_integration_completed_at, bot_setup_completed_at,
+      testing_completed_at, completed_at, started_at, last_activity_at, abandoned_at, user_agent, network, business_data,
+      whatsapp_config, bot_config, created_at, updated_at)
+    select leads.ids[1 + n % cardinality(leads.ids)], sha256(convert_to('token ' || n, 'UTF8')), status,
+      case when status <> 'not_started' then at end, case when status <> 'not_started' then at + interval '1 minute' end,
+      case when status = 'completed' then at + interval '2 minutes' end, case when status = 'completed' then at + interval '3 minutes' end,
+      case when status = 'completed' then at + interval '3 minutes' end, at, at + interval '5 minutes',
+      case when status = 'abandoned' then at + interval '3 hours' end, 'Mozilla/5.0 ' || n, ('192.0.' || n % 256 || '.0/24')::inet,
+      jsonb_build_object('name', 'Company ' || n), jsonb_build_object('phone', n), jsonb_build_object('template', 'ü ' || n),
+      at, at + interval '6 minutes'
+    from generate_series(1, $1::int) as n, (select array_agg(id order by id) as ids from marketing.leads) as leads,
+      lateral (select (enum_range(null::onboarding.session_status))[1 + n % 4] as status, timestamptz '2026-01-01' + make_interval(mins => n) as at) as own`,
+  'onboarding.step_activities': `insert into onboarding.step_activities (
+      session_id, step, activity_type, field_name, field_value, error_message, time_spent_seconds, metadata, created_at)
+    select sessions.ids[1 + n % cardinality(sessions.ids)], (enum_range(null::onboarding.step_name))[1 + n % 5],
+      (array['step_view', 'field_change', 'validation_error'])[1 + n % 3], 'field_' || n, '[redacted]', 'Error ' || n, n,
+      jsonb_build_object('n', n), timestamptz '2026-01-01' + make_interval(secs => n)
+    from generate_series(1, $1::int) as n, (select array_agg(id order by id) as ids from onboarding.sessions) as sessions`,
+  'private.onboarding_plain_fields': `insert into private.onboarding_plain_fields (field_name)
+    select 'field_' || n from generate_series(1, $1::int) as n`,
   'private.erased_users': `insert into private.erased_users (id, at)
     select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
   'clixen.projects': `insert into clixen.projects (user_id, name, description, color, workflow_count, last_activity_at, created_at, updated_at)

@@ -2,5 +2,6 @@
 import { merged } from '../merged.js';
 import analytics from './analytics.js';
 import marketing from './marketing.js';
+import onboarding from './onboarding.js';
 
-export default merged([marketing, analytics]);
+export default merged([marketing, onboarding, analytics]);
