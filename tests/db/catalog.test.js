@@ -228,6 +228,8 @@ test('a function is executable by those it is granted to and nobody else', async
     'clixen.erase_user(uuid): service_role',
     'edge.ready(): edge',
     'marketing.capture_lead(jsonb): anon authenticated service_role',
+    'whatsapp.receive_webhook(jsonb): edge',
+    'whatsapp.verify_token_fits(text): edge',
   ];
   assert.deepEqual(
     (await sql(query)).map(({ name }) => name),
@@ -235,13 +237,15 @@ test('a function is executable by those it is granted to and nobody else', async
   );
 });
 
-test('leads have their nine indexes, projects and profiles their three', async () => {
+test('leads have their nine indexes, projects and profiles their three, WhatsApp accounts and templates their four', async () => {
   const rows = await sql(`select tablename, count(*)::int as count from pg_indexes
-    where schemaname in ('marketing', 'clixen') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
+    where schemaname in ('marketing', 'clixen', 'whatsapp') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
     group by 1 order by 1`);
   assert.deepEqual(rows, [
+    { tablename: 'accounts', count: 4 },
     { tablename: 'leads', count: 9 },
     { tablename: 'projects', count: 3 },
+    { tablename: 'templates', count: 4 },
     { tablename: 'user_profiles', count: 3 },
   ]);
 });
