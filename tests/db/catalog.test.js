@@ -232,6 +232,8 @@ test('a function is executable by those it is granted to and nobody else', async
     'onboarding.progress(text): anon authenticated service_role',
     'onboarding.start(jsonb): anon authenticated service_role',
     'onboarding.step(text,jsonb): anon authenticated service_role',
+    'whatsapp.receive_webhook(jsonb): edge',
+    'whatsapp.verify_token_fits(text): edge',
   ];
   assert.deepEqual(
     (await sql(query)).map(({ name }) => name),
@@ -242,12 +244,17 @@ test('a function is executable by those it is granted to and nobody else', async
 test('leads have their nine indexes, onboarding its six and three, projects and profiles their three', async () => {
   const rows = await sql(`select tablename, count(*)::int as count from pg_indexes
     where schemaname in ('marketing', 'onboarding', 'clixen') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
+test('leads have their nine indexes, projects and profiles their three, WhatsApp accounts and templates their four', async () => {
+  const rows = await sql(`select tablename, count(*)::int as count from pg_indexes
+    where schemaname in ('marketing', 'clixen', 'whatsapp') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
     group by 1 order by 1`);
   assert.deepEqual(rows, [
+    { tablename: 'accounts', count: 4 },
     { tablename: 'leads', count: 9 },
     { tablename: 'projects', count: 3 },
     { tablename: 'sessions', count: 6 },
     { tablename: 'step_activities', count: 3 },
+    { tablename: 'templates', count: 4 },
     { tablename: 'user_profiles', count: 3 },
   ]);
 });

@@ -49,6 +49,49 @@ export const data = {
     from generate_series(1, $1::int) as n, (select array_agg(id order by id) as ids from onboarding.sessions) as sessions`,
   'private.onboarding_plain_fields': `insert into private.onboarding_plain_fields (field_name)
     select 'field_' || n from generate_series(1, $1::int) as n`,
+  // Accounts of their own: this table is filled before whatsapp.accounts.
+  'private.whatsapp_access_tokens': `with made as (
+      insert into whatsapp.accounts (business_account_id, phone_number_id, phone_number, owner_id)
+      select (1000000 + n)::text, (2000000 + n)::text, '+49 30 1' || n + 100000, gen_random_uuid() from generate_series(1, $1::int) as n
+      returning id, phone_number_id::bigint - 2000000 as n
+    )
+    insert into private.whatsapp_access_tokens (account_id, sealed, key_version, updated_at)
+    select id, 'sealed ' || n, 1 + n % 3, timestamptz '2026-01-01' + make_interval(mins => n::int) from made`,
+  'private.whatsapp_clocks': `with made as (
+      insert into whatsapp.accounts (business_account_id, phone_number_id, phone_number, owner_id)
+      select (3000000 + n)::text, (4000000 + n)::text, '+49 30 2' || n + 100000, gen_random_uuid() from generate_series(1, $1::int) as n
+      returning id, phone_number_id::bigint - 4000000 as n
+    )
+    insert into private.whatsapp_clocks (account_id, subject, kind, happened_at)
+    select id, id, (array['tier', 'name', 'standing'])[1 + n % 3], timestamptz '2026-01-01' + make_interval(mins => n::int) from made`,
+  'private.webhook_inbox': `insert into private.webhook_inbox (
+      source, dedupe_key, received_at, happened_at, field, event, business_account_id, phone_number_id, people, payload, applied_at,
+      outcome, attempts)
+    select 'whatsapp', 'wamid.' || n, timestamptz '2026-01-02' + make_interval(mins => n), timestamptz '2026-01-01' + make_interval(mins => n),
+      (array['messages', 'account_update'])[1 + n % 2], 'event ' || n, (1000000 + n)::text, (2000000 + n)::text,
+      array[(491500000000 + n)::text], jsonb_build_object('field', 'messages', 'value', jsonb_build_object('n', n)),
+      timestamptz '2026-01-03' + make_interval(mins => n), (array['applied', 'unknown account'])[1 + n % 2], n
+    from generate_series(1, $1::int) as n`,
+  'whatsapp.accounts': `insert into whatsapp.accounts (
+      lead_id, owner_id, business_account_id, phone_number_id, phone_number, display_name, webhook_verify_token_hash, is_verified,
+      is_active, verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status, messages_sent_today,
+      messages_limit_daily, last_message_sent_at, last_webhook_at, created_at, updated_at)
+    select (select id from marketing.leads order by id offset n % 7 limit 1), gen_random_uuid(), (5000000 + n)::text, (6000000 + n)::text,
+      '+49 30 3' || n + 100000, 'Shop ' || n, sha256(n::text::bytea), n % 2 = 0, n % 3 = 0, 'APPROVED',
+      (array['GREEN', 'YELLOW', 'RED'])[1 + n % 3], (array['TIER_250', 'TIER_2K'])[1 + n % 2], 'STANDARD', 'APPROVED', n, 1000 + n,
+      timestamptz '2026-01-04' + make_interval(mins => n), timestamptz '2026-01-05' + make_interval(mins => n),
+      timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-03' + make_interval(mins => n)
+    from generate_series(1, $1::int) as n`,
+  'whatsapp.templates': `insert into whatsapp.templates (
+      account_id, template_name, category, language, status, header_type, header_content, body_text, footer_text, buttons, components,
+      whatsapp_template_id, quality_score, rejected_reason, previous_category, parameter_format, last_event_at, created_at, updated_at)
+    select a.id, 'template_' || n, (array['MARKETING', 'UTILITY'])[1 + n % 2], (array['en_US', 'de'])[1 + n % 2],
+      (array['APPROVED', 'REJECTED', 'DRAFT'])[1 + n % 3], 'TEXT', 'Header ' || n, 'Body {{1}} ' || n, 'Footer ' || n,
+      jsonb_build_array(jsonb_build_object('type', 'URL', 'n', n)), jsonb_build_array(jsonb_build_object('type', 'BODY', 'n', n)),
+      (7000000 + n)::text, 'GREEN', case when n % 3 = 1 then 'SCAM' end, 'UTILITY', 'POSITIONAL',
+      timestamptz '2026-01-04' + make_interval(mins => n), timestamptz '2026-01-01' + make_interval(mins => n),
+      timestamptz '2026-01-03' + make_interval(mins => n)
+    from generate_series(1, $1::int) as n, (select id from whatsapp.accounts order by id limit 1) as a`,
   'private.erased_users': `insert into private.erased_users (id, at)
     select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
   'clixen.projects': `insert into clixen.projects (user_id, name, description, color, workflow_count, last_activity_at, created_at, updated_at)

@@ -3,5 +3,6 @@ import { merged } from '../merged.js';
 import analytics from './analytics.js';
 import marketing from './marketing.js';
 import onboarding from './onboarding.js';
+import whatsapp from './whatsapp.js';
 
-export default merged([marketing, onboarding, analytics]);
+export default merged([marketing, onboarding, analytics, whatsapp]);
