@@ -227,6 +227,10 @@ test('a function is executable by those it is granted to and nobody else', async
     'clixen.ensure_user_profile(): authenticated',
     'clixen.erase_user(uuid): service_role',
     'edge.ready(): edge',
+    'experiments.auto_assign_experiments(text,text,text): anon authenticated service_role',
+    'experiments.experiment_results(uuid): authenticated service_role',
+    'experiments.override_assignment(uuid,text,text,text): authenticated service_role',
+    'experiments.record_exposures(jsonb): anon authenticated service_role',
     'marketing.capture_lead(jsonb): anon authenticated service_role',
   ];
   assert.deepEqual(
@@ -235,11 +239,13 @@ test('a function is executable by those it is granted to and nobody else', async
   );
 });
 
-test('leads have their nine indexes, projects and profiles their three', async () => {
+test('leads have their nine indexes, assignments their five, experiments, projects and profiles their three', async () => {
   const rows = await sql(`select tablename, count(*)::int as count from pg_indexes
-    where schemaname in ('marketing', 'clixen') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
+    where schemaname in ('marketing', 'clixen', 'experiments') and indexname not like '%_pkey' and indexname <> 'projects_id_user_id'
     group by 1 order by 1`);
   assert.deepEqual(rows, [
+    { tablename: 'assignments', count: 5 },
+    { tablename: 'experiments', count: 3 },
     { tablename: 'leads', count: 9 },
     { tablename: 'projects', count: 3 },
     { tablename: 'user_profiles', count: 3 },
