@@ -92,6 +92,29 @@ export const data = {
       timestamptz '2026-01-04' + make_interval(mins => n), timestamptz '2026-01-01' + make_interval(mins => n),
       timestamptz '2026-01-03' + make_interval(mins => n)
     from generate_series(1, $1::int) as n, (select id from whatsapp.accounts order by id limit 1) as a`,
+  'experiments.experiments': `insert into experiments.experiments (
+      name, description, hypothesis, is_active, traffic_percentage, control_variant, test_variants, targeting_rules, start_date,
+      end_date, status, results, winner_variant_id, hash_seed, hash_version, bucket_version, namespace, unit, primary_metric,
+      created_by, created_at, updated_at)
+    select 'Experiment ' || n, 'Description ' || n, 'Hypothesis ' || n, n % 3 > 0, n % 101, '{"id": "control", "weight": 0.5}',
+      jsonb_build_array(jsonb_build_object('id', 'test ' || n, 'name', 'Test ' || n, 'weight', 0.5)),
+      jsonb_build_object('countries', jsonb_build_array(chr(65 + n % 26) || 'A')), timestamptz '2026-01-01' + make_interval(mins => n),
+      timestamptz '2026-03-01' + make_interval(mins => n), (enum_range(null::experiments.experiment_status))[1 + n % 5],
+      jsonb_build_object('n', n), case when n % 2 = 0 then 'test ' || n end, 'seed ' || n, 1 + n % 2, n,
+      jsonb_build_object('id', 'namespace ' || n, 'start', 0.1, 'end', 0.9), (enum_range(null::experiments.unit_kind))[1 + n % 2],
+      'metric ' || n, gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02'
+    from generate_series(1, $1::int) as n`,
+  'experiments.assignments': `with made as (
+      insert into experiments.experiments (name, control_variant, test_variants)
+      values ('Assigned', '{"id": "a", "weight": 0.5}', '[{"id": "b", "weight": 0.5}]') returning id
+    )
+    insert into experiments.assignments (
+      experiment_id, unit_key, user_id, session_id, variant_id, bucket_version, source, assigned_at, first_exposure_at,
+      last_exposure_at, exposure_count, country)
+    select made.id, 'user:' || n, gen_random_uuid(), 'session ' || n, 'b', n, (enum_range(null::experiments.assignment_source))[1 + n % 2],
+      timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n),
+      timestamptz '2026-01-03' + make_interval(mins => n), n, chr(65 + n % 26) || 'A'
+    from made, generate_series(1, $1::int) as n`,
   'private.erased_users': `insert into private.erased_users (id, at)
     select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
   'clixen.projects': `insert into clixen.projects (user_id, name, description, color, workflow_count, last_activity_at, created_at, updated_at)

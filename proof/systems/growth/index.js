@@ -1,8 +1,9 @@
 // growth: what has been decided, by schema.
 import { merged } from '../merged.js';
 import analytics from './analytics.js';
+import experiments from './experiments.js';
 import marketing from './marketing.js';
 import onboarding from './onboarding.js';
 import whatsapp from './whatsapp.js';
 
-export default merged([marketing, onboarding, analytics, whatsapp]);
+export default merged([marketing, onboarding, analytics, experiments, whatsapp]);

@@ -1,0 +1,146 @@
+// experiments: the business's. The public is told its own variants by functions; admins make experiments and see what came of them.
+import { USERS } from '../../personas.js';
+
+const STAFF = ['admin', 'service'];
+const PUBLIC = ['anon key', ...USERS, 'service'];
+const written = { insert: STAFF, update: STAFF };
+const kept = {};
+
+const variants = {
+  control_variant: { id: 'control', weight: 0.5 },
+  test_variants: [{ id: 'test', weight: 0.5 }],
+};
+
+export default {
+  relations: {
+    'experiments.experiments': {
+      plant: (add, _, canary) => add('experiments.experiments', { name: canary, description: canary, ...variants }),
+      draft: (_, canary) => ({ name: canary, ...variants }),
+      change: { description: 'changed' },
+      states: {
+        'while running': { status: 'running' },
+        'when archived': { status: 'archived' },
+        'when switched off': { is_active: false },
+      },
+      // Whoever made it, it is the business's.
+      owner: null,
+      select: STAFF,
+      insert: STAFF,
+      'insert for another': null,
+      update: STAFF,
+      delete: [],
+      columns: {
+        id: kept,
+        name: written,
+        description: written,
+        hypothesis: written,
+        is_active: written,
+        traffic_percentage: written,
+        control_variant: written,
+        test_variants: written,
+        targeting_rules: written,
+        start_date: written,
+        end_date: written,
+        status: written,
+        results: kept,
+        winner_variant_id: written,
+        hash_seed: written,
+        hash_version: written,
+        bucket_version: kept,
+        namespace: written,
+        unit: written,
+        primary_metric: written,
+        created_by: kept,
+        created_at: kept,
+        updated_at: kept,
+      },
+    },
+    'experiments.assignments': {
+      plant: async (add, { owner }, canary) => {
+        // Everybody is told the name of one that runs.
+        const row = { name: 'Runs', description: canary, ...variants, status: 'running', unit: 'user_id' };
+        const experiment = await add('experiments.experiments', row);
+        return add('experiments.assignments', {
+          experiment_id: experiment.id,
+          unit_key: `user:${owner.sub}`,
+          user_id: owner.sub,
+          session_id: canary,
+          variant_id: 'test',
+          bucket_version: 1,
+        });
+      },
+      draft: ({ sub }, canary) => ({
+        unit_key: `user:${sub}`,
+        session_id: canary,
+        variant_id: 'test',
+        bucket_version: 1,
+      }),
+      change: { variant_id: 'control' },
+      states: {
+        'when exposed': {
+          first_exposure_at: '2026-01-01T00:00:00Z',
+          last_exposure_at: '2026-01-01T00:00:00Z',
+          exposure_count: 1,
+        },
+      },
+      // Users are told their variant by a function, and see no row.
+      owner: null,
+      select: STAFF,
+      insert: [],
+      'insert for another': null,
+      update: [],
+      delete: [],
+      columns: {
+        id: kept,
+        experiment_id: kept,
+        unit_key: kept,
+        user_id: kept,
+        session_id: kept,
+        variant_id: kept,
+        bucket_version: kept,
+        source: kept,
+        assigned_at: kept,
+        first_exposure_at: kept,
+        last_exposure_at: kept,
+        exposure_count: kept,
+        country: kept,
+      },
+    },
+  },
+  cleanUp: (sql) => sql(`delete from experiments.assignments where session_id ~ '^call-'`),
+  functions: {
+    'experiments.auto_assign_experiments(text, text, text)': {
+      arguments: (canary) => ({ session_id: canary }),
+      execute: PUBLIC,
+    },
+    'experiments.record_exposures(jsonb)': {
+      arguments: (canary, planted) => ({
+        exposures: [{ experiment_id: planted['experiments.assignments'].experiment_id, session_id: canary }],
+      }),
+      execute: PUBLIC,
+      // A user's own exposure is counted in the user's own row.
+      touches: ['experiments.assignments'],
+    },
+    'experiments.experiment_results(uuid)': {
+      arguments: (_, planted) => ({ experiment_id: planted['experiments.experiments'].id }),
+      execute: STAFF,
+      // One that is there and one that is not.
+      names: { relation: 'experiments.experiments', arguments: ({ id }) => ({ experiment_id: id }) },
+    },
+    'experiments.override_assignment(uuid, text, text, text)': {
+      arguments: (canary, planted) => ({
+        experiment_id: planted['experiments.assignments'].experiment_id,
+        user_id: canary,
+        variant_id: 'control',
+      }),
+      execute: STAFF,
+      names: {
+        relation: 'experiments.experiments',
+        arguments: ({ id }) => ({ experiment_id: id, session_id: 'call-x', variant_id: 'control' }),
+      },
+    },
+    'experiments.fnv1a32(text)': { execute: [] },
+    'experiments.hash(text, text, integer)': { execute: [] },
+  },
+  routes: {},
+};
