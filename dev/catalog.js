@@ -3,6 +3,8 @@ import pg from 'pg';
 
 // Every query gives (name, definition). Objects that belong to an extension are the extension's affair.
 const OWN = `n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', 'public', 'extensions')`;
+/** Partitions come and go with the months, and are made by a function; what operators look at is in public. */
+const OWN_RELATION = `not c.relispartition and (${OWN} or c.oid = to_regclass('public.index_usage_stats'))`;
 const NOT_EXTENSION = (catalog, oid) =>
   `not exists (select from pg_depend d where d.classid = '${catalog}'::regclass and d.objid = ${oid} and d.deptype = 'e')`;
 const ACL = (acl, owner) => `coalesce((
@@ -26,18 +28,19 @@ const QUERIES = {
       case c.relkind when 'v' then pg_get_viewdef(c.oid) when 'm' then pg_get_viewdef(c.oid) else concat(c.relkind, c.relpersistence) end,
       case when c.relrowsecurity then 'rls' end, case when c.relforcerowsecurity then 'forced' end, c.reloptions::text,
       ${ACL("coalesce(c.relacl, acldefault('r', c.relowner))", 'c.relowner')}, ${DESCRIPTION('c.oid', 'pg_class')})
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f') and ${OWN}`,
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f') and ${OWN_RELATION}`,
   column: `select format('%I.%I.%I', n.nspname, c.relname, a.attname), concat_ws(' | ',
       format_type(a.atttypid, a.atttypmod), case when a.attnotnull then 'not null' end,
       pg_get_expr(d.adbin, d.adrelid), nullif(a.attidentity, ''), nullif(a.attgenerated, ''),
       case when a.attacl is not null then ${ACL('a.attacl', 'c.relowner')} end, col_description(c.oid, a.attnum))
     from pg_attribute a join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace
     left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
-    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm') and ${OWN}`,
+    where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm') and ${OWN_RELATION}`,
   constraint: `select format('%s %I', r.conrelid::regclass, r.conname), pg_get_constraintdef(r.oid)
-    from pg_constraint r join pg_namespace n on n.oid = r.connamespace where r.conrelid <> 0 and ${OWN}`,
+    from pg_constraint r join pg_namespace n on n.oid = r.connamespace where r.conrelid <> 0 and ${OWN}
+      and not exists (select from pg_class c where c.oid = r.conrelid and c.relispartition)`,
   index: `select format('%I.%I', n.nspname, c.relname), pg_get_indexdef(c.oid)
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('i', 'I') and ${OWN}`,
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('i', 'I') and ${OWN_RELATION}`,
   policy: `select format('%s %I', p.polrelid::regclass, p.polname), concat_ws(' | ', p.polcmd::text, p.polpermissive::text,
       (select string_agg(case r when 0 then 'public' else r::regrole::text end, ',') from unnest(p.polroles) as r),
       'using ' || pg_get_expr(p.polqual, p.polrelid), 'check ' || pg_get_expr(p.polwithcheck, p.polrelid))
@@ -56,7 +59,7 @@ const QUERIES = {
   sequence: `select format('%I.%I', n.nspname, c.relname), ${ACL("coalesce(c.relacl, acldefault('s', c.relowner))", 'c.relowner')}
     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'S' and ${OWN}`,
   owner: `select n.nspname || ' ' || kind || ' ' || name, owner::regrole::text from (
-      select relnamespace as namespace, 'relation' as kind, relname::text as name, relowner as owner from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+      select relnamespace as namespace, 'relation' as kind, relname::text as name, relowner as owner from pg_class where relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not relispartition
       union all select pronamespace, 'function', oid::regprocedure::text, proowner from pg_proc
       union all select oid, 'schema', '', nspowner from pg_namespace
     ) as owned join pg_namespace n on n.oid = owned.namespace
@@ -137,7 +140,10 @@ export const ownPart = (all) => {
     const [kind, ...name] = key.split(' ');
     if (kind === 'job') return name.join(' ').startsWith('rowgate ');
     if (kind === 'role') return true;
-    return kinds.includes(kind) && own.includes(name.join(' ').split(/[. ]/)[0]);
+    return (
+      kinds.includes(kind) &&
+      (own.includes(name.join(' ').split(/[. ]/)[0]) || /^public\.index_usage_stats\b/.test(name[0]))
+    );
   };
   const found = new Map([...all].filter(([key]) => inside(key)));
   for (const [key, definition] of found) {

@@ -28,7 +28,7 @@ const unqualified = (tree) => {
 };
 
 /** What no table follows, though the word before it says so. */
-const NO_TABLES = new Set(['set', 'skip', 'nowait', 'of', 'strict']);
+const NO_TABLES = new Set(['lateral', 'set', 'skip', 'nowait', 'of', 'strict']);
 
 /** The same of a PL/pgSQL body. */
 const unqualifiedIn = (body) => {

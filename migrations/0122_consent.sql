@@ -141,6 +141,8 @@ begin
   return null;
 end
 $$;
+comment on function marketing.record_consent() is
+  'Writes a consent that was asked for or taken back into the records. Definer: no request role may write them.';
 create trigger leads_consent_asked after insert on marketing.leads
   for each row when (new.opt_in_status = 'pending') execute function marketing.record_consent();
 create trigger leads_consent_changed after update of opt_in_status on marketing.leads

@@ -112,6 +112,8 @@ alter table private.event_months force row level security;
 create function analytics.make_event_partitions(ahead int default 3) returns bigint
   language plpgsql volatile
   set search_path = ''
+  -- Everybody who writes would wait behind it: rather later.
+  set lock_timeout = '2s'
   as $$
 declare
   this_month constant date := date_trunc('month', now() at time zone 'UTC')::date;
@@ -135,11 +137,12 @@ begin
 end
 $$;
 
--- Drops the partitions of months that ended before a time, and what is as old in events_undated; gives how many events. What
--- they added up to stays.
+-- Drops the partitions of months that ended before a time, and what is as old in events_undated, at most 100,000; gives how
+-- many events, of partitions as statistics have it. What they added up to stays.
 create function analytics.drop_old_events(before timestamptz) returns bigint
   language plpgsql volatile
   set search_path = ''
+  set lock_timeout = '2s'
   as $$
 declare
   old date;
@@ -152,14 +155,20 @@ begin
     where (m.month + interval '1 month')::timestamp at time zone 'UTC' <= before
     order by m.month
   loop
-    execute format('select count(*) from analytics.%I', 'events_' || to_char(old, 'YYYY_MM')) into rows_;
+    select greatest(c.reltuples, 0) into rows_
+    from pg_catalog.pg_class as c
+    where c.oid = to_regclass('analytics.events_' || to_char(old, 'YYYY_MM'));
     execute format('alter table analytics.events detach partition analytics.%I', 'events_' || to_char(old, 'YYYY_MM'));
     execute format('drop table analytics.%I', 'events_' || to_char(old, 'YYYY_MM'));
     delete from private.event_months as m where m.month = old;
     gone := gone + rows_;
   end loop;
   delete from analytics.events as e
-  where e.id < analytics.first_id('2000-01-01 00:00:00+00') and e.occurred_at < before;
+  where e.id in (
+    select u.id from analytics.events as u
+    where u.id < analytics.first_id('2000-01-01 00:00:00+00') and u.occurred_at < before
+    limit 100000
+  );
   get diagnostics rows_ = row_count;
   return gone + rows_;
 end
@@ -197,6 +206,8 @@ begin
   return null;
 end
 $$;
+comment on function analytics.hold_ingest_seq() is
+  'Holds back the count of events while some are being written. Definer: it is a helper that no request role may call.';
 create trigger events_hold_ingest_seq before insert on analytics.events
   for each statement execute function analytics.hold_ingest_seq();
 

@@ -89,9 +89,11 @@ begin
   end if;
   insert into private.job_runs (job, started_at, finished_at, rows, error)
   values (run_job.job, started_at, clock_timestamp(), done, fault);
-  return jsonb_build_object('job', job, 'rows', done, 'more', job = 'process_pending_events' and done >= batch, 'error', fault);
+  return jsonb_build_object('job', job, 'rows', done, 'more', fault is null and done >= batch, 'error', fault);
 end
 $$;
+comment on function edge.run_job(text) is
+  'Runs a job by its name and writes down how it went. Definer: the edge has no right on any table.';
 revoke execute on function marketing.cleanup_old_data() from public;
 revoke execute on function edge.run_job(text) from public;
 grant execute on function edge.run_job(text) to edge;

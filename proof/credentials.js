@@ -28,7 +28,7 @@ export const HOLDERS = ['anon key', 'user', 'service', 'session token'];
 export const OPEN = [...HOLDERS, 'none', "another's session token", "Meta's signature", "another's signature"];
 
 /** `X-Hub-Signature-256` as an app with the secret makes it. */
-export const signature = (secret, body) => ({
+export const hubSignature = (secret, body) => ({
   'x-hub-signature-256': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
 });
 
@@ -54,7 +54,7 @@ export const credentials = async ({ keys, issuer }, { edge, 'session holder': ho
     'service from a browser': { ...service, origin: 'https://www.example.org' },
     'session token': holder.headers.edge,
     "another's session token": { 'x-session-token': `rgs_${'0'.repeat(64)}` },
-    "Meta's signature": (body) => signature(keys.whatsapp_app_secret, body),
-    "another's signature": (body) => signature(`${keys.whatsapp_app_secret}x`, body),
+    "Meta's signature": (body) => hubSignature(keys.whatsapp_app_secret, body),
+    "another's signature": (body) => hubSignature(`${keys.whatsapp_app_secret}x`, body),
   };
 };

@@ -246,7 +246,8 @@ class Matrix {
   async rowsOfOwner() {
     const rows = [];
     for (const [name, decision] of Object.entries(this.decided.relations)) {
-      const relation = this.there.find((each) => each.name === name);
+      const there = this.there.find((each) => each.name === name);
+      const relation = there && { ...there, key: decision.key ?? there.key };
       if (relation) rows.push({ relation, decision, planted: await this.bench.plant(decision, this.people) });
     }
     // As they are now: one row may have counted another.

@@ -165,8 +165,14 @@ export const executed = async (bench, { made, decision, who, layer, rows }) => {
   return { ...answer, in: !refused, untried: answer.text.includes(UNKNOWN) };
 };
 
-/** Whether a statement was refused for want of a right. Any other error came after the right had been granted, a policy's too. */
-const isRefusal = ({ code, message }) => code === '428C9' || (code === '42501' && /^permission denied/.test(message));
+/**
+ * Whether a statement was refused for want of a right, by a function's word of 401 or 403, or because nobody can write the column.
+ * Any other error came after the right had been granted, a policy's too.
+ */
+const isRefusal = ({ code, message, detail }) =>
+  ['428C9', '0A000'].includes(code) ||
+  (code === '42501' && /^permission denied/.test(message)) ||
+  (code === 'PGRST' && KEPT_OUT.includes(JSON.parse(detail).status));
 
 /**
  * Whether somebody can give rows of the owner's to somebody else, in a transaction that is rolled back and in which everybody

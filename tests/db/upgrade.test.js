@@ -13,6 +13,8 @@ import { data as generated } from '../support/data.js';
 const directory = mkdtempSync(join(tmpdir(), 'rowgate-upgrade-'));
 const files = readdirSync(join(root, 'migrations')).sort();
 const ROWS = 200;
+/** Tables that hold one row. */
+const SINGLE = ['private.event_watermark'];
 let stack;
 let admin;
 
@@ -72,7 +74,8 @@ for (let count = 1; count < files.length; count++) {
       }
       assert.deepEqual(empty, [], 'every table has generated data: tests/support/data.js');
       const before_ = await Promise.all(tables.map((table) => checksum(client, table)));
-      for (const { rows } of before_) assert.ok(rows >= ROWS);
+      for (const [at, { name }] of tables.entries())
+        assert.ok(before_[at].rows >= (SINGLE.includes(name) ? 1 : ROWS), name);
       await migrate(url, { quiet: true });
       const after_ = await Promise.all(tables.map((table) => checksum(client, table)));
       // A later migration may add rows of its own to a table of settings.

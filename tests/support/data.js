@@ -128,13 +128,15 @@ export const data = {
       (array['free', 'pro', 'enterprise'])[1 + n % 3], jsonb_build_object('theme', n), n % 2 = 0, timestamptz '2026-01-01',
       timestamptz '2026-01-02', n, n, n, timestamptz '2026-01-01', timestamptz '2026-01-03'
     from generate_series(1, $1::int) as n`,
-  'marketing.lead_interactions': `insert into marketing.lead_interactions (
+  'marketing.lead_interactions': `with lead as (
+      insert into marketing.leads (email, email_normalized, email_domain)
+      select a, a, 'example.org' from (select gen_random_uuid() || '@example.org' as a) as address returning id)
+    insert into marketing.lead_interactions (
       lead_id, interaction_type, subject, description, outcome, scheduled_at, completed_at, created_by, metadata, created_at)
-    select (array(select id from marketing.leads order by email_normalized))[1 + n % (select count(*)::int from marketing.leads)],
-      (array['call', 'email', 'note'])[1 + n % 3], 'Subject ' || n, 'Description ' || n, 'Outcome ' || n,
+    select lead.id, (array['call', 'email', 'note'])[1 + n % 3], 'Subject ' || n, 'Description ' || n, 'Outcome ' || n,
       timestamptz '2026-02-01' + make_interval(hours => n), case when n % 2 = 0 then timestamptz '2026-03-01' end, gen_random_uuid(),
       jsonb_build_object('n', n), timestamptz '2026-01-01' + make_interval(mins => n)
-    from generate_series(1, $1::int) as n`,
+    from lead, generate_series(1, $1::int) as n`,
   'private.secrets': `insert into private.secrets (name, secret) select 'secret ' || n, sha256(n::text::bytea) from generate_series(1, $1::int) as n`,
   'private.consent_records': `insert into private.consent_records (address_hash, action, channel, text_version, at)
     select sha256(n::text::bytea), (array['requested', 'confirmed', 'revoked'])[1 + n % 3], 'email', 'v' || n,

@@ -1,8 +1,8 @@
 // experiments: the business's. The public is told its own variants by functions; admins make experiments and see what came of them.
-import { USERS } from '../../personas.js';
+import { HOLDERS, OPEN } from '../../credentials.js';
+import { ANYBODY, USERS } from '../../personas.js';
 
 const STAFF = ['admin', 'service'];
-const PUBLIC = ['anon key', ...USERS, 'service'];
 const written = { insert: STAFF, update: STAFF };
 const kept = {};
 
@@ -111,13 +111,13 @@ export default {
   functions: {
     'experiments.auto_assign_experiments(text, text, text)': {
       arguments: (canary) => ({ session_id: canary }),
-      execute: PUBLIC,
+      execute: ANYBODY,
     },
     'experiments.record_exposures(jsonb)': {
       arguments: (canary, planted) => ({
         exposures: [{ experiment_id: planted['experiments.assignments'].experiment_id, session_id: canary }],
       }),
-      execute: PUBLIC,
+      execute: ANYBODY,
       // A user's own exposure is counted in the user's own row.
       touches: ['experiments.assignments'],
     },
@@ -142,5 +142,9 @@ export default {
     'experiments.fnv1a32(text)': { execute: [] },
     'experiments.hash(text, text, integer)': { execute: [] },
   },
-  routes: {},
+  routes: {
+    'POST /v1/experiments/assign': { body: (canary) => ({ session_id: canary }), call: OPEN },
+    'POST /v1/experiments/exposures': { body: () => [], call: OPEN },
+    'GET /v1/experiments/{id}/results': { path: `/v1/experiments/${crypto.randomUUID()}/results`, call: HOLDERS },
+  },
 };

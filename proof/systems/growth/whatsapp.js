@@ -189,5 +189,11 @@ export default {
     },
     'whatsapp.verify_token_fits(text)': { arguments: (canary) => ({ token: canary }), ...webhooks },
   },
-  routes: {},
+  routes: {
+    'GET /v1/whatsapp/webhook': { path: '/v1/whatsapp/webhook?hub.mode=subscribe&hub.verify_token=proof', call: [] },
+    'POST /v1/whatsapp/webhook': {
+      body: (canary) => ({ entry: [{ id: '1', time: 1767225600, changes: [{ field: 'proof', value: { canary } }] }] }),
+      call: ["Meta's signature"],
+    },
+  },
 };

@@ -1,0 +1,290 @@
+// What admins have beside the data API: leads as a file, and everything on a person, to be handed out or erased.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, beforeEach, test } from 'node:test';
+import { aggregated, anEvent, freshCount, rollUp } from '../support/events.js';
+import { ask, close, edgeToken, freshEmail, made, sql, stack, userToken } from '../support/stack.js';
+import { delivery, freshIds, messages, plantAccount, signature, text } from '../support/whatsapp.js';
+
+after(close);
+beforeEach(() => sql('truncate private.rate_limits'));
+
+const admin = () => userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } });
+const csv = (query, token) => ask(`/v1/admin/leads.csv${query}`, { token });
+
+/** RFC 4180, as a reader that knows nothing of the writer has it. */
+const parsed = (file) => {
+  const rows = [[]];
+  const cells = /("(?:[^"]|"")*"|[^,\r\n]*)(,|\r\n|$)/gy;
+  for (let match = cells.exec(file); match && cells.lastIndex <= file.length; match = cells.exec(file)) {
+    const [, cell, end] = match;
+    rows.at(-1).push(cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell);
+    if (end === '') break;
+    if (end === '\r\n') rows.push([]);
+  }
+  const [header, ...lines] = rows.filter((row) => row.length > 1);
+  return lines.map((line) => Object.fromEntries(header.map((name, at) => [name, line[at]])));
+};
+
+test('leads as CSV: every cell as it is, and none a formula', async () => {
+  const domain = `${randomUUID()}.example`;
+  const odd = {
+    first_name: '=HYPERLINK("http://evil.example","x")',
+    last_name: 'O"Neil, Zoë 😀',
+    company_name: '+1',
+    phone_number: '-5',
+    notes: 'line one\nline "two", three\n=4',
+    utm_source: '@SUM(1)',
+    utm_medium: 'a=b',
+  };
+  await ask('/v1/leads', { json: { email: `x@${domain}`, interested_features: ['b', 'a'], ...odd } });
+  const { status, text: file, headers } = await csv(`?email_domain=eq.${domain}`, await admin());
+  assert.equal(status, 200);
+  assert.match(headers.get('content-type'), /^text\/csv/);
+  assert.match(headers.get('content-disposition'), /attachment; filename="leads.csv"/);
+  assert.equal(headers.get('cache-control'), 'private, no-store');
+  const [row, ...others] = parsed(file);
+  assert.deepEqual(others, []);
+  assert.deepEqual(
+    [
+      row.email,
+      row.first_name,
+      row.last_name,
+      row.company_name,
+      row.phone_number,
+      row.notes,
+      row.utm_source,
+      row.utm_medium,
+    ],
+    [`x@${domain}`, `'${odd.first_name}`, odd.last_name, "'+1", "'-5", odd.notes, "'@SUM(1)", 'a=b'],
+  );
+  assert.equal(row.interested_features, 'b; a');
+  assert.match(row.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  const columns = await sql(
+    `select column_name as name from information_schema.columns where table_schema = 'marketing' and table_name = 'leads'`,
+  );
+  for (const name of Object.keys(row))
+    assert.ok(
+      columns.some((column) => column.name === name),
+      name,
+    );
+});
+
+test('thousands of leads come whole and once, page after page, while others come and go', async () => {
+  const domain = `${randomUUID()}.example`;
+  await sql(
+    `insert into marketing.leads (email, email_normalized, email_domain, created_at)
+     select a, a, $1, timestamptz '2026-01-01' + (n / 7) * interval '1 second'
+     from (select n, 'n' || n || '@' || $1 as a from generate_series(1, 3210) as n) as l`,
+    [domain],
+  );
+  const token = await admin();
+  const response = await fetch(`${stack.edge_url}/v1/admin/leads.csv?email_domain=eq.${domain}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  let file = '';
+  let pieces = 0;
+  const decoder = new TextDecoder();
+  for await (const piece of response.body) {
+    file += decoder.decode(piece, { stream: true });
+    pieces += 1;
+    if (pieces === 1)
+      await sql(
+        `insert into marketing.leads (email, email_normalized, email_domain) values ('late@' || $1, 'late@' || $1, $1)`,
+        [domain],
+      );
+  }
+  const emails = parsed(file).map(({ email }) => email);
+  assert.equal(emails.length, 3210);
+  assert.equal(new Set(emails).size, 3210);
+  assert.ok(pieces > 3, `${pieces} pieces`);
+  await sql('delete from marketing.leads where email_domain = $1', [domain]);
+});
+
+test('filters are those of the data API; what is not a filter is refused', async () => {
+  const domain = `${randomUUID()}.example`;
+  for (const [name, source] of [
+    ['a', 'demo-request'],
+    ['b', 'contact-form'],
+    ['c', 'demo-request'],
+  ])
+    await ask('/v1/leads', { json: { email: `${name}@${domain}`, source } });
+  const token = await admin();
+  const emails = async (query) =>
+    parsed((await csv(`?email_domain=eq.${domain}${query}`, token)).text).map(({ email }) => email[0]);
+  assert.deepEqual(await emails('&source=eq.demo-request'), ['c', 'a']);
+  assert.deepEqual(await emails('&or=(email.like.a*,email.like.b*)'), ['b', 'a']);
+  assert.deepEqual(await emails('&email=eq.nobody'), []);
+  for (const query of ['?select=id', '?order=email', '?limit=5', '?offset=1']) {
+    const { status, body } = await csv(query, token);
+    assert.deepEqual([status, body.code], [400, 'RG306'], query);
+  }
+  assert.equal((await csv('?nothing=eq.1', token)).status, 400);
+});
+
+test('the file is for admins', async () => {
+  for (const token of [
+    await userToken(),
+    await userToken(randomUUID(), { claims: { user_metadata: { role: 'admin' } } }),
+  ]) {
+    const { status, body } = await csv('', token);
+    assert.deepEqual([status, body.code], [403, 'RG571']);
+  }
+  assert.equal((await csv('')).status, 401);
+  assert.equal((await ask('/v1/admin/leads.csv', { key: made.publishable_key })).status, 403);
+});
+
+/** A person who is everywhere: lead, interaction, onboarding, events, assignments, messages. */
+const everywhere = async () => {
+  const email = freshEmail();
+  const session = `session ${randomUUID()}`;
+  const anonymous = `anonymous ${randomUUID()}`;
+  const ids = freshIds();
+  await ask('/v1/leads', {
+    json: {
+      email,
+      phone_number: `+${ids.user}`,
+      session_id: session,
+      anonymous_id: anonymous,
+      consent: 'on',
+      first_name: 'Zoë',
+    },
+  });
+  const [lead] = await sql('select id from marketing.leads where email = $1', [email]);
+  await sql(
+    `insert into marketing.lead_interactions (lead_id, interaction_type, subject) values ($1, 'call', 'secret subject')`,
+    [lead.id],
+  );
+  const { body } = await ask('/v1/onboarding/sessions', { json: { email, business_data: { name: 'Zoë' } } });
+  await ask('/v1/onboarding/activities', {
+    json: { activity_type: 'step_view' },
+    headers: { 'content-type': 'application/json', 'x-session-token': body.session_token },
+  });
+  const sub = randomUUID();
+  const token = await userToken(sub, { claims: { email } });
+  await sql('insert into clixen.user_profiles (id, email) values ($1, $2)', [sub, email]);
+  const mine = [
+    anEvent({ session_id: session, name: 'by session' }),
+    anEvent({ anonymous_id: anonymous, name: 'by anonymous id' }),
+    anEvent({ properties: { email }, name: 'by address' }),
+  ];
+  await ask('/v1/events', { json: mine });
+  await ask('/v1/events', { json: [anEvent({ name: 'signed in', session_id: `other ${session}` })], token });
+  await ask('/v1/events', { json: [anEvent({ name: 'same session later', session_id: `other ${session}` })] });
+  await plantAccount(sql, ids, { lead_id: lead.id });
+  const payload = JSON.stringify(delivery(ids.waba, messages(ids, { messages: [text(ids)] }), null));
+  const headers = {
+    'content-type': 'application/json',
+    'x-hub-signature-256': signature(payload, made.whatsapp_app_secret),
+  };
+  assert.equal((await ask('/v1/whatsapp/webhook', { method: 'POST', body: payload, headers })).status, 200);
+  const [experiment] = await sql(`select id from experiments.experiments where status = 'running' limit 1`);
+  if (experiment) {
+    await sql(
+      `insert into experiments.assignments (experiment_id, unit_key, session_id, variant_id, bucket_version, source)
+       select id, 'session:' || $2, $2, control_variant ->> 'id', bucket_version, 'hash' from experiments.experiments where id = $1`,
+      [experiment.id, session],
+    );
+  }
+  return { email, lead, sub, session, ids, assignments: experiment ? 1 : 0 };
+};
+
+const WORK = {
+  'marketing.leads': 1,
+  'marketing.lead_interactions': 1,
+  'onboarding.sessions': 1,
+  'onboarding.step_activities': 1,
+  'analytics.events': 5,
+  'private.webhook_inbox': 1,
+};
+
+const experiment = async () => {
+  const [{ count }] = await sql(`select count(*)::int as count from experiments.experiments where status = 'running'`);
+  if (count === 0)
+    await sql(`insert into experiments.experiments (name, control_variant, test_variants, status)
+      values ('for gdpr', '{"id": "a", "weight": 0.5}', '[{"id": "b", "weight": 0.5}]', 'running')`);
+};
+
+test('everything on a person is handed out, and nothing of anybody else', async () => {
+  await experiment();
+  const person = await everywhere();
+  const other = await everywhere();
+  const { status, body } = await ask('/v1/admin/gdpr/export', {
+    json: { email: person.email.toUpperCase() },
+    token: await admin(),
+  });
+  assert.equal(status, 200);
+  for (const [table, count] of Object.entries({ ...WORK, 'experiments.assignments': 1, 'whatsapp.accounts': 1 })) {
+    assert.equal(body[table].length, count, table);
+  }
+  assert.equal(body['private.consent_records'].length, 1);
+  assert.equal(body['marketing.leads'][0].first_name, 'Zoë');
+  const told = JSON.stringify(body);
+  assert.ok(!told.includes(other.email) && !told.includes(other.lead.id) && !told.includes(other.session));
+  for (const secret of ['session_token_hash', 'webhook_verify_token_hash', 'address_hash'])
+    assert.ok(!told.includes(secret), secret);
+});
+
+test('a person is erased everywhere, the receipt counts truly, and others are untouched', async () => {
+  await experiment();
+  const person = await everywhere();
+  const other = await everywhere();
+  await rollUp();
+  const token = await admin();
+  const email = ` ${person.email} `.trim();
+  const before_ = await ask('/v1/admin/gdpr/export', { json: { email: other.email }, token });
+  const { status, body } = await ask('/v1/admin/gdpr/erase', { json: { email }, token });
+  assert.equal(status, 200);
+  assert.deepEqual(body.erased, { ...WORK, 'experiments.assignments': 1 });
+  assert.deepEqual(body.kept, { 'private.consent_records': 1 });
+  // Nowhere in any table, whatever it is called.
+  const tables =
+    await sql(`select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'p') and not c.relispartition and n.nspname in ('marketing', 'onboarding', 'analytics', 'experiments', 'private')`);
+  for (const { name } of tables) {
+    for (const word of [person.email, person.session, person.sub, person.ids.user]) {
+      const found = await sql(`select from ${name} as t where strpos(t::text, $1) > 0`, [word]);
+      assert.equal(found.length, 0, `${word} is still in ${name}`);
+    }
+  }
+  assert.deepEqual(await aggregated(), await freshCount(), 'and is counted no more');
+  const after_ = await ask('/v1/admin/gdpr/export', { json: { email: other.email }, token });
+  const same = ({ exported_at: _, ...rest }) => rest;
+  assert.deepEqual(same(after_.body), same(before_.body));
+  const again = await ask('/v1/admin/gdpr/erase', { json: { email }, token });
+  assert.deepEqual([...new Set(Object.values(again.body.erased))], [0]);
+  assert.deepEqual(again.body.kept, { 'private.consent_records': 1 }, 'the proof of consent survives as a hash');
+});
+
+test('GDPR requests are for admins, about an address', async () => {
+  for (const path of ['/v1/admin/gdpr/export', '/v1/admin/gdpr/erase']) {
+    const email = freshEmail();
+    await ask('/v1/leads', { json: { email } });
+    const refused = [
+      [await userToken(), 403, 'RG571'],
+      [await userToken(randomUUID(), { claims: { user_metadata: { role: 'admin' } } }), 403, 'RG571'],
+    ];
+    for (const [token, status, code] of refused) {
+      const answer = await ask(path, { json: { email }, token });
+      assert.deepEqual([answer.status, answer.body.code], [status, code]);
+    }
+    assert.equal((await ask(path, { json: { email } })).status, 401);
+    assert.equal((await ask(path, { json: { email }, key: made.publishable_key })).status, 403);
+    assert.equal((await sql('select from marketing.leads where email = $1', [email])).length, 1);
+    const token = await admin();
+    for (const json of [{}, { email: 5 }, { email: 'x' }, { email: '' }, [], 5]) {
+      const answer = await ask(path, { json, token });
+      assert.deepEqual([answer.status, answer.body.code], [422, 'RG572'], JSON.stringify(json));
+    }
+    const past = await fetch(`${stack.postgrest_url}/rpc/gdpr_delete_user_data`, {
+      method: 'POST',
+      body: JSON.stringify({ email }),
+      headers: {
+        'content-type': 'application/json',
+        'content-profile': 'marketing',
+        authorization: `Bearer ${await edgeToken({ role: 'anon' })}`,
+      },
+    });
+    assert.equal(past.status, 403);
+  }
+});
