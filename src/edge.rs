@@ -15,6 +15,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::forward::kept::Kept;
 use crate::scope::replica::Writers;
 use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
@@ -292,6 +293,8 @@ pub struct Isolate {
     pub forged: RefCell<TokenCache<()>>,
     /// Who wrote a moment ago.
     pub writers: RefCell<Writers>,
+    /// What functions have said that answers can be made of while the database cannot be reached.
+    pub kept: RefCell<Kept>,
     /// The first half of its requests' names, and how many there were.
     ids: RefCell<(String, u64)>,
     /// Requests that wait for PostgREST.
@@ -308,6 +311,7 @@ impl Isolate {
             verified: RefCell::default(),
             forged: RefCell::default(),
             writers: RefCell::default(),
+            kept: RefCell::default(),
             ids: RefCell::default(),
             waiting: Cell::default(),
         }

@@ -66,6 +66,16 @@ pub struct Call {
     pub arguments: fn(&Incoming, &Config) -> Result<Plan, Error>,
     /// From the function's result, or from what went wrong before it, to what the caller sees.
     pub answer: Answer,
+    /// What is answered while the database cannot be reached, where that can be said without it.
+    pub fallback: Option<Fallback>,
+}
+
+/// An answer made of what the database has said a while ago.
+pub struct Fallback {
+    /// The function of the schema `edge` that says it. Its result is kept, and asked for anew once a minute.
+    pub function: &'static str,
+    /// Of its result and a request, what the endpoint's own function would give; none if that cannot be said.
+    pub result: fn(&Incoming, &Value) -> Option<Value>,
 }
 
 /// Whom PostgREST takes a call for.
@@ -128,6 +138,8 @@ pub struct Incoming {
     pub place: Place,
     /// Whether a person sent it.
     pub human: Human,
+    /// The user, where one is signed in.
+    pub user: Option<String>,
 }
 
 impl Incoming {

@@ -8,6 +8,10 @@ export default {
   functions: {
     // The edge does not serve the schema: even its own token opens it at PostgREST only.
     'edge.ready()': { execute: [], database: { execute: ['edge'] } },
+    'edge.running_experiments()': {
+      execute: [],
+      database: { execute: ['edge'] },
+    },
     'edge.run_job(text)': {
       arguments: () => ({ job: 'abandon_inactive_sessions' }),
       execute: [],

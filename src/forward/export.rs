@@ -4,19 +4,20 @@
 use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::Value;
 
 use super::parsed;
 use crate::edge::{Body, Edge, Platform, Response};
 use crate::error::Error;
-use crate::scope::{Pages, Row};
+use crate::scope::Pages;
 
 /// Bytes that a page may have.
 const MOST_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// What is to be sent next.
 enum Next {
-    Page(Vec<Row>),
-    After(Row),
+    Page(Vec<Value>),
+    After(Value),
     Nothing,
 }
 
@@ -28,7 +29,7 @@ pub(super) async fn send<P: Platform>(
     pages: Pages,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
-    let first: Vec<Row> = parsed(pages.after(None, edge), MOST_PAGE_BYTES, edge).await?;
+    let first = page(&pages, None, edge).await?;
     let mut headers = HeaderMap::new();
     let kind = HeaderValue::from_static("text/csv; charset=utf-8");
     headers.insert(CONTENT_TYPE, kind);
@@ -42,16 +43,15 @@ pub(super) async fn send<P: Platform>(
         let rows = match next {
             Next::Nothing => return None,
             Next::Page(rows) => Ok(rows),
-            Next::After(row) => {
-                parsed(pages.after(Some(&row), &edge), MOST_PAGE_BYTES, &edge).await
-            }
+            Next::After(row) => page(&pages, Some(&row), &edge).await,
         };
         let mut rows = match rows {
             Ok(rows) => rows,
             Err(error) => return Some((Err(error), (edge, pages, Next::Nothing, Vec::new()))),
         };
         for row in &rows {
-            piece.extend_from_slice(row.line.as_bytes());
+            let line = row.get("line").and_then(Value::as_str).unwrap_or_default();
+            piece.extend_from_slice(line.as_bytes());
             piece.extend_from_slice(b"\r\n");
         }
         let is_last = Pages::ends_with(&rows);
@@ -66,4 +66,15 @@ pub(super) async fn send<P: Platform>(
         headers,
         body: Body::Stream(edge.platform.streamed(pieces)),
     })
+}
+
+async fn page<P: Platform>(
+    pages: &Pages,
+    last: Option<&Value>,
+    edge: &Edge<P>,
+) -> Result<Vec<Value>, Error> {
+    match parsed(pages.after(last, edge), MOST_PAGE_BYTES, edge).await? {
+        Value::Array(rows) => Ok(rows),
+        _ => Err(Error::UpstreamFailed),
+    }
 }

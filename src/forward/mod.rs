@@ -2,13 +2,13 @@
 
 mod cached;
 mod export;
+pub mod kept;
 
 use std::cell::Cell;
 
 use futures_util::future::join3;
 use http::header::CONTENT_LOCATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
@@ -84,6 +84,10 @@ async fn perform<P: Platform>(
             outgoing,
         } => {
             let outcome = result(Relay::plain(outgoing), edge).await;
+            let outcome = match &call.fallback {
+                None => outcome,
+                Some(fallback) => kept::or_fallback(outcome, fallback, &incoming, edge),
+            };
             Ok(Reply::Called {
                 call,
                 incoming,
@@ -235,11 +239,11 @@ async fn result<P: Platform>(relay: Relay<P::Body>, edge: &Edge<P>) -> Result<Va
 }
 
 /// An answer's JSON, of so many bytes at most.
-async fn parsed<P: Platform, T: DeserializeOwned>(
+async fn parsed<P: Platform>(
     relay: Relay<P::Body>,
     limit: usize,
     edge: &Edge<P>,
-) -> Result<T, Error> {
+) -> Result<Value, Error> {
     let response = send_on(relay, edge).await?;
     let bytes = bytes(response.body, limit, edge).await;
     bytes

@@ -12,9 +12,13 @@ use crate::error::Error;
 use crate::route::{Call, Human, Identity, Incoming, Matched, Plan};
 use crate::verify::Caller;
 
+/// Milliseconds after which an answer that can be made without the database is not waited for.
+const FALLBACK_MS: u32 = 2000;
+
 /// What a purpose endpoint is told of a request, before its body has been read.
 pub(super) fn incoming<P: Platform>(
     matched: &Matched,
+    caller: &Caller,
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Incoming {
@@ -27,6 +31,7 @@ pub(super) fn incoming<P: Platform>(
         now_ms: edge.platform.now_ms(),
         place: edge.platform.place(),
         human: Human::Unasked,
+        user: caller.user().map(str::to_owned),
     }
 }
 
@@ -38,7 +43,7 @@ pub(super) async fn prepare<P: Platform>(
     mut request: Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Work<P::Body>, Error> {
-    let mut incoming = incoming(matched, &request, edge);
+    let mut incoming = incoming(matched, caller, &request, edge);
     let plan = plan(call, matched, &mut incoming, &mut request, edge).await;
     let arguments = match plan {
         Ok(Plan::Ask(arguments)) => arguments,
@@ -71,6 +76,9 @@ pub(super) async fn prepare<P: Platform>(
         {
             outgoing.headers.insert(name, value.clone());
         }
+    }
+    if call.fallback.is_some() {
+        outgoing.deadline_ms = outgoing.deadline_ms.min(FALLBACK_MS);
     }
     Ok(Work::Call {
         call,

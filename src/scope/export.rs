@@ -2,7 +2,7 @@
 //! meanwhile neither repeat nor hide others.
 
 use http::{HeaderMap, Method};
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::query::Query;
 use super::{Relay, set, set_trace, upstream_token};
@@ -23,14 +23,6 @@ pub(crate) struct Pages {
     address: String,
     query: Query,
     headers: HeaderMap,
-}
-
-/// A row as every such relation has it.
-#[derive(Deserialize)]
-pub(crate) struct Row {
-    pub id: String,
-    pub created_at: String,
-    pub line: String,
 }
 
 /// Reads the filters and takes the caller's token.
@@ -65,9 +57,14 @@ pub(super) fn prepare<P: Platform>(
 
 impl Pages {
     /// The page after a row, or the first.
-    pub(crate) fn after<P: Platform>(&self, last: Option<&Row>, edge: &Edge<P>) -> Relay<P::Body> {
+    pub(crate) fn after<P: Platform>(
+        &self,
+        last: Option<&Value>,
+        edge: &Edge<P>,
+    ) -> Relay<P::Body> {
         let mut query = self.query.clone();
-        if let Some(Row { id, created_at, .. }) = last {
+        let field = |name: &str| last?.get(name)?.as_str();
+        if let (Some(id), Some(created_at)) = (field("id"), field("created_at")) {
             query.push(
                 "or",
                 format!(
@@ -90,7 +87,7 @@ impl Pages {
     }
 
     /// Whether a page of so many rows is the last.
-    pub(crate) fn ends_with(rows: &[Row]) -> bool {
+    pub(crate) fn ends_with(rows: &[Value]) -> bool {
         (rows.len() as u64) < ROWS
     }
 }

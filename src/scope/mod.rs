@@ -20,7 +20,7 @@ use crate::route::{Action, Call, Incoming, Matched};
 use crate::verify::Caller;
 
 pub(crate) use cached::Rule;
-pub(crate) use export::{Pages, Row};
+pub(crate) use export::Pages;
 pub(crate) use guard::count_refused;
 
 /// The rules that a second pair of eyes looks at.
@@ -117,7 +117,7 @@ pub async fn narrow<P: Platform>(
     let writer = replica::writer(caller, &request.method, edge);
     let work = match matched.route.action {
         Action::Page(page) => {
-            let incoming = call::incoming(matched, &request, edge);
+            let incoming = call::incoming(matched, caller, &request, edge);
             Work::Here(page(&incoming, &edge.config)?)
         }
         Action::Ready => {

@@ -44,6 +44,15 @@ impl Caller {
         matches!(&self.0, Who::Holder { user: Some(_), .. })
     }
 
+    /// The user, where one is signed in.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match &self.0 {
+            Who::Holder { user, .. } => user.as_deref(),
+            Who::Anonymous => None,
+        }
+    }
+
     /// Whose request this is, where somebody is signed in: the user's id, or the name of the servers' role.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

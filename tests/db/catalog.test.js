@@ -229,6 +229,7 @@ test('a function is executable by those it is granted to and nobody else', async
     'clixen.erase_user(uuid): service_role',
     'edge.ready(): edge',
     'edge.run_job(text): edge',
+    'edge.running_experiments(): edge',
     `analytics.track_events(jsonb): ${anybody}`,
     `experiments.auto_assign_experiments(text,text,text): ${anybody}`,
     'experiments.experiment_results(uuid): authenticated service_role',

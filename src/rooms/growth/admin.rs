@@ -24,6 +24,7 @@ pub static GDPR_EXPORT: Call = Call {
     for_people: false,
     arguments: |incoming, _| email(incoming),
     answer: as_it_is,
+    fallback: None,
 };
 
 /// `POST /v1/admin/gdpr/erase`
@@ -34,6 +35,7 @@ pub static GDPR_ERASE: Call = Call {
     for_people: false,
     arguments: |incoming, _| email(incoming),
     answer: as_it_is,
+    fallback: None,
 };
 
 fn email(incoming: &Incoming) -> Result<Plan, Error> {

@@ -25,6 +25,7 @@ pub static TRACK: Call = Call {
     for_people: false,
     arguments,
     answer: |_, outcome, _| outcome.map(|result| respond::json(StatusCode::ACCEPTED, &result)),
+    fallback: None,
 };
 
 const ACCEPTED: &str = "application/json, text/plain, application/x-ndjson";

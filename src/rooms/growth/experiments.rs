@@ -1,8 +1,9 @@
-//! `/v1/experiments/…`: which variants a unit gets, that it has seen them, and what came of it. All of it is the database's.
+//! `/v1/experiments/…`: which variants a unit gets, that it has seen them, and what came of it. All of it is the database's; while
+//! that cannot be reached, variants are what they would be for somebody new (`bucketing.rs`).
 
 use serde_json::json;
 
-use super::as_it_is;
+use super::{as_it_is, bucketing};
 use crate::error::Error;
 use crate::rooms::json;
 use crate::route::{Call, Identity, Plan};
@@ -25,6 +26,7 @@ pub static ASSIGN: Call = Call {
         Ok(Plan::Ask(arguments.to_string()))
     },
     answer: as_it_is,
+    fallback: Some(bucketing::FALLBACK),
 };
 
 /// `POST /v1/experiments/exposures`
@@ -38,6 +40,7 @@ pub static EXPOSE: Call = Call {
         Ok(Plan::Ask(json!({ "exposures": exposures }).to_string()))
     },
     answer: as_it_is,
+    fallback: None,
 };
 
 /// `GET /v1/experiments/{id}/results`
@@ -54,4 +57,5 @@ pub static RESULTS: Call = Call {
         Ok(Plan::Ask(json!({ "experiment_id": id }).to_string()))
     },
     answer: as_it_is,
+    fallback: None,
 };

@@ -26,6 +26,7 @@ pub static CAPTURE: Call = Call {
     for_people: true,
     arguments,
     answer,
+    fallback: None,
 };
 
 /// The link of a message that asks whether an address is its owner's.
@@ -46,6 +47,7 @@ pub static CONFIRM: Call = Call {
         Err(error) if incoming.wants_page => forms::not_confirmed(&error, config),
         Err(error) => Err(error),
     },
+    fallback: None,
 };
 
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";

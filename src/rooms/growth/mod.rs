@@ -1,6 +1,7 @@
 //! growth: the public site's side of the business: leads, onboarding, events, experiments, `WhatsApp`.
 
 mod admin;
+mod bucketing;
 mod device;
 mod events;
 mod experiments;

@@ -24,6 +24,7 @@ pub static START: Call = Call {
         Ok(Plan::Ask(json!({ "session": session }).to_string()))
     },
     answer: created,
+    fallback: None,
 };
 
 /// `GET /v1/onboarding/session`
@@ -38,6 +39,7 @@ pub static PROGRESS: Call = Call {
         ))
     },
     answer: as_it_is,
+    fallback: None,
 };
 
 /// `PATCH /v1/onboarding/session`
@@ -48,6 +50,7 @@ pub static STEP: Call = Call {
     for_people: false,
     arguments: |incoming, config| with_token("change", incoming, config),
     answer: as_it_is,
+    fallback: None,
 };
 
 /// `POST /v1/onboarding/activities`
@@ -58,6 +61,7 @@ pub static ACTIVITY: Call = Call {
     for_people: false,
     arguments: |incoming, config| with_token("activity", incoming, config),
     answer: created,
+    fallback: None,
 };
 
 fn token(incoming: &Incoming) -> &str {

@@ -36,6 +36,7 @@ pub static VERIFY: Call = Call {
         Value::Bool(true) => Ok(challenge(incoming)),
         _ => Err(Error::BadVerifyToken),
     },
+    fallback: None,
 };
 
 /// `POST`: what has happened. Meta sends it again for days until it is answered with 200.
@@ -61,6 +62,7 @@ pub static RECEIVE: Call = Call {
     answer: |_, outcome, _| {
         outcome.map(|_| respond::json(StatusCode::OK, &json!({"status": "ok"})))
     },
+    fallback: None,
 };
 
 /// What Meta wants to read, as text and nothing else.
