@@ -47,88 +47,12 @@ export type Database = {
         }
         Relationships: []
       }
-      user_profiles: {
-        Row: {
-          avatar_url: string | null
-          created_at: string
-          email: string | null
-          first_deployment_at: string | null
-          first_workflow_created_at: string | null
-          full_name: string | null
-          id: string
-          onboarding_completed: boolean
-          preferences: NonNullable<Json>
-          tier: string
-          total_deployments: number
-          total_projects: number
-          total_workflows_created: number
-          updated_at: string
-        }
-        Insert: {
-          avatar_url?: string | null
-          created_at?: string
-          email?: string | null
-          first_deployment_at?: string | null
-          first_workflow_created_at?: string | null
-          full_name?: string | null
-          id: string
-          onboarding_completed?: boolean
-          preferences?: NonNullable<Json>
-          tier?: string
-          total_deployments?: number
-          total_projects?: number
-          total_workflows_created?: number
-          updated_at?: string
-        }
-        Update: {
-          avatar_url?: string | null
-          created_at?: string
-          email?: string | null
-          first_deployment_at?: string | null
-          first_workflow_created_at?: string | null
-          full_name?: string | null
-          id?: string
-          onboarding_completed?: boolean
-          preferences?: NonNullable<Json>
-          tier?: string
-          total_deployments?: number
-          total_projects?: number
-          total_workflows_created?: number
-          updated_at?: string
-        }
-        Relationships: []
-      }
     }
     Views: {
       [_ in never]: never
     }
     Functions: {
-      ensure_user_profile: {
-        Args: Record<PropertyKey, never>
-        Returns: {
-          avatar_url: string | null
-          created_at: string
-          email: string | null
-          first_deployment_at: string | null
-          first_workflow_created_at: string | null
-          full_name: string | null
-          id: string
-          onboarding_completed: boolean
-          preferences: NonNullable<Json>
-          tier: string
-          total_deployments: number
-          total_projects: number
-          total_workflows_created: number
-          updated_at: string
-        }
-        SetofOptions: {
-          from: "*"
-          to: "user_profiles"
-          isOneToOne: true
-          isSetofReturn: false
-        }
-      }
-      erase_user: { Args: { user_id: string }; Returns: Json }
+      [_ in never]: never
     }
     Enums: {
       [_ in never]: never

@@ -5,6 +5,7 @@ import { main, SetupError } from '../dev/setup.js';
 
 const BENCHMARKS = {
   gateway: () => import('./gateway/index.js'),
+  growth: () => import('./growth/index.js'),
 };
 
 await main(async () => {

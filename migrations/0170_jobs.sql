@@ -26,6 +26,8 @@ declare
   gone bigint := 0;
   rows_ bigint;
 begin
+  -- First: without them no event could be kept.
+  perform analytics.make_event_partitions();
   gone := gone + analytics.drop_old_events(before) + analytics.drop_old_minutes(before);
 
   delete from marketing.leads as l where l.deleted_at < before;
@@ -48,7 +50,6 @@ begin
   -- Messages of people: no longer than it takes to see what went wrong.
   gone := gone + private.clean_webhook_inbox(now() - interval '30 days');
 
-  perform analytics.make_event_partitions();
   return gone;
 end
 $$;

@@ -2,16 +2,15 @@
 // with the edge's other duties; all in one run on the same PostgREST and PostgreSQL, in rounds that are interleaved so that
 // a busy minute meets all of them.
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { SetupError } from '../../dev/setup.js';
-import { startStack } from '../../dev/stack.js';
 import { BUNDLE } from '../../dev/workerd.js';
 import { interruptible } from '../interrupt.js';
 import { cpuTime, digest, machine, packageVersion } from '../machine.js';
+import { withStack } from '../stack.js';
 import { burst, needWrk, wrkVersion } from '../wrk.js';
 import { Fixture } from './fixture.js';
 import { report } from './report.js';
@@ -230,29 +229,6 @@ const versions = (postgresql) => ({
   wrk: wrkVersion(),
 });
 
-const withStack = async (stopping, body) => {
-  const data = mkdtempSync(join(tmpdir(), 'rowgate-bench-'));
-  // Parts of its own, whatever the developer's environment says.
-  for (const name of ['DATABASE_URL', 'POSTGREST_URL', 'EDGE_SIGNING_KEY', 'AUTHENTICATOR_URL']) {
-    delete process.env[name];
-  }
-  try {
-    say('starting a throw-away PostgreSQL and PostgREST');
-    const failed = (part, why) => stopping.abort(new SetupError(`${why}. Its log ends with:\n${part.tail()}`));
-    const only = 'behind the edge';
-    const stack = await startStack({ data, only, throwAway: true, quiet: true, say, failed });
-    try {
-      stopping.signal.throwIfAborted();
-      return await body({ data, stack });
-    } finally {
-      say('stopping');
-      await stack.stop();
-    }
-  } finally {
-    rmSync(data, { recursive: true, force: true });
-  }
-};
-
 /**
  * Runs the benchmark.
  * @param {string[]} flags of the command line
@@ -261,7 +237,9 @@ export const run = async (flags) => {
   const options = parsed(flags);
   needWrk();
   await interruptible(async (stopping) => {
-    const { run: done, ...rest } = await withStack(stopping, (parts) => measured({ ...parts, stopping, options }));
+    const { run: done, ...rest } = await withStack({ stopping, only: 'behind the edge', say }, (parts) =>
+      measured({ ...parts, stopping, options }),
+    );
     const facts = { ...machine(), ...versions(rest.postgresql) };
     report({ facts, options, run: done, calls: rest.calls });
   });

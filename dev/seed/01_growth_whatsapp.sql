@@ -1,12 +1,4 @@
 -- Sample WhatsApp accounts of converted leads, with templates. Local databases only; loading them twice changes nothing.
-insert into marketing.leads (
-  email, email_normalized, email_domain, first_name, last_name, company_name, source, status, interested_features, opt_in_status,
-  opted_in_at, created_at
-)
-values
-  ('owner@bakery.example', 'owner@bakery.example', 'bakery.example', 'Ines', 'Weber', 'Bäckerei Weber', 'demo-request', 'converted', '{templates}', 'confirmed', now() - interval '30 days', now() - interval '40 days')
-on conflict (email_normalized) where deleted_at is null do nothing;
-
 insert into whatsapp.accounts (
   lead_id, owner_id, business_account_id, phone_number_id, phone_number, display_name, is_verified, verification_status,
   quality_rating, messaging_limit_tier, throughput_level, name_status, messages_sent_today, messages_limit_daily,
@@ -19,7 +11,7 @@ from (
   values
     ('customer@shop.example', '00000000-0000-4000-8000-000000000001', '102290129340398', '106540352242922', '+1 555-078-3881', 'Shop', true, 'APPROVED', 'GREEN', 'TIER_2K', 'STANDARD', 'APPROVED', 118, 2000, interval '20 minutes'),
     ('customer@shop.example', '00000000-0000-4000-8000-000000000001', '102290129340398', '106540352242923', '+1 555-078-3882', 'Shop Support', true, 'APPROVED', 'YELLOW', 'TIER_2K', 'STANDARD', 'PENDING', 9, 2000, interval '3 hours'),
-    ('owner@bakery.example', '00000000-0000-4000-8000-000000000002', '102290129340777', '106540352242777', '+49 30 5550123', 'Bäckerei Weber', false, null, null, null, null, null, 0, null, null)
+    ('zoe@müller.example', '00000000-0000-4000-8000-000000000002', '102290129340777', '106540352242777', '+49 30 5550123', 'Bäckerei Müller', false, null, null, null, null, null, 0, null, null)
 ) as a (
   email, owner_id, business_account_id, phone_number_id, phone_number, display_name, is_verified, verification_status,
   quality_rating, messaging_limit_tier, throughput_level, name_status, messages_sent_today, messages_limit_daily, sent_ago

@@ -1,0 +1,111 @@
+// Load through the edge: batches of events, and leads. Callers have addresses of their own, as they have on the Internet.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { Agent, request } from 'node:http';
+import { SetupError } from '../../dev/setup.js';
+
+const agent = new Agent({ keepAlive: true });
+
+const post = (url, body, headers) =>
+  new Promise((resolve, reject) => {
+    const sent = request(url, {
+      method: 'POST',
+      agent,
+      headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers },
+    });
+    sent.on('error', reject);
+    sent.on('response', (answer) => {
+      const chunks = [];
+      answer.on('data', (chunk) => chunks.push(chunk));
+      answer.on('end', () => resolve({ status: answer.statusCode, text: Buffer.concat(chunks).toString() }));
+      answer.on('error', reject);
+    });
+    sent.end(body);
+  });
+
+let addresses = 0;
+const address = () => {
+  addresses += 1;
+  return { 'cf-connecting-ip': `10.${(addresses >> 16) & 255}.${(addresses >> 8) & 255}.${addresses & 255}` };
+};
+
+/** Runs the work, so many at once, until time is up or there is enough of it. */
+const many = async (at_once, going, work) => {
+  const start = performance.now();
+  await Promise.all(
+    Array.from({ length: at_once }, async () => {
+      while (going(performance.now() - start)) await work();
+    }),
+  );
+  return performance.now() - start;
+};
+
+const uuidv7 = () => {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(Date.now(), 0, 6);
+  bytes[6] = (bytes[6] & 0x0f) | 0x70;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+};
+
+/** A batch of forty sessions' events, made before the clock runs. */
+const batch = () => {
+  const sessions = Array.from({ length: 40 }, () => ({ id: randomUUID(), user: randomUUID() }));
+  const event = (_, n) => {
+    const { id, user } = sessions[n % sessions.length];
+    return {
+      id: uuidv7(),
+      type: n % 12 < 8 ? 'page_view' : 'user_action',
+      name: n % 12 < 8 ? 'page_view' : `action ${n % 20}`,
+      session_id: id,
+      ...(n % 3 === 0 && { user_id: user }),
+      url: `https://shop.example/p/${n}`,
+      properties: { path: `/p/${n % 300}`, price: n },
+      occurred_at: new Date().toISOString(),
+    };
+  };
+  return JSON.stringify(Array.from({ length: 500 }, event));
+};
+
+/** @param {{url: string, seconds?: number, most?: number, signal: AbortSignal}} options */
+export const eventsThroughTheEdge = async ({ url, seconds, most, signal }) => {
+  const count = most ? most / 500 : seconds * 60;
+  const ready = Array.from({ length: count }, batch);
+  let accepted = 0;
+  const going = (ms) => !signal.aborted && ready.length > 0 && (most !== undefined || ms < seconds * 1000);
+  const ms = await many(4, going, async () => {
+    const { status, text } = await post(`${url}/v1/events`, ready.pop(), address());
+    if (status !== 202) throw new SetupError(`A batch was answered ${status}: ${text}`);
+    accepted += JSON.parse(text).accepted;
+  });
+  return { accepted, perSecond: (accepted / ms) * 1000 };
+};
+
+/** @param {{url: string, seconds: number, signal: AbortSignal}} options */
+export const leadsThroughTheEdge = async ({ url, seconds, signal }) => {
+  const domain = `${randomUUID()}.example`;
+  const times = [];
+  let made = 0;
+  const ms = await many(
+    16,
+    (spent) => !signal.aborted && spent < seconds * 1000,
+    async () => {
+      made += 1;
+      const body = JSON.stringify({
+        email: `n${made}@${domain}`,
+        first_name: 'Zoë',
+        utm_source: 'bench',
+        consent: 'on',
+        notes: 'A message.',
+      });
+      const start = performance.now();
+      const { status, text } = await post(`${url}/v1/leads`, body, {
+        ...address(),
+        'idempotency-key': randomUUID(),
+        accept: 'application/json',
+      });
+      if (status !== 201) throw new SetupError(`A lead was answered ${status}: ${text}`);
+      times.push(performance.now() - start);
+    },
+  );
+  return { domain, acknowledged: times.length, perSecond: (times.length / ms) * 1000, times };
+};

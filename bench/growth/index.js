@@ -1,0 +1,185 @@
+// npm run bench -- growth: what growth's speeds must be, at the sizes that they are about, each beside a rival that does the same
+// without what makes it fast. Plans are kept beside the figures.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import { root } from '../../dev/paths.js';
+import { SetupError } from '../../dev/setup.js';
+import { interruptible } from '../interrupt.js';
+import { machine, packageVersion } from '../machine.js';
+import { withStack } from '../stack.js';
+import { eventsThroughTheEdge, leadsThroughTheEdge } from './edge.js';
+import { load } from './load.js';
+import { DASHBOARD, LOOKUP, STEP } from './queries.js';
+
+const say = (line) => console.error(`[bench] ${line}`);
+
+const parsed = (flags) => {
+  const string = (value) => ({ type: 'string', default: value });
+  try {
+    const { values } = parseArgs({
+      args: flags,
+      options: {
+        leads: string('1000000'),
+        events: string('10000000'),
+        sessions: string('100000'),
+        seconds: string('10'),
+      },
+    });
+    return Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
+  } catch (error) {
+    throw new SetupError(`${error.message}\nFlags: --leads 1000000 --events 10000000 --sessions 100000 --seconds 10.`);
+  }
+};
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const p99 = (values) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
+const rounded = (ms) => Number(ms.toPrecision(3));
+
+class Bench {
+  constructor({ sql, client }) {
+    Object.assign(this, { sql, client, rows: [] });
+  }
+
+  add(row) {
+    this.rows.push(row);
+    say(`${row.name}: ${row.reached} (${row.aim})${row.rival ? `; ${row.rival}` : ''}`);
+  }
+
+  /** Milliseconds inside the server: of a plan that is run, without what shows it. */
+  async times(query, values, times, settings = '') {
+    const found = [];
+    for (let n = 0; n < times; n += 1) {
+      await this.client.query(`begin; ${settings}`);
+      const { rows } = await this.client.query({
+        text: `explain (analyze, timing off, format json) ${query}`,
+        values: values(n),
+      });
+      await this.client.query('rollback');
+      const [plan] = rows[0]['QUERY PLAN'];
+      // The first few read from disk.
+      if (n >= 3) found.push(plan['Execution Time']);
+    }
+    return found;
+  }
+
+  async plan(query, values, settings = '') {
+    await this.client.query(`begin; ${settings}`);
+    const { rows } = await this.client.query({ text: `explain (analyze, buffers) ${query}`, values });
+    await this.client.query('rollback');
+    return rows.map((row) => row['QUERY PLAN']).join('\n');
+  }
+
+  async query({ name, aim, query, values, rival, times = 50 }) {
+    const found = await this.times(query, values, times);
+    const row = {
+      name,
+      aim,
+      reached: `${rounded(median(found))} ms, p99 ${rounded(p99(found))} ms`,
+      plan: await this.plan(query, values(0)),
+    };
+    if (rival) {
+      const slow = await this.times(rival.query ?? query, rival.values ?? values, 5, rival.settings);
+      row.rival = `${rival.name}: ${rounded(median(slow))} ms, ${rounded(median(slow) / median(found))} times as long`;
+    }
+    this.add(row);
+  }
+}
+
+/** Everything pending, as often as the edge's clock asks for it. */
+const rollUp = async (sql) => {
+  let done = 0;
+  const start = performance.now();
+  for (let rows = Number.POSITIVE_INFINITY; rows >= 50_000; done += rows) {
+    rows = Number((await sql('select analytics.process_pending_events() as rows'))[0].rows);
+  }
+  return { done, ms: performance.now() - start };
+};
+
+const measured = async ({ stack, stopping, options }) => {
+  const { signal } = stopping;
+  const client = new pg.Client({ connectionString: stack.databaseUrl });
+  await client.connect();
+  const sql = async (text, values) => (await client.query(text, values)).rows;
+  const bench = new Bench({ sql, client });
+  try {
+    await load(sql, { ...options, say, signal });
+    await bench.query(LOOKUP(options));
+    say('adding up what was loaded');
+    const first = await rollUp(sql);
+    say(`${first.done} events in ${Math.round(first.ms / 1000)} s`);
+    for (const table of ['analytics.event_aggregations', 'private.event_actors']) await sql(`vacuum analyze ${table}`);
+    for (const query of DASHBOARD) await bench.query(query);
+    await bench.query(STEP(options));
+    const before = (await sql('select count(*)::int as count from analytics.events'))[0].count;
+    const events = await eventsThroughTheEdge({ url: stack.edgeUrl, seconds: options.seconds, signal });
+    const stored = (await sql('select count(*)::int as count from analytics.events'))[0].count - before;
+    if (stored !== events.accepted)
+      throw new SetupError(`${events.accepted} events were acknowledged, ${stored} are stored.`);
+    bench.add({
+      name: 'events through the edge, batches of 500',
+      aim: '10,000 events/s on two cores',
+      reached: `${Math.round(events.perSecond)} events/s; ${events.accepted} acknowledged, ${stored} stored`,
+    });
+    await rollUp(sql);
+    const counted = await eventsThroughTheEdge({ url: stack.edgeUrl, most: 100_000, signal });
+    const rolled = await rollUp(sql);
+    const fresh = performance.now();
+    await sql(`select type, name, date_trunc('month', occurred_at), count(*), count(distinct user_id), count(distinct session_id)
+      from analytics.events group by 1, 2, 3`);
+    const counting = performance.now() - fresh;
+    bench.add({
+      name: `rolling up ${rolled.done} new events`,
+      aim: '100,000 under 5 s',
+      reached: `${rounded(rolled.ms / 1000)} s`,
+      rival: `counting one of the five granularities anew: ${rounded(counting / 1000)} s`,
+    });
+    if (rolled.done !== counted.accepted)
+      throw new SetupError(`${counted.accepted} events were sent, ${rolled.done} rolled up.`);
+    const leads = await leadsThroughTheEdge({ url: stack.edgeUrl, seconds: options.seconds, signal });
+    const [{ count }] = await sql('select count(*)::int as count from marketing.leads where email_domain = $1', [
+      leads.domain,
+    ]);
+    if (count !== leads.acknowledged)
+      throw new SetupError(`${leads.acknowledged} leads were acknowledged, ${count} are stored.`);
+    bench.add({
+      name: 'leads through the edge',
+      aim: '500/s, nothing lost',
+      reached: `${Math.round(leads.perSecond)}/s, p99 ${rounded(p99(leads.times))} ms; ${leads.acknowledged} acknowledged, ${count} stored`,
+    });
+    return { rows: bench.rows, postgresql: (await sql('show server_version'))[0].server_version };
+  } finally {
+    await client.end();
+  }
+};
+
+const markdown = ({ facts, options, rows }) => {
+  const list = Object.entries({ ...facts, ...options }).map(
+    ([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`,
+  );
+  const table = rows.map(({ name, aim, reached, rival }) => `| ${name} | ${aim} | ${reached} | ${rival ?? ''} |`);
+  const plans = rows.filter(({ plan }) => plan).map(({ name, plan }) => `## ${name}\n\n\`\`\`\n${plan}\n\`\`\``);
+  return `${['# Growth', '', ...list, '', '| what | must reach | reached | rival |', '|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
+};
+
+/**
+ * Runs the benchmark.
+ * @param {string[]} flags of the command line
+ */
+export const run = async (flags) => {
+  const options = parsed(flags);
+  await interruptible(async (stopping) => {
+    const { rows, postgresql } = await withStack({ stopping, say }, (parts) =>
+      measured({ ...parts, stopping, options }),
+    );
+    const facts = { ...machine(), workerd: packageVersion('workerd'), postgresql };
+    const text = markdown({ facts, options, rows });
+    console.log(text.split('\n## ')[0]);
+    const name = join(root, 'bench', 'results', 'growth');
+    writeFileSync(`${name}.md`, text);
+    writeFileSync(`${name}.json`, `${JSON.stringify({ ...facts, ...options, rows }, null, 2)}\n`);
+    say(`written: ${name}.md, ${name}.json`);
+  });
+};
