@@ -9,8 +9,8 @@ create table analytics.event_aggregations (
   time_bucket     timestamptz not null,
   granularity     analytics.granularity not null,
   event_count     bigint not null,
-  unique_users    bigint not null,
-  unique_sessions bigint not null,
+  unique_users    bigint,
+  unique_sessions bigint,
   dimensions      jsonb,
   dimensions_hash text generated always as (md5(dimensions::text)) stored,
   created_at      timestamptz not null default now(),
@@ -18,7 +18,7 @@ create table analytics.event_aggregations (
   constraint event_aggregations_counts check (event_count >= 0 and unique_users >= 0 and unique_sessions >= 0)
 );
 comment on table analytics.event_aggregations is
-  'One row per type and name, bucket of time (UTC; weeks begin on Monday) and dimension; of days, weeks and months also one of all events together, without type and name. Hours also by {"country"} and by {"device_type"}.';
+  'One row per type and name, bucket of time (UTC; weeks begin on Monday) and dimension; of days, weeks and months also one of all events together, without type and name; of hours also one for each {"country"} and each {"device_type"}, without unique counts.';
 comment on column analytics.event_aggregations.id is 'A digest of what is counted, so that the same thing is found without looking.';
 comment on column analytics.event_aggregations.unique_users is 'Different user_ids. Of several buckets it cannot be summed: who came on two days is one.';
 comment on column analytics.event_aggregations.dimensions is 'Null: all of them.';
@@ -35,8 +35,8 @@ create policy admin_select on analytics.event_aggregations for select to authent
   using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
 grant select on analytics.event_aggregations to authenticated, service_role;
 
--- Who is counted in a bucket. Days, weeks and months are too large to be counted anew for every late event, and unique counts
--- cannot be added up: so everybody who is in one is noted, once.
+-- Who is counted in a bucket. Hours, days, weeks and months are too large to be counted anew for every late event, and unique
+-- counts cannot be added up: so everybody who is in one is noted, once.
 create table private.event_actors (
   aggregation_id uuid not null,
   -- 'u': a user; 's': a session, as a digest.
@@ -46,7 +46,7 @@ create table private.event_actors (
   constraint event_actors_kind check (kind in ('u', 's'))
 );
 comment on table private.event_actors is
-  'Users and sessions of each day, week and month of analytics.event_aggregations. Without a foreign key: a check of each of a million rows would cost more than all the rest.';
+  'Users and sessions of each hour, day, week and month of analytics.event_aggregations. Without a foreign key: a check of each of a million rows would cost more than all the rest.';
 alter table private.event_actors enable row level security;
 alter table private.event_actors force row level security;
 
@@ -74,73 +74,56 @@ select md5(
 )::uuid
 $$;
 
--- The rows that a day's row is part of.
-create function analytics.wider(type analytics.event_type, name text, day timestamptz)
+-- The rows that an hour's row is part of.
+create function analytics.wider(type analytics.event_type, name text, hour timestamptz)
   returns table (type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz)
   language sql immutable
   set search_path = ''
   as $$
-select s.type, s.name, s.granularity::analytics.granularity, date_trunc(s.granularity, wider.day, 'UTC')
+select s.type, s.name, s.granularity::analytics.granularity, date_trunc(s.granularity, wider.hour, 'UTC')
 from (
   values
-    (null::analytics.event_type, null::text, 'day'),
+    (wider.type, wider.name, 'day'), (null, null, 'day'),
     (wider.type, wider.name, 'week'), (null, null, 'week'),
     (wider.type, wider.name, 'month'), (null, null, 'month')
 ) as s (type, name, granularity)
 $$;
 
--- Counts minutes and hours anew, from the events themselves: they are small. What has no events any more goes.
+-- Counts minutes anew, from the events themselves: they are small. What has no events any more goes.
 create function analytics.recount(touched jsonb) returns void
   language sql volatile
   set search_path = ''
   as $$
 with buckets as materialized (
-  select t.type, t.name, t.granularity, t.bucket,
-    t.bucket + case t.granularity when 'minute' then interval '1 minute' else interval '1 hour' end as bucket_end
-  from jsonb_to_recordset(touched) as t (
-    type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz
-  )
+  select t.type, t.name, t.bucket
+  from jsonb_to_recordset(touched) as t (type analytics.event_type, name text, bucket timestamptz)
 ),
 
 counted as materialized (
-  select b.type, b.name, b.granularity, b.bucket, c.dimension, c.events, c.users, c.sessions
+  select b.type, b.name, b.bucket, c.events, c.users, c.sessions
   from buckets as b
   cross join lateral (
-    select
-      case
-        when grouping(e.country) = 0 then jsonb_build_object('country', e.country)
-        when grouping(e.device_type) = 0 then jsonb_build_object('device_type', e.device_type)
-      end as dimension,
-      count(*) as events, count(distinct e.user_id) as users, count(distinct e.session_id collate "C") as sessions
+    select count(*) as events, count(distinct e.user_id) as users, count(distinct e.session_id collate "C") as sessions
     from analytics.events as e
-    where e.name = b.name and e.type = b.type and e.occurred_at >= b.bucket and e.occurred_at < b.bucket_end
-    group by grouping sets ((), (e.country), (e.device_type))
-    having count(*) > 0 and (b.granularity = 'hour' or grouping(e.country, e.device_type) = 3)
+    where e.name = b.name and e.type = b.type and e.occurred_at >= b.bucket and e.occurred_at < b.bucket + interval '1 minute'
   ) as c
 ),
 
 gone as (
   delete from analytics.event_aggregations as a
-  using buckets as b
-  where a.event_type = b.type and a.event_name = b.name and a.granularity = b.granularity and a.time_bucket = b.bucket
-    and not exists (
-      select from counted as c
-      where c.type = b.type and c.name = b.name and c.granularity = b.granularity and c.bucket = b.bucket
-        and c.dimension is not distinct from a.dimensions
-    )
+  using counted as c
+  where c.events = 0 and a.id = analytics.aggregation_id(c.type, c.name, 'minute', c.bucket)
 )
 
 insert into analytics.event_aggregations as a (
-  id, event_type, event_name, granularity, time_bucket, dimensions, event_count, unique_users, unique_sessions
+  id, event_type, event_name, granularity, time_bucket, event_count, unique_users, unique_sessions
 )
-select analytics.aggregation_id(c.type, c.name, c.granularity, c.bucket, c.dimension::text), c.type, c.name, c.granularity, c.bucket,
-  c.dimension, c.events, c.users, c.sessions
+select analytics.aggregation_id(c.type, c.name, 'minute', c.bucket), c.type, c.name, 'minute', c.bucket, c.events, c.users, c.sessions
 from counted as c
+where c.events > 0
 on conflict (id) do update set
   event_count = excluded.event_count, unique_users = excluded.unique_users, unique_sessions = excluded.unique_sessions,
   updated_at = now()
-where (a.event_count, a.unique_users, a.unique_sessions)
-  is distinct from (excluded.event_count, excluded.unique_users, excluded.unique_sessions)
 $$;
 
 -- Adds the events that came since the last time, late ones included; gives how many. At most so many at once: whoever runs it
@@ -174,39 +157,46 @@ begin
   end if;
 
   with fresh as materialized (
-    select e.type, e.name, e.user_id, md5(e.session_id)::uuid as session, date_trunc('day', e.occurred_at, 'UTC') as day
+    select e.type, e.name, e.user_id, md5(e.session_id)::uuid as session, e.country, e.device_type,
+      date_trunc('hour', e.occurred_at, 'UTC') as hour
     from analytics.events as e
     where e.ingest_seq > seen and e.ingest_seq <= upper
   ),
 
-  days as materialized (
-    select f.type, f.name, f.day, count(*) as events, analytics.aggregation_id(f.type, f.name, 'day', f.day) as id
+  hours as materialized (
+    select f.type, f.name, f.hour, count(*) as events, analytics.aggregation_id(f.type, f.name, 'hour', f.hour) as id
     from fresh as f
-    group by f.type, f.name, f.day
+    group by f.type, f.name, f.hour
   ),
 
   actors as (
-    select f.type, f.name, f.day, 'u'::"char" as kind, f.user_id as actor from fresh as f where f.user_id is not null
+    select f.type, f.name, f.hour, 'u'::"char" as kind, f.user_id as actor from fresh as f where f.user_id is not null
     union
-    select f.type, f.name, f.day, 's'::"char", f.session from fresh as f where f.session is not null
+    select f.type, f.name, f.hour, 's'::"char", f.session from fresh as f where f.session is not null
   ),
 
-  came_that_day as (
+  came_that_hour as (
     insert into private.event_actors (aggregation_id, kind, actor)
-    select d.id, a.kind, a.actor
+    select h.id, a.kind, a.actor
     from actors as a
-    inner join days as d on d.type = a.type and d.name = a.name and d.day = a.day
+    inner join hours as h on h.type = a.type and h.name = a.name and h.hour = a.hour
     on conflict on constraint event_actors_pkey do nothing
     returning aggregation_id, kind, actor
   ),
 
-  -- Who has been in the day before has been in all that it is part of.
+  parts as materialized (
+    select h.id as hour_id, h.events, w.type, w.name, w.granularity, w.bucket,
+      analytics.aggregation_id(w.type, w.name, w.granularity, w.bucket) as id
+    from hours as h
+    cross join lateral analytics.wider(h.type, h.name, h.hour) as w
+  ),
+
+  -- Who has been in the hour before has been in all that it is part of.
   came_wider as (
     insert into private.event_actors (aggregation_id, kind, actor)
-    select distinct analytics.aggregation_id(w.type, w.name, w.granularity, w.bucket), c.kind, c.actor
-    from came_that_day as c
-    inner join days as d on d.id = c.aggregation_id
-    cross join lateral analytics.wider(d.type, d.name, d.day) as w
+    select distinct p.id, c.kind, c.actor
+    from came_that_hour as c
+    inner join parts as p on p.hour_id = c.aggregation_id
     on conflict on constraint event_actors_pkey do nothing
     returning aggregation_id, kind
   ),
@@ -214,7 +204,7 @@ begin
   newcomers as (
     select c.aggregation_id, count(*) filter (where c.kind = 'u') as users, count(*) filter (where c.kind = 's') as sessions
     from (
-      select came_that_day.aggregation_id, came_that_day.kind from came_that_day
+      select came_that_hour.aggregation_id, came_that_hour.kind from came_that_hour
       union all
       select came_wider.aggregation_id, came_wider.kind from came_wider
     ) as c
@@ -222,18 +212,29 @@ begin
   ),
 
   counted as (
-    select d.id, d.type, d.name, 'day'::analytics.granularity as granularity, d.day as bucket, d.events from days as d
+    select h.id, h.type, h.name, 'hour'::analytics.granularity as granularity, h.hour as bucket, null::jsonb as dimensions, h.events
+    from hours as h
     union all
-    select analytics.aggregation_id(w.type, w.name, w.granularity, w.bucket), w.type, w.name, w.granularity, w.bucket, sum(d.events)
-    from days as d
-    cross join lateral analytics.wider(d.type, d.name, d.day) as w
-    group by w.type, w.name, w.granularity, w.bucket
+    select p.id, p.type, p.name, p.granularity, p.bucket, null, sum(p.events)
+    from parts as p
+    group by p.id, p.type, p.name, p.granularity, p.bucket
+    union all
+    select analytics.aggregation_id(d.type, d.name, 'hour', d.hour, d.dimensions::text), d.type, d.name, 'hour', d.hour, d.dimensions, d.events
+    from (
+      select f.type, f.name, f.hour, count(*) as events,
+        case grouping(f.country)
+          when 0 then jsonb_build_object('country', f.country) else jsonb_build_object('device_type', f.device_type)
+        end as dimensions
+      from fresh as f
+      group by f.type, f.name, f.hour, grouping sets ((f.country), (f.device_type))
+    ) as d
   )
 
   insert into analytics.event_aggregations as a (
-    id, event_type, event_name, granularity, time_bucket, event_count, unique_users, unique_sessions
+    id, event_type, event_name, granularity, time_bucket, dimensions, event_count, unique_users, unique_sessions
   )
-  select c.id, c.type, c.name, c.granularity, c.bucket, c.events, coalesce(n.users, 0), coalesce(n.sessions, 0)
+  select c.id, c.type, c.name, c.granularity, c.bucket, c.dimensions, c.events,
+    case when c.dimensions is null then coalesce(n.users, 0) end, case when c.dimensions is null then coalesce(n.sessions, 0) end
   from counted as c
   left join newcomers as n on n.aggregation_id = c.id
   on conflict (id) do update set
@@ -244,9 +245,8 @@ begin
 
   select jsonb_agg(to_jsonb(t)) into touched
   from (
-    select distinct e.type, e.name, g.name as granularity, date_trunc(g.name, e.occurred_at, 'UTC') as bucket
+    select distinct e.type, e.name, date_trunc('minute', e.occurred_at, 'UTC') as bucket
     from analytics.events as e
-    cross join (values ('minute'), ('hour')) as g (name)
     where e.ingest_seq > seen and e.ingest_seq <= upper
   ) as t;
   perform analytics.recount(touched);
@@ -256,27 +256,51 @@ begin
 end
 $$;
 
--- Deletes what minutes and hours, days, weeks and months before a time added up to, once the events themselves are gone, as far
--- as nobody looks at it any more: minutes only. Gives how many rows.
-create function analytics.drop_old_minutes(before timestamptz) returns bigint
-  language sql volatile
+-- Deletes the minutes before a time, and who was in the buckets before another, whose events are all gone: they are personal data,
+-- and nothing can change these counts any more. At most 100,000 of either; gives how many.
+create function analytics.drop_old_counts(minutes_before timestamptz, actors_before timestamptz) returns bigint
+  language plpgsql volatile
   set search_path = ''
   as $$
-with gone as (
-  delete from analytics.event_aggregations as a where a.granularity = 'minute' and a.time_bucket < before returning 1
-)
+declare
+  gone bigint;
+  rows_ bigint;
+begin
+  delete from analytics.event_aggregations as a
+  where a.id in (
+    select old.id from analytics.event_aggregations as old
+    where old.granularity = 'minute' and old.time_bucket < minutes_before
+    limit 100000
+  );
+  get diagnostics gone = row_count;
 
-select count(*) from gone
+  -- One bucket after the other, the oldest first.
+  delete from private.event_actors as a
+  using (
+    select who.aggregation_id, who.kind, who.actor
+    from (
+      select old.id from analytics.event_aggregations as old
+      where old.time_bucket < actors_before and old.granularity <> 'minute' and old.dimensions is null
+        and exists (select from private.event_actors as any_ where any_.aggregation_id = old.id)
+      limit 1000
+    ) as old
+    inner join private.event_actors as who on who.aggregation_id = old.id
+    limit 100000
+  ) as old
+  where a.aggregation_id = old.aggregation_id and a.kind = old.kind and a.actor = old.actor;
+  get diagnostics rows_ = row_count;
+  return gone + rows_;
+end
 $$;
 
 revoke execute on function analytics.aggregation_id(analytics.event_type, text, analytics.granularity, timestamptz, text) from public;
 revoke execute on function analytics.wider(analytics.event_type, text, timestamptz) from public;
 revoke execute on function analytics.recount(jsonb) from public;
 revoke execute on function analytics.process_pending_events(bigint) from public;
-revoke execute on function analytics.drop_old_minutes(timestamptz) from public;
+revoke execute on function analytics.drop_old_counts(timestamptz, timestamptz) from public;
 
 -- migrate:down
-drop function analytics.drop_old_minutes(timestamptz);
+drop function analytics.drop_old_counts(timestamptz, timestamptz);
 drop function analytics.process_pending_events(bigint);
 drop function analytics.recount(jsonb);
 drop function analytics.wider(analytics.event_type, text, timestamptz);

@@ -953,19 +953,6 @@ begin
 end
 $$;
 
--- Ends the request of anybody but staff. Asked by definer functions: past them no policy asks.
-create function private.refuse_all_but_admins() returns void
-  language plpgsql stable
-  set search_path = ''
-  as $$
-begin
-  if (select auth.role()) is distinct from 'service_role'
-    and ((select auth.jwt()) -> 'app_metadata' ->> 'role') is distinct from 'admin' then
-    perform private.refuse(403, 'RG553', 'This is for admins only', null, 'Sign in as one.');
-  end if;
-end
-$$;
-
 create function experiments.experiment_results(experiment_id uuid) returns jsonb
   language plpgsql stable security definer
   set search_path = ''
@@ -973,7 +960,7 @@ create function experiments.experiment_results(experiment_id uuid) returns jsonb
 declare
   e experiments.experiments;
 begin
-  perform private.refuse_all_but_admins();
+  perform private.require_admin();
   select x.* into e from experiments.experiments as x where x.id = experiment_results.experiment_id;
   if not found then
     perform private.refuse(404, 'RG554', 'There is no such experiment', null, 'Check its id.');
@@ -996,7 +983,7 @@ declare
   e experiments.experiments;
   draft experiments.assignments;
 begin
-  perform private.refuse_all_but_admins();
+  perform private.require_admin();
   select x.* into e from experiments.experiments as x where x.id = override_assignment.experiment_id for share;
   if not found then
     perform private.refuse(404, 'RG554', 'There is no such experiment', null, 'Check its id.');
@@ -1137,7 +1124,6 @@ drop trigger experiments_check on experiments.experiments;
 drop trigger experiments_namespace on experiments.experiments;
 drop function private.check_namespace();
 drop function private.check_experiment();
-drop function private.refuse_all_but_admins();
 drop function private.results_of(experiments.experiments);
 drop function private.experiment_counts(experiments.experiments);
 drop function private.sample_ratio(double precision[], double precision[]);

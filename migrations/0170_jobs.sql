@@ -28,7 +28,9 @@ declare
 begin
   -- First: without them no event could be kept.
   perform analytics.make_event_partitions();
-  gone := gone + analytics.drop_old_events(before) + analytics.drop_old_minutes(before);
+  gone := gone + analytics.drop_old_events(before)
+    -- A month's bucket began up to 31 days before its last event.
+    + analytics.drop_old_counts(before, before - interval '31 days');
 
   delete from marketing.leads as l where l.deleted_at < before;
   get diagnostics rows_ = row_count;
@@ -62,8 +64,8 @@ create function edge.run_job(job text) returns jsonb
   as $$
 declare
   started_at constant timestamptz := clock_timestamp();
-  -- What a job deals with at once, where there may be much of it.
-  batch constant bigint := 50000;
+  -- What a job deals with at once, where there may be much of it: well within the time that a statement of the edge's has.
+  batch constant bigint := 20000;
   done bigint := 0;
   fault text;
 begin

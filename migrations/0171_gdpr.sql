@@ -1,39 +1,31 @@
 -- 0171: gdpr. Everything that growth holds on a person, found by the e-mail address: to be handed out, or erased.
 -- migrate:up
 
--- Ends the request unless an admin, the back office, or an operator asks: who is connected to the database without PostgREST.
-create function private.require_admin() returns boolean
-  language plpgsql stable
-  -- Definer: whoever asks may call nothing else in this schema.
-  security definer
-  set search_path = ''
-  as $$
-begin
-  if session_user <> 'authenticator' and nullif(current_setting('request.jwt.claims', true), '') is null then
-    return true;
-  end if;
-  if (select auth.role()) = 'service_role' or (select auth.jwt()) -> 'app_metadata' ->> 'role' = 'admin' then
-    return true;
-  end if;
-  perform private.refuse(403, 'RG571', 'Only admins may do this', null, 'Sign in as somebody whose app_metadata.role is admin.');
-  return false;
-end
-$$;
-
--- Whom an address is: {email, leads, users, sessions, anonymous, phones}. A session that was signed in as one of the users is
--- theirs as a whole.
+-- Whom an address is: {email, emails, leads, users, sessions, anonymous, phones}; emails are all ways in which it was written. A
+-- session that was signed in as one of the users is theirs as a whole.
 create function private.person(email text) returns jsonb
   language plpgsql stable
   set search_path = ''
   as $$
 declare
   address constant text := marketing.normalize_email(email);
+  emails text[];
   leads uuid[];
   users uuid[];
   sessions text[];
   anonymous text[];
   phones text[];
 begin
+  select array_agg(distinct written.email) into emails
+  from (
+    select unnest(array[btrim(person.email), lower(btrim(person.email)), address])
+    union
+    select unnest(array[l.email::text, lower(l.email::text), l.last_touch -> 'fields' ->> 'email'])
+    from marketing.leads as l
+    where l.email_normalized = address
+  ) as written (email)
+  where written.email is not null;
+
   select
     array_agg(l.id), array_agg(l.phone_number) filter (where l.phone_number is not null),
     array_agg(said.session) filter (where said.session is not null),
@@ -47,22 +39,26 @@ begin
   ) as said (session, anonymous)
   where l.email_normalized = address;
 
-  select array_agg(p.id) into users from clixen.user_profiles as p where p.email = lower(btrim(person.email));
+  select array_agg(p.id) into users from clixen.user_profiles as p where p.email = any (emails);
   if to_regclass('auth.users') is not null then
-    execute 'select $1 || array_agg(u.id) from auth.users as u where lower(u.email) = lower(btrim($2))'
-    into users using users, email;
+    execute 'select $1 || array_agg(u.id) from auth.users as u where lower(u.email) = any ($2)'
+    into users using users, emails;
   end if;
 
   select sessions || array_agg(distinct e.session_id) into sessions
-  from analytics.events as e
-  where e.session_id is not null and (
-    e.user_id = any (users)
-    or e.properties @> jsonb_build_object('email', person.email)
-    or e.properties @> jsonb_build_object('email', address)
-  );
+  from (
+    select u.session_id from analytics.events as u where u.user_id = any (users)
+    union all
+    select told.session_id
+    from unnest(emails) as written (email)
+    cross join lateral (
+      select e.session_id from analytics.events as e where e.properties @> jsonb_build_object('email', written.email)
+    ) as told
+  ) as e
+  where e.session_id is not null;
 
   return jsonb_build_object(
-    'email', address, 'leads', coalesce(to_jsonb(leads), '[]'), 'users', coalesce(to_jsonb(users), '[]'),
+    'email', address, 'emails', to_jsonb(emails), 'leads', coalesce(to_jsonb(leads), '[]'), 'users', coalesce(to_jsonb(users), '[]'),
     'sessions', (select coalesce(jsonb_agg(distinct s), '[]') from unnest(sessions) as s where s is not null),
     'anonymous', (select coalesce(jsonb_agg(distinct a), '[]') from unnest(anonymous) as a where a is not null),
     'phones', (select coalesce(jsonb_agg(distinct p), '[]') from unnest(phones) as p where p is not null)
@@ -89,7 +85,11 @@ union
 select e.* from analytics.events as e
 where person -> 'anonymous' <> '[]' and e.anonymous_id = any (private.texts(person -> 'anonymous'))
 union
-select e.* from analytics.events as e where e.properties @> jsonb_build_object('email', person ->> 'email')
+select e.*
+from jsonb_array_elements_text(person -> 'emails') as written (email)
+cross join lateral (
+  select told.* from analytics.events as told where told.properties @> jsonb_build_object('email', written.email)
+) as e
 $$;
 
 -- Deletes events, and takes them out of what they have added up to. Gives how many.
@@ -105,18 +105,19 @@ begin
   select w.ingest_seq into seen from private.event_watermark as w for update;
   with deleted as (
     delete from analytics.events as e where e.id = any (ids)
-    returning e.type, e.name, e.user_id, e.session_id, e.occurred_at, e.ingest_seq
+    returning e.type, e.name, e.user_id, e.session_id, e.country, e.device_type, e.occurred_at, e.ingest_seq
   )
 
-  select jsonb_agg(to_jsonb(d) || jsonb_build_object('day', date_trunc('day', d.occurred_at, 'UTC'))) into gone from deleted as d;
+  select jsonb_agg(to_jsonb(d) || jsonb_build_object('hour', date_trunc('hour', d.occurred_at, 'UTC'))) into gone from deleted as d;
   if gone is null then
     return 0;
   end if;
 
   with lost as materialized (
-    select d.type, d.name, d.user_id, d.session_id, d.day
+    select d.type, d.name, d.user_id, d.session_id, d.country, d.device_type, d.hour
     from jsonb_to_recordset(gone) as d (
-      type analytics.event_type, name text, user_id uuid, session_id text, day timestamptz, ingest_seq bigint
+      type analytics.event_type, name text, user_id uuid, session_id text, country text, device_type text, hour timestamptz,
+      ingest_seq bigint
     )
     where d.ingest_seq <= seen
   ),
@@ -127,10 +128,10 @@ begin
       analytics.aggregation_id(c.type, c.name, c.granularity, c.bucket) as id
     from lost as l
     cross join lateral (
-      select l.type, l.name, 'day'::analytics.granularity as granularity, l.day as bucket, interval '1 day' as length
+      select l.type, l.name, 'hour'::analytics.granularity as granularity, l.hour as bucket, interval '1 hour' as length
       union all
       select w.type, w.name, w.granularity, w.bucket, ('1 ' || w.granularity::text)::interval
-      from analytics.wider(l.type, l.name, l.day) as w
+      from analytics.wider(l.type, l.name, l.hour) as w
     ) as c
   ),
 
@@ -164,6 +165,13 @@ begin
       (select count(*) from left_sessions as s where s.aggregation_id = c.id) as sessions
     from counters as c
     group by c.id
+    union all
+    select analytics.aggregation_id(l.type, l.name, 'hour', l.hour, d.dimensions::text), count(*), null, null
+    from lost as l
+    cross join lateral (
+      values (jsonb_build_object('country', l.country)), (jsonb_build_object('device_type', l.device_type))
+    ) as d (dimensions)
+    group by 1
   )
 
   update analytics.event_aggregations as a set
@@ -173,14 +181,13 @@ begin
   where a.id = m.id;
 
   delete from analytics.event_aggregations as a
-  where a.event_count = 0 and a.granularity in ('day', 'week', 'month');
+  where a.event_count = 0;
 
   perform analytics.recount((
     select jsonb_agg(to_jsonb(t))
     from (
-      select distinct d.type, d.name, g.name as granularity, date_trunc(g.name, d.occurred_at, 'UTC') as bucket
+      select distinct d.type, d.name, date_trunc('minute', d.occurred_at, 'UTC') as bucket
       from jsonb_to_recordset(gone) as d (type text, name text, occurred_at timestamptz)
-      cross join (values ('minute'), ('hour')) as g (name)
     ) as t
   ));
   return jsonb_array_length(gone);
@@ -320,7 +327,6 @@ begin
 end
 $$;
 
-revoke execute on function private.require_admin() from public;
 revoke execute on function private.require_address(text) from public;
 revoke execute on function private.person(text) from public;
 revoke execute on function private.texts(jsonb) from public;
@@ -339,4 +345,3 @@ drop function private.events_of(jsonb);
 drop function private.texts(jsonb);
 drop function private.person(text);
 drop function private.require_address(text);
-drop function private.require_admin();

@@ -1,5 +1,5 @@
 // Load through the edge: batches of events, and leads. Callers have addresses of their own, as they have on the Internet.
-import { randomBytes, randomUUID } from 'node:crypto';
+import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { SetupError } from '../../dev/setup.js';
 
@@ -108,4 +108,32 @@ export const leadsThroughTheEdge = async ({ url, seconds, signal }) => {
     },
   );
   return { domain, acknowledged: times.length, perSecond: (times.length / ms) * 1000, times };
+};
+
+/** One delivery after the other, each of one message of a number that is known. */
+export const webhooksThroughTheEdge = async ({ url, secret, number, count, signal }) => {
+  const times = [];
+  for (let n = 0; n < count && !signal.aborted; n += 1) {
+    const messages = [
+      {
+        from: '16505550100',
+        id: `wamid.${randomUUID()}`,
+        timestamp: '1767225600',
+        type: 'text',
+        text: { body: 'Hello' },
+      },
+    ];
+    const value = { messaging_product: 'whatsapp', metadata: { phone_number_id: number }, messages };
+    const body = JSON.stringify({
+      object: 'whatsapp_business_account',
+      entry: [{ id: '1', changes: [{ field: 'messages', value }] }],
+    });
+    const signed = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+    const start = performance.now();
+    const { status, text } = await post(`${url}/v1/whatsapp/webhook`, body, { 'x-hub-signature-256': signed });
+    if (status !== 200) throw new SetupError(`A delivery was answered ${status}: ${text}`);
+    // The first ones open connections.
+    if (n >= 10) times.push(performance.now() - start);
+  }
+  return times;
 };

@@ -23,20 +23,23 @@ const inParts = async (total, size, work) => {
   for (let from = 0; from < total; from += size) await work(from, Math.min(from + size, total) - 1);
 };
 
-/** Fills the tables. `say` is told how far it is. */
-export const load = async (sql, { leads, events, sessions, say, signal }) => {
-  const part =
-    (name, statement, more = []) =>
-    async (from, to) => {
-      signal.throwIfAborted();
-      await sql(statement, [from, to, ...more]);
-      say(`${name}: ${((to + 1) / MILLION).toFixed(2)} million`);
-    };
-  await inParts(leads, MILLION / 4, part('leads', LEADS));
-  await inParts(sessions, MILLION / 4, part('onboarding sessions', SESSIONS));
-  const now = new Date();
-  await inParts(events, MILLION / 4, part('events', EVENTS, [now, events]));
-  say('vacuum and analyze');
-  for (const table of ['marketing.leads', 'analytics.events', 'onboarding.sessions'])
-    await sql(`vacuum analyze ${table}`);
+const part =
+  (sql, { say, signal }, name, statement, more = []) =>
+  async (from, to) => {
+    signal.throwIfAborted();
+    await sql(statement, [from, to, ...more]);
+    say(`${name}: ${((to + 1) / MILLION).toFixed(2)} million`);
+  };
+
+/** Leads and sessions of onboarding. `say` is told how far it is. */
+export const loadLeads = async (sql, { leads, sessions, ...rest }) => {
+  await inParts(leads, MILLION / 4, part(sql, rest, 'leads', LEADS));
+  await inParts(sessions, MILLION / 4, part(sql, rest, 'onboarding sessions', SESSIONS));
+  for (const table of ['marketing.leads', 'onboarding.sessions']) await sql(`vacuum analyze ${table}`);
+};
+
+/** Events of 30 days. */
+export const loadEvents = async (sql, { events, ...rest }) => {
+  await inParts(events, MILLION / 4, part(sql, rest, 'events', EVENTS, [new Date(), events]));
+  await sql('vacuum analyze analytics.events');
 };

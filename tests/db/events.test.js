@@ -339,3 +339,22 @@ test('events and what they add up to are for admins', async () => {
       );
   }
 });
+
+test('what is past retention is forgotten: minutes, and who was in a bucket; the counts stay', async () => {
+  await rollUp();
+  const counts = async () =>
+    (
+      await sql(
+        `select granularity, sum(event_count)::int as events, sum(unique_users)::int as users from analytics.event_aggregations group by 1`,
+      )
+    ).filter(({ granularity }) => granularity !== 'minute');
+  const before_ = await counts();
+  assert.ok(before_.length === 4);
+  const [{ gone }] = await sql(
+    `select analytics.drop_old_counts(now() + interval '2 days', now() + interval '40 days')::int as gone`,
+  );
+  assert.ok(gone > 100, `${gone}`);
+  assert.deepEqual(await sql('select from private.event_actors'), []);
+  assert.deepEqual(await sql(`select from analytics.event_aggregations where granularity = 'minute'`), []);
+  assert.deepEqual(await counts(), before_);
+});

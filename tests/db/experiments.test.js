@@ -722,7 +722,7 @@ test('staff put a unit into a variant, which wins and counts nowhere', async () 
   assert.equal(await told(visitor(), { session_id }, made.id), undefined);
   assert.deepEqual(await override(admin, null, { session: 'none there' }), { variant_id: null });
 
-  await assert.rejects(override(user(randomUUID()), 'blue'), refusal('RG553', 403));
+  await assert.rejects(override(user(randomUUID()), 'blue'), refusal('RG571', 403));
   await assert.rejects(override(visitor(), 'blue'), /permission denied/);
   await assert.rejects(override(admin, 'blue', { id: randomUUID() }), refusal('RG554', 404));
   await assert.rejects(override(admin, 'blue', { id: null }), refusal('RG554', 404));
@@ -952,7 +952,7 @@ test('results are for admins, and an experiment that is not there is not found',
   for (const who of [admin, service]) assert.equal((await results(who, made.id)).experiment_id, made.id);
   const boast = { role: 'authenticated', claims: { sub: randomUUID(), user_metadata: { role: 'admin' } } };
   for (const who of [user(randomUUID()), boast]) {
-    for (const id of [made.id, randomUUID()]) await assert.rejects(results(who, id), refusal('RG553', 403));
+    for (const id of [made.id, randomUUID()]) await assert.rejects(results(who, id), refusal('RG571', 403));
   }
   for (const who of [visitor(), { role: 'edge' }]) await assert.rejects(results(who, made.id), /permission denied/);
   for (const id of [randomUUID(), null]) await assert.rejects(results(admin, id), refusal('RG554', 404));

@@ -35,7 +35,7 @@ export const freshCount = async () => {
     ...(step === 'hour'
       ? ['country', 'device_type'].map(
           (column) =>
-            `select concat_ws(' | ', 'hour', ${bucket(step)}, type, name, jsonb_build_object('${column}', ${column})::text, ${counts})
+            `select concat_ws(' | ', 'hour', ${bucket(step)}, type, name, jsonb_build_object('${column}', ${column})::text, count(*) || ' - -')
              from analytics.events group by type, name, ${bucket(step)}, ${column}`,
         )
       : []),
@@ -52,7 +52,7 @@ export const freshCount = async () => {
 export const aggregated = async () => {
   const rows =
     await sql(`select concat_ws(' | ', granularity, extract(epoch from time_bucket)::bigint, coalesce(event_type::text, ''),
-      coalesce(event_name, ''), coalesce(dimensions::text, ''), event_count || ' ' || unique_users || ' ' || unique_sessions) as line
+      coalesce(event_name, ''), coalesce(dimensions::text, ''), event_count || ' ' || coalesce(unique_users::text, '-') || ' ' || coalesce(unique_sessions::text, '-')) as line
     from analytics.event_aggregations`);
   return rows.map(({ line }) => line).sort();
 };

@@ -150,7 +150,7 @@ export default {
     'analytics.wider(analytics.event_type, text, timestamp with time zone)': { execute: [] },
     'analytics.recount(jsonb)': { execute: [] },
     'analytics.process_pending_events(bigint)': { execute: [] },
-    'analytics.drop_old_minutes(timestamp with time zone)': { execute: [] },
+    'analytics.drop_old_counts(timestamp with time zone, timestamp with time zone)': { execute: [] },
   },
   routes: {
     'POST /v1/events': { body: (canary) => ({ name: canary }), call: OPEN },

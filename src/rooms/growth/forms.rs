@@ -135,10 +135,6 @@ struct FormPage {
 }
 
 #[derive(Template)]
-#[template(path = "growth/thanks.html")]
-struct ThanksPage;
-
-#[derive(Template)]
 #[template(path = "growth/told.html")]
 struct ToldPage {
     title: &'static str,
@@ -162,7 +158,11 @@ pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error>
 
 /// `GET /forms/thanks`
 pub fn thanks(_: &Incoming, config: &Config) -> Result<Response<()>, Error> {
-    page(StatusCode::OK, &ThanksPage, config)
+    let told = ToldPage {
+        title: "Thank you",
+        text: "We have received your message and will be in touch.".into(),
+    };
+    page(StatusCode::OK, &told, config)
 }
 
 /// After `GET /v1/leads/confirm` with a good link.
