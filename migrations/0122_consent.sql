@@ -63,13 +63,18 @@ select case
   end
 $$;
 
--- What the link to a lead's confirmation carries: the lead, when it expires, and a signature of both and of the address.
+-- What the link to a lead's confirmation carries: the lead, when it expires, and a signature of both, of the address, and of the
+-- request for consent that it answers: a later request ends the links of earlier ones.
 create function marketing.confirmation_token(lead marketing.leads, expires_at timestamptz) returns text
   language sql stable
   set search_path = ''
   as $$
-select private.base64url(signed.head || substr(private.digest('confirmation', signed.head || convert_to(lead.email_normalized, 'UTF8')), 1, 20))
-from (select uuid_send(lead.id) || int8send(extract(epoch from expires_at)::bigint) as head) as signed
+select private.base64url(signed.head || substr(private.digest('confirmation', signed.head || signed.request || convert_to(lead.email_normalized, 'UTF8')), 1, 20))
+from (
+  select uuid_send(lead.id) || int8send(extract(epoch from expires_at)::bigint) as head, int8send(coalesce(max(c.id), 0)) as request
+  from private.consent_records as c
+  where c.address_hash = private.address_hash(lead.email_normalized) and c.action = 'requested'
+) as signed
 $$;
 
 -- Addresses that have asked to be confirmed, with the token of each one's link, for the back office's mailer: the oldest
@@ -106,7 +111,8 @@ begin
     for update;
     expires_at := to_timestamp(least(('x' || encode(substr(bytes, 17, 8), 'hex'))::bit(64)::bigint, 253402300799));
   end if;
-  if known.id is null or marketing.confirmation_token(known, expires_at) <> token or expires_at < now() then
+  -- Who has taken a consent back has not given it again by an old link.
+  if known.id is null or known.opt_in_status not in ('pending', 'confirmed') or marketing.confirmation_token(known, expires_at) <> token or expires_at < now() then
     perform private.refuse(
       400, 'RG512', 'The link is not good, or not any more', 'A link is good for seven days',
       'Fill in the form again, and open the link of the new message.'

@@ -2,8 +2,8 @@
 -- migrate:up
 
 -- How much a submission looks like a bot's, 0 to 100, and why; from 50 on it is kept as spam, where an admin finds it. The
--- edge notes in _edge what it alone can see. Whoever calls past the edge and leaves that out gains nothing but to be taken
--- for a plain form.
+-- edge notes in _edge what it alone can see. Whoever calls past the edge and leaves that out is taken
+-- for a plain form, also where the edge asks for a person: what PostgREST lets in is the operator's to decide.
 create function marketing.spam_score(lead jsonb, out score int, out reason text)
   language sql stable
   set search_path = ''
@@ -59,14 +59,28 @@ create or replace function marketing.merge_lead(draft marketing.leads, known_spa
   language plpgsql volatile
   set search_path = ''
   as $$
+declare
+  known marketing.leads;
+  -- What a program does. What is only held is merged as anybody's: nothing of it is lost, and nothing is overwritten by it.
+  machine constant text[] := array['honeypot', 'forged-stamp', 'too-fast'];
 begin
-  if draft.is_spam and not known_spam then
+  select * into strict known from marketing.leads as l
+  where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+  if draft.spam_reason = any (machine) and not (known_spam and known.spam_reason = any (machine)) then
     update marketing.leads as l set submission_count = l.submission_count + 1
     where l.email_normalized = draft.email_normalized and l.deleted_at is null;
     return;
   end if;
+  -- Taken for spam by somebody: that is no later submission's to undo.
+  if known_spam and known.spam_reason is distinct from 'held' and not coalesce(known.spam_reason = any (machine), false) then
+    update marketing.leads as l set
+      submission_count = l.submission_count + 1,
+      last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - '_edge' - 'cf-turnstile-response')
+    where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+    return;
+  end if;
 
-  if known_spam and not draft.is_spam then
+  if known_spam and known.spam_reason = any (machine) and not coalesce(draft.spam_reason = any (machine), false) then
     update marketing.leads as l set
       email = draft.email, phone_number = draft.phone_number, company_name = draft.company_name,
       first_name = draft.first_name, last_name = draft.last_name, source = draft.source, notes = draft.notes,
@@ -75,8 +89,11 @@ begin
       referrer = draft.referrer, landing_page = draft.landing_page, first_touch = draft.first_touch,
       last_touch = draft.last_touch, user_agent = draft.user_agent, network = draft.network,
       country_code = draft.country_code, region = draft.region, city = draft.city, submission_key = draft.submission_key, metadata = draft.metadata,
-      submission_count = l.submission_count + 1, spam_score = 0, spam_reason = null, is_spam = false,
-      opt_in_status = draft.opt_in_status
+      submission_count = l.submission_count + 1, spam_score = draft.spam_score, spam_reason = draft.spam_reason,
+      is_spam = draft.is_spam,
+      opt_in_status = case
+        when l.opt_in_status = 'confirmed' or draft.opt_in_status = 'none' then l.opt_in_status else draft.opt_in_status
+      end
     where l.email_normalized = draft.email_normalized and l.deleted_at is null;
     return;
   end if;
@@ -116,6 +133,10 @@ begin
       else l.metadata
     end,
     submission_count = l.submission_count + 1,
+    -- A person has come back who was held.
+    spam_score = case when draft.is_spam then l.spam_score else 0 end,
+    spam_reason = case when draft.is_spam then l.spam_reason end,
+    is_spam = l.is_spam and draft.is_spam,
     opt_in_status = case
       when l.opt_in_status in ('none', 'revoked') and draft.opt_in_status = 'pending' then 'pending'
       else l.opt_in_status
@@ -133,6 +154,8 @@ create or replace function marketing.capture_lead(lead jsonb) returns jsonb
 declare
   answer constant jsonb := '{"status": "received"}';
   edge constant jsonb := private.edge_claim();
+  -- What the edge notes, and what is good once, are another's at the next try.
+  asked constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_edge' - '_ts' - 'cf-turnstile-response' end;
   stored jsonb;
   draft marketing.leads;
   known_spam boolean;
@@ -144,7 +167,7 @@ begin
     perform private.refuse(413, 'RG510', 'The lead is too large', 'At most 64 KB', 'Send less.');
   end if;
   perform private.limit_caller('leads');
-  stored := private.idempotency_begin('capture_lead', lead);
+  stored := private.idempotency_begin('capture_lead', asked);
   if stored is not null then
     return stored;
   end if;
@@ -200,7 +223,7 @@ begin
   select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead) as s;
   draft.is_spam := draft.spam_score >= 50;
   draft.opt_in_status := case
-    when lower(marketing.lead_text(lead, 'consent')) in ('on', 'yes', 'true', '1') and not draft.is_spam then 'pending'
+    when lower(marketing.lead_text(lead, 'consent')) in ('on', 'yes', 'true', '1') and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
     else 'none'
   end;
   draft.created_at := now();

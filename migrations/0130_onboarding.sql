@@ -644,8 +644,8 @@ comment on function onboarding.activity(text, jsonb) is
 revoke execute on function onboarding.activity(text, jsonb) from public;
 grant execute on function onboarding.activity(text, jsonb) to anon, authenticated, service_role;
 
--- Marks sessions in which nothing happened for two hours as abandoned, and gives their number. For the job runner. What is
--- locked is at work, or another run's.
+-- Marks sessions in which nothing happened for two hours as abandoned, and gives their number. For the job runner, which asks
+-- again while there are 5,000 or more. What is locked is at work, or another run's.
 create function onboarding.abandon_inactive_sessions() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -673,8 +673,8 @@ begin
     update onboarding.sessions as s set status = 'abandoned', abandoned_at = now()
     where s.id in (select idle.id from idle union all select unbegun.id from unbegun);
     get diagnostics batch = row_count;
-    exit when batch = 0;
     abandoned := abandoned + batch;
+    exit when batch = 0 or abandoned >= 5000;
   end loop;
   return abandoned;
 end

@@ -9,6 +9,7 @@ create table analytics.events (
   type         analytics.event_type not null,
   name         text not null,
   user_id      uuid,
+  user_is_verified boolean not null default false,
   session_id   text,
   anonymous_id text,
   properties   jsonb not null default '{}',
@@ -38,6 +39,7 @@ comment on column analytics.events.id is
   'The client''s, where it is a UUIDv7; of any other UUID a digest in the partition events_undated, the same one each time.';
 comment on column analytics.events.user_id is
   'The user of the token; of a caller without one what the caller says, which is a claim and no proof.';
+comment on column analytics.events.user_is_verified is 'Whether a token, or the back office, said who the user is.';
 comment on column analytics.events.occurred_at is 'The client''s clock, at most 24 hours ahead of ours.';
 comment on column analytics.events.ingest_seq is
   'Grows with every event. What process_pending_events has seen is told by it, not by a flag, which would write every row twice.';
@@ -59,7 +61,7 @@ create policy admin_select on analytics.events for select to authenticated
   using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
 grant select on analytics.events to authenticated, service_role;
 
-insert into private.limit_rules (name, burst, refill, shared) values ('events', 1000, '20 milliseconds', 1000);
+insert into private.limit_rules (name, burst, refill, shared) values ('events', 300, '100 milliseconds', 300);
 
 -- The first id of a time, in milliseconds since 1970: a UUIDv7 begins with them.
 create function analytics.first_id(moment timestamptz) returns uuid
@@ -222,7 +224,7 @@ begin
   end if;
   return (case when words ~ '(Z|[+-]\d\d(:?\d\d)?)$' and words ~ '^.{16}' then words else words || 'Z' end)::timestamptz;
 exception
-  when datetime_field_overflow or invalid_datetime_format then
+  when data_exception then
     return null;
 end
 $$;
@@ -333,7 +335,7 @@ begin
           case when placed.event #>> '{}' in ('malformed', 'too_large') then placed.event #>> '{}' else 'malformed' end
         when placed.kind <> 'object' then 'malformed'
         -- The edge counts the bytes as they were sent; here they are spaced out and sorted.
-        when pg_column_size(placed.event) > 65536 then 'too_large'
+        when pg_column_size(placed.event) > 262144 then 'too_large'
         when jsonb_typeof(placed.event -> 'name') is distinct from 'string' or btrim(placed.name) = '' then 'name_missing'
         when char_length(placed.name) > 120 then 'name_too_long'
         when coalesce(placed.type, 'user_action') not in ('page_view', 'user_action', 'conversion', 'system') then 'type_unknown'
@@ -353,7 +355,7 @@ begin
   written as (
     insert into analytics.events (
       id, type, name, user_id, session_id, anonymous_id, properties, metadata, user_agent, referrer, url,
-      device_type, browser, os, country, region, is_bot, received_at, occurred_at
+      device_type, browser, os, country, region, is_bot, received_at, occurred_at, user_is_verified
     )
     select
       judged.stored_id,
@@ -375,7 +377,8 @@ begin
       left(context ->> 'region', 100),
       bot,
       moment,
-      least(judged.at, moment + interval '24 hours')
+      least(judged.at, moment + interval '24 hours'),
+      caller is not null or served and judged.user_id is not null
     from judged
     where judged.code is null
     -- In one order everywhere: two batches of the same events must not wait for each other.

@@ -1,9 +1,11 @@
 -- 0171: gdpr. Everything that growth holds on a person, found by the e-mail address: to be handed out, or erased.
 -- migrate:up
 
--- Whom an address is: {email, emails, leads, users, sessions, anonymous, phones}; emails are all ways in which it was written. A
--- session that was signed in as one of the users is theirs as a whole.
-create function private.person(email text) returns jsonb
+-- Whom an address is: {email, emails, leads, users, sessions, anonymous, phones, unproven}; emails are all ways in which it was
+-- written. A public form may say anything: a session or an anonymous id that it names is taken only if no token says that it is
+-- somebody else's and no other lead names it; a phone number only if whoever asks has said it, too. What is not taken is listed as
+-- unproven, for a person to look at.
+create function private.person(email text, phones text[]) returns jsonb
   language plpgsql stable
   set search_path = ''
   as $$
@@ -12,9 +14,12 @@ declare
   emails text[];
   leads uuid[];
   users uuid[];
+  own_sessions text[];
+  named_sessions text[];
+  named_anonymous text[];
+  named_phones text[];
   sessions text[];
   anonymous text[];
-  phones text[];
 begin
   select array_agg(distinct written.email) into emails
   from (
@@ -27,41 +32,66 @@ begin
   where written.email is not null;
 
   select
-    array_agg(l.id), array_agg(l.phone_number) filter (where l.phone_number is not null),
-    array_agg(said.session) filter (where said.session is not null),
-    array_agg(said.anonymous) filter (where said.anonymous is not null)
-  into leads, phones, sessions, anonymous
+    array_agg(distinct l.id), array_agg(distinct said.phone) filter (where said.phone is not null),
+    array_agg(distinct said.session) filter (where said.session is not null),
+    array_agg(distinct said.anonymous) filter (where said.anonymous is not null)
+  into leads, named_phones, named_sessions, named_anonymous
   from marketing.leads as l
   cross join lateral (
     values
-      (l.metadata ->> 'session_id', l.metadata ->> 'anonymous_id'),
-      (l.last_touch -> 'fields' ->> 'session_id', l.last_touch -> 'fields' ->> 'anonymous_id')
-  ) as said (session, anonymous)
+      (l.metadata ->> 'session_id', l.metadata ->> 'anonymous_id', l.phone_number),
+      (l.last_touch -> 'fields' ->> 'session_id', l.last_touch -> 'fields' ->> 'anonymous_id', l.last_touch -> 'fields' ->> 'phone_number')
+  ) as said (session, anonymous, phone)
   where l.email_normalized = address;
 
+  -- Profiles have their address from a verified token.
   select array_agg(p.id) into users from clixen.user_profiles as p where p.email = any (emails);
   if to_regclass('auth.users') is not null then
-    execute 'select $1 || array_agg(u.id) from auth.users as u where lower(u.email) = any ($2)'
-    into users using users, emails;
+    execute 'select $1 || array_agg(u.id) from auth.users as u where lower(u.email) = any ($2)' into users using users, emails;
   end if;
 
-  select sessions || array_agg(distinct e.session_id) into sessions
+  -- Sessions that were signed in as one of the users and as nobody else.
+  select array_agg(distinct e.session_id) into own_sessions
+  from analytics.events as e
+  where e.user_id = any (users) and e.user_is_verified and e.session_id is not null;
+  select array_agg(candidate.id) into sessions
   from (
-    select u.session_id from analytics.events as u where u.user_id = any (users)
-    union all
-    select told.session_id
-    from unnest(emails) as written (email)
-    cross join lateral (
-      select e.session_id from analytics.events as e where e.properties @> jsonb_build_object('email', written.email)
-    ) as told
-  ) as e
-  where e.session_id is not null;
+    select unnest(own_sessions) as id
+    union
+    select unnest(emails)
+    union
+    select s.id from unnest(named_sessions) as s (id) where not exists (
+      select from marketing.leads as l
+      where l.email_normalized <> address and (l.metadata ->> 'session_id' = s.id or l.last_touch -> 'fields' ->> 'session_id' = s.id)
+    )
+  ) as candidate
+  where candidate.id is not null and not exists (
+    select from analytics.events as e
+    where e.session_id = candidate.id and e.user_is_verified and e.user_id <> all (coalesce(users, '{}'))
+  );
+  select array_agg(candidate.id) into anonymous
+  from (
+    select unnest(emails) as id
+    union
+    select a.id from unnest(named_anonymous) as a (id) where not exists (
+      select from marketing.leads as l
+      where l.email_normalized <> address
+        and (l.metadata ->> 'anonymous_id' = a.id or l.last_touch -> 'fields' ->> 'anonymous_id' = a.id)
+    )
+  ) as candidate
+  where candidate.id is not null;
 
   return jsonb_build_object(
     'email', address, 'emails', to_jsonb(emails), 'leads', coalesce(to_jsonb(leads), '[]'), 'users', coalesce(to_jsonb(users), '[]'),
-    'sessions', (select coalesce(jsonb_agg(distinct s), '[]') from unnest(sessions) as s where s is not null),
-    'anonymous', (select coalesce(jsonb_agg(distinct a), '[]') from unnest(anonymous) as a where a is not null),
-    'phones', (select coalesce(jsonb_agg(distinct p), '[]') from unnest(phones) as p where p is not null)
+    'sessions', coalesce(to_jsonb(sessions), '[]'), 'anonymous', coalesce(to_jsonb(anonymous), '[]'),
+    'phones', coalesce(to_jsonb(phones), '[]'),
+    'unproven', jsonb_strip_nulls(jsonb_build_object(
+      'phones', (select jsonb_agg(p) from unnest(named_phones) as p where p <> all (coalesce(phones, '{}'))),
+      'sessions', (
+        select jsonb_agg(s) from unnest(own_sessions || named_sessions) as s where s <> all (coalesce(sessions, '{}'))
+      ),
+      'anonymous_ids', (select jsonb_agg(a) from unnest(named_anonymous) as a where a <> all (coalesce(anonymous, '{}')))
+    ))
   );
 end
 $$;
@@ -72,7 +102,7 @@ create function private.texts(list jsonb) returns text[]
   set search_path = ''
   as $$ select array(select jsonb_array_elements_text(list)) $$;
 
--- The events of a person.
+-- The events of a person: under their ids, in their sessions, and those that hold the address where events usually have one.
 create function private.events_of(person jsonb) returns setof analytics.events
   language sql stable
   set search_path = ''
@@ -81,21 +111,52 @@ select e.* from analytics.events as e where e.user_id = any (private.texts(perso
 union
 select e.* from analytics.events as e where e.session_id = any (private.texts(person -> 'sessions'))
 union
--- There is no index for it: read only where there is somebody to look for.
+-- There is no index for it: read only where there is somebody to look for. One that a token gives to somebody else is theirs.
 select e.* from analytics.events as e
-where person -> 'anonymous' <> '[]' and e.anonymous_id = any (private.texts(person -> 'anonymous'))
+where jsonb_array_length(person -> 'anonymous') > jsonb_array_length(person -> 'emails')
+  and e.anonymous_id = any (private.texts(person -> 'anonymous'))
+  and not (e.user_is_verified and e.user_id <> all (private.texts(person -> 'users')::uuid[]))
 union
 select e.*
 from jsonb_array_elements_text(person -> 'emails') as written (email)
 cross join lateral (
-  select told.* from analytics.events as told where told.properties @> jsonb_build_object('email', written.email)
+  values
+    (jsonb_build_object('email', written.email)), (jsonb_build_object('Email', written.email)),
+    (jsonb_build_object('user', jsonb_build_object('email', written.email))),
+    (jsonb_build_object('customer', jsonb_build_object('email', written.email)))
+) as place (properties)
+cross join lateral (
+  select told.* from analytics.events as told where told.properties @> place.properties
 ) as e
+$$;
+
+-- Assignments of a person's units, by whatever their keys say.
+create function private.assignments_of(person jsonb) returns setof experiments.assignments
+  language sql stable
+  set search_path = ''
+  as $$
+select a.* from experiments.assignments as a
+where a.unit_key = any (
+  array(
+    select kind.name || ':' || unit.value
+    from (
+      select jsonb_array_elements_text((person -> 'users') || (person -> 'emails') || (person -> 'sessions')) as value
+    ) as unit
+    cross join (values ('user'), ('claimed'), ('session')) as kind (name)
+  )
+)
+union
+select a.* from experiments.assignments as a where a.user_id = any (private.texts(person -> 'users')::uuid[])
+union
+select a.* from experiments.assignments as a where a.session_id = any (private.texts(person -> 'sessions'))
 $$;
 
 -- Deletes events, and takes them out of what they have added up to. Gives how many.
 create function private.forget_events(ids uuid[]) returns bigint
   language plpgsql volatile
   set search_path = ''
+  -- A day has 24 hours here, whatever the caller's zone is.
+  set timezone = 'UTC'
   as $$
 declare
   seen bigint;
@@ -195,7 +256,7 @@ end
 $$;
 
 -- Everything on an address, by table.
-create function marketing.gdpr_export_user_data(email text) returns jsonb
+create function marketing.gdpr_export_user_data(email text, phones text[] default null) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
   as $$
@@ -204,10 +265,11 @@ declare
 begin
   perform private.require_admin();
   perform private.require_address(email);
-  person := private.person(email);
+  person := private.person(email, phones);
   return jsonb_build_object(
     'email', person -> 'email',
     'exported_at', now(),
+    'unproven', person -> 'unproven',
     'marketing.leads', (
       select coalesce(jsonb_agg(to_jsonb(l) order by l.created_at), '[]') from marketing.leads as l
       where l.id = any (private.texts(person -> 'leads')::uuid[])
@@ -230,8 +292,7 @@ begin
       select coalesce(jsonb_agg(to_jsonb(e) - 'ingest_seq' order by e.occurred_at), '[]') from private.events_of(person) as e
     ),
     'experiments.assignments', (
-      select coalesce(jsonb_agg(to_jsonb(a) order by a.assigned_at), '[]') from experiments.assignments as a
-      where a.user_id = any (private.texts(person -> 'users')::uuid[]) or a.session_id = any (private.texts(person -> 'sessions'))
+      select coalesce(jsonb_agg(to_jsonb(a) order by a.assigned_at), '[]') from private.assignments_of(person) as a
     ),
     'whatsapp.accounts', (
       select coalesce(jsonb_agg(to_jsonb(a) - 'webhook_verify_token_hash' order by a.created_at), '[]') from whatsapp.accounts as a
@@ -253,29 +314,31 @@ begin
   );
 end
 $$;
-comment on function marketing.gdpr_export_user_data(text) is
-  'Everything that growth holds on an e-mail address. Definer: it reads what no role may read; only admins and the back office get past its first line.';
+comment on function marketing.gdpr_export_user_data(text, text[]) is
+  'Everything that growth holds on an e-mail address, and on phone numbers that whoever asks has made sure of. Definer: it reads what no role may read; only admins and the back office get past its first line.';
 
-create function marketing.gdpr_delete_user_data(email text) returns jsonb
+create function marketing.gdpr_delete_user_data(email text, phones text[] default null) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
   as $$
 declare
   person jsonb;
   leads uuid[];
+  accounts bigint;
   erased jsonb := '{}';
   rows_ bigint;
 begin
   perform private.require_admin();
   perform private.require_address(email);
-  person := private.person(email);
+  person := private.person(email, phones);
   leads := private.texts(person -> 'leads')::uuid[];
+  -- A customer's, by contract: kept, without the lead.
+  select count(*) into accounts from whatsapp.accounts as a where a.lead_id = any (leads);
 
   select private.forget_events(array_agg(e.id)) into rows_ from private.events_of(person) as e;
   erased := erased || jsonb_build_object('analytics.events', coalesce(rows_, 0));
 
-  delete from experiments.assignments as a
-  where a.user_id = any (private.texts(person -> 'users')::uuid[]) or a.session_id = any (private.texts(person -> 'sessions'));
+  delete from experiments.assignments as a where a.id in (select own.id from private.assignments_of(person) as own);
   get diagnostics rows_ = row_count;
   erased := erased || jsonb_build_object('experiments.assignments', rows_);
 
@@ -307,14 +370,15 @@ begin
   return jsonb_build_object(
     'erased_at', now(),
     'erased', erased,
-    'kept', jsonb_build_object('private.consent_records', (
+    'unproven', person -> 'unproven',
+    'kept', jsonb_build_object('whatsapp.accounts', accounts, 'private.consent_records', (
       select count(*) from private.consent_records as c where c.address_hash = private.address_hash(person ->> 'email')
     ))
   );
 end
 $$;
-comment on function marketing.gdpr_delete_user_data(text) is
-  'Erases everything that growth holds on an e-mail address, and counts it by table; consent records, which hold a hash only, stay. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
+comment on function marketing.gdpr_delete_user_data(text, text[]) is
+  'Erases everything that growth holds on an e-mail address, and on phone numbers that whoever asks has made sure of, and counts it by table; consent records, which hold a hash only, stay. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
 
 create function private.require_address(email text) returns void
   language plpgsql stable
@@ -328,20 +392,22 @@ end
 $$;
 
 revoke execute on function private.require_address(text) from public;
-revoke execute on function private.person(text) from public;
+revoke execute on function private.person(text, text[]) from public;
+revoke execute on function private.assignments_of(jsonb) from public;
 revoke execute on function private.texts(jsonb) from public;
 revoke execute on function private.events_of(jsonb) from public;
 revoke execute on function private.forget_events(uuid[]) from public;
-revoke execute on function marketing.gdpr_export_user_data(text) from public;
-revoke execute on function marketing.gdpr_delete_user_data(text) from public;
-grant execute on function marketing.gdpr_export_user_data(text) to authenticated, service_role;
-grant execute on function marketing.gdpr_delete_user_data(text) to authenticated, service_role;
+revoke execute on function marketing.gdpr_export_user_data(text, text[]) from public;
+revoke execute on function marketing.gdpr_delete_user_data(text, text[]) from public;
+grant execute on function marketing.gdpr_export_user_data(text, text[]) to authenticated, service_role;
+grant execute on function marketing.gdpr_delete_user_data(text, text[]) to authenticated, service_role;
 
 -- migrate:down
-drop function marketing.gdpr_delete_user_data(text);
-drop function marketing.gdpr_export_user_data(text);
+drop function marketing.gdpr_delete_user_data(text, text[]);
+drop function marketing.gdpr_export_user_data(text, text[]);
 drop function private.forget_events(uuid[]);
+drop function private.assignments_of(jsonb);
 drop function private.events_of(jsonb);
 drop function private.texts(jsonb);
-drop function private.person(text);
+drop function private.person(text, text[]);
 drop function private.require_address(text);

@@ -18,7 +18,7 @@ select
   -- RFC 4180: every cell in quotes, quotes doubled. A spreadsheet runs what begins like these, quotes or not.
   (
     select string_agg(
-      '"' || case when cell.value ~ E'^[=+\\-@\\t\\r]' then '''' else '' end || replace(cell.value, '"', '""') || '"', ',' order by cell.position
+      '"' || case when cell.value ~ E'^[=+\\-@\\t\\r\\n＝＋－＠]' then '''' else '' end || replace(cell.value, '"', '""') || '"', ',' order by cell.position
     )
     from unnest(array[
       l.id::text, to_char(l.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),

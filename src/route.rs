@@ -68,6 +68,8 @@ pub struct Call {
     pub answer: Answer,
     /// What is answered while the database cannot be reached, where that can be said without it.
     pub fallback: Option<Fallback>,
+    /// Whether the result is handed on unread, however large. What goes wrong before is still worded by `answer`.
+    pub streamed: bool,
 }
 
 /// An answer made of what the database has said a while ago.

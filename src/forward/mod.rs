@@ -24,7 +24,7 @@ const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// What PostgREST's server says of an exception that nobody has caught.
 const CRASH: &[u8] = b"Something went wrong";
 /// Bytes that are read of a function's result.
-const MOST_RESULT_BYTES: usize = 16 * 1024 * 1024;
+const MOST_RESULT_BYTES: usize = 1024 * 1024;
 
 /// What came of the work.
 pub enum Reply<B> {
@@ -78,6 +78,9 @@ async fn perform<P: Platform>(
             relay,
             cache: Some(rule),
         } => cached::answer(rule, relay, edge).await.map(Reply::Kept),
+        Work::Call { call, outgoing, .. } if call.streamed => send_on(Relay::plain(outgoing), edge)
+            .await
+            .map(Reply::Relayed),
         Work::Call {
             call,
             incoming,

@@ -12,7 +12,7 @@ use crate::route::Export;
 use crate::verify::Caller;
 
 /// Rows of a page.
-const ROWS: u64 = 500;
+const ROWS: u64 = 200;
 
 /// What the caller may not choose: it is how the pages are made.
 const OURS: [&str; 4] = ["select", "order", "limit", "offset"];

@@ -4,10 +4,11 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::config::{Config, Turnstile};
-use crate::edge::{Body, Edge, Outgoing, Platform};
+use crate::edge::{self, Body, Edge, Outgoing, Platform};
 use crate::error::Error;
 use crate::rooms;
 use crate::route::{Human, Incoming};
@@ -32,7 +33,9 @@ pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Res
         return Ok(Human::Held);
     }
     let good = match token {
-        Some(token) if token.len() <= MOST_TOKEN => verdict(turnstile, &token, edge).await,
+        Some(token) if token.len() <= MOST_TOKEN => {
+            verdict(turnstile, &token, incoming.header("idempotency-key"), edge).await
+        }
         _ => None,
     };
     match good {
@@ -44,11 +47,20 @@ pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Res
 }
 
 /// What Turnstile says; none if it says nothing.
-async fn verdict<P: Platform>(turnstile: &Turnstile, token: &str, edge: &Edge<P>) -> Option<Value> {
-    let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("secret", &turnstile.secret)
-        .append_pair("response", token)
-        .finish();
+async fn verdict<P: Platform>(
+    turnstile: &Turnstile,
+    token: &str,
+    key: &str,
+    edge: &Edge<P>,
+) -> Option<Value> {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("secret", &turnstile.secret)
+        .append_pair("response", token);
+    if !key.is_empty() {
+        // Turnstile says the same again to the same key: a retry after a lost answer has no other token.
+        form.append_pair("idempotency_key", &uuid(&format!("{key}\n{token}")));
+    }
+    let form = form.finish();
     let mut headers = HeaderMap::new();
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
     headers.insert(http::header::CONTENT_TYPE, kind);
@@ -72,6 +84,19 @@ async fn verdict<P: Platform>(turnstile: &Turnstile, token: &str, edge: &Edge<P>
         Body::Empty | Body::Upload { .. } => return None,
     };
     serde_json::from_slice(&body).ok()
+}
+
+/// A UUID of version 8 that is made of a text.
+fn uuid(text: &str) -> String {
+    let digest = edge::hex(&Sha256::digest(text));
+    let part = |from: usize, to: usize| digest.get(from..to).unwrap_or_default();
+    let (first, second) = (part(0, 8), part(8, 12));
+    format!(
+        "{first}-{second}-8{}-8{}-{}",
+        part(12, 15),
+        part(15, 18),
+        part(18, 30)
+    )
 }
 
 /// Whether the token was made on one of our pages, for this.

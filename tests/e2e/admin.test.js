@@ -150,7 +150,7 @@ const everywhere = async () => {
       first_name: 'Zoë',
     },
   });
-  const [lead] = await sql('select id from marketing.leads where email = $1', [email]);
+  const [lead] = await sql('select id from marketing.leads where email_normalized = $1', [email]);
   await sql(
     `insert into marketing.lead_interactions (lead_id, interaction_type, subject) values ($1, 'call', 'secret subject')`,
     [lead.id],
@@ -186,7 +186,7 @@ const everywhere = async () => {
       [experiment.id, session],
     );
   }
-  return { email, lead, sub, session, ids, assignments: experiment ? 1 : 0 };
+  return { email, lead, sub, session, ids, phones: [`+${ids.user}`] };
 };
 
 const WORK = {
@@ -210,7 +210,7 @@ test('everything on a person is handed out, and nothing of anybody else', async 
   const person = await everywhere();
   const other = await everywhere();
   const { status, body } = await ask('/v1/admin/gdpr/export', {
-    json: { email: person.email.toUpperCase() },
+    json: { email: person.email.toUpperCase(), phones: person.phones },
     token: await admin(),
   });
   assert.equal(status, 200);
@@ -232,11 +232,11 @@ test('a person is erased everywhere, the receipt counts truly, and others are un
   await rollUp();
   const token = await admin();
   const email = ` ${person.email} `.trim();
-  const before_ = await ask('/v1/admin/gdpr/export', { json: { email: other.email }, token });
-  const { status, body } = await ask('/v1/admin/gdpr/erase', { json: { email }, token });
+  const before_ = await ask('/v1/admin/gdpr/export', { json: { email: other.email, phones: other.phones }, token });
+  const { status, body } = await ask('/v1/admin/gdpr/erase', { json: { email, phones: person.phones }, token });
   assert.equal(status, 200);
   assert.deepEqual(body.erased, { ...WORK, 'experiments.assignments': 1 });
-  assert.deepEqual(body.kept, { 'private.consent_records': 1 });
+  assert.deepEqual(body.kept, { 'private.consent_records': 1, 'whatsapp.accounts': 1 });
   // Nowhere in any table, whatever it is called.
   const tables =
     await sql(`select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -250,12 +250,16 @@ test('a person is erased everywhere, the receipt counts truly, and others are un
     }
   }
   assert.deepEqual(await aggregated(), await freshCount(), 'and is counted no more');
-  const after_ = await ask('/v1/admin/gdpr/export', { json: { email: other.email }, token });
+  const after_ = await ask('/v1/admin/gdpr/export', { json: { email: other.email, phones: other.phones }, token });
   const same = ({ exported_at: _, ...rest }) => rest;
   assert.deepEqual(same(after_.body), same(before_.body));
   const again = await ask('/v1/admin/gdpr/erase', { json: { email }, token });
   assert.deepEqual([...new Set(Object.values(again.body.erased))], [0]);
-  assert.deepEqual(again.body.kept, { 'private.consent_records': 1 }, 'the proof of consent survives as a hash');
+  assert.deepEqual(
+    again.body.kept,
+    { 'private.consent_records': 1, 'whatsapp.accounts': 0 },
+    'the proof of consent survives as a hash',
+  );
 });
 
 test('GDPR requests are for admins, about an address', async () => {
@@ -289,4 +293,65 @@ test('GDPR requests are for admins, about an address', async () => {
     });
     assert.equal(past.status, 403);
   }
+});
+
+test('nobody gets at another’s data by naming it in a form or an event', async () => {
+  const victim = await everywhere();
+  const attacker = freshEmail();
+  const session = `other ${victim.session}`;
+  const fields = { email: attacker, phone_number: victim.phones[0], session_id: session, consent: 'on' };
+  assert.equal((await ask('/v1/leads', { json: fields })).status, 201);
+  await ask('/v1/events', {
+    json: [anEvent({ session_id: session, properties: { email: attacker }, name: 'planted' })],
+  });
+  const sub = randomUUID();
+  await sql('insert into clixen.user_profiles (id, email) values ($1, $2)', [sub, attacker]);
+  // A user's id that an anonymous event claims, in the session of somebody else.
+  await ask('/v1/events', { json: [anEvent({ session_id: victim.session, user_id: sub, name: 'claimed' })] });
+  const token = await admin();
+  const told = await ask('/v1/admin/gdpr/export', { json: { email: attacker }, token });
+  assert.equal(told.status, 200);
+  assert.deepEqual(told.body['analytics.events'].map(({ name }) => name).sort(), ['claimed', 'planted']);
+  assert.deepEqual(told.body['private.webhook_inbox'], []);
+  assert.deepEqual(told.body.unproven, { phones: victim.phones, sessions: [session] });
+  const erased = await ask('/v1/admin/gdpr/erase', { json: { email: attacker }, token });
+  assert.equal(erased.body.erased['analytics.events'], 2);
+  const still = await ask('/v1/admin/gdpr/export', { json: { email: victim.email, phones: victim.phones }, token });
+  assert.equal(still.body['analytics.events'].length, 5);
+  assert.equal(still.body['private.webhook_inbox'].length, 1);
+});
+
+test('units that are named by the address are found, and accounts that stay are told', async () => {
+  await experiment();
+  const email = freshEmail();
+  await ask('/v1/leads', { json: { email } });
+  await ask('/v1/experiments/assign', { json: { user_id: email, session_id: email } });
+  await sql(`update experiments.experiments set is_active = true`);
+  await ask('/v1/experiments/assign', { json: { user_id: email, session_id: email } });
+  await ask('/v1/events', {
+    json: [
+      anEvent({ session_id: email }),
+      anEvent({ properties: { user: { email } } }),
+      anEvent({ properties: { Email: email } }),
+    ],
+  });
+  const { body } = await ask('/v1/admin/gdpr/erase', { json: { email }, token: await admin() });
+  assert.equal(body.erased['analytics.events'], 3);
+  assert.ok(body.erased['experiments.assignments'] >= 1);
+  for (const table of ['experiments.assignments', 'analytics.events', 'marketing.leads'])
+    assert.equal((await sql(`select from ${table} as t where strpos(t::text, $1) > 0`, [email])).length, 0, table);
+});
+
+test('a person of whom there is much is handed out whole', async () => {
+  const email = freshEmail();
+  await sql(
+    `insert into analytics.events (id, type, name, properties, occurred_at)
+     select analytics.undated_id(gen_random_uuid()), 'page_view', 'much', jsonb_build_object('email', $1::text, 'x', repeat('y', 20000)), now()
+     from generate_series(1, 1000)`,
+    [email],
+  );
+  const { status, body } = await ask('/v1/admin/gdpr/export', { json: { email }, token: await admin() });
+  assert.equal(status, 200);
+  assert.equal(body['analytics.events'].length, 1000);
+  await sql(`delete from analytics.events where name = 'much'`);
 });

@@ -213,7 +213,7 @@ test('a flood from one address is told to wait', async () => {
     const other = await send('{"name":"x"}', 'application/json', { headers: { 'cf-connecting-ip': '198.51.100.7' } });
     assert.equal(other.status, 202, 'another address');
   } finally {
-    await sql(`update private.limit_rules set burst = 1000, refill = '20 milliseconds' where name = 'events'`);
+    await sql(`update private.limit_rules set burst = 300, refill = '100 milliseconds' where name = 'events'`);
   }
 });
 

@@ -145,7 +145,8 @@ test('nobody but the back office learns of links', async () => {
 
 test('a consent is taken back by an admin, given by nobody but its person, and asked for again by the form', async () => {
   const email = freshEmail();
-  await confirm(await asked(email));
+  const first = await asked(email);
+  await confirm(first);
   const token = await admin();
   const change = (opt_in_status) =>
     ask(`/rest/v1/leads?email=eq.${encodeURIComponent(email)}`, {
@@ -160,7 +161,10 @@ test('a consent is taken back by an admin, given by nobody but its person, and a
     assert.deepEqual([answer.status, answer.body.code], [403, 'RG513']);
   }
   assert.equal((await lead(email)).opt_in_status, 'revoked');
+  assert.equal((await confirm(first)).status, 400, 'an old link gives nothing back');
+  assert.equal((await lead(email)).opt_in_status, 'revoked');
   const again = await asked(email);
+  assert.equal((await confirm(first)).status, 400, 'nor after a new request');
   assert.ok(again);
   assert.equal((await confirm(again)).status, 200);
   assert.deepEqual(

@@ -1,6 +1,7 @@
 // Turnstile in front of the leads: a service of Cloudflare's, in whose place a server stands that answers as its documentation
 // says (https://developers.cloudflare.com/turnstile/get-started/server-side-validation/).
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { after, before, beforeEach, test } from 'node:test';
 import { startEdge } from '../support/edge.js';
@@ -12,7 +13,7 @@ const SITE = 'https://www.example.org';
 let edge;
 let server;
 const asked = [];
-const spent = new Set();
+const spent = new Map();
 let answer = {};
 
 before(async () => {
@@ -25,8 +26,10 @@ before(async () => {
       response.statusCode = answer.status;
       return response.end('no');
     }
-    const again = spent.has(fields.response);
-    spent.add(fields.response);
+    // The same again under the same key is answered the same; under another, or none, a token is good once.
+    const again =
+      spent.has(fields.response) && (!fields.idempotency_key || spent.get(fields.response) !== fields.idempotency_key);
+    if (!spent.has(fields.response)) spent.set(fields.response, fields.idempotency_key);
     const good = fields.secret === SECRET && fields.response.startsWith('good') && !again;
     const said = good
       ? { success: true, hostname: 'www.example.org', action: 'lead', 'error-codes': [], ...answer }
@@ -86,6 +89,84 @@ test('a script without a good one is refused, and nothing is stored', async () =
   ]) {
     assert.deepEqual(await post(fields), { status: 403, code: 'RG315', row: undefined });
   }
+});
+
+test('a retry after a lost answer needs no other token, and is one lead', async () => {
+  const email = freshEmail();
+  const body = JSON.stringify({ email, notes: 'once', ...token('good') });
+  const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() };
+  const send = (more = {}) =>
+    ask('/v1/leads', { method: 'POST', body, headers: { ...headers, ...more }, base: edge.url });
+  for (let n = 0; n < 3; n += 1) assert.equal((await send()).status, 201);
+  assert.equal(
+    (await send({ 'idempotency-key': randomUUID() })).status,
+    403,
+    'a spent token is none under another key',
+  );
+  const rows = await sql('select submission_count::int as count from marketing.leads where email = $1', [email]);
+  assert.deepEqual(rows, [{ count: 1 }]);
+});
+
+test('what was held is lost to nothing: not to a clean one after it, not to a look at it', async () => {
+  const email = freshEmail();
+  const send = (fields, page) =>
+    ask('/v1/leads', {
+      method: 'POST',
+      body: new URLSearchParams({ email, ...fields }),
+      headers: { accept: page ? 'text/html' : 'application/json' },
+      base: edge.url,
+    });
+  assert.equal((await send({ notes: 'a long message', consent: 'on' }, true)).status, 303);
+  const row = async () =>
+    (
+      await sql(
+        'select is_spam, spam_reason, notes, opt_in_status, phone_number from marketing.leads where email = $1',
+        [email],
+      )
+    )[0];
+  assert.deepEqual(await row(), {
+    is_spam: true,
+    spam_reason: 'held',
+    notes: 'a long message',
+    opt_in_status: 'pending',
+    phone_number: null,
+  });
+  assert.equal((await send({ phone_number: '+49 30 1', ...token('good') })).status, 201);
+  assert.deepEqual(await row(), {
+    is_spam: false,
+    spam_reason: null,
+    notes: 'a long message',
+    opt_in_status: 'pending',
+    phone_number: '+49 30 1',
+  });
+  assert.equal((await send({ notes: 'and another', company_name: 'X' }, true)).status, 303);
+  assert.match((await row()).notes, /a long message\n\nand another/);
+  assert.equal((await row()).is_spam, false);
+});
+
+test('what somebody has taken for spam no later post undoes', async () => {
+  const email = freshEmail();
+  const send = (fields) =>
+    ask('/v1/leads', {
+      method: 'POST',
+      body: new URLSearchParams({ email, ...fields, ...token('good') }),
+      base: edge.url,
+    });
+  await send({ notes: 'buy' });
+  await sql(
+    `update marketing.leads set is_spam = true, spam_reason = 'by hand', opt_in_status = 'revoked' where email = $1`,
+    [email],
+  );
+  await send({ notes: 'buy more', consent: 'on' });
+  const [row] = await sql(
+    'select is_spam, spam_reason, notes, opt_in_status, submission_count::int as count, last_touch from marketing.leads where email = $1',
+    [email],
+  );
+  assert.deepEqual(
+    [row.is_spam, row.spam_reason, row.notes, row.opt_in_status, row.count],
+    [true, 'by hand', 'buy', 'revoked', 2],
+  );
+  assert.equal(row.last_touch.fields.notes, 'buy more', 'and nothing is lost');
 });
 
 test('a token of another site or for something else is no good', async () => {

@@ -142,10 +142,10 @@ export const data = {
     select sha256(n::text::bytea), (array['requested', 'confirmed', 'revoked'])[1 + n % 3], 'email', 'v' || n,
       timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
   'analytics.events': `insert into analytics.events (
-      id, type, name, user_id, session_id, anonymous_id, properties, metadata, user_agent, referrer, url, device_type, browser, os,
-      country, region, is_bot, received_at, occurred_at)
+      id, type, name, user_id, user_is_verified, session_id, anonymous_id, properties, metadata, user_agent, referrer, url, device_type,
+      browser, os, country, region, is_bot, received_at, occurred_at)
     select analytics.undated_id(md5(n::text)::uuid), (enum_range(null::analytics.event_type))[1 + n % 4], 'event ' || n % 20,
-      gen_random_uuid(), 'session ' || n % 50, 'anonymous ' || n, jsonb_build_object('n', n), jsonb_build_object('m', n), 'Mozilla ' || n,
+      gen_random_uuid(), n % 2 = 0, 'session ' || n % 50, 'anonymous ' || n, jsonb_build_object('n', n), jsonb_build_object('m', n), 'Mozilla ' || n,
       'https://example.org/' || n, 'https://www.example.org/' || n, (array['desktop', 'mobile', 'tablet', 'bot', 'other'])[1 + n % 5],
       'Browser ' || n, 'System ' || n, 'DE', 'Berlin', n % 9 = 0, timestamptz '2026-01-02' + make_interval(mins => n),
       timestamptz '2026-01-01' + make_interval(mins => n)
@@ -168,7 +168,7 @@ export const data = {
     select gen_random_uuid(), (enum_range(null::analytics.event_type))[1 + n % 4], 'event ' || n, timestamptz '2026-01-01', 'hour', n, n % 7, n % 9,
       jsonb_build_object('country', 'DE'), timestamptz '2026-01-02' + make_interval(mins => n), timestamptz '2026-01-03'
     from generate_series(1, $1::int) as n`,
-  'private.job_runs': `insert into private.job_runs (job, started_at, finished_at, rows, error)
+  'private.job_runs': `insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
     select 'process_pending_events', timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n), n,
-      case when n % 5 = 0 then 'Error ' || n end from generate_series(1, $1::int) as n`,
+      case when n % 5 = 0 then 'Error ' || n end, n % 7 = 0 from generate_series(1, $1::int) as n`,
 };

@@ -20,7 +20,8 @@ export const rollUp = async (most = 50_000) => {
   for (;;) {
     const [{ rows }] = await sql('select analytics.process_pending_events($1)::int as rows', [most]);
     done += rows;
-    if (rows < most) return done;
+    // A run ends with its time, too.
+    if (rows === 0) return done;
   }
 };
 

@@ -193,12 +193,12 @@ export default {
     'marketing.confirm_lead(text)': { arguments: () => ({ token: 'x' }), execute: ANYBODY },
     'marketing.cleanup_old_data()': { execute: [] },
     'marketing.only_admins()': { execute: STAFF },
-    'marketing.gdpr_export_user_data(text)': {
+    'marketing.gdpr_export_user_data(text, text[])': {
       arguments: (canary) => ({ email: `${canary}@example.org` }),
       execute: STAFF,
       names: { relation: 'marketing.leads', arguments: ({ email }) => ({ email }) },
     },
-    'marketing.gdpr_delete_user_data(text)': {
+    'marketing.gdpr_delete_user_data(text, text[])': {
       arguments: (canary) => ({ email: `${canary}@example.org` }),
       execute: STAFF,
     },

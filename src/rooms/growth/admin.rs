@@ -25,6 +25,7 @@ pub static GDPR_EXPORT: Call = Call {
     arguments: |incoming, _| email(incoming),
     answer: as_it_is,
     fallback: None,
+    streamed: true,
 };
 
 /// `POST /v1/admin/gdpr/erase`
@@ -36,10 +37,18 @@ pub static GDPR_ERASE: Call = Call {
     arguments: |incoming, _| email(incoming),
     answer: as_it_is,
     fallback: None,
+    streamed: false,
 };
 
+/// The address, and the phone numbers that the admin has made sure of.
 fn email(incoming: &Incoming) -> Result<Plan, Error> {
     let asked = json::body(incoming)?;
     let email = asked.get("email").and_then(|email| email.as_str());
-    Ok(Plan::Ask(json!({ "email": email }).to_string()))
+    let phones: Option<Vec<&str>> = asked
+        .get("phones")
+        .and_then(|phones| phones.as_array())
+        .map(|phones| phones.iter().filter_map(|phone| phone.as_str()).collect());
+    Ok(Plan::Ask(
+        json!({ "email": email, "phones": phones }).to_string(),
+    ))
 }

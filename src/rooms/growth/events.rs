@@ -4,6 +4,7 @@
 //! This file takes a batch apart without losing the good events to a bad one; what an event must be is the database's to say.
 //! What it cannot even be shown (no JSON, too large, a NUL) goes as a word in its place.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use http::StatusCode;
@@ -26,6 +27,7 @@ pub static TRACK: Call = Call {
     arguments,
     answer: |_, outcome, _| outcome.map(|result| respond::json(StatusCode::ACCEPTED, &result)),
     fallback: None,
+    streamed: false,
 };
 
 const ACCEPTED: &str = "application/json, text/plain, application/x-ndjson";
@@ -128,13 +130,42 @@ fn item(event: &RawValue) -> Item<'_> {
         return Item::Refused("too_large");
     }
     match serde_json::from_str::<Storable>(event.get()) {
-        Ok(Storable { is_object: true }) => Item::Event(event),
+        Ok(Storable { is_object: true }) if numbers_fit(event.get()) => Item::Event(event),
         _ => Item::Refused("malformed"),
     }
 }
 
-/// JSON that PostgreSQL can store: no NUL and no half of a surrogate pair in any text, no number beyond reckoning. Read
-/// through and not kept.
+/// Whether every number of a JSON text has at most 400 characters and an exponent of at most 300, either way: PostgreSQL keeps
+/// all digits of a number, and refuses a batch for one that has too many.
+fn numbers_fit(json: &str) -> bool {
+    let mut in_text = false;
+    let mut escaped = false;
+    let mut number = String::new();
+    let fits = |number: &str| {
+        let exponent = number.split_once(['e', 'E']).map(|(_, exponent)| exponent);
+        let small = |exponent: &str| exponent.parse::<i32>().is_ok_and(|e| e.abs() <= 300);
+        number.len() <= 400 && exponent.is_none_or(small)
+    };
+    for character in json.chars() {
+        if in_text {
+            in_text = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+        } else if character.is_ascii_digit() || "+-.eE".contains(character) {
+            // Of the words true and false only an `e` is left, which is no number.
+            number.push(character);
+        } else {
+            if number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !fits(&number) {
+                return false;
+            }
+            number.clear();
+            in_text = character == '"';
+        }
+    }
+    !number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) || fits(&number)
+}
+
+/// JSON that PostgreSQL can store: no NUL and no half of a surrogate pair in any text, no number beyond reckoning, no field named
+/// twice. Read through and not kept.
 pub(super) struct Storable {
     is_object: bool,
 }
@@ -182,9 +213,13 @@ impl<'de> Deserialize<'de> for Storable {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Storable, A::Error> {
-                while let Some(name) = access.next_key::<std::borrow::Cow<'_, str>>()? {
+                let mut names = HashSet::new();
+                while let Some(name) = access.next_key::<String>()? {
                     if name.contains('\0') {
                         return Err(A::Error::custom("it contains a NUL character"));
+                    }
+                    if !names.insert(name) {
+                        return Err(A::Error::custom("a field is named twice"));
                     }
                     access.next_value::<Storable>()?;
                 }
@@ -288,6 +323,13 @@ mod tests {
             (r#"{"a":{"b\u0000":1}}"#, "malformed"),
             (r#"{"name":"\ud800"}"#, "malformed"),
             (r#"{"n":1e999}"#, "malformed"),
+            (r#"{"n":1e-20000}"#, "malformed"),
+            (
+                &format!(r#"{{"n":0.{}1}}"#, "0".repeat(17_000)),
+                "malformed",
+            ),
+            (r#"{"a":1,"a":2}"#, "malformed"),
+            (r#"{"a":{"b":1,"b":1}}"#, "malformed"),
             ("5", "malformed"),
             ("[]", "malformed"),
             ("null", "malformed"),

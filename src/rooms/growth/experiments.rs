@@ -27,6 +27,7 @@ pub static ASSIGN: Call = Call {
     },
     answer: as_it_is,
     fallback: Some(bucketing::FALLBACK),
+    streamed: false,
 };
 
 /// `POST /v1/experiments/exposures`
@@ -41,6 +42,7 @@ pub static EXPOSE: Call = Call {
     },
     answer: as_it_is,
     fallback: None,
+    streamed: false,
 };
 
 /// `GET /v1/experiments/{id}/results`
@@ -58,4 +60,5 @@ pub static RESULTS: Call = Call {
     },
     answer: as_it_is,
     fallback: None,
+    streamed: false,
 };

@@ -10,7 +10,7 @@ use crate::forward;
 const CRONS: [(&str, &[&str]); 3] = [
     ("*/5 * * * *", &["process_pending_events"]),
     ("7 * * * *", &["abandon_inactive_sessions"]),
-    ("17 3 * * *", &["cleanup_old_data"]),
+    ("17 3 * * *", &["make_event_partitions", "cleanup_old_data"]),
 ];
 
 /// Runs of a job at one time, each of which deals with a part of what there is.
@@ -36,7 +36,7 @@ async fn run<P: Platform>(job: &str, edge: &Edge<P>) {
         let (line, more) = match outcome {
             Ok(result) => {
                 let field = |name: &str| result.get(name).cloned().unwrap_or_default();
-                let line = json!({"event": "job", "job": job, "rows": field("rows"), "error": field("error")});
+                let line = json!({"event": "job", "job": job, "rows": field("rows"), "error": field("error"), "skipped": field("skipped")});
                 (line, field("more") == Value::Bool(true))
             }
             Err(error) => {

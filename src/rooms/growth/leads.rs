@@ -27,6 +27,7 @@ pub static CAPTURE: Call = Call {
     arguments,
     answer,
     fallback: None,
+    streamed: false,
 };
 
 /// The link of a message that asks whether an address is its owner's.
@@ -48,6 +49,7 @@ pub static CONFIRM: Call = Call {
         Err(error) => Err(error),
     },
     fallback: None,
+    streamed: false,
 };
 
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";

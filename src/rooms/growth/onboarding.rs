@@ -25,6 +25,7 @@ pub static START: Call = Call {
     },
     answer: created,
     fallback: None,
+    streamed: false,
 };
 
 /// `GET /v1/onboarding/session`
@@ -40,6 +41,7 @@ pub static PROGRESS: Call = Call {
     },
     answer: as_it_is,
     fallback: None,
+    streamed: false,
 };
 
 /// `PATCH /v1/onboarding/session`
@@ -51,6 +53,7 @@ pub static STEP: Call = Call {
     arguments: |incoming, config| with_token("change", incoming, config),
     answer: as_it_is,
     fallback: None,
+    streamed: false,
 };
 
 /// `POST /v1/onboarding/activities`
@@ -62,6 +65,7 @@ pub static ACTIVITY: Call = Call {
     arguments: |incoming, config| with_token("activity", incoming, config),
     answer: created,
     fallback: None,
+    streamed: false,
 };
 
 fn token(incoming: &Incoming) -> &str {

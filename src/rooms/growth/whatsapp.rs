@@ -37,6 +37,7 @@ pub static VERIFY: Call = Call {
         _ => Err(Error::BadVerifyToken),
     },
     fallback: None,
+    streamed: false,
 };
 
 /// `POST`: what has happened. Meta sends it again for days until it is answered with 200.
@@ -63,6 +64,7 @@ pub static RECEIVE: Call = Call {
         outcome.map(|_| respond::json(StatusCode::OK, &json!({"status": "ok"})))
     },
     fallback: None,
+    streamed: false,
 };
 
 /// What Meta wants to read, as text and nothing else.
