@@ -9,6 +9,674 @@ export type Json =
   | Json[]
 
 export type Database = {
+  analytics: {
+    Tables: {
+      event_aggregations: {
+        Row: {
+          created_at: string
+          dimensions: Json | null
+          dimensions_hash: string | null
+          event_count: number
+          event_name: string | null
+          event_type: Database["analytics"]["Enums"]["event_type"] | null
+          granularity: Database["analytics"]["Enums"]["granularity"]
+          id: string
+          time_bucket: string
+          unique_sessions: number | null
+          unique_users: number | null
+          updated_at: string
+        }
+        Insert: {
+          created_at?: string
+          dimensions?: Json | null
+          dimensions_hash?: never
+          event_count: number
+          event_name?: string | null
+          event_type?: Database["analytics"]["Enums"]["event_type"] | null
+          granularity: Database["analytics"]["Enums"]["granularity"]
+          id: string
+          time_bucket: string
+          unique_sessions?: number | null
+          unique_users?: number | null
+          updated_at?: string
+        }
+        Update: {
+          created_at?: string
+          dimensions?: Json | null
+          dimensions_hash?: never
+          event_count?: number
+          event_name?: string | null
+          event_type?: Database["analytics"]["Enums"]["event_type"] | null
+          granularity?: Database["analytics"]["Enums"]["granularity"]
+          id?: string
+          time_bucket?: string
+          unique_sessions?: number | null
+          unique_users?: number | null
+          updated_at?: string
+        }
+        Relationships: []
+      }
+      events: {
+        Row: {
+          anonymous_id: string | null
+          browser: string | null
+          country: string | null
+          device_type: string | null
+          id: string
+          ingest_seq: number
+          is_bot: boolean
+          metadata: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os: string | null
+          properties: NonNullable<Json>
+          received_at: string
+          referrer: string | null
+          region: string | null
+          session_id: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url: string | null
+          user_agent: string | null
+          user_id: string | null
+          user_is_verified: boolean
+        }
+        Insert: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Update: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id?: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name?: string
+          occurred_at?: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type?: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Relationships: []
+      }
+      events_2026_10: {
+        Row: {
+          anonymous_id: string | null
+          browser: string | null
+          country: string | null
+          device_type: string | null
+          id: string
+          ingest_seq: number
+          is_bot: boolean
+          metadata: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os: string | null
+          properties: NonNullable<Json>
+          received_at: string
+          referrer: string | null
+          region: string | null
+          session_id: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url: string | null
+          user_agent: string | null
+          user_id: string | null
+          user_is_verified: boolean
+        }
+        Insert: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Update: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id?: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name?: string
+          occurred_at?: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type?: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Relationships: []
+      }
+      events_2026_11: {
+        Row: {
+          anonymous_id: string | null
+          browser: string | null
+          country: string | null
+          device_type: string | null
+          id: string
+          ingest_seq: number
+          is_bot: boolean
+          metadata: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os: string | null
+          properties: NonNullable<Json>
+          received_at: string
+          referrer: string | null
+          region: string | null
+          session_id: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url: string | null
+          user_agent: string | null
+          user_id: string | null
+          user_is_verified: boolean
+        }
+        Insert: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Update: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id?: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name?: string
+          occurred_at?: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type?: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Relationships: []
+      }
+      events_2026_12: {
+        Row: {
+          anonymous_id: string | null
+          browser: string | null
+          country: string | null
+          device_type: string | null
+          id: string
+          ingest_seq: number
+          is_bot: boolean
+          metadata: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os: string | null
+          properties: NonNullable<Json>
+          received_at: string
+          referrer: string | null
+          region: string | null
+          session_id: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url: string | null
+          user_agent: string | null
+          user_id: string | null
+          user_is_verified: boolean
+        }
+        Insert: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Update: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id?: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name?: string
+          occurred_at?: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type?: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Relationships: []
+      }
+      events_2027_01: {
+        Row: {
+          anonymous_id: string | null
+          browser: string | null
+          country: string | null
+          device_type: string | null
+          id: string
+          ingest_seq: number
+          is_bot: boolean
+          metadata: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os: string | null
+          properties: NonNullable<Json>
+          received_at: string
+          referrer: string | null
+          region: string | null
+          session_id: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url: string | null
+          user_agent: string | null
+          user_id: string | null
+          user_is_verified: boolean
+        }
+        Insert: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Update: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id?: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name?: string
+          occurred_at?: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type?: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Relationships: []
+      }
+      events_2027_02: {
+        Row: {
+          anonymous_id: string | null
+          browser: string | null
+          country: string | null
+          device_type: string | null
+          id: string
+          ingest_seq: number
+          is_bot: boolean
+          metadata: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os: string | null
+          properties: NonNullable<Json>
+          received_at: string
+          referrer: string | null
+          region: string | null
+          session_id: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url: string | null
+          user_agent: string | null
+          user_id: string | null
+          user_is_verified: boolean
+        }
+        Insert: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Update: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id?: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name?: string
+          occurred_at?: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type?: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Relationships: []
+      }
+      events_undated: {
+        Row: {
+          anonymous_id: string | null
+          browser: string | null
+          country: string | null
+          device_type: string | null
+          id: string
+          ingest_seq: number
+          is_bot: boolean
+          metadata: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os: string | null
+          properties: NonNullable<Json>
+          received_at: string
+          referrer: string | null
+          region: string | null
+          session_id: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url: string | null
+          user_agent: string | null
+          user_id: string | null
+          user_is_verified: boolean
+        }
+        Insert: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name: string
+          occurred_at: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Update: {
+          anonymous_id?: string | null
+          browser?: string | null
+          country?: string | null
+          device_type?: string | null
+          id?: string
+          ingest_seq?: number
+          is_bot?: boolean
+          metadata?: NonNullable<Json>
+          name?: string
+          occurred_at?: string
+          os?: string | null
+          properties?: NonNullable<Json>
+          received_at?: string
+          referrer?: string | null
+          region?: string | null
+          session_id?: string | null
+          type?: Database["analytics"]["Enums"]["event_type"]
+          url?: string | null
+          user_agent?: string | null
+          user_id?: string | null
+          user_is_verified?: boolean
+        }
+        Relationships: []
+      }
+      metrics: {
+        Row: {
+          aggregation: string | null
+          created_at: string
+          description: string | null
+          dimensions: NonNullable<Json>
+          dimensions_hash: string | null
+          granularity: string | null
+          id: string
+          name: string
+          sample_count: number | null
+          source: string | null
+          tags: string[]
+          time_window_end: string | null
+          time_window_start: string | null
+          timestamp: string
+          type: string
+          value_json: Json | null
+          value_numeric: number | null
+        }
+        Insert: {
+          aggregation?: string | null
+          created_at?: string
+          description?: string | null
+          dimensions?: NonNullable<Json>
+          dimensions_hash?: never
+          granularity?: string | null
+          id?: string
+          name: string
+          sample_count?: number | null
+          source?: string | null
+          tags?: string[]
+          time_window_end?: string | null
+          time_window_start?: string | null
+          timestamp?: string
+          type?: string
+          value_json?: Json | null
+          value_numeric?: number | null
+        }
+        Update: {
+          aggregation?: string | null
+          created_at?: string
+          description?: string | null
+          dimensions?: NonNullable<Json>
+          dimensions_hash?: never
+          granularity?: string | null
+          id?: string
+          name?: string
+          sample_count?: number | null
+          source?: string | null
+          tags?: string[]
+          time_window_end?: string | null
+          time_window_start?: string | null
+          timestamp?: string
+          type?: string
+          value_json?: Json | null
+          value_numeric?: number | null
+        }
+        Relationships: []
+      }
+    }
+    Views: {
+      [_ in never]: never
+    }
+    Functions: {
+      add_events: { Args: { after: number; upto: number }; Returns: undefined }
+      aggregation_id: {
+        Args: {
+          bucket: string
+          dimension?: string
+          granularity: Database["analytics"]["Enums"]["granularity"]
+          name: string
+          type: Database["analytics"]["Enums"]["event_type"]
+        }
+        Returns: string
+      }
+      drop_old_counts: {
+        Args: { actors_before: string; minutes_before: string }
+        Returns: number
+      }
+      drop_old_events: { Args: { before: string }; Returns: number }
+      event_time: { Args: { value: Json }; Returns: string }
+      first_id: { Args: { moment: string }; Returns: string }
+      id_milliseconds: { Args: { id: string }; Returns: number }
+      make_event_partitions: { Args: { ahead?: number }; Returns: number }
+      make_partition: {
+        Args: { high: string; low: string; name: string }
+        Returns: undefined
+      }
+      process_pending_events: { Args: { most?: number }; Returns: number }
+      read_time: { Args: { words: string }; Returns: string }
+      recount: { Args: { touched: Json }; Returns: undefined }
+      settled_ingest_seq: { Args: Record<PropertyKey, never>; Returns: number }
+      track_events: { Args: { events: Json }; Returns: Json }
+      undated_id: { Args: { id: string }; Returns: string }
+      wider: {
+        Args: {
+          hour: string
+          name: string
+          type: Database["analytics"]["Enums"]["event_type"]
+        }
+        Returns: {
+          bucket: string
+          granularity: Database["analytics"]["Enums"]["granularity"]
+          name: string
+          type: Database["analytics"]["Enums"]["event_type"]
+        }[]
+      }
+    }
+    Enums: {
+      event_type: "page_view" | "user_action" | "conversion" | "system"
+      granularity: "minute" | "hour" | "day" | "week" | "month"
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
   clixen: {
     Tables: {
       projects: {
@@ -47,12 +715,88 @@ export type Database = {
         }
         Relationships: []
       }
+      user_profiles: {
+        Row: {
+          avatar_url: string | null
+          created_at: string
+          email: string | null
+          first_deployment_at: string | null
+          first_workflow_created_at: string | null
+          full_name: string | null
+          id: string
+          onboarding_completed: boolean
+          preferences: NonNullable<Json>
+          tier: string
+          total_deployments: number
+          total_projects: number
+          total_workflows_created: number
+          updated_at: string
+        }
+        Insert: {
+          avatar_url?: string | null
+          created_at?: string
+          email?: string | null
+          first_deployment_at?: string | null
+          first_workflow_created_at?: string | null
+          full_name?: string | null
+          id: string
+          onboarding_completed?: boolean
+          preferences?: NonNullable<Json>
+          tier?: string
+          total_deployments?: number
+          total_projects?: number
+          total_workflows_created?: number
+          updated_at?: string
+        }
+        Update: {
+          avatar_url?: string | null
+          created_at?: string
+          email?: string | null
+          first_deployment_at?: string | null
+          first_workflow_created_at?: string | null
+          full_name?: string | null
+          id?: string
+          onboarding_completed?: boolean
+          preferences?: NonNullable<Json>
+          tier?: string
+          total_deployments?: number
+          total_projects?: number
+          total_workflows_created?: number
+          updated_at?: string
+        }
+        Relationships: []
+      }
     }
     Views: {
       [_ in never]: never
     }
     Functions: {
-      [_ in never]: never
+      ensure_user_profile: {
+        Args: Record<PropertyKey, never>
+        Returns: {
+          avatar_url: string | null
+          created_at: string
+          email: string | null
+          first_deployment_at: string | null
+          first_workflow_created_at: string | null
+          full_name: string | null
+          id: string
+          onboarding_completed: boolean
+          preferences: NonNullable<Json>
+          tier: string
+          total_deployments: number
+          total_projects: number
+          total_workflows_created: number
+          updated_at: string
+        }
+        SetofOptions: {
+          from: "*"
+          to: "user_profiles"
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      erase_user: { Args: { user_id: string }; Returns: Json }
     }
     Enums: {
       [_ in never]: never
@@ -61,8 +805,241 @@ export type Database = {
       [_ in never]: never
     }
   }
+  experiments: {
+    Tables: {
+      assignments: {
+        Row: {
+          assigned_at: string
+          bucket_version: number
+          country: string | null
+          experiment_id: string
+          exposure_count: number
+          first_exposure_at: string | null
+          id: string
+          last_exposure_at: string | null
+          session_id: string | null
+          source: Database["experiments"]["Enums"]["assignment_source"]
+          unit_key: string
+          user_id: string | null
+          variant_id: string
+        }
+        Insert: {
+          assigned_at?: string
+          bucket_version: number
+          country?: string | null
+          experiment_id: string
+          exposure_count?: number
+          first_exposure_at?: string | null
+          id?: string
+          last_exposure_at?: string | null
+          session_id?: string | null
+          source?: Database["experiments"]["Enums"]["assignment_source"]
+          unit_key: string
+          user_id?: string | null
+          variant_id: string
+        }
+        Update: {
+          assigned_at?: string
+          bucket_version?: number
+          country?: string | null
+          experiment_id?: string
+          exposure_count?: number
+          first_exposure_at?: string | null
+          id?: string
+          last_exposure_at?: string | null
+          session_id?: string | null
+          source?: Database["experiments"]["Enums"]["assignment_source"]
+          unit_key?: string
+          user_id?: string | null
+          variant_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: "assignments_experiment"
+            columns: ["experiment_id"]
+            isOneToOne: false
+            referencedRelation: "experiments"
+            referencedColumns: ["id"]
+          },
+        ]
+      }
+      experiments: {
+        Row: {
+          bucket_version: number
+          control_variant: NonNullable<Json>
+          created_at: string
+          created_by: string | null
+          description: string | null
+          end_date: string | null
+          hash_seed: string
+          hash_version: number
+          hypothesis: string | null
+          id: string
+          is_active: boolean
+          name: string
+          namespace: Json | null
+          primary_metric: string | null
+          results: Json | null
+          start_date: string | null
+          status: Database["experiments"]["Enums"]["experiment_status"]
+          targeting_rules: NonNullable<Json>
+          test_variants: NonNullable<Json>
+          traffic_percentage: number
+          unit: Database["experiments"]["Enums"]["unit_kind"]
+          updated_at: string
+          winner_variant_id: string | null
+        }
+        Insert: {
+          bucket_version?: number
+          control_variant: NonNullable<Json>
+          created_at?: string
+          created_by?: string | null
+          description?: string | null
+          end_date?: string | null
+          hash_seed: string
+          hash_version?: number
+          hypothesis?: string | null
+          id?: string
+          is_active?: boolean
+          name: string
+          namespace?: Json | null
+          primary_metric?: string | null
+          results?: Json | null
+          start_date?: string | null
+          status?: Database["experiments"]["Enums"]["experiment_status"]
+          targeting_rules?: NonNullable<Json>
+          test_variants: NonNullable<Json>
+          traffic_percentage?: number
+          unit?: Database["experiments"]["Enums"]["unit_kind"]
+          updated_at?: string
+          winner_variant_id?: string | null
+        }
+        Update: {
+          bucket_version?: number
+          control_variant?: NonNullable<Json>
+          created_at?: string
+          created_by?: string | null
+          description?: string | null
+          end_date?: string | null
+          hash_seed?: string
+          hash_version?: number
+          hypothesis?: string | null
+          id?: string
+          is_active?: boolean
+          name?: string
+          namespace?: Json | null
+          primary_metric?: string | null
+          results?: Json | null
+          start_date?: string | null
+          status?: Database["experiments"]["Enums"]["experiment_status"]
+          targeting_rules?: NonNullable<Json>
+          test_variants?: NonNullable<Json>
+          traffic_percentage?: number
+          unit?: Database["experiments"]["Enums"]["unit_kind"]
+          updated_at?: string
+          winner_variant_id?: string | null
+        }
+        Relationships: []
+      }
+    }
+    Views: {
+      [_ in never]: never
+    }
+    Functions: {
+      auto_assign_experiments: {
+        Args: { country?: string; session_id?: string; user_id?: string }
+        Returns: Json
+      }
+      experiment_results: { Args: { experiment_id: string }; Returns: Json }
+      fnv1a32: { Args: { value: string }; Returns: number }
+      hash: {
+        Args: { seed: string; value: string; version: number }
+        Returns: number
+      }
+      override_assignment: {
+        Args: {
+          experiment_id: string
+          session_id?: string
+          user_id?: string
+          variant_id?: string
+        }
+        Returns: Json
+      }
+      record_exposures: { Args: { exposures: Json }; Returns: Json }
+    }
+    Enums: {
+      assignment_source: "hash" | "override"
+      experiment_status:
+        | "draft"
+        | "running"
+        | "paused"
+        | "completed"
+        | "archived"
+      unit_kind: "user_id" | "session_id"
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
   marketing: {
     Tables: {
+      lead_interactions: {
+        Row: {
+          completed_at: string | null
+          created_at: string
+          created_by: string | null
+          description: string | null
+          id: string
+          interaction_type: string
+          lead_id: string
+          metadata: NonNullable<Json>
+          outcome: string | null
+          scheduled_at: string | null
+          subject: string | null
+        }
+        Insert: {
+          completed_at?: string | null
+          created_at?: string
+          created_by?: string | null
+          description?: string | null
+          id?: string
+          interaction_type: string
+          lead_id: string
+          metadata?: NonNullable<Json>
+          outcome?: string | null
+          scheduled_at?: string | null
+          subject?: string | null
+        }
+        Update: {
+          completed_at?: string | null
+          created_at?: string
+          created_by?: string | null
+          description?: string | null
+          id?: string
+          interaction_type?: string
+          lead_id?: string
+          metadata?: NonNullable<Json>
+          outcome?: string | null
+          scheduled_at?: string | null
+          subject?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: "lead_interactions_lead_id"
+            columns: ["lead_id"]
+            isOneToOne: false
+            referencedRelation: "leads"
+            referencedColumns: ["id"]
+          },
+          {
+            foreignKeyName: "lead_interactions_lead_id"
+            columns: ["lead_id"]
+            isOneToOne: false
+            referencedRelation: "leads_csv"
+            referencedColumns: ["id"]
+          },
+        ]
+      }
       leads: {
         Row: {
           city: string | null
@@ -185,10 +1162,149 @@ export type Database = {
       }
     }
     Views: {
-      [_ in never]: never
+      leads_csv: {
+        Row: {
+          city: string | null
+          company_name: string | null
+          country_code: string | null
+          created_at: string | null
+          deleted_at: string | null
+          email: string | null
+          email_domain: string | null
+          email_normalized: string | null
+          first_name: string | null
+          first_touch: Json | null
+          id: string | null
+          interested_features: string[] | null
+          is_spam: boolean | null
+          landing_page: string | null
+          last_name: string | null
+          last_touch: Json | null
+          line: string | null
+          metadata: Json | null
+          network: unknown
+          notes: string | null
+          opt_in_status: string | null
+          opted_in_at: string | null
+          phone_number: string | null
+          referrer: string | null
+          region: string | null
+          source: Database["marketing"]["Enums"]["lead_source"] | null
+          spam_reason: string | null
+          spam_score: number | null
+          status: Database["marketing"]["Enums"]["lead_status"] | null
+          submission_count: number | null
+          submission_key: string | null
+          updated_at: string | null
+          user_agent: string | null
+          utm_campaign: string | null
+          utm_content: string | null
+          utm_medium: string | null
+          utm_source: string | null
+          utm_term: string | null
+        }
+        Insert: {
+          city?: string | null
+          company_name?: string | null
+          country_code?: string | null
+          created_at?: string | null
+          deleted_at?: string | null
+          email?: string | null
+          email_domain?: string | null
+          email_normalized?: string | null
+          first_name?: string | null
+          first_touch?: Json | null
+          id?: string | null
+          interested_features?: string[] | null
+          is_spam?: boolean | null
+          landing_page?: string | null
+          last_name?: string | null
+          last_touch?: Json | null
+          line?: never
+          metadata?: Json | null
+          network?: unknown
+          notes?: string | null
+          opt_in_status?: string | null
+          opted_in_at?: string | null
+          phone_number?: string | null
+          referrer?: string | null
+          region?: string | null
+          source?: Database["marketing"]["Enums"]["lead_source"] | null
+          spam_reason?: string | null
+          spam_score?: number | null
+          status?: Database["marketing"]["Enums"]["lead_status"] | null
+          submission_count?: number | null
+          submission_key?: string | null
+          updated_at?: string | null
+          user_agent?: string | null
+          utm_campaign?: string | null
+          utm_content?: string | null
+          utm_medium?: string | null
+          utm_source?: string | null
+          utm_term?: string | null
+        }
+        Update: {
+          city?: string | null
+          company_name?: string | null
+          country_code?: string | null
+          created_at?: string | null
+          deleted_at?: string | null
+          email?: string | null
+          email_domain?: string | null
+          email_normalized?: string | null
+          first_name?: string | null
+          first_touch?: Json | null
+          id?: string | null
+          interested_features?: string[] | null
+          is_spam?: boolean | null
+          landing_page?: string | null
+          last_name?: string | null
+          last_touch?: Json | null
+          line?: never
+          metadata?: Json | null
+          network?: unknown
+          notes?: string | null
+          opt_in_status?: string | null
+          opted_in_at?: string | null
+          phone_number?: string | null
+          referrer?: string | null
+          region?: string | null
+          source?: Database["marketing"]["Enums"]["lead_source"] | null
+          spam_reason?: string | null
+          spam_score?: number | null
+          status?: Database["marketing"]["Enums"]["lead_status"] | null
+          submission_count?: number | null
+          submission_key?: string | null
+          updated_at?: string | null
+          user_agent?: string | null
+          utm_campaign?: string | null
+          utm_content?: string | null
+          utm_medium?: string | null
+          utm_source?: string | null
+          utm_term?: string | null
+        }
+        Relationships: []
+      }
     }
     Functions: {
       capture_lead: { Args: { lead: Json }; Returns: Json }
+      cleanup_old_data: { Args: Record<PropertyKey, never>; Returns: number }
+      confirm_lead: { Args: { token: string }; Returns: Json }
+      confirmation_token: {
+        Args: {
+          expires_at: string
+          lead: Database["marketing"]["Tables"]["leads"]["Row"]
+        }
+        Returns: string
+      }
+      gdpr_delete_user_data: {
+        Args: { email: string; phones?: string[] }
+        Returns: Json
+      }
+      gdpr_export_user_data: {
+        Args: { email: string; phones?: string[] }
+        Returns: Json
+      }
       is_email: { Args: { email: string }; Returns: boolean }
       lead_features: { Args: { lead: Json }; Returns: string[] }
       lead_metadata: { Args: { lead: Json }; Returns: Json }
@@ -205,6 +1321,19 @@ export type Database = {
         Returns: undefined
       }
       normalize_email: { Args: { email: string }; Returns: string }
+      only_admins: { Args: Record<PropertyKey, never>; Returns: boolean }
+      pending_confirmations: {
+        Args: { most?: number }
+        Returns: {
+          email: string
+          expires_at: string
+          first_name: string
+          lead_id: string
+          requested_at: string
+          token: string
+        }[]
+      }
+      spam_score: { Args: { lead: Json }; Returns: Record<string, unknown> }
     }
     Enums: {
       lead_source:
@@ -214,6 +1343,411 @@ export type Database = {
         | "pricing-inquiry"
         | "contact-form"
       lead_status: "new" | "contacted" | "qualified" | "converted" | "lost"
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
+  onboarding: {
+    Tables: {
+      sessions: {
+        Row: {
+          abandoned_at: string | null
+          bot_config: NonNullable<Json>
+          bot_setup_completed_at: string | null
+          business_data: NonNullable<Json>
+          business_info_completed_at: string | null
+          completed_at: string | null
+          created_at: string
+          current_step: Database["onboarding"]["Enums"]["step_name"]
+          id: string
+          last_activity_at: string
+          lead_id: string | null
+          network: unknown
+          progress_percentage: number
+          session_token_hash: string
+          started_at: string
+          status: Database["onboarding"]["Enums"]["session_status"]
+          testing_completed_at: string | null
+          updated_at: string
+          user_agent: string | null
+          whatsapp_config: NonNullable<Json>
+          whatsapp_integration_completed_at: string | null
+          progress_of: Json | null
+        }
+        Insert: {
+          abandoned_at?: string | null
+          bot_config?: NonNullable<Json>
+          bot_setup_completed_at?: string | null
+          business_data?: NonNullable<Json>
+          business_info_completed_at?: string | null
+          completed_at?: string | null
+          created_at?: string
+          current_step?: never
+          id?: string
+          last_activity_at?: string
+          lead_id?: string | null
+          network?: unknown
+          progress_percentage?: never
+          session_token_hash: string
+          started_at?: string
+          status?: Database["onboarding"]["Enums"]["session_status"]
+          testing_completed_at?: string | null
+          updated_at?: string
+          user_agent?: string | null
+          whatsapp_config?: NonNullable<Json>
+          whatsapp_integration_completed_at?: string | null
+        }
+        Update: {
+          abandoned_at?: string | null
+          bot_config?: NonNullable<Json>
+          bot_setup_completed_at?: string | null
+          business_data?: NonNullable<Json>
+          business_info_completed_at?: string | null
+          completed_at?: string | null
+          created_at?: string
+          current_step?: never
+          id?: string
+          last_activity_at?: string
+          lead_id?: string | null
+          network?: unknown
+          progress_percentage?: never
+          session_token_hash?: string
+          started_at?: string
+          status?: Database["onboarding"]["Enums"]["session_status"]
+          testing_completed_at?: string | null
+          updated_at?: string
+          user_agent?: string | null
+          whatsapp_config?: NonNullable<Json>
+          whatsapp_integration_completed_at?: string | null
+        }
+        Relationships: []
+      }
+      step_activities: {
+        Row: {
+          activity_type: string
+          created_at: string
+          error_message: string | null
+          field_name: string | null
+          field_value: string | null
+          id: string
+          metadata: NonNullable<Json>
+          session_id: string
+          step: Database["onboarding"]["Enums"]["step_name"]
+          time_spent_seconds: number | null
+        }
+        Insert: {
+          activity_type: string
+          created_at?: string
+          error_message?: string | null
+          field_name?: string | null
+          field_value?: string | null
+          id?: string
+          metadata?: NonNullable<Json>
+          session_id: string
+          step: Database["onboarding"]["Enums"]["step_name"]
+          time_spent_seconds?: number | null
+        }
+        Update: {
+          activity_type?: string
+          created_at?: string
+          error_message?: string | null
+          field_name?: string | null
+          field_value?: string | null
+          id?: string
+          metadata?: NonNullable<Json>
+          session_id?: string
+          step?: Database["onboarding"]["Enums"]["step_name"]
+          time_spent_seconds?: number | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: "step_activities_session"
+            columns: ["session_id"]
+            isOneToOne: false
+            referencedRelation: "sessions"
+            referencedColumns: ["id"]
+          },
+        ]
+      }
+    }
+    Views: {
+      [_ in never]: never
+    }
+    Functions: {
+      abandon_inactive_sessions: {
+        Args: Record<PropertyKey, never>
+        Returns: number
+      }
+      activity: {
+        Args: { activity: Json; session_token: string }
+        Returns: Json
+      }
+      activity_row: {
+        Args: {
+          form: Json
+          place: string
+          session: Database["onboarding"]["Tables"]["sessions"]["Row"]
+        }
+        Returns: {
+          activity_type: string
+          created_at: string
+          error_message: string | null
+          field_name: string | null
+          field_value: string | null
+          id: string
+          metadata: NonNullable<Json>
+          session_id: string
+          step: Database["onboarding"]["Enums"]["step_name"]
+          time_spent_seconds: number | null
+        }
+        SetofOptions: {
+          from: "*"
+          to: "step_activities"
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      check_form: {
+        Args: { form: Json; known: string[]; place?: string }
+        Returns: undefined
+      }
+      merged_data: {
+        Args: { column_name: string; data: Json; known: Json }
+        Returns: Json
+      }
+      names_secret: { Args: { name: string }; Returns: boolean }
+      progress: { Args: { session_token: string }; Returns: Json }
+      progress_of: {
+        Args: { session: Database["onboarding"]["Tables"]["sessions"]["Row"] }
+        Returns: Json
+      }
+      redacted: { Args: { words: string }; Returns: string }
+      refuse_field: {
+        Args: { hint: string; message: string; place: string }
+        Returns: undefined
+      }
+      session_of: {
+        Args: { to_change: boolean; token: string }
+        Returns: {
+          abandoned_at: string | null
+          bot_config: NonNullable<Json>
+          bot_setup_completed_at: string | null
+          business_data: NonNullable<Json>
+          business_info_completed_at: string | null
+          completed_at: string | null
+          created_at: string
+          current_step: Database["onboarding"]["Enums"]["step_name"]
+          id: string
+          last_activity_at: string
+          lead_id: string | null
+          network: unknown
+          progress_percentage: number
+          session_token_hash: string
+          started_at: string
+          status: Database["onboarding"]["Enums"]["session_status"]
+          testing_completed_at: string | null
+          updated_at: string
+          user_agent: string | null
+          whatsapp_config: NonNullable<Json>
+          whatsapp_integration_completed_at: string | null
+        }
+        SetofOptions: {
+          from: "*"
+          to: "sessions"
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      start: { Args: { session: Json }; Returns: Json }
+      step: { Args: { change: Json; session_token: string }; Returns: Json }
+      step_field: {
+        Args: {
+          allowed: Database["onboarding"]["Enums"]["step_name"][]
+          form: Json
+          place?: string
+        }
+        Returns: Database["onboarding"]["Enums"]["step_name"]
+      }
+      text_field: {
+        Args: { field: string; form: Json; most: number; place?: string }
+        Returns: string
+      }
+    }
+    Enums: {
+      session_status: "not_started" | "in_progress" | "completed" | "abandoned"
+      step_name:
+        | "business_info"
+        | "whatsapp_integration"
+        | "bot_setup"
+        | "testing"
+        | "complete"
+    }
+    CompositeTypes: {
+      [_ in never]: never
+    }
+  }
+  whatsapp: {
+    Tables: {
+      accounts: {
+        Row: {
+          business_account_id: string
+          created_at: string
+          display_name: string | null
+          id: string
+          is_active: boolean
+          is_verified: boolean
+          last_message_sent_at: string | null
+          last_webhook_at: string | null
+          lead_id: string | null
+          messages_limit_daily: number | null
+          messages_sent_today: number
+          messaging_limit_tier: string | null
+          name_status: string | null
+          owner_id: string
+          phone_number: string
+          phone_number_id: string
+          quality_rating: string | null
+          throughput_level: string | null
+          updated_at: string
+          verification_status: string | null
+          webhook_verify_token_hash: string | null
+        }
+        Insert: {
+          business_account_id: string
+          created_at?: string
+          display_name?: string | null
+          id?: string
+          is_active?: boolean
+          is_verified?: boolean
+          last_message_sent_at?: string | null
+          last_webhook_at?: string | null
+          lead_id?: string | null
+          messages_limit_daily?: number | null
+          messages_sent_today?: number
+          messaging_limit_tier?: string | null
+          name_status?: string | null
+          owner_id?: string
+          phone_number: string
+          phone_number_id: string
+          quality_rating?: string | null
+          throughput_level?: string | null
+          updated_at?: string
+          verification_status?: string | null
+          webhook_verify_token_hash?: string | null
+        }
+        Update: {
+          business_account_id?: string
+          created_at?: string
+          display_name?: string | null
+          id?: string
+          is_active?: boolean
+          is_verified?: boolean
+          last_message_sent_at?: string | null
+          last_webhook_at?: string | null
+          lead_id?: string | null
+          messages_limit_daily?: number | null
+          messages_sent_today?: number
+          messaging_limit_tier?: string | null
+          name_status?: string | null
+          owner_id?: string
+          phone_number?: string
+          phone_number_id?: string
+          quality_rating?: string | null
+          throughput_level?: string | null
+          updated_at?: string
+          verification_status?: string | null
+          webhook_verify_token_hash?: string | null
+        }
+        Relationships: []
+      }
+      templates: {
+        Row: {
+          account_id: string
+          body_text: string | null
+          buttons: NonNullable<Json>
+          category: string | null
+          components: NonNullable<Json>
+          created_at: string
+          footer_text: string | null
+          header_content: string | null
+          header_type: string | null
+          id: string
+          language: string
+          last_event_at: string | null
+          parameter_format: string | null
+          previous_category: string | null
+          quality_score: string | null
+          rejected_reason: string | null
+          status: string
+          template_name: string
+          updated_at: string
+          whatsapp_template_id: string | null
+        }
+        Insert: {
+          account_id: string
+          body_text?: string | null
+          buttons?: NonNullable<Json>
+          category?: string | null
+          components?: NonNullable<Json>
+          created_at?: string
+          footer_text?: string | null
+          header_content?: string | null
+          header_type?: string | null
+          id?: string
+          language: string
+          last_event_at?: string | null
+          parameter_format?: string | null
+          previous_category?: string | null
+          quality_score?: string | null
+          rejected_reason?: string | null
+          status?: string
+          template_name: string
+          updated_at?: string
+          whatsapp_template_id?: string | null
+        }
+        Update: {
+          account_id?: string
+          body_text?: string | null
+          buttons?: NonNullable<Json>
+          category?: string | null
+          components?: NonNullable<Json>
+          created_at?: string
+          footer_text?: string | null
+          header_content?: string | null
+          header_type?: string | null
+          id?: string
+          language?: string
+          last_event_at?: string | null
+          parameter_format?: string | null
+          previous_category?: string | null
+          quality_score?: string | null
+          rejected_reason?: string | null
+          status?: string
+          template_name?: string
+          updated_at?: string
+          whatsapp_template_id?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: "templates_account"
+            columns: ["account_id"]
+            isOneToOne: false
+            referencedRelation: "accounts"
+            referencedColumns: ["id"]
+          },
+        ]
+      }
+    }
+    Views: {
+      [_ in never]: never
+    }
+    Functions: {
+      receive_webhook: { Args: { payload: Json }; Returns: Json }
+      verify_token_fits: { Args: { token: string }; Returns: boolean }
+    }
+    Enums: {
+      [_ in never]: never
     }
     CompositeTypes: {
       [_ in never]: never
@@ -339,8 +1873,27 @@ export type CompositeTypes<
     : never
 
 export const Constants = {
+  analytics: {
+    Enums: {
+      event_type: ["page_view", "user_action", "conversion", "system"],
+      granularity: ["minute", "hour", "day", "week", "month"],
+    },
+  },
   clixen: {
     Enums: {},
+  },
+  experiments: {
+    Enums: {
+      assignment_source: ["hash", "override"],
+      experiment_status: [
+        "draft",
+        "running",
+        "paused",
+        "completed",
+        "archived",
+      ],
+      unit_kind: ["user_id", "session_id"],
+    },
   },
   marketing: {
     Enums: {
@@ -353,6 +1906,21 @@ export const Constants = {
       ],
       lead_status: ["new", "contacted", "qualified", "converted", "lost"],
     },
+  },
+  onboarding: {
+    Enums: {
+      session_status: ["not_started", "in_progress", "completed", "abandoned"],
+      step_name: [
+        "business_info",
+        "whatsapp_integration",
+        "bot_setup",
+        "testing",
+        "complete",
+      ],
+    },
+  },
+  whatsapp: {
+    Enums: {},
   },
 } as const
 

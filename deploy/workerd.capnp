@@ -31,5 +31,8 @@ const edge :Workerd.Worker = (
     (name = "CACHED_READS", fromEnvironment = "CACHED_READS"),
     (name = "LIMITS", fromEnvironment = "LIMITS"),
     (name = "JWT_AUDIENCE", fromEnvironment = "JWT_AUDIENCE"),
+    (name = "TURNSTILE_SECRET", fromEnvironment = "TURNSTILE_SECRET"),
+    (name = "WHATSAPP_APP_SECRET", fromEnvironment = "WHATSAPP_APP_SECRET"),
+    (name = "WHATSAPP_VERIFY_TOKEN", fromEnvironment = "WHATSAPP_VERIFY_TOKEN"),
   ],
 );

@@ -56,7 +56,7 @@ await main(async () => {
     await step('native Rust tests', () => run('cargo', ['test', '--locked', '--quiet']));
   }
   const tests = chosen.length > 0 ? chosen : [...files('db'), ...files('e2e')];
-  const args = ['--test', '--test-concurrency=1', '--test-timeout=180000', '--test-reporter=spec', ...tests];
+  const args = ['--test', '--test-concurrency=1', '--test-timeout=600000', '--test-reporter=spec', ...tests];
   await step('database and end-to-end tests', () =>
     withStack((data) => run(process.execPath, args, { ...process.env, ROWGATE_TEST_DATA: data })),
   );

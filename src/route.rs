@@ -68,7 +68,7 @@ pub struct Call {
     pub answer: Answer,
     /// What is answered while the database cannot be reached, where that can be said without it.
     pub fallback: Option<Fallback>,
-    /// Whether the result is handed on unread, however large. What goes wrong before is still worded by `answer`.
+    /// Whether the result is handed on unread, however large; `answer` then words what goes wrong before the call.
     pub streamed: bool,
 }
 

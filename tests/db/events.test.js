@@ -322,6 +322,25 @@ test('what is forgotten is counted no more', async () => {
   assert.deepEqual(await aggregated(), await freshCount());
 });
 
+test('a day has 24 hours, whatever the zone of who erases is', async () => {
+  // The night in which Berlin's clocks go back.
+  const [{ id }] = await sql(
+    `insert into analytics.events (id, type, name, session_id, occurred_at)
+     select analytics.undated_id(gen_random_uuid()), 'page_view', 'night', 'night', at
+     from unnest(array['2026-10-25T12:00:00Z', '2026-10-26T00:30:00Z']::timestamptz[]) as at returning id`,
+  );
+  await rollUp();
+  const client = new pg.Client({ connectionString: stack.database_url });
+  await client.connect();
+  try {
+    await client.query(`set timezone = 'Europe/Berlin'`);
+    await client.query('select private.forget_events(array[$1::uuid])', [id]);
+  } finally {
+    await client.end();
+  }
+  assert.deepEqual(await aggregated(), await freshCount());
+});
+
 test('events and what they add up to are for admins', async () => {
   for (const table of ['analytics.events', 'analytics.event_aggregations', 'analytics.metrics']) {
     const user = { role: 'authenticated', claims: { sub: randomUUID(), user_metadata: { role: 'admin' } } };

@@ -31,7 +31,8 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Another value of the same kind and length, which is nowhere. */
 const other = (value) => {
   if (typeof value !== 'string') return value;
-  if (UUID.test(value)) return randomUUID();
+  // A UUIDv7 of the same time: the planner knows which months there are, and may say so.
+  if (UUID.test(value)) return value[14] === '7' ? value.slice(0, 15) + randomUUID().slice(15) : randomUUID();
   const [local, domain] = value.split('@');
   if (domain === 'example.org') return `${other(local)}@${domain}`;
   if (/^[0-9]{10,}$/.test(value)) return value.replace(/[0-9]{9}$/, () => `${randomInt(1e8, 1e9)}`);
@@ -66,7 +67,7 @@ const questions = (relation, decision, row) => {
     for (const prefer of ['count=exact', 'count=planned'])
       all[`filter ${column}, ${prefer}`] = { path, headers: { prefer } };
     all[`embedded filter ${column}`] = {
-      path: `/${relation.relation}?or=(${column}.eq."${encodeURIComponent(row[column])}")`,
+      path: `/${relation.relation}?or=(${column}.eq."${encodeURIComponent(`${row[column]}`.replace(/["\\]/g, '\\$&'))}")`,
     };
   }
   for (const prefer of WRITES) {
@@ -132,7 +133,7 @@ const outsidersOf = (decision) => OUTSIDERS.filter((each) => !decision.select.in
 const tellsApart = async (name, columns) => {
   const decision = relations[name];
   const found = catalog.relations.find((each) => each.name === name);
-  const relation = { ...found, columns: columns ?? found.columns };
+  const relation = { ...found, key: decision.key ?? found.key, columns: columns ?? found.columns };
   const planted = await bench.plant(decision, people);
   const { row, canary } = planted;
   const nowhere = absent(row);

@@ -196,7 +196,6 @@ export default {
     'marketing.gdpr_export_user_data(text, text[])': {
       arguments: (canary) => ({ email: `${canary}@example.org` }),
       execute: STAFF,
-      names: { relation: 'marketing.leads', arguments: ({ email }) => ({ email }) },
     },
     'marketing.gdpr_delete_user_data(text, text[])': {
       arguments: (canary) => ({ email: `${canary}@example.org` }),
