@@ -152,7 +152,8 @@ const measured = async ({ stack, stopping, options }) => {
     if (rolled.done !== counted.accepted)
       throw new SetupError(`${counted.accepted} events were sent, ${rolled.done} rolled up.`);
     await sql(
-      `insert into whatsapp.accounts (business_account_id, phone_number_id, phone_number, is_verified) values ('1', '1', '+1 555 0100', true)`,
+      `insert into whatsapp.accounts (owner_id, business_account_id, phone_number_id, phone_number, is_verified)
+       values (gen_random_uuid(), '1', '1', '+1 555 0100', true)`,
     );
     const { whatsapp_app_secret: secret } = stack.keys;
     const hooks = await webhooksThroughTheEdge({ url: stack.edgeUrl, secret, number: '1', count: 300, signal });
