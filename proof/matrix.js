@@ -229,18 +229,31 @@ class Matrix {
       return;
     }
     for (const layer of LAYERS) {
+      // The owner has a row in every relation: a definer's function is the one way past the policies.
+      let rows = await this.rowsOfOwner();
       for (const name of PERSONAS) {
         const allowed = decision[layer]?.execute ?? decision.execute;
-        // The owner has a row in every relation: a definer's function is the one way past the policies.
-        const rows = await this.rowsOfOwner();
         const given = { made, decision, who: this.people[name], layer, rows };
         const { in: found, status, untried, told } = await executed(this.bench, given);
         const leak = await this.toldOrChanged({ rows, name, told, may: decision.touches ?? [] });
-        for (const { planted } of [...rows].reverse()) await this.bench.uproot(planted);
         const cell = { kind: 'function', subject: made.name, verb: 'execute', layer, name };
         this.put({ ...cell, found, status, expected: allowed?.includes(name), untried, leak });
+        rows = await this.asTheyAre(rows);
       }
+      await this.uprooted(rows);
     }
+  }
+
+  /** The rows for the next one who tries: as this one has left them, or new ones where one is gone. */
+  async asTheyAre(rows) {
+    for (const { relation, planted } of rows) planted.row = await this.bench.now(relation, planted.row);
+    if (rows.every(({ planted }) => planted.row)) return rows;
+    await this.uprooted(rows);
+    return this.rowsOfOwner();
+  }
+
+  async uprooted(rows) {
+    for (const { planted } of [...rows].reverse()) await this.bench.uproot(planted);
   }
 
   async rowsOfOwner() {
