@@ -238,18 +238,22 @@ class Matrix {
         const leak = await this.toldOrChanged({ rows, name, told, may: decision.touches ?? [] });
         const cell = { kind: 'function', subject: made.name, verb: 'execute', layer, name };
         this.put({ ...cell, found, status, expected: allowed?.includes(name), untried, leak });
-        rows = await this.asTheyAre(rows);
+        rows = await this.untouched(rows);
       }
       await this.uprooted(rows);
     }
   }
 
-  /** The rows for the next one who tries: as this one has left them, or new ones where one is gone. */
-  async asTheyAre(rows) {
-    for (const { relation, planted } of rows) planted.row = await this.bench.now(relation, planted.row);
-    if (rows.every(({ planted }) => planted.row)) return rows;
-    await this.uprooted(rows);
-    return this.rowsOfOwner();
+  /** The rows for the next one who tries: the same, or new ones where one has been changed or is gone. */
+  async untouched(rows) {
+    for (const { relation, planted } of rows) {
+      const now = await this.bench.now(relation, planted.row);
+      if (JSON.stringify(now) !== JSON.stringify(planted.row)) {
+        await this.uprooted(rows);
+        return this.rowsOfOwner();
+      }
+    }
+    return rows;
   }
 
   async uprooted(rows) {

@@ -57,14 +57,14 @@ test('a new table, column, function and route are blanks', async () => {
     down: 'alter table clixen.projects drop column proof_new',
     only: /projects$/,
   });
-  assert.equal(column.length, 33);
+  assert.equal(column.length, 36);
   assert.match(column[0], /^not decided: clixen.projects.proof_new, read, none$/);
   const made_ = await planted({
     up: `create function clixen.proof_new(word text) returns int language sql set search_path = '' as 'select 1'`,
     down: 'drop function clixen.proof_new(text)',
     only: /proof_new/,
   });
-  assert.equal(made_.length, 11);
+  assert.equal(made_.length, 12);
   assert.match(made_[0], /^not decided: clixen.proof_new\(text\), execute, none$/);
   const { 'POST /v1/leads': _, ...routes } = SYSTEMS.growth.routes;
   const systems = { ...SYSTEMS, growth: { ...SYSTEMS.growth, routes } };
