@@ -48,10 +48,10 @@ test('every cron of wrangler.toml runs its jobs, and each run leaves a row', asy
     assert.deepEqual([error, ordered], [null, true], job);
   }
   assert.ok(
-    edge.log().some(({ event, job, error }) => event === 'job' && job === 'cleanup_old_data' && error === null),
+    await edge.logged(({ event, job, error }) => event === 'job' && job === 'cleanup_old_data' && error === null),
   );
   await tick('1 2 3 4 5');
-  assert.ok(edge.log().some(({ event }) => event === 'unknown_cron'));
+  assert.ok(await edge.logged(({ event }) => event === 'unknown_cron'));
 });
 
 test('events that were sent are counted by the clock, to the last one', async () => {

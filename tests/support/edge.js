@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../dev/process.js';
 import { BUNDLE, workerd } from '../../dev/workerd.js';
 import { made, stack } from './stack.js';
@@ -27,7 +28,7 @@ export const variables = (more = {}) => ({
 /**
  * Starts an edge with further variables, bindings in workerd's own words, and a module of the given text around the bundle's
  * `entry.js`. Stop it in `after`.
- * `log()` gives its lines of JSON; `megabytes()` what its process holds in memory.
+ * `log()` gives its lines of JSON; `logged(fits)` whether one of them fits within five seconds; `megabytes()` what its process holds in memory.
  */
 export const startEdge = async (more = {}, bindings = [], around = undefined) => {
   const data = mkdtempSync(join(tmpdir(), 'rowgate-edge-'));
@@ -44,14 +45,23 @@ export const startEdge = async (more = {}, bindings = [], around = undefined) =>
     say: () => {},
   });
   await part.start();
+  const log = () =>
+    readFileSync(logFile, 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      .map((line) => JSON.parse(line));
   return {
     url,
     part,
-    log: () =>
-      readFileSync(logFile, 'utf8')
-        .split('\n')
-        .filter((line) => line.startsWith('{'))
-        .map((line) => JSON.parse(line)),
+    log,
+    // A line may be written after the answer has come.
+    logged: async (fits) => {
+      for (let tries = 0; tries < 50; tries += 1) {
+        if (log().some(fits)) return true;
+        await sleep(100);
+      }
+      return false;
+    },
     megabytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${part.pid}/status`, 'utf8'))[1]) / 1024,
     stop: async () => {
       await part.stop();
