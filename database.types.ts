@@ -1312,6 +1312,16 @@ export type Database = {
     }
     Functions: {
       receive_webhook: { Args: { payload: Json }; Returns: Json }
+      remove_access_token: { Args: { account_id: string }; Returns: boolean }
+      set_access_token: {
+        Args: {
+          account_id: string
+          key_version: number
+          owner_id: string
+          sealed: string
+        }
+        Returns: Json
+      }
       verify_token_fits: { Args: { token: string }; Returns: boolean }
     }
     Enums: {

@@ -32,6 +32,8 @@ const edge :Workerd.Worker = (
     (name = "LIMITS", fromEnvironment = "LIMITS"),
     (name = "JWT_AUDIENCE", fromEnvironment = "JWT_AUDIENCE"),
     (name = "TURNSTILE_SECRET", fromEnvironment = "TURNSTILE_SECRET"),
+    (name = "KEK_1", fromEnvironment = "KEK_1"),
+    (name = "KEK_2", fromEnvironment = "KEK_2"),
     (name = "WHATSAPP_APP_SECRET", fromEnvironment = "WHATSAPP_APP_SECRET"),
     (name = "WHATSAPP_VERIFY_TOKEN", fromEnvironment = "WHATSAPP_VERIFY_TOKEN"),
   ],

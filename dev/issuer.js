@@ -43,6 +43,7 @@ export const keys = async (data) => {
   if (process.env.EDGE_SIGNING_KEY) found.edge_signing_key = process.env.EDGE_SIGNING_KEY;
   // Made of another one, so that a data directory of an earlier version has them, too.
   const derived = (name) => createHmac('sha256', found.edge_signing_key).update(`DEV-ONLY ${name}`).digest('hex');
+  found.kek_1 = process.env.KEK_1 || Buffer.from(derived('kek 1'), 'hex').toString('base64url');
   found.whatsapp_app_secret = process.env.WHATSAPP_APP_SECRET || derived('whatsapp app secret');
   found.whatsapp_verify_token = process.env.WHATSAPP_VERIFY_TOKEN || derived('whatsapp verify token');
   return found;

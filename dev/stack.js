@@ -170,6 +170,7 @@ class Stack {
         ISSUERS: JSON.stringify([{ issuer, audience: AUDIENCE, jwks_url: jwksUrl, roles }]),
         PUBLISHABLE_KEYS: this.keys.publishable_key,
         ALLOWED_ORIGINS: localOrigins(port),
+        KEK_1: this.keys.kek_1,
         WHATSAPP_APP_SECRET: this.keys.whatsapp_app_secret,
         WHATSAPP_VERIFY_TOKEN: this.keys.whatsapp_verify_token,
       },

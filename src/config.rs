@@ -15,6 +15,10 @@ use crate::rooms;
 
 /// Bytes an HMAC key must at least have (RFC 7518, section 3.2).
 const LEAST_KEY_BYTES: usize = 32;
+/// Bytes of a key of AES-256.
+const SEALING_KEY_BYTES: usize = 32;
+/// The largest number in a sealing key's name.
+const MOST_SEALING_KEYS: u32 = 99;
 
 /// What the edge is allowed to be and to reach.
 pub struct Config {
@@ -40,6 +44,16 @@ pub struct Config {
     pub whatsapp: WhatsApp,
     /// Seconds for which reads of nobody in particular are kept, by `schema.relation`.
     pub cached_reads: HashMap<String, u32>,
+    /// What secrets are sealed under: of the variables `KEK_1`, `KEK_2`, … the last, where there is one.
+    pub sealing_key: Option<SealingKey>,
+}
+
+/// A key-encryption key, for AES-256-GCM.
+pub struct SealingKey {
+    /// The number in its variable's name.
+    pub version: u32,
+    /// 32 bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// What a request may be and cost: the variable `LIMITS`, a JSON object with any of these fields. A purpose endpoint's
@@ -173,12 +187,14 @@ impl Config {
             },
             cached_reads: optional("CACHED_READS")
                 .map_or_else(|| Ok(HashMap::new()), |text| cached_reads(&text))?,
+            sealing_key: sealing_key(variable)?,
         })
     }
 }
 
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
+const SEALING_KEY_WANTED: &str = "32 random bytes in base64url, for n from 1 to 99";
 const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, deadline_ms, upload_ms, waiting, each a number above 0; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: seconds, 1 to 86400, by schema.relation"#;
@@ -260,6 +276,21 @@ fn signing_key(text: &str) -> Result<SigningKey, Error> {
         hs256: Hs256Key::new(&bytes),
         bytes,
     })
+}
+
+fn sealing_key(variable: impl Fn(&str) -> Option<String>) -> Result<Option<SealingKey>, Error> {
+    let mut versions = (1..=MOST_SEALING_KEYS).rev();
+    let last = versions.find_map(|version| {
+        let text = variable(&format!("KEK_{version}")).filter(|text| !text.trim().is_empty());
+        Some((version, text?))
+    });
+    let read = |(version, text): (u32, String)| {
+        let bytes = Base64UrlUnpadded::decode_vec(text.trim()).ok();
+        let bytes = bytes.filter(|bytes| bytes.len() == SEALING_KEY_BYTES);
+        let bytes = bytes.ok_or_else(|| misconfigured("KEK_<n>", SEALING_KEY_WANTED))?;
+        Ok(SealingKey { version, bytes })
+    };
+    last.map(read).transpose()
 }
 
 fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
@@ -411,6 +442,9 @@ pub(crate) mod tests {
             .ok()
             .unwrap();
         assert_eq!(config.cached_reads.get("marketing.plans"), Some(&60));
+        let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE";
+        let config = with("KEK_12", key).ok().unwrap();
+        assert_eq!(config.sealing_key.map(|key| key.version), Some(12));
         let keys = r#"[{"issuer":"supabase","roles":["anon","service_role"],"secret":"0123456789012345678901234567890123456789"}]"#;
         assert_eq!(
             with("ISSUERS", keys).ok().unwrap().issuers[0].audience,
@@ -480,6 +514,7 @@ pub(crate) mod tests {
             ("CACHED_READS", r#"{"private.x":5}"#.into()),
             ("CACHED_READS", r#"{"marketing":5}"#.into()),
             ("CACHED_READS", r#"{"marketing.plans":0}"#.into()),
+            ("KEK_<n>", "c2hvcnQ".into()),
             ("ALLOWED_ORIGINS", "*".into()),
             ("ALLOWED_ORIGINS", "https://example.org/path".into()),
             ("ALLOWED_ORIGINS", "example.org".into()),
@@ -489,7 +524,7 @@ pub(crate) mod tests {
             ("ALLOWED_ORIGINS", "https://müller.example".into()),
         ];
         for (variable, value) in cases {
-            match with(variable, &value) {
+            match with(&variable.replace("<n>", "7"), &value) {
                 Err(Error::Misconfigured {
                     variable: named, ..
                 }) => assert_eq!(named, variable, "{value}"),

@@ -247,6 +247,15 @@ pub trait Platform: Clone + 'static {
     /// Whether `signature` over `data` was made by `key`.
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool;
 
+    /// Encrypts by AES-256-GCM: `data` under `key`, bound to `context`. The tag is the last 16 bytes; none if it fails.
+    async fn encrypt(
+        &self,
+        key: &[u8],
+        nonce: &[u8],
+        context: &[u8],
+        data: &[u8],
+    ) -> Option<Vec<u8>>;
+
     /// Sends a request; redirects are not followed. `sent` is called when an upload has gone out to its end.
     async fn send(
         &self,

@@ -99,6 +99,11 @@ pub enum Error {
     UploadsBusy,
     /// No person is known to be at the other end, where one has to be.
     NoPerson,
+    /// What is to be sealed cannot be a secret.
+    BadSecret {
+        /// What it must look like.
+        wanted: &'static str,
+    },
     /// Meta's webhook is not signed by the app.
     BadSignature,
     /// Meta's webhook, or whoever says so, does not name the token that was agreed on.
@@ -210,6 +215,7 @@ impl Error {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BadSecret { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::UnknownSchema { .. } | Self::PlanRefused => StatusCode::NOT_ACCEPTABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -374,6 +380,12 @@ impl Error {
                 "Relations are embedded too deeply",
                 Some(format!("There may be {limit} levels").into()),
                 "Ask for the deeper ones in a request of their own.",
+            ),
+            Self::BadSecret { wanted } => shape(
+                "RG316",
+                "This cannot be a secret to keep",
+                Some((*wanted).into()),
+                "Send it as its issuer gave it.",
             ),
             _ => self.guard_shape(),
         }

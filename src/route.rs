@@ -3,7 +3,7 @@
 //! A room lists its routes; nothing here knows any of them.
 
 use http::{HeaderMap, Method};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::edge::{self, Place, Response};
@@ -93,8 +93,24 @@ pub enum Identity {
 pub enum Plan {
     /// The function is asked, with these arguments in JSON.
     Ask(String),
+    /// A secret is sealed, and the function is asked to keep it.
+    Seal(Box<Secret>),
     /// The answer is here.
     Answer(Response<()>),
+}
+
+/// What nobody but the edge may read, and where it is to be kept: sealed there it opens nowhere else.
+pub struct Secret {
+    /// The secret itself.
+    pub text: String,
+    /// The table, with its schema, and the column that it is said to be in.
+    pub column: &'static str,
+    /// The row's id, in lower case.
+    pub row: String,
+    /// Whose the row is.
+    pub owner: String,
+    /// The function's arguments, to which `sealed` and `key_version` are added.
+    pub arguments: Map<String, Value>,
 }
 
 /// A relation that is read whole. Each row has an `id`, a `created_at` and, as `line`, its line of CSV.

@@ -86,6 +86,10 @@ impl Platform for Native {
         key.verify(data, &signature).is_ok()
     }
 
+    async fn encrypt(&self, _: &[u8], _: &[u8], _: &[u8], _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
     async fn send(
         &self,
         request: Outgoing<Vec<u8>>,

@@ -285,6 +285,16 @@ impl Platform for Workers {
         verifies(key, data, signature).await.unwrap_or(false)
     }
 
+    async fn encrypt(
+        &self,
+        key: &[u8],
+        nonce: &[u8],
+        context: &[u8],
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        encrypt(key, nonce, context, data).await.ok()
+    }
+
     async fn send(
         &self,
         request: Outgoing<ReadableStream>,
@@ -786,6 +796,36 @@ async fn import(key: &PublicKey) -> Result<Imported, JsValue> {
         known.insert(key.jwk.clone(), imported.clone());
     });
     Ok(imported)
+}
+
+async fn encrypt(
+    key: &[u8],
+    nonce: &[u8],
+    context: &[u8],
+    data: &[u8],
+) -> Result<Vec<u8>, JsValue> {
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let subtle = scope.crypto()?.subtle();
+    let parameters = Object::new();
+    for (name, value) in [
+        ("name", JsValue::from_str("AES-GCM")),
+        ("iv", Uint8Array::from(nonce).into()),
+        ("additionalData", Uint8Array::from(context).into()),
+    ] {
+        Reflect::set(&parameters, &JsValue::from_str(name), &value)?;
+    }
+    let usages = Array::of1(&"encrypt".into());
+    let importing = subtle.import_key_with_object(
+        "raw",
+        &Uint8Array::from(key).into(),
+        &parameters,
+        false,
+        &usages,
+    )?;
+    let key: CryptoKey = Wait::of(&importing).await?.dyn_into()?;
+    let encrypting =
+        subtle.encrypt_with_object_and_js_u8_array(&parameters, &key, &Uint8Array::from(data))?;
+    Ok(Uint8Array::new(&Wait::of(&encrypting).await?).to_vec())
 }
 
 /// WebCrypto's names for an algorithm.

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use postgrest::Postgrest;
 
 use super::{
-    Work, idempotency_key, limit, mint, read_body, set, set_trace, turnstile, upstream_token,
+    Work, idempotency_key, limit, mint, read_body, seal, set, set_trace, turnstile, upstream_token,
 };
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
@@ -48,6 +48,7 @@ pub(super) async fn prepare<P: Platform>(
     let arguments = match plan {
         Ok(Plan::Ask(arguments)) => arguments,
         Ok(Plan::Answer(response)) => return Ok(Work::Here(response)),
+        Ok(Plan::Seal(_)) => return Err(Error::Internal("a secret was not sealed")),
         Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here),
     };
     let token = match call.identity {
@@ -98,7 +99,10 @@ async fn plan<P: Platform>(
     if call.for_people {
         incoming.human = turnstile::ask(incoming, edge).await?;
     }
-    (call.arguments)(incoming, &edge.config)
+    match (call.arguments)(incoming, &edge.config)? {
+        Plan::Seal(secret) => seal::seal(*secret, edge).await.map(Plan::Ask),
+        plan => Ok(plan),
+    }
 }
 
 /// A call of the edge's own, with no request behind it.

@@ -10,6 +10,7 @@ mod mint;
 mod query;
 mod relay;
 pub mod replica;
+mod seal;
 mod turnstile;
 
 use http::{HeaderMap, HeaderName, HeaderValue};

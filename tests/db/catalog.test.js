@@ -246,6 +246,8 @@ test('a function is executable by those it is granted to and nobody else', async
     `onboarding.start(jsonb): ${anybody}`,
     `onboarding.step(text,jsonb): ${anybody}`,
     'whatsapp.receive_webhook(jsonb): edge',
+    'whatsapp.remove_access_token(uuid): authenticated',
+    'whatsapp.set_access_token(uuid,text,text,bigint): authenticated',
     'whatsapp.verify_token_fits(text): edge',
   ];
   const found = (await sql(query)).map(({ name }) => name);

@@ -20,6 +20,7 @@ export const variables = (more = {}) => ({
     },
   ]),
   PUBLISHABLE_KEYS: made.publishable_key,
+  KEK_1: made.kek_1,
   WHATSAPP_APP_SECRET: made.whatsapp_app_secret,
   WHATSAPP_VERIFY_TOKEN: made.whatsapp_verify_token,
   ...more,

@@ -1,5 +1,6 @@
 // whatsapp: an account is its owner's, and staff's to verify; what Meta says of it comes by the edge's own call.
 import { randomInt, randomUUID } from 'node:crypto';
+import { HOLDERS } from '../../credentials.js';
 import { USERS } from '../../personas.js';
 
 const OWN = ['owner', 'admin', 'service'];
@@ -68,6 +69,10 @@ const withAccounts = (people, sql) => {
 
 /** The edge's own, from the route that has checked Meta's signature; nobody else's, and not by the data API. */
 const webhooks = { execute: [], database: { execute: ['edge'] } };
+
+const accountOf = (planted) => ({ account_id: planted['whatsapp.accounts'].id });
+const sealed = { sealed: `v1${`.${'A'.repeat(16)}`.repeat(4)}`, key_version: 1 };
+const accessToken = { path: `/v1/whatsapp/accounts/${randomUUID()}/access-token`, call: HOLDERS };
 
 export default {
   relations: {
@@ -187,9 +192,20 @@ export default {
       }),
       ...webhooks,
     },
+    'whatsapp.set_access_token(uuid, text, text, bigint)': {
+      arguments: (_, planted) => ({
+        ...accountOf(planted),
+        owner_id: planted['whatsapp.accounts'].owner_id,
+        ...sealed,
+      }),
+      execute: USERS,
+    },
+    'whatsapp.remove_access_token(uuid)': { arguments: (_, planted) => accountOf(planted), execute: USERS },
     'whatsapp.verify_token_fits(text)': { arguments: (canary) => ({ token: canary }), ...webhooks },
   },
   routes: {
+    'PUT /v1/whatsapp/accounts/{id}/access-token': { ...accessToken, body: () => ({ access_token: 'A'.repeat(200) }) },
+    'DELETE /v1/whatsapp/accounts/{id}/access-token': accessToken,
     'GET /v1/whatsapp/webhook': { path: '/v1/whatsapp/webhook?hub.mode=subscribe&hub.verify_token=proof', call: [] },
     'POST /v1/whatsapp/webhook': {
       body: (canary) => ({ entry: [{ id: '1', time: 1767225600, changes: [{ field: 'proof', value: { canary } }] }] }),

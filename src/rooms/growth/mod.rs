@@ -1,5 +1,6 @@
 //! growth: the public site's side of the business: leads, onboarding, events, experiments, `WhatsApp`.
 
+mod access_token;
 mod admin;
 mod bucketing;
 mod device;
@@ -25,7 +26,7 @@ use crate::respond;
 use crate::route::{Action, Incoming, KB, Route};
 
 /// Its endpoints. Fixed paths stand before the pattern that would swallow them.
-pub static ROUTES: [Route; 18] = [
+pub static ROUTES: [Route; 20] = [
     Route::new(Method::POST, "/v1/leads", Action::Call(&leads::CAPTURE))
         .open()
         .body(64 * KB),
@@ -102,6 +103,17 @@ pub static ROUTES: [Route; 18] = [
     .public()
     .unguarded()
     .body(3 * 1024 * KB),
+    Route::new(
+        Method::PUT,
+        "/v1/whatsapp/accounts/{id}/access-token",
+        Action::Call(&access_token::SET),
+    )
+    .body(8 * KB),
+    Route::new(
+        Method::DELETE,
+        "/v1/whatsapp/accounts/{id}/access-token",
+        Action::Call(&access_token::REMOVE),
+    ),
     Route::new(
         Method::GET,
         "/v1/admin/leads.csv",

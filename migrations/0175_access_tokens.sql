@@ -1,0 +1,149 @@
+-- 0175: access_tokens. Owners hand in the access token of their WhatsApp account; the edge seals it before it comes here.
+-- migrate:up
+
+-- As before, and of tables whose key has another name: the trigger's argument.
+create or replace function private.audit() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+declare
+  before constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  after constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+begin
+  insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
+  values (
+    (select auth.uid()),
+    coalesce((select auth.role()), session_user),
+    left(private.request_header('x-request-id'), 128),
+    tg_op,
+    tg_table_schema || '.' || tg_table_name,
+    coalesce(after, before) ->> coalesce(tg_argv[0], 'id'),
+    case when tg_op = 'UPDATE' then (
+      select array_agg(now_.key order by now_.key)
+      from jsonb_each(after) as now_
+      where now_.value is distinct from before -> now_.key and now_.key <> 'updated_at'
+    ) end
+  );
+  return null;
+end
+$$;
+
+insert into private.limit_rules (name, burst, refill, shared) values ('access-tokens', 20, '1 minute', 1);
+
+create trigger whatsapp_access_tokens_audit after insert or delete or update on private.whatsapp_access_tokens
+  for each row execute function private.audit('account_id');
+
+-- The caller's account of this id, or a refusal: the same one for an account of somebody else's and for none.
+create function private.require_own_account(account_id uuid) returns uuid
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  owner uuid;
+begin
+  select a.owner_id into owner
+  from whatsapp.accounts as a
+  where a.id = require_own_account.account_id and a.owner_id = (select auth.uid());
+  if owner is null then
+    perform private.refuse(404, 'RG563', 'You have no such WhatsApp account', null, 'Take an id of GET /rest/v1/accounts.');
+  end if;
+  return owner;
+end
+$$;
+
+create function whatsapp.set_access_token(account_id uuid, owner_id text, sealed text, key_version bigint) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  owner constant uuid := private.require_own_account(account_id);
+  moment timestamptz;
+begin
+  perform private.limit_caller('access-tokens');
+  -- It is sealed for an owner by name, and opens for that name only.
+  if owner_id is distinct from owner::text or set_access_token.key_version is null
+    or set_access_token.sealed is null or set_access_token.sealed !~ '^v1([.][A-Za-z0-9_-]{16,}){4}$' then
+    perform private.refuse(
+      422, 'RG564', 'This is no sealed access token', null, 'Send the token itself to PUT /v1/whatsapp/accounts/{id}/access-token.'
+    );
+  end if;
+  insert into private.whatsapp_access_tokens as t (account_id, sealed, key_version)
+  values (set_access_token.account_id, set_access_token.sealed, set_access_token.key_version)
+  on conflict on constraint whatsapp_access_tokens_pkey do update
+    set sealed = excluded.sealed, key_version = excluded.key_version
+  returning t.updated_at into moment;
+  return jsonb_build_object('account_id', set_access_token.account_id, 'updated_at', moment);
+end
+$$;
+comment on function whatsapp.set_access_token(uuid, text, text, bigint) is
+  'Keeps an access token that the edge has sealed. Definer: nobody has a right on the table; the account is the caller''s.';
+
+create function whatsapp.remove_access_token(account_id uuid) returns boolean
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+begin
+  perform private.require_own_account(remove_access_token.account_id);
+  delete from private.whatsapp_access_tokens as t where t.account_id = remove_access_token.account_id;
+  return found;
+end
+$$;
+comment on function whatsapp.remove_access_token(uuid) is
+  'Forgets an access token; whether there was one. Definer: nobody has a right on the table; the account is the caller''s.';
+
+-- Trigger: an account that is given to somebody else goes without its former owner's access token.
+create function private.forget_access_token() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+begin
+  delete from private.whatsapp_access_tokens as t where t.account_id = new.id;
+  return null;
+end
+$$;
+comment on function private.forget_access_token() is
+  'Trigger of whatsapp.accounts. Definer: whoever gives an account away has no right on the table of tokens.';
+create trigger accounts_given_away after update of owner_id on whatsapp.accounts
+  for each row when (old.owner_id is distinct from new.owner_id) execute function private.forget_access_token();
+
+revoke execute on function private.require_own_account(uuid) from public;
+revoke execute on function private.forget_access_token() from public;
+revoke execute on function whatsapp.set_access_token(uuid, text, text, bigint) from public;
+revoke execute on function whatsapp.remove_access_token(uuid) from public;
+grant execute on function whatsapp.set_access_token(uuid, text, text, bigint) to authenticated;
+grant execute on function whatsapp.remove_access_token(uuid) to authenticated;
+
+-- migrate:down
+drop trigger accounts_given_away on whatsapp.accounts;
+drop trigger whatsapp_access_tokens_audit on private.whatsapp_access_tokens;
+drop function whatsapp.set_access_token(uuid, text, text, bigint);
+drop function whatsapp.remove_access_token(uuid);
+drop function private.forget_access_token();
+drop function private.require_own_account(uuid);
+delete from private.limit_rules where name = 'access-tokens';
+
+create or replace function private.audit() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+declare
+  before constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
+  after constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+begin
+  insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
+  values (
+    (select auth.uid()),
+    coalesce((select auth.role()), session_user),
+    left(private.request_header('x-request-id'), 128),
+    tg_op,
+    tg_table_schema || '.' || tg_table_name,
+    coalesce(after, before) ->> 'id',
+    case when tg_op = 'UPDATE' then (
+      select array_agg(now_.key order by now_.key)
+      from jsonb_each(after) as now_
+      where now_.value is distinct from before -> now_.key and now_.key <> 'updated_at'
+    ) end
+  );
+  return null;
+end
+$$;

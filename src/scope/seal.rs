@@ -1,0 +1,59 @@
+//! Sealing: a secret leaves the edge for the database only as what the database cannot read.
+//!
+//! AES-256-GCM under a random key of its own, which is encrypted under the newest of `KEK_<n>`. Both are bound to the column, the row and
+//! the owner, so that what is moved to another place opens no more. docs/architecture.md has the format.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::Value;
+
+use crate::edge::{Edge, Platform};
+use crate::error::Error;
+use crate::route::Secret;
+
+/// The format's version.
+const VERSION: &str = "v1";
+const KEY_BYTES: usize = 32;
+const NONCE_BYTES: usize = 12;
+
+/// The arguments that keep the secret, in JSON: those it came with, `sealed` and `key_version`.
+///
+/// # Errors
+/// [`Error::NotSetUp`] where there is no key to seal under.
+pub(super) async fn seal<P: Platform>(secret: Secret, edge: &Edge<P>) -> Result<String, Error> {
+    let sealing = edge.config.sealing_key.as_ref();
+    let sealing = sealing.ok_or(Error::NotSetUp { variable: "KEK_1" })?;
+    let context = [VERSION, secret.column, &secret.row, &secret.owner].join("\0");
+    let wrapping = format!("{context}\0KEK_{}", sealing.version);
+
+    let key = random::<KEY_BYTES>()?;
+    let wrapped = encrypt(&sealing.bytes, &wrapping, &key, edge).await?;
+    let sealed = encrypt(&key, &context, secret.text.as_bytes(), edge).await?;
+    let mut arguments = secret.arguments;
+    arguments.insert(
+        "sealed".into(),
+        format!("{VERSION}.{wrapped}.{sealed}").into(),
+    );
+    arguments.insert("key_version".into(), sealing.version.into());
+    Ok(Value::Object(arguments).to_string())
+}
+
+/// `nonce.ciphertext`, each in base64url.
+async fn encrypt<P: Platform>(
+    key: &[u8],
+    context: &str,
+    data: &[u8],
+    edge: &Edge<P>,
+) -> Result<String, Error> {
+    let nonce = random::<NONCE_BYTES>()?;
+    let encrypted = edge.platform.encrypt(key, &nonce, context.as_bytes(), data);
+    let encrypted = encrypted.await;
+    let encrypted = encrypted.ok_or(Error::Internal("the secret cannot be sealed"))?;
+    let text = Base64UrlUnpadded::encode_string;
+    Ok(format!("{}.{}", text(&nonce), text(&encrypted)))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| Error::Internal("there is no randomness"))?;
+    Ok(bytes)
+}
