@@ -64,6 +64,12 @@ left join lateral (
 comment on view clixen.mvp_user_dashboard_stats is 'What a user has made, in one row.';
 grant select on clixen.mvp_user_dashboard_stats to authenticated, service_role;
 
+-- A write of a view that cannot be written would be the server's fault in PostgREST's eyes; of one that could it is refused.
+create trigger mvp_project_summary_read_only instead of insert or update or delete on clixen.mvp_project_summary
+  for each row execute function private.refuse_change();
+create trigger mvp_user_dashboard_stats_read_only instead of insert or update or delete on clixen.mvp_user_dashboard_stats
+  for each row execute function private.refuse_change();
+
 do $$
 begin
   if exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables) then
