@@ -237,7 +237,7 @@ begin
   select * into strict flow from clixen.mvp_workflows as w where w.id = made.workflow_id;
   return jsonb_build_object(
     'deployment', to_jsonb(made), 'lease', run.lease, 'workflow', run.workflow, 'name', flow.name,
-    'n8n_workflow_id', flow.n8n_workflow_id,
+    'n8n_workflow_id', flow.n8n_workflow_id, 'serves', flow.last_deployed_at is not null,
     -- Whether an earlier attempt may have made it in n8n, and died before it could say so.
     'may_exist', flow.n8n_workflow_id is null and (run.attempts > 1 or made.deployment_version > 1)
   );

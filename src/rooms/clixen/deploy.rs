@@ -215,6 +215,10 @@ impl<P: Platform> Deployment<'_, P> {
             self.n8n.unpublish(&id).await?;
             self.n8n.publish(&id).await?;
             if !self.is_up(&id, &webhooks).await? {
+                // What is said not to serve does not; what served before goes on as well as it can.
+                if self.claimed.get("serves") == Some(&Value::Bool(false)) {
+                    self.n8n.unpublish(&id).await?;
+                }
                 return Err(Fault {
                     reason: "not_registered",
                     status: 200,
