@@ -1,5 +1,6 @@
 // clixen: what a user makes is that user's alone.
 import { randomUUID } from 'node:crypto';
+import { HOLDERS } from '../credentials.js';
 import { USERS } from '../personas.js';
 
 const OWN = ['owner', 'service'];
@@ -80,5 +81,7 @@ export default {
     'clixen.ensure_user_profile()': { execute: USERS },
     'clixen.erase_user(uuid)': { arguments: () => ({ user_id: randomUUID() }), execute: ['service'] },
   },
-  routes: {},
+  routes: {
+    'POST /v1/workflows/validate': { body: () => ({}), call: HOLDERS },
+  },
 };

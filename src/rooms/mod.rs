@@ -1,5 +1,6 @@
 //! The rooms: each system's routes as data. A system's endpoints are found in the file of its name.
 
+mod clixen;
 mod data;
 mod growth;
 mod health;
@@ -21,4 +22,9 @@ pub const SCHEMAS: [&str; 6] = [
 ];
 
 /// Every route there is.
-pub static ALL: [&[Route]; 3] = [&health::ROUTES, &data::ROUTES, &growth::ROUTES];
+pub static ALL: [&[Route]; 4] = [
+    &health::ROUTES,
+    &data::ROUTES,
+    &growth::ROUTES,
+    &clixen::ROUTES,
+];
