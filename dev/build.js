@@ -51,7 +51,7 @@ const FEATURES = [
 /** Drops the functions' names, which worker-build keeps: a tenth of the bundle. A panic names its file and line anyway. */
 const strip = () => {
   const file = join(output, 'index_bg.wasm');
-  const flags = ['--strip-debug', ...FEATURES.map((name) => `--enable-${name}`)];
+  const flags = ['-Os', '--strip-debug', ...FEATURES.map((name) => `--enable-${name}`)];
   const done = spawnSync(toolEnvironment().WASM_OPT_BIN, [...flags, file, '-o', file], { stdio: ['ignore', 2, 2] });
   if (done.status !== 0) throw new SetupError('wasm-opt cannot strip the bundle: see the errors above.');
 };

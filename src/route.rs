@@ -45,6 +45,8 @@ pub enum Action {
     Export(&'static Export),
     /// Is answered here.
     Page(fn(&Incoming, &Config) -> Result<Response<()>, Error>),
+    /// Is answered here, once the body has been read.
+    Body(fn(&Incoming, &Config) -> Result<Response<()>, Error>),
     /// Asks the database and the issuers whether they answer.
     Ready,
 }

@@ -464,6 +464,7 @@ export default {
     'clixen.may_finish_deployments()': { execute: ['service'] },
   },
   routes: {
+    'POST /v1/workflows/validate': { body: () => ({}), call: HOLDERS },
     'POST /v1/workflows/{id}/deploy': { path: `/v1/workflows/${id()}/deploy`, call: HOLDERS },
     'POST /v1/workflows/{id}/rollback': { path: `/v1/workflows/${id()}/rollback`, call: HOLDERS },
     'POST /v1/telemetry': { body: () => [], call: HOLDERS },

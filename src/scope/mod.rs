@@ -111,7 +111,7 @@ impl<B> Relay<B> {
 pub async fn narrow<P: Platform>(
     matched: &Matched,
     caller: &Caller,
-    request: Request<P::Body>,
+    mut request: Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Scoped<P::Body>, Error> {
     guard::admit(matched.route, caller, &request, edge).await?;
@@ -120,6 +120,11 @@ pub async fn narrow<P: Platform>(
         Action::Page(page) => {
             let incoming = call::incoming(matched, caller, &request, edge);
             Work::Here(page(&incoming, &edge.config)?)
+        }
+        Action::Body(answer) => {
+            let mut incoming = call::incoming(matched, caller, &request, edge);
+            incoming.body = read_body(&mut request, limit(matched, edge), edge).await?;
+            Work::Here(answer(&incoming, &edge.config)?)
         }
         Action::Ready => {
             let token = mint::edge(edge)?;

@@ -192,13 +192,15 @@ struct Deployment<'a, P> {
 impl<P: Platform> Deployment<'_, P> {
     /// The whole way, to the outcome that the database keeps.
     async fn attempt(&self) -> Result<Value, Fault> {
-        let mut sent = validate::check(&self.claimed["workflow"], true).fixed;
+        let workflow = &self.claimed["workflow"];
+        let mut sent = validate::check(workflow, true).fixed;
         let left = validate::check(&sent, true);
         if !left.errors.is_empty() {
-            return Ok(invalid(&left));
+            return Ok(invalid(left));
         }
-        let owner = text(&self.claimed["deployment"], "user_id");
-        let webhooks = prepare(&mut sent, owner);
+        let deployment = &self.claimed["deployment"];
+        keep_ids(&mut sent, workflow, text(deployment, "workflow_id"));
+        let webhooks = prepare(&mut sent, text(deployment, "user_id"));
         if let Some(fields) = sent.as_object_mut() {
             fields.insert("name".into(), self.name().into());
         }
@@ -296,9 +298,8 @@ fn interrupted() -> Fault {
 }
 
 /// The outcome of a workflow that n8n would not run.
-fn invalid(report: &validate::Report) -> Value {
-    let errors = report.json();
-    let errors = errors.get("errors").cloned().unwrap_or_default();
+fn invalid(report: validate::Report) -> Value {
+    let errors = report.json().get("errors").cloned().unwrap_or_default();
     let told = errors.as_array().into_iter().flatten().take(5);
     let told: Vec<String> = told
         .map(|finding| format!("{}: {}", text(finding, "code"), text(finding, "message")))
@@ -307,6 +308,31 @@ fn invalid(report: &validate::Report) -> Value {
         "status": "failed", "error_message": told.join("; "),
         "n8n_response": {"reason": "invalid", "errors": errors},
     })
+}
+
+/// Makes the webhook ids that validation has made up the same at each deployment: they are in addresses that others have.
+fn keep_ids(fixed: &mut Value, given: &Value, workflow_id: &str) {
+    let given = given.get("nodes").and_then(Value::as_array);
+    let fixed = fixed.get_mut("nodes").and_then(Value::as_array_mut);
+    let pairs = given.into_iter().flatten().zip(fixed.into_iter().flatten());
+    for (at, (given, fixed)) in pairs.enumerate() {
+        let made = text(fixed, "webhookId").to_owned();
+        if made.is_empty() || made == text(given, "webhookId") {
+            continue;
+        }
+        let id = edge::digest_uuid(&format!("{workflow_id} {at}"));
+        let Some(node) = fixed.as_object_mut() else {
+            continue;
+        };
+        if let Some(path) = node
+            .get_mut("parameters")
+            .and_then(|all| all.get_mut("path"))
+            && *path == made
+        {
+            *path = id.as_str().into();
+        }
+        node.insert("webhookId".into(), id.into());
+    }
 }
 
 /// Where a workflow listens.
@@ -322,40 +348,35 @@ fn prepare(workflow: &mut Value, owner: &str) -> Vec<Webhook> {
     let mut listening = Vec::new();
     let nodes = workflow.get_mut("nodes").and_then(Value::as_array_mut);
     for node in nodes.into_iter().flatten() {
-        if text(node, "type") != "n8n-nodes-base.webhook" {
-            continue;
-        }
-        let is_on = node.get("disabled") != Some(&Value::Bool(true));
-        let id = text(node, "webhookId").to_owned();
-        let Some(parameters) = node.get_mut("parameters").and_then(Value::as_object_mut) else {
-            continue;
-        };
-        let given = |name: &str| parameters.get(name).and_then(Value::as_str);
-        let method = match parameters.get("httpMethod") {
-            None => "GET",
-            // Of several the first.
-            Some(several @ Value::Array(_)) => {
-                several.get(0).and_then(Value::as_str).unwrap_or("=")
-            }
-            Some(one) => one.as_str().unwrap_or("="),
-        };
-        let method = method.to_owned();
-        let path = given("path").unwrap_or_default().trim_matches('/');
+        let path = text(node.get("parameters").unwrap_or(&Value::Null), "path");
+        let path = path.trim_matches('/');
         // An expression is n8n's to work out.
-        if path.starts_with('=') {
+        if text(node, "type") != "n8n-nodes-base.webhook"
+            || path.is_empty()
+            || path.starts_with('=')
+        {
             continue;
         }
-        let path = format!("{prefix}{}", if path.is_empty() { &id } else { path });
-        parameters.insert("path".into(), path.as_str().into());
-        if is_on && !method.starts_with('=') {
-            // With a variable in it n8n puts the node's id before it.
-            let path = if path.contains(':') {
-                format!("{id}/{path}")
-            } else {
-                path
-            };
-            listening.push(Webhook { method, path });
+        let path = format!("{prefix}{path}");
+        if let Some(kept) = node
+            .get_mut("parameters")
+            .and_then(|all| all.get_mut("path"))
+        {
+            *kept = path.into();
         }
+        listening.extend(
+            validate::webhooks::of(node)
+                .into_iter()
+                .map(|webhook| Webhook {
+                    method: webhook.method.to_owned(),
+                    // With a variable in it n8n puts the node's id before it.
+                    path: if webhook.path.contains(':') {
+                        format!("{}/{}", webhook.id, webhook.path)
+                    } else {
+                        webhook.path.to_owned()
+                    },
+                }),
+        );
     }
     listening
 }

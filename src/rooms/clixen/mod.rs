@@ -1,4 +1,4 @@
-//! clixen: a workflow builder with chat. Workflows, chats and telemetry are in the database; here is what talks to n8n.
+//! clixen: a workflow builder with chat. What is kept is the database's; here is what checks workflows and what talks to n8n.
 
 mod deploy;
 mod n8n;
@@ -15,7 +15,13 @@ use crate::route::{Action, KB, Route, Then};
 pub(crate) use deploy::finish_all;
 
 /// Its endpoints.
-pub static ROUTES: [Route; 4] = [
+pub static ROUTES: [Route; 5] = [
+    Route::new(
+        Method::POST,
+        "/v1/workflows/validate",
+        Action::Body(validate::answer),
+    )
+    .body(1024 * KB),
     Route::new(
         Method::POST,
         "/v1/workflows/{id}/deploy",
