@@ -1,0 +1,240 @@
+// clixen: what is counted is what a fresh count gives, whatever happens at once; and what is a user's stays that user's.
+import assert from 'node:assert/strict';
+import { randomInt, randomUUID } from 'node:crypto';
+import { after, test } from 'node:test';
+import { add, claim, deploy, finish, household, note, one, open, owner, run, SERVICE, wrong } from '../support/clixen.js';
+import { as, ask, close, sql, stack, transaction, userToken } from '../support/stack.js';
+
+after(close);
+
+/** Numbers from a seed, so that a failure can be had again. */
+const generator = (seed) => {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * below);
+  };
+};
+const seedOf = () => Number(process.env.SEED ?? randomInt(2 ** 31));
+
+/** Some of what a user has in a table, as the statement's own role sees it; none where there is none. */
+const some = async (query, pick, table, user, most = 3) => {
+  const rows = await query(`select id from clixen.${table} where user_id = $1 order by id`, [user]);
+  return Array.from({ length: rows.length && 1 + pick(most) }, () => rows[pick(rows.length)].id);
+};
+const values = (rows) => rows.map((row) => `(${row.map((value) => (value === null ? 'null' : `'${value}'`)).join(', ')})`).join(', ');
+
+// What a user may do, each one statement of a request. `query` runs it.
+const OWNERS = {
+  'makes a project': async ({ query, user }) =>
+    query('insert into clixen.projects (user_id, name) values ($1, $2)', [user, randomUUID()]),
+  'adds workflows': async ({ query, pick, user }) => {
+    const projects = await some(query, pick, 'projects', user, 5);
+    const rows = projects.map((id) => [user, id, 'W', JSON.stringify({ n: pick(3) })]);
+    if (rows.length > 0)
+      await query(`insert into clixen.mvp_workflows (user_id, project_id, name, n8n_workflow_json) values ${values(rows)}`);
+  },
+  'moves workflows': async ({ query, pick, user }) => {
+    const [project] = await some(query, pick, 'projects', user, 1);
+    const moved = await some(query, pick, 'mvp_workflows', user);
+    await query('update clixen.mvp_workflows set project_id = $1 where id = any ($2)', [project ?? null, moved]);
+  },
+  'changes workflows': async ({ query, pick, user }) =>
+    query('update clixen.mvp_workflows set n8n_workflow_json = $1, name = $2 where id = any ($3)', [
+      { n: pick(3) },
+      `W${pick(3)}`,
+      await some(query, pick, 'mvp_workflows', user),
+    ]),
+  'calls workflows validated or archived': async ({ query, pick, user }) =>
+    query('update clixen.mvp_workflows set status = $1 where id = any ($2)', [
+      ['validated', 'archived', 'draft'][pick(3)],
+      await some(query, pick, 'mvp_workflows', user, 1),
+    ]),
+  'deletes workflows': async ({ query, pick, user }) =>
+    query('delete from clixen.mvp_workflows where id = any ($1)', [await some(query, pick, 'mvp_workflows', user, 2)]),
+  'opens sessions': async ({ query, pick, user }) => {
+    const projects = await some(query, pick, 'projects', user);
+    const [workflow] = pick(2) ? await some(query, pick, 'mvp_workflows', user, 1) : [];
+    const rows = projects.map((id) => [user, id, workflow ?? null]);
+    if (rows.length > 0)
+      await query(`insert into clixen.mvp_chat_sessions (user_id, project_id, workflow_id) values ${values(rows)}`);
+  },
+  'moves sessions': async ({ query, pick, user }) => {
+    const [project] = await some(query, pick, 'projects', user, 1);
+    const moved = await some(query, pick, 'mvp_chat_sessions', user);
+    await query('update clixen.mvp_chat_sessions set project_id = $1 where id = any ($2)', [project ?? null, moved]);
+  },
+  'gives sessions a workflow or none': async ({ query, pick, user }) => {
+    const [workflow] = pick(3) ? await some(query, pick, 'mvp_workflows', user, 1) : [];
+    const sessions = await some(query, pick, 'mvp_chat_sessions', user, 2);
+    await query('update clixen.mvp_chat_sessions set workflow_id = $1 where id = any ($2)', [workflow ?? null, sessions]);
+  },
+  'deletes sessions': async ({ query, pick, user }) =>
+    query('delete from clixen.mvp_chat_sessions where id = any ($1)', [await some(query, pick, 'mvp_chat_sessions', user, 2)]),
+  'says something': async ({ query, pick, user }) => {
+    const rows = (await some(query, pick, 'mvp_chat_sessions', user, 6)).map((id) => [user, id, 'Words']);
+    if (rows.length > 0)
+      await query(`insert into clixen.mvp_chat_messages (user_id, session_id, content) values ${values(rows)}`);
+  },
+  'mends messages': async ({ query, pick, user }) =>
+    query('update clixen.mvp_chat_messages set content = $1 where id = any ($2)', [
+      'Other words',
+      await some(query, pick, 'mvp_chat_messages', user),
+    ]),
+  'deletes messages': async ({ query, pick, user }) =>
+    query('delete from clixen.mvp_chat_messages where id = any ($1)', [await some(query, pick, 'mvp_chat_messages', user, 4)]),
+  'deletes a project': async ({ query, pick, user }) =>
+    pick(3) === 0 && query('delete from clixen.projects where id = any ($1)', [await some(query, pick, 'projects', user, 1)]),
+  'comes for the first time': async ({ query, user, service }) => !service && query('select clixen.ensure_user_profile()', user && []),
+};
+
+// What only the back office may do.
+const OFFICE = {
+  'moves messages, and says when they came': async ({ query, pick, user }) => {
+    const [session] = await some(query, pick, 'mvp_chat_sessions', user, 1);
+    const moved = await some(query, pick, 'mvp_chat_messages', user);
+    await query(
+      `update clixen.mvp_chat_messages set session_id = $1, created_at = created_at - make_interval(secs => $2) where id = any ($3)`,
+      [session ?? null, pick(2), moved],
+    );
+  },
+  'names messages anew while it moves them': async ({ query, pick, user }) => {
+    const [session] = await some(query, pick, 'mvp_chat_sessions', user, 1);
+    const moved = await some(query, pick, 'mvp_chat_messages', user, 2);
+    await query('update clixen.mvp_chat_messages set session_id = $1, id = gen_random_uuid() where id = any ($2)', [
+      session ?? null,
+      moved,
+    ]);
+  },
+  'gives workflows to another': async ({ query, pick, user, other }) => {
+    const [project] = await some(query, pick, 'projects', other, 1);
+    const given = await some(query, pick, 'mvp_workflows', user);
+    if (project)
+      await query('update clixen.mvp_workflows set user_id = $1, project_id = $2 where id = any ($3)', [other, project, given]);
+  },
+  'deletes deployments': async ({ query, pick, user }) =>
+    query('delete from clixen.deployments where id = any ($1)', [await some(query, pick, 'deployments', user, 1)]),
+  'hears of an execution': async ({ query, pick, user }) => {
+    const rows = await query('select n8n_workflow_id from clixen.mvp_workflows where user_id = $1 and n8n_workflow_id is not null', [user]);
+    if (rows.length > 0) await query('select clixen.record_execution($1, now(), 12)', [rows[pick(rows.length)].n8n_workflow_id]);
+  },
+};
+
+/** Opens a deployment and takes it as far as chance has it. */
+const deploys = async ({ pick, user }) => {
+  const who = owner(user);
+  const [workflow] = await as(who, (query) => some(query, pick, 'mvp_workflows', user, 1));
+  if (!workflow) return;
+  const { id } = await open(who, workflow, pick(4) ? null : 0);
+  const { lease } = await claim(id);
+  const far = pick(5);
+  if (far === 0 || !lease) return;
+  const n8n = randomUUID();
+  await note(id, lease, n8n);
+  if (far > 1) await finish(id, lease, { status: far > 2 ? 'deployed' : 'failed', n8n_workflow_id: n8n });
+};
+
+const QUEUE = ['RG522', 'RG523', 'RG524', 'RG525', 'RG501'];
+/** What may be answered to somebody whose row has gone, or who is not the first. */
+const expected = (error, more = []) =>
+  ['23503', '23502', '23505', ...more].includes(error.code) ||
+  (error.code === 'PGRST' && QUEUE.includes(JSON.parse(error.message).code));
+
+const acts = async ({ pick, user, other, office = 8, more }) => {
+  const service = pick(office) === 0;
+  const kinds = Object.entries(service ? { ...OWNERS, ...OFFICE } : OWNERS);
+  const at = pick(kinds.length + (service ? 0 : 3));
+  const [name, act] = kinds[at] ?? ['deploys', deploys];
+  try {
+    if (act === deploys) await deploys({ pick, user });
+    else await as(service ? SERVICE : owner(user), (query) => act({ query, pick, user, other, service }));
+  } catch (error) {
+    if (!expected(error, more)) throw new Error(`${name}: ${error.code} ${error.message}`, { cause: error });
+  }
+  return name;
+};
+
+/** What is remembered from before: what it must come from, and not only what it must be. */
+const snapshot = async (users) => {
+  const all = async (text) => new Map((await sql(text, [users])).map((row) => [row.id, row]));
+  return {
+    workflows: await all('select id, version::int, n8n_workflow_json::text as json, last_deployed_at from clixen.mvp_workflows where user_id = any ($1)'),
+    sessions: await all('select id, workflow_id, workflow_created, workflow_deployed from clixen.mvp_chat_sessions where user_id = any ($1)'),
+    profiles: await all(`select id, first_workflow_created_at::text as workflow, first_deployment_at::text as deployment,
+      (select min(created_at)::text from clixen.mvp_workflows where user_id = p.id) as oldest,
+      (select min(completed_at)::text from clixen.deployments where user_id = p.id and status in ('deployed', 'rolled_back')) as served
+      from clixen.user_profiles as p where id = any ($1)`),
+  };
+};
+const least = (...times) => times.filter(Boolean).sort()[0] ?? null;
+const follows = (before, now) => {
+  for (const [id, { version, json }] of now.workflows) {
+    const was = before.workflows.get(id);
+    assert.equal(version, was ? was.version + (was.json === json ? 0 : 1) : 1, 'version');
+  }
+  for (const [id, session] of now.sessions) {
+    const was = before.sessions.get(id);
+    const served = now.workflows.get(session.workflow_id)?.last_deployed_at;
+    assert.equal(session.workflow_created, Boolean(was?.workflow_created || session.workflow_id), 'workflow_created');
+    assert.equal(session.workflow_deployed, Boolean(was?.workflow_deployed || served), 'workflow_deployed');
+  }
+  for (const [id, { workflow, deployment, oldest, served }] of now.profiles) {
+    const was = before.profiles.get(id);
+    assert.equal(workflow, least(was?.workflow, oldest), 'first_workflow_created_at');
+    assert.equal(deployment, least(was?.deployment, served), 'first_deployment_at');
+  }
+};
+
+test('counters, times and versions are what a fresh count gives, after each of many statements', async () => {
+  const seed = seedOf();
+  const pick = generator(seed);
+  const users = [randomUUID(), randomUUID()];
+  const done = {};
+  let before = await snapshot(users);
+  for (let n = 0; n < 400; n += 1) {
+    const at = pick(2);
+    const name = await acts({ pick, user: users[at], other: users[1 - at], office: 4 });
+    done[name] = (done[name] ?? 0) + 1;
+    const where = `seed ${seed}, statement ${n}: ${name}`;
+    assert.deepEqual(await wrong(users), {}, where);
+    const now = await snapshot(users);
+    try {
+      follows(before, now);
+    } catch (error) {
+      throw new Error(`${where}: ${error.message}`, { cause: error });
+    }
+    before = now;
+    // Deployments are not what is limited here.
+    if (n % 20 === 0) await sql(`delete from private.rate_limits where bucket ~ '^deployments'`);
+  }
+  assert.equal(Object.keys(done).length, Object.keys({ ...OWNERS, ...OFFICE }).length + 1, `seed ${seed}: all was done, ${Object.keys(done)}`);
+});
+
+/** Writers at once, each with numbers of its own. Gives the names of the failures that were not expected. */
+const crowd = async ({ writers, statements, seed, options }) => {
+  const failures = [];
+  await Promise.all(
+    Array.from({ length: writers }, async (_, writer) => {
+      const pick = generator(seed + writer * 7919);
+      for (let n = 0; n < statements; n += 1) {
+        await acts({ pick, ...options(pick) }).catch((error) => failures.push(error.message));
+      }
+    }),
+  );
+  return failures;
+};
+
+test('eight writers of one user at once: no deadlock, and every count right', async () => {
+  const seed = seedOf();
+  const user = randomUUID();
+  await sql(`update private.limit_rules set burst = 100000 where name = 'deployments'`);
+  try {
+    const failures = await crowd({ writers: 8, statements: 60, seed, options: () => ({ user, office: 2 ** 20 }) });
+    assert.deepEqual(failures, [], `seed ${seed}`);
+  } finally {
+    await sql(`update private.limit_rules set burst = 30 where name = 'deployments'`);
+  }
+  assert.deepEqual(await wrong([user]), {}, `seed ${seed}`);
+  const [{ count }] = await sql('select count(*)::int as count from clixen.mvp_workflows where user_id = $1', [user]);
+  assert.ok(count > 0);
+});
