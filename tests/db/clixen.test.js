@@ -287,3 +287,142 @@ test('workflows that the back office makes beside the first call are counted', a
   assert.deepEqual(await wrong([who.claims.sub]), {});
   assert.equal(await one(who, 'select total_workflows_created::int from clixen.user_profiles'), 1);
 });
+
+// What a user tries. Each statement in a request of its own; what it is answered: rows, or the error's code.
+const attempt = async (who, text, given) => {
+  try {
+    return (await run(who, text, given)).length;
+  } catch (error) {
+    return error.code === 'PGRST' ? JSON.parse(error.message).code : error.code;
+  }
+};
+
+test('nobody writes what only functions may say', async () => {
+  const { who, sub, project, workflow, session } = await household();
+  await deploy(who, workflow.id);
+  const before = await sql(
+    `select to_jsonb(w) as flow, to_jsonb(s) as chat, to_jsonb(p) as project, to_jsonb(u) as profile, to_jsonb(d) as deployment
+     from clixen.mvp_workflows as w, clixen.mvp_chat_sessions as s, clixen.projects as p, clixen.user_profiles as u, clixen.deployments as d
+     where w.id = $1 and s.id = $2 and p.id = w.project_id and u.id = w.user_id and d.workflow_id = w.id`,
+    [workflow.id, session.id],
+  );
+  const flow = `update clixen.mvp_workflows set`;
+  const statements = {
+    '42501': [
+      `insert into clixen.deployments (user_id, workflow_id, deployment_version) values ('${sub}', '${workflow.id}', 7)`,
+      `update clixen.deployments set status = 'deployed' where workflow_id = '${workflow.id}'`,
+      `delete from clixen.deployments where workflow_id = '${workflow.id}'`,
+      `${flow} status = 'failed' where id = '${workflow.id}'`,
+      `insert into clixen.mvp_workflows (project_id, name, status) values ('${project.id}', 'x', 'deployed')`,
+      `insert into clixen.mvp_workflows (project_id, name, status) values ('${project.id}', 'x', 'failed')`,
+      ...['id', 'user_id'].map((name) => `${flow} ${name} = '${randomUUID()}' where id = '${workflow.id}'`),
+      ...['n8n_workflow_id', 'deployment_url', 'deployment_error', 'deployment_status'].map(
+        (name) => `${flow} ${name} = 'deployed' where id = '${workflow.id}'`,
+      ),
+      ...['version', 'execution_count', 'avg_execution_time_ms'].map((name) => `${flow} ${name} = 9 where id = '${workflow.id}'`),
+      ...['last_deployed_at', 'last_execution_at', 'created_at', 'updated_at'].map(
+        (name) => `${flow} ${name} = now() where id = '${workflow.id}'`,
+      ),
+      ...['workflow_count = 9', 'last_activity_at = now()', `user_id = '${randomUUID()}'`].map(
+        (set) => `update clixen.projects set ${set} where id = '${project.id}'`,
+      ),
+      ...['message_count = 9', 'last_message_at = now()', 'workflow_created = true', 'workflow_deployed = true'].map(
+        (set) => `update clixen.mvp_chat_sessions set ${set} where id = '${session.id}'`,
+      ),
+      ...['session_id = gen_random_uuid()', `role = 'system'`, 'created_at = now()', 'tokens_used = 1'].map(
+        (set) => `update clixen.mvp_chat_messages set ${set} where session_id = '${session.id}'`,
+      ),
+      ...[`tier = 'enterprise'`, 'total_projects = 9', 'total_workflows_created = 9', 'total_deployments = 9', 'first_deployment_at = now()', `email = 'x@example.org'`].map(
+        (set) => `update clixen.user_profiles set ${set} where id = '${sub}'`,
+      ),
+      `insert into clixen.user_profiles (id, tier) values ('${randomUUID()}', 'enterprise')`,
+      `delete from clixen.user_profiles where id = '${sub}'`,
+      `insert into clixen.telemetry_events (event_type, event_category, ip_address) values ('x', 'auth', '8.8.8.8')`,
+      `insert into clixen.telemetry_events (event_type, event_category, user_agent) values ('x', 'auth', 'x')`,
+      `update clixen.telemetry_events set event_type = 'x' where true`,
+      `delete from clixen.telemetry_events where true`,
+      // Upserts: what may not be set may not be set this way.
+      `insert into clixen.mvp_workflows (project_id, name, status) values ('${project.id}', 'x', 'deployed') on conflict do nothing`,
+      `insert into clixen.mvp_workflows (id, project_id, name) values ('${workflow.id}', '${project.id}', 'x')
+        on conflict (id) do update set name = 'x'`,
+      `insert into clixen.projects (id, name) values ('${project.id}', 'x') on conflict (id) do update set name = 'x'`,
+      ...['edge.claim_deployment(gen_random_uuid())', `edge.finish_deployment(gen_random_uuid(), gen_random_uuid(), '{}')`,
+        `edge.note_deployment(gen_random_uuid(), gen_random_uuid(), 'x')`, 'edge.unfinished_deployments(1)', `edge.removed_from_n8n('x')`,
+        `edge.run_job('clean_audit')`, `edge.note_job('x', 1, 1, null)`, 'private.clean_audit()', 'private.clean_telemetry()',
+        `clixen.record_execution('x', now(), 1)`, 'clixen.may_finish_deployments()', `clixen.erase_user('${sub}')`,
+        `private.note_security_event('tier_changed', null, '{}')`,
+      ].map((call) => `select ${call}`),
+      ...['deployment_runs', 'n8n_removals', 'security_events', 'audit_log', 'erased_users'].map((table) => `select from private.${table}`),
+    ],
+  };
+  for (const [code, list] of Object.entries(statements)) {
+    for (const statement of list) assert.equal(await attempt(who, statement), code, statement);
+  }
+  // To say what it is already changes nothing; to unsay it may be, and to say it again not.
+  assert.equal(await attempt(who, `${flow} status = 'deployed' where id = '${workflow.id}' returning id`), 1);
+  const now = await sql(
+    `select to_jsonb(w) - 'updated_at' as flow, to_jsonb(p) - 'last_activity_at' as project, to_jsonb(u) as profile
+     from clixen.mvp_workflows as w, clixen.projects as p, clixen.user_profiles as u
+     where w.id = $1 and p.id = w.project_id and u.id = w.user_id`,
+    [workflow.id],
+  );
+  const without = (row, name) => Object.fromEntries(Object.entries(row).filter(([key]) => key !== name));
+  assert.deepEqual(now[0].flow, without(before[0].flow, 'updated_at'));
+  assert.deepEqual(now[0].project, without(before[0].project, 'last_activity_at'));
+  assert.deepEqual(now[0].profile, before[0].profile);
+  assert.equal(await attempt(who, `${flow} n8n_workflow_json = '{"b": 2}', status = 'deployed' where id = '${workflow.id}' returning id`), 1);
+  assert.equal(await one(who, 'select status from clixen.mvp_workflows'), 'draft', 'a changed workflow is not deployed, whoever says so');
+  assert.equal(await attempt(who, `${flow} status = 'deployed' where id = '${workflow.id}'`), '42501');
+});
+
+test('what is another’s answers like what is not there', async () => {
+  const mine = await household();
+  const theirs = await household();
+  await deploy(theirs.who, theirs.workflow.id);
+  const none = { project: { id: randomUUID() }, workflow: { id: randomUUID() }, session: { id: randomUUID() }, message: { id: randomUUID() }, sub: randomUUID() };
+  // Each of another's, then of nobody's.
+  const statements = {
+    'a workflow in a project': (t) => `insert into clixen.mvp_workflows (project_id, name) values ('${t.project.id}', 'x')`,
+    'a workflow for another': (t) => `insert into clixen.mvp_workflows (user_id, project_id, name) values ('${t.sub}', '${t.project.id}', 'x')`,
+    'a session in a project': (t) => `insert into clixen.mvp_chat_sessions (project_id) values ('${t.project.id}')`,
+    'a session of a workflow': (t) =>
+      `insert into clixen.mvp_chat_sessions (project_id, workflow_id) values ('${mine.project.id}', '${t.workflow.id}')`,
+    'a message in a session': (t) => `insert into clixen.mvp_chat_messages (session_id, content) values ('${t.session.id}', 'x')`,
+    'a message for another': (t) =>
+      `insert into clixen.mvp_chat_messages (session_id, user_id, content) values ('${t.session.id}', '${t.sub}', 'x')`,
+    'telemetry for another': (t) => `insert into clixen.telemetry_events (user_id, event_type, event_category) values ('${t.sub}', 'x', 'auth')`,
+    'telemetry of a workflow': (t) =>
+      `insert into clixen.telemetry_events (event_type, event_category, workflow_id, project_id, session_id)
+       values ('x', 'auth', '${t.workflow.id}', '${t.project.id}', '${t.session.id}')`,
+    'a workflow moved': (t) => `update clixen.mvp_workflows set project_id = '${t.project.id}' where id = '${mine.workflow.id}'`,
+    'a session moved': (t) => `update clixen.mvp_chat_sessions set project_id = '${t.project.id}' where id = '${mine.session.id}'`,
+    'a session of another workflow': (t) => `update clixen.mvp_chat_sessions set workflow_id = '${t.workflow.id}' where id = '${mine.session.id}'`,
+    'a workflow changed': (t) => `update clixen.mvp_workflows set name = 'x' where id = '${t.workflow.id}' returning id`,
+    'a project deleted': (t) => `delete from clixen.projects where id = '${t.project.id}' returning id`,
+    'a session deleted': (t) => `delete from clixen.mvp_chat_sessions where id = '${t.session.id}' returning id`,
+    'a message deleted': (t) => `delete from clixen.mvp_chat_messages where id = '${t.message.id}' returning id`,
+    'a message changed': (t) => `update clixen.mvp_chat_messages set content = 'x' where id = '${t.message.id}' returning id`,
+    'a deployment opened': (t) => `select clixen.open_deployment('${t.workflow.id}')`,
+    'a deployment rolled back': (t) => `select clixen.open_deployment('${t.workflow.id}', 0)`,
+    'a default project': (t) => `select clixen.get_or_create_default_project('${t.sub}')`,
+    'deployments read': (t) => `select from clixen.deployments where workflow_id = '${t.workflow.id}'`,
+    'a summary read': (t) => `select from clixen.mvp_project_summary where id = '${t.project.id}'`,
+    'a dashboard read': (t) => `select from clixen.mvp_user_dashboard_stats where user_id = '${t.sub}'`,
+    'a chat read': (t) => `select from clixen.mvp_chat_messages where session_id = '${t.session.id}'`,
+  };
+  for (const [name, statement] of Object.entries(statements)) {
+    const [foreign, absent] = [await attempt(mine.who, statement(theirs)), await attempt(mine.who, statement(none))];
+    assert.equal(foreign, absent, name);
+    // Telemetry keeps whatever ids it is told.
+    const wanted = name === 'telemetry of a workflow' ? [0] : [0, '23503', '42501', 'RG522', 'RG528'];
+    assert.ok(wanted.includes(foreign), `${name}: ${foreign}`);
+  }
+  assert.deepEqual(await wrong([mine.sub, theirs.sub]), {});
+  // And their rows are as they were.
+  for (const [table, id] of [['projects', theirs.project.id], ['mvp_workflows', theirs.workflow.id], ['mvp_chat_sessions', theirs.session.id], ['mvp_chat_messages', theirs.message.id]]) {
+    assert.equal((await sql(`select from clixen.${table} where id = $1 and user_id = $2`, [id, theirs.sub])).length, 1, table);
+  }
+  // Of views, one's own only, and all of that.
+  assert.deepEqual((await run(mine.who, 'select id from clixen.mvp_project_summary')).map(({ id }) => id), [mine.project.id]);
+  assert.deepEqual((await run(mine.who, 'select user_id from clixen.mvp_user_dashboard_stats')).map(({ user_id: id }) => id), [mine.sub]);
+});
