@@ -426,3 +426,283 @@ test('what is another’s answers like what is not there', async () => {
   assert.deepEqual((await run(mine.who, 'select id from clixen.mvp_project_summary')).map(({ id }) => id), [mine.project.id]);
   assert.deepEqual((await run(mine.who, 'select user_id from clixen.mvp_user_dashboard_stats')).map(({ user_id: id }) => id), [mine.sub]);
 });
+
+test('through PostgREST and the edge nobody reaches another’s either', async () => {
+  const mine = await household();
+  const theirs = await household();
+  await deploy(theirs.who, theirs.workflow.id);
+  const token = await userToken(mine.sub);
+  const none = randomUUID();
+  const profile = { 'accept-profile': 'clixen', 'content-profile': 'clixen' };
+  const merge = { prefer: 'resolution=merge-duplicates,return=representation' };
+  const ignore = { prefer: 'resolution=ignore-duplicates,return=representation' };
+  // [method, path, body, headers] with an id of another's, then of nobody's: one status and one code.
+  const cases = {
+    'upsert of a workflow': (id) => ['POST', '/mvp_workflows?on_conflict=id', { id, project_id: mine.project.id, name: 'x' }, merge],
+    'upsert of a project': (id) => ['POST', '/projects?on_conflict=id', { id, name: 'x' }, ignore],
+    'upsert of a session': (id) => ['POST', '/mvp_chat_sessions?on_conflict=id,user_id', { id, project_id: mine.project.id }, merge],
+    'upsert of a deployment': (id) => ['POST', '/deployments?on_conflict=id', { id, workflow_id: id, deployment_version: 1 }, merge],
+    'a workflow named by n8n’s id': (id) => [
+      'POST',
+      '/mvp_workflows?on_conflict=n8n_workflow_id',
+      { n8n_workflow_id: id, project_id: mine.project.id, name: 'x' },
+      merge,
+    ],
+    'a move': (id) => ['PATCH', `/mvp_workflows?id=eq.${mine.workflow.id}`, { project_id: id }, {}],
+    'a change': (id) => ['PATCH', `/mvp_workflows?id=eq.${id}`, { name: 'x' }, { prefer: 'return=representation' }],
+    'a deletion': (id) => ['DELETE', `/mvp_workflows?id=eq.${id}`, undefined, { prefer: 'return=representation' }],
+    'a read': (id) => ['GET', `/mvp_workflows?id=eq.${id}`],
+    'a read of deployments': (id) => ['GET', `/deployments?workflow_id=eq.${id}`],
+    'a filter through what is embedded': (id) => ['GET', `/projects?select=id,mvp_workflows!inner(id)&mvp_workflows.id=eq.${id}`],
+    'a filter two embeds deep': (id) => [
+      'GET',
+      `/mvp_chat_sessions?select=id,mvp_workflows!inner(id,deployments!inner(id))&mvp_workflows.deployments.workflow_id=eq.${id}`,
+    ],
+    'an or of both': (id) => ['GET', `/mvp_workflows?select=id&and=(id.eq.${id},or(name.eq.Flow,name.neq.Flow))`],
+    'a count': (id) => ['HEAD', `/mvp_workflows?id=eq.${id}`, undefined, { prefer: 'count=planned' }],
+    'opening a deployment': (id) => ['POST', '/rpc/open_deployment', { workflow_id: id }],
+    'a default project': (id) => ['POST', '/rpc/get_or_create_default_project', { user_id: id }],
+  };
+  for (const [name, request] of Object.entries(cases)) {
+    for (const base of [stack.postgrest_url, `${stack.edge_url}/rest/v1`]) {
+      const answers = await Promise.all(
+        [name === 'a move' ? theirs.project.id : name === 'a default project' ? theirs.sub : theirs.workflow.id, none].map((id) => {
+          const [method, path, body, headers = {}] = request(id);
+          return ask(path, {
+            base,
+            token,
+            method,
+            headers: { 'content-type': 'application/json', ...profile, ...headers },
+            ...(body && { body: JSON.stringify(body) }),
+          });
+        }),
+      );
+      const [foreign, absent] = answers.map(({ status, body, headers }) => [
+        status,
+        Array.isArray(body) ? body : body?.code,
+        headers.get('content-range'),
+      ]);
+      assert.deepEqual(foreign, absent, `${name} at ${base}`);
+      if (foreign[0] < 300) assert.ok(!foreign[1]?.length, `${name} gave something`);
+    }
+  }
+  assert.deepEqual(await wrong([mine.sub, theirs.sub]), {});
+  for (const call of ['claim_deployment', 'finish_deployment', 'note_deployment', 'unfinished_deployments', 'run_job']) {
+    const { status } = await ask(`/rpc/${call}`, {
+      base: stack.postgrest_url,
+      token,
+      json: {},
+      headers: { 'content-profile': 'edge' },
+    });
+    assert.ok([403, 404].includes(status), `${call}: ${status}`);
+  }
+});
+
+test('views are read with the rights of whoever reads', async () => {
+  const rows = await sql(
+    `select c.relname as name from pg_class as c
+     where c.relnamespace = 'clixen'::regnamespace and c.relkind = 'v' and not 'security_invoker=true' = any (coalesce(c.reloptions, '{}'))`,
+  );
+  assert.deepEqual(rows, []);
+});
+
+test('the dashboard’s views say what is there', async () => {
+  const { who, project, workflow, session } = await household();
+  await deploy(who, workflow.id);
+  const draft = await add(who, 'mvp_workflows', { project_id: project.id, name: 'Draft' });
+  await open(who, draft.id);
+  const bad = await add(who, 'mvp_workflows', { project_id: project.id, name: 'Bad' });
+  await deploy(who, bad.id, { status: 'failed' });
+  await add(who, 'mvp_chat_sessions', { project_id: project.id, status: 'archived' });
+  const [summary] = await run(who, 'select * from clixen.mvp_project_summary');
+  assert.deepEqual(
+    [summary.id, summary.workflow_count, summary.open_deployments, summary.failed_deployments, summary.chat_count, summary.last_workflow_name],
+    [project.id, '3', '1', '1', '2', 'Bad'],
+  );
+  assert.equal(
+    summary.last_message_at.getTime(),
+    (await sql('select last_message_at from clixen.mvp_chat_sessions where id = $1', [session.id]))[0].last_message_at.getTime(),
+  );
+  const [stats] = await run(who, 'select * from clixen.mvp_user_dashboard_stats');
+  const counts = ['total_projects', 'total_workflows_created', 'total_deployments', 'draft_workflows', 'validated_workflows', 'deployed_workflows', 'failed_workflows', 'archived_workflows', 'open_deployments', 'active_chats', 'total_chats'];
+  assert.deepEqual(counts.map((name) => Number(stats[name])), [1, 3, 1, 1, 0, 1, 1, 0, 1, 1, 2]);
+});
+
+test('twenty first calls of a new user at once make one profile and one project', async () => {
+  const sub = randomUUID();
+  const token = await userToken(sub);
+  const call = (json = {}) =>
+    ask('/rpc/get_or_create_default_project', {
+      base: stack.postgrest_url,
+      token,
+      json,
+      headers: { 'content-profile': 'clixen', 'accept-profile': 'clixen' },
+    });
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => call(n % 2 ? {} : { user_id: sub })));
+  for (const { status, body } of answers) assert.deepEqual([status, body.user_id], [200, sub]);
+  assert.equal(new Set(answers.map(({ body }) => body.id)).size, 1);
+  const count = async (table, column) => (await sql(`select from clixen.${table} where ${column} = $1`, [sub])).length;
+  assert.deepEqual([await count('projects', 'user_id'), await count('user_profiles', 'id')], [1, 1]);
+  assert.deepEqual(await wrong([sub]), {});
+  const other = await call({ user_id: randomUUID() });
+  assert.deepEqual([other.status, other.body.code], [403, 'RG528']);
+  // Whoever has some gets their oldest.
+  await add(owner(sub), 'projects', { name: 'Another' });
+  assert.equal((await call()).body.id, answers[0].body.id);
+  const nobody = await ask('/rpc/get_or_create_default_project', { base: stack.postgrest_url, json: {} });
+  assert.equal(nobody.status, 401);
+});
+
+// Telemetry.
+const track = (who, events) => one(who, 'select clixen.track_telemetry($1)', [JSON.stringify(events)]);
+const event = (fields = {}) => ({ event_type: 'workflow.opened', event_category: 'workflow', ...fields });
+
+test('what is wrong with one event of telemetry is said of that one, and the others are kept', async () => {
+  const who = owner();
+  const deep = { x: 'x'.repeat(40_000) };
+  const bad = [
+    [5, 'malformed'],
+    [null, 'malformed'],
+    [[], 'malformed'],
+    ['anything', 'malformed'],
+    ['too_large', 'too_large'],
+    [event({ more: 'x'.repeat(70_000) }), 'too_large'],
+    [event({ event_data: deep }), 'too_large'],
+    [event({ event_type: undefined }), 'event_type_invalid'],
+    [event({ event_type: 'Has Blanks' }), 'event_type_invalid'],
+    [event({ event_type: 5 }), 'event_type_invalid'],
+    [event({ event_type: 'x'.repeat(101) }), 'event_type_invalid'],
+    [event({ event_type: 'x\ny' }), 'event_type_invalid'],
+    [event({ event_category: 'sport' }), 'event_category_unknown'],
+    [event({ event_category: ['auth'] }), 'event_category_unknown'],
+    [event({ id: 'x' }), 'id_invalid'],
+    [event({ id: 5 }), 'id_invalid'],
+    [event({ project_id: 'x' }), 'project_id_invalid'],
+    [event({ workflow_id: {} }), 'workflow_id_invalid'],
+    [event({ session_id: 'x' }), 'session_id_invalid'],
+    [event({ event_data: [] }), 'event_data_invalid'],
+    [event({ event_data: 'x' }), 'event_data_invalid'],
+    [event({ success: 'yes' }), 'success_invalid'],
+    [event({ duration_ms: -1 }), 'duration_ms_invalid'],
+    [event({ duration_ms: '5' }), 'duration_ms_invalid'],
+    [event({ duration_ms: 1e300 }), 'duration_ms_invalid'],
+  ];
+  const good = [event(), event({ id: null, project_id: null, event_data: null, success: null, duration_ms: null }), event({ duration_ms: 1.9, success: false, error_message: 'x'.repeat(5000), event_data: { a: 1 } })];
+  const answer = await track(who, [good[0], ...bad.map(([sent]) => sent), good[1], good[2]]);
+  assert.deepEqual(answer.rejected, bad.map(([, code], n) => ({ index: n + 1, code })));
+  assert.deepEqual([answer.accepted, answer.duplicates], [3, 0]);
+  const rows = await run(who, 'select * from clixen.telemetry_events order by duration_ms nulls first');
+  assert.equal(rows.length, 3);
+  assert.deepEqual([rows[2].duration_ms, rows[2].success, rows[2].error_message.length, rows[2].event_data], ['1', false, 2000, { a: 1 }]);
+  for (const odd of ['x', 5, true]) await assert.rejects(track(who, odd), /RG526/);
+  await assert.rejects(track(who, Array.from({ length: 501 }, () => event())), /RG527/);
+  assert.deepEqual(await track(who, []), { accepted: 0, duplicates: 0, rejected: [] });
+  assert.equal((await track(who, event())).accepted, 1, 'one alone');
+});
+
+test('one id is kept once of each user, however often and by whomever it is sent', async () => {
+  const [one_, two] = [owner(), owner()];
+  const ids = Array.from({ length: 20 }, () => randomUUID());
+  const batch = (n) => [...ids, ...ids.slice(0, 3)].map((id, at) => event({ id: (at + n) % 2 ? id : id.toUpperCase() })).sort(() => Math.random() - 0.5);
+  const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => track(n % 2 ? one_ : two, batch(n))));
+  const sum = (name) => answers.reduce((total, answer) => total + answer[name], 0);
+  assert.deepEqual([sum('accepted'), sum('duplicates')], [40, 12 * 23 - 40]);
+  for (const who of [one_, two]) assert.equal((await run(who, 'select from clixen.telemetry_events')).length, 20);
+});
+
+test('of an address its network is kept, and only of a batch that names one', async () => {
+  const cases = [
+    ['203.0.113.77/24', '203.0.113.0/24'],
+    ['203.0.113.77/32', '203.0.113.0/24'],
+    ['10.1.0.0/16', '10.1.0.0/16'],
+    ['2001:db8:1:2:3::/64', '2001:db8:1::/48'],
+    ['999.1.1.1/24', null],
+    ['1.2.3.4/99', null],
+    ['x', null],
+    [5, null],
+    [{ a: 1 }, null],
+    [null, null],
+  ];
+  for (const [network, wanted] of cases) {
+    const who = owner(undefined, { 'user-agent': 'Browser/1', referer: 'https://app.example/' });
+    assert.equal((await track(who, { events: [event()], context: { network } })).accepted, 1, `${network}`);
+    const [row] = await run(who, 'select ip_address::text as network, user_agent, referer from clixen.telemetry_events');
+    assert.deepEqual(row, { network: wanted, user_agent: 'Browser/1', referer: 'https://app.example/' }, `${network}`);
+  }
+  const who = owner(undefined, { 'user-agent': 'x'.repeat(600), 'x-forwarded-for': '203.0.113.9' });
+  const row = await add(who, 'telemetry_events', event());
+  assert.deepEqual([row.ip_address, row.user_agent.length], [null, 512]);
+  // The back office may name an address; it is cut as well.
+  const [cut] = await run(SERVICE, `insert into clixen.telemetry_events (event_type, event_category, ip_address)
+    values ('x', 'auth', '203.0.113.77') returning ip_address::text as network`);
+  assert.equal(cut.network, '203.0.113.0/24');
+});
+
+// Erasing.
+test('erasing a user takes all of theirs, tells how much, and leaves nothing running in n8n', async () => {
+  const { who, sub, workflow, project } = await household();
+  const other = await household();
+  const n8n = randomUUID();
+  await deploy({ ...who, headers: { 'idempotency-key': 'k' } }, workflow.id, { n8n });
+  await deploy(who, workflow.id, { status: 'failed', n8n });
+  await add(who, 'mvp_workflows', { project_id: project.id, name: 'Second' });
+  await track(who, [event(), event(), event()]);
+  const tables = (
+    await sql(`select c.relname as name, exists (
+        select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'user_id' and not a.attisdropped
+      ) as owned from pg_class as c where c.relnamespace = 'clixen'::regnamespace and c.relkind = 'r'`)
+  ).map(({ name, owned }) => [name, owned ? 'user_id' : 'id']);
+  const has = async () => {
+    const counts = {};
+    for (const [table, column] of tables) {
+      counts[table] = (await sql(`select from clixen.${table} where ${column} = $1`, [sub])).length;
+    }
+    return counts;
+  };
+  const before = await has();
+  assert.deepEqual(before, {
+    user_profiles: 1,
+    projects: 1,
+    mvp_workflows: 2,
+    mvp_chat_sessions: 1,
+    mvp_chat_messages: 1,
+    deployments: 2,
+    telemetry_events: 3,
+  });
+  assert.deepEqual(await one(SERVICE, 'select clixen.erase_user($1)', [sub]), before);
+  assert.deepEqual(Object.values(await has()), Object.values(before).fill(0));
+  assert.equal((await sql('select from private.n8n_removals where n8n_workflow_id = $1', [n8n])).length, 1);
+  assert.equal((await sql('select from private.idempotency_keys where caller = $1', [sub])).length, 0);
+  const refused = [
+    () => track(who, event()),
+    () => add(who, 'telemetry_events', event()),
+    () => add(who, 'projects', { name: 'x' }),
+    () => run(who, 'select clixen.ensure_user_profile()'),
+    () => run(who, 'select clixen.get_or_create_default_project()'),
+  ];
+  for (const again of refused) await assert.rejects(again(), /RG521/);
+  assert.deepEqual(await wrong([other.sub]), {});
+  assert.equal((await run(other.who, 'select from clixen.mvp_workflows')).length, 1);
+});
+
+test('nothing of a user comes in beside their erasure', async () => {
+  for (const [name, late] of Object.entries({
+    telemetry: (who) => track(who, event()),
+    'telemetry by hand': (who) => add(who, 'telemetry_events', event()),
+    'the first call': (who) => run(who, 'select clixen.ensure_user_profile()'),
+    'the first project': (who) => run(who, 'select clixen.get_or_create_default_project()'),
+  })) {
+    const who = owner();
+    const { sub } = who.claims;
+    await assert.rejects(
+      meanwhile(
+        (query) => query('select clixen.erase_user($1)', [sub]),
+        () => late(who),
+      ),
+      /RG521/,
+      name,
+    );
+    const left = await sql('select from clixen.telemetry_events where user_id = $1 union all select from clixen.user_profiles where id = $1', [sub]);
+    assert.equal(left.length, 0, name);
+  }
+});
