@@ -706,3 +706,168 @@ test('nothing of a user comes in beside their erasure', async () => {
     assert.equal(left.length, 0, name);
   }
 });
+
+// What is written down.
+const audited = (relation, id) =>
+  sql('select operation, actor, actor_role, request_id, columns from private.audit_log where relation = $1 and row_id = $2 order by id', [
+    `clixen.${relation}`,
+    id,
+  ]);
+const SECRET = 'do-not-write-this-down';
+
+test('the audit log says who changed which columns of which row, and nothing of what they say', async () => {
+  const sub = randomUUID();
+  const who = owner(sub, { 'x-request-id': 'request-1' });
+  await run(who, 'select clixen.ensure_user_profile()');
+  const project = await add(who, 'projects', { name: SECRET });
+  const workflow = await add(who, 'mvp_workflows', { project_id: project.id, name: SECRET, n8n_workflow_json: { key: SECRET } });
+  const session = await add(who, 'mvp_chat_sessions', { project_id: project.id, title: SECRET });
+  const message = await add(who, 'mvp_chat_messages', { session_id: session.id, content: SECRET });
+  await run(who, `update clixen.mvp_chat_messages set content = $2 where id = $1`, [message.id, `${SECRET}!`]);
+  await run(who, `update clixen.mvp_workflows set n8n_workflow_json = $2 where id = $1`, [workflow.id, { key: `${SECRET}!` }]);
+  await run(who, `update clixen.projects set description = $2 where id = $1`, [project.id, SECRET]);
+  const deployment = await deploy(who, workflow.id);
+  await run(who, `update clixen.mvp_chat_sessions set workflow_id = $2 where id = $1`, [session.id, workflow.id]);
+  await run(who, 'delete from clixen.mvp_chat_messages where id = $1', [message.id]);
+  await run(who, 'delete from clixen.projects where id = $1', [project.id]);
+  const steps = async (relation, id) =>
+    (await audited(relation, id)).map(({ operation, columns, actor_role: role }) => `${operation} ${role} ${columns ?? ''}`.trim());
+  assert.deepEqual(await steps('projects', project.id), ['INSERT authenticated', 'UPDATE authenticated description', 'DELETE authenticated'], 'no counts');
+  assert.deepEqual(await steps('mvp_workflows', workflow.id), [
+    'INSERT authenticated',
+    'UPDATE authenticated n8n_workflow_json,version',
+    'UPDATE authenticated deployment_status',
+    'UPDATE edge n8n_workflow_id',
+    'UPDATE edge deployment_status,deployment_url,last_deployed_at,status',
+    'DELETE authenticated',
+  ]);
+  assert.deepEqual(await steps('mvp_chat_messages', message.id), ['UPDATE authenticated content', 'DELETE authenticated']);
+  assert.deepEqual((await steps('mvp_chat_sessions', session.id)).slice(0, 2), [
+    'INSERT authenticated',
+    'UPDATE authenticated workflow_created,workflow_deployed,workflow_id',
+  ]);
+  assert.deepEqual((await steps('deployments', deployment.id)).map((step) => step.split(' ').slice(0, 2).join(' ')), [
+    'INSERT authenticated',
+    'UPDATE edge',
+    'UPDATE edge',
+    'DELETE authenticated',
+  ]);
+  const [{ actor, request_id: request }] = await audited('projects', project.id);
+  assert.deepEqual([actor, request], [sub, 'request-1']);
+  const found = await sql('select from private.audit_log as a where a::text like $1', [`%${SECRET}%`]);
+  assert.equal(found.length, 0);
+});
+
+test('security events tell what befell accounts, and nothing of what is in them', async () => {
+  const { who, sub, project, workflow, session } = await household();
+  const events = async (user = sub) =>
+    sql('select kind, user_id, actor, actor_role, details from private.security_events where user_id = $1 order by id', [user]);
+  const kinds = async (user) => (await events(user)).map(({ kind }) => kind);
+  await run(SERVICE, `update clixen.user_profiles set tier = 'pro', email = $2 where id = $1`, [sub, `${SECRET}@example.org`]);
+  await run(SERVICE, `update clixen.user_profiles set tier = 'pro', full_name = 'x' where id = $1`, [sub]);
+  assert.deepEqual(
+    (await events()).map(({ kind, details, actor_role: role }) => [kind, details, role]),
+    [
+      ['tier_changed', { from: 'free', to: 'pro' }, 'service_role'],
+      ['email_changed', {}, 'service_role'],
+    ],
+  );
+  // Many at once, by hand and with what they are in; 99 are not many.
+  const fill = (count) =>
+    run(who, `insert into clixen.mvp_chat_messages (session_id, content) select $1, '${SECRET}' from generate_series(1, ${count})`, [session.id]);
+  await run(who, 'delete from clixen.mvp_chat_messages where session_id = $1', [session.id]);
+  await fill(99);
+  await run(who, 'delete from clixen.mvp_chat_messages where session_id = $1', [session.id]);
+  assert.equal((await kinds()).length, 2);
+  await fill(100);
+  await run(who, 'delete from clixen.mvp_chat_messages where session_id = $1', [session.id]);
+  await fill(120);
+  await run(who, 'delete from clixen.projects where id = $1', [project.id]);
+  assert.deepEqual(
+    (await events()).slice(2).map(({ kind, actor, details }) => [kind, actor, details]),
+    [100, 120].map((rows) => ['bulk_delete', sub, { relation: 'clixen.mvp_chat_messages', rows }]),
+  );
+  // Given to another.
+  const [from, to] = [await household(), await household()];
+  await run(who, 'select 1');
+  await run(SERVICE, 'delete from clixen.mvp_chat_sessions where id = $1', [from.session.id]);
+  await run(SERVICE, 'update clixen.mvp_workflows set user_id = $2, project_id = $3 where id = $1', [from.workflow.id, to.sub, to.project.id]);
+  await run(SERVICE, 'update clixen.projects set user_id = $2 where id = $1', [from.project.id, to.sub]);
+  assert.deepEqual(
+    (await events(from.sub)).map(({ kind, details }) => [kind, details.relation, details.id, details.to]),
+    [
+      ['owner_changed', 'clixen.mvp_workflows', from.workflow.id, to.sub],
+      ['owner_changed', 'clixen.projects', from.project.id, to.sub],
+    ],
+  );
+  // n8n does not know the key.
+  for (const [status, told] of [[401, 1], [403, 2], [500, 2], ['401', 2]]) {
+    await deploy(to.who, to.workflow.id, { status: 'failed', n8n_response: { status, reason: 'key' } });
+    assert.equal((await kinds(to.sub)).filter((kind) => kind === 'n8n_refused_key').length, told, `${status}`);
+  }
+  await run(SERVICE, 'select clixen.erase_user($1)', [to.sub]);
+  await run(SERVICE, 'select clixen.erase_user($1)', [to.sub]);
+  assert.equal((await kinds(to.sub)).filter((kind) => kind === 'account_erased').length, 1);
+  assert.equal((await sql('select from private.security_events as e where e::text like $1', [`%${SECRET}%`])).length, 0);
+  assert.ok(workflow);
+});
+
+test('audit log and security events are kept for a year, whoever asks; then they go in parts', async () => {
+  await transaction(async (query) => {
+    const refuses = async (statement, code = '42501') => {
+      await query('savepoint before');
+      await assert.rejects(query(statement), { code }, statement);
+      await query('rollback to before');
+    };
+    // A part has 5,000: of both some are left for the second time.
+    for (const [table, column, value] of [
+      ['audit_log', 'operation, relation', `'INSERT', 'clixen.planted'`],
+      ['security_events', 'kind', `'bulk_delete'`],
+    ]) {
+      await query(`insert into private.${table} (at, ${column}) select now() - interval '365 days 1 second', ${value} from generate_series(1, 5100)`);
+      await query(`insert into private.${table} (at, ${column}) values (now() - interval '364 days 23:59', ${value})`);
+      for (const role of ['postgres', 'service_role', 'authenticated', 'edge', 'anon']) {
+        await query(`set local role ${role}`);
+        await refuses(`delete from private.${table}`);
+        await refuses(`delete from private.${table} where at > now() - interval '365 days'`);
+        await refuses(`update private.${table} set at = now() where true`);
+        await refuses(`truncate private.${table}`);
+      }
+      await query('reset role');
+    }
+    const left = async (table) => {
+      const [row] = await query(`select count(*) filter (where at < now() - interval '365 days')::int as old, count(*)::int as total from private.${table}`);
+      return row;
+    };
+    const young = [(await left('audit_log')).total - 5100, (await left('security_events')).total - 5100];
+    const gone = [];
+    for (let n = 0; n < 3; n += 1) gone.push(Number((await query('select private.clean_audit() as rows'))[0].rows));
+    assert.deepEqual(gone, [10_000, 200, 0]);
+    assert.deepEqual(await left('audit_log'), { old: 0, total: young[0] });
+    assert.deepEqual(await left('security_events'), { old: 0, total: young[1] });
+  });
+});
+
+test('the jobs that clean leave a row each; telemetry is kept for 180 days', async () => {
+  const sub = randomUUID();
+  const at = (days) => [sub, days];
+  for (const days of [181, 181, 179]) {
+    await sql(
+      `insert into clixen.telemetry_events (user_id, event_type, event_category, created_at)
+       values ($1, 'old', 'auth', now() - make_interval(days => $2))`,
+      at(days),
+    );
+  }
+  const job = (name) => one({ role: 'edge' }, 'select edge.run_job($1)', [name]);
+  const last = async (name) =>
+    (await sql('select rows::int, error, skipped from private.job_runs where job = $1 order by id desc limit 1', [name]))[0];
+  const cleaned = await job('clean_telemetry');
+  assert.deepEqual([cleaned.rows, cleaned.error, cleaned.more], [2, null, false]);
+  assert.deepEqual(await last('clean_telemetry'), { rows: 2, error: null, skipped: false });
+  assert.equal((await sql('select from clixen.telemetry_events where user_id = $1', [sub])).length, 1);
+  assert.equal((await job('clean_audit')).error, null);
+  assert.deepEqual(await last('clean_audit'), { rows: 0, error: null, skipped: false });
+  await assert.rejects(job('erase_all'), /RG570/);
+  await one({ role: 'edge' }, `select edge.note_job('finish_deployments', 12, 3, null)`);
+  assert.deepEqual(await last('finish_deployments'), { rows: 3, error: null, skipped: false });
+});
