@@ -549,6 +549,12 @@ test('twenty first calls of a new user at once make one profile and one project'
   // Whoever has some gets their oldest.
   await add(owner(sub), 'projects', { name: 'Another' });
   assert.equal((await call()).body.id, answers[0].body.id);
+  // Also where the profile is there, and its first call made none.
+  const known = owner();
+  await run(known, 'select clixen.ensure_user_profile()');
+  const at = 'select (clixen.get_or_create_default_project()).id';
+  const made = await Promise.all(Array.from({ length: 20 }, () => one(known, at)));
+  assert.equal(new Set(made).size, 1);
   const nobody = await ask('/rpc/get_or_create_default_project', { base: stack.postgrest_url, json: {} });
   assert.equal(nobody.status, 401);
 });

@@ -48,6 +48,7 @@ const change = (who, id, json) =>
 
 test('a deployment from its opening to its end', async () => {
   const { who, workflow, session } = await household();
+  const n8n = randomUUID();
   const opened = await open(who, workflow.id);
   assert.deepEqual([opened.status, opened.deployment_version, opened.n8n_workflow_id], ['pending', 1, null]);
   assert.equal((await flow(workflow.id)).deployment_status, 'deploying');
@@ -56,22 +57,22 @@ test('a deployment from its opening to its end', async () => {
   assert.equal(claimed.deployment.status, 'deploying');
   assert.deepEqual([claimed.workflow, claimed.name, claimed.n8n_workflow_id, claimed.may_exist], [{ a: 1 }, 'Flow', null, false]);
 
-  assert.equal(await note(opened.id, claimed.lease, 'abc1'), true);
-  const outcome = { status: 'deployed', n8n_workflow_id: 'abc1', deployment_url: 'https://x', n8n_response: { webhooks: [] } };
+  assert.equal(await note(opened.id, claimed.lease, n8n), true);
+  const outcome = { status: 'deployed', n8n_workflow_id: n8n, deployment_url: "https://x", n8n_response: { webhooks: [] } };
   const done = await finish(opened.id, claimed.lease, outcome);
-  assert.deepEqual([done.status, done.n8n_workflow_id, done.deployment_url, done.error_message], ['deployed', 'abc1', 'https://x', null]);
+  assert.deepEqual([done.status, done.n8n_workflow_id, done.deployment_url, done.error_message], ['deployed', n8n, 'https://x', null]);
   assert.ok(done.completed_at >= done.started_at && done.duration_ms >= 0);
   const now = await flow(workflow.id);
   assert.deepEqual(
     [now.status, now.deployment_status, now.n8n_workflow_id, now.version],
-    ['deployed', 'deployed', 'abc1', '1'],
+    ['deployed', 'deployed', n8n, '1'],
   );
   assert.equal(await one(who, 'select workflow_deployed from clixen.mvp_chat_sessions where id = $1', [session.id]), true);
 
   // The next replaces it: what n8n has is told from the start.
   await change(who, workflow.id, { a: 2 });
   const second = await claim((await open(who, workflow.id)).id);
-  assert.deepEqual([second.n8n_workflow_id, second.may_exist, second.workflow], ['abc1', false, { a: 2 }]);
+  assert.deepEqual([second.n8n_workflow_id, second.may_exist, second.workflow], [n8n, false, { a: 2 }]);
   assert.equal((await flow(workflow.id)).deployment_status, 'updating');
   assert.deepEqual(await wrong([who.claims.sub]), {});
 });
