@@ -1,8 +1,5 @@
 -- 0230: workflows. n8n workflows as their owners have them, each in one of the owner's projects.
 -- migrate:up
-create type clixen.workflow_status as enum ('draft', 'validated', 'deployed', 'failed', 'archived');
-create type clixen.workflow_deployment_status as enum ('not_deployed', 'deploying', 'deployed', 'failed', 'updating');
-
 create table clixen.mvp_workflows (
   id                    uuid constraint mvp_workflows_pkey primary key default pg_catalog.gen_random_uuid(),
   -- The token's sub. Identity belongs to the issuer, so there is no foreign key.
@@ -13,9 +10,10 @@ create table clixen.mvp_workflows (
   n8n_workflow_id       text,
   n8n_workflow_json     jsonb not null default '{}',
   original_prompt       text,
-  status                clixen.workflow_status not null default 'draft',
+  -- Not enums: their comparison is not leakproof, and under row-level security finds nothing in an index.
+  status                text not null default 'draft',
   version               bigint not null default 1,
-  deployment_status     clixen.workflow_deployment_status not null default 'not_deployed',
+  deployment_status     text not null default 'not_deployed',
   deployment_url        text,
   deployment_error      text,
   last_deployed_at      timestamptz,
@@ -34,6 +32,10 @@ create table clixen.mvp_workflows (
     jsonb_typeof(n8n_workflow_json) = 'object' and octet_length(n8n_workflow_json::text) <= 1572864
   ),
   constraint mvp_workflows_original_prompt_length check (char_length(original_prompt) <= 20000),
+  constraint mvp_workflows_status check (status in ('draft', 'validated', 'deployed', 'failed', 'archived')),
+  constraint mvp_workflows_deployment_status check (
+    deployment_status in ('not_deployed', 'deploying', 'deployed', 'failed', 'updating')
+  ),
   constraint mvp_workflows_version check (version > 0),
   constraint mvp_workflows_executions check (execution_count >= 0 and avg_execution_time_ms >= 0)
 );
@@ -69,12 +71,17 @@ grant update (project_id, name, description, n8n_workflow_json, original_prompt,
 grant select, insert, update, delete on clixen.mvp_workflows to service_role;
 
 -- Trigger, before each statement: what one user writes happens one after the other. Most of it ends in the counters of the same
--- projects and the same profile, reached by different ways, and would otherwise end in deadlocks.
+-- projects and the same profile, reached by different ways, and would otherwise end in deadlocks. Before each row: so does what the
+-- back office adds to what is a user's; a profile that is made meanwhile counts it.
 create function private.queue_writes() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 begin
+  if tg_level = 'ROW' then
+    perform pg_advisory_xact_lock(hashtextextended(new.user_id::text, 220));
+    return new;
+  end if;
   if (select auth.uid()) is not null then
     perform pg_advisory_xact_lock(hashtextextended((select auth.uid())::text, 220));
   end if;
@@ -108,6 +115,8 @@ create trigger mvp_workflows_filter before update or delete on clixen.mvp_workfl
   for each statement execute function private.require_filter();
 create trigger mvp_workflows_queue before insert or update or delete on clixen.mvp_workflows
   for each statement execute function private.queue_writes();
+create trigger mvp_workflows_queue_added before insert on clixen.mvp_workflows
+  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
 create trigger mvp_workflows_keep before insert or update of n8n_workflow_json, status on clixen.mvp_workflows
   for each row execute function private.keep_workflow();
 -- Not of what deployments and executions write.
@@ -126,5 +135,3 @@ drop trigger projects_queue on clixen.projects;
 drop table clixen.mvp_workflows;
 drop function private.keep_workflow();
 drop function private.queue_writes();
-drop type clixen.workflow_deployment_status;
-drop type clixen.workflow_status;

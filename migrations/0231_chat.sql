@@ -1,6 +1,5 @@
 -- 0231: chat. Sessions in which a user describes an automation, and their messages.
 -- migrate:up
-create type clixen.chat_session_status as enum ('active', 'completed', 'archived');
 create type clixen.chat_role as enum ('user', 'assistant', 'system');
 create type clixen.agent_type as enum ('system', 'orchestrator', 'workflow_designer', 'deployment');
 
@@ -10,7 +9,7 @@ create table clixen.mvp_chat_sessions (
   project_id        uuid not null,
   workflow_id       uuid,
   title             text not null default 'New chat',
-  status            clixen.chat_session_status not null default 'active',
+  status            text not null default 'active', -- not an enum, as the status of workflows
   message_count     bigint not null default 0,
   last_message_at   timestamptz,
   workflow_created  boolean not null default false,
@@ -23,6 +22,7 @@ create table clixen.mvp_chat_sessions (
   constraint mvp_chat_sessions_workflow foreign key (workflow_id, user_id)
     references clixen.mvp_workflows (id, user_id) on delete set null (workflow_id),
   constraint mvp_chat_sessions_title_length check (char_length(title) between 1 and 200),
+  constraint mvp_chat_sessions_status check (status in ('active', 'completed', 'archived')),
   constraint mvp_chat_sessions_message_count check (message_count >= 0)
 );
 comment on table clixen.mvp_chat_sessions is 'A conversation that is to end in a workflow.';
@@ -70,6 +70,8 @@ create trigger mvp_chat_sessions_filter before update or delete on clixen.mvp_ch
   for each statement execute function private.require_filter();
 create trigger mvp_chat_sessions_queue before insert or update or delete on clixen.mvp_chat_sessions
   for each statement execute function private.queue_writes();
+create trigger mvp_chat_sessions_queue_added before insert on clixen.mvp_chat_sessions
+  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
 create trigger mvp_chat_sessions_keep before insert or update of workflow_id on clixen.mvp_chat_sessions
   for each row execute function private.keep_chat_session();
 create trigger mvp_chat_sessions_updated_at before update of user_id, project_id, workflow_id, title, status, user_satisfied
@@ -122,6 +124,8 @@ create trigger mvp_chat_messages_filter before update or delete on clixen.mvp_ch
   for each statement execute function private.require_filter();
 create trigger mvp_chat_messages_queue before insert or update or delete on clixen.mvp_chat_messages
   for each statement execute function private.queue_writes();
+create trigger mvp_chat_messages_queue_added before insert on clixen.mvp_chat_messages
+  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
 -- That a message came tells nothing that the message itself does not.
 create trigger mvp_chat_messages_audit after delete or update on clixen.mvp_chat_messages
   for each row execute function private.audit();
@@ -132,4 +136,3 @@ drop table clixen.mvp_chat_sessions;
 drop function private.keep_chat_session();
 drop type clixen.agent_type;
 drop type clixen.chat_role;
-drop type clixen.chat_session_status;

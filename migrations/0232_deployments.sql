@@ -1,15 +1,13 @@
 -- 0232: deployments. Each time a workflow is sent to n8n: opened by its owner, carried out by the edge alone, so that nobody can say
 -- of a workflow that it is deployed.
 -- migrate:up
-create type clixen.deployment_status as enum ('pending', 'deploying', 'deployed', 'failed', 'rolled_back');
-
 create table clixen.deployments (
   id                 uuid constraint deployments_pkey primary key default pg_catalog.gen_random_uuid(),
   user_id            uuid not null,
   workflow_id        uuid not null,
   n8n_workflow_id    text,
   deployment_version bigint not null,
-  status             clixen.deployment_status not null default 'pending',
+  status             text not null default 'pending', -- not an enum, as the status of workflows
   n8n_response       jsonb,
   error_message      text,
   deployment_url     text,
@@ -19,6 +17,7 @@ create table clixen.deployments (
   created_at         timestamptz not null default now(),
   constraint deployments_workflow foreign key (workflow_id, user_id)
     references clixen.mvp_workflows (id, user_id) on delete cascade,
+  constraint deployments_status check (status in ('pending', 'deploying', 'deployed', 'failed', 'rolled_back')),
   constraint deployments_deployment_version check (deployment_version > 0),
   constraint deployments_duration_ms check (duration_ms >= 0),
   constraint deployments_error_message_length check (char_length(error_message) <= 2000)
@@ -185,7 +184,7 @@ begin
   insert into private.deployment_runs (deployment_id, workflow, workflow_version, of_version)
   values (made.id, source.workflow, source.workflow_version, source.of_version);
   update clixen.mvp_workflows as w set
-    deployment_status = case when w.last_deployed_at is null then 'deploying' else 'updating' end::clixen.workflow_deployment_status,
+    deployment_status = case when w.last_deployed_at is null then 'deploying' else 'updating' end,
     deployment_error = null
   where w.id = flow.id;
   perform private.idempotency_end('open_deployment', jsonb_build_object('id', made.id));
@@ -205,7 +204,8 @@ from clixen.deployments as d
 where d.id = queue_writes_of_deployment.deployment_id
 $$;
 
--- Takes a deployment up: {deployment, lease, ...}, or {deployment} alone where it is over or somebody else is at it.
+-- Takes a deployment up: {deployment, lease, ...}, or {deployment} alone where it is over or somebody else is at it, and null in its
+-- place where it is gone.
 create function edge.claim_deployment(deployment_id uuid) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -217,7 +217,10 @@ declare
 begin
   perform private.queue_writes_of_deployment(claim_deployment.deployment_id);
   select * into made from clixen.deployments as d where d.id = claim_deployment.deployment_id for update;
-  if made.id is null or made.status not in ('pending', 'deploying') then
+  if not found then
+    return '{"deployment": null}';
+  end if;
+  if made.status not in ('pending', 'deploying') then
     return jsonb_build_object('deployment', to_jsonb(made));
   end if;
   select * into run from private.deployment_runs as r where r.deployment_id = made.id for update;
@@ -252,23 +255,30 @@ create function edge.note_deployment(deployment_id uuid, lease uuid, n8n_workflo
   set search_path = ''
   as $$
 declare
-  flow uuid;
+  flow clixen.mvp_workflows;
 begin
   perform private.queue_writes_of_deployment(note_deployment.deployment_id);
-  update private.deployment_runs as r set lease_until = clock_timestamp() + interval '90 seconds'
-  where r.deployment_id = note_deployment.deployment_id and r.lease = note_deployment.lease;
-  if found then
-    select d.workflow_id into strict flow from clixen.deployments as d
-    where d.id = note_deployment.deployment_id and d.status = 'deploying';
-    update clixen.mvp_workflows as w set n8n_workflow_id = note_deployment.n8n_workflow_id where w.id = flow;
-    return true;
-  end if;
-  -- Nothing here will ever know of it: the workflow was deleted meanwhile, or made twice.
-  insert into private.n8n_removals (n8n_workflow_id) values (note_deployment.n8n_workflow_id) on conflict do nothing;
-  return false;
-exception
-  when no_data_found then
+  select w.* into flow
+  from private.deployment_runs as r
+  join clixen.deployments as d on d.id = r.deployment_id and d.status = 'deploying'
+  join clixen.mvp_workflows as w on w.id = d.workflow_id
+  where r.deployment_id = note_deployment.deployment_id and r.lease = note_deployment.lease
+  for update of r, w;
+  if not found then
+    -- Unless a later attempt finds it by name, nothing here will ever know of it: the workflow was deleted meanwhile, or made twice.
+    insert into private.n8n_removals (n8n_workflow_id) values (note_deployment.n8n_workflow_id) on conflict do nothing;
     return false;
+  end if;
+  update private.deployment_runs as r set lease_until = clock_timestamp() + interval '90 seconds'
+  where r.deployment_id = note_deployment.deployment_id;
+  if flow.n8n_workflow_id is distinct from note_deployment.n8n_workflow_id then
+    update clixen.mvp_workflows as w set n8n_workflow_id = note_deployment.n8n_workflow_id where w.id = flow.id;
+    delete from private.n8n_removals as o where o.n8n_workflow_id = note_deployment.n8n_workflow_id;
+    insert into private.n8n_removals (n8n_workflow_id)
+    select flow.n8n_workflow_id where flow.n8n_workflow_id is not null
+    on conflict do nothing;
+  end if;
+  return true;
 end
 $$;
 comment on function edge.note_deployment(uuid, uuid, text) is
@@ -297,7 +307,7 @@ begin
   end if;
 
   update clixen.deployments as d set
-    status = case when is_deployed then 'deployed' else 'failed' end::clixen.deployment_status,
+    status = case when is_deployed then 'deployed' else 'failed' end,
     n8n_workflow_id = case when is_deployed then outcome ->> 'n8n_workflow_id' end,
     n8n_response = outcome -> 'n8n_response',
     error_message = case when not is_deployed then left(outcome ->> 'error_message', 2000) end,
@@ -311,7 +321,10 @@ begin
     where d.workflow_id = made.workflow_id and d.status = 'deployed'
       and d.deployment_version > run.of_version and d.deployment_version < made.deployment_version;
   end if;
-  update private.deployment_runs as r set lease = null where r.deployment_id = made.id;
+  -- What never served is never brought back.
+  update private.deployment_runs as r
+  set lease = null, workflow = case when is_deployed then r.workflow else '{}' end
+  where r.deployment_id = made.id;
   if is_deployed then
     update clixen.mvp_workflows as w set
       -- What has been changed meanwhile is not what is deployed.
@@ -390,6 +403,8 @@ create function clixen.record_execution(n8n_workflow_id text, finished_at timest
   set search_path = ''
   as $$
 begin
+  perform pg_advisory_xact_lock(hashtextextended(w.user_id::text, 220))
+  from clixen.mvp_workflows as w where w.n8n_workflow_id = record_execution.n8n_workflow_id;
   update clixen.mvp_workflows as w set
     avg_execution_time_ms =
       (coalesce(w.avg_execution_time_ms, 0) * w.execution_count + greatest(record_execution.duration_ms, 0)) / (w.execution_count + 1),
@@ -442,4 +457,3 @@ drop function private.remove_from_n8n();
 drop table private.n8n_removals;
 drop table private.deployment_runs;
 drop table clixen.deployments;
-drop type clixen.deployment_status;

@@ -1,13 +1,11 @@
 -- 0233: telemetry. What users do in the builder, as their own browsers tell it: read by its user, proof of nothing.
 -- migrate:up
-create type clixen.event_category as enum ('auth', 'workflow', 'deployment', 'engagement', 'error', 'performance');
-
 create table clixen.telemetry_events (
   id             uuid constraint telemetry_events_pkey primary key default pg_catalog.gen_random_uuid(),
   -- Null for what no user did.
   user_id        uuid default auth.uid(),
   event_type     text not null,
-  event_category clixen.event_category not null,
+  event_category text not null, -- not an enum, as the status of workflows
   -- Soft ids: what is told of a project stays when the project goes.
   project_id     uuid,
   workflow_id    uuid,
@@ -21,6 +19,9 @@ create table clixen.telemetry_events (
   referer        text,
   created_at     timestamptz not null default now(),
   constraint telemetry_events_event_type check (event_type ~ '^[a-z][a-z0-9_.:-]{0,99}$'),
+  constraint telemetry_events_event_category check (
+    event_category in ('auth', 'workflow', 'deployment', 'engagement', 'error', 'performance')
+  ),
   constraint telemetry_events_event_data check (jsonb_typeof(event_data) = 'object' and octet_length(event_data::text) <= 32768),
   constraint telemetry_events_duration_ms check (duration_ms >= 0),
   constraint telemetry_events_error_message_length check (char_length(error_message) <= 2000),
@@ -56,6 +57,8 @@ create function private.keep_telemetry() returns trigger
   set search_path = ''
   as $$
 begin
+  -- Beside others of the user's, but not beside their erasure.
+  perform pg_advisory_xact_lock_shared(hashtextextended(new.user_id::text, 220));
   perform private.refuse_erased(new.user_id);
   if (select auth.uid()) is not null then
     new.user_agent := left(private.request_header('user-agent'), 512);
@@ -77,7 +80,7 @@ create function private.telemetry_number(said jsonb) returns bigint
   language sql immutable
   set search_path = ''
   as $$
-select case when jsonb_typeof(said) = 'number' and said::numeric between 0 and 1e15 then trunc(said::numeric)::bigint end
+select case when jsonb_typeof(said) = 'number' then case when said::numeric between 0 and 1e15 then trunc(said::numeric)::bigint end end
 $$;
 
 -- Takes a batch in: what is wrong with one event is said of that one, and the others are kept. One that names an `id` is kept once,
@@ -150,7 +153,7 @@ begin
       -- A user's own: what another has sent under this id is another's.
       case when j.e ->> 'id' is null then pg_catalog.gen_random_uuid()
         else left(encode(sha256(convert_to(caller::text || lower(j.e ->> 'id'), 'UTF8')), 'hex'), 32)::uuid end as id,
-      caller, j.e ->> 'event_type', (j.e ->> 'event_category')::clixen.event_category,
+      caller, j.e ->> 'event_type', j.e ->> 'event_category',
       (j.e ->> 'project_id')::uuid, (j.e ->> 'workflow_id')::uuid, (j.e ->> 'session_id')::uuid,
       coalesce(nullif(j.e -> 'event_data', 'null'), '{}'), private.telemetry_number(j.e -> 'duration_ms'),
       (nullif(j.e -> 'success', 'null'))::boolean, left(j.e ->> 'error_message', 2000), net
@@ -200,4 +203,3 @@ drop function private.telemetry_number(jsonb);
 delete from private.limit_rules where name = 'telemetry';
 drop table clixen.telemetry_events;
 drop function private.keep_telemetry();
-drop type clixen.event_category;

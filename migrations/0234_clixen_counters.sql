@@ -32,7 +32,8 @@ begin
   else
     touched := array(select c.project_id from come as c union select g.project_id from gone as g);
   end if;
-  update clixen.projects as p set last_activity_at = now() where p.id = any (touched) and p.last_activity_at < now();
+  -- The time now, not the transaction's: messages have it too.
+  update clixen.projects as p set last_activity_at = greatest(p.last_activity_at, clock_timestamp()) where p.id = any (touched);
   return null;
 end
 $$;
@@ -85,7 +86,9 @@ begin
         select g.user_id, -1, g.created_at from gone as g
       ) as moved
       group by moved.user_id
+      -- Also where as many came as went.
       having sum(moved.count) <> 0
+        or min(moved.created_at) filter (where moved.count > 0) <> min(moved.created_at) filter (where moved.count < 0)
     ) as n
     where p.id = n.user_id;
   end if;
@@ -115,18 +118,23 @@ begin
     touched := array(select distinct g.session_id from gone as g);
   else
     touched := array(
-      select unnest(array[c.session_id, g.session_id])
-      from come as c
-      join gone as g on g.id = c.id
-      where (c.session_id, c.created_at) <> (g.session_id, g.created_at)
+      select changed.session_id
+      from (
+        select c.session_id, c.created_at, 1 as count from come as c
+        union all
+        select g.session_id, g.created_at, -1 from gone as g
+      ) as changed
+      group by changed.session_id, changed.created_at
+      having sum(changed.count) <> 0
     );
   end if;
-  -- Counted anew: which was the last nobody remembers.
+  -- Counted anew: which was the last nobody remembers. In a statement after the lock, which sees whatever was counted before it.
+  perform from clixen.mvp_chat_sessions as s where s.id = any (touched) order by s.id for no key update;
   update clixen.mvp_chat_sessions as s set message_count = n.count, last_message_at = n.last
   from (
     select t.id, (select count(*) from clixen.mvp_chat_messages as m where m.session_id = t.id) as count,
       (select max(m.created_at) from clixen.mvp_chat_messages as m where m.session_id = t.id) as last
-    from unnest(touched) as t (id)
+    from (select distinct unnest(touched) as id) as t
   ) as n
   where s.id = n.id;
   return null;
@@ -141,7 +149,7 @@ create function clixen.update_deployment_counters() returns trigger
   set search_path = ''
   as $$
 declare
-  served constant clixen.deployment_status[] := '{deployed,rolled_back}';
+  served constant text[] := '{deployed,rolled_back}';
 begin
   if tg_op in ('INSERT', 'UPDATE') then
     update clixen.user_profiles as p set
@@ -207,13 +215,16 @@ comment on column clixen.user_profiles.total_workflows_created is 'Workflows tha
 comment on column clixen.user_profiles.total_deployments is 'Deployments, of workflows not deleted, that came to serve.';
 comment on column clixen.user_profiles.first_workflow_created_at is 'Stays when that workflow is deleted; so does first_deployment_at.';
 
--- As before, with all there may be already.
+-- As before, with all there may be already; and none for a caller who was erased while this waited.
 create or replace function private.make_profile(user_id uuid, email text) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 begin
   perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
+  if make_profile.user_id = (select auth.uid()) then
+    perform private.refuse_erased(make_profile.user_id);
+  end if;
   insert into clixen.user_profiles (
     id, email, total_projects, total_workflows_created, first_workflow_created_at, total_deployments, first_deployment_at
   )

@@ -1,0 +1,54 @@
+// npm run bench -- clixen: what clixen's speeds must be. Plans are kept beside the figures.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { root } from '../../dev/paths.js';
+import { SetupError } from '../../dev/setup.js';
+import { interruptible } from '../interrupt.js';
+import { machine } from '../machine.js';
+import { withStack } from '../stack.js';
+import { database } from './database.js';
+
+const say = (line) => console.error(`[bench] ${line}`);
+
+/** What the figures are about: rows of all users together. */
+const SIZES = { workflows: 1_000_000, messages: 1_000_000 };
+
+const parsed = (flags) => {
+  const options = Object.fromEntries(Object.entries(SIZES).map(([name, size]) => [name, { type: 'string', default: `${size}` }]));
+  try {
+    const { values } = parseArgs({ args: flags, options });
+    return Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
+  } catch (error) {
+    throw new SetupError(`${error.message}\nFlags: --workflows 1000000 --messages 1000000, each at least 300000.`);
+  }
+};
+
+const markdown = ({ facts, options, rows }) => {
+  const list = Object.entries({ ...facts, ...options }).map(([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`);
+  const table = rows.map(({ name, aim, reached, rival }) => `| ${name} | ${aim} | ${reached} | ${rival ?? ''} |`);
+  const plans = rows.filter(({ plan }) => plan).map(({ name, plan }) => `## ${name}\n\n\`\`\`\n${plan}\n\`\`\``);
+  return `${['# Clixen', '', ...list, '', '| what | must reach | reached | rival |', '|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
+};
+
+/**
+ * Runs the benchmark.
+ * @param {string[]} flags of the command line
+ */
+export const run = async (flags) => {
+  const options = parsed(flags);
+  await interruptible(async (stopping) => {
+    const rows = await withStack({ stopping, only: 'migrated database', say }, (parts) => database({ ...parts, stopping, options, say }));
+    const facts = machine();
+    const text = markdown({ facts, options, rows });
+    console.log(text.split('\n## ')[0]);
+    if (Object.keys(SIZES).some((size) => options[size] !== SIZES[size])) {
+      say('sizes were chosen: bench/results/ is left as it is');
+      return;
+    }
+    const name = join(root, 'bench', 'results', 'clixen');
+    writeFileSync(`${name}.md`, text);
+    writeFileSync(`${name}.json`, `${JSON.stringify({ ...facts, ...options, rows }, null, 2)}\n`);
+    say(`written: ${name}.md, ${name}.json`);
+  });
+};
