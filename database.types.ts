@@ -259,7 +259,7 @@ export type Database = {
           n8n_response: Json | null
           n8n_workflow_id: string | null
           started_at: string
-          status: Database["clixen"]["Enums"]["deployment_status"]
+          status: string
           user_id: string
           workflow_id: string
         }
@@ -274,7 +274,7 @@ export type Database = {
           n8n_response?: Json | null
           n8n_workflow_id?: string | null
           started_at?: string
-          status?: Database["clixen"]["Enums"]["deployment_status"]
+          status?: string
           user_id: string
           workflow_id: string
         }
@@ -289,7 +289,7 @@ export type Database = {
           n8n_response?: Json | null
           n8n_workflow_id?: string | null
           started_at?: string
-          status?: Database["clixen"]["Enums"]["deployment_status"]
+          status?: string
           user_id?: string
           workflow_id?: string
         }
@@ -357,7 +357,7 @@ export type Database = {
           last_message_at: string | null
           message_count: number
           project_id: string
-          status: Database["clixen"]["Enums"]["chat_session_status"]
+          status: string
           title: string
           updated_at: string
           user_id: string
@@ -372,7 +372,7 @@ export type Database = {
           last_message_at?: string | null
           message_count?: number
           project_id: string
-          status?: Database["clixen"]["Enums"]["chat_session_status"]
+          status?: string
           title?: string
           updated_at?: string
           user_id?: string
@@ -387,7 +387,7 @@ export type Database = {
           last_message_at?: string | null
           message_count?: number
           project_id?: string
-          status?: Database["clixen"]["Enums"]["chat_session_status"]
+          status?: string
           title?: string
           updated_at?: string
           user_id?: string
@@ -425,7 +425,7 @@ export type Database = {
           avg_execution_time_ms: number | null
           created_at: string
           deployment_error: string | null
-          deployment_status: Database["clixen"]["Enums"]["workflow_deployment_status"]
+          deployment_status: string
           deployment_url: string | null
           description: string | null
           execution_count: number
@@ -437,7 +437,7 @@ export type Database = {
           name: string
           original_prompt: string | null
           project_id: string
-          status: Database["clixen"]["Enums"]["workflow_status"]
+          status: string
           updated_at: string
           user_id: string
           version: number
@@ -446,7 +446,7 @@ export type Database = {
           avg_execution_time_ms?: number | null
           created_at?: string
           deployment_error?: string | null
-          deployment_status?: Database["clixen"]["Enums"]["workflow_deployment_status"]
+          deployment_status?: string
           deployment_url?: string | null
           description?: string | null
           execution_count?: number
@@ -458,7 +458,7 @@ export type Database = {
           name: string
           original_prompt?: string | null
           project_id: string
-          status?: Database["clixen"]["Enums"]["workflow_status"]
+          status?: string
           updated_at?: string
           user_id?: string
           version?: number
@@ -467,7 +467,7 @@ export type Database = {
           avg_execution_time_ms?: number | null
           created_at?: string
           deployment_error?: string | null
-          deployment_status?: Database["clixen"]["Enums"]["workflow_deployment_status"]
+          deployment_status?: string
           deployment_url?: string | null
           description?: string | null
           execution_count?: number
@@ -479,7 +479,7 @@ export type Database = {
           name?: string
           original_prompt?: string | null
           project_id?: string
-          status?: Database["clixen"]["Enums"]["workflow_status"]
+          status?: string
           updated_at?: string
           user_id?: string
           version?: number
@@ -542,7 +542,7 @@ export type Database = {
           created_at: string
           duration_ms: number | null
           error_message: string | null
-          event_category: Database["clixen"]["Enums"]["event_category"]
+          event_category: string
           event_data: NonNullable<Json>
           event_type: string
           id: string
@@ -559,7 +559,7 @@ export type Database = {
           created_at?: string
           duration_ms?: number | null
           error_message?: string | null
-          event_category: Database["clixen"]["Enums"]["event_category"]
+          event_category: string
           event_data?: NonNullable<Json>
           event_type: string
           id?: string
@@ -576,7 +576,7 @@ export type Database = {
           created_at?: string
           duration_ms?: number | null
           error_message?: string | null
-          event_category?: Database["clixen"]["Enums"]["event_category"]
+          event_category?: string
           event_data?: NonNullable<Json>
           event_type?: string
           id?: string
@@ -663,6 +663,42 @@ export type Database = {
           user_id: string | null
           workflow_count: number | null
         }
+        Insert: {
+          chat_count?: number | null
+          color?: string | null
+          created_at?: string | null
+          description?: string | null
+          failed_deployments?: number | null
+          id?: string | null
+          last_activity_at?: string | null
+          last_message_at?: string | null
+          last_workflow_id?: string | null
+          last_workflow_name?: string | null
+          last_workflow_updated_at?: string | null
+          name?: string | null
+          open_deployments?: number | null
+          updated_at?: string | null
+          user_id?: string | null
+          workflow_count?: number | null
+        }
+        Update: {
+          chat_count?: number | null
+          color?: string | null
+          created_at?: string | null
+          description?: string | null
+          failed_deployments?: number | null
+          id?: string | null
+          last_activity_at?: string | null
+          last_message_at?: string | null
+          last_workflow_id?: string | null
+          last_workflow_name?: string | null
+          last_workflow_updated_at?: string | null
+          name?: string | null
+          open_deployments?: number | null
+          updated_at?: string | null
+          user_id?: string | null
+          workflow_count?: number | null
+        }
         Relationships: []
       }
       mvp_user_dashboard_stats: {
@@ -683,6 +719,42 @@ export type Database = {
           total_workflows_created: number | null
           user_id: string | null
           validated_workflows: number | null
+        }
+        Insert: {
+          active_chats?: number | null
+          archived_workflows?: number | null
+          deployed_workflows?: number | null
+          draft_workflows?: number | null
+          failed_workflows?: number | null
+          first_deployment_at?: string | null
+          first_workflow_created_at?: string | null
+          last_activity_at?: string | null
+          open_deployments?: number | null
+          tier?: string | null
+          total_chats?: number | null
+          total_deployments?: number | null
+          total_projects?: number | null
+          total_workflows_created?: number | null
+          user_id?: string | null
+          validated_workflows?: number | null
+        }
+        Update: {
+          active_chats?: number | null
+          archived_workflows?: number | null
+          deployed_workflows?: number | null
+          draft_workflows?: number | null
+          failed_workflows?: number | null
+          first_deployment_at?: string | null
+          first_workflow_created_at?: string | null
+          last_activity_at?: string | null
+          open_deployments?: number | null
+          tier?: string | null
+          total_chats?: number | null
+          total_deployments?: number | null
+          total_projects?: number | null
+          total_workflows_created?: number | null
+          user_id?: string | null
+          validated_workflows?: number | null
         }
         Relationships: []
       }
@@ -755,32 +827,6 @@ export type Database = {
     Enums: {
       agent_type: "system" | "orchestrator" | "workflow_designer" | "deployment"
       chat_role: "user" | "assistant" | "system"
-      chat_session_status: "active" | "completed" | "archived"
-      deployment_status:
-        | "pending"
-        | "deploying"
-        | "deployed"
-        | "failed"
-        | "rolled_back"
-      event_category:
-        | "auth"
-        | "workflow"
-        | "deployment"
-        | "engagement"
-        | "error"
-        | "performance"
-      workflow_deployment_status:
-        | "not_deployed"
-        | "deploying"
-        | "deployed"
-        | "failed"
-        | "updating"
-      workflow_status:
-        | "draft"
-        | "validated"
-        | "deployed"
-        | "failed"
-        | "archived"
     }
     CompositeTypes: {
       [_ in never]: never
@@ -1874,30 +1920,6 @@ export const Constants = {
     Enums: {
       agent_type: ["system", "orchestrator", "workflow_designer", "deployment"],
       chat_role: ["user", "assistant", "system"],
-      chat_session_status: ["active", "completed", "archived"],
-      deployment_status: [
-        "pending",
-        "deploying",
-        "deployed",
-        "failed",
-        "rolled_back",
-      ],
-      event_category: [
-        "auth",
-        "workflow",
-        "deployment",
-        "engagement",
-        "error",
-        "performance",
-      ],
-      workflow_deployment_status: [
-        "not_deployed",
-        "deploying",
-        "deployed",
-        "failed",
-        "updating",
-      ],
-      workflow_status: ["draft", "validated", "deployed", "failed", "archived"],
     },
   },
   experiments: {

@@ -11,7 +11,7 @@ select private.make_profile('00000000-0000-4000-8000-000000000001', 'ada@example
 select private.make_profile('00000000-0000-4000-8000-000000000002', 'grace@example.org');
 
 insert into clixen.mvp_workflows (id, user_id, project_id, name, description, original_prompt, status, n8n_workflow_json)
-select flow.id::uuid, p.user_id, p.id, flow.name, flow.description, flow.prompt, flow.status::clixen.workflow_status, flow.json::jsonb
+select flow.id::uuid, p.user_id, p.id, flow.name, flow.description, flow.prompt, flow.status, flow.json::jsonb
 from (
   values
     (
@@ -44,7 +44,7 @@ join clixen.projects as p on p.name = flow.project and p.user_id in (
 on conflict (id) do nothing;
 
 insert into clixen.mvp_chat_sessions (id, user_id, project_id, workflow_id, title, status, user_satisfied)
-select chat.id::uuid, w.user_id, w.project_id, w.id, chat.title, chat.status::clixen.chat_session_status, chat.satisfied
+select chat.id::uuid, w.user_id, w.project_id, w.id, chat.title, chat.status, chat.satisfied::boolean
 from (
   values
     ('00000000-0000-4000-8000-0000000000d1', '00000000-0000-4000-8000-0000000000a1', 'Orders in Slack', 'completed', true),

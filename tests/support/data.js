@@ -183,8 +183,8 @@ export const data = {
       user_id, project_id, name, description, n8n_workflow_id, n8n_workflow_json, original_prompt, status, version, deployment_status,
       deployment_url, deployment_error, last_deployed_at, execution_count, last_execution_at, avg_execution_time_ms, created_at, updated_at)
     select made.user_id, made.id, 'Workflow ' || n, 'Description ' || n, 'n8n' || n, jsonb_build_object('nodes', jsonb_build_array(n)),
-      'Prompt ü ' || n, (enum_range(null::clixen.workflow_status))[1 + n % 5], n,
-      (enum_range(null::clixen.workflow_deployment_status))[1 + n % 5], 'https://n8n.example.org/webhook/' || n, 'Error ' || n,
+      'Prompt ü ' || n, (array['draft', 'validated', 'deployed', 'failed', 'archived'])[1 + n % 5], n,
+      (array['not_deployed', 'deploying', 'deployed', 'failed', 'updating'])[1 + n % 5], 'https://n8n.example.org/webhook/' || n, 'Error ' || n,
       timestamptz '2026-01-03' + make_interval(mins => n), n, timestamptz '2026-01-04' + make_interval(mins => n), n * 3,
       timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n)
     from made, generate_series(1, $1::int) as n`,
@@ -194,7 +194,7 @@ export const data = {
     insert into clixen.mvp_chat_sessions (
       user_id, project_id, title, status, message_count, last_message_at, workflow_created, workflow_deployed, user_satisfied,
       created_at, updated_at)
-    select made.user_id, made.id, 'Chat ' || n, (enum_range(null::clixen.chat_session_status))[1 + n % 3], n,
+    select made.user_id, made.id, 'Chat ' || n, (array['active', 'completed', 'archived'])[1 + n % 3], n,
       timestamptz '2026-01-03' + make_interval(mins => n), n % 2 = 0, n % 4 = 0, n % 3 = 0, timestamptz '2026-01-01' + make_interval(mins => n),
       timestamptz '2026-01-02' + make_interval(mins => n)
     from made, generate_series(1, $1::int) as n`,
@@ -219,7 +219,7 @@ export const data = {
     insert into clixen.deployments (
       user_id, workflow_id, n8n_workflow_id, deployment_version, status, n8n_response, error_message, deployment_url, started_at,
       completed_at, duration_ms, created_at)
-    select workflow.user_id, workflow.id, 'n8n' || n, n, (array['deployed', 'failed', 'rolled_back'])[1 + n % 3]::clixen.deployment_status,
+    select workflow.user_id, workflow.id, 'n8n' || n, n, (array['deployed', 'failed', 'rolled_back'])[1 + n % 3],
       jsonb_build_object('n', n), 'Error ' || n, 'https://n8n.example.org/webhook/' || n, timestamptz '2026-01-01' + make_interval(mins => n),
       timestamptz '2026-01-02' + make_interval(mins => n), n, timestamptz '2026-01-01' + make_interval(mins => n)
     from workflow, generate_series(1, $1::int) as n`,
@@ -238,7 +238,7 @@ export const data = {
   'clixen.telemetry_events': `insert into clixen.telemetry_events (
       user_id, event_type, event_category, project_id, workflow_id, session_id, event_data, duration_ms, success, error_message,
       user_agent, ip_address, referer, created_at)
-    select gen_random_uuid(), 'event.' || n % 9, (enum_range(null::clixen.event_category))[1 + n % 6], gen_random_uuid(), gen_random_uuid(),
+    select gen_random_uuid(), 'event.' || n % 9, (array['auth', 'workflow', 'deployment', 'engagement', 'error', 'performance'])[1 + n % 6], gen_random_uuid(), gen_random_uuid(),
       gen_random_uuid(), jsonb_build_object('n', n), n, n % 2 = 0, 'Error ' || n, 'Mozilla/5.0 ' || n, ('192.0.' || n % 256 || '.0/24')::inet,
       'https://www.example.org/' || n, timestamptz '2026-01-01' + make_interval(mins => n)
     from generate_series(1, $1::int) as n`,

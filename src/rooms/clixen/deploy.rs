@@ -113,6 +113,10 @@ fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Res
             let message = text(&row, "error_message").to_owned();
             Err(Error::undeployed(reason.unwrap_or_default(), message))
         }
+        "" => Err(Error::undeployed(
+            "interrupted",
+            "The workflow was deleted meanwhile".into(),
+        )),
         _ => Ok(respond::json(StatusCode::ACCEPTED, &row)),
     }
 }
