@@ -72,7 +72,10 @@ create trigger mvp_user_dashboard_stats_read_only instead of insert or update or
 
 do $$
 begin
-  if exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables) then
+  if exists (
+    select from pg_catalog.pg_publication as p
+    where p.pubname = 'supabase_realtime' and not p.puballtables and pg_has_role(p.pubowner, 'usage')
+  ) then
     alter publication supabase_realtime add table
       clixen.projects, clixen.mvp_workflows, clixen.mvp_chat_sessions, clixen.mvp_chat_messages, clixen.deployments;
   end if;
@@ -82,9 +85,13 @@ $$;
 -- migrate:down
 do $$
 begin
-  if exists (
-    select from pg_catalog.pg_publication_tables as t where t.pubname = 'supabase_realtime' and t.schemaname = 'clixen'
-  ) and exists (select from pg_catalog.pg_publication as p where p.pubname = 'supabase_realtime' and not p.puballtables) then
+  -- Unless somebody has taken some of them out.
+  if (
+    select count(*) from pg_catalog.pg_publication_tables as t
+    join pg_catalog.pg_publication as p on p.pubname = t.pubname and not p.puballtables and pg_has_role(p.pubowner, 'usage')
+    where t.pubname = 'supabase_realtime' and t.schemaname = 'clixen'
+      and t.tablename in ('projects', 'mvp_workflows', 'mvp_chat_sessions', 'mvp_chat_messages', 'deployments')
+  ) = 5 then
     alter publication supabase_realtime drop table
       clixen.projects, clixen.mvp_workflows, clixen.mvp_chat_sessions, clixen.mvp_chat_messages, clixen.deployments;
   end if;
