@@ -2,7 +2,20 @@
 import assert from 'node:assert/strict';
 import { randomInt, randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { add, claim, deploy, finish, household, note, one, open, owner, run, SERVICE, wrong } from '../support/clixen.js';
+import {
+  add,
+  claim,
+  deploy,
+  finish,
+  household,
+  note,
+  one,
+  open,
+  owner,
+  run,
+  SERVICE,
+  wrong,
+} from '../support/clixen.js';
 import { as, ask, close, sql, stack, transaction, userToken } from '../support/stack.js';
 
 after(close);
@@ -22,7 +35,8 @@ const some = async (query, pick, table, user, most = 3) => {
   const rows = await query(`select id from clixen.${table} where user_id = $1 order by id`, [user]);
   return Array.from({ length: rows.length && 1 + pick(most) }, () => rows[pick(rows.length)].id);
 };
-const values = (rows) => rows.map((row) => `(${row.map((value) => (value === null ? 'null' : `'${value}'`)).join(', ')})`).join(', ');
+const values = (rows) =>
+  rows.map((row) => `(${row.map((value) => (value === null ? 'null' : `'${value}'`)).join(', ')})`).join(', ');
 
 // What a user may do, each one statement of a request. `query` runs it.
 const OWNERS = {
@@ -32,7 +46,9 @@ const OWNERS = {
     const projects = await some(query, pick, 'projects', user, 5);
     const rows = projects.map((id) => [user, id, 'W', JSON.stringify({ n: pick(3) })]);
     if (rows.length > 0)
-      await query(`insert into clixen.mvp_workflows (user_id, project_id, name, n8n_workflow_json) values ${values(rows)}`);
+      await query(
+        `insert into clixen.mvp_workflows (user_id, project_id, name, n8n_workflow_json) values ${values(rows)}`,
+      );
   },
   'moves workflows': async ({ query, pick, user }) => {
     const [project] = await some(query, pick, 'projects', user, 1);
@@ -67,10 +83,15 @@ const OWNERS = {
   'gives sessions a workflow or none': async ({ query, pick, user }) => {
     const [workflow] = pick(3) ? await some(query, pick, 'mvp_workflows', user, 1) : [];
     const sessions = await some(query, pick, 'mvp_chat_sessions', user, 2);
-    await query('update clixen.mvp_chat_sessions set workflow_id = $1 where id = any ($2)', [workflow ?? null, sessions]);
+    await query('update clixen.mvp_chat_sessions set workflow_id = $1 where id = any ($2)', [
+      workflow ?? null,
+      sessions,
+    ]);
   },
   'deletes sessions': async ({ query, pick, user }) =>
-    query('delete from clixen.mvp_chat_sessions where id = any ($1)', [await some(query, pick, 'mvp_chat_sessions', user, 2)]),
+    query('delete from clixen.mvp_chat_sessions where id = any ($1)', [
+      await some(query, pick, 'mvp_chat_sessions', user, 2),
+    ]),
   'says something': async ({ query, pick, user }) => {
     const rows = (await some(query, pick, 'mvp_chat_sessions', user, 6)).map((id) => [user, id, 'Words']);
     if (rows.length > 0)
@@ -82,10 +103,14 @@ const OWNERS = {
       await some(query, pick, 'mvp_chat_messages', user),
     ]),
   'deletes messages': async ({ query, pick, user }) =>
-    query('delete from clixen.mvp_chat_messages where id = any ($1)', [await some(query, pick, 'mvp_chat_messages', user, 4)]),
+    query('delete from clixen.mvp_chat_messages where id = any ($1)', [
+      await some(query, pick, 'mvp_chat_messages', user, 4),
+    ]),
   'deletes a project': async ({ query, pick, user }) =>
-    pick(3) === 0 && query('delete from clixen.projects where id = any ($1)', [await some(query, pick, 'projects', user, 1)]),
-  'comes for the first time': async ({ query, user, service }) => !service && query('select clixen.ensure_user_profile()', user && []),
+    pick(3) === 0 &&
+    query('delete from clixen.projects where id = any ($1)', [await some(query, pick, 'projects', user, 1)]),
+  'comes for the first time': async ({ query, user, service }) =>
+    !service && query('select clixen.ensure_user_profile()', user && []),
 };
 
 // What only the back office may do.
@@ -110,13 +135,21 @@ const OFFICE = {
     const [project] = await some(query, pick, 'projects', other, 1);
     const given = await some(query, pick, 'mvp_workflows', user);
     if (project)
-      await query('update clixen.mvp_workflows set user_id = $1, project_id = $2 where id = any ($3)', [other, project, given]);
+      await query('update clixen.mvp_workflows set user_id = $1, project_id = $2 where id = any ($3)', [
+        other,
+        project,
+        given,
+      ]);
   },
   'deletes deployments': async ({ query, pick, user }) =>
     query('delete from clixen.deployments where id = any ($1)', [await some(query, pick, 'deployments', user, 1)]),
   'hears of an execution': async ({ query, pick, user }) => {
-    const rows = await query('select n8n_workflow_id from clixen.mvp_workflows where user_id = $1 and n8n_workflow_id is not null', [user]);
-    if (rows.length > 0) await query('select clixen.record_execution($1, now(), 12)', [rows[pick(rows.length)].n8n_workflow_id]);
+    const rows = await query(
+      'select n8n_workflow_id from clixen.mvp_workflows where user_id = $1 and n8n_workflow_id is not null',
+      [user],
+    );
+    if (rows.length > 0)
+      await query('select clixen.record_execution($1, now(), 12)', [rows[pick(rows.length)].n8n_workflow_id]);
   },
 };
 
@@ -158,9 +191,14 @@ const acts = async ({ pick, user, other, office = 8, more }) => {
 const snapshot = async (users) => {
   const all = async (text) => new Map((await sql(text, [users])).map((row) => [row.id, row]));
   return {
-    workflows: await all('select id, version::int, n8n_workflow_json::text as json, last_deployed_at from clixen.mvp_workflows where user_id = any ($1)'),
-    sessions: await all('select id, workflow_id, workflow_created, workflow_deployed from clixen.mvp_chat_sessions where user_id = any ($1)'),
-    profiles: await all(`select id, first_workflow_created_at::text as workflow, first_deployment_at::text as deployment,
+    workflows: await all(
+      'select id, version::int, n8n_workflow_json::text as json, last_deployed_at from clixen.mvp_workflows where user_id = any ($1)',
+    ),
+    sessions: await all(
+      'select id, workflow_id, workflow_created, workflow_deployed from clixen.mvp_chat_sessions where user_id = any ($1)',
+    ),
+    profiles:
+      await all(`select id, first_workflow_created_at::text as workflow, first_deployment_at::text as deployment,
       (select min(created_at)::text from clixen.mvp_workflows where user_id = p.id) as oldest,
       (select min(completed_at)::text from clixen.deployments where user_id = p.id and status in ('deployed', 'rolled_back')) as served
       from clixen.user_profiles as p where id = any ($1)`),
@@ -271,7 +309,12 @@ const meanwhile = async (first, second) => {
 test('messages that one deletes while another writes some are counted', async () => {
   const { who, sub, session, message } = await household();
   await meanwhile(
-    (query) => query('insert into clixen.mvp_chat_messages (user_id, session_id, content) values ($1, $2, $3)', [sub, session.id, 'x']),
+    (query) =>
+      query('insert into clixen.mvp_chat_messages (user_id, session_id, content) values ($1, $2, $3)', [
+        sub,
+        session.id,
+        'x',
+      ]),
     () => run(SERVICE, 'delete from clixen.mvp_chat_messages where id = $1', [message.id]),
   );
   assert.deepEqual(await wrong([who.claims.sub]), {});
@@ -281,7 +324,11 @@ test('workflows that the back office makes beside the first call are counted', a
   const who = owner();
   const project = await add(who, 'projects', { name: 'P' });
   await meanwhile(
-    (query) => query(`insert into clixen.mvp_workflows (user_id, project_id, name) values ($1, $2, 'W')`, [who.claims.sub, project.id]),
+    (query) =>
+      query(`insert into clixen.mvp_workflows (user_id, project_id, name) values ($1, $2, 'W')`, [
+        who.claims.sub,
+        project.id,
+      ]),
     () => run(who, 'select clixen.ensure_user_profile()'),
   );
   assert.deepEqual(await wrong([who.claims.sub]), {});
@@ -308,7 +355,7 @@ test('nobody writes what only functions may say', async () => {
   );
   const flow = `update clixen.mvp_workflows set`;
   const statements = {
-    '42501': [
+    42501: [
       `insert into clixen.deployments (user_id, workflow_id, deployment_version) values ('${sub}', '${workflow.id}', 7)`,
       `update clixen.deployments set status = 'deployed' where workflow_id = '${workflow.id}'`,
       `delete from clixen.deployments where workflow_id = '${workflow.id}'`,
@@ -319,7 +366,9 @@ test('nobody writes what only functions may say', async () => {
       ...['n8n_workflow_id', 'deployment_url', 'deployment_error', 'deployment_status'].map(
         (name) => `${flow} ${name} = 'deployed' where id = '${workflow.id}'`,
       ),
-      ...['version', 'execution_count', 'avg_execution_time_ms'].map((name) => `${flow} ${name} = 9 where id = '${workflow.id}'`),
+      ...['version', 'execution_count', 'avg_execution_time_ms'].map(
+        (name) => `${flow} ${name} = 9 where id = '${workflow.id}'`,
+      ),
       ...['last_deployed_at', 'last_execution_at', 'created_at', 'updated_at'].map(
         (name) => `${flow} ${name} = now() where id = '${workflow.id}'`,
       ),
@@ -332,9 +381,14 @@ test('nobody writes what only functions may say', async () => {
       ...['session_id = gen_random_uuid()', `role = 'system'`, 'created_at = now()', 'tokens_used = 1'].map(
         (set) => `update clixen.mvp_chat_messages set ${set} where session_id = '${session.id}'`,
       ),
-      ...[`tier = 'enterprise'`, 'total_projects = 9', 'total_workflows_created = 9', 'total_deployments = 9', 'first_deployment_at = now()', `email = 'x@example.org'`].map(
-        (set) => `update clixen.user_profiles set ${set} where id = '${sub}'`,
-      ),
+      ...[
+        `tier = 'enterprise'`,
+        'total_projects = 9',
+        'total_workflows_created = 9',
+        'total_deployments = 9',
+        'first_deployment_at = now()',
+        `email = 'x@example.org'`,
+      ].map((set) => `update clixen.user_profiles set ${set} where id = '${sub}'`),
       `insert into clixen.user_profiles (id, tier) values ('${randomUUID()}', 'enterprise')`,
       `delete from clixen.user_profiles where id = '${sub}'`,
       `insert into clixen.telemetry_events (event_type, event_category, ip_address) values ('x', 'auth', '8.8.8.8')`,
@@ -346,13 +400,24 @@ test('nobody writes what only functions may say', async () => {
       `insert into clixen.mvp_workflows (id, project_id, name) values ('${workflow.id}', '${project.id}', 'x')
         on conflict (id) do update set name = 'x'`,
       `insert into clixen.projects (id, name) values ('${project.id}', 'x') on conflict (id) do update set name = 'x'`,
-      ...['edge.claim_deployment(gen_random_uuid())', `edge.finish_deployment(gen_random_uuid(), gen_random_uuid(), '{}')`,
-        `edge.note_deployment(gen_random_uuid(), gen_random_uuid(), 'x')`, 'edge.unfinished_deployments(1)', `edge.removed_from_n8n('x')`,
-        `edge.run_job('clean_audit')`, `edge.note_job('x', 1, 1, null)`, 'private.clean_audit()', 'private.clean_telemetry()',
-        `clixen.record_execution('x', now(), 1)`, 'clixen.may_finish_deployments()', `clixen.erase_user('${sub}')`,
+      ...[
+        'edge.claim_deployment(gen_random_uuid())',
+        `edge.finish_deployment(gen_random_uuid(), gen_random_uuid(), '{}')`,
+        `edge.note_deployment(gen_random_uuid(), gen_random_uuid(), 'x')`,
+        'edge.unfinished_deployments(1)',
+        `edge.removed_from_n8n('x')`,
+        `edge.run_job('clean_audit')`,
+        `edge.note_job('x', 1, 1, null)`,
+        'private.clean_audit()',
+        'private.clean_telemetry()',
+        `clixen.record_execution('x', now(), 1)`,
+        'clixen.may_finish_deployments()',
+        `clixen.erase_user('${sub}')`,
         `private.note_security_event('tier_changed', null, '{}')`,
       ].map((call) => `select ${call}`),
-      ...['deployment_runs', 'n8n_removals', 'security_events', 'audit_log', 'erased_users'].map((table) => `select from private.${table}`),
+      ...['deployment_runs', 'n8n_removals', 'security_events', 'audit_log', 'erased_users'].map(
+        (table) => `select from private.${table}`,
+      ),
     ],
   };
   for (const [code, list] of Object.entries(statements)) {
@@ -370,8 +435,18 @@ test('nobody writes what only functions may say', async () => {
   assert.deepEqual(now[0].flow, without(before[0].flow, 'updated_at'));
   assert.deepEqual(now[0].project, without(before[0].project, 'last_activity_at'));
   assert.deepEqual(now[0].profile, before[0].profile);
-  assert.equal(await attempt(who, `${flow} n8n_workflow_json = '{"b": 2}', status = 'deployed' where id = '${workflow.id}' returning id`), 1);
-  assert.equal(await one(who, 'select status from clixen.mvp_workflows'), 'draft', 'a changed workflow is not deployed, whoever says so');
+  assert.equal(
+    await attempt(
+      who,
+      `${flow} n8n_workflow_json = '{"b": 2}', status = 'deployed' where id = '${workflow.id}' returning id`,
+    ),
+    1,
+  );
+  assert.equal(
+    await one(who, 'select status from clixen.mvp_workflows'),
+    'draft',
+    'a changed workflow is not deployed, whoever says so',
+  );
   assert.equal(await attempt(who, `${flow} status = 'deployed' where id = '${workflow.id}'`), '42501');
 });
 
@@ -379,29 +454,44 @@ test('what is another’s answers like what is not there', async () => {
   const mine = await household();
   const theirs = await household();
   await deploy(theirs.who, theirs.workflow.id);
-  const none = { project: { id: randomUUID() }, workflow: { id: randomUUID() }, session: { id: randomUUID() }, message: { id: randomUUID() }, sub: randomUUID() };
+  const none = {
+    project: { id: randomUUID() },
+    workflow: { id: randomUUID() },
+    session: { id: randomUUID() },
+    message: { id: randomUUID() },
+    sub: randomUUID(),
+  };
   // Each of another's, then of nobody's.
   const statements = {
-    'a workflow in a project': (t) => `insert into clixen.mvp_workflows (project_id, name) values ('${t.project.id}', 'x')`,
-    'a workflow for another': (t) => `insert into clixen.mvp_workflows (user_id, project_id, name) values ('${t.sub}', '${t.project.id}', 'x')`,
+    'a workflow in a project': (t) =>
+      `insert into clixen.mvp_workflows (project_id, name) values ('${t.project.id}', 'x')`,
+    'a workflow for another': (t) =>
+      `insert into clixen.mvp_workflows (user_id, project_id, name) values ('${t.sub}', '${t.project.id}', 'x')`,
     'a session in a project': (t) => `insert into clixen.mvp_chat_sessions (project_id) values ('${t.project.id}')`,
     'a session of a workflow': (t) =>
       `insert into clixen.mvp_chat_sessions (project_id, workflow_id) values ('${mine.project.id}', '${t.workflow.id}')`,
-    'a message in a session': (t) => `insert into clixen.mvp_chat_messages (session_id, content) values ('${t.session.id}', 'x')`,
+    'a message in a session': (t) =>
+      `insert into clixen.mvp_chat_messages (session_id, content) values ('${t.session.id}', 'x')`,
     'a message for another': (t) =>
       `insert into clixen.mvp_chat_messages (session_id, user_id, content) values ('${t.session.id}', '${t.sub}', 'x')`,
-    'telemetry for another': (t) => `insert into clixen.telemetry_events (user_id, event_type, event_category) values ('${t.sub}', 'x', 'auth')`,
+    'telemetry for another': (t) =>
+      `insert into clixen.telemetry_events (user_id, event_type, event_category) values ('${t.sub}', 'x', 'auth')`,
     'telemetry of a workflow': (t) =>
       `insert into clixen.telemetry_events (event_type, event_category, workflow_id, project_id, session_id)
        values ('x', 'auth', '${t.workflow.id}', '${t.project.id}', '${t.session.id}')`,
-    'a workflow moved': (t) => `update clixen.mvp_workflows set project_id = '${t.project.id}' where id = '${mine.workflow.id}'`,
-    'a session moved': (t) => `update clixen.mvp_chat_sessions set project_id = '${t.project.id}' where id = '${mine.session.id}'`,
-    'a session of another workflow': (t) => `update clixen.mvp_chat_sessions set workflow_id = '${t.workflow.id}' where id = '${mine.session.id}'`,
-    'a workflow changed': (t) => `update clixen.mvp_workflows set name = 'x' where id = '${t.workflow.id}' returning id`,
+    'a workflow moved': (t) =>
+      `update clixen.mvp_workflows set project_id = '${t.project.id}' where id = '${mine.workflow.id}'`,
+    'a session moved': (t) =>
+      `update clixen.mvp_chat_sessions set project_id = '${t.project.id}' where id = '${mine.session.id}'`,
+    'a session of another workflow': (t) =>
+      `update clixen.mvp_chat_sessions set workflow_id = '${t.workflow.id}' where id = '${mine.session.id}'`,
+    'a workflow changed': (t) =>
+      `update clixen.mvp_workflows set name = 'x' where id = '${t.workflow.id}' returning id`,
     'a project deleted': (t) => `delete from clixen.projects where id = '${t.project.id}' returning id`,
     'a session deleted': (t) => `delete from clixen.mvp_chat_sessions where id = '${t.session.id}' returning id`,
     'a message deleted': (t) => `delete from clixen.mvp_chat_messages where id = '${t.message.id}' returning id`,
-    'a message changed': (t) => `update clixen.mvp_chat_messages set content = 'x' where id = '${t.message.id}' returning id`,
+    'a message changed': (t) =>
+      `update clixen.mvp_chat_messages set content = 'x' where id = '${t.message.id}' returning id`,
     'a deployment opened': (t) => `select clixen.open_deployment('${t.workflow.id}')`,
     'a deployment rolled back': (t) => `select clixen.open_deployment('${t.workflow.id}', 0)`,
     'a default project': (t) => `select clixen.get_or_create_default_project('${t.sub}')`,
@@ -419,12 +509,27 @@ test('what is another’s answers like what is not there', async () => {
   }
   assert.deepEqual(await wrong([mine.sub, theirs.sub]), {});
   // And their rows are as they were.
-  for (const [table, id] of [['projects', theirs.project.id], ['mvp_workflows', theirs.workflow.id], ['mvp_chat_sessions', theirs.session.id], ['mvp_chat_messages', theirs.message.id]]) {
-    assert.equal((await sql(`select from clixen.${table} where id = $1 and user_id = $2`, [id, theirs.sub])).length, 1, table);
+  for (const [table, id] of [
+    ['projects', theirs.project.id],
+    ['mvp_workflows', theirs.workflow.id],
+    ['mvp_chat_sessions', theirs.session.id],
+    ['mvp_chat_messages', theirs.message.id],
+  ]) {
+    assert.equal(
+      (await sql(`select from clixen.${table} where id = $1 and user_id = $2`, [id, theirs.sub])).length,
+      1,
+      table,
+    );
   }
   // Of views, one's own only, and all of that.
-  assert.deepEqual((await run(mine.who, 'select id from clixen.mvp_project_summary')).map(({ id }) => id), [mine.project.id]);
-  assert.deepEqual((await run(mine.who, 'select user_id from clixen.mvp_user_dashboard_stats')).map(({ user_id: id }) => id), [mine.sub]);
+  assert.deepEqual(
+    (await run(mine.who, 'select id from clixen.mvp_project_summary')).map(({ id }) => id),
+    [mine.project.id],
+  );
+  assert.deepEqual(
+    (await run(mine.who, 'select user_id from clixen.mvp_user_dashboard_stats')).map(({ user_id: id }) => id),
+    [mine.sub],
+  );
 });
 
 test('through PostgREST and the edge nobody reaches another’s either', async () => {
@@ -438,10 +543,25 @@ test('through PostgREST and the edge nobody reaches another’s either', async (
   const ignore = { prefer: 'resolution=ignore-duplicates,return=representation' };
   // [method, path, body, headers] with an id of another's, then of nobody's: one status and one code.
   const cases = {
-    'upsert of a workflow': (id) => ['POST', '/mvp_workflows?on_conflict=id', { id, project_id: mine.project.id, name: 'x' }, merge],
+    'upsert of a workflow': (id) => [
+      'POST',
+      '/mvp_workflows?on_conflict=id',
+      { id, project_id: mine.project.id, name: 'x' },
+      merge,
+    ],
     'upsert of a project': (id) => ['POST', '/projects?on_conflict=id', { id, name: 'x' }, ignore],
-    'upsert of a session': (id) => ['POST', '/mvp_chat_sessions?on_conflict=id,user_id', { id, project_id: mine.project.id }, merge],
-    'upsert of a deployment': (id) => ['POST', '/deployments?on_conflict=id', { id, workflow_id: id, deployment_version: 1 }, merge],
+    'upsert of a session': (id) => [
+      'POST',
+      '/mvp_chat_sessions?on_conflict=id,user_id',
+      { id, project_id: mine.project.id },
+      merge,
+    ],
+    'upsert of a deployment': (id) => [
+      'POST',
+      '/deployments?on_conflict=id',
+      { id, workflow_id: id, deployment_version: 1 },
+      merge,
+    ],
     'a workflow named by n8n’s id': (id) => [
       'POST',
       '/mvp_workflows?on_conflict=n8n_workflow_id',
@@ -453,7 +573,10 @@ test('through PostgREST and the edge nobody reaches another’s either', async (
     'a deletion': (id) => ['DELETE', `/mvp_workflows?id=eq.${id}`, undefined, { prefer: 'return=representation' }],
     'a read': (id) => ['GET', `/mvp_workflows?id=eq.${id}`],
     'a read of deployments': (id) => ['GET', `/deployments?workflow_id=eq.${id}`],
-    'a filter through what is embedded': (id) => ['GET', `/projects?select=id,mvp_workflows!inner(id)&mvp_workflows.id=eq.${id}`],
+    'a filter through what is embedded': (id) => [
+      'GET',
+      `/projects?select=id,mvp_workflows!inner(id)&mvp_workflows.id=eq.${id}`,
+    ],
     'a filter two embeds deep': (id) => [
       'GET',
       `/mvp_chat_sessions?select=id,mvp_workflows!inner(id,deployments!inner(id))&mvp_workflows.deployments.workflow_id=eq.${id}`,
@@ -466,7 +589,10 @@ test('through PostgREST and the edge nobody reaches another’s either', async (
   for (const [name, request] of Object.entries(cases)) {
     for (const base of [stack.postgrest_url, `${stack.edge_url}/rest/v1`]) {
       const answers = await Promise.all(
-        [name === 'a move' ? theirs.project.id : name === 'a default project' ? theirs.sub : theirs.workflow.id, none].map((id) => {
+        [
+          name === 'a move' ? theirs.project.id : name === 'a default project' ? theirs.sub : theirs.workflow.id,
+          none,
+        ].map((id) => {
           const [method, path, body, headers = {}] = request(id);
           return ask(path, {
             base,
@@ -487,7 +613,13 @@ test('through PostgREST and the edge nobody reaches another’s either', async (
     }
   }
   assert.deepEqual(await wrong([mine.sub, theirs.sub]), {});
-  for (const call of ['claim_deployment', 'finish_deployment', 'note_deployment', 'unfinished_deployments', 'run_job']) {
+  for (const call of [
+    'claim_deployment',
+    'finish_deployment',
+    'note_deployment',
+    'unfinished_deployments',
+    'run_job',
+  ]) {
     const { status } = await ask(`/rpc/${call}`, {
       base: stack.postgrest_url,
       token,
@@ -506,6 +638,51 @@ test('views are read with the rights of whoever reads', async () => {
   assert.deepEqual(rows, []);
 });
 
+// Under row-level security a condition finds rows by an index only if its comparison cannot tell of rows that are not one's own.
+const LEAKY = `select i.indexrelid::regclass::text as index, a.attname as column
+  from pg_index as i
+  join pg_class as c on c.oid = i.indrelid and c.relnamespace = 'clixen'::regnamespace
+  cross join lateral unnest(i.indkey, i.indclass) with ordinality as k (key, class, position)
+  join pg_attribute as a on a.attrelid = c.oid and a.attnum = k.key
+  join pg_opclass as o on o.oid = k.class
+  join pg_amop as m on m.amopfamily = o.opcfamily and m.amoplefttype = o.opcintype and m.amoprighttype = o.opcintype and m.amopstrategy = 3
+  join pg_operator as p on p.oid = m.amopopr
+  join pg_proc as f on f.oid = p.oprcode
+  where not f.proleakproof order by 1, 2`;
+
+test('every column of an index can be looked for under row-level security', async () => {
+  assert.deepEqual(await sql(LEAKY), []);
+  await transaction(async (query) => {
+    await query('create index planted on clixen.mvp_chat_messages (session_id, role)');
+    assert.deepEqual(await query(LEAKY), [{ index: 'clixen.planted', column: 'role' }]);
+  });
+});
+
+test('the index of a parent’s children is told their owner', async () => {
+  const plans = {
+    mvp_workflows_project: `mvp_workflows where project_id = gen_random_uuid() order by updated_at desc, id desc limit 20`,
+    mvp_workflows_name: 'mvp_workflows where project_id = gen_random_uuid() order by lower(name) limit 20',
+    mvp_workflows_status: `mvp_workflows where status = 'draft' order by created_at desc limit 20`,
+    mvp_chat_sessions_project:
+      'mvp_chat_sessions where project_id = gen_random_uuid() order by last_message_at desc, id desc limit 20',
+    mvp_chat_sessions_status: `mvp_chat_sessions where status = 'active' order by last_message_at desc limit 20`,
+    mvp_chat_messages_session:
+      'mvp_chat_messages where session_id = gen_random_uuid() order by created_at, id limit 50',
+  };
+  for (const [index, rest] of Object.entries(plans)) {
+    const lines = await as(owner(), async (query) => {
+      await query('set local enable_seqscan = off; set local enable_sort = off; set local enable_bitmapscan = off');
+      return (
+        await query(`explain select * from clixen.${rest.replace('gen_random_uuid()', `'${randomUUID()}'`)}`)
+      ).map((row) => row['QUERY PLAN']);
+    });
+    const found = lines.join('\n');
+    assert.match(found, new RegExp(`using ${index} `), found);
+    assert.match(found, /Index Cond: \(.*\(user_id = /, found);
+    assert.doesNotMatch(found, /Filter|Sort/, found);
+  }
+});
+
 test('the dashboard’s views say what is there', async () => {
   const { who, project, workflow, session } = await household();
   await deploy(who, workflow.id);
@@ -516,16 +693,40 @@ test('the dashboard’s views say what is there', async () => {
   await add(who, 'mvp_chat_sessions', { project_id: project.id, status: 'archived' });
   const [summary] = await run(who, 'select * from clixen.mvp_project_summary');
   assert.deepEqual(
-    [summary.id, summary.workflow_count, summary.open_deployments, summary.failed_deployments, summary.chat_count, summary.last_workflow_name],
+    [
+      summary.id,
+      summary.workflow_count,
+      summary.open_deployments,
+      summary.failed_deployments,
+      summary.chat_count,
+      summary.last_workflow_name,
+    ],
     [project.id, '3', '1', '1', '2', 'Bad'],
   );
   assert.equal(
     summary.last_message_at.getTime(),
-    (await sql('select last_message_at from clixen.mvp_chat_sessions where id = $1', [session.id]))[0].last_message_at.getTime(),
+    (
+      await sql('select last_message_at from clixen.mvp_chat_sessions where id = $1', [session.id])
+    )[0].last_message_at.getTime(),
   );
   const [stats] = await run(who, 'select * from clixen.mvp_user_dashboard_stats');
-  const counts = ['total_projects', 'total_workflows_created', 'total_deployments', 'draft_workflows', 'validated_workflows', 'deployed_workflows', 'failed_workflows', 'archived_workflows', 'open_deployments', 'active_chats', 'total_chats'];
-  assert.deepEqual(counts.map((name) => Number(stats[name])), [1, 3, 1, 1, 0, 1, 1, 0, 1, 1, 2]);
+  const counts = [
+    'total_projects',
+    'total_workflows_created',
+    'total_deployments',
+    'draft_workflows',
+    'validated_workflows',
+    'deployed_workflows',
+    'failed_workflows',
+    'archived_workflows',
+    'open_deployments',
+    'active_chats',
+    'total_chats',
+  ];
+  assert.deepEqual(
+    counts.map((name) => Number(stats[name])),
+    [1, 3, 1, 1, 0, 1, 1, 0, 1, 1, 2],
+  );
 });
 
 test('twenty first calls of a new user at once make one profile and one project', async () => {
@@ -552,9 +753,16 @@ test('twenty first calls of a new user at once make one profile and one project'
   // Also where the profile is there, and its first call made none.
   const known = owner();
   await run(known, 'select clixen.ensure_user_profile()');
-  const at = 'select (clixen.get_or_create_default_project()).id';
-  const made = await Promise.all(Array.from({ length: 20 }, () => one(known, at)));
-  assert.equal(new Set(made).size, 1);
+  const at = 'select id from clixen.get_or_create_default_project()';
+  let first;
+  const second = await meanwhile(
+    async (query) => {
+      await query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify(known.claims)]);
+      [{ id: first }] = await query(at);
+    },
+    () => one(known, at),
+  );
+  assert.equal(second, first);
   const nobody = await ask('/rpc/get_or_create_default_project', { base: stack.postgrest_url, json: {} });
   assert.equal(nobody.status, 401);
 });
@@ -593,15 +801,31 @@ test('what is wrong with one event of telemetry is said of that one, and the oth
     [event({ duration_ms: '5' }), 'duration_ms_invalid'],
     [event({ duration_ms: 1e300 }), 'duration_ms_invalid'],
   ];
-  const good = [event(), event({ id: null, project_id: null, event_data: null, success: null, duration_ms: null }), event({ duration_ms: 1.9, success: false, error_message: 'x'.repeat(5000), event_data: { a: 1 } })];
+  const good = [
+    event(),
+    event({ id: null, project_id: null, event_data: null, success: null, duration_ms: null }),
+    event({ duration_ms: 1.9, success: false, error_message: 'x'.repeat(5000), event_data: { a: 1 } }),
+  ];
   const answer = await track(who, [good[0], ...bad.map(([sent]) => sent), good[1], good[2]]);
-  assert.deepEqual(answer.rejected, bad.map(([, code], n) => ({ index: n + 1, code })));
+  assert.deepEqual(
+    answer.rejected,
+    bad.map(([, code], n) => ({ index: n + 1, code })),
+  );
   assert.deepEqual([answer.accepted, answer.duplicates], [3, 0]);
   const rows = await run(who, 'select * from clixen.telemetry_events order by duration_ms nulls first');
   assert.equal(rows.length, 3);
-  assert.deepEqual([rows[2].duration_ms, rows[2].success, rows[2].error_message.length, rows[2].event_data], ['1', false, 2000, { a: 1 }]);
+  assert.deepEqual(
+    [rows[2].duration_ms, rows[2].success, rows[2].error_message.length, rows[2].event_data],
+    ['1', false, 2000, { a: 1 }],
+  );
   for (const odd of ['x', 5, true]) await assert.rejects(track(who, odd), /RG526/);
-  await assert.rejects(track(who, Array.from({ length: 501 }, () => event())), /RG527/);
+  await assert.rejects(
+    track(
+      who,
+      Array.from({ length: 501 }, () => event()),
+    ),
+    /RG527/,
+  );
   assert.deepEqual(await track(who, []), { accepted: 0, duplicates: 0, rejected: [] });
   assert.equal((await track(who, event())).accepted, 1, 'one alone');
 });
@@ -609,7 +833,10 @@ test('what is wrong with one event of telemetry is said of that one, and the oth
 test('one id is kept once of each user, however often and by whomever it is sent', async () => {
   const [one_, two] = [owner(), owner()];
   const ids = Array.from({ length: 20 }, () => randomUUID());
-  const batch = (n) => [...ids, ...ids.slice(0, 3)].map((id, at) => event({ id: (at + n) % 2 ? id : id.toUpperCase() })).sort(() => Math.random() - 0.5);
+  const batch = (n) =>
+    [...ids, ...ids.slice(0, 3)]
+      .map((id, at) => event({ id: (at + n) % 2 ? id : id.toUpperCase() }))
+      .sort(() => Math.random() - 0.5);
   const answers = await Promise.all(Array.from({ length: 12 }, (_, n) => track(n % 2 ? one_ : two, batch(n))));
   const sum = (name) => answers.reduce((total, answer) => total + answer[name], 0);
   assert.deepEqual([sum('accepted'), sum('duplicates')], [40, 12 * 23 - 40]);
@@ -632,15 +859,21 @@ test('of an address its network is kept, and only of a batch that names one', as
   for (const [network, wanted] of cases) {
     const who = owner(undefined, { 'user-agent': 'Browser/1', referer: 'https://app.example/' });
     assert.equal((await track(who, { events: [event()], context: { network } })).accepted, 1, `${network}`);
-    const [row] = await run(who, 'select ip_address::text as network, user_agent, referer from clixen.telemetry_events');
+    const [row] = await run(
+      who,
+      'select ip_address::text as network, user_agent, referer from clixen.telemetry_events',
+    );
     assert.deepEqual(row, { network: wanted, user_agent: 'Browser/1', referer: 'https://app.example/' }, `${network}`);
   }
   const who = owner(undefined, { 'user-agent': 'x'.repeat(600), 'x-forwarded-for': '203.0.113.9' });
   const row = await add(who, 'telemetry_events', event());
   assert.deepEqual([row.ip_address, row.user_agent.length], [null, 512]);
   // The back office may name an address; it is cut as well.
-  const [cut] = await run(SERVICE, `insert into clixen.telemetry_events (event_type, event_category, ip_address)
-    values ('x', 'auth', '203.0.113.77') returning ip_address::text as network`);
+  const [cut] = await run(
+    SERVICE,
+    `insert into clixen.telemetry_events (event_type, event_category, ip_address)
+    values ('x', 'auth', '203.0.113.77') returning ip_address::text as network`,
+  );
   assert.equal(cut.network, '203.0.113.0/24');
 });
 
@@ -708,17 +941,20 @@ test('nothing of a user comes in beside their erasure', async () => {
       /RG521/,
       name,
     );
-    const left = await sql('select from clixen.telemetry_events where user_id = $1 union all select from clixen.user_profiles where id = $1', [sub]);
+    const left = await sql(
+      'select from clixen.telemetry_events where user_id = $1 union all select from clixen.user_profiles where id = $1',
+      [sub],
+    );
     assert.equal(left.length, 0, name);
   }
 });
 
 // What is written down.
 const audited = (relation, id) =>
-  sql('select operation, actor, actor_role, request_id, columns from private.audit_log where relation = $1 and row_id = $2 order by id', [
-    `clixen.${relation}`,
-    id,
-  ]);
+  sql(
+    'select operation, actor, actor_role, request_id, columns from private.audit_log where relation = $1 and row_id = $2 order by id',
+    [`clixen.${relation}`, id],
+  );
 const SECRET = 'do-not-write-this-down';
 
 test('the audit log says who changed which columns of which row, and nothing of what they say', async () => {
@@ -726,19 +962,32 @@ test('the audit log says who changed which columns of which row, and nothing of 
   const who = owner(sub, { 'x-request-id': 'request-1' });
   await run(who, 'select clixen.ensure_user_profile()');
   const project = await add(who, 'projects', { name: SECRET });
-  const workflow = await add(who, 'mvp_workflows', { project_id: project.id, name: SECRET, n8n_workflow_json: { key: SECRET } });
+  const workflow = await add(who, 'mvp_workflows', {
+    project_id: project.id,
+    name: SECRET,
+    n8n_workflow_json: { key: SECRET },
+  });
   const session = await add(who, 'mvp_chat_sessions', { project_id: project.id, title: SECRET });
   const message = await add(who, 'mvp_chat_messages', { session_id: session.id, content: SECRET });
   await run(who, `update clixen.mvp_chat_messages set content = $2 where id = $1`, [message.id, `${SECRET}!`]);
-  await run(who, `update clixen.mvp_workflows set n8n_workflow_json = $2 where id = $1`, [workflow.id, { key: `${SECRET}!` }]);
+  await run(who, `update clixen.mvp_workflows set n8n_workflow_json = $2 where id = $1`, [
+    workflow.id,
+    { key: `${SECRET}!` },
+  ]);
   await run(who, `update clixen.projects set description = $2 where id = $1`, [project.id, SECRET]);
   const deployment = await deploy(who, workflow.id);
   await run(who, `update clixen.mvp_chat_sessions set workflow_id = $2 where id = $1`, [session.id, workflow.id]);
   await run(who, 'delete from clixen.mvp_chat_messages where id = $1', [message.id]);
   await run(who, 'delete from clixen.projects where id = $1', [project.id]);
   const steps = async (relation, id) =>
-    (await audited(relation, id)).map(({ operation, columns, actor_role: role }) => `${operation} ${role} ${columns ?? ''}`.trim());
-  assert.deepEqual(await steps('projects', project.id), ['INSERT authenticated', 'UPDATE authenticated description', 'DELETE authenticated'], 'no counts');
+    (await audited(relation, id)).map(({ operation, columns, actor_role: role }) =>
+      `${operation} ${role} ${columns ?? ''}`.trim(),
+    );
+  assert.deepEqual(
+    await steps('projects', project.id),
+    ['INSERT authenticated', 'UPDATE authenticated description', 'DELETE authenticated'],
+    'no counts',
+  );
   assert.deepEqual(await steps('mvp_workflows', workflow.id), [
     'INSERT authenticated',
     'UPDATE authenticated n8n_workflow_json,version',
@@ -747,17 +996,18 @@ test('the audit log says who changed which columns of which row, and nothing of 
     'UPDATE edge deployment_status,deployment_url,last_deployed_at,status',
     'DELETE authenticated',
   ]);
-  assert.deepEqual(await steps('mvp_chat_messages', message.id), ['UPDATE authenticated content', 'DELETE authenticated']);
+  assert.deepEqual(await steps('mvp_chat_messages', message.id), [
+    'UPDATE authenticated content',
+    'DELETE authenticated',
+  ]);
   assert.deepEqual((await steps('mvp_chat_sessions', session.id)).slice(0, 2), [
     'INSERT authenticated',
     'UPDATE authenticated workflow_created,workflow_deployed,workflow_id',
   ]);
-  assert.deepEqual((await steps('deployments', deployment.id)).map((step) => step.split(' ').slice(0, 2).join(' ')), [
-    'INSERT authenticated',
-    'UPDATE edge',
-    'UPDATE edge',
-    'DELETE authenticated',
-  ]);
+  assert.deepEqual(
+    (await steps('deployments', deployment.id)).map((step) => step.split(' ').slice(0, 2).join(' ')),
+    ['INSERT authenticated', 'UPDATE edge', 'UPDATE edge', 'DELETE authenticated'],
+  );
   const [{ actor, request_id: request }] = await audited('projects', project.id);
   assert.deepEqual([actor, request], [sub, 'request-1']);
   const found = await sql('select from private.audit_log as a where a::text like $1', [`%${SECRET}%`]);
@@ -767,9 +1017,15 @@ test('the audit log says who changed which columns of which row, and nothing of 
 test('security events tell what befell accounts, and nothing of what is in them', async () => {
   const { who, sub, project, workflow, session } = await household();
   const events = async (user = sub) =>
-    sql('select kind, user_id, actor, actor_role, details from private.security_events where user_id = $1 order by id', [user]);
+    sql(
+      'select kind, user_id, actor, actor_role, details from private.security_events where user_id = $1 order by id',
+      [user],
+    );
   const kinds = async (user) => (await events(user)).map(({ kind }) => kind);
-  await run(SERVICE, `update clixen.user_profiles set tier = 'pro', email = $2 where id = $1`, [sub, `${SECRET}@example.org`]);
+  await run(SERVICE, `update clixen.user_profiles set tier = 'pro', email = $2 where id = $1`, [
+    sub,
+    `${SECRET}@example.org`,
+  ]);
   await run(SERVICE, `update clixen.user_profiles set tier = 'pro', full_name = 'x' where id = $1`, [sub]);
   assert.deepEqual(
     (await events()).map(({ kind, details, actor_role: role }) => [kind, details, role]),
@@ -780,7 +1036,11 @@ test('security events tell what befell accounts, and nothing of what is in them'
   );
   // Many at once, by hand and with what they are in; 99 are not many.
   const fill = (count) =>
-    run(who, `insert into clixen.mvp_chat_messages (session_id, content) select $1, '${SECRET}' from generate_series(1, ${count})`, [session.id]);
+    run(
+      who,
+      `insert into clixen.mvp_chat_messages (session_id, content) select $1, '${SECRET}' from generate_series(1, ${count})`,
+      [session.id],
+    );
   await run(who, 'delete from clixen.mvp_chat_messages where session_id = $1', [session.id]);
   await fill(99);
   await run(who, 'delete from clixen.mvp_chat_messages where session_id = $1', [session.id]);
@@ -797,7 +1057,11 @@ test('security events tell what befell accounts, and nothing of what is in them'
   const [from, to] = [await household(), await household()];
   await run(who, 'select 1');
   await run(SERVICE, 'delete from clixen.mvp_chat_sessions where id = $1', [from.session.id]);
-  await run(SERVICE, 'update clixen.mvp_workflows set user_id = $2, project_id = $3 where id = $1', [from.workflow.id, to.sub, to.project.id]);
+  await run(SERVICE, 'update clixen.mvp_workflows set user_id = $2, project_id = $3 where id = $1', [
+    from.workflow.id,
+    to.sub,
+    to.project.id,
+  ]);
   await run(SERVICE, 'update clixen.projects set user_id = $2 where id = $1', [from.project.id, to.sub]);
   assert.deepEqual(
     (await events(from.sub)).map(({ kind, details }) => [kind, details.relation, details.id, details.to]),
@@ -807,14 +1071,22 @@ test('security events tell what befell accounts, and nothing of what is in them'
     ],
   );
   // n8n does not know the key.
-  for (const [status, told] of [[401, 1], [403, 2], [500, 2], ['401', 2]]) {
+  for (const [status, told] of [
+    [401, 1],
+    [403, 2],
+    [500, 2],
+    ['401', 2],
+  ]) {
     await deploy(to.who, to.workflow.id, { status: 'failed', n8n_response: { status, reason: 'key' } });
     assert.equal((await kinds(to.sub)).filter((kind) => kind === 'n8n_refused_key').length, told, `${status}`);
   }
   await run(SERVICE, 'select clixen.erase_user($1)', [to.sub]);
   await run(SERVICE, 'select clixen.erase_user($1)', [to.sub]);
   assert.equal((await kinds(to.sub)).filter((kind) => kind === 'account_erased').length, 1);
-  assert.equal((await sql('select from private.security_events as e where e::text like $1', [`%${SECRET}%`])).length, 0);
+  assert.equal(
+    (await sql('select from private.security_events as e where e::text like $1', [`%${SECRET}%`])).length,
+    0,
+  );
   assert.ok(workflow);
 });
 
@@ -830,7 +1102,9 @@ test('audit log and security events are kept for a year, whoever asks; then they
       ['audit_log', 'operation, relation', `'INSERT', 'clixen.planted'`],
       ['security_events', 'kind', `'bulk_delete'`],
     ]) {
-      await query(`insert into private.${table} (at, ${column}) select now() - interval '365 days 1 second', ${value} from generate_series(1, 5100)`);
+      await query(
+        `insert into private.${table} (at, ${column}) select now() - interval '365 days 1 second', ${value} from generate_series(1, 5100)`,
+      );
       await query(`insert into private.${table} (at, ${column}) values (now() - interval '364 days 23:59', ${value})`);
       for (const role of ['postgres', 'service_role', 'authenticated', 'edge', 'anon']) {
         await query(`set local role ${role}`);
@@ -842,7 +1116,9 @@ test('audit log and security events are kept for a year, whoever asks; then they
       await query('reset role');
     }
     const left = async (table) => {
-      const [row] = await query(`select count(*) filter (where at < now() - interval '365 days')::int as old, count(*)::int as total from private.${table}`);
+      const [row] = await query(
+        `select count(*) filter (where at < now() - interval '365 days')::int as old, count(*)::int as total from private.${table}`,
+      );
       return row;
     };
     const young = [(await left('audit_log')).total - 5100, (await left('security_events')).total - 5100];
@@ -866,7 +1142,11 @@ test('the jobs that clean leave a row each; telemetry is kept for 180 days', asy
   }
   const job = (name) => one({ role: 'edge' }, 'select edge.run_job($1)', [name]);
   const last = async (name) =>
-    (await sql('select rows::int, error, skipped from private.job_runs where job = $1 order by id desc limit 1', [name]))[0];
+    (
+      await sql('select rows::int, error, skipped from private.job_runs where job = $1 order by id desc limit 1', [
+        name,
+      ])
+    )[0];
   const cleaned = await job('clean_telemetry');
   assert.deepEqual([cleaned.rows, cleaned.error, cleaned.more], [2, null, false]);
   assert.deepEqual(await last('clean_telemetry'), { rows: 2, error: null, skipped: false });

@@ -36,12 +36,15 @@ const flow = async (id) => (await sql('select * from clixen.mvp_workflows where 
 const lapse = (id) =>
   sql(`update private.deployment_runs set lease_until = now() - interval '1 second' where deployment_id = $1`, [id]);
 const removals = (...ids) =>
-  sql('select n8n_workflow_id from private.n8n_removals where n8n_workflow_id = any ($1) order by 1', [ids]).then((rows) =>
-    rows.map(({ n8n_workflow_id: id }) => id),
+  sql('select n8n_workflow_id from private.n8n_removals where n8n_workflow_id = any ($1) order by 1', [ids]).then(
+    (rows) => rows.map(({ n8n_workflow_id: id }) => id),
   );
 const statuses = async (id) =>
   (
-    await sql('select deployment_version::int as version, status from clixen.deployments where workflow_id = $1 order by 1', [id])
+    await sql(
+      'select deployment_version::int as version, status from clixen.deployments where workflow_id = $1 order by 1',
+      [id],
+    )
   ).map(({ version, status }) => `${version} ${status}`);
 const change = (who, id, json) =>
   run(who, 'update clixen.mvp_workflows set n8n_workflow_json = $2 where id = $1', [id, json]);
@@ -55,19 +58,33 @@ test('a deployment from its opening to its end', async () => {
 
   const claimed = await claim(opened.id);
   assert.equal(claimed.deployment.status, 'deploying');
-  assert.deepEqual([claimed.workflow, claimed.name, claimed.n8n_workflow_id, claimed.may_exist], [{ a: 1 }, 'Flow', null, false]);
+  assert.deepEqual(
+    [claimed.workflow, claimed.name, claimed.n8n_workflow_id, claimed.may_exist],
+    [{ a: 1 }, 'Flow', null, false],
+  );
 
   assert.equal(await note(opened.id, claimed.lease, n8n), true);
-  const outcome = { status: 'deployed', n8n_workflow_id: n8n, deployment_url: "https://x", n8n_response: { webhooks: [] } };
+  const outcome = {
+    status: 'deployed',
+    n8n_workflow_id: n8n,
+    deployment_url: 'https://x',
+    n8n_response: { webhooks: [] },
+  };
   const done = await finish(opened.id, claimed.lease, outcome);
-  assert.deepEqual([done.status, done.n8n_workflow_id, done.deployment_url, done.error_message], ['deployed', n8n, 'https://x', null]);
+  assert.deepEqual(
+    [done.status, done.n8n_workflow_id, done.deployment_url, done.error_message],
+    ['deployed', n8n, 'https://x', null],
+  );
   assert.ok(done.completed_at >= done.started_at && done.duration_ms >= 0);
   const now = await flow(workflow.id);
   assert.deepEqual(
     [now.status, now.deployment_status, now.n8n_workflow_id, now.version],
     ['deployed', 'deployed', n8n, '1'],
   );
-  assert.equal(await one(who, 'select workflow_deployed from clixen.mvp_chat_sessions where id = $1', [session.id]), true);
+  assert.equal(
+    await one(who, 'select workflow_deployed from clixen.mvp_chat_sessions where id = $1', [session.id]),
+    true,
+  );
 
   // The next replaces it: what n8n has is told from the start.
   await change(who, workflow.id, { a: 2 });
@@ -81,12 +98,22 @@ test('a failure leaves what serves, and says why; what never served is kept nowh
   const { who, workflow } = await household();
   const first = await deploy(who, workflow.id, { status: 'failed', error_message: 'x'.repeat(3000) });
   assert.deepEqual([first.status, first.error_message.length, first.n8n_workflow_id], ['failed', 2000, null]);
-  assert.deepEqual([(await flow(workflow.id)).status, (await flow(workflow.id)).deployment_status], ['failed', 'failed']);
-  assert.deepEqual(await sql('select workflow from private.deployment_runs where deployment_id = $1', [first.id]), [{ workflow: {} }]);
+  assert.deepEqual(
+    [(await flow(workflow.id)).status, (await flow(workflow.id)).deployment_status],
+    ['failed', 'failed'],
+  );
+  assert.deepEqual(await sql('select workflow from private.deployment_runs where deployment_id = $1', [first.id]), [
+    { workflow: {} },
+  ]);
   await deploy(who, workflow.id);
   await change(who, workflow.id, { a: 2 });
   await deploy(who, workflow.id, { status: 'failed', error_message: 'n8n is away' });
-  const { status, deployment_status: deployment, deployment_error: error, last_deployed_at: at } = await flow(workflow.id);
+  const {
+    status,
+    deployment_status: deployment,
+    deployment_error: error,
+    last_deployed_at: at,
+  } = await flow(workflow.id);
   assert.deepEqual([status, deployment, error, Boolean(at)], ['draft', 'failed', 'n8n is away', true]);
   await assert.rejects(open(who, workflow.id, 1), refusal('RG525', 404), 'it never served');
 });
@@ -141,7 +168,10 @@ test('ended twice it counts once, and its end stays', async () => {
   const { lease: again } = await claim(id);
   assert.equal(again, undefined);
   const { status } = await stored(id);
-  assert.equal(await one(who, 'select total_deployments::int from clixen.user_profiles'), status === 'deployed' ? 1 : 0);
+  assert.equal(
+    await one(who, 'select total_deployments::int from clixen.user_profiles'),
+    status === 'deployed' ? 1 : 0,
+  );
   assert.deepEqual(await wrong([who.claims.sub]), {});
 });
 
@@ -164,11 +194,15 @@ test('what n8n calls it anew leaves the old one to be taken out; what is in use 
   const { who, workflow } = await household();
   const [first, second] = [randomUUID(), randomUUID()];
   await deploy(who, workflow.id, { n8n: first });
-  await sql(`insert into private.n8n_removals (n8n_workflow_id, due_at) values ($1, now() - interval '1 hour')`, [second]);
+  await sql(`insert into private.n8n_removals (n8n_workflow_id, due_at) values ($1, now() - interval '1 hour')`, [
+    second,
+  ]);
   await deploy(who, workflow.id, { n8n: second });
   assert.deepEqual(await removals(first, second), [first]);
   await sql(`insert into private.n8n_removals (n8n_workflow_id) values ($1)`, [second]);
-  await sql(`update private.n8n_removals set due_at = now() - interval '1 hour' where n8n_workflow_id = any ($1)`, [[first, second]]);
+  await sql(`update private.n8n_removals set due_at = now() - interval '1 hour' where n8n_workflow_id = any ($1)`, [
+    [first, second],
+  ]);
   const due = (await unfinished()).removals;
   assert.deepEqual([due.includes(first), due.includes(second)], [true, false]);
   assert.equal((await unfinished()).removals.includes(first), false, 'due again later');
@@ -187,10 +221,17 @@ test('a rollback brings back what was deployed, and marks what it replaces', asy
   const { workflow: sent, lease } = await claim(id);
   assert.deepEqual(sent, { a: 1 }, 'the one before that was another');
   await finish(id, lease, { status: 'deployed' });
-  assert.deepEqual(await statuses(workflow.id), ['1 deployed', '2 rolled_back', '3 failed', '4 rolled_back', '5 deployed']);
+  assert.deepEqual(await statuses(workflow.id), [
+    '1 deployed',
+    '2 rolled_back',
+    '3 failed',
+    '4 rolled_back',
+    '5 deployed',
+  ]);
   assert.deepEqual(await wrong([who.claims.sub]), {}, 'and they count as before');
   await assert.rejects(open(who, workflow.id, 0), refusal('RG525', 404), 'there is none before it');
-  for (const version of [3, 99, -1]) await assert.rejects(open(who, workflow.id, version), refusal('RG525', 404), `${version}`);
+  for (const version of [3, 99, -1])
+    await assert.rejects(open(who, workflow.id, version), refusal('RG525', 404), `${version}`);
   // By number also one that was rolled back.
   const forward = await open(who, workflow.id, 2);
   assert.deepEqual((await claim(forward.id)).workflow, { a: 2 });
@@ -280,7 +321,12 @@ test('executions are counted by what n8n calls the workflow', async () => {
   await deploy(who, workflow.id, { n8n });
   const heard = (at, ms) => one(SERVICE, 'select clixen.record_execution($1, $2, $3)', [n8n, at, ms]);
   await Promise.all([heard('2026-01-03', 30), heard('2026-01-01', 10), heard('2026-01-02', 20)]);
-  const { execution_count: count, avg_execution_time_ms: average, last_execution_at: last, version } = await flow(workflow.id);
+  const {
+    execution_count: count,
+    avg_execution_time_ms: average,
+    last_execution_at: last,
+    version,
+  } = await flow(workflow.id);
   assert.deepEqual([count, average, last.toISOString().slice(0, 10), version], ['3', '20', '2026-01-03', '1']);
   assert.equal(await one(SERVICE, `select clixen.record_execution('nobody', now(), 1)`), false);
   assert.deepEqual(await wrong([sub]), {});

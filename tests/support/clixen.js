@@ -26,7 +26,11 @@ export const add = async (who, table, row) => {
 export const household = async (who = owner()) => {
   await run(who, 'select clixen.ensure_user_profile()');
   const project = await add(who, 'projects', { name: randomUUID() });
-  const workflow = await add(who, 'mvp_workflows', { project_id: project.id, name: 'Flow', n8n_workflow_json: { a: 1 } });
+  const workflow = await add(who, 'mvp_workflows', {
+    project_id: project.id,
+    name: 'Flow',
+    n8n_workflow_json: { a: 1 },
+  });
   const session = await add(who, 'mvp_chat_sessions', { project_id: project.id, workflow_id: workflow.id });
   const message = await add(who, 'mvp_chat_messages', { session_id: session.id, content: 'Hello' });
   return { who, sub: who.claims.sub, project, workflow, session, message };
