@@ -45,13 +45,15 @@ comment on column clixen.mvp_workflows.status is
 comment on column clixen.mvp_workflows.version is 'Grows with every change of n8n_workflow_json.';
 comment on column clixen.mvp_workflows.deployment_status is 'Of what was last sent to n8n: updating where an earlier one still serves.';
 
-create index mvp_workflows_project on clixen.mvp_workflows (project_id, updated_at desc, id desc);
+-- The owner is in it at the end, for the policies: else the planner, who does not know that a project has one owner, reads all of the
+-- user's workflows beside the project's.
+create index mvp_workflows_project on clixen.mvp_workflows (project_id, updated_at desc, id desc, user_id);
 create index mvp_workflows_status on clixen.mvp_workflows (user_id, status, created_at desc);
 create index mvp_workflows_in_progress on clixen.mvp_workflows (user_id, deployment_status)
   where deployment_status in ('deploying', 'failed', 'updating');
 create unique index mvp_workflows_n8n_workflow_id on clixen.mvp_workflows (n8n_workflow_id) where n8n_workflow_id is not null;
 create index mvp_workflows_last_deployed_at on clixen.mvp_workflows (user_id, last_deployed_at desc) where last_deployed_at is not null;
-create index mvp_workflows_name on clixen.mvp_workflows (project_id, lower(name));
+create index mvp_workflows_name on clixen.mvp_workflows (project_id, lower(name), user_id);
 
 alter table clixen.mvp_workflows enable row level security;
 alter table clixen.mvp_workflows force row level security;

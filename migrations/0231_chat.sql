@@ -29,7 +29,8 @@ comment on table clixen.mvp_chat_sessions is 'A conversation that is to end in a
 comment on column clixen.mvp_chat_sessions.workflow_created is 'Whether it has ever had a workflow.';
 comment on column clixen.mvp_chat_sessions.workflow_deployed is 'Whether its workflow has been deployed while it had it.';
 
-create index mvp_chat_sessions_project on clixen.mvp_chat_sessions (project_id, last_message_at desc, id desc);
+-- The owner is in it as in that of workflows.
+create index mvp_chat_sessions_project on clixen.mvp_chat_sessions (project_id, last_message_at desc, id desc, user_id);
 create index mvp_chat_sessions_workflow_id on clixen.mvp_chat_sessions (workflow_id) where workflow_id is not null;
 create index mvp_chat_sessions_status on clixen.mvp_chat_sessions (user_id, status, last_message_at desc);
 
@@ -99,7 +100,7 @@ create table clixen.mvp_chat_messages (
 );
 comment on table clixen.mvp_chat_messages is 'One message of a session, the user''s or an agent''s.';
 
-create index mvp_chat_messages_session on clixen.mvp_chat_messages (session_id, created_at, id);
+create index mvp_chat_messages_session on clixen.mvp_chat_messages (session_id, created_at, id, user_id);
 create index mvp_chat_messages_user_id on clixen.mvp_chat_messages (user_id, created_at desc);
 create index mvp_chat_messages_created_at on clixen.mvp_chat_messages using brin (created_at);
 

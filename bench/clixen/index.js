@@ -15,7 +15,9 @@ const say = (line) => console.error(`[bench] ${line}`);
 const SIZES = { workflows: 1_000_000, messages: 1_000_000 };
 
 const parsed = (flags) => {
-  const options = Object.fromEntries(Object.entries(SIZES).map(([name, size]) => [name, { type: 'string', default: `${size}` }]));
+  const options = Object.fromEntries(
+    Object.entries(SIZES).map(([name, size]) => [name, { type: 'string', default: `${size}` }]),
+  );
   try {
     const { values } = parseArgs({ args: flags, options });
     return Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
@@ -25,7 +27,9 @@ const parsed = (flags) => {
 };
 
 const markdown = ({ facts, options, rows }) => {
-  const list = Object.entries({ ...facts, ...options }).map(([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`);
+  const list = Object.entries({ ...facts, ...options }).map(
+    ([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`,
+  );
   const table = rows.map(({ name, aim, reached, rival }) => `| ${name} | ${aim} | ${reached} | ${rival ?? ''} |`);
   const plans = rows.filter(({ plan }) => plan).map(({ name, plan }) => `## ${name}\n\n\`\`\`\n${plan}\n\`\`\``);
   return `${['# Clixen', '', ...list, '', '| what | must reach | reached | rival |', '|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
@@ -38,7 +42,9 @@ const markdown = ({ facts, options, rows }) => {
 export const run = async (flags) => {
   const options = parsed(flags);
   await interruptible(async (stopping) => {
-    const rows = await withStack({ stopping, only: 'migrated database', say }, (parts) => database({ ...parts, stopping, options, say }));
+    const rows = await withStack({ stopping, only: 'migrated database', say }, (parts) =>
+      database({ ...parts, stopping, options, say }),
+    );
     const facts = machine();
     const text = markdown({ facts, options, rows });
     console.log(text.split('\n## ')[0]);

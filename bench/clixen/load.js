@@ -14,7 +14,7 @@ const JSON_ = `jsonb_build_object('nodes', jsonb_build_array(jsonb_build_object(
 const STATUS = `(array['draft', 'draft', 'draft', 'validated', 'deployed', 'deployed', 'failed', 'archived'])[1 + n % 8]`;
 const DEPLOYED = `case when n % 8 in (4, 5) then now() - n * interval '1 second' end`;
 // One workflow in a hundred is being deployed, or was and failed.
-const DEPLOYMENT = `case when n % 100 = 7 then 'updating' when n % 100 = 23 then 'failed' when n % 8 in (4, 5) then 'deployed' else 'not_deployed' end`;
+const DEPLOYMENT = `case when n % 99 = 7 then 'updating' when n % 99 = 23 then 'failed' when n % 8 in (4, 5) then 'deployed' else 'not_deployed' end`;
 
 const WORKFLOWS = (id, user, projectId) => `insert into clixen.mvp_workflows (
     id, user_id, project_id, name, n8n_workflow_id, n8n_workflow_json, status, deployment_status, last_deployed_at, created_at, updated_at)
@@ -25,7 +25,11 @@ const SESSIONS = (id, user, projectId, messages) => `insert into clixen.mvp_chat
     id, user_id, project_id, title, status, message_count, last_message_at)
   select ${id}, ${user}, ${projectId}, 'Chat ' || n, (array['active', 'completed', 'archived'])[1 + n % 3], ${messages}, now() - n * interval '1 minute'
   from generate_series($1::int, $2::int) as n`;
-const MESSAGES = (session, user, from) => `insert into clixen.mvp_chat_messages (session_id, user_id, content, role, created_at)
+const MESSAGES = (
+  session,
+  user,
+  from,
+) => `insert into clixen.mvp_chat_messages (session_id, user_id, content, role, created_at)
   select ${session}, ${user}, 'Message ' || n || repeat(' and some more words', 10), (array['user', 'assistant']::clixen.chat_role[])[1 + n % 2],
     ${from} + n * interval '1 second'
   from generate_series($1::int, $2::int) as n`;
@@ -46,7 +50,7 @@ export const load = async (sql, { workflows, messages, say, signal }) => {
   await sql('set session_replication_role = replica');
   // Others have two projects with ten workflows each, and ten chats of a hundred messages.
   const users = Math.ceil((workflows - 10_000) / 20);
-  const chats = Math.ceil((messages - 200_000) / 100);
+  const chats = Math.ceil((messages - 110_000) / 100);
   await parts(
     'profiles',
     users,
@@ -61,10 +65,22 @@ export const load = async (sql, { workflows, messages, say, signal }) => {
      select md5('project ' || n)::uuid, ${OTHER('n / 2')}, 'Project ' || n, 10, now() - n * interval '1 second', now() - n * interval '1 minute'
      from generate_series($1::int, $2::int) as n`,
   );
-  await parts('workflows', workflows - 10_000, WORKFLOWS(`md5('workflow ' || n)::uuid`, OTHER('n / 20'), `md5('project ' || n / 10)::uuid`));
-  await parts('chats', chats, SESSIONS(`md5('session ' || n)::uuid`, OTHER('n / 10'), `md5('project ' || n / 5)::uuid`, '100'));
-  await parts('messages', messages - 200_000, MESSAGES(`md5('session ' || n / 100)::uuid`, OTHER('n / 1000'), `now() - interval '200 days'`));
-  // The one: 100 projects, 10,000 workflows, 1,000 chats, one of them with 100,000 messages.
+  await parts(
+    'workflows',
+    workflows - 10_000,
+    WORKFLOWS(`md5('workflow ' || n)::uuid`, OTHER('n / 20'), `md5('project ' || n / 10)::uuid`),
+  );
+  await parts(
+    'chats',
+    chats,
+    SESSIONS(`md5('session ' || n)::uuid`, OTHER('n / 10'), `md5('project ' || n / 5)::uuid`, '100'),
+  );
+  await parts(
+    'messages',
+    messages - 110_000,
+    MESSAGES(`md5('session ' || n / 100)::uuid`, OTHER('n / 1000'), `now() - interval '200 days'`),
+  );
+  // The one: 100 projects, 10,000 workflows, 1,000 chats, one of them with 10,000 messages.
   await sql(
     `insert into clixen.user_profiles (id, total_projects, total_workflows_created, total_deployments) values ('${USER}', 100, 10000, 2500)`,
   );
@@ -75,10 +91,27 @@ export const load = async (sql, { workflows, messages, say, signal }) => {
      select md5('project of one ' || n)::uuid, '${USER}', 'Project ' || n, 100, now() - n * interval '1 hour', now() - n * interval '1 day'
      from generate_series($1::int, $2::int) as n`,
   );
-  await parts('the one’s workflows', 10_000, WORKFLOWS(`md5('workflow of one ' || n)::uuid`, `'${USER}'`, `md5('project of one ' || n % 100)::uuid`));
-  await parts('the one’s chats', 1000, SESSIONS(`md5('session of one ' || n)::uuid`, `'${USER}'`, `md5('project of one ' || n % 100)::uuid`, `case n when 0 then 100000 else 100 end`));
-  await parts('the one’s long chat', 100_000, MESSAGES(SESSION, `'${USER}'`, `now() - interval '100 days'`));
-  await parts('the one’s other chats', 100_000, MESSAGES(`md5('session of one ' || 1 + n % 999)::uuid`, `'${USER}'`, `now() - interval '50 days'`));
+  await parts(
+    'the one’s workflows',
+    10_000,
+    WORKFLOWS(`md5('workflow of one ' || n)::uuid`, `'${USER}'`, `md5('project of one ' || n % 100)::uuid`),
+  );
+  await parts(
+    'the one’s chats',
+    1000,
+    SESSIONS(
+      `md5('session of one ' || n)::uuid`,
+      `'${USER}'`,
+      `md5('project of one ' || n % 100)::uuid`,
+      `case n when 0 then 10000 else 100 end`,
+    ),
+  );
+  await parts('the one’s long chat', 10_000, MESSAGES(SESSION, `'${USER}'`, `now() - interval '100 days'`));
+  await parts(
+    'the one’s other chats',
+    100_000,
+    MESSAGES(`md5('session of one ' || 1 + n % 999)::uuid`, `'${USER}'`, `now() - interval '50 days'`),
+  );
   await sql(
     `insert into clixen.deployments (user_id, workflow_id, deployment_version, status, started_at, created_at)
      select w.user_id, w.id, v.n, case when v.n = 1 then 'deployed' when w.deployment_status = 'updating' then 'deploying' else 'failed' end,
@@ -94,7 +127,15 @@ export const load = async (sql, { workflows, messages, say, signal }) => {
      from generate_series($1::int, $2::int) as n`,
   );
   await sql('set session_replication_role = default');
-  for (const table of ['user_profiles', 'projects', 'mvp_workflows', 'mvp_chat_sessions', 'mvp_chat_messages', 'deployments', 'telemetry_events']) {
+  for (const table of [
+    'user_profiles',
+    'projects',
+    'mvp_workflows',
+    'mvp_chat_sessions',
+    'mvp_chat_messages',
+    'deployments',
+    'telemetry_events',
+  ]) {
     await sql(`vacuum analyze clixen.${table}`);
   }
 };

@@ -86,7 +86,7 @@ test('an erased user’s token brings nothing back', async () => {
   await ensure(token);
   await project(token);
   const erased = await ask('/rest/v1/rpc/erase_user', { token: stack.service_key, json: { user_id: sub } });
-  assert.deepEqual([erased.status, erased.body], [200, { projects: 1, user_profiles: 1 }]);
+  assert.deepEqual([erased.status, erased.body.projects, erased.body.user_profiles], [200, 1, 1]);
   for (const answer of [await ensure(token), await project(token)]) {
     assert.deepEqual([answer.status, answer.body.code], [403, 'RG521']);
   }
@@ -96,7 +96,7 @@ test('an erased user’s token brings nothing back', async () => {
   assert.equal(refused.status, 403);
 });
 
-test('erasing a user of many projects does not count them down one by one', async () => {
+test('erasing a user of many projects is one line of the audit log about their profile, and their making another', async () => {
   const sub = randomUUID();
   await sql('insert into clixen.user_profiles (id) values ($1)', [sub]);
   await sql(`insert into clixen.projects (user_id, name) select $1, 'many ' || n from generate_series(1, 500) as n`, [
@@ -116,5 +116,5 @@ test('erasing a user of many projects does not count them down one by one', asyn
     `select count(*)::int as updates from private.audit_log where row_id = $1 and operation = 'UPDATE'`,
     [sub],
   );
-  assert.equal(updates, 500, 'as they were made, and none as they went');
+  assert.equal(updates, 0, 'nobody is told of counts');
 });
