@@ -6,6 +6,7 @@ import { main, SetupError } from '../dev/setup.js';
 const BENCHMARKS = {
   gateway: () => import('./gateway/index.js'),
   growth: () => import('./growth/index.js'),
+  clixen: () => import('./clixen/index.js'),
 };
 
 await main(async () => {
