@@ -47,7 +47,7 @@ const NAMES: [&str; 8] = [
 /// Looks through the parameters of a node.
 pub fn look<'a>(value: &'a Value, path: &mut Vec<Part<'a>>, node: &str, report: &mut Report) {
     let found = match value {
-        Value::String(text) => has_secret(text),
+        Value::String(text) => text.len() >= SHORTEST && has_secret(text),
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
                 path.push(At(at));
