@@ -247,6 +247,260 @@ export type Database = {
   }
   clixen: {
     Tables: {
+      deployments: {
+        Row: {
+          completed_at: string | null
+          created_at: string
+          deployment_url: string | null
+          deployment_version: number
+          duration_ms: number | null
+          error_message: string | null
+          id: string
+          n8n_response: Json | null
+          n8n_workflow_id: string | null
+          started_at: string
+          status: string
+          user_id: string
+          workflow_id: string
+        }
+        Insert: {
+          completed_at?: string | null
+          created_at?: string
+          deployment_url?: string | null
+          deployment_version: number
+          duration_ms?: number | null
+          error_message?: string | null
+          id?: string
+          n8n_response?: Json | null
+          n8n_workflow_id?: string | null
+          started_at?: string
+          status?: string
+          user_id: string
+          workflow_id: string
+        }
+        Update: {
+          completed_at?: string | null
+          created_at?: string
+          deployment_url?: string | null
+          deployment_version?: number
+          duration_ms?: number | null
+          error_message?: string | null
+          id?: string
+          n8n_response?: Json | null
+          n8n_workflow_id?: string | null
+          started_at?: string
+          status?: string
+          user_id?: string
+          workflow_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: "deployments_workflow"
+            columns: ["workflow_id", "user_id"]
+            isOneToOne: false
+            referencedRelation: "mvp_workflows"
+            referencedColumns: ["id", "user_id"]
+          },
+        ]
+      }
+      mvp_chat_messages: {
+        Row: {
+          agent_type: Database["clixen"]["Enums"]["agent_type"] | null
+          content: string
+          created_at: string
+          id: string
+          metadata: NonNullable<Json>
+          processing_time_ms: number | null
+          role: Database["clixen"]["Enums"]["chat_role"]
+          session_id: string
+          tokens_used: number | null
+          user_id: string
+        }
+        Insert: {
+          agent_type?: Database["clixen"]["Enums"]["agent_type"] | null
+          content: string
+          created_at?: string
+          id?: string
+          metadata?: NonNullable<Json>
+          processing_time_ms?: number | null
+          role?: Database["clixen"]["Enums"]["chat_role"]
+          session_id: string
+          tokens_used?: number | null
+          user_id?: string
+        }
+        Update: {
+          agent_type?: Database["clixen"]["Enums"]["agent_type"] | null
+          content?: string
+          created_at?: string
+          id?: string
+          metadata?: NonNullable<Json>
+          processing_time_ms?: number | null
+          role?: Database["clixen"]["Enums"]["chat_role"]
+          session_id?: string
+          tokens_used?: number | null
+          user_id?: string
+        }
+        Relationships: [
+          {
+            foreignKeyName: "mvp_chat_messages_session"
+            columns: ["session_id", "user_id"]
+            isOneToOne: false
+            referencedRelation: "mvp_chat_sessions"
+            referencedColumns: ["id", "user_id"]
+          },
+        ]
+      }
+      mvp_chat_sessions: {
+        Row: {
+          created_at: string
+          id: string
+          last_message_at: string | null
+          message_count: number
+          project_id: string
+          status: string
+          title: string
+          updated_at: string
+          user_id: string
+          user_satisfied: boolean | null
+          workflow_created: boolean
+          workflow_deployed: boolean
+          workflow_id: string | null
+        }
+        Insert: {
+          created_at?: string
+          id?: string
+          last_message_at?: string | null
+          message_count?: number
+          project_id: string
+          status?: string
+          title?: string
+          updated_at?: string
+          user_id?: string
+          user_satisfied?: boolean | null
+          workflow_created?: boolean
+          workflow_deployed?: boolean
+          workflow_id?: string | null
+        }
+        Update: {
+          created_at?: string
+          id?: string
+          last_message_at?: string | null
+          message_count?: number
+          project_id?: string
+          status?: string
+          title?: string
+          updated_at?: string
+          user_id?: string
+          user_satisfied?: boolean | null
+          workflow_created?: boolean
+          workflow_deployed?: boolean
+          workflow_id?: string | null
+        }
+        Relationships: [
+          {
+            foreignKeyName: "mvp_chat_sessions_project"
+            columns: ["project_id", "user_id"]
+            isOneToOne: false
+            referencedRelation: "mvp_project_summary"
+            referencedColumns: ["id", "user_id"]
+          },
+          {
+            foreignKeyName: "mvp_chat_sessions_project"
+            columns: ["project_id", "user_id"]
+            isOneToOne: false
+            referencedRelation: "projects"
+            referencedColumns: ["id", "user_id"]
+          },
+          {
+            foreignKeyName: "mvp_chat_sessions_workflow"
+            columns: ["workflow_id", "user_id"]
+            isOneToOne: false
+            referencedRelation: "mvp_workflows"
+            referencedColumns: ["id", "user_id"]
+          },
+        ]
+      }
+      mvp_workflows: {
+        Row: {
+          avg_execution_time_ms: number | null
+          created_at: string
+          deployment_error: string | null
+          deployment_status: string
+          deployment_url: string | null
+          description: string | null
+          execution_count: number
+          id: string
+          last_deployed_at: string | null
+          last_execution_at: string | null
+          n8n_workflow_id: string | null
+          n8n_workflow_json: NonNullable<Json>
+          name: string
+          original_prompt: string | null
+          project_id: string
+          status: string
+          updated_at: string
+          user_id: string
+          version: number
+        }
+        Insert: {
+          avg_execution_time_ms?: number | null
+          created_at?: string
+          deployment_error?: string | null
+          deployment_status?: string
+          deployment_url?: string | null
+          description?: string | null
+          execution_count?: number
+          id?: string
+          last_deployed_at?: string | null
+          last_execution_at?: string | null
+          n8n_workflow_id?: string | null
+          n8n_workflow_json?: NonNullable<Json>
+          name: string
+          original_prompt?: string | null
+          project_id: string
+          status?: string
+          updated_at?: string
+          user_id?: string
+          version?: number
+        }
+        Update: {
+          avg_execution_time_ms?: number | null
+          created_at?: string
+          deployment_error?: string | null
+          deployment_status?: string
+          deployment_url?: string | null
+          description?: string | null
+          execution_count?: number
+          id?: string
+          last_deployed_at?: string | null
+          last_execution_at?: string | null
+          n8n_workflow_id?: string | null
+          n8n_workflow_json?: NonNullable<Json>
+          name?: string
+          original_prompt?: string | null
+          project_id?: string
+          status?: string
+          updated_at?: string
+          user_id?: string
+          version?: number
+        }
+        Relationships: [
+          {
+            foreignKeyName: "mvp_workflows_project"
+            columns: ["project_id", "user_id"]
+            isOneToOne: false
+            referencedRelation: "mvp_project_summary"
+            referencedColumns: ["id", "user_id"]
+          },
+          {
+            foreignKeyName: "mvp_workflows_project"
+            columns: ["project_id", "user_id"]
+            isOneToOne: false
+            referencedRelation: "projects"
+            referencedColumns: ["id", "user_id"]
+          },
+        ]
+      }
       projects: {
         Row: {
           color: string
@@ -280,6 +534,60 @@ export type Database = {
           updated_at?: string
           user_id?: string
           workflow_count?: number
+        }
+        Relationships: []
+      }
+      telemetry_events: {
+        Row: {
+          created_at: string
+          duration_ms: number | null
+          error_message: string | null
+          event_category: string
+          event_data: NonNullable<Json>
+          event_type: string
+          id: string
+          ip_address: unknown
+          project_id: string | null
+          referer: string | null
+          session_id: string | null
+          success: boolean | null
+          user_agent: string | null
+          user_id: string | null
+          workflow_id: string | null
+        }
+        Insert: {
+          created_at?: string
+          duration_ms?: number | null
+          error_message?: string | null
+          event_category: string
+          event_data?: NonNullable<Json>
+          event_type: string
+          id?: string
+          ip_address?: unknown
+          project_id?: string | null
+          referer?: string | null
+          session_id?: string | null
+          success?: boolean | null
+          user_agent?: string | null
+          user_id?: string | null
+          workflow_id?: string | null
+        }
+        Update: {
+          created_at?: string
+          duration_ms?: number | null
+          error_message?: string | null
+          event_category?: string
+          event_data?: NonNullable<Json>
+          event_type?: string
+          id?: string
+          ip_address?: unknown
+          project_id?: string | null
+          referer?: string | null
+          session_id?: string | null
+          success?: boolean | null
+          user_agent?: string | null
+          user_id?: string | null
+          workflow_id?: string | null
         }
         Relationships: []
       }
@@ -336,7 +644,120 @@ export type Database = {
       }
     }
     Views: {
-      [_ in never]: never
+      mvp_project_summary: {
+        Row: {
+          chat_count: number | null
+          color: string | null
+          created_at: string | null
+          description: string | null
+          failed_deployments: number | null
+          id: string | null
+          last_activity_at: string | null
+          last_message_at: string | null
+          last_workflow_id: string | null
+          last_workflow_name: string | null
+          last_workflow_updated_at: string | null
+          name: string | null
+          open_deployments: number | null
+          updated_at: string | null
+          user_id: string | null
+          workflow_count: number | null
+        }
+        Insert: {
+          chat_count?: number | null
+          color?: string | null
+          created_at?: string | null
+          description?: string | null
+          failed_deployments?: number | null
+          id?: string | null
+          last_activity_at?: string | null
+          last_message_at?: string | null
+          last_workflow_id?: string | null
+          last_workflow_name?: string | null
+          last_workflow_updated_at?: string | null
+          name?: string | null
+          open_deployments?: number | null
+          updated_at?: string | null
+          user_id?: string | null
+          workflow_count?: number | null
+        }
+        Update: {
+          chat_count?: number | null
+          color?: string | null
+          created_at?: string | null
+          description?: string | null
+          failed_deployments?: number | null
+          id?: string | null
+          last_activity_at?: string | null
+          last_message_at?: string | null
+          last_workflow_id?: string | null
+          last_workflow_name?: string | null
+          last_workflow_updated_at?: string | null
+          name?: string | null
+          open_deployments?: number | null
+          updated_at?: string | null
+          user_id?: string | null
+          workflow_count?: number | null
+        }
+        Relationships: []
+      }
+      mvp_user_dashboard_stats: {
+        Row: {
+          active_chats: number | null
+          archived_workflows: number | null
+          deployed_workflows: number | null
+          draft_workflows: number | null
+          failed_workflows: number | null
+          first_deployment_at: string | null
+          first_workflow_created_at: string | null
+          last_activity_at: string | null
+          open_deployments: number | null
+          tier: string | null
+          total_chats: number | null
+          total_deployments: number | null
+          total_projects: number | null
+          total_workflows_created: number | null
+          user_id: string | null
+          validated_workflows: number | null
+        }
+        Insert: {
+          active_chats?: number | null
+          archived_workflows?: number | null
+          deployed_workflows?: number | null
+          draft_workflows?: number | null
+          failed_workflows?: number | null
+          first_deployment_at?: string | null
+          first_workflow_created_at?: string | null
+          last_activity_at?: string | null
+          open_deployments?: number | null
+          tier?: string | null
+          total_chats?: number | null
+          total_deployments?: number | null
+          total_projects?: number | null
+          total_workflows_created?: number | null
+          user_id?: string | null
+          validated_workflows?: number | null
+        }
+        Update: {
+          active_chats?: number | null
+          archived_workflows?: number | null
+          deployed_workflows?: number | null
+          draft_workflows?: number | null
+          failed_workflows?: number | null
+          first_deployment_at?: string | null
+          first_workflow_created_at?: string | null
+          last_activity_at?: string | null
+          open_deployments?: number | null
+          tier?: string | null
+          total_chats?: number | null
+          total_deployments?: number | null
+          total_projects?: number | null
+          total_workflows_created?: number | null
+          user_id?: string | null
+          validated_workflows?: number | null
+        }
+        Relationships: []
+      }
     }
     Functions: {
       ensure_user_profile: {
@@ -365,9 +786,47 @@ export type Database = {
         }
       }
       erase_user: { Args: { user_id: string }; Returns: Json }
+      get_or_create_default_project: {
+        Args: { user_id?: string }
+        Returns: {
+          color: string
+          created_at: string
+          description: string | null
+          id: string
+          last_activity_at: string
+          name: string
+          updated_at: string
+          user_id: string
+          workflow_count: number
+        }
+        SetofOptions: {
+          from: "*"
+          to: "projects"
+          isOneToOne: true
+          isSetofReturn: false
+        }
+      }
+      may_finish_deployments: {
+        Args: Record<PropertyKey, never>
+        Returns: boolean
+      }
+      open_deployment: {
+        Args: { of_version?: number; workflow_id: string }
+        Returns: Json
+      }
+      record_execution: {
+        Args: {
+          duration_ms: number
+          finished_at: string
+          n8n_workflow_id: string
+        }
+        Returns: boolean
+      }
+      track_telemetry: { Args: { events: Json }; Returns: Json }
     }
     Enums: {
-      [_ in never]: never
+      agent_type: "system" | "orchestrator" | "workflow_designer" | "deployment"
+      chat_role: "user" | "assistant" | "system"
     }
     CompositeTypes: {
       [_ in never]: never
@@ -1458,7 +1917,10 @@ export const Constants = {
     },
   },
   clixen: {
-    Enums: {},
+    Enums: {
+      agent_type: ["system", "orchestrator", "workflow_designer", "deployment"],
+      chat_role: ["user", "assistant", "system"],
+    },
   },
   experiments: {
     Enums: {

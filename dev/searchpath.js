@@ -46,6 +46,9 @@ const unqualifiedIn = (body) => {
   return [...found].map(([, word]) => word).filter((word) => !own.has(word) && !NO_TABLES.has(word.toLowerCase()));
 };
 
+/** The rows of a statement, as our triggers name them: they are found before any relation is looked for. */
+const TRANSITION_TABLES = new Set(['come', 'gone']);
+
 const option = (options, wanted) => options.find(({ DefElem }) => DefElem.defname === wanted)?.DefElem.arg;
 
 const pinned = (options) =>
@@ -54,11 +57,14 @@ const pinned = (options) =>
     return set && set.name === 'search_path' && set.args?.length === 1 && set.args[0].A_Const?.sval?.sval === '';
   });
 
-const ofFunction = ({ funcname, options }) => {
+const ofFunction = ({ funcname, options, returnType }) => {
   const called = name(funcname);
   const language = option(options, 'language')?.String.sval;
   const body = option(options, 'as')?.List.items[0].String.sval ?? '';
-  const relations = language === 'sql' ? unqualified(parseSync(body)) : unqualifiedIn(body);
+  const isTrigger = returnType?.names.at(-1).String.sval === 'trigger';
+  const relations = (language === 'sql' ? unqualified(parseSync(body)) : unqualifiedIn(body)).filter(
+    (relation) => !(isTrigger && TRANSITION_TABLES.has(relation)),
+  );
   return [
     ...(funcname.length < 2 ? [`function ${called} names no schema`] : []),
     ...(pinned(options) || called in EXCEPTIONS ? [] : [`function ${called} does not set search_path = ''`]),

@@ -91,6 +91,13 @@ class Stack {
     Object.assign(this, { data, say, failed, throwAway, ports: throwAway ? ANY : USUAL, parts: [] });
   }
 
+  /** Where workflows go: a developer's own n8n; in tests an address at which nobody answers. */
+  n8n() {
+    if (this.throwAway) return { N8N_URL: 'http://127.0.0.1:9', N8N_API_KEY: 'nobody answers there' };
+    const names = ['N8N_URL', 'N8N_API_KEY', 'N8N_WEBHOOK_URL'].filter((name) => process.env[name]);
+    return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+  }
+
   options(name) {
     const failed = (part, why) => this.failed(part, why);
     return { say: this.say, failed, logFile: join(this.data, 'log', `${name}.log`) };
@@ -171,6 +178,7 @@ class Stack {
         PUBLISHABLE_KEYS: this.keys.publishable_key,
         ALLOWED_ORIGINS: localOrigins(port),
         KEK_1: this.keys.kek_1,
+        ...this.n8n(),
         WHATSAPP_APP_SECRET: this.keys.whatsapp_app_secret,
         WHATSAPP_VERIFY_TOKEN: this.keys.whatsapp_verify_token,
       },

@@ -26,7 +26,20 @@ const merged = (systems, kind) => Object.assign({}, ...Object.values(systems).ma
 /** What a decision may say; anything else would be overlooked. */
 const SAYS = {
   relations: [
-    ...['key', 'plant', 'states', 'draft', 'forAnother', 'change', 'sample', 'owner', 'columns', 'edge', 'database'],
+    ...[
+      'alone',
+      'key',
+      'plant',
+      'states',
+      'draft',
+      'forAnother',
+      'change',
+      'sample',
+      'owner',
+      'columns',
+      'edge',
+      'database',
+    ],
     ...['select', 'insert', 'insert for another', 'update', 'delete', 'give away'],
   ],
   functions: ['arguments', 'execute', 'names', 'touches', 'edge', 'database'],
@@ -364,10 +377,14 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
     const listed = routes();
     const wanted = (items, name) => items.filter((item) => only?.test(name(item)) ?? true);
     say(`${relations.length} relations, ${functions.length} functions, ${listed.length} routes`);
+    const tried = wanted(relations, ({ name }) => name);
+    const isAlone = ({ name }) => matrix.decided.relations[name]?.alone === true;
     await each(
-      wanted(relations, ({ name }) => name),
+      tried.filter((relation) => !isAlone(relation)),
       (relation) => matrix.relation(relation),
     );
+    // Those of which a user has only one row.
+    for (const relation of tried.filter(isAlone)) await matrix.relation(relation);
     await each(
       wanted(foreignKeys, ({ child }) => child),
       (key) => matrix.foreignKey(key, relations),

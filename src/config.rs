@@ -44,8 +44,20 @@ pub struct Config {
     pub whatsapp: WhatsApp,
     /// Seconds for which reads of nobody in particular are kept, by `schema.relation`.
     pub cached_reads: HashMap<String, u32>,
+    /// Where workflows are deployed, where that is set up.
+    pub n8n: Option<N8n>,
     /// What secrets are sealed under: of the variables `KEK_1`, `KEK_2`, … the last, where there is one.
     pub sealing_key: Option<SealingKey>,
+}
+
+/// An n8n instance.
+pub struct N8n {
+    /// Its address without a slash at the end.
+    pub url: String,
+    /// A key of its public API.
+    pub key: String,
+    /// Where its webhooks are called, if not at the same address.
+    pub webhook_url: String,
 }
 
 /// A key-encryption key, for AES-256-GCM.
@@ -187,6 +199,11 @@ impl Config {
             },
             cached_reads: optional("CACHED_READS")
                 .map_or_else(|| Ok(HashMap::new()), |text| cached_reads(&text))?,
+            n8n: n8n(
+                optional("N8N_URL"),
+                optional("N8N_API_KEY"),
+                optional("N8N_WEBHOOK_URL"),
+            )?,
             sealing_key: sealing_key(variable)?,
         })
     }
@@ -232,6 +249,27 @@ fn turnstile(secret: Option<String>, url: Option<String>) -> Result<Option<Turns
         return Err(misconfigured("TURNSTILE_URL", wanted));
     }
     Ok(secret.map(|secret| Turnstile { secret, url }))
+}
+
+fn n8n(
+    url: Option<String>,
+    key: Option<String>,
+    webhook_url: Option<String>,
+) -> Result<Option<N8n>, Error> {
+    let Some(url) = url else {
+        return Ok(None);
+    };
+    let url = upstream("N8N_URL", &url)?;
+    let key = key.ok_or_else(|| misconfigured("N8N_API_KEY", "a key of n8n's public API"))?;
+    let webhook_url = match webhook_url {
+        Some(text) => upstream("N8N_WEBHOOK_URL", &text)?,
+        None => url.clone(),
+    };
+    Ok(Some(N8n {
+        url,
+        key,
+        webhook_url,
+    }))
 }
 
 fn limits(text: &str) -> Result<Limits, Error> {
@@ -507,6 +545,7 @@ pub(crate) mod tests {
             ),
             ("POSTGREST_READ_URL", "127.0.0.1:3001".into()),
             ("TURNSTILE_URL", "http://example.org/".into()),
+            ("N8N_URL", "127.0.0.1:5678".into()),
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),
             ("LIMITS", r#"{"rows":0}"#.into()),

@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use futures_util::Stream;
 use http::{HeaderMap, Method, StatusCode};
+use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -116,6 +117,20 @@ pub fn hex(bytes: &[u8]) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+/// A UUID of version 8 that is made of a text.
+#[must_use]
+pub fn digest_uuid(text: &str) -> String {
+    let digest = hex(&Sha256::digest(text));
+    let part = |from: usize, to: usize| digest.get(from..to).unwrap_or_default();
+    let (first, second) = (part(0, 8), part(8, 12));
+    format!(
+        "{first}-{second}-8{}-8{}-{}",
+        part(12, 15),
+        part(15, 18),
+        part(18, 30)
+    )
 }
 
 /// Where a request comes from, as far as the platform knows.

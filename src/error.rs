@@ -174,6 +174,43 @@ fn shape(
 }
 
 impl Error {
+    /// Why a workflow could not be deployed, by the reason that its deployment was ended with, and in whose words.
+    #[must_use]
+    pub fn undeployed(reason: &str, message: String) -> Self {
+        let (status, code, told, hint) = match reason {
+            "invalid" => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "RG317",
+                "The workflow cannot be deployed as it is",
+                "Mend what is named; POST /v1/workflows/validate?deploy=true tells where and how.",
+            ),
+            "conflict" => (
+                StatusCode::CONFLICT,
+                "RG318",
+                "n8n has a conflict with another workflow, or a review that is pending",
+                "Choose another path for the webhook that is named, then deploy again.",
+            ),
+            "rejected" => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "RG319",
+                "n8n refused the workflow",
+                "Mend what n8n names, then deploy again.",
+            ),
+            _ => (
+                StatusCode::BAD_GATEWAY,
+                "RG405",
+                "n8n could not be made to run the workflow",
+                "Deploy again, with a new Idempotency-Key; if it stays, tell the operator.",
+            ),
+        };
+        let shape = shape(code, told, Some(message.into()), hint);
+        Self::Refused {
+            status,
+            shape,
+            retry_after: None,
+        }
+    }
+
     /// What a client's body that could not be had is refused with, where it may have `limit` bytes.
     #[must_use]
     pub fn of_body(fault: ReadFault, limit: usize) -> Self {

@@ -72,6 +72,17 @@ pub struct Call {
     pub fallback: Option<Fallback>,
     /// Whether the result is handed on unread, however large; `answer` then words what goes wrong before the call.
     pub streamed: bool,
+    /// What the edge does with the result before it is put into words.
+    pub then: Option<Then>,
+}
+
+/// Work of the edge's own that a function's result starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// Carries the deployment out that has been opened.
+    Deploy,
+    /// Takes up the deployments that were interrupted.
+    FinishDeployments,
 }
 
 /// An answer made of what the database has said a while ago.
@@ -156,6 +167,8 @@ pub struct Incoming {
     pub now_ms: u64,
     /// Where it came from.
     pub place: Place,
+    /// The first 24 bits of its IPv4 address, 48 of its IPv6 address, such as `203.0.113.0/24`.
+    pub network: Option<String>,
     /// Whether a person sent it.
     pub human: Human,
     /// The user, where one is signed in.

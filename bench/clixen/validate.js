@@ -39,7 +39,7 @@ const workflow = (size) => {
  * Of each its times, one after the other, and the CPU that the edge's process has used for one.
  * @param {{url: string, key: string, part: object, times: number, signal: AbortSignal}} options
  */
-export const validations = async ({ url, key, part, times, signal }) => {
+const validations = async ({ url, key, part, times, signal }) => {
   const body = JSON.stringify(workflow(200));
   const kinds = {
     judged: { body, type: 'application/json', status: 200, valid: true },
@@ -71,4 +71,27 @@ export const validations = async ({ url, key, part, times, signal }) => {
     }
   }
   return { bytes: body.length, ...found };
+};
+
+const at = (values, part) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))];
+const rounded = (ms) => Number(ms.toPrecision(3));
+
+/** The row of the table. @returns {Promise<{name: string, aim: string, reached: string}[]>} */
+export const validation = async ({ stack, stopping, options, say }) => {
+  const { signal } = stopping;
+  const edge = { url: stack.edgeUrl, key: stack.keys.publishable_key, part: stack.edge.part };
+  const { bytes, judged, parsed, refused } = await validations({ ...edge, times: options.validations, signal });
+  signal.throwIfAborted();
+  const median = ({ times }) => rounded(at(times, 0.5));
+  const row = {
+    name: `validating a workflow of 200 nodes, ${Math.round(bytes / 1024)} KB`,
+    aim: 'under 5 ms',
+    reached:
+      `${rounded(judged.cpu - refused.cpu)} ms of CPU, of which ${rounded(parsed.cpu - refused.cpu)} ms to parse it and ` +
+      `${rounded(judged.cpu - parsed.cpu)} ms to judge it and to write and send \`fixed\`; the whole request ${median(judged)} ms ` +
+      `(p99 ${rounded(at(judged.times, 0.99))} ms), the same bytes read and refused ${median(refused)} ms`,
+  };
+  say(`${row.name}: ${row.reached} (${row.aim})`);
+  return [row];
 };

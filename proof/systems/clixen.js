@@ -1,5 +1,5 @@
 // clixen: what a user makes is that user's alone.
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { HOLDERS } from '../credentials.js';
 import { USERS } from '../personas.js';
 
@@ -9,9 +9,63 @@ const written = { insert: MAKERS, update: OWN };
 // The back office mends what users may not touch.
 const mended = { insert: ['service'], update: ['service'] };
 
+/** Projects, sessions and workflows of everybody, to draft in. They stay until the end. */
+const projects = new Map();
+const sessions = new Map();
+const workflows = new Map();
+const everybodys = new WeakMap();
+const make = async (people, sql) => {
+  const one = async (text, values) => (await sql(`${text} returning id`, values))[0].id;
+  for (const { sub } of Object.values(people)) {
+    const project = await one(`insert into clixen.projects (user_id, name) values ($1, 'for drafts')`, [sub]);
+    projects.set(sub, project);
+    sessions.set(
+      sub,
+      await one('insert into clixen.mvp_chat_sessions (user_id, project_id) values ($1, $2)', [sub, project]),
+    );
+    workflows.set(
+      sub,
+      await one(`insert into clixen.mvp_workflows (user_id, project_id, name) values ($1, $2, 'for drafts')`, [
+        sub,
+        project,
+      ]),
+    );
+  }
+};
+const withProjects = (people, sql) => {
+  if (!everybodys.has(people)) everybodys.set(people, make(people, sql));
+  return everybodys.get(people);
+};
+
+/** What only functions say of a workflow. */
+const served = () => ({
+  description: 'a workflow',
+  n8n_workflow_id: `n8n${randomUUID()}`,
+  original_prompt: 'a prompt',
+  status: 'deployed',
+  version: 3,
+  deployment_status: 'deployed',
+  deployment_url: 'https://n8n.example.org/webhook/1',
+  deployment_error: 'an error',
+  last_deployed_at: '2026-01-01T00:00:00Z',
+  execution_count: 7,
+  last_execution_at: '2026-01-01T00:00:00Z',
+  avg_execution_time_ms: 70,
+});
+
+const id = () => randomUUID();
+// The stranger has some already, and gives them to the stranger.
+const GIVERS = ['stranger', 'service'];
+// Everybody has one of these here, and reads its columns.
+const readByAll = (columns) =>
+  Object.fromEntries(Object.entries(columns).map(([name, says]) => [name, { read: MAKERS, ...says }]));
+/** Of a view nobody may write. */
+const shown = (names) => Object.fromEntries(names.map((name) => [name, {}]));
+
 export default {
   relations: {
     'clixen.user_profiles': {
+      alone: true,
       plant: async (add, { owner }, canary, sql) => {
         // A user has one: a call may have made it already.
         await sql('delete from clixen.user_profiles where id = $1', [owner.sub]);
@@ -57,13 +111,13 @@ export default {
       change: { name: 'changed' },
       states: { 'in another color': { color: '#000000', description: null }, 'with workflows': { workflow_count: 5 } },
       owner: 'user_id',
-      'give away': ['service'],
+      'give away': GIVERS,
       select: OWN,
       insert: MAKERS,
       'insert for another': OWN,
       update: OWN,
       delete: OWN,
-      columns: {
+      columns: readByAll({
         id: mended,
         user_id: { insert: MAKERS, update: ['service'] },
         name: written,
@@ -73,15 +127,347 @@ export default {
         last_activity_at: mended,
         created_at: mended,
         updated_at: mended,
+      }),
+    },
+    'clixen.mvp_workflows': {
+      plant: async (add, people, canary, sql) => {
+        await withProjects(people, sql);
+        const { sub } = people.owner;
+        return add('clixen.mvp_workflows', {
+          user_id: sub,
+          project_id: (await add('clixen.projects', { user_id: sub, name: `of ${canary}` })).id,
+          name: canary,
+          n8n_workflow_json: { name: canary },
+          ...served(),
+        });
+      },
+      draft: ({ sub }, canary) => ({ name: canary, project_id: projects.get(sub), user_id: sub }),
+      forAnother: ({ owner }, canary) => ({ name: canary, project_id: projects.get(owner.sub), user_id: owner.sub }),
+      sample: {
+        user_id: ({ sub }) => sub,
+        project_id: ({ sub }) => projects.get(sub),
+        n8n_workflow_id: () => `n8n${randomInt(1e9)}`,
+        // The others are said by functions only.
+        status: () => 'validated',
+      },
+      change: { name: 'changed' },
+      states: { 'as a draft': { status: 'draft' }, 'when archived': { status: 'archived' } },
+      owner: 'user_id',
+      'give away': GIVERS,
+      select: OWN,
+      insert: MAKERS,
+      'insert for another': OWN,
+      update: OWN,
+      delete: OWN,
+      columns: readByAll({
+        id: mended,
+        user_id: { insert: MAKERS, update: ['service'] },
+        project_id: written,
+        name: written,
+        description: written,
+        n8n_workflow_id: mended,
+        n8n_workflow_json: written,
+        original_prompt: written,
+        status: written,
+        version: mended,
+        deployment_status: mended,
+        deployment_url: mended,
+        deployment_error: mended,
+        last_deployed_at: mended,
+        execution_count: mended,
+        last_execution_at: mended,
+        avg_execution_time_ms: mended,
+        created_at: mended,
+        updated_at: mended,
+      }),
+    },
+    'clixen.mvp_chat_sessions': {
+      plant: async (add, people, canary, sql) => {
+        await withProjects(people, sql);
+        const mine = { user_id: people.owner.sub };
+        const project = await add('clixen.projects', { ...mine, name: `of ${canary}` });
+        const workflow = await add('clixen.mvp_workflows', { ...mine, project_id: project.id, name: canary });
+        return add('clixen.mvp_chat_sessions', {
+          ...mine,
+          project_id: project.id,
+          workflow_id: workflow.id,
+          title: canary,
+          last_message_at: '2026-01-01T00:00:00Z',
+          user_satisfied: true,
+        });
+      },
+      draft: ({ sub }, canary) => ({ title: canary, project_id: projects.get(sub), user_id: sub }),
+      forAnother: ({ owner }, canary) => ({ title: canary, project_id: projects.get(owner.sub), user_id: owner.sub }),
+      sample: {
+        user_id: ({ sub }) => sub,
+        project_id: ({ sub }) => projects.get(sub),
+        workflow_id: ({ sub }) => workflows.get(sub),
+      },
+      change: { title: 'changed' },
+      states: { 'when completed': { status: 'completed' }, 'when archived': { status: 'archived' } },
+      owner: 'user_id',
+      'give away': GIVERS,
+      select: OWN,
+      insert: MAKERS,
+      'insert for another': OWN,
+      update: OWN,
+      delete: OWN,
+      columns: readByAll({
+        id: mended,
+        user_id: { insert: MAKERS, update: ['service'] },
+        project_id: written,
+        workflow_id: written,
+        title: written,
+        status: written,
+        message_count: mended,
+        last_message_at: mended,
+        workflow_created: mended,
+        workflow_deployed: mended,
+        user_satisfied: written,
+        created_at: mended,
+        updated_at: mended,
+      }),
+    },
+    'clixen.mvp_chat_messages': {
+      plant: async (add, people, canary, sql) => {
+        await withProjects(people, sql);
+        const { owner } = people;
+        const project = await add('clixen.projects', { user_id: owner.sub, name: `of ${canary}` });
+        const session = await add('clixen.mvp_chat_sessions', {
+          user_id: owner.sub,
+          project_id: project.id,
+          title: canary,
+        });
+        return add('clixen.mvp_chat_messages', {
+          user_id: owner.sub,
+          session_id: session.id,
+          content: canary,
+          agent_type: 'orchestrator',
+          processing_time_ms: 5,
+          tokens_used: 7,
+        });
+      },
+      draft: ({ sub }, canary) => ({ content: canary, session_id: sessions.get(sub), user_id: sub }),
+      forAnother: ({ owner }, canary) => ({ content: canary, session_id: sessions.get(owner.sub), user_id: owner.sub }),
+      sample: { user_id: ({ sub }) => sub, session_id: ({ sub }) => sessions.get(sub) },
+      change: { content: 'changed' },
+      states: { 'from the assistant': { role: 'assistant' } },
+      owner: 'user_id',
+      'give away': ['service'],
+      select: OWN,
+      insert: MAKERS,
+      'insert for another': OWN,
+      update: OWN,
+      delete: OWN,
+      columns: {
+        id: mended,
+        session_id: { insert: MAKERS, update: ['service'] },
+        user_id: { insert: MAKERS, update: ['service'] },
+        content: written,
+        role: { insert: MAKERS, update: ['service'] },
+        agent_type: { insert: MAKERS, update: ['service'] },
+        processing_time_ms: { insert: MAKERS, update: ['service'] },
+        tokens_used: { insert: MAKERS, update: ['service'] },
+        metadata: written,
+        created_at: mended,
+      },
+    },
+    'clixen.deployments': {
+      plant: async (add, people, canary, sql) => {
+        await withProjects(people, sql);
+        const { owner } = people;
+        const project = await add('clixen.projects', { user_id: owner.sub, name: `of ${canary}` });
+        const workflow = { user_id: owner.sub, project_id: project.id, name: canary };
+        const { id } = await add('clixen.mvp_workflows', workflow);
+        return add('clixen.deployments', {
+          user_id: owner.sub,
+          workflow_id: id,
+          deployment_version: 1,
+          status: 'failed',
+          error_message: canary,
+          n8n_workflow_id: 'n8n1',
+          n8n_response: { reason: 'key' },
+          deployment_url: 'https://n8n.example.org/webhook/1',
+          completed_at: '2026-01-01T00:00:00Z',
+          duration_ms: 7,
+        });
+      },
+      draft: ({ sub }, canary) => ({
+        user_id: sub,
+        workflow_id: workflows.get(sub),
+        deployment_version: randomInt(2, 1e9),
+        status: 'deployed',
+        error_message: canary,
+      }),
+      forAnother: ({ owner }, canary) => ({
+        user_id: owner.sub,
+        workflow_id: workflows.get(owner.sub),
+        deployment_version: randomInt(2, 1e9),
+        status: 'deployed',
+        error_message: canary,
+      }),
+      sample: { workflow_id: ({ sub }) => workflows.get(sub), deployment_version: () => randomInt(2, 1e9) },
+      change: { error_message: 'changed' },
+      states: { 'when deployed': { status: 'deployed', error_message: null } },
+      owner: 'user_id',
+      'give away': ['service'],
+      select: OWN,
+      insert: ['service'],
+      'insert for another': ['service'],
+      update: ['service'],
+      delete: ['service'],
+      columns: Object.fromEntries(
+        [
+          ...['id', 'user_id', 'workflow_id', 'n8n_workflow_id', 'deployment_version', 'status', 'n8n_response'],
+          ...['error_message', 'deployment_url', 'started_at', 'completed_at', 'duration_ms', 'created_at'],
+        ].map((name) => [name, mended]),
+      ),
+    },
+    'clixen.mvp_project_summary': {
+      key: ['id'],
+      plant: async (add, { owner }, canary, sql) => {
+        const { id: made } = await add('clixen.projects', { user_id: owner.sub, name: canary });
+        const [{ row }] = await sql('select to_jsonb(s) as row from clixen.mvp_project_summary as s where id = $1', [
+          made,
+        ]);
+        return row;
+      },
+      draft: (_, canary) => ({ name: canary }),
+      change: { name: 'changed' },
+      owner: null,
+      select: OWN,
+      insert: [],
+      'insert for another': null,
+      update: [],
+      delete: [],
+      columns: readByAll(
+        shown([
+          ...[
+            'id',
+            'user_id',
+            'name',
+            'description',
+            'color',
+            'workflow_count',
+            'last_activity_at',
+            'created_at',
+            'updated_at',
+          ],
+          ...['open_deployments', 'failed_deployments', 'chat_count', 'last_message_at'],
+          ...['last_workflow_id', 'last_workflow_name', 'last_workflow_updated_at'],
+        ]),
+      ),
+    },
+    'clixen.mvp_user_dashboard_stats': {
+      alone: true,
+      key: ['user_id'],
+      plant: async (add, { owner }, canary, sql) => {
+        await sql('delete from clixen.user_profiles where id = $1', [owner.sub]);
+        await add('clixen.user_profiles', { id: owner.sub, full_name: canary });
+        const query = 'select to_jsonb(s) as row from clixen.mvp_user_dashboard_stats as s where user_id = $1';
+        return (await sql(query, [owner.sub]))[0].row;
+      },
+      draft: ({ sub }, canary) => ({ user_id: sub, tier: canary }),
+      change: { tier: 'enterprise' },
+      owner: null,
+      select: OWN,
+      insert: [],
+      'insert for another': null,
+      update: [],
+      delete: [],
+      columns: shown([
+        ...['user_id', 'tier', 'total_projects', 'total_workflows_created', 'total_deployments'],
+        ...['first_workflow_created_at', 'first_deployment_at', 'draft_workflows', 'validated_workflows'],
+        ...['deployed_workflows', 'failed_workflows', 'archived_workflows', 'open_deployments', 'active_chats'],
+        ...['total_chats', 'last_activity_at'],
+      ]),
+    },
+    'clixen.telemetry_events': {
+      plant: (add, { owner }, canary) =>
+        add('clixen.telemetry_events', {
+          user_id: owner.sub,
+          event_type: 'planted',
+          event_category: 'workflow',
+          error_message: canary,
+          project_id: randomUUID(),
+          workflow_id: randomUUID(),
+          session_id: randomUUID(),
+          duration_ms: 5,
+          success: false,
+          user_agent: 'Mozilla',
+          ip_address: '192.0.2.0/24',
+          referer: 'https://www.example.org/',
+        }),
+      draft: ({ sub, role }, canary) => ({
+        event_type: 'drafted',
+        event_category: 'error',
+        error_message: canary,
+        ...(role === 'service_role' && { user_id: sub }),
+      }),
+      forAnother: ({ owner }, canary) => ({
+        user_id: owner.sub,
+        event_type: 'drafted',
+        event_category: 'error',
+        error_message: canary,
+      }),
+      sample: { user_id: ({ sub }) => sub },
+      change: { error_message: 'changed' },
+      states: { 'when it went well': { success: true } },
+      owner: 'user_id',
+      'give away': ['service'],
+      select: OWN,
+      insert: MAKERS,
+      'insert for another': OWN,
+      update: ['service'],
+      delete: ['service'],
+      columns: {
+        ...Object.fromEntries(
+          [
+            ...['user_id', 'event_type', 'event_category', 'project_id', 'workflow_id', 'session_id', 'event_data'],
+            ...['duration_ms', 'success', 'error_message'],
+          ].map((name) => [name, { insert: MAKERS, update: ['service'] }]),
+        ),
+        ...Object.fromEntries(
+          ['id', 'user_agent', 'ip_address', 'referer', 'created_at'].map((name) => [name, mended]),
+        ),
       },
     },
   },
-  cleanUp: (sql, people) => sql('delete from clixen.user_profiles where id = any ($1)', [people.map(({ sub }) => sub)]),
+  cleanUp: async (sql, people) => {
+    const subs = people.map(({ sub }) => sub);
+    await sql('delete from clixen.user_profiles where id = any ($1)', [subs]);
+    await sql('delete from clixen.projects where user_id = any ($1)', [subs]);
+    await sql('delete from clixen.telemetry_events where user_id = any ($1)', [subs]);
+  },
   functions: {
     'clixen.ensure_user_profile()': { execute: USERS },
     'clixen.erase_user(uuid)': { arguments: () => ({ user_id: randomUUID() }), execute: ['service'] },
+    'clixen.get_or_create_default_project(uuid)': {
+      arguments: (_, planted) => ({ user_id: planted['clixen.projects'].user_id }),
+      // Others are told that it is not theirs, with 403.
+      execute: ['owner'],
+    },
+    'clixen.open_deployment(uuid, bigint)': {
+      arguments: (_, planted) => ({ workflow_id: planted['clixen.mvp_workflows'].id }),
+      execute: USERS,
+      // An owner's own, counted.
+      touches: ['clixen.mvp_project_summary', 'clixen.mvp_user_dashboard_stats'],
+    },
+    'clixen.track_telemetry(jsonb)': {
+      arguments: (canary) => ({ events: { event_type: 'called', event_category: 'error', error_message: canary } }),
+      execute: USERS,
+    },
+    'clixen.record_execution(text, timestamp with time zone, bigint)': {
+      arguments: (canary) => ({ n8n_workflow_id: canary, finished_at: '2026-01-01T00:00:00Z', duration_ms: 5 }),
+      execute: ['service'],
+    },
+    'clixen.may_finish_deployments()': { execute: ['service'] },
   },
   routes: {
     'POST /v1/workflows/validate': { body: () => ({}), call: HOLDERS },
+    'POST /v1/workflows/{id}/deploy': { path: `/v1/workflows/${id()}/deploy`, call: HOLDERS },
+    'POST /v1/workflows/{id}/rollback': { path: `/v1/workflows/${id()}/rollback`, call: HOLDERS },
+    'POST /v1/telemetry': { body: () => [], call: HOLDERS },
+    'POST /v1/jobs/finish_deployments': { call: HOLDERS },
   },
 };

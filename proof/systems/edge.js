@@ -1,7 +1,13 @@
 // What belongs to no system: the edge's own functions, health, and the data API's routes themselves.
+import { randomUUID } from 'node:crypto';
 import { HOLDERS } from '../credentials.js';
 
 const data = (path, body) => ({ path, body, call: HOLDERS });
+
+/** Executed by the edge's own token, and at PostgREST only. */
+const edges = { execute: [], database: { execute: ['edge'] } };
+// What it does is told to nobody but the edge: of a deployment that is there it would tell, rightly.
+const byId = () => ({ deployment_id: randomUUID() });
 
 export default {
   relations: {},
@@ -11,6 +17,21 @@ export default {
     'edge.running_experiments()': {
       execute: [],
       database: { execute: ['edge'] },
+    },
+    'edge.claim_deployment(uuid)': { arguments: byId, ...edges },
+    'edge.note_deployment(uuid, uuid, text)': {
+      arguments: () => ({ ...byId(), lease: randomUUID(), n8n_workflow_id: 'n8n1' }),
+      ...edges,
+    },
+    'edge.finish_deployment(uuid, uuid, jsonb)': {
+      arguments: () => ({ ...byId(), lease: randomUUID(), outcome: { status: 'deployed' } }),
+      ...edges,
+    },
+    'edge.unfinished_deployments(integer)': { arguments: () => ({ most: 1 }), ...edges },
+    'edge.removed_from_n8n(text)': { arguments: (canary) => ({ n8n_workflow_id: canary }), ...edges },
+    'edge.note_job(text, bigint, bigint, text)': {
+      arguments: (canary) => ({ job: canary, took_ms: 1, rows: 0, error: null }),
+      ...edges,
     },
     'edge.run_job(text)': {
       arguments: () => ({ job: 'abandon_inactive_sessions' }),

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
 use crate::error::{Error, Shape};
+use crate::rooms;
 use crate::route::{Call, Incoming};
 use crate::scope::{self, Relay, Scoped, Work, replica};
 use crate::verify::keys;
@@ -90,6 +91,10 @@ async fn perform<P: Platform>(
             let outcome = match &call.fallback {
                 None => outcome,
                 Some(fallback) => kept::or_fallback(outcome, fallback, &incoming, edge),
+            };
+            let outcome = match (call.then, outcome) {
+                (Some(then), Ok(result)) => rooms::follow(then, &result, edge).await,
+                (_, outcome) => outcome,
             };
             Ok(Reply::Called {
                 call,

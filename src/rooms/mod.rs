@@ -1,15 +1,18 @@
 //! The rooms: each system's routes as data. A system's endpoints are found in the file of its name.
 
+mod batch;
 mod clixen;
 mod data;
 mod growth;
 mod health;
+mod jobs;
 mod json;
 
 use crate::route::Route;
 
-pub use growth::scheduled;
+pub(crate) use clixen::follow;
 pub(crate) use growth::turnstile_token;
+pub use jobs::scheduled;
 
 /// Schemas that the data API serves: PostgREST's `db-schemas` without the edge's own. The first is the default.
 pub const SCHEMAS: [&str; 6] = [

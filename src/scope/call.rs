@@ -30,6 +30,7 @@ pub(super) fn incoming<P: Platform>(
         wants_page: wants_page(request),
         now_ms: edge.platform.now_ms(),
         place: edge.platform.place(),
+        network: request.address.map(mint::network),
         human: Human::Unasked,
         user: caller.user().map(str::to_owned),
     }

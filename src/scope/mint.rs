@@ -89,7 +89,7 @@ fn origin<'a, P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Origin<'a>, Error> {
     Ok(Origin {
-        net: network(address.to_canonical()),
+        net: network(address),
         addr: hash(address, edge)?,
         country,
     })
@@ -124,8 +124,9 @@ fn household(address: IpAddr) -> IpAddr {
     }
 }
 
-fn network(address: IpAddr) -> String {
-    match address {
+/// The network of an address: 24 bits of an IPv4 address, 48 of an IPv6 address.
+pub(super) fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
         IpAddr::V4(v4) => format!(
             "{}/24",
             std::net::Ipv4Addr::from(u32::from(v4) & (u32::MAX << 8))

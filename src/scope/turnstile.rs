@@ -4,7 +4,6 @@
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use url::Url;
 
 use crate::config::{Config, Turnstile};
@@ -58,7 +57,10 @@ async fn verdict<P: Platform>(
         .append_pair("response", token);
     if !key.is_empty() {
         // Turnstile says the same again to the same key: a retry after a lost answer has no other token.
-        form.append_pair("idempotency_key", &uuid(&format!("{key}\n{token}")));
+        form.append_pair(
+            "idempotency_key",
+            &edge::digest_uuid(&format!("{key}\n{token}")),
+        );
     }
     let form = form.finish();
     let mut headers = HeaderMap::new();
@@ -84,19 +86,6 @@ async fn verdict<P: Platform>(
         Body::Empty | Body::Upload { .. } => return None,
     };
     serde_json::from_slice(&body).ok()
-}
-
-/// A UUID of version 8 that is made of a text.
-fn uuid(text: &str) -> String {
-    let digest = edge::hex(&Sha256::digest(text));
-    let part = |from: usize, to: usize| digest.get(from..to).unwrap_or_default();
-    let (first, second) = (part(0, 8), part(8, 12));
-    format!(
-        "{first}-{second}-8{}-8{}-{}",
-        part(12, 15),
-        part(15, 18),
-        part(18, 30)
-    )
 }
 
 /// Whether the token was made on one of our pages, for this.

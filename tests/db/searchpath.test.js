@@ -49,6 +49,13 @@ for (const [what, [text, fault]] of Object.entries(PLANTED)) {
   test(`it finds ${what}`, () => assert.deepEqual(faultsOf(text), [fault]));
 }
 
+test('rows of a statement are known to triggers, and to nothing else', () => {
+  const body = 'begin update clixen.projects as p set name = c.name from come as c; return null; end';
+  const fault = 'function clixen.planted names come without its schema';
+  assert.deepEqual(faultsOf(made(pinned, body)), [fault]);
+  assert.deepEqual(faultsOf(made(pinned, body).replace('returns int', 'returns trigger')), []);
+});
+
 test('what looks like a table and is none is left alone', () => {
   const body = `declare wait int; begin
     -- from nowhere

@@ -39,6 +39,8 @@ before(async () => {
   await owner.connect();
   await owner.query(readFileSync(join(root, 'tests', 'support', 'supabase.sql'), 'utf8'));
   await owner.query(`grant create on database ${owner.escapeIdentifier(owner.database)} to postgres_of_supabase`);
+  // Supabase's own belongs to the role that migrates there.
+  await owner.query('alter publication supabase_realtime owner to postgres_of_supabase');
   const address = new URL(stack.databaseUrl);
   address.username = 'postgres_of_supabase';
   address.password = 'postgres';
@@ -57,6 +59,16 @@ test('they apply, and leave Supabase’s own as it is', async () => {
   await migrate(url, { quiet: true });
   assert.deepEqual(differences(theirs(found), theirs(await catalog(stack.databaseUrl))), []);
   assert.ok(theirs(found).size > 25, `${theirs(found).size}`);
+});
+
+const published = async () =>
+  (await query(`select tablename from pg_publication_tables where pubname = 'supabase_realtime' order by 1`)).map(
+    ({ tablename }) => tablename,
+  );
+
+test('what clients may want to be told of at once is in the publication for it', async () => {
+  const wanted = ['deployments', 'mvp_chat_messages', 'mvp_chat_sessions', 'mvp_workflows', 'projects'];
+  assert.deepEqual(await published(), wanted);
 });
 
 test('`db:verify` finds it as the migrations intend, and misses a trigger on auth.users that is gone', async () => {

@@ -70,3 +70,6 @@ grant usage, create on schema public to postgres_of_supabase;
 grant usage on schema public to anon, authenticated, service_role;
 alter default privileges for role postgres_of_supabase in schema public grant all on tables to anon, authenticated, service_role;
 alter default privileges for role postgres_of_supabase in schema public grant all on functions to anon, authenticated, service_role;
+
+-- What clients are told of as it happens.
+create publication supabase_realtime;

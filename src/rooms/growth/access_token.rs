@@ -38,6 +38,7 @@ pub static SET: Call = Call {
     answer: super::as_it_is,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// `DELETE`
@@ -59,6 +60,7 @@ pub static REMOVE: Call = Call {
     },
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 fn account(incoming: &Incoming) -> Result<String, Error> {

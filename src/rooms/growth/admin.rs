@@ -26,6 +26,7 @@ pub static GDPR_EXPORT: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: true,
+    then: None,
 };
 
 /// `POST /v1/admin/gdpr/erase`
@@ -38,6 +39,7 @@ pub static GDPR_ERASE: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// The address, and the phone numbers that the admin has made sure of.

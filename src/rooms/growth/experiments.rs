@@ -28,6 +28,7 @@ pub static ASSIGN: Call = Call {
     answer: as_it_is,
     fallback: Some(bucketing::FALLBACK),
     streamed: false,
+    then: None,
 };
 
 /// `POST /v1/experiments/exposures`
@@ -43,6 +44,7 @@ pub static EXPOSE: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// `GET /v1/experiments/{id}/results`
@@ -61,4 +63,5 @@ pub static RESULTS: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    then: None,
 };

@@ -28,6 +28,7 @@ pub static CAPTURE: Call = Call {
     answer,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// The link of a message that asks whether an address is its owner's.
@@ -50,6 +51,7 @@ pub static CONFIRM: Call = Call {
     },
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";

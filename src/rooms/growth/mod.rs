@@ -7,13 +7,11 @@ mod device;
 mod events;
 mod experiments;
 mod forms;
-mod jobs;
 mod leads;
 mod onboarding;
 mod stamp;
 mod whatsapp;
 
-pub use jobs::scheduled;
 pub use leads::turnstile_token;
 
 use http::{Method, StatusCode};

@@ -26,6 +26,7 @@ pub static START: Call = Call {
     answer: created,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// `GET /v1/onboarding/session`
@@ -42,6 +43,7 @@ pub static PROGRESS: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// `PATCH /v1/onboarding/session`
@@ -54,6 +56,7 @@ pub static STEP: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// `POST /v1/onboarding/activities`
@@ -66,6 +69,7 @@ pub static ACTIVITY: Call = Call {
     answer: created,
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 fn token(incoming: &Incoming) -> &str {

@@ -7,10 +7,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::events::Storable;
 use crate::edge::Response;
 use crate::error::Error;
 use crate::respond;
+use crate::rooms::batch::Storable;
 use crate::route::{Call, Identity, Incoming, Plan};
 
 /// `GET`: Meta asks once whether this is the address that somebody has entered.
@@ -38,6 +38,7 @@ pub static VERIFY: Call = Call {
     },
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// `POST`: what has happened. Meta sends it again for days until it is answered with 200.
@@ -65,6 +66,7 @@ pub static RECEIVE: Call = Call {
     },
     fallback: None,
     streamed: false,
+    then: None,
 };
 
 /// What Meta wants to read, as text and nothing else.

@@ -1,0 +1,138 @@
+-- 0231: chat. Sessions in which a user describes an automation, and their messages.
+-- migrate:up
+create type clixen.chat_role as enum ('user', 'assistant', 'system');
+create type clixen.agent_type as enum ('system', 'orchestrator', 'workflow_designer', 'deployment');
+
+create table clixen.mvp_chat_sessions (
+  id                uuid constraint mvp_chat_sessions_pkey primary key default pg_catalog.gen_random_uuid(),
+  user_id           uuid not null default auth.uid(),
+  project_id        uuid not null,
+  workflow_id       uuid,
+  title             text not null default 'New chat',
+  status            text not null default 'active', -- not an enum, as the status of workflows
+  message_count     bigint not null default 0,
+  last_message_at   timestamptz,
+  workflow_created  boolean not null default false,
+  workflow_deployed boolean not null default false,
+  user_satisfied    boolean,
+  created_at        timestamptz not null default now(),
+  updated_at        timestamptz not null default now(),
+  constraint mvp_chat_sessions_id_user_id unique (id, user_id),
+  constraint mvp_chat_sessions_project foreign key (project_id, user_id) references clixen.projects (id, user_id) on delete cascade,
+  constraint mvp_chat_sessions_workflow foreign key (workflow_id, user_id)
+    references clixen.mvp_workflows (id, user_id) on delete set null (workflow_id),
+  constraint mvp_chat_sessions_title_length check (char_length(title) between 1 and 200),
+  constraint mvp_chat_sessions_status check (status in ('active', 'completed', 'archived')),
+  constraint mvp_chat_sessions_message_count check (message_count >= 0)
+);
+comment on table clixen.mvp_chat_sessions is 'A conversation that is to end in a workflow.';
+comment on column clixen.mvp_chat_sessions.workflow_created is 'Whether it has ever had a workflow.';
+comment on column clixen.mvp_chat_sessions.workflow_deployed is 'Whether its workflow has been deployed while it had it.';
+
+create index mvp_chat_sessions_project on clixen.mvp_chat_sessions (project_id, last_message_at desc, id desc);
+create index mvp_chat_sessions_workflow_id on clixen.mvp_chat_sessions (workflow_id) where workflow_id is not null;
+create index mvp_chat_sessions_status on clixen.mvp_chat_sessions (user_id, status, last_message_at desc);
+
+alter table clixen.mvp_chat_sessions enable row level security;
+alter table clixen.mvp_chat_sessions force row level security;
+create policy owner_select on clixen.mvp_chat_sessions for select to authenticated
+  using (user_id = (select auth.uid()));
+create policy owner_insert on clixen.mvp_chat_sessions for insert to authenticated
+  with check (user_id = (select auth.uid()));
+create policy owner_update on clixen.mvp_chat_sessions for update to authenticated
+  using (user_id = (select auth.uid()))
+  with check (user_id = (select auth.uid()));
+create policy owner_delete on clixen.mvp_chat_sessions for delete to authenticated
+  using (user_id = (select auth.uid()));
+grant select, delete on clixen.mvp_chat_sessions to authenticated;
+grant insert (user_id, project_id, workflow_id, title, status, user_satisfied) on clixen.mvp_chat_sessions to authenticated;
+grant update (project_id, workflow_id, title, status, user_satisfied) on clixen.mvp_chat_sessions to authenticated;
+grant select, insert, update, delete on clixen.mvp_chat_sessions to service_role;
+
+-- Trigger: what a session has come to. Neither is taken back.
+create function private.keep_chat_session() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+begin
+  if new.workflow_id is not null then
+    new.workflow_created := true;
+    new.workflow_deployed := new.workflow_deployed or exists (
+      select from clixen.mvp_workflows as w
+      where w.id = new.workflow_id and w.user_id = new.user_id and w.last_deployed_at is not null
+    );
+  end if;
+  return new;
+end
+$$;
+
+create trigger mvp_chat_sessions_filter before update or delete on clixen.mvp_chat_sessions
+  for each statement execute function private.require_filter();
+create trigger mvp_chat_sessions_queue before insert or update or delete on clixen.mvp_chat_sessions
+  for each statement execute function private.queue_writes();
+create trigger mvp_chat_sessions_queue_added before insert on clixen.mvp_chat_sessions
+  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
+create trigger mvp_chat_sessions_keep before insert or update of workflow_id on clixen.mvp_chat_sessions
+  for each row execute function private.keep_chat_session();
+create trigger mvp_chat_sessions_updated_at before update of user_id, project_id, workflow_id, title, status, user_satisfied
+  on clixen.mvp_chat_sessions for each row execute function private.update_updated_at();
+create trigger mvp_chat_sessions_audit after insert or delete or update of user_id, project_id, workflow_id, title, status
+  on clixen.mvp_chat_sessions for each row execute function private.audit();
+
+create table clixen.mvp_chat_messages (
+  id                 uuid constraint mvp_chat_messages_pkey primary key default pg_catalog.gen_random_uuid(),
+  session_id         uuid not null,
+  user_id            uuid not null default auth.uid(),
+  content            text not null,
+  role               clixen.chat_role not null default 'user',
+  agent_type         clixen.agent_type,
+  processing_time_ms bigint,
+  tokens_used        bigint,
+  metadata           jsonb not null default '{}',
+  -- The time of the row, not of its transaction: several that come together keep their order.
+  created_at         timestamptz not null default clock_timestamp(),
+  constraint mvp_chat_messages_session foreign key (session_id, user_id)
+    references clixen.mvp_chat_sessions (id, user_id) on delete cascade,
+  constraint mvp_chat_messages_content_length check (char_length(content) between 1 and 100000),
+  constraint mvp_chat_messages_measures check (processing_time_ms >= 0 and tokens_used >= 0),
+  constraint mvp_chat_messages_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 65536)
+);
+comment on table clixen.mvp_chat_messages is 'One message of a session, the user''s or an agent''s.';
+
+create index mvp_chat_messages_session on clixen.mvp_chat_messages (session_id, created_at, id);
+create index mvp_chat_messages_user_id on clixen.mvp_chat_messages (user_id, created_at desc);
+create index mvp_chat_messages_created_at on clixen.mvp_chat_messages using brin (created_at);
+
+alter table clixen.mvp_chat_messages enable row level security;
+alter table clixen.mvp_chat_messages force row level security;
+create policy owner_select on clixen.mvp_chat_messages for select to authenticated
+  using (user_id = (select auth.uid()));
+create policy owner_insert on clixen.mvp_chat_messages for insert to authenticated
+  with check (user_id = (select auth.uid()));
+create policy owner_update on clixen.mvp_chat_messages for update to authenticated
+  using (user_id = (select auth.uid()))
+  with check (user_id = (select auth.uid()));
+create policy owner_delete on clixen.mvp_chat_messages for delete to authenticated
+  using (user_id = (select auth.uid()));
+grant select, delete on clixen.mvp_chat_messages to authenticated;
+grant insert (session_id, user_id, content, role, agent_type, processing_time_ms, tokens_used, metadata)
+  on clixen.mvp_chat_messages to authenticated;
+grant update (content, metadata) on clixen.mvp_chat_messages to authenticated;
+grant select, insert, update, delete on clixen.mvp_chat_messages to service_role;
+
+create trigger mvp_chat_messages_filter before update or delete on clixen.mvp_chat_messages
+  for each statement execute function private.require_filter();
+create trigger mvp_chat_messages_queue before insert or update or delete on clixen.mvp_chat_messages
+  for each statement execute function private.queue_writes();
+create trigger mvp_chat_messages_queue_added before insert on clixen.mvp_chat_messages
+  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
+-- That a message came tells nothing that the message itself does not.
+create trigger mvp_chat_messages_audit after delete or update on clixen.mvp_chat_messages
+  for each row execute function private.audit();
+
+-- migrate:down
+drop table clixen.mvp_chat_messages;
+drop table clixen.mvp_chat_sessions;
+drop function private.keep_chat_session();
+drop type clixen.agent_type;
+drop type clixen.chat_role;

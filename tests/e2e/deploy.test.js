@@ -1,0 +1,456 @@
+// Deployments: from a user's workflow to one that serves in n8n, whatever goes wrong between.
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { token } from '../../dev/issuer.js';
+import { startEdge } from '../support/edge.js';
+import { startN8n } from '../support/n8n.js';
+import { ask, close, made, sql, stack, userToken } from '../support/stack.js';
+
+const AROUND = `import edge from './entry.js';
+  export default { ...edge, async fetch(request, env, ctx) {
+    if (new URL(request.url).pathname !== '/the-clock') return edge.fetch(request, env, ctx);
+    await edge.scheduled({ cron: '*/5 * * * *', scheduledTime: Date.now(), type: 'scheduled' }, env, ctx);
+    return new Response('done');
+  } };`;
+
+let n8n;
+let edge;
+const started = [];
+/** An n8n and an edge in front of it. */
+const both = async (options = {}) => {
+  const other = await startN8n(options);
+  const its = await startEdge({ N8N_URL: other.url, N8N_API_KEY: other.key }, [], AROUND);
+  started.push(other, its);
+  return { n8n: other, edge: its };
+};
+before(async () => {
+  ({ n8n, edge } = await both());
+});
+after(async () => {
+  for (const part of started.reverse()) await part.stop();
+  await close();
+});
+
+const node = (name, type, parameters = {}, more = {}) => ({
+  id: randomUUID(),
+  name,
+  type: `n8n-nodes-base.${type}`,
+  typeVersion: 1,
+  position: [0, 0],
+  parameters,
+  ...more,
+});
+const flow = (nodes) => ({
+  name: 'Whatever',
+  nodes,
+  connections: Object.fromEntries(
+    nodes
+      .slice(0, -1)
+      .map(({ name }, at) => [name, { main: [[{ node: nodes[at + 1].name, type: 'main', index: 0 }]] }]),
+  ),
+  settings: { executionOrder: 'v1' },
+});
+const hook = (path = `orders-${randomUUID()}`, method = 'POST') =>
+  flow([
+    node('Webhook', 'webhook', { path, httpMethod: method }, { webhookId: randomUUID(), typeVersion: 2 }),
+    node('Set', 'set', { marker: path }, { typeVersion: 3.4 }),
+  ]);
+const clock = () =>
+  flow([
+    node('Every hour', 'scheduleTrigger', { rule: { interval: [{ field: 'hours' }] } }, { typeVersion: 1.2 }),
+    node('Set', 'set', {}, { typeVersion: 3.4 }),
+  ]);
+
+/** A user with a workflow. */
+const planted = async (json = hook(), user = randomUUID()) => {
+  const [project] = await sql('insert into clixen.projects (user_id, name) values ($1, $2) returning id', [
+    user,
+    randomUUID(),
+  ]);
+  const [workflow] = await sql(
+    'insert into clixen.mvp_workflows (user_id, project_id, name, n8n_workflow_json) values ($1, $2, $3, $4) returning id',
+    [user, project.id, 'Orders', json],
+  );
+  return { user, id: workflow.id, json };
+};
+const call = async (verb, { user, id }, { json, key, base = edge.url } = {}) =>
+  ask(`/v1/workflows/${id}/${verb}`, {
+    method: 'POST',
+    base,
+    token: await userToken(user),
+    headers: { ...(json && { 'content-type': 'application/json' }), ...(key && { 'idempotency-key': key }) },
+    ...(json && { body: JSON.stringify(json) }),
+  });
+const deploy = (workflow, options) => call('deploy', workflow, options);
+const rollback = (workflow, options) => call('rollback', workflow, options);
+const rows = ({ id }) =>
+  sql('select to_jsonb(d) as row from clixen.deployments as d where workflow_id = $1 order by deployment_version', [
+    id,
+  ]).then((found) => found.map(({ row }) => row));
+const now = async ({ id }) =>
+  (await sql('select to_jsonb(w) as row from clixen.mvp_workflows as w where id = $1', [id]))[0].row;
+const edit = ({ id }, json) => sql('update clixen.mvp_workflows set n8n_workflow_json = $2 where id = $1', [id, json]);
+const inN8n = async (workflow, other = n8n) => other.workflows.get((await now(workflow)).n8n_workflow_id);
+const prefix = (user) => `u${createHash('sha256').update(user).digest('hex').slice(0, 12)}`;
+const expire = ({ id }) =>
+  sql(
+    `update private.deployment_runs set lease_until = now() - interval '1 second'
+     where deployment_id in (select d.id from clixen.deployments as d where d.workflow_id = $1)`,
+    [id],
+  );
+const finishAll = async (base = edge.url) => {
+  const service = await token(made, { issuer: stack.issuer, role: 'service_role' });
+  return ask('/v1/jobs/finish_deployments', { method: 'POST', base, token: service });
+};
+
+test('a workflow with a webhook is sent, published, probed, and says where it is', async () => {
+  const workflow = await planted(hook('orders'));
+  // As the editor and GET give it: n8n would refuse these fields.
+  await edit(workflow, { ...workflow.json, id: 'x', active: false, versionId: 'v', meta: {}, tags: [], pinData: {} });
+  const answer = await deploy(workflow);
+  assert.equal(answer.status, 200, answer.text);
+  const url = `${n8n.url}/webhook/${prefix(workflow.user)}/orders`;
+  const { body } = answer;
+  assert.deepEqual([body.status, body.deployment_version, body.deployment_url], ['deployed', 1, url]);
+  const there = await inN8n(workflow);
+  assert.equal(body.n8n_workflow_id, there.id);
+  assert.equal(there.active, true);
+  assert.match(there.name, /^Orders \[[0-9a-f]{16}\]$/);
+  assert.deepEqual(
+    there.nodes.map(({ name }) => name),
+    ['Webhook', 'Set'],
+  );
+  assert.equal((await fetch(url, { method: 'POST' })).status, 200);
+  const row = await now(workflow);
+  assert.deepEqual(
+    [row.status, row.deployment_status, row.deployment_url, row.deployment_error],
+    ['deployed', 'deployed', url, null],
+  );
+  assert.ok(row.last_deployed_at);
+  const [deployment] = await rows(workflow);
+  assert.deepEqual(deployment, body);
+  assert.ok(deployment.completed_at && deployment.duration_ms >= 0);
+});
+
+test('one that runs by the clock says where it can be looked at', async () => {
+  const workflow = await planted(clock());
+  const { status, body } = await deploy(workflow);
+  assert.equal(status, 200);
+  assert.equal(body.deployment_url, `${n8n.url}/workflow/${body.n8n_workflow_id}`);
+});
+
+test('two users have webhooks of one path, and a variable in it', async () => {
+  const [one, other] = [await planted(hook('same')), await planted(hook('same'))];
+  for (const workflow of [one, other]) assert.equal((await deploy(workflow)).status, 200);
+  const variable = await planted(hook('orders/:id'));
+  const { body } = await deploy(variable);
+  const [{ webhookId }] = variable.json.nodes;
+  assert.equal(body.deployment_url, `${n8n.url}/webhook/${webhookId}/${prefix(variable.user)}/orders/:id`);
+});
+
+test('sent again it takes the place of what is there', async () => {
+  const workflow = await planted();
+  await deploy(workflow);
+  const first = await inN8n(workflow);
+  await edit(workflow, hook('another'));
+  assert.equal((await now(workflow)).status, 'draft');
+  const { status, body } = await deploy(workflow);
+  assert.deepEqual([status, body.deployment_version, body.n8n_workflow_id], [200, 2, first.id]);
+  assert.match((await inN8n(workflow)).nodes[0].parameters.path, /another$/);
+  // Taken out by hand in n8n it is made anew.
+  const headers = { 'x-n8n-api-key': n8n.key };
+  await fetch(`${n8n.url}/api/v1/workflows/${first.id}`, { method: 'DELETE', headers });
+  const third = await deploy(workflow);
+  assert.equal(third.status, 200, third.text);
+  assert.notEqual(third.body.n8n_workflow_id, first.id);
+});
+
+test('one Idempotency-Key deploys once, however often and at once it is sent', async () => {
+  const workflow = await planted();
+  const key = randomUUID();
+  const answers = await Promise.all(Array.from({ length: 10 }, () => deploy(workflow, { key })));
+  assert.ok(answers.some(({ status }) => status === 200));
+  for (const { status, text } of answers) assert.ok([200, 202].includes(status), text);
+  const again = await deploy(workflow, { key });
+  assert.deepEqual([again.status, again.body.status], [200, 'deployed']);
+  assert.equal((await rows(workflow)).length, 1);
+  const mark = workflow.id.replaceAll('-', '').slice(0, 16);
+  assert.equal([...n8n.workflows.values()].filter(({ name }) => name.includes(mark)).length, 1);
+  const other = await deploy(await planted(hook(), workflow.user), { key });
+  assert.deepEqual([other.status, other.body.code], [422, 'RG503']);
+});
+
+test('one at a time: whoever comes meanwhile is told', async () => {
+  const workflow = await planted();
+  let meanwhile;
+  n8n.behave(({ method, path }) => {
+    if (method === 'POST' && path.endsWith('/publish')) {
+      n8n.behave();
+      meanwhile = deploy(workflow);
+    }
+  });
+  assert.equal((await deploy(workflow)).status, 200);
+  const { status, body, headers } = await meanwhile;
+  // It may also have come when all was over.
+  if (status !== 200) {
+    assert.deepEqual([status, body.code], [409, 'RG524']);
+    assert.ok(headers.get('retry-after'));
+  }
+});
+
+test('what n8n would not run is not sent, and the row says why', async () => {
+  const workflow = await planted(flow([node('By hand', 'manualTrigger'), node('Set', 'set')]));
+  const before_ = n8n.calls.length;
+  const { status, body } = await deploy(workflow);
+  assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(body));
+  assert.equal(n8n.calls.length, before_);
+  const [row] = await rows(workflow);
+  assert.equal(row.status, 'failed');
+  assert.equal(row.n8n_response.reason, 'invalid');
+  assert.ok(row.n8n_response.errors.length > 0 && row.error_message.length > 0);
+  const after_ = await now(workflow);
+  assert.deepEqual([after_.status, after_.deployment_status], ['failed', 'failed']);
+  assert.ok(after_.deployment_error);
+});
+
+/** What n8n does, what the caller is told, and the reason in the row. */
+const FAULTS = {
+  'a webhook path in use': [
+    () => ({ status: 409, body: { message: 'There is a conflict with one of the webhooks.' } }),
+    409,
+    'RG318',
+    'conflict',
+  ],
+  'a body that n8n refuses': [
+    () => ({ status: 400, body: { message: 'request/body/nodes/0 is odd' } }),
+    422,
+    'RG319',
+    'rejected',
+  ],
+  'a key that n8n does not know': [() => ({ status: 401, body: { message: 'unauthorized' } }), 502, 'RG405', 'key'],
+  'a failure of n8n': [() => ({ status: 500, body: { message: 'boom' } }), 502, 'RG405', 'unreachable'],
+  'an answer that is none': [() => ({ status: 200, body: 'none' }), 502, 'RG405', 'unreachable'],
+  'a connection that breaks': [() => 'drop', 502, 'RG405', 'unreachable'],
+};
+for (const [what, [behaviour, status, code, reason]] of Object.entries(FAULTS)) {
+  test(`${what}: told, written down, and mended by the next attempt`, async () => {
+    const workflow = await planted();
+    n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? behaviour() : undefined));
+    const answer = await deploy(workflow);
+    n8n.behave();
+    assert.deepEqual([answer.status, answer.body.code], [status, code], answer.text);
+    assert.ok(!answer.text.includes(n8n.key));
+    const [row] = await rows(workflow);
+    assert.deepEqual([row.status, row.n8n_workflow_id, row.n8n_response.reason], ['failed', null, reason]);
+    assert.ok(row.error_message);
+    const again = await deploy(workflow);
+    assert.deepEqual([again.status, again.body.deployment_version], [200, 2], again.text);
+    assert.equal((await rows(workflow))[0].status, 'failed');
+  });
+}
+
+test('a key that n8n refuses is a security event, and is in no log', async () => {
+  const workflow = await planted();
+  const wrong = `wrong-${randomUUID()}`;
+  const its = await startEdge({ N8N_URL: n8n.url, N8N_API_KEY: wrong });
+  started.push(its);
+  const answer = await deploy(workflow, { base: its.url });
+  assert.deepEqual([answer.status, answer.body.code], [502, 'RG405']);
+  const [event] = await sql(`select kind from private.security_events where user_id = $1`, [workflow.user]);
+  assert.deepEqual(event, { kind: 'n8n_refused_key' });
+  assert.ok(!JSON.stringify([its.log(), answer.text]).includes(wrong));
+});
+
+test('what was made before the answer was lost is found again, not made twice', async () => {
+  const workflow = await planted();
+  n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? 'drop after' : undefined));
+  assert.equal((await deploy(workflow)).status, 502);
+  n8n.behave();
+  // Others whose names contain it come first.
+  const mark = workflow.id.replaceAll('-', '').slice(0, 16);
+  const like = [...n8n.workflows.values()].filter(({ name }) => name.includes(mark));
+  assert.equal(like.length, 1);
+  const again = await deploy(workflow);
+  assert.deepEqual([again.status, again.body.n8n_workflow_id], [200, like[0].id]);
+});
+
+test('an older n8n knows activate only', async () => {
+  const older = await both({ older: true });
+  const workflow = await planted();
+  const { status, body } = await deploy(workflow, { base: older.edge.url });
+  assert.deepEqual([status, body.status], [200, 'deployed']);
+  assert.equal(older.n8n.count('POST', /\/activate$/), 1);
+});
+
+test('active without its webhooks: off and on again, and a failure if that does not help', async () => {
+  const deaf = await both({ deaf: 1 });
+  const workflow = await planted();
+  const { status, text } = await deploy(workflow, { base: deaf.edge.url });
+  assert.equal(status, 200, text);
+  assert.equal(deaf.n8n.count('POST', /\/publish$/), 2);
+  assert.equal(deaf.n8n.count('POST', /\/unpublish$/), 1);
+
+  const never = await both({ deaf: 99 });
+  const other = await planted();
+  const answer = await deploy(other, { base: never.edge.url });
+  assert.deepEqual([answer.status, answer.body.code], [502, 'RG405']);
+  assert.equal((await rows(other))[0].n8n_response.reason, 'not_registered');
+  // Nothing runs of which the row says that it does not.
+  assert.equal((await inN8n(other, never.n8n)).active, false);
+});
+
+test('a failure leaves what serves as it is', async () => {
+  const workflow = await planted();
+  const first = (await deploy(workflow)).body;
+  await edit(workflow, hook('next'));
+  n8n.behave(({ method }) => (method === 'PUT' ? { status: 400, body: { message: 'no' } } : undefined));
+  assert.equal((await deploy(workflow)).status, 422);
+  n8n.behave();
+  const row = await now(workflow);
+  assert.deepEqual([row.deployment_status, row.deployment_url], ['failed', first.deployment_url]);
+  assert.notEqual(row.status, 'failed');
+});
+
+/** Where the edge dies: n8n does the step and never answers. */
+const CRASHES = {
+  'before n8n has it': ['hang', (method, path) => method === 'POST' && path === '/api/v1/workflows'],
+  'after n8n has it': ['hang after', (method, path) => method === 'POST' && path === '/api/v1/workflows'],
+  'before it is published': ['hang', (_, path) => path.endsWith('/publish')],
+  'after it is published': ['hang after', (_, path) => path.endsWith('/publish')],
+  'at the probe': ['hang', (method) => method === 'OPTIONS'],
+};
+for (const [where, [how, at]] of Object.entries(CRASHES)) {
+  test(`an edge that dies ${where}: the job finds it and finishes it, once`, async () => {
+    const dying = await both();
+    const workflow = await planted();
+    const reached = new Promise((resolve) => {
+      dying.n8n.behave(({ method, path }) => {
+        if (!at(method, path)) return undefined;
+        resolve();
+        return how;
+      });
+    });
+    const asked = deploy(workflow, { base: dying.edge.url }).catch(() => 'lost');
+    await reached;
+    process.kill(dying.edge.part.pid, 'SIGKILL');
+    assert.equal(await asked, 'lost');
+    dying.n8n.behave();
+    const [row] = await rows(workflow);
+    assert.ok(['pending', 'deploying'].includes(row.status));
+
+    const live = await startEdge({ N8N_URL: dying.n8n.url, N8N_API_KEY: dying.n8n.key }, [], AROUND);
+    started.push(live);
+    // Not while the lease holds.
+    await finishAll(live.url);
+    assert.notEqual((await rows(workflow))[0].status, 'deployed');
+    await expire(workflow);
+    assert.equal((await fetch(`${live.url}/the-clock`)).status, 200);
+    const [done] = await rows(workflow);
+    assert.deepEqual([done.id, done.status], [row.id, 'deployed']);
+    assert.equal(dying.n8n.workflows.size, 1);
+    assert.equal(dying.n8n.registered.size, 1);
+    const [run] = await sql(
+      `select rows::int, error from private.job_runs where job = 'finish_deployments' order by id desc limit 1`,
+    );
+    assert.ok(run.rows >= 1);
+    assert.equal(run.error, null);
+  });
+}
+
+test('a deployment that nobody is at any more gives way to the next', async () => {
+  const workflow = await planted();
+  await sql(
+    `with d as (insert into clixen.deployments (user_id, workflow_id, deployment_version, status) values ($1, $2, 1, 'deploying') returning id)
+     insert into private.deployment_runs (deployment_id, workflow, workflow_version, lease_until) select id, '{}', 1, now() - interval '1 second' from d`,
+    [workflow.user, workflow.id],
+  );
+  const { status, body } = await deploy(workflow);
+  assert.deepEqual([status, body.deployment_version], [200, 2]);
+  assert.deepEqual(
+    (await rows(workflow)).map((row) => row.status),
+    ['failed', 'deployed'],
+  );
+});
+
+test('rolled back: an earlier version serves, and what came after it says so', async () => {
+  const workflow = await planted(hook('one'));
+  const path = async () => (await inN8n(workflow)).published[0].parameters.path.split('/')[1];
+  for (const version of ['one', 'two', 'three']) {
+    await edit(workflow, hook(version));
+    assert.equal((await deploy(workflow)).status, 200);
+  }
+  assert.equal(await path(), 'three');
+  const before_ = await rollback(workflow);
+  assert.deepEqual([before_.status, before_.body.deployment_version], [200, 4], before_.text);
+  assert.equal(await path(), 'two');
+  const first = await rollback(workflow, { json: { deployment_version: 1 } });
+  assert.equal(first.status, 200, first.text);
+  assert.equal(await path(), 'one');
+  assert.deepEqual(
+    (await rows(workflow)).map(({ status }) => status),
+    ['deployed', 'rolled_back', 'rolled_back', 'rolled_back', 'deployed'],
+  );
+  // The draft is the user's.
+  assert.equal((await now(workflow)).n8n_workflow_json.nodes[0].parameters.path, 'three');
+  for (const deployment_version of [99, 0, -1, 'one', null]) {
+    const { status } = await rollback(workflow, { json: { deployment_version } });
+    assert.equal(status, deployment_version === 99 ? 404 : 400, `${deployment_version}`);
+  }
+  const never = await rollback(await planted());
+  assert.deepEqual([never.status, never.body.code], [404, 'RG525']);
+});
+
+test('another’s workflow and none at all are one answer, and n8n hears nothing', async () => {
+  const workflow = await planted();
+  const calls = n8n.calls.length;
+  const stranger = randomUUID();
+  const answers = [];
+  for (const id of [workflow.id, randomUUID()])
+    for (const verb of ['deploy', 'rollback']) answers.push(await call(verb, { user: stranger, id }));
+  for (const { status, body } of answers) {
+    assert.equal(status, 404);
+    assert.deepEqual(body, answers[0].body);
+  }
+  assert.equal(n8n.calls.length, calls);
+  assert.deepEqual(await rows(workflow), []);
+});
+
+test('an archived workflow is not deployed', async () => {
+  const workflow = await planted();
+  await sql(`update clixen.mvp_workflows set status = 'archived' where id = $1`, [workflow.id]);
+  const { status, body } = await deploy(workflow);
+  assert.deepEqual([status, body.code], [409, 'RG523']);
+});
+
+test('a deleted workflow is taken out of n8n', async () => {
+  const workflow = await planted();
+  const { n8n_workflow_id: id } = (await deploy(workflow)).body;
+  await sql('delete from clixen.mvp_workflows where id = $1', [workflow.id]);
+  await sql('update private.n8n_removals set due_at = now()');
+  n8n.behave(({ method }) => (method === 'DELETE' ? { status: 500, body: {} } : undefined));
+  assert.equal((await finishAll()).status, 200);
+  assert.ok(n8n.workflows.has(id));
+  n8n.behave();
+  await sql('update private.n8n_removals set due_at = now()');
+  const { status, body } = await finishAll();
+  assert.equal(status, 200);
+  assert.ok(body.removals >= 1);
+  assert.ok(!n8n.workflows.has(id));
+  assert.deepEqual(await sql('select 1 from private.n8n_removals where n8n_workflow_id = $1', [id]), []);
+});
+
+test('the job is for the back office only', async () => {
+  const user = await ask('/v1/jobs/finish_deployments', { method: 'POST', base: edge.url, token: await userToken() });
+  assert.equal(user.status, 403);
+  assert.equal((await finishAll()).status, 200);
+});
+
+test('without an n8n the endpoint says which variable is missing, and opens nothing', async () => {
+  const without = await startEdge();
+  started.push(without);
+  const workflow = await planted();
+  const { status, body } = await deploy(workflow, { base: without.url });
+  assert.deepEqual([status, body.code, body.details], [501, 'RG903', 'N8N_URL is not set']);
+  assert.deepEqual(await rows(workflow), []);
+});
