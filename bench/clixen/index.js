@@ -5,14 +5,15 @@ import { parseArgs } from 'node:util';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { interruptible } from '../interrupt.js';
-import { machine } from '../machine.js';
+import { machine, packageVersion } from '../machine.js';
 import { withStack } from '../stack.js';
 import { database } from './database.js';
+import { validation } from './validate.js';
 
 const say = (line) => console.error(`[bench] ${line}`);
 
-/** What the figures are about: rows of all users together. */
-const SIZES = { workflows: 1_000_000, messages: 1_000_000 };
+/** What the figures are about: rows of all users together, requests. */
+const SIZES = { workflows: 1_000_000, messages: 1_000_000, validations: 2000 };
 
 const parsed = (flags) => {
   const options = Object.fromEntries(
@@ -22,7 +23,9 @@ const parsed = (flags) => {
     const { values } = parseArgs({ args: flags, options });
     return Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
   } catch (error) {
-    throw new SetupError(`${error.message}\nFlags: --workflows 1000000 --messages 1000000, each at least 300000.`);
+    throw new SetupError(
+      `${error.message}\nFlags: --workflows 1000000 --messages 1000000, each at least 300000; --validations 2000.`,
+    );
   }
 };
 
@@ -42,10 +45,10 @@ const markdown = ({ facts, options, rows }) => {
 export const run = async (flags) => {
   const options = parsed(flags);
   await interruptible(async (stopping) => {
-    const rows = await withStack({ stopping, only: 'migrated database', say }, (parts) =>
-      database({ ...parts, stopping, options, say }),
-    );
-    const facts = machine();
+    const measured = (only, body) =>
+      withStack({ stopping, only, say }, (parts) => body({ ...parts, stopping, options, say }));
+    const rows = [...(await measured(undefined, validation)), ...(await measured('migrated database', database))];
+    const facts = { ...machine(), workerd: packageVersion('workerd') };
     const text = markdown({ facts, options, rows });
     console.log(text.split('\n## ')[0]);
     if (Object.keys(SIZES).some((size) => options[size] !== SIZES[size])) {

@@ -97,6 +97,7 @@ const header = (value) => parameters({ headerParameters: { parameters: [{ name: 
  */
 const CASES = [
   ['too_deep', '', 'error', parameters(nested(62)), parameters(nested(61))],
+  ['too_deep', '', 'error', parameters(nested(123)), parameters(nested(61))],
   [
     'too_many_nodes',
     '/nodes',

@@ -197,8 +197,8 @@ impl<P: Platform> Deployment<'_, P> {
     /// The whole way, to the outcome that the database keeps.
     async fn attempt(&self) -> Result<Value, Fault> {
         let workflow = &self.claimed["workflow"];
-        let mut sent = validate::check(workflow, true).fixed;
-        let left = validate::check(&sent, true);
+        let mut sent = validate::check(workflow.clone(), true).fixed;
+        let left = validate::check(sent.clone(), true);
         if !left.errors.is_empty() {
             return Ok(invalid(left));
         }

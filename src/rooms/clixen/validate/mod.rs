@@ -46,19 +46,23 @@ pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
         return Err(Error::MalformedBody("it is no JSON object".into()));
     }
     let deploys = incoming.parameter("deploy").as_deref() == Some("true");
-    let report = check(&workflow, deploys);
-    Ok(respond::json(StatusCode::OK, &report.json()))
+    let report = check(workflow, deploys);
+    // Faster than by way of a text, which counts at this size.
+    let answer = serde_json::to_vec(&report.json()).unwrap_or_default();
+    let kind = "application/json; charset=utf-8";
+    Ok(respond::bytes(StatusCode::OK, kind, answer))
 }
 
 /// Checks a workflow as n8n's editor or API exports it. What only a deployment needs are warnings unless it is to be deployed.
 ///
 /// `fixed` of the report is null where the nodes cannot be gone through at all.
-pub fn check(workflow: &Value, deploys: bool) -> Report {
+pub fn check(mut workflow: Value, deploys: bool) -> Report {
     let mut report = Report::new(deploys);
-    if deeper_than(workflow, MOST_LEVELS) {
+    if deeper_than(&workflow, MOST_LEVELS) {
         report.add(Wrong, &rules::TOO_DEEP, &[], &[]);
     }
-    let Some(Value::Array(sent)) = workflow.get("nodes") else {
+    // Taken, not copied: most of the time would be spent on that.
+    let Some(Value::Array(sent)) = workflow.get_mut("nodes").map(Value::take) else {
         report.add(Wrong, &rules::NODES_MISSING, &[Key("nodes")], &[]);
         return report;
     };

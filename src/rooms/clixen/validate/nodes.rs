@@ -6,6 +6,7 @@ use super::report::Part::{At, Key};
 use super::report::Report;
 use super::report::Weight::{Error, Mended, Settled};
 use super::settings::Kind::{self, Flag, Number, Object, Own, Text};
+use super::types::Package;
 use super::{fresh_id, rules, types};
 
 /// The fields of a node that n8n's API takes.
@@ -35,9 +36,24 @@ const KNOWN: [(&str, Kind); 19] = [
 pub struct Node {
     /// An object, unless it was sent as something else.
     pub value: Value,
+    /// Whose its type is.
+    pub package: Package,
+    /// The type without its package; kept here, for every rule asks for it.
+    pub kind: String,
 }
 
 impl Node {
+    fn new(value: Value) -> Self {
+        let full = value.get("type").and_then(Value::as_str);
+        let (package, kind) = types::parted(full.unwrap_or_default());
+        let kind = kind.to_owned();
+        Self {
+            value,
+            package,
+            kind,
+        }
+    }
+
     /// A field.
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.value.get(field)
@@ -88,13 +104,15 @@ impl Node {
 }
 
 /// The nodes as they go on, in their order, and whether connections can tell them apart.
-pub fn read(sent: &[Value], connections: Option<&Value>, report: &mut Report) -> (Vec<Node>, bool) {
+pub fn read(
+    sent: Vec<Value>,
+    connections: Option<&Value>,
+    report: &mut Report,
+) -> (Vec<Node>, bool) {
     let mut nodes: Vec<Node> = sent
-        .iter()
+        .into_iter()
         .enumerate()
-        .map(|(at, node)| Node {
-            value: one(at, node, report),
-        })
+        .map(|(at, node)| Node::new(one(at, node, report)))
         .collect();
     let told_apart = distinguish_names(&mut nodes, connections, report);
     let mut ids = Map::new();
@@ -113,21 +131,23 @@ pub fn read(sent: &[Value], connections: Option<&Value>, report: &mut Report) ->
     (nodes, told_apart)
 }
 
-fn one(at: usize, sent: &Value, report: &mut Report) -> Value {
+fn one(at: usize, sent: Value, report: &mut Report) -> Value {
     let Value::Object(fields) = sent else {
         report.add(Error, &rules::NODE_INVALID, &[Key("nodes"), At(at)], &[]);
-        return sent.clone();
+        return sent;
     };
-    let label = label(at, fields);
+    let label = label(at, &fields);
     let mut kept = Map::new();
-    for (field, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
-        let path = [Key("nodes"), At(at), Key(field)];
-        let Some((_, kind)) = KNOWN.iter().find(|(known, _)| known == field) else {
+    for (field, mut value) in fields {
+        if value.is_null() {
+            continue;
+        }
+        let path = [Key("nodes"), At(at), Key(&field)];
+        let Some((_, kind)) = KNOWN.iter().find(|(known, _)| *known == field) else {
             let names = [field.as_str(), &label];
             report.add(Settled, &rules::NODE_FIELD_UNKNOWN, &path, &names);
             continue;
         };
-        let mut value = value.clone();
         if !kind.fits(&value) {
             let mended = kind.mended(&value);
             let weight = if mended.is_some() { Mended } else { Error };
@@ -135,7 +155,7 @@ fn one(at: usize, sent: &Value, report: &mut Report) -> Value {
             report.add(weight, &rules::NODE_FIELD_INVALID, &path, &names);
             value = mended.unwrap_or(value);
         }
-        kept.insert(field.clone(), value);
+        kept.insert(field, value);
     }
     complete(at, &mut kept, &label, report);
     Value::Object(kept)
@@ -265,7 +285,7 @@ fn distinguish_names(nodes: &mut [Node], connections: Option<&Value>, report: &m
     }
     for at in unnamed {
         if let Some(node) = nodes.get_mut(at) {
-            let kind = types::kind(node);
+            let kind = node.kind.as_str();
             let base = if kind.is_empty() { "Node" } else { kind };
             let name = fresh_name(base, &mut taken);
             node.set("name", name);

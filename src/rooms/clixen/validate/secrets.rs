@@ -9,7 +9,7 @@ use super::report::Weight::Warning;
 use super::rules;
 
 /// How secrets begin, and how many letters, digits, `-`, `_` and `.` follow at least.
-const FORMS: [(&str, usize); 18] = [
+const FORMS: [(&str, usize); 17] = [
     ("sk-", 20),
     ("sk_live_", 16),
     ("rk_live_", 16),
@@ -27,8 +27,10 @@ const FORMS: [(&str, usize); 18] = [
     ("shpat_", 30),
     ("n8n_api_", 20),
     ("eyJ", 60),
-    ("-----BEGIN ", 7),
 ];
+
+/// Characters of the shortest secret of these.
+const SHORTEST: usize = 20;
 
 /// Headers, and parameters that stand for them, whose value is a secret.
 const NAMES: [&str; 8] = [
@@ -45,7 +47,7 @@ const NAMES: [&str; 8] = [
 /// Looks through the parameters of a node.
 pub fn look<'a>(value: &'a Value, path: &mut Vec<Part<'a>>, node: &str, report: &mut Report) {
     let found = match value {
-        Value::String(text) => has_secret(text),
+        Value::String(text) => text.len() >= SHORTEST && has_secret(text),
         Value::Array(items) => {
             for (at, item) in items.iter().enumerate() {
                 path.push(At(at));
@@ -69,20 +71,19 @@ pub fn look<'a>(value: &'a Value, path: &mut Vec<Part<'a>>, node: &str, report: 
     }
 }
 
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
-}
-
-/// Whether there is something in it that has the form of a secret.
+/// Whether there is something in it that has the form of a secret, as a word or as the head of a key.
 fn has_secret(text: &str) -> bool {
-    FORMS.iter().any(|(start, least)| {
-        text.match_indices(start).any(|(at, _)| {
-            let (before, rest) = text.split_at(at);
-            let rest = rest.bytes().skip(start.len());
-            !before.bytes().next_back().is_some_and(is_word)
-                && rest.take_while(|byte| is_word(*byte)).count() >= *least
+    let is_word =
+        |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.');
+    let is_secret = |word: &[u8]| {
+        FORMS.iter().any(|(start, least)| {
+            word.len() >= start.len() + least && word.starts_with(start.as_bytes())
         })
-    })
+    };
+    // Most words are short.
+    let mut words = text.as_bytes().split(|byte| !is_word(byte));
+    words.any(|word| word.len() >= SHORTEST && is_secret(word))
+        || (text.len() > 100 && text.contains("PRIVATE KEY-----"))
 }
 
 /// `{name: "Authorization", value: "..."}` with a value that is there to be read.

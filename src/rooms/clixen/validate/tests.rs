@@ -34,7 +34,7 @@ fn is_mended(finding: &report::Finding) -> bool {
 
 /// What must hold of every report.
 fn judge(workflow: &Value, deploys: bool) {
-    let report = check(workflow, deploys);
+    let report = check(workflow.clone(), deploys);
     for finding in report.errors.iter().chain(&report.warnings) {
         assert!(finding.path.is_empty() || finding.path.starts_with('/'));
     }
@@ -44,7 +44,7 @@ fn judge(workflow: &Value, deploys: bool) {
     }
     let fields: Vec<&String> = report.fixed.as_object().unwrap().keys().collect();
     assert_eq!(fields, ["connections", "name", "nodes", "settings"]);
-    let again = check(&report.fixed, deploys);
+    let again = check(report.fixed.clone(), deploys);
     let mended: Vec<_> = again
         .errors
         .iter()
@@ -87,7 +87,7 @@ fn what_n8n_exports_has_no_errors() {
     let workflows = workflows();
     assert!(workflows.len() >= 30);
     for (name, workflow) in workflows {
-        let report = check(&workflow, false);
+        let report = check(workflow.clone(), false);
         assert!(report.errors.is_empty(), "{name}: {:#?}", report.errors);
         judge(&workflow, true);
     }
@@ -107,7 +107,7 @@ fn a_megabyte_of_junk_is_answered_in_short() {
         json!({ "nodes": vec![json!(null); 500] }),
         json!({ "nodes": vec![node("a"); 501] }),
     ] {
-        let report = check(&workflow, false);
+        let report = check(workflow.clone(), false);
         assert!(!report.errors.is_empty());
         let mut words = 0;
         for finding in report.errors.iter().chain(&report.warnings) {

@@ -69,20 +69,45 @@ pub fn packaged(given: &str) -> Packaged {
     }
 }
 
-/// The type without its package.
-pub fn kind(node: &Node) -> &str {
-    let full = node.full_type();
-    full.rsplit_once('.').map_or(full, |(_, kind)| kind)
+/// Whose a type is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Package {
+    /// n8n's first package.
+    Base,
+    /// n8n's second.
+    Langchain,
+    /// Somebody else's, or none.
+    Other,
+}
+
+/// A type's package and the rest of it.
+pub fn parted(full: &str) -> (Package, &str) {
+    if let Some(kind) = full.strip_prefix(BASE) {
+        return (Package::Base, kind);
+    }
+    if let Some(kind) = full.strip_prefix(LANGCHAIN) {
+        return (Package::Langchain, kind);
+    }
+    let kind = full.rsplit_once('.').map_or(full, |(_, kind)| kind);
+    (Package::Other, kind)
 }
 
 /// The type's name, if it is of n8n's first package.
 fn base(node: &Node) -> &str {
-    node.full_type().strip_prefix(BASE).unwrap_or_default()
+    if node.package == Package::Base {
+        &node.kind
+    } else {
+        ""
+    }
 }
 
 /// The type's name, if it is of the second.
 fn langchain(node: &Node) -> &str {
-    node.full_type().strip_prefix(LANGCHAIN).unwrap_or_default()
+    if node.package == Package::Langchain {
+        &node.kind
+    } else {
+        ""
+    }
 }
 
 /// Whether it is a note, which n8n does not run.
@@ -92,13 +117,13 @@ pub fn is_note(node: &Node) -> bool {
 
 /// Whether it is known to start workflows.
 pub fn is_trigger(node: &Node) -> bool {
-    kind(node).ends_with("Trigger")
+    node.kind.ends_with("Trigger")
         || ["cron", "emailReadImap", "interval", "start", "webhook"].contains(&base(node))
 }
 
 /// Whether it may start workflows, for all that is known.
 pub fn may_start(node: &Node) -> bool {
-    is_trigger(node) || (base(node).is_empty() && langchain(node).is_empty())
+    is_trigger(node) || node.package == Package::Other
 }
 
 /// Whether n8n starts a workflow by it without somebody at the editor.
@@ -204,8 +229,7 @@ fn number(value: Option<&Value>, default: usize) -> Option<usize> {
 /// What can be said of one node by its type.
 pub fn judge(at: usize, node: &Node, report: &mut Report) {
     let full = node.full_type();
-    let own = full.starts_with(BASE) || full.starts_with(LANGCHAIN);
-    if !own && matches!(packaged(full), Packaged::Yes) {
+    if node.package == Package::Other && matches!(packaged(full), Packaged::Yes) {
         let path = [Key("nodes"), At(at), Key("type")];
         report.add(
             Warning,
