@@ -304,3 +304,20 @@ test('every table has the indexes that were decided on: growth at least fifty, c
     26,
   );
 });
+
+/** How many columns each table of clixen has: a contract with its clients. */
+const COLUMNS = {
+  'clixen.deployments': 13,
+  'clixen.mvp_chat_messages': 10,
+  'clixen.mvp_chat_sessions': 13,
+  'clixen.mvp_workflows': 19,
+  'clixen.projects': 9,
+  'clixen.telemetry_events': 15,
+  'clixen.user_profiles': 14,
+};
+
+test('the tables of clixen are seven, with the columns that were agreed on', async () => {
+  const rows = await sql(`select c.oid::regclass::text as name, c.relnatts::int as count
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'clixen' and c.relkind = 'r' order by 1`);
+  assert.deepEqual(Object.fromEntries(rows.map(({ name, count }) => [name, count])), COLUMNS);
+});
