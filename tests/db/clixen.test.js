@@ -602,7 +602,7 @@ test('through PostgREST and the edge nobody reaches another’s either', async (
       `/mvp_chat_sessions?select=id,mvp_workflows!inner(id,deployments!inner(id))&mvp_workflows.deployments.workflow_id=eq.${id}`,
     ],
     'an or of both': (id) => ['GET', `/mvp_workflows?select=id&and=(id.eq.${id},or(name.eq.Flow,name.neq.Flow))`],
-    'a count': (id) => ['HEAD', `/mvp_workflows?id=eq.${id}`, undefined, { prefer: 'count=planned' }],
+    'a count': (id) => ['HEAD', `/mvp_workflows?id=eq.${id}`, undefined, { prefer: 'count=exact' }],
     'opening a deployment': (id) => ['POST', '/rpc/open_deployment', { workflow_id: id }],
     'a default project': (id) => ['POST', '/rpc/get_or_create_default_project', { user_id: id }],
   };
