@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import {
   add,
   claim,
+  clear,
   deploy,
   finish,
   household,
@@ -18,7 +19,10 @@ import {
 } from '../support/clixen.js';
 import { as, ask, close, sql, stack, transaction, userToken } from '../support/stack.js';
 
-after(close);
+after(async () => {
+  await clear();
+  await close();
+});
 
 /** Numbers from a seed, so that a failure can be had again. */
 const generator = (seed) => {
