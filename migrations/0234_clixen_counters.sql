@@ -40,16 +40,34 @@ $$;
 comment on function clixen.update_project_activity() is
   'Trigger of workflows and chat sessions. Definer: last_activity_at is not the user''s to write.';
 
+-- Whoever changes a user's totals does so beside others, but not beside the making of the user's profile, which counts anew: what is
+-- not in line yet would be in neither count. In line with nothing else: whoever makes a profile waits for no row afterwards.
+create function private.count_beside_profiles(users uuid[]) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  one uuid;
+begin
+  foreach one in array users loop
+    perform pg_advisory_xact_lock_shared(hashtextextended(one::text, 221));
+  end loop;
+end
+$$;
+
 -- Trigger of workflows: how many a project has, and its user.
 create function clixen.update_mvp_workflow_counters() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
+declare
+  users uuid[];
 begin
   if tg_op = 'INSERT' then
     update clixen.projects as p set workflow_count = p.workflow_count + n.count
     from (select c.project_id, count(*) as count from come as c group by c.project_id) as n
     where p.id = n.project_id;
+    perform private.count_beside_profiles(array(select distinct c.user_id from come as c order by 1));
     update clixen.user_profiles as p set
       total_workflows_created = p.total_workflows_created + n.count,
       first_workflow_created_at = least(p.first_workflow_created_at, n.first)
@@ -59,7 +77,8 @@ begin
     update clixen.projects as p set workflow_count = p.workflow_count - n.count
     from (select g.project_id, count(*) as count from gone as g group by g.project_id) as n
     where p.id = n.project_id;
-    update clixen.user_profiles as p set total_workflows_created = p.total_workflows_created - n.count
+    perform private.count_beside_profiles(array(select distinct g.user_id from gone as g order by 1));
+    update clixen.user_profiles as p set total_workflows_created = greatest(p.total_workflows_created - n.count, 0)
     from (select g.user_id, count(*) as count from gone as g group by g.user_id) as n
     where p.id = n.user_id;
   else
@@ -75,11 +94,8 @@ begin
       having sum(moved.count) <> 0
     ) as n
     where p.id = n.project_id;
-    update clixen.user_profiles as p set
-      total_workflows_created = p.total_workflows_created + n.count,
-      first_workflow_created_at = least(p.first_workflow_created_at, n.first)
-    from (
-      select moved.user_id, sum(moved.count) as count, min(moved.created_at) filter (where moved.count > 0) as first
+    users := array(
+      select moved.user_id
       from (
         select c.user_id, 1 as count, c.created_at from come as c
         union all
@@ -89,8 +105,25 @@ begin
       -- Also where as many came as went.
       having sum(moved.count) <> 0
         or min(moved.created_at) filter (where moved.count > 0) <> min(moved.created_at) filter (where moved.count < 0)
+      order by 1
+    );
+    if users = '{}' then
+      return null;
+    end if;
+    perform private.count_beside_profiles(users);
+    update clixen.user_profiles as p set
+      total_workflows_created = greatest(p.total_workflows_created + n.count, 0),
+      first_workflow_created_at = least(p.first_workflow_created_at, n.first)
+    from (
+      select moved.user_id, sum(moved.count) as count, min(moved.created_at) filter (where moved.count > 0) as first
+      from (
+        select c.user_id, 1 as count, c.created_at from come as c
+        union all
+        select g.user_id, -1, g.created_at from gone as g
+      ) as moved
+      group by moved.user_id
     ) as n
-    where p.id = n.user_id;
+    where p.id = n.user_id and p.id = any (users);
   end if;
   return null;
 end
@@ -152,6 +185,7 @@ declare
   served constant text[] := '{deployed,rolled_back}';
 begin
   if tg_op in ('INSERT', 'UPDATE') then
+    perform private.count_beside_profiles(array(select distinct c.user_id from come as c where c.status = any (served) order by 1));
     update clixen.user_profiles as p set
       total_deployments = p.total_deployments + n.count,
       first_deployment_at = least(p.first_deployment_at, n.first)
@@ -167,7 +201,8 @@ begin
     where c.status = 'deployed' and s.workflow_id = c.workflow_id and s.user_id = c.user_id and not s.workflow_deployed;
   end if;
   if tg_op in ('DELETE', 'UPDATE') then
-    update clixen.user_profiles as p set total_deployments = p.total_deployments - n.count
+    perform private.count_beside_profiles(array(select distinct g.user_id from gone as g where g.status = any (served) order by 1));
+    update clixen.user_profiles as p set total_deployments = greatest(p.total_deployments - n.count, 0)
     from (select g.user_id, count(*) as count from gone as g where g.status = any (served) group by g.user_id) as n
     where p.id = n.user_id;
   end if;
@@ -177,6 +212,7 @@ $$;
 comment on function clixen.update_deployment_counters() is
   'Trigger of deployments. Definer: totals are not the user''s to write.';
 
+revoke execute on function private.count_beside_profiles(uuid[]) from public;
 revoke execute on function clixen.update_project_activity() from public;
 revoke execute on function clixen.update_mvp_workflow_counters() from public;
 revoke execute on function clixen.update_mvp_chat_counters() from public;
@@ -225,6 +261,7 @@ begin
   if make_profile.user_id = (select auth.uid()) then
     perform private.refuse_erased(make_profile.user_id);
   end if;
+  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 221));
   insert into clixen.user_profiles (
     id, email, total_projects, total_workflows_created, first_workflow_created_at, total_deployments, first_deployment_at
   )
@@ -347,6 +384,7 @@ drop function clixen.update_deployment_counters() cascade;
 drop function clixen.update_mvp_chat_counters() cascade;
 drop function clixen.update_mvp_workflow_counters() cascade;
 drop function clixen.update_project_activity() cascade;
+drop function private.count_beside_profiles(uuid[]);
 drop trigger user_profiles_audit on clixen.user_profiles;
 create trigger user_profiles_audit after insert or update or delete on clixen.user_profiles
   for each row execute function private.audit();

@@ -5,6 +5,7 @@ import { after, test } from 'node:test';
 import {
   add,
   claim,
+  clear,
   deploy,
   finish,
   household,
@@ -18,7 +19,10 @@ import {
 } from '../support/clixen.js';
 import { as, ask, close, sql, stack, transaction, userToken } from '../support/stack.js';
 
-after(close);
+after(async () => {
+  await clear();
+  await close();
+});
 
 /** Numbers from a seed, so that a failure can be had again. */
 const generator = (seed) => {
@@ -273,8 +277,11 @@ test('eight writers of one user at once: no deadlock, and every count right', as
     await sql(`update private.limit_rules set burst = 30 where name = 'deployments'`);
   }
   assert.deepEqual(await wrong([user]), {}, `seed ${seed}`);
-  const [{ count }] = await sql('select count(*)::int as count from clixen.mvp_workflows where user_id = $1', [user]);
-  assert.ok(count > 0);
+  const [{ count }] = await sql(
+    `select count(*)::int as count from private.audit_log where actor = $1 and relation = 'clixen.mvp_workflows'`,
+    [user],
+  );
+  assert.ok(count > 50, `seed ${seed}: ${count} workflows came and went`);
 });
 
 test('two users and the back office at once: every count right', async () => {
@@ -333,6 +340,23 @@ test('workflows that the back office makes beside the first call are counted', a
   );
   assert.deepEqual(await wrong([who.claims.sub]), {});
   assert.equal(await one(who, 'select total_workflows_created::int from clixen.user_profiles'), 1);
+});
+
+test('workflows that the back office deletes or gives away beside the first call are counted', async () => {
+  for (const change of [
+    'delete from clixen.mvp_workflows where id = $1 and $2::uuid is not null and $3::uuid is not null',
+    'update clixen.mvp_workflows set user_id = $2, project_id = $3 where id = $1',
+  ]) {
+    const [from, to] = [owner(), owner()];
+    const project = await add(from, 'projects', { name: 'P' });
+    const workflow = await add(from, 'mvp_workflows', { project_id: project.id, name: 'W' });
+    const target = await add(to, 'projects', { name: 'P' });
+    await meanwhile(
+      (query) => query(change, [workflow.id, to.claims.sub, target.id]),
+      () => Promise.all([from, to].map((who) => run(who, 'select clixen.ensure_user_profile()'))),
+    );
+    assert.deepEqual(await wrong([from.claims.sub, to.claims.sub]), {}, change);
+  }
 });
 
 // What a user tries. Each statement in a request of its own; what it is answered: rows, or the error's code.
@@ -582,7 +606,7 @@ test('through PostgREST and the edge nobody reaches another’s either', async (
       `/mvp_chat_sessions?select=id,mvp_workflows!inner(id,deployments!inner(id))&mvp_workflows.deployments.workflow_id=eq.${id}`,
     ],
     'an or of both': (id) => ['GET', `/mvp_workflows?select=id&and=(id.eq.${id},or(name.eq.Flow,name.neq.Flow))`],
-    'a count': (id) => ['HEAD', `/mvp_workflows?id=eq.${id}`, undefined, { prefer: 'count=planned' }],
+    'a count': (id) => ['HEAD', `/mvp_workflows?id=eq.${id}`, undefined, { prefer: 'count=exact' }],
     'opening a deployment': (id) => ['POST', '/rpc/open_deployment', { workflow_id: id }],
     'a default project': (id) => ['POST', '/rpc/get_or_create_default_project', { user_id: id }],
   };

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import {
   claim,
+  clear,
   deploy,
   finish,
   household,
@@ -22,6 +23,7 @@ import { close, sql } from '../support/stack.js';
 before(() => sql(`update private.limit_rules set burst = 100000 where name = 'deployments'`));
 after(async () => {
   await sql(`update private.limit_rules set burst = 30 where name = 'deployments'`);
+  await clear();
   await close();
 });
 
