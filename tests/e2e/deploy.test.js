@@ -267,12 +267,18 @@ test('what was made before the answer was lost is found again, not made twice', 
   n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? 'drop after' : undefined));
   assert.equal((await deploy(workflow)).status, 502);
   n8n.behave();
-  // Others whose names contain it come first.
+  // Renamed meanwhile, and another user's beside it whose name looks like it.
+  await sql(`update clixen.mvp_workflows set name = 'Renamed' where id = $1`, [workflow.id]);
   const mark = workflow.id.replaceAll('-', '').slice(0, 16);
   const like = [...n8n.workflows.values()].filter(({ name }) => name.includes(mark));
   assert.equal(like.length, 1);
+  const other = await planted();
+  await sql('update clixen.mvp_workflows set name = $2 where id = $1', [other.id, `Orders [${mark}]`]);
+  assert.equal((await deploy(other)).status, 200);
   const again = await deploy(workflow);
   assert.deepEqual([again.status, again.body.n8n_workflow_id], [200, like[0].id]);
+  assert.equal((await inN8n(workflow)).name, `Renamed [${mark}]`);
+  assert.notEqual((await now(other)).n8n_workflow_id, like[0].id);
 });
 
 test('an older n8n knows activate only', async () => {

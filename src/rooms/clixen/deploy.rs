@@ -244,20 +244,25 @@ impl<P: Platform> Deployment<'_, P> {
         }))
     }
 
-    /// The name in n8n: the workflow's own, and a part of its id, by which it is found again.
+    /// The name in n8n: the workflow's own, and a mark by which it is found again, also under another name.
     fn name(&self) -> String {
-        let id = text(&self.claimed["deployment"], "workflow_id").replace('-', "");
-        let mark = format!(" [{}]", id.get(..16).unwrap_or_default());
+        let mark = self.mark();
         let name = text(self.claimed, "name").chars();
         let name: String = name.take(MOST_NAME - mark.len()).collect();
         name + &mark
+    }
+
+    /// What its name ends in: a part of its id. Whatever a user writes before it, nobody's else ends so.
+    fn mark(&self) -> String {
+        let id = text(&self.claimed["deployment"], "workflow_id").replace('-', "");
+        format!(" [{}]", id.get(..16).unwrap_or_default())
     }
 
     /// Sends the workflow, to where it was before if n8n has it. Gives its id there.
     async fn save(&self, workflow: &Value) -> Result<String, Fault> {
         let mut known = self.claimed["n8n_workflow_id"].as_str().map(str::to_owned);
         if known.is_none() && self.claimed["may_exist"] == Value::Bool(true) {
-            known = self.n8n.find(text(workflow, "name")).await?;
+            known = self.n8n.find(&self.mark()).await?;
         }
         if let Some(id) = known
             && self.n8n.update(&id, workflow).await?

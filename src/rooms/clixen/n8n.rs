@@ -63,13 +63,13 @@ impl<'a, P: Platform> Client<'a, P> {
         )
     }
 
-    /// The id of the workflow of exactly this name.
-    pub async fn find(&self, name: &str) -> Result<Option<String>, Fault> {
+    /// The id of the workflow whose name ends so.
+    pub async fn find(&self, mark: &str) -> Result<Option<String>, Fault> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query
             .append_pair("limit", "250")
             .append_pair("excludePinnedData", "true")
-            .append_pair("name", name);
+            .append_pair("name", mark.trim());
         let query = query.finish();
         let mut cursor = String::new();
         for _ in 0..MOST_PAGES {
@@ -79,7 +79,7 @@ impl<'a, P: Platform> Client<'a, P> {
             let same = listed.into_iter().flatten().find(|workflow| {
                 let field = |field: &str| workflow.get(field).and_then(Value::as_str);
                 // It searches; what it finds need not be the same.
-                field("name") == Some(name)
+                field("name").is_some_and(|name| name.ends_with(mark))
                     && workflow.get("isArchived") != Some(&Value::Bool(true))
             });
             if let Some(id) = same.and_then(|workflow| workflow.get("id")?.as_str()) {
