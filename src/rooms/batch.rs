@@ -4,12 +4,12 @@
 //! This file takes a batch apart without losing the good events to a bad one; what an event must be is the database's to say.
 //! What it cannot even be shown (no JSON, too large, a NUL) goes as a word in its place.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::route::{Incoming, KB, Plan};
@@ -79,11 +79,11 @@ fn whole(body: &[u8]) -> Result<Vec<Item<'_>>, Error> {
         .map_err(|_| Error::MalformedBody("it is not UTF-8".into()))?
         .trim();
     let several: Vec<&RawValue> = if text.starts_with('[') {
-        serde_json::from_str(text).map_err(malformed)?
+        serde_json::from_slice(text.as_bytes()).map_err(malformed)?
     } else {
-        match serde_json::from_str::<Envelope<'_>>(text) {
+        match serde_json::from_slice::<Envelope<'_>>(text.as_bytes()) {
             Ok(Envelope { events }) => events,
-            Err(_) => vec![serde_json::from_str(text).map_err(malformed)?],
+            Err(_) => vec![serde_json::from_slice(text.as_bytes()).map_err(malformed)?],
         }
     };
     Ok(several.into_iter().map(item).collect())
@@ -105,7 +105,7 @@ fn item(event: &RawValue) -> Item<'_> {
     if event.get().len() > MOST_EVENT_BYTES {
         return Item::Refused("too_large");
     }
-    match serde_json::from_str::<Storable>(event.get()) {
+    match serde_json::from_slice::<Storable>(event.get().as_bytes()) {
         Ok(Storable { is_object: true }) if numbers_fit(event.get()) => Item::Event(event),
         _ => Item::Refused("malformed"),
     }
@@ -189,12 +189,13 @@ impl<'de> Deserialize<'de> for Storable {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Storable, A::Error> {
-                let mut names = HashSet::new();
+                // A map, for the code of one is there already.
+                let mut names = Map::new();
                 while let Some(name) = access.next_key::<String>()? {
                     if name.contains('\0') {
                         return Err(A::Error::custom("it contains a NUL character"));
                     }
-                    if !names.insert(name) {
+                    if names.insert(name, Value::Null).is_some() {
                         return Err(A::Error::custom("a field is named twice"));
                     }
                     access.next_value::<Storable>()?;

@@ -180,7 +180,7 @@ fn payload(text: &str) -> Option<Payload> {
     if !json.trim_start().starts_with('{') {
         return None;
     }
-    serde_json::from_str(&json).ok()
+    serde_json::from_slice(json.as_bytes()).ok()
 }
 
 fn hs256_fits(signed: &str, signature: &[u8], secret: &str) -> bool {

@@ -101,10 +101,10 @@ fn payload(body: &[u8]) -> Result<Plan, Error> {
     let malformed = |_| Error::MalformedBody("it is no JSON".into());
     let text =
         std::str::from_utf8(body).map_err(|_| Error::MalformedBody("it is not UTF-8".into()))?;
-    let raw: &RawValue = serde_json::from_str(text).map_err(malformed)?;
+    let raw: &RawValue = serde_json::from_slice(text.as_bytes()).map_err(malformed)?;
     let raw = raw.get();
     // Somebody's message may hold what PostgreSQL cannot: Meta would send it again for days.
-    let payload = match serde_json::from_str::<Storable>(raw) {
+    let payload = match serde_json::from_slice::<Storable>(raw.as_bytes()) {
         Ok(_) => raw.into(),
         Err(_) => storable(raw),
     };
