@@ -12,7 +12,8 @@ const mark = join(output, '.inputs');
 
 /** A hash of all that the bundle is made of. */
 const inputs = () => {
-  const sources = readdirSync(join(root, 'src'), { recursive: true, withFileTypes: true })
+  const sources = ['src', 'vendor']
+    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
   const others = [

@@ -52,8 +52,17 @@ thread_local! {
     static IMPORTED: RefCell<HashMap<String, Imported>> = RefCell::default();
 }
 
-/// Answers one request of the runtime.
-pub async fn answer(
+/// Answers one request of the runtime. What it takes for no answer becomes an error of ours.
+pub async fn answer(request: web_sys::Request, env: Env, context: Context) -> web_sys::Response {
+    let answered = try_to_answer(request, env, context).await;
+    answered.unwrap_or_else(|error| {
+        console_error!("{error:?}");
+        let broken = Error::Internal("the runtime takes no such answer");
+        outgoing(respond::error(&broken)).unwrap_or_else(|_| web_sys::Response::error())
+    })
+}
+
+async fn try_to_answer(
     request: web_sys::Request,
     env: Env,
     context: Context,
@@ -343,6 +352,8 @@ impl Platform for Workers {
     }
 
     fn background(&self, work: impl Future<Output = ()> + 'static) {
+        // Boxed, or the bundle would have the runtime's side of it once for each caller.
+        let work: Pin<Box<dyn Future<Output = ()>>> = Box::pin(work);
         match &self.0.context {
             Some(context) => context.wait_until(work),
             None => worker::wasm_bindgen_futures::spawn_local(work),
