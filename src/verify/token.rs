@@ -7,6 +7,7 @@ use hmac::{Hmac, Mac};
 use jwt_compact::UntrustedToken;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::cache;
@@ -14,6 +15,7 @@ use super::keys::{self, Algorithm};
 use crate::config::Issuer;
 use crate::edge::{Edge, Platform};
 use crate::error::{Error, TokenFault};
+use crate::rooms::json;
 
 /// Bytes a token may have.
 const MOST_TOKEN_BYTES: usize = 8 * 1024;
@@ -49,32 +51,15 @@ fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }
 
-/// Claims as they arrive. An `exp` that is no number is no `exp`.
-#[derive(Deserialize)]
+/// Claims as they arrive.
 struct Payload {
     iss: Option<String>,
-    aud: Option<Audience>,
+    aud: Option<Value>,
     sub: Option<String>,
     role: Option<String>,
     exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Audience {
-    fn names(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(name) => name == wanted,
-            Self::Several(names) => names.iter().any(|name| name == wanted),
-        }
-    }
 }
 
 /// Verifies a compact token against the issuers of the configuration.
@@ -172,15 +157,47 @@ fn is_known_type(typ: &str) -> bool {
     matches!(name, "jwt" | "at+jwt")
 }
 
-/// The claims, of the middle part. Bytes are not given to serde, which looks for UTF-8 only where it keeps a text; nor a
-/// list, which it would take for the claims in their order.
+/// The claims, of the middle part; none if one of ours has a value of another type, or any is named twice.
 fn payload(text: &str) -> Option<Payload> {
     let middle = text.split('.').nth(1)?;
-    let json = String::from_utf8(Base64UrlUnpadded::decode_vec(middle).ok()?).ok()?;
-    if !json.trim_start().starts_with('{') {
+    let json = Base64UrlUnpadded::decode_vec(middle).ok()?;
+    let Value::Object(mut claims) = json::read(&json).ok()? else {
+        return None;
+    };
+    let mut claim = |name: &str| claims.remove(name).filter(|value| !value.is_null());
+    let aud = claim("aud");
+    if let Some(Value::Array(names)) = &aud
+        && !names.iter().all(Value::is_string)
+    {
         return None;
     }
-    serde_json::from_slice(json.as_bytes()).ok()
+    if !matches!(aud, None | Some(Value::String(_) | Value::Array(_))) {
+        return None;
+    }
+    let mut text = |name: &str| match claim(name) {
+        None => Some(None),
+        Some(Value::String(text)) => Some(Some(text)),
+        Some(_) => None,
+    };
+    let (iss, sub, role) = (text("iss")?, text("sub")?, text("role")?);
+    let mut time = |name: &str| claim(name).map_or(Some(None), |time| time.as_f64().map(Some));
+    Some(Payload {
+        iss,
+        aud,
+        sub,
+        role,
+        exp: time("exp")?,
+        nbf: time("nbf")?,
+        iat: time("iat")?,
+    })
+}
+
+/// Whether an `aud`, a text or a list of texts, names this audience.
+fn names(aud: &Value, wanted: &str) -> bool {
+    match aud {
+        Value::Array(names) => names.iter().any(|name| name == wanted),
+        name => name == wanted,
+    }
 }
 
 fn hs256_fits(signed: &str, signature: &[u8], secret: &str) -> bool {
@@ -207,7 +224,7 @@ fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, E
         return fault(TokenFault::NotYetValid);
     }
     let meant_for_us = match (&payload.aud, &issuer.audience) {
-        (Some(aud), Some(wanted)) => aud.names(wanted),
+        (Some(aud), Some(wanted)) => names(aud, wanted),
         (None, None) => true,
         _ => false,
     };
