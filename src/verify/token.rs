@@ -2,12 +2,14 @@
 //!
 //! Rules from RFC 8725. What jwt-compact leaves to its user (`exp`, `nbf`, `iat`, `iss`, `aud`, `crit`, `typ`) is here.
 
+use std::fmt;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
 use jwt_compact::UntrustedToken;
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::cache;
@@ -15,7 +17,6 @@ use super::keys::{self, Algorithm};
 use crate::config::Issuer;
 use crate::edge::{Edge, Platform};
 use crate::error::{Error, TokenFault};
-use crate::rooms::json;
 
 /// Bytes a token may have.
 const MOST_TOKEN_BYTES: usize = 8 * 1024;
@@ -50,6 +51,9 @@ struct Extra {
 fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }
+
+/// The claims that are read.
+const READ: [&str; 7] = ["iss", "aud", "sub", "role", "exp", "nbf", "iat"];
 
 /// Claims as they arrive.
 struct Payload {
@@ -157,13 +161,41 @@ fn is_known_type(typ: &str) -> bool {
     matches!(name, "jwt" | "at+jwt")
 }
 
-/// The claims, of the middle part; none if one of ours has a value of another type, or any is named twice.
+/// The claims that are read, by name. All others are nobody's business here, whatever they hold.
+struct Read(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Claims;
+        impl<'de> Visitor<'de> for Claims {
+            type Value = Read;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Read, A::Error> {
+                let mut claims = Map::new();
+                while let Some(name) = access.next_key::<String>()? {
+                    if !READ.contains(&name.as_str()) {
+                        access.next_value::<IgnoredAny>()?;
+                    } else if claims.insert(name, access.next_value()?).is_some() {
+                        return Err(A::Error::custom("a claim is named twice"));
+                    }
+                }
+                Ok(Read(claims))
+            }
+        }
+        deserializer.deserialize_map(Claims)
+    }
+}
+
+/// The claims, of the middle part; none if one of them has a value of another type. Bytes are not given to serde, which looks
+/// for UTF-8 only where it keeps a text.
 fn payload(text: &str) -> Option<Payload> {
     let middle = text.split('.').nth(1)?;
-    let json = Base64UrlUnpadded::decode_vec(middle).ok()?;
-    let Value::Object(mut claims) = json::read(&json).ok()? else {
-        return None;
-    };
+    let json = String::from_utf8(Base64UrlUnpadded::decode_vec(middle).ok()?).ok()?;
+    let Read(mut claims) = serde_json::from_slice(json.as_bytes()).ok()?;
     let mut claim = |name: &str| claims.remove(name).filter(|value| !value.is_null());
     let aud = claim("aud");
     if let Some(Value::Array(names)) = &aud
