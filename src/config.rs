@@ -3,15 +3,14 @@
 //! No stage reads a variable; they read this. Nothing here is printed: `Debug` is not derived for what holds secrets.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::alg::Hs256Key;
-use serde::Deserialize;
+use serde_json::Value;
 use url::Url;
 
 use crate::error::Error;
-use crate::rooms;
+use crate::rooms::{self, json};
 
 /// Bytes an HMAC key must at least have (RFC 7518, section 3.2).
 const LEAST_KEY_BYTES: usize = 32;
@@ -43,7 +42,7 @@ pub struct Config {
     /// Meta's webhook, where it is set up.
     pub whatsapp: WhatsApp,
     /// Seconds for which reads of nobody in particular are kept, by `schema.relation`.
-    pub cached_reads: HashMap<String, u32>,
+    pub cached_reads: Vec<(String, u32)>,
     /// Where workflows are deployed, where that is set up.
     pub n8n: Option<N8n>,
     /// What secrets are sealed under: of the variables `KEK_1`, `KEK_2`, … the last, where there is one.
@@ -70,8 +69,7 @@ pub struct SealingKey {
 
 /// What a request may be and cost: the variable `LIMITS`, a JSON object with any of these fields. A purpose endpoint's
 /// body has a limit of its own, in its route.
-#[derive(Deserialize, Debug, Clone, PartialEq, Eq)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of path and query of the data API.
     pub uri_bytes: usize,
@@ -137,20 +135,15 @@ impl SigningKey {
 
 /// One trusted issuer, as an entry of the `ISSUERS` array: `{"issuer","audience","roles"}` and either `"jwks_url"`
 /// (asymmetric keys) or `"secret"` (HS256). One that is moving from a secret to keys has an entry for each.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// Compared exactly with `iss`.
     pub issuer: String,
     /// Compared exactly with `aud`. Left out for keys that name none, such as Supabase's legacy `anon` and
     /// `service_role` keys; their issuer may then assert no user.
-    #[serde(default)]
     pub audience: Option<String>,
     /// Where its public keys are: https, or http on a loopback address.
-    #[serde(default)]
     pub jwks_url: Option<String>,
     /// Its HS256 secret, at least 32 bytes.
-    #[serde(default)]
     pub secret: Option<String>,
     /// The roles its tokens may assert.
     pub roles: Vec<String>,
@@ -198,7 +191,7 @@ impl Config {
                 verify_token: optional("WHATSAPP_VERIFY_TOKEN"),
             },
             cached_reads: optional("CACHED_READS")
-                .map_or_else(|| Ok(HashMap::new()), |text| cached_reads(&text))?,
+                .map_or_else(|| Ok(Vec::new()), |text| cached_reads(&text))?,
             n8n: n8n(
                 optional("N8N_URL"),
                 optional("N8N_API_KEY"),
@@ -273,36 +266,47 @@ fn n8n(
 }
 
 fn limits(text: &str) -> Result<Limits, Error> {
-    let read: Option<Limits> = serde_json::from_str(text).ok();
-    read.filter(|limits| {
-        let bounds = [
-            (limits.uri_bytes, 64 * 1024),
-            (limits.body_bytes, 100_000_000),
-            (limits.embed_depth, 100),
-            (limits.deadline_ms as usize, 300_000),
-            (limits.upload_ms as usize, 300_000),
-            (limits.waiting, 100_000),
-        ];
-        limits.rows > 0
-            && bounds
-                .iter()
-                .all(|(value, most)| (1..=*most).contains(value))
-    })
-    .ok_or_else(|| misconfigured("LIMITS", LIMITS_WANTED))
+    read_limits(text).ok_or_else(|| misconfigured("LIMITS", LIMITS_WANTED))
 }
 
-fn cached_reads(text: &str) -> Result<HashMap<String, u32>, Error> {
-    let read: Option<HashMap<String, u32>> = serde_json::from_str(text).ok();
-    let served = |name: &str| {
-        name.split_once('.').is_some_and(|(schema, relation)| {
-            rooms::SCHEMAS.contains(&schema) && !relation.is_empty()
-        })
-    };
-    read.filter(|all| {
-        all.iter()
-            .all(|(name, seconds)| served(name) && (1..=86_400).contains(seconds))
-    })
-    .ok_or_else(|| misconfigured("CACHED_READS", CACHED_READS_WANTED))
+fn read_limits(text: &str) -> Option<Limits> {
+    let mut limits = Limits::default();
+    for (name, value) in json::object(text)? {
+        let value = value.as_u64().filter(|value| *value > 0)?;
+        let up_to = |most: u32| u32::try_from(value).ok().filter(|value| *value <= most);
+        let size = |most: u32| up_to(most).map(|value| value as usize);
+        match name.as_str() {
+            "uri_bytes" => limits.uri_bytes = size(64 * 1024)?,
+            "body_bytes" => limits.body_bytes = size(100_000_000)?,
+            "rows" => limits.rows = value,
+            "embed_depth" => limits.embed_depth = size(100)?,
+            "deadline_ms" => limits.deadline_ms = up_to(300_000)?,
+            "upload_ms" => limits.upload_ms = up_to(300_000)?,
+            "waiting" => limits.waiting = size(100_000)?,
+            _ => return None,
+        }
+    }
+    Some(limits)
+}
+
+fn cached_reads(text: &str) -> Result<Vec<(String, u32)>, Error> {
+    read_cached_reads(text).ok_or_else(|| misconfigured("CACHED_READS", CACHED_READS_WANTED))
+}
+
+fn read_cached_reads(text: &str) -> Option<Vec<(String, u32)>> {
+    let mut reads = Vec::new();
+    for (name, seconds) in json::object(text)? {
+        let seconds = u32::try_from(seconds.as_u64()?).ok()?;
+        let (schema, relation) = name.split_once('.')?;
+        if !rooms::SCHEMAS.contains(&schema)
+            || relation.is_empty()
+            || !(1..=86_400).contains(&seconds)
+        {
+            return None;
+        }
+        reads.push((name, seconds));
+    }
+    Some(reads)
 }
 
 fn signing_key(text: &str) -> Result<SigningKey, Error> {
@@ -349,17 +353,43 @@ fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
     }
 }
 
+/// An entry of `ISSUERS`, if it has the fields of one and no others.
+fn issuer(entry: Value) -> Option<Issuer> {
+    let Value::Object(mut fields) = entry else {
+        return None;
+    };
+    let mut text = |name: &str| match fields.remove(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(Value::String(text)) => Some(Some(text)),
+        Some(_) => None,
+    };
+    let issuer = text("issuer")??;
+    let (audience, jwks_url, secret) = (text("audience")?, text("jwks_url")?, text("secret")?);
+    let roles = fields.remove("roles")?;
+    let roles = roles.as_array()?.iter();
+    let roles: Option<Vec<String>> = roles.map(|role| role.as_str().map(str::to_owned)).collect();
+    let roles = roles?;
+    fields.is_empty().then_some(Issuer {
+        issuer,
+        audience,
+        jwks_url,
+        secret,
+        roles,
+    })
+}
+
 fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
-    let issuers: Vec<Issuer> = serde_json::from_str(text).map_err(|error| {
-        misconfigured(
-            "ISSUERS",
-            format!(
-                "{ISSUERS_WANTED} (line {}, column {})",
-                error.line(),
-                error.column()
-            ),
-        )
+    let wanted = || misconfigured("ISSUERS", ISSUERS_WANTED);
+    let read = json::read(text.as_bytes()).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let wanted = format!("{ISSUERS_WANTED} (line {line}, column {column})");
+        misconfigured("ISSUERS", wanted)
     })?;
+    let Value::Array(entries) = read else {
+        return Err(wanted());
+    };
+    let issuers: Option<Vec<Issuer>> = entries.into_iter().map(issuer).collect();
+    let issuers = issuers.ok_or_else(wanted)?;
     if issuers.is_empty() {
         return Err(misconfigured("ISSUERS", ISSUERS_WANTED));
     }
@@ -479,7 +509,7 @@ pub(crate) mod tests {
         let config = with("CACHED_READS", r#"{"marketing.plans":60}"#)
             .ok()
             .unwrap();
-        assert_eq!(config.cached_reads.get("marketing.plans"), Some(&60));
+        assert_eq!(config.cached_reads, [("marketing.plans".to_owned(), 60)]);
         let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE";
         let config = with("KEK_12", key).ok().unwrap();
         assert_eq!(config.sealing_key.map(|key| key.version), Some(12));
@@ -506,6 +536,10 @@ pub(crate) mod tests {
             ("ISSUERS", String::new()),
             ("ISSUERS", "[]".into()),
             ("ISSUERS", "{".into()),
+            ("ISSUERS", "{}".into()),
+            ("ISSUERS", "[5]".into()),
+            ("ISSUERS", one(r#""roles":[5],"jwks_url":"https://x""#)),
+            ("ISSUERS", one(r#""roles":["anon"],"jwks_url":5"#)),
             ("ISSUERS", one(r#""roles":["authenticated"]"#)),
             (
                 "ISSUERS",
@@ -549,9 +583,13 @@ pub(crate) mod tests {
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),
             ("LIMITS", r#"{"rows":0}"#.into()),
+            ("LIMITS", r#"{"rows":"5"}"#.into()),
+            ("LIMITS", r#"{"rows":5,"rows":6}"#.into()),
+            ("LIMITS", "[5]".into()),
             ("LIMITS", r#"{"deadline_ms":3000000}"#.into()),
             ("CACHED_READS", r#"{"private.x":5}"#.into()),
             ("CACHED_READS", r#"{"marketing":5}"#.into()),
+            ("CACHED_READS", r#"{"marketing.plans":"5"}"#.into()),
             ("CACHED_READS", r#"{"marketing.plans":0}"#.into()),
             ("KEK_<n>", "c2hvcnQ".into()),
             ("ALLOWED_ORIGINS", "*".into()),

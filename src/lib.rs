@@ -21,6 +21,8 @@ pub mod verify;
 mod platform;
 
 #[cfg(target_arch = "wasm32")]
+use std::convert::Infallible;
+#[cfg(target_arch = "wasm32")]
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 /// Once, before there is a request.
@@ -37,8 +39,8 @@ async fn fetch(
     request: worker::web_sys::Request,
     env: Env,
     context: Context,
-) -> worker::Result<worker::web_sys::Response> {
-    Ok(platform::answer(request, env, context).await?)
+) -> Result<worker::web_sys::Response, Infallible> {
+    Ok(platform::answer(request, env, context).await)
 }
 
 /// Every time that a cron of `wrangler.toml` comes round.

@@ -117,15 +117,11 @@ pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
 
 fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
     let all = parts.iter().all(|(_, answers)| *answers);
-    let checks: serde_json::Map<String, serde_json::Value> = parts
-        .iter()
-        .map(|(name, answers)| {
-            (
-                (*name).to_owned(),
-                if *answers { "ok" } else { "unreachable" }.into(),
-            )
-        })
-        .collect();
+    let mut checks = serde_json::Map::new();
+    for (name, answers) in parts {
+        let said = if *answers { "ok" } else { "unreachable" };
+        checks.insert((*name).to_owned(), said.into());
+    }
     let status = if all {
         StatusCode::OK
     } else {

@@ -17,6 +17,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{
     self, AbortController, CryptoKey, ReadableStream, ReadableStreamDefaultReader, WritableStream,
@@ -51,8 +52,17 @@ thread_local! {
     static IMPORTED: RefCell<HashMap<String, Imported>> = RefCell::default();
 }
 
-/// Answers one request of the runtime.
-pub async fn answer(
+/// Answers one request of the runtime. What it takes for no answer becomes an error of ours.
+pub async fn answer(request: web_sys::Request, env: Env, context: Context) -> web_sys::Response {
+    let answered = try_to_answer(request, env, context).await;
+    answered.unwrap_or_else(|error| {
+        console_error!("{error:?}");
+        let broken = Error::Internal("the runtime takes no such answer");
+        outgoing(respond::error(&broken)).unwrap_or_else(|_| web_sys::Response::error())
+    })
+}
+
+async fn try_to_answer(
     request: web_sys::Request,
     env: Env,
     context: Context,
@@ -342,6 +352,8 @@ impl Platform for Workers {
     }
 
     fn background(&self, work: impl Future<Output = ()> + 'static) {
+        // Boxed, or the bundle would have the runtime's side of it once for each caller.
+        let work: Pin<Box<dyn Future<Output = ()>>> = Box::pin(work);
         match &self.0.context {
             Some(context) => context.wait_until(work),
             None => worker::wasm_bindgen_futures::spawn_local(work),
@@ -714,10 +726,12 @@ fn header_bytes(value: &str) -> Vec<u8> {
 fn rust_headers(headers: &web_sys::Headers, wanted: impl Fn(&str) -> bool) -> Option<HeaderMap> {
     let object = Object::from_entries(headers).ok()?;
     let text = js_sys::JSON::stringify(&object).ok()?.as_string()?;
-    let entries: HashMap<String, String> = serde_json::from_str(&text).ok()?;
+    let Ok(Value::Object(entries)) = serde_json::from_slice(text.as_bytes()) else {
+        return None;
+    };
     let mut made = HeaderMap::with_capacity(entries.len());
-    for (name, value) in entries.into_iter().filter(|(name, _)| wanted(name)) {
-        let value = HeaderValue::from_bytes(&header_bytes(&value));
+    for (name, value) in entries.iter().filter(|(name, _)| wanted(name)) {
+        let value = HeaderValue::from_bytes(&header_bytes(value.as_str()?));
         // One that cannot be a header's value is there all the same, for its reader to refuse as no text.
         let value = value.or_else(|_| HeaderValue::from_bytes(&[0xff])).ok()?;
         made.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, value);

@@ -4,12 +4,11 @@
 //! This file takes a batch apart without losing the good events to a bad one; what an event must be is the database's to say.
 //! What it cannot even be shown (no JSON, too large, a NUL) goes as a word in its place.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::route::{Incoming, KB, Plan};
@@ -20,7 +19,7 @@ const MOST_EVENT_BYTES: usize = 32 * KB;
 
 /// An event as it goes on: its own text, or why it does not.
 enum Item<'a> {
-    Event(&'a RawValue),
+    Event(&'a str),
     Refused(&'static str),
 }
 
@@ -36,7 +35,7 @@ pub fn arguments(incoming: &Incoming, context: &str) -> Result<Plan, Error> {
             text.push(',');
         }
         match item {
-            Item::Event(event) => text.push_str(event.get()),
+            Item::Event(event) => text.push_str(event),
             Item::Refused(why) => {
                 text.push('"');
                 text.push_str(why);
@@ -66,27 +65,66 @@ fn items(incoming: &Incoming) -> Result<Vec<Item<'_>>, Error> {
     }
 }
 
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(borrow)]
-    events: Vec<&'a RawValue>,
-}
-
 /// One JSON document: an array, `{"events": [...]}`, or an event.
 fn whole(body: &[u8]) -> Result<Vec<Item<'_>>, Error> {
-    let malformed = |error| Error::MalformedBody(format!("JSON: {error}").into());
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Error::MalformedBody("it is not UTF-8".into()))?
-        .trim();
-    let several: Vec<&RawValue> = if text.starts_with('[') {
-        serde_json::from_str(text).map_err(malformed)?
+    let text = json_text(body)?;
+    let events = if text.starts_with('[') {
+        parts(text)
     } else {
-        match serde_json::from_str::<Envelope<'_>>(text) {
-            Ok(Envelope { events }) => events,
-            Err(_) => vec![serde_json::from_str(text).map_err(malformed)?],
-        }
+        enveloped(text).map_or_else(|| vec![text], parts)
     };
-    Ok(several.into_iter().map(item).collect())
+    Ok(events.into_iter().map(item).collect())
+}
+
+/// The one array `events` of an object.
+fn enveloped(object: &str) -> Option<&str> {
+    let mut found = parts(object).into_iter().filter_map(|field| {
+        let value = field.strip_prefix("\"events\"")?;
+        value.trim_start().strip_prefix(':').map(str::trim_start)
+    });
+    let value = found.next()?;
+    (value.starts_with('[') && found.next().is_none()).then_some(value)
+}
+
+/// The trimmed text of a body that is one JSON document, whatever it says.
+///
+/// # Errors
+/// [`Error::MalformedBody`].
+pub fn json_text(body: &[u8]) -> Result<&str, Error> {
+    let text =
+        std::str::from_utf8(body).map_err(|_| Error::MalformedBody("it is not UTF-8".into()))?;
+    serde_json::from_slice::<IgnoredAny>(body)
+        .map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))?;
+    Ok(text.trim())
+}
+
+/// What stands between the commas of an array or an object that is known to be JSON; nothing of anything else.
+fn parts(json: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut in_text, mut escaped, mut start) = (0_usize, false, false, 0);
+    for (at, byte) in json.bytes().enumerate() {
+        if in_text {
+            in_text = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        let ends = depth == 1 && matches!(byte, b',' | b']' | b'}');
+        match byte {
+            b'"' => in_text = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if ends {
+            // Only an empty array or object has a part without a text.
+            let part = json.get(start..at).unwrap_or_default().trim();
+            parts.extend((!part.is_empty()).then_some(part));
+        }
+        if ends || depth == 1 && start == 0 {
+            start = at + 1;
+        }
+    }
+    parts
 }
 
 /// A JSON document a line. Empty lines are none.
@@ -94,19 +132,16 @@ fn lines(body: &[u8]) -> Vec<Item<'_>> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines
         .filter(|line| !line.is_empty())
-        .map(|line| match serde_json::from_slice::<&RawValue>(line) {
-            Ok(event) => item(event),
-            Err(_) => Item::Refused("malformed"),
-        })
+        .map(|line| json_text(line).map_or(Item::Refused("malformed"), item))
         .collect()
 }
 
-fn item(event: &RawValue) -> Item<'_> {
-    if event.get().len() > MOST_EVENT_BYTES {
+fn item(event: &str) -> Item<'_> {
+    if event.len() > MOST_EVENT_BYTES {
         return Item::Refused("too_large");
     }
-    match serde_json::from_str::<Storable>(event.get()) {
-        Ok(Storable { is_object: true }) if numbers_fit(event.get()) => Item::Event(event),
+    match serde_json::from_slice::<Storable>(event.as_bytes()) {
+        Ok(Storable { is_object: true }) if numbers_fit(event) => Item::Event(event),
         _ => Item::Refused("malformed"),
     }
 }
@@ -189,12 +224,13 @@ impl<'de> Deserialize<'de> for Storable {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Storable, A::Error> {
-                let mut names = HashSet::new();
+                // A map, for the code of one is there already.
+                let mut names = Map::new();
                 while let Some(name) = access.next_key::<String>()? {
                     if name.contains('\0') {
                         return Err(A::Error::custom("it contains a NUL character"));
                     }
-                    if !names.insert(name) {
+                    if names.insert(name, Value::Null).is_some() {
                         return Err(A::Error::custom("a field is named twice"));
                     }
                     access.next_value::<Storable>()?;
@@ -226,7 +262,7 @@ mod tests {
         Ok(items
             .iter()
             .map(|item| match item {
-                Item::Event(event) => event.get().to_owned(),
+                Item::Event(event) => (*event).to_owned(),
                 Item::Refused(why) => format!("\"{why}\""),
             })
             .collect())
@@ -289,6 +325,59 @@ mod tests {
                 wanted,
                 "{kind} {}",
                 String::from_utf8_lossy(body)
+            );
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_an_object_with_one_list_of_events() {
+        let inner = r#"{"name":"]},\"{[","x":[1,{"y":[]}]}"#;
+        let cases = [
+            (
+                format!(r#"{{"events":[{inner},{inner}]}}"#),
+                vec![inner, inner],
+            ),
+            (
+                format!("{{ \"v\": [1, 2] ,\n\"events\" :\t[ {inner} ] }}"),
+                vec![inner],
+            ),
+            (r#"{"events":[]}"#.to_owned(), vec![]),
+            ("[]".to_owned(), vec![]),
+            (" [ ] ".to_owned(), vec![]),
+        ];
+        for (body, wanted) in cases {
+            assert_eq!(
+                read("application/json", body.as_bytes()).unwrap(),
+                wanted,
+                "{body}"
+            );
+        }
+        let events = [
+            r#"{"events":5}"#,
+            r#"{"events":{"a":[1]}}"#,
+            r#"{"x":{"events":[1]}}"#,
+            r#"{"x":"\"events\":[1]"}"#,
+        ];
+        for event in events {
+            assert_eq!(read("application/json", event.as_bytes()).unwrap(), [event]);
+        }
+        let twice = r#"{"events":[{}],"events":[{}]}"#;
+        assert_eq!(
+            read("application/json", twice.as_bytes()).unwrap(),
+            ["\"malformed\""]
+        );
+        for broken in [
+            "[{}",
+            "[{},]",
+            "{\"events\":[{}]",
+            "[{}]]",
+            "[{}] 5",
+            "{\"a\" 1}",
+        ] {
+            assert_eq!(
+                read("application/json", broken.as_bytes()),
+                Err(400),
+                "{broken}"
             );
         }
     }

@@ -30,10 +30,24 @@ pub fn body(incoming: &Incoming) -> Result<Value, Error> {
 /// # Errors
 /// [`Error::MalformedBody`].
 pub fn parse(body: &[u8]) -> Result<Value, Error> {
-    let parsed = serde_json::from_slice(body)
-        .map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))?;
-    let Unambiguous(value) = parsed;
-    Ok(value)
+    read(body).map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))
+}
+
+/// The same, with the error as it is.
+///
+/// # Errors
+/// That of the parser.
+pub fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(json).map(|Unambiguous(value)| value)
+}
+
+/// The object that a text is, if it is one and names no field twice.
+#[must_use]
+pub fn object(text: &str) -> Option<Map<String, Value>> {
+    match read(text.as_bytes()) {
+        Ok(Value::Object(fields)) => Some(fields),
+        _ => None,
+    }
 }
 
 /// Refuses fields that hold a NUL.

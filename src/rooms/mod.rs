@@ -6,7 +6,7 @@ mod data;
 mod growth;
 mod health;
 mod jobs;
-mod json;
+pub mod json;
 
 use crate::route::Route;
 

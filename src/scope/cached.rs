@@ -29,7 +29,9 @@ pub(super) fn rule(
         return None;
     }
     let schema = edge::text(headers, "accept-profile").unwrap_or(rooms::SCHEMAS[0]);
-    let seconds = *config.cached_reads.get(&format!("{schema}.{relation}"))?;
+    let wanted = format!("{schema}.{relation}");
+    let mut reads = config.cached_reads.iter();
+    let (_, seconds) = reads.find(|(name, _)| *name == wanted)?;
     let mut key = format!("{schema}\n{path}");
     for name in KEYED {
         key.push('\n');
@@ -37,6 +39,6 @@ pub(super) fn rule(
     }
     Some(Rule {
         name: format!("read/{}", edge::hex(&cache::key(&key))),
-        seconds,
+        seconds: *seconds,
     })
 }

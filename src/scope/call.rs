@@ -1,7 +1,7 @@
 //! Fixed calls of one database function, built by the postgrest crate from names of ours and vetted values, never sent by
 //! it.
 
-use http::{HeaderMap, Method};
+use http::Method;
 use postgrest::Postgrest;
 
 use super::{
@@ -144,23 +144,14 @@ pub(super) fn build<P: Platform>(
     request_id: &str,
     edge: &Edge<P>,
 ) -> Result<Outgoing<P::Body>, Error> {
-    let built = Postgrest::new(address)
+    let mut built = Postgrest::new(address)
         .schema(schema)
         .rpc(function, arguments)
         .auth(token)
         .build()
         .build()
         .map_err(|_| Error::Internal("the call cannot be built"))?;
-    let mut headers = HeaderMap::new();
-    for (name, value) in built.headers() {
-        // The crate is on an older version of the header types.
-        let name = http::HeaderName::from_bytes(name.as_str().as_bytes());
-        let value = http::HeaderValue::from_bytes(value.as_bytes());
-        let (Ok(name), Ok(value)) = (name, value) else {
-            return Err(Error::Internal("the call's headers cannot be built"));
-        };
-        headers.insert(name, value);
-    }
+    let mut headers = std::mem::take(built.headers_mut());
     set(&mut headers, "content-type", "application/json")?;
     set(&mut headers, "x-request-id", request_id)?;
     Ok(Outgoing {

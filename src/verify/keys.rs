@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_channel::oneshot;
 use http::{HeaderMap, Method, StatusCode};
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::config::Issuer;
 use crate::edge::{Body, Edge, Outgoing, Platform};
 use crate::error::Error;
+use crate::rooms;
 
 /// Milliseconds for which fetched keys are used without asking again.
 const FRESH_MS: u64 = 10 * 60 * 1000;
@@ -61,55 +61,40 @@ pub struct PublicKey {
     pub jwk: String,
 }
 
-/// A JWK as it arrives.
-#[derive(Deserialize)]
-struct Jwk {
-    kty: String,
-    kid: Option<String>,
-    crv: Option<String>,
-    alg: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    key_ops: Option<Vec<String>>,
-    x: Option<String>,
-    y: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-}
-
-impl Jwk {
-    /// The key, if it is one that may check signatures here.
-    fn usable(self) -> Option<PublicKey> {
-        let for_signatures = self.usage.as_deref().is_none_or(|usage| usage == "sig")
-            && self
-                .key_ops
-                .as_ref()
-                .is_none_or(|ops| ops.iter().any(|op| op == "verify"));
-        let (algorithm, jwk) = match (self.kty.as_str(), self.crv.as_deref()) {
-            ("EC", Some("P-256")) => (
-                Algorithm::Es256,
-                serde_json::json!({"kty": "EC", "crv": "P-256", "x": self.x?, "y": self.y?}),
-            ),
-            ("OKP", Some("Ed25519")) => (
-                Algorithm::EdDsa,
-                serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": self.x?}),
-            ),
-            ("RSA", None) if self.n.as_deref().is_some_and(is_long_modulus) => (
-                Algorithm::Rs256,
-                serde_json::json!({"kty": "RSA", "n": self.n?, "e": self.e?}),
-            ),
-            _ => return None,
+/// The key of a JWK, if it is one that may check signatures here.
+fn usable(jwk: &Value) -> Option<PublicKey> {
+    // None for what is no text at all; a null is not there.
+    let text = |name: &str| match jwk.get(name) {
+        None | Some(Value::Null) => Some(None),
+        Some(value) => value.as_str().map(Some),
+    };
+    let for_signatures = text("use")?.is_none_or(|usage| usage == "sig")
+        && match jwk.get("key_ops") {
+            None | Some(Value::Null) => true,
+            Some(ops) => ops.as_array()?.iter().any(|op| op == "verify"),
         };
-        let alg_fits = self
-            .alg
-            .as_deref()
-            .is_none_or(|alg| Algorithm::named(alg) == Some(algorithm));
-        (for_signatures && alg_fits).then(|| PublicKey {
-            kid: self.kid,
-            algorithm,
-            jwk: jwk.to_string(),
-        })
-    }
+    let (x, y, n, e) = (text("x")?, text("y")?, text("n")?, text("e")?);
+    let (algorithm, made) = match (text("kty")??, text("crv")?) {
+        ("EC", Some("P-256")) => (
+            Algorithm::Es256,
+            json!({"kty": "EC", "crv": "P-256", "x": x?, "y": y?}),
+        ),
+        ("OKP", Some("Ed25519")) => (
+            Algorithm::EdDsa,
+            json!({"kty": "OKP", "crv": "Ed25519", "x": x?}),
+        ),
+        ("RSA", None) if n.is_some_and(is_long_modulus) => {
+            (Algorithm::Rs256, json!({"kty": "RSA", "n": n?, "e": e?}))
+        }
+        _ => return None,
+    };
+    let alg_fits = text("alg")?.is_none_or(|alg| Algorithm::named(alg) == Some(algorithm));
+    let kid = text("kid")?.map(str::to_owned);
+    (for_signatures && alg_fits).then(|| PublicKey {
+        kid,
+        algorithm,
+        jwk: made.to_string(),
+    })
 }
 
 /// Whether a modulus has 2048 bits at least. One with zeros in front, which could hide that it has fewer, is no modulus
@@ -125,18 +110,13 @@ fn is_long_modulus(n: &str) -> bool {
 /// The usable keys of a key set; none if it is no key set, has none, or names two keys alike.
 #[must_use]
 pub fn parse(json: &[u8]) -> Option<Vec<PublicKey>> {
-    #[derive(Deserialize)]
-    struct Set {
-        keys: Vec<Value>,
+    let set = rooms::json::read(json).ok()?;
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for key in set.get("keys")?.as_array()?.iter().filter_map(usable) {
+        // The same keys in another order are the same keys.
+        let at = keys.partition_point(|other| other.jwk <= key.jwk);
+        keys.insert(at, key);
     }
-    let set: Set = serde_json::from_slice(json).ok()?;
-    let jwks = set
-        .keys
-        .into_iter()
-        .filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-    let mut keys: Vec<PublicKey> = jwks.filter_map(Jwk::usable).collect();
-    // The same keys in another order are the same keys.
-    keys.sort_by(|one, other| one.jwk.cmp(&other.jwk));
     let twice = keys.iter().enumerate().any(|(at, key)| {
         key.kid.is_some() && keys.iter().skip(at + 1).any(|other| other.kid == key.kid)
     });

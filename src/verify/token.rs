@@ -2,11 +2,14 @@
 //!
 //! Rules from RFC 8725. What jwt-compact leaves to its user (`exp`, `nbf`, `iat`, `iss`, `aud`, `crit`, `typ`) is here.
 
+use std::fmt;
+
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
 use jwt_compact::UntrustedToken;
-use serde::de::IgnoredAny;
+use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::cache;
@@ -49,32 +52,18 @@ fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }
 
-/// Claims as they arrive. An `exp` that is no number is no `exp`.
-#[derive(Deserialize)]
+/// The claims that are read.
+const READ: [&str; 7] = ["iss", "aud", "sub", "role", "exp", "nbf", "iat"];
+
+/// Claims as they arrive.
 struct Payload {
     iss: Option<String>,
-    aud: Option<Audience>,
+    aud: Option<Value>,
     sub: Option<String>,
     role: Option<String>,
     exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Audience {
-    fn names(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(name) => name == wanted,
-            Self::Several(names) => names.iter().any(|name| name == wanted),
-        }
-    }
 }
 
 /// Verifies a compact token against the issuers of the configuration.
@@ -172,15 +161,75 @@ fn is_known_type(typ: &str) -> bool {
     matches!(name, "jwt" | "at+jwt")
 }
 
-/// The claims, of the middle part. Bytes are not given to serde, which looks for UTF-8 only where it keeps a text; nor a
-/// list, which it would take for the claims in their order.
+/// The claims that are read, by name. All others are nobody's business here, whatever they hold.
+struct Read(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Read {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Claims;
+        impl<'de> Visitor<'de> for Claims {
+            type Value = Read;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Read, A::Error> {
+                let mut claims = Map::new();
+                while let Some(name) = access.next_key::<String>()? {
+                    if !READ.contains(&name.as_str()) {
+                        access.next_value::<IgnoredAny>()?;
+                    } else if claims.insert(name, access.next_value()?).is_some() {
+                        return Err(A::Error::custom("a claim is named twice"));
+                    }
+                }
+                Ok(Read(claims))
+            }
+        }
+        deserializer.deserialize_map(Claims)
+    }
+}
+
+/// The claims, of the middle part; none if one of them has a value of another type. Bytes are not given to serde, which looks
+/// for UTF-8 only where it keeps a text.
 fn payload(text: &str) -> Option<Payload> {
     let middle = text.split('.').nth(1)?;
     let json = String::from_utf8(Base64UrlUnpadded::decode_vec(middle).ok()?).ok()?;
-    if !json.trim_start().starts_with('{') {
+    let Read(mut claims) = serde_json::from_slice(json.as_bytes()).ok()?;
+    let mut claim = |name: &str| claims.remove(name).filter(|value| !value.is_null());
+    let aud = claim("aud");
+    if let Some(Value::Array(names)) = &aud
+        && !names.iter().all(Value::is_string)
+    {
         return None;
     }
-    serde_json::from_str(&json).ok()
+    if !matches!(aud, None | Some(Value::String(_) | Value::Array(_))) {
+        return None;
+    }
+    let mut text = |name: &str| match claim(name) {
+        None => Some(None),
+        Some(Value::String(text)) => Some(Some(text)),
+        Some(_) => None,
+    };
+    let (iss, sub, role) = (text("iss")?, text("sub")?, text("role")?);
+    let mut time = |name: &str| claim(name).map_or(Some(None), |time| time.as_f64().map(Some));
+    Some(Payload {
+        iss,
+        aud,
+        sub,
+        role,
+        exp: time("exp")?,
+        nbf: time("nbf")?,
+        iat: time("iat")?,
+    })
+}
+
+/// Whether an `aud`, a text or a list of texts, names this audience.
+fn names(aud: &Value, wanted: &str) -> bool {
+    match aud {
+        Value::Array(names) => names.iter().any(|name| name == wanted),
+        name => name == wanted,
+    }
 }
 
 fn hs256_fits(signed: &str, signature: &[u8], secret: &str) -> bool {
@@ -207,7 +256,7 @@ fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, E
         return fault(TokenFault::NotYetValid);
     }
     let meant_for_us = match (&payload.aud, &issuer.audience) {
-        (Some(aud), Some(wanted)) => aud.names(wanted),
+        (Some(aud), Some(wanted)) => names(aud, wanted),
         (None, None) => true,
         _ => false,
     };

@@ -1,13 +1,10 @@
 //! What kind of device a request came from, by the words that its `User-Agent` has used for many years. Data for counting, and
 //! nothing that anybody relies on: a library that knows every model would be larger than the rest of the bundle.
 
-use serde::Serialize;
-
 /// What a `User-Agent` says.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Device {
     /// `desktop`, `mobile`, `tablet`, `bot` or `other`.
-    #[serde(rename = "device_type")]
     pub kind: &'static str,
     pub browser: Option<&'static str>,
     pub os: Option<&'static str>,

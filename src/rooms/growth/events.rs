@@ -1,11 +1,9 @@
 //! `POST /v1/events`: what people do on sites and in apps becomes the one argument of `analytics.track_events`.
 
-use serde::Serialize;
-
 use http::StatusCode;
+use serde_json::json;
 
-use super::device::{self, Device};
-use crate::error::Error;
+use super::device;
 use crate::respond;
 use crate::rooms::batch;
 use crate::route::{Call, Identity};
@@ -17,24 +15,19 @@ pub static TRACK: Call = Call {
     identity: Identity::Caller,
     for_people: false,
     arguments: |incoming, _| {
-        let context = Context {
-            device: device::of(incoming.header("user-agent")),
-            region: incoming.place.region.as_deref(),
-        };
-        let context = serde_json::to_string(&context)
-            .map_err(|_| Error::Internal("events cannot be put together"))?;
-        batch::arguments(incoming, &context)
+        // What the edge sees of who sends them.
+        let device = device::of(incoming.header("user-agent"));
+        let context = json!({
+            "device_type": device.kind,
+            "browser": device.browser,
+            "os": device.os,
+            "is_bot": device.is_bot,
+            "region": incoming.place.region,
+        });
+        batch::arguments(incoming, &context.to_string())
     },
     answer: |_, outcome, _| outcome.map(|result| respond::json(StatusCode::ACCEPTED, &result)),
     fallback: None,
     streamed: false,
     then: None,
 };
-
-/// What the edge sees of who sends them.
-#[derive(Serialize)]
-struct Context<'a> {
-    #[serde(flatten)]
-    device: Device,
-    region: Option<&'a str>,
-}

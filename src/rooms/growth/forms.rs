@@ -148,10 +148,10 @@ pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error>
         .find(|form| form.source == incoming.variable)
         .ok_or(Error::NotFound)?;
     let said = form_urlencoded::parse(incoming.query.as_bytes());
-    let kept = said.filter(|(name, _)| FROM_LINK.contains(&name.as_ref()));
-    let typed = kept
-        .map(|(name, value)| (name.into_owned(), value.into()))
-        .collect();
+    let mut typed = Map::new();
+    for (name, value) in said.filter(|(name, _)| FROM_LINK.contains(&name.as_ref())) {
+        typed.insert(name.into_owned(), value.into());
+    }
     let stamp = stamp::make(incoming.now_ms, config);
     page(StatusCode::OK, &filled(form, &typed, None, stamp), config)
 }

@@ -2,15 +2,13 @@
 //!
 //! This file reads encodings. What a lead is, which e-mail is good, what is spam and how repeats merge is the database's.
 
-use futures_util::FutureExt as _;
-use futures_util::stream;
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{forms, stamp};
+use super::{forms, multipart, stamp};
 use crate::config::Config;
 use crate::edge::{Body, Response};
 use crate::error::Error;
@@ -78,7 +76,7 @@ pub fn turnstile_token(incoming: &Incoming) -> Option<String> {
     (!token.is_empty()).then(|| token.to_owned())
 }
 
-fn malformed(what: &'static str) -> Error {
+pub(super) fn malformed(what: &'static str) -> Error {
     Error::MalformedBody(what.into())
 }
 
@@ -87,7 +85,7 @@ pub(super) fn fields(incoming: &Incoming) -> Result<Map<String, Value>, Error> {
     match incoming.media_type().as_str() {
         "application/json" => json_fields(&incoming.body),
         "application/x-www-form-urlencoded" => urlencoded_fields(&incoming.body).map(gather),
-        "multipart/form-data" => multipart_fields(incoming).map(gather),
+        "multipart/form-data" => multipart::fields(incoming).map(gather),
         _ => Err(Error::UnsupportedMediaType { accepted: ACCEPTED }),
     }
 }
@@ -134,46 +132,6 @@ fn urlencoded_fields(body: &[u8]) -> Result<Vec<(String, String)>, Error> {
             Ok((decode(name)?, decode(value)?))
         })
         .collect()
-}
-
-/// The text parts of a multipart form. An empty file input is skipped; a file is refused, for it would be lost.
-fn multipart_fields(incoming: &Incoming) -> Result<Vec<(String, String)>, Error> {
-    let boundary = multer::parse_boundary(incoming.header("content-type"))
-        .map_err(|_| malformed("the boundary is missing"))?;
-    let body = stream::iter([Ok::<_, std::convert::Infallible>(incoming.body.clone())]);
-    let mut form = multer::Multipart::new(body, boundary);
-    let reading = async move {
-        let mut pairs = Vec::new();
-        while let Some(part) = form
-            .next_field()
-            .await
-            .map_err(|_| malformed("it is not well-formed multipart"))?
-        {
-            let name = part
-                .name()
-                .ok_or_else(|| malformed("a part has no name"))?
-                .to_owned();
-            let is_file = part.file_name().is_some();
-            let bytes = part
-                .bytes()
-                .await
-                .map_err(|_| malformed("it is not well-formed multipart"))?;
-            match (is_file, bytes.is_empty()) {
-                (true, true) => {}
-                (true, false) => return Err(malformed("it contains a file; this form takes none")),
-                (false, _) => {
-                    let text = String::from_utf8(bytes.to_vec())
-                        .map_err(|_| malformed("a field is not UTF-8"))?;
-                    pairs.push((name, text));
-                }
-            }
-        }
-        Ok(pairs)
-    };
-    // The whole body is in memory: there is nothing to wait for.
-    reading
-        .now_or_never()
-        .unwrap_or_else(|| Err(malformed("it is not well-formed multipart")))
 }
 
 /// Pairs as an object. What is sent several times, as check boxes are, is an array. Line ends are what was typed: browsers

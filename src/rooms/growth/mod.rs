@@ -8,6 +8,7 @@ mod events;
 mod experiments;
 mod forms;
 mod leads;
+mod multipart;
 mod onboarding;
 mod stamp;
 mod whatsapp;

@@ -3,14 +3,13 @@
 
 use hmac::{Hmac, Mac};
 use http::StatusCode;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::edge::Response;
 use crate::error::Error;
 use crate::respond;
-use crate::rooms::batch::Storable;
+use crate::rooms::batch::{self, Storable};
 use crate::route::{Call, Identity, Incoming, Plan};
 
 /// `GET`: Meta asks once whether this is the address that somebody has entered.
@@ -98,13 +97,9 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn payload(body: &[u8]) -> Result<Plan, Error> {
-    let malformed = |_| Error::MalformedBody("it is no JSON".into());
-    let text =
-        std::str::from_utf8(body).map_err(|_| Error::MalformedBody("it is not UTF-8".into()))?;
-    let raw: &RawValue = serde_json::from_str(text).map_err(malformed)?;
-    let raw = raw.get();
+    let raw = batch::json_text(body)?;
     // Somebody's message may hold what PostgreSQL cannot: Meta would send it again for days.
-    let payload = match serde_json::from_str::<Storable>(raw) {
+    let payload = match serde_json::from_slice::<Storable>(raw.as_bytes()) {
         Ok(_) => raw.into(),
         Err(_) => storable(raw),
     };
