@@ -61,7 +61,8 @@ declare
 begin
   perform private.limit_caller('access-tokens');
   -- It is sealed for an owner by name, and opens for that name only.
-  if owner_id is distinct from owner::text or set_access_token.key_version is null
+  if owner_id is distinct from owner::text or set_access_token.key_version not between 1 and 99
+    or set_access_token.key_version is null
     or set_access_token.sealed is null or set_access_token.sealed !~ '^v1([.][A-Za-z0-9_-]{16,}){4}$' then
     perform private.refuse(
       422, 'RG564', 'This is no sealed access token', null, 'Send the token itself to PUT /v1/whatsapp/accounts/{id}/access-token.'

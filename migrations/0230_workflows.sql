@@ -79,15 +79,26 @@ create function private.queue_writes() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
+declare
+  patience constant text := current_setting('lock_timeout');
 begin
   if tg_level = 'ROW' then
     perform pg_advisory_xact_lock(hashtextextended(new.user_id::text, 220));
     return new;
   end if;
   if (select auth.uid()) is not null then
+    -- Not for long: whoever waits holds a connection that others could use.
+    perform set_config('lock_timeout', '2s', true);
     perform pg_advisory_xact_lock(hashtextextended((select auth.uid())::text, 220));
+    perform set_config('lock_timeout', patience, true);
   end if;
   return null;
+exception
+  when lock_not_available then
+    perform private.refuse(
+      429, 'RG529', 'Your other writes are still under way', null, 'Send fewer at once; try again after the time in Retry-After.', 1
+    );
+    return null;
 end
 $$;
 
@@ -118,7 +129,7 @@ create trigger mvp_workflows_filter before update or delete on clixen.mvp_workfl
 create trigger mvp_workflows_queue before insert or update or delete on clixen.mvp_workflows
   for each statement execute function private.queue_writes();
 create trigger mvp_workflows_queue_added before insert on clixen.mvp_workflows
-  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
+  for each row when (auth.uid() is null) execute function private.queue_writes();
 create trigger mvp_workflows_keep before insert or update of n8n_workflow_json, status on clixen.mvp_workflows
   for each row execute function private.keep_workflow();
 -- Not of what deployments and executions write.

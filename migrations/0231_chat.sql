@@ -72,7 +72,7 @@ create trigger mvp_chat_sessions_filter before update or delete on clixen.mvp_ch
 create trigger mvp_chat_sessions_queue before insert or update or delete on clixen.mvp_chat_sessions
   for each statement execute function private.queue_writes();
 create trigger mvp_chat_sessions_queue_added before insert on clixen.mvp_chat_sessions
-  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
+  for each row when (auth.uid() is null) execute function private.queue_writes();
 create trigger mvp_chat_sessions_keep before insert or update of workflow_id on clixen.mvp_chat_sessions
   for each row execute function private.keep_chat_session();
 create trigger mvp_chat_sessions_updated_at before update of user_id, project_id, workflow_id, title, status, user_satisfied
@@ -121,18 +121,33 @@ grant insert (session_id, user_id, content, role, agent_type, processing_time_ms
 grant update (content, metadata) on clixen.mvp_chat_messages to authenticated;
 grant select, insert, update, delete on clixen.mvp_chat_messages to service_role;
 
+-- Trigger: of several messages that come at once PostgREST sends null for what only some of them have.
+create function private.complete_chat_message() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  new.role := coalesce(new.role, 'user');
+  new.metadata := coalesce(new.metadata, '{}');
+  return new;
+end
+$$;
+create trigger mvp_chat_messages_complete before insert on clixen.mvp_chat_messages
+  for each row execute function private.complete_chat_message();
+
 create trigger mvp_chat_messages_filter before update or delete on clixen.mvp_chat_messages
   for each statement execute function private.require_filter();
 create trigger mvp_chat_messages_queue before insert or update or delete on clixen.mvp_chat_messages
   for each statement execute function private.queue_writes();
 create trigger mvp_chat_messages_queue_added before insert on clixen.mvp_chat_messages
-  for each row when (auth.uid() is distinct from new.user_id) execute function private.queue_writes();
+  for each row when (auth.uid() is null) execute function private.queue_writes();
 -- That a message came tells nothing that the message itself does not.
 create trigger mvp_chat_messages_audit after delete or update on clixen.mvp_chat_messages
   for each row execute function private.audit();
 
 -- migrate:down
 drop table clixen.mvp_chat_messages;
+drop function private.complete_chat_message();
 drop table clixen.mvp_chat_sessions;
 drop function private.keep_chat_session();
 drop type clixen.agent_type;

@@ -66,7 +66,7 @@ create table private.n8n_removals (
   due_at          timestamptz not null default now() + interval '2 minutes',
   attempts        bigint not null default 0
 );
-comment on table private.n8n_removals is 'Workflows to be taken out of n8n, since their rows are gone here.';
+comment on table private.n8n_removals is 'Workflows to be taken out of n8n: their rows are gone here, or archived.';
 create index n8n_removals_due_at on private.n8n_removals (due_at);
 alter table private.n8n_removals enable row level security;
 alter table private.n8n_removals force row level security;
@@ -78,7 +78,10 @@ create function private.remove_from_n8n() returns trigger
   as $$
 begin
   insert into private.n8n_removals (n8n_workflow_id)
-  select g.n8n_workflow_id from gone as g where g.n8n_workflow_id is not null
+  -- Of one whose id was never heard of the mark that its name ends in.
+  select coalesce(g.n8n_workflow_id, 'mark:' || left(replace(g.id::text, '-', ''), 16))
+  from gone as g
+  where g.n8n_workflow_id is not null or g.deployment_status <> 'not_deployed'
   on conflict do nothing;
   return null;
 end
@@ -86,6 +89,23 @@ $$;
 create trigger mvp_workflows_remove_from_n8n after delete on clixen.mvp_workflows
   referencing old table as gone
   for each statement execute function private.remove_from_n8n();
+
+-- Trigger: neither does an archived one. Another deployment makes it anew.
+create function private.take_down() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+begin
+  insert into private.n8n_removals (n8n_workflow_id)
+  select old.n8n_workflow_id where old.n8n_workflow_id is not null
+  on conflict do nothing;
+  update clixen.mvp_workflows as w set n8n_workflow_id = null, deployment_status = 'not_deployed', deployment_url = null
+  where w.id = new.id;
+  return null;
+end
+$$;
+create trigger mvp_workflows_take_down after update of status on clixen.mvp_workflows
+  for each row when (new.status = 'archived' and old.status <> 'archived') execute function private.take_down();
 
 insert into private.limit_rules (name, burst, refill, shared) values ('deployments', 30, '10 seconds', 1);
 
@@ -102,7 +122,6 @@ declare
   made clixen.deployments;
   source private.deployment_runs;
 begin
-  perform private.limit_caller('deployments');
   perform pg_advisory_xact_lock(hashtextextended(caller::text, 220));
   stored := private.idempotency_begin(
     'open_deployment', jsonb_build_object('workflow_id', open_deployment.workflow_id, 'of_version', open_deployment.of_version)
@@ -114,6 +133,7 @@ begin
     end if;
   end if;
 
+  perform private.limit_caller('deployments');
   select * into flow from clixen.mvp_workflows as w
   where w.id = open_deployment.workflow_id and w.user_id = caller
   for update;
@@ -239,7 +259,7 @@ begin
   update clixen.deployments as d set status = 'deploying' where d.id = made.id returning * into made;
   select * into strict flow from clixen.mvp_workflows as w where w.id = made.workflow_id;
   return jsonb_build_object(
-    'deployment', to_jsonb(made), 'lease', run.lease, 'workflow', run.workflow, 'name', flow.name,
+    'deployment', to_jsonb(made), 'lease', run.lease, 'name', flow.name,
     'n8n_workflow_id', flow.n8n_workflow_id, 'serves', flow.last_deployed_at is not null,
     -- Whether an earlier attempt may have made it in n8n, and died before it could say so.
     'may_exist', flow.n8n_workflow_id is null and (run.attempts > 1 or made.deployment_version > 1)
@@ -248,6 +268,27 @@ end
 $$;
 comment on function edge.claim_deployment(uuid) is
   'Gives the edge a deployment to carry out, with a lease. Definer: the edge has no right on any table.';
+
+-- The workflow that a deployment sends, or the one that served before; null where there is none, or the lease is lost. By itself: what
+-- cannot be read must not keep anybody from ending the deployment.
+create function edge.deployment_workflow(deployment_id uuid, lease uuid, before boolean) returns jsonb
+  language sql stable security definer
+  set search_path = ''
+  as $$
+select case when deployment_workflow.before then (
+    select b.workflow
+    from clixen.deployments as e
+    join private.deployment_runs as b on b.deployment_id = e.id
+    where e.workflow_id = d.workflow_id and e.status = 'deployed'
+    order by e.deployment_version desc
+    limit 1
+  ) else r.workflow end
+from private.deployment_runs as r
+join clixen.deployments as d on d.id = r.deployment_id
+where r.deployment_id = deployment_workflow.deployment_id and r.lease = deployment_workflow.lease
+$$;
+comment on function edge.deployment_workflow(uuid, uuid, boolean) is
+  'Gives the edge what it is to send to n8n. Definer: the edge has no right on any table.';
 
 -- Writes down what n8n calls the workflow, as soon as it is known, and lengthens the lease; false where the lease is lost.
 create function edge.note_deployment(deployment_id uuid, lease uuid, n8n_workflow_id text) returns boolean
@@ -328,7 +369,11 @@ begin
   if is_deployed then
     update clixen.mvp_workflows as w set
       -- What has been changed meanwhile is not what is deployed.
-      status = case when w.status <> 'archived' and w.n8n_workflow_json = run.workflow then 'deployed' else w.status end,
+      status = case
+        when w.status <> 'archived' and w.n8n_workflow_json = run.workflow then 'deployed'
+        when w.status = 'deployed' then 'draft'
+        else w.status
+      end,
       deployment_status = 'deployed', deployment_url = made.deployment_url, deployment_error = null,
       last_deployed_at = made.completed_at
     where w.id = made.workflow_id;
@@ -364,38 +409,33 @@ begin
     order by o.started_at
     limit most
   ) as d;
-  -- Some other row may have taken it up meanwhile; whoever asks next does so after a pause that doubles.
+  -- Some other row may have taken it up meanwhile.
   delete from private.n8n_removals as r
   where exists (select from clixen.mvp_workflows as w where w.n8n_workflow_id = r.n8n_workflow_id);
-  with picked as (
-    update private.n8n_removals as r
-    set attempts = r.attempts + 1, due_at = now() + interval '2 minutes' * 2 ^ least(r.attempts, 9)
-    where r.n8n_workflow_id in (
-      select o.n8n_workflow_id from private.n8n_removals as o
-      where o.due_at < now()
-      order by o.due_at
-      limit most
-      for update skip locked
-    )
-    returning r.n8n_workflow_id
-  )
-  select array_agg(p.n8n_workflow_id) into due from picked as p;
-  return jsonb_build_object('deployments', stuck, 'removals', coalesce(to_jsonb(due), '[]'));
+  due := array(select o.n8n_workflow_id from private.n8n_removals as o where o.due_at < now() order by o.due_at limit most);
+  return jsonb_build_object('deployments', stuck, 'removals', to_jsonb(due));
 end
 $$;
 comment on function edge.unfinished_deployments(int) is
   'What is left to be done in n8n. Definer: the edge has no right on any table.';
 
-create function edge.removed_from_n8n(n8n_workflow_id text) returns boolean
+-- Notes what came of taking a workflow out. What failed is due again after a pause that doubles.
+create function edge.removed_from_n8n(n8n_workflow_id text, is_out boolean) returns boolean
   language plpgsql volatile security definer
   set search_path = ''
   as $$
 begin
-  delete from private.n8n_removals as r where r.n8n_workflow_id = removed_from_n8n.n8n_workflow_id;
+  if is_out then
+    delete from private.n8n_removals as r where r.n8n_workflow_id = removed_from_n8n.n8n_workflow_id;
+  else
+    update private.n8n_removals as r
+    set attempts = r.attempts + 1, due_at = now() + interval '2 minutes' * 2 ^ least(r.attempts, 9)
+    where r.n8n_workflow_id = removed_from_n8n.n8n_workflow_id;
+  end if;
   return found;
 end
 $$;
-comment on function edge.removed_from_n8n(text) is 'Notes that n8n has a workflow no more. Definer: the edge has no right on any table.';
+comment on function edge.removed_from_n8n(text, boolean) is 'Notes whether n8n has a workflow no more. Definer: the edge has no right on any table.';
 
 -- What the back office hears from n8n of a workflow's executions.
 create function clixen.record_execution(n8n_workflow_id text, finished_at timestamptz, duration_ms bigint) returns boolean
@@ -427,31 +467,36 @@ revoke execute on function clixen.may_finish_deployments() from public;
 revoke execute on function private.queue_writes_of_deployment(uuid) from public;
 revoke execute on function clixen.open_deployment(uuid, bigint) from public;
 revoke execute on function edge.claim_deployment(uuid) from public;
+revoke execute on function edge.deployment_workflow(uuid, uuid, boolean) from public;
 revoke execute on function edge.note_deployment(uuid, uuid, text) from public;
 revoke execute on function edge.finish_deployment(uuid, uuid, jsonb) from public;
 revoke execute on function edge.unfinished_deployments(int) from public;
-revoke execute on function edge.removed_from_n8n(text) from public;
+revoke execute on function edge.removed_from_n8n(text, boolean) from public;
 revoke execute on function clixen.record_execution(text, timestamptz, bigint) from public;
 grant execute on function clixen.may_finish_deployments() to service_role;
 grant execute on function clixen.open_deployment(uuid, bigint) to authenticated;
 grant execute on function edge.claim_deployment(uuid) to edge;
+grant execute on function edge.deployment_workflow(uuid, uuid, boolean) to edge;
 grant execute on function edge.note_deployment(uuid, uuid, text) to edge;
 grant execute on function edge.finish_deployment(uuid, uuid, jsonb) to edge;
 grant execute on function edge.unfinished_deployments(int) to edge;
-grant execute on function edge.removed_from_n8n(text) to edge;
+grant execute on function edge.removed_from_n8n(text, boolean) to edge;
 grant execute on function clixen.record_execution(text, timestamptz, bigint) to service_role;
 
 -- migrate:down
 drop function clixen.may_finish_deployments();
 drop function clixen.record_execution(text, timestamptz, bigint);
-drop function edge.removed_from_n8n(text);
+drop function edge.removed_from_n8n(text, boolean);
 drop function edge.unfinished_deployments(int);
 drop function edge.finish_deployment(uuid, uuid, jsonb);
 drop function edge.note_deployment(uuid, uuid, text);
+drop function edge.deployment_workflow(uuid, uuid, boolean);
 drop function edge.claim_deployment(uuid);
 drop function private.queue_writes_of_deployment(uuid);
 drop function clixen.open_deployment(uuid, bigint);
 delete from private.limit_rules where name = 'deployments';
+drop trigger mvp_workflows_take_down on clixen.mvp_workflows;
+drop function private.take_down();
 drop trigger mvp_workflows_remove_from_n8n on clixen.mvp_workflows;
 drop function private.remove_from_n8n();
 drop table private.n8n_removals;

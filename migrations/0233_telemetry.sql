@@ -57,9 +57,11 @@ create function private.keep_telemetry() returns trigger
   set search_path = ''
   as $$
 begin
-  -- Beside others of the user's, but not beside their erasure.
-  perform pg_advisory_xact_lock_shared(hashtextextended(new.user_id::text, 220));
-  perform private.refuse_erased(new.user_id);
+  -- Beside others of the user's, but not beside their erasure. Of another's row only the policy is to be heard.
+  if (select auth.uid()) is null or new.user_id = (select auth.uid()) then
+    perform pg_advisory_xact_lock_shared(hashtextextended(new.user_id::text, 220));
+    perform private.refuse_erased(new.user_id);
+  end if;
   if (select auth.uid()) is not null then
     new.user_agent := left(private.request_header('user-agent'), 512);
     new.referer := left(private.request_header('referer'), 2000);
@@ -74,6 +76,25 @@ create trigger telemetry_events_keep before insert on clixen.telemetry_events
   for each row execute function private.keep_telemetry();
 
 insert into private.limit_rules (name, burst, refill, shared) values ('telemetry', 300, '100 milliseconds', 1);
+
+-- Trigger: a statement is a batch, whichever way it comes.
+create function private.limit_telemetry() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+begin
+  if tg_when = 'BEFORE' then
+    perform private.limit_caller('telemetry');
+  elsif (select auth.uid()) is not null and (select count(*) from come as c) > 500 then
+    perform private.refuse(413, 'RG527', 'There are too many telemetry events', 'At most 500 a batch', 'Send them in several batches.');
+  end if;
+  return null;
+end
+$$;
+create trigger telemetry_events_limit before insert on clixen.telemetry_events
+  for each statement execute function private.limit_telemetry();
+create trigger telemetry_events_batch after insert on clixen.telemetry_events referencing new table as come
+  for each statement execute function private.limit_telemetry();
 
 -- A number of a field as it is kept: whole, and none below zero.
 create function private.telemetry_number(said jsonb) returns bigint
@@ -115,7 +136,6 @@ begin
   if jsonb_array_length(batch) > 500 then
     perform private.refuse(413, 'RG527', 'There are too many telemetry events', 'At most 500 a batch', 'Send them in several batches.');
   end if;
-  perform private.limit_caller('telemetry');
   perform private.refuse_erased(caller);
 
   with raw as (
@@ -176,7 +196,7 @@ begin
 end
 $$;
 comment on function clixen.track_telemetry(jsonb) is
-  'Keeps a batch of the caller''s telemetry. Definer: ids, and the network that the edge names, are not a user''s to write.';
+  'Keeps a batch of the caller''s telemetry. Definer: ids are not a user''s to write. The network is what the edge saw, or what a caller who passes it by says.';
 
 -- A network in text; null where it is none.
 create function private.network_of(said text) returns inet
@@ -203,3 +223,4 @@ drop function private.telemetry_number(jsonb);
 delete from private.limit_rules where name = 'telemetry';
 drop table clixen.telemetry_events;
 drop function private.keep_telemetry();
+drop function private.limit_telemetry();

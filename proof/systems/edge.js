@@ -28,7 +28,14 @@ export default {
       ...edges,
     },
     'edge.unfinished_deployments(integer)': { arguments: () => ({ most: 1 }), ...edges },
-    'edge.removed_from_n8n(text)': { arguments: (canary) => ({ n8n_workflow_id: canary }), ...edges },
+    'edge.removed_from_n8n(text, boolean)': {
+      arguments: (canary) => ({ n8n_workflow_id: canary, is_out: true }),
+      ...edges,
+    },
+    'edge.deployment_workflow(uuid, uuid, boolean)': {
+      arguments: () => ({ ...byId(), lease: randomUUID(), before: false }),
+      ...edges,
+    },
     'edge.note_job(text, bigint, bigint, text)': {
       arguments: (canary) => ({ job: canary, took_ms: 1, rows: 0, error: null }),
       ...edges,
