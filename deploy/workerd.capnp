@@ -34,6 +34,7 @@ const edge :Workerd.Worker = (
     (name = "TURNSTILE_SECRET", fromEnvironment = "TURNSTILE_SECRET"),
     (name = "N8N_URL", fromEnvironment = "N8N_URL"),
     (name = "N8N_API_KEY", fromEnvironment = "N8N_API_KEY"),
+    (name = "N8N_CREDENTIALS", fromEnvironment = "N8N_CREDENTIALS"),
     (name = "N8N_WEBHOOK_URL", fromEnvironment = "N8N_WEBHOOK_URL"),
     (name = "KEK_1", fromEnvironment = "KEK_1"),
     (name = "KEK_2", fromEnvironment = "KEK_2"),

@@ -94,7 +94,7 @@ class Stack {
   /** Where workflows go: a developer's own n8n; in tests an address at which nobody answers. */
   n8n() {
     if (this.throwAway) return { N8N_URL: 'http://127.0.0.1:9', N8N_API_KEY: 'nobody answers there' };
-    const names = ['N8N_URL', 'N8N_API_KEY', 'N8N_WEBHOOK_URL'].filter((name) => process.env[name]);
+    const names = ['N8N_URL', 'N8N_API_KEY', 'N8N_WEBHOOK_URL', 'N8N_CREDENTIALS'].filter((name) => process.env[name]);
     return Object.fromEntries(names.map((name) => [name, process.env[name]]));
   }
 

@@ -57,6 +57,8 @@ pub struct N8n {
     pub key: String,
     /// Where its webhooks are called, if not at the same address.
     pub webhook_url: String,
+    /// Ids of its credentials that everybody's workflows may use; `*` stands for all.
+    pub credentials: Vec<String>,
 }
 
 /// A key-encryption key, for AES-256-GCM.
@@ -196,6 +198,7 @@ impl Config {
                 optional("N8N_URL"),
                 optional("N8N_API_KEY"),
                 optional("N8N_WEBHOOK_URL"),
+                list("N8N_CREDENTIALS"),
             )?,
             sealing_key: sealing_key(variable)?,
         })
@@ -248,6 +251,7 @@ fn n8n(
     url: Option<String>,
     key: Option<String>,
     webhook_url: Option<String>,
+    credentials: Vec<String>,
 ) -> Result<Option<N8n>, Error> {
     let Some(url) = url else {
         return Ok(None);
@@ -262,6 +266,7 @@ fn n8n(
         url,
         key,
         webhook_url,
+        credentials,
     }))
 }
 

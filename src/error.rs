@@ -184,6 +184,12 @@ impl Error {
                 "The workflow cannot be deployed as it is",
                 "Mend what is named; POST /v1/workflows/validate?deploy=true tells where and how.",
             ),
+            "gone" => (
+                StatusCode::NOT_FOUND,
+                "RG522",
+                "You have no such workflow",
+                "It was deleted meanwhile.",
+            ),
             "conflict" => (
                 StatusCode::CONFLICT,
                 "RG318",

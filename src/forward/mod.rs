@@ -268,11 +268,21 @@ pub async fn call_own<P: Platform>(
     arguments: &Value,
     edge: &Edge<P>,
 ) -> Result<Value, Error> {
-    result(
-        scope::own_call(function, arguments.to_string(), edge)?,
-        edge,
-    )
-    .await
+    call_own_large(function, arguments, MOST_RESULT_BYTES, edge).await
+}
+
+/// The same, of a result of so many bytes at most; 502 also for one that is larger, or that cannot be read.
+///
+/// # Errors
+/// Those of [`call_own`].
+pub async fn call_own_large<P: Platform>(
+    function: &str,
+    arguments: &Value,
+    limit: usize,
+    edge: &Edge<P>,
+) -> Result<Value, Error> {
+    let call = scope::own_call(function, arguments.to_string(), edge)?;
+    parsed(call, limit, edge).await
 }
 
 async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -> Option<Vec<u8>> {

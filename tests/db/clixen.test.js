@@ -429,7 +429,7 @@ test('nobody writes what only functions may say', async () => {
         `edge.finish_deployment(gen_random_uuid(), gen_random_uuid(), '{}')`,
         `edge.note_deployment(gen_random_uuid(), gen_random_uuid(), 'x')`,
         'edge.unfinished_deployments(1)',
-        `edge.removed_from_n8n('x')`,
+        `edge.removed_from_n8n('x', true)`,
         `edge.run_job('clean_audit')`,
         `edge.note_job('x', 1, 1, null)`,
         'private.clean_audit()',

@@ -133,11 +133,54 @@ test('a workflow with a webhook is sent, published, probed, and says where it is
   assert.ok(deployment.completed_at && deployment.duration_ms >= 0);
 });
 
-test('one that runs by the clock says where it can be looked at', async () => {
+test('one that runs by the clock has no address; a form has one', async () => {
   const workflow = await planted(clock());
   const { status, body } = await deploy(workflow);
-  assert.equal(status, 200);
-  assert.equal(body.deployment_url, `${n8n.url}/workflow/${body.n8n_workflow_id}`);
+  assert.deepEqual([status, body.status, body.deployment_url], [200, 'deployed', null]);
+  const form = await planted(
+    flow([
+      node('Contact', 'formTrigger', { path: 'contact', formTitle: 'x' }, { webhookId: randomUUID(), typeVersion: 2 }),
+      node('Set', 'set', {}, { typeVersion: 3.4 }),
+    ]),
+  );
+  assert.equal((await deploy(form)).body.deployment_url, `${n8n.url}/form/${prefix(form.user)}/contact`);
+});
+
+test('nobody takes another’s address: expressions and ids are made the owner’s, and what is no path is refused', async () => {
+  const victim = await planted(hook('pay'));
+  const address = `${prefix(victim.user)}/pay`;
+  const thief = await planted(hook(`=${address}`));
+  assert.equal((await deploy(thief)).status, 200);
+  const [taken] = (await inN8n(thief)).nodes;
+  assert.equal(taken.parameters.path, `=${prefix(thief.user)}/${address}`);
+  assert.equal((await deploy(victim)).status, 200);
+  for (const path of [[address], 5, { toString: address }, '../../rest/login', 'a?b', 'a b', 'a%2e', './a']) {
+    const { status, body } = await deploy(await planted(hook(path)));
+    assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(path));
+    assert.match(body.details, /webhook_path_invalid/);
+  }
+  const methods = await deploy(await planted(hook('x', ['GET', 'BREW'])));
+  assert.match(methods.body.details, /webhook_method_unknown/);
+  // An id that another workflow has is this one's own all the same.
+  const same = await planted({ ...hook('same-id'), nodes: hook('same-id').nodes });
+  same.json.nodes[0].webhookId = victim.json.nodes[0].webhookId;
+  await edit(same, same.json);
+  await deploy(same);
+  assert.notEqual((await inN8n(same)).nodes[0].webhookId, (await inN8n(victim)).nodes[0].webhookId);
+});
+
+test('credentials and workflows of others are left out, unless they are shared', async () => {
+  const json = hook();
+  json.nodes[1].credentials = { slackApi: { id: '1', name: 'Ours' }, httpBasicAuth: { id: '2', name: 'Theirs' } };
+  json.settings = { executionOrder: 'v1', errorWorkflow: 'another', callerPolicy: 'any', timezone: 'Europe/Berlin' };
+  const workflow = await planted(json);
+  await deploy(workflow);
+  assert.deepEqual((await inN8n(workflow)).nodes[1].credentials, {});
+  assert.deepEqual((await inN8n(workflow)).settings, { executionOrder: 'v1', timezone: 'Europe/Berlin' });
+  const sharing = await startEdge({ N8N_URL: n8n.url, N8N_API_KEY: n8n.key, N8N_CREDENTIALS: '7, 1' });
+  started.push(sharing);
+  assert.equal((await deploy(workflow, { base: sharing.url })).status, 200);
+  assert.deepEqual((await inN8n(workflow)).nodes[1].credentials, { slackApi: { id: '1', name: 'Ours' } });
 });
 
 test('two users have webhooks of one path, and a variable in it', async () => {
@@ -145,7 +188,8 @@ test('two users have webhooks of one path, and a variable in it', async () => {
   for (const workflow of [one, other]) assert.equal((await deploy(workflow)).status, 200);
   const variable = await planted(hook('orders/:id'));
   const { body } = await deploy(variable);
-  const [{ webhookId }] = variable.json.nodes;
+  const [{ webhookId }] = (await inN8n(variable)).nodes;
+  assert.notEqual(webhookId, variable.json.nodes[0].webhookId);
   assert.equal(body.deployment_url, `${n8n.url}/webhook/${webhookId}/${prefix(variable.user)}/orders/:id`);
 });
 
@@ -259,7 +303,15 @@ test('a key that n8n refuses is a security event, and is in no log', async () =>
   assert.deepEqual([answer.status, answer.body.code], [502, 'RG405']);
   const [event] = await sql(`select kind from private.security_events where user_id = $1`, [workflow.user]);
   assert.deepEqual(event, { kind: 'n8n_refused_key' });
-  assert.ok(!JSON.stringify([its.log(), answer.text]).includes(wrong));
+  // The stand-in repeats the key, as a proxy before n8n might.
+  const kept = [await rows(workflow), await now(workflow), its.log(), answer.text];
+  assert.ok(!JSON.stringify(kept).includes(wrong));
+  n8n.behave(({ method }) =>
+    method === 'POST' ? { status: 400, body: { message: `no, ${n8n.key} at request/body` } } : undefined,
+  );
+  const repeated = await deploy(await planted());
+  n8n.behave();
+  assert.match(repeated.body.details, /no, … at request/);
 });
 
 test('what was made before the answer was lost is found again, not made twice', async () => {
@@ -316,6 +368,96 @@ test('a failure leaves what serves as it is', async () => {
   const row = await now(workflow);
   assert.deepEqual([row.deployment_status, row.deployment_url], ['failed', first.deployment_url]);
   assert.notEqual(row.status, 'failed');
+});
+
+test('an update that does not come up is taken back: what served before serves again', async () => {
+  const workflow = await planted(hook('one'));
+  const first = (await deploy(workflow)).body;
+  await edit(workflow, hook('two'));
+  // n8n takes the second for inactive, however often it is asked.
+  n8n.behave(({ method, path }) => {
+    const there = n8n.workflows.get(first.n8n_workflow_id);
+    const isSecond = there.nodes[0].parameters.path.endsWith('two');
+    return method === 'GET' && path.endsWith(first.n8n_workflow_id) && isSecond
+      ? { status: 200, body: { active: false } }
+      : undefined;
+  });
+  const answer = await deploy(workflow);
+  n8n.behave();
+  assert.deepEqual([answer.status, answer.body.code], [502, 'RG405']);
+  assert.match(answer.body.details, /the version before serves again/);
+  assert.match((await inN8n(workflow)).published[0].parameters.path, /one$/);
+  assert.equal((await fetch(first.deployment_url, { method: 'POST' })).status, 200);
+  const row = await now(workflow);
+  assert.deepEqual([row.deployment_status, row.deployment_url], ['failed', first.deployment_url]);
+});
+
+test('a workflow that cannot be read ends in a row, and keeps no other from being finished', async () => {
+  const deep = `${'{"a":'.repeat(200)}1${'}'.repeat(200)}`;
+  for (const json of ['{"nodes": [1e400]}', deep]) {
+    const workflow = await planted();
+    await sql('update clixen.mvp_workflows set n8n_workflow_json = $2::text::jsonb where id = $1', [workflow.id, json]);
+    const { status, body } = await deploy(workflow);
+    assert.deepEqual([status, body.code], [422, 'RG317']);
+    assert.equal((await rows(workflow))[0].n8n_response.reason, 'invalid');
+  }
+  // One that fails in the job comes first.
+  const stuck = [await planted(), await planted()];
+  for (const [at, { user, id, json }] of stuck.entries())
+    await sql(
+      `with d as (
+         insert into clixen.deployments (user_id, workflow_id, deployment_version, status, started_at)
+         values ($1, $2, 1, 'deploying', now() - make_interval(mins => $4)) returning id
+       )
+       insert into private.deployment_runs (deployment_id, workflow, workflow_version, lease_until)
+       select id, $3::text::jsonb, 1, now() - interval '1 second' from d`,
+      [user, id, at === 0 ? '{"nodes": [1e400]}' : JSON.stringify(json), 20 - at],
+    );
+  assert.equal((await finishAll()).status, 200);
+  assert.deepEqual(
+    (await rows(stuck[0])).map(({ status }) => status),
+    ['failed'],
+  );
+  assert.deepEqual(
+    (await rows(stuck[1])).map(({ status }) => status),
+    ['deployed'],
+  );
+});
+
+test('an archived workflow is taken down, and made anew when it is deployed again', async () => {
+  const workflow = await planted();
+  const { n8n_workflow_id: id } = (await deploy(workflow)).body;
+  await sql(`update clixen.mvp_workflows set status = 'archived' where id = $1`, [workflow.id]);
+  const row = await now(workflow);
+  assert.deepEqual([row.deployment_status, row.deployment_url, row.n8n_workflow_id], ['not_deployed', null, null]);
+  await sql('update private.n8n_removals set due_at = now()');
+  await finishAll();
+  assert.ok(!n8n.workflows.has(id));
+  await sql(`update clixen.mvp_workflows set status = 'draft' where id = $1`, [workflow.id]);
+  const again = await deploy(workflow);
+  assert.equal(again.status, 200, again.text);
+  assert.notEqual(again.body.n8n_workflow_id, id);
+});
+
+test('what n8n made and nobody heard of is taken out with the workflow, too', async () => {
+  const workflow = await planted();
+  n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? 'drop after' : undefined));
+  assert.equal((await deploy(workflow)).status, 502);
+  n8n.behave();
+  const mark = workflow.id.replaceAll('-', '').slice(0, 16);
+  const there = () => [...n8n.workflows.values()].filter(({ name }) => name.includes(mark)).length;
+  assert.equal(there(), 1);
+  await sql('delete from clixen.mvp_workflows where id = $1', [workflow.id]);
+  await sql('update private.n8n_removals set due_at = now()');
+  await finishAll();
+  assert.equal(there(), 0);
+});
+
+test('a version that is named where none is taken is not overlooked', async () => {
+  const workflow = await planted();
+  const { status, body } = await deploy(workflow, { json: { deployment_version: 1 } });
+  assert.deepEqual([status, body.code], [400, 'RG301']);
+  assert.equal((await deploy(workflow, { json: {} })).status, 200);
 });
 
 /** Where the edge dies: n8n does the step and never answers. */
@@ -397,7 +539,8 @@ test('rolled back: an earlier version serves, and what came after it says so', a
     (await rows(workflow)).map(({ status }) => status),
     ['deployed', 'rolled_back', 'rolled_back', 'rolled_back', 'deployed'],
   );
-  // The draft is the user's.
+  // The draft is the user's, and is not what serves.
+  assert.equal((await now(workflow)).status, 'draft');
   assert.equal((await now(workflow)).n8n_workflow_json.nodes[0].parameters.path, 'three');
   for (const deployment_version of [99, 0, -1, 'one', null]) {
     const { status } = await rollback(workflow, { json: { deployment_version } });

@@ -106,6 +106,23 @@ const CASES = [
     (w) => beside(w, ...Array.from({ length: 498 }, (_, n) => node(`Note ${n}`, 'stickyNote'))),
   ],
   [
+    'node_name_too_long',
+    '/nodes/1/name',
+    'error',
+    set('name', 'x'.repeat(256)),
+    (w) => {
+      w.nodes[1].name = 'x'.repeat(255);
+      w.connections.Hook.main[0][0].node = w.nodes[1].name;
+    },
+  ],
+  [
+    'too_many_connections',
+    '/connections',
+    'error',
+    connections({ Hook: { main: [Array.from({ length: 5001 }, () => link('Set'))] } }),
+    connections({ Hook: { main: [Array.from({ length: 5000 }, () => link('Set'))] } }),
+  ],
+  [
     'more_findings',
     '',
     'warning',
@@ -458,6 +475,28 @@ const CASES = [
     (w) => Object.assign(w.nodes[0], { parameters: { path: '={{ $json.path }}' } }),
   ],
   ['webhook_path_duplicate', '/nodes/2/parameters/path', 'error', twoHooks('GET'), twoHooks('POST')],
+  ...[5, ['a'], '../a', 'a/./b', 'a?b', 'a#b', 'a\\b', 'a%2fb', 'a b', 'a\nb'].map((path) => [
+    'webhook_path_invalid',
+    '/nodes/0/parameters/path',
+    'error',
+    (w) => {
+      w.nodes[0].parameters.path = path;
+    },
+    (w) => {
+      w.nodes[0].parameters.path = 'orders/:id/übersicht_1.2~x';
+    },
+  ]),
+  ...['BREW', 'get', 5, ['GET', 'X']].map((method) => [
+    'webhook_method_unknown',
+    '/nodes/0/parameters/httpMethod',
+    'error',
+    (w) => {
+      w.nodes[0].parameters.httpMethod = method;
+    },
+    (w) => {
+      w.nodes[0].parameters.httpMethod = ['GET', '={{ $json.method }}'];
+    },
+  ]),
   ['webhook_path_duplicate', '/nodes/2/parameters/path', 'error', twoHooks(['PUT', 'GET']), twoHooks('={{ "GET" }}')],
   [
     'secret_in_parameters',

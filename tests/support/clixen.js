@@ -40,7 +40,11 @@ export const household = async (who = owner()) => {
 const edge = async (call, values) => one({ role: 'edge' }, `select edge.${call}`, values);
 export const open = (who, workflow, version = null) =>
   one(who, 'select clixen.open_deployment($1, $2)', [workflow, version]);
-export const claim = (id) => edge('claim_deployment($1)', [id]);
+export const claim = async (id) => {
+  const claimed = await edge('claim_deployment($1)', [id]);
+  if (!claimed.lease) return claimed;
+  return { ...claimed, workflow: await edge('deployment_workflow($1, $2, false)', [id, claimed.lease]) };
+};
 export const note = (id, lease, n8n) => edge('note_deployment($1, $2, $3)', [id, lease, n8n]);
 export const finish = (id, lease, outcome) => edge('finish_deployment($1, $2, $3)', [id, lease, outcome]);
 export const unfinished = (most = 1000) => edge('unfinished_deployments($1)', [most]);

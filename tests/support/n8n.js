@@ -141,7 +141,8 @@ export const startN8n = async ({ key = randomUUID(), older = false, deaf = 0 } =
       }
       const [, rest] = /^\/api\/v1\/workflows(?:\/(.+))?$/.exec(path) ?? [];
       if (!path.startsWith('/api/v1/workflows')) return [404, { message: 'not found' }];
-      if (request.headers['x-n8n-api-key'] !== key) return [401, { message: 'unauthorized' }];
+      if (request.headers['x-n8n-api-key'] !== key)
+        return [401, { message: `unauthorized: ${request.headers['x-n8n-api-key']}` }];
       return api(method, rest?.split('/') ?? [], url.searchParams, body);
     };
     const [status, made, headers = {}] = how?.status ? [how.status, how.body] : answer();

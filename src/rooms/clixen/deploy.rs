@@ -24,10 +24,25 @@ const MOST_NAME: usize = 128;
 const PROBE_PAUSE_MS: u32 = 400;
 /// Deployments and removals that one run of the job takes up.
 const MOST_AT_ONCE: usize = 20;
+/// Milliseconds after which a run of the job begins nothing more.
+const MOST_JOB_MS: u64 = 120_000;
+/// Webhooks of a workflow that are looked at, and milliseconds after which no further one is.
+const MOST_PROBED: usize = 10;
+const MOST_PROBE_MS: u64 = 20_000;
+/// Bytes of a workflow: the database keeps at most as many.
+const MOST_WORKFLOW: usize = 2 * 1024 * 1024;
 
 /// `POST /v1/workflows/{id}/deploy`
 pub static DEPLOY: Call = Call {
-    arguments: |incoming, config| opening(incoming, config, None),
+    arguments: |incoming, config| {
+        // Whoever names a version does not mean this.
+        if !incoming.body.is_empty() && json::body(incoming)? != json!({}) {
+            return Err(Error::MalformedBody(
+                "it takes no fields; /rollback takes {\"deployment_version\": 3}".into(),
+            ));
+        }
+        opening(incoming, config, None)
+    },
     ..call("open_deployment", Then::Deploy)
 };
 
@@ -113,10 +128,7 @@ fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Res
             let message = text(&row, "error_message").to_owned();
             Err(Error::undeployed(reason.unwrap_or_default(), message))
         }
-        "" => Err(Error::undeployed(
-            "interrupted",
-            "The workflow was deleted meanwhile".into(),
-        )),
+        "" => Err(Error::undeployed("gone", String::new())),
         _ => Ok(respond::json(StatusCode::ACCEPTED, &row)),
     }
 }
@@ -154,11 +166,15 @@ pub async fn carry_out<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Value, E
     forward::call_own("finish_deployment", &end, edge).await
 }
 
-/// Takes up what was interrupted, and takes out of n8n what is gone here. Gives how many of each.
+/// Takes up what was interrupted, and takes out of n8n what is gone here. Gives how many of each. What cannot be done now is left for
+/// the next run, and keeps nothing else from being done.
 ///
 /// # Errors
-/// Those of asking the database.
+/// Those of asking what there is to do.
 pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
+    let n8n = Client::of(edge)?;
+    let start_ms = edge.platform.now_ms();
+    let in_time = || edge.platform.now_ms().saturating_sub(start_ms) < MOST_JOB_MS;
     let most = json!({ "most": MOST_AT_ONCE });
     let open = forward::call_own("unfinished_deployments", &most, edge).await?;
     let ids = |name: &str| -> Vec<String> {
@@ -166,22 +182,38 @@ pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
         let ids = listed.into_iter().flatten().filter_map(Value::as_str);
         ids.map(str::to_owned).collect()
     };
-    let mut done = [0_u64; 2];
-    for id in ids("deployments") {
-        carry_out(&id, edge).await?;
-        done[0] += 1;
-    }
-    let n8n = Client::of(edge)?;
+    let (mut deployments, mut removals, mut failed) = (0_u64, 0_u64, 0_u64);
     for id in ids("removals") {
-        // What n8n cannot do now is due again later.
-        if n8n.remove(&id).await.is_ok() {
-            let removed = json!({ "n8n_workflow_id": id });
-            forward::call_own("removed_from_n8n", &removed, edge).await?;
-            done[1] += 1;
+        if !in_time() {
+            break;
         }
+        let is_out = take_out(&id, &n8n).await.is_ok();
+        let noted = json!({ "n8n_workflow_id": id, "is_out": is_out });
+        let noted = forward::call_own("removed_from_n8n", &noted, edge).await;
+        let done = is_out && noted.is_ok();
+        removals += u64::from(done);
+        failed += u64::from(!done);
     }
-    let [deployments, removals] = done;
-    Ok(json!({ "deployments": deployments, "removals": removals }))
+    for id in ids("deployments") {
+        if !in_time() {
+            break;
+        }
+        let done = carry_out(&id, edge).await.is_ok();
+        deployments += u64::from(done);
+        failed += u64::from(!done);
+    }
+    Ok(json!({ "deployments": deployments, "removals": removals, "failed": failed }))
+}
+
+/// Takes out a workflow by its id in n8n, or by the mark that its name ends in.
+async fn take_out<P: Platform>(id: &str, n8n: &Client<'_, P>) -> Result<(), Fault> {
+    match id.strip_prefix("mark:") {
+        None => n8n.remove(id).await,
+        Some(mark) => match n8n.find(&format!(" [{mark}]")).await? {
+            Some(id) => n8n.remove(&id).await,
+            None => Ok(()),
+        },
+    }
 }
 
 /// One attempt at a deployment.
@@ -196,52 +228,117 @@ struct Deployment<'a, P> {
 impl<P: Platform> Deployment<'_, P> {
     /// The whole way, to the outcome that the database keeps.
     async fn attempt(&self) -> Result<Value, Fault> {
-        let workflow = &self.claimed["workflow"];
-        let mut sent = validate::check(workflow.clone(), true).fixed;
-        let left = validate::check(sent.clone(), true);
-        if !left.errors.is_empty() {
-            return Ok(invalid(left));
-        }
-        let deployment = &self.claimed["deployment"];
-        keep_ids(&mut sent, workflow, text(deployment, "workflow_id"));
-        let webhooks = prepare(&mut sent, text(deployment, "user_id"));
-        if let Some(fields) = sent.as_object_mut() {
-            fields.insert("name".into(), self.name().into());
-        }
-
-        let id = self.save(&sent).await?;
+        let Some(workflow) = self.workflow(false).await? else {
+            return Err(interrupted());
+        };
+        let made = match self.made_of(workflow) {
+            Ok(made) => made,
+            Err(report) => return Ok(invalid(report)),
+        };
+        let id = self.save(&made.workflow).await?;
         let noted = json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": id });
         let noted = forward::call_own("note_deployment", &noted, self.edge).await;
         if !matches!(noted, Ok(Value::Bool(true))) {
             return Err(interrupted());
         }
-        self.n8n.publish(&id).await?;
-        if !self.is_up(&id, &webhooks).await? {
-            // n8n sometimes takes a workflow for active whose webhooks it has not registered: off and on again mends it.
-            self.n8n.unpublish(&id).await?;
-            self.n8n.publish(&id).await?;
-            if !self.is_up(&id, &webhooks).await? {
-                // What is said not to serve does not; what served before goes on as well as it can.
-                if self.claimed.get("serves") == Some(&Value::Bool(false)) {
-                    self.n8n.unpublish(&id).await?;
-                }
-                return Err(Fault {
-                    reason: "not_registered",
-                    status: 200,
-                    message:
-                        "n8n says that the workflow is active, but its webhooks are not registered"
-                            .into(),
+        if let Err(mut fault) = self.start(&id, &made.webhooks).await {
+            let serves = self.claimed.get("serves") == Some(&Value::Bool(true));
+            let settled = if serves {
+                self.put_back(&id).await
+            } else {
+                self.n8n.unpublish(&id).await.is_ok()
+            };
+            if serves {
+                fault.message.push_str(if settled {
+                    "; the version before serves again"
+                } else {
+                    "; which version serves is not certain"
                 });
             }
+            return Err(fault);
         }
-        let url = match webhooks.first() {
-            Some(webhook) => self.n8n.webhook(&webhook.path),
-            None => self.n8n.address(&format!("workflow/{id}")),
-        };
+        let addresses: Vec<String> = made
+            .webhooks
+            .iter()
+            .map(|webhook| self.n8n.public(&webhook.path))
+            .collect();
         Ok(json!({
-            "status": "deployed", "n8n_workflow_id": id, "deployment_url": url,
-            "n8n_response": {"webhooks": webhooks.iter().map(|w| self.n8n.webhook(&w.path)).collect::<Vec<_>>()},
+            "status": "deployed", "n8n_workflow_id": id, "deployment_url": addresses.first(),
+            "n8n_response": {"addresses": addresses},
         }))
+    }
+
+    /// What is to be sent, or with `before` what served until now; none if the lease is lost, or nothing did.
+    async fn workflow(&self, before: bool) -> Result<Option<Value>, Fault> {
+        let asked = json!({ "deployment_id": self.id, "lease": self.lease, "before": before });
+        let asked =
+            forward::call_own_large("deployment_workflow", &asked, MOST_WORKFLOW, self.edge);
+        match asked.await {
+            Ok(workflow) => Ok(Some(workflow).filter(|workflow| !workflow.is_null())),
+            // It is there, but is no JSON that is read here: it will not be the next time, either.
+            Err(Error::UpstreamFailed) => Err(Fault {
+                reason: "invalid",
+                status: 0,
+                message: "The workflow cannot be read: it has more than 120 levels, a number beyond all bounds, or 2 MB".into(),
+            }),
+            Err(_) => Err(interrupted()),
+        }
+    }
+
+    /// A workflow as n8n takes it, mended, and its webhooks; or what keeps it from being sent.
+    fn made_of(&self, workflow: Value) -> Result<Made, validate::Report> {
+        let given = workflow.clone();
+        let fixed = validate::check(workflow, true).fixed;
+        let left = validate::check(fixed.clone(), true);
+        if !left.errors.is_empty() {
+            return Err(left);
+        }
+        let deployment = &self.claimed["deployment"];
+        let mut workflow = fixed;
+        let id = text(deployment, "workflow_id");
+        let webhooks = prepare(
+            &mut workflow,
+            &given,
+            id,
+            text(deployment, "user_id"),
+            &|id| self.n8n.shares(id),
+        );
+        if let Some(fields) = workflow.as_object_mut() {
+            fields.insert("name".into(), self.name().into());
+        }
+        Ok(Made { workflow, webhooks })
+    }
+
+    /// Makes it serve, and sees that it does.
+    async fn start(&self, id: &str, webhooks: &[Webhook]) -> Result<(), Fault> {
+        self.n8n.publish(id).await?;
+        if self.is_up(id, webhooks).await? {
+            return Ok(());
+        }
+        // n8n sometimes takes a workflow for active whose webhooks it has not registered: off and on again mends it.
+        self.n8n.unpublish(id).await?;
+        self.n8n.publish(id).await?;
+        if self.is_up(id, webhooks).await? {
+            return Ok(());
+        }
+        Err(Fault {
+            reason: "not_registered",
+            status: 200,
+            message: "n8n says that the workflow is active, but its webhooks are not registered"
+                .into(),
+        })
+    }
+
+    /// Sends what served before once more. Whether it serves then.
+    async fn put_back(&self, id: &str) -> bool {
+        let Ok(Some(workflow)) = self.workflow(true).await else {
+            return false;
+        };
+        let Ok(made) = self.made_of(workflow) else {
+            return false;
+        };
+        matches!(self.n8n.update(id, &made.workflow).await, Ok(true))
+            && self.start(id, &made.webhooks).await.is_ok()
     }
 
     /// The name in n8n: the workflow's own, and a mark by which it is found again, also under another name.
@@ -277,11 +374,13 @@ impl<P: Platform> Deployment<'_, P> {
         if !self.n8n.serves(id).await? {
             return Ok(false);
         }
-        for webhook in webhooks
-            .iter()
-            .filter(|webhook| !webhook.path.contains(':'))
-        {
-            let url = self.n8n.webhook(&webhook.path);
+        let start_ms = self.edge.platform.now_ms();
+        let probed = webhooks.iter().filter(|webhook| webhook.is_plain());
+        for webhook in probed.take(MOST_PROBED) {
+            if self.edge.platform.now_ms().saturating_sub(start_ms) > MOST_PROBE_MS {
+                break;
+            }
+            let url = self.n8n.public(&webhook.path);
             let mut listens = self.n8n.listens(&url, &webhook.method).await;
             for _ in 0..2 {
                 if listens != Some(false) {
@@ -319,75 +418,130 @@ fn invalid(report: validate::Report) -> Value {
     })
 }
 
-/// Makes the webhook ids that validation has made up the same at each deployment: they are in addresses that others have.
-fn keep_ids(fixed: &mut Value, given: &Value, workflow_id: &str) {
-    let given = given.get("nodes").and_then(Value::as_array);
-    let fixed = fixed.get_mut("nodes").and_then(Value::as_array_mut);
-    let pairs = given.into_iter().flatten().zip(fixed.into_iter().flatten());
-    for (at, (given, fixed)) in pairs.enumerate() {
-        let made = text(fixed, "webhookId").to_owned();
-        if made.is_empty() || made == text(given, "webhookId") {
-            continue;
-        }
-        let id = edge::digest_uuid(&format!("{workflow_id} {at}"));
-        let Some(node) = fixed.as_object_mut() else {
-            continue;
-        };
-        if let Some(path) = node
-            .get_mut("parameters")
-            .and_then(|all| all.get_mut("path"))
-            && *path == made
-        {
-            *path = id.as_str().into();
-        }
-        node.insert("webhookId".into(), id.into());
-    }
+/// A workflow as it goes to n8n.
+struct Made {
+    workflow: Value,
+    webhooks: Vec<Webhook>,
 }
 
 /// Where a workflow listens.
 struct Webhook {
     method: String,
+    /// Below the address that the world calls: `webhook/<path>`, `form/<path>`.
     path: String,
 }
 
-/// Gives every webhook a path that is its owner's: n8n knows each path once, whoever's it is. Gives where those that are on listen.
-fn prepare(workflow: &mut Value, owner: &str) -> Vec<Webhook> {
+impl Webhook {
+    /// Whether it is a webhook whose path is a path and nothing else: n8n tells of those which are registered.
+    fn is_plain(&self) -> bool {
+        let path = self.path.strip_prefix("webhook/");
+        path.is_some_and(|path| {
+            path.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_./~".contains(&b))
+        })
+    }
+}
+
+/// Makes a workflow its owner's. n8n is one for all, with one namespace: addresses begin with a hash of the owner's id, ids of webhooks
+/// become digests, and what points at others' (credentials that are not shared, workflows that may call it or are called on
+/// errors) is left out. Gives where the nodes that are on listen.
+fn prepare(
+    workflow: &mut Value,
+    given: &Value,
+    workflow_id: &str,
+    owner: &str,
+    shares: &dyn Fn(&str) -> bool,
+) -> Vec<Webhook> {
     let digest = edge::hex(&Sha256::digest(owner));
     let prefix = format!("u{}/", digest.get(..12).unwrap_or_default());
+    if let Some(settings) = workflow.get_mut("settings").and_then(Value::as_object_mut) {
+        for name in ["errorWorkflow", "callerPolicy", "callerIds"] {
+            settings.remove(name);
+        }
+    }
     let mut listening = Vec::new();
+    let given = given.get("nodes").and_then(Value::as_array);
     let nodes = workflow.get_mut("nodes").and_then(Value::as_array_mut);
-    for node in nodes.into_iter().flatten() {
-        let path = text(node.get("parameters").unwrap_or(&Value::Null), "path");
-        let path = path.trim_matches('/');
-        // An expression is n8n's to work out.
-        if text(node, "type") != "n8n-nodes-base.webhook"
-            || path.is_empty()
-            || path.starts_with('=')
-        {
-            continue;
+    for (at, node) in nodes.into_iter().flatten().enumerate() {
+        let given = given.and_then(|nodes| nodes.get(at));
+        let given_id = given
+            .map(|node| text(node, "webhookId"))
+            .unwrap_or_default();
+        own_ids(node, given_id, workflow_id);
+        let credentials = node.get_mut("credentials").and_then(Value::as_object_mut);
+        if let Some(credentials) = credentials {
+            credentials.retain(|_, credential| shares(text(credential, "id")));
         }
-        let path = format!("{prefix}{path}");
-        if let Some(kept) = node
+        let served = match text(node, "type") {
+            "n8n-nodes-base.webhook" => "webhook",
+            "n8n-nodes-base.formTrigger" => "form",
+            "@n8n/n8n-nodes-langchain.mcpTrigger" => "mcp",
+            _ => continue,
+        };
+        let path = node
             .get_mut("parameters")
-            .and_then(|all| all.get_mut("path"))
-        {
-            *kept = path.into();
+            .and_then(|all| all.get_mut("path"));
+        if let Some(Value::String(path)) = path {
+            // What n8n works out stands behind the prefix, too.
+            *path = match path.strip_prefix('=') {
+                Some(expression) => format!("={prefix}{expression}"),
+                None => format!("{prefix}{}", path.trim_matches('/')),
+            };
         }
-        listening.extend(
-            validate::webhooks::of(node)
-                .into_iter()
-                .map(|webhook| Webhook {
-                    method: webhook.method.to_owned(),
-                    // With a variable in it n8n puts the node's id before it.
-                    path: if webhook.path.contains(':') {
-                        format!("{}/{}", webhook.id, webhook.path)
-                    } else {
-                        webhook.path.to_owned()
-                    },
-                }),
-        );
+        listening.extend(addresses(node, served));
     }
     listening
+}
+
+/// Makes a node's webhook id its workflow's: the same at each deployment, and never another workflow's.
+fn own_ids(node: &mut Value, given_id: &str, workflow_id: &str) {
+    let made = text(node, "webhookId").to_owned();
+    if made.is_empty() {
+        return;
+    }
+    let source = if given_id.is_empty() {
+        text(node, "name")
+    } else {
+        given_id
+    };
+    let id = edge::digest_uuid(&format!("{workflow_id} {source}"));
+    let path = node
+        .get_mut("parameters")
+        .and_then(|all| all.get_mut("path"));
+    if let Some(path) = path
+        && *path == made
+    {
+        *path = id.as_str().into();
+    }
+    if let Some(fields) = node.as_object_mut() {
+        fields.insert("webhookId".into(), id.into());
+    }
+}
+
+/// Where a node listens that is on, as far as no expression says it.
+fn addresses(node: &Value, served: &str) -> Vec<Webhook> {
+    if served != "webhook" {
+        let path = node.get("parameters").map(|all| text(all, "path"));
+        let path = path.filter(|path| !path.is_empty() && !path.starts_with('='));
+        let is_on = node.get("disabled") != Some(&Value::Bool(true));
+        let one = path.filter(|_| is_on).map(|path| Webhook {
+            method: "GET".into(),
+            path: format!("{served}/{path}"),
+        });
+        return one.into_iter().collect();
+    }
+    let found = validate::webhooks::of(node).into_iter();
+    found
+        .map(|webhook| Webhook {
+            method: webhook.method.to_owned(),
+            // With a variable in it n8n puts the node's id before it.
+            path: if webhook.path.split('/').any(|part| part.starts_with(':')) {
+                format!("webhook/{}/{}", webhook.id, webhook.path)
+            } else {
+                format!("webhook/{}", webhook.path)
+            },
+        })
+        .collect()
 }
 
 fn text<'a>(value: &'a Value, field: &str) -> &'a str {

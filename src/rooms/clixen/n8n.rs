@@ -149,9 +149,15 @@ impl<'a, P: Platform> Client<'a, P> {
         format!("{}/{path}", self.config.url)
     }
 
-    /// The address of a webhook.
-    pub fn webhook(&self, path: &str) -> String {
-        format!("{}/webhook/{path}", self.config.webhook_url)
+    /// The address of what the world may call, such as `webhook/<path>`.
+    pub fn public(&self, path: &str) -> String {
+        format!("{}/{path}", self.config.webhook_url)
+    }
+
+    /// Whether a workflow may use this credential of the instance.
+    pub fn shares(&self, credential: &str) -> bool {
+        let mut shared = self.config.credentials.iter();
+        shared.any(|id| id == "*" || id == credential)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
@@ -183,15 +189,18 @@ impl<'a, P: Platform> Client<'a, P> {
         }
         let said = answer.get("message").and_then(Value::as_str);
         let said: String = said.unwrap_or_default().chars().take(500).collect();
-        let reason = match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "key",
-            StatusCode::CONFLICT => "conflict",
-            StatusCode::TOO_MANY_REQUESTS => "unreachable",
-            _ if status.is_client_error() => "rejected",
-            _ => "unreachable",
+        let (reason, said) = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ("key", ""),
+            StatusCode::CONFLICT => ("conflict", said.as_str()),
+            StatusCode::BAD_REQUEST => ("rejected", said.as_str()),
+            StatusCode::TOO_MANY_REQUESTS => ("unreachable", ""),
+            _ if status.is_client_error() => ("rejected", ""),
+            _ => ("unreachable", ""),
         };
+        // Only what n8n says of the workflow is its owner's to read, and never our key, whoever repeats it.
+        let said = said.replace(&self.config.key, "…");
         let message = format!("{asked}: n8n answered {} {said}", status.as_u16());
-        Err(fault(reason, status.as_u16(), message))
+        Err(fault(reason, status.as_u16(), message.trim_end()))
     }
 
     async fn send(

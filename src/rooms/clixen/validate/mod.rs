@@ -31,6 +31,8 @@ pub use report::Report;
 
 /// The most nodes of a workflow.
 const MOST_NODES: usize = 500;
+/// The most connections of a workflow.
+const MOST_CONNECTIONS: usize = 5000;
 /// The most levels of objects and arrays, the workflow's own being the first.
 const MOST_LEVELS: usize = 64;
 /// The most characters of a workflow's name.
@@ -68,6 +70,25 @@ pub fn check(mut workflow: Value, deploys: bool) -> Report {
     };
     if sent.len() > MOST_NODES {
         report.add(Wrong, &rules::TOO_MANY_NODES, &[Key("nodes")], &[]);
+        return report;
+    }
+    // What is short in the workflow could be long in `fixed`: an end that calls a node by its id is given its name.
+    let too_long = |node: &Value| {
+        let name = node.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| name.chars().count() > LONGEST_NAME)
+    };
+    if let Some(at) = sent.iter().position(too_long) {
+        let path = [Key("nodes"), At(at), Key("name")];
+        report.add(Wrong, &rules::NODE_NAME_TOO_LONG, &path, &[]);
+        return report;
+    }
+    if ends(workflow.get("connections")) > MOST_CONNECTIONS {
+        report.add(
+            Wrong,
+            &rules::TOO_MANY_CONNECTIONS,
+            &[Key("connections")],
+            &[],
+        );
         return report;
     }
     let name = named(workflow.get("name"), &mut report);
@@ -118,6 +139,19 @@ fn named(name: Option<&Value>, report: &mut Report) -> Value {
             // What n8n's editor calls a new one.
             "My workflow".into()
         }
+    }
+}
+
+/// How many elements the lists within a value have that are no lists: each may be the end of a connection.
+fn ends(value: Option<&Value>) -> usize {
+    match value {
+        Some(Value::Array(items)) => {
+            let inner: usize = items.iter().map(|item| ends(Some(item))).sum();
+            let own = items.iter().filter(|item| !item.is_array()).count();
+            own + inner
+        }
+        Some(Value::Object(fields)) => fields.values().map(|field| ends(Some(field))).sum(),
+        _ => 0,
     }
 }
 

@@ -294,16 +294,18 @@ fn distinguish_names(nodes: &mut [Node], connections: Option<&Value>, report: &m
     told_apart
 }
 
-/// The first of `<base> 2`, `<base> 3`, … that is free.
+/// The first of `<base> 2`, `<base> 3`, … that is free. What is taken remembers the last number of each base.
 fn fresh_name(base: &str, taken: &mut Map<String, Value>) -> Value {
-    let mut number = 2;
+    let last = taken.get(base).and_then(Value::as_u64);
+    let mut number = last.unwrap_or(1);
     loop {
+        number += 1;
         let name = format!("{base} {number}");
         if !taken.contains_key(&name) {
             taken.insert(name.clone(), Value::Null);
+            taken.insert(base.to_owned(), number.into());
             return name.into();
         }
-        number += 1;
     }
 }
 

@@ -22,6 +22,8 @@ macro_rules! rules {
 rules! {
     TOO_DEEP "too_deep" "The workflow has more than 64 levels of objects and arrays." "flatten its parameters."
     TOO_MANY_NODES "too_many_nodes" "The workflow has more than 500 nodes." "move parts of it into workflows of their own, called by Execute Workflow."
+    TOO_MANY_CONNECTIONS "too_many_connections" "The workflow has more than 5,000 connections." "move parts of it into workflows of their own, called by Execute Workflow."
+    NODE_NAME_TOO_LONG "node_name_too_long" "The name of a node has more than 255 characters." "shorten it, and the connections with it."
     MORE_FINDINGS "more_findings" "There is more to mend than is listed." "Mend what is listed and check again."
     NAME_MISSING "name_missing" "The workflow has no name." "give it a name of 1 to 255 characters."
     NAME_TOO_LONG "name_too_long" "The workflow's name has more than 255 characters." "shorten it."
@@ -73,5 +75,7 @@ rules! {
     WEBHOOK_ID_MISSING "webhook_id_missing" "The node \"{}\" has no webhookId, without which its address may not be registered." "set a random UUID."
     WEBHOOK_PATH_MISSING "webhook_path_missing" "The webhook \"{}\" has no path." "set one that no other workflow of the instance has."
     WEBHOOK_PATH_DUPLICATE "webhook_path_duplicate" "The webhook \"{}\" has the method and the path of another: {}." "change one of them."
+    WEBHOOK_PATH_INVALID "webhook_path_invalid" "The path of the webhook \"{}\" is no path." "write words between slashes, such as orders/new or orders/:id."
+    WEBHOOK_METHOD_UNKNOWN "webhook_method_unknown" "The webhook \"{}\" has a method that n8n does not know." "use DELETE, GET, HEAD, PATCH, POST or PUT."
     SECRET_IN_PARAMETERS "secret_in_parameters" "The parameters of the node \"{}\" seem to hold a secret." "keep it as a credential of n8n, and revoke it if others have seen it."
 }

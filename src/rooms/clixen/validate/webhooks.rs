@@ -54,6 +54,7 @@ pub fn judge(nodes: &mut [Node], report: &mut Report) {
     for (at, node) in nodes.iter_mut().enumerate() {
         if types::has_webhook_id(node) && !node.is_disabled() {
             complete(at, node, report);
+            judge_address(at, node, report);
         }
     }
     let mut seen = Map::new();
@@ -66,6 +67,45 @@ pub fn judge(nodes: &mut [Node], report: &mut Report) {
                 report.add(Error, &rules::WEBHOOK_PATH_DUPLICATE, &path, &names);
             }
         }
+    }
+}
+
+/// n8n's methods.
+const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+
+/// Paths that are none, and methods that n8n does not know. An expression is n8n's to work out.
+fn judge_address(at: usize, node: &Node, report: &mut Report) {
+    let is_expression = |text: &str| text.starts_with('=');
+    let path_of = |name| [Key("nodes"), At(at), Key("parameters"), Key(name)];
+    let is_path = |text: &str| {
+        let bad = |c: char| c.is_control() || c.is_whitespace() || "\\?#%".contains(c);
+        !text.contains(bad) && !text.split('/').any(|part| part == "." || part == "..")
+    };
+    let path = node.parameter("path").filter(|path| !path.is_null());
+    let good = |path: &Value| {
+        path.as_str()
+            .is_some_and(|text| is_expression(text) || is_path(text))
+    };
+    if path.is_some_and(|path| !good(path)) {
+        let rule = &rules::WEBHOOK_PATH_INVALID;
+        report.add(Error, rule, &path_of("path"), &[node.name()]);
+    }
+    if node.full_type() != "n8n-nodes-base.webhook" {
+        return;
+    }
+    let known = |method: &Value| {
+        method
+            .as_str()
+            .is_some_and(|text| is_expression(text) || METHODS.contains(&text))
+    };
+    let fits = match node.parameter("httpMethod") {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(several)) => several.iter().all(known) && several.len() <= METHODS.len(),
+        Some(one) => known(one),
+    };
+    if !fits {
+        let rule = &rules::WEBHOOK_METHOD_UNKNOWN;
+        report.add(Error, rule, &path_of("httpMethod"), &[node.name()]);
     }
 }
 
