@@ -18,6 +18,8 @@ use crate::rooms::json;
 use crate::route::{Call, Identity, Incoming, Plan, Then};
 use crate::verify::is_uuid;
 
+/// The lease is lost, or the database cannot be asked.
+const INTERRUPTED: &str = "interrupted";
 /// Characters that n8n keeps of a name.
 const MOST_NAME: usize = 128;
 /// Milliseconds between two looks at a webhook that is not there yet.
@@ -153,6 +155,10 @@ pub async fn carry_out<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Value, E
     };
     let outcome = match deployment.attempt().await {
         Ok(outcome) => outcome,
+        // Somebody else ends it, or the job once the lease has run out.
+        Err(Fault { reason, .. }) if reason == INTERRUPTED => {
+            return Ok(claimed.get("deployment").cloned().unwrap_or_default());
+        }
         Err(Fault {
             reason,
             status,
@@ -399,9 +405,9 @@ impl<P: Platform> Deployment<'_, P> {
 
 fn interrupted() -> Fault {
     Fault {
-        reason: "interrupted",
+        reason: INTERRUPTED,
         status: 0,
-        message: "Somebody else carries this deployment on".into(),
+        message: String::new(),
     }
 }
 
