@@ -103,8 +103,10 @@ export default {
       },
     },
     'clixen.projects': {
-      plant: (add, { owner }, canary) =>
-        add('clixen.projects', { user_id: owner.sub, name: canary, description: canary }),
+      plant: async (add, people, canary, sql) => {
+        await withProjects(people, sql);
+        return add('clixen.projects', { user_id: people.owner.sub, name: canary, description: canary });
+      },
       draft: ({ sub, role }, canary) => ({ name: canary, ...(role === 'service_role' && { user_id: sub }) }),
       forAnother: ({ owner }, canary) => ({ name: canary, user_id: owner.sub }),
       sample: { user_id: ({ sub }) => sub },
@@ -325,8 +327,9 @@ export default {
     },
     'clixen.mvp_project_summary': {
       key: ['id'],
-      plant: async (add, { owner }, canary, sql) => {
-        const { id: made } = await add('clixen.projects', { user_id: owner.sub, name: canary });
+      plant: async (add, people, canary, sql) => {
+        await withProjects(people, sql);
+        const { id: made } = await add('clixen.projects', { user_id: people.owner.sub, name: canary });
         const [{ row }] = await sql('select to_jsonb(s) as row from clixen.mvp_project_summary as s where id = $1', [
           made,
         ]);
