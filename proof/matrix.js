@@ -383,7 +383,7 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
       tried.filter((relation) => !isAlone(relation)),
       (relation) => matrix.relation(relation),
     );
-    // Those of which a user has only one row.
+    // Those of which a user has only one row, and those in which one user's writes wait for each other, and not for long.
     for (const relation of tried.filter(isAlone)) await matrix.relation(relation);
     await each(
       wanted(foreignKeys, ({ child }) => child),

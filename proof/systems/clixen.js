@@ -103,6 +103,7 @@ export default {
       },
     },
     'clixen.projects': {
+      alone: true,
       plant: async (add, people, canary, sql) => {
         await withProjects(people, sql);
         return add('clixen.projects', { user_id: people.owner.sub, name: canary, description: canary });
@@ -132,6 +133,7 @@ export default {
       }),
     },
     'clixen.mvp_workflows': {
+      alone: true,
       plant: async (add, people, canary, sql) => {
         await withProjects(people, sql);
         const { sub } = people.owner;
@@ -184,6 +186,7 @@ export default {
       }),
     },
     'clixen.mvp_chat_sessions': {
+      alone: true,
       plant: async (add, people, canary, sql) => {
         await withProjects(people, sql);
         const mine = { user_id: people.owner.sub };
@@ -231,6 +234,7 @@ export default {
       }),
     },
     'clixen.mvp_chat_messages': {
+      alone: true,
       plant: async (add, people, canary, sql) => {
         await withProjects(people, sql);
         const { owner } = people;
@@ -275,6 +279,7 @@ export default {
       },
     },
     'clixen.deployments': {
+      alone: true,
       plant: async (add, people, canary, sql) => {
         await withProjects(people, sql);
         const { owner } = people;
@@ -326,6 +331,7 @@ export default {
       ),
     },
     'clixen.mvp_project_summary': {
+      alone: true,
       key: ['id'],
       plant: async (add, people, canary, sql) => {
         await withProjects(people, sql);
@@ -386,6 +392,7 @@ export default {
       ]),
     },
     'clixen.telemetry_events': {
+      alone: true,
       plant: (add, { owner }, canary) =>
         add('clixen.telemetry_events', {
           user_id: owner.sub,
