@@ -154,7 +154,7 @@ test('nobody takes anotherâ€™s address: expressions and ids are made the ownerâ€
   const [taken] = (await inN8n(thief)).nodes;
   assert.equal(taken.parameters.path, `=${prefix(thief.user)}/${address}`);
   assert.equal((await deploy(victim)).status, 200);
-  for (const path of [[address], 5, { toString: address }, '../../rest/login', 'a?b', 'a b', 'a%2e', './a']) {
+  for (const path of [[address], 5, { toString: address }, '../../rest/login', 'a?b', 'a%2e', './a']) {
     const { status, body } = await deploy(await planted(hook(path)));
     assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(path));
     assert.match(body.details, /webhook_path_invalid/);

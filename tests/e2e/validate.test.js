@@ -475,7 +475,7 @@ const CASES = [
     (w) => Object.assign(w.nodes[0], { parameters: { path: '={{ $json.path }}' } }),
   ],
   ['webhook_path_duplicate', '/nodes/2/parameters/path', 'error', twoHooks('GET'), twoHooks('POST')],
-  ...[5, ['a'], '../a', 'a/./b', 'a?b', 'a#b', 'a\\b', 'a%2fb', 'a b', 'a\nb'].map((path) => [
+  ...[5, ['a'], '../a', 'a/./b', 'a?b', 'a#b', 'a\\b', 'a%2fb', 'a\nb'].map((path) => [
     'webhook_path_invalid',
     '/nodes/0/parameters/path',
     'error',
@@ -483,7 +483,7 @@ const CASES = [
       w.nodes[0].parameters.path = path;
     },
     (w) => {
-      w.nodes[0].parameters.path = 'orders/:id/übersicht_1.2~x';
+      w.nodes[0].parameters.path = 'orders/:id/über sicht_1.2~x';
     },
   ]),
   ...['BREW', 'get', 5, ['GET', 'X']].map((method) => [

@@ -78,7 +78,7 @@ fn judge_address(at: usize, node: &Node, report: &mut Report) {
     let is_expression = |text: &str| text.starts_with('=');
     let path_of = |name| [Key("nodes"), At(at), Key("parameters"), Key(name)];
     let is_path = |text: &str| {
-        let bad = |c: char| c.is_control() || c.is_whitespace() || "\\?#%".contains(c);
+        let bad = |c: char| c.is_control() || "\\?#%".contains(c);
         !text.contains(bad) && !text.split('/').any(|part| part == "." || part == "..")
     };
     let path = node.parameter("path").filter(|path| !path.is_null());
