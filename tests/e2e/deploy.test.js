@@ -162,7 +162,7 @@ test('nobody takes anotherâ€™s address: expressions and ids are made the ownerâ€
   const methods = await deploy(await planted(hook('x', ['GET', 'BREW'])));
   assert.match(methods.body.details, /webhook_method_unknown/);
   // An id that another workflow has is this one's own all the same.
-  const same = await planted({ ...hook('same-id'), nodes: hook('same-id').nodes });
+  const same = await planted();
   same.json.nodes[0].webhookId = victim.json.nodes[0].webhookId;
   await edit(same, same.json);
   await deploy(same);
