@@ -1181,3 +1181,45 @@ test('the jobs that clean leave a row each; telemetry is kept for 180 days', asy
   await one({ role: 'edge' }, `select edge.note_job('finish_deployments', 12, 3, null)`);
   assert.deepEqual(await last('finish_deployments'), { rows: 3, error: null, skipped: false });
 });
+
+const insertProject = (sub) =>
+  as({ role: 'authenticated', claims: { sub } }, (run) => run('insert into clixen.projects (name) values ($1)', ['x']));
+
+test('whoever waits for their own writes for three seconds is told to come again; others do not wait', async () => {
+  const sub = randomUUID();
+  await transaction(async (run) => {
+    await run('select pg_advisory_xact_lock(hashtextextended($1, 220))', [sub]);
+    await assert.rejects(insertProject(sub), (error) => error.message.includes('RG529'));
+    await insertProject(randomUUID());
+  });
+  await insertProject(sub);
+});
+
+test('telemetry in another’s name is refused alike, whether that one was erased or never there', async () => {
+  const [erased, absent] = [randomUUID(), randomUUID()];
+  await sql('select clixen.erase_user($1)', [erased]);
+  const errors = [];
+  for (const other of [erased, absent]) {
+    const told = await as({ role: 'authenticated', claims: { sub: randomUUID() } }, (run) =>
+      run(`insert into clixen.telemetry_events (user_id, event_type, event_category) values ($1, 'x', 'auth')`, [
+        other,
+      ]),
+    ).catch((error) => error);
+    errors.push([told.code, told.message]);
+  }
+  assert.equal(errors[0][0], '42501');
+  assert.deepEqual(errors[0], errors[1]);
+});
+
+test('a statement brings at most five hundred telemetry events, whichever way it comes', async () => {
+  const claims = { sub: randomUUID() };
+  const insert = (count) =>
+    as({ role: 'authenticated', claims }, (run) =>
+      run(
+        `insert into clixen.telemetry_events (event_type, event_category) select 'x', 'auth' from generate_series(1, $1::int)`,
+        [count],
+      ),
+    );
+  await insert(500);
+  await assert.rejects(insert(501), (error) => error.message.includes('RG527'));
+});
