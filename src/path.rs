@@ -11,11 +11,8 @@ use crate::{forward, respond, rooms, route, scope, verify};
 
 /// Answers a request; every error is turned into a response here.
 pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
-    let (asked, id, method) = (
-        request.headers.clone(),
-        request.id.clone(),
-        request.method.clone(),
-    );
+    let asked = respond::asked(&request.headers);
+    let (id, method) = (request.id.clone(), request.method.clone());
     let mut timing = Timing::start(edge);
     let outcome = handle(request, edge, &mut timing).await;
     let code = outcome

@@ -3,8 +3,9 @@
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
-    RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LOCATION,
+    CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, ORIGIN, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -14,15 +15,15 @@ use crate::error::{Error, TokenFault};
 use crate::forward::Reply;
 
 /// PostgREST's headers that a client may see.
-const RELAYED: [&str; 8] = [
-    "content-location",
-    "content-profile",
-    "content-range",
-    "content-type",
-    "etag",
-    "location",
-    "preference-applied",
-    "range-unit",
+static RELAYED: [HeaderName; 8] = [
+    CONTENT_LOCATION,
+    HeaderName::from_static("content-profile"),
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    ETAG,
+    LOCATION,
+    HeaderName::from_static("preference-applied"),
+    HeaderName::from_static("range-unit"),
 ];
 
 /// Headers that a script of an allowed origin may send.
@@ -93,9 +94,9 @@ fn here<B>(response: Response<()>) -> Response<B> {
 /// Those of an answer's headers that a client may see.
 pub(crate) fn kept_headers(from: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
-    for name in RELAYED {
+    for name in &RELAYED {
         if let Some(value) = from.get(name) {
-            kept.insert(HeaderName::from_static(name), value.clone());
+            kept.insert(name, value.clone());
         }
     }
     kept
@@ -104,12 +105,12 @@ pub(crate) fn kept_headers(from: &HeaderMap) -> HeaderMap {
 /// The same of PostgREST's, whose paths are the edge's under a prefix.
 pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
     let mut kept = kept_headers(from);
-    for name in ["content-location", "location"] {
-        let moved = text(from, name)
+    for name in [CONTENT_LOCATION, LOCATION] {
+        let moved = text(from, name.as_str())
             .filter(|path| path.starts_with('/'))
             .map(|path| format!("/rest/v1{path}"));
         if let Some(Ok(value)) = moved.map(|path| HeaderValue::from_str(&path)) {
-            kept.insert(HeaderName::from_static(name), value);
+            kept.insert(name, value);
         }
     }
     kept
@@ -187,6 +188,18 @@ pub fn preflight<B>() -> Response<B> {
         headers,
         body: Body::Empty,
     }
+}
+
+/// Those of a request's headers that its answer depends on here: for [`spare_known`] and [`finish`].
+#[must_use]
+pub fn asked(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in [IF_NONE_MATCH, ORIGIN] {
+        if let Some(value) = headers.get(&name) {
+            kept.insert(name, value.clone());
+        }
+    }
+    kept
 }
 
 /// Answers that the client has it already, where its `If-None-Match` names the answer's `ETag`.

@@ -202,8 +202,10 @@ impl Incoming {
 pub struct Route {
     /// Its method; a GET serves HEAD too.
     pub method: Method,
-    /// Its path; a segment in braces stands for any one segment.
+    /// Its path; a segment in braces stands for any one segment. There is one of them at most.
     pub pattern: &'static str,
+    /// Where the pattern's variable segment begins, or its end: found once, for every request looks at every route.
+    literal: usize,
     /// Who may call it.
     pub access: Access,
     /// The most body it takes, in bytes; none: what `LIMITS` says.
@@ -221,6 +223,7 @@ impl Route {
         Self {
             method,
             pattern,
+            literal: literal(pattern),
             access: Access::Keyed,
             body_limit: None,
             guard: Some(Guard::FailOpen),
@@ -265,24 +268,30 @@ impl Route {
 
     /// The path's variable part, decoded once, if the path fits; an empty text if the pattern has none.
     fn matches(&self, path: &str) -> Option<String> {
-        let mut variable = String::new();
-        let mut segments = path.split('/');
-        for wanted in self.pattern.split('/') {
-            let segment = segments.next()?;
-            if wanted.starts_with('{') {
-                variable = percent_encoding::percent_decode_str(segment)
-                    .decode_utf8()
-                    .ok()?
-                    .into_owned();
-                if variable.is_empty() {
-                    return None;
-                }
-            } else if wanted != segment {
-                return None;
-            }
+        let (before, variable) = self.pattern.split_at(self.literal);
+        let rest = path.strip_prefix(before)?;
+        let Some((_, after)) = variable.split_once('}') else {
+            return rest.is_empty().then(String::new);
+        };
+        let segment = rest.strip_suffix(after)?;
+        if segment.is_empty() || segment.contains('/') {
+            return None;
         }
-        segments.next().is_none().then_some(variable)
+        let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
+        Some(decoded.ok()?.into_owned())
     }
+}
+
+/// The bytes of a pattern before its variable segment.
+const fn literal(pattern: &str) -> usize {
+    let mut rest = pattern.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        if *first == b'{' {
+            break;
+        }
+        rest = others;
+    }
+    pattern.len() - rest.len()
 }
 
 /// A route, and what the path put into its pattern.
@@ -347,11 +356,12 @@ fn allowed<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
 mod tests {
     use super::*;
 
-    static ROUTES: [Route; 4] = [
+    static ROUTES: [Route; 5] = [
         Route::new(Method::GET, "/forms/thanks", Action::Ready),
         Route::new(Method::GET, "/forms/{source}", Action::Ready),
         Route::new(Method::POST, "/things/{name}", Action::Relation),
         Route::new(Method::DELETE, "/things/{name}", Action::Relation),
+        Route::new(Method::PUT, "/things/{name}/token", Action::Relation),
     ];
     static ALL: [&[Route]; 1] = [&ROUTES];
 
@@ -375,6 +385,16 @@ mod tests {
                     allow: "GET, HEAD, OPTIONS".into(),
                 }),
             ),
+            (
+                Method::PUT,
+                "/things/x/token",
+                Ok(("/things/{name}/token", "x")),
+            ),
+            (Method::PUT, "/things//token", Err(Error::NotFound)),
+            (Method::PUT, "/things/x/y/token", Err(Error::NotFound)),
+            (Method::PUT, "/things/x/token/", Err(Error::NotFound)),
+            (Method::PUT, "/things/x/xtoken", Err(Error::NotFound)),
+            (Method::GET, "/forms/thanksx/", Err(Error::NotFound)),
             (Method::GET, "/forms/", Err(Error::NotFound)),
             (Method::GET, "/forms/x/", Err(Error::NotFound)),
             (Method::GET, "/forms/x/y", Err(Error::NotFound)),

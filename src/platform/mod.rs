@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -13,11 +14,11 @@ use std::task::Poll;
 
 use futures_util::future::{Either, select};
 use futures_util::{Stream, StreamExt as _};
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, InvalidHeaderValue};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
-use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserializer, Serialize, Serializer};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{
     self, AbortController, CryptoKey, ReadableStream, ReadableStreamDefaultReader, WritableStream,
@@ -714,29 +715,58 @@ async fn take(
     }
 }
 
-/// A header's bytes, one for each character. What is no byte becomes one that no reader takes for text.
-fn header_bytes(value: &str) -> Vec<u8> {
-    value
-        .chars()
-        .map(|c| u8::try_from(u32::from(c)).unwrap_or(0xff))
-        .collect()
+/// A header's value of bytes, one for each character. One that cannot be a header's is there all the same, for its reader to
+/// refuse as no text; what is no byte becomes one that no reader takes for text.
+fn header_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let value = if text.is_ascii() {
+        HeaderValue::from_bytes(text.as_bytes())
+    } else {
+        let byte = |c| u8::try_from(u32::from(c)).unwrap_or(0xff);
+        HeaderValue::from_bytes(&text.chars().map(byte).collect::<Vec<u8>>())
+    };
+    value.or_else(|_| HeaderValue::from_bytes(&[0xff]))
 }
 
 /// Headers whose names are wanted, read in one text.
 fn rust_headers(headers: &web_sys::Headers, wanted: impl Fn(&str) -> bool) -> Option<HeaderMap> {
     let object = Object::from_entries(headers).ok()?;
     let text = js_sys::JSON::stringify(&object).ok()?.as_string()?;
-    let Ok(Value::Object(entries)) = serde_json::from_slice(text.as_bytes()) else {
-        return None;
-    };
-    let mut made = HeaderMap::with_capacity(entries.len());
-    for (name, value) in entries.iter().filter(|(name, _)| wanted(name)) {
-        let value = HeaderValue::from_bytes(&header_bytes(value.as_str()?));
-        // One that cannot be a header's value is there all the same, for its reader to refuse as no text.
-        let value = value.or_else(|_| HeaderValue::from_bytes(&[0xff])).ok()?;
-        made.insert(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+    let mut read = serde_json::Deserializer::from_slice(text.as_bytes());
+    Entries(&wanted).deserialize(&mut read).ok()
+}
+
+/// Reads those entries of an object of texts whose names are wanted, without a copy of the others.
+struct Entries<'a>(&'a dyn Fn(&str) -> bool);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = HeaderMap;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<HeaderMap, D::Error> {
+        deserializer.deserialize_map(self)
     }
-    Some(made)
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = HeaderMap;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("headers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<HeaderMap, A::Error> {
+        let mut made = HeaderMap::with_capacity(16);
+        // A name has no character that JSON escapes.
+        while let Some(name) = access.next_key::<&str>()? {
+            if (self.0)(name) {
+                let name = HeaderName::from_bytes(name.as_bytes()).map_err(A::Error::custom)?;
+                let value = header_value(&access.next_value::<String>()?);
+                made.insert(name, value.map_err(A::Error::custom)?);
+            } else {
+                access.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(made)
+    }
 }
 
 /// A value as an object of JavaScript, handed over in one text.

@@ -1,6 +1,7 @@
 //! The data API: the upstream request is rebuilt from the relation's name, the parsed query and an allow-list of headers.
 
-use http::{HeaderMap, HeaderValue, Method};
+use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, RANGE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::query::{Query, cap_range};
 use super::{
@@ -13,13 +14,13 @@ use crate::route::{Action, Matched};
 use crate::verify::Caller;
 
 /// Headers handed on as they are, beside those that are rewritten.
-const PASSED: [&str; 6] = [
-    "accept",
-    "content-type",
-    "if-none-match",
-    "range",
-    "range-unit",
-    "x-client-info",
+static PASSED: [HeaderName; 6] = [
+    ACCEPT,
+    CONTENT_TYPE,
+    IF_NONE_MATCH,
+    RANGE,
+    HeaderName::from_static("range-unit"),
+    HeaderName::from_static("x-client-info"),
 ];
 
 /// Rebuilds a request to the data API.
@@ -113,9 +114,9 @@ pub(crate) fn name(text: &str) -> Result<&str, Error> {
 
 fn headers<B>(request: &Request<B>, token: &str, counts: Counts) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
-    for name in PASSED {
+    for name in &PASSED {
         if let Some(value) = request.headers.get(name) {
-            headers.insert(name, readable(name, value)?.clone());
+            headers.insert(name, readable(name.as_str(), value)?.clone());
         }
     }
     if request
