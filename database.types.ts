@@ -1342,6 +1342,8 @@ export type Database = {
       merge_lead: {
         Args: {
           draft: Database["marketing"]["Tables"]["leads"]["Row"]
+          id: string
+          known_reason: string
           known_spam: boolean
           lead: Json
         }

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { SetupError } from '../dev/setup.js';
 
-const script = join(import.meta.dirname, 'wrk.lua');
+const BURST = join(import.meta.dirname, 'wrk.lua');
 
 /** wrk's version, or nothing if it is not there. It ends with status 1 after telling it. */
 export const wrkVersion = () => spawnSync('wrk', ['-v'], { encoding: 'utf8' }).stdout?.match(/^wrk\s+(\S+)/)?.[1];
@@ -40,26 +40,37 @@ const spawned = (args, signal) =>
   });
 
 /**
+ * Runs a script of wrk's, of which a line is its numbers in JSON.
+ * @param {{script: string, url: string, connections: number, seconds: number, options?: string[], args?: string[], signal: AbortSignal}} how
+ * options: more of wrk's; args: what the script's init gets
+ */
+export const wrk = async ({ script, url, connections, seconds, options = [], args = [], signal }) => {
+  // One thread: it can send far more than any of the systems answer, and leaves them the cores. The time-out lets the
+  // largest answers finish.
+  const how = ['-t', '1', '-c', `${connections}`, '-d', `${seconds}s`, '--timeout', '30s', '-s', script];
+  const { code, output } = await spawned([...how, ...options, url, '--', ...args], signal);
+  signal.throwIfAborted();
+  const line = output.split('\n').find((each) => each.startsWith('{'));
+  if (code !== 0 || !line) throw new Error(`wrk ended with status ${code}:\n${output}`);
+  return JSON.parse(line);
+};
+
+/**
  * One burst of load. Files are written into the directory and belong to whoever made that.
  * @param {{url: string, method?: string, headers?: Record<string, string>, body?: string, tokens: string[], connections: number, seconds: number, directory: string, signal: AbortSignal}} options
  * tokens: one is sent again and again; of several each is sent once, and running out of them is an error
  * @returns {Promise<{requests: number, bytes: number, perSecond: number, p50: number, p99: number, refused: number, failed: number}>}
  * p50 and p99 in milliseconds; bytes read; refused: answers of status 400 and more; failed: what got no answer
  */
-export const burst = async ({ url, method = 'GET', headers = {}, body = '', tokens, signal, ...options }) => {
-  const { connections, seconds, directory } = options;
+export const burst = async ({ method = 'GET', headers = {}, body = '', tokens, directory, ...how }) => {
   const files = { tokens: join(directory, 'wrk-tokens'), body: join(directory, 'wrk-body') };
   writeFileSync(files.tokens, tokens.join('\n'), { mode: 0o600 });
   writeFileSync(files.body, body);
-  // One thread: it can send far more than any of the systems answer, and leaves them the cores. The time-out lets the
-  // largest answers finish.
-  const how = ['-t', '1', '-c', `${connections}`, '-d', `${seconds}s`, '--timeout', '30s', '-s', script];
-  const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
-  const { code, output } = await spawned([...how, ...sent, url, '--', method, files.tokens, files.body], signal);
-  signal.throwIfAborted();
-  const line = output.split('\n').find((each) => each.startsWith('{'));
-  if (code !== 0 || !line) throw new Error(`wrk ended with status ${code}:\n${output}`);
-  const { exhausted, ...numbers } = JSON.parse(line);
-  if (exhausted) throw new Error(`${tokens.length} tokens were not enough for ${seconds} s`);
+  const options = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  const { exhausted, ...numbers } = await wrk({
+    ...{ script: BURST, options, args: [method, files.tokens, files.body] },
+    ...how,
+  });
+  if (exhausted) throw new Error(`${tokens.length} tokens were not enough for ${how.seconds} s`);
   return numbers;
 };

@@ -1,7 +1,9 @@
 // Load through the edge: batches of events, and leads. Callers have addresses of their own, as they have on the Internet.
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
+import { join } from 'node:path';
 import { SetupError } from '../../dev/setup.js';
+import { wrk } from '../wrk.js';
 
 const agent = new Agent({ keepAlive: true });
 
@@ -80,34 +82,44 @@ export const eventsThroughTheEdge = async ({ url, seconds, most, signal }) => {
   return { accepted, perSecond: (accepted / ms) * 1000 };
 };
 
+/** Connections that leads come over. */
+export const LEAD_CONNECTIONS = 16;
+
 /** @param {{url: string, seconds: number, signal: AbortSignal}} options */
 export const leadsThroughTheEdge = async ({ url, seconds, signal }) => {
   const domain = `${randomUUID()}.example`;
-  const times = [];
-  let made = 0;
-  const ms = await many(
-    16,
-    (spent) => !signal.aborted && spent < seconds * 1000,
-    async () => {
-      made += 1;
-      const body = JSON.stringify({
-        email: `n${made}@${domain}`,
-        first_name: 'Zoë',
-        utm_source: 'bench',
-        consent: 'on',
-        notes: 'A message.',
-      });
-      const start = performance.now();
-      const { status, text } = await post(`${url}/v1/leads`, body, {
-        ...address(),
-        'idempotency-key': randomUUID(),
-        accept: 'application/json',
-      });
-      if (status !== 201) throw new SetupError(`A lead was answered ${status}: ${text}`);
-      times.push(performance.now() - start);
-    },
-  );
-  return { domain, acknowledged: times.length, perSecond: (times.length / ms) * 1000, times };
+  const { refused, failed, ...numbers } = await wrk({
+    script: join(import.meta.dirname, 'leads.lua'),
+    url: `${url}/v1/leads`,
+    connections: LEAD_CONNECTIONS,
+    ...{ seconds, args: [domain], signal },
+  });
+  if (refused + failed > 0) throw new SetupError(`${refused} leads were refused, ${failed} got no answer.`);
+  return { domain, ...numbers };
+};
+
+/**
+ * How long the answer takes for an address that is known, and for one that is new, one lead after the other, in turns.
+ * @param {{url: string, count: number, signal: AbortSignal}} options count: of either
+ * @returns {Promise<{known: number[], fresh: number[]}>} milliseconds
+ */
+export const knownAndNew = async ({ url, count, signal }) => {
+  const domain = `${randomUUID()}.example`;
+  const send = async (name) => {
+    const body = JSON.stringify({ email: `${name}@${domain}`, first_name: 'Zoë', consent: 'on' });
+    const headers = { ...address(), 'idempotency-key': randomUUID(), accept: 'application/json' };
+    const start = performance.now();
+    const { status, text } = await post(`${url}/v1/leads`, body, headers);
+    if (status !== 201) throw new SetupError(`A lead was answered ${status}: ${text}`);
+    return performance.now() - start;
+  };
+  const times = { known: [], fresh: [] };
+  for (let n = 0; n < count && !signal.aborted; n += 1) await send(`known${n}`);
+  for (let n = 0; n < count && !signal.aborted; n += 1) {
+    // Each of them first as often as the other.
+    for (const kind of n % 2 ? ['known', 'fresh'] : ['fresh', 'known']) times[kind].push(await send(`${kind}${n}`));
+  }
+  return times;
 };
 
 /** One delivery after the other, each of one message of a number that is known. */

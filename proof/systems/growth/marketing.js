@@ -185,7 +185,7 @@ export default {
     'marketing.lead_features(jsonb)': { execute: [] },
     'marketing.lead_metadata(jsonb)': { execute: [] },
     'marketing.lead_text(jsonb, text, integer)': { execute: [] },
-    'marketing.merge_lead(marketing.leads, boolean, jsonb)': { execute: [] },
+    'marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb)': { execute: [] },
     'marketing.normalize_email(text)': { execute: [] },
     'marketing.spam_score(jsonb)': { execute: [] },
     'marketing.confirmation_token(marketing.leads, timestamp with time zone)': { execute: [] },
