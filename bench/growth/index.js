@@ -111,6 +111,44 @@ const rollUp = async (sql) => {
   return { done, ms: performance.now() - start };
 };
 
+/** What is held on people of whom a form has named a session and a browser; each asked for and erased once. */
+const measureGdpr = async (bench, { leads }) => {
+  const times = { export: [], erase: [] };
+  const call = async (name, email) => {
+    await bench.client.query('begin');
+    await bench.client.query(`select set_config('request.jwt.claims', '{"role": "service_role"}', true)`);
+    const start = performance.now();
+    const [{ answer }] = await bench.sql(`select marketing.${name}($1) as answer`, [email]);
+    const ms = performance.now() - start;
+    await bench.client.query('commit');
+    return { ms, answer };
+  };
+  for (let n = 0; n < 10; n += 1) {
+    const [{ email }] = await bench.sql(
+      `update marketing.leads set
+         metadata = jsonb_build_object('session_id', 'session ' || $1::int, 'anonymous_id', 'browser ' || $1::int),
+         last_touch = jsonb_build_object('fields', metadata)
+       where email_normalized = $2 returning email`,
+      [1000 + n, LOOKUP({ leads }).values(n + 1)[0]],
+    );
+    const exported = await call('gdpr_export_user_data', email);
+    const erased = await call('gdpr_delete_user_data', email);
+    const held = exported.answer['analytics.events'].length;
+    if (held === 0 || erased.answer.erased['analytics.events'] !== held) {
+      throw new SetupError(`${email}: ${held} events were exported, ${JSON.stringify(erased.answer)} erased.`);
+    }
+    times.export.push(exported.ms);
+    times.erase.push(erased.ms);
+  }
+  for (const [name, found] of Object.entries(times)) {
+    bench.add({
+      name: `gdpr: ${name} of a person, their session and browser named`,
+      aim: 'under 1 s',
+      reached: `${rounded(median(found))} ms, longest ${rounded(Math.max(...found))} ms`,
+    });
+  }
+};
+
 const measured = async ({ stack, stopping, options }) => {
   const { signal } = stopping;
   const client = new pg.Client({ connectionString: stack.databaseUrl });
@@ -145,6 +183,7 @@ const measured = async ({ stack, stopping, options }) => {
     for (const table of ['analytics.event_aggregations', 'private.event_actors']) await sql(`vacuum analyze ${table}`);
     for (const query of DASHBOARD) await bench.query(query);
     await bench.query(STEP(options));
+    await measureGdpr(bench, options);
     const before = (await sql('select count(*)::int as count from analytics.events'))[0].count;
     const events = await eventsThroughTheEdge({ url: stack.edgeUrl, seconds: options.seconds, signal });
     const stored = (await sql('select count(*)::int as count from analytics.events'))[0].count - before;
