@@ -4,11 +4,14 @@
 -- migrate:up
 -- squawk-ignore-file require-concurrent-index-creation
 create index leads_deleted on marketing.leads (email_normalized) where deleted_at is not null;
-create index leads_named_session on marketing.leads ((metadata ->> 'session_id')) where metadata ->> 'session_id' is not null;
-create index leads_named_browser on marketing.leads ((metadata ->> 'anonymous_id')) where metadata ->> 'anonymous_id' is not null;
-create index leads_last_session on marketing.leads ((last_touch -> 'fields' ->> 'session_id'))
+-- Of their beginnings: what a form names may be longer than an index can hold, and no lead must be refused for it.
+create index leads_named_session on marketing.leads (left(metadata ->> 'session_id', 200))
+  where metadata ->> 'session_id' is not null;
+create index leads_named_browser on marketing.leads (left(metadata ->> 'anonymous_id', 200))
+  where metadata ->> 'anonymous_id' is not null;
+create index leads_last_session on marketing.leads (left(last_touch -> 'fields' ->> 'session_id', 200))
   where last_touch -> 'fields' ->> 'session_id' is not null;
-create index leads_last_browser on marketing.leads ((last_touch -> 'fields' ->> 'anonymous_id'))
+create index leads_last_browser on marketing.leads (left(last_touch -> 'fields' ->> 'anonymous_id', 200))
   where last_touch -> 'fields' ->> 'anonymous_id' is not null;
 create index events_anonymous_id on analytics.events (anonymous_id, occurred_at) where anonymous_id is not null;
 
@@ -74,7 +77,10 @@ begin
     union
     select s.id from unnest(named_sessions) as s (id) where not exists (
       select from marketing.leads as l
-      where l.email_normalized <> address and (l.metadata ->> 'session_id' = s.id or l.last_touch -> 'fields' ->> 'session_id' = s.id)
+      where l.email_normalized <> address and (
+          left(l.metadata ->> 'session_id', 200) = left(s.id, 200) and l.metadata ->> 'session_id' = s.id
+          or left(l.last_touch -> 'fields' ->> 'session_id', 200) = left(s.id, 200) and l.last_touch -> 'fields' ->> 'session_id' = s.id
+        )
     )
   ) as candidate
   where candidate.id is not null and not exists (
@@ -88,7 +94,10 @@ begin
     select a.id from unnest(named_anonymous) as a (id) where not exists (
       select from marketing.leads as l
       where l.email_normalized <> address
-        and (l.metadata ->> 'anonymous_id' = a.id or l.last_touch -> 'fields' ->> 'anonymous_id' = a.id)
+        and (
+          left(l.metadata ->> 'anonymous_id', 200) = left(a.id, 200) and l.metadata ->> 'anonymous_id' = a.id
+          or left(l.last_touch -> 'fields' ->> 'anonymous_id', 200) = left(a.id, 200) and l.last_touch -> 'fields' ->> 'anonymous_id' = a.id
+        )
     )
   ) as candidate
   where candidate.id is not null;
