@@ -60,7 +60,8 @@ begin
   where l.email_normalized = address and l.deleted_at is null or l.email_normalized = address and l.deleted_at is not null;
 
   -- Profiles have their address from a verified token.
-  select array_agg(p.id) into users from clixen.user_profiles as p where p.email = any (emails);
+  select array_agg(p.id) into users from clixen.user_profiles as p
+  where lower(p.email) = any (emails) and p.email = any (emails);
   if to_regclass('auth.users') is not null then
     execute 'select $1 || array_agg(u.id) from auth.users as u where lower(u.email) = any ($2)' into users using users, emails;
   end if;
@@ -117,7 +118,61 @@ begin
 end
 $$;
 
+-- The events of a person: under their ids, in their sessions, and those that hold the address where events usually have one.
+create or replace function private.events_of(person jsonb) returns setof analytics.events
+  language sql stable
+  set search_path = ''
+  as $$
+select e.* from analytics.events as e where e.user_id = any (private.texts(person -> 'users')::uuid[])
+union
+select e.* from analytics.events as e where e.session_id = any (private.texts(person -> 'sessions'))
+union
+-- One that a token gives to somebody else is theirs.
+select e.* from analytics.events as e
+where e.anonymous_id = any (private.texts(person -> 'anonymous'))
+  and not (e.user_is_verified and e.user_id <> all (private.texts(person -> 'users')::uuid[]))
+union
+select e.*
+from jsonb_array_elements_text(person -> 'emails') as written (email)
+cross join lateral (
+  values
+    (jsonb_build_object('email', written.email)), (jsonb_build_object('Email', written.email)),
+    (jsonb_build_object('user', jsonb_build_object('email', written.email))),
+    (jsonb_build_object('customer', jsonb_build_object('email', written.email)))
+) as place (properties)
+cross join lateral (
+  select told.* from analytics.events as told where told.properties @> place.properties
+) as e
+$$;
+
 -- migrate:down
+create or replace function private.events_of(person jsonb) returns setof analytics.events
+  language sql stable
+  set search_path = ''
+  as $$
+select e.* from analytics.events as e where e.user_id = any (private.texts(person -> 'users')::uuid[])
+union
+select e.* from analytics.events as e where e.session_id = any (private.texts(person -> 'sessions'))
+union
+-- There is no index for it: read only where there is somebody to look for. One that a token gives to somebody else is theirs.
+select e.* from analytics.events as e
+where jsonb_array_length(person -> 'anonymous') > jsonb_array_length(person -> 'emails')
+  and e.anonymous_id = any (private.texts(person -> 'anonymous'))
+  and not (e.user_is_verified and e.user_id <> all (private.texts(person -> 'users')::uuid[]))
+union
+select e.*
+from jsonb_array_elements_text(person -> 'emails') as written (email)
+cross join lateral (
+  values
+    (jsonb_build_object('email', written.email)), (jsonb_build_object('Email', written.email)),
+    (jsonb_build_object('user', jsonb_build_object('email', written.email))),
+    (jsonb_build_object('customer', jsonb_build_object('email', written.email)))
+) as place (properties)
+cross join lateral (
+  select told.* from analytics.events as told where told.properties @> place.properties
+) as e
+$$;
+
 create or replace function private.person(email text, phones text[]) returns jsonb
   language plpgsql stable
   set search_path = ''

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { as, close, sql } from '../support/stack.js';
+import pg from 'pg';
+import { as, close, sql, stack, transaction } from '../support/stack.js';
 
 after(close);
 
@@ -48,5 +49,52 @@ test('a session of onboarding is answered at a step, whether or not its address 
     const start = JSON.stringify({ email: address });
     const ms = await as({ role: 'anon' }, (query) => took(query, 'onboarding.start($1)', [start]));
     assert.ok(ms >= 5, `${address}: ${ms} ms`);
+  }
+});
+
+test('the first answer of a connection comes at a larger step: it has everything to compile', async () => {
+  const email = `${randomUUID()}@timing.example`;
+  for (const lead of [{ email }, { email, notes: 'Known by now.' }]) {
+    const client = new pg.Client({ connectionString: stack.database_url });
+    await client.connect();
+    try {
+      const ask = async (text, values) => (await client.query(text, values)).rows;
+      const ms = await took(ask, 'marketing.capture_lead($1)', [JSON.stringify(lead)]);
+      assert.ok(ms >= 50, `${ms} ms`);
+      const [{ compiled }] = await ask(`select current_setting('rowgate.capture_lead', true) as compiled`);
+      assert.equal(compiled, 'yes', 'only the first');
+    } finally {
+      await client.end();
+    }
+  }
+  const [{ submission_count: count }] = await sql(
+    'select submission_count::int from marketing.leads where email_normalized = $1',
+    [email],
+  );
+  assert.equal(count, 2, 'what is tried out to be compiled is undone');
+  const [{ count: noted }] = await sql(
+    `select count(*)::int from private.audit_log as a join marketing.leads as l on l.id::text = a.row_id
+     where l.email_normalized = $1`,
+    [email],
+  );
+  assert.equal(noted, 1, 'and not written down');
+});
+
+test('whoever waits for a known lead waits for a new one, too', async () => {
+  const known = `${randomUUID()}@timing.example`;
+  await as({ role: 'anon' }, (query) => query('select marketing.capture_lead($1)', [JSON.stringify({ email: known })]));
+  for (const email of [known, `un${known}`]) {
+    const body = JSON.stringify({ email });
+    await transaction(async (query) => {
+      await query('select onboarding.start($1)', [body]);
+      await assert.rejects(
+        as({ role: 'anon' }, async (ask) => {
+          await ask("set local lock_timeout = '200ms'");
+          await ask('select marketing.capture_lead($1)', [body]);
+        }),
+        { code: '55P03' },
+        email,
+      );
+    });
   }
 });

@@ -181,6 +181,7 @@ export default {
       // An address that is known and one that is not.
       names: { relation: 'marketing.leads', arguments: ({ email }) => ({ lead: { email } }) },
     },
+    'marketing.address_lock(text)': { execute: [] },
     'marketing.is_email(text)': { execute: [] },
     'marketing.lead_features(jsonb)': { execute: [] },
     'marketing.lead_metadata(jsonb)': { execute: [] },
