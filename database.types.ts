@@ -1314,6 +1314,7 @@ export type Database = {
       }
     }
     Functions: {
+      address_lock: { Args: { email_normalized: string }; Returns: number }
       capture_lead: { Args: { lead: Json }; Returns: Json }
       cleanup_old_data: { Args: Record<PropertyKey, never>; Returns: number }
       confirm_lead: { Args: { token: string }; Returns: Json }
