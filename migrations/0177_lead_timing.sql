@@ -431,9 +431,9 @@ begin
   if known_id is null and step > interval '5 milliseconds' then
     begin
       perform marketing.merge_lead(draft, draft.id, false, null, lead);
-      raise sqlstate 'RG000';
+      raise sqlstate 'UNDO0';
     exception
-      when sqlstate 'RG000' then null;
+      when sqlstate 'UNDO0' then null;
     end;
   end if;
   -- A known address takes longer than a new one. The back office may know which it was.
