@@ -25,32 +25,54 @@ $$;
 
 -- A header of the request: the client's own words, for data and never for trust.
 create function private.request_header(name text) returns text
-  language sql stable
+  language plpgsql stable
   set search_path = ''
-  as $$ select nullif(current_setting('request.headers', true), '')::jsonb ->> name $$;
+  as $$
+begin
+  return nullif(current_setting('request.headers', true), '')::jsonb ->> name;
+end
+$$;
 
 -- Where the edge says the request came from: {net, addr, country}, or null. The edge's key may sign for anon only; a
 -- claim of this name in a user's token is that user's own and is not believed.
 create function private.edge_claim() returns jsonb
-  language sql stable
+  language plpgsql stable
   set search_path = ''
   as $$
-select claims -> 'edge'
-from (select nullif(current_setting('request.jwt.claims', true), '')::jsonb as claims) as request
-where claims ->> 'role' = 'anon' and claims ->> 'iss' is null
+declare
+  claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+begin
+  return case when claims ->> 'role' = 'anon' and claims ->> 'iss' is null then claims -> 'edge' end;
+end
+$$;
+
+-- The user, as auth.uid() says, which older versions of Supabase's read from a setting of its own. Most callers here have no sub,
+-- and need not wait for it to be looked at.
+create function private.user_id() returns uuid
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return case
+    when nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' is not null
+      or nullif(current_setting('request.jwt.claim.sub', true), '') is not null then auth.uid()
+  end;
+end
 $$;
 
 -- Who a limit counts for: the user, the back office, the hashed address that the edge vouches for, or everybody together.
 create function private.caller_key() returns text
-  language sql stable
+  language plpgsql stable
   set search_path = ''
   as $$
-select coalesce(
-  'user ' || (select auth.uid())::text,
-  case when (select auth.role()) = 'service_role' then 'service' end,
-  'addr ' || (private.edge_claim() ->> 'addr'),
-  'nobody'
-)
+begin
+  return coalesce(
+    'user ' || private.user_id()::text,
+    case when auth.role() = 'service_role' then 'service' end,
+    'addr ' || (private.edge_claim() ->> 'addr'),
+    'nobody'
+  );
+end
 $$;
 
 create function private.update_updated_at() returns trigger
@@ -63,9 +85,47 @@ begin
 end
 $$;
 
+-- Waits for the next whole step since a start, so that what was done between says nothing by how long it took. pg_sleep waits
+-- whole milliseconds, rounded up, and what is left of one would tell all the same: that is waited for awake.
+create function private.wait_for_step(start timestamptz, step interval) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  steps constant float8 := ceil(extract(epoch from clock_timestamp() - start) / extract(epoch from step));
+  due constant timestamptz := start + step * steps;
+begin
+  -- Half a millisecond less than is meant, or what a float has too much is rounded up, too. A sleeper wakes a little late.
+  perform pg_sleep((floor(1000 * extract(epoch from due - clock_timestamp()) - 0.2) - 0.5) / 1000);
+  -- A clock that is set back ends it.
+  while clock_timestamp() between due - interval '2 milliseconds' and due loop
+  end loop;
+end
+$$;
+
+-- The step that a function answers on: 5 ms, and 50 for the first call of a connection, which has everything to compile, and
+-- more of it for one address than for another.
+create function private.answer_step(function text) returns interval
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  compiled constant text := 'rowgate.' || function;
+begin
+  if current_setting(compiled, true) = 'yes' then
+    return interval '5 milliseconds';
+  end if;
+  perform set_config(compiled, 'yes', false);
+  return interval '50 milliseconds';
+end
+$$;
+
 -- migrate:down
+drop function private.answer_step(text);
+drop function private.wait_for_step(timestamptz, interval);
 drop function private.update_updated_at();
 drop function private.caller_key();
+drop function private.user_id();
 drop function private.edge_claim();
 drop function private.request_header(text);
 drop function private.refuse(int, text, text, text, text, int);

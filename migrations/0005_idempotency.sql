@@ -19,15 +19,18 @@ alter table private.idempotency_keys force row level security;
 -- Whose keys a request's is compared with: the user's, the back office's, or those of everybody without a name, who share
 -- one namespace because a retry may come from another network.
 create function private.idempotency_caller() returns text
-  language sql stable
+  language plpgsql stable
   set search_path = ''
   as $$
-select coalesce((select auth.uid())::text, case when (select auth.role()) = 'service_role' then 'service' end, 'anon')
+begin
+  return coalesce(private.user_id()::text, case when auth.role() = 'service_role' then 'service' end, 'anon');
+end
 $$;
 
 -- Starts an operation under the request's Idempotency-Key. Gives the stored answer of an earlier one, or null: do it,
--- then call idempotency_end. A second request of the same key waits in the insert until the first is through.
-create function private.idempotency_begin(operation text, request jsonb) returns jsonb
+-- then call idempotency_end, unless the answer is known beforehand and was given here. A second request of the same key
+-- waits in the insert until the first is through.
+create function private.idempotency_begin(operation text, request jsonb, answer jsonb default null) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
@@ -45,10 +48,10 @@ begin
     perform private.refuse(400, 'RG502', 'The Idempotency-Key must have 1 to 255 characters', null, 'Use a UUID.');
   end if;
 
-  insert into private.idempotency_keys as k (operation, caller, key, request_hash, expires_at)
-  values (idempotency_begin.operation, who, asked, hash, now() + interval '24 hours')
+  insert into private.idempotency_keys as k (operation, caller, key, request_hash, answer, expires_at)
+  values (idempotency_begin.operation, who, asked, hash, idempotency_begin.answer, now() + interval '24 hours')
   on conflict on constraint idempotency_keys_pkey do update
-    set request_hash = excluded.request_hash, answer = null, expires_at = excluded.expires_at
+    set request_hash = excluded.request_hash, answer = excluded.answer, expires_at = excluded.expires_at
     where k.expires_at < now();
   first := found;
 
@@ -81,18 +84,25 @@ $$;
 
 -- Keeps an operation's answer under the request's Idempotency-Key, if it has one.
 create function private.idempotency_end(operation text, answer jsonb) returns void
-  language sql volatile
+  language plpgsql volatile
   set search_path = ''
   as $$
-update private.idempotency_keys as k
-set answer = idempotency_end.answer
-where k.operation = idempotency_end.operation
-  and k.caller = private.idempotency_caller()
-  and k.key = private.request_header('idempotency-key')
+declare
+  asked constant text := private.request_header('idempotency-key');
+  who text;
+begin
+  if asked is null then
+    return;
+  end if;
+  who := private.idempotency_caller();
+  update private.idempotency_keys as k
+  set answer = idempotency_end.answer
+  where k.operation = idempotency_end.operation and k.caller = who and k.key = asked;
+end
 $$;
 
 -- migrate:down
 drop function private.idempotency_end(text, jsonb);
-drop function private.idempotency_begin(text, jsonb);
+drop function private.idempotency_begin(text, jsonb, jsonb);
 drop function private.idempotency_caller();
 drop table private.idempotency_keys;

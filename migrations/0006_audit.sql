@@ -32,12 +32,12 @@ declare
 begin
   insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
   values (
-    (select auth.uid()),
+    private.user_id(),
     coalesce((select auth.role()), session_user),
     left(private.request_header('x-request-id'), 128),
     tg_op,
     tg_table_schema || '.' || tg_table_name,
-    coalesce(after, before) ->> 'id',
+    coalesce(after, before) ->> coalesce(tg_argv[0], 'id'),
     case when tg_op = 'UPDATE' then (
       select array_agg(now_.key order by now_.key)
       from jsonb_each(after) as now_

@@ -20,7 +20,7 @@ create type marketing.lead_source as enum (
 create type marketing.lead_status as enum ('new', 'contacted', 'qualified', 'converted', 'lost');
 
 create table marketing.leads (
-  id                  uuid primary key default gen_random_uuid(),
+  id                  uuid primary key default pg_catalog.gen_random_uuid(),
   email               citext not null,
   email_normalized    text not null,
   email_domain        text not null,
@@ -103,42 +103,41 @@ insert into private.limit_rules (name, burst, refill, shared) values ('leads', 3
 -- The address that tells whether two e-mail addresses are one person's: lower case, without what the big providers
 -- ignore (a +tag; dots at Gmail).
 create function marketing.normalize_email(email text) returns text
-  language sql immutable strict
+  language plpgsql immutable strict
   set search_path = ''
   as $$
-select case
+declare
+  plain constant text := btrim(email);
+  local constant text := lower(regexp_replace(plain, '@[^@]*$', ''));
+  domain constant text := lower(substring(plain from '@([^@]*)$'));
+begin
+  return case
     when domain in ('gmail.com', 'googlemail.com') then replace(split_part(local, '+', 1), '.', '') || '@gmail.com'
     when domain in (
       'outlook.com', 'hotmail.com', 'live.com', 'icloud.com', 'me.com', 'fastmail.com', 'proton.me', 'protonmail.com'
     ) then split_part(local, '+', 1) || '@' || domain
     else local || '@' || domain
-  end
-from (
-  select
-    lower(regexp_replace(btrim(email), '@[^@]*$', '')) as local,
-    lower(substring(btrim(email) from '@([^@]*)$')) as domain
-) as parts
+  end;
+end
 $$;
 
 -- Whether a text is an e-mail address that people have: dot-atom local part, a domain of at least two labels that is no
 -- number; letters of every script, but no spaces, quotes, or characters that nobody sees.
 create function marketing.is_email(email text) returns boolean
-  language sql immutable strict
+  language plpgsql immutable strict
   set search_path = ''
   as $$
-with allowed as (
-  select '\u00A1-\u00AC\u00AE-\u1FFF\u2070-\u2FFF\u3001-\uFDFF\uFE10-\uFEFE\uFF00-\uFFEF\U00010000-\U0010FFFF' as beyond_ascii
-),
-parts as (
-  select
-    '[A-Za-z0-9!#$%&''*+/=?^_`{|}~' || beyond_ascii || '-]+' as atom,
-    '[A-Za-z0-9' || beyond_ascii || ']([A-Za-z0-9' || beyond_ascii || '-]{0,61}[A-Za-z0-9' || beyond_ascii || '])?' as label
-  from allowed
-)
-select char_length(email) <= 254
-  and char_length(split_part(email, '@', 1)) <= 64
-  and email ~ format('^%1$s(\.%1$s)*@(%2$s\.)+(?![0-9]+$)(?=..)%2$s$', atom, label)
-from parts
+declare
+  beyond_ascii constant text :=
+    '\u00A1-\u00AC\u00AE-\u1FFF\u2070-\u2FFF\u3001-\uFDFF\uFE10-\uFEFE\uFF00-\uFFEF\U00010000-\U0010FFFF';
+  atom constant text := '[A-Za-z0-9!#$%&''*+/=?^_`{|}~' || beyond_ascii || '-]+';
+  label constant text :=
+    '[A-Za-z0-9' || beyond_ascii || ']([A-Za-z0-9' || beyond_ascii || '-]{0,61}[A-Za-z0-9' || beyond_ascii || '])?';
+begin
+  return char_length(email) <= 254
+    and char_length(split_part(email, '@', 1)) <= 64
+    and email ~ format('^%1$s(\.%1$s)*@(%2$s\.)+(?![0-9]+$)(?=..)%2$s$', atom, label);
+end
 $$;
 
 -- One field of a form as text: null where it is absent or blank, refused where it is no text or too long.
@@ -172,16 +171,17 @@ declare
   known constant text[] := array[
     'email', 'phone_number', 'company_name', 'first_name', 'last_name', 'source', 'notes', 'interested_features',
     'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term', 'referrer', 'landing_page',
-    'consent', '_gotcha', '_next', 'cf-turnstile-response'
+    'consent', 'consent_version', '_gotcha', '_next', '_ts', '_edge', 'cf-turnstile-response'
   ];
-  extra constant jsonb := (
+  others constant jsonb := lead - known;
+  extra constant jsonb := case when others = '{}' then others else (
     select coalesce(jsonb_object_agg(
       field.key,
       case when jsonb_typeof(field.value) in ('array', 'object') then field.value else to_jsonb(field.value #>> '{}') end
     ), '{}')
-    from jsonb_each(lead) as field
-    where field.key <> all (known) and field.value <> 'null'
-  );
+    from jsonb_each(others) as field
+    where field.value <> 'null'
+  ) end;
 begin
   if (select count(*) from jsonb_object_keys(extra)) > 50 or octet_length(extra::text) > 16384 then
     perform private.refuse(
@@ -205,6 +205,9 @@ declare
     else jsonb_build_array(marketing.lead_text(lead, field))
   end;
 begin
+  if not lead ? field then
+    return '{}';
+  end if;
   if jsonb_array_length(listed) > 50 then
     perform private.refuse(422, 'RG505', format('%s has too many', field), 'At most 50', format('Send fewer %s.', field));
   end if;
@@ -220,18 +223,29 @@ $$;
 -- Puts another submission of a known person into their row, which the caller has locked. Whoever knows an address can
 -- send this, so blanks are filled and nothing is overwritten; what differs is kept in last_touch. A bot changes nothing of
 -- a good lead but the count; the first clean submission takes over what a bot has left.
-create function marketing.merge_lead(draft marketing.leads, known_spam boolean, lead jsonb) returns void
+create function marketing.merge_lead(draft marketing.leads, id uuid, known_spam boolean, known_reason text, lead jsonb) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
+declare
+  -- What a program does. What is only held is merged as anybody's: nothing of it is lost, and nothing is overwritten by it.
+  machine constant text[] := array['honeypot', 'forged-stamp', 'too-fast'];
 begin
-  if draft.is_spam and not known_spam then
+  if draft.spam_reason = any (machine) and not (known_spam and known_reason = any (machine)) then
     update marketing.leads as l set submission_count = l.submission_count + 1
-    where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+    where l.id = merge_lead.id;
+    return;
+  end if;
+  -- Taken for spam by somebody: that is no later submission's to undo.
+  if known_spam and known_reason is distinct from 'held' and not coalesce(known_reason = any (machine), false) then
+    update marketing.leads as l set
+      submission_count = l.submission_count + 1,
+      last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - '_edge' - 'cf-turnstile-response')
+    where l.id = merge_lead.id;
     return;
   end if;
 
-  if known_spam and not draft.is_spam then
+  if known_spam and known_reason = any (machine) and not coalesce(draft.spam_reason = any (machine), false) then
     update marketing.leads as l set
       email = draft.email, phone_number = draft.phone_number, company_name = draft.company_name,
       first_name = draft.first_name, last_name = draft.last_name, source = draft.source, notes = draft.notes,
@@ -239,10 +253,13 @@ begin
       utm_campaign = draft.utm_campaign, utm_content = draft.utm_content, utm_term = draft.utm_term,
       referrer = draft.referrer, landing_page = draft.landing_page, first_touch = draft.first_touch,
       last_touch = draft.last_touch, user_agent = draft.user_agent, network = draft.network,
-      country_code = draft.country_code, submission_key = draft.submission_key, metadata = draft.metadata,
-      submission_count = l.submission_count + 1, spam_score = 0, spam_reason = null, is_spam = false,
-      opt_in_status = draft.opt_in_status
-    where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+      country_code = draft.country_code, region = draft.region, city = draft.city, submission_key = draft.submission_key, metadata = draft.metadata,
+      submission_count = l.submission_count + 1, spam_score = draft.spam_score, spam_reason = draft.spam_reason,
+      is_spam = draft.is_spam,
+      opt_in_status = case
+        when l.opt_in_status = 'confirmed' or draft.opt_in_status = 'none' then l.opt_in_status else draft.opt_in_status
+      end
+    where l.id = merge_lead.id;
     return;
   end if;
 
@@ -258,10 +275,13 @@ begin
       when char_length(l.notes) + char_length(draft.notes) > 20000 then l.notes
       else l.notes || E'\n\n' || draft.notes
     end,
-    interested_features = array(
-      select distinct feature from unnest(l.interested_features || draft.interested_features) as feature
-      order by feature limit 50
-    ),
+    interested_features = case
+      when draft.interested_features <@ l.interested_features then l.interested_features
+      else array(
+        select distinct feature from unnest(l.interested_features || draft.interested_features) as feature
+        order by feature limit 50
+      )
+    end,
     utm_source = coalesce(l.utm_source, draft.utm_source),
     utm_medium = coalesce(l.utm_medium, draft.utm_medium),
     utm_campaign = coalesce(l.utm_campaign, draft.utm_campaign),
@@ -269,18 +289,38 @@ begin
     utm_term = coalesce(l.utm_term, draft.utm_term),
     referrer = coalesce(l.referrer, draft.referrer),
     landing_page = coalesce(l.landing_page, draft.landing_page),
-    last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - 'cf-turnstile-response'),
+    last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - '_edge' - 'cf-turnstile-response'),
     user_agent = coalesce(draft.user_agent, l.user_agent),
     network = coalesce(draft.network, l.network),
     country_code = coalesce(draft.country_code, l.country_code),
+    region = coalesce(draft.region, l.region),
+    city = coalesce(draft.city, l.city),
     submission_key = coalesce(draft.submission_key, l.submission_key),
     metadata = case
+      when draft.metadata = '{}' then l.metadata
       when octet_length((draft.metadata || l.metadata)::text) <= 65536 then draft.metadata || l.metadata
       else l.metadata
     end,
     submission_count = l.submission_count + 1,
-    opt_in_status = case when l.opt_in_status = 'none' then draft.opt_in_status else l.opt_in_status end
-  where l.email_normalized = draft.email_normalized and l.deleted_at is null;
+    -- A person has come back who was held.
+    spam_score = case when draft.is_spam then l.spam_score else 0 end,
+    spam_reason = case when draft.is_spam then l.spam_reason end,
+    is_spam = l.is_spam and draft.is_spam,
+    opt_in_status = case
+      when l.opt_in_status in ('none', 'revoked') and draft.opt_in_status = 'pending' then 'pending'
+      else l.opt_in_status
+    end
+  where l.id = merge_lead.id;
+end
+$$;
+
+-- The number of the lock that whoever looks for an address takes first.
+create function marketing.address_lock(email_normalized text) returns bigint
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+begin
+  return hashtextextended('marketing.leads ' || email_normalized, 0);
 end
 $$;
 
@@ -292,10 +332,16 @@ create function marketing.capture_lead(lead jsonb) returns jsonb
   as $$
 declare
   answer constant jsonb := '{"status": "received"}';
+  started constant timestamptz := clock_timestamp();
+  step interval;
   edge constant jsonb := private.edge_claim();
+  -- What the edge notes, and what is good once, are another's at the next try.
+  asked constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_edge' - '_ts' - 'cf-turnstile-response' end;
   stored jsonb;
   draft marketing.leads;
+  known_id uuid;
   known_spam boolean;
+  known_reason text;
 begin
   if jsonb_typeof(lead) is distinct from 'object' then
     perform private.refuse(400, 'RG507', 'A lead must be an object of fields', null, 'Send {"email": "..."}.');
@@ -304,7 +350,7 @@ begin
     perform private.refuse(413, 'RG510', 'The lead is too large', 'At most 64 KB', 'Send less.');
   end if;
   perform private.limit_caller('leads');
-  stored := private.idempotency_begin('capture_lead', lead);
+  stored := private.idempotency_begin('capture_lead', asked, answer);
   if stored is not null then
     return stored;
   end if;
@@ -345,41 +391,58 @@ begin
   draft.first_touch := jsonb_strip_nulls(jsonb_build_object(
     'at', now(), 'source', draft.source, 'utm_source', draft.utm_source, 'utm_medium', draft.utm_medium,
     'utm_campaign', draft.utm_campaign, 'utm_content', draft.utm_content, 'utm_term', draft.utm_term,
-    'referrer', draft.referrer, 'landing_page', draft.landing_page
+    'referrer', draft.referrer, 'landing_page', draft.landing_page,
+    'consent_version', left(marketing.lead_text(lead, 'consent_version'), 100)
   ));
   draft.last_touch := draft.first_touch;
   draft.user_agent := left(private.request_header('user-agent'), 512);
   draft.network := (edge ->> 'net')::inet;
   draft.country_code := edge ->> 'country';
+  draft.region := left(lead -> '_edge' ->> 'region', 100);
+  draft.city := left(lead -> '_edge' ->> 'city', 100);
   draft.submission_key := private.request_header('idempotency-key');
   draft.metadata := marketing.lead_metadata(lead);
   draft.submission_count := 1;
-  draft.is_spam := marketing.lead_text(lead, '_gotcha', 65536) is not null;
-  draft.spam_score := case when draft.is_spam then 100 else 0 end;
-  draft.spam_reason := case when draft.is_spam then 'honeypot' end;
+  select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead) as s;
+  draft.is_spam := draft.spam_score >= 50;
   draft.opt_in_status := case
-    when lower(marketing.lead_text(lead, 'consent')) in ('on', 'yes', 'true', '1') and not draft.is_spam then 'pending'
+    when lower(marketing.lead_text(lead, 'consent')) in ('on', 'yes', 'true', '1') and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
     else 'none'
   end;
   draft.created_at := now();
   draft.updated_at := now();
 
+  step := private.answer_step('capture_lead');
+  -- One address after the other, before anybody knows of it: whoever waits for a known lead waits for a new one, too.
+  perform pg_advisory_xact_lock(marketing.address_lock(draft.email_normalized));
   loop
     insert into marketing.leads values (draft.*)
     on conflict (email_normalized) where deleted_at is null do nothing;
     exit when found;
-    select l.is_spam into known_spam
+    select l.id, l.is_spam, l.spam_reason into known_id, known_spam, known_reason
     from marketing.leads as l
     where l.email_normalized = draft.email_normalized and l.deleted_at is null
     for update;
     if found then
-      perform marketing.merge_lead(draft, known_spam, lead);
+      perform marketing.merge_lead(draft, known_id, known_spam, known_reason, lead);
       exit;
     end if;
     -- It was deleted in between: once more.
   end loop;
 
-  perform private.idempotency_end('capture_lead', answer);
+  -- A new lead has not compiled what a known one needs: it is tried out once in a connection, and undone.
+  if known_id is null and step > interval '5 milliseconds' then
+    begin
+      perform marketing.merge_lead(draft, draft.id, false, null, lead);
+      raise sqlstate 'UNDO0';
+    exception
+      when sqlstate 'UNDO0' then null;
+    end;
+  end if;
+  -- A known address takes longer than a new one. The back office may know which it was.
+  if auth.role() is distinct from 'service_role' then
+    perform private.wait_for_step(started, step);
+  end if;
   return answer;
 end
 $$;
@@ -388,14 +451,22 @@ revoke execute on function marketing.lead_text(jsonb, text, int) from public;
 revoke execute on function marketing.lead_metadata(jsonb) from public;
 revoke execute on function marketing.lead_features(jsonb) from public;
 revoke execute on function marketing.is_email(text) from public;
-revoke execute on function marketing.merge_lead(marketing.leads, boolean, jsonb) from public;
+revoke execute on function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb) from public;
+revoke execute on function marketing.address_lock(text) from public;
 revoke execute on function marketing.capture_lead(jsonb) from public;
 grant execute on function marketing.capture_lead(jsonb) to anon, authenticated, service_role;
+
+create trigger leads_filter before update or delete on marketing.leads
+  for each statement execute function private.require_filter();
+
+comment on function marketing.capture_lead(jsonb) is
+  'Takes one submission of a public form. Definer: the public has no right on the table, and what it may change of an existing row is decided here.';
 
 -- migrate:down
 delete from private.limit_rules where name = 'leads';
 drop function marketing.capture_lead(jsonb);
-drop function marketing.merge_lead(marketing.leads, boolean, jsonb);
+drop function marketing.address_lock(text);
+drop function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb);
 drop function marketing.lead_features(jsonb);
 drop function marketing.is_email(text);
 drop function marketing.lead_metadata(jsonb);

@@ -16,15 +16,25 @@ from (values ('consent'), ('confirmation')) as needed (name);
 
 -- A keyed digest of a message. Hashed twice, so that nobody can append to what was signed.
 create function private.digest(secret text, message bytea) returns bytea
-  language sql stable
+  language plpgsql stable
   set search_path = ''
-  as $$ select sha256(s.secret || sha256(s.secret || message)) from private.secrets as s where s.name = digest.secret $$;
+  as $$
+begin
+  return (
+    select sha256(s.secret || sha256(s.secret || digest.message)) from private.secrets as s where s.name = digest.secret
+  );
+end
+$$;
 
 -- An address as consent records have it: it says nothing to who has not the secret, and is the same each time.
 create function private.address_hash(email_normalized text) returns bytea
-  language sql stable
+  language plpgsql stable
   set search_path = ''
-  as $$ select private.digest('consent', convert_to(email_normalized, 'UTF8')) $$;
+  as $$
+begin
+  return private.digest('consent', convert_to(email_normalized, 'UTF8'));
+end
+$$;
 
 create table private.consent_records (
   id           bigint generated always as identity primary key,

@@ -1,6 +1,5 @@
 -- 0124: admins. What only they may do, asked by functions: past a definer's function no policy asks.
 -- migrate:up
-
 -- Ends the request unless an admin, the back office, or an operator asks: who is connected to the database without PostgREST.
 create function private.require_admin() returns boolean
   language plpgsql stable

@@ -358,6 +358,7 @@ declare
   token constant text :=
     'rgs_' || encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex');
   nobody constant uuid := gen_random_uuid();
+  started constant timestamptz := clock_timestamp();
   address text;
   answers jsonb;
   lead uuid;
@@ -373,13 +374,14 @@ begin
         'The e-mail address is not one', 'Enter an address such as name@example.org, or leave it out.', null
       );
     end if;
+    perform pg_advisory_xact_lock_shared(marketing.address_lock(marketing.normalize_email(address)));
     -- Locked, so that it is still there when the session names it.
     select l.id into lead
     from marketing.leads as l
     where l.email_normalized = marketing.normalize_email(address) and l.deleted_at is null
     for key share;
     if not found then
-      -- The look that a foreign key takes: it must not be told by the time either whether the address is known.
+      -- The look that a foreign key takes.
       perform from marketing.leads as l where l.id = nobody for key share;
     end if;
   end if;
@@ -394,6 +396,10 @@ begin
     answers
   )
   returning s.* into made;
+  -- To link a lead takes longer.
+  if address is not null and auth.role() is distinct from 'service_role' then
+    perform private.wait_for_step(started, private.answer_step('onboarding_start'));
+  end if;
   return jsonb_build_object('session_token', token, 'session', onboarding.progress_of(made));
 end
 $$;

@@ -76,6 +76,10 @@ create function edge.run_job(job text) returns jsonb
   set search_path = ''
   as $$
 declare
+  jobs constant text[] := array[
+    'process_pending_events', 'abandon_inactive_sessions', 'make_event_partitions', 'cleanup_old_data', 'clean_audit',
+    'clean_telemetry'
+  ];
   started_at constant timestamptz := clock_timestamp();
   -- What a job deals with at once, where there may be much of it: well within the time that a statement of the edge's has.
   batch constant bigint := case job when 'process_pending_events' then 20000 else 5000 end;
@@ -83,13 +87,8 @@ declare
   done bigint := 0;
   fault text;
 begin
-  if job is null or job not in (
-    'process_pending_events', 'abandon_inactive_sessions', 'make_event_partitions', 'cleanup_old_data'
-  ) then
-    perform private.refuse(
-      404, 'RG570', 'There is no such job', 'process_pending_events, abandon_inactive_sessions, make_event_partitions, cleanup_old_data',
-      'Ask for one of these.'
-    );
+  if job is null or not job = any (jobs) then
+    perform private.refuse(404, 'RG570', 'There is no such job', array_to_string(jobs, ', '), 'Ask for one of these.');
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('job ' || job, 0)) then
     idle := true;
@@ -100,6 +99,8 @@ begin
         when 'abandon_inactive_sessions' then onboarding.abandon_inactive_sessions()
         when 'make_event_partitions' then analytics.make_event_partitions()
         when 'cleanup_old_data' then marketing.cleanup_old_data()
+        when 'clean_audit' then private.clean_audit()
+        when 'clean_telemetry' then private.clean_telemetry()
       end;
     exception
       -- A statement's time is up: not among others.

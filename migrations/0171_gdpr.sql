@@ -1,6 +1,5 @@
 -- 0171: gdpr. Everything that growth holds on a person, found by the e-mail address: to be handed out, or erased.
 -- migrate:up
-
 -- Whom an address is: {email, emails, leads, users, sessions, anonymous, phones, unproven}; emails are all ways in which it was
 -- written. A public form may say anything: a session or an anonymous id that it names is taken only if no token says that it is
 -- somebody else's and no other lead names it; a phone number only if whoever asks has said it, too. What is not taken is listed as
@@ -27,7 +26,8 @@ begin
     union
     select unnest(array[l.email::text, lower(l.email::text), l.last_touch -> 'fields' ->> 'email'])
     from marketing.leads as l
-    where l.email_normalized = address
+    -- Each half by an index of its own.
+    where l.email_normalized = address and l.deleted_at is null or l.email_normalized = address and l.deleted_at is not null
   ) as written (email)
   where written.email is not null;
 
@@ -42,10 +42,11 @@ begin
       (l.metadata ->> 'session_id', l.metadata ->> 'anonymous_id', l.phone_number),
       (l.last_touch -> 'fields' ->> 'session_id', l.last_touch -> 'fields' ->> 'anonymous_id', l.last_touch -> 'fields' ->> 'phone_number')
   ) as said (session, anonymous, phone)
-  where l.email_normalized = address;
+  where l.email_normalized = address and l.deleted_at is null or l.email_normalized = address and l.deleted_at is not null;
 
   -- Profiles have their address from a verified token.
-  select array_agg(p.id) into users from clixen.user_profiles as p where p.email = any (emails);
+  select array_agg(p.id) into users from clixen.user_profiles as p
+  where lower(p.email) = any (emails) and p.email = any (emails);
   if to_regclass('auth.users') is not null then
     execute 'select $1 || array_agg(u.id) from auth.users as u where lower(u.email) = any ($2)' into users using users, emails;
   end if;
@@ -62,7 +63,10 @@ begin
     union
     select s.id from unnest(named_sessions) as s (id) where not exists (
       select from marketing.leads as l
-      where l.email_normalized <> address and (l.metadata ->> 'session_id' = s.id or l.last_touch -> 'fields' ->> 'session_id' = s.id)
+      where l.email_normalized <> address and (
+          left(l.metadata ->> 'session_id', 200) = left(s.id, 200) and l.metadata ->> 'session_id' = s.id
+          or left(l.last_touch -> 'fields' ->> 'session_id', 200) = left(s.id, 200) and l.last_touch -> 'fields' ->> 'session_id' = s.id
+        )
     )
   ) as candidate
   where candidate.id is not null and not exists (
@@ -76,7 +80,10 @@ begin
     select a.id from unnest(named_anonymous) as a (id) where not exists (
       select from marketing.leads as l
       where l.email_normalized <> address
-        and (l.metadata ->> 'anonymous_id' = a.id or l.last_touch -> 'fields' ->> 'anonymous_id' = a.id)
+        and (
+          left(l.metadata ->> 'anonymous_id', 200) = left(a.id, 200) and l.metadata ->> 'anonymous_id' = a.id
+          or left(l.last_touch -> 'fields' ->> 'anonymous_id', 200) = left(a.id, 200) and l.last_touch -> 'fields' ->> 'anonymous_id' = a.id
+        )
     )
   ) as candidate
   where candidate.id is not null;
@@ -111,10 +118,9 @@ select e.* from analytics.events as e where e.user_id = any (private.texts(perso
 union
 select e.* from analytics.events as e where e.session_id = any (private.texts(person -> 'sessions'))
 union
--- There is no index for it: read only where there is somebody to look for. One that a token gives to somebody else is theirs.
+-- One that a token gives to somebody else is theirs.
 select e.* from analytics.events as e
-where jsonb_array_length(person -> 'anonymous') > jsonb_array_length(person -> 'emails')
-  and e.anonymous_id = any (private.texts(person -> 'anonymous'))
+where e.anonymous_id = any (private.texts(person -> 'anonymous'))
   and not (e.user_is_verified and e.user_id <> all (private.texts(person -> 'users')::uuid[]))
 union
 select e.*

@@ -1,6 +1,5 @@
 -- 0173: leads as CSV. One line a lead, made so that no spreadsheet takes a cell for a formula.
 -- migrate:up
-
 -- Ends the request unless an admin asks, for views: their conditions are run as whoever reads them.
 create function marketing.only_admins() returns boolean
   language sql stable

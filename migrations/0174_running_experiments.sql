@@ -1,6 +1,5 @@
 -- 0174: running experiments, as the edge keeps them to assign units while the database cannot be reached.
 -- migrate:up
-
 -- The first of so many steps, counted from 0, that lies at or above a bound: by the comparison that private.variant_of makes, so
 -- that whoever counts in steps needs no arithmetic of its own.
 create function private.first_step(bound double precision, steps int) returns int

@@ -1,33 +1,5 @@
 -- 0175: access_tokens. Owners hand in the access token of their WhatsApp account; the edge seals it before it comes here.
 -- migrate:up
-
--- As before, and of tables whose key has another name: the trigger's argument.
-create or replace function private.audit() returns trigger
-  language plpgsql security definer
-  set search_path = ''
-  as $$
-declare
-  before constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
-  after constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
-begin
-  insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
-  values (
-    (select auth.uid()),
-    coalesce((select auth.role()), session_user),
-    left(private.request_header('x-request-id'), 128),
-    tg_op,
-    tg_table_schema || '.' || tg_table_name,
-    coalesce(after, before) ->> coalesce(tg_argv[0], 'id'),
-    case when tg_op = 'UPDATE' then (
-      select array_agg(now_.key order by now_.key)
-      from jsonb_each(after) as now_
-      where now_.value is distinct from before -> now_.key and now_.key <> 'updated_at'
-    ) end
-  );
-  return null;
-end
-$$;
-
 insert into private.limit_rules (name, burst, refill, shared) values ('access-tokens', 20, '1 minute', 1);
 
 create trigger whatsapp_access_tokens_audit after insert or delete or update on private.whatsapp_access_tokens
@@ -122,29 +94,3 @@ drop function whatsapp.remove_access_token(uuid);
 drop function private.forget_access_token();
 drop function private.require_own_account(uuid);
 delete from private.limit_rules where name = 'access-tokens';
-
-create or replace function private.audit() returns trigger
-  language plpgsql security definer
-  set search_path = ''
-  as $$
-declare
-  before constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
-  after constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
-begin
-  insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
-  values (
-    (select auth.uid()),
-    coalesce((select auth.role()), session_user),
-    left(private.request_header('x-request-id'), 128),
-    tg_op,
-    tg_table_schema || '.' || tg_table_name,
-    coalesce(after, before) ->> 'id',
-    case when tg_op = 'UPDATE' then (
-      select array_agg(now_.key order by now_.key)
-      from jsonb_each(after) as now_
-      where now_.value is distinct from before -> now_.key and now_.key <> 'updated_at'
-    ) end
-  );
-  return null;
-end
-$$;

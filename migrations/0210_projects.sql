@@ -49,6 +49,9 @@ create trigger projects_updated_at before update on clixen.projects
 create trigger projects_audit after insert or update or delete on clixen.projects
   for each row execute function private.audit();
 
+create trigger projects_filter before update or delete on clixen.projects
+  for each statement execute function private.require_filter();
+
 -- migrate:down
 drop table clixen.projects;
 drop schema clixen;

@@ -86,11 +86,24 @@ create function private.make_profile(user_id uuid, email text) returns void
   as $$
 begin
   perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
-  insert into clixen.user_profiles (id, email, total_projects)
-  values (
-    make_profile.user_id, make_profile.email,
-    (select count(*) from clixen.projects as p where p.user_id = make_profile.user_id)
+  if make_profile.user_id = (select auth.uid()) then
+    perform private.refuse_erased(make_profile.user_id);
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 221));
+  insert into clixen.user_profiles (
+    id, email, total_projects, total_workflows_created, first_workflow_created_at, total_deployments, first_deployment_at
   )
+  select make_profile.user_id, make_profile.email, projects.count, workflows.count, workflows.first, served.count, served.first
+  from (select count(*) as count from clixen.projects as p where p.user_id = make_profile.user_id) as projects,
+    (
+      select count(*) as count, min(w.created_at) as first
+      from clixen.mvp_workflows as w where w.user_id = make_profile.user_id
+    ) as workflows,
+    (
+      select count(*) as count, min(coalesce(d.completed_at, d.created_at)) as first
+      from clixen.deployments as d
+      where d.user_id = make_profile.user_id and d.status in ('deployed', 'rolled_back')
+    ) as served
   on conflict do nothing;
 end
 $$;
@@ -148,18 +161,30 @@ create function clixen.erase_user(user_id uuid) returns jsonb
   set search_path = ''
   as $$
 declare
-  projects bigint;
-  profiles bigint;
+  counts jsonb;
+  gone bigint;
 begin
   perform pg_advisory_xact_lock(hashtextextended(erase_user.user_id::text, 220));
   insert into private.erased_users (id) values (erase_user.user_id) on conflict do nothing;
-  -- The profile first: it would count every project that goes.
+  -- They go with their projects.
+  counts := jsonb_build_object(
+    'mvp_workflows', (select count(*) from clixen.mvp_workflows as w where w.user_id = erase_user.user_id),
+    'mvp_chat_sessions', (select count(*) from clixen.mvp_chat_sessions as s where s.user_id = erase_user.user_id),
+    'mvp_chat_messages', (select count(*) from clixen.mvp_chat_messages as m where m.user_id = erase_user.user_id),
+    'deployments', (select count(*) from clixen.deployments as d where d.user_id = erase_user.user_id)
+  );
+  -- The profile first: it would count every row that goes.
   delete from clixen.user_profiles as p where p.id = erase_user.user_id;
-  get diagnostics profiles = row_count;
+  get diagnostics gone = row_count;
+  counts := counts || jsonb_build_object('user_profiles', gone);
   delete from clixen.projects as p where p.user_id = erase_user.user_id;
-  get diagnostics projects = row_count;
+  get diagnostics gone = row_count;
+  counts := counts || jsonb_build_object('projects', gone);
+  delete from clixen.telemetry_events as t where t.user_id = erase_user.user_id;
+  get diagnostics gone = row_count;
+  counts := counts || jsonb_build_object('telemetry_events', gone);
   delete from private.idempotency_keys as k where k.caller = erase_user.user_id::text;
-  return jsonb_build_object('projects', projects, 'user_profiles', profiles);
+  return counts;
 end
 $$;
 comment on function clixen.erase_user(uuid) is

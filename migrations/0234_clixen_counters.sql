@@ -1,7 +1,6 @@
 -- 0234: counters. What projects, sessions and profiles tell of their rows, kept by triggers: right after any mix of inserts, moves,
 -- updates and deletes. Each works on a whole statement's rows at once.
 -- migrate:up
-
 -- What users themselves change, and only that, is audited and moves updated_at: not each count.
 drop trigger projects_updated_at on clixen.projects;
 create trigger projects_updated_at before update of user_id, name, description, color on clixen.projects
@@ -251,35 +250,6 @@ comment on column clixen.user_profiles.total_workflows_created is 'Workflows tha
 comment on column clixen.user_profiles.total_deployments is 'Deployments, of workflows not deleted, that came to serve.';
 comment on column clixen.user_profiles.first_workflow_created_at is 'Stays when that workflow is deleted; so does first_deployment_at.';
 
--- As before, with all there may be already; and none for a caller who was erased while this waited.
-create or replace function private.make_profile(user_id uuid, email text) returns void
-  language plpgsql volatile
-  set search_path = ''
-  as $$
-begin
-  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
-  if make_profile.user_id = (select auth.uid()) then
-    perform private.refuse_erased(make_profile.user_id);
-  end if;
-  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 221));
-  insert into clixen.user_profiles (
-    id, email, total_projects, total_workflows_created, first_workflow_created_at, total_deployments, first_deployment_at
-  )
-  select make_profile.user_id, make_profile.email, projects.count, workflows.count, workflows.first, served.count, served.first
-  from (select count(*) as count from clixen.projects as p where p.user_id = make_profile.user_id) as projects,
-    (
-      select count(*) as count, min(w.created_at) as first
-      from clixen.mvp_workflows as w where w.user_id = make_profile.user_id
-    ) as workflows,
-    (
-      select count(*) as count, min(coalesce(d.completed_at, d.created_at)) as first
-      from clixen.deployments as d
-      where d.user_id = make_profile.user_id and d.status in ('deployed', 'rolled_back')
-    ) as served
-  on conflict do nothing;
-end
-$$;
-
 -- The caller's first project, made at the first call together with the profile; twenty first calls at once make one.
 create function clixen.get_or_create_default_project(user_id uuid default auth.uid()) returns clixen.projects
   language plpgsql volatile security definer
@@ -309,74 +279,8 @@ comment on function clixen.get_or_create_default_project(uuid) is
 revoke execute on function clixen.get_or_create_default_project(uuid) from public;
 grant execute on function clixen.get_or_create_default_project(uuid) to authenticated;
 
--- As before, and of all that has come since.
-create or replace function clixen.erase_user(user_id uuid) returns jsonb
-  language plpgsql volatile security definer
-  set search_path = ''
-  as $$
-declare
-  counts jsonb;
-  gone bigint;
-begin
-  perform pg_advisory_xact_lock(hashtextextended(erase_user.user_id::text, 220));
-  insert into private.erased_users (id) values (erase_user.user_id) on conflict do nothing;
-  -- They go with their projects.
-  counts := jsonb_build_object(
-    'mvp_workflows', (select count(*) from clixen.mvp_workflows as w where w.user_id = erase_user.user_id),
-    'mvp_chat_sessions', (select count(*) from clixen.mvp_chat_sessions as s where s.user_id = erase_user.user_id),
-    'mvp_chat_messages', (select count(*) from clixen.mvp_chat_messages as m where m.user_id = erase_user.user_id),
-    'deployments', (select count(*) from clixen.deployments as d where d.user_id = erase_user.user_id)
-  );
-  -- The profile first: it would count every row that goes.
-  delete from clixen.user_profiles as p where p.id = erase_user.user_id;
-  get diagnostics gone = row_count;
-  counts := counts || jsonb_build_object('user_profiles', gone);
-  delete from clixen.projects as p where p.user_id = erase_user.user_id;
-  get diagnostics gone = row_count;
-  counts := counts || jsonb_build_object('projects', gone);
-  delete from clixen.telemetry_events as t where t.user_id = erase_user.user_id;
-  get diagnostics gone = row_count;
-  counts := counts || jsonb_build_object('telemetry_events', gone);
-  delete from private.idempotency_keys as k where k.caller = erase_user.user_id::text;
-  return counts;
-end
-$$;
-
 -- migrate:down
-create or replace function clixen.erase_user(user_id uuid) returns jsonb
-  language plpgsql volatile security definer
-  set search_path = ''
-  as $$
-declare
-  projects bigint;
-  profiles bigint;
-begin
-  perform pg_advisory_xact_lock(hashtextextended(erase_user.user_id::text, 220));
-  insert into private.erased_users (id) values (erase_user.user_id) on conflict do nothing;
-  -- The profile first: it would count every project that goes.
-  delete from clixen.user_profiles as p where p.id = erase_user.user_id;
-  get diagnostics profiles = row_count;
-  delete from clixen.projects as p where p.user_id = erase_user.user_id;
-  get diagnostics projects = row_count;
-  delete from private.idempotency_keys as k where k.caller = erase_user.user_id::text;
-  return jsonb_build_object('projects', projects, 'user_profiles', profiles);
-end
-$$;
 drop function clixen.get_or_create_default_project(uuid);
-create or replace function private.make_profile(user_id uuid, email text) returns void
-  language plpgsql volatile
-  set search_path = ''
-  as $$
-begin
-  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
-  insert into clixen.user_profiles (id, email, total_projects)
-  values (
-    make_profile.user_id, make_profile.email,
-    (select count(*) from clixen.projects as p where p.user_id = make_profile.user_id)
-  )
-  on conflict do nothing;
-end
-$$;
 comment on column clixen.user_profiles.total_workflows_created is null;
 comment on column clixen.user_profiles.total_deployments is null;
 comment on column clixen.user_profiles.first_workflow_created_at is null;

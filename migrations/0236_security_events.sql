@@ -177,50 +177,6 @@ begin
 end
 $$;
 
--- As before, with the jobs that have come since.
-create or replace function edge.run_job(job text) returns jsonb
-  language plpgsql volatile security definer
-  set search_path = ''
-  as $$
-declare
-  jobs constant text[] := array[
-    'process_pending_events', 'abandon_inactive_sessions', 'make_event_partitions', 'cleanup_old_data', 'clean_audit',
-    'clean_telemetry'
-  ];
-  started_at constant timestamptz := clock_timestamp();
-  -- What a job deals with at once, where there may be much of it: well within the time that a statement of the edge's has.
-  batch constant bigint := case job when 'process_pending_events' then 20000 else 5000 end;
-  idle boolean := false;
-  done bigint := 0;
-  fault text;
-begin
-  if job is null or not job = any (jobs) then
-    perform private.refuse(404, 'RG570', 'There is no such job', array_to_string(jobs, ', '), 'Ask for one of these.');
-  end if;
-  if not pg_try_advisory_xact_lock(hashtextextended('job ' || job, 0)) then
-    idle := true;
-  else
-    begin
-      done := case job
-        when 'process_pending_events' then analytics.process_pending_events(batch)
-        when 'abandon_inactive_sessions' then onboarding.abandon_inactive_sessions()
-        when 'make_event_partitions' then analytics.make_event_partitions()
-        when 'cleanup_old_data' then marketing.cleanup_old_data()
-        when 'clean_audit' then private.clean_audit()
-        when 'clean_telemetry' then private.clean_telemetry()
-      end;
-    exception
-      -- A statement's time is up: not among others.
-      when query_canceled or others then
-        fault := sqlstate || ': ' || left(sqlerrm, 500);
-    end;
-  end if;
-  insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
-  values (run_job.job, started_at, clock_timestamp(), done, fault, idle);
-  return jsonb_build_object('job', job, 'rows', done, 'more', fault is null and done >= case job when 'process_pending_events' then 1 else batch end, 'error', fault, 'skipped', idle);
-end
-$$;
-
 -- Notes a run of a job that is the edge's own.
 create function edge.note_job(job text, took_ms bigint, rows bigint, error text) returns boolean
   language plpgsql volatile security definer
@@ -242,47 +198,6 @@ grant execute on function edge.note_job(text, bigint, bigint, text) to edge;
 
 -- migrate:down
 drop function edge.note_job(text, bigint, bigint, text);
-create or replace function edge.run_job(job text) returns jsonb
-  language plpgsql volatile security definer
-  set search_path = ''
-  as $$
-declare
-  started_at constant timestamptz := clock_timestamp();
-  -- What a job deals with at once, where there may be much of it: well within the time that a statement of the edge's has.
-  batch constant bigint := case job when 'process_pending_events' then 20000 else 5000 end;
-  idle boolean := false;
-  done bigint := 0;
-  fault text;
-begin
-  if job is null or job not in (
-    'process_pending_events', 'abandon_inactive_sessions', 'make_event_partitions', 'cleanup_old_data'
-  ) then
-    perform private.refuse(
-      404, 'RG570', 'There is no such job', 'process_pending_events, abandon_inactive_sessions, make_event_partitions, cleanup_old_data',
-      'Ask for one of these.'
-    );
-  end if;
-  if not pg_try_advisory_xact_lock(hashtextextended('job ' || job, 0)) then
-    idle := true;
-  else
-    begin
-      done := case job
-        when 'process_pending_events' then analytics.process_pending_events(batch)
-        when 'abandon_inactive_sessions' then onboarding.abandon_inactive_sessions()
-        when 'make_event_partitions' then analytics.make_event_partitions()
-        when 'cleanup_old_data' then marketing.cleanup_old_data()
-      end;
-    exception
-      -- A statement's time is up: not among others.
-      when query_canceled or others then
-        fault := sqlstate || ': ' || left(sqlerrm, 500);
-    end;
-  end if;
-  insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
-  values (run_job.job, started_at, clock_timestamp(), done, fault, idle);
-  return jsonb_build_object('job', job, 'rows', done, 'more', fault is null and done >= case job when 'process_pending_events' then 1 else batch end, 'error', fault, 'skipped', idle);
-end
-$$;
 drop function private.clean_telemetry();
 drop function private.clean_audit();
 drop trigger audit_log_retention on private.audit_log;
