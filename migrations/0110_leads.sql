@@ -140,18 +140,47 @@ begin
 end
 $$;
 
--- One field of a form as text: null where it is absent or blank, refused where it is no text or too long.
+-- What a form says in a field that is one text: null where it is absent or blank. Of a field that was sent several times the last text
+-- that is not blank counts: pages have one input for phones and one for desktops.
+create function marketing.lead_value(lead jsonb, field text) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  sent constant jsonb := lead -> field;
+begin
+  if jsonb_typeof(sent) = 'array' then
+    return (
+      select btrim(item.value #>> '{}', E' \t\r\n')
+      from jsonb_array_elements(sent) with ordinality as item (value, position)
+      where nullif(btrim(item.value #>> '{}', E' \t\r\n'), '') is not null
+      order by item.position desc
+      limit 1
+    );
+  end if;
+  return nullif(btrim(sent #>> '{}', E' \t\r\n'), '');
+end
+$$;
+
+-- One field that a person fills in: refused where it is no text or too long, for its person can mend that.
 create function marketing.lead_text(lead jsonb, field text, most int default 200) returns text
   language plpgsql stable
   set search_path = ''
   as $$
 declare
-  text_ constant text := nullif(btrim(lead ->> field, E' \t\r\n'), '');
+  sent constant jsonb := lead -> field;
+  text_ constant text := marketing.lead_value(lead, field);
 begin
-  if jsonb_typeof(lead -> field) in ('array', 'object') then
-    perform private.refuse(
-      422, 'RG504', format('%s must be one text', field), null, format('Send %s once, as text.', field)
-    );
+  if (
+    case jsonb_typeof(sent)
+      when 'object' then true
+      when 'array' then exists (
+        select from jsonb_array_elements(sent) as item (value) where jsonb_typeof(item.value) in ('object', 'array')
+      )
+      else false
+    end
+  ) then
+    perform private.refuse(422, 'RG504', format('%s must be a text', field), null, format('Send %s as text.', field));
   end if;
   if char_length(text_) > most then
     perform private.refuse(
@@ -159,6 +188,36 @@ begin
     );
   end if;
   return text_;
+end
+$$;
+
+-- One field that a page fills in, such as utm_term: cut to its limit. Its visitor never sees it and could not mend it.
+create function marketing.lead_page_text(lead jsonb, field text, most int default 200) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return left(marketing.lead_value(lead, field), most);
+end
+$$;
+
+-- Whether the field `consent` says yes in one of the words that check boxes, radio buttons and scripts send. Of a field that was sent
+-- several times the last counts: a hidden `consent=0` stands before its check box. What is none of these words is no consent.
+create function marketing.lead_consents(lead jsonb) returns boolean
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  sent constant jsonb := lead -> 'consent';
+  answer constant text := case when jsonb_typeof(sent) = 'array' then sent -> -1 else sent end #>> '{}';
+  -- The edge has the same list, src/rooms/growth/consent.rs, to show a box ticked again; docs/operations.md shows it.
+  yes constant text[] := array[
+    'on', 'yes', 'y', 'true', 't', '1', 'checked', 'selected', 'agree', 'agreed', 'i agree', 'accept', 'accepted', 'i accept',
+    'consent', 'i consent', 'ok', 'okay', 'opt-in', 'optin', 'granted', 'subscribe', 'ja', 'einverstanden', 'zugestimmt', 'ich stimme zu',
+    'oui', 'j''accepte', 'accepté', 'd''accord', 'si', 'sí', 'sì', 'acepto', 'aceptado', 'accetto', 'sim', 'aceito', 'akkoord', 'tak'
+  ];
+begin
+  return coalesce(lower(btrim(normalize(answer, NFC), E' \t\r\n.!') collate "C") = any (yes), false);
 end
 $$;
 
@@ -379,20 +438,20 @@ begin
   draft.status := 'new';
   draft.notes := marketing.lead_text(lead, 'notes', 5000);
   draft.interested_features := marketing.lead_features(lead);
-  draft.utm_source := marketing.lead_text(lead, 'utm_source');
-  draft.utm_medium := marketing.lead_text(lead, 'utm_medium');
-  draft.utm_campaign := marketing.lead_text(lead, 'utm_campaign');
-  draft.utm_content := marketing.lead_text(lead, 'utm_content');
-  draft.utm_term := marketing.lead_text(lead, 'utm_term');
-  draft.referrer := marketing.lead_text(lead, 'referrer', 2000);
+  draft.utm_source := marketing.lead_page_text(lead, 'utm_source');
+  draft.utm_medium := marketing.lead_page_text(lead, 'utm_medium');
+  draft.utm_campaign := marketing.lead_page_text(lead, 'utm_campaign');
+  draft.utm_content := marketing.lead_page_text(lead, 'utm_content');
+  draft.utm_term := marketing.lead_page_text(lead, 'utm_term');
+  draft.referrer := marketing.lead_page_text(lead, 'referrer', 2000);
   draft.landing_page := coalesce(
-    marketing.lead_text(lead, 'landing_page', 2000), left(private.request_header('referer'), 2000)
+    marketing.lead_page_text(lead, 'landing_page', 2000), left(private.request_header('referer'), 2000)
   );
   draft.first_touch := jsonb_strip_nulls(jsonb_build_object(
     'at', now(), 'source', draft.source, 'utm_source', draft.utm_source, 'utm_medium', draft.utm_medium,
     'utm_campaign', draft.utm_campaign, 'utm_content', draft.utm_content, 'utm_term', draft.utm_term,
     'referrer', draft.referrer, 'landing_page', draft.landing_page,
-    'consent_version', left(marketing.lead_text(lead, 'consent_version'), 100)
+    'consent_version', marketing.lead_page_text(lead, 'consent_version', 100)
   ));
   draft.last_touch := draft.first_touch;
   draft.user_agent := left(private.request_header('user-agent'), 512);
@@ -406,7 +465,7 @@ begin
   select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead) as s;
   draft.is_spam := draft.spam_score >= 50;
   draft.opt_in_status := case
-    when lower(marketing.lead_text(lead, 'consent')) in ('on', 'yes', 'true', '1') and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
+    when marketing.lead_consents(lead) and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
     else 'none'
   end;
   draft.created_at := now();
@@ -447,7 +506,10 @@ begin
 end
 $$;
 revoke execute on function marketing.normalize_email(text) from public;
+revoke execute on function marketing.lead_value(jsonb, text) from public;
 revoke execute on function marketing.lead_text(jsonb, text, int) from public;
+revoke execute on function marketing.lead_page_text(jsonb, text, int) from public;
+revoke execute on function marketing.lead_consents(jsonb) from public;
 revoke execute on function marketing.lead_metadata(jsonb) from public;
 revoke execute on function marketing.lead_features(jsonb) from public;
 revoke execute on function marketing.is_email(text) from public;
@@ -470,7 +532,10 @@ drop function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb);
 drop function marketing.lead_features(jsonb);
 drop function marketing.is_email(text);
 drop function marketing.lead_metadata(jsonb);
+drop function marketing.lead_consents(jsonb);
+drop function marketing.lead_page_text(jsonb, text, int);
 drop function marketing.lead_text(jsonb, text, int);
+drop function marketing.lead_value(jsonb, text);
 drop function marketing.normalize_email(text);
 drop table marketing.leads;
 drop type marketing.lead_status;
