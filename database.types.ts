@@ -1334,12 +1334,18 @@ export type Database = {
         Returns: Json
       }
       is_email: { Args: { email: string }; Returns: boolean }
+      lead_consents: { Args: { lead: Json }; Returns: boolean }
       lead_features: { Args: { lead: Json }; Returns: string[] }
       lead_metadata: { Args: { lead: Json }; Returns: Json }
+      lead_page_text: {
+        Args: { field: string; lead: Json; most?: number }
+        Returns: string
+      }
       lead_text: {
         Args: { field: string; lead: Json; most?: number }
         Returns: string
       }
+      lead_value: { Args: { field: string; lead: Json }; Returns: string }
       merge_lead: {
         Args: {
           draft: Database["marketing"]["Tables"]["leads"]["Row"]

@@ -295,8 +295,40 @@ test('of a field with one value that is sent several times the last counts', asy
 });
 
 test('a consent is a yes in the words of forms, and nothing else', async () => {
-  const yes = ['on', 'yes', 'true', 'checked', 'agree', 'accepted', 'ja', 'oui', 'si', 'Sí', '1', ' YES. ', 'I agree', true, 1];
-  const no = ['', '0', 'no', 'off', 'false', 'nein', 'non', 'null', 'undefined', 'yes or no', 'x'.repeat(300), false, 0, null, {}];
+  const yes = [
+    'on',
+    'yes',
+    'true',
+    'checked',
+    'agree',
+    'accepted',
+    'ja',
+    'oui',
+    'si',
+    'Sí',
+    '1',
+    ' YES. ',
+    'I agree',
+    true,
+    1,
+  ];
+  const no = [
+    '',
+    '0',
+    'no',
+    'off',
+    'false',
+    'nein',
+    'non',
+    'null',
+    'undefined',
+    'yes or no',
+    'x'.repeat(300),
+    false,
+    0,
+    null,
+    {},
+  ];
   const lists = [
     [['0', '1'], 'pending'],
     [['1', '0'], 'none'],
