@@ -26,7 +26,7 @@ comment on table private.webhook_inbox is
   'What webhooks said, whole, whatever we make of it. Messages are personal data: private.clean_webhook_inbox deletes them, after 30 days.';
 comment on column private.webhook_inbox.happened_at is 'When the sender says it happened, never later than it came.';
 comment on column private.webhook_inbox.people is
-  'Phone numbers, in digits, and WhatsApp user ids in the payload: how a person''s rows are found again to be erased.';
+  'The one person that the row is about, who sent it or to whom it was sent: phone numbers, in digits, and WhatsApp user ids. Empty where it is about nobody, or about several.';
 comment on column private.webhook_inbox.outcome is
   'applied; outdated (something newer had come); or why nothing came of it. Null: not tried.';
 create index webhook_inbox_received_at on private.webhook_inbox (received_at);
@@ -109,119 +109,450 @@ begin
 end
 $$;
 
--- Who is named in a payload: by phone number, as digits, or by a WhatsApp user id, such as DE.1502576394655843. It reads the text,
--- in which a quote within a value is never bare; a path through every object took three times as long.
-create function private.webhook_people(payload jsonb) returns text[]
+-- A WhatsApp name in a value: a phone number, as digits, or a user id, such as DE.1502576394655843; null where it is neither.
+create function private.webhook_name(said jsonb) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  text constant text := case when jsonb_typeof(said) in ('string', 'number') then left(said #>> '{}', 200) end;
+  digits text;
+begin
+  if text ~ '^[A-Z]{2}[.][A-Za-z0-9.]{1,140}$' then
+    return text;
+  elsif text ~ '^[+]?[0-9][0-9 ()./-]{3,30}$' then
+    digits := regexp_replace(text, '[^0-9]', '', 'g');
+    return case when char_length(digits) between 5 and 20 then digits end;
+  end if;
+  return null;
+end
+$$;
+
+-- The names that an object's own fields give to a person, in whatever role: from, to_user_id, recipient_participant_id, wa_id,
+-- parent_user_id and their like, as a value or as {"previous": ..., "current": ...}. Fields whose name fits `but` are left out,
+-- and what stands deeper in the object may be somebody else's.
+create function private.webhook_names(object jsonb, but text default null) returns text[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  names text[] := '{}';
+  name text;
+  field record;
+begin
+  if jsonb_typeof(object) is distinct from 'object' then
+    return names;
+  end if;
+  for field in select f.key, f.value from jsonb_each(object) as f loop
+    if field.key ~ '^(?:(?:previous|current|old|new|parent|from|to|recipient|participant|sender|customer)_)*(?:user_id|wa_id|phone_number)$|^(?:from|to|input|customer|(?:(?:from|to|sender|recipient|participant)_)+id)$'
+      and (but is null or field.key !~ but) then
+      if jsonb_typeof(field.value) = 'object' then
+        names := names || private.webhook_name(field.value -> 'previous') || private.webhook_name(field.value -> 'current');
+      else
+        names := names || private.webhook_name(field.value);
+      end if;
+    end if;
+  end loop;
+  return array(select distinct n.name from unnest(names) as n (name) where n.name is not null order by n.name);
+end
+$$;
+
+-- The one person that a payload of an unknown shape names, by all names that it has for them; nobody where it may speak of
+-- several: then all that it names stands in one object.
+create function private.webhook_people(payload jsonb, nobodys text[]) returns text[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  one text[];
+  every text[];
+begin
+  -- Reading the text first is a third of the work of a path through every object.
+  if payload::text !~ '"(?:from|to|input|customer|[a-z_]*(?:_id|phone_number))": [[{"0-9]' then
+    return '{}';
+  end if;
+  for one in
+    select array(select name from unnest(private.webhook_names(part.value)) as name where name <> all (nobodys) order by name)
+    from jsonb_path_query(payload, 'strict $.**', silent => true) as part (value)
+    where jsonb_typeof(part.value) = 'object'
+  loop
+    continue when one = '{}';
+    if every is null or one @> every then
+      every := one;
+    elsif not every @> one then
+      return '{}';
+    end if;
+  end loop;
+  return coalesce(every, '{}');
+end
+$$;
+
+-- The person of one item of a list: who sent it, or whom it was sent to, under all names that it has for them. A message may quote
+-- another, show a card or mention somebody: none of these is its person.
+create function private.whatsapp_person(kind text, item jsonb, nobodys text[]) returns text[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  names text[];
+begin
+  case kind
+    when 'messages' then
+      names := private.webhook_names(item, '^(to|recipient)')
+        -- A system message says under which name its sender goes on.
+        || case when item ->> 'type' = 'system' then private.webhook_names(item -> 'system') else '{}' end;
+    when 'message_echoes' then
+      names := private.webhook_names(item, '^(from|sender)');
+    when 'statuses' then
+      -- Of a group the recipient's id is the group's.
+      names := private.webhook_names(item, case when item ->> 'recipient_type' = 'group' then '^from|^recipient_id$' else '^from' end);
+    when 'calls' then
+      names := private.webhook_names(item, case item ->> 'direction' when 'BUSINESS_INITIATED' then '^from' when 'USER_INITIATED' then '^to' end);
+    when 'state_sync' then
+      names := private.webhook_names(item) || private.webhook_names(item -> 'contact');
+    when 'history' then
+      -- A chat's thread has the number of the person as its id.
+      names := private.webhook_names((item #> '{threads,0,context}'))
+        || array_remove(array[private.webhook_name(item #> '{threads,0,id}')], null);
+      if names = '{}' then
+        names := private.webhook_people(item, nobodys);
+      end if;
+    when 'groups' then
+      names := private.webhook_names(item);
+      if names = '{}' then
+        names := private.webhook_people(item, nobodys);
+      end if;
+    when 'contacts', 'user_preferences', 'user_id_update' then
+      names := private.webhook_names(item);
+    else
+      names := private.webhook_people(item, nobodys);
+  end case;
+  names := array(select distinct name from unnest(names) as name where name <> all (nobodys) order by name);
+  -- A message in which the business itself is the sender.
+  if names = '{}' and kind = 'messages' then
+    names := array(
+      select distinct name from unnest(private.webhook_names(item, '^(from|sender)')) as name
+      where name <> all (nobodys) order by name
+    );
+  end if;
+  return names;
+end
+$$;
+
+-- An item of a list, one row for each of those whom it speaks of: the threads of a history, the participants of a group.
+create function private.whatsapp_parts(kind text, item jsonb) returns setof jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  lists constant text[] := case kind
+    when 'history' then array['threads'] when 'groups' then array['added_participants', 'removed_participants', 'failed_participants']
+  end;
+  head constant jsonb := case when jsonb_typeof(item) = 'object' and lists is not null then item - lists end;
+  is_first boolean := true;
+  part record;
+begin
+  if head is not null then
+    for part in
+      select list.key, one.value
+      from jsonb_each(item) as list,
+        jsonb_array_elements(case when jsonb_typeof(list.value) = 'array' then list.value else '[]' end) as one
+      where list.key = any (lists)
+    loop
+      -- What the parts have in common stays with the first, if there is much of it.
+      return next case when is_first or octet_length(head::text) <= 1000 then head else '{}' end
+        || jsonb_build_object(part.key, jsonb_build_array(part.value));
+      is_first := false;
+    end loop;
+  end if;
+  if is_first then
+    return next item;
+  end if;
+end
+$$;
+
+-- What tells a status from others of the same message: its word, and in a group who of it.
+create function private.whatsapp_status_key(status jsonb) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  is_group constant boolean := coalesce(status ->> 'recipient_type' = 'group', false);
+  word constant text := left(status ->> 'status', 64);
+  ids text[];
+begin
+  if not is_group and status::text !~ '"[a-z_]*participant[a-z_]*": ' then
+    return word;
+  end if;
+  ids := array(
+    select f.value #>> '{}' from jsonb_each(status) as f where f.key ~ 'participant|(?:user_id|wa_id)$' order by f.key
+  );
+  return concat_ws(' ', word, case
+    when cardinality(ids) = 1 and char_length(ids[1]) <= 150 then ids[1]
+    when cardinality(ids) > 0 then encode(sha256(convert_to(ids::text, 'UTF8')), 'hex')
+    else encode(sha256(convert_to(status::text, 'UTF8')), 'hex')
+  end);
+end
+$$;
+
+-- Whether two lists of names cannot be one person's: they have names of one kind (a number, an id, a linked business's id).
+create function private.whatsapp_names_differ(names text[], others text[]) returns boolean
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  return array(
-    select named.who[1]
-    from regexp_matches(
-      payload::text,
-      '"(?:from|to|wa_id|recipient_id|recipient_participant_id|phone_number|user_id|from_user_id|to_user_id|recipient_user_id)"'
-        || ': "[+]?([0-9]+|[A-Z][A-Z][.][A-Za-z0-9.]+)"',
-      'g'
-    ) as named (who)
-    where char_length(named.who[1]) between 5 and 150
-    union
-    -- A chat's thread has the number of whom it is with as its id.
-    select thread.id #>> '{}'
-    from jsonb_path_query(payload, '$.value.history[*].threads[*].id', silent => true) as thread (id)
-    where thread.id #>> '{}' ~ '^[0-9]{5,20}$'
+  return exists (
+    select from unnest(names) as one (name), unnest(others) as other (name)
+    where (one.name ~ '^[0-9]') = (other.name ~ '^[0-9]') and (one.name ~ '[.]ENT[.]') = (other.name ~ '[.]ENT[.]')
   );
 end
 $$;
 
--- Every message, status and other change of a delivery as a draft of the inbox, at most one more than may be stored. Messages and
--- statuses are one row each, since each may come again in other company; what else their change says is kept with the first.
+-- A row of the inbox for an item of a change, or for the whole of it, as it is to be kept.
+create function private.whatsapp_draft(
+  entry jsonb, item jsonb, kind text, field text, business text, number_id text, people text[], kept jsonb
+) returns private.webhook_inbox
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  draft private.webhook_inbox;
+begin
+  draft.source := 'whatsapp';
+  draft.dedupe_key := case
+    when kind in ('messages', 'statuses') and field = 'messages' and char_length(item ->> 'id') between 1 and 200 then
+      concat_ws(' ', item ->> 'id', case when kind = 'statuses' then private.whatsapp_status_key(item) end)
+    else encode(sha256(convert_to(jsonb_build_array(entry -> 'id', entry -> 'time', item)::text, 'UTF8')), 'hex')
+  end;
+  draft.received_at := now();
+  draft.happened_at := least(now(), coalesce(
+    private.webhook_time(item -> 'timestamp'), private.webhook_time(entry -> 'time'), now()
+  ));
+  draft.field := left(field, 100);
+  draft.event := left(case kind
+    when 'messages' then 'message'
+    when 'statuses' then item ->> 'status'
+    when 'contacts' then 'contact'
+    else coalesce(item ->> 'event', kept #>> '{value,event}', kept #>> '{value,decision}')
+  end, 100);
+  draft.business_account_id := business;
+  draft.phone_number_id := number_id;
+  draft.people := people;
+  draft.payload := kept;
+  draft.attempts := 0;
+  return draft;
+end
+$$;
+
+-- One change of a delivery, as drafts of the inbox. Every message, status, echo, call, preference, thread, participant is a row of
+-- its own, with the contact that is its person's and no other: whoever asks for what is theirs gets nothing of anybody else, and
+-- each may come again in other company. What else the change says is kept with the first.
+create function private.whatsapp_change_items(entry jsonb, change jsonb) returns setof private.webhook_inbox
+  language plpgsql stable
+  set search_path = ''
+  -- The planner takes every array for a long one, and would compile; and it would plan anew for each change.
+  set jit = off
+  set plan_cache_mode = force_generic_plan
+  as $$
+#variable_conflict use_variable
+declare
+  field constant text := coalesce(change ->> 'field', change #>> '{value,field}', entry ->> 'field');
+  value constant jsonb := change -> 'value';
+  -- What is told to a partner has the partner's id in the entry.
+  business constant text := private.webhook_id(coalesce(value #> '{waba_info,waba_id}', entry -> 'id'));
+  number_id constant text := private.webhook_id(value #> '{metadata,phone_number_id}');
+  -- These speak of a business, of its numbers and templates, and of nobody else.
+  of_business constant boolean := coalesce(
+    field ~ '^(account|business|message_template|phone_number|template)_|^(flows|partner_solutions|payment_configuration_update|security)$',
+    false
+  );
+  -- The business's own numbers are nobody's.
+  nobodys constant text[] := array_remove(private.webhook_name(value #> '{metadata,display_phone_number}') || array(
+    select private.webhook_name(to_jsonb(a.phone_number)) from whatsapp.accounts as a
+    where a.is_verified and a.business_account_id = business
+    union all
+    select private.webhook_name(to_jsonb(a.phone_number)) from whatsapp.accounts as a
+    where a.is_verified and a.phone_number_id = number_id
+  ), null);
+  kinds text[];
+  rest jsonb;
+  contacts jsonb;
+  speaks_of_others boolean;
+  item jsonb;
+  names text[];
+  contact_names text[];
+begin
+  if jsonb_typeof(value) = 'object' and not of_business then
+    kinds := array(
+      select list.key
+      from jsonb_each(value) as list
+      where jsonb_typeof(list.value) = 'array' and list.value <> '[]' and case
+        when field = 'messages' and list.key in ('messages', 'statuses') then true
+        when list.key in (
+          'messages', 'statuses', 'message_echoes', 'calls', 'history', 'state_sync', 'user_preferences', 'user_id_update', 'groups'
+        ) then true
+        when list.key in ('contacts', 'errors') then false
+        -- A list of people that nobody knows yet.
+        else (
+          select count(*) from (
+            select from jsonb_array_elements(list.value) as one where private.webhook_people(one.value, nobodys) <> '{}' limit 2
+          ) as people
+        ) = 2
+      end
+      order by array_position(array['messages', 'statuses'], list.key), list.key
+    );
+  end if;
+
+  if coalesce(kinds, '{}') = '{}' then
+    return next private.whatsapp_draft(
+      entry, change, null, field, business, number_id,
+      case when of_business then '{}' else private.webhook_people(change, nobodys) end, change
+    );
+    return;
+  end if;
+
+  rest := value - kinds - 'contacts';
+  contacts := case when jsonb_typeof(value -> 'contacts') = 'array' then value -> 'contacts' else '[]' end;
+  speaks_of_others := rest::text ~ '"(?:from|to|input|customer|[a-z_]*(?:wa_id|user_id|recipient_id|participant_id))": ';
+
+  -- What most deliveries are: one message and its contact.
+  if cardinality(kinds) = 1 and jsonb_array_length(value -> kinds[1]) = 1 and jsonb_array_length(contacts) <= 1
+    and not speaks_of_others and kinds[1] <> all (array['groups', 'history']) then
+    item := value -> kinds[1] -> 0;
+    names := private.whatsapp_person(kinds[1], item, nobodys);
+    contact_names := private.whatsapp_person('contacts', contacts -> 0, nobodys);
+    if names && contact_names or not private.whatsapp_names_differ(names, contact_names) then
+      return next private.whatsapp_draft(
+        entry, item, kinds[1], field, business, number_id,
+        array(select distinct n.name from unnest(names || contact_names) as n (name) order by n.name), change
+      );
+      return;
+    end if;
+  end if;
+
+  return query
+  with items as materialized (
+    select row_number() over (order by list.ordinality, one.ordinality, part.ordinality) as number,
+      list.kind, part.value as item, private.whatsapp_person(list.kind, part.value, nobodys) as names
+    from unnest(kinds) with ordinality as list (kind, ordinality),
+      jsonb_array_elements(value -> list.kind) with ordinality as one,
+      private.whatsapp_parts(list.kind, one.value) with ordinality as part (value, ordinality)
+    limit 5001
+  ),
+
+  contacts as materialized (
+    select one.ordinality as number, one.value as contact, private.whatsapp_person('contacts', one.value, nobodys) as names
+    from jsonb_array_elements(contacts) with ordinality as one
+    limit 5001
+  ),
+
+  -- Whose contact it is: of the item that has a name in common with it. Where there is one of each, also if one has only a number
+  -- and the other only an id.
+  owners as materialized (
+    select distinct i.number as item, c.number as contact
+    from (select i.number, name from items as i, unnest(i.names) as name) as i
+    inner join (select c.number, name from contacts as c, unnest(c.names) as name) as c on c.name = i.name
+    union
+    select i.number, c.number
+    from items as i, contacts as c
+    where (select count(*) from items) = 1 and (select count(*) from contacts) = 1
+      and not private.whatsapp_names_differ(i.names, c.names)
+  ),
+
+  -- A contact is kept once, with the first of its items.
+  kept_with as (
+    select first.item, jsonb_agg(c.contact order by c.number) as contacts
+    from (select o.contact, min(o.item) as item from owners as o group by o.contact) as first
+    inner join contacts as c on c.number = first.contact
+    group by first.item
+  ),
+
+  names_of as (
+    select o.item, array_agg(distinct name) as names
+    from owners as o
+    inner join contacts as c on c.number = o.contact, unnest(c.names) as name
+    group by o.item
+  ),
+
+  -- What the change says beside, with the first item unless it speaks of somebody.
+  beside as (
+    select private.webhook_people(rest - 'metadata', nobodys) as names where speaks_of_others
+  ),
+
+  drafts as (
+    select i.number, i.kind, i.item,
+      array(select distinct name from unnest(i.names || coalesce(n.names, '{}')) as name order by name) as people,
+      case
+        when i.number = 1 and not speaks_of_others then change || jsonb_build_object(
+          'value', rest || jsonb_build_object(i.kind, jsonb_build_array(i.item))
+            || case when k.contacts is null then '{}' else jsonb_build_object('contacts', k.contacts) end
+        )
+        else jsonb_build_object('field', field, 'value', jsonb_build_object(
+          'metadata', jsonb_build_object('phone_number_id', left(value #>> '{metadata,phone_number_id}', 100)),
+          i.kind, jsonb_build_array(i.item)
+        ) || case when k.contacts is null then '{}' else jsonb_build_object('contacts', k.contacts) end)
+      end as kept
+    from items as i
+    left join kept_with as k on k.item = i.number
+    left join names_of as n on n.item = i.number
+    union all
+    select 10000 + c.number, 'contacts', c.contact, c.names,
+      jsonb_build_object('field', field, 'value', jsonb_build_object(
+        'metadata', jsonb_build_object('phone_number_id', left(value #>> '{metadata,phone_number_id}', 100)),
+        'contacts', jsonb_build_array(c.contact)
+      ))
+    from contacts as c
+    where c.number not in (select o.contact from owners as o)
+    union all
+    select 20000, null, rest, b.names, change || jsonb_build_object('value', rest) from beside as b
+  )
+
+  select draft.*
+  from drafts as d, private.whatsapp_draft(entry, d.item, d.kind, field, business, number_id, d.people, d.kept) as draft
+  order by d.number;
+end
+$$;
+
+-- A delivery as drafts of the inbox, at most as many as are too many.
 create function private.whatsapp_items(payload jsonb) returns setof private.webhook_inbox
   language plpgsql stable
   set search_path = ''
-  -- The planner takes every array for a long one, and would compile.
-  set jit = off
   as $$
+declare
+  entry jsonb;
+  -- The entry without its changes, which would be copied for each of them.
+  head jsonb;
+  change jsonb;
+  item private.webhook_inbox;
+  count int := 0;
 begin
-  return query
-  with changes as (
-    select
-      entry.ordinality as entry_number, change.ordinality as change_number,
-      entry.value -> 'id' as entry_id, entry.value -> 'time' as entry_time, change.value as change,
-      coalesce(change.value ->> 'field', change.value #>> '{value,field}', entry.value ->> 'field') as field,
-      change.value -> 'value' as value,
-      case when jsonb_typeof(change.value #> '{value,messages}') = 'array' then change.value #> '{value,messages}' else '[]' end
-        as messages,
-      case when jsonb_typeof(change.value #> '{value,statuses}') = 'array' then change.value #> '{value,statuses}' else '[]' end
-        as statuses
-    from jsonb_array_elements(payload -> 'entry') with ordinality as entry,
-      -- An entry of another shape is kept as if it were a change.
-      jsonb_array_elements(
-        case when jsonb_typeof(entry.value -> 'changes') = 'array' then entry.value -> 'changes'
-          else jsonb_build_array(entry.value) end
-      ) with ordinality as change
-  ),
-  items as (
-    select c.*, item.kind, item.value as item,
-      item.ordinality = 1 and (item.kind = 'messages' or c.messages = '[]') as is_first
-    from changes as c, lateral (
-      select 'messages' as kind, m.value, m.ordinality
-      from jsonb_array_elements(c.messages) with ordinality as m
-      union all
-      select 'statuses', s.value, s.ordinality
-      from jsonb_array_elements(c.statuses) with ordinality as s
-    ) as item
-    where c.field = 'messages'
-    union all
-    select c.*, null, null, true
-    from changes as c
-    where c.field is distinct from 'messages' or (c.messages = '[]' and c.statuses = '[]')
-  ),
-  named as (
-    select i.*,
-      case when i.kind is not null and char_length(i.item ->> 'id') between 1 and 200 then i.item ->> 'id' end as message_id,
-      case
-        when i.kind is null then i.change
-        when i.is_first then i.change || jsonb_build_object(
-          'value', (i.value - 'messages' - 'statuses') || jsonb_build_object(i.kind, jsonb_build_array(i.item))
-        )
-        else jsonb_build_object('field', i.field, 'value', jsonb_build_object(
-          'metadata', jsonb_build_object('phone_number_id', left(i.value #>> '{metadata,phone_number_id}', 100)),
-          i.kind, jsonb_build_array(i.item)
-        ))
-      end as kept
-    from items as i
-  )
-  select
-    null::bigint, 'whatsapp',
-    case
-      -- A message that goes to a group has a status for each who is in it.
-      when n.message_id is not null and n.kind = 'statuses' then concat_ws(
-        ' ', n.message_id, left(n.item ->> 'status', 64), left(n.item ->> 'recipient_participant_id', 150)
-      )
-      when n.message_id is not null then n.message_id
-      else encode(sha256(convert_to(
-        jsonb_build_array(n.entry_id, n.entry_time, coalesce(n.item, n.change))::text, 'UTF8'
-      )), 'hex')
-    end,
-    now(),
-    least(now(), coalesce(
-      private.webhook_time(n.item -> 'timestamp'), private.webhook_time(n.entry_time), now()
-    )),
-    left(n.field, 100),
-    left(case
-      when n.kind = 'messages' then 'message'
-      when n.kind = 'statuses' then n.item ->> 'status'
-      else coalesce(n.value ->> 'event', n.value ->> 'decision')
-    end, 100),
-    -- What is told to a partner has the partner's id in the entry.
-    private.webhook_id(coalesce(n.value #> '{waba_info,waba_id}', n.entry_id)),
-    private.webhook_id(n.value #> '{metadata,phone_number_id}'),
-    private.webhook_people(n.kept),
-    n.kept,
-    null::timestamptz, null::text, 0::bigint
-  from named as n
-  limit 1001;
+  for entry in select e.value from jsonb_array_elements(payload -> 'entry') as e loop
+    head := case when jsonb_typeof(entry) = 'object' then entry - 'changes' end;
+    for change in
+      select c.value
+      from jsonb_array_elements(
+        -- An entry of another shape is kept as if it were a change.
+        case when jsonb_typeof(entry -> 'changes') = 'array' then entry -> 'changes' else jsonb_build_array(entry) end
+      ) as c
+    loop
+      begin
+        for item in select i.* from private.whatsapp_change_items(head, change) as i loop
+          return next item;
+          count := count + 1;
+        end loop;
+      exception
+        -- One that cannot be read is kept whole, and costs no other.
+        when data_exception or program_limit_exceeded then
+          item := private.whatsapp_draft(head, change, null, null, private.webhook_id(head -> 'id'), null, '{}', change);
+          item.outcome := 'failed: ' || sqlstate;
+          return next item;
+          count := count + 1;
+      end;
+      if count > 5000 then
+        return;
+      end if;
+    end loop;
+  end loop;
 end
 $$;
 
@@ -614,13 +945,14 @@ begin
       'Send what Meta sends: {"object": "whatsapp_business_account", "entry": [...]}.'
     );
   end if;
-  -- Meta sends 3 MB at most; as PostgreSQL writes it there are more spaces.
-  if octet_length(payload::text) > 4194304 then
+  -- Meta sends 3 MB at most, and 1000 changes. What it has sent once it repeats until it is taken: these are for what it never
+  -- sends. As PostgreSQL writes it there are more spaces and noughts.
+  if octet_length(payload::text) > 16777216 then
     perform private.refuse(413, 'RG561', 'The webhook is too large', 'At most 3 MB', 'Send less at once.');
   end if;
   select array_agg(i), array_agg(i.dedupe_key) into items, keys from private.whatsapp_items(payload) as i;
-  if cardinality(items) > 1000 then
-    perform private.refuse(413, 'RG562', 'The webhook has too many changes', 'At most 1000', 'Send fewer at once.');
+  if cardinality(items) > 5000 then
+    perform private.refuse(413, 'RG562', 'The webhook has too many changes', 'At most 5000', 'Send fewer at once.');
   end if;
 
   -- In the order of the keys: of two deliveries that share some, one waits for the other, never both.
@@ -631,6 +963,7 @@ begin
     )
     select i.source, i.dedupe_key, i.happened_at, i.field, i.event, i.business_account_id, i.phone_number_id, i.people, i.payload,
       case
+        when i.outcome is not null then i.outcome
         when i.field is distinct from 'messages' then null
         when a.id is not null then 'applied'
         when i.phone_number_id is not null then 'unknown account'
@@ -649,9 +982,12 @@ begin
     array_agg(distinct n.phone_number_id) filter (where n.outcome = 'applied'),
     array_agg(n.phone_number_id order by n.id) filter (where n.outcome = 'applied' and n.event = 'sent'),
     array_agg(n.happened_at order by n.id) filter (where n.outcome = 'applied' and n.event = 'sent'),
-    array_agg(n.id order by array_position(keys, n.dedupe_key)) filter (where n.outcome is null)
+    array_agg(n.id order by k.position) filter (where n.outcome is null)
   into stored, applied, touched, sent_by, sent_at, waiting
-  from new_items as n;
+  from new_items as n
+  inner join (
+    select given.key, min(given.position) as position from unnest(keys) with ordinality as given (key, position) group by given.key
+  ) as k on k.key = n.dedupe_key;
 
   if touched is not null then
     perform a.id from whatsapp.accounts as a
@@ -734,32 +1070,47 @@ begin
 end
 $$;
 
--- Ids of what the inbox has of somebody, by phone number in any writing or WhatsApp user id: for whoever erases a person. Messages
--- may name a person by either; who has written under both is found by both.
+-- Ids of what the inbox has of somebody, by phone number in any writing or WhatsApp user id. Messages may name a person by either:
+-- whoever has written under both is found by both, and by the id that Meta gave them instead of it. A number may have had another
+-- owner: what names somebody by another id is not found by a number that only an id has led to.
 create function private.webhook_inbox_of_phone(phone text) returns setof bigint
-  language sql stable
+  language plpgsql stable
   set search_path = ''
+  -- Every step is a look into one index, whatever the statistics say.
+  set enable_seqscan = off
   as $$
-with known as (
-  select case
+declare
+  known constant text := case
     when phone ~ '^[A-Z]{2}[.][A-Za-z0-9.]{1,140}$' then phone
     when char_length(regexp_replace(phone, '[^0-9]', '', 'g')) between 5 and 20
       -- As people write a foreign number.
       then regexp_replace(regexp_replace(phone, '[^0-9]', '', 'g'), '^00', '')
-  end as name
-),
-names as (
-  select k.name from known as k where k.name is not null
+  end;
+  ids text[] := array[known];
+  found_ text[];
+  others text[] := '{}';
+begin
+  if known is null then
+    return;
+  end if;
+  for step in 1..10 loop
+    found_ := array(
+      select distinct other.name
+      from private.webhook_inbox as i, unnest(i.people) as other (name)
+      where i.people && ids
+    );
+    others := array(select name from unnest(found_) as name where name !~ '^[A-Z]{2}[.]' and name <> known);
+    found_ := array(select name from unnest(found_) as name where name ~ '^[A-Z]{2}[.]' or name = known);
+    exit when found_ <@ ids;
+    ids := found_ || ids;
+  end loop;
+  return query
+  select i.id from private.webhook_inbox as i where i.people && ids
   union
-  select other.name
-  from known as k
-  -- Not of a message that shows somebody else's card.
-  join private.webhook_inbox as i on i.people @> array[k.name] and i.field = 'messages' and cardinality(i.people) <= 3
-    and (i.payload #>> '{value,messages,0,type}') is distinct from 'contacts',
-    unnest(i.people) as other (name)
-  where other.name ~ '^[A-Z]{2}[.]' or k.name ~ '^[A-Z]{2}[.]'
-)
-select i.id from private.webhook_inbox as i where i.people && (select coalesce(array_agg(n.name), '{}') from names as n)
+  select i.id from private.webhook_inbox as i
+  where known ~ '^[A-Z]{2}[.]' and i.people && others
+    and not exists (select from unnest(i.people) as other (name) where other.name ~ '^[A-Z]{2}[.]');
+end
 $$;
 
 -- migrate:down
@@ -777,7 +1128,15 @@ drop function private.whatsapp_buttons(jsonb);
 drop function private.whatsapp_tier(jsonb);
 drop function private.whatsapp_tier_limit(text);
 drop function private.whatsapp_items(jsonb);
-drop function private.webhook_people(jsonb);
+drop function private.whatsapp_change_items(jsonb, jsonb);
+drop function private.whatsapp_draft(jsonb, jsonb, text, text, text, text, text[], jsonb);
+drop function private.whatsapp_names_differ(text[], text[]);
+drop function private.whatsapp_status_key(jsonb);
+drop function private.whatsapp_parts(text, jsonb);
+drop function private.whatsapp_person(text, jsonb, text[]);
+drop function private.webhook_people(jsonb, text[]);
+drop function private.webhook_names(jsonb, text);
+drop function private.webhook_name(jsonb);
 drop function private.webhook_id(jsonb);
 drop function private.webhook_word(jsonb);
 drop function private.webhook_text(jsonb, int);

@@ -1,12 +1,14 @@
 //! JSON bodies: read so that nobody can mean two things, and nothing is in them that PostgreSQL cannot store.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
+use crate::rooms::storable::exact_numbers;
 use crate::route::Incoming;
 
 /// The JSON of a body that says it is JSON.
@@ -25,7 +27,7 @@ pub fn body(incoming: &Incoming) -> Result<Value, Error> {
     Ok(value)
 }
 
-/// JSON whose objects name no field twice.
+/// JSON whose objects name no field twice. A number that a 64-bit float would change, such as a phone number of 23 digits, is a text.
 ///
 /// # Errors
 /// [`Error::MalformedBody`].
@@ -38,7 +40,14 @@ pub fn parse(body: &[u8]) -> Result<Value, Error> {
 /// # Errors
 /// That of the parser.
 pub fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(json).map(|Unambiguous(value)| value)
+    let read = |json: &[u8]| serde_json::from_slice(json).map(|Unambiguous(value)| value);
+    match std::str::from_utf8(json).map(exact_numbers) {
+        // Only what is JSON as it was sent.
+        Ok(Cow::Owned(exact)) => {
+            serde_json::from_slice::<IgnoredAny>(json).and_then(|_| read(exact.as_bytes()))
+        }
+        _ => read(json),
+    }
 }
 
 /// The object that a text is, if it is one and names no field twice.
@@ -135,5 +144,38 @@ impl<'de> Deserialize<'de> for Unambiguous {
             }
         }
         deserializer.deserialize_any(Any).map(Unambiguous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_would_be_rounded_are_texts() {
+        let read = |json: &str| read(json.as_bytes()).map(|value| value.to_string());
+        for (sent, wanted) in [
+            (
+                r#"{"a":16505550123165055501231}"#,
+                r#"{"a":"16505550123165055501231"}"#,
+            ),
+            (
+                r#"{"a":[1e999,9007199254740993]}"#,
+                r#"{"a":["1e999","9007199254740993"]}"#,
+            ),
+            (r#"{"a":1.5,"b":-3}"#, r#"{"a":1.5,"b":-3}"#),
+        ] {
+            assert_eq!(read(sent).unwrap(), wanted);
+        }
+        for broken in [
+            "{16505550123165055501231:1}",
+            "[016505550123165055501231]",
+            "[1.2.3456789012345678901234]",
+            "[16505550123165055501231",
+            "16505550123165055501231 5",
+            r#"{"a":16505550123165055501231,"a":1}"#,
+        ] {
+            assert!(read(broken).is_err(), "{broken}");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod growth;
 mod health;
 mod jobs;
 pub mod json;
+mod storable;
 
 use crate::route::Route;
 

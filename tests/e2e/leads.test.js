@@ -89,6 +89,21 @@ test('numbers and booleans of JSON are kept as the text a form would send', asyn
   assert.deepEqual((await lead(email)).metadata, { employees: '12', beta: 'true', nested: { a: [1] } });
 });
 
+test('a number of JSON that a float would change is kept as it was sent', async () => {
+  const email = freshEmail();
+  const phone = '16505550123165055501231';
+  const body = `{"email": "${email}", "phone_number": ${phone}, "order": 9007199254740993, "fine": 1.5}`;
+  const answer = await ask('/v1/leads', {
+    method: 'POST',
+    body,
+    headers: { ...PLATFORM, 'content-type': 'application/json' },
+  });
+  assert.equal(answer.status, 201);
+  const row = await lead(email);
+  assert.equal(row.phone_number, phone);
+  assert.deepEqual([row.metadata.order, row.metadata.fine], ['9007199254740993', '1.5']);
+});
+
 test('a script is answered 201 in JSON, a browser 303 to its page', async () => {
   const html = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
   const script = await post('urlencoded', { email: freshEmail() }, { accept: 'application/json' });

@@ -148,6 +148,64 @@ test('a message that the database could not store is stored with what cannot be 
   assert.ok(JSON.stringify(row.payload).includes('NUL \ufffd half \ufffd'));
 });
 
+test('numbers that no reader would keep are stored as the text that was sent', async () => {
+  const numbers = [
+    '16505550123165055501231',
+    '9007199254740993',
+    '1e400',
+    '-1e-400',
+    '1e131072',
+    '1e99999999999',
+    '9'.repeat(200_000),
+  ];
+  for (const number of numbers) {
+    const ids = freshIds();
+    await plantAccount(sql, ids);
+    const body = JSON.stringify(
+      delivery(
+        ids.waba,
+        messages(ids, { messages: [{ ...text(ids), from: '?', order: { total: '?', fine: 1.5 } }] }),
+        null,
+      ),
+    ).replaceAll('"?"', number);
+    assert.equal((await send(body)).status, 200, number.slice(0, 20));
+    const [row] = await inbox(ids.wamid);
+    const [message] = row.payload.value.messages;
+    assert.deepEqual([message.from, message.order], [number, { total: number, fine: 1.5 }]);
+    assert.equal(row.outcome, 'applied');
+  }
+});
+
+test('what is nested more deeply than the database reads is stored as a text', async () => {
+  const ids = freshIds();
+  await plantAccount(sql, ids);
+  const deep = '['.repeat(20_000) + ']'.repeat(20_000);
+  const body = JSON.stringify(
+    delivery(
+      ids.waba,
+      messages(ids, { messages: [{ ...text(ids), new: '?' }, text(ids, { id: `${ids.wamid}2` })] }),
+      null,
+    ),
+  );
+  assert.equal((await send(body.replace('"?"', deep))).status, 200);
+  const rows = await inbox(ids.wamid);
+  assert.equal(rows.length, 2);
+  let value = rows.map(({ payload }) => payload.value.messages[0].new).find(Boolean);
+  let depth = 0;
+  for (; Array.isArray(value); [value] = value) depth += 1;
+  assert.equal(value, deep.slice(depth, -depth));
+});
+
+test('a delivery whose numbers are written at length is taken', async () => {
+  const ids = freshIds();
+  await plantAccount(sql, ids);
+  // The longest that one byte more can make of them.
+  const body = JSON.stringify(delivery(ids.waba, messages(ids, { messages: [{ ...text(ids), list: '?' }] }), null));
+  const list = `[${Array.from({ length: 580_000 }, () => '1e20').join()}]`;
+  assert.equal((await send(body.replace('"?"', list))).status, 200);
+  assert.equal((await inbox(ids.wamid)).length, 1);
+});
+
 test('what is signed and is no delivery is refused in words', async () => {
   for (const [payload, code] of [
     ['{', 400],

@@ -204,6 +204,33 @@ const KEPT = {
     metadata: { display_phone_number: ids.phone, phone_number_id: ids.phoneId },
     calls: [{ id: ids.wamid, to: ids.phone, from: ids.user, event: 'connect', timestamp: `${TIME}` }],
   }),
+  user_id_update: (ids) => ({
+    messaging_product: 'whatsapp',
+    metadata: { display_phone_number: ids.phone, phone_number_id: ids.phoneId },
+    contacts: [{ profile: { name: 'Sheena' }, wa_id: ids.user, user_id: `US.2${ids.waba}` }],
+    user_id_update: [
+      {
+        wa_id: ids.user,
+        detail: 'The user’s id has changed',
+        user_id: { previous: `US.${ids.waba}`, current: `US.2${ids.waba}` },
+        parent_user_id: { previous: `US.ENT.1${ids.waba}`, current: `US.ENT.2${ids.waba}` },
+        timestamp: `${TIME}`,
+      },
+    ],
+  }),
+  group_participants_update: (ids) => ({
+    messaging_product: 'whatsapp',
+    metadata: { display_phone_number: ids.phone, phone_number_id: ids.phoneId },
+    groups: [
+      {
+        timestamp: TIME,
+        group_id: 'Y2FwaV9ncm91cDox',
+        type: 'group_participants_add',
+        reason: 'invite_link',
+        added_participants: [{ wa_id: ids.user, user_id: `US.2${ids.waba}`, parent_user_id: `US.ENT.2${ids.waba}` }],
+      },
+    ],
+  }),
   some_future_field: () => ({ event: 'SOMETHING', deep: { list: [1, { two: null }] } }),
 };
 
@@ -293,6 +320,31 @@ export const EVENTS = [
               recipient_type: 'group',
               recipient_id: 'Y2FwaV9ncm91cDox',
               recipient_participant_id: `4917600000${last}`,
+            }),
+          ),
+        }),
+        null,
+      ),
+    becomes: {},
+    answer: { ...ONE, stored: 2, applied: 2 },
+  },
+  {
+    name: 'messages: delivered to two of a group who show no number',
+    payload: (ids) =>
+      delivery(
+        ids.waba,
+        messages(ids, {
+          contacts: ['1', '2'].map((last) => ({
+            profile: { username: `@u${last}` },
+            user_id: `US.${last}${ids.waba}`,
+          })),
+          statuses: ['1', '2'].map((last) =>
+            status(ids, {
+              status: 'delivered',
+              recipient_type: 'group',
+              recipient_id: 'Y2FwaV9ncm91cDox',
+              recipient_participant_user_id: `US.${last}${ids.waba}`,
+              recipient_participant_parent_user_id: `US.ENT.${last}${ids.waba}`,
             }),
           ),
         }),
