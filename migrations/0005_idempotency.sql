@@ -37,7 +37,7 @@ create function private.idempotency_begin(operation text, request jsonb, answer 
 declare
   asked constant text := private.request_header('idempotency-key');
   who constant text := private.idempotency_caller();
-  hash constant bytea := sha256(convert_to(request::text, 'UTF8'));
+  hash bytea;
   known private.idempotency_keys;
   first boolean;
 begin
@@ -47,6 +47,8 @@ begin
   if char_length(asked) not between 1 and 255 then
     perform private.refuse(400, 'RG502', 'The Idempotency-Key must have 1 to 255 characters', null, 'Use a UUID.');
   end if;
+  -- Only now: a request may have half a megabyte, and most have no key.
+  hash := sha256(convert_to(request::text, 'UTF8'));
 
   insert into private.idempotency_keys as k (operation, caller, key, request_hash, answer, expires_at)
   values (idempotency_begin.operation, who, asked, hash, idempotency_begin.answer, now() + interval '24 hours')

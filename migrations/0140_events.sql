@@ -62,6 +62,7 @@ create policy admin_select on analytics.events for select to authenticated
 grant select on analytics.events to authenticated, service_role;
 
 insert into private.limit_rules (name, burst, refill, shared) values ('events', 300, '100 milliseconds', 300);
+insert into private.daily_allowances (name, bytes, rows, all_bytes, all_rows) values ('events', 209715200, 500000, 5368709120, 10000000);
 
 -- The first id of a time, in milliseconds since 1970: a UUIDv7 begins with them.
 create function analytics.first_id(moment timestamptz) returns uuid
@@ -236,9 +237,10 @@ create function analytics.event_time(value jsonb) returns timestamptz
   as $$
 select case
     when jsonb_typeof(value) = 'number' and (value #>> '{}')::numeric between 0 and 253402300799999
-      then to_timestamp((value #>> '{}')::numeric / 1000)
-    -- Days that every month has need no second look, which is ten times as dear.
-    when value #>> '{}' ~ '^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
+      -- Of whole microseconds: the least numbers of JSON are none of double precision, which to_timestamp takes.
+      then to_timestamp(trunc((value #>> '{}')::numeric, 3) / 1000)
+    -- Years that PostgreSQL has, and days that every month has, need no second look, which is ten times as dear.
+    when value #>> '{}' ~ '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z$'
       then (value #>> '{}')::timestamptz
     when jsonb_typeof(value) = 'string' then analytics.read_time(value #>> '{}')
   end
@@ -275,6 +277,7 @@ declare
   refused jsonb;
   good bigint;
   stored bigint;
+  answer jsonb;
 begin
   if batch is null then
     perform private.refuse(
@@ -285,6 +288,12 @@ begin
     perform private.refuse(413, 'RG541', 'There are too many events', 'At most 500 a batch', 'Send them in several batches.');
   end if;
   perform private.limit_caller('events');
+  perform private.require_allowance('events');
+  -- Of what was sent, and not of what the edge has seen: a retry may come from another network.
+  answer := private.idempotency_begin('track_events', batch);
+  if answer is not null then
+    return answer;
+  end if;
   select
     analytics.first_id(min(m.month)::timestamp at time zone 'UTC'),
     analytics.first_id((max(m.month) + interval '1 month')::timestamp at time zone 'UTC')
@@ -395,11 +404,16 @@ begin
       from judged where judged.code is not null
     )
   into good, stored, refused;
-  return jsonb_build_object('accepted', stored, 'duplicates', good - stored, 'rejected', refused);
+  if stored > 0 then
+    perform private.use_allowance('events', pg_column_size(batch), stored);
+  end if;
+  answer := jsonb_build_object('accepted', stored, 'duplicates', good - stored, 'rejected', refused);
+  perform private.idempotency_end('track_events', answer);
+  return answer;
 end
 $$;
 comment on function analytics.track_events(jsonb) is
-  'Takes at most 500 events. Definer: the public has no right on the table; what is stored of a caller is decided here.';
+  'Takes at most 500 events. The same batch with the same Idempotency-Key gives the first answer again and stores nothing. Definer: the public has no right on the table; what is stored of a caller is decided here.';
 
 select analytics.make_partition('events_undated', analytics.first_id('1970-01-01 00:00:00+00'), analytics.first_id('2000-01-01 00:00:00+00'));
 select analytics.make_event_partitions();
@@ -419,6 +433,7 @@ grant execute on function analytics.track_events(jsonb) to anon, authenticated, 
 
 -- migrate:down
 delete from private.limit_rules where name = 'events';
+delete from private.daily_allowances where name = 'events';
 drop table analytics.events;
 drop function analytics.track_events(jsonb);
 drop function analytics.event_time(jsonb);

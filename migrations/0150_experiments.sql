@@ -139,9 +139,12 @@ create policy admin_select on experiments.assignments for select to authenticate
 grant select on experiments.assignments to authenticated, service_role;
 
 insert into private.limit_rules (name, burst, refill, shared) values ('experiments', 300, '100 milliseconds', 60);
+-- Assignments, whose size is bounded. None for everybody together: a page must be told its variants whoever else floods.
+insert into private.daily_allowances (name, rows) values ('experiments', 500000);
 
--- FNV-1a, 32 bits, over the bytes of UTF-8 (not over UTF-16, as some of GrowthBook's libraries do outside ASCII).
--- About 0.1 microseconds a byte: the fastest of the plain forms but for unrolling, which saves half of it and is hard to read.
+-- FNV-1a, 32 bits, over the code units of UTF-16, as GrowthBook's JavaScript has it: charCodeAt gives those, two for a character
+-- beyond U+FFFF. Of ASCII they are its bytes. About 0.1 microseconds a byte of ASCII: the fastest of the plain forms but for
+-- unrolling, which saves half of it and is hard to read.
 create function experiments.fnv1a32(value text) returns bigint
   language plpgsql immutable strict parallel safe
   set search_path = ''
@@ -149,14 +152,28 @@ create function experiments.fnv1a32(value text) returns bigint
 declare
   bytes constant bytea := convert_to(value, 'UTF8');
   hash bigint := 2166136261;
+  letter text;
+  point int;
 begin
-  for i in 0 .. length(bytes) - 1 loop
-    hash := ((hash # get_byte(bytes, i)) * 16777619) & 4294967295;
+  if length(bytes) = char_length(value) then
+    for i in 0 .. length(bytes) - 1 loop
+      hash := ((hash # get_byte(bytes, i)) * 16777619) & 4294967295;
+    end loop;
+    return hash;
+  end if;
+  foreach letter in array string_to_array(value, null) loop
+    point := ascii(letter);
+    if point > 65535 then
+      -- The high surrogate, then the low one.
+      hash := ((hash # (55232 + point / 1024)) * 16777619) & 4294967295;
+      point := 56320 + point % 1024;
+    end if;
+    hash := ((hash # point) * 16777619) & 4294967295;
   end loop;
   return hash;
 end
 $$;
-comment on function experiments.fnv1a32(text) is 'FNV-1a of 32 bits over the UTF-8 of a text.';
+comment on function experiments.fnv1a32(text) is 'FNV-1a of 32 bits over the UTF-16 code units of a text.';
 revoke execute on function experiments.fnv1a32(text) from public;
 
 create function experiments.hash(seed text, value text, version int) returns double precision
@@ -314,6 +331,13 @@ begin
 end
 $$;
 
+-- Whether a text can name a unit: 1 to 200 characters, none of them a control character (Unicode's category Cc, which needs no
+-- locale). Units are opaque: hashed, stored and compared exactly as they were sent.
+create function private.is_unit(value text) returns boolean
+  language sql immutable strict
+  set search_path = ''
+  as $$ select value ~ '^[^\u0001-\u001f\u007f-\u009f]{1,200}$' $$;
+
 -- Who asks, as units: a user, a session, or both.
 create type private.experiment_units as (
   fault         text,    -- what is wrong with the arguments, in words
@@ -338,14 +362,12 @@ declare
 begin
   who.user_value := coalesce(caller::text, nullif(experiment_units.user_id, ''));
   who.session_value := nullif(experiment_units.session_id, '');
-  if experiment_units.user_id !~ '^[^[:cntrl:]]{0,200}$' or who.session_value !~ '^[^[:cntrl:]]{1,200}$' then
+  if not private.is_unit(nullif(experiment_units.user_id, '')) or not private.is_unit(who.session_value) then
     who.fault := 'user_id and session_id have 1 to 200 characters, and no control characters';
   elsif who.user_value is null and who.session_value is null then
     who.fault := 'user_id and session_id are both missing';
   end if;
   if who.user_value ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
-    -- One spelling, one unit.
-    who.user_value := lower(who.user_value);
     who.user_id := who.user_value::uuid;
   end if;
   who.claimed := caller is null and caller_role is distinct from 'service_role';
@@ -486,7 +508,9 @@ begin
     );
   end loop;
   if cardinality(fresh) > 0 then
+    perform private.require_allowance('experiments');
     perform private.store_assignments(fresh);
+    perform private.use_allowance('experiments', 0, cardinality(fresh));
   end if;
   return jsonb_build_object('assignments', answer);
 end
@@ -541,6 +565,10 @@ begin
   if exists (
     select from unnest(array['experiment_id', 'variant_id', 'user_id', 'session_id']) as field
     where jsonb_typeof(exposure -> field) in ('array', 'object', 'boolean')
+  -- A number that is not whole has more than one spelling, and no unit may have two.
+  ) or exists (
+    select from unnest(array['user_id', 'session_id']) as field
+    where jsonb_typeof(exposure -> field) = 'number' and exposure ->> field !~ '^-?[0-9]+$'
   ) or coalesce(exposure ->> 'experiment_id', '') !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
     code := 'RG551';
     return;
@@ -595,13 +623,15 @@ declare
   times record;
   draft experiments.assignments;
   rejected jsonb := '[]';
+  made bigint := 0;
 begin
   if jsonb_typeof(items) is distinct from 'array' or jsonb_typeof(unit -> 'country') <> 'string' then
     perform private.refuse(
       400, 'RG551', 'Exposures must be an array', null, 'Send {"session_id": "...", "exposures": [{"experiment_id": "..."}]}.'
     );
   end if;
-  if octet_length(exposures::text) > 65536 or jsonb_array_length(items) > 100 then
+  -- The edge counts the bytes as they were sent; here one of them may take eight.
+  if pg_column_size(exposures) > 524288 or jsonb_array_length(items) > 100 then
     perform private.refuse(
       413, 'RG552', 'There are too many exposures', 'At most 100 and 64 KB in a call', 'Send them in several calls.'
     );
@@ -624,6 +654,10 @@ begin
     end if;
   end loop;
 
+  if exists (select from unnest(drafts) as d where d.id is null) then
+    perform private.require_allowance('experiments');
+  end if;
+
   -- Each unit once, stored and counted before the next, in the order of the keys.
   for times in
     select (array_agg(d order by d.last_exposure_at))[1] as draft, array_agg(d.last_exposure_at) as all_, min(d.last_exposure_at) as first, max(d.last_exposure_at) as last
@@ -636,6 +670,7 @@ begin
       -- Whoever computed the variant elsewhere may tell of it later.
       draft.assigned_at := times.first;
       perform private.store_assignments(array[draft]);
+      made := made + 1;
     end if;
     -- What is not later than the last one is known already, or comes too late to be told from that. Nobody is exposed before
     -- they are assigned.
@@ -653,6 +688,9 @@ begin
       );
   end loop;
 
+  if made > 0 then
+    perform private.use_allowance('experiments', 0, made);
+  end if;
   answer := jsonb_build_object('accepted', jsonb_array_length(items) - jsonb_array_length(rejected), 'rejected', rejected);
   perform private.idempotency_end('record_exposures', answer);
   return answer;
@@ -992,13 +1030,12 @@ begin
     draft.unit_key := 'user:' || nullif(override_assignment.user_id, '');
     if override_assignment.user_id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
       draft.user_id := override_assignment.user_id::uuid;
-      draft.unit_key := lower(draft.unit_key);
     end if;
   else
     draft.session_id := nullif(override_assignment.session_id, '');
     draft.unit_key := 'session:' || draft.session_id;
   end if;
-  if draft.unit_key is null or draft.unit_key !~ '^(user|session):[^[:cntrl:]]{1,200}$' then
+  if not coalesce(private.is_unit(case when e.unit = 'user_id' then override_assignment.user_id else draft.session_id end), false) then
     perform private.refuse(
       422, 'RG550', 'There is nobody to assign', format('%s must have 1 to 200 characters', e.unit), format('Send the %s.', e.unit)
     );
@@ -1116,6 +1153,7 @@ create trigger assignments_audit after insert or update on experiments.assignmen
 
 -- migrate:down
 delete from private.limit_rules where name = 'experiments';
+delete from private.daily_allowances where name = 'experiments';
 drop function experiments.override_assignment(uuid, text, text, text);
 drop function experiments.experiment_results(uuid);
 drop function experiments.record_exposures(jsonb);
@@ -1139,6 +1177,7 @@ drop function private.place_unit(experiments.experiments, private.experiment_uni
 drop function private.experiment_country(text);
 drop function private.experiment_units(text, text);
 drop type private.experiment_units;
+drop function private.is_unit(text);
 drop function private.variant_of(experiments.experiments, text, text);
 drop function private.experiment_buckets(experiments.experiments);
 drop function private.experiment_fault(experiments.experiments);

@@ -76,20 +76,30 @@ create trigger telemetry_events_keep before insert on clixen.telemetry_events
   for each row execute function private.keep_telemetry();
 
 insert into private.limit_rules (name, burst, refill, shared) values ('telemetry', 300, '100 milliseconds', 1);
+insert into private.daily_allowances (name, bytes, rows) values ('telemetry', 52428800, 200000);
 
 -- Trigger: a statement is a batch, whichever way it comes.
 create function private.limit_telemetry() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
+declare
+  bytes bigint;
+  rows_ bigint;
 begin
   if (select auth.uid()) is null then
     return null;
   end if;
   if tg_when = 'BEFORE' then
     perform private.limit_caller('telemetry');
-  elsif (select count(*) from come as c) > 500 then
+    perform private.require_allowance('telemetry');
+    return null;
+  end if;
+  select coalesce(sum(pg_column_size(c)), 0), count(*) into bytes, rows_ from come as c;
+  if rows_ > 500 then
     perform private.refuse(413, 'RG527', 'There are too many telemetry events', 'At most 500 a batch', 'Send them in several batches.');
+  elsif rows_ > 0 then
+    perform private.use_allowance('telemetry', bytes, rows_);
   end if;
   return null;
 end
@@ -107,8 +117,8 @@ create function private.telemetry_number(said jsonb) returns bigint
 select case when jsonb_typeof(said) = 'number' then case when said::numeric between 0 and 1e15 then trunc(said::numeric)::bigint end end
 $$;
 
--- Takes a batch in: what is wrong with one event is said of that one, and the others are kept. One that names an `id` is kept once,
--- however often it is sent.
+-- Takes a batch in: what is wrong with one event is said of that one, and the others are stored. One that names an `id` is stored
+-- once, however often it is sent; a batch with an Idempotency-Key is stored once, whether its events name an `id` or not.
 create function clixen.track_telemetry(events jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -129,6 +139,7 @@ declare
   refused jsonb;
   good bigint;
   stored bigint;
+  answer jsonb;
 begin
   if batch is null then
     perform private.refuse(
@@ -140,6 +151,10 @@ begin
     perform private.refuse(413, 'RG527', 'There are too many telemetry events', 'At most 500 a batch', 'Send them in several batches.');
   end if;
   perform private.refuse_erased(caller);
+  answer := private.idempotency_begin('track_telemetry', batch);
+  if answer is not null then
+    return answer;
+  end if;
 
   with raw as (
     select item.position - 1 as index, item.event as e, jsonb_typeof(item.event) as kind
@@ -195,7 +210,9 @@ begin
       from judged where judged.code is not null
     )
   into good, stored, refused;
-  return jsonb_build_object('accepted', stored, 'duplicates', good - stored, 'rejected', refused);
+  answer := jsonb_build_object('accepted', stored, 'duplicates', good - stored, 'rejected', refused);
+  perform private.idempotency_end('track_telemetry', answer);
+  return answer;
 end
 $$;
 comment on function clixen.track_telemetry(jsonb) is
@@ -224,6 +241,7 @@ drop function clixen.track_telemetry(jsonb);
 drop function private.network_of(text);
 drop function private.telemetry_number(jsonb);
 delete from private.limit_rules where name = 'telemetry';
+delete from private.daily_allowances where name = 'telemetry';
 drop table clixen.telemetry_events;
 drop function private.keep_telemetry();
 drop function private.limit_telemetry();

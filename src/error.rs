@@ -104,6 +104,13 @@ pub enum Error {
         /// What it must look like.
         wanted: &'static str,
     },
+    /// A call of experiments names nobody.
+    NoUnit {
+        /// What is wrong with the ids.
+        details: &'static str,
+    },
+    /// A call of experiments names a country that cannot be one.
+    BadCountry,
     /// Meta's webhook is not signed by the app.
     BadSignature,
     /// Meta's webhook, or whoever says so, does not name the token that was agreed on.
@@ -258,7 +265,9 @@ impl Error {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::BadSecret { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::BadSecret { .. } | Self::NoUnit { .. } | Self::BadCountry => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::UriTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::UnknownSchema { .. } | Self::PlanRefused => StatusCode::NOT_ACCEPTABLE,
             Self::UpstreamTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -448,6 +457,18 @@ impl Error {
                 "It could not be verified that a person sent this",
                 None,
                 "Show Turnstile's widget with the action `lead` and send its fresh token as cf-turnstile-response.",
+            ),
+            Self::NoUnit { details } => shape(
+                "RG550",
+                "There is nobody to assign",
+                Some((*details).into()),
+                "Send a session_id, a user_id or both.",
+            ),
+            Self::BadCountry => shape(
+                "RG550",
+                "The country is not one",
+                Some("A code of two letters".into()),
+                "Send a code such as DE, or leave it out.",
             ),
             Self::TooManyRequests => shape(
                 "RG311",

@@ -2,7 +2,8 @@
 //! somebody's.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LOCATION,
     CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, ORIGIN, RETRY_AFTER, VARY,
     WWW_AUTHENTICATE,
@@ -246,6 +247,11 @@ pub fn finish<B>(response: &mut Response<B>, asked: &HeaderMap, id: &str, config
     match allowed.map(|origin| HeaderValue::from_str(origin)) {
         Some(Ok(origin)) => {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            // A beacon always asks for credentials. There are none to be had: no cookie and no session is read here.
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_CREDENTIALS,
+                HeaderValue::from_static("true"),
+            );
             headers.insert(
                 ACCESS_CONTROL_EXPOSE_HEADERS,
                 HeaderValue::from_static(READABLE),

@@ -17,9 +17,11 @@ const ACCEPTED: &str = "application/json, text/plain, application/x-ndjson";
 /// Bytes of one event, as it was sent.
 const MOST_EVENT_BYTES: usize = 32 * KB;
 
-/// An event as it goes on: its own text, or why it does not.
-enum Item<'a> {
+/// An item of a batch as it goes on: its own text, or why it does not.
+pub enum Item<'a> {
+    /// The text of an object that PostgreSQL can store.
     Event(&'a str),
+    /// A word in its place.
     Refused(&'static str),
 }
 
@@ -30,7 +32,16 @@ enum Item<'a> {
 pub fn arguments(incoming: &Incoming, context: &str) -> Result<Plan, Error> {
     let mut text = String::with_capacity(incoming.body.len() + 512);
     text.push_str("{\"events\":{\"events\":[");
-    for (at, item) in items(incoming)?.into_iter().enumerate() {
+    write(&mut text, items(incoming)?);
+    text.push_str("],\"context\":");
+    text.push_str(context);
+    text.push_str("}}");
+    Ok(Plan::Ask(text))
+}
+
+/// Writes items as the elements of a JSON array.
+pub fn write<'a>(text: &mut String, items: impl IntoIterator<Item = Item<'a>>) {
+    for (at, item) in items.into_iter().enumerate() {
         if at > 0 {
             text.push(',');
         }
@@ -43,10 +54,6 @@ pub fn arguments(incoming: &Incoming, context: &str) -> Result<Plan, Error> {
             }
         }
     }
-    text.push_str("],\"context\":");
-    text.push_str(context);
-    text.push_str("}}");
-    Ok(Plan::Ask(text))
 }
 
 /// The events of a body, each of them judged for itself.
@@ -68,18 +75,24 @@ fn items(incoming: &Incoming) -> Result<Vec<Item<'_>>, Error> {
 /// One JSON document: an array, `{"events": [...]}`, or an event.
 fn whole(body: &[u8]) -> Result<Vec<Item<'_>>, Error> {
     let text = json_text(body)?;
-    let events = if text.starts_with('[') {
-        parts(text)
-    } else {
-        enveloped(text).map_or_else(|| vec![text], parts)
-    };
-    Ok(events.into_iter().map(item).collect())
+    Ok(list(text, "events").unwrap_or_else(|| vec![item(text)]))
 }
 
-/// The one array `events` of an object.
-fn enveloped(object: &str) -> Option<&str> {
+/// The items of an array, or of the one array of this name in an object, each of them judged for itself.
+pub fn list<'a>(text: &'a str, name: &str) -> Option<Vec<Item<'a>>> {
+    let array = if text.starts_with('[') {
+        text
+    } else {
+        enveloped(text, name)?
+    };
+    Some(parts(array).into_iter().map(item).collect())
+}
+
+/// The one array of this name in an object.
+fn enveloped<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     let mut found = parts(object).into_iter().filter_map(|field| {
-        let value = field.strip_prefix("\"events\"")?;
+        let value = field.strip_prefix('"')?.strip_prefix(name)?;
+        let value = value.strip_prefix('"')?;
         value.trim_start().strip_prefix(':').map(str::trim_start)
     });
     let value = found.next()?;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomInt, randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import { anything, batches, seed, spoiled } from '../support/anything.js';
 import {
   add,
   claim,
@@ -852,6 +853,61 @@ test('what is wrong with one event of telemetry is said of that one, and the oth
   );
   assert.deepEqual(await track(who, []), { accepted: 0, duplicates: 0, rejected: [] });
   assert.equal((await track(who, event())).accepted, 1, 'one alone');
+});
+
+test('any JSON in any field of an event of telemetry costs that event only', async () => {
+  const fields = [
+    ...['id', 'event_type', 'event_category', 'project_id', 'workflow_id', 'session_id', 'event_data', 'duration_ms'],
+    ...['success', 'error_message', 'anything'],
+  ];
+  for (const list of batches(spoiled(event, fields, anything(300)), 498, 4_000_000)) {
+    const who = owner();
+    const good = JSON.stringify(event());
+    const answer = await one(who, 'select clixen.track_telemetry($1)', [`[${good},${list.join(',')},${good}]`]);
+    const told = answer.accepted + answer.duplicates + answer.rejected.length;
+    assert.equal(told, list.length + 2, `SEED=${seed}`);
+    const refused = new Set(answer.rejected.map(({ index }) => index));
+    assert.ok(!refused.has(0) && !refused.has(list.length + 1), `SEED=${seed}`);
+  }
+});
+
+test('a batch of telemetry that is sent again with its Idempotency-Key stores nothing', async () => {
+  const who = owner(undefined, { 'idempotency-key': randomUUID() });
+  const batch = [event(), event({ id: randomUUID() }), 5];
+  const first = await track(who, batch);
+  assert.deepEqual(first, { accepted: 2, duplicates: 0, rejected: [{ index: 2, code: 'malformed' }] });
+  assert.deepEqual(await track(who, batch), first);
+  await assert.rejects(track(who, [event()]), /RG503/);
+  assert.equal((await run(who, 'select from clixen.telemetry_events')).length, 2);
+});
+
+test('a user writes no more telemetry a day than is allowed, whichever way it comes', async () => {
+  const [bytes, rows] = [owner(), owner()];
+  const allowed = (values) =>
+    sql(`update private.daily_allowances set bytes = $1, rows = $2 where name = 'telemetry'`, values);
+  const refused = (what) => (error) => {
+    assert.match(error.message, /RG517/);
+    assert.equal(JSON.parse(error.message).details, `telemetry: ${what} of one caller`);
+    return true;
+  };
+  const [before] = await sql(`select bytes, rows from private.daily_allowances where name = 'telemetry'`);
+  const insert = (who, data) =>
+    run(who, `insert into clixen.telemetry_events (event_type, event_category, event_data) values ('x', 'auth', $1)`, [
+      data,
+    ]);
+  try {
+    await allowed([10_000, null]);
+    await insert(bytes, { x: 'x'.repeat(9000) });
+    await track(bytes, event({ event_data: { x: 'x'.repeat(9000) } }));
+    await assert.rejects(track(bytes, event()), refused('bytes'));
+    await assert.rejects(insert(bytes, {}), refused('bytes'));
+    await allowed([null, 3]);
+    await track(rows, [event(), event(), event()]);
+    await assert.rejects(track(rows, event()), refused('rows'));
+    await track(owner(), event());
+  } finally {
+    await allowed([before.bytes, before.rows]);
+  }
 });
 
 test('one id is kept once of each user, however often and by whomever it is sent', async () => {

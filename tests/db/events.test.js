@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomInt, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
+import { anything, batches, seed, spoiled } from '../support/anything.js';
 import { aggregated, anEvent, freshCount, rollUp, uuidv7 } from '../support/events.js';
 import { as, close, sql, stack } from '../support/stack.js';
 
@@ -13,12 +14,11 @@ const SERVICE = { role: 'service_role' };
 before(() => sql('truncate analytics.events, analytics.event_aggregations, private.event_actors'));
 after(close);
 
-const track = async (events, who = SERVICE) => {
-  const [{ answer }] = await as(who, (run) =>
-    run('select analytics.track_events($1::jsonb) as answer', [JSON.stringify(events)]),
-  );
+const trackText = async (events, who = SERVICE) => {
+  const [{ answer }] = await as(who, (run) => run('select analytics.track_events($1::jsonb) as answer', [events]));
   return answer;
 };
+const track = (events, who) => trackText(JSON.stringify(events), who);
 const stored = async (id) =>
   (await sql('select *, tableoid::regclass::text as part from analytics.events where id = $1', [id]))[0];
 const codes = async (event) => (await track([event])).rejected.map(({ code }) => code);
@@ -108,6 +108,7 @@ test('one bad event never loses the others, and says what is wrong with it', asy
     [anEvent({ occurred_at: 1e300 }), 'time_invalid'],
     [anEvent({ timestamp: -1 }), 'time_invalid'],
     [anEvent({ occurred_at: new Date(Date.now() - 5 * DAY - 60_000).toISOString() }), 'too_old'],
+    [anEvent({ occurred_at: '0000-01-01T00:00:00Z' }), 'time_invalid'],
     [anEvent({ occurred_at: '0001-01-01T00:00:00Z' }), 'too_old'],
     [anEvent({ properties: { x: 'x'.repeat(300_000) } }), 'too_large'],
     [anEvent({ id: uuidv7(Date.now() + 300 * DAY) }), 'id_time'],
@@ -120,6 +121,155 @@ test('one bad event never loses the others, and says what is wrong with it', asy
     bad.map(([, code], at) => ({ index: at + 1, code })),
   );
   for (const { id } of good) assert.ok(await stored(id));
+});
+
+test('any JSON in any field of an event costs that event only, and the counts hold', async () => {
+  const fields = [
+    ...[
+      'id',
+      'type',
+      'name',
+      'user_id',
+      'session_id',
+      'anonymous_id',
+      'properties',
+      'metadata',
+      'user_agent',
+      'referrer',
+    ],
+    ...['url', 'country', 'occurred_at', 'timestamp', 'anything'],
+  ];
+  for (const list of batches(spoiled(anEvent, fields, anything(300)), 498, 4_000_000)) {
+    const good = [anEvent(), anEvent()];
+    const [first, last] = good.map((event) => JSON.stringify(event));
+    const answer = await trackText(`[${first},${list.join(',')},${last}]`);
+    const told = answer.accepted + answer.duplicates + answer.rejected.length;
+    assert.equal(told, list.length + 2, `SEED=${seed}`);
+    for (const { id } of good) assert.ok(await stored(id), `SEED=${seed}`);
+  }
+  await rollUp();
+  assert.deepEqual(await aggregated(), await freshCount(), `SEED=${seed}`);
+});
+
+test('a number of many digits is kept as it was sent', async () => {
+  const event = anEvent();
+  const numbers = '{"a": 12345678901234567890123, "b": 0.1000000000000000055511151231257827, "c": -9007199254740993}';
+  await trackText(`${JSON.stringify(event).slice(0, -1)},"properties":${numbers}}`);
+  const [{ text }] = await sql('select properties::text as text from analytics.events where id = $1', [event.id]);
+  assert.equal(text, numbers);
+});
+
+test('a batch that is sent again with its Idempotency-Key stores nothing, with ids or without', async () => {
+  const headers = { 'idempotency-key': randomUUID() };
+  const [name, other] = [`test ${randomUUID()}`, `test ${randomUUID()}`];
+  const batch = [{ name }, { name, id: randomUUID() }, { name, type: 'x' }];
+  const from = (addr) => ({ ...ANON, claims: { edge: { ...ANON.claims.edge, addr } }, headers });
+  const first = await track(batch, from('1'));
+  assert.deepEqual(first, { accepted: 2, duplicates: 0, rejected: [{ index: 2, code: 'type_unknown' }] });
+  // Also from another network.
+  assert.deepEqual(await track(batch, from('2')), first);
+  await assert.rejects(track([{ name: other }], from('1')), /RG503/);
+  // A server's keys are its own, and so are each user's.
+  assert.equal((await track([{ name: other }], { ...SERVICE, headers })).accepted, 1);
+  const user = { role: 'authenticated', claims: { sub: randomUUID() }, headers };
+  assert.deepEqual(
+    await Promise.all([1, 2, 3].map(() => track([{ name: other }], user))),
+    Array(3).fill({ accepted: 1, duplicates: 0, rejected: [] }),
+  );
+  const counts = await sql('select name, count(*)::int from analytics.events where name = any ($1) group by 1', [
+    [name, other],
+  ]);
+  assert.deepEqual(
+    counts.map(({ count }) => count),
+    [2, 2],
+  );
+});
+
+test('an address, and all anonymous callers together, write no more a day than they are allowed', async () => {
+  await sql('truncate private.daily_usage');
+  const allow = (numbers) =>
+    sql(
+      `update private.daily_allowances set (bytes, rows, all_bytes, all_rows) = ($1, $2, $3, $4) where name = 'events'`,
+      ['bytes', 'rows', 'all_bytes', 'all_rows'].map((name) => numbers[name] ?? null),
+    );
+  const from = (addr) => ({ ...ANON, claims: { edge: { ...ANON.claims.edge, addr } } });
+  const refusal = (what) => (error) => {
+    const [{ code, details }, { status, headers }] = [JSON.parse(error.message), JSON.parse(error.detail)];
+    assert.deepEqual([status, code, details], [429, 'RG517', `events: ${what}`]);
+    const wait = Number(headers['Retry-After']);
+    const left = 86_400 - ((Date.now() / 1000) % 86_400);
+    assert.ok(Math.abs(wait - left) < 60, `${wait} s are said, ${left} s are left of the day`);
+    return true;
+  };
+  const send = (addr, count = 10) =>
+    track(
+      Array.from({ length: count }, () => anEvent()),
+      from(addr),
+    );
+  const [{ before }] = await sql(
+    `select to_jsonb(a) as before from private.daily_allowances as a where name = 'events'`,
+  );
+  try {
+    await allow({ rows: 15 });
+    for (const _ of [1, 2]) assert.equal((await send('a')).accepted, 10, 'the batch that crosses the line is taken');
+    await assert.rejects(send('a'), refusal('rows of one caller'));
+    assert.equal((await send('b')).accepted, 10, 'another address');
+    assert.equal((await track([anEvent()], { role: 'authenticated', claims: { sub: randomUUID() } })).accepted, 1);
+    assert.equal((await track([anEvent()])).accepted, 1, 'the back office');
+
+    await allow({ bytes: 5000 });
+    const large = () => anEvent({ properties: { x: 'x'.repeat(6000) } });
+    const mine = large();
+    assert.equal((await track(mine, from('c'))).accepted, 1);
+    await assert.rejects(track(large(), from('c')), refusal('bytes of one caller'));
+    assert.equal((await send('d', 1)).accepted, 1);
+
+    // 21 rows of addresses so far and two large ones; from as many connections as there may be.
+    await allow({ all_rows: 200 });
+    const answers = await Promise.allSettled(Array.from({ length: 60 }, (_, n) => send(`e${n}`)));
+    for (const { reason } of answers) if (reason) refusal('rows of all anonymous callers')(reason);
+    await assert.rejects(send('never seen'), refusal('rows of all anonymous callers'));
+    assert.equal(
+      (await track([anEvent()], { role: 'authenticated', claims: { sub: randomUUID() } })).accepted,
+      1,
+      'users',
+    );
+    await allow({ all_bytes: 1000 });
+    await assert.rejects(send('never seen'), refusal('bytes of all anonymous callers'));
+    const used = await sql(
+      `select caller, sum(rows)::int as rows from private.daily_usage where name = 'events' group by 1`,
+    );
+    const rows = (fits) => used.filter(({ caller }) => fits(caller)).reduce((sum, each) => sum + each.rows, 0);
+    assert.equal(
+      rows((caller) => caller === 'anonymous'),
+      rows((caller) => caller.startsWith('addr ')),
+      'nothing is lost',
+    );
+
+    // A new day.
+    await allow({ rows: 15, all_rows: 200 });
+    await sql(`update private.daily_usage set day = day - 1`);
+    assert.equal((await send('a')).accepted, 10);
+    const [{ old }] = await sql(
+      `select count(*)::int as old from private.daily_usage where day < (now() at time zone 'UTC')::date`,
+    );
+    for (let n = 0; n < old; n += 1) await send(`f${n}`, 1);
+    const [{ left }] = await sql(
+      `select count(*)::int as left from private.daily_usage where day < (now() at time zone 'UTC')::date`,
+    );
+    assert.equal(left, 0, 'yesterday is swept');
+  } finally {
+    await allow(before);
+  }
+});
+
+test('what is known already, or sent again, uses nothing of the allowance', async () => {
+  await sql('truncate private.daily_usage');
+  const events = [anEvent(), anEvent()];
+  const again = { ...ANON, headers: { 'idempotency-key': randomUUID() } };
+  for (const who of [ANON, ANON, again, again]) await track(events, who);
+  const [{ rows }] = await sql(`select sum(rows)::int as rows from private.daily_usage where caller like 'addr %'`);
+  assert.equal(rows, 2);
 });
 
 test('times are read in every usual way', async () => {

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root } from '../../dev/paths.js';
+import { anything, batches, seed, spoiled } from '../support/anything.js';
 import { as, ask, close, edgeToken, sql, stack, transaction, userToken } from '../support/stack.js';
 
 const ADMIN = { app_metadata: { role: 'admin' } };
@@ -87,7 +88,7 @@ const refusal = (code, status) => (error) => {
 // An implementation of its own, from the description of GrowthBook's SDKs.
 const fnv = (text) => {
   let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  for (let at = 0; at < text.length; at += 1) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193) >>> 0;
   return hash;
 };
 const hashOf = (seed, value, version) =>
@@ -115,11 +116,20 @@ const randomText = (most) =>
     () => ALPHABET[Math.floor(Math.random() * ALPHABET.length)],
   ).join('');
 
-test('the hash gives the published vectors, and its own of UTF-8', async () => {
+test('the hash gives the published vectors, and beyond ASCII what GrowthBook’s JavaScript gives', async () => {
   const vectors = [
     ['', 'a', 1, 0.22],
     ['seed', 'a', 2, 0.0505],
     ['foo', 'def', 2, 0.2019],
+    // Of its own JavaScript.
+    ['seed', 'josé', 2, 0.5199],
+    ['seed', 'Ünal', 2, 0.3329],
+    ['seed', '用户', 2, 0.536],
+    ['seed', '👍', 2, 0.0852],
+    ['seed', 'josé', 1, 0.803],
+    ['seed', 'Ünal', 1, 0.435],
+    ['seed', '用户', 1, 0.445],
+    ['seed', '👍', 1, 0.258],
     ...[1, 2].flatMap((version) =>
       [
         ['', 'ä'],
@@ -429,11 +439,67 @@ test('a signed-in caller is their own user, whatever they say', async () => {
     (await stored(made.id)).map((each) => [each.unit_key, each.exposure_count]),
     [[`user:${sub}`, '1']],
   );
-  // The back office speaks for its users.
-  assert.equal((await told(service, { user_id: sub.toUpperCase() }, made.id)).source, 'sticky');
+  // The back office speaks for its users, whose ids are spelled as their tokens have them.
+  assert.equal((await told(service, { user_id: sub }, made.id)).source, 'sticky');
   assert.equal((await told(service, { user_id: 'customer 7' }, made.id)).source, 'hash');
   assert.equal((await told(service, { user_id: 'customer 7' }, made.id)).source, 'sticky');
   await over(made.id);
+});
+
+test('a unit is hashed and unique exactly as it was sent', async () => {
+  const units = [
+    'a',
+    'A',
+    ' a',
+    'a ',
+    'é',
+    'e\u0301',
+    'İ',
+    'i',
+    'ı',
+    'I',
+    'ſ',
+    's',
+    'a\u200b',
+    'a\u00ad',
+    'K',
+    '\u212a',
+    'ﬁ',
+    'fi',
+  ];
+  units.push(...[randomUUID()].flatMap((id) => [id, id.toUpperCase(), `{${id}}`]));
+  for (const unit of ['session_id', 'user_id']) {
+    const made = await experiment({ unit });
+    for (const who of [visitor(), service]) {
+      for (const value of units) {
+        assert.equal((await told(who, { [unit]: value }, made.id)).variant_id, variantOf(made, value), value);
+        await expose(who, [{ experiment_id: made.id, [unit]: value }]);
+      }
+    }
+    const keys = (await stored(made.id)).map(({ unit_key }) => unit_key);
+    const kinds = unit === 'session_id' ? ['session:'] : ['claimed:', 'user:'];
+    assert.deepEqual(keys.sort(), kinds.flatMap((kind) => units.map((value) => kind + value)).sort());
+    const staff = (value) =>
+      as(admin, (query) => query('select experiments.override_assignment($1, $2, $3, $3)', [made.id, 'red', value]));
+    for (const value of units) await staff(value);
+    const overridden = (await stored(made.id)).filter(({ source }) => source === 'override');
+    assert.deepEqual(
+      overridden.map(({ unit_key }) => unit_key).sort(),
+      units.map((value) => kinds.at(-1) + value).sort(),
+    );
+    await over(made.id);
+  }
+});
+
+test('of all characters the control characters cannot be in a unit, whatever the locale says', async () => {
+  const [{ refused }] = await sql(
+    `select array_agg(point order by point) as refused from generate_series(1, 1114111) as point
+     where point not between 55296 and 57343 and not private.is_unit('a' || chr(point))`,
+  );
+  const wanted = Array.from({ length: 0xa0 }, (_, point) => point).filter((point) =>
+    /\p{Cc}/u.test(String.fromCodePoint(point)),
+  );
+  assert.deepEqual(refused, wanted.slice(1));
 });
 
 test('who guesses a user’s id is told the hash’s variant and nothing that is stored', async () => {
@@ -623,6 +689,8 @@ test('a bad exposure is reported with its index and loses no other', async () =>
     [{ ...ok, experiment_id: randomUUID() }, 'RG554'],
     [{ ...ok, session_id: {} }, 'RG551'],
     [{ ...ok, session_id: true }, 'RG551'],
+    [{ ...ok, session_id: 1.5 }, 'RG551'],
+    [{ ...ok, session_id: 'a\u0085' }, 'RG550'],
     [{ ...ok, variant_id: [right] }, 'RG551'],
     [{ ...ok, session_id: 'x'.repeat(201) }, 'RG550'],
     [{ experiment_id: made.id }, 'RG550'],
@@ -644,13 +712,51 @@ test('a bad exposure is reported with its index and loses no other', async () =>
   await over(byUser.id);
 });
 
+test('any JSON in any field of an exposure costs that exposure only', async () => {
+  const made = await experiment();
+  const good = () => ({ experiment_id: made.id, session_id: randomUUID() });
+  const fields = ['experiment_id', 'variant_id', 'user_id', 'session_id', 'at', 'anything'];
+  for (const list of batches(spoiled(good, fields, anything(300)), 98, 60_000)) {
+    const [first, last] = [good(), good()];
+    const text = `[${JSON.stringify(first)},${list.join(',')},${JSON.stringify(last)}]`;
+    const [{ answer }] = await as(visitor(), (query) =>
+      query('select experiments.record_exposures($1) as answer', [text]),
+    );
+    assert.equal(answer.accepted + answer.rejected.length, list.length + 2, `SEED=${seed}`);
+    const rows = await sql('select exposure_count from experiments.assignments where session_id = any ($1)', [
+      [first.session_id, last.session_id],
+    ]);
+    assert.deepEqual(rows, [{ exposure_count: '1' }, { exposure_count: '1' }], `SEED=${seed}`);
+  }
+  await results(admin, made.id);
+  await over(made.id);
+});
+
+test('an address makes no more assignments a day than are allowed, and is told those that it has', async () => {
+  const made = await experiment();
+  const [who, another, once] = [visitor(), visitor(), randomUUID()];
+  await sql(`update private.daily_allowances set rows = 3 where name = 'experiments'`);
+  try {
+    const units = [once, randomUUID(), randomUUID()].map((session_id) => ({ session_id }));
+    for (const unit of units) await assign(who, unit);
+    await assert.rejects(assign(who, { session_id: randomUUID() }), refusal('RG517', 429));
+    await assert.rejects(expose(who, [{ experiment_id: made.id, session_id: randomUUID() }]), refusal('RG517', 429));
+    assert.equal((await told(who, { session_id: once }, made.id)).source, 'sticky');
+    assert.equal((await expose(who, [{ experiment_id: made.id, session_id: once }])).accepted, 1);
+    assert.ok(await told(another, { session_id: randomUUID() }, made.id));
+  } finally {
+    await sql(`update private.daily_allowances set rows = 500000 where name = 'experiments'`);
+  }
+  await over(made.id);
+});
+
 test('what is no list of exposures, or too many, is refused whole', async () => {
   for (const body of [null, 1, 'x', true, {}, { exposures: {} }, { exposures: null }, { exposures: [], country: 5 }]) {
     await assert.rejects(expose(visitor(), body), refusal('RG551', 400), JSON.stringify(body));
   }
   await assert.rejects(expose(visitor(), { exposures: [], country: 'Germany' }), refusal('RG550', 422));
   await assert.rejects(expose(visitor(), Array(101).fill({})), refusal('RG552', 413));
-  await assert.rejects(expose(visitor(), [{ note: 'x'.repeat(65536) }]), refusal('RG552', 413));
+  await assert.rejects(expose(visitor(), [{ note: 'x'.repeat(524288) }]), refusal('RG552', 413));
   assert.deepEqual(await expose(visitor(), []), { accepted: 0, rejected: [] });
   assert.equal((await expose(visitor(), Array(100).fill({}))).rejected.length, 100);
 });

@@ -6,7 +6,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { launch } from '../support/browser.js';
 import { startEdge } from '../support/edge.js';
 import { anEvent } from '../support/events.js';
-import { ask, close, sql, stack, userToken } from '../support/stack.js';
+import { ask, close, freshEmail, sql, stack, userToken } from '../support/stack.js';
 
 let browser;
 before(async () => {
@@ -165,12 +165,12 @@ test('from a page of another origin: fetch, and sendBeacon as the page goes away
   const site = `http://127.0.0.1:${origin.address().port}`;
   const edge = await startEdge({ ALLOWED_ORIGINS: site });
   try {
-    const [fetched, beacon] = [anEvent(), anEvent()];
+    const [fetched, beacon, blob] = [anEvent(), anEvent(), anEvent()];
     const context = await browser.newContext();
     const page = await context.newPage();
     await page.goto(site);
     const seen = await page.evaluate(
-      async ({ url, fetched, beacon }) => {
+      async ({ url, fetched, beacon, blob }) => {
         const answer = await fetch(url, {
           method: 'POST',
           body: JSON.stringify(fetched),
@@ -179,14 +179,16 @@ test('from a page of another origin: fetch, and sendBeacon as the page goes away
         });
         addEventListener('pagehide', () => {
           navigator.sendBeacon(url, JSON.stringify([beacon]));
+          // Its type makes the browser ask first, with credentials as for every beacon.
+          navigator.sendBeacon(url, new Blob([JSON.stringify([blob])], { type: 'application/json' }));
         });
         return [answer.status, await answer.json()];
       },
-      { url: `${edge.url}/v1/events`, fetched, beacon },
+      { url: `${edge.url}/v1/events`, fetched, beacon, blob },
     );
     assert.deepEqual(seen, [202, { accepted: 1, duplicates: 0, rejected: [] }]);
     await page.goto('about:blank');
-    for (const event of [fetched, beacon]) {
+    for (const event of [fetched, beacon, blob]) {
       let rows = [];
       for (let tries = 0; tries < 50 && rows.length === 0; tries += 1) {
         rows = await named(event.name);
@@ -195,11 +197,68 @@ test('from a page of another origin: fetch, and sendBeacon as the page goes away
       assert.equal(rows.length, 1, event.name);
       assert.match(rows[0].user_agent, /Chrome/);
     }
+    // The same from a page that is not on the list, and from one that is then.
+    const [refused, last] = [anEvent(), anEvent()];
+    for (const [from, event] of [
+      [site.replace('127.0.0.1', 'localhost'), refused],
+      [site, last],
+    ]) {
+      await page.goto(from);
+      await page.evaluate(
+        ({ url, event }) => navigator.sendBeacon(url, new Blob([JSON.stringify(event)], { type: 'application/json' })),
+        { url: `${edge.url}/v1/events`, event },
+      );
+    }
+    let rows = [];
+    for (let tries = 0; tries < 50 && rows.length === 0; tries += 1) {
+      rows = await named(last.name);
+      if (rows.length === 0) await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.equal(rows.length, 1);
+    assert.deepEqual(await named(refused.name), []);
     await context.close();
   } finally {
     await edge.stop();
     origin.closeAllConnections();
     await new Promise((resolve) => origin.close(resolve));
+  }
+});
+
+test('a retry with its Idempotency-Key stores nothing twice, with ids or without, also from another network', async () => {
+  const name = `test ${randomUUID()}`;
+  const key = randomUUID();
+  const lines = `{"name":"${name}"}\n{"name":"${name}","id":"${randomUUID()}"}\n{`;
+  const from = (ip, body = lines) =>
+    send(body, 'application/x-ndjson', { headers: { 'idempotency-key': key, 'cf-connecting-ip': ip } });
+  const first = await from('203.0.113.1');
+  assert.deepEqual(first.body, { accepted: 2, duplicates: 0, rejected: [{ index: 2, code: 'malformed' }] });
+  const again = await Promise.all(['203.0.113.1', '198.51.100.2', '2001:db8::3'].map((ip) => from(ip)));
+  for (const { status, body } of again) assert.deepEqual([status, body], [202, first.body]);
+  assert.equal((await named(name)).length, 2);
+  const other = await from('203.0.113.1', `{"name":"${name}"}`);
+  assert.deepEqual([other.status, other.body.code], [422, 'RG503']);
+});
+
+test('an address that has used up its day is told when the next one begins, and can still fill in a form', async () => {
+  const headers = { 'cf-connecting-ip': '203.0.113.201' };
+  await sql(`update private.daily_allowances set rows = 2, all_rows = 4 where name = 'events'`);
+  await sql('truncate private.daily_usage');
+  try {
+    const two = () => send(JSON.stringify([anEvent(), anEvent()]), 'application/json', { headers });
+    assert.equal((await two()).status, 202);
+    const refused = await two();
+    assert.deepEqual([refused.status, refused.body.code], [429, 'RG517']);
+    const wait = Number(refused.headers.get('retry-after'));
+    assert.ok(wait > 0 && wait <= 86_400, `${wait}`);
+    headers['cf-connecting-ip'] = '203.0.113.202';
+    assert.equal((await two()).status, 202, 'another address');
+    headers['cf-connecting-ip'] = '203.0.113.203';
+    assert.equal((await two()).status, 429, 'all of them together');
+    const lead = { json: { email: freshEmail() }, headers: { 'cf-connecting-ip': '203.0.113.201' } };
+    assert.equal((await ask('/v1/leads', lead)).status, 201);
+  } finally {
+    await sql(`update private.daily_allowances set rows = 500000, all_rows = 10000000 where name = 'events'`);
+    await sql('truncate private.daily_usage');
   }
 });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, test } from 'node:test';
+import { anything, seed, UNSTORABLE } from '../support/anything.js';
 import { startEdge } from '../support/edge.js';
 import { anEvent } from '../support/events.js';
 import { startProxy } from '../support/proxy.js';
@@ -126,6 +127,104 @@ const someUnit = () =>
     () => SCRIPTS[Math.floor(Math.random() * SCRIPTS.length)],
   ).join('');
 
+test('odd input is answered alike by the database and, while it is away, by the edge', {
+  timeout: 170_000,
+}, async () => {
+  await sql(`update experiments.experiments set is_active = false`);
+  for (const unit of ['session_id', 'user_id']) await running({ unit, hash_seed: `Saat ü 王 ${unit}` });
+  await running({ targeting_rules: { countries: ['DE'] } });
+  const proxy = await startProxy(Number(new URL(stack.postgrest_url).port));
+  const away = await startEdge({ POSTGREST_URL: proxy.url });
+  try {
+    await assign({ session_id: 'first' }, { base: away.url });
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await proxy.close();
+    const values = [...anything(200), ...UNSTORABLE].filter((value) => value.length < 15_000);
+    const bodies = [
+      ...values,
+      ...['user_id', 'session_id', 'country'].flatMap((field) =>
+        values.flatMap((value) => [
+          `{"${field}":${value}}`,
+          `{"${field === 'country' ? 'session_id' : 'country'}":"de","${field}":${value}}`,
+        ]),
+      ),
+      ...[
+        '{"session_id":"a","session_id":"a"}',
+        '{"session_id":"a","country":"de","x":1}',
+        '{"user_id":"a","session_id":{}}',
+        '',
+        '{',
+        '[{"session_id":"a"}]',
+      ],
+    ];
+    const sub = await userToken(randomUUID());
+    let addresses = 0;
+    const answered = async (body, base, token) => {
+      addresses += 1;
+      const headers = {
+        'content-type': 'application/json',
+        'cf-connecting-ip': `10.1.${addresses >> 8}.${addresses & 255}`,
+      };
+      const { status, body: answer } = await ask('/v1/experiments/assign', {
+        method: 'POST',
+        body,
+        base,
+        token,
+        headers,
+      });
+      const told = answer.assignments?.map(({ name, variant_id, is_control }) => [name, variant_id, is_control]);
+      return [status, answer.code, told];
+    };
+    const seen = new Set();
+    const left = [...bodies];
+    const worker = async () => {
+      for (let body = left.pop(); body !== undefined; body = left.pop()) {
+        for (const token of [undefined, sub]) {
+          const [there, alone] = [await answered(body, stack.edge_url, token), await answered(body, away.url, token)];
+          assert.deepEqual(alone, there, `SEED=${seed} ${body.slice(0, 200)}`);
+          seen.add(there[0]);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, worker));
+    assert.deepEqual([...seen].sort(), [200, 400, 422]);
+    for (const body of ['{"session_id":{}}', '{"user_id":["a"]}', '{"session_id":true}', '{"session_id":1.5}']) {
+      assert.deepEqual((await answered(body, stack.edge_url)).slice(0, 2), [422, 'RG550'], body);
+    }
+    // Past what the edge refuses the database has the same rules of its own.
+    const texts = values
+      .filter((value) => value.startsWith('"') && !UNSTORABLE.includes(value))
+      .map((value) => JSON.parse(value));
+    for (const text of texts) {
+      const [{ fault }] = await sql('select (private.experiment_units(null, $1)).fault', [text]);
+      const [status] = await answered(JSON.stringify({ session_id: text }), away.url);
+      assert.equal(fault === null, status === 200, `${JSON.stringify(text)}: ${fault}, ${status}`);
+    }
+  } finally {
+    await away.stop();
+    await proxy.close();
+    await sql(`update experiments.experiments set is_active = false`);
+  }
+});
+
+test('ids that are numbers are kept to the last digit, and are one unit however they come', async () => {
+  const { id } = await running();
+  const [one, other] = ['12345678901234567890123', '12345678901234567890124'];
+  const post = (path, body) => ask(path, { method: 'POST', body, headers: { 'content-type': 'application/json' } });
+  for (const session of [one, other]) {
+    assert.equal((await post('/v1/experiments/assign', `{"session_id":${session}}`)).status, 200);
+    for (const body of [
+      `{"session_id":${session},"exposures":[{"experiment_id":"${id}"}]}`,
+      `[{"experiment_id":"${id}","session_id":${session}},{"experiment_id":"${id}","session_id":1e3}]`,
+    ]) {
+      const { status, body: answer } = await post('/v1/experiments/exposures', body);
+      assert.deepEqual([status, answer.accepted, answer.rejected.length], [200, 1, body.startsWith('[') ? 1 : 0], body);
+    }
+  }
+  const rows = await sql('select unit_key from experiments.assignments where experiment_id = $1 order by 1', [id]);
+  assert.deepEqual(rows, [{ unit_key: `session:${one}` }, { unit_key: `session:${other}` }]);
+});
+
 test('while the database is away the edge’s own hash says the same, of 100,000 units', {
   timeout: 170_000,
 }, async () => {
@@ -179,7 +278,7 @@ test('while the database is away the edge’s own hash says the same, of 100,000
     // A user's token is the user, also then.
     const sub = randomUUID();
     const bad = await assign({ session_id: '' }, { base: edge.url });
-    assert.equal(bad.status, 503, 'what it cannot say it does not make up');
+    assert.deepEqual([bad.status, bad.body.code], [422, 'RG550'], 'what the database refuses is refused without it');
     const expired = await expose({ session_id: sub, exposures: [] });
     assert.equal(expired.status, 200, 'through the other edge, whose database is there');
     const gone = await ask('/v1/experiments/exposures', { json: { session_id: sub, exposures: [] }, base: edge.url });

@@ -37,11 +37,11 @@ test('every error has the one shape, CORS headers and an id', async () => {
   }
 });
 
-test('only listed origins are allowed, exactly, and never with credentials', async () => {
+test('only listed origins are allowed, exactly, and only they with credentials', async () => {
   for (const origin of [SITE, 'http://localhost:5173']) {
     const { headers } = await ask('/healthz', { headers: { origin } });
     assert.equal(headers.get('access-control-allow-origin'), origin);
-    assert.equal(headers.get('access-control-allow-credentials'), null);
+    assert.equal(headers.get('access-control-allow-credentials'), 'true');
   }
   for (const origin of [
     'http://localhost:3001',
@@ -53,6 +53,7 @@ test('only listed origins are allowed, exactly, and never with credentials', asy
   ]) {
     const { headers } = await ask('/healthz', { headers: { origin } });
     assert.equal(headers.get('access-control-allow-origin'), null, origin);
+    assert.equal(headers.get('access-control-allow-credentials'), null, origin);
   }
 });
 
@@ -67,6 +68,11 @@ test('a preflight is answered for every path that exists', async () => {
   };
   const answer = await ask('/rest/v1/projects', asked);
   assert.equal(answer.status, 204);
+  // A beacon's preflight is for a request with credentials.
+  assert.deepEqual(
+    ['origin', 'credentials'].map((name) => answer.headers.get(`access-control-allow-${name}`)),
+    [SITE, 'true'],
+  );
   assert.ok(answer.headers.get('access-control-allow-methods').includes('PATCH'));
   const allowed = answer.headers.get('access-control-allow-headers').split(', ');
   for (const name of asked.headers['access-control-request-headers'].split(','))
@@ -76,6 +82,7 @@ test('a preflight is answered for every path that exists', async () => {
     headers: { ...asked.headers, origin: 'https://evil.example' },
   });
   assert.deepEqual([stranger.status, stranger.headers.get('access-control-allow-headers')], [204, null]);
+  assert.equal(stranger.headers.get('access-control-allow-credentials'), null);
   assert.equal((await ask('/nowhere', asked)).status, 404);
 });
 

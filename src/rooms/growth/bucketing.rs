@@ -4,9 +4,8 @@
 
 use serde_json::{Value, json};
 
-use crate::rooms::json as body;
+use super::units::{Units, is_country};
 use crate::route::{Fallback, Incoming};
-use crate::verify::is_uuid;
 
 /// For `POST /v1/experiments/assign`.
 pub const FALLBACK: Fallback = Fallback {
@@ -14,10 +13,10 @@ pub const FALLBACK: Fallback = Fallback {
     result,
 };
 
-/// FNV-1a of 32 bits over UTF-8.
+/// FNV-1a of 32 bits over the code units of UTF-16, as `GrowthBook`'s JavaScript has it.
 fn fnv1a32(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    text.encode_utf16().fold(0x811c_9dc5, |hash, unit| {
+        (hash ^ u32::from(unit)).wrapping_mul(0x0100_0193)
     })
 }
 
@@ -74,28 +73,14 @@ fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
 
 /// What `experiments.auto_assign_experiments` would say to somebody of whom nothing is stored.
 fn result(incoming: &Incoming, running: &Value) -> Option<Value> {
-    let asked = body::body(incoming).ok()?;
-    let said = |name: &str| match asked.get(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::String(text)) if text.is_empty() => Some(None),
-        Some(Value::String(text)) if is_unit(text) => Some(Some(text.clone())),
-        Some(_) => None,
-    };
-    let user = incoming.user.clone().or(said("user_id")?);
-    // One spelling, one unit.
-    let user = user.map(|user| {
-        if is_uuid(&user) {
-            user.to_ascii_lowercase()
-        } else {
-            user
-        }
-    });
-    let session = said("session_id")?;
-    if user.is_none() && session.is_none() {
-        return None;
-    }
-    let country = incoming.place.country.clone();
-    let country = country.or(said("country")?.map(|code| code.to_ascii_uppercase()));
+    let said = Units::of_call(incoming).ok()?;
+    // The database has a user's id as a UUID, whose text has small letters.
+    let user = incoming.user.as_ref().map(|user| user.to_ascii_lowercase());
+    let user = user.or(said.user_id);
+    let session = said.session_id;
+    let place = incoming.place.country.clone();
+    let country = place.filter(|code| is_country(code) && *code == code.to_ascii_uppercase());
+    let country = country.or(said.country);
     let assignments: Vec<Value> = running
         .as_array()?
         .iter()
@@ -118,11 +103,6 @@ fn result(incoming: &Incoming, running: &Value) -> Option<Value> {
     Some(json!({ "assignments": assignments }))
 }
 
-/// Whether a text can name a unit: 1 to 200 characters, none of them a control character.
-fn is_unit(text: &str) -> bool {
-    (1..=200).contains(&text.chars().count()) && !text.chars().any(char::is_control)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +113,14 @@ mod tests {
             ("", "a", 1, 220),
             ("seed", "a", 2, 505),
             ("foo", "def", 2, 2019),
+            ("seed", "josé", 2, 5199),
+            ("seed", "Ünal", 2, 3329),
+            ("seed", "用户", 2, 5360),
+            ("seed", "👍", 2, 852),
+            ("seed", "josé", 1, 803),
+            ("seed", "Ünal", 1, 435),
+            ("seed", "用户", 1, 445),
+            ("seed", "👍", 1, 258),
         ] {
             assert_eq!(hash(seed, value, version), Some(wanted));
         }

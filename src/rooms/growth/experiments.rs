@@ -3,9 +3,10 @@
 
 use serde_json::json;
 
+use super::units::{self, Units};
 use super::{as_it_is, bucketing};
 use crate::error::Error;
-use crate::rooms::json;
+use crate::rooms::batch::{self, Item};
 use crate::route::{Call, Identity, Plan};
 use crate::verify::is_uuid;
 
@@ -16,12 +17,11 @@ pub static ASSIGN: Call = Call {
     identity: Identity::Caller,
     for_people: false,
     arguments: |incoming, _| {
-        let unit = json::body(incoming)?;
-        let field = |name: &str| unit.get(name).cloned().unwrap_or_default();
+        let units = Units::of_call(incoming)?;
         let arguments = json!({
-            "user_id": field("user_id"),
-            "session_id": field("session_id"),
-            "country": field("country"),
+            "user_id": units.user_id,
+            "session_id": units.session_id,
+            "country": units.country,
         });
         Ok(Plan::Ask(arguments.to_string()))
     },
@@ -38,14 +38,41 @@ pub static EXPOSE: Call = Call {
     identity: Identity::Caller,
     for_people: false,
     arguments: |incoming, _| {
-        let exposures = json::body(incoming)?;
-        Ok(Plan::Ask(json!({ "exposures": exposures }).to_string()))
+        if incoming.media_type() != "application/json" {
+            let accepted = "application/json";
+            return Err(Error::UnsupportedMediaType { accepted });
+        }
+        let text = batch::json_text(&incoming.body)?;
+        // What holds for all of them, unless they say otherwise.
+        let units = Units::read(text)?;
+        let mut arguments = json!({
+            "user_id": units.user_id,
+            "session_id": units.session_id,
+            "country": units.country,
+        })
+        .to_string();
+        // In the place of its closing brace. Without a list the database has words for it.
+        arguments.pop();
+        if let Some(items) = batch::list(text, "exposures") {
+            arguments.push_str(",\"exposures\":[");
+            batch::write(&mut arguments, items.into_iter().map(exposure));
+            arguments.push(']');
+        }
+        Ok(Plan::Ask(format!("{{\"exposures\":{arguments}}}}}")))
     },
     answer: as_it_is,
     fallback: None,
     streamed: false,
     then: None,
 };
+
+/// An exposure whose ids have one spelling, or none.
+fn exposure(item: Item<'_>) -> Item<'_> {
+    match item {
+        Item::Event(text) if !units::ids_are_whole(text) => Item::Refused("malformed"),
+        item => item,
+    }
+}
 
 /// `GET /v1/experiments/{id}/results`
 pub static RESULTS: Call = Call {

@@ -11,6 +11,7 @@ mod leads;
 mod multipart;
 mod onboarding;
 mod stamp;
+mod units;
 mod whatsapp;
 
 pub use leads::turnstile_token;
