@@ -148,7 +148,15 @@ mod tests {
             assert_eq!((units.user_id, units.country), (None, None));
         }
         for sent in [
-            "{}", "[]", r#"["a"]"#, "true", "1.5", "1e2", "-0", r#""\u0000""#, r#""\ud800""#,
+            "{}",
+            "[]",
+            r#"["a"]"#,
+            "true",
+            "1.5",
+            "1e2",
+            "-0",
+            r#""\u0000""#,
+            r#""\ud800""#,
             r#""a\u0085""#,
         ] {
             let read = Units::read(&format!(r#"{{"user_id":{sent}}}"#));
@@ -165,7 +173,11 @@ mod tests {
 
     #[test]
     fn a_country_has_two_letters_or_a_letter_and_a_digit() {
-        for (sent, wanted) in [("\"de\"", Some("DE")), ("\"T1\"", Some("T1")), ("\"\"", None)] {
+        for (sent, wanted) in [
+            ("\"de\"", Some("DE")),
+            ("\"T1\"", Some("T1")),
+            ("\"\"", None),
+        ] {
             let units = Units::read(&format!(r#"{{"country":{sent}}}"#)).unwrap();
             assert_eq!(units.country.as_deref(), wanted, "{sent}");
         }
