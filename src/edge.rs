@@ -23,7 +23,7 @@ use crate::verify::keys::{KeyCache, PublicKey};
 use crate::verify::token::Claims;
 
 /// Headers of a request that the edge reads; the platform hands over no others, and of these it keeps the address.
-pub const READ_HEADERS: [&str; 26] = [
+pub const READ_HEADERS: [&str; 28] = [
     "accept",
     "accept-profile",
     "access-control-request-headers",
@@ -41,7 +41,9 @@ pub const READ_HEADERS: [&str; 26] = [
     "range",
     "range-unit",
     "referer",
+    "sec-fetch-dest",
     "sec-fetch-mode",
+    "sec-fetch-site",
     "traceparent",
     "tracestate",
     "user-agent",

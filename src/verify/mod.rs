@@ -6,6 +6,8 @@ pub mod cache;
 pub mod keys;
 pub mod token;
 
+use http::HeaderMap;
+
 use crate::config::Config;
 use crate::edge::{Edge, Platform, Request};
 use crate::error::{Error, TokenFault};
@@ -74,7 +76,7 @@ enum Key {
 ///
 /// # Errors
 /// 401 for a credential that is not good or, on a keyed route, for none at all; 403 for a `service_role` token from a
-/// browser; 503 while the issuer's keys cannot be had.
+/// browser, even beside a user's token; 503 while the issuer's keys cannot be had.
 pub async fn caller<P: Platform>(
     access: Access,
     request: &Request<P::Body>,
@@ -92,6 +94,14 @@ pub async fn caller<P: Platform>(
     // supabase-js sends the key in both places when nobody is signed in.
     let user = bearer
         .filter(|token| Some(*token) != api_key.as_deref() && !is_publishable(token, &edge.config));
+    // A page's source is open to its visitors: no back-office token belongs there, in either place.
+    let refuse_in_browser = |is_service: bool| {
+        if is_service && is_from_browser(&request.headers) {
+            return Err(Error::ServiceFromBrowser);
+        }
+        Ok(())
+    };
+    refuse_in_browser(matches!(key, Key::Service(_)))?;
     let who = match (user, key) {
         (Some(token), _) => holder(token, edge).await?,
         (None, Key::Service(token)) => Who::Holder { token, user: None },
@@ -99,11 +109,16 @@ pub async fn caller<P: Platform>(
         (None, Key::None) if access == Access::Open || bearer.is_some() => Who::Anonymous,
         (None, Key::None) => return Err(Error::NoApiKey),
     };
-    // A browser's page can be read by whoever looks at it, so no back-office token belongs there.
-    if matches!(who, Who::Holder { user: None, .. }) && request.headers.contains_key("origin") {
-        return Err(Error::ServiceFromBrowser);
-    }
+    refuse_in_browser(matches!(who, Who::Holder { user: None, .. }))?;
     Ok(Caller(who))
+}
+
+/// Whether a browser sent the request. Pages and their scripts can set none of these headers. `Sec-Fetch-Mode` is not among
+/// them: `fetch` of Node.js sends it, too.
+fn is_from_browser(headers: &HeaderMap) -> bool {
+    ["origin", "sec-fetch-site", "sec-fetch-dest"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }
 
 /// The token of a well-formed `Authorization`, if there is one.
