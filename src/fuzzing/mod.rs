@@ -76,6 +76,12 @@ fn judge(text: &str) -> bool {
     true
 }
 
+/// Every `alg` that a token may name.
+const ALGORITHMS: [&str; 12] = [
+    "HS256", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+    "EdDSA", "Ed25519",
+];
+
 /// Whether a token's header may be accepted, whatever its key.
 pub(crate) fn is_header(header: &Value) -> bool {
     let given = |name: &str| header.get(name).filter(|value| !value.is_null());
@@ -85,7 +91,7 @@ pub(crate) fn is_header(header: &Value) -> bool {
             lower.is_some_and(|value| known.contains(&value.as_str()))
         })
     };
-    ["HS256", "ES256", "RS256", "EdDSA", "Ed25519"].contains(&header["alg"].as_str().unwrap_or(""))
+    ALGORITHMS.contains(&header["alg"].as_str().unwrap_or(""))
         && given("kid").is_none_or(|kid| kid.as_str().is_some_and(|kid| kid.len() <= 128))
         && one_of(
             "typ",

@@ -19,7 +19,7 @@ use crate::edge::{
     Admission, Body, Edge, Isolate, Outgoing, Place, Platform, ReadFault, Response, SendFault,
 };
 use crate::error::Error;
-use crate::verify::keys::PublicKey;
+use crate::verify::keys::{Algorithm, PublicKey};
 
 /// When it is, in seconds since 1970.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -52,6 +52,7 @@ pub(crate) struct Outside {
     pub(crate) checked: RefCell<usize>,
     pub(crate) jwks: RefCell<Option<String>>,
     pub(crate) fetched: RefCell<usize>,
+    pub(crate) logged: RefCell<Vec<String>>,
 }
 
 impl Platform for Native {
@@ -65,7 +66,9 @@ impl Platform for Native {
         Place::default()
     }
 
-    fn log(&self, _: &str) {}
+    fn log(&self, line: &str) {
+        self.logged.borrow_mut().push(line.to_owned());
+    }
 
     async fn sleep(&self, milliseconds: u32) {
         *self.now_ms.borrow_mut() += u64::from(milliseconds);
@@ -73,6 +76,9 @@ impl Platform for Native {
 
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
         *self.checked.borrow_mut() += 1;
+        if key.algorithm != Algorithm::Es256 {
+            return false;
+        }
         let jwk: Value = serde_json::from_str(&key.jwk).unwrap();
         let coordinate =
             |name: &str| Base64UrlUnpadded::decode_vec(jwk[name].as_str().unwrap()).unwrap();
@@ -165,6 +171,7 @@ pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
         checked: RefCell::new(0),
         jwks: RefCell::new(Some(JWKS.clone())),
         fetched: RefCell::new(0),
+        logged: RefCell::default(),
     }));
     let config = Config::read(variable).ok().unwrap();
     Edge::new(Rc::new(Isolate::new(config)), platform)

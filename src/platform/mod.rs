@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
+use serde_json::Value;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{
     self, AbortController, CryptoKey, ReadableStream, ReadableStreamDefaultReader, WritableStream,
@@ -50,7 +51,7 @@ const CACHE_PREFIX: &str = "https://rowgate.invalid/";
 thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
     static CACHE_FAILED: Cell<bool> = const { Cell::new(false) };
-    static IMPORTED: RefCell<HashMap<String, Imported>> = RefCell::default();
+    static IMPORTED: RefCell<HashMap<String, Option<Imported>>> = RefCell::default();
 }
 
 /// Answers one request of the runtime. What it takes for no answer becomes an error of ours.
@@ -91,8 +92,7 @@ async fn try_to_answer(
             unless_hung_up(incoming, &given, &edge).await
         }
         Err(error) => {
-            let shape = error.shape();
-            console_error!("{}: {}", shape.message, shape.details.unwrap_or_default());
+            say_misconfigured(&error);
             let mut response = respond::error(&error);
             respond::finish(&mut response, &incoming.headers, &incoming.id, None);
             outgoing(response)
@@ -100,13 +100,19 @@ async fn try_to_answer(
     }
 }
 
+/// Logs why the edge does not start.
+fn say_misconfigured(error: &Error) {
+    let shape = error.shape();
+    let details = shape.details.as_ref().and_then(Value::as_str);
+    console_error!("{}: {}", shape.message, details.unwrap_or_default());
+}
+
 /// Does what a cron asks for.
 pub async fn scheduled(cron: &str, env: Env) {
     let isolate = match isolate(&env) {
         Ok(isolate) => isolate,
         Err(error) => {
-            let shape = error.shape();
-            console_error!("{}: {}", shape.message, shape.details.unwrap_or_default());
+            say_misconfigured(&error);
             return;
         }
     };
@@ -585,9 +591,7 @@ const SETTLE_MS: u32 = 1000;
 /// PostgREST for a client that went away.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn of_upload(fault: JsValue) -> SendFault {
-    let message = Reflect::get(&fault, &"message".into()).unwrap_or_default();
-    let message = message.as_string().unwrap_or_default();
-    if message.contains("FixedLengthStream") {
+    if message(&fault).is_some_and(|message| message.contains("FixedLengthStream")) {
         return SendFault::Body(ReadFault::Broken);
     }
     say("upload_failed", &fault);
@@ -608,14 +612,20 @@ fn unreachable(fault: JsValue) -> SendFault {
 
 /// Logs an error of JavaScript's.
 fn say(event: &str, fault: &JsValue) {
-    let field = |name: &str| {
-        let value = Reflect::get(fault, &name.into()).unwrap_or_default();
-        value.as_string()
-    };
     let line = serde_json::json!({
-        "event": event, "name": field("name"), "message": field("message"),
+        "event": event, "name": text_of(fault, "name"), "message": message(fault),
     });
     console_error!("{line}");
+}
+
+/// What an error of JavaScript's says.
+fn message(fault: &JsValue) -> Option<String> {
+    text_of(fault, "message")
+}
+
+fn text_of(object: &JsValue, name: &str) -> Option<String> {
+    let value = Reflect::get(object, &name.into()).unwrap_or_default();
+    value.as_string()
 }
 
 /// A body on its way from the client to PostgREST, of a declared length: the runtime's own pipe lets exactly so many
@@ -807,7 +817,10 @@ async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool
     let known = IMPORTED.with_borrow(|known| known.get(&key.jwk).cloned());
     let imported = match known {
         Some(imported) => imported,
-        None => import(key).await?,
+        None => import_once(key).await,
+    };
+    let Some(imported) = imported else {
+        return Ok(false);
     };
     let checking = imported
         .subtle
@@ -820,7 +833,26 @@ async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool
     Ok(Wait::of(&checking).await?.is_truthy())
 }
 
-/// Imports a key and keeps it.
+/// Imports a key, and keeps it or that WebCrypto does not take it.
+async fn import_once(key: &PublicKey) -> Option<Imported> {
+    let imported = import(key).await;
+    if let Err(fault) = &imported {
+        let kid: Option<String> = key.kid.as_ref().map(|kid| kid.chars().take(128).collect());
+        console_error!(
+            "{}",
+            serde_json::json!({"event": "key_refused", "kid": kid, "message": message(fault)})
+        );
+    }
+    let imported = imported.ok();
+    IMPORTED.with_borrow_mut(|known| {
+        if known.len() >= MOST_IMPORTED {
+            known.clear();
+        }
+        known.insert(key.jwk.clone(), imported.clone());
+    });
+    imported
+}
+
 async fn import(key: &PublicKey) -> Result<Imported, JsValue> {
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let subtle = scope.crypto()?.subtle();
@@ -828,18 +860,11 @@ async fn import(key: &PublicKey) -> Result<Imported, JsValue> {
     let jwk: Object = js_sys::JSON::parse(&key.jwk)?.unchecked_into();
     let usages = Array::of1(&"verify".into());
     let importing = subtle.import_key_with_object("jwk", &jwk, &parameters, false, &usages)?;
-    let imported = Imported {
+    Ok(Imported {
         key: Wait::of(&importing).await?.dyn_into()?,
         subtle,
         parameters,
-    };
-    IMPORTED.with_borrow_mut(|known| {
-        if known.len() >= MOST_IMPORTED {
-            known.clear();
-        }
-        known.insert(key.jwk.clone(), imported.clone());
-    });
-    Ok(imported)
+    })
 }
 
 async fn encrypt(
@@ -872,21 +897,42 @@ async fn encrypt(
     Ok(Uint8Array::new(&Wait::of(&encrypting).await?).to_vec())
 }
 
-/// WebCrypto's names for an algorithm.
+/// What WebCrypto is told of an algorithm, for importing a key and for checking by it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    named_curve: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salt_length: Option<u8>,
+}
+
 fn parameters(algorithm: Algorithm) -> Result<Object, JsValue> {
-    let fields: &[(&str, &str)] = match algorithm {
-        Algorithm::Es256 => &[
-            ("name", "ECDSA"),
-            ("namedCurve", "P-256"),
-            ("hash", "SHA-256"),
-        ],
-        Algorithm::Rs256 => &[("name", "RSASSA-PKCS1-v1_5"), ("hash", "SHA-256")],
-        Algorithm::EdDsa => &[("name", "Ed25519")],
+    let with = |name, named_curve, hash, salt_length| Parameters {
+        name,
+        named_curve,
+        hash,
+        salt_length,
+    };
+    let ecdsa = |curve, hash| with("ECDSA", Some(curve), Some(hash), None);
+    let pkcs1 = |hash| with("RSASSA-PKCS1-v1_5", None, Some(hash), None);
+    // The salt is as long as the hash (RFC 7518, section 3.5).
+    let pss = |hash, salt_length| with("RSA-PSS", None, Some(hash), Some(salt_length));
+    let made = match algorithm {
+        Algorithm::Es256 => ecdsa("P-256", "SHA-256"),
+        Algorithm::Es384 => ecdsa("P-384", "SHA-384"),
+        Algorithm::Es512 => ecdsa("P-521", "SHA-512"),
+        Algorithm::Rs256 => pkcs1("SHA-256"),
+        Algorithm::Rs384 => pkcs1("SHA-384"),
+        Algorithm::Rs512 => pkcs1("SHA-512"),
+        Algorithm::Ps256 => pss("SHA-256", 32),
+        Algorithm::Ps384 => pss("SHA-384", 48),
+        Algorithm::Ps512 => pss("SHA-512", 64),
+        Algorithm::EdDsa => with("Ed25519", None, None, None),
         Algorithm::Hs256 => return Err("HS256 keys are not public".into()),
     };
-    let made = Object::new();
-    for (name, value) in fields {
-        Reflect::set(&made, &JsValue::from_str(name), &JsValue::from_str(value))?;
-    }
-    Ok(made)
+    Ok(object(&made)?.unchecked_into())
 }

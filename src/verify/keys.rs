@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_channel::oneshot;
 use http::{HeaderMap, Method, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::config::Issuer;
-use crate::edge::{Body, Edge, Outgoing, Platform};
+use crate::edge::{self, Body, Edge, Outgoing, Platform, ReadFault};
 use crate::error::Error;
 use crate::rooms;
 
@@ -22,6 +24,9 @@ const PAUSE_MS: u64 = 30 * 1000;
 const DEADLINE_MS: u32 = 5000;
 /// Bytes that a key set may have.
 const MOST_BYTES: usize = 64 * 1024;
+/// Entries of a set that a line of the log names, and characters of the name of each.
+const MOST_NAMED: usize = 20;
+const MOST_KID_CHARS: usize = 128;
 
 /// Algorithms that tokens may be signed with. Nothing else is ever tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,8 +35,22 @@ pub enum Algorithm {
     Hs256,
     /// ECDSA on P-256 with SHA-256.
     Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
     /// Ed25519.
     EdDsa,
 }
@@ -40,13 +59,39 @@ impl Algorithm {
     /// By its `alg`, compared exactly.
     #[must_use]
     pub fn named(alg: &str) -> Option<Self> {
-        match alg {
-            "HS256" => Some(Self::Hs256),
-            "ES256" => Some(Self::Es256),
-            "RS256" => Some(Self::Rs256),
-            "EdDSA" | "Ed25519" => Some(Self::EdDsa),
+        Some(match alg {
+            "HS256" => Self::Hs256,
+            "ES256" => Self::Es256,
+            "ES384" => Self::Es384,
+            "ES512" => Self::Es512,
+            "RS256" => Self::Rs256,
+            "RS384" => Self::Rs384,
+            "RS512" => Self::Rs512,
+            "PS256" => Self::Ps256,
+            "PS384" => Self::Ps384,
+            "PS512" => Self::Ps512,
+            "EdDSA" | "Ed25519" => Self::EdDsa,
+            _ => return None,
+        })
+    }
+
+    /// The one that a key of this type and curve serves, if it names none.
+    fn of_type(kty: &str, crv: Option<&str>) -> Option<Self> {
+        match (kty, crv) {
+            ("EC", Some("P-256")) => Some(Self::Es256),
+            ("EC", Some("P-384")) => Some(Self::Es384),
+            ("EC", Some("P-521")) => Some(Self::Es512),
+            ("OKP", Some("Ed25519")) => Some(Self::EdDsa),
+            ("RSA", None) => Some(Self::Rs256),
             _ => None,
         }
+    }
+
+    fn is_of_rsa(self) -> bool {
+        matches!(
+            self,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512
+        )
     }
 }
 
@@ -61,37 +106,56 @@ pub struct PublicKey {
     pub jwk: String,
 }
 
-/// The key of a JWK, if it is one that may check signatures here.
-fn usable(jwk: &Value) -> Option<PublicKey> {
-    // None for what is no text at all; a null is not there.
-    let text = |name: &str| match jwk.get(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(value) => value.as_str().map(Some),
+/// What is read of a JWK (RFC 7517). A null stands for nothing.
+#[derive(Deserialize)]
+struct Jwk<'a> {
+    kty: &'a str,
+    #[serde(borrow)]
+    crv: Option<&'a str>,
+    x: Option<&'a str>,
+    y: Option<&'a str>,
+    n: Option<&'a str>,
+    e: Option<&'a str>,
+    alg: Option<&'a str>,
+    #[serde(rename = "use")]
+    usage: Option<&'a str>,
+    key_ops: Option<Vec<Value>>,
+    kid: Option<String>,
+}
+
+/// The key of a JWK, or why it checks no signatures here.
+fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
+    let jwk = Jwk::deserialize(jwk).map_err(|_| "a parameter is missing or of another type")?;
+    if jwk.kty == "oct" {
+        return Err("a shared secret");
+    }
+    let verifies = |ops: &Vec<Value>| ops.iter().any(|op| op == "verify");
+    if jwk.usage.is_some_and(|usage| usage != "sig") || !jwk.key_ops.as_ref().is_none_or(verifies) {
+        return Err("not for checking signatures");
+    }
+    let by_type = Algorithm::of_type(jwk.kty, jwk.crv).ok_or("a type or curve that is not used")?;
+    let algorithm = match jwk.alg {
+        None => by_type,
+        Some(alg) => Algorithm::named(alg)
+            .filter(|named| *named == by_type || by_type.is_of_rsa() && named.is_of_rsa())
+            .ok_or("its type or curve does not fit its alg")?,
     };
-    let for_signatures = text("use")?.is_none_or(|usage| usage == "sig")
-        && match jwk.get("key_ops") {
-            None | Some(Value::Null) => true,
-            Some(ops) => ops.as_array()?.iter().any(|op| op == "verify"),
-        };
-    let (x, y, n, e) = (text("x")?, text("y")?, text("n")?, text("e")?);
-    let (algorithm, made) = match (text("kty")??, text("crv")?) {
-        ("EC", Some("P-256")) => (
-            Algorithm::Es256,
-            json!({"kty": "EC", "crv": "P-256", "x": x?, "y": y?}),
-        ),
-        ("OKP", Some("Ed25519")) => (
-            Algorithm::EdDsa,
-            json!({"kty": "OKP", "crv": "Ed25519", "x": x?}),
-        ),
-        ("RSA", None) if n.is_some_and(is_long_modulus) => {
-            (Algorithm::Rs256, json!({"kty": "RSA", "n": n?, "e": e?}))
+    let made = match (jwk.kty, jwk.crv, jwk.x, jwk.y, jwk.n, jwk.e) {
+        ("EC", Some(crv), Some(x), Some(y), ..) => {
+            json!({"kty": "EC", "crv": crv, "x": x, "y": y})
         }
-        _ => return None,
+        ("OKP", Some(crv), Some(x), ..) => json!({"kty": "OKP", "crv": crv, "x": x}),
+        ("RSA", .., Some(n), Some(e)) => {
+            if !is_long_modulus(n) || is_one(e) {
+                return Err("an RSA key under 2048 bits, or that anybody can sign for");
+            }
+            // One modulus may serve two algorithms: each is a key of its own.
+            json!({"kty": "RSA", "n": n, "e": e, "alg": jwk.alg.unwrap_or("RS256")})
+        }
+        _ => return Err("a parameter is missing or of another type"),
     };
-    let alg_fits = text("alg")?.is_none_or(|alg| Algorithm::named(alg) == Some(algorithm));
-    let kid = text("kid")?.map(str::to_owned);
-    (for_signatures && alg_fits).then(|| PublicKey {
-        kid,
+    Ok(PublicKey {
+        kid: jwk.kid,
         algorithm,
         jwk: made.to_string(),
     })
@@ -107,20 +171,70 @@ fn is_long_modulus(n: &str) -> bool {
     }
 }
 
-/// The usable keys of a key set; none if it is no key set, has none, or names two keys alike.
+/// Whether a public exponent is 1, under which a signature is what it signs; or nothing.
+fn is_one(e: &str) -> bool {
+    let octets = Base64UrlUnpadded::decode_vec(e).unwrap_or_default();
+    matches!(octets.as_slice(), [] | [1] | [0, ..])
+}
+
+/// An entry of a key set that is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Its place in the set, from 0.
+    pub index: usize,
+    /// Its name, cut to [`MOST_KID_CHARS`].
+    pub kid: Option<String>,
+    /// Why not.
+    pub why: &'static str,
+}
+
+/// A key set, as far as it can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeySet {
+    /// Its keys, in an order of ours: the same keys in another order are the same keys.
+    pub keys: Vec<PublicKey>,
+    /// The others.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The usable keys of a key set, and the others; none if it is no key set. Of several keys that one token could mean (the same
+/// `kid`, the same algorithm) none is used: who signed could not be said.
 #[must_use]
-pub fn parse(json: &[u8]) -> Option<Vec<PublicKey>> {
+pub fn parse(json: &[u8]) -> Option<KeySet> {
     let set = rooms::json::read(json).ok()?;
-    let mut keys: Vec<PublicKey> = Vec::new();
-    for key in set.get("keys")?.as_array()?.iter().filter_map(usable) {
-        // The same keys in another order are the same keys.
-        let at = keys.partition_point(|other| other.jwk <= key.jwk);
-        keys.insert(at, key);
+    let entries = set.get("keys")?.as_array()?;
+    let mut skipped = Vec::new();
+    let mut found: Vec<(usize, PublicKey)> = Vec::new();
+    let mut skip = |index: usize, kid: Option<&str>, why| {
+        let kid = kid.map(|kid| kid.chars().take(MOST_KID_CHARS).collect());
+        skipped.push(Skipped { index, kid, why });
+    };
+    for (index, jwk) in entries.iter().enumerate() {
+        match usable(jwk) {
+            Ok(key) => found.push((index, key)),
+            Err(why) => skip(index, jwk.get("kid").and_then(Value::as_str), why),
+        }
     }
-    let twice = keys.iter().enumerate().any(|(at, key)| {
-        key.kid.is_some() && keys.iter().skip(at + 1).any(|other| other.kid == key.kid)
-    });
-    (!keys.is_empty() && !twice).then_some(keys)
+    let is_ambiguous = |key: &PublicKey| {
+        key.kid.is_some()
+            && found.iter().any(|(_, other)| {
+                other.kid == key.kid && other.algorithm == key.algorithm && other.jwk != key.jwk
+            })
+    };
+    let mut keys: Vec<PublicKey> = Vec::new();
+    for (index, key) in &found {
+        if is_ambiguous(key) {
+            skip(
+                *index,
+                key.kid.as_deref(),
+                "another key has its kid and algorithm",
+            );
+        } else if !keys.contains(key) {
+            let at = keys.partition_point(|other| other.jwk <= key.jwk);
+            keys.insert(at, key.clone());
+        }
+    }
+    Some(KeySet { keys, skipped })
 }
 
 /// What an isolate knows of one issuer's keys.
@@ -133,6 +247,8 @@ struct Known {
     asked_ms: Option<u64>,
     /// A fetch is under way.
     fetching: bool,
+    /// The last set or failure that was logged.
+    logged: Option<String>,
 }
 
 /// The keys of all issuers, by their address.
@@ -200,6 +316,14 @@ impl KeyCache {
         let known = self.0.entry(url.to_owned()).or_default();
         known.fetching = true;
         known.asked_ms = Some(now_ms);
+    }
+
+    /// Whether the log has not had this of the last fetch. None is for a set without a fault.
+    fn is_news(&mut self, url: &str, fault: Option<String>) -> bool {
+        let known = self.0.entry(url.to_owned()).or_default();
+        let is_news = fault.is_some() && known.logged != fault;
+        known.logged = fault;
+        is_news
     }
 
     /// Takes what a fetch brought. A failed one never replaces good keys. Tells whether they replace others.
@@ -322,7 +446,11 @@ fn ask<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
     let (done, asked) = oneshot::channel();
     let (url, edge, platform) = (url.to_owned(), edge.clone(), edge.platform.clone());
     platform.background(async move {
-        let keys = fetch(&url, &edge).await;
+        let fetched = fetch(&url, &edge).await;
+        log_faults(&url, &fetched, &edge);
+        // A set without a usable key is no better than none.
+        let keys = fetched.ok().map(|(_, set)| set.keys);
+        let keys = keys.filter(|keys| !keys.is_empty());
         let now_ms = edge.platform.now_ms();
         if edge.keys.borrow_mut().finish(&url, keys, now_ms) {
             edge.verified.borrow_mut().clear();
@@ -334,7 +462,39 @@ fn ask<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
     asked
 }
 
-async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>> {
+/// Logs what of a key set is not used: one line for each set, however often it is fetched.
+fn log_faults<P: Platform>(
+    url: &str,
+    fetched: &Result<(String, KeySet), &'static str>,
+    edge: &Edge<P>,
+) {
+    let (digest, usable, skipped, why) = match fetched {
+        Ok((digest, KeySet { keys, skipped })) => {
+            let why = keys.is_empty().then_some("it has no usable key");
+            (digest.as_str(), keys.len(), skipped.as_slice(), why)
+        }
+        Err(why) => (*why, 0, [].as_slice(), Some(*why)),
+    };
+    let is_faulty = why.is_some() || !skipped.is_empty();
+    let fault = is_faulty.then(|| digest.to_owned());
+    if !edge.keys.borrow_mut().is_news(url, fault) {
+        return;
+    }
+    let mut issuers = edge.config.issuers.iter();
+    let issuer = issuers.find(|issuer| issuer.jwks_url.as_deref() == Some(url));
+    let line = json!({
+        "event": "keys_skipped",
+        "issuer": issuer.map(|issuer| &issuer.issuer),
+        "why": why,
+        "usable": usable,
+        "skipped": skipped.len(),
+        "keys": skipped.get(..MOST_NAMED).unwrap_or(skipped),
+    });
+    edge.platform.log(&line.to_string());
+}
+
+/// The key set and a digest of its text, or why it cannot be had.
+async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet), &'static str> {
     let request = Outgoing {
         method: Method::GET,
         url: url.to_owned(),
@@ -343,18 +503,24 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Option<Vec<PublicKey>>
         deadline_ms: DEADLINE_MS,
     };
     let start_ms = edge.platform.now_ms();
-    let response = edge.platform.send(request, &|| ()).await.ok()?;
+    let response = edge.platform.send(request, &|| ()).await;
+    let response = response.map_err(|_| "its address does not answer")?;
     if response.status != StatusCode::OK {
-        return None;
+        return Err("it is not answered with 200");
     }
-    match response.body {
-        Body::Bytes(bytes) => parse(&bytes),
+    let bytes = match response.body {
+        Body::Bytes(bytes) => bytes,
         Body::Stream(body) => {
             let spent_ms = edge.platform.now_ms().saturating_sub(start_ms);
             let left_ms = DEADLINE_MS.saturating_sub(u32::try_from(spent_ms).unwrap_or(u32::MAX));
             let bytes = edge.platform.read(body, MOST_BYTES, left_ms).await;
-            parse(&bytes.ok()?)
+            bytes.map_err(|fault| match fault {
+                ReadFault::TooLarge => "it has more than 64 KB",
+                _ => "it does not arrive whole and in time",
+            })?
         }
-        Body::Empty | Body::Upload { .. } => None,
-    }
+        Body::Empty | Body::Upload { .. } => Vec::new(),
+    };
+    let set = parse(&bytes).ok_or("it is no key set")?;
+    Ok((edge::hex(&Sha256::digest(&bytes)), set))
 }

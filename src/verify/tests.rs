@@ -6,7 +6,7 @@ use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
 
-use super::keys::parse;
+use super::keys::{KeySet, parse};
 use super::*;
 use crate::fuzzing::native::{self, NOW, Native, edge, es256_text, hs256_text, jwk};
 
@@ -508,15 +508,26 @@ fn a_service_token_is_for_servers() {
         ask(&edge, Access::Keyed, &headers).unwrap().token(),
         Some(service.as_str())
     );
-    let from_browser = [
-        headers[0],
-        headers[1],
+    let user = format!("Bearer {}", hs256(&claims("https://hs.test")));
+    let beside_a_user = [headers[0], ("authorization", user.as_str())];
+    assert!(ask(&edge, Access::Keyed, &beside_a_user).unwrap().is_user());
+    let publishable = [("apikey", "rgpub_0123456789abcdef"), headers[1]];
+    let fetch_mode = ("sec-fetch-mode", "cors");
+    for browsers in [
         ("origin", "https://www.example.org"),
-    ];
-    assert_eq!(
-        ask(&edge, Access::Keyed, &from_browser),
-        Err(Error::ServiceFromBrowser)
-    );
+        ("origin", "null"),
+        ("sec-fetch-site", "same-origin"),
+        ("sec-fetch-site", "none"),
+        ("sec-fetch-dest", "empty"),
+    ] {
+        for [first, second] in [headers, beside_a_user, publishable] {
+            let from_server = [first, second, fetch_mode];
+            assert!(ask(&edge, Access::Keyed, &from_server).is_ok());
+            let from_browser = [first, second, fetch_mode, browsers];
+            let asked = ask(&edge, Access::Keyed, &from_browser);
+            assert_eq!(asked, Err(Error::ServiceFromBrowser), "{browsers:?}");
+        }
+    }
 }
 
 #[test]
@@ -570,38 +581,177 @@ fn keys_are_fetched_seldom_and_kept_over_failures() {
 
 #[test]
 fn only_fitting_keys_of_a_set_are_used() {
-    let set =
-        |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).map(|keys| keys.len());
+    let parsed = |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
+    let set = |keys: Value| parsed(keys).keys.len();
     let rsa = |octets: &[u8]| {
         let n = Base64UrlUnpadded::encode_string(octets);
         json!({"kty": "RSA", "n": n, "e": "AQAB"})
     };
     let padded = [vec![0; 200], vec![0xff; 128]].concat();
     let of_2047_bits = [vec![0x7f], vec![0xff; 255]].concat();
-    assert_eq!(set(json!([jwk("a"), jwk("b")])), Some(2));
-    assert_eq!(
-        set(json!([jwk("a"), jwk("a")])),
-        None,
-        "two keys of one name"
-    );
-    assert_eq!(set(json!([])), None);
+    assert_eq!(set(json!([jwk("a"), jwk("b")])), 2);
+    assert_eq!(set(json!([])), 0);
+    for no_set in ["", "x", "[]", "null", "{}", r#"{"keys":{}}"#] {
+        assert_eq!(parse(no_set.as_bytes()), None, "{no_set}");
+    }
+    let long = || rsa(&[0xff; 256]);
     for unfit in [
         json!({"kty": "oct", "k": "c2VjcmV0", "kid": "o"}),
-        with(jwk("b"), "crv", json!("P-384")),
+        with(jwk("b"), "crv", json!("P-224")),
+        with(jwk("b"), "crv", json!("secp256k1")),
         with(jwk("b"), "alg", json!("RS256")),
+        with(jwk("b"), "alg", json!("ES384")),
+        with(jwk("b"), "alg", json!("HS256")),
+        with(jwk("b"), "alg", json!(256)),
         with(jwk("b"), "use", json!("enc")),
         with(jwk("b"), "key_ops", json!(["sign"])),
         without(jwk("b"), "y"),
         rsa(&[0xff; 255]),
         rsa(&padded),
         rsa(&of_2047_bits),
-        with(rsa(&[0xff; 256]), "n", json!("=".repeat(342))),
+        with(long(), "n", json!("=".repeat(342))),
+        with(long(), "e", json!("AQ")),
+        with(long(), "e", json!("AAAB")),
+        with(long(), "e", json!("")),
+        with(long(), "alg", json!("ES256")),
+        with(long(), "alg", json!("RSA-OAEP")),
+        without(long(), "e"),
         json!("nonsense"),
+        json!(null),
     ] {
-        assert_eq!(set(json!([jwk("a"), unfit])), Some(1), "{unfit}");
+        let KeySet { keys, skipped } = parsed(json!([jwk("a"), unfit]));
+        let indices: Vec<usize> = skipped.iter().map(|skipped| skipped.index).collect();
+        assert_eq!((keys.len(), indices), (1, vec![1]), "{unfit}");
     }
-    assert_eq!(set(json!([jwk("a"), rsa(&[0xff; 256])])), Some(2));
-    assert_eq!(set(json!([jwk("a"), rsa(&[0x01; 512])])), Some(2));
+    for fit in [
+        with(with(jwk("b"), "alg", json!(null)), "use", json!(null)),
+        with(jwk("b"), "key_ops", json!(["sign", "verify"])),
+        with(jwk("b"), "crv", json!("P-384")),
+        with(jwk("b"), "crv", json!("P-521")),
+        json!({"kty": "OKP", "crv": "Ed25519", "x": "a", "alg": "Ed25519"}),
+        long(),
+        rsa(&[0x01; 512]),
+        with(long(), "alg", json!("PS512")),
+    ] {
+        assert_eq!(set(json!([jwk("a"), fit])), 2, "{fit}");
+    }
+}
+
+#[test]
+fn of_two_keys_of_one_name_what_is_unambiguous_is_used() {
+    let parsed = |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
+    let rsa = |alg: &str, first: u8| {
+        let n = Base64UrlUnpadded::encode_string(&[vec![first], vec![0xff; 255]].concat());
+        json!({"kty": "RSA", "n": n, "e": "AQAB", "kid": "a", "alg": alg})
+    };
+    let other = with(jwk("a"), "x", jwk("a")["y"].clone());
+    let nameless = [without(jwk("a"), "kid"), without(other.clone(), "kid")];
+    let cases = [
+        (json!([jwk("a"), jwk("a")]), 1, vec![], "the same key twice"),
+        (
+            json!([jwk("a"), rsa("RS256", 0xff)]),
+            2,
+            vec![],
+            "of two types",
+        ),
+        (
+            json!([rsa("RS256", 0xff), rsa("PS256", 0xff)]),
+            2,
+            vec![],
+            "one modulus for two algorithms",
+        ),
+        (
+            json!([rsa("RS256", 0xff), rsa("RS512", 0xfe)]),
+            2,
+            vec![],
+            "for two algorithms",
+        ),
+        (
+            json!([jwk("a"), with(jwk("a"), "crv", json!("P-384"))]),
+            2,
+            vec![],
+            "on two curves",
+        ),
+        (json!([jwk("a"), other]), 0, vec![0, 1], "ambiguous"),
+        (
+            json!([jwk("b"), jwk("a"), rsa("RS256", 0xff), other]),
+            2,
+            vec![1, 3],
+            "ambiguous, beside others",
+        ),
+        (json!(nameless), 2, vec![], "without a name, each is tried"),
+    ];
+    for (keys, used, skipped, what) in cases {
+        let set = parsed(keys);
+        let indices: Vec<usize> = set.skipped.iter().map(|skipped| skipped.index).collect();
+        assert_eq!((set.keys.len(), indices), (used, skipped), "{what}");
+    }
+}
+
+#[test]
+fn a_set_is_used_as_far_as_it_can_be_and_its_faults_are_logged_once() {
+    let edge = edge();
+    let later = |seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;
+    let serve =
+        |keys: Value| *edge.platform.jwks.borrow_mut() = Some(json!({ "keys": keys }).to_string());
+    let logged = || {
+        let lines = std::mem::take(&mut *edge.platform.logged.borrow_mut());
+        let lines = lines
+            .iter()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.collect::<Vec<_>>()
+    };
+    let ask = |kid: &str| {
+        let claims = with(claims("https://es.test"), "exp", json!(NOW + 100_000));
+        ask_with(&edge, &es256(&json!({"alg": "ES256", "kid": kid}), &claims)).err()
+    };
+    let unknown = Some(Error::BadToken(TokenFault::Signature));
+    assert_eq!(ask("a"), None);
+    assert_eq!(logged(), Vec::<Value>::new());
+
+    // A rotation after which two keys share the old one's name: the new one serves, the others do not.
+    let other = with(jwk("a"), "x", jwk("a")["y"].clone());
+    let secret = json!({"kty": "oct", "k": "c2VjcmV0", "kid": "s"});
+    serve(json!([jwk("a"), other, jwk("b"), secret]));
+    later(31);
+    assert_eq!(ask("b"), None);
+    assert_eq!(ask("a"), unknown);
+    let ambiguous = "another key has its kid and algorithm";
+    let line = json!({
+        "event": "keys_skipped", "issuer": "https://es.test", "why": null, "usable": 1, "skipped": 3,
+        "keys": [
+            {"index": 3, "kid": "s", "why": "a shared secret"},
+            {"index": 0, "kid": "a", "why": ambiguous},
+            {"index": 1, "kid": "a", "why": ambiguous},
+        ],
+    });
+    assert_eq!(logged(), vec![line.clone()]);
+    for _ in 0..3 {
+        later(601);
+        assert_eq!(ask("b"), None);
+    }
+    assert_eq!(logged(), Vec::<Value>::new(), "once for each set");
+
+    // What cannot be used at all replaces nothing.
+    for (text, why) in [
+        (Some(r#"{"keys":[]}"#), "it has no usable key"),
+        (Some("x"), "it is no key set"),
+        (None, "its address does not answer"),
+    ] {
+        *edge.platform.jwks.borrow_mut() = text.map(str::to_owned);
+        for _ in 0..2 {
+            later(601);
+            assert_eq!(ask("b"), None, "{why}");
+        }
+        let lines = logged();
+        assert_eq!(lines.len(), 1, "{why}");
+        assert_eq!(lines[0]["why"], why);
+        // Keys serve on for an hour: they are fetched anew in between.
+        serve(json!([jwk("b")]));
+        later(601);
+        assert_eq!(ask("b"), None);
+        assert_eq!(logged(), Vec::<Value>::new(), "a good set is no news");
+    }
 }
 
 #[test]

@@ -40,11 +40,16 @@ const KINDS = {
   ES384: ['ec', { namedCurve: 'P-384' }],
   ES512: ['ec', { namedCurve: 'P-521' }],
   ES256K: ['ec', { namedCurve: 'secp256k1' }],
-  RS256: ['rsa', { modulusLength: 2048 }],
+  ...Object.fromEntries(
+    ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'].map((alg) => [alg, ['rsa', { modulusLength: 2048 }]]),
+  ),
   RS256weak: ['rsa', { modulusLength: 1024 }],
   EdDSA: ['ed25519'],
   Ed448: ['ed448'],
 };
+
+/** Algorithms that are accepted beside those that have an issuer of their own. */
+const WIDE = ['ES384', 'ES512', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'];
 
 /** A private key. */
 export const makeKey = (kind) => generateKeyPairSync(...KINDS[kind]).privateKey;
@@ -178,6 +183,30 @@ const makeIssuers = () => {
     audience,
     others: [publicJwk(unfit.ed448, { kid: 'ed448' })],
   });
+  // One that has a key for every other algorithm, two named alike that differ in type, and two that nobody can tell apart.
+  const wideKeys = Object.fromEntries(WIDE.map((alg) => [alg, makeKey(alg)]));
+  const twins = [
+    ['ES256', makeKey('ES256')],
+    ['ES256', makeKey('ES256')],
+  ];
+  const alike = [
+    ['ES256', makeKey('ES256')],
+    ['RS256', makeKey('RS256')],
+    ['PS256', makeKey('PS256')],
+  ];
+  const wide = new Issuer({
+    iss: 'https://wide.issuer.test/',
+    alg: 'ES384',
+    key: makeKey('ES384'),
+    audience,
+    others: [
+      // RSA without alg serves RS256: the others name theirs.
+      ...Object.entries(wideKeys).map(([alg, key]) => publicJwk(key, { kid: alg, ...(/^[RP]S/.test(alg) && { alg }) })),
+      ...twins.map(([, key]) => publicJwk(key, { kid: 'twins' })),
+      ...alike.map(([alg, key]) => publicJwk(key, { kid: 'alike', alg })),
+    ],
+  });
+  Object.assign(wide, { keys: wideKeys, twins, alike });
   // Another one of the first one's kind, whose key has the same name.
   const twin = new Issuer({ iss: 'https://es2.issuer.test/auth/v1', alg: 'ES256', key: makeKey('ES256'), audience });
   // One that moves from a secret to keys has both for a while; its keys may say more.
@@ -193,7 +222,7 @@ const makeIssuers = () => {
     roles: ['anon', 'service_role'],
     claims: { ref: 'abcdefghijklmnopqrst', role: 'anon', sub: undefined },
   });
-  return { es, rs, ed, twin, hs, moved, legacy, unfit };
+  return { es, rs, ed, wide, twin, hs, moved, legacy, unfit };
 };
 
 /** All issuers with their key sets served; close it in `after`. */

@@ -133,7 +133,7 @@ proptest! {
     /// Nor are three parts of JSON without the key that they need.
     #[test]
     fn no_signature_can_be_guessed(
-        alg in select(vec!["HS256", "ES256", "RS256", "EdDSA", "none"]),
+        alg in select(vec!["HS256", "ES256", "ES384", "RS256", "PS256", "EdDSA", "none"]),
         kid in proptest::option::of(select(vec!["a", "b"])),
         (issuer, claims) in any_claims(),
         signature in prop::collection::vec(any::<u8>(), 0..70),

@@ -71,8 +71,8 @@ const publicAsSecret = ({ es, rs, ed, moved }) =>
 /** A good signature of one algorithm under the name of another. */
 const misnamed = ({ es, rs, ed, hs, moved }) =>
   [
-    [es, ['RS256', 'EdDSA', 'HS256'], ['ES384', 'ES256K']],
-    [rs, ['ES256', 'EdDSA', 'HS256'], ['PS256', 'RS512']],
+    [es, ['RS256', 'EdDSA', 'HS256', 'ES384', 'ES512'], ['ES256K']],
+    [rs, ['ES256', 'EdDSA', 'HS256', 'PS256', 'RS384', 'RS512'], []],
     [ed, ['ES256', 'RS256', 'HS256'], ['Ed448']],
     [hs, ['ES256', 'RS256', 'EdDSA'], ['HS512']],
     [moved, ['RS256', 'EdDSA', 'HS256'], []],
@@ -89,12 +89,9 @@ const misnamed = ({ es, rs, ed, hs, moved }) =>
 const by = (issuer, alg, key, header = {}) => compact(issuer.header({ alg, ...header }), issuer.payload(), alg, key);
 
 /** Good signatures of algorithms that are not on the list, by keys that the issuer publishes. */
-const unlisted = ({ es, rs, hs, unfit }) =>
+const unlisted = ({ es, hs, unfit }) =>
   [
-    ...['PS256', 'PS384', 'PS512', 'RS384', 'RS512'].map((alg) => [alg, rs, by(rs, alg, rs.key)]),
     ...['HS384', 'HS512'].map((alg) => [alg, hs, by(hs, alg, hs.key)]),
-    ['ES384', es, by(es, 'ES384', unfit.p384, { kid: 'p384' })],
-    ['ES512', es, by(es, 'ES512', unfit.p521, { kid: 'p521' })],
     ['ES256K', es, by(es, 'ES256K', unfit.k256, { kid: 'k256' }), ['401 PGRST301', 'it does not know the curve']],
   ].map(([alg, issuer, token, differs = passes(WHY.noAllowList)]) => [
     `${alg}, properly signed`,
@@ -102,6 +99,47 @@ const unlisted = ({ es, rs, hs, unfit }) =>
     issuer.token(),
     MALFORMED,
     differs,
+  ]);
+
+/** Signatures of an algorithm by a key that serves another one of its type. */
+const otherAlgorithms = ({ rs, wide }) => {
+  const names = Object.keys(wide.keys);
+  const row = (issuer, alg, kid, key) => [
+    `${alg} by the key ${kid} of ${issuer.iss}`,
+    by(issuer, alg, key, { kid }),
+    issuer.token(),
+    SIGNATURE,
+    passes(WHY.anyKey),
+  ];
+  return [
+    ...['PS256', 'PS384', 'PS512', 'RS384', 'RS512'].map((alg) => row(rs, alg, rs.kid, rs.key)),
+    ...names
+      .filter((alg) => /^[RP]S/.test(alg))
+      .flatMap((kid) =>
+        ['RS256', 'RS384', 'PS256', 'PS512']
+          .filter((alg) => alg !== kid)
+          .map((alg) => row(wide, alg, kid, wide.keys[kid])),
+      ),
+  ];
+};
+
+/** Keys of which a token could mean either: same name, same algorithm. */
+const ambiguous = ({ wide }) =>
+  wide.twins.flatMap(([alg, key], n) => [
+    [
+      `key ${n} of two named alike for ${alg}`,
+      by(wide, alg, key, { kid: 'twins' }),
+      wide.token(),
+      SIGNATURE,
+      passes(WHY.allKeys),
+    ],
+    [
+      `key ${n} of two named alike for ${alg}, no kid`,
+      by(wide, alg, key, { kid: undefined }),
+      wide.token(),
+      SIGNATURE,
+      passes(WHY.allKeys),
+    ],
   ]);
 
 /** Under the exponent 1 a signature is the padded hash itself: anybody can write it. */
@@ -208,8 +246,8 @@ const SHAPES = {
 };
 
 /** Signatures of every algorithm bent out of shape. */
-const shapes = ({ es, rs, ed, hs }) =>
-  [es, rs, ed, hs].flatMap((issuer) =>
+const shapes = ({ es, rs, ed, hs, wide }) =>
+  [es, rs, ed, hs, wide].flatMap((issuer) =>
     Object.entries(SHAPES).map(([name, change]) => [
       `${issuer.alg}: a signature ${name}`,
       bent(issuer.token(), change),
@@ -335,7 +373,7 @@ export const keys = (issuers, options) => ({
   'what is public as the secret': publicAsSecret(issuers),
   'a signature under another algorithm’s name': misnamed(issuers),
   'algorithms that are not on the list': unlisted(issuers),
-  'keys of the set that may not be used': unfitKeys(issuers),
+  'keys of the set that may not be used': [...unfitKeys(issuers), ...otherAlgorithms(issuers), ...ambiguous(issuers)],
   'keys of others': [...strangers(issuers), ...crossed(issuers), ...borrowed(issuers, options)],
   'bent signatures': [...shapes(issuers), ...signatures(issuers)],
   'keys in the header': references(issuers, options),

@@ -1,5 +1,6 @@
 // What looks odd and is nothing that the edge refuses. A row is [name, token, refused?]: both answer 200, unless `refused`
 // has PostgREST's or PostgreSQL's verdict, which the edge relays, and the reason.
+import { compact } from '../issuers.js';
 import { WHY } from './rows.js';
 
 const TYPES = ['jwt', 'at+jwt', 'application/at+jwt', 'application/jwt', undefined];
@@ -52,14 +53,30 @@ const claims = (issuer) => {
   ];
 };
 
+/** Good tokens of every other algorithm, and of keys that share a name. */
+const algorithms = ({ wide, es, unfit }) => {
+  const by = (issuer, alg, key, kid) => compact(issuer.header({ alg, kid }), issuer.payload(), alg, key);
+  return [
+    ...Object.entries(wide.keys).flatMap(([alg, key]) => [
+      [`${alg}`, by(wide, alg, key, alg)],
+      [`${alg}, no kid`, by(wide, alg, key, undefined)],
+    ]),
+    ...wide.alike.map(([alg, key]) => [`${alg} of three keys with one name`, by(wide, alg, key, 'alike')]),
+    ['P-384 without alg', by(es, 'ES384', unfit.p384, 'p384')],
+    ['P-521 without alg', by(es, 'ES512', unfit.p521, 'p521')],
+  ];
+};
+
 /** All of them. */
-export const oddities = ({ es, rs, ed, hs, legacy }) => {
+export const oddities = (issuers) => {
+  const { es, rs, ed, hs, legacy } = issuers;
   const rows = [es, rs, ed, hs].flatMap((issuer) =>
     [...headers(issuer), ...claims(issuer)].map(([name, ...rest]) => [`${issuer.alg}: ${name}`, ...rest]),
   );
   const years = { iat: 1_700_000_000, exp: 2_000_000_000 };
   return [
     ...rows,
+    ...algorithms(issuers),
     ['EdDSA by its newer name', ed.token({}, { alg: 'Ed25519' }), ['401 PGRST301', WHY.newName]],
     ['a legacy anon key', legacy.token(years)],
     ['a legacy service_role key', legacy.token({ ...years, role: 'service_role' })],
