@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::edge::ReadFault;
 
@@ -44,7 +45,7 @@ pub enum Error {
     NoApiKey,
     /// An `apikey` was presented and is not one of ours.
     BadApiKey,
-    /// A `service_role` token came from a browser.
+    /// A `service_role` token came from a browser, as a bearer token or as an `apikey`.
     ServiceFromBrowser,
     /// The issuer's keys cannot be had at the moment.
     KeysUnavailable {
@@ -132,14 +133,16 @@ pub enum Error {
     UpstreamTimeout,
     /// PostgREST failed, or answered what cannot be relayed.
     UpstreamFailed,
-    /// PostgREST refused: its status and body, relayed in our own shape.
+    /// PostgREST or the database refused: relayed in our own shape.
     Refused {
-        /// PostgREST's status, 400 to 499.
+        /// PostgREST's status, 400 to 499 or 300; an application's own may be above.
         status: StatusCode,
         /// PostgREST's body.
-        shape: Shape,
+        shape: Box<Shape>,
         /// Seconds after which to try again, where it named them.
         retry_after: Option<u32>,
+        /// Its `Content-Range`, which says how many rows there are where a range is beyond them.
+        range: Option<HeaderValue>,
     },
     /// A variable is missing or wrong: the edge does not start.
     Misconfigured {
@@ -159,8 +162,8 @@ pub struct Shape {
     pub code: Cow<'static, str>,
     /// What went wrong, in a sentence.
     pub message: Cow<'static, str>,
-    /// The particulars.
-    pub details: Option<Cow<'static, str>>,
+    /// The particulars. PostgREST has a list for some.
+    pub details: Option<Value>,
     /// What to do about it.
     pub hint: Option<Cow<'static, str>>,
 }
@@ -175,7 +178,7 @@ fn shape(
     Shape {
         code: code.into(),
         message: message.into(),
-        details,
+        details: details.map(|text| Value::String(text.into_owned())),
         hint: (!hint.is_empty()).then(|| hint.into()),
     }
 }
@@ -219,8 +222,9 @@ impl Error {
         let shape = shape(code, told, Some(message.into()), hint);
         Self::Refused {
             status,
-            shape,
+            shape: Box::new(shape),
             retry_after: None,
+            range: None,
         }
     }
 
@@ -286,7 +290,16 @@ impl Error {
             // The shortest period that the limiter knows.
             Self::TooManyRequests => Some(10),
             Self::UpstreamUnavailable | Self::Overloaded => Some(1),
-            Self::Refused { retry_after, .. } => *retry_after,
+            // Each 429 and 503 says when to come again, an application's own, too.
+            Self::Refused {
+                status,
+                retry_after,
+                ..
+            } => retry_after.or(matches!(
+                *status,
+                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+            )
+            .then_some(1)),
             _ => None,
         }
     }
@@ -331,7 +344,7 @@ impl Error {
                 "RG209",
                 "A service_role token may not be used from a browser",
                 None,
-                "Keep it on servers; browsers use the publishable key and a user's token.",
+                "Keep it on servers; browsers use the publishable key and a user's token. If it was in a page, replace it.",
             ),
             Self::KeysUnavailable { .. } => shape(
                 "RG210",
@@ -507,7 +520,7 @@ impl Error {
                 None,
                 "Try again after the time in Retry-After.",
             ),
-            Self::Refused { shape, .. } => shape.clone(),
+            Self::Refused { shape, .. } => (**shape).clone(),
             Self::Misconfigured { variable, wanted } => shape(
                 "RG901",
                 "The edge is not configured",

@@ -95,7 +95,7 @@ fn preflight<B>(request: &Request<B>) -> Result<Response<B>, Error> {
         Err(Error::NotFound) => Err(Error::NotFound),
         _ => Ok(Response {
             status: StatusCode::NO_CONTENT,
-            ..respond::preflight()
+            ..respond::preflight(&request.headers)
         }),
     }
 }

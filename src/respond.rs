@@ -5,7 +5,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
     CACHE_CONTROL, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
-    ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ORIGIN, RETRY_AFTER, VARY, WARNING, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -15,7 +15,7 @@ use crate::error::{Error, TokenFault};
 use crate::forward::Reply;
 
 /// PostgREST's headers that a client may see.
-static RELAYED: [HeaderName; 8] = [
+static RELAYED: [HeaderName; 9] = [
     CONTENT_LOCATION,
     HeaderName::from_static("content-profile"),
     CONTENT_RANGE,
@@ -24,16 +24,21 @@ static RELAYED: [HeaderName; 8] = [
     LOCATION,
     HeaderName::from_static("preference-applied"),
     HeaderName::from_static("range-unit"),
+    // PostgREST 16 and newer: what a later version will no longer take.
+    WARNING,
 ];
 
-/// Headers that a script of an allowed origin may send.
+/// Headers that a script of an allowed origin may send, where its preflight names none that can be repeated.
 const SENDABLE: &str = "accept, accept-profile, apikey, authorization, baggage, content-profile, content-type, \
     idempotency-key, if-none-match, prefer, range, range-unit, traceparent, tracestate, x-client-info, x-request-id, \
     x-read-preference, x-retry-count, x-session-token, x-supabase-api-version";
 
+/// Bytes of header names that a preflight may ask for. No browser sends more in a real request.
+const MAX_ASKED_BYTES: usize = 4096;
+
 /// Headers that such a script may read.
 const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
-    range-unit, retry-after, server-timing, www-authenticate, x-request-id";
+    proxy-status, range-unit, retry-after, server-timing, warning, www-authenticate, x-request-id";
 
 /// An answer with a body of bytes.
 #[must_use]
@@ -148,6 +153,19 @@ pub fn error<B>(error: &Error) -> Response<B> {
     response
 }
 
+/// An error's code as PostgREST 13 and newer have it in a header, for answers to `HEAD`, which have no body.
+fn proxy_status(code: &str) -> Option<HeaderValue> {
+    let is_word = !code.is_empty() && code.bytes().all(is_token_byte);
+    HeaderValue::from_str(&format!("PostgREST; error={code}"))
+        .ok()
+        .filter(|_| is_word)
+}
+
+/// Whether a header's name, or another token, may have this character (RFC 9110, section 5.6.2).
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 /// The headers that belong to an error, whatever its body.
 pub fn explain(error: &Error, headers: &mut HeaderMap) {
     if error.status() == StatusCode::UNAUTHORIZED {
@@ -163,6 +181,15 @@ pub fn explain(error: &Error, headers: &mut HeaderMap) {
     if let Some(seconds) = error.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Some(name) = proxy_status(&error.shape().code) {
+        headers.insert("proxy-status", name);
+    }
+    if let Error::Refused {
+        range: Some(range), ..
+    } = error
+    {
+        headers.insert(CONTENT_RANGE, range.clone());
+    }
     if let Error::MethodNotAllowed { allow } = error
         && let Ok(value) = HeaderValue::from_str(allow)
     {
@@ -170,17 +197,35 @@ pub fn explain(error: &Error, headers: &mut HeaderMap) {
     }
 }
 
-/// The answer to a preflight. Which origin may go on is decided by [`finish`].
+/// The header names that a preflight asks for, where all of them are names (RFC 9110, section 5.1).
+fn asked_names(headers: &HeaderMap) -> Option<HeaderValue> {
+    let asked = text(headers, "access-control-request-headers")?;
+    let names: Vec<&str> = asked
+        .split(',')
+        .map(|name| name.trim_matches([' ', '\t']))
+        .filter(|name| !name.is_empty())
+        .collect();
+    let fits = asked.len() <= MAX_ASKED_BYTES && !names.is_empty();
+    if !fits || !names.iter().all(|name| name.bytes().all(is_token_byte)) {
+        return None;
+    }
+    HeaderValue::from_str(&names.join(", ").to_ascii_lowercase()).ok()
+}
+
+/// The answer to a preflight: every header that it asks for may be sent. A header that the edge does not read does nothing
+/// here, and pages and their tools add headers of their own to every request. [`finish`] decides which origin may go on.
 #[must_use]
-pub fn preflight<B>() -> Response<B> {
+pub fn preflight<B>(asked: &HeaderMap) -> Response<B> {
     let mut headers = HeaderMap::new();
+    let names = asked_names(asked).unwrap_or(HeaderValue::from_static(SENDABLE));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
+    headers.append(
+        VARY,
+        HeaderValue::from_static("Access-Control-Request-Headers"),
+    );
     headers.insert(
         ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-    );
-    headers.insert(
-        ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static(SENDABLE),
     );
     headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     Response {

@@ -37,12 +37,7 @@ pub(super) fn or_fallback<P: Platform>(
             refresh(fallback.function, now_ms, edge);
             Ok(result)
         }
-        Err(
-            error @ (Error::UpstreamUnavailable
-            | Error::UpstreamTimeout
-            | Error::UpstreamFailed
-            | Error::Overloaded),
-        ) => {
+        Err(error) if error.status().is_server_error() => {
             let kept = edge.kept.borrow();
             let known = kept.0.get(fallback.function);
             let known = known.and_then(|entry| entry.result.as_ref());

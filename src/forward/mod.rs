@@ -3,11 +3,12 @@
 mod cached;
 mod export;
 pub mod kept;
+mod sqlstate;
 
 use std::cell::Cell;
 
 use futures_util::future::join3;
-use http::header::CONTENT_LOCATION;
+use http::header::{CONTENT_LOCATION, CONTENT_RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
@@ -20,6 +21,8 @@ use crate::verify::keys;
 
 /// Milliseconds before a read is sent once more.
 const RETRY_PAUSE_MS: u32 = 100;
+/// Milliseconds in which the runtime notices that PostgREST 12 has closed a connection, as it does after each answer to `HEAD`.
+const CLOSE_PAUSE_MS: u32 = 10;
 /// Bytes that are read of an error's body.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// What PostgREST's server says of an exception that nobody has caught.
@@ -169,6 +172,7 @@ async fn send_on<P: Platform>(
     };
     let is_text = matches!(outgoing.body, Body::Upload { .. })
         && text(&outgoing.headers, "content-type").is_some_and(is_text);
+    let full = as_get(&outgoing);
     let mut response = send_patiently(outgoing, primary, &sent, edge)
         .await
         .map_err(|fault| match fault {
@@ -178,7 +182,8 @@ async fn send_on<P: Platform>(
         })?;
     // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
-        return Err(failure(response, anonymous, is_text, &id, edge).await);
+        let refusal = read_refusal(response, full, edge).await;
+        return Err(failure(&refusal, anonymous, is_text, &id, edge));
     }
     if let Some(limit) = added_limit {
         forget_limit(&mut response.headers, limit);
@@ -296,67 +301,140 @@ async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -
     }
 }
 
-/// PostgREST's error as one of ours.
-async fn failure<P: Platform>(
+/// The same request as a `GET`, of a `HEAD`.
+fn as_get<B>(outgoing: &Outgoing<B>) -> Option<Outgoing<B>> {
+    let again = outgoing
+        .again()
+        .filter(|again| again.method == Method::HEAD)?;
+    Some(Outgoing {
+        method: Method::GET,
+        ..again
+    })
+}
+
+/// What PostgREST says of a request that it refuses or fails at.
+struct Refusal {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// Reads the answer. One to a `HEAD` has no body: PostgREST 13 and newer name the error in `Proxy-Status` beside it, for an
+/// older one a refused request is sent once more as the `GET` in `full`, which is refused for the same reason.
+async fn read_refusal<P: Platform>(
     response: Response<P::Body>,
+    full: Option<Outgoing<P::Body>>,
+    edge: &Edge<P>,
+) -> Refusal {
+    let read = async |response: Response<P::Body>| Refusal {
+        status: response.status,
+        headers: response.headers,
+        body: bytes(response.body, MOST_ERROR_BYTES, edge)
+            .await
+            .unwrap_or_default(),
+    };
+    let refusal = read(response).await;
+    let is_unnamed = refusal.body.is_empty() && named(&refusal.headers).is_none();
+    let Some(full) = full.filter(|_| is_unnamed && is_answer(refusal.status)) else {
+        return refusal;
+    };
+    edge.platform.sleep(CLOSE_PAUSE_MS).await;
+    match send_patiently(full, None, &|| (), edge).await {
+        Ok(response) if response.status == refusal.status => read(response).await,
+        _ => refusal,
+    }
+}
+
+/// Whether a status is for the caller to mend. 300 is PostgREST's for an embed or a function that is not the only one of its
+/// name.
+fn is_answer(status: StatusCode) -> bool {
+    status.is_client_error() || status == StatusCode::MULTIPLE_CHOICES
+}
+
+/// The code in the `Proxy-Status` of PostgREST 13 and newer.
+fn named(headers: &HeaderMap) -> Option<&str> {
+    text(headers, "proxy-status")?.strip_prefix("PostgREST; error=")
+}
+
+/// PostgREST's error as one of ours.
+fn failure<P: Platform>(
+    refusal: &Refusal,
     anonymous: bool,
     of_text: bool,
     id: &str,
     edge: &Edge<P>,
 ) -> Error {
-    let status = response.status;
-    let retry_after = text(&response.headers, "retry-after").and_then(|text| text.parse().ok());
-    let body = bytes(response.body, MOST_ERROR_BYTES, edge)
-        .await
-        .unwrap_or_default();
-    let is_crash = status == StatusCode::INTERNAL_SERVER_ERROR && body == CRASH;
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let field = |name: &str| {
-        body.get(name)
-            .and_then(Value::as_str)
-            .map(|text| text.to_owned().into())
-    };
-    let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
+    let status = refusal.status;
+    let is_crash = status == StatusCode::INTERNAL_SERVER_ERROR && refusal.body == CRASH;
+    let body: Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
+    let code = body.get("code").and_then(Value::as_str);
+    let code = code.or(named(&refusal.headers)).unwrap_or_default();
+    let error = renamed(status, &body, code).unwrap_or_else(|| relayed(refusal, &body, anonymous));
+    if error != Error::UpstreamFailed {
+        return error;
+    }
+    let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
+    edge.platform.log(&line.to_string());
+    // It has no other words for a form or CSV that is no UTF-8.
+    if of_text && is_crash {
+        Error::MalformedBody("it is not UTF-8".into())
+    } else {
+        error
+    }
+}
+
+/// The error that has a name of ours, whatever words PostgREST has for it; none for one that is relayed.
+fn renamed(status: StatusCode, body: &Value, code: &str) -> Option<Error> {
+    if sqlstate::is_applications(code) && (is_answer(status) || status.is_server_error()) {
+        return None;
+    }
     // No connection of PostgREST's pool became free.
     if code == "PGRST003" {
-        return Error::Overloaded;
+        return Some(Error::Overloaded);
     }
-    if code == "57014" || status == StatusCode::GATEWAY_TIMEOUT {
-        return Error::UpstreamTimeout;
+    let message = body.get("message").and_then(Value::as_str);
+    if let Some(error) = sqlstate::known(code, message.unwrap_or_default()) {
+        return Some(error);
+    }
+    if status == StatusCode::GATEWAY_TIMEOUT {
+        return Some(Error::UpstreamTimeout);
     }
     // PostgREST says 400 with an empty code where PostgreSQL broke the connection in the middle of a statement.
     let broke = body.get("code").and_then(Value::as_str) == Some("");
     if status == StatusCode::SERVICE_UNAVAILABLE || broke {
-        return Error::UpstreamUnavailable;
+        return Some(Error::UpstreamUnavailable);
     }
-    // 300 is PostgREST's for an embed or a function that is not the only one of its name.
-    let is_answer = status.is_client_error() || status == StatusCode::MULTIPLE_CHOICES;
-    if !is_answer {
-        let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
-        edge.platform.log(&line.to_string());
-        // It has no other words for a form or CSV that is no UTF-8.
-        return if of_text && is_crash {
-            Error::MalformedBody("it is not UTF-8".into())
-        } else {
-            Error::UpstreamFailed
-        };
-    }
+    (!is_answer(status)).then_some(Error::UpstreamFailed)
+}
+
+/// A refusal in PostgREST's own words, or in those of an application behind it.
+fn relayed(refusal: &Refusal, body: &Value, anonymous: bool) -> Error {
+    let status = refusal.status;
+    let field = |name: &str| body.get(name).and_then(Value::as_str);
+    let code = field("code").or(named(&refusal.headers));
+    // What an application says is meant for everybody; what the server says may describe the schema.
+    let shows_all = !anonymous || code.is_some_and(sqlstate::is_applications);
     let reason = status.canonical_reason().unwrap_or("Refused");
-    // What the edge's own functions say is meant for everybody; what the server says may describe the schema.
-    let told = !anonymous || code.starts_with("RG");
+    let details = body.get("details").filter(|details| !details.is_null());
     let shape = Shape {
-        code: if code.is_empty() {
-            status.as_u16().to_string().into()
-        } else {
-            code.to_owned().into()
-        },
-        message: field("message").unwrap_or_else(|| reason.into()),
-        details: field("details").filter(|_| told),
-        hint: field("hint").filter(|_| told),
+        code: code.unwrap_or(status.as_str()).to_owned().into(),
+        message: field("message").unwrap_or(reason).to_owned().into(),
+        details: details.filter(|_| shows_all).cloned(),
+        hint: field("hint")
+            .filter(|_| shows_all)
+            .map(|hint| hint.to_owned().into()),
     };
+    let headers = &refusal.headers;
     Error::Refused {
         status,
-        shape,
-        retry_after,
+        shape: Box::new(shape),
+        // PostgREST sends 0 with every 503.
+        retry_after: text(headers, "retry-after")
+            .and_then(|text| text.parse().ok())
+            .filter(|seconds| *seconds > 0),
+        range: headers
+            .get(CONTENT_RANGE)
+            .filter(|_| status == StatusCode::RANGE_NOT_SATISFIABLE)
+            .cloned(),
     }
 }

@@ -86,6 +86,32 @@ test('a preflight is answered for every path that exists', async () => {
   assert.equal((await ask('/nowhere', asked)).status, 404);
 });
 
+test('a preflight allows whatever header it asks for, and nothing that is no name of one', async () => {
+  const allowed = async (names, origin = SITE) => {
+    const headers = { origin, 'access-control-request-method': 'POST', ...(names && { [ASKED]: names }) };
+    const answer = await ask('/v1/events', { method: 'OPTIONS', headers });
+    assert.equal(answer.status, 204, names);
+    return answer.headers.get('access-control-allow-headers');
+  };
+  const ASKED = 'access-control-request-headers';
+  for (const [names, wanted] of [
+    ['sentry-trace,x-region,x-upsert,cache-control,x-requested-with', undefined],
+    ['x-datadog-trace-id', undefined],
+    ['X-Upper-Case , a,,b\t', 'x-upper-case, a, b'],
+    ["!#$%&'*+-.^_`|~09az", undefined],
+    ['*', undefined],
+    ['x'.repeat(4096), undefined],
+  ]) {
+    assert.equal(await allowed(names), wanted ?? names.replaceAll(',', ', '));
+  }
+  const usual = await allowed(undefined);
+  assert.match(usual, /apikey, authorization/);
+  for (const odd of ['x y', 'x:y', 'x-a, "b"', 'x(1)', 'x-a;b', 'x=1', '{x}', ', ,', 'x'.repeat(4097)]) {
+    assert.equal(await allowed(odd), usual, odd);
+  }
+  assert.equal(await allowed('x-a', 'https://evil.example'), null);
+});
+
 test('a well-formed request id is taken over, any other is replaced', async () => {
   const token = await userToken();
   const id = async (sent) =>
