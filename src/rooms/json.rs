@@ -20,7 +20,9 @@ pub fn body(incoming: &Incoming) -> Result<Value, Error> {
         let accepted = "application/json";
         return Err(Error::UnsupportedMediaType { accepted });
     }
-    let value = parse(&incoming.body)?;
+    // RFC 8259 lets a reader ignore a byte order mark, and editors on Windows write one.
+    let body = incoming.body.strip_prefix(b"\xEF\xBB\xBF");
+    let value = parse(body.unwrap_or(&incoming.body))?;
     if has_nul(&value) {
         return Err(nul());
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::nodes::Node;
 use super::report::Part::{self, At, Key};
 use super::report::Report;
-use super::report::Weight::{Error, Mended, Settled, Warning};
+use super::report::Weight::{Error, Mended, Warning};
 use super::rules;
 
 /// n8n's ports, and the one for errors that older workflows have.
@@ -103,6 +103,14 @@ fn leads_nowhere(value: &Value) -> bool {
         Value::Object(fields) => fields.values().all(leads_nowhere) && !fields.contains_key("node"),
         _ => false,
     }
+}
+
+/// Whether n8n reads it as the outputs of a port from which nothing starts: a list of empty lists and nulls.
+fn is_list_of_lists(outputs: &Value) -> bool {
+    let is_empty = |ends: &Value| ends.is_null() || *ends == json!([]);
+    outputs
+        .as_array()
+        .is_some_and(|outputs| outputs.iter().all(is_empty))
 }
 
 fn port(name: &str) -> Option<&'static str> {
@@ -214,7 +222,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         let Some((from, inexact)) = self.names.find(called) else {
             if leads_nowhere(ports) {
                 self.report
-                    .add(Settled, &rules::CONNECTION_STALE, &path, &[called]);
+                    .add(Mended, &rules::CONNECTION_STALE, &path, &[called]);
             } else {
                 let rule = &rules::CONNECTION_SOURCE_UNKNOWN;
                 self.report.add(Error, rule, &path, &[called]);
@@ -240,7 +248,11 @@ impl<'a, 'r> Reader<'a, 'r> {
                     .add(Mended, &rules::CONNECTION_SHAPE, &path, &[name]);
                 self.port(from, name, "main", ports, &path);
             }
-            _ if leads_nowhere(ports) => {}
+            // Null or a list, from which nothing starts: n8n refuses it, and leaving it out changes nothing.
+            _ if leads_nowhere(ports) => {
+                self.report
+                    .add(Mended, &rules::CONNECTION_SHAPE, &path, &[name]);
+            }
             _ => {
                 self.report
                     .add(Error, &rules::CONNECTION_SHAPE, &path, &[name]);
@@ -258,6 +270,10 @@ impl<'a, 'r> Reader<'a, 'r> {
         path: &[Part<'a>],
     ) {
         if leads_nowhere(outputs) {
+            if !is_list_of_lists(outputs) {
+                self.report
+                    .add(Mended, &rules::CONNECTION_SHAPE, path, &[source]);
+            }
             return;
         }
         let Value::Array(outputs_sent) = outputs else {

@@ -4,7 +4,7 @@ use super::connections::Link;
 use super::nodes::Node;
 use super::report::Part::{At, Key};
 use super::report::Report;
-use super::report::Weight::{Error, Warning};
+use super::report::Weight::{self, Error, Warning};
 use super::{rules, types};
 
 /// Whether there is something to run, and something that starts it.
@@ -14,16 +14,32 @@ pub fn judge_triggers(nodes: &[Node], links: &[Link<'_>], report: &mut Report) {
         report.add(Error, &rules::NO_EXECUTABLE_NODE, &path, &[]);
         return;
     }
-    // A node of another package that something leads to is none.
+    if !starting(nodes, links).contains(&true) {
+        report.add_for_deployment(false, &rules::TRIGGER_MISSING, &path, &[]);
+    }
+}
+
+/// A mark for each node by which n8n starts the workflow without somebody at the editor.
+fn starting(nodes: &[Node], links: &[Link<'_>]) -> Vec<bool> {
+    // A node of another package that something leads to is no trigger.
     let led_to = marks(nodes, links, |link| {
         (link.kind == "main").then_some(link.to)
     });
     let starts = |(node, led_to): (&Node, &bool)| {
         types::starts_by_itself(node) && (types::is_trigger(node) || !led_to)
     };
-    if !nodes.iter().zip(&led_to).any(starts) {
-        report.add_for_deployment(false, &rules::TRIGGER_MISSING, &path, &[]);
-    }
+    nodes.iter().zip(&led_to).map(starts).collect()
+}
+
+/// Whether a deployment would run any node but triggers: one that a trigger leads to. True where there are none but triggers.
+fn does_something(nodes: &[Node], links: &[Link<'_>]) -> bool {
+    let acts =
+        |node: &Node| !types::is_note(node) && !node.is_disabled() && !types::is_trigger(node);
+    let starting = starting(nodes, links);
+    let reached = reached(nodes, links, starting.clone());
+    let mut acting = nodes.iter().zip(reached).zip(starting);
+    !nodes.iter().any(acts)
+        || acting.any(|((node, reached), starts)| acts(node) && reached && !starts)
 }
 
 /// A mark for each node that some link points out.
@@ -53,12 +69,25 @@ pub fn judge(nodes: &[Node], links: &[Link<'_>], report: &mut Report) {
         .zip(targets)
         .map(|(from, to)| *from || to)
         .collect();
-    if judge_loose(nodes, links, &connected, report) {
-        judge_reach(nodes, links, &connected, report);
+    // What n8n would run without is a warning, unless a deployment would run nothing at all.
+    let blocking = if report.is_for_deployment() && !does_something(nodes, links) {
+        Error
+    } else {
+        Warning
+    };
+    if judge_loose(nodes, links, &connected, blocking, report) {
+        judge_reach(nodes, links, &connected, blocking, report);
     }
-    let has_model = marks(nodes, links, |link| {
-        (link.kind == "ai_languageModel").then_some(link.to)
-    });
+    let is_on = |link: &&Link<'_>| {
+        let source = nodes.get(link.from);
+        link.kind == "ai_languageModel" && source.is_some_and(|node| !node.is_disabled())
+    };
+    let mut has_model: Vec<bool> = nodes.iter().map(|_| false).collect();
+    for link in links.iter().filter(is_on) {
+        if let Some(mark) = has_model.get_mut(link.to) {
+            *mark = true;
+        }
+    }
     for (at, (node, has_model)) in nodes.iter().zip(has_model).enumerate() {
         if types::needs_model(node) && !node.is_disabled() && !has_model {
             let path = [Key("nodes"), At(at)];
@@ -99,6 +128,7 @@ fn judge_loose(
     nodes: &[Node],
     links: &[Link<'_>],
     connected: &[bool],
+    blocking: Weight,
     report: &mut Report,
 ) -> bool {
     let is_run = |node: &Node| !types::is_note(node) && !node.is_disabled();
@@ -119,7 +149,8 @@ fn judge_loose(
     }
     if links.is_empty() {
         if run.len() > 1 {
-            report.add(Error, &rules::CONNECTIONS_NONE, &[Key("connections")], &[]);
+            let path = [Key("connections")];
+            report.add(blocking, &rules::CONNECTIONS_NONE, &path, &[]);
         }
         return false;
     }
@@ -131,14 +162,40 @@ fn judge_loose(
         if types::may_start(node) {
             report.add(Warning, &rules::TRIGGER_DISCONNECTED, &path, &[node.name()]);
         } else {
-            report.add(Error, &rules::NODE_DISCONNECTED, &path, &[node.name()]);
+            report.add(blocking, &rules::NODE_DISCONNECTED, &path, &[node.name()]);
         }
     }
     true
 }
 
 /// What no trigger leads to. A node that serves another by one of the `ai_` ports is reached with it.
-fn judge_reach(nodes: &[Node], links: &[Link<'_>], connected: &[bool], report: &mut Report) {
+fn judge_reach(
+    nodes: &[Node],
+    links: &[Link<'_>],
+    connected: &[bool],
+    blocking: Weight,
+    report: &mut Report,
+) {
+    let may_start = |node: &Node| types::may_start(node) && !node.is_disabled();
+    let starts: Vec<bool> = nodes.iter().map(may_start).collect();
+    if !starts.contains(&true) {
+        // That nothing starts it has been said.
+        return;
+    }
+    let reached = reached(nodes, links, starts);
+    for (at, node) in nodes.iter().enumerate() {
+        if connected.get(at) == Some(&true)
+            && reached.get(at) == Some(&false)
+            && !node.is_disabled()
+        {
+            let path = [Key("nodes"), At(at)];
+            report.add(blocking, &rules::NODE_UNREACHABLE, &path, &[node.name()]);
+        }
+    }
+}
+
+/// A mark for each node that is marked already or that such a node leads to.
+fn reached(nodes: &[Node], links: &[Link<'_>], mut reached: Vec<bool>) -> Vec<bool> {
     let mut next: Vec<Vec<usize>> = nodes.iter().map(|_| Vec::new()).collect();
     for link in links {
         let (from, to) = if link.port.starts_with("ai_") {
@@ -149,11 +206,6 @@ fn judge_reach(nodes: &[Node], links: &[Link<'_>], connected: &[bool], report: &
         if let Some(next) = next.get_mut(from) {
             next.push(to);
         }
-    }
-    let mut reached: Vec<bool> = nodes.iter().map(types::may_start).collect();
-    if !reached.contains(&true) {
-        // That nothing starts it has been said.
-        return;
     }
     let mut open: Vec<usize> = (0..nodes.len())
         .filter(|at| reached.get(*at) == Some(&true))
@@ -166,13 +218,5 @@ fn judge_reach(nodes: &[Node], links: &[Link<'_>], connected: &[bool], report: &
             }
         }
     }
-    for (at, node) in nodes.iter().enumerate() {
-        if connected.get(at) == Some(&true)
-            && reached.get(at) == Some(&false)
-            && !node.is_disabled()
-        {
-            let path = [Key("nodes"), At(at)];
-            report.add(Warning, &rules::NODE_UNREACHABLE, &path, &[node.name()]);
-        }
-    }
+    reached
 }

@@ -7,6 +7,7 @@
 mod connections;
 mod graph;
 mod nodes;
+pub mod places;
 mod report;
 mod rules;
 mod secrets;
@@ -25,7 +26,7 @@ use crate::rooms::json;
 use crate::route::Incoming;
 
 use report::Part::{At, Key};
-use report::Weight::{Error as Wrong, Mended};
+use report::Weight::{Error as Wrong, Mended, Settled};
 
 pub use report::Report;
 
@@ -35,20 +36,30 @@ const MOST_NODES: usize = 500;
 const MOST_CONNECTIONS: usize = 5000;
 /// The most levels of objects and arrays, the workflow's own being the first.
 const MOST_LEVELS: usize = 64;
-/// The most characters of a workflow's name.
-const LONGEST_NAME: usize = 255;
+/// Characters that n8n takes of a workflow's name.
+const MAX_NAME: usize = 128;
+/// Characters of a node's name. n8n has no limit; ours bounds what a connection by id grows to in `fixed`.
+const MAX_NODE_NAME: usize = 255;
+/// Wrappers that are taken off a workflow.
+const MAX_WRAPPERS: usize = 3;
+/// What some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Answers with what is wrong. `?deploy=true` asks for what a deployment needs besides.
 ///
 /// # Errors
 /// 400 and 415 for what is no JSON object.
 pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
-    let workflow = json::body(incoming)?;
+    let (workflow, was_wrapped) = unwrapped(json::body(incoming)?);
     if !workflow.is_object() {
-        return Err(Error::MalformedBody("it is no JSON object".into()));
+        let why = "it is no workflow: send one JSON object, several workflows one by one";
+        return Err(Error::MalformedBody(why.into()));
     }
     let deploys = incoming.parameter("deploy").as_deref() == Some("true");
-    let report = check(workflow, deploys);
+    let mut report = judged(workflow, was_wrapped, deploys);
+    if incoming.body.starts_with(BYTE_ORDER_MARK) {
+        report.add(Settled, &rules::BYTE_ORDER_MARK, &[], &[]);
+    }
     // Faster than by way of a text, which counts at this size.
     let answer = serde_json::to_vec(&report.json()).unwrap_or_default();
     let kind = "application/json; charset=utf-8";
@@ -58,8 +69,63 @@ pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
 /// Checks a workflow as n8n's editor or API exports it. What only a deployment needs are warnings unless it is to be deployed.
 ///
 /// `fixed` of the report is null where the nodes cannot be gone through at all.
-pub fn check(mut workflow: Value, deploys: bool) -> Report {
+pub fn check(workflow: Value, deploys: bool) -> Report {
+    let (workflow, was_wrapped) = unwrapped(workflow);
+    judged(workflow, was_wrapped, deploys)
+}
+
+/// Takes a workflow out of `[{...}]`, `{"data": {...}}` and `{"workflow": {...}}`, and says whether it was in one of them. Anything that
+/// holds no nodes is returned as it is.
+pub fn unwrapped(sent: Value) -> (Value, bool) {
+    let Some(wrappers) = wrappers(&sent, MAX_WRAPPERS) else {
+        return (sent, false);
+    };
+    let mut workflow = sent;
+    for _ in 0..wrappers {
+        workflow = match workflow {
+            Value::Array(mut items) => items.pop().unwrap_or_default(),
+            Value::Object(mut fields) => {
+                let inner = wrapping_field(&fields, MAX_WRAPPERS);
+                inner
+                    .and_then(|name| fields.remove(name))
+                    .unwrap_or_default()
+            }
+            other => other,
+        };
+    }
+    (workflow, wrappers > 0)
+}
+
+/// How many wrappers are around an object with `nodes`, if there is one.
+fn wrappers(value: &Value, limit: usize) -> Option<usize> {
+    match value {
+        Value::Object(fields) if fields.contains_key("nodes") => Some(0),
+        _ if limit == 0 => None,
+        Value::Array(items) => match items.as_slice() {
+            [only] => Some(wrappers(only, limit - 1)? + 1),
+            _ => None,
+        },
+        Value::Object(fields) => {
+            let inner = fields.get(wrapping_field(fields, limit)?)?;
+            Some(wrappers(inner, limit - 1)? + 1)
+        }
+        _ => None,
+    }
+}
+
+/// The field of a wrapper that holds the workflow.
+fn wrapping_field(fields: &Map<String, Value>, limit: usize) -> Option<&'static str> {
+    ["workflow", "data"].into_iter().find(|name| {
+        let inner = fields.get(*name);
+        inner.is_some_and(|inner| limit > 0 && wrappers(inner, limit - 1).is_some())
+    })
+}
+
+fn judged(mut workflow: Value, was_wrapped: bool, deploys: bool) -> Report {
     let mut report = Report::new(deploys);
+    if was_wrapped {
+        report.add(Settled, &rules::WORKFLOW_WRAPPED, &[], &[]);
+    }
     if deeper_than(&workflow, MOST_LEVELS) {
         report.add(Wrong, &rules::TOO_DEEP, &[], &[]);
     }
@@ -75,7 +141,7 @@ pub fn check(mut workflow: Value, deploys: bool) -> Report {
     // What is short in the workflow could be long in `fixed`: an end that calls a node by its id is given its name.
     let too_long = |node: &Value| {
         let name = node.get("name").and_then(Value::as_str);
-        name.is_some_and(|name| name.chars().count() > LONGEST_NAME)
+        name.is_some_and(|name| name.chars().count() > MAX_NODE_NAME)
     };
     if let Some(at) = sent.iter().position(too_long) {
         let path = [Key("nodes"), At(at), Key("name")];
@@ -99,6 +165,7 @@ pub fn check(mut workflow: Value, deploys: bool) -> Report {
     webhooks::judge(&mut nodes, &mut report);
     for (at, node) in nodes.iter().enumerate() {
         types::judge(at, node, &mut report);
+        places::judge(at, node, &mut report);
         if let Some(parameters) = node.get("parameters") {
             secrets::look(
                 parameters,
@@ -128,7 +195,7 @@ pub fn check(mut workflow: Value, deploys: bool) -> Report {
 fn named(name: Option<&Value>, report: &mut Report) -> Value {
     match name {
         Some(Value::String(name)) if !name.is_empty() => {
-            let cut: String = name.chars().take(LONGEST_NAME).collect();
+            let cut: String = name.chars().take(MAX_NAME).collect();
             if cut.len() < name.len() {
                 report.add(Mended, &rules::NAME_TOO_LONG, &[Key("name")], &[]);
             }

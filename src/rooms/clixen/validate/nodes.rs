@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::report::Part::{At, Key};
 use super::report::Report;
 use super::report::Weight::{Error, Mended, Settled};
-use super::settings::Kind::{self, Flag, Number, Object, Own, Text};
+use super::settings::Kind::{self, Flag, Number, Object, Own, TagList, Text};
 use super::types::Package;
 use super::{fresh_id, rules, types};
 
@@ -20,7 +20,7 @@ const KNOWN: [(&str, Kind); 19] = [
     ("alwaysOutputData", Flag),
     ("continueOnFail", Flag),
     ("credentials", Object),
-    ("customTelemetryTags", Object),
+    ("customTelemetryTags", TagList),
     ("disabled", Flag),
     ("executeOnce", Flag),
     ("maxTries", Number),
@@ -139,15 +139,20 @@ fn one(at: usize, sent: Value, report: &mut Report) -> Value {
     let label = label(at, &fields);
     let mut kept = Map::new();
     for (field, mut value) in fields {
-        if value.is_null() {
-            continue;
-        }
         let path = [Key("nodes"), At(at), Key(&field)];
         let Some((_, kind)) = KNOWN.iter().find(|(known, _)| *known == field) else {
             let names = [field.as_str(), &label];
             report.add(Settled, &rules::NODE_FIELD_UNKNOWN, &path, &names);
             continue;
         };
+        if value.is_null() {
+            // Fields that every node needs are looked at below.
+            if !matches!(kind, Own) {
+                let names = [field.as_str(), &label, &kind.words()];
+                report.add(Mended, &rules::NODE_FIELD_INVALID, &path, &names);
+            }
+            continue;
+        }
         if !kind.fits(&value) {
             let mended = kind.mended(&value);
             let weight = if mended.is_some() { Mended } else { Error };

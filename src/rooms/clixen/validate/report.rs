@@ -66,6 +66,11 @@ impl Report {
         }
     }
 
+    /// Whether the workflow is to be deployed.
+    pub fn is_for_deployment(&self) -> bool {
+        self.deploys
+    }
+
     /// Adds a finding. The names go into the rule's words, in order.
     pub fn add(&mut self, weight: Weight, rule: &'static Rule, path: &[Part<'_>], names: &[&str]) {
         let is_error = matches!(weight, Weight::Error | Weight::Mended);

@@ -19,20 +19,23 @@ pub enum Kind {
     Number,
     /// An object.
     Object,
-    /// An array.
-    List,
+    /// A list of `{"key", "value"}`, both texts.
+    Tags,
+    /// `{"tag": [...]}` with such a list.
+    TagList,
     /// One of these.
     OneOf(&'static [&'static str]),
     /// What rules of its own look at.
     Own,
 }
 
-use Kind::{Flag, List, Number, OneOf, Text};
+use Kind::{Flag, Number, OneOf, Tags, Text};
 
 const SAVED: Kind = OneOf(&["all", "none"]);
 
 /// The settings that n8n's API takes.
 const KNOWN: [(&str, Kind); 17] = [
+    ("binaryMode", OneOf(&["separate", "combined"])),
     (
         "callerPolicy",
         OneOf(&[
@@ -48,7 +51,8 @@ const KNOWN: [(&str, Kind); 17] = [
     ),
     ("availableInMCP", Flag),
     ("callerIds", Text),
-    ("customTelemetryTags", List),
+    ("credentialResolverId", Text),
+    ("customTelemetryTags", Tags),
     ("errorWorkflow", Text),
     ("executionOrder", Text),
     ("executionTimeout", Number),
@@ -56,11 +60,9 @@ const KNOWN: [(&str, Kind); 17] = [
     ("saveDataSuccessExecution", SAVED),
     ("saveExecutionProgress", Flag),
     ("saveManualExecutions", Flag),
+    ("timeSavedMode", OneOf(&["fixed", "dynamic"])),
     ("timeSavedPerExecution", Number),
     ("timezone", Text),
-    ("workerPoolOverrideEvaluation", Text),
-    ("workerPoolOverrideManual", Text),
-    ("workerPoolOverrideProduction", Text),
 ];
 
 impl Kind {
@@ -71,7 +73,11 @@ impl Kind {
             Flag => value.is_boolean(),
             Number => value.is_number(),
             Kind::Object => value.is_object(),
-            List => value.is_array(),
+            Tags => value.as_array().is_some_and(|tags| tags.iter().all(is_tag)),
+            Kind::TagList => value.as_object().is_some_and(|fields| {
+                let mut fields = fields.iter();
+                fields.all(|(name, tags)| name == "tag" && Tags.fits(tags))
+            }),
             OneOf(known) => value.as_str().is_some_and(|text| known.contains(&text)),
             Kind::Own => true,
         }
@@ -91,11 +97,19 @@ impl Kind {
             Flag => "true or false",
             Number => "a number",
             Kind::Object => "an object",
-            List => "an array",
+            Tags => "a list of {\"key\", \"value\"}, both texts",
+            Kind::TagList => "{\"tag\": [...]} with a list of {\"key\", \"value\"}, both texts",
             Text | Kind::Own => "a text",
         }
         .into()
     }
+}
+
+fn is_tag(tag: &Value) -> bool {
+    tag.as_object().is_some_and(|fields| {
+        let texts = |name: &str| fields.get(name).is_some_and(Value::is_string);
+        fields.len() == 2 && texts("key") && texts("value")
+    })
 }
 
 /// The settings as they go on.
@@ -111,7 +125,7 @@ pub fn read(sent: Option<&Value>, report: &mut Report) -> Value {
         return usual();
     }
     let mut kept = Map::new();
-    for (field, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+    for (field, value) in fields {
         let path = [Key("settings"), Key(field)];
         let Some((_, kind)) = KNOWN.iter().find(|(known, _)| known == field) else {
             report.add(Settled, &rules::SETTING_UNKNOWN, &path, &[field]);
@@ -122,8 +136,8 @@ pub fn read(sent: Option<&Value>, report: &mut Report) -> Value {
             put(value.clone());
             continue;
         }
-        // Without these two more might be allowed than was meant.
-        let matters = field.ends_with("Policy");
+        // Without these two more might be allowed than was meant. Null can only mean the default.
+        let matters = field.ends_with("Policy") && !value.is_null();
         let weight = if matters { Error } else { Mended };
         report.add(
             weight,
