@@ -57,6 +57,31 @@ comment on table private.erased_users is 'Ids of users whose account was deleted
 alter table private.erased_users enable row level security;
 alter table private.erased_users force row level security;
 
+-- What a user's paths in n8n begin with, for n8n has one namespace for all. Random: neither the user's id nor that of a workflow tells
+-- where its webhooks are.
+create table private.n8n_slugs (
+  user_id uuid constraint n8n_slugs_pkey primary key,
+  slug    text not null default 'u' || left(replace(pg_catalog.gen_random_uuid()::text, '-', ''), 12)
+    || right(pg_catalog.gen_random_uuid()::text, 12),
+  constraint n8n_slugs_slug unique (slug),
+  constraint n8n_slugs_slug_form check (slug ~ '^u[0-9a-f]{24}$')
+);
+comment on table private.n8n_slugs is 'The first part of each user''s paths in n8n: given at the first deployment, kept until the user is erased.';
+alter table private.n8n_slugs enable row level security;
+alter table private.n8n_slugs force row level security;
+
+-- A user's slug, made at the first call.
+create function private.n8n_slug(user_id uuid) returns text
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  insert into private.n8n_slugs (user_id) values (n8n_slug.user_id) on conflict do nothing;
+  return (select s.slug from private.n8n_slugs as s where s.user_id = n8n_slug.user_id);
+end
+$$;
+revoke execute on function private.n8n_slug(uuid) from public;
+
 -- Ends the request if its user is gone.
 create function private.refuse_erased(user_id uuid) returns void
   language plpgsql stable
@@ -183,6 +208,7 @@ begin
   delete from clixen.telemetry_events as t where t.user_id = erase_user.user_id;
   get diagnostics gone = row_count;
   counts := counts || jsonb_build_object('telemetry_events', gone);
+  delete from private.n8n_slugs as s where s.user_id = erase_user.user_id;
   delete from private.idempotency_keys as k where k.caller = erase_user.user_id::text;
   return counts;
 end
@@ -247,5 +273,7 @@ drop function clixen.ensure_user_profile();
 drop function private.make_profile(uuid, text);
 drop function private.email_of(jsonb);
 drop function private.refuse_erased(uuid);
+drop function private.n8n_slug(uuid);
+drop table private.n8n_slugs;
 drop table private.erased_users;
 drop table clixen.user_profiles;

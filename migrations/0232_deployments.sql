@@ -290,6 +290,73 @@ $$;
 comment on function edge.deployment_workflow(uuid, uuid, boolean) is
   'Gives the edge what it is to send to n8n. Definer: the edge has no right on any table.';
 
+-- What a deployment may use of n8n, all of it its owner's: {slug, named, deployed, had_error_workflow}. `named` has, of the ids that the
+-- workflow names, those of the owner's own workflows that are in n8n, each with its id there; a workflow is named by its id here or in
+-- n8n. `deployed` has the ids in n8n of all of the owner's. Null if the lease is lost.
+create function edge.own_workflows(deployment_id uuid, lease uuid, named text[]) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  owner uuid;
+  flow_id uuid;
+begin
+  select d.user_id, d.workflow_id into owner, flow_id
+  from private.deployment_runs as r
+  join clixen.deployments as d on d.id = r.deployment_id
+  where r.deployment_id = own_workflows.deployment_id and r.lease = own_workflows.lease;
+  if not found then
+    return null;
+  end if;
+  return jsonb_build_object(
+    'slug', private.n8n_slug(owner),
+    'named', (
+      select coalesce(jsonb_object_agg(n.id, w.n8n_workflow_id), '{}')
+      from unnest(own_workflows.named) as n (id)
+      join clixen.mvp_workflows as w on w.n8n_workflow_id = n.id
+        or w.id = case when n.id ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then n.id::uuid end
+      where w.user_id = owner and w.n8n_workflow_id is not null
+    ),
+    'deployed', to_jsonb(array(
+      select w.n8n_workflow_id
+      from clixen.mvp_workflows as w
+      where w.user_id = owner and w.n8n_workflow_id is not null
+      -- This one first: the list is for workflows that it runs.
+      order by w.id = flow_id desc, w.last_deployed_at desc nulls last, w.id
+      limit 1000
+    )),
+    'had_error_workflow', exists (
+      select
+      from clixen.deployments as d
+      join private.deployment_runs as r on r.deployment_id = d.id
+      where d.workflow_id = flow_id and d.status in ('deployed', 'rolled_back')
+        and r.workflow #> '{settings,errorWorkflow}' is not null
+    )
+  );
+end
+$$;
+comment on function edge.own_workflows(uuid, uuid, text[]) is
+  'Tells the edge which workflows of n8n a deployment''s owner has. Definer: the edge has no right on any table.';
+
+-- A workflow of the deployment's owner that the deployed one runs: {workflow_id, name, workflow}, as it was last deployed. Null where it is
+-- not the owner's, was never deployed, or the lease is lost.
+create function edge.called_workflow(deployment_id uuid, lease uuid, n8n_workflow_id text) returns jsonb
+  language sql stable security definer
+  set search_path = ''
+  as $$
+select jsonb_build_object('workflow_id', w.id, 'name', w.name, 'workflow', b.workflow)
+from private.deployment_runs as r
+join clixen.deployments as d on d.id = r.deployment_id
+join clixen.mvp_workflows as w on w.user_id = d.user_id and w.n8n_workflow_id = called_workflow.n8n_workflow_id
+join clixen.deployments as e on e.workflow_id = w.id and e.status = 'deployed'
+join private.deployment_runs as b on b.deployment_id = e.id
+where r.deployment_id = called_workflow.deployment_id and r.lease = called_workflow.lease
+order by e.deployment_version desc
+limit 1
+$$;
+comment on function edge.called_workflow(uuid, uuid, text) is
+  'Gives the edge a workflow that is to let the deployed one run it. Definer: the edge has no right on any table.';
+
 -- Writes down what n8n calls the workflow, as soon as it is known, and lengthens the lease; false where the lease is lost.
 create function edge.note_deployment(deployment_id uuid, lease uuid, n8n_workflow_id text) returns boolean
   language plpgsql volatile security definer
@@ -468,6 +535,8 @@ revoke execute on function private.queue_writes_of_deployment(uuid) from public;
 revoke execute on function clixen.open_deployment(uuid, bigint) from public;
 revoke execute on function edge.claim_deployment(uuid) from public;
 revoke execute on function edge.deployment_workflow(uuid, uuid, boolean) from public;
+revoke execute on function edge.own_workflows(uuid, uuid, text[]) from public;
+revoke execute on function edge.called_workflow(uuid, uuid, text) from public;
 revoke execute on function edge.note_deployment(uuid, uuid, text) from public;
 revoke execute on function edge.finish_deployment(uuid, uuid, jsonb) from public;
 revoke execute on function edge.unfinished_deployments(int) from public;
@@ -477,6 +546,8 @@ grant execute on function clixen.may_finish_deployments() to service_role;
 grant execute on function clixen.open_deployment(uuid, bigint) to authenticated;
 grant execute on function edge.claim_deployment(uuid) to edge;
 grant execute on function edge.deployment_workflow(uuid, uuid, boolean) to edge;
+grant execute on function edge.own_workflows(uuid, uuid, text[]) to edge;
+grant execute on function edge.called_workflow(uuid, uuid, text) to edge;
 grant execute on function edge.note_deployment(uuid, uuid, text) to edge;
 grant execute on function edge.finish_deployment(uuid, uuid, jsonb) to edge;
 grant execute on function edge.unfinished_deployments(int) to edge;
@@ -490,6 +561,8 @@ drop function edge.removed_from_n8n(text, boolean);
 drop function edge.unfinished_deployments(int);
 drop function edge.finish_deployment(uuid, uuid, jsonb);
 drop function edge.note_deployment(uuid, uuid, text);
+drop function edge.called_workflow(uuid, uuid, text);
+drop function edge.own_workflows(uuid, uuid, text[]);
 drop function edge.deployment_workflow(uuid, uuid, boolean);
 drop function edge.claim_deployment(uuid);
 drop function private.queue_writes_of_deployment(uuid);

@@ -36,6 +36,14 @@ export default {
       arguments: () => ({ ...byId(), lease: randomUUID(), before: false }),
       ...edges,
     },
+    'edge.own_workflows(uuid, uuid, text[])': {
+      arguments: (canary) => ({ ...byId(), lease: randomUUID(), named: [canary] }),
+      ...edges,
+    },
+    'edge.called_workflow(uuid, uuid, text)': {
+      arguments: (canary) => ({ ...byId(), lease: randomUUID(), n8n_workflow_id: canary }),
+      ...edges,
+    },
     'edge.note_job(text, bigint, bigint, text)': {
       arguments: (canary) => ({ job: canary, took_ms: 1, rows: 0, error: null }),
       ...edges,

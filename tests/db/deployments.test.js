@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import {
+  add,
+  called,
   claim,
   clear,
   deploy,
@@ -11,6 +13,7 @@ import {
   note,
   one,
   open,
+  owned,
   owner,
   run,
   SERVICE,
@@ -301,6 +304,72 @@ test('one that nobody is at gives way to the next; its holder comes too late', a
   assert.deepEqual(await statuses(workflow.id), ['1 failed', '2 pending']);
   assert.equal((await stored(second.id)).n8n_workflow_id, null);
   assert.equal((await claim(second.id)).may_exist, true);
+});
+
+test('what a deployment may use of n8n is its owner’s, by the lease', async () => {
+  const mine = await household();
+  const theirs = await household();
+  const more = async ({ who, project }, json = {}) =>
+    (await add(who, 'mvp_workflows', { project_id: project.id, name: 'More', n8n_workflow_json: json })).id;
+  const [n8n, foreign] = [randomUUID(), randomUUID()];
+  const deployed = await more(mine, { marker: 'deployed' });
+  await deploy(mine.who, deployed, { n8n });
+  await deploy(theirs.who, theirs.workflow.id, { n8n: foreign });
+  const draft = await more(mine);
+  const { id } = await open(mine.who, mine.workflow.id);
+  const { lease } = await claim(id);
+  const named = [deployed, deployed.toUpperCase(), n8n, draft, theirs.workflow.id, foreign, randomUUID(), '', 'x'];
+  const own = await owned(id, lease, named);
+  assert.deepEqual(own.named, { [deployed]: n8n, [deployed.toUpperCase()]: n8n, [n8n]: n8n });
+  assert.deepEqual([own.deployed, own.had_error_workflow], [[n8n], false]);
+  assert.deepEqual((await owned(id, lease)).named, {});
+  const found = await called(id, lease, n8n);
+  assert.deepEqual(found, { workflow_id: deployed, name: 'More', workflow: { marker: 'deployed' } });
+  // What is deployed counts, not what it has become since.
+  await change(mine.who, deployed, { marker: 'changed' });
+  assert.deepEqual((await called(id, lease, n8n)).workflow, { marker: 'deployed' });
+  assert.equal(await called(id, lease, foreign), null);
+  for (const wrongLease of [randomUUID(), null]) {
+    assert.equal(await owned(id, wrongLease, named), null);
+    assert.equal(await called(id, wrongLease, n8n), null);
+  }
+  // The workflow itself, as soon as n8n has it.
+  const itself = randomUUID();
+  await note(id, lease, itself);
+  assert.deepEqual((await owned(id, lease, [mine.workflow.id])).deployed, [itself, n8n]);
+});
+
+test('a slug is random, one for each user, the same for ever, and gone with the user', async () => {
+  const slugs = new Map();
+  const slugOf = async ({ who, workflow }) => {
+    const { id } = await open(who, workflow.id);
+    const { lease } = await claim(id);
+    const [first, second] = await Promise.all([owned(id, lease), owned(id, lease)]);
+    assert.equal(first.slug, second.slug);
+    await finish(id, lease, { status: 'failed' });
+    return first.slug;
+  };
+  for (let n = 0; n < 5; n += 1) {
+    const one_ = await household();
+    const slug = await slugOf(one_);
+    assert.match(slug, /^u[0-9a-f]{24}$/);
+    assert.equal(await slugOf(one_), slug);
+    slugs.set(slug, one_);
+  }
+  assert.equal(slugs.size, 5);
+  const [[slug, { sub }]] = slugs;
+  await one(SERVICE, 'select clixen.erase_user($1)', [sub]);
+  assert.deepEqual(await sql('select 1 from private.n8n_slugs where slug = $1', [slug]), []);
+});
+
+test('a deployment that had an error workflow says so', async () => {
+  const { who, workflow } = await household();
+  await change(who, workflow.id, { settings: { errorWorkflow: 'x' } });
+  await deploy(who, workflow.id);
+  await change(who, workflow.id, { settings: {} });
+  const { id } = await open(who, workflow.id);
+  const { lease } = await claim(id);
+  assert.equal((await owned(id, lease)).had_error_workflow, true);
 });
 
 test('an archived workflow is not deployed; nor is anything thirty times at once', async () => {

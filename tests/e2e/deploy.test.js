@@ -1,6 +1,6 @@
 // Deployments: from a user's workflow to one that serves in n8n, whatever goes wrong between.
 import assert from 'node:assert/strict';
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { token } from '../../dev/issuer.js';
 import { startEdge } from '../support/edge.js';
@@ -92,7 +92,7 @@ const now = async ({ id }) =>
   (await sql('select to_jsonb(w) as row from clixen.mvp_workflows as w where id = $1', [id]))[0].row;
 const edit = ({ id }, json) => sql('update clixen.mvp_workflows set n8n_workflow_json = $2 where id = $1', [id, json]);
 const inN8n = async (workflow, other = n8n) => other.workflows.get((await now(workflow)).n8n_workflow_id);
-const prefix = (user) => `u${createHash('sha256').update(user).digest('hex').slice(0, 12)}`;
+const slug = async (user) => (await sql('select slug from private.n8n_slugs where user_id = $1', [user]))[0].slug;
 const expire = ({ id }) =>
   sql(
     `update private.deployment_runs set lease_until = now() - interval '1 second'
@@ -110,7 +110,7 @@ test('a workflow with a webhook is sent, published, probed, and says where it is
   await edit(workflow, { ...workflow.json, id: 'x', active: false, versionId: 'v', meta: {}, tags: [], pinData: {} });
   const answer = await deploy(workflow);
   assert.equal(answer.status, 200, answer.text);
-  const url = `${n8n.url}/webhook/${prefix(workflow.user)}/orders`;
+  const url = `${n8n.url}/webhook/${await slug(workflow.user)}/orders`;
   const { body } = answer;
   assert.deepEqual([body.status, body.deployment_version, body.deployment_url], ['deployed', 1, url]);
   const there = await inN8n(workflow);
@@ -143,17 +143,17 @@ test('one that runs by the clock has no address; a form has one', async () => {
       node('Set', 'set', {}, { typeVersion: 3.4 }),
     ]),
   );
-  assert.equal((await deploy(form)).body.deployment_url, `${n8n.url}/form/${prefix(form.user)}/contact`);
+  assert.equal((await deploy(form)).body.deployment_url, `${n8n.url}/form/${await slug(form.user)}/contact`);
 });
 
 test('nobody takes another’s address: expressions and ids are made the owner’s, and what is no path is refused', async () => {
   const victim = await planted(hook('pay'));
-  const address = `${prefix(victim.user)}/pay`;
+  assert.equal((await deploy(victim)).status, 200);
+  const address = `${await slug(victim.user)}/pay`;
   const thief = await planted(hook(`=${address}`));
   assert.equal((await deploy(thief)).status, 200);
   const [taken] = (await inN8n(thief)).nodes;
-  assert.equal(taken.parameters.path, `=${prefix(thief.user)}/${address}`);
-  assert.equal((await deploy(victim)).status, 200);
+  assert.equal(taken.parameters.path, `=${await slug(thief.user)}/${address}`);
   for (const path of [[address], 5, { toString: address }, '../../rest/login', 'a?b', 'a%2e', './a']) {
     const { status, body } = await deploy(await planted(hook(path)));
     assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(path));
@@ -176,11 +176,330 @@ test('credentials and workflows of others are left out, unless they are shared',
   const workflow = await planted(json);
   await deploy(workflow);
   assert.deepEqual((await inN8n(workflow)).nodes[1].credentials, {});
-  assert.deepEqual((await inN8n(workflow)).settings, { executionOrder: 'v1', timezone: 'Europe/Berlin' });
+  const settings = { executionOrder: 'v1', timezone: 'Europe/Berlin', callerPolicy: 'none' };
+  assert.deepEqual((await inN8n(workflow)).settings, settings);
   const sharing = await startEdge({ N8N_URL: n8n.url, N8N_API_KEY: n8n.key, N8N_CREDENTIALS: '7, 1' });
   started.push(sharing);
   assert.equal((await deploy(workflow, { base: sharing.url })).status, 200);
   assert.deepEqual((await inN8n(workflow)).nodes[1].credentials, { slackApi: { id: '1', name: 'Ours' } });
+});
+
+/** A trigger of any type, and a Set that it starts. */
+const trigger = (type, parameters, more = {}) =>
+  flow([
+    { ...node('Start', ''), typeVersion: 2, webhookId: randomUUID(), ...more, type, parameters },
+    node('Set', 'set', {}, { typeVersion: 3.4 }),
+  ]);
+const FORM = 'n8n-nodes-base.formTrigger';
+const MCP = '@n8n/n8n-nodes-langchain.mcpTrigger';
+const CHAT = '@n8n/n8n-nodes-langchain.chatTrigger';
+/** Wherever n8n takes a path from: the type, its parameters with a path in them, and more of the node. */
+const PATHS = [
+  ['n8n-nodes-base.webhook', (path) => ({ path })],
+  ['n8n-nodes-base.webhook', (path) => ({ path: `=${path}` })],
+  ['n8n-nodes-base.webhook', (path) => ({ path: `={{ '${path}' }}` })],
+  [FORM, (path) => ({ path }), { typeVersion: 1 }],
+  [FORM, (path) => ({ path })],
+  [FORM, (path) => ({ path: '', options: { path } }), { typeVersion: 2.2 }],
+  [FORM, (path) => ({ options: { path: `={{ '${path}' }}` } }), { typeVersion: 2.3 }],
+  [FORM, (path) => ({ path: `={{ '${path}' }}`, options: { path } }), { typeVersion: 2.2 }],
+  [MCP, (path) => ({ path }), { typeVersion: 1 }],
+  [MCP, (path) => ({ path: `/${path}/` })],
+  [MCP, (path) => ({ path: `=${path}` })],
+  [CHAT, (path) => ({ public: true, path, options: { path } }), { typeVersion: 1.1 }],
+  ['n8n-nodes-other.hookTrigger', (path) => ({ path, options: { path: `=${path}` } })],
+];
+for (const [type, parameters, more] of PATHS)
+  test(`${type} with ${JSON.stringify({ ...more, ...parameters('…') })} stays behind its owner's slug`, async () => {
+    const victim = await planted(hook('pay'));
+    await deploy(victim);
+    const address = `${await slug(victim.user)}/pay`;
+    const thief = await planted(trigger(type, parameters(address), more));
+    const { status, text } = await deploy(thief);
+    assert.equal(status, 200, text);
+    const there = await inN8n(thief);
+    const own = await slug(thief.user);
+    const [{ parameters: sent, webhookId }] = there.nodes;
+    for (const path of [sent.path, sent.options?.path].filter((given) => given !== undefined && given !== ''))
+      assert.match(path, new RegExp(`^=?${own}/`));
+    for (const [at, id] of n8n.registered)
+      if (id === there.id) assert.match(at, new RegExp(`^[A-Z]+ (=?${own}/|${webhookId})`));
+    assert.notEqual(webhookId, thief.json.nodes[0].webhookId);
+  });
+
+test('what n8n would work out, unwrap or add to an empty path is refused, or made the owner’s', async () => {
+  const victim = await planted(hook('pay'));
+  await deploy(victim);
+  const path = `${await slug(victim.user)}/pay`;
+  const rl = (value) => ({ __rl: true, mode: 'id', value });
+  for (const [type, parameters, more] of [
+    [FORM, { options: `={{ {path: '${path}'} }}` }],
+    [FORM, { options: rl({ path }) }],
+    [FORM, { options: { path: rl(path) } }],
+    [FORM, { options: { path: [path] } }],
+    [MCP, { path: rl(path) }],
+    ['n8n-nodes-other.hookTrigger', { path: rl(path) }],
+    ['n8n-nodes-other.hookTrigger', { path: [path] }],
+    ['n8n-nodes-other.hookTrigger', { options: `={{ {path: '${path}'} }}` }],
+  ]) {
+    const { status, body } = await deploy(await planted(trigger(type, parameters, more)));
+    assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(parameters));
+    assert.match(body.details, /webhook_path_invalid/);
+  }
+  const waiting = (options) => {
+    const json = hook();
+    json.nodes.push(
+      node('Wait', 'wait', { resume: 'webhook', options }, { typeVersion: 1.1, webhookId: randomUUID() }),
+    );
+    json.connections.Set = { main: [[{ node: 'Wait', type: 'main', index: 0 }]] };
+    return planted(json);
+  };
+  for (const webhookSuffix of [path, `={{ '${path}' }}`, rl(path), '..']) {
+    const { status, body } = await deploy(await waiting({ webhookSuffix }));
+    assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(webhookSuffix));
+    assert.match(body.details, /webhook_suffix_invalid/);
+  }
+  const resumed = await waiting({ webhookSuffix: 'approve' });
+  assert.equal((await deploy(resumed)).status, 200);
+  assert.equal((await inN8n(resumed)).nodes[2].parameters.options.webhookSuffix, 'approve');
+  // n8n would take "/sse" and "/n8n-form" for the paths of these, one for everybody.
+  for (const [type, more] of [
+    [MCP, { typeVersion: 1 }],
+    [FORM, { typeVersion: 1 }],
+    [FORM, { typeVersion: 2.2 }],
+  ])
+    for (const _ of ['one', 'another']) {
+      const { status, text } = await deploy(await planted(trigger(type, {}, more)));
+      assert.equal(status, 200, text);
+    }
+  // A store in n8n's memory is told apart by its key alone.
+  const stored = hook();
+  const store = (name, parameters) => ({
+    ...node(name, ''),
+    type: '@n8n/n8n-nodes-langchain.vectorStoreInMemory',
+    typeVersion: 1.2,
+    parameters,
+  });
+  stored.nodes.push(store('A', { memoryKey: rl('theirs') }), store('B', {}), store('C', { memoryKey: '={{ "x" }}' }));
+  const keeper = await planted(stored);
+  assert.equal((await deploy(keeper)).status, 200);
+  const own = await slug(keeper.user);
+  assert.deepEqual(
+    (await inN8n(keeper)).nodes.slice(2).map(({ parameters: { memoryKey } }) => memoryKey.value ?? memoryKey),
+    [`${own}/theirs`, `${own}/vector_store_key`, `=${own}/{{ "x" }}`],
+  );
+});
+
+test('a user keeps a slug, which nothing that is known tells, until the user is erased', async () => {
+  const workflow = await planted(hook('orders'));
+  const first = (await deploy(workflow)).body;
+  const own = await slug(workflow.user);
+  assert.match(own, /^u[0-9a-f]{24}$/);
+  const other = await planted(hook('more'), workflow.user);
+  assert.equal((await deploy(other)).body.deployment_url, `${n8n.url}/webhook/${own}/more`);
+  assert.equal((await deploy(workflow)).body.deployment_url, first.deployment_url);
+  const service = await token(made, { issuer: stack.issuer, role: 'service_role' });
+  const erased = await ask('/rest/v1/rpc/erase_user', {
+    token: service,
+    headers: { 'content-profile': 'clixen' },
+    json: { user_id: workflow.user },
+  });
+  assert.equal(erased.status, 200, erased.text);
+  assert.deepEqual(await sql('select 1 from private.n8n_slugs where user_id = $1', [workflow.user]), []);
+});
+
+/** One that others may run. */
+const callee = (more = {}) => {
+  const json = flow([
+    node('When called', 'executeWorkflowTrigger', {}, { typeVersion: 1.1 }),
+    node('Set', 'set', {}, { typeVersion: 3.4 }),
+    node('Every hour', 'scheduleTrigger', { rule: { interval: [{ field: 'hours' }] } }, { typeVersion: 1.2 }),
+  ]);
+  json.connections = Object.fromEntries(
+    ['When called', 'Every hour'].map((name) => [name, { main: [[{ node: 'Set', type: 'main', index: 0 }]] }]),
+  );
+  return { ...json, settings: { executionOrder: 'v1', ...more } };
+};
+/** How a node names a workflow, and where the id is then. */
+const CALLS = {
+  'executeWorkflow 1': [(id) => node('Call', 'executeWorkflow', { workflowId: id }), ['workflowId']],
+  'executeWorkflow 1.2': [
+    (id) =>
+      node('Call', 'executeWorkflow', { workflowId: { __rl: true, mode: 'list', value: id } }, { typeVersion: 1.2 }),
+    ['workflowId', 'value'],
+  ],
+  executeWorkflowTool: [
+    (id) => node('Call', 'executeWorkflowTool', { workflowId: { __rl: true, mode: 'id', value: id } }),
+    ['workflowId', 'value'],
+  ],
+  toolWorkflow: [
+    (id) => ({
+      ...node('Call', '', { source: 'database', workflowId: { __rl: true, mode: 'id', value: id } }),
+      type: '@n8n/n8n-nodes-langchain.toolWorkflow',
+      typeVersion: 2.2,
+    }),
+    ['workflowId', 'value'],
+  ],
+  retrieverWorkflow: [
+    (id) => ({
+      ...node('Call', '', { workflowId: id }),
+      type: '@n8n/n8n-nodes-langchain.retrieverWorkflow',
+    }),
+    ['workflowId'],
+  ],
+};
+const calling = (call) => {
+  const json = hook();
+  json.nodes.push(call);
+  json.connections.Set = { main: [[{ node: 'Call', type: 'main', index: 0 }]] };
+  return json;
+};
+for (const [how, [call, place]] of Object.entries(CALLS))
+  test(`${how} runs the owner's own workflows only, and n8n lets it`, async () => {
+    const run = await planted(callee());
+    const { n8n_workflow_id: id } = (await deploy(run)).body;
+    assert.deepEqual((await inN8n(run)).settings, { executionOrder: 'v1', callerPolicy: 'none' });
+    // By its id here, or in n8n.
+    for (const named of [run.id, id]) {
+      const caller = await planted(calling(call(named)), run.user);
+      const { status, text } = await deploy(caller);
+      assert.equal(status, 200, text);
+      const there = await inN8n(caller);
+      assert.equal(
+        place.reduce((value, name) => value[name], there.nodes[2].parameters),
+        id,
+      );
+      assert.ok(n8n.lets(there.id, id));
+    }
+    const stranger = await planted(calling(call(id)));
+    const before_ = n8n.calls.length;
+    const { status, body } = await deploy(stranger);
+    assert.deepEqual([status, body.code], [422, 'RG317']);
+    assert.match(body.details, /workflow_not_yours/);
+    assert.equal(n8n.calls.length, before_);
+    // Nobody learns whether there is one.
+    const none = 'A'.repeat(id.length);
+    await edit(stranger, calling(call(none)));
+    const absent = await deploy(stranger);
+    assert.equal(absent.body.details.replace(none, id), body.details);
+    // And nobody whom the database does not name is let in, whatever the node says.
+    const other = await planted(callee());
+    const { n8n_workflow_id: foreign } = (await deploy(other)).body;
+    assert.ok(!n8n.lets(foreign, id));
+  });
+
+test('a workflow within a node runs own workflows only, and has no credentials of others', async () => {
+  const run = await planted(callee());
+  const { n8n_workflow_id: id } = (await deploy(run)).body;
+  const inner = (workflowId) => ({
+    nodes: [
+      node('Call', 'executeWorkflow', { workflowId }),
+      node('Slack', 'slack', {}, { credentials: { slackApi: { id: '1', name: 'Theirs' } } }),
+    ],
+    connections: {},
+  });
+  const within = (workflow) =>
+    calling(node('Call', 'executeWorkflow', { source: 'parameter', workflowJson: JSON.stringify(workflow) }));
+  const caller = await planted(within(inner(run.id)), run.user);
+  const deployed = await deploy(caller);
+  assert.equal(deployed.status, 200, deployed.text);
+  const sent = JSON.parse((await inN8n(caller)).nodes[2].parameters.workflowJson);
+  assert.deepEqual([sent.nodes[0].parameters.workflowId, sent.nodes[1].credentials], [id, {}]);
+  for (const workflow of [inner(id), { nodes: [node('Rows', 'dataTable')], connections: {} }]) {
+    const { status, body } = await deploy(await planted(within(workflow)));
+    assert.deepEqual([status, body.code], [422, 'RG317']);
+    assert.match(body.details, /workflow_not_yours|instance_shared/);
+  }
+});
+
+test('what an instance keeps for everybody is refused', async () => {
+  for (const [type, parameters, typeVersion = 1] of [
+    ['dataTable', { dataTableId: { __rl: true, mode: 'id', value: 'theirs' } }],
+    ['dataTableTool', {}],
+    ['evaluation', { source: 'dataTable', dataTableId: { __rl: true, mode: 'id', value: 'theirs' } }, 4.7],
+    ['messageAnAgent', { agentId: { __rl: true, mode: 'id', value: 'theirs' } }],
+  ]) {
+    const { status, body } = await deploy(await planted(calling(node('Call', type, parameters, { typeVersion }))));
+    assert.deepEqual([status, body.code], [422, 'RG317'], type);
+    assert.match(body.details, /instance_shared/);
+  }
+});
+
+test('who may run a workflow: nobody, or own workflows, or those of them that are listed', async () => {
+  const user = randomUUID();
+  const caller = await planted(hook(), user);
+  const other = await planted(hook(), user);
+  const [first, second] = [(await deploy(caller)).body.n8n_workflow_id, (await deploy(other)).body.n8n_workflow_id];
+  const foreign = (await deploy(await planted(hook()))).body.n8n_workflow_id;
+  const settings = async (json) => {
+    const workflow = await planted(json, user);
+    assert.equal((await deploy(workflow)).status, 200);
+    const there = await inN8n(workflow);
+    await sql('delete from clixen.mvp_workflows where id = $1', [workflow.id]);
+    const { callerPolicy, callerIds } = there.settings;
+    return [callerPolicy, callerIds?.split(',').sort().join()];
+  };
+  const both = [first, second].sort().join();
+  assert.deepEqual(await settings(hook()), ['none', undefined]);
+  assert.deepEqual(await settings({ ...hook(), settings: { callerPolicy: 'any' } }), ['none', undefined]);
+  assert.deepEqual(await settings(callee({ callerPolicy: 'none' })), ['none', undefined]);
+  for (const callerPolicy of ['any', 'workflowsFromSameOwner', undefined])
+    assert.deepEqual(await settings(callee({ callerPolicy })), ['workflowsFromAList', both], callerPolicy);
+  for (const [callerIds, wanted] of [
+    [`${foreign}, ${first}`, first],
+    [`${caller.id},${other.id}`, both],
+  ])
+    assert.deepEqual(await settings(callee({ callerPolicy: 'workflowsFromAList', callerIds })), [
+      'workflowsFromAList',
+      wanted,
+    ]);
+  assert.deepEqual(await settings(callee({ callerPolicy: 'workflowsFromAList', callerIds: foreign })), [
+    'none',
+    undefined,
+  ]);
+});
+
+test('a workflow that runs itself, or handles its own errors, is let in from the first deployment on', async () => {
+  const again = callee();
+  again.nodes.push(node('Again', 'executeWorkflow', { workflowId: '={{ $workflow.id }}' }));
+  again.connections.Set = { main: [[{ node: 'Again', type: 'main', index: 0 }]] };
+  const failing = hook();
+  failing.nodes.push(node('On error', 'errorTrigger'), node('Note it', 'noOp'));
+  failing.connections['On error'] = { main: [[{ node: 'Note it', type: 'main', index: 0 }]] };
+  for (const json of [again, failing]) {
+    const workflow = await planted(json);
+    for (const _ of ['first', 'second']) {
+      const { status, body, text } = await deploy(workflow);
+      assert.equal(status, 200, text);
+      assert.ok(n8n.lets(body.n8n_workflow_id, body.n8n_workflow_id));
+    }
+  }
+});
+
+test('an error workflow is the owner’s own, and is let in; one that was taken out is out', async () => {
+  const errors = flow([node('On error', 'errorTrigger'), node('Set', 'set', {}, { typeVersion: 3.4 })]);
+  const handler = await planted(errors);
+  const { n8n_workflow_id: id } = (await deploy(handler)).body;
+  const json = hook();
+  const failing = await planted({ ...json, settings: { errorWorkflow: handler.id } }, handler.user);
+  const { status, body, text } = await deploy(failing);
+  assert.equal(status, 200, text);
+  assert.equal((await inN8n(failing)).settings.errorWorkflow, id);
+  assert.ok(n8n.lets(body.n8n_workflow_id, id));
+  await edit(failing, json);
+  assert.equal((await deploy(failing)).status, 200);
+  assert.equal((await inN8n(failing)).settings.errorWorkflow, '');
+  const stranger = await planted({ ...hook(), settings: { errorWorkflow: id } });
+  assert.equal((await deploy(stranger)).status, 200);
+  assert.equal((await inN8n(stranger)).settings.errorWorkflow, undefined);
+});
+
+test('a wrapped workflow is deployed as the one that is in it', async () => {
+  const json = hook('wrapped');
+  const workflow = await planted({ data: json });
+  const { status, body, text } = await deploy(workflow);
+  assert.equal(status, 200, text);
+  assert.equal(body.deployment_url, `${n8n.url}/webhook/${await slug(workflow.user)}/wrapped`);
 });
 
 test('two users have webhooks of one path, and a variable in it', async () => {
@@ -190,7 +509,7 @@ test('two users have webhooks of one path, and a variable in it', async () => {
   const { body } = await deploy(variable);
   const [{ webhookId }] = (await inN8n(variable)).nodes;
   assert.notEqual(webhookId, variable.json.nodes[0].webhookId);
-  assert.equal(body.deployment_url, `${n8n.url}/webhook/${webhookId}/${prefix(variable.user)}/orders/:id`);
+  assert.equal(body.deployment_url, `${n8n.url}/webhook/${webhookId}/${await slug(variable.user)}/orders/:id`);
 });
 
 test('sent again it takes the place of what is there', async () => {

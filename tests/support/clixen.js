@@ -47,6 +47,8 @@ export const claim = async (id) => {
 };
 export const note = (id, lease, n8n) => edge('note_deployment($1, $2, $3)', [id, lease, n8n]);
 export const finish = (id, lease, outcome) => edge('finish_deployment($1, $2, $3)', [id, lease, outcome]);
+export const owned = (id, lease, named = []) => edge('own_workflows($1, $2, $3)', [id, lease, named]);
+export const called = (id, lease, n8n) => edge('called_workflow($1, $2, $3)', [id, lease, n8n]);
 export const unfinished = (most = 1000) => edge('unfinished_deployments($1)', [most]);
 
 /** A deployment from its opening to its end. Gives its row. */

@@ -7,15 +7,34 @@ const WORKFLOW = ['name', 'nodes', 'connections', 'settings', 'staticData', 'pin
 const NODE = [
   ...['id', 'name', 'webhookId', 'disabled', 'notesInFlow', 'notes', 'type', 'typeVersion', 'executeOnce'],
   ...['alwaysOutputData', 'retryOnFail', 'maxTries', 'waitBetweenTries', 'continueOnFail', 'onError', 'position'],
-  ...['parameters', 'credentials'],
+  ...['parameters', 'credentials', 'customTelemetryTags'],
 ];
 const SETTINGS = [
   ...['saveExecutionProgress', 'saveManualExecutions', 'saveDataErrorExecution', 'saveDataSuccessExecution'],
-  ...['executionTimeout', 'errorWorkflow', 'timezone', 'executionOrder', 'callerPolicy', 'callerIds'],
+  ...['executionTimeout', 'errorWorkflow', 'timezone', 'executionOrder', 'callerPolicy', 'callerIds', 'binaryMode'],
+  ...['timeSavedMode', 'timeSavedPerExecution', 'redactionPolicy', 'availableInMCP', 'customTelemetryTags'],
+  'credentialResolverId',
 ];
 const TRIGGER = /trigger$|\.webhook$|\.cron$|\.interval$/i;
 
 const extra = (value, known) => Object.keys(value).find((key) => !known.includes(key));
+/** What n8n's rule of the structure of a workflow finds. */
+const structure = ({ nodes, connections }) => {
+  const names = new Set(nodes.map(({ name }) => name));
+  if (names.size < nodes.length) return 'Workflow structure is invalid. Duplicate node name';
+  if (new Set(nodes.map(({ id }) => id)).size < nodes.length)
+    return 'Workflow structure is invalid. Nodes share the node ID';
+  for (const [source, ports] of Object.entries(connections)) {
+    if (!names.has(source)) return `Workflow structure is invalid. Connection source "${source}" does not exist`;
+    for (const [port, outputs] of Object.entries(ports))
+      for (const ends of outputs)
+        for (const { node } of ends ?? [])
+          if (!names.has(node))
+            return `Workflow structure is invalid. connections.${source}.${port}: no node "${node}"`;
+  }
+  return undefined;
+};
+
 /** What is wrong with a body, in the words of n8n's validator. */
 const fault = (body) => {
   for (const name of ['name', 'nodes', 'connections', 'settings'])
@@ -24,20 +43,43 @@ const fault = (body) => {
     const odd = extra(value, known);
     return odd && `request/body${at} must NOT have additional properties (${odd})`;
   };
+  if (body.name.length < 1 || body.name.length > 128) return 'Workflow name must be 1 to 128 characters long.';
   return (
+    structure(body) ??
     closed('', body, WORKFLOW) ??
     closed('/settings', body.settings, SETTINGS) ??
     body.nodes.map((node, at) => closed(`/nodes/${at}`, node, NODE)).find(Boolean)
   );
 };
 
+/** Where a node listens, by n8n's descriptions of its nodes: what an expression says is left as it is. */
+const listening = ({ type, typeVersion, parameters, webhookId, disabled }) => {
+  if (disabled) return [];
+  const { path = '', options = {}, httpMethod = 'GET' } = parameters;
+  const all = (methods, at) => [methods].flat().map((method) => [method, at]);
+  switch (type) {
+    case 'n8n-nodes-base.webhook':
+      return all(httpMethod, path || webhookId);
+    case 'n8n-nodes-base.formTrigger':
+      return all(['GET', 'POST'], typeVersion < 2 ? `${path}/n8n-form` : path || options.path || webhookId);
+    case '@n8n/n8n-nodes-langchain.mcpTrigger':
+      if (typeVersion < 2) return [...all('GET', `${path}/sse`), ...all('POST', `${path}/messages`)];
+      return all(['GET', 'POST', 'DELETE'], path || webhookId);
+    case '@n8n/n8n-nodes-langchain.chatTrigger':
+      return all(['GET', 'POST'], `${webhookId}/chat`);
+    case 'n8n-nodes-base.githubTrigger':
+      return all('POST', `${webhookId}/webhook`);
+    default:
+      return [];
+  }
+};
 const webhooksOf = ({ nodes }) =>
-  nodes
-    .filter(({ type, disabled }) => type === 'n8n-nodes-base.webhook' && !disabled)
-    .map(({ parameters, webhookId }) => ({
-      method: parameters.httpMethod ?? 'GET',
-      path: parameters.path.includes(':') ? `${webhookId}/${parameters.path}` : parameters.path,
-    }));
+  nodes.flatMap((node) =>
+    listening(node).map(([method, at]) => {
+      const path = `${at}`.trim().replace(/^\/|\/$/g, '');
+      return { method, path: /(^|\/):/.test(path) ? `${node.webhookId}/${path}` : path };
+    }),
+  );
 
 /**
  * Starts one. `workflows` is what it holds, by id; `calls` what it was asked. `behave(hook)` puts a hook before every answer: it gets
@@ -87,6 +129,8 @@ export const startN8n = async ({ key = randomUUID(), older = false, deaf = 0 } =
     const now = new Date().toISOString();
     const before = workflows.get(id);
     const made = { createdAt: now, active: false, activeVersionId: null, isArchived: false, ...before, ...body };
+    // n8n keeps the settings that an update leaves out.
+    made.settings = { ...before?.settings, ...body.settings };
     Object.assign(made, { id, updatedAt: now, versionId: randomUUID(), meta: null, triggerCount: 0, tags: [] });
     workflows.set(id, made);
     return [200, made];
@@ -161,6 +205,12 @@ export const startN8n = async ({ key = randomUUID(), older = false, deaf = 0 } =
     calls,
     behave: (next) => {
       hook = next ?? (() => undefined);
+    },
+    /** Whether n8n would let one workflow run another: a rule of the one that is run. */
+    lets: (caller, callee) => {
+      const { callerPolicy = 'workflowsFromSameOwner', callerIds = '' } = workflows.get(callee).settings;
+      if (callerPolicy === 'workflowsFromAList') return callerIds.split(',').some((id) => id.trim() === caller);
+      return callerPolicy !== 'none';
     },
     /** How often it was asked for something, such as 'POST /api/v1/workflows'. */
     count: (method, pattern) => calls.filter((call) => call.method === method && pattern.test(call.path)).length,

@@ -5,12 +5,12 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::n8n::{Client, Fault};
+use super::tenancy::{self, Made, Subject, Webhook, admit, text};
 use super::validate;
 use crate::config::Config;
-use crate::edge::{self, Edge, Platform, Response};
+use crate::edge::{Edge, Platform, Response};
 use crate::error::Error;
 use crate::forward;
 use crate::respond;
@@ -20,8 +20,6 @@ use crate::verify::is_uuid;
 
 /// The lease is lost, or the database cannot be asked.
 const INTERRUPTED: &str = "interrupted";
-/// Characters that n8n keeps of a name.
-const MOST_NAME: usize = 128;
 /// Milliseconds between two looks at a webhook that is not there yet.
 const PROBE_PAUSE_MS: u32 = 400;
 /// Deployments and removals that one run of the job takes up.
@@ -237,17 +235,23 @@ impl<P: Platform> Deployment<'_, P> {
         let Some(workflow) = self.workflow(false).await? else {
             return Err(interrupted());
         };
-        let made = match self.made_of(workflow) {
+        let mut made = match self.made_of(workflow, &self.subject()).await? {
             Ok(made) => made,
-            Err(report) => return Ok(invalid(report)),
+            Err(outcome) => return Ok(outcome),
         };
+        let known = self.subject().n8n_id;
         let id = self.save(&made.workflow).await?;
         let noted = json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": id });
         let noted = forward::call_own("note_deployment", &noted, self.edge).await;
         if !matches!(noted, Ok(Value::Bool(true))) {
             return Err(interrupted());
         }
-        if let Err(mut fault) = self.start(&id, &made.webhooks).await {
+        if known != Some(id.as_str()) && made.runs_itself {
+            // Only now it is known what is to be let in.
+            admit(&mut made.workflow, &id);
+            self.n8n.update(&id, &made.workflow).await?;
+        }
+        if let Err(mut fault) = self.bring_up(&id, &made).await {
             let serves = self.claimed.get("serves") == Some(&Value::Bool(true));
             let settled = if serves {
                 self.put_back(&id).await
@@ -263,15 +267,26 @@ impl<P: Platform> Deployment<'_, P> {
             }
             return Err(fault);
         }
-        let addresses: Vec<String> = made
-            .webhooks
-            .iter()
-            .map(|webhook| self.n8n.public(&webhook.path))
-            .collect();
+        let mut addresses: Vec<String> = Vec::new();
+        for webhook in &made.webhooks {
+            let address = self.n8n.public(&webhook.path);
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
         Ok(json!({
             "status": "deployed", "n8n_workflow_id": id, "deployment_url": addresses.first(),
             "n8n_response": {"addresses": addresses},
         }))
+    }
+
+    /// What is deployed.
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            id: text(&self.claimed["deployment"], "workflow_id"),
+            name: text(self.claimed, "name"),
+            n8n_id: self.claimed["n8n_workflow_id"].as_str(),
+        }
     }
 
     /// What is to be sent, or with `before` what served until now; none if the lease is lost, or nothing did.
@@ -291,28 +306,80 @@ impl<P: Platform> Deployment<'_, P> {
         }
     }
 
-    /// A workflow as n8n takes it, mended, and its webhooks; or what keeps it from being sent.
-    fn made_of(&self, workflow: Value) -> Result<Made, validate::Report> {
-        let given = workflow.clone();
-        let fixed = validate::check(workflow, true).fixed;
+    /// A workflow as n8n takes it, mended and made its owner's; or the outcome of one that cannot be sent.
+    async fn made_of(
+        &self,
+        workflow: Value,
+        subject: &Subject<'_>,
+    ) -> Result<Result<Made, Value>, Fault> {
+        let (given, _) = validate::unwrapped(workflow);
+        let fixed = validate::check(given.clone(), true).fixed;
         let left = validate::check(fixed.clone(), true);
         if !left.errors.is_empty() {
-            return Err(left);
+            return Ok(Err(invalid(left)));
         }
-        let deployment = &self.claimed["deployment"];
-        let mut workflow = fixed;
-        let id = text(deployment, "workflow_id");
-        let webhooks = prepare(
-            &mut workflow,
-            &given,
-            id,
-            text(deployment, "user_id"),
-            &|id| self.n8n.shares(id),
-        );
-        if let Some(fields) = workflow.as_object_mut() {
-            fields.insert("name".into(), self.name().into());
+        let own = self.own_workflows(&tenancy::named(&fixed)).await?;
+        let foreign = tenancy::foreign(&fixed, &own);
+        if !foreign.is_empty() {
+            return Ok(Err(refused(&foreign)));
         }
-        Ok(Made { workflow, webhooks })
+        let mut made = tenancy::make_own(fixed, &given, subject, &own, &|id| self.n8n.shares(id));
+        if let Some(fields) = made.workflow.as_object_mut() {
+            fields.insert("name".into(), subject.name_in_n8n().into());
+        }
+        Ok(Ok(made))
+    }
+
+    /// What the deployment's owner has in n8n: the database says it, by the lease.
+    async fn own_workflows(&self, named: &[String]) -> Result<tenancy::Own, Fault> {
+        let asked = json!({ "deployment_id": self.id, "lease": self.lease, "named": named });
+        let own = forward::call_own("own_workflows", &asked, self.edge).await;
+        let own = own.ok().filter(|own| !own.is_null());
+        own.and_then(|own| serde_json::from_value(own).ok())
+            .ok_or_else(interrupted)
+    }
+
+    /// Lets it run the workflows that it names, and makes it serve.
+    async fn bring_up(&self, id: &str, made: &Made) -> Result<(), Fault> {
+        for callee in made.calls.iter().filter(|callee| *callee != id) {
+            self.let_call(id, callee).await?;
+        }
+        self.start(id, &made.webhooks).await
+    }
+
+    /// Sees that a workflow of the same owner lets this one run it: it may have been deployed before there was this one.
+    async fn let_call(&self, id: &str, callee: &str) -> Result<(), Fault> {
+        if self.n8n.lets_in(callee, id).await? {
+            return Ok(());
+        }
+        let asked =
+            json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": callee });
+        let asked = forward::call_own_large("called_workflow", &asked, MOST_WORKFLOW, self.edge);
+        let found = asked.await.map_err(|_| interrupted())?;
+        let workflow = found.get("workflow").cloned().unwrap_or_default();
+        let subject = Subject {
+            id: text(&found, "workflow_id"),
+            name: text(&found, "name"),
+            n8n_id: Some(callee),
+        };
+        let outdated = || Fault {
+            reason: "invalid",
+            status: 0,
+            message: format!(
+                "\"{}\" is called and cannot be brought up to date: deploy it first",
+                text(&found, "name")
+            ),
+        };
+        if !workflow.is_object() {
+            return Err(outdated());
+        }
+        let made = self.made_of(workflow, &subject).await?;
+        let made = made.map_err(|_| outdated())?;
+        // Unless its settings let in others only, or nobody: then n8n refuses the call.
+        if tenancy::lets_in(&made.workflow, id) {
+            self.n8n.update(callee, &made.workflow).await?;
+        }
+        Ok(())
     }
 
     /// Makes it serve, and sees that it does.
@@ -340,32 +407,18 @@ impl<P: Platform> Deployment<'_, P> {
         let Ok(Some(workflow)) = self.workflow(true).await else {
             return false;
         };
-        let Ok(made) = self.made_of(workflow) else {
+        let Ok(Ok(made)) = self.made_of(workflow, &self.subject()).await else {
             return false;
         };
         matches!(self.n8n.update(id, &made.workflow).await, Ok(true))
-            && self.start(id, &made.webhooks).await.is_ok()
-    }
-
-    /// The name in n8n: the workflow's own, and a mark by which it is found again, also under another name.
-    fn name(&self) -> String {
-        let mark = self.mark();
-        let name = text(self.claimed, "name").chars();
-        let name: String = name.take(MOST_NAME - mark.len()).collect();
-        name + &mark
-    }
-
-    /// What its name ends in: a part of its id. Whatever a user writes before it, nobody's else ends so.
-    fn mark(&self) -> String {
-        let id = text(&self.claimed["deployment"], "workflow_id").replace('-', "");
-        format!(" [{}]", id.get(..16).unwrap_or_default())
+            && self.bring_up(id, &made).await.is_ok()
     }
 
     /// Sends the workflow, to where it was before if n8n has it. Gives its id there.
     async fn save(&self, workflow: &Value) -> Result<String, Fault> {
         let mut known = self.claimed["n8n_workflow_id"].as_str().map(str::to_owned);
         if known.is_none() && self.claimed["may_exist"] == Value::Bool(true) {
-            known = self.n8n.find(&self.mark()).await?;
+            known = self.n8n.find(&self.subject().mark()).await?;
         }
         if let Some(id) = known
             && self.n8n.update(&id, workflow).await?
@@ -413,143 +466,20 @@ fn interrupted() -> Fault {
 
 /// The outcome of a workflow that n8n would not run.
 fn invalid(report: validate::Report) -> Value {
-    let errors = report.json().get("errors").cloned().unwrap_or_default();
-    let told = errors.as_array().into_iter().flatten().take(5);
-    let told: Vec<String> = told
+    match report.json().get_mut("errors").map(Value::take) {
+        Some(Value::Array(errors)) => refused(&errors),
+        _ => refused(&[]),
+    }
+}
+
+/// The outcome of a workflow with these findings.
+fn refused(findings: &[Value]) -> Value {
+    let messages = findings.iter().take(5);
+    let messages: Vec<String> = messages
         .map(|finding| format!("{}: {}", text(finding, "code"), text(finding, "message")))
         .collect();
     json!({
-        "status": "failed", "error_message": told.join("; "),
-        "n8n_response": {"reason": "invalid", "errors": errors},
+        "status": "failed", "error_message": messages.join("; "),
+        "n8n_response": {"reason": "invalid", "errors": findings},
     })
-}
-
-/// A workflow as it goes to n8n.
-struct Made {
-    workflow: Value,
-    webhooks: Vec<Webhook>,
-}
-
-/// Where a workflow listens.
-struct Webhook {
-    method: String,
-    /// Below the address that the world calls: `webhook/<path>`, `form/<path>`.
-    path: String,
-}
-
-impl Webhook {
-    /// Whether it is a webhook whose path is a path and nothing else: n8n tells of those which are registered.
-    fn is_plain(&self) -> bool {
-        let path = self.path.strip_prefix("webhook/");
-        path.is_some_and(|path| {
-            path.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_./~".contains(&b))
-        })
-    }
-}
-
-/// Makes a workflow its owner's. n8n is one for all, with one namespace: addresses begin with a hash of the owner's id, ids of webhooks
-/// become digests, and what points at others' (credentials that are not shared, workflows that may call it or are called on
-/// errors) is left out. Gives where the nodes that are on listen.
-fn prepare(
-    workflow: &mut Value,
-    given: &Value,
-    workflow_id: &str,
-    owner: &str,
-    shares: &dyn Fn(&str) -> bool,
-) -> Vec<Webhook> {
-    let digest = edge::hex(&Sha256::digest(owner));
-    let prefix = format!("u{}/", digest.get(..12).unwrap_or_default());
-    if let Some(settings) = workflow.get_mut("settings").and_then(Value::as_object_mut) {
-        for name in ["errorWorkflow", "callerPolicy", "callerIds"] {
-            settings.remove(name);
-        }
-    }
-    let mut listening = Vec::new();
-    let given = given.get("nodes").and_then(Value::as_array);
-    let nodes = workflow.get_mut("nodes").and_then(Value::as_array_mut);
-    for (at, node) in nodes.into_iter().flatten().enumerate() {
-        let given = given.and_then(|nodes| nodes.get(at));
-        let given_id = given
-            .map(|node| text(node, "webhookId"))
-            .unwrap_or_default();
-        own_ids(node, given_id, workflow_id);
-        let credentials = node.get_mut("credentials").and_then(Value::as_object_mut);
-        if let Some(credentials) = credentials {
-            credentials.retain(|_, credential| shares(text(credential, "id")));
-        }
-        let served = match text(node, "type") {
-            "n8n-nodes-base.webhook" => "webhook",
-            "n8n-nodes-base.formTrigger" => "form",
-            "@n8n/n8n-nodes-langchain.mcpTrigger" => "mcp",
-            _ => continue,
-        };
-        let path = node
-            .get_mut("parameters")
-            .and_then(|all| all.get_mut("path"));
-        if let Some(Value::String(path)) = path {
-            // What n8n works out stands behind the prefix, too.
-            *path = match path.strip_prefix('=') {
-                Some(expression) => format!("={prefix}{expression}"),
-                None => format!("{prefix}{}", path.trim_matches('/')),
-            };
-        }
-        listening.extend(addresses(node, served));
-    }
-    listening
-}
-
-/// Makes a node's webhook id its workflow's: the same at each deployment, and never another workflow's.
-fn own_ids(node: &mut Value, given_id: &str, workflow_id: &str) {
-    let made = text(node, "webhookId").to_owned();
-    if made.is_empty() {
-        return;
-    }
-    let source = if given_id.is_empty() {
-        text(node, "name")
-    } else {
-        given_id
-    };
-    let id = edge::digest_uuid(&format!("{workflow_id} {source}"));
-    let path = node
-        .get_mut("parameters")
-        .and_then(|all| all.get_mut("path"));
-    if let Some(path) = path
-        && *path == made
-    {
-        *path = id.as_str().into();
-    }
-    if let Some(fields) = node.as_object_mut() {
-        fields.insert("webhookId".into(), id.into());
-    }
-}
-
-/// Where a node listens that is on, as far as no expression says it.
-fn addresses(node: &Value, served: &str) -> Vec<Webhook> {
-    if served != "webhook" {
-        let path = node.get("parameters").map(|all| text(all, "path"));
-        let path = path.filter(|path| !path.is_empty() && !path.starts_with('='));
-        let is_on = node.get("disabled") != Some(&Value::Bool(true));
-        let one = path.filter(|_| is_on).map(|path| Webhook {
-            method: "GET".into(),
-            path: format!("{served}/{path}"),
-        });
-        return one.into_iter().collect();
-    }
-    let found = validate::webhooks::of(node).into_iter();
-    found
-        .map(|webhook| Webhook {
-            method: webhook.method.to_owned(),
-            // With a variable in it n8n puts the node's id before it.
-            path: if webhook.path.split('/').any(|part| part.starts_with(':')) {
-                format!("webhook/{}/{}", webhook.id, webhook.path)
-            } else {
-                format!("webhook/{}", webhook.path)
-            },
-        })
-        .collect()
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 mod deploy;
 mod n8n;
 mod telemetry;
+mod tenancy;
 mod validate;
 
 use http::Method;

@@ -5,6 +5,7 @@
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
+use super::tenancy::lets_in;
 use crate::config::N8n;
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, text};
 use crate::error::Error;
@@ -130,6 +131,16 @@ impl<'a, P: Platform> Client<'a, P> {
         let version = workflow.get("activeVersionId");
         Ok(workflow.get("active") == Some(&Value::Bool(true))
             || version.is_some_and(Value::is_string))
+    }
+
+    /// Whether a workflow lets another run it: n8n asks the one that is run.
+    pub async fn lets_in(&self, id: &str, caller: &str) -> Result<bool, Fault> {
+        let path = format!("/{id}?excludePinnedData=true");
+        let workflow = match self.ask(Method::GET, &path, None).await {
+            Err(Fault { status: 404, .. }) => return Ok(false),
+            answer => answer?,
+        };
+        Ok(lets_in(&workflow, caller))
     }
 
     /// Whether a webhook is there, without calling it: n8n answers a preflight with the methods that are registered. None where

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::json;
 
+use super::places::Takes;
 use super::*;
+use crate::rooms::clixen::tenancy;
 
 /// Reads a file of the crate.
 fn read(path: &str) -> String {
@@ -145,18 +147,121 @@ fn webhooks_are_told_by_method_path_and_id() {
         ),
         (node(webhook, json!({})), vec![]),
         (node("n8n-nodes-base.set", json!({ "path": "a" })), vec![]),
+        (
+            node("n8n-nodes-base.formTrigger", json!({ "path": "a" })),
+            vec![("GET", "a/n8n-form"), ("POST", "a/n8n-form")],
+        ),
+        (
+            node(
+                "@n8n/n8n-nodes-langchain.mcpTrigger",
+                json!({ "path": " /a " }),
+            ),
+            vec![("GET", "a/sse"), ("POST", "a/messages")],
+        ),
         (json!(null), vec![]),
     ];
     for (node, wanted) in cases {
-        let found: Vec<(&str, &str)> = webhooks::of(&node)
-            .into_iter()
+        let found = webhooks::of(&node);
+        let found: Vec<(&str, &str)> = found
+            .iter()
             .map(|webhook| {
                 assert_eq!(webhook.id, "w");
-                (webhook.method, webhook.path)
+                (webhook.method, webhook.path.as_ref())
             })
             .collect();
         assert_eq!(found, wanted, "{node}");
     }
+}
+
+/// Every place in n8n's own nodes, of several versions, where it takes what all workflows of an instance share.
+#[test]
+fn every_place_of_n8ns_own_nodes_is_known() {
+    let listed: Value = serde_json::from_str(&read("tests/n8n/places.json")).unwrap();
+    let listed = listed["places"].as_array().unwrap();
+    assert!(listed.len() >= 15);
+    for place in listed {
+        let field = |name: &str| place[name].as_str().unwrap();
+        let parameter: Vec<&str> = field("parameter").split('.').collect();
+        let known = places::TYPES
+            .iter()
+            .find(|(name, _)| *name == field("type"));
+        let known = known.map(|(_, takes)| *takes);
+        let fits = match (field("kind"), known) {
+            ("path", Some(Takes::Path)) => places::PATHS.contains(&parameter.as_slice()),
+            ("suffix", Some(Takes::Suffix)) => places::SUFFIX == parameter,
+            ("workflow", Some(Takes::Workflow)) => parameter == ["workflowId"],
+            ("workflow", Some(Takes::ByCredential)) | ("shared", Some(Takes::Shared(_))) => true,
+            ("key", Some(Takes::Key)) => parameter == [places::KEY.0],
+            _ => false,
+        };
+        assert!(fits, "a deployment does not know {place}");
+    }
+    // And nothing is on the list but what n8n has; a chat has its address from its id alone.
+    for (name, _) in &places::TYPES {
+        let is_listed = listed.iter().any(|place| place["type"] == *name);
+        assert!(is_listed || name.ends_with(".chatTrigger"), "{name}");
+    }
+}
+
+/// What a deployment would send of these nodes, if it sends them.
+fn own(nodes: &[Value]) -> Option<tenancy::Made> {
+    let workflow = json!({ "name": "x", "nodes": nodes, "connections": {}, "settings": {} });
+    let fixed = check(workflow.clone(), true).fixed;
+    let mut left = check(fixed.clone(), true).errors;
+    // Of these it is not.
+    left.retain(|error| !["connections_none", "node_alone"].contains(&error.code));
+    let own = tenancy::Own {
+        slug: "uslug".into(),
+        named: [("mine".to_owned(), "n8n1".to_owned())].into(),
+        deployed: vec!["n8n1".into(), "n8n2".into()],
+        had_error_workflow: false,
+    };
+    if !left.is_empty() || !tenancy::foreign(&fixed, &own).is_empty() {
+        return None;
+    }
+    let subject = tenancy::Subject {
+        id: "4b8f7a2e-0000-4000-8000-000000000000",
+        name: "x",
+        n8n_id: None,
+    };
+    Some(tenancy::make_own(fixed, &workflow, &subject, &own, &|_| {
+        false
+    }))
+}
+
+/// Whether everything in a node that n8n takes an address, a key or a workflow from is its owner's.
+fn is_own(node: &Value) -> bool {
+    let begins = |text: &str| text.starts_with("uslug/") || text.starts_with("=uslug/");
+    let parameter = |path: &[&str]| places::parameter(node, path).cloned().unwrap_or_default();
+    let paths = places::PATHS.iter().all(|path| match parameter(path) {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || begins(&text),
+        _ => false,
+    });
+    let is_known = !places::is_computed(&parameter(&["options"]));
+    let key = parameter(&["memoryKey"]);
+    let key = key
+        .get("value")
+        .unwrap_or(&key)
+        .as_str()
+        .is_some_and(begins);
+    let calls = match places::called(node) {
+        Some(places::Called::Id(id)) => id == "n8n1",
+        Some(places::Called::Inline(inner)) => inner["nodes"]
+            .as_array()
+            .is_none_or(|nodes| nodes.iter().all(is_own)),
+        Some(places::Called::Unknown) => false,
+        _ => true,
+    };
+    let is_on = node["disabled"] != true;
+    node.get("credentials").is_none_or(|all| all == &json!({}))
+        && match places::takes(node) {
+            Some(Takes::Path) => !is_on || (paths && is_known),
+            Some(Takes::Key) => key,
+            Some(Takes::Workflow) => calls,
+            Some(Takes::Shared(_)) => !is_on,
+            _ => !places::has_path(node) || !is_on || (paths && is_known),
+        }
 }
 
 /// A value that a JSON document may have, small.
@@ -229,6 +334,77 @@ const WORDS: &[&str] = &[
     "~/",
     "all",
 ];
+
+/// Types that take something, and one of another package.
+const TENANT_TYPES: &[&str] = &[
+    "@n8n/n8n-nodes-langchain.chatTrigger",
+    "@n8n/n8n-nodes-langchain.mcpTrigger",
+    "@n8n/n8n-nodes-langchain.toolWorkflow",
+    "@n8n/n8n-nodes-langchain.vectorStoreInMemory",
+    "n8n-nodes-base.dataTable",
+    "n8n-nodes-base.executeWorkflow",
+    "n8n-nodes-base.executeWorkflowTool",
+    "n8n-nodes-base.formTrigger",
+    "n8n-nodes-base.wait",
+    "n8n-nodes-base.webhook",
+    "n8n-nodes-other.hookTrigger",
+];
+
+/// Parameters by which somebody may reach for what is another's.
+fn tenant_parameters() -> impl Strategy<Value = Value> {
+    let text = proptest::sample::select(vec![
+        "",
+        " ",
+        "/",
+        "theirs",
+        "=theirs",
+        "={{ 'theirs' }}",
+        "mine",
+        "={{ $workflow.id }}",
+        ":theirs",
+        "uslug/a",
+        r#"{"nodes": [{"type": "n8n-nodes-base.executeWorkflow", "parameters": {"workflowId": "theirs"}}]}"#,
+        r#"{"nodes": [{"type": "n8n-nodes-base.executeWorkflow", "parameters": {"workflowId": "mine"}, "credentials": {"a": {"id": "theirs"}}}]}"#,
+    ]);
+    let value = prop_oneof![
+        4 => text.clone().prop_map(Value::from),
+        1 => any_json(),
+        1 => text.prop_map(|text| json!({ "__rl": true, "mode": "id", "value": text })),
+        1 => Just(json!({ "__rl": true, "mode": "id", "value": { "path": "theirs" } })),
+    ]
+    .boxed();
+    let options = prop_oneof![
+        value.clone(),
+        value.clone().prop_map(|path| json!({ "path": path })),
+        value
+            .clone()
+            .prop_map(|path| json!({ "webhookSuffix": path })),
+    ];
+    let source = proptest::sample::select(vec![
+        "database",
+        "parameter",
+        "url",
+        "localFile",
+        "={{ 1 }}",
+    ]);
+    let field = |name: &'static str, value: BoxedStrategy<Value>| {
+        prop::option::of(value).prop_map(move |value| value.map(|value| (name, value)))
+    };
+    (
+        field("path", value.clone()),
+        field("options", options.boxed()),
+        field("workflowId", value.clone()),
+        field("workflowJson", value.clone()),
+        field("memoryKey", value),
+        field("source", source.prop_map(Value::from).boxed()),
+    )
+        .prop_map(|(a, b, c, d, e, f)| {
+            let fields = [a, b, c, d, e, f].into_iter().flatten();
+            fields
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
+        })
+}
 
 /// How many values there are in one, itself counted.
 fn count(value: &Value) -> usize {
@@ -332,6 +508,30 @@ proptest! {
         deploys: bool,
     ) {
         judge(&json!({ "nodes": nodes, "connections": connections, "settings": settings }), deploys);
+    }
+
+    #[test]
+    fn whatever_is_deployed_is_its_owners(
+        nodes in prop::collection::vec((any::<Index>(), tenant_parameters(), any::<bool>()), 1..4),
+    ) {
+        let nodes = nodes.into_iter().enumerate().map(|(at, (which, parameters, disabled))| json!({
+            "id": at.to_string(), "name": at.to_string(), "webhookId": "theirs", "disabled": disabled,
+            "type": which.get(TENANT_TYPES), "typeVersion": 2, "position": [0, 0], "parameters": parameters,
+            "credentials": { "api": { "id": "theirs" } },
+        }));
+        let mut nodes: Vec<Value> = nodes.collect();
+        nodes.push(json!({
+            "id": "t", "name": "t", "type": "n8n-nodes-base.scheduleTrigger", "typeVersion": 1, "position": [0, 0], "parameters": {},
+        }));
+        if let Some(made) = own(&nodes) {
+            for node in made.workflow["nodes"].as_array().unwrap() {
+                prop_assert!(is_own(node), "{}", node);
+                prop_assert_ne!(&node["webhookId"], "theirs");
+            }
+            for webhook in made.webhooks {
+                prop_assert!(!webhook.path.contains("theirs") || webhook.path.contains("/uslug/"), "{}", webhook.path);
+            }
+        }
     }
 
     #[test]
