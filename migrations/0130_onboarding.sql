@@ -133,6 +133,8 @@ insert into private.onboarding_plain_fields (field_name) values
 
 insert into private.limit_rules (name, burst, refill, shared) values
   ('onboarding', 30, '2 seconds', 30), ('onboarding-steps', 120, '1 second', 60);
+-- None for everybody together: whoever floods keeps nobody else from signing up.
+insert into private.daily_allowances (name, bytes, rows) values ('onboarding', 52428800, 50000);
 
 -- Ends the request for a field that is not what it must be; the place says which of several activities has it.
 create function onboarding.refuse_field(message text, hint text, place text) returns void
@@ -333,6 +335,7 @@ begin
   end if;
   perform private.limit_caller('onboarding-steps');
   if to_change then
+    perform private.require_allowance('onboarding');
     select * into session from onboarding.sessions as s where s.session_token_hash = hash for no key update;
   else
     select * into session from onboarding.sessions as s where s.session_token_hash = hash;
@@ -366,6 +369,7 @@ declare
 begin
   perform onboarding.check_form(start.session, array['email', 'business_data']);
   perform private.limit_caller('onboarding');
+  perform private.require_allowance('onboarding');
   address := onboarding.text_field(start.session, 'email', 254);
   answers := onboarding.merged_data('{}', start.session -> 'business_data', 'business_data');
   if address is not null then
@@ -400,6 +404,7 @@ begin
   if address is not null and auth.role() is distinct from 'service_role' then
     perform private.wait_for_step(started, private.answer_step('onboarding_start'));
   end if;
+  perform private.use_allowance('onboarding', pg_column_size(start.session), 1);
   return jsonb_build_object('session_token', token, 'session', onboarding.progress_of(made));
 end
 $$;
@@ -495,6 +500,7 @@ begin
     last_activity_at = moment
   where s.id = session.id
   returning s.* into changed;
+  perform private.use_allowance('onboarding', pg_column_size(change), 1);
   return onboarding.progress_of(changed);
 end
 $$;
@@ -638,6 +644,7 @@ begin
     abandoned_at = null,
     last_activity_at = moment
   where s.id = session.id;
+  perform private.use_allowance('onboarding', pg_column_size(listed), jsonb_array_length(listed));
   answer := jsonb_build_object('accepted', jsonb_array_length(listed));
   if retriable then
     perform private.idempotency_end(operation, answer);
@@ -717,6 +724,7 @@ drop function onboarding.text_field(jsonb, text, int, text);
 drop function onboarding.check_form(jsonb, text[], text);
 drop function onboarding.refuse_field(text, text, text);
 delete from private.limit_rules where name in ('onboarding', 'onboarding-steps');
+delete from private.daily_allowances where name = 'onboarding';
 drop table private.onboarding_plain_fields;
 drop table onboarding.step_activities;
 drop table onboarding.sessions;

@@ -925,6 +925,26 @@ test('no request abandons sessions', async () => {
 
 // Limits.
 
+test('an address writes no more a day than is allowed, and may still read', async () => {
+  const token = await begun();
+  await sql(`update private.daily_allowances set rows = 4 where name = 'onboarding'`);
+  try {
+    await step(token, { step: 'business_info', data: { industry: 'x' } });
+    await activity(token, [{ activity_type: 'click' }, { activity_type: 'click' }]);
+    for (const call_ of [
+      start(),
+      step(token, { step: 'business_info' }),
+      activity(token, { activity_type: 'click' }),
+    ]) {
+      await refused(call_, 429, 'RG517');
+    }
+    assert.equal((await progress(token)).current_step, 'business_info');
+    assert.ok((await start({}, stranger())).session_token, 'another address');
+  } finally {
+    await sql(`update private.daily_allowances set rows = 50000 where name = 'onboarding'`);
+  }
+});
+
 test('starting is limited by address, and so is what a token’s holder does', async () => {
   const results = await Promise.all(
     Array.from({ length: 40 }, () =>

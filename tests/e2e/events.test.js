@@ -148,6 +148,15 @@ test('the edge adds country, region, device and bot flag; the caller’s own wor
   }
 });
 
+test('a browser whose name is no ASCII loses no event', async () => {
+  const event = anEvent();
+  const { status } = await send(JSON.stringify(event), 'application/json', {
+    headers: { 'user-agent': 'Bröwser/1 \u00ff' },
+  });
+  assert.equal(status, 202);
+  assert.equal((await named(event.name)).length, 1);
+});
+
 test('a token makes its user the event’s, a bad one is refused', async () => {
   const sub = randomUUID();
   const event = anEvent({ user_id: randomUUID() });
