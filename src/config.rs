@@ -81,6 +81,10 @@ pub struct Limits {
     pub rows: u64,
     /// Relations that may be embedded in each other.
     pub embed_depth: usize,
+    /// Relations that may be embedded in all.
+    pub embeds: usize,
+    /// Bytes of an answer of the data API to anybody but a server; 0 for no limit.
+    pub answer_bytes: usize,
     /// Milliseconds that PostgREST has for an answer.
     pub deadline_ms: u32,
     /// Milliseconds that a client has to send its body.
@@ -92,10 +96,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            uri_bytes: 8 * 1024,
+            uri_bytes: 16 * 1024,
             body_bytes: 1024 * 1024,
             rows: 1000,
             embed_depth: 4,
+            embeds: 20,
+            answer_bytes: 64 * 1024 * 1024,
             deadline_ms: 10_000,
             upload_ms: 30_000,
             waiting: 500,
@@ -208,7 +214,7 @@ impl Config {
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url, for n from 1 to 99";
-const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, deadline_ms, upload_ms, waiting, each a number above 0; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
+const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, each a number above 0, except answer_bytes, where 0 is no limit; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: seconds, 1 to 86400, by schema.relation"#;
 const ISSUERS_WANTED: &str =
@@ -277,7 +283,8 @@ fn limits(text: &str) -> Result<Limits, Error> {
 fn read_limits(text: &str) -> Option<Limits> {
     let mut limits = Limits::default();
     for (name, value) in json::object(text)? {
-        let value = value.as_u64().filter(|value| *value > 0)?;
+        let may_be_none = name == "answer_bytes";
+        let value = value.as_u64().filter(|value| may_be_none || *value > 0)?;
         let up_to = |most: u32| u32::try_from(value).ok().filter(|value| *value <= most);
         let size = |most: u32| up_to(most).map(|value| value as usize);
         match name.as_str() {
@@ -285,6 +292,8 @@ fn read_limits(text: &str) -> Option<Limits> {
             "body_bytes" => limits.body_bytes = size(100_000_000)?,
             "rows" => limits.rows = value,
             "embed_depth" => limits.embed_depth = size(100)?,
+            "embeds" => limits.embeds = size(10_000)?,
+            "answer_bytes" => limits.answer_bytes = size(2_000_000_000)?,
             "deadline_ms" => limits.deadline_ms = up_to(300_000)?,
             "upload_ms" => limits.upload_ms = up_to(300_000)?,
             "waiting" => limits.waiting = size(100_000)?,
@@ -511,6 +520,10 @@ pub(crate) mod tests {
     fn what_is_optional_is_read() {
         let config = with("LIMITS", r#"{"rows":5}"#).ok().unwrap();
         assert_eq!((config.limits.rows, config.limits.embed_depth), (5, 4));
+        let config = with("LIMITS", r#"{"answer_bytes":0,"embeds":3}"#)
+            .ok()
+            .unwrap();
+        assert_eq!((config.limits.answer_bytes, config.limits.embeds), (0, 3));
         let config = with("CACHED_READS", r#"{"marketing.plans":60}"#)
             .ok()
             .unwrap();
@@ -588,6 +601,8 @@ pub(crate) mod tests {
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),
             ("LIMITS", r#"{"rows":0}"#.into()),
+            ("LIMITS", r#"{"embeds":0}"#.into()),
+            ("LIMITS", r#"{"answer_bytes":-1}"#.into()),
             ("LIMITS", r#"{"rows":"5"}"#.into()),
             ("LIMITS", r#"{"rows":5,"rows":6}"#.into()),
             ("LIMITS", "[5]".into()),

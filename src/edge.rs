@@ -35,7 +35,9 @@ pub const READ_HEADERS: [&str; 28] = [
     "content-profile",
     "content-type",
     "idempotency-key",
+    "if-match",
     "if-none-match",
+    "if-unmodified-since",
     "origin",
     "prefer",
     "range",
@@ -287,6 +289,18 @@ pub trait Platform: Clone + 'static {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
+
+    /// A body that breaks off where it has more than `limit` bytes, which is logged under `id`. Of one that has more in its
+    /// first pieces nothing is handed on.
+    ///
+    /// # Errors
+    /// [`ReadFault::TooLarge`] where that is known at once, [`ReadFault::Broken`] where it breaks off by itself.
+    async fn bounded(
+        &self,
+        body: Self::Body,
+        limit: usize,
+        id: &str,
+    ) -> Result<Self::Body, ReadFault>;
 
     /// A body that is made piece by piece, as it is read. It breaks off at an error.
     fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Self::Body;

@@ -96,6 +96,28 @@ pub enum Error {
         /// The most levels there may be.
         limit: usize,
     },
+    /// Too many relations are embedded.
+    TooManyEmbeds {
+        /// The most there may be.
+        limit: usize,
+    },
+    /// A `select` casts to a type that is not on the list.
+    CastRefused {
+        /// The types that are, separated by commas.
+        served: String,
+    },
+    /// A column is named that PostgreSQL keeps for itself.
+    SystemColumn {
+        /// Its name.
+        name: &'static str,
+    },
+    /// A write depends on a version that rows do not have.
+    ConditionalWrite,
+    /// An answer is larger than this caller may have.
+    AnswerTooLarge {
+        /// The most it may have, in bytes.
+        limit: usize,
+    },
     /// Too many bodies of undeclared length are on their way.
     UploadsBusy,
     /// No person is known to be at the other end, where one has to be.
@@ -265,7 +287,12 @@ impl Error {
             | Self::BadQuery(_)
             | Self::UnfilteredWrite
             | Self::EmbedTooDeep { .. }
+            | Self::TooManyEmbeds { .. }
+            | Self::CastRefused { .. }
+            | Self::SystemColumn { .. }
+            | Self::AnswerTooLarge { .. }
             | Self::BadHeader { .. } => StatusCode::BAD_REQUEST,
+            Self::ConditionalWrite => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -399,7 +426,7 @@ impl Error {
                 "RG304",
                 "This is no name of a table, view or function",
                 None,
-                "Names are lowercase letters, digits and underscores.",
+                "Names have 1 to 63 bytes, no slash, backslash or control character.",
             ),
             Self::UriTooLong { limit } => shape(
                 "RG305",
@@ -417,7 +444,7 @@ impl Error {
                 "RG307",
                 "An update or a delete needs a filter",
                 Some(
-                    "Without one it would touch every row; select, order and limit are no filters"
+                    "Without one it would touch every row; select, order and limit are no filters, nor is a condition that no row can fail"
                         .into(),
                 ),
                 "Add a filter, such as id=eq.<id>.",
@@ -446,11 +473,53 @@ impl Error {
                 Some(format!("There may be {limit} levels").into()),
                 "Ask for the deeper ones in a request of their own.",
             ),
+            Self::TooManyEmbeds { .. }
+            | Self::CastRefused { .. }
+            | Self::SystemColumn { .. }
+            | Self::ConditionalWrite
+            | Self::AnswerTooLarge { .. } => self.data_shape(),
             Self::BadSecret { wanted } => shape(
                 "RG316",
                 "This cannot be a secret to keep",
                 Some((*wanted).into()),
                 "Send it as its issuer gave it.",
+            ),
+            _ => self.guard_shape(),
+        }
+    }
+
+    /// The part of the table that belongs to the data API's queries and answers.
+    fn data_shape(&self) -> Shape {
+        match self {
+            Self::TooManyEmbeds { limit } => shape(
+                "RG320",
+                "Too many relations are embedded",
+                Some(format!("There may be {limit} in all").into()),
+                "Ask for some of them in a request of their own.",
+            ),
+            Self::CastRefused { served } => shape(
+                "RG321",
+                "Nothing may be cast to this type",
+                Some(format!("It may be one of {served}").into()),
+                "Cast to one of these, or cast in a view or a function.",
+            ),
+            Self::SystemColumn { name } => shape(
+                "RG322",
+                "System columns are not served",
+                Some(format!("{name} is one").into()),
+                "Name a column of the table's own.",
+            ),
+            Self::ConditionalWrite => shape(
+                "RG323",
+                "Writes do not depend on versions of rows",
+                Some("If-Match, If-None-Match and If-Unmodified-Since are for reads".into()),
+                "Leave the header out, and add a filter on a column that changes with each write, such as updated_at=eq.<the time that was read>.",
+            ),
+            Self::AnswerTooLarge { limit } => shape(
+                "RG406",
+                "The answer is too large",
+                Some(format!("It may have {limit} bytes").into()),
+                "Ask for fewer rows, columns or embedded relations at once.",
             ),
             _ => self.guard_shape(),
         }

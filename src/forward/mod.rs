@@ -8,11 +8,11 @@ mod sqlstate;
 use std::cell::Cell;
 
 use futures_util::future::join3;
-use http::header::{CONTENT_LOCATION, CONTENT_RANGE};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use crate::edge::{Body, Edge, Outgoing, Platform, Response, SendFault, text};
+use crate::edge::{Body, Edge, Outgoing, Platform, ReadFault, Response, SendFault, text};
 use crate::error::{Error, Shape};
 use crate::rooms;
 use crate::route::{Call, Incoming};
@@ -151,6 +151,8 @@ async fn send_on<P: Platform>(
         outgoing,
         primary,
         added_limit,
+        name,
+        answer_bytes,
         anonymous,
         in_line,
     } = relay;
@@ -185,10 +187,60 @@ async fn send_on<P: Platform>(
         let refusal = read_refusal(response, full, edge).await;
         return Err(failure(&refusal, anonymous, is_text, &id, edge));
     }
+    if let Some((raw, encoded)) = name {
+        encode_name(&mut response.headers, &raw, &encoded);
+    }
     if let Some(limit) = added_limit {
         forget_limit(&mut response.headers, limit);
     }
+    match answer_bytes {
+        Some(limit) => bounded(response, limit, &id, edge).await,
+        None => Ok(response),
+    }
+}
+
+/// Holds an answer to so many bytes: by its declared length, or counted while it streams.
+async fn bounded<P: Platform>(
+    mut response: Response<P::Body>,
+    limit: usize,
+    id: &str,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, Error> {
+    let too_large = || {
+        let line = serde_json::json!({"event": "answer_too_large", "id": id, "limit": limit});
+        edge.platform.log(&line.to_string());
+        Error::AnswerTooLarge { limit }
+    };
+    let length = text(&response.headers, CONTENT_LENGTH.as_str());
+    if let Some(length) = length.and_then(|text| text.parse::<usize>().ok()) {
+        return if length > limit {
+            Err(too_large())
+        } else {
+            Ok(response)
+        };
+    }
+    response.body = match response.body {
+        Body::Stream(stream) => match edge.platform.bounded(stream, limit, id).await {
+            Ok(stream) => Body::Stream(stream),
+            Err(ReadFault::TooLarge) => return Err(too_large()),
+            Err(_) => return Err(Error::UpstreamFailed),
+        },
+        body => body,
+    };
     Ok(response)
+}
+
+/// Encodes the relation's name in the answer's addresses, where PostgREST has it as it is.
+fn encode_name(headers: &mut HeaderMap, raw: &str, encoded: &str) {
+    for header in [CONTENT_LOCATION, LOCATION] {
+        let address = headers.get(&header).map(HeaderValue::as_bytes);
+        let Some(query) = address.and_then(|address| address.strip_prefix(raw.as_bytes())) else {
+            continue;
+        };
+        if let Ok(address) = HeaderValue::from_bytes(&[encoded.as_bytes(), query].concat()) {
+            headers.insert(header, address);
+        }
+    }
 }
 
 /// Whether a body of this type is text that PostgREST decodes itself: CSV, or a form.

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
 use crate::route::{self, Action};
-use crate::scope::rules::{Counts, Query, name, preferences};
+use crate::scope::rules::{Counts, Effect, Query, name, preferences};
 use crate::{rooms, verify};
 
 pub(crate) mod native;
@@ -129,7 +129,7 @@ pub(crate) fn role<'a>(issuer: &str, claims: &'a Value) -> Option<&'a str> {
     good.then_some(role)
 }
 
-/// A request's path: what is accepted as a name is one as PostgreSQL folds it.
+/// A request's path: what is accepted as a name is one that PostgreSQL may have.
 pub fn path(text: &str) {
     for method in [Method::GET, Method::POST, Method::DELETE] {
         if let Ok(matched) = route::find(&rooms::ALL, &method, text)
@@ -141,18 +141,20 @@ pub fn path(text: &str) {
     }
 }
 
-/// `^[a-z_][a-z0-9_]*$` of at most 63 bytes, read byte by byte.
+/// 1 to 63 bytes, read one by one: no control character, nothing that parts a path, and not dots alone that lead up.
 fn is_name(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    let first = bytes
-        .next()
-        .is_some_and(|b| matches!(b, b'a'..=b'z' | b'_'));
-    first && text.len() < 64 && bytes.all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    let control = text.bytes().any(|b| b < b' ' || b == 0x7f)
+        || text
+            .as_bytes()
+            .windows(2)
+            .any(|pair| pair[0] == 0xc2 && pair[1] < 0xa0);
+    let parts = text.bytes().any(|b| b == b'/' || b == b'\\');
+    (1..64).contains(&text.len()) && !control && !parts && text != "." && text != ".."
 }
 
 /// A query string: what is written reads the same, with no key in it, and is bounded however often it is.
 pub fn query(text: &str) {
-    let Ok(mut query) = Query::parse(text) else {
+    let Ok(mut query) = Query::parse(text, Some("key")) else {
         return;
     };
     let written = |query: &Query| {
@@ -160,16 +162,16 @@ pub fn query(text: &str) {
         query.append_to(&mut url);
         url
     };
-    let read = |url: &str| Query::parse(url.strip_prefix('?').unwrap_or_default()).unwrap();
+    let read = |url: &str| Query::parse(url.strip_prefix('?').unwrap_or_default(), None).unwrap();
     let again = read(&written(&query));
     assert_eq!(again, query);
-    assert_eq!(again.has_filter(), query.has_filter());
-    assert!(query.embed_depth() <= text.len());
+    assert_eq!(again.narrows(), query.narrows());
+    assert_eq!(again.check(4, 20, false), query.check(4, 20, false));
     query.cap_rows(10, false);
     let capped = written(&query);
-    // Nothing that would end the query, and no name that was the key's.
+    // Nothing that would end the query, and no key.
     assert!(capped.is_ascii() && !capped.contains(['#', ' ', '\r', '\n']));
-    assert!(!capped.contains("?apikey=") && !capped.contains("&apikey="));
+    assert!(!capped.contains("?apikey=key&") && !capped.contains("&apikey=key&"));
     let mut twice = read(&capped);
     twice.cap_rows(10, false);
     assert_eq!(written(&twice), capped);
@@ -188,7 +190,7 @@ fn is_bounded(limit: &str) -> bool {
     digits && (number != limit || number.parse::<u64>().is_ok_and(|rows| rows <= 10))
 }
 
-/// `Prefer` headers, one a line. The first byte says who asks.
+/// `Prefer` headers, one a line. The first byte says who asks, and for what.
 pub fn prefer(data: &[u8]) {
     if let Some((who, values)) = data.split_first() {
         let counts = match who % 3 {
@@ -196,29 +198,70 @@ pub fn prefer(data: &[u8]) {
             1 => Counts::Exact,
             _ => Counts::Estimated,
         };
-        prefer_values(values.split(|b| *b == b'\n'), counts);
+        let effect = match who / 3 % 3 {
+            0 => Effect::Reads,
+            1 => Effect::Counted,
+            _ => Effect::Uncounted,
+        };
+        prefer_values(values.split(|b| *b == b'\n'), counts, effect);
     }
 }
 
-/// Only known tokens come out, and they stay as they are.
-pub(crate) fn prefer_values<'a>(sent: impl Iterator<Item = &'a [u8]>, counts: Counts) {
+/// Only known tokens come out, and they stay as they are. What protects comes out, too, or nothing does.
+pub(crate) fn prefer_values<'a>(
+    sent: impl Iterator<Item = &'a [u8]>,
+    counts: Counts,
+    effect: Effect,
+) {
     let mut headers = HeaderMap::new();
     for value in sent.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
         headers.append("prefer", value);
     }
-    let rewritten = preferences(&headers, counts);
-    for token in rewritten.split(", ").filter(|_| !rewritten.is_empty()) {
+    let Ok(rewritten) = preferences(&headers, counts, effect) else {
+        return;
+    };
+    let tokens: Vec<&str> = rewritten
+        .split(", ")
+        .filter(|token| !token.is_empty())
+        .collect();
+    for token in &tokens {
         assert!(is_preference(token), "{token}");
         let wanted = match counts {
             Counts::AsAsked => token,
             Counts::Exact => "count=exact",
             Counts::Estimated => "count=estimated",
         };
-        assert!(!token.starts_with("count=") || token == wanted);
+        assert!(!token.starts_with("count=") || *token == wanted);
     }
+    let written = |text: &str| tokens.iter().any(|token| token.starts_with(text));
+    let sent: Vec<&[u8]> = headers
+        .get_all("prefer")
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    let sent = String::from_utf8_lossy(&sent.join(&b',')).to_ascii_lowercase();
+    let name = |element: &str| {
+        element
+            .split(['=', ';'])
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let limits = sent
+        .split(',')
+        .any(|element| name(element) == "max-affected");
+    if limits && !sent.contains('"') && effect == Effect::Counted {
+        assert!(
+            written("max-affected=") && written("handling=strict"),
+            "{sent}: {rewritten}"
+        );
+        assert!(!written("timezone="));
+    }
+    assert!(!tokens.contains(&"tx=rollback"));
     let mut headers = HeaderMap::new();
     headers.insert("prefer", HeaderValue::from_str(&rewritten).unwrap());
-    assert_eq!(preferences(&headers, counts), rewritten);
+    assert_eq!(preferences(&headers, counts, effect), Ok(rewritten));
 }
 
 /// What `Prefer` may say to PostgREST.
@@ -234,11 +277,12 @@ fn is_preference(token: &str) -> bool {
         "missing" => &["default", "null"],
         "handling" => &["strict", "lenient"],
         "params" => &["single-object"],
-        "max-affected" => return value.parse::<u32>().is_ok(),
+        "tx" => &["commit"],
+        "max-affected" => return value.parse::<u32>().is_ok() && !value.starts_with('+'),
         "timezone" => {
             return value
                 .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "/_+-".contains(c));
+                .all(|c| c.is_ascii_alphanumeric() || "/_+-:".contains(c));
         }
         _ => &[],
     };

@@ -115,6 +115,13 @@ impl Platform for Native {
         Ok(body)
     }
 
+    async fn bounded(&self, body: Vec<u8>, limit: usize, _: &str) -> Result<Vec<u8>, ReadFault> {
+        if body.len() > limit {
+            return Err(ReadFault::TooLarge);
+        }
+        Ok(body)
+    }
+
     fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Vec<u8> {
         let pieces: Vec<Vec<u8>> =
             pollster::block_on(pieces.filter_map(async |piece| piece.ok()).collect());

@@ -20,6 +20,7 @@ use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserializer, Serialize, Serializer};
 use serde_json::Value;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{
     self, AbortController, CryptoKey, ReadableStream, ReadableStreamDefaultReader, WritableStream,
@@ -338,6 +339,26 @@ impl Platform for Workers {
         Ok(bytes)
     }
 
+    async fn bounded(
+        &self,
+        body: ReadableStream,
+        limit: usize,
+        id: &str,
+    ) -> Result<ReadableStream, ReadFault> {
+        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        let pieces = Pieces::of(&body).map_err(|_| ReadFault::Broken)?;
+        // Most answers end within their first piece, and need no stream that counts.
+        let first = pieces.next(PIECE_BYTES, PIECE_BYTES).await;
+        let first = first.map_err(|_| ReadFault::Broken)?;
+        if first.length() as usize > limit {
+            return Err(ReadFault::TooLarge);
+        }
+        if first.length() < PIECE_BYTES {
+            return whole(&first).map_err(|_| ReadFault::Broken);
+        }
+        Ok(counted(pieces, first, limit, id.to_owned()))
+    }
+
     fn streamed(
         &self,
         pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static,
@@ -417,6 +438,79 @@ impl Platform for Workers {
             console_error!("{}", serde_json::json!({"event": "cache_failed"}));
         }
     }
+}
+
+/// Bytes that are read of an answer before it is handed on, and at once.
+const PIECE_BYTES: u32 = 16 * 1024;
+const MOST_PIECE_BYTES: u32 = 64 * 1024;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A stream and its reader of bytes, with workerd's own method that waits for a number of them: `web_sys` knows neither.
+    type ByteStream;
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn byte_reader(this: &ByteStream, options: &JsValue) -> Result<ByteReader, JsValue>;
+
+    type ByteReader;
+    #[wasm_bindgen(method, catch, js_name = readAtLeast)]
+    fn read_at_least(this: &ByteReader, bytes: u32, into: &Uint8Array) -> Result<Promise, JsValue>;
+}
+
+/// A body that is read piece by piece, without a byte of it in this memory.
+struct Pieces(ByteReader);
+
+impl Pieces {
+    fn of(stream: &ReadableStream) -> Result<Self, JsValue> {
+        let options = Object::new();
+        Reflect::set(&options, &"mode".into(), &"byob".into())?;
+        let stream: &ByteStream = stream.unchecked_ref();
+        stream.byte_reader(&options).map(Self)
+    }
+
+    /// At least so many bytes, and up to `most` where they are there; fewer at the end, and none after it.
+    async fn next(&self, least: u32, most: u32) -> Result<Uint8Array, JsValue> {
+        let step = self
+            .0
+            .read_at_least(least, &Uint8Array::new_with_length(most))?;
+        let step = Wait::of(&step).await?;
+        let value = Reflect::get(&step, &"value".into())?;
+        // A stream that had ended before may give no bytes back.
+        Ok(value
+            .dyn_into()
+            .unwrap_or_else(|_| Uint8Array::new_with_length(0)))
+    }
+}
+
+/// A stream of bytes that are all there.
+fn whole(bytes: &Uint8Array) -> Result<ReadableStream, JsValue> {
+    let response = web_sys::Response::new_with_opt_js_u8_array(Some(bytes))?;
+    response.body().ok_or(JsValue::NULL)
+}
+
+/// The pieces of a body, of which the first is there. It breaks off where there are more than `limit` bytes.
+fn counted(pieces: Pieces, first: Uint8Array, limit: usize, id: String) -> ReadableStream {
+    let start = Some((pieces, Some(first), limit, id));
+    let pieces = futures_util::stream::unfold(start, |state| async {
+        let (pieces, first, left, id) = state?;
+        let piece = match first {
+            Some(first) => Ok(first),
+            None => pieces.next(1, MOST_PIECE_BYTES).await,
+        };
+        let piece = match piece {
+            Ok(piece) if piece.length() == 0 => return None,
+            Ok(piece) => piece,
+            Err(fault) => return Some((Err(fault), None)),
+        };
+        let Some(left) = left.checked_sub(piece.length() as usize) else {
+            let line = serde_json::json!({"event": "answer_too_large", "id": id});
+            console_error!("{line}");
+            return Some((Err("the answer is too large".into()), None));
+        };
+        Some((Ok(piece.into()), Some((pieces, None, left, id))))
+    });
+    wasm_streams::ReadableStream::from_stream(pieces)
+        .into_raw()
+        .unchecked_into()
 }
 
 /// Cloudflare's cache of this data centre.

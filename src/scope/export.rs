@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::query::Query;
-use super::{Relay, set, set_trace, upstream_token};
+use super::{Relay, sent_key, set, set_trace, upstream_token};
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
 use crate::route::Export;
@@ -36,7 +36,7 @@ pub(super) fn prepare<P: Platform>(
     if request.query.len() > limit {
         return Err(Error::UriTooLong { limit });
     }
-    let query = Query::parse(&request.query)?;
+    let query = Query::parse(&request.query, sent_key(request).as_deref())?;
     if OURS.iter().any(|name| query.names(name)) {
         return Err(Error::BadQuery(
             "an export has its own select and order, and no limit: only filters may be sent",

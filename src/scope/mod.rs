@@ -4,9 +4,12 @@
 
 mod cached;
 mod call;
+mod conditions;
 mod export;
+mod grammar;
 mod guard;
 mod mint;
+mod prefer;
 mod query;
 mod relay;
 pub mod replica;
@@ -18,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::edge::{Body, Edge, Outgoing, Platform, Request, Response};
 use crate::error::Error;
 use crate::route::{Action, Call, Incoming, Matched};
-use crate::verify::Caller;
+use crate::verify::{self, Caller};
 
 pub(crate) use cached::Rule;
 pub(crate) use export::Pages;
@@ -27,8 +30,9 @@ pub(crate) use guard::count_refused;
 /// The rules that a second pair of eyes looks at.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod rules {
+    pub(crate) use super::prefer::{Counts, Effect, rewrite as preferences};
     pub(crate) use super::query::Query;
-    pub(crate) use super::relay::{Counts, name, prefer as preferences};
+    pub(crate) use super::relay::name;
 }
 
 /// What is to be done, and may be. Made by [`narrow`] only.
@@ -76,6 +80,10 @@ pub(crate) struct Relay<B> {
     pub primary: Option<String>,
     /// The limit that was added to the query, which the answer must not mention.
     pub added_limit: Option<u64>,
+    /// The relation's path as PostgREST writes it into headers, and as it has to be encoded, where these differ.
+    pub name: Option<(String, String)>,
+    /// Bytes of the answer's body, at most.
+    pub answer_bytes: Option<usize>,
     /// Nobody is signed in: errors are answered without hint and details.
     pub anonymous: bool,
     /// It waits in line with the others, and is refused where the line is too long.
@@ -89,6 +97,8 @@ impl<B> Relay<B> {
             outgoing,
             primary: None,
             added_limit: None,
+            name: None,
+            answer_bytes: None,
             anonymous: false,
             in_line: true,
         }
@@ -99,6 +109,7 @@ impl<B> Relay<B> {
         Some(Self {
             outgoing: self.outgoing.again()?,
             primary: self.primary.clone(),
+            name: self.name.clone(),
             ..*self
         })
     }
@@ -177,6 +188,14 @@ fn upstream_token<P: Platform>(
     caller
         .token()
         .map_or_else(|| mint::anon(request, edge), |token| Ok(token.to_owned()))
+}
+
+/// The key that came in the query and was taken for the caller's: only where none came in a header.
+fn sent_key<B>(request: &Request<B>) -> Option<String> {
+    if request.headers.contains_key("apikey") {
+        return None;
+    }
+    verify::query_key(&request.query)
 }
 
 /// Sets a header whose name is ours and whose value has been vetted.

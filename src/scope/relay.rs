@@ -1,11 +1,14 @@
 //! The data API: the upstream request is rebuilt from the relation's name, the parsed query and an allow-list of headers.
 
-use http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, RANGE};
+use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::prefer::{self, Counts, Effect};
 use super::query::{Query, cap_range};
 use super::{
-    Relay, Work, cached, idempotency_key, limit, pass_body, replica, set, set_trace, upstream_token,
+    Relay, Work, cached, idempotency_key, limit, pass_body, replica, sent_key, set, set_trace,
+    upstream_token,
 };
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
@@ -23,6 +26,15 @@ static PASSED: [HeaderName; 6] = [
     HeaderName::from_static("x-client-info"),
 ];
 
+/// What stands for itself in a path.
+const WRITTEN: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+/// Bytes of a name of PostgreSQL's.
+const MAX_NAME_BYTES: usize = 63;
+
 /// Rebuilds a request to the data API.
 pub(super) async fn rebuild<P: Platform>(
     matched: &Matched,
@@ -31,25 +43,25 @@ pub(super) async fn rebuild<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Work<P::Body>, Error> {
     let limits = &edge.config.limits;
-    if request.path.len() + request.query.len() > limits.uri_bytes {
+    if address_bytes(&request.path, &request.query) > limits.uri_bytes {
         return Err(Error::UriTooLong {
             limit: limits.uri_bytes,
         });
     }
     let is_function = matches!(matched.route.action, Action::Function);
+    let is_read = matches!(request.method, Method::GET | Method::HEAD);
     let name = name(&matched.variable)?;
-    let mut query = Query::parse(&request.query)?;
-    if matches!(request.method, Method::PATCH | Method::DELETE) && !query.has_filter() {
+    refuse_conditions(&request, is_read)?;
+    let mut query = Query::parse(&request.query, sent_key(&request).as_deref())?;
+    query.check(limits.embed_depth, limits.embeds, is_function && is_read)?;
+    if matches!(request.method, Method::PATCH | Method::DELETE) && !query.narrows() {
         return Err(Error::UnfilteredWrite);
-    }
-    if query.embed_depth() > limits.embed_depth {
-        return Err(Error::EmbedTooDeep {
-            limit: limits.embed_depth,
-        });
     }
     let anonymous = caller.token().is_none();
     let token = upstream_token(caller, &request, edge)?;
-    let mut headers = headers(&request, &token, Counts::of(caller))?;
+    let effect = Effect::of(&request.method, is_function);
+    let prefer = prefer::rewrite(&request.headers, Counts::of(caller), effect)?;
+    let mut headers = headers(&request, &token, &prefer)?;
     let mut added_limit = None;
     // A limit on a write would choose which rows are written.
     if is_function || request.method == Method::GET {
@@ -67,7 +79,8 @@ pub(super) async fn rebuild<P: Platform>(
     let replica = replica::address(caller, &request, edge).await?;
     let base = replica.unwrap_or(&edge.config.postgrest_url);
     let folder = if is_function { "rpc/" } else { "" };
-    let mut path = format!("/{folder}{name}");
+    let root = format!("/{folder}{}", utf8_percent_encode(name, &WRITTEN));
+    let mut path = root.clone();
     query.append_to(&mut path);
     let insists = request.headers.contains_key("x-read-preference");
     let cache = (anonymous && !insists && !is_function && request.method == Method::GET)
@@ -78,9 +91,10 @@ pub(super) async fn rebuild<P: Platform>(
         headers.remove("if-none-match");
     }
     // fetch takes no body with these, and PostgREST reads none.
-    let body = match request.method {
-        Method::GET | Method::HEAD => Body::Empty,
-        _ => pass_body(&mut request, limit(matched, edge), edge)?,
+    let body = if is_read {
+        Body::Empty
+    } else {
+        pass_body(&mut request, limit(matched, edge), edge)?
     };
     let relay = Relay {
         outgoing: Outgoing {
@@ -93,26 +107,51 @@ pub(super) async fn rebuild<P: Platform>(
         // Where a read that a replica refuses goes.
         primary: replica.map(|_| format!("{}{path}", edge.config.postgrest_url)),
         added_limit,
+        name: (!name.is_ascii() || root.contains('%')).then(|| (format!("/{folder}{name}"), root)),
+        answer_bytes: (limits.answer_bytes > 0 && !is_server(caller))
+            .then_some(limits.answer_bytes),
         anonymous,
         in_line: true,
     };
     Ok(Work::Relay { relay, cache })
 }
 
-/// A name as PostgreSQL folds it: `^[a-z_][a-z0-9_]*$`, at most 63 bytes.
+/// Whether it is a server, which sees every row; not a user, and not nobody in particular.
+fn is_server(caller: &Caller) -> bool {
+    caller.token().is_some() && !caller.is_user()
+}
+
+/// Bytes of path and query as they were sent: the runtime writes `%27` for a quotation mark.
+fn address_bytes(path: &str, query: &str) -> usize {
+    path.len() + query.len() - 2 * query.matches("%27").count()
+}
+
+/// A name that PostgreSQL may have: 1 to 63 bytes without control characters. A slash, a backslash, and a name of one or two
+/// dots are refused: however they are encoded, something on the way to PostgREST may take them for a part of the path.
 pub(crate) fn name(text: &str) -> Result<&str, Error> {
-    let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let goes_well = text
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if starts_well && goes_well && text.len() <= 63 {
-        Ok(text)
-    } else {
+    let unsafe_ = |c: char| c.is_control() || c == '/' || c == '\\';
+    if matches!(text, "" | "." | "..") || text.len() > MAX_NAME_BYTES || text.contains(unsafe_) {
         Err(Error::BadName)
+    } else {
+        Ok(text)
     }
 }
 
-fn headers<B>(request: &Request<B>, token: &str, counts: Counts) -> Result<HeaderMap, Error> {
+/// Refuses a write that is to happen only if a row is as the caller knows it: PostgREST has no versions of rows, and would write
+/// whatever they are.
+fn refuse_conditions<B>(request: &Request<B>, is_read: bool) -> Result<(), Error> {
+    let conditions = [IF_MATCH, IF_UNMODIFIED_SINCE, IF_NONE_MATCH];
+    if !is_read
+        && conditions
+            .iter()
+            .any(|name| request.headers.contains_key(name))
+    {
+        return Err(Error::ConditionalWrite);
+    }
+    Ok(())
+}
+
+fn headers<B>(request: &Request<B>, token: &str, prefer: &str) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for name in &PASSED {
         if let Some(value) = request.headers.get(name) {
@@ -137,13 +176,8 @@ fn headers<B>(request: &Request<B>, token: &str, counts: Counts) -> Result<Heade
             set(&mut headers, name, schema)?;
         }
     }
-    if let Some(value) = request.headers.get("prefer") {
-        readable("prefer", value)?;
-    }
-    refuse_unclear(&request.headers)?;
-    let prefer = prefer(&request.headers, counts);
     if !prefer.is_empty() {
-        set(&mut headers, "prefer", &prefer)?;
+        set(&mut headers, "prefer", prefer)?;
     }
     if let Some(key) = idempotency_key(request)? {
         set(&mut headers, "idempotency-key", key)?;
@@ -162,144 +196,12 @@ fn readable<'a>(name: &'static str, value: &'a HeaderValue) -> Result<&'a Header
     }
 }
 
-/// Refuses a `Prefer` of which something would be dropped that the caller relies on: anything under `handling=strict`, and
-/// a `max-affected` that is no number.
-fn refuse_unclear(headers: &HeaderMap) -> Result<(), Error> {
-    let name = "prefer";
-    let tokens: Vec<&str> = preferences(headers).collect();
-    let strict = tokens.contains(&"handling=strict");
-    let dropped = |token: &&&str| !token.is_empty() && known(token, Counts::AsAsked).is_none();
-    match tokens.iter().find(dropped) {
-        Some(token) if token.starts_with("max-affected") => Err(Error::BadHeader {
-            name,
-            wanted: "max-affected=<number>",
-        }),
-        Some(_) if strict => Err(Error::BadHeader {
-            name,
-            wanted: "under handling=strict only preferences that are known here, without spaces around `=`",
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// The preferences that were sent, one by one.
-fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let sent = headers.get_all("prefer").into_iter();
-    let sent = sent.filter_map(|value| value.to_str().ok());
-    sent.flat_map(|value| value.split(',')).map(str::trim)
-}
-
-/// How rows may be counted. The planner's guess is of everybody's rows, whoever may see them: it would tell a user how many
-/// others have. Nobody in particular may not make the database count a table row by row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Counts {
-    /// For servers, who see every row.
-    AsAsked,
-    /// For users.
-    Exact,
-    /// For nobody in particular: exact up to the most rows of an answer.
-    Estimated,
-}
-
-impl Counts {
-    fn of(caller: &Caller) -> Self {
-        match (caller.token(), caller.is_user()) {
-            (None, _) => Self::Estimated,
-            (Some(_), true) => Self::Exact,
-            (Some(_), false) => Self::AsAsked,
-        }
-    }
-}
-
-/// What of `Prefer` is known, rewritten.
-pub(crate) fn prefer(headers: &HeaderMap, counts: Counts) -> String {
-    let known = preferences(headers).filter_map(|token| known(token, counts));
-    known.collect::<Vec<_>>().join(", ")
-}
-
-/// A preference as it goes on, if it is one that is known.
-fn known(token: &str, counts: Counts) -> Option<&str> {
-    let (name, value) = token.split_once('=')?;
-    match (name, value) {
-        ("count", "exact" | "planned" | "estimated") => Some(match counts {
-            Counts::AsAsked => token,
-            Counts::Exact => "count=exact",
-            Counts::Estimated => "count=estimated",
-        }),
-        ("return", "minimal" | "headers-only" | "representation")
-        | ("resolution", "merge-duplicates" | "ignore-duplicates")
-        | ("missing", "default" | "null")
-        | ("handling", "strict" | "lenient")
-        | ("params", "single-object") => Some(token),
-        ("max-affected", number) if number.parse::<u32>().is_ok() => Some(token),
-        ("timezone", zone)
-            if zone
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"/_+-".contains(&b)) =>
-        {
-            Some(token)
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use proptest::sample::select;
 
     use super::*;
     use crate::fuzzing;
-
-    /// A `Prefer` header of anything, and of what is nearly right.
-    fn any_prefer() -> impl Strategy<Value = Vec<u8>> {
-        let names = [
-            "return",
-            "count",
-            "resolution",
-            "missing",
-            "handling",
-            "params",
-            "max-affected",
-            "timezone",
-            "tx",
-            "role",
-            "Return",
-        ];
-        let values = [
-            "minimal",
-            "representation",
-            "headers-only",
-            "exact",
-            "planned",
-            "estimated",
-            "merge-duplicates",
-            "default",
-            "null",
-            "strict",
-            "single-object",
-            "5",
-            "+5",
-            "-1",
-            "4294967296",
-            "Europe/Rome",
-            "x y",
-            "rollback",
-            "\"minimal\"",
-            "",
-        ];
-        let token = (
-            select(names.to_vec()),
-            select(values.to_vec()),
-            "[ \t]?",
-            "[ \t;]?",
-        )
-            .prop_map(|(name, value, before, after)| format!("{before}{name}={value}{after}"));
-        prop_oneof![
-            3 => prop::collection::vec(token, 0..6).prop_map(|tokens| tokens.join(",").into_bytes()),
-            1 => prop::collection::vec(any::<u8>(), 0..60),
-        ]
-    }
 
     proptest! {
         #[test]
@@ -308,57 +210,51 @@ mod tests {
         ) {
             fuzzing::path(&path);
         }
-
-        #[test]
-        fn any_prefer_becomes_known_tokens_and_stays_so(
-            sent in prop::collection::vec(any_prefer(), 0..3),
-            counts in select(vec![Counts::AsAsked, Counts::Exact, Counts::Estimated]),
-        ) {
-            fuzzing::prefer_values(sent.iter().map(Vec::as_slice), counts);
-        }
     }
 
     #[test]
     fn names_are_those_of_postgresql() {
-        for good in ["projects", "_x", "a1_b2"] {
+        for good in [
+            "projects",
+            "_x",
+            "User",
+            "1a",
+            "a-b",
+            "a b",
+            " ",
+            "a.b",
+            "...",
+            "a\"b",
+            "Größe",
+            "顧客",
+            "100%",
+            "a?b#c",
+            "%2F",
+            "\u{1f600}",
+            &"a".repeat(63),
+        ] {
             assert_eq!(name(good), Ok(good));
         }
         for bad in [
             "",
-            "Projects",
-            "1a",
-            "a-b",
-            "a/b",
-            "a b",
-            "a.b",
-            "a\"b",
-            "ä",
-            "rpc/x",
+            ".",
             "..",
+            "a/b",
+            "rpc/x",
+            "a\\b",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{85}b",
+            "\0",
             &"a".repeat(64),
+            &"ä".repeat(32),
         ] {
             assert_eq!(name(bad), Err(Error::BadName), "{bad}");
         }
     }
 
     #[test]
-    fn prefer_keeps_what_is_known() {
-        let mut headers = HeaderMap::new();
-        headers.append(
-            "prefer",
-            "return=minimal, count=planned,tx=rollback".parse().unwrap(),
-        );
-        headers.append(
-            "prefer",
-            "role=service_role, max-affected=5".parse().unwrap(),
-        );
-        assert_eq!(
-            prefer(&headers, Counts::Exact),
-            "return=minimal, count=exact, max-affected=5"
-        );
-        assert_eq!(
-            prefer(&headers, Counts::Estimated),
-            "return=minimal, count=estimated, max-affected=5"
-        );
+    fn a_quotation_mark_is_one_byte_of_the_address() {
+        assert_eq!(address_bytes("/a", "b=%27%27%20'"), 10);
     }
 }

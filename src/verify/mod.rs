@@ -144,10 +144,14 @@ fn api_key<B>(request: &Request<B>) -> Result<Option<String>, Error> {
             .map(|text| Some(text.to_owned()))
             .map_err(|_| Error::BadApiKey);
     }
-    let mut pairs = form_urlencoded::parse(request.query.as_bytes());
-    Ok(pairs
-        .find(|(name, _)| name == "apikey")
-        .map(|(_, value)| value.into_owned()))
+    Ok(query_key(&request.query))
+}
+
+/// The `apikey` of a query, which is the key where no header has one.
+pub(crate) fn query_key(query: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let found = pairs.find(|(name, _)| name == "apikey");
+    found.map(|(_, value)| value.into_owned())
 }
 
 fn is_publishable(text: &str, config: &Config) -> bool {

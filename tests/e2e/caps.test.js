@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { startEdge } from '../support/edge.js';
 import { drop, make } from '../support/fixtures.js';
-import { ask, close, stack, userToken } from '../support/stack.js';
+import { ask, close, made, stack, userToken } from '../support/stack.js';
 
 const ROWS = 10;
+const ANSWER = 200_000;
 
 let edge;
 let token;
@@ -14,6 +15,7 @@ before(async () => {
   await make(
     `create function clixen.test_series(count int) returns setof int language sql stable
        as 'select generate_series(1, count)';
+     create function clixen.test_text(bytes int) returns text language sql stable as $$select repeat('x', bytes)$$;
      create function clixen.test_answer() returns int language sql stable as 'select 42';
      create table clixen.test_steps (
        id int primary key, parent int references clixen.test_steps (id), next int references clixen.test_steps (id)
@@ -22,17 +24,26 @@ before(async () => {
      create policy everybody on clixen.test_steps for select to authenticated using (true);
      insert into clixen.test_steps select n, case when n > 1 then 1 end, null from generate_series(1, 40) as n;
      grant select on clixen.test_steps to authenticated;
-     grant execute on function clixen.test_series(int), clixen.test_answer() to authenticated`,
+     grant execute on function clixen.test_series(int), clixen.test_text(int), clixen.test_answer() to authenticated, anon`,
     '/test_steps',
   );
   token = await userToken();
   edge = await startEdge({
-    LIMITS: JSON.stringify({ rows: ROWS, embed_depth: 2, uri_bytes: 500, body_bytes: 1000 }),
+    LIMITS: JSON.stringify({
+      rows: ROWS,
+      embed_depth: 2,
+      embeds: 3,
+      uri_bytes: 500,
+      body_bytes: 1000,
+      answer_bytes: ANSWER,
+    }),
   });
 });
 after(async () => {
   await edge?.stop();
-  await drop('drop table clixen.test_steps; drop function clixen.test_series(int), clixen.test_answer()');
+  await drop(
+    'drop table clixen.test_steps; drop function clixen.test_series(int), clixen.test_text(int), clixen.test_answer()',
+  );
   await close();
 });
 
@@ -88,11 +99,95 @@ test('depth, address and body are held to theirs', async () => {
   const cases = [
     [await get(embed(3)), 400, 'RG313', /2 levels/],
     [await get(embed(3).replace('select=', 'select=id->>a"b,')), 400, 'RG313', /2 levels/],
+    [
+      await get(
+        'test_steps?select=id,a:test_steps!parent(id),b:test_steps!parent(id,c:test_steps!parent(id)),d:test_steps!next(id)',
+      ),
+      400,
+      'RG320',
+      /3 in all/,
+    ],
     [await get(`test_steps?id=in.(${'1,'.repeat(300)}1)`), 414, 'RG305', /500 bytes/],
     [await get('projects', { json: { name: 'x'.repeat(1000) } }), 413, 'RG302', /1000 bytes/],
   ];
   for (const [answer, status, code, details] of cases) {
     assert.deepEqual([answer.status, answer.body.code], [status, code], answer.text);
     assert.match(answer.body.details, details);
+  }
+});
+
+test('an answer is held to its bytes for everybody but servers', async () => {
+  const read = async (base, bytes, headers = { authorization: `Bearer ${token}` }) => {
+    const answer = await fetch(`${base}/rest/v1/rpc/test_text?bytes=${bytes}`, { headers });
+    try {
+      return [answer.status, (await answer.text()).length];
+    } catch {
+      return [answer.status, 'broken off'];
+    }
+  };
+  // Two bytes are quotation marks.
+  for (const bytes of [0, 1, 16_000, 16_381, 16_382, 16_383, 65_536, ANSWER - 2]) {
+    assert.deepEqual(await read(edge.url, bytes), [200, bytes + 2], `${bytes}`);
+  }
+  for (const bytes of [ANSWER - 1, ANSWER * 2, 20_000_000]) {
+    assert.deepEqual(await read(edge.url, bytes), [200, 'broken off'], `${bytes}`);
+    assert.deepEqual(await read(edge.url, bytes, { apikey: made.publishable_key }), [200, 'broken off'], 'nobody');
+  }
+  assert.ok(await edge.logged(({ event, id }) => event === 'answer_too_large' && id));
+  const server = { authorization: `Bearer ${stack.service_key}`, apikey: stack.service_key };
+  const granted = await read(edge.url, 20_000_000, server);
+  assert.ok(granted[0] === 403 || granted[1] === 20_000_002, `${granted}`);
+  const strict = await startEdge({ LIMITS: JSON.stringify({ answer_bytes: 100 }) });
+  const free = await startEdge({ LIMITS: JSON.stringify({ answer_bytes: 0 }) });
+  try {
+    assert.deepEqual(await read(strict.url, 98), [200, 100]);
+    const refused = await ask('/rest/v1/rpc/test_text?bytes=99', { base: strict.url, token });
+    assert.deepEqual([refused.status, refused.body.code], [400, 'RG406'], 'what is known before the head is said');
+    assert.deepEqual(await read(free.url, 90_000_000), [200, 90_000_002]);
+  } finally {
+    await strict.stop();
+    await free.stop();
+  }
+});
+
+test('forty embeds beside each other are refused; as many as there may be are served', async () => {
+  const embeds = (count) =>
+    ask(
+      `/rest/v1/test_steps?limit=1&select=${Array.from({ length: count }, (_, n) => `e${n}:test_steps!parent(id)`)}`,
+      { token },
+    );
+  assert.equal((await embeds(20)).status, 200);
+  for (const count of [21, 40]) {
+    const answer = await embeds(count);
+    assert.deepEqual([answer.status, answer.body.code], [400, 'RG320']);
+  }
+});
+
+test('casts are those of the list, and system columns are named nowhere', async () => {
+  const at = (path, options) => ask(`/rest/v1/${path}`, { token, ...options });
+  const cast = await at('test_steps?select=id::text,double:id::double precision,stamp:parent::text&id=eq.2');
+  assert.deepEqual(cast.body, [{ id: '2', double: 2, stamp: '1' }]);
+  const cases = [
+    ['RG321', 'select=id::regclass'],
+    ['RG321', 'select=id::REGROLE'],
+    ['RG321', 'select=id::text,s:test_steps!parent(id::regnamespace)'],
+    ['RG321', 'select=...test_steps!next(x:id::oid)'],
+    ['RG321', 'select=id::pg_catalog'],
+    ['RG322', 'select=ctid'],
+    ['RG322', 'select=id,n:"xmin"::text'],
+    ['RG322', 'select=id,s:test_steps!parent(tableoid)'],
+    ['RG322', 'xmax=eq.1'],
+    ['RG322', 'or=(id.eq.1,and(cmin.eq.1,id.eq.2))'],
+    ['RG322', 'select=id,s:test_steps!parent(id)&s.cmax=eq.1'],
+    ['RG322', 'order=ctid'],
+    ['RG322', 'select=id,test_steps!next(id)&order=test_steps(ctid)'],
+  ];
+  for (const [code, query] of cases) {
+    for (const path of ['test_steps', 'rpc/test_series']) {
+      const answer = await at(`${path}?${path.startsWith('rpc') ? 'count=1&' : ''}${query}`);
+      assert.deepEqual([answer.status, answer.body.code], [400, code], `${path} ${query}: ${answer.text}`);
+    }
+    const posted = await at(`rpc/test_series?${query}`, { json: { count: 1 } });
+    assert.deepEqual([posted.status, posted.body.code], [400, code]);
   }
 });

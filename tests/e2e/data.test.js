@@ -69,11 +69,11 @@ test('a write without a filter is refused', async () => {
 test('odd paths, schemas, headers and methods are refused with their code', async () => {
   const token = await userToken();
   const cases = [
-    ['/rest/v1/Projects', {}, 400, 'RG304'],
+    ['/rest/v1/Projects', {}, 404, '42P01'],
     ['/rest/v1/pro%6aects', {}, 200, undefined],
     ['/rest/v1/projects%2Fx', {}, 400, 'RG304'],
     ['/rest/v1/rpc%2Fready', {}, 400, 'RG304'],
-    ['/rest/v1/%70rojects%22', {}, 400, 'RG304'],
+    ['/rest/v1/%70rojects%22', {}, 404, '42P01'],
     ['/rest/v1/', {}, 404, 'RG101'],
     ['/rest/v1/projects/x', {}, 404, 'RG101'],
     ['/rest/v1/rpc/a/b', {}, 404, 'RG101'],
@@ -85,7 +85,7 @@ test('odd paths, schemas, headers and methods are refused with their code', asyn
     ['/rest/v1/projects', { headers: { 'accept-profile': 'edge' } }, 406, 'PGRST106'],
     ['/rest/v1/projects', { headers: { 'accept-profile': 'public' } }, 406, 'PGRST106'],
     ['/rest/v1/projects', { headers: { accept: 'application/vnd.pgrst.plan+json' } }, 406, 'RG308'],
-    [`/rest/v1/projects?name=eq.${'x'.repeat(8200)}`, {}, 414, 'RG305'],
+    [`/rest/v1/projects?name=eq.${'x'.repeat(16_400)}`, {}, 414, 'RG305'],
     ['/rest/v1/projects?name=eq.%ff', {}, 400, 'RG306'],
     ['/rest/v1/projects?name=eq.%00', {}, 400, 'RG306'],
     ['/rest/v1/nothing', {}, 404, '42P01'],

@@ -167,6 +167,8 @@ const READS = [
     'description=is.x',
   ].map((text) => ({ path: `/projects?${text}` })),
   { path: '/nothing' },
+  { path: '/Projects' },
+  { path: '/pro%20jects?select=%22a%22' },
   { path: '/rpc/nothing' },
   { path: '/rpc/nothing', method: 'POST', headers: JSON_TYPE, body: '{}' },
   {
@@ -395,7 +397,22 @@ const INTENDED = [
     406,
     415,
   ],
-  ['names are as PostgreSQL folds them', { path: '/Projects' }, 400, 404],
+  ['a name with a slash may be taken for a path', { path: '/a%2Fb' }, 400, 404],
+  ['types of PostgreSQL’s own name its objects', { path: '/projects?select=workflow_count::regclass' }, 400, 200],
+  ['so do system columns', { path: '/projects?select=ctid' }, 400, 200],
+  ['a filter that no row can fail', { path: '/projects?name=like(all).{}&id=not.in.()', method: 'DELETE' }, 400, 400],
+  [
+    'rolled back only where it is',
+    { path: '/projects?name=eq.none', method: 'DELETE', headers: { prefer: 'tx=rollback' } },
+    400,
+    204,
+  ],
+  [
+    'a limit that PostgREST would not hold to',
+    { path: '/projects?name=eq.none', method: 'DELETE', headers: { prefer: 'max-affected=1' } },
+    400,
+    204,
+  ],
   [
     'strict means that nothing is left out in silence',
     { path: '/projects', headers: { prefer: 'handling=strict, foo=bar' } },

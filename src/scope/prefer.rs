@@ -1,0 +1,396 @@
+//! `Prefer`, read as RFC 7240 has it and written anew from preferences that are known here. One that protects the caller's
+//! rows is never left out: it is handed on in a form that PostgREST heeds, or the request is refused.
+
+use http::{HeaderMap, Method};
+
+use crate::error::Error;
+use crate::verify::Caller;
+
+/// How rows may be counted. The planner's guess is of everybody's rows, whoever may see them: it would tell a user how many
+/// others have. Nobody in particular may not make the database count a table row by row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// For servers, who see every row.
+    AsAsked,
+    /// For users.
+    Exact,
+    /// For nobody in particular: exact up to the most rows of an answer.
+    Estimated,
+}
+
+impl Counts {
+    pub(super) fn of(caller: &Caller) -> Self {
+        match (caller.token(), caller.is_user()) {
+            (None, _) => Self::Estimated,
+            (Some(_), true) => Self::Exact,
+            (Some(_), false) => Self::AsAsked,
+        }
+    }
+}
+
+/// What a request does to rows, as far as `max-affected` is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// It affects none.
+    Reads,
+    /// PostgREST counts those it affects.
+    Counted,
+    /// PostgREST does not count them.
+    Uncounted,
+}
+
+impl Effect {
+    pub(super) fn of(method: &Method, is_function: bool) -> Self {
+        match *method {
+            _ if is_function => Self::Counted,
+            Method::GET | Method::HEAD => Self::Reads,
+            Method::PATCH | Method::DELETE => Self::Counted,
+            _ => Self::Uncounted,
+        }
+    }
+}
+
+/// Preferences that protect rows.
+const PROTECTING: [&str; 3] = ["handling", "max-affected", "tx"];
+
+/// One preference: its name in lower case, its value without quotes, and the names of its parameters.
+struct Preference {
+    name: String,
+    value: String,
+    parameters: Vec<String>,
+}
+
+/// What of `Prefer` goes on.
+///
+/// # Errors
+/// [`Error::BadHeader`] for what cannot be read, for a preference that protects and cannot be honoured, and under
+/// `handling=strict` for any that is not known.
+pub(crate) fn rewrite(
+    headers: &HeaderMap,
+    counts: Counts,
+    effect: Effect,
+) -> Result<String, Error> {
+    let sent = read(headers)?;
+    let value = |name: &str| {
+        let found = sent.iter().find(|preference| preference.name == name);
+        found.map(|preference| preference.value.to_ascii_lowercase())
+    };
+    let strict = value("handling").as_deref() == Some("strict");
+    let limited = value("max-affected").is_some() && effect == Effect::Counted;
+    let mut written = Vec::new();
+    for preference in &sent {
+        let Preference {
+            name, parameters, ..
+        } = preference;
+        let protects = |name: &String| PROTECTING.contains(&name.as_str());
+        if parameters.iter().any(protects) || strict && !parameters.is_empty() {
+            return refuse("preferences separated by commas; none that is served has parameters");
+        }
+        match known(preference, counts) {
+            Some(_) if name == "handling" && limited => {}
+            Some(_) if name == "max-affected" && effect == Effect::Reads => {}
+            Some(_) if name == "max-affected" && effect == Effect::Uncounted => {
+                return refuse("max-affected only for PATCH, DELETE and functions");
+            }
+            Some(known) => written.push(known),
+            None if name == "max-affected" => return refuse("max-affected=<number>"),
+            None if name == "handling" => return refuse("handling=strict or handling=lenient"),
+            None if name == "tx" => {
+                return refuse("tx=commit: what is written is kept, and tx=rollback is not served");
+            }
+            None if strict => {
+                return refuse("under handling=strict only preferences that are known here");
+            }
+            None => {}
+        }
+    }
+    if limited {
+        // Without it PostgREST ignores the limit; and 12.0, which knows no limit, refuses what it does not know.
+        written.push("handling=strict".to_owned());
+        // Unless a time zone stands beside it, which makes 12.0 take everything for known.
+        if written.iter().any(|known| known.starts_with("timezone=")) {
+            return refuse("max-affected without timezone");
+        }
+    }
+    Ok(written.join(", "))
+}
+
+fn refuse<T>(wanted: &'static str) -> Result<T, Error> {
+    let name = "prefer";
+    Err(Error::BadHeader { name, wanted })
+}
+
+/// The preferences that were sent; of several of one name the first.
+fn read(headers: &HeaderMap) -> Result<Vec<Preference>, Error> {
+    let mut read: Vec<Preference> = Vec::new();
+    for value in headers.get_all("prefer") {
+        let Ok(text) = value.to_str() else {
+            return refuse("visible ASCII");
+        };
+        for element in split(text, ',')? {
+            if element.trim().is_empty() {
+                continue;
+            }
+            let mut parts = split(element, ';')?.into_iter();
+            let (name, value) = pair(parts.next().unwrap_or_default())?;
+            let parameters: Result<Vec<_>, Error> = parts.map(pair).collect();
+            let parameters = parameters?.into_iter().map(|(name, _)| name);
+            if read.iter().all(|known| known.name != name) {
+                read.push(Preference {
+                    name,
+                    value,
+                    parameters: parameters.filter(|name| !name.is_empty()).collect(),
+                });
+            }
+        }
+    }
+    Ok(read)
+}
+
+/// Parts between separators that stand in no quotes.
+fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
+    let (mut quoted, mut escaped) = (false, false);
+    let ends = |c: char| {
+        if escaped {
+            escaped = false;
+        } else {
+            match c {
+                '\\' => escaped = quoted,
+                '"' => quoted = !quoted,
+                _ => return c == separator && !quoted,
+            }
+        }
+        false
+    };
+    let parts = text.split(ends).collect();
+    if quoted {
+        return refuse("every quotation mark in a pair");
+    }
+    Ok(parts)
+}
+
+/// A name in lower case, and its value, which may be in quotes and, as in `timezone=Europe/Rome`, hold more than a token may.
+fn pair(text: &str) -> Result<(String, String), Error> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    let (name, value) = (name.trim(), value.trim());
+    let inner = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'));
+    let value = match inner {
+        Some(inner) => {
+            let mut characters = inner.chars();
+            let mut text = String::new();
+            while let Some(character) = characters.next() {
+                let literal = match character {
+                    '\\' => characters.next(),
+                    character => Some(character),
+                };
+                text.extend(literal);
+            }
+            text
+        }
+        None if value.contains('"') || name.contains('"') => {
+            return refuse("quotation marks around a whole value");
+        }
+        None => value.to_owned(),
+    };
+    Ok((name.to_ascii_lowercase(), value))
+}
+
+/// A preference as it goes on, if it is one that is known. Its value has no case, except a time zone's.
+fn known(preference: &Preference, counts: Counts) -> Option<String> {
+    let Preference { name, value, .. } = preference;
+    let lower = value.to_ascii_lowercase();
+    let value = match (name.as_str(), lower.as_str()) {
+        ("count", "exact" | "planned" | "estimated") => match counts {
+            Counts::AsAsked => &lower,
+            Counts::Exact => "exact",
+            Counts::Estimated => "estimated",
+        },
+        ("return", "minimal" | "headers-only" | "representation")
+        | ("resolution", "merge-duplicates" | "ignore-duplicates")
+        | ("missing", "default" | "null")
+        | ("handling", "strict" | "lenient")
+        | ("tx", "commit")
+        | ("params", "single-object") => &lower,
+        ("max-affected", number) if is_number(number) => &lower,
+        ("timezone", zone)
+            if !zone.is_empty()
+                && zone
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"/_+-:".contains(&b)) =>
+        {
+            value
+        }
+        _ => return None,
+    };
+    Some(format!("{name}={value}"))
+}
+
+/// Digits alone: PostgREST takes what it cannot read for no limit.
+fn is_number(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u32>().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+    use crate::fuzzing;
+
+    /// What goes on of these headers, for a user's `DELETE`.
+    fn rewritten(sent: &[&str]) -> Result<String, Error> {
+        of(sent, Effect::Counted)
+    }
+
+    fn of(sent: &[&str], effect: Effect) -> Result<String, Error> {
+        let mut headers = HeaderMap::new();
+        for value in sent {
+            headers.append("prefer", HeaderValue::from_str(value).unwrap());
+        }
+        rewrite(&headers, Counts::Exact, effect)
+    }
+
+    #[test]
+    fn what_is_known_goes_on() {
+        let cases: [(&[&str], &str); 14] = [
+            (&[], ""),
+            (&["", " , ,"], ""),
+            (
+                &["return=minimal, count=planned,foo=bar", "role=service_role"],
+                "return=minimal, count=exact",
+            ),
+            (&["Return=Minimal"], "return=minimal"),
+            (
+                &["return = minimal ,\tCOUNT=\"planned\""],
+                "return=minimal, count=exact",
+            ),
+            (&["return=\"mini\\mal\""], "return=minimal"),
+            (&["return=minimal, return=representation"], "return=minimal"),
+            (
+                &["return=minimal; foo=\"a,b;c\", missing=default"],
+                "return=minimal, missing=default",
+            ),
+            (
+                &["timezone=Europe/Rome, handling=lenient"],
+                "timezone=Europe/Rome, handling=lenient",
+            ),
+            (&["respond-async, wait=10, tx=commit"], "tx=commit"),
+            (&["max-affected=05"], "max-affected=05, handling=strict"),
+            (
+                &["handling=strict, max-affected=1"],
+                "max-affected=1, handling=strict",
+            ),
+            (
+                &["Handling=STRICT", "Max-Affected = \"1\""],
+                "max-affected=1, handling=strict",
+            ),
+            (
+                &["handling=lenient, max-affected=1"],
+                "max-affected=1, handling=strict",
+            ),
+        ];
+        for (sent, wanted) in cases {
+            assert_eq!(rewritten(sent).as_deref(), Ok(wanted), "{sent:?}");
+        }
+        let sent = ["max-affected=1, count=exact"];
+        assert_eq!(of(&sent, Effect::Reads).as_deref(), Ok("count=exact"));
+    }
+
+    #[test]
+    fn what_protects_is_honoured_or_refused() {
+        for sent in [
+            "max-affected",
+            "max-affected=",
+            "max-affected=+1",
+            "max-affected=-1",
+            "max-affected=ten",
+            "max-affected=1 2",
+            "max-affected=4294967296",
+            "max-affected=1, timezone=UTC",
+            "tx=rollback",
+            "TX=\"Rollback\"",
+            "tx",
+            "handling=strict;max-affected=1",
+            "handling=lenient; max-affected=1",
+            "return=minimal;Max-Affected=1",
+            "foo;tx=rollback",
+            "handling",
+            "handling=harsh",
+            "handling=strict, foo",
+            "handling=strict, return=everything",
+            "handling=strict; foo=bar",
+            "return=\"minimal",
+            "return=mini\"mal\"",
+            "\"return\"=minimal",
+        ] {
+            assert!(rewritten(&[sent]).is_err(), "{sent}");
+        }
+        assert!(of(&["max-affected=1"], Effect::Uncounted).is_err());
+    }
+
+    /// A `Prefer` header of anything, and of what is nearly right.
+    fn any_prefer() -> impl Strategy<Value = Vec<u8>> {
+        let names = [
+            "return",
+            "count",
+            "resolution",
+            "missing",
+            "handling",
+            "params",
+            "max-affected",
+            "timezone",
+            "tx",
+            "role",
+            "Return",
+        ];
+        let values = [
+            "minimal",
+            "representation",
+            "headers-only",
+            "exact",
+            "planned",
+            "estimated",
+            "merge-duplicates",
+            "default",
+            "null",
+            "strict",
+            "single-object",
+            "5",
+            "+5",
+            "-1",
+            "4294967296",
+            "Europe/Rome",
+            "x y",
+            "rollback",
+            "commit",
+            "\"minimal\"",
+            "",
+        ];
+        let token = (
+            select(names.to_vec()),
+            select(values.to_vec()),
+            "[ \t]?",
+            "[ \t;]?",
+        )
+            .prop_map(|(name, value, before, after)| format!("{before}{name}={value}{after}"));
+        prop_oneof![
+            3 => prop::collection::vec(token, 0..6).prop_map(|tokens| tokens.join(",").into_bytes()),
+            1 => prop::collection::vec(any::<u8>(), 0..60),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn any_prefer_becomes_known_tokens_and_stays_so(
+            sent in prop::collection::vec(any_prefer(), 0..3),
+            counts in select(vec![Counts::AsAsked, Counts::Exact, Counts::Estimated]),
+            effect in select(vec![Effect::Reads, Effect::Counted, Effect::Uncounted]),
+        ) {
+            fuzzing::prefer_values(sent.iter().map(Vec::as_slice), counts, effect);
+        }
+    }
+}
