@@ -7,6 +7,8 @@
 create function private.holds_for_all(conditions text) returns boolean
   language plpgsql
   immutable
+  -- Of no statement at all there is nothing to say.
+  strict
   set search_path = ''
   as $$
 declare

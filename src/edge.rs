@@ -23,7 +23,7 @@ use crate::verify::keys::{KeyCache, PublicKey};
 use crate::verify::token::Claims;
 
 /// Headers of a request that the edge reads; the platform hands over no others, and of these it keeps the address.
-pub const READ_HEADERS: [&str; 28] = [
+pub const READ_HEADERS: [&str; 30] = [
     "accept",
     "accept-profile",
     "access-control-request-headers",

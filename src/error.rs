@@ -113,6 +113,8 @@ pub enum Error {
     },
     /// A write depends on a version that rows do not have.
     ConditionalWrite,
+    /// The limit of a write would be ignored.
+    LimitedWrite,
     /// An answer is larger than this caller may have.
     AnswerTooLarge {
         /// The most it may have, in bytes.
@@ -290,6 +292,7 @@ impl Error {
             | Self::TooManyEmbeds { .. }
             | Self::CastRefused { .. }
             | Self::SystemColumn { .. }
+            | Self::LimitedWrite
             | Self::AnswerTooLarge { .. }
             | Self::BadHeader { .. } => StatusCode::BAD_REQUEST,
             Self::ConditionalWrite => StatusCode::PRECONDITION_FAILED,
@@ -477,6 +480,7 @@ impl Error {
             | Self::CastRefused { .. }
             | Self::SystemColumn { .. }
             | Self::ConditionalWrite
+            | Self::LimitedWrite
             | Self::AnswerTooLarge { .. } => self.data_shape(),
             Self::BadSecret { wanted } => shape(
                 "RG316",
@@ -514,6 +518,12 @@ impl Error {
                 "Writes do not depend on versions of rows",
                 Some("If-Match, If-None-Match and If-Unmodified-Since are for reads".into()),
                 "Leave the header out, and add a filter on a column that changes with each write, such as updated_at=eq.<the time that was read>.",
+            ),
+            Self::LimitedWrite => shape(
+                "RG324",
+                "Updates and deletes have no limit here",
+                Some("PostgREST before version 13 is needed for limit and offset; later ones would write every row that the filters leave".into()),
+                "Filter by what the rows have in common, such as id=in.(<ids>).",
             ),
             Self::AnswerTooLarge { limit } => shape(
                 "RG406",

@@ -153,6 +153,7 @@ async fn send_on<P: Platform>(
         added_limit,
         name,
         answer_bytes,
+        limits_write,
         anonymous,
         in_line,
     } = relay;
@@ -163,6 +164,9 @@ async fn send_on<P: Platform>(
         if !matches!(outgoing.body, Body::Upload { .. }) {
             turn.set(Some(edge.turn()));
         }
+    }
+    if let Some(address) = limits_write {
+        refuse_ignored_limit(address, edge).await?;
     }
     let sent = || turn.set(Some(edge.turn()));
     let id = text(&outgoing.headers, "x-request-id")
@@ -187,8 +191,8 @@ async fn send_on<P: Platform>(
         let refusal = read_refusal(response, full, edge).await;
         return Err(failure(&refusal, anonymous, is_text, &id, edge));
     }
-    if let Some((raw, encoded)) = name {
-        encode_name(&mut response.headers, &raw, &encoded);
+    if let Some((marks, path)) = name {
+        encode_name(&mut response.headers, marks, &path);
     }
     if let Some(limit) = added_limit {
         forget_limit(&mut response.headers, limit);
@@ -196,6 +200,25 @@ async fn send_on<P: Platform>(
     match answer_bytes {
         Some(limit) => bounded(response, limit, &id, edge).await,
         None => Ok(response),
+    }
+}
+
+/// Refuses a limit on an update or a delete unless PostgREST heeds it: from version 13 on it writes every row that the filters
+/// leave, without a word. It names its version in each of its answers, also in a refusal of a request without a token.
+async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> Result<(), Error> {
+    let question = Outgoing {
+        method: Method::HEAD,
+        url: address,
+        headers: HeaderMap::new(),
+        body: Body::Empty,
+        deadline_ms: edge.config.limits.deadline_ms,
+    };
+    let answer = edge.platform.send(question, &|| ()).await;
+    let answer = answer.map_err(|_| Error::UpstreamUnavailable)?;
+    let version = text(&answer.headers, "server").and_then(|name| name.strip_prefix("postgrest/"));
+    match version.and_then(|version| version.split('.').next()) {
+        Some("12") => Ok(()),
+        _ => Err(Error::LimitedWrite),
     }
 }
 
@@ -230,14 +253,19 @@ async fn bounded<P: Platform>(
     Ok(response)
 }
 
-/// Encodes the relation's name in the answer's addresses, where PostgREST has it as it is.
-fn encode_name(headers: &mut HeaderMap, raw: &str, encoded: &str) {
+/// Puts the relation's path, as it has to be encoded, into the answer's addresses: PostgREST writes the name as it is, in bytes
+/// that the runtime may have read as others. The query begins behind the question marks that are the name's own.
+fn encode_name(headers: &mut HeaderMap, marks: usize, path: &str) {
     for header in [CONTENT_LOCATION, LOCATION] {
-        let address = headers.get(&header).map(HeaderValue::as_bytes);
-        let Some(query) = address.and_then(|address| address.strip_prefix(raw.as_bytes())) else {
+        let Some(address) = headers.get(&header).map(HeaderValue::as_bytes) else {
             continue;
         };
-        if let Ok(address) = HeaderValue::from_bytes(&[encoded.as_bytes(), query].concat()) {
+        let mut parts = address.splitn(marks + 2, |b| *b == b'?').skip(marks + 1);
+        let address = match parts.next() {
+            Some(query) => [path.as_bytes(), b"?", query].concat(),
+            None => path.as_bytes().to_vec(),
+        };
+        if let Ok(address) = HeaderValue::from_bytes(&address) {
             headers.insert(header, address);
         }
     }

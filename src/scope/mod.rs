@@ -80,10 +80,12 @@ pub(crate) struct Relay<B> {
     pub primary: Option<String>,
     /// The limit that was added to the query, which the answer must not mention.
     pub added_limit: Option<u64>,
-    /// The relation's path as PostgREST writes it into headers, and as it has to be encoded, where these differ.
-    pub name: Option<(String, String)>,
+    /// The question marks of the relation's name and its encoded path, where PostgREST does not write the same into headers.
+    pub name: Option<(usize, String)>,
     /// Bytes of the answer's body, at most.
     pub answer_bytes: Option<usize>,
+    /// PostgREST's own address, where it has to be asked whether it heeds the limit of a write.
+    pub limits_write: Option<String>,
     /// Nobody is signed in: errors are answered without hint and details.
     pub anonymous: bool,
     /// It waits in line with the others, and is refused where the line is too long.
@@ -99,6 +101,7 @@ impl<B> Relay<B> {
             added_limit: None,
             name: None,
             answer_bytes: None,
+            limits_write: None,
             anonymous: false,
             in_line: true,
         }
@@ -110,6 +113,7 @@ impl<B> Relay<B> {
             outgoing: self.outgoing.again()?,
             primary: self.primary.clone(),
             name: self.name.clone(),
+            limits_write: self.limits_write.clone(),
             ..*self
         })
     }

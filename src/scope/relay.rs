@@ -54,9 +54,11 @@ pub(super) async fn rebuild<P: Platform>(
     refuse_conditions(&request, is_read)?;
     let mut query = Query::parse(&request.query, sent_key(&request).as_deref())?;
     query.check(limits.embed_depth, limits.embeds, is_function && is_read)?;
-    if matches!(request.method, Method::PATCH | Method::DELETE) && !query.narrows() {
+    let is_change = matches!(request.method, Method::PATCH | Method::DELETE);
+    if is_change && !query.narrows() {
         return Err(Error::UnfilteredWrite);
     }
+    let limits_write = is_change && (query.names("limit") || query.names("offset"));
     let anonymous = caller.token().is_none();
     let token = upstream_token(caller, &request, edge)?;
     let effect = Effect::of(&request.method, is_function);
@@ -107,9 +109,12 @@ pub(super) async fn rebuild<P: Platform>(
         // Where a read that a replica refuses goes.
         primary: replica.map(|_| format!("{}{path}", edge.config.postgrest_url)),
         added_limit,
-        name: (!name.is_ascii() || root.contains('%')).then(|| (format!("/{folder}{name}"), root)),
+        name: root
+            .contains('%')
+            .then(|| (name.matches('?').count(), root)),
         answer_bytes: (limits.answer_bytes > 0 && !is_server(caller))
             .then_some(limits.answer_bytes),
+        limits_write: limits_write.then(|| format!("{}/", edge.config.postgrest_url)),
         anonymous,
         in_line: true,
     };

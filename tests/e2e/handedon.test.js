@@ -149,6 +149,37 @@ test('PostgREST is asked for the limit in the one form that all of its versions 
   }
 });
 
+test('a limit on a write is handed on only to a PostgREST that heeds it', async () => {
+  const { token, remaining } = await owner();
+  const query = '?name=in.(a,b)&order=name&limit=1';
+  const real = await ask(PROJECTS + query, { token, method: 'DELETE' });
+  assert.deepEqual([real.status, await remaining()], [204, 'bc'], real.text);
+  const seen = [];
+  let version;
+  const server = createServer((request, response) => {
+    seen.push(`${request.method} ${request.headers.authorization ? 'with' : 'without'} a token`);
+    response.writeHead(204, version ? { server: version } : {}).end();
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const edge = await startEdge({ POSTGREST_URL: `http://127.0.0.1:${server.address().port}` });
+  try {
+    for (version of ['postgrest/13.0.0', 'postgrest/14.1 (abc)', 'postgrest/120.1', 'cloudflare', undefined]) {
+      for (const limit of ['limit=1', 'offset=1', 'order=name&limit=x']) {
+        const answer = await ask(`${PROJECTS}?name=eq.a&${limit}`, { base: edge.url, token, method: 'DELETE' });
+        assert.deepEqual([answer.status, answer.body.code], [400, 'RG324'], `${version} ${limit}`);
+      }
+    }
+    assert.deepEqual([...new Set(seen)], ['HEAD without a token']);
+    version = 'postgrest/12.2.12';
+    const kept = await ask(`${PROJECTS}${query}`, { base: edge.url, token, method: 'DELETE' });
+    assert.deepEqual([kept.status, seen.at(-1)], [204, 'DELETE with a token']);
+  } finally {
+    await edge.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
 test('a write that depends on a version is refused: rows have none', async () => {
   const { token, remaining } = await owner();
   for (const headers of [
