@@ -28,7 +28,7 @@ before(() =>
      create policy everybody on clixen."Größe ä?%_'" to authenticated using (true);
      grant select, insert, update, delete on clixen."User", clixen."Größe ä?%_'" to authenticated;
      grant execute on function clixen.test_key(text, text), clixen."Count it"(int) to authenticated`,
-    '/User',
+    '/rpc/test_key?apikey=x',
   ),
 );
 after(async () => {

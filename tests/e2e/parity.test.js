@@ -400,7 +400,7 @@ const INTENDED = [
   ['a name with a slash may be taken for a path', { path: '/a%2Fb' }, 400, 404],
   ['types of PostgreSQL’s own name its objects', { path: '/projects?select=workflow_count::regclass' }, 400, 200],
   ['so do system columns', { path: '/projects?select=ctid' }, 400, 200],
-  ['a filter that no row can fail', { path: '/projects?name=like(all).{}&id=not.in.()', method: 'DELETE' }, 400, 400],
+  ['a filter that no row can fail', { path: '/projects?id=not.in.()', method: 'DELETE' }, 400, 400],
   [
     'rolled back only where it is',
     { path: '/projects?name=eq.none', method: 'DELETE', headers: { prefer: 'tx=rollback' } },

@@ -546,7 +546,7 @@ test('errors: of names, types, constraints, rights', async () => {
     [projects().insert([{ nothing: 1 }]), 400, 'PGRST204'],
     [projects().update({ nothing: 1 }).eq('name', 'p0'), 400, 'PGRST204'],
     [signedIn.from('nothing').select(), 404, '42P01'],
-    [signedIn.from('Projects').select(), 400, 'RG304'],
+    [signedIn.from('Projects').select(), 404, '42P01'],
     [projects().select().eq('id', 'x'), 400, '22P02'],
     [notes().select().eq('place', 'x'), 400, '22P02'],
     [notes().select().contains('span', 'x'), 400, '22P02'],
