@@ -56,6 +56,22 @@ const RULES = {
     query: `select rolname as name from pg_roles where rolbypassrls and rolname in ('anon', 'authenticated', 'edge', 'authenticator')`,
     fault: 'alter role authenticated bypassrls',
   },
+  // PostgREST before version 16 repeats such a transaction at once and without end.
+  'no function raises what PostgREST repeats': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+      where regexp_replace(p.prosrc, '\\mwhen\\s[^;]*?\\mthen\\M', '', 'gi')
+        ~* '\\m(40001|40P01|serialization_failure|deadlock_detected)\\M'`,
+    fault: `create function clixen.planted() returns int language plpgsql as
+      $$ begin raise exception 'again' using errcode = 'serialization_failure'; end $$`,
+  },
+  'and none runs in a transaction that PostgreSQL would have to refuse so': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+        where exists (select from unnest(p.proconfig) as setting where setting ~ '^(default_)?transaction_isolation=')
+      union all select coalesce(d.setrole::regrole::text, 'all') from pg_db_role_setting d, unnest(d.setconfig) as setting
+        where setting ~ '^(default_)?transaction_isolation='
+      union all select name from pg_settings where name = 'default_transaction_isolation' and setting <> 'read committed'`,
+    fault: FUNCTION('set default_transaction_isolation = serializable'),
+  },
   'every trigger is on': {
     query: `select g.tgname as name from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
       where ${SCHEMAS} and g.tgenabled <> 'O'`,
