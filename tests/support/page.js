@@ -72,10 +72,17 @@ export const useInPage = async ({ url, key, bearer, prefix, slow }) => {
     authorization: `Bearer ${bearer}`,
     prefer: 'count=exact',
     'x-request-id': 'from-a-browser-1',
+    // What other tools of a page add.
+    'sentry-trace': '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1',
+    'x-region': 'eu',
+    'x-requested-with': 'XMLHttpRequest',
+    'cache-control': 'no-cache',
   };
   const answer = await fetch(`${url}/rest/v1/projects?select=name&limit=1`, { headers });
   const told = ['content-range', 'x-request-id', 'server-timing', 'preference-applied', 'content-profile'];
   seen.headers = Object.fromEntries(told.map((name) => [name, answer.headers.get(name)]));
+  const missing = await fetch(`${url}/rest/v1/projects?nothing=eq.1`, { method: 'HEAD', headers });
+  seen.missing = [missing.status, missing.headers.get('proxy-status')];
   const challenged = await fetch(`${url}/rest/v1/projects`, {
     headers: { apikey: key, authorization: 'Bearer a.b.c' },
   });
