@@ -30,6 +30,7 @@ db-pool-acquisition-timeout = 5
 jwt-secret = "@${keysFile}"
 jwt-aud = "authenticated"
 jwt-cache-max-lifetime = 3600
+jwt-cache-max-entries = 10000
 openapi-mode = "disabled"
 server-host = "127.0.0.1"
 server-port = ${port}

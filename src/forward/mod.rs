@@ -176,8 +176,12 @@ async fn send_on<P: Platform>(
         Body::Upload { limit, .. } => limit,
         _ => 0,
     };
-    let is_text = matches!(outgoing.body, Body::Upload { .. })
-        && text(&outgoing.headers, "content-type").is_some_and(is_text);
+    let asked = Asked {
+        anonymous,
+        own_token: text(&outgoing.headers, "authorization").is_some_and(scope::is_made_here),
+        of_text: matches!(outgoing.body, Body::Upload { .. })
+            && text(&outgoing.headers, "content-type").is_some_and(is_text),
+    };
     let full = as_get(&outgoing);
     let mut response = send_patiently(outgoing, primary, &sent, edge)
         .await
@@ -189,7 +193,7 @@ async fn send_on<P: Platform>(
     // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
         let refusal = read_refusal(response, full, edge).await;
-        return Err(failure(&refusal, anonymous, is_text, &id, edge));
+        return Err(failure(&refusal, &asked, &id, edge));
     }
     if let Some((marks, path)) = name {
         encode_name(&mut response.headers, marks, &path);
@@ -436,27 +440,32 @@ fn named(headers: &HeaderMap) -> Option<&str> {
     text(headers, "proxy-status")?.strip_prefix("PostgREST; error=")
 }
 
-/// PostgREST's error as one of ours.
-fn failure<P: Platform>(
-    refusal: &Refusal,
+/// What of a request decides how its refusal is worded.
+struct Asked {
+    /// Nobody is signed in.
     anonymous: bool,
+    /// It carries a token of the edge's own.
+    own_token: bool,
+    /// Its body is text that PostgREST decodes.
     of_text: bool,
-    id: &str,
-    edge: &Edge<P>,
-) -> Error {
+}
+
+/// PostgREST's error as one of ours.
+fn failure<P: Platform>(refusal: &Refusal, asked: &Asked, id: &str, edge: &Edge<P>) -> Error {
     let status = refusal.status;
     let is_crash = status == StatusCode::INTERNAL_SERVER_ERROR && refusal.body == CRASH;
     let body: Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
     let code = body.get("code").and_then(Value::as_str);
     let code = code.or(named(&refusal.headers)).unwrap_or_default();
-    let error = renamed(status, &body, code).unwrap_or_else(|| relayed(refusal, &body, anonymous));
+    let error = renamed(status, &body, code, asked)
+        .unwrap_or_else(|| relayed(refusal, &body, asked.anonymous));
     if error != Error::UpstreamFailed {
         return error;
     }
     let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
     edge.platform.log(&line.to_string());
     // It has no other words for a form or CSV that is no UTF-8.
-    if of_text && is_crash {
+    if asked.of_text && is_crash {
         Error::MalformedBody("it is not UTF-8".into())
     } else {
         error
@@ -464,13 +473,17 @@ fn failure<P: Platform>(
 }
 
 /// The error that has a name of ours, whatever words PostgREST has for it; none for one that is relayed.
-fn renamed(status: StatusCode, body: &Value, code: &str) -> Option<Error> {
+fn renamed(status: StatusCode, body: &Value, code: &str, asked: &Asked) -> Option<Error> {
     if sqlstate::is_applications(code) && (is_answer(status) || status.is_server_error()) {
         return None;
     }
     // No connection of PostgREST's pool became free.
     if code == "PGRST003" {
         return Some(Error::Overloaded);
+    }
+    // PostgREST does not take the edge's own token: keys or audiences differ, which is no fault of the caller's.
+    if asked.own_token && code.starts_with("PGRST30") {
+        return Some(Error::UpstreamFailed);
     }
     let message = body.get("message").and_then(Value::as_str);
     if let Some(error) = sqlstate::known(code, message.unwrap_or_default()) {

@@ -138,9 +138,26 @@ pub(super) fn network(address: IpAddr) -> String {
     }
 }
 
+/// The first part of every token made here: `{"alg":"HS256","kid":"edge"}`.
+const HEADER: &str = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImVkZ2UifQ.";
+
+/// Whether a request to PostgREST carries a token that was made here, by its `Authorization`.
+pub(crate) fn is_made_here(authorization: &str) -> bool {
+    let token = authorization.strip_prefix("Bearer ");
+    token.is_some_and(|token| token.starts_with(HEADER))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_of_the_edge_are_told_from_others() {
+        let token = edge(&crate::fuzzing::native::edge()).unwrap();
+        assert!(is_made_here(&format!("Bearer {token}")));
+        let of_user = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.x";
+        assert!(!is_made_here(of_user));
+    }
 
     #[test]
     fn addresses_are_truncated() {

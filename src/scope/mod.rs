@@ -26,6 +26,7 @@ use crate::verify::{self, Caller};
 pub(crate) use cached::Rule;
 pub(crate) use export::Pages;
 pub(crate) use guard::count_refused;
+pub(crate) use mint::is_made_here;
 
 /// The rules that a second pair of eyes looks at.
 #[cfg(any(test, fuzzing))]

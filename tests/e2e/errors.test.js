@@ -6,7 +6,7 @@ import { drop, make } from '../support/fixtures.js';
 import { ask, close, made, sql, stack, userToken } from '../support/stack.js';
 
 const GONE = `
-  drop function if exists marketing.test_raise(text, text), clixen.test_lock(), clixen.test_deep(int);
+  drop function if exists marketing.test_raise(text, text), clixen.test_lock(), clixen.test_deep(int), clixen.test_cross(int, int);
   drop table if exists clixen.test_routes, clixen.test_places`;
 
 const MADE = `
@@ -31,6 +31,14 @@ const MADE = `
     begin
       return clixen.test_deep(n + 1);
     end $$;
+  create function clixen.test_cross(one int, other int) returns int language plpgsql as $$
+    begin
+      update clixen.test_places set name = 'crossed' where id = one;
+      perform pg_sleep(0.5);
+      update clixen.test_places set name = 'crossed' where id = other;
+      return 1;
+    end $$;
+  grant execute on function clixen.test_cross(int, int) to authenticated;
   grant execute on function marketing.test_raise(text, text) to anon, authenticated;
   grant execute on function clixen.test_lock(), clixen.test_deep(int) to authenticated;`;
 
@@ -164,6 +172,19 @@ test('a lock that is not to be had says when to come again', async () => {
   const answer = await rest('/rpc/test_lock', { json: {} });
   await holder;
   assert.deepEqual([answer.status, answer.body.code, answer.headers.get('retry-after')], [503, '55P03', '1']);
+});
+
+test('a deadlock is told to one of the two, who may come again', async () => {
+  const cross = (one, other) => rest('/rpc/test_cross', { json: { one, other } });
+  const answers = await Promise.all([cross(1, 2), cross(2, 1)]);
+  const found = answers.map(({ status, body, headers }) => [status, body?.code ?? body, headers.get('retry-after')]);
+  assert.deepEqual(
+    found.sort(([a], [b]) => a - b),
+    [
+      [200, 1, null],
+      [503, '40P01', '1'],
+    ],
+  );
 });
 
 test('an application chooses its own status and words, 5xx too', async () => {

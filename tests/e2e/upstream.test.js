@@ -1,24 +1,12 @@
 // Answers that PostgREST itself does not give, but what stands in its place or in front of it may.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
 import { after, test } from 'node:test';
 import { waitFor } from '../../dev/process.js';
 import { startEdge } from '../support/edge.js';
 import { ask, close, stack, userToken } from '../support/stack.js';
+import { withUpstream } from '../support/upstream.js';
 
 after(close);
-
-/** Runs the body with an upstream of the test's own. */
-const withUpstream = async (answer, body) => {
-  const server = createServer((request, response) => answer(response, request));
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    await body(`http://127.0.0.1:${server.address().port}`);
-  } finally {
-    server.closeAllConnections();
-    await new Promise((resolve) => server.close(resolve));
-  }
-};
 
 const redirect = (response) =>
   response.writeHead(301, { location: 'https://inside.example:3000/projects?limit=1000' }).end();
