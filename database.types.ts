@@ -1369,7 +1369,10 @@ export type Database = {
           token: string
         }[]
       }
-      spam_score: { Args: { lead: Json }; Returns: Record<string, unknown> }
+      spam_score: {
+        Args: { edge: Json; lead: Json }
+        Returns: Record<string, unknown>
+      }
     }
     Enums: {
       lead_source:

@@ -33,8 +33,10 @@ begin
 end
 $$;
 
--- Where the edge says the request came from: {net, addr, country}, or null. The edge's key may sign for anon only; a
--- claim of this name in a user's token is that user's own and is not believed.
+-- What the edge vouches for, or null: where the request came from (net, addr, country) and, in a call on behalf of somebody, who
+-- that is (caller) and what the edge has seen of the request (region, city, human, stamp, device_type, browser, os, is_bot). The
+-- edge's key signs for anon and edge only, without an issuer; a claim of this name in anybody else's token is their own word and is
+-- not believed.
 create function private.edge_claim() returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -42,7 +44,20 @@ create function private.edge_claim() returns jsonb
 declare
   claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
 begin
-  return case when claims ->> 'role' = 'anon' and claims ->> 'iss' is null then claims -> 'edge' end;
+  return case when claims ->> 'role' in ('anon', 'edge') and claims ->> 'iss' is null then claims -> 'edge' end;
+end
+$$;
+
+-- The role of whoever calls. The edge calls some functions on behalf of others, as the role edge: then it is the role that it has
+-- verified.
+create function private.caller_role() returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  asserted constant text := auth.role();
+begin
+  return case when asserted = 'edge' then coalesce(private.edge_claim() ->> 'caller', asserted) else asserted end;
 end
 $$;
 
@@ -60,6 +75,21 @@ begin
 end
 $$;
 
+-- The user who calls, or a refusal: for what the edge calls on behalf of users, of whom no grant knows whether there is one.
+create function private.require_user() returns uuid
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  caller constant uuid := private.user_id();
+begin
+  if caller is null then
+    perform private.refuse(403, 'RG520', 'This is for users only', null, 'Sign in.');
+  end if;
+  return caller;
+end
+$$;
+
 -- Who a limit counts for: the user, the back office, the hashed address that the edge vouches for, or everybody together.
 create function private.caller_key() returns text
   language plpgsql stable
@@ -68,7 +98,7 @@ create function private.caller_key() returns text
 begin
   return coalesce(
     'user ' || private.user_id()::text,
-    case when auth.role() = 'service_role' then 'service' end,
+    case when private.caller_role() = 'service_role' then 'service' end,
     'addr ' || (private.edge_claim() ->> 'addr'),
     'nobody'
   );
@@ -125,6 +155,8 @@ drop function private.answer_step(text);
 drop function private.wait_for_step(timestamptz, interval);
 drop function private.update_updated_at();
 drop function private.caller_key();
+drop function private.require_user();
+drop function private.caller_role();
 drop function private.user_id();
 drop function private.edge_claim();
 drop function private.request_header(text);

@@ -23,7 +23,7 @@ create function private.idempotency_caller() returns text
   set search_path = ''
   as $$
 begin
-  return coalesce(private.user_id()::text, case when auth.role() = 'service_role' then 'service' end, 'anon');
+  return coalesce(private.user_id()::text, case when private.caller_role() = 'service_role' then 'service' end, 'anon');
 end
 $$;
 

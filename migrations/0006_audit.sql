@@ -33,7 +33,7 @@ begin
   insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
   values (
     private.user_id(),
-    coalesce((select auth.role()), session_user),
+    coalesce(private.caller_role(), session_user),
     left(private.request_header('x-request-id'), 128),
     tg_op,
     tg_table_schema || '.' || tg_table_name,

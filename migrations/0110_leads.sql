@@ -12,7 +12,7 @@ where e.extname in ('citext', 'pg_trgm');
 
 create schema marketing;
 comment on schema marketing is 'growth: leads and what was said to them.';
-grant usage on schema marketing to anon, authenticated, service_role;
+grant usage on schema marketing to anon, authenticated, service_role, edge;
 
 create type marketing.lead_source as enum (
   'website-form', 'demo-request', 'newsletter-signup', 'pricing-inquiry', 'contact-form'
@@ -230,7 +230,7 @@ declare
   known constant text[] := array[
     'email', 'phone_number', 'company_name', 'first_name', 'last_name', 'source', 'notes', 'interested_features',
     'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term', 'referrer', 'landing_page',
-    'consent', 'consent_version', '_gotcha', '_next', '_ts', '_edge', 'cf-turnstile-response'
+    'consent', 'consent_version', '_gotcha', '_next', '_ts', 'cf-turnstile-response'
   ];
   others constant jsonb := lead - known;
   extra constant jsonb := case when others = '{}' then others else (
@@ -299,7 +299,7 @@ begin
   if known_spam and known_reason is distinct from 'held' and not coalesce(known_reason = any (machine), false) then
     update marketing.leads as l set
       submission_count = l.submission_count + 1,
-      last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - '_edge' - 'cf-turnstile-response')
+      last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - 'cf-turnstile-response')
     where l.id = merge_lead.id;
     return;
   end if;
@@ -348,7 +348,7 @@ begin
     utm_term = coalesce(l.utm_term, draft.utm_term),
     referrer = coalesce(l.referrer, draft.referrer),
     landing_page = coalesce(l.landing_page, draft.landing_page),
-    last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - '_edge' - 'cf-turnstile-response'),
+    last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - 'cf-turnstile-response'),
     user_agent = coalesce(draft.user_agent, l.user_agent),
     network = coalesce(draft.network, l.network),
     country_code = coalesce(draft.country_code, l.country_code),
@@ -383,8 +383,9 @@ begin
 end
 $$;
 
--- Takes one submission of a public form. New, repeated and spam get the same answer. Definer: the public has no right
--- on the table, and what it may change of an existing row is decided here.
+-- Takes one submission of a public form. New, repeated and spam get the same answer. Executable by the edge only: whether it is spam
+-- depends on what the edge has verified. Definer: the public has no right on the table, and what it may change of an existing row is
+-- decided here.
 create function marketing.capture_lead(lead jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -394,8 +395,8 @@ declare
   started constant timestamptz := clock_timestamp();
   step interval;
   edge constant jsonb := private.edge_claim();
-  -- What the edge notes, and what is good once, are another's at the next try.
-  asked constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_edge' - '_ts' - 'cf-turnstile-response' end;
+  -- A retry of the same form has another time stamp and another token of Turnstile.
+  asked constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_ts' - 'cf-turnstile-response' end;
   stored jsonb;
   draft marketing.leads;
   known_id uuid;
@@ -457,12 +458,12 @@ begin
   draft.user_agent := left(private.request_header('user-agent'), 512);
   draft.network := (edge ->> 'net')::inet;
   draft.country_code := edge ->> 'country';
-  draft.region := left(lead -> '_edge' ->> 'region', 100);
-  draft.city := left(lead -> '_edge' ->> 'city', 100);
+  draft.region := left(edge ->> 'region', 100);
+  draft.city := left(edge ->> 'city', 100);
   draft.submission_key := private.request_header('idempotency-key');
   draft.metadata := marketing.lead_metadata(lead);
   draft.submission_count := 1;
-  select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead) as s;
+  select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead, edge) as s;
   draft.is_spam := draft.spam_score >= 50;
   draft.opt_in_status := case
     when marketing.lead_consents(lead) and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
@@ -499,7 +500,7 @@ begin
     end;
   end if;
   -- A known address takes longer than a new one. The back office may know which it was.
-  if auth.role() is distinct from 'service_role' then
+  if private.caller_role() is distinct from 'service_role' then
     perform private.wait_for_step(started, step);
   end if;
   return answer;
@@ -516,7 +517,7 @@ revoke execute on function marketing.is_email(text) from public;
 revoke execute on function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb) from public;
 revoke execute on function marketing.address_lock(text) from public;
 revoke execute on function marketing.capture_lead(jsonb) from public;
-grant execute on function marketing.capture_lead(jsonb) to anon, authenticated, service_role;
+grant execute on function marketing.capture_lead(jsonb) to edge;
 
 create trigger leads_filter before update or delete on marketing.leads
   for each statement execute function private.require_filter();

@@ -1,20 +1,20 @@
 -- 0120: the other schemas of growth, one for each subject; 0110 made marketing.
 -- migrate:up
+-- The edge calls as itself what depends on what it has verified: who sent a request, from where, and what it is.
 create schema onboarding;
 comment on schema onboarding is 'growth: how far somebody who signs up has come.';
-grant usage on schema onboarding to anon, authenticated, service_role;
+grant usage on schema onboarding to anon, authenticated, service_role, edge;
 
 create schema analytics;
 comment on schema analytics is 'growth: events of sites and apps, and what they add up to.';
-grant usage on schema analytics to anon, authenticated, service_role;
+grant usage on schema analytics to authenticated, service_role, edge;
 
 create schema experiments;
 comment on schema experiments is 'growth: experiments, who is in which variant, and what came of it.';
-grant usage on schema experiments to anon, authenticated, service_role;
+grant usage on schema experiments to authenticated, service_role, edge;
 
 create schema whatsapp;
 comment on schema whatsapp is 'growth: WhatsApp business accounts and templates, kept up to date by Meta''s webhook.';
--- The webhook comes without a user: the edge has checked Meta's signature and calls as itself.
 grant usage on schema whatsapp to authenticated, service_role, edge;
 
 -- migrate:down

@@ -1,9 +1,8 @@
 -- 0123: lead spam. What the edge has noticed of a submission counts: how fast a form was answered, and whether a person did.
 -- migrate:up
--- How much a submission looks like a bot's, 0 to 100, and why; from 50 on it is kept as spam, where an admin finds it. The
--- edge notes in _edge what it alone can see. Whoever calls past the edge and leaves that out is taken
--- for a plain form, also where the edge asks for a person: what PostgREST lets in is the operator's to decide.
-create function marketing.spam_score(lead jsonb, out score integer, out reason text) returns record
+-- How much a submission looks like a bot's, 0 to 100, and why; from 50 on it is kept as spam, where an admin finds it. `edge` is what
+-- the edge has seen of it, as its signed token says.
+create function marketing.spam_score(lead jsonb, edge jsonb, out score integer, out reason text) returns record
   language plpgsql stable
   set search_path = ''
   as $$
@@ -11,13 +10,13 @@ begin
   if marketing.lead_text(lead, '_gotcha', 65536) is not null then
     score := 100;
     reason := 'honeypot';
-  elsif lead -> '_edge' ->> 'stamp' = 'forged' then
+  elsif edge ->> 'stamp' = 'forged' then
     score := 80;
     reason := 'forged-stamp';
-  elsif lead -> '_edge' ->> 'stamp' = 'fast' then
+  elsif edge ->> 'stamp' = 'fast' then
     score := 70;
     reason := 'too-fast';
-  elsif lead -> '_edge' ->> 'human' = 'held' then
+  elsif edge ->> 'human' = 'held' then
     score := 50;
     reason := 'held';
   else
@@ -26,7 +25,7 @@ begin
 end
 $$;
 
-revoke execute on function marketing.spam_score(jsonb) from public;
+revoke execute on function marketing.spam_score(jsonb, jsonb) from public;
 
 -- migrate:down
-drop function marketing.spam_score(jsonb);
+drop function marketing.spam_score(jsonb, jsonb);

@@ -401,7 +401,7 @@ begin
   )
   returning s.* into made;
   -- To link a lead takes longer.
-  if address is not null and auth.role() is distinct from 'service_role' then
+  if address is not null and private.caller_role() is distinct from 'service_role' then
     perform private.wait_for_step(started, private.answer_step('onboarding_start'));
   end if;
   perform private.use_allowance('onboarding', pg_column_size(start.session), 1);
@@ -411,7 +411,7 @@ $$;
 comment on function onboarding.start(jsonb) is
   'Starts a session: {email?, business_data?} gives {session_token, session}. The token is told this once and kept nowhere, so an Idempotency-Key is not heeded, for its answer would be kept: whoever loses the answer starts again, and the lost session abandons itself. A known address links the session to its lead and is told in no way. Definer: the public has no right on the table.';
 revoke execute on function onboarding.start(jsonb) from public;
-grant execute on function onboarding.start(jsonb) to anon, authenticated, service_role;
+grant execute on function onboarding.start(jsonb) to edge;
 
 create function onboarding.progress(session_token text) returns jsonb
   language plpgsql volatile security definer

@@ -246,8 +246,9 @@ select case
   end
 $$;
 
--- Takes a batch of events: an array, {"events": [...], "context": {...}}, or one event. Each is stored once, refused, or known
--- already, and none stands in another's way. A text in an event's place is the edge's own refusal of it.
+-- Takes a batch of events: an array, {"events": [...]}, or one event. Each is stored once, refused, or known already, and none
+-- stands in another's way. A text in an event's place is the edge's own refusal of it. Executable by the edge only, which vouches for
+-- place and device.
 create function analytics.track_events(events jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -259,18 +260,14 @@ declare
     when enveloped then events -> 'events'
     when jsonb_typeof(events) = 'object' then jsonb_build_array(events)
   end;
-  served constant boolean := coalesce((select auth.role()) = 'service_role', false);
-  context constant jsonb := case
-    when enveloped and jsonb_typeof(events -> 'context') = 'object' and not served then events -> 'context'
-    -- A server's own device is none of its users'.
-    else '{}'
-  end;
+  served constant boolean := coalesce(private.caller_role() = 'service_role', false);
+  -- A server's own device and place are none of its users'.
+  seen constant jsonb := case when served then '{}' else coalesce(private.edge_claim(), '{}') end;
   caller constant uuid := (select auth.uid());
-  place constant text := private.edge_claim() ->> 'country';
+  place constant text := seen ->> 'country';
   agent constant text := left(private.request_header('user-agent'), 512);
-  -- What the edge has read out of the client's own words, or the caller says in its place: data, and nothing that is believed.
-  device constant text := case when context ->> 'device_type' in ('desktop', 'mobile', 'tablet', 'bot', 'other') then context ->> 'device_type' end;
-  bot constant boolean := coalesce(context -> 'is_bot' = 'true', false);
+  device constant text := seen ->> 'device_type';
+  bot constant boolean := coalesce((seen ->> 'is_bot')::boolean, false);
   moment constant timestamptz := now();
   first_id uuid;
   end_id uuid;
@@ -379,11 +376,11 @@ begin
       left(judged.event ->> 'referrer', 2000),
       left(judged.event ->> 'url', 2000),
       device,
-      left(context ->> 'browser', 40),
-      left(context ->> 'os', 40),
+      left(seen ->> 'browser', 40),
+      left(seen ->> 'os', 40),
       -- A server says where its own users are; anybody else is where the edge sees them.
       case when not served then place when judged.event ->> 'country' ~ '^[A-Z0-9]{2}$' then judged.event ->> 'country' end,
-      left(context ->> 'region', 100),
+      left(seen ->> 'region', 100),
       bot,
       moment,
       least(judged.at, moment + interval '24 hours'),
@@ -429,7 +426,7 @@ revoke execute on function analytics.hold_ingest_seq() from public;
 revoke execute on function analytics.read_time(text) from public;
 revoke execute on function analytics.event_time(jsonb) from public;
 revoke execute on function analytics.track_events(jsonb) from public;
-grant execute on function analytics.track_events(jsonb) to anon, authenticated, service_role;
+grant execute on function analytics.track_events(jsonb) to edge;
 
 -- migrate:down
 delete from private.limit_rules where name = 'events';

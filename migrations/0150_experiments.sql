@@ -356,7 +356,7 @@ create function private.experiment_units(user_id text, session_id text) returns 
   set search_path = ''
   as $$
 declare
-  caller_role constant text := (select auth.role());
+  caller_role constant text := private.caller_role();
   caller constant uuid := case when caller_role = 'authenticated' then (select auth.uid()) end;
   who private.experiment_units;
 begin
@@ -518,7 +518,7 @@ $$;
 comment on function experiments.auto_assign_experiments(text, text, text) is
   'The variant of every running experiment for a user, a session or both; experiments that the unit is not in are left out. Stores what is new. Definer: the public has no right on the tables, and what it is told is decided here.';
 revoke execute on function experiments.auto_assign_experiments(text, text, text) from public;
-grant execute on function experiments.auto_assign_experiments(text, text, text) to anon, authenticated, service_role;
+grant execute on function experiments.auto_assign_experiments(text, text, text) to edge;
 
 -- The time of an exposure: a time stamp of ISO 8601 with its zone, at most 5 days back and 24 hours ahead, as for events; a
 -- clock that is fast is taken for now. Null if it is none of these.
@@ -699,7 +699,7 @@ $$;
 comment on function experiments.record_exposures(jsonb) is
   'Takes up to 100 exposures: [{"experiment_id", "variant_id"?, "user_id"?, "session_id"?, "at"?}], or {"user_id"?, "session_id"?, "country"?, "exposures": [...]}. Each is for the variant that its unit is in; any other is reported with its index and a code, and loses none of the rest. Sent again with the same at, or with the same Idempotency-Key, it changes nothing. Definer: the public has no right on the tables, and what it may write is decided here.';
 revoke execute on function experiments.record_exposures(jsonb) from public;
-grant execute on function experiments.record_exposures(jsonb) to anon, authenticated, service_role;
+grant execute on function experiments.record_exposures(jsonb) to edge;
 
 -- The logarithm of the gamma function for x > 0, to about 12 digits: Stirling's series, from 10 on.
 create function private.ln_gamma(x double precision) returns double precision

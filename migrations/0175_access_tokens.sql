@@ -28,9 +28,11 @@ create function whatsapp.set_access_token(account_id uuid, owner_id text, sealed
   set search_path = ''
   as $$
 declare
-  owner constant uuid := private.require_own_account(account_id);
+  owner uuid;
   moment timestamptz;
 begin
+  perform private.require_user();
+  owner := private.require_own_account(set_access_token.account_id);
   perform private.limit_caller('access-tokens');
   -- It is sealed for an owner by name, and opens for that name only.
   if owner_id is distinct from owner::text or set_access_token.key_version not between 1 and 99
@@ -49,7 +51,7 @@ begin
 end
 $$;
 comment on function whatsapp.set_access_token(uuid, text, text, bigint) is
-  'Keeps an access token that the edge has sealed. Definer: nobody has a right on the table; the account is the caller''s.';
+  'Keeps an access token that the edge has sealed: only the edge may call it, on behalf of the account''s owner. Definer: nobody has a right on the table; the account is the caller''s.';
 
 create function whatsapp.remove_access_token(account_id uuid) returns boolean
   language plpgsql volatile security definer
@@ -83,7 +85,7 @@ revoke execute on function private.require_own_account(uuid) from public;
 revoke execute on function private.forget_access_token() from public;
 revoke execute on function whatsapp.set_access_token(uuid, text, text, bigint) from public;
 revoke execute on function whatsapp.remove_access_token(uuid) from public;
-grant execute on function whatsapp.set_access_token(uuid, text, text, bigint) to authenticated;
+grant execute on function whatsapp.set_access_token(uuid, text, text, bigint) to edge;
 grant execute on function whatsapp.remove_access_token(uuid) to authenticated;
 
 -- migrate:down

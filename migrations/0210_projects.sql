@@ -2,7 +2,8 @@
 -- migrate:up
 create schema clixen;
 comment on schema clixen is 'clixen: a workflow builder with chat.';
-grant usage on schema clixen to authenticated, service_role;
+-- The edge calls as itself what depends on what it has seen.
+grant usage on schema clixen to authenticated, service_role, edge;
 
 create table clixen.projects (
   id               uuid primary key default gen_random_uuid(),

@@ -130,11 +130,8 @@ declare
     when enveloped then events -> 'events'
     when jsonb_typeof(events) = 'object' then jsonb_build_array(events)
   end;
-  caller constant uuid := (select auth.uid());
-  said_net constant text := case when enveloped then events #>> '{context,network}' end;
-  net constant inet := case
-    when said_net ~ '^[0-9]{1,3}([.][0-9]{1,3}){3}/[0-9]{1,2}$' or said_net ~ '^[0-9a-f:]{2,39}/[0-9]{1,3}$' then private.network_of(said_net)
-  end;
+  caller constant uuid := private.require_user();
+  net constant inet := (private.edge_claim() ->> 'net')::inet;
   uuid_form constant text := '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$';
   refused jsonb;
   good bigint;
@@ -216,29 +213,14 @@ begin
 end
 $$;
 comment on function clixen.track_telemetry(jsonb) is
-  'Keeps a batch of the caller''s telemetry. Definer: ids are not a user''s to write. The network is what the edge saw, or what a caller who passes it by says.';
+  'Keeps a batch of the caller''s telemetry. Executable by the edge only, which has seen the network. Definer: the edge has no right on the table, and ids are not a user''s to write.';
 
--- A network in text; null where it is none.
-create function private.network_of(said text) returns inet
-  language plpgsql immutable
-  set search_path = ''
-  as $$
-begin
-  return said::inet;
-exception
-  when invalid_text_representation then
-    return null;
-end
-$$;
-
-revoke execute on function private.network_of(text) from public;
 revoke execute on function private.telemetry_number(jsonb) from public;
 revoke execute on function clixen.track_telemetry(jsonb) from public;
-grant execute on function clixen.track_telemetry(jsonb) to authenticated;
+grant execute on function clixen.track_telemetry(jsonb) to edge;
 
 -- migrate:down
 drop function clixen.track_telemetry(jsonb);
-drop function private.network_of(text);
 drop function private.telemetry_number(jsonb);
 delete from private.limit_rules where name = 'telemetry';
 delete from private.daily_allowances where name = 'telemetry';

@@ -26,7 +26,7 @@ create function private.note_security_event(kind text, user_id uuid, details jso
   as $$
 insert into private.security_events (kind, user_id, actor, actor_role, request_id, details)
 values (
-  note_security_event.kind, note_security_event.user_id, (select auth.uid()), coalesce((select auth.role()), session_user),
+  note_security_event.kind, note_security_event.user_id, (select auth.uid()), coalesce(private.caller_role(), session_user),
   left(private.request_header('x-request-id'), 128), note_security_event.details
 )
 $$;

@@ -5,7 +5,7 @@ import pg from 'pg';
 import { root } from '../dev/paths.js';
 import { exposed } from './catalog.js';
 import { CREDENTIALS, credentials } from './credentials.js';
-import { PERSONAS, personas } from './personas.js';
+import { ANYBODY, PERSONAS, personas } from './personas.js';
 import { Bench, embedded, executed, givenAway, VERBS, writable } from './probes.js';
 
 /** Through the edge, and past it: what the edge keeps out PostgREST and the database must keep out, too. */
@@ -42,7 +42,7 @@ const SAYS = {
     ],
     ...['select', 'insert', 'insert for another', 'update', 'delete', 'give away'],
   ],
-  functions: ['arguments', 'execute', 'names', 'touches', 'edge', 'database'],
+  functions: ['arguments', 'execute', 'names', 'touches', 'edge', 'database', 'vouched', 'depends'],
   routes: ['path', 'body', 'call'],
 };
 const COLUMN_SAYS = ['read', 'insert', 'update'];
@@ -74,7 +74,7 @@ const judged = (cell) => {
 
 class Matrix {
   constructor({ system, systems, sql, pool, people }) {
-    Object.assign(this, { system, systems, sql, pool, people, cells: [] });
+    Object.assign(this, { system, systems, sql, pool, people, cells: [], endpoints: [] });
     this.bench = new Bench(system, sql);
     this.decided = {
       relations: merged(systems, 'relations'),
@@ -241,15 +241,18 @@ class Matrix {
       this.blank('function', made.name, 'execute');
       return;
     }
-    for (const layer of LAYERS) {
+    for (const layer of decision.vouched ? [...LAYERS, 'vouched'] : LAYERS) {
       // The owner has a row in every relation: a definer's function is the one way past the policies.
       let rows = await this.rowsOfOwner();
-      for (const name of PERSONAS) {
+      for (const name of layer === 'vouched' ? ANYBODY : PERSONAS) {
         const allowed = decision[layer]?.execute ?? decision.execute;
         const given = { made, decision, who: this.people[name], layer, rows };
         const { in: found, status, untried, told } = await executed(this.bench, given);
         const leak = await this.toldOrChanged({ rows, name, told, may: decision.touches ?? [] });
-        const cell = { kind: 'function', subject: made.name, verb: 'execute', layer, name };
+        const cell =
+          layer === 'vouched'
+            ? { kind: 'function', subject: made.name, verb: 'execute, vouched for', layer: 'database', name }
+            : { kind: 'function', subject: made.name, verb: 'execute', layer, name };
         this.put({ ...cell, found, status, expected: allowed?.includes(name), untried, leak });
         rows = await this.untouched(rows);
       }
@@ -294,6 +297,29 @@ class Matrix {
       if (JSON.stringify(now) !== JSON.stringify(planted.row)) return true;
     }
     return false;
+  }
+
+  /**
+   * What a purpose endpoint asks the database: whether the answer depends on what the edge has verified has to be decided. If it
+   * does, the edge calls the function as itself, and nobody else may.
+   */
+  async endpoint({ method, path, calls }, functions) {
+    const endpoint = { subject: `${method} ${path}`, ...calls };
+    this.endpoints.push(endpoint);
+    const made = functions.find(({ schema, function: name }) => `${schema}.${name}` === calls.function);
+    const decision = made && this.decided.functions[made.name];
+    endpoint.depends = decision?.depends;
+    if (endpoint.depends === undefined) endpoint.fault = 'undecided';
+    else if ((endpoint.depends === null) !== (calls.identity === 'caller')) endpoint.fault = 'identity';
+    else if (endpoint.depends !== null) {
+      const [{ others }] = await this.sql(
+        `select array(
+          select r from unnest(array['anon', 'authenticated', 'service_role']) as r where has_function_privilege(r, $1::regprocedure, 'execute')
+        ) as others`,
+        [made.name],
+      );
+      if (others.length > 0) endpoint.fault = 'granted';
+    }
   }
 
   async route({ method, path: pattern }, shown) {
@@ -397,6 +423,10 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
       wanted(listed, ({ method, path }) => `${method} ${path}`),
       (route) => matrix.route(route, shown),
     );
+    const asking = listed.filter(({ calls }) => calls);
+    for (const route of wanted(asking, ({ method, path }) => `${method} ${path}`)) {
+      await matrix.endpoint(route, functions);
+    }
     for (const { cleanUp } of Object.values(systems)) await cleanUp?.(sql, Object.values(people));
     const stale = matrix.stale({
       relations: relations.map(({ name }) => name),
@@ -404,7 +434,7 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
       routes: listed.map(({ method, path }) => `${method} ${path}`),
       columns: Object.fromEntries(relations.map(({ name, columns }) => [name, columns])),
     });
-    return { cells: matrix.cells, stale };
+    return { cells: matrix.cells, endpoints: matrix.endpoints, stale };
   } finally {
     await pool.end();
   }

@@ -12,6 +12,12 @@ export const PERSONAS = ['none', 'anon key', 'session holder', ...USERS, 'edge',
 /** Whoever may call what is open: PostgREST wants a token, and the edge's own is no caller's. */
 export const ANYBODY = ['anon key', 'session holder', ...USERS, 'service'];
 
+/** Who calls a function that only the edge may call: the edge, and on its word anybody. */
+export const VOUCHED = { execute: [], database: { execute: ['edge'] }, vouched: { execute: ANYBODY } };
+
+/** The same of a function for users: on its own behalf the edge does not call it. */
+export const VOUCHED_USERS = { execute: [], vouched: { execute: USERS } };
+
 /** The edge's own token, which nobody outside has: that it is signed well is no reason to serve it more than it needs. */
 const edgeToken = (keys, claims) => {
   const now = Math.floor(Date.now() / 1000);
@@ -29,13 +35,16 @@ const sessionToken = async (sql) => {
 };
 
 /**
- * The personas, by name: their id, the role and claims that the database sees, and their headers for `edge` and `database`.
+ * The personas, by name: their id, the role and claims that the database sees, and their headers for `edge` and `database`, and
+ * for `vouched`: at PostgREST with the token that the edge makes where it calls on their behalf.
  * @param {{keys: object, issuer: string}} system
  * @param {(text: string) => Promise<object[]>} sql as the database's owner
  */
 export const personas = async ({ keys, issuer }, sql) => {
   const apikey = { apikey: keys.publishable_key };
   const network = { edge: { net: '192.0.2.0/24', addr: 'proof' } };
+  const vouched = async (caller, sub) =>
+    bearer(await edgeToken(keys, { role: 'edge', sub, edge: { ...network.edge, caller } }));
   const user = async (name, app_metadata = {}) => {
     const sub = randomUUID();
     // What a user writes of themselves must never count.
@@ -43,7 +52,12 @@ export const personas = async ({ keys, issuer }, sql) => {
     const signed = bearer(await token(keys, { issuer, sub, claims }));
     return [
       name,
-      { sub, role: 'authenticated', claims, headers: { edge: { ...apikey, ...signed }, database: signed } },
+      {
+        sub,
+        role: 'authenticated',
+        claims,
+        headers: { edge: { ...apikey, ...signed }, database: signed, vouched: await vouched('authenticated', sub) },
+      },
     ];
   };
   const other = (name, role, headers, claims = {}) => [name, { sub: randomUUID(), role, claims, headers }];
@@ -53,10 +67,23 @@ export const personas = async ({ keys, issuer }, sql) => {
   const session = await sessionToken(sql);
   return Object.fromEntries([
     other('none', undefined, { edge: {}, database: {} }),
-    other('anon key', 'anon', { edge: apikey, database: anon }, network),
-    other('session holder', 'anon', { edge: { ...apikey, ...session }, database: { ...anon, ...session } }, network),
+    other('anon key', 'anon', { edge: apikey, database: anon, vouched: await vouched('anon') }, network),
+    other(
+      'session holder',
+      'anon',
+      {
+        edge: { ...apikey, ...session },
+        database: { ...anon, ...session },
+        vouched: { ...(await vouched('anon')), ...session },
+      },
+      network,
+    ),
     ...(await Promise.all(USERS.map((name) => user(name, name === 'admin' ? { role: 'admin' } : {})))),
     other('edge', 'edge', { edge: { ...apikey, ...edge }, database: edge }),
-    other('service', 'service_role', { edge: { ...apikey, ...service }, database: service }),
+    other('service', 'service_role', {
+      edge: { ...apikey, ...service },
+      database: service,
+      vouched: await vouched('service_role'),
+    }),
   ]);
 };

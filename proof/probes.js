@@ -17,7 +17,11 @@ const quoted = (name) =>
 export class Bench {
   /** @param {{edge_url: string, postgrest_url: string}} system @param {(text: string, values?: unknown[]) => Promise<object[]>} sql */
   constructor(system, sql) {
-    this.bases = { edge: `${system.edge_url}/rest/v1`, database: system.postgrest_url };
+    this.bases = {
+      edge: `${system.edge_url}/rest/v1`,
+      database: system.postgrest_url,
+      vouched: system.postgrest_url,
+    };
     this.sql = sql;
   }
 

@@ -47,8 +47,20 @@ export const tables = (cells) =>
     })
     .filter((table) => table.lines.length > 0);
 
+/** What is wrong with the way in which an endpoint asks the database. */
+const FAULTS = {
+  undecided: (subject, called) => `not decided: ${subject}: whether ${called} depends on what the edge verifies`,
+  identity: (subject, called) =>
+    `wrong: ${subject}: the edge calls as itself what depends on what it verifies, and nothing else; ${called} is called otherwise`,
+  granted: (subject, called) =>
+    `wrong: ${subject}: ${called} depends on what the edge verifies, and others than the edge may execute it`,
+};
+
+/** As whom the edge calls an endpoint's function. */
+const IDENTITIES = { caller: 'the caller', vouched: 'the edge, for the caller', edge: 'the edge' };
+
 /** Red and blank cells in words, and decisions about what is not there. */
-export const faults = ({ cells, stale }) => [
+export const faults = ({ cells, endpoints, stale }) => [
   ...cells
     .filter(({ verdict }) => verdict === 'red' || verdict === 'blank')
     .map(({ subject, verb, layer, name, verdict, found, leak, status, untried }) => {
@@ -64,6 +76,9 @@ export const faults = ({ cells, stale }) => [
               : 'was kept out';
       return `wrong: ${subject}, ${verb}, ${name}, ${layer === 'edge' ? 'through' : 'past'} the edge: ${what}`;
     }),
+  ...endpoints
+    .filter(({ fault }) => fault)
+    .map(({ subject, function: called, fault }) => FAULTS[fault](subject, called)),
   ...stale.map((name) => `decided, but not there: ${name}`),
 ];
 
@@ -103,7 +118,7 @@ export const text = ({ cells }) => {
 };
 
 /** As docs/proof.md. */
-export const markdown = ({ cells }) => {
+export const markdown = ({ cells, endpoints }) => {
   const parts = tables(cells).map((table) => {
     const [head, ...rows] = grid(table, mark);
     const line = (row) => `| ${row.join(' | ')} |`;
@@ -121,9 +136,17 @@ ${Object.entries(MARKS)
 
 - \`owner\` owns the planted row; \`member\` and \`viewer\` are of the owner's tenant where a system has tenants; \`deactivated\` was.
 - \`admin\` has \`app_metadata.role = admin\`; every user claims the same in \`user_metadata\`, which must never count.
-- \`edge\` is the edge's own token, which nobody outside has.
+- \`edge\` is the edge's own token, which nobody outside has; *vouched for* is the token that it makes where it calls on somebody's behalf.
 
 ${parts.join('\n\n')}
+
+## Endpoints
+
+What each purpose endpoint asks the database, as whom, and what that function's answer depends on of what the edge has verified or seen.
+
+| Endpoint | function | called as | depends on |
+| --- | --- | --- | --- |
+${endpoints.map(({ subject, function: called, identity, depends }) => `| ${subject} | ${called} | ${IDENTITIES[identity]} | ${depends ?? 'nothing'} |`).join('\n')}
 `;
 };
 

@@ -3,6 +3,7 @@
 //! A room lists its routes; nothing here knows any of them.
 
 use http::{HeaderMap, Method};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
@@ -96,8 +97,11 @@ pub struct Fallback {
 /// Whom PostgREST takes a call for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// Whoever calls; anon without a token.
+    /// Whoever calls; anon without a token. For functions whose answer depends on nothing that the edge has verified.
     Caller,
+    /// The edge, on behalf of a caller: a token of the edge's own names the verified user and carries what the edge has
+    /// seen of the request. Only the role `edge` may execute the function.
+    Vouched,
     /// The edge itself, which has checked by other means who calls.
     Edge,
 }
@@ -106,10 +110,33 @@ pub enum Identity {
 pub enum Plan {
     /// The function is asked, with these arguments in JSON.
     Ask(String),
+    /// The same of a function that is [`Identity::Vouched`], with what the endpoint has read out of the request.
+    Vouch(String, Seen),
     /// A secret is sealed, and the function is asked to keep it.
     Seal(Box<Secret>),
     /// The answer is here.
     Answer(Response<()>),
+}
+
+/// What an endpoint has read out of a request and the database believes. It travels in the edge's own signed token, beside
+/// where the request came from; in a body it would be anybody's claim.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// The time stamp of a hosted form: `ok`, `fast` or `forged`; none if the form has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<&'static str>,
+    /// The kind of device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_type: Option<&'static str>,
+    /// The browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub browser: Option<&'static str>,
+    /// The operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<&'static str>,
+    /// Whether it is a program that reads pages by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub is_bot: Option<bool>,
 }
 
 /// What nobody but the edge may read, and where it is to be kept: sealed there it opens nowhere else.
@@ -167,8 +194,6 @@ pub struct Incoming {
     pub now_ms: u64,
     /// Where it came from.
     pub place: Place,
-    /// The first 24 bits of its IPv4 address, 48 of its IPv6 address, such as `203.0.113.0/24`.
-    pub network: Option<String>,
     /// Whether a person sent it.
     pub human: Human,
     /// The user, where one is signed in.

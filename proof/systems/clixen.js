@@ -1,7 +1,7 @@
 // clixen: what a user makes is that user's alone.
 import { randomInt, randomUUID } from 'node:crypto';
 import { HOLDERS } from '../credentials.js';
-import { USERS } from '../personas.js';
+import { USERS, VOUCHED_USERS } from '../personas.js';
 
 const OWN = ['owner', 'service'];
 const MAKERS = [...USERS, 'service'];
@@ -460,18 +460,20 @@ export default {
     'clixen.open_deployment(uuid, bigint)': {
       arguments: (_, planted) => ({ workflow_id: planted['clixen.mvp_workflows'].id }),
       execute: USERS,
+      depends: null,
       // An owner's own, counted.
       touches: ['clixen.mvp_project_summary', 'clixen.mvp_user_dashboard_stats'],
     },
     'clixen.track_telemetry(jsonb)': {
       arguments: (canary) => ({ events: { event_type: 'called', event_category: 'error', error_message: canary } }),
-      execute: USERS,
+      depends: 'the network',
+      ...VOUCHED_USERS,
     },
     'clixen.record_execution(text, timestamp with time zone, bigint)': {
       arguments: (canary) => ({ n8n_workflow_id: canary, finished_at: '2026-01-01T00:00:00Z', duration_ms: 5 }),
       execute: ['service'],
     },
-    'clixen.may_finish_deployments()': { execute: ['service'] },
+    'clixen.may_finish_deployments()': { execute: ['service'], depends: null },
   },
   routes: {
     'POST /v1/workflows/validate': { body: () => ({}), call: HOLDERS },

@@ -11,7 +11,7 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::route::{Incoming, KB, Plan};
+use crate::route::{Incoming, KB};
 
 const ACCEPTED: &str = "application/json, text/plain, application/x-ndjson";
 /// Bytes of one event, as it was sent.
@@ -25,18 +25,16 @@ pub enum Item<'a> {
     Refused(&'static str),
 }
 
-/// The arguments `{"events": {"events": [...], "context": ...}}` of a batch, where the context is JSON.
+/// The arguments `{"events": [...]}` of a batch.
 ///
 /// # Errors
 /// 415 for another type, 400 for a body that is none of these.
-pub fn arguments(incoming: &Incoming, context: &str) -> Result<Plan, Error> {
-    let mut text = String::with_capacity(incoming.body.len() + 512);
-    text.push_str("{\"events\":{\"events\":[");
+pub fn arguments(incoming: &Incoming) -> Result<String, Error> {
+    let mut text = String::with_capacity(incoming.body.len() + 64);
+    text.push_str("{\"events\":[");
     write(&mut text, items(incoming)?);
-    text.push_str("],\"context\":");
-    text.push_str(context);
-    text.push_str("}}");
-    Ok(Plan::Ask(text))
+    text.push_str("]}");
+    Ok(text)
 }
 
 /// Writes items as the elements of a JSON array.

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
-use crate::route::{Call, Human, Identity, Incoming, Matched, Plan};
+use crate::route::{Call, Human, Identity, Incoming, Matched, Plan, Seen};
 use crate::verify::Caller;
 
 /// Milliseconds after which an answer that can be made without the database is not waited for.
@@ -30,7 +30,6 @@ pub(super) fn incoming<P: Platform>(
         wants_page: wants_page(request),
         now_ms: edge.platform.now_ms(),
         place: edge.platform.place(),
-        network: request.address.map(mint::network),
         human: Human::Unasked,
         user: caller.user().map(str::to_owned),
     }
@@ -46,16 +45,14 @@ pub(super) async fn prepare<P: Platform>(
 ) -> Result<Work<P::Body>, Error> {
     let mut incoming = incoming(matched, caller, &request, edge);
     let plan = plan(call, matched, &mut incoming, &mut request, edge).await;
-    let arguments = match plan {
-        Ok(Plan::Ask(arguments)) => arguments,
+    let (arguments, seen) = match plan {
+        Ok(Plan::Ask(arguments)) => (arguments, None),
+        Ok(Plan::Vouch(arguments, seen)) => (arguments, Some(seen)),
         Ok(Plan::Answer(response)) => return Ok(Work::Here(response)),
         Ok(Plan::Seal(_)) => return Err(Error::Internal("a secret was not sealed")),
         Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here),
     };
-    let token = match call.identity {
-        Identity::Caller => upstream_token(caller, &request, edge)?,
-        Identity::Edge => mint::edge(edge)?,
-    };
+    let token = token(call, caller, &request, incoming.human, seen, edge)?;
     let mut outgoing = build(
         &edge.config.postgrest_url,
         call.schema,
@@ -87,6 +84,24 @@ pub(super) async fn prepare<P: Platform>(
         incoming: Box::new(incoming),
         outgoing,
     })
+}
+
+/// The token that the function is called with.
+fn token<P: Platform>(
+    call: &Call,
+    caller: &Caller,
+    request: &Request<P::Body>,
+    human: Human,
+    seen: Option<Seen>,
+    edge: &Edge<P>,
+) -> Result<String, Error> {
+    match call.identity {
+        Identity::Vouched => mint::vouched(caller, request, human, seen.unwrap_or_default(), edge),
+        // No other token carries what was seen: it would be lost without a word.
+        _ if seen.is_some() => Err(Error::Internal("nobody vouches for what was seen")),
+        Identity::Caller => upstream_token(caller, request, edge),
+        Identity::Edge => mint::edge(edge),
+    }
 }
 
 async fn plan<P: Platform>(

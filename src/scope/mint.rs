@@ -1,7 +1,10 @@
 //! The edge's own tokens: 60 seconds, role `anon` or `edge` and nothing else.
 //!
-//! A token depends on the caller and the minute only, so that within its minute the same caller travels with the same
-//! token: PostgREST's token cache keeps every distinct one.
+//! What the edge has verified or seen of a request travels in their `edge` claim and nowhere else: the database believes
+//! that claim, and no header and no body.
+//!
+//! A token depends on the caller, on these facts and on the minute only, so that within its minute the same caller
+//! travels with the same token: PostgREST's token cache keeps every distinct one.
 
 use std::net::IpAddr;
 
@@ -13,6 +16,8 @@ use sha2::Sha256;
 
 use crate::edge::{self, Edge, Platform, Request};
 use crate::error::Error;
+use crate::route::{Human, Seen};
+use crate::verify::Caller;
 
 /// Seconds that a token lives.
 const LIFETIME: u64 = 60;
@@ -23,11 +28,23 @@ const DAY: u64 = 24 * 60 * 60;
 struct Minted<'a> {
     aud: &'a str,
     role: &'static str,
+    /// The verified user on whose behalf the edge calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
     iat: u64,
     exp: u64,
-    /// What only the edge knows. The database believes this claim and no header.
+    /// What only the edge knows.
     #[serde(skip_serializing_if = "Option::is_none")]
-    edge: Option<Origin<'a>>,
+    edge: Option<EdgeClaim<'a>>,
+}
+
+/// What the edge vouches for.
+#[derive(Serialize)]
+struct EdgeClaim<'a> {
+    #[serde(flatten)]
+    origin: Option<Origin<'a>>,
+    #[serde(flatten)]
+    vouched: Option<Vouched<'a>>,
 }
 
 /// Where a request came from, without saying who it was.
@@ -41,27 +58,71 @@ struct Origin<'a> {
     country: Option<&'a str>,
 }
 
+/// Who calls, and what the edge has seen of the request.
+#[derive(Serialize)]
+struct Vouched<'a> {
+    /// The role that the caller's own token has; `anon` without one.
+    caller: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    city: Option<&'a str>,
+    /// What Turnstile says: `verified` or `held`; none if it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    human: Option<&'static str>,
+    #[serde(flatten)]
+    seen: Seen,
+}
+
 /// A token of role `anon` for a request of nobody in particular.
 pub(super) fn anon<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
     let country = edge.platform.place().country;
-    let origin = request
-        .address
-        .map(|address| origin(address, country.as_deref(), edge))
-        .transpose()?;
-    mint("anon", origin, edge)
+    let origin = origin(request, country.as_deref(), edge)?;
+    let claim = origin.map(|origin| EdgeClaim {
+        origin: Some(origin),
+        vouched: None,
+    });
+    mint("anon", None, claim, edge)
+}
+
+/// A token of role `edge` for a call on behalf of a caller whose token has been verified.
+pub(super) fn vouched<P: Platform>(
+    caller: &Caller,
+    request: &Request<P::Body>,
+    human: Human,
+    seen: Seen,
+    edge: &Edge<P>,
+) -> Result<String, Error> {
+    let place = edge.platform.place();
+    let claim = EdgeClaim {
+        origin: origin(request, place.country.as_deref(), edge)?,
+        vouched: Some(Vouched {
+            caller: caller.role(),
+            region: place.region.as_deref(),
+            city: place.city.as_deref(),
+            human: match human {
+                Human::Unasked => None,
+                Human::Verified => Some("verified"),
+                Human::Held => Some("held"),
+            },
+            seen,
+        }),
+    };
+    mint("edge", caller.user(), Some(claim), edge)
 }
 
 /// A token of role `edge` for a call of the edge's own.
 pub(super) fn edge<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
-    mint("edge", None, edge)
+    mint("edge", None, None, edge)
 }
 
 fn mint<P: Platform>(
     role: &'static str,
-    origin: Option<Origin<'_>>,
+    sub: Option<&str>,
+    claim: Option<EdgeClaim<'_>>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
     // PostgREST's leeway of 30 seconds covers a token made at the end of its minute.
@@ -69,9 +130,10 @@ fn mint<P: Platform>(
     let claims = Minted {
         aud: &edge.config.audience,
         role,
+        sub,
         iat,
         exp: iat + LIFETIME,
-        edge: origin,
+        edge: claim,
     };
     let header = Header::empty().with_key_id("edge");
     Hs256
@@ -84,15 +146,18 @@ fn mint<P: Platform>(
 }
 
 fn origin<'a, P: Platform>(
-    address: IpAddr,
+    request: &Request<P::Body>,
     country: Option<&'a str>,
     edge: &Edge<P>,
-) -> Result<Origin<'a>, Error> {
-    Ok(Origin {
+) -> Result<Option<Origin<'a>>, Error> {
+    let Some(address) = request.address else {
+        return Ok(None);
+    };
+    Ok(Some(Origin {
         net: network(address),
         addr: hash(address, edge)?,
         country,
-    })
+    }))
 }
 
 /// The caller's address as a keyed hash, where the platform knows it.
@@ -125,7 +190,7 @@ fn household(address: IpAddr) -> IpAddr {
 }
 
 /// The network of an address: 24 bits of an IPv4 address, 48 of an IPv6 address.
-pub(super) fn network(address: IpAddr) -> String {
+fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => format!(
             "{}/24",
@@ -149,7 +214,92 @@ pub(crate) fn is_made_here(authorization: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use http::{HeaderMap, Method};
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::fuzzing::native::{self, NOW, Native};
+    use crate::route::Access;
+    use crate::verify;
+
+    const SUB: &str = "11111111-1111-4111-8111-111111111111";
+
+    fn request(role: Option<&str>) -> Request<Vec<u8>> {
+        let mut headers = HeaderMap::new();
+        if let Some(role) = role {
+            // A user's own claim of this name is nothing that the edge vouches for.
+            let claims = json!({"iss": "https://hs.test", "aud": "authenticated", "sub": SUB, "role": role,
+                "exp": NOW + 60, "edge": {"caller": "service_role", "net": "10.0.0.0/8"}});
+            let signed = native::joined(br#"{"alg":"HS256"}"#, claims.to_string().as_bytes());
+            let bearer = format!("Bearer {}", native::hs256_text(&signed));
+            headers.insert("authorization", bearer.parse().unwrap());
+        }
+        Request {
+            id: "test".into(),
+            method: Method::POST,
+            path: "/".into(),
+            query: String::new(),
+            headers,
+            body: None,
+            address: "203.0.113.77".parse().ok(),
+        }
+    }
+
+    fn made(edge: &Edge<Native>, role: Option<&str>, human: Human, seen: Seen) -> String {
+        let request = request(role);
+        let caller = pollster::block_on(verify::caller(Access::Open, &request, edge)).unwrap();
+        vouched(&caller, &request, human, seen, edge).unwrap()
+    }
+
+    fn claims(token: &str) -> Value {
+        let payload = token.split('.').nth(1).unwrap();
+        serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_edge_vouches_for_who_calls_and_for_what_it_has_seen() {
+        let edge = native::edge();
+        let seen = Seen {
+            stamp: Some("ok"),
+            ..Seen::default()
+        };
+        let cases = [
+            (None, "anon", None),
+            (Some("authenticated"), "authenticated", Some(SUB)),
+            // A server is no user, whatever its token's sub is.
+            (Some("service_role"), "service_role", None),
+        ];
+        for (role, caller, sub) in cases {
+            let claims = claims(&made(&edge, role, Human::Held, seen));
+            let addr = &claims["edge"]["addr"];
+            assert_eq!(addr.as_str().map(str::len), Some(32));
+            assert_eq!(
+                claims["edge"],
+                json!({"net": "203.0.113.0/24", "addr": addr, "caller": caller, "human": "held", "stamp": "ok"})
+            );
+            assert_eq!(claims["role"], "edge");
+            assert_eq!(claims.get("sub").and_then(Value::as_str), sub);
+            assert_eq!(claims.get("iss"), None);
+            assert_eq!(
+                claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(),
+                60
+            );
+        }
+    }
+
+    #[test]
+    fn within_its_minute_a_caller_travels_with_one_token_for_the_same_facts() {
+        let edge = native::edge();
+        let user = Some("authenticated");
+        let first = made(&edge, user, Human::Unasked, Seen::default());
+        *edge.platform.now_ms.borrow_mut() += 59_000;
+        assert_eq!(made(&edge, user, Human::Unasked, Seen::default()), first);
+        assert_ne!(made(&edge, None, Human::Unasked, Seen::default()), first);
+        assert_ne!(made(&edge, user, Human::Verified, Seen::default()), first);
+        *edge.platform.now_ms.borrow_mut() += 1000;
+        assert_ne!(made(&edge, None, Human::Unasked, Seen::default()), first);
+    }
 
     #[test]
     fn tokens_of_the_edge_are_told_from_others() {

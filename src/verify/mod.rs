@@ -55,6 +55,16 @@ impl Caller {
         }
     }
 
+    /// The role that the caller's own token has; `anon` without one.
+    #[must_use]
+    pub fn role(&self) -> &'static str {
+        match &self.0 {
+            Who::Anonymous => "anon",
+            Who::Holder { user: Some(_), .. } => "authenticated",
+            Who::Holder { user: None, .. } => "service_role",
+        }
+    }
+
     /// Whose request this is, where somebody is signed in: the user's id, or the name of the servers' role.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

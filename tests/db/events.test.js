@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { anything, batches, seed, spoiled } from '../support/anything.js';
 import { aggregated, anEvent, freshCount, rollUp, uuidv7 } from '../support/events.js';
-import { as, close, sql, stack } from '../support/stack.js';
+import { as, close, onBehalf, sql, stack } from '../support/stack.js';
 
 const DAY = 86_400_000;
 const ANON = { role: 'anon', claims: { edge: { net: '192.0.2.0/24', addr: randomUUID(), country: 'DE' } } };
@@ -15,7 +15,9 @@ before(() => sql('truncate analytics.events, analytics.event_aggregations, priva
 after(close);
 
 const trackText = async (events, who = SERVICE) => {
-  const [{ answer }] = await as(who, (run) => run('select analytics.track_events($1::jsonb) as answer', [events]));
+  const [{ answer }] = await as(onBehalf(who), (run) =>
+    run('select analytics.track_events($1::jsonb) as answer', [events]),
+  );
   return answer;
 };
 const track = (events, who) => trackText(JSON.stringify(events), who);
@@ -44,8 +46,8 @@ test('an event is stored with what the caller says, and with what only the edge 
     country: 'XX',
     occurred_at: new Date(Date.now() - 60_000).toISOString(),
   });
-  const context = { device_type: 'mobile', browser: 'Safari', os: 'iOS', is_bot: false, region: 'Berlin' };
-  await track({ events: [event], context }, { ...ANON, headers: undefined });
+  const seen = { device_type: 'mobile', browser: 'Safari', os: 'iOS', is_bot: false, region: 'Berlin' };
+  await track([event], { role: 'anon', claims: { edge: { ...ANON.claims.edge, ...seen } } });
   const row = await stored(event.id);
   assert.equal(row.occurred_at.toISOString(), event.occurred_at);
   assert.deepEqual(
@@ -67,7 +69,7 @@ test('whoever is signed in is themselves, whatever the event says', async () => 
 
 test('a server says where its users are; its own device is none of theirs', async () => {
   const event = anEvent({ country: 'FR', user_agent: 'Mozilla/5.0 (of the user)' });
-  await track({ events: [event], context: { device_type: 'bot', is_bot: true } });
+  await track([event], { ...SERVICE, claims: { edge: { device_type: 'bot', is_bot: true, country: 'DE' } } });
   const row = await stored(event.id);
   assert.deepEqual(
     [row.country, row.device_type, row.is_bot, row.user_agent],

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root } from '../../dev/paths.js';
 import { anything, batches, seed, spoiled } from '../support/anything.js';
-import { as, ask, close, edgeToken, sql, stack, transaction, userToken } from '../support/stack.js';
+import { as, ask, close, edgeToken, onBehalf, sql, stack, transaction, userToken } from '../support/stack.js';
 
 const ADMIN = { app_metadata: { role: 'admin' } };
 const admin = { role: 'authenticated', claims: { sub: randomUUID(), ...ADMIN } };
@@ -59,7 +59,7 @@ const change = (id, fields, who) => {
 };
 
 const assign = (who, { user_id = null, session_id = null, country = null } = {}) =>
-  as(who, async (query) => {
+  as(onBehalf(who), async (query) => {
     const [{ answer }] = await query('select experiments.auto_assign_experiments($1, $2, $3) as answer', [
       user_id,
       session_id,
@@ -70,7 +70,7 @@ const assign = (who, { user_id = null, session_id = null, country = null } = {})
 /** What somebody is told of one experiment. */
 const told = async (who, unit, id) => (await assign(who, unit)).find(({ experiment_id }) => experiment_id === id);
 const expose = (who, exposures, headers) =>
-  as({ ...who, headers }, async (query) => {
+  as(onBehalf({ ...who, headers }), async (query) => {
     const [{ answer }] = await query('select experiments.record_exposures($1) as answer', [JSON.stringify(exposures)]);
     return answer;
   });
@@ -1433,7 +1433,7 @@ test('twenty running experiments are assigned in a few milliseconds', async () =
   const made = await Promise.all(Array.from({ length: 20 }, () => experiment()));
   const median = async (unit) => {
     const times = [];
-    await as(service, async (query) => {
+    await as(onBehalf(service), async (query) => {
       for (let n = 0; n < 40; n++) {
         const [{ took }] = await query(
           `with t as materialized (select clock_timestamp() as at), c as materialized (
@@ -1455,7 +1455,7 @@ test('twenty running experiments are assigned in a few milliseconds', async () =
 });
 
 test('bad input that comes by PostgREST is refused with 4xx', async () => {
-  const anon = await edgeToken({ role: 'anon', edge: { addr: randomUUID(), net: '192.0.2.0/24' } });
+  const anon = await edgeToken({ role: 'edge', edge: { caller: 'anon', addr: randomUUID(), net: '192.0.2.0/24' } });
   const staff = await userToken(randomUUID(), { claims: ADMIN });
   const post = (path, body, token) =>
     ask(path, {

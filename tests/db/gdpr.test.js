@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { as, close } from '../support/stack.js';
+import { as, close, onBehalf } from '../support/stack.js';
 
 after(close);
 
 const capture = (lead) =>
-  as({ role: 'service_role' }, (query) => query('select marketing.capture_lead($1)', [JSON.stringify(lead)]));
+  as(onBehalf({ role: 'service_role' }), (query) => query('select marketing.capture_lead($1)', [JSON.stringify(lead)]));
 
 const asked = (name, email) =>
   as({ role: 'service_role' }, async (query) => {

@@ -2,7 +2,18 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
-import { as, ask, close, edgeToken, freshEmail, sql, stack, transaction, userToken } from '../support/stack.js';
+import {
+  as,
+  ask,
+  close,
+  edgeToken,
+  freshEmail,
+  onBehalf,
+  sql,
+  stack,
+  transaction,
+  userToken,
+} from '../support/stack.js';
 
 after(close);
 
@@ -16,7 +27,9 @@ beforeEach(() => {
 
 const call = async (name, args, who = visitor) => {
   const list = args.map((_, at) => `$${at + 1}`).join(', ');
-  const [{ answer }] = await as(who, (query) => query(`select onboarding.${name}(${list}) as answer`, args));
+  // Whoever starts a session is vouched for; then its token decides.
+  const caller = name === 'start' ? onBehalf(who) : who;
+  const [{ answer }] = await as(caller, (query) => query(`select onboarding.${name}(${list}) as answer`, args));
   return answer;
 };
 const start = (session = {}, who) => call('start', [JSON.stringify(session)], who);
@@ -101,8 +114,13 @@ test('browser and network come from the request, and no more of the address than
   const { session_token } = await start({}, { ...visitor, headers });
   const row = await rowOf(session_token);
   assert.deepEqual([row.user_agent.length, row.network], [512, '192.0.2.0/24']);
-  const direct = await start({}, { role: 'authenticated', claims: { sub: randomUUID(), edge: { net: '10.0.0.0/8' } } });
-  assert.equal((await rowOf(direct.session_token)).network, null, 'a user cannot vouch');
+  const user = { role: 'authenticated', claims: { sub: randomUUID(), edge: { net: '10.0.0.0/8' } } };
+  for (const who of [user, visitor, { role: 'service_role' }])
+    await assert.rejects(
+      as(who, (query) => query(`select onboarding.start('{}')`)),
+      { code: '42501' },
+      'only the edge vouches',
+    );
 });
 
 test('the token is nowhere in the database, only its hash', async () => {
@@ -174,7 +192,7 @@ test('a known address links the session to its lead, and nobody is told', async 
 test('an unknown address costs as many looks by an index as a known one, and no look through all leads', async () => {
   const known = await lead();
   for (const email of [known.email, freshEmail()]) {
-    await as({ role: 'postgres', claims: visitor.claims }, async (query) => {
+    await as({ role: 'postgres', claims: { role: 'edge', ...onBehalf(visitor).claims } }, async (query) => {
       const looks = async () =>
         (
           await query(`select seq_scan::int as through, idx_scan::int as by_index
@@ -1018,10 +1036,11 @@ test('nobody writes either table', async () => {
 
 // Through PostgREST itself.
 
+const onBehalfClaims = () => ({ role: 'edge', ...onBehalf(visitor).claims });
 const rpc = async (name, body, { token, ...rest } = {}) =>
   ask(`/rpc/${name}`, {
     base: stack.postgrest_url,
-    token: token ?? (await edgeToken({ role: 'anon', ...visitor.claims })),
+    token: token ?? (await edgeToken(name === 'start' ? onBehalfClaims() : { role: 'anon', ...visitor.claims })),
     method: 'POST',
     body: typeof body === 'string' ? body : JSON.stringify(body),
     ...rest,
@@ -1108,7 +1127,7 @@ test('odd JSON never makes a 5xx', async () => {
   const faults = [];
   for (const [name, body] of bodies) {
     const answer = await rpc(name, body, {
-      token: await edgeToken({ role: 'anon', edge: { addr: randomUUID() } }),
+      token: await edgeToken({ role: name === 'start' ? 'edge' : 'anon', edge: { addr: randomUUID() } }),
     });
     if (answer.status >= 500)
       faults.push(`${answer.status} ${name} ${body.slice(0, 60)}: ${answer.text.slice(0, 200)}`);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import pg from 'pg';
-import { as, close, sql, stack, transaction } from '../support/stack.js';
+import { as, close, onBehalf, sql, stack, transaction } from '../support/stack.js';
 
 after(close);
 
@@ -37,17 +37,21 @@ test('a lead is answered at a step, new, known or spam, with and without consent
     'new, from a program': { email: `bot-${email}`, _gotcha: 'x' },
   };
   for (const [name, lead] of Object.entries(leads)) {
-    const ms = await as({ role: 'anon' }, (query) => took(query, 'marketing.capture_lead($1)', [JSON.stringify(lead)]));
+    const ms = await as(onBehalf({ role: 'anon' }), (query) =>
+      took(query, 'marketing.capture_lead($1)', [JSON.stringify(lead)]),
+    );
     assert.ok(ms >= 5, `${name}: ${ms} ms`);
   }
 });
 
 test('a session of onboarding is answered at a step, whether or not its address is a lead’s', async () => {
   const email = `${randomUUID()}@timing.example`;
-  await as({ role: 'anon' }, (query) => query('select marketing.capture_lead($1)', [JSON.stringify({ email })]));
+  await as(onBehalf({ role: 'anon' }), (query) =>
+    query('select marketing.capture_lead($1)', [JSON.stringify({ email })]),
+  );
   for (const address of [email, `un${email}`]) {
     const start = JSON.stringify({ email: address });
-    const ms = await as({ role: 'anon' }, (query) => took(query, 'onboarding.start($1)', [start]));
+    const ms = await as(onBehalf({ role: 'anon' }), (query) => took(query, 'onboarding.start($1)', [start]));
     assert.ok(ms >= 5, `${address}: ${ms} ms`);
   }
 });
@@ -82,13 +86,15 @@ test('the first answer of a connection comes at a larger step: it has everything
 
 test('whoever waits for a known lead waits for a new one, too', async () => {
   const known = `${randomUUID()}@timing.example`;
-  await as({ role: 'anon' }, (query) => query('select marketing.capture_lead($1)', [JSON.stringify({ email: known })]));
+  await as(onBehalf({ role: 'anon' }), (query) =>
+    query('select marketing.capture_lead($1)', [JSON.stringify({ email: known })]),
+  );
   for (const email of [known, `un${known}`]) {
     const body = JSON.stringify({ email });
     await transaction(async (query) => {
       await query('select onboarding.start($1)', [body]);
       await assert.rejects(
-        as({ role: 'anon' }, async (ask) => {
+        as(onBehalf({ role: 'anon' }), async (ask) => {
           await ask("set local lock_timeout = '200ms'");
           await ask('select marketing.capture_lead($1)', [body]);
         }),

@@ -4,7 +4,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { startEdge } from '../support/edge.js';
 import { opened } from '../support/sealed.js';
-import { as, ask, close, made, sql, userToken } from '../support/stack.js';
+import { as, ask, close, made, onBehalf, sql, userToken } from '../support/stack.js';
 import { freshIds, plantAccount } from '../support/whatsapp.js';
 
 const CANARY = `EAAcanary${randomBytes(60).toString('hex')}`;
@@ -124,7 +124,7 @@ test('past the edge, too, only the owner writes, and only what is sealed for the
   const { owner, account } = await planted();
   const sealed = `v1${`.${'A'.repeat(16)}`.repeat(4)}`;
   const rpc = (sub, more) =>
-    as({ role: 'authenticated', claims: { sub } }, (run) =>
+    as(onBehalf({ role: 'authenticated', claims: { sub } }), (run) =>
       run('select whatsapp.set_access_token($1, $2, $3, $4)', [account.id, ...more]),
     );
   const code = (wanted) => (error) => error.message.includes(wanted) || JSON.stringify(error).includes(wanted);
@@ -134,6 +134,13 @@ test('past the edge, too, only the owner writes, and only what is sealed for the
   await assert.rejects(rpc(owner, [owner, null, 1]), code('RG564'));
   await assert.rejects(rpc(owner, [owner, sealed, null]), code('RG564'));
   await rpc(owner, [owner, sealed, 1]);
+  await assert.rejects(
+    as({ role: 'authenticated', claims: { sub: owner } }, (run) =>
+      run('select whatsapp.set_access_token($1, $2, $3, $4)', [account.id, owner, sealed, 1]),
+    ),
+    { code: '42501' },
+    'what the edge has not sealed',
+  );
   await assert.rejects(
     as({ role: 'authenticated', claims: { sub: owner } }, (run) => run('select * from private.whatsapp_access_tokens')),
     { code: '42501' },

@@ -426,9 +426,10 @@ test('a retry with its Idempotency-Key changes nothing, another body is refused'
 });
 
 test('a lead of any size is bounded at the function, too', async () => {
-  const call = { key: made.publishable_key, headers: { 'content-profile': 'marketing' } };
-  const large = await ask('/rest/v1/rpc/capture_lead', {
-    ...call,
+  const large = await ask('/rpc/capture_lead', {
+    base: stack.postgrest_url,
+    token: await edgeToken({ role: 'edge' }),
+    headers: { 'content-profile': 'marketing' },
     json: { lead: { email: freshEmail(), _next: 'x'.repeat(900_000) } },
   });
   assert.deepEqual([large.status, large.body.code], [413, 'RG510']);
@@ -460,15 +461,20 @@ test('a bad token is refused, not taken for nobody', async () => {
   assert.deepEqual([answer.status, answer.body.code], [401, 'RG202']);
 });
 
-test('at PostgREST itself the function is the same, and nothing else is there', async () => {
+test('at PostgREST itself only the edge calls the function, and nothing else is there', async () => {
   const base = stack.postgrest_url;
   const profile = { 'accept-profile': 'marketing', 'content-profile': 'marketing' };
   const anon = await edgeToken({ role: 'anon' });
   const call = { base, headers: profile, token: anon };
-  const captured = await ask('/rpc/capture_lead', { ...call, json: { lead: { email: freshEmail() } } });
-  assert.deepEqual([captured.status, captured.body], [200, RECEIVED]);
-  const refused = await ask('/rpc/capture_lead', { ...call, json: { lead: { email: 'nope' } } });
-  assert.deepEqual([refused.status, refused.body.code], [422, 'RG508']);
+  const capture = async (token, email = freshEmail()) => {
+    const { status, body } = await ask('/rpc/capture_lead', { ...call, token, json: { lead: { email } } });
+    return [status, body.code ?? body];
+  };
+  const edge = await edgeToken({ role: 'edge', edge: { caller: 'anon', addr: randomUUID() } });
+  assert.deepEqual(await capture(edge), [200, RECEIVED]);
+  assert.deepEqual(await capture(edge, 'nope'), [422, 'RG508']);
+  for (const token of [anon, await userToken(), stack.service_key])
+    assert.deepEqual(await capture(token), [403, '42501']);
   assert.equal((await ask('/leads', call)).status, 403);
   assert.equal((await ask('/rpc/normalize_email', { ...call, json: { email: 'a@b.cd' } })).status, 403);
   assert.equal((await ask('/leads', { base })).status, 401, 'without a token');

@@ -194,12 +194,12 @@ const PLACES = {
   'a lead in JSON': { ...lead, ...json },
   'a lead as a form': { ...lead, ...form, bodies: LEAD_FORMS },
   'a lead in parts': { ...lead, type: 'multipart/form-data; boundary=b', bodies: MULTIPARTS },
-  'a lead through the data API': {
+  'a function of the public through the data API': {
     ...lead,
     ...json,
-    first: 'POST /rest/v1/rpc/capture_lead',
-    headers: () => [`apikey: ${made.publishable_key}`, 'Content-Profile: marketing'],
-    wrap: (body) => bytes('{"lead":', body, '}'),
+    first: 'POST /rest/v1/rpc/step',
+    headers: () => [`apikey: ${made.publishable_key}`, 'Content-Profile: onboarding'],
+    wrap: (body) => bytes('{"session_token":"x","change":', body, '}'),
   },
   'an insert in JSON': { ...insert, ...json },
   'an insert as a form': { ...insert, ...form },

@@ -334,18 +334,18 @@ const WRITES = {
   'put without its key': () => ({ path: '/projects?name=eq.x', method: 'PUT', body: '{"name":"x"}' }),
   'call an unknown function': () => ({ path: '/rpc/nothing', method: 'POST', body: '{"a":1}' }),
   'call a function with other arguments': () => ({
-    path: '/rpc/capture_lead',
+    path: '/rpc/confirm_lead',
     method: 'POST',
     headers: MARKETING,
     body: '{"nothing":1}',
   }),
   'call a function that refuses': () => ({
-    path: '/rpc/capture_lead',
+    path: '/rpc/confirm_lead',
     method: 'POST',
     headers: MARKETING,
-    body: '{"lead":{"email":"x"}}',
+    body: '{"token":"x"}',
   }),
-  'call a function by GET': () => ({ path: '/rpc/capture_lead?lead=%7B%7D', headers: MARKETING }),
+  'call a function by GET': () => ({ path: '/rpc/confirm_lead?token=x', headers: MARKETING }),
   'an admin updates leads': () => ({
     path: '/leads?email=eq.none@example.org',
     method: 'PATCH',

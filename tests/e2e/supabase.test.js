@@ -520,13 +520,18 @@ test('the description of the API is not served', async () => {
 test('rpc of the public, and a schema chosen per call', async () => {
   const email = freshEmail();
   await sql('truncate private.rate_limits');
-  const { data, error } = await nobody.schema('marketing').rpc('capture_lead', { lead: { email } });
-  assert.deepEqual([data, error], [{ status: 'received' }, null]);
-  assert.equal((await sql('select from marketing.leads where email = $1', [email])).length, 1);
-  const refused = await nobody.schema('marketing').rpc('capture_lead', { lead: { email: 'x' } });
+  const started = await ask('/v1/onboarding/sessions', { json: {} });
+  const { session_token } = started.body;
+  const { data, error } = await nobody.schema('onboarding').rpc('progress', { session_token });
+  assert.deepEqual([data, error], [started.body.session, null]);
+  const refused = await nobody.schema('onboarding').rpc('progress', { session_token: 'x' });
   assert.deepEqual(
-    [...refusal(refused), refused.error.hint],
-    [422, 'RG508', 'Enter an address such as name@example.org.'],
+    [...refusal(refused), refused.error.hint.split(';')[0]],
+    [401, 'RG530', 'Send the token that starting the session gave'],
+  );
+  await sql(
+    `insert into marketing.leads (email, email_normalized, email_domain) values ($1, $1, split_part($1, '@', 2))`,
+    [email],
   );
   const admin = clientOf(await userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } }));
   const leads = () => admin.schema('marketing').from('leads');

@@ -27,6 +27,23 @@ export const edgeToken = (claims) => {
     .sign(secret);
 };
 
+/**
+ * What the edge makes of a caller when it vouches for them: a call of its own role, with the caller's role, the verified user and
+ * what it has seen (`claims.edge`).
+ */
+export const onBehalf = ({ role, claims = {}, headers }) => {
+  const { sub, edge, ...others } = claims;
+  return {
+    role: 'edge',
+    claims: {
+      ...others,
+      ...(role === 'authenticated' && { sub }),
+      edge: { caller: role, ...edge },
+    },
+    headers,
+  };
+};
+
 const pool = new pg.Pool({ connectionString: stack.database_url, max: 60 });
 pool.on('error', () => {});
 

@@ -1,6 +1,6 @@
 // analytics: events are sent by anybody through one function, and read by the business.
 import { OPEN } from '../../credentials.js';
-import { ANYBODY } from '../../personas.js';
+import { VOUCHED } from '../../personas.js';
 
 const STAFF = ['admin', 'service'];
 const kept = {};
@@ -134,8 +134,8 @@ export default {
   functions: {
     'analytics.track_events(jsonb)': {
       arguments: (canary) => ({ events: [{ name: canary }] }),
-      execute: ANYBODY,
-      // An id that is known and one that is not, sent by somebody whose event it is not.
+      depends: 'place and device',
+      ...VOUCHED,
     },
     'analytics.first_id(timestamp with time zone)': { execute: [] },
     'analytics.id_milliseconds(uuid)': { execute: [] },

@@ -1,7 +1,7 @@
 // experiments: the business's. The public is told its own variants by functions; admins make experiments and see what came of them.
 import { randomUUID } from 'node:crypto';
 import { HOLDERS, OPEN } from '../../credentials.js';
-import { ANYBODY, USERS } from '../../personas.js';
+import { USERS, VOUCHED } from '../../personas.js';
 
 const STAFF = ['admin', 'service'];
 // The right to a column is the role's, which admins share with all users; that no row of a user's gets in is the policy's doing,
@@ -115,19 +115,22 @@ export default {
   functions: {
     'experiments.auto_assign_experiments(text, text, text)': {
       arguments: (canary) => ({ session_id: canary }),
-      execute: ANYBODY,
+      depends: 'the country',
+      ...VOUCHED,
     },
     'experiments.record_exposures(jsonb)': {
       arguments: (canary, planted) => ({
         exposures: [{ experiment_id: planted['experiments.assignments'].experiment_id, session_id: canary }],
       }),
-      execute: ANYBODY,
+      depends: 'the country',
+      ...VOUCHED,
       // A user's own exposure is counted in the user's own row.
       touches: ['experiments.assignments'],
     },
     'experiments.experiment_results(uuid)': {
       arguments: (_, planted) => ({ experiment_id: planted['experiments.experiments'].id }),
       execute: STAFF,
+      depends: null,
     },
     'experiments.override_assignment(uuid, text, text, text)': {
       arguments: (canary, planted) => ({

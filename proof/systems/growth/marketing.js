@@ -1,6 +1,6 @@
 // marketing: leads are the business's. The public leaves them through one function; admins read and work on them.
 import { HOLDERS, OPEN } from '../../credentials.js';
-import { ANYBODY, USERS } from '../../personas.js';
+import { ANYBODY, USERS, VOUCHED } from '../../personas.js';
 
 const STAFF = ['admin', 'service'];
 const worked = { update: STAFF };
@@ -177,7 +177,8 @@ export default {
   functions: {
     'marketing.capture_lead(jsonb)': {
       arguments: (canary) => ({ lead: { email: `${canary}@example.org` } }),
-      execute: ANYBODY,
+      depends: 'Turnstile’s verdict, the form’s time stamp, network and place',
+      ...VOUCHED,
       // An address that is known and one that is not.
       names: { relation: 'marketing.leads', arguments: ({ email }) => ({ lead: { email } }) },
     },
@@ -191,19 +192,22 @@ export default {
     'marketing.lead_value(jsonb, text)': { execute: [] },
     'marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb)': { execute: [] },
     'marketing.normalize_email(text)': { execute: [] },
-    'marketing.spam_score(jsonb)': { execute: [] },
+    'marketing.spam_score(jsonb, jsonb)': { execute: [] },
     'marketing.confirmation_token(marketing.leads, timestamp with time zone)': { execute: [] },
     'marketing.pending_confirmations(integer)': { execute: ['service'] },
-    'marketing.confirm_lead(text)': { arguments: () => ({ token: 'x' }), execute: ANYBODY },
+    // Its token is signed by the database.
+    'marketing.confirm_lead(text)': { arguments: () => ({ token: 'x' }), execute: ANYBODY, depends: null },
     'marketing.cleanup_old_data()': { execute: [] },
     'marketing.only_admins()': { execute: STAFF },
     'marketing.gdpr_export_user_data(text, text[])': {
       arguments: (canary) => ({ email: `${canary}@example.org` }),
       execute: STAFF,
+      depends: null,
     },
     'marketing.gdpr_delete_user_data(text, text[])': {
       arguments: (canary) => ({ email: `${canary}@example.org` }),
       execute: STAFF,
+      depends: null,
     },
   },
   routes: {

@@ -1,7 +1,7 @@
 // onboarding: whoever holds a session's token goes on with it, through functions; admins look on and touch nothing.
 import { createHash } from 'node:crypto';
 import { OPEN } from '../../credentials.js';
-import { ANYBODY } from '../../personas.js';
+import { ANYBODY, VOUCHED } from '../../personas.js';
 
 const STAFF = ['admin', 'service'];
 const kept = {};
@@ -114,12 +114,15 @@ export default {
       arguments: (word, planted) => ({
         session: { email: planted['marketing.leads'].email, business_data: { name: word } },
       }),
-      execute: ANYBODY,
+      depends: 'the network',
+      ...VOUCHED,
     },
-    'onboarding.progress(text)': { arguments: withToken(), execute: ANYBODY },
+    // The session's token decides.
+    'onboarding.progress(text)': { arguments: withToken(), execute: ANYBODY, depends: null },
     'onboarding.step(text, jsonb)': {
       arguments: withToken((word) => ({ change: { step: 'business_info', data: { name: word }, completed: true } })),
       execute: ANYBODY,
+      depends: null,
     },
     'onboarding.activity(text, jsonb)': {
       // The id of another's session is of no use.
@@ -127,6 +130,7 @@ export default {
         activity: { activity_type: 'step_view', metadata: { session_id: planted['onboarding.sessions'].id } },
       })),
       execute: ANYBODY,
+      depends: null,
     },
     'onboarding.abandon_inactive_sessions()': { execute: [] },
     'onboarding.activity_row(onboarding.sessions, jsonb, text)': { execute: [] },

@@ -1,7 +1,7 @@
 // whatsapp: an account is its owner's, and staff's to verify; what Meta says of it comes by the edge's own call.
 import { randomInt, randomUUID } from 'node:crypto';
 import { HOLDERS } from '../../credentials.js';
-import { USERS } from '../../personas.js';
+import { USERS, VOUCHED_USERS } from '../../personas.js';
 
 const OWN = ['owner', 'admin', 'service'];
 const MAKERS = [...USERS, 'service'];
@@ -190,6 +190,7 @@ export default {
       arguments: (canary) => ({
         payload: { entry: [{ id: '1', time: 1767225600, changes: [{ field: 'proof', value: { canary } }] }] },
       }),
+      depends: 'Meta’s signature',
       ...webhooks,
     },
     'whatsapp.set_access_token(uuid, text, text, bigint)': {
@@ -198,10 +199,19 @@ export default {
         owner_id: planted['whatsapp.accounts'].owner_id,
         ...sealed,
       }),
-      execute: USERS,
+      depends: 'that the edge has sealed it',
+      ...VOUCHED_USERS,
     },
-    'whatsapp.remove_access_token(uuid)': { arguments: (_, planted) => accountOf(planted), execute: USERS },
-    'whatsapp.verify_token_fits(text)': { arguments: (canary) => ({ token: canary }), ...webhooks },
+    'whatsapp.remove_access_token(uuid)': {
+      arguments: (_, planted) => accountOf(planted),
+      execute: USERS,
+      depends: null,
+    },
+    'whatsapp.verify_token_fits(text)': {
+      arguments: (canary) => ({ token: canary }),
+      depends: 'that the token is not the configured one',
+      ...webhooks,
+    },
   },
   routes: {
     'PUT /v1/whatsapp/accounts/{id}/access-token': { ...accessToken, body: () => ({ access_token: 'A'.repeat(200) }) },

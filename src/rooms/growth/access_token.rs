@@ -16,7 +16,7 @@ const MOST_BYTES: usize = 4096;
 pub static SET: Call = Call {
     schema: "whatsapp",
     function: "set_access_token",
-    identity: Identity::Caller,
+    identity: Identity::Vouched,
     for_people: false,
     arguments: |incoming, _| {
         let account = account(incoming)?;

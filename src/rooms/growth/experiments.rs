@@ -14,7 +14,7 @@ use crate::verify::is_uuid;
 pub static ASSIGN: Call = Call {
     schema: "experiments",
     function: "auto_assign_experiments",
-    identity: Identity::Caller,
+    identity: Identity::Vouched,
     for_people: false,
     arguments: |incoming, _| {
         let units = Units::of_call(incoming)?;
@@ -35,7 +35,7 @@ pub static ASSIGN: Call = Call {
 pub static EXPOSE: Call = Call {
     schema: "experiments",
     function: "record_exposures",
-    identity: Identity::Caller,
+    identity: Identity::Vouched,
     for_people: false,
     arguments: |incoming, _| {
         if incoming.media_type() != "application/json" {

@@ -14,13 +14,13 @@ use crate::edge::{Body, Response};
 use crate::error::Error;
 use crate::respond;
 use crate::rooms::json;
-use crate::route::{Call, Human, Identity, Incoming, Plan};
+use crate::route::{Call, Identity, Incoming, Plan, Seen};
 
 /// The endpoint.
 pub static CAPTURE: Call = Call {
     schema: "marketing",
     function: "capture_lead",
-    identity: Identity::Caller,
+    identity: Identity::Vouched,
     for_people: true,
     arguments,
     answer,
@@ -55,18 +55,14 @@ pub static CONFIRM: Call = Call {
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
 
 fn arguments(incoming: &Incoming, config: &Config) -> Result<Plan, Error> {
-    let mut fields = fields(incoming)?;
+    let fields = fields(incoming)?;
     json::refuse_nul(&fields)?;
     let stamp = fields.get(stamp::FIELD).and_then(Value::as_str);
-    let noticed = json!({
-        "stamp": stamp.map(|text| stamp::judge(text, incoming.now_ms, config)),
-        "human": (incoming.human == Human::Held).then_some("held"),
-        "region": incoming.place.region,
-        "city": incoming.place.city,
-    });
-    // Whatever the form says of itself under this name is not the edge's.
-    fields.insert("_edge".to_owned(), noticed);
-    Ok(Plan::Ask(json!({ "lead": fields }).to_string()))
+    let seen = Seen {
+        stamp: stamp.map(|text| stamp::judge(text, incoming.now_ms, config)),
+        ..Seen::default()
+    };
+    Ok(Plan::Vouch(json!({ "lead": fields }).to_string(), seen))
 }
 
 /// The token of Turnstile's widget, if the form has one.
@@ -246,7 +242,7 @@ mod tests {
     fn asked(incoming: &Incoming) -> Result<String, Error> {
         let config = config::tests::with("", "").ok().unwrap();
         match arguments(incoming, &config)? {
-            Plan::Ask(arguments) => Ok(arguments),
+            Plan::Ask(arguments) | Plan::Vouch(arguments, _) => Ok(arguments),
             Plan::Answer(_) | Plan::Seal(_) => Ok(String::new()),
         }
     }

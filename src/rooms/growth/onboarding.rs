@@ -13,7 +13,7 @@ use crate::route::{Call, Identity, Incoming, Plan};
 pub static START: Call = Call {
     schema: "onboarding",
     function: "start",
-    identity: Identity::Caller,
+    identity: Identity::Vouched,
     for_people: false,
     arguments: |incoming, _| {
         let session = if incoming.body.is_empty() {

@@ -17,7 +17,7 @@ pub fn make(now_ms: u64, config: &Config) -> String {
     format!("{now_ms}.{}", signature(now_ms, config).unwrap_or_default())
 }
 
-/// What a stamp that came back says: `forged`, `fast` or `good`. One that is old is good: people leave forms open.
+/// What a stamp that came back says: `forged`, `fast` or `ok`. One that is old is good: people leave forms open.
 pub fn judge(stamp: &str, now_ms: u64, config: &Config) -> &'static str {
     let parts = stamp.split_once('.');
     let made = parts.and_then(|(time, signed)| Some((time.parse::<u64>().ok()?, signed)));
@@ -26,7 +26,7 @@ pub fn judge(stamp: &str, now_ms: u64, config: &Config) -> &'static str {
             if now_ms.saturating_sub(shown_ms) < LEAST_MS {
                 "fast"
             } else {
-                "good"
+                "ok"
             }
         }
         _ => "forged",
@@ -56,10 +56,10 @@ mod tests {
         .unwrap();
         let stamp = make(1_000_000, &config);
         let cases = [
-            (stamp.as_str(), 1_002_000, "good"),
+            (stamp.as_str(), 1_002_000, "ok"),
             (&stamp, 1_001_999, "fast"),
             (&stamp, 999_000, "fast"),
-            (&stamp, 9_000_000_000, "good"),
+            (&stamp, 9_000_000_000, "ok"),
             (&stamp.replace("1000000", "1000001"), 9_000_000, "forged"),
             (&make(1_000_000, &other), 9_000_000, "forged"),
             ("1000000", 9_000_000, "forged"),
