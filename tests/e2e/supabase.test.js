@@ -530,7 +530,7 @@ test('rpc of the public, and a schema chosen per call', async () => {
     [401, 'RG530', 'Send the token that starting the session gave'],
   );
   await sql(
-    `insert into marketing.leads (email, email_normalized, email_domain) values ($1, $1, split_part($1, '@', 2))`,
+    `insert into marketing.leads (email, email_normalized, email_domain) values ($1::text, $1::text, split_part($1::text, '@', 2))`,
     [email],
   );
   const admin = clientOf(await userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } }));
