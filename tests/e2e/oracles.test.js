@@ -264,17 +264,18 @@ test('it finds a foreign key by which a parent can be guessed', async () => {
   }
 });
 
-for (const [name, { names, execute }] of Object.entries(functions).filter(([, decision]) => decision.names)) {
+for (const [name, { names, vouched, execute }] of Object.entries(functions).filter(([, decision]) => decision.names)) {
   test(`${name}: told of a row that is there or of one that is not, the same answer`, async () => {
     const { schema, function: called } = catalog.functions.find((each) => each.name === name);
     const planted = await bench.plant(relations[names.relation], people);
     const { row } = planted;
     try {
-      for (const outsider of execute.filter((each) => each !== 'service')) {
+      const layer = vouched ? 'vouched' : 'database';
+      for (const outsider of (vouched?.execute ?? execute).filter((each) => each !== 'service')) {
         const ask = (given) =>
           face(
             people[outsider],
-            'database',
+            layer,
             schema,
             { path: `/rpc/${called}`, method: 'POST', json: names.arguments(given) },
             given,

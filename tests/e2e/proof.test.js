@@ -72,6 +72,38 @@ test('a new table, column, function and route are blanks', async () => {
   assert.ok(route.includes('not decided: POST /v1/leads, call, anon key'));
 });
 
+test('it finds an endpoint of which nobody has decided whether it depends on what the edge verifies', async () => {
+  const withOut = (name, change) => {
+    const functions = { ...SYSTEMS.growth.functions, [name]: change(SYSTEMS.growth.functions[name]) };
+    return { ...SYSTEMS, growth: { ...SYSTEMS.growth, functions } };
+  };
+  const found = async (systems, only) => faults(await prove({ system, systems, only }));
+  const lead = 'marketing.capture_lead(jsonb)';
+  const undecided = await found(
+    withOut(lead, ({ depends: _, ...decision }) => decision),
+    /^POST .v1.leads$/,
+  );
+  assert.deepEqual(undecided, [
+    'not decided: POST /v1/leads: whether marketing.capture_lead depends on what the edge verifies',
+  ]);
+  const needless = await found(
+    withOut(lead, (decision) => ({ ...decision, depends: null })),
+    /^POST .v1.leads$/,
+  );
+  assert.match(needless[0], /^wrong: POST \/v1\/leads: the edge calls as itself what depends on what it verifies/);
+  const step = withOut('onboarding.step(text, jsonb)', (decision) => ({ ...decision, depends: 'the network' }));
+  const believed = await found(step, /^PATCH .v1.onboarding.session$/);
+  assert.match(believed[0], /^wrong: PATCH \/v1\/onboarding\/session: .*onboarding.step is called otherwise/);
+  const granted = await planted({
+    up: 'grant execute on function marketing.capture_lead(jsonb) to service_role',
+    down: 'revoke execute on function marketing.capture_lead(jsonb) from service_role',
+    only: /^POST .v1.leads$/,
+  });
+  assert.deepEqual(granted, [
+    'wrong: POST /v1/leads: marketing.capture_lead depends on what the edge verifies, and others than the edge may execute it',
+  ]);
+});
+
 test('what was decided about something that is gone is named', async () => {
   const relations = { ...SYSTEMS.clixen.relations, 'clixen.gone': {} };
   const systems = { ...SYSTEMS, clixen: { ...SYSTEMS.clixen, relations } };
