@@ -863,7 +863,9 @@ test('any JSON in any field of an event of telemetry costs that event only', asy
   for (const list of batches(spoiled(event, fields, anything(300)), 498, 4_000_000)) {
     const who = owner();
     const good = JSON.stringify(event());
-    const answer = await one(onBehalf(who), 'select clixen.track_telemetry($1)', [`[${good},${list.join(',')},${good}]`]);
+    const answer = await one(onBehalf(who), 'select clixen.track_telemetry($1)', [
+      `[${good},${list.join(',')},${good}]`,
+    ]);
     const told = answer.accepted + answer.duplicates + answer.rejected.length;
     assert.equal(told, list.length + 2, `SEED=${seed}`);
     const refused = new Set(answer.rejected.map(({ index }) => index));

@@ -719,7 +719,7 @@ test('any JSON in any field of an exposure costs that exposure only', async () =
   for (const list of batches(spoiled(good, fields, anything(300)), 98, 60_000)) {
     const [first, last] = [good(), good()];
     const text = `[${JSON.stringify(first)},${list.join(',')},${JSON.stringify(last)}]`;
-    const [{ answer }] = await as(visitor(), (query) =>
+    const [{ answer }] = await as(onBehalf(visitor()), (query) =>
       query('select experiments.record_exposures($1) as answer', [text]),
     );
     assert.equal(answer.accepted + answer.rejected.length, list.length + 2, `SEED=${seed}`);
