@@ -7,6 +7,7 @@ const BENCHMARKS = {
   gateway: () => import('./gateway/index.js'),
   growth: () => import('./growth/index.js'),
   clixen: () => import('./clixen/index.js'),
+  fairness: () => import('./fairness/index.js'),
 };
 
 await main(async () => {
@@ -20,4 +21,4 @@ await main(async () => {
   const { run } = await BENCHMARKS[name]();
   await run(flags);
 });
-process.exit();
+process.exit(process.exitCode);

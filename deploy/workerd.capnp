@@ -18,8 +18,7 @@ const edge :Workerd.Worker = (
     (name = "index_bg.wasm", wasm = embed "../build/index_bg.wasm"),
   ],
   # The same as in wrangler.toml.
-  compatibilityDate = "2026-04-01",
-  compatibilityFlags = ["enable_request_signal"],
+  compatibilityDate = "2026-11-17",
   globalOutbound = "network",
   bindings = [
     (name = "POSTGREST_URL", fromEnvironment = "POSTGREST_URL"),

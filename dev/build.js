@@ -1,7 +1,7 @@
 // npm run build: the bundle, by worker-build, unless it is up to date; prints its size.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { root } from './paths.js';
@@ -38,69 +38,6 @@ const size = () => {
   return packed.reduce((sum, bytes) => sum + bytes, 0);
 };
 
-/** What rustc and wasm-bindgen use of WebAssembly beyond its first version, and workerd knows. */
-const FEATURES = [
-  'bulk-memory',
-  'exception-handling',
-  'multivalue',
-  'mutable-globals',
-  'nontrapping-float-to-int',
-  'reference-types',
-  'sign-ext',
-];
-
-/** What the packages export for features that are not used here: no JavaScript asks for it, and all that it calls goes with it. */
-const UNUSED = [
-  '*containerstartupoptions*',
-  '*intounderlyingbytesource*',
-  '*intounderlyingsink*',
-  '*minifyconfig*',
-  '*r2range*',
-];
-
-const wasm = join(output, 'index_bg.wasm');
-
-const wasmOpt = (from, to, passes) => {
-  const flags = [...passes, ...FEATURES.map((name) => `--enable-${name}`)];
-  const done = spawnSync(toolEnvironment().WASM_OPT_BIN, [...flags, from, '-o', to], { stdio: ['ignore', 2, 2] });
-  if (done.status !== 0) throw new SetupError('wasm-opt cannot make the bundle small: see the errors above.');
-};
-
-/**
- * Gives the functions of JavaScript that the bundle imports short names: 4 KB. wasm-bindgen's have forty letters, half of them a
- * hash. Each stands once in the text of either side.
- */
-const shorten = (text) => {
-  const glue = join(output, 'index.js');
-  let script = readFileSync(glue, 'utf8');
-  let count = 0;
-  const renamed = readFileSync(text, 'utf8').replace(/(\(import "\.\/index_bg\.js" )"(\w+)"/g, (_, start, name) => {
-    const [before, after, ...more] = script.split(name);
-    if (after === undefined || more.length > 0)
-      throw new SetupError(`${name} stands not once in the bundle's index.js.`);
-    const short = `_${(count++).toString(36)}`;
-    script = before + short + after;
-    return `${start}"${short}"`;
-  });
-  writeFileSync(text, renamed);
-  writeFileSync(glue, script);
-};
-
-/**
- * Makes the bundle small. The functions' names, which worker-build keeps, are a tenth of it; a panic names its file and line
- * anyway. Before they are dropped they put the functions in order: those of one module and of one generic are alike, and compress
- * well side by side. The first kilobyte of memory is the far end of the stack, and no object lies there.
- */
-const shrink = () => {
-  const text = `${wasm}.wat`;
-  // One at a time, for wasm-opt knows one pattern a run.
-  for (const pattern of UNUSED) wasmOpt(wasm, wasm, ['--debuginfo', `--remove-exports=${pattern}`]);
-  wasmOpt(wasm, text, ['-Os', '--low-memory-unused', '--reorder-functions-by-name', '--strip-debug', '-S']);
-  shorten(text);
-  wasmOpt(text, wasm, ['-Os', '--low-memory-unused', '--strip-producers']);
-  rmSync(text);
-};
-
 /** Builds the bundle into build/. */
 export const build = () => {
   setup({ build: true });
@@ -110,7 +47,6 @@ export const build = () => {
     const options = { cwd: root, stdio: ['ignore', 2, 2], env: toolEnvironment() };
     const done = spawnSync(workerBuild(), ['--release'], options);
     if (done.status !== 0) throw new SetupError('The bundle does not build: see the errors above.');
-    shrink();
     copyFileSync(join(root, 'src', 'entry.js'), join(output, 'entry.js'));
     writeFileSync(mark, wanted);
   }

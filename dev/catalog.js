@@ -121,7 +121,17 @@ const POWER = /\b(superuser|bypassrls|login)\b|(^|[| ,])(anon|authenticated|edge
  * the powers of the roles.
  */
 export const ownPart = (all) => {
-  const own = ['clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge', 'private'];
+  const own = [
+    'clixen',
+    'marketing',
+    'onboarding',
+    'analytics',
+    'experiments',
+    'whatsapp',
+    'edge',
+    'request',
+    'private',
+  ];
   const kinds = [
     'schema',
     'type',

@@ -1,5 +1,6 @@
 // The edge as a part: `wrangler dev`, local only, with its configuration in a file of the data directory.
 import { writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
@@ -26,7 +27,14 @@ export const edge = ({ data, port, variables, config = join(root, 'wrangler.toml
       ],
       options: {
         cwd: root,
-        env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false', FORCE_COLOR: '0' },
+        env: {
+          ...process.env,
+          // The pinned runtime instead of the older one that this wrangler brings.
+          MINIFLARE_WORKERD_PATH: createRequire(import.meta.url)('workerd').default,
+          WRANGLER_SEND_METRICS: 'false',
+          CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+          FORCE_COLOR: '0',
+        },
       },
     }),
     ready: (_, given) => {

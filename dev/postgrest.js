@@ -27,6 +27,7 @@ db-max-rows = 1000
 db-plan-enabled = false
 db-pool = 10
 db-pool-acquisition-timeout = 5
+db-pre-request = "request.begin"
 jwt-secret = "@${keysFile}"
 jwt-aud = "authenticated"
 jwt-cache-max-lifetime = 3600

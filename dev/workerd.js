@@ -6,6 +6,11 @@ import { parse } from 'smol-toml';
 import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
 
+const RUNTIME = createRequire(import.meta.url)('workerd').default;
+
+/** The runtime keeps two open files for each connection: the usual limit of a process would end it at a few hundred. */
+const WITH_OPEN_FILES = 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"';
+
 const text = (value) => JSON.stringify(value);
 
 /** The bundle's modules, in the order in which workerd wants them: the entry first. */
@@ -66,7 +71,7 @@ export const workerd = ({
   const url = `http://127.0.0.1:${port}`;
   const part = new Part({
     name,
-    command: () => ({ file: createRequire(import.meta.url)('workerd').default, args: ['serve', file], options: {} }),
+    command: () => ({ file: '/bin/sh', args: ['-c', WITH_OPEN_FILES, RUNTIME, 'serve', file], options: {} }),
     ready: (_, given) => {
       const asked = () =>
         fetch(url + path).then(

@@ -15,7 +15,7 @@ do $$
 declare
   wanted constant jsonb := '[
     {"name": "authenticator", "options": "login noinherit",             "timeout": "8s"},
-    {"name": "anon",          "options": "nologin noinherit",           "timeout": "3s"},
+    {"name": "anon",          "options": "nologin noinherit",           "timeout": "2s"},
     {"name": "authenticated", "options": "nologin noinherit",           "timeout": "8s"},
     {"name": "edge",          "options": "nologin noinherit",           "timeout": "8s"},
     {"name": "service_role",  "options": "nologin noinherit bypassrls", "timeout": "60s"}
@@ -26,6 +26,8 @@ begin
     if to_regrole(role ->> 'name') is null then
       execute format('create role %I %s', role ->> 'name', role ->> 'options');
       execute format('alter role %I set statement_timeout = %L', role ->> 'name', role ->> 'timeout');
+      -- A request that waits for a lock holds a connection that others could use.
+      execute format('alter role %I set lock_timeout = %L', role ->> 'name', '1s');
       execute format('comment on role %I is %L', role ->> 'name', 'made by rowgate 0001');
     end if;
     if role ->> 'name' <> 'authenticator'

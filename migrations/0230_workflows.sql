@@ -88,7 +88,7 @@ begin
   end if;
   if (select auth.uid()) is not null then
     -- Not for long: whoever waits holds a connection that others could use.
-    perform set_config('lock_timeout', '3s', true);
+    perform set_config('lock_timeout', '1s', true);
     perform pg_advisory_xact_lock(hashtextextended((select auth.uid())::text, 220));
     perform set_config('lock_timeout', patience, true);
   end if;

@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::error::Error;
 use crate::forward::kept::Kept;
+use crate::forward::share::Shares;
 use crate::scope::replica::Writers;
 use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
@@ -263,6 +264,9 @@ pub trait Platform: Clone + 'static {
     /// Waits.
     async fn sleep(&self, milliseconds: u32);
 
+    /// A wait that another request of the isolate ends, by the function that comes with it.
+    fn pause(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static);
+
     /// Whether `signature` over `data` was made by `key`.
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool;
 
@@ -339,6 +343,8 @@ pub struct Isolate {
     ids: RefCell<(String, u64)>,
     /// Requests that wait for PostgREST.
     waiting: Cell<usize>,
+    /// Whose they are.
+    pub shares: RefCell<Shares>,
 }
 
 impl Isolate {
@@ -354,6 +360,7 @@ impl Isolate {
             kept: RefCell::default(),
             ids: RefCell::default(),
             waiting: Cell::default(),
+            shares: RefCell::default(),
         }
     }
 

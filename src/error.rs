@@ -153,6 +153,8 @@ pub enum Error {
     UpstreamUnavailable,
     /// Too many requests wait for PostgREST, here or for a connection to the database there.
     Overloaded,
+    /// The caller's other requests at PostgREST, or those of all anonymous callers, are as many as may be there at once.
+    TooManyAtOnce,
     /// PostgREST did not answer within the deadline, or the database cancelled the statement.
     UpstreamTimeout,
     /// PostgREST failed, or answered what cannot be relayed.
@@ -278,7 +280,7 @@ impl Error {
                 StatusCode::FORBIDDEN
             }
             Self::NotSetUp { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests | Self::TooManyAtOnce => StatusCode::TOO_MANY_REQUESTS,
             Self::KeysUnavailable { .. }
             | Self::UpstreamUnavailable
             | Self::Overloaded
@@ -319,7 +321,7 @@ impl Error {
             Self::LimiterUnavailable | Self::UploadsBusy => Some(5),
             // The shortest period that the limiter knows.
             Self::TooManyRequests => Some(10),
-            Self::UpstreamUnavailable | Self::Overloaded => Some(1),
+            Self::UpstreamUnavailable | Self::Overloaded | Self::TooManyAtOnce => Some(1),
             // Each 429 and 503 says when to come again, an application's own, too.
             Self::Refused {
                 status,
@@ -598,6 +600,12 @@ impl Error {
                 "Too many requests are waiting for the database",
                 None,
                 "Try again after the time in Retry-After.",
+            ),
+            Self::TooManyAtOnce => shape(
+                "RG406",
+                "Too many of your requests are under way",
+                None,
+                "Send fewer at once; try again after the time in Retry-After.",
             ),
             Self::Refused { shape, .. } => (**shape).clone(),
             Self::Misconfigured { variable, wanted } => shape(

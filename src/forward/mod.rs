@@ -3,9 +3,11 @@
 mod cached;
 mod export;
 pub mod kept;
+pub mod share;
 mod sqlstate;
 
 use std::cell::Cell;
+use std::pin::pin;
 
 use futures_util::future::join3;
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, LOCATION};
@@ -82,15 +84,15 @@ async fn perform<P: Platform>(
             relay,
             cache: Some(rule),
         } => cached::answer(rule, relay, edge).await.map(Reply::Kept),
-        Work::Call { call, outgoing, .. } if call.streamed => send_on(Relay::plain(outgoing), edge)
-            .await
-            .map(Reply::Relayed),
+        Work::Call { call, relay, .. } if call.streamed => {
+            send_on(relay, edge).await.map(Reply::Relayed)
+        }
         Work::Call {
             call,
             incoming,
-            outgoing,
+            relay,
         } => {
-            let outcome = result(Relay::plain(outgoing), edge).await;
+            let outcome = result(relay, edge).await;
             let outcome = match &call.fallback {
                 None => outcome,
                 Some(fallback) => kept::or_fallback(outcome, fallback, &incoming, edge),
@@ -156,6 +158,7 @@ async fn send_on<P: Platform>(
         limits_write,
         anonymous,
         in_line,
+        sharer,
     } = relay;
     let turn = Cell::new(None);
     if in_line {
@@ -168,7 +171,16 @@ async fn send_on<P: Platform>(
     if let Some(address) = limits_write {
         refuse_ignored_limit(address, edge).await?;
     }
-    let sent = || turn.set(Some(edge.turn()));
+    let is_upload = matches!(outgoing.body, Body::Upload { .. });
+    let permits = match &sharer {
+        Some(sharer) => share::acquire(sharer, is_upload, edge).await?,
+        None => share::Permits::default(),
+    };
+    let is_sent = Cell::new(!is_upload);
+    let sent = || {
+        is_sent.set(true);
+        turn.set(Some(edge.turn()));
+    };
     let id = text(&outgoing.headers, "x-request-id")
         .unwrap_or_default()
         .to_owned();
@@ -183,7 +195,8 @@ async fn send_on<P: Platform>(
             && text(&outgoing.headers, "content-type").is_some_and(is_text),
     };
     let full = as_get(&outgoing);
-    let mut response = send_patiently(outgoing, primary, &sent, edge)
+    let answer = pin!(send_patiently(outgoing, primary, &sent, edge));
+    let mut response = share::held(permits, answer, &is_sent, edge)
         .await
         .map_err(|fault| match fault {
             SendFault::Unreachable => Error::UpstreamUnavailable,

@@ -299,6 +299,23 @@ impl Platform for Workers {
         delay(milliseconds).await;
     }
 
+    fn pause(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
+        let _ = self.0.listen();
+        // A promise of this request: the runtime goes on with it in this request's place, whichever settles it.
+        let mut settle = None;
+        let promise = Promise::new(&mut |done, _| settle = Some(done));
+        let wait = Wait::of(&promise);
+        let wake = move || {
+            if let Some(settle) = settle {
+                // It cannot throw.
+                let _ = settle.call0(&JsValue::UNDEFINED);
+            }
+        };
+        (Box::new(wake), async move {
+            let _ = wait.await;
+        })
+    }
+
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
         verifies(key, data, signature).await.unwrap_or(false)
     }

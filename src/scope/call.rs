@@ -5,7 +5,8 @@ use http::Method;
 use postgrest::Postgrest;
 
 use super::{
-    Work, idempotency_key, limit, mint, read_body, seal, set, set_trace, turnstile, upstream_token,
+    Relay, Work, idempotency_key, limit, mint, read_body, seal, set, set_trace, sharer, turnstile,
+    upstream_token,
 };
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
@@ -53,6 +54,10 @@ pub(super) async fn prepare<P: Platform>(
         Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here),
     };
     let token = token(call, caller, &request, incoming.human, seen, edge)?;
+    let sharer = match call.identity {
+        Identity::Edge => None,
+        Identity::Caller | Identity::Vouched => sharer(caller, &request),
+    };
     let mut outgoing = build(
         &edge.config.postgrest_url,
         call.schema,
@@ -82,7 +87,10 @@ pub(super) async fn prepare<P: Platform>(
     Ok(Work::Call {
         call,
         incoming: Box::new(incoming),
-        outgoing,
+        relay: Relay {
+            sharer,
+            ..Relay::plain(outgoing)
+        },
     })
 }
 

@@ -63,7 +63,7 @@ pub(crate) enum Work<B> {
     Call {
         call: &'static Call,
         incoming: Box<Incoming>,
-        outgoing: Outgoing<B>,
+        relay: Relay<B>,
     },
     /// Read a relation page by page.
     Export(Pages),
@@ -72,6 +72,15 @@ pub(crate) enum Work<B> {
         database: Outgoing<B>,
         replica: Option<Outgoing<B>>,
     },
+}
+
+/// Whose share of PostgREST's connections a request takes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sharer {
+    /// A user, by name.
+    User(String),
+    /// An anonymous caller, by address: takes from the share of all of them, too.
+    Anonymous(String),
 }
 
 /// A request to PostgREST, and what its answer needs.
@@ -91,6 +100,8 @@ pub(crate) struct Relay<B> {
     pub anonymous: bool,
     /// It waits in line with the others, and is refused where the line is too long.
     pub in_line: bool,
+    /// Whose share it takes from; none for what the edge asks by itself.
+    pub sharer: Option<Sharer>,
 }
 
 impl<B> Relay<B> {
@@ -105,6 +116,7 @@ impl<B> Relay<B> {
             limits_write: None,
             anonymous: false,
             in_line: true,
+            sharer: None,
         }
     }
 
@@ -115,6 +127,7 @@ impl<B> Relay<B> {
             primary: self.primary.clone(),
             name: self.name.clone(),
             limits_write: self.limits_write.clone(),
+            sharer: self.sharer.clone(),
             ..*self
         })
     }
@@ -161,6 +174,20 @@ pub async fn narrow<P: Platform>(
         Action::Export(export) => Work::Export(export::prepare(export, caller, &request, edge)?),
     };
     Ok(Scoped { work, writer })
+}
+
+/// Whose share of PostgREST's connections a request takes from; none for the back office.
+fn sharer<B>(caller: &Caller, request: &Request<B>) -> Option<Sharer> {
+    if let Some(user) = caller.user() {
+        return Some(Sharer::User(user.to_owned()));
+    }
+    match caller.token() {
+        Some(_) => None,
+        None => Some(Sharer::Anonymous(request.address.map_or_else(
+            || "nobody".to_owned(),
+            |address| mint::household(address).to_string(),
+        ))),
+    }
 }
 
 /// A function of the edge's own that its clock asks for, not a request.

@@ -92,6 +92,7 @@ pub(super) async fn rebuild<P: Platform>(
         // The edge answers this one itself.
         headers.remove("if-none-match");
     }
+    let sharer = super::sharer(caller, &request);
     // fetch takes no body with these, and PostgREST reads none.
     let body = if is_read {
         Body::Empty
@@ -117,6 +118,7 @@ pub(super) async fn rebuild<P: Platform>(
         limits_write: limits_write.then(|| format!("{}/", edge.config.postgrest_url)),
         anonymous,
         in_line: true,
+        sharer,
     };
     Ok(Work::Relay { relay, cache })
 }

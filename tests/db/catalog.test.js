@@ -7,7 +7,7 @@ import { close, sql, transaction } from '../support/stack.js';
 
 after(close);
 
-const SCHEMAS = `n.nspname in ('clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge', 'private')`;
+const SCHEMAS = `n.nspname in ('clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge', 'request', 'private')`;
 const EXPOSED = `n.nspname in ('clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge')`;
 const TABLES = `pg_class c join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS} and c.relkind in ('r', 'p')
   and c.relname <> 'schema_migrations'`;
@@ -303,6 +303,7 @@ test('a function is executable by those it is granted to and nobody else', async
     `onboarding.progress(text): ${anybody}`,
     'onboarding.start(jsonb): edge',
     `onboarding.step(text,jsonb): ${anybody}`,
+    'request.begin(): anon authenticated edge service_role',
     'whatsapp.receive_webhook(jsonb): edge',
     'whatsapp.remove_access_token(uuid): authenticated',
     'whatsapp.set_access_token(uuid,text,text,bigint): edge',

@@ -758,8 +758,8 @@ test('twenty first calls of a new user at once make one profile and one project'
   const sub = randomUUID();
   const token = await userToken(sub);
   const call = (json = {}) =>
-    ask('/rpc/get_or_create_default_project', {
-      base: stack.postgrest_url,
+    // Through the edge, where calls over a user's share wait.
+    ask('/rest/v1/rpc/get_or_create_default_project', {
       token,
       json,
       headers: { 'content-profile': 'clixen', 'accept-profile': 'clixen' },

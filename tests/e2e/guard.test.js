@@ -21,8 +21,7 @@ const configuration = (directory) => {
     file,
     `name = "rowgate-guarded"
 main = ${JSON.stringify(join(root, 'build', 'entry.js'))}
-compatibility_date = "2026-04-01"
-compatibility_flags = ["enable_request_signal"]
+compatibility_date = "2026-11-17"
 
 [[ratelimits]]
 name = "RATE_LIMITER"

@@ -63,7 +63,7 @@ test('it has every variable, and runs as wrangler.toml has it', () => {
     .split('\n## ')[0];
   const documented = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
   assert.deepEqual([...bound].sort(), [...documented].sort());
-  const { compatibility_date: date, compatibility_flags: flags } = parse(
+  const { compatibility_date: date, compatibility_flags: flags = [] } = parse(
     readFileSync(join(root, 'wrangler.toml'), 'utf8'),
   );
   assert.ok(template.includes(`compatibilityDate = "${date}"`));

@@ -47,11 +47,11 @@ after(async () => {
 const through = (path, options) => ask(path, { base: edge.url, token, ...options });
 
 /** Sends a request in pieces over a socket of its own: a list of texts and pauses in ms. Gives the status, or none. */
-const pieces = (head, parts, { end = false, headers = {} } = {}) =>
+const pieces = (head, parts, { end = false, headers = {}, bearer = token } = {}) =>
   new Promise((resolve) => {
     const { hostname, port } = new URL(edge.url);
     const socket = connect(Number(port), hostname, async () => {
-      const lines = [head, `Host: ${hostname}`, `Authorization: Bearer ${token}`, 'Content-Type: application/json'];
+      const lines = [head, `Host: ${hostname}`, `Authorization: Bearer ${bearer}`, 'Content-Type: application/json'];
       for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
       socket.write(`${[...lines, 'Connection: close', '', ''].join('\r\n')}`);
       for (const part of parts) {
@@ -105,14 +105,15 @@ test('writes of 900 KB pass through at flat memory, with and without a declared 
   };
   const stream = () => new Blob([text]).stream();
   const round = () => Promise.all(Array.from({ length: 20 }, (_, n) => write(n % 2 ? text : stream())));
-  await round();
+  // The runtime's allocator keeps what its threads have freed, and has settled after some 500 MB.
+  for (let n = 0; n < 30; n++) await round();
   const before = patient.megabytes();
   let most = before;
-  for (let n = 0; n < 10; n++) {
+  for (let n = 0; n < 30; n++) {
     await round();
     most = Math.max(most, patient.megabytes());
   }
-  assert.ok(most - before < 60, `${before} MB, then ${most} MB, for 180 MB of bodies`);
+  assert.ok(most - before < 60, `${before} MB, then ${most} MB, for 540 MB of bodies`);
 });
 
 test('a body over the limit is 413 and writes nothing, however it is sent', async () => {
@@ -192,9 +193,10 @@ test('a refused body does not break the connection for the next request', async 
 test('bodies of unknown length cannot fill the isolate', async () => {
   const part = 'x'.repeat(900 * KB);
   const statuses = await Promise.all(
-    Array.from({ length: 30 }, () =>
+    Array.from({ length: 30 }, async () =>
       pieces('POST /rest/v1/projects HTTP/1.1', [chunked(part), 1500, '0\r\n\r\n'], {
         headers: { 'Transfer-Encoding': 'chunked' },
+        bearer: await userToken(),
       }),
     ),
   );
@@ -257,7 +259,12 @@ test('clients who do not send their bodies keep nobody else out', async () => {
     for (let n = 0; n < 60; n++) {
       const socket = connect(Number(port), hostname);
       sockets.push(socket);
-      const lines = ['POST /rest/v1/projects HTTP/1.1', `Host: ${hostname}`, `apikey: ${made.publishable_key}`];
+      const lines = [
+        'POST /rest/v1/projects HTTP/1.1',
+        `Host: ${hostname}`,
+        `apikey: ${made.publishable_key}`,
+        `CF-Connecting-IP: 198.51.100.${n}`,
+      ];
       socket.write([...lines, 'Content-Type: application/json', lengths[n % 2], '', '1', '{'].join('\r\n'));
     }
     await sleep(1000);

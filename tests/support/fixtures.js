@@ -2,13 +2,18 @@
 import { waitFor } from '../../dev/process.js';
 import { ask, sql, stack, userToken } from './stack.js';
 
-/** Runs the SQL and waits until PostgREST knows what it made: until `path` is found. */
-export const make = async (text, path) => {
+/** Runs the SQL and waits until PostgREST knows what it made: until `path` is found in a schema. */
+export const make = async (text, path, schema = 'clixen') => {
   await sql(text);
   const token = await userToken();
   await waitFor(`PostgREST to know ${path}`, async () => {
     await sql(`notify pgrst, 'reload schema'`);
-    const answer = await ask(path, { base: stack.postgrest_url, token, method: 'HEAD' });
+    const answer = await ask(path, {
+      base: stack.postgrest_url,
+      token,
+      method: 'HEAD',
+      headers: { 'accept-profile': schema },
+    });
     return answer.status !== 404;
   });
 };

@@ -1,0 +1,201 @@
+//! A fair share of PostgREST's connections: how many requests of one caller, and of all anonymous callers together, are at
+//! PostgREST at once. The others of an isolate wait here, in order and not for long, where they hold no connection.
+//!
+//! The database holds callers to the same shares (migrations/0009), across isolates and past the edge.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
+use std::rc::Rc;
+
+use futures_util::future::{Either, select};
+
+use crate::edge::{Edge, Platform};
+use crate::error::Error;
+use crate::scope::Sharer;
+
+/// Milliseconds that a request waits for the caller's others.
+const MAX_WAIT_MS: u32 = 5000;
+/// Milliseconds that a request may hold a permit while its body is still being sent.
+const MAX_UPLOAD_MS: u32 = 500;
+
+/// The callers who have requests at PostgREST, by name.
+#[derive(Default)]
+pub struct Shares(HashMap<String, Share>);
+
+#[derive(Default)]
+struct Share {
+    in_flight: usize,
+    queue: VecDeque<Rc<Waiter>>,
+}
+
+/// A request that waits.
+struct Waiter {
+    granted: Cell<bool>,
+    wake: Cell<Option<Box<dyn FnOnce()>>>,
+}
+
+/// A connection's worth of a share; given to the next in the queue when dropped.
+pub(super) struct Permit<'a> {
+    shares: &'a RefCell<Shares>,
+    name: String,
+}
+
+impl Permits<'_> {
+    fn is_empty(&self) -> bool {
+        self.own.is_none() && self.of_all.is_none()
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        release(self.shares, &self.name);
+    }
+}
+
+/// What one request has taken.
+#[derive(Default)]
+pub(super) struct Permits<'a> {
+    own: Option<Permit<'a>>,
+    of_all: Option<Permit<'a>>,
+}
+
+/// Gives a connection's worth to the next request in the queue.
+fn release(shares: &RefCell<Shares>, name: &str) {
+    let next = {
+        let mut shares = shares.borrow_mut();
+        let Some(share) = shares.0.get_mut(name) else {
+            return;
+        };
+        let next = share.queue.pop_front();
+        if next.is_none() {
+            share.in_flight = share.in_flight.saturating_sub(1);
+            if share.in_flight == 0 {
+                shares.0.remove(name);
+            }
+        }
+        next
+    };
+    if let Some(waiter) = next {
+        waiter.granted.set(true);
+        if let Some(wake) = waiter.wake.take() {
+            wake();
+        }
+    }
+}
+
+/// A place in the queue. Dropped with the request of a client who hangs up, it leaves the queue, or passes on what it was granted.
+struct Queued<'a> {
+    shares: &'a RefCell<Shares>,
+    name: &'a str,
+    waiter: Rc<Waiter>,
+    taken: bool,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if self.taken {
+            return;
+        }
+        if self.waiter.granted.get() {
+            release(self.shares, self.name);
+        } else if let Some(share) = self.shares.borrow_mut().0.get_mut(self.name) {
+            share
+                .queue
+                .retain(|waiter| !Rc::ptr_eq(waiter, &self.waiter));
+        }
+    }
+}
+
+/// Takes a connection's worth of each share that a request takes from; waits for a while where there is none.
+///
+/// # Errors
+/// [`Error::TooManyAtOnce`] if none became free.
+pub(super) async fn acquire<'a, P: Platform>(
+    sharer: &Sharer,
+    is_upload: bool,
+    edge: &'a Edge<P>,
+) -> Result<Permits<'a>, Error> {
+    let limits = &edge.config.limits;
+    match sharer {
+        Sharer::User(name) => Ok(Permits {
+            own: take(name, limits.caller_connections, edge).await?,
+            of_all: None,
+        }),
+        Sharer::Anonymous(name) => {
+            let own = take(name, limits.caller_connections, edge).await?;
+            // An upload takes as long as its client likes: one who is slow keeps nobody else out.
+            let of_all = if is_upload {
+                None
+            } else {
+                take("anonymous", limits.anonymous_connections, edge).await?
+            };
+            Ok(Permits { own, of_all })
+        }
+    }
+}
+
+/// Holds permits until PostgREST has answered, and has its connection back. A client that takes long to send its body uses no
+/// connection yet, and gives them up.
+pub(super) async fn held<P: Platform, F: Future + Unpin>(
+    permits: Permits<'_>,
+    answer: F,
+    is_sent: &Cell<bool>,
+    edge: &Edge<P>,
+) -> F::Output {
+    if is_sent.get() || permits.is_empty() {
+        return answer.await;
+    }
+    match select(answer, pin!(edge.platform.sleep(MAX_UPLOAD_MS))).await {
+        Either::Left((answered, _)) => answered,
+        Either::Right(((), answer)) => {
+            if is_sent.get() {
+                return answer.await;
+            }
+            drop(permits);
+            answer.await
+        }
+    }
+}
+
+async fn take<'a, P: Platform>(
+    name: &str,
+    connections: usize,
+    edge: &'a Edge<P>,
+) -> Result<Option<Permit<'a>>, Error> {
+    if connections == 0 {
+        return Ok(None);
+    }
+    let permit = || Permit {
+        shares: &edge.shares,
+        name: name.to_owned(),
+    };
+    let (woken, waiter) = {
+        let mut shares = edge.shares.borrow_mut();
+        let share = shares.0.entry(name.to_owned()).or_default();
+        if share.in_flight < connections {
+            share.in_flight += 1;
+            return Ok(Some(permit()));
+        }
+        let (wake, woken) = edge.platform.pause();
+        let waiter = Rc::new(Waiter {
+            granted: Cell::new(false),
+            wake: Cell::new(Some(wake)),
+        });
+        share.queue.push_back(waiter.clone());
+        (woken, waiter)
+    };
+    let mut queued = Queued {
+        shares: &edge.shares,
+        name,
+        waiter,
+        taken: false,
+    };
+    select(pin!(woken), pin!(edge.platform.sleep(MAX_WAIT_MS))).await;
+    queued.taken = queued.waiter.granted.get();
+    if queued.taken {
+        Ok(Some(permit()))
+    } else {
+        Err(Error::TooManyAtOnce)
+    }
+}
