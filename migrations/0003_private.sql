@@ -115,44 +115,7 @@ begin
 end
 $$;
 
--- Waits for the next whole step since a start, so that what was done between says nothing by how long it took. pg_sleep waits
--- whole milliseconds, rounded up, and what is left of one would tell all the same: that is waited for awake.
-create function private.wait_for_step(start timestamptz, step interval) returns void
-  language plpgsql volatile
-  set search_path = ''
-  as $$
-declare
-  steps constant float8 := ceil(extract(epoch from clock_timestamp() - start) / extract(epoch from step));
-  due constant timestamptz := start + step * steps;
-begin
-  -- Half a millisecond less than is meant, or what a float has too much is rounded up, too. A sleeper wakes a little late.
-  perform pg_sleep((floor(1000 * extract(epoch from due - clock_timestamp()) - 0.2) - 0.5) / 1000);
-  -- A clock that is set back ends it.
-  while clock_timestamp() between due - interval '2 milliseconds' and due loop
-  end loop;
-end
-$$;
-
--- The step that a function answers on: 5 ms, and 50 for the first call of a connection, which has everything to compile, and
--- more of it for one address than for another.
-create function private.answer_step(function text) returns interval
-  language plpgsql volatile
-  set search_path = ''
-  as $$
-declare
-  compiled constant text := 'rowgate.' || function;
-begin
-  if current_setting(compiled, true) = 'yes' then
-    return interval '5 milliseconds';
-  end if;
-  perform set_config(compiled, 'yes', false);
-  return interval '50 milliseconds';
-end
-$$;
-
 -- migrate:down
-drop function private.answer_step(text);
-drop function private.wait_for_step(timestamptz, interval);
 drop function private.update_updated_at();
 drop function private.caller_key();
 drop function private.require_user();

@@ -392,8 +392,6 @@ create function marketing.capture_lead(lead jsonb) returns jsonb
   as $$
 declare
   answer constant jsonb := '{"status": "received"}';
-  started constant timestamptz := clock_timestamp();
-  step interval;
   edge constant jsonb := private.edge_claim();
   -- A retry of the same form has another time stamp and another token of Turnstile.
   asked constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_ts' - 'cf-turnstile-response' end;
@@ -472,7 +470,6 @@ begin
   draft.created_at := now();
   draft.updated_at := now();
 
-  step := private.answer_step('capture_lead');
   -- One address after the other, before anybody knows of it: whoever waits for a known lead waits for a new one, too.
   perform pg_advisory_xact_lock(marketing.address_lock(draft.email_normalized));
   loop
@@ -490,19 +487,6 @@ begin
     -- It was deleted in between: once more.
   end loop;
 
-  -- A new lead has not compiled what a known one needs: it is tried out once in a connection, and undone.
-  if known_id is null and step > interval '5 milliseconds' then
-    begin
-      perform marketing.merge_lead(draft, draft.id, false, null, lead);
-      raise sqlstate 'UNDO0';
-    exception
-      when sqlstate 'UNDO0' then null;
-    end;
-  end if;
-  -- A known address takes longer than a new one. The back office may know which it was.
-  if private.caller_role() is distinct from 'service_role' then
-    perform private.wait_for_step(started, step);
-  end if;
   return answer;
 end
 $$;

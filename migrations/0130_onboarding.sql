@@ -361,7 +361,6 @@ declare
   token constant text :=
     'rgs_' || encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex');
   nobody constant uuid := gen_random_uuid();
-  started constant timestamptz := clock_timestamp();
   address text;
   answers jsonb;
   lead uuid;
@@ -400,10 +399,6 @@ begin
     answers
   )
   returning s.* into made;
-  -- To link a lead takes longer.
-  if address is not null and private.caller_role() is distinct from 'service_role' then
-    perform private.wait_for_step(started, private.answer_step('onboarding_start'));
-  end if;
   perform private.use_allowance('onboarding', pg_column_size(start.session), 1);
   return jsonb_build_object('session_token', token, 'session', onboarding.progress_of(made));
 end

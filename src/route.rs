@@ -55,6 +55,10 @@ pub enum Action {
 /// Puts an outcome into the caller's words.
 pub type Answer = fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>;
 
+/// The step of endpoints whose database function does more for a known e-mail address than for a new one: longer than the first
+/// call of a database connection, which compiles the function.
+pub const ANSWER_STEP_MS: u32 = 100;
+
 /// A purpose endpoint: one database function, and the two translations around it.
 pub struct Call {
     /// The function's schema.
@@ -73,6 +77,8 @@ pub struct Call {
     pub fallback: Option<Fallback>,
     /// Whether the result is handed on unread, however large; `answer` then words what goes wrong before the call.
     pub streamed: bool,
+    /// Milliseconds of which the answer takes a whole multiple, so that its time does not tell what the database found.
+    pub answer_step_ms: Option<u32>,
     /// What the edge does with the result before it is put into words.
     pub then: Option<Then>,
 }

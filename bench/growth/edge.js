@@ -83,7 +83,7 @@ export const eventsThroughTheEdge = async ({ url, seconds, most, signal }) => {
 };
 
 /** Connections that leads come over. */
-export const LEAD_CONNECTIONS = 16;
+export const LEAD_CONNECTIONS = 128;
 
 /** @param {{url: string, seconds: number, signal: AbortSignal}} options */
 export const leadsThroughTheEdge = async ({ url, seconds, signal }) => {

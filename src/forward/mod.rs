@@ -9,7 +9,7 @@ mod sqlstate;
 use std::cell::Cell;
 use std::pin::pin;
 
-use futures_util::future::join3;
+use futures_util::future::{Either, join3, select};
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -92,7 +92,11 @@ async fn perform<P: Platform>(
             incoming,
             relay,
         } => {
-            let outcome = result(relay, edge).await;
+            let asked = result(relay, edge);
+            let outcome = match call.answer_step_ms {
+                None => asked.await,
+                Some(step_ms) => at_step(asked, step_ms, edge).await,
+            };
             let outcome = match &call.fallback {
                 None => outcome,
                 Some(fallback) => kept::or_fallback(outcome, fallback, &incoming, edge),
@@ -140,6 +144,19 @@ async fn perform<P: Platform>(
             parts.extend(replica.map(|ready| ("replica", ready)));
             parts.push(("keys", keys));
             Ok(Reply::Ready(parts))
+        }
+    }
+}
+
+/// Waits for work, then for the end of the step in which it was done. The steps begin with the work and do not depend on it: an
+/// answer at their end tells how many have passed and nothing else.
+async fn at_step<P: Platform, T>(work: impl Future<Output = T>, step_ms: u32, edge: &Edge<P>) -> T {
+    let mut work = pin!(work);
+    loop {
+        let step = pin!(edge.platform.sleep(step_ms));
+        if let Either::Left((done, step)) = select(work.as_mut(), step).await {
+            step.await;
+            return done;
         }
     }
 }

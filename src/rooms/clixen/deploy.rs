@@ -78,6 +78,7 @@ const fn call(function: &'static str, then: Then) -> Call {
         answer,
         fallback: None,
         streamed: false,
+        answer_step_ms: None,
         then: Some(then),
     }
 }

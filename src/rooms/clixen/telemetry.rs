@@ -16,5 +16,6 @@ pub static TRACK: Call = Call {
     answer: |_, outcome, _| outcome.map(|result| respond::json(StatusCode::ACCEPTED, &result)),
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };

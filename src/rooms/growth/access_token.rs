@@ -38,6 +38,7 @@ pub static SET: Call = Call {
     answer: super::as_it_is,
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 
@@ -60,6 +61,7 @@ pub static REMOVE: Call = Call {
     },
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 

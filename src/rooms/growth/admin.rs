@@ -26,6 +26,7 @@ pub static GDPR_EXPORT: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: true,
+    answer_step_ms: None,
     then: None,
 };
 
@@ -39,6 +40,7 @@ pub static GDPR_ERASE: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 

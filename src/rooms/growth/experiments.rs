@@ -28,6 +28,7 @@ pub static ASSIGN: Call = Call {
     answer: as_it_is,
     fallback: Some(bucketing::FALLBACK),
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 
@@ -63,6 +64,7 @@ pub static EXPOSE: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 
@@ -90,5 +92,6 @@ pub static RESULTS: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };

@@ -14,7 +14,7 @@ use crate::edge::{Body, Response};
 use crate::error::Error;
 use crate::respond;
 use crate::rooms::json;
-use crate::route::{Call, Identity, Incoming, Plan, Seen};
+use crate::route::{ANSWER_STEP_MS, Call, Identity, Incoming, Plan, Seen};
 
 /// The endpoint.
 pub static CAPTURE: Call = Call {
@@ -26,6 +26,7 @@ pub static CAPTURE: Call = Call {
     answer,
     fallback: None,
     streamed: false,
+    answer_step_ms: Some(ANSWER_STEP_MS),
     then: None,
 };
 
@@ -49,6 +50,7 @@ pub static CONFIRM: Call = Call {
     },
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 

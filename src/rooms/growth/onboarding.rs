@@ -7,7 +7,7 @@ use super::{as_it_is, created};
 use crate::config::Config;
 use crate::error::Error;
 use crate::rooms::json;
-use crate::route::{Call, Identity, Incoming, Plan};
+use crate::route::{ANSWER_STEP_MS, Call, Identity, Incoming, Plan};
 
 /// `POST /v1/onboarding/sessions`
 pub static START: Call = Call {
@@ -26,6 +26,7 @@ pub static START: Call = Call {
     answer: created,
     fallback: None,
     streamed: false,
+    answer_step_ms: Some(ANSWER_STEP_MS),
     then: None,
 };
 
@@ -43,6 +44,7 @@ pub static PROGRESS: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 
@@ -56,6 +58,7 @@ pub static STEP: Call = Call {
     answer: as_it_is,
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 
@@ -69,6 +72,7 @@ pub static ACTIVITY: Call = Call {
     answer: created,
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 

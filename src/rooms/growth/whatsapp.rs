@@ -38,6 +38,7 @@ pub static VERIFY: Call = Call {
     },
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 
@@ -66,6 +67,7 @@ pub static RECEIVE: Call = Call {
     },
     fallback: None,
     streamed: false,
+    answer_step_ms: None,
     then: None,
 };
 
