@@ -18,13 +18,15 @@ use crate::edge::{Body, Edge, Outgoing, Platform, ReadFault, Response, SendFault
 use crate::error::{Error, Shape};
 use crate::rooms;
 use crate::route::{Call, Incoming};
-use crate::scope::{self, Relay, Scoped, Work, replica};
+use crate::scope::{self, Relay, Scoped, Sharer, Work, replica};
 use crate::verify::keys;
 
 /// Milliseconds before a read is sent once more.
 const RETRY_PAUSE_MS: u32 = 100;
 /// Milliseconds in which the runtime notices that PostgREST 12 has closed a connection, as it does after each answer to `HEAD`.
 const CLOSE_PAUSE_MS: u32 = 10;
+/// Milliseconds within which a failure came at once.
+const QUICK_MS: u64 = 500;
 /// Bytes that are read of an error's body.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// What PostgREST's server says of an exception that nobody has caught.
@@ -211,7 +213,12 @@ async fn send_on<P: Platform>(
         of_text: matches!(outgoing.body, Body::Upload { .. })
             && text(&outgoing.headers, "content-type").is_some_and(is_text),
     };
-    let full = as_get(&outgoing);
+    let full = as_get(&outgoing).map(|outgoing| Full {
+        outgoing,
+        primary: primary.clone(),
+        sharer,
+    });
+    let start_ms = edge.platform.now_ms();
     let answer = pin!(send_patiently(outgoing, primary, &sent, edge));
     let mut response = share::held(permits, answer, &is_sent, edge)
         .await
@@ -222,6 +229,8 @@ async fn send_on<P: Platform>(
         })?;
     // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
+        let took_ms = edge.platform.now_ms().saturating_sub(start_ms);
+        let full = full.filter(|_| may_repeat(response.status, took_ms));
         let refusal = read_refusal(response, full, edge).await;
         return Err(failure(&refusal, &asked, &id, edge));
     }
@@ -415,6 +424,15 @@ async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -
     }
 }
 
+/// A `HEAD` as a `GET`, for the sake of the body that names its error.
+struct Full<B> {
+    outgoing: Outgoing<B>,
+    /// The primary's address, where `outgoing` goes to a replica.
+    primary: Option<String>,
+    /// Whose share it takes from.
+    sharer: Option<Sharer>,
+}
+
 /// The same request as a `GET`, of a `HEAD`.
 fn as_get<B>(outgoing: &Outgoing<B>) -> Option<Outgoing<B>> {
     let again = outgoing
@@ -433,11 +451,21 @@ struct Refusal {
     body: Vec<u8>,
 }
 
+/// Whether a `HEAD` that ended so may be sent again for the sake of its error's name: a refused one, and one that failed at
+/// once. What took long, such as a statement that was cancelled, would take as long again.
+fn may_repeat(status: StatusCode, took_ms: u64) -> bool {
+    let has_meaning = matches!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
+    );
+    is_answer(status) || status.is_server_error() && !has_meaning && took_ms < QUICK_MS
+}
+
 /// Reads the answer. One to a `HEAD` has no body: PostgREST 13 and newer name the error in `Proxy-Status` beside it, for an
-/// older one a refused request is sent once more as the `GET` in `full`, which is refused for the same reason.
+/// older one the request is sent once more as the `GET` in `full`, to the same places, which ends for the same reason.
 async fn read_refusal<P: Platform>(
     response: Response<P::Body>,
-    full: Option<Outgoing<P::Body>>,
+    full: Option<Full<P::Body>>,
     edge: &Edge<P>,
 ) -> Refusal {
     let read = async |response: Response<P::Body>| Refusal {
@@ -449,11 +477,19 @@ async fn read_refusal<P: Platform>(
     };
     let refusal = read(response).await;
     let is_unnamed = refusal.body.is_empty() && named(&refusal.headers).is_none();
-    let Some(full) = full.filter(|_| is_unnamed && is_answer(refusal.status)) else {
+    let Some(full) = full.filter(|_| is_unnamed) else {
         return refusal;
     };
     edge.platform.sleep(CLOSE_PAUSE_MS).await;
-    match send_patiently(full, None, &|| (), edge).await {
+    let permits = match &full.sharer {
+        Some(sharer) => share::acquire(sharer, false, edge).await,
+        None => Ok(share::Permits::default()),
+    };
+    let Ok(permits) = permits else {
+        return refusal;
+    };
+    let answer = pin!(send_patiently(full.outgoing, full.primary, &|| (), edge));
+    match share::held(permits, answer, &Cell::new(true), edge).await {
         Ok(response) if response.status == refusal.status => read(response).await,
         _ => refusal,
     }

@@ -6,7 +6,7 @@ import { drop, make } from '../support/fixtures.js';
 import { ask, close, made, sql, stack, userToken } from '../support/stack.js';
 
 const GONE = `
-  drop function if exists marketing.test_raise(text, text), clixen.test_lock(), clixen.test_deep(int), clixen.test_cross(int, int);
+  drop function if exists marketing.test_raise(text, text), clixen.test_lock(), clixen.test_deep(int), clixen.test_cross(int, int), clixen.test_rows(text);
   drop table if exists clixen.test_routes, clixen.test_places`;
 
 const MADE = `
@@ -31,14 +31,19 @@ const MADE = `
     begin
       return clixen.test_deep(n + 1);
     end $$;
-  create function clixen.test_cross(one int, other int) returns int language plpgsql as $$
+  -- PostgreSQL looks for deadlocks after a second, which is when roles give up waiting for a lock.
+  create function clixen.test_cross(one int, other int) returns int language plpgsql set lock_timeout = '5s' as $$
     begin
       update clixen.test_places set name = 'crossed' where id = one;
       perform pg_sleep(0.5);
       update clixen.test_places set name = 'crossed' where id = other;
       return 1;
     end $$;
-  grant execute on function clixen.test_cross(int, int) to authenticated;
+  create function clixen.test_rows(state text) returns setof clixen.test_places language plpgsql stable as $$
+    begin
+      perform marketing.test_raise(state);
+    end $$;
+  grant execute on function clixen.test_cross(int, int), clixen.test_rows(text) to authenticated;
   grant execute on function marketing.test_raise(text, text) to anon, authenticated;
   grant execute on function clixen.test_lock(), clixen.test_deep(int) to authenticated;`;
 
@@ -96,6 +101,11 @@ test('an error that has no body names its code in a header, and one that has a b
     ['/test_places?select=id', { headers: object }, 406, 'PGRST116'],
     ['/test_routes?select=test_places(id)', {}, 300, 'PGRST201'],
     ['/rpc/nothing', {}, 404, 'PGRST202'],
+    ['/rpc/test_rows?state=PT404', {}, 404, 'PT404'],
+    ['/rpc/test_rows?state=P0002', {}, 404, 'P0002'],
+    ['/rpc/test_rows?state=55P03', {}, 503, '55P03'],
+    ['/rpc/test_rows?state=XX000', {}, 502, 'RG403'],
+    ['/rpc/test_rows?state=57014', {}, 504, 'RG402'],
     // Codes of the edge itself.
     ['/test_places', { headers: { 'accept-profile': 'private' } }, 406, 'PGRST106'],
     ['/a.b/c', {}, 404, 'RG101'],
