@@ -392,6 +392,10 @@ test('a workflow within a node runs own workflows only, and has no credentials o
   const run = await planted(callee());
   const { n8n_workflow_id: id } = (await deploy(run)).body;
   const inner = (workflowId) => ({
+    // n8n would run it as the workflow of this id, and let in whom these settings let in.
+    id: 'theirs',
+    settings: { callerPolicy: 'any', errorWorkflow: 'theirs', timezone: 'UTC' },
+    staticData: {},
     nodes: [
       node('Call', 'executeWorkflow', { workflowId }),
       node('Slack', 'slack', {}, { credentials: { slackApi: { id: '1', name: 'Theirs' } } }),
@@ -405,11 +409,24 @@ test('a workflow within a node runs own workflows only, and has no credentials o
   assert.equal(deployed.status, 200, deployed.text);
   const sent = JSON.parse((await inN8n(caller)).nodes[2].parameters.workflowJson);
   assert.deepEqual([sent.nodes[0].parameters.workflowId, sent.nodes[1].credentials], [id, {}]);
+  assert.deepEqual(Object.keys(sent).sort(), ['connections', 'nodes', 'settings']);
+  assert.deepEqual(sent.settings, { timezone: 'UTC' });
   for (const workflow of [inner(id), { nodes: [node('Rows', 'dataTable')], connections: {} }]) {
     const { status, body } = await deploy(await planted(within(workflow)));
     assert.deepEqual([status, body.code], [422, 'RG317']);
     assert.match(body.details, /workflow_not_yours|instance_shared/);
   }
+});
+
+test('fields that become another’s once JavaScript copies them are taken out', async () => {
+  const json = trigger(FORM, JSON.parse('{"options": {"__proto__": {"path": "theirs"}}}'), { typeVersion: 2.2 });
+  json.nodes[1].credentials = JSON.parse('{"__proto__": {"id": "7", "slackApi": {"id": "2"}}}');
+  const sharing = await startEdge({ N8N_URL: n8n.url, N8N_API_KEY: n8n.key, N8N_CREDENTIALS: '7' });
+  started.push(sharing);
+  const workflow = await planted(json);
+  const { status, text } = await deploy(workflow, { base: sharing.url });
+  assert.equal(status, 200, text);
+  assert.ok(!JSON.stringify((await inN8n(workflow)).nodes).includes('__proto__'));
 });
 
 test('what an instance keeps for everybody is refused', async () => {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::validate::places::{self, Called, Takes};
 use super::validate::webhooks;
@@ -172,6 +172,7 @@ pub fn make_own(
     let given = given.get("nodes").and_then(Value::as_array);
     let nodes = workflow.get_mut("nodes").and_then(Value::as_array_mut);
     for (at, node) in nodes.into_iter().flatten().enumerate() {
+        without_prototypes(node);
         let given = given.and_then(|nodes| nodes.get(at));
         let given_id = given.map_or("", |node| text(node, "webhookId"));
         maker.own_id(node, given_id, &mut sources);
@@ -300,11 +301,12 @@ impl Maker<'_> {
             Some(Called::Inline(mut workflow)) => {
                 let nodes = workflow.get_mut("nodes").and_then(Value::as_array_mut);
                 for node in nodes.into_iter().flatten() {
+                    without_prototypes(node);
                     self.own_places(node);
                     self.own_references(node);
                 }
                 if let Some(text) = parameter_mut(node, &["workflowJson"]) {
-                    *text = workflow.to_string().into();
+                    *text = bare(&workflow).to_string().into();
                 }
             }
             _ => {}
@@ -353,6 +355,38 @@ impl Maker<'_> {
             settings.insert("callerPolicy".into(), "workflowsFromAList".into());
             settings.insert("callerIds".into(), callers.join(",").into());
         }
+    }
+}
+
+/// What a workflow within a node may say. Above all no id: n8n would run it under that id, with what the workflow of that id keeps and with
+/// what it may run; nor settings by which n8n decides who may run what.
+fn bare(workflow: &Value) -> Value {
+    let mut made = Map::new();
+    for name in ["name", "nodes", "connections"] {
+        if let Some(value) = workflow.get(name) {
+            made.insert(name.into(), value.clone());
+        }
+    }
+    let mut settings = Map::new();
+    for name in ["executionOrder", "timezone"] {
+        let value = workflow.get("settings").and_then(|all| all.get(name));
+        if let Some(value) = value {
+            settings.insert(name.into(), value.clone());
+        }
+    }
+    made.insert("settings".into(), Value::Object(settings));
+    Value::Object(made)
+}
+
+/// Takes out fields by which an object gets fields that are not in it, once JavaScript copies it.
+fn without_prototypes(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(without_prototypes),
+        Value::Object(fields) => {
+            fields.remove("__proto__");
+            fields.values_mut().for_each(without_prototypes);
+        }
+        _ => {}
     }
 }
 

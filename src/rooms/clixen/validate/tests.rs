@@ -393,13 +393,14 @@ fn tenant_parameters() -> impl Strategy<Value = Value> {
     (
         field("path", value.clone()),
         field("options", options.boxed()),
+        field("__proto__", value.clone()),
         field("workflowId", value.clone()),
         field("workflowJson", value.clone()),
         field("memoryKey", value),
         field("source", source.prop_map(Value::from).boxed()),
     )
-        .prop_map(|(a, b, c, d, e, f)| {
-            let fields = [a, b, c, d, e, f].into_iter().flatten();
+        .prop_map(|(a, b, c, d, e, f, g)| {
+            let fields = [a, b, c, d, e, f, g].into_iter().flatten();
             fields
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect()
@@ -527,6 +528,7 @@ proptest! {
             for node in made.workflow["nodes"].as_array().unwrap() {
                 prop_assert!(is_own(node), "{}", node);
                 prop_assert_ne!(&node["webhookId"], "theirs");
+                prop_assert!(node["parameters"].get("__proto__").is_none());
             }
             for webhook in made.webhooks {
                 prop_assert!(!webhook.path.contains("theirs") || webhook.path.contains("/uslug/"), "{}", webhook.path);
