@@ -117,6 +117,8 @@ export const data = {
     from made, generate_series(1, $1::int) as n`,
   'private.erased_users': `insert into private.erased_users (id, at)
     select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
+  'private.n8n_slugs': `insert into private.n8n_slugs (user_id, slug)
+    select gen_random_uuid(), 'u' || lpad(to_hex(n), 24, '0') from generate_series(1, $1::int) as n`,
   'clixen.projects': `insert into clixen.projects (user_id, name, description, color, workflow_count, last_activity_at, created_at, updated_at)
     select gen_random_uuid(), 'Project ' || n, 'Description ' || n, '#' || lpad(to_hex(n), 6, '0'), n,
       timestamptz '2026-01-03' + make_interval(mins => n), timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02'
