@@ -14,7 +14,7 @@ const directory = mkdtempSync(join(tmpdir(), 'rowgate-upgrade-'));
 const files = readdirSync(join(root, 'migrations')).sort();
 const ROWS = 200;
 /** Tables that hold one row. */
-const SINGLE = ['private.event_watermark'];
+const SINGLE = ['private.event_watermark', 'private.connection_shares'];
 let stack;
 let admin;
 

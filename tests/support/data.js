@@ -157,6 +157,7 @@ export const data = {
   'private.event_actors': `insert into private.event_actors (aggregation_id, kind, actor)
     select gen_random_uuid(), (array['u', 's'])[1 + n % 2]::"char", gen_random_uuid() from generate_series(1, $1::int) as n`,
   // There is one row from the start.
+  'private.connection_shares': 'update private.connection_shares set caller = $1::int',
   'private.event_watermark': `update private.event_watermark set ingest_seq = $1::int`,
   'analytics.metrics': `insert into analytics.metrics (
       name, description, type, value_numeric, value_json, dimensions, tags, timestamp, time_window_start, time_window_end, granularity,
