@@ -19,7 +19,7 @@ create schema request;
 comment on schema request is 'What PostgREST runs before each request (db-pre-request). Not exposed.';
 grant usage on schema request to anon, authenticated, edge, service_role;
 
--- Every request pays for this function: it reads the claims once and calls no other function of ours. Callers are told apart as in
+-- Every request pays for this function: it reads the claims once and calls few others. Callers are told apart as in
 -- private.caller_key(); what a share is held by are advisory locks, numbered for each caller, which end with the transaction.
 create function request.begin() returns void
   language plpgsql volatile security definer
@@ -28,8 +28,7 @@ create function request.begin() returns void
 declare
   claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
   role constant text := claims ->> 'role';
-  -- Only a token of the edge's own has no issuer and a role that the edge may assert.
-  seen constant jsonb := case when role in ('anon', 'edge') and claims ->> 'iss' is null then claims -> 'edge' end;
+  seen constant jsonb := private.edge_claim();
   is_user constant boolean := claims ->> 'sub' is not null and role in ('authenticated', 'edge');
   name constant int := hashtext('rowgate ' || coalesce(
     case when is_user then 'user ' || (claims ->> 'sub') end, 'addr ' || (seen ->> 'addr'), 'nobody'

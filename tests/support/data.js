@@ -6,6 +6,10 @@ export const data = {
     select 'rule ' || n, 1 + n % 100, make_interval(secs => n), 1 + n % 10 from generate_series(1, $1::int) as n`,
   'private.rate_limits': `insert into private.rate_limits (bucket, tat)
     select 'bucket ' || n, timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
+  'private.daily_allowances': `insert into private.daily_allowances (name, bytes, rows, all_bytes, all_rows)
+    select 'allowance ' || n, n, n, 1000 + n, 1000 + n from generate_series(1, $1::int) as n`,
+  'private.daily_usage': `insert into private.daily_usage (day, name, caller, part, bytes, rows)
+    select date '2026-01-01' + n % 5, 'events', 'addr ' || n, n % 3, n, n from generate_series(1, $1::int) as n`,
   'private.idempotency_keys': `insert into private.idempotency_keys (operation, caller, key, request_hash, answer, expires_at)
     select 'capture_lead', 'caller ' || n, 'key ' || n, sha256(n::text::bytea), jsonb_build_object('n', n), timestamptz '2026-01-01' + make_interval(hours => n)
     from generate_series(1, $1::int) as n`,
