@@ -1,4 +1,4 @@
--- 0173: leads as CSV. One line a lead, made so that no spreadsheet takes a cell for a formula.
+-- 0173: leads as CSV. What the edge makes a file of: it quotes the cells, and keeps spreadsheets from taking one for a formula.
 -- migrate:up
 -- Ends the request unless an admin asks, for views: their conditions are run as whoever reads them.
 create function marketing.only_admins() returns boolean
@@ -14,28 +14,42 @@ comment on function marketing.only_admins() is 'Whether an admin asks; refused o
 create view marketing.leads_csv with (security_invoker = true) as
 select
   l.*,
-  -- RFC 4180: every cell in quotes, quotes doubled. A spreadsheet runs what begins like these, quotes or not.
-  (
-    select string_agg(
-      '"' || case when cell.value ~ E'^[=+\\-@\\t\\r\\n＝＋－＠]' then '''' else '' end || replace(cell.value, '"', '""') || '"', ',' order by cell.position
-    )
-    from unnest(array[
-      l.id::text, to_char(l.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-      to_char(l.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), l.email::text, coalesce(l.first_name, ''),
-      coalesce(l.last_name, ''), coalesce(l.company_name, ''), coalesce(l.phone_number, ''), l.source::text, l.status::text,
-      coalesce(l.notes, ''), array_to_string(l.interested_features, '; '), coalesce(l.utm_source, ''), coalesce(l.utm_medium, ''),
-      coalesce(l.utm_campaign, ''), coalesce(l.utm_content, ''), coalesce(l.utm_term, ''), coalesce(l.referrer, ''),
-      coalesce(l.landing_page, ''), coalesce(l.country_code, ''), coalesce(l.region, ''), coalesce(l.city, ''),
-      l.submission_count::text, l.is_spam::text, coalesce(l.spam_reason, ''), l.opt_in_status,
-      coalesce(to_char(l.opted_in_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), ''),
-      coalesce(to_char(l.deleted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), '')
-    ]) with ordinality as cell (value, position)
-  ) as line
+  array[
+    l.id::text, to_char(l.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    to_char(l.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), l.email, l.first_name, l.last_name, l.company_name,
+    l.phone_number, l.source::text, l.status::text, l.notes, array_to_string(l.interested_features, '; '), l.utm_source, l.utm_medium,
+    l.utm_campaign, l.utm_content, l.utm_term, l.referrer, l.landing_page, l.country_code, l.region, l.city, l.submission_count::text,
+    l.submissions_dropped::text, l.is_spam::text, l.spam_reason, l.opt_in_status,
+    to_char(l.opted_in_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    to_char(l.deleted_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  ] as cells
 from marketing.leads as l
 where (select marketing.only_admins());
-comment on view marketing.leads_csv is 'Leads with their line of CSV, for GET /v1/admin/leads.csv; its first line is in src/rooms/growth/admin.rs.';
+comment on view marketing.leads_csv is 'Leads with the cells of their line of CSV, for GET /v1/admin/leads.csv; the columns'' names are in src/rooms/growth/admin.rs.';
 grant select on marketing.leads_csv to authenticated, service_role;
 
+-- The names of custom fields, the most used first, for those that want a column each. Spam names none; a field beyond these is in the
+-- column that has what is left.
+create function marketing.lead_field_names() returns text[]
+  language sql stable
+  set search_path = ''
+  as $$
+select coalesce(array_agg(used.name order by used.times desc, used.name collate "C"), '{}')
+from (
+  select field.name, count(*) as times
+  from marketing.leads as l
+  cross join lateral jsonb_object_keys(l.metadata) as field (name)
+  where l.metadata <> '{}' and not l.is_spam and (select marketing.only_admins())
+  group by field.name
+  order by count(*) desc, field.name collate "C"
+  limit 100
+) as used
+$$;
+comment on function marketing.lead_field_names() is 'The names of custom fields of leads, the most used first, for GET /v1/admin/leads.csv.';
+revoke execute on function marketing.lead_field_names() from public;
+grant execute on function marketing.lead_field_names() to authenticated, service_role;
+
 -- migrate:down
+drop function marketing.lead_field_names();
 drop view marketing.leads_csv;
 drop function marketing.only_admins();

@@ -15,6 +15,7 @@ pub mod respond;
 pub mod rooms;
 pub mod route;
 pub mod scope;
+pub mod text;
 pub mod verify;
 
 #[cfg(target_arch = "wasm32")]

@@ -159,16 +159,27 @@ pub struct Secret {
     pub arguments: Map<String, Value>,
 }
 
-/// A relation that is read whole. Each row has an `id`, a `created_at` and, as `line`, its line of CSV.
+/// A relation that is read whole. Each row has an `id`, a `created_at` and, as `cells`, an array of texts.
 pub struct Export {
     /// The relation's schema.
     pub schema: &'static str,
     /// The relation's name.
     pub relation: &'static str,
-    /// The first line of the CSV.
-    pub header: &'static str,
+    /// The names of the cells, for the first line of the CSV.
+    pub columns: &'static [&'static str],
+    /// What a row has beside its cells.
+    pub more: More,
     /// What the file is to be called.
     pub file_name: &'static str,
+}
+
+/// Fields of a row that have no column of their own: an object in one column, which is a cell of JSON, or gives a cell to each of the
+/// names that are asked for first.
+pub struct More {
+    /// The column.
+    pub column: &'static str,
+    /// The function of the relation's schema that gives the names, an array of texts.
+    pub names: &'static str,
 }
 
 /// What came of asking whether a person is at the other end.

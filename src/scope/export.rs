@@ -17,10 +17,18 @@ const ROWS: u64 = 200;
 /// What the caller may not choose: it is how the pages are made.
 const OURS: [&str; 4] = ["select", "order", "limit", "offset"];
 
+/// How a file is to look: parameters that are no filters.
+const FIELDS: &str = "fields";
+const BOM: &str = "bom";
+
 /// The pages of one relation, as one caller may see it.
 pub(crate) struct Pages {
     pub export: &'static Export,
-    address: String,
+    /// Whether each field that has no column of its own gets one, instead of a cell of JSON for all of them.
+    pub spread: bool,
+    /// Whether the file begins with a byte order mark, without which some spreadsheets do not take it for UTF-8.
+    pub marked: bool,
+    base: String,
     query: Query,
     headers: HeaderMap,
 }
@@ -36,7 +44,17 @@ pub(super) fn prepare<P: Platform>(
     if request.query.len() > limit {
         return Err(Error::UriTooLong { limit });
     }
-    let query = Query::parse(&request.query, sent_key(request).as_deref())?;
+    let mut query = Query::parse(&request.query, sent_key(request).as_deref())?;
+    let spread = match query.take(FIELDS).as_deref() {
+        None | Some("json") => false,
+        Some("columns") => true,
+        Some(_) => return Err(Error::BadQuery("fields is json or columns")),
+    };
+    let marked = match query.take(BOM).as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Error::BadQuery("bom is true or false")),
+    };
     if OURS.iter().any(|name| query.names(name)) {
         return Err(Error::BadQuery(
             "an export has its own select and order, and no limit: only filters may be sent",
@@ -49,7 +67,9 @@ pub(super) fn prepare<P: Platform>(
     set_trace(&mut headers, request)?;
     Ok(Pages {
         export,
-        address: format!("{}/{}", edge.config.postgrest_url, export.relation),
+        spread,
+        marked,
+        base: edge.config.postgrest_url.clone(),
         query,
         headers,
     })
@@ -72,11 +92,24 @@ impl Pages {
                 ),
             );
         }
-        query.push("select", "id,created_at,line".to_owned());
+        let select = format!("id,created_at,cells,{}", self.export.more.column);
+        query.push("select", select);
         query.push("order", "created_at.desc,id.desc".to_owned());
         query.push("limit", ROWS.to_string());
-        let mut url = self.address.clone();
+        let mut url = format!("{}/{}", self.base, self.export.relation);
         query.append_to(&mut url);
+        self.get(url, edge)
+    }
+
+    /// The names of the fields that get a column each.
+    pub(crate) fn names<P: Platform>(&self, edge: &Edge<P>) -> Relay<P::Body> {
+        self.get(
+            format!("{}/rpc/{}", self.base, self.export.more.names),
+            edge,
+        )
+    }
+
+    fn get<P: Platform>(&self, url: String, edge: &Edge<P>) -> Relay<P::Body> {
         Relay::plain(Outgoing {
             method: Method::GET,
             url,

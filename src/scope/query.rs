@@ -115,6 +115,19 @@ impl Query {
         self.0.iter().any(|(name, _)| name == wanted)
     }
 
+    /// Takes the parameters of this name out; gives the last one's value, empty where it has none.
+    pub fn take(&mut self, wanted: &str) -> Option<String> {
+        let mut taken = None;
+        self.0.retain_mut(|(name, value)| {
+            let is_other = name != wanted;
+            if !is_other {
+                taken = Some(value.take().unwrap_or_default());
+            }
+            is_other
+        });
+        taken
+    }
+
     /// Adds a parameter.
     pub fn push(&mut self, name: &str, value: String) {
         self.0.push((name.to_owned(), Some(value)));

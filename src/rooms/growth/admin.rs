@@ -1,18 +1,50 @@
 //! `/v1/admin/…`: what the business needs beside the data API. Who is an admin the database says.
 
-use super::as_it_is;
+use super::{address, as_it_is};
 use crate::error::Error;
 use crate::rooms::json;
-use crate::route::{Call, Export, Identity, Incoming, Plan};
+use crate::route::{Call, Export, Identity, Incoming, More, Plan};
 use serde_json::json;
 
 /// `GET /v1/admin/leads.csv`
 pub static LEADS: Export = Export {
     schema: "marketing",
     relation: "leads_csv",
-    header: "id,created_at,updated_at,email,first_name,last_name,company_name,phone_number,source,status,notes,interested_features,\
-        utm_source,utm_medium,utm_campaign,utm_content,utm_term,referrer,landing_page,country_code,region,city,submission_count,\
-        is_spam,spam_reason,opt_in_status,opted_in_at,deleted_at",
+    columns: &[
+        "id",
+        "created_at",
+        "updated_at",
+        "email",
+        "first_name",
+        "last_name",
+        "company_name",
+        "phone_number",
+        "source",
+        "status",
+        "notes",
+        "interested_features",
+        "utm_source",
+        "utm_medium",
+        "utm_campaign",
+        "utm_content",
+        "utm_term",
+        "referrer",
+        "landing_page",
+        "country_code",
+        "region",
+        "city",
+        "submission_count",
+        "submissions_dropped",
+        "is_spam",
+        "spam_reason",
+        "opt_in_status",
+        "opted_in_at",
+        "deleted_at",
+    ],
+    more: More {
+        column: "metadata",
+        names: "lead_field_names",
+    },
     file_name: "leads.csv",
 };
 
@@ -48,6 +80,8 @@ pub static GDPR_ERASE: Call = Call {
 fn email(incoming: &Incoming) -> Result<Plan, Error> {
     let asked = json::body(incoming)?;
     let email = asked.get("email").and_then(|email| email.as_str());
+    let email =
+        email.map(|typed| address::with_ascii_domain(typed).unwrap_or_else(|| typed.to_owned()));
     let phones: Option<Vec<&str>> = asked
         .get("phones")
         .and_then(|phones| phones.as_array())
