@@ -17,17 +17,23 @@ beforeEach(() => sql('truncate private.rate_limits'));
 
 const admin = () => userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } });
 
-/** Posts a form with a consent; gives the token of the link that a mailer would send. */
-const asked = async (email = freshEmail(), more = {}) => {
+/** What the mailer is handed. */
+const handed = async (json = { most: 1000 }) => {
+  const headers = { 'content-profile': 'marketing' };
+  const pending = await ask('/rest/v1/rpc/pending_confirmations', { json, token: stack.service_key, headers });
+  assert.equal(pending.status, 200, pending.text);
+  return pending.body;
+};
+
+const submit = async (email, more = {}) => {
   const { status } = await ask('/v1/leads', { json: { email, consent: 'on', consent_version: 'v7', ...more } });
   assert.equal(status, 201);
-  const pending = await ask('/rest/v1/rpc/pending_confirmations', {
-    json: { most: 1000 },
-    token: stack.service_key,
-    headers: { 'content-profile': 'marketing' },
-  });
-  assert.equal(pending.status, 200, pending.text);
-  return pending.body.find((each) => each.email === email)?.token;
+};
+
+/** Posts a form with a consent; gives the token of the link that a mailer would send. */
+const asked = async (email = freshEmail(), more = {}) => {
+  await submit(email, more);
+  return (await handed()).find((each) => each.email === email)?.token;
 };
 
 const confirm = (token, accept = 'application/json') =>
@@ -96,7 +102,22 @@ test('a link that is forged, of another, old, or of a lead that is gone is one a
   const moved = freshEmail();
   const ofMoved = await asked(moved);
   await sql(`update marketing.leads set email_normalized = 'x' || email_normalized where email = $1`, [moved]);
+  const dated = (at) => {
+    const copy = Buffer.from(bytes);
+    copy.writeBigInt64BE(at, 16);
+    return copy.toString('base64url');
+  };
   const tokens = [
+    ...[
+      2n ** 63n - 1n,
+      -(2n ** 63n),
+      -1n,
+      0n,
+      253_402_300_799n,
+      253_402_300_800n,
+      9_999_999_999_999n,
+      -300_000_000_000n,
+    ].map(dated),
     '',
     'x',
     token.slice(0, -1),
@@ -124,6 +145,106 @@ test('a link that is forged, of another, old, or of a lead that is gone is one a
   assert.match([...answers][0], /RG512/);
   assert.equal((await lead(email)).opt_in_status, 'pending');
   assert.equal((await confirm(token)).status, 200);
+});
+
+test('the mailer is handed each address once, the first that asked first; what it has lost it may ask for again', async () => {
+  await handed();
+  const emails = Array.from({ length: 5 }, freshEmail);
+  for (const email of emails) await submit(email);
+  const of = (list) => list.map(({ email }) => email);
+  assert.deepEqual(of(await handed({ most: 2 })), emails.slice(0, 2));
+  assert.deepEqual(of(await handed({ most: 2 })), emails.slice(2, 4));
+  assert.deepEqual(of(await handed({ most: 2 })), emails.slice(4));
+  assert.deepEqual(await handed(), []);
+  assert.deepEqual(await handed({ again_after: '1 hour' }), [], 'not yet');
+  const age = (email, by) =>
+    sql(
+      `update private.confirmation_requests set handed_at = handed_at - $2::interval, requested_at = requested_at - $2::interval
+       where lead_id = (select id from marketing.leads where email = $1)`,
+      [email, by],
+    );
+  await age(emails[3], '2 hours');
+  const late = freshEmail();
+  await submit(late);
+  assert.deepEqual(of(await handed({ again_after: '1 hour' })), [late, emails[3]], 'what is new comes first');
+  for (let times = 2; times < 5; times += 1) {
+    await age(emails[3], '2 hours');
+    assert.deepEqual(of(await handed({ again_after: '1 hour' })), times < 3 ? [emails[3]] : [], `${times + 1} times`);
+  }
+  await age(emails[4], '8 days');
+  await handed();
+  const [{ count }] = await sql(
+    `select count(*)::int from private.confirmation_requests where lead_id = (select id from marketing.leads where email = $1)`,
+    [emails[4]],
+  );
+  assert.equal(count, 0, 'after seven days nobody is written to');
+});
+
+test('addresses that nobody ever confirms do not keep new ones from their message', async () => {
+  const domain = `${randomUUID()}.example`;
+  await sql(
+    `insert into marketing.leads (email, email_normalized, email_domain, opt_in_status)
+     select a, a, $1, 'pending' from (select 'dead' || n || '@' || $1 as a from generate_series(1, 1500) as n) as l`,
+    [domain],
+  );
+  const email = freshEmail();
+  await submit(email);
+  const first = await handed();
+  assert.equal(first.length, 1000);
+  const second = await handed();
+  assert.ok(second.some((each) => each.email === email));
+  const everybody = [...first, ...second].map((each) => each.email);
+  assert.equal(new Set(everybody).size, everybody.length, 'nobody twice');
+  await sql('delete from marketing.leads where email_domain = $1', [domain]);
+});
+
+test('two mailers at once are handed different addresses', async () => {
+  await handed();
+  const emails = Array.from({ length: 6 }, freshEmail);
+  for (const email of emails) await submit(email);
+  const lists = await Promise.all(Array.from({ length: 6 }, () => handed({ most: 1 })));
+  const found = lists.flat().map(({ email }) => email);
+  assert.equal(new Set(found).size, found.length);
+  const rest = (await handed()).map(({ email }) => email);
+  assert.deepEqual([...found, ...rest].sort(), [...emails].sort());
+});
+
+test('who asks again after a day gets another message, and the link of the first ends', async () => {
+  const email = freshEmail();
+  const first = await asked(email);
+  assert.equal(await asked(email), undefined, 'not on the same day: nobody is flooded by a form');
+  const age = (column) =>
+    sql(
+      `update private.confirmation_requests set ${column} = ${column} - interval '25 hours'
+       where lead_id = (select id from marketing.leads where email = $1)`,
+      [email],
+    );
+  await age('requested_at');
+  const second = await asked(email);
+  assert.ok(second);
+  assert.equal((await confirm(first)).status, 400);
+  // After the request has ended.
+  await sql(
+    `delete from private.confirmation_requests where lead_id = (select id from marketing.leads where email = $1)`,
+    [email],
+  );
+  const third = await asked(email);
+  assert.equal((await confirm(second)).status, 400);
+  assert.equal((await confirm(third)).status, 200);
+  assert.deepEqual(
+    (await records(email)).map(({ action }) => action),
+    ['requested', 'requested', 'requested', 'confirmed'],
+  );
+  assert.equal(await asked(email), undefined);
+});
+
+test('mail goes to what was typed, with the domain in ASCII', async () => {
+  const id = randomUUID();
+  await submit(`Zoë.${id}+Shop@GMAIL.com`);
+  await submit(`zoë.${id}@Müller.example`);
+  const emails = (await handed()).map(({ email }) => email);
+  for (const email of [`Zoë.${id}+Shop@GMAIL.com`, `zoë.${id}@xn--mller-kva.example`])
+    assert.ok(emails.includes(email), email);
 });
 
 test('spam and forms without a consent get no link', async () => {
