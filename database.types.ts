@@ -1023,6 +1023,7 @@ export type Database = {
           outcome: string | null
           scheduled_at: string | null
           subject: string | null
+          submission: Json | null
         }
         Insert: {
           completed_at?: string | null
@@ -1036,6 +1037,7 @@ export type Database = {
           outcome?: string | null
           scheduled_at?: string | null
           subject?: string | null
+          submission?: Json | null
         }
         Update: {
           completed_at?: string | null
@@ -1049,6 +1051,7 @@ export type Database = {
           outcome?: string | null
           scheduled_at?: string | null
           subject?: string | null
+          submission?: Json | null
         }
         Relationships: [
           {
@@ -1099,6 +1102,7 @@ export type Database = {
           status: Database["marketing"]["Enums"]["lead_status"]
           submission_count: number
           submission_key: string | null
+          submissions_dropped: number
           updated_at: string
           user_agent: string | null
           utm_campaign: string | null
@@ -1138,6 +1142,7 @@ export type Database = {
           status?: Database["marketing"]["Enums"]["lead_status"]
           submission_count?: number
           submission_key?: string | null
+          submissions_dropped?: number
           updated_at?: string
           user_agent?: string | null
           utm_campaign?: string | null
@@ -1177,6 +1182,7 @@ export type Database = {
           status?: Database["marketing"]["Enums"]["lead_status"]
           submission_count?: number
           submission_key?: string | null
+          submissions_dropped?: number
           updated_at?: string
           user_agent?: string | null
           utm_campaign?: string | null
@@ -1191,6 +1197,7 @@ export type Database = {
     Views: {
       leads_csv: {
         Row: {
+          cells: string[] | null
           city: string | null
           company_name: string | null
           country_code: string | null
@@ -1207,7 +1214,6 @@ export type Database = {
           landing_page: string | null
           last_name: string | null
           last_touch: Json | null
-          line: string | null
           metadata: Json | null
           network: unknown
           notes: string | null
@@ -1222,6 +1228,7 @@ export type Database = {
           status: Database["marketing"]["Enums"]["lead_status"] | null
           submission_count: number | null
           submission_key: string | null
+          submissions_dropped: number | null
           updated_at: string | null
           user_agent: string | null
           utm_campaign: string | null
@@ -1231,6 +1238,7 @@ export type Database = {
           utm_term: string | null
         }
         Insert: {
+          cells?: never
           city?: string | null
           company_name?: string | null
           country_code?: string | null
@@ -1247,7 +1255,6 @@ export type Database = {
           landing_page?: string | null
           last_name?: string | null
           last_touch?: Json | null
-          line?: never
           metadata?: Json | null
           network?: unknown
           notes?: string | null
@@ -1262,6 +1269,7 @@ export type Database = {
           status?: Database["marketing"]["Enums"]["lead_status"] | null
           submission_count?: number | null
           submission_key?: string | null
+          submissions_dropped?: number | null
           updated_at?: string | null
           user_agent?: string | null
           utm_campaign?: string | null
@@ -1271,6 +1279,7 @@ export type Database = {
           utm_term?: string | null
         }
         Update: {
+          cells?: never
           city?: string | null
           company_name?: string | null
           country_code?: string | null
@@ -1287,7 +1296,6 @@ export type Database = {
           landing_page?: string | null
           last_name?: string | null
           last_touch?: Json | null
-          line?: never
           metadata?: Json | null
           network?: unknown
           notes?: string | null
@@ -1302,6 +1310,7 @@ export type Database = {
           status?: Database["marketing"]["Enums"]["lead_status"] | null
           submission_count?: number | null
           submission_key?: string | null
+          submissions_dropped?: number | null
           updated_at?: string | null
           user_agent?: string | null
           utm_campaign?: string | null
@@ -1334,8 +1343,17 @@ export type Database = {
         Returns: Json
       }
       is_email: { Args: { email: string }; Returns: boolean }
+      keep_submission: {
+        Args: {
+          draft: Database["marketing"]["Tables"]["leads"]["Row"]
+          lead: Json
+          lead_id: string
+        }
+        Returns: undefined
+      }
       lead_consents: { Args: { lead: Json }; Returns: boolean }
       lead_features: { Args: { lead: Json }; Returns: string[] }
+      lead_field_names: { Args: Record<PropertyKey, never>; Returns: string[] }
       lead_metadata: { Args: { lead: Json }; Returns: Json }
       lead_page_text: {
         Args: { field: string; lead: Json; most?: number }
@@ -1359,7 +1377,7 @@ export type Database = {
       normalize_email: { Args: { email: string }; Returns: string }
       only_admins: { Args: Record<PropertyKey, never>; Returns: boolean }
       pending_confirmations: {
-        Args: { most?: number }
+        Args: { again_after?: string; most?: number }
         Returns: {
           email: string
           expires_at: string
@@ -1369,6 +1387,8 @@ export type Database = {
           token: string
         }[]
       }
+      renew_confirmation: { Args: { lead_id: string }; Returns: undefined }
+      sent_fields: { Args: { lead: Json }; Returns: Json }
       spam_score: {
         Args: { edge: Json; lead: Json }
         Returns: Record<string, unknown>
@@ -1376,11 +1396,11 @@ export type Database = {
     }
     Enums: {
       lead_source:
-        | "website-form"
-        | "demo-request"
         | "newsletter-signup"
-        | "pricing-inquiry"
+        | "website-form"
         | "contact-form"
+        | "pricing-inquiry"
+        | "demo-request"
       lead_status: "new" | "contacted" | "qualified" | "converted" | "lost"
     }
     CompositeTypes: {
@@ -1950,11 +1970,11 @@ export const Constants = {
   marketing: {
     Enums: {
       lead_source: [
-        "website-form",
-        "demo-request",
         "newsletter-signup",
-        "pricing-inquiry",
+        "website-form",
         "contact-form",
+        "pricing-inquiry",
+        "demo-request",
       ],
       lead_status: ["new", "contacted", "qualified", "converted", "lost"],
     },

@@ -12,7 +12,7 @@ const mark = join(output, '.inputs');
 
 /** A hash of all that the bundle is made of. */
 const inputs = () => {
-  const sources = ['src', 'vendor']
+  const sources = ['src']
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));

@@ -1,27 +1,27 @@
 -- 0110: leads. People who left their address on a public form. Anybody may leave one, only admins read them.
 -- migrate:up
 create schema if not exists extensions;
-create extension if not exists citext with schema extensions;
 create extension if not exists pg_trgm with schema extensions;
 
 -- Extensions may have been installed elsewhere before; names below are found wherever they are.
 select set_config('search_path', string_agg(distinct quote_ident(n.nspname), ', ') || ', pg_catalog', true)
 from pg_extension as e
 join pg_namespace as n on n.oid = e.extnamespace
-where e.extname in ('citext', 'pg_trgm');
+where e.extname = 'pg_trgm';
 
 create schema marketing;
 comment on schema marketing is 'growth: leads and what was said to them.';
 grant usage on schema marketing to anon, authenticated, service_role, edge;
 
+-- In the order of intent, the weakest first: a lead's source is the strongest of its submissions.
 create type marketing.lead_source as enum (
-  'website-form', 'demo-request', 'newsletter-signup', 'pricing-inquiry', 'contact-form'
+  'newsletter-signup', 'website-form', 'contact-form', 'pricing-inquiry', 'demo-request'
 );
 create type marketing.lead_status as enum ('new', 'contacted', 'qualified', 'converted', 'lost');
 
 create table marketing.leads (
   id                  uuid primary key default pg_catalog.gen_random_uuid(),
-  email               citext not null,
+  email               text not null,
   email_normalized    text not null,
   email_domain        text not null,
   phone_number        text,
@@ -49,6 +49,7 @@ create table marketing.leads (
   submission_key      text,
   metadata            jsonb not null default '{}',
   submission_count    bigint not null default 1,
+  submissions_dropped bigint not null default 0,
   -- squawk-ignore prefer-bigint-over-smallint
   spam_score          smallint not null default 0, -- 0 to 100
   spam_reason         text,
@@ -62,10 +63,18 @@ create table marketing.leads (
   constraint leads_country_code check (country_code ~ '^[A-Z0-9]{2}$'),
   constraint leads_spam_score check (spam_score between 0 and 100),
   constraint leads_opt_in_status check (opt_in_status in ('none', 'pending', 'confirmed', 'revoked')),
-  constraint leads_submission_count check (submission_count > 0)
+  constraint leads_submission_count check (submission_count > 0),
+  constraint leads_submissions_dropped check (submissions_dropped between 0 and submission_count)
 );
 comment on table marketing.leads is 'One row per person, found again by the normalised e-mail address.';
-comment on column marketing.leads.email is 'As it was typed.';
+comment on column marketing.leads.email is
+  'Where mail goes: as it was typed, with the domain in ASCII. What was typed is in the submissions; email_normalized finds the lead.';
+comment on column marketing.leads.email_normalized is 'Tells whether two addresses are one person''s. No address to write to.';
+comment on column marketing.leads.source is
+  'The strongest intent of the lead''s submissions, in the order of the type; first_touch has the first one''s, last_touch the latest one''s.';
+comment on column marketing.leads.submission_count is 'All submissions, whether or not they were kept.';
+comment on column marketing.leads.submissions_dropped is
+  'How many of them are merged into the lead and not kept as an interaction: those beyond the cap of an address and day.';
 comment on column marketing.leads.network is 'The caller''s network, /24 or /48, as the edge vouches for it; never an address.';
 comment on column marketing.leads.metadata is 'Fields of the form that have no column.';
 comment on column marketing.leads.first_touch is 'Where the first submission came from.';
@@ -100,16 +109,16 @@ create trigger leads_audit after update or delete on marketing.leads
 
 insert into private.limit_rules (name, burst, refill, shared) values ('leads', 30, '2 seconds', 30);
 
--- The address that tells whether two e-mail addresses are one person's: lower case, without what the big providers
--- ignore (a +tag; dots at Gmail).
+-- The address that tells whether two e-mail addresses are one person's: NFC, ASCII letters in lower case, without what the big
+-- providers ignore (a +tag; dots at Gmail). The domain is in ASCII: the edge converts it, and is_email refuses others.
 create function marketing.normalize_email(email text) returns text
   language plpgsql immutable strict
   set search_path = ''
   as $$
 declare
-  plain constant text := btrim(email);
-  local constant text := lower(regexp_replace(plain, '@[^@]*$', ''));
-  domain constant text := lower(substring(plain from '@([^@]*)$'));
+  plain constant text := lower(normalize(btrim(email, E' \t\r\n'), NFC) collate "C");
+  local constant text := regexp_replace(plain, '@[^@]*$', '');
+  domain constant text := substring(plain from '@([^@]*)$');
 begin
   return case
     when domain in ('gmail.com', 'googlemail.com') then replace(split_part(local, '+', 1), '.', '') || '@gmail.com'
@@ -121,22 +130,25 @@ begin
 end
 $$;
 
--- Whether a text is an e-mail address that people have: dot-atom local part, a domain of at least two labels that is no
--- number; letters of every script, but no spaces, quotes, or characters that nobody sees.
+-- Whether a text is an e-mail address that people have: dot-atom local part, a domain in ASCII of at least two labels that is no
+-- number. The local part may have letters of every script, but no blanks, no quotes, no invisible characters, and none of the three
+-- characters that NFC turns into one of ASCII: an address beyond ASCII would meet another person's.
 create function marketing.is_email(email text) returns boolean
   language plpgsql immutable strict
   set search_path = ''
   as $$
 declare
-  beyond_ascii constant text :=
-    '\u00A1-\u00AC\u00AE-\u1FFF\u2070-\u2FFF\u3001-\uFDFF\uFE10-\uFEFE\uFF00-\uFFEF\U00010000-\U0010FFFF';
-  atom constant text := '[A-Za-z0-9!#$%&''*+/=?^_`{|}~' || beyond_ascii || '-]+';
-  label constant text :=
-    '[A-Za-z0-9' || beyond_ascii || ']([A-Za-z0-9' || beyond_ascii || '-]{0,61}[A-Za-z0-9' || beyond_ascii || '])?';
+  atom constant text := '[A-Za-z0-9!#$%&''*+/=?^_`{|}~\u00A1-\U0010FFFF-]+';
+  label constant text := '[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+  -- Blanks, separators, characters of private use, what is no character, and planes where nothing is.
+  none constant text := '[\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000\uE000-\uF8FF\uFDD0-\uFDEF\uFFFC-\uFFFF'
+    '\U0001FFFE\U0001FFFF\U0002FFFE\U0002FFFF\U0003FFFE-\U000DFFFF\U000E1000-\U0010FFFF]';
+  becomes_ascii constant text := '[\u037E\u1FEF\u212A]';
 begin
   return char_length(email) <= 254
     and char_length(split_part(email, '@', 1)) <= 64
-    and email ~ format('^%1$s(\.%1$s)*@(%2$s\.)+(?![0-9]+$)(?=..)%2$s$', atom, label);
+    and email ~ format('^%1$s(\.%1$s)*@(%2$s\.)+(?![0-9]+$)(?=..)%2$s$', atom, label)
+    and (email !~ '[^\u0001-\u007F]' or (email !~ private.invisible() and email !~ none and email !~ becomes_ascii));
 end
 $$;
 
@@ -230,7 +242,7 @@ declare
   known constant text[] := array[
     'email', 'phone_number', 'company_name', 'first_name', 'last_name', 'source', 'notes', 'interested_features',
     'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term', 'referrer', 'landing_page',
-    'consent', 'consent_version', '_gotcha', '_next', '_ts', 'cf-turnstile-response'
+    'consent', 'consent_version', '_gotcha', '_next', '_ts', '_typed_email', 'cf-turnstile-response'
   ];
   others constant jsonb := lead - known;
   extra constant jsonb := case when others = '{}' then others else (
@@ -279,9 +291,22 @@ begin
 end
 $$;
 
--- Puts another submission of a known person into their row, which the caller has locked. Whoever knows an address can
--- send this, so blanks are filled and nothing is overwritten; what differs is kept in last_touch. A bot changes nothing of
--- a good lead but the count; the first clean submission takes over what a bot has left.
+-- The fields of a form as they were sent, without what is no field: the form's machinery.
+create function marketing.sent_fields(lead jsonb) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return (lead - '_next' - '_ts' - '_typed_email' - 'cf-turnstile-response')
+    -- The edge has put the domain into ASCII.
+    || case when lead ? '_typed_email' then jsonb_build_object('email', lead -> '_typed_email') else '{}' end;
+end
+$$;
+
+-- Puts another submission of a known person into their row, which the caller has locked. The lead is the summary of its submissions,
+-- each of which keep_submission keeps. Whoever knows an address can send this, so blanks are filled and nothing is overwritten, but
+-- for the source: that is the strongest intent of all submissions. A bot changes nothing of a good lead but the count; the first clean
+-- submission takes over what a bot has left.
 create function marketing.merge_lead(draft marketing.leads, id uuid, known_spam boolean, known_reason text, lead jsonb) returns void
   language plpgsql volatile
   set search_path = ''
@@ -299,7 +324,7 @@ begin
   if known_spam and known_reason is distinct from 'held' and not coalesce(known_reason = any (machine), false) then
     update marketing.leads as l set
       submission_count = l.submission_count + 1,
-      last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - 'cf-turnstile-response')
+      last_touch = draft.last_touch || jsonb_build_object('fields', marketing.sent_fields(lead))
     where l.id = merge_lead.id;
     return;
   end if;
@@ -327,6 +352,7 @@ begin
     company_name = coalesce(l.company_name, draft.company_name),
     first_name = coalesce(l.first_name, draft.first_name),
     last_name = coalesce(l.last_name, draft.last_name),
+    source = greatest(l.source, draft.source),
     -- A second message is kept below the first, while there is room.
     notes = case
       when draft.notes is null or position(draft.notes in l.notes) > 0 then l.notes
@@ -348,7 +374,7 @@ begin
     utm_term = coalesce(l.utm_term, draft.utm_term),
     referrer = coalesce(l.referrer, draft.referrer),
     landing_page = coalesce(l.landing_page, draft.landing_page),
-    last_touch = draft.last_touch || jsonb_build_object('fields', lead - '_next' - '_ts' - 'cf-turnstile-response'),
+    last_touch = draft.last_touch || jsonb_build_object('fields', marketing.sent_fields(lead)),
     user_agent = coalesce(draft.user_agent, l.user_agent),
     network = coalesce(draft.network, l.network),
     country_code = coalesce(draft.country_code, l.country_code),
@@ -370,6 +396,9 @@ begin
       else l.opt_in_status
     end
   where l.id = merge_lead.id;
+  if draft.opt_in_status = 'pending' then
+    perform marketing.renew_confirmation(merge_lead.id);
+  end if;
 end
 $$;
 
@@ -461,6 +490,7 @@ begin
   draft.submission_key := private.request_header('idempotency-key');
   draft.metadata := marketing.lead_metadata(lead);
   draft.submission_count := 1;
+  draft.submissions_dropped := 0;
   select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead, edge) as s;
   draft.is_spam := draft.spam_score >= 50;
   draft.opt_in_status := case
@@ -486,6 +516,7 @@ begin
     end if;
     -- It was deleted in between: once more.
   end loop;
+  perform marketing.keep_submission(coalesce(known_id, draft.id), draft, lead);
 
   return answer;
 end
@@ -498,6 +529,7 @@ revoke execute on function marketing.lead_consents(jsonb) from public;
 revoke execute on function marketing.lead_metadata(jsonb) from public;
 revoke execute on function marketing.lead_features(jsonb) from public;
 revoke execute on function marketing.is_email(text) from public;
+revoke execute on function marketing.sent_fields(jsonb) from public;
 revoke execute on function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb) from public;
 revoke execute on function marketing.address_lock(text) from public;
 revoke execute on function marketing.capture_lead(jsonb) from public;
@@ -514,6 +546,7 @@ delete from private.limit_rules where name = 'leads';
 drop function marketing.capture_lead(jsonb);
 drop function marketing.address_lock(text);
 drop function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb);
+drop function marketing.sent_fields(jsonb);
 drop function marketing.lead_features(jsonb);
 drop function marketing.is_email(text);
 drop function marketing.lead_metadata(jsonb);

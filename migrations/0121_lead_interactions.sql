@@ -1,4 +1,4 @@
--- 0121: lead interactions. What was said to a lead and by whom; admins write and read it.
+-- 0121: lead interactions. What was said to a lead and by whom, which admins write and read; and what the lead has sent.
 -- migrate:up
 create table marketing.lead_interactions (
   id               uuid primary key default pg_catalog.gen_random_uuid(),
@@ -11,16 +11,24 @@ create table marketing.lead_interactions (
   completed_at     timestamptz,
   created_by       uuid default auth.uid(),
   metadata         jsonb not null default '{}',
+  submission       jsonb,
   created_at       timestamptz not null default now(),
   constraint lead_interactions_lead_id foreign key (lead_id) references marketing.leads (id) on delete cascade,
   constraint lead_interactions_type check (interaction_type ~ '^[a-z][a-z0-9_-]{0,59}$'),
   constraint lead_interactions_subject_length check (char_length(subject) <= 300),
   constraint lead_interactions_description_length check (char_length(description) <= 20000),
   constraint lead_interactions_outcome_length check (char_length(outcome) <= 2000),
-  constraint lead_interactions_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384)
+  constraint lead_interactions_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
+  -- A lead has 64 KB of fields; as jsonb, and with where it came from, a little more.
+  constraint lead_interactions_submission check (
+    (interaction_type = 'submission') = (submission is not null)
+    and jsonb_typeof(submission) = 'object' and octet_length(submission::text) <= 131072
+  )
 );
 comment on table marketing.lead_interactions is 'Calls, messages, meetings and notes of a lead. One that is scheduled is open until it is completed.';
 comment on column marketing.lead_interactions.interaction_type is 'A word such as call, email, meeting, demo, note.';
+comment on column marketing.lead_interactions.submission is
+  'One submission of a form, whole, which only capture_lead writes, as the type submission: {fields, touch, consent: {given, version}, spam?}.';
 comment on column marketing.lead_interactions.created_by is 'The user who wrote it down.';
 
 create index lead_interactions_lead_id on marketing.lead_interactions (lead_id, created_at desc);
@@ -52,5 +60,36 @@ create trigger lead_interactions_audit after update or delete on marketing.lead_
 create trigger lead_interactions_filter before update or delete on marketing.lead_interactions
   for each statement execute function private.require_filter();
 
+-- Keeps one submission as it was sent: so many of an address and UTC day, and those of programs apart, so that they take nobody's
+-- place. Those beyond are merged and counted. New and known leads, good ones and spam get one row alike.
+create function marketing.keep_submission(lead_id uuid, draft marketing.leads, lead jsonb) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  most constant int := case when draft.is_spam then 5 else 20 end;
+begin
+  insert into marketing.lead_interactions (lead_id, interaction_type, created_by, submission)
+  select keep_submission.lead_id, 'submission', private.user_id(), jsonb_strip_nulls(jsonb_build_object(
+    'touch', draft.first_touch, 'spam', draft.spam_reason,
+    'consent', jsonb_build_object('given', draft.opt_in_status = 'pending', 'version', draft.first_touch -> 'consent_version')
+  )) || jsonb_build_object('fields', marketing.sent_fields(lead))
+  where (
+    select count(*)
+    from (
+      select from marketing.lead_interactions as i
+      where i.lead_id = keep_submission.lead_id and i.created_at >= date_trunc('day', now(), 'UTC')
+        and i.interaction_type = 'submission' and (i.submission ? 'spam') = draft.is_spam
+      limit most
+    ) as kept
+  ) < most;
+  if not found then
+    update marketing.leads as l set submissions_dropped = l.submissions_dropped + 1 where l.id = keep_submission.lead_id;
+  end if;
+end
+$$;
+revoke execute on function marketing.keep_submission(uuid, marketing.leads, jsonb) from public;
+
 -- migrate:down
+drop function marketing.keep_submission(uuid, marketing.leads, jsonb);
 drop table marketing.lead_interactions;

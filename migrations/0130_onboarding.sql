@@ -234,9 +234,9 @@ select plain ~ '(^|_)(token|secret|pin|passcode|credentials?|authorization|beare
   or plain ~ '(access|auth|bearer|refresh|verify|verification|session|app|client|user|api)_?(token|secret)(_|$)'
   or plain ~ 'passw|passphrase|(^|_)pwd'
 from (
-  select btrim(lower(regexp_replace(
+  select btrim(lower((regexp_replace(
     regexp_replace(name, '([a-z0-9])([A-Z])', '\1_\2', 'g'), '[^A-Za-z0-9]+', '_', 'g'
-  )), '_') as plain
+  )) collate "C"), '_') as plain
 ) as normal
 $$;
 

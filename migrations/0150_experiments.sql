@@ -388,7 +388,7 @@ begin
       422, 'RG550', 'The country is not one', 'A code of two letters', 'Send a code such as DE, or leave it out.'
     );
   end if;
-  return coalesce(substring(private.edge_claim() ->> 'country' from '^[A-Z][A-Z0-9]$'), upper(nullif(country, '')));
+  return coalesce(substring(private.edge_claim() ->> 'country' from '^[A-Z][A-Z0-9]$'), upper(nullif(country, '') collate "C"));
 end
 $$;
 

@@ -95,7 +95,7 @@ create function private.webhook_word(said jsonb) returns text
   set search_path = ''
   as $$
 begin
-  return case when jsonb_typeof(said) = 'string' and said #>> '{}' ~ '^[A-Za-z0-9_]{1,64}$' then upper(said #>> '{}') end;
+  return case when jsonb_typeof(said) = 'string' and said #>> '{}' ~ '^[A-Za-z0-9_]{1,64}$' then upper((said #>> '{}') collate "C") end;
 end
 $$;
 
@@ -576,7 +576,7 @@ select case
     when text ~ '^[1-9][0-9]{0,5}000$' then 'TIER_' || left(text, -3) || 'K'
     when text ~ '^[0-9]{1,9}$' then 'TIER_' || text
   end
-from (select upper(said #>> '{}') as text where jsonb_typeof(said) in ('string', 'number')) as given
+from (select upper((said #>> '{}') collate "C") as text where jsonb_typeof(said) in ('string', 'number')) as given
 $$;
 
 -- Buttons as Meta's API writes them, of those in its webhook: message_template_button_url is url.

@@ -22,11 +22,16 @@ declare
 begin
   select array_agg(distinct written.email) into emails
   from (
-    select unnest(array[btrim(person.email), lower(btrim(person.email)), address])
+    select unnest(array[btrim(person.email), lower(btrim(person.email) collate "C"), address])
     union
-    select unnest(array[l.email::text, lower(l.email::text), l.last_touch -> 'fields' ->> 'email'])
+    select unnest(array[l.email, lower(l.email collate "C"), l.last_touch -> 'fields' ->> 'email'])
     from marketing.leads as l
     -- Each half by an index of its own.
+    where l.email_normalized = address and l.deleted_at is null or l.email_normalized = address and l.deleted_at is not null
+    union
+    select i.submission -> 'fields' ->> 'email'
+    from marketing.leads as l
+    inner join marketing.lead_interactions as i on i.lead_id = l.id and i.interaction_type = 'submission'
     where l.email_normalized = address and l.deleted_at is null or l.email_normalized = address and l.deleted_at is not null
   ) as written (email)
   where written.email is not null;
@@ -41,14 +46,18 @@ begin
     values
       (l.metadata ->> 'session_id', l.metadata ->> 'anonymous_id', l.phone_number),
       (l.last_touch -> 'fields' ->> 'session_id', l.last_touch -> 'fields' ->> 'anonymous_id', l.last_touch -> 'fields' ->> 'phone_number')
+    union all
+    select i.submission -> 'fields' ->> 'session_id', i.submission -> 'fields' ->> 'anonymous_id', i.submission -> 'fields' ->> 'phone_number'
+    from marketing.lead_interactions as i
+    where i.lead_id = l.id and i.interaction_type = 'submission'
   ) as said (session, anonymous, phone)
   where l.email_normalized = address and l.deleted_at is null or l.email_normalized = address and l.deleted_at is not null;
 
   -- Profiles have their address from a verified token.
   select array_agg(p.id) into users from clixen.user_profiles as p
-  where lower(p.email) = any (emails) and p.email = any (emails);
+  where lower(normalize(p.email, nfc) collate "C") = any (emails);
   if to_regclass('auth.users') is not null then
-    execute 'select $1 || array_agg(u.id) from auth.users as u where lower(u.email) = any ($2)' into users using users, emails;
+    execute 'select $1 || array_agg(u.id) from auth.users as u where lower(normalize(u.email, nfc) collate "C") = any ($2)' into users using users, emails;
   end if;
 
   -- Sessions that were signed in as one of the users and as nobody else.
@@ -67,6 +76,10 @@ begin
           left(l.metadata ->> 'session_id', 200) = left(s.id, 200) and l.metadata ->> 'session_id' = s.id
           or left(l.last_touch -> 'fields' ->> 'session_id', 200) = left(s.id, 200) and l.last_touch -> 'fields' ->> 'session_id' = s.id
         )
+    ) and not exists (
+      select from marketing.lead_interactions as i
+      where left(i.submission -> 'fields' ->> 'session_id', 200) = left(s.id, 200) and i.submission -> 'fields' ->> 'session_id' = s.id
+        and i.lead_id <> all (leads)
     )
   ) as candidate
   where candidate.id is not null and not exists (
@@ -84,6 +97,10 @@ begin
           left(l.metadata ->> 'anonymous_id', 200) = left(a.id, 200) and l.metadata ->> 'anonymous_id' = a.id
           or left(l.last_touch -> 'fields' ->> 'anonymous_id', 200) = left(a.id, 200) and l.last_touch -> 'fields' ->> 'anonymous_id' = a.id
         )
+    ) and not exists (
+      select from marketing.lead_interactions as i
+      where left(i.submission -> 'fields' ->> 'anonymous_id', 200) = left(a.id, 200) and i.submission -> 'fields' ->> 'anonymous_id' = a.id
+        and i.lead_id <> all (leads)
     )
   ) as candidate
   where candidate.id is not null;

@@ -13,10 +13,16 @@ create index leads_last_session on marketing.leads (left(last_touch -> 'fields' 
   where last_touch -> 'fields' ->> 'session_id' is not null;
 create index leads_last_browser on marketing.leads (left(last_touch -> 'fields' ->> 'anonymous_id', 200))
   where last_touch -> 'fields' ->> 'anonymous_id' is not null;
+create index lead_interactions_session on marketing.lead_interactions (left(submission -> 'fields' ->> 'session_id', 200))
+  where submission -> 'fields' ->> 'session_id' is not null;
+create index lead_interactions_browser on marketing.lead_interactions (left(submission -> 'fields' ->> 'anonymous_id', 200))
+  where submission -> 'fields' ->> 'anonymous_id' is not null;
 create index events_anonymous_id on analytics.events (anonymous_id, occurred_at) where anonymous_id is not null;
 
 -- migrate:down
 drop index analytics.events_anonymous_id;
+drop index marketing.lead_interactions_browser;
+drop index marketing.lead_interactions_session;
 drop index marketing.leads_last_browser;
 drop index marketing.leads_last_session;
 drop index marketing.leads_named_browser;

@@ -25,7 +25,13 @@ create table clixen.projects (
 );
 comment on table clixen.projects is 'A user''s container of workflows and chats.';
 create index projects_activity on clixen.projects (user_id, last_activity_at desc, id desc);
-create unique index projects_user_name on clixen.projects (user_id, lower(name));
+-- Two spellings of one name are one name (0013).
+create unique index projects_user_name on clixen.projects (user_id, lower(normalize(regexp_replace(
+  name,
+  '[\u00AD\u034F\u0600-\u0605\u061C\u06DD\u070F\u0890\u0891\u08E2\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E'
+  '\u2060-\u206F\u2800\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB\U000110BD\U000110CD\U00013430-\U0001343F\U0001BCA0-\U0001BCA3\U0001D159\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]',
+  '', 'g'
+), nfc) collate "C"));
 create index projects_created_at on clixen.projects (user_id, created_at desc);
 
 alter table clixen.projects enable row level security;

@@ -26,7 +26,7 @@ create table clixen.user_profiles (
 comment on table clixen.user_profiles is 'One row per user of clixen. Tier and totals are never the user''s to set.';
 -- Not unique: a second profile of an address would tell that there is a first, and whoever comes first would keep it.
 comment on column clixen.user_profiles.email is 'As the issuer says, if it says one that it has verified.';
-create index user_profiles_email on clixen.user_profiles (lower(email));
+create index user_profiles_email on clixen.user_profiles (lower(normalize(email, nfc) collate "C"));
 create index user_profiles_tier on clixen.user_profiles (tier);
 create index user_profiles_created_at on clixen.user_profiles (created_at desc);
 

@@ -187,7 +187,7 @@ begin
     select
       -- A user's own: what another has sent under this id is another's.
       case when j.e ->> 'id' is null then pg_catalog.gen_random_uuid()
-        else left(encode(sha256(convert_to(caller::text || lower(j.e ->> 'id'), 'UTF8')), 'hex'), 32)::uuid end as id,
+        else left(encode(sha256(convert_to(caller::text || lower((j.e ->> 'id') collate "C"), 'UTF8')), 'hex'), 32)::uuid end as id,
       caller, j.e ->> 'event_type', j.e ->> 'event_category',
       (j.e ->> 'project_id')::uuid, (j.e ->> 'workflow_id')::uuid, (j.e ->> 'session_id')::uuid,
       coalesce(nullif(j.e -> 'event_data', 'null'), '{}'), private.telemetry_number(j.e -> 'duration_ms'),

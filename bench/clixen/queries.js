@@ -1,4 +1,5 @@
 // What is asked of clixen's database, as whom, what must be reached, and which index is for it. Every index of the schema is named once.
+import { readFileSync } from 'node:fs';
 import { project, SESSION } from './load.js';
 
 /** As PostgREST asks when a user reads, or the back office. */
@@ -54,13 +55,22 @@ export const PROMISED = [
 // The two projects that a user has in general are as soon sorted as read in order.
 const FEW = 'set local enable_sort = off';
 
+/** What makes two names of projects one, as their index has it. */
+const NAME_KEY = /on clixen\.projects \(user_id, (lower\([\s\S]*? collate "C"\))\);/.exec(
+  readFileSync(new URL('../../migrations/0210_projects.sql', import.meta.url), 'utf8'),
+)[1];
+
 /** What the other indexes are for. */
 export const INDEXED = [
-  ['user_profiles_email', OFFICE, `select * from clixen.user_profiles where lower(email) = 'user77@example.org'`],
+  [
+    'user_profiles_email',
+    OFFICE,
+    `select * from clixen.user_profiles where lower(normalize(email, nfc) collate "C") = 'user77@example.org'`,
+  ],
   ['user_profiles_tier', OFFICE, `select count(*) from clixen.user_profiles where tier = 'enterprise'`],
   ['user_profiles_created_at', OFFICE, 'select * from clixen.user_profiles order by created_at desc limit 50'],
   ['projects_activity', OWNER, 'select * from clixen.projects order by last_activity_at desc, id desc limit 20', FEW],
-  ['projects_user_name', OWNER, 'select * from clixen.projects order by lower(name) limit 20', FEW],
+  ['projects_user_name', OWNER, `select * from clixen.projects order by ${NAME_KEY} limit 20`, FEW],
   ['projects_created_at', OWNER, 'select * from clixen.projects order by created_at desc limit 20'],
   [
     'mvp_workflows_project',

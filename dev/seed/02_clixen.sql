@@ -5,7 +5,7 @@ values
   ('00000000-0000-4000-8000-000000000001', 'Shop automations', 'Orders, invoices and returns.', '#0ea5e9'),
   ('00000000-0000-4000-8000-000000000001', 'Newsletter', null, '#22c55e'),
   ('00000000-0000-4000-8000-000000000002', 'Support', 'Tickets from e-mail and chat.', '#f97316')
-on conflict (user_id, lower(name)) do nothing;
+on conflict do nothing;
 
 select private.make_profile('00000000-0000-4000-8000-000000000001', 'ada@example.org');
 select private.make_profile('00000000-0000-4000-8000-000000000002', 'grace@example.org');

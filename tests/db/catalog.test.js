@@ -17,6 +17,24 @@ const GRANTS = `${TABLES} left join pg_attribute t on t.attrelid = c.oid,
 const POLICIES = `pg_policy y join pg_class c on c.oid = y.polrelid join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS}`;
 const CONDITION = `concat_ws(' ', pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid))`;
 
+/** Unique texts of exposed tables that nobody writes for a name, by index and column: they are compared byte for byte. */
+const OPAQUE = [
+  // A digest.
+  'analytics.event_aggregations_bucket.dimensions_hash',
+  // normalize_email has made it.
+  'marketing.leads_email_normalized.email_normalized',
+  // Counted under the name that was sent.
+  'analytics.event_aggregations_bucket.event_name',
+  // Hashed and unique as it was sent.
+  'experiments.assignments_unit.unit_key',
+  // Ids and names of Meta's and of n8n's.
+  'whatsapp.accounts_phone_number_id.phone_number_id',
+  'whatsapp.accounts_owner.phone_number_id',
+  'whatsapp.templates_account_name_language.language',
+  'whatsapp.templates_account_name_language.template_name',
+  'clixen.mvp_workflows_n8n_workflow_id.n8n_workflow_id',
+];
+
 /** A plain table that breaks nothing. */
 const TABLE = `create table clixen.planted (id uuid constraint planted_pkey primary key, user_id uuid);
   comment on table clixen.planted is 'Planted.';
@@ -244,6 +262,26 @@ const RULES = {
       union all select n.nspname from pg_namespace n where ${SCHEMAS} and obj_description(n.oid, 'pg_namespace') is null`,
     fault: `${TABLE} comment on table clixen.planted is null`,
   },
+  'what decides on identity folds letter case without regard to the locale': {
+    // As often as something is folded, it is folded by the collation "C".
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}, lateral (select pg_get_functiondef(p.oid) as text) as d
+        where (select count(*) from regexp_matches(d.text, '\\m(lower|upper|initcap|casefold)\\(', 'g'))
+          > (select count(*) from regexp_matches(d.text, 'collate "C"\\)', 'gi')) or d.text ~* '\\milike\\M|~~\\*'
+      union all select i.indexrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indrelid
+        join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS}, lateral (select pg_get_indexdef(i.indexrelid) as text) as d
+        where i.indisunique and d.text ~ '\\m(lower|upper)\\(' and d.text !~ 'COLLATE "C"\\)'
+      union all select c.oid::regclass::text || '.' || t.attname from ${TABLES} join pg_attribute t on t.attrelid = c.oid
+        where t.attnum > 0 and format_type(t.atttypid, null) ~ 'citext'`,
+    fault: `create function clixen.planted(name text) returns text language sql set search_path = '' return lower(name)`,
+  },
+  'a text that people write is unique in one spelling of it, or is a code': {
+    query: `select i.indexrelid::regclass::text || '.' || t.attname as name from pg_index i join pg_class c on c.oid = i.indrelid
+        join pg_namespace n on n.oid = c.relnamespace and ${EXPOSED}
+        join pg_attribute t on t.attrelid = c.oid and t.attnum = any (i.indkey) and t.atttypid in ('text'::regtype, 'varchar'::regtype)
+      where i.indisunique and c.relkind in ('r', 'p') and not c.relispartition
+        and i.indexrelid::regclass::text || '.' || t.attname <> all (array['${OPAQUE.join("', '")}'])`,
+    fault: `${TABLE} alter table clixen.planted add column name text, add constraint planted_name unique (user_id, name)`,
+  },
   'times have a zone': {
     query: `select c.oid::regclass::text || '.' || t.attname as name from ${TABLES} join pg_attribute t on t.attrelid = c.oid
       where t.attnum > 0 and not t.attisdropped and t.atttypid = 'timestamp'::regtype`,
@@ -297,8 +335,9 @@ test('a function is executable by those it is granted to and nobody else', async
     `marketing.confirm_lead(text): ${anybody}`,
     'marketing.gdpr_delete_user_data(text,text[]): authenticated service_role',
     'marketing.gdpr_export_user_data(text,text[]): authenticated service_role',
+    'marketing.lead_field_names(): authenticated service_role',
     'marketing.only_admins(): authenticated service_role',
-    'marketing.pending_confirmations(integer): service_role',
+    'marketing.pending_confirmations(integer,interval): service_role',
     `onboarding.activity(text,jsonb): ${anybody}`,
     `onboarding.progress(text): ${anybody}`,
     'onboarding.start(jsonb): edge',
@@ -327,7 +366,7 @@ const INDEXES = {
   'clixen.user_profiles': 3,
   'experiments.assignments': 5,
   'experiments.experiments': 3,
-  'marketing.lead_interactions': 4,
+  'marketing.lead_interactions': 6,
   'marketing.leads': 14,
   'onboarding.sessions': 6,
   'onboarding.step_activities': 3,

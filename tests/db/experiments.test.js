@@ -540,6 +540,28 @@ test('a name that anybody may type is sticky for the session that typed it, and 
   await over(made.id);
 });
 
+test('a unit is opaque: hashed and stored as it was sent', async () => {
+  const made = await experiment({ unit: 'user_id' });
+  const sub = randomUUID();
+  const units = [sub, sub.toUpperCase(), 'Zo\u00eb', 'Zoe\u0308', 'zo\u00eb', ' Zo\u00eb', 'Zo\u200b\u00eb'];
+  for (const unit of units) {
+    const { source, variant_id } = await told(service, { user_id: unit }, made.id);
+    assert.equal(source, 'hash', JSON.stringify(unit));
+    if (/^[ -~]+$/.test(unit)) assert.equal(variant_id, variantOf(made, unit), unit);
+  }
+  assert.deepEqual(
+    (await stored(made.id)).map(({ unit_key }) => unit_key).sort(),
+    units.map((unit) => `user:${unit}`).sort(),
+  );
+  const another = ['control', 'red', 'blue'].find((id) => id !== variantOf(made, sub.toUpperCase()));
+  await as(admin, (query) =>
+    query('select experiments.override_assignment($1, $2, $3)', [made.id, another, sub.toUpperCase()]),
+  );
+  assert.equal((await told(service, { user_id: sub.toUpperCase() }, made.id)).variant_id, another);
+  assert.equal((await told(service, { user_id: sub }, made.id)).variant_id, variantOf(made, sub));
+  await over(made.id);
+});
+
 test('a session and a user of one name are two units, and nobody hangs a user on a session', async () => {
   const [bySession, byUser] = [await experiment(), await experiment({ unit: 'user_id' })];
   const id = randomUUID();

@@ -17,6 +17,13 @@ const lead = async (email) => {
   return rows[0];
 };
 
+const submissions = (email) =>
+  sql(
+    `select i.submission from marketing.lead_interactions as i join marketing.leads as l on l.id = i.lead_id
+     where l.email_normalized = $1 and i.interaction_type = 'submission' order by i.created_at`,
+    [email.toLowerCase()],
+  );
+
 const FIELDS = {
   first_name: 'Zoë 😀 "O\'Brien" <b>&amp;',
   last_name: '王小明',
@@ -224,7 +231,78 @@ test('addresses that people have are taken', async () => {
     await sql('truncate private.rate_limits');
     const answer = await post('JSON', { email });
     assert.equal(answer.status, 201, `${email} ${answer.text}`);
-    assert.equal((await lead(email)).email, email);
+    const ascii = email.replace('müller', 'xn--mller-kva').replace('例え.テスト', 'xn--r8jz45g.xn--zckzah');
+    const row = await lead(ascii);
+    assert.equal(row.email, ascii);
+    const [{ submission }] = (await submissions(ascii)).slice(-1);
+    assert.equal(submission.fields.email, email, 'what was typed is kept');
+  }
+});
+
+test('nobody becomes somebody else by letters that look like theirs', async () => {
+  const name = `u${randomUUID().slice(0, 8)}`;
+  await post('JSON', { email: `${name}@gmail.com` });
+  for (const email of [
+    `${name}@gmaİl.com`,
+    `${name}@gmaıl.com`,
+    `${name}@gmail\u0307.com`,
+    `İ${name}@gmail.com`,
+    `${name}ı@gmail.com`,
+  ]) {
+    const answer = await post('JSON', { email, consent: 'on' });
+    assert.equal(answer.status, 201, email);
+  }
+  for (const email of [
+    `\u212a${name}@gmail.com`,
+    `${name}\u034f@gmail.com`,
+    `${name}\u3164@gmail.com`,
+    `${name}\u{e0041}@gmail.com`,
+  ]) {
+    const answer = await post('JSON', { email, consent: 'on' });
+    assert.deepEqual([answer.status, answer.body.code], [422, 'RG508'], JSON.stringify(email));
+  }
+  const row = await lead(`${name}@gmail.com`);
+  assert.deepEqual([row.submission_count, row.opt_in_status], ['1', 'none']);
+  // By IDNA these are the same domain.
+  for (const email of [`${name}@ＧＭＡＩＬ.com`, `${name}@gmail。com`]) await post('JSON', { email });
+  assert.equal((await lead(`${name}@gmail.com`)).submission_count, '3');
+});
+
+test('a domain in letters is found again in whatever way it is written, by onboarding and by an admin, too', async () => {
+  const name = randomUUID();
+  const typed = `${name}@Bücher.example`;
+  for (const email of [typed, `${name}@bu\u0308cher.example`, `${name}@xn--bcher-kva.example`])
+    await post('JSON', { email });
+  const row = await lead(`${name}@xn--bcher-kva.example`);
+  assert.equal(row.submission_count, '3');
+  assert.equal((await ask('/v1/onboarding/sessions', { json: { email: typed } })).status, 201);
+  const token = await userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } });
+  const { body } = await ask('/v1/admin/gdpr/export', { json: { email: typed }, token });
+  assert.deepEqual([body['marketing.leads'].length, body['onboarding.sessions'].length], [1, 1]);
+});
+
+test('what was sent between the first and the last is kept, and an admin reads it', async () => {
+  const email = freshEmail();
+  const sent = ['Ada', 'Eve', 'Zoë'].map((first_name, n) => ({ email, first_name, notes: `Message ${n}`, n }));
+  for (const [at, fields] of sent.entries()) await post(Object.keys(ENCODINGS)[at], fields);
+  const token = await userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } });
+  const { id } = await lead(email);
+  const headers = { 'accept-profile': 'marketing' };
+  const path = `/rest/v1/lead_interactions?select=submission&interaction_type=eq.submission&lead_id=eq.${id}&order=created_at`;
+  const { status, body } = await ask(path, { token, headers });
+  assert.equal(status, 200);
+  assert.deepEqual(
+    body.map(({ submission: { fields } }) => [fields.first_name, fields.notes, String(fields.n)]),
+    sent.map(({ first_name, notes, n }) => [first_name, notes, String(n)]),
+  );
+  assert.deepEqual((await ask(path, { token: await userToken(), headers })).body, []);
+});
+
+test('addresses with domains that are none are refused', async () => {
+  const name = randomUUID();
+  for (const email of [`${name}@mü_ller.example`, `${name}@-ü.example`, `${name}@ü`, `${name}@\u0301.example`]) {
+    const answer = await post('JSON', { email });
+    assert.deepEqual([answer.status, answer.body.code], [422, 'RG508'], email);
   }
 });
 

@@ -143,6 +143,12 @@ export const data = {
       timestamptz '2026-02-01' + make_interval(hours => n), case when n % 2 = 0 then timestamptz '2026-03-01' end, gen_random_uuid(),
       jsonb_build_object('n', n), timestamptz '2026-01-01' + make_interval(mins => n)
     from lead, generate_series(1, $1::int) as n`,
+  'private.confirmation_requests': `with lead as (
+      insert into marketing.leads (email, email_normalized, email_domain)
+      select a, a, 'example.org' from (select gen_random_uuid() || '@example.org' as a from generate_series(1, $1::int)) as address returning id)
+    insert into private.confirmation_requests (lead_id, requested_at, times_handed, handed_at)
+    select lead.id, timestamptz '2026-01-01' + make_interval(mins => n::int), n % 3, case when n % 3 > 0 then timestamptz '2026-01-02' end
+    from (select id, row_number() over () as n from lead) as lead`,
   'private.secrets': `insert into private.secrets (name, secret) select 'secret ' || n, sha256(n::text::bytea) from generate_series(1, $1::int) as n`,
   'private.consent_records': `insert into private.consent_records (address_hash, action, channel, text_version, at)
     select sha256(n::text::bytea), (array['requested', 'confirmed', 'revoked'])[1 + n % 3], 'email', 'v' || n,

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{forms, multipart, stamp};
+use super::{address, forms, multipart, stamp};
 use crate::config::Config;
 use crate::edge::{Body, Response};
 use crate::error::Error;
@@ -54,17 +54,41 @@ pub static CONFIRM: Call = Call {
     then: None,
 };
 
+/// Under which name the database is told of the address as it was typed, where its domain is not in ASCII.
+const TYPED_EMAIL: &str = "_typed_email";
+
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
 
 fn arguments(incoming: &Incoming, config: &Config) -> Result<Plan, Error> {
-    let fields = fields(incoming)?;
+    let mut fields = fields(incoming)?;
     json::refuse_nul(&fields)?;
+    put_domain_into_ascii(&mut fields);
     let stamp = fields.get(stamp::FIELD).and_then(Value::as_str);
     let seen = Seen {
         stamp: stamp.map(|text| stamp::judge(text, incoming.now_ms, config)),
         ..Seen::default()
     };
     Ok(Plan::Vouch(json!({ "lead": fields }).to_string(), seen))
+}
+
+/// Puts the address that mail goes to in the place of what was typed, which is kept beside it.
+fn put_domain_into_ascii(fields: &mut Map<String, Value>) {
+    // Whatever the form sends under this name is not the edge's.
+    fields.remove(TYPED_EMAIL);
+    // Of a field that was sent several times the last text counts.
+    let typed = match fields.get("email") {
+        Some(Value::Array(texts)) => {
+            let texts = texts.iter().rev().filter_map(Value::as_str);
+            texts.into_iter().find(|text| !text.trim().is_empty())
+        }
+        Some(text) => text.as_str(),
+        None => None,
+    };
+    if let Some(ascii) = typed.and_then(address::with_ascii_domain)
+        && let Some(typed) = fields.insert("email".to_owned(), ascii.into())
+    {
+        fields.insert(TYPED_EMAIL.to_owned(), typed);
+    }
 }
 
 /// The token of Turnstile's widget, if the form has one.

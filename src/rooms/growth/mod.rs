@@ -1,6 +1,7 @@
 //! growth: the public site's side of the business: leads, onboarding, events, experiments, `WhatsApp`.
 
 mod access_token;
+mod address;
 mod admin;
 mod bucketing;
 mod device;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{as_it_is, created};
+use super::{address, as_it_is, created};
 use crate::config::Config;
 use crate::error::Error;
 use crate::rooms::json;
@@ -16,11 +16,16 @@ pub static START: Call = Call {
     identity: Identity::Vouched,
     for_people: false,
     arguments: |incoming, _| {
-        let session = if incoming.body.is_empty() {
+        let mut session = if incoming.body.is_empty() {
             json!({})
         } else {
             json::body(incoming)?
         };
+        if let Some(email) = session.get_mut("email")
+            && let Some(ascii) = email.as_str().and_then(address::with_ascii_domain)
+        {
+            *email = ascii.into();
+        }
         Ok(Plan::Ask(json!({ "session": session }).to_string()))
     },
     answer: created,

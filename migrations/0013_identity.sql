@@ -1,4 +1,4 @@
--- 0009: identity. What decides who somebody is, or whether two things are one, is compared in one spelling that does not depend on the
+-- 0013: identity. What decides who somebody is, or whether two things are one, is compared in one spelling that does not depend on the
 -- database's locale: letter case of ASCII only (collate "C"), NFC, without invisible characters. A Turkish locale folds I to ı; others
 -- fold İ to i, which would make another person's address of somebody's.
 -- migrate:up

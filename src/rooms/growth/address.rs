@@ -1,0 +1,78 @@
+//! E-mail addresses on their way in: the domain in ASCII, by IDNA, which SQL cannot do. All else that an address is, and whose it is, the
+//! database says; it refuses a domain that is still in other letters.
+
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+
+use crate::text::is_invisible;
+
+/// The address with its domain in ASCII, where it is not and can be: `zoë@müller.example` is `zoë@xn--mller-kva.example`.
+pub fn with_ascii_domain(typed: &str) -> Option<String> {
+    let (local, domain) = typed
+        .trim_matches([' ', '\t', '\r', '\n'])
+        .rsplit_once('@')?;
+    // IDNA passes over characters that nobody sees. In some scripts a joiner makes another domain, and it judges where one may stand.
+    let is_joiner = |character: char| matches!(character, '\u{200c}' | '\u{200d}');
+    let is_hidden = |character: char| is_invisible(character) && !is_joiner(character);
+    if domain.is_ascii() || domain.contains(is_hidden) {
+        return None;
+    }
+    let ascii = Uts46::new().to_ascii(
+        domain.as_bytes(),
+        AsciiDenyList::STD3,
+        Hyphens::CheckFirstLast,
+        DnsLength::Verify,
+    );
+    Some(format!("{local}@{}", ascii.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_domain_is_put_into_ascii() {
+        let cases = [
+            ("zoë@müller.example", Some("zoë@xn--mller-kva.example")),
+            (" zoë@MÜLLER.example\r\n", Some("zoë@xn--mller-kva.example")),
+            (
+                "zoë@mu\u{308}ller.example",
+                Some("zoë@xn--mller-kva.example"),
+            ),
+            ("a@例え.テスト", Some("a@xn--r8jz45g.xn--zckzah")),
+            // Not as IDNA of 2003 had it: those are different domains.
+            ("a@straße.example", Some("a@xn--strae-oqa.example")),
+            ("a@example。org", Some("a@example.org")),
+            ("x@gmaİl.com", Some("x@xn--gmail-bgd.com")),
+            ("x@ＧＭＡＩＬ.com", Some("x@gmail.com")),
+            // What is in ASCII is left for the database to judge.
+            ("Zoë@Example.org", None),
+            ("a@xn--mller-kva.example", None),
+            ("a@b c.example", None),
+            // What is no domain stays as it is, and is refused.
+            ("a@mü ller.example", None),
+            ("a@mü_ller.example", None),
+            ("a@m\u{ad}üller.example", None),
+            ("a@m\u{200d}üller.example", None),
+            ("a@-ü.example", None),
+            ("a@ü..example", None),
+            ("a@\u{301}.example", None),
+            ("müller.example", None),
+            ("", None),
+        ];
+        for (typed, wanted) in cases {
+            assert_eq!(with_ascii_domain(typed).as_deref(), wanted, "{typed:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_domain_changes_and_ends_in_ascii(local in "[^@]{0,10}", domain in "[^@\\p{C}]{0,12}") {
+            if let Some(address) = with_ascii_domain(&format!("{local}@{domain}")) {
+                let (same, domain) = address.rsplit_once('@').unwrap();
+                prop_assert_eq!(same, local.trim_start_matches([' ', '\t', '\r', '\n']));
+                prop_assert!(domain.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-".contains(&b)), "{}", domain);
+            }
+        }
+    }
+}
