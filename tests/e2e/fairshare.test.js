@@ -97,7 +97,7 @@ test('whose requests wait for longer than five seconds is answered 429, and noth
   assert.equal(count(answers, 200), CALLER);
   assert.equal(refused.length, CALLER);
   for (const { body, headers } of refused) {
-    assert.equal(body.code, 'RG406');
+    assert.equal(body.code, 'RG407');
     assert.equal(headers.get('retry-after'), '1');
   }
 });
