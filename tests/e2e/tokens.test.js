@@ -41,8 +41,12 @@ let edge;
 
 before(async () => {
   await sql(`
-    create function marketing.token_bearer() returns jsonb language sql stable as $$
-      select jsonb_build_object('role', current_user, 'sub', current_setting('request.jwt.claims', true)::jsonb ->> 'sub')
+    -- Not in SQL: such a function is inlined into the statement that PostgREST prepares, whose plan the next role on the
+    -- connection reuses without a look at who may execute the function.
+    create function marketing.token_bearer() returns jsonb language plpgsql stable as $$
+      begin
+        return jsonb_build_object('role', current_user, 'sub', current_setting('request.jwt.claims', true)::jsonb ->> 'sub');
+      end
     $$;
     revoke execute on function marketing.token_bearer() from public;
     grant execute on function marketing.token_bearer() to anon, authenticated, service_role`);
