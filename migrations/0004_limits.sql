@@ -111,7 +111,7 @@ create unlogged table private.daily_usage (
   name   text not null,
   caller text not null,
   -- What all anonymous callers have used is spread over several rows: on one, each of them would wait for the one before.
-  part   int not null,
+  part   bigint not null,
   bytes  bigint not null,
   rows   bigint not null,
   constraint daily_usage_pkey primary key (day, name, caller, part)

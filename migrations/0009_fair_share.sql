@@ -2,8 +2,8 @@
 -- migrate:up
 create table private.connection_shares (
   only_row  boolean primary key default true,
-  caller    int not null,
-  anonymous int not null,
+  caller    bigint not null,
+  anonymous bigint not null,
   constraint connection_shares_only_row check (only_row),
   constraint connection_shares_caller check (caller between 0 and 10000),
   constraint connection_shares_anonymous check (anonymous between 0 and 10000)
@@ -50,7 +50,7 @@ begin
   end if;
 
   select * into shares from private.connection_shares;
-  slot := shares.caller;
+  slot := shares.caller::int;
   while slot > 0 and not pg_try_advisory_xact_lock(name, slot) loop
     slot := slot - 1;
   end loop;
@@ -63,7 +63,7 @@ begin
   if is_user then
     return;
   end if;
-  slot := shares.anonymous;
+  slot := shares.anonymous::int;
   while slot > 0 and not pg_try_advisory_xact_lock(everybody, slot) loop
     slot := slot - 1;
   end loop;

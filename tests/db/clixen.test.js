@@ -176,6 +176,8 @@ const QUEUE = ['RG522', 'RG523', 'RG524', 'RG525', 'RG501'];
 /** What may be answered to somebody whose row has gone, or who is not the first. */
 const expected = (error, more = []) =>
   ['23503', '23502', '23505', ...more].includes(error.code) ||
+  // A second's wait for the user's other writes: on a slow machine one may end so.
+  error.message.includes('RG529') ||
   (error.code === 'PGRST' && QUEUE.includes(JSON.parse(error.message).code));
 
 const acts = async ({ pick, user, other, office = 8, more }) => {
@@ -1235,7 +1237,7 @@ test('the jobs that clean leave a row each; telemetry is kept for 180 days', asy
 const insertProject = (sub) =>
   as({ role: 'authenticated', claims: { sub } }, (run) => run('insert into clixen.projects (name) values ($1)', ['x']));
 
-test('whoever waits for their own writes for three seconds is told to come again; others do not wait', async () => {
+test('whoever waits for their own writes for a second is told to come again; others do not wait', async () => {
   const sub = randomUUID();
   await transaction(async (run) => {
     await run('select pg_advisory_xact_lock(hashtextextended($1, 220))', [sub]);
