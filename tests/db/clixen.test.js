@@ -172,12 +172,10 @@ const deploys = async ({ pick, user }) => {
   if (far > 1) await finish(id, lease, { status: far > 2 ? 'deployed' : 'failed', n8n_workflow_id: n8n });
 };
 
-const QUEUE = ['RG522', 'RG523', 'RG524', 'RG525', 'RG501'];
+const QUEUE = ['RG522', 'RG523', 'RG524', 'RG525', 'RG501', 'RG529'];
 /** What may be answered to somebody whose row has gone, or who is not the first. */
 const expected = (error, more = []) =>
   ['23503', '23502', '23505', ...more].includes(error.code) ||
-  // A second's wait for the user's other writes: on a slow machine one may end so.
-  error.message.includes('RG529') ||
   (error.code === 'PGRST' && QUEUE.includes(JSON.parse(error.message).code));
 
 const acts = async ({ pick, user, other, office = 8, more }) => {
