@@ -214,7 +214,7 @@ end
 $$;
 
 -- Whether the field `consent` says yes in one of the words that check boxes, radio buttons and scripts send. Of a field that was sent
--- several times the last counts: a hidden `consent=0` stands before its check box. What is none of these words is no consent.
+-- several times the last counts: a hidden `consent=0` stands before its check box. Any other value is no consent.
 create function marketing.lead_consents(lead jsonb) returns boolean
   language plpgsql immutable
   set search_path = ''

@@ -37,6 +37,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// What a request may be and cost.
     pub limits: Limits,
+    /// Whose the hosted pages are.
+    pub owner: Owner,
     /// Asks whether a person is at the other end, where it is set up.
     pub turnstile: Option<Turnstile>,
     /// Meta's webhook, where it is set up.
@@ -47,6 +49,16 @@ pub struct Config {
     pub n8n: Option<N8n>,
     /// What secrets are sealed under: of the variables `KEK_1`, `KEK_2`, … the last, where there is one.
     pub sealing_key: Option<SealingKey>,
+}
+
+/// Whose the hosted pages are, as far as they say so.
+pub struct Owner {
+    /// Who asks for the consent.
+    pub name: Option<String>,
+    /// Their site, where visitors go back to.
+    pub url: Option<String>,
+    /// Their privacy policy.
+    pub privacy_url: Option<String>,
 }
 
 /// An n8n instance.
@@ -199,6 +211,14 @@ impl Config {
                 .transpose()?,
             limits: optional("LIMITS")
                 .map_or_else(|| Ok(Limits::default()), |text| limits(&text))?,
+            owner: Owner {
+                name: optional("OWNER_NAME")
+                    .as_deref()
+                    .map(owner_name)
+                    .transpose()?,
+                url: page_address("OWNER_URL", optional("OWNER_URL"))?,
+                privacy_url: page_address("PRIVACY_URL", optional("PRIVACY_URL"))?,
+            },
             turnstile: turnstile(optional("TURNSTILE_SECRET"), optional("TURNSTILE_URL"))?,
             whatsapp: WhatsApp {
                 app_secret: optional("WHATSAPP_APP_SECRET"),
@@ -247,6 +267,26 @@ fn upstream(variable: &'static str, text: &str) -> Result<String, Error> {
             "an http or https address without query or credentials",
         )),
     }
+}
+
+fn owner_name(text: &str) -> Result<String, Error> {
+    let name = text.trim();
+    if name.chars().count() > 200 || name.contains(char::is_control) {
+        return Err(misconfigured("OWNER_NAME", "at most 200 characters"));
+    }
+    Ok(name.to_owned())
+}
+
+/// The address of a page that people are sent to.
+fn page_address(variable: &'static str, text: Option<String>) -> Result<Option<String>, Error> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    if !is_safe_address(text.trim()) {
+        let wanted = "an https address, or http on a loopback address";
+        return Err(misconfigured(variable, wanted));
+    }
+    Ok(Some(text.trim().to_owned()))
 }
 
 fn turnstile(secret: Option<String>, url: Option<String>) -> Result<Option<Turnstile>, Error> {
@@ -608,6 +648,11 @@ pub(crate) mod tests {
             ),
             ("POSTGREST_READ_URL", "127.0.0.1:3001".into()),
             ("TURNSTILE_URL", "http://example.org/".into()),
+            ("OWNER_NAME", "x".repeat(201)),
+            ("OWNER_NAME", "two\nlines".into()),
+            ("OWNER_URL", "www.example.org".into()),
+            ("OWNER_URL", "javascript:alert(1)".into()),
+            ("PRIVACY_URL", "http://example.org/".into()),
             ("N8N_URL", "127.0.0.1:5678".into()),
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),

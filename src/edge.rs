@@ -24,14 +24,16 @@ use crate::verify::keys::{KeyCache, PublicKey};
 use crate::verify::token::Claims;
 
 /// Headers of a request that the edge reads; the platform hands over no others, and of these it keeps the address.
-pub const READ_HEADERS: [&str; 30] = [
+pub const READ_HEADERS: &[&str] = &[
     "accept",
+    "accept-language",
     "accept-profile",
     "access-control-request-headers",
     "access-control-request-method",
     "apikey",
     "authorization",
     "cf-connecting-ip",
+    "content-encoding",
     "content-length",
     "content-profile",
     "content-type",
@@ -305,6 +307,17 @@ pub trait Platform: Clone + 'static {
         limit: usize,
         id: &str,
     ) -> Result<Self::Body, ReadFault>;
+
+    /// What a body of gzip stands for, at most `limit` bytes; stops where there are more.
+    async fn unzip(
+        &self,
+        body: &[u8],
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault>;
+
+    /// Bytes as text in a charset of the Encoding Standard, by one of its labels; none if it has no such charset.
+    fn decode(label: &str, bytes: &[u8]) -> Option<String>;
 
     /// A body that is made piece by piece, as it is read. It breaks off at an error.
     fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Self::Body;

@@ -66,6 +66,11 @@ pub enum Error {
         /// The ones it does read.
         accepted: &'static str,
     },
+    /// The `Content-Encoding` is not one this route reads.
+    UnsupportedEncoding {
+        /// The one it does read, as an `Accept-Encoding` header has it; `identity` for none.
+        accepted: &'static str,
+    },
     /// A path segment is no name of a relation or function.
     BadName,
     /// Path and query together are too long.
@@ -300,7 +305,9 @@ impl Error {
             Self::ConditionalWrite => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
-            Self::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::UnsupportedMediaType { .. } | Self::UnsupportedEncoding { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             Self::BadSecret { .. } | Self::NoUnit { .. } | Self::BadCountry => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
@@ -432,6 +439,12 @@ impl Error {
                 "This is no name of a table, view or function",
                 None,
                 "Names have 1 to 63 bytes, no slash, backslash or control character.",
+            ),
+            Self::UnsupportedEncoding { accepted } => shape(
+                "RG330",
+                "This endpoint does not read this Content-Encoding",
+                Some(format!("It reads {accepted}").into()),
+                "Send the body as it is, without Content-Encoding.",
             ),
             Self::UriTooLong { limit } => shape(
                 "RG305",

@@ -2,10 +2,10 @@
 //! somebody's.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW,
-    CACHE_CONTROL, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
-    ORIGIN, RETRY_AFTER, VARY, WARNING, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
+    ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE,
+    ETAG, IF_NONE_MATCH, LOCATION, ORIGIN, RETRY_AFTER, VARY, WARNING, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
@@ -189,6 +189,9 @@ pub fn explain(error: &Error, headers: &mut HeaderMap) {
     } = error
     {
         headers.insert(CONTENT_RANGE, range.clone());
+    }
+    if let Error::UnsupportedEncoding { accepted } = error {
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(accepted));
     }
     if let Error::MethodNotAllowed { allow } = error
         && let Ok(value) = HeaderValue::from_str(allow)

@@ -194,6 +194,17 @@ pub enum Human {
     Held,
 }
 
+/// Reads bytes as text in a charset of the Encoding Standard, by one of its labels; none if it has no such charset.
+#[derive(Clone, Copy)]
+pub struct Decoder(pub fn(&str, &[u8]) -> Option<String>);
+
+impl Default for Decoder {
+    /// One that knows none.
+    fn default() -> Self {
+        Self(|_, _| None)
+    }
+}
+
 /// What a purpose endpoint is told of a request.
 #[derive(Default)]
 pub struct Incoming {
@@ -215,6 +226,8 @@ pub struct Incoming {
     pub human: Human,
     /// The user, where one is signed in.
     pub user: Option<String>,
+    /// How what is not UTF-8 is read.
+    pub decoder: Decoder,
 }
 
 impl Incoming {

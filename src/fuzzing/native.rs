@@ -38,6 +38,12 @@ pub(crate) const ISSUERS: [(&str, &[&str]); 2] = [
 #[derive(Clone)]
 pub(crate) struct Native(Rc<Outside>);
 
+/// What the runtime's own decoder does: both are of the Encoding Standard.
+pub(crate) fn decode(label: &str, bytes: &[u8]) -> Option<String> {
+    let encoding = encoding_rs::Encoding::for_label_no_replacement(label.as_bytes())?;
+    Some(encoding.decode_with_bom_removal(bytes).0.into_owned())
+}
+
 impl std::ops::Deref for Native {
     type Target = Outside;
 
@@ -130,6 +136,14 @@ impl Platform for Native {
             return Err(ReadFault::TooLarge);
         }
         Ok(body)
+    }
+
+    async fn unzip(&self, _: &[u8], _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {
+        Err(ReadFault::Broken)
+    }
+
+    fn decode(label: &str, bytes: &[u8]) -> Option<String> {
+        decode(label, bytes)
     }
 
     fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Vec<u8> {

@@ -376,6 +376,28 @@ impl Platform for Workers {
         Ok(counted(pieces, first, limit, id.to_owned()))
     }
 
+    async fn unzip(
+        &self,
+        body: &[u8],
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault> {
+        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        let unzipped = unzipped(body).map_err(|_| ReadFault::Broken)?;
+        let mut bytes = Vec::new();
+        take(&unzipped, limit, deadline_ms, |chunk| {
+            bytes.extend(chunk.to_vec());
+            Ok(())
+        })
+        .await?;
+        Ok(bytes)
+    }
+
+    fn decode(label: &str, bytes: &[u8]) -> Option<String> {
+        let decoder = web_sys::TextDecoder::new_with_label(label).ok()?;
+        decoder.decode_with_u8_array(bytes).ok()
+    }
+
     fn streamed(
         &self,
         pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static,
@@ -807,6 +829,17 @@ impl Drop for Held {
     fn drop(&mut self) {
         HELD.set(HELD.get().saturating_sub(self.0));
     }
+}
+
+/// The runtime's own reader of gzip.
+fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
+    let class: Function =
+        Reflect::get(&js_sys::global(), &"DecompressionStream".into())?.dyn_into()?;
+    let reader = Reflect::construct(&class, &Array::of1(&"gzip".into()))?;
+    let zipped = web_sys::Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(body)))?;
+    let zipped = zipped.stream();
+    let pipe: Function = Reflect::get(&zipped, &"pipeThrough".into())?.dyn_into()?;
+    pipe.call1(&zipped, &reader)?.dyn_into()
 }
 
 /// Hands a body's chunks over, as long as they are in time and within the limit.

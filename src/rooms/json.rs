@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::charset;
 use crate::error::Error;
 use crate::rooms::storable::exact_numbers;
 use crate::route::Incoming;
@@ -20,9 +21,7 @@ pub fn body(incoming: &Incoming) -> Result<Value, Error> {
         let accepted = "application/json";
         return Err(Error::UnsupportedMediaType { accepted });
     }
-    // RFC 8259 lets a reader ignore a byte order mark, and editors on Windows write one.
-    let body = incoming.body.strip_prefix(b"\xEF\xBB\xBF");
-    let value = parse(body.unwrap_or(&incoming.body))?;
+    let value = parse(&charset::json(incoming))?;
     if has_nul(&value) {
         return Err(nul());
     }

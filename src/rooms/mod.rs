@@ -1,6 +1,7 @@
 //! The rooms: each system's routes as data. A system's endpoints are found in the file of its name.
 
 mod batch;
+mod charset;
 mod clixen;
 mod data;
 mod growth;

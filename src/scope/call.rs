@@ -10,11 +10,36 @@ use super::{
 };
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
-use crate::route::{Call, Human, Identity, Incoming, Matched, Plan, Seen};
+use crate::route::{Call, Decoder, Human, Identity, Incoming, KB, Matched, Plan, Seen};
 use crate::verify::Caller;
 
 /// Milliseconds after which an answer that can be made without the database is not waited for.
 const FALLBACK_MS: u32 = 2000;
+
+/// Bytes of a form that are read to be shown again, where they are more than what is taken.
+const MAX_TYPED: usize = 256 * KB;
+
+/// Whether a person has filled in a form, and sees it again with what was typed if it is refused.
+fn is_form(call: &Call, incoming: &Incoming) -> bool {
+    call.for_people && incoming.wants_page
+}
+
+/// What a purpose endpoint answers where the request is refused before it is looked at.
+pub(super) async fn refuse<P: Platform>(
+    call: &'static Call,
+    matched: &Matched,
+    caller: &Caller,
+    mut request: Request<P::Body>,
+    error: Error,
+    edge: &Edge<P>,
+) -> Result<Work<P::Body>, Error> {
+    let mut incoming = incoming(matched, caller, &request, edge);
+    if is_form(call, &incoming) {
+        let read = read_body(&mut request, MAX_TYPED, edge).await;
+        incoming.body = read.unwrap_or_default();
+    }
+    (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here)
+}
 
 /// What a purpose endpoint is told of a request, before its body has been read.
 pub(super) fn incoming<P: Platform>(
@@ -33,6 +58,7 @@ pub(super) fn incoming<P: Platform>(
         place: edge.platform.place(),
         human: Human::Unasked,
         user: caller.user().map(str::to_owned),
+        decoder: Decoder(P::decode),
     }
 }
 
@@ -119,7 +145,16 @@ async fn plan<P: Platform>(
     request: &mut Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Plan, Error> {
-    incoming.body = read_body(request, limit(matched, edge), edge).await?;
+    let limit = limit(matched, edge);
+    let most = if is_form(call, incoming) {
+        MAX_TYPED
+    } else {
+        limit
+    };
+    incoming.body = read_body(request, most.max(limit), edge).await?;
+    if incoming.body.len() > limit {
+        return Err(Error::BodyTooLarge { limit });
+    }
     if call.for_people {
         incoming.human = turnstile::ask(incoming, edge).await?;
     }

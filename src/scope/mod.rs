@@ -18,7 +18,7 @@ mod turnstile;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::edge::{Body, Edge, Outgoing, Platform, Request, Response};
+use crate::edge::{Body, Edge, Outgoing, Platform, ReadFault, Request, Response};
 use crate::error::Error;
 use crate::route::{Action, Call, Incoming, Matched};
 use crate::verify::{self, Caller};
@@ -143,7 +143,13 @@ pub async fn narrow<P: Platform>(
     mut request: Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Scoped<P::Body>, Error> {
-    guard::admit(matched.route, caller, &request, edge).await?;
+    if let Err(error) = guard::admit(matched.route, caller, &request, edge).await {
+        let Action::Call(call) = matched.route.action else {
+            return Err(error);
+        };
+        let work = call::refuse(call, matched, caller, request, error, edge).await?;
+        return Ok(Scoped { work, writer: None });
+    }
     let writer = replica::writer(caller, &request.method, edge);
     let work = match matched.route.action {
         Action::Page(page) => {
@@ -303,22 +309,41 @@ fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
     }
 }
 
-/// Reads the whole body into memory, no more than the route takes.
+/// What the body is encoded in, in lower case; none if it is as it is.
+fn coding<B>(request: &Request<B>) -> Option<String> {
+    let value = request.headers.get("content-encoding")?;
+    let coding = value.to_str().unwrap_or("unreadable").trim();
+    (!["", "identity"].contains(&coding)).then(|| coding.to_ascii_lowercase())
+}
+
+/// Reads the whole body into memory, unzipped, no more than the route takes before and after that.
 async fn read_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,
     edge: &Edge<P>,
 ) -> Result<Vec<u8>, Error> {
+    let is_zipped = match coding(request).as_deref() {
+        None => false,
+        Some("gzip" | "x-gzip") => true,
+        Some(_) => return Err(Error::UnsupportedEncoding { accepted: "gzip" }),
+    };
     if declared_length(request)?.is_some_and(|length| length > limit) {
         return Err(Error::BodyTooLarge { limit });
     }
     let Some(body) = request.body.take() else {
         return Ok(Vec::new());
     };
-    edge.platform
-        .read(body, limit, edge.config.limits.upload_ms)
-        .await
-        .map_err(|fault| Error::of_body(fault, limit))
+    let deadline_ms = edge.config.limits.upload_ms;
+    let read = edge.platform.read(body, limit, deadline_ms).await;
+    let bytes = read.map_err(|fault| Error::of_body(fault, limit))?;
+    if !is_zipped {
+        return Ok(bytes);
+    }
+    let unzipped = edge.platform.unzip(&bytes, limit, deadline_ms).await;
+    unzipped.map_err(|fault| match fault {
+        ReadFault::Broken => Error::MalformedBody("it is not gzip, or breaks off".into()),
+        fault => Error::of_body(fault, limit),
+    })
 }
 
 /// The body to hand on unread: the platform holds it to the declared length or, where there is none, counts.
@@ -332,6 +357,12 @@ fn pass_body<P: Platform>(
         return Err(Error::BodyTooLarge { limit });
     }
     Ok(match request.body.take() {
+        // PostgREST reads bodies as they are only.
+        Some(_) if coding(request).is_some() => {
+            return Err(Error::UnsupportedEncoding {
+                accepted: "identity",
+            });
+        }
         Some(stream) if length != Some(0) => Body::Upload {
             stream,
             length,

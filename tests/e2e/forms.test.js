@@ -1,12 +1,15 @@
 // The hosted form in a real browser with JavaScript switched off: open, fill, submit, see the thanks, find the row.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import axe from 'axe-core';
 import { launch, screenshot } from '../support/browser.js';
+import { startEdge } from '../support/edge.js';
 import { ask, close, freshEmail, sql, stack } from '../support/stack.js';
 
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+const LANGUAGES = JSON.parse(readFileSync(new URL('../../src/rooms/growth/texts.json', import.meta.url), 'utf8'));
 const SOURCES = ['website-form', 'demo-request', 'newsletter-signup', 'pricing-inquiry', 'contact-form'];
 
 let browser;
@@ -130,7 +133,8 @@ test('who answers faster than a person can, or makes up a time, is kept as spam,
   assert.deepEqual(await posted(), [201, received, false, null, {}], 'a form of one’s own has none');
 });
 
-for (const path of [...SOURCES.map((source) => `/forms/${source}`), '/forms/thanks', '/v1/leads/confirm?token=x']) {
+const PAGES = [...SOURCES.map((source) => `/forms/${source}`), '/forms', '/forms/nope', '/forms/thanks'];
+for (const path of [...PAGES, '/v1/leads/confirm?token=x', '/forms/contact-form?lang=de']) {
   test(`axe finds no fault with ${path}`, async () => {
     for (const viewport of Object.values(SIZES)) {
       const { page, context } = await open(path, viewport, {
@@ -204,7 +208,234 @@ test('every source has a form that fits a phone and names each of its inputs', a
     assert.deepEqual(found, { wide: false, unnamed: 0, language: 'en', headings: 1, scripts: 0, trap: true }, source);
     await context.close();
   }
-  assert.equal((await ask('/forms/other')).status, 404);
+});
+
+test('a form that is not there is a page for people, which names those that are, and an error for scripts', async () => {
+  const { page, context } = await open('/forms/nope');
+  assert.equal((await page.reload()).status(), 404);
+  assert.equal(await page.getByRole('heading').textContent(), 'There is no such form');
+  await page.getByRole('link', { name: 'Contact us' }).click();
+  assert.equal(await page.getByRole('heading').textContent(), 'Contact us');
+  await page.goto(`${stack.edge_url}/forms/`);
+  assert.equal(await page.getByRole('link').count(), SOURCES.length);
+  await context.close();
+  const script = await ask('/forms/nope', { headers: { accept: 'application/json' } });
+  assert.deepEqual([script.status, script.body.code], [404, 'RG101']);
+});
+
+test('the thanks lead back to where the visitor came from', async () => {
+  const { page, context } = await open('/forms/newsletter-signup?lang=fr');
+  await page.getByLabel('Adresse e-mail').fill(freshEmail());
+  await page.getByRole('button').click();
+  await page.waitForURL('**/forms/thanks?lang=fr');
+  assert.equal(await page.getByRole('heading').textContent(), 'Merci');
+  await page.getByRole('link', { name: 'Retour au formulaire' }).click();
+  assert.ok(page.url().endsWith('/forms/newsletter-signup?lang=fr'), page.url());
+  await context.close();
+  const links = async (referer) => {
+    const { text } = await ask('/forms/thanks', { headers: { referer } });
+    return [...text.matchAll(/<a href="([^"]*)">/g)].map(([, address]) => address);
+  };
+  assert.deepEqual(await links('http://localhost:3000/somewhere?x=1'), ['http://localhost:3000/']);
+  assert.deepEqual(await links('https://evil.example/'), ['/forms/website-form']);
+  assert.deepEqual(await links('https://evil.example/forms/nope'), ['/forms/website-form']);
+  assert.deepEqual(await links(''), ['/forms/website-form']);
+});
+
+test('a field that is wrong is named by its label, marked, and described', async () => {
+  const { page, context } = await open('/forms/demo-request', SIZES.phone, { javaScriptEnabled: true });
+  await page.getByLabel('E-mail address').fill(freshEmail());
+  const long = 'Ada '.repeat(60).trim();
+  await page.getByLabel('First name').fill(long);
+  await page.getByRole('button').click();
+  const alert = await page.getByRole('alert').textContent();
+  assert.equal(alert.trim(), 'First name is too long. At most 200 characters fit.');
+  const field = page.getByLabel('First name');
+  assert.equal(await field.inputValue(), long, 'nothing was cut');
+  const seen = await field.evaluate((input) => ({
+    invalid: input.getAttribute('aria-invalid'),
+    description: document.getElementById(input.getAttribute('aria-describedby')).textContent,
+    border: getComputedStyle(input).borderTopWidth,
+    other: getComputedStyle(document.getElementById('last_name')).borderTopWidth,
+    marked: document.querySelectorAll('[aria-invalid]').length,
+  }));
+  assert.deepEqual(seen, {
+    invalid: 'true',
+    description: '⚠ First name is too long. At most 200 characters fit.',
+    border: '3px',
+    other: '1px',
+    marked: 1,
+  });
+  await page.getByRole('alert').getByRole('link').click();
+  assert.equal(await page.evaluate(() => document.querySelector(':target').id), 'first_name');
+  await screenshot(page, 'form-fault-phone');
+  await page.emulateMedia({ forcedColors: 'active' });
+  const borders = await page.evaluate(() =>
+    ['#first_name', '.alert', 'button', 'main'].map((name) => {
+      const { borderTopWidth, borderTopStyle, borderTopColor, backgroundColor } = getComputedStyle(
+        document.querySelector(name),
+      );
+      return borderTopStyle === 'solid' && borderTopWidth !== '0px' && borderTopColor !== backgroundColor;
+    }),
+  );
+  assert.deepEqual(
+    borders,
+    [true, true, true, true],
+    'in forced colours what is wrong and what can be pressed has a border',
+  );
+  await screenshot(page, 'form-forced-colours-phone');
+  await page.evaluate(axe.source);
+  assert.deepEqual(
+    (await page.evaluate(() => globalThis.axe.run())).violations.map(({ id }) => id),
+    [],
+  );
+  await context.close();
+});
+
+test('what is wrong with a field that the form has not can be mended, too', async () => {
+  const email = freshEmail();
+  const html = { accept: 'text/html' };
+  const post = (fields) => ask('/v1/leads', { method: 'POST', body: new URLSearchParams(fields), headers: html });
+  const phone = await post({ source: 'newsletter-signup', email, phone_number: '0'.repeat(60) });
+  assert.equal(phone.status, 422);
+  assert.match(phone.text, /<label for="phone_number">Phone number<\/label>/);
+  assert.match(phone.text, /Phone number is too long\. At most 50 characters fit\./);
+  assert.match(
+    phone.text,
+    /<input id="phone_number" name="phone_number" value="0{60}" type="tel"[^>]*aria-invalid="true"/,
+  );
+  const many = new URLSearchParams({ email });
+  for (let n = 0; n < 51; n += 1) many.append('interested_features', `feature ${n}`);
+  const features = await post(many);
+  assert.equal(features.status, 422);
+  assert.equal(
+    features.text.match(/name="interested_features" value="feature \d+" type="checkbox" checked/g).length,
+    51,
+  );
+  const others = await post({ email, color: 'red', story: 'x'.repeat(17_000) });
+  assert.equal(others.status, 422);
+  assert.match(others.text, /<label for="other-\d+">story<\/label>/);
+  const source = await post({ email, source: 'nowhere' });
+  assert.equal(source.status, 422);
+  assert.match(source.text, /name="source" value="website-form"/, 'sent again it is taken');
+});
+
+test('nothing is cut by the page itself', async () => {
+  for (const source of SOURCES) assert.ok(!(await ask(`/forms/${source}`)).text.includes('maxlength'), source);
+});
+
+test('password managers leave the trap for bots alone', async () => {
+  const { text } = await ask('/forms/contact-form');
+  const [trap] = /<input id="_gotcha"[^>]*>/.exec(text);
+  for (const attribute of [
+    'data-1p-ignore',
+    'data-lpignore="true"',
+    'data-bwignore',
+    'autocomplete="off"',
+    'tabindex="-1"',
+  ]) {
+    assert.ok(trap.includes(attribute), attribute);
+  }
+});
+
+/** A text as HTML has it. */
+const escaped = (text) => text.replaceAll('&', '&#38;').replaceAll("'", '&#39;');
+
+test('every page speaks the language of its visitor, or the one that its address names', async () => {
+  const page = (path, language, options = {}) =>
+    ask(path, { ...options, headers: { accept: 'text/html', 'accept-language': language, ...options.headers } });
+  const { code: first, ...english } = LANGUAGES[0];
+  assert.equal(first, 'en');
+  assert.deepEqual(
+    LANGUAGES.map(({ code }) => code),
+    ['en', 'de', 'fr', 'es'],
+  );
+  for (const { code, ...texts } of LANGUAGES) {
+    const chosen = `${code}-XX,en;q=0.1`;
+    const says = ({ text, headers }, words) => {
+      assert.equal(headers.get('content-language'), code);
+      assert.match(headers.get('vary'), /Accept-Language/);
+      assert.ok(text.includes(`<html lang="${code}">`), code);
+      for (const each of words) assert.ok(text.includes(escaped(each)), `${code}: ${each}`);
+    };
+    for (const source of SOURCES) {
+      const { title, button } = texts.forms[source];
+      says(await page(`/forms/${source}`, chosen), [title, button, texts.consent, texts.fields.email]);
+      says(await page(`/forms/${source}?lang=${code}`, 'tlh'), [`action="/v1/leads?lang=${code}"`, title]);
+    }
+    says(await page('/forms/thanks', chosen), [texts.thanks_title, texts.thanks_text, texts.back_to_form]);
+    says(await page('/forms/nope', chosen), [texts.not_found_title, texts.index_text]);
+    says(await page('/forms', chosen), [texts.index_title]);
+    says(await page('/v1/leads/confirm?token=x', chosen), [
+      texts.confirm_title,
+      texts.confirm_text,
+      texts.confirm_button,
+    ]);
+    says(await page('/v1/leads/confirm?token=x', chosen, { method: 'POST' }), [
+      texts.not_confirmed_title,
+      texts.errors.link,
+    ]);
+    const body = new URLSearchParams({ email: 'x', source: 'contact-form' });
+    const refused = await page(`/v1/leads?lang=${code}`, 'tlh', { method: 'POST', body });
+    says(refused, [texts.errors.email, `${texts.error}: ${texts.forms['contact-form'].title}`]);
+    // No text was forgotten and left in English.
+    if (code === 'en') continue;
+    for (const name of ['consent', 'thanks_text', 'confirm_text', 'not_found_title'])
+      assert.notEqual(texts[name], english[name]);
+    for (const [name, text] of Object.entries(texts.errors))
+      assert.notEqual(text, english.errors[name], `${code} ${name}`);
+  }
+  assert.match((await page('/forms/website-form', 'tlh')).text, /<html lang="en">/);
+});
+
+test('the consent that was shown is kept: its wording, by language', async () => {
+  for (const { code } of LANGUAGES) {
+    const { text } = await ask(`/forms/newsletter-signup?lang=${code}`);
+    assert.match(text, new RegExp(`name="consent_version" value="form-2-${code}"`));
+  }
+});
+
+test('the owner’s name, site and privacy policy are on the pages where they are configured', async () => {
+  const plain = await ask('/forms/contact-form');
+  assert.ok(!plain.text.includes('<footer>'));
+  const edge = await startEdge({
+    OWNER_NAME: 'Ada & Söhne',
+    OWNER_URL: 'https://www.example.org/',
+    PRIVACY_URL: 'https://www.example.org/privacy?x=1&y=2',
+  });
+  try {
+    const page = async (path) => (await ask(path, { base: edge.url })).text;
+    for (const path of ['/forms/contact-form?lang=de', '/forms/thanks?lang=de', '/v1/leads/confirm?token=x&lang=de']) {
+      const text = await page(path);
+      assert.ok(text.includes('<a href="https://www.example.org/">Ada &#38; Söhne</a>'), path);
+      assert.ok(text.includes('<a href="https://www.example.org/privacy?x=1&#38;y=2">Datenschutzerklärung</a>'), path);
+    }
+    assert.ok((await page('/forms/contact-form?lang=de')).includes('Ada &#38; Söhne darf mir dazu E-Mails schreiben.'));
+    assert.ok((await page('/forms/thanks')).includes('<a href="https://www.example.org/">Back to Ada &#38; Söhne</a>'));
+  } finally {
+    await edge.stop();
+  }
+});
+
+test('a form that the rate limiter in front refuses comes back with what was typed', async () => {
+  const limiter = `import edge from './entry.js';
+    export default { fetch: (request, env, context) =>
+      edge.fetch(request, { ...env, RATE_LIMITER: { limit: async () => ({ success: false }) } }, context) };`;
+  const edge = await startEdge({}, [], limiter);
+  try {
+    const body = new URLSearchParams({ source: 'contact-form', first_name: 'Zoë' });
+    const refused = await ask('/v1/leads', { base: edge.url, method: 'POST', body, headers: { accept: 'text/html' } });
+    assert.equal(refused.status, 429);
+    assert.ok(refused.headers.get('retry-after'));
+    assert.ok(
+      refused.text.includes('value="Zoë"') && refused.text.includes('Please send it again in 10 seconds'),
+      refused.text,
+    );
+    const script = await ask('/v1/leads', { base: edge.url, method: 'POST', body });
+    assert.deepEqual([script.status, script.body.code], [429, 'RG311']);
+  } finally {
+    await edge.stop();
+  }
 });
 
 test('a form of an allowed site comes back to that site', async () => {

@@ -450,7 +450,7 @@ test('malformed and oversized bodies are refused before the database', async () 
     [await raw('{"a":"\\u0000"}'), 400, 'RG301'],
     [await raw(Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d])), 400, 'RG301'],
     [await raw('{"a":'.repeat(10_000)), 400, 'RG301'],
-    [await raw('email=%ff', 'application/x-www-form-urlencoded'), 400, 'RG301'],
+    [await raw('email=%00', 'application/x-www-form-urlencoded'), 400, 'RG301'],
     [await raw('x', 'multipart/form-data'), 400, 'RG301'],
     [await raw('a@b.cd', 'text/plain'), 415, 'RG303'],
     [await raw('x'.repeat(65 * 1024)), 413, 'RG302'],

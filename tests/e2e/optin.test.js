@@ -36,8 +36,9 @@ const asked = async (email = freshEmail(), more = {}) => {
   return (await handed()).find((each) => each.email === email)?.token;
 };
 
+/** What the button of the page does. */
 const confirm = (token, accept = 'application/json') =>
-  ask(`/v1/leads/confirm?token=${encodeURIComponent(token)}`, { headers: { accept } });
+  ask('/v1/leads/confirm', { method: 'POST', body: new URLSearchParams({ token }), headers: { accept } });
 
 const lead = async (email) => (await sql('select * from marketing.leads where email = $1', [email]))[0];
 const records = (email) =>
@@ -66,20 +67,57 @@ test('a link confirms the address of its lead, as often as it is opened', async 
   assert.equal(await asked(email), undefined, 'who has confirmed is not asked again');
 });
 
-test('in a browser it is a page', async () => {
+test('in a browser it is a page with one button, which confirms', async () => {
   const email = freshEmail();
   const token = await asked(email);
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, javaScriptEnabled: false });
   const page = await context.newPage();
-  const answer = await page.goto(`${stack.edge_url}/v1/leads/confirm?token=${token}`);
-  assert.equal(answer.status(), 200);
-  assert.equal(await page.getByRole('heading').textContent(), 'Address confirmed');
-  await screenshot(page, 'confirmed-phone');
-  const bad = await page.goto(`${stack.edge_url}/v1/leads/confirm?token=${token}x`);
-  assert.equal(bad.status(), 400);
+  const press = async (link) => {
+    const shown = await page.goto(`${stack.edge_url}/v1/leads/confirm?token=${link}`);
+    assert.equal(shown.status(), 200);
+    assert.equal(await page.getByRole('heading').textContent(), 'Confirm your address');
+    await screenshot(page, 'confirm-phone');
+    const answer = page.waitForResponse((response) => response.request().method() === 'POST');
+    await page.getByRole('button').click();
+    return (await answer).status();
+  };
+  assert.equal(await press(`${token}x`), 400);
   assert.equal(await page.getByRole('heading').textContent(), 'Address not confirmed');
   await screenshot(page, 'not-confirmed-phone');
+  assert.equal((await lead(email)).opt_in_status, 'pending');
+  assert.equal(await press(token), 200);
+  assert.equal(await page.getByRole('heading').textContent(), 'Address confirmed');
+  await screenshot(page, 'confirmed-phone');
+  assert.equal((await lead(email)).opt_in_status, 'confirmed');
   await context.close();
+});
+
+test('a machine that opens the link confirms nothing', async () => {
+  const email = freshEmail();
+  const token = await asked(email);
+  const link = `/v1/leads/confirm?token=${token}`;
+  const machines = [
+    { method: 'GET' },
+    { method: 'HEAD' },
+    { method: 'GET', headers: { 'sec-purpose': 'prefetch', accept: 'text/html' } },
+    { method: 'GET', headers: { accept: 'application/json' } },
+    { method: 'OPTIONS' },
+  ];
+  for (const options of machines) {
+    const { status } = await ask(link, options);
+    assert.ok(status < 300, `${options.method} ${status}`);
+    assert.equal((await lead(email)).opt_in_status, 'pending', JSON.stringify(options));
+  }
+  assert.deepEqual((await records(email)).length, 1);
+  assert.equal(
+    (await ask(link, { method: 'POST' })).status,
+    200,
+    'a button of one’s own may leave the token in the address',
+  );
+  assert.equal((await lead(email)).opt_in_status, 'confirmed');
+  const other = freshEmail();
+  assert.equal((await ask('/v1/leads/confirm', { json: { token: await asked(other) } })).status, 200, 'or send JSON');
+  assert.equal((await lead(other)).opt_in_status, 'confirmed');
 });
 
 test('a link that is forged, of another, old, or of a lead that is gone is one and the same no', async () => {

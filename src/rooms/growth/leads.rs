@@ -4,7 +4,7 @@
 
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::edge::{Body, Response};
 use crate::error::Error;
 use crate::respond;
+use crate::rooms::charset::{self, Charset};
 use crate::rooms::json;
 use crate::route::{ANSWER_STEP_MS, Call, Identity, Incoming, Plan, Seen};
 
@@ -30,22 +31,28 @@ pub static CAPTURE: Call = Call {
     then: None,
 };
 
-/// The link of a message that asks whether an address is its owner's.
+/// The button on the page that the link of a message leads to. The page is `GET` of the same address, and changes nothing: mail
+/// programs and scanners open links by themselves.
 pub static CONFIRM: Call = Call {
     schema: "marketing",
     function: "confirm_lead",
     identity: Identity::Caller,
     for_people: false,
     arguments: |incoming, _| {
-        let token = incoming.parameter("token").unwrap_or_default();
+        let in_body = read(incoming)
+            .fields
+            .get("token")
+            .and_then(last)
+            .map(str::to_owned);
+        let token = in_body.or_else(|| incoming.parameter("token"));
         // A NUL would be PostgreSQL's own error.
-        let token = token.replace('\0', "");
+        let token = token.unwrap_or_default().replace('\0', "");
         Ok(Plan::Ask(json!({ "token": token }).to_string()))
     },
     answer: |incoming, outcome, config| match outcome {
-        Ok(_) if incoming.wants_page => forms::confirmed(config),
+        Ok(_) if incoming.wants_page => forms::confirmed(incoming, config),
         Ok(result) => Ok(respond::json(StatusCode::OK, &result)),
-        Err(error) if incoming.wants_page => forms::not_confirmed(&error, config),
+        Err(error) if incoming.wants_page => forms::not_confirmed(&error, incoming, config),
         Err(error) => Err(error),
     },
     fallback: None,
@@ -63,7 +70,7 @@ fn arguments(incoming: &Incoming, config: &Config) -> Result<Plan, Error> {
     let mut fields = fields(incoming)?;
     json::refuse_nul(&fields)?;
     put_domain_into_ascii(&mut fields);
-    let stamp = fields.get(stamp::FIELD).and_then(Value::as_str);
+    let stamp = fields.get(stamp::FIELD).and_then(last);
     let seen = Seen {
         stamp: stamp.map(|text| stamp::judge(text, incoming.now_ms, config)),
         ..Seen::default()
@@ -75,15 +82,7 @@ fn arguments(incoming: &Incoming, config: &Config) -> Result<Plan, Error> {
 fn put_domain_into_ascii(fields: &mut Map<String, Value>) {
     // Whatever the form sends under this name is not the edge's.
     fields.remove(TYPED_EMAIL);
-    // Of a field that was sent several times the last text counts.
-    let typed = match fields.get("email") {
-        Some(Value::Array(texts)) => {
-            let texts = texts.iter().rev().filter_map(Value::as_str);
-            texts.into_iter().find(|text| !text.trim().is_empty())
-        }
-        Some(text) => text.as_str(),
-        None => None,
-    };
+    let typed = fields.get("email").and_then(last);
     if let Some(ascii) = typed.and_then(address::with_ascii_domain)
         && let Some(typed) = fields.insert("email".to_owned(), ascii.into())
     {
@@ -94,7 +93,7 @@ fn put_domain_into_ascii(fields: &mut Map<String, Value>) {
 /// The token of Turnstile's widget, if the form has one.
 pub fn turnstile_token(incoming: &Incoming) -> Option<String> {
     let fields = fields(incoming).ok()?;
-    let token = fields.get("cf-turnstile-response")?.as_str()?;
+    let token = fields.get("cf-turnstile-response").and_then(last)?;
     (!token.is_empty()).then(|| token.to_owned())
 }
 
@@ -102,17 +101,66 @@ pub(super) fn malformed(what: &'static str) -> Error {
     Error::MalformedBody(what.into())
 }
 
+/// A form as far as it can be read.
+pub(super) struct Form {
+    /// Its fields under their names.
+    pub fields: Map<String, Value>,
+    /// What is wrong with it.
+    pub fault: Option<Error>,
+}
+
 /// The form's fields, whatever the encoding.
 pub(super) fn fields(incoming: &Incoming) -> Result<Map<String, Value>, Error> {
-    match incoming.media_type().as_str() {
-        "application/json" => json_fields(&incoming.body),
-        "application/x-www-form-urlencoded" => urlencoded_fields(&incoming.body).map(gather),
-        "multipart/form-data" => multipart::fields(incoming).map(gather),
-        _ => Err(Error::UnsupportedMediaType { accepted: ACCEPTED }),
+    let Form { fields, fault } = read(incoming);
+    fault.map_or(Ok(fields), Err)
+}
+
+/// Reads a form, whatever the encoding. What can be read of one that is refused is shown to its person again.
+pub(super) fn read(incoming: &Incoming) -> Form {
+    let (pairs, fault) = match incoming.media_type().as_str() {
+        "application/json" => {
+            return match json_fields(&charset::json(incoming)) {
+                Ok(fields) => Form {
+                    fields,
+                    fault: None,
+                },
+                Err(error) => Form {
+                    fields: Map::new(),
+                    fault: Some(error),
+                },
+            };
+        }
+        "application/x-www-form-urlencoded" => (urlencoded_fields(incoming), None),
+        "multipart/form-data" => multipart::fields(incoming),
+        kind => {
+            let pairs = if kind == "text/plain" {
+                lines(incoming)
+            } else {
+                Vec::new()
+            };
+            (
+                pairs,
+                Some(Error::UnsupportedMediaType { accepted: ACCEPTED }),
+            )
+        }
+    };
+    Form {
+        fields: gather(pairs),
+        fault,
     }
 }
 
-/// The fields of a JSON object, under the names and with the line ends that a form's would have.
+/// The last text of a field that is not blank, however often it was sent.
+pub(super) fn last(value: &Value) -> Option<&str> {
+    let is_said = |text: &&str| !text.trim().is_empty();
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).rfind(is_said),
+        value => value.as_str().filter(is_said),
+    }
+}
+
+/// The fields of a JSON object, under the names and with the line ends that a form's would have. A number that
+/// would change is the text that was sent.
 fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
     let Value::Object(object) = json::parse(body)? else {
         return Err(malformed("JSON: it is no object of the form's fields"));
@@ -137,22 +185,46 @@ fn with_line_feeds(value: Value) -> Value {
     }
 }
 
-/// The pairs of a urlencoded form, which must be UTF-8 once decoded.
-fn urlencoded_fields(body: &[u8]) -> Result<Vec<(String, String)>, Error> {
-    let text = std::str::from_utf8(body).map_err(|_| malformed("it is not UTF-8"))?;
-    let decode = |part: &str| {
-        let spaced = part.replace('+', " ");
-        let decoded = percent_decode_str(&spaced)
-            .decode_utf8()
-            .map(std::borrow::Cow::into_owned);
-        decoded.map_err(|_| malformed("a field is not UTF-8 once it is percent-decoded"))
+/// The pairs of a urlencoded form, in the charset that it declares or that fits.
+fn urlencoded_fields(incoming: &Incoming) -> Vec<(String, String)> {
+    let decode = |part: &[u8]| {
+        let spaced: Vec<u8> = part
+            .iter()
+            .map(|b| if *b == b'+' { b' ' } else { *b })
+            .collect();
+        percent_decode(&spaced).collect::<Vec<u8>>()
     };
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
-    pairs
+    let pairs = incoming
+        .body
+        .split(|b| *b == b'&')
+        .filter(|pair| !pair.is_empty());
+    let pairs: Vec<(Vec<u8>, Vec<u8>)> = pairs
         .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name)?, decode(value)?))
+            let mut halves = pair.splitn(2, |b| *b == b'=').map(decode);
+            let mut half = || halves.next().unwrap_or_default();
+            (half(), half())
         })
+        .collect();
+    let own = pairs
+        .iter()
+        .find(|(name, _)| name == charset::FIELD.as_bytes());
+    let declared = own.map_or_else(
+        || charset::parameter(incoming.header("content-type"), "charset").unwrap_or_default(),
+        |(_, label)| String::from_utf8_lossy(label).into_owned(),
+    );
+    let charset = Charset::new(&declared, incoming.decoder);
+    pairs
+        .iter()
+        .map(|(name, value)| (charset.text(name), charset.text(value)))
+        .collect()
+}
+
+/// The lines of a form with `enctype="text/plain"`, which nobody can read for certain: good enough to be shown again.
+fn lines(incoming: &Incoming) -> Vec<(String, String)> {
+    let text = Charset::new("", incoming.decoder).text(&incoming.body);
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect()
 }
 
@@ -160,7 +232,7 @@ fn urlencoded_fields(body: &[u8]) -> Result<Vec<(String, String)>, Error> {
 /// send each as CR LF.
 fn gather(pairs: Vec<(String, String)>) -> Map<String, Value> {
     let mut fields = Map::new();
-    for (name, value) in pairs {
+    for (name, value) in pairs.into_iter().filter(|(name, _)| name != charset::FIELD) {
         let value = value.replace("\r\n", "\n");
         let (name, many) = match name.strip_suffix("[]") {
             Some(stem) => (stem.to_owned(), true),
@@ -187,15 +259,15 @@ fn answer(
         Ok(_) if incoming.wants_page => see_other(&next(incoming, config)),
         Ok(result) => Ok(respond::json(StatusCode::CREATED, &result)),
         Err(error) if incoming.wants_page => {
-            forms::again(&error, &typed(incoming), incoming.now_ms, config)
+            forms::again(&error, &typed(incoming), incoming, config)
         }
         Err(error) => Err(error),
     }
 }
 
-/// What was typed, and the page it was typed on: the next post comes from another.
+/// What was typed, as far as it can be read, and the page it was typed on: the next post comes from another.
 fn typed(incoming: &Incoming) -> Map<String, Value> {
-    let mut fields = fields(incoming).unwrap_or_default();
+    let mut fields = read(incoming).fields;
     let referer = incoming.header("referer");
     if !referer.is_empty() {
         fields
@@ -219,16 +291,16 @@ fn see_other(location: &str) -> Result<Response<()>, Error> {
 
 /// The form's `_next` if it leads to an allowed origin, otherwise our own thanks.
 fn next(incoming: &Incoming, config: &Config) -> String {
-    let asked = fields(incoming)
-        .ok()
-        .and_then(|fields| fields.get("_next").and_then(Value::as_str).map(Url::parse));
+    let fields = read(incoming).fields;
+    let asked = fields.get("_next").and_then(last).map(Url::parse);
     match asked {
         Some(Ok(url)) if leads_to_allowed(&url, config) => url.into(),
-        _ => forms::THANKS.to_owned(),
+        _ => forms::thanks_address(incoming),
     }
 }
 
-fn leads_to_allowed(url: &Url, config: &Config) -> bool {
+/// Whether an address is of a site that is allowed.
+pub(super) fn leads_to_allowed(url: &Url, config: &Config) -> bool {
     // A blob's origin is that of the page that made it, so the scheme is looked at first.
     matches!(url.scheme(), "http" | "https")
         && url.username().is_empty()
@@ -242,6 +314,8 @@ fn leads_to_allowed(url: &Url, config: &Config) -> bool {
 mod tests {
     use super::*;
     use crate::config;
+    use crate::fuzzing::native::decode;
+    use crate::route::Decoder;
     use proptest::prelude::*;
 
     fn incoming(content_type: &str, body: &[u8]) -> Incoming {
@@ -251,6 +325,7 @@ mod tests {
             headers,
             body: body.into(),
             wants_page: true,
+            decoder: Decoder(decode),
             ..Incoming::default()
         }
     }
@@ -308,10 +383,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused_with_a_reason() {
         let file = "--XyZ\r\nContent-Disposition: form-data; name=\"cv\"; filename=\"a.txt\"\r\n\r\nhello\r\n--XyZ--\r\n";
-        let latin =
-            b"--XyZ\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\xff\r\n--XyZ--\r\n";
         let multipart = "multipart/form-data; boundary=XyZ";
-        let cases: [(&str, &[u8]); 15] = [
+        let cases: [(&str, &[u8]); 13] = [
             ("application/json", b""),
             ("application/json", b"[]"),
             ("application/json", b"{\"a\":1"),
@@ -321,11 +394,9 @@ mod tests {
             ("application/json", b"{\"a\":\"\\ud800\"}"),
             ("application/json", b"{\"a\":\"\xff\"}"),
             ("application/json", b"{\"a\":[{\"b\":\"\\u0000\"}]}"),
-            ("application/x-www-form-urlencoded", b"a=%ff"),
             ("application/x-www-form-urlencoded", b"a=%00"),
             ("multipart/form-data", b""),
             (multipart, b"--XyZ\r\nnonsense"),
-            (multipart, latin),
             (multipart, file.as_bytes()),
         ];
         for (content_type, body) in cases {

@@ -4,6 +4,7 @@ mod access_token;
 mod address;
 mod admin;
 mod bucketing;
+mod consent;
 mod device;
 mod events;
 mod experiments;
@@ -12,6 +13,7 @@ mod leads;
 mod multipart;
 mod onboarding;
 mod stamp;
+mod texts;
 mod units;
 mod whatsapp;
 
@@ -27,16 +29,25 @@ use crate::respond;
 use crate::route::{Action, Incoming, KB, Route};
 
 /// Its endpoints. Fixed paths stand before the pattern that would swallow them.
-pub static ROUTES: [Route; 20] = [
+pub static ROUTES: [Route; 23] = [
     Route::new(Method::POST, "/v1/leads", Action::Call(&leads::CAPTURE))
         .open()
         .body(64 * KB),
     Route::new(
         Method::GET,
         "/v1/leads/confirm",
-        Action::Call(&leads::CONFIRM),
+        Action::Page(forms::confirm),
     )
     .public(),
+    Route::new(
+        Method::POST,
+        "/v1/leads/confirm",
+        Action::Call(&leads::CONFIRM),
+    )
+    .public()
+    .body(4 * KB),
+    Route::new(Method::GET, "/forms", Action::Page(forms::index)).public(),
+    Route::new(Method::GET, "/forms/", Action::Page(forms::index)).public(),
     Route::new(Method::GET, "/forms/thanks", Action::Page(forms::thanks)).public(),
     Route::new(Method::GET, "/forms/style.css", Action::Page(forms::style)).public(),
     Route::new(Method::GET, "/forms/{source}", Action::Page(forms::form)).public(),

@@ -2,46 +2,102 @@
 
 use super::leads::malformed;
 use crate::error::Error;
+use crate::rooms::charset::{self, Charset, parameter};
 use crate::route::Incoming;
 
-/// The text parts of a multipart form (RFC 7578). An empty file input is skipped; a file is refused, for it would be lost.
-pub(super) fn fields(incoming: &Incoming) -> Result<Vec<(String, String)>, Error> {
-    let broken = || malformed("it is not well-formed multipart");
-    let boundary = parameter(incoming.header("content-type"), "boundary")
-        .filter(|boundary| !boundary.is_empty())
-        .ok_or_else(|| malformed("the boundary is missing"))?;
-    let mark = format!("\r\n--{boundary}");
+/// What is wrong with a form that has a file.
+pub(super) const FILE: &str = "it contains a file; this form takes none";
+
+/// A part as it was sent.
+struct Part<'a> {
+    head: &'a [u8],
+    value: &'a [u8],
+}
+
+/// The text parts of a form as far as they can be read, and what is wrong with it. An empty file input is skipped; a file is a fault,
+/// for it would be lost.
+pub(super) fn fields(incoming: &Incoming) -> (Vec<(String, String)>, Option<Error>) {
+    let boundary = parameter(incoming.header("content-type"), "boundary");
+    let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) else {
+        return (Vec::new(), Some(malformed("the boundary is missing")));
+    };
     // The first boundary may be at the very beginning, where no line has ended yet.
     let body = [b"\r\n", incoming.body.as_slice()].concat();
-    let (_, mut rest) = cut(&body, mark.as_bytes()).ok_or_else(broken)?;
+    let (parts, mut fault) = parts(&body, format!("\r\n--{boundary}").as_bytes());
+    let declared = declared(&parts, incoming);
     let mut pairs = Vec::new();
+    for part in parts {
+        match pair(&part, &declared, incoming) {
+            Ok(pair) => pairs.extend(pair),
+            Err(error) => fault = fault.or(Some(error)),
+        }
+    }
+    (pairs, fault)
+}
+
+/// The parts of a body, the last one without its end where the body breaks off.
+fn parts<'a>(body: &'a [u8], mark: &[u8]) -> (Vec<Part<'a>>, Option<Error>) {
+    let broken = || Some(malformed("it is not well-formed multipart"));
+    let mut parts = Vec::new();
+    let Some((_, mut rest)) = cut(body, mark) else {
+        return (parts, broken());
+    };
     while !rest.starts_with(b"--") {
-        let (padding, part) = cut(rest, b"\r\n").ok_or_else(broken)?;
-        let (head, part) = cut(part, b"\r\n\r\n").ok_or_else(broken)?;
-        let (value, next) = cut(part, mark.as_bytes()).ok_or_else(broken)?;
-        if !padding.trim_ascii().is_empty() {
-            return Err(broken());
-        }
-        let head = std::str::from_utf8(head).map_err(|_| broken())?;
-        let disposition = head
-            .split("\r\n")
-            .filter_map(|line| line.split_once(':'))
-            .find(|(name, _)| name.eq_ignore_ascii_case("content-disposition"))
-            .map_or("", |(_, value)| value);
-        let name = parameter(disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
-        let is_file = ["filename", "filename*"]
-            .iter()
-            .any(|name| parameter(disposition, name).is_some());
-        if is_file && !value.is_empty() {
-            return Err(malformed("it contains a file; this form takes none"));
-        }
-        if !is_file {
-            let text = std::str::from_utf8(value).map_err(|_| malformed("a field is not UTF-8"))?;
-            pairs.push((name, text.to_owned()));
-        }
+        let found = cut(rest, b"\r\n").and_then(|(padding, part)| {
+            let is_padding = padding.trim_ascii().is_empty();
+            cut(part, b"\r\n\r\n").filter(|_| is_padding)
+        });
+        let Some((head, value)) = found else {
+            return (parts, broken());
+        };
+        let Some((value, next)) = cut(value, mark) else {
+            parts.push(Part { head, value });
+            return (parts, broken());
+        };
+        parts.push(Part { head, value });
         rest = next;
     }
-    Ok(pairs)
+    (parts, None)
+}
+
+/// The charset of the parts that name none: what the field `_charset_` says, or else the whole body.
+fn declared(parts: &[Part<'_>], incoming: &Incoming) -> String {
+    let found = parts.iter().find(|part| {
+        let head = String::from_utf8_lossy(part.head);
+        parameter(header(&head, "content-disposition"), "name").as_deref() == Some(charset::FIELD)
+    });
+    found.map_or_else(
+        || parameter(incoming.header("content-type"), "charset").unwrap_or_default(),
+        |part| String::from_utf8_lossy(part.value).into_owned(),
+    )
+}
+
+/// A part's name and text; none for a file input that was left empty.
+fn pair(
+    part: &Part<'_>,
+    declared: &str,
+    incoming: &Incoming,
+) -> Result<Option<(String, String)>, Error> {
+    let head = Charset::new(declared, incoming.decoder).text(part.head);
+    let disposition = header(&head, "content-disposition");
+    let name = parameter(disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
+    let is_file = ["filename", "filename*"]
+        .iter()
+        .any(|name| parameter(disposition, name).is_some());
+    if is_file && !part.value.is_empty() {
+        return Err(malformed(FILE));
+    }
+    let own = parameter(header(&head, "content-type"), "charset");
+    let charset = Charset::new(own.as_deref().unwrap_or(declared), incoming.decoder);
+    Ok((!is_file).then(|| (name, charset.text(part.value))))
+}
+
+/// A header of a part's head; empty if there is none.
+fn header<'a>(head: &'a str, wanted: &str) -> &'a str {
+    let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
+    lines
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .map_or("", |(_, value)| value)
 }
 
 /// What stands before and after the first `mark`, which is not empty.
@@ -51,33 +107,6 @@ fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     Some((before, rest.strip_prefix(mark)?))
 }
 
-/// A parameter of a header such as `form-data; name="a"`. In quotes, `\"` is a quote and any other backslash itself.
-fn parameter(header: &str, wanted: &str) -> Option<String> {
-    let (_, mut rest) = header.split_once(';')?;
-    loop {
-        let (name, value) = rest.split_once('=')?;
-        let value = value.trim_start();
-        let text;
-        (text, rest) = if let Some(quoted) = value.strip_prefix('"') {
-            let mut escaped = false;
-            let end = quoted.find(|c| {
-                let ends = c == '"' && !escaped;
-                escaped = c == '\\';
-                ends
-            })?;
-            let (text, rest) = quoted.split_at_checked(end)?;
-            (text.replace("\\\"", "\""), rest)
-        } else {
-            let (text, rest) = value.split_once(';').unwrap_or((value, ""));
-            (text.trim_end().to_owned(), rest)
-        };
-        let name = name.trim_matches(['"', ';', ' ', '\t']);
-        if name.eq_ignore_ascii_case(wanted) {
-            return Some(text);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,11 +114,12 @@ mod tests {
     fn read(content_type: &str, body: &str) -> Result<Vec<(String, String)>, Error> {
         let mut headers = http::HeaderMap::new();
         headers.insert("content-type", content_type.parse().unwrap());
-        fields(&Incoming {
+        let (pairs, fault) = fields(&Incoming {
             headers,
             body: body.replace('|', "\r\n").into_bytes(),
             ..Incoming::default()
-        })
+        });
+        fault.map_or(Ok(pairs), Err)
     }
 
     /// `|` stands for the end of a line, `...` for a good disposition.
