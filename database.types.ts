@@ -1335,7 +1335,7 @@ export type Database = {
         Returns: string
       }
       gdpr_delete_user_data: {
-        Args: { email: string; phones?: string[] }
+        Args: { email: string; mentions?: boolean; phones?: string[] }
         Returns: Json
       }
       gdpr_export_user_data: {

@@ -395,6 +395,52 @@ test('units that are named by the address are found, and accounts that stay are 
     assert.equal((await sql(`select from ${table} as t where strpos(t::text, $1) > 0`, [email])).length, 0, table);
 });
 
+test('what only mentions a person is counted, and erased where the admin says so', async () => {
+  const email = freshEmail();
+  const other = freshEmail();
+  const name = `mention ${randomUUID()}`;
+  const link = `https://shop.example/reset?email=${encodeURIComponent(email)}&x=1`;
+  const said = [
+    anEvent({ name, url: link }),
+    anEvent({ name, referrer: link }),
+    anEvent({ name, properties: { deep: { list: [{ mail: email.toUpperCase() }] } } }),
+    anEvent({ name: `for ${email}` }),
+  ];
+  await ask('/v1/events', { json: said });
+  await sql(
+    `insert into analytics.events (id, type, name, metadata, occurred_at)
+     values (analytics.undated_id(gen_random_uuid()), 'system', $1, jsonb_build_object('email', $2::text), now())`,
+    [name, email],
+  );
+  await ask('/v1/leads', { json: { email: other, notes: `My colleague is ${email}, call them.` } });
+  const sub = randomUUID();
+  await sql('insert into clixen.user_profiles (id, email, full_name) values ($1, $2, $3)', [sub, email, 'Jane']);
+  await rollUp();
+  const token = await admin();
+  const everything = { 'analytics.events': 5, 'clixen.user_profiles': 1, 'marketing.leads': 1 };
+  const mentions = ({ body }) => {
+    const { 'analytics.event_aggregations': counted, 'marketing.lead_interactions': kept, ...rest } = body.mentions;
+    return rest;
+  };
+  const exported = await ask('/v1/admin/gdpr/export', { json: { email }, token });
+  assert.deepEqual(mentions(exported), everything);
+  for (const json of [{ email }, { email, mentions: false }, { email, mentions: 'true' }, { email, mentions: 1 }]) {
+    const kept = await ask('/v1/admin/gdpr/erase', { json, token });
+    assert.equal(kept.status, 200);
+    assert.deepEqual([mentions(kept), kept.body.erased_mentions], [everything, {}]);
+  }
+  const erased = await ask('/v1/admin/gdpr/erase', { json: { email, mentions: true }, token });
+  assert.deepEqual(erased.body.mentions, {});
+  for (const [table, count] of Object.entries(everything))
+    assert.equal(erased.body.erased_mentions[table], count, table);
+  const [lead] = await sql('select notes from marketing.leads where email_normalized = $1', [other]);
+  assert.equal(lead.notes, 'My colleague is [erased], call them.');
+  const [profile] = await sql('select email, full_name from clixen.user_profiles where id = $1', [sub]);
+  assert.deepEqual([profile.email, profile.full_name], [null, 'Jane']);
+  assert.equal((await sql('select from analytics.events where name = any ($1)', [[name, `for ${email}`]])).length, 0);
+  assert.deepEqual(await aggregated(), await freshCount(), 'and is counted no more');
+});
+
 test('a person of whom there is much is handed out whole', async () => {
   const email = freshEmail();
   await sql(

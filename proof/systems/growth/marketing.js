@@ -211,7 +211,7 @@ export default {
       execute: STAFF,
       depends: null,
     },
-    'marketing.gdpr_delete_user_data(text, text[])': {
+    'marketing.gdpr_delete_user_data(text, text[], boolean)': {
       arguments: (canary) => ({ email: `${canary}@example.org` }),
       execute: STAFF,
       depends: null,

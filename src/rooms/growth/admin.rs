@@ -4,7 +4,7 @@ use super::{address, as_it_is};
 use crate::error::Error;
 use crate::rooms::json;
 use crate::route::{Call, Export, Identity, Incoming, More, Plan};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// `GET /v1/admin/leads.csv`
 pub static LEADS: Export = Export {
@@ -54,7 +54,13 @@ pub static GDPR_EXPORT: Call = Call {
     function: "gdpr_export_user_data",
     identity: Identity::Caller,
     for_people: false,
-    arguments: |incoming, _| email(incoming),
+    arguments: |incoming, _| {
+        let asked = json::body(incoming)?;
+        let (email, phones) = person(&asked);
+        Ok(Plan::Ask(
+            json!({ "email": email, "phones": phones }).to_string(),
+        ))
+    },
     answer: as_it_is,
     fallback: None,
     streamed: true,
@@ -68,7 +74,15 @@ pub static GDPR_ERASE: Call = Call {
     function: "gdpr_delete_user_data",
     identity: Identity::Caller,
     for_people: false,
-    arguments: |incoming, _| email(incoming),
+    arguments: |incoming, _| {
+        let asked = json::body(incoming)?;
+        let (email, phones) = person(&asked);
+        // What only mentions the person is erased where that is said in so many words.
+        let mentions = asked.get("mentions") == Some(&Value::Bool(true));
+        Ok(Plan::Ask(
+            json!({ "email": email, "phones": phones, "mentions": mentions }).to_string(),
+        ))
+    },
     answer: as_it_is,
     fallback: None,
     streamed: false,
@@ -77,16 +91,13 @@ pub static GDPR_ERASE: Call = Call {
 };
 
 /// The address, and the phone numbers that the admin has made sure of.
-fn email(incoming: &Incoming) -> Result<Plan, Error> {
-    let asked = json::body(incoming)?;
-    let email = asked.get("email").and_then(|email| email.as_str());
+fn person(asked: &Value) -> (Option<String>, Option<Vec<&str>>) {
+    let email = asked.get("email").and_then(Value::as_str);
     let email =
         email.map(|typed| address::with_ascii_domain(typed).unwrap_or_else(|| typed.to_owned()));
-    let phones: Option<Vec<&str>> = asked
+    let phones = asked
         .get("phones")
-        .and_then(|phones| phones.as_array())
-        .map(|phones| phones.iter().filter_map(|phone| phone.as_str()).collect());
-    Ok(Plan::Ask(
-        json!({ "email": email, "phones": phones }).to_string(),
-    ))
+        .and_then(Value::as_array)
+        .map(|phones| phones.iter().filter_map(Value::as_str).collect());
+    (email, phones)
 }
