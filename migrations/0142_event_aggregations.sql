@@ -113,8 +113,10 @@ counted as materialized (
 
 gone as (
   delete from analytics.event_aggregations as a
-  using counted as c
-  where c.events = 0 and a.id = analytics.aggregation_id(c.type, c.name, 'minute', c.bucket)
+  -- From what was counted to the rows: the other way round would read all of them, should the planner take them for few.
+  where a.id = any (array(
+    select analytics.aggregation_id(c.type, c.name, 'minute', c.bucket) from counted as c where c.events = 0
+  ))
 )
 
 insert into analytics.event_aggregations as a (

@@ -49,7 +49,7 @@ const plan = async (client, row) => {
 const indexes = async (client) => {
   const { rows } = await client.query(
     `select c.relname as name from pg_index as i join pg_class as c on c.oid = i.indexrelid
-     where c.relnamespace = 'clixen'::regnamespace and not exists (select from pg_constraint as k where k.conindid = c.oid) order by 1`,
+     where c.relnamespace = 'clixen'::regnamespace and c.relname !~ '_mentions$' and not exists (select from pg_constraint as k where k.conindid = c.oid) order by 1`,
   );
   return rows.map(({ name }) => name);
 };
@@ -69,7 +69,6 @@ export const database = async ({ stack, stopping, options, say }) => {
       signal: stopping.signal,
     });
     const rows = [];
-    const missed = [];
     for (const row of [...PROMISED, ...INDEXED]) {
       stopping.signal.throwIfAborted();
       const { name, aim, most, rival, index } = row;
@@ -84,16 +83,14 @@ export const database = async ({ stack, stopping, options, say }) => {
         const slow = median(await times(client, { ...row, ...rival }, 8));
         made.rival = `${rival.name}: ${rounded(slow)} ms, ${rounded(slow / median(found))} times as long`;
       }
-      if (most && median(found) > most) missed.push(`${name}: ${made.reached}`);
-      if (index && !made.plan.includes(` ${index} `) && !made.plan.includes(` ${index}\n`))
-        missed.push(`${index} is not used:\n${made.plan}`);
+      const uses = index === undefined || made.plan.includes(` ${index} `) || made.plan.includes(` ${index}\n`);
+      made.met = uses && (most === undefined || median(found) < most);
       rows.push(made);
       say(`${name}: ${made.reached} (${aim})${made.rival ? `; ${made.rival}` : ''}`);
     }
     const named = [...PROMISED, ...INDEXED].map(({ index }) => index);
     for (const index of await indexes(client))
-      if (!named.includes(index)) missed.push(`nothing is asked for the sake of ${index}`);
-    if (missed.length > 0) throw new SetupError(missed.join('\n'));
+      if (!named.includes(index)) throw new SetupError(`Nothing is asked for the sake of the index ${index}.`);
     return rows;
   } finally {
     await client.end();

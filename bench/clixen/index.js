@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
+import { settle, verdict } from '../aims.js';
 import { interruptible } from '../interrupt.js';
 import { machine, packageVersion } from '../machine.js';
 import { withStack } from '../stack.js';
@@ -33,9 +34,11 @@ const markdown = ({ facts, options, rows }) => {
   const list = Object.entries({ ...facts, ...options }).map(
     ([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`,
   );
-  const table = rows.map(({ name, aim, reached, rival }) => `| ${name} | ${aim} | ${reached} | ${rival ?? ''} |`);
+  const table = rows.map(
+    ({ name, aim, reached, met, rival }) => `| ${name} | ${aim} | ${reached} | ${verdict(met)} | ${rival ?? ''} |`,
+  );
   const plans = rows.filter(({ plan }) => plan).map(({ name, plan }) => `## ${name}\n\n\`\`\`\n${plan}\n\`\`\``);
-  return `${['# Clixen', '', ...list, '', '| what | must reach | reached | rival |', '|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
+  return `${['# Clixen', '', ...list, '', '| what | must reach | reached | aim | rival |', '|---|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
 };
 
 /**
@@ -51,6 +54,7 @@ export const run = async (flags) => {
     const facts = { ...machine(), workerd: packageVersion('workerd') };
     const text = markdown({ facts, options, rows });
     console.log(text.split('\n## ')[0]);
+    settle(rows);
     if (Object.keys(SIZES).some((size) => options[size] !== SIZES[size])) {
       say('sizes were chosen: bench/results/ is left as it is');
       return;

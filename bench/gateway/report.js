@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../dev/paths.js';
+import { settle, verdict } from '../aims.js';
 
 const OURS = 'rowgate';
 const METRICS = ['perSecond', 'p50', 'p99', 'cpu'];
@@ -81,6 +82,44 @@ const measurements = (rows) => {
   return table([head, ...rows.flatMap(({ row, systems }) => systems.map((system, at) => line(at ? '' : row, system)))]);
 };
 
+/** What a forwarded request may lose against the bare Worker. */
+const MIN_OF_BARE = 0.97;
+const MAX_P99_OF_BARE = 1.1;
+
+const ratioTo = ({ systems }, name, metric) =>
+  systems.find((system) => system.name === name)?.rowgate_divided_by_it[metric]?.median;
+
+/** Each aim on each row that it is about. */
+const aims = (rows, calls) => [
+  ...rows.flatMap((row) => {
+    const [bare, p99, hono, cpu] = [
+      ratioTo(row, 'fetch', 'perSecond'),
+      ratioTo(row, 'fetch', 'p99'),
+      ratioTo(row, 'hono', 'perSecond'),
+      ratioTo(row, 'hono', 'cpu'),
+    ];
+    const made = (aim, reached, met) => ({ name: `${row.row}: ${aim}`, aim, reached: reached.toFixed(2), met });
+    return row.status < 400
+      ? [
+          made(`${MIN_OF_BARE} of the bare Worker's requests/s`, bare, bare >= MIN_OF_BARE),
+          made('p99 within 10 % of its', p99, p99 <= MAX_P99_OF_BARE),
+          made('faster than Hono with jose', hono, hono > 1),
+        ]
+      : [made('a refused token cheaper than Hono’s', hono, hono > 1 && (cpu === undefined || cpu < 1))];
+  }),
+  ...(calls ?? [])
+    .filter(({ name }) => name === OURS)
+    .map(({ calls: made }) => ({
+      name: 'refused tokens: no call of PostgREST',
+      aim: 'no call of PostgREST',
+      reached: `${made}`,
+      met: made === 0,
+    })),
+];
+
+const aimed = (list) =>
+  table([['aim', 'reached', ''], ...list.map(({ name, reached, met }) => [name, reached, verdict(met)])]);
+
 const upstream = (calls) => {
   const lines = calls.map(({ name, requests, calls: made }) => [name, `${requests}`, `${made}`]);
   return table([['system', 'refused requests', 'calls of PostgREST'], ...lines]);
@@ -102,6 +141,10 @@ ${Object.entries(facts)
   .join('\n')}
 
 ${measurements(rows)}
+
+What was to be reached:
+
+${aimed(aims(rows, calls))}
 ${calls ? `\nCalls of PostgREST for refused tokens, counted between the Workers and PostgREST:\n\n${upstream(calls)}\n` : ''}`;
 
 /** Prints the table. A whole run is kept in bench/results/; one of some rows replaces nothing there. */
@@ -110,6 +153,9 @@ export const report = ({ facts, options, run, calls }) => {
   const rows = results(run);
   console.log(measurements(rows));
   if (calls) console.log(`\n${upstream(calls)}`);
+  const list = aims(rows, calls);
+  console.log(`\n${aimed(list)}`);
+  settle(list);
   if (only) {
     console.error('[bench] rows were chosen by --only: bench/results/ is left as it is');
     return;

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
+import { settle, verdict } from '../aims.js';
 import { interruptible } from '../interrupt.js';
 import { machine, packageVersion } from '../machine.js';
 import { withStack } from '../stack.js';
@@ -58,7 +59,7 @@ class Bench {
 
   add(row) {
     this.rows.push(row);
-    say(`${row.name}: ${row.reached} (${row.aim})${row.rival ? `; ${row.rival}` : ''}`);
+    say(`${row.name}: ${row.reached} (${row.aim}: ${verdict(row.met)})${row.rival ? `; ${row.rival}` : ''}`);
   }
 
   /** Milliseconds inside the server: of a plan that is run, without what shows it. */
@@ -85,11 +86,12 @@ class Bench {
     return rows.map((row) => row['QUERY PLAN']).join('\n');
   }
 
-  async query({ name, aim, query, values, rival, times = 50 }) {
+  async query({ name, aim, most, query, values, rival, times = 50 }) {
     const found = await this.times(query, values, times);
     const row = {
       name,
       aim,
+      met: median(found) < most,
       reached: `${rounded(median(found))} ms, p99 ${rounded(p99(found))} ms`,
       plan: await this.plan(query, values(0)),
     };
@@ -111,41 +113,75 @@ const rollUp = async (sql) => {
   return { done, ms: performance.now() - start };
 };
 
+/** Tables of growth, as the planner knows them. */
+const TABLES = `select c.oid from pg_class as c where c.relkind in ('r', 'm')
+  and c.relnamespace::regnamespace::text in ('marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'private')`;
+
+/** What the planner may believe of them one day: nobody's answer may hang on it. */
+const STATISTICS = {
+  'fresh statistics': ['analyze'],
+  'no statistics': [
+    `delete from pg_statistic where starelid in (${TABLES})`,
+    `update pg_class set reltuples = -1, relpages = 0 where oid in (${TABLES})`,
+  ],
+  'statistics of a smaller day': [
+    `delete from pg_statistic where starelid in (${TABLES})`,
+    `update pg_class set reltuples = 1000, relpages = 10 where oid in (${TABLES})`,
+  ],
+};
+
 /** What is held on people of whom a form has named a session and a browser; each asked for and erased once. */
-const measureGdpr = async (bench, { leads }) => {
-  const times = { export: [], erase: [] };
+const measureGdpr = async (bench, { leads, databaseUrl }) => {
   const call = async (name, email) => {
-    await bench.client.query('begin');
-    await bench.client.query(`select set_config('request.jwt.claims', '{"role": "service_role"}', true)`);
-    const start = performance.now();
-    const [{ answer }] = await bench.sql(`select marketing.${name}($1) as answer`, [email]);
-    await bench.client.query('commit');
-    return { ms: performance.now() - start, answer };
-  };
-  for (let n = 0; n < 10; n += 1) {
-    const [{ email }] = await bench.sql(
-      `update marketing.leads set metadata = named.fields, last_touch = jsonb_build_object('fields', named.fields)
-       from (select jsonb_build_object('session_id', 'session ' || $1::int, 'anonymous_id', 'browser ' || $1::int) as fields) as named
-       where email_normalized = $2 returning email`,
-      // Every third session has a browser.
-      [1002 + 3 * n, LOOKUP({ leads }).values(n + 1)[0]],
-    );
-    const exported = await call('gdpr_export_user_data', email);
-    const erased = await call('gdpr_delete_user_data', email);
-    const held = exported.answer['analytics.events'].length;
-    if (held === 0 || erased.answer.erased['analytics.events'] !== held) {
-      throw new SetupError(`${email}: ${held} events were exported, ${JSON.stringify(erased.answer)} erased.`);
+    // A connection of its own: what was planned before is not taken again.
+    const client = new pg.Client({ connectionString: databaseUrl });
+    await client.connect();
+    try {
+      await client.query('begin');
+      await client.query(`select set_config('request.jwt.claims', '{"role": "service_role"}', true)`);
+      const start = performance.now();
+      const { rows } = await client.query(`select marketing.${name}($1) as answer`, [email]);
+      await client.query('commit');
+      return { ms: performance.now() - start, answer: rows[0].answer };
+    } finally {
+      await client.end();
     }
-    times.export.push(exported.ms);
-    times.erase.push(erased.ms);
+  };
+  let n = 0;
+  for (const [statistics, statements] of Object.entries(STATISTICS)) {
+    const times = { export: [], erase: [] };
+    const people = [];
+    for (const last = n + 10; n < last; n += 1) {
+      const [{ email }] = await bench.sql(
+        `update marketing.leads set metadata = named.fields, last_touch = jsonb_build_object('fields', named.fields)
+         from (select jsonb_build_object('session_id', 'session ' || $1::int, 'anonymous_id', 'browser ' || $1::int) as fields) as named
+         where email_normalized = $2 returning email`,
+        // Every third session has a browser.
+        [1002 + 3 * n, LOOKUP({ leads }).values(n + 1)[0]],
+      );
+      people.push(email);
+    }
+    for (const statement of statements) await bench.sql(statement);
+    for (const email of people) {
+      const exported = await call('gdpr_export_user_data', email);
+      const erased = await call('gdpr_delete_user_data', email);
+      const held = exported.answer['analytics.events'].length;
+      if (held === 0 || erased.answer.erased['analytics.events'] !== held) {
+        throw new SetupError(`${email}: ${held} events were exported, ${JSON.stringify(erased.answer)} erased.`);
+      }
+      times.export.push(exported.ms);
+      times.erase.push(erased.ms);
+    }
+    for (const [name, found] of Object.entries(times)) {
+      bench.add({
+        name: `gdpr: ${name} of a person, their session and browser named; ${statistics}`,
+        aim: 'under 1 s',
+        met: Math.max(...found) < 1000,
+        reached: `${rounded(median(found))} ms, longest ${rounded(Math.max(...found))} ms`,
+      });
+    }
   }
-  for (const [name, found] of Object.entries(times)) {
-    bench.add({
-      name: `gdpr: ${name} of a person, their session and browser named`,
-      aim: 'under 1 s',
-      reached: `${rounded(median(found))} ms, longest ${rounded(Math.max(...found))} ms`,
-    });
-  }
+  await bench.sql('analyze');
 };
 
 const measured = async ({ stack, stopping, options }) => {
@@ -167,12 +203,14 @@ const measured = async ({ stack, stopping, options }) => {
     bench.add({
       name: 'leads through the edge',
       aim: '500/s, nothing lost',
+      met: leads.perSecond >= 500,
       reached: `${Math.round(leads.perSecond)}/s, p99 ${rounded(leads.p99)} ms; ${leads.acknowledged} acknowledged, ${count} stored`,
     });
     const { known, fresh } = await knownAndNew({ url: stack.edgeUrl, count: 2000, signal });
     bench.add({
       name: 'a lead whose address is known, against one that is new, one at a time',
       aim: 'nothing to tell them by',
+      met: Math.abs(later(known, fresh) - 0.5) <= 0.05,
       reached: `${rounded(median(known))} ms against ${rounded(median(fresh))} ms; of two answers the later one is the known address’s in ${Math.round(100 * later(known, fresh))} % (50 % tells nothing)`,
     });
     await loadEvents(sql, { ...options, say, signal });
@@ -182,7 +220,7 @@ const measured = async ({ stack, stopping, options }) => {
     for (const table of ['analytics.event_aggregations', 'private.event_actors']) await sql(`vacuum analyze ${table}`);
     for (const query of DASHBOARD) await bench.query(query);
     await bench.query(STEP(options));
-    await measureGdpr(bench, options);
+    await measureGdpr(bench, { ...options, databaseUrl: stack.databaseUrl });
     const before = (await sql('select count(*)::int as count from analytics.events'))[0].count;
     const events = await eventsThroughTheEdge({ url: stack.edgeUrl, seconds: options.seconds, signal });
     const stored = (await sql('select count(*)::int as count from analytics.events'))[0].count - before;
@@ -191,6 +229,7 @@ const measured = async ({ stack, stopping, options }) => {
     bench.add({
       name: 'events through the edge, batches of 500',
       aim: '10,000 events/s on two cores',
+      met: events.perSecond >= 10_000,
       reached: `${Math.round(events.perSecond)} events/s; ${events.accepted} acknowledged, ${stored} stored`,
     });
     await rollUp(sql);
@@ -203,6 +242,7 @@ const measured = async ({ stack, stopping, options }) => {
     bench.add({
       name: `rolling up ${rolled.done} new events`,
       aim: '100,000 under 5 s',
+      met: rolled.ms * (100_000 / rolled.done) < 5000,
       reached: `${rounded(rolled.ms / 1000)} s`,
       rival: `counting one of the five granularities anew: ${rounded(counting / 1000)} s`,
     });
@@ -217,6 +257,7 @@ const measured = async ({ stack, stopping, options }) => {
     bench.add({
       name: 'a delivery of WhatsApp’s webhook, through the edge',
       aim: 'under 50 ms',
+      met: median(hooks) < 50,
       reached: `${rounded(median(hooks))} ms, p99 ${rounded(p99(hooks))} ms`,
     });
     return { rows: bench.rows, postgresql: (await sql('show server_version'))[0].server_version };
@@ -229,9 +270,11 @@ const markdown = ({ facts, options, rows }) => {
   const list = Object.entries({ ...facts, ...options }).map(
     ([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`,
   );
-  const table = rows.map(({ name, aim, reached, rival }) => `| ${name} | ${aim} | ${reached} | ${rival ?? ''} |`);
+  const table = rows.map(
+    ({ name, aim, reached, met, rival }) => `| ${name} | ${aim} | ${reached} | ${verdict(met)} | ${rival ?? ''} |`,
+  );
   const plans = rows.filter(({ plan }) => plan).map(({ name, plan }) => `## ${name}\n\n\`\`\`\n${plan}\n\`\`\``);
-  return `${['# Growth', '', ...list, '', '| what | must reach | reached | rival |', '|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
+  return `${['# Growth', '', ...list, '', '| what | must reach | reached | aim | rival |', '|---|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
 };
 
 /**
@@ -248,6 +291,7 @@ export const run = async (flags) => {
     const facts = { ...machine(), workerd: packageVersion('workerd'), postgresql };
     const text = markdown({ facts, options, rows });
     console.log(text.split('\n## ')[0]);
+    settle(rows);
     if (['leads', 'events', 'sessions'].some((size) => options[size] !== SIZES[size])) {
       say('sizes were chosen: bench/results/ is left as it is');
       return;
