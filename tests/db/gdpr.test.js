@@ -363,7 +363,7 @@ test('a text that names somebody whose address only ends or begins like it is no
     for (const text of [...texts, `<${email}>`])
       await captureIn(query, { email: `${randomUUID()}@x.example`, notes: text });
     const [{ answer }] = await query('select marketing.gdpr_export_user_data($1) as answer', [email]);
-    assert.deepEqual(answer.mentions, { 'marketing.leads': 1 });
+    assert.deepEqual(answer.mentions, { 'marketing.lead_interactions': 1, 'marketing.leads': 1 });
   });
 });
 

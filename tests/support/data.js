@@ -168,6 +168,8 @@ export const data = {
     select gen_random_uuid(), (array['u', 's'])[1 + n % 2]::"char", gen_random_uuid() from generate_series(1, $1::int) as n`,
   // There is one row from the start.
   'private.connection_shares': 'update private.connection_shares set caller = $1::int',
+  'private.mention_places': `insert into private.mention_places (relation, columns, keys, remedy)
+    select 'planted ' || n, array['name'], 'null', 'redact' from generate_series(1, $1::int) as n`,
   'private.event_watermark': `update private.event_watermark set ingest_seq = $1::int`,
   'analytics.metrics': `insert into analytics.metrics (
       name, description, type, value_numeric, value_json, dimensions, tags, timestamp, time_window_start, time_window_end, granularity,

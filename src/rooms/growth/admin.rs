@@ -1,9 +1,8 @@
 //! `/v1/admin/…`: what the business needs beside the data API. Who is an admin the database says.
 
 use super::{address, as_it_is};
-use crate::error::Error;
 use crate::rooms::json;
-use crate::route::{Call, Export, Identity, Incoming, More, Plan};
+use crate::route::{Call, Export, Identity, More, Plan};
 use serde_json::{Value, json};
 
 /// `GET /v1/admin/leads.csv`
