@@ -102,6 +102,8 @@ grant update (
   status, notes, phone_number, company_name, first_name, last_name, interested_features, is_spam, spam_reason, deleted_at
 ) on marketing.leads to authenticated, service_role;
 
+create trigger leads_erased before insert or update on marketing.leads
+  for each statement execute function private.refuse_erased_caller();
 create trigger leads_updated_at before update on marketing.leads
   for each row execute function private.update_updated_at();
 create trigger leads_audit after update or delete on marketing.leads

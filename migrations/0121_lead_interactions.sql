@@ -55,6 +55,8 @@ grant insert (lead_id, interaction_type, subject, description, outcome, schedule
 grant update (interaction_type, subject, description, outcome, scheduled_at, completed_at, metadata)
   on marketing.lead_interactions to authenticated, service_role;
 
+create trigger lead_interactions_erased before insert or update on marketing.lead_interactions
+  for each statement execute function private.refuse_erased_caller();
 create trigger lead_interactions_audit after update or delete on marketing.lead_interactions
   for each row execute function private.audit();
 create trigger lead_interactions_filter before update or delete on marketing.lead_interactions

@@ -117,6 +117,10 @@ create policy admin_select on onboarding.step_activities for select to authentic
   using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
 grant select on onboarding.step_activities to authenticated, service_role;
 
+create trigger step_activities_erased before insert or update on onboarding.step_activities
+  for each statement execute function private.refuse_erased_caller();
+create trigger sessions_erased before insert or update on onboarding.sessions
+  for each statement execute function private.refuse_erased_caller();
 create trigger sessions_updated_at before update on onboarding.sessions
   for each row execute function private.update_updated_at();
 

@@ -211,6 +211,8 @@ end
 $$;
 comment on function analytics.hold_ingest_seq() is
   'Holds back the count of events while some are being written. Definer: it is a helper that no request role may call.';
+create trigger events_erased before insert or update on analytics.events
+  for each statement execute function private.refuse_erased_caller();
 create trigger events_hold_ingest_seq before insert on analytics.events
   for each statement execute function analytics.hold_ingest_seq();
 

@@ -50,6 +50,8 @@ grant insert (
   granularity, source, aggregation, sample_count
 ), delete on analytics.metrics to service_role;
 
+create trigger metrics_erased before insert or update on analytics.metrics
+  for each statement execute function private.refuse_erased_caller();
 create trigger metrics_filter before update or delete on analytics.metrics
   for each statement execute function private.require_filter();
 

@@ -34,6 +34,8 @@ alter table analytics.event_aggregations force row level security;
 create policy admin_select on analytics.event_aggregations for select to authenticated
   using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
 grant select on analytics.event_aggregations to authenticated, service_role;
+create trigger event_aggregations_erased before insert or update on analytics.event_aggregations
+  for each statement execute function private.refuse_erased_caller();
 
 -- Who is counted in a bucket. Hours, days, weeks and months are too large to be counted anew for every late event, and unique
 -- counts cannot be added up: so everybody who is in one is noted, once.

@@ -1137,6 +1137,8 @@ begin
 end
 $$;
 
+create trigger experiments_erased before insert or update on experiments.experiments
+  for each statement execute function private.refuse_erased_caller();
 create trigger experiments_filter before update or delete on experiments.experiments
   for each statement execute function private.require_filter();
 create trigger experiments_check before insert or update on experiments.experiments
@@ -1147,6 +1149,8 @@ create trigger experiments_namespace after insert or update on experiments.exper
   for each row when (new.status = 'running' and new.namespace is not null) execute function private.check_namespace();
 create trigger experiments_audit after insert or update or delete on experiments.experiments
   for each row execute function private.audit();
+create trigger assignments_erased before insert or update on experiments.assignments
+  for each statement execute function private.refuse_erased_caller();
 -- Only what staff do: the rest is many, and nobody's decision.
 create trigger assignments_audit after insert or update on experiments.assignments
   for each row when (new.source = 'override') execute function private.audit();

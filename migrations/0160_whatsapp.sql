@@ -184,6 +184,8 @@ create table private.whatsapp_access_tokens (
 comment on table private.whatsapp_access_tokens is 'Access tokens of accounts, sealed by the edge; nothing here can open them.';
 alter table private.whatsapp_access_tokens enable row level security;
 alter table private.whatsapp_access_tokens force row level security;
+create trigger whatsapp_access_tokens_erased before insert or update on private.whatsapp_access_tokens
+  for each statement execute function private.refuse_erased_caller();
 create trigger whatsapp_access_tokens_updated_at before update on private.whatsapp_access_tokens
   for each row execute function private.update_updated_at();
 
@@ -202,6 +204,8 @@ begin
 end
 $$;
 
+create trigger accounts_erased before insert or update on whatsapp.accounts
+  for each statement execute function private.refuse_erased_caller();
 create trigger accounts_filter before update or delete on whatsapp.accounts
   for each statement execute function private.require_filter();
 create trigger accounts_staff before update of
@@ -217,6 +221,8 @@ create trigger accounts_audit after insert or delete or update of
     messages_limit_daily
   on whatsapp.accounts for each row execute function private.audit();
 
+create trigger templates_erased before insert or update on whatsapp.templates
+  for each statement execute function private.refuse_erased_caller();
 create trigger templates_filter before update or delete on whatsapp.templates
   for each statement execute function private.require_filter();
 create trigger templates_staff before update of

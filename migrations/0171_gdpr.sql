@@ -70,7 +70,11 @@ begin
     select p.id from clixen.user_profiles as p where lower(normalize(p.email, nfc) collate "C") = any (emails)
   );
   if to_regclass('auth.users') is not null then
-    execute 'select $1 || array(select u.id from auth.users as u where lower(normalize(u.email, nfc) collate "C") = any ($2))' into users using users, emails;
+    -- An address that its account has not confirmed may be anybody's.
+    execute 'select $1 || array(
+      select u.id from auth.users as u
+      where lower(normalize(u.email, nfc) collate "C") = any ($2) and to_jsonb(u) ->> ''email_confirmed_at'' is not null
+    )' into users using users, emails;
   end if;
 
   -- Sessions that were signed in as one of the users and as nobody else.

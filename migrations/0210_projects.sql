@@ -51,6 +51,8 @@ grant insert (user_id, name, description, color) on clixen.projects to authentic
 grant update (name, description, color) on clixen.projects to authenticated;
 grant select, insert, update, delete on clixen.projects to service_role;
 
+create trigger projects_erased before insert or update on clixen.projects
+  for each statement execute function private.refuse_erased_caller();
 create trigger projects_updated_at before update on clixen.projects
   for each row execute function private.update_updated_at();
 create trigger projects_audit after insert or update or delete on clixen.projects

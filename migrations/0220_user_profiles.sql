@@ -25,7 +25,8 @@ create table clixen.user_profiles (
 );
 comment on table clixen.user_profiles is 'One row per user of clixen. Tier and totals are never the user''s to set.';
 -- Not unique: a second profile of an address would tell that there is a first, and whoever comes first would keep it.
-comment on column clixen.user_profiles.email is 'As the issuer says, if it says one that it has verified.';
+comment on column clixen.user_profiles.email is
+  'As the issuer says, if it says email_verified: true beside it; of an account in auth.users once it is confirmed.';
 create index user_profiles_email on clixen.user_profiles (lower(normalize(email, nfc) collate "C"));
 create index user_profiles_tier on clixen.user_profiles (tier);
 create index user_profiles_created_at on clixen.user_profiles (created_at desc);
@@ -41,21 +42,14 @@ grant select on clixen.user_profiles to authenticated;
 grant update (full_name, avatar_url, preferences, onboarding_completed) on clixen.user_profiles to authenticated;
 grant select, insert, update, delete on clixen.user_profiles to service_role;
 
+create trigger user_profiles_erased before insert or update on clixen.user_profiles
+  for each statement execute function private.refuse_erased_caller();
 create trigger user_profiles_filter before update or delete on clixen.user_profiles
   for each statement execute function private.require_filter();
 create trigger user_profiles_updated_at before update on clixen.user_profiles
   for each row execute function private.update_updated_at();
 create trigger user_profiles_audit after insert or update or delete on clixen.user_profiles
   for each row execute function private.audit();
-
--- Users who are gone. Their tokens live on for a while, and must not bring back what was erased.
-create table private.erased_users (
-  id uuid constraint erased_users_pkey primary key,
-  at timestamptz not null default now()
-);
-comment on table private.erased_users is 'Ids of users whose account was deleted; nothing is made for them any more.';
-alter table private.erased_users enable row level security;
-alter table private.erased_users force row level security;
 
 -- What a user's paths in n8n begin with, for n8n has one namespace for all. Random: neither the user's id nor that of a workflow tells
 -- where its webhooks are.
@@ -82,18 +76,6 @@ end
 $$;
 revoke execute on function private.n8n_slug(uuid) from public;
 
--- Ends the request if its user is gone.
-create function private.refuse_erased(user_id uuid) returns void
-  language plpgsql stable
-  set search_path = ''
-  as $$
-begin
-  if exists (select from private.erased_users as e where e.id = refuse_erased.user_id) then
-    perform private.refuse(403, 'RG521', 'This account was deleted', null, 'Sign up again.');
-  end if;
-end
-$$;
-
 -- An e-mail address as an issuer or an account has it: text of the right form, or null.
 create function private.email_of(address jsonb) returns text
   language sql immutable
@@ -111,9 +93,6 @@ create function private.make_profile(user_id uuid, email text) returns void
   as $$
 begin
   perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
-  if make_profile.user_id = (select auth.uid()) then
-    perform private.refuse_erased(make_profile.user_id);
-  end if;
   perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 221));
   insert into clixen.user_profiles (
     id, email, total_projects, total_workflows_created, first_workflow_created_at, total_deployments, first_deployment_at
@@ -148,9 +127,9 @@ begin
   end if;
   select * into profile from clixen.user_profiles as p where p.id = caller;
   if not found then
-    perform private.refuse_erased(caller);
+    -- The boolean, and no word for it: an issuer may let a user write one.
     perform private.make_profile(
-      caller, case when claims -> 'email_verified' is distinct from 'false' then private.email_of(claims -> 'email') end
+      caller, case when claims -> 'email_verified' = 'true' then private.email_of(claims -> 'email') end
     );
     select * into strict profile from clixen.user_profiles as p where p.id = caller;
   end if;
@@ -162,16 +141,19 @@ comment on function clixen.ensure_user_profile() is
 revoke execute on function clixen.ensure_user_profile() from public;
 grant execute on function clixen.ensure_user_profile() to authenticated;
 
--- Trigger: a profile on sign-up, and its address later, where this database keeps the accounts.
+-- Trigger: a profile on sign-up, and its address once that is confirmed, where this database keeps the accounts.
 create function clixen.create_user_profile() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
+declare
+  account constant jsonb := to_jsonb(new);
+  address constant text := case when account ->> 'email_confirmed_at' is not null then private.email_of(account -> 'email') end;
 begin
   if tg_op = 'INSERT' then
-    perform private.make_profile(new.id, private.email_of(to_jsonb(new.email)));
+    perform private.make_profile(new.id, address);
   else
-    update clixen.user_profiles as p set email = private.email_of(to_jsonb(new.email)) where p.id = new.id;
+    update clixen.user_profiles as p set email = address where p.id = new.id and p.email is distinct from address;
   end if;
   return null;
 end
@@ -189,8 +171,8 @@ declare
   counts jsonb;
   gone bigint;
 begin
+  perform private.mark_erased(erase_user.user_id);
   perform pg_advisory_xact_lock(hashtextextended(erase_user.user_id::text, 220));
-  insert into private.erased_users (id) values (erase_user.user_id) on conflict do nothing;
   -- They go with their projects.
   counts := jsonb_build_object(
     'mvp_workflows', (select count(*) from clixen.mvp_workflows as w where w.user_id = erase_user.user_id),
@@ -254,8 +236,14 @@ create trigger projects_count after insert or delete or update of user_id on cli
 do $$
 begin
   if to_regclass('auth.users') is not null then
-    create trigger rowgate_clixen_sign_up after insert or update of email on auth.users
-      for each row execute function clixen.create_user_profile();
+    execute format(
+      'create trigger rowgate_clixen_sign_up after insert or update of %s on auth.users
+        for each row execute function clixen.create_user_profile()',
+      (
+        select string_agg(a.attname, ', ') from pg_attribute as a
+        where a.attrelid = 'auth.users'::regclass and a.attname in ('email', 'email_confirmed_at')
+      )
+    );
     create trigger rowgate_clixen_erase after delete on auth.users
       for each row execute function clixen.erase_deleted_user();
   end if;
@@ -272,8 +260,6 @@ drop function clixen.erase_user(uuid);
 drop function clixen.ensure_user_profile();
 drop function private.make_profile(uuid, text);
 drop function private.email_of(jsonb);
-drop function private.refuse_erased(uuid);
 drop function private.n8n_slug(uuid);
 drop table private.n8n_slugs;
-drop table private.erased_users;
 drop table clixen.user_profiles;

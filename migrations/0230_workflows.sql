@@ -124,6 +124,8 @@ begin
 end
 $$;
 
+create trigger mvp_workflows_erased before insert or update on clixen.mvp_workflows
+  for each statement execute function private.refuse_erased_caller();
 create trigger mvp_workflows_filter before update or delete on clixen.mvp_workflows
   for each statement execute function private.require_filter();
 create trigger mvp_workflows_queue before insert or update or delete on clixen.mvp_workflows

@@ -67,6 +67,8 @@ begin
 end
 $$;
 
+create trigger mvp_chat_sessions_erased before insert or update on clixen.mvp_chat_sessions
+  for each statement execute function private.refuse_erased_caller();
 create trigger mvp_chat_sessions_filter before update or delete on clixen.mvp_chat_sessions
   for each statement execute function private.require_filter();
 create trigger mvp_chat_sessions_queue before insert or update or delete on clixen.mvp_chat_sessions
@@ -132,6 +134,8 @@ begin
   return new;
 end
 $$;
+create trigger mvp_chat_messages_erased before insert or update on clixen.mvp_chat_messages
+  for each statement execute function private.refuse_erased_caller();
 create trigger mvp_chat_messages_complete before insert on clixen.mvp_chat_messages
   for each row execute function private.complete_chat_message();
 

@@ -38,6 +38,8 @@ create policy owner_select on clixen.deployments for select to authenticated
   using (user_id = (select auth.uid()));
 grant select on clixen.deployments to authenticated;
 grant select, insert, update, delete on clixen.deployments to service_role;
+create trigger deployments_erased before insert or update on clixen.deployments
+  for each statement execute function private.refuse_erased_caller();
 create trigger deployments_filter before update or delete on clixen.deployments
   for each statement execute function private.require_filter();
 create trigger deployments_audit after insert or delete or update on clixen.deployments

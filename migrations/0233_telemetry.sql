@@ -48,6 +48,8 @@ grant insert (
   user_id, event_type, event_category, project_id, workflow_id, session_id, event_data, duration_ms, success, error_message
 ) on clixen.telemetry_events to authenticated;
 grant select, insert, update, delete on clixen.telemetry_events to service_role;
+create trigger telemetry_events_erased before insert or update on clixen.telemetry_events
+  for each statement execute function private.refuse_erased_caller();
 create trigger telemetry_events_filter before update or delete on clixen.telemetry_events
   for each statement execute function private.require_filter();
 
@@ -57,8 +59,8 @@ create function private.keep_telemetry() returns trigger
   set search_path = ''
   as $$
 begin
-  -- Beside others of the user's, but not beside their erasure. Of another's row only the policy is to be heard.
-  if (select auth.uid()) is null or new.user_id = (select auth.uid()) then
+  -- What the back office adds: beside others of the user's, but not beside their erasure.
+  if (select auth.uid()) is null then
     perform pg_advisory_xact_lock_shared(hashtextextended(new.user_id::text, 220));
     perform private.refuse_erased(new.user_id);
   end if;
@@ -147,7 +149,6 @@ begin
   if jsonb_array_length(batch) > 500 then
     perform private.refuse(413, 'RG527', 'There are too many telemetry events', 'At most 500 a batch', 'Send them in several batches.');
   end if;
-  perform private.refuse_erased(caller);
   answer := private.idempotency_begin('track_telemetry', batch);
   if answer is not null then
     return answer;

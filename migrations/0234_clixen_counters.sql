@@ -266,7 +266,6 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(caller::text, 220));
   select * into project from clixen.projects as p where p.user_id = caller order by p.created_at, p.id limit 1;
   if not found then
-    perform private.refuse_erased(caller);
     insert into clixen.projects (user_id, name, description)
     values (caller, 'My first project', 'Made for you at your first visit')
     returning * into project;

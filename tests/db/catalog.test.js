@@ -224,6 +224,12 @@ const RULES = {
           and g.tgenabled = 'O' and g.tgtype & 27 = 26)`,
     fault: `${TABLE} grant delete on clixen.planted to service_role`,
   },
+  'every table that is exposed takes nothing from users who are erased': {
+    query: `select c.oid::regclass::text as name from ${TABLES} where ${EXPOSED} and not c.relispartition
+      and not exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgfoid = 'private.refuse_erased_caller()'::regprocedure
+        and g.tgenabled = 'O' and g.tgtype & 87 = 22)`,
+    fault: TABLE,
+  },
   'a partition is reached through its table only': {
     query: `select distinct c.oid::regclass::text as name from ${GRANTS} where c.relispartition and a.grantee <> c.relowner`,
     fault: `create table clixen.planted (at int, word text) partition by range (at);

@@ -116,10 +116,10 @@ const asAuth = async (text, values) => {
 
 test('a sign-up makes a profile; a deleted account is erased with all that is theirs, and nobody else’s', async () => {
   const [one, two] = [randomUUID(), randomUUID()];
-  await asAuth('insert into auth.users (id, email, raw_user_meta_data) values ($1, $2, $3), ($4, $5, $6)', [
-    ...[one, 'one@example.org', { tier: 'enterprise', full_name: 'x' }],
-    ...[two, null, null],
-  ]);
+  await asAuth(
+    'insert into auth.users (id, email, raw_user_meta_data, email_confirmed_at) values ($1, $2, $3, now()), ($4, $5, $6, null)',
+    [...[one, 'one@example.org', { tier: 'enterprise', full_name: 'x' }], ...[two, null, null]],
+  );
   const profiles = () =>
     query('select id, email, tier, total_projects from clixen.user_profiles order by email nulls last');
   assert.deepEqual(await profiles(), [
@@ -151,6 +151,8 @@ test('an address may be known already, may change, and may be none', async () =>
   const email = async () => (await query('select email from clixen.user_profiles where id = $1', [id]))[0].email;
   await query('insert into clixen.user_profiles (id, email) values ($1, $2)', [known, 'Taken@example.org']);
   await asAuth('insert into auth.users (id, email) values ($1, $2)', [id, 'taken@example.org']);
+  assert.equal(await email(), null, 'anybody may sign up with an address');
+  await asAuth('update auth.users set email_confirmed_at = now() where id = $1', [id]);
   assert.equal(await email(), 'taken@example.org');
   await asAuth('update auth.users set email = $2 where id = $1', [id, 'new@example.org']);
   assert.equal(await email(), 'new@example.org');

@@ -12,7 +12,9 @@ const project = (token) => ask('/rest/v1/projects', { token, json: { name: rando
 
 test('the first call makes it, further ones find it; tier and totals stay the database’s', async () => {
   const sub = randomUUID();
-  const token = await userToken(sub, { claims: { email: `${sub}@example.org`, tier: 'enterprise' } });
+  const token = await userToken(sub, {
+    claims: { email: `${sub}@example.org`, email_verified: true, tier: 'enterprise' },
+  });
   await project(token);
   const answers = await Promise.all(Array.from({ length: 20 }, () => ensure(token)));
   for (const { status, body } of answers) {
@@ -36,15 +38,18 @@ test('what is no verified address is none, and somebody else’s tells nothing',
     `${'x'.repeat(300)}@example.org`,
   ];
   for (const email of given) {
-    const { status, body } = await ensure(await userToken(randomUUID(), { claims: { email } }));
+    const { status, body } = await ensure(await userToken(randomUUID(), { claims: { email, email_verified: true } }));
     assert.deepEqual([status, body.email], [200, null], JSON.stringify(email));
   }
   const address = `${randomUUID()}@example.org`;
-  const unverified = await userToken(randomUUID(), { claims: { email: address, email_verified: false } });
-  assert.equal((await ensure(unverified)).body.email, null);
-  for (let n = 0; n < 2; n++) {
-    assert.equal((await ensure(await userToken(randomUUID(), { claims: { email: address } }))).body.email, address);
+  // Only the boolean true says that the issuer has verified it.
+  for (const email_verified of [false, undefined, null, 'true', 'false', 'yes', 1, 0, [true], { true: true }, '']) {
+    const unverified = await userToken(randomUUID(), { claims: { email: address, email_verified } });
+    assert.equal((await ensure(unverified)).body.email, null, JSON.stringify(email_verified));
   }
+  const claims = { email: address, email_verified: true };
+  for (let n = 0; n < 2; n++)
+    assert.equal((await ensure(await userToken(randomUUID(), { claims }))).body.email, address);
 });
 
 test('projects that are made beside the first call are counted, and so are those that are moved', async () => {
