@@ -61,10 +61,9 @@ const traces = async (...words) => {
 
 /** A user, who is an admin besides, with a row in every relation. */
 const user = async () => {
-  const people = await personas({ ...stack, keys: made }, sql);
-  const who = people.admin;
+  const { admin: who, ...others } = await personas({ ...stack, keys: made }, sql);
   const planted = {};
-  const mine = { ...people, owner: who };
+  const mine = { ...others, owner: who };
   for (const relation of catalog.relations) {
     const decision = RELATIONS[relation.name];
     const { row } = await bench.plant(decision, mine);
