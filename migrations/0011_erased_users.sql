@@ -1,4 +1,4 @@
--- 0010: erased users. Their tokens live on for a while, and must make nothing in any system.
+-- 0011: erased users. Their tokens live on for a while, and must make nothing in any system.
 -- migrate:up
 create table private.erased_users (
   id uuid constraint erased_users_pkey primary key,
