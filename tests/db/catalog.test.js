@@ -203,6 +203,13 @@ const RULES = {
       where p.prosrc ~ $$jwt.*->>? *'edge'$$ and p.oid::regproc::text <> 'private.edge_claim'`,
     fault: `create function clixen.planted() returns text language sql set search_path = '' as $$ select auth.jwt() -> 'edge' ->> 'net' $$`,
   },
+  // PostgreSQL asks for the right to execute a function in SQL when it puts the body into the plan, not when the plan is used: a
+  // connection that another role has planned on would run it for everybody. A setting of its own keeps a body out of plans.
+  'no function in SQL that a request may call is put into plans': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} join pg_language l on l.oid = p.prolang
+      where l.lanname = 'sql' and p.proconfig is null and not p.prosecdef`,
+    fault: `create function clixen.planted() returns int language sql as 'select 1'`,
+  },
   'a function by which requests write or read past policies says why': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where p.prosecdef and ${EXPOSED}
       and obj_description(p.oid, 'pg_proc') is null`,
