@@ -103,7 +103,18 @@ begin
 end
 $$;
 
+-- Bytes that an answer takes under the request's Idempotency-Key, with what is kept beside it; 0 without one.
+create function private.idempotency_bytes(answer jsonb) returns bigint
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return case when private.request_header('idempotency-key') is null then 0 else pg_column_size(answer) + 500 end;
+end
+$$;
+
 -- migrate:down
+drop function private.idempotency_bytes(jsonb);
 drop function private.idempotency_end(text, jsonb);
 drop function private.idempotency_begin(text, jsonb, jsonb);
 drop function private.idempotency_caller();

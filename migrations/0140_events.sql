@@ -277,6 +277,7 @@ declare
   good bigint;
   stored bigint;
   answer jsonb;
+  kept bigint;
 begin
   if batch is null then
     perform private.refuse(
@@ -403,11 +404,13 @@ begin
       from judged where judged.code is not null
     )
   into good, stored, refused;
-  if stored > 0 then
-    perform private.use_allowance('events', pg_column_size(batch), stored);
-  end if;
   answer := jsonb_build_object('accepted', stored, 'duplicates', good - stored, 'rejected', refused);
   perform private.idempotency_end('track_events', answer);
+  -- What is kept of it: the events and, whatever became of them, the answer under an Idempotency-Key.
+  kept := case when stored > 0 then pg_column_size(batch) else 0 end + private.idempotency_bytes(answer);
+  if kept > 0 then
+    perform private.use_allowance('events', kept, stored);
+  end if;
   return answer;
 end
 $$;

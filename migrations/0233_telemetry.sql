@@ -210,6 +210,10 @@ begin
   into good, stored, refused;
   answer := jsonb_build_object('accepted', stored, 'duplicates', good - stored, 'rejected', refused);
   perform private.idempotency_end('track_telemetry', answer);
+  -- The trigger has counted the events.
+  if private.idempotency_bytes(answer) > 0 then
+    perform private.use_allowance('telemetry', private.idempotency_bytes(answer), 0);
+  end if;
   return answer;
 end
 $$;

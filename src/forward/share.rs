@@ -19,6 +19,14 @@ const MAX_WAIT_MS: u32 = 5000;
 /// Milliseconds that a request may hold a permit while its body is still being sent.
 const MAX_UPLOAD_MS: u32 = 500;
 
+/// The part of an isolate's places for requests that wait (`LIMITS`, `waiting`) which the queue of one caller may fill, and
+/// which all anonymous callers together may: the others are for the rest.
+const CALLER_PART: usize = 8;
+const ANONYMOUS_PART: usize = 2;
+/// Names of what all anonymous callers share; no caller is named so.
+const ANONYMOUS: &str = "anonymous";
+const ANONYMOUS_PLACES: &str = "places of anonymous";
+
 /// The callers who have requests at PostgREST, by name.
 #[derive(Default)]
 pub struct Shares(HashMap<String, Share>);
@@ -43,7 +51,7 @@ pub(super) struct Permit<'a> {
 
 impl Permits<'_> {
     fn is_empty(&self) -> bool {
-        self.own.is_none() && self.of_all.is_none()
+        self.own.is_none() && self.of_all.is_none() && self.place.is_none()
     }
 }
 
@@ -58,6 +66,8 @@ impl Drop for Permit<'_> {
 pub(super) struct Permits<'a> {
     own: Option<Permit<'a>>,
     of_all: Option<Permit<'a>>,
+    /// Among the isolate's places for requests that wait.
+    place: Option<Permit<'a>>,
 }
 
 /// Gives a connection's worth to the next request in the queue.
@@ -110,7 +120,7 @@ impl Drop for Queued<'_> {
 /// Takes a connection's worth of each share that a request takes from; waits for a while where there is none.
 ///
 /// # Errors
-/// [`Error::TooManyAtOnce`] if none became free.
+/// [`Error::TooManyAtOnce`] if none became free, or if too many of the caller's requests wait already.
 pub(super) async fn acquire<'a, P: Platform>(
     sharer: &Sharer,
     is_upload: bool,
@@ -120,17 +130,23 @@ pub(super) async fn acquire<'a, P: Platform>(
     match sharer {
         Sharer::User(name) => Ok(Permits {
             own: take(name, limits.caller_connections, edge).await?,
-            of_all: None,
+            ..Permits::default()
         }),
         Sharer::Anonymous(name) => {
+            // An upload has no place yet.
+            let place = if is_upload || limits.anonymous_connections == 0 {
+                None
+            } else {
+                Some(place(edge)?)
+            };
             let own = take(name, limits.caller_connections, edge).await?;
             // An upload takes as long as its client likes: one who is slow keeps nobody else out.
             let of_all = if is_upload {
                 None
             } else {
-                take("anonymous", limits.anonymous_connections, edge).await?
+                take(ANONYMOUS, limits.anonymous_connections, edge).await?
             };
-            Ok(Permits { own, of_all })
+            Ok(Permits { own, of_all, place })
         }
     }
 }
@@ -158,6 +174,21 @@ pub(super) async fn held<P: Platform, F: Future + Unpin>(
     }
 }
 
+/// Takes one of the places that anonymous callers may fill.
+fn place<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
+    let places = (edge.config.limits.waiting / ANONYMOUS_PART).max(1);
+    let mut shares = edge.shares.borrow_mut();
+    let share = shares.0.entry(ANONYMOUS_PLACES.to_owned()).or_default();
+    if share.in_flight >= places {
+        return Err(Error::TooManyAtOnce);
+    }
+    share.in_flight += 1;
+    Ok(Permit {
+        shares: &edge.shares,
+        name: ANONYMOUS_PLACES.to_owned(),
+    })
+}
+
 async fn take<'a, P: Platform>(
     name: &str,
     connections: usize,
@@ -176,6 +207,11 @@ async fn take<'a, P: Platform>(
         if share.in_flight < connections {
             share.in_flight += 1;
             return Ok(Some(permit()));
+        }
+        // Those who wait for the share of all have their places already.
+        let queued = (edge.config.limits.waiting / CALLER_PART).max(1);
+        if name != ANONYMOUS && share.queue.len() >= queued {
+            return Err(Error::TooManyAtOnce);
         }
         let (wake, woken) = edge.platform.pause();
         let waiter = Rc::new(Waiter {

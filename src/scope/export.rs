@@ -45,6 +45,7 @@ pub(super) fn prepare<P: Platform>(
         return Err(Error::UriTooLong { limit });
     }
     let mut query = Query::parse(&request.query, sent_key(request).as_deref())?;
+    query.check(0, 0, false)?;
     let spread = match query.take(FIELDS).as_deref() {
         None | Some("json") => false,
         Some("columns") => true,

@@ -903,6 +903,11 @@ test('a user writes no more telemetry a day than is allowed, whichever way it co
     await track(bytes, event({ event_data: { x: 'x'.repeat(9000) } }));
     await assert.rejects(track(bytes, event()), refused('bytes'));
     await assert.rejects(insert(bytes, {}), refused('bytes'));
+    const answered = owner();
+    const key = () => ({ ...answered, headers: { 'idempotency-key': randomUUID() } });
+    const wrong = Array.from({ length: 400 }, () => ({}));
+    assert.equal((await track(key(), wrong)).accepted, 0);
+    await assert.rejects(track(key(), wrong), refused('bytes'), 'the answer that was kept counts');
     await allowed([null, 3]);
     await track(rows, [event(), event(), event()]);
     await assert.rejects(track(rows, event()), refused('rows'));

@@ -274,6 +274,28 @@ test('what is known already, or sent again, uses nothing of the allowance', asyn
   assert.equal(rows, 2);
 });
 
+test('what is kept of a batch of which nothing is stored counts, too', async () => {
+  await sql('truncate private.daily_usage');
+  const refused = Array.from({ length: 500 }, () => 'malformed');
+  const used = async () => {
+    const [{ bytes, rows }] = await sql(
+      `select coalesce(sum(bytes), 0)::int as bytes, coalesce(sum(rows), 0)::int as rows
+       from private.daily_usage where caller like 'addr %'`,
+    );
+    assert.equal(rows, 0);
+    return bytes;
+  };
+  await track(refused, ANON);
+  assert.equal(await used(), 0, 'nothing is kept of it');
+  const again = { ...ANON, headers: { 'idempotency-key': randomUUID() } };
+  for (const _ of [1, 2]) await track(refused, again);
+  const [{ kept }] = await sql(
+    `select pg_column_size(answer || '{}')::int as kept from private.idempotency_keys where key = $1`,
+    [again.headers['idempotency-key']],
+  );
+  assert.ok((await used()) >= kept && (await used()) < kept * 2, `${await used()} of ${kept}`);
+});
+
 test('times are read in every usual way', async () => {
   const at = Date.now() - 3_600_000;
   const iso = new Date(at).toISOString();

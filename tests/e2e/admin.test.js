@@ -172,6 +172,10 @@ test('filters are those of the data API; what is not a filter is refused', async
     assert.deepEqual([status, body.code], [400, 'RG306'], query);
   }
   assert.equal((await csv('?nothing=eq.1', token)).status, 400);
+  for (const query of ['?ctid=eq.(0,1)', '?or=(tableoid.gt.0,email.eq.a)']) {
+    const { status, body } = await csv(query, token);
+    assert.deepEqual([status, body.code], [400, 'RG322'], query);
+  }
 });
 
 test('the file is for admins', async () => {

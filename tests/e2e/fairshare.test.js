@@ -116,6 +116,45 @@ test('one anonymous address has at most a caller’s share, all addresses togeth
   assert.ok(all.most <= ANONYMOUS && all.most > CALLER, `${all.most}`);
 });
 
+test('whoever waits for their share keeps nobody else out of the line', async () => {
+  const waiting = 16;
+  const small = await startEdge({ LIMITS: JSON.stringify({ waiting }) });
+  try {
+    const token = await userToken();
+    const other = await userToken();
+    const at = { base: small.url };
+    const read = ({ headers, ...options }) =>
+      ask('/rest/v1/rpc/test_sleep?seconds=0.5', {
+        headers: { 'accept-profile': 'marketing', ...headers },
+        ...options,
+        ...at,
+      });
+    const floods = {
+      'one address': () => times(40, () => read(from(100))),
+      'many addresses': () => times(40, (n) => read(from(101 + n))),
+      'one user': () => times(40, () => read({ token })),
+    };
+    for (const [who, flood] of Object.entries(floods)) {
+      const flooding = flood();
+      await sleep(150);
+      const others = await times(3, () => ask('/rest/v1/projects?limit=1', { token: other, ...at }));
+      assert.equal(count(others, 200), 3, `${who}: a user is served`);
+      if (who !== 'many addresses')
+        assert.equal((await nap(0, { ...from(99), ...at })).status, 200, `${who}: an address is served`);
+      const answers = await flooding;
+      const odd = answers.filter(({ status, body }) => status !== 200 && body.code !== 'RG407');
+      assert.deepEqual(
+        odd.map(({ status, text }) => [status, text]),
+        [],
+        who,
+      );
+      assert.ok(count(answers, 200) >= CALLER, who);
+    }
+  } finally {
+    await small.stop();
+  }
+});
+
 test('past the edge the database refuses what is over a share, at once', async () => {
   const token = await userToken();
   const anonymous = (claims) => edgeToken({ role: 'anon', ...claims });
@@ -135,6 +174,18 @@ test('past the edge the database refuses what is over a share, at once', async (
   assert.deepEqual([count(nobody, 200), count(nobody, 429)], [CALLER, 2], 'without a claim all are one caller');
   // The slots end with their transactions.
   assert.equal((await napPastTheEdge(0, { token })).status, 200);
+});
+
+test('what anybody may ask takes from the share of anonymous callers, Meta’s verify token, too', async () => {
+  const question = '/v1/whatsapp/webhook?hub.mode=subscribe&hub.challenge=x&hub.verify_token=none';
+  const holding = times(ANONYMOUS, async (n) =>
+    napPastTheEdge(1.5, { token: await edgeToken({ role: 'anon', edge: { addr: `holder ${n}` } }) }),
+  );
+  await sleep(300);
+  const asked = await ask(question, { base: edge.url });
+  assert.deepEqual([asked.status, asked.body.code], [429, 'RG519']);
+  assert.equal(count(await holding, 200), ANONYMOUS);
+  assert.equal((await ask(question, { base: edge.url })).status, 403);
 });
 
 test('the back office and the edge’s own calls have no share', async () => {
