@@ -49,9 +49,15 @@ begin
     keys := keys || array(
       select ltrim(right(before, char_length(before) - char_length(rtrim(before, letters))), '._+-') || '@'
         || rtrim(left(after, char_length(after) - char_length(ltrim(after, letters))), '._+-')
-      from generate_series(1, least(cardinality(parts) - 1, 10000)) as at,
-        right(parts[at], 200) as before,
-        left(parts[at + 1], 255) as after
+      -- Not by its subscript: each look into an array of texts passes all that stand before, and whoever writes 10,000 times @ costs a
+      -- quarter of a second.
+      from (
+        select right(part.word, 200) as before, left(lead(part.word) over (order by part.place), 255) as after
+        from unnest(parts) with ordinality as part (word, place)
+        order by part.place
+        limit 10000
+      ) as around
+      where after is not null
     );
   end if;
   return nullif(array(select distinct key from unnest(keys) as key where char_length(key) > 1 order by key), '{}');
