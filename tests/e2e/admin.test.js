@@ -282,6 +282,36 @@ test('everything on a person is handed out, and nothing of anybody else', async 
     assert.ok(!told.includes(secret), secret);
 });
 
+test('phone numbers may be numbers; an export or an erasure that could not be whole is refused', async () => {
+  await experiment();
+  const person = await everywhere();
+  const token = await admin();
+  const exported = async (phones) =>
+    (await ask('/v1/admin/gdpr/export', { json: { email: person.email, phones }, token })).body;
+  const digits = person.phones[0].slice(1);
+  const asText = await exported([digits]);
+  const asNumber = await ask('/v1/admin/gdpr/export', {
+    method: 'POST',
+    body: `{"email": "${person.email}", "phones": [${digits}]}`,
+    headers: { 'content-type': 'application/json' },
+    token,
+  });
+  assert.deepEqual(Object.keys(asNumber.body), Object.keys(asText));
+  assert.equal(asNumber.body['whatsapp.accounts'].length, asText['whatsapp.accounts'].length);
+  for (const json of [
+    { email: person.email, phones: digits },
+    { email: person.email, phones: [{}] },
+    { email: person.email, phones: [null] },
+    { email: person.email, mentions: 'true' },
+  ]) {
+    for (const action of 'mentions' in json ? ['erase'] : ['erase', 'export']) {
+      const refused = await ask(`/v1/admin/gdpr/${action}`, { json, token });
+      assert.deepEqual([refused.status, refused.body.code], [400, 'RG301'], JSON.stringify(json));
+    }
+  }
+  assert.equal((await exported(person.phones))['marketing.leads'].length, 1, 'and nothing was erased');
+});
+
 test('a person is erased everywhere, the receipt counts truly, and others are untouched', async () => {
   await experiment();
   const person = await everywhere();
@@ -433,7 +463,11 @@ test('what only mentions a person is counted, and erased where the admin says so
   };
   const exported = await ask('/v1/admin/gdpr/export', { json: { email }, token });
   assert.deepEqual(mentions(exported), everything);
-  for (const json of [{ email }, { email, mentions: false }, { email, mentions: 'true' }, { email, mentions: 1 }]) {
+  for (const mentioned of ['true', 1, []]) {
+    const refused = await ask('/v1/admin/gdpr/erase', { json: { email, mentions: mentioned }, token });
+    assert.deepEqual([refused.status, refused.body.code], [400, 'RG301']);
+  }
+  for (const json of [{ email }, { email, mentions: false }, { email, mentions: null }]) {
     const kept = await ask('/v1/admin/gdpr/erase', { json, token });
     assert.equal(kept.status, 200);
     assert.deepEqual([mentions(kept), kept.body.erased_mentions], [everything, {}]);

@@ -1,6 +1,7 @@
 //! `/v1/admin/…`: what the business needs beside the data API. Who is an admin the database says.
 
-use super::{address, as_it_is};
+use super::{address, as_it_is, leads};
+use crate::error::Error;
 use crate::rooms::json;
 use crate::route::{Call, Export, Identity, More, Plan};
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ pub static GDPR_EXPORT: Call = Call {
     for_people: false,
     arguments: |incoming, _| {
         let asked = json::body(incoming)?;
-        let (email, phones) = person(&asked);
+        let (email, phones) = person(&asked)?;
         Ok(Plan::Ask(
             json!({ "email": email, "phones": phones }).to_string(),
         ))
@@ -75,9 +76,13 @@ pub static GDPR_ERASE: Call = Call {
     for_people: false,
     arguments: |incoming, _| {
         let asked = json::body(incoming)?;
-        let (email, phones) = person(&asked);
+        let (email, phones) = person(&asked)?;
         // What only mentions the person is erased where that is said in so many words.
-        let mentions = asked.get("mentions") == Some(&Value::Bool(true));
+        let mentions = match asked.get("mentions") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(mentions)) => *mentions,
+            Some(_) => return Err(leads::malformed("JSON: mentions is neither true nor false")),
+        };
         Ok(Plan::Ask(
             json!({ "email": email, "phones": phones, "mentions": mentions }).to_string(),
         ))
@@ -89,14 +94,25 @@ pub static GDPR_ERASE: Call = Call {
     then: None,
 };
 
-/// The address, and the phone numbers that the admin has made sure of.
-fn person(asked: &Value) -> (Option<String>, Option<Vec<&str>>) {
+/// The address, and the phone numbers that the admin has made sure of. A number of JSON stands for its digits.
+///
+/// What cannot be read is refused: an export or an erasure that leaves a number out would look whole.
+fn person(asked: &Value) -> Result<(Option<String>, Option<Vec<String>>), Error> {
     let email = asked.get("email").and_then(Value::as_str);
     let email =
         email.map(|typed| address::with_ascii_domain(typed).unwrap_or_else(|| typed.to_owned()));
-    let phones = asked
-        .get("phones")
-        .and_then(Value::as_array)
-        .map(|phones| phones.iter().filter_map(Value::as_str).collect());
-    (email, phones)
+    let phones = match asked.get("phones") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(phones)) => Some(phones.iter().map(phone).collect::<Result<_, _>>()?),
+        Some(_) => return Err(leads::malformed("JSON: phones is no list of phone numbers")),
+    };
+    Ok((email, phones))
+}
+
+fn phone(given: &Value) -> Result<String, Error> {
+    match given {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(leads::malformed("JSON: phones is no list of phone numbers")),
+    }
 }
