@@ -56,6 +56,9 @@ before(async () => {
 after(async () => {
   await edge?.stop();
   await sql(`delete from experiments.experiments where name = 'erased'`);
+  // Whoever counts events next counts all that there are.
+  await sql(`delete from analytics.events where name ~ '^(canary|call)-'`);
+  await sql(`delete from analytics.event_aggregations where event_name ~ '^(canary|call)-'`);
   await close();
 });
 

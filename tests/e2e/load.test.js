@@ -122,7 +122,6 @@ const JSONS = {
   'a lone surrogate in a name': (name, value) => `{"${name}":"${value}","\\ud800":1}`,
   'surrogates the wrong way round': (name) => `{"${name}":"\\udc00\\ud800"}`,
   'UTF-16': (name, value) => Buffer.from(`{"${name}":"${value}"}`, 'utf16le'),
-  'a byte order mark': (name, value) => `\ufeff{"${name}":"${value}"}`,
   '10,000 lists': () => deep('[', ']'),
   '10,000 lists that are left open': () => '['.repeat(10_000),
   '10,000 objects': () => `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`,
@@ -140,16 +139,17 @@ const FORMS = {
   'escaped invalid UTF-8': (name) => `${name}=%ff`,
   'an escaped surrogate': (name) => `${name}=%ed%a0%80`,
   'half an escaped character': (name) => `${name}=%f0%9f%98`,
-  'invalid UTF-8 in a name': (name, value) => `%ff=x&${name}=${value}`,
   'an escaped NUL': (name) => `${name}=a%00b`,
   'an escaped NUL in a name': (name, value) => `a%00b=x&${name}=${value}`,
   'a NUL': (name) => `${name}=a\0b`,
 };
+/** More of either, that PostgREST refuses and a lead's endpoint understands (tests/e2e/encodings.test.js). */
+const DATA_JSONS = { ...JSONS, 'a byte order mark': (name, value) => `\ufeff{"${name}":"${value}"}` };
+const DATA_FORMS = { ...FORMS, 'invalid UTF-8 in a name': (name, value) => `%ff=x&${name}=${value}` };
 /** More of them, that only the edge has to read. */
 const LEAD_FORMS = {
   ...FORMS,
   'half an escape': (name) => `${name}=a%4`,
-  'a name twice': (name, value) => `${name}=${value}&${name}=${value}`,
   '60,000 names': () => '&'.repeat(60_000),
   '15,000 fields': (name, value) => `${'a=1&'.repeat(15_000)}${name}=${value}`,
   '8,000 values of a list': (name, value) => `${'a[]=1&'.repeat(8000)}${name}=${value}`,
@@ -167,7 +167,6 @@ const parts = (...all) => {
 };
 const MULTIPARTS = {
   'invalid UTF-8': (name) => parts([`name="${name}"`, [0xff]]),
-  'invalid UTF-8 in a name': (name, value) => parts([`name="${name}"`, value], [bytes('name="', [0xff], '"'), 'x']),
   'a NUL': (name) => parts([`name="${name}"`, 'a\0b']),
   'a NUL in a name': (name, value) => parts([`name="${name}"`, value], ['name="a\0b"', 'x']),
   'no name': (name, value) => parts([`name="${name}"`, value], ['nothing', 'x']),
@@ -206,11 +205,16 @@ const PLACES = {
     headers: () => [`apikey: ${made.publishable_key}`, 'Content-Profile: onboarding'],
     wrap: (body) => bytes('{"session_token":"x","change":', body, '}'),
   },
-  'an insert in JSON': { ...insert, ...json },
-  'an insert as a form': { ...insert, ...form },
+  'an insert in JSON': { ...insert, type: json.type, bodies: DATA_JSONS },
+  'an insert as a form': { ...insert, type: form.type, bodies: DATA_FORMS },
   'an insert in CSV': { ...insert, type: 'text/csv', bodies: CSVS },
-  'an update in JSON': { ...insert, ...json, first: 'PATCH /rest/v1/projects?name=eq.own' },
-  'an update as a form': { ...insert, ...form, first: 'PATCH /rest/v1/projects?name=eq.own' },
+  'an update in JSON': { ...insert, type: json.type, bodies: DATA_JSONS, first: 'PATCH /rest/v1/projects?name=eq.own' },
+  'an update as a form': {
+    ...insert,
+    type: form.type,
+    bodies: DATA_FORMS,
+    first: 'PATCH /rest/v1/projects?name=eq.own',
+  },
 };
 
 const send = ({ first, headers = () => [], type, name, value, wrap = (body) => body }, build) =>
@@ -287,7 +291,7 @@ const QUERIES = [
   `name=imatch.${'('.repeat(2000)}`,
   'limit=-1',
   `${'a'.repeat(7000)}=x`,
-  `name=eq.${'a'.repeat(9000)}`,
+  `name=eq.${'a'.repeat(17_000)}`,
 ];
 
 test('queries that hurt: 4xx', async (t) => {
@@ -407,8 +411,8 @@ test('leads whose bodies are not as long as they say: nothing is written', async
     ['a chunk longer than there are numbers', ['Transfer-Encoding: chunked'], chunk(body, 'f'.repeat(16)), [400, 408]],
     ['a chunk of less than nothing', ['Transfer-Encoding: chunked'], chunk(body, '-1'), [400]],
     ['a chunk of no length', ['Transfer-Encoding: chunked'], chunk(body, 'zz'), [400]],
-    ['packed', ['Content-Encoding: gzip'], gzipSync(body), [400]],
-    ['packed a thousand times', ['Content-Encoding: gzip'], gzipSync('x'.repeat(30 * MB)), [400]],
+    ['packed, and cut off', ['Content-Encoding: gzip'], gzipSync(body).subarray(0, -9), [400]],
+    ['packed a thousand times', ['Content-Encoding: gzip'], gzipSync('x'.repeat(30 * MB)), [413]],
     // The runtime answers these itself, before there is a request; on Cloudflare, what stands in front of it.
     ['two lengths', ['Content-Length: 3', `Content-Length: ${body.length}`], body, [400, 500]],
     ['a length with a sign', [`Content-Length: +${body.length}`], body, [400, 500]],

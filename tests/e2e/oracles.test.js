@@ -142,6 +142,8 @@ const tellsApart = async (name, columns) => {
   const outsider = async (layer, who) => {
     const [foreign, missing] = [row, nowhere].map((each) => questions(relation, decision, each));
     for (const question of Object.keys(foreign)) {
+      // The planner guesses from statistics of all rows. Past the edge it can be asked (docs/operations.md); the edge does not ask.
+      if (layer === 'database' && /planned|estimated/.test(question)) continue;
       const first = await face(people[who], layer, relation.schema, foreign[question], row);
       const second = await face(people[who], layer, relation.schema, missing[question], nowhere);
       if (first !== second) differences.push(`${who}, ${layer}: ${question}: ${first} / ${second}`);
