@@ -54,6 +54,7 @@ export class Fixture {
     const { client } = this;
     await client.connect();
     await client.query(TABLES);
+    await client.query('update private.connection_shares set caller = 0, anonymous = 0');
     for (const { rows, characters } of BATCHES) {
       await client.query(
         `insert into clixen.bench_answers (user_id, batch, payload)
