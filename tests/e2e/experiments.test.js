@@ -89,8 +89,9 @@ test('what is no unit is refused', async () => {
 test('raising the coverage moves nobody', async () => {
   const { id } = await running({ traffic_percentage: 30 });
   const sessions = Array.from({ length: 120 }, () => randomUUID());
-  const options = { headers: { 'cf-connecting-ip': '203.0.113.8' } };
-  const all = () => Promise.all(sessions.map((session_id) => variantOf(id, { session_id }, options)));
+  // Of an address each: one has only a share of the line.
+  const from = (n) => ({ headers: { 'cf-connecting-ip': `203.0.113.${n}` } });
+  const all = () => Promise.all(sessions.map((session_id, n) => variantOf(id, { session_id }, from(n))));
   const narrow = await all();
   const token = await admin();
   for (const traffic of [60, 100]) {
