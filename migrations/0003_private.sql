@@ -48,7 +48,7 @@ begin
 end
 $$;
 
--- The role of whoever calls. The edge calls some functions on behalf of others, as the role edge: then it is the role that it has
+-- The role of the caller. The edge calls some functions on behalf of others, as the role edge: then it is the role that it has
 -- verified.
 create function private.caller_role() returns text
   language plpgsql stable

@@ -121,7 +121,7 @@ alter table private.daily_usage enable row level security;
 alter table private.daily_usage force row level security;
 
 -- Ends the request with 429 if its caller, or all anonymous callers together, have used up today's allowance. It locks nothing and
--- takes nothing: what is written is counted by use_allowance, at the end. So whoever crosses the line may still write what is under
+-- takes nothing: what is written is counted by use_allowance, at the end. So a caller who crosses the line may still write what is under
 -- way.
 create function private.require_allowance(name text) returns void
   language plpgsql volatile

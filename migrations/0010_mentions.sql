@@ -1,5 +1,5 @@
 -- 0010: mentions. Where a text names a person: an address in a link, a phone number in a note. Who wrote it may be anybody, so that it
--- is neither handed out nor erased with what is the person's own; but whoever asks is told where it is, and may have it erased, too.
+-- is neither handed out nor erased with what is the person's own; but the receipt says where it is, and may have it erased, too.
 -- Every system lists here the columns in which people write, each with an index of whom they name.
 -- migrate:up
 -- The contacts that texts name, as keys: e-mail addresses, phone numbers that begin with +, and WhatsApp user ids; null where there is

@@ -404,7 +404,7 @@ begin
 end
 $$;
 
--- The number of the lock that whoever looks for an address takes first.
+-- The number of the lock that a function takes before it looks for an address.
 create function marketing.address_lock(email_normalized text) returns bigint
   language plpgsql immutable strict
   set search_path = ''
@@ -502,7 +502,7 @@ begin
   draft.created_at := now();
   draft.updated_at := now();
 
-  -- One address after the other, before anybody knows of it: whoever waits for a known lead waits for a new one, too.
+  -- One address after the other, before anybody knows of it: a second submission waits for a known and for a new lead alike.
   perform pg_advisory_xact_lock(marketing.address_lock(draft.email_normalized));
   loop
     insert into marketing.leads values (draft.*)

@@ -137,7 +137,7 @@ insert into private.onboarding_plain_fields (field_name) values
 
 insert into private.limit_rules (name, burst, refill, shared) values
   ('onboarding', 30, '2 seconds', 30), ('onboarding-steps', 120, '1 second', 60);
--- None for everybody together: whoever floods keeps nobody else from signing up.
+-- None for everybody together: one flood keeps nobody else from signing up.
 insert into private.daily_allowances (name, bytes, rows) values ('onboarding', 52428800, 50000);
 
 -- Ends the request for a field that is not what it must be; the place says which of several activities has it.

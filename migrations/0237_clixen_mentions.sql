@@ -1,4 +1,4 @@
--- 0237: clixen mentions. Where clixen's texts may name somebody: for whoever erases a person.
+-- 0237: clixen mentions. Where clixen's texts may name somebody: for erasing a person.
 -- migrate:up
 -- squawk-ignore-file require-concurrent-index-creation
 select private.watch_mentions('clixen.user_profiles', array['email', 'full_name', 'avatar_url', 'preferences']);

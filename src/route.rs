@@ -103,7 +103,7 @@ pub struct Fallback {
 /// Whom PostgREST takes a call for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// Whoever calls; anon without a token. For functions whose answer depends on nothing that the edge has verified.
+    /// The caller; anon without a token. For functions whose answer depends on nothing that the edge has verified.
     Caller,
     /// The edge, on behalf of a caller: a token of the edge's own names the verified user and carries what the edge has
     /// seen of the request. Only the role `edge` may execute the function.

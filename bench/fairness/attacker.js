@@ -1,4 +1,4 @@
-// A process that attacks until it is told to stop: `attacker.js <attack's name> <target in JSON>`. Its parent gets the statuses.
+// A process that attacks until its parent sends a message: `attacker.js <attack's name> <target in JSON>`. Its parent gets the statuses.
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { attacks } from './attacks.js';

@@ -481,7 +481,7 @@ impl Platform for Workers {
 
 /// Bytes that are read of an answer before it is handed on, and at once.
 const PIECE_BYTES: u32 = 16 * 1024;
-const MOST_PIECE_BYTES: u32 = 64 * 1024;
+const MAX_PIECE_BYTES: u32 = 64 * 1024;
 
 #[wasm_bindgen]
 extern "C" {
@@ -533,7 +533,7 @@ fn counted(pieces: Pieces, first: Uint8Array, limit: usize, id: String) -> Reada
         let (pieces, first, left, id) = state?;
         let piece = match first {
             Some(first) => Ok(first),
-            None => pieces.next(1, MOST_PIECE_BYTES).await,
+            None => pieces.next(1, MAX_PIECE_BYTES).await,
         };
         let piece = match piece {
             Ok(piece) if piece.length() == 0 => return None,
@@ -1041,7 +1041,7 @@ async fn encrypt(
     Ok(Uint8Array::new(&Wait::of(&encrypting).await?).to_vec())
 }
 
-/// What WebCrypto is told of an algorithm, for importing a key and for checking by it.
+/// An algorithm as WebCrypto takes it, to import a key and to verify with it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Parameters {

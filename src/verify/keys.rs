@@ -25,8 +25,8 @@ const DEADLINE_MS: u32 = 5000;
 /// Bytes that a key set may have.
 const MOST_BYTES: usize = 64 * 1024;
 /// Entries of a set that a line of the log names, and characters of the name of each.
-const MOST_NAMED: usize = 20;
-const MOST_KID_CHARS: usize = 128;
+const MAX_NAMED: usize = 20;
+const MAX_KID_CHARS: usize = 128;
 
 /// Algorithms that tokens may be signed with. Nothing else is ever tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +182,7 @@ fn is_one(e: &str) -> bool {
 pub struct Skipped {
     /// Its place in the set, from 0.
     pub index: usize,
-    /// Its name, cut to [`MOST_KID_CHARS`].
+    /// Its name, cut to [`MAX_KID_CHARS`].
     pub kid: Option<String>,
     /// Why not.
     pub why: &'static str,
@@ -206,7 +206,7 @@ pub fn parse(json: &[u8]) -> Option<KeySet> {
     let mut skipped = Vec::new();
     let mut found: Vec<(usize, PublicKey)> = Vec::new();
     let mut skip = |index: usize, kid: Option<&str>, why| {
-        let kid = kid.map(|kid| kid.chars().take(MOST_KID_CHARS).collect());
+        let kid = kid.map(|kid| kid.chars().take(MAX_KID_CHARS).collect());
         skipped.push(Skipped { index, kid, why });
     };
     for (index, jwk) in entries.iter().enumerate() {
@@ -488,7 +488,7 @@ fn log_faults<P: Platform>(
         "why": why,
         "usable": usable,
         "skipped": skipped.len(),
-        "keys": skipped.get(..MOST_NAMED).unwrap_or(skipped),
+        "keys": skipped.get(..MAX_NAMED).unwrap_or(skipped),
     });
     edge.platform.log(&line.to_string());
 }

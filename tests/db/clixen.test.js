@@ -1240,7 +1240,7 @@ test('the jobs that clean leave a row each; telemetry is kept for 180 days', asy
 const insertProject = (sub) =>
   as({ role: 'authenticated', claims: { sub } }, (run) => run('insert into clixen.projects (name) values ($1)', ['x']));
 
-test('whoever waits for their own writes for a second is told to come again; others do not wait', async () => {
+test('a write that waits for its user’s others for a second is refused with Retry-After; others do not wait', async () => {
   const sub = randomUUID();
   await transaction(async (run) => {
     await run('select pg_advisory_xact_lock(hashtextextended($1, 220))', [sub]);

@@ -27,7 +27,7 @@ beforeEach(() => {
 
 const call = async (name, args, who = visitor) => {
   const list = args.map((_, at) => `$${at + 1}`).join(', ');
-  // Whoever starts a session is vouched for; then its token decides.
+  // The edge vouches for the start of a session; then its token decides.
   const caller = name === 'start' ? onBehalf(who) : who;
   const [{ answer }] = await as(caller, (query) => query(`select onboarding.${name}(${list}) as answer`, args));
   return answer;

@@ -56,7 +56,7 @@ before(async () => {
 after(async () => {
   await edge?.stop();
   await sql(`delete from experiments.experiments where name = 'erased'`);
-  // Whoever counts events next counts all that there are.
+  // Later test files count all events that there are.
   await sql(`delete from analytics.events where name ~ '^(canary|call)-'`);
   await sql(`delete from analytics.event_aggregations where event_name ~ '^(canary|call)-'`);
   await close();

@@ -116,7 +116,7 @@ test('one anonymous address has at most a caller’s share, all addresses togeth
   assert.ok(all.most <= ANONYMOUS && all.most > CALLER, `${all.most}`);
 });
 
-test('whoever waits for their share keeps nobody else out of the line', async () => {
+test('a caller who waits for a share keeps nobody else out of the line', async () => {
   const waiting = 16;
   const small = await startEdge({ LIMITS: JSON.stringify({ waiting }) });
   try {

@@ -61,7 +61,7 @@ pub static CONFIRM: Call = Call {
     then: None,
 };
 
-/// Under which name the database is told of the address as it was typed, where its domain is not in ASCII.
+/// The field of the address as it was typed, where its domain is not in ASCII.
 const TYPED_EMAIL: &str = "_typed_email";
 
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";

@@ -17,7 +17,7 @@ use crate::route::{Call, Identity, Incoming, Plan};
 pub static VERIFY: Call = Call {
     schema: "whatsapp",
     function: "verify_token_fits",
-    // Anybody may ask: in the share of whoever does.
+    // Anybody may ask, so that a request takes from its caller's share.
     identity: Identity::Vouched,
     for_people: false,
     arguments: |incoming, config| {
