@@ -1,4 +1,4 @@
-// Makes tests/n8n/places.json: every place in n8n's own nodes where n8n takes an address or an id that all workflows of an instance share.
+// Makes tests/clixen/n8n/places.json: every place in n8n's own nodes where n8n takes an address or an id that all workflows of an instance share.
 // n8n is not a dependency; name a folder into which its two packages were unpacked:
 //
 //   npm pack n8n-nodes-base @n8n/n8n-nodes-langchain, tar -xzf each into a folder of its own
@@ -67,6 +67,6 @@ const sorted = [...places.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([
 const text = (value) => JSON.stringify(value).replace(/[{,:]/g, '$& ').replace(/}/g, ' }');
 const lines = (values) => `[\n${values.map((value) => `    ${text(value)}`).join(',\n')}\n  ]`;
 writeFileSync(
-  join(root, 'tests', 'n8n', 'places.json'),
+  join(root, 'tests', 'clixen', 'n8n', 'places.json'),
   `{\n  "packages": ${lines(packages)},\n  "places": ${lines(sorted)}\n}\n`,
 );

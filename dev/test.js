@@ -1,5 +1,5 @@
-// npm test: lint, native Rust tests, then database and end-to-end tests on a throw-away system of their own.
-// With arguments it runs those test files only.
+// npm test: lint, native Rust tests, then the tests of tests/ on a throw-away system of their own.
+// With arguments it runs those test files only, or those of a folder: `npm test -- tests/growth`.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,10 +15,14 @@ const run = (command, args, env = process.env) =>
     child.once('exit', (code, signal) => resolve(code === 0 ? undefined : (signal ?? `status ${code}`)));
   });
 
-const files = (directory) =>
-  readdirSync(join(root, 'tests', directory))
-    .filter((name) => name.endsWith('.test.js'))
-    .map((name) => join('tests', directory, name));
+/** The test files that an argument names: itself, or all in a folder. */
+const testFiles = (path) =>
+  path.endsWith('.test.js')
+    ? [path]
+    : readdirSync(join(root, path), { recursive: true })
+        .filter((name) => name.endsWith('.test.js'))
+        .sort()
+        .map((name) => join(path, name));
 
 /** Runs the body with a system of its own, which is gone afterwards. */
 const withStack = async (body) => {
@@ -55,7 +59,7 @@ await main(async () => {
     await step('lint', () => run(process.execPath, ['dev/lint.js']));
     await step('native Rust tests', () => run('cargo', ['test', '--locked', '--quiet']));
   }
-  const tests = chosen.length > 0 ? chosen : [...files('db'), ...files('e2e')];
+  const tests = (chosen.length > 0 ? chosen : ['tests']).flatMap(testFiles);
   const args = ['--test', '--test-concurrency=1', '--test-timeout=600000', '--test-reporter=spec', ...tests];
   await step('database and end-to-end tests', () =>
     withStack((data) => run(process.execPath, args, { ...process.env, ROWGATE_TEST_DATA: data })),

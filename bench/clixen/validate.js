@@ -7,7 +7,7 @@ import { cpuTime } from '../machine.js';
 
 /** What n8n exports, often enough under other names for 200 nodes in one workflow, each part with triggers of its own. */
 const workflow = (size) => {
-  const folder = join(root, 'tests', 'workflows');
+  const folder = join(root, 'tests', 'clixen', 'workflows');
   const exported = readdirSync(folder).map((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')));
   const made = { name: `${size} nodes`, nodes: [], connections: {}, settings: { executionOrder: 'v1' } };
   for (let round = 1; made.nodes.length < size; round += 1) {

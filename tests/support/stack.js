@@ -7,7 +7,8 @@ import pg from 'pg';
 import { keys, token } from '../../dev/issuer.js';
 
 const data = process.env.ROWGATE_TEST_DATA;
-if (!data) throw new Error('Run the tests with `npm test`, or one file with `npm test -- tests/e2e/leads.test.js`.');
+if (!data)
+  throw new Error('Run the tests with `npm test`, or one file with `npm test -- tests/growth/e2e/leads.test.js`.');
 
 /** dev.json of the system. */
 export const stack = JSON.parse(readFileSync(join(data, 'dev.json'), 'utf8'));

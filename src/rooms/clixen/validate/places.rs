@@ -1,7 +1,7 @@
 //! Every place in a node where n8n takes something that all workflows of one instance share: an address, the id of a workflow, a store.
 //! A deployment makes each of them its owner's, or refuses it.
 //!
-//! `tests/n8n/places.json` is made from n8n's own packages by `dev/n8n-places.js`; a test fails for a place of theirs that is not here.
+//! `tests/clixen/n8n/places.json` is made from n8n's own packages by `dev/n8n-places.js`; a test fails for a place of theirs that is not here.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! What holds for any JSON, and for workflows that are nearly right. Each rule for itself is in `tests/e2e/validate.test.js`.
+//! What holds for any JSON, and for workflows that are nearly right. Each rule for itself is in `tests/clixen/e2e/validate.test.js`.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-/// The workflows of `tests/workflows/`, by name.
+/// The workflows of `tests/clixen/workflows/`, by name.
 fn workflows() -> Vec<(String, Value)> {
-    let folder = format!("{}/tests/workflows", env!("CARGO_MANIFEST_DIR"));
+    let folder = format!("{}/tests/clixen/workflows", env!("CARGO_MANIFEST_DIR"));
     let files = std::fs::read_dir(folder)
         .unwrap()
         .map(|file| file.unwrap().path());
@@ -176,7 +176,7 @@ fn webhooks_are_told_by_method_path_and_id() {
 /// Every place in n8n's own nodes, of several versions, where it takes what all workflows of an instance share.
 #[test]
 fn every_place_of_n8ns_own_nodes_is_known() {
-    let listed: Value = serde_json::from_str(&read("tests/n8n/places.json")).unwrap();
+    let listed: Value = serde_json::from_str(&read("tests/clixen/n8n/places.json")).unwrap();
     let listed = listed["places"].as_array().unwrap();
     assert!(listed.len() >= 15);
     for place in listed {

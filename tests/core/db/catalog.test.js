@@ -1,0 +1,427 @@
+// Rules that hold for every table and function, whatever system it belongs to. A new one that breaks a rule fails here; and
+// each rule is tried on a fault that is planted for it, which it has to find.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { SCHEMAS as SCHEMAS_OF_POSTGREST } from '../../../dev/postgrest.js';
+import { close, sql, transaction } from '../../support/stack.js';
+
+after(close);
+
+const SCHEMAS = `n.nspname in ('clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge', 'request', 'private')`;
+const EXPOSED = `n.nspname in ('clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge')`;
+const TABLES = `pg_class c join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS} and c.relkind in ('r', 'p')
+  and c.relname <> 'schema_migrations'`;
+const FUNCTIONS = `pg_proc p join pg_namespace n on n.oid = p.pronamespace and ${SCHEMAS} and p.prokind in ('f', 'p')`;
+const GRANTS = `${TABLES} left join pg_attribute t on t.attrelid = c.oid,
+  lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a`;
+const POLICIES = `pg_policy y join pg_class c on c.oid = y.polrelid join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS}`;
+const CONDITION = `concat_ws(' ', pg_get_expr(y.polqual, y.polrelid), pg_get_expr(y.polwithcheck, y.polrelid))`;
+
+/** Unique texts of exposed tables that nobody writes for a name, by index and column: they are compared byte for byte. */
+const OPAQUE = [
+  // A digest.
+  'analytics.event_aggregations_bucket.dimensions_hash',
+  // normalize_email has made it.
+  'marketing.leads_email_normalized.email_normalized',
+  // Counted under the name that was sent.
+  'analytics.event_aggregations_bucket.event_name',
+  // Hashed and unique as it was sent.
+  'experiments.assignments_unit.unit_key',
+  // Ids and names of Meta's and of n8n's.
+  'whatsapp.accounts_phone_number_id.phone_number_id',
+  'whatsapp.accounts_owner.phone_number_id',
+  'whatsapp.templates_account_name_language.language',
+  'whatsapp.templates_account_name_language.template_name',
+  'clixen.mvp_workflows_n8n_workflow_id.n8n_workflow_id',
+];
+
+/** A plain table that breaks nothing. */
+const TABLE = `create table clixen.planted (id uuid constraint planted_pkey primary key, user_id uuid);
+  comment on table clixen.planted is 'Planted.';
+  alter table clixen.planted enable row level security; alter table clixen.planted force row level security;`;
+const POLICY = (condition) =>
+  `${TABLE} create policy planted on clixen.planted for select to authenticated using (${condition})`;
+const FUNCTION = (options) =>
+  `create function clixen.planted() returns int language sql ${options} as 'select 1'; comment on function clixen.planted() is 'x'`;
+
+/** Each rule: a query that gives what breaks it, and statements that break it. */
+const RULES = {
+  'every schema is one that is known here': {
+    query: `select n.nspname as name from pg_namespace n
+      where n.nspname !~ '^pg_|^information_schema$' and not ${SCHEMAS} and n.nspname not in ('auth', 'extensions', 'public')`,
+    fault: 'create schema planted',
+  },
+  'what PostgREST exposes is what is called exposed here': {
+    query: `select name from unnest(array['${SCHEMAS_OF_POSTGREST.join("', '")}']) as name
+      where not exists (select from pg_namespace n where n.nspname = name and ${EXPOSED})`,
+    fault: 'alter schema clixen rename to planted',
+  },
+  'nobody makes anything in the schemas': {
+    query: `select n.nspname || ' ' || a.grantee::regrole as name from pg_namespace n,
+        aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) as a
+      where ${SCHEMAS} and a.privilege_type = 'CREATE' and a.grantee <> n.nspowner`,
+    fault: 'grant create on schema clixen to authenticated',
+  },
+  'no request role has powers of its own': {
+    query: `select rolname as name from pg_roles where rolname in ('anon', 'authenticated', 'edge', 'service_role', 'authenticator')
+        and (rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls <> (rolname = 'service_role')
+          or rolcanlogin <> (rolname = 'authenticator'))
+      union all select member::regrole || ' in ' || roleid::regrole from pg_auth_members
+        where member::regrole::text in ('anon', 'authenticated', 'edge', 'service_role')`,
+    fault: 'grant service_role to anon',
+  },
+  'nor may it pass over row-level security': {
+    query: `select rolname as name from pg_roles where rolbypassrls and rolname in ('anon', 'authenticated', 'edge', 'authenticator')`,
+    fault: 'alter role authenticated bypassrls',
+  },
+  // PostgREST before version 16 repeats such a transaction at once and without end.
+  'no function raises what PostgREST repeats': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+      where regexp_replace(p.prosrc, '\\mwhen\\s[^;]*?\\mthen\\M', '', 'gi')
+        ~* '\\m(40001|40P01|serialization_failure|deadlock_detected)\\M'`,
+    fault: `create function clixen.planted() returns int language plpgsql as
+      $$ begin raise exception 'again' using errcode = 'serialization_failure'; end $$`,
+  },
+  'and none runs in a transaction that PostgreSQL would have to refuse so': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+        where exists (select from unnest(p.proconfig) as setting where setting ~ '^(default_)?transaction_isolation=')
+      union all select coalesce(d.setrole::regrole::text, 'all') from pg_db_role_setting d, unnest(d.setconfig) as setting
+        where setting ~ '^(default_)?transaction_isolation='
+      union all select name from pg_settings where name = 'default_transaction_isolation' and setting <> 'read committed'`,
+    fault: FUNCTION('set default_transaction_isolation = serializable'),
+  },
+  'every trigger is on': {
+    query: `select g.tgname as name from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
+      where ${SCHEMAS} and g.tgenabled <> 'O'`,
+    fault: 'alter table clixen.projects disable trigger projects_audit',
+  },
+  'there are no rules and no foreign tables': {
+    query: `select r.rulename as name from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
+        where ${SCHEMAS} and r.rulename <> '_RETURN'
+      union all select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace where ${SCHEMAS} and c.relkind = 'f'`,
+    fault: 'create rule planted as on delete to clixen.projects do also select 1',
+  },
+  'row-level security is enabled': {
+    query: `select c.oid::regclass::text as name from ${TABLES} where not c.relrowsecurity`,
+    fault: `${TABLE} alter table clixen.planted disable row level security`,
+  },
+  'row-level security is forced, on owners too': {
+    query: `select c.oid::regclass::text as name from ${TABLES} where not c.relforcerowsecurity`,
+    fault: `${TABLE} alter table clixen.planted no force row level security`,
+  },
+  'anon, edge and public have no privilege on any table or column': {
+    query: `select c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
+      where a.grantee in (0, 'anon'::regrole, 'edge'::regrole)`,
+    fault: `${TABLE} grant select (id) on clixen.planted to anon`,
+  },
+  'nobody may truncate, reference or add triggers': {
+    query: `select c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
+      where a.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE') and a.grantee <> c.relowner`,
+    fault: `${TABLE} grant truncate on clixen.planted to service_role`,
+  },
+  'every verb that is granted has a policy': {
+    query: `select distinct c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
+      where a.grantee = 'authenticated'::regrole and not exists (
+        select from pg_policy y where y.polrelid = c.oid and 'authenticated'::regrole = any (y.polroles)
+          and y.polcmd = case a.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end)`,
+    fault: `${TABLE} grant select on clixen.planted to authenticated`,
+  },
+  'every policy has a verb that is granted': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where not exists (
+        select from unnest(y.polroles) as r, pg_attribute t
+        where t.attrelid = c.oid and t.attnum > 0 and not t.attisdropped and r <> 0 and case y.polcmd
+          when 'r' then has_column_privilege(r, c.oid, t.attnum, 'SELECT')
+          when 'a' then has_column_privilege(r, c.oid, t.attnum, 'INSERT')
+          when 'w' then has_column_privilege(r, c.oid, t.attnum, 'UPDATE')
+          when 'd' then has_table_privilege(r, c.oid, 'DELETE') end)`,
+    fault: POLICY('user_id = (select auth.uid())'),
+  },
+  'a policy is for one verb and for a named role': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where y.polcmd = '*' or 0 = any (y.polroles)`,
+    fault: `${TABLE} create policy planted on clixen.planted using (user_id = (select auth.uid()))`,
+  },
+  'claims are read once a statement: wrapped in a select': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
+      where regexp_replace(${CONDITION}, '\\(\\s*SELECT auth\\.(uid|jwt|role)\\(\\)( AS \\w+)?\\s*\\)', '', 'g') ~ 'auth\\.|current_setting'`,
+    fault: POLICY('user_id = auth.uid()'),
+  },
+  'no policy believes what a user writes of themselves': {
+    query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where ${CONDITION} ~ 'user_metadata'`,
+    fault: POLICY(`(select auth.jwt()) -> 'user_metadata' ->> 'role' = 'admin'`),
+  },
+  'no function believes it either': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where pg_get_functiondef(p.oid) ~ 'user_metadata|raw_user_meta_data'`,
+    fault: `create function clixen.planted() returns text language sql set search_path = '' return (auth.jwt() -> 'user_metadata' ->> 'role')`,
+  },
+  'every function pins its search path': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where not 'search_path=""' = any (coalesce(p.proconfig, '{}'))`,
+    fault: FUNCTION('security definer set search_path = clixen'),
+  },
+  'no function is executable by public': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+      where a.grantee = 0`,
+    fault: `${FUNCTION(`set search_path = ''`)}; grant execute on function clixen.planted() to public`,
+  },
+  'nothing in the schema private is executable by a request, but for what an index is made of': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where n.nspname = 'private'
+        and not (p.provolatile = 'i' and exists (
+          select from pg_depend d join pg_class i on i.oid = d.objid and d.classid = 'pg_class'::regclass and i.relkind in ('i', 'I')
+          where d.refobjid = p.oid and d.refclassid = 'pg_proc'::regclass))
+        and exists (
+        select from unnest(array['anon', 'authenticated', 'edge', 'service_role', 'authenticator']) as r
+        where has_function_privilege(r, p.oid, 'execute'))`,
+    fault: `grant execute on function private.caller_key() to service_role`,
+  },
+  'the schema private is closed to every request': {
+    query: `select r as name from unnest(array['anon', 'authenticated', 'edge', 'service_role', 'authenticator']) as r
+      where has_schema_privilege(r, 'private', 'usage')`,
+    fault: 'grant usage on schema private to authenticated',
+  },
+  'what the edge may call nobody else may': {
+    query: `select p.oid::regprocedure::text || ' ' || r as name from ${FUNCTIONS}, unnest(array['anon', 'authenticated', 'service_role']) as r
+      where ${EXPOSED} and has_function_privilege('edge', p.oid, 'execute') and has_function_privilege(r, p.oid, 'execute')`,
+    fault: `grant execute on function marketing.capture_lead(jsonb) to anon`,
+  },
+  // Directly, or by a function that it calls; that a limit counts by the edge's word is no answer.
+  'a function whose answer depends on what the edge vouches for is the edge’s to call': {
+    query: `with recursive readers as (
+        select p.oid, p.pronamespace, p.proname from ${FUNCTIONS}
+        where p.prosrc ~ 'private\\.edge_claim\\(' and p.oid::regproc::text not in ('private.caller_key', 'private.caller_role')
+        union
+        select p.oid, p.pronamespace, p.proname from readers as r join pg_namespace of_it on of_it.oid = r.pronamespace, ${FUNCTIONS}
+        where p.prosrc ~ (of_it.nspname || '\\.' || r.proname || '\\(')
+      )
+      select p.oid::regprocedure::text as name from readers as p join pg_namespace n on n.oid = p.pronamespace
+      where ${EXPOSED} and exists (
+        select from unnest(array['anon', 'authenticated', 'service_role']) as r where has_function_privilege(r, p.oid, 'execute'))`,
+    fault: `create function clixen.planted() returns text language sql set search_path = ''
+        as $$ select private.experiment_country(null) $$;
+      grant execute on function clixen.planted() to authenticated`,
+  },
+  'what the edge vouches for is read in one place': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+      where p.prosrc ~ $$jwt.*->>? *'edge'$$ and p.oid::regproc::text <> 'private.edge_claim'`,
+    fault: `create function clixen.planted() returns text language sql set search_path = '' as $$ select auth.jwt() -> 'edge' ->> 'net' $$`,
+  },
+  // PostgreSQL asks for the right to execute a function in SQL when it puts the body into the plan, not when the plan is used: a
+  // connection that another role has planned on would run it for everybody. A setting of its own keeps a body out of plans.
+  'no function in SQL that a request may call is put into plans': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} join pg_language l on l.oid = p.prolang
+      where l.lanname = 'sql' and p.proconfig is null and not p.prosecdef`,
+    fault: `create function clixen.planted() returns int language sql as 'select 1'`,
+  },
+  'a function by which requests write or read past policies says why': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where p.prosecdef and ${EXPOSED}
+      and obj_description(p.oid, 'pg_proc') is null`,
+    fault: `create function clixen.planted() returns int language sql security definer set search_path = '' as 'select 1'`,
+  },
+  'views ask with the caller’s rights': {
+    query: `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind = 'v' and ${SCHEMAS} and not 'security_invoker=true' = any (coalesce(c.reloptions, '{}'))`,
+    fault: 'create view clixen.planted as select 1 as one',
+  },
+  'no materialized view, which knows no policies, is exposed': {
+    query: `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'm' and ${EXPOSED}`,
+    fault: 'create materialized view clixen.planted as select 1 as one',
+  },
+  'every table that a request may update or delete refuses to be written without a filter': {
+    query: `select distinct c.oid::regclass::text as name from ${GRANTS}
+      where a.privilege_type in ('UPDATE', 'DELETE') and a.grantee in ('anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole)
+        and not exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgfoid = 'private.require_filter'::regproc
+          and g.tgenabled = 'O' and g.tgtype & 27 = 26)`,
+    fault: `${TABLE} grant delete on clixen.planted to service_role`,
+  },
+  'every table that is exposed takes nothing from users who are erased': {
+    query: `select c.oid::regclass::text as name from ${TABLES} where ${EXPOSED} and not c.relispartition
+      and not exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgfoid = 'private.refuse_erased_caller()'::regprocedure
+        and g.tgenabled = 'O' and g.tgtype & 87 = 22)`,
+    fault: TABLE,
+  },
+  'a partition is reached through its table only': {
+    query: `select distinct c.oid::regclass::text as name from ${GRANTS} where c.relispartition and a.grantee <> c.relowner`,
+    fault: `create table clixen.planted (at int, word text) partition by range (at);
+      create table clixen.planted_1 partition of clixen.planted for values from (0) to (9); grant select on clixen.planted_1 to service_role`,
+  },
+  'every foreign key is indexed': {
+    query: `select r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
+      where r.contype = 'f' and ${SCHEMAS} and not exists (
+        -- Of a key that names the owner beside the parent, the parent is enough; where it may be null, what is null needs no index.
+        select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = r.conkey[1]
+        where i.indrelid = r.conrelid and i.indkey[0] = r.conkey[1]
+          and (i.indpred is null or pg_get_expr(i.indpred, i.indrelid) = '(' || quote_ident(a.attname) || ' IS NOT NULL)'))`,
+    fault: `${TABLE} alter table clixen.planted add column project_id uuid constraint planted_project references clixen.projects on delete cascade`,
+  },
+  'every foreign key says what becomes of the child': {
+    query: `select r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
+      where r.contype = 'f' and ${SCHEMAS} and r.confdeltype = 'a'`,
+    fault: `${TABLE} alter table clixen.planted add column project_id uuid constraint planted_project references clixen.projects`,
+  },
+  'no index does what another does': {
+    query: `select a.indexrelid::regclass::text as name from pg_index a join pg_index b
+        on a.indrelid = b.indrelid and a.indexrelid <> b.indexrelid
+        and (a.indkey::text = b.indkey::text or b.indkey::text like a.indkey::text || ' %') and a.indkey::text !~ '(^| )0( |$)'
+        and (a.indclass::text = b.indclass::text or b.indclass::text like a.indclass::text || ' %')
+        and (a.indoption::text = b.indoption::text or b.indoption::text like a.indoption::text || ' %')
+        and coalesce(pg_get_expr(a.indpred, a.indrelid), '') = coalesce(pg_get_expr(b.indpred, b.indrelid), '')
+        and not (a.indisunique and not (b.indisunique and a.indkey::text = b.indkey::text)) and (not a.indisunique or a.indexrelid > b.indexrelid)
+        join pg_class c on c.oid = a.indexrelid join pg_namespace n on n.oid = c.relnamespace
+      where ${SCHEMAS}`,
+    fault: `create index planted on clixen.projects (user_id, created_at desc)`,
+  },
+  'a constraint that a request can run into has a name of its own': {
+    // The names that PostgreSQL makes up of a table's columns.
+    query: `select r.conrelid::regclass::text || ' ' || r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
+      where ${EXPOSED} and r.contype in ('c', 'f', 'u', 'x') and r.conname ~ '_(check|fkey|key|excl)\\d*$'`,
+    fault: `${TABLE} alter table clixen.planted add column size int check (size > 0)`,
+  },
+  'every table and schema says what it is for': {
+    query: `select c.oid::regclass::text as name from ${TABLES} and obj_description(c.oid, 'pg_class') is null
+      union all select n.nspname from pg_namespace n where ${SCHEMAS} and obj_description(n.oid, 'pg_namespace') is null`,
+    fault: `${TABLE} comment on table clixen.planted is null`,
+  },
+  'what decides on identity folds letter case without regard to the locale': {
+    // As often as something is folded, it is folded by the collation "C".
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}, lateral (select pg_get_functiondef(p.oid) as text) as d
+        where (select count(*) from regexp_matches(d.text, '\\m(lower|upper|initcap|casefold)\\(', 'g'))
+          > (select count(*) from regexp_matches(d.text, 'collate "C"\\)', 'gi')) or d.text ~* '\\milike\\M|~~\\*'
+      union all select i.indexrelid::regclass::text from pg_index i join pg_class c on c.oid = i.indrelid
+        join pg_namespace n on n.oid = c.relnamespace and ${SCHEMAS}, lateral (select pg_get_indexdef(i.indexrelid) as text) as d
+        where i.indisunique and d.text ~ '\\m(lower|upper)\\(' and d.text !~ 'COLLATE "C"\\)'
+      union all select c.oid::regclass::text || '.' || t.attname from ${TABLES} join pg_attribute t on t.attrelid = c.oid
+        where t.attnum > 0 and format_type(t.atttypid, null) ~ 'citext'`,
+    fault: `create function clixen.planted(name text) returns text language sql set search_path = '' return lower(name)`,
+  },
+  'a text that people write is unique in one spelling of it, or is a code': {
+    query: `select i.indexrelid::regclass::text || '.' || t.attname as name from pg_index i join pg_class c on c.oid = i.indrelid
+        join pg_namespace n on n.oid = c.relnamespace and ${EXPOSED}
+        join pg_attribute t on t.attrelid = c.oid and t.attnum = any (i.indkey) and t.atttypid in ('text'::regtype, 'varchar'::regtype)
+      where i.indisunique and c.relkind in ('r', 'p') and not c.relispartition
+        and i.indexrelid::regclass::text || '.' || t.attname <> all (array['${OPAQUE.join("', '")}'])`,
+    fault: `${TABLE} alter table clixen.planted add column name text, add constraint planted_name unique (user_id, name)`,
+  },
+  'times have a zone': {
+    query: `select c.oid::regclass::text || '.' || t.attname as name from ${TABLES} join pg_attribute t on t.attrelid = c.oid
+      where t.attnum > 0 and not t.attisdropped and t.atttypid = 'timestamp'::regtype`,
+    fault: `${TABLE} alter table clixen.planted add column at timestamp`,
+  },
+};
+
+for (const [rule, { query, fault }] of Object.entries(RULES)) {
+  test(rule, async () => {
+    const found = (rows) => rows.map(({ name }) => name);
+    assert.deepEqual(found(await sql(query)), [], 'now');
+    await transaction(async (run) => {
+      await run(fault);
+      const broken = found(await run(query));
+      assert.equal(broken.length > 0, true, 'the planted fault is found');
+    });
+  });
+}
+
+test('a function is executable by those it is granted to and nobody else', async () => {
+  const query = `select p.oid::regprocedure::text || ': ' || string_agg(a.grantee::regrole::text, ' ' order by a.grantee::regrole::text) as name
+    from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+    where a.grantee <> p.proowner group by p.oid order by 1`;
+  const anybody = 'anon authenticated service_role';
+  const wanted = [
+    'clixen.ensure_user_profile(): authenticated',
+    'clixen.erase_user(uuid): service_role',
+    'clixen.get_or_create_default_project(uuid): authenticated',
+    'clixen.may_finish_deployments(): service_role',
+    'clixen.open_deployment(uuid,bigint): authenticated',
+    'clixen.record_execution(text,timestamp with time zone,bigint): service_role',
+    'clixen.track_telemetry(jsonb): edge',
+    'edge.called_workflow(uuid,uuid,text): edge',
+    'edge.claim_deployment(uuid): edge',
+    'edge.deployment_workflow(uuid,uuid,boolean): edge',
+    'edge.finish_deployment(uuid,uuid,jsonb): edge',
+    'edge.note_deployment(uuid,uuid,text): edge',
+    'edge.note_job(text,bigint,bigint,text): edge',
+    'edge.own_workflows(uuid,uuid,text[]): edge',
+    'edge.ready(): edge',
+    'edge.removed_from_n8n(text,boolean): edge',
+    'edge.run_job(text): edge',
+    'edge.running_experiments(): edge',
+    'edge.unfinished_deployments(integer): edge',
+    'analytics.track_events(jsonb): edge',
+    'experiments.auto_assign_experiments(text,text,text): edge',
+    'experiments.experiment_results(uuid): authenticated service_role',
+    'experiments.override_assignment(uuid,text,text,text): authenticated service_role',
+    'experiments.record_exposures(jsonb): edge',
+    'marketing.capture_lead(jsonb): edge',
+    `marketing.confirm_lead(text): ${anybody}`,
+    'marketing.gdpr_delete_user_data(text,text[],boolean): authenticated service_role',
+    'marketing.gdpr_export_user_data(text,text[]): authenticated service_role',
+    'marketing.lead_field_names(): authenticated service_role',
+    'marketing.only_admins(): authenticated service_role',
+    'marketing.pending_confirmations(integer,interval): service_role',
+    'private.contacts_in(text[]): authenticated service_role',
+    'private.lead_mentions(text,text[]): authenticated service_role',
+    `onboarding.activity(text,jsonb): ${anybody}`,
+    `onboarding.progress(text): ${anybody}`,
+    'onboarding.start(jsonb): edge',
+    `onboarding.step(text,jsonb): ${anybody}`,
+    'request.begin(): anon authenticated edge service_role',
+    'whatsapp.receive_webhook(jsonb): edge',
+    'whatsapp.remove_access_token(uuid): authenticated',
+    'whatsapp.set_access_token(uuid,text,text,bigint): edge',
+    'whatsapp.verify_token_fits(text): edge',
+  ];
+  const found = (await sql(query)).map(({ name }) => name);
+  assert.deepEqual(found.sort(), wanted.sort());
+});
+
+/** Indexes beside the keys and those of mentions, by table; growth's are fifty and more, clixen's 26. */
+const INDEXES = {
+  'analytics.event_aggregations': 4,
+  'analytics.events': 8,
+  'analytics.metrics': 5,
+  'clixen.deployments': 4,
+  'clixen.mvp_chat_messages': 3,
+  'clixen.mvp_chat_sessions': 3,
+  'clixen.mvp_workflows': 6,
+  'clixen.projects': 3,
+  'clixen.telemetry_events': 4,
+  'clixen.user_profiles': 3,
+  'experiments.assignments': 5,
+  'experiments.experiments': 3,
+  'marketing.lead_interactions': 6,
+  'marketing.leads': 14,
+  'onboarding.sessions': 6,
+  'onboarding.step_activities': 3,
+  'whatsapp.accounts': 4,
+  'whatsapp.templates': 4,
+};
+
+test('every table has the indexes that were decided on: growth at least fifty, clixen 26', async () => {
+  const rows = await sql(`select t.oid::regclass::text as name, count(*)::int as count
+    from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace and ${EXPOSED}
+    where not i.indisprimary and not t.relispartition and i.indexrelid::regclass::text !~ '_id_user_id$|_mentions$' group by 1`);
+  assert.deepEqual(
+    Object.fromEntries(rows.sort((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, count }) => [name, count])),
+    INDEXES,
+  );
+  const total = (fits) => rows.filter(({ name }) => fits(name)).reduce((sum, { count }) => sum + count, 0);
+  assert.ok(total((name) => !name.startsWith('clixen.')) >= 50);
+  assert.equal(
+    total((name) => name.startsWith('clixen.')),
+    26,
+  );
+});
+
+/** How many columns each table of clixen has: a contract with its clients. */
+const COLUMNS = {
+  'clixen.deployments': 13,
+  'clixen.mvp_chat_messages': 10,
+  'clixen.mvp_chat_sessions': 13,
+  'clixen.mvp_workflows': 19,
+  'clixen.projects': 9,
+  'clixen.telemetry_events': 15,
+  'clixen.user_profiles': 14,
+};
+
+test('the tables of clixen are seven, with the columns that were agreed on', async () => {
+  const rows = await sql(`select c.oid::regclass::text as name, c.relnatts::int as count
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'clixen' and c.relkind = 'r' order by 1`);
+  assert.deepEqual(Object.fromEntries(rows.map(({ name, count }) => [name, count])), COLUMNS);
+});

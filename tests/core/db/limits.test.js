@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, test } from 'node:test';
+import { as, close, sql } from '../../support/stack.js';
+
+after(close);
+
+const take = async (bucket, burst, refill) =>
+  (await sql('select private.take_token($1, $2, $3::interval) as wait', [bucket, burst, refill]))[0].wait;
+
+test('a bucket gives its burst at once, then says how long to wait', async () => {
+  const bucket = randomUUID();
+  for (let n = 0; n < 5; n++) assert.equal(await take(bucket, 5, '10 minutes'), null);
+  const wait = await take(bucket, 5, '10 minutes');
+  assert.ok(wait > 590 && wait <= 600, `${wait}`);
+  assert.equal(await take(randomUUID(), 5, '10 minutes'), null, 'another bucket is full');
+});
+
+test('a refused call takes nothing, and time refills', async () => {
+  const bucket = randomUUID();
+  assert.equal(await take(bucket, 1, '1 minute'), null);
+  for (let n = 0; n < 20; n++) assert.ok((await take(bucket, 1, '1 minute')) <= 60);
+  await sql(`update private.rate_limits set tat = tat - interval '1 minute' where bucket = $1`, [bucket]);
+  assert.equal(await take(bucket, 1, '1 minute'), null);
+});
+
+test('fifty at once get no more than the burst', async () => {
+  const bucket = randomUUID();
+  const waits = await Promise.all(Array.from({ length: 50 }, () => take(bucket, 7, '10 minutes')));
+  assert.equal(waits.filter((wait) => wait === null).length, 7);
+});
+
+test('callers who sweep each other’s old buckets do not wait for each other', async () => {
+  // Slow inserts make the two calls overlap for sure; a deadlock rejects one of them.
+  await sql(`create function private.planted_pause() returns trigger language plpgsql set search_path = ''
+    as 'begin perform pg_sleep(0.3); return null; end'`);
+  await sql(`create trigger planted_pause before insert on private.rate_limits
+    for each statement execute function private.planted_pause()`);
+  try {
+    await sql('truncate private.rate_limits');
+    const [first, second, third, fourth] = Array.from({ length: 4 }, () => randomUUID());
+    // The one who takes `third` sweeps `first` and `second`; the one who takes `first` sweeps `third` and `fourth`.
+    await sql('alter table private.rate_limits disable trigger planted_pause');
+    await sql(
+      `insert into private.rate_limits
+      select bucket, now() - interval '1 hour' + n * interval '1 minute' from unnest($1::text[]) with ordinality as t (bucket, n)`,
+      [[first, second, third, fourth]],
+    );
+    await sql('alter table private.rate_limits enable trigger planted_pause');
+    const started = take(third, 5, '1 second');
+    await sql('select pg_sleep(0.1)');
+    assert.deepEqual(await Promise.all([started, take(first, 5, '1 second')]), [null, null]);
+  } finally {
+    await sql('drop trigger planted_pause on private.rate_limits');
+    await sql('drop function private.planted_pause()');
+  }
+});
+
+test('old buckets are swept by later calls', async () => {
+  const old = Array.from({ length: 4 }, () => randomUUID());
+  await sql(`insert into private.rate_limits select unnest($1::text[]), now() - interval '1 hour'`, [old]);
+  for (let n = 0; n < 3; n++) await take(randomUUID(), 5, '1 second');
+  assert.deepEqual(await sql('select * from private.rate_limits where bucket = any ($1)', [old]), []);
+});
+
+const caller = async (claims, role = 'anon') => {
+  // As the definer functions see it: the owner, with the request's claims.
+  const [row] = await as({ role: 'postgres', claims: { ...claims, role } }, (query) =>
+    query('select private.caller_key() as key'),
+  );
+  return row.key;
+};
+
+test('the caller is the user, the address the edge vouches for, or nobody', async () => {
+  const sub = randomUUID();
+  const edge = { addr: 'abc', net: '192.0.2.0/24' };
+  assert.equal(await caller({ sub }, 'authenticated'), `user ${sub}`);
+  assert.equal(await caller({ edge }), 'addr abc');
+  assert.equal(await caller({}), 'nobody');
+  assert.equal(await caller({ edge, iss: 'https://issuer.example' }), 'nobody', 'an issuer cannot vouch');
+  assert.equal(await caller({ edge }, 'service_role'), 'service');
+  assert.equal(await caller({ sub: 'backoffice' }, 'service_role'), 'service', 'a sub that is no uuid is no user');
+});
+
+test('one key, fifty at once: one does the work, all get its answer', async () => {
+  const key = randomUUID();
+  const once = () =>
+    as({ role: 'postgres', headers: { 'idempotency-key': key } }, async (query) => {
+      const [{ stored }] = await query(`select private.idempotency_begin('test', '{"a": 1}') as stored`);
+      if (stored) return { stored };
+      await query('select pg_sleep(0.05)');
+      const answer = { did: randomUUID() };
+      await query(`select private.idempotency_end('test', $1)`, [JSON.stringify(answer)]);
+      return { did: answer };
+    });
+  const results = await Promise.all(Array.from({ length: 50 }, once));
+  const [winner] = results.filter(({ did }) => did);
+  assert.equal(results.filter(({ did }) => did).length, 1);
+  for (const { stored } of results.filter((result) => result.stored)) assert.deepEqual(stored, winner.did);
+});
+
+test('one key with another body is refused, and is free again after a day', async () => {
+  const headers = { 'idempotency-key': randomUUID() };
+  const begin = (body) =>
+    as({ role: 'postgres', headers }, async (query) => {
+      const [{ stored }] = await query(`select private.idempotency_begin('test', $1) as stored`, [
+        JSON.stringify(body),
+      ]);
+      if (!stored) await query(`select private.idempotency_end('test', '"done"')`);
+      return stored;
+    });
+  assert.equal(await begin({ a: 1, b: 2 }), null);
+  assert.equal(await begin({ b: 2, a: 1 }), 'done', 'the order of fields is no difference');
+  await assert.rejects(
+    begin({ a: 2 }),
+    (error) => error.code === 'PGRST' && JSON.parse(error.message).code === 'RG503',
+  );
+  await sql(`update private.idempotency_keys set expires_at = now() - interval '1 second' where key = $1`, [
+    headers['idempotency-key'],
+  ]);
+  assert.equal(await begin({ a: 2 }), null);
+});
+
+test('a failed write frees its key', async () => {
+  const headers = { 'idempotency-key': randomUUID() };
+  await assert.rejects(
+    as({ role: 'postgres', headers }, async (query) => {
+      await query(`select private.idempotency_begin('test', '{}')`);
+      throw new Error('the write fails');
+    }),
+  );
+  const [{ stored }] = await as({ role: 'postgres', headers }, (query) =>
+    query(`select private.idempotency_begin('test', '{}') as stored`),
+  );
+  assert.equal(stored, null);
+});
+
+test('users of one key are apart from each other', async () => {
+  const headers = { 'idempotency-key': randomUUID() };
+  for (const sub of [randomUUID(), randomUUID()]) {
+    const [{ stored }] = await as({ role: 'postgres', claims: { sub }, headers }, (query) =>
+      query(`select private.idempotency_begin('test', jsonb_build_object('sub', $1::text)) as stored`, [sub]),
+    );
+    assert.equal(stored, null);
+  }
+});
+
+test('the audit log takes no change for a year, not even from its owner', async () => {
+  await sql(`insert into private.audit_log (operation, relation) values ('INSERT', 'clixen.projects')`);
+  for (const statement of [
+    'update private.audit_log set actor = null',
+    'delete from private.audit_log',
+    'truncate private.audit_log',
+  ]) {
+    await assert.rejects(sql(statement), /append-only/, statement);
+  }
+});

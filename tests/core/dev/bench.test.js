@@ -1,0 +1,39 @@
+// What the benchmarks say of an aim that they miss.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { verdict } from '../../../bench/aims.js';
+import { root } from '../../../dev/paths.js';
+
+const settled = (rows) => {
+  const script = `import { settle } from ${JSON.stringify(join(root, 'bench', 'aims.js'))}; settle(${JSON.stringify(rows)});`;
+  return spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+};
+
+test('a benchmark that misses an aim ends with status 1 and names it', () => {
+  assert.equal(settled([{ name: 'fast', met: true }]).status, 0);
+  const { status, stderr } = settled([
+    { name: 'fast', met: true },
+    { name: 'slow', met: false },
+    { name: 'never judged' },
+  ]);
+  assert.equal(status, 1);
+  assert.match(stderr, /MISSED: slow/);
+  assert.match(stderr, /MISSED: never judged/);
+  assert.deepEqual([verdict(true), verdict(false), verdict(undefined)], ['reached', 'MISSED', 'MISSED']);
+});
+
+test('every benchmark has its aims judged', () => {
+  const benchmarks = readdirSync(join(root, 'bench'), { withFileTypes: true }).filter(
+    (entry) => entry.isDirectory() && entry.name !== 'results',
+  );
+  assert.ok(benchmarks.length >= 3);
+  for (const { name } of benchmarks) {
+    const files = readdirSync(join(root, 'bench', name)).filter((file) => file.endsWith('.js'));
+    const source = files.map((file) => readFileSync(join(root, 'bench', name, file), 'utf8')).join('\n');
+    assert.match(source, /settle\(|process\.exitCode = 1/, `${name}: bench/aims.js ends it with status 1`);
+    assert.match(source, /MISSED|verdict\(/, `${name}: its table says MISSED`);
+  }
+});

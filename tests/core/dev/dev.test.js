@@ -1,0 +1,230 @@
+// `npm run dev` and its companions, driven from outside as a developer does.
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { root } from '../../../dev/paths.js';
+import { alive, freePort, waitFor } from '../../../dev/process.js';
+import { ask as request } from '../../support/stack.js';
+
+const data = mkdtempSync(join(tmpdir(), 'rowgate-dev-'));
+const env = { ...process.env, ROWGATE_DATA: data };
+const owner = randomUUID();
+let running;
+
+/** Processes that name the data directory in their command line. */
+const leftovers = () => {
+  if (!existsSync('/proc/self/cmdline')) {
+    const { stdout } = spawnSync('ps', ['-axo', 'pid=,command='], { encoding: 'utf8' });
+    return stdout
+      .split('\n')
+      .filter((line) => line.includes(data))
+      .map((line) => line.trim().split(' ')[0]);
+  }
+  const commandLine = (pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && commandLine(name).includes(data));
+};
+
+after(() => {
+  if (running && running.exitCode === null && running.signalCode === null) process.kill(-running.pid, 'SIGKILL');
+  for (const pid of leftovers()) process.kill(Number(pid), 'SIGKILL');
+  rmSync(data, { recursive: true, force: true });
+});
+
+/** Starts `npm run dev` in a process group of its own, as a terminal does. */
+const start = async (port) => {
+  const child = spawn('npm', ['run', 'dev'], {
+    cwd: root,
+    detached: true,
+    env: { ...env, ...(port && { ROWGATE_PORT: `${port}` }) },
+  });
+  child.said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (text) => {
+      child.said += text;
+    });
+  child.ended = new Promise((resolve) => child.once('exit', resolve));
+  running = child;
+  const given = () => (child.exitCode === null ? undefined : child.said);
+  await waitFor('the ready line', () => /^ready http/m.test(child.said), { seconds: 120, given });
+  child.url = child.said.match(/^ready (http:\/\/127\.0\.0\.1:\d+)$/m)[1];
+  return child;
+};
+
+const description = () => JSON.parse(readFileSync(join(data, 'dev.json'), 'utf8'));
+/** Runs a command of the project's to its end, with further environment variables. */
+const npm = async (args, more = {}) => {
+  const child = spawn('npm', ['run', '--silent', ...args], { cwd: root, env: { ...env, ...more } });
+  const said = { stdout: '', stderr: '' };
+  for (const name of Object.keys(said))
+    child[name].on('data', (text) => {
+      said[name] += text;
+    });
+  const status = await new Promise((resolve) => child.once('close', resolve));
+  return { status, ...said };
+};
+const token = async (...args) => (await npm(['token', '--', '--sub', owner, ...args])).stdout.trim();
+const ask = (child, path, options) => request(path, { ...options, base: child.url });
+const processes = () => JSON.parse(readFileSync(join(data, 'run.json'), 'utf8')).map(({ pid }) => pid);
+
+const gone = async (child) => {
+  await child.ended;
+  await waitFor('no process to be left', () => leftovers().length === 0, { seconds: 15 });
+};
+
+test('a first start says ready, describes itself, and serves', async () => {
+  const port = await freePort();
+  const child = await start(port);
+  assert.equal(child.url, `http://127.0.0.1:${port}`);
+  const keys = ['edge_url', 'postgrest_url', 'database_url', 'issuer', 'jwks_url', 'anon_key', 'service_key'];
+  assert.deepEqual(Object.keys(description()), keys);
+  assert.equal(description().edge_url, child.url);
+  for (const name of ['dev.json', 'keys.json', 'edge.env', 'postgrest.conf', 'postgrest-jwks.json']) {
+    assert.equal(statSync(join(data, name)).mode & 0o077, 0, `${name} is nobody else's to read`);
+  }
+  const inserted = await ask(child, '/rest/v1/projects', { token: await token(), json: { name: 'survives' } });
+  assert.equal(inserted.status, 201);
+});
+
+test('the README’s way from curl to a row, word for word', async () => {
+  const [, section] = readFileSync(join(root, 'README.md'), 'utf8').split('## From curl to row');
+  const lines = section.split('\n').filter((line) => line.startsWith('    '));
+  const isCommand = (line, at) => line.startsWith('    $ ') || (at > 0 && lines[at - 1].endsWith('\\'));
+  const commands = lines.filter(isCommand).map((line) => line.replace(/^ {4}(\$ )?/, ''));
+  const shown = lines.filter((line, at) => !isCommand(line, at)).map((line) => line.trim());
+  assert.deepEqual([commands.length, shown.length], [4, 2]);
+  const script = commands.join('\n').replaceAll('http://127.0.0.1:8787', running.url);
+  const child = spawn('bash', ['-c', script], { cwd: root, env });
+  let said = '';
+  child.stdout.on('data', (text) => {
+    said += text;
+  });
+  assert.equal(await new Promise((resolve) => child.once('close', resolve)), 0);
+  assert.equal(said, shown.join(''));
+});
+
+test('npm run token: role, claims and life as asked; a mistake is explained', async () => {
+  const payload = (text) => JSON.parse(Buffer.from(text.split('.')[1], 'base64url'));
+  const found = payload(
+    await token('--role', 'authenticated', '--claims', '{"app_metadata":{"role":"admin"}}', '--ttl', '60'),
+  );
+  assert.deepEqual([found.sub, found.role, found.exp - found.iat], [owner, 'authenticated', 60]);
+  assert.deepEqual([found.app_metadata, found.iss], [{ role: 'admin' }, description().issuer]);
+  for (const args of [[], ['--sub', owner, '--claims', '{'], ['--sub', owner, '--ttl', 'x'], ['--what']]) {
+    const refused = await npm(['token', '--', ...args]);
+    assert.equal(refused.status, 1);
+    assert.match(refused.stderr, /Usage: npm run token -- --sub <uuid>/);
+  }
+});
+
+test('a second start in the same place is refused in a sentence', async () => {
+  const second = await npm(['dev']);
+  assert.equal(second.status, 1);
+  assert.match(second.stderr, /already running \(process \d+\)\. Stop it first\./);
+});
+
+test('db: status, verify, seed twice, reset', async () => {
+  assert.match((await npm(['db:status'])).stdout, /Pending: 0/);
+  assert.match((await npm(['db:verify'])).stdout, /objects are as the migrations intend/);
+  for (let n = 0; n < 2; n++) assert.equal((await npm(['db:seed'])).status, 0);
+  const admin = await token('--claims', '{"app_metadata":{"role":"admin"}}');
+  const leads = () =>
+    ask(running, '/rest/v1/leads?select=email', { token: admin, headers: { 'accept-profile': 'marketing' } });
+  assert.equal((await leads()).body.length, 6 + 1, 'six, and the README’s');
+  const remote = await npm(['db:seed'], { DATABASE_URL: description().database_url.replace('127.0.0.1', '127.0.0.2') });
+  assert.deepEqual(
+    [remote.status, /for local databases only; this one is on 127\.0\.0\.2/.test(remote.stderr)],
+    [1, true],
+  );
+  const elsewhere = description().database_url.replace('127.0.0.1', '127.0.0.2');
+  const careful = await npm(['db:rollback'], { DATABASE_URL: elsewhere });
+  assert.equal(careful.status, 1);
+  assert.match(careful.stderr, /drops tables with their data, on 127\.0\.0\.2\. Say --yes/);
+  assert.equal((await npm(['db:rollback', '--', '1'])).status, 0);
+  const drifted = await npm(['db:verify']);
+  assert.deepEqual([drifted.status, /^missing: \w+ \w+/m.test(drifted.stdout)], [1, true]);
+  assert.equal((await npm(['db:migrate'])).status, 0);
+  assert.equal((await npm(['db:reset'])).status, 0);
+  await waitFor('the empty database', async () => (await leads()).body?.length === 0);
+  const inserted = await ask(running, '/rest/v1/projects', { token: await token(), json: { name: 'survives' } });
+  assert.equal(inserted.status, 201);
+});
+
+test('kill -9 of any part is said, and the part comes back', async () => {
+  const [, postgres, postgrest, edge] = processes();
+  for (const [name, pid] of [
+    ['PostgREST', postgrest],
+    ['PostgreSQL', postgres],
+    ['edge', edge],
+  ]) {
+    process.kill(pid, 'SIGKILL');
+    await waitFor(`word of ${name}`, () =>
+      running.said.includes(`${name} (process ${pid}) was killed by SIGKILL; it is started again`),
+    );
+    if (name === 'PostgREST') assert.equal((await ask(running, '/readyz')).status, 503);
+    const ready = () =>
+      ask(running, '/readyz').then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    await waitFor(`${name} again`, ready, { seconds: 60 });
+  }
+});
+
+test('Ctrl-C ends all of it, and the data is there at the next start', async () => {
+  const before = running;
+  process.kill(-before.pid, 'SIGINT');
+  await gone(before);
+  assert.throws(description, /ENOENT/, 'nothing describes a system that is gone');
+  const child = await start();
+  const { body } = await ask(child, '/rest/v1/projects?select=name', { token: await token() });
+  assert.deepEqual(body, [{ name: 'survives' }]);
+});
+
+test('after a crash of npm and the supervisor the next start clears up and works', async () => {
+  const crashed = running;
+  const [supervisor, ...parts] = processes();
+  process.kill(-crashed.pid, 'SIGKILL');
+  await crashed.ended;
+  await waitFor('the supervisor to be dead', () => !alive(supervisor));
+  assert.ok(parts.every(alive), 'the parts outlive their supervisor');
+  const child = await start();
+  assert.match(child.said, /ending process \d+, left by a run that crashed/);
+  assert.ok(parts.every((pid) => !alive(pid)));
+  const { body } = await ask(child, '/rest/v1/projects?select=name', { token: await token() });
+  assert.deepEqual(body, [{ name: 'survives' }]);
+});
+
+test('a signal to npm alone ends all of it too', async () => {
+  running.kill('SIGTERM');
+  await gone(running);
+});
+
+test('a taken port: another is found, or the chosen one is named', async () => {
+  const server = createServer();
+  const taken = await new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server.address().port)));
+  const refused = await npm(['dev'], { ROWGATE_PORT: `${taken}` });
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, new RegExp(`ROWGATE_PORT: port ${taken} is taken`));
+  server.close();
+  const usual = createServer();
+  const got = await new Promise((resolve) => {
+    usual.once('error', () => resolve(false));
+    usual.listen(8787, '127.0.0.1', () => resolve(true));
+  });
+  const child = await start();
+  assert.notEqual(child.url, 'http://127.0.0.1:8787', `${got ? 'we hold' : 'somebody holds'} the usual port`);
+  usual.close();
+  process.kill(-child.pid, 'SIGINT');
+  await gone(child);
+});

@@ -1,0 +1,70 @@
+// The check of `npm run lint` that no migration depends on a search path: that it is clean, and finds what it should.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { loadModule } from 'libpg-query';
+import { root } from '../../../dev/paths.js';
+import { EXCEPTIONS, faultsOf, searchPathFaults } from '../../../dev/searchpath.js';
+
+before(loadModule);
+
+test('no migration depends on a search path', async () => {
+  assert.deepEqual(await searchPathFaults(join(root, 'migrations')), []);
+  for (const reason of Object.values(EXCEPTIONS)) assert.ok(reason.length > 5);
+});
+
+const made = (options, body, language = 'plpgsql') =>
+  `create function clixen.planted() returns int language ${language} ${options} as $$ ${body} $$`;
+const pinned = `set search_path = ''`;
+
+const PLANTED = {
+  'a table': ['select * from projects', 'a statement names projects without its schema'],
+  'a view': ['create view clixen.v as select * from projects', 'a statement names projects without its schema'],
+  'a new table': ['create table planted (id int)', 'a statement names planted without its schema'],
+  'a function without a schema': [
+    `create function planted() returns int language sql ${pinned} as 'select 1'`,
+    'function planted names no schema',
+  ],
+  'no path': [made('', 'begin return 1; end'), "function clixen.planted does not set search_path = ''"],
+  'another path': [
+    made('set search_path = clixen, pg_temp', 'begin return 1; end'),
+    "function clixen.planted does not set search_path = ''",
+  ],
+  'a body in SQL': [
+    made(pinned, 'select count(*) from projects', 'sql'),
+    'function clixen.planted names projects without its schema',
+  ],
+  'a body in PL/pgSQL': [
+    made(pinned, 'begin update projects set name = name; return 1; end'),
+    'function clixen.planted names projects without its schema',
+  ],
+  'a block': ['do $$ begin delete from projects; end $$', 'a block names projects without its schema'],
+  'a function made by a block': [
+    `do $$ begin create function clixen.planted() returns int language sql as $f$ select 1 $f$; end $$`,
+    "function clixen.planted does not set search_path = ''",
+  ],
+};
+
+for (const [what, [text, fault]] of Object.entries(PLANTED)) {
+  test(`it finds ${what}`, () => assert.deepEqual(faultsOf(text), [fault]));
+}
+
+test('rows of a statement are known to triggers, and to nothing else', () => {
+  const body = 'begin update clixen.projects as p set name = c.name from come as c; return null; end';
+  const fault = 'function clixen.planted names come without its schema';
+  assert.deepEqual(faultsOf(made(pinned, body)), [fault]);
+  assert.deepEqual(faultsOf(made(pinned, body).replace('returns int', 'returns trigger')), []);
+});
+
+test('what looks like a table and is none is left alone', () => {
+  const body = `declare wait int; begin
+    -- from nowhere
+    wait := extract(epoch from now());
+    if 'delete from x' is distinct from wait::text then wait := 1; end if;
+    with old as (select 1) select count(*) into strict wait from old;
+    perform 1 from unnest(array[1]) as each for update skip locked;
+    insert into clixen.projects (name) values ('x') on conflict do update set name = 'y';
+    return wait; end`;
+  assert.deepEqual(faultsOf(made(pinned, body)), []);
+  assert.deepEqual(faultsOf('with a as (select 1) select * from a, pg_class'), []);
+});

@@ -1,0 +1,243 @@
+// One caller, and all anonymous callers together, hold at most their share of PostgREST's connections: at the edge, where the
+// rest waits, and in the database, for callers past the edge and for other isolates.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor } from '../../../dev/process.js';
+import { startEdge } from '../../support/edge.js';
+import { drop, make } from '../../support/fixtures.js';
+import { as, ask, close, edgeToken, made, sql, stack, userToken } from '../../support/stack.js';
+
+/** The shares of migrations/0009 and of `LIMITS`. */
+const CALLER = 4;
+const ANONYMOUS = 7;
+
+let edge;
+before(async () => {
+  await make(
+    `create function marketing.test_sleep(seconds float8) returns text language sql volatile
+       as $$ select 'slept' from pg_sleep(seconds) $$;
+     grant execute on function marketing.test_sleep(float8) to anon, authenticated, service_role`,
+    '/rpc/test_sleep?seconds=0',
+    'marketing',
+  );
+  edge = await startEdge();
+});
+after(async () => {
+  await edge?.stop();
+  await drop('drop function marketing.test_sleep(float8)');
+  await close();
+});
+
+const profile = { 'content-profile': 'marketing' };
+const nap = (seconds, { headers, ...options } = {}) =>
+  ask('/rest/v1/rpc/test_sleep', {
+    json: { seconds },
+    base: edge.url,
+    headers: { ...profile, ...headers },
+    ...options,
+  });
+const napPastTheEdge = (seconds, options) =>
+  ask('/rpc/test_sleep', { json: { seconds }, base: stack.postgrest_url, headers: profile, ...options });
+
+const times = (count, body) => Promise.all(Array.from({ length: count }, (_, n) => body(n)));
+const count = (answers, status) => answers.filter((answer) => answer.status === status).length;
+
+/** The most statements of the fixture that ran at once, until the work was done. */
+const mostAtOnce = async (work) => {
+  let most = 0;
+  let done = false;
+  const watch = (async () => {
+    while (!done) {
+      const [{ running }] = await sql(
+        `select count(*)::int as running from pg_stat_activity
+         where usename = 'authenticator' and state = 'active' and query like '%test_sleep%'`,
+      );
+      most = Math.max(most, running);
+      await sleep(20);
+    }
+  })();
+  const answers = await work().finally(() => {
+    done = true;
+  });
+  await watch;
+  return { answers, most };
+};
+
+const from = (n) => ({ key: made.publishable_key, headers: { 'cf-connecting-ip': `198.51.100.${n}` } });
+
+test('one user has at most a share of the connections, whatever the method; the rest waits and is served', async () => {
+  const token = await userToken();
+  const other = await userToken();
+  const { answers, most } = await mostAtOnce(async () => {
+    const slow = times(12, (n) =>
+      n % 2
+        ? nap(0.4, { token })
+        : ask('/rest/v1/rpc/test_sleep?seconds=0.4', {
+            token,
+            base: edge.url,
+            headers: { 'accept-profile': 'marketing' },
+          }),
+    );
+    await sleep(100);
+    const others = await times(3, () => ask('/rest/v1/projects?limit=1', { token: other, base: edge.url }));
+    assert.equal(count(others, 200), 3);
+    return slow;
+  });
+  assert.equal(count(answers, 200), 12, JSON.stringify(answers.map(({ status, text }) => [status, text])));
+  assert.equal(most, CALLER);
+});
+
+test('whose requests wait for longer than five seconds is answered 429, and nothing was written', async () => {
+  const token = await userToken();
+  const answers = await times(CALLER * 2, () => nap(5.6, { token }));
+  const refused = answers.filter(({ status }) => status === 429);
+  assert.equal(count(answers, 200), CALLER);
+  assert.equal(refused.length, CALLER);
+  for (const { body, headers } of refused) {
+    assert.equal(body.code, 'RG407');
+    assert.equal(headers.get('retry-after'), '1');
+  }
+});
+
+test('one anonymous address has at most a caller’s share, all addresses together a share of their own', async () => {
+  const one = await mostAtOnce(() => times(8, () => nap(0.3, from(1))));
+  assert.deepEqual([count(one.answers, 200), one.most], [8, CALLER]);
+  const token = await userToken();
+  const all = await mostAtOnce(async () => {
+    const slow = times(14, (n) => nap(0.5, from(n + 2)));
+    await sleep(150);
+    const users = await times(3, () => ask('/rest/v1/projects?limit=1', { token, base: edge.url }));
+    assert.equal(count(users, 200), 3, 'users are served meanwhile');
+    return slow;
+  });
+  assert.ok(all.most <= ANONYMOUS && all.most > CALLER, `${all.most}`);
+});
+
+test('a caller who waits for a share keeps nobody else out of the line', async () => {
+  const waiting = 16;
+  const small = await startEdge({ LIMITS: JSON.stringify({ waiting }) });
+  try {
+    const token = await userToken();
+    const other = await userToken();
+    const at = { base: small.url };
+    const read = ({ headers, ...options }) =>
+      ask('/rest/v1/rpc/test_sleep?seconds=0.5', {
+        headers: { 'accept-profile': 'marketing', ...headers },
+        ...options,
+        ...at,
+      });
+    const floods = {
+      'one address': () => times(40, () => read(from(100))),
+      'many addresses': () => times(40, (n) => read(from(101 + n))),
+      'one user': () => times(40, () => read({ token })),
+    };
+    for (const [who, flood] of Object.entries(floods)) {
+      const flooding = flood();
+      await sleep(150);
+      const others = await times(3, () => ask('/rest/v1/projects?limit=1', { token: other, ...at }));
+      assert.equal(count(others, 200), 3, `${who}: a user is served`);
+      if (who !== 'many addresses')
+        assert.equal((await nap(0, { ...from(99), ...at })).status, 200, `${who}: an address is served`);
+      const answers = await flooding;
+      const odd = answers.filter(({ status, body }) => status !== 200 && body.code !== 'RG407');
+      assert.deepEqual(
+        odd.map(({ status, text }) => [status, text]),
+        [],
+        who,
+      );
+      assert.ok(count(answers, 200) >= CALLER, who);
+    }
+  } finally {
+    await small.stop();
+  }
+});
+
+test('past the edge the database refuses what is over a share, at once', async () => {
+  const token = await userToken();
+  const anonymous = (claims) => edgeToken({ role: 'anon', ...claims });
+  const users = await times(CALLER + 4, () => napPastTheEdge(0.5, { token }));
+  assert.deepEqual([count(users, 200), count(users, 429)], [CALLER, 4]);
+  const refused = users.find(({ status }) => status === 429);
+  assert.equal(refused.body.code, 'RG518');
+  assert.equal(refused.headers.get('retry-after'), '1');
+
+  const addresses = await times(ANONYMOUS + 2, async (n) =>
+    napPastTheEdge(0.5, { token: await anonymous({ edge: { addr: `address ${n}` } }) }),
+  );
+  assert.deepEqual([count(addresses, 200), count(addresses, 429)], [ANONYMOUS, 2]);
+  assert.equal(addresses.find(({ status }) => status === 429).body.code, 'RG519');
+
+  const nobody = await times(CALLER + 2, async () => napPastTheEdge(0.5, { token: await anonymous({}) }));
+  assert.deepEqual([count(nobody, 200), count(nobody, 429)], [CALLER, 2], 'without a claim all are one caller');
+  // The slots end with their transactions.
+  assert.equal((await napPastTheEdge(0, { token })).status, 200);
+});
+
+test('what anybody may ask takes from the share of anonymous callers, Meta’s verify token, too', async () => {
+  const question = '/v1/whatsapp/webhook?hub.mode=subscribe&hub.challenge=x&hub.verify_token=none';
+  const holding = times(ANONYMOUS, async (n) =>
+    napPastTheEdge(1.5, { token: await edgeToken({ role: 'anon', edge: { addr: `holder ${n}` } }) }),
+  );
+  await sleep(300);
+  const asked = await ask(question, { base: edge.url });
+  assert.deepEqual([asked.status, asked.body.code], [429, 'RG519']);
+  assert.equal(count(await holding, 200), ANONYMOUS);
+  assert.equal((await ask(question, { base: edge.url })).status, 403);
+});
+
+test('the back office and the edge’s own calls have no share', async () => {
+  const service = await times(8, () => nap(0.4, { token: stack.service_key }));
+  assert.equal(count(service, 200), 8);
+  const token = await edgeToken({ role: 'edge' });
+  const ready = await times(10, () =>
+    ask('/rpc/ready', { json: {}, token, base: stack.postgrest_url, headers: { 'content-profile': 'edge' } }),
+  );
+  assert.equal(count(ready, 200), 10);
+});
+
+test('a client that hangs up while it waits leaves the queue', async () => {
+  const token = await userToken();
+  const { hostname, port } = new URL(edge.url);
+  const hold = times(CALLER, () => nap(1, { token }));
+  await sleep(150);
+  const sockets = await times(20, async () => {
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {});
+    socket.write(
+      `GET /rest/v1/rpc/test_sleep?seconds=1 HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\nAccept-Profile: marketing\r\n\r\n`,
+    );
+    return socket;
+  });
+  await sleep(200);
+  for (const socket of sockets) socket.resetAndDestroy();
+  await waitFor('each to be logged', () => edge.log().filter(({ status }) => status === 499).length === 20);
+  // Behind twenty of a second each, four at a time, it would be refused after five seconds.
+  assert.equal((await nap(0, { token })).status, 200);
+  assert.equal(count(await hold, 200), CALLER);
+});
+
+test('every request role waits a second for a lock at most; anonymous callers have the shortest statements', async () => {
+  const rows = await sql(
+    `select rolname, array_to_string(rolconfig, ' ') as config from pg_roles
+     where rolname in ('anon', 'authenticated', 'edge', 'service_role')`,
+  );
+  const config = Object.fromEntries(rows.map((row) => [row.rolname, row.config]));
+  for (const [role, settings] of Object.entries(config)) assert.match(settings, /lock_timeout=1s/, role);
+  assert.match(config.anon, /statement_timeout=2s/);
+
+  const settings = (claims, role) =>
+    as({ role, claims }, async (query) => {
+      await query('select request.begin()');
+      const [row] = await query(
+        `select current_setting('lock_timeout') as lock, current_setting('statement_timeout') as statement`,
+      );
+      return row;
+    });
+  assert.deepEqual(await settings({ edge: { addr: 'x' } }, 'anon'), { lock: '1s', statement: '2s' });
+  assert.deepEqual(await settings({ edge: { addr: 'x' } }, 'edge'), { lock: '1s', statement: '2s' });
+  assert.deepEqual(await settings({ edge: {} }, 'edge'), { lock: '1s', statement: '2s' });
+  assert.equal((await settings({ sub: randomUUID() }, 'authenticated')).lock, '1s');
+});

@@ -1,0 +1,376 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, test } from 'node:test';
+import { as, close, onBehalf, sql, transaction } from '../../support/stack.js';
+
+after(close);
+
+const capture = (lead) =>
+  as(onBehalf({ role: 'service_role' }), (query) => query('select marketing.capture_lead($1)', [JSON.stringify(lead)]));
+
+const asked = (name, email) =>
+  as({ role: 'service_role' }, async (query) => {
+    const [{ answer }] = await query(`select marketing.${name}($1) as answer`, [email]);
+    return answer;
+  });
+
+/** Whom the statements of a transaction are for, as the database's owner. */
+const claims = (query, said) => query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify(said)]);
+const OFFICE = { role: 'service_role' };
+const captureIn = async (query, lead) => {
+  await claims(query, onBehalf(OFFICE).claims);
+  await query('select marketing.capture_lead($1)', [JSON.stringify(lead)]);
+  await claims(query, OFFICE);
+};
+
+/** What the planner believes of the tables, as it may find it one day. */
+const STATISTICS = {
+  'fresh statistics': ['analyze'],
+  'no statistics': [
+    'delete from pg_statistic',
+    `update pg_class set reltuples = -1, relpages = 0 where relkind = 'r' and relnamespace::regnamespace::text !~ '^pg_'`,
+  ],
+  'statistics of the day on which the tables were empty': [
+    'delete from pg_statistic',
+    `update pg_class set reltuples = 1, relpages = 1000000 where relkind = 'r' and relnamespace::regnamespace::text !~ '^pg_'`,
+  ],
+};
+
+for (const [name, statements] of Object.entries(STATISTICS)) {
+  test(`a person is found by indexes only, and by those that are for it: ${name}`, async () => {
+    const email = `${randomUUID()}@gdpr.example`;
+    const named = { session_id: `s-${email}`, anonymous_id: `b-${email}` };
+    await transaction(async (query) => {
+      await captureIn(query, { email, ...named });
+      await captureIn(query, { email, session_id: `later ${email}` });
+      await query(`insert into marketing.leads (email, email_normalized, email_domain, metadata)
+        select a, a, 'planted.example', jsonb_build_object('session_id', 's ' || n, 'anonymous_id', 'b ' || n)
+        from (select n, 'n' || n || '@planted.example' as a from generate_series(1, 20000) as n) as l`);
+      await query(
+        `insert into analytics.events (id, type, name, user_id, user_is_verified, session_id, anonymous_id, properties, received_at, occurred_at)
+         select analytics.undated_id(gen_random_uuid()), 'page_view', 'planted', md5(($1::text || n % 500))::uuid, true,
+           case when n <= 10 then $2 else 's ' || n end, 'b ' || n, '{"a": 1}', now(), now() - n * interval '1 second'
+         from generate_series(1, 20000) as n`,
+        [email, named.session_id],
+      );
+      await query(`update analytics.events set user_id = null, user_is_verified = false where session_id = $1`, [
+        named.session_id,
+      ]);
+      await query(`insert into private.webhook_inbox (source, dedupe_key, happened_at, people, payload)
+        select 'whatsapp', 'planted ' || n, now(), array[(4915000000 + n)::text], '{}' from generate_series(1, 20000) as n`);
+      await query(`insert into private.event_actors (aggregation_id, kind, actor)
+        select gen_random_uuid(), 's', gen_random_uuid() from generate_series(1, 20000)`);
+      await query(`update private.event_watermark set ingest_seq = (select max(ingest_seq) from analytics.events)`);
+      for (const statement of statements) await query(statement);
+      const read = async () => {
+        const rows =
+          await query(`select relid::regclass::text as name, seq_scan::int as scans, idx_tup_fetch::int as rows
+          from pg_stat_xact_user_tables where schemaname in ('marketing', 'analytics', 'onboarding', 'experiments', 'whatsapp', 'clixen')
+            or relid in ('private.webhook_inbox'::regclass, 'private.event_actors'::regclass)`);
+        return Object.fromEntries(
+          rows.map(({ name: table, scans, rows: count }) => [table, { scans, rows: count ?? 0 }]),
+        );
+      };
+      const calls = [
+        `marketing.gdpr_export_user_data($1, array['+49 15000007'])`,
+        `marketing.gdpr_delete_user_data($1, array['+49 15000007'])`,
+        `marketing.gdpr_delete_user_data($1, array['+49 15000007'], true)`,
+      ];
+      for (const call of calls) {
+        const before = await read();
+        const [{ answer }] = await query(`select ${call} as answer`, [email]);
+        if (call === calls[0]) {
+          assert.equal(answer['analytics.events'].length, 10);
+        }
+        if (call === calls[1]) assert.equal(answer.erased['analytics.events'], 10);
+        const after_ = await read();
+        for (const [table, { scans, rows }] of Object.entries(after_)) {
+          assert.equal(scans, before[table]?.scans ?? 0, `${call} reads all of ${table}`);
+          const looked = rows - (before[table]?.rows ?? 0);
+          assert.ok(looked < 2000, `${call} reads ${looked} rows of ${table}`);
+        }
+      }
+    });
+  });
+}
+
+test('who is deleted is found as well', async () => {
+  const email = `${randomUUID()}@gdpr.example`;
+  await capture({ email });
+  await as({ role: 'postgres' }, (query) =>
+    query('update marketing.leads set deleted_at = now() where email_normalized = $1', [email]),
+  );
+  await capture({ email, first_name: 'Again' });
+  assert.equal((await asked('gdpr_export_user_data', email))['marketing.leads'].length, 2);
+  assert.equal((await asked('gdpr_delete_user_data', email)).erased['marketing.leads'], 2);
+});
+
+test('a form may name a session and a browser of any length, twice, and whoever shares its beginning is another', async () => {
+  const [email, other] = [`${randomUUID()}@gdpr.example`, `${randomUUID()}@gdpr.example`];
+  // Random, or the database would pack it into a small one.
+  const long = () => Array.from({ length: 400 }, () => randomUUID().slice(0, 12)).join('');
+  const lead = { email, session_id: long(), anonymous_id: long() };
+  await capture(lead);
+  await capture({ ...lead, session_id: long() });
+  assert.equal((await asked('gdpr_export_user_data', email)).unproven.sessions, undefined, 'nobody else names it');
+  await capture({ email: other, session_id: `${lead.session_id.slice(0, 1000)} and more` });
+  assert.equal((await asked('gdpr_export_user_data', email)).unproven.sessions, undefined, 'only a beginning');
+  await capture({ email: other, session_id: lead.session_id });
+  assert.deepEqual((await asked('gdpr_export_user_data', email)).unproven.sessions, [lead.session_id]);
+  assert.equal((await asked('gdpr_delete_user_data', email)).erased['marketing.leads'], 1);
+});
+
+/** Who is planted everywhere, and somebody else beside. */
+const planted = () => {
+  const word = randomUUID().slice(0, 8);
+  const digits = `49170${Math.floor(1e7 + Math.random() * 9e7)}`;
+  return { email: `jane.${word}+x@planted.example`, phone: `+${digits}`, id: `DE.${digits}${digits}` };
+};
+
+/** Columns of text in which nobody is looked for, and why. */
+const NOT_LOOKED_FOR = {
+  'analytics.event_aggregations': { dimensions: 'countries and kinds of device', dimensions_hash: 'a digest' },
+  'analytics.events': {
+    ...Object.fromEntries(
+      ['device_type', 'browser', 'os', 'country', 'region'].map((name) => [name, 'the edge’s own words']),
+    ),
+  },
+  'analytics.metrics': {
+    ...Object.fromEntries(
+      ['type', 'dimensions_hash', 'granularity', 'aggregation'].map((name) => [name, 'a word of a list']),
+    ),
+  },
+  'clixen.deployments': { n8n_workflow_id: 'n8n’s id', status: 'a word of a list' },
+  'clixen.mvp_chat_messages': {},
+  'clixen.mvp_chat_sessions': { status: 'a word of a list' },
+  'clixen.mvp_workflows': {
+    n8n_workflow_id: 'n8n’s id',
+    status: 'a word of a list',
+    deployment_status: 'a word of a list',
+  },
+  'clixen.projects': { color: 'a colour' },
+  'clixen.telemetry_events': { event_type: 'a word', event_category: 'a word of a list' },
+  'clixen.user_profiles': { tier: 'a word of a list' },
+  'experiments.assignments': { variant_id: 'a variant’s name', country: 'a country' },
+  'experiments.experiments': {
+    ...Object.fromEntries(
+      [
+        'control_variant',
+        'test_variants',
+        'winner_variant_id',
+        'hash_seed',
+        'namespace',
+        'primary_metric',
+        'targeting_rules',
+        'results',
+      ].map((name) => [name, 'names of variants and numbers, which staff set']),
+    ),
+  },
+  'marketing.lead_interactions': { interaction_type: 'a word' },
+  'marketing.leads': {
+    ...{
+      email: 'whose the lead is: found by email_normalized',
+      email_normalized: 'whose the lead is',
+      email_domain: 'a domain',
+    },
+    ...Object.fromEntries(['country_code', 'region', 'city'].map((name) => [name, 'the edge’s own words'])),
+    ...{
+      submission_key: 'a client’s key of a submission',
+      spam_reason: 'our own words',
+      opt_in_status: 'a word of a list',
+    },
+  },
+  'private.audit_log': '*: ids of rows and names of columns; kept whole, as the law on such logs has it',
+  'private.consent_records': '*: the address is a hash; it is the proof of consent',
+  'private.connection_shares': '*: ids and keyed digests of who is being served',
+  'private.daily_allowances': '*: names of limits and keyed digests',
+  'private.daily_usage': '*: ids and keyed digests, gone with the day',
+  'private.deployment_runs': '*: a copy of a workflow that is being deployed, gone within minutes',
+  'private.idempotency_keys': '*: answers of the last 24 hours, which hold nothing that was sent',
+  'private.job_runs': '*: our own words',
+  'private.limit_rules': '*: our own words',
+  'private.mention_places': '*: our own words',
+  'private.n8n_removals': '*: n8n’s ids',
+  'private.n8n_slugs': '*: random',
+  'private.onboarding_plain_fields': '*: names of fields, which staff set',
+  'private.rate_limits': '*: keyed digests, gone within minutes',
+  'private.schema_migrations': '*: our own words',
+  'private.secrets': '*: our own words',
+  'private.security_events': '*: ids and counts',
+  'private.webhook_inbox': {
+    ...Object.fromEntries(
+      ['source', 'dedupe_key', 'field', 'event', 'business_account_id', 'phone_number_id', 'outcome'].map((name) => [
+        name,
+        'Meta’s ids and words',
+      ]),
+    ),
+    people: 'whose the row is: found by it',
+    mentions: 'of the payload',
+  },
+  'private.whatsapp_access_tokens': '*: sealed',
+  'private.whatsapp_clocks': '*: our own words',
+  'whatsapp.accounts': {
+    ...Object.fromEntries(
+      [
+        ...['business_account_id', 'phone_number_id', 'phone_number', 'verification_status', 'quality_rating'],
+        ...['messaging_limit_tier', 'throughput_level', 'name_status'],
+      ].map((name) => [name, 'a business’s, which is nobody']),
+    ),
+  },
+  'whatsapp.templates': {
+    ...Object.fromEntries(
+      [
+        ...['template_name', 'category', 'language', 'status', 'header_type', 'whatsapp_template_id', 'quality_score'],
+        ...['previous_category', 'parameter_format'],
+      ].map((name) => [name, 'Meta’s words']),
+    ),
+  },
+};
+
+const TEXTS = `select c.oid::regclass::text as table, a.attname as column, a.atttypid::regtype::text as type
+  from pg_class as c
+  join pg_namespace as n on n.oid = c.relnamespace
+  join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.relkind in ('r', 'p') and not c.relispartition
+    and n.nspname not in ('pg_catalog', 'information_schema', 'auth', 'extensions', 'public')
+    and a.atttypid::regtype::text in ('text', 'text[]', 'jsonb', 'json', 'character varying', 'extensions.citext')
+  order by 1, 2`;
+
+test('every column of text is looked through for mentions of a person, or says why not', async () => {
+  const places = await sql('select relation, columns from private.mention_places');
+  const watched = new Set(places.flatMap(({ relation, columns }) => columns.map((column) => `${relation}.${column}`)));
+  const all = (await sql(TEXTS)).map(({ table, column }) => ({ table, column }));
+  const reason = ({ table, column }) =>
+    typeof NOT_LOOKED_FOR[table] === 'string' ? NOT_LOOKED_FOR[table] : NOT_LOOKED_FOR[table]?.[column];
+  for (const one of all) {
+    const name = `${one.table}.${one.column}`;
+    assert.ok(watched.has(name) || reason(one), `${name}: list it by private.watch_mentions, or say here why not`);
+    assert.ok(!(watched.has(name) && reason(one)), `${name} is on both lists`);
+  }
+  const names = new Set(all.map(({ table, column }) => `${table}.${column}`));
+  for (const name of watched) assert.ok(names.has(name), `${name} is watched and not there`);
+  for (const [table, columns] of Object.entries(NOT_LOOKED_FOR))
+    for (const column of typeof columns === 'string' ? [] : Object.keys(columns))
+      assert.ok(names.has(`${table}.${column}`), `${table}.${column} has a reason and is not there`);
+});
+
+/** What a row asks for beside the column that is tried. */
+const NEEDED = {
+  'analytics.events.id': 'analytics.undated_id(gen_random_uuid())',
+  'experiments.experiments.control_variant': `'{"id": "a", "weight": 0.5}'`,
+  'experiments.experiments.test_variants': `'[{"id": "b", "weight": 0.5}]'`,
+};
+const BY_TYPE = {
+  uuid: 'gen_random_uuid()',
+  bigint: '7',
+  integer: '7',
+  jsonb: `'{}'`,
+  bytea: 'sha256(gen_random_uuid()::text::bytea)',
+  boolean: 'false',
+  numeric: '7',
+};
+const filled = (relation, { name, type, label }) =>
+  NEEDED[`${relation}.${name}`] ??
+  (label && `'${label}'`) ??
+  BY_TYPE[type] ??
+  (type.startsWith('timestamp') ? 'now()' : `'planted ${randomUUID()}'`);
+
+/** Adds a row with this text in the column, whatever else the table would say to it. */
+const plantText = async (query, relation, column, type, mark) => {
+  const value = { jsonb: JSON.stringify({ deep: [{ [mark]: mark }] }), 'text[]': [mark] }[type] ?? mark;
+  const needed = await query(
+    `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+       (select e.enumlabel from pg_enum e where e.enumtypid = a.atttypid order by e.enumsortorder limit 1) as label
+     from pg_attribute a
+     where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped and a.attnotnull
+       and (not a.atthasdef or exists (
+         select from pg_attrdef d where d.adrelid = a.attrelid and d.adnum = a.attnum and pg_get_expr(d.adbin, d.adrelid) ~ 'auth\\.uid'
+       ))
+       and a.attidentity = '' and a.attname <> $2`,
+    [relation, column],
+  );
+  const names = [column, ...needed.map(({ name }) => name)].map((name) => `"${name}"`);
+  const values = ['$1', ...needed.map((one) => filled(relation, one))];
+  await query(`insert into ${relation} (${names.join(', ')}) values (${values.join(', ')})`, [value]);
+};
+
+test('a mention in any column is named in the receipt, and is erased where that is asked for', async () => {
+  const places = await sql('select relation, columns, remedy from private.mention_places');
+  const types = new Map((await sql(TEXTS)).map(({ table, column, type }) => [`${table}.${column}`, type]));
+  for (const { relation, columns, remedy } of places) {
+    for (const column of columns) {
+      const { email, phone, id } = planted();
+      const other = planted();
+      const marks = [
+        `see https://x.example/?e=${email.replace('@', '%40').replace('+', '%2B')}&y`,
+        `${email.toUpperCase()}, and ${other.email}`,
+        email,
+        `call ${phone.slice(0, 3)} (${phone.slice(3, 6)}) ${phone.slice(6)}.`,
+        `said ${id} here`,
+      ];
+      await transaction(async (query) => {
+        await query(`set local session_replication_role = 'replica'`);
+        const checks = await query(
+          `select conname as name from pg_constraint where conrelid = $1::regclass and contype in ('c', 'f')`,
+          [relation],
+        );
+        for (const { name } of checks) await query(`alter table ${relation} drop constraint "${name}" cascade`);
+        const type = types.get(`${relation}.${column}`);
+        for (const mark of marks) await plantText(query, relation, column, type, mark);
+        await query(`set local session_replication_role = 'origin'`);
+        await claims(query, OFFICE);
+        const erase = async (more) => {
+          const [{ answer }] = await query(`select marketing.gdpr_delete_user_data($1, $2, ${more}) as answer`, [
+            email,
+            [phone, id],
+          ]);
+          return answer;
+        };
+        const where = `${relation}.${column}`;
+        // Where the address stands for itself, as a session's id for instance, the row is the person's own.
+        const first = await erase('false');
+        const mentions = marks.length - (first.erased[relation] ?? 0);
+        assert.ok(mentions >= marks.length - 1, where);
+        assert.deepEqual([first.mentions, first.erased_mentions], [{ [relation]: mentions }, {}], where);
+        const second = await erase('true');
+        assert.deepEqual([second.mentions, second.erased_mentions], [{}, { [relation]: mentions }], where);
+        const text = JSON.stringify(await query(`select to_jsonb(t) as row from ${relation} as t`))
+          .replaceAll('%40', '@')
+          .replaceAll('%2B', '+')
+          .toLowerCase();
+        for (const word of [email, phone.slice(6), id.toLowerCase()])
+          assert.ok(!text.includes(word), `${where}: ${word}`);
+        assert.equal(text.includes(other.email), remedy === 'redact', `${where}: what is said of others`);
+      });
+    }
+  }
+});
+
+test('a text that names somebody whose address only ends or begins like it is no mention', async () => {
+  const { email } = planted();
+  const name = email.slice(0, email.indexOf('@'));
+  const texts = [
+    `a${email}`,
+    `a.${email}`,
+    `${email}munity`,
+    `${email}.de`,
+    `${email}-x.de`,
+    name,
+    `${name}@planted`,
+    `x_${email}`,
+  ];
+  await transaction(async (query) => {
+    for (const text of [...texts, `<${email}>`])
+      await captureIn(query, { email: `${randomUUID()}@x.example`, notes: text });
+    const [{ answer }] = await query('select marketing.gdpr_export_user_data($1) as answer', [email]);
+    assert.deepEqual(answer.mentions, { 'marketing.lead_interactions': 1, 'marketing.leads': 1 });
+  });
+});
+
+test('what is somebody’s own is no mention of them', async () => {
+  const email = `${randomUUID()}@gdpr.example`;
+  await capture({ email, notes: `write to ${email}` });
+  assert.deepEqual((await asked('gdpr_export_user_data', email)).mentions, {});
+  const receipt = await asked('gdpr_delete_user_data', email);
+  assert.deepEqual([receipt.mentions, receipt.erased['marketing.leads']], [{}, 1]);
+});

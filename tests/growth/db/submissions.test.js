@@ -1,0 +1,149 @@
+// Every submission of a form is kept whole; the lead is their summary.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, beforeEach, test } from 'node:test';
+import { as, close, sql, transaction } from '../../support/stack.js';
+
+after(close);
+beforeEach(() => sql('truncate private.rate_limits'));
+
+const fresh = () => `${randomUUID()}@submissions.example`;
+const capture = (lead) => sql('select marketing.capture_lead($1)', [JSON.stringify(lead)]);
+const lead = async (email) => (await sql('select * from marketing.leads where email_normalized = $1', [email]))[0];
+const kept = (email) =>
+  sql(
+    `select i.submission, i.subject, i.created_by from marketing.lead_interactions as i join marketing.leads as l on l.id = i.lead_id
+     where l.email_normalized = $1 and i.interaction_type = 'submission' order by i.created_at, i.id`,
+    [email],
+  );
+
+test('what was sent between the first and the last is there', async () => {
+  const email = fresh();
+  const sent = [
+    { email, first_name: 'Ada', source: 'newsletter-signup', consent: 'on', consent_version: 'v1', utm_source: 'one' },
+    { email: email.toUpperCase(), first_name: 'Eve', notes: 'Second.', source: 'demo-request', color: 'red' },
+    { email, first_name: 'Zoë', notes: 'Third.', source: 'contact-form', sizes: ['S', 'M'], _next: '/x', _ts: 'y' },
+    { email, _gotcha: 'x', notes: 'cheap links' },
+  ];
+  for (const fields of sent) await capture(fields);
+  const rows = (await kept(email)).map(({ submission }) => submission);
+  const { _next, _ts, ...third } = sent[2];
+  assert.deepEqual(
+    rows.map(({ fields }) => fields),
+    [sent[0], sent[1], third, sent[3]],
+  );
+  assert.deepEqual(
+    rows.map(({ spam }) => spam),
+    [undefined, undefined, undefined, 'honeypot'],
+  );
+  assert.deepEqual(
+    rows.map(({ consent }) => consent),
+    [{ given: true, version: 'v1' }, { given: false }, { given: false }, { given: false }],
+  );
+  assert.equal(rows[0].touch.utm_source, 'one');
+  const summary = await lead(email);
+  assert.deepEqual([summary.first_name, summary.submission_count, summary.submissions_dropped], ['Ada', '4', '0']);
+});
+
+test('an address as it was typed is kept beside the one that mail goes to', async () => {
+  const id = randomUUID();
+  await capture({ email: `Zoë-${id}@xn--mller-kva.example`, _typed_email: `Zoë-${id}@Müller.example`, a: 'b' });
+  const row = await lead(`zoë-${id}@xn--mller-kva.example`);
+  assert.equal(row.email, `Zoë-${id}@xn--mller-kva.example`);
+  assert.deepEqual(row.metadata, { a: 'b' });
+  const [{ submission }] = await kept(row.email_normalized);
+  assert.deepEqual(submission.fields, { email: `Zoë-${id}@Müller.example`, a: 'b' });
+});
+
+test('the source is the strongest intent of all submissions, whatever came first or last', async () => {
+  const order = ['newsletter-signup', 'website-form', 'contact-form', 'pricing-inquiry', 'demo-request'];
+  const [{ sources }] = await sql('select enum_range(null::marketing.lead_source)::text[] as sources');
+  assert.deepEqual(sources, order);
+  for (const sent of [order, order.toReversed(), ['contact-form', 'demo-request', 'newsletter-signup']]) {
+    await sql('truncate private.rate_limits');
+    const email = fresh();
+    for (const source of sent) await capture({ email, source });
+    const row = await lead(email);
+    assert.deepEqual(
+      [row.source, row.first_touch.source, row.last_touch.source],
+      ['demo-request', sent[0], sent.at(-1)],
+      sent.join(),
+    );
+  }
+  const email = fresh();
+  await capture({ email, source: 'contact-form' });
+  await capture({ email, source: 'demo-request', _gotcha: 'x' });
+  assert.equal((await lead(email)).source, 'contact-form', 'a program has no intent');
+});
+
+test('beyond the cap of an address and day submissions are counted; programs take nobody’s place', async () => {
+  const email = fresh();
+  const submit = async (count, fields) => {
+    for (let n = 0; n < count; n += 1) {
+      await sql('truncate private.rate_limits');
+      await capture({ email, n, ...fields });
+    }
+  };
+  const counts = async () => {
+    const { submission_count, submissions_dropped } = await lead(email);
+    return [(await kept(email)).length, Number(submission_count), Number(submissions_dropped)];
+  };
+  await submit(8, { _gotcha: 'x' });
+  assert.deepEqual(await counts(), [5, 8, 3]);
+  await submit(22, {});
+  assert.deepEqual(await counts(), [25, 30, 5]);
+  await sql(
+    `update marketing.lead_interactions set created_at = created_at - interval '1 day'
+     where lead_id = (select id from marketing.leads where email_normalized = $1)`,
+    [email],
+  );
+  await submit(1, {});
+  assert.deepEqual(await counts(), [26, 31, 5], 'the next day there is room again');
+});
+
+test('a submission is written by a form only', async () => {
+  const email = fresh();
+  await capture({ email });
+  const { id } = await lead(email);
+  const admin = { role: 'authenticated', claims: { sub: randomUUID(), app_metadata: { role: 'admin' } } };
+  await assert.rejects(
+    as(admin, (query) =>
+      query(`insert into marketing.lead_interactions (lead_id, interaction_type) values ($1, 'submission')`, [id]),
+    ),
+    { constraint: 'lead_interactions_submission' },
+  );
+  for (const change of [`interaction_type = 'call'`, `submission = '{}'`])
+    await assert.rejects(
+      as(admin, (query) => query(`update marketing.lead_interactions set ${change} where lead_id = $1`, [id])),
+      (error) => error.constraint === 'lead_interactions_submission' || error.code === '42501',
+      change,
+    );
+});
+
+test('the largest lead that is taken is kept whole', async () => {
+  const email = fresh();
+  const fields = { email, notes: 'x'.repeat(5000), _gotcha: '"'.repeat(20_000), long: '\u0001'.repeat(2_500) };
+  await capture(fields);
+  assert.deepEqual((await kept(email))[0].submission.fields, fields);
+});
+
+test('every submission is handed out with its person, and goes with them', async () => {
+  const email = fresh();
+  await capture({ email, session_id: `first ${email}` });
+  await capture({ email, session_id: `second ${email}`, phone_number: '+49 30 1' });
+  await capture({ email, session_id: `third ${email}` });
+  await transaction(async (query) => {
+    await query(`select set_config('request.jwt.claims', '{"role": "service_role"}', true)`);
+    const [{ person }] = await query(`select private.person($1, null) as person`, [email]);
+    assert.deepEqual(person.unproven.phones, ['+49 30 1']);
+    for (const name of ['first', 'second', 'third']) assert.ok(person.sessions.includes(`${name} ${email}`), name);
+    const [{ given }] = await query('select marketing.gdpr_export_user_data($1) as given', [email]);
+    assert.equal(given['marketing.lead_interactions'].length, 3);
+    const [{ receipt }] = await query('select marketing.gdpr_delete_user_data($1) as receipt', [email]);
+    assert.equal(receipt.erased['marketing.lead_interactions'], 3);
+  });
+  const other = fresh();
+  await capture({ email: other, session_id: `second ${email}` });
+  const [{ person }] = await sql('select private.person($1, null) as person', [email]);
+  assert.deepEqual(person.unproven.sessions, [`second ${email}`], 'which somebody else names, too');
+});
