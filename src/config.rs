@@ -103,8 +103,10 @@ pub struct Limits {
     pub upload_ms: u32,
     /// Requests of one isolate that may wait for PostgREST at once.
     pub waiting: usize,
-    /// Requests of one caller that an isolate has at PostgREST at once; 0: no limit.
+    /// Requests of one user that an isolate has at PostgREST at once; 0: no limit.
     pub caller_connections: usize,
+    /// The same of one anonymous caller, by address.
+    pub address_connections: usize,
     /// The same of all anonymous callers together.
     pub anonymous_connections: usize,
 }
@@ -122,6 +124,7 @@ impl Default for Limits {
             upload_ms: 30_000,
             waiting: 500,
             caller_connections: 4,
+            address_connections: 2,
             anonymous_connections: 7,
         }
     }
@@ -240,7 +243,7 @@ impl Config {
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url, for n from 1 to 99";
-const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections, anonymous_connections, each a number above 0, except answer_bytes and the two of connections, where 0 is no limit; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
+const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections, address_connections, anonymous_connections, each a number above 0, except answer_bytes and the three of connections, where 0 is no limit; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: seconds, 1 to 86400, by schema.relation"#;
 const ISSUERS_WANTED: &str =
@@ -331,7 +334,10 @@ fn read_limits(text: &str) -> Option<Limits> {
     for (name, value) in json::object(text)? {
         let may_be_none = matches!(
             name.as_str(),
-            "answer_bytes" | "caller_connections" | "anonymous_connections"
+            "answer_bytes"
+                | "caller_connections"
+                | "address_connections"
+                | "anonymous_connections"
         );
         let value = value.as_u64().filter(|value| may_be_none || *value > 0)?;
         let up_to = |most: u32| u32::try_from(value).ok().filter(|value| *value <= most);
@@ -347,6 +353,7 @@ fn read_limits(text: &str) -> Option<Limits> {
             "upload_ms" => limits.upload_ms = up_to(300_000)?,
             "waiting" => limits.waiting = size(100_000)?,
             "caller_connections" => limits.caller_connections = size(100_000)?,
+            "address_connections" => limits.address_connections = size(100_000)?,
             "anonymous_connections" => limits.anonymous_connections = size(100_000)?,
             _ => return None,
         }

@@ -57,7 +57,7 @@ export const withWorkers = async ({ data, upstream, keys, tokens, stopping }, bo
     EDGE_SIGNING_KEY: keys.edge_signing_key,
     ISSUERS: JSON.stringify(tokens.issuers),
     // The load is one user's, on as many connections as there are: more than a user's share, here and in the database.
-    LIMITS: JSON.stringify({ caller_connections: 0, anonymous_connections: 0 }),
+    LIMITS: JSON.stringify({ caller_connections: 0, address_connections: 0, anonymous_connections: 0 }),
   };
   const failed = (dead, why) => stopping.abort(new SetupError(`${why}. Its log ends with:\n${dead.tail()}`));
   const started = [];

@@ -27,6 +27,8 @@ const RETRY_PAUSE_MS: u32 = 100;
 const CLOSE_PAUSE_MS: u32 = 10;
 /// Milliseconds within which a failure came at once.
 const QUICK_MS: u64 = 500;
+/// By this, a random byte divided is the part of a step that is added to it: up to a quarter.
+const STEP_SPREAD: u32 = 1024;
 /// Bytes that are read of an error's body.
 const MOST_ERROR_BYTES: usize = 64 * 1024;
 /// What PostgREST's server says of an exception that nobody has caught.
@@ -151,8 +153,17 @@ async fn perform<P: Platform>(
 }
 
 /// Waits for work, then for the end of the step in which it was done. The steps begin with the work and do not depend on it: an
-/// answer at their end tells how many have passed and nothing else.
-async fn at_step<P: Platform, T>(work: impl Future<Output = T>, step_ms: u32, edge: &Edge<P>) -> T {
+/// answer at their end shows how many have passed and nothing else. Their length is a little longer than `step_ms`, at random: clients
+/// who began together would otherwise stay together, and everybody else would wait behind all of them at each step.
+async fn at_step<P: Platform, T>(
+    work: impl Future<Output = Result<T, Error>>,
+    step_ms: u32,
+    edge: &Edge<P>,
+) -> Result<T, Error> {
+    let mut spread = [0];
+    getrandom::fill(&mut spread).map_err(|_| Error::Internal("no randomness"))?;
+    let [spread] = spread;
+    let step_ms = step_ms + step_ms * u32::from(spread) / STEP_SPREAD;
     let mut work = pin!(work);
     loop {
         let step = pin!(edge.platform.sleep(step_ms));

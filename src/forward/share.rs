@@ -139,7 +139,7 @@ pub(super) async fn acquire<'a, P: Platform>(
             } else {
                 Some(place(edge)?)
             };
-            let own = take(name, limits.caller_connections, edge).await?;
+            let own = take(name, limits.address_connections, edge).await?;
             // An upload takes as long as its client likes: one who is slow keeps nobody else out.
             let of_all = if is_upload {
                 None

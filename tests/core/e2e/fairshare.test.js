@@ -12,6 +12,7 @@ import { as, ask, close, edgeToken, made, sql, stack, userToken } from '../../su
 
 /** The shares of migrations/0009 and of `LIMITS`. */
 const CALLER = 4;
+const ADDRESS = 2;
 const ANONYMOUS = 7;
 
 let edge;
@@ -102,9 +103,9 @@ test('whose requests wait for longer than five seconds is answered 429, and noth
   }
 });
 
-test('one anonymous address has at most a caller’s share, all addresses together a share of their own', async () => {
+test('one anonymous address has at most its share, all addresses together a share of their own', async () => {
   const one = await mostAtOnce(() => times(8, () => nap(0.3, from(1))));
-  assert.deepEqual([count(one.answers, 200), one.most], [8, CALLER]);
+  assert.deepEqual([count(one.answers, 200), one.most], [8, ADDRESS]);
   const token = await userToken();
   const all = await mostAtOnce(async () => {
     const slow = times(14, (n) => nap(0.5, from(n + 2)));
