@@ -12,7 +12,7 @@ comment on table private.connection_shares is
   'Connections of PostgREST that one caller, and all anonymous callers together, may hold at once; 0: no limit. Change the row to change the shares: keep both below PostgREST''s db-pool.';
 alter table private.connection_shares enable row level security;
 alter table private.connection_shares force row level security;
-insert into private.connection_shares (caller, anonymous) values (4, 7);
+insert into private.connection_shares (caller, anonymous) values (3, 7);
 
 -- Not exposed by PostgREST: request roles may call its function only where PostgREST itself does.
 create schema request;

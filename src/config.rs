@@ -123,7 +123,7 @@ impl Default for Limits {
             deadline_ms: 10_000,
             upload_ms: 30_000,
             waiting: 500,
-            caller_connections: 4,
+            caller_connections: 3,
             address_connections: 2,
             anonymous_connections: 7,
         }

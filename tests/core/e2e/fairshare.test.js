@@ -11,7 +11,7 @@ import { drop, make } from '../../support/fixtures.js';
 import { as, ask, close, edgeToken, made, sql, stack, userToken } from '../../support/stack.js';
 
 /** The shares of migrations/0009 and of `LIMITS`. */
-const CALLER = 4;
+const CALLER = 3;
 const ADDRESS = 2;
 const ANONYMOUS = 7;
 
@@ -215,7 +215,7 @@ test('a client that hangs up while it waits leaves the queue', async () => {
   await sleep(200);
   for (const socket of sockets) socket.resetAndDestroy();
   await waitFor('each to be logged', () => edge.log().filter(({ status }) => status === 499).length === 20);
-  // Behind twenty of a second each, four at a time, it would be refused after five seconds.
+  // Behind twenty of a second each, three at a time, it would be refused after five seconds.
   assert.equal((await nap(0, { token })).status, 200);
   assert.equal(count(await hold, 200), CALLER);
 });
