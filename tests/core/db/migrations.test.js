@@ -3,7 +3,8 @@ import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { catalog, differences } from '../../../dev/catalog.js';
+import pg from 'pg';
+import { catalog, configuration, differences } from '../../../dev/catalog.js';
 import { dbmate, migrate, rollback } from '../../../dev/migrate.js';
 import { root } from '../../../dev/paths.js';
 import { startStack } from '../../../dev/stack.js';
@@ -17,12 +18,20 @@ const states = [];
 
 before(async () => {
   stack = await startStack({ data, only: 'database', throwAway: true });
+  const client = new pg.Client({ connectionString: stack.databaseUrl });
+  await client.connect();
+  // Supabase's, which one migration adds tables to.
+  await client.query('create publication supabase_realtime');
+  await client.end();
 });
 
 after(async () => {
   await stack.stop();
   rmSync(data, { recursive: true, force: true });
 });
+
+/** Everything that the migrations make: objects, and the rows that they write. */
+const stateOf = async (url) => new Map([...(await catalog(url)), ...(await configuration(url))]);
 
 /** Left behind on purpose: dbmate's schema, and extensions that others may use. */
 const withoutRest = (state) =>
@@ -32,16 +41,16 @@ test('every migration goes up, down to exactly what was before it, and up again'
   const { mkdirSync } = await import('node:fs');
   mkdirSync(directory);
   const options = { quiet: true, directory };
-  states.push(await catalog(stack.databaseUrl));
+  states.push(await stateOf(stack.databaseUrl));
   for (const file of files) {
     copyFileSync(join(root, 'migrations', file), join(directory, file));
     await migrate(stack.databaseUrl, options);
-    states.push(await catalog(stack.databaseUrl));
+    states.push(await stateOf(stack.databaseUrl));
   }
   for (let count = files.length; count > 0; count--) {
     assert.notDeepEqual(differences(states[count - 1], states[count]), [], `${files[count - 1]} changes something`);
     await rollback(stack.databaseUrl, 1, options);
-    const found = await catalog(stack.databaseUrl);
+    const found = await stateOf(stack.databaseUrl);
     assert.deepEqual(
       differences(withoutRest(states[count - 1]), withoutRest(found)),
       [],
@@ -49,31 +58,38 @@ test('every migration goes up, down to exactly what was before it, and up again'
     );
   }
   await migrate(stack.databaseUrl, options);
-  assert.deepEqual(differences(states.at(-1), await catalog(stack.databaseUrl)), []);
+  assert.deepEqual(differences(states.at(-1), await stateOf(stack.databaseUrl)), []);
 });
 
 test('all of them down and up again at once', async () => {
   await rollback(stack.databaseUrl, 'all', { quiet: true });
   assert.match(dbmate(stack.databaseUrl, ['status'], { quiet: true }), new RegExp(`Pending: ${files.length}`));
   await migrate(stack.databaseUrl, { quiet: true });
-  assert.deepEqual(differences(states.at(-1), await catalog(stack.databaseUrl)), []);
+  assert.deepEqual(differences(states.at(-1), await stateOf(stack.databaseUrl)), []);
 });
 
-test('the comparison notices a column, a grant, a policy and a function body', async () => {
-  const { default: pg } = await import('pg');
+test('the comparison notices a column, a grant, a policy, a function body, comments and a row', async () => {
   const client = new pg.Client({ connectionString: stack.databaseUrl });
   await client.connect();
   await client.query(`
     alter table clixen.projects add column planted int;
     grant truncate on clixen.projects to authenticated;
     drop policy owner_select on clixen.projects;
-    create or replace function private.caller_key() returns text language sql as $$ select 'x' $$;`);
+    create or replace function private.caller_key() returns text language sql as $$ select 'x' $$;
+    comment on type private.experiment_units is 'planted';
+    comment on index clixen.projects_created_at is 'planted';
+    alter sequence analytics.ingest_seq cache 7;
+    delete from private.limit_rules where name = 'leads';`);
   await client.end();
-  const found = differences(states.at(-1), await catalog(stack.databaseUrl)).map((line) => line.split('\n')[0]);
+  const found = differences(states.at(-1), await stateOf(stack.databaseUrl)).map((line) => line.split('\n')[0]);
   assert.deepEqual(found, [
     'missing: policy clixen.projects owner_select',
+    'missing: row private.limit_rules {"name": "leads", "burst": 30, "refill": "00:00:02", "shared": 30}',
     'not from the migrations: column clixen.projects.planted',
     'different: function private.caller_key()',
+    'different: index clixen.projects_created_at',
+    'different: sequence analytics.ingest_seq',
     'different: table clixen.projects',
+    'different: type private.experiment_units',
   ]);
 });
