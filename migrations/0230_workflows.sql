@@ -1,4 +1,4 @@
--- 0230: workflows. n8n workflows as their owners have them, each in one of the owner's projects.
+-- 0230: workflows. n8n workflows as their owners edit them, each in one of the owner's projects.
 -- migrate:up
 create table clixen.mvp_workflows (
   id                    uuid constraint mvp_workflows_pkey primary key default pg_catalog.gen_random_uuid(),
@@ -72,36 +72,6 @@ grant insert (user_id, project_id, name, description, n8n_workflow_json, origina
 grant update (project_id, name, description, n8n_workflow_json, original_prompt, status) on clixen.mvp_workflows to authenticated;
 grant select, insert, update, delete on clixen.mvp_workflows to service_role;
 
--- Trigger, before each statement: what one user writes happens one after the other. Most of it ends in the counters of the same
--- projects and the same profile, reached by different ways, and would otherwise end in deadlocks. Before each row: so does what the
--- back office adds to what is a user's; a profile that is made meanwhile counts it.
-create function private.queue_writes() returns trigger
-  language plpgsql security definer
-  set search_path = ''
-  as $$
-declare
-  patience constant text := current_setting('lock_timeout');
-begin
-  if tg_level = 'ROW' then
-    perform pg_advisory_xact_lock(hashtextextended(new.user_id::text, 220));
-    return new;
-  end if;
-  if (select auth.uid()) is not null then
-    -- Not for long: whoever waits holds a connection that others could use.
-    perform set_config('lock_timeout', '1s', true);
-    perform pg_advisory_xact_lock(hashtextextended((select auth.uid())::text, 220));
-    perform set_config('lock_timeout', patience, true);
-  end if;
-  return null;
-exception
-  when lock_not_available then
-    perform private.refuse(
-      429, 'RG529', 'Your other writes are still under way', null, 'Send fewer at once; try again after the time in Retry-After.', 1
-    );
-    return null;
-end
-$$;
-
 -- Trigger: a changed workflow is another version, which nobody has validated yet. What deployments say of it only they say: owners
 -- may write the status, but not these words.
 create function private.keep_workflow() returns trigger
@@ -124,6 +94,83 @@ begin
 end
 $$;
 
+-- Trigger of workflows: how many a project has, and its user.
+create function clixen.update_mvp_workflow_counters() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+declare
+  users uuid[];
+begin
+  if tg_op = 'INSERT' then
+    update clixen.projects as p set workflow_count = p.workflow_count + n.count
+    from (select c.project_id, count(*) as count from come as c group by c.project_id) as n
+    where p.id = n.project_id;
+    perform private.count_beside_profiles(array(select distinct c.user_id from come as c order by 1));
+    update clixen.user_profiles as p set
+      total_workflows_created = p.total_workflows_created + n.count,
+      first_workflow_created_at = least(p.first_workflow_created_at, n.first)
+    from (select c.user_id, count(*) as count, min(c.created_at) as first from come as c group by c.user_id) as n
+    where p.id = n.user_id;
+  elsif tg_op = 'DELETE' then
+    update clixen.projects as p set workflow_count = p.workflow_count - n.count
+    from (select g.project_id, count(*) as count from gone as g group by g.project_id) as n
+    where p.id = n.project_id;
+    perform private.count_beside_profiles(array(select distinct g.user_id from gone as g order by 1));
+    update clixen.user_profiles as p set total_workflows_created = greatest(p.total_workflows_created - n.count, 0)
+    from (select g.user_id, count(*) as count from gone as g group by g.user_id) as n
+    where p.id = n.user_id;
+  else
+    update clixen.projects as p set workflow_count = p.workflow_count + n.count
+    from (
+      select moved.project_id, sum(moved.count) as count
+      from (
+        select c.project_id, 1 as count from come as c
+        union all
+        select g.project_id, -1 from gone as g
+      ) as moved
+      group by moved.project_id
+      having sum(moved.count) <> 0
+    ) as n
+    where p.id = n.project_id;
+    users := array(
+      select moved.user_id
+      from (
+        select c.user_id, 1 as count, c.created_at from come as c
+        union all
+        select g.user_id, -1, g.created_at from gone as g
+      ) as moved
+      group by moved.user_id
+      -- Also where as many came as went.
+      having sum(moved.count) <> 0
+        or min(moved.created_at) filter (where moved.count > 0) <> min(moved.created_at) filter (where moved.count < 0)
+      order by 1
+    );
+    if users = '{}' then
+      return null;
+    end if;
+    perform private.count_beside_profiles(users);
+    update clixen.user_profiles as p set
+      total_workflows_created = greatest(p.total_workflows_created + n.count, 0),
+      first_workflow_created_at = least(p.first_workflow_created_at, n.first)
+    from (
+      select moved.user_id, sum(moved.count) as count, min(moved.created_at) filter (where moved.count > 0) as first
+      from (
+        select c.user_id, 1 as count, c.created_at from come as c
+        union all
+        select g.user_id, -1, g.created_at from gone as g
+      ) as moved
+      group by moved.user_id
+    ) as n
+    where p.id = n.user_id and p.id = any (users);
+  end if;
+  return null;
+end
+$$;
+comment on function clixen.update_mvp_workflow_counters() is
+  'Trigger of workflows. Definer: counters and totals are not the user''s to write.';
+revoke execute on function clixen.update_mvp_workflow_counters() from public;
+
 create trigger mvp_workflows_erased before insert or update on clixen.mvp_workflows
   for each statement execute function private.refuse_erased_caller();
 create trigger mvp_workflows_filter before update or delete on clixen.mvp_workflows
@@ -141,12 +188,58 @@ create trigger mvp_workflows_updated_at before update of
 create trigger mvp_workflows_audit after insert or delete or update of
     user_id, project_id, name, description, n8n_workflow_id, n8n_workflow_json, original_prompt, status, deployment_status
   on clixen.mvp_workflows for each row execute function private.audit();
+create trigger mvp_workflows_remove_from_n8n after delete on clixen.mvp_workflows
+  referencing old table as gone
+  for each statement execute function private.remove_from_n8n();
+create trigger mvp_workflows_take_down after update of status on clixen.mvp_workflows
+  for each row when (new.status = 'archived' and old.status <> 'archived') execute function private.take_down();
+create trigger mvp_workflows_watch_deletes after delete on clixen.mvp_workflows referencing old table as gone
+  for each statement execute function private.watch_deletes();
+create trigger mvp_workflows_watch_owner after update of user_id on clixen.mvp_workflows
+  for each row when (old.user_id <> new.user_id) execute function private.watch_owner();
+-- One trigger for each kind of statement: only then may it name the rows of before and after.
+create trigger mvp_workflows_counters_insert after insert on clixen.mvp_workflows referencing new table as come
+  for each statement execute function clixen.update_mvp_workflow_counters();
+create trigger mvp_workflows_counters_update after update on clixen.mvp_workflows referencing old table as gone new table as come
+  for each statement execute function clixen.update_mvp_workflow_counters();
+create trigger mvp_workflows_counters_delete after delete on clixen.mvp_workflows referencing old table as gone
+  for each statement execute function clixen.update_mvp_workflow_counters();
+create trigger mvp_workflows_activity_insert after insert on clixen.mvp_workflows referencing new table as come
+  for each statement execute function clixen.update_project_activity();
+create trigger mvp_workflows_activity_update after update on clixen.mvp_workflows referencing old table as gone new table as come
+  for each statement execute function clixen.update_project_activity();
+create trigger mvp_workflows_activity_delete after delete on clixen.mvp_workflows referencing old table as gone
+  for each statement execute function clixen.update_project_activity();
 
-create trigger projects_queue before insert or update or delete on clixen.projects
-  for each statement execute function private.queue_writes();
+select private.watch_mentions('clixen.mvp_workflows', array[
+  'name', 'description', 'n8n_workflow_json', 'original_prompt', 'deployment_error', 'deployment_url'
+]);
+
+-- What the back office hears from n8n of a workflow's executions.
+create function clixen.record_execution(n8n_workflow_id text, finished_at timestamptz, duration_ms bigint) returns boolean
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(w.user_id::text, 220))
+  from clixen.mvp_workflows as w where w.n8n_workflow_id = record_execution.n8n_workflow_id;
+  update clixen.mvp_workflows as w set
+    avg_execution_time_ms =
+      (coalesce(w.avg_execution_time_ms, 0) * w.execution_count + greatest(record_execution.duration_ms, 0)) / (w.execution_count + 1),
+    execution_count = w.execution_count + 1,
+    last_execution_at = greatest(w.last_execution_at, record_execution.finished_at)
+  where w.n8n_workflow_id = record_execution.n8n_workflow_id;
+  return found;
+end
+$$;
+comment on function clixen.record_execution(text, timestamptz, bigint) is
+  'Counts an execution of a deployed workflow: for the back office, whose right on the table it needs.';
+revoke execute on function clixen.record_execution(text, timestamptz, bigint) from public;
+grant execute on function clixen.record_execution(text, timestamptz, bigint) to service_role;
 
 -- migrate:down
-drop trigger projects_queue on clixen.projects;
+delete from private.mention_places where relation = 'clixen.mvp_workflows';
+drop function clixen.record_execution(text, timestamptz, bigint);
 drop table clixen.mvp_workflows;
+drop function clixen.update_mvp_workflow_counters();
 drop function private.keep_workflow();
-drop function private.queue_writes();

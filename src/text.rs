@@ -46,7 +46,7 @@ mod tests {
 
     /// The characters between `[` and `]` of the function in SQL.
     fn of_the_database() -> Vec<(char, char)> {
-        let sql = include_str!("../migrations/0013_identity.sql");
+        let sql = include_str!("../migrations/0016_identity.sql");
         let (_, body) = sql.split_once("return '[").unwrap();
         let (body, _) = body.split_once("]'").unwrap();
         let class: String = body.split(['\'', '\n', ' ']).collect();

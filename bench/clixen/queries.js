@@ -57,7 +57,7 @@ const FEW = 'set local enable_sort = off';
 
 /** What makes two names of projects one, as their index has it. */
 const NAME_KEY = /on clixen\.projects \(user_id, (lower\([\s\S]*? collate "C"\))\);/.exec(
-  readFileSync(new URL('../../migrations/0210_projects.sql', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../migrations/0220_projects.sql', import.meta.url), 'utf8'),
 )[1];
 
 /** What the other indexes are for. */

@@ -1,7 +1,7 @@
 //! A fair share of PostgREST's connections: how many requests of one caller, and of all anonymous callers together, are at
 //! PostgREST at once. The others of an isolate wait here, in order and not for long, where they hold no connection.
 //!
-//! The database holds callers to the same shares (migrations/0009), across isolates and past the edge.
+//! The database holds callers to the same shares (`migrations/0015_fair_share.sql`), across isolates and past the edge.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_database_and_the_docs_have_the_same_list() {
-        let sql = include_str!("../../../migrations/0110_leads.sql");
+        let sql = include_str!("../../../migrations/0112_lead_fields.sql");
         let (_, list) = sql.split_once("yes constant text[] := array[").unwrap();
         let (list, _) = list.split_once("];").unwrap();
         let list: Vec<String> = list

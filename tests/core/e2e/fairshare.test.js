@@ -10,7 +10,7 @@ import { startEdge } from '../../support/edge.js';
 import { drop, make } from '../../support/fixtures.js';
 import { as, ask, close, edgeToken, made, sql, stack, userToken } from '../../support/stack.js';
 
-/** The shares of migrations/0009 and of `LIMITS`. */
+/** The shares of migrations/0015_fair_share.sql and of `LIMITS`. */
 const CALLER = 3;
 const ADDRESS = 2;
 const ANONYMOUS = 7;

@@ -1,0 +1,22 @@
+-- 0004: errors. How a function ends a request with a status and a code of docs/errors.md.
+-- migrate:up
+-- Ends a request with a status, a code of docs/errors.md and words for the caller (PostgREST's sqlstate PGRST).
+create function private.refuse(
+  status int, code text, message text, details text default null, hint text default null, retry_after int default null
+) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  raise sqlstate 'PGRST' using
+    message = jsonb_build_object('code', code, 'message', message, 'details', details, 'hint', hint)::text,
+    detail = jsonb_build_object(
+      'status', status,
+      'headers', case when retry_after is null then '{}'::jsonb
+        else jsonb_build_object('Retry-After', retry_after::text) end
+    )::text;
+end
+$$;
+
+-- migrate:down
+drop function private.refuse(int, text, text, text, text, int);

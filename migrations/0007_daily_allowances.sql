@@ -1,0 +1,122 @@
+-- 0007: daily allowances. How many bytes and rows a caller, and all anonymous callers together, may write in a day.
+-- migrate:up
+-- How much may be written within a day (UTC).
+create table private.daily_allowances (
+  name      text primary key,
+  bytes     bigint,
+  rows      bigint,
+  all_bytes bigint,
+  all_rows  bigint,
+  constraint daily_allowances_positive check (bytes > 0 and rows > 0 and all_bytes > 0 and all_rows > 0)
+);
+comment on table private.daily_allowances is
+  'How much may be written within a day of UTC: bytes and rows of one user or address, all_bytes and all_rows of all anonymous callers together; null: no limit. Change a row to change an allowance. The back office has none.';
+
+alter table private.daily_allowances enable row level security;
+alter table private.daily_allowances force row level security;
+
+-- Unlogged, as rate_limits: after a crash the day begins anew.
+create unlogged table private.daily_usage (
+  day    date not null,
+  name   text not null,
+  caller text not null,
+  -- What all anonymous callers have used is spread over several rows: on one, each of them would wait for the one before.
+  part   bigint not null,
+  bytes  bigint not null,
+  rows   bigint not null,
+  constraint daily_usage_pkey primary key (day, name, caller, part)
+);
+comment on table private.daily_usage is 'What has been written today, by caller as private.caller_key names them; and by "anonymous", all of those together.';
+
+alter table private.daily_usage enable row level security;
+alter table private.daily_usage force row level security;
+
+-- Ends the request with 429 if its caller, or all anonymous callers together, have used up today's allowance. It locks nothing and
+-- takes nothing: what is written is counted by use_allowance, at the end. So a caller who crosses the line may still write what is under
+-- way.
+create function private.require_allowance(name text) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  who constant text := private.caller_key();
+  moment constant timestamp := now() at time zone 'UTC';
+  allowed private.daily_allowances;
+  used_bytes bigint;
+  used_rows bigint;
+  spent text;
+begin
+  if who = 'service' then
+    return;
+  end if;
+  select * into allowed from private.daily_allowances as a where a.name = require_allowance.name;
+  -- Looked up one by one: this is asked before every batch, and a join would cost more than the rest of it.
+  select u.bytes, u.rows into used_bytes, used_rows
+  from private.daily_usage as u
+  where u.day = moment::date and u.name = allowed.name and u.caller = who and u.part = 0;
+  if used_bytes >= allowed.bytes or used_rows >= allowed.rows then
+    spent := case when used_bytes >= allowed.bytes then 'bytes' else 'rows' end || ' of one caller';
+  elsif who not like 'user %' and (allowed.all_bytes is not null or allowed.all_rows is not null) then
+    select sum(u.bytes), sum(u.rows) into used_bytes, used_rows
+    from private.daily_usage as u
+    where u.day = moment::date and u.name = allowed.name and u.caller = 'anonymous';
+    if used_bytes >= allowed.all_bytes or used_rows >= allowed.all_rows then
+      spent := case when used_bytes >= allowed.all_bytes then 'bytes' else 'rows' end || ' of all anonymous callers';
+    end if;
+  end if;
+  if spent is not null then
+    perform private.refuse(
+      429, 'RG517', 'The daily allowance is used up', format('%s: %s', name, spent), 'Try again after the time in Retry-After.',
+      retry_after => ceil(extract(epoch from date_trunc('day', moment) + interval '1 day' - moment))::int
+    );
+  end if;
+end
+$$;
+
+-- Counts what the caller has written. Last in its transaction: the rows stay locked until the end of it.
+create function private.use_allowance(name text, bytes bigint, rows bigint) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  who constant text := private.caller_key();
+  today constant date := (now() at time zone 'UTC')::date;
+  fresh boolean;
+begin
+  if who = 'service' then
+    return;
+  end if;
+  with counted as (
+    insert into private.daily_usage as u (day, name, caller, part, bytes, rows)
+    select today, a.name, each.caller, each.part, use_allowance.bytes, use_allowance.rows
+    from private.daily_allowances as a
+    cross join (values (1, who, 0), (2, 'anonymous', pg_backend_pid() % 16)) as each (place, caller, part)
+    where a.name = use_allowance.name and (each.place = 1 or who not like 'user %')
+    -- Its own row first, everywhere.
+    order by each.place
+    on conflict on constraint daily_usage_pkey do update
+      set bytes = u.bytes + excluded.bytes, rows = u.rows + excluded.rows
+    returning xmax = 0 as fresh
+  )
+  select bool_or(counted.fresh) into fresh from counted;
+
+  -- Each new row takes two of earlier days with it, so that the table keeps the size of a day. As in take_token, skipping what is
+  -- locked.
+  if fresh then
+    delete from private.daily_usage as u
+    where (u.day, u.name, u.caller, u.part) in (
+      select old.day, old.name, old.caller, old.part from private.daily_usage as old
+      where old.day < today
+      order by old.day
+      limit 2
+      for update skip locked
+    );
+  end if;
+end
+$$;
+
+-- migrate:down
+drop function private.use_allowance(text, bigint, bigint);
+drop function private.require_allowance(text);
+drop table private.daily_usage;
+drop table private.daily_allowances;

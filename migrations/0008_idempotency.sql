@@ -1,0 +1,123 @@
+-- 0008: idempotency. A repeated Idempotency-Key gives the first answer again and writes nothing. The key, the hash of the request and the
+-- answer are stored in the write's own transaction, so a request whose answer was lost can be sent again.
+-- migrate:up
+create table private.idempotency_keys (
+  operation    text not null,
+  caller       text not null,
+  key          text not null,
+  request_hash bytea not null,
+  answer       jsonb,
+  expires_at   timestamptz not null,
+  constraint idempotency_keys_pkey primary key (operation, caller, key),
+  constraint idempotency_keys_key check (char_length(key) between 1 and 255)
+);
+comment on table private.idempotency_keys is 'Answers of writes by their Idempotency-Key, for 24 hours.';
+
+create index idempotency_keys_expires_at on private.idempotency_keys (expires_at);
+
+alter table private.idempotency_keys enable row level security;
+alter table private.idempotency_keys force row level security;
+
+-- Whose keys a request's is compared with: the user's, the back office's, or those of everybody without a name, who share
+-- one namespace because a retry may come from another network.
+create function private.idempotency_caller() returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return coalesce(private.user_id()::text, case when private.caller_role() = 'service_role' then 'service' end, 'anon');
+end
+$$;
+
+-- Starts an operation under the request's Idempotency-Key. Gives the stored answer of an earlier one, or null: do it,
+-- then call idempotency_end, unless the answer is known beforehand and was given here. A second request of the same key
+-- waits in the insert until the first is through.
+create function private.idempotency_begin(operation text, request jsonb, answer jsonb default null) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  asked constant text := private.request_header('idempotency-key');
+  who constant text := private.idempotency_caller();
+  hash bytea;
+  known private.idempotency_keys;
+  first boolean;
+begin
+  if asked is null then
+    return null;
+  end if;
+  if char_length(asked) not between 1 and 255 then
+    perform private.refuse(400, 'RG502', 'The Idempotency-Key must have 1 to 255 characters', null, 'Use a UUID.');
+  end if;
+  -- Only now: a request may have half a megabyte, and most have no key.
+  hash := sha256(convert_to(request::text, 'UTF8'));
+
+  insert into private.idempotency_keys as k (operation, caller, key, request_hash, answer, expires_at)
+  values (idempotency_begin.operation, who, asked, hash, idempotency_begin.answer, now() + interval '24 hours')
+  on conflict on constraint idempotency_keys_pkey do update
+    set request_hash = excluded.request_hash, answer = excluded.answer, expires_at = excluded.expires_at
+    where k.expires_at < now();
+  first := found;
+
+  -- After the insert, and skipping what is locked, as in take_token.
+  delete from private.idempotency_keys as k
+  where (k.operation, k.caller, k.key) in (
+    select old.operation, old.caller, old.key from private.idempotency_keys as old
+    where old.expires_at < now()
+    order by old.expires_at
+    limit 2
+    for update skip locked
+  );
+
+  if first then
+    return null;
+  end if;
+
+  select * into strict known
+  from private.idempotency_keys as k
+  where k.operation = idempotency_begin.operation and k.caller = who and k.key = asked;
+  if known.request_hash <> hash then
+    perform private.refuse(
+      422, 'RG503', 'This Idempotency-Key was used with another body', null,
+      'Use a new key for a new request; repeat a request with its own body.'
+    );
+  end if;
+  return known.answer;
+end
+$$;
+
+-- Keeps an operation's answer under the request's Idempotency-Key, if it has one.
+create function private.idempotency_end(operation text, answer jsonb) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  asked constant text := private.request_header('idempotency-key');
+  who text;
+begin
+  if asked is null then
+    return;
+  end if;
+  who := private.idempotency_caller();
+  update private.idempotency_keys as k
+  set answer = idempotency_end.answer
+  where k.operation = idempotency_end.operation and k.caller = who and k.key = asked;
+end
+$$;
+
+-- Bytes that an answer takes under the request's Idempotency-Key, with what is kept beside it; 0 without one.
+create function private.idempotency_bytes(answer jsonb) returns bigint
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return case when private.request_header('idempotency-key') is null then 0 else pg_column_size(answer) + 500 end;
+end
+$$;
+
+-- migrate:down
+drop function private.idempotency_bytes(jsonb);
+drop function private.idempotency_end(text, jsonb);
+drop function private.idempotency_begin(text, jsonb, jsonb);
+drop function private.idempotency_caller();
+drop table private.idempotency_keys;

@@ -1,0 +1,87 @@
+-- 0015: fair share. How many of PostgREST's connections one caller, and all anonymous callers together, may hold at once.
+-- migrate:up
+create table private.connection_shares (
+  only_row  boolean primary key default true,
+  caller    bigint not null,
+  anonymous bigint not null,
+  constraint connection_shares_only_row check (only_row),
+  constraint connection_shares_caller check (caller between 0 and 10000),
+  constraint connection_shares_anonymous check (anonymous between 0 and 10000)
+);
+comment on table private.connection_shares is
+  'Connections of PostgREST that one caller, and all anonymous callers together, may hold at once; 0: no limit. Change the row to change the shares: keep both below PostgREST''s db-pool.';
+
+alter table private.connection_shares enable row level security;
+alter table private.connection_shares force row level security;
+
+insert into private.connection_shares (caller, anonymous) values (3, 7);
+
+-- Not exposed by PostgREST: request roles may call its function only where PostgREST itself does.
+create schema request;
+comment on schema request is 'What PostgREST runs before each request (db-pre-request). Not exposed.';
+grant usage on schema request to anon, authenticated, edge, service_role;
+
+-- Every request pays for this function: it reads the claims once and calls few others. Callers are told apart as in
+-- private.caller_key(); what a share is held by are advisory locks, numbered for each caller, which end with the transaction.
+create function request.begin() returns void
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+  role constant text := claims ->> 'role';
+  seen constant jsonb := private.edge_claim();
+  is_user constant boolean := claims ->> 'sub' is not null and role in ('authenticated', 'edge');
+  name constant int := hashtext('rowgate ' || coalesce(
+    case when is_user then 'user ' || (claims ->> 'sub') end, 'addr ' || (seen ->> 'addr'), 'nobody'
+  ));
+  everybody constant int := hashtext('rowgate anonymous');
+  shares private.connection_shares;
+  slot int;
+begin
+  -- The back office, and what the edge does for no caller (webhooks, jobs), are not limited.
+  if role = 'service_role' or seen ->> 'caller' = 'service_role' or (role = 'edge' and seen is null) then
+    return;
+  end if;
+  -- The settings of the role, where the roles are not of these migrations and for what the edge asks on behalf of a caller.
+  if current_setting('lock_timeout') <> '1s' then
+    perform set_config('lock_timeout', '1s', true);
+  end if;
+  if not is_user and current_setting('statement_timeout') <> '2s' then
+    perform set_config('statement_timeout', '2s', true);
+  end if;
+
+  select * into shares from private.connection_shares;
+  slot := shares.caller::int;
+  while slot > 0 and not pg_try_advisory_xact_lock(name, slot) loop
+    slot := slot - 1;
+  end loop;
+  if slot = 0 and shares.caller > 0 then
+    perform private.refuse(
+      429, 'RG518', 'Too many of your requests are under way',
+      format('At most %s at once', shares.caller), 'Send fewer at once; try again after the time in Retry-After.', 1
+    );
+  end if;
+  if is_user then
+    return;
+  end if;
+  slot := shares.anonymous::int;
+  while slot > 0 and not pg_try_advisory_xact_lock(everybody, slot) loop
+    slot := slot - 1;
+  end loop;
+  if slot = 0 and shares.anonymous > 0 then
+    perform private.refuse(
+      429, 'RG519', 'Too many requests of anonymous callers are under way', null,
+      'Try again after the time in Retry-After.', 1
+    );
+  end if;
+end
+$$;
+comment on function request.begin() is
+  'Holds a caller, and all anonymous callers together, to a share of PostgREST''s connections. Definer: request roles may not read the shares.';
+grant execute on function request.begin() to anon, authenticated, edge, service_role;
+
+-- migrate:down
+drop function request.begin();
+drop schema request;
+drop table private.connection_shares;

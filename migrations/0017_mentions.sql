@@ -1,0 +1,280 @@
+-- 0017: mentions. Where a text names a person: an address in a link, a phone number in a note. The writer may be somebody else, so such
+-- a text is neither exported nor erased with the person's own data; the receipt of an erasure says where it is, and can have it erased.
+-- Each system lists its columns of free text here, each with an index of the contacts that they name.
+-- migrate:up
+-- The contacts that texts name, as keys: e-mail addresses, phone numbers that begin with +, and WhatsApp user ids; null where there is
+-- none. Of an address its ASCII letters around the @ count: the rest is compared when it is looked for.
+create function private.contacts_in(texts text[]) returns text[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  text text := array_to_string(texts, E'\n');
+  letters constant text := 'abcdefghijklmnopqrstuvwxyz0123456789._+-';
+  parts text[];
+  keys text[];
+begin
+  if text !~ '@|%(?:25)*40|(?:[+]|%(?:25)*2[Bb])[0-9]|[A-Z][A-Z][.](?:ENT[.])?[0-9A-Za-z]{8}' then
+    return null;
+  end if;
+  -- As addresses of pages and JSON write characters.
+  if strpos(text, '%') > 0 then
+    text := regexp_replace(text, '%(?:25)*40', '@', 'g');
+    text := regexp_replace(text, '%(?:25)*2[Bb]', '+', 'g');
+    text := regexp_replace(text, '%(?:25)*2[Ee]', '.', 'g');
+    text := regexp_replace(text, '%(?:25)*2[Dd]', '-', 'g');
+    text := regexp_replace(text, '%(?:25)*5[Ff]', '_', 'g');
+    text := regexp_replace(text, '%(?:25)*[0-9A-Fa-f]{2}', ' ', 'g');
+  end if;
+  if strpos(text, E'\\') > 0 then
+    text := regexp_replace(text, '\\(?:u[0-9a-f]{4}|.)', ' ', 'g');
+  end if;
+
+  if text ~ '[A-Z][A-Z][.](?:ENT[.])?[0-9A-Za-z]{8}' then
+    keys := array(
+      select found_[1] from regexp_matches(text, '(?:^|[^A-Za-z0-9])([A-Z]{2}[.](?:ENT[.])?[0-9A-Za-z]{8,128})', 'g') as found_
+    );
+  end if;
+  if text ~ '[+][0-9]' then
+    keys := keys || array(
+      select digits
+      from regexp_matches(text, '[+]([0-9][0-9 ()./-]{4,28})', 'g') as found_,
+        regexp_replace(found_[1], '[^0-9]', '', 'g') as digits
+      where char_length(digits) between 5 and 20
+    );
+  end if;
+  if strpos(text, '@') > 0 then
+    -- No regular expression: of a long run of letters it would look at every end of it. An index holds no longer ones.
+    parts := string_to_array(lower(text collate "C"), '@');
+    keys := keys || array(
+      select ltrim(right(before, char_length(before) - char_length(rtrim(before, letters))), '._+-') || '@'
+        || rtrim(left(after, char_length(after) - char_length(ltrim(after, letters))), '._+-')
+      -- Not by its subscript: each look into an array of texts passes all that stand before, and whoever writes 10,000 times @ costs a
+      -- quarter of a second.
+      from (
+        select right(part.word, 200) as before, left(lead(part.word) over (order by part.place), 255) as after
+        from unnest(parts) with ordinality as part (word, place)
+        order by part.place
+        limit 10000
+      ) as around
+      where after is not null
+    );
+  end if;
+  return nullif(array(select distinct key from unnest(keys) as key where char_length(key) > 1 order by key), '{}');
+end
+$$;
+-- An index that is made of a function calls it as whoever writes the row; it reads nothing but what it is given.
+grant execute on function private.contacts_in(text[]) to authenticated, service_role;
+
+-- The key by which one contact is found: an address, a phone number in any writing, a WhatsApp user id; null where it is none.
+create function private.contact_key(contact text) returns text
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+begin
+  return case
+    when strpos(contact, '@') > 0 or contact ~ '^[A-Z]{2}[.]' then (private.contacts_in(array[contact]))[1]
+    when char_length(regexp_replace(contact, '[^0-9]', '', 'g')) between 5 and 20
+      then regexp_replace(regexp_replace(contact, '[^0-9]', '', 'g'), '^00', '')
+  end;
+end
+$$;
+
+-- A regular expression that finds contacts in texts, however they are written there, and not as a part of longer ones.
+create function private.contacts_pattern(contacts text[]) returns text
+  language sql immutable
+  set search_path = ''
+  as $$
+select string_agg(
+  case
+    when strpos(contact, '@') > 0 or contact ~ '^[A-Z]{2}[.]' then
+      -- Behind a sign that a page's address or JSON writes in letters, too.
+      '(?:(?<![a-z0-9._+-])|(?<=%[0-9a-f][0-9a-f])|(?<=\\[bfnrt]))'
+      || replace(replace(regexp_replace(contact, '([][!"#$%&''()*,./:;<=>?\\^`{|}~-])', '\\\1', 'g'), '+', '(?:[+]|%(?:25)*2b)'), '@', '(?:@|%(?:25)*40)')
+      || '(?![a-z0-9_+-]|[.][a-z0-9])'
+    else '(?<![0-9])(?:[+]|%(?:25)*2b|00)?' || array_to_string(string_to_array(private.contact_key(contact), null), '[ ()./-]*') || '(?![0-9])'
+  end,
+  '|'
+)
+from unnest(contacts) as contact
+where private.contact_key(contact) is not null
+$$;
+
+-- A text without what the pattern finds: null where nothing else is left of it, and that may be.
+create function private.redact(said text, pattern text, may_be_null boolean) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  if may_be_null and said collate "C" ~* ('^\s*(?:' || pattern || ')\s*$') then
+    return null;
+  end if;
+  return regexp_replace(said collate "C", pattern, '[erased]', 'gi');
+end
+$$;
+
+-- The same in JSON, in its names, too.
+create function private.redact(said jsonb, pattern text) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  if said::text collate "C" !~* pattern then
+    return said;
+  end if;
+  return case jsonb_typeof(said)
+    when 'object' then (
+      select jsonb_object_agg(private.redact(f.key, pattern, false), private.redact(f.value, pattern)) from jsonb_each(said) as f
+    )
+    when 'array' then (
+      select jsonb_agg(private.redact(e.value, pattern) order by e.ordinality) from jsonb_array_elements(said) with ordinality as e
+    )
+    else to_jsonb(private.redact(said #>> '{}', pattern, false))
+  end;
+end
+$$;
+
+create table private.mention_places (
+  relation text constraint mention_places_pkey primary key,
+  columns  text[] not null,
+  keys     text not null,
+  remedy   text not null
+);
+comment on table private.mention_places is 'Tables in which people write texts that may name somebody, each with an index of whom.';
+comment on column private.mention_places.keys is 'The index''s expression: the contacts that a row names, or null.';
+comment on column private.mention_places.remedy is
+  'How a mention is erased: redact takes it out of the texts; any other is the name of a function that deletes rows, given their ids.';
+
+alter table private.mention_places enable row level security;
+alter table private.mention_places force row level security;
+
+-- Lists a table, and makes its index.
+create function private.watch_mentions(relation regclass, columns text[], remedy text default 'redact', keys text default null)
+  returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  -- What type::text may not be in an index: a list is appended as it is.
+  expression constant text := coalesce(watch_mentions.keys, (
+    select format('private.contacts_in(array[%s]%s)',
+      string_agg(format('%I::text', a.attname), ', ' order by a.attnum) filter (where a.atttypid <> 'text[]'::regtype),
+      coalesce(string_agg(format(' || %I', a.attname), '' order by a.attnum) filter (where a.atttypid = 'text[]'::regtype), ''))
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = watch_mentions.relation and a.attname = any (watch_mentions.columns)
+  ));
+begin
+  execute format(
+    'create index %I on %s using gin ((%s)) with (fastupdate = off) where (%s) is not null',
+    (select c.relname || '_mentions' from pg_catalog.pg_class as c where c.oid = watch_mentions.relation),
+    watch_mentions.relation, expression, expression
+  );
+  insert into private.mention_places (relation, columns, keys, remedy)
+  values (watch_mentions.relation::text, watch_mentions.columns, expression, watch_mentions.remedy);
+end
+$$;
+
+-- The condition on a row of a place: $1 are keys, $2 is a pattern.
+create function private.mention_condition(place private.mention_places) returns text
+  language sql stable
+  set search_path = ''
+  as $$
+select format(
+  '(%s) && $1 and array_to_string(array[%s], chr(10)) collate "C" ~* $2', place.keys,
+  (select string_agg(format('%I::text', c), ', ') from unnest(place.columns) as c)
+)
+$$;
+
+-- How many rows mention somebody, by table, but for rows of these ids: {"table": [id, ...]}.
+create function private.mentions(contacts text[], but jsonb default '{}') returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  -- Each table is looked at through its index, whatever the statistics say.
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set jit = off
+  as $$
+declare
+  pattern constant text := private.contacts_pattern(contacts);
+  keys constant text[] := array(select distinct k from unnest(contacts) as c, private.contact_key(c) as k where k is not null);
+  place private.mention_places;
+  rows_ bigint;
+  counts jsonb := '{}';
+begin
+  for place in select p.* from private.mention_places as p order by p.relation loop
+    execute format(
+      'select count(*) from %s where %s and id::text <> all ($3)', place.relation, private.mention_condition(place)
+    ) into rows_ using keys, pattern, array(select jsonb_array_elements_text(but -> place.relation));
+    if rows_ > 0 then
+      counts := counts || jsonb_build_object(place.relation, rows_);
+    end if;
+  end loop;
+  return counts;
+end
+$$;
+
+-- Erases mentions; gives how many rows had one, by table. What cannot be taken out of a text, since nothing is left that the table
+-- takes, stays and is counted by private.mentions.
+create function private.erase_mentions(contacts text[]) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set jit = off
+  as $$
+declare
+  pattern constant text := private.contacts_pattern(contacts);
+  keys constant text[] := array(select distinct k from unnest(contacts) as c, private.contact_key(c) as k where k is not null);
+  place private.mention_places;
+  rows_ bigint;
+  counts jsonb := '{}';
+begin
+  for place in select p.* from private.mention_places as p order by p.relation loop
+    begin
+      if place.remedy <> 'redact' then
+        execute format('select %s(array_agg(id)) from %s where %s', place.remedy, place.relation, private.mention_condition(place))
+          into rows_ using keys, pattern;
+      else
+        execute format('update %s set %s where %s', place.relation, (
+          select string_agg(
+            format(
+              case a.atttypid
+                when 'jsonb'::regtype then '%1$I = private.redact(%1$I, $2)'
+                when 'text[]'::regtype then '%1$I = array(select private.redact(one, $2, false) from unnest(%1$I) as one)'
+                else '%1$I = private.redact(%1$I::text, $2, %2$L)'
+              end,
+              a.attname, not a.attnotnull
+            ),
+            ', '
+          )
+          from pg_catalog.pg_attribute as a
+          where a.attrelid = place.relation::regclass and a.attname = any (place.columns)
+        ), private.mention_condition(place)) using keys, pattern;
+        get diagnostics rows_ = row_count;
+      end if;
+      if rows_ > 0 then
+        counts := counts || jsonb_build_object(place.relation, rows_);
+      end if;
+    exception
+      -- PGRST: a trigger's refusal.
+      when integrity_constraint_violation or data_exception or sqlstate 'PGRST' then
+        null;
+    end;
+  end loop;
+  return counts;
+end
+$$;
+
+-- migrate:down
+drop function private.erase_mentions(text[]);
+drop function private.mentions(text[], jsonb);
+drop function private.mention_condition(private.mention_places);
+drop function private.watch_mentions(regclass, text[], text, text);
+drop table private.mention_places;
+drop function private.redact(jsonb, text);
+drop function private.redact(text, text, boolean);
+drop function private.contacts_pattern(text[]);
+drop function private.contact_key(text);
+drop function private.contacts_in(text[]);

@@ -1,0 +1,215 @@
+-- 0112: lead fields. Reads and checks the fields of a submitted form.
+-- migrate:up
+-- The address that tells whether two e-mail addresses are one person's: NFC, ASCII letters in lower case, without what the big
+-- providers ignore (a +tag; dots at Gmail). The domain is in ASCII: the edge converts it, and is_email refuses others.
+create function marketing.normalize_email(email text) returns text
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+declare
+  plain constant text := lower(normalize(btrim(email, E' \t\r\n'), NFC) collate "C");
+  local constant text := regexp_replace(plain, '@[^@]*$', '');
+  domain constant text := substring(plain from '@([^@]*)$');
+begin
+  return case
+    when domain in ('gmail.com', 'googlemail.com') then replace(split_part(local, '+', 1), '.', '') || '@gmail.com'
+    when domain in (
+      'outlook.com', 'hotmail.com', 'live.com', 'icloud.com', 'me.com', 'fastmail.com', 'proton.me', 'protonmail.com'
+    ) then split_part(local, '+', 1) || '@' || domain
+    else local || '@' || domain
+  end;
+end
+$$;
+revoke execute on function marketing.normalize_email(text) from public;
+
+-- Whether a text is an e-mail address that people have: dot-atom local part, a domain in ASCII of at least two labels that is no
+-- number. The local part may have letters of every script, but no blanks, no quotes, no invisible characters, and none of the three
+-- characters that NFC turns into one of ASCII: an address beyond ASCII would meet another person's.
+create function marketing.is_email(email text) returns boolean
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+declare
+  atom constant text := '[A-Za-z0-9!#$%&''*+/=?^_`{|}~\u00A1-\U0010FFFF-]+';
+  label constant text := '[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+  -- Blanks, separators, characters of private use, what is no character, and planes where nothing is.
+  none constant text := '[\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000\uE000-\uF8FF\uFDD0-\uFDEF\uFFFC-\uFFFF'
+    '\U0001FFFE\U0001FFFF\U0002FFFE\U0002FFFF\U0003FFFE-\U000DFFFF\U000E1000-\U0010FFFF]';
+  becomes_ascii constant text := '[\u037E\u1FEF\u212A]';
+begin
+  return char_length(email) <= 254
+    and char_length(split_part(email, '@', 1)) <= 64
+    and email ~ format('^%1$s(\.%1$s)*@(%2$s\.)+(?![0-9]+$)(?=..)%2$s$', atom, label)
+    and (email !~ '[^\u0001-\u007F]' or (email !~ private.invisible() and email !~ none and email !~ becomes_ascii));
+end
+$$;
+revoke execute on function marketing.is_email(text) from public;
+
+-- What a form says in a field that is one text: null where it is absent or blank. Of a field that was sent several times the last text
+-- that is not blank counts: pages have one input for phones and one for desktops.
+create function marketing.lead_value(lead jsonb, field text) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  sent constant jsonb := lead -> field;
+begin
+  if jsonb_typeof(sent) = 'array' then
+    return (
+      select btrim(item.value #>> '{}', E' \t\r\n')
+      from jsonb_array_elements(sent) with ordinality as item (value, position)
+      where nullif(btrim(item.value #>> '{}', E' \t\r\n'), '') is not null
+      order by item.position desc
+      limit 1
+    );
+  end if;
+  return nullif(btrim(sent #>> '{}', E' \t\r\n'), '');
+end
+$$;
+revoke execute on function marketing.lead_value(jsonb, text) from public;
+
+-- One field that a person fills in: refused where it is no text or too long, for its person can mend that.
+create function marketing.lead_text(lead jsonb, field text, most int default 200) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  sent constant jsonb := lead -> field;
+  text_ constant text := marketing.lead_value(lead, field);
+begin
+  if (
+    case jsonb_typeof(sent)
+      when 'object' then true
+      when 'array' then exists (
+        select from jsonb_array_elements(sent) as item (value) where jsonb_typeof(item.value) in ('object', 'array')
+      )
+      else false
+    end
+  ) then
+    perform private.refuse(422, 'RG504', format('%s must be a text', field), null, format('Send %s as text.', field));
+  end if;
+  if char_length(text_) > most then
+    perform private.refuse(
+      422, 'RG505', format('%s is too long', field), format('At most %s characters', most), format('Shorten %s.', field)
+    );
+  end if;
+  return text_;
+end
+$$;
+revoke execute on function marketing.lead_text(jsonb, text, int) from public;
+
+-- One field that a page fills in, such as utm_term: cut to its limit. Its visitor never sees it and could not mend it.
+create function marketing.lead_page_text(lead jsonb, field text, most int default 200) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return left(marketing.lead_value(lead, field), most);
+end
+$$;
+revoke execute on function marketing.lead_page_text(jsonb, text, int) from public;
+
+-- Whether the field `consent` says yes in one of the words that check boxes, radio buttons and scripts send. Of a field that was sent
+-- several times the last counts: a hidden `consent=0` stands before its check box. Any other value is no consent.
+create function marketing.lead_consents(lead jsonb) returns boolean
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  sent constant jsonb := lead -> 'consent';
+  answer constant text := case when jsonb_typeof(sent) = 'array' then sent -> -1 else sent end #>> '{}';
+  -- The edge has the same list, src/rooms/growth/consent.rs, to show a box ticked again; docs/operations.md shows it.
+  yes constant text[] := array[
+    'on', 'yes', 'y', 'true', 't', '1', 'checked', 'selected', 'agree', 'agreed', 'i agree', 'accept', 'accepted', 'i accept',
+    'consent', 'i consent', 'ok', 'okay', 'opt-in', 'optin', 'granted', 'subscribe', 'ja', 'einverstanden', 'zugestimmt', 'ich stimme zu',
+    'oui', 'j''accepte', 'accepté', 'd''accord', 'si', 'sí', 'sì', 'acepto', 'aceptado', 'accetto', 'sim', 'aceito', 'akkoord', 'tak'
+  ];
+begin
+  return coalesce(lower(btrim(normalize(answer, NFC), E' \t\r\n.!') collate "C") = any (yes), false);
+end
+$$;
+revoke execute on function marketing.lead_consents(jsonb) from public;
+
+-- Fields of a form that have no column, scalars as text whatever the encoding was, so that every encoding gives one row.
+create function marketing.lead_metadata(lead jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  known constant text[] := array[
+    'email', 'phone_number', 'company_name', 'first_name', 'last_name', 'source', 'notes', 'interested_features',
+    'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term', 'referrer', 'landing_page',
+    'consent', 'consent_version', '_gotcha', '_next', '_ts', '_typed_email', 'cf-turnstile-response'
+  ];
+  others constant jsonb := lead - known;
+  extra constant jsonb := case when others = '{}' then others else (
+    select coalesce(jsonb_object_agg(
+      field.key,
+      case when jsonb_typeof(field.value) in ('array', 'object') then field.value else to_jsonb(field.value #>> '{}') end
+    ), '{}')
+    from jsonb_each(others) as field
+    where field.value <> 'null'
+  ) end;
+begin
+  if (select count(*) from jsonb_object_keys(extra)) > 50 or octet_length(extra::text) > 16384 then
+    perform private.refuse(
+      422, 'RG506', 'There are too many other fields', 'At most 50 of them and 16 KB together',
+      'Send fewer fields besides those of a lead.'
+    );
+  end if;
+  return extra;
+end
+$$;
+revoke execute on function marketing.lead_metadata(jsonb) from public;
+
+-- The features somebody ticked: texts of at most 200 characters, at most 50.
+create function marketing.lead_features(lead jsonb) returns text[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  field constant text := 'interested_features';
+  listed constant jsonb := case jsonb_typeof(lead -> field)
+    when 'array' then lead -> field
+    else jsonb_build_array(marketing.lead_text(lead, field))
+  end;
+begin
+  if not lead ? field then
+    return '{}';
+  end if;
+  if jsonb_array_length(listed) > 50 then
+    perform private.refuse(422, 'RG505', format('%s has too many', field), 'At most 50', format('Send fewer %s.', field));
+  end if;
+  return array(
+    select marketing.lead_text(jsonb_build_object(field, item.value), field) as feature
+    from jsonb_array_elements(listed) with ordinality as item (value, position)
+    where nullif(btrim(item.value #>> '{}'), '') is not null
+    order by item.position
+  );
+end
+$$;
+revoke execute on function marketing.lead_features(jsonb) from public;
+
+-- The fields of a form as they were sent, without what is no field: the form's machinery.
+create function marketing.sent_fields(lead jsonb) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return (lead - '_next' - '_ts' - '_typed_email' - 'cf-turnstile-response')
+    -- The edge has put the domain into ASCII.
+    || case when lead ? '_typed_email' then jsonb_build_object('email', lead -> '_typed_email') else '{}' end;
+end
+$$;
+revoke execute on function marketing.sent_fields(jsonb) from public;
+
+-- migrate:down
+drop function marketing.sent_fields(jsonb);
+drop function marketing.lead_features(jsonb);
+drop function marketing.lead_metadata(jsonb);
+drop function marketing.lead_consents(jsonb);
+drop function marketing.lead_page_text(jsonb, text, int);
+drop function marketing.lead_text(jsonb, text, int);
+drop function marketing.lead_value(jsonb, text);
+drop function marketing.is_email(text);
+drop function marketing.normalize_email(text);

@@ -1,0 +1,265 @@
+-- 0115: lead capture. Takes a submission of a public form: a new lead, or one more submission of a known one.
+-- migrate:up
+insert into private.limit_rules (name, burst, refill, shared) values ('leads', 30, '2 seconds', 30);
+
+-- Puts another submission of a known person into their row, which the caller has locked. The lead is the summary of its submissions,
+-- each of which keep_submission keeps. Whoever knows an address can send this, so blanks are filled and nothing is overwritten, but
+-- for the source: that is the strongest intent of all submissions. A bot changes nothing of a good lead but the count; the first clean
+-- submission takes over what a bot has left.
+create function marketing.merge_lead(draft marketing.leads, id uuid, known_spam boolean, known_reason text, lead jsonb) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  -- What a program does. What is only held is merged as anybody's: nothing of it is lost, and nothing is overwritten by it.
+  machine constant text[] := array['honeypot', 'forged-stamp', 'too-fast'];
+begin
+  if draft.spam_reason = any (machine) and not (known_spam and known_reason = any (machine)) then
+    update marketing.leads as l set submission_count = l.submission_count + 1
+    where l.id = merge_lead.id;
+    return;
+  end if;
+  -- Taken for spam by somebody: that is no later submission's to undo.
+  if known_spam and known_reason is distinct from 'held' and not coalesce(known_reason = any (machine), false) then
+    update marketing.leads as l set
+      submission_count = l.submission_count + 1,
+      last_touch = draft.last_touch || jsonb_build_object('fields', marketing.sent_fields(lead))
+    where l.id = merge_lead.id;
+    return;
+  end if;
+
+  if known_spam and known_reason = any (machine) and not coalesce(draft.spam_reason = any (machine), false) then
+    update marketing.leads as l set
+      email = draft.email, phone_number = draft.phone_number, company_name = draft.company_name,
+      first_name = draft.first_name, last_name = draft.last_name, source = draft.source, notes = draft.notes,
+      interested_features = draft.interested_features, utm_source = draft.utm_source, utm_medium = draft.utm_medium,
+      utm_campaign = draft.utm_campaign, utm_content = draft.utm_content, utm_term = draft.utm_term,
+      referrer = draft.referrer, landing_page = draft.landing_page, first_touch = draft.first_touch,
+      last_touch = draft.last_touch, user_agent = draft.user_agent, network = draft.network,
+      country_code = draft.country_code, region = draft.region, city = draft.city, submission_key = draft.submission_key, metadata = draft.metadata,
+      submission_count = l.submission_count + 1, spam_score = draft.spam_score, spam_reason = draft.spam_reason,
+      is_spam = draft.is_spam,
+      opt_in_status = case
+        when l.opt_in_status = 'confirmed' or draft.opt_in_status = 'none' then l.opt_in_status else draft.opt_in_status
+      end
+    where l.id = merge_lead.id;
+    return;
+  end if;
+
+  update marketing.leads as l set
+    phone_number = coalesce(l.phone_number, draft.phone_number),
+    company_name = coalesce(l.company_name, draft.company_name),
+    first_name = coalesce(l.first_name, draft.first_name),
+    last_name = coalesce(l.last_name, draft.last_name),
+    source = greatest(l.source, draft.source),
+    -- A second message is kept below the first, while there is room.
+    notes = case
+      when draft.notes is null or position(draft.notes in l.notes) > 0 then l.notes
+      when l.notes is null then draft.notes
+      when char_length(l.notes) + char_length(draft.notes) > 20000 then l.notes
+      else l.notes || E'\n\n' || draft.notes
+    end,
+    interested_features = case
+      when draft.interested_features <@ l.interested_features then l.interested_features
+      else array(
+        select distinct feature from unnest(l.interested_features || draft.interested_features) as feature
+        order by feature limit 50
+      )
+    end,
+    utm_source = coalesce(l.utm_source, draft.utm_source),
+    utm_medium = coalesce(l.utm_medium, draft.utm_medium),
+    utm_campaign = coalesce(l.utm_campaign, draft.utm_campaign),
+    utm_content = coalesce(l.utm_content, draft.utm_content),
+    utm_term = coalesce(l.utm_term, draft.utm_term),
+    referrer = coalesce(l.referrer, draft.referrer),
+    landing_page = coalesce(l.landing_page, draft.landing_page),
+    last_touch = draft.last_touch || jsonb_build_object('fields', marketing.sent_fields(lead)),
+    user_agent = coalesce(draft.user_agent, l.user_agent),
+    network = coalesce(draft.network, l.network),
+    country_code = coalesce(draft.country_code, l.country_code),
+    region = coalesce(draft.region, l.region),
+    city = coalesce(draft.city, l.city),
+    submission_key = coalesce(draft.submission_key, l.submission_key),
+    metadata = case
+      when draft.metadata = '{}' then l.metadata
+      when octet_length((draft.metadata || l.metadata)::text) <= 65536 then draft.metadata || l.metadata
+      else l.metadata
+    end,
+    submission_count = l.submission_count + 1,
+    -- A person has come back who was held.
+    spam_score = case when draft.is_spam then l.spam_score else 0 end,
+    spam_reason = case when draft.is_spam then l.spam_reason end,
+    is_spam = l.is_spam and draft.is_spam,
+    opt_in_status = case
+      when l.opt_in_status in ('none', 'revoked') and draft.opt_in_status = 'pending' then 'pending'
+      else l.opt_in_status
+    end
+  where l.id = merge_lead.id;
+  if draft.opt_in_status = 'pending' then
+    perform marketing.renew_confirmation(merge_lead.id);
+  end if;
+end
+$$;
+revoke execute on function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb) from public;
+
+-- Keeps one submission as it was sent: so many of an address and UTC day, and those of programs apart, so that they take nobody's
+-- place. Those beyond are merged and counted. New and known leads, good ones and spam get one row alike.
+create function marketing.keep_submission(lead_id uuid, draft marketing.leads, lead jsonb) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  most constant int := case when draft.is_spam then 5 else 20 end;
+begin
+  insert into marketing.lead_interactions (lead_id, interaction_type, created_by, submission)
+  select keep_submission.lead_id, 'submission', private.user_id(), jsonb_strip_nulls(jsonb_build_object(
+    'touch', draft.first_touch, 'spam', draft.spam_reason,
+    'consent', jsonb_build_object('given', draft.opt_in_status = 'pending', 'version', draft.first_touch -> 'consent_version')
+  )) || jsonb_build_object('fields', marketing.sent_fields(lead))
+  where (
+    select count(*)
+    from (
+      select from marketing.lead_interactions as i
+      where i.lead_id = keep_submission.lead_id and i.created_at >= date_trunc('day', now(), 'UTC')
+        and i.interaction_type = 'submission' and (i.submission ? 'spam') = draft.is_spam
+      limit most
+    ) as kept
+  ) < most;
+  if not found then
+    update marketing.leads as l set submissions_dropped = l.submissions_dropped + 1 where l.id = keep_submission.lead_id;
+  end if;
+end
+$$;
+revoke execute on function marketing.keep_submission(uuid, marketing.leads, jsonb) from public;
+
+-- The number of the lock that a function takes before it looks for an address.
+create function marketing.address_lock(email_normalized text) returns bigint
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+begin
+  return hashtextextended('marketing.leads ' || email_normalized, 0);
+end
+$$;
+revoke execute on function marketing.address_lock(text) from public;
+
+-- Takes one submission of a public form. New, repeated and spam get the same answer. Executable by the edge only: whether it is spam
+-- depends on what the edge has verified. Definer: the public has no right on the table, and what it may change of an existing row is
+-- decided here.
+create function marketing.capture_lead(lead jsonb) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  answer constant jsonb := '{"status": "received"}';
+  edge constant jsonb := private.edge_claim();
+  -- A retry of the same form has another time stamp and another token of Turnstile.
+  asked constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_ts' - 'cf-turnstile-response' end;
+  stored jsonb;
+  draft marketing.leads;
+  known_id uuid;
+  known_spam boolean;
+  known_reason text;
+begin
+  if jsonb_typeof(lead) is distinct from 'object' then
+    perform private.refuse(400, 'RG507', 'A lead must be an object of fields', null, 'Send {"email": "..."}.');
+  end if;
+  if octet_length(lead::text) > 65536 then
+    perform private.refuse(413, 'RG510', 'The lead is too large', 'At most 64 KB', 'Send less.');
+  end if;
+  perform private.limit_caller('leads');
+  stored := private.idempotency_begin('capture_lead', asked, answer);
+  if stored is not null then
+    return stored;
+  end if;
+
+  draft.email := marketing.lead_text(lead, 'email', 254);
+  draft.email_normalized := marketing.normalize_email(draft.email::text);
+  if marketing.is_email(draft.email::text) is not true or draft.email_normalized like '@%' then
+    perform private.refuse(
+      422, 'RG508', 'The e-mail address is missing or not one', null, 'Enter an address such as name@example.org.'
+    );
+  end if;
+  if coalesce(marketing.lead_text(lead, 'source'), 'website-form') <> all (enum_range(null::marketing.lead_source)::text[]) then
+    perform private.refuse(
+      422, 'RG509', 'The source is not a known one',
+      array_to_string(enum_range(null::marketing.lead_source), ', '), 'Send one of these as source, or none.'
+    );
+  end if;
+
+  draft.id := gen_random_uuid();
+  draft.email_domain := split_part(draft.email_normalized, '@', 2);
+  draft.phone_number := marketing.lead_text(lead, 'phone_number', 50);
+  draft.company_name := marketing.lead_text(lead, 'company_name');
+  draft.first_name := marketing.lead_text(lead, 'first_name');
+  draft.last_name := marketing.lead_text(lead, 'last_name');
+  draft.source := coalesce(marketing.lead_text(lead, 'source'), 'website-form');
+  draft.status := 'new';
+  draft.notes := marketing.lead_text(lead, 'notes', 5000);
+  draft.interested_features := marketing.lead_features(lead);
+  draft.utm_source := marketing.lead_page_text(lead, 'utm_source');
+  draft.utm_medium := marketing.lead_page_text(lead, 'utm_medium');
+  draft.utm_campaign := marketing.lead_page_text(lead, 'utm_campaign');
+  draft.utm_content := marketing.lead_page_text(lead, 'utm_content');
+  draft.utm_term := marketing.lead_page_text(lead, 'utm_term');
+  draft.referrer := marketing.lead_page_text(lead, 'referrer', 2000);
+  draft.landing_page := coalesce(
+    marketing.lead_page_text(lead, 'landing_page', 2000), left(private.request_header('referer'), 2000)
+  );
+  draft.first_touch := jsonb_strip_nulls(jsonb_build_object(
+    'at', now(), 'source', draft.source, 'utm_source', draft.utm_source, 'utm_medium', draft.utm_medium,
+    'utm_campaign', draft.utm_campaign, 'utm_content', draft.utm_content, 'utm_term', draft.utm_term,
+    'referrer', draft.referrer, 'landing_page', draft.landing_page,
+    'consent_version', marketing.lead_page_text(lead, 'consent_version', 100)
+  ));
+  draft.last_touch := draft.first_touch;
+  draft.user_agent := left(private.request_header('user-agent'), 512);
+  draft.network := (edge ->> 'net')::inet;
+  draft.country_code := edge ->> 'country';
+  draft.region := left(edge ->> 'region', 100);
+  draft.city := left(edge ->> 'city', 100);
+  draft.submission_key := private.request_header('idempotency-key');
+  draft.metadata := marketing.lead_metadata(lead);
+  draft.submission_count := 1;
+  draft.submissions_dropped := 0;
+  select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead, edge) as s;
+  draft.is_spam := draft.spam_score >= 50;
+  draft.opt_in_status := case
+    when marketing.lead_consents(lead) and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
+    else 'none'
+  end;
+  draft.created_at := now();
+  draft.updated_at := now();
+
+  -- One address after the other, before anybody knows of it: a second submission waits for a known and for a new lead alike.
+  perform pg_advisory_xact_lock(marketing.address_lock(draft.email_normalized));
+  loop
+    insert into marketing.leads values (draft.*)
+    on conflict (email_normalized) where deleted_at is null do nothing;
+    exit when found;
+    select l.id, l.is_spam, l.spam_reason into known_id, known_spam, known_reason
+    from marketing.leads as l
+    where l.email_normalized = draft.email_normalized and l.deleted_at is null
+    for update;
+    if found then
+      perform marketing.merge_lead(draft, known_id, known_spam, known_reason, lead);
+      exit;
+    end if;
+    -- It was deleted in between: once more.
+  end loop;
+  perform marketing.keep_submission(coalesce(known_id, draft.id), draft, lead);
+
+  return answer;
+end
+$$;
+comment on function marketing.capture_lead(jsonb) is
+  'Takes one submission of a public form. Definer: the public has no right on the table, and what it may change of an existing row is decided here.';
+revoke execute on function marketing.capture_lead(jsonb) from public;
+grant execute on function marketing.capture_lead(jsonb) to edge;
+
+-- migrate:down
+delete from private.limit_rules where name = 'leads';
+drop function marketing.capture_lead(jsonb);
+drop function marketing.address_lock(text);
+drop function marketing.keep_submission(uuid, marketing.leads, jsonb);
+drop function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb);

@@ -1,0 +1,142 @@
+-- 0133: event erasure. Deletes events and subtracts them from their aggregations.
+-- migrate:up
+-- Deletes events, and takes them out of what they have added up to. Gives how many.
+create function private.forget_events(ids uuid[]) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  -- A day has 24 hours here, whatever the caller's zone is.
+  set timezone = 'UTC'
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  seen bigint;
+  gone jsonb;
+  gone_from jsonb;
+  counted record;
+begin
+  -- Nobody counts meanwhile.
+  select w.ingest_seq into seen from private.event_watermark as w for update;
+  with deleted as (
+    delete from analytics.events as e where e.id = any (ids)
+    returning e.type, e.name, e.user_id, e.session_id, e.country, e.device_type, e.occurred_at, e.ingest_seq
+  )
+
+  select jsonb_agg(to_jsonb(d) || jsonb_build_object('hour', date_trunc('hour', d.occurred_at, 'UTC'))) into gone from deleted as d;
+  if gone is null then
+    return 0;
+  end if;
+
+  with lost as materialized (
+    select d.type, d.name, d.user_id, d.session_id, d.country, d.device_type, d.hour
+    from jsonb_to_recordset(gone) as d (
+      type analytics.event_type, name text, user_id uuid, session_id text, country text, device_type text, hour timestamptz,
+      ingest_seq bigint
+    )
+    where d.ingest_seq <= seen
+  ),
+
+  -- The rows that counted each of them, and what they counted: a span of time, of all events or of one type and name.
+  counters as materialized (
+    select l.user_id, l.session_id, c.type, c.name, c.bucket, c.bucket + c.length as bucket_end,
+      analytics.aggregation_id(c.type, c.name, c.granularity, c.bucket) as id
+    from lost as l
+    cross join lateral (
+      select l.type, l.name, 'hour'::analytics.granularity as granularity, l.hour as bucket, interval '1 hour' as length
+      union all
+      select w.type, w.name, w.granularity, w.bucket, ('1 ' || w.granularity::text)::interval
+      from analytics.wider(l.type, l.name, l.hour) as w
+    ) as c
+  ),
+
+  -- From what is gone to whom it counted, never the other way: offset keeps the planner to it, and + 0 from another index.
+  left_users as (
+    delete from private.event_actors as a
+    where a.ctid = any (array(
+      select found_.ctid
+      from (select distinct c.id, c.type, c.name, c.bucket, c.bucket_end, c.user_id from counters as c where c.user_id is not null) as c
+      cross join lateral (
+        select b.ctid from private.event_actors as b where b.aggregation_id = c.id and b.kind = 'u' and b.actor = c.user_id offset 0
+      ) as found_
+      where not exists (
+        select from analytics.events as e
+        where e.user_id = c.user_id and e.occurred_at >= c.bucket and e.occurred_at < c.bucket_end
+          and (c.name is null or (e.name = c.name and e.type = c.type)) and e.ingest_seq + 0 <= seen
+        offset 0
+      )
+    ))
+    returning a.aggregation_id
+  ),
+
+  left_sessions as (
+    delete from private.event_actors as a
+    where a.ctid = any (array(
+      select found_.ctid
+      from (
+        select distinct c.id, c.type, c.name, c.bucket, c.bucket_end, c.session_id from counters as c where c.session_id is not null
+      ) as c
+      cross join lateral (
+        select b.ctid from private.event_actors as b
+        where b.aggregation_id = c.id and b.kind = 's' and b.actor = md5(c.session_id)::uuid offset 0
+      ) as found_
+      where not exists (
+        select from analytics.events as e
+        where e.session_id = c.session_id and e.occurred_at >= c.bucket and e.occurred_at < c.bucket_end
+          and (c.name is null or (e.name = c.name and e.type = c.type)) and e.ingest_seq + 0 <= seen
+        offset 0
+      )
+    ))
+    returning a.aggregation_id
+  ),
+
+  left_by as (
+    select u.aggregation_id as id, count(*) as users, 0 as sessions from left_users as u group by u.aggregation_id
+    union all
+    select s.aggregation_id, 0, count(*) from left_sessions as s group by s.aggregation_id
+  ),
+
+  minus as (
+    select m.id, sum(m.events) as events, sum(m.users) as users, sum(m.sessions) as sessions
+    from (
+      select c.id, 1 as events, 0 as users, 0 as sessions from counters as c
+      union all
+      select analytics.aggregation_id(l.type, l.name, 'hour', l.hour, d.dimensions::text), 1, null, null
+      from lost as l
+      cross join lateral (
+        values (jsonb_build_object('country', l.country)), (jsonb_build_object('device_type', l.device_type))
+      ) as d (dimensions)
+      union all
+      select l.id, 0, l.users, l.sessions from left_by as l
+    ) as m
+    group by m.id
+  )
+
+  select jsonb_agg(to_jsonb(m)) into gone_from from minus as m;
+
+  for counted in
+    select m.id, m.events, m.users, m.sessions
+    from jsonb_to_recordset(gone_from) as m (id uuid, events bigint, users bigint, sessions bigint)
+  loop
+    update analytics.event_aggregations as a set
+      event_count = a.event_count - counted.events, unique_users = a.unique_users - counted.users,
+      unique_sessions = a.unique_sessions - counted.sessions, updated_at = now()
+    where a.id = counted.id;
+    delete from analytics.event_aggregations as a where a.id = counted.id and a.event_count = 0;
+  end loop;
+
+  perform analytics.recount((
+    select jsonb_agg(to_jsonb(t))
+    from (
+      select distinct d.type, d.name, date_trunc('minute', d.occurred_at, 'UTC') as bucket
+      from jsonb_to_recordset(gone) as d (type text, name text, occurred_at timestamptz)
+    ) as t
+  ));
+  return jsonb_array_length(gone);
+end
+$$;
+revoke execute on function private.forget_events(uuid[]) from public;
+
+-- migrate:down
+drop function private.forget_events(uuid[]);

@@ -1,0 +1,130 @@
+-- 0150: WhatsApp accounts. The customers' WhatsApp business accounts, one row per phone number. Owners read their own and write their own
+-- fields; Meta's fields come by the webhook, and staff may correct them.
+-- migrate:up
+create table whatsapp.accounts (
+  id                        uuid constraint accounts_pkey primary key default pg_catalog.gen_random_uuid(),
+  -- Erasing a lead leaves the account: it is a customer's, and what is in it is a business's.
+  lead_id                   uuid constraint accounts_lead references marketing.leads on delete set null,
+  -- The token's sub. Identity belongs to the issuer, so there is no foreign key.
+  owner_id                  uuid not null default auth.uid(),
+  business_account_id       text not null,
+  phone_number_id           text not null,
+  phone_number              text not null,
+  display_name              text,
+  webhook_verify_token_hash bytea,
+  is_verified               boolean not null default false,
+  is_active                 boolean not null default true,
+  verification_status       text,
+  quality_rating            text,
+  messaging_limit_tier      text,
+  throughput_level          text,
+  name_status               text,
+  messages_sent_today       bigint not null default 0,
+  messages_limit_daily      bigint,
+  last_message_sent_at      timestamptz,
+  last_webhook_at           timestamptz,
+  created_at                timestamptz not null default now(),
+  updated_at                timestamptz not null default now(),
+  constraint accounts_business_account_id check (business_account_id ~ '^[0-9]{1,32}$'),
+  constraint accounts_phone_number_id_form check (phone_number_id ~ '^[0-9]{1,32}$'),
+  constraint accounts_phone_number check (phone_number ~ '^[+]?[0-9][0-9 ()./-]{3,30}$'),
+  constraint accounts_display_name check (char_length(display_name) between 1 and 200),
+  constraint accounts_webhook_verify_token_hash check (octet_length(webhook_verify_token_hash) = 32),
+  -- Meta's words, whatever it adds to them.
+  constraint accounts_verification_status check (verification_status ~ '^[A-Z0-9_]{1,64}$'),
+  constraint accounts_quality_rating check (quality_rating ~ '^[A-Z0-9_]{1,64}$'),
+  constraint accounts_messaging_limit_tier check (messaging_limit_tier ~ '^[A-Z0-9_]{1,64}$'),
+  constraint accounts_throughput_level check (throughput_level ~ '^[A-Z0-9_]{1,64}$'),
+  constraint accounts_name_status check (name_status ~ '^[A-Z0-9_]{1,64}$'),
+  constraint accounts_messages_sent_today check (messages_sent_today >= 0),
+  constraint accounts_messages_limit_daily check (messages_limit_daily >= 0)
+);
+comment on table whatsapp.accounts is
+  'A phone number of a customer''s WhatsApp business account. The access token is not here but sealed in private.whatsapp_access_tokens.';
+comment on column whatsapp.accounts.lead_id is 'The lead that became this customer; null when that person was erased.';
+comment on column whatsapp.accounts.is_verified is
+  'Whether staff have seen that the account is its owner''s. Only then does the webhook write to it.';
+comment on column whatsapp.accounts.is_active is 'The owner''s own switch.';
+comment on column whatsapp.accounts.verification_status is 'Meta''s last word on the business account''s standing.';
+comment on column whatsapp.accounts.webhook_verify_token_hash is 'SHA-256 of a random token that Meta shows when it subscribes.';
+comment on column whatsapp.accounts.messages_sent_today is 'Messages sent on the UTC day of last_message_sent_at.';
+comment on column whatsapp.accounts.messages_limit_daily is 'What messaging_limit_tier comes to; null where there is no limit or none is known.';
+
+-- Anybody may write down any number. A number is therefore unique among verified accounts only: who comes first with another's
+-- keeps nobody out, and is not even found by the webhook, which looks here.
+create unique index accounts_phone_number_id on whatsapp.accounts (phone_number_id) where is_verified;
+create index accounts_business on whatsapp.accounts (business_account_id) where is_verified;
+-- Owners have each of their numbers once.
+create unique index accounts_owner on whatsapp.accounts (owner_id, phone_number_id);
+create index accounts_lead_id on whatsapp.accounts (lead_id);
+
+alter table whatsapp.accounts enable row level security;
+alter table whatsapp.accounts force row level security;
+create policy owner_select on whatsapp.accounts for select to authenticated
+  using (owner_id = (select auth.uid()));
+create policy admin_select on whatsapp.accounts for select to authenticated
+  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+create policy owner_insert on whatsapp.accounts for insert to authenticated
+  with check (owner_id = (select auth.uid()));
+create policy admin_insert on whatsapp.accounts for insert to authenticated
+  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+create policy owner_update on whatsapp.accounts for update to authenticated
+  using (owner_id = (select auth.uid()))
+  with check (owner_id = (select auth.uid()));
+create policy admin_update on whatsapp.accounts for update to authenticated
+  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin')
+  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+create policy owner_delete on whatsapp.accounts for delete to authenticated
+  using (owner_id = (select auth.uid()));
+create policy admin_delete on whatsapp.accounts for delete to authenticated
+  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+grant select, delete on whatsapp.accounts to authenticated;
+-- Not lead_id: whoever may name one can ask whether it is there.
+grant insert (owner_id, business_account_id, phone_number_id, phone_number, display_name, is_active)
+  on whatsapp.accounts to authenticated;
+grant update (display_name, is_active) on whatsapp.accounts to authenticated;
+-- For admins, who are of the same role: accounts_staff keeps owners from these.
+grant update (
+  lead_id, owner_id, business_account_id, phone_number_id, phone_number, webhook_verify_token_hash, is_verified,
+  verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status, messages_limit_daily
+) on whatsapp.accounts to authenticated;
+grant select, insert, update, delete on whatsapp.accounts to service_role;
+
+-- Trigger, of the columns that a statement sets: owners and admins are of one role, so that a grant cannot tell them apart. It
+-- says what a missing grant says. Definer functions and the back office have a role of their own.
+create function private.whatsapp_staff_only() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  if current_user = 'authenticated' and ((select auth.jwt()) -> 'app_metadata' ->> 'role') is distinct from 'admin' then
+    raise exception 'permission denied for table %', tg_table_name using
+      errcode = 'insufficient_privilege', hint = 'What Meta says of it, and whose it is, only admins change.';
+  end if;
+  return new;
+end
+$$;
+
+create trigger accounts_erased before insert or update on whatsapp.accounts
+  for each statement execute function private.refuse_erased_caller();
+create trigger accounts_filter before update or delete on whatsapp.accounts
+  for each statement execute function private.require_filter();
+create trigger accounts_staff before update of
+    lead_id, owner_id, business_account_id, phone_number_id, phone_number, webhook_verify_token_hash, is_verified,
+    verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status, messages_limit_daily
+  on whatsapp.accounts for each row execute function private.whatsapp_staff_only();
+create trigger accounts_updated_at before update on whatsapp.accounts
+  for each row execute function private.update_updated_at();
+-- Not of the counters and times that every message moves.
+create trigger accounts_audit after insert or delete or update of
+    lead_id, owner_id, business_account_id, phone_number_id, phone_number, display_name, webhook_verify_token_hash,
+    is_verified, is_active, verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status,
+    messages_limit_daily
+  on whatsapp.accounts for each row execute function private.audit();
+
+select private.watch_mentions('whatsapp.accounts', array['display_name']);
+
+-- migrate:down
+delete from private.mention_places where relation = 'whatsapp.accounts';
+drop table whatsapp.accounts;
+drop function private.whatsapp_staff_only();

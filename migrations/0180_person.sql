@@ -1,0 +1,285 @@
+-- 0180: person. Finds everything that growth stores about a person, by e-mail address and phone numbers.
+-- migrate:up
+create function private.require_address(email text) returns void
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  if marketing.is_email(btrim(email)) is not true then
+    perform private.refuse(422, 'RG572', 'The e-mail address is missing or not one', null, 'Send {"email": "name@example.org"}.');
+  end if;
+end
+$$;
+revoke execute on function private.require_address(text) from public;
+
+-- A list of texts in JSON, as an array.
+create function private.texts(list jsonb) returns text[]
+  language sql immutable strict
+  set search_path = ''
+  as $$ select array(select jsonb_array_elements_text(list)) $$;
+revoke execute on function private.texts(jsonb) from public;
+
+-- Whom an address is: {email, emails, leads, users, sessions, anonymous, phones, unproven}; emails are all ways in which it was
+-- written. A public form may say anything: a session or an anonymous id that it names is taken only if no token says that it is
+-- somebody else's and no other lead names it; a phone number only if whoever asks has said it, too. What is not taken is listed as
+-- unproven, for a person to look at.
+--
+-- Every way to somebody is a statement of its own with an index for it, and may take no other: a plan that hangs on the statistics of
+-- the moment read whole tables when these were missing or old, for minutes.
+create function private.person(email text, phones text[]) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  address constant text := marketing.normalize_email(email);
+  emails text[];
+  leads uuid[];
+  users uuid[];
+  own_sessions text[];
+  named_sessions text[];
+  named_anonymous text[];
+  named_phones text[];
+  sessions text[] := '{}';
+  anonymous text[] := '{}';
+  candidate text;
+begin
+  leads := array(select l.id from marketing.leads as l where l.email_normalized = address and l.deleted_at is null);
+  leads := leads || array(select l.id from marketing.leads as l where l.email_normalized = address and l.deleted_at is not null);
+  emails := array(
+    select written.email
+    from (
+      select unnest(array[btrim(person.email), lower(btrim(person.email) collate "C"), address]) as email
+      union
+      select unnest(array[l.email, lower(l.email collate "C"), l.last_touch -> 'fields' ->> 'email'])
+      from marketing.leads as l
+      where l.id = any (leads)
+      union
+      select i.submission -> 'fields' ->> 'email'
+      from marketing.lead_interactions as i
+      where i.lead_id = any (leads) and i.interaction_type = 'submission'
+    ) as written
+    where written.email is not null
+  );
+
+  select
+    array_agg(distinct said.phone) filter (where said.phone is not null),
+    array_agg(distinct said.session) filter (where said.session is not null),
+    array_agg(distinct said.anonymous) filter (where said.anonymous is not null)
+  into named_phones, named_sessions, named_anonymous
+  from marketing.leads as l
+  cross join lateral (
+    values
+      (l.metadata ->> 'session_id', l.metadata ->> 'anonymous_id', l.phone_number),
+      (l.last_touch -> 'fields' ->> 'session_id', l.last_touch -> 'fields' ->> 'anonymous_id', l.last_touch -> 'fields' ->> 'phone_number')
+    union all
+    select i.submission -> 'fields' ->> 'session_id', i.submission -> 'fields' ->> 'anonymous_id', i.submission -> 'fields' ->> 'phone_number'
+    from marketing.lead_interactions as i
+    where i.lead_id = l.id and i.interaction_type = 'submission'
+  ) as said (session, anonymous, phone)
+  where l.id = any (leads);
+
+  -- Profiles have their address from a verified token.
+  users := array(
+    select p.id from clixen.user_profiles as p where lower(normalize(p.email, nfc) collate "C") = any (emails)
+  );
+  if to_regclass('auth.users') is not null then
+    -- An address that its account has not confirmed may be anybody's.
+    execute 'select $1 || array(
+      select u.id from auth.users as u
+      where lower(normalize(u.email, nfc) collate "C") = any ($2) and to_jsonb(u) ->> ''email_confirmed_at'' is not null
+    )' into users using users, emails;
+  end if;
+
+  -- Sessions that were signed in as one of the users and as nobody else.
+  own_sessions := array_remove(array(
+    select distinct e.session_id from analytics.events as e where e.user_id = any (users) and e.user_is_verified
+  ), null);
+  for candidate in select distinct c.id from unnest(own_sessions || emails || named_sessions) as c (id) where c.id is not null loop
+    continue when exists (
+      select from analytics.events as e
+      where e.session_id = candidate and e.user_is_verified and e.user_id <> all (users)
+    );
+    continue when candidate <> all (own_sessions || emails) and (
+      exists (
+        select from marketing.leads as l
+        where left(l.metadata ->> 'session_id', 200) = left(candidate, 200) and l.metadata ->> 'session_id' = candidate
+          and l.id <> all (leads)
+      )
+      or exists (
+        select from marketing.leads as l
+        where left(l.last_touch -> 'fields' ->> 'session_id', 200) = left(candidate, 200)
+          and l.last_touch -> 'fields' ->> 'session_id' = candidate and l.id <> all (leads)
+      )
+      or exists (
+        select from marketing.lead_interactions as i
+        where left(i.submission -> 'fields' ->> 'session_id', 200) = left(candidate, 200)
+          and i.submission -> 'fields' ->> 'session_id' = candidate and i.lead_id <> all (leads)
+      )
+    );
+    sessions := sessions || candidate;
+  end loop;
+  for candidate in select distinct c.id from unnest(emails || named_anonymous) as c (id) where c.id is not null loop
+    continue when candidate <> all (emails) and (
+      exists (
+        select from marketing.leads as l
+        where left(l.metadata ->> 'anonymous_id', 200) = left(candidate, 200) and l.metadata ->> 'anonymous_id' = candidate
+          and l.id <> all (leads)
+      )
+      or exists (
+        select from marketing.leads as l
+        where left(l.last_touch -> 'fields' ->> 'anonymous_id', 200) = left(candidate, 200)
+          and l.last_touch -> 'fields' ->> 'anonymous_id' = candidate and l.id <> all (leads)
+      )
+      or exists (
+        select from marketing.lead_interactions as i
+        where left(i.submission -> 'fields' ->> 'anonymous_id', 200) = left(candidate, 200)
+          and i.submission -> 'fields' ->> 'anonymous_id' = candidate and i.lead_id <> all (leads)
+      )
+    );
+    anonymous := anonymous || candidate;
+  end loop;
+
+  return jsonb_build_object(
+    'email', address, 'emails', to_jsonb(emails), 'leads', to_jsonb(leads), 'users', to_jsonb(users),
+    'sessions', to_jsonb(sessions), 'anonymous', to_jsonb(anonymous), 'phones', coalesce(to_jsonb(phones), '[]'),
+    'unproven', jsonb_strip_nulls(jsonb_build_object(
+      'phones', (select jsonb_agg(p) from unnest(named_phones) as p where p <> all (coalesce(phones, '{}'))),
+      'sessions', (select jsonb_agg(s) from unnest(own_sessions || named_sessions) as s where s <> all (sessions)),
+      'anonymous_ids', (select jsonb_agg(a) from unnest(named_anonymous) as a where a <> all (anonymous))
+    ))
+  );
+end
+$$;
+revoke execute on function private.person(text, text[]) from public;
+
+-- The events of a person: under their ids, in their sessions, and those that hold the address where events usually have one.
+create function private.events_of(person jsonb) returns setof analytics.events
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set jit = off
+  as $$
+declare
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  sessions constant text[] := private.texts(person -> 'sessions');
+  anonymous constant text[] := private.texts(person -> 'anonymous');
+  ids uuid[] := '{}';
+  place jsonb;
+begin
+  ids := ids || array(select e.id from analytics.events as e where e.user_id = any (users));
+  ids := ids || array(select e.id from analytics.events as e where e.session_id = any (sessions));
+  -- One that a token gives to somebody else is theirs.
+  ids := ids || array(
+    select e.id from analytics.events as e
+    where e.anonymous_id = any (anonymous) and not (e.user_is_verified and e.user_id <> all (users))
+  );
+  for place in
+    select p.properties
+    from jsonb_array_elements_text(person -> 'emails') as written (email)
+    cross join lateral (
+      values
+        (jsonb_build_object('email', written.email)), (jsonb_build_object('Email', written.email)),
+        (jsonb_build_object('user', jsonb_build_object('email', written.email))),
+        (jsonb_build_object('customer', jsonb_build_object('email', written.email)))
+    ) as p (properties)
+  loop
+    ids := ids || array(select e.id from analytics.events as e where e.properties @> place);
+  end loop;
+  ids := array(select distinct i.id from unnest(ids) as i (id));
+  return query select e.* from analytics.events as e where e.id = any (ids);
+end
+$$;
+revoke execute on function private.events_of(jsonb) from public;
+
+-- Assignments of a person's units, by whatever their keys say.
+create function private.assignments_of(person jsonb) returns setof experiments.assignments
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set jit = off
+  as $$
+declare
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  sessions constant text[] := private.texts(person -> 'sessions');
+  keys constant text[] := array(
+    select kind.name || ':' || unit.value
+    from (select jsonb_array_elements_text((person -> 'users') || (person -> 'emails') || (person -> 'sessions')) as value) as unit
+    cross join (values ('user'), ('claimed'), ('session')) as kind (name)
+  );
+  ids uuid[] := '{}';
+begin
+  ids := ids || array(select a.id from experiments.assignments as a where a.unit_key = any (keys));
+  ids := ids || array(select a.id from experiments.assignments as a where a.user_id = any (users));
+  ids := ids || array(select a.id from experiments.assignments as a where a.session_id = any (sessions));
+  return query select a.* from experiments.assignments as a where a.id = any (ids);
+end
+$$;
+revoke execute on function private.assignments_of(jsonb) from public;
+
+-- What the inbox has of a person's phone numbers and WhatsApp user ids.
+create function private.webhooks_of(person jsonb) returns bigint[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return array(
+    select distinct i.id
+    from jsonb_array_elements_text(person -> 'phones') as phone (number)
+    cross join lateral private.webhook_inbox_of_phone(phone.number) as i (id)
+  );
+end
+$$;
+revoke execute on function private.webhooks_of(jsonb) from public;
+
+-- By what a person may be mentioned: addresses as they were written, and phone numbers.
+create function private.contacts_of(person jsonb) returns text[]
+  language sql immutable
+  set search_path = ''
+  as $$ select private.texts((person -> 'emails') || (person -> 'phones')) $$;
+revoke execute on function private.contacts_of(jsonb) from public;
+
+-- How many rows mention a person and are not their own, by table. What is their own mentions them, too: it is read, and passed over.
+create function private.mentions_beside(person jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set jit = off
+  as $$
+declare
+  leads constant uuid[] := private.texts(person -> 'leads')::uuid[];
+  onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
+begin
+  return private.mentions(private.contacts_of(person), jsonb_build_object(
+    'marketing.leads', to_jsonb(leads),
+    'marketing.lead_interactions', to_jsonb(array(select i.id from marketing.lead_interactions as i where i.lead_id = any (leads))),
+    'onboarding.sessions', to_jsonb(onboarded),
+    'onboarding.step_activities', to_jsonb(array(select a.id from onboarding.step_activities as a where a.session_id = any (onboarded))),
+    'analytics.events', to_jsonb(array(select e.id from private.events_of(person) as e)),
+    'experiments.assignments', to_jsonb(array(select a.id from private.assignments_of(person) as a)),
+    'private.webhook_inbox', to_jsonb(private.webhooks_of(person))
+  ));
+end
+$$;
+revoke execute on function private.mentions_beside(jsonb) from public;
+
+-- migrate:down
+drop function private.mentions_beside(jsonb);
+drop function private.contacts_of(jsonb);
+drop function private.webhooks_of(jsonb);
+drop function private.assignments_of(jsonb);
+drop function private.events_of(jsonb);
+drop function private.person(text, text[]);
+drop function private.texts(jsonb);
+drop function private.require_address(text);

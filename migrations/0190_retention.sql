@@ -1,0 +1,58 @@
+-- 0190: retention. Deletes data of growth and of the core that has had its time.
+-- migrate:up
+-- Deletes what is kept for 90 days only: events by whole months and what they were minute by minute, leads that are spam or
+-- were deleted, sign-ups that were given up or belong to nobody, runs of jobs; and keys and webhooks that have had their time. A part
+-- at a time: whoever runs it runs it again while it gives 5,000 or more.
+create function marketing.cleanup_old_data() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  before constant timestamptz := now() - interval '90 days';
+  part constant int := 5000;
+  old uuid[];
+  gone bigint := 0;
+  rows_ bigint;
+begin
+  gone := gone + analytics.drop_old_events(before)
+    -- A month's bucket began up to 31 days before its last event.
+    + analytics.drop_old_counts(before, before - interval '31 days');
+
+  old := array(
+    select l.id from marketing.leads as l where l.is_spam and l.created_at < before and l.updated_at < before limit part
+  ) || array(select l.id from marketing.leads as l where l.deleted_at < before limit part);
+  -- Before the leads: without them nobody could find these.
+  delete from onboarding.sessions as s where s.lead_id = any (old);
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+  delete from marketing.leads as l where l.id = any (old);
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+
+  delete from onboarding.sessions as s
+  where s.id in (
+    select old_.id from onboarding.sessions as old_
+    where old_.last_activity_at < before and (old_.status = 'abandoned' or old_.lead_id is null)
+    limit part
+  );
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+
+  delete from private.job_runs as r
+  where r.id in (select old_.id from private.job_runs as old_ where old_.started_at < before limit part);
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+  delete from private.idempotency_keys as k
+  where (k.operation, k.caller, k.key) in (
+    select old_.operation, old_.caller, old_.key from private.idempotency_keys as old_ where old_.expires_at < now() limit part
+  );
+  get diagnostics rows_ = row_count;
+  gone := gone + rows_;
+  -- Messages of people: no longer than it takes to see what went wrong.
+  return gone + private.clean_webhook_inbox(now() - interval '30 days');
+end
+$$;
+revoke execute on function marketing.cleanup_old_data() from public;
+
+-- migrate:down
+drop function marketing.cleanup_old_data();

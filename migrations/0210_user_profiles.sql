@@ -1,0 +1,205 @@
+-- 0210: user profiles. What clixen stores about a user: created on sign-up where this database has the accounts (auth.users), else at the
+-- user's first call.
+-- migrate:up
+create table clixen.user_profiles (
+  id                        uuid primary key,      -- the token's sub: identity belongs to the issuer
+  email                     text,
+  full_name                 text,
+  avatar_url                text,
+  tier                      text not null default 'free',
+  preferences               jsonb not null default '{}',
+  onboarding_completed      boolean not null default false,
+  first_workflow_created_at timestamptz,
+  first_deployment_at       timestamptz,
+  total_workflows_created   bigint not null default 0,
+  total_deployments         bigint not null default 0,
+  total_projects            bigint not null default 0,
+  created_at                timestamptz not null default now(),
+  updated_at                timestamptz not null default now(),
+  constraint user_profiles_email check (char_length(email) <= 254 and email ~ '^[^[:space:][:cntrl:]@]+@[^[:space:][:cntrl:]@]+$'),
+  constraint user_profiles_full_name_length check (char_length(full_name) between 1 and 200),
+  constraint user_profiles_avatar_url check (avatar_url ~ '^https://' and char_length(avatar_url) <= 2000),
+  constraint user_profiles_tier check (tier in ('free', 'pro', 'enterprise')),
+  constraint user_profiles_preferences check (jsonb_typeof(preferences) = 'object' and octet_length(preferences::text) <= 16384),
+  constraint user_profiles_totals check (total_workflows_created >= 0 and total_deployments >= 0 and total_projects >= 0)
+);
+comment on table clixen.user_profiles is 'One row per user of clixen. Tier and totals are never the user''s to set.';
+-- Not unique: a second profile of an address would tell that there is a first, and whoever comes first would keep it.
+comment on column clixen.user_profiles.email is
+  'As the issuer says, if it says email_verified: true beside it; of an account in auth.users once it is confirmed.';
+comment on column clixen.user_profiles.total_workflows_created is 'Workflows that the user has made and not deleted.';
+comment on column clixen.user_profiles.total_deployments is 'Deployments, of workflows not deleted, that came to serve.';
+comment on column clixen.user_profiles.first_workflow_created_at is 'Stays when that workflow is deleted; so does first_deployment_at.';
+
+create index user_profiles_email on clixen.user_profiles (lower(normalize(email, nfc) collate "C"));
+create index user_profiles_tier on clixen.user_profiles (tier);
+create index user_profiles_created_at on clixen.user_profiles (created_at desc);
+
+alter table clixen.user_profiles enable row level security;
+alter table clixen.user_profiles force row level security;
+create policy owner_select on clixen.user_profiles for select to authenticated
+  using (id = (select auth.uid()));
+create policy owner_update on clixen.user_profiles for update to authenticated
+  using (id = (select auth.uid()))
+  with check (id = (select auth.uid()));
+grant select on clixen.user_profiles to authenticated;
+grant update (full_name, avatar_url, preferences, onboarding_completed) on clixen.user_profiles to authenticated;
+grant select, insert, update, delete on clixen.user_profiles to service_role;
+
+-- Trigger of profiles.
+create function private.watch_profile() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+begin
+  if new.tier <> old.tier then
+    perform private.note_security_event('tier_changed', new.id, jsonb_build_object('from', old.tier, 'to', new.tier));
+  end if;
+  if new.email is distinct from old.email then
+    perform private.note_security_event('email_changed', new.id, '{}');
+  end if;
+  return null;
+end
+$$;
+
+create trigger user_profiles_erased before insert or update on clixen.user_profiles
+  for each statement execute function private.refuse_erased_caller();
+create trigger user_profiles_filter before update or delete on clixen.user_profiles
+  for each statement execute function private.require_filter();
+create trigger user_profiles_updated_at before update of id, email, full_name, avatar_url, tier, preferences, onboarding_completed
+  on clixen.user_profiles for each row execute function private.update_updated_at();
+create trigger user_profiles_audit
+  after insert or delete or update of id, email, full_name, avatar_url, tier, preferences, onboarding_completed
+  on clixen.user_profiles for each row execute function private.audit();
+create trigger user_profiles_watch after update of tier, email on clixen.user_profiles
+  for each row execute function private.watch_profile();
+
+select private.watch_mentions('clixen.user_profiles', array['email', 'full_name', 'avatar_url', 'preferences']);
+
+-- An e-mail address as an issuer or an account has it: text of the right form, or null.
+create function private.email_of(address jsonb) returns text
+  language sql immutable
+  set search_path = ''
+  as $$
+select text
+from (select case when jsonb_typeof(address) = 'string' then btrim(address #>> '{}') end as text) as given
+where char_length(text) <= 254 and text ~ '^[^[:space:][:cntrl:]@]+@[^[:space:][:cntrl:]@]+$'
+$$;
+
+-- Makes a user's profile if there is none. Projects are counted under the lock under which they are added and taken away.
+create function private.make_profile(user_id uuid, email text) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
+  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 221));
+  insert into clixen.user_profiles (
+    id, email, total_projects, total_workflows_created, first_workflow_created_at, total_deployments, first_deployment_at
+  )
+  select make_profile.user_id, make_profile.email, projects.count, workflows.count, workflows.first, served.count, served.first
+  from (select count(*) as count from clixen.projects as p where p.user_id = make_profile.user_id) as projects,
+    (
+      select count(*) as count, min(w.created_at) as first
+      from clixen.mvp_workflows as w where w.user_id = make_profile.user_id
+    ) as workflows,
+    (
+      select count(*) as count, min(coalesce(d.completed_at, d.created_at)) as first
+      from clixen.deployments as d
+      where d.user_id = make_profile.user_id and d.status in ('deployed', 'rolled_back')
+    ) as served
+  on conflict do nothing;
+end
+$$;
+
+-- Whoever changes a user's totals does so beside others, but not beside the making of the user's profile, which counts anew: what is
+-- not in line yet would be in neither count. In line with nothing else: whoever makes a profile waits for no row afterwards.
+create function private.count_beside_profiles(users uuid[]) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  one uuid;
+begin
+  foreach one in array users loop
+    perform pg_advisory_xact_lock_shared(hashtextextended(one::text, 221));
+  end loop;
+end
+$$;
+revoke execute on function private.count_beside_profiles(uuid[]) from public;
+
+-- The caller's profile, made at the first call.
+create function clixen.ensure_user_profile() returns clixen.user_profiles
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  caller constant uuid := (select auth.uid());
+  claims constant jsonb := (select auth.jwt());
+  profile clixen.user_profiles;
+begin
+  if caller is null then
+    perform private.refuse(403, 'RG520', 'A profile is for users only', null, 'Sign in.');
+  end if;
+  select * into profile from clixen.user_profiles as p where p.id = caller;
+  if not found then
+    -- The boolean, and no word for it: an issuer may let a user write one.
+    perform private.make_profile(
+      caller, case when claims -> 'email_verified' = 'true' then private.email_of(claims -> 'email') end
+    );
+    select * into strict profile from clixen.user_profiles as p where p.id = caller;
+  end if;
+  return profile;
+end
+$$;
+comment on function clixen.ensure_user_profile() is
+  'The caller''s profile, made at the first call. Definer: users may not insert profiles, for tier and totals are not theirs.';
+revoke execute on function clixen.ensure_user_profile() from public;
+grant execute on function clixen.ensure_user_profile() to authenticated;
+
+-- Trigger: a profile on sign-up, and its address once that is confirmed, where this database keeps the accounts.
+create function clixen.create_user_profile() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+declare
+  account constant jsonb := to_jsonb(new);
+  address constant text := case when account ->> 'email_confirmed_at' is not null then private.email_of(account -> 'email') end;
+begin
+  if tg_op = 'INSERT' then
+    perform private.make_profile(new.id, address);
+  else
+    update clixen.user_profiles as p set email = address where p.id = new.id and p.email is distinct from address;
+  end if;
+  return null;
+end
+$$;
+comment on function clixen.create_user_profile() is
+  'Trigger of auth.users. Definer: whoever keeps the accounts has no right here.';
+revoke execute on function clixen.create_user_profile() from public;
+
+do $$
+begin
+  if to_regclass('auth.users') is not null then
+    execute format(
+      'create trigger rowgate_clixen_sign_up after insert or update of %s on auth.users
+        for each row execute function clixen.create_user_profile()',
+      (
+        select string_agg(a.attname, ', ') from pg_attribute as a
+        where a.attrelid = 'auth.users'::regclass and a.attname in ('email', 'email_confirmed_at')
+      )
+    );
+  end if;
+end
+$$;
+
+-- migrate:down
+delete from private.mention_places where relation = 'clixen.user_profiles';
+-- With the trigger on auth.users, which only the owner of that table could drop by name; on Supabase that is somebody else.
+drop function clixen.create_user_profile() cascade;
+drop function clixen.ensure_user_profile();
+drop function private.count_beside_profiles(uuid[]);
+drop function private.make_profile(uuid, text);
+drop function private.email_of(jsonb);
+drop table clixen.user_profiles;
+drop function private.watch_profile();

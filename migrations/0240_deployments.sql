@@ -1,0 +1,244 @@
+-- 0240: deployments. Each time a workflow is sent to n8n: opened by its owner, carried out by the edge alone, so that no user can claim
+-- that a workflow is deployed.
+-- migrate:up
+create table clixen.deployments (
+  id                 uuid constraint deployments_pkey primary key default pg_catalog.gen_random_uuid(),
+  user_id            uuid not null,
+  workflow_id        uuid not null,
+  n8n_workflow_id    text,
+  deployment_version bigint not null,
+  status             text not null default 'pending', -- not an enum, as the status of workflows
+  n8n_response       jsonb,
+  error_message      text,
+  deployment_url     text,
+  started_at         timestamptz not null default now(),
+  completed_at       timestamptz,
+  duration_ms        bigint,
+  created_at         timestamptz not null default now(),
+  constraint deployments_workflow foreign key (workflow_id, user_id)
+    references clixen.mvp_workflows (id, user_id) on delete cascade,
+  constraint deployments_status check (status in ('pending', 'deploying', 'deployed', 'failed', 'rolled_back')),
+  constraint deployments_deployment_version check (deployment_version > 0),
+  constraint deployments_duration_ms check (duration_ms >= 0),
+  constraint deployments_error_message_length check (char_length(error_message) <= 2000)
+);
+comment on table clixen.deployments is 'A workflow sent to n8n once, and what came of it. Written by functions only.';
+comment on column clixen.deployments.n8n_workflow_id is 'Null until it is deployed.';
+comment on column clixen.deployments.n8n_response is 'What n8n said at the end, or the findings of validation.';
+comment on column clixen.deployments.status is 'rolled_back: it was deployed, and an earlier version has taken its place.';
+
+create unique index deployments_version on clixen.deployments (workflow_id, deployment_version);
+create index deployments_user_id on clixen.deployments (user_id, created_at desc);
+create index deployments_open on clixen.deployments (status, started_at) where status in ('pending', 'deploying');
+create unique index deployments_one_at_a_time on clixen.deployments (workflow_id) where status in ('pending', 'deploying');
+
+alter table clixen.deployments enable row level security;
+alter table clixen.deployments force row level security;
+create policy owner_select on clixen.deployments for select to authenticated
+  using (user_id = (select auth.uid()));
+grant select on clixen.deployments to authenticated;
+grant select, insert, update, delete on clixen.deployments to service_role;
+
+-- Trigger of deployments: how many of a user's came to serve, and which sessions came to that.
+create function clixen.update_deployment_counters() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+declare
+  served constant text[] := '{deployed,rolled_back}';
+begin
+  if tg_op in ('INSERT', 'UPDATE') then
+    perform private.count_beside_profiles(array(select distinct c.user_id from come as c where c.status = any (served) order by 1));
+    update clixen.user_profiles as p set
+      total_deployments = p.total_deployments + n.count,
+      first_deployment_at = least(p.first_deployment_at, n.first)
+    from (
+      select c.user_id, count(*) as count, min(coalesce(c.completed_at, c.created_at)) as first
+      from come as c
+      where c.status = any (served)
+      group by c.user_id
+    ) as n
+    where p.id = n.user_id;
+    update clixen.mvp_chat_sessions as s set workflow_deployed = true
+    from come as c
+    where c.status = 'deployed' and s.workflow_id = c.workflow_id and s.user_id = c.user_id and not s.workflow_deployed;
+  end if;
+  if tg_op in ('DELETE', 'UPDATE') then
+    perform private.count_beside_profiles(array(select distinct g.user_id from gone as g where g.status = any (served) order by 1));
+    update clixen.user_profiles as p set total_deployments = greatest(p.total_deployments - n.count, 0)
+    from (select g.user_id, count(*) as count from gone as g where g.status = any (served) group by g.user_id) as n
+    where p.id = n.user_id;
+  end if;
+  return null;
+end
+$$;
+comment on function clixen.update_deployment_counters() is
+  'Trigger of deployments. Definer: totals are not the user''s to write.';
+revoke execute on function clixen.update_deployment_counters() from public;
+
+-- Trigger of deployments: n8n does not know our key.
+create function private.watch_deployment() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+begin
+  if new.n8n_response -> 'status' in ('401', '403') then
+    perform private.note_security_event('n8n_refused_key', new.user_id, jsonb_build_object('deployment', new.id));
+  end if;
+  return null;
+end
+$$;
+
+create trigger deployments_erased before insert or update on clixen.deployments
+  for each statement execute function private.refuse_erased_caller();
+create trigger deployments_filter before update or delete on clixen.deployments
+  for each statement execute function private.require_filter();
+create trigger deployments_audit after insert or delete or update on clixen.deployments
+  for each row execute function private.audit();
+create trigger deployments_watch after update of status on clixen.deployments
+  for each row when (new.status = 'failed') execute function private.watch_deployment();
+-- One trigger for each kind of statement: only then may it name the rows of before and after.
+create trigger deployments_counters_insert after insert on clixen.deployments referencing new table as come
+  for each statement execute function clixen.update_deployment_counters();
+create trigger deployments_counters_update after update on clixen.deployments referencing old table as gone new table as come
+  for each statement execute function clixen.update_deployment_counters();
+create trigger deployments_counters_delete after delete on clixen.deployments referencing old table as gone
+  for each statement execute function clixen.update_deployment_counters();
+
+select private.watch_mentions('clixen.deployments', array['n8n_response', 'error_message', 'deployment_url']);
+
+-- What a deployment sends, and who is at it.
+create table private.deployment_runs (
+  deployment_id    uuid constraint deployment_runs_pkey primary key
+    constraint deployment_runs_deployment references clixen.deployments on delete cascade,
+  workflow         jsonb not null,
+  workflow_version bigint not null,
+  of_version       bigint,
+  lease            uuid,
+  lease_until      timestamptz not null default now() + interval '30 seconds',
+  attempts         bigint not null default 0
+);
+comment on table private.deployment_runs is 'The workflow as it was when its deployment was opened, and the lease of whoever carries it out.';
+comment on column private.deployment_runs.of_version is 'The deployment that is brought back, where it is a rollback.';
+comment on column private.deployment_runs.lease_until is 'Until then nobody else takes it up; whoever has opened it has some seconds to begin.';
+
+alter table private.deployment_runs enable row level security;
+alter table private.deployment_runs force row level security;
+
+insert into private.limit_rules (name, burst, refill, shared) values ('deployments', 30, '10 seconds', 1);
+
+-- Opens the deployment of a workflow as it is now, or, with a version, of one that was deployed before; version 0 stands for the
+-- last one that was another. One at a time: one that nobody is at any more gives way. Gives the deployment.
+create function clixen.open_deployment(workflow_id uuid, of_version bigint default null) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  caller constant uuid := (select auth.uid());
+  stored jsonb;
+  flow clixen.mvp_workflows;
+  made clixen.deployments;
+  source private.deployment_runs;
+begin
+  perform pg_advisory_xact_lock(hashtextextended(caller::text, 220));
+  stored := private.idempotency_begin(
+    'open_deployment', jsonb_build_object('workflow_id', open_deployment.workflow_id, 'of_version', open_deployment.of_version)
+  );
+  if stored is not null then
+    select * into made from clixen.deployments as d where d.id = (stored ->> 'id')::uuid and d.user_id = caller;
+    if found then
+      return to_jsonb(made);
+    end if;
+  end if;
+
+  perform private.limit_caller('deployments');
+  select * into flow from clixen.mvp_workflows as w
+  where w.id = open_deployment.workflow_id and w.user_id = caller
+  for update;
+  if not found then
+    perform private.refuse(404, 'RG522', 'You have no such workflow', null, 'Take an id of GET /rest/v1/mvp_workflows.');
+  end if;
+  if flow.status = 'archived' then
+    perform private.refuse(409, 'RG523', 'The workflow is archived', null, 'Set its status to draft.');
+  end if;
+
+  -- Whoever was at it is gone; what it has done in n8n is found again by name.
+  update clixen.deployments as d set
+    status = 'failed', completed_at = clock_timestamp(), error_message = 'Interrupted; a later deployment took its place',
+    duration_ms = extract(epoch from clock_timestamp() - d.started_at) * 1000
+  from private.deployment_runs as r
+  where d.workflow_id = flow.id and d.status in ('pending', 'deploying') and r.deployment_id = d.id
+    and r.lease_until < clock_timestamp();
+  select * into made from clixen.deployments as d
+  where d.workflow_id = flow.id and d.status in ('pending', 'deploying');
+  if found then
+    perform private.refuse(
+      409, 'RG524', 'A deployment of this workflow is under way', made.id::text,
+      'Wait for it: GET /rest/v1/deployments?id=eq.<id>. With its Idempotency-Key you get its answer.', 5
+    );
+  end if;
+
+  if open_deployment.of_version is null then
+    source.workflow := flow.n8n_workflow_json;
+    source.workflow_version := flow.version;
+  else
+    select r.* into source
+    from clixen.deployments as d
+    join private.deployment_runs as r on r.deployment_id = d.id
+    where d.workflow_id = flow.id and d.status in ('deployed', 'rolled_back') and (
+      d.deployment_version = nullif(open_deployment.of_version, 0)
+      -- Before the one that serves, and another than that.
+      or (open_deployment.of_version = 0 and d.status = 'deployed' and exists (
+        select from (
+          select l.deployment_version, lr.workflow
+          from clixen.deployments as l
+          join private.deployment_runs as lr on lr.deployment_id = l.id
+          where l.workflow_id = flow.id and l.status = 'deployed'
+          order by l.deployment_version desc
+          limit 1
+        ) as live
+        where d.deployment_version < live.deployment_version and r.workflow <> live.workflow
+      ))
+    )
+    order by d.deployment_version desc
+    limit 1;
+    if not found then
+      perform private.refuse(
+        404, 'RG525', 'No such version of this workflow was deployed', null,
+        'Take a deployment_version of GET /rest/v1/deployments?status=in.(deployed,rolled_back).'
+      );
+    end if;
+    source.of_version := (
+      select d.deployment_version from clixen.deployments as d where d.id = source.deployment_id
+    );
+  end if;
+
+  insert into clixen.deployments (user_id, workflow_id, deployment_version)
+  values (
+    caller, flow.id,
+    (select coalesce(max(d.deployment_version), 0) + 1 from clixen.deployments as d where d.workflow_id = flow.id)
+  )
+  returning * into made;
+  insert into private.deployment_runs (deployment_id, workflow, workflow_version, of_version)
+  values (made.id, source.workflow, source.workflow_version, source.of_version);
+  update clixen.mvp_workflows as w set
+    deployment_status = case when w.last_deployed_at is null then 'deploying' else 'updating' end,
+    deployment_error = null
+  where w.id = flow.id;
+  perform private.idempotency_end('open_deployment', jsonb_build_object('id', made.id));
+  return to_jsonb(made);
+end
+$$;
+comment on function clixen.open_deployment(uuid, bigint) is
+  'Opens a deployment of a workflow of the caller''s, which the edge then carries out. Definer: nobody writes deployments by hand.';
+revoke execute on function clixen.open_deployment(uuid, bigint) from public;
+grant execute on function clixen.open_deployment(uuid, bigint) to authenticated;
+
+-- migrate:down
+delete from private.limit_rules where name = 'deployments';
+delete from private.mention_places where relation = 'clixen.deployments';
+drop function clixen.open_deployment(uuid, bigint);
+drop table private.deployment_runs;
+drop table clixen.deployments;
+drop function private.watch_deployment();
+drop function clixen.update_deployment_counters();
