@@ -4,7 +4,7 @@
 //   npm pack n8n-nodes-base @n8n/n8n-nodes-langchain, tar -xzf each into a folder of its own
 //   node dev/n8n-places.js <folder of n8n-nodes-base> <folder of @n8n/n8n-nodes-langchain>, and those of older versions
 //
-// A test of src/rooms/clixen/validate/tests.rs fails for a place that a deployment does not know.
+// A test of src/systems/clixen/validate/tests.rs fails for a place that a deployment does not know.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './paths.js';

@@ -6,7 +6,7 @@ import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
 import { SetupError } from './setup.js';
 
-/** Schemas that PostgREST exposes: those of the data API (src/rooms/mod.rs) and the edge's own. */
+/** Schemas that PostgREST exposes: those of the data API (src/systems/mod.rs) and the edge's own. */
 export const SCHEMAS = ['clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge'];
 
 const binary = () => {

@@ -10,14 +10,15 @@ use serde_json::Value;
 use url::Url;
 
 use crate::error::Error;
-use crate::rooms::{self, json};
+use crate::formats::json;
+use crate::systems;
 
 /// Bytes an HMAC key must at least have (RFC 7518, section 3.2).
-const LEAST_KEY_BYTES: usize = 32;
+const MIN_KEY_BYTES: usize = 32;
 /// Bytes of a key of AES-256.
 const SEALING_KEY_BYTES: usize = 32;
 /// The largest number in a sealing key's name.
-const MOST_SEALING_KEYS: u32 = 99;
+const MAX_SEALING_KEYS: u32 = 99;
 
 /// What the edge is allowed to be and to reach.
 pub struct Config {
@@ -370,7 +371,7 @@ fn read_cached_reads(text: &str) -> Option<Vec<(String, u32)>> {
     for (name, seconds) in json::object(text)? {
         let seconds = u32::try_from(seconds.as_u64()?).ok()?;
         let (schema, relation) = name.split_once('.')?;
-        if !rooms::SCHEMAS.contains(&schema)
+        if !systems::SCHEMAS.contains(&schema)
             || relation.is_empty()
             || !(1..=86_400).contains(&seconds)
         {
@@ -384,7 +385,7 @@ fn read_cached_reads(text: &str) -> Option<Vec<(String, u32)>> {
 fn signing_key(text: &str) -> Result<SigningKey, Error> {
     let bytes = Base64UrlUnpadded::decode_vec(text.trim())
         .ok()
-        .filter(|bytes| bytes.len() >= LEAST_KEY_BYTES)
+        .filter(|bytes| bytes.len() >= MIN_KEY_BYTES)
         .ok_or_else(|| misconfigured("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED))?;
     Ok(SigningKey {
         hs256: Hs256Key::new(&bytes),
@@ -393,7 +394,7 @@ fn signing_key(text: &str) -> Result<SigningKey, Error> {
 }
 
 fn sealing_key(variable: impl Fn(&str) -> Option<String>) -> Result<Option<SealingKey>, Error> {
-    let mut versions = (1..=MOST_SEALING_KEYS).rev();
+    let mut versions = (1..=MAX_SEALING_KEYS).rev();
     let last = versions.find_map(|version| {
         let text = variable(&format!("KEK_{version}")).filter(|text| !text.trim().is_empty());
         Some((version, text?))
@@ -476,7 +477,7 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
             (Some(url), None) if !is_safe_address(url) => {
                 return fault("jwks_url must be https, or http on a loopback address");
             }
-            (None, Some(secret)) if secret.len() < LEAST_KEY_BYTES => {
+            (None, Some(secret)) if secret.len() < MIN_KEY_BYTES => {
                 return fault("secret must have at least 32 bytes");
             }
             (Some(_), None) | (None, Some(_)) => {}
@@ -568,7 +569,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_complete_configuration_is_read() {
-        let config = with("", "").map_err(|error| error.shape()).ok().unwrap();
+        let config = with("", "").map_err(|error| error.body()).ok().unwrap();
         assert_eq!(config.postgrest_url, "http://127.0.0.1:3000");
         assert_eq!(config.audience, "authenticated");
         assert_eq!(config.allowed_origins.len(), 2);

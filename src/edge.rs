@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::forward::kept::Kept;
 use crate::forward::share::Shares;
+use crate::forward::stale_if_error::StaleResults;
 use crate::scope::replica::Writers;
 use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
@@ -231,7 +231,7 @@ pub enum ReadFault {
     /// It did not arrive in time.
     Slow,
     /// Too many bodies are being held.
-    Busy,
+    BufferFull,
 }
 
 /// What the platform's rate limiter says.
@@ -267,7 +267,7 @@ pub trait Platform: Clone + 'static {
     async fn sleep(&self, milliseconds: u32);
 
     /// A wait that another request of the isolate ends, by the function that comes with it.
-    fn pause(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static);
+    fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static);
 
     /// Whether `signature` over `data` was made by `key`.
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool;
@@ -331,11 +331,11 @@ pub trait Platform: Clone + 'static {
     /// Those of making the key.
     async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error>;
 
-    /// What [`Platform::store`] kept under this name: in this data centre, for as long as it was told to, or shorter.
-    async fn stored(&self, name: &str) -> Option<Response<Self::Body>>;
+    /// What [`Platform::cache_put`] kept under this name: in this data centre, for as long as it was told to, or shorter.
+    async fn cache_get(&self, name: &str) -> Option<Response<Self::Body>>;
 
     /// Keeps an answer with a body of bytes under a name. What cannot be kept is not.
-    async fn store(&self, name: &str, response: Response<()>, seconds: u32);
+    async fn cache_put(&self, name: &str, response: Response<()>, seconds: u32);
 }
 
 /// What an isolate knows across requests. No cell is ever borrowed across an await.
@@ -351,11 +351,11 @@ pub struct Isolate {
     /// Who wrote a moment ago.
     pub writers: RefCell<Writers>,
     /// What functions have said that answers can be made of while the database cannot be reached.
-    pub kept: RefCell<Kept>,
+    pub stale_results: RefCell<StaleResults>,
     /// The first half of its requests' names, and how many there were.
     ids: RefCell<(String, u64)>,
     /// Requests that wait for PostgREST.
-    waiting: Cell<usize>,
+    in_flight: Cell<usize>,
     /// Whose they are.
     pub shares: RefCell<Shares>,
 }
@@ -370,9 +370,9 @@ impl Isolate {
             verified: RefCell::default(),
             forged: RefCell::default(),
             writers: RefCell::default(),
-            kept: RefCell::default(),
+            stale_results: RefCell::default(),
             ids: RefCell::default(),
-            waiting: Cell::default(),
+            in_flight: Cell::default(),
             shares: RefCell::default(),
         }
     }
@@ -381,8 +381,8 @@ impl Isolate {
     ///
     /// # Errors
     /// [`Error::Overloaded`] if all places are taken: the queue behind them would outlast the deadline.
-    pub fn room(&self) -> Result<(), Error> {
-        if self.waiting.get() < self.config.limits.waiting {
+    pub fn check_capacity(&self) -> Result<(), Error> {
+        if self.in_flight.get() < self.config.limits.waiting {
             Ok(())
         } else {
             Err(Error::Overloaded)
@@ -390,9 +390,9 @@ impl Isolate {
     }
 
     /// A place among those that wait for PostgREST, given up when dropped.
-    pub fn turn(&self) -> Turn<'_> {
-        self.waiting.set(self.waiting.get() + 1);
-        Turn(&self.waiting)
+    pub fn permit(&self) -> CapacityPermit<'_> {
+        self.in_flight.set(self.in_flight.get() + 1);
+        CapacityPermit(&self.in_flight)
     }
 
     /// A name for a request that has none: 32 hexadecimal digits, the first half the isolate's, random.
@@ -410,9 +410,9 @@ impl Isolate {
 }
 
 /// A place among the requests that wait for PostgREST.
-pub struct Turn<'a>(&'a Cell<usize>);
+pub struct CapacityPermit<'a>(&'a Cell<usize>);
 
-impl Drop for Turn<'_> {
+impl Drop for CapacityPermit<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get().saturating_sub(1));
     }

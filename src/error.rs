@@ -126,9 +126,9 @@ pub enum Error {
         limit: usize,
     },
     /// Too many bodies of undeclared length are on their way.
-    UploadsBusy,
+    UploadBufferFull,
     /// No person is known to be at the other end, where one has to be.
-    NoPerson,
+    HumanNotVerified,
     /// What is to be sealed cannot be a secret.
     BadSecret {
         /// What it must look like.
@@ -146,7 +146,7 @@ pub enum Error {
     /// Meta's webhook, or whoever says so, does not name the token that was agreed on.
     BadVerifyToken,
     /// The endpoint needs a variable that is not set.
-    NotSetUp {
+    NotConfigured {
         /// Its name.
         variable: &'static str,
     },
@@ -159,7 +159,7 @@ pub enum Error {
     /// Too many requests wait for PostgREST, here or for a connection to the database there.
     Overloaded,
     /// The caller's other requests at PostgREST, or those of all anonymous callers, are as many as may be there at once.
-    TooManyAtOnce,
+    TooManyConcurrent,
     /// PostgREST did not answer within the deadline, or the database cancelled the statement.
     UpstreamTimeout,
     /// PostgREST failed, or answered what cannot be relayed.
@@ -169,7 +169,7 @@ pub enum Error {
         /// PostgREST's status, 400 to 499 or 300; an application's own may be above.
         status: StatusCode,
         /// PostgREST's body.
-        shape: Box<Shape>,
+        body: Box<ErrorBody>,
         /// Seconds after which to try again, where it named them.
         retry_after: Option<u32>,
         /// Its `Content-Range`, which says how many rows there are where a range is beyond them.
@@ -188,7 +188,7 @@ pub enum Error {
 
 /// The body of every error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shape {
+pub struct ErrorBody {
     /// The code to look up in `docs/errors.md`, or PostgREST's or PostgreSQL's own.
     pub code: Cow<'static, str>,
     /// What went wrong, in a sentence.
@@ -200,13 +200,13 @@ pub struct Shape {
 }
 
 /// Shorthand of the table below.
-fn shape(
+fn body(
     code: &'static str,
     message: &'static str,
     details: Option<Cow<'static, str>>,
     hint: &'static str,
-) -> Shape {
-    Shape {
+) -> ErrorBody {
+    ErrorBody {
         code: code.into(),
         message: message.into(),
         details: details.map(|text| Value::String(text.into_owned())),
@@ -218,7 +218,7 @@ impl Error {
     /// Why a workflow could not be deployed, by the reason that its deployment was ended with, and in whose words.
     #[must_use]
     pub fn undeployed(reason: &str, message: String) -> Self {
-        let (status, code, told, hint) = match reason {
+        let (status, code, message_of_row, hint) = match reason {
             "invalid" => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "RG317",
@@ -250,10 +250,10 @@ impl Error {
                 "Deploy again, with a new Idempotency-Key; if it stays, tell the operator.",
             ),
         };
-        let shape = shape(code, told, Some(message.into()), hint);
+        let body = body(code, message_of_row, Some(message.into()), hint);
         Self::Refused {
             status,
-            shape: Box::new(shape),
+            body: Box::new(body),
             retry_after: None,
             range: None,
         }
@@ -266,7 +266,7 @@ impl Error {
             ReadFault::TooLarge => Self::BodyTooLarge { limit },
             ReadFault::Broken => Self::MalformedBody("it broke off".into()),
             ReadFault::Slow => Self::SlowBody,
-            ReadFault::Busy => Self::UploadsBusy,
+            ReadFault::BufferFull => Self::UploadBufferFull,
         }
     }
 
@@ -281,16 +281,16 @@ impl Error {
             | Self::NoApiKey
             | Self::BadApiKey
             | Self::BadSignature => StatusCode::UNAUTHORIZED,
-            Self::ServiceFromBrowser | Self::NoPerson | Self::BadVerifyToken => {
+            Self::ServiceFromBrowser | Self::HumanNotVerified | Self::BadVerifyToken => {
                 StatusCode::FORBIDDEN
             }
-            Self::NotSetUp { .. } => StatusCode::NOT_IMPLEMENTED,
-            Self::TooManyRequests | Self::TooManyAtOnce => StatusCode::TOO_MANY_REQUESTS,
+            Self::NotConfigured { .. } => StatusCode::NOT_IMPLEMENTED,
+            Self::TooManyRequests | Self::TooManyConcurrent => StatusCode::TOO_MANY_REQUESTS,
             Self::KeysUnavailable { .. }
             | Self::UpstreamUnavailable
             | Self::Overloaded
             | Self::LimiterUnavailable
-            | Self::UploadsBusy => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::UploadBufferFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::MalformedBody(_)
             | Self::BadName
             | Self::BadQuery(_)
@@ -325,10 +325,10 @@ impl Error {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::KeysUnavailable { retry_after } => Some(*retry_after),
-            Self::LimiterUnavailable | Self::UploadsBusy => Some(5),
+            Self::LimiterUnavailable | Self::UploadBufferFull => Some(5),
             // The shortest period that the limiter knows.
             Self::TooManyRequests => Some(10),
-            Self::UpstreamUnavailable | Self::Overloaded | Self::TooManyAtOnce => Some(1),
+            Self::UpstreamUnavailable | Self::Overloaded | Self::TooManyConcurrent => Some(1),
             // Each 429 and 503 says when to come again, an application's own, too.
             Self::Refused {
                 status,
@@ -345,120 +345,120 @@ impl Error {
 
     /// The body this error is answered with.
     #[must_use]
-    pub fn shape(&self) -> Shape {
+    pub fn body(&self) -> ErrorBody {
         match self {
-            Self::NotFound => shape(
+            Self::NotFound => body(
                 "RG101",
                 "No such endpoint",
                 None,
                 "Check the path, to the last slash; the data API is /rest/v1/<table> and /rest/v1/rpc/<function>.",
             ),
-            Self::MethodNotAllowed { allow } => shape(
+            Self::MethodNotAllowed { allow } => body(
                 "RG102",
                 "This endpoint does not take this method",
                 Some(format!("Allowed: {allow}").into()),
                 "Use one of the allowed methods.",
             ),
-            Self::BadAuthorization => shape(
+            Self::BadAuthorization => body(
                 "RG201",
                 "The Authorization header is not one Bearer token",
                 None,
                 "Send `Authorization: Bearer <token>` once, or leave it out.",
             ),
-            Self::BadToken(fault) => token_shape(*fault),
+            Self::BadToken(fault) => token_body(*fault),
             // The words that Supabase's gateway uses, which its client libraries' users know.
-            Self::NoApiKey => shape(
+            Self::NoApiKey => body(
                 "RG207",
                 "No API key found in request",
                 None,
                 "No `apikey` request header or url param was found.",
             ),
-            Self::BadApiKey => shape(
+            Self::BadApiKey => body(
                 "RG208",
                 "Invalid API key",
                 None,
                 "Double check the publishable key in the `apikey` header or url param; a user's token belongs in Authorization.",
             ),
-            Self::ServiceFromBrowser => shape(
+            Self::ServiceFromBrowser => body(
                 "RG209",
                 "A service_role token may not be used from a browser",
                 None,
                 "Keep it on servers; browsers use the publishable key and a user's token. If it was in a page, replace it.",
             ),
-            Self::KeysUnavailable { .. } => shape(
+            Self::KeysUnavailable { .. } => body(
                 "RG210",
                 "The keys that check tokens cannot be had at the moment",
                 None,
                 "Try again after the time in Retry-After.",
             ),
-            Self::BadSignature => shape(
+            Self::BadSignature => body(
                 "RG211",
                 "The body is not signed by the app",
                 Some("X-Hub-Signature-256".into()),
                 "Set WHATSAPP_APP_SECRET to the secret of the app whose webhook this is.",
             ),
-            Self::BadVerifyToken => shape(
+            Self::BadVerifyToken => body(
                 "RG212",
                 "The verify token is not the one that was agreed on",
                 None,
                 "Enter the value of WHATSAPP_VERIFY_TOKEN, or the account's own, in the app's webhook settings.",
             ),
-            _ => self.scope_shape(),
+            _ => self.scope_body(),
         }
     }
 
     /// The part of the table that belongs to `scope`.
-    fn scope_shape(&self) -> Shape {
+    fn scope_body(&self) -> ErrorBody {
         match self {
-            Self::MalformedBody(what) => shape(
+            Self::MalformedBody(what) => body(
                 "RG301",
                 "The body cannot be read",
                 Some(what.clone()),
                 "Send what the Content-Type says, in UTF-8.",
             ),
-            Self::BodyTooLarge { limit } => shape(
+            Self::BodyTooLarge { limit } => body(
                 "RG302",
                 "The body is too large",
                 Some(format!("This endpoint takes at most {limit} bytes").into()),
                 "Send less, or in several requests.",
             ),
-            Self::SlowBody => shape(
+            Self::SlowBody => body(
                 "RG310",
                 "The body did not arrive in time",
                 None,
                 "Send it again, all at once.",
             ),
-            Self::UnsupportedMediaType { accepted } => shape(
+            Self::UnsupportedMediaType { accepted } => body(
                 "RG303",
                 "This endpoint does not read this Content-Type",
                 Some(format!("It reads {accepted}").into()),
                 "Set Content-Type to one of these.",
             ),
-            Self::BadName => shape(
+            Self::BadName => body(
                 "RG304",
                 "This is no name of a table, view or function",
                 None,
                 "Names have 1 to 63 bytes, no slash, backslash or control character.",
             ),
-            Self::UnsupportedEncoding { accepted } => shape(
+            Self::UnsupportedEncoding { accepted } => body(
                 "RG330",
                 "This endpoint does not read this Content-Encoding",
                 Some(format!("It reads {accepted}").into()),
                 "Send the body as it is, without Content-Encoding.",
             ),
-            Self::UriTooLong { limit } => shape(
+            Self::UriTooLong { limit } => body(
                 "RG305",
                 "The URL is too long",
                 Some(format!("Path and query may have {limit} bytes").into()),
                 "Filter by fewer values, or call a function with a body.",
             ),
-            Self::BadQuery(what) => shape(
+            Self::BadQuery(what) => body(
                 "RG306",
                 "The query string cannot be read",
                 Some((*what).into()),
                 "Percent-encode names and values as UTF-8.",
             ),
-            Self::UnfilteredWrite => shape(
+            Self::UnfilteredWrite => body(
                 "RG307",
                 "An update or a delete needs a filter",
                 Some(
@@ -467,25 +467,25 @@ impl Error {
                 ),
                 "Add a filter, such as id=eq.<id>.",
             ),
-            Self::UnknownSchema { served } => shape(
+            Self::UnknownSchema { served } => body(
                 "PGRST106",
                 "The schema must be one of the following",
                 Some(served.clone().into()),
                 "Name one in Accept-Profile or Content-Profile; supabase-js takes {db: {schema}}.",
             ),
-            Self::PlanRefused => shape(
+            Self::PlanRefused => body(
                 "RG308",
                 "Query plans are not served",
                 None,
                 "Ask for application/json or text/csv.",
             ),
-            Self::BadHeader { name, wanted } => shape(
+            Self::BadHeader { name, wanted } => body(
                 "RG309",
                 "A header cannot be read",
                 Some(format!("{name}: {wanted}").into()),
                 "Correct the header or leave it out.",
             ),
-            Self::EmbedTooDeep { limit } => shape(
+            Self::EmbedTooDeep { limit } => body(
                 "RG313",
                 "Relations are embedded too deeply",
                 Some(format!("There may be {limit} levels").into()),
@@ -496,150 +496,150 @@ impl Error {
             | Self::SystemColumn { .. }
             | Self::ConditionalWrite
             | Self::LimitedWrite
-            | Self::AnswerTooLarge { .. } => self.data_shape(),
-            Self::BadSecret { wanted } => shape(
+            | Self::AnswerTooLarge { .. } => self.data_body(),
+            Self::BadSecret { wanted } => body(
                 "RG316",
                 "This cannot be a secret to keep",
                 Some((*wanted).into()),
                 "Send it as its issuer gave it.",
             ),
-            _ => self.guard_shape(),
+            _ => self.guard_body(),
         }
     }
 
     /// The part of the table that belongs to the data API's queries and answers.
-    fn data_shape(&self) -> Shape {
+    fn data_body(&self) -> ErrorBody {
         match self {
-            Self::TooManyEmbeds { limit } => shape(
+            Self::TooManyEmbeds { limit } => body(
                 "RG320",
                 "Too many relations are embedded",
                 Some(format!("There may be {limit} in all").into()),
                 "Ask for some of them in a request of their own.",
             ),
-            Self::CastRefused { served } => shape(
+            Self::CastRefused { served } => body(
                 "RG321",
                 "Nothing may be cast to this type",
                 Some(format!("It may be one of {served}").into()),
                 "Cast to one of these, or cast in a view or a function.",
             ),
-            Self::SystemColumn { name } => shape(
+            Self::SystemColumn { name } => body(
                 "RG322",
                 "System columns are not served",
                 Some(format!("{name} is one").into()),
                 "Name a column of the table's own.",
             ),
-            Self::ConditionalWrite => shape(
+            Self::ConditionalWrite => body(
                 "RG323",
                 "Writes do not depend on versions of rows",
                 Some("If-Match, If-None-Match and If-Unmodified-Since are for reads".into()),
                 "Leave the header out, and add a filter on a column that changes with each write, such as updated_at=eq.<the time that was read>.",
             ),
-            Self::LimitedWrite => shape(
+            Self::LimitedWrite => body(
                 "RG324",
                 "Updates and deletes have no limit here",
                 Some("PostgREST before version 13 is needed for limit and offset; later ones would write every row that the filters leave".into()),
                 "Filter by what the rows have in common, such as id=in.(<ids>).",
             ),
-            Self::AnswerTooLarge { limit } => shape(
+            Self::AnswerTooLarge { limit } => body(
                 "RG406",
                 "The answer is too large",
                 Some(format!("It may have {limit} bytes").into()),
                 "Ask for fewer rows, columns or embedded relations at once.",
             ),
-            _ => self.guard_shape(),
+            _ => self.guard_body(),
         }
     }
 
     /// The part of the table that keeps too many, and machines, out.
-    fn guard_shape(&self) -> Shape {
+    fn guard_body(&self) -> ErrorBody {
         match self {
-            Self::UploadsBusy => shape(
+            Self::UploadBufferFull => body(
                 "RG314",
                 "Too many bodies of unknown length are on their way",
                 None,
                 "Declare the Content-Length, or try again after the time in Retry-After.",
             ),
-            Self::NoPerson => shape(
+            Self::HumanNotVerified => body(
                 "RG315",
                 "It could not be verified that a person sent this",
                 None,
                 "Show Turnstile's widget with the action `lead` and send its fresh token as cf-turnstile-response.",
             ),
-            Self::NoUnit { details } => shape(
+            Self::NoUnit { details } => body(
                 "RG550",
                 "There is nobody to assign",
                 Some((*details).into()),
                 "Send a session_id, a user_id or both.",
             ),
-            Self::BadCountry => shape(
+            Self::BadCountry => body(
                 "RG550",
                 "The country is not one",
                 Some("A code of two letters".into()),
                 "Send a code such as DE, or leave it out.",
             ),
-            Self::TooManyRequests => shape(
+            Self::TooManyRequests => body(
                 "RG311",
                 "Too many requests",
                 None,
                 "Try again after the time in Retry-After.",
             ),
-            Self::LimiterUnavailable => shape(
+            Self::LimiterUnavailable => body(
                 "RG312",
                 "This endpoint cannot be served at the moment",
                 Some("The rate limiter in front of it does not answer".into()),
                 "Try again after the time in Retry-After.",
             ),
-            _ => self.forward_shape(),
+            _ => self.forward_body(),
         }
     }
 
     /// The part of the table that belongs to `forward` and to the configuration.
-    fn forward_shape(&self) -> Shape {
+    fn forward_body(&self) -> ErrorBody {
         match self {
-            Self::UpstreamUnavailable => shape(
+            Self::UpstreamUnavailable => body(
                 "RG401",
                 "The database cannot be reached at the moment",
                 None,
                 "Try again after the time in Retry-After.",
             ),
-            Self::UpstreamTimeout => shape(
+            Self::UpstreamTimeout => body(
                 "RG402",
                 "The database did not answer in time",
                 None,
                 "Ask for less, or try again later; with the same Idempotency-Key nothing is written twice.",
             ),
-            Self::Overloaded => shape(
+            Self::Overloaded => body(
                 "RG404",
                 "Too many requests are waiting for the database",
                 None,
                 "Try again after the time in Retry-After.",
             ),
-            Self::TooManyAtOnce => shape(
+            Self::TooManyConcurrent => body(
                 "RG407",
                 "Too many of your requests are under way",
                 None,
                 "Send fewer at once; try again after the time in Retry-After.",
             ),
-            Self::Refused { shape, .. } => (**shape).clone(),
-            Self::Misconfigured { variable, wanted } => shape(
+            Self::Refused { body, .. } => (**body).clone(),
+            Self::Misconfigured { variable, wanted } => body(
                 "RG901",
                 "The edge is not configured",
                 Some(format!("{variable}: {wanted}").into()),
                 "Set this variable or secret and deploy again.",
             ),
-            Self::NotSetUp { variable } => shape(
+            Self::NotConfigured { variable } => body(
                 "RG903",
                 "This endpoint is not set up",
                 Some(format!("{variable} is not set").into()),
                 "Set this variable or secret and deploy again.",
             ),
-            Self::Internal(_) => shape(
+            Self::Internal(_) => body(
                 "RG902",
                 "The edge failed",
                 None,
                 "Report it with the x-request-id.",
             ),
-            _ => shape(
+            _ => body(
                 "RG403",
                 "The database failed",
                 None,
@@ -650,7 +650,7 @@ impl Error {
 }
 
 /// A code for each way a token can be bad, so that a log shows which.
-fn token_shape(fault: TokenFault) -> Shape {
+fn token_body(fault: TokenFault) -> ErrorBody {
     let (code, message, hint) = match fault {
         TokenFault::Malformed => (
             "RG202",
@@ -674,7 +674,7 @@ fn token_shape(fault: TokenFault) -> Shape {
             "It needs sub, exp, and the issuer, audience and role configured here.",
         ),
     };
-    shape(code, message, None, hint)
+    body(code, message, None, hint)
 }
 
 #[cfg(test)]

@@ -6,15 +6,18 @@
 
 pub mod config;
 pub mod edge;
+pub mod endpoints;
 pub mod error;
+pub mod formats;
 pub mod forward;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-pub mod path;
+pub mod jobs;
+pub mod pipeline;
 pub mod respond;
-pub mod rooms;
 pub mod route;
 pub mod scope;
+pub mod systems;
 pub mod text;
 pub mod verify;
 
@@ -30,7 +33,7 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 #[cfg(target_arch = "wasm32")]
 #[event(start)]
 fn start() {
-    platform::wait::quicken_microtasks();
+    platform::promise::replace_queue_microtask();
 }
 
 /// Every HTTP request.

@@ -34,7 +34,7 @@ const SENDABLE: &str = "accept, accept-profile, apikey, authorization, baggage, 
     x-read-preference, x-retry-count, x-session-token, x-supabase-api-version";
 
 /// Bytes of header names that a preflight may ask for. No browser sends more in a real request.
-const MAX_ASKED_BYTES: usize = 4096;
+const MAX_REQUESTED_NAMES_BYTES: usize = 4096;
 
 /// Headers that such a script may read.
 const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
@@ -68,14 +68,14 @@ pub fn json<B>(status: StatusCode, value: &serde_json::Value) -> Response<B> {
 /// What a purpose endpoint makes of its outcome.
 pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> {
     match reply {
-        Reply::Here(response) => Ok(here(response)),
+        Reply::Local(response) => Ok(local(response)),
         Reply::Called {
             call,
             incoming,
             outcome,
-        } => (call.answer)(&incoming, outcome, config).map(here),
+        } => (call.answer)(&incoming, outcome, config).map(local),
         Reply::Ready(parts) => Ok(ready(&parts)),
-        Reply::Kept(response) => Ok(response),
+        Reply::Final(response) => Ok(response),
         Reply::Relayed(mut response) => {
             response.headers = relayed_headers(&response.headers);
             Ok(response)
@@ -84,7 +84,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
 }
 
 /// An answer that has nothing of the platform in it.
-fn here<B>(response: Response<()>) -> Response<B> {
+fn local<B>(response: Response<()>) -> Response<B> {
     let body = match response.body {
         Body::Bytes(bytes) => Body::Bytes(bytes),
         Body::Empty | Body::Stream(()) | Body::Upload { .. } => Body::Empty,
@@ -97,36 +97,36 @@ fn here<B>(response: Response<()>) -> Response<B> {
 }
 
 /// Those of an answer's headers that a client may see.
-pub(crate) fn kept_headers(from: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
+pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
+    let mut allowed = HeaderMap::new();
     for name in &RELAYED {
         if let Some(value) = from.get(name) {
-            kept.insert(name, value.clone());
+            allowed.insert(name, value.clone());
         }
     }
-    kept
+    allowed
 }
 
 /// The same of PostgREST's, whose paths are the edge's under a prefix.
 pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
-    let mut kept = kept_headers(from);
+    let mut allowed = allowed_headers(from);
     for name in [CONTENT_LOCATION, LOCATION] {
         let moved = text(from, name.as_str())
             .filter(|path| path.starts_with('/'))
             .map(|path| format!("/rest/v1{path}"));
         if let Some(Ok(value)) = moved.map(|path| HeaderValue::from_str(&path)) {
-            kept.insert(name, value);
+            allowed.insert(name, value);
         }
     }
-    kept
+    allowed
 }
 
 fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
     let all = parts.iter().all(|(_, answers)| *answers);
     let mut checks = serde_json::Map::new();
     for (name, answers) in parts {
-        let said = if *answers { "ok" } else { "unreachable" };
-        checks.insert((*name).to_owned(), said.into());
+        let result = if *answers { "ok" } else { "unreachable" };
+        checks.insert((*name).to_owned(), result.into());
     }
     let status = if all {
         StatusCode::OK
@@ -147,9 +147,9 @@ fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
 /// An error in the one shape.
 #[must_use]
 pub fn error<B>(error: &Error) -> Response<B> {
-    let body = serde_json::to_vec(&error.shape()).unwrap_or_default();
+    let body = serde_json::to_vec(&error.body()).unwrap_or_default();
     let mut response = bytes(error.status(), "application/json; charset=utf-8", body);
-    explain(error, &mut response.headers);
+    set_error_headers(error, &mut response.headers);
     response
 }
 
@@ -167,7 +167,7 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 /// The headers that belong to an error, whatever its body.
-pub fn explain(error: &Error, headers: &mut HeaderMap) {
+pub fn set_error_headers(error: &Error, headers: &mut HeaderMap) {
     if error.status() == StatusCode::UNAUTHORIZED {
         let challenge = match error {
             Error::BadToken(TokenFault::Expired) => {
@@ -181,7 +181,7 @@ pub fn explain(error: &Error, headers: &mut HeaderMap) {
     if let Some(seconds) = error.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
-    if let Some(name) = proxy_status(&error.shape().code) {
+    if let Some(name) = proxy_status(&error.body().code) {
         headers.insert("proxy-status", name);
     }
     if let Error::Refused {
@@ -201,14 +201,14 @@ pub fn explain(error: &Error, headers: &mut HeaderMap) {
 }
 
 /// The header names that a preflight asks for, where all of them are names (RFC 9110, section 5.1).
-fn asked_names(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asked = text(headers, "access-control-request-headers")?;
-    let names: Vec<&str> = asked
+fn requested_names(headers: &HeaderMap) -> Option<HeaderValue> {
+    let requested = text(headers, "access-control-request-headers")?;
+    let names: Vec<&str> = requested
         .split(',')
         .map(|name| name.trim_matches([' ', '\t']))
         .filter(|name| !name.is_empty())
         .collect();
-    let fits = asked.len() <= MAX_ASKED_BYTES && !names.is_empty();
+    let fits = requested.len() <= MAX_REQUESTED_NAMES_BYTES && !names.is_empty();
     if !fits || !names.iter().all(|name| name.bytes().all(is_token_byte)) {
         return None;
     }
@@ -216,11 +216,11 @@ fn asked_names(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// The answer to a preflight: every header that it asks for may be sent. A header that the edge does not read does nothing
-/// here, and pages and their tools add headers of their own to every request. [`finish`] decides which origin may go on.
+/// here, and pages and their tools add headers of their own to every request. [`set_common_headers`] decides which origin may go on.
 #[must_use]
-pub fn preflight<B>(asked: &HeaderMap) -> Response<B> {
+pub fn preflight<B>(request_headers: &HeaderMap) -> Response<B> {
     let mut headers = HeaderMap::new();
-    let names = asked_names(asked).unwrap_or(HeaderValue::from_static(SENDABLE));
+    let names = requested_names(request_headers).unwrap_or(HeaderValue::from_static(SENDABLE));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
     headers.append(
         VARY,
@@ -238,26 +238,26 @@ pub fn preflight<B>(asked: &HeaderMap) -> Response<B> {
     }
 }
 
-/// Those of a request's headers that its answer depends on here: for [`spare_known`] and [`finish`].
+/// Those of a request's headers that its answer depends on here: for [`not_modified`] and [`set_common_headers`].
 #[must_use]
-pub fn asked(headers: &HeaderMap) -> HeaderMap {
-    let mut kept = HeaderMap::new();
+pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut allowed = HeaderMap::new();
     for name in [IF_NONE_MATCH, ORIGIN] {
         if let Some(value) = headers.get(&name) {
-            kept.insert(name, value.clone());
+            allowed.insert(name, value.clone());
         }
     }
-    kept
+    allowed
 }
 
 /// Answers that the client has it already, where its `If-None-Match` names the answer's `ETag`.
-pub fn spare_known<B>(response: &mut Response<B>, method: &Method, asked: &HeaderMap) {
+pub fn not_modified<B>(response: &mut Response<B>, method: &Method, request_headers: &HeaderMap) {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return;
     }
     let (Some(etag), Some(known)) = (
         text(&response.headers, "etag"),
-        text(asked, "if-none-match"),
+        text(request_headers, "if-none-match"),
     ) else {
         return;
     };
@@ -271,7 +271,12 @@ pub fn spare_known<B>(response: &mut Response<B>, method: &Method, asked: &Heade
 }
 
 /// What every answer carries: its request's id, who may read it, and that nobody else may keep it.
-pub fn finish<B>(response: &mut Response<B>, asked: &HeaderMap, id: &str, config: Option<&Config>) {
+pub fn set_common_headers<B>(
+    response: &mut Response<B>,
+    request_headers: &HeaderMap,
+    id: &str,
+    config: Option<&Config>,
+) {
     let headers = &mut response.headers;
     headers.insert(
         "x-content-type-options",
@@ -284,7 +289,7 @@ pub fn finish<B>(response: &mut Response<B>, asked: &HeaderMap, id: &str, config
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert("x-request-id", value);
     }
-    let origin = text(asked, "origin").unwrap_or_default();
+    let origin = text(request_headers, "origin").unwrap_or_default();
     let allowed = config.and_then(|config| {
         config
             .allowed_origins

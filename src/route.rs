@@ -80,12 +80,12 @@ pub struct Call {
     /// Milliseconds of which the answer takes a whole multiple, so that its time does not tell what the database found.
     pub answer_step_ms: Option<u32>,
     /// What the edge does with the result before it is put into words.
-    pub then: Option<Then>,
+    pub after_call: Option<AfterCall>,
 }
 
 /// Work of the edge's own that a function's result starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub enum AfterCall {
     /// Carries the deployment out that has been opened.
     Deploy,
     /// Takes up the deployments that were interrupted.
@@ -129,8 +129,8 @@ pub enum Plan {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Seen {
     /// The time stamp of a hosted form: `ok`, `fast` or `forged`; none if the form has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stamp: Option<&'static str>,
+    #[serde(rename = "stamp", skip_serializing_if = "Option::is_none")]
+    pub form_timestamp: Option<&'static str>,
     /// The kind of device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_type: Option<&'static str>,
@@ -366,7 +366,7 @@ pub fn find(
     method: &Method,
     path: &str,
 ) -> Result<Matched, Error> {
-    let asked = if method == Method::HEAD {
+    let wanted = if method == Method::HEAD {
         &Method::GET
     } else {
         method
@@ -384,7 +384,7 @@ pub fn find(
         .collect();
     if let Some(at) = found
         .iter()
-        .position(|matched| matched.route.method == *asked)
+        .position(|matched| matched.route.method == *wanted)
     {
         return Ok(found.swap_remove(at));
     }

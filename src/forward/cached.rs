@@ -1,4 +1,4 @@
-//! Reads that are kept for others: in the platform's cache, with an `ETag` of their content.
+//! Reads that are cached for others: in the platform's cache, with an `ETag` of their content.
 
 use http::header::{CACHE_CONTROL, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -10,22 +10,22 @@ use crate::error::Error;
 use crate::respond;
 use crate::scope::{Relay, Rule};
 
-/// Bytes of an answer that is kept. A larger one is asked for again, and streamed.
-const MOST_BYTES: usize = 1024 * 1024;
-/// What the kept answer says of itself: the platform's cache takes no status but 200.
+/// Bytes of an answer that is cached. A larger one is asked for again, and streamed.
+const MAX_BYTES: usize = 1024 * 1024;
+/// What the cached answer says of itself: the platform's cache takes no status but 200.
 const STATUS: &str = "x-rowgate-status";
 const UNTIL: &str = "x-rowgate-until";
 /// Requests for the same address that get other answers.
 const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
 
-/// The kept answer, or PostgREST's, which is then kept.
+/// The cached answer, or PostgREST's, which is then cached.
 pub(super) async fn answer<P: Platform>(
     rule: Rule,
     relay: Relay<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
-    if let Some(kept) = edge.platform.stored(&rule.name).await
-        && let Some(response) = revived(kept, edge.platform.now_ms())
+    if let Some(cached) = edge.platform.cache_get(&rule.name).await
+        && let Some(response) = restored(cached, edge.platform.now_ms())
     {
         return Ok(response);
     }
@@ -36,7 +36,7 @@ pub(super) async fn answer<P: Platform>(
         return Ok(response);
     };
     let deadline_ms = edge.config.limits.deadline_ms;
-    let Ok(bytes) = edge.platform.read(stream, MOST_BYTES, deadline_ms).await else {
+    let Ok(bytes) = edge.platform.read(stream, MAX_BYTES, deadline_ms).await else {
         let again = again.ok_or(Error::Internal("a read cannot be repeated"))?;
         let mut whole = send_on(again, edge).await?;
         whole.headers = respond::relayed_headers(&whole.headers);
@@ -49,7 +49,7 @@ pub(super) async fn answer<P: Platform>(
     }
     headers.insert(VARY, HeaderValue::from_static(VARIES));
     let until_ms = edge.platform.now_ms() + u64::from(rule.seconds) * 1000;
-    keep(&rule, status, &headers, &bytes, until_ms, edge);
+    store(&rule, status, &headers, &bytes, until_ms, edge);
     set_lifetime(&mut headers, u64::from(rule.seconds));
     Ok(Response {
         status,
@@ -59,7 +59,7 @@ pub(super) async fn answer<P: Platform>(
 }
 
 /// Keeps an answer, once the caller has theirs.
-fn keep<P: Platform>(
+fn store<P: Platform>(
     rule: &Rule,
     status: StatusCode,
     headers: &HeaderMap,
@@ -67,33 +67,33 @@ fn keep<P: Platform>(
     until_ms: u64,
     edge: &Edge<P>,
 ) {
-    let mut kept = headers.clone();
-    kept.remove(VARY);
-    kept.insert(STATUS, HeaderValue::from(status.as_u16()));
-    kept.insert(UNTIL, HeaderValue::from(until_ms));
-    let kept = Response {
+    let mut cached = headers.clone();
+    cached.remove(VARY);
+    cached.insert(STATUS, HeaderValue::from(status.as_u16()));
+    cached.insert(UNTIL, HeaderValue::from(until_ms));
+    let cached = Response {
         status: StatusCode::OK,
-        headers: kept,
+        headers: cached,
         body: Body::Bytes(bytes.to_vec()),
     };
     let (name, seconds, platform) = (rule.name.clone(), rule.seconds, edge.platform.clone());
     edge.platform
-        .background(async move { platform.store(&name, kept, seconds).await });
+        .background(async move { platform.cache_put(&name, cached, seconds).await });
 }
 
-/// A kept answer as it was; none if it has outlived its time or says nothing of itself.
-fn revived<B>(kept: Response<B>, now_ms: u64) -> Option<Response<B>> {
-    let number = |name| text(&kept.headers, name)?.parse::<u64>().ok();
+/// A cached answer as it was; none if it has outlived its time or says nothing of itself.
+fn restored<B>(cached: Response<B>, now_ms: u64) -> Option<Response<B>> {
+    let number = |name| text(&cached.headers, name)?.parse::<u64>().ok();
     let until_ms = number(UNTIL)?;
     let status = StatusCode::from_u16(u16::try_from(number(STATUS)?).ok()?).ok()?;
     let left_ms = until_ms.checked_sub(now_ms).filter(|left| *left > 0)?;
-    let mut headers = respond::kept_headers(&kept.headers);
+    let mut headers = respond::allowed_headers(&cached.headers);
     headers.insert(VARY, HeaderValue::from_static(VARIES));
     set_lifetime(&mut headers, left_ms.div_ceil(1000));
     Some(Response {
         status,
         headers,
-        body: kept.body,
+        body: cached.body,
     })
 }
 

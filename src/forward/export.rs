@@ -13,7 +13,7 @@ use crate::scope::Pages;
 use crate::text::is_invisible;
 
 /// Bytes that a page may have.
-const MOST_PAGE_BYTES: usize = 32 * 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes that the names of fields may have.
 const MAX_NAMES_BYTES: usize = 4 * 1024 * 1024;
@@ -80,7 +80,7 @@ async fn page<P: Platform>(
     last: Option<&Value>,
     edge: &Edge<P>,
 ) -> Result<Vec<Value>, Error> {
-    match parsed(pages.after(last, edge), MOST_PAGE_BYTES, edge).await? {
+    match parsed(pages.after(last, edge), MAX_PAGE_BYTES, edge).await? {
         Value::Array(rows) => Ok(rows),
         _ => Err(Error::UpstreamFailed),
     }

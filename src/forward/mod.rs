@@ -2,9 +2,9 @@
 
 mod cached;
 mod export;
-pub mod kept;
 pub mod share;
 mod sqlstate;
+pub mod stale_if_error;
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -15,10 +15,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use crate::edge::{Body, Edge, Outgoing, Platform, ReadFault, Response, SendFault, text};
-use crate::error::{Error, Shape};
-use crate::rooms;
+use crate::error::{Error, ErrorBody};
 use crate::route::{Call, Incoming};
 use crate::scope::{self, Relay, Scoped, Sharer, Work, replica};
+use crate::systems;
 use crate::verify::keys;
 
 /// Milliseconds before a read is sent once more.
@@ -30,20 +30,20 @@ const QUICK_MS: u64 = 500;
 /// By this, a random byte divided is the part of a step that is added to it: up to a quarter.
 const STEP_SPREAD: u32 = 1024;
 /// Bytes that are read of an error's body.
-const MOST_ERROR_BYTES: usize = 64 * 1024;
+const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// What PostgREST's server says of an exception that nobody has caught.
 const CRASH: &[u8] = b"Something went wrong";
 /// Bytes that are read of a function's result.
-const MOST_RESULT_BYTES: usize = 1024 * 1024;
+const MAX_RESULT_BYTES: usize = 1024 * 1024;
 
 /// What came of the work.
 pub enum Reply<B> {
     /// The edge's own answer.
-    Here(Response<()>),
+    Local(Response<()>),
     /// PostgREST's answer.
     Relayed(Response<B>),
     /// PostgREST's answer as it is kept for others: its headers are chosen already.
-    Kept(Response<B>),
+    Final(Response<B>),
     /// A function's result, still to be put into the caller's words.
     Called {
         /// The endpoint.
@@ -70,10 +70,10 @@ pub async fn send<P: Platform>(
         return perform(work, edge).await;
     };
     // Before, for the answer may be lost; after, for the write may have taken long.
-    replica::note(&name, edge);
+    replica::remember(&name, edge);
     let reply = perform(work, edge).await;
-    replica::note(&name, edge);
-    replica::tell(&name, edge).await;
+    replica::remember(&name, edge);
+    replica::announce(&name, edge).await;
     reply
 }
 
@@ -82,12 +82,12 @@ async fn perform<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
     match work {
-        Work::Here(response) => Ok(Reply::Here(response)),
+        Work::Local(response) => Ok(Reply::Local(response)),
         Work::Relay { relay, cache: None } => send_on(relay, edge).await.map(Reply::Relayed),
         Work::Relay {
             relay,
             cache: Some(rule),
-        } => cached::answer(rule, relay, edge).await.map(Reply::Kept),
+        } => cached::answer(rule, relay, edge).await.map(Reply::Final),
         Work::Call { call, relay, .. } if call.streamed => {
             send_on(relay, edge).await.map(Reply::Relayed)
         }
@@ -96,17 +96,19 @@ async fn perform<P: Platform>(
             incoming,
             relay,
         } => {
-            let asked = result(relay, edge);
+            let called = result(relay, edge);
             let outcome = match call.answer_step_ms {
-                None => asked.await,
-                Some(step_ms) => at_step(asked, step_ms, edge).await,
+                None => called.await,
+                Some(step_ms) => align_to_step(called, step_ms, edge).await,
             };
             let outcome = match &call.fallback {
                 None => outcome,
-                Some(fallback) => kept::or_fallback(outcome, fallback, &incoming, edge),
+                Some(fallback) => stale_if_error::or_fallback(outcome, fallback, &incoming, edge),
             };
-            let outcome = match (call.then, outcome) {
-                (Some(then), Ok(result)) => rooms::follow(then, &result, edge).await,
+            let outcome = match (call.after_call, outcome) {
+                (Some(after_call), Ok(result)) => {
+                    systems::after_call(after_call, &result, edge).await
+                }
                 (_, outcome) => outcome,
             };
             Ok(Reply::Called {
@@ -115,12 +117,12 @@ async fn perform<P: Platform>(
                 outcome,
             })
         }
-        Work::Export(pages) => export::send(pages, edge).await.map(Reply::Kept),
+        Work::Export(pages) => export::send(pages, edge).await.map(Reply::Final),
         Work::Ready { database, replica } => {
             // Not in line: a long one says nothing of the database.
             let ask = async |outgoing| {
                 let relay = Relay {
-                    in_line: false,
+                    counts_toward_limit: false,
                     ..Relay::plain(outgoing)
                 };
                 result(relay, edge).await.is_ok()
@@ -153,17 +155,12 @@ async fn perform<P: Platform>(
 }
 
 /// Waits for work, then for the end of the step in which it was done. The steps begin with the work and do not depend on it: an
-/// answer at their end shows how many have passed and nothing else. Their length is a little longer than `step_ms`, at random: clients
-/// who began together would otherwise stay together, and everybody else would wait behind all of them at each step.
-async fn at_step<P: Platform, T>(
-    work: impl Future<Output = Result<T, Error>>,
+/// answer at their end tells how many have passed and nothing else.
+async fn align_to_step<P: Platform, T>(
+    work: impl Future<Output = T>,
     step_ms: u32,
     edge: &Edge<P>,
-) -> Result<T, Error> {
-    let mut spread = [0];
-    getrandom::fill(&mut spread).map_err(|_| Error::Internal("no randomness"))?;
-    let [spread] = spread;
-    let step_ms = step_ms + step_ms * u32::from(spread) / STEP_SPREAD;
+) -> T {
     let mut work = pin!(work);
     loop {
         let step = pin!(edge.platform.sleep(step_ms));
@@ -187,15 +184,15 @@ async fn send_on<P: Platform>(
         answer_bytes,
         limits_write,
         anonymous,
-        in_line,
+        counts_toward_limit,
         sharer,
     } = relay;
-    let turn = Cell::new(None);
-    if in_line {
-        edge.room()?;
+    let permit = Cell::new(None);
+    if counts_toward_limit {
+        edge.check_capacity()?;
         // Whoever is still sending holds no place: slow clients could keep them all from everybody else.
         if !matches!(outgoing.body, Body::Upload { .. }) {
-            turn.set(Some(edge.turn()));
+            permit.set(Some(edge.permit()));
         }
     }
     if let Some(address) = limits_write {
@@ -209,7 +206,7 @@ async fn send_on<P: Platform>(
     let is_sent = Cell::new(!is_upload);
     let sent = || {
         is_sent.set(true);
-        turn.set(Some(edge.turn()));
+        permit.set(Some(edge.permit()));
     };
     let id = text(&outgoing.headers, "x-request-id")
         .unwrap_or_default()
@@ -218,20 +215,20 @@ async fn send_on<P: Platform>(
         Body::Upload { limit, .. } => limit,
         _ => 0,
     };
-    let asked = Asked {
+    let context = RefusalContext {
         anonymous,
         own_token: text(&outgoing.headers, "authorization").is_some_and(scope::is_made_here),
         of_text: matches!(outgoing.body, Body::Upload { .. })
-            && text(&outgoing.headers, "content-type").is_some_and(is_text),
+            && text(&outgoing.headers, "content-type").is_some_and(is_decoded_text),
     };
-    let full = as_get(&outgoing).map(|outgoing| Full {
+    let full = as_get(&outgoing).map(|outgoing| HeadAsGet {
         outgoing,
         primary: primary.clone(),
         sharer,
     });
     let start_ms = edge.platform.now_ms();
-    let answer = pin!(send_patiently(outgoing, primary, &sent, edge));
-    let mut response = share::held(permits, answer, &is_sent, edge)
+    let answer = pin!(send_with_retry(outgoing, primary, &sent, edge));
+    let mut response = share::hold_until_answered(permits, answer, &is_sent, edge)
         .await
         .map_err(|fault| match fault {
             SendFault::Unreachable => Error::UpstreamUnavailable,
@@ -243,13 +240,13 @@ async fn send_on<P: Platform>(
         let took_ms = edge.platform.now_ms().saturating_sub(start_ms);
         let full = full.filter(|_| may_repeat(response.status, took_ms));
         let refusal = read_refusal(response, full, edge).await;
-        return Err(failure(&refusal, &asked, &id, edge));
+        return Err(failure(&refusal, &context, &id, edge));
     }
     if let Some((marks, path)) = name {
         encode_name(&mut response.headers, marks, &path);
     }
     if let Some(limit) = added_limit {
-        forget_limit(&mut response.headers, limit);
+        remove_added_limit(&mut response.headers, limit);
     }
     match answer_bytes {
         Some(limit) => bounded(response, limit, &id, edge).await,
@@ -326,7 +323,7 @@ fn encode_name(headers: &mut HeaderMap, marks: usize, path: &str) {
 }
 
 /// Whether a body of this type is text that PostgREST decodes itself: CSV, or a form.
-fn is_text(content_type: &str) -> bool {
+fn is_decoded_text(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     ["text/csv", "application/x-www-form-urlencoded"]
         .iter()
@@ -334,18 +331,18 @@ fn is_text(content_type: &str) -> bool {
 }
 
 /// Takes the limit that was added out of the answer's `Content-Location`.
-fn forget_limit(headers: &mut HeaderMap, limit: u64) {
+fn remove_added_limit(headers: &mut HeaderMap, limit: u64) {
     let added = format!("limit={limit}");
     let Some((path, query)) =
         text(headers, "content-location").and_then(|location| location.split_once('?'))
     else {
         return;
     };
-    let kept: Vec<&str> = query.split('&').filter(|part| *part != added).collect();
-    let location = if kept.is_empty() {
+    let remaining: Vec<&str> = query.split('&').filter(|part| *part != added).collect();
+    let location = if remaining.is_empty() {
         path.to_owned()
     } else {
-        format!("{path}?{}", kept.join("&"))
+        format!("{path}?{}", remaining.join("&"))
     };
     if let Ok(location) = HeaderValue::from_str(&location) {
         headers.insert(CONTENT_LOCATION, location);
@@ -354,7 +351,7 @@ fn forget_limit(headers: &mut HeaderMap, limit: u64) {
 
 /// Sends; a read whose connection was refused is sent once more, for PostgREST may be just starting; one that a replica
 /// cannot answer goes to the primary. A write is never sent twice: it may have arrived.
-async fn send_patiently<P: Platform>(
+async fn send_with_retry<P: Platform>(
     outgoing: Outgoing<P::Body>,
     primary: Option<String>,
     sent: &dyn Fn(),
@@ -382,7 +379,7 @@ async fn send_patiently<P: Platform>(
 
 /// The JSON that a function returned.
 async fn result<P: Platform>(relay: Relay<P::Body>, edge: &Edge<P>) -> Result<Value, Error> {
-    parsed(relay, MOST_RESULT_BYTES, edge).await
+    parsed(relay, MAX_RESULT_BYTES, edge).await
 }
 
 /// An answer's JSON, of so many bytes at most.
@@ -407,7 +404,7 @@ pub async fn call_own<P: Platform>(
     arguments: &Value,
     edge: &Edge<P>,
 ) -> Result<Value, Error> {
-    call_own_large(function, arguments, MOST_RESULT_BYTES, edge).await
+    call_own_large(function, arguments, MAX_RESULT_BYTES, edge).await
 }
 
 /// The same, of a result of so many bytes at most; 502 also for one that is larger, or that cannot be read.
@@ -436,7 +433,7 @@ async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -
 }
 
 /// A `HEAD` as a `GET`, for the sake of the body that names its error.
-struct Full<B> {
+struct HeadAsGet<B> {
     outgoing: Outgoing<B>,
     /// The primary's address, where `outgoing` goes to a replica.
     primary: Option<String>,
@@ -469,25 +466,25 @@ fn may_repeat(status: StatusCode, took_ms: u64) -> bool {
         status,
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT
     );
-    is_answer(status) || status.is_server_error() && !has_meaning && took_ms < QUICK_MS
+    is_relayable(status) || status.is_server_error() && !has_meaning && took_ms < QUICK_MS
 }
 
 /// Reads the answer. One to a `HEAD` has no body: PostgREST 13 and newer name the error in `Proxy-Status` beside it, for an
 /// older one the request is sent once more as the `GET` in `full`, to the same places, which ends for the same reason.
 async fn read_refusal<P: Platform>(
     response: Response<P::Body>,
-    full: Option<Full<P::Body>>,
+    full: Option<HeadAsGet<P::Body>>,
     edge: &Edge<P>,
 ) -> Refusal {
     let read = async |response: Response<P::Body>| Refusal {
         status: response.status,
         headers: response.headers,
-        body: bytes(response.body, MOST_ERROR_BYTES, edge)
+        body: bytes(response.body, MAX_ERROR_BYTES, edge)
             .await
             .unwrap_or_default(),
     };
     let refusal = read(response).await;
-    let is_unnamed = refusal.body.is_empty() && named(&refusal.headers).is_none();
+    let is_unnamed = refusal.body.is_empty() && proxy_status_code(&refusal.headers).is_none();
     let Some(full) = full.filter(|_| is_unnamed) else {
         return refusal;
     };
@@ -499,8 +496,8 @@ async fn read_refusal<P: Platform>(
     let Ok(permits) = permits else {
         return refusal;
     };
-    let answer = pin!(send_patiently(full.outgoing, full.primary, &|| (), edge));
-    match share::held(permits, answer, &Cell::new(true), edge).await {
+    let answer = pin!(send_with_retry(full.outgoing, full.primary, &|| (), edge));
+    match share::hold_until_answered(permits, answer, &Cell::new(true), edge).await {
         Ok(response) if response.status == refusal.status => read(response).await,
         _ => refusal,
     }
@@ -508,17 +505,17 @@ async fn read_refusal<P: Platform>(
 
 /// Whether a status is for the caller to mend. 300 is PostgREST's for an embed or a function that is not the only one of its
 /// name.
-fn is_answer(status: StatusCode) -> bool {
+fn is_relayable(status: StatusCode) -> bool {
     status.is_client_error() || status == StatusCode::MULTIPLE_CHOICES
 }
 
 /// The code in the `Proxy-Status` of PostgREST 13 and newer.
-fn named(headers: &HeaderMap) -> Option<&str> {
+fn proxy_status_code(headers: &HeaderMap) -> Option<&str> {
     text(headers, "proxy-status")?.strip_prefix("PostgREST; error=")
 }
 
 /// What of a request decides how its refusal is worded.
-struct Asked {
+struct RefusalContext {
     /// Nobody is signed in.
     anonymous: bool,
     /// It carries a token of the edge's own.
@@ -528,21 +525,28 @@ struct Asked {
 }
 
 /// PostgREST's error as one of ours.
-fn failure<P: Platform>(refusal: &Refusal, asked: &Asked, id: &str, edge: &Edge<P>) -> Error {
+fn failure<P: Platform>(
+    refusal: &Refusal,
+    context: &RefusalContext,
+    id: &str,
+    edge: &Edge<P>,
+) -> Error {
     let status = refusal.status;
     let is_crash = status == StatusCode::INTERNAL_SERVER_ERROR && refusal.body == CRASH;
     let body: Value = serde_json::from_slice(&refusal.body).unwrap_or_default();
     let code = body.get("code").and_then(Value::as_str);
-    let code = code.or(named(&refusal.headers)).unwrap_or_default();
-    let error = renamed(status, &body, code, asked)
-        .unwrap_or_else(|| relayed(refusal, &body, asked.anonymous));
+    let code = code
+        .or(proxy_status_code(&refusal.headers))
+        .unwrap_or_default();
+    let error = own_error(status, &body, code, context)
+        .unwrap_or_else(|| relayed_error(refusal, &body, context.anonymous));
     if error != Error::UpstreamFailed {
         return error;
     }
     let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
     edge.platform.log(&line.to_string());
     // It has no other words for a form or CSV that is no UTF-8.
-    if asked.of_text && is_crash {
+    if context.of_text && is_crash {
         Error::MalformedBody("it is not UTF-8".into())
     } else {
         error
@@ -550,8 +554,13 @@ fn failure<P: Platform>(refusal: &Refusal, asked: &Asked, id: &str, edge: &Edge<
 }
 
 /// The error that has a name of ours, whatever words PostgREST has for it; none for one that is relayed.
-fn renamed(status: StatusCode, body: &Value, code: &str, asked: &Asked) -> Option<Error> {
-    if sqlstate::is_applications(code) && (is_answer(status) || status.is_server_error()) {
+fn own_error(
+    status: StatusCode,
+    body: &Value,
+    code: &str,
+    context: &RefusalContext,
+) -> Option<Error> {
+    if sqlstate::is_application_code(code) && (is_relayable(status) || status.is_server_error()) {
         return None;
     }
     // No connection of PostgREST's pool became free.
@@ -559,11 +568,11 @@ fn renamed(status: StatusCode, body: &Value, code: &str, asked: &Asked) -> Optio
         return Some(Error::Overloaded);
     }
     // PostgREST does not take the edge's own token: keys or audiences differ, which is no fault of the caller's.
-    if asked.own_token && code.starts_with("PGRST30") {
+    if context.own_token && code.starts_with("PGRST30") {
         return Some(Error::UpstreamFailed);
     }
     let message = body.get("message").and_then(Value::as_str);
-    if let Some(error) = sqlstate::known(code, message.unwrap_or_default()) {
+    if let Some(error) = sqlstate::error_for(code, message.unwrap_or_default()) {
         return Some(error);
     }
     if status == StatusCode::GATEWAY_TIMEOUT {
@@ -574,19 +583,19 @@ fn renamed(status: StatusCode, body: &Value, code: &str, asked: &Asked) -> Optio
     if status == StatusCode::SERVICE_UNAVAILABLE || broke {
         return Some(Error::UpstreamUnavailable);
     }
-    (!is_answer(status)).then_some(Error::UpstreamFailed)
+    (!is_relayable(status)).then_some(Error::UpstreamFailed)
 }
 
 /// A refusal in PostgREST's own words, or in those of an application behind it.
-fn relayed(refusal: &Refusal, body: &Value, anonymous: bool) -> Error {
+fn relayed_error(refusal: &Refusal, body: &Value, anonymous: bool) -> Error {
     let status = refusal.status;
     let field = |name: &str| body.get(name).and_then(Value::as_str);
-    let code = field("code").or(named(&refusal.headers));
+    let code = field("code").or(proxy_status_code(&refusal.headers));
     // What an application says is meant for everybody; what the server says may describe the schema.
-    let shows_all = !anonymous || code.is_some_and(sqlstate::is_applications);
+    let shows_all = !anonymous || code.is_some_and(sqlstate::is_application_code);
     let reason = status.canonical_reason().unwrap_or("Refused");
     let details = body.get("details").filter(|details| !details.is_null());
-    let shape = Shape {
+    let body = ErrorBody {
         code: code.unwrap_or(status.as_str()).to_owned().into(),
         message: field("message").unwrap_or(reason).to_owned().into(),
         details: details.filter(|_| shows_all).cloned(),
@@ -597,7 +606,7 @@ fn relayed(refusal: &Refusal, body: &Value, anonymous: bool) -> Error {
     let headers = &refusal.headers;
     Error::Refused {
         status,
-        shape: Box::new(shape),
+        body: Box::new(body),
         // PostgREST sends 0 with every 503.
         retry_after: text(headers, "retry-after")
             .and_then(|text| text.parse().ok())

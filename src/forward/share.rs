@@ -25,7 +25,7 @@ const CALLER_PART: usize = 8;
 const ANONYMOUS_PART: usize = 2;
 /// Names of what all anonymous callers share; no caller is named so.
 const ANONYMOUS: &str = "anonymous";
-const ANONYMOUS_PLACES: &str = "places of anonymous";
+const ANONYMOUS_WAITING: &str = "places of anonymous";
 
 /// The callers who have requests at PostgREST, by name.
 #[derive(Default)]
@@ -51,7 +51,7 @@ pub(super) struct Permit<'a> {
 
 impl Permits<'_> {
     fn is_empty(&self) -> bool {
-        self.own.is_none() && self.of_all.is_none() && self.place.is_none()
+        self.own.is_none() && self.of_all.is_none() && self.waiting.is_none()
     }
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Permits<'a> {
     own: Option<Permit<'a>>,
     of_all: Option<Permit<'a>>,
     /// Among the isolate's places for requests that wait.
-    place: Option<Permit<'a>>,
+    waiting: Option<Permit<'a>>,
 }
 
 /// Gives a connection's worth to the next request in the queue.
@@ -120,7 +120,7 @@ impl Drop for Queued<'_> {
 /// Takes a connection's worth of each share that a request takes from; waits for a while where there is none.
 ///
 /// # Errors
-/// [`Error::TooManyAtOnce`] if none became free, or if too many of the caller's requests wait already.
+/// [`Error::TooManyConcurrent`] if none became free, or if too many of the caller's requests wait already.
 pub(super) async fn acquire<'a, P: Platform>(
     sharer: &Sharer,
     is_upload: bool,
@@ -129,31 +129,35 @@ pub(super) async fn acquire<'a, P: Platform>(
     let limits = &edge.config.limits;
     match sharer {
         Sharer::User(name) => Ok(Permits {
-            own: take(name, limits.caller_connections, edge).await?,
+            own: acquire_one(name, limits.caller_connections, edge).await?,
             ..Permits::default()
         }),
         Sharer::Anonymous(name) => {
             // An upload has no place yet.
-            let place = if is_upload || limits.anonymous_connections == 0 {
+            let waiting = if is_upload || limits.anonymous_connections == 0 {
                 None
             } else {
-                Some(place(edge)?)
+                Some(reserve_waiting(edge)?)
             };
-            let own = take(name, limits.address_connections, edge).await?;
+            let own = acquire_one(name, limits.caller_connections, edge).await?;
             // An upload takes as long as its client likes: one who is slow keeps nobody else out.
             let of_all = if is_upload {
                 None
             } else {
-                take(ANONYMOUS, limits.anonymous_connections, edge).await?
+                acquire_one(ANONYMOUS, limits.anonymous_connections, edge).await?
             };
-            Ok(Permits { own, of_all, place })
+            Ok(Permits {
+                own,
+                of_all,
+                waiting,
+            })
         }
     }
 }
 
 /// Holds permits until PostgREST has answered, and has its connection back. A client that takes long to send its body uses no
 /// connection yet, and gives them up.
-pub(super) async fn held<P: Platform, F: Future + Unpin>(
+pub(super) async fn hold_until_answered<P: Platform, F: Future + Unpin>(
     permits: Permits<'_>,
     answer: F,
     is_sent: &Cell<bool>,
@@ -175,21 +179,21 @@ pub(super) async fn held<P: Platform, F: Future + Unpin>(
 }
 
 /// Takes one of the places that anonymous callers may fill.
-fn place<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
-    let places = (edge.config.limits.waiting / ANONYMOUS_PART).max(1);
+fn reserve_waiting<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
+    let limit = (edge.config.limits.waiting / ANONYMOUS_PART).max(1);
     let mut shares = edge.shares.borrow_mut();
-    let share = shares.0.entry(ANONYMOUS_PLACES.to_owned()).or_default();
-    if share.in_flight >= places {
-        return Err(Error::TooManyAtOnce);
+    let share = shares.0.entry(ANONYMOUS_WAITING.to_owned()).or_default();
+    if share.in_flight >= limit {
+        return Err(Error::TooManyConcurrent);
     }
     share.in_flight += 1;
     Ok(Permit {
         shares: &edge.shares,
-        name: ANONYMOUS_PLACES.to_owned(),
+        name: ANONYMOUS_WAITING.to_owned(),
     })
 }
 
-async fn take<'a, P: Platform>(
+async fn acquire_one<'a, P: Platform>(
     name: &str,
     connections: usize,
     edge: &'a Edge<P>,
@@ -211,9 +215,9 @@ async fn take<'a, P: Platform>(
         // Those who wait for the share of all have their places already.
         let queued = (edge.config.limits.waiting / CALLER_PART).max(1);
         if name != ANONYMOUS && share.queue.len() >= queued {
-            return Err(Error::TooManyAtOnce);
+            return Err(Error::TooManyConcurrent);
         }
-        let (wake, woken) = edge.platform.pause();
+        let (wake, woken) = edge.platform.signal();
         let waiter = Rc::new(Waiter {
             granted: Cell::new(false),
             wake: Cell::new(Some(wake)),
@@ -232,6 +236,6 @@ async fn take<'a, P: Platform>(
     if queued.taken {
         Ok(Some(permit()))
     } else {
-        Err(Error::TooManyAtOnce)
+        Err(Error::TooManyConcurrent)
     }
 }

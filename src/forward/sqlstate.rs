@@ -5,13 +5,13 @@
 
 use http::StatusCode;
 
-use crate::error::{Error, Shape};
+use crate::error::{Error, ErrorBody};
 
 /// Seconds after which a statement that met another one may be tried again.
 const RETRY_SECONDS: u32 = 1;
 
 /// The error of a SQLSTATE in this table. `message` is PostgreSQL's, looked at only where one code has two meanings.
-pub(super) fn known(code: &str, message: &str) -> Option<Error> {
+pub(super) fn error_for(code: &str, message: &str) -> Option<Error> {
     let (status, words, hint) = match code {
         // pg-safeupdate, as Supabase has it.
         "21000" if message.ends_with("requires a WHERE clause") => {
@@ -71,7 +71,7 @@ pub(super) fn known(code: &str, message: &str) -> Option<Error> {
     };
     Some(Error::Refused {
         status,
-        shape: Box::new(Shape {
+        body: Box::new(ErrorBody {
             code: code.to_owned().into(),
             message: words.into(),
             details: None,
@@ -84,7 +84,7 @@ pub(super) fn known(code: &str, message: &str) -> Option<Error> {
 
 /// Whether the words are an application's own, meant for its callers: `RG` codes are those of the systems here, and `PT` and
 /// three digits is how a function chooses its status (<https://docs.postgrest.org/en/stable/references/errors.html>).
-pub(super) fn is_applications(code: &str) -> bool {
+pub(super) fn is_application_code(code: &str) -> bool {
     let numbered = |prefix: &str| {
         code.strip_prefix(prefix)
             .is_some_and(|rest| rest.len() == 3 && rest.bytes().all(|b| b.is_ascii_digit()))
@@ -102,31 +102,31 @@ mod tests {
             "21000", "53400", "54000", "54001", "54011", "54023", "55000", "55006", "P0002",
             "P0003", "P0004",
         ] {
-            let error = known(code, "").unwrap();
+            let error = error_for(code, "").unwrap();
             assert!(error.status().is_client_error(), "{code}");
-            assert_eq!(error.shape().code, code);
+            assert_eq!(error.body().code, code);
         }
         for code in ["40001", "40P01", "55P03", "57P01"] {
-            let error = known(code, "").unwrap();
+            let error = error_for(code, "").unwrap();
             assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE, "{code}");
             assert_eq!(error.retry_after(), Some(1), "{code}");
         }
         for code in [
             "", "5400", "540000", "P0001", "23505", "42501", "XX000", "PGRST116", "RG501", "PT503",
         ] {
-            assert_eq!(known(code, ""), None, "{code}");
+            assert_eq!(error_for(code, ""), None, "{code}");
         }
     }
 
     #[test]
     fn only_our_own_and_pt_codes_are_an_applications() {
         for code in ["RG501", "PT503", "PT404"] {
-            assert!(is_applications(code), "{code}");
+            assert!(is_application_code(code), "{code}");
         }
         for code in [
             "PT", "PT5", "PT50x", "PT5030", "P0001", "PGRST301", "", "RG",
         ] {
-            assert!(!is_applications(code), "{code}");
+            assert!(!is_application_code(code), "{code}");
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::route::{self, Action};
 use crate::scope::rules::{Counts, Effect, Query, name, preferences};
-use crate::{rooms, verify};
+use crate::{systems, verify};
 
 pub(crate) mod native;
 
@@ -36,14 +36,14 @@ fn is_good(data: &[u8]) -> bool {
         None => [br#"{"alg":"HS256"}"#.as_slice(), rest],
     };
     match way % 3 {
-        0 => std::str::from_utf8(rest).is_ok_and(judge),
-        1 => judge(&native::hs256_text(&native::joined(header, payload))),
-        _ => judge(&native::es256_text(&native::joined(header, payload))),
+        0 => std::str::from_utf8(rest).is_ok_and(is_verified),
+        1 => is_verified(&native::hs256_text(&native::joined(header, payload))),
+        _ => is_verified(&native::es256_text(&native::joined(header, payload))),
     }
 }
 
 /// Verifies a token, and what was verified a second time by the rules below.
-fn judge(text: &str) -> bool {
+fn is_verified(text: &str) -> bool {
     let verified = pollster::block_on(verify::token::verify(text, &native::edge()));
     let Ok(claims) = verified else {
         return false;
@@ -132,7 +132,7 @@ pub(crate) fn role<'a>(issuer: &str, claims: &'a Value) -> Option<&'a str> {
 /// A request's path: what is accepted as a name is one that PostgreSQL may have.
 pub fn path(text: &str) {
     for method in [Method::GET, Method::POST, Method::DELETE] {
-        if let Ok(matched) = route::find(&rooms::ALL, &method, text)
+        if let Ok(matched) = route::find(&systems::ALL, &method, text)
             && matches!(matched.route.action, Action::Relation | Action::Function)
         {
             let variable = &matched.variable;
@@ -194,7 +194,7 @@ fn is_bounded(limit: &str) -> bool {
 pub fn prefer(data: &[u8]) {
     if let Some((who, values)) = data.split_first() {
         let counts = match who % 3 {
-            0 => Counts::AsAsked,
+            0 => Counts::AsRequested,
             1 => Counts::Exact,
             _ => Counts::Estimated,
         };
@@ -227,7 +227,7 @@ pub(crate) fn prefer_values<'a>(
     for token in &tokens {
         assert!(is_preference(token), "{token}");
         let wanted = match counts {
-            Counts::AsAsked => token,
+            Counts::AsRequested => token,
             Counts::Exact => "count=exact",
             Counts::Estimated => "count=estimated",
         };

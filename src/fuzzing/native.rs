@@ -80,7 +80,7 @@ impl Platform for Native {
         *self.now_ms.borrow_mut() += u64::from(milliseconds);
     }
 
-    fn pause(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
+    fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
         let (wake, woken) = futures_channel::oneshot::channel();
         let wake = move || {
             let _ = wake.send(());
@@ -160,11 +160,11 @@ impl Platform for Native {
         Ok(Admission::Granted)
     }
 
-    async fn stored(&self, _: &str) -> Option<Response<Vec<u8>>> {
+    async fn cache_get(&self, _: &str) -> Option<Response<Vec<u8>>> {
         None
     }
 
-    async fn store(&self, _: &str, _: Response<()>, _: u32) {}
+    async fn cache_put(&self, _: &str, _: Response<()>, _: u32) {}
 }
 
 /// The key set of `https://es.test`, made once: a public key is dear.

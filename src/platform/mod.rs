@@ -34,13 +34,13 @@ use crate::edge::{
 };
 use crate::error::Error;
 use crate::verify::keys::{Algorithm, PublicKey};
-use crate::{path, respond, rooms};
-use wait::Wait;
+use crate::{jobs, pipeline, respond};
+use promise::PromiseFuture;
 
-pub(crate) mod wait;
+pub(crate) mod promise;
 
-/// Imported keys that are kept; more than all issuers have.
-const MOST_IMPORTED: usize = 64;
+/// ImportedKey keys that are kept; more than all issuers have.
+const MAX_IMPORTED_KEYS: usize = 64;
 
 /// Where Cloudflare says that a request comes from.
 const ADDRESS: &str = "cf-connecting-ip";
@@ -52,7 +52,7 @@ const CACHE_PREFIX: &str = "https://rowgate.invalid/";
 thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
     static CACHE_FAILED: Cell<bool> = const { Cell::new(false) };
-    static IMPORTED: RefCell<HashMap<String, Option<Imported>>> = RefCell::default();
+    static IMPORTED_KEYS: RefCell<HashMap<String, Option<ImportedKey>>> = RefCell::default();
 }
 
 /// Answers one request of the runtime. What it takes for no answer becomes an error of ours.
@@ -83,27 +83,27 @@ async fn try_to_answer(
     };
     match isolate {
         Ok(isolate) => {
-            let given = Rc::new(Given {
+            let request_context = Rc::new(RequestContext {
                 env,
                 context: Some(context),
                 request: Some(request),
                 hang_up: RefCell::default(),
             });
-            let edge = Edge::new(isolate, Workers(given.clone()));
-            unless_hung_up(incoming, &given, &edge).await
+            let edge = Edge::new(isolate, Workers(request_context.clone()));
+            unless_hung_up(incoming, &request_context, &edge).await
         }
         Err(error) => {
-            say_misconfigured(&error);
+            log_misconfigured(&error);
             let mut response = respond::error(&error);
-            respond::finish(&mut response, &incoming.headers, &incoming.id, None);
+            respond::set_common_headers(&mut response, &incoming.headers, &incoming.id, None);
             outgoing(response)
         }
     }
 }
 
 /// Logs why the edge does not start.
-fn say_misconfigured(error: &Error) {
-    let shape = error.shape();
+fn log_misconfigured(error: &Error) {
+    let shape = error.body();
     let details = shape.details.as_ref().and_then(Value::as_str);
     console_error!("{}: {}", shape.message, details.unwrap_or_default());
 }
@@ -113,46 +113,53 @@ pub async fn scheduled(cron: &str, env: Env) {
     let isolate = match isolate(&env) {
         Ok(isolate) => isolate,
         Err(error) => {
-            say_misconfigured(&error);
+            log_misconfigured(&error);
             return;
         }
     };
-    let given = Given {
+    let request_context = RequestContext {
         env,
         context: None,
         request: None,
         hang_up: RefCell::default(),
     };
-    let edge = Edge::new(isolate, Workers(Rc::new(given)));
-    rooms::scheduled(cron, &edge).await;
+    let edge = Edge::new(isolate, Workers(Rc::new(request_context)));
+    jobs::run_scheduled(cron, &edge).await;
 }
 
-/// Answers, unless the client hangs up before. Then the runtime ends the request and its fetches, whose promises are never
+/// Answers, unless the client hangs up before. AfterCall the runtime ends the request and its fetches, whose promises are never
 /// settled: what waits for them here would wait for ever, and is freed with its future instead.
 async fn unless_hung_up(
     incoming: Request<ReadableStream>,
-    given: &Given,
+    request_context: &RequestContext,
     edge: &Edge<Workers>,
 ) -> Result<web_sys::Response, JsValue> {
     let (id, method) = (incoming.id.clone(), incoming.method.clone());
     let start_ms = edge.platform.now_ms();
-    let mut answering = pin!(path::answer(incoming, edge));
+    let mut answering = pin!(pipeline::answer(incoming, edge));
     let response = poll_fn(|context| {
         if let Poll::Ready(response) = answering.as_mut().poll(context) {
             return Poll::Ready(Some(response));
         }
-        match &mut *given.hang_up.borrow_mut() {
+        match &mut *request_context.hang_up.borrow_mut() {
             Some(hang_up) => Pin::new(hang_up).poll(context).map(|_| None),
             None => Poll::Pending,
         }
     });
     let Some(response) = response.await else {
-        path::log(edge, &id, &method, path::HUNG_UP, None, start_ms);
+        pipeline::log(
+            edge,
+            &id,
+            &method,
+            pipeline::CLIENT_CLOSED_REQUEST,
+            None,
+            start_ms,
+        );
         return web_sys::Response::new();
     };
     if !response.status.is_success()
         && !is_read(&method)
-        && let Some(request) = &given.request
+        && let Some(request) = &request_context.request
     {
         drain_unread(request).await;
     }
@@ -247,25 +254,25 @@ fn outgoing(response: Response<ReadableStream>) -> Result<web_sys::Response, JsV
 
 /// The Workers runtime, as one request has it: what the runtime gave with it.
 #[derive(Clone)]
-pub struct Workers(Rc<Given>);
+pub struct Workers(Rc<RequestContext>);
 
-struct Given {
+struct RequestContext {
     env: Env,
     /// None of either where it is the clock that asks.
     context: Option<Context>,
     request: Option<web_sys::Request>,
     /// Ready when the client hangs up, once somebody listens.
-    hang_up: RefCell<Option<Wait>>,
+    hang_up: RefCell<Option<PromiseFuture>>,
 }
 
-impl Given {
+impl RequestContext {
     /// Listens for the client's end. Whatever waits for the world outside the isolate must call it first: the runtime never
     /// settles the promises of a request whose client is gone, and without it such a request stays in memory for good. A
     /// signature is checked at once, and most refusals need no more: they are spared the cost.
     fn listen(&self) -> Result<(), JsValue> {
         let mut hang_up = self.hang_up.borrow_mut();
         if let Some(request) = self.request.as_ref().filter(|_| hang_up.is_none()) {
-            *hang_up = Some(Wait::abort(&request.signal())?);
+            *hang_up = Some(PromiseFuture::abort(&request.signal())?);
         }
         Ok(())
     }
@@ -299,12 +306,12 @@ impl Platform for Workers {
         delay(milliseconds).await;
     }
 
-    fn pause(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
+    fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
         let _ = self.0.listen();
         // A promise of this request: the runtime goes on with it in this request's place, whichever settles it.
         let mut settle = None;
         let promise = Promise::new(&mut |done, _| settle = Some(done));
-        let wait = Wait::of(&promise);
+        let settled = PromiseFuture::of(&promise);
         let wake = move || {
             if let Some(settle) = settle {
                 // It cannot throw.
@@ -312,7 +319,7 @@ impl Platform for Workers {
             }
         };
         (Box::new(wake), async move {
-            let _ = wait.await;
+            let _ = settled.await;
         })
     }
 
@@ -348,7 +355,7 @@ impl Platform for Workers {
     ) -> Result<Vec<u8>, ReadFault> {
         self.0.listen().map_err(|_| ReadFault::Broken)?;
         let mut bytes = Vec::new();
-        take(&body, limit, deadline_ms, |chunk| {
+        read_chunks(&body, limit, deadline_ms, |chunk| {
             bytes.extend(chunk.to_vec());
             Ok(())
         })
@@ -363,17 +370,17 @@ impl Platform for Workers {
         id: &str,
     ) -> Result<ReadableStream, ReadFault> {
         self.0.listen().map_err(|_| ReadFault::Broken)?;
-        let pieces = Pieces::of(&body).map_err(|_| ReadFault::Broken)?;
-        // Most answers end within their first piece, and need no stream that counts.
-        let first = pieces.next(PIECE_BYTES, PIECE_BYTES).await;
+        let chunks = ChunkReader::of(&body).map_err(|_| ReadFault::Broken)?;
+        // Most answers end within their first chunk, and need no stream that counts.
+        let first = chunks.next(CHUNK_BYTES, CHUNK_BYTES).await;
         let first = first.map_err(|_| ReadFault::Broken)?;
         if first.length() as usize > limit {
             return Err(ReadFault::TooLarge);
         }
-        if first.length() < PIECE_BYTES {
+        if first.length() < CHUNK_BYTES {
             return whole(&first).map_err(|_| ReadFault::Broken);
         }
-        Ok(counted(pieces, first, limit, id.to_owned()))
+        Ok(counted(chunks, first, limit, id.to_owned()))
     }
 
     async fn unzip(
@@ -385,7 +392,7 @@ impl Platform for Workers {
         self.0.listen().map_err(|_| ReadFault::Broken)?;
         let unzipped = unzipped(body).map_err(|_| ReadFault::Broken)?;
         let mut bytes = Vec::new();
-        take(&unzipped, limit, deadline_ms, |chunk| {
+        read_chunks(&unzipped, limit, deadline_ms, |chunk| {
             bytes.extend(chunk.to_vec());
             Ok(())
         })
@@ -400,12 +407,12 @@ impl Platform for Workers {
 
     fn streamed(
         &self,
-        pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static,
+        chunks: impl Stream<Item = Result<Vec<u8>, Error>> + 'static,
     ) -> ReadableStream {
-        let pieces = pieces.map(|piece| match piece {
+        let chunks = chunks.map(|chunk| match chunk {
             Ok(bytes) => Ok(Uint8Array::from(bytes.as_slice()).into()),
             Err(error) => {
-                let code = error.shape().code;
+                let code = error.body().code;
                 console_error!(
                     "{}",
                     serde_json::json!({"event": "stream_broke", "code": code})
@@ -413,7 +420,7 @@ impl Platform for Workers {
                 Err(JsValue::from_str(&code))
             }
         });
-        wasm_streams::ReadableStream::from_stream(pieces)
+        wasm_streams::ReadableStream::from_stream(chunks)
             .into_raw()
             .unchecked_into()
     }
@@ -445,16 +452,16 @@ impl Platform for Workers {
         })
     }
 
-    async fn stored(&self, name: &str) -> Option<Response<ReadableStream>> {
+    async fn cache_get(&self, name: &str) -> Option<Response<ReadableStream>> {
         let _ = self.0.listen();
-        let kept = cache()
+        let cached = cache()
             .ok()?
             .match_with_str(&format!("{CACHE_PREFIX}{name}"));
-        let kept = Wait::of(&kept).await.ok()?;
-        relayed(kept.dyn_ref()?)
+        let cached = PromiseFuture::of(&cached).await.ok()?;
+        relayed(cached.dyn_ref()?)
     }
 
-    async fn store(&self, name: &str, mut response: Response<()>, seconds: u32) {
+    async fn cache_put(&self, name: &str, mut response: Response<()>, seconds: u32) {
         if let Ok(lifetime) = HeaderValue::from_str(&format!("max-age={seconds}")) {
             response.headers.insert(CACHE_CONTROL, lifetime);
         }
@@ -468,20 +475,20 @@ impl Platform for Workers {
             body,
         });
         let Ok(response) = response else { return };
-        let kept = async {
-            let kept = cache()?.put_with_str(&format!("{CACHE_PREFIX}{name}"), &response);
-            Wait::of(&kept).await
+        let cached = async {
+            let cached = cache()?.put_with_str(&format!("{CACHE_PREFIX}{name}"), &response);
+            PromiseFuture::of(&cached).await
         };
         // A runtime without a cache says so every time.
-        if kept.await.is_err() && !CACHE_FAILED.replace(true) {
+        if cached.await.is_err() && !CACHE_FAILED.replace(true) {
             console_error!("{}", serde_json::json!({"event": "cache_failed"}));
         }
     }
 }
 
 /// Bytes that are read of an answer before it is handed on, and at once.
-const PIECE_BYTES: u32 = 16 * 1024;
-const MAX_PIECE_BYTES: u32 = 64 * 1024;
+const CHUNK_BYTES: u32 = 16 * 1024;
+const MAX_CHUNK_BYTES: u32 = 64 * 1024;
 
 #[wasm_bindgen]
 extern "C" {
@@ -495,10 +502,10 @@ extern "C" {
     fn read_at_least(this: &ByteReader, bytes: u32, into: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
-/// A body that is read piece by piece, without a byte of it in this memory.
-struct Pieces(ByteReader);
+/// A body that is read chunk by chunk, without a byte of it in this memory.
+struct ChunkReader(ByteReader);
 
-impl Pieces {
+impl ChunkReader {
     fn of(stream: &ReadableStream) -> Result<Self, JsValue> {
         let options = Object::new();
         Reflect::set(&options, &"mode".into(), &"byob".into())?;
@@ -511,7 +518,7 @@ impl Pieces {
         let step = self
             .0
             .read_at_least(least, &Uint8Array::new_with_length(most))?;
-        let step = Wait::of(&step).await?;
+        let step = PromiseFuture::of(&step).await?;
         let value = Reflect::get(&step, &"value".into())?;
         // A stream that had ended before may give no bytes back.
         Ok(value
@@ -526,28 +533,28 @@ fn whole(bytes: &Uint8Array) -> Result<ReadableStream, JsValue> {
     response.body().ok_or(JsValue::NULL)
 }
 
-/// The pieces of a body, of which the first is there. It breaks off where there are more than `limit` bytes.
-fn counted(pieces: Pieces, first: Uint8Array, limit: usize, id: String) -> ReadableStream {
-    let start = Some((pieces, Some(first), limit, id));
-    let pieces = futures_util::stream::unfold(start, |state| async {
-        let (pieces, first, left, id) = state?;
-        let piece = match first {
+/// The chunks of a body, of which the first is there. It breaks off where there are more than `limit` bytes.
+fn counted(chunks: ChunkReader, first: Uint8Array, limit: usize, id: String) -> ReadableStream {
+    let start = Some((chunks, Some(first), limit, id));
+    let chunks = futures_util::stream::unfold(start, |state| async {
+        let (chunks, first, left, id) = state?;
+        let chunk = match first {
             Some(first) => Ok(first),
-            None => pieces.next(1, MAX_PIECE_BYTES).await,
+            None => chunks.next(1, MAX_CHUNK_BYTES).await,
         };
-        let piece = match piece {
-            Ok(piece) if piece.length() == 0 => return None,
-            Ok(piece) => piece,
+        let chunk = match chunk {
+            Ok(chunk) if chunk.length() == 0 => return None,
+            Ok(chunk) => chunk,
             Err(fault) => return Some((Err(fault), None)),
         };
-        let Some(left) = left.checked_sub(piece.length() as usize) else {
+        let Some(left) = left.checked_sub(chunk.length() as usize) else {
             let line = serde_json::json!({"event": "answer_too_large", "id": id});
             console_error!("{line}");
             return Some((Err("the answer is too large".into()), None));
         };
-        Some((Ok(piece.into()), Some((pieces, None, left, id))))
+        Some((Ok(chunk.into()), Some((chunks, None, left, id))))
     });
-    wasm_streams::ReadableStream::from_stream(pieces)
+    wasm_streams::ReadableStream::from_stream(chunks)
         .into_raw()
         .unchecked_into()
 }
@@ -574,7 +581,7 @@ async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
     let options = Object::new();
     Reflect::set(&options, &"key".into(), &key.into())?;
     let asked: Promise = limit.call1(limiter, &options)?.dyn_into()?;
-    Reflect::get(&Wait::of(&asked).await?, &"success".into())
+    Reflect::get(&PromiseFuture::of(&asked).await?, &"success".into())
 }
 
 /// An answer as the stages read it.
@@ -587,7 +594,7 @@ fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
 }
 
 /// Bytes of a refused body that are read and thrown away, and the milliseconds for it.
-const MOST_DRAINED: usize = 8 * 1024 * 1024;
+const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
 const DRAIN_MS: u32 = 2000;
 
 /// Throws away what is left of a request's body that nobody reads. A server that answers while its client still sends
@@ -601,7 +608,7 @@ async fn drain_unread(request: &web_sys::Request) {
 async fn drain(reader: &ReadableStreamDefaultReader) {
     let mut deadline = pin!(delay(DRAIN_MS));
     let mut length = 0;
-    while length <= MOST_DRAINED {
+    while length <= MAX_DRAINED_BYTES {
         match select(pin!(next_chunk(reader)), deadline.as_mut()).await {
             Either::Left((Ok(Some(chunk)), _)) => length += chunk.length() as usize,
             Either::Left(_) | Either::Right(_) => return,
@@ -609,9 +616,9 @@ async fn drain(reader: &ReadableStreamDefaultReader) {
     }
 }
 
-/// The next piece of a body; none at its end.
+/// The next chunk of a body; none at its end.
 async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, ReadFault> {
-    let step = Wait::of(&reader.read()).await;
+    let step = PromiseFuture::of(&reader.read()).await;
     let step = step.map_err(|_| ReadFault::Broken)?;
     let field = |name: &str| Reflect::get(&step, &name.into()).map_err(|_| ReadFault::Broken);
     if field("done")?.is_truthy() {
@@ -643,7 +650,7 @@ async fn send(
     let mut fetching = Fetching(Some(AbortController::new().map_err(unreachable)?));
     init.set_signal(fetching.0.as_ref().map(AbortController::signal).as_ref());
     let mut upload = None;
-    let mut gathered = None;
+    let mut buffered = None;
     match request.body {
         Body::Empty => {}
         Body::Bytes(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
@@ -659,17 +666,17 @@ async fn send(
                 init.set_body(&started.handed_on);
                 upload = Some((started, deadline_ms));
             } else {
-                let (body, held) = gather(&stream, limit, deadline_ms).await?;
+                let (body, reservation) = buffer(&stream, limit, deadline_ms).await?;
                 init.set_body(body.as_ref());
-                gathered = Some(held);
+                buffered = Some(reservation);
                 sent();
             }
         }
     }
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = Wait::of(&scope.fetch_with_str_and_init(&request.url, &init));
+    let answer = PromiseFuture::of(&scope.fetch_with_str_and_init(&request.url, &init));
     let answer = in_time(answer, upload, sent, request.deadline_ms).await?;
-    drop(gathered);
+    drop(buffered);
     fetching.0 = None;
     answer.dyn_into().map_err(unreachable)
 }
@@ -687,7 +694,7 @@ impl Drop for Fetching {
 
 /// Waits for the body to be sent, if there is one, and then for the answer.
 async fn in_time(
-    answer: Wait,
+    answer: PromiseFuture,
     upload: Option<(Upload, u32)>,
     sent: &dyn Fn(),
     deadline_ms: u32,
@@ -696,12 +703,12 @@ async fn in_time(
     if let Some((upload, upload_ms)) = upload {
         let slow = pin!(delay(upload_ms));
         match select(answer, select(upload.sent, slow)).await {
-            Either::Left((answered, _)) => return answered.map_err(of_upload),
+            Either::Left((answered, _)) => return answered.map_err(upload_fault),
             // A body that could not be sent ends the fetch, too, if it has not been answered already.
             Either::Right((Either::Left((Err(fault), _)), waiting)) => {
                 return match select(waiting, pin!(delay(SETTLE_MS))).await {
                     Either::Left((Ok(answered), _)) => Ok(answered),
-                    _ => Err(of_upload(fault)),
+                    _ => Err(upload_fault(fault)),
                 };
             }
             Either::Right((Either::Left((Ok(_), _)), waiting)) => {
@@ -723,28 +730,28 @@ const SETTLE_MS: u32 = 1000;
 /// Why an upload failed. Where it is a connection that broke, the runtime does not say which: the log must not blame
 /// PostgREST for a client that went away.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
-fn of_upload(fault: JsValue) -> SendFault {
+fn upload_fault(fault: JsValue) -> SendFault {
     if message(&fault).is_some_and(|message| message.contains("FixedLengthStream")) {
         return SendFault::Body(ReadFault::Broken);
     }
-    say("upload_failed", &fault);
+    log_js_error("upload_failed", &fault);
     SendFault::Unreachable
 }
 
 async fn delay(milliseconds: u32) {
     // A timer has nothing to say.
-    let _ = Wait::milliseconds(milliseconds).await;
+    let _ = PromiseFuture::milliseconds(milliseconds).await;
 }
 
 /// Mostly a refused connection, but a mistake of ours would look the same from outside.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn unreachable(fault: JsValue) -> SendFault {
-    say("fetch_failed", &fault);
+    log_js_error("fetch_failed", &fault);
     SendFault::Unreachable
 }
 
 /// Logs an error of JavaScript's.
-fn say(event: &str, fault: &JsValue) {
+fn log_js_error(event: &str, fault: &JsValue) {
     let line = serde_json::json!({
         "event": event, "name": text_of(fault, "name"), "message": message(fault),
     });
@@ -767,7 +774,7 @@ struct Upload {
     /// What the fetch sends.
     handed_on: ReadableStream,
     /// Settled once all of it has been sent, or it broke off.
-    sent: Wait,
+    sent: PromiseFuture,
 }
 
 impl Upload {
@@ -780,54 +787,54 @@ impl Upload {
         let writable: WritableStream = Reflect::get(&pipe, &"writable".into())?.dyn_into()?;
         Ok(Self {
             handed_on: Reflect::get(&pipe, &"readable".into())?.dyn_into()?,
-            sent: Wait::of(&stream.pipe_to(&writable)),
+            sent: PromiseFuture::of(&stream.pipe_to(&writable)),
         })
     }
 }
 
 /// A body of unknown length, whole. Its chunks stay the runtime's. PostgREST takes one that breaks off for complete, so
 /// nothing of it is sent before its end is there.
-async fn gather(
+async fn buffer(
     stream: &ReadableStream,
     limit: usize,
     deadline_ms: u32,
-) -> Result<(web_sys::Blob, Held), SendFault> {
+) -> Result<(web_sys::Blob, Buffered), SendFault> {
     let chunks = Array::new();
-    let mut held = Held(0);
-    let taken = take(stream, limit, deadline_ms, |chunk| {
-        held.add(chunk.length() as usize)?;
+    let mut buffered = Buffered(0);
+    let reading = read_chunks(stream, limit, deadline_ms, |chunk| {
+        buffered.add(chunk.length() as usize)?;
         chunks.push(chunk);
         Ok(())
     });
-    taken.await.map_err(SendFault::Body)?;
+    reading.await.map_err(SendFault::Body)?;
     let body = web_sys::Blob::new_with_u8_array_sequence(&chunks).map_err(unreachable)?;
-    Ok((body, held))
+    Ok((body, buffered))
 }
 
 /// Bytes that an isolate holds of bodies that are being gathered: it has 128 MB for everything.
-const MOST_HELD: usize = 16 * 1024 * 1024;
+const MAX_BUFFERED_BYTES: usize = 16 * 1024 * 1024;
 
 thread_local! {
-    static HELD: Cell<usize> = const { Cell::new(0) };
+    static BUFFERED_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 /// One body's part of them.
-struct Held(usize);
+struct Buffered(usize);
 
-impl Held {
+impl Buffered {
     fn add(&mut self, bytes: usize) -> Result<(), ReadFault> {
-        if HELD.get() + bytes > MOST_HELD {
-            return Err(ReadFault::Busy);
+        if BUFFERED_BYTES.get() + bytes > MAX_BUFFERED_BYTES {
+            return Err(ReadFault::BufferFull);
         }
-        HELD.set(HELD.get() + bytes);
+        BUFFERED_BYTES.set(BUFFERED_BYTES.get() + bytes);
         self.0 += bytes;
         Ok(())
     }
 }
 
-impl Drop for Held {
+impl Drop for Buffered {
     fn drop(&mut self) {
-        HELD.set(HELD.get().saturating_sub(self.0));
+        BUFFERED_BYTES.set(BUFFERED_BYTES.get().saturating_sub(self.0));
     }
 }
 
@@ -843,7 +850,7 @@ fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
 }
 
 /// Hands a body's chunks over, as long as they are in time and within the limit.
-async fn take(
+async fn read_chunks(
     stream: &ReadableStream,
     limit: usize,
     deadline_ms: u32,
@@ -951,14 +958,14 @@ fn characters(value: &HeaderValue) -> Cow<'_, str> {
 
 /// A key as WebCrypto takes it, with what checks by it.
 #[derive(Clone)]
-struct Imported {
+struct ImportedKey {
     subtle: web_sys::SubtleCrypto,
     parameters: Object,
     key: CryptoKey,
 }
 
 async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool, JsValue> {
-    let known = IMPORTED.with_borrow(|known| known.get(&key.jwk).cloned());
+    let known = IMPORTED_KEYS.with_borrow(|known| known.get(&key.jwk).cloned());
     let imported = match known {
         Some(imported) => imported,
         None => import_once(key).await,
@@ -974,11 +981,11 @@ async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool
             &Uint8Array::from(signature),
             &Uint8Array::from(data),
         )?;
-    Ok(Wait::of(&checking).await?.is_truthy())
+    Ok(PromiseFuture::of(&checking).await?.is_truthy())
 }
 
 /// Imports a key, and keeps it or that WebCrypto does not take it.
-async fn import_once(key: &PublicKey) -> Option<Imported> {
+async fn import_once(key: &PublicKey) -> Option<ImportedKey> {
     let imported = import(key).await;
     if let Err(fault) = &imported {
         let kid: Option<String> = key.kid.as_ref().map(|kid| kid.chars().take(128).collect());
@@ -988,8 +995,8 @@ async fn import_once(key: &PublicKey) -> Option<Imported> {
         );
     }
     let imported = imported.ok();
-    IMPORTED.with_borrow_mut(|known| {
-        if known.len() >= MOST_IMPORTED {
+    IMPORTED_KEYS.with_borrow_mut(|known| {
+        if known.len() >= MAX_IMPORTED_KEYS {
             known.clear();
         }
         known.insert(key.jwk.clone(), imported.clone());
@@ -997,15 +1004,15 @@ async fn import_once(key: &PublicKey) -> Option<Imported> {
     imported
 }
 
-async fn import(key: &PublicKey) -> Result<Imported, JsValue> {
+async fn import(key: &PublicKey) -> Result<ImportedKey, JsValue> {
     let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
     let subtle = scope.crypto()?.subtle();
     let parameters = parameters(key.algorithm)?;
     let jwk: Object = js_sys::JSON::parse(&key.jwk)?.unchecked_into();
     let usages = Array::of1(&"verify".into());
     let importing = subtle.import_key_with_object("jwk", &jwk, &parameters, false, &usages)?;
-    Ok(Imported {
-        key: Wait::of(&importing).await?.dyn_into()?,
+    Ok(ImportedKey {
+        key: PromiseFuture::of(&importing).await?.dyn_into()?,
         subtle,
         parameters,
     })
@@ -1035,10 +1042,10 @@ async fn encrypt(
         false,
         &usages,
     )?;
-    let key: CryptoKey = Wait::of(&importing).await?.dyn_into()?;
+    let key: CryptoKey = PromiseFuture::of(&importing).await?.dyn_into()?;
     let encrypting =
         subtle.encrypt_with_object_and_js_u8_array(&parameters, &key, &Uint8Array::from(data))?;
-    Ok(Uint8Array::new(&Wait::of(&encrypting).await?).to_vec())
+    Ok(Uint8Array::new(&PromiseFuture::of(&encrypting).await?).to_vec())
 }
 
 /// An algorithm as WebCrypto takes it, to import a key and to verify with it.

@@ -4,7 +4,7 @@ use http::HeaderMap;
 
 use crate::config::Config;
 use crate::edge;
-use crate::rooms;
+use crate::systems;
 use crate::verify::cache;
 
 /// What an answer depends on, beside the path with its query.
@@ -28,7 +28,7 @@ pub(super) fn rule(
     if config.cached_reads.is_empty() {
         return None;
     }
-    let schema = edge::text(headers, "accept-profile").unwrap_or(rooms::SCHEMAS[0]);
+    let schema = edge::text(headers, "accept-profile").unwrap_or(systems::SCHEMAS[0]);
     let wanted = format!("{schema}.{relation}");
     let mut reads = config.cached_reads.iter();
     let (_, seconds) = reads.find(|(name, _)| *name == wanted)?;

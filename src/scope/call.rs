@@ -17,7 +17,7 @@ use crate::verify::Caller;
 const FALLBACK_MS: u32 = 2000;
 
 /// Bytes of a form that are read to be shown again, where they are more than what is taken.
-const MAX_TYPED: usize = 256 * KB;
+const MAX_FORM_BYTES: usize = 256 * KB;
 
 /// Whether a person has filled in a form, and sees it again with what was typed if it is refused.
 fn is_form(call: &Call, incoming: &Incoming) -> bool {
@@ -35,10 +35,10 @@ pub(super) async fn refuse<P: Platform>(
 ) -> Result<Work<P::Body>, Error> {
     let mut incoming = incoming(matched, caller, &request, edge);
     if is_form(call, &incoming) {
-        let read = read_body(&mut request, MAX_TYPED, edge).await;
+        let read = read_body(&mut request, MAX_FORM_BYTES, edge).await;
         incoming.body = read.unwrap_or_default();
     }
-    (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here)
+    (call.answer)(&incoming, Err(error), &edge.config).map(Work::Local)
 }
 
 /// What a purpose endpoint is told of a request, before its body has been read.
@@ -56,7 +56,7 @@ pub(super) fn incoming<P: Platform>(
         wants_page: wants_page(request),
         now_ms: edge.platform.now_ms(),
         place: edge.platform.place(),
-        human: Human::Unasked,
+        human: Human::NotChecked,
         user: caller.user().map(str::to_owned),
         decoder: Decoder(P::decode),
     }
@@ -73,11 +73,11 @@ pub(super) async fn prepare<P: Platform>(
     let mut incoming = incoming(matched, caller, &request, edge);
     let plan = plan(call, matched, &mut incoming, &mut request, edge).await;
     let (arguments, seen) = match plan {
-        Ok(Plan::Ask(arguments)) => (arguments, None),
-        Ok(Plan::Vouch(arguments, seen)) => (arguments, Some(seen)),
-        Ok(Plan::Answer(response)) => return Ok(Work::Here(response)),
+        Ok(Plan::Call(arguments)) => (arguments, None),
+        Ok(Plan::CallVouched(arguments, seen)) => (arguments, Some(seen)),
+        Ok(Plan::Answer(response)) => return Ok(Work::Local(response)),
         Ok(Plan::Seal(_)) => return Err(Error::Internal("a secret was not sealed")),
-        Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Here),
+        Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Local),
     };
     let token = token(call, caller, &request, incoming.human, seen, edge)?;
     let sharer = match call.identity {
@@ -146,12 +146,12 @@ async fn plan<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Plan, Error> {
     let limit = limit(matched, edge);
-    let most = if is_form(call, incoming) {
-        MAX_TYPED
+    let max_bytes = if is_form(call, incoming) {
+        MAX_FORM_BYTES
     } else {
         limit
     };
-    incoming.body = read_body(request, most.max(limit), edge).await?;
+    incoming.body = read_body(request, max_bytes.max(limit), edge).await?;
     if incoming.body.len() > limit {
         return Err(Error::BodyTooLarge { limit });
     }
@@ -159,7 +159,7 @@ async fn plan<P: Platform>(
         incoming.human = turnstile::ask(incoming, edge).await?;
     }
     match (call.arguments)(incoming, &edge.config)? {
-        Plan::Seal(secret) => seal::seal(*secret, edge).await.map(Plan::Ask),
+        Plan::Seal(secret) => seal::seal(*secret, edge).await.map(Plan::Call),
         plan => Ok(plan),
     }
 }

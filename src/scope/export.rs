@@ -5,7 +5,7 @@ use http::{HeaderMap, Method};
 use serde_json::Value;
 
 use super::query::Query;
-use super::{Relay, sent_key, set, set_trace, upstream_token};
+use super::{Relay, query_api_key, set, set_trace, upstream_token};
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
 use crate::route::Export;
@@ -44,7 +44,7 @@ pub(super) fn prepare<P: Platform>(
     if request.query.len() > limit {
         return Err(Error::UriTooLong { limit });
     }
-    let mut query = Query::parse(&request.query, sent_key(request).as_deref())?;
+    let mut query = Query::parse(&request.query, query_api_key(request).as_deref())?;
     query.check(0, 0, false)?;
     let spread = match query.take(FIELDS).as_deref() {
         None | Some("json") => false,

@@ -104,9 +104,9 @@ pub(super) fn vouched<P: Platform>(
             region: place.region.as_deref(),
             city: place.city.as_deref(),
             human: match human {
-                Human::Unasked => None,
+                Human::NotChecked => None,
                 Human::Verified => Some("verified"),
-                Human::Held => Some("held"),
+                Human::PendingReview => Some("held"),
             },
             seen,
         }),
@@ -176,13 +176,13 @@ fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
     let day = edge.now() / DAY;
     let mut mac = Hmac::<Sha256>::new_from_slice(edge.config.signing_key.bytes())
         .map_err(|_| Error::Internal("the signing key cannot be used"))?;
-    mac.update(format!("rowgate address {day} {}", household(address)).as_bytes());
+    mac.update(format!("rowgate address {day} {}", subscriber_prefix(address)).as_bytes());
     let hash = mac.finalize().into_bytes();
     Ok(edge::hex(hash.get(..16).unwrap_or_default()))
 }
 
 /// The address as one subscriber has it: an IPv6 customer is given at least 64 bits to play with.
-pub(super) fn household(address: IpAddr) -> IpAddr {
+pub(super) fn subscriber_prefix(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
@@ -261,7 +261,7 @@ mod tests {
     fn the_edge_vouches_for_who_calls_and_for_what_it_has_seen() {
         let edge = native::edge();
         let seen = Seen {
-            stamp: Some("ok"),
+            form_timestamp: Some("ok"),
             ..Seen::default()
         };
         let cases = [
@@ -271,7 +271,7 @@ mod tests {
             (Some("service_role"), "service_role", None),
         ];
         for (role, caller, sub) in cases {
-            let claims = claims(&made(&edge, role, Human::Held, seen));
+            let claims = claims(&made(&edge, role, Human::PendingReview, seen));
             let addr = &claims["edge"]["addr"];
             assert_eq!(addr.as_str().map(str::len), Some(32));
             assert_eq!(
@@ -292,13 +292,13 @@ mod tests {
     fn within_its_minute_a_caller_travels_with_one_token_for_the_same_facts() {
         let edge = native::edge();
         let user = Some("authenticated");
-        let first = made(&edge, user, Human::Unasked, Seen::default());
+        let first = made(&edge, user, Human::NotChecked, Seen::default());
         *edge.platform.now_ms.borrow_mut() += 59_000;
-        assert_eq!(made(&edge, user, Human::Unasked, Seen::default()), first);
-        assert_ne!(made(&edge, None, Human::Unasked, Seen::default()), first);
+        assert_eq!(made(&edge, user, Human::NotChecked, Seen::default()), first);
+        assert_ne!(made(&edge, None, Human::NotChecked, Seen::default()), first);
         assert_ne!(made(&edge, user, Human::Verified, Seen::default()), first);
         *edge.platform.now_ms.borrow_mut() += 1000;
-        assert_ne!(made(&edge, None, Human::Unasked, Seen::default()), first);
+        assert_ne!(made(&edge, None, Human::NotChecked, Seen::default()), first);
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
         for (address, net, home) in cases {
             let address: IpAddr = address.parse().unwrap();
             assert_eq!(network(address), net);
-            assert_eq!(household(address).to_string(), home);
+            assert_eq!(subscriber_prefix(address).to_string(), home);
         }
     }
 }

@@ -52,7 +52,7 @@ impl<B> Scoped<B> {
 /// The kinds of work that `forward` does.
 pub(crate) enum Work<B> {
     /// Nothing upstream: the answer is here.
-    Here(Response<()>),
+    Local(Response<()>),
     /// Hand on, relay the answer.
     Relay {
         relay: Relay<B>,
@@ -99,7 +99,7 @@ pub(crate) struct Relay<B> {
     /// Nobody is signed in: errors are answered without hint and details.
     pub anonymous: bool,
     /// It waits in line with the others, and is refused where the line is too long.
-    pub in_line: bool,
+    pub counts_toward_limit: bool,
     /// Whose share it takes from; none for what the edge asks by itself.
     pub sharer: Option<Sharer>,
 }
@@ -115,7 +115,7 @@ impl<B> Relay<B> {
             answer_bytes: None,
             limits_write: None,
             anonymous: false,
-            in_line: true,
+            counts_toward_limit: true,
             sharer: None,
         }
     }
@@ -154,12 +154,12 @@ pub async fn narrow<P: Platform>(
     let work = match matched.route.action {
         Action::Page(page) => {
             let incoming = call::incoming(matched, caller, &request, edge);
-            Work::Here(page(&incoming, &edge.config)?)
+            Work::Local(page(&incoming, &edge.config)?)
         }
         Action::Body(answer) => {
             let mut incoming = call::incoming(matched, caller, &request, edge);
             incoming.body = read_body(&mut request, limit(matched, edge), edge).await?;
-            Work::Here(answer(&incoming, &edge.config)?)
+            Work::Local(answer(&incoming, &edge.config)?)
         }
         Action::Ready => {
             let token = mint::edge(edge)?;
@@ -191,7 +191,7 @@ fn sharer<B>(caller: &Caller, request: &Request<B>) -> Option<Sharer> {
         Some(_) => None,
         None => Some(Sharer::Anonymous(request.address.map_or_else(
             || "nobody".to_owned(),
-            |address| mint::household(address).to_string(),
+            |address| mint::subscriber_prefix(address).to_string(),
         ))),
     }
 }
@@ -229,7 +229,7 @@ fn upstream_token<P: Platform>(
 }
 
 /// The key that came in the query and was taken for the caller's: only where none came in a header.
-fn sent_key<B>(request: &Request<B>) -> Option<String> {
+fn query_api_key<B>(request: &Request<B>) -> Option<String> {
     if request.headers.contains_key("apikey") {
         return None;
     }
@@ -310,7 +310,7 @@ fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
 }
 
 /// What the body is encoded in, in lower case; none if it is as it is.
-fn coding<B>(request: &Request<B>) -> Option<String> {
+fn content_coding<B>(request: &Request<B>) -> Option<String> {
     let value = request.headers.get("content-encoding")?;
     let coding = value.to_str().unwrap_or("unreadable").trim();
     (!["", "identity"].contains(&coding)).then(|| coding.to_ascii_lowercase())
@@ -322,7 +322,7 @@ async fn read_body<P: Platform>(
     limit: usize,
     edge: &Edge<P>,
 ) -> Result<Vec<u8>, Error> {
-    let is_zipped = match coding(request).as_deref() {
+    let is_zipped = match content_coding(request).as_deref() {
         None => false,
         Some("gzip" | "x-gzip") => true,
         Some(_) => return Err(Error::UnsupportedEncoding { accepted: "gzip" }),
@@ -358,7 +358,7 @@ fn pass_body<P: Platform>(
     }
     Ok(match request.body.take() {
         // PostgREST reads bodies as they are only.
-        Some(_) if coding(request).is_some() => {
+        Some(_) if content_coding(request).is_some() => {
             return Err(Error::UnsupportedEncoding {
                 accepted: "identity",
             });

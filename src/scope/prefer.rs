@@ -11,7 +11,7 @@ use crate::verify::Caller;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counts {
     /// For servers, who see every row.
-    AsAsked,
+    AsRequested,
     /// For users.
     Exact,
     /// For nobody in particular: exact up to the most rows of an answer.
@@ -23,7 +23,7 @@ impl Counts {
         match (caller.token(), caller.is_user()) {
             (None, _) => Self::Estimated,
             (Some(_), true) => Self::Exact,
-            (Some(_), false) => Self::AsAsked,
+            (Some(_), false) => Self::AsRequested,
         }
     }
 }
@@ -203,7 +203,7 @@ fn known(preference: &Preference, counts: Counts) -> Option<String> {
     let lower = value.to_ascii_lowercase();
     let value = match (name.as_str(), lower.as_str()) {
         ("count", "exact" | "planned" | "estimated") => match counts {
-            Counts::AsAsked => &lower,
+            Counts::AsRequested => &lower,
             Counts::Exact => "exact",
             Counts::Estimated => "estimated",
         },
@@ -387,7 +387,7 @@ mod tests {
         #[test]
         fn any_prefer_becomes_known_tokens_and_stays_so(
             sent in prop::collection::vec(any_prefer(), 0..3),
-            counts in select(vec![Counts::AsAsked, Counts::Exact, Counts::Estimated]),
+            counts in select(vec![Counts::AsRequested, Counts::Exact, Counts::Estimated]),
             effect in select(vec![Effect::Reads, Effect::Counted, Effect::Uncounted]),
         ) {
             fuzzing::prefer_values(sent.iter().map(Vec::as_slice), counts, effect);

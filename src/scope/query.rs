@@ -163,20 +163,21 @@ impl Query {
 
     /// Holds the relation, and those embedded in it that name a limit, to so many rows. Where the `Range` header bounds the relation (see
     /// [`cap_range`]) no limit of its own is added; tells whether one was.
-    pub fn cap_rows(&mut self, most: u64, bounded_by_range: bool) -> bool {
+    pub fn cap_rows(&mut self, max_rows: u64, bounded_by_range: bool) -> bool {
         for (name, value) in &mut self.0 {
             let limits = last_word(name) == "limit";
             if limits
                 && !value
                     .as_deref()
-                    .is_some_and(|value| is_bounded(value, most))
+                    .is_some_and(|value| is_bounded(value, max_rows))
             {
-                *value = Some(most.to_string());
+                *value = Some(max_rows.to_string());
             }
         }
         let adds = !bounded_by_range && !self.0.iter().any(|(name, _)| name == "limit");
         if adds {
-            self.0.push(("limit".to_owned(), Some(most.to_string())));
+            self.0
+                .push(("limit".to_owned(), Some(max_rows.to_string())));
         }
         adds
     }
@@ -280,13 +281,13 @@ fn check_words(text: &str) -> Result<(), Error> {
     check_columns(text.split(|c: char| !(c.is_alphanumeric() || c == '_')))
 }
 
-/// Whether a limit is so many rows at most, in digits alone: PostgREST takes what it cannot read for no limit, and reads
+/// Whether a limit is so many rows at max_rows, in digits alone: PostgREST takes what it cannot read for no limit, and reads
 /// `(50)` and `0x32` too. One below zero it refuses in its own words.
-fn is_bounded(limit: &str, most: u64) -> bool {
+fn is_bounded(limit: &str, max_rows: u64) -> bool {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     match limit.strip_prefix('-') {
         Some(number) => !number.is_empty() && digits(number),
-        None => digits(limit) && limit.parse::<u64>().is_ok_and(|rows| rows <= most),
+        None => digits(limit) && limit.parse::<u64>().is_ok_and(|rows| rows <= max_rows),
     }
 }
 
@@ -303,14 +304,14 @@ fn decode(text: &str) -> Result<String, Error> {
 
 /// A `Range` header that asks for so many rows at most; none if it is not one that PostgREST heeds.
 #[must_use]
-pub fn cap_range(range: &str, most: u64) -> Option<String> {
+pub fn cap_range(range: &str, max_rows: u64) -> Option<String> {
     let (from, to) = range.split_once('-')?;
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if from.is_empty() || !digits(from) || !digits(to) {
         return None;
     }
     let first: u64 = from.parse().ok()?;
-    let last = first.saturating_add(most.saturating_sub(1));
+    let last = first.saturating_add(max_rows.saturating_sub(1));
     let last = if to.is_empty() {
         last
     } else {
@@ -570,10 +571,10 @@ mod tests {
         #[test]
         fn capping_is_final(limit in any::<u64>(), most in 1_u64..5000) {
             let mut query = Query::parse(&format!("limit={limit}"), None).unwrap();
-            query.cap_rows(most, false);
-            prop_assert_eq!(written(&query), format!("?limit={}", limit.min(most)));
-            let range = cap_range(&format!("{limit}-"), most).unwrap();
-            prop_assert_eq!(cap_range(&range, most).unwrap(), range);
+            query.cap_rows(max_rows, false);
+            prop_assert_eq!(written(&query), format!("?limit={}", limit.min(max_rows)));
+            let range = cap_range(&format!("{limit}-"), max_rows).unwrap();
+            prop_assert_eq!(cap_range(&range, max_rows).unwrap(), range);
         }
     }
 }

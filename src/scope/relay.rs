@@ -7,13 +7,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::prefer::{self, Counts, Effect};
 use super::query::{Query, cap_range};
 use super::{
-    Relay, Work, cached, idempotency_key, limit, pass_body, replica, sent_key, set, set_trace,
+    Relay, Work, cached, idempotency_key, limit, pass_body, query_api_key, replica, set, set_trace,
     upstream_token,
 };
 use crate::edge::{Body, Edge, Outgoing, Platform, Request};
 use crate::error::Error;
-use crate::rooms;
 use crate::route::{Action, Matched};
+use crate::systems;
 use crate::verify::Caller;
 
 /// Headers handed on as they are, beside those that are rewritten.
@@ -52,7 +52,7 @@ pub(super) async fn rebuild<P: Platform>(
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
     let name = name(&matched.variable)?;
     refuse_conditions(&request, is_read)?;
-    let mut query = Query::parse(&request.query, sent_key(&request).as_deref())?;
+    let mut query = Query::parse(&request.query, query_api_key(&request).as_deref())?;
     query.check(limits.embed_depth, limits.embeds, is_function && is_read)?;
     let is_change = matches!(request.method, Method::PATCH | Method::DELETE);
     if is_change && !query.narrows() {
@@ -117,7 +117,7 @@ pub(super) async fn rebuild<P: Platform>(
             .then_some(limits.answer_bytes),
         limits_write: limits_write.then(|| format!("{}/", edge.config.postgrest_url)),
         anonymous,
-        in_line: true,
+        counts_toward_limit: true,
         sharer,
     };
     Ok(Work::Relay { relay, cache })
@@ -176,9 +176,9 @@ fn headers<B>(request: &Request<B>, token: &str, prefer: &str) -> Result<HeaderM
             let served = schema
                 .to_str()
                 .ok()
-                .filter(|schema| rooms::SCHEMAS.contains(schema));
+                .filter(|schema| systems::SCHEMAS.contains(schema));
             let schema = served.ok_or_else(|| Error::UnknownSchema {
-                served: rooms::SCHEMAS.join(", "),
+                served: systems::SCHEMAS.join(", "),
             })?;
             set(&mut headers, name, schema)?;
         }

@@ -15,7 +15,7 @@ use crate::verify::{Caller, cache};
 /// Seconds for which a replica may lag behind a write of the same user.
 const LAG_SECONDS: u32 = 5;
 /// Writers that are remembered.
-const MOST: usize = 10_000;
+const MAX_WRITERS: usize = 10_000;
 
 /// Who wrote, and until when in milliseconds since 1970 they read from the primary.
 #[derive(Default)]
@@ -27,11 +27,11 @@ impl Writers {
     }
 
     fn note(&mut self, name: &str, now_ms: u64) {
-        if self.0.len() >= MOST {
+        if self.0.len() >= MAX_WRITERS {
             self.0.retain(|_, until| now_ms < *until);
         }
         // With more writers than this at once an isolate is better off without a replica than without memory.
-        if self.0.len() >= MOST {
+        if self.0.len() >= MAX_WRITERS {
             self.0.clear();
         }
         self.0
@@ -61,7 +61,7 @@ pub(super) async fn address<'a, P: Platform>(
         return Ok(Some(replica));
     };
     let wrote = edge.writers.borrow().wrote(name, edge.platform.now_ms())
-        || edge.platform.stored(&mark(name)).await.is_some();
+        || edge.platform.cache_get(&cache_name(name)).await.is_some();
     Ok((!wrote).then_some(replica))
 }
 
@@ -86,23 +86,25 @@ pub(super) fn writer<P: Platform>(
 }
 
 /// Remembers a write in this isolate.
-pub(crate) fn note<P: Platform>(name: &str, edge: &Edge<P>) {
+pub(crate) fn remember<P: Platform>(name: &str, edge: &Edge<P>) {
     let now_ms = edge.platform.now_ms();
     edge.writers.borrow_mut().note(name, now_ms);
 }
 
 /// Tells the other isolates of this data centre of a write.
-pub(crate) async fn tell<P: Platform>(name: &str, edge: &Edge<P>) {
+pub(crate) async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
     let nothing = Response {
         status: StatusCode::OK,
         headers: HeaderMap::new(),
         body: Body::Empty,
     };
-    edge.platform.store(&mark(name), nothing, LAG_SECONDS).await;
+    edge.platform
+        .cache_put(&cache_name(name), nothing, LAG_SECONDS)
+        .await;
 }
 
 /// A writer's name in the platform's cache.
-fn mark(name: &str) -> String {
+fn cache_name(name: &str) -> String {
     format!("wrote/{}", edge::hex(&cache::key(name)))
 }
 
@@ -115,9 +117,9 @@ mod tests {
         let mut writers = Writers::default();
         writers.note("a", 1000);
         assert!(writers.wrote("a", 5999) && !writers.wrote("a", 6000) && !writers.wrote("b", 1000));
-        for n in 0..3 * MOST {
+        for n in 0..3 * MAX_WRITERS {
             writers.note(&n.to_string(), 2000);
-            assert!(writers.0.len() <= MOST && writers.wrote(&n.to_string(), 2000));
+            assert!(writers.0.len() <= MAX_WRITERS && writers.wrote(&n.to_string(), 2000));
         }
     }
 }

@@ -18,10 +18,10 @@ const NONCE_BYTES: usize = 12;
 /// The arguments that keep the secret, in JSON: those it came with, `sealed` and `key_version`.
 ///
 /// # Errors
-/// [`Error::NotSetUp`] where there is no key to seal under.
+/// [`Error::NotConfigured`] where there is no key to seal under.
 pub(super) async fn seal<P: Platform>(secret: Secret, edge: &Edge<P>) -> Result<String, Error> {
     let sealing = edge.config.sealing_key.as_ref();
-    let sealing = sealing.ok_or(Error::NotSetUp { variable: "KEK_1" })?;
+    let sealing = sealing.ok_or(Error::NotConfigured { variable: "KEK_1" })?;
     let context = [VERSION, secret.column, &secret.row, &secret.owner].join("\0");
     let wrapping = format!("{context}\0KEK_{}", sealing.version);
 

@@ -9,13 +9,13 @@ use url::Url;
 use crate::config::{Config, Turnstile};
 use crate::edge::{self, Body, Edge, Outgoing, Platform};
 use crate::error::Error;
-use crate::rooms;
 use crate::route::{Human, Incoming};
+use crate::systems;
 
 /// Characters that a token may have.
-const MOST_TOKEN: usize = 2048;
+const MAX_TOKEN_BYTES: usize = 2048;
 /// Bytes that the answer may have.
-const MOST_ANSWER: usize = 16 * 1024;
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// Milliseconds that it may take.
 const DEADLINE_MS: u32 = 5000;
 /// What the widget of a page that posts here is to name its action.
@@ -25,14 +25,14 @@ const ACTION: &str = "lead";
 /// one is refused, also where Turnstile cannot be reached.
 pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Result<Human, Error> {
     let Some(turnstile) = &edge.config.turnstile else {
-        return Ok(Human::Unasked);
+        return Ok(Human::NotChecked);
     };
-    let token = rooms::turnstile_token(incoming);
+    let token = systems::turnstile_token(incoming);
     if token.is_none() && incoming.wants_page {
-        return Ok(Human::Held);
+        return Ok(Human::PendingReview);
     }
     let good = match token {
-        Some(token) if token.len() <= MOST_TOKEN => {
+        Some(token) if token.len() <= MAX_TOKEN_BYTES => {
             verdict(turnstile, &token, incoming.header("idempotency-key"), edge).await
         }
         _ => None,
@@ -40,8 +40,8 @@ pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Res
     match good {
         Some(verdict) if fits(&verdict, &edge.config) => Ok(Human::Verified),
         // Turnstile itself failed: that is no fault of somebody who filled in a page.
-        None if incoming.wants_page => Ok(Human::Held),
-        _ => Err(Error::NoPerson),
+        None if incoming.wants_page => Ok(Human::PendingReview),
+        _ => Err(Error::HumanNotVerified),
     }
 }
 
@@ -80,7 +80,10 @@ async fn verdict<P: Platform>(
     let body = match response.body {
         Body::Bytes(bytes) => bytes,
         Body::Stream(stream) => {
-            let read = edge.platform.read(stream, MOST_ANSWER, DEADLINE_MS).await;
+            let read = edge
+                .platform
+                .read(stream, MAX_ANSWER_BYTES, DEADLINE_MS)
+                .await;
             read.ok()?
         }
         Body::Empty | Body::Upload { .. } => return None,

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use sha2::{Digest, Sha256};
 
 /// Tokens in each of the two generations; of verified ones together about 2 MB.
-const MOST: usize = 4096;
+const MAX_TOKENS: usize = 4096;
 
 /// A token's name here: nothing that could be used as the token.
 pub type Key = [u8; 32];
@@ -39,9 +39,9 @@ impl<T> Default for TokenCache<T> {
     }
 }
 
-/// A moment in the cache's life; see [`TokenCache::keep`].
+/// A moment in the cache's life; see [`TokenCache::store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment(u64);
+pub struct Epoch(u64);
 
 /// The key of a token.
 #[must_use]
@@ -62,14 +62,14 @@ impl<T: Clone> TokenCache<T> {
 
     /// The present, to be noted before a token is verified.
     #[must_use]
-    pub fn moment(&self) -> Moment {
-        Moment(self.cleared)
+    pub fn epoch(&self) -> Epoch {
+        Epoch(self.cleared)
     }
 
     /// Keeps what has become of a token since a moment, unless the keys have changed since: it may have been one that is
     /// withdrawn that fitted, or one that is new that would have.
-    pub fn keep(&mut self, key: Key, outcome: T, until_ms: u64, since: Moment) {
-        if since == self.moment() {
+    pub fn store(&mut self, key: Key, outcome: T, until_ms: u64, since: Epoch) {
+        if since == self.epoch() {
             self.insert(key, Entry { outcome, until_ms });
         }
     }
@@ -82,7 +82,7 @@ impl<T: Clone> TokenCache<T> {
     }
 
     fn insert(&mut self, key: Key, entry: Entry<T>) {
-        if self.young.len() >= MOST {
+        if self.young.len() >= MAX_TOKENS {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(key, entry);
@@ -105,15 +105,15 @@ mod tests {
     fn it_is_bounded_and_keeps_what_is_asked_for() {
         let mut cache = TokenCache::default();
         let often = key("often");
-        let now = cache.moment();
-        cache.keep(often, claims(), 100, now);
-        for n in 0..10 * MOST {
-            cache.keep(key(&n.to_string()), claims(), 100, now);
+        let now = cache.epoch();
+        cache.store(often, claims(), 100, now);
+        for n in 0..10 * MAX_TOKENS {
+            cache.store(key(&n.to_string()), claims(), 100, now);
             if n % 1000 == 0 {
                 assert_eq!(cache.find(&often, 1), Some(claims()), "{n}");
             }
         }
-        assert!(cache.young.len() + cache.old.len() <= 2 * MOST);
+        assert!(cache.young.len() + cache.old.len() <= 2 * MAX_TOKENS);
         assert_eq!(
             cache.find(&key("0"), 1),
             None,
@@ -121,14 +121,14 @@ mod tests {
         );
         cache.clear();
         assert_eq!(cache.find(&often, 1), None);
-        cache.keep(often, claims(), 100, now);
+        cache.store(often, claims(), 100, now);
         assert_eq!(cache.find(&often, 1), None, "it was verified before");
     }
 
     #[test]
     fn an_entry_ends_with_its_time() {
         let mut cache = TokenCache::default();
-        cache.keep(key("a"), claims(), 100, cache.moment());
+        cache.store(key("a"), claims(), 100, cache.epoch());
         assert_eq!(cache.find(&key("a"), 99), Some(claims()));
         assert_eq!(cache.find(&key("a"), 100), None);
     }

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Issuer;
 use crate::edge::{self, Body, Edge, Outgoing, Platform, ReadFault};
 use crate::error::Error;
-use crate::rooms;
+use crate::formats;
 
 /// Milliseconds for which fetched keys are used without asking again.
 const FRESH_MS: u64 = 10 * 60 * 1000;
@@ -23,7 +23,7 @@ const PAUSE_MS: u64 = 30 * 1000;
 /// Milliseconds that a fetch may take.
 const DEADLINE_MS: u32 = 5000;
 /// Bytes that a key set may have.
-const MOST_BYTES: usize = 64 * 1024;
+const MAX_SET_BYTES: usize = 64 * 1024;
 /// Entries of a set that a line of the log names, and characters of the name of each.
 const MAX_NAMED: usize = 20;
 const MAX_KID_CHARS: usize = 128;
@@ -201,7 +201,7 @@ pub struct KeySet {
 /// `kid`, the same algorithm) none is used: who signed could not be said.
 #[must_use]
 pub fn parse(json: &[u8]) -> Option<KeySet> {
-    let set = rooms::json::read(json).ok()?;
+    let set = formats::json::read(json).ok()?;
     let entries = set.get("keys")?.as_array()?;
     let mut skipped = Vec::new();
     let mut found: Vec<(usize, PublicKey)> = Vec::new();
@@ -244,7 +244,7 @@ struct Known {
     /// When they came.
     fetched_ms: u64,
     /// When they were last asked for.
-    asked_ms: Option<u64>,
+    attempted_ms: Option<u64>,
     /// A fetch is under way.
     fetching: bool,
     /// The last set or failure that was logged.
@@ -263,11 +263,11 @@ enum Found {
         refresh: bool,
     },
     /// Another request is fetching; its result is worth waiting for.
-    Wait,
+    InProgress,
     /// Nothing fits, and it is time to ask.
-    Ask,
+    Fetch,
     /// Nothing fits, and it is too early to ask again.
-    Nothing {
+    None {
         /// Keys are there, though none that fits.
         known: bool,
         /// Seconds until it is time.
@@ -278,7 +278,7 @@ enum Found {
 impl KeyCache {
     fn find(&self, url: &str, wanted: impl Fn(&PublicKey) -> bool, now_ms: u64) -> Found {
         let Some(known) = self.0.get(url) else {
-            return Found::Ask;
+            return Found::Fetch;
         };
         let age = now_ms.saturating_sub(known.fetched_ms);
         let keys: Vec<PublicKey> = known
@@ -287,47 +287,47 @@ impl KeyCache {
             .filter(|key| age < STALE_MS && wanted(key))
             .cloned()
             .collect();
-        let may_ask = known
-            .asked_ms
-            .is_none_or(|asked| now_ms.saturating_sub(asked) >= PAUSE_MS);
+        let may_fetch = known
+            .attempted_ms
+            .is_none_or(|attempted| now_ms.saturating_sub(attempted) >= PAUSE_MS);
         // A fetch whose request was given up by its client never reports back.
         let fetching = known.fetching
-            && known
-                .asked_ms
-                .is_some_and(|asked| now_ms.saturating_sub(asked) <= u64::from(DEADLINE_MS));
-        match (keys.is_empty(), fetching, may_ask) {
+            && known.attempted_ms.is_some_and(|attempted| {
+                now_ms.saturating_sub(attempted) <= u64::from(DEADLINE_MS)
+            });
+        match (keys.is_empty(), fetching, may_fetch) {
             (false, ..) => Found::Keys {
                 keys,
-                refresh: age >= FRESH_MS && may_ask && !fetching,
+                refresh: age >= FRESH_MS && may_fetch && !fetching,
             },
-            (true, true, _) => Found::Wait,
-            (true, false, true) => Found::Ask,
-            (true, false, false) => Found::Nothing {
+            (true, true, _) => Found::InProgress,
+            (true, false, true) => Found::Fetch,
+            (true, false, false) => Found::None {
                 known: !known.keys.is_empty() && age < STALE_MS,
-                wait: known.asked_ms.map_or(0, |asked| {
-                    let left = (asked + PAUSE_MS).saturating_sub(now_ms);
+                wait: known.attempted_ms.map_or(0, |attempted| {
+                    let left = (attempted + PAUSE_MS).saturating_sub(now_ms);
                     u32::try_from(left.div_ceil(1000)).unwrap_or(u32::MAX)
                 }),
             },
         }
     }
 
-    fn start(&mut self, url: &str, now_ms: u64) {
+    fn mark_fetching(&mut self, url: &str, now_ms: u64) {
         let known = self.0.entry(url.to_owned()).or_default();
         known.fetching = true;
-        known.asked_ms = Some(now_ms);
+        known.attempted_ms = Some(now_ms);
     }
 
     /// Whether the log has not had this of the last fetch. None is for a set without a fault.
-    fn is_news(&mut self, url: &str, fault: Option<String>) -> bool {
+    fn is_new_fault(&mut self, url: &str, fault: Option<String>) -> bool {
         let known = self.0.entry(url.to_owned()).or_default();
-        let is_news = fault.is_some() && known.logged != fault;
+        let is_new = fault.is_some() && known.logged != fault;
         known.logged = fault;
-        is_news
+        is_new
     }
 
     /// Takes what a fetch brought. A failed one never replaces good keys. Tells whether they replace others.
-    fn finish(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) -> bool {
+    fn store(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) -> bool {
         let known = self.0.entry(url.to_owned()).or_default();
         known.fetching = false;
         let Some(keys) = keys else {
@@ -387,8 +387,8 @@ pub fn prepare<P: Platform>(issuer: &Issuer, edge: &Edge<P>) {
         .keys
         .borrow()
         .find(url, |_| true, edge.platform.now_ms());
-    if matches!(found, Found::Ask) {
-        drop(ask(url, edge));
+    if matches!(found, Found::Fetch) {
+        drop(fetch_in_background(url, edge));
     }
 }
 
@@ -415,24 +415,24 @@ async fn find<P: Platform>(
             Found::Keys { keys, refresh } => {
                 if refresh {
                     // Nobody waits for it.
-                    drop(ask(url, edge));
+                    drop(fetch_in_background(url, edge));
                 }
                 return Ok(keys);
             }
-            Found::Nothing { known: true, .. } => return Ok(Vec::new()),
-            Found::Nothing { known: false, wait } => {
+            Found::None { known: true, .. } => return Ok(Vec::new()),
+            Found::None { known: false, wait } => {
                 return Err(Error::KeysUnavailable {
                     retry_after: wait.max(1),
                 });
             }
-            Found::Wait if now > give_up => {
+            Found::InProgress if now > give_up => {
                 return Err(Error::KeysUnavailable { retry_after: 1 });
             }
             // A promise of another request cannot be awaited in this one, so its result is polled for.
-            Found::Wait => edge.platform.sleep(10).await,
-            Found::Ask => {
+            Found::InProgress => edge.platform.sleep(10).await,
+            Found::Fetch => {
                 // An error means that it has ended without a word; what it has found is in the cache.
-                let _ = ask(url, edge).await;
+                let _ = fetch_in_background(url, edge).await;
             }
         }
     }
@@ -441,9 +441,11 @@ async fn find<P: Platform>(
 /// Fetches keys into the cache, whether or not the client waits for its answer: whoever hung up at the right moment would
 /// otherwise keep everybody else waiting. Other keys than before end what the ones
 /// before have verified.
-fn ask<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
-    edge.keys.borrow_mut().start(url, edge.platform.now_ms());
-    let (done, asked) = oneshot::channel();
+fn fetch_in_background<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
+    edge.keys
+        .borrow_mut()
+        .mark_fetching(url, edge.platform.now_ms());
+    let (done, fetched) = oneshot::channel();
     let (url, edge, platform) = (url.to_owned(), edge.clone(), edge.platform.clone());
     platform.background(async move {
         let fetched = fetch(&url, &edge).await;
@@ -452,14 +454,14 @@ fn ask<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
         let keys = fetched.ok().map(|(_, set)| set.keys);
         let keys = keys.filter(|keys| !keys.is_empty());
         let now_ms = edge.platform.now_ms();
-        if edge.keys.borrow_mut().finish(&url, keys, now_ms) {
+        if edge.keys.borrow_mut().store(&url, keys, now_ms) {
             edge.verified.borrow_mut().clear();
             edge.forged.borrow_mut().clear();
         }
         // Whoever asked may have hung up.
         let _ = done.send(());
     });
-    asked
+    fetched
 }
 
 /// Logs what of a key set is not used: one line for each set, however often it is fetched.
@@ -477,7 +479,7 @@ fn log_faults<P: Platform>(
     };
     let is_faulty = why.is_some() || !skipped.is_empty();
     let fault = is_faulty.then(|| digest.to_owned());
-    if !edge.keys.borrow_mut().is_news(url, fault) {
+    if !edge.keys.borrow_mut().is_new_fault(url, fault) {
         return;
     }
     let mut issuers = edge.config.issuers.iter();
@@ -513,7 +515,7 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
         Body::Stream(body) => {
             let spent_ms = edge.platform.now_ms().saturating_sub(start_ms);
             let left_ms = DEADLINE_MS.saturating_sub(u32::try_from(spent_ms).unwrap_or(u32::MAX));
-            let bytes = edge.platform.read(body, MOST_BYTES, left_ms).await;
+            let bytes = edge.platform.read(body, MAX_SET_BYTES, left_ms).await;
             bytes.map_err(|fault| match fault {
                 ReadFault::TooLarge => "it has more than 64 KB",
                 _ => "it does not arrive whole and in time",

@@ -19,9 +19,9 @@ use crate::edge::{Edge, Platform};
 use crate::error::{Error, TokenFault};
 
 /// Bytes a token may have.
-const MOST_TOKEN_BYTES: usize = 8 * 1024;
+const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Bytes a key's name may have.
-const MOST_KID_BYTES: usize = 128;
+const MAX_KID_BYTES: usize = 128;
 /// Seconds by which clocks may differ; PostgREST allows the same.
 const LEEWAY: u64 = 30;
 /// Milliseconds for which a token that no key has fitted is refused unseen; short, should the check itself have failed.
@@ -72,7 +72,7 @@ struct Payload {
 /// [`Error::BadToken`] with the reason; [`Error::KeysUnavailable`] while its issuer's keys cannot be had.
 pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, Error> {
     let malformed = || Error::BadToken(TokenFault::Malformed);
-    if text.len() > MOST_TOKEN_BYTES {
+    if text.len() > MAX_TOKEN_BYTES {
         return Err(malformed());
     }
     let key = cache::key(text);
@@ -104,8 +104,8 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     let issuer = issuers()
         .find(|issuer| issuer.secret.is_some() == by_secret)
         .ok_or(Error::BadToken(TokenFault::Signature))?;
-    let moment = edge.verified.borrow().moment();
-    let moment_of_forged = edge.forged.borrow().moment();
+    let epoch = edge.verified.borrow().epoch();
+    let forged_epoch = edge.forged.borrow().epoch();
     let (signed, _) = text.rsplit_once('.').ok_or_else(malformed)?;
     let signature = token.signature_bytes();
     let fits = if let Some(secret) = &issuer.secret {
@@ -117,7 +117,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     if fits != Some(true) {
         if fits.is_some() {
             let mut forged = edge.forged.borrow_mut();
-            forged.keep(key, (), now_ms + FORGED_MS, moment_of_forged);
+            forged.store(key, (), now_ms + FORGED_MS, forged_epoch);
         }
         return Err(Error::BadToken(TokenFault::Signature));
     }
@@ -125,7 +125,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     let claims = check_claims(payload, issuer, edge.now())?;
     let until = keys::fresh_until_ms(issuer, edge).min(milliseconds(exp));
     let mut verified = edge.verified.borrow_mut();
-    verified.keep(key, claims.clone(), until, moment);
+    verified.store(key, claims.clone(), until, epoch);
     Ok(claims)
 }
 
@@ -145,7 +145,7 @@ fn check_header(header: &jwt_compact::Header<Extra>) -> Result<(), Error> {
     let kid_short = header
         .key_id
         .as_ref()
-        .is_none_or(|kid| kid.len() <= MOST_KID_BYTES);
+        .is_none_or(|kid| kid.len() <= MAX_KID_BYTES);
     let extra = &header.other_fields;
     if typ_known && kid_short && !extra.crit && !extra.b64 && !extra.enc {
         Ok(())
@@ -225,7 +225,7 @@ fn payload(text: &str) -> Option<Payload> {
 }
 
 /// Whether an `aud`, a text or a list of texts, names this audience.
-fn names(aud: &Value, wanted: &str) -> bool {
+fn has_audience(aud: &Value, wanted: &str) -> bool {
     match aud {
         Value::Array(names) => names.iter().any(|name| name == wanted),
         name => name == wanted,
@@ -256,7 +256,7 @@ fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, E
         return fault(TokenFault::NotYetValid);
     }
     let meant_for_us = match (&payload.aud, &issuer.audience) {
-        (Some(aud), Some(wanted)) => names(aud, wanted),
+        (Some(aud), Some(wanted)) => has_audience(aud, wanted),
         (None, None) => true,
         _ => false,
     };

@@ -9,7 +9,7 @@ import { startEdge } from '../../support/edge.js';
 import { ask, close, freshEmail, sql, stack } from '../../support/stack.js';
 
 const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
-const LANGUAGES = JSON.parse(readFileSync(new URL('../../../src/rooms/growth/texts.json', import.meta.url), 'utf8'));
+const LANGUAGES = JSON.parse(readFileSync(new URL('../../../src/systems/growth/texts.json', import.meta.url), 'utf8'));
 const SOURCES = ['website-form', 'demo-request', 'newsletter-signup', 'pricing-inquiry', 'contact-form'];
 
 let browser;

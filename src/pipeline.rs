@@ -1,0 +1,134 @@
+//! The whole request path on one screen; each line names what it can refuse.
+
+use std::fmt::Write as _;
+
+use http::{HeaderValue, Method, StatusCode};
+use serde::Serialize;
+
+use crate::edge::{Edge, Platform, Request, Response};
+use crate::error::Error;
+use crate::{forward, respond, route, scope, systems, verify};
+
+/// Answers a request; every error is turned into a response here.
+pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
+    let request_headers = respond::request_headers(&request.headers);
+    let (id, method) = (request.id.clone(), request.method.clone());
+    let mut timing = Timing::start(edge);
+    let outcome = handle(request, edge, &mut timing).await;
+    let code = outcome
+        .as_ref()
+        .err()
+        .map(|error| error.body().code.into_owned());
+    let mut response = outcome.unwrap_or_else(|error| respond::error(&error));
+    respond::not_modified(&mut response, &method, &request_headers);
+    respond::set_common_headers(&mut response, &request_headers, &id, Some(&edge.config));
+    if timing.exposed
+        && let Ok(value) = HeaderValue::from_str(&timing.text)
+    {
+        response.headers.insert("server-timing", value);
+    }
+    let status = response.status.as_u16();
+    log(edge, &id, &method, status, code.as_deref(), timing.start_ms);
+    response
+}
+
+/// The status in the log of a request whose client hung up before it was answered, as nginx has it.
+pub const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// One line a request. No path, no address: they may hold what a person typed.
+pub fn log<P: Platform>(
+    edge: &Edge<P>,
+    id: &str,
+    method: &Method,
+    status: u16,
+    code: Option<&str>,
+    start_ms: u64,
+) {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        event: &'static str,
+        id: &'a str,
+        method: &'a str,
+        status: u16,
+        code: Option<&'a str>,
+        ms: u64,
+    }
+    let line = Line {
+        event: "request",
+        id,
+        method: method.as_str(),
+        status,
+        code,
+        ms: edge.platform.now_ms().saturating_sub(start_ms),
+    };
+    if let Ok(line) = serde_json::to_string(&line) {
+        edge.platform.log(&line);
+    }
+}
+
+async fn handle<P: Platform>(
+    request: Request<P::Body>,
+    edge: &Edge<P>,
+    timing: &mut Timing,
+) -> Result<Response<P::Body>, Error> {
+    if request.method == Method::OPTIONS {
+        return preflight(&request);
+    }
+    let matched = route::find(&systems::ALL, &request.method, &request.path)?; // 404, 405
+    let caller = verify::caller(matched.route.access, &request, edge).await; // 401, 403, 503
+    timing.lap("verify", edge);
+    if let Err(Error::BadToken(_)) = caller {
+        scope::count_refused(matched.route, &request, edge).await?; // 429, 503
+    }
+    let caller = caller?;
+    timing.exposed = caller.token().is_some();
+    let scoped = scope::narrow(&matched, &caller, request, edge).await; // 400, 406, 413 to 415, 429, 503
+    timing.lap("scope", edge);
+    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 408, 413, 502 to 504
+    timing.lap("upstream", edge);
+    respond::relay(reply?, &edge.config)
+}
+
+/// A preflight is answered for every path that exists.
+fn preflight<B>(request: &Request<B>) -> Result<Response<B>, Error> {
+    match route::find(&systems::ALL, &Method::OPTIONS, &request.path) {
+        Err(Error::NotFound) => Err(Error::NotFound),
+        _ => Ok(Response {
+            status: StatusCode::NO_CONTENT,
+            ..respond::preflight(&request.headers)
+        }),
+    }
+}
+
+/// How long the stages took, as a `Server-Timing` header has it. Milliseconds: the runtime's clock is no finer.
+struct Timing {
+    start_ms: u64,
+    last_ms: u64,
+    text: String,
+    /// Only who is signed in is told: to anybody else the database's time may say whether a row was there.
+    exposed: bool,
+}
+
+impl Timing {
+    fn start<P: Platform>(edge: &Edge<P>) -> Self {
+        let now = edge.platform.now_ms();
+        Self {
+            start_ms: now,
+            last_ms: now,
+            text: String::new(),
+            exposed: false,
+        }
+    }
+
+    fn lap<P: Platform>(&mut self, stage: &str, edge: &Edge<P>) {
+        let now = edge.platform.now_ms();
+        let separator = if self.text.is_empty() { "" } else { ", " };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            self.text,
+            "{separator}{stage};dur={}",
+            now.saturating_sub(self.last_ms)
+        );
+        self.last_ms = now;
+    }
+}

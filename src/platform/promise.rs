@@ -1,0 +1,178 @@
+//! Waiting for what the runtime will do: promises, timers, signals.
+//!
+//! `JsFuture` and `Delay` make closures for every future and register each with the collector, which was a fifth of a
+//! request's cost; and what they hold is never freed where a promise is never settled, as those of a client that hung up.
+//! Here one function of an isolate hears of everything; a future is a number, and forgotten with its future.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use js_sys::{Function, Promise, Reflect};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::AbortSignal;
+
+#[wasm_bindgen]
+extern "C" {
+    type Thenable;
+    #[wasm_bindgen(method)]
+    fn then(this: &Thenable, settled: &Function, failed: &Function) -> JsValue;
+
+    type Bindable;
+    #[wasm_bindgen(method)]
+    fn bind(this: &Bindable, itself: &JsValue, id: u32, good: bool) -> Function;
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(settle: &Function, milliseconds: u32, id: u32, good: bool) -> i32;
+
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timer: i32);
+}
+
+/// Puts a promise's `then` in `queueMicrotask`'s place, which every task is scheduled by: the runtime's own costs several
+/// times as much. The promise belongs to no request, for it is made before there is one.
+pub(crate) fn replace_queue_microtask() {
+    let settled = Promise::resolve(&JsValue::UNDEFINED);
+    let then = Reflect::get(&settled, &"then".into()).unwrap_or_default();
+    if let Some(then) = then.dyn_ref::<Function>() {
+        // Where it cannot be replaced it is only slower.
+        let _ = Reflect::set(
+            &js_sys::global(),
+            &"queueMicrotask".into(),
+            &then.bind0(&settled),
+        );
+    }
+}
+
+thread_local! {
+    static PENDING: RefCell<Pending> = RefCell::default();
+    /// `(id, good, value)`.
+    static SETTLE: Function = {
+        let settle: Closure<dyn FnMut(u32, bool, JsValue)> = Closure::new(settle);
+        settle.into_js_value().unchecked_into()
+    };
+}
+
+#[derive(Default)]
+struct Pending {
+    last: u32,
+    open: HashMap<u32, State>,
+}
+
+enum State {
+    Waiting(Option<Waker>),
+    Settled(Result<JsValue, JsValue>),
+}
+
+/// Notes what has become of something. Of what nobody waits for any more nothing is kept.
+fn settle(id: u32, good: bool, value: JsValue) {
+    let waker = PENDING.with_borrow_mut(|pending| {
+        let state = pending.open.get_mut(&id)?;
+        let outcome = if good { Ok(value) } else { Err(value) };
+        match mem::replace(state, State::Settled(outcome)) {
+            State::Waiting(waker) => waker,
+            State::Settled(_) => None,
+        }
+    });
+    // Not while the table is borrowed: what is woken may drop other pending.
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
+fn settle_callback(id: u32, good: bool) -> Function {
+    SETTLE.with(|settle| {
+        settle
+            .unchecked_ref::<Bindable>()
+            .bind(&JsValue::UNDEFINED, id, good)
+    })
+}
+
+/// Ready once the runtime has done something.
+pub(super) struct PromiseFuture {
+    id: u32,
+    timer: Option<i32>,
+}
+
+impl PromiseFuture {
+    fn new() -> Self {
+        let id = PENDING.with_borrow_mut(|pending| {
+            pending.last = pending.last.wrapping_add(1);
+            pending.open.insert(pending.last, State::Waiting(None));
+            pending.last
+        });
+        Self { id, timer: None }
+    }
+
+    /// For what a promise is settled with.
+    pub(super) fn of(promise: &Promise) -> Self {
+        let future = Self::new();
+        promise.unchecked_ref::<Thenable>().then(
+            &settle_callback(future.id, true),
+            &settle_callback(future.id, false),
+        );
+        future
+    }
+
+    /// For some time to pass.
+    pub(super) fn milliseconds(milliseconds: u32) -> Self {
+        let mut future = Self::new();
+        future.timer =
+            SETTLE.with(|settle| Some(set_timeout(settle, milliseconds, future.id, true)));
+        future
+    }
+
+    /// For a signal to be given. Nothing has to be taken back: the listener is as small as a number.
+    ///
+    /// # Errors
+    /// The runtime's.
+    pub(super) fn abort(signal: &AbortSignal) -> Result<Self, JsValue> {
+        let future = Self::new();
+        if signal.aborted() {
+            // It is given once, to those who listen.
+            settle(future.id, true, JsValue::UNDEFINED);
+        } else {
+            signal.add_event_listener_with_callback("abort", &settle_callback(future.id, true))?;
+        }
+        Ok(future)
+    }
+}
+
+impl Future for PromiseFuture {
+    type Output = Result<JsValue, JsValue>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut old = None;
+        let polled = PENDING.with_borrow_mut(|pending| match pending.open.get_mut(&self.id) {
+            Some(State::Waiting(Some(waker))) if waker.will_wake(context.waker()) => Poll::Pending,
+            Some(State::Waiting(waker)) => {
+                old = waker.replace(context.waker().clone());
+                Poll::Pending
+            }
+            Some(State::Settled(_)) => match pending.open.remove(&self.id) {
+                Some(State::Settled(outcome)) => Poll::Ready(outcome),
+                _ => Poll::Pending,
+            },
+            // Polled again after it was ready.
+            None => Poll::Pending,
+        });
+        // Not while the table is borrowed: it may be the last that holds a task, and that task other pending.
+        drop(old);
+        polled
+    }
+}
+
+impl Drop for PromiseFuture {
+    fn drop(&mut self) {
+        let open = PENDING.with_borrow_mut(|pending| pending.open.remove(&self.id));
+        if let (Some(State::Waiting(_)), Some(timer)) = (&open, self.timer) {
+            clear_timeout(timer);
+        }
+        drop(open);
+    }
+}

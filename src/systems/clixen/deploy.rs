@@ -1,0 +1,492 @@
+//! Deployments: `POST /v1/workflows/{id}/deploy` and `/rollback` open one as the caller, and carry it out in n8n as the edge.
+//!
+//! The database keeps how far it has come, under a lease. Whoever takes up one that was interrupted does every step again: each
+//! can be done twice and leaves what doing it once leaves.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::n8n::{Client, Fault};
+use super::tenancy::{self, Prepared, Subject, Webhook, allow_caller, text};
+use super::validate;
+use crate::config::Config;
+use crate::edge::{Edge, Platform, Response};
+use crate::error::Error;
+use crate::formats::json;
+use crate::forward;
+use crate::respond;
+use crate::route::{AfterCall, Call, Identity, Incoming, Plan};
+use crate::verify::is_uuid;
+
+/// The lease is lost, or the database cannot be asked.
+const INTERRUPTED: &str = "interrupted";
+/// Milliseconds between two looks at a webhook that is not there yet.
+const PROBE_PAUSE_MS: u32 = 400;
+/// Deployments and removals that one run of the job takes up.
+const MAX_PER_RUN: usize = 20;
+/// Milliseconds after which a run of the job begins nothing more.
+const MAX_JOB_MS: u64 = 120_000;
+/// Webhooks of a workflow that are looked at, and milliseconds after which no further one is.
+const MAX_PROBED: usize = 10;
+const MAX_PROBE_MS: u64 = 20_000;
+/// Bytes of a workflow: the database keeps at most as many.
+const MAX_WORKFLOW_BYTES: usize = 2 * 1024 * 1024;
+
+/// `POST /v1/workflows/{id}/deploy`
+pub static DEPLOY: Call = Call {
+    arguments: |incoming, config| {
+        // Whoever names a version does not mean this.
+        if !incoming.body.is_empty() && json::body(incoming)? != json!({}) {
+            return Err(Error::MalformedBody(
+                "it takes no fields; /rollback takes {\"deployment_version\": 3}".into(),
+            ));
+        }
+        open_arguments(incoming, config, None)
+    },
+    ..call("open_deployment", AfterCall::Deploy)
+};
+
+/// `POST /v1/workflows/{id}/rollback`
+pub static ROLLBACK: Call = Call {
+    arguments: |incoming, config| {
+        let version = if incoming.body.is_empty() {
+            0
+        } else {
+            version(&json::body(incoming)?)?
+        };
+        open_arguments(incoming, config, Some(version))
+    },
+    ..call("open_deployment", AfterCall::Deploy)
+};
+
+/// `POST /v1/jobs/finish_deployments`, for the back office, where no clock asks.
+pub static FINISH: Call = Call {
+    answer: |_, outcome, _| outcome.map(|done| respond::json(StatusCode::OK, &done)),
+    ..call("may_finish_deployments", AfterCall::FinishDeployments)
+};
+
+const fn call(function: &'static str, after_call: AfterCall) -> Call {
+    Call {
+        schema: "clixen",
+        function,
+        identity: Identity::Caller,
+        for_people: false,
+        arguments: |_, config| {
+            is_set_up(config)?;
+            Ok(Plan::Call("{}".into()))
+        },
+        answer,
+        fallback: None,
+        streamed: false,
+        answer_step_ms: None,
+        after_call: Some(after_call),
+    }
+}
+
+fn is_set_up(config: &Config) -> Result<(), Error> {
+    let variable = "N8N_URL";
+    match config.n8n {
+        Some(_) => Ok(()),
+        None => Err(Error::NotConfigured { variable }),
+    }
+}
+
+fn open_arguments(
+    incoming: &Incoming,
+    config: &Config,
+    version: Option<u64>,
+) -> Result<Plan, Error> {
+    is_set_up(config)?;
+    let id = &incoming.variable;
+    if !is_uuid(id) {
+        return Err(Error::NotFound);
+    }
+    let arguments = json!({ "workflow_id": id, "of_version": version });
+    Ok(Plan::Call(arguments.to_string()))
+}
+
+/// The version of `{"deployment_version": 3}`; 0, for the one before, if it names none.
+fn version(body: &Value) -> Result<u64, Error> {
+    let odd = Error::MalformedBody(
+        "send {\"deployment_version\": <a number above 0>}, or nothing".into(),
+    );
+    let Some(fields) = body.as_object() else {
+        return Err(odd);
+    };
+    match fields.get("deployment_version") {
+        None if fields.is_empty() => Ok(0),
+        Some(version) if fields.len() == 1 => version
+            .as_u64()
+            .filter(|version| (1..=i64::MAX as u64).contains(version))
+            .ok_or(odd),
+        _ => Err(odd),
+    }
+}
+
+/// What became of it: 200 if it serves, 202 while somebody else is at it, else the reason.
+fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Response<()>, Error> {
+    let row = outcome?;
+    match text(&row, "status") {
+        "deployed" | "rolled_back" => Ok(respond::json(StatusCode::OK, &row)),
+        "failed" => {
+            let reason = row.get("n8n_response").map(|said| text(said, "reason"));
+            let message = text(&row, "error_message").to_owned();
+            Err(Error::undeployed(reason.unwrap_or_default(), message))
+        }
+        "" => Err(Error::undeployed("gone", String::new())),
+        _ => Ok(respond::json(StatusCode::ACCEPTED, &row)),
+    }
+}
+
+/// Carries a deployment out that has been opened, unless it is over or somebody else is at it. Gives its row.
+///
+/// # Errors
+/// Those of asking the database. What goes wrong in n8n is in the row.
+pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Value, Error> {
+    let n8n = Client::of(edge)?;
+    let claimed =
+        forward::call_own("claim_deployment", &json!({ "deployment_id": id }), edge).await?;
+    let Some(lease) = claimed.get("lease").cloned() else {
+        return Ok(claimed.get("deployment").cloned().unwrap_or_default());
+    };
+    let deployment = Deployment {
+        id,
+        lease: &lease,
+        claimed: &claimed,
+        n8n,
+        edge,
+    };
+    let outcome = match deployment.attempt().await {
+        Ok(outcome) => outcome,
+        // Somebody else ends it, or the job once the lease has run out.
+        Err(Fault { reason, .. }) if reason == INTERRUPTED => {
+            return Ok(claimed.get("deployment").cloned().unwrap_or_default());
+        }
+        Err(Fault {
+            reason,
+            status,
+            message,
+        }) => {
+            let said = json!({ "reason": reason, "status": status });
+            json!({ "status": "failed", "error_message": message, "n8n_response": said })
+        }
+    };
+    let end = json!({ "deployment_id": id, "lease": lease, "outcome": outcome });
+    forward::call_own("finish_deployment", &end, edge).await
+}
+
+/// Takes up what was interrupted, and takes out of n8n what is gone here. Gives how many of each. What cannot be done now is left for
+/// the next run, and keeps nothing else from being done.
+///
+/// # Errors
+/// Those of asking what there is to do.
+pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
+    let n8n = Client::of(edge)?;
+    let start_ms = edge.platform.now_ms();
+    let in_time = || edge.platform.now_ms().saturating_sub(start_ms) < MAX_JOB_MS;
+    let max = json!({ "most": MAX_PER_RUN });
+    let open = forward::call_own("unfinished_deployments", &max, edge).await?;
+    let ids = |name: &str| -> Vec<String> {
+        let listed = open.get(name).and_then(Value::as_array);
+        let ids = listed.into_iter().flatten().filter_map(Value::as_str);
+        ids.map(str::to_owned).collect()
+    };
+    let (mut deployments, mut removals, mut failed) = (0_u64, 0_u64, 0_u64);
+    for id in ids("removals") {
+        if !in_time() {
+            break;
+        }
+        let is_out = remove_workflow(&id, &n8n).await.is_ok();
+        let noted = json!({ "n8n_workflow_id": id, "is_out": is_out });
+        let noted = forward::call_own("removed_from_n8n", &noted, edge).await;
+        let done = is_out && noted.is_ok();
+        removals += u64::from(done);
+        failed += u64::from(!done);
+    }
+    for id in ids("deployments") {
+        if !in_time() {
+            break;
+        }
+        let done = run_deployment(&id, edge).await.is_ok();
+        deployments += u64::from(done);
+        failed += u64::from(!done);
+    }
+    Ok(json!({ "deployments": deployments, "removals": removals, "failed": failed }))
+}
+
+/// Takes out a workflow by its id in n8n, or by the mark that its name ends in.
+async fn remove_workflow<P: Platform>(id: &str, n8n: &Client<'_, P>) -> Result<(), Fault> {
+    match id.strip_prefix("mark:") {
+        None => n8n.remove(id).await,
+        Some(mark) => match n8n.find(&format!(" [{mark}]")).await? {
+            Some(id) => n8n.remove(&id).await,
+            None => Ok(()),
+        },
+    }
+}
+
+/// One attempt at a deployment.
+struct Deployment<'a, P> {
+    id: &'a str,
+    lease: &'a Value,
+    claimed: &'a Value,
+    n8n: Client<'a, P>,
+    edge: &'a Edge<P>,
+}
+
+impl<P: Platform> Deployment<'_, P> {
+    /// The whole way, to the outcome that the database keeps.
+    async fn attempt(&self) -> Result<Value, Fault> {
+        let Some(workflow) = self.workflow(false).await? else {
+            return Err(interrupted());
+        };
+        let mut made = match self.prepare(workflow, &self.subject()).await? {
+            Ok(made) => made,
+            Err(outcome) => return Ok(outcome),
+        };
+        let known = self.subject().n8n_id;
+        let id = self.save(&made.workflow).await?;
+        let noted = json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": id });
+        let noted = forward::call_own("note_deployment", &noted, self.edge).await;
+        if !matches!(noted, Ok(Value::Bool(true))) {
+            return Err(interrupted());
+        }
+        if known != Some(id.as_str()) && made.runs_itself {
+            // Only now it is known what is to be let in.
+            allow_caller(&mut made.workflow, &id);
+            self.n8n.update(&id, &made.workflow).await?;
+        }
+        if let Err(mut fault) = self.activate(&id, &made).await {
+            let serves = self.claimed.get("serves") == Some(&Value::Bool(true));
+            let settled = if serves {
+                self.restore_previous(&id).await
+            } else {
+                self.n8n.unpublish(&id).await.is_ok()
+            };
+            if serves {
+                fault.message.push_str(if settled {
+                    "; the version before serves again"
+                } else {
+                    "; which version serves is not certain"
+                });
+            }
+            return Err(fault);
+        }
+        let mut addresses: Vec<String> = Vec::new();
+        for webhook in &made.webhooks {
+            let address = self.n8n.public(&webhook.path);
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(json!({
+            "status": "deployed", "n8n_workflow_id": id, "deployment_url": addresses.first(),
+            "n8n_response": {"addresses": addresses},
+        }))
+    }
+
+    /// What is deployed.
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            id: text(&self.claimed["deployment"], "workflow_id"),
+            name: text(self.claimed, "name"),
+            n8n_id: self.claimed["n8n_workflow_id"].as_str(),
+        }
+    }
+
+    /// What is to be sent, or with `before` what served until now; none if the lease is lost, or nothing did.
+    async fn workflow(&self, before: bool) -> Result<Option<Value>, Fault> {
+        let asked = json!({ "deployment_id": self.id, "lease": self.lease, "before": before });
+        let asked =
+            forward::call_own_large("deployment_workflow", &asked, MAX_WORKFLOW_BYTES, self.edge);
+        match asked.await {
+            Ok(workflow) => Ok(Some(workflow).filter(|workflow| !workflow.is_null())),
+            // It is there, but is no JSON that is read here: it will not be the next time, either.
+            Err(Error::UpstreamFailed) => Err(Fault {
+                reason: "invalid",
+                status: 0,
+                message: "The workflow cannot be read: it has more than 120 levels, a number beyond all bounds, or 2 MB".into(),
+            }),
+            Err(_) => Err(interrupted()),
+        }
+    }
+
+    /// A workflow as n8n takes it, mended and made its owner's; or the outcome of one that cannot be sent.
+    async fn prepare(
+        &self,
+        workflow: Value,
+        subject: &Subject<'_>,
+    ) -> Result<Result<Prepared, Value>, Fault> {
+        let (given, _) = validate::unwrapped(workflow);
+        let fixed = validate::check(given.clone(), true).fixed;
+        let left = validate::check(fixed.clone(), true);
+        if !left.errors.is_empty() {
+            return Ok(Err(invalid(left)));
+        }
+        let own = self.own_workflows(&tenancy::named(&fixed)).await?;
+        let foreign = tenancy::foreign(&fixed, &own);
+        if !foreign.is_empty() {
+            return Ok(Err(refused(&foreign)));
+        }
+        let mut made =
+            tenancy::scope_to_owner(fixed, &given, subject, &own, &|id| self.n8n.shares(id));
+        if let Some(fields) = made.workflow.as_object_mut() {
+            fields.insert("name".into(), subject.name_in_n8n().into());
+        }
+        Ok(Ok(made))
+    }
+
+    /// What the deployment's owner has in n8n: the database says it, by the lease.
+    async fn own_workflows(&self, named: &[String]) -> Result<tenancy::Owned, Fault> {
+        let asked = json!({ "deployment_id": self.id, "lease": self.lease, "named": named });
+        let own = forward::call_own("own_workflows", &asked, self.edge).await;
+        let own = own.ok().filter(|own| !own.is_null());
+        own.and_then(|own| serde_json::from_value(own).ok())
+            .ok_or_else(interrupted)
+    }
+
+    /// Lets it run the workflows that it names, and makes it serve.
+    async fn activate(&self, id: &str, made: &Prepared) -> Result<(), Fault> {
+        for callee in made.calls.iter().filter(|callee| *callee != id) {
+            self.allow_call(id, callee).await?;
+        }
+        self.start(id, &made.webhooks).await
+    }
+
+    /// Sees that a workflow of the same owner lets this one run it: it may have been deployed before there was this one.
+    async fn allow_call(&self, id: &str, callee: &str) -> Result<(), Fault> {
+        if self.n8n.allows_caller(callee, id).await? {
+            return Ok(());
+        }
+        let asked =
+            json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": callee });
+        let asked =
+            forward::call_own_large("called_workflow", &asked, MAX_WORKFLOW_BYTES, self.edge);
+        let found = asked.await.map_err(|_| interrupted())?;
+        let workflow = found.get("workflow").cloned().unwrap_or_default();
+        let subject = Subject {
+            id: text(&found, "workflow_id"),
+            name: text(&found, "name"),
+            n8n_id: Some(callee),
+        };
+        let outdated = || Fault {
+            reason: "invalid",
+            status: 0,
+            message: format!(
+                "\"{}\" is called and cannot be brought up to date: deploy it first",
+                text(&found, "name")
+            ),
+        };
+        if !workflow.is_object() {
+            return Err(outdated());
+        }
+        let made = self.prepare(workflow, &subject).await?;
+        let made = made.map_err(|_| outdated())?;
+        // Unless its settings let in others only, or nobody: then n8n refuses the call.
+        if tenancy::allows_caller(&made.workflow, id) {
+            self.n8n.update(callee, &made.workflow).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it serve, and sees that it does.
+    async fn start(&self, id: &str, webhooks: &[Webhook]) -> Result<(), Fault> {
+        self.n8n.publish(id).await?;
+        if self.is_serving(id, webhooks).await? {
+            return Ok(());
+        }
+        // n8n sometimes takes a workflow for active whose webhooks it has not registered: off and on again mends it.
+        self.n8n.unpublish(id).await?;
+        self.n8n.publish(id).await?;
+        if self.is_serving(id, webhooks).await? {
+            return Ok(());
+        }
+        Err(Fault {
+            reason: "not_registered",
+            status: 200,
+            message: "n8n says that the workflow is active, but its webhooks are not registered"
+                .into(),
+        })
+    }
+
+    /// Sends what served before once more. Whether it serves then.
+    async fn restore_previous(&self, id: &str) -> bool {
+        let Ok(Some(workflow)) = self.workflow(true).await else {
+            return false;
+        };
+        let Ok(Ok(made)) = self.prepare(workflow, &self.subject()).await else {
+            return false;
+        };
+        matches!(self.n8n.update(id, &made.workflow).await, Ok(true))
+            && self.activate(id, &made).await.is_ok()
+    }
+
+    /// Sends the workflow, to where it was before if n8n has it. Gives its id there.
+    async fn save(&self, workflow: &Value) -> Result<String, Fault> {
+        let mut known = self.claimed["n8n_workflow_id"].as_str().map(str::to_owned);
+        if known.is_none() && self.claimed["may_exist"] == Value::Bool(true) {
+            known = self.n8n.find(&self.subject().mark()).await?;
+        }
+        if let Some(id) = known
+            && self.n8n.update(&id, workflow).await?
+        {
+            return Ok(id);
+        }
+        self.n8n.create(workflow).await
+    }
+
+    /// Whether it serves, and listens wherever it says so.
+    async fn is_serving(&self, id: &str, webhooks: &[Webhook]) -> Result<bool, Fault> {
+        if !self.n8n.serves(id).await? {
+            return Ok(false);
+        }
+        let start_ms = self.edge.platform.now_ms();
+        let probed = webhooks.iter().filter(|webhook| webhook.is_plain());
+        for webhook in probed.take(MAX_PROBED) {
+            if self.edge.platform.now_ms().saturating_sub(start_ms) > MAX_PROBE_MS {
+                break;
+            }
+            let url = self.n8n.public(&webhook.path);
+            let mut listens = self.n8n.listens(&url, &webhook.method).await;
+            for _ in 0..2 {
+                if listens != Some(false) {
+                    break;
+                }
+                self.edge.platform.sleep(PROBE_PAUSE_MS).await;
+                listens = self.n8n.listens(&url, &webhook.method).await;
+            }
+            if listens == Some(false) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn interrupted() -> Fault {
+    Fault {
+        reason: INTERRUPTED,
+        status: 0,
+        message: String::new(),
+    }
+}
+
+/// The outcome of a workflow that n8n would not run.
+fn invalid(report: validate::Report) -> Value {
+    match report.json().get_mut("errors").map(Value::take) {
+        Some(Value::Array(errors)) => refused(&errors),
+        _ => refused(&[]),
+    }
+}
+
+/// The outcome of a workflow with these findings.
+fn refused(findings: &[Value]) -> Value {
+    let messages = findings.iter().take(5);
+    let messages: Vec<String> = messages
+        .map(|finding| format!("{}: {}", text(finding, "code"), text(finding, "message")))
+        .collect();
+    json!({
+        "status": "failed", "error_message": messages.join("; "),
+        "n8n_response": {"reason": "invalid", "errors": findings},
+    })
+}

@@ -1,0 +1,265 @@
+//! n8n's public API, as far as a deployment needs it. <https://docs.n8n.io/api/>
+//!
+//! Bodies are closed schemas there: only what is named in them may be sent.
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::tenancy::allows_caller;
+use crate::config::N8n;
+use crate::edge::{Body, Edge, Outgoing, Platform, Response, text};
+use crate::error::Error;
+
+/// Milliseconds that one request may take.
+const DEADLINE_MS: u32 = 15_000;
+/// Bytes that are read of an answer: a workflow comes back whole.
+const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// Pages of a list that are read, 250 workflows each.
+const MAX_PAGES: usize = 40;
+
+/// Why n8n did not do what it was asked for.
+#[derive(Debug)]
+pub struct Fault {
+    /// One of the reasons of [`Error::undeployed`].
+    pub reason: &'static str,
+    /// n8n's status; 0 where it did not answer.
+    pub status: u16,
+    /// What was asked, and what n8n said.
+    pub message: String,
+}
+
+/// n8n, as one deployment talks to it.
+pub struct Client<'a, P> {
+    config: &'a N8n,
+    edge: &'a Edge<P>,
+}
+
+impl<'a, P: Platform> Client<'a, P> {
+    /// The configured n8n.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] where there is none.
+    pub fn of(edge: &'a Edge<P>) -> Result<Self, Error> {
+        let config = edge.config.n8n.as_ref();
+        let config = config.ok_or(Error::NotConfigured {
+            variable: "N8N_URL",
+        })?;
+        Ok(Self { config, edge })
+    }
+
+    /// Makes a workflow and gives its id.
+    pub async fn create(&self, workflow: &Value) -> Result<String, Fault> {
+        let made = self.ask(Method::POST, "", Some(workflow)).await?;
+        let id = made.get("id").and_then(Value::as_str);
+        id.filter(|id| is_id(id))
+            .map(str::to_owned)
+            .ok_or_else(|| fault("unreachable", 200, "n8n named no id of the new workflow"))
+    }
+
+    /// Puts another in the place of a workflow; false where there is none of this id.
+    pub async fn update(&self, id: &str, workflow: &Value) -> Result<bool, Fault> {
+        found(
+            self.ask(Method::PUT, &format!("/{id}"), Some(workflow))
+                .await,
+        )
+    }
+
+    /// The id of the workflow whose name ends so.
+    pub async fn find(&self, mark: &str) -> Result<Option<String>, Fault> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("limit", "250")
+            .append_pair("excludePinnedData", "true")
+            .append_pair("name", mark.trim());
+        let query = query.finish();
+        let mut cursor = String::new();
+        for _ in 0..MAX_PAGES {
+            let page = format!("?{query}{cursor}");
+            let page = self.ask(Method::GET, &page, None).await?;
+            let listed = page.get("data").and_then(Value::as_array);
+            let same = listed.into_iter().flatten().find(|workflow| {
+                let field = |field: &str| workflow.get(field).and_then(Value::as_str);
+                // It searches; what it finds need not be the same.
+                field("name").is_some_and(|name| name.ends_with(mark))
+                    && workflow.get("isArchived") != Some(&Value::Bool(true))
+            });
+            if let Some(id) = same.and_then(|workflow| workflow.get("id")?.as_str()) {
+                return Ok(Some(id.to_owned()).filter(|id| is_id(id)));
+            }
+            let Some(next) = page.get("nextCursor").and_then(Value::as_str) else {
+                return Ok(None);
+            };
+            let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+            cursor = format!("&cursor={next}");
+        }
+        Ok(None)
+    }
+
+    /// Makes it serve: `publish`, or `activate` where n8n is older.
+    pub async fn publish(&self, id: &str) -> Result<(), Fault> {
+        self.newer_or_older(id, "publish", "activate").await
+    }
+
+    /// Makes it serve no more.
+    pub async fn unpublish(&self, id: &str) -> Result<(), Fault> {
+        self.newer_or_older(id, "unpublish", "deactivate").await
+    }
+
+    async fn newer_or_older(&self, id: &str, newer: &str, older: &str) -> Result<(), Fault> {
+        let nothing = json!({});
+        let path = format!("/{id}/{newer}");
+        match self.ask(Method::POST, &path, Some(&nothing)).await {
+            Err(Fault {
+                status: 404 | 405, ..
+            }) => {
+                let path = format!("/{id}/{older}");
+                self.ask(Method::POST, &path, None).await.map(drop)
+            }
+            answer => answer.map(drop),
+        }
+    }
+
+    /// Takes it out; one that is not there is out.
+    pub async fn remove(&self, id: &str) -> Result<(), Fault> {
+        found(self.ask(Method::DELETE, &format!("/{id}"), None).await).map(drop)
+    }
+
+    /// Whether n8n says of it that it serves.
+    pub async fn serves(&self, id: &str) -> Result<bool, Fault> {
+        let path = format!("/{id}?excludePinnedData=true");
+        let workflow = self.ask(Method::GET, &path, None).await?;
+        let version = workflow.get("activeVersionId");
+        Ok(workflow.get("active") == Some(&Value::Bool(true))
+            || version.is_some_and(Value::is_string))
+    }
+
+    /// Whether a workflow lets another run it: n8n asks the one that is run.
+    pub async fn allows_caller(&self, id: &str, caller: &str) -> Result<bool, Fault> {
+        let path = format!("/{id}?excludePinnedData=true");
+        let workflow = match self.ask(Method::GET, &path, None).await {
+            Err(Fault { status: 404, .. }) => return Ok(false),
+            answer => answer?,
+        };
+        Ok(allows_caller(&workflow, caller))
+    }
+
+    /// Whether a webhook is there, without calling it: n8n answers a preflight with the methods that are registered. None where
+    /// it does not say.
+    pub async fn listens(&self, url: &str, method: &str) -> Option<bool> {
+        let mut headers = HeaderMap::new();
+        let origin = HeaderValue::from_str(&self.config.url).ok()?;
+        headers.insert(http::header::ORIGIN, origin);
+        let response = self.send(Method::OPTIONS, url.to_owned(), headers, None);
+        let response = response.await.ok()?;
+        let methods = text(&response.headers, "access-control-allow-methods")?;
+        Some(methods.split(',').any(|listed| listed.trim() == method))
+    }
+
+    /// The address of something that is served below n8n's own.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}/{path}", self.config.url)
+    }
+
+    /// The address of what the world may call, such as `webhook/<path>`.
+    pub fn public(&self, path: &str) -> String {
+        format!("{}/{path}", self.config.webhook_url)
+    }
+
+    /// Whether a workflow may use this credential of the instance.
+    pub fn shares(&self, credential: &str) -> bool {
+        let mut shared = self.config.credentials.iter();
+        shared.any(|id| id == "*" || id == credential)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let asked = format!("{method} workflows");
+        let mut headers = HeaderMap::new();
+        let key = HeaderValue::from_str(&self.config.key)
+            .map_err(|_| fault("key", 0, "N8N_API_KEY is no header's value"))?;
+        headers.insert("x-n8n-api-key", key);
+        headers.insert("accept", HeaderValue::from_static("application/json"));
+        if body.is_some() {
+            let kind = HeaderValue::from_static("application/json");
+            headers.insert(http::header::CONTENT_TYPE, kind);
+        }
+        let url = self.address(&format!("api/v1/workflows{path}"));
+        let response = self.send(method, url, headers, body).await?;
+        let status = response.status;
+        let bytes = match response.body {
+            Body::Bytes(bytes) => bytes,
+            Body::Stream(stream) => {
+                let read = self
+                    .edge
+                    .platform
+                    .read(stream, MAX_ANSWER_BYTES, DEADLINE_MS);
+                let read = read.await;
+                read.map_err(|_| fault("unreachable", status.as_u16(), "n8n's answer broke off"))?
+            }
+            Body::Empty | Body::Upload { .. } => Vec::new(),
+        };
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let said = answer.get("message").and_then(Value::as_str);
+        let said: String = said.unwrap_or_default().chars().take(500).collect();
+        let (reason, said) = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ("key", ""),
+            StatusCode::CONFLICT => ("conflict", said.as_str()),
+            StatusCode::BAD_REQUEST => ("rejected", said.as_str()),
+            StatusCode::TOO_MANY_REQUESTS => ("unreachable", ""),
+            _ if status.is_client_error() => ("rejected", ""),
+            _ => ("unreachable", ""),
+        };
+        // Only what n8n says of the workflow is its owner's to read, and never our key, whoever repeats it.
+        let said = said.replace(&self.config.key, "…");
+        let message = format!("{asked}: n8n answered {} {said}", status.as_u16());
+        Err(fault(reason, status.as_u16(), message.trim_end()))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        url: String,
+        headers: HeaderMap,
+        body: Option<&Value>,
+    ) -> Result<Response<P::Body>, Fault> {
+        let request = Outgoing {
+            method,
+            url,
+            headers,
+            body: body.map_or(Body::Empty, |body| {
+                Body::Bytes(body.to_string().into_bytes())
+            }),
+            deadline_ms: DEADLINE_MS,
+        };
+        let response = self.edge.platform.send(request, &|| ()).await;
+        response.map_err(|_| fault("unreachable", 0, "n8n did not answer"))
+    }
+}
+
+fn fault(reason: &'static str, status: u16, message: impl Into<String>) -> Fault {
+    let message = message.into();
+    Fault {
+        reason,
+        status,
+        message,
+    }
+}
+
+/// What was there, or was not.
+fn found(answer: Result<Value, Fault>) -> Result<bool, Fault> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(Fault { status: 404, .. }) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Ids go into paths, and into a column that wants this form.
+fn is_id(id: &str) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+}

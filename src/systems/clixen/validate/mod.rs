@@ -1,0 +1,253 @@
+//! `POST /v1/workflows/validate`: would n8n take this workflow, and would it run? Each finding has a code of
+//! `docs/errors.md`, and `fixed` is the workflow with all that can be mended without asking, cut to what n8n's API takes.
+//!
+//! Nothing is asked of the database or of n8n. What is not known (types of other packages, parameters, expressions) is never
+//! an error.
+
+mod connections;
+mod graph;
+mod nodes;
+pub mod places;
+mod report;
+mod rules;
+mod secrets;
+mod settings;
+mod types;
+pub mod webhooks;
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use crate::config::Config;
+use crate::edge::{self, Response};
+use crate::error::Error;
+use crate::formats::json;
+use crate::respond;
+use crate::route::Incoming;
+
+use report::Part::{At, Key};
+use report::Weight::{Error as Wrong, FixedError, FixedWarning};
+
+pub use report::Report;
+
+/// The most nodes of a workflow.
+const MAX_NODES: usize = 500;
+/// The most connections of a workflow.
+const MAX_CONNECTIONS: usize = 5000;
+/// The most levels of objects and arrays, the workflow's own being the first.
+const MAX_LEVELS: usize = 64;
+/// Characters that n8n takes of a workflow's name.
+const MAX_NAME: usize = 128;
+/// Characters of a node's name. n8n has no limit; ours bounds what a connection by id grows to in `fixed`.
+const MAX_NODE_NAME: usize = 255;
+/// Wrappers that are taken off a workflow.
+const MAX_WRAPPERS: usize = 3;
+/// What some editors put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Answers with what is wrong. `?deploy=true` asks for what a deployment needs besides.
+///
+/// # Errors
+/// 400 and 415 for what is no JSON object.
+pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
+    let (workflow, was_wrapped) = unwrapped(json::body(incoming)?);
+    if !workflow.is_object() {
+        let why = "it is no workflow: send one JSON object, several workflows one by one";
+        return Err(Error::MalformedBody(why.into()));
+    }
+    let deploys = incoming.parameter("deploy").as_deref() == Some("true");
+    let mut report = report_on(workflow, was_wrapped, deploys);
+    if incoming.body.starts_with(BYTE_ORDER_MARK) {
+        report.add(FixedWarning, &rules::BYTE_ORDER_MARK, &[], &[]);
+    }
+    // Faster than by way of a text, which counts at this size.
+    let answer = serde_json::to_vec(&report.json()).unwrap_or_default();
+    let kind = "application/json; charset=utf-8";
+    Ok(respond::bytes(StatusCode::OK, kind, answer))
+}
+
+/// Checks a workflow as n8n's editor or API exports it. What only a deployment needs are warnings unless it is to be deployed.
+///
+/// `fixed` of the report is null where the nodes cannot be gone through at all.
+pub fn check(workflow: Value, deploys: bool) -> Report {
+    let (workflow, was_wrapped) = unwrapped(workflow);
+    report_on(workflow, was_wrapped, deploys)
+}
+
+/// Takes a workflow out of `[{...}]`, `{"data": {...}}` and `{"workflow": {...}}`, and says whether it was in one of them. Anything that
+/// holds no nodes is returned as it is.
+pub fn unwrapped(sent: Value) -> (Value, bool) {
+    let Some(wrappers) = wrappers(&sent, MAX_WRAPPERS) else {
+        return (sent, false);
+    };
+    let mut workflow = sent;
+    for _ in 0..wrappers {
+        workflow = match workflow {
+            Value::Array(mut items) => items.pop().unwrap_or_default(),
+            Value::Object(mut fields) => {
+                let inner = wrapping_field(&fields, MAX_WRAPPERS);
+                inner
+                    .and_then(|name| fields.remove(name))
+                    .unwrap_or_default()
+            }
+            other => other,
+        };
+    }
+    (workflow, wrappers > 0)
+}
+
+/// How many wrappers are around an object with `nodes`, if there is one.
+fn wrappers(value: &Value, limit: usize) -> Option<usize> {
+    match value {
+        Value::Object(fields) if fields.contains_key("nodes") => Some(0),
+        _ if limit == 0 => None,
+        Value::Array(items) => match items.as_slice() {
+            [only] => Some(wrappers(only, limit - 1)? + 1),
+            _ => None,
+        },
+        Value::Object(fields) => {
+            let inner = fields.get(wrapping_field(fields, limit)?)?;
+            Some(wrappers(inner, limit - 1)? + 1)
+        }
+        _ => None,
+    }
+}
+
+/// The field of a wrapper that holds the workflow.
+fn wrapping_field(fields: &Map<String, Value>, limit: usize) -> Option<&'static str> {
+    ["workflow", "data"].into_iter().find(|name| {
+        let inner = fields.get(*name);
+        inner.is_some_and(|inner| limit > 0 && wrappers(inner, limit - 1).is_some())
+    })
+}
+
+fn report_on(mut workflow: Value, was_wrapped: bool, deploys: bool) -> Report {
+    let mut report = Report::new(deploys);
+    if was_wrapped {
+        report.add(FixedWarning, &rules::WORKFLOW_WRAPPED, &[], &[]);
+    }
+    if deeper_than(&workflow, MAX_LEVELS) {
+        report.add(Wrong, &rules::TOO_DEEP, &[], &[]);
+    }
+    // Taken, not copied: most of the time would be spent on that.
+    let Some(Value::Array(sent)) = workflow.get_mut("nodes").map(Value::take) else {
+        report.add(Wrong, &rules::NODES_MISSING, &[Key("nodes")], &[]);
+        return report;
+    };
+    if sent.len() > MAX_NODES {
+        report.add(Wrong, &rules::TOO_MANY_NODES, &[Key("nodes")], &[]);
+        return report;
+    }
+    // What is short in the workflow could be long in `fixed`: an end that calls a node by its id is given its name.
+    let too_long = |node: &Value| {
+        let name = node.get("name").and_then(Value::as_str);
+        name.is_some_and(|name| name.chars().count() > MAX_NODE_NAME)
+    };
+    if let Some(at) = sent.iter().position(too_long) {
+        let path = [Key("nodes"), At(at), Key("name")];
+        report.add(Wrong, &rules::NODE_NAME_TOO_LONG, &path, &[]);
+        return report;
+    }
+    if ends(workflow.get("connections")) > MAX_CONNECTIONS {
+        report.add(
+            Wrong,
+            &rules::TOO_MANY_CONNECTIONS,
+            &[Key("connections")],
+            &[],
+        );
+        return report;
+    }
+    let name = named(workflow.get("name"), &mut report);
+    let settings = settings::read(workflow.get("settings"), &mut report);
+    let connections = workflow.get("connections");
+    let (mut nodes, told_apart) = nodes::read(sent, connections, &mut report);
+    let connections = connections::read(connections, &nodes, &mut report);
+    webhooks::check(&mut nodes, &mut report);
+    for (at, node) in nodes.iter().enumerate() {
+        types::check(at, node, &mut report);
+        places::check(at, node, &mut report);
+        if let Some(parameters) = node.get("parameters") {
+            secrets::check(
+                parameters,
+                &mut vec![Key("nodes"), At(at), Key("parameters")],
+                node.name(),
+                &mut report,
+            );
+        }
+    }
+    graph::check_triggers(&nodes, &connections.links, &mut report);
+    // Where it is not clear what is connected with what, more about it would be noise.
+    if told_apart && connections.whole {
+        graph::check(&nodes, &connections.links, &mut report);
+    }
+    let mut fixed = Map::new();
+    fixed.insert("name".into(), name);
+    fixed.insert(
+        "nodes".into(),
+        nodes.into_iter().map(|node| node.value).collect(),
+    );
+    fixed.insert("connections".into(), connections.fixed);
+    fixed.insert("settings".into(), settings);
+    report.fixed = Value::Object(fixed);
+    report
+}
+
+fn named(name: Option<&Value>, report: &mut Report) -> Value {
+    match name {
+        Some(Value::String(name)) if !name.is_empty() => {
+            let cut: String = name.chars().take(MAX_NAME).collect();
+            if cut.len() < name.len() {
+                report.add(FixedError, &rules::NAME_TOO_LONG, &[Key("name")], &[]);
+            }
+            cut.into()
+        }
+        _ => {
+            report.add(FixedError, &rules::NAME_MISSING, &[Key("name")], &[]);
+            // What n8n's editor calls a new one.
+            "My workflow".into()
+        }
+    }
+}
+
+/// How many elements the lists within a value have that are no lists: each may be the end of a connection.
+fn ends(value: Option<&Value>) -> usize {
+    match value {
+        Some(Value::Array(items)) => {
+            let inner: usize = items.iter().map(|item| ends(Some(item))).sum();
+            let own = items.iter().filter(|item| !item.is_array()).count();
+            own + inner
+        }
+        Some(Value::Object(fields)) => fields.values().map(|field| ends(Some(field))).sum(),
+        _ => 0,
+    }
+}
+
+/// Whether a value has more levels of objects and arrays. The reader of JSON has bounded them by then.
+fn deeper_than(value: &Value, levels: usize) -> bool {
+    let inner = |value: &Value| levels == 0 || deeper_than(value, levels - 1);
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(inner),
+        Value::Object(fields) => levels == 0 || fields.values().any(inner),
+        _ => false,
+    }
+}
+
+/// An id that nothing else has, in the form of a UUID. Random, for what is made of one template may be deployed by many.
+fn fresh_id() -> Value {
+    let digits = edge::random_id().unwrap_or_default();
+    let mut id = String::with_capacity(36);
+    for (at, digit) in digits.chars().enumerate() {
+        if [8, 12, 16, 20].contains(&at) {
+            id.push('-');
+        }
+        id.push(match at {
+            12 => '4',
+            16 => 'a',
+            _ => digit,
+        });
+    }
+    id.into()
+}
+
+#[cfg(test)]
+mod tests;

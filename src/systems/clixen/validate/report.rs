@@ -1,0 +1,194 @@
+//! What was found, in words for a person or a model.
+
+use serde_json::{Map, Value};
+
+use super::rules::{self, Rule};
+
+/// Bytes of all findings together: somebody's megabyte of junk is not answered with thirty.
+const MAX_BYTES: usize = 200_000;
+/// Characters of a name that is repeated in a message.
+const MAX_NAME_CHARS: usize = 80;
+
+/// Something to mend.
+#[derive(Debug)]
+pub struct Finding {
+    /// One of `docs/errors.md`.
+    pub code: &'static str,
+    /// A JSON Pointer (RFC 6901) into the workflow as it was sent.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// All that was found, and the workflow as it could be sent to n8n if there are no errors but mended ones.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What n8n would refuse, or what would not run.
+    pub errors: Vec<Finding>,
+    /// What may be meant, or not.
+    pub warnings: Vec<Finding>,
+    /// The workflow, mended and cut to name, nodes, connections and settings.
+    pub fixed: Value,
+    deploys: bool,
+    bytes: usize,
+}
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// An error.
+    Error,
+    /// An error that `fixed` does not have.
+    FixedError,
+    /// A warning.
+    Warning,
+    /// A warning that `fixed` does not cause.
+    FixedWarning,
+}
+
+/// A step of a path.
+#[derive(Debug, Clone, Copy)]
+pub enum Part<'a> {
+    /// A field.
+    Key(&'a str),
+    /// An element.
+    At(usize),
+}
+
+impl Report {
+    /// An empty one.
+    pub fn new(deploys: bool) -> Self {
+        Self {
+            deploys,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the workflow is to be deployed.
+    pub fn is_for_deployment(&self) -> bool {
+        self.deploys
+    }
+
+    /// Adds a finding. The names go into the rule's words, in order.
+    pub fn add(&mut self, weight: Weight, rule: &'static Rule, path: &[Part<'_>], names: &[&str]) {
+        let is_error = matches!(weight, Weight::Error | Weight::FixedError);
+        // However many there are, that there is an error is said.
+        if self.bytes > MAX_BYTES && !(is_error && self.errors.is_empty()) {
+            return;
+        }
+        let mut names = names.iter();
+        let message = filled(rule.message, &mut names);
+        let mut fix = filled(rule.fix, &mut names);
+        if matches!(weight, Weight::FixedError | Weight::FixedWarning) {
+            fix.insert_str(0, "take `fixed`, or ");
+        }
+        if let Some(first) = fix.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        let path = pointer(path);
+        self.bytes += path.len() + message.len() + fix.len();
+        let finding = Finding {
+            code: rule.code,
+            path,
+            message,
+            fix,
+        };
+        if is_error {
+            self.errors.push(finding);
+        } else {
+            self.warnings.push(finding);
+        }
+        if self.bytes > MAX_BYTES {
+            self.warnings.push(Finding {
+                code: rules::MORE_FINDINGS.code,
+                path: String::new(),
+                message: filled(rules::MORE_FINDINGS.message, &mut [].iter()),
+                fix: filled(rules::MORE_FINDINGS.fix, &mut [].iter()),
+            });
+        }
+    }
+
+    /// The same of what only a deployment needs: a warning unless it is to be deployed.
+    pub fn add_for_deployment(
+        &mut self,
+        fixable: bool,
+        rule: &'static Rule,
+        path: &[Part<'_>],
+        names: &[&str],
+    ) {
+        let weight = match (self.deploys, fixable) {
+            (true, true) => Weight::FixedError,
+            (true, false) => Weight::Error,
+            (false, true) => Weight::FixedWarning,
+            (false, false) => Weight::Warning,
+        };
+        self.add(weight, rule, path, names);
+    }
+
+    /// `{valid, errors, warnings, fixed}`
+    pub fn json(self) -> Value {
+        // By hand: `json!` would copy the workflow.
+        object([
+            ("valid", self.errors.is_empty().into()),
+            ("errors", listed(self.errors)),
+            ("warnings", listed(self.warnings)),
+            ("fixed", self.fixed),
+        ])
+    }
+}
+
+fn object(fields: [(&str, Value); 4]) -> Value {
+    let mut made = Map::new();
+    for (name, value) in fields {
+        made.insert(name.to_owned(), value);
+    }
+    Value::Object(made)
+}
+
+fn listed(findings: Vec<Finding>) -> Value {
+    let one = |finding: Finding| {
+        object([
+            ("code", finding.code.into()),
+            ("path", finding.path.into()),
+            ("message", finding.message.into()),
+            ("fix", finding.fix.into()),
+        ])
+    };
+    findings.into_iter().map(one).collect()
+}
+
+/// The words with a name in the place of each `{}`.
+fn filled<'a>(words: &str, names: &mut impl Iterator<Item = &'a &'a str>) -> String {
+    let mut parts = words.split("{}");
+    let mut made = String::from(parts.next().unwrap_or_default());
+    for part in parts {
+        let name = names.next().copied().unwrap_or_default();
+        match name
+            .char_indices()
+            .nth(MAX_NAME_CHARS)
+            .and_then(|(end, _)| name.get(..end))
+        {
+            Some(start) => {
+                made.push_str(start);
+                made.push('…');
+            }
+            None => made.push_str(name),
+        }
+        made.push_str(part);
+    }
+    made
+}
+
+fn pointer(path: &[Part<'_>]) -> String {
+    let mut text = String::new();
+    for part in path {
+        text.push('/');
+        match part {
+            Part::Key(key) => text.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Part::At(at) => text.push_str(&at.to_string()),
+        }
+    }
+    text
+}

@@ -1,0 +1,91 @@
+//! `/v1/whatsapp/accounts/{id}/access-token`: owners hand in what Meta lets them send by. It is sealed here and never given back.
+
+use http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::edge::{Body, Response};
+use crate::error::Error;
+use crate::formats::json;
+use crate::route::{Call, Identity, Incoming, Plan, Secret};
+use crate::verify::is_uuid;
+
+/// Bytes that a token may have: Meta's have some 200.
+const MAX_BYTES: usize = 4096;
+
+/// `PUT`
+pub static SET: Call = Call {
+    schema: "whatsapp",
+    function: "set_access_token",
+    identity: Identity::Vouched,
+    for_people: false,
+    arguments: |incoming, _| {
+        let account = account(incoming)?;
+        let body = json::body(incoming)?;
+        let text = token(&body)?;
+        let owner = incoming.user.as_deref().unwrap_or_default();
+        let owner = owner.to_ascii_lowercase();
+        let mut arguments = Map::new();
+        arguments.insert("account_id".into(), account.as_str().into());
+        arguments.insert("owner_id".into(), owner.as_str().into());
+        Ok(Plan::Seal(Box::new(Secret {
+            text,
+            column: "whatsapp.accounts.access_token",
+            row: account,
+            owner,
+            arguments,
+        })))
+    },
+    answer: super::answer_ok,
+    fallback: None,
+    streamed: false,
+    answer_step_ms: None,
+    after_call: None,
+};
+
+/// `DELETE`
+pub static REMOVE: Call = Call {
+    schema: "whatsapp",
+    function: "remove_access_token",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| {
+        let account = account(incoming)?;
+        Ok(Plan::Call(json!({ "account_id": account }).to_string()))
+    },
+    answer: |_, outcome, _| {
+        outcome.map(|_| Response {
+            status: StatusCode::NO_CONTENT,
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+        })
+    },
+    fallback: None,
+    streamed: false,
+    answer_step_ms: None,
+    after_call: None,
+};
+
+fn account(incoming: &Incoming) -> Result<String, Error> {
+    let id = &incoming.variable;
+    if is_uuid(id) {
+        Ok(id.to_ascii_lowercase())
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// The token of `{"access_token": "..."}`, and nothing else.
+fn token(body: &Value) -> Result<String, Error> {
+    let fields = body.as_object();
+    let given = fields
+        .filter(|fields| fields.len() == 1)
+        .and_then(|fields| fields.get("access_token")?.as_str());
+    given
+        .filter(|text| {
+            (20..=MAX_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
+        })
+        .map(str::to_owned)
+        .ok_or(Error::BadSecret {
+            wanted: r#"{"access_token": "..."}: 20 to 4096 ASCII characters without a space"#,
+        })
+}

@@ -1,0 +1,118 @@
+//! `/v1/admin/…`: what the business needs beside the data API. Who is an admin the database says.
+
+use super::{address, answer_ok, leads};
+use crate::error::Error;
+use crate::formats::json;
+use crate::route::{Call, Export, Identity, More, Plan};
+use serde_json::{Value, json};
+
+/// `GET /v1/admin/leads.csv`
+pub static LEADS: Export = Export {
+    schema: "marketing",
+    relation: "leads_csv",
+    columns: &[
+        "id",
+        "created_at",
+        "updated_at",
+        "email",
+        "first_name",
+        "last_name",
+        "company_name",
+        "phone_number",
+        "source",
+        "status",
+        "notes",
+        "interested_features",
+        "utm_source",
+        "utm_medium",
+        "utm_campaign",
+        "utm_content",
+        "utm_term",
+        "referrer",
+        "landing_page",
+        "country_code",
+        "region",
+        "city",
+        "submission_count",
+        "submissions_dropped",
+        "is_spam",
+        "spam_reason",
+        "opt_in_status",
+        "opted_in_at",
+        "deleted_at",
+    ],
+    more: More {
+        column: "metadata",
+        names: "lead_field_names",
+    },
+    file_name: "leads.csv",
+};
+
+/// `POST /v1/admin/gdpr/export`
+pub static GDPR_EXPORT: Call = Call {
+    schema: "marketing",
+    function: "gdpr_export_user_data",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| {
+        let asked = json::body(incoming)?;
+        let (email, phones) = person(&asked)?;
+        Ok(Plan::Call(
+            json!({ "email": email, "phones": phones }).to_string(),
+        ))
+    },
+    answer: answer_ok,
+    fallback: None,
+    streamed: true,
+    answer_step_ms: None,
+    after_call: None,
+};
+
+/// `POST /v1/admin/gdpr/erase`
+pub static GDPR_ERASE: Call = Call {
+    schema: "marketing",
+    function: "gdpr_delete_user_data",
+    identity: Identity::Caller,
+    for_people: false,
+    arguments: |incoming, _| {
+        let asked = json::body(incoming)?;
+        let (email, phones) = person(&asked)?;
+        // What only mentions the person is erased where that is said in so many words.
+        let mentions = match asked.get("mentions") {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(mentions)) => *mentions,
+            Some(_) => return Err(leads::malformed("JSON: mentions is neither true nor false")),
+        };
+        Ok(Plan::Call(
+            json!({ "email": email, "phones": phones, "mentions": mentions }).to_string(),
+        ))
+    },
+    answer: answer_ok,
+    fallback: None,
+    streamed: false,
+    answer_step_ms: None,
+    after_call: None,
+};
+
+/// The address, and the phone numbers that the admin has made sure of. A number of JSON stands for its digits.
+///
+/// What cannot be read is refused: an export or an erasure that leaves a number out would look whole.
+fn person(asked: &Value) -> Result<(Option<String>, Option<Vec<String>>), Error> {
+    let email = asked.get("email").and_then(Value::as_str);
+    let email =
+        email.map(|typed| address::with_ascii_domain(typed).unwrap_or_else(|| typed.to_owned()));
+    let phones = match asked.get("phones") {
+        None | Some(Value::Null) => None,
+        Some(Value::Array(phones)) => Some(phones.iter().map(phone).collect::<Result<_, _>>()?),
+        Some(_) => return Err(leads::malformed("JSON: phones is no list of phone numbers")),
+    };
+    Ok((email, phones))
+}
+
+fn phone(given: &Value) -> Result<String, Error> {
+    match given {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(leads::malformed("JSON: phones is no list of phone numbers")),
+    }
+}

@@ -1,0 +1,129 @@
+//! `GrowthBook`'s hash and ranges, as `experiments.hash` and `private.variant_of` have them in SQL: which variant a unit gets of each
+//! running experiment, said without the database. Nothing is stored by it; a unit that was assigned otherwise before (by hand, or
+//! while more traffic was let in) is told the hash's word until the database is back.
+
+use serde_json::{Value, json};
+
+use super::units::{Units, is_country};
+use crate::route::{Fallback, Incoming};
+
+/// For `POST /v1/experiments/assign`.
+pub const FALLBACK: Fallback = Fallback {
+    function: "running_experiments",
+    result,
+};
+
+/// FNV-1a of 32 bits over the code units of UTF-16, as `GrowthBook`'s JavaScript has it.
+fn fnv1a32(text: &str) -> u32 {
+    text.encode_utf16().fold(0x811c_9dc5, |hash, unit| {
+        (hash ^ u32::from(unit)).wrapping_mul(0x0100_0193)
+    })
+}
+
+/// Where a unit lies, in thousandths (version 1) or ten-thousandths (version 2); none of an unknown version.
+fn hash(seed: &str, value: &str, version: u64) -> Option<u32> {
+    match version {
+        1 => Some(fnv1a32(&format!("{value}{seed}")) % 1000),
+        2 => {
+            let first = fnv1a32(&format!("{seed}{value}"));
+            Some(fnv1a32(&first.to_string()) % 10_000)
+        }
+        _ => None,
+    }
+}
+
+/// The variant of a unit, of a running experiment as `edge.running_experiments` gives it; none where namespace, rules or coverage
+/// leave it out. Ranges are of steps of a hash, from the first to before the last: the database has worked weights and coverage
+/// into them.
+fn variant<'a>(experiment: &'a Value, unit: &str, country: Option<&str>) -> Option<&'a str> {
+    let has = |range: &Value, step: u32| {
+        let bound = |name: &str| range.get(name)?.as_u64();
+        let step = u64::from(step);
+        bound("from").is_some_and(|from| from <= step) && bound("to").is_some_and(|to| step < to)
+    };
+    if let Some(range) = experiment
+        .get("namespace")
+        .filter(|range| range.is_object())
+    {
+        let step = hash(&format!("__{}", text(range, "id")?), unit, 1)?;
+        if !has(range, step) {
+            return None;
+        }
+    }
+    let listed = |name: &str| {
+        let codes = experiment.get(name)?.as_array()?;
+        Some(
+            codes
+                .iter()
+                .any(|code| country.is_some() && code.as_str() == country),
+        )
+    };
+    if listed("countries") == Some(false) || listed("exclude_countries") == Some(true) {
+        return None;
+    }
+    let version = experiment.get("hash_version")?.as_u64()?;
+    let step = hash(text(experiment, "hash_seed")?, unit, version)?;
+    let variants = experiment.get("variants")?.as_array()?;
+    text(variants.iter().find(|range| has(range, step))?, "id")
+}
+
+fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get(name)?.as_str()
+}
+
+/// What `experiments.auto_assign_experiments` would say to somebody of whom nothing is stored.
+fn result(incoming: &Incoming, running: &Value) -> Option<Value> {
+    let units = Units::of_call(incoming).ok()?;
+    // The database has a user's id as a UUID, whose text has small letters.
+    let user = incoming.user.as_ref().map(|user| user.to_ascii_lowercase());
+    let user = user.or(units.user_id);
+    let session = units.session_id;
+    let place = incoming.place.country.clone();
+    let country = place.filter(|code| is_country(code) && *code == code.to_ascii_uppercase());
+    let country = country.or(units.country);
+    let assignments: Vec<Value> = running
+        .as_array()?
+        .iter()
+        .filter_map(|experiment| {
+            let unit = match text(experiment, "unit")? {
+                "user_id" => user.as_deref()?,
+                _ => session.as_deref()?,
+            };
+            let variant = variant(experiment, unit, country.as_deref())?;
+            Some(json!({
+                "experiment_id": experiment.get("id"),
+                "name": experiment.get("name"),
+                "variant_id": variant,
+                "bucket_version": experiment.get("bucket_version"),
+                "is_control": text(experiment, "control") == Some(variant),
+                "source": "hash",
+            }))
+        })
+        .collect();
+    Some(json!({ "assignments": assignments }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vectors_of_growthbook_hold() {
+        for (seed, value, version, wanted) in [
+            ("", "a", 1, 220),
+            ("seed", "a", 2, 505),
+            ("foo", "def", 2, 2019),
+            ("seed", "josé", 2, 5199),
+            ("seed", "Ünal", 2, 3329),
+            ("seed", "用户", 2, 5360),
+            ("seed", "👍", 2, 852),
+            ("seed", "josé", 1, 803),
+            ("seed", "Ünal", 1, 435),
+            ("seed", "用户", 1, 445),
+            ("seed", "👍", 1, 258),
+        ] {
+            assert_eq!(hash(seed, value, version), Some(wanted));
+        }
+        assert_eq!(hash("", "a", 3), None);
+    }
+}

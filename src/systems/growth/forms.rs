@@ -1,0 +1,649 @@
+//! The hosted pages, which work without JavaScript: forms that post to `/v1/leads`, the thanks after it, and the button that
+//! confirms an address. What they say is in `texts.json`, in several languages.
+
+use askama::Template;
+use http::header::{
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY,
+};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::texts::{self, FormTexts, Language};
+use super::{consent, form_timestamp, leads, multipart};
+use crate::config::{Config, Owner};
+use crate::edge::Response;
+use crate::error::Error;
+use crate::respond;
+use crate::route::Incoming;
+
+/// Where a form leads that names no allowed `_next`.
+pub const THANKS: &str = "/forms/thanks";
+/// The form that is shown where none is named.
+const DEFAULT: &str = "website-form";
+/// The field of what somebody is interested in, of several values.
+const FEATURES: &str = "interested_features";
+/// The version of the consent's wording, by language: `form-2-de`.
+const CONSENT_VERSION: &str = "form-2";
+
+/// What a person fills in: the name, the type of its input, and what browsers fill it with.
+struct Field {
+    name: &'static str,
+    kind: &'static str,
+    autocomplete: &'static str,
+}
+
+const fn field(name: &'static str, kind: &'static str, autocomplete: &'static str) -> Field {
+    Field {
+        name,
+        kind,
+        autocomplete,
+    }
+}
+
+/// All of them.
+const FIELDS: [Field; 6] = [
+    field("email", "email", "email"),
+    field("first_name", "text", "given-name"),
+    field("last_name", "text", "family-name"),
+    field("company_name", "text", "organization"),
+    field("phone_number", "tel", "tel"),
+    field("notes", "textarea", "off"),
+];
+
+/// The fields of each form, by the sources that `marketing.leads` knows.
+const FORMS: [(&str, &[&str]); 5] = [
+    (
+        DEFAULT,
+        &["email", "first_name", "last_name", "company_name", "notes"],
+    ),
+    (
+        "demo-request",
+        &[
+            "email",
+            "first_name",
+            "last_name",
+            "company_name",
+            "phone_number",
+            "notes",
+        ],
+    ),
+    ("newsletter-signup", &["email", "first_name"]),
+    (
+        "pricing-inquiry",
+        &[
+            "email",
+            "first_name",
+            "last_name",
+            "company_name",
+            "phone_number",
+            "notes",
+        ],
+    ),
+    (
+        "contact-form",
+        &["email", "first_name", "last_name", "phone_number", "notes"],
+    ),
+];
+
+/// An input with what was typed into it.
+struct Input {
+    id: String,
+    name: String,
+    label: String,
+    kind: &'static str,
+    autocomplete: &'static str,
+    required: bool,
+    value: String,
+    /// What is wrong with it.
+    fault: Option<String>,
+}
+
+/// What is wrong, in the words of a page.
+struct Fault {
+    text: String,
+    /// The field that has to be changed, where it is one.
+    field: Option<String>,
+    /// Whether it is the fields that no form has.
+    of_others: bool,
+}
+
+/// What a form's link may say for the form to post.
+const FROM_LINK: [&str; 9] = [
+    "_next",
+    "_subject",
+    "utm_source",
+    "utm_medium",
+    "utm_campaign",
+    "utm_content",
+    "utm_term",
+    "referrer",
+    "landing_page",
+];
+
+/// Fields that the page has inputs of its own for, whatever the form.
+const NOT_REPEATED: [&str; 6] = [
+    "source",
+    "consent",
+    "consent_version",
+    "_gotcha",
+    form_timestamp::FIELD,
+    "cf-turnstile-response",
+];
+
+#[derive(Template)]
+#[template(path = "growth/form.html")]
+struct FormPage<'a> {
+    texts: &'static Language,
+    owner: &'a Owner,
+    form: &'static FormTexts,
+    source: &'a str,
+    action: String,
+    inputs: Vec<Input>,
+    /// Check boxes for the features, where these are at fault, and what is wrong with them.
+    choices: Vec<String>,
+    choice_fault: Option<String>,
+    hidden: Vec<(String, String)>,
+    consent: bool,
+    consent_text: String,
+    consent_version: String,
+    fault: Option<Fault>,
+    timestamp: String,
+}
+
+#[derive(Template)]
+#[template(path = "growth/message.html")]
+struct MessagePage<'a> {
+    texts: &'static Language,
+    owner: &'a Owner,
+    title: &'a str,
+    text: String,
+    /// Addresses and what they are called.
+    links: Vec<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "growth/confirm.html")]
+struct ConfirmPage<'a> {
+    texts: &'static Language,
+    owner: &'a Owner,
+    action: String,
+    token: String,
+}
+
+/// `GET /forms/{source}`: what its link says of the campaign, and where to go next, is posted with the form.
+pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
+    let texts = texts::language(incoming)?;
+    let Some(source) = known_source(&incoming.variable) else {
+        return not_found(incoming, config);
+    };
+    let said = form_urlencoded::parse(incoming.query.as_bytes());
+    let mut typed = Map::new();
+    for (name, value) in said.filter(|(name, _)| FROM_LINK.contains(&name.as_ref())) {
+        typed.insert(name.into_owned(), value.into());
+    }
+    let timestamp = form_timestamp::sign(incoming.now_ms, config);
+    let page_content = form_page(source, &typed, None, timestamp, incoming, config)?;
+    page(StatusCode::OK, texts, &page_content, config)
+}
+
+/// `GET /forms`: which forms there are.
+pub fn index(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
+    let texts = texts::language(incoming)?;
+    let found = MessagePage {
+        texts,
+        owner: &config.owner,
+        title: &texts.index_title,
+        text: texts.index_text.clone(),
+        links: links(texts, incoming),
+    };
+    page(StatusCode::OK, texts, &found, config)
+}
+
+/// A page for people who have followed a wrong link, an error for scripts.
+fn not_found(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
+    if !incoming.wants_page {
+        return Err(Error::NotFound);
+    }
+    let texts = texts::language(incoming)?;
+    let found = MessagePage {
+        texts,
+        owner: &config.owner,
+        title: &texts.not_found_title,
+        text: texts.index_text.clone(),
+        links: links(texts, incoming),
+    };
+    page(StatusCode::NOT_FOUND, texts, &found, config)
+}
+
+/// `GET /forms/thanks`, with a way back to where the visitor comes from.
+pub fn thanks(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
+    let texts = texts::language(incoming)?;
+    let referer = Url::parse(incoming.header("referer")).ok();
+    let mut links: Vec<(String, String)> =
+        site(texts, referer.as_ref(), config).into_iter().collect();
+    let form = referer.as_ref().map_or("", Url::path);
+    let form = form.strip_prefix("/forms/").and_then(known_source);
+    if form.is_some() || links.is_empty() {
+        let address = address(&format!("/forms/{}", form.unwrap_or(DEFAULT)), incoming);
+        links.push((address, texts.back_to_form.clone()));
+    }
+    let thanks = MessagePage {
+        texts,
+        owner: &config.owner,
+        title: &texts.thanks_title,
+        text: texts.thanks_text.clone(),
+        links,
+    };
+    page(StatusCode::OK, texts, &thanks, config)
+}
+
+/// Where a form leads that names no allowed `_next`, in the language that it was asked for.
+pub fn thanks_address(incoming: &Incoming) -> String {
+    address(THANKS, incoming)
+}
+
+/// `GET /v1/leads/confirm`: the button. It asks nothing of the database, and tells nothing of the token.
+pub fn confirm(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
+    let texts = texts::language(incoming)?;
+    let asking = ConfirmPage {
+        texts,
+        owner: &config.owner,
+        action: address("/v1/leads/confirm", incoming),
+        token: incoming.parameter("token").unwrap_or_default(),
+    };
+    page(StatusCode::OK, texts, &asking, config)
+}
+
+/// After `POST /v1/leads/confirm` with a good link.
+pub fn confirmed(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
+    let texts = texts::language(incoming)?;
+    let confirmed = MessagePage {
+        texts,
+        owner: &config.owner,
+        title: &texts.confirmed_title,
+        text: texts.confirmed_text.clone(),
+        links: site(texts, None, config).into_iter().collect(),
+    };
+    page(StatusCode::OK, texts, &confirmed, config)
+}
+
+/// After one that is not good, or where the database cannot be asked.
+pub fn not_confirmed(
+    error: &Error,
+    incoming: &Incoming,
+    config: &Config,
+) -> Result<Response<()>, Error> {
+    let texts = texts::language(incoming)?;
+    let refused = MessagePage {
+        texts,
+        owner: &config.owner,
+        title: &texts.not_confirmed_title,
+        text: fault(error, texts).text,
+        links: site(texts, None, config).into_iter().collect(),
+    };
+    let mut response = page(error.status(), texts, &refused, config)?;
+    respond::set_error_headers(error, &mut response.headers);
+    Ok(response)
+}
+
+/// `GET /forms/style.css`
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every page")]
+pub fn style(_: &Incoming, _: &Config) -> Result<Response<()>, Error> {
+    let mut response = respond::bytes(
+        StatusCode::OK,
+        "text/css; charset=utf-8",
+        include_str!("style.css"),
+    );
+    response.headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("public, max-age=3600"),
+    );
+    Ok(response)
+}
+
+/// The form once more, with what was typed and what is wrong with it, under the error's own status.
+pub fn show_again(
+    error: &Error,
+    typed: &Map<String, Value>,
+    incoming: &Incoming,
+    config: &Config,
+) -> Result<Response<()>, Error> {
+    let texts = texts::language(incoming)?;
+    let mut response = if is_unread(error, incoming) {
+        let broken = MessagePage {
+            texts,
+            owner: &config.owner,
+            title: &texts.error,
+            text: format!("{} {}", fault(error, texts).text, texts.go_back),
+            links: Vec::new(),
+        };
+        page(error.status(), texts, &broken, config)?
+    } else {
+        let source = typed
+            .get("source")
+            .and_then(leads::last)
+            .and_then(known_source);
+        // The form's own stamp comes back, so that mending a mistake in a second is no sign of a bot.
+        let own = typed.get(form_timestamp::FIELD).and_then(leads::last);
+        let own = own.map_or_else(
+            || form_timestamp::sign(incoming.now_ms, config),
+            str::to_owned,
+        );
+        let fault = Some(fault(error, texts));
+        let source = source.unwrap_or(DEFAULT);
+        let page_content = form_page(source, typed, fault, own, incoming, config)?;
+        page(error.status(), texts, &page_content, config)?
+    };
+    respond::set_error_headers(error, &mut response.headers);
+    Ok(response)
+}
+
+/// Whether the body could not be had, so that nothing that was typed is known.
+fn is_unread(error: &Error, incoming: &Incoming) -> bool {
+    incoming.body.is_empty()
+        && matches!(
+            error,
+            Error::BodyTooLarge { .. }
+                | Error::MalformedBody(_)
+                | Error::SlowBody
+                | Error::UnsupportedEncoding { .. }
+                | Error::UploadBufferFull
+        )
+}
+
+/// The source of a form that there is.
+fn known_source(name: &str) -> Option<&'static str> {
+    let mut sources = FORMS.iter().map(|(source, _)| *source);
+    sources.find(|source| *source == name)
+}
+
+/// An address of ours, in the language that this one names.
+fn address(path: &str, incoming: &Incoming) -> String {
+    match texts::explicit(incoming) {
+        Some(language) => format!("{path}?lang={}", language.code),
+        None => path.to_owned(),
+    }
+}
+
+/// All forms, as links.
+fn links(texts: &'static Language, incoming: &Incoming) -> Vec<(String, String)> {
+    let link = |(source, _): &(&str, _)| {
+        let form = texts.forms.get(*source)?;
+        let address = address(&format!("/forms/{source}"), incoming);
+        Some((address, form.title.clone()))
+    };
+    FORMS.iter().filter_map(link).collect()
+}
+
+/// The link to the site: the owner's, or the one that the visitor comes from if it is allowed.
+fn site(texts: &Language, referer: Option<&Url>, config: &Config) -> Option<(String, String)> {
+    let allowed = referer.filter(|url| leads::leads_to_allowed(url, config));
+    let url = match &config.owner.url {
+        Some(url) => url.clone(),
+        None => format!("{}/", allowed?.origin().ascii_serialization()),
+    };
+    let host = Url::parse(&url).ok()?.host_str()?.to_owned();
+    let name = config.owner.name.clone().unwrap_or(host);
+    Some((url, texts.back_to_site.replace("{site}", &name)))
+}
+
+/// What is wrong, in words for the person who has filled in the form: by labels, without names of fields and codes.
+fn fault(error: &Error, texts: &Language) -> Fault {
+    let said = &texts.errors;
+    let body = error.body();
+    let of_all = |text: &str| Fault {
+        text: text.to_owned(),
+        field: None,
+        of_others: false,
+    };
+    match body.code.as_ref() {
+        "RG508" => Fault {
+            field: Some("email".to_owned()),
+            ..of_all(&said.email)
+        },
+        "RG504" | "RG505" => {
+            let name = body.message.split(' ').next().unwrap_or_default();
+            let details = body.details.as_ref().and_then(Value::as_str);
+            let details = details.unwrap_or_default();
+            let limit: String = details.chars().filter(char::is_ascii_digit).collect();
+            let text = if body.message.ends_with("too long") {
+                said.too_long.replace("{limit}", &limit)
+            } else {
+                said.too_many.clone()
+            };
+            Fault {
+                field: Some(name.to_owned()),
+                ..of_all(&text.replace("{field}", texts.label(name)))
+            }
+        }
+        "RG506" => Fault {
+            of_others: true,
+            ..of_all(&said.too_many_fields)
+        },
+        "RG302" | "RG510" => of_all(&said.too_large),
+        "RG301" if *error == leads::malformed(multipart::FILE) => of_all(&said.file),
+        "RG301" | "RG303" | "RG310" | "RG330" => of_all(&said.unreadable),
+        "RG512" => of_all(&said.link),
+        _ if error.status() == StatusCode::TOO_MANY_REQUESTS => {
+            let seconds = error.retry_after().unwrap_or(10).to_string();
+            of_all(&said.too_often.replace("{seconds}", &seconds))
+        }
+        _ if error.status().is_server_error() => of_all(&said.unavailable),
+        _ => of_all(&said.other),
+    }
+}
+
+fn filled<'a>(
+    source: &'static str,
+    typed: &Map<String, Value>,
+    fault: Option<Fault>,
+    timestamp: String,
+    incoming: &Incoming,
+    config: &'a Config,
+) -> Result<FormPage<'a>, Error> {
+    let texts = texts::language(incoming)?;
+    let form = texts.forms.get(source);
+    let form = form.ok_or(Error::Internal("a form has no texts"))?;
+    let own = FORMS.iter().find(|(name, _)| *name == source);
+    let own = own.map(|(_, fields)| *fields).unwrap_or_default();
+    let faulty = fault.as_ref().and_then(|fault| fault.field.as_deref());
+    let fault_of = |name: &str| {
+        let fault = fault.as_ref().filter(|_| faulty == Some(name));
+        fault.map(|fault| fault.text.clone())
+    };
+    // A field that is at fault has an input, whether or not the form has it: nobody can mend what nobody sees.
+    let is_shown = |name: &str| own.contains(&name) || faulty == Some(name);
+    let mut inputs: Vec<Input> = FIELDS
+        .iter()
+        .filter(|field| is_shown(field.name))
+        .map(|field| Input {
+            id: field.name.to_owned(),
+            name: field.name.to_owned(),
+            label: texts.label(field.name).to_owned(),
+            kind: field.kind,
+            autocomplete: field.autocomplete,
+            required: field.name == "email",
+            value: typed
+                .get(field.name)
+                .and_then(leads::last)
+                .map(visible)
+                .unwrap_or_default(),
+            fault: fault_of(field.name),
+        })
+        .collect();
+    let is_input = |name: &str| {
+        FIELDS
+            .iter()
+            .any(|field| field.name == name && is_shown(name))
+    };
+    let others = typed
+        .iter()
+        .filter(|(name, _)| !NOT_REPEATED.contains(&name.as_str()) && !is_input(name))
+        .flat_map(|(name, value)| {
+            texts_of(value)
+                .into_iter()
+                .map(|text| (visible(name), visible(text)))
+        });
+    let (mut hidden, mut choices) = (Vec::new(), Vec::new());
+    for (name, value) in others {
+        let is_others = !FROM_LINK.contains(&name.as_str()) && name != FEATURES;
+        if name == FEATURES && faulty == Some(FEATURES) {
+            choices.push(value);
+        } else if is_others && fault.as_ref().is_some_and(|fault| fault.of_others) {
+            inputs.push(Input {
+                id: format!("other-{}", inputs.len()),
+                label: name.clone(),
+                name,
+                kind: "textarea",
+                autocomplete: "off",
+                required: false,
+                value,
+                fault: None,
+            });
+        } else {
+            // What the form has no input for is sent again all the same: nothing that was typed is lost.
+            hidden.push((name, value));
+        }
+    }
+    Ok(FormPage {
+        texts,
+        owner: &config.owner,
+        form,
+        source,
+        action: address("/v1/leads", incoming),
+        inputs,
+        choice_fault: fault_of(FEATURES),
+        choices,
+        hidden,
+        consent: typed.get("consent").is_some_and(consents),
+        consent_text: match &config.owner.name {
+            Some(owner) => texts.consent_owner.replace("{owner}", owner),
+            None => texts.consent.clone(),
+        },
+        consent_version: format!("{CONSENT_VERSION}-{}", texts.code),
+        fault,
+        timestamp,
+    })
+}
+
+/// A text without what no page can show, and no next post may have.
+fn visible(text: &str) -> String {
+    text.replace('\0', "")
+}
+
+/// Whether the consent that was sent is a yes; of several the last counts.
+fn consents(sent: &Value) -> bool {
+    let sent = match sent {
+        Value::Array(values) => values.last(),
+        value => Some(value),
+    };
+    sent.and_then(Value::as_str).is_some_and(consent::is_yes)
+}
+
+/// The texts of a field that was sent once or several times.
+fn texts_of(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
+        value => value.as_str().into_iter().collect(),
+    }
+}
+
+fn page(
+    status: StatusCode,
+    texts: &'static Language,
+    template: &impl Template,
+    config: &Config,
+) -> Result<Response<()>, Error> {
+    let html = template
+        .render()
+        .map_err(|_| Error::Internal("a page cannot be rendered"))?;
+    let mut response = respond::bytes(status, "text/html; charset=utf-8", html);
+    // Browsers hold form-action against the redirect that follows a post, too.
+    let targets = config.allowed_origins.join(" ");
+    let policy = format!(
+        "default-src 'none'; style-src 'self'; form-action 'self' {targets}; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let policy = HeaderValue::from_str(&policy)
+        .map_err(|_| Error::Internal("the policy is no header value"))?;
+    response.headers.insert(CONTENT_SECURITY_POLICY, policy);
+    response.headers.insert(
+        REFERRER_POLICY,
+        HeaderValue::from_static("strict-origin-when-cross-origin"),
+    );
+    response
+        .headers
+        .insert(VARY, HeaderValue::from_static("Accept-Language"));
+    if let Ok(language) = HeaderValue::from_str(&texts.code) {
+        response.headers.insert(CONTENT_LANGUAGE, language);
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::edge::Body;
+    use serde_json::json;
+
+    fn html(response: Response<()>) -> String {
+        match response.body {
+            Body::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_typed_comes_back_escaped() {
+        let config = config::tests::with("", "").ok().unwrap();
+        let typed = json!({"source": "demo-request", "first_name": "\"><script>alert(1)</script>", "_next": "'\"<b>", "consent": "no", "x<b>": ["1", "2"]});
+        let error = Error::MalformedBody("<i>".into());
+        let incoming = Incoming {
+            body: b"x".to_vec(),
+            ..Incoming::default()
+        };
+        let response = show_again(&error, typed.as_object().unwrap(), &incoming, &config).unwrap();
+        assert_eq!(response.status, StatusCode::BAD_REQUEST);
+        let html = html(response);
+        assert!(html.contains("Request a demo") && html.contains("role=\"alert\""));
+        assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
+        assert!(html.contains("&#34;&#62;&#60;script"), "{html}");
+        assert!(html.contains("name=\"x&#60;b&#62;\" value=\"2\""), "{html}");
+        assert!(!html.contains("checked"), "a no is no yes");
+    }
+
+    #[test]
+    fn an_unknown_form_is_not_found() {
+        let config = config::tests::with("", "").ok().unwrap();
+        let incoming = Incoming {
+            variable: "other".into(),
+            ..Incoming::default()
+        };
+        assert!(matches!(form(&incoming, &config), Err(Error::NotFound)));
+        let incoming = Incoming {
+            wants_page: true,
+            ..incoming
+        };
+        let response = form(&incoming, &config).unwrap();
+        assert_eq!(response.status, StatusCode::NOT_FOUND);
+        assert!(html(response).contains("href=\"/forms/contact-form\""));
+    }
+
+    #[test]
+    fn every_form_and_field_has_its_texts() {
+        let texts = texts::language(&Incoming::default()).unwrap();
+        assert_eq!(texts.forms.len(), FORMS.len());
+        for (source, fields) in FORMS {
+            assert!(texts.forms.contains_key(source), "{source}");
+            assert!(fields.contains(&"email"), "{source}");
+            assert!(
+                fields
+                    .iter()
+                    .all(|name| FIELDS.iter().any(|f| f.name == *name)),
+                "{source}"
+            );
+        }
+        assert!(FIELDS.iter().all(|f| texts.fields.contains_key(f.name)));
+    }
+}

@@ -1,0 +1,207 @@
+//! `multipart/form-data` (RFC 7578) whose body is in memory: what browsers and scripts send for a form without files.
+
+use super::leads::malformed;
+use crate::error::Error;
+use crate::formats::charset::{self, Charset, parameter};
+use crate::route::Incoming;
+
+/// What is wrong with a form that has a file.
+pub(super) const FILE: &str = "it contains a file; this form takes none";
+
+/// A part as it was sent.
+struct Part<'a> {
+    head: &'a [u8],
+    value: &'a [u8],
+}
+
+/// The text parts of a form as far as they can be read, and what is wrong with it. An empty file input is skipped; a file is a fault,
+/// for it would be lost.
+pub(super) fn fields(incoming: &Incoming) -> (Vec<(String, String)>, Option<Error>) {
+    let boundary = parameter(incoming.header("content-type"), "boundary");
+    let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) else {
+        return (Vec::new(), Some(malformed("the boundary is missing")));
+    };
+    // The first boundary may be at the very beginning, where no line has ended yet.
+    let body = [b"\r\n", incoming.body.as_slice()].concat();
+    let (parts, mut fault) = parts(&body, format!("\r\n--{boundary}").as_bytes());
+    let declared = declared(&parts, incoming);
+    let mut pairs = Vec::new();
+    for part in parts {
+        match pair(&part, &declared, incoming) {
+            Ok(pair) => pairs.extend(pair),
+            Err(error) => fault = fault.or(Some(error)),
+        }
+    }
+    (pairs, fault)
+}
+
+/// The parts of a body, the last one without its end where the body breaks off.
+fn parts<'a>(body: &'a [u8], mark: &[u8]) -> (Vec<Part<'a>>, Option<Error>) {
+    let broken = || Some(malformed("it is not well-formed multipart"));
+    let mut parts = Vec::new();
+    let Some((_, mut rest)) = cut(body, mark) else {
+        return (parts, broken());
+    };
+    while !rest.starts_with(b"--") {
+        let found = cut(rest, b"\r\n").and_then(|(padding, part)| {
+            let is_padding = padding.trim_ascii().is_empty();
+            cut(part, b"\r\n\r\n").filter(|_| is_padding)
+        });
+        let Some((head, value)) = found else {
+            return (parts, broken());
+        };
+        let Some((value, next)) = cut(value, mark) else {
+            parts.push(Part { head, value });
+            return (parts, broken());
+        };
+        parts.push(Part { head, value });
+        rest = next;
+    }
+    (parts, None)
+}
+
+/// The charset of the parts that name none: what the field `_charset_` says, or else the whole body.
+fn declared(parts: &[Part<'_>], incoming: &Incoming) -> String {
+    let found = parts.iter().find(|part| {
+        let head = String::from_utf8_lossy(part.head);
+        parameter(header(&head, "content-disposition"), "name").as_deref() == Some(charset::FIELD)
+    });
+    found.map_or_else(
+        || parameter(incoming.header("content-type"), "charset").unwrap_or_default(),
+        |part| String::from_utf8_lossy(part.value).into_owned(),
+    )
+}
+
+/// A part's name and text; none for a file input that was left empty.
+fn pair(
+    part: &Part<'_>,
+    declared: &str,
+    incoming: &Incoming,
+) -> Result<Option<(String, String)>, Error> {
+    let head = Charset::new(declared, incoming.decoder).text(part.head);
+    let disposition = header(&head, "content-disposition");
+    let name = parameter(disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
+    let is_file = ["filename", "filename*"]
+        .iter()
+        .any(|name| parameter(disposition, name).is_some());
+    if is_file && !part.value.is_empty() {
+        return Err(malformed(FILE));
+    }
+    let own = parameter(header(&head, "content-type"), "charset");
+    let charset = Charset::new(own.as_deref().unwrap_or(declared), incoming.decoder);
+    Ok((!is_file).then(|| (name, charset.text(part.value))))
+}
+
+/// A header of a part's head; empty if there is none.
+fn header<'a>(head: &'a str, wanted: &str) -> &'a str {
+    let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
+    lines
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .map_or("", |(_, value)| value)
+}
+
+/// What stands before and after the first `mark`, which is not empty.
+fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let at = bytes.windows(mark.len()).position(|part| part == mark)?;
+    let (before, rest) = bytes.split_at_checked(at)?;
+    Some((before, rest.strip_prefix(mark)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content_type: &str, body: &str) -> Result<Vec<(String, String)>, Error> {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("content-type", content_type.parse().unwrap());
+        let (pairs, fault) = fields(&Incoming {
+            headers,
+            body: body.replace('|', "\r\n").into_bytes(),
+            ..Incoming::default()
+        });
+        fault.map_or(Ok(pairs), Err)
+    }
+
+    /// `|` stands for the end of a line, `...` for a good disposition.
+    #[test]
+    fn what_is_well_formed_is_read() {
+        let plain = "multipart/form-data; boundary=b";
+        let quoted = "multipart/form-data; charset=\"a;b\"; Boundary=\"b\"";
+        let name = "content-disposition: form-data; name=";
+        let cases = [
+            (plain, "--b--", vec![]),
+            (plain, "--b|N\"a\"||1|--b--|", vec![("a", "1")]),
+            (quoted, "--b|N\"a\"||1|--b--|", vec![("a", "1")]),
+            (
+                plain,
+                "before|--b \t|N\"a\"||1|--b--after",
+                vec![("a", "1")],
+            ),
+            (plain, "--b|N\"a\"|||--b--", vec![("a", "")]),
+            (
+                plain,
+                "--b|N\"a\"|||1||--b|N\"a\"||--|--b--",
+                vec![("a", "|1|"), ("a", "--")],
+            ),
+            (
+                plain,
+                "--b|X: y|N\"a\"|Content-Type: text/plain||1|--b--",
+                vec![("a", "1")],
+            ),
+            (plain, "--b|Nbare; x=y||1|--b--", vec![("bare", "1")]),
+            (
+                plain,
+                "--b|N\"x; filename=\\\"a\"||1|--b--",
+                vec![("x; filename=\"a", "1")],
+            ),
+            (
+                plain,
+                "--b|N\"f\"; filename=\"\"|||--b|N\"a\"||1|--b--",
+                vec![("a", "1")],
+            ),
+        ];
+        for (content_type, body, wanted) in cases {
+            let read = read(content_type, &body.replace('N', name)).unwrap();
+            let wanted: Vec<_> = wanted
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.replace('|', "\r\n")))
+                .collect();
+            assert_eq!(read, wanted, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_is_refused() {
+        let plain = "multipart/form-data; boundary=b";
+        let name = "Content-Disposition: form-data; name=";
+        let cases = [
+            ("multipart/form-data", "--b--", "boundary"),
+            ("multipart/form-data; boundary=", "--b--", "boundary"),
+            ("multipart/form-data; boundary=\"b", "--b--", "boundary"),
+            (plain, "", "well-formed"),
+            (plain, "--b", "well-formed"),
+            (plain, "--b|", "well-formed"),
+            (plain, "--b|N\"a\"", "well-formed"),
+            (plain, "--b|N\"a\"||1", "well-formed"),
+            (plain, "--b|N\"a\"||1|--b", "well-formed"),
+            (plain, "--b|N\"a\"||1|--bc|N\"a\"||1|--b--", "well-formed"),
+            (plain, "--bc|N\"a\"||1|--b--", "well-formed"),
+            (plain, "--b||1|--b--", "well-formed"),
+            (plain, "--b|X: y||1|--b--", "no name"),
+            (
+                plain,
+                "--b|Content-Disposition: form-data||1|--b--",
+                "no name",
+            ),
+            (plain, "--b|N\"a||1|--b--", "no name"),
+            (plain, "--b|N\"a\"; filename=x||1|--b--", "file"),
+            (plain, "--b|N\"a\"; FILEname*=UTF-8''x||1|--b--", "file"),
+        ];
+        for (content_type, body, wanted) in cases {
+            match read(content_type, &body.replace('N', name)) {
+                Err(Error::MalformedBody(why)) => assert!(why.contains(wanted), "{body}: {why}"),
+                other => panic!("{body}: {other:?}"),
+            }
+        }
+    }
+}

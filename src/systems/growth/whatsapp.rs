@@ -1,0 +1,132 @@
+//! `/v1/whatsapp/webhook`: Meta's. The edge checks that it is Meta, by the signature of the very bytes; what a change means is
+//! the database's. <https://developers.facebook.com/docs/graph-api/webhooks/getting-started>
+
+use hmac::{Hmac, Mac};
+use http::StatusCode;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::edge::Response;
+use crate::error::Error;
+use crate::formats::batch;
+use crate::formats::storable::storable;
+use crate::respond;
+use crate::route::{Call, Identity, Incoming, Plan};
+
+/// `GET`: Meta asks once whether this is the address that somebody has entered.
+pub static VERIFY: Call = Call {
+    schema: "whatsapp",
+    function: "verify_token_fits",
+    // Anybody may ask, so that a request takes from its caller's share.
+    identity: Identity::Vouched,
+    for_people: false,
+    arguments: |incoming, config| {
+        let token = incoming.parameter("hub.verify_token").unwrap_or_default();
+        if incoming.parameter("hub.mode").as_deref() != Some("subscribe") || token.is_empty() {
+            return Err(Error::BadVerifyToken);
+        }
+        let agreed = config.whatsapp.verify_token.as_deref();
+        // Digests, so that the time it takes says nothing of the token.
+        if agreed.is_some_and(|agreed| Sha256::digest(agreed) == Sha256::digest(&token)) {
+            return Ok(Plan::Answer(challenge(incoming)));
+        }
+        let token = token.replace('\0', "");
+        Ok(Plan::Call(json!({ "token": token }).to_string()))
+    },
+    answer: |incoming, outcome, _| match outcome? {
+        Value::Bool(true) => Ok(challenge(incoming)),
+        _ => Err(Error::BadVerifyToken),
+    },
+    fallback: None,
+    streamed: false,
+    answer_step_ms: None,
+    after_call: None,
+};
+
+/// `POST`: what has happened. Meta sends it again for days until it is answered with 200.
+pub static RECEIVE: Call = Call {
+    schema: "whatsapp",
+    function: "receive_webhook",
+    identity: Identity::Edge,
+    for_people: false,
+    arguments: |incoming, config| {
+        let secret = config.whatsapp.app_secret.as_deref();
+        let secret = secret.ok_or(Error::NotConfigured {
+            variable: "WHATSAPP_APP_SECRET",
+        })?;
+        if !is_signed(
+            &incoming.body,
+            incoming.header("x-hub-signature-256"),
+            secret,
+        ) {
+            return Err(Error::BadSignature);
+        }
+        payload(&incoming.body)
+    },
+    answer: |_, outcome, _| {
+        outcome.map(|_| respond::json(StatusCode::OK, &json!({"status": "ok"})))
+    },
+    fallback: None,
+    streamed: false,
+    answer_step_ms: None,
+    after_call: None,
+};
+
+/// What Meta wants to read, as text and nothing else.
+fn challenge(incoming: &Incoming) -> Response<()> {
+    let challenge = incoming.parameter("hub.challenge").unwrap_or_default();
+    let challenge: String = challenge.chars().take(200).collect();
+    respond::bytes(StatusCode::OK, "text/plain; charset=utf-8", challenge)
+}
+
+/// Whether the header is `sha256=<hex>` of the body's HMAC with the app's secret.
+fn is_signed(body: &[u8], header: &str, secret: &str) -> bool {
+    let Some(signature) = header.strip_prefix("sha256=").and_then(bytes) else {
+        return false;
+    };
+    Hmac::<Sha256>::new_from_slice(secret.as_bytes())
+        .is_ok_and(|mac| mac.chain_update(body).verify_slice(&signature).is_ok())
+}
+
+/// The bytes of hexadecimal digits.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let pairs = hex.as_bytes().chunks(2);
+    pairs
+        .map(|pair| match pair {
+            [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+            _ => None,
+        })
+        .collect()
+}
+
+fn payload(body: &[u8]) -> Result<Plan, Error> {
+    // Somebody's message may hold what PostgreSQL cannot, and Meta would send it again for days.
+    let payload = storable(batch::json_text(body)?);
+    Ok(Plan::Call(format!("{{\"payload\":{payload}}}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_of_the_very_bytes() {
+        let good = "sha256=0329a06b62cd16b33eb6792be8c60b158d89a2ee3a876fce9a881ebb488c0914";
+        assert!(is_signed(b"test", good, "secret"));
+        assert!(is_signed(b"test", &good.replace("cd16", "CD16"), "secret"));
+        for (body, header, secret) in [
+            ("test ", good, "secret"),
+            ("test", good, "Secret"),
+            ("test", good.trim_start_matches("sha256="), "secret"),
+            ("test", good.strip_suffix("14").unwrap(), "secret"),
+            ("test", good.strip_suffix("4").unwrap(), "secret"),
+            ("test", &format!("{good}00"), "secret"),
+            ("test", "sha256=", "secret"),
+            ("test", "sha256=é", "secret"),
+            ("test", "", "secret"),
+        ] {
+            assert!(!is_signed(body.as_bytes(), header, secret), "{header}");
+        }
+    }
+}
