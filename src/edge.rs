@@ -418,6 +418,13 @@ impl Drop for CapacityPermit<'_> {
     }
 }
 
+/// The log's line about a failure of the edge itself. `runtime` is what the platform says about it.
+#[must_use]
+pub fn internal_error_line(id: Option<&str>, cause: &str, runtime: Option<&str>) -> String {
+    serde_json::json!({"event": "internal_error", "id": id, "message": cause, "runtime": runtime})
+        .to_string()
+}
+
 /// What a request is answered with: its isolate, and the outside as this request has it.
 #[derive(Clone)]
 pub struct Edge<P> {
@@ -438,6 +445,11 @@ impl<P: Platform> Edge<P> {
     /// For one request.
     pub fn new(isolate: Rc<Isolate>, platform: P) -> Self {
         Self { isolate, platform }
+    }
+
+    /// Logs what the edge itself failed at. The client gets RG902 and the request's id, by which an operator finds this line.
+    pub fn log_internal_error(&self, id: Option<&str>, cause: &str) {
+        self.platform.log(&internal_error_line(id, cause, None));
     }
 
     /// Seconds since 1970.

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::edge::{Edge, Platform};
+use crate::error::Error;
 use crate::forward;
 use crate::systems::clixen;
 
@@ -55,6 +56,9 @@ async fn finish_deployments<P: Platform>(edge: &Edge<P>) {
     }
     let start_ms = edge.platform.now_ms();
     let outcome = clixen::finish_all(edge).await;
+    if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
+        edge.log_internal_error(None, cause);
+    }
     let error = outcome.as_ref().err().map(|error| error.body().code);
     let done = outcome.unwrap_or_default();
     let counts = done.as_object().into_iter().flatten();
@@ -80,6 +84,9 @@ async fn run_job<P: Platform>(job: &str, edge: &Edge<P>) {
                 (line, field("more") == Value::Bool(true))
             }
             Err(error) => {
+                if let Some(cause) = error.internal_cause() {
+                    edge.log_internal_error(None, cause);
+                }
                 let code = error.body().code;
                 (json!({"event": "job", "job": job, "error": code}), false)
             }

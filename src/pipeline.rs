@@ -1,4 +1,4 @@
-//! The whole request path on one screen; each line names what it can refuse.
+//! The path of a request, on one screen: each line names what it can refuse.
 
 use std::fmt::Write as _;
 
@@ -9,16 +9,16 @@ use crate::edge::{Edge, Platform, Request, Response};
 use crate::error::Error;
 use crate::{forward, respond, route, scope, systems, verify};
 
-/// Answers a request; every error is turned into a response here.
+/// Answers a request. Every error becomes a response here, and nowhere else.
 pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
     let request_headers = respond::request_headers(&request.headers);
     let (id, method) = (request.id.clone(), request.method.clone());
     let mut timing = Timing::start(edge);
     let outcome = handle(request, edge, &mut timing).await;
-    let code = outcome
-        .as_ref()
-        .err()
-        .map(|error| error.body().code.into_owned());
+    let failed = outcome.as_ref().err().map(Failed::of);
+    if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
+        edge.log_internal_error(Some(&id), cause);
+    }
     let mut response = outcome.unwrap_or_else(|error| respond::error(&error));
     respond::not_modified(&mut response, &method, &request_headers);
     respond::set_common_headers(&mut response, &request_headers, &id, Some(&edge.config));
@@ -28,20 +28,36 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
         response.headers.insert("server-timing", value);
     }
     let status = response.status.as_u16();
-    log(edge, &id, &method, status, code.as_deref(), timing.start_ms);
+    log(edge, &id, &method, status, failed, timing.start_ms);
     response
 }
 
-/// The status in the log of a request whose client hung up before it was answered, as nginx has it.
+/// The status in the log of a request whose client closed the connection before the answer; nginx uses the same.
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
-/// One line a request. No path, no address: they may hold what a person typed.
+/// What the log says of an error.
+pub struct Failed {
+    code: String,
+    /// The catalogue's name of it, where it has one.
+    name: Option<&'static str>,
+}
+
+impl Failed {
+    fn of(error: &Error) -> Self {
+        Self {
+            code: error.body().code.into_owned(),
+            name: error.name(),
+        }
+    }
+}
+
+/// Logs a request in one line. No path, no address: they may hold what a person typed.
 pub fn log<P: Platform>(
     edge: &Edge<P>,
     id: &str,
     method: &Method,
     status: u16,
-    code: Option<&str>,
+    failed: Option<Failed>,
     start_ms: u64,
 ) {
     #[derive(Serialize)]
@@ -50,15 +66,18 @@ pub fn log<P: Platform>(
         id: &'a str,
         method: &'a str,
         status: u16,
-        code: Option<&'a str>,
+        code: Option<String>,
+        error: Option<&'static str>,
         ms: u64,
     }
+    let (code, error) = failed.map_or((None, None), |failed| (Some(failed.code), failed.name));
     let line = Line {
         event: "request",
         id,
         method: method.as_str(),
         status,
         code,
+        error,
         ms: edge.platform.now_ms().saturating_sub(start_ms),
     };
     if let Ok(line) = serde_json::to_string(&line) {
@@ -89,7 +108,7 @@ async fn handle<P: Platform>(
     respond::relay(reply?, &edge.config)
 }
 
-/// A preflight is answered for every path that exists.
+/// Answers a preflight for every path that exists.
 fn preflight<B>(request: &Request<B>) -> Result<Response<B>, Error> {
     match route::find(&systems::ALL, &Method::OPTIONS, &request.path) {
         Err(Error::NotFound) => Err(Error::NotFound),
@@ -100,12 +119,12 @@ fn preflight<B>(request: &Request<B>) -> Result<Response<B>, Error> {
     }
 }
 
-/// How long the stages took, as a `Server-Timing` header has it. Milliseconds: the runtime's clock is no finer.
+/// How long the stages took, as a `Server-Timing` header. In milliseconds: the runtime's clock is no finer.
 struct Timing {
     start_ms: u64,
     last_ms: u64,
     text: String,
-    /// Only who is signed in is told: to anybody else the database's time may say whether a row was there.
+    /// Whether the answer carries it. Only signed-in callers get it: to others the database's time may reveal whether a row exists.
     exposed: bool,
 }
 

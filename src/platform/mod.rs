@@ -55,40 +55,44 @@ thread_local! {
     static IMPORTED_KEYS: RefCell<HashMap<String, Option<ImportedKey>>> = RefCell::default();
 }
 
-/// Answers one request of the runtime. What it takes for no answer becomes an error of ours.
+/// Answers one request of the runtime.
 pub async fn answer(request: web_sys::Request, env: Env, context: Context) -> web_sys::Response {
-    let answered = try_to_answer(request, env, context).await;
-    answered.unwrap_or_else(|error| {
-        console_error!("{error:?}");
-        let broken = Error::Internal("the runtime takes no such answer");
-        outgoing(respond::error(&broken)).unwrap_or_else(|_| web_sys::Response::error())
-    })
-}
-
-async fn try_to_answer(
-    request: web_sys::Request,
-    env: Env,
-    context: Context,
-) -> Result<web_sys::Response, JsValue> {
-    let (isolate, id) = match isolate(&env) {
-        Ok(isolate) => {
-            let id = isolate.next_id();
-            (Ok(isolate), id)
-        }
-        Err(error) => (Err(error), edge::random_id()),
+    let isolate = isolate(&env);
+    let id = match &isolate {
+        Ok(isolate) => isolate.next_id(),
+        Err(_) => edge::random_id(),
     };
-    let incoming = match id.and_then(|id| incoming(&request, id)) {
-        Ok(incoming) => incoming,
-        Err(error) => return outgoing(respond::error(&error)),
-    };
-    match isolate {
-        Ok(isolate) => {
-            let request_context = Rc::new(RequestContext {
+    let answered = match id.and_then(|id| incoming(&request, id)) {
+        Ok(incoming) => {
+            let request_context = RequestContext {
                 env,
                 context: Some(context),
                 request: Some(request),
                 hang_up: RefCell::default(),
-            });
+            };
+            answer_read(incoming, isolate, Rc::new(request_context)).await
+        }
+        Err(error) => {
+            if let Some(cause) = error.internal_cause() {
+                log_internal_error(None, cause, None);
+            }
+            outgoing(respond::error(&error))
+        }
+    };
+    answered.unwrap_or_else(|fault| {
+        log_internal_error(None, "the runtime does not accept an error", Some(&fault));
+        web_sys::Response::error()
+    })
+}
+
+/// Answers a request that could be read.
+async fn answer_read(
+    incoming: Request<ReadableStream>,
+    isolate: Result<Rc<Isolate>, Error>,
+    request_context: Rc<RequestContext>,
+) -> Result<web_sys::Response, JsValue> {
+    match isolate {
+        Ok(isolate) => {
             let edge = Edge::new(isolate, Workers(request_context.clone()));
             unless_hung_up(incoming, &request_context, &edge).await
         }
@@ -101,11 +105,20 @@ async fn try_to_answer(
     }
 }
 
+/// Logs what the edge itself failed at, and what the runtime says about it.
+fn log_internal_error(id: Option<&str>, cause: &str, fault: Option<&JsValue>) {
+    let runtime = fault.and_then(message);
+    console_error!(
+        "{}",
+        edge::internal_error_line(id, cause, runtime.as_deref())
+    );
+}
+
 /// Logs why the edge does not start.
 fn log_misconfigured(error: &Error) {
-    let shape = error.body();
-    let details = shape.details.as_ref().and_then(Value::as_str);
-    console_error!("{}: {}", shape.message, details.unwrap_or_default());
+    let body = error.body();
+    let details = body.details.as_ref().and_then(Value::as_str);
+    console_error!("{}: {}", body.message, details.unwrap_or_default());
 }
 
 /// Does what a cron asks for.
@@ -163,7 +176,16 @@ async fn unless_hung_up(
     {
         drain_unread(request).await;
     }
-    outgoing(response)
+    outgoing(response).or_else(|fault| {
+        let cause = "the runtime does not accept the answer";
+        log_internal_error(Some(&id), cause, Some(&fault));
+        let request = request_context.request.as_ref();
+        let headers = request.and_then(|request| rust_headers(&request.headers(), |_| true));
+        let mut response = respond::error(&Error::Internal(cause));
+        let headers = headers.unwrap_or_default();
+        respond::set_common_headers(&mut response, &headers, &id, Some(&edge.config));
+        outgoing(response)
+    })
 }
 
 /// Whether it is a method whose requests have no body.
@@ -415,7 +437,10 @@ impl Platform for Workers {
                 let code = error.body().code;
                 console_error!(
                     "{}",
-                    serde_json::json!({"event": "stream_broke", "code": code})
+                    serde_json::json!({
+                        "event": "stream_broke", "code": code, "error": error.name(),
+                        "message": error.internal_cause(),
+                    })
                 );
                 Err(JsValue::from_str(&code))
             }
