@@ -1,6 +1,7 @@
-//! The configuration: read once per isolate from named variables into typed values, or refused by the variable's name.
+//! The configuration: reads named variables once per isolate into typed values, and refuses a bad one by its name.
 //!
-//! No stage reads a variable; they read this. Nothing here is printed: `Debug` is not derived for what holds secrets.
+//! No stage reads a variable; they read this. Nothing here can be printed: types that hold secrets do not derive
+//! `Debug`.
 
 use std::borrow::Cow;
 
@@ -13,50 +14,50 @@ use crate::error::Error;
 use crate::formats::json;
 use crate::systems;
 
-/// Bytes an HMAC key must at least have (RFC 7518, section 3.2).
+/// The fewest bytes of an HMAC key (RFC 7518, section 3.2).
 const MIN_KEY_BYTES: usize = 32;
-/// Bytes of a key of AES-256.
+/// Bytes of an AES-256 key.
 const SEALING_KEY_BYTES: usize = 32;
-/// The largest number in a sealing key's name.
+/// The highest number in the name of a sealing key's variable.
 const MAX_SEALING_KEYS: u32 = 99;
 
-/// What the edge is allowed to be and to reach.
+/// What the edge may do, and the services that it reaches.
 pub struct Config {
     /// PostgREST's address without a slash at the end.
     pub postgrest_url: String,
-    /// The address of a PostgREST on a read replica, where there is one.
+    /// The address of a PostgREST on a read replica, if there is one.
     pub postgrest_read_url: Option<String>,
-    /// Signs the edge's own tokens and the hashes of addresses.
+    /// Signs the edge's own tokens and keys the hashes of addresses.
     pub signing_key: SigningKey,
-    /// Opaque keys that browsers may carry; two may be live for rotation.
+    /// Opaque keys that browsers may carry. Two may be live during a rotation.
     pub publishable_keys: Vec<String>,
-    /// Who may issue users' tokens.
+    /// The trusted issuers of tokens.
     pub issuers: Vec<Issuer>,
-    /// The audience that the edge's own tokens name: PostgREST's `jwt-aud`.
+    /// The audience of the edge's own tokens: PostgREST's `jwt-aud`.
     pub audience: String,
-    /// Sites that may read answers in a browser and be redirected to: scheme, host and port, exactly.
+    /// Sites whose scripts may read answers and to which forms may redirect: scheme, host and port, compared exactly.
     pub allowed_origins: Vec<String>,
-    /// What a request may be and cost.
+    /// The limits of a request.
     pub limits: Limits,
-    /// Whose the hosted pages are.
+    /// The owner of the hosted pages.
     pub owner: Owner,
-    /// Asks whether a person is at the other end, where it is set up.
+    /// Turnstile, which tells people from programs, if it is configured.
     pub turnstile: Option<Turnstile>,
-    /// Meta's webhook, where it is set up.
+    /// What the webhook of Meta needs.
     pub whatsapp: WhatsApp,
-    /// Seconds for which reads of nobody in particular are kept, by `schema.relation`.
+    /// Seconds for which the platform caches anonymous reads, by `schema.relation`.
     pub cached_reads: Vec<(String, u32)>,
-    /// Where workflows are deployed, where that is set up.
+    /// The n8n that runs workflows, if it is configured.
     pub n8n: Option<N8n>,
-    /// What secrets are sealed under: of the variables `KEK_1`, `KEK_2`, … the last, where there is one.
+    /// The key that seals secrets: the `KEK_<n>` with the highest number, if there is one.
     pub sealing_key: Option<SealingKey>,
 }
 
-/// Whose the hosted pages are, as far as they say so.
+/// What the hosted pages say about their owner.
 pub struct Owner {
-    /// Who asks for the consent.
+    /// The name of whoever asks for consent.
     pub name: Option<String>,
-    /// Their site, where visitors go back to.
+    /// Their site, to which pages link back.
     pub url: Option<String>,
     /// Their privacy policy.
     pub privacy_url: Option<String>,
@@ -68,9 +69,9 @@ pub struct N8n {
     pub url: String,
     /// A key of its public API.
     pub key: String,
-    /// Where its webhooks are called, if not at the same address.
+    /// The address of its webhooks, if it differs.
     pub webhook_url: String,
-    /// Ids of its credentials that everybody's workflows may use; `*` stands for all.
+    /// Ids of n8n credentials that every user's workflows may use; `*` stands for all.
     pub credentials: Vec<String>,
 }
 
@@ -82,33 +83,31 @@ pub struct SealingKey {
     pub bytes: Vec<u8>,
 }
 
-/// What a request may be and cost: the variable `LIMITS`, a JSON object with any of these fields. A purpose endpoint's
-/// body has a limit of its own, in its route.
+/// The limits of a request: the variable `LIMITS`, a JSON object with any of these fields. The body limit of a purpose
+/// endpoint stands in its route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of path and query of the data API.
+    /// The most bytes of path and query in the data API.
     pub uri_bytes: usize,
-    /// Bytes of a body of the data API.
+    /// The most bytes of a body in the data API.
     pub body_bytes: usize,
-    /// Rows of one answer.
+    /// The most rows of an answer.
     pub rows: u64,
-    /// Relations that may be embedded in each other.
+    /// The most levels of relations embedded in each other.
     pub embed_depth: usize,
-    /// Relations that may be embedded in all.
+    /// The most embedded relations in all.
     pub embeds: usize,
-    /// Bytes of an answer of the data API to anybody but a server; 0 for no limit.
+    /// The most bytes of an answer of the data API, except to a server; 0 for no limit.
     pub answer_bytes: usize,
-    /// Milliseconds that PostgREST has for an answer.
+    /// Milliseconds that PostgREST has to answer.
     pub deadline_ms: u32,
     /// Milliseconds that a client has to send its body.
     pub upload_ms: u32,
-    /// Requests of one isolate that may wait for PostgREST at once.
+    /// The most requests of an isolate that may wait for PostgREST at once.
     pub waiting: usize,
-    /// Requests of one user that an isolate has at PostgREST at once; 0: no limit.
+    /// The most requests of one caller that an isolate sends to PostgREST at once; 0 for no limit.
     pub caller_connections: usize,
-    /// The same of one anonymous caller, by address.
-    pub address_connections: usize,
-    /// The same of all anonymous callers together.
+    /// The same for all anonymous callers together.
     pub anonymous_connections: usize,
 }
 
@@ -135,23 +134,23 @@ impl Default for Limits {
 pub struct Turnstile {
     /// The site's secret.
     pub secret: String,
-    /// Where tokens are verified.
+    /// The address that verifies Turnstile's tokens.
     pub url: String,
 }
 
-/// What Meta's webhook is known by. Either is none where it is not set up.
+/// What proves a request to be Meta's. A field that is none is not configured.
 pub struct WhatsApp {
-    /// The app's secret, which signs what it sends.
+    /// The app's secret, which signs what Meta sends.
     pub app_secret: Option<String>,
-    /// What it has to name before it may send.
+    /// The token that Meta names when it verifies the webhook's address.
     pub verify_token: Option<String>,
 }
 
 /// The edge's own key.
 pub struct SigningKey {
-    /// Raw bytes, at least 32.
+    /// The raw bytes, at least 32.
     bytes: Vec<u8>,
-    /// The same for signing tokens.
+    /// The same key, for signing tokens.
     pub hs256: Hs256Key,
 }
 
@@ -163,23 +162,23 @@ impl SigningKey {
     }
 }
 
-/// One trusted issuer, as an entry of the `ISSUERS` array: `{"issuer","audience","roles"}` and either `"jwks_url"`
-/// (asymmetric keys) or `"secret"` (HS256). One that is moving from a secret to keys has an entry for each.
+/// One trusted issuer: an entry of the `ISSUERS` array, `{"issuer","audience","roles"}` with either `"jwks_url"`
+/// (asymmetric keys) or `"secret"` (HS256). An issuer that moves from a secret to keys has an entry for each.
 pub struct Issuer {
     /// Compared exactly with `iss`.
     pub issuer: String,
-    /// Compared exactly with `aud`. Left out for keys that name none, such as Supabase's legacy `anon` and
-    /// `service_role` keys; their issuer may then assert no user.
+    /// Compared exactly with `aud`. None for tokens without one, such as Supabase's legacy `anon` and `service_role`
+    /// keys; such an issuer may not assert users.
     pub audience: Option<String>,
-    /// Where its public keys are: https, or http on a loopback address.
+    /// The address of its public keys: https, or http on a loopback address.
     pub jwks_url: Option<String>,
     /// Its HS256 secret, at least 32 bytes.
     pub secret: Option<String>,
-    /// The roles its tokens may assert.
+    /// The roles that its tokens may assert.
     pub roles: Vec<String>,
 }
 
-/// Roles that a token of an issuer may ever assert: the edge's own role is not among them.
+/// The roles that an issuer can be allowed to assert. The edge's own role is not among them.
 const ISSUER_ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
 
 impl Config {
@@ -281,7 +280,7 @@ fn owner_name(text: &str) -> Result<String, Error> {
     Ok(name.to_owned())
 }
 
-/// The address of a page that people are sent to.
+/// Checks the address of a page that the hosted pages link to.
 fn page_address(variable: &'static str, text: Option<String>) -> Result<Option<String>, Error> {
     let Some(text) = text else {
         return Ok(None);
@@ -295,7 +294,7 @@ fn page_address(variable: &'static str, text: Option<String>) -> Result<Option<S
 
 fn turnstile(secret: Option<String>, url: Option<String>) -> Result<Option<Turnstile>, Error> {
     let url = url.unwrap_or_else(|| TURNSTILE_URL.to_owned());
-    // The secret goes there.
+    // The secret is sent to this address.
     if !is_safe_address(&url) {
         let wanted = "an https address, or http on a loopback address";
         return Err(misconfigured("TURNSTILE_URL", wanted));
@@ -409,7 +408,7 @@ fn sealing_key(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Seali
 }
 
 fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
-    // A dot would make one look like a token, and a short one could be guessed.
+    // A dot would make a key look like a token, and a short key could be guessed.
     let good = |key: &String| {
         key.len() >= 20
             && key
@@ -426,7 +425,7 @@ fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
     }
 }
 
-/// An entry of `ISSUERS`, if it has the fields of one and no others.
+/// Reads an entry of `ISSUERS`: none if a field is missing, unknown or of another type.
 fn issuer(entry: Value) -> Option<Issuer> {
     let Value::Object(mut fields) = entry else {
         return None;
@@ -511,7 +510,7 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
     Ok(issuers)
 }
 
-/// Whether keys may be fetched from the address, and secrets sent there.
+/// Whether the edge may fetch keys from this address and send secrets to it.
 fn is_safe_address(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else {
         return false;
@@ -523,9 +522,9 @@ fn is_safe_address(text: &str) -> bool {
 }
 
 fn origins(origins: Vec<String>) -> Result<Vec<String>, Error> {
-    // They become part of a header, where some characters that a host may have mean something else.
+    // Origins become part of a header, where some characters that a host may contain have another meaning.
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:/[]_".contains(&b);
-    // As a browser writes it, or it would never match: lower case, no default port, no path.
+    // As browsers write it, or it would never match: lower case, no default port, no path.
     let good = |origin: &String| {
         origin.bytes().all(plain)
             && Url::parse(origin).is_ok_and(|url| {

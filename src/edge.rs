@@ -1,7 +1,7 @@
-//! What the stages are given of the outside world, so that they are plain Rust and run natively in tests.
+//! What the stages see of the outside world, so that they are plain Rust and run natively in tests.
 //!
-//! A request comes in as [`Request`], goes upstream as [`Outgoing`] and comes back as [`Response`]. Bodies are of the
-//! platform's own type and are handed on unread wherever nothing has to read them.
+//! A request arrives as [`Request`], goes upstream as [`Outgoing`] and comes back as [`Response`]. A body has the
+//! platform's own type and passes through unread unless a stage has to read it.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ use crate::verify::cache::TokenCache;
 use crate::verify::keys::{KeyCache, PublicKey};
 use crate::verify::token::Claims;
 
-/// Headers of a request that the edge reads; the platform hands over no others, and of these it keeps the address.
+/// The request headers that the edge reads. The platform hands over no others, and of these it takes out the address.
 pub const READ_HEADERS: &[&str] = &[
     "accept",
     "accept-language",
@@ -59,39 +59,39 @@ pub const READ_HEADERS: &[&str] = &[
     "x-session-token",
 ];
 
-/// A request as it came in.
+/// A request as it arrived.
 pub struct Request<B> {
-    /// Its name in logs, upstream and in the answer; see [`request_id`].
+    /// Its id in logs, upstream and in the answer; see [`request_id`].
     pub id: String,
     /// The method.
     pub method: Method,
     /// The path, still percent-encoded.
     pub path: String,
-    /// The query without its question mark, still percent-encoded; empty if there is none.
+    /// The query without its question mark, still percent-encoded; empty without a query.
     pub query: String,
-    /// Those of [`READ_HEADERS`] that were sent.
+    /// The [`READ_HEADERS`] that the client sent.
     pub headers: HeaderMap,
-    /// The body, where there is one.
+    /// The body, if there is one.
     pub body: Option<B>,
-    /// The address that Cloudflare (or the platform in its place) says the request came from.
+    /// The address of the client, as Cloudflare (or the platform in its place) gives it.
     pub address: Option<IpAddr>,
 }
 
 impl<B> Request<B> {
-    /// A header's value, if it was sent and is readable text.
+    /// A header's value, if the client sent it and it is readable text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         text(&self.headers, name)
     }
 }
 
-/// A header's value, if it is there and is readable text.
+/// A header's value, if it is present and readable text.
 #[must_use]
 pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// The request's own `x-request-id` where it is 8 to 128 letters, digits, `-`, `_` or `.`.
+/// The client's own `x-request-id`, if it has 8 to 128 letters, digits, `-`, `_` or `.`.
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> Option<String> {
     let well_formed = |id: &&str| {
@@ -104,10 +104,10 @@ pub fn request_id(headers: &HeaderMap) -> Option<String> {
     Some(id.to_owned())
 }
 
-/// A name for a request that has none: 32 hexadecimal digits.
+/// An id for a request without one: 32 hexadecimal digits.
 ///
 /// # Errors
-/// [`Error::Internal`] if the platform has no randomness.
+/// [`Error::Internal`] if the platform has no source of randomness.
 pub fn random_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| Error::Internal("no randomness"))?;
@@ -126,7 +126,7 @@ pub fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// A UUID of version 8 that is made of a text.
+/// A UUID of version 8 derived from a text.
 #[must_use]
 pub fn digest_uuid(text: &str) -> String {
     let digest = hex(&Sha256::digest(text));
@@ -140,7 +140,7 @@ pub fn digest_uuid(text: &str) -> String {
     )
 }
 
-/// Where a request comes from, as far as the platform knows.
+/// The place of a client, as far as the platform knows it.
 #[derive(Debug, Clone, Default)]
 pub struct Place {
     /// The country's two-letter code.
@@ -151,43 +151,43 @@ pub struct Place {
     pub city: Option<String>,
 }
 
-/// A body on its way out.
+/// A body that the edge sends.
 pub enum Body<B> {
-    /// None.
+    /// No body.
     Empty,
-    /// Bytes made here.
+    /// Bytes that the edge made.
     Bytes(Vec<u8>),
-    /// The platform's own stream, handed on unread.
+    /// A stream of the platform, passed on unread.
     Stream(B),
-    /// A client's stream, handed on unread and held to a size.
+    /// A client's stream, passed on unread up to a limit.
     Upload {
         /// The stream.
         stream: B,
-        /// Its length in bytes, where it was declared.
+        /// Its length in bytes, if the client declared it.
         length: Option<usize>,
-        /// The most bytes there may be.
+        /// The limit in bytes.
         limit: usize,
-        /// Milliseconds that it has to arrive.
+        /// Milliseconds that it may take to arrive.
         deadline_ms: u32,
     },
 }
 
-/// A request to PostgREST or to an issuer.
+/// A request of the edge to PostgREST, an issuer or another service.
 pub struct Outgoing<B> {
     /// The method.
     pub method: Method,
-    /// The whole address.
+    /// The absolute URL.
     pub url: String,
-    /// All headers it carries.
+    /// All of its headers.
     pub headers: HeaderMap,
     /// Its body.
     pub body: Body<B>,
-    /// Milliseconds for the answer's head once the body has been sent; then it is given up.
+    /// Milliseconds from the end of the body to the head of the answer; after them the edge gives up.
     pub deadline_ms: u32,
 }
 
 impl<B> Outgoing<B> {
-    /// The same once more, if it has no body that would be used up.
+    /// A copy, if there is no body that the first one would use up.
     #[must_use]
     pub fn again(&self) -> Option<Self> {
         matches!(self.body, Body::Empty).then(|| Self {
@@ -200,11 +200,11 @@ impl<B> Outgoing<B> {
     }
 }
 
-/// An answer: PostgREST's on its way in, the edge's own on its way out.
+/// An answer: PostgREST's on its way in, or the edge's own on its way out.
 pub struct Response<B> {
     /// The status.
     pub status: StatusCode,
-    /// All its headers.
+    /// All of its headers.
     pub headers: HeaderMap,
     /// Its body.
     pub body: Body<B>,
@@ -213,33 +213,33 @@ pub struct Response<B> {
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendFault {
-    /// No connection, or it broke.
+    /// The connection was refused or broke.
     Unreachable,
     /// The deadline passed.
     Timeout,
-    /// The client's body could not be had whole.
+    /// The client's body could not be read to its end.
     Body(ReadFault),
 }
 
 /// Why a body could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadFault {
-    /// It has more bytes than asked for.
+    /// It has more bytes than the limit.
     TooLarge,
     /// It broke off.
     Broken,
     /// It did not arrive in time.
     Slow,
-    /// Too many bodies are being held.
+    /// Other bodies fill the buffer.
     BufferFull,
 }
 
-/// What the platform's rate limiter says.
+/// The verdict of the platform's rate limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Go on; also where no limiter is configured.
+    /// The request may proceed, also where no limiter is configured.
     Granted,
-    /// Too many.
+    /// The limit is reached.
     Refused,
     /// The limiter itself failed.
     Unknown,
@@ -257,22 +257,23 @@ pub trait Platform: Clone + 'static {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 
-    /// Where the request comes from.
+    /// The place of the client.
     fn place(&self) -> Place;
 
     /// Writes a line to the log.
     fn log(&self, line: &str);
 
-    /// Waits.
+    /// Waits for some time.
     async fn sleep(&self, milliseconds: u32);
 
-    /// A wait that another request of the isolate ends, by the function that comes with it.
+    /// A signal from one request of the isolate to another: a function that gives it, and a future that waits for it.
     fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static);
 
     /// Whether `signature` over `data` was made by `key`.
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool;
 
-    /// Encrypts by AES-256-GCM: `data` under `key`, bound to `context`. The tag is the last 16 bytes; none if it fails.
+    /// Encrypts `data` under `key` with AES-256-GCM and binds it to `context`. The last 16 bytes are the tag; none on
+    /// failure.
     async fn encrypt(
         &self,
         key: &[u8],
@@ -281,14 +282,14 @@ pub trait Platform: Clone + 'static {
         data: &[u8],
     ) -> Option<Vec<u8>>;
 
-    /// Sends a request; redirects are not followed. `sent` is called when an upload has gone out to its end.
+    /// Sends a request and follows no redirect. Calls `sent` when an upload has been sent completely.
     async fn send(
         &self,
         request: Outgoing<Self::Body>,
         sent: &dyn Fn(),
     ) -> Result<Response<Self::Body>, SendFault>;
 
-    /// Reads a body of at most `limit` bytes, for at most `deadline_ms`; stops reading where there are more.
+    /// Reads a body of at most `limit` bytes within `deadline_ms`; stops reading beyond either.
     async fn read(
         &self,
         body: Self::Body,
@@ -296,11 +297,12 @@ pub trait Platform: Clone + 'static {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
 
-    /// A body that breaks off where it has more than `limit` bytes, which is logged under `id`. Of one that has more in its
-    /// first pieces nothing is handed on.
+    /// A body that breaks off after `limit` bytes and then logs so under `id`. If its first chunk exceeds the limit, no
+    /// byte is passed on.
     ///
     /// # Errors
-    /// [`ReadFault::TooLarge`] where that is known at once, [`ReadFault::Broken`] where it breaks off by itself.
+    /// [`ReadFault::TooLarge`] if the first chunk exceeds the limit, [`ReadFault::Broken`] if the body itself breaks
+    /// off.
     async fn bounded(
         &self,
         body: Self::Body,
@@ -308,7 +310,7 @@ pub trait Platform: Clone + 'static {
         id: &str,
     ) -> Result<Self::Body, ReadFault>;
 
-    /// What a body of gzip stands for, at most `limit` bytes; stops where there are more.
+    /// Decompresses a gzip body to at most `limit` bytes; stops beyond them.
     async fn unzip(
         &self,
         body: &[u8],
@@ -316,52 +318,53 @@ pub trait Platform: Clone + 'static {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
 
-    /// Bytes as text in a charset of the Encoding Standard, by one of its labels; none if it has no such charset.
+    /// Decodes bytes in a charset of the Encoding Standard, named by one of its labels; none for an unknown charset.
     fn decode(label: &str, bytes: &[u8]) -> Option<String>;
 
-    /// A body that is made piece by piece, as it is read. It breaks off at an error.
+    /// A body that is produced chunk by chunk as the client reads it. It breaks off at an error.
     fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Self::Body;
 
-    /// Goes on with work after the request has been answered.
+    /// Continues work after the request has been answered.
     fn background(&self, work: impl Future<Output = ()> + 'static);
 
-    /// Asks the rate limiter that stands in front of the database's own limits; the key is made only where there is one.
+    /// Asks the rate limiter in front of the database's own limits. `key` runs only if a limiter is configured.
     ///
     /// # Errors
-    /// Those of making the key.
+    /// The errors of `key`.
     async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error>;
 
-    /// What [`Platform::cache_put`] kept under this name: in this data centre, for as long as it was told to, or shorter.
+    /// What [`Platform::cache_put`] stored under this name: in the same data centre, and for no longer than it asked
+    /// for.
     async fn cache_get(&self, name: &str) -> Option<Response<Self::Body>>;
 
-    /// Keeps an answer with a body of bytes under a name. What cannot be kept is not.
+    /// Stores an answer with a body of bytes in the platform's cache. A failure is silent: it is only a cache.
     async fn cache_put(&self, name: &str, response: Response<()>, seconds: u32);
 }
 
-/// What an isolate knows across requests. No cell is ever borrowed across an await.
+/// The state of an isolate across requests. No cell is ever borrowed across an await.
 pub struct Isolate {
-    /// Read once.
+    /// The configuration, read once.
     pub config: Config,
     /// The issuers' public keys.
     pub keys: RefCell<KeyCache>,
-    /// Tokens verified a moment ago.
+    /// Recently verified tokens.
     pub verified: RefCell<TokenCache<Claims>>,
-    /// Tokens that none of the keys fitted a moment ago.
+    /// Tokens whose signature recently fitted none of the keys.
     pub forged: RefCell<TokenCache<()>>,
-    /// Who wrote a moment ago.
+    /// Users who wrote recently.
     pub writers: RefCell<Writers>,
-    /// What functions have said that answers can be made of while the database cannot be reached.
+    /// Results of functions from which endpoints answer while the database cannot be reached.
     pub stale_results: RefCell<StaleResults>,
-    /// The first half of its requests' names, and how many there were.
+    /// The isolate's half of its request ids, and the number of ids so far.
     ids: RefCell<(String, u64)>,
-    /// Requests that wait for PostgREST.
+    /// The number of requests that wait for PostgREST.
     in_flight: Cell<usize>,
-    /// Whose they are.
+    /// How many of them each caller has.
     pub shares: RefCell<Shares>,
 }
 
 impl Isolate {
-    /// One that has no keys yet.
+    /// The state of a new isolate, without keys.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
@@ -377,10 +380,10 @@ impl Isolate {
         }
     }
 
-    /// Whether somebody more may wait for PostgREST.
+    /// Checks whether one more request may wait for PostgREST.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] if all places are taken: the queue behind them would outlast the deadline.
+    /// [`Error::Overloaded`] at the limit: the queue would outlast the deadline.
     pub fn check_capacity(&self) -> Result<(), Error> {
         if self.in_flight.get() < self.config.limits.waiting {
             Ok(())
@@ -389,16 +392,16 @@ impl Isolate {
         }
     }
 
-    /// A place among those that wait for PostgREST, given up when dropped.
+    /// Counts a request as waiting for PostgREST until the permit is dropped.
     pub fn permit(&self) -> CapacityPermit<'_> {
         self.in_flight.set(self.in_flight.get() + 1);
         CapacityPermit(&self.in_flight)
     }
 
-    /// A name for a request that has none: 32 hexadecimal digits, the first half the isolate's, random.
+    /// An id for a request without one: 32 hexadecimal digits, of which the first 16 are the isolate's and random.
     ///
     /// # Errors
-    /// [`Error::Internal`] if the platform has no randomness.
+    /// [`Error::Internal`] if the platform has no source of randomness.
     pub fn next_id(&self) -> Result<String, Error> {
         let (isolate, count) = &mut *self.ids.borrow_mut();
         if isolate.is_empty() {
@@ -409,7 +412,7 @@ impl Isolate {
     }
 }
 
-/// A place among the requests that wait for PostgREST.
+/// Counts a request as waiting for PostgREST until it is dropped.
 pub struct CapacityPermit<'a>(&'a Cell<usize>);
 
 impl Drop for CapacityPermit<'_> {
@@ -425,11 +428,11 @@ pub fn internal_error_line(id: Option<&str>, cause: &str, runtime: Option<&str>)
         .to_string()
 }
 
-/// What a request is answered with: its isolate, and the outside as this request has it.
+/// The running edge as one request sees it: its isolate, and the platform.
 #[derive(Clone)]
 pub struct Edge<P> {
     isolate: Rc<Isolate>,
-    /// The outside.
+    /// The outside world.
     pub platform: P,
 }
 
@@ -442,7 +445,7 @@ impl<P> Deref for Edge<P> {
 }
 
 impl<P: Platform> Edge<P> {
-    /// For one request.
+    /// The edge for one request.
     pub fn new(isolate: Rc<Isolate>, platform: P) -> Self {
         Self { isolate, platform }
     }

@@ -1,5 +1,5 @@
-//! What the clock asks for: each cron of `wrangler.toml` names jobs, each job is one function of the database, or of the edge, and leaves a
-//! row in `private.job_runs` for every run.
+//! Scheduled jobs. Each cron of `wrangler.toml` names jobs. A job is one function of the database, or of the edge, and
+//! every run leaves a row in `private.job_runs`.
 
 use serde_json::{Value, json};
 
@@ -26,13 +26,13 @@ const CRONS: [(&str, &[&str]); 3] = [
     ),
 ];
 
-/// The one that is the edge's own, since the database does not talk to n8n.
+/// The job that the edge does itself, since the database does not talk to n8n.
 const FINISH_DEPLOYMENTS: &str = "finish_deployments";
 
-/// Runs of a job at one time, each of which deals with a part of what there is.
+/// The most runs of a job at a time. Each run does a part of the pending work.
 const MAX_RUNS: usize = 50;
 
-/// Runs the jobs of a cron. What fails is logged and tried again by the next one.
+/// Runs the jobs of a cron. A failure is logged, and the next cron tries again.
 pub async fn run_scheduled<P: Platform>(cron: &str, edge: &Edge<P>) {
     let jobs = CRONS.iter().find(|(known, _)| *known == cron);
     let Some((_, jobs)) = jobs else {
@@ -49,7 +49,7 @@ pub async fn run_scheduled<P: Platform>(cron: &str, edge: &Edge<P>) {
     }
 }
 
-/// Takes up deployments that were interrupted, where there is an n8n, and has the database note the run.
+/// Resumes interrupted deployments, if n8n is configured, and has the database record the run.
 async fn finish_deployments<P: Platform>(edge: &Edge<P>) {
     if edge.config.n8n.is_none() {
         return;

@@ -1,8 +1,8 @@
 //! Rowgate: an edge backend for PostgREST and PostgreSQL in one WebAssembly bundle.
 //!
-//! A request goes through five stages: route, verify, scope, forward, respond; [`path`] has them in order. The stages are
-//! plain Rust; only `platform` and this file know the Workers runtime. Authorisation is the database's: nothing here
-//! decides who may see a row.
+//! A request passes five stages: route, verify, scope, forward, respond; [`pipeline`] has them in order. The stages are
+//! plain Rust; only `platform` and this file know the Workers runtime. The database does all authorisation: nothing
+//! here decides who may see a row.
 
 pub mod config;
 pub mod edge;
@@ -29,14 +29,14 @@ use std::convert::Infallible;
 #[cfg(target_arch = "wasm32")]
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
-/// Once, before there is a request.
+/// Runs once, before the first request.
 #[cfg(target_arch = "wasm32")]
 #[event(start)]
 fn start() {
     platform::promise::replace_queue_microtask();
 }
 
-/// Every HTTP request.
+/// Runs for every HTTP request.
 #[cfg(target_arch = "wasm32")]
 #[event(fetch)]
 async fn fetch(
@@ -47,7 +47,7 @@ async fn fetch(
     Ok(platform::answer(request, env, context).await)
 }
 
-/// Every time that a cron of `wrangler.toml` comes round.
+/// Runs at the times of the crons in `wrangler.toml`.
 #[cfg(target_arch = "wasm32")]
 #[event(scheduled)]
 async fn scheduled(event: ScheduledEvent, env: Env, _: ScheduleContext) {

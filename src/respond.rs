@@ -1,5 +1,5 @@
-//! Respond: what a client sees. Header allow-list, one error shape, CORS by exact origin, and nothing cached that is
-//! somebody's.
+//! Respond: what a client sees. Only allow-listed headers, one form of error body, CORS for exact origins, and no
+//! caching of private answers.
 
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
@@ -24,19 +24,19 @@ static RELAYED: [HeaderName; 9] = [
     LOCATION,
     HeaderName::from_static("preference-applied"),
     HeaderName::from_static("range-unit"),
-    // PostgREST 16 and newer: what a later version will no longer take.
+    // PostgREST 16 and newer: what a later version will refuse.
     WARNING,
 ];
 
-/// Headers that a script of an allowed origin may send, where its preflight names none that can be repeated.
+/// Headers that a script of an allowed origin may send, if its preflight does not ask for valid names itself.
 const SENDABLE: &str = "accept, accept-profile, apikey, authorization, baggage, content-profile, content-type, \
     idempotency-key, if-none-match, prefer, range, range-unit, traceparent, tracestate, x-client-info, x-request-id, \
     x-read-preference, x-retry-count, x-session-token, x-supabase-api-version";
 
-/// Bytes of header names that a preflight may ask for. No browser sends more in a real request.
+/// The most bytes of header names in a preflight. No browser sends more in a real request.
 const MAX_REQUESTED_NAMES_BYTES: usize = 4096;
 
-/// Headers that such a script may read.
+/// Headers that a script of an allowed origin may read.
 const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
     proxy-status, range-unit, retry-after, server-timing, warning, www-authenticate, x-request-id";
 
@@ -62,10 +62,10 @@ pub fn json<B>(status: StatusCode, value: &serde_json::Value) -> Response<B> {
     bytes(status, "application/json; charset=utf-8", value.to_string())
 }
 
-/// What came of the work, as an answer.
+/// Turns the outcome of the work into an answer.
 ///
 /// # Errors
-/// What a purpose endpoint makes of its outcome.
+/// Those of the endpoint's `answer`.
 pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> {
     match reply {
         Reply::Local(response) => Ok(local(response)),
@@ -83,7 +83,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
     }
 }
 
-/// An answer that has nothing of the platform in it.
+/// An answer of the edge, which contains no stream of the platform.
 fn local<B>(response: Response<()>) -> Response<B> {
     let body = match response.body {
         Body::Bytes(bytes) => Body::Bytes(bytes),
@@ -96,7 +96,7 @@ fn local<B>(response: Response<()>) -> Response<B> {
     }
 }
 
-/// Those of an answer's headers that a client may see.
+/// The headers of an answer that a client may see.
 pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
     let mut allowed = HeaderMap::new();
     for name in &RELAYED {
@@ -107,7 +107,7 @@ pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
     allowed
 }
 
-/// The same of PostgREST's, whose paths are the edge's under a prefix.
+/// The same for an answer of PostgREST, whose paths get the edge's prefix.
 pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
     let mut allowed = allowed_headers(from);
     for name in [CONTENT_LOCATION, LOCATION] {
@@ -144,7 +144,7 @@ fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
     response
 }
 
-/// An error in the one shape.
+/// An error as an answer.
 #[must_use]
 pub fn error<B>(error: &Error) -> Response<B> {
     let body = serde_json::to_vec(&error.body()).unwrap_or_default();
@@ -153,7 +153,7 @@ pub fn error<B>(error: &Error) -> Response<B> {
     response
 }
 
-/// An error's code as PostgREST 13 and newer have it in a header, for answers to `HEAD`, which have no body.
+/// An error's code in the header that PostgREST 13 and newer use, for answers to `HEAD`, which have no body.
 fn proxy_status(code: &str) -> Option<HeaderValue> {
     let is_word = !code.is_empty() && code.bytes().all(is_token_byte);
     HeaderValue::from_str(&format!("PostgREST; error={code}"))
@@ -161,12 +161,12 @@ fn proxy_status(code: &str) -> Option<HeaderValue> {
         .filter(|_| is_word)
 }
 
-/// Whether a header's name, or another token, may have this character (RFC 9110, section 5.6.2).
+/// Whether a character may stand in a header's name or another token (RFC 9110, section 5.6.2).
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The headers that belong to an error, whatever its body.
+/// Sets the headers of an error, whatever its body.
 pub fn set_error_headers(error: &Error, headers: &mut HeaderMap) {
     if error.status() == StatusCode::UNAUTHORIZED {
         let challenge = match error {
@@ -200,7 +200,7 @@ pub fn set_error_headers(error: &Error, headers: &mut HeaderMap) {
     }
 }
 
-/// The header names that a preflight asks for, where all of them are names (RFC 9110, section 5.1).
+/// The header names that a preflight asks for, if all of them are valid (RFC 9110, section 5.1).
 fn requested_names(headers: &HeaderMap) -> Option<HeaderValue> {
     let requested = text(headers, "access-control-request-headers")?;
     let names: Vec<&str> = requested
@@ -215,8 +215,9 @@ fn requested_names(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(&names.join(", ").to_ascii_lowercase()).ok()
 }
 
-/// The answer to a preflight: every header that it asks for may be sent. A header that the edge does not read does nothing
-/// here, and pages and their tools add headers of their own to every request. [`set_common_headers`] decides which origin may go on.
+/// The answer to a preflight. It allows every header that the preflight asks for: pages and their tools add headers of
+/// their own, and a header that the edge does not read has no effect. [`set_common_headers`] decides which origins are
+/// allowed.
 #[must_use]
 pub fn preflight<B>(request_headers: &HeaderMap) -> Response<B> {
     let mut headers = HeaderMap::new();
@@ -238,7 +239,7 @@ pub fn preflight<B>(request_headers: &HeaderMap) -> Response<B> {
     }
 }
 
-/// Those of a request's headers that its answer depends on here: for [`not_modified`] and [`set_common_headers`].
+/// The request headers on which the answer's headers depend: for [`not_modified`] and [`set_common_headers`].
 #[must_use]
 pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
     let mut allowed = HeaderMap::new();
@@ -250,7 +251,7 @@ pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
     allowed
 }
 
-/// Answers that the client has it already, where its `If-None-Match` names the answer's `ETag`.
+/// Turns an answer into a 304 if the request's `If-None-Match` names its `ETag`.
 pub fn not_modified<B>(response: &mut Response<B>, method: &Method, request_headers: &HeaderMap) {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return;
@@ -261,7 +262,7 @@ pub fn not_modified<B>(response: &mut Response<B>, method: &Method, request_head
     ) else {
         return;
     };
-    // Compared weakly, as RFC 9110 has it for reads.
+    // A weak comparison, as RFC 9110 requires for reads.
     let same = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
     if response.status.is_success() && known.split(',').map(str::trim).any(same) {
         response.status = StatusCode::NOT_MODIFIED;
@@ -270,7 +271,7 @@ pub fn not_modified<B>(response: &mut Response<B>, method: &Method, request_head
     }
 }
 
-/// What every answer carries: its request's id, who may read it, and that nobody else may keep it.
+/// Sets the headers that every answer has: the request's id, CORS, and no caching unless the answer allows it.
 pub fn set_common_headers<B>(
     response: &mut Response<B>,
     request_headers: &HeaderMap,
@@ -299,7 +300,7 @@ pub fn set_common_headers<B>(
     match allowed.map(|origin| HeaderValue::from_str(origin)) {
         Some(Ok(origin)) => {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            // A beacon always asks for credentials. There are none to be had: no cookie and no session is read here.
+            // A beacon always requests credentials. The edge reads none: it has no cookies and no sessions.
             headers.insert(
                 ACCESS_CONTROL_ALLOW_CREDENTIALS,
                 HeaderValue::from_static("true"),

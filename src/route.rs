@@ -1,6 +1,6 @@
-//! Routes as data: method, path pattern, who may call, how much body, and what is done.
+//! Routes as data: method, path pattern, who may call, the limit of the body, and what the route does.
 //!
-//! A room lists its routes; nothing here knows any of them.
+//! Endpoints and systems list their routes; this file knows none of them.
 
 use http::{HeaderMap, Method};
 use serde::Serialize;
@@ -16,15 +16,15 @@ pub const KB: usize = 1024;
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody; credentials are not looked at.
+    /// Everybody; the edge ignores credentials.
     Public,
-    /// Everybody; a token that is presented must be good.
+    /// Everybody; a token, if there is one, must be valid.
     Open,
     /// Holders of a publishable key or of a user's token.
     Keyed,
 }
 
-/// What holds while the platform's rate limiter fails. The database's own limits hold in either case.
+/// What happens while the platform's rate limiter fails. The database's own limits apply in either case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {
     /// Requests go through.
@@ -36,99 +36,101 @@ pub enum Guard {
 /// What a route does.
 #[derive(Clone, Copy)]
 pub enum Action {
-    /// Hands the request on to a relation that the path names.
+    /// Forwards the request to the relation in the path.
     Relation,
-    /// Hands the request on to a function that the path names.
+    /// Forwards the request to the function in the path.
     Function,
     /// Turns the body into the arguments of one database function.
     Call(&'static Call),
-    /// Reads a whole relation, page after page, and answers with all of it as CSV.
+    /// Reads a whole relation page by page, and answers with all of it as CSV.
     Export(&'static Export),
-    /// Is answered here.
+    /// Answers without the database.
     Page(fn(&Incoming, &Config) -> Result<Response<()>, Error>),
-    /// Is answered here, once the body has been read.
+    /// Answers without the database, from the body.
     Body(fn(&Incoming, &Config) -> Result<Response<()>, Error>),
-    /// Asks the database and the issuers whether they answer.
+    /// Checks whether the database and the issuers answer.
     Ready,
 }
 
-/// Puts an outcome into the caller's words.
+/// Turns the outcome of a call into an answer.
 pub type Answer = fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>;
 
-/// The step of endpoints whose database function does more for a known e-mail address than for a new one: longer than the first
-/// call of a database connection, which compiles the function.
+/// The step of endpoints whose database function does more for a known e-mail address than for a new one. Longer than
+/// the first call on a database connection, which compiles the function.
 pub const ANSWER_STEP_MS: u32 = 100;
 
-/// A purpose endpoint: one database function, and the two translations around it.
+/// A purpose endpoint: one database function, and a translation on either side.
 pub struct Call {
     /// The function's schema.
     pub schema: &'static str,
     /// The function's name.
     pub function: &'static str,
-    /// Whose token it is called with.
+    /// The token with which it is called.
     pub identity: Identity,
-    /// Whether a person has to be at the other end, where the edge is set up to find out.
+    /// Whether Turnstile has to confirm a person, if it is configured.
     pub for_people: bool,
-    /// From what was sent to the function's arguments, or to an answer that needs no database.
+    /// From the request to the function's arguments, or to an answer that needs no database.
     pub arguments: fn(&Incoming, &Config) -> Result<Plan, Error>,
-    /// From the function's result, or from what went wrong before it, to what the caller sees.
+    /// From the function's result, or an error before it, to the answer.
     pub answer: Answer,
-    /// What is answered while the database cannot be reached, where that can be said without it.
+    /// How to answer while the database cannot be reached, if that is possible.
     pub fallback: Option<Fallback>,
-    /// Whether the result is handed on unread, however large; `answer` then words what goes wrong before the call.
+    /// Whether the result is relayed unread, however large. `answer` then words only errors before the call.
     pub streamed: bool,
-    /// Milliseconds of which the answer takes a whole multiple, so that its time does not tell what the database found.
+    /// If set, the answer takes a multiple of so many milliseconds, so that its time does not reveal what the database
+    /// found.
     pub answer_step_ms: Option<u32>,
-    /// What the edge does with the result before it is put into words.
+    /// What the edge does with the result before `answer` gets it.
     pub after_call: Option<AfterCall>,
 }
 
-/// Work of the edge's own that a function's result starts.
+/// Work of the edge that the result of a function starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterCall {
-    /// Carries the deployment out that has been opened.
+    /// Runs the deployment that was opened.
     Deploy,
-    /// Takes up the deployments that were interrupted.
+    /// Resumes interrupted deployments.
     FinishDeployments,
 }
 
-/// An answer made of what the database has said a while ago.
+/// An answer from a stale result of the database.
 pub struct Fallback {
-    /// The function of the schema `edge` that says it. Its result is kept, and asked for anew once a minute.
+    /// The function of the schema `edge` that gives the result. It is called again once a minute.
     pub function: &'static str,
-    /// Of its result and a request, what the endpoint's own function would give; none if that cannot be said.
+    /// What the endpoint's own function would return, computed from the request and the stale result; none if it cannot
+    /// be computed.
     pub result: fn(&Incoming, &Value) -> Option<Value>,
 }
 
-/// Whom PostgREST takes a call for.
+/// The identity of a call for PostgREST.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// The caller; anon without a token. For functions whose answer depends on nothing that the edge has verified.
+    /// The caller, or anon without a token. For functions whose answer depends on nothing that the edge has verified.
     Caller,
-    /// The edge, on behalf of a caller: a token of the edge's own names the verified user and carries what the edge has
-    /// seen of the request. Only the role `edge` may execute the function.
+    /// The edge on behalf of a caller: its own token names the verified user and carries what the edge has observed.
+    /// Only the role `edge` may execute the function.
     Vouched,
-    /// The edge itself, which has checked by other means who calls.
+    /// The edge itself, which has verified the caller by other means.
     Edge,
 }
 
-/// What becomes of a request to a purpose endpoint.
+/// How to answer a request to a purpose endpoint.
 pub enum Plan {
-    /// The function is asked, with these arguments in JSON.
+    /// Calls the function with these arguments in JSON.
     Ask(String),
-    /// The same of a function that is [`Identity::Vouched`], with what the endpoint has read out of the request.
+    /// The same for a function with [`Identity::Vouched`], with what the endpoint has observed.
     Vouch(String, Seen),
-    /// A secret is sealed, and the function is asked to keep it.
+    /// Seals a secret, and calls the function to store it.
     Seal(Box<Secret>),
-    /// The answer is here.
+    /// Answers without the database.
     Answer(Response<()>),
 }
 
-/// What an endpoint has read out of a request and the database believes. It travels in the edge's own signed token, beside
-/// where the request came from; in a body it would be anybody's claim.
+/// What an endpoint has observed of a request, for the database to trust. It travels in the edge's own signed token; in
+/// a body anybody could claim it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Seen {
-    /// The time stamp of a hosted form: `ok`, `fast` or `forged`; none if the form has none.
+    /// The verdict on a hosted form's timestamp: `ok`, `fast` or `forged`; none for a form without one.
     #[serde(rename = "stamp", skip_serializing_if = "Option::is_none")]
     pub form_timestamp: Option<&'static str>,
     /// The kind of device.
@@ -140,26 +142,26 @@ pub struct Seen {
     /// The operating system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<&'static str>,
-    /// Whether it is a program that reads pages by itself.
+    /// Whether it is a crawler or another program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_bot: Option<bool>,
 }
 
-/// What nobody but the edge may read, and where it is to be kept: sealed there it opens nowhere else.
+/// A secret and the place where it is stored. It is sealed for that place, and cannot be opened at any other.
 pub struct Secret {
     /// The secret itself.
     pub text: String,
-    /// The table, with its schema, and the column that it is said to be in.
+    /// Schema, table and column that are bound into the seal.
     pub column: &'static str,
     /// The row's id, in lower case.
     pub row: String,
-    /// Whose the row is.
+    /// The owner of the row.
     pub owner: String,
     /// The function's arguments, to which `sealed` and `key_version` are added.
     pub arguments: Map<String, Value>,
 }
 
-/// A relation that is read whole. Each row has an `id`, a `created_at` and, as `cells`, an array of texts.
+/// A relation that is exported whole. Each row has an `id`, a `created_at` and an array of strings, `cells`.
 pub struct Export {
     /// The relation's schema.
     pub schema: &'static str,
@@ -167,71 +169,71 @@ pub struct Export {
     pub relation: &'static str,
     /// The names of the cells, for the first line of the CSV.
     pub columns: &'static [&'static str],
-    /// What a row has beside its cells.
+    /// Further fields of a row.
     pub more: More,
-    /// What the file is to be called.
+    /// The name of the file.
     pub file_name: &'static str,
 }
 
-/// Fields of a row that have no column of their own: an object in one column, which is a cell of JSON, or gives a cell to each of the
-/// names that are asked for first.
+/// Fields of a row without a column of their own. They are an object in one column, which becomes a cell of JSON, or a
+/// cell for each field.
 pub struct More {
     /// The column.
     pub column: &'static str,
-    /// The function of the relation's schema that gives the names, an array of texts.
+    /// The function of the relation's schema that returns the names of the fields, an array of strings.
     pub names: &'static str,
 }
 
-/// What came of asking whether a person is at the other end.
+/// Turnstile's verdict on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Human {
-    /// Nobody asked.
+    /// Turnstile is not configured, or the endpoint does not use it.
     #[default]
     Unasked,
-    /// One is.
+    /// A person sent it.
     Verified,
-    /// Nobody could say, and the request is from a page without scripts.
+    /// Unknown; the request comes from a page without scripts. The lead is stored for review and nothing is sent.
     Held,
 }
 
-/// Reads bytes as text in a charset of the Encoding Standard, by one of its labels; none if it has no such charset.
+/// Decodes bytes in a charset of the Encoding Standard, named by one of its labels; none for an unknown charset.
 #[derive(Clone, Copy)]
 pub struct Decoder(pub fn(&str, &[u8]) -> Option<String>);
 
 impl Default for Decoder {
-    /// One that knows none.
+    /// Knows no charset.
     fn default() -> Self {
         Self(|_, _| None)
     }
 }
 
-/// What a purpose endpoint is told of a request.
+/// What a purpose endpoint sees of a request.
 #[derive(Default)]
 pub struct Incoming {
-    /// Headers of the request that the edge reads.
+    /// The request headers that the edge reads.
     pub headers: HeaderMap,
-    /// The whole body; empty where it could not be read.
+    /// The whole body; empty if it could not be read.
     pub body: Vec<u8>,
-    /// The path's variable part, decoded.
+    /// The variable segment of the path, decoded.
     pub variable: String,
     /// The query without its question mark, still percent-encoded.
     pub query: String,
-    /// The caller is a browser that shows a page, not a script.
+    /// Whether the client is a browser that shows a page, not a script.
     pub wants_page: bool,
     /// Milliseconds since 1970.
     pub now_ms: u64,
-    /// Where it came from.
+    /// The place of the client.
     pub place: Place,
     /// Whether a person sent it.
     pub human: Human,
-    /// The user, where one is signed in.
+    /// The user, if one is signed in.
     pub user: Option<String>,
-    /// How what is not UTF-8 is read.
+    /// Decodes text that is not UTF-8.
     pub decoder: Decoder,
 }
 
 impl Incoming {
-    /// A header's value; empty if it was not sent or is no text.
+    /// A header's value; empty if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         edge::text(&self.headers, name).unwrap_or_default()
@@ -255,24 +257,24 @@ impl Incoming {
 
 /// One endpoint.
 pub struct Route {
-    /// Its method; a GET serves HEAD too.
+    /// Its method. A GET route also serves HEAD.
     pub method: Method,
-    /// Its path; a segment in braces stands for any one segment. There is one of them at most.
+    /// Its path. A segment in braces matches any one segment; there is at most one.
     pub pattern: &'static str,
-    /// Where the pattern's variable segment begins, or its end: found once, for every request looks at every route.
+    /// The position of the pattern's variable segment, or its end. Computed once: every request looks at every route.
     literal: usize,
     /// Who may call it.
     pub access: Access,
-    /// The most body it takes, in bytes; none: what `LIMITS` says.
+    /// The most bytes of its body; none for the limit in `LIMITS`.
     pub body_limit: Option<usize>,
-    /// Whether the platform's rate limiter stands in front of it, and what holds while the limiter fails.
+    /// Whether the platform's rate limiter guards it, and what happens while the limiter fails.
     pub guard: Option<Guard>,
     /// What it does.
     pub action: Action,
 }
 
 impl Route {
-    /// A route that nobody but holders of a key may call, with the usual limits.
+    /// A route for holders of a key, with the default limits.
     #[must_use]
     pub const fn new(method: Method, pattern: &'static str, action: Action) -> Self {
         Self {
@@ -286,7 +288,7 @@ impl Route {
         }
     }
 
-    /// The same with nothing in front.
+    /// The same without the platform's rate limiter.
     #[must_use]
     pub const fn unguarded(mut self) -> Self {
         self.guard = None;
@@ -300,28 +302,28 @@ impl Route {
         self
     }
 
-    /// The same for everybody, whose token, if any, must be good.
+    /// The same for everybody; a token, if there is one, must be valid.
     #[must_use]
     pub const fn open(mut self) -> Self {
         self.access = Access::Open;
         self
     }
 
-    /// The same for everybody, without a look at credentials.
+    /// The same for everybody; credentials are ignored.
     #[must_use]
     pub const fn public(mut self) -> Self {
         self.access = Access::Public;
         self
     }
 
-    /// The same with another limit, in bytes.
+    /// The same with another body limit, in bytes.
     #[must_use]
     pub const fn body(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
     }
 
-    /// The path's variable part, decoded once, if the path fits; an empty text if the pattern has none.
+    /// The variable segment, decoded once, if the path matches; an empty string if the pattern has none.
     fn matches(&self, path: &str) -> Option<String> {
         let (before, variable) = self.pattern.split_at(self.literal);
         let rest = path.strip_prefix(before)?;
@@ -337,7 +339,7 @@ impl Route {
     }
 }
 
-/// The bytes of a pattern before its variable segment.
+/// The number of bytes of a pattern before its variable segment.
 const fn literal(pattern: &str) -> usize {
     let mut rest = pattern.as_bytes();
     while let Some((first, others)) = rest.split_first() {
@@ -349,7 +351,7 @@ const fn literal(pattern: &str) -> usize {
     pattern.len() - rest.len()
 }
 
-/// A route, and what the path put into its pattern.
+/// A route, and the variable segment of the request's path.
 pub struct Matched {
     /// The route.
     pub route: &'static Route,
@@ -357,10 +359,10 @@ pub struct Matched {
     pub variable: String,
 }
 
-/// Finds the route of a request among all there are.
+/// Finds the route of a request.
 ///
 /// # Errors
-/// [`Error::NotFound`], or [`Error::MethodNotAllowed`] where another method would do.
+/// [`Error::NotFound`], or [`Error::MethodNotAllowed`] if the path has other methods.
 pub fn find(
     routes: &'static [&'static [Route]],
     method: &Method,
@@ -396,7 +398,7 @@ pub fn find(
     })
 }
 
-/// The methods of a path, as an `Allow` header has them.
+/// The methods of a path, as an `Allow` header lists them.
 fn allowed<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
     let mut names: Vec<&str> = methods.map(Method::as_str).collect();
     if names.contains(&"GET") {

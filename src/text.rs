@@ -1,7 +1,7 @@
-//! Text as people see it: which characters of it nobody sees.
+//! Text as people see it: which characters are invisible.
 
-/// Characters that nobody sees: Unicode's `Default_Ignorable_Code_Point` and category Cf, the Braille blank and the musical null
-/// notehead. The database has the same list: `private.invisible()`.
+/// Invisible characters: Unicode's `Default_Ignorable_Code_Point` and category Cf, the Braille blank and the musical
+/// null notehead. The database has the same list in `private.invisible()`.
 const INVISIBLE: [(char, char); 27] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
@@ -32,7 +32,7 @@ const INVISIBLE: [(char, char); 27] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-/// Whether nobody sees a character.
+/// Whether a character is invisible.
 #[must_use]
 pub fn is_invisible(character: char) -> bool {
     INVISIBLE
@@ -44,7 +44,7 @@ pub fn is_invisible(character: char) -> bool {
 mod tests {
     use super::*;
 
-    /// The characters between `[` and `]` of the function in SQL.
+    /// The characters between `[` and `]` of the SQL function.
     fn of_the_database() -> Vec<(char, char)> {
         let sql = include_str!("../migrations/0016_identity.sql");
         let (_, body) = sql.split_once("return '[").unwrap();

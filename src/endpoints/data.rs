@@ -1,4 +1,4 @@
-//! The data API: relations and functions, spoken exactly as PostgREST does.
+//! The data API: relations and functions, exactly as PostgREST serves them.
 
 use http::Method;
 
@@ -7,7 +7,7 @@ use crate::route::{Action, Route};
 const RELATION: &str = "/rest/v1/{relation}";
 const FUNCTION: &str = "/rest/v1/rpc/{function}";
 
-/// The methods that PostgREST has for each.
+/// The methods that PostgREST has for relations and for functions.
 pub static ROUTES: [Route; 7] = [
     Route::new(Method::GET, RELATION, Action::Relation),
     Route::new(Method::POST, RELATION, Action::Relation),

@@ -1,11 +1,11 @@
-//! Health: is the edge itself up, and do the parts behind it answer.
+//! Health checks: whether the edge itself runs, and whether the services behind it answer.
 
 use http::{Method, StatusCode};
 
 use crate::respond;
 use crate::route::{Action, Route};
 
-/// `/healthz` asks nobody; `/readyz` names each part.
+/// `/healthz` calls no other service; `/readyz` names each one and its state.
 pub static ROUTES: [Route; 2] = [
     Route::new(
         Method::GET,
@@ -19,7 +19,7 @@ pub static ROUTES: [Route; 2] = [
     )
     .public()
     .unguarded(),
-    // It asks the database for anybody who likes: not without a guard that works.
+    // Anybody may cause its call of the database, so it needs a working rate limiter.
     Route::new(Method::GET, "/readyz", Action::Ready)
         .public()
         .fail_closed(),

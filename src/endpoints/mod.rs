@@ -1,4 +1,4 @@
-//! Endpoints of the core, as data. A system's endpoints are in the file of its name in `systems`.
+//! The endpoints of the core, as data. The endpoints of a system are in its folder of `systems`.
 
 pub mod data;
 pub mod health;

@@ -1,8 +1,8 @@
-//! Batches: one object, an array, an envelope or a line each, as scripts and `sendBeacon` send them, become the one argument of a
-//! database function.
+//! Batches of events: one object, an array, an envelope or one object a line, as scripts and `sendBeacon` send them,
+//! become the one argument of a database function.
 //!
-//! This file takes a batch apart without losing the good events to a bad one; what an event must be is the database's to say.
-//! What it cannot even be shown (no JSON, too large, a NUL) goes as a word in its place.
+//! A bad event does not cost the good ones. The database decides what a valid event is. An event that it cannot even be
+//! shown (no JSON, too large, with a NUL) is replaced by a word at its position.
 
 use std::fmt;
 
@@ -14,21 +14,21 @@ use crate::error::Error;
 use crate::route::{Incoming, KB};
 
 const ACCEPTED: &str = "application/json, text/plain, application/x-ndjson";
-/// Bytes of one event, as it was sent.
+/// The most bytes of one event, as it was sent.
 const MAX_EVENT_BYTES: usize = 32 * KB;
 
-/// An item of a batch as it goes on: its own text, or why it does not.
+/// One element of a batch as it goes to the database.
 pub enum Item<'a> {
     /// The text of an object that PostgreSQL can store.
     Event(&'a str),
-    /// A word in its place.
+    /// The word that stands for an event that cannot be stored.
     Refused(&'static str),
 }
 
-/// The arguments `{"events": [...]}` of a batch.
+/// The arguments `{"events": [...]}` for a batch.
 ///
 /// # Errors
-/// 415 for another type, 400 for a body that is none of these.
+/// 415 for another media type, 400 for a body that has none of these forms.
 pub fn arguments(incoming: &Incoming) -> Result<String, Error> {
     let mut text = String::with_capacity(incoming.body.len() + 64);
     text.push_str("{\"events\":[");
@@ -54,14 +54,14 @@ pub fn write<'a>(text: &mut String, items: impl IntoIterator<Item = Item<'a>>) {
     }
 }
 
-/// The events of a body, each of them judged for itself.
+/// The events of a body. Each one is accepted or refused on its own.
 fn items(incoming: &Incoming) -> Result<Vec<Item<'_>>, Error> {
     let body = incoming.body.as_slice();
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match incoming.media_type().as_str() {
         "application/json" => whole(body),
         "application/x-ndjson" | "application/jsonl" | "application/ndjson" => Ok(lines(body)),
-        // What sendBeacon makes of a text, and of a Blob without a type.
+        // `sendBeacon` sends a string as text/plain, and a Blob without a type without one.
         "text/plain" | "" => whole(body).or_else(|error| {
             let several = body.trim_ascii().contains(&b'\n');
             if several { Ok(lines(body)) } else { Err(error) }
@@ -76,7 +76,8 @@ fn whole(body: &[u8]) -> Result<Vec<Item<'_>>, Error> {
     Ok(list(text, "events").unwrap_or_else(|| vec![item(text)]))
 }
 
-/// The items of an array, or of the one array of this name in an object, each of them judged for itself.
+/// The elements of an array, or of the only array of this name in an object. Each one is accepted or refused on its
+/// own.
 pub fn list<'a>(text: &'a str, name: &str) -> Option<Vec<Item<'a>>> {
     let array = if text.starts_with('[') {
         text
@@ -86,7 +87,7 @@ pub fn list<'a>(text: &'a str, name: &str) -> Option<Vec<Item<'a>>> {
     Some(parts(array).into_iter().map(item).collect())
 }
 
-/// The one array of this name in an object.
+/// The array of this name in an object, if there is exactly one.
 fn enveloped<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     let mut found = parts(object).into_iter().filter_map(|field| {
         let value = field.strip_prefix('"')?.strip_prefix(name)?;
@@ -97,7 +98,7 @@ fn enveloped<'a>(object: &'a str, name: &str) -> Option<&'a str> {
     (value.starts_with('[') && found.next().is_none()).then_some(value)
 }
 
-/// The trimmed text of a body that is one JSON document, whatever it says.
+/// The trimmed text of a body that is one JSON document.
 ///
 /// # Errors
 /// [`Error::MalformedBody`].
@@ -109,7 +110,7 @@ pub fn json_text(body: &[u8]) -> Result<&str, Error> {
     Ok(text.trim())
 }
 
-/// What stands between the commas of an array or an object that is known to be JSON; nothing of anything else.
+/// The texts between the commas of a JSON array or object; empty for any other JSON.
 fn parts(json: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut depth, mut in_text, mut escaped, mut start) = (0_usize, false, false, 0);
@@ -127,7 +128,7 @@ fn parts(json: &str) -> Vec<&str> {
             _ => {}
         }
         if ends {
-            // Only an empty array or object has a part without a text.
+            // Only an empty array or object has an empty part.
             let part = json.get(start..at).unwrap_or_default().trim();
             parts.extend((!part.is_empty()).then_some(part));
         }
@@ -138,7 +139,7 @@ fn parts(json: &str) -> Vec<&str> {
     parts
 }
 
-/// A JSON document a line. Empty lines are none.
+/// Reads one JSON document a line and skips empty lines.
 fn lines(body: &[u8]) -> Vec<Item<'_>> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines
@@ -157,8 +158,8 @@ fn item(event: &str) -> Item<'_> {
     }
 }
 
-/// Whether every number of a JSON text has at most 400 characters and an exponent of at most 300, either way: PostgreSQL keeps
-/// all digits of a number, and refuses a batch for one that has too many.
+/// Whether every number of a JSON text has at most 400 characters and an exponent between -300 and 300. PostgreSQL
+/// keeps all digits of a number, and refuses the whole batch for one with too many.
 fn numbers_fit(json: &str) -> bool {
     let mut in_text = false;
     let mut escaped = false;
@@ -173,7 +174,7 @@ fn numbers_fit(json: &str) -> bool {
             in_text = escaped || character != '"';
             escaped = !escaped && character == '\\';
         } else if character.is_ascii_digit() || "+-.eE".contains(character) {
-            // Of the words true and false only an `e` is left, which is no number.
+            // Of the words true and false only their `e` is collected here, and that does not start a number.
             number.push(character);
         } else {
             if number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !fits(&number) {
@@ -186,8 +187,8 @@ fn numbers_fit(json: &str) -> bool {
     !number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) || fits(&number)
 }
 
-/// JSON that PostgreSQL can store: no NUL and no half of a surrogate pair in any text, no number beyond reckoning, no field named
-/// twice. Read through and not kept.
+/// JSON that PostgreSQL can store: no NUL and no lone surrogate in any string, no number out of range, no field named
+/// twice. Deserializing checks this and keeps nothing.
 pub struct Storable {
     is_object: bool,
 }
@@ -235,7 +236,7 @@ impl<'de> Deserialize<'de> for Storable {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Storable, A::Error> {
-                // A map, for the code of one is there already.
+                // A Map, because the bundle contains its code already.
                 let mut names = Map::new();
                 while let Some(name) = access.next_key::<String>()? {
                     if name.contains('\0') {

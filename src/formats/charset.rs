@@ -1,21 +1,22 @@
-//! Charsets: turns the bytes of a form or of JSON into text. UTF-8 is the rule; old pages and old scripts send others, and declare
-//! them or not.
+//! Charsets: turns the bytes of a form or of JSON into text. Nearly all clients send UTF-8; old pages and scripts send
+//! other charsets, declared or not.
 //!
-//! The platform decodes, by the Encoding Standard. Nothing here refuses: a visitor cannot mend the charset of a page.
+//! The platform decodes, by the Encoding Standard. Nothing here refuses: a visitor cannot correct the charset of a
+//! page.
 
 use std::borrow::Cow;
 
 use crate::route::{Decoder, Incoming};
 
-/// What a form without a declared charset is read as where it is not UTF-8, as browsers read pages.
+/// The charset of a form that is not UTF-8 and declares nothing: the one in which browsers read such pages.
 const FALLBACK: &str = "windows-1252";
 
-/// The field that browsers fill with the charset of their form (HTML, "form control infrastructure").
+/// The field into which browsers write the charset of their form (HTML, "form control infrastructure").
 pub const FIELD: &str = "_charset_";
 
-/// How the bytes of a form become text.
+/// Decodes the bytes of one form.
 pub struct Charset {
-    /// The declared charset, where it is not UTF-8.
+    /// The declared charset, if it is not UTF-8.
     label: Option<String>,
     decoder: Decoder,
 }
@@ -24,7 +25,8 @@ impl Charset {
     /// The charset that a form or a part of one declares; an empty text declares none.
     pub fn new(declared: &str, decoder: Decoder) -> Self {
         let label = declared.trim().to_ascii_lowercase();
-        // No form is sent in UTF-16: browsers send those of such pages in UTF-8, and percent signs would not be found.
+        // No form is sent in UTF-16: browsers send the forms of such pages in UTF-8. Decoding as UTF-16 would also lose
+        // the percent signs.
         let is_utf8 = ["", "utf-8", "utf8", "unicode-1-1-utf-8"].contains(&label.as_str())
             || label.starts_with("utf-16")
             || label.starts_with("utf-32");
@@ -34,8 +36,8 @@ impl Charset {
         }
     }
 
-    /// The text of bytes. What declares nothing, or a charset that nobody knows, is read as UTF-8 if it is that, and otherwise as
-    /// windows-1252.
+    /// Decodes bytes. Without a declared charset, or with an unknown one, the text is UTF-8 if it is valid, and
+    /// otherwise windows-1252.
     pub fn text(&self, bytes: &[u8]) -> String {
         let Decoder(decode) = self.decoder;
         let declared = self.label.as_deref().and_then(|label| decode(label, bytes));
@@ -51,7 +53,8 @@ impl Charset {
     }
 }
 
-/// The text with `&#12345;` as the character of that number: browsers write so what their form's charset has not.
+/// Replaces `&#12345;` by the character of that number: browsers write characters so that the form's charset does not
+/// contain.
 fn with_references(text: &str) -> String {
     let mut made = String::with_capacity(text.len());
     let mut rest = text;
@@ -74,8 +77,9 @@ fn with_references(text: &str) -> String {
     made
 }
 
-/// The bytes of a JSON body in UTF-8, as far as the declared charset says how, without a byte order mark. What is not UTF-8 and
-/// declares nothing stays as it is, and is refused by its reader: JSON has no other charset (RFC 8259).
+/// The bytes of a JSON body in UTF-8, converted from the declared charset, without a byte order mark. Bytes that are
+/// not UTF-8 and declare nothing stay as they are, and the JSON parser refuses them: JSON has no other charset (RFC
+/// 8259).
 pub fn json(incoming: &Incoming) -> Cow<'_, [u8]> {
     let declared = parameter(incoming.header("content-type"), "charset").unwrap_or_default();
     let label = declared.trim().to_ascii_lowercase();
@@ -89,7 +93,8 @@ pub fn json(incoming: &Incoming) -> Cow<'_, [u8]> {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).into()
 }
 
-/// A parameter of a header such as `form-data; name="a"`. In quotes, `\"` is a quote and any other backslash itself.
+/// A parameter of a header such as `form-data; name="a"`. Within quotes `\"` is a quote, and any other backslash stands
+/// for itself.
 pub fn parameter(header: &str, wanted: &str) -> Option<String> {
     let (_, mut rest) = header.split_once(';')?;
     loop {
@@ -142,10 +147,10 @@ mod tests {
             ("gbk", b"\xd6\xd0", "中"),
             ("big5", b"\xa4\xa4", "中"),
             ("euc-kr", b"\xc7\xd1", "한"),
-            // Nobody knows them.
+            // Unknown charsets.
             ("klingon", b"Zo\xeb", "Zoë"),
             ("replacement", "Zoë".as_bytes(), "Zoë"),
-            // What the charset has not.
+            // Characters that the charset does not contain.
             (
                 "windows-1252",
                 b"\xe9 &#29579;&#128512; &#x738b; &amp;#1; &#38; &#;",

@@ -1,4 +1,4 @@
-//! JSON bodies: read so that nobody can mean two things, and nothing is in them that PostgreSQL cannot store.
+//! JSON bodies: accepts only documents that have one meaning and that PostgreSQL can store.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::error::Error;
 use crate::formats::storable::exact_numbers;
 use crate::route::Incoming;
 
-/// The JSON of a body that says it is JSON.
+/// The JSON of a body whose type is JSON.
 ///
 /// # Errors
-/// 415 for another type, 400 for what is no JSON, names a field twice or holds a NUL.
+/// 415 for another type; 400 for a body that is not JSON, names a field twice or contains a NUL.
 pub fn body(incoming: &Incoming) -> Result<Value, Error> {
     if incoming.media_type() != "application/json" {
         let accepted = "application/json";
@@ -28,7 +28,8 @@ pub fn body(incoming: &Incoming) -> Result<Value, Error> {
     Ok(value)
 }
 
-/// JSON whose objects name no field twice. A number that a 64-bit float would change, such as a phone number of 23 digits, is a text.
+/// Parses JSON whose objects name no field twice. A number that a 64-bit float would change, such as a phone number of
+/// 23 digits, becomes a string.
 ///
 /// # Errors
 /// [`Error::MalformedBody`].
@@ -36,14 +37,14 @@ pub fn parse(body: &[u8]) -> Result<Value, Error> {
     read(body).map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))
 }
 
-/// The same, with the error as it is.
+/// The same with the parser's own error.
 ///
 /// # Errors
-/// That of the parser.
+/// The parser's.
 pub fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
     let read = |json: &[u8]| serde_json::from_slice(json).map(|Unambiguous(value)| value);
     match std::str::from_utf8(json).map(exact_numbers) {
-        // Only what is JSON as it was sent.
+        // The rewritten text must not make JSON of something that was not JSON as sent.
         Ok(Cow::Owned(exact)) => {
             serde_json::from_slice::<IgnoredAny>(json).and_then(|_| read(exact.as_bytes()))
         }
@@ -51,7 +52,7 @@ pub fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
     }
 }
 
-/// The object that a text is, if it is one and names no field twice.
+/// The object that a text contains, if it is a JSON object that names no field twice.
 #[must_use]
 pub fn object(text: &str) -> Option<Map<String, Value>> {
     match read(text.as_bytes()) {
@@ -60,7 +61,7 @@ pub fn object(text: &str) -> Option<Map<String, Value>> {
     }
 }
 
-/// Refuses fields that hold a NUL.
+/// Refuses fields that contain a NUL.
 ///
 /// # Errors
 /// [`Error::MalformedBody`].
@@ -75,7 +76,7 @@ fn nul() -> Error {
     Error::MalformedBody("it contains a NUL character".into())
 }
 
-/// Text that PostgreSQL cannot store.
+/// Whether a value contains a NUL, which PostgreSQL cannot store.
 fn has_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -87,7 +88,7 @@ fn has_nul(value: &Value) -> bool {
     }
 }
 
-/// JSON whose objects name no field twice, at any depth: which of the two is meant nobody can say.
+/// JSON whose objects name no field twice, at any depth: a duplicate has no defined meaning.
 struct Unambiguous(Value);
 
 impl<'de> Deserialize<'de> for Unambiguous {

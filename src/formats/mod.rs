@@ -1,4 +1,4 @@
-//! What request bodies are written in: JSON that means one thing, batches of events, and text in other charsets than UTF-8.
+//! The formats of request bodies: JSON with one meaning, batches of events, and text in charsets other than UTF-8.
 
 pub mod batch;
 pub mod charset;

@@ -1,27 +1,29 @@
-//! JSON that PostgreSQL can store and that nobody reads as something else: values that would be refused or changed on the way are
-//! kept as the text that was sent. What is no JSON stays what it is: parse it before, or after.
+//! Rewrites JSON so that PostgreSQL can store it and every reader gets the same values: a value that would be refused
+//! or changed on the way becomes a string with the text that was sent. Text that is not JSON does not become JSON:
+//! parse before or after.
 
 use std::borrow::Cow;
 
-/// Objects and arrays inside each other. PostgreSQL's parser gives up at a few thousand, serde's at 128.
+/// The deepest nesting of objects and arrays. PostgreSQL's parser gives up at a few thousand levels, serde's at 128.
 const MAX_DEPTH: usize = 100;
-/// Characters of a number.
+/// The most characters of a number.
 const MAX_NUMBER_LENGTH: usize = 40;
-/// The power of ten of a number's first digit, either way. PostgreSQL writes every nought: one byte would become thousands.
+/// The largest power of ten of a number's first digit, in either direction. PostgreSQL writes every zero: one byte of
+/// an exponent would become thousands.
 const MAX_MAGNITUDE: i32 = 20;
-/// Any number of so many digits is one that a 64-bit float has.
+/// A 64-bit float represents every number of up to so many digits exactly.
 const SAFE_DIGITS: usize = 15;
-/// What stands for a character that cannot be stored.
+/// Stands in for an escape that cannot be stored.
 const REPLACEMENT: &str = "\\ufffd";
 
-/// The same JSON with each number that would change in a 64-bit float, as every JavaScript reads it, as a text.
+/// Makes a string of each number that would change as a 64-bit float, which is what JavaScript reads.
 #[must_use]
 pub fn exact_numbers(json: &str) -> Cow<'_, str> {
     Rewriter::new(json, false).run()
 }
 
-/// The same, and with the replacement character for every escape that PostgreSQL cannot store (a NUL, half of a surrogate pair), and
-/// with what is nested too deeply as a text.
+/// The same. Also replaces every escape that PostgreSQL cannot store (a NUL, a lone surrogate) by the replacement
+/// character, and makes a string of every value that is nested too deeply.
 #[must_use]
 pub fn storable(json: &str) -> Cow<'_, str> {
     Rewriter::new(json, true).run()
@@ -30,7 +32,7 @@ pub fn storable(json: &str) -> Cow<'_, str> {
 struct Rewriter<'a> {
     json: &'a str,
     made: String,
-    /// Where what was not copied yet begins.
+    /// The start of the text that has not been copied yet.
     rest: usize,
     everything: bool,
 }
@@ -84,7 +86,7 @@ impl<'a> Rewriter<'a> {
         self.rest = end;
     }
 
-    /// Where the string ends that begins here.
+    /// The end of the string that begins at `start`.
     fn string(&mut self, start: usize) -> usize {
         let mut at = start + 1;
         while let Some(byte) = self.byte(at) {
@@ -128,7 +130,7 @@ impl<'a> Rewriter<'a> {
         end
     }
 
-    /// The value that begins here becomes a text.
+    /// Makes a string of the value that begins at `start`.
     fn too_deep(&mut self, start: usize) -> usize {
         let mut depth = 0_usize;
         let mut in_string = false;
@@ -153,7 +155,7 @@ impl<'a> Rewriter<'a> {
     }
 }
 
-/// Whether a number is the same when it has been a 64-bit float, and is written in about as many characters.
+/// Whether a number survives as a 64-bit float, and in about as many characters.
 fn is_exact(number: &str) -> bool {
     if number.len() <= SAFE_DIGITS && !number.contains(['e', 'E']) {
         return true;
@@ -162,7 +164,7 @@ fn is_exact(number: &str) -> bool {
         return false;
     }
     let Some((digits, magnitude)) = decimal(number) else {
-        // No number, or one whose exponent is beyond reckoning.
+        // Not a number, or its exponent is out of range.
         return false;
     };
     if magnitude.abs() > MAX_MAGNITUDE {
@@ -174,7 +176,7 @@ fn is_exact(number: &str) -> bool {
             .is_ok_and(|float| decimal(&format!("{float:e}")) == Some((digits, magnitude)))
 }
 
-/// The digits of a number without noughts at either end, and the power of ten of the first of them.
+/// The digits of a number without leading and trailing zeros, and the power of ten of the first digit.
 fn decimal(number: &str) -> Option<(String, i32)> {
     let (mantissa, exponent) = match number.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),

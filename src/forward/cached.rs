@@ -1,4 +1,4 @@
-//! Reads that are cached for others: in the platform's cache, with an `ETag` of their content.
+//! Cached reads: stores anonymous answers in the platform's cache, with an `ETag` of their content.
 
 use http::header::{CACHE_CONTROL, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -10,15 +10,15 @@ use crate::error::Error;
 use crate::respond;
 use crate::scope::{Relay, Rule};
 
-/// Bytes of an answer that is cached. A larger one is asked for again, and streamed.
+/// The most bytes of an answer that is cached. A larger one is requested again and streamed.
 const MAX_BYTES: usize = 1024 * 1024;
-/// What the cached answer says of itself: the platform's cache takes no status but 200.
+/// The header with the status of a cached answer: the platform's cache accepts no status but 200.
 const STATUS: &str = "x-rowgate-status";
 const UNTIL: &str = "x-rowgate-until";
-/// Requests for the same address that get other answers.
+/// The request headers on which an answer depends.
 const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
 
-/// The cached answer, or PostgREST's, which is then cached.
+/// The cached answer, or PostgREST's, which is cached for the next request.
 pub(super) async fn answer<P: Platform>(
     rule: Rule,
     relay: Relay<P::Body>,
@@ -58,7 +58,7 @@ pub(super) async fn answer<P: Platform>(
     })
 }
 
-/// Keeps an answer, once the caller has theirs.
+/// Stores an answer in the background.
 fn store<P: Platform>(
     rule: &Rule,
     status: StatusCode,
@@ -81,7 +81,7 @@ fn store<P: Platform>(
         .background(async move { platform.cache_put(&name, cached, seconds).await });
 }
 
-/// A cached answer as it was; none if it has outlived its time or says nothing of itself.
+/// A cached answer in its original form; none if it has expired or lacks its headers.
 fn restored<B>(cached: Response<B>, now_ms: u64) -> Option<Response<B>> {
     let number = |name| text(&cached.headers, name)?.parse::<u64>().ok();
     let until_ms = number(UNTIL)?;

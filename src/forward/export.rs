@@ -1,5 +1,5 @@
-//! A relation as CSV, page by page, each asked for when the client has taken the one before: of a million rows there is never
-//! more here than one page.
+//! A whole relation as CSV. It is read page by page, each when the client has taken the one before, so that memory
+//! holds one page at a time.
 
 use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -12,23 +12,23 @@ use crate::error::Error;
 use crate::scope::Pages;
 use crate::text::is_invisible;
 
-/// Bytes that a page may have.
+/// The most bytes of a page.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
 
-/// Bytes that the names of fields may have.
+/// The most bytes of the list of field names.
 const MAX_NAMES_BYTES: usize = 4 * 1024 * 1024;
 
-/// What is to be sent next.
+/// What to send next.
 enum Next {
     Page(Vec<Value>),
     After(Value),
     Nothing,
 }
 
-/// The answer, once its first page is there: until then an error is still one.
+/// Answers once the first page is there, so that an error until then has its own status.
 ///
 /// # Errors
-/// Those of reading the first page.
+/// The errors of reading the first page.
 pub(super) async fn send<P: Platform>(
     pages: Pages,
     edge: &Edge<P>,
@@ -86,7 +86,7 @@ async fn page<P: Platform>(
     }
 }
 
-/// The names of the fields that get a column each; none where all share a cell.
+/// The names of the fields that get a column each; empty if all of them share a cell.
 async fn names<P: Platform>(pages: &Pages, edge: &Edge<P>) -> Result<Vec<String>, Error> {
     if !pages.spread {
         return Ok(Vec::new());
@@ -95,8 +95,8 @@ async fn names<P: Platform>(pages: &Pages, edge: &Edge<P>) -> Result<Vec<String>
     serde_json::from_value(names).map_err(|_| Error::UpstreamFailed)
 }
 
-/// The first line, with the byte order mark where one is asked for. A field's name stands behind its column's, so that none is
-/// taken for a column.
+/// The first line, with the byte order mark if the client asks for one. A field's name follows that of its column, so
+/// that it never equals another column's name.
 fn header(pages: &Pages, names: &[String]) -> String {
     let mut line = String::from(if pages.marked { "\u{feff}" } else { "" });
     line.push_str(&pages.export.columns.join(","));
@@ -110,7 +110,7 @@ fn header(pages: &Pages, names: &[String]) -> String {
     line
 }
 
-/// One row: its cells, those of named fields, and what fields are left as JSON.
+/// One row: its cells, those of the named fields, and the remaining fields as JSON.
 fn line(row: &Value, more: Option<Value>, names: &[String]) -> String {
     let mut fields = match more {
         Some(Value::Object(fields)) => fields,
@@ -138,8 +138,8 @@ fn line(row: &Value, more: Option<Value>, names: &[String]) -> String {
     line
 }
 
-/// A field's value in one cell: several texts, as check boxes give them, with semicolons between; anything else that is no text
-/// as JSON.
+/// A field's value in one cell: several strings, as check boxes send them, joined by semicolons; any other value that
+/// is not a string as JSON.
 fn words(value: Value) -> String {
     match value {
         Value::String(text) => text,
@@ -151,7 +151,7 @@ fn words(value: Value) -> String {
     }
 }
 
-/// Adds a cell as RFC 4180 has it, in quotes. One that a spreadsheet would run begins with an apostrophe.
+/// Adds a quoted cell (RFC 4180). A cell that a spreadsheet would execute begins with an apostrophe.
 fn push_cell(line: &mut String, text: &str) {
     line.push('"');
     if is_formula(text) {
@@ -161,8 +161,8 @@ fn push_cell(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// Whether a spreadsheet may run a cell: they pass over blanks and what nobody sees, and take full-width and small forms for the
-/// signs themselves.
+/// Whether a spreadsheet may execute a cell: spreadsheets skip blanks and invisible characters, and accept full-width
+/// and small forms of the signs.
 fn is_formula(text: &str) -> bool {
     let passed_over = |character: char| {
         character.is_whitespace() || character.is_control() || is_invisible(character)

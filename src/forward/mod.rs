@@ -1,4 +1,4 @@
-//! Forward: the only place that calls PostgREST. What comes back is an answer to relay, or an error of ours.
+//! Forward: the only place that calls PostgREST. It gives an answer to relay, or an error of the edge.
 
 mod cached;
 mod export;
@@ -21,39 +21,38 @@ use crate::scope::{self, Relay, Scoped, Sharer, Work, replica};
 use crate::systems;
 use crate::verify::keys;
 
-/// Milliseconds before a read is sent once more.
+/// Milliseconds before a read is sent again.
 const RETRY_PAUSE_MS: u32 = 100;
-/// Milliseconds in which the runtime notices that PostgREST 12 has closed a connection, as it does after each answer to `HEAD`.
+/// Milliseconds in which the runtime notices that PostgREST 12 closed a connection, as it does after every answer to
+/// `HEAD`.
 const CLOSE_PAUSE_MS: u32 = 10;
-/// Milliseconds within which a failure came at once.
+/// A failure within so many milliseconds came at once.
 const QUICK_MS: u64 = 500;
-/// By this, a random byte divided is the part of a step that is added to it: up to a quarter.
-const STEP_SPREAD: u32 = 1024;
-/// Bytes that are read of an error's body.
+/// The most bytes that are read of an error's body.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// What PostgREST's server says of an exception that nobody has caught.
+/// The body of PostgREST's server for an uncaught exception.
 const CRASH: &[u8] = b"Something went wrong";
-/// Bytes that are read of a function's result.
+/// The most bytes of a function's result.
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
 
-/// What came of the work.
+/// The outcome of the work.
 pub enum Reply<B> {
-    /// The edge's own answer.
+    /// An answer that the edge made without PostgREST.
     Local(Response<()>),
     /// PostgREST's answer.
     Relayed(Response<B>),
-    /// PostgREST's answer as it is kept for others: its headers are chosen already.
+    /// An answer whose headers are final.
     Final(Response<B>),
-    /// A function's result, still to be put into the caller's words.
+    /// The result of a function, which the endpoint translates into its answer.
     Called {
         /// The endpoint.
         call: &'static Call,
-        /// What it was told.
+        /// What the endpoint knows of the request.
         incoming: Box<Incoming>,
-        /// What the database said.
+        /// The function's result.
         outcome: Result<Value, Error>,
     },
-    /// Which parts answer, by name.
+    /// Whether each service answers, by name.
     Ready(Vec<(&'static str, bool)>),
 }
 
@@ -69,7 +68,7 @@ pub async fn send<P: Platform>(
     let Some(name) = writer else {
         return perform(work, edge).await;
     };
-    // Before, for the answer may be lost; after, for the write may have taken long.
+    // Before the write, because its answer may be lost; after it, because it may have taken long.
     replica::remember(&name, edge);
     let reply = perform(work, edge).await;
     replica::remember(&name, edge);
@@ -119,7 +118,7 @@ async fn perform<P: Platform>(
         }
         Work::Export(pages) => export::send(pages, edge).await.map(Reply::Final),
         Work::Ready { database, replica } => {
-            // Not in line: a long one says nothing of the database.
+            // It does not count toward the limit: a long queue here says nothing about the database.
             let ask = async |outgoing| {
                 let relay = Relay {
                     counts_toward_limit: false,
@@ -144,7 +143,7 @@ async fn perform<P: Platform>(
                 }
                 all
             };
-            // Together: each may take as long as a deadline.
+            // Concurrently: each check may take as long as a deadline.
             let (database, replica, keys) = join3(ask(database), replica, keys).await;
             let mut parts = vec![("database", database)];
             parts.extend(replica.map(|ready| ("replica", ready)));
@@ -154,8 +153,8 @@ async fn perform<P: Platform>(
     }
 }
 
-/// Waits for work, then for the end of the step in which it was done. The steps begin with the work and do not depend on it: an
-/// answer at their end tells how many have passed and nothing else.
+/// Runs work, then waits for the end of the current step. Steps start with the work and do not depend on it, so that
+/// the time of the answer reveals only the number of steps.
 async fn align_to_step<P: Platform, T>(
     work: impl Future<Output = T>,
     step_ms: u32,
@@ -171,7 +170,7 @@ async fn align_to_step<P: Platform, T>(
     }
 }
 
-/// Sends, and sorts the failures out.
+/// Sends a request and turns every failure into an error.
 async fn send_on<P: Platform>(
     relay: Relay<P::Body>,
     edge: &Edge<P>,
@@ -190,7 +189,7 @@ async fn send_on<P: Platform>(
     let permit = Cell::new(None);
     if counts_toward_limit {
         edge.check_capacity()?;
-        // Whoever is still sending holds no place: slow clients could keep them all from everybody else.
+        // A client that is still sending holds no permit: slow clients could otherwise take all of them.
         if !matches!(outgoing.body, Body::Upload { .. }) {
             permit.set(Some(edge.permit()));
         }
@@ -235,7 +234,7 @@ async fn send_on<P: Platform>(
             SendFault::Timeout => Error::UpstreamTimeout,
             SendFault::Body(fault) => Error::of_body(fault, limit),
         })?;
-    // Whatever is no success is an error here, a redirect too: it would tell of PostgREST's address.
+    // Everything but success is an error, also a redirect, which would reveal PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
         let took_ms = edge.platform.now_ms().saturating_sub(start_ms);
         let full = full.filter(|_| may_repeat(response.status, took_ms));
@@ -254,8 +253,9 @@ async fn send_on<P: Platform>(
     }
 }
 
-/// Refuses a limit on an update or a delete unless PostgREST heeds it: from version 13 on it writes every row that the filters
-/// leave, without a word. It names its version in each of its answers, also in a refusal of a request without a token.
+/// Refuses a limit on an update or a delete unless PostgREST applies it: version 13 and newer ignore it and write every
+/// row that the filters leave. PostgREST names its version in every answer, even in the refusal of a request without a
+/// token.
 async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> Result<(), Error> {
     let question = Outgoing {
         method: Method::HEAD,
@@ -273,7 +273,7 @@ async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> R
     }
 }
 
-/// Holds an answer to so many bytes: by its declared length, or counted while it streams.
+/// Limits the bytes of an answer: by its declared length, or by counting while it streams.
 async fn bounded<P: Platform>(
     mut response: Response<P::Body>,
     limit: usize,
@@ -304,8 +304,9 @@ async fn bounded<P: Platform>(
     Ok(response)
 }
 
-/// Puts the relation's path, as it has to be encoded, into the answer's addresses: PostgREST writes the name as it is, in bytes
-/// that the runtime may have read as others. The query begins behind the question marks that are the name's own.
+/// Puts the relation's encoded path into the answer's addresses: PostgREST writes the name unencoded, in bytes that the
+/// runtime may have decoded differently. `marks` is the number of question marks in the name itself; the query begins
+/// after them.
 fn encode_name(headers: &mut HeaderMap, marks: usize, path: &str) {
     for header in [CONTENT_LOCATION, LOCATION] {
         let Some(address) = headers.get(&header).map(HeaderValue::as_bytes) else {
@@ -322,7 +323,7 @@ fn encode_name(headers: &mut HeaderMap, marks: usize, path: &str) {
     }
 }
 
-/// Whether a body of this type is text that PostgREST decodes itself: CSV, or a form.
+/// Whether PostgREST itself decodes bodies of this type as text: CSV and forms.
 fn is_decoded_text(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     ["text/csv", "application/x-www-form-urlencoded"]
@@ -330,7 +331,7 @@ fn is_decoded_text(content_type: &str) -> bool {
         .any(|text| kind.eq_ignore_ascii_case(text))
 }
 
-/// Takes the limit that was added out of the answer's `Content-Location`.
+/// Removes the limit that the edge added from the answer's `Content-Location`.
 fn remove_added_limit(headers: &mut HeaderMap, limit: u64) {
     let added = format!("limit={limit}");
     let Some((path, query)) =
@@ -349,8 +350,8 @@ fn remove_added_limit(headers: &mut HeaderMap, limit: u64) {
     }
 }
 
-/// Sends; a read whose connection was refused is sent once more, for PostgREST may be just starting; one that a replica
-/// cannot answer goes to the primary. A write is never sent twice: it may have arrived.
+/// Sends a request. A read whose connection was refused is sent again, since PostgREST may be starting; a read that a
+/// replica cannot answer goes to the primary. A write is never sent twice: it may have arrived.
 async fn send_with_retry<P: Platform>(
     outgoing: Outgoing<P::Body>,
     primary: Option<String>,
@@ -363,7 +364,7 @@ async fn send_with_retry<P: Platform>(
     let Some(mut again) = again else {
         return first;
     };
-    // A standby also cancels reads that are in the way of its recovery.
+    // A standby also cancels reads that block its recovery.
     let replica_is_down =
         primary.is_some() && matches!(&first, Ok(response) if response.status.is_server_error());
     if !replica_is_down && !matches!(first, Err(SendFault::Unreachable)) {
@@ -373,7 +374,7 @@ async fn send_with_retry<P: Platform>(
         Some(url) => again.url = url,
         None => edge.platform.sleep(RETRY_PAUSE_MS).await,
     }
-    // A read has no body to be sent.
+    // A read has no body, so nothing has to be reported as sent.
     edge.platform.send(again, &|| ()).await
 }
 
@@ -382,7 +383,7 @@ async fn result<P: Platform>(relay: Relay<P::Body>, edge: &Edge<P>) -> Result<Va
     parsed(relay, MAX_RESULT_BYTES, edge).await
 }
 
-/// An answer's JSON, of so many bytes at most.
+/// The JSON of an answer of at most `limit` bytes.
 async fn parsed<P: Platform>(
     relay: Relay<P::Body>,
     limit: usize,
@@ -395,7 +396,7 @@ async fn parsed<P: Platform>(
         .ok_or(Error::UpstreamFailed)
 }
 
-/// Calls a function of the edge's own that no request asks for.
+/// Calls a function in the edge's own name, without a request behind it.
 ///
 /// # Errors
 /// 502, 503 and 504 for PostgREST's failures; its own 4xx as [`Error::Refused`].
@@ -407,7 +408,7 @@ pub async fn call_own<P: Platform>(
     call_own_large(function, arguments, MAX_RESULT_BYTES, edge).await
 }
 
-/// The same, of a result of so many bytes at most; 502 also for one that is larger, or that cannot be read.
+/// The same for a result of at most `limit` bytes. A larger or unreadable one is a 502.
 ///
 /// # Errors
 /// Those of [`call_own`].
@@ -432,16 +433,16 @@ async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -
     }
 }
 
-/// A `HEAD` as a `GET`, for the sake of the body that names its error.
+/// A `HEAD` repeated as a `GET`, whose body names the error.
 struct HeadAsGet<B> {
     outgoing: Outgoing<B>,
-    /// The primary's address, where `outgoing` goes to a replica.
+    /// The primary's address, if `outgoing` goes to a replica.
     primary: Option<String>,
-    /// Whose share it takes from.
+    /// The caller whose share of connections it uses.
     sharer: Option<Sharer>,
 }
 
-/// The same request as a `GET`, of a `HEAD`.
+/// The `GET` of a `HEAD`.
 fn as_get<B>(outgoing: &Outgoing<B>) -> Option<Outgoing<B>> {
     let again = outgoing
         .again()
@@ -452,15 +453,15 @@ fn as_get<B>(outgoing: &Outgoing<B>) -> Option<Outgoing<B>> {
     })
 }
 
-/// What PostgREST says of a request that it refuses or fails at.
+/// PostgREST's answer to a request that it refuses or fails at.
 struct Refusal {
     status: StatusCode,
     headers: HeaderMap,
     body: Vec<u8>,
 }
 
-/// Whether a `HEAD` that ended so may be sent again for the sake of its error's name: a refused one, and one that failed at
-/// once. What took long, such as a statement that was cancelled, would take as long again.
+/// Whether to repeat a `HEAD` for the sake of its error code: if PostgREST refused it, or failed at once. What took
+/// long, such as a cancelled statement, would take as long again.
 fn may_repeat(status: StatusCode, took_ms: u64) -> bool {
     let has_meaning = matches!(
         status,
@@ -469,8 +470,8 @@ fn may_repeat(status: StatusCode, took_ms: u64) -> bool {
     is_relayable(status) || status.is_server_error() && !has_meaning && took_ms < QUICK_MS
 }
 
-/// Reads the answer. One to a `HEAD` has no body: PostgREST 13 and newer name the error in `Proxy-Status` beside it, for an
-/// older one the request is sent once more as the `GET` in `full`, to the same places, which ends for the same reason.
+/// Reads a refusal. The answer to a `HEAD` has no body: PostgREST 13 and newer name the error in `Proxy-Status`; for an
+/// older one the request is repeated as the `GET` in `full`, to the same address, and fails for the same reason.
 async fn read_refusal<P: Platform>(
     response: Response<P::Body>,
     full: Option<HeadAsGet<P::Body>>,
@@ -503,8 +504,7 @@ async fn read_refusal<P: Platform>(
     }
 }
 
-/// Whether a status is for the caller to mend. 300 is PostgREST's for an embed or a function that is not the only one of its
-/// name.
+/// Whether the edge relays a status to the caller. PostgREST answers 300 for an ambiguous embed or function.
 fn is_relayable(status: StatusCode) -> bool {
     status.is_client_error() || status == StatusCode::MULTIPLE_CHOICES
 }
@@ -514,17 +514,17 @@ fn proxy_status_code(headers: &HeaderMap) -> Option<&str> {
     text(headers, "proxy-status")?.strip_prefix("PostgREST; error=")
 }
 
-/// What of a request decides how its refusal is worded.
+/// The facts about a request that decide the wording of its refusal.
 struct RefusalContext {
-    /// Nobody is signed in.
+    /// No user is signed in.
     anonymous: bool,
-    /// It carries a token of the edge's own.
+    /// It carries a token of the edge.
     own_token: bool,
     /// Its body is text that PostgREST decodes.
     of_text: bool,
 }
 
-/// PostgREST's error as one of ours.
+/// Turns PostgREST's error into one of the edge.
 fn failure<P: Platform>(
     refusal: &Refusal,
     context: &RefusalContext,
@@ -545,7 +545,7 @@ fn failure<P: Platform>(
     }
     let line = serde_json::json!({"event": "upstream_failed", "id": id, "status": status.as_u16(), "code": code});
     edge.platform.log(&line.to_string());
-    // It has no other words for a form or CSV that is no UTF-8.
+    // PostgREST crashes on a form or CSV that is not UTF-8, and says nothing else about it.
     if context.of_text && is_crash {
         Error::MalformedBody("it is not UTF-8".into())
     } else {
@@ -553,7 +553,7 @@ fn failure<P: Platform>(
     }
 }
 
-/// The error that has a name of ours, whatever words PostgREST has for it; none for one that is relayed.
+/// The edge's own error for one of PostgREST's; none if PostgREST's is relayed.
 fn own_error(
     status: StatusCode,
     body: &Value,
@@ -567,7 +567,7 @@ fn own_error(
     if code == "PGRST003" {
         return Some(Error::Overloaded);
     }
-    // PostgREST does not take the edge's own token: keys or audiences differ, which is no fault of the caller's.
+    // PostgREST rejects the edge's own token: keys or audiences differ, which the caller cannot correct.
     if context.own_token && code.starts_with("PGRST30") {
         return Some(Error::UpstreamFailed);
     }
@@ -578,7 +578,7 @@ fn own_error(
     if status == StatusCode::GATEWAY_TIMEOUT {
         return Some(Error::UpstreamTimeout);
     }
-    // PostgREST says 400 with an empty code where PostgreSQL broke the connection in the middle of a statement.
+    // PostgREST answers 400 with an empty code if PostgreSQL closed the connection during a statement.
     let broke = body.get("code").and_then(Value::as_str) == Some("");
     if status == StatusCode::SERVICE_UNAVAILABLE || broke {
         return Some(Error::UpstreamUnavailable);
@@ -586,12 +586,12 @@ fn own_error(
     (!is_relayable(status)).then_some(Error::UpstreamFailed)
 }
 
-/// A refusal in PostgREST's own words, or in those of an application behind it.
+/// A refusal in the words of PostgREST, or of an application in the database.
 fn relayed_error(refusal: &Refusal, body: &Value, anonymous: bool) -> Error {
     let status = refusal.status;
     let field = |name: &str| body.get(name).and_then(Value::as_str);
     let code = field("code").or(proxy_status_code(&refusal.headers));
-    // What an application says is meant for everybody; what the server says may describe the schema.
+    // An application writes its words for all callers; the server's may describe the schema.
     let shows_all = !anonymous || code.is_some_and(sqlstate::is_application_code);
     let reason = status.canonical_reason().unwrap_or("Refused");
     let details = body.get("details").filter(|details| !details.is_null());

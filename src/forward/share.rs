@@ -1,7 +1,9 @@
-//! A fair share of PostgREST's connections: how many requests of one caller, and of all anonymous callers together, are at
-//! PostgREST at once. The others of an isolate wait here, in order and not for long, where they hold no connection.
+//! A fair share of PostgREST's connections: limits the requests that one caller, and all anonymous callers together,
+//! have at PostgREST at once. Further requests of an isolate wait here, in order and for a short time, where they hold
+//! no connection.
 //!
-//! The database holds callers to the same shares (`migrations/0015_fair_share.sql`), across isolates and past the edge.
+//! The database applies the same limits (`private.connection_shares`) across isolates and to callers that bypass the
+//! edge.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -14,20 +16,20 @@ use crate::edge::{Edge, Platform};
 use crate::error::Error;
 use crate::scope::Sharer;
 
-/// Milliseconds that a request waits for the caller's others.
+/// Milliseconds that a request waits for other requests of its caller.
 const MAX_WAIT_MS: u32 = 5000;
-/// Milliseconds that a request may hold a permit while its body is still being sent.
+/// Milliseconds that a request may hold a permit while its body is still arriving.
 const MAX_UPLOAD_MS: u32 = 500;
 
-/// The part of an isolate's places for requests that wait (`LIMITS`, `waiting`) which the queue of one caller may fill, and
-/// which all anonymous callers together may: the others are for the rest.
+/// One caller's queue may fill this part of the isolate's limit of waiting requests (`LIMITS`, `waiting`), all
+/// anonymous callers together the other part. The rest stays free for other callers.
 const CALLER_PART: usize = 8;
 const ANONYMOUS_PART: usize = 2;
-/// Names of what all anonymous callers share; no caller is named so.
+/// Keys of what all anonymous callers share. No caller has such a name.
 const ANONYMOUS: &str = "anonymous";
 const ANONYMOUS_WAITING: &str = "places of anonymous";
 
-/// The callers who have requests at PostgREST, by name.
+/// The requests at PostgREST, by caller.
 #[derive(Default)]
 pub struct Shares(HashMap<String, Share>);
 
@@ -37,13 +39,13 @@ struct Share {
     queue: VecDeque<Rc<Waiter>>,
 }
 
-/// A request that waits.
+/// A request in the queue.
 struct Waiter {
     granted: Cell<bool>,
     wake: Cell<Option<Box<dyn FnOnce()>>>,
 }
 
-/// A connection's worth of a share; given to the next in the queue when dropped.
+/// The right to use one connection of a share. When it is dropped, the next request in the queue gets it.
 pub(super) struct Permit<'a> {
     shares: &'a RefCell<Shares>,
     name: String,
@@ -61,16 +63,16 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// What one request has taken.
+/// The permits of one request.
 #[derive(Default)]
 pub(super) struct Permits<'a> {
     own: Option<Permit<'a>>,
     of_all: Option<Permit<'a>>,
-    /// Among the isolate's places for requests that wait.
+    /// Its place among the waiting requests of all anonymous callers.
     waiting: Option<Permit<'a>>,
 }
 
-/// Gives a connection's worth to the next request in the queue.
+/// Passes a permit on to the next request in the queue.
 fn release(shares: &RefCell<Shares>, name: &str) {
     let next = {
         let mut shares = shares.borrow_mut();
@@ -94,7 +96,8 @@ fn release(shares: &RefCell<Shares>, name: &str) {
     }
 }
 
-/// A place in the queue. Dropped with the request of a client who hangs up, it leaves the queue, or passes on what it was granted.
+/// A place in the queue. It is dropped with a request whose client hangs up: then it leaves the queue, or passes on the
+/// permit that it was granted.
 struct Queued<'a> {
     shares: &'a RefCell<Shares>,
     name: &'a str,
@@ -117,10 +120,10 @@ impl Drop for Queued<'_> {
     }
 }
 
-/// Takes a connection's worth of each share that a request takes from; waits for a while where there is none.
+/// Acquires a permit of each share that a request uses, waiting for a short time if none is free.
 ///
 /// # Errors
-/// [`Error::TooManyConcurrent`] if none became free, or if too many of the caller's requests wait already.
+/// [`Error::TooManyConcurrent`] if none became free, or if too many of the caller's requests are waiting.
 pub(super) async fn acquire<'a, P: Platform>(
     sharer: &Sharer,
     is_upload: bool,
@@ -133,14 +136,14 @@ pub(super) async fn acquire<'a, P: Platform>(
             ..Permits::default()
         }),
         Sharer::Anonymous(name) => {
-            // An upload has no place yet.
+            // An upload does not wait for PostgREST yet.
             let waiting = if is_upload || limits.anonymous_connections == 0 {
                 None
             } else {
                 Some(reserve_waiting(edge)?)
             };
             let own = acquire_one(name, limits.caller_connections, edge).await?;
-            // An upload takes as long as its client likes: one who is slow keeps nobody else out.
+            // An upload takes as long as its client likes, so a slow one must not hold the others' share.
             let of_all = if is_upload {
                 None
             } else {
@@ -155,7 +158,7 @@ pub(super) async fn acquire<'a, P: Platform>(
     }
 }
 
-/// Holds permits until PostgREST has answered, and has its connection back. A client that takes long to send its body uses no
+/// Holds permits until PostgREST has answered and its connection is free. A client that sends its body slowly uses no
 /// connection yet, and gives them up.
 pub(super) async fn hold_until_answered<P: Platform, F: Future + Unpin>(
     permits: Permits<'_>,
@@ -178,7 +181,7 @@ pub(super) async fn hold_until_answered<P: Platform, F: Future + Unpin>(
     }
 }
 
-/// Takes one of the places that anonymous callers may fill.
+/// Reserves one of the places of waiting anonymous requests.
 fn reserve_waiting<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
     let limit = (edge.config.limits.waiting / ANONYMOUS_PART).max(1);
     let mut shares = edge.shares.borrow_mut();
@@ -212,7 +215,7 @@ async fn acquire_one<'a, P: Platform>(
             share.in_flight += 1;
             return Ok(Some(permit()));
         }
-        // Those who wait for the share of all have their places already.
+        // Requests that wait for the share of all anonymous callers hold a place already.
         let queued = (edge.config.limits.waiting / CALLER_PART).max(1);
         if name != ANONYMOUS && share.queue.len() >= queued {
             return Err(Error::TooManyConcurrent);

@@ -1,19 +1,19 @@
-//! What a SQLSTATE means to a client: our own status and words, the same whatever PostgREST's version makes of it.
+//! What a SQLSTATE means to a client: a status and words of the edge, the same for every version of PostgREST.
 //!
-//! PostgreSQL's words may name tables, policies and settings, and PostgREST answers many mistakes of a caller with 500, which
-//! tells the caller nothing. What is not in this table passes as PostgREST has it.
+//! PostgreSQL's words may name tables, policies and settings, and PostgREST answers many mistakes of a caller with 500,
+//! which helps no caller. A SQLSTATE that is not in this table passes as PostgREST words it.
 
 use http::StatusCode;
 
 use crate::error::{Error, ErrorBody};
 
-/// Seconds after which a statement that met another one may be tried again.
+/// Seconds after which to retry a statement that conflicted with another one.
 const RETRY_SECONDS: u32 = 1;
 
-/// The error of a SQLSTATE in this table. `message` is PostgreSQL's, looked at only where one code has two meanings.
+/// The error for a SQLSTATE in this table. `message` is PostgreSQL's; it matters only where one code has two meanings.
 pub(super) fn error_for(code: &str, message: &str) -> Option<Error> {
     let (status, words, hint) = match code {
-        // pg-safeupdate, as Supabase has it.
+        // pg-safeupdate, which Supabase uses.
         "21000" if message.ends_with("requires a WHERE clause") => {
             return Some(Error::UnfilteredWrite);
         }
@@ -22,7 +22,7 @@ pub(super) fn error_for(code: &str, message: &str) -> Option<Error> {
             "Several rows were met where one is needed",
             "Send each key once in an upsert; make what stands for one value return one row.",
         ),
-        // A transaction or a session took longer than the database allows.
+        // A transaction or a session exceeded a time limit of the database.
         "25P03" | "25P04" | "57014" => return Some(Error::UpstreamTimeout),
         "40001" | "40P01" => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -82,8 +82,8 @@ pub(super) fn error_for(code: &str, message: &str) -> Option<Error> {
     })
 }
 
-/// Whether the words are an application's own, meant for its callers: `RG` codes are those of the systems here, and `PT` and
-/// three digits is how a function chooses its status (<https://docs.postgrest.org/en/stable/references/errors.html>).
+/// Whether an application chose the code and its words for callers: `RG` codes belong to Rowgate's systems, and with
+/// `PT` and three digits a function chooses its status (<https://docs.postgrest.org/en/stable/references/errors.html>).
 pub(super) fn is_application_code(code: &str) -> bool {
     let numbered = |prefix: &str| {
         code.strip_prefix(prefix)

@@ -1,4 +1,5 @@
-//! What the database has said a while ago, for answers that can be made of it while it cannot be reached.
+//! Stale results: what the database said a while ago, for endpoints that can answer from it while the database cannot
+//! be reached.
 
 use std::collections::HashMap;
 
@@ -9,12 +10,12 @@ use crate::edge::{Edge, Platform};
 use crate::error::Error;
 use crate::route::{Fallback, Incoming};
 
-/// Milliseconds after which it is asked again.
+/// Milliseconds after which a result is requested again.
 const FRESH_MS: u64 = 60 * 1000;
-/// Milliseconds for which it is better than nothing.
+/// Milliseconds for which a stale result may be used.
 const STALE_MS: u64 = 60 * 60 * 1000;
 
-/// Results by function: when they were asked for, and when and what they were.
+/// Results by function, with the times of the last request and of the last result.
 #[derive(Default)]
 pub struct StaleResults(HashMap<&'static str, Entry>);
 
@@ -24,7 +25,7 @@ struct Entry {
     result: Option<(u64, Value)>,
 }
 
-/// The outcome; where the database could not be reached, what can be said without it.
+/// The outcome of a call. If the database could not be reached, the answer from a stale result, if there is one.
 pub(super) fn or_fallback<P: Platform>(
     outcome: Result<Value, Error>,
     fallback: &'static Fallback,
@@ -50,7 +51,7 @@ pub(super) fn or_fallback<P: Platform>(
     }
 }
 
-/// Asks again, if it is time; nobody waits for it.
+/// Requests a new result in the background, once the stored one is no longer fresh.
 fn refresh<P: Platform>(function: &'static str, now_ms: u64, edge: &Edge<P>) {
     {
         let mut results = edge.stale_results.borrow_mut();
@@ -63,7 +64,7 @@ fn refresh<P: Platform>(function: &'static str, now_ms: u64, edge: &Edge<P>) {
     let (edge, platform) = (edge.clone(), edge.platform.clone());
     platform.background(async move {
         let nothing = Value::Object(serde_json::Map::new());
-        // A failure leaves what there was, and is tried again in a minute.
+        // A failure leaves the stored result; the next request after a minute tries again.
         if let Ok(result) = call_own(function, &nothing, &edge).await {
             let mut results = edge.stale_results.borrow_mut();
             results.0.entry(function).or_default().result = Some((now_ms, result));

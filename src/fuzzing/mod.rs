@@ -1,7 +1,7 @@
-//! What must hold whatever is sent, written down a second time: for the property tests, which send what is nearly right,
-//! and for the targets of `fuzz/`, which send anything. Compiled for these two alone.
+//! Rules that hold for any input, written a second time: for the property tests, which send nearly valid input, and for
+//! the targets of `fuzz/`, which send anything. Compiled for these two alone.
 //!
-//! Each public function takes input and panics where a rule is broken.
+//! Each public function takes input and panics if a rule is broken.
 #![expect(
     clippy::indexing_slicing,
     clippy::missing_panics_doc,
@@ -20,13 +20,13 @@ use crate::{systems, verify};
 
 pub(crate) mod native;
 
-/// A token by three ways: as it is; its payload under a good MAC; its header and payload, parted by a NUL, under a good MAC
-/// or signature. The first byte says which.
+/// Tries a token in one of three ways, chosen by the first byte: as it is; its payload under a valid MAC; or its header
+/// and payload, separated by a NUL, under a valid MAC or signature.
 pub fn token(data: &[u8]) {
     is_good(data);
 }
 
-/// Whether it is a good token.
+/// Whether the bytes make a valid token.
 fn is_good(data: &[u8]) -> bool {
     let Some((way, rest)) = data.split_first() else {
         return false;
@@ -42,7 +42,7 @@ fn is_good(data: &[u8]) -> bool {
     }
 }
 
-/// Verifies a token, and what was verified a second time by the rules below.
+/// Verifies a token, and checks an accepted one again by the rules below.
 fn is_verified(text: &str) -> bool {
     let verified = pollster::block_on(verify::token::verify(text, &native::edge()));
     let Ok(claims) = verified else {
@@ -54,7 +54,7 @@ fn is_verified(text: &str) -> bool {
     let header: Value = serde_json::from_slice(&decoded(0)).unwrap();
     let payload = match serde_json::from_slice::<Value>(&decoded(1)) {
         Ok(payload) => payload,
-        // A claim that nobody reads may be deeper than serde can hold.
+        // A claim that the edge skips may be nested more deeply than serde can hold.
         Err(error) if error.to_string().starts_with("recursion limit") => return true,
         Err(error) => panic!("{error}: {text}"),
     };
@@ -69,7 +69,7 @@ fn is_verified(text: &str) -> bool {
     let again = if issuer == native::ISSUERS[0].0 {
         native::hs256_text(signed)
     } else {
-        // These signatures are a function of key and text.
+        // These signatures are deterministic.
         native::es256_text(signed)
     };
     assert_eq!(text, again);
@@ -82,7 +82,7 @@ const ALGORITHMS: [&str; 12] = [
     "EdDSA", "Ed25519",
 ];
 
-/// Whether a token's header may be accepted, whatever its key.
+/// Whether a token's header is acceptable, whatever its key.
 pub(crate) fn is_header(header: &Value) -> bool {
     let given = |name: &str| header.get(name).filter(|value| !value.is_null());
     let one_of = |name: &str, known: &[&str]| {
@@ -103,7 +103,7 @@ pub(crate) fn is_header(header: &Value) -> bool {
             .all(|name| header.get(name).is_none())
 }
 
-/// The role that an issuer's claims give, if they are good. Of the user only that it is a text, if there is one.
+/// The role that an issuer's claims give, if they are valid. The user is only checked to be a string, if present.
 pub(crate) fn role<'a>(issuer: &str, claims: &'a Value) -> Option<&'a str> {
     let given = |name: &str| claims.get(name).filter(|value| !value.is_null());
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit 53 bits")]
@@ -129,7 +129,7 @@ pub(crate) fn role<'a>(issuer: &str, claims: &'a Value) -> Option<&'a str> {
     good.then_some(role)
 }
 
-/// A request's path: what is accepted as a name is one that PostgreSQL may have.
+/// A request's path: the stage accepts a name if and only if PostgreSQL does.
 pub fn path(text: &str) {
     for method in [Method::GET, Method::POST, Method::DELETE] {
         if let Ok(matched) = route::find(&systems::ALL, &method, text)
@@ -141,7 +141,7 @@ pub fn path(text: &str) {
     }
 }
 
-/// 1 to 63 bytes, read one by one: no control character, nothing that parts a path, and not dots alone that lead up.
+/// 1 to 63 bytes, checked one by one: no control character, no separator of paths, and neither `.` nor `..`.
 fn is_name(text: &str) -> bool {
     let control = text.bytes().any(|b| b < b' ' || b == 0x7f)
         || text
@@ -152,7 +152,8 @@ fn is_name(text: &str) -> bool {
     (1..64).contains(&text.len()) && !control && !parts && text != "." && text != ".."
 }
 
-/// A query string: what is written reads the same, with no key in it, and is bounded however often it is.
+/// A query string: the rewritten one has the same meaning, does not contain the key, and capping it again changes
+/// nothing.
 pub fn query(text: &str) {
     let Ok(mut query) = Query::parse(text, Some("key")) else {
         return;
@@ -169,7 +170,7 @@ pub fn query(text: &str) {
     assert_eq!(again.check(4, 20, false), query.check(4, 20, false));
     query.cap_rows(10, false);
     let capped = written(&query);
-    // Nothing that would end the query, and no key.
+    // Nothing that would end the query, and not the key.
     assert!(capped.is_ascii() && !capped.contains(['#', ' ', '\r', '\n']));
     assert!(!capped.contains("?apikey=key&") && !capped.contains("&apikey=key&"));
     let mut twice = read(&capped);
@@ -183,14 +184,14 @@ pub fn query(text: &str) {
     }
 }
 
-/// A `limit` of 10 at most, or one below zero. PostgREST takes what it cannot read for none at all, and reads `(50)`.
+/// A `limit` of at most 10, or a negative one. PostgREST treats a limit that it cannot read as none, and reads `(50)`.
 fn is_bounded(limit: &str) -> bool {
     let number = limit.strip_prefix('-').unwrap_or(limit);
     let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     digits && (number != limit || number.parse::<u64>().is_ok_and(|rows| rows <= 10))
 }
 
-/// `Prefer` headers, one a line. The first byte says who asks, and for what.
+/// `Prefer` headers, one a line. The first byte chooses the kind of caller and the effect of the request.
 pub fn prefer(data: &[u8]) {
     if let Some((who, values)) = data.split_first() {
         let counts = match who % 3 {
@@ -207,7 +208,8 @@ pub fn prefer(data: &[u8]) {
     }
 }
 
-/// Only known tokens come out, and they stay as they are. What protects comes out, too, or nothing does.
+/// The result contains known preferences only, and rewriting it again changes nothing. A protecting preference is
+/// either kept or the request refused.
 pub(crate) fn prefer_values<'a>(
     sent: impl Iterator<Item = &'a [u8]>,
     counts: Counts,
@@ -264,7 +266,7 @@ pub(crate) fn prefer_values<'a>(
     assert_eq!(preferences(&headers, counts, effect), Ok(rewritten));
 }
 
-/// What `Prefer` may say to PostgREST.
+/// Whether PostgREST may get this preference.
 fn is_preference(token: &str) -> bool {
     let parts: Vec<&str> = token.split('=').collect();
     let [name, value] = parts[..] else {
@@ -291,7 +293,7 @@ fn is_preference(token: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    /// Seeds that are refused would lead a fuzzer nowhere.
+    /// A seed that the stage refuses would not help a fuzzer.
     #[test]
     fn the_seeds_hold_and_are_what_they_are_called() {
         let seeds = |target: &str| -> Vec<(String, Vec<u8>)> {

@@ -1,5 +1,5 @@
-//! An edge without a Workers runtime: a clock that can be set, an issuer with a secret (`https://hs.test`) and one with a
-//! key set (`https://es.test`), and their signatures.
+//! An edge without a Workers runtime: with a clock that tests set, an issuer with a secret (`https://hs.test`), one
+//! with a key set (`https://es.test`), and their signatures.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ use crate::edge::{
 use crate::error::Error;
 use crate::verify::keys::{Algorithm, PublicKey};
 
-/// When it is, in seconds since 1970.
+/// The time at the start, in seconds since 1970.
 pub(crate) const NOW: u64 = 1_800_000_000;
 const SECRET: &str = "0123456789012345678901234567890123456789";
 
@@ -34,11 +34,11 @@ pub(crate) const ISSUERS: [(&str, &[&str]); 2] = [
     ("https://es.test", &["authenticated"]),
 ];
 
-/// The outside, with a clock that can be set and a server of keys that counts.
+/// The platform of the tests: with a clock that they set and a key server that counts its requests.
 #[derive(Clone)]
 pub(crate) struct Native(Rc<Outside>);
 
-/// What the runtime's own decoder does: both are of the Encoding Standard.
+/// Decodes as the runtime does: both implement the Encoding Standard.
 pub(crate) fn decode(label: &str, bytes: &[u8]) -> Option<String> {
     let encoding = encoding_rs::Encoding::for_label_no_replacement(label.as_bytes())?;
     Some(encoding.decode_with_bom_removal(bytes).0.into_owned())
@@ -52,7 +52,7 @@ impl std::ops::Deref for Native {
     }
 }
 
-/// What can be set and what is counted.
+/// What tests set and what they count.
 pub(crate) struct Outside {
     pub(crate) now_ms: RefCell<u64>,
     pub(crate) checked: RefCell<usize>,
@@ -167,27 +167,27 @@ impl Platform for Native {
     async fn cache_put(&self, _: &str, _: Response<()>, _: u32) {}
 }
 
-/// The key set of `https://es.test`, made once: a public key is dear.
+/// The key set of `https://es.test`, made once: deriving a public key is slow.
 static JWKS: LazyLock<String> = LazyLock::new(|| json!({"keys": [jwk("a")]}).to_string());
 
-/// A new edge that trusts the two.
+/// A new edge that trusts both issuers.
 pub(crate) fn edge() -> Edge<Native> {
     let [hs, es] = ISSUERS;
     edge_of(&[with_secret(hs.0, hs.1), with_keys(es.0, es.1)])
 }
 
-/// The configuration of an issuer with the secret.
+/// An entry of `ISSUERS` with the secret.
 pub(crate) fn with_secret(issuer: &str, roles: &[&str]) -> Value {
     json!({"issuer": issuer, "audience": "authenticated", "roles": roles, "secret": SECRET})
 }
 
-/// The configuration of an issuer with the key set.
+/// An entry of `ISSUERS` with the key set.
 pub(crate) fn with_keys(issuer: &str, roles: &[&str]) -> Value {
     let url = "https://es.test/jwks";
     json!({"issuer": issuer, "audience": "authenticated", "roles": roles, "jwks_url": url})
 }
 
-/// A new edge that trusts these.
+/// A new edge that trusts these issuers.
 pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
     let issuers = Value::from(issuers);
     let variable = |name: &str| match name {
@@ -212,27 +212,27 @@ fn signer() -> SigningKey {
     SigningKey::from_slice(&[7; 32]).unwrap()
 }
 
-/// The public key of `https://es.test` under a name.
+/// The public key of `https://es.test`, under any `kid`.
 pub(crate) fn jwk(kid: &str) -> Value {
     let point = signer().verifying_key().to_encoded_point(false);
     let text = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
     json!({"kty": "EC", "crv": "P-256", "kid": kid, "x": text(point.x().unwrap()), "y": text(point.y().unwrap())})
 }
 
-/// What is signed of a token: any header, any payload.
+/// The signed part of a token: any header, any payload.
 pub(crate) fn joined(header: &[u8], payload: &[u8]) -> String {
     let text = Base64UrlUnpadded::encode_string;
     format!("{}.{}", text(header), text(payload))
 }
 
-/// A token of `https://hs.test`'s secret.
+/// A token signed with the secret of `https://hs.test`.
 pub(crate) fn hs256_text(signed: &str) -> String {
     let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     let mac = mac.chain_update(signed).finalize().into_bytes();
     format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac))
 }
 
-/// A token of `https://es.test`'s key.
+/// A token signed with the key of `https://es.test`.
 pub(crate) fn es256_text(signed: &str) -> String {
     let signature: Signature = signer().sign(signed.as_bytes());
     format!(

@@ -1,7 +1,7 @@
-//! The Workers runtime: what `edge::Platform` asks for, on `worker` and WebCrypto. Beside the entry point in
-//! `lib.rs` the only file that imports them.
+//! The Workers runtime: implements `edge::Platform` with `worker` and WebCrypto. Besides the entry point in `lib.rs`,
+//! only this folder imports them.
 //!
-//! State of an isolate is in `thread_local!`, plain, and never borrowed across an await.
+//! The state of an isolate is in `thread_local!`, as plain data, and never borrowed across an await.
 
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -39,14 +39,14 @@ use promise::PromiseFuture;
 
 pub(crate) mod promise;
 
-/// ImportedKey keys that are kept; more than all issuers have.
+/// The most imported keys that are cached; issuers have fewer.
 const MAX_IMPORTED_KEYS: usize = 64;
 
-/// Where Cloudflare says that a request comes from.
+/// The header in which Cloudflare puts the client's address.
 const ADDRESS: &str = "cf-connecting-ip";
-/// The binding of Cloudflare's rate limiter, where there is one.
+/// The binding of Cloudflare's rate limiter, if there is one.
 const RATE_LIMITER: &str = "RATE_LIMITER";
-/// What names in the platform's cache begin with: a host that is nobody's.
+/// The prefix of names in the platform's cache: a host that nobody owns.
 const CACHE_PREFIX: &str = "https://rowgate.invalid/";
 
 thread_local! {
@@ -121,7 +121,7 @@ fn log_misconfigured(error: &Error) {
     console_error!("{}: {}", body.message, details.unwrap_or_default());
 }
 
-/// Does what a cron asks for.
+/// Runs the jobs of a cron.
 pub async fn scheduled(cron: &str, env: Env) {
     let isolate = match isolate(&env) {
         Ok(isolate) => isolate,
@@ -140,8 +140,8 @@ pub async fn scheduled(cron: &str, env: Env) {
     jobs::run_scheduled(cron, &edge).await;
 }
 
-/// Answers, unless the client hangs up before. AfterCall the runtime ends the request and its fetches, whose promises are never
-/// settled: what waits for them here would wait for ever, and is freed with its future instead.
+/// Answers, unless the client closes the connection first. Then the runtime ends the request and its fetches without
+/// settling their promises: a future that awaits one would wait for ever, so it is dropped here.
 async fn unless_hung_up(
     incoming: Request<ReadableStream>,
     request_context: &RequestContext,
@@ -188,12 +188,12 @@ async fn unless_hung_up(
     })
 }
 
-/// Whether it is a method whose requests have no body.
+/// Whether requests of this method have no body.
 fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// The isolate's state, made at its first request. A configuration that is not whole makes none.
+/// The isolate's state, created at its first request. An incomplete configuration creates none.
 fn isolate(env: &Env) -> Result<Rc<Isolate>, Error> {
     if let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) {
         return Ok(isolate);
@@ -206,13 +206,13 @@ fn isolate(env: &Env) -> Result<Rc<Isolate>, Error> {
     Ok(ISOLATE.with(|cell| cell.get_or_init(|| isolate).clone()))
 }
 
-/// What the stages read of a request. Every call across the border costs, so that headers come in one text.
+/// What the stages read of a request. Every call into JavaScript is slow, so all headers come in one string.
 fn incoming(request: &web_sys::Request, id: String) -> Result<Request<ReadableStream>, Error> {
     let broken = || Error::Internal("the runtime's request cannot be read");
     let method = Method::from_bytes(request.method().as_bytes()).map_err(|_| Error::NotFound)?;
     let mut headers =
         rust_headers(&request.headers(), |name| READ_HEADERS.contains(&name)).ok_or_else(broken)?;
-    // Not for anybody who reads headers: only the platform may say where a request comes from.
+    // Removed, so that nothing reads the address as a header: only the platform may say where a request comes from.
     let address = headers.remove(ADDRESS);
     let url = request.url();
     let (path, query) = path_and_query(&url).ok_or_else(broken)?;
@@ -231,7 +231,7 @@ fn incoming(request: &web_sys::Request, id: String) -> Result<Request<ReadableSt
     })
 }
 
-/// Path and query of an absolute address that the runtime has normalised.
+/// Path and query of an absolute URL, which the runtime has normalised.
 fn path_and_query(url: &str) -> Option<(&str, &str)> {
     let (_, rest) = url.split_once("://")?;
     let rest = rest
@@ -241,7 +241,7 @@ fn path_and_query(url: &str) -> Option<(&str, &str)> {
     Some(rest.split_once('?').unwrap_or((rest, "")))
 }
 
-/// Two letters, or Cloudflare's `T1` for Tor.
+/// Whether it is two letters, or Cloudflare's `T1` for Tor.
 fn is_country(code: &str) -> bool {
     code.len() == 2
         && code
@@ -249,7 +249,7 @@ fn is_country(code: &str) -> bool {
             .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
-/// An answer as the runtime takes it. A stream is handed on without passing through this memory.
+/// Turns an answer into the runtime's. A stream passes without a copy in wasm memory.
 fn outgoing(response: Response<ReadableStream>) -> Result<web_sys::Response, JsValue> {
     #[derive(Serialize)]
     struct Init<'a> {
@@ -274,23 +274,23 @@ fn outgoing(response: Response<ReadableStream>) -> Result<web_sys::Response, JsV
     }
 }
 
-/// The Workers runtime, as one request has it: what the runtime gave with it.
+/// The Workers runtime as one request sees it.
 #[derive(Clone)]
 pub struct Workers(Rc<RequestContext>);
 
 struct RequestContext {
     env: Env,
-    /// None of either where it is the clock that asks.
+    /// Context and request are none in a scheduled run.
     context: Option<Context>,
     request: Option<web_sys::Request>,
-    /// Ready when the client hangs up, once somebody listens.
+    /// Ready when the client hangs up, once something listens.
     hang_up: RefCell<Option<PromiseFuture>>,
 }
 
 impl RequestContext {
-    /// Listens for the client's end. Whatever waits for the world outside the isolate must call it first: the runtime never
-    /// settles the promises of a request whose client is gone, and without it such a request stays in memory for good. A
-    /// signature is checked at once, and most refusals need no more: they are spared the cost.
+    /// Listens for the client's hang-up. Call it before awaiting anything outside the isolate: the runtime never
+    /// settles the promises of a request whose client is gone, and without this such a request stays in memory for
+    /// ever. Requests that await nothing, such as most refusals, save its cost.
     fn listen(&self) -> Result<(), JsValue> {
         let mut hang_up = self.hang_up.borrow_mut();
         if let Some(request) = self.request.as_ref().filter(|_| hang_up.is_none()) {
@@ -330,13 +330,14 @@ impl Platform for Workers {
 
     fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
         let _ = self.0.listen();
-        // A promise of this request: the runtime goes on with it in this request's place, whichever settles it.
+        // A promise of this request, so that the runtime continues in this request's context, whichever request settles
+        // it.
         let mut settle = None;
         let promise = Promise::new(&mut |done, _| settle = Some(done));
         let settled = PromiseFuture::of(&promise);
         let wake = move || {
             if let Some(settle) = settle {
-                // It cannot throw.
+                // Resolving a promise cannot throw.
                 let _ = settle.call0(&JsValue::UNDEFINED);
             }
         };
@@ -393,7 +394,7 @@ impl Platform for Workers {
     ) -> Result<ReadableStream, ReadFault> {
         self.0.listen().map_err(|_| ReadFault::Broken)?;
         let chunks = ChunkReader::of(&body).map_err(|_| ReadFault::Broken)?;
-        // Most answers end within their first chunk, and need no stream that counts.
+        // Most answers end within their first chunk and need no counting stream.
         let first = chunks.next(CHUNK_BYTES, CHUNK_BYTES).await;
         let first = first.map_err(|_| ReadFault::Broken)?;
         if first.length() as usize > limit {
@@ -451,7 +452,7 @@ impl Platform for Workers {
     }
 
     fn background(&self, work: impl Future<Output = ()> + 'static) {
-        // Boxed, or the bundle would have the runtime's side of it once for each caller.
+        // Boxed: otherwise the bundle would contain the glue code once for each caller.
         let work: Pin<Box<dyn Future<Output = ()>>> = Box::pin(work);
         match &self.0.context {
             Some(context) => context.wait_until(work),
@@ -464,7 +465,7 @@ impl Platform for Workers {
         if limiter.is_undefined() {
             return Ok(Admission::Granted);
         }
-        // It fails where the runtime has no such signal; the limiter is asked all the same.
+        // It fails on a runtime without the signal; the limiter can be asked all the same.
         let _ = self.0.listen();
         let success = ask_limiter(&limiter, &key()?).await;
         Ok(match success.ok().and_then(|success| success.as_bool()) {
@@ -504,20 +505,20 @@ impl Platform for Workers {
             let cached = cache()?.put_with_str(&format!("{CACHE_PREFIX}{name}"), &response);
             PromiseFuture::of(&cached).await
         };
-        // A runtime without a cache says so every time.
+        // A runtime without a cache fails at every call, so log it once.
         if cached.await.is_err() && !CACHE_FAILED.replace(true) {
             console_error!("{}", serde_json::json!({"event": "cache_failed"}));
         }
     }
 }
 
-/// Bytes that are read of an answer before it is handed on, and at once.
+/// Bytes that are read of an answer before it is passed on, and at most at a time.
 const CHUNK_BYTES: u32 = 16 * 1024;
 const MAX_CHUNK_BYTES: u32 = 64 * 1024;
 
 #[wasm_bindgen]
 extern "C" {
-    /// A stream and its reader of bytes, with workerd's own method that waits for a number of them: `web_sys` knows neither.
+    /// A stream and its byte reader with workerd's own method that waits for a number of bytes: `web_sys` has neither.
     type ByteStream;
     #[wasm_bindgen(method, catch, js_name = getReader)]
     fn byte_reader(this: &ByteStream, options: &JsValue) -> Result<ByteReader, JsValue>;
@@ -527,7 +528,7 @@ extern "C" {
     fn read_at_least(this: &ByteReader, bytes: u32, into: &Uint8Array) -> Result<Promise, JsValue>;
 }
 
-/// A body that is read chunk by chunk, without a byte of it in this memory.
+/// Reads a body chunk by chunk, without a copy of its bytes in wasm memory.
 struct ChunkReader(ByteReader);
 
 impl ChunkReader {
@@ -538,27 +539,28 @@ impl ChunkReader {
         stream.byte_reader(&options).map(Self)
     }
 
-    /// At least so many bytes, and up to `most` where they are there; fewer at the end, and none after it.
+    /// Reads at least `least` bytes, and up to `most` if they have arrived; fewer at the end of the body, and none
+    /// after it.
     async fn next(&self, least: u32, most: u32) -> Result<Uint8Array, JsValue> {
         let step = self
             .0
             .read_at_least(least, &Uint8Array::new_with_length(most))?;
         let step = PromiseFuture::of(&step).await?;
         let value = Reflect::get(&step, &"value".into())?;
-        // A stream that had ended before may give no bytes back.
+        // A stream that had ended before may give no bytes.
         Ok(value
             .dyn_into()
             .unwrap_or_else(|_| Uint8Array::new_with_length(0)))
     }
 }
 
-/// A stream of bytes that are all there.
+/// A stream of bytes that have all arrived.
 fn whole(bytes: &Uint8Array) -> Result<ReadableStream, JsValue> {
     let response = web_sys::Response::new_with_opt_js_u8_array(Some(bytes))?;
     response.body().ok_or(JsValue::NULL)
 }
 
-/// The chunks of a body, of which the first is there. It breaks off where there are more than `limit` bytes.
+/// A stream of a body whose first chunk has been read. It breaks off after `limit` bytes.
 fn counted(chunks: ChunkReader, first: Uint8Array, limit: usize, id: String) -> ReadableStream {
     let start = Some((chunks, Some(first), limit, id));
     let chunks = futures_util::stream::unfold(start, |state| async {
@@ -590,7 +592,7 @@ fn cache() -> Result<web_sys::Cache, JsValue> {
     Reflect::get(scope.caches()?.as_ref(), &"default".into())?.dyn_into()
 }
 
-/// A time of JavaScript's.
+/// A time in JavaScript's form.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -600,7 +602,7 @@ fn milliseconds(time: f64) -> u64 {
     time as u64
 }
 
-/// `RATE_LIMITER.limit({key})`, and of its answer the `success`.
+/// Calls `RATE_LIMITER.limit({key})` and gives the `success` of its result.
 async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
     let limit: Function = Reflect::get(limiter, &"limit".into())?.dyn_into()?;
     let options = Object::new();
@@ -609,7 +611,7 @@ async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
     Reflect::get(&PromiseFuture::of(&asked).await?, &"success".into())
 }
 
-/// An answer as the stages read it.
+/// Turns an answer of the runtime into that of the stages.
 fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
     Some(Response {
         status: StatusCode::from_u16(response.status()).ok()?,
@@ -618,12 +620,12 @@ fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
     })
 }
 
-/// Bytes of a refused body that are read and thrown away, and the milliseconds for it.
+/// Bytes of a refused body that are read and discarded, and the milliseconds for it.
 const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
 const DRAIN_MS: u32 = 2000;
 
-/// Throws away what is left of a request's body that nobody reads. A server that answers while its client still sends
-/// has to break the connection, and with it the next request on it.
+/// Discards the rest of a request's body that no stage reads. A server that answers while its client still sends has to
+/// close the connection, which would break the client's next request on it.
 async fn drain_unread(request: &web_sys::Request) {
     if let Some(body) = request.body().filter(|body| !body.locked()) {
         drain(&body.get_reader().unchecked_into()).await;
@@ -653,8 +655,8 @@ async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8
     chunk.map(Some).map_err(|_| ReadFault::Broken)
 }
 
-/// Sends and waits for the answer's head. A body has a deadline of its own, so that a slow client is told apart from a
-/// slow database; what comes after the head streams for as long as both sides like.
+/// Sends a request and waits for the head of its answer. A body has a deadline of its own, so that a slow client is
+/// distinguished from a slow database. The body of the answer has no deadline.
 async fn send(
     request: Outgoing<ReadableStream>,
     sent: &dyn Fn(),
@@ -706,7 +708,7 @@ async fn send(
     answer.dyn_into().map_err(unreachable)
 }
 
-/// A fetch that ends when nobody waits for its answer's head any more.
+/// A fetch that is aborted when its future is dropped before the answer's head has arrived.
 struct Fetching(Option<AbortController>);
 
 impl Drop for Fetching {
@@ -729,7 +731,7 @@ async fn in_time(
         let slow = pin!(delay(upload_ms));
         match select(answer, select(upload.sent, slow)).await {
             Either::Left((answered, _)) => return answered.map_err(upload_fault),
-            // A body that could not be sent ends the fetch, too, if it has not been answered already.
+            // A body that could not be sent also ends the fetch, unless it has been answered already.
             Either::Right((Either::Left((Err(fault), _)), waiting)) => {
                 return match select(waiting, pin!(delay(SETTLE_MS))).await {
                     Either::Left((Ok(answered), _)) => Ok(answered),
@@ -749,10 +751,10 @@ async fn in_time(
     }
 }
 
-/// Milliseconds in which a fetch whose body broke has ended.
+/// Milliseconds in which a fetch with a broken body ends.
 const SETTLE_MS: u32 = 1000;
 
-/// Why an upload failed. Where it is a connection that broke, the runtime does not say which: the log must not blame
+/// Why an upload failed. The runtime does not say which of the two connections broke, and the log must not blame
 /// PostgREST for a client that went away.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn upload_fault(fault: JsValue) -> SendFault {
@@ -764,18 +766,18 @@ fn upload_fault(fault: JsValue) -> SendFault {
 }
 
 async fn delay(milliseconds: u32) {
-    // A timer has nothing to say.
+    // A timer has no result.
     let _ = PromiseFuture::milliseconds(milliseconds).await;
 }
 
-/// Mostly a refused connection, but a mistake of ours would look the same from outside.
+/// Usually a refused connection; a mistake of the edge would look the same here.
 #[expect(clippy::needless_pass_by_value, reason = "made for map_err")]
 fn unreachable(fault: JsValue) -> SendFault {
     log_js_error("fetch_failed", &fault);
     SendFault::Unreachable
 }
 
-/// Logs an error of JavaScript's.
+/// Logs an error of JavaScript.
 fn log_js_error(event: &str, fault: &JsValue) {
     let line = serde_json::json!({
         "event": event, "name": text_of(fault, "name"), "message": message(fault),
@@ -783,7 +785,7 @@ fn log_js_error(event: &str, fault: &JsValue) {
     console_error!("{line}");
 }
 
-/// What an error of JavaScript's says.
+/// The message of a JavaScript error.
 fn message(fault: &JsValue) -> Option<String> {
     text_of(fault, "message")
 }
@@ -793,12 +795,12 @@ fn text_of(object: &JsValue, name: &str) -> Option<String> {
     value.as_string()
 }
 
-/// A body on its way from the client to PostgREST, of a declared length: the runtime's own pipe lets exactly so many
-/// bytes through, and none is copied into this memory.
+/// A body of declared length on its way from the client to PostgREST. The runtime's own pipe passes exactly `length`
+/// bytes, without a copy in wasm memory.
 struct Upload {
-    /// What the fetch sends.
+    /// The body of the fetch.
     handed_on: ReadableStream,
-    /// Settled once all of it has been sent, or it broke off.
+    /// Settled when the body has been sent completely, or broke off.
     sent: PromiseFuture,
 }
 
@@ -817,8 +819,8 @@ impl Upload {
     }
 }
 
-/// A body of unknown length, whole. Its chunks stay the runtime's. PostgREST takes one that breaks off for complete, so
-/// nothing of it is sent before its end is there.
+/// Buffers a body of unknown length; its chunks stay in the runtime's memory. PostgREST would accept a body that breaks
+/// off as complete, so nothing is sent before its end has arrived.
 async fn buffer(
     stream: &ReadableStream,
     limit: usize,
@@ -836,14 +838,14 @@ async fn buffer(
     Ok((body, buffered))
 }
 
-/// Bytes that an isolate holds of bodies that are being gathered: it has 128 MB for everything.
+/// The most bytes of bodies that an isolate buffers at a time: it has 128 MB for everything.
 const MAX_BUFFERED_BYTES: usize = 16 * 1024 * 1024;
 
 thread_local! {
     static BUFFERED_BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
-/// One body's part of them.
+/// The bytes that one body has in the buffer.
 struct Buffered(usize);
 
 impl Buffered {
@@ -863,7 +865,7 @@ impl Drop for Buffered {
     }
 }
 
-/// The runtime's own reader of gzip.
+/// Decompresses gzip with the runtime's own stream.
 fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
     let class: Function =
         Reflect::get(&js_sys::global(), &"DecompressionStream".into())?.dyn_into()?;
@@ -874,7 +876,7 @@ fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
     pipe.call1(&zipped, &reader)?.dyn_into()
 }
 
-/// Hands a body's chunks over, as long as they are in time and within the limit.
+/// Passes the chunks of a body to `each` while they arrive within the deadline and the limit.
 async fn read_chunks(
     stream: &ReadableStream,
     limit: usize,
@@ -887,13 +889,13 @@ async fn read_chunks(
     loop {
         let chunk = match select(pin!(next_chunk(&reader)), deadline.as_mut()).await {
             Either::Left((chunk, _)) => chunk?,
-            // The reader keeps the stream: what has not come in time is not waited for again.
+            // The reader keeps its lock: the rest of a slow body is not awaited again.
             Either::Right(_) => return Err(ReadFault::Slow),
         };
         let Some(chunk) = chunk else { return Ok(()) };
         length += chunk.length() as usize;
         if length > limit {
-            // For `drain_unread`, where it is a client's.
+            // Released so that `drain_unread` can discard the rest of a client's body.
             reader.release_lock();
             return Err(ReadFault::TooLarge);
         }
@@ -901,8 +903,8 @@ async fn read_chunks(
     }
 }
 
-/// A header's value of bytes, one for each character. One that cannot be a header's is there all the same, for its reader to
-/// refuse as no text; what is no byte becomes one that no reader takes for text.
+/// A header's value with one byte for each character. An invalid value is kept as a byte that is not text, for the
+/// stage that reads the header to refuse.
 fn header_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     let value = if text.is_ascii() {
         HeaderValue::from_bytes(text.as_bytes())
@@ -913,7 +915,7 @@ fn header_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     value.or_else(|_| HeaderValue::from_bytes(&[0xff]))
 }
 
-/// Headers whose names are wanted, read in one text.
+/// The headers whose names are wanted, read from one string.
 fn rust_headers(headers: &web_sys::Headers, wanted: impl Fn(&str) -> bool) -> Option<HeaderMap> {
     let object = Object::from_entries(headers).ok()?;
     let text = js_sys::JSON::stringify(&object).ok()?.as_string()?;
@@ -921,7 +923,7 @@ fn rust_headers(headers: &web_sys::Headers, wanted: impl Fn(&str) -> bool) -> Op
     Entries(&wanted).deserialize(&mut read).ok()
 }
 
-/// Reads those entries of an object of texts whose names are wanted, without a copy of the others.
+/// Reads the wanted entries of an object of strings, without copying the others.
 struct Entries<'a>(&'a dyn Fn(&str) -> bool);
 
 impl<'de> DeserializeSeed<'de> for Entries<'_> {
@@ -941,7 +943,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<HeaderMap, A::Error> {
         let mut made = HeaderMap::with_capacity(16);
-        // A name has no character that JSON escapes.
+        // A header's name contains no character that JSON escapes.
         while let Some(name) = access.next_key::<&str>()? {
             if (self.0)(name) {
                 let name = HeaderName::from_bytes(name.as_bytes()).map_err(A::Error::custom)?;
@@ -955,13 +957,13 @@ impl<'de> Visitor<'de> for Entries<'_> {
     }
 }
 
-/// A value as an object of JavaScript, handed over in one text.
+/// Turns a value into an object of JavaScript, passed as one string.
 fn object(value: &impl Serialize) -> Result<JsValue, JsValue> {
     let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
     js_sys::JSON::parse(&text)
 }
 
-/// Headers as an object of JavaScript has them: values of one name joined, a character for each byte.
+/// Headers as an object of JavaScript: the values of a name joined, with a character for each byte.
 struct Record<'a>(&'a HeaderMap);
 
 impl Serialize for Record<'_> {
@@ -981,7 +983,7 @@ fn characters(value: &HeaderValue) -> Cow<'_, str> {
     }
 }
 
-/// A key as WebCrypto takes it, with what checks by it.
+/// A key of WebCrypto with everything that a check needs.
 #[derive(Clone)]
 struct ImportedKey {
     subtle: web_sys::SubtleCrypto,
@@ -1009,7 +1011,7 @@ async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> Result<bool
     Ok(PromiseFuture::of(&checking).await?.is_truthy())
 }
 
-/// Imports a key, and keeps it or that WebCrypto does not take it.
+/// Imports a key and caches the result, also the failure.
 async fn import_once(key: &PublicKey) -> Option<ImportedKey> {
     let imported = import(key).await;
     if let Err(fault) = &imported {
@@ -1073,7 +1075,7 @@ async fn encrypt(
     Ok(Uint8Array::new(&PromiseFuture::of(&encrypting).await?).to_vec())
 }
 
-/// An algorithm as WebCrypto takes it, to import a key and to verify with it.
+/// An algorithm in WebCrypto's form, for importing a key and verifying with it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Parameters {

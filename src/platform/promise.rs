@@ -1,8 +1,8 @@
-//! Waiting for what the runtime will do: promises, timers, signals.
+//! Futures of promises, timers and signals of the runtime.
 //!
-//! `JsFuture` and `Delay` make closures for every future and register each with the collector, which was a fifth of a
-//! request's cost; and what they hold is never freed where a promise is never settled, as those of a client that hung up.
-//! Here one function of an isolate hears of everything; a future is a number, and forgotten with its future.
+//! `JsFuture` and `Delay` create closures for every future and register them with the garbage collector, which was a
+//! fifth of a request's cost. They also leak if a promise is never settled, like those of a client that hung up. Here
+//! one function of the isolate receives every result; a future is a number in a table, and leaves it when dropped.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -34,13 +34,13 @@ extern "C" {
     fn clear_timeout(timer: i32);
 }
 
-/// Puts a promise's `then` in `queueMicrotask`'s place, which every task is scheduled by: the runtime's own costs several
-/// times as much. The promise belongs to no request, for it is made before there is one.
+/// Replaces `queueMicrotask`, which schedules every task, by a promise's `then`: the runtime's own function costs
+/// several times as much. The promise belongs to no request, since it is created before the first one.
 pub(crate) fn replace_queue_microtask() {
     let settled = Promise::resolve(&JsValue::UNDEFINED);
     let then = Reflect::get(&settled, &"then".into()).unwrap_or_default();
     if let Some(then) = then.dyn_ref::<Function>() {
-        // Where it cannot be replaced it is only slower.
+        // If it cannot be replaced, the edge is only slower.
         let _ = Reflect::set(
             &js_sys::global(),
             &"queueMicrotask".into(),
@@ -69,7 +69,7 @@ enum State {
     Settled(Result<JsValue, JsValue>),
 }
 
-/// Notes what has become of something. Of what nobody waits for any more nothing is kept.
+/// Stores a result for its future, or discards it if the future has been dropped.
 fn settle(id: u32, good: bool, value: JsValue) {
     let waker = PENDING.with_borrow_mut(|pending| {
         let state = pending.open.get_mut(&id)?;
@@ -79,7 +79,7 @@ fn settle(id: u32, good: bool, value: JsValue) {
             State::Settled(_) => None,
         }
     });
-    // Not while the table is borrowed: what is woken may drop other pending.
+    // After the borrow of the table: the waker may drop other futures.
     if let Some(waker) = waker {
         waker.wake();
     }
@@ -93,7 +93,7 @@ fn settle_callback(id: u32, good: bool) -> Function {
     })
 }
 
-/// Ready once the runtime has done something.
+/// A future of something that the runtime does.
 pub(super) struct PromiseFuture {
     id: u32,
     timer: Option<i32>,
@@ -109,7 +109,7 @@ impl PromiseFuture {
         Self { id, timer: None }
     }
 
-    /// For what a promise is settled with.
+    /// The result of a promise.
     pub(super) fn of(promise: &Promise) -> Self {
         let future = Self::new();
         promise.unchecked_ref::<Thenable>().then(
@@ -119,7 +119,7 @@ impl PromiseFuture {
         future
     }
 
-    /// For some time to pass.
+    /// Ready after some time.
     pub(super) fn milliseconds(milliseconds: u32) -> Self {
         let mut future = Self::new();
         future.timer =
@@ -127,14 +127,14 @@ impl PromiseFuture {
         future
     }
 
-    /// For a signal to be given. Nothing has to be taken back: the listener is as small as a number.
+    /// Ready when a signal is given. The listener need not be removed: it is as small as a number.
     ///
     /// # Errors
     /// The runtime's.
     pub(super) fn abort(signal: &AbortSignal) -> Result<Self, JsValue> {
         let future = Self::new();
         if signal.aborted() {
-            // It is given once, to those who listen.
+            // The event fires only once, so a signal that was given before needs this.
             settle(future.id, true, JsValue::UNDEFINED);
         } else {
             signal.add_event_listener_with_callback("abort", &settle_callback(future.id, true))?;
@@ -158,10 +158,10 @@ impl Future for PromiseFuture {
                 Some(State::Settled(outcome)) => Poll::Ready(outcome),
                 _ => Poll::Pending,
             },
-            // Polled again after it was ready.
+            // It was polled again after it was ready.
             None => Poll::Pending,
         });
-        // Not while the table is borrowed: it may be the last that holds a task, and that task other pending.
+        // After the borrow of the table: dropping the last reference to a task may drop other futures.
         drop(old);
         polled
     }

@@ -1,4 +1,4 @@
-//! Which reads may be kept for others: those of nobody in particular, of relations that `CACHED_READS` lists.
+//! Which reads may be cached: anonymous reads of relations that `CACHED_READS` lists.
 
 use http::HeaderMap;
 
@@ -7,18 +7,18 @@ use crate::edge;
 use crate::systems;
 use crate::verify::cache;
 
-/// What an answer depends on, beside the path with its query.
+/// The request headers that select an answer, besides the path and its query.
 const KEYED: [&str; 5] = ["accept", "accept-profile", "prefer", "range", "range-unit"];
 
-/// How an answer may be kept.
+/// How to cache an answer.
 pub(crate) struct Rule {
     /// Its name in the platform's cache.
     pub name: String,
-    /// For how long.
+    /// Its lifetime.
     pub seconds: u32,
 }
 
-/// The rule for a read, if there is one. `path` and `headers` are those that go upstream.
+/// The rule for a read, if there is one. `path` and `headers` are those of the upstream request.
 pub(super) fn rule(
     relation: &str,
     path: &str,

@@ -1,5 +1,5 @@
-//! Fixed calls of one database function, built by the postgrest crate from names of ours and vetted values, never sent by
-//! it.
+//! Calls of one database function. The postgrest crate builds them from names of the edge and vetted values; it never
+//! sends them.
 
 use http::Method;
 use postgrest::Postgrest;
@@ -13,18 +13,18 @@ use crate::error::Error;
 use crate::route::{Call, Decoder, Human, Identity, Incoming, KB, Matched, Plan, Seen};
 use crate::verify::Caller;
 
-/// Milliseconds after which an answer that can be made without the database is not waited for.
+/// Milliseconds to wait for the database if an answer is possible without it.
 const FALLBACK_MS: u32 = 2000;
 
-/// Bytes of a form that are read to be shown again, where they are more than what is taken.
+/// The most bytes of a form that are read to show it again, if the endpoint accepts fewer.
 const MAX_FORM_BYTES: usize = 256 * KB;
 
-/// Whether a person has filled in a form, and sees it again with what was typed if it is refused.
+/// Whether a person filled in a form, who sees it again with its values if it is refused.
 fn is_form(call: &Call, incoming: &Incoming) -> bool {
     call.for_people && incoming.wants_page
 }
 
-/// What a purpose endpoint answers where the request is refused before it is looked at.
+/// The answer of a purpose endpoint to a request that is refused before its body is read.
 pub(super) async fn refuse<P: Platform>(
     call: &'static Call,
     matched: &Matched,
@@ -41,7 +41,7 @@ pub(super) async fn refuse<P: Platform>(
     (call.answer)(&incoming, Err(error), &edge.config).map(Work::Local)
 }
 
-/// What a purpose endpoint is told of a request, before its body has been read.
+/// What a purpose endpoint sees of a request before its body has been read.
 pub(super) fn incoming<P: Platform>(
     matched: &Matched,
     caller: &Caller,
@@ -62,7 +62,7 @@ pub(super) fn incoming<P: Platform>(
     }
 }
 
-/// Reads the body and turns it into the call. What a purpose endpoint refuses it words itself.
+/// Reads the body and builds the call. The endpoint words its own refusals.
 pub(super) async fn prepare<P: Platform>(
     call: &'static Call,
     matched: &Matched,
@@ -97,7 +97,7 @@ pub(super) async fn prepare<P: Platform>(
     if let Some(key) = idempotency_key(&request)? {
         set(&mut outgoing.headers, "idempotency-key", key)?;
     }
-    // The browser's own words about itself: data to keep, nothing to trust.
+    // The client's own description of itself: data to store, never to trust.
     for name in ["user-agent", "referer"] {
         if let Some(value) = request
             .headers
@@ -120,7 +120,7 @@ pub(super) async fn prepare<P: Platform>(
     })
 }
 
-/// The token that the function is called with.
+/// The token for the call.
 fn token<P: Platform>(
     call: &Call,
     caller: &Caller,
@@ -131,7 +131,7 @@ fn token<P: Platform>(
 ) -> Result<String, Error> {
     match call.identity {
         Identity::Vouched => mint::vouched(caller, request, human, seen.unwrap_or_default(), edge),
-        // No other token carries what was seen: it would be lost without a word.
+        // No other token carries observations: they would be lost silently.
         _ if seen.is_some() => Err(Error::Internal("nobody vouches for what was seen")),
         Identity::Caller => upstream_token(caller, request, edge),
         Identity::Edge => mint::edge(edge),
@@ -164,7 +164,7 @@ async fn plan<P: Platform>(
     }
 }
 
-/// A call of the edge's own, with no request behind it.
+/// A call in the edge's own name, without a request behind it.
 pub(super) fn own<P: Platform>(
     function: &str,
     arguments: String,
@@ -183,16 +183,16 @@ pub(super) fn own<P: Platform>(
     )
 }
 
-/// A page for a browser that navigates; JSON for everything else.
+/// Whether to answer with a page: for a browser that navigates. Everything else gets JSON.
 fn wants_page<B>(request: &Request<B>) -> bool {
     let accept = request.header("accept").unwrap_or_default();
     let navigates = request.header("sec-fetch-mode") == Some("navigate");
     !accept.contains("application/json") && (accept.contains("text/html") || navigates)
 }
 
-/// One call of `schema.function` at an address of PostgREST.
+/// A call of `schema.function` at an address of PostgREST.
 ///
-/// `token` is one that was verified or minted here: the crate panics on anything that is no header value.
+/// `token` must have been verified or minted here: the crate panics on a value that is not valid in a header.
 pub(super) fn build<P: Platform>(
     address: &str,
     schema: &str,

@@ -1,7 +1,7 @@
-//! Which rows a filter can leave out, as far as its text shows it.
+//! Which rows a filter can exclude, as far as its text shows it.
 //!
-//! The guard for unfiltered writes refuses a condition that no row can fail. It cannot see what depends on the rows: that
-//! `id=neq.0` holds for all of them, or `created_at=gt.1970-01-01`.
+//! The guard against unfiltered writes refuses a condition that every row meets. It cannot see what depends on the
+//! rows, such as that `id=neq.0` or `created_at=gt.1970-01-01` holds for all of them.
 
 /// One comparison of a column with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,13 +10,13 @@ pub(super) struct Condition {
     pub column: String,
     /// The column with its path into a JSON document.
     pub field: String,
-    /// The operator; the four kinds of full-text search are `fts`.
+    /// The operator; `fts` stands for the four kinds of full-text search.
     pub operator: &'static str,
     /// `(any)` or `(all)`.
     pub quantifier: Option<&'static str>,
-    /// The value as it was written; of `in` the elements without their parentheses.
+    /// The value as written; for `in` its elements without the parentheses.
     pub value: String,
-    /// `not.` stands in front.
+    /// Whether `not.` precedes it.
     pub negated: bool,
 }
 
@@ -26,7 +26,7 @@ pub(super) enum Tree {
     Leaf(Condition),
     Node {
         negated: bool,
-        /// `and`; otherwise `or`.
+        /// Whether it is `and`; otherwise `or`.
         all: bool,
         branches: Vec<Self>,
     },
@@ -37,16 +37,16 @@ pub(super) enum Tree {
 pub(super) enum Reach {
     /// None.
     Nothing,
-    /// Some, or it cannot be told.
+    /// Some, or unknown.
     Some,
-    /// All in which a certain column has a value.
+    /// All in which a certain column is not null.
     Present,
     /// All.
     Everything,
 }
 
 impl Reach {
-    /// Whether rows can fail the condition for another reason than that a column is null.
+    /// Whether rows can fail the condition for another reason than a null column.
     pub fn narrows(self) -> bool {
         matches!(self, Self::Nothing | Self::Some)
     }
@@ -78,7 +78,7 @@ impl Reach {
 }
 
 impl Tree {
-    /// Hands every condition over.
+    /// Visits every condition.
     pub fn each<'a>(&'a self, visit: &mut impl FnMut(&'a Condition)) {
         match self {
             Self::Leaf(condition) => visit(condition),
@@ -91,7 +91,7 @@ impl Tree {
         self.reach_if(false)
     }
 
-    /// The same of its opposite, where `opposite` says so.
+    /// The rows that meet it, or its negation if `opposite` is set.
     fn reach_if(&self, opposite: bool) -> Reach {
         match self {
             Self::Leaf(condition) => condition.reach_if(opposite),
@@ -115,7 +115,7 @@ impl Tree {
         }
     }
 
-    /// What holds because a condition and its opposite stand beside each other.
+    /// The reach of a node that contains both a condition and its negation.
     fn excluded_middle(&self) -> Option<Reach> {
         let mut sides = Vec::new();
         self.sides(false, &mut sides);
@@ -123,7 +123,7 @@ impl Tree {
             sides.iter().any(|(other, no)| one == other && yes != no)
         };
         let (side, _) = sides.iter().find(|side| meets(side))?;
-        // These two are never null.
+        // These two operators never give null.
         Some(if matches!(side.operator, "is" | "isdistinct") {
             Reach::Everything
         } else {
@@ -131,7 +131,7 @@ impl Tree {
         })
     }
 
-    /// The conditions that stand side by side: those of a node, and of nodes in it that mean the same.
+    /// Collects the conditions that are combined directly: those of a node, and of nested nodes with the same operator.
     fn sides<'a>(&'a self, opposite: bool, sides: &mut Vec<(Side<'a>, bool)>) {
         let Self::Node {
             negated,
@@ -161,7 +161,7 @@ impl Tree {
     }
 }
 
-/// What a condition compares, without saying which way.
+/// A comparison without its direction.
 #[derive(Debug, PartialEq, Eq)]
 struct Side<'a> {
     field: &'a str,
@@ -185,7 +185,7 @@ impl Condition {
             ("is", "not_null") => ("is", false, "null"),
             (operator, value) => (operator, true, value),
         };
-        // Of several values `gte(any)` is not the opposite of `lt(any)`.
+        // With several values, `gte(any)` is not the negation of `lt(any)`.
         let (operator, same) = if self.quantifier.is_some() {
             (self.operator, true)
         } else {
@@ -206,7 +206,7 @@ impl Condition {
         let array = elements(value);
         match (self.operator, self.quantifier) {
             ("in", _) if matches!(self.value.as_str(), "" | "\"\"") => never(holds),
-            // Nothing is equal to one of no values, and everything to all of them.
+            // No value equals any element of an empty array, and every value equals all of them.
             (_, Some("(any)")) if array.is_empty() => never(holds),
             (_, Some(_)) if array.is_empty() => never(!holds),
             ("like" | "ilike" | "match" | "imatch", quantifier) => {
@@ -217,7 +217,7 @@ impl Condition {
                 };
                 present(fits_all, holds)
             }
-            // What every array, document or range contains.
+            // Every array, document or range contains an empty one.
             ("cs", _) => present(array.is_empty() || value == "empty", holds),
             ("ov", _) => present(array.is_empty() || value == "empty", !holds),
             // A search for no word finds nothing.
@@ -230,7 +230,7 @@ impl Condition {
         }
     }
 
-    /// Whether a pattern fits every text.
+    /// Whether a pattern matches every text.
     fn fits_everything(&self, pattern: &str) -> bool {
         if matches!(self.operator, "like" | "ilike") {
             return !pattern.is_empty() && pattern.chars().all(|c| c == '*' || c == '%');
@@ -239,7 +239,7 @@ impl Condition {
     }
 }
 
-/// The reach of what no row meets, or of its opposite.
+/// The reach of a condition that no row meets, or of its negation.
 fn never(holds: bool) -> Reach {
     if holds {
         Reach::Nothing
@@ -248,7 +248,7 @@ fn never(holds: bool) -> Reach {
     }
 }
 
-/// The reach of what, if it is `trivial`, every value meets; or of its opposite.
+/// The reach of a condition that every value meets if `trivial` is set, or of its negation.
 fn present(trivial: bool, holds: bool) -> Reach {
     match (trivial, holds) {
         (false, _) => Reach::Some,
@@ -268,7 +268,7 @@ fn is_greatest(value: &str) -> bool {
     value.eq_ignore_ascii_case("infinity") || value.eq_ignore_ascii_case("inf")
 }
 
-/// The elements of an array's text: none of an empty one. What is no array is one element.
+/// The elements of an array literal; none for an empty one. Any other text is one element.
 fn elements(text: &str) -> Vec<String> {
     let inner = text
         .strip_prefix('{')
@@ -276,7 +276,7 @@ fn elements(text: &str) -> Vec<String> {
     let Some(inner) = inner else {
         return vec![text.to_owned()];
     };
-    // An array of empty arrays is empty, too.
+    // An array of empty arrays is empty as well.
     if inner.chars().all(|c| "{}, \t\r\n".contains(c)) {
         return Vec::new();
     }
@@ -290,7 +290,7 @@ fn elements(text: &str) -> Vec<String> {
 mod tests {
     use super::super::query::Query;
 
-    /// Whether an update or a delete with this query is let through.
+    /// Whether an update or a delete with this query is allowed.
     fn narrows(text: &str) -> bool {
         Query::parse(text, None).unwrap().narrows()
     }
@@ -382,7 +382,7 @@ mod tests {
             "or=(id.gt(any).{1},id.lte(any).{1})",
             "or=(and(id.eq.1,name.eq.x),id.neq.1)",
             "not.and=(id.not.in.())",
-            // PostgREST refuses what it cannot read.
+            // PostgREST refuses a filter that it cannot read.
             "id=foo",
             "or=(id.eq.1",
         ] {

@@ -1,5 +1,5 @@
-//! A whole relation, page after page: each one begins where the one before has ended, so that rows that come and go
-//! meanwhile neither repeat nor hide others.
+//! A whole relation, page by page. Each page begins where the one before ended, so that rows inserted or deleted in the
+//! meantime neither repeat nor hide others.
 
 use http::{HeaderMap, Method};
 use serde_json::Value;
@@ -11,29 +11,29 @@ use crate::error::Error;
 use crate::route::Export;
 use crate::verify::Caller;
 
-/// Rows of a page.
+/// The rows of a page.
 const ROWS: u64 = 200;
 
-/// What the caller may not choose: it is how the pages are made.
+/// Parameters that the caller must not set, because they make the pages.
 const OURS: [&str; 4] = ["select", "order", "limit", "offset"];
 
-/// How a file is to look: parameters that are no filters.
+/// Parameters that choose the file's form; they are not filters.
 const FIELDS: &str = "fields";
 const BOM: &str = "bom";
 
 /// The pages of one relation, as one caller may see it.
 pub(crate) struct Pages {
     pub export: &'static Export,
-    /// Whether each field that has no column of its own gets one, instead of a cell of JSON for all of them.
+    /// Whether each further field gets a column, instead of a cell of JSON for all of them.
     pub spread: bool,
-    /// Whether the file begins with a byte order mark, without which some spreadsheets do not take it for UTF-8.
+    /// Whether the file begins with a byte order mark, without which some spreadsheets do not recognise UTF-8.
     pub marked: bool,
     base: String,
     query: Query,
     headers: HeaderMap,
 }
 
-/// Reads the filters and takes the caller's token.
+/// Reads the filters, and takes the caller's token.
 pub(super) fn prepare<P: Platform>(
     export: &'static Export,
     caller: &Caller,
@@ -77,7 +77,7 @@ pub(super) fn prepare<P: Platform>(
 }
 
 impl Pages {
-    /// The page after a row, or the first.
+    /// The page after a row, or the first page.
     pub(crate) fn after<P: Platform>(
         &self,
         last: Option<&Value>,
@@ -120,7 +120,7 @@ impl Pages {
         })
     }
 
-    /// Whether a page of so many rows is the last.
+    /// Whether these rows are the last page.
     pub(crate) fn ends_with(rows: &[Value]) -> bool {
         (rows.len() as u64) < ROWS
     }

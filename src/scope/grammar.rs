@@ -1,49 +1,49 @@
-//! PostgREST's query language, as far as the edge judges it: what a `select`, an `order`, a filter or a tree of conditions
-//! names. The rules are those of PostgREST's `ApiRequest/QueryParams.hs`, which are the same from 12.0 to 16.2 but for
-//! `is.not_null`.
+//! PostgREST's query language, as far as the edge checks it: the names in a `select`, an `order`, a filter or a tree of
+//! conditions. The rules are those of PostgREST's `ApiRequest/QueryParams.hs`, which are the same from 12.0 to 16.2
+//! except for `is.not_null`.
 //!
-//! Each reader takes the longest prefix that PostgREST's takes and leaves the rest: PostgREST ignores it. Where PostgREST
-//! gives up after a wrong character these readers may go on; the request is refused upstream in that case.
+//! Each reader takes the longest prefix that PostgREST takes, and leaves the rest, which PostgREST ignores. Where
+//! PostgREST stops at a wrong character these readers may continue; PostgREST then refuses the request.
 
 use super::conditions::{Condition, Tree};
 
-/// Levels of parentheses that are read. A reader calls itself for each, and its stack is small.
+/// The deepest nesting of parentheses that is read. A reader recurses at each level, and the stack is small.
 pub(super) const MAX_LEVELS: usize = 128;
 
-/// A column, with the path into its JSON document as it was written.
+/// A column, with its path into a JSON document as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Field {
     pub name: String,
     pub path: String,
 }
 
-/// What a `select` names.
+/// The names in a `select`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Selected {
-    /// Columns, of the relation itself and of those embedded in it.
+    /// Columns of the relation itself and of those embedded in it.
     pub columns: Vec<String>,
-    /// Types that something is cast to.
+    /// Types of casts.
     pub casts: Vec<String>,
-    /// Embedded relations in all.
+    /// The number of embedded relations.
     pub embeds: usize,
-    /// Embedded relations in each other.
+    /// The deepest nesting of embedded relations.
     pub depth: usize,
 }
 
-/// What a `select` names, and what of it cannot be read.
+/// The names in a `select`, and the part that cannot be read.
 pub(super) fn select(text: &str) -> (Selected, &str) {
     let mut reader = Reader(text);
     let mut selected = Selected::default();
     if reader.forest(0, &mut selected).is_some() && reader.0.is_empty() {
         return (selected, "");
     }
-    // Parentheses stand for relations here, whether or not PostgREST would take them for any.
+    // Every parenthesis counts as an embedded relation, whether or not PostgREST would read it as one.
     selected.embeds = text.matches('(').count();
     selected.depth = levels(text);
     (selected, text)
 }
 
-/// The columns of an `order`; none where it cannot be read.
+/// The columns of an `order`; none if it cannot be read.
 pub(super) fn order(text: &str) -> Option<Vec<String>> {
     let mut reader = Reader(text);
     let mut columns = Vec::new();
@@ -55,7 +55,7 @@ pub(super) fn order(text: &str) -> Option<Vec<String>> {
     }
 }
 
-/// The relations that a filter's name leads through, and its column.
+/// The relations in a filter's name, and its column.
 pub(super) fn filter_name(text: &str) -> Option<(Vec<String>, Field)> {
     let mut reader = Reader(text);
     let mut names = reader.names()?;
@@ -69,7 +69,7 @@ pub(super) fn filter(field: &Field, value: &str) -> Option<Condition> {
     Reader(value).operation(field, Value::Whole)
 }
 
-/// The relations that the name of a tree of conditions leads through, and the tree. It must not be deeper than [`MAX_LEVELS`].
+/// The relations in the name of a tree of conditions, and the tree. It must not be deeper than [`MAX_LEVELS`].
 pub(super) fn conditions(name: &str, value: &str) -> Option<(Vec<String>, Tree)> {
     let mut names = Reader(name).names()?;
     let negated = names.iter().any(|name| name == "not");
@@ -79,7 +79,7 @@ pub(super) fn conditions(name: &str, value: &str) -> Option<(Vec<String>, Tree)>
     Some((names, Reader(&text).tree()?))
 }
 
-/// How deep parentheses stand in each other.
+/// The deepest nesting of parentheses.
 pub(super) fn levels(text: &str) -> usize {
     let (mut level, mut deepest) = (0_usize, 0);
     for character in text.chars() {
@@ -98,11 +98,11 @@ pub(super) fn levels(text: &str) -> usize {
 enum Value {
     /// At the end of the parameter.
     Whole,
-    /// At the comma or parenthesis that ends the condition, unless it stands in quotes or braces.
+    /// At the comma or parenthesis that ends the condition, unless quotes or braces enclose it.
     OfTree,
 }
 
-/// Text that has not been read yet.
+/// The text that is still to be read.
 #[derive(Clone, Copy)]
 struct Reader<'a>(&'a str);
 
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
         taken
     }
 
-    /// Reads, or leaves everything as it was.
+    /// Reads, or consumes nothing on failure.
     fn attempt<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let mut ahead = *self;
         let value = read(&mut ahead)?;
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    /// What `read` takes, as it was written.
+    /// The text that `read` consumes, as written.
     fn written<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<&'a str> {
         let before = self.0;
         read(self)?;
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
         (!text.is_empty()).then(|| text.trim())
     }
 
-    /// Parts with single dashes between them.
+    /// Parts joined by single dashes.
     fn dashed(&mut self, part: impl Fn(&mut Self) -> Option<&'a str>) -> Option<String> {
         let mut text = part(self)?.to_owned();
         while self.sees("-") && !self.sees("->") {
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Names with dots between them.
+    /// Names joined by dots.
     fn names(&mut self) -> Option<Vec<String>> {
         let mut names = vec![self.name()?];
         while self.eat(".") {
@@ -317,7 +317,7 @@ impl<'a> Reader<'a> {
         (known && self.eat("()")).then_some(())
     }
 
-    /// The column that a term of an `order` names.
+    /// The column of a term of an `order`.
     fn order_term(&mut self) -> Option<String> {
         self.blanks();
         let of_relation = self.attempt(|reader| {
@@ -440,7 +440,7 @@ impl<'a> Reader<'a> {
         Some((operator, quantifier, self.value(value)))
     }
 
-    /// The elements of a list in parentheses, as they were written.
+    /// The elements of a list in parentheses, as written.
     fn list(&mut self) -> Option<String> {
         self.blanks();
         if !self.eat("(") {
@@ -461,7 +461,7 @@ impl<'a> Reader<'a> {
         closed.then_some(elements)
     }
 
-    /// What stands up to the next comma or parenthesis, if that is in quotes.
+    /// A quoted element, if a comma or parenthesis follows it.
     fn quoted_element(&mut self) -> Option<String> {
         let text = self.quoted()?;
         self.ends_item().then_some(text)

@@ -1,5 +1,5 @@
-//! The coarse guard: the platform's rate limiter, where one is bound, asked before anything goes upstream. The database's
-//! limits stay the truth.
+//! The coarse guard: the platform's rate limiter, if one is bound, is asked before anything goes upstream. The
+//! database's own limits decide in the end.
 
 use super::mint;
 use crate::edge::{Admission, Edge, Platform, Request};
@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::route::{Guard, Route};
 use crate::verify::Caller;
 
-/// Counts the request for its user, or for its hashed address, on its route.
+/// Counts a request on its route, for its user or for its hashed address.
 pub(super) async fn admit<P: Platform>(
     route: &Route,
     caller: &Caller,
@@ -21,7 +21,7 @@ pub(super) async fn admit<P: Platform>(
     ask(route, who, edge).await
 }
 
-/// Counts a request whose token is refused for its hashed address: checking signatures costs, too.
+/// Counts a request with a bad token for its hashed address: checking signatures is expensive.
 pub(crate) async fn count_refused<P: Platform>(
     route: &Route,
     request: &Request<P::Body>,

@@ -1,10 +1,10 @@
-//! The edge's own tokens: 60 seconds, role `anon` or `edge` and nothing else.
+//! The edge's own tokens: they live 60 seconds and have the role `anon` or `edge`, never another one.
 //!
-//! What the edge has verified or seen of a request travels in their `edge` claim and nowhere else: the database believes
-//! that claim, and no header and no body.
+//! What the edge has verified or observed of a request travels in their `edge` claim and nowhere else: the database
+//! trusts that claim, and no header and no body.
 //!
-//! A token depends on the caller, on these facts and on the minute only, so that within its minute the same caller
-//! travels with the same token: PostgREST's token cache keeps every distinct one.
+//! A token depends only on the caller, on these facts and on the minute. Within a minute a caller therefore has the
+//! same token, since PostgREST's token cache keeps every distinct one.
 
 use std::net::IpAddr;
 
@@ -21,7 +21,7 @@ use crate::verify::Caller;
 
 /// Seconds that a token lives.
 const LIFETIME: u64 = 60;
-/// Seconds in a day, after which an address has another hash.
+/// Seconds in a day, after which the hash of an address changes.
 const DAY: u64 = 24 * 60 * 60;
 
 #[derive(Serialize)]
@@ -33,12 +33,12 @@ struct Minted<'a> {
     sub: Option<&'a str>,
     iat: u64,
     exp: u64,
-    /// What only the edge knows.
+    /// The facts that only the edge knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     edge: Option<EdgeClaim<'a>>,
 }
 
-/// What the edge vouches for.
+/// The facts that the edge vouches for.
 #[derive(Serialize)]
 struct EdgeClaim<'a> {
     #[serde(flatten)]
@@ -47,34 +47,34 @@ struct EdgeClaim<'a> {
     vouched: Option<Vouched<'a>>,
 }
 
-/// Where a request came from, without saying who it was.
+/// Where a request came from, without identifying its sender.
 #[derive(Serialize)]
 struct Origin<'a> {
     /// The network: the first 24 bits of an IPv4 address, 48 of an IPv6 address.
     net: String,
-    /// A keyed hash of the address, another one each day.
+    /// A keyed hash of the address, which changes each day.
     addr: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     country: Option<&'a str>,
 }
 
-/// Who calls, and what the edge has seen of the request.
+/// The caller, and what the edge has observed of the request.
 #[derive(Serialize)]
 struct Vouched<'a> {
-    /// The role that the caller's own token has; `anon` without one.
+    /// The role of the caller's own token; `anon` without one.
     caller: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     city: Option<&'a str>,
-    /// What Turnstile says: `verified` or `held`; none if it was not asked.
+    /// Turnstile's verdict: `verified` or `held`; none if it was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     human: Option<&'static str>,
     #[serde(flatten)]
     seen: Seen,
 }
 
-/// A token of role `anon` for a request of nobody in particular.
+/// A token of role `anon` for an anonymous request.
 pub(super) fn anon<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
@@ -88,7 +88,7 @@ pub(super) fn anon<P: Platform>(
     mint("anon", None, claim, edge)
 }
 
-/// A token of role `edge` for a call on behalf of a caller whose token has been verified.
+/// A token of role `edge` for a call on behalf of a verified caller.
 pub(super) fn vouched<P: Platform>(
     caller: &Caller,
     request: &Request<P::Body>,
@@ -114,7 +114,7 @@ pub(super) fn vouched<P: Platform>(
     mint("edge", caller.user(), Some(claim), edge)
 }
 
-/// A token of role `edge` for a call of the edge's own.
+/// A token of role `edge` for a call in the edge's own name.
 pub(super) fn edge<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
     mint("edge", None, None, edge)
 }
@@ -125,7 +125,7 @@ fn mint<P: Platform>(
     claim: Option<EdgeClaim<'_>>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    // PostgREST's leeway of 30 seconds covers a token made at the end of its minute.
+    // PostgREST's leeway of 30 seconds covers a token minted at the end of its minute.
     let iat = edge.now() / LIFETIME * LIFETIME;
     let claims = Minted {
         aud: &edge.config.audience,
@@ -160,7 +160,7 @@ fn origin<'a, P: Platform>(
     }))
 }
 
-/// The caller's address as a keyed hash, where the platform knows it.
+/// The keyed hash of the client's address, if the platform knows it.
 pub(super) fn address_hash<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
@@ -181,7 +181,7 @@ fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
     Ok(edge::hex(hash.get(..16).unwrap_or_default()))
 }
 
-/// The address as one subscriber has it: an IPv6 customer is given at least 64 bits to play with.
+/// The address of a subscriber: for IPv6 the /64 prefix, since a subscriber can use any address in it.
 pub(super) fn subscriber_prefix(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -203,10 +203,10 @@ fn network(address: IpAddr) -> String {
     }
 }
 
-/// The first part of every token made here: `{"alg":"HS256","kid":"edge"}`.
+/// The first part of every token minted here: `{"alg":"HS256","kid":"edge"}`.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImVkZ2UifQ.";
 
-/// Whether a request to PostgREST carries a token that was made here, by its `Authorization`.
+/// Whether an `Authorization` header carries a token that was minted here.
 pub(crate) fn is_made_here(authorization: &str) -> bool {
     let token = authorization.strip_prefix("Bearer ");
     token.is_some_and(|token| token.starts_with(HEADER))
@@ -228,7 +228,7 @@ mod tests {
     fn request(role: Option<&str>) -> Request<Vec<u8>> {
         let mut headers = HeaderMap::new();
         if let Some(role) = role {
-            // A user's own claim of this name is nothing that the edge vouches for.
+            // A user's own claim of this name is not vouched for.
             let claims = json!({"iss": "https://hs.test", "aud": "authenticated", "sub": SUB, "role": role,
                 "exp": NOW + 60, "edge": {"caller": "service_role", "net": "10.0.0.0/8"}});
             let signed = native::joined(br#"{"alg":"HS256"}"#, claims.to_string().as_bytes());
@@ -267,7 +267,7 @@ mod tests {
         let cases = [
             (None, "anon", None),
             (Some("authenticated"), "authenticated", Some(SUB)),
-            // A server is no user, whatever its token's sub is.
+            // A server is not a user, whatever its token's sub is.
             (Some("service_role"), "service_role", None),
         ];
         for (role, caller, sub) in cases {

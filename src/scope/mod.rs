@@ -1,6 +1,6 @@
-//! Scope: from a route, a caller and a request to the one upstream request that follows, or a refusal.
+//! Scope: turns a route, a caller and a request into the one upstream request that they allow, or refuses.
 //!
-//! What leaves here is rebuilt from parsed parts: nothing of the request travels on by default.
+//! The upstream request is rebuilt from parsed parts: nothing of the client's request is passed on by default.
 
 mod cached;
 mod call;
@@ -28,7 +28,7 @@ pub(crate) use export::Pages;
 pub(crate) use guard::count_refused;
 pub(crate) use mint::is_made_here;
 
-/// The rules that a second pair of eyes looks at.
+/// Rules that tests and fuzz targets check a second time.
 #[cfg(any(test, fuzzing))]
 pub(crate) mod rules {
     pub(crate) use super::prefer::{Counts, Effect, rewrite as preferences};
@@ -36,14 +36,14 @@ pub(crate) mod rules {
     pub(crate) use super::relay::name;
 }
 
-/// What is to be done, and may be. Made by [`narrow`] only.
+/// Work that is allowed. Only [`narrow`] makes it.
 pub struct Scoped<B> {
     work: Work<B>,
     writer: Option<String>,
 }
 
 impl<B> Scoped<B> {
-    /// What `forward` has to do, and who writes by it where that has to be remembered.
+    /// The work for `forward`, and the user who writes by it, if that has to be remembered.
     pub(crate) fn into_parts(self) -> (Work<B>, Option<String>) {
         (self.work, self.writer)
     }
@@ -51,12 +51,12 @@ impl<B> Scoped<B> {
 
 /// The kinds of work that `forward` does.
 pub(crate) enum Work<B> {
-    /// Nothing upstream: the answer is here.
+    /// Nothing upstream: the edge has the answer.
     Local(Response<()>),
-    /// Hand on, relay the answer.
+    /// Forward the request, relay the answer.
     Relay {
         relay: Relay<B>,
-        /// How the answer may be kept for others.
+        /// How to cache the answer.
         cache: Option<Rule>,
     },
     /// Call one function, translate the answer.
@@ -65,47 +65,48 @@ pub(crate) enum Work<B> {
         incoming: Box<Incoming>,
         relay: Relay<B>,
     },
-    /// Read a relation page by page.
+    /// Export a relation page by page.
     Export(Pages),
-    /// Ask whether the parts answer.
+    /// Check whether each service answers.
     Ready {
         database: Outgoing<B>,
         replica: Option<Outgoing<B>>,
     },
 }
 
-/// Whose share of PostgREST's connections a request takes from.
+/// The caller whose share of PostgREST's connections a request uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sharer {
-    /// A user, by name.
+    /// A user, by id.
     User(String),
-    /// An anonymous caller, by address: takes from the share of all of them, too.
+    /// An anonymous caller, by address; also uses the share of all anonymous callers.
     Anonymous(String),
 }
 
-/// A request to PostgREST, and what its answer needs.
+/// A request to PostgREST, and how to treat its answer.
 pub(crate) struct Relay<B> {
     pub outgoing: Outgoing<B>,
-    /// The primary's address of the same, where `outgoing` goes to a replica.
+    /// The primary's address of the same resource, if `outgoing` goes to a replica.
     pub primary: Option<String>,
-    /// The limit that was added to the query, which the answer must not mention.
+    /// The limit that the edge added to the query, which the answer must not mention.
     pub added_limit: Option<u64>,
-    /// The question marks of the relation's name and its encoded path, where PostgREST does not write the same into headers.
+    /// The number of question marks in the relation's name, and its encoded path, if PostgREST writes the name
+    /// differently into headers.
     pub name: Option<(usize, String)>,
-    /// Bytes of the answer's body, at most.
+    /// The most bytes of the answer's body.
     pub answer_bytes: Option<usize>,
-    /// PostgREST's own address, where it has to be asked whether it heeds the limit of a write.
+    /// PostgREST's root address, if it has to be asked whether it applies the limit of a write.
     pub limits_write: Option<String>,
-    /// Nobody is signed in: errors are answered without hint and details.
+    /// No user is signed in: errors come without hint and details.
     pub anonymous: bool,
-    /// It waits in line with the others, and is refused where the line is too long.
+    /// Whether the request counts as waiting, and is refused at the limit.
     pub counts_toward_limit: bool,
-    /// Whose share it takes from; none for what the edge asks by itself.
+    /// Whose share it uses; none for the edge's own calls.
     pub sharer: Option<Sharer>,
 }
 
 impl<B> Relay<B> {
-    /// One whose answer needs nothing.
+    /// A request whose answer needs no special treatment.
     pub(crate) fn plain(outgoing: Outgoing<B>) -> Self {
         Self {
             outgoing,
@@ -120,7 +121,7 @@ impl<B> Relay<B> {
         }
     }
 
-    /// The same once more, if it has no body that would be used up.
+    /// A copy, if there is no body that the first one would use up.
     pub(crate) fn again(&self) -> Option<Self> {
         Some(Self {
             outgoing: self.outgoing.again()?,
@@ -182,7 +183,7 @@ pub async fn narrow<P: Platform>(
     Ok(Scoped { work, writer })
 }
 
-/// Whose share of PostgREST's connections a request takes from; none for the back office.
+/// Whose share of PostgREST's connections a request uses; none for the back office.
 fn sharer<B>(caller: &Caller, request: &Request<B>) -> Option<Sharer> {
     if let Some(user) = caller.user() {
         return Some(Sharer::User(user.to_owned()));
@@ -196,7 +197,7 @@ fn sharer<B>(caller: &Caller, request: &Request<B>) -> Option<Sharer> {
     }
 }
 
-/// A function of the edge's own that its clock asks for, not a request.
+/// A call of a function in the edge's own name, without a request behind it.
 ///
 /// # Errors
 /// [`Error::Internal`] if the call cannot be built.
@@ -209,7 +210,7 @@ pub(crate) fn own_call<P: Platform>(
     Ok(Relay::plain(outgoing))
 }
 
-/// The most body that a route takes, in bytes.
+/// The most bytes of a route's body.
 fn limit<P>(matched: &Matched, edge: &Edge<P>) -> usize {
     matched
         .route
@@ -217,7 +218,7 @@ fn limit<P>(matched: &Matched, edge: &Edge<P>) -> usize {
         .unwrap_or(edge.config.limits.body_bytes)
 }
 
-/// The token that goes upstream: the caller's own, or one of the edge's for somebody who has none.
+/// The token for PostgREST: the caller's own, or one of the edge for an anonymous caller.
 fn upstream_token<P: Platform>(
     caller: &Caller,
     request: &Request<P::Body>,
@@ -228,7 +229,7 @@ fn upstream_token<P: Platform>(
         .map_or_else(|| mint::anon(request, edge), |token| Ok(token.to_owned()))
 }
 
-/// The key that came in the query and was taken for the caller's: only where none came in a header.
+/// The `apikey` of the query, if it served as the caller's key because no header had one.
 fn query_api_key<B>(request: &Request<B>) -> Option<String> {
     if request.headers.contains_key("apikey") {
         return None;
@@ -236,7 +237,7 @@ fn query_api_key<B>(request: &Request<B>) -> Option<String> {
     verify::query_key(&request.query)
 }
 
-/// Sets a header whose name is ours and whose value has been vetted.
+/// Sets a header whose name is the edge's and whose value has been vetted.
 fn set(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), Error> {
     let value = HeaderValue::from_str(value).map_err(|_| Error::BadHeader {
         name,
@@ -246,7 +247,7 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), E
     Ok(())
 }
 
-/// The `Idempotency-Key`, which the database keeps with the write it belongs to.
+/// The `Idempotency-Key`, which the database stores with its write.
 fn idempotency_key<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
     let name = "idempotency-key";
     let wanted = "1 to 255 visible ASCII characters";
@@ -261,7 +262,7 @@ fn idempotency_key<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
     }
 }
 
-/// Hands a W3C trace on, with the request's id. A malformed one is left out: a trace is no reason to refuse a request.
+/// Passes on a W3C trace and the request's id. A malformed trace is left out: it is no reason to refuse a request.
 fn set_trace<B>(headers: &mut HeaderMap, request: &Request<B>) -> Result<(), Error> {
     set(headers, "x-request-id", &request.id)?;
     let Some(parent) = request
@@ -280,7 +281,7 @@ fn set_trace<B>(headers: &mut HeaderMap, request: &Request<B>) -> Result<(), Err
     }
 }
 
-/// Version 00 of <https://www.w3.org/TR/trace-context/>: `00-<32 hex>-<16 hex>-<2 hex>`, neither id all zeros.
+/// Version 00 of <https://www.w3.org/TR/trace-context/>: `00-<32 hex>-<16 hex>-<2 hex>`, with ids other than zero.
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let hex = |part: &str, length: usize| {
@@ -309,14 +310,14 @@ fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
     }
 }
 
-/// What the body is encoded in, in lower case; none if it is as it is.
+/// The encoding of the body, in lower case; none if it is not encoded.
 fn content_coding<B>(request: &Request<B>) -> Option<String> {
     let value = request.headers.get("content-encoding")?;
     let coding = value.to_str().unwrap_or("unreadable").trim();
     (!["", "identity"].contains(&coding)).then(|| coding.to_ascii_lowercase())
 }
 
-/// Reads the whole body into memory, unzipped, no more than the route takes before and after that.
+/// Reads the whole body into memory and decompresses it. The limit applies before and after decompression.
 async fn read_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,
@@ -346,7 +347,7 @@ async fn read_body<P: Platform>(
     })
 }
 
-/// The body to hand on unread: the platform holds it to the declared length or, where there is none, counts.
+/// The body to pass on unread. The platform enforces the declared length, or counts if there is none.
 fn pass_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,
@@ -357,7 +358,7 @@ fn pass_body<P: Platform>(
         return Err(Error::BodyTooLarge { limit });
     }
     Ok(match request.body.take() {
-        // PostgREST reads bodies as they are only.
+        // PostgREST does not read encoded bodies.
         Some(_) if content_coding(request).is_some() => {
             return Err(Error::UnsupportedEncoding {
                 accepted: "identity",

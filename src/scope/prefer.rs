@@ -1,20 +1,20 @@
-//! `Prefer`, read as RFC 7240 has it and written anew from preferences that are known here. One that protects the caller's
-//! rows is never left out: it is handed on in a form that PostgREST heeds, or the request is refused.
+//! `Prefer`, parsed by RFC 7240 and rebuilt from known preferences. A preference that protects the caller's rows is
+//! never dropped: PostgREST gets it in a form that it honours, or the request is refused.
 
 use http::{HeaderMap, Method};
 
 use crate::error::Error;
 use crate::verify::Caller;
 
-/// How rows may be counted. The planner's guess is of everybody's rows, whoever may see them: it would tell a user how many
-/// others have. Nobody in particular may not make the database count a table row by row.
+/// Which counts a caller gets. The planner's estimate covers the rows of all users, and would reveal to a user how many
+/// others have. An anonymous caller must not make the database count a table row by row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counts {
     /// For servers, who see every row.
     AsRequested,
     /// For users.
     Exact,
-    /// For nobody in particular: exact up to the most rows of an answer.
+    /// For anonymous callers: exact up to the row limit of an answer.
     Estimated,
 }
 
@@ -28,14 +28,14 @@ impl Counts {
     }
 }
 
-/// What a request does to rows, as far as `max-affected` is concerned.
+/// The effect of a request on rows, as far as `max-affected` matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// It affects none.
+    /// It changes no rows.
     Reads,
-    /// PostgREST counts those it affects.
+    /// PostgREST counts the changed rows.
     Counted,
-    /// PostgREST does not count them.
+    /// PostgREST does not count the changed rows.
     Uncounted,
 }
 
@@ -60,11 +60,11 @@ struct Preference {
     parameters: Vec<String>,
 }
 
-/// What of `Prefer` goes on.
+/// The `Prefer` for PostgREST.
 ///
 /// # Errors
-/// [`Error::BadHeader`] for what cannot be read, for a preference that protects and cannot be honoured, and under
-/// `handling=strict` for any that is not known.
+/// [`Error::BadHeader`] for a malformed header, for a protecting preference that cannot be honoured, and under
+/// `handling=strict` for any unknown preference.
 pub(crate) fn rewrite(
     headers: &HeaderMap,
     counts: Counts,
@@ -105,9 +105,10 @@ pub(crate) fn rewrite(
         }
     }
     if limited {
-        // Without it PostgREST ignores the limit; and 12.0, which knows no limit, refuses what it does not know.
+        // Without strict handling PostgREST ignores the limit. PostgREST 12.0, which has no such limit, then refuses it
+        // as unknown.
         written.push("handling=strict".to_owned());
-        // Unless a time zone stands beside it, which makes 12.0 take everything for known.
+        // A time zone makes PostgREST 12.0 accept everything as known.
         if written.iter().any(|known| known.starts_with("timezone=")) {
             return refuse("max-affected without timezone");
         }
@@ -120,7 +121,7 @@ fn refuse<T>(wanted: &'static str) -> Result<T, Error> {
     Err(Error::BadHeader { name, wanted })
 }
 
-/// The preferences that were sent; of several of one name the first.
+/// The preferences that were sent. The first one of a name counts.
 fn read(headers: &HeaderMap) -> Result<Vec<Preference>, Error> {
     let mut read: Vec<Preference> = Vec::new();
     for value in headers.get_all("prefer") {
@@ -147,7 +148,7 @@ fn read(headers: &HeaderMap) -> Result<Vec<Preference>, Error> {
     Ok(read)
 }
 
-/// Parts between separators that stand in no quotes.
+/// Splits at separators that are not in quotes.
 fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
     let (mut quoted, mut escaped) = (false, false);
     let ends = |c: char| {
@@ -169,7 +170,8 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
     Ok(parts)
 }
 
-/// A name in lower case, and its value, which may be in quotes and, as in `timezone=Europe/Rome`, hold more than a token may.
+/// A name in lower case and its value. The value may be in quotes and, as in `timezone=Europe/Rome`, contain more than
+/// a token may.
 fn pair(text: &str) -> Result<(String, String), Error> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     let (name, value) = (name.trim(), value.trim());
@@ -197,7 +199,7 @@ fn pair(text: &str) -> Result<(String, String), Error> {
     Ok((name.to_ascii_lowercase(), value))
 }
 
-/// A preference as it goes on, if it is one that is known. Its value has no case, except a time zone's.
+/// A known preference in its rewritten form. Values are lower-cased, except a time zone.
 fn known(preference: &Preference, counts: Counts) -> Option<String> {
     let Preference { name, value, .. } = preference;
     let lower = value.to_ascii_lowercase();
@@ -227,7 +229,7 @@ fn known(preference: &Preference, counts: Counts) -> Option<String> {
     Some(format!("{name}={value}"))
 }
 
-/// Digits alone: PostgREST takes what it cannot read for no limit.
+/// Whether it consists of digits: PostgREST treats a number that it cannot read as no limit.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u32>().is_ok()
 }
@@ -241,7 +243,7 @@ mod tests {
     use super::*;
     use crate::fuzzing;
 
-    /// What goes on of these headers, for a user's `DELETE`.
+    /// The rewritten headers of a user's `DELETE`.
     fn rewritten(sent: &[&str]) -> Result<String, Error> {
         of(sent, Effect::Counted)
     }
@@ -332,7 +334,7 @@ mod tests {
         assert!(of(&["max-affected=1"], Effect::Uncounted).is_err());
     }
 
-    /// A `Prefer` header of anything, and of what is nearly right.
+    /// A `Prefer` header of arbitrary bytes, or one that is nearly valid.
     fn any_prefer() -> impl Strategy<Value = Vec<u8>> {
         let names = [
             "return",

@@ -1,4 +1,4 @@
-//! A query string as PostgREST reads it: decoded once, judged, capped, and written anew.
+//! A query string, read as PostgREST reads it: decoded once, checked, capped, and rebuilt.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -6,15 +6,15 @@ use super::conditions::Reach;
 use super::grammar::{self, Selected};
 use crate::error::Error;
 
-/// Parameters of the relation itself that are no filter, and last words of a name that make it none.
+/// Parameters of the relation itself that are not filters, and last words of a name that mark a parameter as none.
 const NO_FILTERS: [&str; 3] = ["select", "columns", "on_conflict"];
 const NO_FILTER_ENDINGS: [&str; 3] = ["order", "limit", "offset"];
 
-/// Columns that every table has and PostgreSQL keeps for itself: they tell of transactions, pages and tables.
+/// Columns that PostgreSQL adds to every table. They reveal transactions, pages and tables.
 const SYSTEM_COLUMNS: [&str; 6] = ["cmax", "cmin", "ctid", "tableoid", "xmax", "xmin"];
 
-/// Types that a `select` may cast to. Casts to others, such as `regclass`, tell of objects that are nobody's business, or
-/// fail inside PostgreSQL.
+/// Types to which a `select` may cast. Casts to others, such as `regclass`, reveal objects that the caller may not see,
+/// or fail inside PostgreSQL.
 const CASTS: [&str; 35] = [
     "bigint",
     "bool",
@@ -53,7 +53,8 @@ const CASTS: [&str; 35] = [
     "varchar",
 ];
 
-/// What stands for itself in a query, for PostgREST as for everything on the way to it. The rest is written in three bytes a byte.
+/// Characters that need no encoding in a query, neither for PostgREST nor for anything on the way to it. Every other
+/// byte takes three.
 const WRITTEN: AsciiSet = NON_ALPHANUMERIC
     .remove(b'!')
     .remove(b'$')
@@ -71,16 +72,16 @@ const WRITTEN: AsciiSet = NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Names and values in their order, decoded. PostgREST heeds no name without a value, though it may have an empty one.
+/// Names and values in their order, decoded. PostgREST ignores a name without a value; the value may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query(Vec<(String, Option<String>)>);
 
 impl Query {
-    /// Decodes names and values. An `apikey` ends here where it is the key that the request was sent with; any other is a
+    /// Decodes names and values. The `apikey` that served as the request's key is removed; any other `apikey` is a
     /// filter, or an argument of a function.
     ///
     /// # Errors
-    /// [`Error::BadQuery`] for what is not UTF-8 or holds a NUL.
+    /// [`Error::BadQuery`] for text that is not UTF-8 or contains a NUL.
     pub fn parse(text: &str, key: Option<&str>) -> Result<Self, Error> {
         let mut pairs = Vec::new();
         // PostgREST splits at both.
@@ -96,26 +97,26 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// Whether something here narrows the rows of the relation itself. A condition that no row can fail does not.
+    /// Whether the query narrows the rows of the relation itself. A condition that every row meets does not.
     #[must_use]
     pub fn narrows(&self) -> bool {
         let reaches: Vec<Reach> = self.given().filter_map(own_reach).collect();
         Reach::of_all(&reaches).narrows()
     }
 
-    /// Names with their values.
+    /// The parameters with a value.
     fn given(&self) -> impl Iterator<Item = (&str, &str)> {
         let given = self.0.iter();
         given.filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
     }
 
-    /// Whether a parameter of this name is here.
+    /// Whether there is a parameter of this name.
     #[must_use]
     pub fn names(&self, wanted: &str) -> bool {
         self.0.iter().any(|(name, _)| name == wanted)
     }
 
-    /// Takes the parameters of this name out; gives the last one's value, empty where it has none.
+    /// Removes the parameters of this name and gives the value of the last one; empty if it has none.
     pub fn take(&mut self, wanted: &str) -> Option<String> {
         let mut taken = None;
         self.0.retain_mut(|(name, value)| {
@@ -133,11 +134,12 @@ impl Query {
         self.0.push((name.to_owned(), Some(value)));
     }
 
-    /// Holds everything that is named here to what the data API serves: casts of the list, no system columns, so many
-    /// embedded relations in all and in each other. Where `arguments` may stand in a query, a value without an operator is one.
+    /// Checks that everything that the query names is served: allowed casts, no system columns, and at most so many
+    /// embedded relations in all and in each other. If `arguments` is set, a value without an operator is an argument
+    /// of a function.
     ///
     /// # Errors
-    /// The rule that is broken.
+    /// The first rule that is broken.
     pub fn check(&self, depth: usize, embeds: usize, arguments: bool) -> Result<(), Error> {
         for (name, value) in self.given() {
             match (name, last_word(name)) {
@@ -161,8 +163,8 @@ impl Query {
         Ok(())
     }
 
-    /// Holds the relation, and those embedded in it that name a limit, to so many rows. Where the `Range` header bounds the relation (see
-    /// [`cap_range`]) no limit of its own is added; tells whether one was.
+    /// Caps the rows of the relation, and of embedded relations that have a limit. If a `Range` header bounds the
+    /// relation (see [`cap_range`]), no limit is added. Tells whether one was added.
     pub fn cap_rows(&mut self, max_rows: u64, bounded_by_range: bool) -> bool {
         for (name, value) in &mut self.0 {
             let limits = last_word(name) == "limit";
@@ -182,7 +184,7 @@ impl Query {
         adds
     }
 
-    /// Writes it with its question mark, if there is anything to write.
+    /// Appends the query with its question mark, if it is not empty.
     pub fn append_to(&self, url: &mut String) {
         let mut separator = '?';
         for (name, value) in &self.0 {
@@ -197,13 +199,13 @@ impl Query {
     }
 }
 
-/// The last word of a parameter's name, which says what the parameter is.
+/// The last word of a parameter's name, which decides what the parameter is.
 fn last_word(name: &str) -> &str {
     name.rsplit('.').next().unwrap_or_default()
 }
 
-/// The rows that a parameter leaves of the relation itself; none if it is no filter of it. A dot leads into an embedded
-/// relation, whose filter leaves the rows of this one as they are.
+/// The rows of the relation itself that a parameter leaves; none if it is not a filter of it. A name with a dot filters
+/// an embedded relation, and leaves the rows of this one as they are.
 fn own_reach((name, value): (&str, &str)) -> Option<Reach> {
     let ending = last_word(name);
     if NO_FILTERS.contains(&name) || NO_FILTER_ENDINGS.contains(&ending) {
@@ -213,7 +215,7 @@ fn own_reach((name, value): (&str, &str)) -> Option<Reach> {
         if !matches!(name, "and" | "or" | "not.and" | "not.or") {
             return None;
         }
-        // PostgREST refuses what cannot be read.
+        // PostgREST refuses a tree that it cannot read.
         let tree = grammar::conditions(name, value).map(|(_, tree)| tree.reach());
         return Some(tree.unwrap_or(Reach::Some));
     }
@@ -234,7 +236,7 @@ fn check_select(text: &str, depth: usize, embeds: usize) -> Result<(), Error> {
     if selected.embeds > embeds {
         return Err(Error::TooManyEmbeds { limit: embeds });
     }
-    // A later PostgREST may read what these rules do not: there every `::` is a cast.
+    // A later PostgREST may read more than these rules do, so every `::` in the unread part counts as a cast.
     let unread_casts = unread.split("::").skip(1).map(|text| {
         let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ' '));
         text.split_at(end.unwrap_or(text.len())).0
@@ -249,7 +251,7 @@ fn check_select(text: &str, depth: usize, embeds: usize) -> Result<(), Error> {
     check_words(unread)
 }
 
-/// Whether something may be cast to a type, by whichever name and in whichever case.
+/// Whether casts to a type are allowed, by any of its names and in any case.
 fn is_served(cast: &str) -> bool {
     let words: Vec<&str> = cast.split_ascii_whitespace().collect();
     let cast = words.join(" ").to_ascii_lowercase();
@@ -276,13 +278,13 @@ fn check_columns<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), Err
     }
 }
 
-/// The same of text that could not be read: any word may be a column there.
+/// The same for text that could not be read: any word in it may be a column.
 fn check_words(text: &str) -> Result<(), Error> {
     check_columns(text.split(|c: char| !(c.is_alphanumeric() || c == '_')))
 }
 
-/// Whether a limit is so many rows at max_rows, in digits alone: PostgREST takes what it cannot read for no limit, and reads
-/// `(50)` and `0x32` too. One below zero it refuses in its own words.
+/// Whether a limit consists of digits and is at most `max_rows`. PostgREST treats a limit that it cannot read as none,
+/// and also reads `(50)` and `0x32`. It refuses a negative limit itself.
 fn is_bounded(limit: &str, max_rows: u64) -> bool {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     match limit.strip_prefix('-') {
@@ -302,7 +304,7 @@ fn decode(text: &str) -> Result<String, Error> {
     Ok(decoded.into_owned())
 }
 
-/// A `Range` header that asks for so many rows at most; none if it is not one that PostgREST heeds.
+/// A `Range` header capped to so many rows; none if PostgREST would ignore it.
 #[must_use]
 pub fn cap_range(range: &str, max_rows: u64) -> Option<String> {
     let (from, to) = range.split_once('-')?;
@@ -343,7 +345,7 @@ mod tests {
             ("data->>a.b=eq.1", true),
             ("\"a.b\"=eq.1", true),
             ("\"a.b\"->>c.d=eq.1", true),
-            // PostgREST takes the last word first.
+            // PostgREST reads the last word first.
             ("data->>a.limit=5", false),
             ("data->>a.order=x", false),
             ("data->>a.or=(x.eq.1)", false),
@@ -390,7 +392,7 @@ mod tests {
             ("a!\"x(\"(b)", 1, 1),
             ("data->>a\"b,a(b(c(d(e(*)))))", 5, 5),
             ("data->>\"b(\",a(b)", 1, 1),
-            // PostgREST reads none of these, and here every parenthesis counts.
+            // PostgREST reads none of these, and the edge counts every parenthesis.
             ("\"odd \\\" (name\"x", 1, 1),
             ("a((((((", 6, 6),
             ("data->>\"b,a(b(c(d(e(*)))))", 5, 5),
@@ -485,7 +487,7 @@ mod tests {
                 "{text}"
             );
         }
-        // A function's argument may have any name.
+        // An argument of a function may have any name.
         for (text, served) in [("xmin=5", true), ("xmin=eq.5", false)] {
             let checked = Query::parse(text, None).unwrap().check(9, 9, true);
             assert_eq!(checked.is_ok(), served, "{text}");
@@ -561,13 +563,13 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is sent: no panic, and what is written reads the same again.
+        /// Any query is refused or rebuilt with the same meaning, without a panic.
         #[test]
         fn any_query_is_refused_or_rebuilt_the_same(text in "\\PC{0,80}|[a-z%0-9&=+.\"()>-]{0,80}|(&([ab]\\.)?limit=[-+%()x 0-9.]{0,6}){1,3}") {
             fuzzing::query(&text);
         }
 
-        /// A capped query never asks for more, however often it is capped.
+        /// A capped query stays capped, and capping it again changes nothing.
         #[test]
         fn capping_is_final(limit in any::<u64>(), most in 1_u64..5000) {
             let mut query = Query::parse(&format!("limit={limit}"), None).unwrap();

@@ -1,4 +1,4 @@
-//! The data API: the upstream request is rebuilt from the relation's name, the parsed query and an allow-list of headers.
+//! The data API: rebuilds the upstream request from the relation's name, the parsed query and an allow-list of headers.
 
 use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -16,7 +16,7 @@ use crate::route::{Action, Matched};
 use crate::systems;
 use crate::verify::Caller;
 
-/// Headers handed on as they are, beside those that are rewritten.
+/// Headers that are passed on unchanged.
 static PASSED: [HeaderName; 6] = [
     ACCEPT,
     CONTENT_TYPE,
@@ -26,13 +26,13 @@ static PASSED: [HeaderName; 6] = [
     HeaderName::from_static("x-client-info"),
 ];
 
-/// What stands for itself in a path.
+/// Characters that need no encoding in a path.
 const WRITTEN: AsciiSet = NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// Bytes of a name of PostgreSQL's.
+/// The most bytes of a name in PostgreSQL.
 const MAX_NAME_BYTES: usize = 63;
 
 /// Rebuilds a request to the data API.
@@ -93,7 +93,7 @@ pub(super) async fn rebuild<P: Platform>(
         headers.remove("if-none-match");
     }
     let sharer = super::sharer(caller, &request);
-    // fetch takes no body with these, and PostgREST reads none.
+    // `fetch` accepts no body with these methods, and PostgREST reads none.
     let body = if is_read {
         Body::Empty
     } else {
@@ -107,7 +107,7 @@ pub(super) async fn rebuild<P: Platform>(
             body,
             deadline_ms: limits.deadline_ms,
         },
-        // Where a read that a replica refuses goes.
+        // The address for a read that the replica refuses.
         primary: replica.map(|_| format!("{}{path}", edge.config.postgrest_url)),
         added_limit,
         name: root
@@ -123,18 +123,18 @@ pub(super) async fn rebuild<P: Platform>(
     Ok(Work::Relay { relay, cache })
 }
 
-/// Whether it is a server, which sees every row; not a user, and not nobody in particular.
+/// Whether the caller is a server, which sees every row; neither a user nor anonymous.
 fn is_server(caller: &Caller) -> bool {
     caller.token().is_some() && !caller.is_user()
 }
 
-/// Bytes of path and query as they were sent: the runtime writes `%27` for a quotation mark.
+/// Bytes of path and query as the client sent them: the runtime writes `%27` for a quotation mark.
 fn address_bytes(path: &str, query: &str) -> usize {
     path.len() + query.len() - 2 * query.matches("%27").count()
 }
 
-/// A name that PostgreSQL may have: 1 to 63 bytes without control characters. A slash, a backslash, and a name of one or two
-/// dots are refused: however they are encoded, something on the way to PostgREST may take them for a part of the path.
+/// A name that PostgreSQL can have: 1 to 63 bytes without control characters. Slashes, backslashes, `.` and `..` are
+/// refused: however they are encoded, something on the way to PostgREST may read them as a part of the path.
 pub(crate) fn name(text: &str) -> Result<&str, Error> {
     let unsafe_ = |c: char| c.is_control() || c == '/' || c == '\\';
     if matches!(text, "" | "." | "..") || text.len() > MAX_NAME_BYTES || text.contains(unsafe_) {
@@ -144,8 +144,8 @@ pub(crate) fn name(text: &str) -> Result<&str, Error> {
     }
 }
 
-/// Refuses a write that is to happen only if a row is as the caller knows it: PostgREST has no versions of rows, and would write
-/// whatever they are.
+/// Refuses a write that depends on the version of a row: PostgREST has no versions of rows, and would write
+/// unconditionally.
 fn refuse_conditions<B>(request: &Request<B>, is_read: bool) -> Result<(), Error> {
     let conditions = [IF_MATCH, IF_UNMODIFIED_SINCE, IF_NONE_MATCH];
     if !is_read
@@ -194,7 +194,7 @@ fn headers<B>(request: &Request<B>, token: &str, prefer: &str) -> Result<HeaderM
     Ok(headers)
 }
 
-/// A header's value that is text. What is none would be judged as absent here and read upstream.
+/// Checks that a header's value is text. PostgREST would still read a malformed value that the edge treats as missing.
 fn readable<'a>(name: &'static str, value: &'a HeaderValue) -> Result<&'a HeaderValue, Error> {
     let wanted = "visible ASCII";
     match value.to_str() {

@@ -1,8 +1,8 @@
-//! Reads go to a replica where there is one; a user's own writes are never missed there: for five seconds after a write
-//! the same user's reads go to the primary.
+//! Read replicas. Reads go to a replica, if there is one, but for five seconds after a write the reads of the same user
+//! go to the primary, so that users always see their own writes.
 //!
-//! An isolate remembers its writers, and tells the others of its data centre through the platform's cache. Whoever needs
-//! more than that insists with `x-read-preference: primary`.
+//! An isolate remembers recent writers, and tells the other isolates of its data centre through the platform's cache. A
+//! client that needs a stronger guarantee sends `x-read-preference: primary`.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use crate::edge::{self, Body, Edge, Platform, Request, Response};
 use crate::error::Error;
 use crate::verify::{Caller, cache};
 
-/// Seconds for which a replica may lag behind a write of the same user.
+/// Seconds by which a replica may lag behind a write.
 const LAG_SECONDS: u32 = 5;
-/// Writers that are remembered.
+/// The most writers that are remembered.
 const MAX_WRITERS: usize = 10_000;
 
-/// Who wrote, and until when in milliseconds since 1970 they read from the primary.
+/// Recent writers, and the time in milliseconds since 1970 until which they read from the primary.
 #[derive(Default)]
 pub struct Writers(HashMap<String, u64>);
 
@@ -30,7 +30,8 @@ impl Writers {
         if self.0.len() >= MAX_WRITERS {
             self.0.retain(|_, until| now_ms < *until);
         }
-        // With more writers than this at once an isolate is better off without a replica than without memory.
+        // With more writers than this at once, losing the replica's guarantee for some is better than running out of
+        // memory.
         if self.0.len() >= MAX_WRITERS {
             self.0.clear();
         }
@@ -39,7 +40,7 @@ impl Writers {
     }
 }
 
-/// The replica's address, if this request may be answered there.
+/// The replica's address, if it may answer this request.
 pub(super) async fn address<'a, P: Platform>(
     caller: &Caller,
     request: &Request<P::Body>,
@@ -72,7 +73,7 @@ fn bad_header() -> Error {
     }
 }
 
-/// The writer of a request, where that has to be remembered.
+/// The user who writes by a request, if that has to be remembered.
 pub(super) fn writer<P: Platform>(
     caller: &Caller,
     method: &Method,
@@ -91,7 +92,7 @@ pub(crate) fn remember<P: Platform>(name: &str, edge: &Edge<P>) {
     edge.writers.borrow_mut().note(name, now_ms);
 }
 
-/// Tells the other isolates of this data centre of a write.
+/// Tells the other isolates of this data centre about a write.
 pub(crate) async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
     let nothing = Response {
         status: StatusCode::OK,
@@ -103,7 +104,7 @@ pub(crate) async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
         .await;
 }
 
-/// A writer's name in the platform's cache.
+/// The name of a writer in the platform's cache.
 fn cache_name(name: &str) -> String {
     format!("wrote/{}", edge::hex(&cache::key(name)))
 }

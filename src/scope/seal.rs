@@ -1,7 +1,8 @@
-//! Sealing: a secret leaves the edge for the database only as what the database cannot read.
+//! Sealing: a secret leaves the edge only in a form that the database cannot read.
 //!
-//! AES-256-GCM under a random key of its own, which is encrypted under the newest of `KEK_<n>`. Both are bound to the column, the row and
-//! the owner, so that what is moved to another place opens no more. docs/architecture.md has the format.
+//! It is encrypted with AES-256-GCM under a random key, and that key under the newest `KEK_<n>`. Both are bound to the
+//! column, the row and the owner, so that a sealed secret cannot be opened in another place. docs/architecture.md
+//! describes the format.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::Value;
@@ -15,10 +16,10 @@ const VERSION: &str = "v1";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 
-/// The arguments that keep the secret, in JSON: those it came with, `sealed` and `key_version`.
+/// The arguments of the function that stores the secret, in JSON: the given ones, `sealed` and `key_version`.
 ///
 /// # Errors
-/// [`Error::NotConfigured`] where there is no key to seal under.
+/// [`Error::NotConfigured`] if there is no key to seal with.
 pub(super) async fn seal<P: Platform>(secret: Secret, edge: &Edge<P>) -> Result<String, Error> {
     let sealing = edge.config.sealing_key.as_ref();
     let sealing = sealing.ok_or(Error::NotConfigured { variable: "KEK_1" })?;

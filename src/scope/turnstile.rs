@@ -1,6 +1,7 @@
-//! Whether a person is at the other end: Cloudflare's Turnstile, asked by the server, where `TURNSTILE_SECRET` is set.
+//! Cloudflare's Turnstile, which tells people from programs. The edge verifies its tokens if `TURNSTILE_SECRET` is set.
 //!
-//! <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>: a token is good once, for 300 seconds.
+//! <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>: a token is valid once, for 300
+//! seconds.
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -12,17 +13,17 @@ use crate::error::Error;
 use crate::route::{Human, Incoming};
 use crate::systems;
 
-/// Characters that a token may have.
+/// The most bytes of a token.
 const MAX_TOKEN_BYTES: usize = 2048;
-/// Bytes that the answer may have.
+/// The most bytes of Turnstile's answer.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
-/// Milliseconds that it may take.
+/// Milliseconds that Turnstile has to answer.
 const DEADLINE_MS: u32 = 5000;
-/// What the widget of a page that posts here is to name its action.
+/// The action that a widget must name on pages that post here.
 const ACTION: &str = "lead";
 
-/// Asks. A page without scripts cannot have a token: what it posts is held for somebody to look at. A script without a good
-/// one is refused, also where Turnstile cannot be reached.
+/// Verifies the request's token. A page without scripts cannot have one: its lead is stored for review. A script
+/// without a valid token is refused, also if Turnstile cannot be reached.
 pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Result<Human, Error> {
     let Some(turnstile) = &edge.config.turnstile else {
         return Ok(Human::NotChecked);
@@ -39,13 +40,13 @@ pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Res
     };
     match good {
         Some(verdict) if fits(&verdict, &edge.config) => Ok(Human::Verified),
-        // Turnstile itself failed: that is no fault of somebody who filled in a page.
+        // Turnstile failed, which is not the fault of a person who filled in a page.
         None if incoming.wants_page => Ok(Human::PendingReview),
         _ => Err(Error::HumanNotVerified),
     }
 }
 
-/// What Turnstile says; none if it says nothing.
+/// Turnstile's answer; none if it gave none.
 async fn verdict<P: Platform>(
     turnstile: &Turnstile,
     token: &str,
@@ -56,7 +57,7 @@ async fn verdict<P: Platform>(
     form.append_pair("secret", &turnstile.secret)
         .append_pair("response", token);
     if !key.is_empty() {
-        // Turnstile says the same again to the same key: a retry after a lost answer has no other token.
+        // Turnstile repeats its answer for the same key: a retry after a lost answer has no other token.
         form.append_pair(
             "idempotency_key",
             &edge::digest_uuid(&format!("{key}\n{token}")),
@@ -91,7 +92,7 @@ async fn verdict<P: Platform>(
     serde_json::from_slice(&body).ok()
 }
 
-/// Whether the token was made on one of our pages, for this.
+/// Whether the token was issued on an allowed site, for this action.
 fn fits(verdict: &Value, config: &Config) -> bool {
     let text = |name: &str| {
         verdict

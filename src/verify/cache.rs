@@ -1,31 +1,31 @@
-//! What became of tokens a moment ago, so that a caller's next request costs a hash instead of a signature check. Good ones
-//! and forged ones are in caches of their own: who sends many forged ones makes nobody's good one forgotten.
+//! Results of recent verifications, so that a caller's next request costs a hash instead of a signature check. Valid
+//! and forged tokens have separate caches: a flood of forged tokens evicts no valid one.
 //!
-//! Bounded by two generations: when the young one is full it becomes the old one, whose tokens are forgotten at the next
-//! turn unless they were asked for again. An entry is good until its token's `exp`, and no longer than keys stay fresh, so
-//! that a withdrawn key is noticed; new keys empty the cache.
+//! Two generations bound each cache: a full young generation replaces the old one, and only tokens that are used again
+//! survive. An entry lives until its token's `exp`, and no longer than the keys stay fresh, so that a withdrawn key is
+//! noticed. New keys empty the cache.
 
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
-/// Tokens in each of the two generations; of verified ones together about 2 MB.
+/// Tokens in each of the two generations. Both generations of verified tokens take about 2 MB.
 const MAX_TOKENS: usize = 4096;
 
-/// A token's name here: nothing that could be used as the token.
+/// The hash of a token, which cannot be used as the token.
 pub type Key = [u8; 32];
 
 struct Entry<T> {
     outcome: T,
-    /// Milliseconds since 1970 after which the token is verified anew.
+    /// The time in milliseconds since 1970 at which the token has to be verified again.
     until_ms: u64,
 }
 
-/// A cache of an isolate, of what became of tokens.
+/// The cache of an isolate.
 pub struct TokenCache<T> {
     young: HashMap<Key, Entry<T>>,
     old: HashMap<Key, Entry<T>>,
-    /// How often it was cleared.
+    /// How often the cache was cleared.
     cleared: u64,
 }
 
@@ -39,18 +39,18 @@ impl<T> Default for TokenCache<T> {
     }
 }
 
-/// A moment in the cache's life; see [`TokenCache::store`].
+/// A period between two clearings; see [`TokenCache::store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch(u64);
 
-/// The key of a token.
+/// The key of a token in the cache.
 #[must_use]
 pub fn key(token: &str) -> Key {
     Sha256::digest(token.as_bytes()).into()
 }
 
 impl<T: Clone> TokenCache<T> {
-    /// What became of a token, while that still holds.
+    /// The result for a token, if it is still valid.
     pub fn find(&mut self, key: &Key, now_ms: u64) -> Option<T> {
         if !self.young.contains_key(key) {
             let entry = self.old.remove(key)?;
@@ -60,21 +60,21 @@ impl<T: Clone> TokenCache<T> {
         (now_ms < entry.until_ms).then(|| entry.outcome.clone())
     }
 
-    /// The present, to be noted before a token is verified.
+    /// The current epoch, to be taken before a token is verified.
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         Epoch(self.cleared)
     }
 
-    /// Keeps what has become of a token since a moment, unless the keys have changed since: it may have been one that is
-    /// withdrawn that fitted, or one that is new that would have.
+    /// Stores a result, unless the keys have changed since the given epoch: then an old key may have made it valid, or
+    /// a new key would.
     pub fn store(&mut self, key: Key, outcome: T, until_ms: u64, since: Epoch) {
         if since == self.epoch() {
             self.insert(key, Entry { outcome, until_ms });
         }
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&mut self) {
         self.young.clear();
         self.old.clear();

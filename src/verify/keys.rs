@@ -1,4 +1,4 @@
-//! The issuers' public keys: fetched from the configured address only, filtered, cached, and bounded.
+//! The issuers' public keys: fetched from the configured addresses only, filtered, cached, and bounded.
 
 use std::collections::HashMap;
 
@@ -14,21 +14,21 @@ use crate::edge::{self, Body, Edge, Outgoing, Platform, ReadFault};
 use crate::error::Error;
 use crate::formats;
 
-/// Milliseconds for which fetched keys are used without asking again.
+/// Milliseconds for which fetched keys are fresh.
 const FRESH_MS: u64 = 10 * 60 * 1000;
-/// Milliseconds for which they serve on while their issuer cannot be reached.
+/// Milliseconds for which they may be used while their issuer cannot be reached.
 const STALE_MS: u64 = 60 * 60 * 1000;
-/// Milliseconds between two fetches from one issuer, failed ones included.
+/// Milliseconds between two fetches from one issuer, including failed ones.
 const PAUSE_MS: u64 = 30 * 1000;
 /// Milliseconds that a fetch may take.
 const DEADLINE_MS: u32 = 5000;
-/// Bytes that a key set may have.
+/// The most bytes of a key set.
 const MAX_SET_BYTES: usize = 64 * 1024;
-/// Entries of a set that a line of the log names, and characters of the name of each.
+/// The most keys of a set that a log line names, and the most characters of each name.
 const MAX_NAMED: usize = 20;
 const MAX_KID_CHARS: usize = 128;
 
-/// Algorithms that tokens may be signed with. Nothing else is ever tried.
+/// The algorithms that tokens may use. No other is ever tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Algorithm {
     /// HMAC with SHA-256 and a secret from the configuration.
@@ -56,7 +56,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// By its `alg`, compared exactly.
+    /// The algorithm of an `alg`, compared exactly.
     #[must_use]
     pub fn named(alg: &str) -> Option<Self> {
         Some(match alg {
@@ -75,7 +75,7 @@ impl Algorithm {
         })
     }
 
-    /// The one that a key of this type and curve serves, if it names none.
+    /// The algorithm of a key of this type and curve that names none.
     fn of_type(kty: &str, crv: Option<&str>) -> Option<Self> {
         match (kty, crv) {
             ("EC", Some("P-256")) => Some(Self::Es256),
@@ -95,18 +95,18 @@ impl Algorithm {
     }
 }
 
-/// A key that may check signatures of one algorithm.
+/// A key that verifies signatures of one algorithm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicKey {
-    /// Its name in the set.
+    /// Its `kid` in the set.
     pub kid: Option<String>,
-    /// The one algorithm it serves.
+    /// The only algorithm that it is used with.
     pub algorithm: Algorithm,
-    /// The public parameters as a JWK in JSON, made here from the parsed ones.
+    /// The public parameters as a JWK in JSON, rebuilt from the parsed ones.
     pub jwk: String,
 }
 
-/// What is read of a JWK (RFC 7517). A null stands for nothing.
+/// The parameters of a JWK that are read (RFC 7517). A null counts as missing.
 #[derive(Deserialize)]
 struct Jwk<'a> {
     kty: &'a str,
@@ -123,7 +123,7 @@ struct Jwk<'a> {
     kid: Option<String>,
 }
 
-/// The key of a JWK, or why it checks no signatures here.
+/// The key of a JWK, or why it is not used.
 fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
     let jwk = Jwk::deserialize(jwk).map_err(|_| "a parameter is missing or of another type")?;
     if jwk.kty == "oct" {
@@ -149,7 +149,7 @@ fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
             if !is_long_modulus(n) || is_one(e) {
                 return Err("an RSA key under 2048 bits, or that anybody can sign for");
             }
-            // One modulus may serve two algorithms: each is a key of its own.
+            // A modulus may serve two algorithms: each is a key of its own.
             json!({"kty": "RSA", "n": n, "e": e, "alg": jwk.alg.unwrap_or("RS256")})
         }
         _ => return Err("a parameter is missing or of another type"),
@@ -161,8 +161,8 @@ fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
     })
 }
 
-/// Whether a modulus has 2048 bits at least. One with zeros in front, which could hide that it has fewer, is no modulus
-/// (RFC 7518, section 6.3.1.1).
+/// Whether a modulus has at least 2048 bits. Leading zeros, which could hide a shorter one, are not allowed (RFC 7518,
+/// section 6.3.1.1).
 fn is_long_modulus(n: &str) -> bool {
     let octets = Base64UrlUnpadded::decode_vec(n).unwrap_or_default();
     match octets.first() {
@@ -171,34 +171,34 @@ fn is_long_modulus(n: &str) -> bool {
     }
 }
 
-/// Whether a public exponent is 1, under which a signature is what it signs; or nothing.
+/// Whether a public exponent is missing or 1, with which anybody can sign.
 fn is_one(e: &str) -> bool {
     let octets = Base64UrlUnpadded::decode_vec(e).unwrap_or_default();
     matches!(octets.as_slice(), [] | [1] | [0, ..])
 }
 
-/// An entry of a key set that is not used.
+/// A key of a set that is not used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// Its place in the set, from 0.
+    /// Its index in the set.
     pub index: usize,
-    /// Its name, cut to [`MAX_KID_CHARS`].
+    /// Its `kid`, cut to [`MAX_KID_CHARS`].
     pub kid: Option<String>,
-    /// Why not.
+    /// Why it is not used.
     pub why: &'static str,
 }
 
-/// A key set, as far as it can be used.
+/// A parsed key set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeySet {
-    /// Its keys, in an order of ours: the same keys in another order are the same keys.
+    /// The usable keys, sorted: the same keys in another order are the same set.
     pub keys: Vec<PublicKey>,
-    /// The others.
+    /// The keys that are not used.
     pub skipped: Vec<Skipped>,
 }
 
-/// The usable keys of a key set, and the others; none if it is no key set. Of several keys that one token could mean (the same
-/// `kid`, the same algorithm) none is used: who signed could not be said.
+/// Parses a key set; none if it is not one. Of several keys with the same `kid` and algorithm none is used, because it
+/// would be unclear who signed.
 #[must_use]
 pub fn parse(json: &[u8]) -> Option<KeySet> {
     let set = formats::json::read(json).ok()?;
@@ -237,15 +237,15 @@ pub fn parse(json: &[u8]) -> Option<KeySet> {
     Some(KeySet { keys, skipped })
 }
 
-/// What an isolate knows of one issuer's keys.
+/// What an isolate knows about one issuer's keys.
 #[derive(Default)]
 struct Known {
     keys: Vec<PublicKey>,
-    /// When they came.
+    /// When they were fetched.
     fetched_ms: u64,
-    /// When they were last asked for.
+    /// When the last fetch began.
     attempted_ms: Option<u64>,
-    /// A fetch is under way.
+    /// A fetch is in progress.
     fetching: bool,
     /// The last set or failure that was logged.
     logged: Option<String>,
@@ -255,22 +255,22 @@ struct Known {
 #[derive(Default)]
 pub struct KeyCache(HashMap<String, Known>);
 
-/// What the cache has for a token.
+/// The cache's answer for a token.
 enum Found {
     Keys {
         keys: Vec<PublicKey>,
-        /// They serve, but it is time to ask for new ones.
+        /// The keys may be used, but are no longer fresh.
         refresh: bool,
     },
-    /// Another request is fetching; its result is worth waiting for.
+    /// Another request is fetching; wait for its result.
     InProgress,
-    /// Nothing fits, and it is time to ask.
+    /// No key fits, and a fetch is allowed.
     Fetch,
-    /// Nothing fits, and it is too early to ask again.
+    /// No key fits, and it is too early for another fetch.
     None {
-        /// Keys are there, though none that fits.
+        /// There are keys, but none that fits.
         known: bool,
-        /// Seconds until it is time.
+        /// Seconds until a fetch is allowed.
         wait: u32,
     },
 }
@@ -290,7 +290,7 @@ impl KeyCache {
         let may_fetch = known
             .attempted_ms
             .is_none_or(|attempted| now_ms.saturating_sub(attempted) >= PAUSE_MS);
-        // A fetch whose request was given up by its client never reports back.
+        // A fetch whose request was ended by its client never reports back.
         let fetching = known.fetching
             && known.attempted_ms.is_some_and(|attempted| {
                 now_ms.saturating_sub(attempted) <= u64::from(DEADLINE_MS)
@@ -318,7 +318,7 @@ impl KeyCache {
         known.attempted_ms = Some(now_ms);
     }
 
-    /// Whether the log has not had this of the last fetch. None is for a set without a fault.
+    /// Whether the log does not have this fault yet. `fault` is none for a set without one.
     fn is_new_fault(&mut self, url: &str, fault: Option<String>) -> bool {
         let known = self.0.entry(url.to_owned()).or_default();
         let is_new = fault.is_some() && known.logged != fault;
@@ -326,7 +326,7 @@ impl KeyCache {
         is_new
     }
 
-    /// Takes what a fetch brought. A failed one never replaces good keys. Tells whether they replace others.
+    /// Stores the result of a fetch. A failed one never replaces usable keys. Tells whether other keys were replaced.
     fn store(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) -> bool {
         let known = self.0.entry(url.to_owned()).or_default();
         known.fetching = false;
@@ -340,10 +340,10 @@ impl KeyCache {
     }
 }
 
-/// Whether one of the issuer's keys made the signature; none if it has no key of that name.
+/// Whether one of the issuer's keys made the signature; none if it has no key of this name and algorithm.
 ///
 /// # Errors
-/// [`Error::KeysUnavailable`] if there are no keys to check with.
+/// [`Error::KeysUnavailable`] if there are no keys to verify with.
 pub async fn fits<P: Platform>(
     issuer: &Issuer,
     algorithm: Algorithm,
@@ -364,8 +364,8 @@ pub async fn fits<P: Platform>(
     Ok((!keys.is_empty()).then_some(false))
 }
 
-/// Until when, in milliseconds since 1970, what these keys have verified need not be verified again: while they are
-/// fresh; while their issuer cannot be reached, until it may be asked again.
+/// The time, in milliseconds since 1970, until which a verification by these keys holds: while they are fresh; while
+/// their issuer cannot be reached, until the next fetch is allowed.
 pub fn fresh_until_ms<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> u64 {
     let Some(url) = &issuer.jwks_url else {
         return u64::MAX;
@@ -378,7 +378,7 @@ pub fn fresh_until_ms<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> u64 {
     })
 }
 
-/// Begins to fetch an issuer's keys where none are known. Nobody waits for it.
+/// Starts fetching an issuer's keys in the background, if there are none.
 pub fn prepare<P: Platform>(issuer: &Issuer, edge: &Edge<P>) {
     let Some(url) = issuer.jwks_url.as_deref() else {
         return;
@@ -392,13 +392,13 @@ pub fn prepare<P: Platform>(issuer: &Issuer, edge: &Edge<P>) {
     }
 }
 
-/// Whether the issuer's keys are there or can be had.
+/// Whether the issuer has usable keys.
 pub async fn reachable<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> bool {
     issuer.secret.is_some()
         || matches!(find(issuer, |_| true, edge).await, Ok(keys) if !keys.is_empty())
 }
 
-/// The issuer's keys that are wanted, from the cache or fetched.
+/// The issuer's keys that `wanted` selects, from the cache or fetched.
 async fn find<P: Platform>(
     issuer: &Issuer,
     wanted: impl Fn(&PublicKey) -> bool,
@@ -414,7 +414,7 @@ async fn find<P: Platform>(
         match found {
             Found::Keys { keys, refresh } => {
                 if refresh {
-                    // Nobody waits for it.
+                    // The refresh runs in the background.
                     drop(fetch_in_background(url, edge));
                 }
                 return Ok(keys);
@@ -428,19 +428,18 @@ async fn find<P: Platform>(
             Found::InProgress if now > give_up => {
                 return Err(Error::KeysUnavailable { retry_after: 1 });
             }
-            // A promise of another request cannot be awaited in this one, so its result is polled for.
+            // A promise of another request cannot be awaited in this one, so poll for its result.
             Found::InProgress => edge.platform.sleep(10).await,
             Found::Fetch => {
-                // An error means that it has ended without a word; what it has found is in the cache.
+                // An error means that the fetch ended without a result; the cache has what it found.
                 let _ = fetch_in_background(url, edge).await;
             }
         }
     }
 }
 
-/// Fetches keys into the cache, whether or not the client waits for its answer: whoever hung up at the right moment would
-/// otherwise keep everybody else waiting. Other keys than before end what the ones
-/// before have verified.
+/// Fetches keys into the cache in the background, whether or not the client stays: a client that hangs up must not keep
+/// others waiting. Keys that replace others invalidate all cached verifications.
 fn fetch_in_background<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Receiver<()> {
     edge.keys
         .borrow_mut()
@@ -450,7 +449,7 @@ fn fetch_in_background<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Recei
     platform.background(async move {
         let fetched = fetch(&url, &edge).await;
         log_faults(&url, &fetched, &edge);
-        // A set without a usable key is no better than none.
+        // A set without a usable key is treated as a failed fetch.
         let keys = fetched.ok().map(|(_, set)| set.keys);
         let keys = keys.filter(|keys| !keys.is_empty());
         let now_ms = edge.platform.now_ms();
@@ -458,13 +457,13 @@ fn fetch_in_background<P: Platform>(url: &str, edge: &Edge<P>) -> oneshot::Recei
             edge.verified.borrow_mut().clear();
             edge.forged.borrow_mut().clear();
         }
-        // Whoever asked may have hung up.
+        // The request that started the fetch may have ended.
         let _ = done.send(());
     });
     fetched
 }
 
-/// Logs what of a key set is not used: one line for each set, however often it is fetched.
+/// Logs which keys of a set are not used, once for each set however often it is fetched.
 fn log_faults<P: Platform>(
     url: &str,
     fetched: &Result<(String, KeySet), &'static str>,
@@ -495,7 +494,7 @@ fn log_faults<P: Platform>(
     edge.platform.log(&line.to_string());
 }
 
-/// The key set and a digest of its text, or why it cannot be had.
+/// The key set and a digest of its text, or why there is none.
 async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet), &'static str> {
     let request = Outgoing {
         method: Method::GET,

@@ -1,6 +1,6 @@
-//! Verify: from the credentials a request carries to a [`Caller`], or 401.
+//! Verify: turns the credentials of a request into a [`Caller`], or answers 401.
 //!
-//! A credential that is presented and is not good is never ignored: a bad token is not "anonymous".
+//! An invalid credential is never ignored: a bad token is not "anonymous".
 
 pub mod cache;
 pub mod keys;
@@ -14,13 +14,13 @@ use crate::error::{Error, TokenFault};
 use crate::route::Access;
 use token::Claims;
 
-/// Who is calling. Made by [`caller`] only.
+/// Who is calling. Only [`caller`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller(Who);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Who {
-    /// Nobody in particular.
+    /// No user and no server.
     Anonymous,
     /// The holder of a verified token: a user, or a server with `service_role`.
     Holder {
@@ -40,13 +40,13 @@ impl Caller {
         }
     }
 
-    /// Whether it is a user, whose rows are their own; not a server, which sees all.
+    /// Whether the caller is a user, who sees only their own rows, and not a server, which sees all.
     #[must_use]
     pub fn is_user(&self) -> bool {
         matches!(&self.0, Who::Holder { user: Some(_), .. })
     }
 
-    /// The user, where one is signed in.
+    /// The user, if one is signed in.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         match &self.0 {
@@ -55,7 +55,7 @@ impl Caller {
         }
     }
 
-    /// The role that the caller's own token has; `anon` without one.
+    /// The role of the caller's own token; `anon` without one.
     #[must_use]
     pub fn role(&self) -> &'static str {
         match &self.0 {
@@ -65,7 +65,7 @@ impl Caller {
         }
     }
 
-    /// Whose request this is, where somebody is signed in: the user's id, or the name of the servers' role.
+    /// The name of a caller who is signed in: the user's id, or the role of servers.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
@@ -75,7 +75,7 @@ impl Caller {
     }
 }
 
-/// What an `apikey` turned out to be.
+/// What an `apikey` is.
 enum Key {
     None,
     Publishable,
@@ -85,8 +85,8 @@ enum Key {
 /// Establishes who calls.
 ///
 /// # Errors
-/// 401 for a credential that is not good or, on a keyed route, for none at all; 403 for a `service_role` token from a
-/// browser, even beside a user's token; 503 while the issuer's keys cannot be had.
+/// 401 for an invalid credential or, on a keyed route, for none at all; 403 for a `service_role` token from a browser,
+/// even beside a user's token; 503 while the issuer's keys are not available.
 pub async fn caller<P: Platform>(
     access: Access,
     request: &Request<P::Body>,
@@ -101,10 +101,10 @@ pub async fn caller<P: Platform>(
         None => Key::None,
         Some(text) => classify(text, edge).await?,
     };
-    // supabase-js sends the key in both places when nobody is signed in.
+    // supabase-js sends the key in both places when no user is signed in.
     let user = bearer
         .filter(|token| Some(*token) != api_key.as_deref() && !is_publishable(token, &edge.config));
-    // A page's source is open to its visitors: no back-office token belongs there, in either place.
+    // A page's source is readable by its visitors: no back-office token belongs there, in either place.
     let refuse_in_browser = |is_service: bool| {
         if is_service && is_from_browser(&request.headers) {
             return Err(Error::ServiceFromBrowser);
@@ -123,8 +123,8 @@ pub async fn caller<P: Platform>(
     Ok(Caller(who))
 }
 
-/// Whether a browser sent the request. Pages and their scripts can set none of these headers. `Sec-Fetch-Mode` is not among
-/// them: `fetch` of Node.js sends it, too.
+/// Whether a browser sent the request. A page cannot suppress any of these headers. `Sec-Fetch-Mode` is not among them:
+/// `fetch` of Node.js also sends it.
 fn is_from_browser(headers: &HeaderMap) -> bool {
     ["origin", "sec-fetch-site", "sec-fetch-dest"]
         .iter()
@@ -157,7 +157,7 @@ fn api_key<B>(request: &Request<B>) -> Result<Option<String>, Error> {
     Ok(query_key(&request.query))
 }
 
-/// The `apikey` of a query, which is the key where no header has one.
+/// The `apikey` of a query, which counts if no header has one.
 pub(crate) fn query_key(query: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let found = pairs.find(|(name, _)| name == "apikey");
@@ -168,7 +168,7 @@ fn is_publishable(text: &str, config: &Config) -> bool {
     config.publishable_keys.iter().any(|key| key == text)
 }
 
-/// Tells what an `apikey` is.
+/// Finds out what an `apikey` is.
 async fn classify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Key, Error> {
     if is_publishable(text, &edge.config) {
         return Ok(Key::Publishable);
@@ -183,7 +183,7 @@ async fn classify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Key, Error>
     }
 }
 
-/// The holder of a token, once it is verified. A token of the role anon is nobody in particular.
+/// The holder of a token, once it is verified. A token of the role anon is anonymous.
 async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
     let Claims { role, sub, .. } = token::verify(text, edge).await?;
     match role.as_str() {
@@ -198,7 +198,7 @@ async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
     }
 }
 
-/// A user is known by a UUID: tables hold it as one.
+/// Whether it is a UUID. A user's id must be one: tables store it so.
 pub(crate) fn is_uuid(text: &str) -> bool {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();

@@ -1,4 +1,4 @@
-//! Tokens against the stage, natively, on the platform of [`crate::fuzzing::native`].
+//! Tests of the stage, on the platform of [`crate::fuzzing::native`].
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use http::{HeaderMap, HeaderValue, Method};
@@ -15,7 +15,7 @@ mod properties;
 const NOW_FLOAT: f64 = 1_800_000_000.0;
 const SUB: &str = "11111111-1111-4111-8111-111111111111";
 
-/// Good claims.
+/// Valid claims.
 fn claims(issuer: &str) -> Value {
     json!({"iss": issuer, "aud": "authenticated", "sub": SUB, "role": "authenticated", "exp": NOW + 60})
 }
@@ -42,7 +42,7 @@ fn es256(header: &Value, claims: &Value) -> String {
     es256_text(&parts(header, claims))
 }
 
-/// A token whose payload is any bytes.
+/// A signed token with any payload.
 fn es256_bytes(payload: &[u8]) -> String {
     let header = br#"{"alg":"ES256"}"#;
     es256_text(&native::joined(header, payload))
@@ -174,7 +174,7 @@ fn claims_are_held_against_their_issuer() {
             with(good.clone(), "role", json!("edge")),
             Some(TokenFault::Claims),
         ),
-        // The other issuer's name under this one's key.
+        // The other issuer's name under this issuer's key.
         (claims("https://es.test"), Some(TokenFault::Signature)),
     ];
     for (claims, wanted) in cases {
@@ -709,7 +709,7 @@ fn a_set_is_used_as_far_as_it_can_be_and_its_faults_are_logged_once() {
     assert_eq!(ask("a"), None);
     assert_eq!(logged(), Vec::<Value>::new());
 
-    // A rotation after which two keys share the old one's name: the new one serves, the others do not.
+    // After a rotation two keys share the old one's name: the new one works, the others do not.
     let other = with(jwk("a"), "x", jwk("a")["y"].clone());
     let secret = json!({"kty": "oct", "k": "c2VjcmV0", "kid": "s"});
     serve(json!([jwk("a"), other, jwk("b"), secret]));
@@ -732,7 +732,7 @@ fn a_set_is_used_as_far_as_it_can_be_and_its_faults_are_logged_once() {
     }
     assert_eq!(logged(), Vec::<Value>::new(), "once for each set");
 
-    // What cannot be used at all replaces nothing.
+    // A set without usable keys replaces nothing.
     for (text, why) in [
         (Some(r#"{"keys":[]}"#), "it has no usable key"),
         (Some("x"), "it is no key set"),
@@ -746,7 +746,7 @@ fn a_set_is_used_as_far_as_it_can_be_and_its_faults_are_logged_once() {
         let lines = logged();
         assert_eq!(lines.len(), 1, "{why}");
         assert_eq!(lines[0]["why"], why);
-        // Keys serve on for an hour: they are fetched anew in between.
+        // Stale keys work for an hour: fetch good ones in between.
         serve(json!([jwk("b")]));
         later(601);
         assert_eq!(ask("b"), None);
@@ -814,7 +814,7 @@ fn a_forged_token_is_remembered_for_a_minute_and_no_longer_than_the_keys() {
     let later = |seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;
     let claims = with(claims("https://es.test"), "exp", json!(NOW + 5000));
     let mut forged = es256(&json!({"alg": "ES256", "kid": "a"}), &claims);
-    // Another's signature.
+    // The signature of another token.
     let others = es256(
         &json!({"alg": "ES256", "kid": "a"}),
         &with(claims.clone(), "jti", json!(1)),
@@ -830,14 +830,14 @@ fn a_forged_token_is_remembered_for_a_minute_and_no_longer_than_the_keys() {
     assert_eq!(fault(&edge, &forged), Some(TokenFault::Signature));
     assert_eq!(checked(), 2);
 
-    // Of a key that nobody knows yet nothing is remembered: it may come.
+    // A token of an unknown key is not remembered: the key may be published later.
     let early = es256(&json!({"alg": "ES256", "kid": "b"}), &claims);
     assert_eq!(fault(&edge, &early), Some(TokenFault::Signature));
     *edge.platform.jwks.borrow_mut() = Some(json!({"keys": [jwk("b")]}).to_string());
     later(31);
     assert_eq!(fault(&edge, &early), None);
 
-    // Other keys are asked anew: to them it may be good.
+    // New keys clear the cache: to them the token may be valid.
     assert_eq!(
         edge.forged
             .borrow_mut()

@@ -1,6 +1,7 @@
-//! One token: parsed strictly, its signature checked against one trusted key, its claims against its issuer.
+//! One token: parsed strictly, its signature checked with one trusted key, its claims against its issuer.
 //!
-//! Rules from RFC 8725. What jwt-compact leaves to its user (`exp`, `nbf`, `iat`, `iss`, `aud`, `crit`, `typ`) is here.
+//! The rules are those of RFC 8725. What jwt-compact leaves to its caller (`exp`, `nbf`, `iat`, `iss`, `aud`, `crit`,
+//! `typ`) is checked here.
 
 use std::fmt;
 
@@ -18,25 +19,26 @@ use crate::config::Issuer;
 use crate::edge::{Edge, Platform};
 use crate::error::{Error, TokenFault};
 
-/// Bytes a token may have.
+/// The most bytes of a token.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
-/// Bytes a key's name may have.
+/// The most bytes of a `kid`.
 const MAX_KID_BYTES: usize = 128;
-/// Seconds by which clocks may differ; PostgREST allows the same.
+/// Seconds by which clocks may differ. PostgREST allows the same.
 const LEEWAY: u64 = 30;
-/// Milliseconds for which a token that no key has fitted is refused unseen; short, should the check itself have failed.
+/// Milliseconds for which a token with a wrong signature is refused without another check. Short, in case the check
+/// itself failed.
 const FORGED_MS: u64 = 60 * 1000;
 
-/// What the edge needs to know of a verified token.
+/// What the edge needs of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
-    /// The database role it asserts, one that its issuer may assert.
+    /// The database role that it asserts; its issuer may assert it.
     pub role: String,
-    /// The user, where the role is one of users.
+    /// The user, if the role is one of users.
     pub sub: Option<String>,
 }
 
-/// Header parameters that decide whether a token may be looked at further: whether each is there, with any value.
+/// Header parameters that make a token unacceptable if they are present, with any value.
 #[derive(Debug, Clone, Deserialize)]
 struct Extra {
     #[serde(default, deserialize_with = "is_there")]
@@ -47,7 +49,7 @@ struct Extra {
     enc: bool,
 }
 
-/// Not an `Option`, for which a null is nothing.
+/// Not an `Option`, which treats a null as missing.
 fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }
@@ -55,7 +57,7 @@ fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
 /// The claims that are read.
 const READ: [&str; 7] = ["iss", "aud", "sub", "role", "exp", "nbf", "iat"];
 
-/// Claims as they arrive.
+/// The claims as they arrive.
 struct Payload {
     iss: Option<String>,
     aud: Option<Value>,
@@ -66,10 +68,10 @@ struct Payload {
     iat: Option<f64>,
 }
 
-/// Verifies a compact token against the issuers of the configuration.
+/// Verifies a compact token against the configured issuers.
 ///
 /// # Errors
-/// [`Error::BadToken`] with the reason; [`Error::KeysUnavailable`] while its issuer's keys cannot be had.
+/// [`Error::BadToken`] with the reason; [`Error::KeysUnavailable`] while its issuer's keys are not available.
 pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, Error> {
     let malformed = || Error::BadToken(TokenFault::Malformed);
     if text.len() > MAX_TOKEN_BYTES {
@@ -90,7 +92,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     check_header(token.header())?;
     let payload = payload(text).ok_or_else(malformed)?;
 
-    // The issuer is named by the token but believed only after one of that issuer's own keys has fitted.
+    // The token names its issuer, but is believed only once one of that issuer's own keys fits.
     let claimed = payload.iss.as_deref();
     let issuers = || {
         let issuers = edge.config.issuers.iter();
@@ -99,7 +101,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     if issuers().next().is_none() {
         return Err(Error::BadToken(TokenFault::Claims));
     }
-    // A secret is for HS256 and for nothing else, whatever the token would like.
+    // A secret is for HS256 only, whatever the token's header says.
     let by_secret = algorithm == Algorithm::Hs256;
     let issuer = issuers()
         .find(|issuer| issuer.secret.is_some() == by_secret)
@@ -129,7 +131,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     Ok(claims)
 }
 
-/// A time of a claim, in milliseconds; one before 1970 is 0.
+/// A claim's time in milliseconds; 0 for a time before 1970.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -139,7 +141,7 @@ fn milliseconds(seconds: f64) -> u64 {
     (seconds * 1000.0) as u64
 }
 
-/// Refuses what would have to be understood to be safe.
+/// Refuses header parameters that the edge would have to understand to be safe.
 fn check_header(header: &jwt_compact::Header<Extra>) -> Result<(), Error> {
     let typ_known = header.token_type.as_deref().is_none_or(is_known_type);
     let kid_short = header
@@ -154,14 +156,14 @@ fn check_header(header: &jwt_compact::Header<Extra>) -> Result<(), Error> {
     }
 }
 
-/// A media type, whose `application/` may be left out (RFC 7515, section 4.1.9).
+/// Whether it is the media type of a JWT; `application/` may be missing (RFC 7515, section 4.1.9).
 fn is_known_type(typ: &str) -> bool {
     let typ = typ.to_ascii_lowercase();
     let name = typ.strip_prefix("application/").unwrap_or(&typ);
     matches!(name, "jwt" | "at+jwt")
 }
 
-/// The claims that are read, by name. All others are nobody's business here, whatever they hold.
+/// The claims that are read, by name. All others are skipped.
 struct Read(Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Read {
@@ -190,8 +192,8 @@ impl<'de> Deserialize<'de> for Read {
     }
 }
 
-/// The claims, of the middle part; none if one of them has a value of another type. Bytes are not given to serde, which looks
-/// for UTF-8 only where it keeps a text.
+/// The claims in the middle part of a token; none if one of them has the wrong type. The text is checked to be UTF-8
+/// first: given bytes, serde checks only the strings that it keeps.
 fn payload(text: &str) -> Option<Payload> {
     let middle = text.split('.').nth(1)?;
     let json = String::from_utf8(Base64UrlUnpadded::decode_vec(middle).ok()?).ok()?;
@@ -224,7 +226,7 @@ fn payload(text: &str) -> Option<Payload> {
     })
 }
 
-/// Whether an `aud`, a text or a list of texts, names this audience.
+/// Whether an `aud`, a string or a list of strings, contains this audience.
 fn has_audience(aud: &Value, wanted: &str) -> bool {
     match aud {
         Value::Array(names) => names.iter().any(|name| name == wanted),
@@ -237,7 +239,7 @@ fn hs256_fits(signed: &str, signature: &[u8], secret: &str) -> bool {
         .is_ok_and(|mac| mac.chain_update(signed).verify_slice(signature).is_ok())
 }
 
-/// Times with leeway, then issuer, audience, role and subject.
+/// Checks the times with leeway, then issuer, audience, role and subject.
 fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, Error> {
     let fault = |fault| Err(Error::BadToken(fault));
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit 53 bits")]

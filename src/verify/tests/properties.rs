@@ -1,4 +1,4 @@
-//! What holds for any token: judged again here by rules written down a second time.
+//! Properties of all tokens, checked by rules that are written a second time.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -19,7 +19,7 @@ fn signed(issuer: &str, claims: &Value) -> String {
     }
 }
 
-/// A value that a JSON document may have, small.
+/// A small JSON value.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -37,7 +37,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A claim or a header parameter: good mostly, nearly good, left out, or anything.
+/// A claim or a header parameter: mostly valid, or nearly valid, missing, or anything.
 fn value(good: &[Value], near: &[Value]) -> impl Strategy<Value = Option<Value>> + use<> {
     prop_oneof![
         12 => select(good.to_vec()).prop_map(Some),
@@ -47,7 +47,7 @@ fn value(good: &[Value], near: &[Value]) -> impl Strategy<Value = Option<Value>>
     ]
 }
 
-/// Seconds since 1970, mostly about now, and what is none.
+/// Seconds since 1970, mostly about now, or another value.
 fn time() -> impl Strategy<Value = Option<Value>> {
     let by = |by: i64| json!(NOW.cast_signed() + by);
     let fractions = [-30.5, -29.5, 29.5, 30.5].map(|by| json!(NOW_FLOAT + by));
@@ -113,7 +113,7 @@ fn any_claims() -> impl Strategy<Value = (&'static str, Value)> {
         )
 }
 
-/// A user's UUID, read character by character.
+/// Whether it is a user's UUID, checked character by character.
 fn is_user(sub: &Value) -> bool {
     let sub = sub.as_str().unwrap_or_default();
     sub.len() == 36
@@ -124,13 +124,13 @@ fn is_user(sub: &Value) -> bool {
 }
 
 proptest! {
-    /// Whatever is sent as a token: no panic, and never good.
+    /// No text is a valid token, and none causes a panic.
     #[test]
     fn no_text_is_a_token(text in "\\PC{0,200}|[A-Za-z0-9_=.-]{0,300}") {
         prop_assert!(!is_good(&text));
     }
 
-    /// Nor are three parts of JSON without the key that they need.
+    /// Three parts of JSON without the key are not valid either.
     #[test]
     fn no_signature_can_be_guessed(
         alg in select(vec!["HS256", "ES256", "ES384", "RS256", "PS256", "EdDSA", "none"]),
@@ -143,13 +143,13 @@ proptest! {
         prop_assert!(!is_good(&forged), "{} {}", issuer, forged);
     }
 
-    /// Arbitrary bytes under a good signature: no panic, and no token without the claims.
+    /// Arbitrary bytes with a valid signature cause no panic, and are no token without the claims.
     #[test]
     fn a_good_signature_alone_is_no_token(payload in prop::collection::vec(any::<u8>(), 0..100)) {
         prop_assert!(!is_good(&es256_bytes(&payload)));
     }
 
-    /// What the fuzz target sends, so that it is seen to compile and to hold here too.
+    /// Runs the fuzz target's function, so that it compiles and holds here as well.
     #[test]
     fn any_bytes_are_judged_as_the_rules_say(data in prop::collection::vec(any::<u8>(), 0..100)) {
         fuzzing::token(&data);
@@ -184,7 +184,7 @@ proptest! {
         }
     }
 
-    /// The header's rules, a second time, under a good signature.
+    /// Headers with a valid signature, checked by the rules in `fuzzing`.
     #[test]
     fn signed_headers_are_judged_as_the_rules_say(
         alg in select(vec![json!("ES256"), json!("ES256"), json!("ES256"), json!("es256"), json!("ES384"), json!(null)]),
@@ -208,7 +208,7 @@ proptest! {
     }
 }
 
-/// Bits of a MAC are cheap to check, so all of them are.
+/// MACs are cheap to check, so every bit is tried.
 #[test]
 fn no_bit_of_a_token_is_idle() {
     let edge = edge();
