@@ -1,7 +1,7 @@
-//! Deployments: `POST /v1/workflows/{id}/deploy` and `/rollback` open one as the caller, and carry it out in n8n as the edge.
+//! Deployments: `POST /v1/workflows/{id}/deploy` and `/rollback` open one in the caller's name, and run it in n8n as
+//! the edge.
 //!
-//! The database keeps how far it has come, under a lease. Whoever takes up one that was interrupted does every step again: each
-//! can be done twice and leaves what doing it once leaves.
+//! The database records the progress, under a lease. A resumed deployment repeats every step: each step is idempotent.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -18,24 +18,24 @@ use crate::respond;
 use crate::route::{AfterCall, Call, Identity, Incoming, Plan};
 use crate::verify::is_uuid;
 
-/// The lease is lost, or the database cannot be asked.
+/// The reason of a lost lease, or of a database that cannot be reached.
 const INTERRUPTED: &str = "interrupted";
-/// Milliseconds between two looks at a webhook that is not there yet.
+/// Milliseconds between two probes of a webhook.
 const PROBE_PAUSE_MS: u32 = 400;
-/// Deployments and removals that one run of the job takes up.
+/// The most deployments and removals that one run of the job handles.
 const MAX_PER_RUN: usize = 20;
-/// Milliseconds after which a run of the job begins nothing more.
+/// Milliseconds after which a run of the job starts no more work.
 const MAX_JOB_MS: u64 = 120_000;
-/// Webhooks of a workflow that are looked at, and milliseconds after which no further one is.
+/// The most webhooks of a workflow that are probed, and the milliseconds after which no further one is.
 const MAX_PROBED: usize = 10;
 const MAX_PROBE_MS: u64 = 20_000;
-/// Bytes of a workflow: the database keeps at most as many.
+/// The most bytes of a workflow; the database has the same limit.
 const MAX_WORKFLOW_BYTES: usize = 2 * 1024 * 1024;
 
 /// `POST /v1/workflows/{id}/deploy`
 pub static DEPLOY: Call = Call {
     arguments: |incoming, config| {
-        // Whoever names a version does not mean this.
+        // A caller who names a version means /rollback.
         if !incoming.body.is_empty() && json::body(incoming)? != json!({}) {
             return Err(Error::MalformedBody(
                 "it takes no fields; /rollback takes {\"deployment_version\": 3}".into(),
@@ -59,7 +59,7 @@ pub static ROLLBACK: Call = Call {
     ..call("open_deployment", AfterCall::Deploy)
 };
 
-/// `POST /v1/jobs/finish_deployments`, for the back office, where no clock asks.
+/// `POST /v1/jobs/finish_deployments`, for the back office of a system without crons.
 pub static FINISH: Call = Call {
     answer: |_, outcome, _| outcome.map(|done| respond::json(StatusCode::OK, &done)),
     ..call("may_finish_deployments", AfterCall::FinishDeployments)
@@ -105,7 +105,7 @@ fn open_arguments(
     Ok(Plan::Call(arguments.to_string()))
 }
 
-/// The version of `{"deployment_version": 3}`; 0, for the one before, if it names none.
+/// The version of `{"deployment_version": 3}`; 0, for the previous one, if the body names none.
 fn version(body: &Value) -> Result<u64, Error> {
     let odd = Error::MalformedBody(
         "send {\"deployment_version\": <a number above 0>}, or nothing".into(),
@@ -123,7 +123,7 @@ fn version(body: &Value) -> Result<u64, Error> {
     }
 }
 
-/// What became of it: 200 if it serves, 202 while somebody else is at it, else the reason.
+/// 200 for a deployment that serves, 202 while it is in progress elsewhere, otherwise its error.
 fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Response<()>, Error> {
     let row = outcome?;
     match text(&row, "status") {
@@ -138,10 +138,10 @@ fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Res
     }
 }
 
-/// Carries a deployment out that has been opened, unless it is over or somebody else is at it. Gives its row.
+/// Runs an open deployment, unless it has ended or another request is running it. Gives its row.
 ///
 /// # Errors
-/// Those of asking the database. What goes wrong in n8n is in the row.
+/// Those of calling the database. A failure of n8n is recorded in the row.
 pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Value, Error> {
     let n8n = Client::of(edge)?;
     let claimed =
@@ -158,7 +158,7 @@ pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Val
     };
     let outcome = match deployment.attempt().await {
         Ok(outcome) => outcome,
-        // Somebody else ends it, or the job once the lease has run out.
+        // The holder of the lease ends it, or the job does after the lease has run out.
         Err(Fault { reason, .. }) if reason == INTERRUPTED => {
             return Ok(claimed.get("deployment").cloned().unwrap_or_default());
         }
@@ -175,11 +175,11 @@ pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Val
     forward::call_own("finish_deployment", &end, edge).await
 }
 
-/// Takes up what was interrupted, and takes out of n8n what is gone here. Gives how many of each. What cannot be done now is left for
-/// the next run, and keeps nothing else from being done.
+/// Resumes interrupted deployments, and removes from n8n what was deleted here. Gives the number of each. A failure is
+/// left for the next run, and does not stop the others.
 ///
 /// # Errors
-/// Those of asking what there is to do.
+/// Those of asking the database for the pending work.
 pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
     let n8n = Client::of(edge)?;
     let start_ms = edge.platform.now_ms();
@@ -214,7 +214,7 @@ pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
     Ok(json!({ "deployments": deployments, "removals": removals, "failed": failed }))
 }
 
-/// Takes out a workflow by its id in n8n, or by the mark that its name ends in.
+/// Removes a workflow by its id in n8n, or by the mark at the end of its name.
 async fn remove_workflow<P: Platform>(id: &str, n8n: &Client<'_, P>) -> Result<(), Fault> {
     match id.strip_prefix("mark:") {
         None => n8n.remove(id).await,
@@ -235,7 +235,7 @@ struct Deployment<'a, P> {
 }
 
 impl<P: Platform> Deployment<'_, P> {
-    /// The whole way, to the outcome that the database keeps.
+    /// Runs all steps, and gives the outcome for the database.
     async fn attempt(&self) -> Result<Value, Fault> {
         let Some(workflow) = self.workflow(false).await? else {
             return Err(interrupted());
@@ -252,7 +252,7 @@ impl<P: Platform> Deployment<'_, P> {
             return Err(interrupted());
         }
         if known != Some(id.as_str()) && made.runs_itself {
-            // Only now it is known what is to be let in.
+            // Its id, which its own settings have to allow, is known only now.
             allow_caller(&mut made.workflow, &id);
             self.n8n.update(&id, &made.workflow).await?;
         }
@@ -285,7 +285,7 @@ impl<P: Platform> Deployment<'_, P> {
         }))
     }
 
-    /// What is deployed.
+    /// The workflow that is deployed.
     fn subject(&self) -> Subject<'_> {
         Subject {
             id: text(&self.claimed["deployment"], "workflow_id"),
@@ -294,14 +294,15 @@ impl<P: Platform> Deployment<'_, P> {
         }
     }
 
-    /// What is to be sent, or with `before` what served until now; none if the lease is lost, or nothing did.
+    /// The workflow to send or, with `before`, the one that served until now; none if the lease is lost or nothing
+    /// served.
     async fn workflow(&self, before: bool) -> Result<Option<Value>, Fault> {
         let asked = json!({ "deployment_id": self.id, "lease": self.lease, "before": before });
         let asked =
             forward::call_own_large("deployment_workflow", &asked, MAX_WORKFLOW_BYTES, self.edge);
         match asked.await {
             Ok(workflow) => Ok(Some(workflow).filter(|workflow| !workflow.is_null())),
-            // It is there, but is no JSON that is read here: it will not be the next time, either.
+            // The database has it, but the edge cannot read it, and will not be able to at the next attempt.
             Err(Error::UpstreamFailed) => Err(Fault {
                 reason: "invalid",
                 status: 0,
@@ -311,7 +312,7 @@ impl<P: Platform> Deployment<'_, P> {
         }
     }
 
-    /// A workflow as n8n takes it, mended and made its owner's; or the outcome of one that cannot be sent.
+    /// Fixes a workflow and scopes it to its owner; or gives the outcome of one that cannot be sent.
     async fn prepare(
         &self,
         workflow: Value,
@@ -336,7 +337,7 @@ impl<P: Platform> Deployment<'_, P> {
         Ok(Ok(made))
     }
 
-    /// What the deployment's owner has in n8n: the database says it, by the lease.
+    /// What the owner has in n8n. The database answers to the holder of the lease.
     async fn own_workflows(&self, named: &[String]) -> Result<tenancy::Owned, Fault> {
         let asked = json!({ "deployment_id": self.id, "lease": self.lease, "named": named });
         let own = forward::call_own("own_workflows", &asked, self.edge).await;
@@ -345,7 +346,7 @@ impl<P: Platform> Deployment<'_, P> {
             .ok_or_else(interrupted)
     }
 
-    /// Lets it run the workflows that it names, and makes it serve.
+    /// Allows it to run the workflows that it names, and makes it serve.
     async fn activate(&self, id: &str, made: &Prepared) -> Result<(), Fault> {
         for callee in made.calls.iter().filter(|callee| *callee != id) {
             self.allow_call(id, callee).await?;
@@ -353,7 +354,7 @@ impl<P: Platform> Deployment<'_, P> {
         self.start(id, &made.webhooks).await
     }
 
-    /// Sees that a workflow of the same owner lets this one run it: it may have been deployed before there was this one.
+    /// Makes sure that a workflow of the same owner allows this one to run it: it may have been deployed earlier.
     async fn allow_call(&self, id: &str, callee: &str) -> Result<(), Fault> {
         if self.n8n.allows_caller(callee, id).await? {
             return Ok(());
@@ -382,20 +383,21 @@ impl<P: Platform> Deployment<'_, P> {
         }
         let made = self.prepare(workflow, &subject).await?;
         let made = made.map_err(|_| outdated())?;
-        // Unless its settings let in others only, or nobody: then n8n refuses the call.
+        // If its settings allow only others or nobody, n8n refuses the call.
         if tenancy::allows_caller(&made.workflow, id) {
             self.n8n.update(callee, &made.workflow).await?;
         }
         Ok(())
     }
 
-    /// Makes it serve, and sees that it does.
+    /// Publishes it, and makes sure that it serves.
     async fn start(&self, id: &str, webhooks: &[Webhook]) -> Result<(), Fault> {
         self.n8n.publish(id).await?;
         if self.is_serving(id, webhooks).await? {
             return Ok(());
         }
-        // n8n sometimes takes a workflow for active whose webhooks it has not registered: off and on again mends it.
+        // n8n sometimes reports a workflow as active without having registered its webhooks. Unpublishing and
+        // publishing it again helps.
         self.n8n.unpublish(id).await?;
         self.n8n.publish(id).await?;
         if self.is_serving(id, webhooks).await? {
@@ -409,7 +411,7 @@ impl<P: Platform> Deployment<'_, P> {
         })
     }
 
-    /// Sends what served before once more. Whether it serves then.
+    /// Sends the workflow that served before. Tells whether it serves again.
     async fn restore_previous(&self, id: &str) -> bool {
         let Ok(Some(workflow)) = self.workflow(true).await else {
             return false;
@@ -421,7 +423,7 @@ impl<P: Platform> Deployment<'_, P> {
             && self.activate(id, &made).await.is_ok()
     }
 
-    /// Sends the workflow, to where it was before if n8n has it. Gives its id there.
+    /// Sends the workflow, in place of the earlier one if n8n has it. Gives its id in n8n.
     async fn save(&self, workflow: &Value) -> Result<String, Fault> {
         let mut known = self.claimed["n8n_workflow_id"].as_str().map(str::to_owned);
         if known.is_none() && self.claimed["may_exist"] == Value::Bool(true) {
@@ -435,7 +437,7 @@ impl<P: Platform> Deployment<'_, P> {
         self.n8n.create(workflow).await
     }
 
-    /// Whether it serves, and listens wherever it says so.
+    /// Whether it serves and its webhooks are registered.
     async fn is_serving(&self, id: &str, webhooks: &[Webhook]) -> Result<bool, Fault> {
         if !self.n8n.serves(id).await? {
             return Ok(false);

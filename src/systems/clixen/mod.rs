@@ -1,4 +1,4 @@
-//! clixen: a workflow builder with chat. What is kept is the database's; here is what checks workflows and what talks to n8n.
+//! clixen: a workflow builder with chat. Validates n8n workflows and talks to n8n. All state lives in the database.
 
 mod deploy;
 mod n8n;
@@ -15,7 +15,7 @@ use crate::route::{Action, AfterCall, KB, Route};
 
 pub(crate) use deploy::finish_all;
 
-/// Its endpoints.
+/// The endpoints.
 pub static ROUTES: [Route; 5] = [
     Route::new(
         Method::POST,
@@ -49,10 +49,10 @@ pub static ROUTES: [Route; 5] = [
     .body(4 * KB),
 ];
 
-/// Goes on from a function's result.
+/// Continues with a function's result.
 ///
 /// # Errors
-/// Those of asking the database.
+/// Those of calling the database.
 pub(crate) async fn after_call<P: Platform>(
     after_call: AfterCall,
     result: &Value,

@@ -1,6 +1,6 @@
-//! n8n's public API, as far as a deployment needs it. <https://docs.n8n.io/api/>
+//! A client of n8n's public API, as far as deployments need it. <https://docs.n8n.io/api/>
 //!
-//! Bodies are closed schemas there: only what is named in them may be sent.
+//! n8n refuses bodies with fields that its schemas do not name.
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
@@ -10,25 +10,25 @@ use crate::config::N8n;
 use crate::edge::{Body, Edge, Outgoing, Platform, Response, text};
 use crate::error::Error;
 
-/// Milliseconds that one request may take.
+/// Milliseconds that a request may take.
 const DEADLINE_MS: u32 = 15_000;
-/// Bytes that are read of an answer: a workflow comes back whole.
+/// The most bytes of an answer, which contains a whole workflow.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
-/// Pages of a list that are read, 250 workflows each.
+/// The most pages of a list that are read, with 250 workflows each.
 const MAX_PAGES: usize = 40;
 
-/// Why n8n did not do what it was asked for.
+/// Why n8n did not do what it was asked to do.
 #[derive(Debug)]
 pub struct Fault {
     /// One of the reasons of [`Error::undeployed`].
     pub reason: &'static str,
-    /// n8n's status; 0 where it did not answer.
+    /// n8n's status; 0 if it did not answer.
     pub status: u16,
-    /// What was asked, and what n8n said.
+    /// What the edge requested, and what n8n answered.
     pub message: String,
 }
 
-/// n8n, as one deployment talks to it.
+/// The n8n of one deployment.
 pub struct Client<'a, P> {
     config: &'a N8n,
     edge: &'a Edge<P>,
@@ -38,7 +38,7 @@ impl<'a, P: Platform> Client<'a, P> {
     /// The configured n8n.
     ///
     /// # Errors
-    /// [`Error::NotConfigured`] where there is none.
+    /// [`Error::NotConfigured`] if there is none.
     pub fn of(edge: &'a Edge<P>) -> Result<Self, Error> {
         let config = edge.config.n8n.as_ref();
         let config = config.ok_or(Error::NotConfigured {
@@ -47,7 +47,7 @@ impl<'a, P: Platform> Client<'a, P> {
         Ok(Self { config, edge })
     }
 
-    /// Makes a workflow and gives its id.
+    /// Creates a workflow and gives its id.
     pub async fn create(&self, workflow: &Value) -> Result<String, Fault> {
         let made = self.ask(Method::POST, "", Some(workflow)).await?;
         let id = made.get("id").and_then(Value::as_str);
@@ -56,7 +56,7 @@ impl<'a, P: Platform> Client<'a, P> {
             .ok_or_else(|| fault("unreachable", 200, "n8n named no id of the new workflow"))
     }
 
-    /// Puts another in the place of a workflow; false where there is none of this id.
+    /// Replaces a workflow; false if there is none of this id.
     pub async fn update(&self, id: &str, workflow: &Value) -> Result<bool, Fault> {
         found(
             self.ask(Method::PUT, &format!("/{id}"), Some(workflow))
@@ -64,7 +64,7 @@ impl<'a, P: Platform> Client<'a, P> {
         )
     }
 
-    /// The id of the workflow whose name ends so.
+    /// The id of the workflow whose name ends with `mark`.
     pub async fn find(&self, mark: &str) -> Result<Option<String>, Fault> {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query
@@ -79,7 +79,7 @@ impl<'a, P: Platform> Client<'a, P> {
             let listed = page.get("data").and_then(Value::as_array);
             let same = listed.into_iter().flatten().find(|workflow| {
                 let field = |field: &str| workflow.get(field).and_then(Value::as_str);
-                // It searches; what it finds need not be the same.
+                // n8n searches by substring, so compare the whole mark.
                 field("name").is_some_and(|name| name.ends_with(mark))
                     && workflow.get("isArchived") != Some(&Value::Bool(true))
             });
@@ -95,12 +95,12 @@ impl<'a, P: Platform> Client<'a, P> {
         Ok(None)
     }
 
-    /// Makes it serve: `publish`, or `activate` where n8n is older.
+    /// Makes it serve: `publish`, or `activate` for an older n8n.
     pub async fn publish(&self, id: &str) -> Result<(), Fault> {
         self.newer_or_older(id, "publish", "activate").await
     }
 
-    /// Makes it serve no more.
+    /// Stops it from serving.
     pub async fn unpublish(&self, id: &str) -> Result<(), Fault> {
         self.newer_or_older(id, "unpublish", "deactivate").await
     }
@@ -119,12 +119,12 @@ impl<'a, P: Platform> Client<'a, P> {
         }
     }
 
-    /// Takes it out; one that is not there is out.
+    /// Deletes it. A workflow that does not exist counts as deleted.
     pub async fn remove(&self, id: &str) -> Result<(), Fault> {
         found(self.ask(Method::DELETE, &format!("/{id}"), None).await).map(drop)
     }
 
-    /// Whether n8n says of it that it serves.
+    /// Whether n8n reports that it serves.
     pub async fn serves(&self, id: &str) -> Result<bool, Fault> {
         let path = format!("/{id}?excludePinnedData=true");
         let workflow = self.ask(Method::GET, &path, None).await?;
@@ -133,7 +133,7 @@ impl<'a, P: Platform> Client<'a, P> {
             || version.is_some_and(Value::is_string))
     }
 
-    /// Whether a workflow lets another run it: n8n asks the one that is run.
+    /// Whether a workflow allows `caller` to run it: n8n checks the settings of the called one.
     pub async fn allows_caller(&self, id: &str, caller: &str) -> Result<bool, Fault> {
         let path = format!("/{id}?excludePinnedData=true");
         let workflow = match self.ask(Method::GET, &path, None).await {
@@ -143,8 +143,8 @@ impl<'a, P: Platform> Client<'a, P> {
         Ok(allows_caller(&workflow, caller))
     }
 
-    /// Whether a webhook is there, without calling it: n8n answers a preflight with the methods that are registered. None where
-    /// it does not say.
+    /// Whether a webhook is registered, without calling it: n8n answers a preflight with the registered methods. None
+    /// if it does not say.
     pub async fn listens(&self, url: &str, method: &str) -> Option<bool> {
         let mut headers = HeaderMap::new();
         let origin = HeaderValue::from_str(&self.config.url).ok()?;
@@ -155,17 +155,17 @@ impl<'a, P: Platform> Client<'a, P> {
         Some(methods.split(',').any(|listed| listed.trim() == method))
     }
 
-    /// The address of something that is served below n8n's own.
+    /// An address below that of n8n itself.
     pub fn address(&self, path: &str) -> String {
         format!("{}/{path}", self.config.url)
     }
 
-    /// The address of what the world may call, such as `webhook/<path>`.
+    /// The public address of a webhook or a form, such as `webhook/<path>`.
     pub fn public(&self, path: &str) -> String {
         format!("{}/{path}", self.config.webhook_url)
     }
 
-    /// Whether a workflow may use this credential of the instance.
+    /// Whether workflows of all users may use this credential of the instance.
     pub fn shares(&self, credential: &str) -> bool {
         let mut shared = self.config.credentials.iter();
         shared.any(|id| id == "*" || id == credential)
@@ -211,7 +211,7 @@ impl<'a, P: Platform> Client<'a, P> {
             _ if status.is_client_error() => ("rejected", ""),
             _ => ("unreachable", ""),
         };
-        // Only what n8n says of the workflow is its owner's to read, and never our key, whoever repeats it.
+        // Only what n8n says about the workflow is for its owner, and never the edge's key, even if n8n repeats it.
         let said = said.replace(&self.config.key, "…");
         let message = format!("{asked}: n8n answered {} {said}", status.as_u16());
         Err(fault(reason, status.as_u16(), message.trim_end()))
@@ -247,7 +247,7 @@ fn fault(reason: &'static str, status: u16, message: impl Into<String>) -> Fault
     }
 }
 
-/// What was there, or was not.
+/// Whether the workflow existed.
 fn found(answer: Result<Value, Fault>) -> Result<bool, Fault> {
     match answer {
         Ok(_) => Ok(true),
@@ -256,7 +256,7 @@ fn found(answer: Result<Value, Fault>) -> Result<bool, Fault> {
     }
 }
 
-/// Ids go into paths, and into a column that wants this form.
+/// Whether it is a valid id: ids go into paths, and into a column with this form.
 fn is_id(id: &str) -> bool {
     (1..=64).contains(&id.len())
         && id

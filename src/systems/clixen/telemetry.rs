@@ -1,4 +1,4 @@
-//! `POST /v1/telemetry`: what a user did in the builder, in batches as `/v1/events` takes them.
+//! `POST /v1/telemetry`: what a user did in the builder, in the same batches as `/v1/events`.
 
 use http::StatusCode;
 

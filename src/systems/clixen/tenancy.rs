@@ -1,7 +1,7 @@
-//! Makes a workflow its owner's. n8n is one for all, with one namespace: paths begin with a slug that only the owner has, ids of webhooks
-//! become digests, and what points at others' (credentials that are not shared, workflows) is left out or refused.
+//! Scopes a workflow to its owner. All users share one n8n with one namespace: paths get the owner's slug as a prefix,
+//! ids of webhooks become digests, and references to others' credentials and workflows are removed or refused.
 //!
-//! What the owner has, the database says: nothing here decides whose a workflow is.
+//! The database says what the owner has: nothing here decides whose a workflow is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,49 +12,50 @@ use super::validate::places::{self, Called, Takes};
 use super::validate::webhooks;
 use crate::edge;
 
-/// Characters that n8n keeps of a name.
+/// The most characters of a name in n8n.
 const MAX_NAME: usize = 128;
 
-/// What the database says of a deployment's owner.
+/// What the database says about a deployment's owner.
 #[derive(Debug, Default, Deserialize)]
 pub struct Owned {
-    /// What the owner's paths begin with, and nobody else's do.
+    /// The prefix of the owner's paths, unique to the owner.
     pub slug: String,
-    /// Of the ids that were asked for those that are the owner's workflows, with their ids in n8n.
+    /// Those of the requested ids that are workflows of the owner, with their ids in n8n.
     pub named: BTreeMap<String, String>,
-    /// The ids in n8n of all that the owner has there.
+    /// The ids in n8n of all of the owner's workflows there.
     pub deployed: Vec<String>,
-    /// Whether what was deployed before names an error workflow.
+    /// Whether the previous deployment names an error workflow.
     pub had_error_workflow: bool,
 }
 
-/// The workflow that something is made of.
+/// The workflow that is being prepared.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// Its id here.
+    /// Its id in the database.
     pub id: &'a str,
-    /// Its name here.
+    /// Its name in the database.
     pub name: &'a str,
-    /// Its id in n8n, where it has one.
+    /// Its id in n8n, if it has one.
     pub n8n_id: Option<&'a str>,
 }
 
 impl Subject<'_> {
-    /// The name in n8n: the workflow's own, and a mark by which it is found again, also under another name.
+    /// The name in n8n: the workflow's own, and a mark that identifies it even after it is renamed.
     pub fn name_in_n8n(&self) -> String {
         let mark = self.mark();
         let name: String = self.name.chars().take(MAX_NAME - mark.len()).collect();
         name + &mark
     }
 
-    /// What its name in n8n ends in: a part of its id. Whatever a user writes before it, nobody else's name ends so.
+    /// The mark at the end of its name in n8n: a part of its id. Whatever users call their workflows, no other name
+    /// ends with it.
     pub fn mark(&self) -> String {
         let id = self.id.replace('-', "");
         format!(" [{}]", id.get(..16).unwrap_or_default())
     }
 }
 
-/// A workflow as it goes to n8n.
+/// A workflow ready for n8n.
 pub struct Prepared {
     /// Name, nodes, connections and settings.
     pub workflow: Value,
@@ -62,7 +63,7 @@ pub struct Prepared {
     pub webhooks: Vec<Webhook>,
     /// The ids in n8n of the workflows that it runs.
     pub calls: BTreeSet<String>,
-    /// Whether it runs itself, and may.
+    /// Whether it runs itself, and is allowed to.
     pub runs_itself: bool,
 }
 
@@ -70,12 +71,12 @@ pub struct Prepared {
 pub struct Webhook {
     /// The method.
     pub method: String,
-    /// Below the address that the world calls: `webhook/<path>`, `form/<path>`.
+    /// The path below n8n's public address: `webhook/<path>`, `form/<path>`.
     pub path: String,
 }
 
 impl Webhook {
-    /// Whether it is a webhook whose path is a path and nothing else: n8n tells of those which are registered.
+    /// Whether it is a webhook with a fixed path, whose registration n8n reports.
     pub fn is_plain(&self) -> bool {
         let path = self.path.strip_prefix("webhook/");
         path.is_some_and(|path| {
@@ -117,8 +118,8 @@ fn nodes(workflow: &Value) -> impl Iterator<Item = &Value> {
     nodes.into_iter().flatten()
 }
 
-/// What keeps a workflow from being deployed, in the form of findings: nodes that run what is not the owner's, or that use what the
-/// instance keeps for everybody. A workflow of somebody else's and none at all are one answer.
+/// Findings that prevent a deployment: nodes that run a workflow of another owner, or that use something shared by all
+/// users of the instance. A workflow of another owner and a missing one get the same answer.
 pub fn foreign(workflow: &Value, own: &Owned) -> Vec<Value> {
     let mut findings = Vec::new();
     for (at, node) in nodes(workflow).enumerate() {
@@ -151,8 +152,8 @@ fn foreign_call(node: &Value, own: &Owned) -> Option<String> {
     }
 }
 
-/// Makes a workflow its owner's that [`foreign`] finds nothing in. `given` is what was sent: it tells which ids of webhooks were made
-/// by validation.
+/// Scopes a workflow without [`foreign`] findings to its owner. `given` is the workflow as sent: it shows which webhook
+/// ids validation made.
 pub fn scope_to_owner(
     mut workflow: Value,
     given: &Value,
@@ -189,7 +190,7 @@ pub fn scope_to_owner(
     }
 }
 
-/// Adds a workflow to those that may run this one.
+/// Allows another workflow to run this one.
 pub fn allow_caller(workflow: &mut Value, caller: &str) {
     let settings = workflow.get_mut("settings").and_then(Value::as_object_mut);
     let Some(settings) = settings else { return };
@@ -202,7 +203,7 @@ pub fn allow_caller(workflow: &mut Value, caller: &str) {
     settings.insert("callerIds".into(), callers.join(",").into());
 }
 
-/// Whether a workflow, as n8n has it, lets another run it.
+/// Whether a workflow, as n8n returns it, allows `caller` to run it.
 pub fn allows_caller(workflow: &Value, caller: &str) -> bool {
     let settings = workflow.get("settings").unwrap_or(&Value::Null);
     text(settings, "callerPolicy") == "workflowsFromAList"
@@ -218,15 +219,15 @@ struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
-    /// Makes a node's webhook id its workflow's: the same at each deployment, and never another workflow's. Nobody can work it out who
-    /// knows the ids of the user and the workflow.
+    /// Replaces a node's webhook id: the new one is the same at each deployment, never that of another workflow, and
+    /// cannot be guessed without the ids of the user and the workflow.
     fn own_id(&self, node: &mut Value, given_id: &str, sources: &mut BTreeSet<String>) {
         let made = text(node, "webhookId").to_owned();
         if made.is_empty() {
             return;
         }
         let name = text(node, "name");
-        // A copied node has the id of the first.
+        // A copied node has the id of its original.
         let is_first = !given_id.is_empty() && sources.insert(given_id.to_owned());
         let source = if is_first { given_id } else { name };
         let id = edge::digest_uuid(&format!("{} {} {source}", self.own.slug, self.subject.id));
@@ -242,7 +243,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Puts the owner's slug before paths, and before keys of what n8n keeps in its memory.
+    /// Prefixes paths, and keys of stores in n8n's memory, with the owner's slug.
     fn own_places(&self, node: &mut Value) {
         if places::has_path(node) {
             for path in places::PATHS {
@@ -266,7 +267,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// What n8n works out stands behind the slug, too.
+    /// An expression gets the slug as a prefix as well.
     fn prefixed(&self, text: &str) -> String {
         let slug = &self.own.slug;
         match text.strip_prefix('=') {
@@ -275,7 +276,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Leaves out credentials that are not shared, and names workflows by their ids in n8n.
+    /// Removes credentials that are not shared, and replaces ids of workflows by their ids in n8n.
     fn own_references(&mut self, node: &mut Value) {
         let credentials = node.get_mut("credentials").and_then(Value::as_object_mut);
         if let Some(credentials) = credentials {
@@ -313,8 +314,8 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Names the error workflow by its id in n8n, and says who may run this one: nobody, or workflows of the same owner. n8n adds settings
-    /// to those that it has, so that what is left out would stay as it was.
+    /// Sets the error workflow to its id in n8n, and who may run this one: nobody, or workflows of the same owner.
+    /// Always sets both, because n8n merges settings and would keep an omitted one.
     fn settings(&mut self, workflow: &mut Value) {
         let has_entry = nodes(workflow).any(is_entry);
         let settings = workflow.get_mut("settings").and_then(Value::as_object_mut);
@@ -358,8 +359,8 @@ impl Rewriter<'_> {
     }
 }
 
-/// What a workflow within a node may say. Above all no id: n8n would run it under that id, with what the workflow of that id keeps and with
-/// what it may run; nor settings by which n8n decides who may run what.
+/// The allowed fields of a workflow within a node. Not its id: n8n would run it under that id, with the data and
+/// permissions of the workflow that has it. And no settings by which n8n decides who may run what.
 fn strip_inline(workflow: &Value) -> Value {
     let mut made = Map::new();
     for name in ["name", "nodes", "connections"] {
@@ -378,7 +379,7 @@ fn strip_inline(workflow: &Value) -> Value {
     Value::Object(made)
 }
 
-/// Takes out fields by which an object gets fields that are not in it, once JavaScript copies it.
+/// Removes `__proto__` fields, which would give an object other fields when JavaScript copies it.
 fn remove_prototypes(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(remove_prototypes),
@@ -390,7 +391,7 @@ fn remove_prototypes(value: &mut Value) {
     }
 }
 
-/// Whether another workflow may begin here.
+/// Whether other workflows can start this one here.
 fn is_entry(node: &Value) -> bool {
     let entries = [
         "n8n-nodes-base.errorTrigger",
@@ -399,7 +400,7 @@ fn is_entry(node: &Value) -> bool {
     entries.contains(&text(node, "type")) && node.get("disabled") != Some(&Value::Bool(true))
 }
 
-/// A parameter that is to be changed.
+/// A parameter to change.
 fn parameter_mut<'v>(node: &'v mut Value, path: &[&str]) -> Option<&'v mut Value> {
     let mut at = node.get_mut("parameters")?;
     for name in path {
@@ -408,7 +409,7 @@ fn parameter_mut<'v>(node: &'v mut Value, path: &[&str]) -> Option<&'v mut Value
     Some(at)
 }
 
-/// Where a node listens that is on, as far as no expression says it.
+/// Where an enabled node listens, as far as no expression decides it.
 fn addresses(node: &Value) -> Vec<Webhook> {
     let found = webhooks::of(node).into_iter();
     found
@@ -419,7 +420,7 @@ fn addresses(node: &Value) -> Vec<Webhook> {
         .collect()
 }
 
-/// A text within an object; empty if it is none.
+/// A string field of an object; empty if it is not a string.
 pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }

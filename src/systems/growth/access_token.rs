@@ -1,4 +1,5 @@
-//! `/v1/whatsapp/accounts/{id}/access-token`: owners hand in what Meta lets them send by. It is sealed here and never given back.
+//! `/v1/whatsapp/accounts/{id}/access-token`: owners store the token with which they send through Meta. The edge seals
+//! it, and no endpoint returns it.
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use crate::formats::json;
 use crate::route::{Call, Identity, Incoming, Plan, Secret};
 use crate::verify::is_uuid;
 
-/// Bytes that a token may have: Meta's have some 200.
+/// The most bytes of a token: Meta's have some 200.
 const MAX_BYTES: usize = 4096;
 
 /// `PUT`
@@ -74,7 +75,7 @@ fn account(incoming: &Incoming) -> Result<String, Error> {
     }
 }
 
-/// The token of `{"access_token": "..."}`, and nothing else.
+/// The token of `{"access_token": "..."}`; an error for any other body.
 fn token(body: &Value) -> Result<String, Error> {
     let fields = body.as_object();
     let given = fields

@@ -1,16 +1,18 @@
-//! E-mail addresses on their way in: the domain in ASCII, by IDNA, which SQL cannot do. All else that an address is, and whose it is, the
-//! database says; it refuses a domain that is still in other letters.
+//! E-mail addresses: converts the domain to ASCII by IDNA, which SQL cannot do. The database decides everything else
+//! about an address, and refuses a domain that is not in ASCII.
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
 use crate::text::is_invisible;
 
-/// The address with its domain in ASCII, where it is not and can be: `zoë@müller.example` is `zoë@xn--mller-kva.example`.
+/// The address with its domain in ASCII, if it is not and can be: `zoë@müller.example` becomes
+/// `zoë@xn--mller-kva.example`.
 pub fn with_ascii_domain(typed: &str) -> Option<String> {
     let (local, domain) = typed
         .trim_matches([' ', '\t', '\r', '\n'])
         .rsplit_once('@')?;
-    // IDNA passes over characters that nobody sees. In some scripts a joiner makes another domain, and it judges where one may stand.
+    // IDNA ignores invisible characters. In some scripts a joiner makes another domain, so IDNA decides where one may
+    // stand.
     let is_joiner = |character: char| matches!(character, '\u{200c}' | '\u{200d}');
     let is_hidden = |character: char| is_invisible(character) && !is_joiner(character);
     if domain.is_ascii() || domain.contains(is_hidden) {
@@ -40,16 +42,16 @@ mod tests {
                 Some("zoë@xn--mller-kva.example"),
             ),
             ("a@例え.テスト", Some("a@xn--r8jz45g.xn--zckzah")),
-            // Not as IDNA of 2003 had it: those are different domains.
+            // IDNA of 2003 made other domains of these.
             ("a@straße.example", Some("a@xn--strae-oqa.example")),
             ("a@example。org", Some("a@example.org")),
             ("x@gmaİl.com", Some("x@xn--gmail-bgd.com")),
             ("x@ＧＭＡＩＬ.com", Some("x@gmail.com")),
-            // What is in ASCII is left for the database to judge.
+            // The database judges a domain that is in ASCII.
             ("Zoë@Example.org", None),
             ("a@xn--mller-kva.example", None),
             ("a@b c.example", None),
-            // What is no domain stays as it is, and is refused.
+            // An invalid domain stays unchanged, and is refused.
             ("a@mü ller.example", None),
             ("a@mü_ller.example", None),
             ("a@m\u{ad}üller.example", None),

@@ -1,4 +1,4 @@
-//! `/v1/admin/…`: what the business needs beside the data API. Who is an admin the database says.
+//! `/v1/admin/…`: what administrators need besides the data API. The database decides who is one.
 
 use super::{address, answer_ok, leads};
 use crate::error::Error;
@@ -77,7 +77,7 @@ pub static GDPR_ERASE: Call = Call {
     arguments: |incoming, _| {
         let asked = json::body(incoming)?;
         let (email, phones) = person(&asked)?;
-        // What only mentions the person is erased where that is said in so many words.
+        // Records that only mention the person are erased only on explicit request.
         let mentions = match asked.get("mentions") {
             None | Some(Value::Null) => false,
             Some(Value::Bool(mentions)) => *mentions,
@@ -94,9 +94,9 @@ pub static GDPR_ERASE: Call = Call {
     after_call: None,
 };
 
-/// The address, and the phone numbers that the admin has made sure of. A number of JSON stands for its digits.
+/// The address, and the phone numbers that the admin has confirmed. A JSON number stands for its digits.
 ///
-/// What cannot be read is refused: an export or an erasure that leaves a number out would look whole.
+/// An unreadable number is refused: an export or an erasure without it would look complete.
 fn person(asked: &Value) -> Result<(Option<String>, Option<Vec<String>>), Error> {
     let email = asked.get("email").and_then(Value::as_str);
     let email =

@@ -1,26 +1,26 @@
-//! `GrowthBook`'s hash and ranges, as `experiments.hash` and `private.variant_of` have them in SQL: which variant a unit gets of each
-//! running experiment, said without the database. Nothing is stored by it; a unit that was assigned otherwise before (by hand, or
-//! while more traffic was let in) is told the hash's word until the database is back.
+//! `GrowthBook`'s hash and ranges, as `experiments.hash` and `private.variant_of` implement them in SQL. Computes the
+//! variant of each running experiment without the database, and stores nothing. A unit with a different stored
+//! assignment (set by hand, or from a time of higher coverage) gets the variant of its hash until the database is back.
 
 use serde_json::{Value, json};
 
 use super::units::{Units, is_country};
 use crate::route::{Fallback, Incoming};
 
-/// For `POST /v1/experiments/assign`.
+/// The fallback of `POST /v1/experiments/assign`.
 pub const FALLBACK: Fallback = Fallback {
     function: "running_experiments",
     result,
 };
 
-/// FNV-1a of 32 bits over the code units of UTF-16, as `GrowthBook`'s JavaScript has it.
+/// FNV-1a of 32 bits over UTF-16 code units, like `GrowthBook`'s JavaScript.
 fn fnv1a32(text: &str) -> u32 {
     text.encode_utf16().fold(0x811c_9dc5, |hash, unit| {
         (hash ^ u32::from(unit)).wrapping_mul(0x0100_0193)
     })
 }
 
-/// Where a unit lies, in thousandths (version 1) or ten-thousandths (version 2); none of an unknown version.
+/// The position of a unit, in thousandths (version 1) or ten-thousandths (version 2); none for an unknown version.
 fn hash(seed: &str, value: &str, version: u64) -> Option<u32> {
     match version {
         1 => Some(fnv1a32(&format!("{value}{seed}")) % 1000),
@@ -32,9 +32,9 @@ fn hash(seed: &str, value: &str, version: u64) -> Option<u32> {
     }
 }
 
-/// The variant of a unit, of a running experiment as `edge.running_experiments` gives it; none where namespace, rules or coverage
-/// leave it out. Ranges are of steps of a hash, from the first to before the last: the database has worked weights and coverage
-/// into them.
+/// The variant of a unit in a running experiment of `edge.running_experiments`; none if namespace, rules or coverage
+/// exclude it. A range includes its first step and excludes its last one; the database has applied weights and coverage
+/// to it.
 fn variant<'a>(experiment: &'a Value, unit: &str, country: Option<&str>) -> Option<&'a str> {
     let has = |range: &Value, step: u32| {
         let bound = |name: &str| range.get(name)?.as_u64();
@@ -71,10 +71,10 @@ fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     object.get(name)?.as_str()
 }
 
-/// What `experiments.auto_assign_experiments` would say to somebody of whom nothing is stored.
+/// What `experiments.auto_assign_experiments` would return for a unit without a stored assignment.
 fn result(incoming: &Incoming, running: &Value) -> Option<Value> {
     let units = Units::of_call(incoming).ok()?;
-    // The database has a user's id as a UUID, whose text has small letters.
+    // The database stores a user's id as a UUID, whose text is in lower case.
     let user = incoming.user.as_ref().map(|user| user.to_ascii_lowercase());
     let user = user.or(units.user_id);
     let session = units.session_id;

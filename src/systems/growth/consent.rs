@@ -1,5 +1,5 @@
-//! The words that forms send for a yes. The database decides what a consent is, by the same list; this file shows a ticked box ticked
-//! again.
+//! The words with which forms say yes. The database decides about consent, with the same list; this file keeps a ticked
+//! box ticked when a form is shown again.
 
 /// The words, in lower case.
 const YES: [&str; 40] = [

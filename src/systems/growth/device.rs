@@ -1,7 +1,7 @@
-//! What kind of device a request came from, by the words that its `User-Agent` has used for many years. Data for counting, and
-//! nothing that anybody relies on: a library that knows every model would be larger than the rest of the bundle.
+//! The kind of device of a request, from words in its `User-Agent`. Only for statistics; a library that knows every
+//! model would be larger than the rest of the bundle.
 
-/// What a `User-Agent` says.
+/// What a `User-Agent` reveals.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Device {
     /// `desktop`, `mobile`, `tablet`, `bot` or `other`.
@@ -11,7 +11,7 @@ pub struct Device {
     pub is_bot: bool,
 }
 
-/// Words of programs that read pages by themselves.
+/// Words that mark crawlers and other programs.
 const BOTS: [&str; 16] = [
     "bot",
     "crawl",
@@ -31,7 +31,8 @@ const BOTS: [&str; 16] = [
     "phantomjs",
 ];
 
-/// Browsers by a word of theirs; the first that fits, for each names those that it descends from.
+/// Browsers by a word of their `User-Agent`. The first match counts, since each names the browsers from which it
+/// descends.
 const BROWSERS: [(&str, &str); 9] = [
     ("edg", "Edge"),
     ("opr/", "Opera"),
@@ -44,7 +45,7 @@ const BROWSERS: [(&str, &str); 9] = [
     ("applewebkit", "Safari"),
 ];
 
-/// Operating systems likewise.
+/// Operating systems by a word; the first match counts.
 const SYSTEMS: [(&str, &str); 7] = [
     ("iphone", "iOS"),
     ("ipad", "iOS"),
@@ -55,7 +56,7 @@ const SYSTEMS: [(&str, &str); 7] = [
     ("linux", "Linux"),
 ];
 
-/// Reads it.
+/// Reads a `User-Agent`.
 pub fn of(user_agent: &str) -> Device {
     let agent = user_agent.to_ascii_lowercase();
     let has = |word: &str| agent.contains(word);

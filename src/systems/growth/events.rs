@@ -1,4 +1,4 @@
-//! `POST /v1/events`: what people do on sites and in apps becomes the one argument of `analytics.track_events`.
+//! `POST /v1/events`: events of sites and apps become the one argument of `analytics.track_events`.
 
 use http::StatusCode;
 

@@ -1,5 +1,5 @@
-//! `/v1/experiments/…`: which variants a unit gets, that it has seen them, and what came of it. All of it is the database's; while
-//! that cannot be reached, variants are what they would be for somebody new (`bucketing.rs`).
+//! `/v1/experiments/…`: assigns variants, records exposures and reports results. The database does all of it; while it
+//! cannot be reached, a unit gets the variants of a new one (`bucketing.rs`).
 
 use serde_json::json;
 
@@ -44,7 +44,7 @@ pub static EXPOSE: Call = Call {
             return Err(Error::UnsupportedMediaType { accepted });
         }
         let text = batch::json_text(&incoming.body)?;
-        // What holds for all of them, unless they say otherwise.
+        // Units for all exposures that do not name their own.
         let units = Units::read(text)?;
         let mut arguments = json!({
             "user_id": units.user_id,
@@ -52,7 +52,7 @@ pub static EXPOSE: Call = Call {
             "country": units.country,
         })
         .to_string();
-        // In the place of its closing brace. Without a list the database has words for it.
+        // They replace the closing brace. Without a list the database words the error.
         arguments.pop();
         if let Some(items) = batch::list(text, "exposures") {
             arguments.push_str(",\"exposures\":[");
@@ -68,7 +68,7 @@ pub static EXPOSE: Call = Call {
     after_call: None,
 };
 
-/// An exposure whose ids have one spelling, or none.
+/// An exposure, refused if the number of an id has more than one spelling.
 fn exposure(item: Item<'_>) -> Item<'_> {
     match item {
         Item::Event(text) if !units::ids_are_whole(text) => Item::Refused("malformed"),

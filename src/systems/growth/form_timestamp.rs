@@ -1,4 +1,5 @@
-//! The time at which a hosted form was shown, signed: who answers faster than a person can, or makes up a time, is a bot.
+//! The form timestamp: the signed time at which a hosted form was shown. A client that answers faster than a person
+//! can, or sends a forged time, is a bot.
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -9,15 +10,15 @@ use crate::edge;
 /// The form's hidden field.
 pub const FIELD: &str = "_ts";
 
-/// Milliseconds that a person needs at the very least to fill in an address.
+/// The fewest milliseconds in which a person fills in an address.
 const MIN_MS: u64 = 2000;
 
-/// `<milliseconds since 1970>.<signature>`
+/// Makes a timestamp: `<milliseconds since 1970>.<signature>`.
 pub fn sign(now_ms: u64, config: &Config) -> String {
     format!("{now_ms}.{}", signature(now_ms, config).unwrap_or_default())
 }
 
-/// What a stamp that came back says: `forged`, `fast` or `ok`. One that is old is good: people leave forms open.
+/// The verdict on a timestamp that came back: `forged`, `fast` or `ok`. An old one is `ok`: people leave forms open.
 pub fn verify(timestamp: &str, now_ms: u64, config: &Config) -> &'static str {
     let parts = timestamp.split_once('.');
     let made = parts.and_then(|(time, signed)| Some((time.parse::<u64>().ok()?, signed)));

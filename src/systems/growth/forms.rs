@@ -1,5 +1,5 @@
-//! The hosted pages, which work without JavaScript: forms that post to `/v1/leads`, the thanks after it, and the button that
-//! confirms an address. What they say is in `texts.json`, in several languages.
+//! The hosted pages, which work without JavaScript: forms that post to `/v1/leads`, the page after it, and the button
+//! that confirms an address. Their texts are in `texts.json`, in several languages.
 
 use askama::Template;
 use http::header::{
@@ -17,16 +17,16 @@ use crate::error::Error;
 use crate::respond;
 use crate::route::Incoming;
 
-/// Where a form leads that names no allowed `_next`.
+/// Where a form redirects to if it names no allowed `_next`.
 pub const THANKS: &str = "/forms/thanks";
-/// The form that is shown where none is named.
+/// The form to show if none is named.
 const DEFAULT: &str = "website-form";
-/// The field of what somebody is interested in, of several values.
+/// The field of the features that a visitor is interested in; it has several values.
 const FEATURES: &str = "interested_features";
-/// The version of the consent's wording, by language: `form-2-de`.
+/// The version of the consent's wording. The language follows it: `form-2-de`.
 const CONSENT_VERSION: &str = "form-2";
 
-/// What a person fills in: the name, the type of its input, and what browsers fill it with.
+/// A field that a person fills in: its name, the type of its input, and its autocomplete hint.
 struct Field {
     name: &'static str,
     kind: &'static str,
@@ -41,7 +41,7 @@ const fn field(name: &'static str, kind: &'static str, autocomplete: &'static st
     }
 }
 
-/// All of them.
+/// All fields.
 const FIELDS: [Field; 6] = [
     field("email", "email", "email"),
     field("first_name", "text", "given-name"),
@@ -51,7 +51,7 @@ const FIELDS: [Field; 6] = [
     field("notes", "textarea", "off"),
 ];
 
-/// The fields of each form, by the sources that `marketing.leads` knows.
+/// The fields of each form, by its source in `marketing.leads`.
 const FORMS: [(&str, &[&str]); 5] = [
     (
         DEFAULT,
@@ -86,7 +86,7 @@ const FORMS: [(&str, &[&str]); 5] = [
     ),
 ];
 
-/// An input with what was typed into it.
+/// An input with its value.
 struct Input {
     id: String,
     name: String,
@@ -99,16 +99,16 @@ struct Input {
     fault: Option<String>,
 }
 
-/// What is wrong, in the words of a page.
+/// What is wrong, in words for the visitor.
 struct Fault {
     text: String,
-    /// The field that has to be changed, where it is one.
+    /// The field to change, if it is a single one.
     field: Option<String>,
-    /// Whether it is the fields that no form has.
+    /// Whether it is about fields that no form has.
     of_others: bool,
 }
 
-/// What a form's link may say for the form to post.
+/// Parameters of a form's link that the form posts as fields.
 const FROM_LINK: [&str; 9] = [
     "_next",
     "_subject",
@@ -121,7 +121,7 @@ const FROM_LINK: [&str; 9] = [
     "landing_page",
 ];
 
-/// Fields that the page has inputs of its own for, whatever the form.
+/// Fields for which every form has an input of its own.
 const NOT_REPEATED: [&str; 6] = [
     "source",
     "consent",
@@ -140,7 +140,7 @@ struct FormPage<'a> {
     source: &'a str,
     action: String,
     inputs: Vec<Input>,
-    /// Check boxes for the features, where these are at fault, and what is wrong with them.
+    /// Check boxes for the features, shown if that field is at fault, and what is wrong with it.
     choices: Vec<String>,
     choice_fault: Option<String>,
     hidden: Vec<(String, String)>,
@@ -158,7 +158,7 @@ struct MessagePage<'a> {
     owner: &'a Owner,
     title: &'a str,
     text: String,
-    /// Addresses and what they are called.
+    /// Addresses and their labels.
     links: Vec<(String, String)>,
 }
 
@@ -171,7 +171,7 @@ struct ConfirmPage<'a> {
     token: String,
 }
 
-/// `GET /forms/{source}`: what its link says of the campaign, and where to go next, is posted with the form.
+/// `GET /forms/{source}`. The form posts the campaign and the next page that its link names.
 pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
     let Some(source) = known_source(&incoming.variable) else {
@@ -187,7 +187,7 @@ pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error>
     page(StatusCode::OK, texts, &page_content, config)
 }
 
-/// `GET /forms`: which forms there are.
+/// `GET /forms`: the list of forms.
 pub fn index(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
     let found = MessagePage {
@@ -200,7 +200,7 @@ pub fn index(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error
     page(StatusCode::OK, texts, &found, config)
 }
 
-/// A page for people who have followed a wrong link, an error for scripts.
+/// A page for people with a wrong link, an error for scripts.
 fn not_found(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     if !incoming.wants_page {
         return Err(Error::NotFound);
@@ -216,7 +216,7 @@ fn not_found(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error
     page(StatusCode::NOT_FOUND, texts, &found, config)
 }
 
-/// `GET /forms/thanks`, with a way back to where the visitor comes from.
+/// `GET /forms/thanks`, with a link back to where the visitor came from.
 pub fn thanks(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
     let referer = Url::parse(incoming.header("referer")).ok();
@@ -238,12 +238,13 @@ pub fn thanks(incoming: &Incoming, config: &Config) -> Result<Response<()>, Erro
     page(StatusCode::OK, texts, &thanks, config)
 }
 
-/// Where a form leads that names no allowed `_next`, in the language that it was asked for.
+/// Where a form redirects to if it names no allowed `_next`, in the language of the request.
 pub fn thanks_address(incoming: &Incoming) -> String {
     address(THANKS, incoming)
 }
 
-/// `GET /v1/leads/confirm`: the button. It asks nothing of the database, and tells nothing of the token.
+/// `GET /v1/leads/confirm`: the page with the button. It does not call the database, and reveals nothing about the
+/// token.
 pub fn confirm(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
     let asking = ConfirmPage {
@@ -255,7 +256,7 @@ pub fn confirm(incoming: &Incoming, config: &Config) -> Result<Response<()>, Err
     page(StatusCode::OK, texts, &asking, config)
 }
 
-/// After `POST /v1/leads/confirm` with a good link.
+/// The page after `POST /v1/leads/confirm` with a valid link.
 pub fn confirmed(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
     let confirmed = MessagePage {
@@ -268,7 +269,7 @@ pub fn confirmed(incoming: &Incoming, config: &Config) -> Result<Response<()>, E
     page(StatusCode::OK, texts, &confirmed, config)
 }
 
-/// After one that is not good, or where the database cannot be asked.
+/// The page after an invalid link, or if the database cannot be reached.
 pub fn not_confirmed(
     error: &Error,
     incoming: &Incoming,
@@ -302,7 +303,7 @@ pub fn style(_: &Incoming, _: &Config) -> Result<Response<()>, Error> {
     Ok(response)
 }
 
-/// The form once more, with what was typed and what is wrong with it, under the error's own status.
+/// Shows the form again with the visitor's values and what is wrong with them, under the status of the error.
 pub fn show_again(
     error: &Error,
     typed: &Map<String, Value>,
@@ -324,7 +325,7 @@ pub fn show_again(
             .get("source")
             .and_then(leads::last)
             .and_then(known_source);
-        // The form's own stamp comes back, so that mending a mistake in a second is no sign of a bot.
+        // The form's own timestamp comes back, so that correcting a mistake within a second does not look like a bot.
         let own = typed.get(form_timestamp::FIELD).and_then(leads::last);
         let own = own.map_or_else(
             || form_timestamp::sign(incoming.now_ms, config),
@@ -339,7 +340,7 @@ pub fn show_again(
     Ok(response)
 }
 
-/// Whether the body could not be had, so that nothing that was typed is known.
+/// Whether the body could not be read, so that the visitor's values are unknown.
 fn is_unread(error: &Error, incoming: &Incoming) -> bool {
     incoming.body.is_empty()
         && matches!(
@@ -352,13 +353,13 @@ fn is_unread(error: &Error, incoming: &Incoming) -> bool {
         )
 }
 
-/// The source of a form that there is.
+/// The source, if there is a form of this name.
 fn known_source(name: &str) -> Option<&'static str> {
     let mut sources = FORMS.iter().map(|(source, _)| *source);
     sources.find(|source| *source == name)
 }
 
-/// An address of ours, in the language that this one names.
+/// An address of the edge, in the language that this request names.
 fn address(path: &str, incoming: &Incoming) -> String {
     match texts::explicit(incoming) {
         Some(language) => format!("{path}?lang={}", language.code),
@@ -376,7 +377,7 @@ fn links(texts: &'static Language, incoming: &Incoming) -> Vec<(String, String)>
     FORMS.iter().filter_map(link).collect()
 }
 
-/// The link to the site: the owner's, or the one that the visitor comes from if it is allowed.
+/// The link to the site: the owner's, or the one that the visitor came from if it is allowed.
 fn site(texts: &Language, referer: Option<&Url>, config: &Config) -> Option<(String, String)> {
     let allowed = referer.filter(|url| leads::leads_to_allowed(url, config));
     let url = match &config.owner.url {
@@ -388,7 +389,7 @@ fn site(texts: &Language, referer: Option<&Url>, config: &Config) -> Option<(Str
     Some((url, texts.back_to_site.replace("{site}", &name)))
 }
 
-/// What is wrong, in words for the person who has filled in the form: by labels, without names of fields and codes.
+/// What is wrong, in words for the visitor: labels instead of field names and codes.
 fn fault(error: &Error, texts: &Language) -> Fault {
     let said = &texts.errors;
     let body = error.body();
@@ -452,7 +453,7 @@ fn filled<'a>(
         let fault = fault.as_ref().filter(|_| faulty == Some(name));
         fault.map(|fault| fault.text.clone())
     };
-    // A field that is at fault has an input, whether or not the form has it: nobody can mend what nobody sees.
+    // A field at fault has an input even if the form does not: nobody can correct a value that is not shown.
     let is_shown = |name: &str| own.contains(&name) || faulty == Some(name);
     let mut inputs: Vec<Input> = FIELDS
         .iter()
@@ -502,7 +503,7 @@ fn filled<'a>(
                 fault: None,
             });
         } else {
-            // What the form has no input for is sent again all the same: nothing that was typed is lost.
+            // Values without an input are posted again as well, so that nothing is lost.
             hidden.push((name, value));
         }
     }
@@ -527,12 +528,12 @@ fn filled<'a>(
     })
 }
 
-/// A text without what no page can show, and no next post may have.
+/// A text without NULs, which no page can show and the endpoint refuses.
 fn visible(text: &str) -> String {
     text.replace('\0', "")
 }
 
-/// Whether the consent that was sent is a yes; of several the last counts.
+/// Whether the consent that was sent means yes. The last of several values counts.
 fn consents(sent: &Value) -> bool {
     let sent = match sent {
         Value::Array(values) => values.last(),
@@ -541,7 +542,7 @@ fn consents(sent: &Value) -> bool {
     sent.and_then(Value::as_str).is_some_and(consent::is_yes)
 }
 
-/// The texts of a field that was sent once or several times.
+/// The values of a field that was sent once or several times.
 fn texts_of(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(values) => values.iter().filter_map(Value::as_str).collect(),
@@ -559,7 +560,7 @@ fn page(
         .render()
         .map_err(|_| Error::Internal("a page cannot be rendered"))?;
     let mut response = respond::bytes(status, "text/html; charset=utf-8", html);
-    // Browsers hold form-action against the redirect that follows a post, too.
+    // Browsers also apply form-action to the redirect after a post.
     let targets = config.allowed_origins.join(" ");
     let policy = format!(
         "default-src 'none'; style-src 'self'; form-action 'self' {targets}; base-uri 'none'; frame-ancestors 'none'"

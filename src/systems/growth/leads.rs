@@ -1,6 +1,7 @@
 //! `POST /v1/leads`: a form in any of three encodings becomes the one argument of `marketing.capture_lead`.
 //!
-//! This file reads encodings. What a lead is, which e-mail is good, what is spam and how repeats merge is the database's.
+//! This file reads encodings. The database decides what a lead is, which address is valid, what is spam and how
+//! repeated leads merge.
 
 use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
@@ -31,8 +32,8 @@ pub static CAPTURE: Call = Call {
     after_call: None,
 };
 
-/// The button on the page that the link of a message leads to. The page is `GET` of the same address, and changes nothing: mail
-/// programs and scanners open links by themselves.
+/// `POST /v1/leads/confirm`: the button on the page to which the link of a message leads. The page itself, `GET` of the
+/// same address, changes nothing, because mail programs and scanners open links by themselves.
 pub static CONFIRM: Call = Call {
     schema: "marketing",
     function: "confirm_lead",
@@ -45,7 +46,7 @@ pub static CONFIRM: Call = Call {
             .and_then(last)
             .map(str::to_owned);
         let token = in_body.or_else(|| incoming.parameter("token"));
-        // A NUL would be PostgreSQL's own error.
+        // PostgreSQL would answer a NUL with an error of its own.
         let token = token.unwrap_or_default().replace('\0', "");
         Ok(Plan::Call(json!({ "token": token }).to_string()))
     },
@@ -61,7 +62,7 @@ pub static CONFIRM: Call = Call {
     after_call: None,
 };
 
-/// The field of the address as it was typed, where its domain is not in ASCII.
+/// The field with the address as it was typed, if its domain is not in ASCII.
 const TYPED_EMAIL: &str = "_typed_email";
 
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
@@ -81,9 +82,9 @@ fn arguments(incoming: &Incoming, config: &Config) -> Result<Plan, Error> {
     ))
 }
 
-/// Puts the address that mail goes to in the place of what was typed, which is kept beside it.
+/// Replaces the typed address by one with its domain in ASCII, and stores what was typed in a field of its own.
 fn put_domain_into_ascii(fields: &mut Map<String, Value>) {
-    // Whatever the form sends under this name is not the edge's.
+    // A value that the form sends under this name is not the edge's.
     fields.remove(TYPED_EMAIL);
     let typed = fields.get("email").and_then(last);
     if let Some(ascii) = typed.and_then(address::with_ascii_domain)
@@ -104,21 +105,21 @@ pub(super) fn malformed(what: &'static str) -> Error {
     Error::MalformedBody(what.into())
 }
 
-/// A form as far as it can be read.
+/// The readable part of a form.
 pub(super) struct Form {
-    /// Its fields under their names.
+    /// Its fields by name.
     pub fields: Map<String, Value>,
     /// What is wrong with it.
     pub fault: Option<Error>,
 }
 
-/// The form's fields, whatever the encoding.
+/// The fields of a form in any encoding.
 pub(super) fn fields(incoming: &Incoming) -> Result<Map<String, Value>, Error> {
     let Form { fields, fault } = read(incoming);
     fault.map_or(Ok(fields), Err)
 }
 
-/// Reads a form, whatever the encoding. What can be read of one that is refused is shown to its person again.
+/// Reads a form in any encoding. The readable part of a refused form is shown to the visitor again.
 pub(super) fn read(incoming: &Incoming) -> Form {
     let (pairs, fault) = match incoming.media_type().as_str() {
         "application/json" => {
@@ -153,7 +154,7 @@ pub(super) fn read(incoming: &Incoming) -> Form {
     }
 }
 
-/// The last text of a field that is not blank, however often it was sent.
+/// The last text of a field that is not blank, if the field was sent several times.
 pub(super) fn last(value: &Value) -> Option<&str> {
     let is_said = |text: &&str| !text.trim().is_empty();
     match value {
@@ -162,8 +163,8 @@ pub(super) fn last(value: &Value) -> Option<&str> {
     }
 }
 
-/// The fields of a JSON object, under the names and with the line ends that a form's would have. A number that
-/// would change is the text that was sent.
+/// The fields of a JSON object, with the names and line ends that a form would have. A number that a float would change
+/// is a string.
 fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
     let Value::Object(object) = json::parse(body)? else {
         return Err(malformed("JSON: it is no object of the form's fields"));
@@ -179,7 +180,7 @@ fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
     Ok(fields)
 }
 
-/// A text, or a list of texts, with single line feeds for line ends.
+/// Replaces CR LF by LF in a text or a list of texts.
 fn with_line_feeds(value: Value) -> Value {
     match value {
         Value::String(text) => text.replace("\r\n", "\n").into(),
@@ -222,7 +223,7 @@ fn urlencoded_fields(incoming: &Incoming) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The lines of a form with `enctype="text/plain"`, which nobody can read for certain: good enough to be shown again.
+/// The lines of a form with `enctype="text/plain"`. That format is ambiguous: good enough to show the values again.
 fn lines(incoming: &Incoming) -> Vec<(String, String)> {
     let text = Charset::new("", incoming.decoder).text(&incoming.body);
     let pairs = text.lines().filter_map(|line| line.split_once('='));
@@ -231,8 +232,8 @@ fn lines(incoming: &Incoming) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Pairs as an object. What is sent several times, as check boxes are, is an array. Line ends are what was typed: browsers
-/// send each as CR LF.
+/// Collects pairs into an object. A name that was sent several times, as by check boxes, becomes an array. Browsers
+/// send CR LF for each line end that was typed.
 fn collect_fields(pairs: Vec<(String, String)>) -> Map<String, Value> {
     let mut fields = Map::new();
     for (name, value) in pairs.into_iter().filter(|(name, _)| name != charset::FIELD) {
@@ -251,8 +252,8 @@ fn collect_fields(pairs: Vec<(String, String)>) -> Map<String, Value> {
     fields
 }
 
-/// 201 for scripts, 303 for browsers; the same for new, repeated and spam. A browser's error shows the form again with
-/// what was typed.
+/// 201 for scripts, 303 for browsers; the same for new leads, repeated ones and spam. A browser gets an error as the
+/// form with its values.
 fn answer(
     incoming: &Incoming,
     outcome: Result<Value, Error>,
@@ -268,7 +269,7 @@ fn answer(
     }
 }
 
-/// What was typed, as far as it can be read, and the page it was typed on: the next post comes from another.
+/// The readable values, and the page on which they were typed: the next post comes from another page.
 fn typed(incoming: &Incoming) -> Map<String, Value> {
     let mut fields = read(incoming).fields;
     let referer = incoming.header("referer");
@@ -292,7 +293,7 @@ fn see_other(location: &str) -> Result<Response<()>, Error> {
     Ok(response)
 }
 
-/// The form's `_next` if it leads to an allowed origin, otherwise our own thanks.
+/// The form's `_next` if it leads to an allowed origin, otherwise the hosted page.
 fn next(incoming: &Incoming, config: &Config) -> String {
     let fields = read(incoming).fields;
     let asked = fields.get("_next").and_then(last).map(Url::parse);
@@ -302,9 +303,9 @@ fn next(incoming: &Incoming, config: &Config) -> String {
     }
 }
 
-/// Whether an address is of a site that is allowed.
+/// Whether an address belongs to an allowed site.
 pub(super) fn leads_to_allowed(url: &Url, config: &Config) -> bool {
-    // A blob's origin is that of the page that made it, so the scheme is looked at first.
+    // A blob's origin is that of the page that made it, so check the scheme first.
     matches!(url.scheme(), "http" | "https")
         && url.username().is_empty()
         && url.password().is_none()
@@ -342,7 +343,7 @@ mod tests {
         incoming("multipart/form-data; boundary=XyZ", body.as_bytes())
     }
 
-    /// What the database would be asked.
+    /// The arguments of the database function.
     fn asked(incoming: &Incoming) -> Result<String, Error> {
         let config = config::tests::with("", "").ok().unwrap();
         match arguments(incoming, &config)? {

@@ -1,4 +1,4 @@
-//! growth: the public site's side of the business: leads, onboarding, events, experiments, `WhatsApp`.
+//! growth: the endpoints of a public site: leads, onboarding, events, experiments, `WhatsApp`.
 
 mod access_token;
 mod address;
@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::respond;
 use crate::route::{Action, Incoming, KB, Route};
 
-/// Its endpoints. Fixed paths stand before the pattern that would swallow them.
+/// The endpoints. A fixed path precedes a pattern that would match it.
 pub static ROUTES: [Route; 23] = [
     Route::new(Method::POST, "/v1/leads", Action::Call(&leads::CAPTURE))
         .open()
@@ -106,7 +106,7 @@ pub static ROUTES: [Route; 23] = [
         Action::Call(&whatsapp::VERIFY),
     )
     .public(),
-    // What Meta sends comes in bursts from few addresses, and a signature says that it is Meta.
+    // Meta sends in bursts from few addresses, and its signature proves the sender.
     Route::new(
         Method::POST,
         "/v1/whatsapp/webhook",
@@ -145,7 +145,7 @@ pub static ROUTES: [Route; 23] = [
     .body(4 * KB),
 ];
 
-/// The function's result as it is, with 200.
+/// The function's result, with 200.
 fn answer_ok(
     _: &Incoming,
     outcome: Result<Value, Error>,
@@ -154,7 +154,7 @@ fn answer_ok(
     outcome.map(|result| respond::json(StatusCode::OK, &result))
 }
 
-/// The same with 201.
+/// The function's result, with 201.
 fn answer_created(
     _: &Incoming,
     outcome: Result<Value, Error>,

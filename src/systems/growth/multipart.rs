@@ -1,11 +1,11 @@
-//! `multipart/form-data` (RFC 7578) whose body is in memory: what browsers and scripts send for a form without files.
+//! `multipart/form-data` (RFC 7578) with its whole body in memory, as browsers and scripts send forms without files.
 
 use super::leads::malformed;
 use crate::error::Error;
 use crate::formats::charset::{self, Charset, parameter};
 use crate::route::Incoming;
 
-/// What is wrong with a form that has a file.
+/// The fault of a form with a file.
 pub(super) const FILE: &str = "it contains a file; this form takes none";
 
 /// A part as it was sent.
@@ -14,14 +14,14 @@ struct Part<'a> {
     value: &'a [u8],
 }
 
-/// The text parts of a form as far as they can be read, and what is wrong with it. An empty file input is skipped; a file is a fault,
-/// for it would be lost.
+/// The readable text parts of a form, and what is wrong with it. An empty file input is skipped. A file is a fault,
+/// because it would be lost.
 pub(super) fn fields(incoming: &Incoming) -> (Vec<(String, String)>, Option<Error>) {
     let boundary = parameter(incoming.header("content-type"), "boundary");
     let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) else {
         return (Vec::new(), Some(malformed("the boundary is missing")));
     };
-    // The first boundary may be at the very beginning, where no line has ended yet.
+    // The first boundary may begin the body, without a preceding line end.
     let body = [b"\r\n", incoming.body.as_slice()].concat();
     let (parts, mut fault) = parts(&body, format!("\r\n--{boundary}").as_bytes());
     let declared = declared(&parts, incoming);
@@ -35,7 +35,7 @@ pub(super) fn fields(incoming: &Incoming) -> (Vec<(String, String)>, Option<Erro
     (pairs, fault)
 }
 
-/// The parts of a body, the last one without its end where the body breaks off.
+/// The parts of a body. If the body breaks off, the last part lacks its end.
 fn parts<'a>(body: &'a [u8], mark: &[u8]) -> (Vec<Part<'a>>, Option<Error>) {
     let broken = || Some(malformed("it is not well-formed multipart"));
     let mut parts = Vec::new();
@@ -60,7 +60,7 @@ fn parts<'a>(body: &'a [u8], mark: &[u8]) -> (Vec<Part<'a>>, Option<Error>) {
     (parts, None)
 }
 
-/// The charset of the parts that name none: what the field `_charset_` says, or else the whole body.
+/// The charset of parts that name none: from the field `_charset_`, or else of the whole body.
 fn declared(parts: &[Part<'_>], incoming: &Incoming) -> String {
     let found = parts.iter().find(|part| {
         let head = String::from_utf8_lossy(part.head);
@@ -72,7 +72,7 @@ fn declared(parts: &[Part<'_>], incoming: &Incoming) -> String {
     )
 }
 
-/// A part's name and text; none for a file input that was left empty.
+/// A part's name and text; none for an empty file input.
 fn pair(
     part: &Part<'_>,
     declared: &str,
@@ -100,7 +100,7 @@ fn header<'a>(head: &'a str, wanted: &str) -> &'a str {
         .map_or("", |(_, value)| value)
 }
 
-/// What stands before and after the first `mark`, which is not empty.
+/// The bytes before and after the first `mark`, which is not empty.
 fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = bytes.windows(mark.len()).position(|part| part == mark)?;
     let (before, rest) = bytes.split_at_checked(at)?;
@@ -122,7 +122,7 @@ mod tests {
         fault.map_or(Ok(pairs), Err)
     }
 
-    /// `|` stands for the end of a line, `...` for a good disposition.
+    /// `|` stands for a line end, `N` for a valid disposition up to the name.
     #[test]
     fn what_is_well_formed_is_read() {
         let plain = "multipart/form-data; boundary=b";

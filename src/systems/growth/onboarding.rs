@@ -1,5 +1,5 @@
-//! `/v1/onboarding/…`: whoever holds a session's token works on that session and on no other. The token comes in a header,
-//! never in an address, and goes on as an argument; what it opens is the database's to say.
+//! `/v1/onboarding/…`: a session's token gives access to that session only. It comes in a header, never in an address,
+//! and becomes an argument; the database decides what it opens.
 
 use serde_json::{Value, json};
 

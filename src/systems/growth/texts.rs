@@ -1,4 +1,4 @@
-//! What the hosted pages say, in every language that `texts.json` has: one more object there is one more language.
+//! The texts of the hosted pages, in every language of `texts.json`. Another object in that file adds a language.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -49,7 +49,7 @@ pub struct FormTexts {
     pub button: String,
 }
 
-/// What can be wrong, in words for the person who has filled in the form.
+/// What can be wrong, in words for the visitor.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Errors {
@@ -70,16 +70,16 @@ static LANGUAGES: LazyLock<Vec<Language>> =
     LazyLock::new(|| serde_json::from_str(include_str!("texts.json")).unwrap_or_default());
 
 impl Language {
-    /// A field's label; its name, where it has none.
+    /// A field's label; its name if it has none.
     pub fn label<'a>(&'a self, name: &'a str) -> &'a str {
         self.fields.get(name).map_or(name, String::as_str)
     }
 }
 
-/// The language that a request asks for: by `?lang=`, or else by `Accept-Language`, or else the first one.
+/// The language of a request: by `?lang=`, else by `Accept-Language`, else the first one.
 ///
 /// # Errors
-/// [`Error::Internal`] if there is none.
+/// [`Error::Internal`] if there is no language.
 pub fn language(incoming: &Incoming) -> Result<&'static Language, Error> {
     explicit(incoming)
         .or_else(|| accepted(incoming.header("accept-language")))
@@ -99,7 +99,7 @@ fn find(tag: &str) -> Option<&'static Language> {
     languages.find(|language| language.code.eq_ignore_ascii_case(primary))
 }
 
-/// The language that an `Accept-Language` header likes best (RFC 9110); of several the first.
+/// The language that an `Accept-Language` header prefers (RFC 9110); the first of equals.
 fn accepted(header: &str) -> Option<&'static Language> {
     let mut best: Option<(u16, &Language)> = None;
     for range in header.split(',') {
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn every_language_is_complete() {
-        // Parsed here, for at run time a mistake would only be an error page.
+        // Parsed in this test: at run time a mistake would only show as an error page.
         let languages: Vec<Language> = serde_json::from_str(include_str!("texts.json")).unwrap();
         let codes: Vec<&str> = languages.iter().map(|l| l.code.as_str()).collect();
         assert_eq!(codes, ["en", "de", "fr", "es"]);

@@ -1,6 +1,6 @@
-//! Who a call of experiments is about: a user, a session and a country, by the rules of `private.experiment_units` and
-//! `private.experiment_country`. The edge applies them before it asks the database, so that a call is answered alike whether
-//! the database can be reached or not.
+//! The units of a call of experiments: user, session and country, by the rules of `private.experiment_units` and
+//! `private.experiment_country`. The edge applies the rules before it calls the database, so that a call gets the same
+//! answer whether the database can be reached or not.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use crate::route::Incoming;
 /// The most characters of an id.
 const MAX_CHARACTERS: usize = 200;
 
-/// The fields of an object that name somebody, as they were sent. A field that is null counts as absent.
+/// The fields of an object that name units, as they were sent. A null counts as missing.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Fields<'a> {
@@ -24,22 +24,22 @@ struct Fields<'a> {
     country: Option<&'a RawValue>,
 }
 
-/// Who is meant. Ids are opaque: exactly as they were sent.
+/// The units that a call names. Ids are opaque: exactly as they were sent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Units {
-    /// The user, where the caller names one.
+    /// The user, if the caller names one.
     pub user_id: Option<String>,
-    /// The session.
+    /// The session, if the caller names one.
     pub session_id: Option<String>,
-    /// The country, in capitals.
+    /// The country in upper case, if the caller names one.
     pub country: Option<String>,
 }
 
 impl Units {
-    /// Those of a call that needs somebody: a user, who may be the signed-in one, or a session.
+    /// The units of a call that needs one: a user, who may be the signed-in one, or a session.
     ///
     /// # Errors
-    /// 400 and 415 for a body that is no unambiguous JSON, 422 for one that names nobody.
+    /// 400 and 415 for a body that is not unambiguous JSON, 422 for one that names no unit.
     pub fn of_call(incoming: &Incoming) -> Result<Self, Error> {
         json::body(incoming)?;
         let units = Self::read(batch::json_text(&incoming.body)?)?;
@@ -50,10 +50,10 @@ impl Units {
         Ok(units)
     }
 
-    /// Those that a JSON text names; none of anything but an object.
+    /// The units in a JSON text; none in any text but an object.
     ///
     /// # Errors
-    /// 400 for a field that is named twice, 422 for what is no id or no country.
+    /// 400 for a field that is named twice, 422 for an invalid id or country.
     pub fn read(text: &str) -> Result<Self, Error> {
         let fields = fields(text)?;
         let country = match fields.country.map(spelled) {
@@ -70,8 +70,8 @@ impl Units {
     }
 }
 
-/// Whether every number that is an id in an object is whole: any other has more than one spelling, and the database's JSON
-/// keeps one of them.
+/// Whether the ids of an object that are numbers are whole. Any other number has several spellings, of which the
+/// database's JSON keeps one.
 pub fn ids_are_whole(object: &str) -> bool {
     fields(object).is_ok_and(|fields| {
         let ids = [fields.user_id, fields.session_id];
@@ -80,7 +80,7 @@ pub fn ids_are_whole(object: &str) -> bool {
     })
 }
 
-/// Whether this is a country's code: two letters, or a letter and a digit.
+/// Whether it has the form of a country's code: two letters, or a letter and a digit.
 pub fn is_country(code: &str) -> bool {
     match code.as_bytes() {
         [first, second] => first.is_ascii_alphabetic() && second.is_ascii_alphanumeric(),
@@ -89,7 +89,7 @@ pub fn is_country(code: &str) -> bool {
 }
 
 fn fields(text: &str) -> Result<Fields<'_>, Error> {
-    // An array would be read as the fields in their order.
+    // serde would read an array as the fields in their order.
     if !text.starts_with('{') {
         return Ok(Fields::default());
     }
@@ -108,7 +108,7 @@ fn id(field: Option<&RawValue>) -> Result<Option<String>, Error> {
     }
 }
 
-/// A text, or the digits of a whole number; none of anything else.
+/// A string, or the digits of a whole number; none for any other value.
 fn spelled(raw: &RawValue) -> Option<String> {
     let raw = raw.get();
     if raw.starts_with('"') {
@@ -117,13 +117,13 @@ fn spelled(raw: &RawValue) -> Option<String> {
     is_whole(raw).then(|| raw.to_owned())
 }
 
-/// Whether a JSON number has one spelling only: digits, no `-0`, no fraction, no exponent.
+/// Whether a JSON number has only one spelling: digits, not `-0`, no fraction, no exponent.
 fn is_whole(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number);
     number != "-0" && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether a text can name a unit: 1 to 200 characters, none of them a control character.
+/// Whether a text is a valid id: 1 to 200 characters, none of them a control character.
 fn is_unit(text: &str) -> bool {
     (1..=MAX_CHARACTERS).contains(&text.chars().count()) && !text.chars().any(char::is_control)
 }

@@ -1,5 +1,5 @@
-//! `/v1/whatsapp/webhook`: Meta's. The edge checks that it is Meta, by the signature of the very bytes; what a change means is
-//! the database's. <https://developers.facebook.com/docs/graph-api/webhooks/getting-started>
+//! `/v1/whatsapp/webhook`, which Meta calls. The edge verifies the signature of the exact bytes; the database
+//! interprets the changes. <https://developers.facebook.com/docs/graph-api/webhooks/getting-started>
 
 use hmac::{Hmac, Mac};
 use http::StatusCode;
@@ -13,11 +13,11 @@ use crate::formats::storable::storable;
 use crate::respond;
 use crate::route::{Call, Identity, Incoming, Plan};
 
-/// `GET`: Meta asks once whether this is the address that somebody has entered.
+/// `GET`: Meta verifies once that the address belongs to the account's owner.
 pub static VERIFY: Call = Call {
     schema: "whatsapp",
     function: "verify_token_fits",
-    // Anybody may ask, so that a request takes from its caller's share.
+    // Anybody can call this, so it uses the caller's share of connections.
     identity: Identity::Vouched,
     for_people: false,
     arguments: |incoming, config| {
@@ -26,7 +26,7 @@ pub static VERIFY: Call = Call {
             return Err(Error::BadVerifyToken);
         }
         let agreed = config.whatsapp.verify_token.as_deref();
-        // Digests, so that the time it takes says nothing of the token.
+        // Comparing digests, so that the time does not reveal the token.
         if agreed.is_some_and(|agreed| Sha256::digest(agreed) == Sha256::digest(&token)) {
             return Ok(Plan::Answer(challenge(incoming)));
         }
@@ -43,7 +43,7 @@ pub static VERIFY: Call = Call {
     after_call: None,
 };
 
-/// `POST`: what has happened. Meta sends it again for days until it is answered with 200.
+/// `POST`: a webhook. Meta repeats it for days until it is answered with 200.
 pub static RECEIVE: Call = Call {
     schema: "whatsapp",
     function: "receive_webhook",
@@ -72,14 +72,14 @@ pub static RECEIVE: Call = Call {
     after_call: None,
 };
 
-/// What Meta wants to read, as text and nothing else.
+/// The challenge, which Meta expects as plain text.
 fn challenge(incoming: &Incoming) -> Response<()> {
     let challenge = incoming.parameter("hub.challenge").unwrap_or_default();
     let challenge: String = challenge.chars().take(200).collect();
     respond::bytes(StatusCode::OK, "text/plain; charset=utf-8", challenge)
 }
 
-/// Whether the header is `sha256=<hex>` of the body's HMAC with the app's secret.
+/// Whether the header is `sha256=<hex>` with the body's HMAC under the app's secret.
 fn is_signed(body: &[u8], header: &str, secret: &str) -> bool {
     let Some(signature) = header.strip_prefix("sha256=").and_then(bytes) else {
         return false;
@@ -101,7 +101,7 @@ fn bytes(hex: &str) -> Option<Vec<u8>> {
 }
 
 fn payload(body: &[u8]) -> Result<Plan, Error> {
-    // Somebody's message may hold what PostgreSQL cannot, and Meta would send it again for days.
+    // A message may contain what PostgreSQL cannot store, and Meta would repeat a refused webhook for days.
     let payload = storable(batch::json_text(body)?);
     Ok(Plan::Call(format!("{{\"payload\":{payload}}}")))
 }

@@ -1,5 +1,5 @@
-//! Connections: `{"<source>": {"<port>": [[{"node": "<target>", "type": "<port>", "index": 0}]]}}`, the outer list by output.
-//! What is plainly meant otherwise is put into that form; what is not is left as it was sent.
+//! Connections: `{"<source>": {"<port>": [[{"node": "<target>", "type": "<port>", "index": 0}]]}}`, where the outer
+//! list is by output. A connection in another form is converted if its meaning is clear, and left as sent otherwise.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::report::Report;
 use super::report::Weight::{Error, FixedError, Warning};
 use super::rules;
 
-/// n8n's ports, and the one for errors that older workflows have.
+/// n8n's ports, and the port for errors of older workflows.
 const PORTS: [&str; 14] = [
     "main",
     "error",
@@ -27,34 +27,34 @@ const PORTS: [&str; 14] = [
     "ai_vectorStore",
 ];
 
-/// Outputs that a port called by a number may mean.
+/// The highest output that a number in the place of a port can mean.
 const MAX_OUTPUTS: usize = 32;
 
-/// A connection whose two ends are there.
+/// A connection whose two ends exist.
 pub struct Link<'a> {
-    /// The source's place among the nodes.
+    /// The index of the source among the nodes.
     pub from: usize,
-    /// The target's.
+    /// The index of the target.
     pub to: usize,
-    /// Where it starts, one of [`PORTS`].
+    /// The port where it starts, one of [`PORTS`].
     pub port: &'static str,
     /// The output, from 0.
     pub output: usize,
-    /// Where it arrives.
+    /// The port where it arrives.
     pub kind: &'static str,
     /// The input, from 0.
     pub input: usize,
-    /// Where it was sent.
+    /// Its place in the workflow as sent.
     pub path: Vec<Part<'a>>,
 }
 
-/// What was read.
+/// The result of reading.
 pub struct Connections<'a> {
-    /// Those that could be read.
+    /// The connections that could be read.
     pub links: Vec<Link<'a>>,
-    /// All of them, as they go on.
+    /// All connections in n8n's form.
     pub fixed: Value,
-    /// Whether all could be read.
+    /// Whether every connection could be read.
     pub whole: bool,
 }
 
@@ -95,7 +95,7 @@ pub fn read<'a>(sent: Option<&'a Value>, nodes: &[Node], report: &mut Report) ->
     }
 }
 
-/// Whether there is no end in it.
+/// Whether it contains no end of a connection.
 fn leads_nowhere(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -105,7 +105,7 @@ fn leads_nowhere(value: &Value) -> bool {
     }
 }
 
-/// Whether n8n reads it as the outputs of a port from which nothing starts: a list of empty lists and nulls.
+/// Whether n8n reads it as a port without connections: a list of empty lists and nulls.
 fn is_list_of_lists(outputs: &Value) -> bool {
     let is_empty = |ends: &Value| ends.is_null() || *ends == json!([]);
     outputs
@@ -117,14 +117,15 @@ fn port(name: &str) -> Option<&'static str> {
     PORTS.into_iter().find(|port| *port == name)
 }
 
-/// The same, however it is capitalised.
+/// The port of this name in any case.
 fn port_meant(name: &str) -> Option<&'static str> {
     PORTS
         .into_iter()
         .find(|port| port.eq_ignore_ascii_case(name))
 }
 
-/// The nodes by what connections may call them: name, id, name in other capitals. A name that several have finds the first.
+/// The nodes by the ways in which connections refer to them: name, id, name in another case. If several nodes have a
+/// name, it finds the first.
 struct Names<'n> {
     nodes: &'n [Node],
     exact: Map<String, Value>,
@@ -149,7 +150,7 @@ impl<'n> Names<'n> {
             if let Some(id) = node.get("id").and_then(Value::as_str) {
                 made.ids.insert(id.to_owned(), at.into());
             }
-            // Null where two are alike.
+            // Null if two names differ only in case.
             let place = made.folded.entry(folded(name));
             place
                 .and_modify(|at| *at = Value::Null)
@@ -166,7 +167,7 @@ impl<'n> Names<'n> {
         self.nodes.get(at).map(Node::name).unwrap_or_default()
     }
 
-    /// The node that is meant, and what is to be said about how.
+    /// The node that a reference means, and the rule that the reference breaks.
     fn find(&self, called: &str) -> Option<(usize, Option<&'static rules::Rule>)> {
         if let Some(at) = Self::place(&self.exact, called) {
             return Some((at, None));
@@ -192,7 +193,7 @@ struct Reader<'a, 'r> {
 }
 
 impl<'a, 'r> Reader<'a, 'r> {
-    /// What cannot be read goes on as it is.
+    /// Leaves what cannot be read as it was sent.
     fn leave(&mut self, source: &str, name: &str, value: &Value) {
         self.whole = false;
         let ports = self.fixed.entry(source).or_insert_with(|| json!({}));
@@ -201,7 +202,7 @@ impl<'a, 'r> Reader<'a, 'r> {
         }
     }
 
-    /// Puts an end into its place.
+    /// Adds an end to an output.
     fn put(&mut self, source: &str, port: &str, output: usize, end: Value) {
         let ports = self.fixed.entry(source).or_insert_with(|| json!({}));
         let Value::Object(ports) = ports else { return };
@@ -242,13 +243,13 @@ impl<'a, 'r> Reader<'a, 'r> {
                     self.port(from, name, port, outputs, &path);
                 }
             }
-            // Without a port it is the only one that most nodes have.
+            // A list without a port belongs to main, the only port of most nodes.
             Value::Array(_) if !leads_nowhere(ports) => {
                 self.report
                     .add(FixedError, &rules::CONNECTION_SHAPE, &path, &[name]);
                 self.port(from, name, "main", ports, &path);
             }
-            // Null or a list, from which nothing starts: n8n refuses it, and leaving it out changes nothing.
+            // n8n refuses a null or a list without connections, and omitting it changes nothing.
             _ if leads_nowhere(ports) => {
                 self.report
                     .add(FixedError, &rules::CONNECTION_SHAPE, &path, &[name]);
@@ -282,7 +283,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             self.leave(source, called, outputs);
             return;
         };
-        // A list too few, where only one thing can be meant.
+        // A list is missing, and only one meaning is possible.
         let only = match outputs_sent.as_slice() {
             [end @ (Value::Object(_) | Value::String(_))] => Some(end),
             _ => None,
@@ -355,7 +356,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             return self.put(source, port, output, end.clone());
         };
         let target = self.names.name(to);
-        // A number, or a text that is one: 1, 1.0, "1".
+        // A number, or a string with one: 1, 1.0, "1".
         let index = end.get("index").filter(|index| !index.is_null());
         let number = index.map_or(Ok(0), |index| {
             index
@@ -414,7 +415,7 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 }
 
-/// The port and the first output that a name means which is none: `Main`; `1` for the second output of main.
+/// The port and the first output that an unknown name means: `Main`; `1` for the second output of main.
 fn meant(called: &str, outputs: usize) -> Option<(&'static str, usize)> {
     if let Some(port) = port_meant(called) {
         return Some((port, 0));

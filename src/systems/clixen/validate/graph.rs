@@ -1,4 +1,4 @@
-//! The whole: what starts it, what is connected with what, and by outputs and inputs that are there.
+//! The workflow as a graph: what starts it, which nodes are connected, and whether the outputs and inputs exist.
 
 use super::connections::Link;
 use super::nodes::Node;
@@ -7,7 +7,7 @@ use super::report::Report;
 use super::report::Weight::{self, Error, Warning};
 use super::{rules, types};
 
-/// Whether there is something to run, and something that starts it.
+/// Checks that there is a node to run, and one that starts it.
 pub fn check_triggers(nodes: &[Node], links: &[Link<'_>], report: &mut Report) {
     let path = [Key("nodes")];
     if nodes.iter().all(types::is_note) {
@@ -19,9 +19,9 @@ pub fn check_triggers(nodes: &[Node], links: &[Link<'_>], report: &mut Report) {
     }
 }
 
-/// A mark for each node by which n8n starts the workflow without somebody at the editor.
+/// Marks each node by which n8n starts the workflow without a user in the editor.
 fn starting(nodes: &[Node], links: &[Link<'_>]) -> Vec<bool> {
-    // A node of another package that something leads to is no trigger.
+    // A node of another package with an incoming connection is not a trigger.
     let led_to = marks(nodes, links, |link| {
         (link.kind == "main").then_some(link.to)
     });
@@ -31,7 +31,7 @@ fn starting(nodes: &[Node], links: &[Link<'_>]) -> Vec<bool> {
     nodes.iter().zip(&led_to).map(starts).collect()
 }
 
-/// Whether a deployment would run any node but triggers: one that a trigger leads to. True where there are none but triggers.
+/// Whether a deployment would run any node that is not a trigger. True if all nodes are triggers.
 fn does_something(nodes: &[Node], links: &[Link<'_>]) -> bool {
     let acts =
         |node: &Node| !types::is_note(node) && !node.is_disabled() && !types::is_trigger(node);
@@ -42,7 +42,7 @@ fn does_something(nodes: &[Node], links: &[Link<'_>]) -> bool {
         || acting.any(|((node, reached), starts)| acts(node) && reached && !starts)
 }
 
-/// A mark for each node that some link points out.
+/// Marks each node to which `points_out` leads for some link.
 fn marks<'a>(
     nodes: &[Node],
     links: &[Link<'a>],
@@ -57,7 +57,7 @@ fn marks<'a>(
     marks
 }
 
-/// Judges connections, where all of them could be read.
+/// Checks the connections, if all of them could be read.
 pub fn check(nodes: &[Node], links: &[Link<'_>], report: &mut Report) {
     for link in links {
         bounds(nodes, link, report);
@@ -96,7 +96,7 @@ pub fn check(nodes: &[Node], links: &[Link<'_>], report: &mut Report) {
     }
 }
 
-/// Outputs and inputs that the two nodes have, where it is known how many.
+/// Checks that output and input exist, if their number is known.
 fn bounds(nodes: &[Node], link: &Link<'_>, report: &mut Report) {
     let (Some(from), Some(to)) = (nodes.get(link.from), nodes.get(link.to)) else {
         return;
@@ -123,7 +123,7 @@ fn bounds(nodes: &[Node], link: &Link<'_>, report: &mut Report) {
     }
 }
 
-/// Nodes that nothing is connected with. Says whether there is a point in asking what leads to them.
+/// Reports nodes without connections. Tells whether it makes sense to check which nodes are reachable.
 fn check_disconnected(
     nodes: &[Node],
     links: &[Link<'_>],
@@ -168,7 +168,7 @@ fn check_disconnected(
     true
 }
 
-/// What no trigger leads to. A node that serves another by one of the `ai_` ports is reached with it.
+/// Reports nodes that no trigger leads to. A node that serves another by an `ai_` port is reached together with it.
 fn check_reachable(
     nodes: &[Node],
     links: &[Link<'_>],
@@ -179,7 +179,7 @@ fn check_reachable(
     let may_start = |node: &Node| types::may_start(node) && !node.is_disabled();
     let starts: Vec<bool> = nodes.iter().map(may_start).collect();
     if !starts.contains(&true) {
-        // That nothing starts it has been said.
+        // The missing trigger has been reported.
         return;
     }
     let reached = reached(nodes, links, starts);
@@ -194,7 +194,7 @@ fn check_reachable(
     }
 }
 
-/// A mark for each node that is marked already or that such a node leads to.
+/// Marks each node that is marked already, or that such a node leads to.
 fn reached(nodes: &[Node], links: &[Link<'_>], mut reached: Vec<bool>) -> Vec<bool> {
     let mut next: Vec<Vec<usize>> = nodes.iter().map(|_| Vec::new()).collect();
     for link in links {

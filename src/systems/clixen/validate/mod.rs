@@ -1,8 +1,9 @@
-//! `POST /v1/workflows/validate`: would n8n take this workflow, and would it run? Each finding has a code of
-//! `docs/errors.md`, and `fixed` is the workflow with all that can be mended without asking, cut to what n8n's API takes.
+//! `POST /v1/workflows/validate`: whether n8n would accept a workflow and run it. Each finding has a code of
+//! `docs/errors.md`. `fixed` is the workflow with everything corrected that has only one correction, reduced to the
+//! fields of n8n's API.
 //!
-//! Nothing is asked of the database or of n8n. What is not known (types of other packages, parameters, expressions) is never
-//! an error.
+//! Validation asks neither the database nor n8n. Unknown things (types of other packages, parameters, expressions) are
+//! never errors.
 
 mod connections;
 mod graph;
@@ -36,19 +37,20 @@ const MAX_NODES: usize = 500;
 const MAX_CONNECTIONS: usize = 5000;
 /// The most levels of objects and arrays, the workflow's own being the first.
 const MAX_LEVELS: usize = 64;
-/// Characters that n8n takes of a workflow's name.
+/// The most characters of a workflow's name in n8n.
 const MAX_NAME: usize = 128;
-/// Characters of a node's name. n8n has no limit; ours bounds what a connection by id grows to in `fixed`.
+/// The most characters of a node's name. n8n has no limit; this one bounds the size of `fixed`, where connections by id
+/// get names.
 const MAX_NODE_NAME: usize = 255;
-/// Wrappers that are taken off a workflow.
+/// The most wrappers that are taken off a workflow.
 const MAX_WRAPPERS: usize = 3;
-/// What some editors put before UTF-8.
+/// The byte order mark that some editors put before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// Answers with what is wrong. `?deploy=true` asks for what a deployment needs besides.
+/// Answers with the findings. `?deploy=true` adds the requirements of a deployment.
 ///
 /// # Errors
-/// 400 and 415 for what is no JSON object.
+/// 400 and 415 for a body that is not a JSON object.
 pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
     let (workflow, was_wrapped) = unwrapped(json::body(incoming)?);
     if !workflow.is_object() {
@@ -60,22 +62,23 @@ pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
     if incoming.body.starts_with(BYTE_ORDER_MARK) {
         report.add(FixedWarning, &rules::BYTE_ORDER_MARK, &[], &[]);
     }
-    // Faster than by way of a text, which counts at this size.
+    // Faster than through a `String`, which matters at this size.
     let answer = serde_json::to_vec(&report.json()).unwrap_or_default();
     let kind = "application/json; charset=utf-8";
     Ok(respond::bytes(StatusCode::OK, kind, answer))
 }
 
-/// Checks a workflow as n8n's editor or API exports it. What only a deployment needs are warnings unless it is to be deployed.
+/// Checks a workflow as n8n's editor or API exports it. Requirements of a deployment are warnings unless `deploys` is
+/// set.
 ///
-/// `fixed` of the report is null where the nodes cannot be gone through at all.
+/// `fixed` of the report is null if the nodes cannot be read at all.
 pub fn check(workflow: Value, deploys: bool) -> Report {
     let (workflow, was_wrapped) = unwrapped(workflow);
     report_on(workflow, was_wrapped, deploys)
 }
 
-/// Takes a workflow out of `[{...}]`, `{"data": {...}}` and `{"workflow": {...}}`, and says whether it was in one of them. Anything that
-/// holds no nodes is returned as it is.
+/// Takes a workflow out of `[{...}]`, `{"data": {...}}` and `{"workflow": {...}}`, and tells whether it was in one of
+/// them. A value without nodes is returned unchanged.
 pub fn unwrapped(sent: Value) -> (Value, bool) {
     let Some(wrappers) = wrappers(&sent, MAX_WRAPPERS) else {
         return (sent, false);
@@ -96,7 +99,7 @@ pub fn unwrapped(sent: Value) -> (Value, bool) {
     (workflow, wrappers > 0)
 }
 
-/// How many wrappers are around an object with `nodes`, if there is one.
+/// The number of wrappers around an object with `nodes`, if there is one.
 fn wrappers(value: &Value, limit: usize) -> Option<usize> {
     match value {
         Value::Object(fields) if fields.contains_key("nodes") => Some(0),
@@ -113,7 +116,7 @@ fn wrappers(value: &Value, limit: usize) -> Option<usize> {
     }
 }
 
-/// The field of a wrapper that holds the workflow.
+/// The field of a wrapper that contains the workflow.
 fn wrapping_field(fields: &Map<String, Value>, limit: usize) -> Option<&'static str> {
     ["workflow", "data"].into_iter().find(|name| {
         let inner = fields.get(*name);
@@ -129,7 +132,7 @@ fn report_on(mut workflow: Value, was_wrapped: bool, deploys: bool) -> Report {
     if deeper_than(&workflow, MAX_LEVELS) {
         report.add(Wrong, &rules::TOO_DEEP, &[], &[]);
     }
-    // Taken, not copied: most of the time would be spent on that.
+    // Moved, not copied: a copy would take most of the time.
     let Some(Value::Array(sent)) = workflow.get_mut("nodes").map(Value::take) else {
         report.add(Wrong, &rules::NODES_MISSING, &[Key("nodes")], &[]);
         return report;
@@ -138,7 +141,7 @@ fn report_on(mut workflow: Value, was_wrapped: bool, deploys: bool) -> Report {
         report.add(Wrong, &rules::TOO_MANY_NODES, &[Key("nodes")], &[]);
         return report;
     }
-    // What is short in the workflow could be long in `fixed`: an end that calls a node by its id is given its name.
+    // A short workflow could have a long `fixed`: an end that names a node by its id gets its name.
     let too_long = |node: &Value| {
         let name = node.get("name").and_then(Value::as_str);
         name.is_some_and(|name| name.chars().count() > MAX_NODE_NAME)
@@ -176,7 +179,7 @@ fn report_on(mut workflow: Value, was_wrapped: bool, deploys: bool) -> Report {
         }
     }
     graph::check_triggers(&nodes, &connections.links, &mut report);
-    // Where it is not clear what is connected with what, more about it would be noise.
+    // If it is unclear which nodes are connected, further findings would be noise.
     if told_apart && connections.whole {
         graph::check(&nodes, &connections.links, &mut report);
     }
@@ -203,13 +206,13 @@ fn named(name: Option<&Value>, report: &mut Report) -> Value {
         }
         _ => {
             report.add(FixedError, &rules::NAME_MISSING, &[Key("name")], &[]);
-            // What n8n's editor calls a new one.
+            // The name that n8n's editor gives to a new workflow.
             "My workflow".into()
         }
     }
 }
 
-/// How many elements the lists within a value have that are no lists: each may be the end of a connection.
+/// The number of elements in nested lists that are not lists themselves: each may be the end of a connection.
 fn ends(value: Option<&Value>) -> usize {
     match value {
         Some(Value::Array(items)) => {
@@ -222,7 +225,7 @@ fn ends(value: Option<&Value>) -> usize {
     }
 }
 
-/// Whether a value has more levels of objects and arrays. The reader of JSON has bounded them by then.
+/// Whether a value has more than `levels` levels of objects and arrays. The JSON parser has bounded the recursion.
 fn deeper_than(value: &Value, levels: usize) -> bool {
     let inner = |value: &Value| levels == 0 || deeper_than(value, levels - 1);
     match value {
@@ -232,7 +235,7 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// An id that nothing else has, in the form of a UUID. Random, for what is made of one template may be deployed by many.
+/// A new random id in the form of a UUID: several users may deploy workflows made from one template.
 fn fresh_id() -> Value {
     let digits = edge::random_id().unwrap_or_default();
     let mut id = String::with_capacity(36);

@@ -1,4 +1,4 @@
-//! Nodes one by one: the fields that n8n's API takes and needs, and names and ids that tell them apart.
+//! The nodes one by one: the fields that n8n's API accepts and requires, and unique names and ids.
 
 use serde_json::{Map, Value, json};
 
@@ -9,7 +9,7 @@ use super::settings::Kind::{self, Flag, Number, Object, Own, TagList, Text};
 use super::types::Package;
 use super::{fresh_id, rules, types};
 
-/// The fields of a node that n8n's API takes.
+/// The fields of a node in n8n's API.
 const KNOWN: [(&str, Kind); 19] = [
     ("id", Own),
     ("name", Own),
@@ -32,13 +32,13 @@ const KNOWN: [(&str, Kind); 19] = [
     ("webhookId", Text),
 ];
 
-/// A node as it goes on to n8n.
+/// A node in n8n's form.
 pub struct Node {
-    /// An object, unless it was sent as something else.
+    /// An object, unless something else was sent.
     pub value: Value,
-    /// Whose its type is.
+    /// The package of its type.
     pub package: Package,
-    /// The type without its package; kept here, for every rule asks for it.
+    /// The type without its package. Stored, because every rule asks for it.
     pub kind: String,
 }
 
@@ -70,17 +70,17 @@ impl Node {
         self.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Its name; empty where the node is no object.
+    /// Its name; empty if the node is not an object.
     pub fn name(&self) -> &str {
         self.text("name")
     }
 
-    /// Its type with the package, `n8n-nodes-base.set`.
+    /// Its type with the package, such as `n8n-nodes-base.set`.
     pub fn full_type(&self) -> &str {
         self.text("type")
     }
 
-    /// Its type's version.
+    /// The version of its type.
     pub fn version(&self) -> f64 {
         self.get("typeVersion")
             .and_then(Value::as_f64)
@@ -92,18 +92,18 @@ impl Node {
         self.get("parameters")?.get(name)
     }
 
-    /// Whether n8n leaves it out.
+    /// Whether n8n skips it.
     pub fn is_disabled(&self) -> bool {
         self.get("disabled") == Some(&Value::Bool(true))
     }
 
-    /// Whether it has an output for errors besides its others.
+    /// Whether it has an additional output for errors.
     pub fn has_error_output(&self) -> bool {
         self.text("onError") == "continueErrorOutput"
     }
 }
 
-/// The nodes as they go on, in their order, and whether connections can tell them apart.
+/// The nodes in n8n's form, in their order, and whether their names are unique.
 pub fn read(
     sent: Vec<Value>,
     connections: Option<&Value>,
@@ -146,7 +146,7 @@ fn one(at: usize, sent: Value, report: &mut Report) -> Value {
             continue;
         };
         if value.is_null() {
-            // Fields that every node needs are looked at below.
+            // Required fields are checked below.
             if !matches!(kind, Own) {
                 let names = [field.as_str(), &label, &kind.words()];
                 report.add(FixedError, &rules::NODE_FIELD_INVALID, &path, &names);
@@ -170,7 +170,7 @@ fn one(at: usize, sent: Value, report: &mut Report) -> Value {
     Value::Object(kept)
 }
 
-/// What to call a node that may have no name.
+/// A label for a node that may have no name.
 fn label(at: usize, fields: &Map<String, Value>) -> String {
     match fields.get("name") {
         Some(Value::String(name)) if !name.is_empty() => name.clone(),
@@ -179,7 +179,7 @@ fn label(at: usize, fields: &Map<String, Value>) -> String {
     }
 }
 
-/// The fields that a node must have.
+/// Checks the fields that a node must have.
 fn complete(at: usize, kept: &mut Map<String, Value>, label: &str, report: &mut Report) {
     let mut add = |weight, rule, field: &str, names: &[&str]| {
         report.add(weight, rule, &[Key("nodes"), At(at), Key(field)], names);
@@ -196,7 +196,7 @@ fn complete(at: usize, kept: &mut Map<String, Value>, label: &str, report: &mut 
         Some(Value::String(name)) if !name.is_empty() => {}
         name => {
             add(FixedError, &rules::NODE_NAME_MISSING, "name", &[label]);
-            // Those that are left without one get theirs when all others are known.
+            // Nodes without a name get one when all other names are known.
             let name = number_as_text(name).unwrap_or_default();
             kept.insert("name".into(), name);
         }
@@ -256,7 +256,8 @@ fn number_as_text(value: Option<&Value>) -> Option<Value> {
     Some(number.to_string().into())
 }
 
-/// Gives every node a name of its own, where no connection could have meant another. Says whether each has one then.
+/// Gives every node a unique name, unless a connection could mean another node of that name. Tells whether all names
+/// are unique then.
 fn distinguish_names(nodes: &mut [Node], connections: Option<&Value>, report: &mut Report) -> bool {
     let mut taken = Map::new();
     let mut unnamed = Vec::new();
@@ -308,7 +309,7 @@ fn distinguish_names(nodes: &mut [Node], connections: Option<&Value>, report: &m
     told_apart
 }
 
-/// The first of `<base> 2`, `<base> 3`, … that is free. What is taken remembers the last number of each base.
+/// The first free name of `<base> 2`, `<base> 3`, …. `taken` also stores the last number of each base.
 fn fresh_name(base: &str, taken: &mut Map<String, Value>) -> Value {
     let last = taken.get(base).and_then(Value::as_u64);
     let mut number = last.unwrap_or(1);
@@ -323,7 +324,7 @@ fn fresh_name(base: &str, taken: &mut Map<String, Value>) -> Value {
     }
 }
 
-/// Every text in the connections that may be the name of a node.
+/// Every string in the connections that may be the name of a node.
 fn mentioned(connections: Option<&Value>) -> Map<String, Value> {
     fn collect(value: &Value, names: &mut Map<String, Value>) {
         match value {

@@ -1,7 +1,8 @@
-//! Every place in a node where n8n takes something that all workflows of one instance share: an address, the id of a workflow, a store.
-//! A deployment makes each of them its owner's, or refuses it.
+//! Every parameter of a node in which n8n takes something that all workflows of an instance share: an address, the id
+//! of a workflow, the key of a store. A deployment scopes each of them to its owner, or refuses it.
 //!
-//! `tests/clixen/n8n/places.json` is made from n8n's own packages by `dev/n8n-places.js`; a test fails for a place of theirs that is not here.
+//! `dev/n8n-places.js` makes `tests/clixen/n8n/places.json` from n8n's own packages; a test fails for a parameter that
+//! is missing here.
 
 use serde_json::Value;
 
@@ -18,16 +19,16 @@ use crate::formats::json as reader;
 pub enum Takes {
     /// The whole path of an address, in [`PATHS`], or its `webhookId`.
     Path,
-    /// What stands behind the address of a waiting execution, in [`SUFFIX`]. The address has the execution's id in it, so that no other
+    /// The suffix of a waiting execution's address, in [`SUFFIX`]. The address contains the execution's id, so no other
     /// workflow can have it.
     Suffix,
     /// A workflow that it runs: [`called`].
     Workflow,
     /// The key of a store in n8n's memory, in [`KEY`].
     Key,
-    /// Something that the instance keeps for everybody, in these words.
+    /// Something that all users of the instance share, in these words.
     Shared(&'static str),
-    /// Ids that go to n8n's API with a credential: what they reach is what the credential may reach.
+    /// Ids for n8n's API, used with a credential: they reach what the credential may reach.
     ByCredential,
 }
 
@@ -35,9 +36,9 @@ pub enum Takes {
 pub const PATHS: [&[&str]; 2] = [&["path"], &["options", "path"]];
 /// The parameter of [`Takes::Suffix`].
 pub const SUFFIX: &[&str] = &["options", "webhookSuffix"];
-/// The parameter of [`Takes::Key`], and what n8n takes where it is missing.
+/// The parameter of [`Takes::Key`], and n8n's default for it.
 pub const KEY: (&str, &str) = ("memoryKey", "vector_store_key");
-/// Workflows within nodes of workflows within nodes: n8n has no limit.
+/// The deepest nesting of workflows within nodes; n8n has no limit.
 const MAX_INLINE: usize = 3;
 
 const DATA_TABLE: Takes = Takes::Shared("a data table of n8n");
@@ -75,7 +76,7 @@ pub static TYPES: [(&str, Takes); 16] = [
     ("n8n-nodes-base.webhook", Takes::Path),
 ];
 
-/// What a node takes, by its type. n8n makes tools of many nodes and adds `Tool` to the type's name.
+/// What a node takes, by its type. n8n makes tools of many nodes, and adds `Tool` to the type's name.
 pub fn takes(node: &Value) -> Option<Takes> {
     let full = node.get("type").and_then(Value::as_str)?;
     let plain = full.strip_suffix("Tool").unwrap_or(full);
@@ -89,12 +90,12 @@ pub fn takes(node: &Value) -> Option<Takes> {
     is_of_data_table.then_some(*takes)
 }
 
-/// Whether an address may hang on a node's [`PATHS`]: those of n8n that are known to, and triggers of other packages.
+/// Whether a node's [`PATHS`] may contain an address: for the known types of n8n, and for triggers of other packages.
 pub fn has_path(node: &Value) -> bool {
     takes(node) == Some(Takes::Path) || is_foreign_trigger(node)
 }
 
-/// Whether a node of another package may have an address. Nothing is known of what its parameters mean.
+/// Whether a node of another package may have an address. The meaning of its parameters is unknown.
 fn is_foreign_trigger(node: &Value) -> bool {
     let full = node.get("type").and_then(Value::as_str).unwrap_or_default();
     types::parted(full).0 == Package::Other
@@ -113,19 +114,19 @@ pub fn parameter<'v>(node: &'v Value, path: &[&str]) -> Option<&'v Value> {
 /// The workflow that a node runs.
 #[derive(Debug)]
 pub enum Called {
-    /// None yet: nobody has chosen one.
+    /// None: the user has not chosen one.
     Nothing,
-    /// The workflow that the node is in.
+    /// The workflow that contains the node.
     Itself,
-    /// One of this id.
+    /// The workflow with this id.
     Id(String),
-    /// One that is defined in the node.
+    /// A workflow that is defined in the node.
     Inline(Value),
-    /// Only n8n will know, when it runs.
+    /// Known to n8n only when it runs.
     Unknown,
 }
 
-/// The workflow that a node runs, if its type runs any and it is on.
+/// The workflow that an enabled node runs, if its type runs one.
 pub fn called(node: &Value) -> Option<Called> {
     if takes(node) != Some(Takes::Workflow) || node.get("disabled") == Some(&Value::Bool(true)) {
         return None;
@@ -168,7 +169,7 @@ fn inline(node: &Value) -> Called {
     }
 }
 
-/// Whether it is known which workflows a node runs, and which those run that are defined in it.
+/// Whether the workflows that a node runs are known, including those run by a workflow within it.
 fn is_known(node: &Value, limit: usize) -> bool {
     match called(node) {
         Some(Called::Unknown) => false,
@@ -181,7 +182,7 @@ fn is_known(node: &Value, limit: usize) -> bool {
     }
 }
 
-/// What a deployment cannot make its owner's.
+/// Reports what a deployment cannot scope to an owner.
 pub fn check(at: usize, node: &Node, report: &mut Report) {
     if node.is_disabled() {
         return;
@@ -209,7 +210,7 @@ pub fn check(at: usize, node: &Node, report: &mut Report) {
             let rule = &rules::WORKFLOW_CALL_UNKNOWN;
             report.add(Error, rule, &path(&[]), &[node.name()]);
         }
-        // What is the user's own n8n's to keep is no error; the deployment refuses it.
+        // It is not an error in a user's own n8n; the deployment refuses it.
         Some(Takes::Shared(what)) if deploys => {
             let names = [node.name(), what];
             let path = [Key("nodes"), At(at)];
@@ -219,7 +220,7 @@ pub fn check(at: usize, node: &Node, report: &mut Report) {
     }
 }
 
-/// Whether n8n works a value out, or unwraps it, before it looks into it.
+/// Whether n8n evaluates or unwraps a value before it reads it.
 pub fn is_computed(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.starts_with('=')) || value.get("__rl").is_some()
 }
@@ -237,7 +238,7 @@ fn is_suffix(suffix: &Value, deploys: bool) -> bool {
     }
 }
 
-/// What no deployment can make a user's own, if a node or a workflow within it uses that.
+/// What a node, or a workflow within it, uses that all users of the instance share.
 pub fn shared(node: &Value) -> Option<&'static str> {
     if node.get("disabled") == Some(&Value::Bool(true)) {
         return None;

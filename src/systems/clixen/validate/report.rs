@@ -1,18 +1,18 @@
-//! What was found, in words for a person or a model.
+//! The findings, in words for a person or a language model.
 
 use serde_json::{Map, Value};
 
 use super::rules::{self, Rule};
 
-/// Bytes of all findings together: somebody's megabyte of junk is not answered with thirty.
+/// The most bytes of all findings: an invalid workflow of a megabyte must not get an answer of thirty.
 const MAX_BYTES: usize = 200_000;
-/// Characters of a name that is repeated in a message.
+/// The most characters of a name that are repeated in a message.
 const MAX_NAME_CHARS: usize = 80;
 
-/// Something to mend.
+/// A finding.
 #[derive(Debug)]
 pub struct Finding {
-    /// One of `docs/errors.md`.
+    /// A code of `docs/errors.md`.
     pub code: &'static str,
     /// A JSON Pointer (RFC 6901) into the workflow as it was sent.
     pub path: String,
@@ -22,29 +22,29 @@ pub struct Finding {
     pub fix: String,
 }
 
-/// All that was found, and the workflow as it could be sent to n8n if there are no errors but mended ones.
+/// All findings, and the workflow in a form that n8n accepts if `fixed` corrects all errors.
 #[derive(Debug, Default)]
 pub struct Report {
     /// What n8n would refuse, or what would not run.
     pub errors: Vec<Finding>,
-    /// What may be meant, or not.
+    /// What may be a mistake.
     pub warnings: Vec<Finding>,
-    /// The workflow, mended and cut to name, nodes, connections and settings.
+    /// The corrected workflow: name, nodes, connections and settings.
     pub fixed: Value,
     deploys: bool,
     bytes: usize,
 }
 
-/// How much a finding weighs.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
     /// An error.
     Error,
-    /// An error that `fixed` does not have.
+    /// An error that `fixed` corrects.
     FixedError,
     /// A warning.
     Warning,
-    /// A warning that `fixed` does not cause.
+    /// A warning that does not apply to `fixed`.
     FixedWarning,
 }
 
@@ -58,7 +58,7 @@ pub enum Part<'a> {
 }
 
 impl Report {
-    /// An empty one.
+    /// An empty report.
     pub fn new(deploys: bool) -> Self {
         Self {
             deploys,
@@ -71,10 +71,10 @@ impl Report {
         self.deploys
     }
 
-    /// Adds a finding. The names go into the rule's words, in order.
+    /// Adds a finding. `names` fill the placeholders of the rule's texts, in order.
     pub fn add(&mut self, weight: Weight, rule: &'static Rule, path: &[Part<'_>], names: &[&str]) {
         let is_error = matches!(weight, Weight::Error | Weight::FixedError);
-        // However many there are, that there is an error is said.
+        // Even beyond the limit, the first error is reported.
         if self.bytes > MAX_BYTES && !(is_error && self.errors.is_empty()) {
             return;
         }
@@ -110,7 +110,7 @@ impl Report {
         }
     }
 
-    /// The same of what only a deployment needs: a warning unless it is to be deployed.
+    /// Adds a finding about a requirement of a deployment: a warning unless the workflow is to be deployed.
     pub fn add_for_deployment(
         &mut self,
         fixable: bool,
@@ -129,7 +129,7 @@ impl Report {
 
     /// `{valid, errors, warnings, fixed}`
     pub fn json(self) -> Value {
-        // By hand: `json!` would copy the workflow.
+        // Built by hand: `json!` would copy the workflow.
         object([
             ("valid", self.errors.is_empty().into()),
             ("errors", listed(self.errors)),
@@ -159,7 +159,7 @@ fn listed(findings: Vec<Finding>) -> Value {
     findings.into_iter().map(one).collect()
 }
 
-/// The words with a name in the place of each `{}`.
+/// The text with each `{}` replaced by a name.
 fn filled<'a>(words: &str, names: &mut impl Iterator<Item = &'a &'a str>) -> String {
     let mut parts = words.split("{}");
     let mut made = String::from(parts.next().unwrap_or_default());

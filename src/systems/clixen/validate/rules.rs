@@ -1,8 +1,9 @@
-//! Every rule: its code, and its words. `{}` stands for a name; `fix` goes on where it has one more. `docs/errors.md` lists them.
+//! The rules: each one's code and texts. `{}` is a placeholder for a name; the placeholders of `fix` continue those of
+//! `message`. `docs/errors.md` lists all rules.
 
-/// A code and its words. `fix` begins in lower case: "Take `fixed`, or" may stand before it.
+/// A code and its texts. `fix` begins in lower case, because "Take `fixed`, or" may precede it.
 pub struct Rule {
-    /// What programs look at.
+    /// The code, for programs.
     pub code: &'static str,
     /// What is wrong.
     pub message: &'static str,

@@ -1,5 +1,5 @@
-//! Secrets in parameters, where whoever sees the workflow sees them: by the forms that issuers give them, and by the names of
-//! headers. Expressions are no secrets.
+//! Secrets in parameters, where everybody who sees the workflow sees them: found by the formats of known issuers, and
+//! by the names of headers. Expressions are not secrets.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use super::report::Report;
 use super::report::Weight::Warning;
 use super::rules;
 
-/// How secrets begin, and how many letters, digits, `-`, `_` and `.` follow at least.
+/// Prefixes of secrets, and the fewest letters, digits, `-`, `_` and `.` after each.
 const FORMS: [(&str, usize); 17] = [
     ("sk-", 20),
     ("sk_live_", 16),
@@ -29,10 +29,10 @@ const FORMS: [(&str, usize); 17] = [
     ("eyJ", 60),
 ];
 
-/// Characters of the shortest secret of these.
+/// The fewest characters of such a secret.
 const MIN_SECRET_CHARS: usize = 20;
 
-/// Headers, and parameters that stand for them, whose value is a secret.
+/// Headers, and parameters with a header's name, whose value is a secret.
 const NAMES: [&str; 8] = [
     "api-key",
     "apikey",
@@ -44,7 +44,7 @@ const NAMES: [&str; 8] = [
     "x-access-token",
 ];
 
-/// Looks through the parameters of a node.
+/// Searches the parameters of a node.
 pub fn check<'a>(value: &'a Value, path: &mut Vec<Part<'a>>, node: &str, report: &mut Report) {
     let found = match value {
         Value::String(text) => text.len() >= MIN_SECRET_CHARS && has_secret(text),
@@ -71,7 +71,7 @@ pub fn check<'a>(value: &'a Value, path: &mut Vec<Part<'a>>, node: &str, report:
     }
 }
 
-/// Whether there is something in it that has the form of a secret, as a word or as the head of a key.
+/// Whether a text contains a word in the format of a secret, or a private key.
 fn has_secret(text: &str) -> bool {
     let is_word =
         |byte: &u8| matches!(byte, b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.');
@@ -86,12 +86,12 @@ fn has_secret(text: &str) -> bool {
         || (text.len() > 100 && text.contains("PRIVATE KEY-----"))
 }
 
-/// `{name: "Authorization", value: "..."}` with a value that is there to be read.
+/// Whether it is `{name: "Authorization", value: "..."}` with a literal value.
 fn is_secret_header(fields: &Map<String, Value>) -> bool {
     let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
     let name = text("name").to_ascii_lowercase();
     let value = text("value");
-    // A scheme and one word, or one word: no placeholder in words, and nothing that has_secret has seen.
+    // One word, or a scheme and one word: not a placeholder, and not a secret that has_secret reports already.
     let secret = value.rsplit(' ').next().unwrap_or_default();
     NAMES.contains(&name.as_str())
         && secret.len() >= 12

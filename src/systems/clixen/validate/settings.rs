@@ -1,4 +1,4 @@
-//! Settings, and the kinds of fields that n8n's closed schemas have.
+//! Settings, and the types of fields in n8n's closed schemas.
 //! <https://github.com/n8n-io/n8n/tree/master/packages/cli/src/public-api/v1/handlers/workflows/spec/schemas>
 
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use super::report::Weight::{Error, FixedError, FixedWarning};
 use super::rules;
 use crate::formats::json as reader;
 
-/// What a field must hold.
+/// The type of a field.
 pub enum Kind {
     /// Text.
     Text,
@@ -19,13 +19,13 @@ pub enum Kind {
     Number,
     /// An object.
     Object,
-    /// A list of `{"key", "value"}`, both texts.
+    /// A list of `{"key", "value"}`, both strings.
     Tags,
     /// `{"tag": [...]}` with such a list.
     TagList,
-    /// One of these.
+    /// One of these strings.
     OneOf(&'static [&'static str]),
-    /// What rules of its own look at.
+    /// Checked by a rule of its own.
     Own,
 }
 
@@ -33,7 +33,7 @@ use Kind::{Flag, Number, OneOf, Tags, Text};
 
 const SAVED: Kind = OneOf(&["all", "none"]);
 
-/// The settings that n8n's API takes.
+/// The settings in n8n's API.
 const KNOWN: [(&str, Kind); 17] = [
     ("binaryMode", OneOf(&["separate", "combined"])),
     (
@@ -66,7 +66,7 @@ const KNOWN: [(&str, Kind); 17] = [
 ];
 
 impl Kind {
-    /// Whether it holds it.
+    /// Whether a value has this type.
     pub fn fits(&self, value: &Value) -> bool {
         match self {
             Text => value.is_string(),
@@ -83,14 +83,14 @@ impl Kind {
         }
     }
 
-    /// The value in this kind, where a text plainly says it.
+    /// The value converted to this type, if a string clearly contains it.
     pub fn converted(&self, value: &Value) -> Option<Value> {
         let text = value.as_str()?;
         let meant = reader::parse(text.as_bytes()).ok()?;
         (matches!(self, Flag | Number) && self.fits(&meant)).then_some(meant)
     }
 
-    /// What to call it.
+    /// The type in words.
     pub fn words(&self) -> String {
         match self {
             OneOf(known) => return known.join(", "),
@@ -112,7 +112,7 @@ fn is_tag(tag: &Value) -> bool {
     })
 }
 
-/// The settings as they go on.
+/// The settings in n8n's form.
 pub fn read(sent: Option<&Value>, report: &mut Report) -> Value {
     let usual = || json!({ "executionOrder": "v1" });
     let path = [Key("settings")];
@@ -136,7 +136,8 @@ pub fn read(sent: Option<&Value>, report: &mut Report) -> Value {
             put(value.clone());
             continue;
         }
-        // Without these two more might be allowed than was meant. Null can only mean the default.
+        // Without a policy more might be allowed than was intended, so an invalid one is an error. A null can only mean
+        // the default.
         let matters = field.ends_with("Policy") && !value.is_null();
         let weight = if matters { Error } else { FixedError };
         report.add(

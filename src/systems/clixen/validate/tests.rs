@@ -1,4 +1,5 @@
-//! What holds for any JSON, and for workflows that are nearly right. Each rule for itself is in `tests/clixen/e2e/validate.test.js`.
+//! Properties of any JSON, and of nearly valid workflows. `tests/clixen/e2e/validate.test.js` tests each rule on its
+//! own.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,7 @@ fn is_mended(finding: &report::Finding) -> bool {
     finding.fix.starts_with("Take `fixed`")
 }
 
-/// What must hold of every report.
+/// Properties of every report.
 fn judge(workflow: &Value, deploys: bool) {
     let report = check(workflow.clone(), deploys);
     for finding in report.errors.iter().chain(&report.warnings) {
@@ -60,7 +61,7 @@ fn judge(workflow: &Value, deploys: bool) {
             again.errors
         );
     }
-    // What has been mended stays as it is.
+    // A fixed workflow has nothing left to fix.
     assert_eq!(again.fixed, report.fixed, "of {workflow}");
 }
 
@@ -173,7 +174,7 @@ fn webhooks_are_told_by_method_path_and_id() {
     }
 }
 
-/// Every place in n8n's own nodes, of several versions, where it takes what all workflows of an instance share.
+/// Every parameter of n8n's own nodes, in several versions, in which it takes what all workflows of an instance share.
 #[test]
 fn every_place_of_n8ns_own_nodes_is_known() {
     let listed: Value = serde_json::from_str(&read("tests/clixen/n8n/places.json")).unwrap();
@@ -196,7 +197,7 @@ fn every_place_of_n8ns_own_nodes_is_known() {
         };
         assert!(fits, "a deployment does not know {place}");
     }
-    // And nothing is on the list but what n8n has; a chat has its address from its id alone.
+    // And the list contains only what n8n has. A chat's address consists of its id alone.
     for (name, _) in &places::TYPES {
         let is_listed = listed.iter().any(|place| place["type"] == *name);
         assert!(is_listed || name.ends_with(".chatTrigger"), "{name}");
@@ -208,7 +209,7 @@ fn own(nodes: &[Value]) -> Option<tenancy::Prepared> {
     let workflow = json!({ "name": "x", "nodes": nodes, "connections": {}, "settings": {} });
     let fixed = check(workflow.clone(), true).fixed;
     let mut left = check(fixed.clone(), true).errors;
-    // Of these it is not.
+    // The owner does not have these.
     left.retain(|error| !["connections_none", "node_alone"].contains(&error.code));
     let own = tenancy::Owned {
         slug: "uslug".into(),
@@ -233,7 +234,7 @@ fn own(nodes: &[Value]) -> Option<tenancy::Prepared> {
     ))
 }
 
-/// Whether everything in a node that n8n takes an address, a key or a workflow from is its owner's.
+/// Whether every address, key and workflow in a node belongs to its owner.
 fn is_own(node: &Value) -> bool {
     let begins = |text: &str| text.starts_with("uslug/") || text.starts_with("=uslug/");
     let parameter = |path: &[&str]| places::parameter(node, path).cloned().unwrap_or_default();
@@ -268,7 +269,7 @@ fn is_own(node: &Value) -> bool {
         }
 }
 
-/// A value that a JSON document may have, small.
+/// A small JSON value.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -293,7 +294,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// What has a meaning somewhere.
+/// Strings with a meaning somewhere in a workflow.
 const WORDS: &[&str] = &[
     "0",
     "1",
@@ -354,7 +355,7 @@ const TENANT_TYPES: &[&str] = &[
     "n8n-nodes-other.hookTrigger",
 ];
 
-/// Parameters by which somebody may reach for what is another's.
+/// Parameters that may refer to another owner's things.
 fn tenant_parameters() -> impl Strategy<Value = Value> {
     let text = proptest::sample::select(vec![
         "",
@@ -411,7 +412,7 @@ fn tenant_parameters() -> impl Strategy<Value = Value> {
         })
 }
 
-/// How many values there are in one, itself counted.
+/// The number of values in a value, including itself.
 fn count(value: &Value) -> usize {
     1 + match value {
         Value::Array(items) => items.iter().map(count).sum(),
@@ -420,7 +421,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// The n-th of them.
+/// The n-th of these values.
 fn nth<'a>(value: &'a mut Value, n: &mut usize) -> Option<&'a mut Value> {
     if *n == 0 {
         return Some(value);
@@ -433,7 +434,7 @@ fn nth<'a>(value: &'a mut Value, n: &mut usize) -> Option<&'a mut Value> {
     }
 }
 
-/// A change as people and models make them.
+/// A change as people and language models make it.
 #[derive(Debug, Clone)]
 enum Change {
     Replace(Value),

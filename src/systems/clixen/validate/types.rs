@@ -1,5 +1,5 @@
-//! What is known of types: whose they are, what starts a workflow, how many outputs and inputs some have. Of all others nothing
-//! is claimed.
+//! Known facts about types: their package, which ones start a workflow, and how many outputs and inputs some have. For
+//! all other types nothing is claimed.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ use super::rules;
 const BASE: &str = "n8n-nodes-base.";
 const LANGCHAIN: &str = "@n8n/n8n-nodes-langchain.";
 
-/// How the types of the second package begin: those with a capital after it, or nothing.
+/// Prefixes of type names in the second package, if the name ends there or a capital follows.
 const LANGCHAIN_NAMES: [&str; 14] = [
     "agent",
     "chain",
@@ -30,17 +30,17 @@ const LANGCHAIN_NAMES: [&str; 14] = [
     "vectorStore",
 ];
 
-/// Whether a type has its package.
+/// Whether a type's name includes its package.
 pub enum Packaged {
-    /// It has.
+    /// It does.
     Yes,
-    /// It would be this.
+    /// It does not; this is the full name.
     As(String),
-    /// It is no type.
+    /// It is not a type.
     No,
 }
 
-/// Four errors in five are a package left out or cut short.
+/// Completes a type's name. Four in five errors are a missing or shortened package.
 pub fn packaged(given: &str) -> Packaged {
     let is_name = |name: &str| {
         name.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -69,18 +69,18 @@ pub fn packaged(given: &str) -> Packaged {
     }
 }
 
-/// Whose a type is.
+/// The package of a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Package {
     /// n8n's first package.
     Base,
-    /// n8n's second.
+    /// n8n's second package.
     Langchain,
-    /// Somebody else's, or none.
+    /// Another package, or none.
     Other,
 }
 
-/// A type's package and the rest of it.
+/// A type's package and its name within it.
 pub fn parted(full: &str) -> (Package, &str) {
     if let Some(kind) = full.strip_prefix(BASE) {
         return (Package::Base, kind);
@@ -92,7 +92,7 @@ pub fn parted(full: &str) -> (Package, &str) {
     (Package::Other, kind)
 }
 
-/// The type's name, if it is of n8n's first package.
+/// The type's name, if it is in n8n's first package.
 fn base(node: &Node) -> &str {
     if node.package == Package::Base {
         &node.kind
@@ -101,7 +101,7 @@ fn base(node: &Node) -> &str {
     }
 }
 
-/// The type's name, if it is of the second.
+/// The type's name, if it is in the second.
 fn langchain(node: &Node) -> &str {
     if node.package == Package::Langchain {
         &node.kind
@@ -121,12 +121,12 @@ pub fn is_trigger(node: &Node) -> bool {
         || ["cron", "emailReadImap", "interval", "start", "webhook"].contains(&base(node))
 }
 
-/// Whether it may start workflows, for all that is known.
+/// Whether it may start workflows, as far as is known.
 pub fn may_start(node: &Node) -> bool {
     is_trigger(node) || node.package == Package::Other
 }
 
-/// Whether n8n starts a workflow by it without somebody at the editor.
+/// Whether n8n starts a workflow by it without a user in the editor.
 pub fn starts_by_itself(node: &Node) -> bool {
     may_start(node)
         && !node.is_disabled()
@@ -134,7 +134,7 @@ pub fn starts_by_itself(node: &Node) -> bool {
         && langchain(node) != "manualChatTrigger"
 }
 
-/// Whether it cannot do without a language model.
+/// Whether it requires a language model.
 pub fn needs_model(node: &Node) -> bool {
     [
         "agent",
@@ -149,13 +149,13 @@ pub fn needs_model(node: &Node) -> bool {
     .contains(&langchain(node))
 }
 
-/// Whether it has an address that is made of its `webhookId`.
+/// Whether its address contains its `webhookId`.
 pub fn has_webhook_id(node: &Node) -> bool {
     ["formTrigger", "webhook"].contains(&base(node))
         || ["chatTrigger", "mcpTrigger"].contains(&langchain(node))
 }
 
-/// Whether it has one output and one input, whatever its parameters.
+/// Whether it has one output and one input for all parameters.
 fn is_plain(kind: &str) -> bool {
     [
         "aggregate",
@@ -169,7 +169,7 @@ fn is_plain(kind: &str) -> bool {
     .contains(&kind)
 }
 
-/// How many main outputs a node has, where that is known.
+/// The number of main outputs, if it is known.
 pub fn outputs(node: &Node) -> Option<usize> {
     let count = match base(node) {
         "if" => 2,
@@ -183,7 +183,7 @@ pub fn outputs(node: &Node) -> Option<usize> {
     Some(count + usize::from(node.has_error_output()))
 }
 
-/// One for each rule, and one for what fits none; or as many as were asked for.
+/// One for each rule and possibly a fallback, or the number in a parameter.
 fn switch_outputs(node: &Node) -> Option<usize> {
     match node
         .parameter("mode")
@@ -208,7 +208,7 @@ fn switch_outputs(node: &Node) -> Option<usize> {
     }
 }
 
-/// How many main inputs a node has, where that is known.
+/// The number of main inputs, if it is known.
 pub fn inputs(node: &Node) -> Option<usize> {
     match base(node) {
         "merge" if node.version() >= 3.0 => number(node.parameter("numberInputs"), 2),
@@ -218,7 +218,7 @@ pub fn inputs(node: &Node) -> Option<usize> {
     }
 }
 
-/// A number that a parameter sets; none where an expression does.
+/// The number in a parameter; none if it is an expression.
 fn number(value: Option<&Value>, default: usize) -> Option<usize> {
     match value {
         None => Some(default),
@@ -226,7 +226,7 @@ fn number(value: Option<&Value>, default: usize) -> Option<usize> {
     }
 }
 
-/// What can be said of one node by its type.
+/// Checks a node by its type.
 pub fn check(at: usize, node: &Node, report: &mut Report) {
     let full = node.full_type();
     if node.package == Package::Other && matches!(packaged(full), Packaged::Yes) {
@@ -263,7 +263,7 @@ pub fn check(at: usize, node: &Node, report: &mut Report) {
     }
 }
 
-/// The filter of version 2: `{conditions: [{leftValue, rightValue, operator: {type, operation}}], combinator}`.
+/// Checks a filter of version 2: `{conditions: [{leftValue, rightValue, operator: {type, operation}}], combinator}`.
 fn conditions(node: &Node, filter: Option<&Value>, path: &[Part<'_>], report: &mut Report) {
     let Some(Value::Object(filter)) = filter else {
         return;
@@ -273,7 +273,7 @@ fn conditions(node: &Node, filter: Option<&Value>, path: &[Part<'_>], report: &m
         report.add(Error, &rules::CONDITIONS_INVALID, &path, &[node.name()]);
     };
     match filter.get("conditions") {
-        // Nothing but options is what n8n starts with.
+        // n8n starts with nothing but options.
         None if filter
             .keys()
             .all(|key| key == "options" || key == "combinator") => {}

@@ -1,4 +1,4 @@
-//! Webhooks: what their addresses are made of.
+//! Webhooks: the parts of their addresses.
 
 use std::borrow::Cow;
 
@@ -15,16 +15,16 @@ use super::{fresh_id, places, rules, types};
 pub struct Webhook<'a> {
     /// The method.
     pub method: &'a str,
-    /// The path behind the endpoint, without slashes around it.
+    /// The path below the endpoint, without surrounding slashes.
     pub path: Cow<'a, str>,
     /// The node's `webhookId`; empty if it has none.
     pub id: &'a str,
-    /// What n8n puts before the path: `webhook`, `form` or `mcp`. One path and method can only be taken once, whatever the endpoint.
+    /// The endpoint: `webhook`, `form` or `mcp`. n8n allows each path and method only once, whatever the endpoint.
     pub endpoint: &'static str,
 }
 
 impl Webhook<'_> {
-    /// The path below the endpoint. With `:name` in it n8n puts the node's id before it.
+    /// The path below the endpoint. If it contains a `:name`, n8n puts the node's id before it.
     pub fn address(&self) -> String {
         if self.path.split('/').any(|part| part.starts_with(':')) {
             format!("{}/{}", self.id, self.path)
@@ -34,7 +34,7 @@ impl Webhook<'_> {
     }
 }
 
-/// Those of a node whose path is its own to choose; none where it is not on, or an expression says what they are.
+/// The webhooks of an enabled node whose path can be chosen and is not an expression.
 pub fn of(node: &Value) -> Vec<Webhook<'_>> {
     if node.get("disabled") == Some(&Value::Bool(true)) {
         return Vec::new();
@@ -83,7 +83,7 @@ fn text_at<'v>(node: &'v Value, path: &[&str]) -> &'v str {
     text.unwrap_or_default().trim().trim_matches('/')
 }
 
-/// One for each method and what n8n adds to the path for it.
+/// A webhook for each method, with the suffix that n8n adds to the path.
 fn at<'v>(
     endpoint: &'static str,
     node: &'v Value,
@@ -107,7 +107,7 @@ fn at<'v>(
     methods.into_iter().map(one).collect()
 }
 
-/// The methods of a webhook node, without those that an expression says.
+/// The methods of a webhook node that are not expressions.
 fn methods(node: &Value) -> Vec<&str> {
     let methods: Vec<&Value> = match places::parameter(node, &["httpMethod"]) {
         Some(Value::Array(several)) => several.iter().collect(),
@@ -120,7 +120,7 @@ fn methods(node: &Value) -> Vec<&str> {
     methods.collect()
 }
 
-/// Ids, paths, and no two of one address.
+/// Checks ids and paths, and that no two addresses are the same.
 pub fn check(nodes: &mut [Node], report: &mut Report) {
     for (at, node) in nodes.iter_mut().enumerate() {
         if node.is_disabled() {
@@ -142,14 +142,14 @@ pub fn check(nodes: &mut [Node], report: &mut Report) {
                 let path = [Key("nodes"), At(at), Key("parameters"), Key("path")];
                 let names = [node.name(), &webhook.path];
                 report.add(Error, &rules::WEBHOOK_PATH_DUPLICATE, &path, &names);
-                // Its other methods are mended with this one.
+                // Changing the path fixes its other methods as well.
                 break;
             }
         }
     }
 }
 
-/// The address of most triggers is made of their `webhookId`: no two may have the same.
+/// The address of most triggers contains their `webhookId`, so it must be unique.
 fn check_ids(nodes: &mut [Node], report: &mut Report) {
     let mut seen = Map::new();
     for (at, node) in nodes.iter_mut().enumerate() {
@@ -175,7 +175,7 @@ fn check_ids(nodes: &mut [Node], report: &mut Report) {
 /// n8n's methods.
 const METHODS: [&str; 6] = ["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
 
-/// Paths that are none, and methods that n8n does not know. An expression is n8n's to work out.
+/// Reports invalid paths and unknown methods. n8n evaluates expressions.
 fn check_address(at: usize, node: &Node, report: &mut Report) {
     let is_expression = |text: &str| text.starts_with('=');
     let is_path = |text: &str| {
@@ -203,7 +203,7 @@ fn check_address(at: usize, node: &Node, report: &mut Report) {
     }
 }
 
-/// Whatever may hold a path holds a text, where n8n finds it without working anything out.
+/// Checks that every parameter that may contain a path is a string, and that n8n need not evaluate anything to find it.
 fn check_paths(at: usize, node: &Node, report: &mut Report, is_path: &dyn Fn(&str) -> bool) {
     let good = |value: &Value| match value {
         Value::Null => true,
@@ -237,7 +237,7 @@ fn complete(at: usize, node: &mut Node, report: &mut Report) {
         node.set("webhookId", fresh_id());
     }
     let has_parameters = node.get("parameters").is_some_and(Value::is_object);
-    // Without a path n8n would give an MCP server and a form of the first version one that is the same for all workflows.
+    // Without a path, n8n would give an MCP server or a form of version 1 the same one in all workflows.
     let needs_path = match node.full_type() {
         WEBHOOK | MCP => true,
         FORM => node.version() < 2.0,
@@ -246,7 +246,7 @@ fn complete(at: usize, node: &mut Node, report: &mut Report) {
     if needs_path && has_parameters && is_missing(node.parameter("path")) {
         let path = [Key("nodes"), At(at), Key("parameters"), Key("path")];
         report.add_for_deployment(true, &rules::WEBHOOK_PATH_MISSING, &path, &[node.name()]);
-        // What n8n's editor begins with.
+        // The path that n8n's editor starts with.
         let id = node.get("webhookId").cloned().unwrap_or_default();
         if let Some(Value::Object(parameters)) = node.value.get_mut("parameters") {
             parameters.insert("path".into(), id);
