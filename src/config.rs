@@ -243,9 +243,9 @@ impl Config {
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url, for n from 1 to 99";
-const LIMITS_WANTED: &str = "a JSON object with some of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections, address_connections, anonymous_connections, each a number above 0, except answer_bytes and the three of connections, where 0 is no limit; deadline_ms and upload_ms at most 300000, body_bytes at most 100000000";
+const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections and anonymous_connections. Each is a number above 0; answer_bytes, caller_connections and anonymous_connections may be 0 for no limit. deadline_ms and upload_ms are at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
-    r#"a JSON object such as {"marketing.plans": 60}: seconds, 1 to 86400, by schema.relation"#;
+    r#"a JSON object such as {"marketing.plans": 60}: 1 to 86400 seconds by schema.relation"#;
 const ISSUERS_WANTED: &str =
     r#"a JSON array of {"issuer","audience","roles"} with "jwks_url" or "secret""#;
 
@@ -494,7 +494,7 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
                 .iter()
                 .any(|role| !ISSUER_ROLES.contains(&role.as_str()))
         {
-            return fault("roles must be some of anon, authenticated, service_role");
+            return fault("roles must be a list of anon, authenticated and service_role");
         }
         if issuers
             .iter()
@@ -504,7 +504,7 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
             .count()
             > 1
         {
-            return fault("is listed twice with jwks_url, or twice with secret");
+            return fault("has two entries with jwks_url, or two with secret");
         }
     }
     Ok(issuers)
@@ -575,7 +575,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_optional_is_read() {
+    fn optional_variables_are_read() {
         let config = with("LIMITS", r#"{"rows":5}"#).ok().unwrap();
         assert_eq!((config.limits.rows, config.limits.embed_depth), (5, 4));
         let config = with("LIMITS", r#"{"answer_bytes":0,"embeds":3}"#)
@@ -597,7 +597,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_refused_by_name() {
+    fn a_missing_or_wrong_variable_is_refused_by_name() {
         let one = |fields: &str| format!(r#"[{{"issuer":"i","audience":"a",{fields}}}]"#);
         let long = "0123456789012345678901234567890123456789";
         let cases = [

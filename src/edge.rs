@@ -110,7 +110,7 @@ pub fn request_id(headers: &HeaderMap) -> Option<String> {
 /// [`Error::Internal`] if the platform has no source of randomness.
 pub fn random_id() -> Result<String, Error> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|_| Error::Internal("no randomness"))?;
+    getrandom::fill(&mut bytes).map_err(|_| Error::Internal("the platform has no randomness"))?;
     Ok(hex(&bytes))
 }
 

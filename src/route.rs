@@ -423,7 +423,7 @@ mod tests {
     static ALL: [&[Route]; 1] = [&ROUTES];
 
     #[test]
-    fn a_path_finds_its_route_and_its_variable_part() {
+    fn a_path_finds_its_route_and_variable_segment() {
         let cases = [
             (Method::GET, "/forms/thanks", Ok(("/forms/thanks", ""))),
             (Method::HEAD, "/forms/a%20b", Ok(("/forms/{source}", "a b"))),

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_taken_apart_whatever_its_form() {
+    fn a_batch_in_any_form_is_split_into_events() {
         let both = Ok(vec![
             r#"{"name":"a"}"#.to_owned(),
             r#"{"name":"b"}"#.to_owned(),
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_event_keeps_its_place_and_loses_no_other() {
+    fn a_bad_event_keeps_its_position_and_costs_no_other() {
         let large = format!(r#"{{"name":"{}"}}"#, "x".repeat(MAX_EVENT_BYTES));
         let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
         let bad = [

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_read_in_the_charset_that_was_declared_or_in_the_one_that_fits() {
+    fn bytes_are_decoded_in_the_declared_charset_or_one_that_fits() {
         let cases: [(&str, &[u8], &str); 17] = [
             ("", "Zoë 😀".as_bytes(), "Zoë 😀"),
             ("", b"Zo\xeb \x80", "Zoë €"),
@@ -165,12 +165,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_utf_8_stays_as_it_is(sent in "\\PC{0,40}") {
+        fn utf_8_stays_unchanged(sent in "\\PC{0,40}") {
             prop_assert_eq!(text("", sent.as_bytes()), sent);
         }
 
         #[test]
-        fn no_bytes_make_it_panic(declared in "\\PC{0,12}", bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn no_bytes_cause_a_panic(declared in "\\PC{0,12}", bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             text(&declared, &bytes);
         }
     }

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_would_be_rounded_are_texts() {
+    fn numbers_that_a_float_would_round_become_strings() {
         let read = |json: &str| read(json.as_bytes()).map(|value| value.to_string());
         for (sent, wanted) in [
             (

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_would_change_are_kept_as_they_were_sent() {
+    fn numbers_that_a_float_would_change_become_strings() {
         let same = [
             "0",
             "-0",
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_that_a_float_is_written_as_stays() {
+    fn every_number_that_a_float_prints_stays_a_number() {
         let mut seed = 13_u64;
         for _ in 0..20_000 {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_left_alone_and_so_is_what_is_no_json() {
+    fn strings_and_text_that_is_not_json_stay_unchanged() {
         for json in [
             r#"{"12345678901234567890":"12345678901234567890 \" 1e999"}"#,
             r#""\\\"12345678901234567890""#,
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_stored_is_replaced_and_nothing_else() {
+    fn only_escapes_that_cannot_be_stored_are_replaced() {
         let cases = [
             (r#"{"a":"x\u0000y"}"#, r#"{"a":"x\ufffdy"}"#),
             (r#"{"a":"\\u0000"}"#, r#"{"a":"\\u0000"}"#),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nested_too_deeply_becomes_a_text() {
+    fn a_value_that_is_nested_too_deeply_becomes_a_string() {
         let nested = |depth: usize, inner: &str| {
             format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth))
         };

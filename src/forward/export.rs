@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spreadsheet_would_run_begins_with_an_apostrophe() {
+    fn a_cell_that_a_spreadsheet_would_execute_begins_with_an_apostrophe() {
         let blanks = [
             "",
             " ",
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_without_a_column_get_one_each_or_one_together() {
+    fn further_fields_get_a_column_each_or_share_one() {
         let row = json!({ "cells": ["a", null, "=1"] });
         let more =
             json!({ "color": "red", "sizes": ["S", "M"], "odd": [1, {"b": null}], "\"": "=2" });
@@ -247,7 +247,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_cell_is_read_again_as_it_was_and_is_no_formula(text in "[=+@\\-\" \\PC]{0,12}") {
+        fn a_cell_keeps_its_text_and_is_never_a_formula(text in "[=+@\\-\" \\PC]{0,12}") {
             let written = cell(&text);
             let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap();
             let read = inner.replace("\"\"", "\"");

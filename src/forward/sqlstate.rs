@@ -19,47 +19,47 @@ pub(super) fn error_for(code: &str, message: &str) -> Option<Error> {
         }
         "21000" => (
             StatusCode::BAD_REQUEST,
-            "Several rows were met where one is needed",
-            "Send each key once in an upsert; make what stands for one value return one row.",
+            "The request gives several rows where one is needed",
+            "Send each key once in an upsert; a subquery in the place of a value must return one row.",
         ),
         // A transaction or a session exceeded a time limit of the database.
         "25P03" | "25P04" | "57014" => return Some(Error::UpstreamTimeout),
         "40001" | "40P01" => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "The request met another one that changes the same rows",
+            "The request conflicts with another one that changes the same rows",
             "Nothing was written. Try again after the time in Retry-After.",
         ),
         // A fault of the schema: a policy or a view that refers to itself.
         "42P17" => return Some(Error::UpstreamFailed),
         "53400" => (
             StatusCode::BAD_REQUEST,
-            "The request needs more than the database allows one request",
-            "Ask for less: fewer rows, a narrower filter, no sort of everything.",
+            "The request exceeds a limit of the database",
+            "Ask for fewer rows, use a narrower filter, or do not sort all rows.",
         ),
         "55000" | "55006" => (
             StatusCode::CONFLICT,
-            "What was asked for cannot be done in the present state",
-            "Read the row or the relation again; a view may take no writes.",
+            "The object is not in a state that allows this",
+            "Read the row or the relation again; some views cannot be written.",
         ),
         "55P03" => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "Another request holds what this one needs",
+            "Another request holds a lock that this one needs",
             "Nothing was written. Try again after the time in Retry-After.",
         ),
         "57P01" | "57P02" | "57P03" | "57P05" => return Some(Error::UpstreamUnavailable),
         "P0002" => (
             StatusCode::NOT_FOUND,
-            "There is no such row",
+            "The function found no such row",
             "Check the arguments.",
         ),
         "P0003" => (
             StatusCode::CONFLICT,
-            "Several rows fit where one is needed",
-            "Make the arguments name one row.",
+            "The function found several rows where it needs one",
+            "Send arguments that match one row.",
         ),
         "P0004" => (
             StatusCode::BAD_REQUEST,
-            "The arguments break a rule of this function",
+            "The arguments violate a rule of this function",
             "Check the arguments.",
         ),
         _ if code.len() == 5 && code.starts_with("54") => (
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_caller_can_mend_is_4xx_and_what_time_mends_is_503() {
+    fn a_mistake_of_the_caller_is_4xx_and_a_temporary_conflict_503() {
         for code in [
             "21000", "53400", "54000", "54001", "54011", "54023", "55000", "55006", "P0002",
             "P0003", "P0004",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_and_pt_codes_are_an_applications() {
+    fn only_rg_and_pt_codes_belong_to_applications() {
         for code in ["RG501", "PT503", "PT404"] {
             assert!(is_application_code(code), "{code}");
         }

@@ -295,7 +295,7 @@ fn is_preference(token: &str) -> bool {
 mod tests {
     /// A seed that the stage refuses would not help a fuzzer.
     #[test]
-    fn the_seeds_hold_and_are_what_they_are_called() {
+    fn the_seeds_pass_and_have_true_names() {
         let seeds = |target: &str| -> Vec<(String, Vec<u8>)> {
             let folder = format!("{}/fuzz/seeds/{target}", env!("CARGO_MANIFEST_DIR"));
             let files = std::fs::read_dir(folder)

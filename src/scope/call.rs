@@ -132,7 +132,7 @@ fn token<P: Platform>(
     match call.identity {
         Identity::Vouched => mint::vouched(caller, request, human, seen.unwrap_or_default(), edge),
         // No other token carries observations: they would be lost silently.
-        _ if seen.is_some() => Err(Error::Internal("nobody vouches for what was seen")),
+        _ if seen.is_some() => Err(Error::Internal("the token cannot carry observations")),
         Identity::Caller => upstream_token(caller, request, edge),
         Identity::Edge => mint::edge(edge),
     }

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_row_can_fail_is_no_filter() {
+    fn a_condition_that_every_row_meets_is_not_a_filter() {
         for text in [
             "id=not.in.()",
             "id=not.in.( )",
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_row_can_fail_is_a_filter() {
+    fn a_condition_that_a_row_can_fail_is_a_filter() {
         for text in [
             "id=in.()",
             "id=not.in.(1)",

@@ -49,16 +49,16 @@ pub(super) fn prepare<P: Platform>(
     let spread = match query.take(FIELDS).as_deref() {
         None | Some("json") => false,
         Some("columns") => true,
-        Some(_) => return Err(Error::BadQuery("fields is json or columns")),
+        Some(_) => return Err(Error::BadQuery("fields must be json or columns")),
     };
     let marked = match query.take(BOM).as_deref() {
         None | Some("false") => false,
         Some("true") => true,
-        Some(_) => return Err(Error::BadQuery("bom is true or false")),
+        Some(_) => return Err(Error::BadQuery("bom must be true or false")),
     };
     if OURS.iter().any(|name| query.names(name)) {
         return Err(Error::BadQuery(
-            "an export has its own select and order, and no limit: only filters may be sent",
+            "an export has its own select and order and no limit: send filters only",
         ));
     }
     let mut headers = HeaderMap::new();

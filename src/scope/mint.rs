@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edge_vouches_for_who_calls_and_for_what_it_has_seen() {
+    fn a_vouched_token_names_the_caller_and_the_observations() {
         let edge = native::edge();
         let seen = Seen {
             form_timestamp: Some("ok"),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn within_its_minute_a_caller_travels_with_one_token_for_the_same_facts() {
+    fn a_caller_has_one_token_a_minute_for_the_same_facts() {
         let edge = native::edge();
         let user = Some("authenticated");
         let first = made(&edge, user, Human::NotChecked, Seen::default());
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_the_edge_are_told_from_others() {
+    fn tokens_of_the_edge_are_recognised() {
         let token = edge(&crate::fuzzing::native::edge()).unwrap();
         assert!(is_made_here(&format!("Bearer {token}")));
         let of_user = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.x";

@@ -342,7 +342,7 @@ async fn read_body<P: Platform>(
     }
     let unzipped = edge.platform.unzip(&bytes, limit, deadline_ms).await;
     unzipped.map_err(|fault| match fault {
-        ReadFault::Broken => Error::MalformedBody("it is not gzip, or breaks off".into()),
+        ReadFault::Broken => Error::MalformedBody("it is not gzip, or it broke off".into()),
         fault => Error::of_body(fault, limit),
     })
 }
@@ -379,7 +379,7 @@ mod tests {
     use super::is_traceparent;
 
     #[test]
-    fn a_trace_is_handed_on_only_if_well_formed() {
+    fn only_a_well_formed_trace_is_passed_on() {
         assert!(is_traceparent(
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         ));

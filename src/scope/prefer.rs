@@ -84,7 +84,7 @@ pub(crate) fn rewrite(
         } = preference;
         let protects = |name: &String| PROTECTING.contains(&name.as_str());
         if parameters.iter().any(protects) || strict && !parameters.is_empty() {
-            return refuse("preferences separated by commas; none that is served has parameters");
+            return refuse("preferences separated by commas and without parameters");
         }
         match known(preference, counts) {
             Some(_) if name == "handling" && limited => {}
@@ -96,10 +96,10 @@ pub(crate) fn rewrite(
             None if name == "max-affected" => return refuse("max-affected=<number>"),
             None if name == "handling" => return refuse("handling=strict or handling=lenient"),
             None if name == "tx" => {
-                return refuse("tx=commit: what is written is kept, and tx=rollback is not served");
+                return refuse("tx=commit; tx=rollback is not supported");
             }
             None if strict => {
-                return refuse("under handling=strict only preferences that are known here");
+                return refuse("only known preferences under handling=strict");
             }
             None => {}
         }
@@ -165,7 +165,7 @@ fn split(text: &str, separator: char) -> Result<Vec<&str>, Error> {
     };
     let parts = text.split(ends).collect();
     if quoted {
-        return refuse("every quotation mark in a pair");
+        return refuse("quotation marks in pairs");
     }
     Ok(parts)
 }
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_goes_on() {
+    fn known_preferences_are_passed_on() {
         let cases: [(&[&str], &str); 14] = [
             (&[], ""),
             (&["", " , ,"], ""),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_protects_is_honoured_or_refused() {
+    fn a_protecting_preference_is_honoured_or_refused() {
         for sent in [
             "max-affected",
             "max-affected=",
@@ -387,7 +387,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_prefer_becomes_known_tokens_and_stays_so(
+        fn any_prefer_is_rewritten_to_known_preferences_once_and_for_all(
             sent in prop::collection::vec(any_prefer(), 0..3),
             counts in select(vec![Counts::AsRequested, Counts::Exact, Counts::Estimated]),
             effect in select(vec![Effect::Reads, Effect::Counted, Effect::Uncounted]),

@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_narrows_the_relation_is_a_filter() {
+    fn only_a_condition_on_the_relation_itself_is_a_filter() {
         let cases = [
             ("id=eq.1", true),
             ("or=(a.eq.1,b.eq.2)", true),
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn casts_are_those_of_the_list() {
+    fn only_listed_casts_are_allowed() {
         for (text, served) in [
             ("select=id::text", true),
             ("select=a:id::TEXT,b:data->>x::double  precision", true),
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn system_columns_are_named_nowhere() {
+    fn system_columns_are_refused_everywhere() {
         for (text, served) in [
             ("select=ctid:id,data->>ctid,data->\"xmin\"", true),
             ("select=ctid(id)", true),
@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_rebuilt_with_the_same_meaning_and_without_the_key() {
+    fn a_rebuilt_query_keeps_its_meaning_and_loses_the_key() {
         let text =
             "select=*,a(b)&name=eq.a+b%26c%3Bd&apikey=secret;n%C3%A4me=x'%22&id&x=&apikey=eq.y";
         let query = Query::parse(text, Some("secret")).unwrap();
@@ -565,13 +565,13 @@ mod tests {
     proptest! {
         /// Any query is refused or rebuilt with the same meaning, without a panic.
         #[test]
-        fn any_query_is_refused_or_rebuilt_the_same(text in "\\PC{0,80}|[a-z%0-9&=+.\"()>-]{0,80}|(&([ab]\\.)?limit=[-+%()x 0-9.]{0,6}){1,3}") {
+        fn any_query_is_refused_or_keeps_its_meaning(text in "\\PC{0,80}|[a-z%0-9&=+.\"()>-]{0,80}|(&([ab]\\.)?limit=[-+%()x 0-9.]{0,6}){1,3}") {
             fuzzing::query(&text);
         }
 
         /// A capped query stays capped, and capping it again changes nothing.
         #[test]
-        fn capping_is_final(limit in any::<u64>(), most in 1_u64..5000) {
+        fn capping_twice_changes_nothing(limit in any::<u64>(), most in 1_u64..5000) {
             let mut query = Query::parse(&format!("limit={limit}"), None).unwrap();
             query.cap_rows(max_rows, false);
             prop_assert_eq!(written(&query), format!("?limit={}", limit.min(max_rows)));

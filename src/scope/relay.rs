@@ -212,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_path_is_refused_or_names_something(
+        fn any_path_is_refused_or_contains_a_name(
             path in "/rest/v1/(rpc/)?([a-z_0-9]{0,20}|[a-z_][a-z_0-9]{60,66}|[a-zA-Z_%0-9./;\"-]{0,20}|\\PC{0,10})|(/[a-z%0-9._-]{0,12}){0,5}|\\PC{0,40}",
         ) {
             fuzzing::path(&path);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_postgresql() {
+    fn every_name_that_postgresql_allows_is_served() {
         for good in [
             "projects",
             "_x",
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quotation_mark_is_one_byte_of_the_address() {
+    fn a_quotation_mark_counts_as_one_byte() {
         assert_eq!(address_bytes("/a", "b=%27%27%20'"), 10);
     }
 }

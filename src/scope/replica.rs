@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writers_are_forgotten_after_a_while_and_bounded() {
+    fn writers_are_forgotten_in_time_and_bounded() {
         let mut writers = Writers::default();
         writers.note("a", 1000);
         assert!(writers.wrote("a", 5999) && !writers.wrote("a", 6000) && !writers.wrote("b", 1000));

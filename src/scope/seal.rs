@@ -55,6 +55,6 @@ async fn encrypt<P: Platform>(
 
 fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Error::Internal("there is no randomness"))?;
+    getrandom::fill(&mut bytes).map_err(|_| Error::Internal("the platform has no randomness"))?;
     Ok(bytes)
 }

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_and_keeps_what_is_asked_for() {
+    fn the_cache_is_bounded_and_keeps_tokens_in_use() {
         let mut cache = TokenCache::default();
         let often = key("often");
         let now = cache.epoch();
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_ends_with_its_time() {
+    fn an_entry_expires() {
         let mut cache = TokenCache::default();
         cache.store(key("a"), claims(), 100, cache.epoch());
         assert_eq!(cache.find(&key("a"), 99), Some(claims()));

@@ -125,15 +125,15 @@ struct Jwk<'a> {
 
 /// The key of a JWK, or why it is not used.
 fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
-    let jwk = Jwk::deserialize(jwk).map_err(|_| "a parameter is missing or of another type")?;
+    let jwk = Jwk::deserialize(jwk).map_err(|_| "a parameter is missing or has the wrong type")?;
     if jwk.kty == "oct" {
         return Err("a shared secret");
     }
     let verifies = |ops: &Vec<Value>| ops.iter().any(|op| op == "verify");
     if jwk.usage.is_some_and(|usage| usage != "sig") || !jwk.key_ops.as_ref().is_none_or(verifies) {
-        return Err("not for checking signatures");
+        return Err("not for verifying signatures");
     }
-    let by_type = Algorithm::of_type(jwk.kty, jwk.crv).ok_or("a type or curve that is not used")?;
+    let by_type = Algorithm::of_type(jwk.kty, jwk.crv).ok_or("a type or curve that the edge does not use")?;
     let algorithm = match jwk.alg {
         None => by_type,
         Some(alg) => Algorithm::named(alg)
@@ -147,12 +147,12 @@ fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
         ("OKP", Some(crv), Some(x), ..) => json!({"kty": "OKP", "crv": crv, "x": x}),
         ("RSA", .., Some(n), Some(e)) => {
             if !is_long_modulus(n) || is_one(e) {
-                return Err("an RSA key under 2048 bits, or that anybody can sign for");
+                return Err("an RSA key under 2048 bits, or with an exponent that lets anybody sign");
             }
             // A modulus may serve two algorithms: each is a key of its own.
             json!({"kty": "RSA", "n": n, "e": e, "alg": jwk.alg.unwrap_or("RS256")})
         }
-        _ => return Err("a parameter is missing or of another type"),
+        _ => return Err("a parameter is missing or has the wrong type"),
     };
     Ok(PublicKey {
         kid: jwk.kid,
@@ -507,7 +507,7 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
     let response = edge.platform.send(request, &|| ()).await;
     let response = response.map_err(|_| "its address does not answer")?;
     if response.status != StatusCode::OK {
-        return Err("it is not answered with 200");
+        return Err("its address does not answer with 200");
     }
     let bytes = match response.body {
         Body::Bytes(bytes) => bytes,
@@ -517,11 +517,11 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
             let bytes = edge.platform.read(body, MAX_SET_BYTES, left_ms).await;
             bytes.map_err(|fault| match fault {
                 ReadFault::TooLarge => "it has more than 64 KB",
-                _ => "it does not arrive whole and in time",
+                _ => "it did not arrive completely and in time",
             })?
         }
         Body::Empty | Body::Upload { .. } => Vec::new(),
     };
-    let set = parse(&bytes).ok_or("it is no key set")?;
+    let set = parse(&bytes).ok_or("it is not a key set")?;
     Ok((edge::hex(&Sha256::digest(&bytes)), set))
 }

@@ -89,7 +89,7 @@ fn fault(edge: &Edge<Native>, token: &str) -> Option<TokenFault> {
 }
 
 #[test]
-fn a_good_token_goes_upstream_unchanged() {
+fn a_valid_token_goes_upstream_unchanged() {
     let edge = edge();
     let header = json!({"alg": "ES256", "kid": "a", "typ": "JWT"});
     for token in [
@@ -104,7 +104,7 @@ fn a_good_token_goes_upstream_unchanged() {
 }
 
 #[test]
-fn claims_are_held_against_their_issuer() {
+fn claims_are_checked_against_their_issuer() {
     let edge = edge();
     let good = claims("https://hs.test");
     let cases = [
@@ -183,7 +183,7 @@ fn claims_are_held_against_their_issuer() {
 }
 
 #[test]
-fn forged_and_odd_tokens_are_refused() {
+fn forged_and_malformed_tokens_are_refused() {
     let edge = edge();
     let good = claims("https://es.test");
     let header = |name: &str, value: Value| with(json!({"alg": "ES256", "kid": "a"}), name, value);
@@ -285,7 +285,7 @@ fn forged_and_odd_tokens_are_refused() {
 }
 
 #[test]
-fn an_issuer_may_have_a_secret_and_keys_each_for_its_own() {
+fn an_issuer_may_have_a_secret_and_keys_with_roles_of_their_own() {
     let iss = "https://moving.test";
     let entries = [
         native::with_secret(iss, &["anon", "authenticated"]),
@@ -326,7 +326,7 @@ fn an_issuer_may_have_a_secret_and_keys_each_for_its_own() {
 }
 
 #[test]
-fn claims_are_one_object_in_utf8() {
+fn claims_must_be_one_object_in_utf8() {
     let edge = edge();
     let good = claims("https://es.test").to_string();
     let beside = |text: &[u8]| [b"{\"x\":\"", text, b"\",", &good.as_bytes()[1..]].concat();
@@ -363,7 +363,7 @@ fn claims_are_one_object_in_utf8() {
 }
 
 #[test]
-fn a_secret_judges_signatures_only() {
+fn a_valid_mac_does_not_excuse_bad_claims() {
     let edge = edge();
     let good = claims("https://hs.test");
     let cases = [
@@ -395,7 +395,7 @@ fn a_secret_judges_signatures_only() {
 }
 
 #[test]
-fn a_token_has_8192_bytes_at_most() {
+fn a_token_has_at_most_8192_bytes() {
     let edge = edge();
     let lengths: Vec<usize> = (5900..6000)
         .map(|pad| {
@@ -452,7 +452,7 @@ fn a_bad_authorization_is_never_anonymous() {
 }
 
 #[test]
-fn the_key_in_both_places_is_no_user() {
+fn a_key_in_both_headers_is_not_a_user() {
     let edge = edge();
     let key = "rgpub_0123456789abcdef";
     let bearer = format!("Bearer {key}");
@@ -531,7 +531,7 @@ fn a_service_token_is_for_servers() {
 }
 
 #[test]
-fn keys_are_fetched_seldom_and_kept_over_failures() {
+fn keys_are_fetched_rarely_and_survive_failed_fetches() {
     let edge = edge();
     let fetched = |edge: &Edge<Native>| *edge.platform.fetched.borrow();
     let later =
@@ -580,7 +580,7 @@ fn keys_are_fetched_seldom_and_kept_over_failures() {
 }
 
 #[test]
-fn only_fitting_keys_of_a_set_are_used() {
+fn only_usable_keys_of_a_set_are_used() {
     let parsed = |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
     let set = |keys: Value| parsed(keys).keys.len();
     let rsa = |octets: &[u8]| {
@@ -638,7 +638,7 @@ fn only_fitting_keys_of_a_set_are_used() {
 }
 
 #[test]
-fn of_two_keys_of_one_name_what_is_unambiguous_is_used() {
+fn keys_with_the_same_name_are_used_if_they_are_unambiguous() {
     let parsed = |keys: Value| parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap();
     let rsa = |alg: &str, first: u8| {
         let n = Base64UrlUnpadded::encode_string(&[vec![first], vec![0xff; 255]].concat());
@@ -689,7 +689,7 @@ fn of_two_keys_of_one_name_what_is_unambiguous_is_used() {
 }
 
 #[test]
-fn a_set_is_used_as_far_as_it_can_be_and_its_faults_are_logged_once() {
+fn the_usable_part_of_a_set_is_used_and_its_faults_are_logged_once() {
     let edge = edge();
     let later = |seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;
     let serve =
@@ -735,7 +735,7 @@ fn a_set_is_used_as_far_as_it_can_be_and_its_faults_are_logged_once() {
     // A set without usable keys replaces nothing.
     for (text, why) in [
         (Some(r#"{"keys":[]}"#), "it has no usable key"),
-        (Some("x"), "it is no key set"),
+        (Some("x"), "it is not a key set"),
         (None, "its address does not answer"),
     ] {
         *edge.platform.jwks.borrow_mut() = text.map(str::to_owned);
@@ -755,7 +755,7 @@ fn a_set_is_used_as_far_as_it_can_be_and_its_faults_are_logged_once() {
 }
 
 #[test]
-fn a_verified_token_is_remembered_until_it_or_the_keys_are_old() {
+fn a_verified_token_is_cached_until_it_or_the_keys_expire() {
     let edge = edge();
     let checked = |edge: &Edge<Native>| *edge.platform.checked.borrow();
     let later = |seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;
@@ -808,7 +808,7 @@ fn a_verified_token_is_remembered_until_it_or_the_keys_are_old() {
 }
 
 #[test]
-fn a_forged_token_is_remembered_for_a_minute_and_no_longer_than_the_keys() {
+fn a_forged_token_is_cached_for_a_minute_and_no_longer_than_the_keys() {
     let edge = edge();
     let checked = || *edge.platform.checked.borrow();
     let later = |seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;

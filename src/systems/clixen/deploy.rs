@@ -267,7 +267,7 @@ impl<P: Platform> Deployment<'_, P> {
                 fault.message.push_str(if settled {
                     "; the version before serves again"
                 } else {
-                    "; which version serves is not certain"
+                    "; it is unknown which version serves"
                 });
             }
             return Err(fault);
@@ -306,7 +306,7 @@ impl<P: Platform> Deployment<'_, P> {
             Err(Error::UpstreamFailed) => Err(Fault {
                 reason: "invalid",
                 status: 0,
-                message: "The workflow cannot be read: it has more than 120 levels, a number beyond all bounds, or 2 MB".into(),
+                message: "The workflow cannot be read: it has more than 120 levels, a number out of range, or more than 2 MB".into(),
             }),
             Err(_) => Err(interrupted()),
         }
@@ -374,7 +374,7 @@ impl<P: Platform> Deployment<'_, P> {
             reason: "invalid",
             status: 0,
             message: format!(
-                "\"{}\" is called and cannot be brought up to date: deploy it first",
+                "\"{}\" runs as part of this workflow and cannot be updated: deploy it first",
                 text(&found, "name")
             ),
         };
@@ -406,7 +406,7 @@ impl<P: Platform> Deployment<'_, P> {
         Err(Fault {
             reason: "not_registered",
             status: 200,
-            message: "n8n says that the workflow is active, but its webhooks are not registered"
+            message: "n8n reports the workflow as active, but has not registered its webhooks"
                 .into(),
         })
     }

@@ -53,7 +53,7 @@ impl<'a, P: Platform> Client<'a, P> {
         let id = made.get("id").and_then(Value::as_str);
         id.filter(|id| is_id(id))
             .map(str::to_owned)
-            .ok_or_else(|| fault("unreachable", 200, "n8n named no id of the new workflow"))
+            .ok_or_else(|| fault("unreachable", 200, "n8n did not return an id for the new workflow"))
     }
 
     /// Replaces a workflow; false if there is none of this id.
@@ -175,7 +175,7 @@ impl<'a, P: Platform> Client<'a, P> {
         let asked = format!("{method} workflows");
         let mut headers = HeaderMap::new();
         let key = HeaderValue::from_str(&self.config.key)
-            .map_err(|_| fault("key", 0, "N8N_API_KEY is no header's value"))?;
+            .map_err(|_| fault("key", 0, "N8N_API_KEY is not a valid header value"))?;
         headers.insert("x-n8n-api-key", key);
         headers.insert("accept", HeaderValue::from_static("application/json"));
         if body.is_some() {

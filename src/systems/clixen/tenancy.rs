@@ -128,7 +128,7 @@ pub fn foreign(workflow: &Value, own: &Owned) -> Vec<Value> {
             findings.push(json!({
                 "code": "workflow_not_yours",
                 "path": format!("/nodes/{at}/parameters/workflowId"),
-                "message": format!("The node \"{name}\" runs the workflow \"{id}\", and you have deployed none of this id."),
+                "message": format!("The node \"{name}\" runs the workflow \"{id}\", and you have not deployed a workflow with this id."),
                 "fix": "Deploy the workflow that it runs, and name it by its id or its n8n_workflow_id.",
             }));
         }
@@ -137,7 +137,7 @@ pub fn foreign(workflow: &Value, own: &Owned) -> Vec<Value> {
                 "code": "instance_shared",
                 "path": format!("/nodes/{at}"),
                 "message": format!("The node \"{name}\" uses {what}, which all users share."),
-                "fix": "Keep the data in a database of your own, by a credential.",
+                "fix": "Keep the data in a database of your own, and use a credential for it.",
             }));
         }
     }

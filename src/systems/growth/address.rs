@@ -33,7 +33,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_domain_is_put_into_ascii() {
+    fn a_domain_is_converted_to_ascii() {
         let cases = [
             ("zoë@müller.example", Some("zoë@xn--mller-kva.example")),
             (" zoë@MÜLLER.example\r\n", Some("zoë@xn--mller-kva.example")),
@@ -69,7 +69,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_the_domain_changes_and_ends_in_ascii(local in "[^@]{0,10}", domain in "[^@\\p{C}]{0,12}") {
+        fn only_the_domain_changes_and_becomes_ascii(local in "[^@]{0,10}", domain in "[^@\\p{C}]{0,12}") {
             if let Some(address) = with_ascii_domain(&format!("{local}@{domain}")) {
                 let (same, domain) = address.rsplit_once('@').unwrap();
                 prop_assert_eq!(same, local.trim_start_matches([' ', '\t', '\r', '\n']));

@@ -81,7 +81,7 @@ pub static GDPR_ERASE: Call = Call {
         let mentions = match asked.get("mentions") {
             None | Some(Value::Null) => false,
             Some(Value::Bool(mentions)) => *mentions,
-            Some(_) => return Err(leads::malformed("JSON: mentions is neither true nor false")),
+            Some(_) => return Err(leads::malformed("JSON: mentions must be true or false")),
         };
         Ok(Plan::Call(
             json!({ "email": email, "phones": phones, "mentions": mentions }).to_string(),
@@ -104,7 +104,7 @@ fn person(asked: &Value) -> Result<(Option<String>, Option<Vec<String>>), Error>
     let phones = match asked.get("phones") {
         None | Some(Value::Null) => None,
         Some(Value::Array(phones)) => Some(phones.iter().map(phone).collect::<Result<_, _>>()?),
-        Some(_) => return Err(leads::malformed("JSON: phones is no list of phone numbers")),
+        Some(_) => return Err(leads::malformed("JSON: phones must be a list of phone numbers")),
     };
     Ok((email, phones))
 }
@@ -113,6 +113,6 @@ fn phone(given: &Value) -> Result<String, Error> {
     match given {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
-        _ => Err(leads::malformed("JSON: phones is no list of phone numbers")),
+        _ => Err(leads::malformed("JSON: phones must be a list of phone numbers")),
     }
 }

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vectors_of_growthbook_hold() {
+    fn the_hash_matches_growthbooks_test_vectors() {
         for (seed, value, version, wanted) in [
             ("", "a", 1, 220),
             ("seed", "a", 2, 505),

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_the_words_is_no_yes() {
+    fn only_the_listed_words_mean_yes() {
         for yes in ["on", "YES", " Ja! ", "I agree."] {
             assert!(is_yes(yes), "{yes}");
         }

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_usual_ones_are_known() {
+    fn common_user_agents_are_recognised() {
         let cases = [
             (
                 "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",

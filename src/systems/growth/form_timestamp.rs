@@ -47,7 +47,7 @@ mod tests {
     use crate::config::tests::with;
 
     #[test]
-    fn only_our_own_stamps_that_have_aged_are_good() {
+    fn a_timestamp_is_ok_only_if_it_is_ours_and_old_enough() {
         let config = with("", "").ok().unwrap();
         let other = with(
             "EDGE_SIGNING_KEY",

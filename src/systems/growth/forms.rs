@@ -566,7 +566,7 @@ fn page(
         "default-src 'none'; style-src 'self'; form-action 'self' {targets}; base-uri 'none'; frame-ancestors 'none'"
     );
     let policy = HeaderValue::from_str(&policy)
-        .map_err(|_| Error::Internal("the policy is no header value"))?;
+        .map_err(|_| Error::Internal("the policy is not a valid header value"))?;
     response.headers.insert(CONTENT_SECURITY_POLICY, policy);
     response.headers.insert(
         REFERRER_POLICY,
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_typed_comes_back_escaped() {
+    fn typed_values_come_back_escaped() {
         let config = config::tests::with("", "").ok().unwrap();
         let typed = json!({"source": "demo-request", "first_name": "\"><script>alert(1)</script>", "_next": "'\"<b>", "consent": "no", "x<b>": ["1", "2"]});
         let error = Error::MalformedBody("<i>".into());

@@ -167,7 +167,7 @@ pub(super) fn last(value: &Value) -> Option<&str> {
 /// is a string.
 fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
     let Value::Object(object) = json::parse(body)? else {
-        return Err(malformed("JSON: it is no object of the form's fields"));
+        return Err(malformed("JSON: it is not an object with the form's fields"));
     };
     let mut fields = Map::new();
     for (name, value) in object {
@@ -283,7 +283,7 @@ fn typed(incoming: &Incoming) -> Map<String, Value> {
 
 fn see_other(location: &str) -> Result<Response<()>, Error> {
     let value = HeaderValue::from_str(location)
-        .map_err(|_| Error::Internal("the redirect is no header value"))?;
+        .map_err(|_| Error::Internal("the redirect is not a valid header value"))?;
     let mut response = Response {
         status: StatusCode::SEE_OTHER,
         headers: http::HeaderMap::new(),
@@ -369,7 +369,7 @@ mod tests {
         }
 
         #[test]
-        fn no_body_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..3) {
+        fn no_body_causes_a_panic(body in proptest::collection::vec(any::<u8>(), 0..300), kind in 0..3) {
             let kinds = ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=XyZ"];
             let _ = fields(&incoming(kinds[usize::try_from(kind).unwrap()], &body));
         }
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_with_a_reason() {
+    fn an_unreadable_form_is_refused_with_a_reason() {
         let file = "--XyZ\r\nContent-Disposition: form-data; name=\"cv\"; filename=\"a.txt\"\r\n\r\nhello\r\n--XyZ--\r\n";
         let multipart = "multipart/form-data; boundary=XyZ";
         let cases: [(&str, &[u8]); 13] = [

@@ -124,7 +124,7 @@ mod tests {
 
     /// `|` stands for a line end, `N` for a valid disposition up to the name.
     #[test]
-    fn what_is_well_formed_is_read() {
+    fn well_formed_multipart_is_read() {
         let plain = "multipart/form-data; boundary=b";
         let quoted = "multipart/form-data; charset=\"a;b\"; Boundary=\"b\"";
         let name = "content-disposition: form-data; name=";
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_is_refused() {
+    fn malformed_multipart_is_refused() {
         let plain = "multipart/form-data; boundary=b";
         let name = "Content-Disposition: form-data; name=";
         let cases = [

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_language_is_the_one_that_is_asked_for() {
+    fn a_request_gets_the_language_that_it_asks_for() {
         let cases = [
             ("", "", "en"),
             ("lang=de", "fr", "de"),

@@ -103,7 +103,7 @@ fn id(field: Option<&RawValue>) -> Result<Option<String>, Error> {
         Some(Some(text)) if text.is_empty() => Ok(None),
         Some(Some(text)) if is_unit(&text) => Ok(Some(text)),
         Some(_) => Err(Error::NoUnit {
-            details: "user_id and session_id have 1 to 200 characters, and no control characters",
+            details: "user_id and session_id must have 1 to 200 characters and no control characters",
         }),
     }
 }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_taken_exactly_as_they_were_sent() {
+    fn ids_stay_exactly_as_they_were_sent() {
         let ids = [
             (r#"" Ab\u00e9 ""#, Some(" Abé ")),
             (r#""e\u0301""#, Some("e\u{301}")),

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_signature_is_of_the_very_bytes() {
+    fn the_signature_covers_the_exact_bytes() {
         let good = "sha256=0329a06b62cd16b33eb6792be8c60b158d89a2ee3a876fce9a881ebb488c0914";
         assert!(is_signed(b"test", good, "secret"));
         assert!(is_signed(b"test", &good.replace("cd16", "CD16"), "secret"));

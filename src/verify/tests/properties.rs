@@ -126,7 +126,7 @@ fn is_user(sub: &Value) -> bool {
 proptest! {
     /// No text is a valid token, and none causes a panic.
     #[test]
-    fn no_text_is_a_token(text in "\\PC{0,200}|[A-Za-z0-9_=.-]{0,300}") {
+    fn no_text_is_a_valid_token(text in "\\PC{0,200}|[A-Za-z0-9_=.-]{0,300}") {
         prop_assert!(!is_good(&text));
     }
 
@@ -145,18 +145,18 @@ proptest! {
 
     /// Arbitrary bytes with a valid signature cause no panic, and are no token without the claims.
     #[test]
-    fn a_good_signature_alone_is_no_token(payload in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn a_valid_signature_alone_is_not_a_token(payload in prop::collection::vec(any::<u8>(), 0..100)) {
         prop_assert!(!is_good(&es256_bytes(&payload)));
     }
 
     /// Runs the fuzz target's function, so that it compiles and holds here as well.
     #[test]
-    fn any_bytes_are_judged_as_the_rules_say(data in prop::collection::vec(any::<u8>(), 0..100)) {
+    fn any_bytes_are_verified_by_the_rules(data in prop::collection::vec(any::<u8>(), 0..100)) {
         fuzzing::token(&data);
     }
 
     #[test]
-    fn a_good_token_with_one_bit_flipped_is_none(which in 0..2_usize, at in any::<prop::sample::Index>(), bit in 0..7_u32) {
+    fn a_flipped_bit_makes_a_token_invalid(which in 0..2_usize, at in any::<prop::sample::Index>(), bit in 0..7_u32) {
         let issuer = ISSUERS[which].0;
         let good = signed(issuer, &claims(issuer));
         prop_assert!(is_good(&good));
@@ -168,7 +168,7 @@ proptest! {
     }
 
     #[test]
-    fn signed_claims_are_judged_as_the_rules_say((issuer, claims) in any_claims()) {
+    fn signed_claims_are_verified_by_the_rules((issuer, claims) in any_claims()) {
         let token = signed(issuer, &claims);
         let judged = ask_with(&edge(), &token);
         let user = is_user(&claims["sub"]);
@@ -186,7 +186,7 @@ proptest! {
 
     /// Headers with a valid signature, checked by the rules in `fuzzing`.
     #[test]
-    fn signed_headers_are_judged_as_the_rules_say(
+    fn signed_headers_are_verified_by_the_rules(
         alg in select(vec![json!("ES256"), json!("ES256"), json!("ES256"), json!("es256"), json!("ES384"), json!(null)]),
         kid in value(&[json!("a")], &[json!("A"), json!("")]),
         typ in value(&[json!("JWT"), json!("at+jwt"), json!("Application/jwt")], &[json!("dpop+jwt"), json!("jwt/")]),
@@ -210,7 +210,7 @@ proptest! {
 
 /// MACs are cheap to check, so every bit is tried.
 #[test]
-fn no_bit_of_a_token_is_idle() {
+fn every_bit_of_a_token_matters() {
     let edge = edge();
     let good = hs256(&claims("https://hs.test"));
     for at in 0..good.len() {

@@ -54,7 +54,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
     let (workflow, was_wrapped) = unwrapped(json::body(incoming)?);
     if !workflow.is_object() {
-        let why = "it is no workflow: send one JSON object, several workflows one by one";
+        let why = "it is not a workflow: send one JSON object for each workflow";
         return Err(Error::MalformedBody(why.into()));
     }
     let deploys = incoming.parameter("deploy").as_deref() == Some("true");

@@ -86,7 +86,7 @@ fn every_code_is_documented_and_every_documented_code_exists() {
 }
 
 #[test]
-fn what_n8n_exports_has_no_errors() {
+fn exports_of_n8n_have_no_errors() {
     let workflows = workflows();
     assert!(workflows.len() >= 30);
     for (name, workflow) in workflows {
@@ -97,7 +97,7 @@ fn what_n8n_exports_has_no_errors() {
 }
 
 #[test]
-fn a_megabyte_of_junk_is_answered_in_short() {
+fn a_megabyte_of_junk_gets_a_short_answer() {
     let ends: Vec<Value> = (0..20_000)
         .map(|at| json!({ "node": format!("gone {at}") }))
         .collect();
@@ -126,7 +126,7 @@ fn a_megabyte_of_junk_is_answered_in_short() {
 }
 
 #[test]
-fn webhooks_are_told_by_method_path_and_id() {
+fn webhooks_are_distinguished_by_method_path_and_id() {
     let node = |kind: &str, parameters: Value| json!({ "type": kind, "webhookId": "w", "parameters": parameters });
     let webhook = "n8n-nodes-base.webhook";
     let cases = [
@@ -176,7 +176,7 @@ fn webhooks_are_told_by_method_path_and_id() {
 
 /// Every parameter of n8n's own nodes, in several versions, in which it takes what all workflows of an instance share.
 #[test]
-fn every_place_of_n8ns_own_nodes_is_known() {
+fn every_shared_parameter_of_n8ns_nodes_is_known() {
     let listed: Value = serde_json::from_str(&read("tests/clixen/n8n/places.json")).unwrap();
     let listed = listed["places"].as_array().unwrap();
     assert!(listed.len() >= 15);
@@ -507,7 +507,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_in_the_place_of_nodes_and_connections_gets_a_report(
+    fn any_nodes_and_connections_get_a_report(
         nodes in prop::collection::vec(any_json(), 0..6),
         connections in any_json(),
         settings in any_json(),
@@ -517,7 +517,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_deployed_is_its_owners(
+    fn a_deployed_workflow_is_scoped_to_its_owner(
         nodes in prop::collection::vec((any::<Index>(), tenant_parameters(), any::<bool>()), 1..4),
     ) {
         let nodes = nodes.into_iter().enumerate().map(|(at, (which, parameters, disabled))| json!({
@@ -542,7 +542,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_mended_once_has_nothing_more_to_mend(
+    fn a_fixed_workflow_has_nothing_left_to_fix(
         which: Index,
         changes in prop::collection::vec((any::<Index>(), change()), 1..6),
         deploys: bool,
