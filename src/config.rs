@@ -55,7 +55,7 @@ pub struct Config {
 
 /// What the hosted pages say about their owner.
 pub struct Owner {
-    /// The name of whoever asks for consent.
+    /// Their name, which the question for consent contains.
     pub name: Option<String>,
     /// Their site, to which pages link back.
     pub url: Option<String>,
@@ -548,11 +548,11 @@ pub(crate) mod tests {
 
     /// A complete configuration, with one variable replaced (or removed, if empty).
     pub(crate) fn with(name: &str, value: &str) -> Result<Config, Error> {
-        Config::read(|asked| {
-            if asked == name {
+        Config::read(|variable| {
+            if variable == name {
                 return (!value.is_empty()).then(|| value.to_owned());
             }
-            let text = match asked {
+            let text = match variable {
                 "POSTGREST_URL" => "http://127.0.0.1:3000/",
                 "EDGE_SIGNING_KEY" => "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE",
                 "ISSUERS" => {

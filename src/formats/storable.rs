@@ -185,9 +185,9 @@ fn decimal(number: &str) -> Option<(String, i32)> {
     let mantissa = mantissa.trim_start_matches('-');
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all = format!("{whole}{fraction}");
-    let noughts = all.len() - all.trim_start_matches('0').len();
+    let zeros = all.len() - all.trim_start_matches('0').len();
     let digits = all.trim_matches('0').to_owned();
-    let places = i32::try_from(whole.len()).ok()? - 1 - i32::try_from(noughts).ok()?;
+    let places = i32::try_from(whole.len()).ok()? - 1 - i32::try_from(zeros).ok()?;
     let magnitude = if digits.is_empty() {
         exponent
     } else {

@@ -607,8 +607,8 @@ async fn ask_limiter(limiter: &JsValue, key: &str) -> Result<JsValue, JsValue> {
     let limit: Function = Reflect::get(limiter, &"limit".into())?.dyn_into()?;
     let options = Object::new();
     Reflect::set(&options, &"key".into(), &key.into())?;
-    let asked: Promise = limit.call1(limiter, &options)?.dyn_into()?;
-    Reflect::get(&PromiseFuture::of(&asked).await?, &"success".into())
+    let verdict: Promise = limit.call1(limiter, &options)?.dyn_into()?;
+    Reflect::get(&PromiseFuture::of(&verdict).await?, &"success".into())
 }
 
 /// Turns an answer of the runtime into that of the stages.

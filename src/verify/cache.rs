@@ -117,12 +117,16 @@ mod tests {
         assert_eq!(
             cache.find(&key("0"), 1),
             None,
-            "what nobody asks for is forgotten"
+            "a token that is not used is evicted"
         );
         cache.clear();
         assert_eq!(cache.find(&often, 1), None);
         cache.store(often, claims(), 100, now);
-        assert_eq!(cache.find(&often, 1), None, "it was verified before");
+        assert_eq!(
+            cache.find(&often, 1),
+            None,
+            "it was verified in the epoch before"
+        );
     }
 
     #[test]

@@ -133,7 +133,8 @@ fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
     if jwk.usage.is_some_and(|usage| usage != "sig") || !jwk.key_ops.as_ref().is_none_or(verifies) {
         return Err("not for verifying signatures");
     }
-    let by_type = Algorithm::of_type(jwk.kty, jwk.crv).ok_or("a type or curve that the edge does not use")?;
+    let by_type =
+        Algorithm::of_type(jwk.kty, jwk.crv).ok_or("a type or curve that the edge does not use")?;
     let algorithm = match jwk.alg {
         None => by_type,
         Some(alg) => Algorithm::named(alg)
@@ -147,7 +148,9 @@ fn usable(jwk: &Value) -> Result<PublicKey, &'static str> {
         ("OKP", Some(crv), Some(x), ..) => json!({"kty": "OKP", "crv": crv, "x": x}),
         ("RSA", .., Some(n), Some(e)) => {
             if !is_long_modulus(n) || is_one(e) {
-                return Err("an RSA key under 2048 bits, or with an exponent that lets anybody sign");
+                return Err(
+                    "an RSA key under 2048 bits, or with an exponent that lets anybody sign",
+                );
             }
             // A modulus may serve two algorithms: each is a key of its own.
             json!({"kty": "RSA", "n": n, "e": e, "alg": jwk.alg.unwrap_or("RS256")})

@@ -524,8 +524,8 @@ fn a_service_token_is_for_servers() {
             let from_server = [first, second, fetch_mode];
             assert!(ask(&edge, Access::Keyed, &from_server).is_ok());
             let from_browser = [first, second, fetch_mode, browsers];
-            let asked = ask(&edge, Access::Keyed, &from_browser);
-            assert_eq!(asked, Err(Error::ServiceFromBrowser), "{browsers:?}");
+            let called = ask(&edge, Access::Keyed, &from_browser);
+            assert_eq!(called, Err(Error::ServiceFromBrowser), "{browsers:?}");
         }
     }
 }
@@ -549,7 +549,7 @@ fn keys_are_fetched_rarely_and_survive_failed_fetches() {
     assert_eq!(
         fetched(&edge),
         1,
-        "an unknown kid right after a fetch asks nobody"
+        "an unknown kid right after a fetch causes none"
     );
     later(&edge, 31);
     *edge.platform.jwks.borrow_mut() = Some(json!({"keys": [jwk("a"), jwk("b")]}).to_string());
@@ -566,7 +566,7 @@ fn keys_are_fetched_rarely_and_survive_failed_fetches() {
         assert_eq!(
             fault(&edge, &token("b")),
             None,
-            "a failed refresh keeps good keys"
+            "a failed fetch replaces no good keys"
         );
         later(&edge, 31);
     }
@@ -575,7 +575,7 @@ fn keys_are_fetched_rarely_and_survive_failed_fetches() {
     assert_eq!(
         ask_with(&edge, &token("b")),
         Err(Error::KeysUnavailable { retry_after: 30 }),
-        "not for ever"
+        "they are not used for ever"
     );
 }
 
@@ -750,7 +750,7 @@ fn the_usable_part_of_a_set_is_used_and_its_faults_are_logged_once() {
         serve(json!([jwk("b")]));
         later(601);
         assert_eq!(ask("b"), None);
-        assert_eq!(logged(), Vec::<Value>::new(), "a good set is no news");
+        assert_eq!(logged(), Vec::<Value>::new(), "a good set is not logged");
     }
 }
 
@@ -774,7 +774,7 @@ fn a_verified_token_is_cached_until_it_or_the_keys_expire() {
     assert_eq!(
         checked(&edge),
         before + 1,
-        "once the keys are no longer fresh it is checked again"
+        "it is checked again once the keys are no longer fresh"
     );
     assert_eq!(*edge.platform.fetched.borrow(), 2);
     *edge.platform.jwks.borrow_mut() = Some(json!({"keys": [jwk("b")]}).to_string());
@@ -782,7 +782,7 @@ fn a_verified_token_is_cached_until_it_or_the_keys_expire() {
     assert_eq!(
         fault(&edge, &token),
         None,
-        "keys are refreshed in the background: one request is not kept waiting"
+        "keys are refreshed in the background: the first request does not wait"
     );
     assert_eq!(
         fault(&edge, &token),
@@ -801,7 +801,7 @@ fn a_verified_token_is_cached_until_it_or_the_keys_expire() {
     assert_eq!(
         checked(&edge),
         before + 1,
-        "while the issuer is away it is checked again once a pause"
+        "while the issuer is away it is checked again after each pause"
     );
     later(5000 - 4 * 601 + 31);
     assert_eq!(fault(&edge, &token), Some(TokenFault::Expired));

@@ -129,7 +129,9 @@ fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Res
     match text(&row, "status") {
         "deployed" | "rolled_back" => Ok(respond::json(StatusCode::OK, &row)),
         "failed" => {
-            let reason = row.get("n8n_response").map(|said| text(said, "reason"));
+            let reason = row
+                .get("n8n_response")
+                .map(|response| text(response, "reason"));
             let message = text(&row, "error_message").to_owned();
             Err(Error::undeployed(reason.unwrap_or_default(), message))
         }
@@ -167,8 +169,8 @@ pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Val
             status,
             message,
         }) => {
-            let said = json!({ "reason": reason, "status": status });
-            json!({ "status": "failed", "error_message": message, "n8n_response": said })
+            let response = json!({ "reason": reason, "status": status });
+            json!({ "status": "failed", "error_message": message, "n8n_response": response })
         }
     };
     let end = json!({ "deployment_id": id, "lease": lease, "outcome": outcome });
@@ -297,10 +299,14 @@ impl<P: Platform> Deployment<'_, P> {
     /// The workflow to send or, with `before`, the one that served until now; none if the lease is lost or nothing
     /// served.
     async fn workflow(&self, before: bool) -> Result<Option<Value>, Fault> {
-        let asked = json!({ "deployment_id": self.id, "lease": self.lease, "before": before });
-        let asked =
-            forward::call_own_large("deployment_workflow", &asked, MAX_WORKFLOW_BYTES, self.edge);
-        match asked.await {
+        let request = json!({ "deployment_id": self.id, "lease": self.lease, "before": before });
+        let request = forward::call_own_large(
+            "deployment_workflow",
+            &request,
+            MAX_WORKFLOW_BYTES,
+            self.edge,
+        );
+        match request.await {
             Ok(workflow) => Ok(Some(workflow).filter(|workflow| !workflow.is_null())),
             // The database has it, but the edge cannot read it, and will not be able to at the next attempt.
             Err(Error::UpstreamFailed) => Err(Fault {
@@ -318,7 +324,7 @@ impl<P: Platform> Deployment<'_, P> {
         workflow: Value,
         subject: &Subject<'_>,
     ) -> Result<Result<Prepared, Value>, Fault> {
-        let (given, _) = validate::unwrapped(workflow);
+        let (given, _) = validate::unwrap_workflow(workflow);
         let fixed = validate::check(given.clone(), true).fixed;
         let left = validate::check(fixed.clone(), true);
         if !left.errors.is_empty() {
@@ -339,8 +345,8 @@ impl<P: Platform> Deployment<'_, P> {
 
     /// What the owner has in n8n. The database answers to the holder of the lease.
     async fn own_workflows(&self, named: &[String]) -> Result<tenancy::Owned, Fault> {
-        let asked = json!({ "deployment_id": self.id, "lease": self.lease, "named": named });
-        let own = forward::call_own("own_workflows", &asked, self.edge).await;
+        let request = json!({ "deployment_id": self.id, "lease": self.lease, "named": named });
+        let own = forward::call_own("own_workflows", &request, self.edge).await;
         let own = own.ok().filter(|own| !own.is_null());
         own.and_then(|own| serde_json::from_value(own).ok())
             .ok_or_else(interrupted)
@@ -359,11 +365,11 @@ impl<P: Platform> Deployment<'_, P> {
         if self.n8n.allows_caller(callee, id).await? {
             return Ok(());
         }
-        let asked =
+        let request =
             json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": callee });
-        let asked =
-            forward::call_own_large("called_workflow", &asked, MAX_WORKFLOW_BYTES, self.edge);
-        let found = asked.await.map_err(|_| interrupted())?;
+        let request =
+            forward::call_own_large("called_workflow", &request, MAX_WORKFLOW_BYTES, self.edge);
+        let found = request.await.map_err(|_| interrupted())?;
         let workflow = found.get("workflow").cloned().unwrap_or_default();
         let subject = Subject {
             id: text(&found, "workflow_id"),

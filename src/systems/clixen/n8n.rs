@@ -17,7 +17,7 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// The most pages of a list that are read, with 250 workflows each.
 const MAX_PAGES: usize = 40;
 
-/// Why n8n did not do what it was asked to do.
+/// Why n8n did not do what it was request to do.
 #[derive(Debug)]
 pub struct Fault {
     /// One of the reasons of [`Error::undeployed`].
@@ -49,17 +49,21 @@ impl<'a, P: Platform> Client<'a, P> {
 
     /// Creates a workflow and gives its id.
     pub async fn create(&self, workflow: &Value) -> Result<String, Fault> {
-        let made = self.ask(Method::POST, "", Some(workflow)).await?;
+        let made = self.call(Method::POST, "", Some(workflow)).await?;
         let id = made.get("id").and_then(Value::as_str);
-        id.filter(|id| is_id(id))
-            .map(str::to_owned)
-            .ok_or_else(|| fault("unreachable", 200, "n8n did not return an id for the new workflow"))
+        id.filter(|id| is_id(id)).map(str::to_owned).ok_or_else(|| {
+            fault(
+                "unreachable",
+                200,
+                "n8n did not return an id for the new workflow",
+            )
+        })
     }
 
     /// Replaces a workflow; false if there is none of this id.
     pub async fn update(&self, id: &str, workflow: &Value) -> Result<bool, Fault> {
         found(
-            self.ask(Method::PUT, &format!("/{id}"), Some(workflow))
+            self.call(Method::PUT, &format!("/{id}"), Some(workflow))
                 .await,
         )
     }
@@ -75,7 +79,7 @@ impl<'a, P: Platform> Client<'a, P> {
         let mut cursor = String::new();
         for _ in 0..MAX_PAGES {
             let page = format!("?{query}{cursor}");
-            let page = self.ask(Method::GET, &page, None).await?;
+            let page = self.call(Method::GET, &page, None).await?;
             let listed = page.get("data").and_then(Value::as_array);
             let same = listed.into_iter().flatten().find(|workflow| {
                 let field = |field: &str| workflow.get(field).and_then(Value::as_str);
@@ -108,12 +112,12 @@ impl<'a, P: Platform> Client<'a, P> {
     async fn newer_or_older(&self, id: &str, newer: &str, older: &str) -> Result<(), Fault> {
         let nothing = json!({});
         let path = format!("/{id}/{newer}");
-        match self.ask(Method::POST, &path, Some(&nothing)).await {
+        match self.call(Method::POST, &path, Some(&nothing)).await {
             Err(Fault {
                 status: 404 | 405, ..
             }) => {
                 let path = format!("/{id}/{older}");
-                self.ask(Method::POST, &path, None).await.map(drop)
+                self.call(Method::POST, &path, None).await.map(drop)
             }
             answer => answer.map(drop),
         }
@@ -121,13 +125,13 @@ impl<'a, P: Platform> Client<'a, P> {
 
     /// Deletes it. A workflow that does not exist counts as deleted.
     pub async fn remove(&self, id: &str) -> Result<(), Fault> {
-        found(self.ask(Method::DELETE, &format!("/{id}"), None).await).map(drop)
+        found(self.call(Method::DELETE, &format!("/{id}"), None).await).map(drop)
     }
 
     /// Whether n8n reports that it serves.
     pub async fn serves(&self, id: &str) -> Result<bool, Fault> {
         let path = format!("/{id}?excludePinnedData=true");
-        let workflow = self.ask(Method::GET, &path, None).await?;
+        let workflow = self.call(Method::GET, &path, None).await?;
         let version = workflow.get("activeVersionId");
         Ok(workflow.get("active") == Some(&Value::Bool(true))
             || version.is_some_and(Value::is_string))
@@ -136,7 +140,7 @@ impl<'a, P: Platform> Client<'a, P> {
     /// Whether a workflow allows `caller` to run it: n8n checks the settings of the called one.
     pub async fn allows_caller(&self, id: &str, caller: &str) -> Result<bool, Fault> {
         let path = format!("/{id}?excludePinnedData=true");
-        let workflow = match self.ask(Method::GET, &path, None).await {
+        let workflow = match self.call(Method::GET, &path, None).await {
             Err(Fault { status: 404, .. }) => return Ok(false),
             answer => answer?,
         };
@@ -171,8 +175,8 @@ impl<'a, P: Platform> Client<'a, P> {
         shared.any(|id| id == "*" || id == credential)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
-        let asked = format!("{method} workflows");
+    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let request = format!("{method} workflows");
         let mut headers = HeaderMap::new();
         let key = HeaderValue::from_str(&self.config.key)
             .map_err(|_| fault("key", 0, "N8N_API_KEY is not a valid header value"))?;
@@ -201,19 +205,19 @@ impl<'a, P: Platform> Client<'a, P> {
         if status.is_success() {
             return Ok(answer);
         }
-        let said = answer.get("message").and_then(Value::as_str);
-        let said: String = said.unwrap_or_default().chars().take(500).collect();
-        let (reason, said) = match status {
+        let words = answer.get("message").and_then(Value::as_str);
+        let words: String = words.unwrap_or_default().chars().take(500).collect();
+        let (reason, words) = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ("key", ""),
-            StatusCode::CONFLICT => ("conflict", said.as_str()),
-            StatusCode::BAD_REQUEST => ("rejected", said.as_str()),
+            StatusCode::CONFLICT => ("conflict", words.as_str()),
+            StatusCode::BAD_REQUEST => ("rejected", words.as_str()),
             StatusCode::TOO_MANY_REQUESTS => ("unreachable", ""),
             _ if status.is_client_error() => ("rejected", ""),
             _ => ("unreachable", ""),
         };
         // Only what n8n says about the workflow is for its owner, and never the edge's key, even if n8n repeats it.
-        let said = said.replace(&self.config.key, "…");
-        let message = format!("{asked}: n8n answered {} {said}", status.as_u16());
+        let words = words.replace(&self.config.key, "…");
+        let message = format!("{request}: n8n answered {} {words}", status.as_u16());
         Err(fault(reason, status.as_u16(), message.trim_end()))
     }
 

@@ -55,8 +55,8 @@ pub static GDPR_EXPORT: Call = Call {
     identity: Identity::Caller,
     for_people: false,
     arguments: |incoming, _| {
-        let asked = json::body(incoming)?;
-        let (email, phones) = person(&asked)?;
+        let body = json::body(incoming)?;
+        let (email, phones) = person(&body)?;
         Ok(Plan::Call(
             json!({ "email": email, "phones": phones }).to_string(),
         ))
@@ -75,10 +75,10 @@ pub static GDPR_ERASE: Call = Call {
     identity: Identity::Caller,
     for_people: false,
     arguments: |incoming, _| {
-        let asked = json::body(incoming)?;
-        let (email, phones) = person(&asked)?;
+        let body = json::body(incoming)?;
+        let (email, phones) = person(&body)?;
         // Records that only mention the person are erased only on explicit request.
-        let mentions = match asked.get("mentions") {
+        let mentions = match body.get("mentions") {
             None | Some(Value::Null) => false,
             Some(Value::Bool(mentions)) => *mentions,
             Some(_) => return Err(leads::malformed("JSON: mentions must be true or false")),
@@ -97,22 +97,28 @@ pub static GDPR_ERASE: Call = Call {
 /// The address, and the phone numbers that the admin has confirmed. A JSON number stands for its digits.
 ///
 /// An unreadable number is refused: an export or an erasure without it would look complete.
-fn person(asked: &Value) -> Result<(Option<String>, Option<Vec<String>>), Error> {
-    let email = asked.get("email").and_then(Value::as_str);
+fn person(body: &Value) -> Result<(Option<String>, Option<Vec<String>>), Error> {
+    let email = body.get("email").and_then(Value::as_str);
     let email =
         email.map(|typed| address::with_ascii_domain(typed).unwrap_or_else(|| typed.to_owned()));
-    let phones = match asked.get("phones") {
+    let phones = match body.get("phones") {
         None | Some(Value::Null) => None,
         Some(Value::Array(phones)) => Some(phones.iter().map(phone).collect::<Result<_, _>>()?),
-        Some(_) => return Err(leads::malformed("JSON: phones must be a list of phone numbers")),
+        Some(_) => {
+            return Err(leads::malformed(
+                "JSON: phones must be a list of phone numbers",
+            ));
+        }
     };
     Ok((email, phones))
 }
 
-fn phone(given: &Value) -> Result<String, Error> {
-    match given {
+fn phone(value: &Value) -> Result<String, Error> {
+    match value {
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
-        _ => Err(leads::malformed("JSON: phones must be a list of phone numbers")),
+        _ => Err(leads::malformed(
+            "JSON: phones must be a list of phone numbers",
+        )),
     }
 }

@@ -177,9 +177,9 @@ pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error>
     let Some(source) = known_source(&incoming.variable) else {
         return not_found(incoming, config);
     };
-    let said = form_urlencoded::parse(incoming.query.as_bytes());
+    let parameters = form_urlencoded::parse(incoming.query.as_bytes());
     let mut typed = Map::new();
-    for (name, value) in said.filter(|(name, _)| FROM_LINK.contains(&name.as_ref())) {
+    for (name, value) in parameters.filter(|(name, _)| FROM_LINK.contains(&name.as_ref())) {
         typed.insert(name.into_owned(), value.into());
     }
     let timestamp = form_timestamp::sign(incoming.now_ms, config);
@@ -391,7 +391,7 @@ fn site(texts: &Language, referer: Option<&Url>, config: &Config) -> Option<(Str
 
 /// What is wrong, in words for the visitor: labels instead of field names and codes.
 fn fault(error: &Error, texts: &Language) -> Fault {
-    let said = &texts.errors;
+    let errors = &texts.errors;
     let body = error.body();
     let of_all = |text: &str| Fault {
         text: text.to_owned(),
@@ -401,7 +401,7 @@ fn fault(error: &Error, texts: &Language) -> Fault {
     match body.code.as_ref() {
         "RG508" => Fault {
             field: Some("email".to_owned()),
-            ..of_all(&said.email)
+            ..of_all(&errors.email)
         },
         "RG504" | "RG505" => {
             let name = body.message.split(' ').next().unwrap_or_default();
@@ -409,9 +409,9 @@ fn fault(error: &Error, texts: &Language) -> Fault {
             let details = details.unwrap_or_default();
             let limit: String = details.chars().filter(char::is_ascii_digit).collect();
             let text = if body.message.ends_with("too long") {
-                said.too_long.replace("{limit}", &limit)
+                errors.too_long.replace("{limit}", &limit)
             } else {
-                said.too_many.clone()
+                errors.too_many.clone()
             };
             Fault {
                 field: Some(name.to_owned()),
@@ -420,18 +420,18 @@ fn fault(error: &Error, texts: &Language) -> Fault {
         }
         "RG506" => Fault {
             of_others: true,
-            ..of_all(&said.too_many_fields)
+            ..of_all(&errors.too_many_fields)
         },
-        "RG302" | "RG510" => of_all(&said.too_large),
-        "RG301" if *error == leads::malformed(multipart::FILE) => of_all(&said.file),
-        "RG301" | "RG303" | "RG310" | "RG330" => of_all(&said.unreadable),
-        "RG512" => of_all(&said.link),
+        "RG302" | "RG510" => of_all(&errors.too_large),
+        "RG301" if *error == leads::malformed(multipart::FILE) => of_all(&errors.file),
+        "RG301" | "RG303" | "RG310" | "RG330" => of_all(&errors.unreadable),
+        "RG512" => of_all(&errors.link),
         _ if error.status() == StatusCode::TOO_MANY_REQUESTS => {
             let seconds = error.retry_after().unwrap_or(10).to_string();
-            of_all(&said.too_often.replace("{seconds}", &seconds))
+            of_all(&errors.too_often.replace("{seconds}", &seconds))
         }
-        _ if error.status().is_server_error() => of_all(&said.unavailable),
-        _ => of_all(&said.other),
+        _ if error.status().is_server_error() => of_all(&errors.unavailable),
+        _ => of_all(&errors.other),
     }
 }
 
@@ -611,7 +611,7 @@ mod tests {
         assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
         assert!(html.contains("&#34;&#62;&#60;script"), "{html}");
         assert!(html.contains("name=\"x&#60;b&#62;\" value=\"2\""), "{html}");
-        assert!(!html.contains("checked"), "a no is no yes");
+        assert!(!html.contains("checked"), "'no' does not mean yes");
     }
 
     #[test]

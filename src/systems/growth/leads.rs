@@ -156,10 +156,10 @@ pub(super) fn read(incoming: &Incoming) -> Form {
 
 /// The last text of a field that is not blank, if the field was sent several times.
 pub(super) fn last(value: &Value) -> Option<&str> {
-    let is_said = |text: &&str| !text.trim().is_empty();
+    let is_filled = |text: &&str| !text.trim().is_empty();
     match value {
-        Value::Array(values) => values.iter().filter_map(Value::as_str).rfind(is_said),
-        value => value.as_str().filter(is_said),
+        Value::Array(values) => values.iter().filter_map(Value::as_str).rfind(is_filled),
+        value => value.as_str().filter(is_filled),
     }
 }
 
@@ -167,7 +167,9 @@ pub(super) fn last(value: &Value) -> Option<&str> {
 /// is a string.
 fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
     let Value::Object(object) = json::parse(body)? else {
-        return Err(malformed("JSON: it is not an object with the form's fields"));
+        return Err(malformed(
+            "JSON: it is not an object with the form's fields",
+        ));
     };
     let mut fields = Map::new();
     for (name, value) in object {
@@ -296,8 +298,8 @@ fn see_other(location: &str) -> Result<Response<()>, Error> {
 /// The form's `_next` if it leads to an allowed origin, otherwise the hosted page.
 fn next(incoming: &Incoming, config: &Config) -> String {
     let fields = read(incoming).fields;
-    let asked = fields.get("_next").and_then(last).map(Url::parse);
-    match asked {
+    let requested = fields.get("_next").and_then(last).map(Url::parse);
+    match requested {
         Some(Ok(url)) if leads_to_allowed(&url, config) => url.into(),
         _ => forms::thanks_address(incoming),
     }
@@ -344,7 +346,7 @@ mod tests {
     }
 
     /// The arguments of the database function.
-    fn asked(incoming: &Incoming) -> Result<String, Error> {
+    fn arguments_of(incoming: &Incoming) -> Result<String, Error> {
         let config = config::tests::with("", "").ok().unwrap();
         match arguments(incoming, &config)? {
             Plan::Call(arguments) | Plan::CallVouched(arguments, _) => Ok(arguments),
@@ -404,16 +406,16 @@ mod tests {
             (multipart, file.as_bytes()),
         ];
         for (content_type, body) in cases {
-            let refused = asked(&incoming(content_type, body));
+            let refused = arguments_of(&incoming(content_type, body));
             assert!(
                 matches!(refused, Err(Error::MalformedBody(_))),
                 "{content_type} {body:?}: {refused:?}"
             );
         }
         let deep = format!("{}{}", "{\"a\":".repeat(500), "}".repeat(500));
-        assert!(asked(&incoming("application/json", deep.as_bytes())).is_err());
+        assert!(arguments_of(&incoming("application/json", deep.as_bytes())).is_err());
         for content_type in ["text/plain", "", "application/jsonx"] {
-            let refused = asked(&incoming(content_type, b"{}"));
+            let refused = arguments_of(&incoming(content_type, b"{}"));
             assert!(
                 matches!(refused, Err(Error::UnsupportedMediaType { .. })),
                 "{content_type}"
@@ -442,12 +444,12 @@ mod tests {
             ("/elsewhere", forms::THANKS),
             ("", forms::THANKS),
         ];
-        for (asked, wanted) in cases {
-            let form = json!({ "_next": asked }).to_string();
+        for (sent, wanted) in cases {
+            let form = json!({ "_next": sent }).to_string();
             assert_eq!(
                 next(&incoming("application/json", form.as_bytes()), &config),
                 wanted,
-                "{asked}"
+                "{sent}"
             );
         }
     }

@@ -170,13 +170,13 @@ proptest! {
     #[test]
     fn signed_claims_are_verified_by_the_rules((issuer, claims) in any_claims()) {
         let token = signed(issuer, &claims);
-        let judged = ask_with(&edge(), &token);
+        let verified = ask_with(&edge(), &token);
         let user = is_user(&claims["sub"]);
         match fuzzing::role(issuer, &claims).filter(|role| *role != "authenticated" || user) {
-            None => prop_assert!(judged.is_err(), "{} {}", issuer, claims),
-            Some("anon") => prop_assert_eq!(judged.map(|caller| caller.token().is_none()), Ok(true)),
+            None => prop_assert!(verified.is_err(), "{} {}", issuer, claims),
+            Some("anon") => prop_assert_eq!(verified.map(|caller| caller.token().is_none()), Ok(true)),
             Some(role) => {
-                let caller = judged.unwrap();
+                let caller = verified.unwrap();
                 prop_assert_eq!(caller.token(), Some(token.as_str()));
                 let sub = claims["sub"].as_str();
                 prop_assert_eq!(caller.name(), if role == "service_role" { Some(role) } else { sub });
@@ -218,8 +218,8 @@ fn every_bit_of_a_token_matters() {
             let mut bytes = good.clone().into_bytes();
             bytes[at] ^= 1 << bit;
             let flipped = String::from_utf8(bytes).unwrap();
-            let judged = pollster::block_on(token::verify(&flipped, &edge));
-            assert!(judged.is_err(), "bit {bit} of character {at}");
+            let verified = pollster::block_on(token::verify(&flipped, &edge));
+            assert!(verified.is_err(), "bit {bit} of character {at}");
         }
     }
 }

@@ -52,7 +52,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// # Errors
 /// 400 and 415 for a body that is not a JSON object.
 pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
-    let (workflow, was_wrapped) = unwrapped(json::body(incoming)?);
+    let (workflow, was_wrapped) = unwrap_workflow(json::body(incoming)?);
     if !workflow.is_object() {
         let why = "it is not a workflow: send one JSON object for each workflow";
         return Err(Error::MalformedBody(why.into()));
@@ -73,13 +73,13 @@ pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
 ///
 /// `fixed` of the report is null if the nodes cannot be read at all.
 pub fn check(workflow: Value, deploys: bool) -> Report {
-    let (workflow, was_wrapped) = unwrapped(workflow);
+    let (workflow, was_wrapped) = unwrap_workflow(workflow);
     report_on(workflow, was_wrapped, deploys)
 }
 
 /// Takes a workflow out of `[{...}]`, `{"data": {...}}` and `{"workflow": {...}}`, and tells whether it was in one of
 /// them. A value without nodes is returned unchanged.
-pub fn unwrapped(sent: Value) -> (Value, bool) {
+pub fn unwrap_workflow(sent: Value) -> (Value, bool) {
     let Some(wrappers) = wrappers(&sent, MAX_WRAPPERS) else {
         return (sent, false);
     };
@@ -163,7 +163,7 @@ fn report_on(mut workflow: Value, was_wrapped: bool, deploys: bool) -> Report {
     let name = named(workflow.get("name"), &mut report);
     let settings = settings::read(workflow.get("settings"), &mut report);
     let connections = workflow.get("connections");
-    let (mut nodes, told_apart) = nodes::read(sent, connections, &mut report);
+    let (mut nodes, names_are_unique) = nodes::read(sent, connections, &mut report);
     let connections = connections::read(connections, &nodes, &mut report);
     webhooks::check(&mut nodes, &mut report);
     for (at, node) in nodes.iter().enumerate() {
@@ -180,7 +180,7 @@ fn report_on(mut workflow: Value, was_wrapped: bool, deploys: bool) -> Report {
     }
     graph::check_triggers(&nodes, &connections.links, &mut report);
     // If it is unclear which nodes are connected, further findings would be noise.
-    if told_apart && connections.whole {
+    if names_are_unique && connections.whole {
         graph::check(&nodes, &connections.links, &mut report);
     }
     let mut fixed = Map::new();

@@ -112,9 +112,9 @@ pub fn read(
     let mut nodes: Vec<Node> = sent
         .into_iter()
         .enumerate()
-        .map(|(at, node)| Node::new(one(at, node, report)))
+        .map(|(at, node)| Node::new(read_node(at, node, report)))
         .collect();
-    let told_apart = distinguish_names(&mut nodes, connections, report);
+    let names_are_unique = distinguish_names(&mut nodes, connections, report);
     let mut ids = Map::new();
     for (at, node) in nodes.iter_mut().enumerate() {
         let id = node.text("id").to_owned();
@@ -128,16 +128,16 @@ pub fn read(
             node.set("id", fresh_id());
         }
     }
-    (nodes, told_apart)
+    (nodes, names_are_unique)
 }
 
-fn one(at: usize, sent: Value, report: &mut Report) -> Value {
+fn read_node(at: usize, sent: Value, report: &mut Report) -> Value {
     let Value::Object(fields) = sent else {
         report.add(Error, &rules::NODE_INVALID, &[Key("nodes"), At(at)], &[]);
         return sent;
     };
     let label = label(at, &fields);
-    let mut kept = Map::new();
+    let mut accepted = Map::new();
     for (field, mut value) in fields {
         let path = [Key("nodes"), At(at), Key(&field)];
         let Some((_, kind)) = KNOWN.iter().find(|(known, _)| *known == field) else {
@@ -164,10 +164,10 @@ fn one(at: usize, sent: Value, report: &mut Report) -> Value {
             report.add(weight, &rules::NODE_FIELD_INVALID, &path, &names);
             value = converted.unwrap_or(value);
         }
-        kept.insert(field, value);
+        accepted.insert(field, value);
     }
-    complete(at, &mut kept, &label, report);
-    Value::Object(kept)
+    check_required(at, &mut accepted, &label, report);
+    Value::Object(accepted)
 }
 
 /// A label for a node that may have no name.
@@ -180,34 +180,34 @@ fn label(at: usize, fields: &Map<String, Value>) -> String {
 }
 
 /// Checks the fields that a node must have.
-fn complete(at: usize, kept: &mut Map<String, Value>, label: &str, report: &mut Report) {
+fn check_required(at: usize, accepted: &mut Map<String, Value>, label: &str, report: &mut Report) {
     let mut add = |weight, rule, field: &str, names: &[&str]| {
         report.add(weight, rule, &[Key("nodes"), At(at), Key(field)], names);
     };
-    match kept.get("id") {
+    match accepted.get("id") {
         Some(Value::String(id)) if !id.is_empty() => {}
         id => {
             add(FixedError, &rules::NODE_ID_MISSING, "id", &[label]);
             let id = number_as_text(id).unwrap_or_else(fresh_id);
-            kept.insert("id".into(), id);
+            accepted.insert("id".into(), id);
         }
     }
-    match kept.get("name") {
+    match accepted.get("name") {
         Some(Value::String(name)) if !name.is_empty() => {}
         name => {
             add(FixedError, &rules::NODE_NAME_MISSING, "name", &[label]);
             // Nodes without a name get one when all other names are known.
             let name = number_as_text(name).unwrap_or_default();
-            kept.insert("name".into(), name);
+            accepted.insert("name".into(), name);
         }
     }
-    match kept.get("type") {
+    match accepted.get("type") {
         Some(Value::String(given)) if !given.is_empty() => match types::packaged(given) {
             types::Packaged::Yes => {}
             types::Packaged::As(full) => {
                 let names = [given, label, &full];
                 add(FixedError, &rules::NODE_TYPE_PREFIX, "type", &names);
-                kept.insert("type".into(), full.into());
+                accepted.insert("type".into(), full.into());
             }
             types::Packaged::No => {
                 add(Error, &rules::NODE_TYPE_INVALID, "type", &[label, given]);
@@ -216,28 +216,28 @@ fn complete(at: usize, kept: &mut Map<String, Value>, label: &str, report: &mut 
         _ => add(Error, &rules::NODE_TYPE_MISSING, "type", &[label]),
     }
     let above_zero = |value: &Value| value.as_f64().is_some_and(|version| version > 0.0);
-    let version = kept.get("typeVersion");
+    let version = accepted.get("typeVersion");
     if !version.is_some_and(above_zero) {
         let rule = &rules::NODE_TYPE_VERSION_MISSING;
         add(FixedError, rule, "typeVersion", &[label]);
         let meant = version.and_then(|version| Number.converted(version));
         let meant = meant.filter(above_zero).unwrap_or_else(|| json!(1));
-        kept.insert("typeVersion".into(), meant);
+        accepted.insert("typeVersion".into(), meant);
     }
     let is_position = |value: &Value| {
         let numbers = value.as_array();
         numbers.is_some_and(|both| both.len() == 2 && both.iter().all(Value::is_number))
     };
-    if !kept.get("position").is_some_and(is_position) {
+    if !accepted.get("position").is_some_and(is_position) {
         add(
             FixedError,
             &rules::NODE_POSITION_INVALID,
             "position",
             &[label],
         );
-        kept.insert("position".into(), json!([at * 220, 300]));
+        accepted.insert("position".into(), json!([at * 220, 300]));
     }
-    match kept.get("parameters") {
+    match accepted.get("parameters") {
         Some(Value::Object(_)) => {}
         Some(given) if *given != json!([]) => {
             let rule = &rules::NODE_PARAMETERS_INVALID;
@@ -246,7 +246,7 @@ fn complete(at: usize, kept: &mut Map<String, Value>, label: &str, report: &mut 
         _ => {
             let rule = &rules::NODE_PARAMETERS_MISSING;
             add(FixedError, rule, "parameters", &[label]);
-            kept.insert("parameters".into(), json!({}));
+            accepted.insert("parameters".into(), json!({}));
         }
     }
 }
@@ -280,13 +280,13 @@ fn distinguish_names(nodes: &mut [Node], connections: Option<&Value>, report: &m
     } else {
         mentioned(connections)
     };
-    let mut told_apart = true;
+    let mut names_are_unique = true;
     for at in repeated {
         let Some(node) = nodes.get_mut(at) else {
             continue;
         };
         let unclear = !types::is_note(node) && mentioned.contains_key(node.name());
-        told_apart &= !unclear;
+        names_are_unique &= !unclear;
         report.add(
             if unclear { Error } else { FixedError },
             &rules::NODE_NAME_DUPLICATE,
@@ -306,7 +306,7 @@ fn distinguish_names(nodes: &mut [Node], connections: Option<&Value>, report: &m
             node.set("name", name);
         }
     }
-    told_apart
+    names_are_unique
 }
 
 /// The first free name of `<base> 2`, `<base> 3`, …. `taken` also stores the last number of each base.

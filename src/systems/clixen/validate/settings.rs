@@ -124,36 +124,36 @@ pub fn read(sent: Option<&Value>, report: &mut Report) -> Value {
         report.add(FixedWarning, &rules::SETTINGS_EMPTY, &path, &[]);
         return usual();
     }
-    let mut kept = Map::new();
+    let mut accepted = Map::new();
     for (field, value) in fields {
         let path = [Key("settings"), Key(field)];
         let Some((_, kind)) = KNOWN.iter().find(|(known, _)| known == field) else {
             report.add(FixedWarning, &rules::SETTING_UNKNOWN, &path, &[field]);
             continue;
         };
-        let mut put = |value: Value| kept.insert(field.clone(), value);
+        let mut put = |value: Value| accepted.insert(field.clone(), value);
         if kind.fits(value) {
             put(value.clone());
             continue;
         }
         // Without a policy more might be allowed than was intended, so an invalid one is an error. A null can only mean
         // the default.
-        let matters = field.ends_with("Policy") && !value.is_null();
-        let weight = if matters { Error } else { FixedError };
+        let is_policy = field.ends_with("Policy") && !value.is_null();
+        let weight = if is_policy { Error } else { FixedError };
         report.add(
             weight,
             &rules::SETTING_INVALID,
             &path,
             &[field, &kind.words()],
         );
-        if matters {
+        if is_policy {
             put(value.clone());
         } else if let Some(value) = kind.converted(value) {
             put(value);
         }
     }
-    if kept.is_empty() {
+    if accepted.is_empty() {
         return usual();
     }
-    Value::Object(kept)
+    Value::Object(accepted)
 }

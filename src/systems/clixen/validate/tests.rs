@@ -31,12 +31,12 @@ fn workflows() -> Vec<(String, Value)> {
         .collect()
 }
 
-fn is_mended(finding: &report::Finding) -> bool {
+fn is_fixed(finding: &report::Finding) -> bool {
     finding.fix.starts_with("Take `fixed`")
 }
 
 /// Properties of every report.
-fn judge(workflow: &Value, deploys: bool) {
+fn check_report(workflow: &Value, deploys: bool) {
     let report = check(workflow.clone(), deploys);
     for finding in report.errors.iter().chain(&report.warnings) {
         assert!(finding.path.is_empty() || finding.path.starts_with('/'));
@@ -48,13 +48,13 @@ fn judge(workflow: &Value, deploys: bool) {
     let fields: Vec<&String> = report.fixed.as_object().unwrap().keys().collect();
     assert_eq!(fields, ["connections", "name", "nodes", "settings"]);
     let again = check(report.fixed.clone(), deploys);
-    let mended: Vec<_> = again
+    let unfixed: Vec<_> = again
         .errors
         .iter()
-        .filter(|error| is_mended(error))
+        .filter(|error| is_fixed(error))
         .collect();
-    assert!(mended.is_empty(), "{mended:#?}\nof {workflow}");
-    if report.errors.iter().all(is_mended) {
+    assert!(unfixed.is_empty(), "{unfixed:#?}\nof {workflow}");
+    if report.errors.iter().all(is_fixed) {
         assert!(
             again.errors.is_empty(),
             "{:#?}\nof {workflow}",
@@ -92,7 +92,7 @@ fn exports_of_n8n_have_no_errors() {
     for (name, workflow) in workflows {
         let report = check(workflow.clone(), false);
         assert!(report.errors.is_empty(), "{name}: {:#?}", report.errors);
-        judge(&workflow, true);
+        check_report(&workflow, true);
     }
 }
 
@@ -503,7 +503,7 @@ proptest! {
 
     #[test]
     fn any_json_gets_a_report(value in any_json(), deploys: bool) {
-        judge(&value, deploys);
+        check_report(&value, deploys);
     }
 
     #[test]
@@ -513,7 +513,7 @@ proptest! {
         settings in any_json(),
         deploys: bool,
     ) {
-        judge(&json!({ "nodes": nodes, "connections": connections, "settings": settings }), deploys);
+        check_report(&json!({ "nodes": nodes, "connections": connections, "settings": settings }), deploys);
     }
 
     #[test]
@@ -561,7 +561,7 @@ proptest! {
                 apply(change, value, &ids);
             }
         }
-        judge(&workflow, deploys);
+        check_report(&workflow, deploys);
     }
 }
 

@@ -1,0 +1,92 @@
+// The log: one line for each request, with an error's code and name, and one for each failure of the edge itself. On workerd.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { startEdge } from '../../support/edge.js';
+import { drop, make } from '../../support/fixtures.js';
+import { ask, close, userToken } from '../../support/stack.js';
+
+const DROPPED = 'drop function if exists clixen.test_reset_content()';
+// 205 means that there is no body, and this answer has one: the runtime refuses to make it.
+const MADE = `
+  create function clixen.test_reset_content() returns int language plpgsql as $$
+    begin
+      perform set_config('response.status', '205', true);
+      return 1;
+    end $$;
+  grant execute on function clixen.test_reset_content() to authenticated`;
+
+let edge;
+let token;
+
+before(async () => {
+  await drop(DROPPED);
+  await make(MADE, '/rpc/test_reset_content');
+  edge = await startEdge();
+  token = await userToken();
+});
+after(async () => {
+  await edge?.stop();
+  await drop(DROPPED);
+  await close();
+});
+
+/** The log's lines about one request, by their event. */
+const lines = async (from, id, count = 1) => {
+  assert.ok(await from.logged((line) => line.id === id && line.event === 'request'), `no line for ${id}`);
+  const found = from.log().filter((line) => line.id === id);
+  assert.equal(found.length, count, JSON.stringify(found));
+  return Object.fromEntries(found.map((line) => [line.event, line]));
+};
+
+const request = async (from, path, { headers, ...options } = {}) => {
+  const id = `test-${randomUUID()}`;
+  const answer = await ask(path, { base: from.url, ...options, headers: { 'x-request-id': id, ...headers } });
+  assert.equal(answer.headers.get('x-request-id'), id);
+  return { id, ...answer };
+};
+
+test('the line of a refused request has the code and the name of its error', async () => {
+  const cases = [
+    ['/nowhere', {}, 404, 'RG101', 'endpoint_not_found'],
+    ['/rest/v1/projects', { token: 'a.b.c' }, 401, 'RG202', 'token_malformed'],
+    ['/rest/v1/projects', { token, headers: { 'accept-profile': 'private' } }, 406, 'PGRST106', 'schema_not_served'],
+    // The database raises this one.
+    ['/v1/leads', { json: { email: 'nobody' } }, 422, 'RG508', 'email_invalid'],
+    // PostgreSQL's own codes have no name.
+    ['/rest/v1/nothing', { token }, 404, '42P01', null],
+    ['/rest/v1/projects?limit=1', { token }, 200, null, null],
+  ];
+  for (const [path, options, status, code, error] of cases) {
+    const answer = await request(edge, path, options);
+    assert.equal(answer.status, status, path);
+    const line = (await lines(edge, answer.id)).request;
+    assert.deepEqual([line.status, line.code, line.error], [status, code, error], path);
+    if (code) assert.deepEqual(Object.keys(answer.body), ['code', 'message', 'details', 'hint']);
+  }
+});
+
+test('a failure of the edge itself is logged with the request’s id and its cause, which the client does not get', async () => {
+  // The address passes the check of its form, but no request can be built from it.
+  const broken = await startEdge({ POSTGREST_URL: 'http://[' });
+  try {
+    const answer = await request(broken, '/v1/events', { json: { name: 'a', type: 'page_view' } });
+    assert.deepEqual([answer.status, answer.body.code, answer.body.details], [500, 'RG902', null]);
+    const found = await lines(broken, answer.id, 2);
+    assert.equal(found.internal_error.message, 'the call cannot be built');
+    assert.ok(!answer.text.includes(found.internal_error.message));
+    assert.deepEqual([found.request.code, found.request.error], ['RG902', 'internal_error']);
+  } finally {
+    await broken.stop();
+  }
+});
+
+test('an answer that the runtime refuses is a failure of the edge, with the headers of every answer', async () => {
+  const origin = 'http://localhost:3000';
+  const answer = await request(edge, '/rest/v1/rpc/test_reset_content', { token, json: {}, headers: { origin } });
+  assert.deepEqual([answer.status, answer.body.code], [500, 'RG902'], answer.text);
+  assert.equal(answer.headers.get('cache-control'), 'private, no-store');
+  const found = await lines(edge, answer.id, 2);
+  assert.equal(found.internal_error.message, 'the runtime does not accept the answer');
+  assert.match(found.internal_error.runtime, /205/);
+});
