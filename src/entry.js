@@ -1,6 +1,6 @@
-// The Worker as the runtime sees it: one plain handler. The entry that worker-build generates makes an object of a class and
-// three proxies for every request, a tenth of what a request costs; a trap needs none of that, for the bundle starts itself
-// anew at the next call (tests/core/e2e/bundle.test.js).
+// The Worker's entry: plain handlers. The entry that worker-build generates creates an object and three proxies for every request,
+// which is a tenth of a request's cost. They restart the module after a trap; this bundle restarts itself at the next call without
+// them (tests/core/e2e/bundle.test.js).
 import Generated from './index.js';
 
 const { fetch, scheduled } = Generated.prototype;
