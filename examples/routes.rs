@@ -17,7 +17,7 @@ fn calls(route: &Route) -> Value {
 }
 
 fn main() {
-    let routes: Vec<Value> = rowgate::rooms::ALL
+    let routes: Vec<Value> = rowgate::systems::ALL
         .iter()
         .copied()
         .flatten()

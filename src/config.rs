@@ -340,8 +340,8 @@ fn read_limits(text: &str) -> Option<Limits> {
                 | "anonymous_connections"
         );
         let value = value.as_u64().filter(|value| may_be_none || *value > 0)?;
-        let up_to = |most: u32| u32::try_from(value).ok().filter(|value| *value <= most);
-        let size = |most: u32| up_to(most).map(|value| value as usize);
+        let up_to = |max: u32| u32::try_from(value).ok().filter(|value| *value <= max);
+        let size = |max: u32| up_to(max).map(|value| value as usize);
         match name.as_str() {
             "uri_bytes" => limits.uri_bytes = size(64 * 1024)?,
             "body_bytes" => limits.body_bytes = size(100_000_000)?,

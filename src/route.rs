@@ -117,9 +117,9 @@ pub enum Identity {
 /// How to answer a request to a purpose endpoint.
 pub enum Plan {
     /// Calls the function with these arguments in JSON.
-    Ask(String),
+    Call(String),
     /// The same for a function with [`Identity::Vouched`], with what the endpoint has observed.
-    Vouch(String, Seen),
+    CallVouched(String, Seen),
     /// Seals a secret, and calls the function to store it.
     Seal(Box<Secret>),
     /// Answers without the database.
@@ -189,11 +189,11 @@ pub struct More {
 pub enum Human {
     /// Turnstile is not configured, or the endpoint does not use it.
     #[default]
-    Unasked,
+    NotChecked,
     /// A person sent it.
     Verified,
     /// Unknown; the request comes from a page without scripts. The lead is stored for review and nothing is sent.
-    Held,
+    PendingReview,
 }
 
 /// Decodes bytes in a charset of the Encoding Standard, named by one of its labels; none for an unknown charset.

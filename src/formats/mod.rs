@@ -1,6 +1,6 @@
 //! The formats of request bodies: JSON with one meaning, batches of events, and text in charsets other than UTF-8.
 
-pub mod batch;
-pub mod charset;
+pub(crate) mod batch;
+pub(crate) mod charset;
 pub mod json;
 pub mod storable;

@@ -21,8 +21,8 @@ const MAX_WAIT_MS: u32 = 5000;
 /// Milliseconds that a request may hold a permit while its body is still arriving.
 const MAX_UPLOAD_MS: u32 = 500;
 
-/// One caller's queue may fill this part of the isolate's limit of waiting requests (`LIMITS`, `waiting`), all
-/// anonymous callers together the other part. The rest stays free for other callers.
+/// The queue of one caller may fill an eighth of the isolate's limit of waiting requests (`LIMITS`, `waiting`), all
+/// anonymous callers together half of it. The rest stays free for other callers.
 const CALLER_PART: usize = 8;
 const ANONYMOUS_PART: usize = 2;
 /// Keys of what all anonymous callers share. No caller has such a name.

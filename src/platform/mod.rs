@@ -70,7 +70,7 @@ pub async fn answer(request: web_sys::Request, env: Env, context: Context) -> we
                 request: Some(request),
                 hang_up: RefCell::default(),
             };
-            answer_read(incoming, isolate, Rc::new(request_context)).await
+            answer_read(incoming, isolate, &Rc::new(request_context)).await
         }
         Err(error) => {
             if let Some(cause) = error.internal_cause() {
@@ -89,12 +89,12 @@ pub async fn answer(request: web_sys::Request, env: Env, context: Context) -> we
 async fn answer_read(
     incoming: Request<ReadableStream>,
     isolate: Result<Rc<Isolate>, Error>,
-    request_context: Rc<RequestContext>,
+    request_context: &Rc<RequestContext>,
 ) -> Result<web_sys::Response, JsValue> {
     match isolate {
         Ok(isolate) => {
             let edge = Edge::new(isolate, Workers(request_context.clone()));
-            unless_hung_up(incoming, &request_context, &edge).await
+            unless_hung_up(incoming, request_context, &edge).await
         }
         Err(error) => {
             log_misconfigured(&error);

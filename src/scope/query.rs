@@ -571,7 +571,7 @@ mod tests {
 
         /// A capped query stays capped, and capping it again changes nothing.
         #[test]
-        fn capping_twice_changes_nothing(limit in any::<u64>(), most in 1_u64..5000) {
+        fn capping_twice_changes_nothing(limit in any::<u64>(), max_rows in 1_u64..5000) {
             let mut query = Query::parse(&format!("limit={limit}"), None).unwrap();
             query.cap_rows(max_rows, false);
             prop_assert_eq!(written(&query), format!("?limit={}", limit.min(max_rows)));

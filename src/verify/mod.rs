@@ -123,8 +123,8 @@ pub async fn caller<P: Platform>(
     Ok(Caller(who))
 }
 
-/// Whether a browser sent the request. A page cannot suppress any of these headers. `Sec-Fetch-Mode` is not among them:
-/// `fetch` of Node.js also sends it.
+/// Whether a browser sent the request. Browsers set these headers themselves; pages and their scripts cannot.
+/// `Sec-Fetch-Mode` is not among them: `fetch` of Node.js also sends it.
 fn is_from_browser(headers: &HeaderMap) -> bool {
     ["origin", "sec-fetch-site", "sec-fetch-dest"]
         .iter()

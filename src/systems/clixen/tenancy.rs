@@ -176,9 +176,9 @@ pub fn scope_to_owner(
         remove_prototypes(node);
         let given = given.and_then(|nodes| nodes.get(at));
         let given_id = given.map_or("", |node| text(node, "webhookId"));
-        rewriter.own_id(node, given_id, &mut sources);
-        rewriter.own_places(node);
-        rewriter.own_references(node);
+        rewriter.scope_webhook_id(node, given_id, &mut sources);
+        rewriter.scope_places(node);
+        rewriter.scope_references(node);
         webhooks.extend(addresses(node));
     }
     rewriter.settings(&mut workflow);
@@ -219,9 +219,9 @@ struct Rewriter<'a> {
 }
 
 impl Rewriter<'_> {
-    /// Replaces a node's webhook id: the new one is the same at each deployment, never that of another workflow, and
-    /// cannot be guessed without the ids of the user and the workflow.
-    fn own_id(&self, node: &mut Value, given_id: &str, sources: &mut BTreeSet<String>) {
+    /// Replaces a node's webhook id. The new one is the same at each deployment, never that of another workflow, and
+    /// cannot be computed from the ids of the user and the workflow alone.
+    fn scope_webhook_id(&self, node: &mut Value, given_id: &str, sources: &mut BTreeSet<String>) {
         let made = text(node, "webhookId").to_owned();
         if made.is_empty() {
             return;
@@ -244,7 +244,7 @@ impl Rewriter<'_> {
     }
 
     /// Prefixes paths, and keys of stores in n8n's memory, with the owner's slug.
-    fn own_places(&self, node: &mut Value) {
+    fn scope_places(&self, node: &mut Value) {
         if places::has_path(node) {
             for path in places::PATHS {
                 if let Some(Value::String(path)) = parameter_mut(node, path)
@@ -255,14 +255,14 @@ impl Rewriter<'_> {
             }
         }
         if places::takes(node) == Some(Takes::Key) {
-            let (name, usual) = places::KEY;
+            let (name, default) = places::KEY;
             let parameters = node.get_mut("parameters").and_then(Value::as_object_mut);
             let Some(parameters) = parameters else { return };
             let key = parameters.entry(name).or_insert(Value::Null);
             if let Some(inner) = key.get_mut("value") {
-                *inner = self.prefixed(inner.as_str().unwrap_or(usual)).into();
+                *inner = self.prefixed(inner.as_str().unwrap_or(default)).into();
             } else {
-                *key = self.prefixed(key.as_str().unwrap_or(usual)).into();
+                *key = self.prefixed(key.as_str().unwrap_or(default)).into();
             }
         }
     }
@@ -277,7 +277,7 @@ impl Rewriter<'_> {
     }
 
     /// Removes credentials that are not shared, and replaces ids of workflows by their ids in n8n.
-    fn own_references(&mut self, node: &mut Value) {
+    fn scope_references(&mut self, node: &mut Value) {
         let credentials = node.get_mut("credentials").and_then(Value::as_object_mut);
         if let Some(credentials) = credentials {
             credentials.retain(|_, credential| (self.shares)(text(credential, "id")));
@@ -303,8 +303,8 @@ impl Rewriter<'_> {
                 let nodes = workflow.get_mut("nodes").and_then(Value::as_array_mut);
                 for node in nodes.into_iter().flatten() {
                     remove_prototypes(node);
-                    self.own_places(node);
-                    self.own_references(node);
+                    self.scope_places(node);
+                    self.scope_references(node);
                 }
                 if let Some(text) = parameter_mut(node, &["workflowJson"]) {
                     *text = strip_inline(&workflow).to_string().into();

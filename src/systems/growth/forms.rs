@@ -435,7 +435,7 @@ fn fault(error: &Error, texts: &Language) -> Fault {
     }
 }
 
-fn filled<'a>(
+fn form_page<'a>(
     source: &'static str,
     typed: &Map<String, Value>,
     fault: Option<Fault>,

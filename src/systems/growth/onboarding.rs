@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{address, answer_ok, created};
+use super::{address, answer_created, answer_ok};
 use crate::config::Config;
 use crate::error::Error;
 use crate::formats::json;
