@@ -105,8 +105,10 @@ pub struct Limits {
     pub upload_ms: u32,
     /// The most requests of an isolate that may wait for PostgREST at once.
     pub waiting: usize,
-    /// The most requests of one caller that an isolate sends to PostgREST at once; 0 for no limit.
+    /// The most requests of one user that an isolate sends to PostgREST at once; 0 for no limit.
     pub caller_connections: usize,
+    /// The same for one anonymous caller, by address.
+    pub address_connections: usize,
     /// The same for all anonymous callers together.
     pub anonymous_connections: usize,
 }
@@ -243,7 +245,7 @@ impl Config {
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url, for n from 1 to 99";
-const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections and anonymous_connections. Each is a number above 0; answer_bytes, caller_connections and anonymous_connections may be 0 for no limit. deadline_ms and upload_ms are at most 300000, body_bytes at most 100000000";
+const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes and the three of connections may be 0 for no limit. deadline_ms and upload_ms are at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: 1 to 86400 seconds by schema.relation"#;
 const ISSUERS_WANTED: &str =
@@ -334,10 +336,7 @@ fn read_limits(text: &str) -> Option<Limits> {
     for (name, value) in json::object(text)? {
         let may_be_none = matches!(
             name.as_str(),
-            "answer_bytes"
-                | "caller_connections"
-                | "address_connections"
-                | "anonymous_connections"
+            "answer_bytes" | "caller_connections" | "address_connections" | "anonymous_connections"
         );
         let value = value.as_u64().filter(|value| may_be_none || *value > 0)?;
         let up_to = |max: u32| u32::try_from(value).ok().filter(|value| *value <= max);

@@ -28,6 +28,8 @@ const RETRY_PAUSE_MS: u32 = 100;
 const CLOSE_PAUSE_MS: u32 = 10;
 /// A failure within so many milliseconds came at once.
 const QUICK_MS: u64 = 500;
+/// A random byte divided by this is the part of a step by which the step is longer: up to a quarter.
+const STEP_SPREAD: u32 = 1024;
 /// The most bytes that are read of an error's body.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// The body of PostgREST's server for an uncaught exception.
@@ -154,12 +156,17 @@ async fn perform<P: Platform>(
 }
 
 /// Runs work, then waits for the end of the current step. Steps start with the work and do not depend on it, so that
-/// the time of the answer reveals only the number of steps.
+/// the time of the answer reveals only the number of steps. A step is longer than `step_ms` by a random time: clients
+/// that began together would otherwise stay together, and all others would wait behind them at each step.
 async fn align_to_step<P: Platform, T>(
-    work: impl Future<Output = T>,
+    work: impl Future<Output = Result<T, Error>>,
     step_ms: u32,
     edge: &Edge<P>,
-) -> T {
+) -> Result<T, Error> {
+    let mut spread = [0];
+    getrandom::fill(&mut spread).map_err(|_| Error::Internal("the platform has no randomness"))?;
+    let [spread] = spread;
+    let step_ms = step_ms + step_ms * u32::from(spread) / STEP_SPREAD;
     let mut work = pin!(work);
     loop {
         let step = pin!(edge.platform.sleep(step_ms));

@@ -142,7 +142,7 @@ pub(super) async fn acquire<'a, P: Platform>(
             } else {
                 Some(reserve_waiting(edge)?)
             };
-            let own = acquire_one(name, limits.caller_connections, edge).await?;
+            let own = acquire_one(name, limits.address_connections, edge).await?;
             // An upload takes as long as its client likes, so a slow one must not hold the others' share.
             let of_all = if is_upload {
                 None
