@@ -5,7 +5,7 @@ import { startEdge } from './edge.js';
 import { ask, userToken } from './stack.js';
 
 const PLACE = { country: 'FR', region: 'Bretagne', city: 'Brest' };
-const AROUND = `import edge from '../../e2e/entry.js';
+const AROUND = `import edge from './entry.js';
   const cf = (request) => {
     const r = new Request(request, { cf: {} });
     Object.defineProperty(r, 'cf', { value: ${JSON.stringify(PLACE)} });

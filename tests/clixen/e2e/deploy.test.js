@@ -7,7 +7,7 @@ import { startEdge } from '../../support/edge.js';
 import { ask, close, made, sql, stack, userToken } from '../../support/stack.js';
 import { startN8n } from '../support/n8n.js';
 
-const AROUND = `import edge from '../../e2e/entry.js';
+const AROUND = `import edge from './entry.js';
   export default { ...edge, async fetch(request, env, ctx) {
     if (new URL(request.url).pathname !== '/the-clock') return edge.fetch(request, env, ctx);
     await edge.scheduled({ cron: '*/5 * * * *', scheduledTime: Date.now(), type: 'scheduled' }, env, ctx);

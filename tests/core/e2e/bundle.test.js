@@ -51,7 +51,7 @@ test('a trap ends the request that it happens in, and the next is served', async
   const arm = `globalThis.trap = new URL(request.url).search === '?trap'`;
   writeFileSync(
     outer,
-    `import edge from '../../e2e/entry.js'; export default { fetch: (request, ...rest) => (${arm}, edge.fetch(request, ...rest)) };`,
+    `import edge from './entry.js'; export default { fetch: (request, ...rest) => (${arm}, edge.fetch(request, ...rest)) };`,
   );
   const logFile = join(data, 'log');
   const modules = { 'outer.js': outer, ...BUNDLE, 'index.js': changed };

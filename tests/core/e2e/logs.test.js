@@ -3,31 +3,17 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { startEdge } from '../../support/edge.js';
-import { drop, make } from '../../support/fixtures.js';
 import { ask, close, userToken } from '../../support/stack.js';
-
-const DROPPED = 'drop function if exists clixen.test_reset_content()';
-// 205 means that there is no body, and this answer has one: the runtime refuses to make it.
-const MADE = `
-  create function clixen.test_reset_content() returns int language plpgsql as $$
-    begin
-      perform set_config('response.status', '205', true);
-      return 1;
-    end $$;
-  grant execute on function clixen.test_reset_content() to authenticated`;
 
 let edge;
 let token;
 
 before(async () => {
-  await drop(DROPPED);
-  await make(MADE, '/rpc/test_reset_content');
   edge = await startEdge();
   token = await userToken();
 });
 after(async () => {
   await edge?.stop();
-  await drop(DROPPED);
   await close();
 });
 
@@ -82,11 +68,27 @@ test('a failure of the edge itself is logged with the request’s id and its cau
 });
 
 test('an answer that the runtime refuses is a failure of the edge, with the headers of every answer', async () => {
-  const origin = 'http://localhost:3000';
-  const answer = await request(edge, '/rest/v1/rpc/test_reset_content', { token, json: {}, headers: { origin } });
-  assert.deepEqual([answer.status, answer.body.code], [500, 'RG902'], answer.text);
-  assert.equal(answer.headers.get('cache-control'), 'private, no-store');
-  const found = await lines(edge, answer.id, 2);
-  assert.equal(found.internal_error.message, 'the runtime does not accept the answer');
-  assert.match(found.internal_error.runtime, /205/);
+  // No known answer of the edge is refused, so this runtime refuses the status of a preflight's.
+  const around = `import edge from './entry.js';
+    const Accepting = Response;
+    globalThis.Response = class extends Accepting {
+      constructor(body, init) {
+        if (init?.status === 204) throw new RangeError('no 204 today');
+        super(body, init);
+      }
+    };
+    export default edge;`;
+  const origin = 'https://www.example.org';
+  const refusing = await startEdge({ ALLOWED_ORIGINS: origin }, [], around);
+  try {
+    const answer = await request(refusing, '/healthz', { method: 'OPTIONS', headers: { origin } });
+    assert.deepEqual([answer.status, answer.body?.code], [500, 'RG902'], answer.text);
+    assert.equal(answer.headers.get('cache-control'), 'private, no-store');
+    assert.equal(answer.headers.get('access-control-allow-origin'), origin);
+    const { internal_error: line } = await lines(refusing, answer.id, 2);
+    assert.deepEqual([line.message, line.runtime], ['the runtime does not accept the answer', 'no 204 today']);
+    assert.ok(!answer.text.includes(line.message) && !answer.text.includes(line.runtime));
+  } finally {
+    await refusing.stop();
+  }
 });

@@ -327,7 +327,7 @@ test('a client that hangs up ends the request upstream, is logged, and leaves no
 });
 
 test('a client that hangs up while the rate limiter or the cache is asked is let go, too', async () => {
-  const around = `import edge from '../../e2e/entry.js';
+  const around = `import edge from './entry.js';
     const limit = async () => { await scheduler.wait(60_000); return { success: true }; };
     export default { fetch: (request, env, ctx) => edge.fetch(request, { ...env, RATE_LIMITER: { limit } }, ctx) };`;
   const limited = await startEdge({}, [], around);

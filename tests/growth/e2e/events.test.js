@@ -117,7 +117,7 @@ test('what is no batch at all is refused', async () => {
 });
 
 test('the edge adds country, region, device and bot flag; the caller’s own word for them is not taken', async () => {
-  const around = `import edge from '../../e2e/entry.js';
+  const around = `import edge from './entry.js';
     const cf = (request) => { const r = new Request(request, { cf: {} }); Object.defineProperty(r, 'cf', { value: { country: 'FR', region: 'Bretagne', city: 'Brest' } }); return r; };
     export default { fetch: (request, env, ctx) => edge.fetch(cf(request), env, ctx) };`;
   const edge = await startEdge({}, [], around);

@@ -418,7 +418,7 @@ test('the owner’s name, site and privacy policy are on the pages where they ar
 });
 
 test('a form that the rate limiter in front refuses comes back with what was typed', async () => {
-  const limiter = `import edge from '../../e2e/entry.js';
+  const limiter = `import edge from './entry.js';
     export default { fetch: (request, env, context) =>
       edge.fetch(request, { ...env, RATE_LIMITER: { limit: async () => ({ success: false }) } }, context) };`;
   const edge = await startEdge({}, [], limiter);

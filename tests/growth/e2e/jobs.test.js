@@ -10,7 +10,7 @@ import { startEdge } from '../../support/edge.js';
 import { ask, close, edgeToken, sql, stack } from '../../support/stack.js';
 import { aggregated, anEvent, freshCount } from '../support/events.js';
 
-const AROUND = `import edge from '../../e2e/entry.js';
+const AROUND = `import edge from './entry.js';
   export default { ...edge, async fetch(request, env, ctx) {
     const url = new URL(request.url);
     if (url.pathname !== '/the-clock') return edge.fetch(request, env, ctx);
