@@ -96,7 +96,7 @@ pub fn read<'a>(sent: Option<&'a Value>, nodes: &[Node], report: &mut Report) ->
 }
 
 /// Whether it contains no end of a connection.
-fn leads_nowhere(value: &Value) -> bool {
+pub(super) fn leads_nowhere(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(items) => items.iter().all(leads_nowhere),

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::connections::leads_nowhere;
 use super::report::Part::{At, Key};
 use super::report::Report;
 use super::report::Weight::{Error, FixedError, FixedWarning};
@@ -333,7 +334,8 @@ fn mentioned(connections: Option<&Value>) -> Map<String, Value> {
             }
             Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
             Value::Object(fields) => {
-                for (name, value) in fields {
+                // `fixed` omits the others, so they must not make a name ambiguous.
+                for (name, value) in fields.iter().filter(|(_, value)| !leads_nowhere(value)) {
                     names.insert(name.clone(), Value::Null);
                     collect(value, names);
                 }
