@@ -161,7 +161,7 @@ test('what was typed is shown again, whatever was wrong', async () => {
     [file, multipart, 400, 'without the file'],
     [`${part('first_name')}Zoë\r\n${part('notes')}kept`, multipart, 400, 'could not read'],
     ['first_name=Zoë\r\nnotes=kept\r\n', 'text/plain', 415, 'could not read'],
-    [`first_name=Zo%c3%ab&notes=kept&x=${'y'.repeat(70_000)}`, URLENCODED, 413, 'more than we can take'],
+    [`first_name=Zo%c3%ab&notes=kept&x=${'y'.repeat(70_000)}`, URLENCODED, 413, 'more than we can accept'],
   ];
   for (const [body, type, status, words] of cases) {
     const answer = await post(body, type, html);

@@ -428,7 +428,7 @@ test('a form that the rate limiter in front refuses comes back with what was typ
     assert.equal(refused.status, 429);
     assert.ok(refused.headers.get('retry-after'));
     assert.ok(
-      refused.text.includes('value="Zoë"') && refused.text.includes('Please send it again in 10 seconds'),
+      refused.text.includes('value="Zoë"') && refused.text.includes('Please send the form again in 10 seconds'),
       refused.text,
     );
     const script = await ask('/v1/leads', { base: edge.url, method: 'POST', body });
