@@ -25,7 +25,7 @@ select
   ] as cells
 from marketing.leads as l
 where (select marketing.only_admins());
-comment on view marketing.leads_csv is 'Leads with the cells of their line of CSV, for GET /v1/admin/leads.csv; the columns'' names are in src/rooms/growth/admin.rs.';
+comment on view marketing.leads_csv is 'Leads with the cells of their line of CSV, for GET /v1/admin/leads.csv; the columns'' names are in src/systems/growth/admin.rs.';
 grant select on marketing.leads_csv to authenticated, service_role;
 
 -- The names of custom fields, the most used first, for those that want a column each. Spam names none; a field beyond these is in the
