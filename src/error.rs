@@ -522,7 +522,7 @@ impl Error {
             Self::UnknownSchema { served } => served.clone().into(),
             Self::BadHeader { name, wanted } => format!("{name}: {wanted}").into(),
             Self::EmbedTooDeep { limit } => format!("At most {limit} levels are allowed").into(),
-            Self::TooManyEmbeds { limit } => format!("At most {limit} are allowed in all").into(),
+            Self::TooManyEmbeds { limit } => format!("At most {limit} in all are allowed").into(),
             Self::CastRefused { served } => format!("Allowed types: {served}").into(),
             Self::SystemColumn { name } => format!("{name} is a system column").into(),
             Self::ConditionalWrite => {
