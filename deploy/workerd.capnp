@@ -1,5 +1,5 @@
-# The bundle on a lone machine: `npm run build`, then `npx workerd serve deploy/workerd.capnp`, with the variables of
-# docs/architecture.md in the environment. It listens on loopback: TLS, and the header CF-Connecting-IP, are the front's.
+# The bundle on one machine: `npm run build`, then `npx workerd serve deploy/workerd.capnp`, with the variables of
+# docs/configuration.md in the environment. It listens on loopback: TLS, and the header CF-Connecting-IP, are the front's.
 using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
@@ -34,6 +34,7 @@ const edge :Workerd.Worker = (
     (name = "OWNER_URL", fromEnvironment = "OWNER_URL"),
     (name = "PRIVACY_URL", fromEnvironment = "PRIVACY_URL"),
     (name = "TURNSTILE_SECRET", fromEnvironment = "TURNSTILE_SECRET"),
+    (name = "TURNSTILE_URL", fromEnvironment = "TURNSTILE_URL"),
     (name = "N8N_URL", fromEnvironment = "N8N_URL"),
     (name = "N8N_API_KEY", fromEnvironment = "N8N_API_KEY"),
     (name = "N8N_CREDENTIALS", fromEnvironment = "N8N_CREDENTIALS"),

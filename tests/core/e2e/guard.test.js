@@ -14,7 +14,7 @@ after(close);
 
 const LIMIT = 5;
 
-/** The project's wrangler.toml with the binding as docs/architecture.md has it. */
+/** The project's wrangler.toml with the binding as docs/configuration.md has it. */
 const configuration = (directory) => {
   const file = join(directory, 'wrangler.toml');
   writeFileSync(

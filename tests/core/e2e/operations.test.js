@@ -1,4 +1,4 @@
-// What docs/operations.md says: the bundle on a lone machine, and the configuration that is given there.
+// What docs/operations.md says: the bundle on one machine, and the configuration that is given there.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -58,8 +58,8 @@ test('it has every variable, and runs as wrangler.toml has it', () => {
     assert.equal(name, from);
     return name;
   });
-  const table = readFileSync(join(root, 'docs', 'architecture.md'), 'utf8')
-    .split('## Configuration')[1]
+  const table = readFileSync(join(root, 'docs', 'configuration.md'), 'utf8')
+    .split('## Variables')[1]
     .split('\n## ')[0];
   const documented = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name]) => name);
   assert.deepEqual([...bound].sort(), [...documented].sort());

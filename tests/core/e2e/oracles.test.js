@@ -291,7 +291,7 @@ for (const [name, { names, vouched, execute }] of Object.entries(functions).filt
   });
 }
 
-// At PostgREST itself the planner's guess cannot be forbidden (docs/decisions.md): it is the edge that never asks for it.
+// At PostgREST itself the planner's guess cannot be forbidden (docs/decisions/0013-counts-are-exact-for-users.md): it is the edge that never asks for it.
 test('a count does not tell what others have, whatever kind of count is asked for', async () => {
   const owner = randomUUID();
   const color = '#0facad';

@@ -18,7 +18,7 @@ const numbers = (seed) => () => {
 const GMAIL = ['gmail.com', 'googlemail.com'];
 const TAGGED = 'outlook.com hotmail.com live.com icloud.com me.com fastmail.com proton.me protonmail.com'.split(' ');
 
-/** The identity of an ASCII address, as docs/operations.md has the rules. */
+/** The identity of an ASCII address, as docs/architecture.md has the rules. */
 const identity = (email) => {
   const [local, domain] = email.replace(/[A-Z]/g, (letter) => letter.toLowerCase()).split('@');
   if (GMAIL.includes(domain)) return `${local.split('+')[0].replaceAll('.', '')}@gmail.com`;

@@ -6,10 +6,10 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { root } from '../../dev/paths.js';
-import { launch } from '../support/browser.js';
-import { startEdge } from '../support/edge.js';
-import { ask, close, freshEmail, sql } from '../support/stack.js';
+import { root } from '../../../dev/paths.js';
+import { launch } from '../../support/browser.js';
+import { startEdge } from '../../support/edge.js';
+import { ask, close, freshEmail, sql } from '../../support/stack.js';
 
 const guide = readFileSync(join(root, 'docs', 'forms.md'), 'utf8');
 const [plainForm, fetchForm, beacon] = [...guide.matchAll(/^```html\n(.*?)^```$/gms)].map(([, html]) => html);
