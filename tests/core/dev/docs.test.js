@@ -42,7 +42,7 @@ const brokenLinks = (text, at, documentOf = read) =>
     .filter((target) => {
       const [path, anchor] = target.split('#');
       const file = path ? normalize(join(dirname(at), path)) : at;
-      if (!files.includes(file) && !folders.has(file.replace(/\/$/, ''))) return true;
+      if (path && !files.includes(file) && !folders.has(file.replace(/\/$/, ''))) return true;
       return anchor !== undefined && !anchors(file === at ? text : documentOf(file)).includes(anchor);
     });
 
@@ -178,7 +178,7 @@ test('architecture.md lists each endpoint', () => {
   const routes = sources.flatMap((code) =>
     [...code.matchAll(/Method::([A-Z]+),\s*"(\/[^"]+)"/g)].map(([, method, path]) => ({ method, path })),
   );
-  assert.ok(routes.length > 30);
+  assert.ok(routes.length > 20);
   const text = read('docs/architecture.md');
   // A table may write several methods before one path, and leave out what the paths of a row have in common.
   const cells = [...text.matchAll(/^\| (`.*?) \|/gm)].map(([, cell]) => cell);
