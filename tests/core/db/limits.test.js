@@ -160,22 +160,28 @@ test('the audit log takes no change for a year, not even from its owner', async 
 });
 
 test('docs/configuration.md has the limits, allowances and shares that the migrations set', async () => {
-  const [, part] = readFileSync(join(root, 'docs', 'configuration.md'), 'utf8').split('\n## Settings in the database\n');
+  const [, part] = readFileSync(join(root, 'docs', 'configuration.md'), 'utf8').split(
+    '\n## Settings in the database\n',
+  );
   const [rules, allowances, shares] = part
     .split('\n## ')[0]
     .split(/^\*\*`private\./m)
     .slice(1);
-  const rows = (text) => [...text.matchAll(/^\| `([\w-]+)`[^|]*\| (.*) \|$/gm)].map(([, name, cells]) => [name, ...cells.split(/ *\| */)]);
+  const rows = (text) =>
+    [...text.matchAll(/^\| `([\w-]+)`[^|]*\| (.*) \|$/gm)].map(([, name, cells]) => [name, ...cells.split(/ *\| */)]);
   const wanted = await sql(
     `select name, burst::text, extract(epoch from refill)::float8 || ' s' as refill, shared::text from private.limit_rules`,
   );
   assert.deepEqual(rows(rules).sort(), wanted.map((rule) => [rule.name, rule.burst, rule.refill, rule.shared]).sort());
   const number = (n) => Number(n).toLocaleString('en-US');
   const megabytes = (n) => (n >= 2 ** 30 ? `${n / 2 ** 30} GB` : `${n / 2 ** 20} MB`);
-  const amount = (bytes, count) => [bytes && megabytes(Number(bytes)), count && `${number(count)} rows`].filter(Boolean).join(', ');
+  const amount = (bytes, count) =>
+    [bytes && megabytes(Number(bytes)), count && `${number(count)} rows`].filter(Boolean).join(', ');
   const allowed = await sql('select name, bytes, rows, all_bytes, all_rows from private.daily_allowances');
   assert.deepEqual(
-    rows(allowances).map(([name, one, all]) => [name, one, all]).sort(),
+    rows(allowances)
+      .map(([name, one, all]) => [name, one, all])
+      .sort(),
     allowed.map((row) => [row.name, amount(row.bytes, row.rows), amount(row.all_bytes, row.all_rows)]).sort(),
   );
   const [{ caller, anonymous }] = await sql('select caller, anonymous from private.connection_shares');

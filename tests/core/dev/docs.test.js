@@ -14,7 +14,9 @@ const deleted = new Set(git('ls-files', '--deleted'));
 const files = git('ls-files', '--cached', '--others', '--exclude-standard').filter((file) => !deleted.has(file));
 const folders = new Set(files.flatMap((file) => file.split('/').map((_, n, parts) => parts.slice(0, n).join('/'))));
 /** All documents but the changelog, which names what was there at the time; results of benchmarks are made. */
-const documents = files.filter((file) => file.endsWith('.md') && file !== 'CHANGELOG.md' && !file.startsWith('bench/results/'));
+const documents = files.filter(
+  (file) => file.endsWith('.md') && file !== 'CHANGELOG.md' && !file.startsWith('bench/results/'),
+);
 
 /** A document without its blocks of code. */
 const prose = (text) => text.replaceAll(/^```.*?^```$/gms, '').replaceAll(/^ {4}.*$/gm, '');
@@ -36,7 +38,11 @@ const anchors = (text) => {
 
 /** Faults of a document's links; `at` is its path. */
 const brokenLinks = (text, at, documentOf = read) =>
-  [...prose(text).replaceAll(/`[^`\n]*`/g, '').matchAll(/\]\(([^)\s]+)\)/g)]
+  [
+    ...prose(text)
+      .replaceAll(/`[^`\n]*`/g, '')
+      .matchAll(/\]\(([^)\s]+)\)/g),
+  ]
     .map(([, target]) => target)
     .filter((target) => !/^[a-z]+:/.test(target))
     .filter((target) => {
@@ -51,7 +57,8 @@ test('every relative link and anchor leads somewhere', () => {
     documents.flatMap((at) => brokenLinks(read(at), at).map((target) => `${at}: ${target}`)),
     [],
   );
-  const text = '# A `b` (c)\n\n[1](#a-b-c) [2](#nothing) [3](nothing.md) [4](README.md) [5](README.md#nothing) [6](https://x.invalid/)';
+  const text =
+    '# A `b` (c)\n\n[1](#a-b-c) [2](#nothing) [3](nothing.md) [4](README.md) [5](README.md#nothing) [6](https://x.invalid/)';
   assert.deepEqual(brokenLinks(text, 'x.md'), ['#nothing', 'nothing.md', 'README.md#nothing']);
 });
 
@@ -72,7 +79,16 @@ const missingPaths = (text) =>
     });
 
 /** Files that the documents name by their own name alone and that are no files of the repository. */
-const OTHERS = new Set(['jwks.json', 'dev.json', 'run.json', 'postgrest-jwks.json', 'postgrest.conf', 'rowgate.service', 'thanks.html', 'leads.csv']);
+const OTHERS = new Set([
+  'jwks.json',
+  'dev.json',
+  'run.json',
+  'postgrest-jwks.json',
+  'postgrest.conf',
+  'rowgate.service',
+  'thanks.html',
+  'leads.csv',
+]);
 
 /** File names in backticks that are not the end of a path of the repository. */
 const missingFiles = (text) =>
@@ -87,7 +103,8 @@ test('every path of the repository that the documents name exists', () => {
     own.flatMap((at) => [...missingPaths(read(at)), ...missingFiles(read(at))].map((path) => `${at}: ${path}`)),
     [],
   );
-  const text = 'See src/nothing.rs, `migrations/` and tests/core/ (not /v1/tests/x). `docs/README.md` https://x.invalid/src/x';
+  const text =
+    'See src/nothing.rs, `migrations/` and tests/core/ (not /v1/tests/x). `docs/README.md` https://x.invalid/src/x';
   assert.deepEqual(missingPaths(text), ['src/nothing.rs', 'docs/README.md']);
   assert.deepEqual(missingFiles('`config.rs` `nothing.rs` `package.json`'), ['nothing.rs']);
 });
@@ -98,17 +115,30 @@ test('every npm command that the documents name exists', () => {
     [...text.matchAll(/npm run (?:-s )?([a-z][a-z:]*)((?:\|[a-z:]+)*)/g)].flatMap(([, first, more]) => {
       // `npm run db:migrate|status` names db:migrate and db:status.
       const prefix = first.includes(':') ? `${first.split(':')[0]}:` : '';
-      return [first, ...more.split('|').filter(Boolean).map((name) => (name.includes(':') ? name : prefix + name))];
+      return [
+        first,
+        ...more
+          .split('|')
+          .filter(Boolean)
+          .map((name) => (name.includes(':') ? name : prefix + name)),
+      ];
     });
   const unknown = (text) => named(text).filter((name) => !scripts[name]);
   assert.deepEqual(
     documents.flatMap((at) => unknown(read(at)).map((name) => `${at}: npm run ${name}`)),
     [],
   );
-  assert.deepEqual(unknown('npm run dev, npm run db:migrate|nothing, npm run -s token, npm run other'), ['db:nothing', 'other']);
+  assert.deepEqual(unknown('npm run dev, npm run db:migrate|nothing, npm run -s token, npm run other'), [
+    'db:nothing',
+    'other',
+  ]);
   const documented = new Set(documents.flatMap((at) => named(read(at))));
   const { test: _, ...others } = scripts;
-  assert.deepEqual(Object.keys(others).filter((name) => !documented.has(name)), [], 'and each that exists is named somewhere');
+  assert.deepEqual(
+    Object.keys(others).filter((name) => !documented.has(name)),
+    [],
+    'and each that exists is named somewhere',
+  );
 });
 
 test('every error code that the documents name is in errors.md', () => {
@@ -128,7 +158,9 @@ const section = (name) => {
   return rest.split('\n## ')[0];
 };
 const rows = (text) =>
-  [...text.matchAll(/^\| (.*) \|$/gm)].map(([, cells]) => cells.split(/\s*\|\s*/)).filter(([first]) => first.startsWith('`'));
+  [...text.matchAll(/^\| (.*) \|$/gm)]
+    .map(([, cells]) => cells.split(/\s*\|\s*/))
+    .filter(([first]) => first.startsWith('`'));
 const names = (cell) => [...cell.matchAll(/`([\w-]+)`/g)].map(([, name]) => name);
 
 test('configuration.md lists each variable that the edge reads, and no other', () => {
@@ -138,20 +170,42 @@ test('configuration.md lists each variable that the edge reads, and no other', (
   assert.ok(code.includes('format!("KEK_{version}")'), 'sealing keys are numbered');
   const documented = rows(section('Variables')).flatMap(([name]) => names(name));
   assert.deepEqual(documented.sort(), [...new Set([...variables, 'KEK_1', 'KEK_2'])].sort());
-  const required = rows(section('Variables')).filter(([, needed]) => needed.startsWith('yes')).flatMap(([name]) => names(name));
-  assert.deepEqual(required.sort(), [...new Set([...code.matchAll(/\brequired\(\s*"([A-Z_]+)"/g)].map(([, name]) => name))].sort());
-  const bindings = [...read('src/platform/mod.rs').matchAll(/const [A-Z_]+: &str = "([A-Z][A-Z_]+)";/g)].map(([, name]) => name);
-  assert.deepEqual(rows(section('Bindings')).flatMap(([name]) => names(name)), bindings);
+  const required = rows(section('Variables'))
+    .filter(([, needed]) => needed.startsWith('yes'))
+    .flatMap(([name]) => names(name));
+  assert.deepEqual(
+    required.sort(),
+    [...new Set([...code.matchAll(/\brequired\(\s*"([A-Z_]+)"/g)].map(([, name]) => name))].sort(),
+  );
+  const bindings = [...read('src/platform/mod.rs').matchAll(/const [A-Z_]+: &str = "([A-Z][A-Z_]+)";/g)].map(
+    ([, name]) => name,
+  );
+  assert.deepEqual(
+    rows(section('Bindings')).flatMap(([name]) => names(name)),
+    bindings,
+  );
 });
 
 test('configuration.md lists each limit, with its default and its bound', () => {
   const code = read('src/config.rs');
   const [, defaults] = /impl Default for Limits \{.*?Self \{\n(.*?)\n {8}\}/s.exec(code);
-  const product = (text) => text.replaceAll('_', '').split('*').map(Number).reduce((a, b) => a * b);
+  const product = (text) =>
+    text
+      .replaceAll('_', '')
+      .split('*')
+      .map(Number)
+      .reduce((a, b) => a * b);
   const bounds = new Map(
-    [...code.matchAll(/"(\w+)" => limits\.\w+ = (?:size|up_to)\(([\d_ *]+)\)\?/g)].map(([, name, most]) => [name, String(product(most))]),
+    [...code.matchAll(/"(\w+)" => limits\.\w+ = (?:size|up_to)\(([\d_ *]+)\)\?/g)].map(([, name, most]) => [
+      name,
+      String(product(most)),
+    ]),
   );
-  const limits = [...defaults.matchAll(/(\w+): ([\d_ *]+),/g)].map(([, name, value]) => [name, String(product(value)), bounds.get(name) ?? '']);
+  const limits = [...defaults.matchAll(/(\w+): ([\d_ *]+),/g)].map(([, name, value]) => [
+    name,
+    String(product(value)),
+    bounds.get(name) ?? '',
+  ]);
   assert.ok(limits.length > 8 && bounds.size > 8);
   assert.deepEqual(
     rows(section('Limits')).map(([name, value, most]) => [names(name)[0], value, most]),
@@ -162,7 +216,9 @@ test('configuration.md lists each limit, with its default and its bound', () => 
 test('configuration.md lists each variable that the commands and tests read from the environment', () => {
   // Of the platform and of npm.
   const others = ['PATH', 'npm_lifecycle_event', 'ROWGATE_TEST_DATA'];
-  const readers = files.filter((file) => /^(dev|proof|bench|tests)\/.*\.js$/.test(file) && !file.endsWith('docs.test.js'));
+  const readers = files.filter(
+    (file) => /^(dev|proof|bench|tests)\/.*\.js$/.test(file) && !file.endsWith('docs.test.js'),
+  );
   const used = readers.flatMap((file) => [
     ...[...read(file).matchAll(/process\.env\.(\w+)/g)].map(([, name]) => name),
     ...[...read(file).matchAll(/const \{ ([A-Z_, ]+) \} = process\.env/g)].flatMap(([, list]) => list.split(', ')),
@@ -190,7 +246,10 @@ test('architecture.md lists each endpoint', () => {
     });
   // The style sheet and the other spelling of the list belong to the pages.
   const pages = ['/forms/', '/forms/style.css'];
-  assert.deepEqual(routes.filter((route) => !pages.includes(route.path) && !covered(route)), []);
+  assert.deepEqual(
+    routes.filter((route) => !pages.includes(route.path) && !covered(route)),
+    [],
+  );
   assert.ok(!covered({ method: 'POST', path: '/v1/nothing' }));
 });
 
@@ -205,7 +264,9 @@ test('operations.md has a line of cron for each job, and wrangler.toml has the s
   assert.deepEqual([...list.matchAll(/"([^"]+)"/g)].map(([, cron]) => cron).sort(), crons.map(([cron]) => cron).sort());
   const lines = read('docs/operations.md').split('\n');
   const missing = crons.flatMap(([cron, jobs]) =>
-    jobs.filter((job) => !lines.some((line) => line.startsWith(`    ${cron} `) && new RegExp(`\\b${job}\\b`).test(line))),
+    jobs.filter(
+      (job) => !lines.some((line) => line.startsWith(`    ${cron} `) && new RegExp(`\\b${job}\\b`).test(line)),
+    ),
   );
   assert.ok(crons.flatMap(([, jobs]) => jobs).length >= 7);
   assert.deepEqual(missing, []);
@@ -227,14 +288,18 @@ test('every decision has a number, a status, a date and its parts, and stands in
     const number = /\d{4}/.exec(file)[0];
     assert.ok(!numbers.has(number), `${file}: the number is taken`);
     numbers.add(number);
-    const [, title] = new RegExp(`^# ${number}: (.+)\n`).exec(text) ?? assert.fail(`${file}: the title is "# ${number}: ..."`);
+    const [, title] =
+      new RegExp(`^# ${number}: (.+)\n`).exec(text) ?? assert.fail(`${file}: the title is "# ${number}: ..."`);
     const [, status] =
       /^Status: (accepted|superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\))\. Date: \d{4}-\d{2}-\d{2}\.$/m.exec(text) ??
       assert.fail(`${file}: "Status: accepted. Date: YYYY-MM-DD."`);
     for (const part of ['Context', 'Decision', 'Rejected', 'Consequences'])
       assert.match(text, new RegExp(`^## ${part}\n\n\\S`, 'm'), `${file}: ## ${part}`);
     const [word] = status.split(' ');
-    assert.ok(index.includes(`| [${number}](${file.split('/').at(-1)}) | ${title} | ${word}`), `README.md lists ${file}`);
+    assert.ok(
+      index.includes(`| [${number}](${file.split('/').at(-1)}) | ${title} | ${word}`),
+      `README.md lists ${file}`,
+    );
   }
   const listed = [...index.matchAll(/^\| \[\d{4}\]\(([^)]+)\)/gm)].map(([, name]) => `docs/decisions/${name}`);
   assert.deepEqual(listed, records);

@@ -31,11 +31,17 @@ let server;
 let site;
 before(async () => {
   browser = await launch();
-  const pages = { '/plain.html': plainForm, '/fetch.html': fetchForm, '/events.html': beacon, '/thanks.html': '<h1>Thanks</h1>' };
+  const pages = {
+    '/plain.html': plainForm,
+    '/fetch.html': fetchForm,
+    '/events.html': beacon,
+    '/thanks.html': '<h1>Thanks</h1>',
+  };
   server = createServer(({ url }, response) => {
     const html = pages[url.split('?')[0]];
-    response.writeHead(html ? 200 : 404, { 'content-type': 'text/html; charset=utf-8' });
-    const here = (text) => text.replaceAll('https://edge.example.org', edge.url).replaceAll('https://www.example.org', site);
+    response.writeHead(html || url === '/favicon.ico' ? 200 : 404, { 'content-type': 'text/html; charset=utf-8' });
+    const here = (text) =>
+      text.replaceAll('https://edge.example.org', edge.url).replaceAll('https://www.example.org', site);
     response.end(`<!doctype html><html lang="en"><title>shop</title>${here(html ?? '')}`);
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -161,7 +167,10 @@ test('the page with events sends them as it goes away', async () => {
   await page.getByRole('button', { name: 'Request a demo' }).click();
   await page.goto('about:blank');
   const stored = () =>
-    sql('select name, type, session_id, properties, browser from analytics.events where url = $1 order by occurred_at, name', [url]);
+    sql(
+      'select name, type, session_id, properties, browser from analytics.events where url = $1 order by occurred_at, name',
+      [url],
+    );
   let rows = [];
   for (let tries = 0; tries < 50 && rows.length < 2; tries += 1) {
     rows = await stored();
@@ -214,7 +223,10 @@ test('every value of an answer in the tables is answered so', async () => {
     ask('/v1/leads', { method: 'POST', body: new URLSearchParams(fields), base: edge.url, ...options });
   const html = { headers: { accept: 'text/html' } };
   const email = freshEmail();
-  const json = (body, headers = {}) => ({ body: JSON.stringify(body), headers: { 'content-type': 'application/json', ...headers } });
+  const json = (body, headers = {}) => ({
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...headers },
+  });
   const long = (length) => 'x'.repeat(length);
   const cases = [
     [{ email }, {}, 201],
@@ -250,7 +262,10 @@ test('every value of an answer in the tables is answered so', async () => {
   const events = (body, headers = {}) => ask('/v1/events', { method: 'POST', body, base: edge.url, headers });
   const name = `test ${randomUUID()}`;
   const batch = await events(JSON.stringify({ events: [{ name, id: randomUUID() }, { type: 'page_view' }] }));
-  assert.deepEqual([batch.status, batch.body], [202, { accepted: 1, duplicates: 0, rejected: [{ index: 1, code: 'name_missing' }] }]);
+  assert.deepEqual(
+    [batch.status, batch.body],
+    [202, { accepted: 1, duplicates: 0, rejected: [{ index: 1, code: 'name_missing' }] }],
+  );
   const lines = await events(`{"name":"${name}"}\n{"name":"${name}"}`, { 'content-type': 'application/x-ndjson' });
   assert.equal(lines.body.accepted, 2);
   for (const [body, headers, status, code] of [
