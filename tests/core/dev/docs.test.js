@@ -88,6 +88,7 @@ const OTHERS = new Set([
   'rowgate.service',
   'thanks.html',
   'leads.csv',
+  'RRNN_subject.sql',
 ]);
 
 /** File names in backticks that are not the end of a path of the repository. */
