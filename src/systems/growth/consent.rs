@@ -66,7 +66,7 @@ mod tests {
             .map(|word| word.trim().trim_matches('\'').replace("''", "'"))
             .collect();
         assert_eq!(list, YES);
-        let docs = include_str!("../../../docs/operations.md");
+        let docs = include_str!("../../../docs/forms.md");
         assert!(docs.contains(&format!("`{}`", YES.join("`, `"))));
     }
 
