@@ -118,7 +118,7 @@ create function marketing.lead_consents(lead jsonb) returns boolean
 declare
   sent constant jsonb := lead -> 'consent';
   answer constant text := case when jsonb_typeof(sent) = 'array' then sent -> -1 else sent end #>> '{}';
-  -- The edge has the same list, src/systems/growth/consent.rs, to show a box ticked again; docs/operations.md shows it.
+  -- The edge has the same list, src/systems/growth/consent.rs, to show a box ticked again; docs/forms.md shows it.
   yes constant text[] := array[
     'on', 'yes', 'y', 'true', 't', '1', 'checked', 'selected', 'agree', 'agreed', 'i agree', 'accept', 'accepted', 'i accept',
     'consent', 'i consent', 'ok', 'okay', 'opt-in', 'optin', 'granted', 'subscribe', 'ja', 'einverstanden', 'zugestimmt', 'ich stimme zu',
