@@ -266,9 +266,6 @@ pub trait Platform: Clone + 'static {
     /// Waits for some time.
     async fn sleep(&self, milliseconds: u32);
 
-    /// A signal from one request of the isolate to another: a function that gives it, and a future that waits for it.
-    fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static);
-
     /// Whether `signature` over `data` was made by `key`.
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool;
 

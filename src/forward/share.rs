@@ -2,13 +2,16 @@
 //! have at PostgREST at once. Further requests of an isolate wait here, in order and for a short time, where they hold
 //! no connection.
 //!
+//! A waiting request looks by a timer of its own whether its turn has come. A promise that another request settles would
+//! be quicker, but the runtime then sometimes runs one request's code in the other's place, where its fetches end with
+//! the other. A request that the runtime ends without a word gives back what it held when its lease ends.
+//!
 //! The database applies the same limits (`private.connection_shares`) across isolates and to callers that bypass the
 //! edge.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
-use std::rc::Rc;
 
 use futures_util::future::{Either, select};
 
@@ -20,6 +23,12 @@ use crate::scope::Sharer;
 const MAX_WAIT_MS: u32 = 5000;
 /// Milliseconds that a request may hold a permit while its body is still arriving.
 const MAX_UPLOAD_MS: u32 = 500;
+/// Milliseconds between two looks of the first in a queue; those behind it look less often.
+const LOOK_MS: u32 = 2;
+/// The longest time between two looks.
+const MAX_LOOK_MS: u32 = 50;
+/// Milliseconds that a lease lasts beyond the longest time that a request can need it.
+const LEASE_MARGIN_MS: u64 = 60_000;
 
 /// The queue of one caller may fill an eighth of the isolate's limit of waiting requests (`LIMITS`, `waiting`), all
 /// anonymous callers together half of it. The rest stays free for other callers.
@@ -29,94 +38,103 @@ const ANONYMOUS_PART: usize = 2;
 const ANONYMOUS: &str = "anonymous";
 const ANONYMOUS_WAITING: &str = "places of anonymous";
 
-/// The requests at PostgREST, by caller.
+/// The requests at PostgREST and those that wait, by caller.
 #[derive(Default)]
-pub struct Shares(HashMap<String, Share>);
+pub struct Shares {
+    by_caller: HashMap<String, Share>,
+    last_id: u64,
+}
 
 #[derive(Default)]
 struct Share {
-    in_flight: usize,
-    queue: VecDeque<Rc<Waiter>>,
+    at_postgrest: Vec<Lease>,
+    queue: VecDeque<Lease>,
 }
 
-/// A request in the queue.
-struct Waiter {
-    granted: Cell<bool>,
-    wake: Cell<Option<Box<dyn FnOnce()>>>,
+/// A request's place, until it is given back or has ended by itself.
+#[derive(Clone, Copy)]
+struct Lease {
+    id: u64,
+    until_ms: u64,
 }
 
-/// The right to use one connection of a share. When it is dropped, the next request in the queue gets it.
+/// What a request finds in a share.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    /// It may go on.
+    Now,
+    /// So many requests wait before it.
+    Behind(usize),
+}
+
+impl Share {
+    /// Adds a request to the queue; none if it is full.
+    fn join(&mut self, lease: Lease, max_queue: usize) -> Option<()> {
+        (self.queue.len() < max_queue).then(|| self.queue.push_back(lease))
+    }
+
+    /// Moves a request from the queue to PostgREST if its turn has come.
+    fn look(&mut self, id: u64, connections: usize, lease: Lease) -> Turn {
+        let Some(position) = self.queue.iter().position(|each| each.id == id) else {
+            return Turn::Behind(self.queue.len());
+        };
+        if self.at_postgrest.len() + position >= connections {
+            return Turn::Behind(position);
+        }
+        self.queue.remove(position);
+        self.at_postgrest.push(lease);
+        Turn::Now
+    }
+
+    /// Forgets the request, and those whose leases have ended.
+    fn forget(&mut self, id: u64, now_ms: u64) {
+        let stays = |lease: &Lease| lease.id != id && lease.until_ms > now_ms;
+        self.at_postgrest.retain(stays);
+        self.queue.retain(stays);
+    }
+}
+
+impl Shares {
+    fn lease(&mut self, until_ms: u64) -> Lease {
+        self.last_id += 1;
+        Lease {
+            id: self.last_id,
+            until_ms,
+        }
+    }
+}
+
+/// A request's place in a share: in its queue, then the right to use one connection. Dropping it gives the place back.
 pub(super) struct Permit<'a> {
     shares: &'a RefCell<Shares>,
     name: String,
+    id: u64,
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let mut shares = self.shares.borrow_mut();
+        if let Some(share) = shares.by_caller.get_mut(&self.name) {
+            share.forget(self.id, 0);
+            if share.at_postgrest.is_empty() && share.queue.is_empty() {
+                shares.by_caller.remove(&self.name);
+            }
+        }
+    }
+}
+
+/// What one request has taken.
+#[derive(Default)]
+pub(super) struct Permits<'a> {
+    own: Option<Permit<'a>>,
+    of_all: Option<Permit<'a>>,
+    /// One of the isolate's places for waiting requests.
+    waiting: Option<Permit<'a>>,
 }
 
 impl Permits<'_> {
     fn is_empty(&self) -> bool {
         self.own.is_none() && self.of_all.is_none() && self.waiting.is_none()
-    }
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        release(self.shares, &self.name);
-    }
-}
-
-/// The permits of one request.
-#[derive(Default)]
-pub(super) struct Permits<'a> {
-    own: Option<Permit<'a>>,
-    of_all: Option<Permit<'a>>,
-    /// Its place among the waiting requests of all anonymous callers.
-    waiting: Option<Permit<'a>>,
-}
-
-/// Passes a permit on to the next request in the queue.
-fn release(shares: &RefCell<Shares>, name: &str) {
-    let next = {
-        let mut shares = shares.borrow_mut();
-        let Some(share) = shares.0.get_mut(name) else {
-            return;
-        };
-        let next = share.queue.pop_front();
-        if next.is_none() {
-            share.in_flight = share.in_flight.saturating_sub(1);
-            if share.in_flight == 0 {
-                shares.0.remove(name);
-            }
-        }
-        next
-    };
-    if let Some(waiter) = next {
-        waiter.granted.set(true);
-        if let Some(wake) = waiter.wake.take() {
-            wake();
-        }
-    }
-}
-
-/// A place in the queue. It is dropped with a request whose client hangs up: then it leaves the queue, or passes on the
-/// permit that it was granted.
-struct Queued<'a> {
-    shares: &'a RefCell<Shares>,
-    name: &'a str,
-    waiter: Rc<Waiter>,
-    taken: bool,
-}
-
-impl Drop for Queued<'_> {
-    fn drop(&mut self) {
-        if self.taken {
-            return;
-        }
-        if self.waiter.granted.get() {
-            release(self.shares, self.name);
-        } else if let Some(share) = self.shares.borrow_mut().0.get_mut(self.name) {
-            share
-                .queue
-                .retain(|waiter| !Rc::ptr_eq(waiter, &self.waiter));
-        }
     }
 }
 
@@ -184,16 +202,11 @@ pub(super) async fn hold_until_answered<P: Platform, F: Future + Unpin>(
 /// Reserves one of the places of waiting anonymous requests.
 fn reserve_waiting<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
     let limit = (edge.config.limits.waiting / ANONYMOUS_PART).max(1);
-    let mut shares = edge.shares.borrow_mut();
-    let share = shares.0.entry(ANONYMOUS_WAITING.to_owned()).or_default();
-    if share.in_flight >= limit {
-        return Err(Error::TooManyConcurrent);
+    let permit = join(ANONYMOUS_WAITING, usize::MAX, edge)?;
+    match look(&permit, limit, edge) {
+        Turn::Now => Ok(permit),
+        Turn::Behind(_) => Err(Error::TooManyConcurrent),
     }
-    share.in_flight += 1;
-    Ok(Permit {
-        shares: &edge.shares,
-        name: ANONYMOUS_WAITING.to_owned(),
-    })
 }
 
 async fn acquire_one<'a, P: Platform>(
@@ -204,41 +217,99 @@ async fn acquire_one<'a, P: Platform>(
     if connections == 0 {
         return Ok(None);
     }
-    let permit = || Permit {
-        shares: &edge.shares,
-        name: name.to_owned(),
+    // Requests that wait for the share of all anonymous callers hold a place already.
+    let max_queue = if name == ANONYMOUS {
+        usize::MAX
+    } else {
+        (edge.config.limits.waiting / CALLER_PART).max(1)
     };
-    let (woken, waiter) = {
-        let mut shares = edge.shares.borrow_mut();
-        let share = shares.0.entry(name.to_owned()).or_default();
-        if share.in_flight < connections {
-            share.in_flight += 1;
-            return Ok(Some(permit()));
-        }
-        // Requests that wait for the share of all anonymous callers hold a place already.
-        let queued = (edge.config.limits.waiting / CALLER_PART).max(1);
-        if name != ANONYMOUS && share.queue.len() >= queued {
+    let give_up_ms = edge.platform.now_ms() + u64::from(MAX_WAIT_MS);
+    let permit = join(name, max_queue, edge)?;
+    loop {
+        let position = match look(&permit, connections, edge) {
+            Turn::Now => return Ok(Some(permit)),
+            Turn::Behind(position) => u32::try_from(position).unwrap_or(MAX_LOOK_MS),
+        };
+        if edge.platform.now_ms() >= give_up_ms {
             return Err(Error::TooManyConcurrent);
         }
-        let (wake, woken) = edge.platform.signal();
-        let waiter = Rc::new(Waiter {
-            granted: Cell::new(false),
-            wake: Cell::new(Some(wake)),
-        });
-        share.queue.push_back(waiter.clone());
-        (woken, waiter)
-    };
-    let mut queued = Queued {
+        let pause_ms = (position + 1).saturating_mul(LOOK_MS).min(MAX_LOOK_MS);
+        edge.platform.sleep(pause_ms).await;
+    }
+}
+
+/// Adds a request to a share's queue.
+fn join<'a, P: Platform>(
+    name: &str,
+    max_queue: usize,
+    edge: &'a Edge<P>,
+) -> Result<Permit<'a>, Error> {
+    let now_ms = edge.platform.now_ms();
+    let mut shares = edge.shares.borrow_mut();
+    let lease = shares.lease(now_ms + u64::from(MAX_WAIT_MS) + LEASE_MARGIN_MS);
+    let share = shares.by_caller.entry(name.to_owned()).or_default();
+    share.forget(lease.id, now_ms);
+    share
+        .join(lease, max_queue)
+        .ok_or(Error::TooManyConcurrent)?;
+    Ok(Permit {
         shares: &edge.shares,
-        name,
-        waiter,
-        taken: false,
+        name: name.to_owned(),
+        id: lease.id,
+    })
+}
+
+/// Whether a queued request may go on.
+fn look<P: Platform>(permit: &Permit<'_>, connections: usize, edge: &Edge<P>) -> Turn {
+    let limits = &edge.config.limits;
+    let longest_ms = limits.upload_ms + limits.deadline_ms + MAX_WAIT_MS;
+    let lease = Lease {
+        id: permit.id,
+        until_ms: edge.platform.now_ms() + u64::from(longest_ms) + LEASE_MARGIN_MS,
     };
-    select(pin!(woken), pin!(edge.platform.sleep(MAX_WAIT_MS))).await;
-    queued.taken = queued.waiter.granted.get();
-    if queued.taken {
-        Ok(Some(permit()))
-    } else {
-        Err(Error::TooManyConcurrent)
+    let mut shares = edge.shares.borrow_mut();
+    shares
+        .by_caller
+        .get_mut(&permit.name)
+        .map_or(Turn::Behind(0), |share| {
+            share.look(permit.id, connections, lease)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(id: u64) -> Lease {
+        Lease { id, until_ms: 100 }
+    }
+
+    #[test]
+    fn requests_go_on_in_order_as_places_become_free() {
+        let mut share = Share::default();
+        for id in 1..=4 {
+            assert_eq!(share.join(lease(id), 4), Some(()));
+        }
+        assert_eq!(share.join(lease(5), 4), None, "the queue is full");
+        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(2));
+        assert_eq!(share.look(2, 2, lease(2)), Turn::Now);
+        assert_eq!(share.look(1, 2, lease(1)), Turn::Now);
+        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(0));
+        share.forget(1, 0);
+        assert_eq!(share.look(4, 2, lease(4)), Turn::Behind(1));
+        assert_eq!(share.look(3, 2, lease(3)), Turn::Now);
+    }
+
+    #[test]
+    fn a_request_that_never_gives_its_place_back_loses_it() {
+        let mut share = Share::default();
+        for id in 1..=3 {
+            share.join(lease(id), 9);
+        }
+        assert_eq!(share.look(1, 1, lease(1)), Turn::Now);
+        share.forget(0, 99);
+        assert_eq!(share.look(2, 1, lease(2)), Turn::Behind(0));
+        share.forget(0, 100);
+        assert!(share.at_postgrest.is_empty() && share.queue.is_empty());
     }
 }

@@ -80,16 +80,6 @@ impl Platform for Native {
         *self.now_ms.borrow_mut() += u64::from(milliseconds);
     }
 
-    fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
-        let (wake, woken) = futures_channel::oneshot::channel();
-        let wake = move || {
-            let _ = wake.send(());
-        };
-        (Box::new(wake), async move {
-            let _ = woken.await;
-        })
-    }
-
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
         *self.checked.borrow_mut() += 1;
         if key.algorithm != Algorithm::Es256 {

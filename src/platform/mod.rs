@@ -328,24 +328,6 @@ impl Platform for Workers {
         delay(milliseconds).await;
     }
 
-    fn signal(&self) -> (Box<dyn FnOnce()>, impl Future<Output = ()> + 'static) {
-        let _ = self.0.listen();
-        // A promise of this request, so that the runtime continues in this request's context, whichever request settles
-        // it.
-        let mut settle = None;
-        let promise = Promise::new(&mut |done, _| settle = Some(done));
-        let settled = PromiseFuture::of(&promise);
-        let wake = move || {
-            if let Some(settle) = settle {
-                // Resolving a promise cannot throw.
-                let _ = settle.call0(&JsValue::UNDEFINED);
-            }
-        };
-        (Box::new(wake), async move {
-            let _ = settled.await;
-        })
-    }
-
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
         verifies(key, data, signature).await.unwrap_or(false)
     }
