@@ -23,5 +23,4 @@ await Promise.all(
   }),
 );
 agent.destroy();
-process.send(statuses);
-process.disconnect();
+process.send(statuses, () => process.disconnect());

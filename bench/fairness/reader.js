@@ -19,5 +19,4 @@ while (performance.now() < until) {
   await sleep(2);
 }
 agent.destroy();
-process.send({ times, refused });
-process.disconnect();
+process.send({ times, refused }, () => process.disconnect());
