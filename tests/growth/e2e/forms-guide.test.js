@@ -92,7 +92,7 @@ test('the form without a script stores a lead and leads to the page of thanks', 
   await context.close();
 });
 
-test('the form without a script comes back with what was typed where it is refused, and its trap is out of sight', async () => {
+test('the form without a script comes back with what was typed if it is refused, and its trap is out of sight', async () => {
   const { page, context } = await open('/plain.html');
   assert.ok((await page.locator('[name=_gotcha]').boundingBox()).x < 0);
   await page.getByLabel('E-mail address').fill('name@localhost');
@@ -218,7 +218,7 @@ test('the lists of hosted forms and languages are those that are served', async 
   }
 });
 
-test('every value of an answer in the tables is answered so', async () => {
+test('the edge gives the answers that the tables list', async () => {
   const post = (fields, options = {}) =>
     ask('/v1/leads', { method: 'POST', body: new URLSearchParams(fields), base: edge.url, ...options });
   const html = { headers: { accept: 'text/html' } };
