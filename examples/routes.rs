@@ -1,5 +1,5 @@
-//! Prints every route of the bundle as JSON, for `npm run proof` to hold against what was decided: method, path and, of a purpose
-//! endpoint, the database function that it asks and as whom.
+//! Prints every route of the bundle as JSON: method, path and, for a purpose endpoint, the database function that it calls and in whose
+//! name. `npm run proof` compares them with the recorded decisions.
 
 use rowgate::route::{Action, Identity, Route};
 use serde_json::{Value, json};
