@@ -34,7 +34,7 @@ const spawned = (args, signal) =>
         output += chunk;
       });
     }
-    // One that was started is waited for, even after it was told to stop.
+    // One that was started is waited for, even after it was asked to stop.
     child.once('error', (error) => child.pid ?? reject(error));
     child.once('close', (code) => resolve({ code, output }));
   });
@@ -56,7 +56,7 @@ export const wrk = async ({ script, url, connections, seconds, options = [], arg
 };
 
 /**
- * One burst of load. Files are written into the directory and belong to whoever made that.
+ * One burst of load. Files are written into the directory, which the caller removes.
  * @param {{url: string, method?: string, headers?: Record<string, string>, body?: string, tokens: string[], connections: number, seconds: number, directory: string, signal: AbortSignal}} options
  * tokens: one is sent again and again; of several each is sent once, and running out of them is an error
  * @returns {Promise<{requests: number, bytes: number, perSecond: number, p50: number, p99: number, refused: number, failed: number}>}

@@ -82,7 +82,10 @@ const binaries = () => {
   return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
 };
 
-const initialise = (initdb, directory, password, logFile) => {
+/** Settings of a PostgreSQL that does not wait for the disk: the operating system keeps what a crash of PostgreSQL leaves. */
+const NOT_DURABLE = ['fsync=off', 'full_page_writes=off'];
+
+const initialise = (initdb, directory, { password, durable, logFile }) => {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const passwordFile = `${directory}.password`;
   writeFileSync(passwordFile, password, { mode: 0o600 });
@@ -99,6 +102,7 @@ const initialise = (initdb, directory, password, logFile) => {
     '--locale-provider=builtin',
     '--builtin-locale=C.UTF-8',
     '--locale=C',
+    ...(durable ? [] : ['--no-sync']),
   ]);
   const done = spawnSync(file, args, { ...options, encoding: 'utf8', cwd: '/' });
   rmSync(passwordFile, { force: true });
@@ -135,21 +139,28 @@ const createDatabase = async (server) => {
 
 /**
  * The part, not yet started.
- * @param {{data: string, port: number, password: string, logFile: string, say: Function, failed: Function, settings?: string[]}} options
+ * @param {{data: string, port: number, password: string, logFile: string, say: Function, failed: Function, durable?: boolean}} options
  */
-export const postgres = async ({ data, port, password, settings = [], ...rest }) => {
+export const postgres = async ({ data, port, password, durable = true, ...rest }) => {
   const { initdb, postgres: binary } = binaries();
   const directory = join(data, 'postgres');
   if (!existsSync(join(directory, 'PG_VERSION'))) {
     rest.say('making a PostgreSQL cluster');
-    initialise(initdb, directory, password, rest.logFile);
+    initialise(initdb, directory, { password, durable, logFile: rest.logFile });
   }
   const server = `postgres://postgres:${password}@127.0.0.1:${port}`;
-  const flags = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=100', ...settings];
+  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=100'];
+  if (!durable) settings.push(...NOT_DURABLE);
   const part = new Part({
     name: 'PostgreSQL',
     command: () => {
-      const asked = asOther(binary, ['-D', directory, '-p', `${port}`, ...flags.flatMap((flag) => ['-c', flag])]);
+      const asked = asOther(binary, [
+        '-D',
+        directory,
+        '-p',
+        `${port}`,
+        ...settings.flatMap((setting) => ['-c', setting]),
+      ]);
       return { ...asked, options: { ...asked.options, cwd: '/' } };
     },
     // Fast shutdown: open connections are closed.

@@ -87,8 +87,8 @@ const localOrigins = (port) => {
 
 /** One running system. */
 class Stack {
-  constructor({ data, say, failed, throwAway }) {
-    Object.assign(this, { data, say, failed, throwAway, ports: throwAway ? ANY : USUAL, parts: [] });
+  constructor({ data, say, failed, throwAway, durable }) {
+    Object.assign(this, { data, say, failed, throwAway, durable, ports: throwAway ? ANY : USUAL, parts: [] });
   }
 
   /** Where workflows go: a developer's own n8n; in tests an address at which nobody answers. */
@@ -140,7 +140,13 @@ class Stack {
     }
     const port = await freePort(...this.ports.postgres);
     const password = this.keys.database_password;
-    this.postgres = await postgres({ data: this.data, port, password, ...this.options('postgres') });
+    this.postgres = await postgres({
+      data: this.data,
+      port,
+      password,
+      durable: this.durable,
+      ...this.options('postgres'),
+    });
     return this.add(this.postgres);
   }
 
@@ -187,7 +193,7 @@ class Stack {
     return this.add(this.edge);
   }
 
-  /** Writes dev.json, for whoever drives the stack. */
+  /** Writes dev.json, the description of the running system for other programs. */
   async describe() {
     this.description = {
       edge_url: this.edgeUrl,
@@ -214,10 +220,17 @@ class Stack {
 
 /**
  * Starts a system.
- * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
+ * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, durable?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
  */
-export const startStack = async ({ data, say = () => {}, failed = () => {}, throwAway = false, ...options }) => {
-  const stack = new Stack({ data, say, failed, throwAway });
+export const startStack = async ({
+  data,
+  say = () => {},
+  failed = () => {},
+  throwAway = false,
+  durable = true,
+  ...options
+}) => {
+  const stack = new Stack({ data, say, failed, throwAway, durable });
   try {
     await stack.start(options);
     return stack;

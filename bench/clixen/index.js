@@ -2,12 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { interruptible } from '../../dev/interrupt.js';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
-import { interruptible } from '../interrupt.js';
 import { machine, packageVersion } from '../machine.js';
-import { withStack } from '../stack.js';
+import { withBenchmarkSystem } from '../system.js';
 import { database } from './database.js';
 import { validation } from './validate.js';
 
@@ -49,7 +49,7 @@ export const run = async (flags) => {
   const options = parsed(flags);
   await interruptible(async (stopping) => {
     const measured = (only, body) =>
-      withStack({ stopping, only, say }, (parts) => body({ ...parts, stopping, options, say }));
+      withBenchmarkSystem({ stopping, only, say }, (parts) => body({ ...parts, stopping, options, say }));
     const rows = [...(await measured(undefined, validation)), ...(await measured('migrated database', database))];
     const facts = { ...machine(), workerd: packageVersion('workerd') };
     const text = markdown({ facts, options, rows });

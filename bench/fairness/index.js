@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
+import { interruptible } from '../../dev/interrupt.js';
 import { token as issue } from '../../dev/issuer.js';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
-import { interruptible } from '../interrupt.js';
 import { machine, packageVersion } from '../machine.js';
-import { withStack } from '../stack.js';
+import { withBenchmarkSystem } from '../system.js';
 import { attacks, SLOW_FOR } from './attacks.js';
 
 const say = (line) => console.error(`[bench] ${line}`);
@@ -242,7 +242,9 @@ const markdown = ({ facts, options, alone, rows }) => {
 export const run = async (flags) => {
   const options = parsed(flags);
   await interruptible(async (stopping) => {
-    const { alone, rows } = await withStack({ stopping, say }, (parts) => measured({ ...parts, stopping, options }));
+    const { alone, rows } = await withBenchmarkSystem({ stopping, say }, (parts) =>
+      measured({ ...parts, stopping, options }),
+    );
     const facts = { ...machine(), workerd: packageVersion('workerd') };
     const text = markdown({ facts, options, alone, rows });
     console.log(text);

@@ -6,11 +6,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { interruptible } from '../../dev/interrupt.js';
 import { SetupError } from '../../dev/setup.js';
 import { BUNDLE } from '../../dev/workerd.js';
-import { interruptible } from '../interrupt.js';
 import { cpuTime, digest, machine, packageVersion } from '../machine.js';
-import { withStack } from '../stack.js';
+import { withBenchmarkSystem } from '../system.js';
 import { burst, needWrk, wrkVersion } from '../wrk.js';
 import { Fixture } from './fixture.js';
 import { report } from './report.js';
@@ -237,7 +237,7 @@ export const run = async (flags) => {
   const options = parsed(flags);
   needWrk();
   await interruptible(async (stopping) => {
-    const { run: done, ...rest } = await withStack({ stopping, only: 'behind the edge', say }, (parts) =>
+    const { run: done, ...rest } = await withBenchmarkSystem({ stopping, only: 'behind the edge', say }, (parts) =>
       measured({ ...parts, stopping, options }),
     );
     const facts = { ...machine(), ...versions(rest.postgresql) };

@@ -4,12 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
+import { interruptible } from '../../dev/interrupt.js';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
-import { interruptible } from '../interrupt.js';
 import { machine, packageVersion } from '../machine.js';
-import { withStack } from '../stack.js';
+import { withBenchmarkSystem } from '../system.js';
 import { needWrk } from '../wrk.js';
 import {
   eventsThroughTheEdge,
@@ -285,7 +285,7 @@ export const run = async (flags) => {
   const options = parsed(flags);
   needWrk();
   await interruptible(async (stopping) => {
-    const { rows, postgresql } = await withStack({ stopping, say }, (parts) =>
+    const { rows, postgresql } = await withBenchmarkSystem({ stopping, say }, (parts) =>
       measured({ ...parts, stopping, options }),
     );
     const facts = { ...machine(), workerd: packageVersion('workerd'), postgresql };

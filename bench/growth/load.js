@@ -31,7 +31,7 @@ const part =
     say(`${name}: ${((to + 1) / MILLION).toFixed(2)} million`);
   };
 
-/** Leads and sessions of onboarding. `say` is told how far it is. */
+/** Leads and sessions of onboarding. `say` gets the progress. */
 export const loadLeads = async (sql, { leads, sessions, ...rest }) => {
   await inParts(leads, MILLION / 4, part(sql, rest, 'leads', LEADS));
   await inParts(sessions, MILLION / 4, part(sql, rest, 'onboarding sessions', SESSIONS));

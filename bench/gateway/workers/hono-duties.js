@@ -10,7 +10,7 @@ const PREFIX = '/rest/v1';
 const SENT = ['accept', 'authorization', 'content-type', 'if-none-match', 'prefer', 'range', 'x-client-info'];
 const RELAYED = ['content-location', 'content-profile', 'content-range', 'content-type', 'etag', 'preference-applied'];
 const DEADLINE_MS = 10_000;
-const MOST_ROWS = 1000;
+const MAX_ROWS = 1000;
 
 const chosen = (headers, names) =>
   Object.fromEntries(names.flatMap((name) => (headers.has(name) ? [[name, headers.get(name)]] : [])));
@@ -44,8 +44,8 @@ app.all(`${PREFIX}/*`, async (c) => {
   const { pathname, searchParams } = new URL(c.req.url);
   const { method, body, signal } = c.req.raw;
   if (method === 'GET') {
-    const limit = Number(searchParams.get('limit') ?? MOST_ROWS);
-    searchParams.set('limit', `${Math.min(limit, MOST_ROWS)}`);
+    const limit = Number(searchParams.get('limit') ?? MAX_ROWS);
+    searchParams.set('limit', `${Math.min(limit, MAX_ROWS)}`);
   }
   const deadline = new AbortController();
   const timer = setTimeout(() => deadline.abort(), DEADLINE_MS);

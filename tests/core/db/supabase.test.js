@@ -2,19 +2,18 @@
 // to what is there; accounts make and erase what is theirs.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { catalog, differences, ownPart, withAccounts } from '../../../dev/catalog.js';
 import { migrate, rollback } from '../../../dev/migrate.js';
 import { root } from '../../../dev/paths.js';
-import { startStack } from '../../../dev/stack.js';
+import { startThrowAway } from '../../../dev/throwaway.js';
 import { stack as plain } from '../../support/stack.js';
 
 // A server of its own: roles belong to the whole server.
-const data = mkdtempSync(join(tmpdir(), 'rowgate-supabase-'));
+let system;
 let stack;
 let url;
 let owner;
@@ -34,7 +33,8 @@ const theirs = (state) =>
   );
 
 before(async () => {
-  stack = await startStack({ data, only: 'database', throwAway: true });
+  system = await startThrowAway('supabase', { only: 'database' });
+  stack = system.stack;
   owner = new pg.Client({ connectionString: stack.databaseUrl });
   await owner.connect();
   await owner.query(readFileSync(join(root, 'tests', 'core', 'support', 'supabase.sql'), 'utf8'));
@@ -49,8 +49,7 @@ before(async () => {
 });
 after(async () => {
   await owner?.end();
-  await stack?.stop();
-  rmSync(data, { recursive: true, force: true });
+  await system?.stop();
 });
 
 const query = async (text, values) => (await owner.query(text, values)).rows;
@@ -66,7 +65,7 @@ const published = async () =>
     ({ tablename }) => tablename,
   );
 
-test('what clients may want to be told of at once is in the publication for it', async () => {
+test('tables that clients subscribe to are in Supabase’s publication', async () => {
   const wanted = ['deployments', 'mvp_chat_messages', 'mvp_chat_sessions', 'mvp_workflows', 'projects'];
   assert.deepEqual(await published(), wanted);
 });

@@ -1,36 +1,32 @@
 // `npm run db:verify` on a database of somebody's: read-only, in words, with a status for CI.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { root } from '../../../dev/paths.js';
-import { startStack } from '../../../dev/stack.js';
+import { startThrowAway } from '../../../dev/throwaway.js';
 
-const data = mkdtempSync(join(tmpdir(), 'rowgate-verify-test-'));
-let stack;
+let system;
 let owner;
 let url;
 
 before(async () => {
-  stack = await startStack({ data, only: 'migrated database', throwAway: true, quiet: true });
-  owner = new pg.Client({ connectionString: stack.databaseUrl });
+  system = await startThrowAway('verify-test', { only: 'migrated database' });
+  const { databaseUrl } = system.stack;
+  owner = new pg.Client({ connectionString: databaseUrl });
   await owner.connect();
   // Somebody who may write nothing: it has to be enough.
   await owner.query(
     `create role reader login password 'reader'; alter role reader set default_transaction_read_only = on`,
   );
-  const address = new URL(stack.databaseUrl);
+  const address = new URL(databaseUrl);
   address.username = 'reader';
   address.password = 'reader';
   url = address.toString();
 });
 after(async () => {
   await owner?.end();
-  await stack?.stop();
-  rmSync(data, { recursive: true, force: true });
+  await system?.stop();
 });
 
 const verify = async () => {
@@ -54,30 +50,30 @@ test('a migrated database is as the migrations intend', async () => {
 
 test('every kind of difference is named, and ends with status 1', async () => {
   await owner.query(`
-    alter table clixen.projects add column planted int;
+    alter table clixen.projects add column faulty int;
     alter table clixen.projects alter column color drop default;
     alter table clixen.projects drop constraint projects_color;
     drop index marketing.leads_status;
     drop policy owner_select on clixen.projects;
-    create policy planted on clixen.projects for select to authenticated using (true);
+    create policy faulty on clixen.projects for select to authenticated using (true);
     create or replace function private.caller_key() returns text language sql set search_path = '' as $$ select 'x' $$;
     grant truncate on clixen.projects to authenticated;
     grant execute on function marketing.is_email(text) to anon;
     grant usage on schema private to anon;
     alter table private.audit_log disable row level security;
-    alter type marketing.lead_status add value 'planted';
+    alter type marketing.lead_status add value 'faulty';
     drop trigger projects_audit on clixen.projects;
-    create table marketing.planted (id int);
+    create table marketing.faulty (id int);
     alter table clixen.projects disable trigger projects_filter;
-    create rule planted as on delete to clixen.projects do also select 1;
-    create sequence clixen.planted;
+    create rule faulty as on delete to clixen.projects do also select 1;
+    create sequence clixen.faulty;
     alter role authenticated bypassrls;
     grant service_role to anon;
     create role somebody; alter function clixen.erase_user(uuid) owner to somebody;
     create schema if not exists auth; create table auth.users (id uuid);
     create schema cron;
     create table cron.job (jobid bigint, schedule text, command text, database text, active boolean, jobname text);
-    insert into cron.job values (1, '* * * * *', 'select 1', current_database(), true, 'rowgate planted'),
+    insert into cron.job values (1, '* * * * *', 'select 1', current_database(), true, 'rowgate faulty'),
       (2, '* * * * *', 'select 1', current_database(), true, 'somebody else''s');
     grant usage on schema cron to public; grant select on cron.job to public`);
   const { status, lines } = await verify();
@@ -99,13 +95,13 @@ test('every kind of difference is named, and ends with status 1', async () => {
     'missing: index marketing.leads_status',
     'missing: policy clixen.projects owner_select',
     'missing: trigger clixen.projects projects_audit',
-    'not from the migrations: column clixen.projects.planted',
-    'not from the migrations: column marketing.planted.id',
-    'not from the migrations: job rowgate planted',
+    'not from the migrations: column clixen.projects.faulty',
+    'not from the migrations: column marketing.faulty.id',
+    'not from the migrations: job rowgate faulty',
     'not from the migrations: owner clixen function clixen.erase_user(uuid)',
-    'not from the migrations: policy clixen.projects planted',
-    'not from the migrations: rule clixen.projects planted',
-    'not from the migrations: sequence clixen.planted',
-    'not from the migrations: table marketing.planted',
+    'not from the migrations: policy clixen.projects faulty',
+    'not from the migrations: rule clixen.projects faulty',
+    'not from the migrations: sequence clixen.faulty',
+    'not from the migrations: table marketing.faulty',
   ]);
 });

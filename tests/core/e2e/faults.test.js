@@ -1,16 +1,14 @@
 // Parts that die, stall, lie or are overrun, on a system of this file's own.
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose';
 import pg from 'pg';
 import { jwks, token as sign } from '../../../dev/issuer.js';
 import { waitFor } from '../../../dev/process.js';
-import { startStack } from '../../../dev/stack.js';
+import { startThrowAway } from '../../../dev/throwaway.js';
 import { startEdge } from '../../support/edge.js';
 import { assertHealthy } from '../../support/health_assert.js';
 import { freshEmail, ask as request } from '../../support/stack.js';
@@ -18,8 +16,8 @@ import { startProxy } from '../../support/tcp_proxy.js';
 import { honest, startKeyServer } from '../support/key_server.js';
 
 const SECRET = 'only for this test: an HS256 secret of an issuer';
-const data = mkdtempSync(join(tmpdir(), 'rowgate-faults-'));
 const edges = [];
+let system;
 let stack;
 let database;
 let token;
@@ -27,7 +25,8 @@ let keyServer;
 let elsewhere;
 
 before(async () => {
-  stack = await startStack({ data, throwAway: true, quiet: true });
+  system = await startThrowAway('faults');
+  stack = system.stack;
   database = new pg.Pool({ connectionString: stack.databaseUrl, max: 2 });
   // Its connections are cut like everybody's.
   database.on('error', () => {});
@@ -41,8 +40,7 @@ after(async () => {
   await keyServer?.close();
   await elsewhere?.close();
   await database?.end();
-  await stack?.stop();
-  rmSync(data, { recursive: true, force: true });
+  await system?.stop();
 });
 
 const ask = (path, options) => request(path, { base: stack.edgeUrl, ...options });
@@ -283,7 +281,7 @@ const away = async () => {
   assert.ok(ready.headers.get('retry-after'));
   assert.equal((await ask('/healthz')).status, 200);
   const forged = await ask('/rest/v1/projects', { token: `${token.slice(0, -4)}AAAA` });
-  assert.deepEqual([forged.status, forged.body.code], [401, 'RG203'], 'a forged token is still told so');
+  assert.deepEqual([forged.status, forged.body.code], [401, 'RG203'], 'a forged token is still answered 401');
   const page = await ask('/v1/leads', {
     method: 'POST',
     body: new URLSearchParams({ email: 'typed@example.org' }),
@@ -404,7 +402,7 @@ test('PostgreSQL is restarted under load: every acknowledged row is there once, 
   assert.deepEqual(
     odd.map(({ status, text }) => [status, text]),
     [],
-    'a client is told to try again',
+    'a client gets Retry-After',
   );
 });
 
@@ -472,8 +470,8 @@ test('the schema cache is loaded again and again: no request fails', async () =>
     while (!over) {
       const write = n % 2 === 0;
       const { status, text } = await projects({ token: own, ...(write && { json: { name: randomUUID() } }) });
-      const told = `${write ? 'write' : 'read'} ${status}${status < 400 ? '' : ` ${text}`}`;
-      answers[told] = (answers[told] ?? 0) + 1;
+      const outcome = `${write ? 'write' : 'read'} ${status}${status < 400 ? '' : ` ${text}`}`;
+      answers[outcome] = (answers[outcome] ?? 0) + 1;
     }
   };
   const clients = Array.from({ length: 8 }, (_, n) => client(n));

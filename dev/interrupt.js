@@ -1,9 +1,9 @@
-// Ctrl-C, a closed terminal, or npm's own end: a benchmark then stops what it has started instead of leaving it behind.
-import { SetupError } from '../dev/setup.js';
+// Ctrl-C, a closed terminal, or npm's own end: a command then stops what it has started instead of leaving it behind.
+import { SetupError } from './setup.js';
 
 /**
  * Runs the body with a controller that such a signal aborts; the body may abort it too, for instance when a part dies.
- * @param {(stopping: AbortController) => Promise<void>} body
+ * @param {(stopping: AbortController) => Promise<any>} body
  */
 export const interruptible = async (body) => {
   const stopping = new AbortController();
@@ -15,7 +15,7 @@ export const interruptible = async (body) => {
   const orphaned = () => process.env.npm_lifecycle_event && process.ppid !== parent;
   const watch = setInterval(() => orphaned() && stop(), 500);
   try {
-    await body(stopping);
+    return await body(stopping);
   } finally {
     clearInterval(watch);
     for (const signal of signals) process.off(signal, stop);
