@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The death within a minute at which the stack gives up; the pauses between are 2, 4, 8 and 16 s. */
-const MOST_DEATHS = 5;
+const MAX_DEATHS = 5;
 
 /** What Linux says of a process, after its name, which may contain spaces; nothing elsewhere. */
 const linuxStat = (pid) => {
@@ -16,7 +16,7 @@ const linuxStat = (pid) => {
   }
 };
 
-/** When a process began, as the system counts it: tells it from a later one of the same number. */
+/** When a process began, as the system counts it: distinguishes it from a later one of the same number. */
 export const startTime = (pid) =>
   linuxStat(pid)[19] ?? spawnSync('ps', ['-o', 'lstart=', '-p', `${pid}`], { encoding: 'utf8' }).stdout?.trim();
 
@@ -48,9 +48,15 @@ export const stopGroup = async (pid, signal = 'SIGTERM', grace = 5000) => {
   signalGroup(pid, 'SIGKILL');
 };
 
+/**
+ * A port that the operating system gives to no outgoing connection: those of Linux begin at 32768, of others at 49152. Another
+ * system that starts at the same moment hardly picks the same one.
+ */
+const anyPort = () => 10_000 + Math.floor(Math.random() * 22_768);
+
 /** A free port: the first of the wanted ones that is free, or any. */
 export const freePort = async (...wanted) => {
-  for (const port of [...wanted, 0]) {
+  for (const port of [...wanted, ...Array.from({ length: 20 }, anyPort)]) {
     const found = await new Promise((resolve) => {
       const server = createServer();
       server.once('error', () => resolve(undefined));
@@ -64,7 +70,7 @@ export const freePort = async (...wanted) => {
   throw new Error('no free port');
 };
 
-/** Waits until a check holds; the error tells what did not happen. */
+/** Waits until a check holds; the error names what did not happen. */
 export const waitFor = async (what, check, { seconds = 30, given = () => undefined } = {}) => {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -134,7 +140,7 @@ export class Part {
     if (this.stopping) return;
     const now = Date.now();
     this.deaths = [...this.deaths.filter((at) => now - at < 60_000), now];
-    if (!this.restart || this.deaths.length >= MOST_DEATHS) {
+    if (!this.restart || this.deaths.length >= MAX_DEATHS) {
       this.failed(this, `${this.name} ${how}`);
       return;
     }

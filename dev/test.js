@@ -1,19 +1,29 @@
-// npm test: lint, native Rust tests, then the tests of tests/ on a throw-away system of their own.
+// npm test: lint, native Rust tests, then the tests of tests/, on two throw-away systems at once.
 // With arguments it runs those test files only, or those of a folder: `npm test -- tests/growth`.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { build } from './build.js';
+import { interruptible } from './interrupt.js';
 import { root } from './paths.js';
 import { main, SetupError, setup } from './setup.js';
 
-const run = (command, args, env = process.env) =>
-  new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
-    child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(code === 0 ? undefined : (signal ?? `status ${code}`)));
-  });
+/**
+ * Started first: the longest, so that no system is left alone with one of them, and those that look through every table, while the
+ * tables are small.
+ */
+const FIRST = [
+  'tests/core/e2e/proof.test.js',
+  'tests/core/e2e/erased.test.js',
+  'tests/core/e2e/readonly.test.js',
+  'tests/core/e2e/oracles.test.js',
+  'tests/core/e2e/faults.test.js',
+  'tests/core/e2e/streams.test.js',
+  'tests/core/e2e/load.test.js',
+];
+
+const MAX_SYSTEMS = 2;
 
 /** The test files that an argument names: itself, or all in a folder. */
 const testFiles = (path) =>
@@ -21,27 +31,75 @@ const testFiles = (path) =>
     ? [path]
     : readdirSync(join(root, path), { recursive: true })
         .filter((name) => name.endsWith('.test.js'))
-        .sort()
         .map((name) => join(path, name));
 
-/** Runs the body with a system of its own, which is gone afterwards. */
-const withStack = async (body) => {
-  const { startStack } = await import('./stack.js');
-  const data = mkdtempSync(join(tmpdir(), 'rowgate-test-'));
-  // The tests' own parts, whatever the developer's environment says.
-  for (const name of ['DATABASE_URL', 'POSTGREST_URL', 'EDGE_SIGNING_KEY', 'AUTHENTICATOR_URL'])
-    delete process.env[name];
-  try {
-    console.error('[test] starting a throw-away system');
-    const say = (line) => console.error(`[test] ${line}`);
-    const stack = await startStack({ data, throwAway: true, quiet: true, say });
-    try {
-      return await body(data);
-    } finally {
-      await stack.stop();
+const place = (file) => (FIRST.includes(file) ? FIRST.indexOf(file) : FIRST.length);
+const inOrder = (files) => files.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+
+/** Runs a command; gives why it failed, and what it wrote. Without `live` nothing is shown. */
+const run = (command, args, { signal, env = process.env, live = true } = {}) =>
+  new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env, signal });
+    const pieces = [];
+    const read = (from, to) =>
+      from.on('data', (piece) => {
+        pieces.push(piece);
+        if (live) to.write(piece);
+      });
+    read(child.stdout, process.stdout);
+    read(child.stderr, process.stderr);
+    const done = (failure) => resolve({ failure, written: Buffer.concat(pieces).toString() });
+    child.once('error', (error) => done(error.message));
+    child.once('close', (code, signal_) => done(code === 0 ? undefined : (signal_ ?? `status ${code}`)));
+  });
+
+const COUNTS = ['tests', 'pass', 'fail', 'cancelled', 'skipped', 'todo'];
+
+/** The runner's own summary of one file, as numbers. */
+const countsOf = (written) =>
+  Object.fromEntries(
+    COUNTS.map((name) => [name, Number(written.match(new RegExp(`^ℹ ${name} (\\d+)$`, 'm'))?.[1] ?? 0)]),
+  );
+
+/** Runs test files, one after the other, on each of the systems. Gives the names of those that failed. */
+const runFiles = async (files, systems, { signal }) => {
+  const queue = inOrder(files);
+  const results = [];
+  const alone = systems.length === 1;
+  const work = async ({ data }) => {
+    for (let file = queue.shift(); file && !signal.aborted; file = queue.shift()) {
+      const args = ['--test', '--test-timeout=600000', '--test-reporter=spec', file];
+      const env = { ...process.env, ROWGATE_TEST_DATA: data };
+      const start = performance.now();
+      const { failure, written } = await run(process.execPath, args, { signal, env, live: alone });
+      const seconds = (performance.now() - start) / 1000;
+      results.push({ file, failure, seconds, ...countsOf(written) });
+      console.error(`[test] ${file} (${results.length} of ${files.length}, ${seconds.toFixed(1)} s)`);
+      if (!alone) process.stdout.write(written);
     }
+  };
+  const start = performance.now();
+  await Promise.all(systems.map(work));
+  signal.throwIfAborted();
+  const slowest = results.toSorted((a, b) => b.seconds - a.seconds).slice(0, alone ? 3 : 10);
+  for (const { file, seconds } of slowest) console.error(`[test] ${seconds.toFixed(1)} s ${file}`);
+  const sum = (name) => results.reduce((total, result) => total + result[name], 0);
+  for (const name of COUNTS) console.log(`ℹ ${name} ${sum(name)}`);
+  console.log(`ℹ duration_ms ${Math.round(performance.now() - start)}`);
+  return results.filter(({ failure }) => failure).map(({ file }) => file);
+};
+
+/** Calls the body with throw-away systems, which are stopped and removed afterwards. */
+const withSystems = async (count, say, body) => {
+  const { startThrowAway } = await import('./throwaway.js');
+  const starts = await Promise.allSettled(Array.from({ length: count }, () => startThrowAway('test', { say })));
+  const systems = starts.flatMap(({ value }) => value ?? []);
+  try {
+    const failed = starts.find(({ reason }) => reason);
+    if (failed) throw failed.reason;
+    return await body(systems);
   } finally {
-    rmSync(data, { recursive: true, force: true });
+    await Promise.all(systems.map((system) => system.stop()));
   }
 };
 
@@ -49,20 +107,23 @@ await main(async () => {
   setup({ build: true, browser: true });
   build();
   const chosen = process.argv.slice(2);
+  const files = (chosen.length > 0 ? chosen : ['tests']).flatMap(testFiles);
   const failed = [];
-  const step = async (name, work) => {
-    console.error(`[test] ${name}`);
-    const why = await work();
-    if (why) failed.push(`${name} (${why})`);
-  };
-  if (chosen.length === 0) {
-    await step('lint', () => run(process.execPath, ['dev/lint.js']));
-    await step('native Rust tests', () => run('cargo', ['test', '--locked', '--quiet']));
-  }
-  const tests = (chosen.length > 0 ? chosen : ['tests']).flatMap(testFiles);
-  const args = ['--test', '--test-concurrency=1', '--test-timeout=600000', '--test-reporter=spec', ...tests];
-  await step('database and end-to-end tests', () =>
-    withStack((data) => run(process.execPath, args, { ...process.env, ROWGATE_TEST_DATA: data })),
-  );
+  await interruptible(async ({ signal }) => {
+    const step = async (name, command, args) => {
+      console.error(`[test] ${name}`);
+      const { failure } = await run(command, args, { signal });
+      signal.throwIfAborted();
+      if (failure) failed.push(`${name} (${failure})`);
+    };
+    if (chosen.length === 0) {
+      await step('lint', process.execPath, ['dev/lint.js']);
+      await step('native Rust tests', 'cargo', ['test', '--locked', '--quiet']);
+    }
+    const count = Math.min(MAX_SYSTEMS, availableParallelism(), files.length);
+    console.error(`[test] starting ${count === 1 ? 'a throw-away system' : `${count} throw-away systems`}`);
+    const say = (line) => console.error(`[test] ${line}`);
+    await withSystems(count, say, async (systems) => failed.push(...(await runFiles(files, systems, { signal }))));
+  });
   if (failed.length > 0) throw new SetupError(`Failed: ${failed.join(', ')}.`);
 });
