@@ -24,7 +24,7 @@ export const CREDENTIALS = [
 /** Who gets past the door of a route that wants a key or a token. */
 export const HOLDERS = ['anon key', 'user', 'service', 'session token'];
 
-/** And of one that is open: whoever shows nothing needs nothing; a key or token that is shown must be good. */
+/** Credentials that a route without a required key lets in: none at all, or a valid key or token. */
 export const OPEN = [...HOLDERS, 'none', "another's session token", "Meta's signature", "another's signature"];
 
 /** `X-Hub-Signature-256` as an app with the secret makes it. */

@@ -6,15 +6,21 @@ import { root } from '../dev/paths.js';
 import { exposed } from './catalog.js';
 import { CREDENTIALS, credentials } from './credentials.js';
 import { ANYBODY, PERSONAS, personas } from './personas.js';
-import { Bench, embedded, executed, givenAway, VERBS, writable } from './probes.js';
+import { embedded, executed, givenAway, Target, VERBS, writable } from './probes.js';
 
 /** Through the edge, and past it: what the edge keeps out PostgREST and the database must keep out, too. */
 export const LAYERS = ['edge', 'database'];
 
 const AT_ONCE = 4;
 
-/** The routes that the bundle has, told by its own code. */
+let listed;
+/** The routes that the bundle has, as its own code lists them. */
 const routes = () => {
+  listed ??= listRoutes();
+  return listed;
+};
+
+const listRoutes = () => {
   const args = ['run', '--quiet', '--locked', '--example', 'routes'];
   const done = spawnSync('cargo', args, { cwd: root, encoding: 'utf8' });
   if (done.status !== 0) throw new Error(`the routes cannot be listed:\n${done.stderr}`);
@@ -29,7 +35,7 @@ const SAYS = {
     ...[
       'alone',
       'key',
-      'plant',
+      'fixture',
       'states',
       'draft',
       'forAnother',
@@ -72,10 +78,13 @@ const judged = (cell) => {
   return { ...cell, verdict: found ? 'in' : 'out' };
 };
 
+/** Whether two rows are the same, or both absent. */
+const same = (one, other) => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+
 class Matrix {
-  constructor({ system, systems, sql, pool, people }) {
-    Object.assign(this, { system, systems, sql, pool, people, cells: [], endpoints: [] });
-    this.bench = new Bench(system, sql);
+  constructor({ system, systems, sql, pool, people, stopping }) {
+    Object.assign(this, { system, systems, sql, pool, people, stopping, cells: [], endpoints: [] });
+    this.target = new Target(system, sql);
     this.decided = {
       relations: merged(systems, 'relations'),
       functions: merged(systems, 'functions'),
@@ -104,46 +113,47 @@ class Matrix {
         this.blank('relation', relation.name, verb);
         continue;
       }
-      for (const layer of LAYERS) {
-        for (const name of PERSONAS) await this.verb({ relation, decision, verb, probe, layer, name });
-      }
+      for (const layer of LAYERS) await this.verb({ relation, decision, verb, probe, layer });
     }
     // A policy may be right for a row as it is made, and wrong for what becomes of it.
     for (const state of Object.keys(decision.states ?? {})) {
       for (const verb of ['select', 'update', 'delete']) {
-        const given = { relation, decision, verb, probe: VERBS[verb], layer: 'database', state };
-        for (const name of PERSONAS) await this.verb({ ...given, name });
+        await this.verb({ relation, decision, verb, probe: VERBS[verb], layer: 'database', state });
       }
     }
     await this.columns(relation, decision);
   }
 
-  async verb({ relation, decision, verb, probe, layer, name, state }) {
+  /** One verb, by everybody. A fixture serves until an attempt has changed its row. */
+  async verb({ relation, decision, verb, probe, layer, state }) {
     const allowed = decision[layer]?.[verb] ?? decision[verb];
-    const planted = await this.bench.plant(decision, this.people);
-    if (state) planted.row = await this.bench.change(relation, planted.row, decision.states[state]);
-    const given = { relation, decision, ...planted, layer, who: this.people[name], people: this.people };
-    const { in: found, status, told } = await probe(this.bench, given);
-    await this.bench.uproot(planted);
-    const mayRead = decision.select?.includes(name);
-    this.put({
-      ...{
-        kind: 'relation',
-        subject: relation.name,
-        verb: state ? `${verb}, ${state}` : verb,
-        layer,
-        name,
-        found,
-        status,
-      },
-      expected: allowed?.includes(name),
-      leak: !mayRead && told.includes(planted.canary),
-    });
+    const cell = { kind: 'relation', subject: relation.name, verb: state ? `${verb}, ${state}` : verb, layer };
+    let fixture;
+    for (const name of PERSONAS) {
+      this.stopping?.throwIfAborted();
+      fixture ??= await this.fixtureIn(state, relation, decision);
+      const given = { relation, decision, ...fixture, layer, who: this.people[name], people: this.people };
+      const { in: found, status, shown } = await probe(this.target, given);
+      const leak = !decision.select?.includes(name) && shown.includes(fixture.marker);
+      this.put({ ...cell, name, found, status, expected: allowed?.includes(name), leak });
+      if (!same(await this.target.now(relation, fixture.row), fixture.before)) {
+        await this.target.removeFixture(fixture);
+        fixture = undefined;
+      }
+    }
+    if (fixture) await this.target.removeFixture(fixture);
+  }
+
+  /** A fixture, in a state if one is named; `before` is its row as the relation shows it. */
+  async fixtureIn(state, relation, decision) {
+    const fixture = await this.target.addFixture(decision, this.people);
+    if (state) fixture.row = await this.target.change(relation, fixture.row, decision.states[state]);
+    return { ...fixture, before: await this.target.now(relation, fixture.row) };
   }
 
   async columns(relation, decision) {
-    const planted = await this.bench.plant(decision, this.people);
-    const { row } = planted;
+    const fixture = await this.target.addFixture(decision, this.people);
+    const { row } = fixture;
     for (const name of PERSONAS) {
       const who = this.people[name];
       const given = { relation, decision, row, who, people: this.people };
@@ -167,7 +177,7 @@ class Matrix {
       }
     }
     await this.givingAway({ relation, decision });
-    await this.bench.uproot(planted);
+    await this.target.removeFixture(fixture);
   }
 
   /** Where a row has an owner: who can make it somebody else's. */
@@ -202,21 +212,21 @@ class Matrix {
     if (!decisions.every(Boolean)) return;
     for (const side of ['child', 'parent']) {
       const [from, into] = side === 'child' ? [child, parent] : [parent, child];
+      // The child's fixture has a parent, and both hold the marker. Reading changes neither.
+      const fixture = await this.target.addFixture(decisions[0], this.people);
+      const { row, marker } = fixture;
+      const start = side === 'child' ? row : { ...row, ...(await this.parentOf(key, row, parent)) };
       for (const layer of LAYERS) {
         for (const name of PERSONAS) {
-          // The child's row is planted together with its parent's, and both hold the word.
-          const planted = await this.bench.plant(decisions[0], this.people);
-          const { row, canary } = planted;
-          const start = side === 'child' ? row : { ...row, ...(await this.parentOf(key, row, parent)) };
-          const given = { from, into, key: key.name, row: start, canary, who: this.people[name], layer };
-          const { in: found, status, told } = await embedded(this.bench, given);
-          await this.bench.uproot(planted);
+          const given = { from, into, key: key.name, row: start, marker, who: this.people[name], layer };
+          const { in: found, status, shown } = await embedded(this.target, given);
           const may = decisions.every((decision) => decision.select?.includes(name));
           const subject = `${from.name} embeds ${into.name}`;
-          const leak = !decisions.some((decision) => decision.select?.includes(name)) && told.includes(canary);
+          const leak = !decisions.some((decision) => decision.select?.includes(name)) && shown.includes(marker);
           this.put({ kind: 'embed', subject, verb: 'select', layer, name, found, status, expected: may, leak });
         }
       }
+      await this.target.removeFixture(fixture);
     }
   }
 
@@ -235,6 +245,7 @@ class Matrix {
     return made.row;
   }
 
+  /** One function, by everybody. */
   async function(made) {
     const decision = this.decided.functions[made.name];
     if (!decision) {
@@ -242,61 +253,53 @@ class Matrix {
       return;
     }
     for (const layer of decision.vouched ? [...LAYERS, 'vouched'] : LAYERS) {
-      // The owner has a row in every relation: a definer's function is the one way past the policies.
-      let rows = await this.rowsOfOwner();
+      const cell =
+        layer === 'vouched'
+          ? { kind: 'function', subject: made.name, verb: 'execute, vouched for', layer: 'database' }
+          : { kind: 'function', subject: made.name, verb: 'execute', layer };
+      const allowed = decision[layer]?.execute ?? decision.execute;
       for (const name of layer === 'vouched' ? ANYBODY : PERSONAS) {
-        const allowed = decision[layer]?.execute ?? decision.execute;
-        const given = { made, decision, who: this.people[name], layer, rows };
-        const { in: found, status, untried, told } = await executed(this.bench, given);
-        const leak = await this.toldOrChanged({ rows, name, told, may: decision.touches ?? [] });
-        const cell =
-          layer === 'vouched'
-            ? { kind: 'function', subject: made.name, verb: 'execute, vouched for', layer: 'database', name }
-            : { kind: 'function', subject: made.name, verb: 'execute', layer, name };
-        this.put({ ...cell, found, status, expected: allowed?.includes(name), untried, leak });
-        rows = await this.untouched(rows);
-      }
-      await this.uprooted(rows);
-    }
-  }
-
-  /** The rows for the next one who tries: the same, or new ones where one has been changed or is gone. */
-  async untouched(rows) {
-    for (const { relation, planted } of rows) {
-      const now = await this.bench.now(relation, planted.row);
-      if (JSON.stringify(now) !== JSON.stringify(planted.row)) {
-        await this.uprooted(rows);
-        return this.rowsOfOwner();
+        this.stopping?.throwIfAborted();
+        this.rows ??= await this.rowsOfOwner();
+        const given = { made, decision, who: this.people[name], layer, rows: this.rows };
+        const { in: found, status, untried, shown } = await executed(this.target, given);
+        const leak = await this.shownOrChanged({ name, shown, may: decision.touches ?? [] });
+        this.put({ ...cell, name, found, status, expected: allowed?.includes(name), untried, leak });
       }
     }
-    return rows;
   }
 
-  async uprooted(rows) {
-    for (const { planted } of [...rows].reverse()) await this.bench.uproot(planted);
-  }
-
+  /**
+   * A row of the owner's in every relation: a function with its definer's rights is the one way past the policies. They serve until
+   * a call has changed one.
+   */
   async rowsOfOwner() {
     const rows = [];
     for (const [name, decision] of Object.entries(this.decided.relations)) {
       const there = this.there.find((each) => each.name === name);
       const relation = there && { ...there, key: decision.key ?? there.key };
-      if (relation) rows.push({ relation, decision, planted: await this.bench.plant(decision, this.people) });
+      if (relation) rows.push({ relation, decision, fixture: await this.target.addFixture(decision, this.people) });
     }
     // As they are now: one row may have counted another.
-    for (const { relation, planted } of rows) planted.row = await this.bench.now(relation, planted.row);
+    const now = await this.target.allNow(rows);
+    for (const [at, { fixture }] of rows.entries()) fixture.row = now[at];
     return rows;
   }
 
-  /** Whether a call has told of a row that its caller may not read, or changed one that the caller may not change. */
-  async toldOrChanged({ rows, name, told, may }) {
-    for (const { relation, decision, planted } of rows) {
-      if (!decision.select?.includes(name) && told.includes(planted.canary)) return true;
-      if (decision.update?.includes(name) || may.includes(relation.name)) continue;
-      const now = await this.bench.now(relation, planted.row);
-      if (JSON.stringify(now) !== JSON.stringify(planted.row)) return true;
-    }
-    return false;
+  async removeRows() {
+    for (const { fixture } of [...(this.rows ?? [])].reverse()) await this.target.removeFixture(fixture);
+    this.rows = undefined;
+  }
+
+  /** Whether a call has shown a row that its caller may not read, or changed one that the caller may not change. */
+  async shownOrChanged({ name, shown, may }) {
+    const now = await this.target.allNow(this.rows);
+    const changed = this.rows.filter(({ fixture }, at) => !same(now[at], fixture.row));
+    const leak =
+      this.rows.some(({ decision, fixture }) => !decision.select?.includes(name) && shown.includes(fixture.marker)) ||
+      changed.some(({ relation, decision }) => !decision.update?.includes(name) && !may.includes(relation.name));
+    if (changed.length > 0) await this.removeRows();
+    return leak;
   }
 
   /**
@@ -388,21 +391,21 @@ const each = async (items, work) => {
 };
 
 /**
- * Tries everything on a running system. It plants rows and removes them.
- * @param {{system: {edge_url: string, postgrest_url: string, database_url: string, issuer: string, keys: object}, systems: object, only?: RegExp, say?: (line: string) => void}} options
- * only: names of relations, functions and routes that are tried; of others nothing is said
+ * Tries everything on a running system. It adds rows and removes them.
+ * @param {{system: {edge_url: string, postgrest_url: string, database_url: string, issuer: string, keys: object}, systems: object, only?: RegExp, stopping?: AbortSignal, say?: (line: string) => void}} options
+ * only: names of relations, functions and routes that are tried; the others are left out
  * @returns {Promise<{cells: object[], stale: string[]}>} cells: kind, subject, verb, layer, name, status, found, expected, verdict
  */
-export const prove = async ({ system, systems, only, say = () => {} }) => {
+export const prove = async ({ system, systems, only, stopping, say = () => {} }) => {
   const pool = new pg.Pool({ connectionString: system.database_url, max: 10 });
   const sql = async (text, values) => (await pool.query(text, values)).rows;
   try {
     const people = await personas(system, sql);
-    const matrix = new Matrix({ system, systems, sql, pool, people });
+    const matrix = new Matrix({ system, systems, sql, pool, people, stopping });
     const { relations, foreignKeys, functions } = await exposed(sql);
-    const listed = routes();
+    const paths = routes();
     const wanted = (items, name) => items.filter((item) => only?.test(name(item)) ?? true);
-    say(`${relations.length} relations, ${functions.length} functions, ${listed.length} routes`);
+    say(`${relations.length} relations, ${functions.length} functions, ${paths.length} routes`);
     const tried = wanted(relations, ({ name }) => name);
     const isAlone = ({ name }) => matrix.decided.relations[name]?.alone === true;
     await each(
@@ -416,14 +419,15 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
       (key) => matrix.foreignKey(key, relations),
     );
     matrix.there = relations;
-    // One after the other: each plants rows of the same owner.
+    // One after the other: they share the owner's rows.
     for (const made of wanted(functions, ({ name }) => name)) await matrix.function(made);
+    await matrix.removeRows();
     const shown = await credentials(system, people);
     await each(
-      wanted(listed, ({ method, path }) => `${method} ${path}`),
+      wanted(paths, ({ method, path }) => `${method} ${path}`),
       (route) => matrix.route(route, shown),
     );
-    const asking = listed.filter(({ calls }) => calls);
+    const asking = paths.filter(({ calls }) => calls);
     for (const route of wanted(asking, ({ method, path }) => `${method} ${path}`)) {
       await matrix.endpoint(route, functions);
     }
@@ -431,7 +435,7 @@ export const prove = async ({ system, systems, only, say = () => {} }) => {
     const stale = matrix.stale({
       relations: relations.map(({ name }) => name),
       functions: functions.map(({ name }) => name),
-      routes: listed.map(({ method, path }) => `${method} ${path}`),
+      routes: paths.map(({ method, path }) => `${method} ${path}`),
       columns: Object.fromEntries(relations.map(({ name, columns }) => [name, columns])),
     });
     return { cells: matrix.cells, endpoints: matrix.endpoints, stale };

@@ -9,7 +9,7 @@ export const USERS = ['owner', 'member', 'viewer', 'stranger', "other tenant's a
 /** All of them, in the order of the tables. */
 export const PERSONAS = ['none', 'anon key', 'session holder', ...USERS, 'edge', 'service'];
 
-/** Whoever may call what is open: PostgREST wants a token, and the edge's own is no caller's. */
+/** Who may call what is open: PostgREST wants a token, and the edge's own belongs to no caller. */
 export const ANYBODY = ['anon key', 'session holder', ...USERS, 'service'];
 
 /** Who calls a function that only the edge may call: the edge, and on its word anybody. */

@@ -1,11 +1,5 @@
-// One attempt each, judged by what it did and not by what it was told: a row that was read, made, changed or is gone.
+// One attempt each, judged by what it did to the database and not by its answer: a row that was read, made, changed or deleted.
 import { randomUUID } from 'node:crypto';
-
-/** The condition that finds a row by its key, its values numbered from a place on, and the values. */
-const keyed = (relation, row, first = 1) => [
-  relation.key.map((name, at) => `"${name}"::text = $${at + first}`).join(' and '),
-  relation.key.map((name) => `${row[name]}`),
-];
 
 const quoted = (name) =>
   name
@@ -13,8 +7,16 @@ const quoted = (name) =>
     .map((part) => `"${part}"`)
     .join('.');
 
+/** The condition that finds a row by its key, which is parameter `at`, and that parameter. */
+const keyed = (relation, row, at = 1) => [
+  relation.key
+    .map((name) => `"${name}" = (jsonb_populate_record(null::${quoted(relation.name)}, $${at}::jsonb))."${name}"`)
+    .join(' and '),
+  Object.fromEntries(relation.key.map((name) => [name, row[name]])),
+];
+
 /** What the attempts are made on: the database as its owner sees it, and the two addresses. */
-export class Bench {
+export class Target {
   /** @param {{edge_url: string, postgrest_url: string}} system @param {(text: string, values?: unknown[]) => Promise<object[]>} sql */
   constructor(system, sql) {
     this.bases = {
@@ -39,7 +41,7 @@ export class Bench {
       body: json === undefined ? undefined : JSON.stringify(json),
     });
     const text = await response.text();
-    return { status: response.status, text, told: `${text}\n${[...response.headers].flat().join('\n')}` };
+    return { status: response.status, text, shown: `${text}\n${[...response.headers].flat().join('\n')}` };
   }
 
   /** Puts a row into a table, past every policy; gives it whole, and notes it among what was made. */
@@ -55,18 +57,23 @@ export class Bench {
     return whole;
   }
 
-  /** A row of the relation that belongs to the owner and holds a word that nobody else may ever be told. */
-  async plant(decision, people) {
-    const canary = `canary-${randomUUID()}`;
+  /** Adds a row of the relation that belongs to the owner and holds a marker that nobody else may ever be shown. */
+  async addFixture(decision, people) {
+    const marker = `marker-${randomUUID()}`;
     const made = [];
-    const row = await decision.plant((table, values) => this.add(table, values, made), people, canary, this.sql);
-    return { row, canary, made };
+    const row = await decision.fixture((table, values) => this.add(table, values, made), people, marker, this.sql);
+    return { row, marker, made };
   }
 
-  /** Removes what was planted, the last first. */
-  async uproot({ made }) {
+  /** Removes the rows of a fixture, the last first. */
+  async removeFixture({ made }) {
     for (const [table, whole] of [...made].reverse()) {
-      const names = 'id' in whole ? ['id'] : Object.keys(whole).filter((name) => name.endsWith('_id'));
+      if ('id' in whole) {
+        const [where, key] = keyed({ name: table, key: ['id'] }, whole);
+        await this.sql(`delete from ${quoted(table)} where ${where}`, [key]);
+        continue;
+      }
+      const names = Object.keys(whole).filter((name) => name.endsWith('_id'));
       const key = Object.fromEntries(names.map((name) => [name, whole[name]]));
       await this.sql(`delete from ${quoted(table)} as t where to_jsonb(t) @> $1`, [key]);
     }
@@ -76,79 +83,88 @@ export class Bench {
     return relation.key.map((name) => `${name}=eq.${encodeURIComponent(row[name])}`).join('&');
   }
 
-  /** Brings a planted row into another state, past every policy; gives it whole. */
+  /** Brings a fixture's row into another state, past every policy; gives it whole. */
   async change(relation, row, state) {
     const table = quoted(relation.name);
     const list = Object.keys(state).map((name) => `"${name}"`);
-    const [where, values] = keyed(relation, row);
-    const fields = list.map(
-      (name) => `${name} = (jsonb_populate_record(null::${table}, $${values.length + 1})).${name}`,
-    );
-    await this.sql(`update ${table} set ${fields.join(', ')} where ${where}`, [...values, state]);
+    const [where, key] = keyed(relation, row);
+    const fields = list.map((name) => `${name} = (jsonb_populate_record(null::${table}, $2)).${name}`);
+    await this.sql(`update ${table} set ${fields.join(', ')} where ${where}`, [key, state]);
     return this.now(relation, row);
   }
 
+  /** A row as it is now; nothing where it is gone. */
   async now(relation, row) {
-    const [where, values] = keyed(relation, row);
-    const [found] = await this.sql(
-      `select to_jsonb(t) as row from ${quoted(relation.name)} as t where ${where}`,
-      values,
-    );
+    const [where, key] = keyed(relation, row);
+    const [found] = await this.sql(`select to_jsonb(t) as row from ${quoted(relation.name)} as t where ${where}`, [
+      key,
+    ]);
     return found?.row;
+  }
+
+  /** Many rows as they are now, by one query: the same relations at each call. */
+  async allNow(rows) {
+    const found = rows.map(({ relation, fixture }, at) => keyed(relation, fixture.row, at + 1));
+    const list = rows.map(
+      ({ relation }, at) => `(select to_jsonb(t) from ${quoted(relation.name)} as t where ${found[at][0]} limit 1)`,
+    );
+    const text = `select array[${list.join(', ')}] as rows`;
+    const [{ rows: now }] = await this.sql({ name: 'all rows', text, values: found.map(([, key]) => key) });
+    return now;
   }
 }
 
-const held = (row, canary) => JSON.stringify(row ?? null).includes(canary);
+const held = (row, marker) => JSON.stringify(row ?? null).includes(marker);
 
 /** The rows of an answer; an error has none. */
 const rowsOf = ({ status, text }) => (status < 300 ? JSON.parse(text) : []);
 
-/** The verbs of a relation: each gives `{in, status, told}`. */
+/** The verbs of a relation: each gives `{in, status, shown}`. */
 export const VERBS = {
-  select: async (bench, { relation, row, who, layer, canary }) => {
-    const path = `/${relation.relation}?${bench.filter(relation, row)}`;
-    const answer = await bench.ask(who, layer, { schema: relation.schema, path });
-    return { ...answer, in: rowsOf(answer).length > 0 || answer.text.includes(canary) };
+  select: async (target, { relation, row, who, layer, marker }) => {
+    const path = `/${relation.relation}?${target.filter(relation, row)}`;
+    const answer = await target.ask(who, layer, { schema: relation.schema, path });
+    return { ...answer, in: rowsOf(answer).length > 0 || answer.text.includes(marker) };
   },
-  insert: (bench, given) => inserted(bench, given, (word) => given.decision.draft(given.who, word, given.people)),
-  'insert for another': (bench, given) =>
-    inserted(bench, given, (word) => given.decision.forAnother(given.people, word)),
-  update: async (bench, { relation, decision, row, who, layer }) => {
-    const path = `/${relation.relation}?${bench.filter(relation, row)}`;
-    const answer = await bench.ask(who, layer, {
+  insert: (target, given) => inserted(target, given, (word) => given.decision.draft(given.who, word, given.people)),
+  'insert for another': (target, given) =>
+    inserted(target, given, (word) => given.decision.forAnother(given.people, word)),
+  update: async (target, { relation, decision, row, who, layer }) => {
+    const path = `/${relation.relation}?${target.filter(relation, row)}`;
+    const answer = await target.ask(who, layer, {
       schema: relation.schema,
       path,
       method: 'PATCH',
       json: decision.change,
     });
-    const now = await bench.now(relation, row);
+    const now = await target.now(relation, row);
     const changed = Object.entries(decision.change).every(([name, value]) => `${now?.[name]}` === `${value}`);
     return { ...answer, in: changed };
   },
-  delete: async (bench, { relation, row, who, layer }) => {
-    const path = `/${relation.relation}?${bench.filter(relation, row)}`;
-    const answer = await bench.ask(who, layer, { schema: relation.schema, path, method: 'DELETE' });
-    return { ...answer, in: (await bench.now(relation, row)) === undefined };
+  delete: async (target, { relation, row, who, layer }) => {
+    const path = `/${relation.relation}?${target.filter(relation, row)}`;
+    const answer = await target.ask(who, layer, { schema: relation.schema, path, method: 'DELETE' });
+    return { ...answer, in: (await target.now(relation, row)) === undefined };
   },
 };
 
-const inserted = async (bench, { relation, who, layer }, make) => {
+const inserted = async (target, { relation, who, layer }, make) => {
   const word = `draft-${randomUUID()}`;
   const path = `/${relation.relation}`;
   const json = make(word);
-  const answer = await bench.ask(who, layer, { schema: relation.schema, path, method: 'POST', json });
+  const answer = await target.ask(who, layer, { schema: relation.schema, path, method: 'POST', json });
   // Found by its word: others may be adding rows meanwhile.
   const made = `${quoted(relation.name)} as t where to_jsonb(t)::text like $1`;
-  const [{ there }] = await bench.sql(`select count(*)::int as there from ${made}`, [`%${word}%`]);
-  if (there > 0) await bench.sql(`delete from ${made}`, [`%${word}%`]);
+  const [{ there }] = await target.sql(`select count(*)::int as there from ${made}`, [`%${word}%`]);
+  if (there > 0) await target.sql(`delete from ${made}`, [`%${word}%`]);
   return { ...answer, in: there > 0 };
 };
 
-/** Reads the planted row through a foreign key, in either direction. */
-export const embedded = async (bench, { from, into, key, row, who, layer, canary }) => {
-  const path = `/${from.relation}?select=*,embedded:${into.relation}!${key}(*)&${bench.filter(from, row)}`;
-  const answer = await bench.ask(who, layer, { schema: from.schema, path });
-  return { ...answer, in: rowsOf(answer).some((each) => held(each.embedded, canary)) };
+/** Reads the fixture's row through a foreign key, in either direction. */
+export const embedded = async (target, { from, into, key, row, who, layer, marker }) => {
+  const path = `/${from.relation}?select=*,embedded:${into.relation}!${key}(*)&${target.filter(from, row)}`;
+  const answer = await target.ask(who, layer, { schema: from.schema, path });
+  return { ...answer, in: rowsOf(answer).some((each) => held(each.embedded, marker)) };
 };
 
 /** Statuses of who may not. A function that is refused its arguments has been called. */
@@ -159,12 +175,12 @@ const UNKNOWN = 'PGRST202';
 const NOT_SERVED = 'PGRST106';
 
 /** Calls a function. */
-export const executed = async (bench, { made, decision, who, layer, rows }) => {
-  const planted = Object.fromEntries(rows.map(({ relation, planted: { row } }) => [relation.name, row]));
+export const executed = async (target, { made, decision, who, layer, rows }) => {
+  const fixtures = Object.fromEntries(rows.map(({ relation, fixture: { row } }) => [relation.name, row]));
   const blank = Object.fromEntries(made.arguments.map((name) => [name, null]));
-  const json = decision.arguments?.(`call-${randomUUID()}`, planted) ?? blank;
+  const json = decision.arguments?.(`call-${randomUUID()}`, fixtures) ?? blank;
   const path = `/rpc/${made.function}`;
-  const answer = await bench.ask(who, layer, { schema: made.schema, path, method: 'POST', json });
+  const answer = await target.ask(who, layer, { schema: made.schema, path, method: 'POST', json });
   const refused = KEPT_OUT.includes(answer.status) || answer.text.includes(NOT_SERVED);
   return { ...answer, in: !refused, untried: answer.text.includes(UNKNOWN) };
 };
@@ -212,13 +228,13 @@ export const writable = async (connection, { relation, decision, row, who, peopl
   const table = quoted(relation.name);
   const query = (text, values) => connection.query(text, values);
   const attempt = async (text, values) => {
-    await query('savepoint attempt');
     try {
       const { rowCount } = await query(text, values);
       return rowCount > 0;
     } catch (error) {
       return !isRefusal(error);
     } finally {
+      // The savepoint stays.
       await query('rollback to savepoint attempt');
     }
   };
@@ -230,8 +246,9 @@ export const writable = async (connection, { relation, decision, row, who, peopl
       who.role,
       JSON.stringify(claims),
     ]);
+    await query('savepoint attempt');
     const draft = decision.draft(who, `draft-${randomUUID()}`, people);
-    const [where, values] = keyed(relation, row, 2);
+    const [where, key] = keyed(relation, row, 2);
     for (const column of relation.columns) {
       const own = column in draft ? draft : { ...draft, [column]: decision.sample?.[column]?.(who) ?? row[column] };
       const list = Object.keys(own)
@@ -240,7 +257,7 @@ export const writable = async (connection, { relation, decision, row, who, peopl
       const insert = `insert into ${table} (${list}) select ${list} from jsonb_populate_record(null::${table}, $1)`;
       found.push({ column, verb: 'insert', in: await attempt(insert, [own]) });
       const update = `update ${table} set "${column}" = (jsonb_populate_record(null::${table}, $1))."${column}" where ${where}`;
-      found.push({ column, verb: 'update', in: await attempt(update, [row, ...values]) });
+      found.push({ column, verb: 'update', in: await attempt(update, [row, key]) });
       // Of any row that this persona finds there.
       found.push({ column, verb: 'read', in: await attempt(`select "${column}" from ${table} limit 1`, []) });
     }

@@ -5,13 +5,13 @@ import { PERSONAS } from './personas.js';
 const TITLES = {
   relation: [
     'Rows',
-    'One planted row that belongs to the owner: who reads, makes, changes, deletes it, or gives it to somebody else.',
+    'A row that belongs to the owner: who reads, inserts, updates or deletes it, or gives it to somebody else.',
   ],
-  embed: ['Embedding', 'The planted row, read through a foreign key.'],
+  embed: ['Embedding', 'The same row, read through a foreign key.'],
   column: ['Columns', 'Who may read each, and write it in a row that they may write at all.'],
   function: [
     'Functions',
-    'Who may call each; and that none tells of the owner’s rows, or changes them, for somebody who may not do that.',
+    'Who may call each; and that none shows the owner’s rows, or changes them, for somebody who may not do that.',
   ],
   route: ['Routes', 'Which credential each endpoint lets in; what happens then is the database’s to decide.'],
 };
@@ -68,7 +68,7 @@ export const faults = ({ cells, endpoints, stale }) => [
       const what = untried
         ? 'was not tried: PostgREST knows no function of these arguments'
         : leak
-          ? 'was told of the planted row'
+          ? 'was shown the fixture, or changed it'
           : status >= 500
             ? `status ${status}`
             : found
@@ -117,28 +117,98 @@ export const text = ({ cells }) => {
   return `${parts.join('\n\n')}\n\n${legend.join('   ')}\n${counts(cells)}`;
 };
 
-/** As docs/proof.md. */
-export const markdown = ({ cells, endpoints }) => {
-  const parts = tables(cells).map((table) => {
-    const [head, ...rows] = grid(table, mark);
-    const line = (row) => `| ${row.join(' | ')} |`;
-    return `## ${table.title}\n\n${table.about}\n\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}`;
-  });
+/** The system whose decisions a cell belongs to. */
+const systemOf = ({ kind, subject }, systems) => {
+  const name = { embed: subject.split(' ')[0], column: subject.replace(/\.[^.]*$/, '') }[kind] ?? subject;
+  const found = Object.entries(systems).find(([, system]) =>
+    ['relations', 'functions', 'routes'].some((each) => name in (system[each] ?? {})),
+  );
+  return found?.[0];
+};
+
+/** Numbers of attempts in groups: each line has the group, how many subjects, and how many attempts ended how. */
+const summary = (cells, groupOf) => {
+  const groups = new Map();
+  for (const cell of cells) {
+    const group = groupOf(cell);
+    if (!groups.has(group)) groups.set(group, { subjects: new Set(), total: 0, in: 0, out: 0 });
+    const found = groups.get(group);
+    found.subjects.add(`${cell.kind} ${cell.subject}`);
+    found.total += 1;
+    if (cell.verdict in found) found[cell.verdict] += 1;
+  }
+  return [...groups].map(([group, { subjects, total, in: let_in, out }]) =>
+    [group, subjects.size, total, let_in, out].join(' | '),
+  );
+};
+
+const PERSONAS_IN_WORDS = `| persona | is |
+| --- | --- |
+| none | a request without key or token |
+| anon key | a request with the publishable key; past the edge, the token that the edge makes for it |
+| session holder | the same with the token of an onboarding session |
+| owner | the user to whom the row belongs |
+| member, viewer, deactivated | users of the owner's tenant, where a system has tenants; the last was one |
+| stranger, other tenant's admin | users who have nothing to do with the owner |
+| admin | a user with \`app_metadata.role = admin\`; every user claims the same in \`user_metadata\`, which must never count |
+| edge | the edge's own token, which nobody outside has; *vouched for* is the token that it makes where it calls on a user's behalf |
+| service | the back office's token of role \`service_role\` |`;
+
+/** As docs/proof.md: what was tried, as whom, and the counts. It changes where an attempt or its outcome does. */
+export const markdown = ({ cells, endpoints }, systems) => {
+  const kinds = Object.entries(TITLES).filter(([kind]) => cells.some((cell) => cell.kind === kind));
   return `# Proof
 
-Made by \`npm run proof\`: each cell is an attempt on a running system, through the edge and again at PostgREST past it, judged by what
-it did to the database. What exists comes from the database's catalog and from the bundle; what was decided is in \`proof/systems/\`.
-Whatever is new there is a blank and fails the tests until it is decided. As a heat map: [proof.html](proof.html).
+Who may do what is decided in [proof/systems/](../proof/systems/), one file for each system: for every table, view, column, function
+and route the personas that are let in. \`npm run proof\` tries all of it on a running system, as every persona, through the edge and
+again at PostgREST past it, and judges each attempt by what it did to the database. The list of what exists comes from the database's
+catalog and from the bundle, so whatever is new fails the tests until it is decided.
 
+${counts(cells)}.
+
+## What is tried
+
+| what | subjects | attempts | let in, as meant | kept out |
+| --- | --- | --- | --- | --- |
+${kinds
+  .map(
+    ([kind, [title]]) =>
+      `| ${
+        summary(
+          cells.filter((cell) => cell.kind === kind),
+          () => title,
+        )[0]
+      } |`,
+  )
+  .join('\n')}
+
+${kinds.map(([, [title, about]]) => `- **${title}.** ${about}`).join('\n')}
+
+| system | subjects | attempts | let in, as meant | kept out |
+| --- | --- | --- | --- | --- |
+${Object.keys(systems)
+  .map((system) => cells.filter((cell) => systemOf(cell, systems) === system))
+  .filter((own) => own.length > 0)
+  .map((own) => `| ${summary(own, (cell) => systemOf(cell, systems))[0]} |`)
+  .join('\n')}
+
+## As whom
+
+${PERSONAS_IN_WORDS}
+
+Routes are tried with credentials instead: ${CREDENTIALS.join(', ')}.
+
+## How to read it
+
+\`npm run proof\` prints one table for each kind and writes \`docs/proof.html\`, the same as a heat map; neither is committed.
 ${Object.entries(MARKS)
   .map(([verdict, sign]) => `\`${sign}\` ${WORDS[verdict]}`)
-  .join(', ')}. ${counts(cells)}.
+  .join(', ')}. Where edge and database differ on purpose, a line of its own says "past the edge".
+\`npm run proof -- projects\` tries what has the word in its name.
 
-- \`owner\` owns the planted row; \`member\` and \`viewer\` are of the owner's tenant where a system has tenants; \`deactivated\` was.
-- \`admin\` has \`app_metadata.role = admin\`; every user claims the same in \`user_metadata\`, which must never count.
-- \`edge\` is the edge's own token, which nobody outside has; *vouched for* is the token that it makes where it calls on somebody's behalf.
-
-${parts.join('\n\n')}
+A red cell is one of four: somebody was let in who was not meant to be; somebody was kept out who was; an answer showed a row to
+somebody who may not read it; or a call changed a row that its caller may not change. \`tests/core/e2e/proof.test.js\` runs the whole
+matrix, compares this page, and shows for each kind of fault that the matrix finds it.
 
 ## Endpoints
 

@@ -66,21 +66,21 @@ export default {
   relations: {
     'clixen.user_profiles': {
       alone: true,
-      plant: async (add, { owner }, canary, sql) => {
+      fixture: async (add, { owner }, marker, sql) => {
         // A user has one: a call may have made it already.
         await sql('delete from clixen.user_profiles where id = $1', [owner.sub]);
-        const row = { id: owner.sub, email: `${canary}@example.org`, full_name: canary };
+        const row = { id: owner.sub, email: `${marker}@example.org`, full_name: marker };
         return add('clixen.user_profiles', row);
       },
       // Nobody but the back office makes one by hand: a function does.
-      draft: ({ sub, role }, canary) => ({ id: role === 'service_role' ? randomUUID() : sub, full_name: canary }),
+      draft: ({ sub, role }, marker) => ({ id: role === 'service_role' ? randomUUID() : sub, full_name: marker }),
       states: { 'in another tier': { tier: 'enterprise' }, 'when onboarded': { onboarding_completed: true } },
       // The key is the user.
       owner: 'id',
       'give away': ['service'],
       change: { full_name: 'changed' },
       select: OWN,
-      forAnother: (_, canary) => ({ id: randomUUID(), full_name: canary }),
+      forAnother: (_, marker) => ({ id: randomUUID(), full_name: marker }),
       insert: ['service'],
       'insert for another': ['service'],
       update: OWN,
@@ -104,12 +104,12 @@ export default {
     },
     'clixen.projects': {
       alone: true,
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withProjects(people, sql);
-        return add('clixen.projects', { user_id: people.owner.sub, name: canary, description: canary });
+        return add('clixen.projects', { user_id: people.owner.sub, name: marker, description: marker });
       },
-      draft: ({ sub, role }, canary) => ({ name: canary, ...(role === 'service_role' && { user_id: sub }) }),
-      forAnother: ({ owner }, canary) => ({ name: canary, user_id: owner.sub }),
+      draft: ({ sub, role }, marker) => ({ name: marker, ...(role === 'service_role' && { user_id: sub }) }),
+      forAnother: ({ owner }, marker) => ({ name: marker, user_id: owner.sub }),
       sample: { user_id: ({ sub }) => sub },
       change: { name: 'changed' },
       states: { 'in another color': { color: '#000000', description: null }, 'with workflows': { workflow_count: 5 } },
@@ -134,19 +134,19 @@ export default {
     },
     'clixen.mvp_workflows': {
       alone: true,
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withProjects(people, sql);
         const { sub } = people.owner;
         return add('clixen.mvp_workflows', {
           user_id: sub,
-          project_id: (await add('clixen.projects', { user_id: sub, name: `of ${canary}` })).id,
-          name: canary,
-          n8n_workflow_json: { name: canary },
+          project_id: (await add('clixen.projects', { user_id: sub, name: `of ${marker}` })).id,
+          name: marker,
+          n8n_workflow_json: { name: marker },
           ...served(),
         });
       },
-      draft: ({ sub }, canary) => ({ name: canary, project_id: projects.get(sub), user_id: sub }),
-      forAnother: ({ owner }, canary) => ({ name: canary, project_id: projects.get(owner.sub), user_id: owner.sub }),
+      draft: ({ sub }, marker) => ({ name: marker, project_id: projects.get(sub), user_id: sub }),
+      forAnother: ({ owner }, marker) => ({ name: marker, project_id: projects.get(owner.sub), user_id: owner.sub }),
       sample: {
         user_id: ({ sub }) => sub,
         project_id: ({ sub }) => projects.get(sub),
@@ -187,22 +187,22 @@ export default {
     },
     'clixen.mvp_chat_sessions': {
       alone: true,
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withProjects(people, sql);
         const mine = { user_id: people.owner.sub };
-        const project = await add('clixen.projects', { ...mine, name: `of ${canary}` });
-        const workflow = await add('clixen.mvp_workflows', { ...mine, project_id: project.id, name: canary });
+        const project = await add('clixen.projects', { ...mine, name: `of ${marker}` });
+        const workflow = await add('clixen.mvp_workflows', { ...mine, project_id: project.id, name: marker });
         return add('clixen.mvp_chat_sessions', {
           ...mine,
           project_id: project.id,
           workflow_id: workflow.id,
-          title: canary,
+          title: marker,
           last_message_at: '2026-01-01T00:00:00Z',
           user_satisfied: true,
         });
       },
-      draft: ({ sub }, canary) => ({ title: canary, project_id: projects.get(sub), user_id: sub }),
-      forAnother: ({ owner }, canary) => ({ title: canary, project_id: projects.get(owner.sub), user_id: owner.sub }),
+      draft: ({ sub }, marker) => ({ title: marker, project_id: projects.get(sub), user_id: sub }),
+      forAnother: ({ owner }, marker) => ({ title: marker, project_id: projects.get(owner.sub), user_id: owner.sub }),
       sample: {
         user_id: ({ sub }) => sub,
         project_id: ({ sub }) => projects.get(sub),
@@ -235,26 +235,26 @@ export default {
     },
     'clixen.mvp_chat_messages': {
       alone: true,
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withProjects(people, sql);
         const { owner } = people;
-        const project = await add('clixen.projects', { user_id: owner.sub, name: `of ${canary}` });
+        const project = await add('clixen.projects', { user_id: owner.sub, name: `of ${marker}` });
         const session = await add('clixen.mvp_chat_sessions', {
           user_id: owner.sub,
           project_id: project.id,
-          title: canary,
+          title: marker,
         });
         return add('clixen.mvp_chat_messages', {
           user_id: owner.sub,
           session_id: session.id,
-          content: canary,
+          content: marker,
           agent_type: 'orchestrator',
           processing_time_ms: 5,
           tokens_used: 7,
         });
       },
-      draft: ({ sub }, canary) => ({ content: canary, session_id: sessions.get(sub), user_id: sub }),
-      forAnother: ({ owner }, canary) => ({ content: canary, session_id: sessions.get(owner.sub), user_id: owner.sub }),
+      draft: ({ sub }, marker) => ({ content: marker, session_id: sessions.get(sub), user_id: sub }),
+      forAnother: ({ owner }, marker) => ({ content: marker, session_id: sessions.get(owner.sub), user_id: owner.sub }),
       sample: { user_id: ({ sub }) => sub, session_id: ({ sub }) => sessions.get(sub) },
       change: { content: 'changed' },
       states: { 'from the assistant': { role: 'assistant' } },
@@ -280,18 +280,18 @@ export default {
     },
     'clixen.deployments': {
       alone: true,
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withProjects(people, sql);
         const { owner } = people;
-        const project = await add('clixen.projects', { user_id: owner.sub, name: `of ${canary}` });
-        const workflow = { user_id: owner.sub, project_id: project.id, name: canary };
+        const project = await add('clixen.projects', { user_id: owner.sub, name: `of ${marker}` });
+        const workflow = { user_id: owner.sub, project_id: project.id, name: marker };
         const { id } = await add('clixen.mvp_workflows', workflow);
         return add('clixen.deployments', {
           user_id: owner.sub,
           workflow_id: id,
           deployment_version: 1,
           status: 'failed',
-          error_message: canary,
+          error_message: marker,
           n8n_workflow_id: 'n8n1',
           n8n_response: { reason: 'key' },
           deployment_url: 'https://n8n.example.org/webhook/1',
@@ -299,19 +299,19 @@ export default {
           duration_ms: 7,
         });
       },
-      draft: ({ sub }, canary) => ({
+      draft: ({ sub }, marker) => ({
         user_id: sub,
         workflow_id: workflows.get(sub),
         deployment_version: randomInt(2, 1e9),
         status: 'deployed',
-        error_message: canary,
+        error_message: marker,
       }),
-      forAnother: ({ owner }, canary) => ({
+      forAnother: ({ owner }, marker) => ({
         user_id: owner.sub,
         workflow_id: workflows.get(owner.sub),
         deployment_version: randomInt(2, 1e9),
         status: 'deployed',
-        error_message: canary,
+        error_message: marker,
       }),
       sample: { workflow_id: ({ sub }) => workflows.get(sub), deployment_version: () => randomInt(2, 1e9) },
       change: { error_message: 'changed' },
@@ -333,15 +333,15 @@ export default {
     'clixen.mvp_project_summary': {
       alone: true,
       key: ['id'],
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withProjects(people, sql);
-        const { id: made } = await add('clixen.projects', { user_id: people.owner.sub, name: canary });
+        const { id: made } = await add('clixen.projects', { user_id: people.owner.sub, name: marker });
         const [{ row }] = await sql('select to_jsonb(s) as row from clixen.mvp_project_summary as s where id = $1', [
           made,
         ]);
         return row;
       },
-      draft: (_, canary) => ({ name: canary }),
+      draft: (_, marker) => ({ name: marker }),
       change: { name: 'changed' },
       owner: null,
       select: OWN,
@@ -370,13 +370,13 @@ export default {
     'clixen.mvp_user_dashboard_stats': {
       alone: true,
       key: ['user_id'],
-      plant: async (add, { owner }, canary, sql) => {
+      fixture: async (add, { owner }, marker, sql) => {
         await sql('delete from clixen.user_profiles where id = $1', [owner.sub]);
-        await add('clixen.user_profiles', { id: owner.sub, full_name: canary });
+        await add('clixen.user_profiles', { id: owner.sub, full_name: marker });
         const query = 'select to_jsonb(s) as row from clixen.mvp_user_dashboard_stats as s where user_id = $1';
         return (await sql(query, [owner.sub]))[0].row;
       },
-      draft: ({ sub }, canary) => ({ user_id: sub, tier: canary }),
+      draft: ({ sub }, marker) => ({ user_id: sub, tier: marker }),
       change: { tier: 'enterprise' },
       owner: null,
       select: OWN,
@@ -393,12 +393,12 @@ export default {
     },
     'clixen.telemetry_events': {
       alone: true,
-      plant: (add, { owner }, canary) =>
+      fixture: (add, { owner }, marker) =>
         add('clixen.telemetry_events', {
           user_id: owner.sub,
-          event_type: 'planted',
+          event_type: 'fixture',
           event_category: 'workflow',
-          error_message: canary,
+          error_message: marker,
           project_id: randomUUID(),
           workflow_id: randomUUID(),
           session_id: randomUUID(),
@@ -408,17 +408,17 @@ export default {
           ip_address: '192.0.2.0/24',
           referer: 'https://www.example.org/',
         }),
-      draft: ({ sub, role }, canary) => ({
+      draft: ({ sub, role }, marker) => ({
         event_type: 'drafted',
         event_category: 'error',
-        error_message: canary,
+        error_message: marker,
         ...(role === 'service_role' && { user_id: sub }),
       }),
-      forAnother: ({ owner }, canary) => ({
+      forAnother: ({ owner }, marker) => ({
         user_id: owner.sub,
         event_type: 'drafted',
         event_category: 'error',
-        error_message: canary,
+        error_message: marker,
       }),
       sample: { user_id: ({ sub }) => sub },
       change: { error_message: 'changed' },
@@ -453,24 +453,24 @@ export default {
     'clixen.ensure_user_profile()': { execute: USERS },
     'clixen.erase_user(uuid)': { arguments: () => ({ user_id: randomUUID() }), execute: ['service'] },
     'clixen.get_or_create_default_project(uuid)': {
-      arguments: (_, planted) => ({ user_id: planted['clixen.projects'].user_id }),
-      // Others are told that it is not theirs, with 403.
+      arguments: (_, fixtures) => ({ user_id: fixtures['clixen.projects'].user_id }),
+      // Others get 403: it is not theirs.
       execute: ['owner'],
     },
     'clixen.open_deployment(uuid, bigint)': {
-      arguments: (_, planted) => ({ workflow_id: planted['clixen.mvp_workflows'].id }),
+      arguments: (_, fixtures) => ({ workflow_id: fixtures['clixen.mvp_workflows'].id }),
       execute: USERS,
       depends: null,
       // An owner's own, counted.
       touches: ['clixen.mvp_project_summary', 'clixen.mvp_user_dashboard_stats'],
     },
     'clixen.track_telemetry(jsonb)': {
-      arguments: (canary) => ({ events: { event_type: 'called', event_category: 'error', error_message: canary } }),
+      arguments: (marker) => ({ events: { event_type: 'called', event_category: 'error', error_message: marker } }),
       depends: 'the network',
       ...VOUCHED_USERS,
     },
     'clixen.record_execution(text, timestamp with time zone, bigint)': {
-      arguments: (canary) => ({ n8n_workflow_id: canary, finished_at: '2026-01-01T00:00:00Z', duration_ms: 5 }),
+      arguments: (marker) => ({ n8n_workflow_id: marker, finished_at: '2026-01-01T00:00:00Z', duration_ms: 5 }),
       execute: ['service'],
     },
     'clixen.may_finish_deployments()': { execute: ['service'], depends: null },

@@ -6,7 +6,7 @@ const data = (path, body) => ({ path, body, call: HOLDERS });
 
 /** Executed by the edge's own token, and at PostgREST only. */
 const edges = { execute: [], database: { execute: ['edge'] } };
-// What it does is told to nobody but the edge: of a deployment that is there it would tell, rightly.
+// A random id: for a deployment that exists, these functions show it to the edge, as they should.
 const byId = () => ({ deployment_id: randomUUID() });
 
 export default {
@@ -29,7 +29,7 @@ export default {
     },
     'edge.unfinished_deployments(integer)': { arguments: () => ({ most: 1 }), ...edges },
     'edge.removed_from_n8n(text, boolean)': {
-      arguments: (canary) => ({ n8n_workflow_id: canary, is_out: true }),
+      arguments: (marker) => ({ n8n_workflow_id: marker, is_out: true }),
       ...edges,
     },
     'edge.deployment_workflow(uuid, uuid, boolean)': {
@@ -37,15 +37,15 @@ export default {
       ...edges,
     },
     'edge.own_workflows(uuid, uuid, text[])': {
-      arguments: (canary) => ({ ...byId(), lease: randomUUID(), named: [canary] }),
+      arguments: (marker) => ({ ...byId(), lease: randomUUID(), named: [marker] }),
       ...edges,
     },
     'edge.called_workflow(uuid, uuid, text)': {
-      arguments: (canary) => ({ ...byId(), lease: randomUUID(), n8n_workflow_id: canary }),
+      arguments: (marker) => ({ ...byId(), lease: randomUUID(), n8n_workflow_id: marker }),
       ...edges,
     },
     'edge.note_job(text, bigint, bigint, text)': {
-      arguments: (canary) => ({ job: canary, took_ms: 1, rows: 0, error: null }),
+      arguments: (marker) => ({ job: marker, took_ms: 1, rows: 0, error: null }),
       ...edges,
     },
     'edge.run_job(text)': {

@@ -18,11 +18,11 @@ const id = () => {
 export default {
   relations: {
     'analytics.events': {
-      plant: (add, { owner }, canary) =>
+      fixture: (add, { owner }, marker) =>
         add('analytics.events', {
           id: id(),
           type: 'page_view',
-          name: canary,
+          name: marker,
           user_id: owner.sub,
           properties: {},
           metadata: {},
@@ -32,7 +32,7 @@ export default {
           occurred_at: new Date().toISOString(),
           ingest_seq: 0,
         }),
-      draft: (_, canary) => ({ id: id(), type: 'page_view', name: canary, occurred_at: new Date().toISOString() }),
+      draft: (_, marker) => ({ id: id(), type: 'page_view', name: marker, occurred_at: new Date().toISOString() }),
       change: { name: 'changed' },
       states: { 'of a bot': { is_bot: true }, 'without a user': { user_id: null } },
       // A user's events are not the user's to read: they are what the business has seen.
@@ -71,10 +71,10 @@ export default {
       ]),
     },
     'analytics.metrics': {
-      plant: (add, _, canary) =>
+      fixture: (add, _, marker) =>
         add('analytics.metrics', {
           id: crypto.randomUUID(),
-          name: canary,
+          name: marker,
           type: 'gauge',
           value_numeric: 1,
           dimensions: {},
@@ -82,7 +82,7 @@ export default {
           timestamp: new Date().toISOString(),
           created_at: new Date().toISOString(),
         }),
-      draft: (_, canary) => ({ name: canary, value_numeric: 1 }),
+      draft: (_, marker) => ({ name: marker, value_numeric: 1 }),
       change: { name: 'changed' },
       owner: null,
       select: STAFF,
@@ -102,11 +102,11 @@ export default {
       },
     },
     'analytics.event_aggregations': {
-      plant: (add, _, canary) =>
+      fixture: (add, _, marker) =>
         add('analytics.event_aggregations', {
           id: crypto.randomUUID(),
           event_type: 'page_view',
-          event_name: canary,
+          event_name: marker,
           time_bucket: '2026-01-01T00:00:00Z',
           granularity: 'day',
           event_count: 1,
@@ -115,7 +115,7 @@ export default {
           created_at: new Date().toISOString(),
           updated_at: new Date().toISOString(),
         }),
-      draft: (_, canary) => ({ id: crypto.randomUUID(), event_name: canary }),
+      draft: (_, marker) => ({ id: crypto.randomUUID(), event_name: marker }),
       change: { event_count: 5 },
       states: { 'of all events': { event_type: null } },
       owner: null,
@@ -133,7 +133,7 @@ export default {
   cleanUp: (sql) => sql(`delete from analytics.events where name ~ '^call-'`),
   functions: {
     'analytics.track_events(jsonb)': {
-      arguments: (canary) => ({ events: [{ name: canary }] }),
+      arguments: (marker) => ({ events: [{ name: marker }] }),
       depends: 'place and device',
       ...VOUCHED,
     },
@@ -156,6 +156,6 @@ export default {
     'analytics.drop_old_counts(timestamp with time zone, timestamp with time zone)': { execute: [] },
   },
   routes: {
-    'POST /v1/events': { body: (canary) => ({ name: canary }), call: OPEN },
+    'POST /v1/events': { body: (marker) => ({ name: marker }), call: OPEN },
   },
 };

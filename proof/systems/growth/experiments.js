@@ -1,4 +1,4 @@
-// experiments: the business's. The public is told its own variants by functions; admins make experiments and see what came of them.
+// experiments: the business's. Functions give the public its own variants; admins make experiments and read their results.
 import { randomUUID } from 'node:crypto';
 import { HOLDERS, OPEN } from '../../credentials.js';
 import { USERS, VOUCHED } from '../../personas.js';
@@ -17,15 +17,15 @@ const variants = {
 export default {
   relations: {
     'experiments.experiments': {
-      plant: (add, _, canary) => add('experiments.experiments', { name: canary, description: canary, ...variants }),
-      draft: (_, canary) => ({ name: canary, ...variants }),
+      fixture: (add, _, marker) => add('experiments.experiments', { name: marker, description: marker, ...variants }),
+      draft: (_, marker) => ({ name: marker, ...variants }),
       change: { description: 'changed' },
       states: {
         'while running': { status: 'running' },
         'when archived': { status: 'archived' },
         'when switched off': { is_active: false },
       },
-      // Whoever made it, it is the business's.
+      // It belongs to the business, not to the admin who made it.
       owner: null,
       select: STAFF,
       insert: STAFF,
@@ -59,23 +59,23 @@ export default {
       },
     },
     'experiments.assignments': {
-      plant: async (add, { owner }, canary) => {
-        // Everybody is told the name of one that runs.
-        const row = { name: 'Runs', description: canary, ...variants, status: 'running', unit: 'user_id' };
+      fixture: async (add, { owner }, marker) => {
+        // The name of a running experiment is public.
+        const row = { name: 'Runs', description: marker, ...variants, status: 'running', unit: 'user_id' };
         const experiment = await add('experiments.experiments', row);
         return add('experiments.assignments', {
           experiment_id: experiment.id,
           unit_key: `user:${owner.sub}`,
           // Not the one in the key: what is hidden of two answers that are compared must not overlap.
           user_id: randomUUID(),
-          session_id: canary,
+          session_id: marker,
           variant_id: 'test',
           bucket_version: 1,
         });
       },
-      draft: ({ sub }, canary) => ({
+      draft: ({ sub }, marker) => ({
         unit_key: `user:${sub}`,
-        session_id: canary,
+        session_id: marker,
         variant_id: 'test',
         bucket_version: 1,
       }),
@@ -87,7 +87,7 @@ export default {
           exposure_count: 1,
         },
       },
-      // Users are told their variant by a function, and see no row.
+      // Users get their variant from a function, and see no row.
       owner: null,
       select: STAFF,
       insert: [],
@@ -114,13 +114,13 @@ export default {
   cleanUp: (sql) => sql(`delete from experiments.assignments where session_id ~ '^call-'`),
   functions: {
     'experiments.auto_assign_experiments(text, text, text)': {
-      arguments: (canary) => ({ session_id: canary }),
+      arguments: (marker) => ({ session_id: marker }),
       depends: 'the country',
       ...VOUCHED,
     },
     'experiments.record_exposures(jsonb)': {
-      arguments: (canary, planted) => ({
-        exposures: [{ experiment_id: planted['experiments.assignments'].experiment_id, session_id: canary }],
+      arguments: (marker, fixtures) => ({
+        exposures: [{ experiment_id: fixtures['experiments.assignments'].experiment_id, session_id: marker }],
       }),
       depends: 'the country',
       ...VOUCHED,
@@ -128,14 +128,14 @@ export default {
       touches: ['experiments.assignments'],
     },
     'experiments.experiment_results(uuid)': {
-      arguments: (_, planted) => ({ experiment_id: planted['experiments.experiments'].id }),
+      arguments: (_, fixtures) => ({ experiment_id: fixtures['experiments.experiments'].id }),
       execute: STAFF,
       depends: null,
     },
     'experiments.override_assignment(uuid, text, text, text)': {
-      arguments: (canary, planted) => ({
-        experiment_id: planted['experiments.assignments'].experiment_id,
-        user_id: canary,
+      arguments: (marker, fixtures) => ({
+        experiment_id: fixtures['experiments.assignments'].experiment_id,
+        user_id: marker,
         variant_id: 'control',
       }),
       execute: STAFF,
@@ -144,7 +144,7 @@ export default {
     'experiments.hash(text, text, integer)': { execute: [] },
   },
   routes: {
-    'POST /v1/experiments/assign': { body: (canary) => ({ session_id: canary }), call: OPEN },
+    'POST /v1/experiments/assign': { body: (marker) => ({ session_id: marker }), call: OPEN },
     'POST /v1/experiments/exposures': { body: () => [], call: OPEN },
     'GET /v1/experiments/{id}/results': { path: `/v1/experiments/${randomUUID()}/results`, call: HOLDERS },
   },

@@ -53,21 +53,21 @@ const LEAD_COLUMNS = [
 /** A lead that is there while the attempts are made: interactions need one. */
 const LEAD = '00000000-0000-4000-8000-0000000000a1';
 
-const address = (canary) => ({
-  email: `${canary}@example.org`,
-  email_normalized: `${canary}@example.org`,
+const address = (marker) => ({
+  email: `${marker}@example.org`,
+  email_normalized: `${marker}@example.org`,
   email_domain: 'example.org',
 });
 
 export default {
   relations: {
     'marketing.leads': {
-      plant: (add, _, canary) =>
+      fixture: (add, _, marker) =>
         add('marketing.leads', {
-          ...address(canary),
-          notes: canary,
+          ...address(marker),
+          notes: marker,
         }),
-      draft: (_, canary) => address(canary),
+      draft: (_, marker) => address(marker),
       change: { notes: 'changed' },
       states: {
         'as spam': { is_spam: true, spam_score: 100 },
@@ -123,16 +123,16 @@ export default {
       },
     },
     'marketing.lead_interactions': {
-      plant: async (add, _, canary, sql) => {
+      fixture: async (add, _, marker, sql) => {
         await sql(
           `insert into marketing.leads (id, email, email_normalized, email_domain)
            values ($1, 'call-lead@example.org', 'call-lead@example.org', 'example.org') on conflict do nothing`,
           [LEAD],
         );
-        const lead = await add('marketing.leads', address(canary));
-        return add('marketing.lead_interactions', { lead_id: lead.id, interaction_type: 'note', description: canary });
+        const lead = await add('marketing.leads', address(marker));
+        return add('marketing.lead_interactions', { lead_id: lead.id, interaction_type: 'note', description: marker });
       },
-      draft: (_, canary) => ({ lead_id: LEAD, interaction_type: 'note', description: canary }),
+      draft: (_, marker) => ({ lead_id: LEAD, interaction_type: 'note', description: marker }),
       change: { description: 'changed' },
       states: { 'when open': { scheduled_at: '2027-01-01T00:00:00Z' } },
       sample: { lead_id: () => LEAD },
@@ -160,12 +160,12 @@ export default {
     // A view of the leads, for one endpoint.
     'marketing.leads_csv': {
       key: ['id'],
-      plant: async (add, _, canary, sql) => {
-        const lead = await add('marketing.leads', { ...address(canary), notes: canary });
+      fixture: async (add, _, marker, sql) => {
+        const lead = await add('marketing.leads', { ...address(marker), notes: marker });
         const [{ row }] = await sql('select to_jsonb(c) as row from marketing.leads_csv as c where id = $1', [lead.id]);
         return row;
       },
-      draft: (_, canary) => address(canary),
+      draft: (_, marker) => address(marker),
       change: { notes: 'changed' },
       owner: null,
       select: STAFF,
@@ -179,7 +179,7 @@ export default {
   cleanUp: (sql) => sql(`delete from marketing.leads where email ~ '^call-'`),
   functions: {
     'marketing.capture_lead(jsonb)': {
-      arguments: (canary) => ({ lead: { email: `${canary}@example.org` } }),
+      arguments: (marker) => ({ lead: { email: `${marker}@example.org` } }),
       depends: 'Turnstile’s verdict, the form’s time stamp, network and place',
       ...VOUCHED,
       // An address that is known and one that is not.
@@ -207,27 +207,27 @@ export default {
     'marketing.cleanup_old_data()': { execute: [] },
     'marketing.only_admins()': { execute: STAFF },
     'marketing.gdpr_export_user_data(text, text[])': {
-      arguments: (canary) => ({ email: `${canary}@example.org` }),
+      arguments: (marker) => ({ email: `${marker}@example.org` }),
       execute: STAFF,
       depends: null,
     },
     'marketing.gdpr_delete_user_data(text, text[], boolean)': {
-      arguments: (canary) => ({ email: `${canary}@example.org` }),
+      arguments: (marker) => ({ email: `${marker}@example.org` }),
       execute: STAFF,
       depends: null,
     },
   },
   routes: {
     'POST /v1/leads': {
-      body: (canary) => ({ email: `${canary}@example.org` }),
-      // Open: whoever shows nothing needs nothing; what is shown must be good.
+      body: (marker) => ({ email: `${marker}@example.org` }),
+      // Open: no credential is needed, but one that is sent must be valid.
       call: OPEN,
     },
     'GET /v1/leads/confirm': { path: '/v1/leads/confirm?token=x', call: 'everybody' },
     'POST /v1/leads/confirm': { body: () => ({ token: 'x' }), call: 'everybody' },
     'GET /v1/admin/leads.csv': { call: HOLDERS },
-    'POST /v1/admin/gdpr/export': { body: (canary) => ({ email: `${canary}@example.org` }), call: HOLDERS },
-    'POST /v1/admin/gdpr/erase': { body: (canary) => ({ email: `${canary}@example.org` }), call: HOLDERS },
+    'POST /v1/admin/gdpr/export': { body: (marker) => ({ email: `${marker}@example.org` }), call: HOLDERS },
+    'POST /v1/admin/gdpr/erase': { body: (marker) => ({ email: `${marker}@example.org` }), call: HOLDERS },
     'GET /forms': { call: 'everybody' },
     'GET /forms/': { call: 'everybody' },
     'GET /forms/thanks': { call: 'everybody' },

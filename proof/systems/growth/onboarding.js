@@ -1,4 +1,4 @@
-// onboarding: whoever holds a session's token goes on with it, through functions; admins look on and touch nothing.
+// onboarding: the holder of a session's token continues it through functions; admins may read and change nothing.
 import { createHash } from 'node:crypto';
 import { OPEN } from '../../credentials.js';
 import { ANYBODY, VOUCHED } from '../../personas.js';
@@ -7,28 +7,28 @@ const STAFF = ['admin', 'service'];
 const kept = {};
 const hash = (token) => `\\x${createHash('sha256').update(token).digest('hex')}`;
 
-/** The token of a session of the caller's own, planted beside one that is somebody else's. */
+/** The token of a session of the caller's own, beside one that is somebody else's. */
 const ownToken = ({ id }) => `rgs_proof_${id}`;
-const plantSession = async (add, canary) => {
+const addSession = async (add, marker) => {
   const row = await add('onboarding.sessions', {
-    session_token_hash: hash(canary),
+    session_token_hash: hash(marker),
     status: 'in_progress',
-    user_agent: canary,
-    business_data: { name: canary },
+    user_agent: marker,
+    business_data: { name: marker },
   });
   await add('onboarding.sessions', { session_token_hash: hash(ownToken(row)), status: 'in_progress' });
   return row;
 };
-const withToken = (more) => (word, planted) => ({
-  session_token: ownToken(planted['onboarding.sessions']),
-  ...more?.(word, planted),
+const withToken = (more) => (word, fixtures) => ({
+  session_token: ownToken(fixtures['onboarding.sessions']),
+  ...more?.(word, fixtures),
 });
 
 export default {
   relations: {
     'onboarding.sessions': {
-      plant: (add, _, canary) => plantSession(add, canary),
-      draft: (_, canary) => ({ session_token_hash: hash(canary), business_data: { name: canary } }),
+      fixture: (add, _, marker) => addSession(add, marker),
+      draft: (_, marker) => ({ session_token_hash: hash(marker), business_data: { name: marker } }),
       change: { user_agent: 'changed' },
       states: {
         'when abandoned': { status: 'abandoned', abandoned_at: '2026-01-01T00:00:00Z' },
@@ -73,18 +73,18 @@ export default {
       },
     },
     'onboarding.step_activities': {
-      plant: async (add, _, canary) => {
-        const { id } = await plantSession(add, canary);
+      fixture: async (add, _, marker) => {
+        const { id } = await addSession(add, marker);
         return add('onboarding.step_activities', {
           session_id: id,
           step: 'business_info',
           activity_type: 'field_change',
           field_name: 'industry',
-          field_value: canary,
-          metadata: { word: canary },
+          field_value: marker,
+          metadata: { word: marker },
         });
       },
-      draft: (_, canary) => ({ step: 'testing', activity_type: 'field_change', field_value: canary }),
+      draft: (_, marker) => ({ step: 'testing', activity_type: 'field_change', field_value: marker }),
       change: { activity_type: 'changed' },
       states: { 'as an error': { activity_type: 'validation_error', error_message: 'wrong' } },
       owner: null,
@@ -110,9 +110,9 @@ export default {
   cleanUp: (sql) => sql(`delete from onboarding.sessions where business_data::text ~ 'call-'`),
   functions: {
     'onboarding.start(jsonb)': {
-      // Of a lead that is there: it must not be told.
-      arguments: (word, planted) => ({
-        session: { email: planted['marketing.leads'].email, business_data: { name: word } },
+      // The address of an existing lead: the answer must not show that it exists.
+      arguments: (word, fixtures) => ({
+        session: { email: fixtures['marketing.leads'].email, business_data: { name: word } },
       }),
       depends: 'the network',
       ...VOUCHED,
@@ -126,8 +126,8 @@ export default {
     },
     'onboarding.activity(text, jsonb)': {
       // The id of another's session is of no use.
-      arguments: withToken((_, planted) => ({
-        activity: { activity_type: 'step_view', metadata: { session_id: planted['onboarding.sessions'].id } },
+      arguments: withToken((_, fixtures) => ({
+        activity: { activity_type: 'step_view', metadata: { session_id: fixtures['onboarding.sessions'].id } },
       })),
       execute: ANYBODY,
       depends: null,

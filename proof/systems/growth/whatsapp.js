@@ -6,7 +6,7 @@ import { USERS, VOUCHED_USERS } from '../../personas.js';
 const OWN = ['owner', 'admin', 'service'];
 const MAKERS = [...USERS, 'service'];
 const STAFF = ['admin', 'service'];
-// Longer than Meta’s, so that an answer that repeats one is told apart from one that knows it.
+// Longer than Meta’s, so that an answer that repeats one differs from one that knows it.
 const id = () => `${randomInt(1e8, 1e9)}${randomInt(1e8, 1e9)}${randomInt(1e8, 1e9)}`;
 
 const named = { insert: MAKERS, update: STAFF };
@@ -18,16 +18,16 @@ const mended = { insert: ['service'], update: ['service'] };
 const readByAll = (columns) =>
   Object.fromEntries(Object.entries(columns).map(([name, says]) => [name, { read: MAKERS, ...says }]));
 
-const account = (owner, canary, more) => ({
+const account = (owner, marker, more) => ({
   owner_id: owner,
   business_account_id: id(),
   phone_number_id: id(),
   phone_number: '+49 30 123456',
-  display_name: canary,
+  display_name: marker,
   ...more,
 });
 
-/** Everything has a value, so that whoever may not write it has something to try. */
+/** Everything has a value, so that a persona who may not write it has something to try. */
 const said = {
   is_verified: true,
   verification_status: 'APPROVED',
@@ -41,11 +41,11 @@ const said = {
   last_webhook_at: '2026-01-01T00:00:00Z',
 };
 
-const template = (accountId, canary, more) => ({
+const template = (accountId, marker, more) => ({
   account_id: accountId,
-  template_name: canary.replaceAll('-', '_'),
+  template_name: marker.replaceAll('-', '_'),
   language: 'en_US',
-  body_text: canary,
+  body_text: marker,
   ...more,
 });
 
@@ -70,25 +70,25 @@ const withAccounts = (people, sql) => {
 /** The edge's own, from the route that has checked Meta's signature; nobody else's, and not by the data API. */
 const webhooks = { execute: [], database: { execute: ['edge'] } };
 
-const accountOf = (planted) => ({ account_id: planted['whatsapp.accounts'].id });
+const accountOf = (fixtures) => ({ account_id: fixtures['whatsapp.accounts'].id });
 const sealed = { sealed: `v1${`.${'A'.repeat(16)}`.repeat(4)}`, key_version: 1 };
 const accessToken = { path: `/v1/whatsapp/accounts/${randomUUID()}/access-token`, call: HOLDERS };
 
 export default {
   relations: {
     'whatsapp.accounts': {
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withAccounts(people, sql);
-        return add('whatsapp.accounts', account(people.owner.sub, canary, said));
+        return add('whatsapp.accounts', account(people.owner.sub, marker, said));
       },
-      draft: ({ sub, role }, canary) => {
-        const { owner_id: owner, ...row } = account(sub, canary);
+      draft: ({ sub, role }, marker) => {
+        const { owner_id: owner, ...row } = account(sub, marker);
         return { ...row, ...(role === 'service_role' && { owner_id: owner }) };
       },
-      forAnother: ({ owner }, canary) => account(owner.sub, canary),
+      forAnother: ({ owner }, marker) => account(owner.sub, marker),
       sample: {
         owner_id: ({ sub }) => sub,
-        // The planted one is verified already, and no other of its number may be.
+        // The fixture's account is verified already, and no other of its number may be.
         phone_number_id: id,
         id: randomUUID,
       },
@@ -126,12 +126,12 @@ export default {
       }),
     },
     'whatsapp.templates': {
-      plant: async (add, people, canary, sql) => {
+      fixture: async (add, people, marker, sql) => {
         await withAccounts(people, sql);
-        const { id: accountId } = await add('whatsapp.accounts', account(people.owner.sub, canary));
+        const { id: accountId } = await add('whatsapp.accounts', account(people.owner.sub, marker));
         return add(
           'whatsapp.templates',
-          template(accountId, canary, {
+          template(accountId, marker, {
             category: 'UTILITY',
             status: 'APPROVED',
             whatsapp_template_id: id(),
@@ -142,8 +142,8 @@ export default {
           }),
         );
       },
-      draft: ({ sub }, canary) => template(drafting.get(sub), canary),
-      forAnother: ({ owner }, canary) => template(drafting.get(owner.sub), canary),
+      draft: ({ sub }, marker) => template(drafting.get(sub), marker),
+      forAnother: ({ owner }, marker) => template(drafting.get(owner.sub), marker),
       sample: { account_id: ({ sub }) => drafting.get(sub) },
       change: { body_text: 'changed' },
       states: {
@@ -187,28 +187,28 @@ export default {
   },
   functions: {
     'whatsapp.receive_webhook(jsonb)': {
-      arguments: (canary) => ({
-        payload: { entry: [{ id: '1', time: 1767225600, changes: [{ field: 'proof', value: { canary } }] }] },
+      arguments: (marker) => ({
+        payload: { entry: [{ id: '1', time: 1767225600, changes: [{ field: 'proof', value: { marker } }] }] },
       }),
       depends: 'Meta’s signature',
       ...webhooks,
     },
     'whatsapp.set_access_token(uuid, text, text, bigint)': {
-      arguments: (_, planted) => ({
-        ...accountOf(planted),
-        owner_id: planted['whatsapp.accounts'].owner_id,
+      arguments: (_, fixtures) => ({
+        ...accountOf(fixtures),
+        owner_id: fixtures['whatsapp.accounts'].owner_id,
         ...sealed,
       }),
       depends: 'that the edge has sealed it',
       ...VOUCHED_USERS,
     },
     'whatsapp.remove_access_token(uuid)': {
-      arguments: (_, planted) => accountOf(planted),
+      arguments: (_, fixtures) => accountOf(fixtures),
       execute: USERS,
       depends: null,
     },
     'whatsapp.verify_token_fits(text)': {
-      arguments: (canary) => ({ token: canary }),
+      arguments: (marker) => ({ token: marker }),
       depends: 'that the token is not the configured one',
       ...webhooks,
     },
@@ -218,7 +218,7 @@ export default {
     'DELETE /v1/whatsapp/accounts/{id}/access-token': accessToken,
     'GET /v1/whatsapp/webhook': { path: '/v1/whatsapp/webhook?hub.mode=subscribe&hub.verify_token=proof', call: [] },
     'POST /v1/whatsapp/webhook': {
-      body: (canary) => ({ entry: [{ id: '1', time: 1767225600, changes: [{ field: 'proof', value: { canary } }] }] }),
+      body: (marker) => ({ entry: [{ id: '1', time: 1767225600, changes: [{ field: 'proof', value: { marker } }] }] }),
       call: ["Meta's signature"],
     },
   },

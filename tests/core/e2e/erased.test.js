@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { root } from '../../../dev/paths.js';
 import { exposed } from '../../../proof/catalog.js';
 import { personas } from '../../../proof/personas.js';
-import { Bench } from '../../../proof/probes.js';
+import { Target } from '../../../proof/probes.js';
 import { SYSTEMS } from '../../../proof/systems/index.js';
 import { startEdge } from '../../support/edge.js';
 import { ask, close, made, sql, stack } from '../../support/stack.js';
@@ -29,14 +29,14 @@ const BODIES = {
 };
 
 let edge;
-let bench;
+let target;
 let catalog;
 let routes;
 let tables;
 before(async () => {
   // Deployments need an n8n; none is called.
   edge = await startEdge({ N8N_URL: 'http://127.0.0.1:9/', N8N_API_KEY: 'DEV-ONLY-nobody-listens' });
-  bench = new Bench({ ...stack, edge_url: edge.url }, sql);
+  target = new Target({ ...stack, edge_url: edge.url }, sql);
   catalog = await exposed(sql);
   const listed = spawnSync('cargo', ['run', '--quiet', '--locked', '--example', 'routes'], {
     cwd: root,
@@ -57,61 +57,67 @@ after(async () => {
   await edge?.stop();
   await sql(`delete from experiments.experiments where name = 'erased'`);
   // Later test files count all events that there are.
-  await sql(`delete from analytics.events where name ~ '^(canary|call)-'`);
-  await sql(`delete from analytics.event_aggregations where event_name ~ '^(canary|call)-'`);
+  await sql(`delete from analytics.events where name ~ '^(marker|call)-'`);
+  await sql(`delete from analytics.event_aggregations where event_name ~ '^(marker|call)-'`);
   await close();
 });
 
-/** How many rows of each table hold one of the words. */
-const traces = async (...words) => {
+/** How many rows of each table hold a word of each list, by table; a table without any is left out. */
+const traces = async (...lists) => {
+  const counts = lists.map((_, at) => `count(*) filter (where t::text like any ($${at + 1}))::int`);
   const queries = tables
     .filter((name) => !COUNTERS.includes(name))
-    .map((name) => `select '${name}' as name, count(*)::int as rows from ${name} as t where t::text like any ($1)`);
-  const found = await sql(queries.join(' union all '), [words.map((word) => `%${word}%`)]);
-  return Object.fromEntries(found.filter(({ rows }) => rows > 0).map(({ name, rows }) => [name, rows]));
+    .map((name) => `select '${name}' as name, array[${counts.join(', ')}] as rows from ${name} as t`);
+  const found = await sql(
+    queries.join(' union all '),
+    lists.map((words) => words.map((word) => `%${word}%`)),
+  );
+  return lists.map((_, at) =>
+    Object.fromEntries(found.filter(({ rows }) => rows[at] > 0).map(({ name, rows }) => [name, rows[at]])),
+  );
 };
 
 /** A user, who is an admin besides, with a row in every relation. */
 const user = async () => {
   const { admin: who, ...others } = await personas({ ...stack, keys: made }, sql);
-  const planted = {};
+  const fixtures = {};
   const mine = { ...others, owner: who };
   for (const relation of catalog.relations) {
     const decision = RELATIONS[relation.name];
-    const { row } = await bench.plant(decision, mine);
-    planted[relation.name] = { row, relation: { ...relation, key: decision.key ?? relation.key } };
+    const { row } = await target.addFixture(decision, mine);
+    fixtures[relation.name] = { row, relation: { ...relation, key: decision.key ?? relation.key } };
   }
-  return { who, people: mine, planted };
+  return { who, people: mine, fixtures };
 };
 
 /** What a user can try to write, by name: each attempt gives what it was answered. */
-const attempts = async ({ who, people, planted }) => {
+const attempts = async ({ who, people, fixtures }) => {
   const list = {};
   const written = await sql(
     `select format('%I.%I', n.nspname, c.relname) as name,
        has_any_column_privilege('authenticated', c.oid, 'INSERT') as insert, has_any_column_privilege('authenticated', c.oid, 'UPDATE') as update
      from pg_class as c join pg_namespace as n on n.oid = c.relnamespace where format('%I.%I', n.nspname, c.relname) = any ($1)`,
-    [Object.keys(planted)],
+    [Object.keys(fixtures)],
   );
   for (const layer of ['edge', 'database']) {
     for (const { name, ...may } of written) {
-      const { relation, row } = planted[name];
+      const { relation, row } = fixtures[name];
       const at = { schema: relation.schema, path: `/${relation.relation}` };
       const decision = RELATIONS[name];
       if (may.insert)
         list[`insert into ${name}, ${layer}`] = (word) =>
-          bench.ask(who, layer, { ...at, method: 'POST', json: decision.draft(who, word, people) });
+          target.ask(who, layer, { ...at, method: 'POST', json: decision.draft(who, word, people) });
       if (may.update)
         list[`update ${name}, ${layer}`] = () =>
-          bench.ask(who, layer, {
+          target.ask(who, layer, {
             ...at,
-            path: `${at.path}?${bench.filter(relation, row)}`,
+            path: `${at.path}?${target.filter(relation, row)}`,
             method: 'PATCH',
             json: decision.change,
           });
     }
   }
-  const rows = Object.fromEntries(Object.entries(planted).map(([name, { row }]) => [name, row]));
+  const rows = Object.fromEntries(Object.entries(fixtures).map(([name, { row }]) => [name, row]));
   for (const { name, schema, function: called, arguments: names } of catalog.functions) {
     const decision = FUNCTIONS[name];
     const layers = [
@@ -120,7 +126,7 @@ const attempts = async ({ who, people, planted }) => {
     ];
     for (const layer of layers)
       list[`call ${name}, ${layer}`] = (word) =>
-        bench.ask(who, layer, {
+        target.ask(who, layer, {
           schema,
           path: `/rpc/${called}`,
           method: 'POST',
@@ -157,16 +163,19 @@ test('what users write, erased users do not: no table, no function, no endpoint,
   for (const name of Object.keys(mine)) {
     await sql('truncate private.rate_limits');
     const word = `call-${randomUUID()}`;
-    const left = await traces(word, gone.who.sub);
-    const had = await traces(word, living.who.sub);
+    const [ofGone, ofLiving] = [
+      [word, gone.who.sub],
+      [word, living.who.sub],
+    ];
+    const [left] = await traces(ofGone);
     const answer = await theirs[name](word);
-    const found = await traces(word, gone.who.sub);
+    const [found, had] = await traces(ofGone, ofLiving);
     for (const [table, rows] of Object.entries(found))
       if (rows > (left[table] ?? 0)) wrong.push(`${name}: ${table}, ${answer.status} ${answer.text.slice(0, 100)}`);
     if (answer.status >= 500) wrong.push(`${name}: ${answer.status} ${answer.text}`);
     // The same of somebody who is there, so that it is the erasure that keeps it out.
     await mine[name](word);
-    const has = await traces(word, living.who.sub);
+    const [has] = await traces(ofLiving);
     if (Object.entries(has).some(([table, rows]) => rows > (had[table] ?? 0))) {
       makes.push(name);
       // Either it says so, or what it would have worked on is gone.

@@ -6,14 +6,14 @@ import { after, before, test } from 'node:test';
 import { waitFor } from '../../../dev/process.js';
 import { exposed } from '../../../proof/catalog.js';
 import { personas, USERS } from '../../../proof/personas.js';
-import { Bench } from '../../../proof/probes.js';
+import { Target } from '../../../proof/probes.js';
 import { SYSTEMS } from '../../../proof/systems/index.js';
 import { close, made, sql, stack } from '../../support/stack.js';
 
 const systems = Object.values(SYSTEMS);
 const relations = Object.assign({}, ...systems.map((system) => system.relations));
 const functions = Object.assign({}, ...systems.map((system) => system.functions));
-const bench = new Bench(stack, sql);
+const target = new Target(stack, sql);
 let people;
 let catalog;
 
@@ -37,8 +37,8 @@ const other = (value) => {
   if (domain === 'example.org') return `${other(local)}@${domain}`;
   if (/^[0-9]{10,}$/.test(value)) return value.replace(/[0-9]{9}$/, () => `${randomInt(1e8, 1e9)}`);
   // Where no hyphens may be, there are low lines.
-  if (/^(canary|call)_/.test(value)) return other(value.replaceAll('_', '-')).replaceAll('-', '_');
-  return /^(canary|call)-/.test(value) ? value.replace(/[0-9a-f]{8}-.*$/, () => randomUUID()) : value;
+  if (/^(marker|call)_/.test(value)) return other(value.replaceAll('_', '-')).replaceAll('-', '_');
+  return /^(marker|call)-/.test(value) ? value.replace(/[0-9a-f]{8}-.*$/, () => randomUUID()) : value;
 };
 const absent = (row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, other(value)]));
 
@@ -58,7 +58,7 @@ const simple = (value) => ['string', 'number', 'boolean'].includes(typeof value)
 
 /** What may be asked about a row, by name. */
 const questions = (relation, decision, row) => {
-  const byKey = `/${relation.relation}?${bench.filter(relation, row)}`;
+  const byKey = `/${relation.relation}?${target.filter(relation, row)}`;
   const patch = (json, prefer) => ({ path: byKey, method: 'PATCH', json, headers: { prefer } });
   const all = { head: { path: byKey, method: 'HEAD' } };
   for (const [name, headers] of Object.entries(READS)) all[`read, ${name}`] = { path: byKey, headers };
@@ -101,9 +101,9 @@ const questions = (relation, decision, row) => {
 
 const SKIPPED = new Set(['date', 'x-request-id', 'server-timing', 'connection', 'keep-alive', 'content-length']);
 
-/** An answer without what tells two requests apart anyway: the row's own values, ids and times. */
+/** An answer without what differs between two requests anyway: the row's own values, ids and times. */
 const face = async (who, layer, schema, { path, method = 'GET', json, headers = {} }, row) => {
-  const answer = await fetch(bench.bases[layer] + path, {
+  const answer = await fetch(target.bases[layer] + path, {
     method,
     redirect: 'manual',
     headers: {
@@ -120,22 +120,22 @@ const face = async (who, layer, schema, { path, method = 'GET', json, headers = 
     for (const value of values) found = found.replaceAll(value, 'VALUE').replaceAll(encodeURIComponent(value), 'VALUE');
     return found;
   };
-  const told = [...answer.headers]
+  const shown = [...answer.headers]
     .filter(([name]) => !SKIPPED.has(name))
     .map(([name, value]) => `${name}: ${plain(value)}`);
-  return `${answer.status}\n${told.join('\n')}\n${plain(await answer.text())}`;
+  return `${answer.status}\n${shown.join('\n')}\n${plain(await answer.text())}`;
 };
 
 const OUTSIDERS = ['anon key', ...USERS];
 const outsidersOf = (decision) => OUTSIDERS.filter((each) => !decision.select.includes(each));
 
-/** Asks everybody's questions about a planted row and about one that is not there; gives those whose answers differ. */
+/** Asks everybody's questions about a fixture's row and about one that is not there; gives those whose answers differ. */
 const tellsApart = async (name, columns) => {
   const decision = relations[name];
   const found = catalog.relations.find((each) => each.name === name);
   const relation = { ...found, key: decision.key ?? found.key, columns: columns ?? found.columns };
-  const planted = await bench.plant(decision, people);
-  const { row, canary } = planted;
+  const fixture = await target.addFixture(decision, people);
+  const { row, marker } = fixture;
   const nowhere = absent(row);
   const differences = [];
   let asked = 0;
@@ -147,7 +147,7 @@ const tellsApart = async (name, columns) => {
       const first = await face(people[who], layer, relation.schema, foreign[question], row);
       const second = await face(people[who], layer, relation.schema, missing[question], nowhere);
       if (first !== second) differences.push(`${who}, ${layer}: ${question}: ${first} / ${second}`);
-      if (first.includes(canary) || first.startsWith('5')) differences.push(`${who}, ${layer}: ${question}: ${first}`);
+      if (first.includes(marker) || first.startsWith('5')) differences.push(`${who}, ${layer}: ${question}: ${first}`);
       asked += 1;
     }
   };
@@ -155,20 +155,20 @@ const tellsApart = async (name, columns) => {
     await Promise.all(outsidersOf(decision).map((who) => outsider('database', who)));
     // The edge adds nothing that knows of rows: one of each kind will do.
     await Promise.all(['anon key', 'stranger'].map((who) => outsider('edge', who)));
-    if (!(await bench.now(relation, row))) differences.push('it is gone');
+    if (!(await target.now(relation, row))) differences.push('it is gone');
     return { differences, asked };
   } finally {
-    await bench.uproot(planted);
+    await target.removeFixture(fixture);
     await sql(`delete from ${name} as t where t::text ~ 'call-'`);
   }
 };
 
-/** Inserts rows that share one value with a planted foreign row, and rows that do not; gives the columns that differ. */
+/** Inserts rows that share one value with a foreign row, and rows that do not; gives the columns that differ. */
 const collides = async (name) => {
   const decision = relations[name];
   const relation = catalog.relations.find((each) => each.name === name);
-  const planted = await bench.plant(decision, people);
-  const { row } = planted;
+  const fixture = await target.addFixture(decision, people);
+  const { row } = fixture;
   const differences = [];
   try {
     for (const outsider of outsidersOf(decision)) {
@@ -186,8 +186,8 @@ const collides = async (name) => {
     }
     return differences;
   } finally {
-    await bench.uproot(planted);
-    await sql(`delete from ${name} as t where t::text ~ '(call|canary)-'`);
+    await target.removeFixture(fixture);
+    await sql(`delete from ${name} as t where t::text ~ '(call|marker)-'`);
   }
 };
 
@@ -211,7 +211,7 @@ test('it finds an id that may be chosen, and a row that is seen', async () => {
   } finally {
     await sql('revoke insert (id) on clixen.projects from authenticated');
   }
-  await sql('create policy planted on clixen.projects for select to authenticated using (true)');
+  await sql('create policy faulty on clixen.projects for select to authenticated using (true)');
   try {
     const { differences } = await tellsApart('clixen.projects', []);
     for (const question of ['head', 'read, as CSV', 'read, an exact count']) {
@@ -221,7 +221,7 @@ test('it finds an id that may be chosen, and a row that is seen', async () => {
       );
     }
   } finally {
-    await sql('drop policy planted on clixen.projects');
+    await sql('drop policy faulty on clixen.projects');
   }
 });
 
@@ -237,7 +237,7 @@ test('it finds a foreign key by which a parent can be guessed', async () => {
   await sql(table('oracle_children', ', parent_id uuid references clixen.oracle_parents on delete cascade'));
   const known = async () => {
     await sql(`notify pgrst, 'reload schema'`);
-    const answer = await bench.ask(people.stranger, 'database', {
+    const answer = await target.ask(people.stranger, 'database', {
       schema: 'clixen',
       path: '/oracle_children?select=oracle_parents(word)&limit=0',
     });
@@ -246,9 +246,9 @@ test('it finds a foreign key by which a parent can be guessed', async () => {
   try {
     await waitFor('PostgREST to know it', known);
     relations['clixen.oracle_children'] = {
-      plant: async (add, { owner }, canary) => {
-        const { id } = await add('clixen.oracle_parents', { user_id: owner.sub, word: canary });
-        return add('clixen.oracle_children', { user_id: owner.sub, parent_id: id, word: canary });
+      fixture: async (add, { owner }, marker) => {
+        const { id } = await add('clixen.oracle_parents', { user_id: owner.sub, word: marker });
+        return add('clixen.oracle_children', { user_id: owner.sub, parent_id: id, word: marker });
       },
       draft,
       select: ['owner', 'service'],
@@ -267,10 +267,10 @@ test('it finds a foreign key by which a parent can be guessed', async () => {
 });
 
 for (const [name, { names, vouched, execute }] of Object.entries(functions).filter(([, decision]) => decision.names)) {
-  test(`${name}: told of a row that is there or of one that is not, the same answer`, async () => {
+  test(`${name}: a call that names an existing or an absent row, the same answer`, async () => {
     const { schema, function: called } = catalog.functions.find((each) => each.name === name);
-    const planted = await bench.plant(relations[names.relation], people);
-    const { row } = planted;
+    const fixture = await target.addFixture(relations[names.relation], people);
+    const { row } = fixture;
     try {
       const layer = vouched ? 'vouched' : 'database';
       for (const outsider of (vouched?.execute ?? execute).filter((each) => each !== 'service')) {
@@ -285,8 +285,8 @@ for (const [name, { names, vouched, execute }] of Object.entries(functions).filt
         assert.equal(await ask(row), await ask(absent(row)), outsider);
       }
     } finally {
-      await bench.uproot(planted);
-      await sql(`delete from ${names.relation} as t where t::text ~ 'canary-'`);
+      await target.removeFixture(fixture);
+      await sql(`delete from ${names.relation} as t where t::text ~ 'marker-'`);
     }
   });
 }

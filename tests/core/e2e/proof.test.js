@@ -15,20 +15,20 @@ after(close);
 
 const system = { ...stack, keys: made };
 
-test('everything that is exposed has been decided, and holds; docs/proof.md and proof.html say so', async () => {
+test('everything that is exposed has been decided, and holds; docs/proof.md has its numbers', async () => {
   const result = await prove({ system, systems: SYSTEMS });
   assert.deepEqual(faults(result), []);
   assert.ok(result.cells.length > 1000);
-  for (const [file, made_] of [
-    ['proof.md', markdown(result)],
-    ['proof.html', html(result)],
-  ]) {
-    assert.ok(readFileSync(join(root, 'docs', file), 'utf8') === made_, `docs/${file}: run \`npm run proof\``);
-  }
+  const page = readFileSync(join(root, 'docs', 'proof.md'), 'utf8');
+  assert.equal(page, markdown(result, SYSTEMS), 'docs/proof.md: run `npm run proof`');
+  // The heat map has a square for each cell of its tables.
+  const squares = html(result).match(/<td class="(in|out)"/g).length;
+  assert.ok(squares > result.cells.length / 3, `${squares} squares of ${result.cells.length} attempts`);
+  assert.ok(!/<td class="(red|blank)"/.test(html(result)));
 });
 
-/** Runs the matrix while a fault is planted; gives what it finds wrong. */
-const planted = async ({ up, down, only, systems = SYSTEMS, known }) => {
+/** Runs the matrix with an injected fault; gives what it finds wrong. */
+const withFault = async ({ up, down, only, systems = SYSTEMS, known }) => {
   await sql(`${up}; notify pgrst, 'reload schema'`);
   try {
     if (known) {
@@ -45,21 +45,21 @@ const planted = async ({ up, down, only, systems = SYSTEMS, known }) => {
 };
 
 test('a new table, column, function and route are blanks', async () => {
-  const table = await planted({
+  const table = await withFault({
     up: 'create table clixen.proof_new (id int primary key, word text)',
     down: 'drop table clixen.proof_new',
     only: /proof_new/,
   });
   assert.ok(table.includes('not decided: clixen.proof_new, select, stranger'));
   assert.ok(table.includes('not decided: clixen.proof_new.word, write, owner'));
-  const column = await planted({
+  const column = await withFault({
     up: 'alter table clixen.projects add column proof_new int',
     down: 'alter table clixen.projects drop column proof_new',
     only: /projects$/,
   });
   assert.equal(column.length, 36);
   assert.match(column[0], /^not decided: clixen.projects.proof_new, read, none$/);
-  const made_ = await planted({
+  const made_ = await withFault({
     up: `create function clixen.proof_new(word text) returns int language sql set search_path = '' as 'select 1'`,
     down: 'drop function clixen.proof_new(text)',
     only: /proof_new/,
@@ -94,7 +94,7 @@ test('it finds an endpoint of which nobody has decided whether it depends on wha
   const step = withOut('onboarding.step(text, jsonb)', (decision) => ({ ...decision, depends: 'the network' }));
   const believed = await found(step, /^PATCH .v1.onboarding.session$/);
   assert.match(believed[0], /^wrong: PATCH \/v1\/onboarding\/session: .*onboarding.step is called otherwise/);
-  const granted = await planted({
+  const granted = await withFault({
     up: 'grant execute on function marketing.capture_lead(jsonb) to service_role',
     down: 'revoke execute on function marketing.capture_lead(jsonb) from service_role',
     only: /^POST .v1.leads$/,
@@ -133,16 +133,16 @@ test('what was decided about something that is gone is named', async () => {
 
 const FAULTS = {
   'a policy that lets everybody read': {
-    up: 'create policy planted on clixen.projects for select to authenticated using (true)',
-    down: 'drop policy planted on clixen.projects',
-    finds: /wrong: clixen.projects, select, stranger, past the edge: was told of the planted row/,
+    up: 'create policy faulty on clixen.projects for select to authenticated using (true)',
+    down: 'drop policy faulty on clixen.projects',
+    finds: /wrong: clixen.projects, select, stranger, past the edge: was shown the fixture/,
   },
   'a policy that believes user_metadata': {
-    up: `create policy planted on marketing.leads for select to authenticated
+    up: `create policy faulty on marketing.leads for select to authenticated
          using (((select auth.jwt()) -> 'user_metadata' ->> 'role') = 'admin')`,
-    down: 'drop policy planted on marketing.leads',
+    down: 'drop policy faulty on marketing.leads',
     only: /leads$/,
-    finds: /wrong: marketing.leads, select, viewer, through the edge: was told of the planted row/,
+    finds: /wrong: marketing.leads, select, viewer, through the edge: was shown the fixture/,
   },
   'row-level security switched off': {
     up: 'alter table clixen.projects disable row level security',
@@ -150,8 +150,8 @@ const FAULTS = {
     finds: /wrong: clixen.projects, delete, other tenant's admin, through the edge: was let in/,
   },
   'an insert in somebody else’s name': {
-    up: 'create policy planted on clixen.projects for insert to authenticated with check (true)',
-    down: 'drop policy planted on clixen.projects',
+    up: 'create policy faulty on clixen.projects for insert to authenticated with check (true)',
+    down: 'drop policy faulty on clixen.projects',
     finds: /wrong: clixen.projects, insert for another, stranger, through the edge: was let in/,
   },
   'a counter that its owner may set': {
@@ -165,13 +165,13 @@ const FAULTS = {
     finds: /wrong: clixen.projects, delete, owner, through the edge: was kept out/,
   },
   'a function that the public may call, though it refuses what it is given': {
-    up: `create function clixen.planted(word text) returns int language plpgsql set search_path = ''
+    up: `create function clixen.faulty(word text) returns int language plpgsql set search_path = ''
          as 'begin if word is null then raise exception ''no word''; end if; return 1; end';
-         grant usage on schema clixen to anon; grant execute on function clixen.planted(text) to anon`,
-    down: 'drop function clixen.planted(text); revoke usage on schema clixen from anon',
-    only: /planted/,
-    systems: { ...SYSTEMS, test: { functions: { 'clixen.planted(text)': { execute: [] } } } },
-    finds: /wrong: clixen.planted\(text\), execute, anon key, past the edge: was let in/,
+         grant usage on schema clixen to anon; grant execute on function clixen.faulty(text) to anon`,
+    down: 'drop function clixen.faulty(text); revoke usage on schema clixen from anon',
+    only: /faulty/,
+    systems: { ...SYSTEMS, test: { functions: { 'clixen.faulty(text)': { execute: [] } } } },
+    finds: /wrong: clixen.faulty\(text\), execute, anon key, past the edge: was let in/,
   },
   'arguments that no function has': {
     up: 'select 1',
@@ -185,56 +185,56 @@ const FAULTS = {
   },
   'a profile of one’s own with a tier of one’s own': {
     up: `grant insert on clixen.user_profiles to authenticated;
-         create policy planted on clixen.user_profiles for insert to authenticated with check (id = (select auth.uid()))`,
-    down: 'drop policy planted on clixen.user_profiles; revoke insert on clixen.user_profiles from authenticated',
+         create policy faulty on clixen.user_profiles for insert to authenticated with check (id = (select auth.uid()))`,
+    down: 'drop policy faulty on clixen.user_profiles; revoke insert on clixen.user_profiles from authenticated',
     only: /user_profiles$/,
     finds: /wrong: clixen.user_profiles.tier, insert, stranger, past the edge: was let in/,
   },
   'a right on a column that only a policy’s words keep from use': {
     up: `grant insert on clixen.user_profiles to authenticated;
-         create policy planted on clixen.user_profiles for insert to authenticated with check (tier = 'enterprise' and id is null)`,
-    down: 'drop policy planted on clixen.user_profiles; revoke insert on clixen.user_profiles from authenticated',
+         create policy faulty on clixen.user_profiles for insert to authenticated with check (tier = 'enterprise' and id is null)`,
+    down: 'drop policy faulty on clixen.user_profiles; revoke insert on clixen.user_profiles from authenticated',
     only: /user_profiles$/,
     finds: /wrong: clixen.user_profiles.total_projects, insert, member, past the edge: was let in/,
   },
   'a policy that is wrong for some rows only': {
-    up: `create policy planted on clixen.projects for select to authenticated using (color <> '#6366f1')`,
-    down: 'drop policy planted on clixen.projects',
-    finds: /wrong: clixen.projects, select, in another color, stranger, past the edge: was told of the planted row/,
+    up: `create policy faulty on clixen.projects for select to authenticated using (color <> '#6366f1')`,
+    down: 'drop policy faulty on clixen.projects',
+    finds: /wrong: clixen.projects, select, in another color, stranger, past the edge: was shown the fixture/,
   },
   'a row that may be given away': {
-    up: `create policy planted on clixen.projects for update to authenticated using (user_id = (select auth.uid())) with check (true)`,
-    down: 'drop policy planted on clixen.projects',
+    up: `create policy faulty on clixen.projects for update to authenticated using (user_id = (select auth.uid())) with check (true)`,
+    down: 'drop policy faulty on clixen.projects',
     finds: /wrong: clixen.projects, give away, owner/,
   },
   'a column that more may read than the row': {
-    up: `create policy planted on clixen.user_profiles for select to authenticated using (true);
+    up: `create policy faulty on clixen.user_profiles for select to authenticated using (true);
          revoke select on clixen.user_profiles from authenticated; grant select (id, full_name) on clixen.user_profiles to authenticated`,
-    down: `drop policy planted on clixen.user_profiles; revoke select (id, full_name) on clixen.user_profiles from authenticated;
+    down: `drop policy faulty on clixen.user_profiles; revoke select (id, full_name) on clixen.user_profiles from authenticated;
            grant select on clixen.user_profiles to authenticated`,
     only: /user_profiles$/,
     finds: /wrong: clixen.user_profiles.full_name, read, stranger, past the edge: was let in/,
   },
-  'a function that tells of somebody else’s row': {
-    up: `create function clixen.planted() returns setof clixen.user_profiles language sql stable security definer set search_path = ''
+  'a function that shows somebody else’s row': {
+    up: `create function clixen.faulty() returns setof clixen.user_profiles language sql stable security definer set search_path = ''
          as 'select * from clixen.user_profiles order by created_at desc limit 1';
-         grant execute on function clixen.planted() to authenticated`,
-    down: 'drop function clixen.planted()',
-    only: /planted/,
-    systems: { ...SYSTEMS, test: { functions: { 'clixen.planted()': { execute: USERS } } } },
-    finds: /wrong: clixen.planted\(\), execute, stranger, past the edge: was told of the planted row/,
+         grant execute on function clixen.faulty() to authenticated`,
+    down: 'drop function clixen.faulty()',
+    only: /faulty/,
+    systems: { ...SYSTEMS, test: { functions: { 'clixen.faulty()': { execute: USERS } } } },
+    finds: /wrong: clixen.faulty\(\), execute, stranger, past the edge: was shown the fixture/,
   },
   'a function that changes somebody else’s row': {
-    up: `create function clixen.planted() returns int language sql volatile security definer set search_path = ''
+    up: `create function clixen.faulty() returns int language sql volatile security definer set search_path = ''
          as $$ update clixen.projects set color = '#123456' where color <> '#123456'; select 1 $$;
-         grant execute on function clixen.planted() to authenticated`,
-    down: 'drop function clixen.planted()',
-    only: /planted/,
+         grant execute on function clixen.faulty() to authenticated`,
+    down: 'drop function clixen.faulty()',
+    only: /faulty/,
     systems: {
       ...SYSTEMS,
-      test: { functions: { 'clixen.planted()': { execute: USERS, touches: ['marketing.leads'] } } },
+      test: { functions: { 'clixen.faulty()': { execute: USERS, touches: ['marketing.leads'] } } },
     },
-    finds: /wrong: clixen.planted\(\), execute, viewer, through the edge: was told of the planted row/,
+    finds: /wrong: clixen.faulty\(\), execute, viewer, through the edge: was shown the fixture/,
   },
   'a helper that the public may call': {
     up: 'grant execute on function marketing.is_email(text) to anon',
@@ -246,7 +246,7 @@ const FAULTS = {
 
 for (const [name, { finds, only = /projects$/, ...fault }] of Object.entries(FAULTS)) {
   test(`it finds ${name}`, async () => {
-    const found = await planted({ ...fault, only });
+    const found = await withFault({ ...fault, only });
     assert.ok(
       found.some((line) => finds.test(line)),
       found.slice(0, 5).join('\n') || 'nothing',
@@ -256,8 +256,8 @@ for (const [name, { finds, only = /projects$/, ...fault }] of Object.entries(FAU
 
 test('embedding in both directions', async () => {
   const OWN = ['owner', 'service'];
-  const decision = (plant) => ({
-    plant,
+  const decision = (fixture) => ({
+    fixture,
     draft: () => ({}),
     change: { word: 'changed' },
     select: OWN,
@@ -269,12 +269,12 @@ test('embedding in both directions', async () => {
     columns: {},
   });
   const relations = {
-    'clixen.proof_parents': decision((add, { owner }, canary) =>
-      add('clixen.proof_parents', { user_id: owner.sub, word: canary }),
+    'clixen.proof_parents': decision((add, { owner }, marker) =>
+      add('clixen.proof_parents', { user_id: owner.sub, word: marker }),
     ),
-    'clixen.proof_children': decision(async (add, { owner }, canary) => {
-      const { id } = await add('clixen.proof_parents', { user_id: owner.sub, word: canary });
-      return add('clixen.proof_children', { user_id: owner.sub, parent_id: id, word: canary });
+    'clixen.proof_children': decision(async (add, { owner }, marker) => {
+      const { id } = await add('clixen.proof_parents', { user_id: owner.sub, word: marker });
+      return add('clixen.proof_children', { user_id: owner.sub, parent_id: id, word: marker });
     }),
   };
   const table = (name, more = '') => `
@@ -287,10 +287,10 @@ test('embedding in both directions', async () => {
   const systems = { ...SYSTEMS, test: { relations } };
   const given = { down, systems, only: /proof_children/, known: '/proof_children?select=proof_parents(word)&limit=0' };
   const embeds = (found) => found.filter((line) => line.includes(' embeds '));
-  assert.deepEqual(embeds(await planted({ ...given, up })), []);
-  const open = `${up} create policy planted on clixen.proof_parents for select to authenticated using (true);`;
-  const found = embeds(await planted({ ...given, up: open }));
-  // A stranger finds no child to start from, but every parent, and through it nothing: the parent itself tells the word.
+  assert.deepEqual(embeds(await withFault({ ...given, up })), []);
+  const open = `${up} create policy faulty on clixen.proof_parents for select to authenticated using (true);`;
+  const found = embeds(await withFault({ ...given, up: open }));
+  // A stranger finds no child to start from, but every parent, and through it nothing: the parent itself shows the marker.
   assert.deepEqual(
     new Set(found.map((line) => line.replace(/^wrong: |, select.*/g, ''))),
     new Set(['clixen.proof_parents embeds clixen.proof_children']),

@@ -13,7 +13,7 @@ test('past the edge and by the data API nobody calls what the edge vouches for',
   const functions = Object.assign({}, ...Object.values(SYSTEMS).map((system) => system.functions));
   const vouched = (await exposed(sql)).functions.filter(({ name }) => functions[name].depends);
   assert.ok(vouched.length >= 7);
-  const planted = new Proxy({}, { get: () => ({ id: randomUUID(), email: freshEmail() }) });
+  const fixtures = new Proxy({}, { get: () => ({ id: randomUUID(), email: freshEmail() }) });
   const callers = {
     'the publishable key': { base: `${stack.edge_url}/rest/v1`, key: made.publishable_key },
     'the token of a request without a user': { token: await edgeToken({ role: 'anon', edge: FORGED }) },
@@ -25,7 +25,7 @@ test('past the edge and by the data API nobody calls what the edge vouches for',
   for (const { name, schema, function: called, arguments: names } of vouched) {
     for (const [who, { base = stack.postgrest_url, ...credentials }] of Object.entries(callers)) {
       const word = `call-${randomUUID()}`;
-      const given = functions[name].arguments(word, planted);
+      const given = functions[name].arguments(word, fixtures);
       // PostgREST looks for the function that has just these arguments.
       const json = Object.fromEntries(names.map((each) => [each, given[each] ?? word]));
       const answer = await ask(`/rpc/${called}`, {
