@@ -1,9 +1,15 @@
-// Migrations by dbmate. Its own table is in the schema private, which PostgREST does not expose.
+// Migrations by dbmate. Its own table is in the schema private, which PostgREST does not expose; a column of it has a checksum of
+// each file as it was applied, so that a file that changed afterwards is noticed.
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { isLocal } from './local.js';
 import { root } from './paths.js';
 import { SetupError } from './setup.js';
+
+const MIGRATIONS = join(root, 'migrations');
 
 /**
  * Runs dbmate.
@@ -11,7 +17,7 @@ import { SetupError } from './setup.js';
  * @param {string[]} args its command and arguments
  * @param {{quiet?: boolean, directory?: string}} options
  */
-export const dbmate = (databaseUrl, args, { quiet = false, directory = join(root, 'migrations') } = {}) => {
+export const dbmate = (databaseUrl, args, { quiet = false, directory = MIGRATIONS } = {}) => {
   const options = [
     '--no-dump-schema',
     '--migrations-dir',
@@ -35,17 +41,115 @@ export const dbmate = (databaseUrl, args, { quiet = false, directory = join(root
   return said;
 };
 
-/** Tells a running PostgREST that the schema has changed. */
-export const reloadPostgrest = async (databaseUrl) => {
+const withClient = async (databaseUrl, body) => {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
-  await client.query(`notify pgrst, 'reload schema'`);
-  await client.end();
+  try {
+    return await body(client);
+  } finally {
+    await client.end();
+  }
 };
 
-/** Applies what is pending. */
-export const migrate = async (databaseUrl, options) => {
-  dbmate(databaseUrl, ['--wait', 'migrate'], options);
+/** Tells a running PostgREST that the schema has changed. */
+export const reloadPostgrest = async (databaseUrl) => {
+  await withClient(databaseUrl, (client) => client.query(`notify pgrst, 'reload schema'`));
+};
+
+/** The statements of an up part as a checksum: lines that are empty or only a comment do not count. */
+const checksumOf = (migration) => {
+  const [up] = migration.split(/^-- migrate:down/m);
+  const lines = up.split('\n').map((line) => line.trimEnd());
+  const statements = lines.filter((line) => line !== '' && !/^\s*--/.test(line));
+  return createHash('sha256').update(statements.join('\n')).digest('hex');
+};
+
+/** The files of a directory by version, each with its checksum. */
+const filesOf = (directory) =>
+  new Map(
+    readdirSync(directory)
+      .filter((name) => /^\d+.*\.sql$/.test(name))
+      .map((name) => [
+        /^\d+/.exec(name)[0],
+        { name, checksum: checksumOf(readFileSync(join(directory, name), 'utf8')) },
+      ]),
+  );
+
+/** The applied versions with their checksums; nothing where the database has never been migrated. */
+const appliedIn = async (client) => {
+  const { rows } = await client.query(`select to_regclass('private.schema_migrations') is not null as there`);
+  if (!rows[0].there) return undefined;
+  // An earlier version of this command, or dbmate alone, has kept none.
+  const { rows: applied } = await client.query(
+    `select version, to_jsonb(m) ->> 'checksum' as checksum from private.schema_migrations as m order by version`,
+  );
+  return applied;
+};
+
+/**
+ * What a database has applied that the files are not: migrations that were removed, renamed or changed afterwards. Without a
+ * checksum nobody knows; a local database is then made anew, and another one is believed.
+ */
+const differingFrom = (files, applied, local) =>
+  applied.flatMap(({ version, checksum }) => {
+    const file = files.get(version);
+    if (!file) return [`${version} is applied, and no file has this number`];
+    if (checksum === null) return local ? [`${file.name} is applied, in which form is not known`] : [];
+    return checksum === file.checksum ? [] : [`${file.name} has changed since it was applied`];
+  });
+
+const MAX_NAMED = 5;
+
+/** Refuses a database that was migrated by other files. */
+const refuseOthers = (databaseUrl, differing) => {
+  const more = differing.length - MAX_NAMED;
+  const list = [...differing.slice(0, MAX_NAMED), ...(more > 0 ? [`and ${more} more`] : [])];
+  const what = `This database was migrated by other files than those in migrations/:\n${list.map((line) => `  ${line}`).join('\n')}`;
+  if (isLocal(databaseUrl)) {
+    throw new SetupError(
+      `${what}\nRun \`npm run db:reset\`: it empties the local database and applies the files of today. ` +
+        'Or switch back to the branch that made it.',
+    );
+  }
+  throw new SetupError(
+    `${what}\nNothing was changed. It is on ${new URL(databaseUrl).hostname}, so it is not made anew: check out the release that ` +
+      'migrated it, and put what is to change into a new file. docs/operations.md, "Changing a released schema", has the steps.',
+  );
+};
+
+/** Keeps the checksums of files that have been applied. */
+const keepChecksums = async (client, files) => {
+  const { rows } = await client.query(
+    `select from pg_attribute where attrelid = 'private.schema_migrations'::regclass and attname = 'checksum' and not attisdropped`,
+  );
+  if (rows.length === 0) await client.query('alter table private.schema_migrations add column checksum text');
+  const list = [...files].map(([version, { checksum }]) => ({ version, checksum }));
+  await client.query(
+    `update private.schema_migrations as m set checksum = f.checksum
+     from jsonb_to_recordset($1::jsonb) as f (version text, checksum text) where f.version = m.version and m.checksum is null`,
+    [JSON.stringify(list)],
+  );
+};
+
+/**
+ * Applies what is pending.
+ * @param {string} databaseUrl
+ * @param {{quiet?: boolean, directory?: string}} options
+ */
+export const migrate = async (databaseUrl, options = {}) => {
+  const files = filesOf(options.directory ?? MIGRATIONS);
+  await withClient(databaseUrl, async (client) => {
+    const differing = differingFrom(files, (await appliedIn(client)) ?? [], isLocal(databaseUrl));
+    if (differing.length > 0) refuseOthers(databaseUrl, differing);
+  });
+  try {
+    dbmate(databaseUrl, ['migrate'], options);
+  } finally {
+    // Where one fails, those before it are applied.
+    await withClient(databaseUrl, async (client) => {
+      if (await appliedIn(client)) await keepChecksums(client, files);
+    });
+  }
   await reloadPostgrest(databaseUrl);
 };
 

@@ -7,6 +7,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import pg from 'pg';
 import { root } from '../../../dev/paths.js';
 import { alive, freePort, waitFor } from '../../../dev/process.js';
 import { ask as request } from '../../support/stack.js';
@@ -208,6 +209,24 @@ test('after a crash of npm and the supervisor the next start clears up and works
 test('a signal to npm alone ends all of it too', async () => {
   running.kill('SIGTERM');
   await gone(running);
+});
+
+test('a database of before: `npm run dev` says what to run, and that mends it', async () => {
+  const child = await start();
+  const client = new pg.Client({ connectionString: description().database_url });
+  await client.connect();
+  await client.query(`insert into private.schema_migrations (version) values ('9998'), ('9999')`);
+  await client.end();
+  process.kill(-child.pid, 'SIGINT');
+  await gone(child);
+  const refused = await npm(['dev']);
+  assert.equal(refused.status, 1);
+  assert.match(refused.stderr, /This database was migrated by other files than those in migrations\/:/);
+  assert.match(refused.stderr, /9998 is applied, and no file has this number\n/);
+  assert.match(refused.stderr, /Run `npm run db:reset`/);
+  assert.doesNotMatch(refused.stderr, /^ {4}at |ERROR|dbmate/m, 'no stack of calls or of SQL errors');
+  assert.equal((await npm(['db:reset'])).status, 0);
+  await waitFor('no process to be left', () => leftovers().length === 0, { seconds: 15 });
 });
 
 test('a taken port: another is found, or the chosen one is named', async () => {
