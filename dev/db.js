@@ -1,15 +1,13 @@
-// npm run db:migrate | db:status | db:rollback [n|all] | db:reset | db:seed | db:verify | db:types
+// npm run db:migrate | db:status | db:rollback [n|all] | db:reset | db:seed | db:verify | db:types | db:show
 // The database is DATABASE_URL, else that of the running stack, else the local stack's, started for the command alone.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { withDatabase } from './database.js';
+import { isLocal } from './local.js';
 import { root } from './paths.js';
 import { main, SetupError, setup } from './setup.js';
 
 const say = (line) => console.error(`[db] ${line}`);
-
-const isLocal = (databaseUrl) => ['127.0.0.1', 'localhost', '[::1]', ''].includes(new URL(databaseUrl).hostname);
 
 /** Refuses a database that may be somebody's real one. */
 const refuseRemote = (databaseUrl) => {
@@ -61,25 +59,16 @@ const seed = async (databaseUrl) => {
 /** Compares the database with one that has just been migrated. */
 const verify = async (databaseUrl) => {
   const { catalog, differences, ownPart, withAccounts } = await import('./catalog.js');
-  const { startStack } = await import('./stack.js');
-  const data = mkdtempSync(join(tmpdir(), 'rowgate-verify-'));
-  const own = process.env.DATABASE_URL;
-  // The throw-away database is our own whatever DATABASE_URL says.
-  delete process.env.DATABASE_URL;
-  try {
-    say('migrating a throw-away database to compare with');
-    const stack = await startStack({ data, only: 'migrated database', throwAway: true, quiet: true });
-    const intended = ownPart(await catalog(stack.databaseUrl));
-    await stack.stop();
-    const there = ownPart(await catalog(databaseUrl));
-    const found = differences(withAccounts(intended, there), there);
-    for (const line of found) console.log(line);
-    if (found.length > 0) throw new SetupError(`${found.length} differences from what the migrations intend.`);
-    console.log(`${intended.size} objects are as the migrations intend`);
-  } finally {
-    if (own) process.env.DATABASE_URL = own;
-    rmSync(data, { recursive: true, force: true });
-  }
+  const { withThrowAway } = await import('./throwaway.js');
+  say('migrating a throw-away database to compare with');
+  const intended = await withThrowAway('verify', { only: 'migrated database' }, async ({ stack }) =>
+    ownPart(await catalog(stack.databaseUrl)),
+  );
+  const there = ownPart(await catalog(databaseUrl));
+  const found = differences(withAccounts(intended, there), there);
+  for (const line of found) console.log(line);
+  if (found.length > 0) throw new SetupError(`${found.length} differences from what the migrations intend.`);
+  console.log(`${intended.size} objects are as the migrations intend`);
 };
 
 const types = async (databaseUrl) => {
@@ -102,6 +91,10 @@ const COMMANDS = {
   seed,
   verify,
   types,
+  show: async (url, args) => {
+    if (args.length !== 1) throw new SetupError('Usage: npm run db:show -- <function, table or view>');
+    console.log(await (await import('./show.js')).show(url, args[0]));
+  },
 };
 
 await main(async () => {
