@@ -1,32 +1,34 @@
-// Migrating from each earlier state, with data in it, keeps the data: every row and every value that was there.
+// Migrating a database of an earlier release, with data in every table, keeps the data: every row and every value. The earlier
+// releases are the repository's tags `v*`; the mechanism itself is tried on made-up later migrations.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { migrate } from '../../../dev/migrate.js';
 import { root } from '../../../dev/paths.js';
-import { startStack } from '../../../dev/stack.js';
+import { startThrowAway } from '../../../dev/throwaway.js';
 import { rows as generated } from '../../support/generated_rows.js';
 
-const directory = mkdtempSync(join(tmpdir(), 'rowgate-upgrade-'));
-const files = readdirSync(join(root, 'migrations')).sort();
 const ROWS = 200;
 /** Tables that hold one row. */
 const SINGLE = ['private.event_watermark', 'private.connection_shares'];
-let stack;
+/** Tables of settings: a later migration may add rows of its own. */
+const SETTINGS = ['private.limit_rules', 'private.daily_allowances', 'private.mention_places', 'private.secrets'];
+const MIGRATIONS = join(root, 'migrations');
+
+let system;
 let admin;
 
 before(async () => {
-  stack = await startStack({ data: join(directory, 'data'), only: 'database', throwAway: true });
-  admin = new pg.Client({ connectionString: stack.databaseUrl });
+  system = await startThrowAway('upgrade', { only: 'database' });
+  admin = new pg.Client({ connectionString: system.stack.databaseUrl });
   await admin.connect();
 });
 after(async () => {
   await admin?.end();
-  await stack?.stop();
-  rmSync(directory, { recursive: true, force: true });
+  await system?.stop();
 });
 
 const TABLES = `select format('%I.%I', n.nspname, c.relname) as name,
@@ -44,61 +46,109 @@ const checksum = async (client, { name, columns }) => {
   return rows[0];
 };
 
-const withDatabase = async (name, body) => {
-  await admin.query(`create database ${name}`);
-  const address = new URL(stack.databaseUrl);
+/** Makes a database, of another one where a template is named, and calls the body with its address and a connection. */
+const withDatabase = async (name, template, body) => {
+  await admin.query(`create database ${name} ${template ? `template ${template}` : ''}`);
+  const address = new URL(system.stack.databaseUrl);
   address.pathname = `/${name}`;
   const client = new pg.Client({ connectionString: address.toString() });
   await client.connect();
   try {
-    await body(address.toString(), client);
+    return await body(address.toString(), client);
   } finally {
     await client.end();
-    await admin.query(`drop database ${name} with (force)`);
   }
 };
 
-for (let count = 1; count < files.length; count++) {
-  test(`from ${files[count - 1]} to the last`, () =>
-    withDatabase(`upgrade_${count}`, async (url, client) => {
-      const earlier = join(directory, `${count}`);
-      mkdirSync(earlier);
-      for (const file of files.slice(0, count)) copyFileSync(join(root, 'migrations', file), join(earlier, file));
-      await migrate(url, { quiet: true, directory: earlier });
-      const { rows: tables } = await client.query(TABLES);
-      const empty = [];
-      for (const { name } of tables) {
-        const statement = generated[name];
-        if (!statement) empty.push(name);
-        else await client.query(statement, [ROWS]);
+const checksums = (client, tables) => Promise.all(tables.map((table) => checksum(client, table)));
+
+/** A database of a release with generated rows in every table: its name, its tables, and their checksums. */
+const released = (name, directory, statements) =>
+  withDatabase(name, undefined, async (url, client) => {
+    await migrate(url, { quiet: true, directory });
+    const { rows: tables } = await client.query(TABLES);
+    const empty = tables.filter((table) => !statements[table.name]).map((table) => table.name);
+    assert.deepEqual(empty, [], 'every table has generated rows: tests/<system>/support/generated_rows.js');
+    for (const table of tables) await client.query(statements[table.name], [ROWS]);
+    const sums = await checksums(client, tables);
+    for (const [at, table] of tables.entries())
+      assert.ok(sums[at].rows >= (SINGLE.includes(table.name) ? 1 : ROWS), table.name);
+    return { name, tables, sums };
+  });
+
+/** Upgrades a copy of that database to other migrations, and asserts that it keeps every value. */
+const upgrade = async ({ name, tables, sums }, directory) => {
+  const copy = `${name}_upgraded`;
+  try {
+    await withDatabase(copy, name, async (url, client) => {
+      await migrate(url, { quiet: true, directory });
+      const found = await checksums(client, tables);
+      for (const [at, table] of tables.entries()) {
+        if (SETTINGS.includes(table.name)) assert.ok(found[at].rows >= sums[at].rows, table.name);
+        else assert.deepEqual(found[at], sums[at], table.name);
       }
-      assert.deepEqual(empty, [], 'every table has generated data: tests/<system>/support/generated_rows.js');
-      const before_ = await Promise.all(tables.map((table) => checksum(client, table)));
-      for (const [at, { name }] of tables.entries())
-        assert.ok(before_[at].rows >= (SINGLE.includes(name) ? 1 : ROWS), name);
-      await migrate(url, { quiet: true });
-      const after_ = await Promise.all(tables.map((table) => checksum(client, table)));
-      // A later migration may add rows of its own to a table of settings.
-      const settings = tables.flatMap(({ name }, at) =>
-        ['private.limit_rules', 'private.daily_allowances', 'private.mention_places', 'private.secrets'].includes(name)
-          ? [at]
-          : [],
-      );
-      for (const [at, { name }] of tables.entries()) {
-        if (settings.includes(at)) assert.ok(after_[at].rows >= before_[at].rows);
-        else assert.deepEqual(after_[at], before_[at], name);
-      }
-    }));
+    });
+  } finally {
+    await admin.query(`drop database if exists ${copy} with (force)`);
+  }
+};
+
+const git = (...args) => spawnSync('git', args, { cwd: root, maxBuffer: 2 ** 30 });
+
+/** The releases, where this is a clone that has them. */
+const releases = git('tag', '--list', 'v*').stdout?.toString().split('\n').filter(Boolean) ?? [];
+
+for (const tag of releases) {
+  test(`from ${tag}`, async () => {
+    const directory = join(system.data, tag);
+    mkdirSync(directory);
+    const { stdout } = git('archive', tag, 'migrations', 'tests', 'dev', 'package.json');
+    assert.equal(spawnSync('tar', ['-x', '-C', directory], { input: stdout }).status, 0);
+    const { rows } = await import(join(directory, 'tests', 'support', 'generated_rows.js'));
+    const release = await released(`release_${tag.replaceAll(/\W/g, '_')}`, join(directory, 'migrations'), rows);
+    await upgrade(release, MIGRATIONS);
+  });
 }
 
-test('a checksum notices one changed value', () =>
-  withDatabase('upgrade_changed', async (url, client) => {
-    await migrate(url, { quiet: true });
-    await client.query(generated['clixen.projects'], [ROWS]);
-    const table = { name: 'clixen.projects', columns: ['id', 'name', 'description'] };
-    const before_ = await checksum(client, table);
-    await client.query(
-      `update clixen.projects set description = 'x' where id = (select id from clixen.projects limit 1)`,
-    );
-    assert.notDeepEqual(await checksum(client, table), before_);
-  }));
+/** The migrations of today and one more. */
+const withLater = (name, up) => {
+  const directory = join(system.data, name);
+  cpSync(MIGRATIONS, directory, { recursive: true });
+  writeFileSync(join(directory, '9901_later.sql'), `-- migrate:up\n${up}\n-- migrate:down\nselect 1;\n`);
+  return directory;
+};
+
+let today;
+test('every table has generated rows', async () => {
+  today = await released('today', MIGRATIONS, generated);
+});
+
+test('a later migration that expands keeps what a database of today has', () =>
+  upgrade(
+    today,
+    withLater(
+      'expands',
+      `alter table private.audit_log add column made_up text not null default 'x';
+       create index audit_log_made_up on private.audit_log (made_up);
+       create table private.made_up (id int primary key);
+       insert into private.limit_rules (name, burst, refill, shared) values ('made up', 1, '1 second', 1);`,
+    ),
+  ));
+
+const LOSSES = {
+  'changes a value': [
+    `update private.idempotency_keys set key = key || ' ' where caller = 'caller 7';`,
+    /private\.idempotency_keys/,
+  ],
+  'loses a row': [
+    `delete from private.job_runs where id = (select min(id) from private.job_runs);`,
+    /private\.job_runs/,
+  ],
+  'drops a column': ['alter table private.audit_log drop column request_id;', /request_id/],
+  'loses a setting': [`delete from private.limit_rules where name = 'rule 7';`, /private\.limit_rules/],
+};
+
+for (const [name, [up, found]] of Object.entries(LOSSES)) {
+  test(`a later migration that ${name} is found`, () =>
+    assert.rejects(upgrade(today, withLater(name.replaceAll(' ', '-'), up)), found));
+}
