@@ -254,7 +254,7 @@ test('counters, times and versions are what a fresh count gives, after each of m
 });
 
 /** Writers at once, each with numbers of its own. Gives the names of the failures that were not expected. */
-const crowd = async ({ writers, statements, seed, options }) => {
+const writeConcurrently = async ({ writers, statements, seed, options }) => {
   const failures = [];
   await Promise.all(
     Array.from({ length: writers }, async (_, writer) => {
@@ -272,7 +272,12 @@ test('eight writers of one user at once: no deadlock, and every count right', as
   const user = randomUUID();
   await sql(`update private.limit_rules set burst = 100000 where name = 'deployments'`);
   try {
-    const failures = await crowd({ writers: 8, statements: 60, seed, options: () => ({ user, office: 2 ** 20 }) });
+    const failures = await writeConcurrently({
+      writers: 8,
+      statements: 60,
+      seed,
+      options: () => ({ user, office: 2 ** 20 }),
+    });
     assert.deepEqual(failures, [], `seed ${seed}`);
   } finally {
     await sql(`update private.limit_rules set burst = 30 where name = 'deployments'`);
@@ -288,7 +293,7 @@ test('eight writers of one user at once: no deadlock, and every count right', as
 test('two users and the back office at once: every count right', async () => {
   const seed = seedOf();
   const users = [randomUUID(), randomUUID()];
-  const failures = await crowd({
+  const failures = await writeConcurrently({
     writers: 6,
     statements: 60,
     seed,
@@ -470,7 +475,7 @@ test('nobody writes what only functions may say', async () => {
   assert.equal(
     await one(who, 'select status from clixen.mvp_workflows'),
     'draft',
-    'a changed workflow is not deployed, whoever says so',
+    'a changed workflow is not deployed, in any role',
   );
   assert.equal(await attempt(who, `${flow} status = 'deployed' where id = '${workflow.id}'`), '42501');
 });
@@ -528,7 +533,7 @@ test('what is another’s answers like what is not there', async () => {
   for (const [name, statement] of Object.entries(statements)) {
     const [foreign, absent] = [await attempt(mine.who, statement(theirs)), await attempt(mine.who, statement(none))];
     assert.equal(foreign, absent, name);
-    // Telemetry keeps whatever ids it is told.
+    // Telemetry keeps the ids that it is sent.
     const wanted = name === 'telemetry of a workflow' ? [0] : [0, '23503', '42501', 'RG522', 'RG528'];
     assert.ok(wanted.includes(foreign), `${name}: ${foreign}`);
   }
@@ -655,7 +660,7 @@ test('through PostgREST and the edge nobody reaches another’s either', async (
   }
 });
 
-test('views are read with the rights of whoever reads', async () => {
+test('views are read with the rights of the reader', async () => {
   const rows = await sql(
     `select c.relname as name from pg_class as c
      where c.relnamespace = 'clixen'::regnamespace and c.relkind = 'v' and not 'security_invoker=true' = any (coalesce(c.reloptions, '{}'))`,
@@ -678,12 +683,12 @@ const LEAKY = `select i.indexrelid::regclass::text as index, a.attname as column
 test('every column of an index can be looked for under row-level security', async () => {
   assert.deepEqual(await sql(LEAKY), []);
   await transaction(async (query) => {
-    await query('create index planted on clixen.mvp_chat_messages (session_id, role)');
-    assert.deepEqual(await query(LEAKY), [{ index: 'clixen.planted', column: 'role' }]);
+    await query('create index fixture on clixen.mvp_chat_messages (session_id, role)');
+    assert.deepEqual(await query(LEAKY), [{ index: 'clixen.fixture', column: 'role' }]);
   });
 });
 
-test('the index of a parent’s children is told their owner', async () => {
+test('the index of a parent’s children has their owner', async () => {
   const plans = {
     mvp_workflows_project: `mvp_workflows where project_id = gen_random_uuid() order by updated_at desc, id desc limit 20`,
     mvp_workflows_name: 'mvp_workflows where project_id = gen_random_uuid() order by lower(name) limit 20',
@@ -772,7 +777,7 @@ test('twenty first calls of a new user at once make one profile and one project'
   assert.deepEqual(await wrong([sub]), {});
   const other = await call({ user_id: randomUUID() });
   assert.deepEqual([other.status, other.body.code], [403, 'RG528']);
-  // Whoever has some gets their oldest.
+  // A user who has projects gets the oldest.
   await add(owner(sub), 'projects', { name: 'Another' });
   assert.equal((await call()).body.id, answers[0].body.id);
   // Also where the profile is there, and its first call made none.
@@ -866,8 +871,8 @@ test('any JSON in any field of an event of telemetry costs that event only', asy
     const answer = await one(onBehalf(who), 'select clixen.track_telemetry($1)', [
       `[${good},${list.join(',')},${good}]`,
     ]);
-    const told = answer.accepted + answer.duplicates + answer.rejected.length;
-    assert.equal(told, list.length + 2, `SEED=${seed}`);
+    const counted = answer.accepted + answer.duplicates + answer.rejected.length;
+    assert.equal(counted, list.length + 2, `SEED=${seed}`);
     const refused = new Set(answer.rejected.map(({ index }) => index));
     assert.ok(!refused.has(0) && !refused.has(list.length + 1), `SEED=${seed}`);
   }
@@ -957,7 +962,7 @@ test('of an address the network is kept that the edge has seen, whatever the bat
 });
 
 // Erasing.
-test('erasing a user takes all of theirs, tells how much, and leaves nothing running in n8n', async () => {
+test('erasing a user deletes all of the user’s rows, returns the counts, and leaves nothing running in n8n', async () => {
   const { who, sub, workflow, project } = await projectWithChat();
   const other = await projectWithChat();
   const n8n = randomUUID();
@@ -1150,14 +1155,14 @@ test('security events tell what befell accounts, and nothing of what is in them'
     ],
   );
   // n8n does not know the key.
-  for (const [status, told] of [
+  for (const [status, events] of [
     [401, 1],
     [403, 2],
     [500, 2],
     ['401', 2],
   ]) {
     await deploy(to.who, to.workflow.id, { status: 'failed', n8n_response: { status, reason: 'key' } });
-    assert.equal((await kinds(to.sub)).filter((kind) => kind === 'n8n_refused_key').length, told, `${status}`);
+    assert.equal((await kinds(to.sub)).filter((kind) => kind === 'n8n_refused_key').length, events, `${status}`);
   }
   await run(SERVICE, 'select clixen.erase_user($1)', [to.sub]);
   await run(SERVICE, 'select clixen.erase_user($1)', [to.sub]);
@@ -1169,7 +1174,7 @@ test('security events tell what befell accounts, and nothing of what is in them'
   assert.ok(workflow);
 });
 
-test('audit log and security events are kept for a year, whoever asks; then they go in parts', async () => {
+test('audit log and security events are kept for a year, for every role; then they are deleted in parts', async () => {
   await transaction(async (query) => {
     const refuses = async (statement, code = '42501') => {
       await query('savepoint before');
@@ -1178,7 +1183,7 @@ test('audit log and security events are kept for a year, whoever asks; then they
     };
     // A part has 5,000: of both some are left for the second time.
     for (const [table, column, value] of [
-      ['audit_log', 'operation, relation', `'INSERT', 'clixen.planted'`],
+      ['audit_log', 'operation, relation', `'INSERT', 'clixen.fixture'`],
       ['security_events', 'kind', `'bulk_delete'`],
     ]) {
       await query(
@@ -1255,12 +1260,12 @@ test('telemetry in another’s name is refused alike, whether that one was erase
   await sql('select clixen.erase_user($1)', [erased]);
   const errors = [];
   for (const other of [erased, absent]) {
-    const told = await as({ role: 'authenticated', claims: { sub: randomUUID() } }, (run) =>
+    const answer = await as({ role: 'authenticated', claims: { sub: randomUUID() } }, (run) =>
       run(`insert into clixen.telemetry_events (user_id, event_type, event_category) values ($1, 'x', 'auth')`, [
         other,
       ]),
     ).catch((error) => error);
-    errors.push([told.code, told.message]);
+    errors.push([answer.code, answer.message]);
   }
   assert.equal(errors[0][0], '42501');
   assert.deepEqual(errors[0], errors[1]);

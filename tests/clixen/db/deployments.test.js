@@ -91,7 +91,7 @@ test('a deployment from its opening to its end', async () => {
     true,
   );
 
-  // The next replaces it: what n8n has is told from the start.
+  // The next replaces it: it starts with what n8n has.
   await change(who, workflow.id, { a: 2 });
   const second = await claim((await open(who, workflow.id)).id);
   assert.deepEqual([second.n8n_workflow_id, second.may_exist, second.workflow], [n8n, false, { a: 2 }]);
@@ -254,7 +254,7 @@ test('a rollback that fails marks nothing', async () => {
   assert.deepEqual(await statuses(workflow.id), ['1 deployed', '2 deployed', '3 failed']);
 });
 
-test('one key gives one deployment, twenty in parallel too; without, all but one are told to wait', async () => {
+test('one key gives one deployment, twenty in parallel too; without a key, all but one get Retry-After', async () => {
   const user = owner();
   const { workflow } = await projectWithChat(user);
   const keyed = { ...user, headers: { 'idempotency-key': randomUUID() } };
@@ -277,7 +277,11 @@ test('one key gives one deployment, twenty in parallel too; without, all but one
 test('what was interrupted is taken up five times, and then given up', async () => {
   const { who, workflow } = await projectWithChat();
   const { id } = await open(who, workflow.id);
-  assert.equal((await unfinished()).deployments.includes(id), false, 'whoever opened it has some seconds to begin');
+  assert.equal(
+    (await unfinished()).deployments.includes(id),
+    false,
+    'the caller who opened it has some seconds to begin',
+  );
   for (let n = 0; n < 5; n += 1) {
     assert.ok((await claim(id)).lease, `${n}`);
     assert.equal((await unfinished()).deployments.includes(id), false, 'somebody is at it');

@@ -35,7 +35,7 @@ test('an erasure waits for a write of its user that is under way, and takes what
   assert.deepEqual(await sql('select from clixen.projects where user_id = $1', [sub]), []);
 });
 
-test('a write that meets an erasure under way is refused at once, and not told to wait', async () => {
+test('a write that meets an erasure under way is refused at once, without Retry-After', async () => {
   const who = owner();
   const { sub } = who.claims;
   const client = new pg.Client({ connectionString: stack.database_url });

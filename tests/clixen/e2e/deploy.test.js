@@ -63,7 +63,7 @@ const clock = () =>
   ]);
 
 /** A user with a workflow. */
-const planted = async (json = hook(), user = randomUUID()) => {
+const makeWorkflow = async (json = hook(), user = randomUUID()) => {
   const [project] = await sql('insert into clixen.projects (user_id, name) values ($1, $2) returning id', [
     user,
     randomUUID(),
@@ -105,7 +105,7 @@ const finishAll = async (base = edge.url) => {
 };
 
 test('a workflow with a webhook is sent, published, probed, and says where it is', async () => {
-  const workflow = await planted(hook('orders'));
+  const workflow = await makeWorkflow(hook('orders'));
   // As the editor and GET give it: n8n would refuse these fields.
   await edit(workflow, { ...workflow.json, id: 'x', active: false, versionId: 'v', meta: {}, tags: [], pinData: {} });
   const answer = await deploy(workflow);
@@ -134,10 +134,10 @@ test('a workflow with a webhook is sent, published, probed, and says where it is
 });
 
 test('one that runs by the clock has no address; a form has one', async () => {
-  const workflow = await planted(clock());
+  const workflow = await makeWorkflow(clock());
   const { status, body } = await deploy(workflow);
   assert.deepEqual([status, body.status, body.deployment_url], [200, 'deployed', null]);
-  const form = await planted(
+  const form = await makeWorkflow(
     flow([
       node('Contact', 'formTrigger', { path: 'contact', formTitle: 'x' }, { webhookId: randomUUID(), typeVersion: 2 }),
       node('Set', 'set', {}, { typeVersion: 3.4 }),
@@ -147,22 +147,22 @@ test('one that runs by the clock has no address; a form has one', async () => {
 });
 
 test('nobody takes another’s address: expressions and ids are made the owner’s, and what is no path is refused', async () => {
-  const victim = await planted(hook('pay'));
+  const victim = await makeWorkflow(hook('pay'));
   assert.equal((await deploy(victim)).status, 200);
   const address = `${await slug(victim.user)}/pay`;
-  const thief = await planted(hook(`=${address}`));
+  const thief = await makeWorkflow(hook(`=${address}`));
   assert.equal((await deploy(thief)).status, 200);
   const [taken] = (await inN8n(thief)).nodes;
   assert.equal(taken.parameters.path, `=${await slug(thief.user)}/${address}`);
   for (const path of [[address], 5, { toString: address }, '../../rest/login', 'a?b', 'a%2e', './a']) {
-    const { status, body } = await deploy(await planted(hook(path)));
+    const { status, body } = await deploy(await makeWorkflow(hook(path)));
     assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(path));
     assert.match(body.details, /webhook_path_invalid/);
   }
-  const methods = await deploy(await planted(hook('x', ['GET', 'BREW'])));
+  const methods = await deploy(await makeWorkflow(hook('x', ['GET', 'BREW'])));
   assert.match(methods.body.details, /webhook_method_unknown/);
   // An id that another workflow has is this one's own all the same.
-  const same = await planted();
+  const same = await makeWorkflow();
   same.json.nodes[0].webhookId = victim.json.nodes[0].webhookId;
   await edit(same, same.json);
   await deploy(same);
@@ -173,7 +173,7 @@ test('credentials and workflows of others are left out, unless they are shared',
   const json = hook();
   json.nodes[1].credentials = { slackApi: { id: '1', name: 'Ours' }, httpBasicAuth: { id: '2', name: 'Theirs' } };
   json.settings = { executionOrder: 'v1', errorWorkflow: 'another', callerPolicy: 'any', timezone: 'Europe/Berlin' };
-  const workflow = await planted(json);
+  const workflow = await makeWorkflow(json);
   await deploy(workflow);
   assert.deepEqual((await inN8n(workflow)).nodes[1].credentials, {});
   const settings = { executionOrder: 'v1', timezone: 'Europe/Berlin', callerPolicy: 'none' };
@@ -211,10 +211,10 @@ const PATHS = [
 ];
 for (const [type, parameters, more] of PATHS)
   test(`${type} with ${JSON.stringify({ ...more, ...parameters('…') })} stays behind its owner's slug`, async () => {
-    const victim = await planted(hook('pay'));
+    const victim = await makeWorkflow(hook('pay'));
     await deploy(victim);
     const address = `${await slug(victim.user)}/pay`;
-    const thief = await planted(trigger(type, parameters(address), more));
+    const thief = await makeWorkflow(trigger(type, parameters(address), more));
     const { status, text } = await deploy(thief);
     assert.equal(status, 200, text);
     const there = await inN8n(thief);
@@ -228,7 +228,7 @@ for (const [type, parameters, more] of PATHS)
   });
 
 test('what n8n would work out, unwrap or add to an empty path is refused, or made the owner’s', async () => {
-  const victim = await planted(hook('pay'));
+  const victim = await makeWorkflow(hook('pay'));
   await deploy(victim);
   const path = `${await slug(victim.user)}/pay`;
   const rl = (value) => ({ __rl: true, mode: 'id', value });
@@ -242,7 +242,7 @@ test('what n8n would work out, unwrap or add to an empty path is refused, or mad
     ['n8n-nodes-other.hookTrigger', { path: [path] }],
     ['n8n-nodes-other.hookTrigger', { options: `={{ {path: '${path}'} }}` }],
   ]) {
-    const { status, body } = await deploy(await planted(trigger(type, parameters, more)));
+    const { status, body } = await deploy(await makeWorkflow(trigger(type, parameters, more)));
     assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(parameters));
     assert.match(body.details, /webhook_path_invalid/);
   }
@@ -252,7 +252,7 @@ test('what n8n would work out, unwrap or add to an empty path is refused, or mad
       node('Wait', 'wait', { resume: 'webhook', options }, { typeVersion: 1.1, webhookId: randomUUID() }),
     );
     json.connections.Set = { main: [[{ node: 'Wait', type: 'main', index: 0 }]] };
-    return planted(json);
+    return makeWorkflow(json);
   };
   for (const webhookSuffix of [path, `={{ '${path}' }}`, rl(path), '..']) {
     const { status, body } = await deploy(await waiting({ webhookSuffix }));
@@ -269,10 +269,10 @@ test('what n8n would work out, unwrap or add to an empty path is refused, or mad
     [FORM, { typeVersion: 2.2 }],
   ])
     for (const _ of ['one', 'another']) {
-      const { status, text } = await deploy(await planted(trigger(type, {}, more)));
+      const { status, text } = await deploy(await makeWorkflow(trigger(type, {}, more)));
       assert.equal(status, 200, text);
     }
-  // A store in n8n's memory is told apart by its key alone.
+  // Stores in n8n's memory differ by their key alone.
   const stored = hook();
   const store = (name, parameters) => ({
     ...node(name, ''),
@@ -281,7 +281,7 @@ test('what n8n would work out, unwrap or add to an empty path is refused, or mad
     parameters,
   });
   stored.nodes.push(store('A', { memoryKey: rl('theirs') }), store('B', {}), store('C', { memoryKey: '={{ "x" }}' }));
-  const keeper = await planted(stored);
+  const keeper = await makeWorkflow(stored);
   assert.equal((await deploy(keeper)).status, 200);
   const own = await slug(keeper.user);
   assert.deepEqual(
@@ -290,12 +290,12 @@ test('what n8n would work out, unwrap or add to an empty path is refused, or mad
   );
 });
 
-test('a user keeps a slug, which nothing that is known tells, until the user is erased', async () => {
-  const workflow = await planted(hook('orders'));
+test('a user keeps a slug, which cannot be derived from public values, until the user is erased', async () => {
+  const workflow = await makeWorkflow(hook('orders'));
   const first = (await deploy(workflow)).body;
   const own = await slug(workflow.user);
   assert.match(own, /^u[0-9a-f]{24}$/);
-  const other = await planted(hook('more'), workflow.user);
+  const other = await makeWorkflow(hook('more'), workflow.user);
   assert.equal((await deploy(other)).body.deployment_url, `${n8n.url}/webhook/${own}/more`);
   assert.equal((await deploy(workflow)).body.deployment_url, first.deployment_url);
   const service = await token(made, { issuer: stack.issuer, role: 'service_role' });
@@ -356,12 +356,12 @@ const calling = (call) => {
 };
 for (const [how, [call, place]] of Object.entries(CALLS))
   test(`${how} runs the owner's own workflows only, and n8n lets it`, async () => {
-    const run = await planted(callee());
+    const run = await makeWorkflow(callee());
     const { n8n_workflow_id: id } = (await deploy(run)).body;
     assert.deepEqual((await inN8n(run)).settings, { executionOrder: 'v1', callerPolicy: 'none' });
     // By its id here, or in n8n.
     for (const named of [run.id, id]) {
-      const caller = await planted(calling(call(named)), run.user);
+      const caller = await makeWorkflow(calling(call(named)), run.user);
       const { status, text } = await deploy(caller);
       assert.equal(status, 200, text);
       const there = await inN8n(caller);
@@ -371,7 +371,7 @@ for (const [how, [call, place]] of Object.entries(CALLS))
       );
       assert.ok(n8n.lets(there.id, id));
     }
-    const stranger = await planted(calling(call(id)));
+    const stranger = await makeWorkflow(calling(call(id)));
     const before_ = n8n.calls.length;
     const { status, body } = await deploy(stranger);
     assert.deepEqual([status, body.code], [422, 'RG317']);
@@ -383,13 +383,13 @@ for (const [how, [call, place]] of Object.entries(CALLS))
     const absent = await deploy(stranger);
     assert.equal(absent.body.details.replace(none, id), body.details);
     // And nobody whom the database does not name is let in, whatever the node says.
-    const other = await planted(callee());
+    const other = await makeWorkflow(callee());
     const { n8n_workflow_id: foreign } = (await deploy(other)).body;
     assert.ok(!n8n.lets(foreign, id));
   });
 
 test('a workflow within a node runs own workflows only, and has no credentials of others', async () => {
-  const run = await planted(callee());
+  const run = await makeWorkflow(callee());
   const { n8n_workflow_id: id } = (await deploy(run)).body;
   const inner = (workflowId) => ({
     // n8n would run it as the workflow of this id, and let in whom these settings let in.
@@ -404,7 +404,7 @@ test('a workflow within a node runs own workflows only, and has no credentials o
   });
   const within = (workflow) =>
     calling(node('Call', 'executeWorkflow', { source: 'parameter', workflowJson: JSON.stringify(workflow) }));
-  const caller = await planted(within(inner(run.id)), run.user);
+  const caller = await makeWorkflow(within(inner(run.id)), run.user);
   const deployed = await deploy(caller);
   assert.equal(deployed.status, 200, deployed.text);
   const sent = JSON.parse((await inN8n(caller)).nodes[2].parameters.workflowJson);
@@ -412,7 +412,7 @@ test('a workflow within a node runs own workflows only, and has no credentials o
   assert.deepEqual(Object.keys(sent).sort(), ['connections', 'nodes', 'settings']);
   assert.deepEqual(sent.settings, { timezone: 'UTC' });
   for (const workflow of [inner(id), { nodes: [node('Rows', 'dataTable')], connections: {} }]) {
-    const { status, body } = await deploy(await planted(within(workflow)));
+    const { status, body } = await deploy(await makeWorkflow(within(workflow)));
     assert.deepEqual([status, body.code], [422, 'RG317']);
     assert.match(body.details, /workflow_not_yours|instance_shared/);
   }
@@ -423,7 +423,7 @@ test('fields that become another’s once JavaScript copies them are taken out',
   json.nodes[1].credentials = JSON.parse('{"__proto__": {"id": "7", "slackApi": {"id": "2"}}}');
   const sharing = await startEdge({ N8N_URL: n8n.url, N8N_API_KEY: n8n.key, N8N_CREDENTIALS: '7' });
   started.push(sharing);
-  const workflow = await planted(json);
+  const workflow = await makeWorkflow(json);
   const { status, text } = await deploy(workflow, { base: sharing.url });
   assert.equal(status, 200, text);
   assert.ok(!JSON.stringify((await inN8n(workflow)).nodes).includes('__proto__'));
@@ -436,7 +436,7 @@ test('what an instance keeps for everybody is refused', async () => {
     ['evaluation', { source: 'dataTable', dataTableId: { __rl: true, mode: 'id', value: 'theirs' } }, 4.7],
     ['messageAnAgent', { agentId: { __rl: true, mode: 'id', value: 'theirs' } }],
   ]) {
-    const { status, body } = await deploy(await planted(calling(node('Call', type, parameters, { typeVersion }))));
+    const { status, body } = await deploy(await makeWorkflow(calling(node('Call', type, parameters, { typeVersion }))));
     assert.deepEqual([status, body.code], [422, 'RG317'], type);
     assert.match(body.details, /instance_shared/);
   }
@@ -444,12 +444,12 @@ test('what an instance keeps for everybody is refused', async () => {
 
 test('who may run a workflow: nobody, or own workflows, or those of them that are listed', async () => {
   const user = randomUUID();
-  const caller = await planted(hook(), user);
-  const other = await planted(hook(), user);
+  const caller = await makeWorkflow(hook(), user);
+  const other = await makeWorkflow(hook(), user);
   const [first, second] = [(await deploy(caller)).body.n8n_workflow_id, (await deploy(other)).body.n8n_workflow_id];
-  const foreign = (await deploy(await planted(hook()))).body.n8n_workflow_id;
+  const foreign = (await deploy(await makeWorkflow(hook()))).body.n8n_workflow_id;
   const settings = async (json) => {
-    const workflow = await planted(json, user);
+    const workflow = await makeWorkflow(json, user);
     assert.equal((await deploy(workflow)).status, 200);
     const there = await inN8n(workflow);
     await sql('delete from clixen.mvp_workflows where id = $1', [workflow.id]);
@@ -484,7 +484,7 @@ test('a workflow that runs itself, or handles its own errors, is let in from the
   failing.nodes.push(node('On error', 'errorTrigger'), node('Note it', 'noOp'));
   failing.connections['On error'] = { main: [[{ node: 'Note it', type: 'main', index: 0 }]] };
   for (const json of [again, failing]) {
-    const workflow = await planted(json);
+    const workflow = await makeWorkflow(json);
     for (const _ of ['first', 'second']) {
       const { status, body, text } = await deploy(workflow);
       assert.equal(status, 200, text);
@@ -495,10 +495,10 @@ test('a workflow that runs itself, or handles its own errors, is let in from the
 
 test('an error workflow is the owner’s own, and is let in; one that was taken out is out', async () => {
   const errors = flow([node('On error', 'errorTrigger'), node('Set', 'set', {}, { typeVersion: 3.4 })]);
-  const handler = await planted(errors);
+  const handler = await makeWorkflow(errors);
   const { n8n_workflow_id: id } = (await deploy(handler)).body;
   const json = hook();
-  const failing = await planted({ ...json, settings: { errorWorkflow: handler.id } }, handler.user);
+  const failing = await makeWorkflow({ ...json, settings: { errorWorkflow: handler.id } }, handler.user);
   const { status, body, text } = await deploy(failing);
   assert.equal(status, 200, text);
   assert.equal((await inN8n(failing)).settings.errorWorkflow, id);
@@ -506,23 +506,23 @@ test('an error workflow is the owner’s own, and is let in; one that was taken 
   await edit(failing, json);
   assert.equal((await deploy(failing)).status, 200);
   assert.equal((await inN8n(failing)).settings.errorWorkflow, '');
-  const stranger = await planted({ ...hook(), settings: { errorWorkflow: id } });
+  const stranger = await makeWorkflow({ ...hook(), settings: { errorWorkflow: id } });
   assert.equal((await deploy(stranger)).status, 200);
   assert.equal((await inN8n(stranger)).settings.errorWorkflow, undefined);
 });
 
 test('a wrapped workflow is deployed as the one that is in it', async () => {
   const json = hook('wrapped');
-  const workflow = await planted({ data: json });
+  const workflow = await makeWorkflow({ data: json });
   const { status, body, text } = await deploy(workflow);
   assert.equal(status, 200, text);
   assert.equal(body.deployment_url, `${n8n.url}/webhook/${await slug(workflow.user)}/wrapped`);
 });
 
 test('two users have webhooks of one path, and a variable in it', async () => {
-  const [one, other] = [await planted(hook('same')), await planted(hook('same'))];
+  const [one, other] = [await makeWorkflow(hook('same')), await makeWorkflow(hook('same'))];
   for (const workflow of [one, other]) assert.equal((await deploy(workflow)).status, 200);
-  const variable = await planted(hook('orders/:id'));
+  const variable = await makeWorkflow(hook('orders/:id'));
   const { body } = await deploy(variable);
   const [{ webhookId }] = (await inN8n(variable)).nodes;
   assert.notEqual(webhookId, variable.json.nodes[0].webhookId);
@@ -530,7 +530,7 @@ test('two users have webhooks of one path, and a variable in it', async () => {
 });
 
 test('sent again it takes the place of what is there', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   await deploy(workflow);
   const first = await inN8n(workflow);
   await edit(workflow, hook('another'));
@@ -547,7 +547,7 @@ test('sent again it takes the place of what is there', async () => {
 });
 
 test('one Idempotency-Key deploys once, however often and at once it is sent', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const key = randomUUID();
   const answers = await Promise.all(Array.from({ length: 10 }, () => deploy(workflow, { key })));
   assert.ok(answers.some(({ status }) => status === 200));
@@ -557,12 +557,12 @@ test('one Idempotency-Key deploys once, however often and at once it is sent', a
   assert.equal((await rows(workflow)).length, 1);
   const mark = workflow.id.replaceAll('-', '').slice(0, 16);
   assert.equal([...n8n.workflows.values()].filter(({ name }) => name.includes(mark)).length, 1);
-  const other = await deploy(await planted(hook(), workflow.user), { key });
+  const other = await deploy(await makeWorkflow(hook(), workflow.user), { key });
   assert.deepEqual([other.status, other.body.code], [422, 'RG503']);
 });
 
-test('one at a time: whoever comes meanwhile is told', async () => {
-  const workflow = await planted();
+test('one deployment at a time: a second one is refused with a reason', async () => {
+  const workflow = await makeWorkflow();
   let meanwhile;
   n8n.behave(({ method, path }) => {
     if (method === 'POST' && path.endsWith('/publish')) {
@@ -580,7 +580,7 @@ test('one at a time: whoever comes meanwhile is told', async () => {
 });
 
 test('what n8n would not run is not sent, and the row says why', async () => {
-  const workflow = await planted(flow([node('By hand', 'manualTrigger'), node('Set', 'set')]));
+  const workflow = await makeWorkflow(flow([node('By hand', 'manualTrigger'), node('Set', 'set')]));
   const before_ = n8n.calls.length;
   const { status, body } = await deploy(workflow);
   assert.deepEqual([status, body.code], [422, 'RG317'], JSON.stringify(body));
@@ -594,7 +594,7 @@ test('what n8n would not run is not sent, and the row says why', async () => {
   assert.ok(after_.deployment_error);
 });
 
-/** What n8n does, what the caller is told, and the reason in the row. */
+/** What n8n does, the answer to the caller, and the reason in the row. */
 const FAULTS = {
   'a webhook path in use': [
     () => ({ status: 409, body: { message: 'There is a conflict with one of the webhooks.' } }),
@@ -614,8 +614,8 @@ const FAULTS = {
   'a connection that breaks': [() => 'drop', 502, 'RG405', 'unreachable'],
 };
 for (const [what, [behaviour, status, code, reason]] of Object.entries(FAULTS)) {
-  test(`${what}: told, written down, and mended by the next attempt`, async () => {
-    const workflow = await planted();
+  test(`${what}: the answer and the row say so, and the next attempt repairs it`, async () => {
+    const workflow = await makeWorkflow();
     n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? behaviour() : undefined));
     const answer = await deploy(workflow);
     n8n.behave();
@@ -631,7 +631,7 @@ for (const [what, [behaviour, status, code, reason]] of Object.entries(FAULTS)) 
 }
 
 test('a key that n8n refuses is a security event, and is in no log', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const wrong = `wrong-${randomUUID()}`;
   const its = await startEdge({ N8N_URL: n8n.url, N8N_API_KEY: wrong });
   started.push(its);
@@ -645,13 +645,13 @@ test('a key that n8n refuses is a security event, and is in no log', async () =>
   n8n.behave(({ method }) =>
     method === 'POST' ? { status: 400, body: { message: `no, ${n8n.key} at request/body` } } : undefined,
   );
-  const repeated = await deploy(await planted());
+  const repeated = await deploy(await makeWorkflow());
   n8n.behave();
   assert.match(repeated.body.details, /no, … at request/);
 });
 
 test('what was made before the answer was lost is found again, not made twice', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? 'drop after' : undefined));
   assert.equal((await deploy(workflow)).status, 502);
   n8n.behave();
@@ -660,7 +660,7 @@ test('what was made before the answer was lost is found again, not made twice', 
   const mark = workflow.id.replaceAll('-', '').slice(0, 16);
   const like = [...n8n.workflows.values()].filter(({ name }) => name.includes(mark));
   assert.equal(like.length, 1);
-  const other = await planted();
+  const other = await makeWorkflow();
   await sql('update clixen.mvp_workflows set name = $2 where id = $1', [other.id, `Orders [${mark}]`]);
   assert.equal((await deploy(other)).status, 200);
   const again = await deploy(workflow);
@@ -671,7 +671,7 @@ test('what was made before the answer was lost is found again, not made twice', 
 
 test('an older n8n knows activate only', async () => {
   const older = await both({ older: true });
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const { status, body } = await deploy(workflow, { base: older.edge.url });
   assert.deepEqual([status, body.status], [200, 'deployed']);
   assert.equal(older.n8n.count('POST', /\/activate$/), 1);
@@ -679,14 +679,14 @@ test('an older n8n knows activate only', async () => {
 
 test('active without its webhooks: off and on again, and a failure if that does not help', async () => {
   const deaf = await both({ deaf: 1 });
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const { status, text } = await deploy(workflow, { base: deaf.edge.url });
   assert.equal(status, 200, text);
   assert.equal(deaf.n8n.count('POST', /\/publish$/), 2);
   assert.equal(deaf.n8n.count('POST', /\/unpublish$/), 1);
 
   const never = await both({ deaf: 99 });
-  const other = await planted();
+  const other = await makeWorkflow();
   const answer = await deploy(other, { base: never.edge.url });
   assert.deepEqual([answer.status, answer.body.code], [502, 'RG405']);
   assert.equal((await rows(other))[0].n8n_response.reason, 'not_registered');
@@ -695,7 +695,7 @@ test('active without its webhooks: off and on again, and a failure if that does 
 });
 
 test('a failure leaves what serves as it is', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const first = (await deploy(workflow)).body;
   await edit(workflow, hook('next'));
   n8n.behave(({ method }) => (method === 'PUT' ? { status: 400, body: { message: 'no' } } : undefined));
@@ -707,7 +707,7 @@ test('a failure leaves what serves as it is', async () => {
 });
 
 test('an update that does not come up is taken back: what served before serves again', async () => {
-  const workflow = await planted(hook('one'));
+  const workflow = await makeWorkflow(hook('one'));
   const first = (await deploy(workflow)).body;
   await edit(workflow, hook('two'));
   // n8n takes the second for inactive, however often it is asked.
@@ -731,14 +731,14 @@ test('an update that does not come up is taken back: what served before serves a
 test('a workflow that cannot be read ends in a row, and keeps no other from being finished', async () => {
   const deep = `${'{"a":'.repeat(200)}1${'}'.repeat(200)}`;
   for (const json of ['{"nodes": [1e400]}', deep]) {
-    const workflow = await planted();
+    const workflow = await makeWorkflow();
     await sql('update clixen.mvp_workflows set n8n_workflow_json = $2::text::jsonb where id = $1', [workflow.id, json]);
     const { status, body } = await deploy(workflow);
     assert.deepEqual([status, body.code], [422, 'RG317']);
     assert.equal((await rows(workflow))[0].n8n_response.reason, 'invalid');
   }
   // One that fails in the job comes first.
-  const stuck = [await planted(), await planted()];
+  const stuck = [await makeWorkflow(), await makeWorkflow()];
   for (const [at, { user, id, json }] of stuck.entries())
     await sql(
       `with d as (
@@ -761,7 +761,7 @@ test('a workflow that cannot be read ends in a row, and keeps no other from bein
 });
 
 test('an archived workflow is taken down, and made anew when it is deployed again', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const { n8n_workflow_id: id } = (await deploy(workflow)).body;
   await sql(`update clixen.mvp_workflows set status = 'archived' where id = $1`, [workflow.id]);
   const row = await now(workflow);
@@ -776,7 +776,7 @@ test('an archived workflow is taken down, and made anew when it is deployed agai
 });
 
 test('what n8n made and nobody heard of is taken out with the workflow, too', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? 'drop after' : undefined));
   assert.equal((await deploy(workflow)).status, 502);
   n8n.behave();
@@ -790,7 +790,7 @@ test('what n8n made and nobody heard of is taken out with the workflow, too', as
 });
 
 test('a version that is named where none is taken is not overlooked', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const { status, body } = await deploy(workflow, { json: { deployment_version: 1 } });
   assert.deepEqual([status, body.code], [400, 'RG301']);
   assert.equal((await deploy(workflow, { json: {} })).status, 200);
@@ -807,7 +807,7 @@ const CRASHES = {
 for (const [where, [how, at]] of Object.entries(CRASHES)) {
   test(`an edge that dies ${where}: the job finds it and finishes it, once`, async () => {
     const dying = await both();
-    const workflow = await planted();
+    const workflow = await makeWorkflow();
     const reached = new Promise((resolve) => {
       dying.n8n.behave(({ method, path }) => {
         if (!at(method, path)) return undefined;
@@ -843,7 +843,7 @@ for (const [where, [how, at]] of Object.entries(CRASHES)) {
 }
 
 test('a deployment that nobody is at any more gives way to the next', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   await sql(
     `with d as (insert into clixen.deployments (user_id, workflow_id, deployment_version, status) values ($1, $2, 1, 'deploying') returning id)
      insert into private.deployment_runs (deployment_id, workflow, workflow_version, lease_until) select id, '{}', 1, now() - interval '1 second' from d`,
@@ -858,7 +858,7 @@ test('a deployment that nobody is at any more gives way to the next', async () =
 });
 
 test('rolled back: an earlier version serves, and what came after it says so', async () => {
-  const workflow = await planted(hook('one'));
+  const workflow = await makeWorkflow(hook('one'));
   const path = async () => (await inN8n(workflow)).published[0].parameters.path.split('/')[1];
   for (const version of ['one', 'two', 'three']) {
     await edit(workflow, hook(version));
@@ -882,12 +882,12 @@ test('rolled back: an earlier version serves, and what came after it says so', a
     const { status } = await rollback(workflow, { json: { deployment_version } });
     assert.equal(status, deployment_version === 99 ? 404 : 400, `${deployment_version}`);
   }
-  const never = await rollback(await planted());
+  const never = await rollback(await makeWorkflow());
   assert.deepEqual([never.status, never.body.code], [404, 'RG525']);
 });
 
 test('another’s workflow and none at all are one answer, and n8n hears nothing', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const calls = n8n.calls.length;
   const stranger = randomUUID();
   const answers = [];
@@ -902,14 +902,14 @@ test('another’s workflow and none at all are one answer, and n8n hears nothing
 });
 
 test('an archived workflow is not deployed', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   await sql(`update clixen.mvp_workflows set status = 'archived' where id = $1`, [workflow.id]);
   const { status, body } = await deploy(workflow);
   assert.deepEqual([status, body.code], [409, 'RG523']);
 });
 
 test('a deleted workflow is taken out of n8n', async () => {
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const { n8n_workflow_id: id } = (await deploy(workflow)).body;
   await sql('delete from clixen.mvp_workflows where id = $1', [workflow.id]);
   await sql('update private.n8n_removals set due_at = now()');
@@ -934,7 +934,7 @@ test('the job is for the back office only', async () => {
 test('without an n8n the endpoint says which variable is missing, and opens nothing', async () => {
   const without = await startEdge();
   started.push(without);
-  const workflow = await planted();
+  const workflow = await makeWorkflow();
   const { status, body } = await deploy(workflow, { base: without.url });
   assert.deepEqual([status, body.code, body.details], [501, 'RG903', 'N8N_URL is not set']);
   assert.deepEqual(await rows(workflow), []);

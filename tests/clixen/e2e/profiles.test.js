@@ -26,7 +26,7 @@ test('the first call makes it, further ones find it; tier and totals stay the da
   assert.equal(Object.keys(answers[0].body).length, 14);
 });
 
-test('what is no verified address is none, and somebody else’s tells nothing', async () => {
+test('an unverified address is not stored, and another user’s answer shows nothing', async () => {
   const given = [
     { a: 1 },
     ['x@example.org'],
@@ -121,5 +121,5 @@ test('erasing a user of many projects is one line of the audit log about their p
     `select count(*)::int as updates from private.audit_log where row_id = $1 and operation = 'UPDATE'`,
     [sub],
   );
-  assert.equal(updates, 0, 'nobody is told of counts');
+  assert.equal(updates, 0, 'counts cause no update events');
 });

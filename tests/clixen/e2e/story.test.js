@@ -126,7 +126,7 @@ test('the whole story: from the first call to a workflow that serves, and what t
   assert.equal(deployed.status, 200, deployed.text);
   assert.equal((await fetch(deployed.body.deployment_url, { method: 'POST' })).status, 200);
 
-  const told = await post('/v1/telemetry', [
+  const stored = await post('/v1/telemetry', [
     {
       event_type: 'workflow_deployed',
       event_category: 'deployment',
@@ -136,7 +136,7 @@ test('the whole story: from the first call to a workflow that serves, and what t
     },
     { event_type: 'chat_opened', event_category: 'engagement', session_id: session.id },
   ]);
-  assert.deepEqual([told.status, told.body], [202, { accepted: 2, duplicates: 0, rejected: [] }]);
+  assert.deepEqual([stored.status, stored.body], [202, { accepted: 2, duplicates: 0, rejected: [] }]);
 
   const [embedded] = await given(
     client.from('projects').select('name, mvp_workflows(count), mvp_chat_sessions(title, mvp_chat_messages(content))'),

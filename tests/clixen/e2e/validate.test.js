@@ -719,9 +719,9 @@ for (const [code, path, what, breaks, keeps = () => {}] of CASES) {
     const isError = ['error', 'mended'].includes(what);
     const isOfDeployment = what.startsWith('deployed');
     if (isOfDeployment) assert.ok(!has([...found.errors, ...found.warnings], code), 'n8n itself takes it');
-    const told = isOfDeployment ? await judged(broken, '?deploy=true') : found;
-    const finding = has(isError || what === 'deployed' ? told.errors : told.warnings, code);
-    assert.ok(finding, JSON.stringify({ ...told, fixed: undefined }));
+    const verdict = isOfDeployment ? await judged(broken, '?deploy=true') : found;
+    const finding = has(isError || what === 'deployed' ? verdict.errors : verdict.warnings, code);
+    assert.ok(finding, JSON.stringify({ ...verdict, fixed: undefined }));
     assert.deepEqual(Object.keys(finding).sort(), ['code', 'fix', 'message', 'path']);
     assert.equal(finding.path, path);
     for (const words of [finding.message, finding.fix]) {

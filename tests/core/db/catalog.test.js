@@ -1,5 +1,5 @@
 // Rules that hold for every table and function, whatever system it belongs to. A new one that breaks a rule fails here; and
-// each rule is tried on a fault that is planted for it, which it has to find.
+// each rule is tried on an injected fault, which it has to find.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { SCHEMAS as SCHEMAS_OF_POSTGREST } from '../../../dev/postgrest.js';
@@ -36,25 +36,25 @@ const OPAQUE = [
 ];
 
 /** A plain table that breaks nothing. */
-const TABLE = `create table clixen.planted (id uuid constraint planted_pkey primary key, user_id uuid);
-  comment on table clixen.planted is 'Planted.';
-  alter table clixen.planted enable row level security; alter table clixen.planted force row level security;`;
+const TABLE = `create table clixen.faulty (id uuid constraint faulty_pkey primary key, user_id uuid);
+  comment on table clixen.faulty is 'Faulty.';
+  alter table clixen.faulty enable row level security; alter table clixen.faulty force row level security;`;
 const POLICY = (condition) =>
-  `${TABLE} create policy planted on clixen.planted for select to authenticated using (${condition})`;
+  `${TABLE} create policy faulty on clixen.faulty for select to authenticated using (${condition})`;
 const FUNCTION = (options) =>
-  `create function clixen.planted() returns int language sql ${options} as 'select 1'; comment on function clixen.planted() is 'x'`;
+  `create function clixen.faulty() returns int language sql ${options} as 'select 1'; comment on function clixen.faulty() is 'x'`;
 
 /** Each rule: a query that gives what breaks it, and statements that break it. */
 const RULES = {
   'every schema is one that is known here': {
     query: `select n.nspname as name from pg_namespace n
       where n.nspname !~ '^pg_|^information_schema$' and not ${SCHEMAS} and n.nspname not in ('auth', 'extensions', 'public')`,
-    fault: 'create schema planted',
+    fault: 'create schema faulty',
   },
   'what PostgREST exposes is what is called exposed here': {
     query: `select name from unnest(array['${SCHEMAS_OF_POSTGREST.join("', '")}']) as name
       where not exists (select from pg_namespace n where n.nspname = name and ${EXPOSED})`,
-    fault: 'alter schema clixen rename to planted',
+    fault: 'alter schema clixen rename to faulty',
   },
   'nobody makes anything in the schemas': {
     query: `select n.nspname || ' ' || a.grantee::regrole as name from pg_namespace n,
@@ -79,7 +79,7 @@ const RULES = {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
       where regexp_replace(p.prosrc, '\\mwhen\\s[^;]*?\\mthen\\M', '', 'gi')
         ~* '\\m(40001|40P01|serialization_failure|deadlock_detected)\\M'`,
-    fault: `create function clixen.planted() returns int language plpgsql as
+    fault: `create function clixen.faulty() returns int language plpgsql as
       $$ begin raise exception 'again' using errcode = 'serialization_failure'; end $$`,
   },
   'and none runs in a transaction that PostgreSQL would have to refuse so': {
@@ -99,32 +99,32 @@ const RULES = {
     query: `select r.rulename as name from pg_rewrite r join pg_class c on c.oid = r.ev_class join pg_namespace n on n.oid = c.relnamespace
         where ${SCHEMAS} and r.rulename <> '_RETURN'
       union all select c.oid::regclass::text from pg_class c join pg_namespace n on n.oid = c.relnamespace where ${SCHEMAS} and c.relkind = 'f'`,
-    fault: 'create rule planted as on delete to clixen.projects do also select 1',
+    fault: 'create rule faulty as on delete to clixen.projects do also select 1',
   },
   'row-level security is enabled': {
     query: `select c.oid::regclass::text as name from ${TABLES} where not c.relrowsecurity`,
-    fault: `${TABLE} alter table clixen.planted disable row level security`,
+    fault: `${TABLE} alter table clixen.faulty disable row level security`,
   },
   'row-level security is forced, on owners too': {
     query: `select c.oid::regclass::text as name from ${TABLES} where not c.relforcerowsecurity`,
-    fault: `${TABLE} alter table clixen.planted no force row level security`,
+    fault: `${TABLE} alter table clixen.faulty no force row level security`,
   },
   'anon, edge and public have no privilege on any table or column': {
     query: `select c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
       where a.grantee in (0, 'anon'::regrole, 'edge'::regrole)`,
-    fault: `${TABLE} grant select (id) on clixen.planted to anon`,
+    fault: `${TABLE} grant select (id) on clixen.faulty to anon`,
   },
   'nobody may truncate, reference or add triggers': {
     query: `select c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
       where a.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE') and a.grantee <> c.relowner`,
-    fault: `${TABLE} grant truncate on clixen.planted to service_role`,
+    fault: `${TABLE} grant truncate on clixen.faulty to service_role`,
   },
   'every verb that is granted has a policy': {
     query: `select distinct c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}
       where a.grantee = 'authenticated'::regrole and not exists (
         select from pg_policy y where y.polrelid = c.oid and 'authenticated'::regrole = any (y.polroles)
           and y.polcmd = case a.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end)`,
-    fault: `${TABLE} grant select on clixen.planted to authenticated`,
+    fault: `${TABLE} grant select on clixen.faulty to authenticated`,
   },
   'every policy has a verb that is granted': {
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where not exists (
@@ -138,7 +138,7 @@ const RULES = {
   },
   'a policy is for one verb and for a named role': {
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES} where y.polcmd = '*' or 0 = any (y.polroles)`,
-    fault: `${TABLE} create policy planted on clixen.planted using (user_id = (select auth.uid()))`,
+    fault: `${TABLE} create policy faulty on clixen.faulty using (user_id = (select auth.uid()))`,
   },
   'claims are read once a statement: wrapped in a select': {
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
@@ -151,7 +151,7 @@ const RULES = {
   },
   'no function believes it either': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where pg_get_functiondef(p.oid) ~ 'user_metadata|raw_user_meta_data'`,
-    fault: `create function clixen.planted() returns text language sql set search_path = '' return (auth.jwt() -> 'user_metadata' ->> 'role')`,
+    fault: `create function clixen.faulty() returns text language sql set search_path = '' return (auth.jwt() -> 'user_metadata' ->> 'role')`,
   },
   'every function pins its search path': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where not 'search_path=""' = any (coalesce(p.proconfig, '{}'))`,
@@ -160,7 +160,7 @@ const RULES = {
   'no function is executable by public': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
       where a.grantee = 0`,
-    fault: `${FUNCTION(`set search_path = ''`)}; grant execute on function clixen.planted() to public`,
+    fault: `${FUNCTION(`set search_path = ''`)}; grant execute on function clixen.faulty() to public`,
   },
   'nothing in the schema private is executable by a request, but for what an index is made of': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where n.nspname = 'private'
@@ -194,42 +194,42 @@ const RULES = {
       select p.oid::regprocedure::text as name from readers as p join pg_namespace n on n.oid = p.pronamespace
       where ${EXPOSED} and exists (
         select from unnest(array['anon', 'authenticated', 'service_role']) as r where has_function_privilege(r, p.oid, 'execute'))`,
-    fault: `create function clixen.planted() returns text language sql set search_path = ''
+    fault: `create function clixen.faulty() returns text language sql set search_path = ''
         as $$ select private.experiment_country(null) $$;
-      grant execute on function clixen.planted() to authenticated`,
+      grant execute on function clixen.faulty() to authenticated`,
   },
   'what the edge vouches for is read in one place': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
       where p.prosrc ~ $$jwt.*->>? *'edge'$$ and p.oid::regproc::text <> 'private.edge_claim'`,
-    fault: `create function clixen.planted() returns text language sql set search_path = '' as $$ select auth.jwt() -> 'edge' ->> 'net' $$`,
+    fault: `create function clixen.faulty() returns text language sql set search_path = '' as $$ select auth.jwt() -> 'edge' ->> 'net' $$`,
   },
   // PostgreSQL asks for the right to execute a function in SQL when it puts the body into the plan, not when the plan is used: a
   // connection that another role has planned on would run it for everybody. A setting of its own keeps a body out of plans.
   'no function in SQL that a request may call is put into plans': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} join pg_language l on l.oid = p.prolang
       where l.lanname = 'sql' and p.proconfig is null and not p.prosecdef`,
-    fault: `create function clixen.planted() returns int language sql as 'select 1'`,
+    fault: `create function clixen.faulty() returns int language sql as 'select 1'`,
   },
   'a function by which requests write or read past policies says why': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where p.prosecdef and ${EXPOSED}
       and obj_description(p.oid, 'pg_proc') is null`,
-    fault: `create function clixen.planted() returns int language sql security definer set search_path = '' as 'select 1'`,
+    fault: `create function clixen.faulty() returns int language sql security definer set search_path = '' as 'select 1'`,
   },
   'views ask with the caller’s rights': {
     query: `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.relkind = 'v' and ${SCHEMAS} and not 'security_invoker=true' = any (coalesce(c.reloptions, '{}'))`,
-    fault: 'create view clixen.planted as select 1 as one',
+    fault: 'create view clixen.faulty as select 1 as one',
   },
   'no materialized view, which knows no policies, is exposed': {
     query: `select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'm' and ${EXPOSED}`,
-    fault: 'create materialized view clixen.planted as select 1 as one',
+    fault: 'create materialized view clixen.faulty as select 1 as one',
   },
   'every table that a request may update or delete refuses to be written without a filter': {
     query: `select distinct c.oid::regclass::text as name from ${GRANTS}
       where a.privilege_type in ('UPDATE', 'DELETE') and a.grantee in ('anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole)
         and not exists (select from pg_trigger g where g.tgrelid = c.oid and g.tgfoid = 'private.require_filter'::regproc
           and g.tgenabled = 'O' and g.tgtype & 27 = 26)`,
-    fault: `${TABLE} grant delete on clixen.planted to service_role`,
+    fault: `${TABLE} grant delete on clixen.faulty to service_role`,
   },
   'every table that is exposed takes nothing from users who are erased': {
     query: `select c.oid::regclass::text as name from ${TABLES} where ${EXPOSED} and not c.relispartition
@@ -239,8 +239,8 @@ const RULES = {
   },
   'a partition is reached through its table only': {
     query: `select distinct c.oid::regclass::text as name from ${GRANTS} where c.relispartition and a.grantee <> c.relowner`,
-    fault: `create table clixen.planted (at int, word text) partition by range (at);
-      create table clixen.planted_1 partition of clixen.planted for values from (0) to (9); grant select on clixen.planted_1 to service_role`,
+    fault: `create table clixen.faulty (at int, word text) partition by range (at);
+      create table clixen.faulty_1 partition of clixen.faulty for values from (0) to (9); grant select on clixen.faulty_1 to service_role`,
   },
   'every foreign key is indexed': {
     query: `select r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
@@ -249,12 +249,12 @@ const RULES = {
         select from pg_index i join pg_attribute a on a.attrelid = i.indrelid and a.attnum = r.conkey[1]
         where i.indrelid = r.conrelid and i.indkey[0] = r.conkey[1]
           and (i.indpred is null or pg_get_expr(i.indpred, i.indrelid) = '(' || quote_ident(a.attname) || ' IS NOT NULL)'))`,
-    fault: `${TABLE} alter table clixen.planted add column project_id uuid constraint planted_project references clixen.projects on delete cascade`,
+    fault: `${TABLE} alter table clixen.faulty add column project_id uuid constraint faulty_project references clixen.projects on delete cascade`,
   },
   'every foreign key says what becomes of the child': {
     query: `select r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
       where r.contype = 'f' and ${SCHEMAS} and r.confdeltype = 'a'`,
-    fault: `${TABLE} alter table clixen.planted add column project_id uuid constraint planted_project references clixen.projects`,
+    fault: `${TABLE} alter table clixen.faulty add column project_id uuid constraint faulty_project references clixen.projects`,
   },
   'no index does what another does': {
     query: `select a.indexrelid::regclass::text as name from pg_index a join pg_index b
@@ -266,18 +266,18 @@ const RULES = {
         and not (a.indisunique and not (b.indisunique and a.indkey::text = b.indkey::text)) and (not a.indisunique or a.indexrelid > b.indexrelid)
         join pg_class c on c.oid = a.indexrelid join pg_namespace n on n.oid = c.relnamespace
       where ${SCHEMAS}`,
-    fault: `create index planted on clixen.projects (user_id, created_at desc)`,
+    fault: `create index faulty on clixen.projects (user_id, created_at desc)`,
   },
   'a constraint that a request can run into has a name of its own': {
     // The names that PostgreSQL makes up of a table's columns.
     query: `select r.conrelid::regclass::text || ' ' || r.conname as name from pg_constraint r join pg_namespace n on n.oid = r.connamespace
       where ${EXPOSED} and r.contype in ('c', 'f', 'u', 'x') and r.conname ~ '_(check|fkey|key|excl)\\d*$'`,
-    fault: `${TABLE} alter table clixen.planted add column size int check (size > 0)`,
+    fault: `${TABLE} alter table clixen.faulty add column size int check (size > 0)`,
   },
   'every table and schema says what it is for': {
     query: `select c.oid::regclass::text as name from ${TABLES} and obj_description(c.oid, 'pg_class') is null
       union all select n.nspname from pg_namespace n where ${SCHEMAS} and obj_description(n.oid, 'pg_namespace') is null`,
-    fault: `${TABLE} comment on table clixen.planted is null`,
+    fault: `${TABLE} comment on table clixen.faulty is null`,
   },
   'what decides on identity folds letter case without regard to the locale': {
     // As often as something is folded, it is folded by the collation "C".
@@ -289,7 +289,7 @@ const RULES = {
         where i.indisunique and d.text ~ '\\m(lower|upper)\\(' and d.text !~ 'COLLATE "C"\\)'
       union all select c.oid::regclass::text || '.' || t.attname from ${TABLES} join pg_attribute t on t.attrelid = c.oid
         where t.attnum > 0 and format_type(t.atttypid, null) ~ 'citext'`,
-    fault: `create function clixen.planted(name text) returns text language sql set search_path = '' return lower(name)`,
+    fault: `create function clixen.faulty(name text) returns text language sql set search_path = '' return lower(name)`,
   },
   'a text that people write is unique in one spelling of it, or is a code': {
     query: `select i.indexrelid::regclass::text || '.' || t.attname as name from pg_index i join pg_class c on c.oid = i.indrelid
@@ -297,12 +297,12 @@ const RULES = {
         join pg_attribute t on t.attrelid = c.oid and t.attnum = any (i.indkey) and t.atttypid in ('text'::regtype, 'varchar'::regtype)
       where i.indisunique and c.relkind in ('r', 'p') and not c.relispartition
         and i.indexrelid::regclass::text || '.' || t.attname <> all (array['${OPAQUE.join("', '")}'])`,
-    fault: `${TABLE} alter table clixen.planted add column name text, add constraint planted_name unique (user_id, name)`,
+    fault: `${TABLE} alter table clixen.faulty add column name text, add constraint faulty_name unique (user_id, name)`,
   },
   'times have a zone': {
     query: `select c.oid::regclass::text || '.' || t.attname as name from ${TABLES} join pg_attribute t on t.attrelid = c.oid
       where t.attnum > 0 and not t.attisdropped and t.atttypid = 'timestamp'::regtype`,
-    fault: `${TABLE} alter table clixen.planted add column at timestamp`,
+    fault: `${TABLE} alter table clixen.faulty add column at timestamp`,
   },
 };
 
@@ -313,7 +313,7 @@ for (const [rule, { query, fault }] of Object.entries(RULES)) {
     await transaction(async (run) => {
       await run(fault);
       const broken = found(await run(query));
-      assert.equal(broken.length > 0, true, 'the planted fault is found');
+      assert.equal(broken.length > 0, true, 'the injected fault is found');
     });
   });
 }

@@ -72,7 +72,7 @@ test('the comparison notices a column, a grant, a policy, a function body, comme
   const client = new pg.Client({ connectionString: stack.databaseUrl });
   await client.connect();
   await client.query(`
-    alter table clixen.projects add column planted int;
+    alter table clixen.projects add column faulty int;
     grant truncate on clixen.projects to authenticated;
     drop policy owner_select on clixen.projects;
     create or replace function private.caller_key() returns text language sql as $$ select 'x' $$;
@@ -85,7 +85,7 @@ test('the comparison notices a column, a grant, a policy, a function body, comme
   assert.deepEqual(found, [
     'missing: policy clixen.projects owner_select',
     'missing: row private.limit_rules {"name": "leads", "burst": 30, "refill": "00:00:02", "shared": 30}',
-    'not from the migrations: column clixen.projects.planted',
+    'not from the migrations: column clixen.projects.faulty',
     'different: function private.caller_key()',
     'different: index clixen.projects_created_at',
     'different: sequence analytics.ingest_seq',

@@ -14,44 +14,44 @@ test('no migration depends on a search path', async () => {
 });
 
 const made = (options, body, language = 'plpgsql') =>
-  `create function clixen.planted() returns int language ${language} ${options} as $$ ${body} $$`;
+  `create function clixen.faulty() returns int language ${language} ${options} as $$ ${body} $$`;
 const pinned = `set search_path = ''`;
 
-const PLANTED = {
+const FAULTS = {
   'a table': ['select * from projects', 'a statement names projects without its schema'],
   'a view': ['create view clixen.v as select * from projects', 'a statement names projects without its schema'],
-  'a new table': ['create table planted (id int)', 'a statement names planted without its schema'],
+  'a new table': ['create table faulty (id int)', 'a statement names faulty without its schema'],
   'a function without a schema': [
-    `create function planted() returns int language sql ${pinned} as 'select 1'`,
-    'function planted names no schema',
+    `create function faulty() returns int language sql ${pinned} as 'select 1'`,
+    'function faulty names no schema',
   ],
-  'no path': [made('', 'begin return 1; end'), "function clixen.planted does not set search_path = ''"],
+  'no path': [made('', 'begin return 1; end'), "function clixen.faulty does not set search_path = ''"],
   'another path': [
     made('set search_path = clixen, pg_temp', 'begin return 1; end'),
-    "function clixen.planted does not set search_path = ''",
+    "function clixen.faulty does not set search_path = ''",
   ],
   'a body in SQL': [
     made(pinned, 'select count(*) from projects', 'sql'),
-    'function clixen.planted names projects without its schema',
+    'function clixen.faulty names projects without its schema',
   ],
   'a body in PL/pgSQL': [
     made(pinned, 'begin update projects set name = name; return 1; end'),
-    'function clixen.planted names projects without its schema',
+    'function clixen.faulty names projects without its schema',
   ],
   'a block': ['do $$ begin delete from projects; end $$', 'a block names projects without its schema'],
   'a function made by a block': [
-    `do $$ begin create function clixen.planted() returns int language sql as $f$ select 1 $f$; end $$`,
-    "function clixen.planted does not set search_path = ''",
+    `do $$ begin create function clixen.faulty() returns int language sql as $f$ select 1 $f$; end $$`,
+    "function clixen.faulty does not set search_path = ''",
   ],
 };
 
-for (const [what, [text, fault]] of Object.entries(PLANTED)) {
+for (const [what, [text, fault]] of Object.entries(FAULTS)) {
   test(`it finds ${what}`, () => assert.deepEqual(faultsOf(text), [fault]));
 }
 
 test('rows of a statement are known to triggers, and to nothing else', () => {
   const body = 'begin update clixen.projects as p set name = c.name from come as c; return null; end';
-  const fault = 'function clixen.planted names come without its schema';
+  const fault = 'function clixen.faulty names come without its schema';
   assert.deepEqual(faultsOf(made(pinned, body)), [fault]);
   assert.deepEqual(faultsOf(made(pinned, body).replace('returns int', 'returns trigger')), []);
 });

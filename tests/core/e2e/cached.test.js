@@ -157,7 +157,7 @@ test('nobody can pass their answer off as another’s', async () => {
   assert.deepEqual([fresh.status, fresh.upstream, fresh.headers.get('cache-control')], [200, 1, 'private, no-store']);
 });
 
-test('a choice between two functions tells nobody about either, and is not kept', async () => {
+test('an ambiguous function call shows neither function, and is not cached', async () => {
   const answer = await get('/rest/v1/rpc/test_twins?a=1');
   assert.deepEqual([answer.status, answer.body.code], [300, 'PGRST203'], answer.text);
   assert.deepEqual([answer.body.hint, answer.body.details], [null, null]);

@@ -155,7 +155,7 @@ test('a created row is found where Location says', async () => {
   assert.equal((await ask(location, { token })).body[0].name, 'x');
 });
 
-test('what took how long is told, and a trace is taken along', async () => {
+test('Server-Timing has the durations, and a trace id is forwarded', async () => {
   const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
   const { headers, status } = await ask(PROJECTS, { token: await userToken(), headers: { traceparent } });
   assert.equal(status, 200);

@@ -76,7 +76,7 @@ test('details that are a list stay one', async () => {
   );
 });
 
-test('a range beyond the rows is told how many there are', async () => {
+test('a range beyond the rows is answered with their number', async () => {
   for (const [method, offset] of [
     ['GET', 6],
     ['GET', 50],
@@ -184,7 +184,7 @@ test('a lock that is not to be had says when to come again', async () => {
   assert.deepEqual([answer.status, answer.body.code, answer.headers.get('retry-after')], [503, '55P03', '1']);
 });
 
-test('a deadlock is told to one of the two, who may come again', async () => {
+test('one of two deadlocked requests is answered with Retry-After', async () => {
   const cross = (one, other) => rest('/rpc/test_cross', { json: { one, other } });
   const answers = await Promise.all([cross(1, 2), cross(2, 1)]);
   const found = answers.map(({ status, body, headers }) => [status, body?.code ?? body, headers.get('retry-after')]);

@@ -1,4 +1,4 @@
-// What a public address meets: crowds, and input that is meant to hurt.
+// What a public address meets: many requests at once, and hostile input.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ before(async () => {
 });
 after(async () => {
   await edge?.stop();
-  // Thousands of rows would slow down and mislead whoever looks at these tables next.
+  // Thousands of rows would slow down and mislead the tests that look at these tables next.
   await sql('delete from marketing.leads where email like $1', [`%@${run}.example.org`]);
   await sql('truncate private.rate_limits');
   await close();
@@ -63,14 +63,14 @@ const inLeads = async (pattern) => {
 const tally = (answers) => {
   const counts = {};
   for (const { status, text } of answers) {
-    const told = `${status} ${/"code":"\w+"/.exec(text) ?? ''}`;
-    counts[told] = (counts[told] ?? 0) + 1;
+    const outcome = `${status} ${/"code":"\w+"/.exec(text) ?? ''}`;
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
   }
   return JSON.stringify(counts);
 };
 
-test('10,000 posts at once: what is acknowledged is stored, the rest is told to come again', async (t) => {
-  const name = (n) => `crowd${n}@${run}.example.org`;
+test('10,000 posts at once: what is acknowledged is stored, the rest gets Retry-After', async (t) => {
+  const name = (n) => `concurrent${n}@${run}.example.org`;
   const shared = (n) => n % 10 === 0;
   const size = crowdSize();
   const start = performance.now();
@@ -81,11 +81,11 @@ test('10,000 posts at once: what is acknowledged is stored, the rest is told to 
   }));
   const seconds = (performance.now() - start) / 1000;
   t.diagnostic(`${most} in flight, ${seconds.toFixed(1)} s, ${edge.megabytes().toFixed()} MB: ${tally(answers)}`);
-  // A statement whose client was told to come again must not be stored afterwards either.
-  let stored = await inLeads(`crowd%@${run}.example.org`);
+  // A request that was answered with Retry-After must not be stored afterwards either.
+  let stored = await inLeads(`concurrent%@${run}.example.org`);
   for (let before = -1; before !== stored.size; await sleep(1000)) {
     before = stored.size;
-    stored = await inLeads(`crowd%@${run}.example.org`);
+    stored = await inLeads(`concurrent%@${run}.example.org`);
   }
   const acknowledged = answers.filter(({ status }) => status === 201);
   for (const { n } of acknowledged) assert.equal(stored.get(name(n)), 1, name(n));
@@ -97,7 +97,7 @@ test('10,000 posts at once: what is acknowledged is stored, the rest is told to 
   const ofShared = acknowledged.filter(({ n }) => shared(n)).length;
   assert.ok(ofShared > 0 && ofShared <= 30 + Math.ceil(seconds / 2) + 1, `${ofShared} of one address`);
   const served = answers.filter(({ status }) => status !== 503).length;
-  assert.ok(served >= WAITING, `${served}: whoever had a place was served`);
+  assert.ok(served >= WAITING, `${served}: every request within the limit was served`);
   assert.equal(answers.length, size);
   assert.ok(edge.megabytes() < 1000, `${edge.megabytes()} MB`);
   const next = await ask('/v1/leads', { json: { email: name('after') }, headers: { 'cf-connecting-ip': address() } });

@@ -27,7 +27,7 @@ const createClient = (url, key, options) =>
     ...options,
   });
 
-/** A client of whoever holds the token; `options` as the library has them. */
+/** A client of the token's holder; `options` as the library has them. */
 const clientOf = (bearer, { url = stack.edge_url, schema = 'clixen', ...options } = {}) =>
   createClient(url, made.publishable_key, {
     ...options,
@@ -166,7 +166,7 @@ test('embeds', async (t) => {
         { title: 'n3', projects: { name: 'p1', description: 'odd 1' } },
       ],
     ],
-    'by a name of its own, told by the foreign key': [
+    'by an alias, with the foreign key as a hint': [
       notes().select('title, parent:projects!test_notes_project(label:name)').eq('title', 'n0'),
       [{ title: 'n0', parent: { label: 'p0' } }],
     ],
@@ -645,15 +645,15 @@ test('abortSignal gives a request up, before and in flight; so does the clientâ€
   assert.equal(good(await projects().select('name')).length, 6, 'and the client serves on');
 });
 
-test('the client retries reads that were answered 503, after the time it was told; writes never', async () => {
+test('the client retries reads that were answered 503, after Retry-After; writes never', async () => {
   const proxy = await startProxy(new URL(stack.postgrest_url).port);
   const edge = await startEdge({ POSTGREST_URL: proxy.url });
   try {
     const calls = [];
     const spy = async (input, init) => {
       const answer = await fetch(input, init);
-      const told = new Headers(init.headers);
-      calls.push([answer.status, told.get('x-retry-count'), answer.headers.get('retry-after')]);
+      const sent = new Headers(init.headers);
+      calls.push([answer.status, sent.get('x-retry-count'), answer.headers.get('retry-after')]);
       return answer;
     };
     const client = clientOf(token, { url: edge.url, global: { fetch: spy } });
@@ -672,7 +672,7 @@ test('the client retries reads that were answered 503, after the time it was tol
       [503, null, '1'],
       [200, '1', null],
     ]);
-    assert.ok(performance.now() - start >= 1000, 'it waited as long as it was told');
+    assert.ok(performance.now() - start >= 1000, 'it waited for Retry-After');
     refuse(2);
     assert.deepEqual(refusal(await client.from('projects').select('name').retry(false)), [503, 'RG401']);
     assert.equal(calls.length, 1);

@@ -11,7 +11,7 @@ after(close);
 const redirect = (response) =>
   response.writeHead(301, { location: 'https://inside.example:3000/projects?limit=1000' }).end();
 
-test('a redirect is neither followed nor told', () =>
+test('a redirect is neither followed nor shown', () =>
   withUpstream(redirect, async (url) => {
     const edge = await startEdge({ POSTGREST_URL: url });
     try {
@@ -39,7 +39,7 @@ test('a read that a standby cancels is answered by the primary', () => {
   });
 });
 
-test('a failure that is not PostgREST’s is never told as the client’s mistake', () => {
+test('a failure that is not PostgREST’s is never reported as the client’s mistake', () => {
   const broken = (response) => response.writeHead(500, { 'content-type': 'text/html' }).end('<h1>Bad gateway</h1>');
   return withUpstream(broken, async (url) => {
     const edge = await startEdge({ POSTGREST_URL: url });
@@ -62,7 +62,7 @@ test('a failure that is not PostgREST’s is never told as the client’s mistak
   });
 });
 
-test('while the line is full others are told to come again, health is not; then it serves on', () => {
+test('while the limit is reached, requests get Retry-After and health does not; then it serves on', () => {
   const held = [];
   const slow = (response, request) => {
     response.setHeader('content-type', 'application/json');

@@ -74,7 +74,7 @@ export const GONE = `
 /** Makes them. */
 export const MADE = TABLES + OWNED + FUNCTIONS;
 
-/** Rows of test_notes, each with its project's name; the title tells them apart. */
+/** Rows of test_notes, each with its project's name; the titles differ. */
 export const NOTES = [
   {
     project: 'p0',

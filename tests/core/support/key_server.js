@@ -11,7 +11,7 @@ export const honest = (keys) => (_, response) => {
 export const startKeyServer = async () => {
   const found = { answers: {}, asked: {} };
   const server = createServer((request, response) => {
-    // Whoever gives up in the middle of an answer is expected here.
+    // Clients that close the connection in the middle of an answer are expected here.
     response.on('error', () => {});
     found.asked[request.url] = (found.asked[request.url] ?? 0) + 1;
     found.answers[request.url](request, response);

@@ -79,8 +79,8 @@ export const useInPage = async ({ url, key, bearer, prefix, slow }) => {
     'cache-control': 'no-cache',
   };
   const answer = await fetch(`${url}/rest/v1/projects?select=name&limit=1`, { headers });
-  const told = ['content-range', 'x-request-id', 'server-timing', 'preference-applied', 'content-profile'];
-  seen.headers = Object.fromEntries(told.map((name) => [name, answer.headers.get(name)]));
+  const exposed = ['content-range', 'x-request-id', 'server-timing', 'preference-applied', 'content-profile'];
+  seen.headers = Object.fromEntries(exposed.map((name) => [name, answer.headers.get(name)]));
   const missing = await fetch(`${url}/rest/v1/projects?nothing=eq.1`, { method: 'HEAD', headers });
   seen.missing = [missing.status, missing.headers.get('proxy-status')];
   const challenged = await fetch(`${url}/rest/v1/projects`, {

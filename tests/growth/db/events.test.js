@@ -60,7 +60,7 @@ test('an event is stored with what the caller says, and with what only the edge 
   );
 });
 
-test('whoever is signed in is themselves, whatever the event says', async () => {
+test('a signed-in user is the token’s, whatever the event says', async () => {
   const sub = randomUUID();
   const event = anEvent({ user_id: randomUUID() });
   await track([event], { role: 'authenticated', claims: { sub } });
@@ -145,8 +145,8 @@ test('any JSON in any field of an event costs that event only, and the counts ho
     const good = [anEvent(), anEvent()];
     const [first, last] = good.map((event) => JSON.stringify(event));
     const answer = await trackText(`[${first},${list.join(',')},${last}]`);
-    const told = answer.accepted + answer.duplicates + answer.rejected.length;
-    assert.equal(told, list.length + 2, `SEED=${seed}`);
+    const counted = answer.accepted + answer.duplicates + answer.rejected.length;
+    assert.equal(counted, list.length + 2, `SEED=${seed}`);
     for (const { id } of good) assert.ok(await stored(id), `SEED=${seed}`);
   }
   await rollUp();

@@ -67,8 +67,8 @@ const assign = (who, { user_id = null, session_id = null, country = null } = {})
     ]);
     return answer.assignments;
   });
-/** What somebody is told of one experiment. */
-const told = async (who, unit, id) => (await assign(who, unit)).find(({ experiment_id }) => experiment_id === id);
+/** A caller's assignment of one experiment. */
+const assignment = async (who, unit, id) => (await assign(who, unit)).find(({ experiment_id }) => experiment_id === id);
 const expose = (who, exposures, headers) =>
   as(onBehalf({ ...who, headers }), async (query) => {
     const [{ answer }] = await query('select experiments.record_exposures($1) as answer', [JSON.stringify(exposures)]);
@@ -193,10 +193,10 @@ test('units spread over the variants as the weights say', async () => {
   await over(made.id);
 });
 
-test('a unit is told one variant, again and again, and it is stored once', async () => {
+test('a unit gets the same variant each time, and it is stored once', async () => {
   const made = await experiment();
   const unit = { session_id: randomUUID(), country: 'de' };
-  const first = await told(visitor(), unit, made.id);
+  const first = await assignment(visitor(), unit, made.id);
   assert.deepEqual(first, {
     experiment_id: made.id,
     name: 'Colors',
@@ -205,7 +205,7 @@ test('a unit is told one variant, again and again, and it is stored once', async
     is_control: first.variant_id === 'control',
     source: 'hash',
   });
-  assert.deepEqual(await told(visitor(), unit, made.id), { ...first, source: 'sticky' });
+  assert.deepEqual(await assignment(visitor(), unit, made.id), { ...first, source: 'sticky' });
   const [row, ...more] = await stored(made.id);
   assert.deepEqual(more, []);
   assert.deepEqual(
@@ -255,7 +255,7 @@ test('only a running experiment assigns: status, switch and dates', async () => 
   for (const [fields, runs] of cases) {
     const made = await experiment(fields);
     const session_id = randomUUID();
-    assert.equal(Boolean(await told(visitor(), { session_id }, made.id)), runs, JSON.stringify(fields));
+    assert.equal(Boolean(await assignment(visitor(), { session_id }, made.id)), runs, JSON.stringify(fields));
     const answer = await expose(visitor(), { session_id, exposures: [{ experiment_id: made.id }] });
     const wanted = runs ? { accepted: 1, rejected: [] } : { accepted: 0, rejected: [{ index: 0, code: 'RG554' }] };
     assert.deepEqual(answer, wanted, JSON.stringify(fields));
@@ -267,7 +267,7 @@ test('raising the coverage moves nobody, lowering it puts nobody out', async () 
   const made = await experiment({ traffic_percentage: 20 });
   const sessions = Array.from({ length: 60 }, () => randomUUID());
   const variants = () =>
-    Promise.all(sessions.map(async (session_id) => (await told(visitor(), { session_id }, made.id))?.variant_id));
+    Promise.all(sessions.map(async (session_id) => (await assignment(visitor(), { session_id }, made.id))?.variant_id));
   const at20 = await variants();
   const raised = await change(made.id, { traffic_percentage: 80 });
   assert.equal(raised.bucket_version, '1');
@@ -276,7 +276,7 @@ test('raising the coverage moves nobody, lowering it puts nobody out', async () 
   for (const [at, variant] of at20.entries()) if (variant) assert.equal(at80[at], variant);
   await change(made.id, { traffic_percentage: 0 });
   assert.deepEqual(await variants(), at80, 'sticky');
-  assert.equal(await told(visitor(), { session_id: randomUUID() }, made.id), undefined);
+  assert.equal(await assignment(visitor(), { session_id: randomUUID() }, made.id), undefined);
   await over(made.id);
 });
 
@@ -324,7 +324,7 @@ test('what moves units raises the bucket version, and old assignments are made a
     0,
     'not mixed',
   );
-  const now = await told(visitor(), { session_id }, made.id);
+  const now = await assignment(visitor(), { session_id }, made.id);
   assert.deepEqual([now.variant_id, now.bucket_version, now.source], [variantOf(changed, session_id), 2, 'hash']);
   const [row] = await stored(made.id);
   assert.deepEqual([row.bucket_version, row.exposure_count, row.first_exposure_at], ['2', '0', null]);
@@ -346,15 +346,15 @@ test('only whose country fits may enter, and stays in wherever they go', async (
   for (const [targeting_rules, countries] of cases) {
     const made = await experiment({ targeting_rules });
     for (const [country, fits] of Object.entries(countries)) {
-      const found = await told(visitor(), { session_id: randomUUID(), country }, made.id);
+      const found = await assignment(visitor(), { session_id: randomUUID(), country }, made.id);
       assert.equal(Boolean(found), fits, `${JSON.stringify(targeting_rules)} ${country}`);
     }
     await over(made.id);
   }
   const made = await experiment({ targeting_rules: { countries: ['DE'] } });
   const session_id = randomUUID();
-  assert.ok(await told(visitor('DE'), { session_id }, made.id));
-  assert.ok(await told(visitor('FR'), { session_id }, made.id), 'travels');
+  assert.ok(await assignment(visitor('DE'), { session_id }, made.id));
+  assert.ok(await assignment(visitor('FR'), { session_id }, made.id), 'travels');
   assert.equal((await expose(visitor('FR'), { session_id, exposures: [{ experiment_id: made.id }] })).accepted, 1);
   await over(made.id);
 });
@@ -362,11 +362,11 @@ test('only whose country fits may enter, and stays in wherever they go', async (
 test('what the edge says of the country counts, and what the caller says only without it', async () => {
   const made = await experiment({ targeting_rules: { countries: ['DE'] } });
   const unit = () => ({ session_id: randomUUID(), country: 'DE' });
-  assert.equal(await told(visitor('FR'), unit(), made.id), undefined);
-  assert.ok(await told(visitor('DE'), { session_id: randomUUID(), country: 'FR' }, made.id));
-  assert.ok(await told(visitor(), unit(), made.id));
+  assert.equal(await assignment(visitor('FR'), unit(), made.id), undefined);
+  assert.ok(await assignment(visitor('DE'), { session_id: randomUUID(), country: 'FR' }, made.id));
+  assert.ok(await assignment(visitor(), unit(), made.id));
   const forged = { role: 'anon', claims: { iss: 'https://issuer.example', edge: { country: 'FR', addr: 'x' } } };
-  assert.ok(await told(forged, unit(), made.id), 'an issuer’s token does not speak for the edge');
+  assert.ok(await assignment(forged, unit(), made.id), 'an issuer’s token does not speak for the edge');
   const { session_id } = unit();
   const body = { session_id, country: 'DE', exposures: [{ experiment_id: made.id }] };
   assert.deepEqual(await expose(visitor('FR'), body), { accepted: 0, rejected: [{ index: 0, code: 'RG555' }] });
@@ -431,7 +431,7 @@ test('of twenty who take one range at once, one gets it', async () => {
 test('a signed-in caller is their own user, whatever they say', async () => {
   const made = await experiment({ unit: 'user_id' });
   const [sub, other] = [randomUUID(), randomUUID()];
-  assert.equal((await told(user(sub), { user_id: other }, made.id)).variant_id, variantOf(made, sub));
+  assert.equal((await assignment(user(sub), { user_id: other }, made.id)).variant_id, variantOf(made, sub));
   const [row] = await stored(made.id);
   assert.deepEqual([row.unit_key, row.user_id], [`user:${sub}`, sub]);
   await expose(user(sub), [{ experiment_id: made.id, user_id: other }]);
@@ -440,9 +440,9 @@ test('a signed-in caller is their own user, whatever they say', async () => {
     [[`user:${sub}`, '1']],
   );
   // The back office speaks for its users, whose ids are spelled as their tokens have them.
-  assert.equal((await told(service, { user_id: sub }, made.id)).source, 'sticky');
-  assert.equal((await told(service, { user_id: 'customer 7' }, made.id)).source, 'hash');
-  assert.equal((await told(service, { user_id: 'customer 7' }, made.id)).source, 'sticky');
+  assert.equal((await assignment(service, { user_id: sub }, made.id)).source, 'sticky');
+  assert.equal((await assignment(service, { user_id: 'customer 7' }, made.id)).source, 'hash');
+  assert.equal((await assignment(service, { user_id: 'customer 7' }, made.id)).source, 'sticky');
   await over(made.id);
 });
 
@@ -472,7 +472,7 @@ test('a unit is hashed and unique exactly as it was sent', async () => {
     const made = await experiment({ unit });
     for (const who of [visitor(), service]) {
       for (const value of units) {
-        assert.equal((await told(who, { [unit]: value }, made.id)).variant_id, variantOf(made, value), value);
+        assert.equal((await assignment(who, { [unit]: value }, made.id)).variant_id, variantOf(made, value), value);
         await expose(who, [{ experiment_id: made.id, [unit]: value }]);
       }
     }
@@ -502,14 +502,14 @@ test('of all characters the control characters cannot be in a unit, whatever the
   assert.deepEqual(refused, wanted.slice(1));
 });
 
-test('who guesses a user’s id is told the hash’s variant and nothing that is stored', async () => {
+test('a caller who guesses a user’s id gets the hash’s variant and nothing that is stored', async () => {
   const made = await experiment({ unit: 'user_id' });
   const sub = randomUUID();
   const variant = variantOf(made, sub);
   const another = ['control', 'red', 'blue'].find((id) => id !== variant);
   await as(admin, (query) => query('select experiments.override_assignment($1, $2, $3)', [made.id, another, sub]));
-  assert.equal((await told(user(sub), {}, made.id)).variant_id, another, 'the user themselves');
-  const guess = await told(visitor(), { user_id: sub }, made.id);
+  assert.equal((await assignment(user(sub), {}, made.id)).variant_id, another, 'the user themselves');
+  const guess = await assignment(visitor(), { user_id: sub }, made.id);
   assert.deepEqual([guess.variant_id, guess.source], [variant, 'hash']);
   assert.deepEqual(
     (await expose(visitor(), [{ experiment_id: made.id, user_id: sub, variant_id: another }])).rejected,
@@ -524,12 +524,12 @@ test('who guesses a user’s id is told the hash’s variant and nothing that is
 test('a name that anybody may type is sticky for the session that typed it, and for no other', async () => {
   const made = await experiment({ unit: 'user_id', targeting_rules: { countries: ['DE'] } });
   const mine = { user_id: 'ada@example.org', session_id: randomUUID() };
-  assert.equal((await told(visitor('DE'), mine, made.id)).source, 'hash');
-  assert.equal((await told(visitor('FR'), mine, made.id)).source, 'sticky');
+  assert.equal((await assignment(visitor('DE'), mine, made.id)).source, 'hash');
+  assert.equal((await assignment(visitor('FR'), mine, made.id)).source, 'sticky');
   const others = [{ user_id: mine.user_id }, { user_id: mine.user_id, session_id: randomUUID() }];
   for (const unit of others) {
-    assert.equal(await told(visitor('FR'), unit, made.id), undefined, 'as if nothing were stored');
-    assert.equal((await told(visitor('DE'), unit, made.id)).source, 'hash');
+    assert.equal(await assignment(visitor('FR'), unit, made.id), undefined, 'as if nothing were stored');
+    assert.equal((await assignment(visitor('DE'), unit, made.id)).source, 'hash');
     const exposed = await expose(visitor('FR'), { ...unit, exposures: [{ experiment_id: made.id }] });
     assert.deepEqual(exposed.rejected, [{ index: 0, code: 'RG555' }]);
   }
@@ -545,7 +545,7 @@ test('a unit is opaque: hashed and stored as it was sent', async () => {
   const sub = randomUUID();
   const units = [sub, sub.toUpperCase(), 'Zo\u00eb', 'Zoe\u0308', 'zo\u00eb', ' Zo\u00eb', 'Zo\u200b\u00eb'];
   for (const unit of units) {
-    const { source, variant_id } = await told(service, { user_id: unit }, made.id);
+    const { source, variant_id } = await assignment(service, { user_id: unit }, made.id);
     assert.equal(source, 'hash', JSON.stringify(unit));
     if (/^[ -~]+$/.test(unit)) assert.equal(variant_id, variantOf(made, unit), unit);
   }
@@ -557,8 +557,8 @@ test('a unit is opaque: hashed and stored as it was sent', async () => {
   await as(admin, (query) =>
     query('select experiments.override_assignment($1, $2, $3)', [made.id, another, sub.toUpperCase()]),
   );
-  assert.equal((await told(service, { user_id: sub.toUpperCase() }, made.id)).variant_id, another);
-  assert.equal((await told(service, { user_id: sub }, made.id)).variant_id, variantOf(made, sub));
+  assert.equal((await assignment(service, { user_id: sub.toUpperCase() }, made.id)).variant_id, another);
+  assert.equal((await assignment(service, { user_id: sub }, made.id)).variant_id, variantOf(made, sub));
   await over(made.id);
 });
 
@@ -579,8 +579,8 @@ test('a session and a user of one name are two units, and nobody hangs a user on
   const own = (await stored(bySession.id)).find(({ session_id }) => session_id === 'test-own');
   assert.equal(own.user_id, sub, 'a user’s own session is erased with them');
   // Only who has what the experiment is for is in it.
-  assert.equal(await told(visitor(), { session_id: randomUUID() }, byUser.id), undefined);
-  assert.equal(await told(visitor(), { user_id: 'x' }, bySession.id), undefined);
+  assert.equal(await assignment(visitor(), { session_id: randomUUID() }, byUser.id), undefined);
+  assert.equal(await assignment(visitor(), { user_id: 'x' }, bySession.id), undefined);
   await over(bySession.id);
   await over(byUser.id);
 });
@@ -754,7 +754,7 @@ test('any JSON in any field of an exposure costs that exposure only', async () =
   await over(made.id);
 });
 
-test('an address makes no more assignments a day than are allowed, and is told those that it has', async () => {
+test('an address makes no more assignments a day than are allowed, and gets those that it has', async () => {
   const made = await experiment();
   const [who, another, once] = [visitor(), visitor(), randomUUID()];
   await sql(`update private.daily_allowances set rows = 3 where name = 'experiments'`);
@@ -763,9 +763,9 @@ test('an address makes no more assignments a day than are allowed, and is told t
     for (const unit of units) await assign(who, unit);
     await assert.rejects(assign(who, { session_id: randomUUID() }), refusal('RG517', 429));
     await assert.rejects(expose(who, [{ experiment_id: made.id, session_id: randomUUID() }]), refusal('RG517', 429));
-    assert.equal((await told(who, { session_id: once }, made.id)).source, 'sticky');
+    assert.equal((await assignment(who, { session_id: once }, made.id)).source, 'sticky');
     assert.equal((await expose(who, [{ experiment_id: made.id, session_id: once }])).accepted, 1);
-    assert.ok(await told(another, { session_id: randomUUID() }, made.id));
+    assert.ok(await assignment(another, { session_id: randomUUID() }, made.id));
   } finally {
     await sql(`update private.daily_allowances set rows = 500000 where name = 'experiments'`);
   }
@@ -831,13 +831,17 @@ test('staff put a unit into a variant, which wins and counts nowhere', async () 
       return rows[0].answer;
     });
   assert.deepEqual(await override(admin, 'blue'), { variant_id: 'blue' });
-  const found = await told(visitor(), { session_id }, made.id);
+  const found = await assignment(visitor(), { session_id }, made.id);
   assert.deepEqual([found.variant_id, found.source], ['blue', 'override']);
   const counted = async () => (await results(admin, made.id)).variants.reduce((sum, { units }) => sum + units, 0);
   assert.equal((await expose(visitor(), { session_id, exposures: [{ experiment_id: made.id }] })).accepted, 1);
   assert.equal(await counted(), 0);
   await change(made.id, { hash_seed: 'anew' });
-  assert.equal((await told(visitor(), { session_id }, made.id)).source, 'override', 'in a new bucket version, too');
+  assert.equal(
+    (await assignment(visitor(), { session_id }, made.id)).source,
+    'override',
+    'in a new bucket version, too',
+  );
   assert.equal((await expose(visitor(), { session_id, exposures: [{ experiment_id: made.id }] })).accepted, 1);
   assert.equal(await counted(), 0);
   const audit = await sql(
@@ -847,7 +851,7 @@ test('staff put a unit into a variant, which wins and counts nowhere', async () 
   );
   assert.deepEqual(audit, [{ actor: admin.claims.sub, operation: 'INSERT' }]);
   assert.deepEqual(await override(service, null), { variant_id: null });
-  assert.equal(await told(visitor(), { session_id }, made.id), undefined);
+  assert.equal(await assignment(visitor(), { session_id }, made.id), undefined);
   assert.deepEqual(await override(admin, null, { session: 'none there' }), { variant_id: null });
 
   await assert.rejects(override(user(randomUUID()), 'blue'), refusal('RG571', 403));
@@ -861,7 +865,7 @@ test('staff put a unit into a variant, which wins and counts nowhere', async () 
   // A variant that is no more leaves its units to the hash.
   await override(admin, 'blue');
   const changed = await change(made.id, { test_variants: [{ id: 'green', weight: 0.5 }], traffic_percentage: 100 });
-  const now = await told(visitor(), { session_id }, made.id);
+  const now = await assignment(visitor(), { session_id }, made.id);
   assert.deepEqual([now.variant_id, now.source], [variantOf(changed, session_id), 'hash']);
   await over(made.id);
 });

@@ -44,11 +44,11 @@ for (const [name, statements] of Object.entries(STATISTICS)) {
       await captureIn(query, { email, ...named });
       await captureIn(query, { email, session_id: `later ${email}` });
       await query(`insert into marketing.leads (email, email_normalized, email_domain, metadata)
-        select a, a, 'planted.example', jsonb_build_object('session_id', 's ' || n, 'anonymous_id', 'b ' || n)
-        from (select n, 'n' || n || '@planted.example' as a from generate_series(1, 20000) as n) as l`);
+        select a, a, 'fixture.example', jsonb_build_object('session_id', 's ' || n, 'anonymous_id', 'b ' || n)
+        from (select n, 'n' || n || '@fixture.example' as a from generate_series(1, 20000) as n) as l`);
       await query(
         `insert into analytics.events (id, type, name, user_id, user_is_verified, session_id, anonymous_id, properties, received_at, occurred_at)
-         select analytics.undated_id(gen_random_uuid()), 'page_view', 'planted', md5(($1::text || n % 500))::uuid, true,
+         select analytics.undated_id(gen_random_uuid()), 'page_view', 'fixture', md5(($1::text || n % 500))::uuid, true,
            case when n <= 10 then $2 else 's ' || n end, 'b ' || n, '{"a": 1}', now(), now() - n * interval '1 second'
          from generate_series(1, 20000) as n`,
         [email, named.session_id],
@@ -57,7 +57,7 @@ for (const [name, statements] of Object.entries(STATISTICS)) {
         named.session_id,
       ]);
       await query(`insert into private.webhook_inbox (source, dedupe_key, happened_at, people, payload)
-        select 'whatsapp', 'planted ' || n, now(), array[(4915000000 + n)::text], '{}' from generate_series(1, 20000) as n`);
+        select 'whatsapp', 'fixture ' || n, now(), array[(4915000000 + n)::text], '{}' from generate_series(1, 20000) as n`);
       await query(`insert into private.event_actors (aggregation_id, kind, actor)
         select gen_random_uuid(), 's', gen_random_uuid() from generate_series(1, 20000)`);
       await query(`update private.event_watermark set ingest_seq = (select max(ingest_seq) from analytics.events)`);
@@ -105,7 +105,7 @@ test('who is deleted is found as well', async () => {
   assert.equal((await asked('gdpr_delete_user_data', email)).erased['marketing.leads'], 2);
 });
 
-test('a form may name a session and a browser of any length, twice, and whoever shares its beginning is another', async () => {
+test('a form may name a session and a browser of any length, twice, and one that only shares its beginning is another', async () => {
   const [email, other] = [`${randomUUID()}@gdpr.example`, `${randomUUID()}@gdpr.example`];
   // Random, or the database would pack it into a small one.
   const long = () => Array.from({ length: 400 }, () => randomUUID().slice(0, 12)).join('');
@@ -120,11 +120,11 @@ test('a form may name a session and a browser of any length, twice, and whoever 
   assert.equal((await asked('gdpr_delete_user_data', email)).erased['marketing.leads'], 1);
 });
 
-/** Who is planted everywhere, and somebody else beside. */
-const planted = () => {
+/** A person whose rows are everywhere, or another one. */
+const freshPerson = () => {
   const word = randomUUID().slice(0, 8);
   const digits = `49170${Math.floor(1e7 + Math.random() * 9e7)}`;
-  return { email: `jane.${word}+x@planted.example`, phone: `+${digits}`, id: `DE.${digits}${digits}` };
+  return { email: `jane.${word}+x@fixture.example`, phone: `+${digits}`, id: `DE.${digits}${digits}` };
 };
 
 /** Columns of text in which nobody is looked for, and why. */
@@ -273,10 +273,10 @@ const filled = (relation, { name, type, label }) =>
   NEEDED[`${relation}.${name}`] ??
   (label && `'${label}'`) ??
   BY_TYPE[type] ??
-  (type.startsWith('timestamp') ? 'now()' : `'planted ${randomUUID()}'`);
+  (type.startsWith('timestamp') ? 'now()' : `'fixture ${randomUUID()}'`);
 
 /** Adds a row with this text in the column, whatever else the table would say to it. */
-const plantText = async (query, relation, column, type, mark) => {
+const addText = async (query, relation, column, type, mark) => {
   const value = { jsonb: JSON.stringify({ deep: [{ [mark]: mark }] }), 'text[]': [mark] }[type] ?? mark;
   const needed = await query(
     `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
@@ -299,8 +299,8 @@ test('a mention in any column is named in the receipt, and is erased where that 
   const types = new Map((await sql(TEXTS)).map(({ table, column, type }) => [`${table}.${column}`, type]));
   for (const { relation, columns, remedy } of places) {
     for (const column of columns) {
-      const { email, phone, id } = planted();
-      const other = planted();
+      const { email, phone, id } = freshPerson();
+      const other = freshPerson();
       const marks = [
         `see https://x.example/?e=${email.replace('@', '%40').replace('+', '%2B')}&y`,
         `${email.toUpperCase()}, and ${other.email}`,
@@ -316,7 +316,7 @@ test('a mention in any column is named in the receipt, and is erased where that 
         );
         for (const { name } of checks) await query(`alter table ${relation} drop constraint "${name}" cascade`);
         const type = types.get(`${relation}.${column}`);
-        for (const mark of marks) await plantText(query, relation, column, type, mark);
+        for (const mark of marks) await addText(query, relation, column, type, mark);
         await query(`set local session_replication_role = 'origin'`);
         await claims(query, OFFICE);
         const erase = async (more) => {
@@ -347,7 +347,7 @@ test('a mention in any column is named in the receipt, and is erased where that 
 });
 
 test('a text that names somebody whose address only ends or begins like it is no mention', async () => {
-  const { email } = planted();
+  const { email } = freshPerson();
   const name = email.slice(0, email.indexOf('@'));
   const texts = [
     `a${email}`,
@@ -356,7 +356,7 @@ test('a text that names somebody whose address only ends or begins like it is no
     `${email}.de`,
     `${email}-x.de`,
     name,
-    `${name}@planted`,
+    `${name}@fixture`,
     `x_${email}`,
   ];
   await transaction(async (query) => {

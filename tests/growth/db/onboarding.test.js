@@ -1,4 +1,4 @@
-// Onboarding: whoever holds a session's token goes on with that session, and with no other; nobody passes over a step.
+// Onboarding: the holder of a session's token continues that session and no other; no step can be skipped.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
@@ -168,7 +168,7 @@ const lead = async (more = {}) => {
   return { id, email };
 };
 
-test('a known address links the session to its lead, and nobody is told', async () => {
+test('a known address links the session to its lead, and no answer shows it', async () => {
   const known = await lead();
   const deleted = await lead({ deleted_at: '2026-01-01' });
   const { session_token } = await start({ email: ` ${known.email.toUpperCase()} ` });
@@ -860,7 +860,7 @@ test('a list that is sent again under its Idempotency-Key is kept once', async (
   assert.equal((await activitiesOf(token)).length, 4, 'without a key each is new');
 });
 
-test('a session has room for two thousand activities, however many come at once', async () => {
+test('a session holds two thousand activities, however many are sent at once', async () => {
   const token = await begun();
   await sql(
     `insert into onboarding.step_activities (session_id, step, activity_type) select $1, 'testing', 'x' from generate_series(1, 1990)`,
@@ -1065,7 +1065,7 @@ test('PostgREST answers a whole onboarding', async () => {
   assert.deepEqual([wrong.status, wrong.body.code], [401, 'RG530']);
 });
 
-test('a token in an address is refused, whoever asks', async () => {
+test('a token in a URL is refused, for every caller', async () => {
   const token = await begun();
   const people = [await edgeToken({ role: 'anon', ...visitor.claims }), await userToken(), stack.service_key];
   const change = encodeURIComponent('{"step":"business_info","completed":true}');

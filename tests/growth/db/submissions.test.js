@@ -98,7 +98,7 @@ test('beyond the cap of an address and day submissions are counted; programs tak
     [email],
   );
   await submit(1, {});
-  assert.deepEqual(await counts(), [26, 31, 5], 'the next day there is room again');
+  assert.deepEqual(await counts(), [26, 31, 5], 'the next day the allowance is new');
 });
 
 test('a submission is written by a form only', async () => {

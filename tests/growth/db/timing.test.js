@@ -1,4 +1,4 @@
-// What the lock of an address tells: nothing. How long an answer takes is tested through the edge (tests/growth/e2e/timing.test.js).
+// The lock of an address does not show whether it is known. How long an answer takes is tested through the edge (tests/growth/e2e/timing.test.js).
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';

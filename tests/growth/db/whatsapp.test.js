@@ -5,14 +5,14 @@ import { createHash, randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { as, ask, close, edgeToken, sql, stack, transaction, userToken } from '../../support/stack.js';
 import {
+  addAccount,
+  addTemplate,
   change,
   delivery,
   EVENTS,
   freshIds,
   messages,
   ofTemplate,
-  plantAccount,
-  plantTemplate,
   status,
   TIME,
   text,
@@ -48,8 +48,8 @@ const seconds = (time) => new Date(time * 1000).toISOString();
 for (const { name, account, template, payload, becomes, answer } of EVENTS) {
   test(`${name}; the same again changes nothing`, async () => {
     const ids = freshIds();
-    const before = await plantAccount(sql, ids, account);
-    const planted = template && (await plantTemplate(sql, before, ids, template));
+    const before = await addAccount(sql, ids, account);
+    const made = template && (await addTemplate(sql, before, ids, template));
     const sent = payload(ids);
     assert.deepEqual(await receive(sent), answer);
 
@@ -59,11 +59,11 @@ for (const { name, account, template, payload, becomes, answer } of EVENTS) {
     assert.deepEqual(without(afterwards, ...noise), { ...without(before, ...noise), ...becomes.account });
 
     const templates = await templatesNow(before.id);
-    if (planted) {
+    if (made) {
       const changed = { last_event_at: templates[0].last_event_at, whatsapp_template_id: `${ids.template}` };
       assert.deepEqual(
         templates.map((row) => without(row, 'updated_at')),
-        [{ ...without(planted, 'updated_at'), ...changed, ...becomes.template }],
+        [{ ...without(made, 'updated_at'), ...changed, ...becomes.template }],
       );
     } else {
       assert.equal(templates.length, becomes.template ? 1 : 0);
@@ -79,7 +79,7 @@ for (const { name, account, template, payload, becomes, answer } of EVENTS) {
 
 test('a change is kept whole, with fields that nobody knows', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const whole = {
     ...change(
       'message_template_status_update',
@@ -98,7 +98,7 @@ test('a change is kept whole, with fields that nobody knows', async () => {
 
 test('messages and statuses of one change are a row each; what else it says is kept with the first', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const error = { code: 131026, title: 'Message undeliverable', href: 'https://developers.facebook.com/x' };
   const whole = messages(ids, {
     contacts: [{ profile: { name: 'Sheena' }, wa_id: ids.user }],
@@ -136,7 +136,7 @@ test('messages and statuses of one change are a row each; what else it says is k
 
 test('a message comes once, in whatever company it comes again', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const sent = (last) => status(ids, { id: ids.wamid + last });
   await receive(delivery(ids.waba, messages(ids, { statuses: [sent(1)] }), null));
   const again = messages(ids, { statuses: [sent(2), sent(1), sent(2)], messages: [text(ids, { id: ids.wamid + 1 })] });
@@ -152,7 +152,7 @@ test('a message comes once, in whatever company it comes again', async () => {
 
 test('a change is the same with its fields in another order, and another one in another entry or at another time', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const value = { decision: 'PENDING', a: 1, b: 2 };
   await receive(delivery(ids.waba, change('account_review_update', value)));
   const { repeated } = await receive(
@@ -165,7 +165,7 @@ test('a change is the same with its fields in another order, and another one in 
 
 test('twenty of the same at once are stored and counted once', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const statuses = Array.from({ length: 5 }, (_, n) => status(ids, { id: `${ids.wamid}${n}` }));
   const sent = delivery(ids.waba, [
     messages(ids, { statuses }),
@@ -192,7 +192,7 @@ test('deliveries that share messages and accounts, each in another order, do not
   const many = await Promise.all(
     Array.from({ length: 4 }, async () => {
       const ids = freshIds();
-      return { ids, account: await plantAccount(sql, ids) };
+      return { ids, account: await addAccount(sql, ids) };
     }),
   );
   const changes = many.flatMap(({ ids }) => [
@@ -222,13 +222,13 @@ test('deliveries that share messages and accounts, each in another order, do not
 
 test('two deliveries of the same two messages, each in its order, do not wait for each other', async () => {
   // Slow inserts make them overlap for sure; a deadlock would reject one of them.
-  await sql(`create function private.planted_pause() returns trigger language plpgsql set search_path = ''
+  await sql(`create function private.injected_pause() returns trigger language plpgsql set search_path = ''
     as 'begin perform pg_sleep(0.2); return new; end'`);
-  await sql(`create trigger planted_pause before insert on private.webhook_inbox
-    for each row execute function private.planted_pause()`);
+  await sql(`create trigger injected_pause before insert on private.webhook_inbox
+    for each row execute function private.injected_pause()`);
   try {
     const ids = freshIds();
-    await plantAccount(sql, ids);
+    await addAccount(sql, ids);
     const both = [1, 2].map((n) => status(ids, { id: `${ids.wamid}${n}` }));
     const orders = [both, both.toReversed()];
     const answers = await Promise.all(
@@ -236,7 +236,7 @@ test('two deliveries of the same two messages, each in its order, do not wait fo
     );
     assert.equal(answers[0].stored + answers[1].stored, 2);
   } finally {
-    await sql('drop trigger planted_pause on private.webhook_inbox; drop function private.planted_pause()');
+    await sql('drop trigger injected_pause on private.webhook_inbox; drop function private.injected_pause()');
   }
 });
 
@@ -290,8 +290,8 @@ const KINDS = {
 for (const [kind, [says, where, column, prefix = '']] of Object.entries(KINDS)) {
   test(`${kind}: an older event never undoes a newer one, and of two in one second the later counts`, async () => {
     const ids = freshIds();
-    const { id } = await plantAccount(sql, ids);
-    await plantTemplate(sql, { id }, ids);
+    const { id } = await addAccount(sql, ids);
+    await addTemplate(sql, { id }, ids);
     const now = async () => (where === 'account' ? await accountNow(id) : (await templatesNow(id))[0])[column];
     const say = (word, time) => receive(delivery(ids.waba, says(ids, word), time));
     await say('MIDDLE', TIME);
@@ -312,8 +312,8 @@ for (const [kind, [says, where, column, prefix = '']] of Object.entries(KINDS)) 
 
 test('an older event of another kind says something new', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
-  await plantTemplate(sql, { id }, ids);
+  const { id } = await addAccount(sql, ids);
+  await addTemplate(sql, { id }, ids);
   await receive(delivery(ids.waba, KINDS.status[0](ids, 'PAUSED'), TIME));
   await receive(delivery(ids.waba, KINDS.quality[0](ids, 'RED'), TIME - 60));
   const [template] = await templatesNow(id);
@@ -323,7 +323,7 @@ test('an older event of another kind says something new', async () => {
 
 test('events in one delivery are applied in the order in which they happened', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const say = (word, time) => ({ id: ids.waba, time, changes: [KINDS.status[0](ids, word)] });
   await receive({
     object: 'whatsapp_business_account',
@@ -343,7 +343,7 @@ test('events of one second in one delivery are applied in the order in which the
   const words = ['ONE', 'TWO', 'THREE', 'FOUR', 'FIVE', 'SIX', 'SEVEN'];
   for (const order of [words, words.toReversed()]) {
     const ids = freshIds();
-    const { id } = await plantAccount(sql, ids);
+    const { id } = await addAccount(sql, ids);
     await receive(
       delivery(
         ids.waba,
@@ -356,7 +356,7 @@ test('events of one second in one delivery are applied in the order in which the
 
 test('an event of the future does not silence those that come after it', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const now = Math.floor(Date.now() / 1000);
   await receive(delivery(ids.waba, KINDS.status[0](ids, 'PAUSED'), now + 1e6));
   await receive(delivery(ids.waba, KINDS.status[0](ids, 'APPROVED'), now + 1));
@@ -365,7 +365,7 @@ test('an event of the future does not silence those that come after it', async (
 
 test('a template that was made anew under an old name is not harmed by what is said of the old one', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const reborn = { ...ids, template: ids.template + 1 };
   const say = (of, event, time) => receive(delivery(ids.waba, KINDS.status[0](of, event), time));
   await say(ids, 'APPROVED', TIME);
@@ -378,15 +378,15 @@ test('a template that was made anew under an old name is not harmed by what is s
 
 test('a draft is not deleted because Meta deleted another of its name', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
-  await plantTemplate(sql, { id }, ids, { status: 'DRAFT', whatsapp_template_id: null });
+  const { id } = await addAccount(sql, ids);
+  await addTemplate(sql, { id }, ids, { status: 'DRAFT', whatsapp_template_id: null });
   await receive(delivery(ids.waba, KINDS.status[0](ids, 'DELETED')));
   assert.equal((await templatesNow(id))[0].status, 'DRAFT');
 });
 
 test('languages are one whether they are written en-US or en_US', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   for (const [language, time] of [
     ['en-US', TIME],
     ['en_US', TIME + 1],
@@ -405,8 +405,8 @@ test('languages are one whether they are written en-US or en_US', async () => {
 test('a business with two numbers: what is said of one number, of its templates, and of all', async () => {
   const ids = freshIds();
   const other = { ...freshIds(), waba: ids.waba };
-  const one = await plantAccount(sql, ids);
-  const two = await plantAccount(sql, other);
+  const one = await addAccount(sql, ids);
+  const two = await addAccount(sql, other);
   const now = async (column) => [(await accountNow(one.id))[column], (await accountNow(two.id))[column]];
   await receive(delivery(ids.waba, KINDS.tier[0](ids, '250')));
   assert.deepEqual(await now('messaging_limit_tier'), ['TIER_250', null]);
@@ -437,7 +437,7 @@ test('a business with two numbers: what is said of one number, of its templates,
 
 test('what names a number or a business that is none is not said of all of them', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids, { verification_status: 'APPROVED' });
+  const { id } = await addAccount(sql, ids, { verification_status: 'APPROVED' });
   const other = freshIds();
   for (const [odd, outcome] of [
     [{ phone_number: 'x' }, 'odd shape'],
@@ -455,7 +455,7 @@ test('what names a number or a business that is none is not said of all of them'
 
 test('messages are counted by the UTC day on which they were sent; a late day is not brought back', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const day = Date.UTC(2026, 0, 10) / 1000;
   let n = 0;
   const sent = (...times) =>
@@ -493,16 +493,16 @@ test('messages are counted by the UTC day on which they were sent; a late day is
 
 test('a message of the future is of today', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   await receive(delivery(ids.waba, messages(ids, { statuses: [status(ids, { timestamp: 4102444800 })] }), null));
   const { last_message_sent_at: last } = await accountNow(id);
   assert.ok(Date.parse(last) <= Date.now() + 1000);
 });
 
-test('an account that nobody knows: kept, and told from the others', async () => {
+test('a delivery for an unknown account is kept and marked as such', async () => {
   const ids = freshIds();
   const known = freshIds();
-  const { id } = await plantAccount(sql, known);
+  const { id } = await addAccount(sql, known);
   const sent = delivery(ids.waba, [
     messages(ids, { messages: [text(ids)] }),
     change('message_template_status_update', ofTemplate(ids, { event: 'APPROVED' })),
@@ -521,12 +521,12 @@ test('an account that nobody knows: kept, and told from the others', async () =>
   assert.equal((await accountNow(id)).messages_sent_today, 1);
 });
 
-test('whoever writes down another’s number gets nothing of it, keeps nobody out, and is no second', async () => {
+test('an account that claims another’s number gets none of its messages and does not block the owner', async () => {
   const ids = freshIds();
   // The attacker comes first.
-  const attacker = await plantAccount(sql, ids, { is_verified: false });
-  await plantTemplate(sql, attacker, ids);
-  const victim = await plantAccount(sql, ids, { is_verified: false });
+  const attacker = await addAccount(sql, ids, { is_verified: false });
+  await addTemplate(sql, attacker, ids);
+  const victim = await addAccount(sql, ids, { is_verified: false });
   const changes = [
     messages(ids, { statuses: [status(ids)] }),
     ...Object.values(KINDS).map(([says]) => says(ids, 'APPROVED')),
@@ -556,7 +556,7 @@ test('whoever writes down another’s number gets nothing of it, keeps nobody ou
 
 test('an account that staff verify later catches up with what had come, but for messages', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids, { is_verified: false });
+  const { id } = await addAccount(sql, ids, { is_verified: false });
   await receive(
     delivery(ids.waba, [
       messages(ids, { statuses: [status(ids)] }),
@@ -584,7 +584,7 @@ test('an account that staff verify later catches up with what had come, but for 
     ['security', 'unknown field', '2'],
   ]);
   // Verified from the start, as the back office may insert one: the second number of the business has its templates, too.
-  const second = await plantAccount(sql, { ...freshIds(), waba: ids.waba });
+  const second = await addAccount(sql, { ...freshIds(), waba: ids.waba });
   assert.deepEqual(
     (await templatesNow(second.id)).map(({ status: word }) => word),
     ['APPROVED'],
@@ -694,7 +694,7 @@ const ODD = {
 for (const [name, make] of Object.entries(ODD)) {
   test(`${name}: kept, and what came with it is applied`, async () => {
     const ids = freshIds();
-    const { id } = await plantAccount(sql, ids);
+    const { id } = await addAccount(sql, ids);
     const changes = make(ids);
     // Alone, each at another time, and then all together.
     for (const [n, one] of changes.entries()) {
@@ -739,7 +739,7 @@ test('entries of another shape are kept', async () => {
 
 test('a field that the documentation’s examples have in the wrong place is found', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const entry = {
     id: ids.waba,
     time: TIME,
@@ -755,7 +755,7 @@ test('a field that the documentation’s examples have in the wrong place is fou
   assert.equal((await accountNow(id)).verification_status, 'APPROVED');
 });
 
-test('what is none of Meta’s webhooks is refused', async () => {
+test('a body that is not one of Meta’s webhooks is refused', async () => {
   for (const payload of [
     null,
     5,
@@ -773,7 +773,7 @@ test('what is none of Meta’s webhooks is refused', async () => {
 
 test('a thousand changes at once, as Meta sends at most, are taken, five thousand and one are not, nor what is too large', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const of = (count) => Array.from({ length: count }, (_, n) => status(ids, { id: `${ids.wamid}${n}` }));
   await assert.rejects(receive(delivery(ids.waba, messages(ids, { statuses: of(5001) }), null)), refusal('RG562'));
   await assert.rejects(
@@ -794,7 +794,7 @@ test('a thousand changes at once, as Meta sends at most, are taken, five thousan
 
 test('a thousand changes do not multiply what they have in common', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const statuses = Array.from({ length: 500 }, (_, n) => status(ids, { id: `${ids.wamid}${n}` }));
   await receive(delivery(ids.waba, messages(ids, { statuses, large: 'x'.repeat(1_000_000) }), null));
   const [{ size }] = await sql(
@@ -804,39 +804,39 @@ test('a thousand changes do not multiply what they have in common', async () => 
   assert.ok(size < 1_500_000, `${size}`);
 });
 
-const planted = async (body, statements) => {
+const withFault = async (body, statements) => {
   await sql(
-    `create function private.planted_fault() returns trigger language plpgsql set search_path = '' as $$ ${body} $$`,
+    `create function private.injected_fault() returns trigger language plpgsql set search_path = '' as $$ ${body} $$`,
   );
   try {
     await sql(
-      `create trigger planted_fault before insert on whatsapp.templates for each row execute function private.planted_fault()`,
+      `create trigger injected_fault before insert on whatsapp.templates for each row execute function private.injected_fault()`,
     );
     return await statements();
   } finally {
-    await sql('drop trigger if exists planted_fault on whatsapp.templates; drop function private.planted_fault()');
+    await sql('drop trigger if exists injected_fault on whatsapp.templates; drop function private.injected_fault()');
   }
 };
 
 test('a change that fails by its data is kept with its error, and the others are applied', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const sent = delivery(ids.waba, [KINDS.status[0](ids, 'APPROVED'), KINDS.standing[0](ids, 'APPROVED')]);
-  const answer = await planted(`begin raise 'planted' using errcode = 'numeric_value_out_of_range'; end`, () =>
+  const answer = await withFault(`begin raise 'injected' using errcode = 'numeric_value_out_of_range'; end`, () =>
     receive(sent),
   );
   assert.deepEqual(answer, { stored: 2, repeated: 0, applied: 1, outdated: 0, unknown: 1 });
   assert.equal((await accountNow(id)).verification_status, 'APPROVED');
   const outcomes = (await inbox(ids)).map(({ outcome }) => outcome).sort();
-  assert.deepEqual(outcomes, ['applied', 'failed: 22003 planted']);
+  assert.deepEqual(outcomes, ['applied', 'failed: 22003 injected']);
 });
 
 test('a delivery that fails by no fault of its own stores nothing, so that it is whole when Meta comes again', async () => {
   const ids = freshIds();
-  const { id } = await plantAccount(sql, ids);
+  const { id } = await addAccount(sql, ids);
   const sent = delivery(ids.waba, [KINDS.status[0](ids, 'APPROVED'), messages(ids, { statuses: [status(ids)] })]);
   await assert.rejects(
-    planted(`begin raise 'planted' using errcode = 'lock_not_available'; end`, () => receive(sent)),
+    withFault(`begin raise 'injected' using errcode = 'lock_not_available'; end`, () => receive(sent)),
     { code: '55P03' },
   );
   assert.deepEqual(await inbox(ids), []);
@@ -865,7 +865,7 @@ test('only the edge may deliver, and ask for a verify token', async () => {
   }
 });
 
-test('a verify token fits where an active account has its hash, and nothing else is told', async () => {
+test('a verify token fits where an active account has its hash, and no other answer differs', async () => {
   const token = randomUUID();
   const hash = `\\x${createHash('sha256').update(token).digest('hex')}`;
   const fits = async (asked) => {
@@ -874,8 +874,8 @@ test('a verify token fits where an active account has its hash, and nothing else
     );
     return answer;
   };
-  const { id } = await plantAccount(sql, freshIds(), { webhook_verify_token_hash: hash, is_verified: false });
-  await plantAccount(sql, freshIds());
+  const { id } = await addAccount(sql, freshIds(), { webhook_verify_token_hash: hash, is_verified: false });
+  await addAccount(sql, freshIds());
   assert.equal(await fits(token), true);
   for (const wrong of [null, '', token.slice(1), `${token} `, token.toUpperCase(), hash, 'x'.repeat(2000), 'ü']) {
     assert.equal(await fits(wrong), false, `${wrong}`);
@@ -899,9 +899,9 @@ const attempt = async (who, statement, values) => {
 test('an owner reads their own accounts and templates, an admin all, a stranger none', async () => {
   const [owner, stranger] = [randomUUID(), randomUUID()];
   const ids = freshIds();
-  const account = await plantAccount(sql, ids, { owner_id: owner });
-  const template = await plantTemplate(sql, account, ids);
-  const other = await plantAccount(sql, freshIds());
+  const account = await addAccount(sql, ids, { owner_id: owner });
+  const template = await addTemplate(sql, account, ids);
+  const other = await addAccount(sql, freshIds());
   const reads = async (who) => [
     (await attempt(who, 'select id from whatsapp.accounts where id = any ($1)', [[account.id, other.id]])).map(
       ({ id }) => id,
@@ -972,8 +972,8 @@ const OWN_TEMPLATE = {
 test('an owner writes what is theirs to say; what Meta says, and whose it is, only admins and the back office', async () => {
   const owner = randomUUID();
   const ids = freshIds();
-  const account = await plantAccount(sql, ids, { owner_id: owner, is_verified: false });
-  const template = await plantTemplate(sql, account, ids, { status: 'DRAFT' });
+  const account = await addAccount(sql, ids, { owner_id: owner, is_verified: false });
+  const template = await addTemplate(sql, account, ids, { status: 'DRAFT' });
   const tables = [
     ['accounts', account.id, OWN_ACCOUNT, STAFF_ACCOUNT, NOBODYS_ACCOUNT],
     ['templates', template.id, OWN_TEMPLATE, STAFF_TEMPLATE, NOBODYS_TEMPLATE],
@@ -1009,7 +1009,7 @@ test('an owner writes what is theirs to say; what Meta says, and whose it is, on
 
 test('one harmless column does not carry another along', async () => {
   const owner = randomUUID();
-  const account = await plantAccount(sql, freshIds(), { owner_id: owner, is_verified: false });
+  const account = await addAccount(sql, freshIds(), { owner_id: owner, is_verified: false });
   const upsert = `insert into whatsapp.accounts (business_account_id, phone_number_id, phone_number) values ($1, $2, $3)
     on conflict (owner_id, phone_number_id) do update set business_account_id = excluded.business_account_id`;
   assert.equal(await attempt(user(owner), upsert, ['666', account.phone_number_id, account.phone_number]), '42501');
@@ -1053,13 +1053,13 @@ test('an owner adds accounts of their own, unverified, and says nothing in Meta�
   const twice = { phone_number_id: `'${ids.phoneId}'` };
   await add(user(owner), twice);
   assert.equal(await add(user(owner), twice), '23505', 'a number once');
-  assert.ok(Array.isArray(await add(user(someone), twice)), 'whoever else has it');
+  assert.ok(Array.isArray(await add(user(someone), twice)), 'a number that another account has');
 });
 
 test('a template’s account is the owner’s own; another’s and none at all are refused alike', async () => {
   const owner = randomUUID();
-  const account = await plantAccount(sql, freshIds(), { owner_id: owner });
-  const foreign = await plantAccount(sql, freshIds());
+  const account = await addAccount(sql, freshIds(), { owner_id: owner });
+  const foreign = await addAccount(sql, freshIds());
   const add = async (who, id, name = 'hello') => {
     try {
       // Without `returning`, for which the policies of `select` would be asked.
@@ -1093,8 +1093,8 @@ test('a template’s account is the owner’s own; another’s and none at all a
 test('an owner deletes their own, with all that hangs on it; nobody else’s', async () => {
   const owner = randomUUID();
   const ids = freshIds();
-  const account = await plantAccount(sql, ids, { owner_id: owner });
-  const template = await plantTemplate(sql, account, ids);
+  const account = await addAccount(sql, ids, { owner_id: owner });
+  const template = await addTemplate(sql, account, ids);
   await sql(`insert into private.whatsapp_access_tokens (account_id, sealed, key_version) values ($1, 'sealed', 1)`, [
     account.id,
   ]);
@@ -1120,7 +1120,7 @@ test('a lead that is erased leaves the customer’s account', async () => {
     `insert into marketing.leads (email, email_normalized, email_domain) values ($1::text, $1::text, 'example.org') returning id`,
     [`${randomUUID()}@example.org`],
   );
-  const account = await plantAccount(sql, freshIds(), { lead_id: lead });
+  const account = await addAccount(sql, freshIds(), { lead_id: lead });
   await sql('delete from marketing.leads where id = $1', [lead]);
   assert.equal((await accountNow(account.id)).lead_id, null);
 });
@@ -1128,7 +1128,7 @@ test('a lead that is erased leaves the customer’s account', async () => {
 test('what staff and owners change is audited; what every message moves is not', async () => {
   const ids = freshIds();
   const owner = randomUUID();
-  const account = await plantAccount(sql, ids, { owner_id: owner });
+  const account = await addAccount(sql, ids, { owner_id: owner });
   const admin = randomUUID();
   await attempt(user(admin, 'admin'), `update whatsapp.accounts set quality_rating = 'GREEN' where id = $1`, [
     account.id,
@@ -1187,14 +1187,14 @@ const BAD = {
 };
 
 test('what has the wrong form or is too long is refused by name', async () => {
-  const account = await plantAccount(sql, freshIds());
+  const account = await addAccount(sql, freshIds());
   for (const [constraint, columns] of [...Object.entries(BAD.accounts), ...Object.entries(BAD.templates)]) {
     for (const [column, values] of Object.entries(columns)) {
       for (const value of values) {
         const ids = freshIds();
         const planting = constraint.startsWith('accounts')
-          ? plantAccount(sql, ids, { [column]: value })
-          : plantTemplate(sql, account, ids, { [column]: value });
+          ? addAccount(sql, ids, { [column]: value })
+          : addTemplate(sql, account, ids, { [column]: value });
         await assert.rejects(
           planting,
           { code: '23514', constraint },
@@ -1216,12 +1216,12 @@ test('what has the wrong form or is too long is refused by name', async () => {
 });
 
 test('Meta’s words are taken as they come, whatever they may be one day', async () => {
-  const account = await plantAccount(sql, freshIds(), {
+  const account = await addAccount(sql, freshIds(), {
     messaging_limit_tier: 'TIER_5M',
     quality_rating: 'PURPLE',
     throughput_level: 'NOT_APPLICABLE',
   });
-  await plantTemplate(sql, account, freshIds(), {
+  await addTemplate(sql, account, freshIds(), {
     category: 'AUTHENTICATION',
     language: 'zh_Hant_HK',
     parameter_format: 'POSITIONAL',
@@ -1423,7 +1423,7 @@ test('people who share nothing but a business, a chat or a delivery get nothing 
 
 test('the number of a verified account is nobody’s where a delivery does not say which number is the business’s', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const value = { messages: [{ ...text(ids), from: ids.phone, to: ids.user }] };
   await receive(delivery(ids.waba, change('messages', value), null));
   assert.equal((await of(ids.phone)).length, 0);
@@ -1457,10 +1457,10 @@ test('a number that has had another owner does not lead to what is theirs', asyn
   assert.equal((await of(now)).length, 1);
 });
 
-test('every status of a group is kept, by whatever its participants are told apart', async () => {
+test('every status of a group is kept, whichever field distinguishes its participants', async () => {
   const ids = freshIds();
   const group = { status: 'read', recipient_type: 'group', recipient_id: 'Y2Fw' };
-  const told = [
+  const statuses = [
     { recipient_participant_id: ids.user },
     { recipient_participant_id: `${ids.user}1` },
     { recipient_participant_user_id: `US.1${ids.waba}` },
@@ -1477,11 +1477,11 @@ test('every status of a group is kept, by whatever its participants are told apa
   ];
   const sent = delivery(
     ids.waba,
-    messages(ids, { statuses: told.map((more) => status(ids, { ...group, ...more })) }),
+    messages(ids, { statuses: statuses.map((more) => status(ids, { ...group, ...more })) }),
     null,
   );
-  assert.equal((await receive(sent)).stored, told.length);
-  assert.equal((await receive(sent)).repeated, told.length);
+  assert.equal((await receive(sent)).stored, statuses.length);
+  assert.equal((await receive(sent)).repeated, statuses.length);
 });
 
 /** Any JSON: the same for a seed. */
@@ -1563,9 +1563,9 @@ test('any JSON in any place of any item of a delivery costs that item only', asy
   let count = 0;
   for (const { name, payload } of EVENTS) {
     const good = freshIds();
-    await plantAccount(sql, good);
+    await addAccount(sql, good);
     const ids = freshIds();
-    await plantAccount(sql, ids);
+    await addAccount(sql, ids);
     const [entry] = payload(ids).entry;
     const all = entry.changes.flatMap((one) => places(one).map((path) => ({ one, path })));
     // All of one event in one delivery, with good ones around.
@@ -1594,7 +1594,7 @@ test('any JSON in any place of any item of a delivery costs that item only', asy
 
 test('a change that cannot be read is kept whole, and costs no other', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   await transaction(async (run) => {
     await run(`create or replace function private.whatsapp_person(kind text, item jsonb, nobodys text[]) returns text[]
       language plpgsql immutable set search_path = '' as
@@ -1611,7 +1611,7 @@ test('a change that cannot be read is kept whole, and costs no other', async () 
 
 test('a delivery by PostgREST: the edge’s token only, 4xx for what is wrong, and the answer as JSON', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const call = (token, body) =>
     ask('/rpc/receive_webhook', {
       base: stack.postgrest_url,
@@ -1659,7 +1659,7 @@ test('what is asked for is found by an index', async () => {
     );
     await run(
       `insert into private.webhook_inbox (source, dedupe_key, received_at, happened_at, field, business_account_id, people, payload)
-       select 'whatsapp', 'planted ' || n, now() - make_interval(mins => n), now(), case when n % 50 = 0 then 'security' else 'messages' end,
+       select 'whatsapp', 'fixture ' || n, now() - make_interval(mins => n), now(), case when n % 50 = 0 then 'security' else 'messages' end,
          (5000000 + n % 5000)::text, array[(4915000000 + n)::text], '{}' from generate_series(1, 20000) as n`,
     );
     await run('analyze whatsapp.accounts, whatsapp.templates, private.webhook_inbox');

@@ -5,9 +5,9 @@ import { after, before, test } from 'node:test';
 import { startEdge } from '../../support/edge.js';
 import { as, ask, close, made, onBehalf, sql, userToken } from '../../support/stack.js';
 import { unseal } from '../support/unseal.js';
-import { freshIds, plantAccount } from '../support/whatsapp.js';
+import { addAccount, freshIds } from '../support/whatsapp.js';
 
-const CANARY = `EAAcanary${randomBytes(60).toString('hex')}`;
+const MARKER = `EAAmarker${randomBytes(60).toString('hex')}`;
 const KEK_2 = randomBytes(32).toString('base64url');
 const COLUMN = 'whatsapp.accounts.access_token';
 
@@ -23,9 +23,9 @@ after(async () => {
   await close();
 });
 
-const planted = async () => {
+const makeAccount = async () => {
   const owner = randomUUID();
-  return { owner, account: await plantAccount(sql, freshIds(), { owner_id: owner }) };
+  return { owner, account: await addAccount(sql, freshIds(), { owner_id: owner }) };
 };
 const call = async (method, id, { sub, json, base, headers = {} } = {}) =>
   ask(`/v1/whatsapp/accounts/${id}/access-token`, {
@@ -38,7 +38,7 @@ const call = async (method, id, { sub, json, base, headers = {} } = {}) =>
     ...(json !== undefined && { body: typeof json === 'string' ? json : JSON.stringify(json) }),
     ...(base && { base }),
   });
-const set = (id, sub, more = {}) => call('PUT', id, { sub, json: { access_token: CANARY }, ...more });
+const set = (id, sub, more = {}) => call('PUT', id, { sub, json: { access_token: MARKER }, ...more });
 const kept = async (id) =>
   (
     await sql('select sealed, key_version::int as version from private.whatsapp_access_tokens where account_id = $1', [
@@ -47,14 +47,14 @@ const kept = async (id) =>
   )[0];
 
 test('what an owner hands in opens with the key, and nowhere else', async () => {
-  const { owner, account } = await planted();
-  const other = await planted();
+  const { owner, account } = await makeAccount();
+  const other = await makeAccount();
   const answer = await set(account.id, owner, { base: logging.url });
   assert.equal(answer.status, 200, JSON.stringify(answer.body));
   assert.deepEqual(Object.keys(answer.body).sort(), ['account_id', 'updated_at']);
   const row = await kept(account.id);
   const place = { ...row, column: COLUMN, row: account.id, owner };
-  assert.equal(await unseal(made.kek_1, place), CANARY);
+  assert.equal(await unseal(made.kek_1, place), MARKER);
   for (const moved of [
     { row: other.account.id },
     { owner: other.owner },
@@ -76,18 +76,18 @@ test('what an owner hands in opens with the key, and nowhere else', async () => 
 });
 
 test('the same token sealed twice is two texts, and the second takes the place of the first', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   await set(account.id, owner);
   const first = await kept(account.id);
   await set(account.id.toUpperCase(), owner);
   const second = await kept(account.id);
   const parts = [first, second].map(({ sealed }) => sealed.split('.').slice(1));
   for (const [at, part] of parts[0].entries()) assert.notEqual(part, parts[1][at]);
-  assert.equal(await unseal(made.kek_1, { ...second, column: COLUMN, row: account.id, owner }), CANARY);
+  assert.equal(await unseal(made.kek_1, { ...second, column: COLUMN, row: account.id, owner }), MARKER);
 });
 
 test('a newer key seals what is new; what is old opens with its own', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   await set(account.id, owner);
   const old = await kept(account.id);
   assert.equal(old.version, 1);
@@ -95,17 +95,17 @@ test('a newer key seals what is new; what is old opens with its own', async () =
   const now = await kept(account.id);
   assert.equal(now.version, 2);
   const place = { column: COLUMN, row: account.id, owner };
-  assert.equal(await unseal(KEK_2, { ...now, ...place }), CANARY);
-  assert.equal(await unseal(made.kek_1, { ...old, ...place }), CANARY);
+  assert.equal(await unseal(KEK_2, { ...now, ...place }), MARKER);
+  assert.equal(await unseal(made.kek_1, { ...old, ...place }), MARKER);
 });
 
 test('an account of somebody else’s and none at all are one answer, and nothing is written', async () => {
-  const { account } = await planted();
+  const { account } = await makeAccount();
   const stranger = randomUUID();
   const answers = [];
   for (const id of [account.id, randomUUID()])
     for (const method of ['PUT', 'DELETE']) {
-      const json = method === 'PUT' ? { access_token: CANARY } : undefined;
+      const json = method === 'PUT' ? { access_token: MARKER } : undefined;
       answers.push(await call(method, id, { sub: stranger, json }));
     }
   for (const { status, body } of answers) {
@@ -114,14 +114,14 @@ test('an account of somebody else’s and none at all are one answer, and nothin
     assert.equal(body.code, 'RG563');
   }
   assert.equal(await kept(account.id), undefined);
-  // Nor by whoever is nobody.
+  // Nor without a user.
   const nobody = await set(account.id, undefined, { headers: { apikey: made.publishable_key } });
   assert.equal(nobody.status, 403);
   assert.equal((await set('not-an-id', stranger)).body.code, 'RG101');
 });
 
 test('past the edge, too, only the owner writes, and only what is sealed for the owner', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   const sealed = `v1${`.${'A'.repeat(16)}`.repeat(4)}`;
   const rpc = (sub, more) =>
     as(onBehalf({ role: 'authenticated', claims: { sub } }), (run) =>
@@ -130,7 +130,7 @@ test('past the edge, too, only the owner writes, and only what is sealed for the
   const code = (wanted) => (error) => error.message.includes(wanted) || JSON.stringify(error).includes(wanted);
   await assert.rejects(rpc(randomUUID(), [owner, sealed, 1]), code('RG563'));
   await assert.rejects(rpc(owner, [randomUUID(), sealed, 1]), code('RG564'));
-  await assert.rejects(rpc(owner, [owner, CANARY, 1]), code('RG564'));
+  await assert.rejects(rpc(owner, [owner, MARKER, 1]), code('RG564'));
   await assert.rejects(rpc(owner, [owner, null, 1]), code('RG564'));
   await assert.rejects(rpc(owner, [owner, sealed, null]), code('RG564'));
   await rpc(owner, [owner, sealed, 1]);
@@ -148,28 +148,28 @@ test('past the edge, too, only the owner writes, and only what is sealed for the
 });
 
 test('what cannot be a token is refused, without repeating it', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   for (const json of [
     {},
     { access_token: null },
     { access_token: '' },
     { access_token: 'short' },
-    { access_token: `${CANARY} ${CANARY}` },
-    { access_token: `${CANARY}é` },
+    { access_token: `${MARKER} ${MARKER}` },
+    { access_token: `${MARKER}é` },
     { access_token: 'A'.repeat(4097) },
-    { access_token: CANARY, owner_id: owner },
-    [CANARY],
-    CANARY,
+    { access_token: MARKER, owner_id: owner },
+    [MARKER],
+    MARKER,
   ]) {
     const answer = await call('PUT', account.id, { sub: owner, json: JSON.stringify(json) });
     assert.deepEqual([answer.status, answer.body.code], [422, 'RG316']);
-    assert.ok(!JSON.stringify(answer.body).includes(CANARY));
+    assert.ok(!JSON.stringify(answer.body).includes(MARKER));
   }
   assert.equal(await kept(account.id), undefined);
 });
 
 test('an owner forgets it, and an account given away goes without it', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   await set(account.id, owner);
   for (let n = 0; n < 2; n += 1) assert.equal((await call('DELETE', account.id, { sub: owner })).status, 204);
   assert.equal(await kept(account.id), undefined);
@@ -182,7 +182,7 @@ test('an owner forgets it, and an account given away goes without it', async () 
 });
 
 test('without a key the endpoint says which variable is missing', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   const without = await startEdge({ KEK_1: '' });
   try {
     const answer = await set(account.id, owner, { base: without.url });
@@ -193,23 +193,23 @@ test('without a key the endpoint says which variable is missing', async () => {
 });
 
 test('twenty a minute', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   const statuses = [];
   for (let n = 0; n < 21; n += 1) statuses.push((await set(account.id, owner)).status);
   assert.deepEqual(statuses, [...Array(20).fill(200), 429]);
 });
 
 test('the token is in no log, no audit row and no table', async () => {
-  const { owner, account } = await planted();
+  const { owner, account } = await makeAccount();
   const answer = await set(account.id, owner, { base: logging.url });
-  assert.ok(!JSON.stringify([answer.body, [...answer.headers]]).includes(CANARY));
+  assert.ok(!JSON.stringify([answer.body, [...answer.headers]]).includes(MARKER));
   assert.ok(logging.log().length > 0);
-  assert.ok(!JSON.stringify(logging.log()).includes('EAAcanary'));
+  assert.ok(!JSON.stringify(logging.log()).includes('EAAmarker'));
   const tables =
     await sql(`select c.oid::regclass::text as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind = 'r' and n.nspname !~ '^(pg_|information_schema)'`);
   for (const { name } of tables) {
-    const found = await sql(`select 1 from ${name} as t where to_jsonb(t)::text like '%EAAcanary%' limit 1`);
+    const found = await sql(`select 1 from ${name} as t where to_jsonb(t)::text like '%EAAmarker%' limit 1`);
     assert.deepEqual(found, [], name);
   }
   const audited = await sql(

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
 import { ask, close, edgeToken, freshEmail, made, sql, stack, userToken } from '../../support/stack.js';
 import { aggregated, anEvent, freshCount, rollUp } from '../support/events.js';
-import { delivery, freshIds, messages, plantAccount, signature, text } from '../support/whatsapp.js';
+import { addAccount, delivery, freshIds, messages, signature, text } from '../support/whatsapp.js';
 
 after(close);
 beforeEach(() => sql('truncate private.rate_limits'));
@@ -227,7 +227,7 @@ const everywhere = async () => {
   await ask('/v1/events', { json: mine });
   await ask('/v1/events', { json: [anEvent({ name: 'signed in', session_id: `other ${session}` })], token });
   await ask('/v1/events', { json: [anEvent({ name: 'same session later', session_id: `other ${session}` })] });
-  await plantAccount(sql, ids, { lead_id: lead.id });
+  await addAccount(sql, ids, { lead_id: lead.id });
   const payload = JSON.stringify(delivery(ids.waba, messages(ids, { messages: [text(ids)] }), null));
   const headers = {
     'content-type': 'application/json',
@@ -276,10 +276,10 @@ test('everything on a person is handed out, and nothing of anybody else', async 
   }
   assert.equal(body['private.consent_records'].length, 1);
   assert.equal(body['marketing.leads'][0].first_name, 'Zoë');
-  const told = JSON.stringify(body);
-  assert.ok(!told.includes(other.email) && !told.includes(other.lead.id) && !told.includes(other.session));
+  const shown = JSON.stringify(body);
+  assert.ok(!shown.includes(other.email) && !shown.includes(other.lead.id) && !shown.includes(other.session));
   for (const secret of ['session_token_hash', 'webhook_verify_token_hash', 'address_hash'])
-    assert.ok(!told.includes(secret), secret);
+    assert.ok(!shown.includes(secret), secret);
 });
 
 test('phone numbers may be numbers; an export or an erasure that could not be whole is refused', async () => {
@@ -389,18 +389,18 @@ test('nobody gets at another’s data by naming it in a form or an event', async
   const fields = { email: attacker, phone_number: victim.phones[0], session_id: session, consent: 'on' };
   assert.equal((await ask('/v1/leads', { json: fields })).status, 201);
   await ask('/v1/events', {
-    json: [anEvent({ session_id: session, properties: { email: attacker }, name: 'planted' })],
+    json: [anEvent({ session_id: session, properties: { email: attacker }, name: 'fixture' })],
   });
   const sub = randomUUID();
   await sql('insert into clixen.user_profiles (id, email) values ($1, $2)', [sub, attacker]);
   // A user's id that an anonymous event claims, in the session of somebody else.
   await ask('/v1/events', { json: [anEvent({ session_id: victim.session, user_id: sub, name: 'claimed' })] });
   const token = await admin();
-  const told = await ask('/v1/admin/gdpr/export', { json: { email: attacker }, token });
-  assert.equal(told.status, 200);
-  assert.deepEqual(told.body['analytics.events'].map(({ name }) => name).sort(), ['claimed', 'planted']);
-  assert.deepEqual(told.body['private.webhook_inbox'], []);
-  assert.deepEqual(told.body.unproven, { phones: victim.phones, sessions: [session] });
+  const exported = await ask('/v1/admin/gdpr/export', { json: { email: attacker }, token });
+  assert.equal(exported.status, 200);
+  assert.deepEqual(exported.body['analytics.events'].map(({ name }) => name).sort(), ['claimed', 'fixture']);
+  assert.deepEqual(exported.body['private.webhook_inbox'], []);
+  assert.deepEqual(exported.body.unproven, { phones: victim.phones, sessions: [session] });
   const erased = await ask('/v1/admin/gdpr/erase', { json: { email: attacker }, token });
   assert.equal(erased.body.erased['analytics.events'], 2);
   const still = await ask('/v1/admin/gdpr/export', { json: { email: victim.email, phones: victim.phones }, token });
@@ -408,7 +408,7 @@ test('nobody gets at another’s data by naming it in a form or an event', async
   assert.equal(still.body['private.webhook_inbox'].length, 1);
 });
 
-test('units that are named by the address are found, and accounts that stay are told', async () => {
+test('units that are named by the address are found, and accounts that stay are listed', async () => {
   await experiment();
   const email = freshEmail();
   await ask('/v1/leads', { json: { email } });

@@ -248,7 +248,7 @@ test('a retry with its Idempotency-Key stores nothing twice, with ids or without
   assert.deepEqual([other.status, other.body.code], [422, 'RG503']);
 });
 
-test('an address that has used up its day is told when the next one begins, and can still fill in a form', async () => {
+test('an address that has used up its day gets the time until the next one, and can still fill in a form', async () => {
   const headers = { 'cf-connecting-ip': '203.0.113.201' };
   await sql(`update private.daily_allowances set rows = 2, all_rows = 4 where name = 'events'`);
   await sql('truncate private.daily_usage');
@@ -271,7 +271,7 @@ test('an address that has used up its day is told when the next one begins, and 
   }
 });
 
-test('a flood from one address is told to wait', async () => {
+test('a flood from one address gets Retry-After', async () => {
   await sql(`update private.limit_rules set burst = 3, refill = '10 seconds' where name = 'events'`);
   try {
     const headers = { 'cf-connecting-ip': '203.0.113.77' };

@@ -175,8 +175,8 @@ test('odd input is answered alike by the database and, while it is away, by the 
         token,
         headers,
       });
-      const told = answer.assignments?.map(({ name, variant_id, is_control }) => [name, variant_id, is_control]);
-      return [status, answer.code, told];
+      const shown = answer.assignments?.map(({ name, variant_id, is_control }) => [name, variant_id, is_control]);
+      return [status, answer.code, shown];
     };
     const seen = new Set();
     const left = [...bodies];

@@ -115,7 +115,7 @@ test('a link’s campaign and next page go along with the form', async () => {
   await context.close();
 });
 
-test('who answers faster than a person can, or makes up a time, is kept as spam, and is told nothing of it', async () => {
+test('who answers faster than a person can, or makes up a time, is kept as spam, and the answer does not show it', async () => {
   const posted = async (stamp) => {
     const email = freshEmail();
     const body = new URLSearchParams({ email, ...(stamp && { _ts: stamp }) });

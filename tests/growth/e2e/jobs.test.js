@@ -136,12 +136,12 @@ test('a backlog is worked off in parts, and no part of it keeps partitions from 
 });
 
 test('one that fails leaves why, and the next one is run all the same', async () => {
-  await sql(`alter function onboarding.abandon_inactive_sessions() rename to planted`);
+  await sql(`alter function onboarding.abandon_inactive_sessions() rename to renamed`);
   try {
     await tick('7 * * * *');
     assert.match((await last('abandon_inactive_sessions')).error, /^42883/);
   } finally {
-    await sql(`alter function onboarding.planted() rename to abandon_inactive_sessions`);
+    await sql(`alter function onboarding.renamed() rename to abandon_inactive_sessions`);
   }
   await tick('7 * * * *');
   assert.equal((await last('abandon_inactive_sessions')).error, null);

@@ -150,7 +150,7 @@ test('new, repeated and spam are answered alike, and each is kept', async () => 
   };
   assert.deepEqual(seen(answers[1]), seen(answers[0]));
   assert.deepEqual(seen(answers[2]), seen(answers[0]));
-  assert.equal(answers[0].headers.get('server-timing'), null, 'nor is it told how long the database took');
+  assert.equal(answers[0].headers.get('server-timing'), null, 'the answer does not show how long the database took');
   const row = await lead(email);
   assert.equal(row.submission_count, '2');
   assert.equal(row.first_name, 'Ada', 'nobody overwrites what somebody else may have said');

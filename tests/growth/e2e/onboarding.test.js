@@ -1,4 +1,4 @@
-// Onboarding through the edge: started by anybody, gone on with by whoever holds the session's token, and by nobody else.
+// Onboarding through the edge: anybody may start a session; only the holder of its token may continue it.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';

@@ -72,13 +72,13 @@ test('an experiment for one country is for whom the edge sees there', async () =
     );
     assert.ok(assignments.some((each) => each.experiment_id === id));
     const exposures = [{ experiment_id: id, country: 'US', ...CLAIMED }];
-    const told = await post(
+    const answer = await post(
       edge,
       '/v1/experiments/exposures',
       { session_id, country: 'US', exposures, ...CLAIMED },
       token,
     );
-    assert.equal(told.accepted, 1, JSON.stringify(told));
+    assert.equal(answer.accepted, 1, JSON.stringify(answer));
   }
   const rows = await sql('select distinct country from experiments.assignments where experiment_id = $1', [id]);
   assert.deepEqual(rows, [{ country: 'FR' }]);

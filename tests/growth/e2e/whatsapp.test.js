@@ -5,12 +5,12 @@ import { after, test } from 'node:test';
 import { startEdge } from '../../support/edge.js';
 import { ask, close, edgeToken, made, sql, stack } from '../../support/stack.js';
 import {
+  addAccount,
+  addTemplate,
   delivery,
   EVENTS,
   freshIds,
   messages,
-  plantAccount,
-  plantTemplate,
   signature,
   status,
   text,
@@ -61,7 +61,7 @@ test('Meta’s question is answered with its challenge, in plain text, if it kno
 test('an account’s own verify token is as good', async () => {
   const ids = freshIds();
   const hash = createHash('sha256').update(`token ${ids.waba}`).digest();
-  await plantAccount(sql, ids, { webhook_verify_token_hash: `\\x${hash.toString('hex')}` });
+  await addAccount(sql, ids, { webhook_verify_token_hash: `\\x${hash.toString('hex')}` });
   const answer = await verify({
     'hub.mode': 'subscribe',
     'hub.verify_token': `token ${ids.waba}`,
@@ -73,8 +73,8 @@ test('an account’s own verify token is as good', async () => {
 for (const event of EVENTS) {
   test(`${event.name}: stored once and applied`, async () => {
     const ids = freshIds();
-    const account = await plantAccount(sql, ids, event.account);
-    if (event.template) await plantTemplate(sql, account, ids, event.template === true ? {} : event.template);
+    const account = await addAccount(sql, ids, event.account);
+    if (event.template) await addTemplate(sql, account, ids, event.template === true ? {} : event.template);
     const payload = event.payload(ids);
     const before = await sql('select count(*)::int as count from private.webhook_inbox');
     for (let n = 0; n < 2; n += 1) {
@@ -88,7 +88,7 @@ for (const event of EVENTS) {
 
 test('what is not signed by the app with the very bytes is refused, and nothing is stored', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const payload = delivery(ids.waba, messages(ids, { messages: [text(ids)] }), null);
   const good = signature(Buffer.from(JSON.stringify(payload)), SECRET);
   const cases = [
@@ -115,7 +115,7 @@ test('what is not signed by the app with the very bytes is refused, and nothing 
 
 test('twenty deliveries of one message at once are one', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const payload = delivery(ids.waba, messages(ids, { messages: [text(ids)] }), null);
   const answers = await Promise.all(Array.from({ length: 20 }, () => send(payload)));
   assert.deepEqual([...new Set(answers.map(({ status: code }) => code))], [200]);
@@ -137,7 +137,7 @@ test('unknown fields and events are kept as they came', async () => {
 
 test('a message that the database could not store is stored with what cannot be replaced', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const body = JSON.stringify(
     delivery(ids.waba, messages(ids, { messages: [{ ...text(ids), text: { body: 'NUL ? half ?' } }] }), null),
   )
@@ -160,7 +160,7 @@ test('numbers that no reader would keep are stored as the text that was sent', a
   ];
   for (const number of numbers) {
     const ids = freshIds();
-    await plantAccount(sql, ids);
+    await addAccount(sql, ids);
     const body = JSON.stringify(
       delivery(
         ids.waba,
@@ -178,7 +178,7 @@ test('numbers that no reader would keep are stored as the text that was sent', a
 
 test('what is nested more deeply than the database reads is stored as a text', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const deep = '['.repeat(20_000) + ']'.repeat(20_000);
   const body = JSON.stringify(
     delivery(
@@ -198,7 +198,7 @@ test('what is nested more deeply than the database reads is stored as a text', a
 
 test('a delivery whose numbers are written at length is taken', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   // The longest that one byte more can make of them.
   const body = JSON.stringify(delivery(ids.waba, messages(ids, { messages: [{ ...text(ids), list: '?' }] }), null));
   const list = `[${Array.from({ length: 580_000 }, () => '1e20').join()}]`;
@@ -248,7 +248,7 @@ test('where it is not set up it says which variable is missing', async () => {
 
 test('a hundred statuses are taken in one delivery', async () => {
   const ids = freshIds();
-  await plantAccount(sql, ids);
+  await addAccount(sql, ids);
   const statuses = Array.from({ length: 100 }, (_, n) => status(ids, { id: `${ids.wamid}${n}` }));
   const { status: code } = await send(delivery(ids.waba, messages(ids, { statuses }), null));
   assert.equal(code, 200);

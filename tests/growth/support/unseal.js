@@ -1,4 +1,4 @@
-// Opens what the edge has sealed, as whoever holds the key would; docs/architecture.md has the format.
+// Opens what the edge has sealed, as the holder of the key would; docs/architecture.md has the format.
 import { webcrypto } from 'node:crypto';
 
 const bytes = (text) => Buffer.from(text, 'base64url');

@@ -62,8 +62,8 @@ export const ofTemplate = (ids, value) => ({
   ...value,
 });
 
-/** An account with these ids, verified unless told otherwise; gives its row. */
-export const plantAccount = async (sql, ids, columns = {}) => {
+/** An account with these ids, verified unless the columns say otherwise; gives its row. */
+export const addAccount = async (sql, ids, columns = {}) => {
   const row = {
     business_account_id: ids.waba,
     phone_number_id: ids.phoneId,
@@ -82,7 +82,7 @@ export const plantAccount = async (sql, ids, columns = {}) => {
 };
 
 /** A template of the account; gives its row. */
-export const plantTemplate = async (sql, account, ids, columns = {}) => {
+export const addTemplate = async (sql, account, ids, columns = {}) => {
   const row = {
     account_id: account.id,
     template_name: 'order_confirmation',
