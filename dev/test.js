@@ -25,6 +25,9 @@ const FIRST = [
 
 const MAX_SYSTEMS = 2;
 
+/** For one test file. */
+const MAX_MINUTES = 10;
+
 /** The test files that an argument names: itself, or all in a folder. */
 const testFiles = (path) =>
   path.endsWith('.test.js')
@@ -68,10 +71,11 @@ const runFiles = async (files, systems, { signal }) => {
   const alone = systems.length === 1;
   const work = async ({ data }) => {
     for (let file = queue.shift(); file && !signal.aborted; file = queue.shift()) {
-      const args = ['--test', '--test-timeout=600000', '--test-reporter=spec', file];
+      const args = ['--test-reporter=spec', file];
       const env = { ...process.env, ROWGATE_TEST_DATA: data };
       const start = performance.now();
-      const { failure, written } = await run(process.execPath, args, { signal, env, live: alone });
+      const inTime = AbortSignal.any([signal, AbortSignal.timeout(MAX_MINUTES * 60_000)]);
+      const { failure, written } = await run(process.execPath, args, { signal: inTime, env, live: alone });
       const seconds = (performance.now() - start) / 1000;
       results.push({ file, failure, seconds, ...countsOf(written) });
       console.error(`[test] ${file} (${results.length} of ${files.length}, ${seconds.toFixed(1)} s)`);

@@ -104,7 +104,7 @@ const answers = async () => {
   const seen = [];
   for (const { path, headers } of walk) {
     for (const method of ['GET', 'HEAD']) {
-      await sql('truncate private.rate_limits, private.daily_usage');
+      await sql('delete from private.rate_limits; delete from private.daily_usage');
       for (const accept of path.startsWith('/rest/') ? ['*/*'] : ['application/json', 'text/html']) {
         const { status, text } = await ask(path, { method, headers: { ...headers, accept } });
         assert.ok(status < 500, `${method} ${path} ${status} ${text}`);
