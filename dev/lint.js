@@ -1,4 +1,4 @@
-// npm run lint: rustfmt, clippy for host and wasm32, SQL and its search paths, JavaScript.
+// npm run lint: rustfmt, clippy for host and wasm32, SQL, its search paths and that it defines each object once, JavaScript.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -46,6 +46,16 @@ await main(async () => {
   const depending = await searchPathFaults(join(root, 'migrations'));
   for (const fault of depending) console.error(fault);
   if (depending.length > 0) failed.push(['search paths']);
+  console.error('[lint] one definition of each object');
+  const { redefinitions } = await import('./definitions.js');
+  const again = await redefinitions(join(root, 'migrations'));
+  for (const fault of again) console.error(fault);
+  if (again.length > 0) {
+    console.error(
+      'Change the definition where it stands. After a release: docs/operations.md, "Changing a released schema".',
+    );
+    failed.push(['one definition of each object']);
+  }
   if (failed.length > 0) throw new SetupError(`Not clean: ${failed.map(([name]) => name).join(', ')}.`);
   console.error('[lint] clean');
 });
