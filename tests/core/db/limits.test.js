@@ -35,27 +35,27 @@ test('fifty at once get no more than the burst', async () => {
 
 test('callers who sweep each other’s old buckets do not wait for each other', async () => {
   // Slow inserts make the two calls overlap for sure; a deadlock rejects one of them.
-  await sql(`create function private.planted_pause() returns trigger language plpgsql set search_path = ''
+  await sql(`create function private.injected_pause() returns trigger language plpgsql set search_path = ''
     as 'begin perform pg_sleep(0.3); return null; end'`);
-  await sql(`create trigger planted_pause before insert on private.rate_limits
-    for each statement execute function private.planted_pause()`);
+  await sql(`create trigger injected_pause before insert on private.rate_limits
+    for each statement execute function private.injected_pause()`);
   try {
     await sql('truncate private.rate_limits');
     const [first, second, third, fourth] = Array.from({ length: 4 }, () => randomUUID());
     // The one who takes `third` sweeps `first` and `second`; the one who takes `first` sweeps `third` and `fourth`.
-    await sql('alter table private.rate_limits disable trigger planted_pause');
+    await sql('alter table private.rate_limits disable trigger injected_pause');
     await sql(
       `insert into private.rate_limits
       select bucket, now() - interval '1 hour' + n * interval '1 minute' from unnest($1::text[]) with ordinality as t (bucket, n)`,
       [[first, second, third, fourth]],
     );
-    await sql('alter table private.rate_limits enable trigger planted_pause');
+    await sql('alter table private.rate_limits enable trigger injected_pause');
     const started = take(third, 5, '1 second');
     await sql('select pg_sleep(0.1)');
     assert.deepEqual(await Promise.all([started, take(first, 5, '1 second')]), [null, null]);
   } finally {
-    await sql('drop trigger planted_pause on private.rate_limits');
-    await sql('drop function private.planted_pause()');
+    await sql('drop trigger injected_pause on private.rate_limits');
+    await sql('drop function private.injected_pause()');
   }
 });
 

@@ -76,8 +76,8 @@ test('the comparison notices a column, a grant, a policy, a function body, comme
     grant truncate on clixen.projects to authenticated;
     drop policy owner_select on clixen.projects;
     create or replace function private.caller_key() returns text language sql as $$ select 'x' $$;
-    comment on type private.experiment_units is 'planted';
-    comment on index clixen.projects_created_at is 'planted';
+    comment on type private.experiment_units is 'faulty';
+    comment on index clixen.projects_created_at is 'faulty';
     alter sequence analytics.ingest_seq cache 7;
     delete from private.limit_rules where name = 'leads';`);
   await client.end();
