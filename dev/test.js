@@ -21,6 +21,13 @@ const FIRST = [
   'tests/core/e2e/faults.test.js',
   'tests/core/e2e/streams.test.js',
   'tests/core/e2e/load.test.js',
+  'tests/core/dev/dev.test.js',
+  'tests/growth/e2e/optin.test.js',
+  'tests/growth/e2e/forms.test.js',
+  'tests/growth/e2e/leads.test.js',
+  'tests/growth/e2e/experiments.test.js',
+  'tests/growth/db/experiments.test.js',
+  'tests/core/db/migrations.test.js',
 ];
 
 const MAX_SYSTEMS = 2;
@@ -37,7 +44,7 @@ const testFiles = (path) =>
         .map((name) => join(path, name));
 
 const place = (file) => (FIRST.includes(file) ? FIRST.indexOf(file) : FIRST.length);
-const inOrder = (files) => files.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+const inOrder = (files) => files.toSorted((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
 
 /** Runs a command; gives why it failed, and what it wrote. Without `live` nothing is shown. */
 const run = (command, args, { signal, env = process.env, live = true } = {}) =>
