@@ -40,6 +40,21 @@ const signalGroup = (pid, signal) => {
   }
 };
 
+/** Process groups of this process's parts. */
+const groups = new Set();
+
+// Where this process ends without having stopped them, they end with it.
+process.on('exit', () => {
+  for (const pid of groups) signalGroup(pid, 'SIGKILL');
+});
+
+/** Makes signals end this process as `process.exit` does, where nothing else handles them. */
+export const exitOnSignals = () => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    if (process.listenerCount(signal) === 0) process.once(signal, () => process.exit(1));
+  }
+};
+
 /** Ends a process group: the signal, then SIGKILL for what is left of it after the grace period. */
 export const stopGroup = async (pid, signal = 'SIGTERM', grace = 5000) => {
   signalGroup(pid, signal);
@@ -118,6 +133,7 @@ export class Part {
     for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
     this.child = child;
     this.pid = child.pid;
+    if (child.pid) groups.add(child.pid);
     this.gone = new Promise((resolve) => {
       child.once('error', (error) => {
         log.end(`${error.message}\n`);
@@ -135,6 +151,7 @@ export class Part {
   #ended(child, how) {
     // What it started must not live on without it.
     if (child.pid) signalGroup(child.pid, 'SIGKILL');
+    groups.delete(child.pid);
     if (this.child !== child) return;
     this.pid = undefined;
     if (this.stopping) return;

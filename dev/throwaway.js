@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { exitOnSignals } from './process.js';
 import { startStack } from './stack.js';
 
 /** Variables that would put a developer's own parts in the place of throw-away ones. */
@@ -17,12 +18,15 @@ const OTHER_PARTS = ['DATABASE_URL', 'POSTGREST_URL', 'EDGE_SIGNING_KEY', 'AUTHE
 export const startThrowAway = async (purpose, { durable = false, ...options } = {}) => {
   const data = mkdtempSync(join(tmpdir(), `rowgate-${purpose}-`));
   const remove = () => rmSync(data, { recursive: true, force: true });
+  exitOnSignals();
+  process.on('exit', remove);
   for (const name of OTHER_PARTS) delete process.env[name];
   try {
     const stack = await startStack({ data, throwAway: true, quiet: true, durable, ...options });
     const stop = async () => {
       await stack.stop();
       remove();
+      process.off('exit', remove);
     };
     return { data, stack, stop };
   } catch (error) {

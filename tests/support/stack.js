@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import { SignJWT } from 'jose';
 import pg from 'pg';
 import { keys, token } from '../../dev/issuer.js';
+import { exitOnSignals } from '../../dev/process.js';
 
 const data = process.env.ROWGATE_TEST_DATA;
 if (!data)
   throw new Error('Run the tests with `npm test`, or one file with `npm test -- tests/growth/e2e/leads.test.js`.');
+
+// A test file that is interrupted ends the parts that it has started.
+exitOnSignals();
 
 /** dev.json of the system. */
 export const stack = JSON.parse(readFileSync(join(data, 'dev.json'), 'utf8'));
