@@ -47,7 +47,7 @@ const unqualifiedIn = (body) => {
 };
 
 /** The rows of a statement, as our triggers name them: they are found before any relation is looked for. */
-const TRANSITION_TABLES = new Set(['come', 'gone']);
+const TRANSITION_TABLES = new Set(['new_rows', 'old_rows']);
 
 const option = (options, wanted) => options.find(({ DefElem }) => DefElem.defname === wanted)?.DefElem.arg;
 

@@ -1,5 +1,26 @@
--- 0010: jobs. Work that is due every few minutes, hourly or daily. The edge's cron runs it, and each run leaves a row.
+-- 0010: jobs. Work that is due every few minutes, hourly or daily: each system lists its own in private.jobs, the edge's cron runs them,
+-- and each run leaves a row.
 -- migrate:up
+create table private.jobs (
+  name        text constraint jobs_pkey primary key,
+  function    text not null,
+  schedule    text not null,
+  more_from   bigint not null default 5000,
+  description text not null,
+  constraint jobs_name check (name ~ '^[a-z][a-z0-9_]{0,59}$'),
+  constraint jobs_function check (function ~ '^[a-z_][a-z0-9_]*[.][a-z_][a-z0-9_]*$'),
+  constraint jobs_schedule check (schedule ~ '^[0-9*,/-]+( [0-9*,/-]+){4}$'),
+  constraint jobs_more_from check (more_from > 0)
+);
+comment on table private.jobs is 'The jobs of all systems. Only the owner of this table writes it; the migration of a system inserts its jobs.';
+comment on column private.jobs.function is
+  'The function to call, with its schema and without arguments. It gives the number of rows that it has processed.';
+comment on column private.jobs.schedule is 'When it is due, as a cron expression in UTC; one of the crons in wrangler.toml.';
+comment on column private.jobs.more_from is 'A run that has processed at least this many rows is followed by another one at once.';
+
+alter table private.jobs enable row level security;
+alter table private.jobs force row level security;
+
 create table private.job_runs (
   id          bigint generated always as identity primary key,
   job         text not null,
@@ -18,48 +39,83 @@ create index job_runs_started_at on private.job_runs using brin (started_at);
 alter table private.job_runs enable row level security;
 alter table private.job_runs force row level security;
 
--- Runs a job by its name: {job, rows, more, error, skipped}. While there is more it is to be asked for again at once. A second run of
--- the same job does nothing but say so. Definer: the edge has no right on any table.
+-- Deletes rows of a table that are older than a time, at most so many, and gives how many. It skips rows that another run has locked.
+create function private.delete_older(relation regclass, time_column text, before timestamptz, most bigint default 5000) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  deleted bigint;
+begin
+  execute format(
+    'delete from %1$s where id in (select old.id from %1$s as old where old.%2$I < $1 limit $2 for update skip locked)',
+    delete_older.relation, delete_older.time_column
+  ) using delete_older.before, delete_older.most;
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;
+revoke execute on function private.delete_older(regclass, text, timestamptz, bigint) from public;
+
+-- The call of a job's function, by its name in the catalog; null if there is no such function. A job's function takes no arguments,
+-- gives a number of rows, belongs to the owner of private.jobs, and is granted to nobody: no row of private.jobs can name another one.
+create function private.job_call(function text) returns text
+  language sql stable
+  set search_path = ''
+  as $$
+select format('select %I.%I()', n.nspname, p.proname)
+from pg_catalog.pg_proc as p
+inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+where n.nspname = split_part(job_call.function, '.', 1) and p.proname = split_part(job_call.function, '.', 2)
+  and p.prokind = 'f' and p.prorettype = 'bigint'::regtype and not p.proretset and p.pronargs = p.pronargdefaults
+  and p.proowner = (select c.relowner from pg_catalog.pg_class as c where c.oid = 'private.jobs'::regclass)
+  and not exists (
+    select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a where a.grantee <> p.proowner
+  )
+$$;
+revoke execute on function private.job_call(text) from public;
+
+-- Runs a job by its name and gives {job, rows, more, error, skipped}. While there is more, the caller asks again at once. A second run
+-- at the same time does nothing and says `skipped`.
 create function edge.run_job(job text) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
   as $$
 declare
-  jobs constant text[] := array[
-    'process_pending_events', 'abandon_inactive_sessions', 'make_event_partitions', 'cleanup_old_data', 'clean_audit',
-    'clean_telemetry'
-  ];
   started_at constant timestamptz := clock_timestamp();
-  -- What a job deals with at once, where there may be much of it: well within the time that a statement of the edge's has.
-  batch constant bigint := case job when 'process_pending_events' then 20000 else 5000 end;
-  idle boolean := false;
+  known private.jobs;
+  call text;
+  is_running boolean := false;
   done bigint := 0;
   fault text;
 begin
-  if job is null or not job = any (jobs) then
-    perform private.refuse(404, 'RG570', 'There is no such job', array_to_string(jobs, ', '), 'Ask for one of these.');
+  select j.* into known from private.jobs as j where j.name = run_job.job;
+  if not found then
+    perform private.refuse(
+      404, 'RG570', 'There is no such job', (select string_agg(j.name, ', ' order by j.name) from private.jobs as j),
+      'Ask for one of these.'
+    );
   end if;
   if not pg_try_advisory_xact_lock(hashtextextended('job ' || job, 0)) then
-    idle := true;
+    is_running := true;
   else
     begin
-      done := case job
-        when 'process_pending_events' then analytics.process_pending_events(batch)
-        when 'abandon_inactive_sessions' then onboarding.abandon_inactive_sessions()
-        when 'make_event_partitions' then analytics.make_event_partitions()
-        when 'cleanup_old_data' then marketing.cleanup_old_data()
-        when 'clean_audit' then private.clean_audit()
-        when 'clean_telemetry' then private.clean_telemetry()
-      end;
+      call := private.job_call(known.function);
+      if call is null then
+        raise undefined_function using message = format('%s() is no function of a job', known.function);
+      end if;
+      execute call into done;
     exception
-      -- A statement's time is up: not among others.
+      -- `others` does not include a statement time-out.
       when query_canceled or others then
         fault := sqlstate || ': ' || left(sqlerrm, 500);
     end;
   end if;
   insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
-  values (run_job.job, started_at, clock_timestamp(), done, fault, idle);
-  return jsonb_build_object('job', job, 'rows', done, 'more', fault is null and done >= case job when 'process_pending_events' then 1 else batch end, 'error', fault, 'skipped', idle);
+  values (run_job.job, started_at, clock_timestamp(), done, fault, is_running);
+  return jsonb_build_object(
+    'job', job, 'rows', done, 'more', fault is null and done >= known.more_from, 'error', fault, 'skipped', is_running
+  );
 end
 $$;
 comment on function edge.run_job(text) is
@@ -89,4 +145,7 @@ grant execute on function edge.note_job(text, bigint, bigint, text) to edge;
 -- migrate:down
 drop function edge.note_job(text, bigint, bigint, text);
 drop function edge.run_job(text);
+drop function private.job_call(text);
+drop function private.delete_older(regclass, text, timestamptz, bigint);
 drop table private.job_runs;
+drop table private.jobs;

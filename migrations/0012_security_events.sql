@@ -41,7 +41,7 @@ create function private.watch_deletes() returns trigger
 declare
   many record;
 begin
-  for many in select g.user_id, count(*) as count from gone as g group by g.user_id having count(*) >= 100 loop
+  for many in select o.user_id, count(*) as count from old_rows as o group by o.user_id having count(*) >= 100 loop
     perform private.note_security_event(
       'bulk_delete', many.user_id, jsonb_build_object('relation', tg_table_schema || '.' || tg_table_name, 'rows', many.count)
     );
@@ -73,23 +73,19 @@ create function private.clean_audit() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
-declare
-  before constant timestamptz := now() - interval '365 days';
-  part constant int := 5000;
-  gone bigint;
-  rows_ bigint;
 begin
-  delete from private.audit_log as a
-  where a.id in (select o.id from private.audit_log as o where o.at < before order by o.id limit part);
-  get diagnostics gone = row_count;
-  delete from private.security_events as s
-  where s.id in (select o.id from private.security_events as o where o.at < before order by o.id limit part);
-  get diagnostics rows_ = row_count;
-  return gone + rows_;
+  return private.delete_older('private.audit_log', 'at', now() - interval '365 days')
+    + private.delete_older('private.security_events', 'at', now() - interval '365 days');
 end
 $$;
 
+insert into private.jobs (name, function, schedule, description) values (
+  'clean_audit', 'private.clean_audit', '17 3 * * *',
+  'Deletes rows of the audit log and of security events after a year.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'clean_audit';
 drop function private.clean_audit();
 drop function private.watch_owner();
 drop function private.watch_deletes();

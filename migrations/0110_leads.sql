@@ -96,10 +96,10 @@ create index leads_last_browser on marketing.leads (left(last_touch -> 'fields' 
 alter table marketing.leads enable row level security;
 alter table marketing.leads force row level security;
 create policy admin_select on marketing.leads for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 create policy admin_update on marketing.leads for update to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin')
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()))
+  with check ((select private.is_admin()));
 grant select on marketing.leads to authenticated, service_role;
 grant update (
   status, notes, phone_number, company_name, first_name, last_name, interested_features, is_spam, spam_reason, deleted_at,

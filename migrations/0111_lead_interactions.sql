@@ -44,14 +44,14 @@ create index lead_interactions_browser on marketing.lead_interactions (left(subm
 alter table marketing.lead_interactions enable row level security;
 alter table marketing.lead_interactions force row level security;
 create policy admin_select on marketing.lead_interactions for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 create policy admin_insert on marketing.lead_interactions for insert to authenticated
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  with check ((select private.is_admin()));
 create policy admin_update on marketing.lead_interactions for update to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin')
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()))
+  with check ((select private.is_admin()));
 create policy admin_delete on marketing.lead_interactions for delete to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select, delete on marketing.lead_interactions to authenticated, service_role;
 -- Who wrote it is the token's word, and for the back office nobody's.
 grant insert (lead_id, interaction_type, subject, description, outcome, scheduled_at, completed_at, metadata)

@@ -217,24 +217,28 @@ end
 $$;
 revoke execute on function marketing.renew_confirmation(uuid) from public;
 
+-- Trigger: staff may record that a consent was revoked. Only its person gives one, through the form and the link.
 create function marketing.keep_opt_in() returns trigger
   language plpgsql
+  security definer
   set search_path = ''
   as $$
 begin
-  -- A consent is given by its person only, through the form and the link.
-  if current_user in ('authenticated', 'service_role') and new.opt_in_status <> 'revoked' then
-    -- As private.refuse does, which whoever runs this may not call.
-    raise sqlstate 'PGRST' using
-      message = '{"code": "RG513", "message": "A consent is given by its person only", "details": null, "hint": "Set opt_in_status to revoked, or leave it as it is."}',
-      detail = '{"status": 403, "headers": {}}';
-  end if;
-  return new;
+  perform private.refuse(
+    403, 'RG513', 'A consent is given by its person only', null, 'Set opt_in_status to revoked, or leave it as it is.'
+  );
+  return null;
 end
 $$;
+comment on function marketing.keep_opt_in() is
+  'Refuses a change of opt_in_status other than to revoked by staff. Definer: the caller may call nothing in the schema private.';
 revoke execute on function marketing.keep_opt_in() from public;
 create trigger leads_keep_opt_in before update of opt_in_status on marketing.leads
-  for each row when (new.opt_in_status <> old.opt_in_status) execute function marketing.keep_opt_in();
+  for each row when (
+    new.opt_in_status <> old.opt_in_status and new.opt_in_status <> 'revoked'
+    and current_user in ('authenticated', 'service_role')
+  )
+  execute function marketing.keep_opt_in();
 
 -- migrate:down
 drop trigger leads_keep_opt_in on marketing.leads;

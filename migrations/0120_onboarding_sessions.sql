@@ -77,7 +77,7 @@ create index sessions_completed_at on onboarding.sessions (completed_at) where c
 alter table onboarding.sessions enable row level security;
 alter table onboarding.sessions force row level security;
 create policy admin_select on onboarding.sessions for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select on onboarding.sessions to authenticated, service_role;
 
 create trigger sessions_erased before insert or update on onboarding.sessions

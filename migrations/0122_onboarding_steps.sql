@@ -261,7 +261,13 @@ comment on function onboarding.abandon_inactive_sessions() is
   'Marks sessions in progress or not begun in which nothing happened for two hours as abandoned, and gives their number. Granted to nobody: the job runner is its own.';
 revoke execute on function onboarding.abandon_inactive_sessions() from public;
 
+insert into private.jobs (name, function, schedule, description) values (
+  'abandon_inactive_sessions', 'onboarding.abandon_inactive_sessions', '7 * * * *',
+  'Marks onboarding sessions in which nothing happened for two hours as abandoned.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'abandon_inactive_sessions';
 delete from private.daily_allowances where name = 'onboarding';
 delete from private.limit_rules where name in ('onboarding', 'onboarding-steps');
 drop function onboarding.abandon_inactive_sessions();

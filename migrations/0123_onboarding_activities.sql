@@ -34,7 +34,7 @@ create index step_activities_errors on onboarding.step_activities (field_name) w
 alter table onboarding.step_activities enable row level security;
 alter table onboarding.step_activities force row level security;
 create policy admin_select on onboarding.step_activities for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select on onboarding.step_activities to authenticated, service_role;
 
 create trigger step_activities_erased before insert or update on onboarding.step_activities

@@ -57,7 +57,7 @@ create index events_anonymous_id on analytics.events (anonymous_id, occurred_at)
 alter table analytics.events enable row level security;
 alter table analytics.events force row level security;
 create policy admin_select on analytics.events for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select on analytics.events to authenticated, service_role;
 
 alter sequence analytics.ingest_seq owned by analytics.events.ingest_seq;
@@ -228,10 +228,16 @@ end
 $$;
 revoke execute on function analytics.drop_old_events(timestamptz) from public;
 
+insert into private.jobs (name, function, schedule, description) values (
+  'make_event_partitions', 'analytics.make_event_partitions', '17 3 * * *',
+  'Makes the partitions of events for the next three months.'
+);
+
 select analytics.make_partition('events_undated', analytics.first_id('1970-01-01 00:00:00+00'), analytics.first_id('2000-01-01 00:00:00+00'));
 select analytics.make_event_partitions();
 
 -- migrate:down
+delete from private.jobs where name = 'make_event_partitions';
 delete from private.mention_places where relation = 'analytics.events';
 drop function analytics.drop_old_events(timestamptz);
 drop function analytics.make_event_partitions(int);

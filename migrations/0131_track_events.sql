@@ -45,12 +45,7 @@ create function analytics.track_events(events jsonb) returns jsonb
   set search_path = ''
   as $$
 declare
-  enveloped constant boolean := jsonb_typeof(events) = 'object' and jsonb_typeof(events -> 'events') = 'array';
-  batch constant jsonb := case
-    when jsonb_typeof(events) = 'array' then events
-    when enveloped then events -> 'events'
-    when jsonb_typeof(events) = 'object' then jsonb_build_array(events)
-  end;
+  batch constant jsonb := private.batch_of(events, 'events');
   served constant boolean := coalesce(private.caller_role() = 'service_role', false);
   -- A server's own device and place are none of its users'.
   seen constant jsonb := case when served then '{}' else coalesce(private.edge_claim(), '{}') end;

@@ -32,7 +32,7 @@ create index event_aggregations_dimensions on analytics.event_aggregations using
 alter table analytics.event_aggregations enable row level security;
 alter table analytics.event_aggregations force row level security;
 create policy admin_select on analytics.event_aggregations for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select on analytics.event_aggregations to authenticated, service_role;
 
 create trigger event_aggregations_erased before insert or update on analytics.event_aggregations
@@ -238,7 +238,7 @@ revoke execute on function analytics.add_events(bigint, bigint) from public;
 
 -- Adds the events that came since the last time, late ones included; gives how many. At most so many at once, and no more than a
 -- few seconds' worth: whoever runs it runs it again until there are none. A second run at the same time does nothing.
-create function analytics.process_pending_events(most bigint default 50000) returns bigint
+create function analytics.process_pending_events(most bigint default 20000) returns bigint
   language plpgsql volatile
   set search_path = ''
   set work_mem = '64MB'
@@ -333,7 +333,13 @@ end
 $$;
 revoke execute on function analytics.drop_old_counts(timestamptz, timestamptz) from public;
 
+insert into private.jobs (name, function, schedule, more_from, description) values (
+  'process_pending_events', 'analytics.process_pending_events', '*/5 * * * *', 1,
+  'Adds new events to their aggregations.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'process_pending_events';
 delete from private.mention_places where relation = 'analytics.event_aggregations';
 drop function analytics.drop_old_counts(timestamptz, timestamptz);
 drop function analytics.process_pending_events(bigint);

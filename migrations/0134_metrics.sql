@@ -43,7 +43,7 @@ create index metrics_tags on analytics.metrics using gin (tags);
 alter table analytics.metrics enable row level security;
 alter table analytics.metrics force row level security;
 create policy admin_select on analytics.metrics for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select on analytics.metrics to authenticated, service_role;
 grant insert (
   name, description, type, value_numeric, value_json, dimensions, tags, timestamp, time_window_start, time_window_end,

@@ -74,12 +74,12 @@ create index experiments_namespace on experiments.experiments ((namespace ->> 'i
 alter table experiments.experiments enable row level security;
 alter table experiments.experiments force row level security;
 create policy admin_select on experiments.experiments for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 create policy admin_insert on experiments.experiments for insert to authenticated
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  with check ((select private.is_admin()));
 create policy admin_update on experiments.experiments for update to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin')
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()))
+  with check ((select private.is_admin()));
 -- Nobody deletes one: it is archived, and what it has found stays.
 grant select on experiments.experiments to authenticated, service_role;
 grant insert (

@@ -45,7 +45,7 @@ create index assignments_session_id on experiments.assignments (session_id) wher
 alter table experiments.assignments enable row level security;
 alter table experiments.assignments force row level security;
 create policy admin_select on experiments.assignments for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select on experiments.assignments to authenticated, service_role;
 
 create trigger assignments_erased before insert or update on experiments.assignments

@@ -63,21 +63,21 @@ alter table whatsapp.accounts force row level security;
 create policy owner_select on whatsapp.accounts for select to authenticated
   using (owner_id = (select auth.uid()));
 create policy admin_select on whatsapp.accounts for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 create policy owner_insert on whatsapp.accounts for insert to authenticated
   with check (owner_id = (select auth.uid()));
 create policy admin_insert on whatsapp.accounts for insert to authenticated
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  with check ((select private.is_admin()));
 create policy owner_update on whatsapp.accounts for update to authenticated
   using (owner_id = (select auth.uid()))
   with check (owner_id = (select auth.uid()));
 create policy admin_update on whatsapp.accounts for update to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin')
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()))
+  with check ((select private.is_admin()));
 create policy owner_delete on whatsapp.accounts for delete to authenticated
   using (owner_id = (select auth.uid()));
 create policy admin_delete on whatsapp.accounts for delete to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select, delete on whatsapp.accounts to authenticated;
 -- Not lead_id: whoever may name one can ask whether it is there.
 grant insert (owner_id, business_account_id, phone_number_id, phone_number, display_name, is_active)
@@ -90,14 +90,16 @@ grant update (
 ) on whatsapp.accounts to authenticated;
 grant select, insert, update, delete on whatsapp.accounts to service_role;
 
--- Trigger, of the columns that a statement sets: owners and admins are of one role, so that a grant cannot tell them apart. It
--- says what a missing grant says. Definer functions and the back office have a role of their own.
+-- Trigger of columns that only admins may set. Owners and admins share the role authenticated, so grants cannot tell them apart; this
+-- raises the error of a missing grant.
 create function private.whatsapp_staff_only() returns trigger
   language plpgsql
+  -- Definer: the caller may call nothing in this schema.
+  security definer
   set search_path = ''
   as $$
 begin
-  if current_user = 'authenticated' and ((select auth.jwt()) -> 'app_metadata' ->> 'role') is distinct from 'admin' then
+  if not private.is_admin() then
     raise exception 'permission denied for table %', tg_table_name using
       errcode = 'insufficient_privilege', hint = 'What Meta says of it, and whose it is, only admins change.';
   end if;
@@ -112,7 +114,8 @@ create trigger accounts_filter before update or delete on whatsapp.accounts
 create trigger accounts_staff before update of
     lead_id, owner_id, business_account_id, phone_number_id, phone_number, webhook_verify_token_hash, is_verified,
     verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status, messages_limit_daily
-  on whatsapp.accounts for each row execute function private.whatsapp_staff_only();
+  on whatsapp.accounts
+  for each row when (current_user = 'authenticated') execute function private.whatsapp_staff_only();
 create trigger accounts_updated_at before update on whatsapp.accounts
   for each row execute function private.update_updated_at();
 -- Not of the counters and times that every message moves.

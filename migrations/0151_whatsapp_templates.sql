@@ -53,22 +53,22 @@ alter table whatsapp.templates force row level security;
 create policy owner_select on whatsapp.templates for select to authenticated
   using (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
 create policy admin_select on whatsapp.templates for select to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 -- An account of somebody else's and one that is not there are refused alike, before the foreign key is looked at.
 create policy owner_insert on whatsapp.templates for insert to authenticated
   with check (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
 create policy admin_insert on whatsapp.templates for insert to authenticated
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  with check ((select private.is_admin()));
 create policy owner_update on whatsapp.templates for update to authenticated
   using (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())))
   with check (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
 create policy admin_update on whatsapp.templates for update to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin')
-  with check (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()))
+  with check ((select private.is_admin()));
 create policy owner_delete on whatsapp.templates for delete to authenticated
   using (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
 create policy admin_delete on whatsapp.templates for delete to authenticated
-  using (((select auth.jwt()) -> 'app_metadata' ->> 'role') = 'admin');
+  using ((select private.is_admin()));
 grant select, delete on whatsapp.templates to authenticated;
 grant insert (
   account_id, template_name, category, language, header_type, header_content, body_text, footer_text, buttons, components,
@@ -88,7 +88,8 @@ create trigger templates_filter before update or delete on whatsapp.templates
   for each statement execute function private.require_filter();
 create trigger templates_staff before update of
     status, whatsapp_template_id, quality_score, rejected_reason, previous_category
-  on whatsapp.templates for each row execute function private.whatsapp_staff_only();
+  on whatsapp.templates
+  for each row when (current_user = 'authenticated') execute function private.whatsapp_staff_only();
 create trigger templates_updated_at before update on whatsapp.templates
   for each row execute function private.update_updated_at();
 create trigger templates_audit after insert or update or delete on whatsapp.templates

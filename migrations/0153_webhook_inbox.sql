@@ -72,19 +72,8 @@ create function private.clean_webhook_inbox(before timestamptz) returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
-declare
-  deleted bigint;
 begin
-  delete from private.webhook_inbox as i
-  where i.id in (
-    select old.id from private.webhook_inbox as old
-    where old.received_at < clean_webhook_inbox.before
-    order by old.received_at
-    limit 100000
-    for update skip locked
-  );
-  get diagnostics deleted = row_count;
-  return deleted;
+  return private.delete_older('private.webhook_inbox', 'received_at', clean_webhook_inbox.before, 100000);
 end
 $$;
 

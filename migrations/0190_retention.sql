@@ -38,10 +38,7 @@ begin
   get diagnostics rows_ = row_count;
   gone := gone + rows_;
 
-  delete from private.job_runs as r
-  where r.id in (select old_.id from private.job_runs as old_ where old_.started_at < before limit part);
-  get diagnostics rows_ = row_count;
-  gone := gone + rows_;
+  gone := gone + private.delete_older('private.job_runs', 'started_at', before);
   delete from private.idempotency_keys as k
   where (k.operation, k.caller, k.key) in (
     select old_.operation, old_.caller, old_.key from private.idempotency_keys as old_ where old_.expires_at < now() limit part
@@ -54,5 +51,11 @@ end
 $$;
 revoke execute on function marketing.cleanup_old_data() from public;
 
+insert into private.jobs (name, function, schedule, description) values (
+  'cleanup_old_data', 'marketing.cleanup_old_data', '17 3 * * *',
+  'Deletes data of growth, runs of jobs and Idempotency-Keys that are past their time.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'cleanup_old_data';
 drop function marketing.cleanup_old_data();

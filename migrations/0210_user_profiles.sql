@@ -92,7 +92,7 @@ create function private.make_profile(user_id uuid, email text) returns void
   set search_path = ''
   as $$
 begin
-  perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 220));
+  perform private.lock_user(make_profile.user_id);
   perform pg_advisory_xact_lock(hashtextextended(make_profile.user_id::text, 221));
   insert into clixen.user_profiles (
     id, email, total_projects, total_workflows_created, first_workflow_created_at, total_deployments, first_deployment_at
@@ -112,21 +112,52 @@ begin
 end
 $$;
 
--- Whoever changes a user's totals does so beside others, but not beside the making of the user's profile, which counts anew: what is
--- not in line yet would be in neither count. In line with nothing else: whoever makes a profile waits for no row afterwards.
-create function private.count_beside_profiles(users uuid[]) returns void
+-- A row that a statement has added or removed, as counters see it.
+create type private.row_change as (
+  parent_id uuid,
+  user_id   uuid,
+  at        timestamptz,
+  change    int -- 1: added, -1: removed; a changed row is both
+);
+
+-- Adds what a statement has changed to the totals of its users: of workflows or of deployments. It runs beside other changes of the
+-- same user, but not beside the making of a profile, which counts all rows: it would miss rows that are not committed yet. Nobody waits
+-- in a circle for this lock, since the making of a profile waits for no row after it.
+create function private.count_for_profiles(counted text, changes private.row_change[]) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  one uuid;
+  users constant uuid[] := array(
+    select c.user_id
+    from unnest(changes) as c
+    group by c.user_id
+    -- Also where as many were added as removed.
+    having sum(c.change) <> 0 or min(c.at) filter (where c.change > 0) <> min(c.at) filter (where c.change < 0)
+    order by c.user_id
+  );
+  user_id uuid;
 begin
-  foreach one in array users loop
-    perform pg_advisory_xact_lock_shared(hashtextextended(one::text, 221));
+  if users = '{}' then
+    return;
+  end if;
+  foreach user_id in array users loop
+    perform pg_advisory_xact_lock_shared(hashtextextended(user_id::text, 221));
   end loop;
+  update clixen.user_profiles as p set
+    total_workflows_created = greatest(p.total_workflows_created + case counted when 'workflows' then n.change else 0 end, 0),
+    first_workflow_created_at = least(p.first_workflow_created_at, case counted when 'workflows' then n.first end),
+    total_deployments = greatest(p.total_deployments + case counted when 'deployments' then n.change else 0 end, 0),
+    first_deployment_at = least(p.first_deployment_at, case counted when 'deployments' then n.first end)
+  from (
+    select c.user_id, sum(c.change) as change, min(c.at) filter (where c.change > 0) as first
+    from unnest(changes) as c
+    group by c.user_id
+  ) as n
+  where p.id = n.user_id and p.id = any (users);
 end
 $$;
-revoke execute on function private.count_beside_profiles(uuid[]) from public;
+revoke execute on function private.count_for_profiles(text, private.row_change[]) from public;
 
 -- The caller's profile, made at the first call.
 create function clixen.ensure_user_profile() returns clixen.user_profiles
@@ -198,7 +229,8 @@ delete from private.mention_places where relation = 'clixen.user_profiles';
 -- With the trigger on auth.users, which only the owner of that table could drop by name; on Supabase that is somebody else.
 drop function clixen.create_user_profile() cascade;
 drop function clixen.ensure_user_profile();
-drop function private.count_beside_profiles(uuid[]);
+drop function private.count_for_profiles(text, private.row_change[]);
+drop type private.row_change;
 drop function private.make_profile(uuid, text);
 drop function private.email_of(jsonb);
 drop table clixen.user_profiles;

@@ -54,12 +54,12 @@ create function private.count_projects() returns trigger
   as $$
 begin
   if tg_op <> 'DELETE' then
-    perform pg_advisory_xact_lock(hashtextextended(new.user_id::text, 220));
+    perform private.lock_user(new.user_id);
     perform private.refuse_erased(new.user_id);
     update clixen.user_profiles as p set total_projects = p.total_projects + 1 where p.id = new.user_id;
   end if;
   if tg_op <> 'INSERT' then
-    perform pg_advisory_xact_lock(hashtextextended(old.user_id::text, 220));
+    perform private.lock_user(old.user_id);
     update clixen.user_profiles as p set total_projects = greatest(p.total_projects - 1, 0) where p.id = old.user_id;
   end if;
   return null;
@@ -78,7 +78,7 @@ create trigger projects_updated_at before update of user_id, name, description, 
   for each row execute function private.update_updated_at();
 create trigger projects_audit after insert or delete or update of user_id, name, description, color on clixen.projects
   for each row execute function private.audit();
-create trigger projects_watch_deletes after delete on clixen.projects referencing old table as gone
+create trigger projects_watch_deletes after delete on clixen.projects referencing old table as old_rows
   for each statement execute function private.watch_deletes();
 create trigger projects_watch_owner after update of user_id on clixen.projects
   for each row when (old.user_id <> new.user_id) execute function private.watch_owner();
@@ -94,11 +94,11 @@ declare
   touched uuid[];
 begin
   if tg_op = 'INSERT' then
-    touched := array(select distinct c.project_id from come as c);
+    touched := array(select distinct n.project_id from new_rows as n);
   elsif tg_op = 'DELETE' then
-    touched := array(select distinct g.project_id from gone as g);
+    touched := array(select distinct o.project_id from old_rows as o);
   else
-    touched := array(select c.project_id from come as c union select g.project_id from gone as g);
+    touched := array(select n.project_id from new_rows as n union select o.project_id from old_rows as o);
   end if;
   -- The time now, not the transaction's: messages have it too.
   update clixen.projects as p set last_activity_at = greatest(p.last_activity_at, clock_timestamp()) where p.id = any (touched);
@@ -122,7 +122,7 @@ begin
     perform private.refuse(403, 'RG528', 'This is another user''s project', null, 'Leave user_id out, or send your own.');
   end if;
   perform clixen.ensure_user_profile();
-  perform pg_advisory_xact_lock(hashtextextended(caller::text, 220));
+  perform private.lock_user(caller);
   select * into project from clixen.projects as p where p.user_id = caller order by p.created_at, p.id limit 1;
   if not found then
     insert into clixen.projects (user_id, name, description)

@@ -47,9 +47,9 @@ create function private.remove_from_n8n() returns trigger
 begin
   insert into private.n8n_removals (n8n_workflow_id)
   -- Of one whose id was never heard of the mark that its name ends in.
-  select coalesce(g.n8n_workflow_id, 'mark:' || left(replace(g.id::text, '-', ''), 16))
-  from gone as g
-  where g.n8n_workflow_id is not null or g.deployment_status <> 'not_deployed'
+  select coalesce(o.n8n_workflow_id, 'mark:' || left(replace(o.id::text, '-', ''), 16))
+  from old_rows as o
+  where o.n8n_workflow_id is not null or o.deployment_status <> 'not_deployed'
   on conflict do nothing;
   return null;
 end

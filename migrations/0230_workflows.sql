@@ -100,70 +100,20 @@ create function clixen.update_mvp_workflow_counters() returns trigger
   set search_path = ''
   as $$
 declare
-  users uuid[];
+  changes private.row_change[] := '{}';
 begin
-  if tg_op = 'INSERT' then
-    update clixen.projects as p set workflow_count = p.workflow_count + n.count
-    from (select c.project_id, count(*) as count from come as c group by c.project_id) as n
-    where p.id = n.project_id;
-    perform private.count_beside_profiles(array(select distinct c.user_id from come as c order by 1));
-    update clixen.user_profiles as p set
-      total_workflows_created = p.total_workflows_created + n.count,
-      first_workflow_created_at = least(p.first_workflow_created_at, n.first)
-    from (select c.user_id, count(*) as count, min(c.created_at) as first from come as c group by c.user_id) as n
-    where p.id = n.user_id;
-  elsif tg_op = 'DELETE' then
-    update clixen.projects as p set workflow_count = p.workflow_count - n.count
-    from (select g.project_id, count(*) as count from gone as g group by g.project_id) as n
-    where p.id = n.project_id;
-    perform private.count_beside_profiles(array(select distinct g.user_id from gone as g order by 1));
-    update clixen.user_profiles as p set total_workflows_created = greatest(p.total_workflows_created - n.count, 0)
-    from (select g.user_id, count(*) as count from gone as g group by g.user_id) as n
-    where p.id = n.user_id;
-  else
-    update clixen.projects as p set workflow_count = p.workflow_count + n.count
-    from (
-      select moved.project_id, sum(moved.count) as count
-      from (
-        select c.project_id, 1 as count from come as c
-        union all
-        select g.project_id, -1 from gone as g
-      ) as moved
-      group by moved.project_id
-      having sum(moved.count) <> 0
-    ) as n
-    where p.id = n.project_id;
-    users := array(
-      select moved.user_id
-      from (
-        select c.user_id, 1 as count, c.created_at from come as c
-        union all
-        select g.user_id, -1, g.created_at from gone as g
-      ) as moved
-      group by moved.user_id
-      -- Also where as many came as went.
-      having sum(moved.count) <> 0
-        or min(moved.created_at) filter (where moved.count > 0) <> min(moved.created_at) filter (where moved.count < 0)
-      order by 1
-    );
-    if users = '{}' then
-      return null;
-    end if;
-    perform private.count_beside_profiles(users);
-    update clixen.user_profiles as p set
-      total_workflows_created = greatest(p.total_workflows_created + n.count, 0),
-      first_workflow_created_at = least(p.first_workflow_created_at, n.first)
-    from (
-      select moved.user_id, sum(moved.count) as count, min(moved.created_at) filter (where moved.count > 0) as first
-      from (
-        select c.user_id, 1 as count, c.created_at from come as c
-        union all
-        select g.user_id, -1, g.created_at from gone as g
-      ) as moved
-      group by moved.user_id
-    ) as n
-    where p.id = n.user_id and p.id = any (users);
+  if tg_op <> 'DELETE' then
+    changes := array(select row(n.project_id, n.user_id, n.created_at, 1)::private.row_change from new_rows as n);
   end if;
+  if tg_op <> 'INSERT' then
+    changes := changes || array(select row(o.project_id, o.user_id, o.created_at, -1)::private.row_change from old_rows as o);
+  end if;
+  update clixen.projects as p set workflow_count = p.workflow_count + n.change
+  from (
+    select c.parent_id, sum(c.change) as change from unnest(changes) as c group by c.parent_id having sum(c.change) <> 0
+  ) as n
+  where p.id = n.parent_id;
+  perform private.count_for_profiles('workflows', changes);
   return null;
 end
 $$;
@@ -189,26 +139,26 @@ create trigger mvp_workflows_audit after insert or delete or update of
     user_id, project_id, name, description, n8n_workflow_id, n8n_workflow_json, original_prompt, status, deployment_status
   on clixen.mvp_workflows for each row execute function private.audit();
 create trigger mvp_workflows_remove_from_n8n after delete on clixen.mvp_workflows
-  referencing old table as gone
+  referencing old table as old_rows
   for each statement execute function private.remove_from_n8n();
 create trigger mvp_workflows_take_down after update of status on clixen.mvp_workflows
   for each row when (new.status = 'archived' and old.status <> 'archived') execute function private.take_down();
-create trigger mvp_workflows_watch_deletes after delete on clixen.mvp_workflows referencing old table as gone
+create trigger mvp_workflows_watch_deletes after delete on clixen.mvp_workflows referencing old table as old_rows
   for each statement execute function private.watch_deletes();
 create trigger mvp_workflows_watch_owner after update of user_id on clixen.mvp_workflows
   for each row when (old.user_id <> new.user_id) execute function private.watch_owner();
 -- One trigger for each kind of statement: only then may it name the rows of before and after.
-create trigger mvp_workflows_counters_insert after insert on clixen.mvp_workflows referencing new table as come
+create trigger mvp_workflows_counters_insert after insert on clixen.mvp_workflows referencing new table as new_rows
   for each statement execute function clixen.update_mvp_workflow_counters();
-create trigger mvp_workflows_counters_update after update on clixen.mvp_workflows referencing old table as gone new table as come
+create trigger mvp_workflows_counters_update after update on clixen.mvp_workflows referencing old table as old_rows new table as new_rows
   for each statement execute function clixen.update_mvp_workflow_counters();
-create trigger mvp_workflows_counters_delete after delete on clixen.mvp_workflows referencing old table as gone
+create trigger mvp_workflows_counters_delete after delete on clixen.mvp_workflows referencing old table as old_rows
   for each statement execute function clixen.update_mvp_workflow_counters();
-create trigger mvp_workflows_activity_insert after insert on clixen.mvp_workflows referencing new table as come
+create trigger mvp_workflows_activity_insert after insert on clixen.mvp_workflows referencing new table as new_rows
   for each statement execute function clixen.update_project_activity();
-create trigger mvp_workflows_activity_update after update on clixen.mvp_workflows referencing old table as gone new table as come
+create trigger mvp_workflows_activity_update after update on clixen.mvp_workflows referencing old table as old_rows new table as new_rows
   for each statement execute function clixen.update_project_activity();
-create trigger mvp_workflows_activity_delete after delete on clixen.mvp_workflows referencing old table as gone
+create trigger mvp_workflows_activity_delete after delete on clixen.mvp_workflows referencing old table as old_rows
   for each statement execute function clixen.update_project_activity();
 
 select private.watch_mentions('clixen.mvp_workflows', array[
@@ -221,6 +171,7 @@ create function clixen.record_execution(n8n_workflow_id text, finished_at timest
   set search_path = ''
   as $$
 begin
+  -- As private.lock_user does, which the back office may not call.
   perform pg_advisory_xact_lock(hashtextextended(w.user_id::text, 220))
   from clixen.mvp_workflows as w where w.n8n_workflow_id = record_execution.n8n_workflow_id;
   update clixen.mvp_workflows as w set

@@ -78,14 +78,14 @@ create trigger mvp_chat_sessions_updated_at before update of user_id, project_id
   on clixen.mvp_chat_sessions for each row execute function private.update_updated_at();
 create trigger mvp_chat_sessions_audit after insert or delete or update of user_id, project_id, workflow_id, title, status
   on clixen.mvp_chat_sessions for each row execute function private.audit();
-create trigger mvp_chat_sessions_watch_deletes after delete on clixen.mvp_chat_sessions referencing old table as gone
+create trigger mvp_chat_sessions_watch_deletes after delete on clixen.mvp_chat_sessions referencing old table as old_rows
   for each statement execute function private.watch_deletes();
 -- One trigger for each kind of statement: only then may it name the rows of before and after.
-create trigger mvp_chat_sessions_activity_insert after insert on clixen.mvp_chat_sessions referencing new table as come
+create trigger mvp_chat_sessions_activity_insert after insert on clixen.mvp_chat_sessions referencing new table as new_rows
   for each statement execute function clixen.update_project_activity();
-create trigger mvp_chat_sessions_activity_update after update on clixen.mvp_chat_sessions referencing old table as gone new table as come
+create trigger mvp_chat_sessions_activity_update after update on clixen.mvp_chat_sessions referencing old table as old_rows new table as new_rows
   for each statement execute function clixen.update_project_activity();
-create trigger mvp_chat_sessions_activity_delete after delete on clixen.mvp_chat_sessions referencing old table as gone
+create trigger mvp_chat_sessions_activity_delete after delete on clixen.mvp_chat_sessions referencing old table as old_rows
   for each statement execute function clixen.update_project_activity();
 
 select private.watch_mentions('clixen.mvp_chat_sessions', array['title']);

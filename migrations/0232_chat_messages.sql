@@ -68,19 +68,19 @@ begin
     update clixen.mvp_chat_sessions as s set
       message_count = s.message_count + n.count,
       last_message_at = greatest(s.last_message_at, n.last)
-    from (select c.session_id, count(*) as count, max(c.created_at) as last from come as c group by c.session_id) as n
+    from (select r.session_id, count(*) as count, max(r.created_at) as last from new_rows as r group by r.session_id) as n
     where s.id = n.session_id;
     return null;
   end if;
   if tg_op = 'DELETE' then
-    touched := array(select distinct g.session_id from gone as g);
+    touched := array(select distinct o.session_id from old_rows as o);
   else
     touched := array(
       select changed.session_id
       from (
-        select c.session_id, c.created_at, 1 as count from come as c
+        select n.session_id, n.created_at, 1 as count from new_rows as n
         union all
-        select g.session_id, g.created_at, -1 from gone as g
+        select o.session_id, o.created_at, -1 from old_rows as o
       ) as changed
       group by changed.session_id, changed.created_at
       having sum(changed.count) <> 0
@@ -115,14 +115,14 @@ create trigger mvp_chat_messages_complete before insert on clixen.mvp_chat_messa
 -- That a message came tells nothing that the message itself does not.
 create trigger mvp_chat_messages_audit after delete or update on clixen.mvp_chat_messages
   for each row execute function private.audit();
-create trigger mvp_chat_messages_watch_deletes after delete on clixen.mvp_chat_messages referencing old table as gone
+create trigger mvp_chat_messages_watch_deletes after delete on clixen.mvp_chat_messages referencing old table as old_rows
   for each statement execute function private.watch_deletes();
 -- One trigger for each kind of statement: only then may it name the rows of before and after.
-create trigger mvp_chat_messages_counters_insert after insert on clixen.mvp_chat_messages referencing new table as come
+create trigger mvp_chat_messages_counters_insert after insert on clixen.mvp_chat_messages referencing new table as new_rows
   for each statement execute function clixen.update_mvp_chat_counters();
-create trigger mvp_chat_messages_counters_update after update on clixen.mvp_chat_messages referencing old table as gone new table as come
+create trigger mvp_chat_messages_counters_update after update on clixen.mvp_chat_messages referencing old table as old_rows new table as new_rows
   for each statement execute function clixen.update_mvp_chat_counters();
-create trigger mvp_chat_messages_counters_delete after delete on clixen.mvp_chat_messages referencing old table as gone
+create trigger mvp_chat_messages_counters_delete after delete on clixen.mvp_chat_messages referencing old table as old_rows
   for each statement execute function clixen.update_mvp_chat_counters();
 
 select private.watch_mentions('clixen.mvp_chat_messages', array['content', 'metadata']);

@@ -46,28 +46,25 @@ create function clixen.update_deployment_counters() returns trigger
   as $$
 declare
   served constant text[] := '{deployed,rolled_back}';
+  changes private.row_change[] := '{}';
 begin
-  if tg_op in ('INSERT', 'UPDATE') then
-    perform private.count_beside_profiles(array(select distinct c.user_id from come as c where c.status = any (served) order by 1));
-    update clixen.user_profiles as p set
-      total_deployments = p.total_deployments + n.count,
-      first_deployment_at = least(p.first_deployment_at, n.first)
-    from (
-      select c.user_id, count(*) as count, min(coalesce(c.completed_at, c.created_at)) as first
-      from come as c
-      where c.status = any (served)
-      group by c.user_id
-    ) as n
-    where p.id = n.user_id;
-    update clixen.mvp_chat_sessions as s set workflow_deployed = true
-    from come as c
-    where c.status = 'deployed' and s.workflow_id = c.workflow_id and s.user_id = c.user_id and not s.workflow_deployed;
+  if tg_op <> 'DELETE' then
+    changes := array(
+      select row(null, n.user_id, coalesce(n.completed_at, n.created_at), 1)::private.row_change
+      from new_rows as n where n.status = any (served)
+    );
   end if;
-  if tg_op in ('DELETE', 'UPDATE') then
-    perform private.count_beside_profiles(array(select distinct g.user_id from gone as g where g.status = any (served) order by 1));
-    update clixen.user_profiles as p set total_deployments = greatest(p.total_deployments - n.count, 0)
-    from (select g.user_id, count(*) as count from gone as g where g.status = any (served) group by g.user_id) as n
-    where p.id = n.user_id;
+  if tg_op <> 'INSERT' then
+    changes := changes || array(
+      select row(null, o.user_id, coalesce(o.completed_at, o.created_at), -1)::private.row_change
+      from old_rows as o where o.status = any (served)
+    );
+  end if;
+  perform private.count_for_profiles('deployments', changes);
+  if tg_op <> 'DELETE' then
+    update clixen.mvp_chat_sessions as s set workflow_deployed = true
+    from new_rows as n
+    where n.status = 'deployed' and s.workflow_id = n.workflow_id and s.user_id = n.user_id and not s.workflow_deployed;
   end if;
   return null;
 end
@@ -98,11 +95,11 @@ create trigger deployments_audit after insert or delete or update on clixen.depl
 create trigger deployments_watch after update of status on clixen.deployments
   for each row when (new.status = 'failed') execute function private.watch_deployment();
 -- One trigger for each kind of statement: only then may it name the rows of before and after.
-create trigger deployments_counters_insert after insert on clixen.deployments referencing new table as come
+create trigger deployments_counters_insert after insert on clixen.deployments referencing new table as new_rows
   for each statement execute function clixen.update_deployment_counters();
-create trigger deployments_counters_update after update on clixen.deployments referencing old table as gone new table as come
+create trigger deployments_counters_update after update on clixen.deployments referencing old table as old_rows new table as new_rows
   for each statement execute function clixen.update_deployment_counters();
-create trigger deployments_counters_delete after delete on clixen.deployments referencing old table as gone
+create trigger deployments_counters_delete after delete on clixen.deployments referencing old table as old_rows
   for each statement execute function clixen.update_deployment_counters();
 
 select private.watch_mentions('clixen.deployments', array['n8n_response', 'error_message', 'deployment_url']);
@@ -140,7 +137,7 @@ declare
   made clixen.deployments;
   source private.deployment_runs;
 begin
-  perform pg_advisory_xact_lock(hashtextextended(caller::text, 220));
+  perform private.lock_user(caller);
   stored := private.idempotency_begin(
     'open_deployment', jsonb_build_object('workflow_id', open_deployment.workflow_id, 'of_version', open_deployment.of_version)
   );

@@ -5,7 +5,7 @@ create function private.queue_writes_of_deployment(deployment_id uuid) returns v
   language sql volatile
   set search_path = ''
   as $$
-select pg_advisory_xact_lock(hashtextextended(d.user_id::text, 220))
+select private.lock_user(d.user_id)
 from clixen.deployments as d
 where d.id = queue_writes_of_deployment.deployment_id
 $$;

@@ -91,7 +91,7 @@ begin
     perform private.require_allowance('telemetry');
     return null;
   end if;
-  select coalesce(sum(pg_column_size(c)), 0), count(*) into bytes, rows_ from come as c;
+  select coalesce(sum(pg_column_size(n)), 0), count(*) into bytes, rows_ from new_rows as n;
   if rows_ > 500 then
     perform private.refuse(413, 'RG527', 'There are too many telemetry events', 'At most 500 a batch', 'Send them in several batches.');
   elsif rows_ > 0 then
@@ -109,7 +109,7 @@ create trigger telemetry_events_keep before insert on clixen.telemetry_events
   for each row execute function private.keep_telemetry();
 create trigger telemetry_events_limit before insert on clixen.telemetry_events
   for each statement execute function private.limit_telemetry();
-create trigger telemetry_events_batch after insert on clixen.telemetry_events referencing new table as come
+create trigger telemetry_events_batch after insert on clixen.telemetry_events referencing new table as new_rows
   for each statement execute function private.limit_telemetry();
 
 select private.watch_mentions('clixen.telemetry_events', array['event_data', 'error_message', 'user_agent', 'referer']);
@@ -130,12 +130,7 @@ create function clixen.track_telemetry(events jsonb) returns jsonb
   set search_path = ''
   as $$
 declare
-  enveloped constant boolean := jsonb_typeof(events) = 'object' and jsonb_typeof(events -> 'events') = 'array';
-  batch constant jsonb := case
-    when jsonb_typeof(events) = 'array' then events
-    when enveloped then events -> 'events'
-    when jsonb_typeof(events) = 'object' then jsonb_build_array(events)
-  end;
+  batch constant jsonb := private.batch_of(events, 'events');
   caller constant uuid := private.require_user();
   net constant inet := (private.edge_claim() ->> 'net')::inet;
   uuid_form constant text := '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$';
@@ -231,17 +226,18 @@ create function private.clean_telemetry() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
-declare
-  gone bigint;
 begin
-  delete from clixen.telemetry_events as t
-  where t.id in (select o.id from clixen.telemetry_events as o where o.created_at < now() - interval '180 days' limit 5000);
-  get diagnostics gone = row_count;
-  return gone;
+  return private.delete_older('clixen.telemetry_events', 'created_at', now() - interval '180 days');
 end
 $$;
 
+insert into private.jobs (name, function, schedule, description) values (
+  'clean_telemetry', 'private.clean_telemetry', '17 3 * * *',
+  'Deletes telemetry after 180 days.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'clean_telemetry';
 delete from private.daily_allowances where name = 'telemetry';
 delete from private.limit_rules where name = 'telemetry';
 delete from private.mention_places where relation = 'clixen.telemetry_events';

@@ -10,7 +10,7 @@ declare
   gone bigint;
 begin
   perform private.mark_erased(erase_user.user_id);
-  perform pg_advisory_xact_lock(hashtextextended(erase_user.user_id::text, 220));
+  perform private.lock_user(erase_user.user_id);
   -- They go with their projects.
   counts := jsonb_build_object(
     'mvp_workflows', (select count(*) from clixen.mvp_workflows as w where w.user_id = erase_user.user_id),

@@ -142,7 +142,8 @@ const RULES = {
   },
   'claims are read once a statement: wrapped in a select': {
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
-      where regexp_replace(${CONDITION}, '\\(\\s*SELECT auth\\.(uid|jwt|role)\\(\\)( AS \\w+)?\\s*\\)', '', 'g') ~ 'auth\\.|current_setting'`,
+      where regexp_replace(${CONDITION}, '\\(\\s*SELECT (auth\\.(uid|jwt|role)|private\\.is_admin)\\(\\)( AS \\w+)?\\s*\\)', '', 'g')
+        ~ 'auth\\.|private\\.|current_setting'`,
     fault: POLICY('user_id = auth.uid()'),
   },
   'no policy believes what a user writes of themselves': {
@@ -162,16 +163,21 @@ const RULES = {
       where a.grantee = 0`,
     fault: `${FUNCTION(`set search_path = ''`)}; grant execute on function clixen.faulty() to public`,
   },
-  'nothing in the schema private is executable by a request, but for what an index is made of': {
-    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where n.nspname = 'private'
+  // Conditions of policies without arguments read the caller's own claims only.
+  'nothing in the schema private is executable by a request, except the expressions of indexes and the conditions of policies':
+    {
+      query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where n.nspname = 'private'
+        and not (p.provolatile = 's' and p.pronargs = 0 and not p.prosecdef and exists (
+          select from pg_depend d where d.classid = 'pg_policy'::regclass
+            and d.refobjid = p.oid and d.refclassid = 'pg_proc'::regclass))
         and not (p.provolatile = 'i' and exists (
           select from pg_depend d join pg_class i on i.oid = d.objid and d.classid = 'pg_class'::regclass and i.relkind in ('i', 'I')
           where d.refobjid = p.oid and d.refclassid = 'pg_proc'::regclass))
         and exists (
         select from unnest(array['anon', 'authenticated', 'edge', 'service_role', 'authenticator']) as r
         where has_function_privilege(r, p.oid, 'execute'))`,
-    fault: `grant execute on function private.caller_key() to service_role`,
-  },
+      fault: `grant execute on function private.caller_key() to service_role`,
+    },
   'the schema private is closed to every request': {
     query: `select r as name from unnest(array['anon', 'authenticated', 'edge', 'service_role', 'authenticator']) as r
       where has_schema_privilege(r, 'private', 'usage')`,
@@ -356,6 +362,7 @@ test('a function is executable by those it is granted to and nobody else', async
     'marketing.only_admins(): authenticated service_role',
     'marketing.pending_confirmations(integer,interval): service_role',
     'private.contacts_in(text[]): authenticated service_role',
+    'private.is_admin(): authenticated',
     'private.lead_mentions(text,text[]): authenticated service_role',
     `onboarding.activity(text,jsonb): ${anybody}`,
     `onboarding.progress(text): ${anybody}`,

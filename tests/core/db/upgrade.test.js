@@ -15,7 +15,13 @@ const ROWS = 200;
 /** Tables that hold one row. */
 const SINGLE = ['private.event_watermark', 'private.connection_shares'];
 /** Tables of settings: a later migration may add rows of its own. */
-const SETTINGS = ['private.limit_rules', 'private.daily_allowances', 'private.mention_places', 'private.secrets'];
+const SETTINGS = [
+  'private.limit_rules',
+  'private.daily_allowances',
+  'private.mention_places',
+  'private.secrets',
+  'private.jobs',
+];
 const MIGRATIONS = join(root, 'migrations');
 
 let system;

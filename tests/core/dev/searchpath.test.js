@@ -50,8 +50,8 @@ for (const [what, [text, fault]] of Object.entries(FAULTS)) {
 }
 
 test('rows of a statement are known to triggers, and to nothing else', () => {
-  const body = 'begin update clixen.projects as p set name = c.name from come as c; return null; end';
-  const fault = 'function clixen.faulty names come without its schema';
+  const body = 'begin update clixen.projects as p set name = n.name from new_rows as n; return null; end';
+  const fault = 'function clixen.faulty names new_rows without its schema';
   assert.deepEqual(faultsOf(made(pinned, body)), [fault]);
   assert.deepEqual(faultsOf(made(pinned, body).replace('returns int', 'returns trigger')), []);
 });

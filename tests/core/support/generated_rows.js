@@ -25,6 +25,8 @@ export const rows = {
   'private.connection_shares': 'update private.connection_shares set caller = $1::int',
   'private.mention_places': `insert into private.mention_places (relation, columns, keys, remedy)
     select 'made up ' || n, array['name'], 'null', 'redact' from generate_series(1, $1::int) as n`,
+  'private.jobs': `insert into private.jobs (name, function, schedule, more_from, description)
+    select 'job_' || n, 'private.job_' || n, n % 60 || ' * * * *', n, 'Job ' || n from generate_series(1, $1::int) as n`,
   'private.job_runs': `insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
     select 'process_pending_events', timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n), n,
       case when n % 5 = 0 then 'Error ' || n end, n % 7 = 0 from generate_series(1, $1::int) as n`,

@@ -188,6 +188,7 @@ const NOT_LOOKED_FOR = {
   'private.deployment_runs': '*: a copy of a workflow that is being deployed, gone within minutes',
   'private.idempotency_keys': '*: answers of the last 24 hours, which hold nothing that was sent',
   'private.job_runs': '*: our own words',
+  'private.jobs': '*: our own words',
   'private.limit_rules': '*: our own words',
   'private.mention_places': '*: our own words',
   'private.n8n_removals': '*: n8n’s ids',

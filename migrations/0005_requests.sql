@@ -1,4 +1,4 @@
--- 0005: callers. Who sends the request, from its verified token and from the claims that the edge signs.
+-- 0005: requests. What a request says, and who sends it: its verified token, and the claims that the edge signs.
 -- migrate:up
 -- A header of the request: the client's own words, for data and never for trust.
 create function private.request_header(name text) returns text
@@ -67,7 +67,21 @@ begin
 end
 $$;
 
--- Ends the request unless an admin, the back office, or an operator asks: who is connected to the database without PostgREST.
+-- Whether the verified token is an admin's. Policies call it as `(select private.is_admin())`, once per statement and with the caller's
+-- rights, so the caller's role may execute it; without a right on the schema it cannot be called by name.
+create function private.is_admin() returns boolean
+  -- Not in SQL: that would be planned at every call.
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return coalesce(auth.jwt() -> 'app_metadata' ->> 'role' = 'admin', false);
+end
+$$;
+revoke execute on function private.is_admin() from public;
+grant execute on function private.is_admin() to authenticated;
+
+-- Ends the request unless the caller is an admin, the back office, or an operator, who is connected to the database without PostgREST.
 create function private.require_admin() returns boolean
   language plpgsql stable
   -- Definer: whoever asks may call nothing else in this schema.
@@ -75,10 +89,8 @@ create function private.require_admin() returns boolean
   set search_path = ''
   as $$
 begin
-  if session_user <> 'authenticator' and nullif(current_setting('request.jwt.claims', true), '') is null then
-    return true;
-  end if;
-  if (select auth.role()) = 'service_role' or (select auth.jwt()) -> 'app_metadata' ->> 'role' = 'admin' then
+  if (session_user <> 'authenticator' and nullif(current_setting('request.jwt.claims', true), '') is null)
+    or auth.role() = 'service_role' or private.is_admin() then
     return true;
   end if;
   perform private.refuse(403, 'RG571', 'Only admins may do this', null, 'Sign in as somebody whose app_metadata.role is admin.');
@@ -102,9 +114,27 @@ begin
 end
 $$;
 
+-- The items of a body that is a list, an object that has a list under a name, or one item; null if it is none of these.
+create function private.batch_of(body jsonb, list text) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return case
+    when jsonb_typeof(body) = 'array' then body
+    when jsonb_typeof(body) <> 'object' then null
+    when jsonb_typeof(body -> list) = 'array' then body -> list
+    else jsonb_build_array(body)
+  end;
+end
+$$;
+revoke execute on function private.batch_of(jsonb, text) from public;
+
 -- migrate:down
+drop function private.batch_of(jsonb, text);
 drop function private.caller_key();
 drop function private.require_admin();
+drop function private.is_admin();
 drop function private.require_user();
 drop function private.user_id();
 drop function private.caller_role();
