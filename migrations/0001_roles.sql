@@ -1,9 +1,9 @@
--- 0001: roles. Who PostgREST may become, and that nobody may do anything until it is granted.
--- Roles that exist already (Supabase's) are left as they are; rolling back drops only those made here.
+-- 0001: roles. The roles that PostgREST may switch to; nobody may do anything until it is granted.
+-- Roles that exist already (Supabase's) stay as they are; a rollback drops only those created here.
 -- migrate:up
 do $$
 begin
-  -- Row-level security is forced, on owners too: only such a role's definer functions can do their work.
+  -- Row-level security is forced, for table owners too: definer functions work only if their owner bypasses it.
   if not exists (select from pg_roles where rolname = current_user and (rolsuper or rolbypassrls)) then
     raise exception 'the role % may not run these migrations', current_user
       using hint = 'Use a superuser or a role with BYPASSRLS; on Supabase, the role postgres.';
@@ -38,8 +38,8 @@ begin
 end
 $$;
 
--- Functions are executable by nobody until granted. A revoke `in schema` would do nothing: it is the creating role's
--- global default that grants to public.
+-- Functions are executable by nobody until granted. A revoke `in schema` would have no effect: the global default of the creating
+-- role grants to public.
 alter default privileges revoke execute on functions from public;
 
 -- migrate:down
@@ -55,7 +55,7 @@ begin
     where shobj_description(oid, 'pg_authid') = 'made by rowgate 0001'
     order by rolname
   loop
-    -- Who made a role may drop it, but what it was granted only as its member.
+    -- The creator of a role may drop the role, but may drop what it was granted only as its member.
     execute format('grant %I to current_user', made.rolname);
     execute format('drop owned by %I', made.rolname);
     begin

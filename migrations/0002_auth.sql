@@ -1,5 +1,5 @@
--- 0002: auth. How policies and functions read the verified claims of a request. Where these functions exist already
--- (Supabase's), those are used and nothing is touched.
+-- 0002: auth. How policies and functions read the verified claims of a request. Functions that exist already (Supabase's) are
+-- used unchanged.
 -- migrate:up
 do $$
 begin
@@ -17,7 +17,7 @@ begin
   end if;
 
   if to_regprocedure('auth.uid()') is null then
-    -- A sub that is no uuid, as a back-office token may have, is no user.
+    -- A sub that is not a uuid, such as a back-office token's, is not a user.
     create function auth.uid() returns uuid
       language sql stable
       as $f$
@@ -65,7 +65,7 @@ begin
     execute format('drop function %s', made.signature);
   end loop;
 
-  -- The schema is ours to drop if it is ours and nothing of anybody's is left in it.
+  -- Drop the schema only if these migrations created it and nothing else is left in it.
   begin
     drop schema auth;
   exception

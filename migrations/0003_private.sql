@@ -1,6 +1,6 @@
--- 0003: the schema private, which PostgREST does not expose: tables and helpers that only definer functions reach.
+-- 0003: private. The schema that PostgREST does not expose: tables and helpers that only definer functions use.
 -- migrate:up
--- dbmate keeps its own table in this schema, so it may exist.
+-- dbmate's own table is in this schema, so it may exist already.
 create schema if not exists private;
 comment on schema private is 'Not exposed by PostgREST: limits, idempotency, audit, and helpers of definer functions.';
 revoke all on schema private from public;

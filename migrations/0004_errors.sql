@@ -1,6 +1,6 @@
--- 0004: errors. How a function ends a request with a status and a code of docs/errors.md.
+-- 0004: errors. How a function ends a request with a status and an error code.
 -- migrate:up
--- Ends a request with a status, a code of docs/errors.md and words for the caller (PostgREST's sqlstate PGRST).
+-- Ends the request with a status, a code of docs/errors.md and a message for the caller, by PostgREST's sqlstate PGRST.
 create function private.refuse(
   status int, code text, message text, details text default null, hint text default null, retry_after int default null
 ) returns void

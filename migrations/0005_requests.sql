@@ -1,6 +1,6 @@
 -- 0005: requests. What a request says, and who sends it: its verified token, and the claims that the edge signs.
 -- migrate:up
--- A header of the request: the client's own words, for data and never for trust.
+-- A header of the request. The client chooses it: use it as data, never as proof.
 create function private.request_header(name text) returns text
   language plpgsql stable
   set search_path = ''
@@ -10,10 +10,10 @@ begin
 end
 $$;
 
--- What the edge vouches for, or null: where the request came from (net, addr, country) and, in a call on behalf of somebody, who
--- that is (caller) and what the edge has seen of the request (region, city, human, stamp, device_type, browser, os, is_bot). The
--- edge's key signs for anon and edge only, without an issuer; a claim of this name in anybody else's token is their own word and is
--- not believed.
+-- The claims that the edge has verified, or null: the origin of the request (net, addr, country) and, in a call on behalf of a
+-- user, the user's role (caller) and what the edge has seen of the request (region, city, human, stamp, device_type, browser, os,
+-- is_bot). The edge's key signs tokens of anon and edge only, without an issuer; a claim of this name in any other token is the
+-- holder's own and is ignored.
 create function private.edge_claim() returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -25,8 +25,8 @@ begin
 end
 $$;
 
--- The role of the caller. The edge calls some functions on behalf of others, as the role edge: then it is the role that it has
--- verified.
+-- The role of the caller. The edge calls some functions as the role edge on behalf of a user; then it is the role that the edge
+-- has verified.
 create function private.caller_role() returns text
   language plpgsql stable
   set search_path = ''
@@ -38,8 +38,8 @@ begin
 end
 $$;
 
--- The user, as auth.uid() says, which older versions of Supabase's read from a setting of its own. Most callers here have no sub,
--- and need not wait for it to be looked at.
+-- The user, as auth.uid() gives it; older versions of Supabase's read it from a setting of its own. Most callers have no sub, and
+-- skip the slower auth.uid().
 create function private.user_id() returns uuid
   language plpgsql stable
   set search_path = ''
@@ -52,7 +52,8 @@ begin
 end
 $$;
 
--- The user who calls, or a refusal: for what the edge calls on behalf of users, of whom no grant knows whether there is one.
+-- The user who calls, or a refusal. For functions that the edge calls on behalf of users: no grant can tell whether there is a
+-- user.
 create function private.require_user() returns uuid
   language plpgsql stable
   set search_path = ''
@@ -67,8 +68,8 @@ begin
 end
 $$;
 
--- Whether the verified token is an admin's. Policies call it as `(select private.is_admin())`, once per statement and with the caller's
--- rights, so the caller's role may execute it; without a right on the schema it cannot be called by name.
+-- Whether the verified token is an admin's. Policies call it as `(select private.is_admin())`, once per statement and with the
+-- rights of the caller, so request roles may execute it; without usage of this schema they cannot call it by name.
 create function private.is_admin() returns boolean
   -- Not in SQL: that would be planned at every call.
   language plpgsql stable
@@ -81,10 +82,11 @@ $$;
 revoke execute on function private.is_admin() from public;
 grant execute on function private.is_admin() to authenticated;
 
--- Ends the request unless the caller is an admin, the back office, or an operator, who is connected to the database without PostgREST.
+-- Ends the request unless the caller is an admin, the back office, or an operator, who is connected to the database without
+-- PostgREST.
 create function private.require_admin() returns boolean
   language plpgsql stable
-  -- Definer: whoever asks may call nothing else in this schema.
+  -- Definer: the caller may call nothing else in this schema.
   security definer
   set search_path = ''
   as $$
@@ -99,7 +101,8 @@ end
 $$;
 revoke execute on function private.require_admin() from public;
 
--- Who a limit counts for: the user, the back office, the hashed address that the edge vouches for, or everybody together.
+-- What a limit counts by: the user, the back office, the hashed address that the edge has verified, or one key for all other
+-- callers.
 create function private.caller_key() returns text
   language plpgsql stable
   set search_path = ''

@@ -1,4 +1,4 @@
--- 0006: rate limits. GCRA in one upsert: per bucket, one time stamp that says when the next call is due.
+-- 0006: rate limits. GCRA in one upsert: each bucket is one time stamp, the time at which its next call is due.
 -- migrate:up
 create table private.limit_rules (
   name    text primary key,
@@ -10,12 +10,12 @@ create table private.limit_rules (
   constraint limit_rules_refill check (refill > interval '0')
 );
 comment on table private.limit_rules is
-  'How often something may be done. Change a row to change the limit: burst calls at once, one more each refill; callers whom nobody vouches for share one bucket with its own, stricter burst.';
+  'How often something may be done. Change a row to change the limit: burst calls at once, one more each refill; callers without a verified address share one bucket with its own, stricter burst.';
 
 alter table private.limit_rules enable row level security;
 alter table private.limit_rules force row level security;
 
--- Unlogged: after a crash every bucket is full again, which harms nobody and spares the log a write per request.
+-- Unlogged: after a crash every bucket is full again, which does no harm, and no request writes to the log.
 create unlogged table private.rate_limits (
   bucket text primary key,
   tat    timestamptz not null
@@ -27,7 +27,7 @@ create index rate_limits_tat on private.rate_limits (tat);
 alter table private.rate_limits enable row level security;
 alter table private.rate_limits force row level security;
 
--- Takes one token of a bucket. Gives null if there was one, otherwise the seconds until there is one again.
+-- Takes one token of a bucket. Returns null if there was one, otherwise the seconds until there is one again.
 create function private.take_token(bucket text, burst bigint, refill interval) returns int
   language plpgsql volatile
   set search_path = ''
@@ -45,8 +45,8 @@ begin
   returning r.tat into due;
   taken := found;
 
-  -- Full buckets need no row. A few are swept at each call, so the table keeps the size of what is in use. After the
-  -- upsert, and skipping what is locked: two callers who sweep each other's bucket must not wait for each other.
+  -- Full buckets need no row. Each call deletes a few, so that the table stays as large as what is in use. It does so after the
+  -- upsert and skips locked rows: two callers who delete each other's bucket must not wait for each other.
   delete from private.rate_limits as r
   where r.bucket in (
     select old.bucket from private.rate_limits as old
@@ -65,8 +65,8 @@ begin
 end
 $$;
 
--- Holds the caller of this request to a rule of limit_rules; ends the request with 429 where it is exceeded. A request
--- that is refused later is rolled back with its token: it has written nothing, and what it cost is the edge's to bound.
+-- Applies a rule of limit_rules to the caller and ends the request with 429 where it is exceeded. A request that fails later
+-- rolls its token back: it has written nothing, and the edge bounds what it costs.
 create function private.limit_caller(rule text) returns void
   language plpgsql volatile
   set search_path = ''
@@ -76,7 +76,7 @@ declare
   caller constant text := private.caller_key();
   wait int;
 begin
-  -- The back office is trusted with everything else, too.
+  -- The back office has no limits.
   if caller = 'service' then
     return;
   end if;

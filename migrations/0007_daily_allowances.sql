@@ -1,6 +1,6 @@
 -- 0007: daily allowances. How many bytes and rows a caller, and all anonymous callers together, may write in a day.
 -- migrate:up
--- How much may be written within a day (UTC).
+-- How much may be written in one day (UTC).
 create table private.daily_allowances (
   name      text primary key,
   bytes     bigint,
@@ -10,30 +10,30 @@ create table private.daily_allowances (
   constraint daily_allowances_positive check (bytes > 0 and rows > 0 and all_bytes > 0 and all_rows > 0)
 );
 comment on table private.daily_allowances is
-  'How much may be written within a day of UTC: bytes and rows of one user or address, all_bytes and all_rows of all anonymous callers together; null: no limit. Change a row to change an allowance. The back office has none.';
+  'How much may be written in one day of UTC: bytes and rows of one user or address, all_bytes and all_rows of all anonymous callers together; null: no limit. Change a row to change an allowance. The back office has none.';
 
 alter table private.daily_allowances enable row level security;
 alter table private.daily_allowances force row level security;
 
--- Unlogged, as rate_limits: after a crash the day begins anew.
+-- Unlogged, as rate_limits: after a crash the day starts again at zero.
 create unlogged table private.daily_usage (
   day    date not null,
   name   text not null,
   caller text not null,
-  -- What all anonymous callers have used is spread over several rows: on one, each of them would wait for the one before.
+  -- The use of all anonymous callers is spread over several rows: on one row, each of them would wait for the one before.
   part   bigint not null,
   bytes  bigint not null,
   rows   bigint not null,
   constraint daily_usage_pkey primary key (day, name, caller, part)
 );
-comment on table private.daily_usage is 'What has been written today, by caller as private.caller_key names them; and by "anonymous", all of those together.';
+comment on table private.daily_usage is 'What has been written today, by caller as private.caller_key names them, and for "anonymous", all of those together.';
 
 alter table private.daily_usage enable row level security;
 alter table private.daily_usage force row level security;
 
--- Ends the request with 429 if its caller, or all anonymous callers together, have used up today's allowance. It locks nothing and
--- takes nothing: what is written is counted by use_allowance, at the end. So a caller who crosses the line may still write what is under
--- way.
+-- Ends the request with 429 if the caller, or all anonymous callers together, have used up today's allowance. It locks nothing
+-- and counts nothing: use_allowance counts what is written, at the end. So requests that are in flight when a caller reaches the
+-- limit still succeed.
 create function private.require_allowance(name text) returns void
   language plpgsql volatile
   set search_path = ''
@@ -50,7 +50,7 @@ begin
     return;
   end if;
   select * into allowed from private.daily_allowances as a where a.name = require_allowance.name;
-  -- Looked up one by one: this is asked before every batch, and a join would cost more than the rest of it.
+  -- Two single look-ups: this runs before every batch, and a join would cost more than the rest of it.
   select u.bytes, u.rows into used_bytes, used_rows
   from private.daily_usage as u
   where u.day = moment::date and u.name = allowed.name and u.caller = who and u.part = 0;
@@ -73,7 +73,7 @@ begin
 end
 $$;
 
--- Counts what the caller has written. Last in its transaction: the rows stay locked until the end of it.
+-- Counts what the caller has written. Call it last in the transaction: the rows stay locked until its end.
 create function private.use_allowance(name text, bytes bigint, rows bigint) returns void
   language plpgsql volatile
   set search_path = ''
@@ -92,7 +92,7 @@ begin
     from private.daily_allowances as a
     cross join (values (1, who, 0), (2, 'anonymous', pg_backend_pid() % 16)) as each (place, caller, part)
     where a.name = use_allowance.name and (each.place = 1 or who not like 'user %')
-    -- Its own row first, everywhere.
+    -- The caller's own row first, in every transaction: no deadlocks.
     order by each.place
     on conflict on constraint daily_usage_pkey do update
       set bytes = u.bytes + excluded.bytes, rows = u.rows + excluded.rows
@@ -100,8 +100,8 @@ begin
   )
   select bool_or(counted.fresh) into fresh from counted;
 
-  -- Each new row takes two of earlier days with it, so that the table keeps the size of a day. As in take_token, skipping what is
-  -- locked.
+  -- Each new row deletes two of earlier days, so that the table stays as large as one day. It skips locked rows, as take_token
+  -- does.
   if fresh then
     delete from private.daily_usage as u
     where (u.day, u.name, u.caller, u.part) in (

@@ -18,8 +18,8 @@ create index idempotency_keys_expires_at on private.idempotency_keys (expires_at
 alter table private.idempotency_keys enable row level security;
 alter table private.idempotency_keys force row level security;
 
--- Whose keys a request's is compared with: the user's, the back office's, or those of everybody without a name, who share
--- one namespace because a retry may come from another network.
+-- The namespace of the request's keys: the user, the back office, or one for all anonymous callers, because a retry may come from
+-- another network.
 create function private.idempotency_caller() returns text
   language plpgsql stable
   set search_path = ''
@@ -29,37 +29,37 @@ begin
 end
 $$;
 
--- Starts an operation under the request's Idempotency-Key. Gives the stored answer of an earlier one, or null: do it,
--- then call idempotency_end, unless the answer is known beforehand and was given here. A second request of the same key
--- waits in the insert until the first is through.
+-- Starts an operation under the request's Idempotency-Key. Returns the stored answer of an earlier request, or null: then do it
+-- and call idempotency_end, unless the answer is known beforehand and was passed here. A second request with the same key waits
+-- in the insert until the first one commits.
 create function private.idempotency_begin(operation text, request jsonb, answer jsonb default null) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  asked constant text := private.request_header('idempotency-key');
+  sent_key constant text := private.request_header('idempotency-key');
   who constant text := private.idempotency_caller();
   hash bytea;
   known private.idempotency_keys;
   first boolean;
 begin
-  if asked is null then
+  if sent_key is null then
     return null;
   end if;
-  if char_length(asked) not between 1 and 255 then
+  if char_length(sent_key) not between 1 and 255 then
     perform private.refuse(400, 'RG502', 'The Idempotency-Key must have 1 to 255 characters', null, 'Use a UUID.');
   end if;
-  -- Only now: a request may have half a megabyte, and most have no key.
+  -- Hash only now: a request may have half a megabyte, and most have no key.
   hash := sha256(convert_to(request::text, 'UTF8'));
 
   insert into private.idempotency_keys as k (operation, caller, key, request_hash, answer, expires_at)
-  values (idempotency_begin.operation, who, asked, hash, idempotency_begin.answer, now() + interval '24 hours')
+  values (idempotency_begin.operation, who, sent_key, hash, idempotency_begin.answer, now() + interval '24 hours')
   on conflict on constraint idempotency_keys_pkey do update
     set request_hash = excluded.request_hash, answer = excluded.answer, expires_at = excluded.expires_at
     where k.expires_at < now();
   first := found;
 
-  -- After the insert, and skipping what is locked, as in take_token.
+  -- After the insert, and without locked rows, as in take_token.
   delete from private.idempotency_keys as k
   where (k.operation, k.caller, k.key) in (
     select old.operation, old.caller, old.key from private.idempotency_keys as old
@@ -75,7 +75,7 @@ begin
 
   select * into strict known
   from private.idempotency_keys as k
-  where k.operation = idempotency_begin.operation and k.caller = who and k.key = asked;
+  where k.operation = idempotency_begin.operation and k.caller = who and k.key = sent_key;
   if known.request_hash <> hash then
     perform private.refuse(
       422, 'RG503', 'This Idempotency-Key was used with another body', null,
@@ -86,26 +86,26 @@ begin
 end
 $$;
 
--- Keeps an operation's answer under the request's Idempotency-Key, if it has one.
+-- Stores the answer of an operation under the request's Idempotency-Key, if it has one.
 create function private.idempotency_end(operation text, answer jsonb) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  asked constant text := private.request_header('idempotency-key');
+  sent_key constant text := private.request_header('idempotency-key');
   who text;
 begin
-  if asked is null then
+  if sent_key is null then
     return;
   end if;
   who := private.idempotency_caller();
   update private.idempotency_keys as k
   set answer = idempotency_end.answer
-  where k.operation = idempotency_end.operation and k.caller = who and k.key = asked;
+  where k.operation = idempotency_end.operation and k.caller = who and k.key = sent_key;
 end
 $$;
 
--- Bytes that an answer takes under the request's Idempotency-Key, with what is kept beside it; 0 without one.
+-- The bytes that an answer takes under the request's Idempotency-Key, with its row; 0 without a key.
 create function private.idempotency_bytes(answer jsonb) returns bigint
   language plpgsql stable
   set search_path = ''

@@ -4,7 +4,7 @@ create schema edge;
 comment on schema edge is 'Exposed by PostgREST, executable by role edge only.';
 grant usage on schema edge to edge;
 
--- Whether the database answers. The edge's /readyz asks.
+-- Whether the database answers, for the edge's /readyz.
 create function edge.ready() returns jsonb
   language sql stable
   set search_path = ''

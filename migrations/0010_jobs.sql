@@ -31,7 +31,7 @@ create table private.job_runs (
   skipped     boolean not null default false,
   constraint job_runs_order check (finished_at >= started_at)
 );
-comment on table private.job_runs is 'One row per run: how many rows it dealt with, why it failed, or that it was skipped, for another run was at it. Kept for 90 days.';
+comment on table private.job_runs is 'One row per run: how many rows it processed, why it failed, or that it was skipped because another run was active. Kept for 90 days.';
 
 create index job_runs_job on private.job_runs (job, started_at desc);
 create index job_runs_started_at on private.job_runs using brin (started_at);
@@ -39,7 +39,8 @@ create index job_runs_started_at on private.job_runs using brin (started_at);
 alter table private.job_runs enable row level security;
 alter table private.job_runs force row level security;
 
--- Deletes rows of a table that are older than a time, at most so many, and gives how many. It skips rows that another run has locked.
+-- Deletes rows of a table that are older than a time, at most so many, and returns how many. It skips rows that another run has
+-- locked.
 create function private.delete_older(relation regclass, time_column text, before timestamptz, most bigint default 5000) returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -57,8 +58,9 @@ end
 $$;
 revoke execute on function private.delete_older(regclass, text, timestamptz, bigint) from public;
 
--- The call of a job's function, by its name in the catalog; null if there is no such function. A job's function takes no arguments,
--- gives a number of rows, belongs to the owner of private.jobs, and is granted to nobody: no row of private.jobs can name another one.
+-- The call of a job's function, from its names in the catalog; null if there is no such function. A job's function takes no
+-- arguments, returns a number of rows, belongs to the owner of private.jobs, and is granted to nobody: no row of private.jobs can
+-- name any other function.
 create function private.job_call(function text) returns text
   language sql stable
   set search_path = ''
@@ -119,11 +121,11 @@ begin
 end
 $$;
 comment on function edge.run_job(text) is
-  'Runs a job by its name and writes down how it went. Definer: the edge has no right on any table.';
+  'Runs a job by its name and records the run. Definer: the edge has no right on any table.';
 revoke execute on function edge.run_job(text) from public;
 grant execute on function edge.run_job(text) to edge;
 
--- Notes a run of a job that is the edge's own.
+-- Records a run of a job that the edge itself carries out.
 create function edge.note_job(job text, took_ms bigint, rows bigint, error text) returns boolean
   language plpgsql volatile security definer
   set search_path = ''
@@ -138,7 +140,7 @@ begin
 end
 $$;
 comment on function edge.note_job(text, bigint, bigint, text) is
-  'Writes down how a job of the edge''s went. Definer: the edge has no right on any table.';
+  'Records a run of a job of the edge''s own. Definer: the edge has no right on any table.';
 revoke execute on function edge.note_job(text, bigint, bigint, text) from public;
 grant execute on function edge.note_job(text, bigint, bigint, text) to edge;
 

@@ -13,7 +13,7 @@ create table private.audit_log (
   constraint audit_log_operation check (operation in ('INSERT', 'UPDATE', 'DELETE'))
 );
 comment on table private.audit_log is
-  'Append-only. Names of changed columns, never their values: no secret and no message body ends up here.';
+  'Append-only. Names of changed columns, never their values: no secret and no message body is in it.';
 
 create index audit_log_row on private.audit_log (relation, row_id, at desc);
 create index audit_log_actor on private.audit_log (actor, at desc) where actor is not null;
@@ -22,8 +22,8 @@ create index audit_log_at on private.audit_log using brin (at);
 alter table private.audit_log enable row level security;
 alter table private.audit_log force row level security;
 
--- Trigger: notes a change of one row. Definer, since no request role may write the log; it reads nothing of the
--- caller's but the verified claims.
+-- Trigger: records a change of one row. Definer, since no request role may write the log; of the caller it reads the verified
+-- claims only.
 create function private.audit() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -59,7 +59,7 @@ begin
 end
 $$;
 
--- Both are kept for a year. Until then nothing of them is deleted, whoever asks; nothing is ever changed.
+-- Trigger of logs that are kept for a year: until then nobody deletes a row, and nobody ever changes one.
 create function private.refuse_early_delete() returns trigger
   language plpgsql
   set search_path = ''

@@ -1,4 +1,5 @@
--- 0012: security events. What happened to accounts and to their data, for whoever monitors them; and the retention of both logs.
+-- 0012: security events. What happened to accounts and to their data, for those who monitor them; and how long both logs are
+-- kept.
 -- migrate:up
 create table private.security_events (
   id         bigint generated always as identity constraint security_events_pkey primary key,
@@ -13,7 +14,7 @@ create table private.security_events (
     kind in ('tier_changed', 'email_changed', 'account_erased', 'bulk_delete', 'owner_changed', 'n8n_refused_key')
   )
 );
-comment on table private.security_events is 'Append-only. What happened to accounts and to what is theirs; no secret, no address, no content.';
+comment on table private.security_events is 'Append-only. What happened to accounts and to their data; no secret, no address, no content.';
 
 create index security_events_kind on private.security_events (kind, at desc);
 create index security_events_user_id on private.security_events (user_id, at desc) where user_id is not null;
@@ -33,7 +34,7 @@ values (
 )
 $$;
 
--- Trigger: many rows gone at once, which is how a stolen token or a wrong filter looks.
+-- Trigger: one statement deleted many rows of a user, which is how a stolen token or a wrong filter looks.
 create function private.watch_deletes() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -50,7 +51,7 @@ begin
 end
 $$;
 
--- Trigger: what was one user's is another's.
+-- Trigger: a row has another owner.
 create function private.watch_owner() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -68,7 +69,7 @@ create trigger security_events_append_only before update or truncate on private.
 create trigger security_events_retention before delete on private.security_events
   for each row execute function private.refuse_early_delete();
 
--- Deletes a part of what is older than a year: whoever runs it runs it again while it gives 5,000 or more.
+-- Deletes rows of both logs that are older than a year, at most 5,000 of each, and returns how many.
 create function private.clean_audit() returns bigint
   language plpgsql volatile
   set search_path = ''

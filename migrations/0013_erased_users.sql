@@ -4,7 +4,7 @@ create table private.erased_users (
   id uuid constraint erased_users_pkey primary key,
   at timestamptz not null default now()
 );
-comment on table private.erased_users is 'Ids of users whose account was deleted; nothing is made for them any more.';
+comment on table private.erased_users is 'Ids of users whose account was deleted. Nothing is created for them any more.';
 
 alter table private.erased_users enable row level security;
 alter table private.erased_users force row level security;
@@ -22,7 +22,8 @@ end
 $$;
 revoke execute on function private.refuse_erased(uuid) from public;
 
--- Marks a user as erased. What a system erases it deletes afterwards: no write of that user's is under way any more, and none begins.
+-- Marks a user as erased, before a system deletes the user's rows: no write of the user is in flight any more, and none can
+-- begin.
 create function private.mark_erased(user_id uuid) returns void
   language plpgsql volatile
   set search_path = ''
@@ -34,8 +35,8 @@ end
 $$;
 revoke execute on function private.mark_erased(uuid) from public;
 
--- Trigger, before each insert and update of every table that requests write to: an erased user's token makes nothing. A write that
--- finds the erasure under way is refused at once: if it waited, it could hold what the erasure waits for.
+-- Trigger before each insert and update of every table that requests write to: the token of an erased user creates nothing. A
+-- write that meets an erasure in progress is refused at once: if it waited, it could hold a lock that the erasure waits for.
 create function private.refuse_erased_caller() returns trigger
   language plpgsql
   -- Definer: request roles may read nothing in this schema.
@@ -57,7 +58,7 @@ end
 $$;
 revoke execute on function private.refuse_erased_caller() from public;
 
--- Trigger of the list of users who are gone.
+-- Trigger: records the erasure as a security event.
 create function private.watch_erasure() returns trigger
   language plpgsql security definer
   set search_path = ''

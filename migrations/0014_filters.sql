@@ -1,13 +1,13 @@
 -- 0014: filters. An update or a delete without a filter is refused here too, for callers who reach PostgREST without the edge.
 -- migrate:up
--- Whether every row meets the conditions of a statement as PostgREST writes them. Values are parameters and cannot be seen:
--- `like(all).{}` looks like any other `LIKE ALL`. What can be seen is `not.in.()`, which PostgREST writes as
--- `NOT "column" = ANY('{}')`, a condition beside its own opposite, such as `is.null` beside `not.is.null`, and what
--- AND, OR and NOT make of these.
+-- Whether the conditions of a statement, as PostgREST writes them, hold for every row. Values are parameters and cannot be seen:
+-- `like(all).{}` looks like any other `LIKE ALL`. It recognises `not.in.()`, which PostgREST writes as `NOT "column" =
+-- ANY('{}')`, a condition next to its own opposite, such as `is.null` next to `not.is.null`, and combinations of these by AND, OR
+-- and NOT.
 create function private.holds_for_all(conditions text) returns boolean
   language plpgsql
   immutable
-  -- Of no statement at all there is nothing to say.
+  -- Null for null: no statement, no answer.
   strict
   set search_path = ''
   as $$
@@ -19,14 +19,14 @@ begin
   if strpos(conditions, 'ANY(''{}'')') = 0 and strpos(conditions, ' OR ') = 0 then
     return false;
   end if;
-  -- True becomes T, false F, and what may be either X.
+  -- Write T for true, F for false, and X for what may be either.
   rest := regexp_replace(rest, field || '\s+IS\s+(\w+)\s+OR\s+NOT\s+\1\s+IS\s+\2', 'T', 'g');
   rest := regexp_replace(rest, 'NOT\s+' || field || '\s+IS\s+(\w+)\s+OR\s+\1\s+IS\s+\2', 'T', 'g');
   rest := regexp_replace(rest, field || '\s+IS\s+NULL\s+OR\s+\1\s+IS\s+NOT\s+NULL', 'T', 'g');
   rest := regexp_replace(rest, field || '\s+IS\s+NOT\s+NULL\s+OR\s+\1\s+IS\s+NULL', 'T', 'g');
   rest := regexp_replace(rest, field || '\s*=\s*ANY\(''\{\}''\)', 'F', 'g');
   rest := regexp_replace(rest, field, 'c', 'g');
-  -- Parentheses that belong to a function or to ANY and ALL are no group.
+  -- Parentheses of a function, of ANY and of ALL do not group conditions.
   loop
     before := rest;
     rest := regexp_replace(rest, '(?:\mANY|\mALL|\m[a-z_][a-z0-9_]*)\s*\([^()]*\)', 'v', 'g');
@@ -49,8 +49,8 @@ begin
 end
 $$;
 
--- For `before update or delete ... for each statement`. A trigger is not told of a statement's conditions, so it reads
--- the statement, which begins in these words when PostgREST makes it; functions and psql may write as they like.
+-- For `before update or delete ... for each statement`. A trigger does not see the conditions of a statement, so it reads the
+-- statement's text, which begins in these words when PostgREST writes it; functions and psql may write as they like.
 create function private.require_filter() returns trigger
   language plpgsql
   -- Definer: request roles may call nothing in this schema.
@@ -58,9 +58,10 @@ create function private.require_filter() returns trigger
   set search_path = ''
   as $$
 declare
-  -- Null where it is not PostgREST's.
+  -- Null where PostgREST did not write the statement.
   mutation constant text := substring(current_query() from '^WITH pgrst_source AS \((.*)$');
-  -- With limit and order the rows are chosen beforehand: WITH pgrst_affected_rows AS (SELECT key FROM "schema"."table" WHERE ... ORDER BY
+  -- With limit and order PostgREST chooses the rows first: WITH pgrst_affected_rows AS (SELECT key FROM "schema"."table" WHERE
+  -- ... ORDER BY
   conditions constant text := coalesce(
     substring(mutation from '^WITH .*?pgrst_affected_rows AS \(SELECT .*? FROM (?:"(?:[^"]|"")*"\.?)+\s+WHERE (.*?) ORDER BY'),
     substring(mutation from '^UPDATE .*?\) pgrst_body\s+WHERE (.*?) RETURNING'),

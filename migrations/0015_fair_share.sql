@@ -16,13 +16,13 @@ alter table private.connection_shares force row level security;
 
 insert into private.connection_shares (caller, anonymous) values (3, 7);
 
--- Not exposed by PostgREST: request roles may call its function only where PostgREST itself does.
+-- Not exposed by PostgREST, so request roles cannot call its function through the data API.
 create schema request;
 comment on schema request is 'What PostgREST runs before each request (db-pre-request). Not exposed.';
 grant usage on schema request to anon, authenticated, edge, service_role;
 
--- Every request pays for this function: it reads the claims once and calls few others. Callers are told apart as in
--- private.caller_key(); what a share is held by are advisory locks, numbered for each caller, which end with the transaction.
+-- Every request pays for this function: it reads the claims once and calls few others. It tells callers apart as
+-- private.caller_key() does. Each share is a numbered advisory lock of the caller's, which ends with the transaction.
 create function request.begin() returns void
   language plpgsql volatile security definer
   set search_path = ''
@@ -39,11 +39,12 @@ declare
   shares private.connection_shares;
   slot int;
 begin
-  -- The back office, and what the edge does for no caller (webhooks, jobs), are not limited.
+  -- No limit for the back office, nor for the edge's calls on behalf of no caller (webhooks, jobs).
   if role = 'service_role' or seen ->> 'caller' = 'service_role' or (role = 'edge' and seen is null) then
     return;
   end if;
-  -- The settings of the role, where the roles are not of these migrations and for what the edge asks on behalf of a caller.
+  -- The settings of the caller's role, for databases whose roles these migrations did not create, and for calls of the edge on
+  -- behalf of a caller.
   if current_setting('lock_timeout') <> '1s' then
     perform set_config('lock_timeout', '1s', true);
   end if;

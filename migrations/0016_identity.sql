@@ -2,8 +2,9 @@
 -- (collate "C"), NFC, without invisible characters. A Turkish locale folds I to ı; others fold İ to i, which would turn one address into
 -- another person's.
 -- migrate:up
--- A class of regular expressions: the characters that nobody sees. Unicode's Default_Ignorable_Code_Point and category Cf, the Braille
--- blank and the musical null notehead. Indexes repeat it, for a request role cannot execute this function; src/text.rs has it in Rust.
+-- A character class for regular expressions: invisible characters, which are Unicode's Default_Ignorable_Code_Point and category
+-- Cf, the Braille blank and the musical null notehead. Indexes repeat it, since request roles cannot execute this function;
+-- src/text.rs has it in Rust.
 create function private.invisible() returns text
   language plpgsql immutable
   set search_path = ''

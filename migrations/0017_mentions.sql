@@ -2,8 +2,8 @@
 -- a text is neither exported nor erased with the person's own data; the receipt of an erasure says where it is, and can have it erased.
 -- Each system lists its columns of free text here, each with an index of the contacts that they name.
 -- migrate:up
--- The contacts that texts name, as keys: e-mail addresses, phone numbers that begin with +, and WhatsApp user ids; null where there is
--- none. Of an address its ASCII letters around the @ count: the rest is compared when it is looked for.
+-- The contacts that texts name, as keys: e-mail addresses, phone numbers that begin with +, and WhatsApp user ids; null if there
+-- are none. The key of an address has the ASCII letters around its @ only: a search compares the rest afterwards.
 create function private.contacts_in(texts text[]) returns text[]
   language plpgsql immutable
   set search_path = ''
@@ -17,7 +17,7 @@ begin
   if text !~ '@|%(?:25)*40|(?:[+]|%(?:25)*2[Bb])[0-9]|[A-Z][A-Z][.](?:ENT[.])?[0-9A-Za-z]{8}' then
     return null;
   end if;
-  -- As addresses of pages and JSON write characters.
+  -- Decode characters as page addresses and JSON write them.
   if strpos(text, '%') > 0 then
     text := regexp_replace(text, '%(?:25)*40', '@', 'g');
     text := regexp_replace(text, '%(?:25)*2[Bb]', '+', 'g');
@@ -44,12 +44,12 @@ begin
     );
   end if;
   if strpos(text, '@') > 0 then
-    -- No regular expression: of a long run of letters it would look at every end of it. An index holds no longer ones.
+    -- No regular expression: in a long run of letters it would try every end. An index holds no longer addresses anyway.
     parts := string_to_array(lower(text collate "C"), '@');
     keys := keys || array(
       select ltrim(right(before, char_length(before) - char_length(rtrim(before, letters))), '._+-') || '@'
         || rtrim(left(after, char_length(after) - char_length(ltrim(after, letters))), '._+-')
-      -- Not by its subscript: each look into an array of texts passes all that stand before, and whoever writes 10,000 times @ costs a
+      -- Not by subscripts: each access to an array of texts walks over all elements before it, so a text of 10,000 @ would cost a
       -- quarter of a second.
       from (
         select right(part.word, 200) as before, left(lead(part.word) over (order by part.place), 255) as after
@@ -63,10 +63,10 @@ begin
   return nullif(array(select distinct key from unnest(keys) as key where char_length(key) > 1 order by key), '{}');
 end
 $$;
--- An index that is made of a function calls it as whoever writes the row; it reads nothing but what it is given.
+-- An index expression calls the function with the rights of the writer of the row; it reads nothing but its argument.
 grant execute on function private.contacts_in(text[]) to authenticated, service_role;
 
--- The key by which one contact is found: an address, a phone number in any writing, a WhatsApp user id; null where it is none.
+-- The key of one contact: an address, a phone number in any notation, or a WhatsApp user id; null if it is none of these.
 create function private.contact_key(contact text) returns text
   language plpgsql immutable strict
   set search_path = ''
@@ -80,7 +80,7 @@ begin
 end
 $$;
 
--- A regular expression that finds contacts in texts, however they are written there, and not as a part of longer ones.
+-- A regular expression that finds contacts in texts in any notation, but not as a part of longer ones.
 create function private.contacts_pattern(contacts text[]) returns text
   language sql immutable
   set search_path = ''
@@ -88,7 +88,7 @@ create function private.contacts_pattern(contacts text[]) returns text
 select string_agg(
   case
     when strpos(contact, '@') > 0 or contact ~ '^[A-Z]{2}[.]' then
-      -- Behind a sign that a page's address or JSON writes in letters, too.
+      -- Also after a character that a page address or JSON writes as an escape.
       '(?:(?<![a-z0-9._+-])|(?<=%[0-9a-f][0-9a-f])|(?<=\\[bfnrt]))'
       || replace(replace(regexp_replace(contact, '([][!"#$%&''()*,./:;<=>?\\^`{|}~-])', '\\\1', 'g'), '+', '(?:[+]|%(?:25)*2b)'), '@', '(?:@|%(?:25)*40)')
       || '(?![a-z0-9_+-]|[.][a-z0-9])'
@@ -100,36 +100,36 @@ from unnest(contacts) as contact
 where private.contact_key(contact) is not null
 $$;
 
--- A text without what the pattern finds: null where nothing else is left of it, and that may be.
-create function private.redact(said text, pattern text, may_be_null boolean) returns text
+-- A text without what the pattern finds; null where nothing else is left and null is allowed.
+create function private.redact(content text, pattern text, may_be_null boolean) returns text
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  if may_be_null and said collate "C" ~* ('^\s*(?:' || pattern || ')\s*$') then
+  if may_be_null and content collate "C" ~* ('^\s*(?:' || pattern || ')\s*$') then
     return null;
   end if;
-  return regexp_replace(said collate "C", pattern, '[erased]', 'gi');
+  return regexp_replace(content collate "C", pattern, '[erased]', 'gi');
 end
 $$;
 
--- The same in JSON, in its names, too.
-create function private.redact(said jsonb, pattern text) returns jsonb
+-- The same in JSON, field names included.
+create function private.redact(content jsonb, pattern text) returns jsonb
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  if said::text collate "C" !~* pattern then
-    return said;
+  if content::text collate "C" !~* pattern then
+    return content;
   end if;
-  return case jsonb_typeof(said)
+  return case jsonb_typeof(content)
     when 'object' then (
-      select jsonb_object_agg(private.redact(f.key, pattern, false), private.redact(f.value, pattern)) from jsonb_each(said) as f
+      select jsonb_object_agg(private.redact(f.key, pattern, false), private.redact(f.value, pattern)) from jsonb_each(content) as f
     )
     when 'array' then (
-      select jsonb_agg(private.redact(e.value, pattern) order by e.ordinality) from jsonb_array_elements(said) with ordinality as e
+      select jsonb_agg(private.redact(e.value, pattern) order by e.ordinality) from jsonb_array_elements(content) with ordinality as e
     )
-    else to_jsonb(private.redact(said #>> '{}', pattern, false))
+    else to_jsonb(private.redact(content #>> '{}', pattern, false))
   end;
 end
 $$;
@@ -140,22 +140,22 @@ create table private.mention_places (
   keys     text not null,
   remedy   text not null
 );
-comment on table private.mention_places is 'Tables in which people write texts that may name somebody, each with an index of whom.';
-comment on column private.mention_places.keys is 'The index''s expression: the contacts that a row names, or null.';
+comment on table private.mention_places is 'Tables of free text that may name a person, each with an index of the contacts in it.';
+comment on column private.mention_places.keys is 'The expression of the index: the contacts that a row names, or null.';
 comment on column private.mention_places.remedy is
-  'How a mention is erased: redact takes it out of the texts; any other is the name of a function that deletes rows, given their ids.';
+  'How a mention is erased: redact removes it from the texts; any other value is the name of a function that deletes rows by their ids.';
 
 alter table private.mention_places enable row level security;
 alter table private.mention_places force row level security;
 
--- Lists a table, and makes its index.
+-- Lists a table and creates its index.
 create function private.watch_mentions(relation regclass, columns text[], remedy text default 'redact', keys text default null)
   returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  -- What type::text may not be in an index: a list is appended as it is.
+  -- An index may not have text[]::text, so lists are appended as they are.
   expression constant text := coalesce(watch_mentions.keys, (
     select format('private.contacts_in(array[%s]%s)',
       string_agg(format('%I::text', a.attname), ', ' order by a.attnum) filter (where a.atttypid <> 'text[]'::regtype),
@@ -174,7 +174,7 @@ begin
 end
 $$;
 
--- The condition on a row of a place: $1 are keys, $2 is a pattern.
+-- The condition on the rows of a listed table: $1 is the keys, $2 the pattern.
 create function private.mention_condition(place private.mention_places) returns text
   language sql stable
   set search_path = ''
@@ -185,11 +185,11 @@ select format(
 )
 $$;
 
--- How many rows mention somebody, by table, but for rows of these ids: {"table": [id, ...]}.
+-- How many rows mention a person, by table, without the rows of these ids: {"table": [id, ...]}.
 create function private.mentions(contacts text[], but jsonb default '{}') returns jsonb
   language plpgsql stable
   set search_path = ''
-  -- Each table is looked at through its index, whatever the statistics say.
+  -- Search each table by its index, whatever the statistics say.
   set enable_seqscan = off
   set enable_indexscan = off
   set enable_indexonlyscan = off
@@ -214,8 +214,8 @@ begin
 end
 $$;
 
--- Erases mentions; gives how many rows had one, by table. What cannot be taken out of a text, since nothing is left that the table
--- takes, stays and is counted by private.mentions.
+-- Erases mentions and returns how many rows had one, by table. Where the table accepts no text without the mention, the row
+-- stays, and private.mentions counts it.
 create function private.erase_mentions(contacts text[]) returns jsonb
   language plpgsql volatile
   set search_path = ''
@@ -258,7 +258,7 @@ begin
         counts := counts || jsonb_build_object(place.relation, rows_);
       end if;
     exception
-      -- PGRST: a trigger's refusal.
+      -- PGRST: a trigger has refused the change.
       when integrity_constraint_violation or data_exception or sqlstate 'PGRST' then
         null;
     end;

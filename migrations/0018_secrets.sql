@@ -6,12 +6,12 @@ create table private.secrets (
   constraint secrets_length check (octet_length(secret) >= 32)
 );
 comment on table private.secrets is
-  'Random keys of the database''s own, made once. They sign links and hash addresses; whoever loses them ends every link and cannot find an address''s consent again.';
+  'Random keys that the database generates once. They sign links and hash addresses: without them all links end, and an address''s consent cannot be found again.';
 
 alter table private.secrets enable row level security;
 alter table private.secrets force row level security;
 
--- A keyed digest of a message. Hashed twice, so that nobody can append to what was signed.
+-- A keyed digest of a message. Hashed twice, which prevents length extension.
 create function private.digest(secret text, message bytea) returns bytea
   language plpgsql stable
   set search_path = ''
@@ -31,7 +31,7 @@ create function private.base64url(bytes bytea) returns text
   as $$ select rtrim(translate(encode(bytes, 'base64'), E'+/\n', '-_'), '=') $$;
 revoke execute on function private.base64url(bytea) from public;
 
--- The bytes of base64url, or null where it is none of that many.
+-- The bytes that a base64url text encodes, or null if it does not encode exactly that many.
 create function private.from_base64url(words text, bytes int) returns bytea
   language sql immutable strict
   set search_path = ''

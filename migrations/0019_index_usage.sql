@@ -9,8 +9,8 @@ from pg_catalog.pg_stat_user_indexes as s
 inner join pg_catalog.pg_index as i on i.indexrelid = s.indexrelid
 where s.schemaname in ('marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'clixen', 'private')
 order by s.schemaname, s.relname, s.indexrelname;
-comment on view public.index_usage_stats is 'How often each index was used since statistics were last reset. For operators: no request role may read it.';
--- Where a platform grants what is in public to everybody by default, not this.
+comment on view public.index_usage_stats is 'How often each index was used since the statistics were last reset. For operators: no request role may read it.';
+-- Some platforms grant everything in public to everybody by default.
 revoke all on public.index_usage_stats from public, anon, authenticated, service_role;
 
 -- migrate:down

@@ -4,20 +4,20 @@ create schema if not exists extensions;
 create extension if not exists pg_trgm with schema extensions;
 
 create schema marketing;
-comment on schema marketing is 'growth: leads and what was said to them.';
+comment on schema marketing is 'growth: leads, and what was said to them.';
 grant usage on schema marketing to anon, authenticated, service_role, edge;
 
--- The edge calls as itself what depends on what it has verified: who sent a request, from where, and what it is.
+-- The edge calls as itself the functions whose answers depend on what it has verified: the caller, the place, the device.
 create schema onboarding;
-comment on schema onboarding is 'growth: how far somebody who signs up has come.';
+comment on schema onboarding is 'growth: how far sign-ups have come.';
 grant usage on schema onboarding to anon, authenticated, service_role, edge;
 
 create schema analytics;
-comment on schema analytics is 'growth: events of sites and apps, and what they add up to.';
+comment on schema analytics is 'growth: events of sites and apps, and their aggregations.';
 grant usage on schema analytics to authenticated, service_role, edge;
 
 create schema experiments;
-comment on schema experiments is 'growth: experiments, who is in which variant, and what came of it.';
+comment on schema experiments is 'growth: experiments, assignments of units to variants, and results.';
 grant usage on schema experiments to authenticated, service_role, edge;
 
 create schema whatsapp;

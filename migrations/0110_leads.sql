@@ -1,12 +1,12 @@
 -- 0110: leads. People who left their address on a public form. Anybody may leave one; only admins read them.
 -- migrate:up
--- Extensions may have been installed elsewhere before; names below are found wherever they are.
+-- The extension may have been installed in another schema before; this finds its operator classes wherever it is.
 select set_config('search_path', string_agg(distinct quote_ident(n.nspname), ', ') || ', pg_catalog', true)
 from pg_extension as e
 join pg_namespace as n on n.oid = e.extnamespace
 where e.extname = 'pg_trgm';
 
--- In the order of intent, the weakest first: a lead's source is the strongest of its submissions.
+-- In the order of intent, the weakest first: a lead's source is the strongest one of its submissions.
 create type marketing.lead_source as enum (
   'newsletter-signup', 'website-form', 'contact-form', 'pricing-inquiry', 'demo-request'
 );
@@ -59,19 +59,19 @@ create table marketing.leads (
   constraint leads_submission_count check (submission_count > 0),
   constraint leads_submissions_dropped check (submissions_dropped between 0 and submission_count)
 );
-comment on table marketing.leads is 'One row per person, found again by the normalised e-mail address.';
+comment on table marketing.leads is 'One row per person, identified by the normalised e-mail address.';
 comment on column marketing.leads.email is
-  'Where mail goes: as it was typed, with the domain in ASCII. What was typed is in the submissions; email_normalized finds the lead.';
-comment on column marketing.leads.email_normalized is 'Tells whether two addresses are one person''s. No address to write to.';
+  'Where mail goes: as it was typed, with the domain in ASCII. The submissions have what was typed; email_normalized identifies the lead.';
+comment on column marketing.leads.email_normalized is 'Equal for two addresses of one person. Not an address to write to.';
 comment on column marketing.leads.source is
   'The strongest intent of the lead''s submissions, in the order of the type; first_touch has the first one''s, last_touch the latest one''s.';
-comment on column marketing.leads.submission_count is 'All submissions, whether or not they were kept.';
+comment on column marketing.leads.submission_count is 'All submissions, whether or not they are stored as interactions.';
 comment on column marketing.leads.submissions_dropped is
-  'How many of them are merged into the lead and not kept as an interaction: those beyond the cap of an address and day.';
-comment on column marketing.leads.network is 'The caller''s network, /24 or /48, as the edge vouches for it; never an address.';
+  'How many of them are merged into the lead but not stored as an interaction: those beyond the limit of an address and day.';
+comment on column marketing.leads.network is 'The caller''s network, /24 or /48, as the edge has verified it; never an address.';
 comment on column marketing.leads.metadata is 'Fields of the form that have no column.';
 comment on column marketing.leads.first_touch is 'Where the first submission came from.';
-comment on column marketing.leads.last_touch is 'Where the latest one came from, and what it said.';
+comment on column marketing.leads.last_touch is 'Where the latest one came from, and its fields.';
 
 create unique index leads_email_normalized on marketing.leads (email_normalized) where deleted_at is null;
 create index leads_created_at on marketing.leads (created_at desc, id desc);
@@ -83,7 +83,7 @@ create index leads_email_domain on marketing.leads (email_domain);
 create index leads_spam on marketing.leads (created_at) where is_spam;
 create index leads_company_name on marketing.leads using gin (company_name gin_trgm_ops);
 create index leads_deleted on marketing.leads (email_normalized) where deleted_at is not null;
--- Of their beginnings: what a form names may be longer than an index can hold, and no lead must be refused for it.
+-- Only the beginnings of the values: a form may send more than an index entry can hold, and no lead must be refused for it.
 create index leads_named_session on marketing.leads (left(metadata ->> 'session_id', 200))
   where metadata ->> 'session_id' is not null;
 create index leads_named_browser on marketing.leads (left(metadata ->> 'anonymous_id', 200))
@@ -103,12 +103,12 @@ create policy admin_update on marketing.leads for update to authenticated
 grant select on marketing.leads to authenticated, service_role;
 grant update (
   status, notes, phone_number, company_name, first_name, last_name, interested_features, is_spam, spam_reason, deleted_at,
-  -- Only to revoked: marketing.keep_opt_in.
+  -- Only to revoked: see marketing.keep_opt_in.
   opt_in_status
 ) on marketing.leads to authenticated, service_role;
 
--- Whom a lead's texts name beside whom the lead is of. Definer: an index that is made of a function calls it as whoever writes the
--- row, who may call nothing else of this schema.
+-- The contacts that a lead's texts name, except the lead's own. Definer: an index expression is evaluated with the rights of the
+-- writer of the row, who may call nothing else in this schema.
 create function private.lead_mentions(email text, texts text[]) returns text[]
   language plpgsql immutable security definer
   set search_path = ''

@@ -19,17 +19,17 @@ create table marketing.lead_interactions (
   constraint lead_interactions_description_length check (char_length(description) <= 20000),
   constraint lead_interactions_outcome_length check (char_length(outcome) <= 2000),
   constraint lead_interactions_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
-  -- A lead has 64 KB of fields; as jsonb, and with where it came from, a little more.
+  -- A lead has at most 64 KB of fields; as jsonb, and with its origin, it is a little larger.
   constraint lead_interactions_submission check (
     (interaction_type = 'submission') = (submission is not null)
     and jsonb_typeof(submission) = 'object' and octet_length(submission::text) <= 131072
   )
 );
-comment on table marketing.lead_interactions is 'Calls, messages, meetings and notes of a lead. One that is scheduled is open until it is completed.';
+comment on table marketing.lead_interactions is 'Calls, messages, meetings and notes about a lead. A scheduled one is open until it is completed.';
 comment on column marketing.lead_interactions.interaction_type is 'A word such as call, email, meeting, demo, note.';
 comment on column marketing.lead_interactions.submission is
-  'One submission of a form, whole, which only capture_lead writes, as the type submission: {fields, touch, consent: {given, version}, spam?}.';
-comment on column marketing.lead_interactions.created_by is 'The user who wrote it down.';
+  'One whole submission of a form, which only capture_lead writes, as an interaction of the type submission: {fields, touch, consent: {given, version}, spam?}.';
+comment on column marketing.lead_interactions.created_by is 'The user who wrote it.';
 
 create index lead_interactions_lead_id on marketing.lead_interactions (lead_id, created_at desc);
 create index lead_interactions_type on marketing.lead_interactions (interaction_type, created_at desc);
@@ -53,7 +53,7 @@ create policy admin_update on marketing.lead_interactions for update to authenti
 create policy admin_delete on marketing.lead_interactions for delete to authenticated
   using ((select private.is_admin()));
 grant select, delete on marketing.lead_interactions to authenticated, service_role;
--- Who wrote it is the token's word, and for the back office nobody's.
+-- Not created_by: it is the token's user, and null for the back office.
 grant insert (lead_id, interaction_type, subject, description, outcome, scheduled_at, completed_at, metadata)
   on marketing.lead_interactions to authenticated, service_role;
 grant update (interaction_type, subject, description, outcome, scheduled_at, completed_at, metadata)

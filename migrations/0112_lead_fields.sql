@@ -1,7 +1,7 @@
 -- 0112: lead fields. Reads and checks the fields of a submitted form.
 -- migrate:up
--- The address that tells whether two e-mail addresses are one person's: NFC, ASCII letters in lower case, without what the big
--- providers ignore (a +tag; dots at Gmail). The domain is in ASCII: the edge converts it, and is_email refuses others.
+-- The form of an e-mail address that is equal for two addresses of one person: NFC, ASCII letters in lower case, without what the
+-- big providers ignore (a +tag; dots at Gmail). The domain is in ASCII: the edge converts it, and is_email refuses others.
 create function marketing.normalize_email(email text) returns text
   language plpgsql immutable strict
   set search_path = ''
@@ -22,9 +22,9 @@ end
 $$;
 revoke execute on function marketing.normalize_email(text) from public;
 
--- Whether a text is an e-mail address that people have: dot-atom local part, a domain in ASCII of at least two labels that is no
--- number. The local part may have letters of every script, but no blanks, no quotes, no invisible characters, and none of the three
--- characters that NFC turns into one of ASCII: an address beyond ASCII would meet another person's.
+-- Whether a text is an e-mail address as people have them: a dot-atom local part, and a domain in ASCII of at least two labels
+-- that is not a number. The local part may have letters of every script, but no blanks, quotes or invisible characters, and none
+-- of the three characters that NFC turns into ASCII: an address with one of them would become another person's.
 create function marketing.is_email(email text) returns boolean
   language plpgsql immutable strict
   set search_path = ''
@@ -32,7 +32,7 @@ create function marketing.is_email(email text) returns boolean
 declare
   atom constant text := '[A-Za-z0-9!#$%&''*+/=?^_`{|}~\u00A1-\U0010FFFF-]+';
   label constant text := '[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
-  -- Blanks, separators, characters of private use, what is no character, and planes where nothing is.
+  -- Blanks, separators, private-use characters, noncharacters, and unassigned planes.
   none constant text := '[\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000\uE000-\uF8FF\uFDD0-\uFDEF\uFFFC-\uFFFF'
     '\U0001FFFE\U0001FFFF\U0002FFFE\U0002FFFF\U0003FFFE-\U000DFFFF\U000E1000-\U0010FFFF]';
   becomes_ascii constant text := '[\u037E\u1FEF\u212A]';
@@ -45,8 +45,8 @@ end
 $$;
 revoke execute on function marketing.is_email(text) from public;
 
--- What a form says in a field that is one text: null where it is absent or blank. Of a field that was sent several times the last text
--- that is not blank counts: pages have one input for phones and one for desktops.
+-- A field that is one text: null if it is absent or blank. Of a field that was sent several times, the last text that is not
+-- blank counts: pages have one input for phones and one for desktops.
 create function marketing.lead_value(lead jsonb, field text) returns text
   language plpgsql immutable
   set search_path = ''
@@ -68,7 +68,7 @@ end
 $$;
 revoke execute on function marketing.lead_value(jsonb, text) from public;
 
--- One field that a person fills in: refused where it is no text or too long, for its person can mend that.
+-- A field that a person fills in: refused if it is not a text or too long, since the person can correct it.
 create function marketing.lead_text(lead jsonb, field text, most int default 200) returns text
   language plpgsql stable
   set search_path = ''
@@ -98,7 +98,7 @@ end
 $$;
 revoke execute on function marketing.lead_text(jsonb, text, int) from public;
 
--- One field that a page fills in, such as utm_term: cut to its limit. Its visitor never sees it and could not mend it.
+-- A field that the page fills in, such as utm_term: cut to its limit, since the visitor never sees it and cannot correct it.
 create function marketing.lead_page_text(lead jsonb, field text, most int default 200) returns text
   language plpgsql immutable
   set search_path = ''
@@ -109,8 +109,8 @@ end
 $$;
 revoke execute on function marketing.lead_page_text(jsonb, text, int) from public;
 
--- Whether the field `consent` says yes in one of the words that check boxes, radio buttons and scripts send. Of a field that was sent
--- several times the last counts: a hidden `consent=0` stands before its check box. Any other value is no consent.
+-- Whether the field `consent` says yes in one of the words that check boxes, radio buttons and scripts send. Of a field that was
+-- sent several times the last value counts: a hidden `consent=0` stands before its check box. Any other value is no consent.
 create function marketing.lead_consents(lead jsonb) returns boolean
   language plpgsql immutable
   set search_path = ''
@@ -118,7 +118,7 @@ create function marketing.lead_consents(lead jsonb) returns boolean
 declare
   sent constant jsonb := lead -> 'consent';
   answer constant text := case when jsonb_typeof(sent) = 'array' then sent -> -1 else sent end #>> '{}';
-  -- The edge has the same list, src/systems/growth/consent.rs, to show a box ticked again; docs/forms.md shows it.
+  -- The edge has the same list in consent.rs, to show the box ticked again; docs/forms.md lists it.
   yes constant text[] := array[
     'on', 'yes', 'y', 'true', 't', '1', 'checked', 'selected', 'agree', 'agreed', 'i agree', 'accept', 'accepted', 'i accept',
     'consent', 'i consent', 'ok', 'okay', 'opt-in', 'optin', 'granted', 'subscribe', 'ja', 'einverstanden', 'zugestimmt', 'ich stimme zu',
@@ -130,7 +130,7 @@ end
 $$;
 revoke execute on function marketing.lead_consents(jsonb) from public;
 
--- Fields of a form that have no column, scalars as text whatever the encoding was, so that every encoding gives one row.
+-- The fields of a form that have no column. Scalars become texts, so that every encoding of a form gives the same row.
 create function marketing.lead_metadata(lead jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -162,7 +162,7 @@ end
 $$;
 revoke execute on function marketing.lead_metadata(jsonb) from public;
 
--- The features somebody ticked: texts of at most 200 characters, at most 50.
+-- The features that were ticked: texts of at most 200 characters, at most 50.
 create function marketing.lead_features(lead jsonb) returns text[]
   language plpgsql stable
   set search_path = ''
@@ -190,14 +190,14 @@ end
 $$;
 revoke execute on function marketing.lead_features(jsonb) from public;
 
--- The fields of a form as they were sent, without what is no field: the form's machinery.
+-- The fields of a form as they were sent, without the technical ones.
 create function marketing.sent_fields(lead jsonb) returns jsonb
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
   return (lead - '_next' - '_ts' - '_typed_email' - 'cf-turnstile-response')
-    -- The edge has put the domain into ASCII.
+    -- The edge has converted the domain to ASCII.
     || case when lead ? '_typed_email' then jsonb_build_object('email', lead -> '_typed_email') else '{}' end;
 end
 $$;

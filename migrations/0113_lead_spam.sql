@@ -1,7 +1,7 @@
 -- 0113: lead spam. Scores a submission by what the edge has seen of it: how fast the form was answered, and whether by a person.
 -- migrate:up
--- How much a submission looks like a bot's, 0 to 100, and why; from 50 on it is kept as spam, where an admin finds it. `edge` is what
--- the edge has seen of it, as its signed token says.
+-- How much a submission looks like a bot's, 0 to 100, and why. From 50 on it is stored as spam, where an admin finds it. `edge`
+-- is what the edge has seen of it, as its signed token says.
 create function marketing.spam_score(lead jsonb, edge jsonb, out score integer, out reason text) returns record
   language plpgsql stable
   set search_path = ''

@@ -5,7 +5,7 @@ insert into private.secrets (name, secret)
 select name, sha256(uuid_send(pg_catalog.gen_random_uuid()) || uuid_send(pg_catalog.gen_random_uuid()))
 from (values ('consent'), ('confirmation')) as needed (name);
 
--- An address as consent records have it: it says nothing to who has not the secret, and is the same each time.
+-- An address as consent records have it: always the same, and of no use without the secret.
 create function private.address_hash(email_normalized text) returns bytea
   language plpgsql stable
   set search_path = ''
@@ -28,7 +28,7 @@ create table private.consent_records (
   constraint consent_records_text_version check (char_length(text_version) between 1 and 100)
 );
 comment on table private.consent_records is
-  'Append-only: that an address, of which only a hash is kept, agreed to a text. It outlives the lead: it is the proof that writing to it was allowed.';
+  'Append-only: proof that an address, of which only a hash is stored, agreed to a text. It outlives the lead, because it proves that writing to it was allowed.';
 
 create index consent_records_address on private.consent_records (address_hash, at desc);
 
@@ -39,7 +39,7 @@ create trigger consent_records_append_only
   before update or delete or truncate on private.consent_records
   for each statement execute function private.refuse_change();
 
--- Leads whose consent was asked for and is not given: the mailer is handed each of them once.
+-- Leads whose consent was requested and not yet given.
 create table private.confirmation_requests (
   lead_id       uuid constraint confirmation_requests_pkey primary key
     constraint confirmation_requests_lead references marketing.leads (id) on delete cascade,
@@ -49,7 +49,7 @@ create table private.confirmation_requests (
   constraint confirmation_requests_handed check (times_handed >= 0 and (times_handed > 0) = (handed_at is not null))
 );
 comment on table private.confirmation_requests is
-  'Consents that were asked for and not given: when, and how often the mailer was handed the lead. A request ends after seven days.';
+  'Consents that were requested and not yet given: when, and how often the mailer has received the lead. A request ends after seven days.';
 
 create index confirmation_requests_due on private.confirmation_requests (times_handed, requested_at, lead_id);
 create index confirmation_requests_requested_at on private.confirmation_requests (requested_at);
@@ -57,8 +57,8 @@ create index confirmation_requests_requested_at on private.confirmation_requests
 alter table private.confirmation_requests enable row level security;
 alter table private.confirmation_requests force row level security;
 
--- What the link to a lead's confirmation carries: the lead, when it expires, and a signature of both, of the address, and of the
--- request for consent that it answers: a later request ends the links of earlier ones.
+-- The token of a lead's confirmation link: the lead, its expiry, and a signature of both, of the address, and of the request for
+-- consent that it answers. A later request invalidates the links of earlier ones.
 create function marketing.confirmation_token(lead marketing.leads, expires_at timestamptz) returns text
   language sql stable
   set search_path = ''
@@ -72,9 +72,9 @@ from (
 $$;
 revoke execute on function marketing.confirmation_token(marketing.leads, timestamptz) from public;
 
--- Addresses that have asked to be confirmed, with the token of each one's link, for the back office's mailer: those that it has not
--- been handed yet, the oldest first. Whom it has been handed it is handed again only where it says after how long, three times in all;
--- they come behind everybody new. The link is <edge>/v1/leads/confirm?token=<token>, good for seven days.
+-- Addresses that wait for confirmation, with the token of each link, for the back office's mailer: those that it has not received
+-- yet, the oldest first. It receives one again only if it passes an interval to wait, three times in all, and after all new ones.
+-- The link is <edge>/v1/leads/confirm?token=<token>, valid for seven days.
 create function marketing.pending_confirmations(most int default 100, again_after interval default null)
   returns table (lead_id uuid, email text, first_name text, token text, expires_at timestamptz, requested_at timestamptz)
   language plpgsql volatile security definer
@@ -94,7 +94,7 @@ begin
       and c.times_handed < 3 and (c.handed_at is null or c.handed_at < now() - again_after)
     order by c.times_handed, c.requested_at, c.lead_id
     limit least(greatest(most, 0), 1000)
-    -- Another mailer is handed others.
+    -- Two mailers receive different leads.
     for update of c skip locked
   ),
 
@@ -113,12 +113,11 @@ begin
 end
 $$;
 comment on function marketing.pending_confirmations(int, interval) is
-  'Hands the mailer leads whose address is to be confirmed, each once, with signed tokens. Definer: the signing key is readable by nobody; only service_role gets rows.';
+  'Gives the mailer leads whose address is to be confirmed, each once, with signed tokens. Definer: nobody may read the signing key; only service_role gets rows.';
 revoke execute on function marketing.pending_confirmations(int, interval) from public;
 grant execute on function marketing.pending_confirmations(int, interval) to service_role;
 
--- Confirms the address whose link carries the token; as often as it is opened. Definer: the holder of a link has no right on
--- the table, and the signature says whose row it is.
+-- Confirms the address whose link carries the token, however often it is called.
 create function marketing.confirm_lead(token text) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -134,10 +133,10 @@ begin
     where l.id = encode(substr(bytes, 1, 16), 'hex')::uuid and l.deleted_at is null
     for update;
     seconds := ('x' || encode(substr(bytes, 17, 8), 'hex'))::bit(64)::bigint;
-    -- A forged one may name a year that there is not.
+    -- A forged token may name a year that a timestamp cannot have.
     expires_at := case when seconds between 0 and 253402300799 then to_timestamp(seconds) end;
   end if;
-  -- Who has taken a consent back has not given it again by an old link.
+  -- An old link does not renew a consent that was revoked.
   if (
     known.opt_in_status in ('pending', 'confirmed') and expires_at >= now() and marketing.confirmation_token(known, expires_at) = token
   ) is not true then
@@ -156,11 +155,11 @@ begin
 end
 $$;
 comment on function marketing.confirm_lead(text) is
-  'Confirms an address by the token of a signed link. Definer: its holder has no right on the table; the signature says whose row it is.';
+  'Confirms an address by the token of a signed link. Definer: the holder of a link has no right on the table; the signature proves whose row it is.';
 revoke execute on function marketing.confirm_lead(text) from public;
 grant execute on function marketing.confirm_lead(text) to anon, authenticated, service_role;
 
--- Trigger: a consent that was asked for or taken back is written down, whatever changed the lead.
+-- Trigger: records that a consent was requested or revoked, whatever changed the lead.
 create function marketing.record_consent() returns trigger
   language plpgsql
   -- Definer: no request role may write the records.
@@ -183,7 +182,7 @@ begin
 end
 $$;
 comment on function marketing.record_consent() is
-  'Writes a consent that was asked for or taken back into the records, and asks for a message to be sent. Definer: no request role may write them.';
+  'Records that a consent was requested or revoked, and queues the message. Definer: no request role may write the records.';
 revoke execute on function marketing.record_consent() from public;
 create trigger leads_consent_asked after insert on marketing.leads
   for each row when (new.opt_in_status = 'pending') execute function marketing.record_consent();
@@ -191,7 +190,7 @@ create trigger leads_consent_changed after update of opt_in_status on marketing.
   for each row when (new.opt_in_status in ('pending', 'revoked') and new.opt_in_status <> old.opt_in_status)
   execute function marketing.record_consent();
 
--- A lead whose consent is pending has asked again: after a day there is another message, and the links of earlier ones end.
+-- A lead with a pending consent has submitted again: after a day it gets another message, and earlier links end.
 create function marketing.renew_confirmation(lead_id uuid) returns void
   language plpgsql volatile
   set search_path = ''

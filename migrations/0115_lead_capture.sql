@@ -2,16 +2,17 @@
 -- migrate:up
 insert into private.limit_rules (name, burst, refill, shared) values ('leads', 30, '2 seconds', 30);
 
--- Puts another submission of a known person into their row, which the caller has locked. The lead is the summary of its submissions,
--- each of which keep_submission keeps. Whoever knows an address can send this, so blanks are filled and nothing is overwritten, but
--- for the source: that is the strongest intent of all submissions. A bot changes nothing of a good lead but the count; the first clean
--- submission takes over what a bot has left.
+-- Merges another submission into the row of a known person, which the caller has locked. The lead is the summary of its
+-- submissions; keep_submission stores each of them. Anybody who knows an address can send this, so it fills blanks and overwrites
+-- nothing but the source, which is the strongest intent of all submissions. A bot's submission changes only the count of a good
+-- lead; the first clean submission replaces what a bot has sent.
 create function marketing.merge_lead(draft marketing.leads, id uuid, known_spam boolean, known_reason text, lead jsonb) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  -- What a program does. What is only held is merged as anybody's: nothing of it is lost, and nothing is overwritten by it.
+  -- Reasons that only a program causes. A lead that is only held is unverified, not rejected: it is merged like any other, and
+  -- overwrites nothing.
   machine constant text[] := array['honeypot', 'forged-stamp', 'too-fast'];
 begin
   if draft.spam_reason = any (machine) and not (known_spam and known_reason = any (machine)) then
@@ -19,7 +20,7 @@ begin
     where l.id = merge_lead.id;
     return;
   end if;
-  -- Taken for spam by somebody: that is no later submission's to undo.
+  -- Marked as spam by staff: a later submission does not undo it.
   if known_spam and known_reason is distinct from 'held' and not coalesce(known_reason = any (machine), false) then
     update marketing.leads as l set
       submission_count = l.submission_count + 1,
@@ -52,7 +53,7 @@ begin
     first_name = coalesce(l.first_name, draft.first_name),
     last_name = coalesce(l.last_name, draft.last_name),
     source = greatest(l.source, draft.source),
-    -- A second message is kept below the first, while there is room.
+    -- A second message is appended to the first, up to a limit.
     notes = case
       when draft.notes is null or position(draft.notes in l.notes) > 0 then l.notes
       when l.notes is null then draft.notes
@@ -86,7 +87,7 @@ begin
       else l.metadata
     end,
     submission_count = l.submission_count + 1,
-    -- A person has come back who was held.
+    -- A clean submission releases a held lead.
     spam_score = case when draft.is_spam then l.spam_score else 0 end,
     spam_reason = case when draft.is_spam then l.spam_reason end,
     is_spam = l.is_spam and draft.is_spam,
@@ -102,8 +103,9 @@ end
 $$;
 revoke execute on function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb) from public;
 
--- Keeps one submission as it was sent: so many of an address and UTC day, and those of programs apart, so that they take nobody's
--- place. Those beyond are merged and counted. New and known leads, good ones and spam get one row alike.
+-- Stores one submission as it was sent: up to a number for each address and UTC day, with a number of its own for programs, so
+-- that they do not use up a person's. Submissions beyond are merged and counted. New and known leads, good ones and spam, get one
+-- row alike.
 create function marketing.keep_submission(lead_id uuid, draft marketing.leads, lead jsonb) returns void
   language plpgsql volatile
   set search_path = ''
@@ -132,7 +134,7 @@ end
 $$;
 revoke execute on function marketing.keep_submission(uuid, marketing.leads, jsonb) from public;
 
--- The number of the lock that a function takes before it looks for an address.
+-- The key of the lock that a function takes before it looks for an address.
 create function marketing.address_lock(email_normalized text) returns bigint
   language plpgsql immutable strict
   set search_path = ''
@@ -143,9 +145,8 @@ end
 $$;
 revoke execute on function marketing.address_lock(text) from public;
 
--- Takes one submission of a public form. New, repeated and spam get the same answer. Executable by the edge only: whether it is spam
--- depends on what the edge has verified. Definer: the public has no right on the table, and what it may change of an existing row is
--- decided here.
+-- Takes one submission of a public form. New, repeated and spam submissions get the same answer. Executable by the edge only:
+-- whether it is spam depends on what the edge has verified.
 create function marketing.capture_lead(lead jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -153,8 +154,8 @@ create function marketing.capture_lead(lead jsonb) returns jsonb
 declare
   answer constant jsonb := '{"status": "received"}';
   edge constant jsonb := private.edge_claim();
-  -- A retry of the same form has another time stamp and another token of Turnstile.
-  asked constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_ts' - 'cf-turnstile-response' end;
+  -- A retry of the same form has another time stamp and another Turnstile token.
+  request constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_ts' - 'cf-turnstile-response' end;
   stored jsonb;
   draft marketing.leads;
   known_id uuid;
@@ -168,7 +169,7 @@ begin
     perform private.refuse(413, 'RG510', 'The lead is too large', 'At most 64 KB', 'Send less.');
   end if;
   perform private.limit_caller('leads');
-  stored := private.idempotency_begin('capture_lead', asked, answer);
+  stored := private.idempotency_begin('capture_lead', request, answer);
   if stored is not null then
     return stored;
   end if;
@@ -231,7 +232,8 @@ begin
   draft.created_at := now();
   draft.updated_at := now();
 
-  -- One address after the other, before anybody knows of it: a second submission waits for a known and for a new lead alike.
+  -- Submissions of one address wait for each other here, before any of them knows whether there is a lead: known and new
+  -- addresses take the same time.
   perform pg_advisory_xact_lock(marketing.address_lock(draft.email_normalized));
   loop
     insert into marketing.leads values (draft.*)
@@ -245,7 +247,7 @@ begin
       perform marketing.merge_lead(draft, known_id, known_spam, known_reason, lead);
       exit;
     end if;
-    -- It was deleted in between: once more.
+    -- It was deleted in between: try again.
   end loop;
   perform marketing.keep_submission(coalesce(known_id, draft.id), draft, lead);
 
@@ -253,7 +255,7 @@ begin
 end
 $$;
 comment on function marketing.capture_lead(jsonb) is
-  'Takes one submission of a public form. Definer: the public has no right on the table, and what it may change of an existing row is decided here.';
+  'Takes one submission of a public form. Definer: the public has no right on the table, and this function decides what a submission may change of an existing row.';
 revoke execute on function marketing.capture_lead(jsonb) from public;
 grant execute on function marketing.capture_lead(jsonb) to edge;
 

@@ -1,13 +1,13 @@
 -- 0116: lead export. The cells of leads as CSV; the edge quotes them and keeps spreadsheets from reading one as a formula.
 -- migrate:up
--- Ends the request unless an admin asks, for views: their conditions are run as whoever reads them.
+-- Ends the request unless the caller is an admin, for views, whose conditions run with the rights of the reader.
 create function marketing.only_admins() returns boolean
   language sql stable
-  -- Definer: whoever asks may call nothing in the schema private.
+  -- Definer: the caller may call nothing in the schema private.
   security definer
   set search_path = ''
   as $$ select private.require_admin() $$;
-comment on function marketing.only_admins() is 'Whether an admin asks; refused otherwise. Definer: it calls a helper that nobody else may.';
+comment on function marketing.only_admins() is 'True for an admin; ends the request of anybody else. Definer: it calls a helper that nobody else may.';
 revoke execute on function marketing.only_admins() from public;
 grant execute on function marketing.only_admins() to authenticated, service_role;
 
@@ -25,11 +25,11 @@ select
   ] as cells
 from marketing.leads as l
 where (select marketing.only_admins());
-comment on view marketing.leads_csv is 'Leads with the cells of their line of CSV, for GET /v1/admin/leads.csv; the columns'' names are in src/systems/growth/admin.rs.';
+comment on view marketing.leads_csv is 'Leads with the cells of their CSV line, for GET /v1/admin/leads.csv; the edge has the names of the columns.';
 grant select on marketing.leads_csv to authenticated, service_role;
 
--- The names of custom fields, the most used first, for those that want a column each. Spam names none; a field beyond these is in the
--- column that has what is left.
+-- The names of custom fields, the most used first, for exports with a column for each. Spam is not counted; the column of other
+-- fields has the rest.
 create function marketing.lead_field_names() returns text[]
   language sql stable
   set search_path = ''

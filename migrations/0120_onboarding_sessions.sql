@@ -7,7 +7,7 @@ create table onboarding.sessions (
   id                                uuid primary key default pg_catalog.gen_random_uuid(),
   lead_id                           uuid,
   session_token_hash                bytea not null,
-  -- Computed of the four times, so that nothing and nobody can pass over a step.
+  -- Computed from the four times, so that no write can skip a step.
   current_step                      onboarding.step_name not null generated always as (
     case
       when business_info_completed_at is null then 'business_info'::onboarding.step_name
@@ -57,12 +57,12 @@ create table onboarding.sessions (
   constraint sessions_not_started check (status <> 'not_started' or business_info_completed_at is null)
 );
 comment on table onboarding.sessions is
-  'One onboarding, found by the hash of its token. It is personal data of whoever fills it in: what they typed, their network and browser, their activities. A lead''s sessions are erased with the lead.';
+  'One onboarding, found by the hash of its token. It is personal data: what the person typed, their network and browser, their activities. A lead''s sessions are erased with the lead.';
 comment on column onboarding.sessions.lead_id is
-  'The lead whose address was given at the start; nobody proved that it is theirs. Whoever erases a lead erases its sessions first: without this they cannot be found.';
+  'The lead whose address was given at the start; nobody proved that it is theirs. An erasure of a lead deletes its sessions first: without this id they cannot be found.';
 comment on column onboarding.sessions.session_token_hash is
-  'SHA-256 of the token, which is stored nowhere. The hash opens nothing.';
-comment on column onboarding.sessions.network is 'The caller''s network, /24 or /48, as the edge vouches for it; never an address.';
+  'SHA-256 of the token, which is stored nowhere. The hash gives no access.';
+comment on column onboarding.sessions.network is 'The caller''s network, /24 or /48, as the edge has verified it; never an address.';
 comment on column onboarding.sessions.business_data is 'Answers of the step business_info.';
 comment on column onboarding.sessions.whatsapp_config is 'Answers of the step whatsapp_integration; never a secret: those are sealed with the account.';
 comment on column onboarding.sessions.bot_config is 'Answers of the step bot_setup.';

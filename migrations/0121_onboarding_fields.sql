@@ -1,6 +1,6 @@
 -- 0121: onboarding fields. Reads and checks what a front end sends for a session, and keeps secrets and personal data out.
 -- migrate:up
--- Ends the request for a field that is not what it must be; the place says which of several activities has it.
+-- Ends the request for an invalid field; `place` says which activity of a list has it.
 create function onboarding.refuse_field(message text, hint text, place text) returns void
   language plpgsql stable
   set search_path = ''
@@ -11,7 +11,7 @@ end
 $$;
 revoke execute on function onboarding.refuse_field(text, text, text) from public;
 
--- Holds an argument to its form: an object of known fields, of at most 64 KB.
+-- Checks the form of an argument: an object of known fields, at most 64 KB.
 create function onboarding.check_form(form jsonb, known text[], place text default null) returns void
   language plpgsql stable
   set search_path = ''
@@ -27,7 +27,7 @@ begin
   if octet_length(form::text) > 65536 then
     perform private.refuse(413, 'RG533', 'This is too large', 'At most 64 KB', 'Send less at once.');
   end if;
-  -- Said and not passed over: what is misspelt would be lost, and the step, status and percentage are nobody's to send.
+  -- Refused, not ignored: a misspelt field would be lost, and nobody may send the step, status or percentage.
   select string_agg(left(key, 50), ', ' order by key) into strangers
   from (select key from jsonb_object_keys(form) as key where key <> all (known) order by key limit 5) as stray;
   if strangers is not null then
@@ -39,7 +39,7 @@ end
 $$;
 revoke execute on function onboarding.check_form(jsonb, text[], text) from public;
 
--- One field as text: null where it is absent or blank.
+-- One field as text: null if it is absent or blank.
 create function onboarding.text_field(form jsonb, field text, most int, place text default null) returns text
   language plpgsql stable
   set search_path = ''
@@ -60,7 +60,7 @@ end
 $$;
 revoke execute on function onboarding.text_field(jsonb, text, int, text) from public;
 
--- The step that a form names, out of those that are allowed there; null where it names none.
+-- The step that a form names, one of those allowed; null if it names none.
 create function onboarding.step_field(form jsonb, allowed onboarding.step_name[], place text default null)
   returns onboarding.step_name
   language plpgsql stable
@@ -79,7 +79,7 @@ end
 $$;
 revoke execute on function onboarding.step_field(jsonb, onboarding.step_name[], text) from public;
 
--- A text without what tells who somebody is or opens something: e-mail addresses, numbers of seven digits and more, tokens.
+-- A text without personal data and credentials: e-mail addresses, numbers of seven digits and more, tokens.
 create function onboarding.redacted(words text) returns text
   language sql immutable strict
   set search_path = ''
@@ -94,7 +94,7 @@ select regexp_replace(
 $$;
 revoke execute on function onboarding.redacted(text) from public;
 
--- Whether a name is one that secrets go by: access_token, appSecret, API-KEY, two_step_pin; not max_tokens.
+-- Whether a name is one of a secret: access_token, appSecret, API-KEY, two_step_pin; not max_tokens.
 create function onboarding.names_secret(name text) returns boolean
   language sql immutable strict
   set search_path = ''
@@ -110,7 +110,7 @@ from (
 $$;
 revoke execute on function onboarding.names_secret(text) from public;
 
--- A step's answers with a change of them: each key of the change takes the place of the old one, null takes it away.
+-- A step's answers with a change applied: each key of the change replaces the old one, null removes it.
 create function onboarding.merged_data(known jsonb, data jsonb, column_name text) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -125,14 +125,14 @@ begin
   if jsonb_typeof(data) <> 'object' then
     perform onboarding.refuse_field(format('%s must be an object', column_name), 'Send {"<field>": <value>}.', null);
   end if;
-  -- Before anything walks through it.
+  -- Before any query walks through it.
   if jsonb_path_exists(data, 'strict $.**{9}') then
     perform onboarding.refuse_field(
       format('%s is nested too deeply', column_name), 'Send at most eight levels.', null
     );
   end if;
 
-  -- A flag that says whether there is a secret is none.
+  -- A boolean or null value is not a secret, whatever its name.
   select left(field.key, 50) into secret
   from jsonb_path_query(data, 'strict $.** ? (@.type() == "object")') as part,
     jsonb_each(part) as field

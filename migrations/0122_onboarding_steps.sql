@@ -3,10 +3,10 @@
 insert into private.limit_rules (name, burst, refill, shared) values
   ('onboarding', 30, '2 seconds', 30), ('onboarding-steps', 120, '1 second', 60);
 
--- None for everybody together: one flood keeps nobody else from signing up.
+-- No limit for all callers together: a flood must not keep others from signing up.
 insert into private.daily_allowances (name, bytes, rows) values ('onboarding', 52428800, 50000);
 
--- What the holder of a token is told: nothing of the lead, of the session's id, of the caller.
+-- What the holder of a token may see: nothing of the lead, of the session's id, or of the caller.
 create function onboarding.progress_of(session onboarding.sessions) returns jsonb
   -- Not in SQL: that would be planned at every call.
   language plpgsql stable
@@ -35,7 +35,8 @@ end
 $$;
 revoke execute on function onboarding.progress_of(onboarding.sessions) from public;
 
--- The session of a token, locked if it is to be changed. Absent, wrong and expired tokens cost the same and get one answer.
+-- The session of a token, locked if it is to be changed. Absent, wrong and expired tokens take the same time and get the same
+-- answer.
 create function onboarding.session_of(token text, to_change boolean) returns onboarding.sessions
   language plpgsql volatile
   set search_path = ''
@@ -44,7 +45,7 @@ declare
   hash constant bytea := sha256(convert_to(coalesce(token, ''), 'UTF8'));
   session onboarding.sessions;
 begin
-  -- Addresses are logged and remembered.
+  -- Addresses end up in logs and histories.
   if current_setting('request.method', true) in ('GET', 'HEAD') then
     perform private.refuse(
       405, 'RG538', 'A session token does not belong into an address', null, 'Send it in the body of a POST.'
@@ -57,7 +58,7 @@ begin
   else
     select * into session from onboarding.sessions as s where s.session_token_hash = hash;
   end if;
-  -- From the start and not from the last call: nobody keeps a stolen token alive.
+  -- Counted from the start, not from the last call: nobody can keep a stolen token alive.
   if (session.started_at > now() - interval '30 days') is not true then
     perform private.refuse(
       401, 'RG530', 'The session token is missing or not good', null,
@@ -96,13 +97,13 @@ begin
       );
     end if;
     perform pg_advisory_xact_lock_shared(marketing.address_lock(marketing.normalize_email(address)));
-    -- Locked, so that it is still there when the session names it.
+    -- Locked, so that the lead still exists when the session refers to it.
     select l.id into lead
     from marketing.leads as l
     where l.email_normalized = marketing.normalize_email(address) and l.deleted_at is null
     for key share;
     if not found then
-      -- The look that a foreign key takes.
+      -- Takes as long as the foreign key's look-up of a known lead.
       perform from marketing.leads as l where l.id = nobody for key share;
     end if;
   end if;
@@ -122,7 +123,7 @@ begin
 end
 $$;
 comment on function onboarding.start(jsonb) is
-  'Starts a session: {email?, business_data?} gives {session_token, session}. The token is told this once and kept nowhere, so an Idempotency-Key is not heeded, for its answer would be kept: whoever loses the answer starts again, and the lost session abandons itself. A known address links the session to its lead and is told in no way. Definer: the public has no right on the table.';
+  'Starts a session: {email?, business_data?} gives {session_token, session}. The token is returned once and stored nowhere, so an Idempotency-Key has no effect, since its answer would have to be stored: a client that loses the answer starts again, and the lost session ends as abandoned. A known address links the session to its lead, and the answer does not show it. Definer: the public has no right on the table.';
 revoke execute on function onboarding.start(jsonb) from public;
 grant execute on function onboarding.start(jsonb) to edge;
 
@@ -135,7 +136,7 @@ begin
 end
 $$;
 comment on function onboarding.progress(text) is
-  'How far the session of this token is. Reading is no activity. Completed and abandoned sessions can be read until the token''s 30 days are over. Volatile, so that the token is never in an address. Definer: the token decides, and its holder has no right on the table.';
+  'The progress of the token''s session. Reading is no activity. Completed and abandoned sessions can be read until the token''s 30 days are over. Volatile, so that PostgREST refuses GET and the token is never in an address. Definer: the token decides, and its holder has no right on the table.';
 revoke execute on function onboarding.progress(text) from public;
 grant execute on function onboarding.progress(text) to anon, authenticated, service_role;
 
@@ -146,7 +147,7 @@ create function onboarding.step(session_token text, change jsonb) returns jsonb
 declare
   worked constant onboarding.step_name[] := enum_range(null, 'testing'::onboarding.step_name);
   session onboarding.sessions := onboarding.session_of(step.session_token, true);
-  -- Of now, not of the transaction's start: it may have waited for the session.
+  -- The time now, not the transaction's start: it may have waited for the session.
   moment constant timestamptz := clock_timestamp();
   changed onboarding.sessions := session;
   named onboarding.step_name;
@@ -156,7 +157,7 @@ begin
   perform onboarding.check_form(change, array['step', 'data', 'completed']);
   named := onboarding.step_field(change, worked);
   if named is null then
-    -- Not taken for the current one: a request that is sent again would work on the next.
+    -- A missing step does not mean the current one: a repeated request would then work on the next step.
     perform onboarding.refuse_field('step is missing', format('Steps are %s.', array_to_string(worked, ', ')), null);
   end if;
   if jsonb_typeof(change -> 'completed') not in ('boolean', 'null') then
@@ -190,7 +191,7 @@ begin
   end case;
 
   if session.status = 'completed' then
-    -- What was sent once more gets its answer once more.
+    -- A repeated request gets the same answer again.
     if changed is distinct from session then
       perform private.refuse(
         409, 'RG537', 'The onboarding is complete', 'It takes no more changes', 'Start another session, or sign in.'
@@ -218,12 +219,12 @@ begin
 end
 $$;
 comment on function onboarding.step(text, jsonb) is
-  'Works on a step: {step, data?, completed?} gives the progress. data is merged by its top-level keys, null takes one away; completed: true goes on to the next step, and the last one completes the session; false changes nothing. Earlier steps may be worked on again until then. Sent again it changes nothing but last_activity_at. An abandoned session is in progress again. Definer: the token decides, and its holder has no right on the table.';
+  'Works on a step: {step, data?, completed?} gives the progress. data is merged by its top-level keys, null removes one; completed: true goes on to the next step, and the last one completes the session; false changes nothing. Earlier steps can be changed until then. A repeated request changes only last_activity_at. An abandoned session is in progress again. Definer: the token decides, and its holder has no right on the table.';
 revoke execute on function onboarding.step(text, jsonb) from public;
 grant execute on function onboarding.step(text, jsonb) to anon, authenticated, service_role;
 
--- Marks sessions in which nothing happened for two hours as abandoned, and gives their number. For the job runner, which asks
--- again while there are 5,000 or more. What is locked is at work, or another run's.
+-- Marks sessions in which nothing happened for two hours as abandoned, 5,000 at most, and returns how many. It skips locked
+-- sessions: somebody is using them, or another run marks them.
 create function onboarding.abandon_inactive_sessions() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -258,7 +259,7 @@ begin
 end
 $$;
 comment on function onboarding.abandon_inactive_sessions() is
-  'Marks sessions in progress or not begun in which nothing happened for two hours as abandoned, and gives their number. Granted to nobody: the job runner is its own.';
+  'Marks sessions in progress or not begun in which nothing happened for two hours as abandoned, and returns how many. Granted to nobody: edge.run_job calls it.';
 revoke execute on function onboarding.abandon_inactive_sessions() from public;
 
 insert into private.jobs (name, function, schedule, description) values (

@@ -12,7 +12,7 @@ create table onboarding.step_activities (
   metadata           jsonb not null default '{}',
   created_at         timestamptz not null default now(),
   constraint step_activities_session foreign key (session_id) references onboarding.sessions on delete cascade,
-  -- Lenient: front ends have kinds of their own.
+  -- Lenient: front ends may have types of their own.
   constraint step_activities_type check (activity_type ~ '^[a-z][a-z0-9_]{0,49}$'),
   constraint step_activities_field_name_length check (char_length(field_name) between 1 and 100),
   constraint step_activities_field_value_length check (char_length(field_value) <= 200),
@@ -21,7 +21,7 @@ create table onboarding.step_activities (
   constraint step_activities_metadata check (jsonb_typeof(metadata) = 'object')
 );
 comment on table onboarding.step_activities is
-  'What happened in a session, as its front end tells: where people stop, and at which fields. Erased with the session.';
+  'What happened in a session, as its front end reports it: where people stop, and at which fields. Erased with the session.';
 comment on column onboarding.step_activities.activity_type is
   'One of step_view, step_leave, step_complete, field_focus, field_change, validation_error, help_opened, link_clicked, test_message_sent, or a front end''s own.';
 comment on column onboarding.step_activities.field_value is
@@ -48,7 +48,7 @@ create table private.onboarding_plain_fields (
   field_name text constraint onboarding_plain_fields_pkey primary key
 );
 comment on table private.onboarding_plain_fields is
-  'Fields of onboarding whose values activities may keep: choices out of a list, never words of a person''s own. Add a row to keep another.';
+  'Fields of onboarding whose values activities may store: choices from a list, never free text. Add a row to store another one.';
 
 alter table private.onboarding_plain_fields enable row level security;
 alter table private.onboarding_plain_fields force row level security;
@@ -57,7 +57,7 @@ insert into private.onboarding_plain_fields (field_name) values
   ('industry'), ('company_size'), ('country'), ('language'), ('timezone'), ('currency'), ('message_volume'), ('use_case'),
   ('bot_template'), ('bot_tone'), ('connection_method');
 
--- One activity as its row will be, but for its id and time.
+-- One activity as a row, without id and time.
 create function onboarding.activity_row(session onboarding.sessions, form jsonb, place text)
   returns onboarding.step_activities
   language plpgsql stable
@@ -98,7 +98,7 @@ begin
       then left(onboarding.redacted(form ->> 'field_value'), 200)
     else '[redacted]'
   end;
-  -- Cut and not refused: how long an error is is not the visitor's choice.
+  -- Cut, not refused: the visitor cannot shorten an error message.
   made.error_message := left(onboarding.redacted(onboarding.text_field(form, 'error_message', 65536, place)), 500);
 
   if jsonb_typeof(form -> 'time_spent_seconds') not in ('number', 'null') then
@@ -108,7 +108,7 @@ begin
   if spent < 0 then
     perform onboarding.refuse_field('time_spent_seconds is negative', 'Send 0 or more.', place);
   end if;
-  -- A page that stays open over night is a day at most.
+  -- A page that stays open over night counts as one day at most.
   made.time_spent_seconds := case when spent is not null then least(spent, 86400)::bigint end;
 
   if coalesce(jsonb_typeof(form -> 'metadata'), 'null') not in ('object', 'null') or exists (
@@ -143,7 +143,7 @@ declare
   session constant onboarding.sessions := onboarding.session_of(activity.session_token, true);
   moment constant timestamptz := clock_timestamp();
   retriable constant boolean := private.request_header('idempotency-key') is not null;
-  -- Each session has Idempotency-Keys of its own.
+  -- Each session has its own namespace of Idempotency-Keys.
   operation constant text := 'onboarding.activity ' || session.id;
   listed jsonb := activity.activity;
   there bigint;
@@ -168,7 +168,7 @@ begin
     end if;
   end if;
 
-  -- The session is locked: nobody else adds any meanwhile.
+  -- The session is locked, so the count cannot change meanwhile.
   there := (select count(*) from onboarding.step_activities as a where a.session_id = session.id);
   if there + jsonb_array_length(listed) > most then
     perform private.refuse(
@@ -183,7 +183,7 @@ begin
     )
     values (
       made.session_id, made.step, made.activity_type, made.field_name, made.field_value, made.error_message,
-      -- In the order of the list.
+      -- Keeps the order of the list.
       made.time_spent_seconds, made.metadata, moment + nth * interval '1 microsecond'
     );
   end loop;
@@ -202,7 +202,7 @@ begin
 end
 $$;
 comment on function onboarding.activity(text, jsonb) is
-  'Notes what happened in a session: {activity_type, step?, field_name?, field_value?, error_message?, time_spent_seconds?, metadata?} or a list of up to 50, all of them or none, gives {accepted}. Heeds an Idempotency-Key. An abandoned session is in progress again; a completed one stays so. Definer: the token decides, and its holder has no right on the table.';
+  'Records what happened in a session: {activity_type, step?, field_name?, field_value?, error_message?, time_spent_seconds?, metadata?} or a list of up to 50, all of them or none, gives {accepted}. Supports an Idempotency-Key. An abandoned session is in progress again; a completed one stays completed. Definer: the token decides, and its holder has no right on the table.';
 revoke execute on function onboarding.activity(text, jsonb) from public;
 grant execute on function onboarding.activity(text, jsonb) to anon, authenticated, service_role;
 

@@ -34,16 +34,16 @@ create table analytics.events (
   constraint events_country check (country ~ '^[A-Z0-9]{2}$')
 ) partition by range (id);
 comment on table analytics.events is
-  'One row per event. The time inside a UUIDv7 id chooses the partition, so that the primary key finds every repetition of an id, whenever it comes.';
+  'One row per event. The time inside a UUIDv7 id chooses the partition, so that the primary key finds every repetition of an id, whenever it arrives.';
 comment on column analytics.events.id is
-  'The client''s, where it is a UUIDv7; of any other UUID a digest in the partition events_undated, the same one each time.';
+  'The client''s id if it is a UUIDv7; for any other UUID a digest of it in the partition events_undated, always the same one.';
 comment on column analytics.events.user_id is
-  'The user of the token; of a caller without one what the caller says, which is a claim and no proof.';
-comment on column analytics.events.user_is_verified is 'Whether a token, or the back office, said who the user is.';
+  'The user of the token; without a token the user that the caller claims to be, which proves nothing.';
+comment on column analytics.events.user_is_verified is 'Whether a token or the back office named the user.';
 comment on column analytics.events.occurred_at is 'The client''s clock, at most 24 hours ahead of ours.';
 comment on column analytics.events.ingest_seq is
-  'Grows with every event. What process_pending_events has seen is told by it, not by a flag, which would write every row twice.';
-comment on column analytics.events.metadata is 'What a server says of its own events; properties are the product''s.';
+  'Grows with every event. process_pending_events remembers the last one that it has seen; a flag would need a second write of every row.';
+comment on column analytics.events.metadata is 'What a server adds to its own events; properties are the product''s.';
 
 create index events_received_at on analytics.events using brin (received_at);
 create index events_ingest_seq on analytics.events (ingest_seq);
@@ -62,8 +62,9 @@ grant select on analytics.events to authenticated, service_role;
 
 alter sequence analytics.ingest_seq owned by analytics.events.ingest_seq;
 
--- Everything that was given an ingest_seq below what this gives has been committed or rolled back. It waits for the batches
--- that are being written, and lets go at once: raising an error is how a lock is given back before the transaction's end.
+-- Every transaction that drew a number up to the result has committed or rolled back. It waits for the batches that are being
+-- written, and releases its lock at once: only a rolled-back subtransaction releases a lock before the end of the transaction,
+-- hence the error.
 create function analytics.settled_ingest_seq() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -83,7 +84,7 @@ end
 $$;
 revoke execute on function analytics.settled_ingest_seq() from public;
 
--- Trigger: whoever writes events holds this before a number is drawn, until the end of the transaction.
+-- Trigger: a transaction that writes events holds this lock from before it draws a number to its end.
 create function analytics.hold_ingest_seq() returns trigger
   language plpgsql
   -- Definer: a helper that no request role may call by itself.
@@ -96,7 +97,7 @@ begin
 end
 $$;
 comment on function analytics.hold_ingest_seq() is
-  'Holds back the count of events while some are being written. Definer: it is a helper that no request role may call.';
+  'Makes settled_ingest_seq wait while events are being written. Definer: it is a helper that no request role may call.';
 revoke execute on function analytics.hold_ingest_seq() from public;
 
 create trigger events_erased before insert or update on analytics.events
@@ -108,7 +109,7 @@ select private.watch_mentions('analytics.events', array[
   'name', 'session_id', 'anonymous_id', 'properties', 'metadata', 'user_agent', 'referrer', 'url'
 ], 'private.forget_events');
 
--- The first id of a time, in milliseconds since 1970: a UUIDv7 begins with them.
+-- The first id of a time: a UUIDv7 begins with milliseconds since 1970.
 create function analytics.first_id(moment timestamptz) returns uuid
   language sql immutable strict
   set search_path = ''
@@ -117,22 +118,22 @@ select (lpad(to_hex((extract(epoch from moment) * 1000)::bigint), 12, '0') || '0
 $$;
 revoke execute on function analytics.first_id(timestamptz) from public;
 
--- Milliseconds since 1970 that a UUIDv7 begins with.
+-- The milliseconds since 1970 that a UUIDv7 begins with.
 create function analytics.id_milliseconds(id uuid) returns bigint
   language sql immutable strict
   set search_path = ''
   as $$ select ('x' || replace(left(id::text, 13), '-', ''))::bit(48)::bigint $$;
 revoke execute on function analytics.id_milliseconds(uuid) from public;
 
--- What an event is stored under that came with an id which tells no time: of the same id always the same, before the year
--- 2000, where events_undated is.
+-- The id under which an event is stored whose own id has no time: always the same for the same id, and of a time before 2000,
+-- which is the partition events_undated.
 create function analytics.undated_id(id uuid) returns uuid
   language sql immutable strict
   set search_path = ''
   as $$ select ('00000000-0000-7' || right(md5(id::text), 3) || '-8' || substr(md5(id::text), 1, 15))::uuid $$;
 revoke execute on function analytics.undated_id(uuid) from public;
 
--- Makes one partition. Row-level security holds in it by itself, should somebody be granted it by mistake.
+-- Makes one partition, with row-level security of its own, in case somebody is granted it by mistake.
 create function analytics.make_partition(name text, low uuid, high uuid) returns void
   language plpgsql volatile
   set search_path = ''
@@ -155,16 +156,16 @@ create table private.event_months (
   month date primary key,
   constraint event_months_first_day check (extract(day from month) = 1)
 );
-comment on table private.event_months is 'Months of which analytics.events has a partition; there is none missing between the first and the last.';
+comment on table private.event_months is 'Months of which analytics.events has a partition, without gaps.';
 
 alter table private.event_months enable row level security;
 alter table private.event_months force row level security;
 
--- Makes the partitions up to some months from now; gives how many. Two at once wait for each other.
+-- Makes the partitions up to some months from now and returns how many. Two runs at once wait for each other.
 create function analytics.make_event_partitions(ahead int default 3) returns bigint
   language plpgsql volatile
   set search_path = ''
-  -- Everybody who writes would wait behind it: rather later.
+  -- Every writer would wait behind this lock: give up early and try again later.
   set lock_timeout = '2s'
   as $$
 declare
@@ -190,8 +191,8 @@ end
 $$;
 revoke execute on function analytics.make_event_partitions(int) from public;
 
--- Drops the partitions of months that ended before a time, and what is as old in events_undated, at most 100,000; gives how
--- many events, of partitions as statistics have it. What they added up to stays.
+-- Drops the partitions of months that ended before a time, and deletes events of that age in events_undated, at most 100,000.
+-- Returns how many events; for partitions this is the estimate of the statistics. Their aggregations stay.
 create function analytics.drop_old_events(before timestamptz) returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -200,7 +201,7 @@ create function analytics.drop_old_events(before timestamptz) returns bigint
 declare
   old date;
   rows_ bigint;
-  gone bigint := 0;
+  deleted bigint := 0;
 begin
   perform pg_advisory_xact_lock(hashtextextended('analytics.make_event_partitions', 0));
   for old in
@@ -214,7 +215,7 @@ begin
     execute format('alter table analytics.events detach partition analytics.%I', 'events_' || to_char(old, 'YYYY_MM'));
     execute format('drop table analytics.%I', 'events_' || to_char(old, 'YYYY_MM'));
     delete from private.event_months as m where m.month = old;
-    gone := gone + rows_;
+    deleted := deleted + rows_;
   end loop;
   delete from analytics.events as e
   where e.id in (
@@ -223,7 +224,7 @@ begin
     limit 100000
   );
   get diagnostics rows_ = row_count;
-  return gone + rows_;
+  return deleted + rows_;
 end
 $$;
 revoke execute on function analytics.drop_old_events(timestamptz) from public;

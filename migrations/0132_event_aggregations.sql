@@ -18,10 +18,10 @@ create table analytics.event_aggregations (
   constraint event_aggregations_counts check (event_count >= 0 and unique_users >= 0 and unique_sessions >= 0)
 );
 comment on table analytics.event_aggregations is
-  'One row per type and name, bucket of time (UTC; weeks begin on Monday) and dimension; of days, weeks and months also one of all events together, without type and name; of hours also one for each {"country"} and each {"device_type"}, without unique counts.';
-comment on column analytics.event_aggregations.id is 'A digest of what is counted, so that the same thing is found without looking.';
-comment on column analytics.event_aggregations.unique_users is 'Different user_ids. Of several buckets it cannot be summed: who came on two days is one.';
-comment on column analytics.event_aggregations.dimensions is 'Null: all of them.';
+  'One row for each type and name, bucket of time (UTC; weeks begin on Monday) and dimension. Days, weeks and months also have one row of all events together, without type and name; hours also have one for each {"country"} and each {"device_type"}, without unique counts.';
+comment on column analytics.event_aggregations.id is 'A digest of the bucket and of what is counted, so that a count finds its row without a look-up.';
+comment on column analytics.event_aggregations.unique_users is 'Distinct user_ids. Values of several buckets cannot be added up: a user of two days is one user.';
+comment on column analytics.event_aggregations.dimensions is 'Null: all dimensions together.';
 
 create unique index event_aggregations_bucket on analytics.event_aggregations
   (event_type, event_name, granularity, time_bucket, dimensions_hash) nulls not distinct;
@@ -41,11 +41,10 @@ create trigger event_aggregations_erased before insert or update on analytics.ev
 select private.watch_mentions('analytics.event_aggregations', array['event_name']);
 
 -- Who is counted in a bucket. Hours, days, weeks and months are too large to be counted anew for every late event, and unique
--- counts cannot be added up: so everybody who is in one is noted, once.
+-- counts cannot be added up: so each actor of a bucket is stored once.
 create table private.event_actors (
   aggregation_id uuid not null,
-  -- 'u': a user; 's': a session, as a digest.
-  -- One byte in each of many rows.
+  -- 'u': a user; 's': a session, as a digest. One byte, because there are many rows.
   -- squawk-ignore ban-char-field
   kind           "char" not null,
   actor          uuid not null,
@@ -53,7 +52,7 @@ create table private.event_actors (
   constraint event_actors_kind check (kind in ('u', 's'))
 );
 comment on table private.event_actors is
-  'Users and sessions of each hour, day, week and month of analytics.event_aggregations. Without a foreign key: a check of each of a million rows would cost more than all the rest.';
+  'Users and sessions of each hour, day, week and month of analytics.event_aggregations. Without a foreign key: checking each of a million rows would cost more than everything else.';
 
 alter table private.event_actors enable row level security;
 alter table private.event_actors force row level security;
@@ -64,14 +63,14 @@ create table private.event_watermark (
   updated_at timestamptz not null default now(),
   constraint event_watermark_one check (one)
 );
-comment on table private.event_watermark is 'Events up to this ingest_seq are in the aggregations. Whoever changes these locks the row.';
+comment on table private.event_watermark is 'Events up to this ingest_seq are in the aggregations. A transaction that changes aggregations locks this row first.';
 
 alter table private.event_watermark enable row level security;
 alter table private.event_watermark force row level security;
 
 insert into private.event_watermark default values;
 
--- The row that counts something.
+-- The id of the row that counts something.
 create function analytics.aggregation_id(
   type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz, dimension text default null
 ) returns uuid
@@ -85,7 +84,7 @@ select md5(
 $$;
 revoke execute on function analytics.aggregation_id(analytics.event_type, text, analytics.granularity, timestamptz, text) from public;
 
--- The rows that an hour's row is part of.
+-- The rows of days, weeks and months that an hour is part of.
 create function analytics.wider(type analytics.event_type, name text, hour timestamptz)
   returns table (type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz)
   language sql immutable
@@ -101,7 +100,7 @@ from (
 $$;
 revoke execute on function analytics.wider(analytics.event_type, text, timestamptz) from public;
 
--- Counts minutes anew, from the events themselves: they are small. What has no events any more goes.
+-- Counts minutes anew from the events themselves: they are small. Rows of minutes without events are deleted.
 create function analytics.recount(touched jsonb) returns void
   language sql volatile
   set search_path = ''
@@ -121,9 +120,9 @@ counted as materialized (
   ) as c
 ),
 
-gone as (
+emptied as (
   delete from analytics.event_aggregations as a
-  -- From what was counted to the rows: the other way round would read all of them, should the planner take them for few.
+  -- From the counts to the rows: the other way round the planner might read all rows.
   where a.id = any (array(
     select analytics.aggregation_id(c.type, c.name, 'minute', c.bucket) from counted as c where c.events = 0
   ))
@@ -141,7 +140,7 @@ on conflict (id) do update set
 $$;
 revoke execute on function analytics.recount(jsonb) from public;
 
--- Adds some events to what they add up to, all but the minutes.
+-- Adds a range of events to their aggregations, except the minutes.
 create function analytics.add_events(after bigint, upto bigint) returns void
   language sql volatile
   set search_path = ''
@@ -182,7 +181,7 @@ parts as materialized (
   cross join lateral analytics.wider(h.type, h.name, h.hour) as w
 ),
 
--- Who has been in the hour before has been in all that it is part of.
+-- An actor that the hour has already is in all its wider buckets, too.
 came_wider as (
   insert into private.event_actors (aggregation_id, kind, actor)
   select distinct p.id, c.kind, c.actor
@@ -236,8 +235,8 @@ on conflict (id) do update set
 $$;
 revoke execute on function analytics.add_events(bigint, bigint) from public;
 
--- Adds the events that came since the last time, late ones included; gives how many. At most so many at once, and no more than a
--- few seconds' worth: whoever runs it runs it again until there are none. A second run at the same time does nothing.
+-- Adds the events since the last run, late ones included, and returns how many: at most `most`, and no more than a few seconds'
+-- worth. The caller repeats it until there are none. A second run at the same time does nothing.
 create function analytics.process_pending_events(most bigint default 20000) returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -245,7 +244,7 @@ create function analytics.process_pending_events(most bigint default 20000) retu
   as $$
 declare
   started constant timestamptz := clock_timestamp();
-  -- The dearest events, each of a name of its own, take half a millisecond; the usual ones a fiftieth of that.
+  -- The most expensive events, each with a name of its own, take half a millisecond each; usual ones a fiftieth of that.
   part bigint := 1000;
   began timestamptz;
   seen bigint;
@@ -263,7 +262,7 @@ begin
   low := seen;
   loop
     began := clock_timestamp();
-    -- Numbers that were drawn for events which turned out to be known already are no events.
+    -- Numbers that were drawn for duplicates belong to no event.
     select max(s.ingest_seq), count(*) into upper, rows_
     from (
       select e.ingest_seq from analytics.events as e
@@ -295,14 +294,14 @@ end
 $$;
 revoke execute on function analytics.process_pending_events(bigint) from public;
 
--- Deletes the minutes before a time, and who was in the buckets before another, whose events are all gone: they are personal data,
--- and nothing can change these counts any more. At most 100,000 of either; gives how many.
+-- Deletes minutes before a time, and the actors of buckets before another time, whose events are all deleted: actors are personal
+-- data, and these counts cannot change any more. At most 100,000 of each; returns how many.
 create function analytics.drop_old_counts(minutes_before timestamptz, actors_before timestamptz) returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  gone bigint;
+  deleted bigint;
   rows_ bigint;
 begin
   delete from analytics.event_aggregations as a
@@ -311,9 +310,9 @@ begin
     where old.granularity = 'minute' and old.time_bucket < minutes_before
     limit 100000
   );
-  get diagnostics gone = row_count;
+  get diagnostics deleted = row_count;
 
-  -- One bucket after the other, the oldest first.
+  -- Bucket by bucket, the oldest first.
   delete from private.event_actors as a
   using (
     select who.aggregation_id, who.kind, who.actor
@@ -328,7 +327,7 @@ begin
   ) as old
   where a.aggregation_id = old.aggregation_id and a.kind = old.kind and a.actor = old.actor;
   get diagnostics rows_ = row_count;
-  return gone + rows_;
+  return deleted + rows_;
 end
 $$;
 revoke execute on function analytics.drop_old_counts(timestamptz, timestamptz) from public;

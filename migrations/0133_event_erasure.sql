@@ -1,10 +1,10 @@
 -- 0133: event erasure. Deletes events and subtracts them from their aggregations.
 -- migrate:up
--- Deletes events, and takes them out of what they have added up to. Gives how many.
+-- Deletes events, subtracts them from their aggregations, and returns how many.
 create function private.forget_events(ids uuid[]) returns bigint
   language plpgsql volatile
   set search_path = ''
-  -- A day has 24 hours here, whatever the caller's zone is.
+  -- A day has 24 hours here, in whatever time zone the caller is.
   set timezone = 'UTC'
   set enable_seqscan = off
   set enable_hashjoin = off
@@ -13,32 +13,32 @@ create function private.forget_events(ids uuid[]) returns bigint
   as $$
 declare
   seen bigint;
-  gone jsonb;
-  gone_from jsonb;
+  removed jsonb;
+  reductions jsonb;
   counted record;
 begin
-  -- Nobody counts meanwhile.
+  -- The lock keeps process_pending_events out.
   select w.ingest_seq into seen from private.event_watermark as w for update;
   with deleted as (
     delete from analytics.events as e where e.id = any (ids)
     returning e.type, e.name, e.user_id, e.session_id, e.country, e.device_type, e.occurred_at, e.ingest_seq
   )
 
-  select jsonb_agg(to_jsonb(d) || jsonb_build_object('hour', date_trunc('hour', d.occurred_at, 'UTC'))) into gone from deleted as d;
-  if gone is null then
+  select jsonb_agg(to_jsonb(d) || jsonb_build_object('hour', date_trunc('hour', d.occurred_at, 'UTC'))) into removed from deleted as d;
+  if removed is null then
     return 0;
   end if;
 
   with lost as materialized (
     select d.type, d.name, d.user_id, d.session_id, d.country, d.device_type, d.hour
-    from jsonb_to_recordset(gone) as d (
+    from jsonb_to_recordset(removed) as d (
       type analytics.event_type, name text, user_id uuid, session_id text, country text, device_type text, hour timestamptz,
       ingest_seq bigint
     )
     where d.ingest_seq <= seen
   ),
 
-  -- The rows that counted each of them, and what they counted: a span of time, of all events or of one type and name.
+  -- The rows that counted each event, and what they count: a span of time, of all events or of one type and name.
   counters as materialized (
     select l.user_id, l.session_id, c.type, c.name, c.bucket, c.bucket + c.length as bucket_end,
       analytics.aggregation_id(c.type, c.name, c.granularity, c.bucket) as id
@@ -51,7 +51,8 @@ begin
     ) as c
   ),
 
-  -- From what is gone to whom it counted, never the other way: offset keeps the planner to it, and + 0 from another index.
+  -- From the deleted events to their actors, never the other way: offset 0 makes the planner follow, and + 0 keeps it off another
+  -- index.
   left_users as (
     delete from private.event_actors as a
     where a.ctid = any (array(
@@ -113,11 +114,11 @@ begin
     group by m.id
   )
 
-  select jsonb_agg(to_jsonb(m)) into gone_from from minus as m;
+  select jsonb_agg(to_jsonb(m)) into reductions from minus as m;
 
   for counted in
     select m.id, m.events, m.users, m.sessions
-    from jsonb_to_recordset(gone_from) as m (id uuid, events bigint, users bigint, sessions bigint)
+    from jsonb_to_recordset(reductions) as m (id uuid, events bigint, users bigint, sessions bigint)
   loop
     update analytics.event_aggregations as a set
       event_count = a.event_count - counted.events, unique_users = a.unique_users - counted.users,
@@ -130,10 +131,10 @@ begin
     select jsonb_agg(to_jsonb(t))
     from (
       select distinct d.type, d.name, date_trunc('minute', d.occurred_at, 'UTC') as bucket
-      from jsonb_to_recordset(gone) as d (type text, name text, occurred_at timestamptz)
+      from jsonb_to_recordset(removed) as d (type text, name text, occurred_at timestamptz)
     ) as t
   ));
-  return jsonb_array_length(gone);
+  return jsonb_array_length(removed);
 end
 $$;
 revoke execute on function private.forget_events(uuid[]) from public;

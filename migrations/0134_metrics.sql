@@ -32,7 +32,7 @@ create table analytics.metrics (
   constraint metrics_sample_count check (sample_count >= 0)
 );
 comment on table analytics.metrics is 'One row per figure. The back office writes them; admins read them.';
-comment on column analytics.metrics.aggregation is 'How the figure was made of sample_count values.';
+comment on column analytics.metrics.aggregation is 'How the figure was computed from sample_count values.';
 
 create index metrics_name on analytics.metrics (name, timestamp desc);
 create index metrics_timestamp on analytics.metrics using brin (timestamp);

@@ -43,25 +43,25 @@ create table experiments.experiments (
   constraint experiments_primary_metric_length check (char_length(primary_metric) between 1 and 120)
 );
 comment on table experiments.experiments is
-  'One row per experiment. It runs while its status is running, is_active is true and now is between its dates. Units are put into variants as GrowthBook does it: same hash, same ranges.';
-comment on column experiments.experiments.is_active is 'A switch for emergencies: false takes everybody out at once, and leaves status and assignments as they are.';
+  'One row per experiment. It runs while its status is running, is_active is true and the time is between its dates. Units are assigned as GrowthBook does it: same hash, same ranges.';
+comment on column experiments.experiments.is_active is 'An emergency switch: false takes all units out at once, and changes neither status nor assignments.';
 comment on column experiments.experiments.traffic_percentage is
-  'GrowthBook''s coverage, in percent. Variant i owns [sum of the weights before it, + coverage * its weight), so raising it moves nobody; a unit that was in stays in when it is lowered.';
+  'GrowthBook''s coverage, in percent. Variant i owns [sum of the weights before it, + coverage * its weight), so raising it moves no unit; lowering it keeps the units that are in.';
 comment on column experiments.experiments.control_variant is
-  'The first variant: {"id", "weight", "name"?}. id: 1 to 60 characters; weight: its part of 1, at least 0.0001; name: 1 to 120 characters.';
+  'The first variant: {"id", "weight", "name"?}. id: 1 to 60 characters; weight: its share of 1, at least 0.0001; name: 1 to 120 characters.';
 comment on column experiments.experiments.test_variants is
-  'The others: an array of 1 to 19 of the same form. Ids are unique, and all weights together are from 0.99 to 1 (three times 0.33 will do), as GrowthBook takes them.';
+  'The others: an array of 1 to 19 of the same form. Ids are unique, and all weights add up to a value from 0.99 to 1 (three times 0.33 is accepted), as in GrowthBook.';
 comment on column experiments.experiments.targeting_rules is
-  'Who may enter: {"countries": ["DE", ...], "exclude_countries": ["US", ...]}, both optional, in capital letters. Whose country is not known is not in countries. Units that are in stay in.';
+  'Who may enter: {"countries": ["DE", ...], "exclude_countries": ["US", ...]}, both optional, in capital letters. A unit of an unknown country is not in countries. Units that are in stay in.';
 comment on column experiments.experiments.status is
   'draft -> running <-> paused -> completed -> archived; a running one may be completed, a draft or a paused one archived. A draft assigns nobody, and only a running experiment takes exposures.';
 comment on column experiments.experiments.start_date is 'Set when it first runs, unless it was set before.';
 comment on column experiments.experiments.end_date is 'Set when it is completed, unless it was set before. Later conversions do not count.';
-comment on column experiments.experiments.results is 'What experiment_results gave when it was completed.';
+comment on column experiments.experiments.results is 'The result of experiment_results when it was completed.';
 comment on column experiments.experiments.hash_seed is 'The experiment''s id, unless it was set. GrowthBook''s seed.';
-comment on column experiments.experiments.hash_version is 'GrowthBook''s: 2, or 1 with coarser steps for experiments that began elsewhere.';
+comment on column experiments.experiments.hash_version is 'GrowthBook''s: 2, or 1 with coarser steps for experiments that were started in another tool.';
 comment on column experiments.experiments.bucket_version is
-  'Goes up by itself when ids, weights or order of the variants, seed, hash version, namespace or unit change after the draft. Assignments of an earlier version count no more and are made anew.';
+  'Grows when ids, weights or order of the variants, seed, hash version, namespace or unit change after the draft. Assignments of an earlier version no longer count; new ones replace them.';
 comment on column experiments.experiments.namespace is
   'Mutual exclusion: {"id", "start", "end"} with 0 <= start < end <= 1; GrowthBook''s [id, start, end]. Ranges of running experiments of one namespace never overlap, so a unit is in at most one of them.';
 comment on column experiments.experiments.unit is 'What is assigned: a user or a session.';
@@ -80,7 +80,7 @@ create policy admin_insert on experiments.experiments for insert to authenticate
 create policy admin_update on experiments.experiments for update to authenticated
   using ((select private.is_admin()))
   with check ((select private.is_admin()));
--- Nobody deletes one: it is archived, and what it has found stays.
+-- Nobody deletes an experiment: archive it, and its results stay.
 grant select on experiments.experiments to authenticated, service_role;
 grant insert (
   name, description, hypothesis, is_active, traffic_percentage, control_variant, test_variants, targeting_rules, start_date,

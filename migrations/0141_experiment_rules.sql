@@ -1,9 +1,9 @@
--- 0141: experiment rules. Which variant a unit gets, by a hash that anybody can compute again, and what makes an experiment valid. The
--- edge keeps the running experiments to assign units while it cannot reach the database.
+-- 0141: experiment rules. Which variant a unit gets, by a hash that anybody can compute again, and what makes an experiment
+-- valid. The edge caches the running experiments, to assign units while it cannot reach the database.
 -- migrate:up
--- FNV-1a, 32 bits, over the code units of UTF-16, as GrowthBook's JavaScript has it: charCodeAt gives those, two for a character
--- beyond U+FFFF. Of ASCII they are its bytes. About 0.1 microseconds a byte of ASCII: the fastest of the plain forms but for
--- unrolling, which saves half of it and is hard to read.
+-- FNV-1a, 32 bits, over the UTF-16 code units, as GrowthBook's JavaScript computes it: charCodeAt gives those, two for a
+-- character beyond U+FFFF. For ASCII they are the bytes. About 0.1 microseconds per byte of ASCII; unrolling the loop would halve
+-- that, but is hard to read.
 create function experiments.fnv1a32(value text) returns bigint
   language plpgsql immutable strict parallel safe
   set search_path = ''
@@ -47,10 +47,10 @@ begin
 end
 $$;
 comment on function experiments.hash(text, text, int) is
-  'GrowthBook''s hash of a unit: from 0 to below 1, in steps of a thousandth (version 1) or a ten-thousandth (version 2). Null of any other version.';
+  'GrowthBook''s hash of a unit: from 0 to below 1, in steps of a thousandth (version 1) or a ten-thousandth (version 2). Null for any other version.';
 revoke execute on function experiments.hash(text, text, int) from public;
 
--- What is wrong with the fields of an experiment that no plain check can judge, in words; null if nothing is.
+-- What is wrong with an experiment, as a sentence, beyond what check constraints can test; null if it is valid.
 create function private.experiment_fault(e experiments.experiments) returns text
   language plpgsql immutable
   set search_path = ''
@@ -92,7 +92,7 @@ begin
     ids := ids || (variant ->> 'id');
     total := total + (variant ->> 'weight')::double precision;
   end loop;
-  -- GrowthBook would take equal weights below 0.99.
+  -- GrowthBook would replace weights below 0.99 in all by equal ones.
   if total not between 0.99 and 1 + 1e-9 then
     return 'The weights of all variants, with the control''s, must add up to 1';
   end if;
@@ -133,7 +133,7 @@ begin
   if jsonb_typeof(e.namespace -> 'start') is distinct from 'number' or jsonb_typeof(e.namespace -> 'end') is distinct from 'number' then
     return 'start and end of a namespace must be numbers';
   end if;
-  -- Its hash has steps of a thousandth.
+  -- The namespace's hash has steps of a thousandth.
   if (e.namespace ->> 'start')::numeric not between 0 and 0.999 or (e.namespace ->> 'end')::numeric not between 0.001 and 1
     or scale((e.namespace ->> 'start')::numeric) > 15 or scale((e.namespace ->> 'end')::numeric) > 15
     or (e.namespace ->> 'start')::numeric >= (e.namespace ->> 'end')::numeric then
@@ -143,7 +143,7 @@ begin
 end
 $$;
 
--- What decides which unit is in which variant, but for the coverage and for who may enter.
+-- What decides which unit is in which variant, except the coverage and the targeting rules.
 create function private.experiment_buckets(e experiments.experiments) returns jsonb
   language sql immutable
   set search_path = ''
@@ -152,8 +152,8 @@ select jsonb_build_array(e.hash_seed, e.hash_version, e.namespace, e.unit) || js
 from jsonb_array_elements(jsonb_build_array(e.control_variant) || e.test_variants) with ordinality as variant (value, position)
 $$;
 
--- Where a unit belongs by its hash alone: a variant's id, or null where the namespace, the rules or the coverage leave it
--- out. In floating point and in GrowthBook's order, so that every implementation agrees to the last unit.
+-- The variant of a unit by its hash alone: its id, or null if namespace, rules or coverage exclude the unit. In floating point
+-- and in GrowthBook's order, so that every implementation agrees on every unit.
 create function private.variant_of(e experiments.experiments, unit text, country text) returns text
   language plpgsql immutable
   set search_path = ''
@@ -190,8 +190,7 @@ begin
 end
 $$;
 
--- Trigger: what a row of an experiment must be, and what follows from a change. Definer: request roles may call nothing in this
--- schema.
+-- Trigger: checks an experiment, and sets what follows from a change. Definer: request roles may call nothing in this schema.
 create function private.check_experiment() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -226,7 +225,7 @@ begin
       409, 'RG559', 'An experiment that is over keeps its variants', 'Its results would be lost', 'Make another experiment.'
     );
   end if;
-  -- By itself, and by nothing else.
+  -- Only this trigger changes the bucket version.
   new.bucket_version := old.bucket_version + case when moved and old.status <> 'draft' then 1 else 0 end;
   if new.status = 'completed' and old.status <> 'completed' then
     new.end_date := coalesce(new.end_date, now());
@@ -238,8 +237,9 @@ $$;
 create trigger experiments_check before insert or update on experiments.experiments
   for each row execute function private.check_experiment();
 
--- Trigger: ranges of one namespace do not overlap among running experiments, and are for one kind of unit. After the policies have
--- let the row pass: a stranger must not learn what is taken. One lock for all, since a range is free only until it is taken.
+-- Trigger: the ranges of running experiments in one namespace do not overlap, and are for one kind of unit. It runs after the
+-- policies have accepted the row, so that a stranger cannot learn which ranges are taken. One lock for all namespaces: a range is
+-- free only until another transaction takes it.
 create function private.check_namespace() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -269,8 +269,8 @@ $$;
 create trigger experiments_namespace after insert or update on experiments.experiments
   for each row when (new.status = 'running' and new.namespace is not null) execute function private.check_namespace();
 
--- The first of so many steps, counted from 0, that lies at or above a bound: by the comparison that private.variant_of makes, so
--- that whoever counts in steps needs no arithmetic of its own.
+-- The first of so many steps, counted from 0, at or above a bound, by the same comparison as private.variant_of: a caller that
+-- works in steps needs no floating-point arithmetic.
 create function private.first_step(bound double precision, steps int) returns int
   language sql immutable
   set search_path = ''
@@ -305,7 +305,7 @@ cross join lateral (
   from (
     select v.value ->> 'id' as id, (v.value ->> 'weight')::double precision as weight, v.position,
       case x.hash_version when 1 then 1000 else 10000 end as steps,
-      -- Added up in their order, as private.variant_of does.
+      -- Added up in order, as private.variant_of does.
       coalesce(sum((v.value ->> 'weight')::double precision) over (
         order by v.position rows between unbounded preceding and 1 preceding
       ), 0) as below
@@ -316,7 +316,7 @@ where x.status = 'running' and x.is_active
   and coalesce(x.start_date <= now(), true) and coalesce(x.end_date > now(), true)
 $$;
 comment on function edge.running_experiments() is
-  'What decides who is in which variant, in steps of the hash. Definer: the edge has no right on the table, and keeps this in its memory.';
+  'What decides which unit is in which variant, in steps of the hash. Definer: the edge has no right on the table; it caches the result.';
 revoke execute on function edge.running_experiments() from public;
 grant execute on function edge.running_experiments() to edge;
 

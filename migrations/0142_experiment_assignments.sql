@@ -17,7 +17,7 @@ create table experiments.assignments (
   exposure_count    bigint not null default 0,
   country           text,
   constraint assignments_experiment foreign key (experiment_id) references experiments.experiments (id) on delete cascade,
-  -- A unit is in one variant: nobody is ever seen in several.
+  -- A unit is in one variant of an experiment.
   constraint assignments_unit unique (experiment_id, unit_key),
   constraint assignments_unit_key_form check (unit_key ~ '^(user|claimed|session):.' and char_length(unit_key) <= 210),
   constraint assignments_session_id_length check (char_length(session_id) between 1 and 200),
@@ -28,14 +28,14 @@ create table experiments.assignments (
       else exposure_count > 0 and first_exposure_at <= last_exposure_at end
   )
 );
-comment on table experiments.assignments is 'Which unit is in which variant, since when, and whether it has been shown. Written by functions only.';
+comment on table experiments.assignments is 'Which unit is in which variant, since when, and whether it was shown. Written by functions only.';
 comment on column experiments.assignments.unit_key is
-  '"user:" and the id of a user whom a token or the back office vouches for, "claimed:" and an id that anybody may have typed, or "session:" and the session''s. One id is in one variant under either word; what is stored for a user nobody else can write.';
-comment on column experiments.assignments.user_id is 'The user, where the id is a uuid: whose conversions count, and what is erased with them.';
-comment on column experiments.assignments.session_id is 'The session that asked. Of a unit that is no session: the first one.';
+  '"user:" and the id of a user that a token or the back office has named, "claimed:" and an id that anybody may have typed, or "session:" and the session''s id. One id gets the same variant with either prefix; nobody else can write the row of a user.';
+comment on column experiments.assignments.user_id is 'The user, if the id is a uuid: whose conversions count, and what is erased with the user.';
+comment on column experiments.assignments.session_id is 'The session that asked; for a user, the first session.';
 comment on column experiments.assignments.source is 'hash, or override: staff have put the unit into this variant, and it counts in no result.';
 comment on column experiments.assignments.exposure_count is
-  'Exposures at different times, each later than the ones before: one that is sent again or that comes late is not counted again.';
+  'Exposures at different times, each later than the ones before: repeated and late ones are not counted again.';
 
 create index assignments_unit_key on experiments.assignments (unit_key);
 create index assignments_exposed on experiments.assignments (experiment_id, variant_id) where first_exposure_at is not null;
@@ -50,11 +50,11 @@ grant select on experiments.assignments to authenticated, service_role;
 
 create trigger assignments_erased before insert or update on experiments.assignments
   for each statement execute function private.refuse_erased_caller();
--- Only what staff do: the rest is many, and nobody's decision.
+-- Only overrides: everything else is frequent, and nobody's decision.
 create trigger assignments_audit after insert or update on experiments.assignments
   for each row when (new.source = 'override') execute function private.audit();
 
--- Assignments whose unit's key names somebody. Gives how many.
+-- Deletes assignments whose unit key names a person, and returns how many.
 create function private.forget_assignments(ids uuid[]) returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -71,17 +71,17 @@ $$;
 select private.watch_mentions('experiments.assignments', array['unit_key', 'session_id'], 'private.forget_assignments');
 
 insert into private.limit_rules (name, burst, refill, shared) values ('experiments', 300, '100 milliseconds', 60);
--- Assignments, whose size is bounded. None for everybody together: a page must be told its variants whoever else floods.
+-- Assignments, whose size is bounded. No limit for all callers together: a flood must not keep pages from their variants.
 insert into private.daily_allowances (name, rows) values ('experiments', 500000);
 
--- Whether a text can name a unit: 1 to 200 characters, none of them a control character (Unicode's category Cc, which needs no
+-- Whether a text can name a unit: 1 to 200 characters without control characters (Unicode's category Cc, the same in every
 -- locale). Units are opaque: hashed, stored and compared exactly as they were sent.
 create function private.is_unit(value text) returns boolean
   language sql immutable strict
   set search_path = ''
   as $$ select value ~ '^[^\u0001-\u001f\u007f-\u009f]{1,200}$' $$;
 
--- Who asks, as units: a user, a session, or both.
+-- The caller as units: a user, a session, or both.
 create type private.experiment_units as (
   fault         text,    -- what is wrong with the arguments, in words
   claimed       boolean, -- whether the user is only said to be this one
@@ -92,8 +92,9 @@ create type private.experiment_units as (
   session_value text
 );
 
--- A signed-in caller is the token's user, whatever they say. The back office is believed. Anybody else's user_id is a name that
--- they may have guessed: it is hashed to the same variant, but nothing of that user's is read or written under it.
+-- The units of a caller. A signed-in caller is the token's user, whatever the arguments say. The back office's arguments are
+-- trusted. Any other caller may have guessed the user_id: it is hashed to the same variant, but no row of that user is read or
+-- written.
 create function private.experiment_units(user_id text, session_id text) returns private.experiment_units
   language plpgsql stable
   set search_path = ''
@@ -120,7 +121,7 @@ begin
 end
 $$;
 
--- The country of a request: what the edge vouches for, else what the caller says, in capitals; refused if that is none.
+-- The country of a request: what the edge has verified, else the argument, in capitals; refused if it is not a country code.
 create function private.experiment_country(country text) returns text
   language plpgsql stable
   set search_path = ''
@@ -135,8 +136,8 @@ begin
 end
 $$;
 
--- An assignment as it is, or as it would have to be stored: by override, by the row of this bucket version, else by the hash.
--- Its id is null if nothing of this version is stored; its variant_id is null if the unit is not in the experiment.
+-- The assignment of a unit, stored or to be stored: an override, else the row of this bucket version, else by the hash. Its id is
+-- null if no row of this version is stored; its variant_id is null if the unit is not in the experiment.
 create function private.place_unit(
   e experiments.experiments, who private.experiment_units, country text, out assignment experiments.assignments, out believed boolean
 )
@@ -163,7 +164,7 @@ begin
     return;
   end if;
   if assignment.bucket_version = e.bucket_version and assignment.source = 'hash' then
-    -- A claimed user's row tells of them, so it speaks only to the session that it was made in.
+    -- The row of a claimed user is personal data: only the session that created it may see it.
     believed := not (of_user and who.claimed) or coalesce(assignment.session_id = who.session_value, false);
     if not believed then
       assignment.variant_id := private.variant_of(e, value, country);
@@ -177,15 +178,15 @@ begin
   assignment.variant_id := private.variant_of(e, value, country);
   assignment.bucket_version := e.bucket_version;
   assignment.source := 'hash';
-  -- Nobody hangs another's user id on a session.
+  -- Nobody attaches another person's user id to a session.
   assignment.user_id := case when of_user or not who.claimed then who.user_id end;
   assignment.session_id := who.session_value;
   assignment.country := country;
 end
 $$;
 
--- Stores assignments that somebody else has not just stored; one of an earlier bucket version begins anew. In the order of the
--- keys, as whoever writes here: two callers who store the same rows never wait for each other in turn.
+-- Stores assignments, unless another transaction has just stored them; one of an earlier bucket version starts anew. In the order
+-- of the keys, like every write here, so that two callers who store the same rows cannot deadlock.
 create function private.store_assignments(drafts experiments.assignments[]) returns void
   language plpgsql volatile
   set search_path = ''
@@ -259,7 +260,7 @@ begin
 end
 $$;
 comment on function experiments.auto_assign_experiments(text, text, text) is
-  'The variant of every running experiment for a user, a session or both; experiments that the unit is not in are left out. Stores what is new. Definer: the public has no right on the tables, and what it is told is decided here.';
+  'The variant of every running experiment for a user, a session or both, without experiments that the unit is not in. Stores new assignments. Definer: the public has no right on the tables, and this function decides what it may see.';
 revoke execute on function experiments.auto_assign_experiments(text, text, text) from public;
 grant execute on function experiments.auto_assign_experiments(text, text, text) to edge;
 
@@ -310,7 +311,7 @@ begin
 end
 $$;
 comment on function experiments.override_assignment(uuid, text, text, text) is
-  'Puts a user or a session, whichever the experiment is for, into a variant, whatever the hash, the rules or the namespace say; without a variant it is left to them again. For admins, to look at a variant: such a unit counts in no result. Definer: assignments are written by functions only.';
+  'Puts a user or a session, as the experiment''s unit requires, into a variant, regardless of hash, rules and namespace; without a variant it removes that. For admins, to look at a variant: such a unit counts in no result. Definer: only functions write assignments.';
 revoke execute on function experiments.override_assignment(uuid, text, text, text) from public;
 grant execute on function experiments.override_assignment(uuid, text, text, text) to authenticated, service_role;
 

@@ -1,7 +1,7 @@
 -- 0143: experiment exposures. When a unit was shown its variant.
 -- migrate:up
--- The time of an exposure: a time stamp of ISO 8601 with its zone, at most 5 days back and 24 hours ahead, as for events; a
--- clock that is fast is taken for now. Null if it is none of these.
+-- The time of an exposure: ISO 8601 with its zone, at most 5 days back and 24 hours ahead, as for events; a time ahead counts as
+-- now. Null if it is none of these.
 create function private.exposure_time(at jsonb) returns timestamptz
   language plpgsql stable
   set search_path = ''
@@ -28,8 +28,8 @@ begin
 end
 $$;
 
--- One exposure of a call: the code that refuses it, or the assignment that it is for, with its time as last_exposure_at.
-create function private.judge_exposure(exposure jsonb, place text, out code text, out assignment experiments.assignments)
+-- Checks one exposure of a call: gives the code that refuses it, or its assignment, with the time as last_exposure_at.
+create function private.check_exposure(exposure jsonb, place text, out code text, out assignment experiments.assignments)
   language plpgsql stable
   set search_path = ''
   as $$
@@ -45,7 +45,7 @@ begin
   if exists (
     select from unnest(array['experiment_id', 'variant_id', 'user_id', 'session_id']) as field
     where jsonb_typeof(exposure -> field) in ('array', 'object', 'boolean')
-  -- A number that is not whole has more than one spelling, and no unit may have two.
+  -- A number that is not whole has several spellings, and a unit must have one.
   ) or exists (
     select from unnest(array['user_id', 'session_id']) as field
     where jsonb_typeof(exposure -> field) = 'number' and exposure ->> field !~ '^-?[0-9]+$'
@@ -80,7 +80,7 @@ begin
   elsif exposure ->> 'variant_id' <> assignment.variant_id then
     code := 'RG556';
   end if;
-  -- Nobody has seen an experiment before it began.
+  -- No exposure is earlier than the start of the experiment.
   assignment.last_exposure_at := greatest(moment, e.start_date);
 end
 $$;
@@ -91,14 +91,14 @@ create function experiments.record_exposures(exposures jsonb) returns jsonb
   as $$
 declare
   items constant jsonb := case jsonb_typeof(exposures) when 'object' then exposures -> 'exposures' else exposures end;
-  -- What holds for all of them.
+  -- The fields that apply to all exposures.
   unit constant jsonb := case jsonb_typeof(exposures) when 'object' then jsonb_strip_nulls(jsonb_build_object(
     'user_id', exposures -> 'user_id', 'session_id', exposures -> 'session_id', 'country', exposures -> 'country'
   )) else '{}' end;
   place text;
   answer jsonb;
   item record;
-  judged record;
+  checked record;
   drafts experiments.assignments[] := '{}';
   times record;
   draft experiments.assignments;
@@ -110,7 +110,7 @@ begin
       400, 'RG551', 'Exposures must be an array', null, 'Send {"session_id": "...", "exposures": [{"experiment_id": "..."}]}.'
     );
   end if;
-  -- The edge counts the bytes as they were sent; here one of them may take eight.
+  -- The edge counts the bytes that were sent; as jsonb a byte may take eight.
   if pg_column_size(exposures) > 524288 or jsonb_array_length(items) > 100 then
     perform private.refuse(
       413, 'RG552', 'There are too many exposures', 'At most 100 and 64 KB in a call', 'Send them in several calls.'
@@ -124,13 +124,13 @@ begin
   end if;
 
   for item in select each.value, each.position - 1 as index from jsonb_array_elements(items) with ordinality as each (value, position) loop
-    judged := private.judge_exposure(
+    checked := private.check_exposure(
       case when jsonb_typeof(item.value) = 'object' then unit || jsonb_strip_nulls(item.value) else item.value end, place
     );
-    if judged.code is null then
-      drafts := drafts || judged.assignment;
+    if checked.code is null then
+      drafts := drafts || checked.assignment;
     else
-      rejected := rejected || jsonb_build_object('index', item.index, 'code', judged.code);
+      rejected := rejected || jsonb_build_object('index', item.index, 'code', checked.code);
     end if;
   end loop;
 
@@ -138,7 +138,7 @@ begin
     perform private.require_allowance('experiments');
   end if;
 
-  -- Each unit once, stored and counted before the next, in the order of the keys.
+  -- Each unit once, stored and counted before the next one, in the order of the keys.
   for times in
     select (array_agg(d order by d.last_exposure_at))[1] as draft, array_agg(d.last_exposure_at) as all_, min(d.last_exposure_at) as first, max(d.last_exposure_at) as last
     from unnest(drafts) as d
@@ -147,13 +147,13 @@ begin
   loop
     draft := times.draft;
     if draft.id is null then
-      -- Whoever computed the variant elsewhere may tell of it later.
+      -- A client that computed the variant itself may report it later.
       draft.assigned_at := times.first;
       perform private.store_assignments(array[draft]);
       made := made + 1;
     end if;
-    -- What is not later than the last one is known already, or comes too late to be told from that. Nobody is exposed before
-    -- they are assigned.
+    -- An exposure that is not later than the last one is a duplicate, or too late to be told from one. No exposure is earlier
+    -- than the assignment.
     update experiments.assignments as a set
       first_exposure_at = least(a.first_exposure_at, greatest(times.first, a.assigned_at)),
       last_exposure_at = greatest(a.last_exposure_at, times.last, a.assigned_at),
@@ -177,11 +177,11 @@ begin
 end
 $$;
 comment on function experiments.record_exposures(jsonb) is
-  'Takes up to 100 exposures: [{"experiment_id", "variant_id"?, "user_id"?, "session_id"?, "at"?}], or {"user_id"?, "session_id"?, "country"?, "exposures": [...]}. Each is for the variant that its unit is in; any other is reported with its index and a code, and loses none of the rest. Sent again with the same at, or with the same Idempotency-Key, it changes nothing. Definer: the public has no right on the tables, and what it may write is decided here.';
+  'Takes up to 100 exposures: [{"experiment_id", "variant_id"?, "user_id"?, "session_id"?, "at"?}], or {"user_id"?, "session_id"?, "country"?, "exposures": [...]}. Each is for the variant that its unit is in; any other one is reported with its index and a code, and does not affect the rest. A repetition with the same at, or with the same Idempotency-Key, changes nothing. Definer: the public has no right on the tables, and this function decides what it may write.';
 revoke execute on function experiments.record_exposures(jsonb) from public;
 grant execute on function experiments.record_exposures(jsonb) to edge;
 
 -- migrate:down
 drop function experiments.record_exposures(jsonb);
-drop function private.judge_exposure(jsonb, text);
+drop function private.check_exposure(jsonb, text);
 drop function private.exposure_time(jsonb);

@@ -17,8 +17,8 @@ begin
 end
 $$;
 
--- The upper tail of the gamma distribution, Q(a, x): its series below a + 1, Lentz's continued fraction above.
--- A normal z is beyond its bounds with Q(1/2, z^2 / 2), a chi-square of k degrees above x with Q(k / 2, x / 2).
+-- The upper tail of the gamma distribution, Q(a, x): its series below a + 1, Lentz's continued fraction above. The two-sided tail
+-- of a normal z is Q(1/2, z^2 / 2); the upper tail of a chi-square x with k degrees is Q(k / 2, x / 2).
 create function private.gamma_q(a double precision, x double precision) returns double precision
   language plpgsql immutable strict
   set search_path = ''
@@ -36,7 +36,7 @@ begin
     return 1;
   end if;
   scale := a * ln(x) - x - private.ln_gamma(a);
-  -- exp() refuses to give less.
+  -- exp() raises an error for smaller arguments.
   if scale < -700 then
     return case when x < a then 1 else 0 end;
   end if;
@@ -63,10 +63,10 @@ begin
 end
 $$;
 
--- The chance that a rate with the posterior Beta(win_b, lose_b) is above one with Beta(win_a, lose_a); whole numbers > 0.
--- Exact to about 9 digits at every size, no normal approximation: sum over i < win_b of
--- B(win_a + i, lose_a + lose_b) / ((lose_b + i) B(1 + i, lose_b) B(win_a, lose_a)). The terms are a distribution over i, so they are
--- added from the end of the sum away from their peak, and only as many as matter: some thousand for millions of units.
+-- The chance that a rate with the posterior Beta(win_b, lose_b) is above one with Beta(win_a, lose_a), for whole numbers > 0.
+-- Exact to about 9 digits at every size, without a normal approximation: sum over i < win_b of B(win_a + i, lose_a + lose_b) /
+-- ((lose_b + i) B(1 + i, lose_b) B(win_a, lose_a)). The terms are a distribution over i, so they are added from the end of the
+-- sum away from their peak, and only while they matter: some thousand terms for millions of units.
 create function private.chance_to_win(
   win_a double precision, lose_a double precision, win_b double precision, lose_b double precision
 ) returns double precision
@@ -81,7 +81,7 @@ declare
   sum double precision := 0;
   up boolean;
 begin
-  -- The same chance seen from elsewhere, so that win_b is the least of the four and the sum the shortest.
+  -- The same chance with the roles exchanged, so that win_b is the smallest of the four and the sum the shortest.
   if win_b > least_ then
     return case
       when lose_a = least_ then private.chance_to_win(lose_b, win_b, lose_a, win_a)
@@ -92,14 +92,14 @@ begin
   term := private.ln_gamma(win_a + i) + private.ln_gamma(lose) - private.ln_gamma(win_a + i + lose)
     - ln(lose_b + i) - private.ln_gamma(1 + i) - private.ln_gamma(lose_b) + private.ln_gamma(1 + i + lose_b)
     - private.ln_gamma(win_a) - private.ln_gamma(lose_a) + private.ln_gamma(win_a + lose_a);
-  -- Beyond the peak the rest is shorter: one less what comes after. A short sum is added whole.
+  -- Beyond the peak the rest of the distribution is shorter: subtract it from one. A short sum is added whole.
   up := i > 50 and (win_a + i) * (lose_b + i) < (win_a + i + lose) * (1 + i);
   loop
     if up then
       term := term + ln((win_a + i) * (lose_b + i) / ((win_a + i + lose) * (1 + i)));
       i := i + 1;
     end if;
-    -- exp() refuses to give less.
+    -- exp() raises an error for smaller arguments.
     sum := sum + case when term > -700 then exp(term) else 0 end;
     exit when (i <= 0 and not up) or ((up or i > 50) and term < greatest(-700, ln(greatest(sum, 1e-300)) - 36));
     if not up then
@@ -111,7 +111,7 @@ begin
 end
 $$;
 
--- Wilson's 95 % interval of a rate; nulls where there is none.
+-- Wilson's 95 % interval of a rate; nulls if there are no units.
 create function private.wilson_interval(hits double precision, n double precision, out low double precision, out high double precision)
   language plpgsql immutable
   set search_path = ''
@@ -133,8 +133,8 @@ begin
 end
 $$;
 
--- How a variant does against the control: rates, Newcombe's 95 % interval of their difference, the pooled two-proportion z with
--- its two-sided p. Null where one of them has no units.
+-- Compares a variant with the control: rates, Newcombe's 95 % interval of their difference, the pooled two-proportion z and its
+-- two-sided p. Null if one of them has no units.
 create function private.compare_variants(hits_a double precision, n_a double precision, hits_b double precision, n_b double precision)
   returns jsonb
   language plpgsql immutable
@@ -156,7 +156,7 @@ begin
   rate_a := hits_a / n_a;
   rate_b := hits_b / n_b;
   pooled := (hits_a + hits_b) / (n_a + n_b);
-  -- Where nobody or everybody converts there is nothing to tell.
+  -- If nobody or everybody converts, there is no z.
   if pooled > 0 and pooled < 1 then
     z := (rate_b - rate_a) / sqrt(pooled * (1 - pooled) * (1 / n_a + 1 / n_b));
   end if;
@@ -172,7 +172,7 @@ end
 $$;
 
 -- Whether units are spread over the variants as the weights say: chi-square of the exposed units. Alarm below 0.001: something
--- loses units of one variant, and no other number here is worth anything.
+-- loses units of one variant, and no other number of the result can be trusted.
 create function private.sample_ratio(units double precision[], weights double precision[]) returns jsonb
   language plpgsql immutable
   set search_path = ''

@@ -1,9 +1,9 @@
 -- 0145: experiment results. Units and conversions by variant, and how the variants compare.
 -- migrate:up
--- Exposed units and conversions by variant, {"<id>": [units, conversions]}. A unit has converted if there is an event of the
--- metric's name, of a human, at or after its first exposure and before the experiment's end: if the last such event is not
--- before the exposure. So events are grouped once and joined by hash, whatever the number of units. A user whose id is no uuid
--- has no events of their own; those of the session in which they were assigned count.
+-- Exposed units and conversions by variant, {"<id>": [units, conversions]}. A unit has converted if an event of the metric's
+-- name, not of a bot, is at or after its first exposure and before the experiment's end, that is, if the last such event is not
+-- before the exposure. So events are grouped once and joined by hash, whatever the number of units. A user whose id is not a uuid
+-- has no events; the events of the session in which they were assigned count.
 create function private.experiment_counts(e experiments.experiments) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -65,7 +65,7 @@ declare
 begin
   for variant in select value from jsonb_array_elements(variants) loop
     n := coalesce((counts -> (variant ->> 'id') ->> 0)::double precision, 0);
-    -- Without a metric there are no conversions to be counted.
+    -- Without a metric there are no conversions to count.
     hits := case when e.primary_metric is not null then coalesce((counts -> (variant ->> 'id') ->> 1)::double precision, 0) end;
     bounds := private.wilson_interval(hits, n);
     units := units || n;
@@ -111,7 +111,7 @@ begin
 end
 $$;
 comment on function experiments.experiment_results(uuid) is
-  'What came of an experiment so far, by variant: exposed units of this bucket version, conversions, rate and Wilson''s interval; against the control the difference, z, p and the chance to win (posteriors of Beta(1, 1)); and whether units are spread as the weights say. For admins. p is for one look at the end: who looks every day will see a small one sooner or later. Definer: it reads events, and counts without asking a policy for every row.';
+  'The results of an experiment so far, by variant: exposed units of this bucket version, conversions, rate and Wilson''s interval; against the control the difference, z, p and the chance to win (posteriors of Beta(1, 1)); and whether units are spread as the weights say. For admins. p is valid for one look at the end: daily looks find a small one sooner or later. Definer: it reads events, and counts them without evaluating a policy for every row.';
 revoke execute on function experiments.experiment_results(uuid) from public;
 grant execute on function experiments.experiment_results(uuid) to authenticated, service_role;
 

@@ -3,7 +3,7 @@
 -- migrate:up
 create table whatsapp.accounts (
   id                        uuid constraint accounts_pkey primary key default pg_catalog.gen_random_uuid(),
-  -- Erasing a lead leaves the account: it is a customer's, and what is in it is a business's.
+  -- The erasure of a lead leaves the account: it belongs to a customer, and its content to a business.
   lead_id                   uuid constraint accounts_lead references marketing.leads on delete set null,
   -- The token's sub. Identity belongs to the issuer, so there is no foreign key.
   owner_id                  uuid not null default auth.uid(),
@@ -30,7 +30,7 @@ create table whatsapp.accounts (
   constraint accounts_phone_number check (phone_number ~ '^[+]?[0-9][0-9 ()./-]{3,30}$'),
   constraint accounts_display_name check (char_length(display_name) between 1 and 200),
   constraint accounts_webhook_verify_token_hash check (octet_length(webhook_verify_token_hash) = 32),
-  -- Meta's words, whatever it adds to them.
+  -- Meta's words, which may gain new ones.
   constraint accounts_verification_status check (verification_status ~ '^[A-Z0-9_]{1,64}$'),
   constraint accounts_quality_rating check (quality_rating ~ '^[A-Z0-9_]{1,64}$'),
   constraint accounts_messaging_limit_tier check (messaging_limit_tier ~ '^[A-Z0-9_]{1,64}$'),
@@ -40,21 +40,21 @@ create table whatsapp.accounts (
   constraint accounts_messages_limit_daily check (messages_limit_daily >= 0)
 );
 comment on table whatsapp.accounts is
-  'A phone number of a customer''s WhatsApp business account. The access token is not here but sealed in private.whatsapp_access_tokens.';
+  'A phone number of a customer''s WhatsApp business account. Its access token is sealed in private.whatsapp_access_tokens.';
 comment on column whatsapp.accounts.lead_id is 'The lead that became this customer; null when that person was erased.';
 comment on column whatsapp.accounts.is_verified is
-  'Whether staff have seen that the account is its owner''s. Only then does the webhook write to it.';
+  'Whether staff have verified that the account belongs to its owner. Only then does the webhook write to it.';
 comment on column whatsapp.accounts.is_active is 'The owner''s own switch.';
-comment on column whatsapp.accounts.verification_status is 'Meta''s last word on the business account''s standing.';
+comment on column whatsapp.accounts.verification_status is 'Meta''s latest word on the standing of the business account.';
 comment on column whatsapp.accounts.webhook_verify_token_hash is 'SHA-256 of a random token that Meta shows when it subscribes.';
 comment on column whatsapp.accounts.messages_sent_today is 'Messages sent on the UTC day of last_message_sent_at.';
-comment on column whatsapp.accounts.messages_limit_daily is 'What messaging_limit_tier comes to; null where there is no limit or none is known.';
+comment on column whatsapp.accounts.messages_limit_daily is 'The number of messages that messaging_limit_tier allows; null if there is no limit or it is unknown.';
 
--- Anybody may write down any number. A number is therefore unique among verified accounts only: who comes first with another's
--- keeps nobody out, and is not even found by the webhook, which looks here.
+-- Anybody may enter any number, so a number is unique among verified accounts only: entering another person's number first
+-- neither blocks its owner nor receives its webhooks, which look here.
 create unique index accounts_phone_number_id on whatsapp.accounts (phone_number_id) where is_verified;
 create index accounts_business on whatsapp.accounts (business_account_id) where is_verified;
--- Owners have each of their numbers once.
+-- An owner has each number once.
 create unique index accounts_owner on whatsapp.accounts (owner_id, phone_number_id);
 create index accounts_lead_id on whatsapp.accounts (lead_id);
 
@@ -79,19 +79,19 @@ create policy owner_delete on whatsapp.accounts for delete to authenticated
 create policy admin_delete on whatsapp.accounts for delete to authenticated
   using ((select private.is_admin()));
 grant select, delete on whatsapp.accounts to authenticated;
--- Not lead_id: whoever may name one can ask whether it is there.
+-- Not lead_id: a user who may name one could test whether it exists.
 grant insert (owner_id, business_account_id, phone_number_id, phone_number, display_name, is_active)
   on whatsapp.accounts to authenticated;
 grant update (display_name, is_active) on whatsapp.accounts to authenticated;
--- For admins, who are of the same role: accounts_staff keeps owners from these.
+-- For admins, who have the same role: the trigger accounts_staff keeps owners out.
 grant update (
   lead_id, owner_id, business_account_id, phone_number_id, phone_number, webhook_verify_token_hash, is_verified,
   verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status, messages_limit_daily
 ) on whatsapp.accounts to authenticated;
 grant select, insert, update, delete on whatsapp.accounts to service_role;
 
--- Trigger of columns that only admins may set. Owners and admins share the role authenticated, so grants cannot tell them apart; this
--- raises the error of a missing grant.
+-- Trigger of columns that only admins may set. Owners and admins share the role authenticated, so grants cannot tell them apart;
+-- this raises the error of a missing grant.
 create function private.whatsapp_staff_only() returns trigger
   language plpgsql
   -- Definer: the caller may call nothing in this schema.
@@ -118,7 +118,7 @@ create trigger accounts_staff before update of
   for each row when (current_user = 'authenticated') execute function private.whatsapp_staff_only();
 create trigger accounts_updated_at before update on whatsapp.accounts
   for each row execute function private.update_updated_at();
--- Not of the counters and times that every message moves.
+-- Not for the counters and times that change with every message.
 create trigger accounts_audit after insert or delete or update of
     lead_id, owner_id, business_account_id, phone_number_id, phone_number, display_name, webhook_verify_token_hash,
     is_verified, is_active, verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status,

@@ -23,7 +23,7 @@ create table whatsapp.templates (
   updated_at           timestamptz not null default now(),
   constraint templates_account_name_language unique (account_id, template_name, language),
   constraint templates_template_name check (template_name ~ '^[a-z0-9_]+$' and char_length(template_name) <= 512),
-  -- As Meta's API writes it, en_US; its webhooks write en-US, too.
+  -- As Meta's API writes it, en_US; its webhooks also write en-US.
   constraint templates_language check (language ~ '^[A-Za-z]{2,3}(_[A-Za-z0-9]{2,8}){0,2}$'),
   constraint templates_category check (category ~ '^[A-Z0-9_]{1,64}$'),
   constraint templates_status check (status ~ '^[A-Z0-9_]{1,64}$'),
@@ -40,8 +40,8 @@ create table whatsapp.templates (
   constraint templates_components check (jsonb_typeof(components) = 'array' and octet_length(components::text) <= 65536)
 );
 comment on table whatsapp.templates is
-  'A message template in one language: the customer''s words, and what Meta says of them. DRAFT until Meta has said anything.';
-comment on column whatsapp.templates.status is 'Meta''s last word on it, as its webhook says it.';
+  'A message template in one language: the customer''s text, and what Meta says of it. DRAFT until Meta has said anything.';
+comment on column whatsapp.templates.status is 'Meta''s latest word on it, from its webhook.';
 comment on column whatsapp.templates.last_event_at is 'When the latest of Meta''s events that changed this row happened.';
 
 create index templates_whatsapp_template_id on whatsapp.templates (whatsapp_template_id, account_id);
@@ -54,7 +54,7 @@ create policy owner_select on whatsapp.templates for select to authenticated
   using (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
 create policy admin_select on whatsapp.templates for select to authenticated
   using ((select private.is_admin()));
--- An account of somebody else's and one that is not there are refused alike, before the foreign key is looked at.
+-- Another owner's account and an absent one get the same refusal, before the foreign key is checked.
 create policy owner_insert on whatsapp.templates for insert to authenticated
   with check (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
 create policy admin_insert on whatsapp.templates for insert to authenticated
@@ -77,7 +77,7 @@ grant insert (
 grant update (
   template_name, category, language, header_type, header_content, body_text, footer_text, buttons, components, parameter_format
 ) on whatsapp.templates to authenticated;
--- For admins: templates_staff keeps owners from these.
+-- For admins: the trigger templates_staff keeps owners out.
 grant update (status, whatsapp_template_id, quality_score, rejected_reason, previous_category)
   on whatsapp.templates to authenticated;
 grant select, insert, update, delete on whatsapp.templates to service_role;

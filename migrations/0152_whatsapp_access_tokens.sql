@@ -1,4 +1,4 @@
--- 0152: WhatsApp access tokens. Owners hand in the access token of their account; the edge seals it before it comes here.
+-- 0152: WhatsApp access tokens. Owners send the access token of their account; the edge seals it before it is stored.
 -- migrate:up
 create table private.whatsapp_access_tokens (
   account_id  uuid constraint whatsapp_access_tokens_pkey primary key
@@ -9,7 +9,7 @@ create table private.whatsapp_access_tokens (
   constraint whatsapp_access_tokens_sealed check (octet_length(sealed) between 1 and 16384),
   constraint whatsapp_access_tokens_key_version check (key_version > 0)
 );
-comment on table private.whatsapp_access_tokens is 'Access tokens of accounts, sealed by the edge; nothing here can open them.';
+comment on table private.whatsapp_access_tokens is 'Access tokens of accounts, sealed by the edge; the database cannot open them.';
 
 alter table private.whatsapp_access_tokens enable row level security;
 alter table private.whatsapp_access_tokens force row level security;
@@ -23,7 +23,7 @@ create trigger whatsapp_access_tokens_audit after insert or delete or update on 
 
 insert into private.limit_rules (name, burst, refill, shared) values ('access-tokens', 20, '1 minute', 1);
 
--- The caller's account of this id, or a refusal: the same one for an account of somebody else's and for none.
+-- The owner of the caller's account, or a refusal: the same one for another owner's account and for an absent one.
 create function private.require_own_account(account_id uuid) returns uuid
   language plpgsql stable
   set search_path = ''
@@ -53,7 +53,7 @@ begin
   perform private.require_user();
   owner := private.require_own_account(set_access_token.account_id);
   perform private.limit_caller('access-tokens');
-  -- It is sealed for an owner by name, and opens for that name only.
+  -- A token is sealed for its owner's id, and can be opened for that id only.
   if owner_id is distinct from owner::text or set_access_token.key_version not between 1 and 99
     or set_access_token.key_version is null
     or set_access_token.sealed is null or set_access_token.sealed !~ '^v1([.][A-Za-z0-9_-]{16,}){4}$' then
@@ -70,7 +70,7 @@ begin
 end
 $$;
 comment on function whatsapp.set_access_token(uuid, text, text, bigint) is
-  'Keeps an access token that the edge has sealed: only the edge may call it, on behalf of the account''s owner. Definer: nobody has a right on the table; the account is the caller''s.';
+  'Stores an access token that the edge has sealed: only the edge may call it, on behalf of the account''s owner. Definer: nobody has a right on the table; the account is the caller''s.';
 revoke execute on function whatsapp.set_access_token(uuid, text, text, bigint) from public;
 grant execute on function whatsapp.set_access_token(uuid, text, text, bigint) to edge;
 
@@ -85,11 +85,11 @@ begin
 end
 $$;
 comment on function whatsapp.remove_access_token(uuid) is
-  'Forgets an access token; whether there was one. Definer: nobody has a right on the table; the account is the caller''s.';
+  'Deletes an access token and says whether there was one. Definer: nobody has a right on the table; the account is the caller''s.';
 revoke execute on function whatsapp.remove_access_token(uuid) from public;
 grant execute on function whatsapp.remove_access_token(uuid) to authenticated;
 
--- Trigger: an account that is given to somebody else goes without its former owner's access token.
+-- Trigger: an account with a new owner loses the access token of its former owner.
 create function private.forget_access_token() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -100,7 +100,7 @@ begin
 end
 $$;
 comment on function private.forget_access_token() is
-  'Trigger of whatsapp.accounts. Definer: whoever gives an account away has no right on the table of tokens.';
+  'Trigger of whatsapp.accounts. Definer: a user who gives an account away has no right on the table of tokens.';
 revoke execute on function private.forget_access_token() from public;
 create trigger accounts_given_away after update of owner_id on whatsapp.accounts
   for each row when (old.owner_id is distinct from new.owner_id) execute function private.forget_access_token();

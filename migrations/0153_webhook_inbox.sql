@@ -1,8 +1,8 @@
 -- 0153: webhook inbox. Every message, status and change of Meta's webhook, each stored once. One that cannot be applied is stored with the
 -- reason: Meta repeats every delivery that is not answered with 200.
 -- migrate:up
--- Whom a delivery names beside whose it is. It reads the text, in which a quote within a value is never bare; one regular expression
--- for all of it took five times as long.
+-- Whom a delivery names besides its own person. It splits the text, in which a quote inside a value is always escaped; one
+-- regular expression for all of it took five times as long.
 create function private.webhook_mentions(payload jsonb, people text[]) returns text[]
   language plpgsql immutable
   set search_path = ''
@@ -42,24 +42,24 @@ create table private.webhook_inbox (
   outcome             text,
   attempts            bigint not null default 0,
   constraint webhook_inbox_source check (source in ('whatsapp')),
-  -- Two deliveries of the same at once: the second waits here for the first.
+  -- Of two simultaneous deliveries of the same change, the second waits here for the first.
   constraint webhook_inbox_source_dedupe_key unique (source, dedupe_key),
   constraint webhook_inbox_dedupe_key check (char_length(dedupe_key) between 1 and 500),
   constraint webhook_inbox_outcome check (char_length(outcome) <= 500)
 );
 comment on table private.webhook_inbox is
-  'What webhooks said, whole, whatever we make of it. Messages are personal data: private.clean_webhook_inbox deletes them, after 30 days.';
-comment on column private.webhook_inbox.happened_at is 'When the sender says it happened, never later than it came.';
+  'The whole content of webhooks, whether or not it could be applied. Messages are personal data: private.clean_webhook_inbox deletes them after 30 days.';
+comment on column private.webhook_inbox.happened_at is 'The sender''s time of the event, never later than its arrival.';
 comment on column private.webhook_inbox.people is
-  'The one person that the row is about, who sent it or to whom it was sent: phone numbers, in digits, and WhatsApp user ids. Empty where it is about nobody, or about several.';
+  'The one person that the row is about, the sender or the recipient: phone numbers, in digits, and WhatsApp user ids. Empty if it is about nobody or about several people.';
 comment on column private.webhook_inbox.outcome is
   'applied; outdated (something newer had come); or why nothing came of it. Null: not tried.';
-comment on column private.webhook_inbox.mentions is 'Whom the payload names beside; null where there is nobody.';
+comment on column private.webhook_inbox.mentions is 'Whom the payload names besides; null if nobody.';
 
 create index webhook_inbox_received_at on private.webhook_inbox (received_at);
--- Without a pending list, whose emptying would make one delivery in thousands slow.
+-- Without a pending list: emptying it would make one delivery in thousands slow.
 create index webhook_inbox_people on private.webhook_inbox using gin (people) with (fastupdate = off);
--- What is applied to an account that is verified later.
+-- Finds what to apply to an account that is verified later.
 create index webhook_inbox_business on private.webhook_inbox (business_account_id, id) where field <> 'messages';
 
 alter table private.webhook_inbox enable row level security;
@@ -67,7 +67,7 @@ alter table private.webhook_inbox force row level security;
 
 select private.watch_mentions('private.webhook_inbox', array['payload'], 'redact', 'mentions');
 
--- Deletes what came before a time, 100,000 rows at most, and gives how many: a job calls it again until there are none.
+-- Deletes rows that arrived before a time, 100,000 at most, and returns how many.
 create function private.clean_webhook_inbox(before timestamptz) returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -77,13 +77,13 @@ begin
 end
 $$;
 
--- Ids of what the inbox has of somebody, by phone number in any writing or WhatsApp user id. Messages may name a person by either:
--- whoever has written under both is found by both, and by the id that Meta gave them instead of it. A number may have had another
--- owner: what names somebody by another id is not found by a number that only an id has led to.
+-- The ids of a person's rows in the inbox, by phone number in any notation or WhatsApp user id. Messages may name a person by
+-- either: a person who has written under both is found by both, and by the id that Meta gave them in place of the number. A
+-- number may have had another owner: a number that only an id has led to does not find rows with another id.
 create function private.webhook_inbox_of_phone(phone text) returns setof bigint
   language plpgsql stable
   set search_path = ''
-  -- Every step is a look into one index, whatever the statistics say.
+  -- Every step is a look-up in one index, whatever the statistics say.
   set enable_seqscan = off
   set enable_indexscan = off
   set enable_indexonlyscan = off
@@ -92,7 +92,7 @@ declare
   known constant text := case
     when phone ~ '^[A-Z]{2}[.][A-Za-z0-9.]{1,140}$' then phone
     when char_length(regexp_replace(phone, '[^0-9]', '', 'g')) between 5 and 20
-      -- As people write a foreign number.
+      -- People write 00 for the + of a foreign number.
       then regexp_replace(regexp_replace(phone, '[^0-9]', '', 'g'), '^00', '')
   end;
   ids text[] := array[known];

@@ -1,55 +1,55 @@
 -- 0154: webhook values. Reads times, words, ids and names of people out of a webhook's JSON.
 -- migrate:up
--- A time in seconds (or milliseconds) since 1970, as number or text; null where it is none.
-create function private.webhook_time(said jsonb) returns timestamptz
+-- A time in seconds (or milliseconds) since 1970, as a number or a text; null if it is not one.
+create function private.webhook_time(value jsonb) returns timestamptz
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
   return case
-    when said #>> '{}' ~ '^[0-9]{9,10}$' then to_timestamp((said #>> '{}')::float8)
-    when said #>> '{}' ~ '^[0-9]{12,13}$' then to_timestamp((said #>> '{}')::float8 / 1000)
+    when value #>> '{}' ~ '^[0-9]{9,10}$' then to_timestamp((value #>> '{}')::float8)
+    when value #>> '{}' ~ '^[0-9]{12,13}$' then to_timestamp((value #>> '{}')::float8 / 1000)
   end;
 end
 $$;
 
--- A text, cut to a length; null where it is no text or blank.
-create function private.webhook_text(said jsonb, most int) returns text
+-- A text, cut to a length; null if it is not a text or blank.
+create function private.webhook_text(value jsonb, most int) returns text
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  return case when jsonb_typeof(said) = 'string' then nullif(left(btrim(said #>> '{}'), most), '') end;
+  return case when jsonb_typeof(value) = 'string' then nullif(left(btrim(value #>> '{}'), most), '') end;
 end
 $$;
 
--- One of Meta's words, such as APPROVED; null where it is none.
-create function private.webhook_word(said jsonb) returns text
+-- One of Meta's words, such as APPROVED; null if it is not one.
+create function private.webhook_word(value jsonb) returns text
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  return case when jsonb_typeof(said) = 'string' and said #>> '{}' ~ '^[A-Za-z0-9_]{1,64}$' then upper((said #>> '{}') collate "C") end;
+  return case when jsonb_typeof(value) = 'string' and value #>> '{}' ~ '^[A-Za-z0-9_]{1,64}$' then upper((value #>> '{}') collate "C") end;
 end
 $$;
 
--- An id of Meta's: digits, as text or number.
-create function private.webhook_id(said jsonb) returns text
+-- One of Meta's ids: digits, as a text or a number.
+create function private.webhook_id(value jsonb) returns text
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  return case when jsonb_typeof(said) in ('string', 'number') and said #>> '{}' ~ '^[0-9]{1,32}$' then said #>> '{}' end;
+  return case when jsonb_typeof(value) in ('string', 'number') and value #>> '{}' ~ '^[0-9]{1,32}$' then value #>> '{}' end;
 end
 $$;
 
--- A WhatsApp name in a value: a phone number, as digits, or a user id, such as DE.1502576394655843; null where it is neither.
-create function private.webhook_name(said jsonb) returns text
+-- A person's name in WhatsApp: a phone number, as digits, or a user id, such as DE.1502576394655843; null if it is neither.
+create function private.webhook_name(value jsonb) returns text
   language plpgsql immutable
   set search_path = ''
   as $$
 declare
-  text constant text := case when jsonb_typeof(said) in ('string', 'number') then left(said #>> '{}', 200) end;
+  text constant text := case when jsonb_typeof(value) in ('string', 'number') then left(value #>> '{}', 200) end;
   digits text;
 begin
   if text ~ '^[A-Z]{2}[.][A-Za-z0-9.]{1,140}$' then
@@ -62,9 +62,9 @@ begin
 end
 $$;
 
--- The names that an object's own fields give to a person, in whatever role: from, to_user_id, recipient_participant_id, wa_id,
--- parent_user_id and their like, as a value or as {"previous": ..., "current": ...}. Fields whose name fits `but` are left out,
--- and what stands deeper in the object may be somebody else's.
+-- The names that an object's own fields give a person, in any role: from, to_user_id, recipient_participant_id, wa_id,
+-- parent_user_id and similar ones, as a value or as {"previous": ..., "current": ...}. It skips fields whose name matches `but`,
+-- and nested objects, which may name somebody else.
 create function private.webhook_names(object jsonb, but text default null) returns text[]
   language plpgsql immutable
   set search_path = ''
@@ -91,9 +91,9 @@ begin
 end
 $$;
 
--- The one person that a payload of an unknown shape names, by all names that it has for them; nobody where it may speak of
--- several: then all that it names stands in one object.
-create function private.webhook_people(payload jsonb, nobodys text[]) returns text[]
+-- The one person that a payload of an unknown form names, under all their names; empty if it may name several, that is, unless
+-- one object has all the names.
+create function private.webhook_people(payload jsonb, own_names text[]) returns text[]
   language plpgsql immutable
   set search_path = ''
   as $$
@@ -101,12 +101,12 @@ declare
   one text[];
   every text[];
 begin
-  -- Reading the text first is a third of the work of a path through every object.
+  -- Searching the text first costs a third of a path query over every object.
   if payload::text !~ '"(?:from|to|input|customer|[a-z_]*(?:_id|phone_number))": [[{"0-9]' then
     return '{}';
   end if;
   for one in
-    select array(select name from unnest(private.webhook_names(part.value)) as name where name <> all (nobodys) order by name)
+    select array(select name from unnest(private.webhook_names(part.value)) as name where name <> all (own_names) order by name)
     from jsonb_path_query(payload, 'strict $.**', silent => true) as part (value)
     where jsonb_typeof(part.value) = 'object'
   loop

@@ -1,8 +1,8 @@
 -- 0155: webhook items. Splits a delivery of Meta's into rows of the inbox, each about one person.
 -- migrate:up
--- The person of one item of a list: who sent it, or whom it was sent to, under all names that it has for them. A message may quote
--- another, show a card or mention somebody: none of these is its person.
-create function private.whatsapp_person(kind text, item jsonb, nobodys text[]) returns text[]
+-- The person of one item of a list, sender or recipient, under all their names. A message may also quote another one, contain a
+-- card or mention somebody; those are not its person.
+create function private.whatsapp_person(kind text, item jsonb, own_names text[]) returns text[]
   language plpgsql immutable
   set search_path = ''
   as $$
@@ -12,47 +12,47 @@ begin
   case kind
     when 'messages' then
       names := private.webhook_names(item, '^(to|recipient)')
-        -- A system message says under which name its sender goes on.
+        -- A system message says under which name its sender continues.
         || case when item ->> 'type' = 'system' then private.webhook_names(item -> 'system') else '{}' end;
     when 'message_echoes' then
       names := private.webhook_names(item, '^(from|sender)');
     when 'statuses' then
-      -- Of a group the recipient's id is the group's.
+      -- In a group the recipient's id is the group's.
       names := private.webhook_names(item, case when item ->> 'recipient_type' = 'group' then '^from|^recipient_id$' else '^from' end);
     when 'calls' then
       names := private.webhook_names(item, case item ->> 'direction' when 'BUSINESS_INITIATED' then '^from' when 'USER_INITIATED' then '^to' end);
     when 'state_sync' then
       names := private.webhook_names(item) || private.webhook_names(item -> 'contact');
     when 'history' then
-      -- A chat's thread has the number of the person as its id.
+      -- The id of a chat's thread is the person's number.
       names := private.webhook_names((item #> '{threads,0,context}'))
         || array_remove(array[private.webhook_name(item #> '{threads,0,id}')], null);
       if names = '{}' then
-        names := private.webhook_people(item, nobodys);
+        names := private.webhook_people(item, own_names);
       end if;
     when 'groups' then
       names := private.webhook_names(item);
       if names = '{}' then
-        names := private.webhook_people(item, nobodys);
+        names := private.webhook_people(item, own_names);
       end if;
     when 'contacts', 'user_preferences', 'user_id_update' then
       names := private.webhook_names(item);
     else
-      names := private.webhook_people(item, nobodys);
+      names := private.webhook_people(item, own_names);
   end case;
-  names := array(select distinct name from unnest(names) as name where name <> all (nobodys) order by name);
-  -- A message in which the business itself is the sender.
+  names := array(select distinct name from unnest(names) as name where name <> all (own_names) order by name);
+  -- A message that the business itself has sent.
   if names = '{}' and kind = 'messages' then
     names := array(
       select distinct name from unnest(private.webhook_names(item, '^(from|sender)')) as name
-      where name <> all (nobodys) order by name
+      where name <> all (own_names) order by name
     );
   end if;
   return names;
 end
 $$;
 
--- An item of a list, one row for each of those whom it speaks of: the threads of a history, the participants of a group.
+-- An item of a list, one row for each person in it: the threads of a history, the participants of a group.
 create function private.whatsapp_parts(kind text, item jsonb) returns setof jsonb
   language plpgsql immutable
   set search_path = ''
@@ -72,7 +72,7 @@ begin
         jsonb_array_elements(case when jsonb_typeof(list.value) = 'array' then list.value else '[]' end) as one
       where list.key = any (lists)
     loop
-      -- What the parts have in common stays with the first, if there is much of it.
+      -- If the common fields are large, only the first part gets them.
       return next case when is_first or octet_length(head::text) <= 1000 then head else '{}' end
         || jsonb_build_object(part.key, jsonb_build_array(part.value));
       is_first := false;
@@ -84,7 +84,7 @@ begin
 end
 $$;
 
--- What tells a status from others of the same message: its word, and in a group who of it.
+-- What distinguishes a status from others of the same message: its word, and in a group the participant.
 create function private.whatsapp_status_key(status jsonb) returns text
   language plpgsql immutable
   set search_path = ''
@@ -108,7 +108,8 @@ begin
 end
 $$;
 
--- Whether two lists of names cannot be one person's: they have names of one kind (a number, an id, a linked business's id).
+-- Whether two lists of names cannot belong to one person: both have a name of the same kind (a number, an id, a linked business's
+-- id).
 create function private.whatsapp_names_differ(names text[], others text[]) returns boolean
   language plpgsql immutable
   set search_path = ''
@@ -121,9 +122,9 @@ begin
 end
 $$;
 
--- A row of the inbox for an item of a change, or for the whole of it, as it is to be kept.
+-- A row of the inbox for an item of a change, or for the whole change, ready to be stored.
 create function private.whatsapp_draft(
-  entry jsonb, item jsonb, kind text, field text, business text, number_id text, people text[], kept jsonb
+  entry jsonb, item jsonb, kind text, field text, business text, number_id text, people text[], payload jsonb
 ) returns private.webhook_inbox
   language plpgsql stable
   set search_path = ''
@@ -146,24 +147,24 @@ begin
     when 'messages' then 'message'
     when 'statuses' then item ->> 'status'
     when 'contacts' then 'contact'
-    else coalesce(item ->> 'event', kept #>> '{value,event}', kept #>> '{value,decision}')
+    else coalesce(item ->> 'event', payload #>> '{value,event}', payload #>> '{value,decision}')
   end, 100);
   draft.business_account_id := business;
   draft.phone_number_id := number_id;
   draft.people := people;
-  draft.payload := kept;
+  draft.payload := payload;
   draft.attempts := 0;
   return draft;
 end
 $$;
 
--- One change of a delivery, as drafts of the inbox. Every message, status, echo, call, preference, thread, participant is a row of
--- its own, with the contact that is its person's and no other: whoever asks for what is theirs gets nothing of anybody else, and
--- each may come again in other company. What else the change says is kept with the first.
+-- One change of a delivery, as rows for the inbox. Every message, status, echo, call, preference, thread and participant is a row
+-- of its own, with its own person's contact only: an export for a person contains nothing of anybody else, and each item is
+-- recognised when it is repeated together with other ones. The remaining fields of the change are stored with the first row.
 create function private.whatsapp_change_items(entry jsonb, change jsonb) returns setof private.webhook_inbox
   language plpgsql stable
   set search_path = ''
-  -- The planner takes every array for a long one, and would compile; and it would plan anew for each change.
+  -- The planner overestimates the size of arrays, so it would compile the query, and it would plan it anew for each change.
   set jit = off
   set plan_cache_mode = force_generic_plan
   as $$
@@ -171,16 +172,16 @@ create function private.whatsapp_change_items(entry jsonb, change jsonb) returns
 declare
   field constant text := coalesce(change ->> 'field', change #>> '{value,field}', entry ->> 'field');
   value constant jsonb := change -> 'value';
-  -- What is told to a partner has the partner's id in the entry.
+  -- Deliveries to a partner have the partner's id in the entry.
   business constant text := private.webhook_id(coalesce(value #> '{waba_info,waba_id}', entry -> 'id'));
   number_id constant text := private.webhook_id(value #> '{metadata,phone_number_id}');
-  -- These speak of a business, of its numbers and templates, and of nobody else.
+  -- These fields are about a business, its numbers and templates, never about a person.
   of_business constant boolean := coalesce(
     field ~ '^(account|business|message_template|phone_number|template)_|^(flows|partner_solutions|payment_configuration_update|security)$',
     false
   );
-  -- The business's own numbers are nobody's.
-  nobodys constant text[] := array_remove(private.webhook_name(value #> '{metadata,display_phone_number}') || array(
+  -- The business's own numbers do not name a person.
+  own_names constant text[] := array_remove(private.webhook_name(value #> '{metadata,display_phone_number}') || array(
     select private.webhook_name(to_jsonb(a.phone_number)) from whatsapp.accounts as a
     where a.is_verified and a.business_account_id = business
     union all
@@ -205,10 +206,10 @@ begin
           'messages', 'statuses', 'message_echoes', 'calls', 'history', 'state_sync', 'user_preferences', 'user_id_update', 'groups'
         ) then true
         when list.key in ('contacts', 'errors') then false
-        -- A list of people that nobody knows yet.
+        -- A list of people in a field that is not known yet.
         else (
           select count(*) from (
-            select from jsonb_array_elements(list.value) as one where private.webhook_people(one.value, nobodys) <> '{}' limit 2
+            select from jsonb_array_elements(list.value) as one where private.webhook_people(one.value, own_names) <> '{}' limit 2
           ) as people
         ) = 2
       end
@@ -219,7 +220,7 @@ begin
   if coalesce(kinds, '{}') = '{}' then
     return next private.whatsapp_draft(
       entry, change, null, field, business, number_id,
-      case when of_business then '{}' else private.webhook_people(change, nobodys) end, change
+      case when of_business then '{}' else private.webhook_people(change, own_names) end, change
     );
     return;
   end if;
@@ -228,12 +229,12 @@ begin
   contacts := case when jsonb_typeof(value -> 'contacts') = 'array' then value -> 'contacts' else '[]' end;
   speaks_of_others := rest::text ~ '"(?:from|to|input|customer|[a-z_]*(?:wa_id|user_id|recipient_id|participant_id))": ';
 
-  -- What most deliveries are: one message and its contact.
+  -- The usual delivery: one message and its contact.
   if cardinality(kinds) = 1 and jsonb_array_length(value -> kinds[1]) = 1 and jsonb_array_length(contacts) <= 1
     and not speaks_of_others and kinds[1] <> all (array['groups', 'history']) then
     item := value -> kinds[1] -> 0;
-    names := private.whatsapp_person(kinds[1], item, nobodys);
-    contact_names := private.whatsapp_person('contacts', contacts -> 0, nobodys);
+    names := private.whatsapp_person(kinds[1], item, own_names);
+    contact_names := private.whatsapp_person('contacts', contacts -> 0, own_names);
     if names && contact_names or not private.whatsapp_names_differ(names, contact_names) then
       return next private.whatsapp_draft(
         entry, item, kinds[1], field, business, number_id,
@@ -246,7 +247,7 @@ begin
   return query
   with items as materialized (
     select row_number() over (order by list.ordinality, one.ordinality, part.ordinality) as number,
-      list.kind, part.value as item, private.whatsapp_person(list.kind, part.value, nobodys) as names
+      list.kind, part.value as item, private.whatsapp_person(list.kind, part.value, own_names) as names
     from unnest(kinds) with ordinality as list (kind, ordinality),
       jsonb_array_elements(value -> list.kind) with ordinality as one,
       private.whatsapp_parts(list.kind, one.value) with ordinality as part (value, ordinality)
@@ -254,13 +255,13 @@ begin
   ),
 
   contacts as materialized (
-    select one.ordinality as number, one.value as contact, private.whatsapp_person('contacts', one.value, nobodys) as names
+    select one.ordinality as number, one.value as contact, private.whatsapp_person('contacts', one.value, own_names) as names
     from jsonb_array_elements(contacts) with ordinality as one
     limit 5001
   ),
 
-  -- Whose contact it is: of the item that has a name in common with it. Where there is one of each, also if one has only a number
-  -- and the other only an id.
+  -- The item that a contact belongs to: the one that has a name in common with it. If there is one of each, also when one has
+  -- only a number and the other only an id.
   owners as materialized (
     select distinct i.number as item, c.number as contact
     from (select i.number, name from items as i, unnest(i.names) as name) as i
@@ -272,7 +273,7 @@ begin
       and not private.whatsapp_names_differ(i.names, c.names)
   ),
 
-  -- A contact is kept once, with the first of its items.
+  -- Each contact is stored once, with the first of its items.
   kept_with as (
     select first.item, jsonb_agg(c.contact order by c.number) as contacts
     from (select o.contact, min(o.item) as item from owners as o group by o.contact) as first
@@ -287,9 +288,9 @@ begin
     group by o.item
   ),
 
-  -- What the change says beside, with the first item unless it speaks of somebody.
+  -- The remaining fields of the change are stored with the first item, unless they name somebody else.
   beside as (
-    select private.webhook_people(rest - 'metadata', nobodys) as names where speaks_of_others
+    select private.webhook_people(rest - 'metadata', own_names) as names where speaks_of_others
   ),
 
   drafts as (
@@ -304,7 +305,7 @@ begin
           'metadata', jsonb_build_object('phone_number_id', left(value #>> '{metadata,phone_number_id}', 100)),
           i.kind, jsonb_build_array(i.item)
         ) || case when k.contacts is null then '{}' else jsonb_build_object('contacts', k.contacts) end)
-      end as kept
+      end as payload
     from items as i
     left join kept_with as k on k.item = i.number
     left join names_of as n on n.item = i.number
@@ -321,19 +322,19 @@ begin
   )
 
   select draft.*
-  from drafts as d, private.whatsapp_draft(entry, d.item, d.kind, field, business, number_id, d.people, d.kept) as draft
+  from drafts as d, private.whatsapp_draft(entry, d.item, d.kind, field, business, number_id, d.people, d.payload) as draft
   order by d.number;
 end
 $$;
 
--- A delivery as drafts of the inbox, at most as many as are too many.
+-- A delivery as rows for the inbox, cut off above the maximum.
 create function private.whatsapp_items(payload jsonb) returns setof private.webhook_inbox
   language plpgsql stable
   set search_path = ''
   as $$
 declare
   entry jsonb;
-  -- The entry without its changes, which would be copied for each of them.
+  -- The entry without its changes, which would otherwise be copied for each of them.
   head jsonb;
   change jsonb;
   item private.webhook_inbox;
@@ -344,7 +345,7 @@ begin
     for change in
       select c.value
       from jsonb_array_elements(
-        -- An entry of another shape is kept as if it were a change.
+        -- An entry of another form is stored as if it were a change.
         case when jsonb_typeof(entry -> 'changes') = 'array' then entry -> 'changes' else jsonb_build_array(entry) end
       ) as c
     loop
@@ -354,7 +355,7 @@ begin
           count := count + 1;
         end loop;
       exception
-        -- One that cannot be read is kept whole, and costs no other.
+        -- A change that cannot be read is stored whole, and does not affect the others.
         when data_exception or program_limit_exceeded then
           item := private.whatsapp_draft(head, change, null, null, private.webhook_id(head -> 'id'), null, '{}', change);
           item.outcome := 'failed: ' || sqlstate;

@@ -1,7 +1,7 @@
 -- 0156: webhook changes. Applies changes of the inbox to the verified accounts and their templates.
 -- migrate:up
--- Events may come late and out of order: an older one must not undo a newer one of its kind, but says something new if the newer
--- one was of another kind.
+-- Events may be late and out of order: an older one must not undo a newer one of its kind, but still applies if the newer one was
+-- of another kind.
 create table private.whatsapp_clocks (
   account_id  uuid not null constraint whatsapp_clocks_account references whatsapp.accounts on delete cascade,
   subject     uuid not null, -- the account, or one of its templates
@@ -9,13 +9,13 @@ create table private.whatsapp_clocks (
   happened_at timestamptz not null,
   constraint whatsapp_clocks_pkey primary key (account_id, subject, kind)
 );
-comment on table private.whatsapp_clocks is 'When the latest event of each kind happened that was applied to an account or a template.';
+comment on table private.whatsapp_clocks is 'The time of the latest event of each kind that was applied to an account or a template.';
 
 alter table private.whatsapp_clocks enable row level security;
 alter table private.whatsapp_clocks force row level security;
 
--- Whether an event of this kind is no older than what was applied before; notes it if so. Of two in one second the later one to
--- come counts.
+-- Whether an event is at least as new as the latest one of its kind; records it if so. Of two events in one second the later
+-- arrival counts.
 create function private.whatsapp_is_news(account_id uuid, subject uuid, kind text, happened_at timestamptz) returns boolean
   language plpgsql volatile
   set search_path = ''
@@ -30,7 +30,7 @@ begin
 end
 $$;
 
--- What a tier allows a day: TIER_250 is 250, TIER_2K is 2000; null where it is unlimited, not set, or none.
+-- What a tier allows per day: TIER_250 is 250, TIER_2K is 2000; null if it is unlimited, not set, or unknown.
 create function private.whatsapp_tier_limit(tier text) returns bigint
   language sql immutable
   set search_path = ''
@@ -39,8 +39,8 @@ select number[1]::bigint * case number[2] when 'K' then 1000 when 'M' then 10000
 from regexp_match(tier, '^TIER_([0-9]{1,9})([KM]?)$') as number
 $$;
 
--- A tier, which Meta says as such (TIER_2K) or as its number (2000, -1 for none); null where it is neither.
-create function private.whatsapp_tier(said jsonb) returns text
+-- A tier, which Meta sends as a name (TIER_2K) or as a number (2000, -1 for unlimited); null if it is neither.
+create function private.whatsapp_tier(value jsonb) returns text
   language sql immutable
   set search_path = ''
   as $$
@@ -50,11 +50,11 @@ select case
     when text ~ '^[1-9][0-9]{0,5}000$' then 'TIER_' || left(text, -3) || 'K'
     when text ~ '^[0-9]{1,9}$' then 'TIER_' || text
   end
-from (select upper((said #>> '{}') collate "C") as text where jsonb_typeof(said) in ('string', 'number')) as given
+from (select upper((value #>> '{}') collate "C") as text where jsonb_typeof(value) in ('string', 'number')) as given
 $$;
 
--- Buttons as Meta's API writes them, of those in its webhook: message_template_button_url is url.
-create function private.whatsapp_buttons(said jsonb) returns jsonb
+-- Buttons in the form of Meta's API, from those of its webhook: message_template_button_url is url.
+create function private.whatsapp_buttons(value jsonb) returns jsonb
   language sql immutable
   set search_path = ''
   as $$
@@ -63,13 +63,13 @@ from (
   select b.ordinality as position, (
     select jsonb_object_agg(replace(f.key, 'message_template_button_', ''), f.value) from jsonb_each(b.value) as f
   ) as fields
-  from jsonb_array_elements(said) with ordinality as b
+  from jsonb_array_elements(value) with ordinality as b
   where jsonb_typeof(b.value) = 'object'
 ) as button
 where button.fields is not null
 $$;
 
--- A template's components after an edit: new texts, and of the old ones what a webhook does not tell.
+-- A template's components after an edit: the new texts, and the old components that a webhook does not contain.
 create function private.whatsapp_components(template whatsapp.templates) returns jsonb
   language sql immutable
   set search_path = ''
@@ -92,34 +92,34 @@ from (
 ) as part
 $$;
 
--- Applies what a change says of a template to that template of each verified account of the business: its status, category, quality,
--- texts, whichever it has, and whatever field it came in. One made in Meta's own manager is not known here, and is added.
+-- Applies a change of a template to that template of each verified account of the business: status, category, quality and texts,
+-- as far as the change has them, whatever field it came in. A template that was created in Meta's own manager is added.
 create function private.apply_template_change(change private.webhook_inbox, only_account uuid) returns text
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  said constant jsonb := change.payload -> 'value';
+  value constant jsonb := change.payload -> 'value';
   at constant timestamptz := change.happened_at;
-  said_id constant text := private.webhook_id(said -> 'message_template_id');
-  said_name constant text := substring(left(said ->> 'message_template_name', 513) from '^[a-z0-9_]+$');
-  said_language constant text := substring(
-    replace(said ->> 'message_template_language', '-', '_') from '^[A-Za-z]{2,3}(?:_[A-Za-z0-9]{2,8}){0,2}$'
+  given_id constant text := private.webhook_id(value -> 'message_template_id');
+  given_name constant text := substring(left(value ->> 'message_template_name', 513) from '^[a-z0-9_]+$');
+  given_language constant text := substring(
+    replace(value ->> 'message_template_language', '-', '_') from '^[A-Za-z]{2,3}(?:_[A-Za-z0-9]{2,8}){0,2}$'
   );
-  said_status constant text := private.webhook_word(said -> 'event');
-  said_category constant text := coalesce(
-    private.webhook_word(said -> 'new_category'), private.webhook_word(said -> 'message_template_category')
+  given_status constant text := private.webhook_word(value -> 'event');
+  given_category constant text := coalesce(
+    private.webhook_word(value -> 'new_category'), private.webhook_word(value -> 'message_template_category')
   );
-  said_quality constant text := private.webhook_word(said -> 'new_quality_score');
-  says_texts constant boolean := said ? 'message_template_element';
-  is_gone constant boolean := coalesce(said_status in ('DELETED', 'PENDING_DELETION'), false);
+  given_quality constant text := private.webhook_word(value -> 'new_quality_score');
+  has_texts constant boolean := value ? 'message_template_element';
+  is_deleted constant boolean := coalesce(given_status in ('DELETED', 'PENDING_DELETION'), false);
   account uuid;
   template whatsapp.templates;
   now_ whatsapp.templates;
   outcome text := 'unknown account';
 begin
-  if (said_id is null and (said_name is null or said_language is null)) or char_length(said_name) > 512
-    or (coalesce(said_status, said_category, said_quality) is null and not says_texts) then
+  if (given_id is null and (given_name is null or given_language is null)) or char_length(given_name) > 512
+    or (coalesce(given_status, given_category, given_quality) is null and not has_texts) then
     return 'odd shape';
   end if;
 
@@ -128,57 +128,57 @@ begin
     where a.is_verified and a.business_account_id = change.business_account_id and a.id = coalesce(only_account, a.id)
     order by a.id
   loop
-    select t.* into template from whatsapp.templates as t where t.account_id = account and t.whatsapp_template_id = said_id;
+    select t.* into template from whatsapp.templates as t where t.account_id = account and t.whatsapp_template_id = given_id;
     if template.id is null then
       select t.* into template
       from whatsapp.templates as t
-      where t.account_id = account and t.template_name = said_name and t.language = said_language;
-      -- A name can be used again when its template is gone: what is still said of the old one is not the new one's.
-      if (template.whatsapp_template_id <> said_id and (is_gone or at <= template.last_event_at))
-        or (is_gone and template.status = 'DRAFT') then
+      where t.account_id = account and t.template_name = given_name and t.language = given_language;
+      -- A deleted template's name can be used again: late events of the old template do not apply to the new one.
+      if (template.whatsapp_template_id <> given_id and (is_deleted or at <= template.last_event_at))
+        or (is_deleted and template.status = 'DRAFT') then
         outcome := case outcome when 'applied' then outcome else 'outdated' end;
         continue;
       end if;
     end if;
-    if template.id is null and (is_gone or said_name is null or said_language is null) then
+    if template.id is null and (is_deleted or given_name is null or given_language is null) then
       outcome := case outcome when 'unknown account' then 'unknown template' else outcome end;
       continue;
     end if;
     if template.id is null then
       insert into whatsapp.templates as t (account_id, template_name, language, status, whatsapp_template_id)
-      values (account, said_name, said_language, 'UNKNOWN', said_id)
-      -- The owner has drafted it this moment.
-      on conflict on constraint templates_account_name_language do update set whatsapp_template_id = said_id
+      values (account, given_name, given_language, 'UNKNOWN', given_id)
+      -- The owner may have drafted it meanwhile.
+      on conflict on constraint templates_account_name_language do update set whatsapp_template_id = given_id
       returning t.* into template;
     end if;
 
     now_ := template;
-    now_.whatsapp_template_id := coalesce(said_id, template.whatsapp_template_id);
-    if said_status is not null and private.whatsapp_is_news(account, template.id, 'status', at) then
-      now_.status := said_status;
-      now_.rejected_reason := nullif(private.webhook_text(said -> 'reason', 500), 'NONE');
+    now_.whatsapp_template_id := coalesce(given_id, template.whatsapp_template_id);
+    if given_status is not null and private.whatsapp_is_news(account, template.id, 'status', at) then
+      now_.status := given_status;
+      now_.rejected_reason := nullif(private.webhook_text(value -> 'reason', 500), 'NONE');
     end if;
-    if said_category is not null and private.whatsapp_is_news(account, template.id, 'category', at) then
-      now_.category := said_category;
-      now_.previous_category := coalesce(private.webhook_word(said -> 'previous_category'), template.previous_category);
+    if given_category is not null and private.whatsapp_is_news(account, template.id, 'category', at) then
+      now_.category := given_category;
+      now_.previous_category := coalesce(private.webhook_word(value -> 'previous_category'), template.previous_category);
     end if;
-    if said_quality is not null and private.whatsapp_is_news(account, template.id, 'quality', at) then
-      now_.quality_score := said_quality;
+    if given_quality is not null and private.whatsapp_is_news(account, template.id, 'quality', at) then
+      now_.quality_score := given_quality;
     end if;
-    if says_texts and private.whatsapp_is_news(account, template.id, 'texts', at) then
-      now_.body_text := private.webhook_text(said -> 'message_template_element', 4096);
-      now_.footer_text := private.webhook_text(said -> 'message_template_footer', 1000);
-      -- Only a header of text is told, and only buttons that lead somewhere.
-      if said ? 'message_template_title' then
+    if has_texts and private.whatsapp_is_news(account, template.id, 'texts', at) then
+      now_.body_text := private.webhook_text(value -> 'message_template_element', 4096);
+      now_.footer_text := private.webhook_text(value -> 'message_template_footer', 1000);
+      -- The webhook sends only headers of text, and only buttons with a link or a number.
+      if value ? 'message_template_title' then
         now_.header_type := 'TEXT';
-        now_.header_content := private.webhook_text(said -> 'message_template_title', 2000);
+        now_.header_content := private.webhook_text(value -> 'message_template_title', 2000);
       elsif template.header_type = 'TEXT' then
         now_.header_type := null;
         now_.header_content := null;
       end if;
       now_.buttons := coalesce(
-        case when jsonb_typeof(said -> 'message_template_buttons') = 'array' then
-          private.whatsapp_buttons(said -> 'message_template_buttons') end,
+        case when jsonb_typeof(value -> 'message_template_buttons') = 'array' then
+          private.whatsapp_buttons(value -> 'message_template_buttons') end,
         (
           select jsonb_agg(b.value order by b.ordinality)
           from jsonb_array_elements(template.buttons) with ordinality as b
@@ -206,27 +206,27 @@ begin
 end
 $$;
 
--- Applies what a change says of a business account, or of one number of it, to its verified accounts.
+-- Applies a change of a business account, or of one of its numbers, to its verified accounts.
 create function private.apply_account_change(change private.webhook_inbox, only_account uuid) returns text
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  said constant jsonb := change.payload -> 'value';
+  value constant jsonb := change.payload -> 'value';
   at constant timestamptz := change.happened_at;
-  event constant text := private.webhook_word(said -> 'event');
-  decision constant text := private.webhook_word(said -> 'decision');
-  -- The number it is about; null where it is about all of the business's.
+  event constant text := private.webhook_word(value -> 'event');
+  decision constant text := private.webhook_word(value -> 'decision');
+  -- The number that the change is about; null if it is about all numbers of the business.
   number constant text := regexp_replace(
-    left(coalesce(said ->> 'display_phone_number', said ->> 'phone_number'), 100), '[^0-9]', '', 'g'
+    left(coalesce(value ->> 'display_phone_number', value ->> 'phone_number'), 100), '[^0-9]', '', 'g'
   );
-  -- Since February 2026 the limit is the business's; before, the number's.
+  -- Since February 2026 Meta limits the business; before, each number.
   tier constant text := coalesce(
-    private.whatsapp_tier(said -> 'max_daily_conversations_per_business'),
-    private.whatsapp_tier(said -> 'max_daily_conversation_per_phone'),
-    private.whatsapp_tier(said -> 'current_limit')
+    private.whatsapp_tier(value -> 'max_daily_conversations_per_business'),
+    private.whatsapp_tier(value -> 'max_daily_conversation_per_phone'),
+    private.whatsapp_tier(value -> 'current_limit')
   );
-  tier_of_all constant boolean := private.whatsapp_tier(said -> 'max_daily_conversations_per_business') is not null;
+  tier_of_all constant boolean := private.whatsapp_tier(value -> 'max_daily_conversations_per_business') is not null;
   standing text;
   quality text;
   throughput text;
@@ -239,7 +239,7 @@ begin
   case change.field
     when 'phone_number_quality_update' then
       throughput := case event when 'THROUGHPUT_UPGRADE' then 'HIGH' end;
-      -- No longer low; which of the others it is now is not said.
+      -- The quality is no longer low; the webhook does not say which other one it is.
       quality := case event when 'FLAGGED' then 'RED' when 'UNFLAGGED' then 'UNKNOWN' end;
     when 'phone_number_name_update' then
       name_status := decision;
@@ -247,9 +247,9 @@ begin
       standing := decision;
     when 'account_update' then
       standing := case
-        when event = 'DISABLED_UPDATE' then coalesce(private.webhook_word(said #> '{ban_info,waba_ban_state}'), event)
+        when event = 'DISABLED_UPDATE' then coalesce(private.webhook_word(value #> '{ban_info,waba_ban_state}'), event)
         when event = 'PARTNER_CLIENT_CERTIFICATION_STATUS_UPDATE' then
-          private.webhook_word(said #> '{partner_client_certification_info,status}')
+          private.webhook_word(value #> '{partner_client_certification_info,status}')
         when event in (
           'VERIFIED_ACCOUNT', 'ACCOUNT_VIOLATION', 'ACCOUNT_RESTRICTION', 'ACCOUNT_DELETED', 'ACCOUNT_OFFBOARDED',
           'ACCOUNT_RECONNECTED'
@@ -293,9 +293,9 @@ begin
     end if;
     if is_meant and name_status is not null and private.whatsapp_is_news(account.id, account.id, 'name', at) then
       now_.name_status := name_status;
-      -- What people now see in WhatsApp.
+      -- The name that people now see in WhatsApp.
       if name_status = 'APPROVED' then
-        now_.display_name := coalesce(private.webhook_text(said -> 'requested_verified_name', 200), account.display_name);
+        now_.display_name := coalesce(private.webhook_text(value -> 'requested_verified_name', 200), account.display_name);
       end if;
       outcome := 'applied';
     end if;
@@ -311,9 +311,8 @@ begin
 end
 $$;
 
--- Applies changes of the inbox to the verified accounts that they are about, or to one of them only: in the order in which they
--- happened, and those of one second in the order given.
--- One that fails is kept with its error, and the others are applied.
+-- Applies changes of the inbox to the verified accounts that they are about, or to one account only, in the order of their times,
+-- and within a second in the order given. A change that fails is stored with its error, and the others are applied.
 create function private.apply_webhooks(ids bigint[], only_account uuid default null) returns void
   language plpgsql volatile
   set search_path = ''
@@ -322,7 +321,7 @@ declare
   change private.webhook_inbox;
   result text;
 begin
-  -- Whoever has these has the accounts' templates and clocks, too: in one order, so that nobody waits for each other.
+  -- The account's row also guards its templates and clocks. All transactions lock accounts in one order, so they cannot deadlock.
   perform a.id
   from whatsapp.accounts as a
   where a.is_verified and a.id = coalesce(only_account, a.id) and a.business_account_id in (
@@ -332,11 +331,11 @@ begin
   for no key update;
 
   update whatsapp.accounts as a
-  set last_webhook_at = greatest(a.last_webhook_at, heard.at)
+  set last_webhook_at = greatest(a.last_webhook_at, arrived.at)
   from (
     select i.business_account_id, max(i.received_at) as at from private.webhook_inbox as i where i.id = any (ids) group by 1
-  ) as heard
-  where a.is_verified and a.id = coalesce(only_account, a.id) and a.business_account_id = heard.business_account_id;
+  ) as arrived
+  where a.is_verified and a.id = coalesce(only_account, a.id) and a.business_account_id = arrived.business_account_id;
 
   for change in
     select i.* from private.webhook_inbox as i where i.id = any (ids) order by i.happened_at, array_position(ids, i.id)
@@ -356,7 +355,7 @@ begin
         else 'unknown field'
       end;
     exception
-      -- What the data is to blame for. Anything else may go well the next time, and Meta comes again.
+      -- Errors of the data. Any other error may be temporary: the delivery fails, and Meta repeats it.
       when data_exception or integrity_constraint_violation or program_limit_exceeded then
         result := left('failed: ' || sqlstate || ' ' || sqlerrm, 500);
     end;
@@ -367,7 +366,7 @@ begin
 end
 $$;
 
--- Trigger: what came for an account before staff had verified it, as far as it is still there, and but for messages.
+-- Trigger: applies what arrived for an account before staff had verified it, as far as it is still stored, except messages.
 create function private.catch_up_account() returns trigger
   language plpgsql
   -- Definer: staff may call nothing in this schema.

@@ -23,8 +23,8 @@ begin
       'Send what Meta sends: {"object": "whatsapp_business_account", "entry": [...]}.'
     );
   end if;
-  -- Meta sends 3 MB at most, and 1000 changes. What it has sent once it repeats until it is taken: these are for what it never
-  -- sends. As PostgreSQL writes it there are more spaces and noughts.
+  -- Meta sends at most 3 MB and 1000 changes, and repeats a delivery until it is accepted: these limits are for what it never
+  -- sends. As text of jsonb a delivery is longer.
   if octet_length(payload::text) > 16777216 then
     perform private.refuse(413, 'RG561', 'The webhook is too large', 'At most 3 MB', 'Send less at once.');
   end if;
@@ -33,7 +33,7 @@ begin
     perform private.refuse(413, 'RG562', 'The webhook has too many changes', 'At most 5000', 'Send fewer at once.');
   end if;
 
-  -- In the order of the keys: of two deliveries that share some, one waits for the other, never both.
+  -- In the order of the keys: of two deliveries with common changes one waits for the other, and they cannot deadlock.
   with new_items as (
     insert into private.webhook_inbox as w (
       source, dedupe_key, happened_at, field, event, business_account_id, phone_number_id, people, payload, outcome, applied_at,
@@ -72,7 +72,8 @@ begin
     where a.is_verified and a.phone_number_id = any (touched)
     order by a.id
     for no key update;
-    -- Of the days on which messages were sent the last one counts, and an earlier one never brings back its own.
+    -- The counter is for the latest day on which messages were sent; a late status of an earlier day does not bring that day
+    -- back.
     update whatsapp.accounts as a set
       last_webhook_at = greatest(a.last_webhook_at, now()),
       messages_sent_today = case
@@ -108,7 +109,7 @@ begin
 end
 $$;
 comment on function whatsapp.receive_webhook(jsonb) is
-  'Takes one delivery of Meta''s webhook: keeps each change once, applies it, and tells how many. Definer: the edge, which has checked Meta''s signature, has no right on any table.';
+  'Takes one delivery of Meta''s webhook: stores each change once, applies it, and returns the counts. Definer: the edge, which has checked Meta''s signature, has no right on any table.';
 revoke execute on function whatsapp.receive_webhook(jsonb) from public;
 grant execute on function whatsapp.receive_webhook(jsonb) to edge;
 
@@ -123,7 +124,7 @@ select coalesce(octet_length(token) between 1 and 1024, false) and exists (
 )
 $$;
 comment on function whatsapp.verify_token_fits(text) is
-  'Whether Meta''s verify token is that of an active account. Definer: the edge has no right on the table, and is told nothing else.';
+  'Whether Meta''s verify token is that of an active account. Definer: the edge has no right on the table, and learns nothing else.';
 revoke execute on function whatsapp.verify_token_fits(text) from public;
 grant execute on function whatsapp.verify_token_fits(text) to edge;
 

@@ -12,20 +12,19 @@ end
 $$;
 revoke execute on function private.require_address(text) from public;
 
--- A list of texts in JSON, as an array.
+-- A JSON list of texts as an array.
 create function private.texts(list jsonb) returns text[]
   language sql immutable strict
   set search_path = ''
   as $$ select array(select jsonb_array_elements_text(list)) $$;
 revoke execute on function private.texts(jsonb) from public;
 
--- Whom an address is: {email, emails, leads, users, sessions, anonymous, phones, unproven}; emails are all ways in which it was
--- written. A public form may say anything: a session or an anonymous id that it names is taken only if no token says that it is
--- somebody else's and no other lead names it; a phone number only if whoever asks has said it, too. What is not taken is listed as
+-- Finds a person by an address: {email, emails, leads, users, sessions, anonymous, phones, unproven}; emails has all spellings of
+-- the address. A public form may contain anything: a session or an anonymous id in it counts only if no token gives it to
+-- somebody else and no other lead names it; a phone number only if the caller has named it, too. What does not count is listed as
 -- unproven, for a person to look at.
---
--- Every way to somebody is a statement of its own with an index for it, and may take no other: a plan that hangs on the statistics of
--- the moment read whole tables when these were missing or old, for minutes.
+-- Every look-up is a statement of its own that can use only its index: plans that depended on the statistics read whole tables
+-- for minutes when these were missing or old.
 create function private.person(email text, phones text[]) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -68,9 +67,9 @@ begin
   );
 
   select
-    array_agg(distinct said.phone) filter (where said.phone is not null),
-    array_agg(distinct said.session) filter (where said.session is not null),
-    array_agg(distinct said.anonymous) filter (where said.anonymous is not null)
+    array_agg(distinct given.phone) filter (where given.phone is not null),
+    array_agg(distinct given.session) filter (where given.session is not null),
+    array_agg(distinct given.anonymous) filter (where given.anonymous is not null)
   into named_phones, named_sessions, named_anonymous
   from marketing.leads as l
   cross join lateral (
@@ -81,7 +80,7 @@ begin
     select i.submission -> 'fields' ->> 'session_id', i.submission -> 'fields' ->> 'anonymous_id', i.submission -> 'fields' ->> 'phone_number'
     from marketing.lead_interactions as i
     where i.lead_id = l.id and i.interaction_type = 'submission'
-  ) as said (session, anonymous, phone)
+  ) as given (session, anonymous, phone)
   where l.id = any (leads);
 
   -- Profiles have their address from a verified token.
@@ -158,7 +157,7 @@ end
 $$;
 revoke execute on function private.person(text, text[]) from public;
 
--- The events of a person: under their ids, in their sessions, and those that hold the address where events usually have one.
+-- The events of a person: under their ids, in their sessions, and those with the address in one of the usual properties.
 create function private.events_of(person jsonb) returns setof analytics.events
   language plpgsql stable
   set search_path = ''
@@ -176,7 +175,7 @@ declare
 begin
   ids := ids || array(select e.id from analytics.events as e where e.user_id = any (users));
   ids := ids || array(select e.id from analytics.events as e where e.session_id = any (sessions));
-  -- One that a token gives to somebody else is theirs.
+  -- An event that a token gives to another user belongs to that user.
   ids := ids || array(
     select e.id from analytics.events as e
     where e.anonymous_id = any (anonymous) and not (e.user_is_verified and e.user_id <> all (users))
@@ -199,7 +198,7 @@ end
 $$;
 revoke execute on function private.events_of(jsonb) from public;
 
--- Assignments of a person's units, by whatever their keys say.
+-- The assignments of a person's units, by all their keys.
 create function private.assignments_of(person jsonb) returns setof experiments.assignments
   language plpgsql stable
   set search_path = ''
@@ -226,7 +225,7 @@ end
 $$;
 revoke execute on function private.assignments_of(jsonb) from public;
 
--- What the inbox has of a person's phone numbers and WhatsApp user ids.
+-- The rows of the webhook inbox for a person's phone numbers and WhatsApp user ids.
 create function private.webhooks_of(person jsonb) returns bigint[]
   language plpgsql stable
   set search_path = ''
@@ -241,14 +240,15 @@ end
 $$;
 revoke execute on function private.webhooks_of(jsonb) from public;
 
--- By what a person may be mentioned: addresses as they were written, and phone numbers.
+-- The contacts by which texts may mention a person: all spellings of the address, and phone numbers.
 create function private.contacts_of(person jsonb) returns text[]
   language sql immutable
   set search_path = ''
   as $$ select private.texts((person -> 'emails') || (person -> 'phones')) $$;
 revoke execute on function private.contacts_of(jsonb) from public;
 
--- How many rows mention a person and are not their own, by table. What is their own mentions them, too: it is read, and passed over.
+-- How many rows mention a person and are not the person's own, by table. The person's own rows mention them, too, so their ids
+-- are left out.
 create function private.mentions_beside(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''

@@ -1,6 +1,6 @@
 -- 0181: GDPR. Exports or erases everything that growth stores about a person.
 -- migrate:up
--- Everything on an address, by table.
+-- Everything about an address, by table.
 create function marketing.gdpr_export_user_data(email text, phones text[] default null) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -65,7 +65,7 @@ begin
 end
 $$;
 comment on function marketing.gdpr_export_user_data(text, text[]) is
-  'Everything that growth holds on an e-mail address, and on phone numbers that whoever asks has made sure of; of what only mentions them, how many rows, by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
+  'Everything that growth stores about an e-mail address, and about phone numbers that the caller has verified; of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
 revoke execute on function marketing.gdpr_export_user_data(text, text[]) from public;
 grant execute on function marketing.gdpr_export_user_data(text, text[]) to authenticated, service_role;
 
@@ -91,7 +91,7 @@ begin
   perform private.require_address(email);
   person := private.person(email, phones);
   leads := private.texts(person -> 'leads')::uuid[];
-  -- A customer's, by contract: kept, without the lead.
+  -- An account belongs to a customer, by contract: it stays, without the lead.
   select count(*) into accounts from whatsapp.accounts as a where a.lead_id = any (leads);
 
   select private.forget_events(array_agg(e.id)) into rows_ from private.events_of(person) as e;
@@ -128,7 +128,7 @@ begin
     'erased_at', now(),
     'erased', erased,
     'erased_mentions', erased_mentions,
-    -- What is left.
+    -- The mentions that are left.
     'mentions', private.mentions(private.contacts_of(person)),
     'unproven', person -> 'unproven',
     'kept', jsonb_build_object('whatsapp.accounts', accounts, 'private.consent_records', (
@@ -138,7 +138,7 @@ begin
 end
 $$;
 comment on function marketing.gdpr_delete_user_data(text, text[], boolean) is
-  'Erases everything that growth holds on an e-mail address, and on phone numbers that whoever asks has made sure of, and counts it by table; consent records, which hold a hash only, stay. What only mentions them stays, too, and is counted, unless it is asked to be erased. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
+  'Erases everything that growth stores about an e-mail address, and about phone numbers that the caller has verified, and counts it by table. Consent records, which have only a hash, stay. Rows that only mention the person stay, too, and are counted, unless their erasure is requested. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
 revoke execute on function marketing.gdpr_delete_user_data(text, text[], boolean) from public;
 grant execute on function marketing.gdpr_delete_user_data(text, text[], boolean) to authenticated, service_role;
 

@@ -1,8 +1,8 @@
--- 0190: retention. Deletes data of growth and of the core that has had its time.
+-- 0190: retention. Deletes rows of growth and of the core at the end of their retention.
 -- migrate:up
--- Deletes what is kept for 90 days only: events by whole months and what they were minute by minute, leads that are spam or
--- were deleted, sign-ups that were given up or belong to nobody, runs of jobs; and keys and webhooks that have had their time. A part
--- at a time: whoever runs it runs it again while it gives 5,000 or more.
+-- Deletes what is kept for 90 days: events, by whole months, and their minutes; leads that are spam or were deleted; abandoned
+-- onboarding sessions and those without a lead; runs of jobs. Also expired Idempotency-Keys, and webhooks after 30 days. It works
+-- in parts: the caller repeats it while it returns 5,000 or more.
 create function marketing.cleanup_old_data() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -11,23 +11,23 @@ declare
   before constant timestamptz := now() - interval '90 days';
   part constant int := 5000;
   old uuid[];
-  gone bigint := 0;
+  deleted bigint := 0;
   rows_ bigint;
 begin
-  gone := gone + analytics.drop_old_events(before)
-    -- A month's bucket began up to 31 days before its last event.
+  deleted := deleted + analytics.drop_old_events(before)
+    -- The bucket of a month begins up to 31 days before its last event.
     + analytics.drop_old_counts(before, before - interval '31 days');
 
   old := array(
     select l.id from marketing.leads as l where l.is_spam and l.created_at < before and l.updated_at < before limit part
   ) || array(select l.id from marketing.leads as l where l.deleted_at < before limit part);
-  -- Before the leads: without them nobody could find these.
+  -- Before the leads: afterwards these sessions could not be found.
   delete from onboarding.sessions as s where s.lead_id = any (old);
   get diagnostics rows_ = row_count;
-  gone := gone + rows_;
+  deleted := deleted + rows_;
   delete from marketing.leads as l where l.id = any (old);
   get diagnostics rows_ = row_count;
-  gone := gone + rows_;
+  deleted := deleted + rows_;
 
   delete from onboarding.sessions as s
   where s.id in (
@@ -36,17 +36,17 @@ begin
     limit part
   );
   get diagnostics rows_ = row_count;
-  gone := gone + rows_;
+  deleted := deleted + rows_;
 
-  gone := gone + private.delete_older('private.job_runs', 'started_at', before);
+  deleted := deleted + private.delete_older('private.job_runs', 'started_at', before);
   delete from private.idempotency_keys as k
   where (k.operation, k.caller, k.key) in (
     select old_.operation, old_.caller, old_.key from private.idempotency_keys as old_ where old_.expires_at < now() limit part
   );
   get diagnostics rows_ = row_count;
-  gone := gone + rows_;
-  -- Messages of people: no longer than it takes to see what went wrong.
-  return gone + private.clean_webhook_inbox(now() - interval '30 days');
+  deleted := deleted + rows_;
+  -- Messages of people: kept only as long as it takes to see what went wrong.
+  return deleted + private.clean_webhook_inbox(now() - interval '30 days');
 end
 $$;
 revoke execute on function marketing.cleanup_old_data() from public;

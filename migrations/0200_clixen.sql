@@ -2,10 +2,10 @@
 -- migrate:up
 create schema clixen;
 comment on schema clixen is 'clixen: a workflow builder with chat.';
--- The edge calls as itself what depends on what it has seen.
+-- The edge calls as itself the functions whose answers depend on what it has seen.
 grant usage on schema clixen to authenticated, service_role, edge;
 
--- Waits until this transaction is the only one that writes for a user, and holds that until its end.
+-- Waits until no other transaction writes for a user, and keeps others waiting until the end of this one.
 create function private.lock_user(user_id uuid) returns void
   language plpgsql volatile
   set search_path = ''
@@ -16,25 +16,25 @@ end
 $$;
 revoke execute on function private.lock_user(uuid) from public;
 
--- Trigger, before each statement: what one user writes happens one after the other. Most of it ends in the counters of the same
--- projects and the same profile, reached by different ways, and would otherwise end in deadlocks. Before each row: so does what the
--- back office adds to what is a user's; a profile that is made meanwhile counts it.
+-- Trigger. Before each statement: one user's writes run one after the other. Most of them end in the counters of the same
+-- projects and the same profile, by different ways, and would deadlock. Before each row: the same for rows that the back office
+-- adds for a user; a profile that is created meanwhile counts them.
 create function private.queue_writes() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 declare
-  patience constant text := current_setting('lock_timeout');
+  usual_timeout constant text := current_setting('lock_timeout');
 begin
   if tg_level = 'ROW' then
     perform private.lock_user(new.user_id);
     return new;
   end if;
   if (select auth.uid()) is not null then
-    -- Not for long: whoever waits holds a connection that others could use.
+    -- Not for long: a waiting request holds a connection that others could use.
     perform set_config('lock_timeout', '1s', true);
     perform private.lock_user((select auth.uid()));
-    perform set_config('lock_timeout', patience, true);
+    perform set_config('lock_timeout', usual_timeout, true);
   end if;
   return null;
 exception

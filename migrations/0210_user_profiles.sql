@@ -23,12 +23,12 @@ create table clixen.user_profiles (
   constraint user_profiles_preferences check (jsonb_typeof(preferences) = 'object' and octet_length(preferences::text) <= 16384),
   constraint user_profiles_totals check (total_workflows_created >= 0 and total_deployments >= 0 and total_projects >= 0)
 );
-comment on table clixen.user_profiles is 'One row per user of clixen. Tier and totals are never the user''s to set.';
--- Not unique: a second profile of an address would tell that there is a first, and whoever comes first would keep it.
+comment on table clixen.user_profiles is 'One row per user of clixen. Users never set tier and totals.';
+-- Not unique: a refused second profile would reveal the first one, and the first to enter an address would keep it.
 comment on column clixen.user_profiles.email is
-  'As the issuer says, if it says email_verified: true beside it; of an account in auth.users once it is confirmed.';
-comment on column clixen.user_profiles.total_workflows_created is 'Workflows that the user has made and not deleted.';
-comment on column clixen.user_profiles.total_deployments is 'Deployments, of workflows not deleted, that came to serve.';
+  'The issuer''s, if the token also has email_verified: true; of an account in auth.users once it is confirmed.';
+comment on column clixen.user_profiles.total_workflows_created is 'Workflows that the user has created and not deleted.';
+comment on column clixen.user_profiles.total_deployments is 'Deployments that succeeded, of workflows that are not deleted.';
 comment on column clixen.user_profiles.first_workflow_created_at is 'Stays when that workflow is deleted; so does first_deployment_at.';
 
 create index user_profiles_email on clixen.user_profiles (lower(normalize(email, nfc) collate "C"));
@@ -46,7 +46,7 @@ grant select on clixen.user_profiles to authenticated;
 grant update (full_name, avatar_url, preferences, onboarding_completed) on clixen.user_profiles to authenticated;
 grant select, insert, update, delete on clixen.user_profiles to service_role;
 
--- Trigger of profiles.
+-- Trigger: changes of tier and address are security events.
 create function private.watch_profile() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -76,7 +76,7 @@ create trigger user_profiles_watch after update of tier, email on clixen.user_pr
 
 select private.watch_mentions('clixen.user_profiles', array['email', 'full_name', 'avatar_url', 'preferences']);
 
--- An e-mail address as an issuer or an account has it: text of the right form, or null.
+-- An e-mail address of an issuer or an account: a text of the right form, or null.
 create function private.email_of(address jsonb) returns text
   language sql immutable
   set search_path = ''
@@ -86,7 +86,7 @@ from (select case when jsonb_typeof(address) = 'string' then btrim(address #>> '
 where char_length(text) <= 254 and text ~ '^[^[:space:][:cntrl:]@]+@[^[:space:][:cntrl:]@]+$'
 $$;
 
--- Makes a user's profile if there is none. Projects are counted under the lock under which they are added and taken away.
+-- Creates a user's profile if there is none. It counts projects under the lock that their writers take.
 create function private.make_profile(user_id uuid, email text) returns void
   language plpgsql volatile
   set search_path = ''
@@ -120,9 +120,9 @@ create type private.row_change as (
   change    int -- 1: added, -1: removed; a changed row is both
 );
 
--- Adds what a statement has changed to the totals of its users: of workflows or of deployments. It runs beside other changes of the
--- same user, but not beside the making of a profile, which counts all rows: it would miss rows that are not committed yet. Nobody waits
--- in a circle for this lock, since the making of a profile waits for no row after it.
+-- Adds the changes of a statement to the totals of its users: of workflows or of deployments. Its lock admits other changes of
+-- the same user, but not the creation of the profile, which counts all rows and would miss uncommitted ones. The creation of a
+-- profile waits for no row after it has the lock, so there is no deadlock.
 create function private.count_for_profiles(counted text, changes private.row_change[]) returns void
   language plpgsql volatile
   set search_path = ''
@@ -132,7 +132,7 @@ declare
     select c.user_id
     from unnest(changes) as c
     group by c.user_id
-    -- Also where as many were added as removed.
+    -- Also where as many rows were added as removed.
     having sum(c.change) <> 0 or min(c.at) filter (where c.change > 0) <> min(c.at) filter (where c.change < 0)
     order by c.user_id
   );
@@ -159,7 +159,7 @@ end
 $$;
 revoke execute on function private.count_for_profiles(text, private.row_change[]) from public;
 
--- The caller's profile, made at the first call.
+-- The caller's profile, created at the first call.
 create function clixen.ensure_user_profile() returns clixen.user_profiles
   language plpgsql volatile security definer
   set search_path = ''
@@ -174,7 +174,7 @@ begin
   end if;
   select * into profile from clixen.user_profiles as p where p.id = caller;
   if not found then
-    -- The boolean, and no word for it: an issuer may let a user write one.
+    -- Only the boolean: some issuers let users write a text.
     perform private.make_profile(
       caller, case when claims -> 'email_verified' = 'true' then private.email_of(claims -> 'email') end
     );
@@ -184,11 +184,11 @@ begin
 end
 $$;
 comment on function clixen.ensure_user_profile() is
-  'The caller''s profile, made at the first call. Definer: users may not insert profiles, for tier and totals are not theirs.';
+  'The caller''s profile, created at the first call. Definer: users may not insert profiles, since tier and totals are not theirs to set.';
 revoke execute on function clixen.ensure_user_profile() from public;
 grant execute on function clixen.ensure_user_profile() to authenticated;
 
--- Trigger: a profile on sign-up, and its address once that is confirmed, where this database keeps the accounts.
+-- Trigger: creates a profile on sign-up, and sets its address once that is confirmed, where this database has the accounts.
 create function clixen.create_user_profile() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -206,7 +206,7 @@ begin
 end
 $$;
 comment on function clixen.create_user_profile() is
-  'Trigger of auth.users. Definer: whoever keeps the accounts has no right here.';
+  'Trigger of auth.users. Definer: the role that writes accounts has no right here.';
 revoke execute on function clixen.create_user_profile() from public;
 
 do $$
@@ -226,7 +226,7 @@ $$;
 
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.user_profiles';
--- With the trigger on auth.users, which only the owner of that table could drop by name; on Supabase that is somebody else.
+-- With the trigger on auth.users, which only the owner of that table could drop by name; on Supabase that is another role.
 drop function clixen.create_user_profile() cascade;
 drop function clixen.ensure_user_profile();
 drop function private.count_for_profiles(text, private.row_change[]);

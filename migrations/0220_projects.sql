@@ -15,13 +15,13 @@ create table clixen.projects (
   constraint projects_description_length check (char_length(description) <= 2000),
   constraint projects_color check (color ~ '^#[0-9a-fA-F]{6}$'),
   constraint projects_workflow_count check (workflow_count >= 0),
-  -- Children name their project and its owner together, so that nobody hangs one on another's project.
+  -- Children refer to their project and its owner together, so that nobody can attach one to another user's project.
   constraint projects_id_user_id unique (id, user_id)
 );
 comment on table clixen.projects is 'A user''s container of workflows and chats.';
 
 create index projects_activity on clixen.projects (user_id, last_activity_at desc, id desc);
--- Two spellings of one name are one name; the characters are those of private.invisible().
+-- Two spellings of one name are the same name; the characters are those of private.invisible().
 create unique index projects_user_name on clixen.projects (user_id, lower(normalize(regexp_replace(
   name,
   '[\u00AD\u034F\u0600-\u0605\u061C\u06DD\u070F\u0890\u0891\u08E2\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E'
@@ -42,12 +42,12 @@ create policy owner_update on clixen.projects for update to authenticated
 create policy owner_delete on clixen.projects for delete to authenticated
   using (user_id = (select auth.uid()));
 grant select, delete on clixen.projects to authenticated;
--- Not id: whoever may choose one can ask whether it is taken.
+-- Not id: a user who may choose one could test whether it is taken.
 grant insert (user_id, name, description, color) on clixen.projects to authenticated;
 grant update (name, description, color) on clixen.projects to authenticated;
 grant select, insert, update, delete on clixen.projects to service_role;
 
--- Trigger: how many projects a user has; none for users who are gone.
+-- Trigger: counts the projects of a user; refuses one for an erased user.
 create function private.count_projects() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -85,7 +85,7 @@ create trigger projects_watch_owner after update of user_id on clixen.projects
 
 select private.watch_mentions('clixen.projects', array['name', 'description']);
 
--- Trigger of what has a project_id: that project has just been worked in.
+-- Trigger of tables with a project_id: updates the project's last activity.
 create function clixen.update_project_activity() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -100,7 +100,7 @@ begin
   else
     touched := array(select n.project_id from new_rows as n union select o.project_id from old_rows as o);
   end if;
-  -- The time now, not the transaction's: messages have it too.
+  -- The time now, as messages have it, not the transaction's.
   update clixen.projects as p set last_activity_at = greatest(p.last_activity_at, clock_timestamp()) where p.id = any (touched);
   return null;
 end
@@ -109,7 +109,7 @@ comment on function clixen.update_project_activity() is
   'Trigger of workflows and chat sessions. Definer: last_activity_at is not the user''s to write.';
 revoke execute on function clixen.update_project_activity() from public;
 
--- The caller's first project, made at the first call together with the profile; twenty first calls at once make one.
+-- The caller's first project, created at the first call together with the profile; simultaneous first calls create one.
 create function clixen.get_or_create_default_project(user_id uuid default auth.uid()) returns clixen.projects
   language plpgsql volatile security definer
   set search_path = ''
@@ -133,7 +133,7 @@ begin
 end
 $$;
 comment on function clixen.get_or_create_default_project(uuid) is
-  'The caller''s first project. Definer: it makes the profile, which users may not insert.';
+  'The caller''s first project. Definer: it creates the profile, which users may not insert.';
 revoke execute on function clixen.get_or_create_default_project(uuid) from public;
 grant execute on function clixen.get_or_create_default_project(uuid) to authenticated;
 

@@ -10,7 +10,7 @@ create table clixen.mvp_workflows (
   n8n_workflow_id       text,
   n8n_workflow_json     jsonb not null default '{}',
   original_prompt       text,
-  -- Not enums: their comparison is not leakproof, and under row-level security finds nothing in an index.
+  -- Not an enum: its comparison is not leakproof, so row-level security would keep it from using an index.
   status                text not null default 'draft',
   version               bigint not null default 1,
   deployment_status     text not null default 'not_deployed',
@@ -27,7 +27,7 @@ create table clixen.mvp_workflows (
   constraint mvp_workflows_name_length check (char_length(name) between 1 and 255),
   constraint mvp_workflows_description_length check (char_length(description) <= 2000),
   constraint mvp_workflows_n8n_workflow_id check (n8n_workflow_id ~ '^[A-Za-z0-9_-]{1,64}$'),
-  -- An edge's body has a megabyte; as jsonb it is written with a few spaces more.
+  -- A request body has at most a megabyte; as jsonb it is written with a few more spaces.
   constraint mvp_workflows_n8n_workflow_json check (
     jsonb_typeof(n8n_workflow_json) = 'object' and octet_length(n8n_workflow_json::text) <= 1572864
   ),
@@ -39,14 +39,14 @@ create table clixen.mvp_workflows (
   constraint mvp_workflows_version check (version > 0),
   constraint mvp_workflows_executions check (execution_count >= 0 and avg_execution_time_ms >= 0)
 );
-comment on table clixen.mvp_workflows is 'An n8n workflow of a user: what it is, and how far it has come.';
+comment on table clixen.mvp_workflows is 'An n8n workflow of a user and its deployment status.';
 comment on column clixen.mvp_workflows.status is
   'validated is the owner''s word, and ends with the next change; deployed and failed are said by functions only.';
 comment on column clixen.mvp_workflows.version is 'Grows with every change of n8n_workflow_json.';
-comment on column clixen.mvp_workflows.deployment_status is 'Of what was last sent to n8n: updating where an earlier one still serves.';
+comment on column clixen.mvp_workflows.deployment_status is 'The status of the last deployment: updating if an earlier one still serves.';
 
--- The owner is in it at the end, for the policies: else the planner, who does not know that a project has one owner, reads all of the
--- user's workflows beside the project's.
+-- The owner is its last column for the policies: the planner does not know that a project has one owner, and would otherwise also
+-- read all of the user's workflows.
 create index mvp_workflows_project on clixen.mvp_workflows (project_id, updated_at desc, id desc, user_id);
 create index mvp_workflows_status on clixen.mvp_workflows (user_id, status, created_at desc);
 create index mvp_workflows_in_progress on clixen.mvp_workflows (user_id, deployment_status)
@@ -72,8 +72,8 @@ grant insert (user_id, project_id, name, description, n8n_workflow_json, origina
 grant update (project_id, name, description, n8n_workflow_json, original_prompt, status) on clixen.mvp_workflows to authenticated;
 grant select, insert, update, delete on clixen.mvp_workflows to service_role;
 
--- Trigger: a changed workflow is another version, which nobody has validated yet. What deployments say of it only they say: owners
--- may write the status, but not these words.
+-- Trigger: a change of the workflow is a new version, which is not validated yet. Owners may write the status, but only
+-- deployments set deployed and failed.
 create function private.keep_workflow() returns trigger
   language plpgsql
   set search_path = ''
@@ -94,7 +94,7 @@ begin
 end
 $$;
 
--- Trigger of workflows: how many a project has, and its user.
+-- Trigger: counts the workflows of projects and users.
 create function clixen.update_mvp_workflow_counters() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -131,7 +131,7 @@ create trigger mvp_workflows_queue_added before insert on clixen.mvp_workflows
   for each row when (auth.uid() is null) execute function private.queue_writes();
 create trigger mvp_workflows_keep before insert or update of n8n_workflow_json, status on clixen.mvp_workflows
   for each row execute function private.keep_workflow();
--- Not of what deployments and executions write.
+-- Not for the columns that deployments and executions write.
 create trigger mvp_workflows_updated_at before update of
     user_id, project_id, name, description, n8n_workflow_json, original_prompt, status
   on clixen.mvp_workflows for each row execute function private.update_updated_at();
@@ -147,7 +147,7 @@ create trigger mvp_workflows_watch_deletes after delete on clixen.mvp_workflows 
   for each statement execute function private.watch_deletes();
 create trigger mvp_workflows_watch_owner after update of user_id on clixen.mvp_workflows
   for each row when (old.user_id <> new.user_id) execute function private.watch_owner();
--- One trigger for each kind of statement: only then may it name the rows of before and after.
+-- One trigger for each kind of statement: a trigger of several kinds cannot have old_rows and new_rows.
 create trigger mvp_workflows_counters_insert after insert on clixen.mvp_workflows referencing new table as new_rows
   for each statement execute function clixen.update_mvp_workflow_counters();
 create trigger mvp_workflows_counters_update after update on clixen.mvp_workflows referencing old table as old_rows new table as new_rows
@@ -165,7 +165,7 @@ select private.watch_mentions('clixen.mvp_workflows', array[
   'name', 'description', 'n8n_workflow_json', 'original_prompt', 'deployment_error', 'deployment_url'
 ]);
 
--- What the back office hears from n8n of a workflow's executions.
+-- Counts an execution that n8n has reported to the back office.
 create function clixen.record_execution(n8n_workflow_id text, finished_at timestamptz, duration_ms bigint) returns boolean
   language plpgsql volatile
   set search_path = ''
@@ -184,7 +184,7 @@ begin
 end
 $$;
 comment on function clixen.record_execution(text, timestamptz, bigint) is
-  'Counts an execution of a deployed workflow: for the back office, whose right on the table it needs.';
+  'Counts an execution of a deployed workflow. For the back office, with its own right on the table.';
 revoke execute on function clixen.record_execution(text, timestamptz, bigint) from public;
 grant execute on function clixen.record_execution(text, timestamptz, bigint) to service_role;
 

@@ -22,11 +22,11 @@ create table clixen.mvp_chat_sessions (
   constraint mvp_chat_sessions_status check (status in ('active', 'completed', 'archived')),
   constraint mvp_chat_sessions_message_count check (message_count >= 0)
 );
-comment on table clixen.mvp_chat_sessions is 'A conversation that is to end in a workflow.';
+comment on table clixen.mvp_chat_sessions is 'A conversation that should end in a workflow.';
 comment on column clixen.mvp_chat_sessions.workflow_created is 'Whether it has ever had a workflow.';
-comment on column clixen.mvp_chat_sessions.workflow_deployed is 'Whether its workflow has been deployed while it had it.';
+comment on column clixen.mvp_chat_sessions.workflow_deployed is 'Whether its workflow was ever deployed while it was the session''s.';
 
--- The owner is in it as in that of workflows.
+-- The owner is the last column, as in the index of workflows.
 create index mvp_chat_sessions_project on clixen.mvp_chat_sessions (project_id, last_message_at desc, id desc, user_id);
 create index mvp_chat_sessions_workflow_id on clixen.mvp_chat_sessions (workflow_id) where workflow_id is not null;
 create index mvp_chat_sessions_status on clixen.mvp_chat_sessions (user_id, status, last_message_at desc);
@@ -47,7 +47,7 @@ grant insert (user_id, project_id, workflow_id, title, status, user_satisfied) o
 grant update (project_id, workflow_id, title, status, user_satisfied) on clixen.mvp_chat_sessions to authenticated;
 grant select, insert, update, delete on clixen.mvp_chat_sessions to service_role;
 
--- Trigger: what a session has come to. Neither is taken back.
+-- Trigger: remembers whether the session has had a workflow, and a deployed one.
 create function private.keep_chat_session() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -80,7 +80,7 @@ create trigger mvp_chat_sessions_audit after insert or delete or update of user_
   on clixen.mvp_chat_sessions for each row execute function private.audit();
 create trigger mvp_chat_sessions_watch_deletes after delete on clixen.mvp_chat_sessions referencing old table as old_rows
   for each statement execute function private.watch_deletes();
--- One trigger for each kind of statement: only then may it name the rows of before and after.
+-- One trigger for each kind of statement: a trigger of several kinds cannot have old_rows and new_rows.
 create trigger mvp_chat_sessions_activity_insert after insert on clixen.mvp_chat_sessions referencing new table as new_rows
   for each statement execute function clixen.update_project_activity();
 create trigger mvp_chat_sessions_activity_update after update on clixen.mvp_chat_sessions referencing old table as old_rows new table as new_rows

@@ -13,7 +13,7 @@ create table clixen.mvp_chat_messages (
   processing_time_ms bigint,
   tokens_used        bigint,
   metadata           jsonb not null default '{}',
-  -- The time of the row, not of its transaction: several that come together keep their order.
+  -- The time of the row, not of its transaction: messages of one request keep their order.
   created_at         timestamptz not null default clock_timestamp(),
   constraint mvp_chat_messages_session foreign key (session_id, user_id)
     references clixen.mvp_chat_sessions (id, user_id) on delete cascade,
@@ -44,7 +44,7 @@ grant insert (session_id, user_id, content, role, agent_type, processing_time_ms
 grant update (content, metadata) on clixen.mvp_chat_messages to authenticated;
 grant select, insert, update, delete on clixen.mvp_chat_messages to service_role;
 
--- Trigger: of several messages that come at once PostgREST sends null for what only some of them have.
+-- Trigger: in a batch PostgREST sends null for a column that only some of the messages have.
 create function private.complete_chat_message() returns trigger
   language plpgsql
   set search_path = ''
@@ -56,7 +56,7 @@ begin
 end
 $$;
 
--- Trigger of messages: how many a session has, and since when there was none.
+-- Trigger: counts the messages of sessions, and sets the time of the last one.
 create function clixen.update_mvp_chat_counters() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -86,7 +86,7 @@ begin
       having sum(changed.count) <> 0
     );
   end if;
-  -- Counted anew: which was the last nobody remembers. In a statement after the lock, which sees whatever was counted before it.
+  -- Counted anew, to find the last one that is left. In a statement after the lock, which sees what was committed before it.
   perform from clixen.mvp_chat_sessions as s where s.id = any (touched) order by s.id for no key update;
   update clixen.mvp_chat_sessions as s set message_count = n.count, last_message_at = n.last
   from (
@@ -112,12 +112,12 @@ create trigger mvp_chat_messages_queue_added before insert on clixen.mvp_chat_me
   for each row when (auth.uid() is null) execute function private.queue_writes();
 create trigger mvp_chat_messages_complete before insert on clixen.mvp_chat_messages
   for each row execute function private.complete_chat_message();
--- That a message came tells nothing that the message itself does not.
+-- Not for inserts: the message itself shows who wrote it and when.
 create trigger mvp_chat_messages_audit after delete or update on clixen.mvp_chat_messages
   for each row execute function private.audit();
 create trigger mvp_chat_messages_watch_deletes after delete on clixen.mvp_chat_messages referencing old table as old_rows
   for each statement execute function private.watch_deletes();
--- One trigger for each kind of statement: only then may it name the rows of before and after.
+-- One trigger for each kind of statement: a trigger of several kinds cannot have old_rows and new_rows.
 create trigger mvp_chat_messages_counters_insert after insert on clixen.mvp_chat_messages referencing new table as new_rows
   for each statement execute function clixen.update_mvp_chat_counters();
 create trigger mvp_chat_messages_counters_update after update on clixen.mvp_chat_messages referencing old table as old_rows new table as new_rows

@@ -22,10 +22,10 @@ create table clixen.deployments (
   constraint deployments_duration_ms check (duration_ms >= 0),
   constraint deployments_error_message_length check (char_length(error_message) <= 2000)
 );
-comment on table clixen.deployments is 'A workflow sent to n8n once, and what came of it. Written by functions only.';
+comment on table clixen.deployments is 'One attempt to deploy a workflow to n8n, and its outcome. Written by functions only.';
 comment on column clixen.deployments.n8n_workflow_id is 'Null until it is deployed.';
-comment on column clixen.deployments.n8n_response is 'What n8n said at the end, or the findings of validation.';
-comment on column clixen.deployments.status is 'rolled_back: it was deployed, and an earlier version has taken its place.';
+comment on column clixen.deployments.n8n_response is 'The last answer of n8n, or the findings of the validation.';
+comment on column clixen.deployments.status is 'rolled_back: it was deployed, and a rollback has replaced it by an earlier version.';
 
 create unique index deployments_version on clixen.deployments (workflow_id, deployment_version);
 create index deployments_user_id on clixen.deployments (user_id, created_at desc);
@@ -39,7 +39,7 @@ create policy owner_select on clixen.deployments for select to authenticated
 grant select on clixen.deployments to authenticated;
 grant select, insert, update, delete on clixen.deployments to service_role;
 
--- Trigger of deployments: how many of a user's came to serve, and which sessions came to that.
+-- Trigger: counts the successful deployments of users, and marks chat sessions whose workflow was deployed.
 create function clixen.update_deployment_counters() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -73,7 +73,7 @@ comment on function clixen.update_deployment_counters() is
   'Trigger of deployments. Definer: totals are not the user''s to write.';
 revoke execute on function clixen.update_deployment_counters() from public;
 
--- Trigger of deployments: n8n does not know our key.
+-- Trigger: n8n refused the edge's API key.
 create function private.watch_deployment() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -94,7 +94,7 @@ create trigger deployments_audit after insert or delete or update on clixen.depl
   for each row execute function private.audit();
 create trigger deployments_watch after update of status on clixen.deployments
   for each row when (new.status = 'failed') execute function private.watch_deployment();
--- One trigger for each kind of statement: only then may it name the rows of before and after.
+-- One trigger for each kind of statement: a trigger of several kinds cannot have old_rows and new_rows.
 create trigger deployments_counters_insert after insert on clixen.deployments referencing new table as new_rows
   for each statement execute function clixen.update_deployment_counters();
 create trigger deployments_counters_update after update on clixen.deployments referencing old table as old_rows new table as new_rows
@@ -104,7 +104,7 @@ create trigger deployments_counters_delete after delete on clixen.deployments re
 
 select private.watch_mentions('clixen.deployments', array['n8n_response', 'error_message', 'deployment_url']);
 
--- What a deployment sends, and who is at it.
+-- What a deployment sends, and which worker carries it out.
 create table private.deployment_runs (
   deployment_id    uuid constraint deployment_runs_pkey primary key
     constraint deployment_runs_deployment references clixen.deployments on delete cascade,
@@ -115,17 +115,17 @@ create table private.deployment_runs (
   lease_until      timestamptz not null default now() + interval '30 seconds',
   attempts         bigint not null default 0
 );
-comment on table private.deployment_runs is 'The workflow as it was when its deployment was opened, and the lease of whoever carries it out.';
-comment on column private.deployment_runs.of_version is 'The deployment that is brought back, where it is a rollback.';
-comment on column private.deployment_runs.lease_until is 'Until then nobody else takes it up; whoever has opened it has some seconds to begin.';
+comment on table private.deployment_runs is 'The workflow as it was when its deployment was opened, and the lease of the worker that carries it out.';
+comment on column private.deployment_runs.of_version is 'The version that a rollback restores.';
+comment on column private.deployment_runs.lease_until is 'Until then no other worker takes it up; the one that opened it has some seconds to begin.';
 
 alter table private.deployment_runs enable row level security;
 alter table private.deployment_runs force row level security;
 
 insert into private.limit_rules (name, burst, refill, shared) values ('deployments', 30, '10 seconds', 1);
 
--- Opens the deployment of a workflow as it is now, or, with a version, of one that was deployed before; version 0 stands for the
--- last one that was another. One at a time: one that nobody is at any more gives way. Gives the deployment.
+-- Opens a deployment of a workflow as it is now, or, with a version, of one that was deployed before; version 0 stands for the
+-- latest one with another content. One at a time: it replaces one whose lease has ended. Returns the deployment.
 create function clixen.open_deployment(workflow_id uuid, of_version bigint default null) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -159,7 +159,7 @@ begin
     perform private.refuse(409, 'RG523', 'The workflow is archived', null, 'Set its status to draft.');
   end if;
 
-  -- Whoever was at it is gone; what it has done in n8n is found again by name.
+  -- The worker of an ended lease has stopped; what it created in n8n is found again by name.
   update clixen.deployments as d set
     status = 'failed', completed_at = clock_timestamp(), error_message = 'Interrupted; a later deployment took its place',
     duration_ms = extract(epoch from clock_timestamp() - d.started_at) * 1000
@@ -184,7 +184,7 @@ begin
     join private.deployment_runs as r on r.deployment_id = d.id
     where d.workflow_id = flow.id and d.status in ('deployed', 'rolled_back') and (
       d.deployment_version = nullif(open_deployment.of_version, 0)
-      -- Before the one that serves, and another than that.
+      -- An earlier version than the one that serves, with another content.
       or (open_deployment.of_version = 0 and d.status = 'deployed' and exists (
         select from (
           select l.deployment_version, lr.workflow
@@ -227,7 +227,7 @@ begin
 end
 $$;
 comment on function clixen.open_deployment(uuid, bigint) is
-  'Opens a deployment of a workflow of the caller''s, which the edge then carries out. Definer: nobody writes deployments by hand.';
+  'Opens a deployment of one of the caller''s workflows, which the edge then carries out. Definer: users may not write deployments.';
 revoke execute on function clixen.open_deployment(uuid, bigint) from public;
 grant execute on function clixen.open_deployment(uuid, bigint) to authenticated;
 

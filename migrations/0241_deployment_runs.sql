@@ -1,6 +1,6 @@
--- 0241: deployment runs. How the edge carries out deployments, under a lease.
+-- 0241: deployment runs. How the edge carries out deployments, with a lease.
 -- migrate:up
--- The edge stands in line with what the deployment's user writes.
+-- Takes the lock of the deployment's user: the edge's writes queue with the user's own.
 create function private.queue_writes_of_deployment(deployment_id uuid) returns void
   language sql volatile
   set search_path = ''
@@ -11,8 +11,8 @@ where d.id = queue_writes_of_deployment.deployment_id
 $$;
 revoke execute on function private.queue_writes_of_deployment(uuid) from public;
 
--- Takes a deployment up: {deployment, lease, ...}, or {deployment} alone where it is over or somebody else is at it, and null in its
--- place where it is gone.
+-- Takes up a deployment: {deployment, lease, ...}; {deployment} alone if it is finished or another worker has it; {deployment:
+-- null} if it does not exist.
 create function edge.claim_deployment(deployment_id uuid) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -48,7 +48,7 @@ begin
   return jsonb_build_object(
     'deployment', to_jsonb(made), 'lease', run.lease, 'name', flow.name,
     'n8n_workflow_id', flow.n8n_workflow_id, 'serves', flow.last_deployed_at is not null,
-    -- Whether an earlier attempt may have made it in n8n, and died before it could say so.
+    -- Whether an earlier attempt may have created it in n8n and then stopped before recording it.
     'may_exist', flow.n8n_workflow_id is null and (run.attempts > 1 or made.deployment_version > 1)
   );
 end
@@ -58,8 +58,8 @@ comment on function edge.claim_deployment(uuid) is
 revoke execute on function edge.claim_deployment(uuid) from public;
 grant execute on function edge.claim_deployment(uuid) to edge;
 
--- The workflow that a deployment sends, or the one that served before; null where there is none, or the lease is lost. By itself: what
--- cannot be read must not keep anybody from ending the deployment.
+-- The workflow that a deployment sends, or the one that served before; null if there is none, or the lease is lost. A function of
+-- its own: a workflow that cannot be read must not prevent the end of the deployment.
 create function edge.deployment_workflow(deployment_id uuid, lease uuid, before boolean) returns jsonb
   language sql stable security definer
   set search_path = ''
@@ -77,13 +77,13 @@ join clixen.deployments as d on d.id = r.deployment_id
 where r.deployment_id = deployment_workflow.deployment_id and r.lease = deployment_workflow.lease
 $$;
 comment on function edge.deployment_workflow(uuid, uuid, boolean) is
-  'Gives the edge what it is to send to n8n. Definer: the edge has no right on any table.';
+  'Gives the edge the workflow to send to n8n. Definer: the edge has no right on any table.';
 revoke execute on function edge.deployment_workflow(uuid, uuid, boolean) from public;
 grant execute on function edge.deployment_workflow(uuid, uuid, boolean) to edge;
 
--- What a deployment may use of n8n, all of it its owner's: {slug, named, deployed, had_error_workflow}. `named` has, of the ids that the
--- workflow names, those of the owner's own workflows that are in n8n, each with its id there; a workflow is named by its id here or in
--- n8n. `deployed` has the ids in n8n of all of the owner's. Null if the lease is lost.
+-- What a deployment may use of n8n, all of it its owner's: {slug, named, deployed, had_error_workflow}. `named` maps the ids in
+-- the workflow, here or in n8n, to the n8n ids of the owner's own deployed workflows. `deployed` has the n8n ids of all of the
+-- owner's workflows. Null if the lease is lost.
 create function edge.own_workflows(deployment_id uuid, lease uuid, named text[]) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -112,7 +112,7 @@ begin
       select w.n8n_workflow_id
       from clixen.mvp_workflows as w
       where w.user_id = owner and w.n8n_workflow_id is not null
-      -- This one first: the list is for workflows that it runs.
+      -- This workflow first: the list is for the workflows that it calls.
       order by w.id = flow_id desc, w.last_deployed_at desc nulls last, w.id
       limit 1000
     )),
@@ -127,12 +127,12 @@ begin
 end
 $$;
 comment on function edge.own_workflows(uuid, uuid, text[]) is
-  'Tells the edge which workflows of n8n a deployment''s owner has. Definer: the edge has no right on any table.';
+  'Gives the edge the n8n workflows of a deployment''s owner. Definer: the edge has no right on any table.';
 revoke execute on function edge.own_workflows(uuid, uuid, text[]) from public;
 grant execute on function edge.own_workflows(uuid, uuid, text[]) to edge;
 
--- A workflow of the deployment's owner that the deployed one runs: {workflow_id, name, workflow}, as it was last deployed. Null where it is
--- not the owner's, was never deployed, or the lease is lost.
+-- A workflow of the deployment's owner that the deployed one calls: {workflow_id, name, workflow}, as it was last deployed. Null
+-- if it is another user's, was never deployed, or the lease is lost.
 create function edge.called_workflow(deployment_id uuid, lease uuid, n8n_workflow_id text) returns jsonb
   language sql stable security definer
   set search_path = ''
@@ -148,11 +148,11 @@ order by e.deployment_version desc
 limit 1
 $$;
 comment on function edge.called_workflow(uuid, uuid, text) is
-  'Gives the edge a workflow that is to let the deployed one run it. Definer: the edge has no right on any table.';
+  'Gives the edge a workflow that must allow the deployed one to call it. Definer: the edge has no right on any table.';
 revoke execute on function edge.called_workflow(uuid, uuid, text) from public;
 grant execute on function edge.called_workflow(uuid, uuid, text) to edge;
 
--- Writes down what n8n calls the workflow, as soon as it is known, and lengthens the lease; false where the lease is lost.
+-- Records the workflow's id in n8n as soon as it is known, and extends the lease; false if the lease is lost.
 create function edge.note_deployment(deployment_id uuid, lease uuid, n8n_workflow_id text) returns boolean
   language plpgsql volatile security definer
   set search_path = ''
@@ -168,7 +168,8 @@ begin
   where r.deployment_id = note_deployment.deployment_id and r.lease = note_deployment.lease
   for update of r, w;
   if not found then
-    -- Unless a later attempt finds it by name, nothing here will ever know of it: the workflow was deleted meanwhile, or made twice.
+    -- The workflow was deleted meanwhile, or created twice: unless a later attempt finds it by name, nothing else would remove it
+    -- from n8n.
     insert into private.n8n_removals (n8n_workflow_id) values (note_deployment.n8n_workflow_id) on conflict do nothing;
     return false;
   end if;
@@ -185,12 +186,12 @@ begin
 end
 $$;
 comment on function edge.note_deployment(uuid, uuid, text) is
-  'Keeps the workflow''s id in n8n. Definer: the edge has no right on any table.';
+  'Records the workflow''s id in n8n. Definer: the edge has no right on any table.';
 revoke execute on function edge.note_deployment(uuid, uuid, text) from public;
 grant execute on function edge.note_deployment(uuid, uuid, text) to edge;
 
--- Ends a deployment, for whoever has its lease: {status, error_message, deployment_url, n8n_workflow_id, n8n_response}. Gives the
--- deployment, or null if it is gone.
+-- Ends a deployment, for the holder of its lease: {status, error_message, deployment_url, n8n_workflow_id, n8n_response}. Returns
+-- the deployment, or null if it does not exist.
 create function edge.finish_deployment(deployment_id uuid, lease uuid, outcome jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -226,13 +227,13 @@ begin
     where d.workflow_id = made.workflow_id and d.status = 'deployed'
       and d.deployment_version > run.of_version and d.deployment_version < made.deployment_version;
   end if;
-  -- What never served is never brought back.
+  -- A rollback never restores a version that did not serve.
   update private.deployment_runs as r
   set lease = null, workflow = case when is_deployed then r.workflow else '{}' end
   where r.deployment_id = made.id;
   if is_deployed then
     update clixen.mvp_workflows as w set
-      -- What has been changed meanwhile is not what is deployed.
+      -- A workflow that was changed meanwhile is not the deployed one.
       status = case
         when w.status <> 'archived' and w.n8n_workflow_json = run.workflow then 'deployed'
         when w.status = 'deployed' then 'draft'
@@ -243,7 +244,7 @@ begin
     where w.id = made.workflow_id;
   else
     update clixen.mvp_workflows as w set
-      -- What serves goes on serving.
+      -- If an earlier version still serves, the status stays.
       status = case when w.status <> 'archived' and w.last_deployed_at is null and w.n8n_workflow_json = run.workflow then 'failed'
         else w.status end,
       deployment_status = 'failed', deployment_error = made.error_message
@@ -253,11 +254,11 @@ begin
 end
 $$;
 comment on function edge.finish_deployment(uuid, uuid, jsonb) is
-  'Ends a deployment with what came of it. Definer: the edge has no right on any table.';
+  'Ends a deployment with its outcome. Definer: the edge has no right on any table.';
 revoke execute on function edge.finish_deployment(uuid, uuid, jsonb) from public;
 grant execute on function edge.finish_deployment(uuid, uuid, jsonb) to edge;
 
--- Deployments that nobody is at any more, oldest first, and workflows to be taken out of n8n: {deployments: [id], removals: [id]}.
+-- Deployments whose lease has ended, oldest first, and workflows to remove from n8n: {deployments: [id], removals: [id]}.
 create function edge.unfinished_deployments(most int) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -275,7 +276,7 @@ begin
     order by o.started_at
     limit most
   ) as d;
-  -- Some other row may have taken it up meanwhile.
+  -- Another row may use the n8n workflow by now.
   delete from private.n8n_removals as r
   where exists (select from clixen.mvp_workflows as w where w.n8n_workflow_id = r.n8n_workflow_id);
   due := array(select o.n8n_workflow_id from private.n8n_removals as o where o.due_at < now() order by o.due_at limit most);
@@ -283,11 +284,11 @@ begin
 end
 $$;
 comment on function edge.unfinished_deployments(int) is
-  'What is left to be done in n8n. Definer: the edge has no right on any table.';
+  'The deployments and removals that are left to do in n8n. Definer: the edge has no right on any table.';
 revoke execute on function edge.unfinished_deployments(int) from public;
 grant execute on function edge.unfinished_deployments(int) to edge;
 
--- Whether somebody may have interrupted deployments taken up: whoever may call this.
+-- Whether the caller may have interrupted deployments finished: true for whom it is granted to.
 create function clixen.may_finish_deployments() returns boolean
   language sql stable
   set search_path = ''

@@ -2,11 +2,11 @@
 -- migrate:up
 create table clixen.telemetry_events (
   id             uuid constraint telemetry_events_pkey primary key default pg_catalog.gen_random_uuid(),
-  -- Null for what no user did.
+  -- Null if no user caused it.
   user_id        uuid default auth.uid(),
   event_type     text not null,
   event_category text not null, -- not an enum, as the status of workflows
-  -- Soft ids: what is told of a project stays when the project goes.
+  -- Ids without foreign keys: telemetry of a project stays when the project is deleted.
   project_id     uuid,
   workflow_id    uuid,
   session_id     uuid,
@@ -29,7 +29,7 @@ create table clixen.telemetry_events (
     ip_address is null or masklen(ip_address) <= case family(ip_address) when 4 then 24 else 48 end
   )
 );
-comment on table clixen.telemetry_events is 'What happened in the builder, in its users'' own words.';
+comment on table clixen.telemetry_events is 'What happened in the builder, as its users'' browsers report it.';
 comment on column clixen.telemetry_events.ip_address is 'The network only: 24 bits of an IPv4 address, 48 of an IPv6 address.';
 
 create index telemetry_events_user_id on clixen.telemetry_events (user_id, created_at desc) where user_id is not null;
@@ -52,13 +52,13 @@ grant select, insert, update, delete on clixen.telemetry_events to service_role;
 insert into private.limit_rules (name, burst, refill, shared) values ('telemetry', 300, '100 milliseconds', 1);
 insert into private.daily_allowances (name, bytes, rows) values ('telemetry', 52428800, 200000);
 
--- Trigger: nothing of a user who is gone; of the browser what it says itself; of an address its network.
+-- Trigger: refuses rows of erased users, adds what the browser's headers say, and cuts an address to its network.
 create function private.keep_telemetry() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 begin
-  -- What the back office adds: beside others of the user's, but not beside their erasure.
+  -- The back office's rows: beside other writes of the user, but not beside the user's erasure.
   if (select auth.uid()) is null then
     perform pg_advisory_xact_lock_shared(hashtextextended(new.user_id::text, 220));
     perform private.refuse_erased(new.user_id);
@@ -74,7 +74,7 @@ begin
 end
 $$;
 
--- Trigger: a statement is a batch, whichever way it comes.
+-- Trigger: counts each statement as a batch, whichever way it came in.
 create function private.limit_telemetry() returns trigger
   language plpgsql security definer
   set search_path = ''
@@ -114,7 +114,7 @@ create trigger telemetry_events_batch after insert on clixen.telemetry_events re
 
 select private.watch_mentions('clixen.telemetry_events', array['event_data', 'error_message', 'user_agent', 'referer']);
 
--- A number of a field as it is kept: whole, and none below zero.
+-- A number as it is stored: whole and not negative; null if it is not one.
 create function private.telemetry_number(said jsonb) returns bigint
   language sql immutable
   set search_path = ''
@@ -123,8 +123,8 @@ select case when jsonb_typeof(said) = 'number' then case when said::numeric betw
 $$;
 revoke execute on function private.telemetry_number(jsonb) from public;
 
--- Takes a batch in: what is wrong with one event is said of that one, and the others are stored. One that names an `id` is stored
--- once, however often it is sent; a batch with an Idempotency-Key is stored once, whether its events name an `id` or not.
+-- Takes a batch: an invalid event is reported and does not affect the others. An event with an `id` is stored once, however often
+-- it is sent; a batch with an Idempotency-Key is stored once, whether or not its events have ids.
 create function clixen.track_telemetry(events jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -135,7 +135,7 @@ declare
   net constant inet := (private.edge_claim() ->> 'net')::inet;
   uuid_form constant text := '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$';
   refused jsonb;
-  good bigint;
+  valid bigint;
   stored bigint;
   answer jsonb;
 begin
@@ -158,7 +158,7 @@ begin
     from jsonb_array_elements(batch) with ordinality as item (event, position)
   ),
 
-  judged as materialized (
+  checked as materialized (
     select raw.*,
       case
         when raw.kind = 'string' and raw.e #>> '{}' = 'too_large' or pg_column_size(raw.e) > 65536 then 'too_large'
@@ -185,14 +185,14 @@ begin
       error_message, ip_address
     )
     select
-      -- A user's own: what another has sent under this id is another's.
+      -- Derived from user and id: users cannot collide with each other's ids.
       case when j.e ->> 'id' is null then pg_catalog.gen_random_uuid()
         else left(encode(sha256(convert_to(caller::text || lower((j.e ->> 'id') collate "C"), 'UTF8')), 'hex'), 32)::uuid end as id,
       caller, j.e ->> 'event_type', j.e ->> 'event_category',
       (j.e ->> 'project_id')::uuid, (j.e ->> 'workflow_id')::uuid, (j.e ->> 'session_id')::uuid,
       coalesce(nullif(j.e -> 'event_data', 'null'), '{}'), private.telemetry_number(j.e -> 'duration_ms'),
       (nullif(j.e -> 'success', 'null'))::boolean, left(j.e ->> 'error_message', 2000), net
-    from judged as j
+    from checked as j
     where j.code is null
     order by 1
     on conflict (id) do nothing
@@ -200,14 +200,14 @@ begin
   )
 
   select
-    (select count(*) from judged where judged.code is null),
+    (select count(*) from checked where checked.code is null),
     (select count(*) from written),
     (
-      select coalesce(jsonb_agg(jsonb_build_object('index', judged.index, 'code', judged.code) order by judged.index), '[]')
-      from judged where judged.code is not null
+      select coalesce(jsonb_agg(jsonb_build_object('index', checked.index, 'code', checked.code) order by checked.index), '[]')
+      from checked where checked.code is not null
     )
-  into good, stored, refused;
-  answer := jsonb_build_object('accepted', stored, 'duplicates', good - stored, 'rejected', refused);
+  into valid, stored, refused;
+  answer := jsonb_build_object('accepted', stored, 'duplicates', valid - stored, 'rejected', refused);
   perform private.idempotency_end('track_telemetry', answer);
   -- The trigger has counted the events.
   if private.idempotency_bytes(answer) > 0 then
@@ -217,11 +217,11 @@ begin
 end
 $$;
 comment on function clixen.track_telemetry(jsonb) is
-  'Keeps a batch of the caller''s telemetry. Executable by the edge only, which has seen the network. Definer: the edge has no right on the table, and ids are not a user''s to write.';
+  'Stores a batch of the caller''s telemetry. Executable by the edge only, which has seen the network. Definer: the edge has no right on the table, and users may not write ids.';
 revoke execute on function clixen.track_telemetry(jsonb) from public;
 grant execute on function clixen.track_telemetry(jsonb) to edge;
 
--- Telemetry is kept for 180 days.
+-- Deletes telemetry that is older than 180 days, 5,000 rows at most, and returns how many.
 create function private.clean_telemetry() returns bigint
   language plpgsql volatile
   set search_path = ''

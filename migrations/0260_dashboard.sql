@@ -30,7 +30,7 @@ left join (
   where w.deployment_status = 'failed'
   group by w.user_id, w.project_id
 ) as failed on failed.user_id = p.user_id and failed.project_id = p.id;
-comment on view clixen.mvp_project_summary is 'Each project with its latest workflow, its chats, and how its deployments stand.';
+comment on view clixen.mvp_project_summary is 'Each project with its latest workflow, its chats, and the state of its deployments.';
 grant select on clixen.mvp_project_summary to authenticated, service_role;
 
 create view clixen.mvp_user_dashboard_stats with (security_invoker = true) as
@@ -60,10 +60,10 @@ left join lateral (
   select count(*) filter (where s.status = 'active') as active, count(*) as count
   from clixen.mvp_chat_sessions as s where s.user_id = u.id
 ) as sessions on true;
-comment on view clixen.mvp_user_dashboard_stats is 'What a user has made, in one row.';
+comment on view clixen.mvp_user_dashboard_stats is 'What a user has created, in one row.';
 grant select on clixen.mvp_user_dashboard_stats to authenticated, service_role;
 
--- A write of a view that cannot be written would be the server's fault in PostgREST's eyes; of one that could it is refused.
+-- PostgREST answers a write of a read-only view with a server error; these triggers refuse it instead.
 create trigger mvp_project_summary_read_only instead of insert or update or delete on clixen.mvp_project_summary
   for each row execute function private.refuse_change();
 create trigger mvp_user_dashboard_stats_read_only instead of insert or update or delete on clixen.mvp_user_dashboard_stats

@@ -15,7 +15,7 @@ $$;
 -- migrate:down
 do $$
 begin
-  -- Unless somebody has taken some of them out.
+  -- Unless an operator has taken some of them out.
   if (
     select count(*) from pg_catalog.pg_publication_tables as t
     join pg_catalog.pg_publication as p on p.pubname = t.pubname and not p.puballtables and pg_has_role(p.pubowner, 'usage')

@@ -1596,7 +1596,7 @@ test('a change that cannot be read is kept whole, and costs no other', async () 
   const ids = freshIds();
   await addAccount(sql, ids);
   await transaction(async (run) => {
-    await run(`create or replace function private.whatsapp_person(kind text, item jsonb, nobodys text[]) returns text[]
+    await run(`create or replace function private.whatsapp_person(kind text, item jsonb, own_names text[]) returns text[]
       language plpgsql immutable set search_path = '' as
       'begin if kind = ''calls'' then raise numeric_value_out_of_range; end if; return ''{}''; end'`);
     const sent = delivery(ids.waba, [
