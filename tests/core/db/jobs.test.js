@@ -39,23 +39,23 @@ const tryJob = async (called, statement = 'select 1') => {
   await transaction(async (run) => {
     await run(statement);
     await run(
-      `insert into private.jobs (name, function, schedule, description) values ('planted', $1, '7 * * * *', 'Planted.')`,
+      `insert into private.jobs (name, function, schedule, description) values ('made_up', $1, '7 * * * *', 'Made up.')`,
       [called],
     );
-    [{ result }] = await run(`select edge.run_job('planted') as result`);
+    [{ result }] = await run(`select edge.run_job('made_up') as result`);
     const [noted] = await run('select job, rows::int, error, skipped from private.job_runs order by id desc limit 1');
-    assert.deepEqual(noted, { job: 'planted', rows: result.rows, error: result.error, skipped: false });
+    assert.deepEqual(noted, { job: 'made_up', rows: result.rows, error: result.error, skipped: false });
   });
   return result;
 };
 
 const FUNCTION = (more = '', returns = 'bigint') =>
-  `create function private.planted(${more}) returns ${returns} language sql set search_path = '' as 'select 7::bigint'`;
+  `create function private.made_up(${more}) returns ${returns} language sql set search_path = '' as 'select 7::bigint'`;
 
 test('a job’s function gives its rows', async () => {
-  const expected = { job: 'planted', rows: 7, more: false, error: null, skipped: false };
-  assert.deepEqual(await tryJob('private.planted', FUNCTION()), expected);
-  assert.deepEqual(await tryJob('private.planted', FUNCTION('most bigint default 5')), expected);
+  const expected = { job: 'made_up', rows: 7, more: false, error: null, skipped: false };
+  assert.deepEqual(await tryJob('private.made_up', FUNCTION()), expected);
+  assert.deepEqual(await tryJob('private.made_up', FUNCTION('most bigint default 5')), expected);
 });
 
 test('any other function is not called', async () => {
@@ -64,23 +64,23 @@ test('any other function is not called', async () => {
     'it takes an argument': FUNCTION('most bigint'),
     'it gives something else': FUNCTION('', 'text').replace('7::bigint', `''7''::text`),
     'it gives a set': FUNCTION('', 'setof bigint'),
-    'a request role may execute it': `${FUNCTION()}; grant execute on function private.planted() to edge`,
-    'everybody may execute it': `${FUNCTION()}; grant execute on function private.planted() to public`,
-    'it belongs to another role': `${FUNCTION()}; alter function private.planted() owner to service_role`,
+    'a request role may execute it': `${FUNCTION()}; grant execute on function private.made_up() to edge`,
+    'everybody may execute it': `${FUNCTION()}; grant execute on function private.made_up() to public`,
+    'it belongs to another role': `${FUNCTION()}; alter function private.made_up() owner to service_role`,
   };
   for (const [why, statement] of Object.entries(others)) {
-    const { rows, more, error } = await tryJob('private.planted', statement);
-    assert.match(error ?? 'called', /^42883: private\.planted\(\) is no function of a job/, why);
+    const { rows, more, error } = await tryJob('private.made_up', statement);
+    assert.match(error ?? 'called', /^42883: private\.made_up\(\) is no function of a job/, why);
     assert.deepEqual([rows, more], [0, false], why);
   }
 });
 
 test('a job names a function, not a statement', async () => {
   for (const called of [
-    'planted',
-    'private.planted()',
-    'private.planted(); drop table x',
-    'private."planted"',
+    'made_up',
+    'private.made_up()',
+    'private.made_up(); drop table x',
+    'private."made_up"',
     'a.b.c',
   ]) {
     await assert.rejects(tryJob(called, FUNCTION()), { constraint: 'jobs_function' }, called);
