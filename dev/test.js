@@ -16,7 +16,7 @@ import { main, SetupError, setup } from './setup.js';
 const FIRST = [
   'tests/core/e2e/proof.test.js',
   'tests/core/e2e/erased.test.js',
-  'tests/core/e2e/readonly.test.js',
+  'tests/core/e2e/read_only.test.js',
   'tests/core/e2e/oracles.test.js',
   'tests/core/e2e/faults.test.js',
   'tests/core/e2e/streams.test.js',

@@ -200,7 +200,8 @@ Routes are tried with credentials instead: ${CREDENTIALS.join(', ')}.
 
 ## How to read it
 
-\`npm run proof\` prints one table for each kind and writes \`docs/proof.html\`, the same as a heat map; neither is committed.
+\`npm run proof\` prints one table for each kind and writes \`docs/proof.html\`, the same as a heat map, which is not
+committed.
 ${Object.entries(MARKS)
   .map(([verdict, sign]) => `\`${sign}\` ${WORDS[verdict]}`)
   .join(', ')}. Where edge and database differ on purpose, a line of its own says "past the edge".

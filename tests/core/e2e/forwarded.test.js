@@ -1,5 +1,5 @@
-// What a data request says is handed on or refused, never left out where that reads or writes more: keys that are
-// parameters, preferences, conditions on versions, names, filters that filter nothing.
+// Everything that a data request says is forwarded or refused. Nothing that would make it read or write less is dropped: parameters
+// that are keys, preferences, conditional headers, names, filters that match everything.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
