@@ -23,8 +23,9 @@ use crate::scope::Sharer;
 const MAX_WAIT_MS: u32 = 5000;
 /// Milliseconds that a request may hold a permit while its body is still arriving.
 const MAX_UPLOAD_MS: u32 = 500;
-/// Milliseconds between two looks of the first in a queue; those behind it look less often.
-const LOOK_MS: u32 = 2;
+/// Milliseconds between two looks of those at the head of a queue, as many as may be at PostgREST; those behind them
+/// look less often.
+const LOOK_MS: u32 = 4;
 /// The longest time between two looks.
 const MAX_LOOK_MS: u32 = 50;
 /// Milliseconds that a lease lasts beyond the longest time that a request can need it.
@@ -73,12 +74,13 @@ impl Share {
         (self.queue.len() < max_queue).then(|| self.queue.push_back(lease))
     }
 
-    /// Moves a request from the queue to PostgREST if its turn has come.
+    /// Moves a request from the queue to PostgREST if its turn has come. Of those at the head of the queue, as many as may
+    /// be at PostgREST, the first that looks goes on: a free connection waits for none of them in particular.
     fn look(&mut self, id: u64, connections: usize, lease: Lease) -> Turn {
         let Some(position) = self.queue.iter().position(|each| each.id == id) else {
             return Turn::Behind(self.queue.len());
         };
-        if self.at_postgrest.len() + position >= connections {
+        if self.at_postgrest.len() >= connections || position >= connections {
             return Turn::Behind(position);
         }
         self.queue.remove(position);
@@ -226,14 +228,17 @@ async fn acquire_one<'a, P: Platform>(
     let give_up_ms = edge.platform.now_ms() + u64::from(MAX_WAIT_MS);
     let permit = join(name, max_queue, edge)?;
     loop {
-        let position = match look(&permit, connections, edge) {
+        let rounds = match look(&permit, connections, edge) {
             Turn::Now => return Ok(Some(permit)),
-            Turn::Behind(position) => u32::try_from(position).unwrap_or(MAX_LOOK_MS),
+            Turn::Behind(position) => u32::try_from(position / connections).unwrap_or(MAX_LOOK_MS),
         };
         if edge.platform.now_ms() >= give_up_ms {
             return Err(Error::TooManyConcurrent);
         }
-        let pause_ms = (position + 1).saturating_mul(LOOK_MS).min(MAX_LOOK_MS);
+        let pause_ms = rounds
+            .saturating_add(1)
+            .saturating_mul(LOOK_MS)
+            .min(MAX_LOOK_MS);
         edge.platform.sleep(pause_ms).await;
     }
 }
@@ -285,19 +290,20 @@ mod tests {
     }
 
     #[test]
-    fn requests_go_on_in_order_as_places_become_free() {
+    fn the_head_of_the_queue_goes_on_as_places_become_free() {
         let mut share = Share::default();
-        for id in 1..=4 {
-            assert_eq!(share.join(lease(id), 4), Some(()));
+        for id in 1..=5 {
+            assert_eq!(share.join(lease(id), 5), Some(()));
         }
-        assert_eq!(share.join(lease(5), 4), None, "the queue is full");
+        assert_eq!(share.join(lease(6), 5), None, "the queue is full");
         assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(2));
         assert_eq!(share.look(2, 2, lease(2)), Turn::Now);
         assert_eq!(share.look(1, 2, lease(1)), Turn::Now);
-        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(0));
+        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(0), "none is free");
         share.forget(1, 0);
-        assert_eq!(share.look(4, 2, lease(4)), Turn::Behind(1));
-        assert_eq!(share.look(3, 2, lease(3)), Turn::Now);
+        assert_eq!(share.look(5, 2, lease(5)), Turn::Behind(2));
+        assert_eq!(share.look(4, 2, lease(4)), Turn::Now);
+        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(0));
     }
 
     #[test]
