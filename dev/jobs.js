@@ -29,7 +29,9 @@ await main(async () => {
         for (let result = { more: true }; result.more; ) {
           result = await one(client, name);
           if (result.error) throw new SetupError(`${name} failed: ${result.error}`);
-          console.log(`${name}: ${result.rows} rows`);
+          console.log(
+            result.skipped ? `${name}: skipped, since another run is active` : `${name}: ${result.rows} rows`,
+          );
         }
       } finally {
         await client.end();

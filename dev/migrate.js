@@ -79,7 +79,7 @@ const filesOf = (directory) =>
 const appliedIn = async (client) => {
   const { rows } = await client.query(`select to_regclass('private.schema_migrations') is not null as there`);
   if (!rows[0].there) return undefined;
-  // An earlier version of this command, or dbmate alone, has kept none.
+  // dbmate alone stores no checksum.
   const { rows: applied } = await client.query(
     `select version, to_jsonb(m) ->> 'checksum' as checksum from private.schema_migrations as m order by version`,
   );
@@ -88,13 +88,13 @@ const appliedIn = async (client) => {
 
 /**
  * What a database has applied that the files are not: migrations that were removed, renamed or changed afterwards. Without a
- * checksum nobody knows; a local database is then made anew, and another one is believed.
+ * checksum a local database counts as different; another one is trusted.
  */
 const differingFrom = (files, applied, local) =>
   applied.flatMap(({ version, checksum }) => {
     const file = files.get(version);
     if (!file) return [`${version} is applied, and no file has this number`];
-    if (checksum === null) return local ? [`${file.name} is applied, in which form is not known`] : [];
+    if (checksum === null) return local ? [`${file.name} is applied, and no checksum says in which form`] : [];
     return checksum === file.checksum ? [] : [`${file.name} has changed since it was applied`];
   });
 
@@ -117,7 +117,14 @@ const refuseOthers = (databaseUrl, differing) => {
   );
 };
 
-/** Keeps the checksums of files that have been applied. */
+/** Refuses a database to which today's files do not belong: neither their up parts nor their down parts fit it. */
+const refuseDiffering = (databaseUrl, files) =>
+  withClient(databaseUrl, async (client) => {
+    const differing = differingFrom(files, (await appliedIn(client)) ?? [], isLocal(databaseUrl));
+    if (differing.length > 0) refuseOthers(databaseUrl, differing);
+  });
+
+/** Stores the checksums of files that have been applied. */
 const keepChecksums = async (client, files) => {
   const { rows } = await client.query(
     `select from pg_attribute where attrelid = 'private.schema_migrations'::regclass and attname = 'checksum' and not attisdropped`,
@@ -138,10 +145,7 @@ const keepChecksums = async (client, files) => {
  */
 export const migrate = async (databaseUrl, options = {}) => {
   const files = filesOf(options.directory ?? MIGRATIONS);
-  await withClient(databaseUrl, async (client) => {
-    const differing = differingFrom(files, (await appliedIn(client)) ?? [], isLocal(databaseUrl));
-    if (differing.length > 0) refuseOthers(databaseUrl, differing);
-  });
+  await refuseDiffering(databaseUrl, files);
   try {
     dbmate(databaseUrl, ['migrate'], options);
   } finally {
@@ -155,6 +159,7 @@ export const migrate = async (databaseUrl, options = {}) => {
 
 /** Rolls back the given number of migrations, or all. */
 export const rollback = async (databaseUrl, count, options) => {
+  await refuseDiffering(databaseUrl, filesOf(options?.directory ?? MIGRATIONS));
   const applied = dbmate(databaseUrl, ['status'], { ...options, quiet: true }).match(/^\[X\]/gm)?.length ?? 0;
   for (let left = Math.min(count === 'all' ? applied : count, applied); left > 0; left--) {
     dbmate(databaseUrl, ['rollback'], options);

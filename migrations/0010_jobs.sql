@@ -12,10 +12,10 @@ create table private.jobs (
   constraint jobs_schedule check (schedule ~ '^[0-9*,/-]+( [0-9*,/-]+){4}$'),
   constraint jobs_more_from check (more_from > 0)
 );
-comment on table private.jobs is 'The jobs of all systems. Only the owner of this table writes it; the migration of a system inserts its jobs.';
+comment on table private.jobs is 'The jobs of all systems that are one SQL function each. Only the owner of this table writes it; the migration of a system inserts its jobs.';
 comment on column private.jobs.function is
   'The function to call, with its schema and without arguments. It gives the number of rows that it has processed.';
-comment on column private.jobs.schedule is 'When it is due, as a cron expression in UTC; one of the crons in wrangler.toml.';
+comment on column private.jobs.schedule is 'When it is due, as a cron expression in UTC; one of the crons in wrangler.toml. The edge''s own list (src/jobs.rs) starts the job; a test compares both.';
 comment on column private.jobs.more_from is 'A run that has processed at least this many rows is followed by another one at once.';
 
 alter table private.jobs enable row level security;

@@ -21,8 +21,8 @@ create schema request;
 comment on schema request is 'What PostgREST runs before each request (db-pre-request). Not exposed.';
 grant usage on schema request to anon, authenticated, edge, service_role;
 
--- Every request pays for this function: it reads the claims once and calls few others. It tells callers apart as
--- private.caller_key() does. Each share is a numbered advisory lock of the caller's, which ends with the transaction.
+-- Every request pays for this function: it reads the claims once and calls few others. It tells callers apart
+-- by the user's `sub`, or by the address in the edge's claim. Each share is a numbered advisory lock of the caller's, which ends with the transaction.
 create function request.begin() returns void
   language plpgsql volatile security definer
   set search_path = ''

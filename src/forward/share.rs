@@ -1,10 +1,11 @@
 //! A fair share of PostgREST's connections: limits the requests that one caller, and all anonymous callers together,
-//! have at PostgREST at once. Further requests of an isolate wait here, in order and for a short time, where they hold
-//! no connection.
+//! have at PostgREST at once. Further requests of an isolate wait here, roughly in order and for a short time, where they
+//! hold no connection.
 //!
-//! A waiting request looks by a timer of its own whether its turn has come. A promise that another request settles would
-//! be quicker, but the runtime then sometimes runs one request's code in the other's place, where its fetches end with
-//! the other. A request that the runtime ends without a word gives back what it held when its lease ends.
+//! Each waiting request checks by a timer of its own whether it may go on. A promise that another request settles would
+//! be quicker. But under load the runtime sometimes ran the waiting request's code in the context of the other request,
+//! and cancelled its fetches when the other request ended. Every place is a lease: the place of a request that the
+//! runtime drops without notice expires.
 //!
 //! The database applies the same limits (`private.connection_shares`) across isolates and to callers that bypass the
 //! edge.
@@ -23,12 +24,14 @@ use crate::scope::Sharer;
 const MAX_WAIT_MS: u32 = 5000;
 /// Milliseconds that a request may hold a permit while its body is still arriving.
 const MAX_UPLOAD_MS: u32 = 500;
-/// Milliseconds between two looks of those at the head of a queue, as many as may be at PostgREST; those behind them
-/// look less often.
-const LOOK_MS: u32 = 4;
-/// The longest time between two looks.
-const MAX_LOOK_MS: u32 = 50;
-/// Milliseconds that a lease lasts beyond the longest time that a request can need it.
+/// Milliseconds between two checks of those at the head of a queue, as many as may be at PostgREST; those behind them
+/// check less often.
+const CHECK_MS: u32 = 4;
+/// The longest time between two checks.
+const MAX_CHECK_MS: u32 = 50;
+/// Milliseconds after its last check that a waiting request keeps its place in the queue.
+const QUEUE_LEASE_MS: u64 = 5000;
+/// Milliseconds that the lease of a request at PostgREST lasts beyond the longest time that it can need.
 const LEASE_MARGIN_MS: u64 = 60_000;
 
 /// The queue of one caller may fill an eighth of the isolate's limit of waiting requests (`LIMITS`, `waiting`), all
@@ -44,6 +47,7 @@ const ANONYMOUS_WAITING: &str = "places of anonymous";
 pub struct Shares {
     by_caller: HashMap<String, Share>,
     last_id: u64,
+    swept_ms: u64,
 }
 
 #[derive(Default)]
@@ -52,7 +56,7 @@ struct Share {
     queue: VecDeque<Lease>,
 }
 
-/// A request's place, until it is given back or has ended by itself.
+/// A request's place, until it is given back or expires.
 #[derive(Clone, Copy)]
 struct Lease {
     id: u64,
@@ -61,7 +65,7 @@ struct Lease {
 
 /// What a request finds in a share.
 #[derive(Debug, PartialEq, Eq)]
-enum Turn {
+enum Admission {
     /// It may go on.
     Now,
     /// So many requests wait before it.
@@ -74,36 +78,64 @@ impl Share {
         (self.queue.len() < max_queue).then(|| self.queue.push_back(lease))
     }
 
-    /// Moves a request from the queue to PostgREST if its turn has come. Of those at the head of the queue, as many as may
-    /// be at PostgREST, the first that looks goes on: a free connection waits for none of them in particular.
-    fn look(&mut self, id: u64, connections: usize, lease: Lease) -> Turn {
+    /// Moves a request from the queue to PostgREST if it may go on; otherwise renews its place in the queue. Of those at the
+    /// head of the queue, as many as may be at PostgREST, the first that checks goes on.
+    fn check(&mut self, id: u64, connections: usize, times: Times) -> Admission {
+        self.expire(times.now_ms);
         let Some(position) = self.queue.iter().position(|each| each.id == id) else {
-            return Turn::Behind(self.queue.len());
+            return Admission::Behind(self.queue.len());
         };
         if self.at_postgrest.len() >= connections || position >= connections {
-            return Turn::Behind(position);
+            if let Some(place) = self.queue.get_mut(position) {
+                place.until_ms = times.now_ms + QUEUE_LEASE_MS;
+            }
+            return Admission::Behind(position);
         }
         self.queue.remove(position);
-        self.at_postgrest.push(lease);
-        Turn::Now
+        let until_ms = times.now_ms + times.max_use_ms;
+        self.at_postgrest.push(Lease { id, until_ms });
+        Admission::Now
     }
 
-    /// Forgets the request, and those whose leases have ended.
-    fn forget(&mut self, id: u64, now_ms: u64) {
-        let stays = |lease: &Lease| lease.id != id && lease.until_ms > now_ms;
-        self.at_postgrest.retain(stays);
-        self.queue.retain(stays);
+    fn remove(&mut self, id: u64) {
+        self.at_postgrest.retain(|lease| lease.id != id);
+        self.queue.retain(|lease| lease.id != id);
+    }
+
+    fn expire(&mut self, now_ms: u64) {
+        self.at_postgrest.retain(|lease| lease.until_ms > now_ms);
+        self.queue.retain(|lease| lease.until_ms > now_ms);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.at_postgrest.is_empty() && self.queue.is_empty()
     }
 }
 
 impl Shares {
-    fn lease(&mut self, until_ms: u64) -> Lease {
+    /// A new lease. Once a minute it forgets the callers whose leases have all expired.
+    fn lease(&mut self, now_ms: u64) -> Lease {
+        if self.swept_ms + LEASE_MARGIN_MS < now_ms {
+            self.swept_ms = now_ms;
+            self.by_caller.retain(|_, share| {
+                share.expire(now_ms);
+                !share.is_empty()
+            });
+        }
         self.last_id += 1;
         Lease {
             id: self.last_id,
-            until_ms,
+            until_ms: now_ms + QUEUE_LEASE_MS,
         }
     }
+}
+
+/// What a check needs to know of time, in milliseconds.
+#[derive(Clone, Copy)]
+struct Times {
+    now_ms: u64,
+    /// How long a request may be at PostgREST.
+    max_use_ms: u64,
 }
 
 /// A request's place in a share: in its queue, then the right to use one connection. Dropping it gives the place back.
@@ -117,8 +149,8 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut shares = self.shares.borrow_mut();
         if let Some(share) = shares.by_caller.get_mut(&self.name) {
-            share.forget(self.id, 0);
-            if share.at_postgrest.is_empty() && share.queue.is_empty() {
+            share.remove(self.id);
+            if share.is_empty() {
                 shares.by_caller.remove(&self.name);
             }
         }
@@ -205,9 +237,9 @@ pub(super) async fn hold_until_answered<P: Platform, F: Future + Unpin>(
 fn reserve_waiting<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
     let limit = (edge.config.limits.waiting / ANONYMOUS_PART).max(1);
     let permit = join(ANONYMOUS_WAITING, usize::MAX, edge)?;
-    match look(&permit, limit, edge) {
-        Turn::Now => Ok(permit),
-        Turn::Behind(_) => Err(Error::TooManyConcurrent),
+    match check(&permit, limit, edge) {
+        Admission::Now => Ok(permit),
+        Admission::Behind(_) => Err(Error::TooManyConcurrent),
     }
 }
 
@@ -228,17 +260,19 @@ async fn acquire_one<'a, P: Platform>(
     let give_up_ms = edge.platform.now_ms() + u64::from(MAX_WAIT_MS);
     let permit = join(name, max_queue, edge)?;
     loop {
-        let rounds = match look(&permit, connections, edge) {
-            Turn::Now => return Ok(Some(permit)),
-            Turn::Behind(position) => u32::try_from(position / connections).unwrap_or(MAX_LOOK_MS),
+        let rounds = match check(&permit, connections, edge) {
+            Admission::Now => return Ok(Some(permit)),
+            Admission::Behind(position) => {
+                u32::try_from(position / connections).unwrap_or(MAX_CHECK_MS)
+            }
         };
         if edge.platform.now_ms() >= give_up_ms {
             return Err(Error::TooManyConcurrent);
         }
         let pause_ms = rounds
             .saturating_add(1)
-            .saturating_mul(LOOK_MS)
-            .min(MAX_LOOK_MS);
+            .saturating_mul(CHECK_MS)
+            .min(MAX_CHECK_MS);
         edge.platform.sleep(pause_ms).await;
     }
 }
@@ -251,9 +285,9 @@ fn join<'a, P: Platform>(
 ) -> Result<Permit<'a>, Error> {
     let now_ms = edge.platform.now_ms();
     let mut shares = edge.shares.borrow_mut();
-    let lease = shares.lease(now_ms + u64::from(MAX_WAIT_MS) + LEASE_MARGIN_MS);
+    let lease = shares.lease(now_ms);
     let share = shares.by_caller.entry(name.to_owned()).or_default();
-    share.forget(lease.id, now_ms);
+    share.expire(now_ms);
     share
         .join(lease, max_queue)
         .ok_or(Error::TooManyConcurrent)?;
@@ -265,19 +299,20 @@ fn join<'a, P: Platform>(
 }
 
 /// Whether a queued request may go on.
-fn look<P: Platform>(permit: &Permit<'_>, connections: usize, edge: &Edge<P>) -> Turn {
+fn check<P: Platform>(permit: &Permit<'_>, connections: usize, edge: &Edge<P>) -> Admission {
     let limits = &edge.config.limits;
-    let longest_ms = limits.upload_ms + limits.deadline_ms + MAX_WAIT_MS;
-    let lease = Lease {
-        id: permit.id,
-        until_ms: edge.platform.now_ms() + u64::from(longest_ms) + LEASE_MARGIN_MS,
+    // A read of a replica that fails is sent to the primary, with a deadline of its own.
+    let longest_ms = u64::from(limits.upload_ms) + 2 * u64::from(limits.deadline_ms);
+    let times = Times {
+        now_ms: edge.platform.now_ms(),
+        max_use_ms: longest_ms + u64::from(MAX_WAIT_MS) + LEASE_MARGIN_MS,
     };
     let mut shares = edge.shares.borrow_mut();
     shares
         .by_caller
         .get_mut(&permit.name)
-        .map_or(Turn::Behind(0), |share| {
-            share.look(permit.id, connections, lease)
+        .map_or(Admission::Behind(0), |share| {
+            share.check(permit.id, connections, times)
         })
 }
 
@@ -285,37 +320,59 @@ fn look<P: Platform>(permit: &Permit<'_>, connections: usize, edge: &Edge<P>) ->
 mod tests {
     use super::*;
 
-    fn lease(id: u64) -> Lease {
-        Lease { id, until_ms: 100 }
+    fn joined(ids: std::ops::RangeInclusive<u64>) -> Share {
+        let mut share = Share::default();
+        for id in ids {
+            let until_ms = QUEUE_LEASE_MS;
+            assert_eq!(share.join(Lease { id, until_ms }, 5), Some(()));
+        }
+        share
+    }
+
+    const fn at(now_ms: u64) -> Times {
+        let max_use_ms = 60_000;
+        Times { now_ms, max_use_ms }
     }
 
     #[test]
     fn the_head_of_the_queue_goes_on_as_places_become_free() {
-        let mut share = Share::default();
-        for id in 1..=5 {
-            assert_eq!(share.join(lease(id), 5), Some(()));
-        }
-        assert_eq!(share.join(lease(6), 5), None, "the queue is full");
-        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(2));
-        assert_eq!(share.look(2, 2, lease(2)), Turn::Now);
-        assert_eq!(share.look(1, 2, lease(1)), Turn::Now);
-        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(0), "none is free");
-        share.forget(1, 0);
-        assert_eq!(share.look(5, 2, lease(5)), Turn::Behind(2));
-        assert_eq!(share.look(4, 2, lease(4)), Turn::Now);
-        assert_eq!(share.look(3, 2, lease(3)), Turn::Behind(0));
+        let mut share = joined(1..=5);
+        let until_ms = QUEUE_LEASE_MS;
+        assert_eq!(share.join(Lease { id: 6, until_ms }, 5), None, "full");
+        assert_eq!(share.check(3, 2, at(0)), Admission::Behind(2));
+        assert_eq!(share.check(2, 2, at(0)), Admission::Now);
+        assert_eq!(share.check(1, 2, at(0)), Admission::Now);
+        assert_eq!(share.check(3, 2, at(0)), Admission::Behind(0), "none free");
+        share.remove(1);
+        assert_eq!(share.check(5, 2, at(0)), Admission::Behind(2));
+        assert_eq!(share.check(4, 2, at(0)), Admission::Now);
+        assert_eq!(share.check(3, 2, at(0)), Admission::Behind(0));
     }
 
     #[test]
-    fn a_request_that_never_gives_its_place_back_loses_it() {
-        let mut share = Share::default();
-        for id in 1..=3 {
-            share.join(lease(id), 9);
+    fn a_request_that_stops_checking_loses_its_place_in_the_queue() {
+        let mut share = joined(1..=3);
+        assert_eq!(share.check(3, 1, at(1)), Admission::Behind(2));
+        assert_eq!(share.check(3, 1, at(QUEUE_LEASE_MS)), Admission::Now);
+        assert!(share.queue.is_empty());
+    }
+
+    #[test]
+    fn a_request_that_never_gives_its_connection_back_loses_it() {
+        let mut share = joined(1..=2);
+        assert_eq!(share.check(1, 1, at(0)), Admission::Now);
+        for now_ms in (0..60_000).step_by(1000) {
+            assert_eq!(share.check(2, 1, at(now_ms)), Admission::Behind(0));
         }
-        assert_eq!(share.look(1, 1, lease(1)), Turn::Now);
-        share.forget(0, 99);
-        assert_eq!(share.look(2, 1, lease(2)), Turn::Behind(0));
-        share.forget(0, 100);
-        assert!(share.at_postgrest.is_empty() && share.queue.is_empty());
+        assert_eq!(share.check(2, 1, at(60_000)), Admission::Now);
+    }
+
+    #[test]
+    fn callers_whose_leases_have_expired_are_forgotten() {
+        let mut shares = Shares::default();
+        shares.by_caller.insert("gone".to_owned(), joined(1..=1));
+        let now_ms = LEASE_MARGIN_MS + 1;
+        shares.lease(now_ms);
+        assert!(shares.by_caller.is_empty());
     }
 }
