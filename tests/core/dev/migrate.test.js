@@ -105,7 +105,9 @@ test('comments and empty lines of an applied file may change, its statements may
 
 test('a local database without checksums is one of before', async () => {
   await query('alter table private.schema_migrations drop column checksum');
-  await assert.rejects(again(), /0001_one\.sql is applied, in which form is not known[\s\S]*npm run db:reset/);
+  const refused = /0001_one\.sql is applied, and no checksum says in which form[\s\S]*npm run db:reset/;
+  await assert.rejects(again(), refused);
+  await assert.rejects(rollback(url, 1, { quiet: true, directory }), refused, 'its down parts do not fit, either');
 });
 
 test('many differences are counted', async () => {
