@@ -73,7 +73,7 @@ const tool = (wanted) => {
   const building = `${place}.${process.pid}`;
   mkdirSync(building, { recursive: true });
   try {
-    const mend = 'Check that cargo reaches crates.io and that a C compiler (cc) is installed, then run this again.';
+    const mend = 'Check that cargo reaches its registry and that a C compiler (cc) is installed, then run this again.';
     run('cargo', ['install', crate, '--version', version, '--locked', '--root', building], mend);
     if (!existsSync(toolPath(wanted))) renameSync(building, place);
   } finally {
