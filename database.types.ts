@@ -1343,14 +1343,6 @@ export type Database = {
         Returns: Json
       }
       is_email: { Args: { email: string }; Returns: boolean }
-      keep_submission: {
-        Args: {
-          draft: Database["marketing"]["Tables"]["leads"]["Row"]
-          lead: Json
-          lead_id: string
-        }
-        Returns: undefined
-      }
       lead_consents: { Args: { lead: Json }; Returns: boolean }
       lead_features: { Args: { lead: Json }; Returns: string[] }
       lead_field_names: { Args: Record<PropertyKey, never>; Returns: string[] }
@@ -1392,6 +1384,14 @@ export type Database = {
       spam_score: {
         Args: { edge: Json; lead: Json }
         Returns: Record<string, unknown>
+      }
+      store_submission: {
+        Args: {
+          draft: Database["marketing"]["Tables"]["leads"]["Row"]
+          lead: Json
+          lead_id: string
+        }
+        Returns: undefined
       }
     }
     Enums: {

@@ -149,28 +149,28 @@ alter table private.mention_places enable row level security;
 alter table private.mention_places force row level security;
 
 -- Lists a table and creates its index.
-create function private.watch_mentions(relation regclass, columns text[], remedy text default 'redact', keys text default null)
+create function private.index_mentions(relation regclass, columns text[], remedy text default 'redact', keys text default null)
   returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   -- An index may not have text[]::text, so lists are appended as they are.
-  expression constant text := coalesce(watch_mentions.keys, (
+  expression constant text := coalesce(index_mentions.keys, (
     select format('private.contacts_in(array[%s]%s)',
       string_agg(format('%I::text', a.attname), ', ' order by a.attnum) filter (where a.atttypid <> 'text[]'::regtype),
       coalesce(string_agg(format(' || %I', a.attname), '' order by a.attnum) filter (where a.atttypid = 'text[]'::regtype), ''))
     from pg_catalog.pg_attribute as a
-    where a.attrelid = watch_mentions.relation and a.attname = any (watch_mentions.columns)
+    where a.attrelid = index_mentions.relation and a.attname = any (index_mentions.columns)
   ));
 begin
   execute format(
     'create index %I on %s using gin ((%s)) with (fastupdate = off) where (%s) is not null',
-    (select c.relname || '_mentions' from pg_catalog.pg_class as c where c.oid = watch_mentions.relation),
-    watch_mentions.relation, expression, expression
+    (select c.relname || '_mentions' from pg_catalog.pg_class as c where c.oid = index_mentions.relation),
+    index_mentions.relation, expression, expression
   );
   insert into private.mention_places (relation, columns, keys, remedy)
-  values (watch_mentions.relation::text, watch_mentions.columns, expression, watch_mentions.remedy);
+  values (index_mentions.relation::text, index_mentions.columns, expression, index_mentions.remedy);
 end
 $$;
 
@@ -271,7 +271,7 @@ $$;
 drop function private.erase_mentions(text[]);
 drop function private.mentions(text[], jsonb);
 drop function private.mention_condition(private.mention_places);
-drop function private.watch_mentions(regclass, text[], text, text);
+drop function private.index_mentions(regclass, text[], text, text);
 drop table private.mention_places;
 drop function private.redact(jsonb, text);
 drop function private.redact(text, text, boolean);

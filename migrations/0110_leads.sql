@@ -103,7 +103,7 @@ create policy admin_update on marketing.leads for update to authenticated
 grant select on marketing.leads to authenticated, service_role;
 grant update (
   status, notes, phone_number, company_name, first_name, last_name, interested_features, is_spam, spam_reason, deleted_at,
-  -- Only to revoked: see marketing.keep_opt_in.
+  -- Only to revoked: see marketing.refuse_opt_in_change.
   opt_in_status
 ) on marketing.leads to authenticated, service_role;
 
@@ -128,7 +128,7 @@ create trigger leads_updated_at before update on marketing.leads
 create trigger leads_audit after update or delete on marketing.leads
   for each row execute function private.audit();
 
-select private.watch_mentions('marketing.leads', array[
+select private.index_mentions('marketing.leads', array[
   'phone_number', 'company_name', 'first_name', 'last_name', 'notes', 'interested_features', 'utm_source', 'utm_medium',
   'utm_campaign', 'utm_content', 'utm_term', 'referrer', 'landing_page', 'first_touch', 'last_touch', 'metadata', 'user_agent'
 ], 'redact', 'private.lead_mentions(email, array[''+'' || ltrim(phone_number, ''+''), company_name, first_name, last_name, notes, '

@@ -66,7 +66,7 @@ create trigger lead_interactions_filter before update or delete on marketing.lea
 create trigger lead_interactions_audit after update or delete on marketing.lead_interactions
   for each row execute function private.audit();
 
-select private.watch_mentions('marketing.lead_interactions', array['subject', 'description', 'outcome', 'metadata', 'submission']);
+select private.index_mentions('marketing.lead_interactions', array['subject', 'description', 'outcome', 'metadata', 'submission']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'marketing.lead_interactions';

@@ -217,7 +217,7 @@ $$;
 revoke execute on function marketing.renew_confirmation(uuid) from public;
 
 -- Trigger: staff may record that a consent was revoked. Only its person gives one, through the form and the link.
-create function marketing.keep_opt_in() returns trigger
+create function marketing.refuse_opt_in_change() returns trigger
   language plpgsql
   security definer
   set search_path = ''
@@ -229,22 +229,22 @@ begin
   return null;
 end
 $$;
-comment on function marketing.keep_opt_in() is
+comment on function marketing.refuse_opt_in_change() is
   'Refuses a change of opt_in_status other than to revoked by staff. Definer: the caller may call nothing in the schema private.';
-revoke execute on function marketing.keep_opt_in() from public;
+revoke execute on function marketing.refuse_opt_in_change() from public;
 create trigger leads_keep_opt_in before update of opt_in_status on marketing.leads
   for each row when (
     new.opt_in_status <> old.opt_in_status and new.opt_in_status <> 'revoked'
     and current_user in ('authenticated', 'service_role')
   )
-  execute function marketing.keep_opt_in();
+  execute function marketing.refuse_opt_in_change();
 
 -- migrate:down
 drop trigger leads_keep_opt_in on marketing.leads;
 drop trigger leads_consent_changed on marketing.leads;
 drop trigger leads_consent_asked on marketing.leads;
 delete from private.secrets where name in ('consent', 'confirmation');
-drop function marketing.keep_opt_in();
+drop function marketing.refuse_opt_in_change();
 drop function marketing.renew_confirmation(uuid);
 drop function marketing.record_consent();
 drop function marketing.confirm_lead(text);

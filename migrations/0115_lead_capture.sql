@@ -3,7 +3,7 @@
 insert into private.limit_rules (name, burst, refill, shared) values ('leads', 30, '2 seconds', 30);
 
 -- Merges another submission into the row of a known person, which the caller has locked. The lead is the summary of its
--- submissions; keep_submission stores each of them. Anybody who knows an address can send this, so it fills blanks and overwrites
+-- submissions; store_submission stores each of them. Anybody who knows an address can send this, so it fills blanks and overwrites
 -- nothing but the source, which is the strongest intent of all submissions. A bot's submission changes only the count of a good
 -- lead; the first clean submission replaces what a bot has sent.
 create function marketing.merge_lead(draft marketing.leads, id uuid, known_spam boolean, known_reason text, lead jsonb) returns void
@@ -106,7 +106,7 @@ revoke execute on function marketing.merge_lead(marketing.leads, uuid, boolean, 
 -- Stores one submission as it was sent: up to a number for each address and UTC day, with a number of its own for programs, so
 -- that they do not use up a person's. Submissions beyond are merged and counted. New and known leads, good ones and spam, get one
 -- row alike.
-create function marketing.keep_submission(lead_id uuid, draft marketing.leads, lead jsonb) returns void
+create function marketing.store_submission(lead_id uuid, draft marketing.leads, lead jsonb) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
@@ -114,7 +114,7 @@ declare
   most constant int := case when draft.is_spam then 5 else 20 end;
 begin
   insert into marketing.lead_interactions (lead_id, interaction_type, created_by, submission)
-  select keep_submission.lead_id, 'submission', private.user_id(), jsonb_strip_nulls(jsonb_build_object(
+  select store_submission.lead_id, 'submission', private.user_id(), jsonb_strip_nulls(jsonb_build_object(
     'touch', draft.first_touch, 'spam', draft.spam_reason,
     'consent', jsonb_build_object('given', draft.opt_in_status = 'pending', 'version', draft.first_touch -> 'consent_version')
   )) || jsonb_build_object('fields', marketing.sent_fields(lead))
@@ -122,17 +122,17 @@ begin
     select count(*)
     from (
       select from marketing.lead_interactions as i
-      where i.lead_id = keep_submission.lead_id and i.created_at >= date_trunc('day', now(), 'UTC')
+      where i.lead_id = store_submission.lead_id and i.created_at >= date_trunc('day', now(), 'UTC')
         and i.interaction_type = 'submission' and (i.submission ? 'spam') = draft.is_spam
       limit most
     ) as kept
   ) < most;
   if not found then
-    update marketing.leads as l set submissions_dropped = l.submissions_dropped + 1 where l.id = keep_submission.lead_id;
+    update marketing.leads as l set submissions_dropped = l.submissions_dropped + 1 where l.id = store_submission.lead_id;
   end if;
 end
 $$;
-revoke execute on function marketing.keep_submission(uuid, marketing.leads, jsonb) from public;
+revoke execute on function marketing.store_submission(uuid, marketing.leads, jsonb) from public;
 
 -- The key of the lock that a function takes before it looks for an address.
 create function marketing.address_lock(email_normalized text) returns bigint
@@ -249,7 +249,7 @@ begin
     end if;
     -- It was deleted in between: try again.
   end loop;
-  perform marketing.keep_submission(coalesce(known_id, draft.id), draft, lead);
+  perform marketing.store_submission(coalesce(known_id, draft.id), draft, lead);
 
   return answer;
 end
@@ -263,5 +263,5 @@ grant execute on function marketing.capture_lead(jsonb) to edge;
 delete from private.limit_rules where name = 'leads';
 drop function marketing.capture_lead(jsonb);
 drop function marketing.address_lock(text);
-drop function marketing.keep_submission(uuid, marketing.leads, jsonb);
+drop function marketing.store_submission(uuid, marketing.leads, jsonb);
 drop function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb);

@@ -85,7 +85,7 @@ create trigger sessions_erased before insert or update on onboarding.sessions
 create trigger sessions_updated_at before update on onboarding.sessions
   for each row execute function private.update_updated_at();
 
-select private.watch_mentions('onboarding.sessions', array['user_agent', 'business_data', 'whatsapp_config', 'bot_config']);
+select private.index_mentions('onboarding.sessions', array['user_agent', 'business_data', 'whatsapp_config', 'bot_config']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'onboarding.sessions';

@@ -40,7 +40,7 @@ grant select on onboarding.step_activities to authenticated, service_role;
 create trigger step_activities_erased before insert or update on onboarding.step_activities
   for each statement execute function private.refuse_erased_caller();
 
-select private.watch_mentions(
+select private.index_mentions(
   'onboarding.step_activities', array['activity_type', 'field_name', 'field_value', 'error_message', 'metadata']
 );
 

@@ -105,7 +105,7 @@ create trigger events_erased before insert or update on analytics.events
 create trigger events_hold_ingest_seq before insert on analytics.events
   for each statement execute function analytics.hold_ingest_seq();
 
-select private.watch_mentions('analytics.events', array[
+select private.index_mentions('analytics.events', array[
   'name', 'session_id', 'anonymous_id', 'properties', 'metadata', 'user_agent', 'referrer', 'url'
 ], 'private.forget_events');
 

@@ -38,7 +38,7 @@ grant select on analytics.event_aggregations to authenticated, service_role;
 create trigger event_aggregations_erased before insert or update on analytics.event_aggregations
   for each statement execute function private.refuse_erased_caller();
 
-select private.watch_mentions('analytics.event_aggregations', array['event_name']);
+select private.index_mentions('analytics.event_aggregations', array['event_name']);
 
 -- Who is counted in a bucket. Hours, days, weeks and months are too large to be counted anew for every late event, and unique
 -- counts cannot be added up: so each actor of a bucket is stored once.

@@ -55,7 +55,7 @@ create trigger metrics_erased before insert or update on analytics.metrics
 create trigger metrics_filter before update or delete on analytics.metrics
   for each statement execute function private.require_filter();
 
-select private.watch_mentions('analytics.metrics', array['name', 'description', 'value_json', 'dimensions', 'tags', 'source']);
+select private.index_mentions('analytics.metrics', array['name', 'description', 'value_json', 'dimensions', 'tags', 'source']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'analytics.metrics';

@@ -100,7 +100,7 @@ create trigger experiments_updated_at before update on experiments.experiments
 create trigger experiments_audit after insert or update or delete on experiments.experiments
   for each row execute function private.audit();
 
-select private.watch_mentions('experiments.experiments', array['name', 'description', 'hypothesis']);
+select private.index_mentions('experiments.experiments', array['name', 'description', 'hypothesis']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'experiments.experiments';

@@ -68,7 +68,7 @@ begin
 end
 $$;
 
-select private.watch_mentions('experiments.assignments', array['unit_key', 'session_id'], 'private.forget_assignments');
+select private.index_mentions('experiments.assignments', array['unit_key', 'session_id'], 'private.forget_assignments');
 
 insert into private.limit_rules (name, burst, refill, shared) values ('experiments', 300, '100 milliseconds', 60);
 -- Assignments, whose size is bounded. No limit for all callers together: a flood must not keep pages from their variants.

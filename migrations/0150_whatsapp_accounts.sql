@@ -125,7 +125,7 @@ create trigger accounts_audit after insert or delete or update of
     messages_limit_daily
   on whatsapp.accounts for each row execute function private.audit();
 
-select private.watch_mentions('whatsapp.accounts', array['display_name']);
+select private.index_mentions('whatsapp.accounts', array['display_name']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'whatsapp.accounts';

@@ -95,7 +95,7 @@ create trigger templates_updated_at before update on whatsapp.templates
 create trigger templates_audit after insert or update or delete on whatsapp.templates
   for each row execute function private.audit();
 
-select private.watch_mentions('whatsapp.templates', array[
+select private.index_mentions('whatsapp.templates', array[
   'header_content', 'body_text', 'footer_text', 'buttons', 'components', 'rejected_reason'
 ]);
 

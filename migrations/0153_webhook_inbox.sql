@@ -65,7 +65,7 @@ create index webhook_inbox_business on private.webhook_inbox (business_account_i
 alter table private.webhook_inbox enable row level security;
 alter table private.webhook_inbox force row level security;
 
-select private.watch_mentions('private.webhook_inbox', array['payload'], 'redact', 'mentions');
+select private.index_mentions('private.webhook_inbox', array['payload'], 'redact', 'mentions');
 
 -- Deletes rows that arrived before a time, 100,000 at most, and returns how many.
 create function private.clean_webhook_inbox(before timestamptz) returns bigint

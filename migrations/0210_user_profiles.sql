@@ -74,7 +74,7 @@ create trigger user_profiles_audit
 create trigger user_profiles_watch after update of tier, email on clixen.user_profiles
   for each row execute function private.watch_profile();
 
-select private.watch_mentions('clixen.user_profiles', array['email', 'full_name', 'avatar_url', 'preferences']);
+select private.index_mentions('clixen.user_profiles', array['email', 'full_name', 'avatar_url', 'preferences']);
 
 -- An e-mail address of an issuer or an account: a text of the right form, or null.
 create function private.email_of(address jsonb) returns text

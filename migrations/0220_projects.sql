@@ -83,7 +83,7 @@ create trigger projects_watch_deletes after delete on clixen.projects referencin
 create trigger projects_watch_owner after update of user_id on clixen.projects
   for each row when (old.user_id <> new.user_id) execute function private.watch_owner();
 
-select private.watch_mentions('clixen.projects', array['name', 'description']);
+select private.index_mentions('clixen.projects', array['name', 'description']);
 
 -- Trigger of tables with a project_id: updates the project's last activity.
 create function clixen.update_project_activity() returns trigger

@@ -40,7 +40,7 @@ alter table private.n8n_removals enable row level security;
 alter table private.n8n_removals force row level security;
 
 -- Trigger: removes a deleted workflow from n8n.
-create function private.remove_from_n8n() returns trigger
+create function private.queue_n8n_removal() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
@@ -56,7 +56,7 @@ end
 $$;
 
 -- Trigger: removes an archived workflow from n8n. The next deployment creates it again.
-create function private.take_down() returns trigger
+create function private.queue_n8n_removal_of_archived() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
@@ -92,8 +92,8 @@ grant execute on function edge.removed_from_n8n(text, boolean) to edge;
 
 -- migrate:down
 drop function edge.removed_from_n8n(text, boolean);
-drop function private.take_down();
-drop function private.remove_from_n8n();
+drop function private.queue_n8n_removal_of_archived();
+drop function private.queue_n8n_removal();
 drop table private.n8n_removals;
 drop function private.n8n_slug(uuid);
 drop table private.n8n_slugs;

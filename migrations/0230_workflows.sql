@@ -74,7 +74,7 @@ grant select, insert, update, delete on clixen.mvp_workflows to service_role;
 
 -- Trigger: a change of the workflow is a new version, which is not validated yet. Owners may write the status, but only
 -- deployments set deployed and failed.
-create function private.keep_workflow() returns trigger
+create function private.set_workflow_version() returns trigger
   language plpgsql
   set search_path = ''
   as $$
@@ -130,7 +130,7 @@ create trigger mvp_workflows_queue before insert or update or delete on clixen.m
 create trigger mvp_workflows_queue_added before insert on clixen.mvp_workflows
   for each row when (auth.uid() is null) execute function private.queue_writes();
 create trigger mvp_workflows_keep before insert or update of n8n_workflow_json, status on clixen.mvp_workflows
-  for each row execute function private.keep_workflow();
+  for each row execute function private.set_workflow_version();
 -- Not for the columns that deployments and executions write.
 create trigger mvp_workflows_updated_at before update of
     user_id, project_id, name, description, n8n_workflow_json, original_prompt, status
@@ -140,9 +140,9 @@ create trigger mvp_workflows_audit after insert or delete or update of
   on clixen.mvp_workflows for each row execute function private.audit();
 create trigger mvp_workflows_remove_from_n8n after delete on clixen.mvp_workflows
   referencing old table as old_rows
-  for each statement execute function private.remove_from_n8n();
+  for each statement execute function private.queue_n8n_removal();
 create trigger mvp_workflows_take_down after update of status on clixen.mvp_workflows
-  for each row when (new.status = 'archived' and old.status <> 'archived') execute function private.take_down();
+  for each row when (new.status = 'archived' and old.status <> 'archived') execute function private.queue_n8n_removal_of_archived();
 create trigger mvp_workflows_watch_deletes after delete on clixen.mvp_workflows referencing old table as old_rows
   for each statement execute function private.watch_deletes();
 create trigger mvp_workflows_watch_owner after update of user_id on clixen.mvp_workflows
@@ -161,7 +161,7 @@ create trigger mvp_workflows_activity_update after update on clixen.mvp_workflow
 create trigger mvp_workflows_activity_delete after delete on clixen.mvp_workflows referencing old table as old_rows
   for each statement execute function clixen.update_project_activity();
 
-select private.watch_mentions('clixen.mvp_workflows', array[
+select private.index_mentions('clixen.mvp_workflows', array[
   'name', 'description', 'n8n_workflow_json', 'original_prompt', 'deployment_error', 'deployment_url'
 ]);
 
@@ -193,4 +193,4 @@ delete from private.mention_places where relation = 'clixen.mvp_workflows';
 drop function clixen.record_execution(text, timestamptz, bigint);
 drop table clixen.mvp_workflows;
 drop function clixen.update_mvp_workflow_counters();
-drop function private.keep_workflow();
+drop function private.set_workflow_version();

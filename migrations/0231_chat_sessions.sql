@@ -48,7 +48,7 @@ grant update (project_id, workflow_id, title, status, user_satisfied) on clixen.
 grant select, insert, update, delete on clixen.mvp_chat_sessions to service_role;
 
 -- Trigger: remembers whether the session has had a workflow, and a deployed one.
-create function private.keep_chat_session() returns trigger
+create function private.mark_chat_session() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
@@ -73,7 +73,7 @@ create trigger mvp_chat_sessions_queue before insert or update or delete on clix
 create trigger mvp_chat_sessions_queue_added before insert on clixen.mvp_chat_sessions
   for each row when (auth.uid() is null) execute function private.queue_writes();
 create trigger mvp_chat_sessions_keep before insert or update of workflow_id on clixen.mvp_chat_sessions
-  for each row execute function private.keep_chat_session();
+  for each row execute function private.mark_chat_session();
 create trigger mvp_chat_sessions_updated_at before update of user_id, project_id, workflow_id, title, status, user_satisfied
   on clixen.mvp_chat_sessions for each row execute function private.update_updated_at();
 create trigger mvp_chat_sessions_audit after insert or delete or update of user_id, project_id, workflow_id, title, status
@@ -88,9 +88,9 @@ create trigger mvp_chat_sessions_activity_update after update on clixen.mvp_chat
 create trigger mvp_chat_sessions_activity_delete after delete on clixen.mvp_chat_sessions referencing old table as old_rows
   for each statement execute function clixen.update_project_activity();
 
-select private.watch_mentions('clixen.mvp_chat_sessions', array['title']);
+select private.index_mentions('clixen.mvp_chat_sessions', array['title']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.mvp_chat_sessions';
 drop table clixen.mvp_chat_sessions;
-drop function private.keep_chat_session();
+drop function private.mark_chat_session();

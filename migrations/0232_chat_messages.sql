@@ -125,7 +125,7 @@ create trigger mvp_chat_messages_counters_update after update on clixen.mvp_chat
 create trigger mvp_chat_messages_counters_delete after delete on clixen.mvp_chat_messages referencing old table as old_rows
   for each statement execute function clixen.update_mvp_chat_counters();
 
-select private.watch_mentions('clixen.mvp_chat_messages', array['content', 'metadata']);
+select private.index_mentions('clixen.mvp_chat_messages', array['content', 'metadata']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.mvp_chat_messages';

@@ -102,7 +102,7 @@ create trigger deployments_counters_update after update on clixen.deployments re
 create trigger deployments_counters_delete after delete on clixen.deployments referencing old table as old_rows
   for each statement execute function clixen.update_deployment_counters();
 
-select private.watch_mentions('clixen.deployments', array['n8n_response', 'error_message', 'deployment_url']);
+select private.index_mentions('clixen.deployments', array['n8n_response', 'error_message', 'deployment_url']);
 
 -- What a deployment sends, and which worker carries it out.
 create table private.deployment_runs (

@@ -53,7 +53,7 @@ insert into private.limit_rules (name, burst, refill, shared) values ('telemetry
 insert into private.daily_allowances (name, bytes, rows) values ('telemetry', 52428800, 200000);
 
 -- Trigger: refuses rows of erased users, adds what the browser's headers say, and cuts an address to its network.
-create function private.keep_telemetry() returns trigger
+create function private.prepare_telemetry_event() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
@@ -106,13 +106,13 @@ create trigger telemetry_events_erased before insert or update on clixen.telemet
 create trigger telemetry_events_filter before update or delete on clixen.telemetry_events
   for each statement execute function private.require_filter();
 create trigger telemetry_events_keep before insert on clixen.telemetry_events
-  for each row execute function private.keep_telemetry();
+  for each row execute function private.prepare_telemetry_event();
 create trigger telemetry_events_limit before insert on clixen.telemetry_events
   for each statement execute function private.limit_telemetry();
 create trigger telemetry_events_batch after insert on clixen.telemetry_events referencing new table as new_rows
   for each statement execute function private.limit_telemetry();
 
-select private.watch_mentions('clixen.telemetry_events', array['event_data', 'error_message', 'user_agent', 'referer']);
+select private.index_mentions('clixen.telemetry_events', array['event_data', 'error_message', 'user_agent', 'referer']);
 
 -- A number as it is stored: whole and not negative; null if it is not one.
 create function private.telemetry_number(said jsonb) returns bigint
@@ -246,4 +246,4 @@ drop function clixen.track_telemetry(jsonb);
 drop function private.telemetry_number(jsonb);
 drop table clixen.telemetry_events;
 drop function private.limit_telemetry();
-drop function private.keep_telemetry();
+drop function private.prepare_telemetry_event();

@@ -199,7 +199,7 @@ export default {
     'marketing.confirmation_token(marketing.leads, timestamp with time zone)': { execute: [] },
     'marketing.pending_confirmations(integer, interval)': { execute: ['service'] },
     'marketing.renew_confirmation(uuid)': { execute: [] },
-    'marketing.keep_submission(uuid, marketing.leads, jsonb)': { execute: [] },
+    'marketing.store_submission(uuid, marketing.leads, jsonb)': { execute: [] },
     'marketing.sent_fields(jsonb)': { execute: [] },
     'marketing.lead_field_names()': { execute: STAFF },
     // Its token is signed by the database.

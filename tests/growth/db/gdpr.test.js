@@ -245,7 +245,7 @@ test('every column of text is looked through for mentions of a person, or says w
     typeof NOT_LOOKED_FOR[table] === 'string' ? NOT_LOOKED_FOR[table] : NOT_LOOKED_FOR[table]?.[column];
   for (const one of all) {
     const name = `${one.table}.${one.column}`;
-    assert.ok(watched.has(name) || reason(one), `${name}: list it by private.watch_mentions, or say here why not`);
+    assert.ok(watched.has(name) || reason(one), `${name}: list it by private.index_mentions, or say here why not`);
     assert.ok(!(watched.has(name) && reason(one)), `${name} is on both lists`);
   }
   const names = new Set(all.map(({ table, column }) => `${table}.${column}`));
