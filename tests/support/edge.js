@@ -29,7 +29,8 @@ export const variables = (more = {}) => ({
 /**
  * Starts an edge with further variables, bindings in workerd's own words, and a module of the given text around the bundle's
  * `entry.js`. Stop it in `after`.
- * `log()` gives its lines of JSON; `logged(fits)` whether one of them fits within five seconds; `megabytes()` what its process holds in memory.
+ * `log()` gives the lines of JSON that stand in its log now. `logged(fits, count)` waits for `count` lines that fit (1 unless given), at most five
+ * seconds, and gives them. `megabytes()` gives the memory of its process.
  */
 export const startEdge = async (more = {}, bindings = [], around = undefined) => {
   const data = mkdtempSync(join(tmpdir(), 'rowgate-edge-'));
@@ -55,13 +56,14 @@ export const startEdge = async (more = {}, bindings = [], around = undefined) =>
     url,
     part,
     log,
-    // A line may be written after the answer has come.
-    logged: async (fits) => {
-      for (let tries = 0; tries < 50; tries += 1) {
-        if (log().some(fits)) return true;
+    // A line may be written after the answer has come, and errors take another way into the file than other lines: the order says nothing.
+    logged: async (fits, count = 1) => {
+      for (let tries = 0; ; tries += 1) {
+        const found = log().filter(fits);
+        if (found.length >= count) return found;
+        if (tries === 50) throw new Error(`the log has ${found.length} of ${count} lines for ${fits}`);
         await sleep(100);
       }
-      return false;
     },
     megabytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${part.pid}/status`, 'utf8'))[1]) / 1024,
     stop: async () => {

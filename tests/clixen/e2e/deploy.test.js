@@ -640,6 +640,7 @@ test('a key that n8n refuses is a security event, and is in no log', async () =>
   const [event] = await sql(`select kind from private.security_events where user_id = $1`, [workflow.user]);
   assert.deepEqual(event, { kind: 'n8n_refused_key' });
   // The stand-in repeats the key, as a proxy before n8n might.
+  await its.logged(({ event }) => event === 'request');
   const kept = [await rows(workflow), await now(workflow), its.log(), answer.text];
   assert.ok(!JSON.stringify(kept).includes(wrong));
   n8n.behave(({ method }) =>

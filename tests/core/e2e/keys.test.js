@@ -114,7 +114,7 @@ test('a key set serves as far as it can, and what is left out of it is one line 
       assert.equal(await taken('empty', 'good', good), unavailable);
       assert.equal(await taken('large', 'good', good), unavailable);
     }
-    const lines = edge.log().filter(({ event }) => event === 'keys_skipped');
+    const lines = await edge.logged(({ event }) => event === 'keys_skipped', 3);
     const found = Object.fromEntries(
       lines.map(({ issuer: name, why, usable, skipped }) => [name, [why, usable, skipped]]),
     );
@@ -124,7 +124,7 @@ test('a key set serves as far as it can, and what is left out of it is one line 
       [issuer('empty')]: ['it has no usable key', 0, 0],
       [issuer('large')]: ['it has more than 64 KB', 0, 0],
     });
-    const refused = edge.log().filter(({ event }) => event === 'key_refused');
+    const refused = await edge.logged(({ event }) => event === 'key_refused');
     assert.deepEqual(
       refused.map(({ kid }) => kid),
       ['off-curve'],

@@ -19,8 +19,7 @@ after(async () => {
 
 /** The log's lines about one request, by their event. */
 const lines = async (from, id, count = 1) => {
-  assert.ok(await from.logged((line) => line.id === id && line.event === 'request'), `no line for ${id}`);
-  const found = from.log().filter((line) => line.id === id);
+  const found = await from.logged((line) => line.id === id, count);
   assert.equal(found.length, count, JSON.stringify(found));
   return Object.fromEntries(found.map((line) => [line.event, line]));
 };

@@ -305,7 +305,7 @@ test('a client that hangs up ends the request upstream, is logged, and leaves no
     await waitFor('the request to be upstream', () => proxy.open.size === 1);
     await hanging;
     await waitFor('the connection upstream to be closed', () => proxy.open.size === 0, { seconds: 1 });
-    assert.ok(fresh.log().some(({ status }) => status === 499));
+    await fresh.logged(({ status }) => status === 499);
     const many = async (count) => {
       for (let n = 0; n < count / 50; n++) {
         await Promise.all(Array.from({ length: 50 }, () => hangUp(fresh.url, 60)));

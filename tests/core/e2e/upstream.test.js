@@ -18,7 +18,7 @@ test('a redirect is neither followed nor shown', () =>
       const answer = await ask('/rest/v1/projects', { base: edge.url, token: await userToken() });
       assert.deepEqual([answer.status, answer.body.code], [502, 'RG403']);
       assert.ok(!JSON.stringify([...answer.headers]).includes('inside.example'));
-      assert.ok(await edge.logged(({ event, status }) => event === 'upstream_failed' && status === 301));
+      await edge.logged(({ event, status }) => event === 'upstream_failed' && status === 301);
     } finally {
       await edge.stop();
     }
@@ -53,9 +53,8 @@ test('a failure that is not PostgREST’s is never reported as the client’s mi
           assert.deepEqual([answer.status, answer.body.code], [502, 'RG403'], `${method} ${type}`);
         }
       }
-      const failed = () =>
-        edge.log().filter(({ event, status }) => event === 'upstream_failed' && status === 500).length;
-      assert.ok(await edge.logged(() => failed() === 6), `${failed()}`);
+      const failed = await edge.logged(({ event, status }) => event === 'upstream_failed' && status === 500, 6);
+      assert.equal(failed.length, 6);
     } finally {
       await edge.stop();
     }
