@@ -11,8 +11,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::error::Error;
-use crate::formats::json;
-use crate::systems;
+use crate::json;
 
 /// The fewest bytes of an HMAC key (RFC 7518, section 3.2).
 const MIN_KEY_BYTES: usize = 32;
@@ -184,11 +183,15 @@ pub struct Issuer {
 const ISSUER_ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
 
 impl Config {
-    /// Reads the configuration through `variable`, which gives the text of a variable or secret.
+    /// Reads the configuration through `variable`, which gives the text of a variable or secret. Only relations of these
+    /// `schemas` may be cached.
     ///
     /// # Errors
     /// [`Error::Misconfigured`] with the name of the first variable that is missing or wrong.
-    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+    pub fn read(
+        variable: impl Fn(&str) -> Option<String>,
+        schemas: &[Cow<'static, str>],
+    ) -> Result<Self, Error> {
         let optional = |name: &'static str| variable(name).filter(|text| !text.trim().is_empty());
         let required = |name: &'static str, wanted: &'static str| {
             optional(name).ok_or_else(|| misconfigured(name, wanted))
@@ -230,7 +233,7 @@ impl Config {
                 verify_token: optional("WHATSAPP_VERIFY_TOKEN"),
             },
             cached_reads: optional("CACHED_READS")
-                .map_or_else(|| Ok(Vec::new()), |text| cached_reads(&text))?,
+                .map_or_else(|| Ok(Vec::new()), |text| cached_reads(&text, schemas))?,
             n8n: n8n(
                 optional("N8N_URL"),
                 optional("N8N_API_KEY"),
@@ -360,16 +363,17 @@ fn read_limits(text: &str) -> Option<Limits> {
     Some(limits)
 }
 
-fn cached_reads(text: &str) -> Result<Vec<(String, u32)>, Error> {
-    read_cached_reads(text).ok_or_else(|| misconfigured("CACHED_READS", CACHED_READS_WANTED))
+fn cached_reads(text: &str, schemas: &[Cow<'static, str>]) -> Result<Vec<(String, u32)>, Error> {
+    read_cached_reads(text, schemas)
+        .ok_or_else(|| misconfigured("CACHED_READS", CACHED_READS_WANTED))
 }
 
-fn read_cached_reads(text: &str) -> Option<Vec<(String, u32)>> {
+fn read_cached_reads(text: &str, schemas: &[Cow<'static, str>]) -> Option<Vec<(String, u32)>> {
     let mut reads = Vec::new();
     for (name, seconds) in json::object(text)? {
         let seconds = u32::try_from(seconds.as_u64()?).ok()?;
         let (schema, relation) = name.split_once('.')?;
-        if !systems::SCHEMAS.contains(&schema)
+        if !schemas.iter().any(|served| served == schema)
             || relation.is_empty()
             || !(1..=86_400).contains(&seconds)
         {
@@ -547,7 +551,7 @@ pub(crate) mod tests {
 
     /// A complete configuration, with one variable replaced (or removed, if empty).
     pub(crate) fn with(name: &str, value: &str) -> Result<Config, Error> {
-        Config::read(|variable| {
+        let read = |variable: &str| {
             if variable == name {
                 return (!value.is_empty()).then(|| value.to_owned());
             }
@@ -562,7 +566,8 @@ pub(crate) mod tests {
                 _ => return None,
             };
             Some(text.to_owned())
-        })
+        };
+        Config::read(read, &["marketing".into()])
     }
 
     #[test]

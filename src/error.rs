@@ -10,7 +10,8 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::edge::ReadFault;
+use crate::id::NoRandomness;
+use crate::message::ReadFault;
 
 /// An error of the edge: what the client gets, and what the log calls it.
 struct Row {
@@ -539,6 +540,12 @@ impl Error {
             Self::NotConfigured { variable } => format!("{variable} is not set").into(),
             _ => return None,
         })
+    }
+}
+
+impl From<NoRandomness> for Error {
+    fn from(_: NoRandomness) -> Self {
+        Self::Internal("the platform has no randomness")
     }
 }
 

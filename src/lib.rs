@@ -5,17 +5,26 @@
 //! here decides who may see a row.
 
 pub mod config;
-pub mod edge;
+pub mod endpoint;
 pub mod endpoints;
 pub mod error;
 pub mod formats;
 pub mod forward;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod hooks;
+pub mod id;
+pub mod isolate;
 pub mod jobs;
+pub mod json;
+pub mod message;
 pub mod pipeline;
+pub mod public_key;
+pub mod registry;
+mod relayed;
 pub mod respond;
 pub mod route;
+pub mod runtime;
 pub mod scope;
 pub mod systems;
 pub mod text;
@@ -33,7 +42,7 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 #[cfg(target_arch = "wasm32")]
 #[event(start)]
 fn start() {
-    platform::promise::replace_queue_microtask();
+    platform::timers::replace_queue_microtask();
 }
 
 /// Runs for every HTTP request.
@@ -44,12 +53,12 @@ async fn fetch(
     env: Env,
     context: Context,
 ) -> Result<worker::web_sys::Response, Infallible> {
-    Ok(platform::answer(request, env, context).await)
+    Ok(platform::answer(request, env, context, &systems::Systems, systems::registry).await)
 }
 
 /// Runs at the times of the crons in `wrangler.toml`.
 #[cfg(target_arch = "wasm32")]
 #[event(scheduled)]
 async fn scheduled(event: ScheduledEvent, env: Env, _: ScheduleContext) {
-    platform::scheduled(&event.cron(), env).await;
+    platform::scheduled(&event.cron(), env, &systems::Systems, systems::registry).await;
 }

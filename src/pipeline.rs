@@ -5,16 +5,24 @@ use std::fmt::Write as _;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
-use crate::edge::{Edge, Platform, Request, Response};
+use crate::endpoint::Route;
 use crate::error::Error;
-use crate::{forward, respond, route, scope, systems, verify};
+use crate::hooks::Hooks;
+use crate::isolate::Edge;
+use crate::message::{Request, Response};
+use crate::runtime::Platform;
+use crate::{forward, respond, route, scope, verify};
 
 /// Answers a request. Every error becomes a response here, and nowhere else.
-pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
+pub async fn answer<P: Platform>(
+    request: Request<P::Body>,
+    hooks: &impl Hooks,
+    edge: &Edge<P>,
+) -> Response<P::Body> {
     let request_headers = respond::request_headers(&request.headers);
     let (id, method) = (request.id.clone(), request.method.clone());
     let mut timing = Timing::start(edge);
-    let outcome = handle(request, edge, &mut timing).await;
+    let outcome = handle(request, hooks, edge, &mut timing).await;
     let failed = outcome.as_ref().err().map(Failed::of);
     if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
         edge.log_internal_error(Some(&id), cause);
@@ -87,30 +95,28 @@ pub fn log<P: Platform>(
 
 async fn handle<P: Platform>(
     request: Request<P::Body>,
+    hooks: &impl Hooks,
     edge: &Edge<P>,
     timing: &mut Timing,
 ) -> Result<Response<P::Body>, Error> {
+    let routes = &edge.registry.routes;
     if request.method == Method::OPTIONS {
-        return preflight(&request);
+        return preflight(routes, &request);
     }
-    let matched = route::find(&systems::ALL, &request.method, &request.path)?; // 404, 405
+    let matched = route::find(routes, &request.method, &request.path)?; // 404, 405
     let caller = verify::caller(matched.route.access, &request, edge).await; // 401, 403, 503
     timing.lap("verify", edge);
-    if let Err(Error::BadToken(_)) = caller {
-        scope::count_refused(matched.route, &request, edge).await?; // 429, 503
-    }
-    let caller = caller?;
-    timing.exposed = caller.token().is_some();
-    let scoped = scope::narrow(&matched, &caller, request, edge).await; // 400, 406, 413 to 415, 429, 503
+    timing.exposed = caller.as_ref().is_ok_and(|caller| caller.token().is_some());
+    let scoped = scope::narrow(&matched, caller, request, edge).await; // 400, 406, 413 to 415, 429, 503
     timing.lap("scope", edge);
-    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 408, 413, 502 to 504
+    let reply = forward::send(scoped?, hooks, edge).await; // 4xx of PostgREST, 408, 413, 502 to 504
     timing.lap("upstream", edge);
     respond::relay(reply?, &edge.config)
 }
 
 /// Answers a preflight for every path that exists.
-fn preflight<B>(request: &Request<B>) -> Result<Response<B>, Error> {
-    match route::find(&systems::ALL, &Method::OPTIONS, &request.path) {
+fn preflight<B>(routes: &[Route], request: &Request<B>) -> Result<Response<B>, Error> {
+    match route::find(routes, &Method::OPTIONS, &request.path) {
         Err(Error::NotFound) => Err(Error::NotFound),
         _ => Ok(Response {
             status: StatusCode::NO_CONTENT,

@@ -4,29 +4,16 @@
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE,
-    ETAG, IF_NONE_MATCH, LOCATION, ORIGIN, RETRY_AFTER, VARY, WARNING, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, IF_NONE_MATCH,
+    ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::config::Config;
-use crate::edge::{Body, Response, text};
 use crate::error::{Error, TokenFault};
 use crate::forward::Reply;
-
-/// PostgREST's headers that a client may see.
-static RELAYED: [HeaderName; 9] = [
-    CONTENT_LOCATION,
-    HeaderName::from_static("content-profile"),
-    CONTENT_RANGE,
-    CONTENT_TYPE,
-    ETAG,
-    LOCATION,
-    HeaderName::from_static("preference-applied"),
-    HeaderName::from_static("range-unit"),
-    // PostgREST 16 and newer: what a later version will refuse.
-    WARNING,
-];
+use crate::message::{Body, Response, bytes, json, text};
+use crate::relayed::relayed_headers;
 
 /// Headers that a script of an allowed origin may send, if its preflight does not ask for valid names itself.
 const SENDABLE: &str = "accept, accept-profile, apikey, authorization, baggage, content-profile, content-type, \
@@ -40,27 +27,8 @@ const MAX_REQUESTED_NAMES_BYTES: usize = 4096;
 const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
     proxy-status, range-unit, retry-after, server-timing, warning, www-authenticate, x-request-id";
 
-/// An answer with a body of bytes.
-#[must_use]
-pub fn bytes<B>(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Vec<u8>>,
-) -> Response<B> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    Response {
-        status,
-        headers,
-        body: Body::Bytes(body.into()),
-    }
-}
-
-/// An answer in JSON.
-#[must_use]
-pub fn json<B>(status: StatusCode, value: &serde_json::Value) -> Response<B> {
-    bytes(status, "application/json; charset=utf-8", value.to_string())
-}
+/// The request headers on which a cached answer depends.
+const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
 
 /// Turns the outcome of the work into an answer.
 ///
@@ -75,9 +43,15 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
             outcome,
         } => (call.answer)(&incoming, outcome, config).map(local),
         Reply::Ready(parts) => Ok(ready(&parts)),
-        Reply::Final(response) => Ok(response),
-        Reply::Relayed(mut response) => {
+        Reply::Exported(response) => Ok(response),
+        Reply::Relayed {
+            mut response,
+            fresh_seconds,
+        } => {
             response.headers = relayed_headers(&response.headers);
+            if let Some(seconds) = fresh_seconds {
+                set_lifetime(&mut response.headers, seconds);
+            }
             Ok(response)
         }
     }
@@ -96,29 +70,12 @@ fn local<B>(response: Response<()>) -> Response<B> {
     }
 }
 
-/// The headers of an answer that a client may see.
-pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
-    let mut allowed = HeaderMap::new();
-    for name in &RELAYED {
-        if let Some(value) = from.get(name) {
-            allowed.insert(name, value.clone());
-        }
+/// Lets clients and the caches between keep an answer that the edge has cached.
+fn set_lifetime(headers: &mut HeaderMap, seconds: u64) {
+    headers.insert(VARY, HeaderValue::from_static(VARIES));
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+        headers.insert(CACHE_CONTROL, value);
     }
-    allowed
-}
-
-/// The same for an answer of PostgREST, whose paths get the edge's prefix.
-pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
-    let mut allowed = allowed_headers(from);
-    for name in [CONTENT_LOCATION, LOCATION] {
-        let moved = text(from, name.as_str())
-            .filter(|path| path.starts_with('/'))
-            .map(|path| format!("/rest/v1{path}"));
-        if let Some(Ok(value)) = moved.map(|path| HeaderValue::from_str(&path)) {
-            allowed.insert(name, value);
-        }
-    }
-    allowed
 }
 
 fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {

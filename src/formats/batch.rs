@@ -10,8 +10,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::Content;
 use crate::error::Error;
-use crate::route::{Incoming, KB};
+use crate::message::KB;
 
 const ACCEPTED: &str = "application/json, text/plain, application/x-ndjson";
 /// The most bytes of one event, as it was sent.
@@ -29,10 +30,10 @@ pub enum Item<'a> {
 ///
 /// # Errors
 /// 415 for another media type, 400 for a body that has none of these forms.
-pub fn arguments(incoming: &Incoming) -> Result<String, Error> {
-    let mut text = String::with_capacity(incoming.body.len() + 64);
+pub fn arguments(content: Content<'_>) -> Result<String, Error> {
+    let mut text = String::with_capacity(content.bytes.len() + 64);
     text.push_str("{\"events\":[");
-    write(&mut text, items(incoming)?);
+    write(&mut text, items(content)?);
     text.push_str("]}");
     Ok(text)
 }
@@ -55,10 +56,10 @@ pub fn write<'a>(text: &mut String, items: impl IntoIterator<Item = Item<'a>>) {
 }
 
 /// The events of a body. Each one is accepted or refused on its own.
-fn items(incoming: &Incoming) -> Result<Vec<Item<'_>>, Error> {
-    let body = incoming.body.as_slice();
+fn items(content: Content<'_>) -> Result<Vec<Item<'_>>, Error> {
+    let body = content.bytes;
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-    match incoming.media_type().as_str() {
+    match content.media_type().as_str() {
         "application/json" => whole(body),
         "application/x-ndjson" | "application/jsonl" | "application/ndjson" => Ok(lines(body)),
         // `sendBeacon` sends a string as text/plain, and a Blob without a type without one.
@@ -259,18 +260,17 @@ const SCALAR: Storable = Storable { is_object: false };
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::charset::Decoder;
 
     type Read = Result<Vec<String>, u16>;
 
     fn read(kind: &str, body: &[u8]) -> Read {
-        let mut headers = http::HeaderMap::new();
-        headers.insert("content-type", kind.parse().unwrap());
-        let incoming = Incoming {
-            headers,
-            body: body.to_vec(),
-            ..Incoming::default()
+        let content = Content {
+            bytes: body,
+            content_type: kind,
+            decoder: Decoder::default(),
         };
-        let items = items(&incoming).map_err(|error| error.status().as_u16())?;
+        let items = items(content).map_err(|error| error.status().as_u16())?;
         Ok(items
             .iter()
             .map(|item| match item {

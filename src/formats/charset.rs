@@ -6,13 +6,24 @@
 
 use std::borrow::Cow;
 
-use crate::route::{Decoder, Incoming};
+use super::Content;
 
 /// The charset of a form that is not UTF-8 and declares nothing: the one in which browsers read such pages.
 const FALLBACK: &str = "windows-1252";
 
 /// The field into which browsers write the charset of their form (HTML, "form control infrastructure").
 pub const FIELD: &str = "_charset_";
+
+/// Decodes bytes in a charset of the Encoding Standard, named by one of its labels; none for an unknown charset.
+#[derive(Clone, Copy)]
+pub struct Decoder(pub fn(&str, &[u8]) -> Option<String>);
+
+impl Default for Decoder {
+    /// Knows no charset.
+    fn default() -> Self {
+        Self(|_, _| None)
+    }
+}
 
 /// Decodes the bytes of one form.
 pub struct Charset {
@@ -80,16 +91,16 @@ fn with_references(text: &str) -> String {
 /// The bytes of a JSON body in UTF-8, converted from the declared charset, without a byte order mark. Bytes that are
 /// not UTF-8 and declare nothing stay as they are, and the JSON parser refuses them: JSON has no other charset (RFC
 /// 8259).
-pub fn json(incoming: &Incoming) -> Cow<'_, [u8]> {
-    let declared = parameter(incoming.header("content-type"), "charset").unwrap_or_default();
+pub fn json(content: Content<'_>) -> Cow<'_, [u8]> {
+    let declared = parameter(content.content_type, "charset").unwrap_or_default();
     let label = declared.trim().to_ascii_lowercase();
-    let Decoder(decode) = incoming.decoder;
+    let Decoder(decode) = content.decoder;
     if !["", "utf-8", "utf8"].contains(&label.as_str())
-        && let Some(text) = decode(&label, &incoming.body)
+        && let Some(text) = decode(&label, content.bytes)
     {
         return text.into_bytes().into();
     }
-    let body = incoming.body.as_slice();
+    let body = content.bytes;
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).into()
 }
 

@@ -7,8 +7,10 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
 use super::parsed;
-use crate::edge::{Body, Edge, Platform, Response};
 use crate::error::Error;
+use crate::isolate::Edge;
+use crate::message::{Body, Response};
+use crate::runtime::Platform;
 use crate::scope::Pages;
 use crate::text::is_invisible;
 
@@ -57,7 +59,9 @@ pub(super) async fn send<P: Platform>(
                 Err(error) => return Some((Err(error), (edge, pages, Next::Nothing, Vec::new()))),
             };
             for row in &mut rows {
-                let more = row.get_mut(pages.export.more.column).map(Value::take);
+                let more = row
+                    .get_mut(pages.export.more.column.as_ref())
+                    .map(Value::take);
                 piece.extend_from_slice(line(row, more, &names).as_bytes());
             }
             let is_last = Pages::ends_with(&rows);
@@ -105,7 +109,7 @@ fn header(pages: &Pages, names: &[String]) -> String {
         push_cell(&mut line, &format!("{}.{name}", pages.export.more.column));
     }
     line.push(',');
-    line.push_str(pages.export.more.column);
+    line.push_str(&pages.export.more.column);
     line.push_str("\r\n");
     line
 }

@@ -8,17 +8,21 @@ pub mod stale_if_error;
 
 use std::cell::Cell;
 use std::pin::pin;
+use std::rc::Rc;
 
 use futures_util::future::{Either, join3, select};
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use crate::edge::{Body, Edge, Outgoing, Platform, ReadFault, Response, SendFault, text};
+use crate::endpoint::{Call, Incoming};
 use crate::error::{Error, ErrorBody};
-use crate::route::{Call, Incoming};
+use crate::hooks::Hooks;
+use crate::id;
+use crate::isolate::Edge;
+use crate::message::{Body, Outgoing, ReadFault, Response, SendFault, text};
+use crate::runtime::Platform;
 use crate::scope::{self, Relay, Scoped, Sharer, Work, replica};
-use crate::systems;
 use crate::verify::keys;
 
 /// Milliseconds before a read is sent again.
@@ -42,13 +46,18 @@ pub enum Reply<B> {
     /// An answer that the edge made without PostgREST.
     Local(Response<()>),
     /// PostgREST's answer.
-    Relayed(Response<B>),
-    /// An answer whose headers are final.
-    Final(Response<B>),
+    Relayed {
+        /// The answer with PostgREST's headers.
+        response: Response<B>,
+        /// The seconds for which clients may cache it, if the edge does.
+        fresh_seconds: Option<u64>,
+    },
+    /// A file that the edge makes as the client reads it.
+    Exported(Response<B>),
     /// The result of a function, which the endpoint translates into its answer.
     Called {
         /// The endpoint.
-        call: &'static Call,
+        call: Rc<Call>,
         /// What the endpoint knows of the request.
         incoming: Box<Incoming>,
         /// The function's result.
@@ -58,21 +67,32 @@ pub enum Reply<B> {
     Ready(Vec<(&'static str, bool)>),
 }
 
-/// Does the work.
+impl<B> Reply<B> {
+    /// An answer that the edge does not cache.
+    fn of(response: Response<B>) -> Self {
+        Self::Relayed {
+            response,
+            fresh_seconds: None,
+        }
+    }
+}
+
+/// Does the work. `hooks` continue with the results of calls that name one.
 ///
 /// # Errors
 /// 502, 503 and 504 for PostgREST's failures; its own 4xx as [`Error::Refused`].
 pub async fn send<P: Platform>(
     scoped: Scoped<P::Body>,
+    hooks: &impl Hooks,
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
     let (work, writer) = scoped.into_parts();
     let Some(name) = writer else {
-        return perform(work, edge).await;
+        return perform(work, hooks, edge).await;
     };
     // Before the write, because its answer may be lost; after it, because it may have taken long.
     replica::remember(&name, edge);
-    let reply = perform(work, edge).await;
+    let reply = perform(work, hooks, edge).await;
     replica::remember(&name, edge);
     replica::announce(&name, edge).await;
     reply
@@ -80,18 +100,28 @@ pub async fn send<P: Platform>(
 
 async fn perform<P: Platform>(
     work: Work<P::Body>,
+    hooks: &impl Hooks,
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
     match work {
         Work::Local(response) => Ok(Reply::Local(response)),
-        Work::Relay { relay, cache: None } => send_on(relay, edge).await.map(Reply::Relayed),
+        Work::Relay { relay, cache: None } => send_on(relay, edge).await.map(Reply::of),
         Work::Relay {
             relay,
             cache: Some(rule),
-        } => cached::answer(rule, relay, edge).await.map(Reply::Final),
+        } => cached::answer(rule, relay, edge).await,
         Work::Call { call, relay, .. } if call.streamed => {
-            send_on(relay, edge).await.map(Reply::Relayed)
+            send_on(relay, edge).await.map(Reply::of)
         }
+        Work::Refused {
+            call,
+            incoming,
+            error,
+        } => Ok(Reply::Called {
+            call,
+            incoming,
+            outcome: Err(error),
+        }),
         Work::Call {
             call,
             incoming,
@@ -106,10 +136,8 @@ async fn perform<P: Platform>(
                 None => outcome,
                 Some(fallback) => stale_if_error::or_fallback(outcome, fallback, &incoming, edge),
             };
-            let outcome = match (call.after_call, outcome) {
-                (Some(after_call), Ok(result)) => {
-                    systems::after_call(after_call, &result, edge).await
-                }
+            let outcome = match (&call.after_call, outcome) {
+                (Some(name), Ok(result)) => hooks.after_call(name, &result, edge).await,
                 (_, outcome) => outcome,
             };
             Ok(Reply::Called {
@@ -118,7 +146,7 @@ async fn perform<P: Platform>(
                 outcome,
             })
         }
-        Work::Export(pages) => export::send(pages, edge).await.map(Reply::Final),
+        Work::Export(pages) => export::send(pages, edge).await.map(Reply::Exported),
         Work::Ready { database, replica } => {
             // It does not count toward the limit: a long queue here says nothing about the database.
             let ask = async |outgoing| {
@@ -163,9 +191,7 @@ async fn align_to_step<P: Platform, T>(
     step_ms: u32,
     edge: &Edge<P>,
 ) -> Result<T, Error> {
-    let mut spread = [0];
-    getrandom::fill(&mut spread).map_err(|_| Error::Internal("the platform has no randomness"))?;
-    let [spread] = spread;
+    let [spread] = id::random()?;
     let step_ms = step_ms + step_ms * u32::from(spread) / STEP_SPREAD;
     let mut work = pin!(work);
     loop {

@@ -14,7 +14,8 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use http::{HeaderMap, HeaderValue, Method};
 use serde_json::Value;
 
-use crate::route::{self, Action};
+use crate::endpoint::Action;
+use crate::route;
 use crate::scope::rules::{Counts, Effect, Query, name, preferences};
 use crate::{systems, verify};
 
@@ -131,8 +132,9 @@ pub(crate) fn role<'a>(issuer: &str, claims: &'a Value) -> Option<&'a str> {
 
 /// A request's path: the stage accepts a name if and only if PostgreSQL does.
 pub fn path(text: &str) {
+    let registry = systems::registry();
     for method in [Method::GET, Method::POST, Method::DELETE] {
-        if let Ok(matched) = route::find(&systems::ALL, &method, text)
+        if let Ok(matched) = route::find(&registry.routes, &method, text)
             && matches!(matched.route.action, Action::Relation | Action::Function)
         {
             let variable = &matched.variable;

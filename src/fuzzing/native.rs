@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::config::Config;
-use crate::edge::{
-    Admission, Body, Edge, Isolate, Outgoing, Place, Platform, ReadFault, Response, SendFault,
-};
 use crate::error::Error;
-use crate::verify::keys::{Algorithm, PublicKey};
+use crate::isolate::{Edge, Isolate};
+use crate::message::{Body, Outgoing, Place, ReadFault, Response, SendFault};
+use crate::public_key::{Algorithm, PublicKey};
+use crate::registry::Registry;
+use crate::runtime::{Admission, Platform};
 
 /// The time at the start, in seconds since 1970.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -194,8 +195,8 @@ pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
         fetched: RefCell::new(0),
         logged: RefCell::default(),
     }));
-    let config = Config::read(variable).ok().unwrap();
-    Edge::new(Rc::new(Isolate::new(config)), platform)
+    let config = Config::read(variable, &[]).ok().unwrap();
+    Edge::new(Rc::new(Isolate::new(config, Registry::default())), platform)
 }
 
 fn signer() -> SigningKey {

@@ -2,10 +2,9 @@
 
 use http::HeaderMap;
 
-use crate::config::Config;
-use crate::edge;
-use crate::systems;
-use crate::verify::cache;
+use crate::id;
+use crate::isolate::Isolate;
+use crate::message::text;
 
 /// The request headers that select an answer, besides the path and its query.
 const KEYED: [&str; 5] = ["accept", "accept-profile", "prefer", "range", "range-unit"];
@@ -23,22 +22,24 @@ pub(super) fn rule(
     relation: &str,
     path: &str,
     headers: &HeaderMap,
-    config: &Config,
+    isolate: &Isolate,
 ) -> Option<Rule> {
-    if config.cached_reads.is_empty() {
+    if isolate.config.cached_reads.is_empty() {
         return None;
     }
-    let schema = edge::text(headers, "accept-profile").unwrap_or(systems::SCHEMAS[0]);
+    let schema = text(headers, "accept-profile")
+        .or(isolate.registry.schemas.first().map(AsRef::as_ref))
+        .unwrap_or_default();
     let wanted = format!("{schema}.{relation}");
-    let mut reads = config.cached_reads.iter();
+    let mut reads = isolate.config.cached_reads.iter();
     let (_, seconds) = reads.find(|(name, _)| *name == wanted)?;
     let mut key = format!("{schema}\n{path}");
     for name in KEYED {
         key.push('\n');
-        key.push_str(edge::text(headers, name).unwrap_or_default());
+        key.push_str(text(headers, name).unwrap_or_default());
     }
     Some(Rule {
-        name: format!("read/{}", edge::hex(&cache::key(&key))),
+        name: format!("rows/{}", id::hex(&id::digest(&key))),
         seconds: *seconds,
     })
 }

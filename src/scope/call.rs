@@ -1,16 +1,23 @@
 //! Calls of one database function. The postgrest crate builds them from names of the edge and vetted values; it never
 //! sends them.
 
+use std::rc::Rc;
+
 use http::Method;
 use postgrest::Postgrest;
 
-use super::{
-    Relay, Work, idempotency_key, limit, mint, read_body, seal, set, set_trace, sharer, turnstile,
-    upstream_token,
-};
-use crate::edge::{Body, Edge, Outgoing, Platform, Request};
+use super::body::{limit, read_body};
+use super::headers::{idempotency_key, set, set_trace};
+use super::mint::{self, upstream_token};
+use super::work::{Relay, Work, sharer};
+use super::{form_timestamp, seal, turnstile};
+use crate::endpoint::{Call, Human, Identity, Incoming, Plan, Seen};
 use crate::error::Error;
-use crate::route::{Call, Decoder, Human, Identity, Incoming, KB, Matched, Plan, Seen};
+use crate::formats::charset::Decoder;
+use crate::isolate::Edge;
+use crate::message::{Body, KB, Outgoing, Request};
+use crate::route::Matched;
+use crate::runtime::Platform;
 use crate::verify::Caller;
 
 /// Milliseconds to wait for the database if an answer is possible without it.
@@ -21,29 +28,37 @@ const MAX_FORM_BYTES: usize = 256 * KB;
 
 /// Whether a person filled in a form, who sees it again with its values if it is refused.
 fn is_form(call: &Call, incoming: &Incoming) -> bool {
-    call.for_people && incoming.wants_page
+    call.is_form && incoming.wants_page
 }
 
 /// The answer of a purpose endpoint to a request that is refused before its body is read.
 pub(super) async fn refuse<P: Platform>(
-    call: &'static Call,
-    matched: &Matched,
+    call: &Rc<Call>,
+    matched: &Matched<'_>,
     caller: &Caller,
     mut request: Request<P::Body>,
     error: Error,
     edge: &Edge<P>,
-) -> Result<Work<P::Body>, Error> {
+) -> Work<P::Body> {
     let mut incoming = incoming(matched, caller, &request, edge);
     if is_form(call, &incoming) {
         let read = read_body(&mut request, MAX_FORM_BYTES, edge).await;
         incoming.body = read.unwrap_or_default();
     }
-    (call.answer)(&incoming, Err(error), &edge.config).map(Work::Local)
+    refused(call, incoming, error)
+}
+
+fn refused<B>(call: &Rc<Call>, incoming: Incoming, error: Error) -> Work<B> {
+    Work::Refused {
+        call: call.clone(),
+        incoming: Box::new(incoming),
+        error,
+    }
 }
 
 /// What a purpose endpoint sees of a request before its body has been read.
 pub(super) fn incoming<P: Platform>(
-    matched: &Matched,
+    matched: &Matched<'_>,
     caller: &Caller,
     request: &Request<P::Body>,
     edge: &Edge<P>,
@@ -56,16 +71,16 @@ pub(super) fn incoming<P: Platform>(
         wants_page: wants_page(request),
         now_ms: edge.platform.now_ms(),
         place: edge.platform.place(),
-        human: Human::NotChecked,
         user: caller.user().map(str::to_owned),
         decoder: Decoder(P::decode),
+        ..Incoming::default()
     }
 }
 
 /// Reads the body and builds the call. The endpoint words its own refusals.
 pub(super) async fn prepare<P: Platform>(
-    call: &'static Call,
-    matched: &Matched,
+    call: &Rc<Call>,
+    matched: &Matched<'_>,
     caller: &Caller,
     mut request: Request<P::Body>,
     edge: &Edge<P>,
@@ -77,7 +92,15 @@ pub(super) async fn prepare<P: Platform>(
         Ok(Plan::CallVouched(arguments, seen)) => (arguments, Some(seen)),
         Ok(Plan::Answer(response)) => return Ok(Work::Local(response)),
         Ok(Plan::Seal(_)) => return Err(Error::Internal("a secret was not sealed")),
-        Err(error) => return (call.answer)(&incoming, Err(error), &edge.config).map(Work::Local),
+        Err(error) => return Ok(refused(call, incoming, error)),
+    };
+    let seen = if call.form_timestamp {
+        Some(Seen {
+            form_timestamp: form_timestamp::verdict(&incoming, &edge.config),
+            ..seen.unwrap_or_default()
+        })
+    } else {
+        seen
     };
     let token = token(call, caller, &request, incoming.human, seen, edge)?;
     let sharer = match call.identity {
@@ -86,8 +109,8 @@ pub(super) async fn prepare<P: Platform>(
     };
     let mut outgoing = build(
         &edge.config.postgrest_url,
-        call.schema,
-        call.function,
+        &call.schema,
+        &call.function,
         arguments,
         &token,
         &request.id,
@@ -111,7 +134,7 @@ pub(super) async fn prepare<P: Platform>(
         outgoing.deadline_ms = outgoing.deadline_ms.min(FALLBACK_MS);
     }
     Ok(Work::Call {
-        call,
+        call: call.clone(),
         incoming: Box::new(incoming),
         relay: Relay {
             sharer,
@@ -139,13 +162,13 @@ fn token<P: Platform>(
 }
 
 async fn plan<P: Platform>(
-    call: &'static Call,
-    matched: &Matched,
+    call: &Rc<Call>,
+    matched: &Matched<'_>,
     incoming: &mut Incoming,
     request: &mut Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Plan, Error> {
-    let limit = limit(matched, edge);
+    let limit = limit(matched.route, edge);
     let max_bytes = if is_form(call, incoming) {
         MAX_FORM_BYTES
     } else {
@@ -155,8 +178,8 @@ async fn plan<P: Platform>(
     if incoming.body.len() > limit {
         return Err(Error::BodyTooLarge { limit });
     }
-    if call.for_people {
-        incoming.human = turnstile::ask(incoming, edge).await?;
+    if let Some(action) = &call.turnstile {
+        incoming.human = turnstile::ask(action, incoming, edge).await?;
     }
     match (call.arguments)(incoming, &edge.config)? {
         Plan::Seal(secret) => seal::seal(*secret, edge).await.map(Plan::Call),

@@ -1,14 +1,20 @@
 //! A whole relation, page by page. Each page begins where the one before ended, so that rows inserted or deleted in the
 //! meantime neither repeat nor hide others.
 
+use std::rc::Rc;
+
 use http::{HeaderMap, Method};
 use serde_json::Value;
 
+use super::headers::{query_api_key, set, set_trace};
+use super::mint::upstream_token;
 use super::query::Query;
-use super::{Relay, query_api_key, set, set_trace, upstream_token};
-use crate::edge::{Body, Edge, Outgoing, Platform, Request};
+use super::work::Relay;
+use crate::endpoint::Export;
 use crate::error::Error;
-use crate::route::Export;
+use crate::isolate::Edge;
+use crate::message::{Body, Outgoing, Request};
+use crate::runtime::Platform;
 use crate::verify::Caller;
 
 /// The rows of a page.
@@ -23,7 +29,7 @@ const BOM: &str = "bom";
 
 /// The pages of one relation, as one caller may see it.
 pub(crate) struct Pages {
-    pub export: &'static Export,
+    pub export: Rc<Export>,
     /// Whether each further field gets a column, instead of a cell of JSON for all of them.
     pub spread: bool,
     /// Whether the file begins with a byte order mark, without which some spreadsheets do not recognise UTF-8.
@@ -35,7 +41,7 @@ pub(crate) struct Pages {
 
 /// Reads the filters, and takes the caller's token.
 pub(super) fn prepare<P: Platform>(
-    export: &'static Export,
+    export: &Rc<Export>,
     caller: &Caller,
     request: &Request<P::Body>,
     edge: &Edge<P>,
@@ -64,10 +70,10 @@ pub(super) fn prepare<P: Platform>(
     let mut headers = HeaderMap::new();
     let token = upstream_token(caller, request, edge)?;
     set(&mut headers, "authorization", &format!("Bearer {token}"))?;
-    set(&mut headers, "accept-profile", export.schema)?;
+    set(&mut headers, "accept-profile", &export.schema)?;
     set_trace(&mut headers, request)?;
     Ok(Pages {
-        export,
+        export: export.clone(),
         spread,
         marked,
         base: edge.config.postgrest_url.clone(),

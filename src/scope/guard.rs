@@ -2,32 +2,31 @@
 //! database's own limits decide in the end.
 
 use super::mint;
-use crate::edge::{Admission, Edge, Platform, Request};
+use crate::endpoint::{Guard, Route};
 use crate::error::Error;
-use crate::route::{Guard, Route};
+use crate::isolate::Edge;
+use crate::message::Request;
+use crate::runtime::{Admission, Platform};
 use crate::verify::Caller;
 
-/// Counts a request on its route, for its user or for its hashed address.
+/// Counts a request on its route, for its user or for its hashed address. A request with a bad token counts for its
+/// address: checking signatures is expensive. One that is refused for another reason does not count.
 pub(super) async fn admit<P: Platform>(
     route: &Route,
-    caller: &Caller,
+    caller: &Result<Caller, Error>,
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<(), Error> {
-    let who = || match caller.name() {
+    let name = match caller {
+        Ok(caller) => caller.name(),
+        Err(Error::BadToken(_)) => None,
+        Err(_) => return Ok(()),
+    };
+    let who = || match name {
         Some(name) => Ok(format!("user {name}")),
         None => address(request, edge),
     };
     ask(route, who, edge).await
-}
-
-/// Counts a request with a bad token for its hashed address: checking signatures is expensive.
-pub(crate) async fn count_refused<P: Platform>(
-    route: &Route,
-    request: &Request<P::Body>,
-    edge: &Edge<P>,
-) -> Result<(), Error> {
-    ask(route, || address(request, edge), edge).await
 }
 
 fn address<P: Platform>(request: &Request<P::Body>, edge: &Edge<P>) -> Result<String, Error> {

@@ -14,9 +14,12 @@ use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde::Serialize;
 use sha2::Sha256;
 
-use crate::edge::{self, Edge, Platform, Request};
+use crate::endpoint::{Human, Seen};
 use crate::error::Error;
-use crate::route::{Human, Seen};
+use crate::id::hex;
+use crate::isolate::Edge;
+use crate::message::Request;
+use crate::runtime::Platform;
 use crate::verify::Caller;
 
 /// Seconds that a token lives.
@@ -86,6 +89,17 @@ pub(super) fn anon<P: Platform>(
         vouched: None,
     });
     mint("anon", None, claim, edge)
+}
+
+/// The token for PostgREST: the caller's own, or one of the edge for an anonymous caller.
+pub(super) fn upstream_token<P: Platform>(
+    caller: &Caller,
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<String, Error> {
+    caller
+        .token()
+        .map_or_else(|| anon(request, edge), |token| Ok(token.to_owned()))
 }
 
 /// A token of role `edge` for a call on behalf of a verified caller.
@@ -178,7 +192,7 @@ fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
         .map_err(|_| Error::Internal("the signing key cannot be used"))?;
     mac.update(format!("rowgate address {day} {}", subscriber_prefix(address)).as_bytes());
     let hash = mac.finalize().into_bytes();
-    Ok(edge::hex(hash.get(..16).unwrap_or_default()))
+    Ok(hex(hash.get(..16).unwrap_or_default()))
 }
 
 /// The address of a subscriber: for IPv6 the /64 prefix, since a subscriber can use any address in it.
@@ -219,8 +233,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::endpoint::Access;
     use crate::fuzzing::native::{self, NOW, Native};
-    use crate::route::Access;
     use crate::verify;
 
     const SUB: &str = "11111111-1111-4111-8111-111111111111";

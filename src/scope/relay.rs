@@ -4,16 +4,20 @@ use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::body::{limit, pass_body};
+use super::headers::{idempotency_key, query_api_key, set, set_trace};
+use super::mint::upstream_token;
 use super::prefer::{self, Counts, Effect};
 use super::query::{Query, cap_range};
-use super::{
-    Relay, Work, cached, idempotency_key, limit, pass_body, query_api_key, replica, set, set_trace,
-    upstream_token,
-};
-use crate::edge::{Body, Edge, Outgoing, Platform, Request};
+use super::work::{Relay, Work, sharer};
+use super::{cached, replica};
+use crate::endpoint::Action;
 use crate::error::Error;
-use crate::route::{Action, Matched};
-use crate::systems;
+use crate::isolate::Edge;
+use crate::message::{Body, Outgoing, Request};
+use crate::registry::Registry;
+use crate::route::Matched;
+use crate::runtime::Platform;
 use crate::verify::Caller;
 
 /// Headers that are passed on unchanged.
@@ -37,7 +41,7 @@ const MAX_NAME_BYTES: usize = 63;
 
 /// Rebuilds a request to the data API.
 pub(super) async fn rebuild<P: Platform>(
-    matched: &Matched,
+    matched: &Matched<'_>,
     caller: &Caller,
     mut request: Request<P::Body>,
     edge: &Edge<P>,
@@ -63,7 +67,7 @@ pub(super) async fn rebuild<P: Platform>(
     let token = upstream_token(caller, &request, edge)?;
     let effect = Effect::of(&request.method, is_function);
     let prefer = prefer::rewrite(&request.headers, Counts::of(caller), effect)?;
-    let mut headers = headers(&request, &token, &prefer)?;
+    let mut headers = headers(&request, &token, &prefer, &edge.registry)?;
     let mut added_limit = None;
     // A limit on a write would choose which rows are written.
     if is_function || request.method == Method::GET {
@@ -86,18 +90,18 @@ pub(super) async fn rebuild<P: Platform>(
     query.append_to(&mut path);
     let insists = request.headers.contains_key("x-read-preference");
     let cache = (anonymous && !insists && !is_function && request.method == Method::GET)
-        .then(|| cached::rule(name, &path, &headers, &edge.config))
+        .then(|| cached::rule(name, &path, &headers, edge))
         .flatten();
     if cache.is_some() {
         // The edge answers this one itself.
         headers.remove("if-none-match");
     }
-    let sharer = super::sharer(caller, &request);
+    let sharer = sharer(caller, &request);
     // `fetch` accepts no body with these methods, and PostgREST reads none.
     let body = if is_read {
         Body::Empty
     } else {
-        pass_body(&mut request, limit(matched, edge), edge)?
+        pass_body(&mut request, limit(matched.route, edge), edge)?
     };
     let relay = Relay {
         outgoing: Outgoing {
@@ -158,7 +162,12 @@ fn refuse_conditions<B>(request: &Request<B>, is_read: bool) -> Result<(), Error
     Ok(())
 }
 
-fn headers<B>(request: &Request<B>, token: &str, prefer: &str) -> Result<HeaderMap, Error> {
+fn headers<B>(
+    request: &Request<B>,
+    token: &str,
+    prefer: &str,
+    registry: &Registry,
+) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for name in &PASSED {
         if let Some(value) = request.headers.get(name) {
@@ -176,9 +185,9 @@ fn headers<B>(request: &Request<B>, token: &str, prefer: &str) -> Result<HeaderM
             let served = schema
                 .to_str()
                 .ok()
-                .filter(|schema| systems::SCHEMAS.contains(schema));
+                .filter(|schema| registry.schemas.iter().any(|served| served == schema));
             let schema = served.ok_or_else(|| Error::UnknownSchema {
-                served: systems::SCHEMAS.join(", "),
+                served: registry.schemas.join(", "),
             })?;
             set(&mut headers, name, schema)?;
         }

@@ -4,41 +4,15 @@
 //! An isolate remembers recent writers, and tells the other isolates of its data centre through the platform's cache. A
 //! client that needs a stronger guarantee sends `x-read-preference: primary`.
 
-use std::collections::HashMap;
-
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::edge::{self, Body, Edge, Platform, Request, Response};
 use crate::error::Error;
-use crate::verify::{Caller, cache};
-
-/// Seconds by which a replica may lag behind a write.
-const LAG_SECONDS: u32 = 5;
-/// The most writers that are remembered.
-const MAX_WRITERS: usize = 10_000;
-
-/// Recent writers, and the time in milliseconds since 1970 until which they read from the primary.
-#[derive(Default)]
-pub struct Writers(HashMap<String, u64>);
-
-impl Writers {
-    fn wrote(&self, name: &str, now_ms: u64) -> bool {
-        self.0.get(name).is_some_and(|until| now_ms < *until)
-    }
-
-    fn note(&mut self, name: &str, now_ms: u64) {
-        if self.0.len() >= MAX_WRITERS {
-            self.0.retain(|_, until| now_ms < *until);
-        }
-        // With more writers than this at once, losing the replica's guarantee for some is better than running out of
-        // memory.
-        if self.0.len() >= MAX_WRITERS {
-            self.0.clear();
-        }
-        self.0
-            .insert(name.to_owned(), now_ms + u64::from(LAG_SECONDS) * 1000);
-    }
-}
+use crate::id;
+use crate::isolate::Edge;
+use crate::isolate::writers::LAG_SECONDS;
+use crate::message::{Body, Request, Response};
+use crate::runtime::Platform;
+use crate::verify::Caller;
 
 /// The replica's address, if it may answer this request.
 pub(super) async fn address<'a, P: Platform>(
@@ -106,21 +80,5 @@ pub(crate) async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
 
 /// The name of a writer in the platform's cache.
 fn cache_name(name: &str) -> String {
-    format!("wrote/{}", edge::hex(&cache::key(name)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn writers_are_forgotten_in_time_and_bounded() {
-        let mut writers = Writers::default();
-        writers.note("a", 1000);
-        assert!(writers.wrote("a", 5999) && !writers.wrote("a", 6000) && !writers.wrote("b", 1000));
-        for n in 0..3 * MAX_WRITERS {
-            writers.note(&n.to_string(), 2000);
-            assert!(writers.0.len() <= MAX_WRITERS && writers.wrote(&n.to_string(), 2000));
-        }
-    }
+    format!("wrote/{}", id::hex(&id::digest(name)))
 }

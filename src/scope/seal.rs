@@ -7,9 +7,11 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::Value;
 
-use crate::edge::{Edge, Platform};
+use crate::endpoint::Secret;
 use crate::error::Error;
-use crate::route::Secret;
+use crate::id::random;
+use crate::isolate::Edge;
+use crate::runtime::Platform;
 
 /// The format's version.
 const VERSION: &str = "v1";
@@ -51,10 +53,4 @@ async fn encrypt<P: Platform>(
     let encrypted = encrypted.ok_or(Error::Internal("the secret cannot be sealed"))?;
     let text = Base64UrlUnpadded::encode_string;
     Ok(format!("{}.{}", text(&nonce), text(&encrypted)))
-}
-
-fn random<const N: usize>() -> Result<[u8; N], Error> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| Error::Internal("the platform has no randomness"))?;
-    Ok(bytes)
 }

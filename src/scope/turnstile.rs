@@ -8,10 +8,13 @@ use serde_json::Value;
 use url::Url;
 
 use crate::config::{Config, Turnstile};
-use crate::edge::{self, Body, Edge, Outgoing, Platform};
+use crate::endpoint::{Human, Incoming};
 use crate::error::Error;
-use crate::route::{Human, Incoming};
-use crate::systems;
+use crate::formats::form;
+use crate::id;
+use crate::isolate::Edge;
+use crate::message::{Body, Outgoing};
+use crate::runtime::Platform;
 
 /// The most bytes of a token.
 const MAX_TOKEN_BYTES: usize = 2048;
@@ -19,31 +22,42 @@ const MAX_TOKEN_BYTES: usize = 2048;
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 /// Milliseconds that Turnstile has to answer.
 const DEADLINE_MS: u32 = 5000;
-/// The action that a widget must name on pages that post here.
-const ACTION: &str = "lead";
+/// The field of a form with the token of its widget.
+const FIELD: &str = "cf-turnstile-response";
 
-/// Verifies the request's token. A page without scripts cannot have one: its lead is stored for review. A script
+/// Verifies the request's token, whose widget must name `action`. A page without scripts cannot have one: its lead is stored for review. A script
 /// without a valid token is refused, also if Turnstile cannot be reached.
-pub(super) async fn ask<P: Platform>(incoming: &Incoming, edge: &Edge<P>) -> Result<Human, Error> {
+pub(super) async fn ask<P: Platform>(
+    action: &str,
+    incoming: &Incoming,
+    edge: &Edge<P>,
+) -> Result<Human, Error> {
     let Some(turnstile) = &edge.config.turnstile else {
         return Ok(Human::NotChecked);
     };
-    let token = systems::turnstile_token(incoming);
+    let token = token(incoming);
     if token.is_none() && incoming.wants_page {
         return Ok(Human::PendingReview);
     }
     let good = match token {
         Some(token) if token.len() <= MAX_TOKEN_BYTES => {
-            verdict(turnstile, &token, incoming.header("idempotency-key"), edge).await
+            verdict(turnstile, token, incoming.header("idempotency-key"), edge).await
         }
         _ => None,
     };
     match good {
-        Some(verdict) if fits(&verdict, &edge.config) => Ok(Human::Verified),
+        Some(verdict) if fits(&verdict, action, &edge.config) => Ok(Human::Verified),
         // Turnstile failed, which is not the fault of a person who filled in a page.
         None if incoming.wants_page => Ok(Human::PendingReview),
         _ => Err(Error::HumanNotVerified),
     }
+}
+
+/// The token of the widget, if a readable form has one.
+fn token(incoming: &Incoming) -> Option<&str> {
+    let form = incoming.form();
+    let fields = form.fault.is_none().then_some(&form.fields)?;
+    form::last(fields.get(FIELD)?).filter(|token| !token.is_empty())
 }
 
 /// Turnstile's answer; none if it gave none.
@@ -60,7 +74,7 @@ async fn verdict<P: Platform>(
         // Turnstile repeats its answer for the same key: a retry after a lost answer has no other token.
         form.append_pair(
             "idempotency_key",
-            &edge::digest_uuid(&format!("{key}\n{token}")),
+            &id::digest_uuid(&format!("{key}\n{token}")),
         );
     }
     let form = form.finish();
@@ -93,7 +107,7 @@ async fn verdict<P: Platform>(
 }
 
 /// Whether the token was issued on an allowed site, for this action.
-fn fits(verdict: &Value, config: &Config) -> bool {
+fn fits(verdict: &Value, action: &str, config: &Config) -> bool {
     let text = |name: &str| {
         verdict
             .get(name)
@@ -104,6 +118,6 @@ fn fits(verdict: &Value, config: &Config) -> bool {
         Url::parse(origin).is_ok_and(|url| url.host_str() == Some(text("hostname")))
     };
     verdict.get("success") == Some(&Value::Bool(true))
-        && ["", ACTION].contains(&text("action"))
+        && ["", action].contains(&text("action"))
         && config.allowed_origins.iter().any(ours)
 }

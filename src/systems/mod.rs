@@ -1,13 +1,18 @@
-//! The systems: each one's endpoints as data, in the folder of its name.
+//! The systems: each one's endpoints, jobs and hooks in the folder of its name. The core names none of them; the entry
+//! hands in what this file collects.
 
-pub(crate) mod clixen;
+mod clixen;
 mod growth;
 
-use crate::endpoints::{data, health};
-use crate::route::Route;
+use serde_json::Value;
 
-pub(crate) use clixen::after_call;
-pub(crate) use growth::turnstile_token;
+use crate::endpoints::{data, health};
+use crate::error::Error;
+use crate::hooks::Hooks;
+use crate::isolate::Edge;
+use crate::jobs;
+use crate::registry::Registry;
+use crate::runtime::Platform;
 
 /// Schemas that the data API serves: PostgREST's `db-schemas` without the edge's own. The first one is the default.
 pub const SCHEMAS: [&str; 6] = [
@@ -19,10 +24,45 @@ pub const SCHEMAS: [&str; 6] = [
     "whatsapp",
 ];
 
-/// Every route of the edge.
-pub static ALL: [&[Route]; 4] = [
-    &health::ROUTES,
-    &data::ROUTES,
-    &growth::ROUTES,
-    &clixen::ROUTES,
-];
+/// What all systems serve.
+#[must_use]
+pub fn registry() -> Registry {
+    Registry {
+        schemas: SCHEMAS.map(Into::into).into(),
+        routes: [
+            health::routes(),
+            data::routes(),
+            growth::routes(),
+            clixen::routes(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        jobs: [growth::jobs(), clixen::jobs(), jobs::own()]
+            .into_iter()
+            .flatten()
+            .collect(),
+    }
+}
+
+/// The hooks of all systems.
+pub struct Systems;
+
+impl Hooks for Systems {
+    async fn after_call<P: Platform>(
+        &self,
+        name: &str,
+        result: &Value,
+        edge: &Edge<P>,
+    ) -> Result<Value, Error> {
+        clixen::after_call(name, result, edge).await
+    }
+
+    async fn run_job<P: Platform>(
+        &self,
+        name: &str,
+        edge: &Edge<P>,
+    ) -> Option<Result<Value, Error>> {
+        clixen::run_job(name, edge).await
+    }
+}

@@ -1,7 +1,5 @@
 //! The issuers' public keys: fetched from the configured addresses only, filtered, cached, and bounded.
 
-use std::collections::HashMap;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_channel::oneshot;
 use http::{HeaderMap, Method, StatusCode};
@@ -10,101 +8,20 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::config::Issuer;
-use crate::edge::{self, Body, Edge, Outgoing, Platform, ReadFault};
 use crate::error::Error;
-use crate::formats;
+use crate::id;
+use crate::isolate::Edge;
+use crate::isolate::keys::{DEADLINE_MS, Found};
+use crate::json::read;
+use crate::message::{Body, Outgoing, ReadFault};
+use crate::public_key::{Algorithm, PublicKey};
+use crate::runtime::Platform;
 
-/// Milliseconds for which fetched keys are fresh.
-const FRESH_MS: u64 = 10 * 60 * 1000;
-/// Milliseconds for which they may be used while their issuer cannot be reached.
-const STALE_MS: u64 = 60 * 60 * 1000;
-/// Milliseconds between two fetches from one issuer, including failed ones.
-const PAUSE_MS: u64 = 30 * 1000;
-/// Milliseconds that a fetch may take.
-const DEADLINE_MS: u32 = 5000;
 /// The most bytes of a key set.
 const MAX_SET_BYTES: usize = 64 * 1024;
 /// The most keys of a set that a log line names, and the most characters of each name.
 const MAX_NAMED: usize = 20;
 const MAX_KID_CHARS: usize = 128;
-
-/// The algorithms that tokens may use. No other is ever tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// HMAC with SHA-256 and a secret from the configuration.
-    Hs256,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// ECDSA on P-384 with SHA-384.
-    Es384,
-    /// ECDSA on P-521 with SHA-512.
-    Es512,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Rs256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    Rs384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    Rs512,
-    /// RSASSA-PSS with SHA-256.
-    Ps256,
-    /// RSASSA-PSS with SHA-384.
-    Ps384,
-    /// RSASSA-PSS with SHA-512.
-    Ps512,
-    /// Ed25519.
-    EdDsa,
-}
-
-impl Algorithm {
-    /// The algorithm of an `alg`, compared exactly.
-    #[must_use]
-    pub fn named(alg: &str) -> Option<Self> {
-        Some(match alg {
-            "HS256" => Self::Hs256,
-            "ES256" => Self::Es256,
-            "ES384" => Self::Es384,
-            "ES512" => Self::Es512,
-            "RS256" => Self::Rs256,
-            "RS384" => Self::Rs384,
-            "RS512" => Self::Rs512,
-            "PS256" => Self::Ps256,
-            "PS384" => Self::Ps384,
-            "PS512" => Self::Ps512,
-            "EdDSA" | "Ed25519" => Self::EdDsa,
-            _ => return None,
-        })
-    }
-
-    /// The algorithm of a key of this type and curve that names none.
-    fn of_type(kty: &str, crv: Option<&str>) -> Option<Self> {
-        match (kty, crv) {
-            ("EC", Some("P-256")) => Some(Self::Es256),
-            ("EC", Some("P-384")) => Some(Self::Es384),
-            ("EC", Some("P-521")) => Some(Self::Es512),
-            ("OKP", Some("Ed25519")) => Some(Self::EdDsa),
-            ("RSA", None) => Some(Self::Rs256),
-            _ => None,
-        }
-    }
-
-    fn is_of_rsa(self) -> bool {
-        matches!(
-            self,
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512
-        )
-    }
-}
-
-/// A key that verifies signatures of one algorithm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PublicKey {
-    /// Its `kid` in the set.
-    pub kid: Option<String>,
-    /// The only algorithm that it is used with.
-    pub algorithm: Algorithm,
-    /// The public parameters as a JWK in JSON, rebuilt from the parsed ones.
-    pub jwk: String,
-}
 
 /// The parameters of a JWK that are read (RFC 7517). A null counts as missing.
 #[derive(Deserialize)]
@@ -204,7 +121,7 @@ pub struct KeySet {
 /// would be unclear who signed.
 #[must_use]
 pub fn parse(json: &[u8]) -> Option<KeySet> {
-    let set = formats::json::read(json).ok()?;
+    let set = read(json).ok()?;
     let entries = set.get("keys")?.as_array()?;
     let mut skipped = Vec::new();
     let mut found: Vec<(usize, PublicKey)> = Vec::new();
@@ -240,109 +157,6 @@ pub fn parse(json: &[u8]) -> Option<KeySet> {
     Some(KeySet { keys, skipped })
 }
 
-/// What an isolate knows about one issuer's keys.
-#[derive(Default)]
-struct Known {
-    keys: Vec<PublicKey>,
-    /// When they were fetched.
-    fetched_ms: u64,
-    /// When the last fetch began.
-    attempted_ms: Option<u64>,
-    /// A fetch is in progress.
-    fetching: bool,
-    /// The last set or failure that was logged.
-    logged: Option<String>,
-}
-
-/// The keys of all issuers, by their address.
-#[derive(Default)]
-pub struct KeyCache(HashMap<String, Known>);
-
-/// The cache's answer for a token.
-enum Found {
-    Keys {
-        keys: Vec<PublicKey>,
-        /// The keys may be used, but are no longer fresh.
-        refresh: bool,
-    },
-    /// Another request is fetching; wait for its result.
-    InProgress,
-    /// No key fits, and a fetch is allowed.
-    Fetch,
-    /// No key fits, and it is too early for another fetch.
-    None {
-        /// There are keys, but none that fits.
-        known: bool,
-        /// Seconds until a fetch is allowed.
-        wait: u32,
-    },
-}
-
-impl KeyCache {
-    fn find(&self, url: &str, wanted: impl Fn(&PublicKey) -> bool, now_ms: u64) -> Found {
-        let Some(known) = self.0.get(url) else {
-            return Found::Fetch;
-        };
-        let age = now_ms.saturating_sub(known.fetched_ms);
-        let keys: Vec<PublicKey> = known
-            .keys
-            .iter()
-            .filter(|key| age < STALE_MS && wanted(key))
-            .cloned()
-            .collect();
-        let may_fetch = known
-            .attempted_ms
-            .is_none_or(|attempted| now_ms.saturating_sub(attempted) >= PAUSE_MS);
-        // A fetch whose request was ended by its client never reports back.
-        let fetching = known.fetching
-            && known.attempted_ms.is_some_and(|attempted| {
-                now_ms.saturating_sub(attempted) <= u64::from(DEADLINE_MS)
-            });
-        match (keys.is_empty(), fetching, may_fetch) {
-            (false, ..) => Found::Keys {
-                keys,
-                refresh: age >= FRESH_MS && may_fetch && !fetching,
-            },
-            (true, true, _) => Found::InProgress,
-            (true, false, true) => Found::Fetch,
-            (true, false, false) => Found::None {
-                known: !known.keys.is_empty() && age < STALE_MS,
-                wait: known.attempted_ms.map_or(0, |attempted| {
-                    let left = (attempted + PAUSE_MS).saturating_sub(now_ms);
-                    u32::try_from(left.div_ceil(1000)).unwrap_or(u32::MAX)
-                }),
-            },
-        }
-    }
-
-    fn mark_fetching(&mut self, url: &str, now_ms: u64) {
-        let known = self.0.entry(url.to_owned()).or_default();
-        known.fetching = true;
-        known.attempted_ms = Some(now_ms);
-    }
-
-    /// Whether the log does not have this fault yet. `fault` is none for a set without one.
-    fn is_new_fault(&mut self, url: &str, fault: Option<String>) -> bool {
-        let known = self.0.entry(url.to_owned()).or_default();
-        let is_new = fault.is_some() && known.logged != fault;
-        known.logged = fault;
-        is_new
-    }
-
-    /// Stores the result of a fetch. A failed one never replaces usable keys. Tells whether other keys were replaced.
-    fn store(&mut self, url: &str, keys: Option<Vec<PublicKey>>, now_ms: u64) -> bool {
-        let known = self.0.entry(url.to_owned()).or_default();
-        known.fetching = false;
-        let Some(keys) = keys else {
-            return false;
-        };
-        known.fetched_ms = now_ms;
-        let changed = !known.keys.is_empty() && known.keys != keys;
-        known.keys = keys;
-        changed
-    }
-}
-
 /// Whether one of the issuer's keys made the signature; none if it has no key of this name and algorithm.
 ///
 /// # Errors
@@ -374,11 +188,7 @@ pub fn fresh_until_ms<P: Platform>(issuer: &Issuer, edge: &Edge<P>) -> u64 {
         return u64::MAX;
     };
     let now_ms = edge.platform.now_ms();
-    edge.keys.borrow().0.get(url).map_or(0, |known| {
-        (known.fetched_ms + FRESH_MS)
-            .max(now_ms + PAUSE_MS)
-            .min(known.fetched_ms + STALE_MS)
-    })
+    edge.keys.borrow().fresh_until_ms(url, now_ms)
 }
 
 /// Starts fetching an issuer's keys in the background, if there are none.
@@ -526,5 +336,5 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
         Body::Empty | Body::Upload { .. } => Vec::new(),
     };
     let set = parse(&bytes).ok_or("it is not a key set")?;
-    Ok((edge::hex(&Sha256::digest(&bytes)), set))
+    Ok((id::hex(&Sha256::digest(&bytes)), set))
 }

@@ -2,17 +2,19 @@
 //!
 //! An invalid credential is never ignored: a bad token is not "anonymous".
 
-pub mod cache;
 pub mod keys;
 pub mod token;
 
 use http::HeaderMap;
 
 use crate::config::Config;
-use crate::edge::{Edge, Platform, Request};
+use crate::endpoint::Access;
 use crate::error::{Error, TokenFault};
-use crate::route::Access;
-use token::Claims;
+use crate::id::is_uuid;
+use crate::isolate::Edge;
+use crate::isolate::tokens::Claims;
+use crate::message::Request;
+use crate::runtime::Platform;
 
 /// Who is calling. Only [`caller`] makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,13 +198,6 @@ async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
             user: sub.filter(|_| role != "service_role"),
         }),
     }
-}
-
-/// Whether it is a UUID. A user's id must be one: tables store it so.
-pub(crate) fn is_uuid(text: &str) -> bool {
-    let groups: Vec<&str> = text.split('-').collect();
-    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
-    lengths == [8, 4, 4, 4, 12] && groups.concat().bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]

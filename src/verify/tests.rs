@@ -841,7 +841,7 @@ fn a_forged_token_is_cached_for_a_minute_and_no_longer_than_the_keys() {
     assert_eq!(
         edge.forged
             .borrow_mut()
-            .find(&super::cache::key(&forged), 0),
+            .find(&crate::id::digest(&forged), 0),
         None
     );
 }

@@ -13,11 +13,14 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::cache;
-use super::keys::{self, Algorithm};
+use super::keys;
 use crate::config::Issuer;
-use crate::edge::{Edge, Platform};
 use crate::error::{Error, TokenFault};
+use crate::id;
+use crate::isolate::Edge;
+use crate::isolate::tokens::Claims;
+use crate::public_key::Algorithm;
+use crate::runtime::Platform;
 
 /// The most bytes of a token.
 const MAX_TOKEN_BYTES: usize = 8 * 1024;
@@ -28,15 +31,6 @@ const LEEWAY: u64 = 30;
 /// Milliseconds for which a token with a wrong signature is refused without another check. Short, in case the check
 /// itself failed.
 const FORGED_MS: u64 = 60 * 1000;
-
-/// What the edge needs of a verified token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Claims {
-    /// The database role that it asserts; its issuer may assert it.
-    pub role: String,
-    /// The user, if the role is one of users.
-    pub sub: Option<String>,
-}
 
 /// Header parameters that make a token unacceptable if they are present, with any value.
 #[derive(Debug, Clone, Deserialize)]
@@ -77,7 +71,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     if text.len() > MAX_TOKEN_BYTES {
         return Err(malformed());
     }
-    let key = cache::key(text);
+    let key = id::digest(text);
     let now_ms = edge.platform.now_ms();
     let known = edge.verified.borrow_mut().find(&key, now_ms);
     if let Some(claims) = known {

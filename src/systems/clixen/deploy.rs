@@ -10,13 +10,14 @@ use super::n8n::{Client, Fault};
 use super::tenancy::{self, Prepared, Subject, Webhook, allow_caller, text};
 use super::validate;
 use crate::config::Config;
-use crate::edge::{Edge, Platform, Response};
+use crate::endpoint::{Call, Incoming, Plan, answer_ok};
 use crate::error::Error;
 use crate::formats::json;
 use crate::forward;
-use crate::respond;
-use crate::route::{AfterCall, Call, Identity, Incoming, Plan};
-use crate::verify::is_uuid;
+use crate::id::is_uuid;
+use crate::isolate::Edge;
+use crate::message::{self, Response};
+use crate::runtime::Platform;
 
 /// The reason of a lost lease, or of a database that cannot be reached.
 const INTERRUPTED: &str = "interrupted";
@@ -33,53 +34,53 @@ const MAX_PROBE_MS: u64 = 20_000;
 const MAX_WORKFLOW_BYTES: usize = 2 * 1024 * 1024;
 
 /// `POST /v1/workflows/{id}/deploy`
-pub static DEPLOY: Call = Call {
-    arguments: |incoming, config| {
-        // A caller who names a version means /rollback.
-        if !incoming.body.is_empty() && json::body(incoming)? != json!({}) {
-            return Err(Error::MalformedBody(
-                "it takes no fields; /rollback takes {\"deployment_version\": 3}".into(),
-            ));
-        }
-        open_arguments(incoming, config, None)
-    },
-    ..call("open_deployment", AfterCall::Deploy)
-};
+pub fn deploy() -> Call {
+    Call {
+        arguments: |incoming, config| {
+            // A caller who names a version means /rollback.
+            if !incoming.body.is_empty() && json::body(incoming.content())? != json!({}) {
+                return Err(Error::MalformedBody(
+                    "it takes no fields; /rollback takes {\"deployment_version\": 3}".into(),
+                ));
+            }
+            open_arguments(incoming, config, None)
+        },
+        ..call("open_deployment", super::DEPLOY)
+    }
+}
 
 /// `POST /v1/workflows/{id}/rollback`
-pub static ROLLBACK: Call = Call {
-    arguments: |incoming, config| {
-        let version = if incoming.body.is_empty() {
-            0
-        } else {
-            version(&json::body(incoming)?)?
-        };
-        open_arguments(incoming, config, Some(version))
-    },
-    ..call("open_deployment", AfterCall::Deploy)
-};
+pub fn rollback() -> Call {
+    Call {
+        arguments: |incoming, config| {
+            let version = if incoming.body.is_empty() {
+                0
+            } else {
+                version(&json::body(incoming.content())?)?
+            };
+            open_arguments(incoming, config, Some(version))
+        },
+        ..call("open_deployment", super::DEPLOY)
+    }
+}
 
 /// `POST /v1/jobs/finish_deployments`, for the back office of a system without crons.
-pub static FINISH: Call = Call {
-    answer: |_, outcome, _| outcome.map(|done| respond::json(StatusCode::OK, &done)),
-    ..call("may_finish_deployments", AfterCall::FinishDeployments)
-};
-
-const fn call(function: &'static str, after_call: AfterCall) -> Call {
+pub fn finish() -> Call {
     Call {
-        schema: "clixen",
-        function,
-        identity: Identity::Caller,
-        for_people: false,
+        answer: answer_ok,
+        ..call("may_finish_deployments", super::FINISH)
+    }
+}
+
+fn call(function: &'static str, after_call: &'static str) -> Call {
+    Call {
         arguments: |_, config| {
             is_set_up(config)?;
             Ok(Plan::Call("{}".into()))
         },
         answer,
-        fallback: None,
-        streamed: false,
-        answer_step_ms: None,
-        after_call: Some(after_call),
+        after_call: Some(after_call.into()),
+        ..Call::new("clixen", function)
     }
 }
 
@@ -127,7 +128,7 @@ fn version(body: &Value) -> Result<u64, Error> {
 fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Response<()>, Error> {
     let row = outcome?;
     match text(&row, "status") {
-        "deployed" | "rolled_back" => Ok(respond::json(StatusCode::OK, &row)),
+        "deployed" | "rolled_back" => Ok(message::json(StatusCode::OK, &row)),
         "failed" => {
             let reason = row
                 .get("n8n_response")
@@ -136,7 +137,7 @@ fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Res
             Err(Error::undeployed(reason.unwrap_or_default(), message))
         }
         "" => Err(Error::undeployed("gone", String::new())),
-        _ => Ok(respond::json(StatusCode::ACCEPTED, &row)),
+        _ => Ok(message::json(StatusCode::ACCEPTED, &row)),
     }
 }
 

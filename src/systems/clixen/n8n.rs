@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::tenancy::allows_caller;
 use crate::config::N8n;
-use crate::edge::{Body, Edge, Outgoing, Platform, Response, text};
 use crate::error::Error;
+use crate::isolate::Edge;
+use crate::message::{Body, Outgoing, Response, text};
+use crate::runtime::Platform;
 
 /// Milliseconds that a request may take.
 const DEADLINE_MS: u32 = 15_000;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::validate::places::{self, Called, Takes};
 use super::validate::webhooks;
-use crate::edge;
+use crate::id;
 
 /// The most characters of a name in n8n.
 const MAX_NAME: usize = 128;
@@ -230,7 +230,7 @@ impl Rewriter<'_> {
         // A copied node has the id of its original.
         let is_first = !given_id.is_empty() && sources.insert(given_id.to_owned());
         let source = if is_first { given_id } else { name };
-        let id = edge::digest_uuid(&format!("{} {} {source}", self.own.slug, self.subject.id));
+        let id = id::digest_uuid(&format!("{} {} {source}", self.own.slug, self.subject.id));
         for path in places::PATHS {
             if let Some(path) = parameter_mut(node, path)
                 && *path == made

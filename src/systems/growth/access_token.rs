@@ -4,67 +4,57 @@
 use http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value, json};
 
-use crate::edge::{Body, Response};
+use crate::endpoint::{Call, Identity, Incoming, Plan, Secret};
 use crate::error::Error;
 use crate::formats::json;
-use crate::route::{Call, Identity, Incoming, Plan, Secret};
-use crate::verify::is_uuid;
+use crate::id::is_uuid;
+use crate::message::{Body, Response};
 
 /// The most bytes of a token: Meta's have some 200.
 const MAX_BYTES: usize = 4096;
 
 /// `PUT`
-pub static SET: Call = Call {
-    schema: "whatsapp",
-    function: "set_access_token",
-    identity: Identity::Vouched,
-    for_people: false,
-    arguments: |incoming, _| {
-        let account = account(incoming)?;
-        let body = json::body(incoming)?;
-        let text = token(&body)?;
-        let owner = incoming.user.as_deref().unwrap_or_default();
-        let owner = owner.to_ascii_lowercase();
-        let mut arguments = Map::new();
-        arguments.insert("account_id".into(), account.as_str().into());
-        arguments.insert("owner_id".into(), owner.as_str().into());
-        Ok(Plan::Seal(Box::new(Secret {
-            text,
-            column: "whatsapp.accounts.access_token",
-            row: account,
-            owner,
-            arguments,
-        })))
-    },
-    answer: super::answer_ok,
-    fallback: None,
-    streamed: false,
-    answer_step_ms: None,
-    after_call: None,
-};
+pub fn set() -> Call {
+    Call {
+        identity: Identity::Vouched,
+        arguments: |incoming, _| {
+            let account = account(incoming)?;
+            let body = json::body(incoming.content())?;
+            let text = token(&body)?;
+            let owner = incoming.user.as_deref().unwrap_or_default();
+            let owner = owner.to_ascii_lowercase();
+            let mut arguments = Map::new();
+            arguments.insert("account_id".into(), account.as_str().into());
+            arguments.insert("owner_id".into(), owner.as_str().into());
+            Ok(Plan::Seal(Box::new(Secret {
+                text,
+                column: "whatsapp.accounts.access_token",
+                row: account,
+                owner,
+                arguments,
+            })))
+        },
+        ..Call::new("whatsapp", "set_access_token")
+    }
+}
 
 /// `DELETE`
-pub static REMOVE: Call = Call {
-    schema: "whatsapp",
-    function: "remove_access_token",
-    identity: Identity::Caller,
-    for_people: false,
-    arguments: |incoming, _| {
-        let account = account(incoming)?;
-        Ok(Plan::Call(json!({ "account_id": account }).to_string()))
-    },
-    answer: |_, outcome, _| {
-        outcome.map(|_| Response {
-            status: StatusCode::NO_CONTENT,
-            headers: HeaderMap::new(),
-            body: Body::Empty,
-        })
-    },
-    fallback: None,
-    streamed: false,
-    answer_step_ms: None,
-    after_call: None,
-};
+pub fn remove() -> Call {
+    Call {
+        arguments: |incoming, _| {
+            let account = account(incoming)?;
+            Ok(Plan::Call(json!({ "account_id": account }).to_string()))
+        },
+        answer: |_, outcome, _| {
+            outcome.map(|_| Response {
+                status: StatusCode::NO_CONTENT,
+                headers: HeaderMap::new(),
+                body: Body::Empty,
+            })
+        },
+        ..Call::new("whatsapp", "remove_access_token")
+    }
+}
 
 fn account(incoming: &Incoming) -> Result<String, Error> {
     let id = &incoming.variable;

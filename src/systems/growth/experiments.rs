@@ -3,70 +3,61 @@
 
 use serde_json::json;
 
+use super::bucketing;
 use super::units::{self, Units};
-use super::{answer_ok, bucketing};
+use crate::endpoint::{Call, Identity, Plan};
 use crate::error::Error;
 use crate::formats::batch::{self, Item};
-use crate::route::{Call, Identity, Plan};
-use crate::verify::is_uuid;
+use crate::id::is_uuid;
 
 /// `POST /v1/experiments/assign`
-pub static ASSIGN: Call = Call {
-    schema: "experiments",
-    function: "auto_assign_experiments",
-    identity: Identity::Vouched,
-    for_people: false,
-    arguments: |incoming, _| {
-        let units = Units::of_call(incoming)?;
-        let arguments = json!({
-            "user_id": units.user_id,
-            "session_id": units.session_id,
-            "country": units.country,
-        });
-        Ok(Plan::Call(arguments.to_string()))
-    },
-    answer: answer_ok,
-    fallback: Some(bucketing::FALLBACK),
-    streamed: false,
-    answer_step_ms: None,
-    after_call: None,
-};
+pub fn assign() -> Call {
+    Call {
+        identity: Identity::Vouched,
+        arguments: |incoming, _| {
+            let units = Units::of_call(incoming)?;
+            let arguments = json!({
+                "user_id": units.user_id,
+                "session_id": units.session_id,
+                "country": units.country,
+            });
+            Ok(Plan::Call(arguments.to_string()))
+        },
+        fallback: Some(bucketing::fallback()),
+        ..Call::new("experiments", "auto_assign_experiments")
+    }
+}
 
 /// `POST /v1/experiments/exposures`
-pub static EXPOSE: Call = Call {
-    schema: "experiments",
-    function: "record_exposures",
-    identity: Identity::Vouched,
-    for_people: false,
-    arguments: |incoming, _| {
-        if incoming.media_type() != "application/json" {
-            let accepted = "application/json";
-            return Err(Error::UnsupportedMediaType { accepted });
-        }
-        let text = batch::json_text(&incoming.body)?;
-        // Units for all exposures that do not name their own.
-        let units = Units::read(text)?;
-        let mut arguments = json!({
-            "user_id": units.user_id,
-            "session_id": units.session_id,
-            "country": units.country,
-        })
-        .to_string();
-        // They replace the closing brace. Without a list the database words the error.
-        arguments.pop();
-        if let Some(items) = batch::list(text, "exposures") {
-            arguments.push_str(",\"exposures\":[");
-            batch::write(&mut arguments, items.into_iter().map(exposure));
-            arguments.push(']');
-        }
-        Ok(Plan::Call(format!("{{\"exposures\":{arguments}}}}}")))
-    },
-    answer: answer_ok,
-    fallback: None,
-    streamed: false,
-    answer_step_ms: None,
-    after_call: None,
-};
+pub fn expose() -> Call {
+    Call {
+        identity: Identity::Vouched,
+        arguments: |incoming, _| {
+            if incoming.content().media_type() != "application/json" {
+                let accepted = "application/json";
+                return Err(Error::UnsupportedMediaType { accepted });
+            }
+            let text = batch::json_text(&incoming.body)?;
+            // Units for all exposures that do not name their own.
+            let units = Units::read(text)?;
+            let mut arguments = json!({
+                "user_id": units.user_id,
+                "session_id": units.session_id,
+                "country": units.country,
+            })
+            .to_string();
+            // They replace the closing brace. Without a list the database words the error.
+            arguments.pop();
+            if let Some(items) = batch::list(text, "exposures") {
+                arguments.push_str(",\"exposures\":[");
+                batch::write(&mut arguments, items.into_iter().map(exposure));
+                arguments.push(']');
+            }
+            Ok(Plan::Call(format!("{{\"exposures\":{arguments}}}}}")))
+        },
+        ..Call::new("experiments", "record_exposures")
+    }
+}
 
 /// An exposure, refused if the number of an id has more than one spelling.
 fn exposure(item: Item<'_>) -> Item<'_> {
@@ -77,21 +68,15 @@ fn exposure(item: Item<'_>) -> Item<'_> {
 }
 
 /// `GET /v1/experiments/{id}/results`
-pub static RESULTS: Call = Call {
-    schema: "experiments",
-    function: "experiment_results",
-    identity: Identity::Caller,
-    for_people: false,
-    arguments: |incoming, _| {
-        let id = &incoming.variable;
-        if !is_uuid(id) {
-            return Err(Error::NotFound);
-        }
-        Ok(Plan::Call(json!({ "experiment_id": id }).to_string()))
-    },
-    answer: answer_ok,
-    fallback: None,
-    streamed: false,
-    answer_step_ms: None,
-    after_call: None,
-};
+pub fn results() -> Call {
+    Call {
+        arguments: |incoming, _| {
+            let id = &incoming.variable;
+            if !is_uuid(id) {
+                return Err(Error::NotFound);
+            }
+            Ok(Plan::Call(json!({ "experiment_id": id }).to_string()))
+        },
+        ..Call::new("experiments", "experiment_results")
+    }
+}

@@ -10,12 +10,14 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::texts::{self, FormTexts, Language};
-use super::{consent, form_timestamp, leads, multipart};
+use super::{consent, leads};
 use crate::config::{Config, Owner};
-use crate::edge::Response;
+use crate::endpoint::Incoming;
 use crate::error::Error;
+use crate::formats::form::{self as bodies};
+use crate::message::{self, Response};
 use crate::respond;
-use crate::route::Incoming;
+use crate::scope::form_timestamp;
 
 /// Where a form redirects to if it names no allowed `_next`.
 pub const THANKS: &str = "/forms/thanks";
@@ -291,7 +293,7 @@ pub fn not_confirmed(
 /// `GET /forms/style.css`
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every page")]
 pub fn style(_: &Incoming, _: &Config) -> Result<Response<()>, Error> {
-    let mut response = respond::bytes(
+    let mut response = message::bytes(
         StatusCode::OK,
         "text/css; charset=utf-8",
         include_str!("style.css"),
@@ -323,10 +325,10 @@ pub fn show_again(
     } else {
         let source = typed
             .get("source")
-            .and_then(leads::last)
+            .and_then(bodies::last)
             .and_then(known_source);
         // The form's own timestamp comes back, so that correcting a mistake within a second does not look like a bot.
-        let own = typed.get(form_timestamp::FIELD).and_then(leads::last);
+        let own = typed.get(form_timestamp::FIELD).and_then(bodies::last);
         let own = own.map_or_else(
             || form_timestamp::sign(incoming.now_ms, config),
             str::to_owned,
@@ -423,7 +425,7 @@ fn fault(error: &Error, texts: &Language) -> Fault {
             ..of_all(&errors.too_many_fields)
         },
         "RG302" | "RG510" => of_all(&errors.too_large),
-        "RG301" if *error == leads::malformed(multipart::FILE) => of_all(&errors.file),
+        "RG301" if *error == bodies::malformed(bodies::FILE) => of_all(&errors.file),
         "RG301" | "RG303" | "RG310" | "RG330" => of_all(&errors.unreadable),
         "RG512" => of_all(&errors.link),
         _ if error.status() == StatusCode::TOO_MANY_REQUESTS => {
@@ -467,7 +469,7 @@ fn form_page<'a>(
             required: field.name == "email",
             value: typed
                 .get(field.name)
-                .and_then(leads::last)
+                .and_then(bodies::last)
                 .map(visible)
                 .unwrap_or_default(),
             fault: fault_of(field.name),
@@ -559,7 +561,7 @@ fn page(
     let html = template
         .render()
         .map_err(|_| Error::Internal("a page cannot be rendered"))?;
-    let mut response = respond::bytes(status, "text/html; charset=utf-8", html);
+    let mut response = message::bytes(status, "text/html; charset=utf-8", html);
     // Browsers also apply form-action to the redirect after a post.
     let targets = config.allowed_origins.join(" ");
     let policy = format!(
@@ -585,7 +587,7 @@ fn page(
 mod tests {
     use super::*;
     use crate::config;
-    use crate::edge::Body;
+    use crate::message::Body;
     use serde_json::json;
 
     fn html(response: Response<()>) -> String {

@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::endpoint::Incoming;
 use crate::error::Error;
-use crate::route::Incoming;
 
 /// The texts of one language.
 #[derive(Deserialize)]

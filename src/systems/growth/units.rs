@@ -5,9 +5,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::endpoint::Incoming;
 use crate::error::Error;
 use crate::formats::{batch, json};
-use crate::route::Incoming;
 
 /// The most characters of an id.
 const MAX_CHARACTERS: usize = 200;
@@ -41,7 +41,7 @@ impl Units {
     /// # Errors
     /// 400 and 415 for a body that is not unambiguous JSON, 422 for one that names no unit.
     pub fn of_call(incoming: &Incoming) -> Result<Self, Error> {
-        json::body(incoming)?;
+        json::body(incoming.content())?;
         let units = Self::read(batch::json_text(&incoming.body)?)?;
         if units.user_id.is_none() && units.session_id.is_none() && incoming.user.is_none() {
             let details = "user_id and session_id are both missing";

@@ -6,77 +6,68 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::edge::Response;
+use crate::endpoint::{Call, Identity, Incoming, Plan};
 use crate::error::Error;
 use crate::formats::batch;
-use crate::formats::storable::storable;
-use crate::respond;
-use crate::route::{Call, Identity, Incoming, Plan};
+use crate::json::storable::storable;
+use crate::message::{self, Response};
 
 /// `GET`: Meta verifies once that the address belongs to the account's owner.
-pub static VERIFY: Call = Call {
-    schema: "whatsapp",
-    function: "verify_token_fits",
-    // Anybody can call this, so it uses the caller's share of connections.
-    identity: Identity::Vouched,
-    for_people: false,
-    arguments: |incoming, config| {
-        let token = incoming.parameter("hub.verify_token").unwrap_or_default();
-        if incoming.parameter("hub.mode").as_deref() != Some("subscribe") || token.is_empty() {
-            return Err(Error::BadVerifyToken);
-        }
-        let agreed = config.whatsapp.verify_token.as_deref();
-        // Comparing digests, so that the time does not reveal the token.
-        if agreed.is_some_and(|agreed| Sha256::digest(agreed) == Sha256::digest(&token)) {
-            return Ok(Plan::Answer(challenge(incoming)));
-        }
-        let token = token.replace('\0', "");
-        Ok(Plan::Call(json!({ "token": token }).to_string()))
-    },
-    answer: |incoming, outcome, _| match outcome? {
-        Value::Bool(true) => Ok(challenge(incoming)),
-        _ => Err(Error::BadVerifyToken),
-    },
-    fallback: None,
-    streamed: false,
-    answer_step_ms: None,
-    after_call: None,
-};
+pub fn verify() -> Call {
+    Call {
+        // Anybody can call this, so it uses the caller's share of connections.
+        identity: Identity::Vouched,
+        arguments: |incoming, config| {
+            let token = incoming.parameter("hub.verify_token").unwrap_or_default();
+            if incoming.parameter("hub.mode").as_deref() != Some("subscribe") || token.is_empty() {
+                return Err(Error::BadVerifyToken);
+            }
+            let agreed = config.whatsapp.verify_token.as_deref();
+            // Comparing digests, so that the time does not reveal the token.
+            if agreed.is_some_and(|agreed| Sha256::digest(agreed) == Sha256::digest(&token)) {
+                return Ok(Plan::Answer(challenge(incoming)));
+            }
+            let token = token.replace('\0', "");
+            Ok(Plan::Call(json!({ "token": token }).to_string()))
+        },
+        answer: |incoming, outcome, _| match outcome? {
+            Value::Bool(true) => Ok(challenge(incoming)),
+            _ => Err(Error::BadVerifyToken),
+        },
+        ..Call::new("whatsapp", "verify_token_fits")
+    }
+}
 
 /// `POST`: a webhook. Meta repeats it for days until it is answered with 200.
-pub static RECEIVE: Call = Call {
-    schema: "whatsapp",
-    function: "receive_webhook",
-    identity: Identity::Edge,
-    for_people: false,
-    arguments: |incoming, config| {
-        let secret = config.whatsapp.app_secret.as_deref();
-        let secret = secret.ok_or(Error::NotConfigured {
-            variable: "WHATSAPP_APP_SECRET",
-        })?;
-        if !is_signed(
-            &incoming.body,
-            incoming.header("x-hub-signature-256"),
-            secret,
-        ) {
-            return Err(Error::BadSignature);
-        }
-        payload(&incoming.body)
-    },
-    answer: |_, outcome, _| {
-        outcome.map(|_| respond::json(StatusCode::OK, &json!({"status": "ok"})))
-    },
-    fallback: None,
-    streamed: false,
-    answer_step_ms: None,
-    after_call: None,
-};
+pub fn receive() -> Call {
+    Call {
+        identity: Identity::Edge,
+        arguments: |incoming, config| {
+            let secret = config.whatsapp.app_secret.as_deref();
+            let secret = secret.ok_or(Error::NotConfigured {
+                variable: "WHATSAPP_APP_SECRET",
+            })?;
+            if !is_signed(
+                &incoming.body,
+                incoming.header("x-hub-signature-256"),
+                secret,
+            ) {
+                return Err(Error::BadSignature);
+            }
+            payload(&incoming.body)
+        },
+        answer: |_, outcome, _| {
+            outcome.map(|_| message::json(StatusCode::OK, &json!({"status": "ok"})))
+        },
+        ..Call::new("whatsapp", "receive_webhook")
+    }
+}
 
 /// The challenge, which Meta expects as plain text.
 fn challenge(incoming: &Incoming) -> Response<()> {
     let challenge = incoming.parameter("hub.challenge").unwrap_or_default();
     let challenge: String = challenge.chars().take(200).collect();
-    respond::bytes(StatusCode::OK, "text/plain; charset=utf-8", challenge)
+    message::bytes(StatusCode::OK, "text/plain; charset=utf-8", challenge)
 }
 
 /// Whether the header is `sha256=<hex>` with the body's HMAC under the app's secret.

@@ -20,11 +20,11 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::config::Config;
-use crate::edge::{self, Response};
+use crate::endpoint::Incoming;
 use crate::error::Error;
 use crate::formats::json;
-use crate::respond;
-use crate::route::Incoming;
+use crate::id;
+use crate::message::{self, Response};
 
 use report::Part::{At, Key};
 use report::Weight::{Error as Wrong, FixedError, FixedWarning};
@@ -52,7 +52,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// # Errors
 /// 400 and 415 for a body that is not a JSON object.
 pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
-    let (workflow, was_wrapped) = unwrap_workflow(json::body(incoming)?);
+    let (workflow, was_wrapped) = unwrap_workflow(json::body(incoming.content())?);
     if !workflow.is_object() {
         let why = "it is not a workflow: send one JSON object for each workflow";
         return Err(Error::MalformedBody(why.into()));
@@ -65,7 +65,7 @@ pub fn answer(incoming: &Incoming, _: &Config) -> Result<Response<()>, Error> {
     // Faster than through a `String`, which matters at this size.
     let answer = serde_json::to_vec(&report.json()).unwrap_or_default();
     let kind = "application/json; charset=utf-8";
-    Ok(respond::bytes(StatusCode::OK, kind, answer))
+    Ok(message::bytes(StatusCode::OK, kind, answer))
 }
 
 /// Checks a workflow as n8n's editor or API exports it. Requirements of a deployment are warnings unless `deploys` is
@@ -237,7 +237,7 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
 
 /// A new random id in the form of a UUID: several users may deploy workflows made from one template.
 fn fresh_id() -> Value {
-    let digits = edge::random_id().unwrap_or_default();
+    let digits = id::random_id().unwrap_or_default();
     let mut id = String::with_capacity(36);
     for (at, digit) in digits.chars().enumerate() {
         if [8, 12, 16, 20].contains(&at) {

@@ -12,7 +12,7 @@ use super::report::Report;
 use super::report::Weight::{Error, Warning};
 use super::rules;
 use super::types::{self, Package};
-use crate::formats::json as reader;
+use crate::json as reader;
 
 /// What a type of node takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::report::Part::Key;
 use super::report::Report;
 use super::report::Weight::{Error, FixedError, FixedWarning};
 use super::rules;
-use crate::formats::json as reader;
+use crate::json as reader;
 
 /// The type of a field.
 pub enum Kind {
@@ -86,7 +86,7 @@ impl Kind {
     /// The value converted to this type, if a string clearly contains it.
     pub fn converted(&self, value: &Value) -> Option<Value> {
         let text = value.as_str()?;
-        let meant = reader::parse(text.as_bytes()).ok()?;
+        let meant = reader::read(text.as_bytes()).ok()?;
         (matches!(self, Flag | Number) && self.fits(&meant)).then_some(meant)
     }
 

@@ -7,12 +7,19 @@
 
 use std::collections::HashMap;
 
-use sha2::{Digest, Sha256};
-
 /// Tokens in each of the two generations. Both generations of verified tokens take about 2 MB.
 const MAX_TOKENS: usize = 4096;
 
-/// The hash of a token, which cannot be used as the token.
+/// What the edge needs of a verified token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// The database role that it asserts; its issuer may assert it.
+    pub role: String,
+    /// The user, if the role is one of users.
+    pub sub: Option<String>,
+}
+
+/// The hash of a token ([`crate::id::digest`]), which cannot be used as the token.
 pub type Key = [u8; 32];
 
 struct Entry<T> {
@@ -42,12 +49,6 @@ impl<T> Default for TokenCache<T> {
 /// A period between two clearings; see [`TokenCache::store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch(u64);
-
-/// The key of a token in the cache.
-#[must_use]
-pub fn key(token: &str) -> Key {
-    Sha256::digest(token.as_bytes()).into()
-}
 
 impl<T: Clone> TokenCache<T> {
     /// The result for a token, if it is still valid.
@@ -92,7 +93,7 @@ impl<T: Clone> TokenCache<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verify::token::Claims;
+    use crate::id::digest as key;
 
     fn claims() -> Claims {
         Claims {

@@ -176,3 +176,9 @@ impl Drop for PromiseFuture {
         drop(open);
     }
 }
+
+/// Waits for some time.
+pub(super) async fn delay(milliseconds: u32) {
+    // A timer has no result.
+    let _ = PromiseFuture::milliseconds(milliseconds).await;
+}

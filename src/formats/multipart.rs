@@ -1,12 +1,12 @@
 //! `multipart/form-data` (RFC 7578) with its whole body in memory, as browsers and scripts send forms without files.
 
-use super::leads::malformed;
+use super::Content;
+use super::charset::{self, Charset, parameter};
+use super::form::malformed;
 use crate::error::Error;
-use crate::formats::charset::{self, Charset, parameter};
-use crate::route::Incoming;
 
 /// The fault of a form with a file.
-pub(super) const FILE: &str = "it contains a file; this form takes none";
+pub(crate) const FILE: &str = "it contains a file; this form takes none";
 
 /// A part as it was sent.
 struct Part<'a> {
@@ -16,18 +16,18 @@ struct Part<'a> {
 
 /// The readable text parts of a form, and what is wrong with it. An empty file input is skipped. A file is a fault,
 /// because it would be lost.
-pub(super) fn fields(incoming: &Incoming) -> (Vec<(String, String)>, Option<Error>) {
-    let boundary = parameter(incoming.header("content-type"), "boundary");
+pub(super) fn fields(content: Content<'_>) -> (Vec<(String, String)>, Option<Error>) {
+    let boundary = parameter(content.content_type, "boundary");
     let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) else {
         return (Vec::new(), Some(malformed("the boundary is missing")));
     };
     // The first boundary may begin the body, without a preceding line end.
-    let body = [b"\r\n", incoming.body.as_slice()].concat();
+    let body = [b"\r\n", content.bytes].concat();
     let (parts, mut fault) = parts(&body, format!("\r\n--{boundary}").as_bytes());
-    let declared = declared(&parts, incoming);
+    let declared = declared(&parts, content);
     let mut pairs = Vec::new();
     for part in parts {
-        match pair(&part, &declared, incoming) {
+        match pair(&part, &declared, content) {
             Ok(pair) => pairs.extend(pair),
             Err(error) => fault = fault.or(Some(error)),
         }
@@ -61,13 +61,13 @@ fn parts<'a>(body: &'a [u8], mark: &[u8]) -> (Vec<Part<'a>>, Option<Error>) {
 }
 
 /// The charset of parts that name none: from the field `_charset_`, or else of the whole body.
-fn declared(parts: &[Part<'_>], incoming: &Incoming) -> String {
+fn declared(parts: &[Part<'_>], content: Content<'_>) -> String {
     let found = parts.iter().find(|part| {
         let head = String::from_utf8_lossy(part.head);
         parameter(header(&head, "content-disposition"), "name").as_deref() == Some(charset::FIELD)
     });
     found.map_or_else(
-        || parameter(incoming.header("content-type"), "charset").unwrap_or_default(),
+        || parameter(content.content_type, "charset").unwrap_or_default(),
         |part| String::from_utf8_lossy(part.value).into_owned(),
     )
 }
@@ -76,9 +76,9 @@ fn declared(parts: &[Part<'_>], incoming: &Incoming) -> String {
 fn pair(
     part: &Part<'_>,
     declared: &str,
-    incoming: &Incoming,
+    content: Content<'_>,
 ) -> Result<Option<(String, String)>, Error> {
-    let head = Charset::new(declared, incoming.decoder).text(part.head);
+    let head = Charset::new(declared, content.decoder).text(part.head);
     let disposition = header(&head, "content-disposition");
     let name = parameter(disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
     let is_file = ["filename", "filename*"]
@@ -88,7 +88,7 @@ fn pair(
         return Err(malformed(FILE));
     }
     let own = parameter(header(&head, "content-type"), "charset");
-    let charset = Charset::new(own.as_deref().unwrap_or(declared), incoming.decoder);
+    let charset = Charset::new(own.as_deref().unwrap_or(declared), content.decoder);
     Ok((!is_file).then(|| (name, charset.text(part.value))))
 }
 
@@ -110,14 +110,13 @@ fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::charset::Decoder;
 
     fn read(content_type: &str, body: &str) -> Result<Vec<(String, String)>, Error> {
-        let mut headers = http::HeaderMap::new();
-        headers.insert("content-type", content_type.parse().unwrap());
-        let (pairs, fault) = fields(&Incoming {
-            headers,
-            body: body.replace('|', "\r\n").into_bytes(),
-            ..Incoming::default()
+        let (pairs, fault) = fields(Content {
+            bytes: body.replace('|', "\r\n").as_bytes(),
+            content_type,
+            decoder: Decoder::default(),
         });
         fault.map_or(Ok(pairs), Err)
     }

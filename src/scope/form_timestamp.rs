@@ -5,7 +5,9 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::config::Config;
-use crate::edge;
+use crate::endpoint::Incoming;
+use crate::formats::form;
+use crate::id;
 
 /// The form's hidden field.
 pub const FIELD: &str = "_ts";
@@ -14,12 +16,19 @@ pub const FIELD: &str = "_ts";
 const MIN_MS: u64 = 2000;
 
 /// Makes a timestamp: `<milliseconds since 1970>.<signature>`.
+#[must_use]
 pub fn sign(now_ms: u64, config: &Config) -> String {
     format!("{now_ms}.{}", signature(now_ms, config).unwrap_or_default())
 }
 
+/// The verdict on the timestamp of a form; none for a form without one.
+pub(super) fn verdict(incoming: &Incoming, config: &Config) -> Option<&'static str> {
+    let text = incoming.form().fields.get(FIELD).and_then(form::last)?;
+    Some(verify(text, incoming.now_ms, config))
+}
+
 /// The verdict on a timestamp that came back: `forged`, `fast` or `ok`. An old one is `ok`: people leave forms open.
-pub fn verify(timestamp: &str, now_ms: u64, config: &Config) -> &'static str {
+fn verify(timestamp: &str, now_ms: u64, config: &Config) -> &'static str {
     let parts = timestamp.split_once('.');
     let made = parts.and_then(|(time, signed)| Some((time.parse::<u64>().ok()?, signed)));
     match made {
@@ -38,7 +47,7 @@ fn signature(shown_ms: u64, config: &Config) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(config.signing_key.bytes()).ok()?;
     mac.update(format!("rowgate form {shown_ms}").as_bytes());
     let bytes = mac.finalize().into_bytes();
-    bytes.get(..16).map(edge::hex)
+    bytes.get(..16).map(id::hex)
 }
 
 #[cfg(test)]

@@ -1,0 +1,159 @@
+//! Forms: JSON, urlencoded and multipart bodies become the same fields.
+
+use percent_encoding::percent_decode;
+use serde_json::{Map, Value, json};
+
+use super::charset::{self, Charset};
+use super::{Content, json, multipart};
+use crate::error::Error;
+
+pub(crate) use multipart::FILE;
+
+const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
+
+pub(crate) fn malformed(what: &'static str) -> Error {
+    Error::MalformedBody(what.into())
+}
+
+/// The readable part of a form.
+pub struct Form {
+    /// Its fields by name.
+    pub fields: Map<String, Value>,
+    /// What is wrong with it.
+    pub fault: Option<Error>,
+}
+
+/// Reads a form in any encoding. The readable part of a refused form is shown to the visitor again.
+pub(crate) fn read(content: Content<'_>) -> Form {
+    let (pairs, fault) = match content.media_type().as_str() {
+        "application/json" => {
+            return match json_fields(&charset::json(content)) {
+                Ok(fields) => Form {
+                    fields,
+                    fault: None,
+                },
+                Err(error) => Form {
+                    fields: Map::new(),
+                    fault: Some(error),
+                },
+            };
+        }
+        "application/x-www-form-urlencoded" => (urlencoded_fields(content), None),
+        "multipart/form-data" => multipart::fields(content),
+        kind => {
+            let pairs = if kind == "text/plain" {
+                lines(content)
+            } else {
+                Vec::new()
+            };
+            (
+                pairs,
+                Some(Error::UnsupportedMediaType { accepted: ACCEPTED }),
+            )
+        }
+    };
+    Form {
+        fields: collect_fields(pairs),
+        fault,
+    }
+}
+
+/// The last text of a field that is not blank, if the field was sent several times.
+pub(crate) fn last(value: &Value) -> Option<&str> {
+    let is_filled = |text: &&str| !text.trim().is_empty();
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).rfind(is_filled),
+        value => value.as_str().filter(is_filled),
+    }
+}
+
+/// The fields of a JSON object, with the names and line ends that a form would have. A number that a float would change
+/// is a string.
+fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
+    let Value::Object(object) = json::parse(body)? else {
+        return Err(malformed(
+            "JSON: it is not an object with the form's fields",
+        ));
+    };
+    let mut fields = Map::new();
+    for (name, value) in object {
+        match (name.strip_suffix("[]"), with_line_feeds(value)) {
+            (Some(stem), Value::Array(values)) => fields.insert(stem.to_owned(), values.into()),
+            (Some(stem), value) => fields.insert(stem.to_owned(), json!([value])),
+            (None, value) => fields.insert(name, value),
+        };
+    }
+    Ok(fields)
+}
+
+/// Replaces CR LF by LF in a text or a list of texts.
+fn with_line_feeds(value: Value) -> Value {
+    match value {
+        Value::String(text) => text.replace("\r\n", "\n").into(),
+        Value::Array(values) => values.into_iter().map(with_line_feeds).collect(),
+        other => other,
+    }
+}
+
+/// The pairs of a urlencoded form, in the charset that it declares or that fits.
+fn urlencoded_fields(content: Content<'_>) -> Vec<(String, String)> {
+    let decode = |part: &[u8]| {
+        let spaced: Vec<u8> = part
+            .iter()
+            .map(|b| if *b == b'+' { b' ' } else { *b })
+            .collect();
+        percent_decode(&spaced).collect::<Vec<u8>>()
+    };
+    let pairs = content
+        .bytes
+        .split(|b| *b == b'&')
+        .filter(|pair| !pair.is_empty());
+    let pairs: Vec<(Vec<u8>, Vec<u8>)> = pairs
+        .map(|pair| {
+            let mut halves = pair.splitn(2, |b| *b == b'=').map(decode);
+            let mut half = || halves.next().unwrap_or_default();
+            (half(), half())
+        })
+        .collect();
+    let own = pairs
+        .iter()
+        .find(|(name, _)| name == charset::FIELD.as_bytes());
+    let declared = own.map_or_else(
+        || charset::parameter(content.content_type, "charset").unwrap_or_default(),
+        |(_, label)| String::from_utf8_lossy(label).into_owned(),
+    );
+    let charset = Charset::new(&declared, content.decoder);
+    pairs
+        .iter()
+        .map(|(name, value)| (charset.text(name), charset.text(value)))
+        .collect()
+}
+
+/// The lines of a form with `enctype="text/plain"`. That format is ambiguous: good enough to show the values again.
+fn lines(content: Content<'_>) -> Vec<(String, String)> {
+    let text = Charset::new("", content.decoder).text(content.bytes);
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Collects pairs into an object. A name that was sent several times, as by check boxes, becomes an array. Browsers
+/// send CR LF for each line end that was typed.
+fn collect_fields(pairs: Vec<(String, String)>) -> Map<String, Value> {
+    let mut fields = Map::new();
+    for (name, value) in pairs.into_iter().filter(|(name, _)| name != charset::FIELD) {
+        let value = value.replace("\r\n", "\n");
+        let (name, many) = match name.strip_suffix("[]") {
+            Some(stem) => (stem.to_owned(), true),
+            None => (name, false),
+        };
+        match fields.get_mut(&name) {
+            Some(Value::Array(values)) => values.push(value.into()),
+            Some(first) => *first = json!([first.take(), value]),
+            None if many => drop(fields.insert(name, json!([value]))),
+            None => drop(fields.insert(name, value.into())),
+        }
+    }
+    fields
+}

@@ -1,0 +1,147 @@
+//! The state of an isolate, and the edge as one request sees it.
+//!
+//! Each cache is a file here and defines what it keeps; the stages decide when to use it.
+
+pub mod keys;
+pub mod shares;
+pub mod stale_results;
+pub mod tokens;
+pub mod writers;
+
+use std::cell::{Cell, RefCell};
+use std::ops::Deref;
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::id::{NoRandomness, random_id};
+use crate::registry::Registry;
+use crate::runtime::Platform;
+use keys::KeyCache;
+use shares::Shares;
+use stale_results::StaleResults;
+use tokens::{Claims, TokenCache};
+use writers::Writers;
+
+/// The state of an isolate across requests. No cell is ever borrowed across an await.
+pub struct Isolate {
+    /// The configuration, read once.
+    pub config: Config,
+    /// What the systems serve.
+    pub registry: Registry,
+    /// The issuers' public keys.
+    pub keys: RefCell<KeyCache>,
+    /// Recently verified tokens.
+    pub verified: RefCell<TokenCache<Claims>>,
+    /// Tokens whose signature recently fitted none of the keys.
+    pub forged: RefCell<TokenCache<()>>,
+    /// Users who wrote recently.
+    pub writers: RefCell<Writers>,
+    /// Results of functions from which endpoints answer while the database cannot be reached.
+    pub stale_results: RefCell<StaleResults>,
+    /// The isolate's half of its request ids, and the number of ids so far.
+    ids: RefCell<(String, u64)>,
+    /// The number of requests that wait for PostgREST.
+    in_flight: Cell<usize>,
+    /// How many of them each caller has.
+    pub shares: RefCell<Shares>,
+}
+
+impl Isolate {
+    /// The state of a new isolate, without keys.
+    #[must_use]
+    pub fn new(config: Config, registry: Registry) -> Self {
+        Self {
+            config,
+            registry,
+            keys: RefCell::default(),
+            verified: RefCell::default(),
+            forged: RefCell::default(),
+            writers: RefCell::default(),
+            stale_results: RefCell::default(),
+            ids: RefCell::default(),
+            in_flight: Cell::default(),
+            shares: RefCell::default(),
+        }
+    }
+
+    /// Checks whether one more request may wait for PostgREST.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] at the limit: the queue would outlast the deadline.
+    pub fn check_capacity(&self) -> Result<(), Error> {
+        if self.in_flight.get() < self.config.limits.waiting {
+            Ok(())
+        } else {
+            Err(Error::Overloaded)
+        }
+    }
+
+    /// Counts a request as waiting for PostgREST until the permit is dropped.
+    pub fn permit(&self) -> CapacityPermit<'_> {
+        self.in_flight.set(self.in_flight.get() + 1);
+        CapacityPermit(&self.in_flight)
+    }
+
+    /// An id for a request without one: 32 hexadecimal digits, of which the first 16 are the isolate's and random.
+    ///
+    /// # Errors
+    /// [`NoRandomness`].
+    pub fn next_id(&self) -> Result<String, NoRandomness> {
+        let (isolate, count) = &mut *self.ids.borrow_mut();
+        if isolate.is_empty() {
+            *isolate = random_id()?.chars().take(16).collect();
+        }
+        *count += 1;
+        Ok(format!("{isolate}{count:016x}"))
+    }
+}
+
+/// Counts a request as waiting for PostgREST until it is dropped.
+pub struct CapacityPermit<'a>(&'a Cell<usize>);
+
+impl Drop for CapacityPermit<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// The log's line about a failure of the edge itself. `runtime` is what the platform says about it.
+#[must_use]
+pub fn internal_error_line(id: Option<&str>, cause: &str, runtime: Option<&str>) -> String {
+    serde_json::json!({"event": "internal_error", "id": id, "message": cause, "runtime": runtime})
+        .to_string()
+}
+
+/// The running edge as one request sees it: its isolate, and the platform.
+#[derive(Clone)]
+pub struct Edge<P> {
+    isolate: Rc<Isolate>,
+    /// The outside world.
+    pub platform: P,
+}
+
+impl<P> Deref for Edge<P> {
+    type Target = Isolate;
+
+    fn deref(&self) -> &Isolate {
+        &self.isolate
+    }
+}
+
+impl<P: Platform> Edge<P> {
+    /// The edge for one request.
+    pub fn new(isolate: Rc<Isolate>, platform: P) -> Self {
+        Self { isolate, platform }
+    }
+
+    /// Logs what the edge itself failed at. The client gets RG902 and the request's id, by which an operator finds this line.
+    pub fn log_internal_error(&self, id: Option<&str>, cause: &str) {
+        self.platform.log(&internal_error_line(id, cause, None));
+    }
+
+    /// Seconds since 1970.
+    pub fn now(&self) -> u64 {
+        self.platform.now_ms() / 1000
+    }
+}

@@ -1,0 +1,144 @@
+//! JSON: reads only documents that have one meaning, and keeps every number as it was sent.
+
+pub mod storable;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use storable::exact_numbers;
+
+/// Parses JSON whose objects name no field twice. A number that a 64-bit float would change, such as a phone number of
+/// 23 digits, becomes a string.
+///
+/// # Errors
+/// The parser's.
+pub fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
+    let read = |json: &[u8]| serde_json::from_slice(json).map(|Unambiguous(value)| value);
+    match std::str::from_utf8(json).map(exact_numbers) {
+        // The rewritten text must not make JSON of something that was not JSON as sent.
+        Ok(Cow::Owned(exact)) => {
+            serde_json::from_slice::<IgnoredAny>(json).and_then(|_| read(exact.as_bytes()))
+        }
+        _ => read(json),
+    }
+}
+
+/// The object that a text contains, if it is a JSON object that names no field twice.
+#[must_use]
+pub fn object(text: &str) -> Option<Map<String, Value>> {
+    match read(text.as_bytes()) {
+        Ok(Value::Object(fields)) => Some(fields),
+        _ => None,
+    }
+}
+
+/// Whether a value contains a NUL, which PostgreSQL cannot store.
+#[must_use]
+pub fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
+}
+
+/// JSON whose objects name no field twice, at any depth: a duplicate has no defined meaning.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Value;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("JSON")
+            }
+
+            fn visit_unit<E>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+                Ok(value.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+                let mut items = Vec::new();
+                while let Some(Unambiguous(item)) = access.next_element()? {
+                    items.push(item);
+                }
+                Ok(items.into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+                let mut fields = Map::new();
+                while let Some((name, Unambiguous(value))) =
+                    access.next_entry::<String, Unambiguous>()?
+                {
+                    if fields.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a field is named twice"));
+                    }
+                }
+                Ok(fields.into())
+            }
+        }
+        deserializer.deserialize_any(Any).map(Unambiguous)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_a_float_would_round_become_strings() {
+        let read = |json: &str| read(json.as_bytes()).map(|value| value.to_string());
+        for (sent, wanted) in [
+            (
+                r#"{"a":16505550123165055501231}"#,
+                r#"{"a":"16505550123165055501231"}"#,
+            ),
+            (
+                r#"{"a":[1e999,9007199254740993]}"#,
+                r#"{"a":["1e999","9007199254740993"]}"#,
+            ),
+            (r#"{"a":1.5,"b":-3}"#, r#"{"a":1.5,"b":-3}"#),
+        ] {
+            assert_eq!(read(sent).unwrap(), wanted);
+        }
+        for broken in [
+            "{16505550123165055501231:1}",
+            "[016505550123165055501231]",
+            "[1.2.3456789012345678901234]",
+            "[16505550123165055501231",
+            "16505550123165055501231 5",
+            r#"{"a":16505550123165055501231,"a":1}"#,
+        ] {
+            assert!(read(broken).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! WebCrypto: checks signatures and encrypts.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use js_sys::{Array, Object, Reflect, Uint8Array};
+use serde::Serialize;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::console_error;
+use worker::web_sys::{self, CryptoKey};
+
+use super::headers::object;
+use super::message;
+use super::timers::PromiseFuture;
+use crate::public_key::{Algorithm, PublicKey};
+
+/// The most imported keys that are cached; issuers have fewer.
+const MAX_IMPORTED_KEYS: usize = 64;
+
+thread_local! {
+    static IMPORTED_KEYS: RefCell<HashMap<String, Option<ImportedKey>>> = RefCell::default();
+}
+
+/// A key of WebCrypto with everything that a check needs.
+#[derive(Clone)]
+struct ImportedKey {
+    subtle: web_sys::SubtleCrypto,
+    parameters: Object,
+    key: CryptoKey,
+}
+
+pub(super) async fn verifies(
+    key: &PublicKey,
+    data: &[u8],
+    signature: &[u8],
+) -> Result<bool, JsValue> {
+    let known = IMPORTED_KEYS.with_borrow(|known| known.get(&key.jwk).cloned());
+    let imported = match known {
+        Some(imported) => imported,
+        None => import_once(key).await,
+    };
+    let Some(imported) = imported else {
+        return Ok(false);
+    };
+    let checking = imported
+        .subtle
+        .verify_with_object_and_js_u8_array_and_js_u8_array(
+            &imported.parameters,
+            &imported.key,
+            &Uint8Array::from(signature),
+            &Uint8Array::from(data),
+        )?;
+    Ok(PromiseFuture::of(&checking).await?.is_truthy())
+}
+
+/// Imports a key and caches the result, also the failure.
+async fn import_once(key: &PublicKey) -> Option<ImportedKey> {
+    let imported = import(key).await;
+    if let Err(fault) = &imported {
+        let kid: Option<String> = key.kid.as_ref().map(|kid| kid.chars().take(128).collect());
+        console_error!(
+            "{}",
+            serde_json::json!({"event": "key_refused", "kid": kid, "message": message(fault)})
+        );
+    }
+    let imported = imported.ok();
+    IMPORTED_KEYS.with_borrow_mut(|known| {
+        if known.len() >= MAX_IMPORTED_KEYS {
+            known.clear();
+        }
+        known.insert(key.jwk.clone(), imported.clone());
+    });
+    imported
+}
+
+async fn import(key: &PublicKey) -> Result<ImportedKey, JsValue> {
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let subtle = scope.crypto()?.subtle();
+    let parameters = parameters(key.algorithm)?;
+    let jwk: Object = js_sys::JSON::parse(&key.jwk)?.unchecked_into();
+    let usages = Array::of1(&"verify".into());
+    let importing = subtle.import_key_with_object("jwk", &jwk, &parameters, false, &usages)?;
+    Ok(ImportedKey {
+        key: PromiseFuture::of(&importing).await?.dyn_into()?,
+        subtle,
+        parameters,
+    })
+}
+
+pub(super) async fn encrypt(
+    key: &[u8],
+    nonce: &[u8],
+    context: &[u8],
+    data: &[u8],
+) -> Result<Vec<u8>, JsValue> {
+    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
+    let subtle = scope.crypto()?.subtle();
+    let parameters = Object::new();
+    for (name, value) in [
+        ("name", JsValue::from_str("AES-GCM")),
+        ("iv", Uint8Array::from(nonce).into()),
+        ("additionalData", Uint8Array::from(context).into()),
+    ] {
+        Reflect::set(&parameters, &JsValue::from_str(name), &value)?;
+    }
+    let usages = Array::of1(&"encrypt".into());
+    let importing = subtle.import_key_with_object(
+        "raw",
+        &Uint8Array::from(key).into(),
+        &parameters,
+        false,
+        &usages,
+    )?;
+    let key: CryptoKey = PromiseFuture::of(&importing).await?.dyn_into()?;
+    let encrypting =
+        subtle.encrypt_with_object_and_js_u8_array(&parameters, &key, &Uint8Array::from(data))?;
+    Ok(Uint8Array::new(&PromiseFuture::of(&encrypting).await?).to_vec())
+}
+
+/// An algorithm in WebCrypto's form, for importing a key and verifying with it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    named_curve: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    salt_length: Option<u8>,
+}
+
+fn parameters(algorithm: Algorithm) -> Result<Object, JsValue> {
+    let with = |name, named_curve, hash, salt_length| Parameters {
+        name,
+        named_curve,
+        hash,
+        salt_length,
+    };
+    let ecdsa = |curve, hash| with("ECDSA", Some(curve), Some(hash), None);
+    let pkcs1 = |hash| with("RSASSA-PKCS1-v1_5", None, Some(hash), None);
+    // The salt is as long as the hash (RFC 7518, section 3.5).
+    let pss = |hash, salt_length| with("RSA-PSS", None, Some(hash), Some(salt_length));
+    let made = match algorithm {
+        Algorithm::Es256 => ecdsa("P-256", "SHA-256"),
+        Algorithm::Es384 => ecdsa("P-384", "SHA-384"),
+        Algorithm::Es512 => ecdsa("P-521", "SHA-512"),
+        Algorithm::Rs256 => pkcs1("SHA-256"),
+        Algorithm::Rs384 => pkcs1("SHA-384"),
+        Algorithm::Rs512 => pkcs1("SHA-512"),
+        Algorithm::Ps256 => pss("SHA-256", 32),
+        Algorithm::Ps384 => pss("SHA-384", 48),
+        Algorithm::Ps512 => pss("SHA-512", 64),
+        Algorithm::EdDsa => with("Ed25519", None, None, None),
+        Algorithm::Hs256 => return Err("HS256 keys are not public".into()),
+    };
+    Ok(object(&made)?.unchecked_into())
+}

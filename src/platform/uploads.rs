@@ -1,0 +1,238 @@
+//! Bodies: read chunk by chunk, passed on, buffered, counted, decompressed and discarded, as far as possible in the
+//! runtime's memory.
+
+use std::cell::Cell;
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::console_error;
+use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader, WritableStream};
+
+use super::messages::unreachable;
+use super::timers::{PromiseFuture, delay};
+use crate::message::{ReadFault, SendFault};
+
+/// Bytes that are read of an answer before it is passed on, and at most at a time.
+pub(super) const CHUNK_BYTES: u32 = 16 * 1024;
+const MAX_CHUNK_BYTES: u32 = 64 * 1024;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A stream and its byte reader with workerd's own method that waits for a number of bytes: `web_sys` has neither.
+    type ByteStream;
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn byte_reader(this: &ByteStream, options: &JsValue) -> Result<ByteReader, JsValue>;
+
+    type ByteReader;
+    #[wasm_bindgen(method, catch, js_name = readAtLeast)]
+    fn read_at_least(this: &ByteReader, bytes: u32, into: &Uint8Array) -> Result<Promise, JsValue>;
+}
+
+/// Reads a body chunk by chunk, without a copy of its bytes in wasm memory.
+pub(super) struct ChunkReader(ByteReader);
+
+impl ChunkReader {
+    pub(super) fn of(stream: &ReadableStream) -> Result<Self, JsValue> {
+        let options = Object::new();
+        Reflect::set(&options, &"mode".into(), &"byob".into())?;
+        let stream: &ByteStream = stream.unchecked_ref();
+        stream.byte_reader(&options).map(Self)
+    }
+
+    /// Reads at least `least` bytes, and up to `most` if they have arrived; fewer at the end of the body, and none
+    /// after it.
+    pub(super) async fn next(&self, least: u32, most: u32) -> Result<Uint8Array, JsValue> {
+        let step = self
+            .0
+            .read_at_least(least, &Uint8Array::new_with_length(most))?;
+        let step = PromiseFuture::of(&step).await?;
+        let value = Reflect::get(&step, &"value".into())?;
+        // A stream that had ended before may give no bytes.
+        Ok(value
+            .dyn_into()
+            .unwrap_or_else(|_| Uint8Array::new_with_length(0)))
+    }
+}
+
+/// A stream of bytes that have all arrived.
+pub(super) fn whole(bytes: &Uint8Array) -> Result<ReadableStream, JsValue> {
+    let response = web_sys::Response::new_with_opt_js_u8_array(Some(bytes))?;
+    response.body().ok_or(JsValue::NULL)
+}
+
+/// A stream of a body whose first chunk has been read. It breaks off after `limit` bytes.
+pub(super) fn counted(
+    chunks: ChunkReader,
+    first: Uint8Array,
+    limit: usize,
+    id: String,
+) -> ReadableStream {
+    let start = Some((chunks, Some(first), limit, id));
+    let chunks = futures_util::stream::unfold(start, |state| async {
+        let (chunks, first, left, id) = state?;
+        let chunk = match first {
+            Some(first) => Ok(first),
+            None => chunks.next(1, MAX_CHUNK_BYTES).await,
+        };
+        let chunk = match chunk {
+            Ok(chunk) if chunk.length() == 0 => return None,
+            Ok(chunk) => chunk,
+            Err(fault) => return Some((Err(fault), None)),
+        };
+        let Some(left) = left.checked_sub(chunk.length() as usize) else {
+            let line = serde_json::json!({"event": "answer_too_large", "id": id});
+            console_error!("{line}");
+            return Some((Err("the answer is too large".into()), None));
+        };
+        Some((Ok(chunk.into()), Some((chunks, None, left, id))))
+    });
+    wasm_streams::ReadableStream::from_stream(chunks)
+        .into_raw()
+        .unchecked_into()
+}
+
+/// Bytes of a refused body that are read and discarded, and the milliseconds for it.
+const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
+const DRAIN_MS: u32 = 2000;
+
+/// Discards the rest of a request's body that no stage reads. A server that answers while its client still sends has to
+/// close the connection, which would break the client's next request on it.
+pub(super) async fn drain_unread(request: &web_sys::Request) {
+    if let Some(body) = request.body().filter(|body| !body.locked()) {
+        drain(&body.get_reader().unchecked_into()).await;
+    }
+}
+
+async fn drain(reader: &ReadableStreamDefaultReader) {
+    let mut deadline = pin!(delay(DRAIN_MS));
+    let mut length = 0;
+    while length <= MAX_DRAINED_BYTES {
+        match select(pin!(next_chunk(reader)), deadline.as_mut()).await {
+            Either::Left((Ok(Some(chunk)), _)) => length += chunk.length() as usize,
+            Either::Left(_) | Either::Right(_) => return,
+        }
+    }
+}
+
+/// The next chunk of a body; none at its end.
+async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, ReadFault> {
+    let step = PromiseFuture::of(&reader.read()).await;
+    let step = step.map_err(|_| ReadFault::Broken)?;
+    let field = |name: &str| Reflect::get(&step, &name.into()).map_err(|_| ReadFault::Broken);
+    if field("done")?.is_truthy() {
+        return Ok(None);
+    }
+    let chunk = field("value")?.dyn_into();
+    chunk.map(Some).map_err(|_| ReadFault::Broken)
+}
+
+/// A body of declared length on its way from the client to PostgREST. The runtime's own pipe passes exactly `length`
+/// bytes, without a copy in wasm memory.
+pub(super) struct Upload {
+    /// The body of the fetch.
+    pub(super) handed_on: ReadableStream,
+    /// Settled when the body has been sent completely, or broke off.
+    pub(super) sent: PromiseFuture,
+}
+
+impl Upload {
+    pub(super) fn start(stream: &ReadableStream, length: usize) -> Result<Self, JsValue> {
+        let class: Function =
+            Reflect::get(&js_sys::global(), &"FixedLengthStream".into())?.dyn_into()?;
+        #[expect(clippy::cast_precision_loss, reason = "the limit is below 2^53")]
+        let length = Array::of1(&(length as f64).into());
+        let pipe = Reflect::construct(&class, &length)?;
+        let writable: WritableStream = Reflect::get(&pipe, &"writable".into())?.dyn_into()?;
+        Ok(Self {
+            handed_on: Reflect::get(&pipe, &"readable".into())?.dyn_into()?,
+            sent: PromiseFuture::of(&stream.pipe_to(&writable)),
+        })
+    }
+}
+
+/// Buffers a body of unknown length; its chunks stay in the runtime's memory. PostgREST would accept a body that breaks
+/// off as complete, so nothing is sent before its end has arrived.
+pub(super) async fn buffer(
+    stream: &ReadableStream,
+    limit: usize,
+    deadline_ms: u32,
+) -> Result<(web_sys::Blob, Buffered), SendFault> {
+    let chunks = Array::new();
+    let mut buffered = Buffered(0);
+    let reading = read_chunks(stream, limit, deadline_ms, |chunk| {
+        buffered.add(chunk.length() as usize)?;
+        chunks.push(chunk);
+        Ok(())
+    });
+    reading.await.map_err(SendFault::Body)?;
+    let body = web_sys::Blob::new_with_u8_array_sequence(&chunks).map_err(unreachable)?;
+    Ok((body, buffered))
+}
+
+/// The most bytes of bodies that an isolate buffers at a time: it has 128 MB for everything.
+const MAX_BUFFERED_BYTES: usize = 16 * 1024 * 1024;
+
+thread_local! {
+    static BUFFERED_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The bytes that one body has in the buffer.
+pub(super) struct Buffered(usize);
+
+impl Buffered {
+    fn add(&mut self, bytes: usize) -> Result<(), ReadFault> {
+        if BUFFERED_BYTES.get() + bytes > MAX_BUFFERED_BYTES {
+            return Err(ReadFault::BufferFull);
+        }
+        BUFFERED_BYTES.set(BUFFERED_BYTES.get() + bytes);
+        self.0 += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Buffered {
+    fn drop(&mut self) {
+        BUFFERED_BYTES.set(BUFFERED_BYTES.get().saturating_sub(self.0));
+    }
+}
+
+/// Decompresses gzip with the runtime's own stream.
+pub(super) fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
+    let class: Function =
+        Reflect::get(&js_sys::global(), &"DecompressionStream".into())?.dyn_into()?;
+    let reader = Reflect::construct(&class, &Array::of1(&"gzip".into()))?;
+    let zipped = web_sys::Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(body)))?;
+    let zipped = zipped.stream();
+    let pipe: Function = Reflect::get(&zipped, &"pipeThrough".into())?.dyn_into()?;
+    pipe.call1(&zipped, &reader)?.dyn_into()
+}
+
+/// Passes the chunks of a body to `each` while they arrive within the deadline and the limit.
+pub(super) async fn read_chunks(
+    stream: &ReadableStream,
+    limit: usize,
+    deadline_ms: u32,
+    mut each: impl FnMut(&Uint8Array) -> Result<(), ReadFault>,
+) -> Result<(), ReadFault> {
+    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
+    let mut deadline = pin!(delay(deadline_ms));
+    let mut length = 0;
+    loop {
+        let chunk = match select(pin!(next_chunk(&reader)), deadline.as_mut()).await {
+            Either::Left((chunk, _)) => chunk?,
+            // The reader keeps its lock: the rest of a slow body is not awaited again.
+            Either::Right(_) => return Err(ReadFault::Slow),
+        };
+        let Some(chunk) = chunk else { return Ok(()) };
+        length += chunk.length() as usize;
+        if length > limit {
+            // Released so that `drain_unread` can discard the rest of a client's body.
+            reader.release_lock();
+            return Err(ReadFault::TooLarge);
+        }
+        each(&chunk)?;
+    }
+}

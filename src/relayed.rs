@@ -1,0 +1,45 @@
+//! The headers of PostgREST's answers that a client may see: what a stage stores in a cache, and what it answers.
+
+use http::header::{CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION, WARNING};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::message::text;
+
+/// PostgREST's headers that a client may see.
+static RELAYED: [HeaderName; 9] = [
+    CONTENT_LOCATION,
+    HeaderName::from_static("content-profile"),
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    ETAG,
+    LOCATION,
+    HeaderName::from_static("preference-applied"),
+    HeaderName::from_static("range-unit"),
+    // PostgREST 16 and newer: what a later version will refuse.
+    WARNING,
+];
+
+/// The headers of an answer that a client may see.
+pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
+    let mut allowed = HeaderMap::new();
+    for name in &RELAYED {
+        if let Some(value) = from.get(name) {
+            allowed.insert(name, value.clone());
+        }
+    }
+    allowed
+}
+
+/// The same with the prefix of the edge before PostgREST's paths.
+pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
+    let mut allowed = allowed_headers(from);
+    for name in [CONTENT_LOCATION, LOCATION] {
+        let moved = text(from, name.as_str())
+            .filter(|path| path.starts_with('/'))
+            .map(|path| format!("/rest/v1{path}"));
+        if let Some(Ok(value)) = moved.map(|path| HeaderValue::from_str(&path)) {
+            allowed.insert(name, value);
+        }
+    }
+    allowed
+}

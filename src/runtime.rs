@@ -1,0 +1,113 @@
+//! What the stages need of the runtime, so that they are plain Rust and run natively in tests.
+
+use std::future::Future;
+
+use futures_util::Stream;
+
+use crate::error::Error;
+use crate::message::{Outgoing, Place, ReadFault, Response, SendFault};
+use crate::public_key::PublicKey;
+
+/// The verdict of the platform's rate limiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// The request may proceed, also where no limiter is configured.
+    Granted,
+    /// The limit is reached.
+    Refused,
+    /// The limiter itself failed.
+    Unknown,
+}
+
+/// What only the platform can do.
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread per isolate: no future has to be Send"
+)]
+pub trait Platform: Clone + 'static {
+    /// Its stream of bytes.
+    type Body;
+
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> u64;
+
+    /// The place of the client.
+    fn place(&self) -> Place;
+
+    /// Writes a line to the log.
+    fn log(&self, line: &str);
+
+    /// Waits for some time.
+    async fn sleep(&self, milliseconds: u32);
+
+    /// Whether `signature` over `data` was made by `key`.
+    async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool;
+
+    /// Encrypts `data` under `key` with AES-256-GCM and binds it to `context`. The last 16 bytes are the tag; none on
+    /// failure.
+    async fn encrypt(
+        &self,
+        key: &[u8],
+        nonce: &[u8],
+        context: &[u8],
+        data: &[u8],
+    ) -> Option<Vec<u8>>;
+
+    /// Sends a request and follows no redirect. Calls `sent` when an upload has been sent completely.
+    async fn send(
+        &self,
+        request: Outgoing<Self::Body>,
+        sent: &dyn Fn(),
+    ) -> Result<Response<Self::Body>, SendFault>;
+
+    /// Reads a body of at most `limit` bytes within `deadline_ms`; stops reading beyond either.
+    async fn read(
+        &self,
+        body: Self::Body,
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault>;
+
+    /// A body that breaks off after `limit` bytes and then logs so under `id`. If its first chunk exceeds the limit, no
+    /// byte is passed on.
+    ///
+    /// # Errors
+    /// [`ReadFault::TooLarge`] if the first chunk exceeds the limit, [`ReadFault::Broken`] if the body itself breaks
+    /// off.
+    async fn bounded(
+        &self,
+        body: Self::Body,
+        limit: usize,
+        id: &str,
+    ) -> Result<Self::Body, ReadFault>;
+
+    /// Decompresses a gzip body to at most `limit` bytes; stops beyond them.
+    async fn unzip(
+        &self,
+        body: &[u8],
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault>;
+
+    /// Decodes bytes in a charset of the Encoding Standard, named by one of its labels; none for an unknown charset.
+    fn decode(label: &str, bytes: &[u8]) -> Option<String>;
+
+    /// A body that is produced chunk by chunk as the client reads it. It breaks off at an error.
+    fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Self::Body;
+
+    /// Continues work after the request has been answered.
+    fn background(&self, work: impl Future<Output = ()> + 'static);
+
+    /// Asks the rate limiter in front of the database's own limits. `key` runs only if a limiter is configured.
+    ///
+    /// # Errors
+    /// The errors of `key`.
+    async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error>;
+
+    /// What [`Platform::cache_put`] stored under this name: in the same data centre, and for no longer than it asked
+    /// for.
+    async fn cache_get(&self, name: &str) -> Option<Response<Self::Body>>;
+
+    /// Stores an answer with a body of bytes in the platform's cache. A failure is silent: it is only a cache.
+    async fn cache_put(&self, name: &str, response: Response<()>, seconds: u32);
+}

@@ -1,0 +1,129 @@
+//! The work that scope allows and forward does.
+
+use std::rc::Rc;
+
+use super::cached::Rule;
+use super::export::Pages;
+use super::mint;
+use crate::endpoint::{Call, Incoming};
+use crate::error::Error;
+use crate::message::{Outgoing, Request, Response};
+use crate::verify::Caller;
+
+/// Work that is allowed. Only [`super::narrow`] makes it.
+pub struct Scoped<B> {
+    pub(super) work: Work<B>,
+    pub(super) writer: Option<String>,
+}
+
+impl<B> Scoped<B> {
+    /// The work for `forward`, and the user who writes by it, if that has to be remembered.
+    pub(crate) fn into_parts(self) -> (Work<B>, Option<String>) {
+        (self.work, self.writer)
+    }
+}
+
+/// The kinds of work that `forward` does.
+pub(crate) enum Work<B> {
+    /// Nothing upstream: the edge has the answer.
+    Local(Response<()>),
+    /// Forward the request, relay the answer.
+    Relay {
+        relay: Relay<B>,
+        /// How to cache the answer.
+        cache: Option<Rule>,
+    },
+    /// Call one function, translate the answer.
+    Call {
+        call: Rc<Call>,
+        incoming: Box<Incoming>,
+        relay: Relay<B>,
+    },
+    /// Answer a call that is refused before it is sent.
+    Refused {
+        call: Rc<Call>,
+        incoming: Box<Incoming>,
+        error: Error,
+    },
+    /// Export a relation page by page.
+    Export(Pages),
+    /// Check whether each service answers.
+    Ready {
+        database: Outgoing<B>,
+        replica: Option<Outgoing<B>>,
+    },
+}
+
+/// The caller whose share of PostgREST's connections a request uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Sharer {
+    /// A user, by id.
+    User(String),
+    /// An anonymous caller, by address; also uses the share of all anonymous callers.
+    Anonymous(String),
+}
+
+/// A request to PostgREST, and how to treat its answer.
+pub(crate) struct Relay<B> {
+    pub outgoing: Outgoing<B>,
+    /// The primary's address of the same resource, if `outgoing` goes to a replica.
+    pub primary: Option<String>,
+    /// The limit that the edge added to the query, which the answer must not mention.
+    pub added_limit: Option<u64>,
+    /// The number of question marks in the relation's name, and its encoded path, if PostgREST writes the name
+    /// differently into headers.
+    pub name: Option<(usize, String)>,
+    /// The most bytes of the answer's body.
+    pub answer_bytes: Option<usize>,
+    /// PostgREST's root address, if it has to be asked whether it applies the limit of a write.
+    pub limits_write: Option<String>,
+    /// No user is signed in: errors come without hint and details.
+    pub anonymous: bool,
+    /// Whether the request counts as waiting, and is refused at the limit.
+    pub counts_toward_limit: bool,
+    /// Whose share it uses; none for the edge's own calls.
+    pub sharer: Option<Sharer>,
+}
+
+impl<B> Relay<B> {
+    /// A request whose answer needs no special treatment.
+    pub(crate) fn plain(outgoing: Outgoing<B>) -> Self {
+        Self {
+            outgoing,
+            primary: None,
+            added_limit: None,
+            name: None,
+            answer_bytes: None,
+            limits_write: None,
+            anonymous: false,
+            counts_toward_limit: true,
+            sharer: None,
+        }
+    }
+
+    /// A copy, if there is no body that the first one would use up.
+    pub(crate) fn again(&self) -> Option<Self> {
+        Some(Self {
+            outgoing: self.outgoing.again()?,
+            primary: self.primary.clone(),
+            name: self.name.clone(),
+            limits_write: self.limits_write.clone(),
+            sharer: self.sharer.clone(),
+            ..*self
+        })
+    }
+}
+
+/// Whose share of PostgREST's connections a request uses; none for the back office.
+pub(super) fn sharer<B>(caller: &Caller, request: &Request<B>) -> Option<Sharer> {
+    if let Some(user) = caller.user() {
+        return Some(Sharer::User(user.to_owned()));
+    }
+    match caller.token() {
+        Some(_) => None,
+        None => Some(Sharer::Anonymous(request.address.map_or_else(
+            || "nobody".to_owned(),
+            |address| mint::subscriber_prefix(address).to_string(),
+        ))),
+    }
+}
