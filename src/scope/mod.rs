@@ -66,7 +66,7 @@ pub async fn narrow<P: Platform>(
         let work = call::refuse(call, matched, caller, request, error, edge).await;
         return Ok(Scoped { work, writer: None });
     }
-    let writer = replica::writer(caller, &request.method, edge);
+    let mut writer = replica::writer(caller, &request.method, edge);
     let work = match &matched.route.action {
         Action::Page(page) => {
             let incoming = call::incoming(matched, caller, &request, edge);
@@ -96,6 +96,10 @@ pub async fn narrow<P: Platform>(
         Action::Call(call) => call::prepare(call, matched, caller, request, edge).await?,
         Action::Export(export) => Work::Export(export::prepare(export, caller, &request, edge)?),
     };
+    if matches!(work, Work::Refused { .. }) {
+        // Nothing is written.
+        writer = None;
+    }
     Ok(Scoped { work, writer })
 }
 

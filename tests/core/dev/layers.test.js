@@ -19,7 +19,8 @@ const LAYERS = {
 const ORDER = Object.values(LAYERS).flat();
 
 /** The code of a file without its tests and comments. Tests stand at the end of a file, or in a file of their own. */
-const codeOf = (text) => text.split(/^#\[cfg\(test\)\]\n(?:pub(?:\(crate\))? )?mod \w+ \{/m)[0].replaceAll(/\/\/.*$/gm, '');
+const codeOf = (text) =>
+  text.split(/^#\[cfg\(test\)\]\n(?:pub(?:\(crate\))? )?mod \w+ \{/m)[0].replaceAll(/\/\/.*$/gm, '');
 
 /** The modules of the crate that a text uses, by the first word after `crate::`. */
 const uses = (text) => {
@@ -71,7 +72,8 @@ test('an import upward is found, wherever it stands', () => {
   for (const code of upward) assert.deepEqual(faults('scope', 'scope/x.rs', code), ['scope/x.rs uses systems'], code);
   assert.deepEqual(faults('message', 'message.rs', 'use crate::error::Error;'), ['message.rs uses error']);
   assert.deepEqual(faults('verify', 'verify/x.rs', 'use crate::scope;'), ['verify/x.rs uses scope']);
-  const allowed = 'use crate::error::{Error, TokenFault};\n// See crate::systems.\n#[cfg(test)]\nmod tests {\n use crate::systems;\n}';
+  const allowed =
+    'use crate::error::{Error, TokenFault};\n// See crate::systems.\n#[cfg(test)]\nmod tests {\n use crate::systems;\n}';
   assert.deepEqual(faults('scope', 'scope/x.rs', allowed), []);
   assert.deepEqual(faults('news', 'news.rs', ''), ['news.rs: news stands in no layer']);
 });

@@ -6,7 +6,7 @@ import { startEdge } from '../../support/edge.js';
 import { ask, close, stack } from '../../support/stack.js';
 import { startProxy } from '../../support/tcp_proxy.js';
 
-/** Of src/route.rs, in milliseconds; a step is up to a quarter longer. */
+/** Of src/endpoint.rs, in milliseconds; a step is up to a quarter longer. */
 const STEP = 100;
 const LONGEST_STEP = 125;
 
