@@ -249,3 +249,79 @@ pub(super) fn build<P: Platform>(
         deadline_ms: edge.config.limits.deadline_ms,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use http::HeaderMap;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::endpoint::{Access, Action, Route};
+    use crate::fuzzing::native;
+    use crate::verify;
+
+    /// The work for a form that is posted to an endpoint.
+    fn prepared(call: Call, body: &str) -> Result<Work<Vec<u8>>, Error> {
+        let edge = native::edge();
+        let call = Rc::new(call);
+        let route = Route::new(Method::POST, "/v1/any", Action::Call(call.clone())).open();
+        let matched = Matched {
+            route: &route,
+            variable: String::new(),
+        };
+        let mut headers = HeaderMap::new();
+        let kind = "application/x-www-form-urlencoded";
+        headers.insert("content-type", kind.parse().unwrap());
+        let request = Request {
+            id: "test".into(),
+            method: Method::POST,
+            path: "/v1/any".into(),
+            query: String::new(),
+            headers,
+            body: Some(body.into()),
+            address: None,
+        };
+        let caller = pollster::block_on(verify::caller(Access::Open, &request, &edge)).unwrap();
+        pollster::block_on(prepare(&call, &matched, &caller, request, &edge))
+    }
+
+    fn with_timestamp(identity: Identity) -> Call {
+        Call {
+            identity,
+            form_timestamp: true,
+            ..Call::new("any", "function")
+        }
+    }
+
+    #[test]
+    fn any_endpoint_can_ask_for_the_form_timestamp() {
+        for (body, wanted) in [("_ts=1.x&a=b", Some("forged")), ("a=b", None)] {
+            let Ok(Work::Call { relay, .. }) = prepared(with_timestamp(Identity::Vouched), body)
+            else {
+                panic!("{body} was refused");
+            };
+            let token = relay.outgoing.headers["authorization"].to_str().unwrap();
+            let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1).unwrap()).unwrap();
+            let claims: Value = serde_json::from_slice(&payload).unwrap();
+            assert_eq!(claims["edge"]["stamp"].as_str(), wanted, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_cannot_carry_the_timestamp_is_refused() {
+        let refused = prepared(with_timestamp(Identity::Caller), "_ts=1.x");
+        assert!(matches!(refused, Err(Error::Internal(_))));
+    }
+
+    #[test]
+    fn a_refused_call_goes_on_to_respond() {
+        let call = Call {
+            arguments: |_, _| Err(Error::BadVerifyToken),
+            ..Call::new("any", "function")
+        };
+        let refused = prepared(call, "a=b");
+        let wanted = Error::BadVerifyToken;
+        assert!(matches!(refused, Ok(Work::Refused { error, .. }) if error == wanted));
+    }
+}

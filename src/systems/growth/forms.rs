@@ -14,7 +14,7 @@ use super::{consent, leads};
 use crate::config::{Config, Owner};
 use crate::endpoint::Incoming;
 use crate::error::Error;
-use crate::formats::form::{self as bodies};
+use crate::formats::form::{FILE, last, malformed};
 use crate::message::{self, Response};
 use crate::respond;
 use crate::scope::form_timestamp;
@@ -323,12 +323,9 @@ pub fn show_again(
         };
         page(error.status(), texts, &broken, config)?
     } else {
-        let source = typed
-            .get("source")
-            .and_then(bodies::last)
-            .and_then(known_source);
+        let source = typed.get("source").and_then(last).and_then(known_source);
         // The form's own timestamp comes back, so that correcting a mistake within a second does not look like a bot.
-        let own = typed.get(form_timestamp::FIELD).and_then(bodies::last);
+        let own = typed.get(form_timestamp::FIELD).and_then(last);
         let own = own.map_or_else(
             || form_timestamp::sign(incoming.now_ms, config),
             str::to_owned,
@@ -425,7 +422,7 @@ fn fault(error: &Error, texts: &Language) -> Fault {
             ..of_all(&errors.too_many_fields)
         },
         "RG302" | "RG510" => of_all(&errors.too_large),
-        "RG301" if *error == bodies::malformed(bodies::FILE) => of_all(&errors.file),
+        "RG301" if *error == malformed(FILE) => of_all(&errors.file),
         "RG301" | "RG303" | "RG310" | "RG330" => of_all(&errors.unreadable),
         "RG512" => of_all(&errors.link),
         _ if error.status() == StatusCode::TOO_MANY_REQUESTS => {
@@ -469,7 +466,7 @@ fn form_page<'a>(
             required: field.name == "email",
             value: typed
                 .get(field.name)
-                .and_then(bodies::last)
+                .and_then(last)
                 .map(visible)
                 .unwrap_or_default(),
             fault: fault_of(field.name),

@@ -1,6 +1,6 @@
 //! `POST /v1/leads`: a form in any of three encodings becomes the one argument of `marketing.capture_lead`.
 //!
-//! This file reads encodings. The database decides what a lead is, which address is valid, what is spam and how
+//! `formats::form` reads the encodings. The database decides what a lead is, which address is valid, what is spam and how
 //! repeated leads merge.
 
 use http::header::LOCATION;
