@@ -1,11 +1,11 @@
 //! Prints every route of the bundle as JSON: method, path and, for a purpose endpoint, the database function that it calls and in whose
 //! name. `npm run proof` compares them with the recorded decisions.
 
-use rowgate::route::{Action, Identity, Route};
+use rowgate::endpoint::{Action, Identity, Route};
 use serde_json::{Value, json};
 
 fn calls(route: &Route) -> Value {
-    let Action::Call(call) = route.action else {
+    let Action::Call(call) = &route.action else {
         return Value::Null;
     };
     let identity = match call.identity {
@@ -17,10 +17,9 @@ fn calls(route: &Route) -> Value {
 }
 
 fn main() {
-    let routes: Vec<Value> = rowgate::systems::ALL
+    let routes: Vec<Value> = rowgate::systems::registry()
+        .routes
         .iter()
-        .copied()
-        .flatten()
         .map(|route| json!({"method": route.method.as_str(), "path": route.pattern, "calls": calls(route)}))
         .collect();
     println!("{}", Value::Array(routes));
