@@ -17,7 +17,7 @@ await main(async () => {
       `Usage: npm run bench -- <name> [flags], where name is: ${Object.keys(BENCHMARKS).join(', ')}.`,
     );
   }
-  build();
+  await build();
   const { run } = await BENCHMARKS[name]();
   await run(flags);
 });

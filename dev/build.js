@@ -1,18 +1,38 @@
-// npm run build: the bundle, by worker-build, unless it is up to date; prints its size.
-import { spawnSync } from 'node:child_process';
+// npm run build: compiles the bundle unless it is up to date, and prints its size: cargo, wasm-bindgen, wasm-opt, esbuild.
+// `npm run dev` serves a bundle of its own, in build/watch, without the optimisations that take long: wrangler runs this
+// file with ROWGATE_PROFILE=watch whenever a source changes.
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { root } from './paths.js';
-import { main, SetupError, setup, toolEnvironment, workerBuild } from './setup.js';
+import { main, run, SetupError, setup, wasmBindgen, wasmOpt } from './setup.js';
 
-const output = join(root, 'build');
-const mark = join(output, '.inputs');
+/** Where the bundle of each of Cargo.toml's profiles goes. */
+export const OUTPUT = { release: join(root, 'build'), watch: join(root, 'build', 'watch') };
+
+const TARGET = 'wasm32-unknown-unknown';
+const MEND = 'The bundle does not build: see the errors above.';
+
+/** What rustc's output and wasm-bindgen's wrappers use. New features of binaryen may be unknown to workerd. */
+const FEATURES = [
+  ...['bulk-memory', 'exception-handling', 'multivalue', 'mutable-globals', 'nontrapping-float-to-int'],
+  ...['reference-types', 'sign-ext'],
+];
 
 /** A hash of all that the bundle is made of. */
 const inputs = () => {
-  const sources = ['src']
+  const sources = ['src', join('dev', 'bindgen')]
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
@@ -32,25 +52,82 @@ const inputs = () => {
   return hash.digest('hex');
 };
 
-const size = () => {
+const size = (output) => {
   const files = readdirSync(output).filter((name) => name.endsWith('.wasm') || name.endsWith('.js'));
   const packed = files.map((name) => gzipSync(readFileSync(join(output, name)), { level: 9 }).length);
   return packed.reduce((sum, bytes) => sum + bytes, 0);
 };
 
-/** Builds the bundle into build/. */
-export const build = () => {
-  setup({ build: true });
-  const wanted = inputs();
-  if (!existsSync(mark) || readFileSync(mark, 'utf8') !== wanted) {
-    console.error('[build] compiling the bundle (a minute or two, less the second time)');
-    const options = { cwd: root, stdio: ['ignore', 2, 2], env: toolEnvironment() };
-    const done = spawnSync(workerBuild(), ['--release'], options);
-    if (done.status !== 0) throw new SetupError('The bundle does not build: see the errors above.');
-    copyFileSync(join(root, 'src', 'entry.js'), join(output, 'entry.js'));
-    writeFileSync(mark, wanted);
-  }
-  console.error(`[build] build/: ${(size() / 1024).toFixed(1)} KB gzipped`);
+const targetDirectory = () => process.env.CARGO_TARGET_DIR || join(root, 'target');
+
+const compile = (profile) =>
+  run('cargo', ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET], MEND);
+
+/** Makes index.js and index_bg.wasm of the compiled library. */
+const bind = async (profile, directory) => {
+  const library = join(targetDirectory(), TARGET, profile, 'rowgate.wasm');
+  const args = [library, '--out-dir', directory, '--out-name', 'index', '--target', 'module', '--no-typescript'];
+  // The module starts afresh after a trap (tests/core/e2e/bundle.test.js).
+  await run(wasmBindgen(), [...args, '--experimental-reset-state-function', '--force-enable-abort-handler'], MEND);
 };
 
-if (process.argv[1] === import.meta.filename || process.argv[1]?.endsWith('dev/build.js')) await main(build);
+/** Without --debuginfo the names of functions, an eighth of the bundle, go too. */
+const optimise = async (directory) => {
+  const module = join(directory, 'index_bg.wasm');
+  await run(wasmOpt(), [module, '-o', module, '-Os', ...FEATURES.map((name) => `--enable-${name}`)], MEND);
+};
+
+/** Joins the generated JavaScript and the snippets of packages into one minified file. */
+const bundle = async (directory) => {
+  const file = join(directory, 'index.js');
+  // The runtime knows no source-phase imports: there an import of WebAssembly gives the module itself.
+  const generated = readFileSync(file, 'utf8').replace('import source ', 'import ');
+  writeFileSync(file, generated);
+  const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm', '--log-level=warning'];
+  const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
+  await run(esbuild, [file, ...args, `--outfile=${file}`, '--allow-overwrite'], MEND);
+};
+
+/** Makes the bundle aside and puts it in its place when it is whole. */
+const assemble = async (profile) => {
+  const directory = mkdtempSync(join(targetDirectory(), 'bundle-'));
+  try {
+    await bind(profile, directory);
+    if (profile === 'release') await optimise(directory);
+    await bundle(directory);
+    copyFileSync(join(root, 'src', 'entry.js'), join(directory, 'entry.js'));
+    mkdirSync(OUTPUT[profile], { recursive: true });
+    for (const name of ['index_bg.wasm', 'index.js', 'entry.js']) {
+      renameSync(join(directory, name), join(OUTPUT[profile], name));
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+};
+
+/**
+ * Builds the bundle.
+ * @param {'release' | 'watch'} profile the profile of Cargo.toml
+ */
+export const build = async (profile = 'release') => {
+  const output = OUTPUT[profile];
+  if (!output) throw new SetupError(`ROWGATE_PROFILE: release or watch, not ${profile}.`);
+  const mark = join(output, '.inputs');
+  const wanted = inputs();
+  const stale = !existsSync(mark) || readFileSync(mark, 'utf8') !== wanted;
+  if (stale) {
+    const time = { release: 'a minute or two, less the second time', watch: 'a minute, seconds the second time' };
+    console.error(`[build] compiling the bundle (${time[profile]})`);
+  }
+  await setup({ build: true }, () => stale && compile(profile));
+  if (stale) {
+    rmSync(mark, { force: true });
+    await assemble(profile);
+    writeFileSync(mark, wanted);
+  }
+  console.error(`[build] ${output.slice(root.length + 1)}/: ${(size(output) / 1024).toFixed(1)} KB gzipped`);
+};
+
+if (process.argv[1] === import.meta.filename || process.argv[1]?.endsWith('dev/build.js')) {
+  await main(() => build(process.env.ROWGATE_PROFILE));
+}

@@ -101,7 +101,7 @@ await main(async () => {
   const [name, ...rest] = process.argv.slice(2);
   const command = COMMANDS[name];
   if (!command) throw new SetupError(`Usage: npm run db:${Object.keys(COMMANDS).join(' | db:')}`);
-  setup();
+  await setup();
   const guard = (databaseUrl) => GUARDS[name]?.(databaseUrl, rest);
   await withDatabase((databaseUrl) => command(databaseUrl, rest), { guard, say });
 });

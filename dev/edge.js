@@ -1,7 +1,9 @@
-// The edge as a part: `wrangler dev`, local only, with its configuration in a file of the data directory.
+// The edge as a part: `wrangler dev`, local only, with its configuration in a file of the data directory. It serves the bundle
+// of the profile `watch`, and builds and serves it again when a source changes.
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { OUTPUT } from './build.js';
 import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
 
@@ -22,13 +24,15 @@ export const edge = ({ data, port, variables, config = join(root, 'wrangler.toml
       file: process.execPath,
       args: [
         join(root, 'node_modules', 'wrangler', 'bin', 'wrangler.js'),
-        ...['dev', '--config', config, '--local', '--ip', '127.0.0.1', '--port', `${port}`, '--inspector-port', '0'],
+        ...['dev', join(OUTPUT.watch, 'entry.js'), '--config', config, '--local', '--ip', '127.0.0.1'],
+        ...['--port', `${port}`, '--inspector-port', '0'],
         ...['--env-file', file, '--persist-to', join(data, 'wrangler'), '--show-interactive-dev-session=false'],
       ],
       options: {
         cwd: root,
         env: {
           ...process.env,
+          ROWGATE_PROFILE: 'watch',
           // The pinned runtime instead of the older one that this wrangler brings.
           MINIFLARE_WORKERD_PATH: createRequire(import.meta.url)('workerd').default,
           WRANGLER_SEND_METRICS: 'false',

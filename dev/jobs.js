@@ -19,7 +19,7 @@ const one = async (client, name) => {
 await main(async () => {
   const [name, ...more] = process.argv.slice(2);
   if (!name || more.length > 0) throw new SetupError('Usage: npm run jobs -- <name>');
-  setup();
+  await setup();
   await withDatabase(
     async (databaseUrl) => {
       const { default: pg } = await import('pg');

@@ -19,7 +19,7 @@ const upParts = () => {
 };
 
 const checks = (migrations) => [
-  ['rustfmt', 'cargo', ['fmt', '--check'], 'Run `cargo fmt`.'],
+  ['rustfmt', 'cargo', ['fmt', '--all', '--check'], 'Run `cargo fmt --all`.'],
   ['clippy for the host', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']],
   ['clippy for wasm32', 'cargo', ['clippy', '--locked', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']],
   [
@@ -32,7 +32,7 @@ const checks = (migrations) => [
 ];
 
 await main(async () => {
-  setup({ build: true });
+  await setup({ build: true });
   const migrations = upParts();
   const failed = checks(migrations).filter(([name, command, args, mend]) => {
     console.error(`[lint] ${name}`);

@@ -1,28 +1,38 @@
-// Installs what a fresh clone lacks: npm packages, the wasm target, the wasm tools, for tests a browser. Each step runs
+// Installs what a fresh clone lacks: npm packages, the wasm target, wasm-bindgen, for tests a browser. Each step runs
 // once, says what it does, and says how to mend it if it cannot. Imports nothing that has to be installed.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { cache, root } from './paths.js';
 
-/** Pinned: wasm-bindgen's tool must be of the version that Cargo.toml pins for the library. */
-const TOOLS = [
-  { crate: 'wasm-bindgen-cli', version: '0.2.129', bin: 'wasm-bindgen', minutes: 3 },
-  { crate: 'worker-build', version: '0.8.7', bin: 'worker-build', minutes: 5 },
-];
+/** The package that compiles to wasm-bindgen. */
+const BINDGEN = join('dev', 'bindgen');
 
 /** An error whose message is all that its reader needs. */
 export class SetupError extends Error {}
 
 const say = (text) => console.error(`[setup] ${text}`);
 
-const run = (command, args, mend, options = {}) => {
-  const done = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2], ...options });
-  if (done.status !== 0) {
-    const why = done.error ? done.error.message : `it ended with ${done.signal ?? `status ${done.status}`}`;
-    throw new SetupError(`set-up step \`${command} ${args.join(' ')}\` failed: ${why}.\n${mend}`);
-  }
+/**
+ * Runs a command to its end, its output on standard error.
+ * @param {string} mend what its user can do if it fails
+ */
+export const run = async (command, args, mend, options = {}) => {
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2], ...options });
+  const why = await new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) =>
+      resolve(code === 0 ? undefined : `it ended with ${signal ?? `status ${code}`}`),
+    );
+  });
+  if (why) throw new SetupError(`\`${command} ${args.join(' ')}\` failed: ${why}.\n${mend}`);
+};
+
+/** Waits for all of them, so that nothing runs on after an error; then throws the first one's. */
+const all = async (work) => {
+  const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected');
+  if (failed) throw failed.reason;
 };
 
 const capture = (command, args) => {
@@ -37,48 +47,29 @@ const node = () => {
   }
 };
 
-const packages = () => {
+const packages = async () => {
   const wanted = createHash('sha256')
     .update(readFileSync(join(root, 'package-lock.json')))
     .digest('hex');
   const mark = join(root, 'node_modules', '.rowgate-lock');
   if (existsSync(mark) && readFileSync(mark, 'utf8') === wanted) return;
   say('installing npm packages (about a minute)');
-  run('npm', ['ci', '--no-fund', '--no-audit'], 'Check that npm reaches its registry, then run this again.');
+  await run('npm', ['ci', '--no-fund', '--no-audit'], 'Check that npm reaches its registry, then run this again.');
   writeFileSync(mark, wanted);
 };
 
-const wasmTarget = () => {
+const wasmTarget = async () => {
   const directory = capture('rustc', ['--print', 'target-libdir', '--target', 'wasm32-unknown-unknown']);
   if (directory === undefined) {
     throw new SetupError('Rust is needed: install it with rustup, see https://rustup.rs, then run this again.');
   }
   if (existsSync(directory)) return;
   say('adding the Rust target wasm32-unknown-unknown');
-  run(
+  await run(
     'rustup',
     ['target', 'add', 'wasm32-unknown-unknown'],
     'Install Rust with rustup and check that it reaches its server.',
   );
-};
-
-const toolPath = ({ crate, version, bin }) => join(cache, 'tools', `${crate}-${version}`, 'bin', bin);
-
-const tool = (wanted) => {
-  const { crate, version, minutes } = wanted;
-  if (existsSync(toolPath(wanted))) return;
-  say(`building ${crate} ${version} (about ${minutes} minutes, once per user)`);
-  // Built beside its place and moved there whole, so that a run that is cut off leaves nothing that looks finished.
-  const place = join(cache, 'tools', `${crate}-${version}`);
-  const building = `${place}.${process.pid}`;
-  mkdirSync(building, { recursive: true });
-  try {
-    const mend = 'Check that cargo reaches its registry and that a C compiler (cc) is installed, then run this again.';
-    run('cargo', ['install', crate, '--version', version, '--locked', '--root', building], mend);
-    if (!existsSync(toolPath(wanted))) renameSync(building, place);
-  } finally {
-    rmSync(building, { recursive: true, force: true });
-  }
 };
 
 const executable = (path) => {
@@ -96,6 +87,54 @@ const onPath = (name) =>
     .map((directory) => join(directory, name))
     .find(executable);
 
+/** The version of a crate in Cargo.lock. */
+const locked = (crate) => {
+  const found = readFileSync(join(root, 'Cargo.lock'), 'utf8').match(`name = "${crate}"\nversion = "(.*)"`);
+  if (!found) throw new SetupError(`Cargo.lock does not name ${crate}. Restore it from the repository.`);
+  return found[1];
+};
+
+/** A command on the PATH whose `--version` begins with the text. */
+const onPathOf = (name, version) => {
+  const path = onPath(name);
+  const found = path && capture(path, ['--version']);
+  return found === version || found?.startsWith(`${version} `) ? path : undefined;
+};
+
+/** The project's own wasm-bindgen in the user's cache, by version and source. */
+const cachedBindgen = () => {
+  const source = ['Cargo.toml', join('src', 'main.rs')].map((name) => readFileSync(join(root, BINDGEN, name)));
+  const hash = createHash('sha256').update(Buffer.concat(source)).digest('hex').slice(0, 12);
+  return join(cache, 'tools', `bindgen-${locked('wasm-bindgen')}-${hash}`);
+};
+
+/** wasm-bindgen of the version in Cargo.lock: the command on the PATH, or the project's own. */
+export const wasmBindgen = () => onPathOf('wasm-bindgen', `wasm-bindgen ${locked('wasm-bindgen')}`) ?? cachedBindgen();
+
+/** wasm-opt: the command on the PATH if it is of the npm package's version (it runs faster), or the npm package's. */
+export const wasmOpt = () => {
+  const { version } = JSON.parse(readFileSync(join(root, 'node_modules', 'binaryen', 'package.json'), 'utf8'));
+  const wanted = `wasm-opt version ${version.split('.')[0]}`;
+  return onPathOf('wasm-opt', wanted) ?? join(root, 'node_modules', '.bin', 'wasm-opt');
+};
+
+const bindgen = async () => {
+  const place = wasmBindgen();
+  if (existsSync(place)) return;
+  say('compiling wasm-bindgen (half a minute, once per user)');
+  // Compiled beside its place and moved there whole: a run that is cut off leaves nothing that looks finished.
+  const target = `${place}.${process.pid}`;
+  mkdirSync(target, { recursive: true });
+  try {
+    const mend = 'Check that cargo reaches its registry and that a C compiler (cc) is installed, then run this again.';
+    const args = ['build', '--quiet', '--locked', '--profile', 'watch', '--package', 'rowgate-bindgen'];
+    await run('cargo', [...args, '--target-dir', target], mend);
+    renameSync(join(target, 'watch', 'rowgate-bindgen'), place);
+  } finally {
+    rmSync(target, { recursive: true, force: true });
+  }
+};
+
 /** The browser for tests: CHROMIUM_BIN, or the system's. */
 export const chromium = () => {
   const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -103,39 +142,28 @@ export const chromium = () => {
   return process.env.CHROMIUM_BIN || names.map(onPath).find(Boolean) || (executable(mac) ? mac : undefined);
 };
 
-const browser = () => {
+const browser = async () => {
   if (chromium()) return;
   const mend = 'Install Chromium (Debian: apt-get install chromium) or set CHROMIUM_BIN to a Chromium or Chrome.';
   if (process.getuid?.() !== 0 || !onPath('apt-get')) throw new SetupError(`The tests need a browser. ${mend}`);
   say('installing the Debian package chromium (about a minute)');
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  run('apt-get', ['update', '-qq'], mend, { env });
-  run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'], mend, { env });
+  await run('apt-get', ['update', '-qq'], mend, { env });
+  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium', 'fonts-dejavu-core'], mend, {
+    env,
+  });
 };
-
-/** The environment in which worker-build uses the tools installed here and downloads nothing. */
-export const toolEnvironment = () => ({
-  ...process.env,
-  WASM_BINDGEN_BIN: toolPath(TOOLS[0]),
-  WASM_OPT_BIN: join(root, 'node_modules', '.bin', 'wasm-opt'),
-  ESBUILD_BIN: join(root, 'node_modules', '.bin', 'esbuild'),
-});
-
-/** worker-build's path. */
-export const workerBuild = () => toolPath(TOOLS[1]);
 
 /**
  * Installs what is missing.
- * @param {{build?: boolean, browser?: boolean}} needs besides the npm packages: the tools that build the bundle; a browser
+ * @param {{build?: boolean, browser?: boolean}} needs besides the npm packages: what builds the bundle; a browser
+ * @param {() => Promise<void>} meanwhile work that needs cargo and no npm package, done at the same time
  */
-export const setup = (needs = {}) => {
+export const setup = async (needs = {}, meanwhile = async () => {}) => {
   node();
-  packages();
-  if (needs.build) {
-    wasmTarget();
-    for (const wanted of TOOLS) tool(wanted);
-  }
-  if (needs.browser) browser();
+  if (needs.build) await wasmTarget();
+  await all([packages(), needs.build && bindgen(), meanwhile()]);
+  if (needs.browser) await browser();
 };
 
 /** Runs a command's main function; a set-up error is shown as its sentence, anything else with its stack. */

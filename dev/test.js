@@ -115,8 +115,8 @@ const withSystems = async (count, say, body) => {
 };
 
 await main(async () => {
-  setup({ build: true, browser: true });
-  build();
+  await setup({ build: true, browser: true });
+  await build();
   const chosen = process.argv.slice(2);
   const files = (chosen.length > 0 ? chosen : ['tests']).flatMap(testFiles);
   const failed = [];

@@ -31,7 +31,7 @@ const read = () => {
 
 await main(async () => {
   const asked = read();
-  setup();
+  await setup();
   const description = join(dataDirectory(), 'dev.json');
   if (!existsSync(description)) throw new SetupError('The local stack is not running: start it with `npm run dev`.');
   const { issuer } = JSON.parse(readFileSync(description, 'utf8'));

@@ -6,7 +6,7 @@ import { main } from './setup.js';
 const say = (line) => console.error(`[dev] ${line}`);
 
 await main(async () => {
-  build();
+  await build('watch');
   const { startStack } = await import('./stack.js');
   const { waitFor } = await import('./process.js');
   let over;

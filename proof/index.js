@@ -12,8 +12,8 @@ import { main, SetupError, setup } from '../dev/setup.js';
 const say = (line) => console.error(`[proof] ${line}`);
 
 await main(async () => {
-  setup({ build: true });
-  build();
+  await setup({ build: true });
+  await build();
   const { withThrowAway } = await import('../dev/throwaway.js');
   const { prove } = await import('./matrix.js');
   const { faults, html, markdown, text } = await import('./report.js');

@@ -57,7 +57,7 @@ const start = async (port) => {
   child.ended = new Promise((resolve) => child.once('exit', resolve));
   running = child;
   const given = () => (child.exitCode === null ? undefined : child.said);
-  await waitFor('the ready line', () => /^ready http/m.test(child.said), { seconds: 120, given });
+  await waitFor('the ready line', () => /^ready http/m.test(child.said), { seconds: 600, given });
   child.url = child.said.match(/^ready (http:\/\/127\.0\.0\.1:\d+)$/m)[1];
   return child;
 };

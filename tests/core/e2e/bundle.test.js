@@ -30,6 +30,10 @@ test('`wrangler deploy --dry-run` accepts the bundle, and it is small', () => {
   }
 });
 
+test('the names of functions are not in it: they are an eighth of its size', () => {
+  assert.ok(!readFileSync(BUNDLE['index_bg.wasm'], 'latin1').includes('core::fmt::'));
+});
+
 test('what is only for the local stack is not in it', () => {
   const text = readdirSync(join(root, 'build'))
     .filter((name) => /\.(js|wasm)$/.test(name))
