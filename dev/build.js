@@ -90,13 +90,13 @@ const bundle = async (directory) => {
 
 /** Makes the bundle aside and puts it in its place when it is whole. */
 const assemble = async (profile) => {
-  const directory = mkdtempSync(join(targetDirectory(), 'bundle-'));
+  mkdirSync(OUTPUT[profile], { recursive: true });
+  const directory = mkdtempSync(join(OUTPUT[profile], '.new-'));
   try {
     await bind(profile, directory);
     if (profile === 'release') await optimise(directory);
     await bundle(directory);
     copyFileSync(join(root, 'src', 'entry.js'), join(directory, 'entry.js'));
-    mkdirSync(OUTPUT[profile], { recursive: true });
     for (const name of ['index_bg.wasm', 'index.js', 'entry.js']) {
       renameSync(join(directory, name), join(OUTPUT[profile], name));
     }

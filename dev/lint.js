@@ -21,6 +21,7 @@ const upParts = () => {
 const checks = (migrations) => [
   ['rustfmt', 'cargo', ['fmt', '--all', '--check'], 'Run `cargo fmt --all`.'],
   ['clippy for the host', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']],
+  ['clippy for dev/bindgen', 'cargo', ['clippy', '--locked', '--package', 'rowgate-bindgen', '--', '-D', 'warnings']],
   ['clippy for wasm32', 'cargo', ['clippy', '--locked', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']],
   [
     'SQL',
