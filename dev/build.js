@@ -13,7 +13,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { root } from './paths.js';
 import { main, run, SetupError, setup, wasmBindgen, wasmOpt } from './setup.js';
@@ -58,10 +58,12 @@ const size = (output) => {
   return packed.reduce((sum, bytes) => sum + bytes, 0);
 };
 
-const targetDirectory = () => process.env.CARGO_TARGET_DIR || join(root, 'target');
+const targetDirectory = () => resolve(root, process.env.CARGO_TARGET_DIR || 'target');
 
-const compile = (profile) =>
-  run('cargo', ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET], MEND);
+const compile = (profile) => {
+  const args = ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET];
+  return run('cargo', [...args, '--target-dir', targetDirectory()], MEND);
+};
 
 /** Makes index.js and index_bg.wasm of the compiled library. */
 const bind = async (profile, directory) => {

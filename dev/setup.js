@@ -81,11 +81,13 @@ const executable = (path) => {
   }
 };
 
-const onPath = (name) =>
+const allOnPath = (name) =>
   (process.env.PATH || '')
     .split(delimiter)
     .map((directory) => join(directory, name))
-    .find(executable);
+    .filter(executable);
+
+const onPath = (name) => allOnPath(name)[0];
 
 /** The version of a crate in Cargo.lock. */
 const locked = (crate) => {
@@ -94,12 +96,11 @@ const locked = (crate) => {
   return found[1];
 };
 
-/** A command on the PATH whose `--version` begins with the text. */
-const onPathOf = (name, version) => {
-  const path = onPath(name);
-  const found = path && capture(path, ['--version']);
-  return found === version || found?.startsWith(`${version} `) ? path : undefined;
-};
+/** A command on the PATH whose `--version` begins with the text. npm puts the commands of its packages there as well. */
+const onPathOf = (name, version) =>
+  allOnPath(name)
+    .filter((path) => !path.includes('node_modules'))
+    .find((path) => `${capture(path, ['--version'])} `.startsWith(`${version} `));
 
 /** The project's own wasm-bindgen in the user's cache, by version and source. */
 const cachedBindgen = () => {
