@@ -47,7 +47,7 @@ const sourceWith = (text) =>
     .map((name) => join(copy, 'src', name))
     .find((file) => readFileSync(file, 'utf8').includes(text));
 
-test('a changed source is served; one that does not compile leaves the last bundle in place', async () => {
+test('a changed source is compiled and served', async () => {
   await copyProject();
   const port = await freePort();
   const env = { ...process.env, ROWGATE_DATA: data, ROWGATE_PORT: `${port}` };
@@ -63,13 +63,9 @@ test('a changed source is served; one that does not compile leaves the last bund
 
   const [before, changed] = ['No such endpoint', 'No endpoint of this name'];
   const answer = () => fetch(`http://127.0.0.1:${port}/nothing`).then((reply) => reply.text(), String);
-  const log = () => readFileSync(join(data, 'log', 'edge.log'), 'utf8');
   assert.match(await answer(), new RegExp(before));
   const file = sourceWith(before);
   const source = readFileSync(file, 'utf8');
-  writeFileSync(file, `${source}\nfn unfinished(`);
-  await waitFor('the compiler’s error', () => /unclosed delimiter/.test(log()), { seconds: 120 });
-  assert.match(await answer(), new RegExp(before));
   writeFileSync(file, source.replace(before, changed));
   const served = async () => (await answer()).includes(changed);
   await waitFor('the changed text', served, { seconds: 120 });
