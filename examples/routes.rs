@@ -16,11 +16,13 @@ fn calls(route: &Route) -> Value {
     json!({"function": format!("{}.{}", call.schema, call.function), "identity": identity})
 }
 
-fn main() {
-    let routes: Vec<Value> = rowgate::systems::registry()
+fn main() -> Result<(), String> {
+    let registry = rowgate::systems::registry().map_err(|bad| bad.why)?;
+    let routes: Vec<Value> = registry
         .routes
         .iter()
         .map(|route| json!({"method": route.method.as_str(), "path": route.pattern, "calls": calls(route)}))
         .collect();
     println!("{}", Value::Array(routes));
+    Ok(())
 }

@@ -254,6 +254,30 @@ pub enum Human {
     PendingReview,
 }
 
+/// The variable segments of a path by their names in the route's pattern, decoded once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Segments(Vec<(String, String)>);
+
+impl Segments {
+    /// The segment of this name; empty if the pattern has none.
+    #[must_use]
+    pub fn get(&self, name: &str) -> &str {
+        let found = self.0.iter().find(|(given, _)| given == name);
+        found.map_or("", |(_, text)| text)
+    }
+}
+
+impl<N: Into<String>, T: Into<String>> FromIterator<(N, T)> for Segments {
+    fn from_iter<I: IntoIterator<Item = (N, T)>>(pairs: I) -> Self {
+        let pairs = pairs.into_iter();
+        Self(
+            pairs
+                .map(|(name, text)| (name.into(), text.into()))
+                .collect(),
+        )
+    }
+}
+
 /// What a purpose endpoint sees of a request.
 #[derive(Default)]
 pub struct Incoming {
@@ -261,8 +285,8 @@ pub struct Incoming {
     pub headers: HeaderMap,
     /// The whole body; empty if it could not be read.
     pub body: Vec<u8>,
-    /// The variable segment of the path, decoded.
-    pub variable: String,
+    /// The variable segments of the path.
+    pub segments: Segments,
     /// The query without its question mark, still percent-encoded.
     pub query: String,
     /// Whether the client is a browser that shows a page, not a script.
@@ -317,10 +341,8 @@ impl Incoming {
 pub struct Route {
     /// Its method. A GET route also serves HEAD.
     pub method: Method,
-    /// Its path. A segment in braces matches any one segment; there is at most one.
+    /// Its path. A segment in braces matches any one segment.
     pub pattern: Cow<'static, str>,
-    /// The position of the pattern's variable segment, or its end. Computed once: every request looks at every route.
-    literal: usize,
     /// Who may call it.
     pub access: Access,
     /// The most bytes of its body; none for the limit in `LIMITS`.
@@ -334,11 +356,9 @@ pub struct Route {
 impl Route {
     /// A route for holders of a key, with the default limits.
     pub fn new(method: Method, pattern: impl Into<Cow<'static, str>>, action: Action) -> Self {
-        let pattern = pattern.into();
         Self {
             method,
-            literal: pattern.find('{').unwrap_or(pattern.len()),
-            pattern,
+            pattern: pattern.into(),
             access: Access::Keyed,
             body_limit: None,
             guard: Some(Guard::FailOpen),
@@ -379,21 +399,5 @@ impl Route {
     pub fn body(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
-    }
-
-    /// The variable segment, decoded once, if the path matches; an empty string if the pattern has none.
-    #[must_use]
-    pub fn matches(&self, path: &str) -> Option<String> {
-        let (before, variable) = self.pattern.split_at(self.literal);
-        let rest = path.strip_prefix(before)?;
-        let Some((_, after)) = variable.split_once('}') else {
-            return rest.is_empty().then(String::new);
-        };
-        let segment = rest.strip_suffix(after)?;
-        if segment.is_empty() || segment.contains('/') {
-            return None;
-        }
-        let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
-        Some(decoded.ok()?.into_owned())
     }
 }

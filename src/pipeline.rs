@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
-use crate::endpoint::Route;
 use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::isolate::Edge;
 use crate::message::{Request, Response};
+use crate::registry::Routes;
 use crate::runtime::Platform;
 use crate::{forward, respond, route, scope, verify};
 
@@ -115,7 +115,7 @@ async fn handle<P: Platform>(
 }
 
 /// Answers a preflight for every path that exists.
-fn preflight<B>(routes: &[Route], request: &Request<B>) -> Result<Response<B>, Error> {
+fn preflight<B>(routes: &Routes, request: &Request<B>) -> Result<Response<B>, Error> {
     match route::find(routes, &Method::OPTIONS, &request.path) {
         Err(Error::NotFound) => Err(Error::NotFound),
         _ => Ok(Response {

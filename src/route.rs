@@ -2,44 +2,40 @@
 
 use http::Method;
 
-use crate::endpoint::Route;
+use crate::endpoint::{Route, Segments};
 use crate::error::Error;
+use crate::registry::Routes;
 
-/// A route, and the variable segment of the request's path.
+/// A route, and the variable segments of the request's path.
 pub struct Matched<'a> {
     /// The route.
     pub route: &'a Route,
-    /// The variable segment, decoded once.
-    pub variable: String,
+    /// The variable segments.
+    pub segments: Segments,
 }
 
 /// Finds the route of a request.
 ///
 /// # Errors
 /// [`Error::NotFound`], or [`Error::MethodNotAllowed`] if the path has other methods.
-pub fn find<'a>(routes: &'a [Route], method: &Method, path: &str) -> Result<Matched<'a>, Error> {
+pub fn find<'a>(routes: &'a Routes, method: &Method, path: &str) -> Result<Matched<'a>, Error> {
     let wanted = if method == Method::HEAD {
         &Method::GET
     } else {
         method
     };
-    let fitting = |route: &'a Route| {
-        route
-            .matches(path)
-            .map(|variable| Matched { route, variable })
-    };
-    let mut found: Vec<Matched<'_>> = routes.iter().filter_map(fitting).collect();
-    if let Some(at) = found
-        .iter()
-        .position(|matched| matched.route.method == *wanted)
-    {
-        return Ok(found.swap_remove(at));
+    if let Some((route, segments)) = routes.find(wanted, path) {
+        return Ok(Matched { route, segments });
     }
-    if found.is_empty() {
+    let mut others = routes
+        .methods()
+        .filter(|method| routes.find(method, path).is_some())
+        .peekable();
+    if others.peek().is_none() {
         return Err(Error::NotFound);
     }
     Err(Error::MethodNotAllowed {
-        allow: allowed(found.iter().map(|matched| &matched.route.method)),
+        allow: allowed(others),
     })
 }
 
@@ -50,7 +46,6 @@ fn allowed<'a>(methods: impl Iterator<Item = &'a Method>) -> String {
         names.push("HEAD");
     }
     names.push("OPTIONS");
-    names.dedup();
     names.join(", ")
 }
 
@@ -61,13 +56,14 @@ mod tests {
 
     #[test]
     fn a_path_finds_its_route_and_variable_segment() {
-        let routes = [
+        let routes = Routes::new(vec![
             Route::new(Method::GET, "/forms/thanks", Action::Ready),
             Route::new(Method::GET, "/forms/{source}", Action::Ready),
             Route::new(Method::POST, "/things/{name}", Action::Relation),
             Route::new(Method::DELETE, "/things/{name}", Action::Relation),
             Route::new(Method::PUT, "/things/{name}/token", Action::Relation),
-        ];
+        ])
+        .unwrap();
         let cases = [
             (Method::GET, "/forms/thanks", Ok(("/forms/thanks", ""))),
             (Method::HEAD, "/forms/a%20b", Ok(("/forms/{source}", "a b"))),
@@ -105,12 +101,58 @@ mod tests {
         ];
         for (method, path, wanted) in cases {
             let found = find(&routes, &method, path);
-            let found = found.map(|m| (m.route.pattern.to_string(), m.variable));
+            let variable = |m: &Matched<'_>| {
+                let names = ["source", "name"];
+                names.map(|name| m.segments.get(name)).concat()
+            };
+            let found = found.map(|m| (m.route.pattern.to_string(), variable(&m)));
             assert_eq!(
                 found,
                 wanted.map(|(pattern, variable)| (pattern.to_owned(), variable.to_owned())),
                 "{method} {path}"
             );
+        }
+    }
+
+    #[test]
+    fn a_fixed_segment_wins_and_each_variable_one_has_a_name() {
+        let get = |pattern| Route::new(Method::GET, pattern, Action::Ready);
+        let routes = Routes::new(vec![
+            get("/a/{x}/b/{y}"),
+            get("/a/{z}/b/fixed"),
+            get("/a/one/b/other"),
+            get("/a/{x}"),
+            Route::new(Method::POST, "/a/{name}/b/{y}", Action::Ready),
+        ])
+        .unwrap();
+        let cases = [
+            (
+                "/a/%2F%7b/b/2",
+                "/a/{x}/b/{y}",
+                vec![("x", "/{"), ("y", "2")],
+            ),
+            ("/a/1/b/fixed", "/a/{z}/b/fixed", vec![("z", "1")]),
+            ("/a/one/b/fixed", "/a/{z}/b/fixed", vec![("z", "one")]),
+            ("/a/one/b/x", "/a/{x}/b/{y}", vec![("x", "one"), ("y", "x")]),
+            ("/a/{x}", "/a/{x}", vec![("x", "{x}")]),
+        ];
+        for (path, pattern, segments) in cases {
+            let found = find(&routes, &Method::GET, path).ok().unwrap();
+            assert_eq!(found.route.pattern, pattern, "{path}");
+            assert_eq!(found.segments, segments.into_iter().collect(), "{path}");
+        }
+        let allow = "GET, POST, HEAD, OPTIONS".to_owned();
+        let found = find(&routes, &Method::PUT, "/a/one/b/fixed").err();
+        assert_eq!(found, Some(Error::MethodNotAllowed { allow }));
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_served_is_named_by_its_index() {
+        for pattern in ["/a/{name}", "/a/{x}{y}", "/a/{", "/a/}", "/a/{}"] {
+            let routes =
+                ["/a/{id}", pattern].map(|pattern| Route::new(Method::GET, pattern, Action::Ready));
+            let bad = Routes::new(routes.into()).err().unwrap();
+            assert_eq!(bad.index, 1, "{pattern}: {}", bad.why);
         }
     }
 }

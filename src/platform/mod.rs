@@ -30,7 +30,7 @@ use crate::id;
 use crate::isolate::{self, Edge, Isolate};
 use crate::message::{Outgoing, Place, ReadFault, Request, Response, SendFault};
 use crate::public_key::PublicKey;
-use crate::registry::Registry;
+use crate::registry::{BadRoute, Registry};
 use crate::runtime::{Admission, Platform};
 use crate::{jobs, pipeline, respond};
 use headers::rust_headers;
@@ -51,7 +51,7 @@ pub async fn answer(
     env: Env,
     context: Context,
     hooks: &impl Hooks,
-    registry: fn() -> Registry,
+    registry: fn() -> Result<Registry, BadRoute>,
 ) -> web_sys::Response {
     let isolate = isolate(&env, registry);
     let id = match &isolate {
@@ -122,7 +122,12 @@ fn log_misconfigured(error: &Error) {
 }
 
 /// Runs the jobs of a cron.
-pub async fn scheduled(cron: &str, env: Env, hooks: &impl Hooks, registry: fn() -> Registry) {
+pub async fn scheduled(
+    cron: &str,
+    env: Env,
+    hooks: &impl Hooks,
+    registry: fn() -> Result<Registry, BadRoute>,
+) {
     let isolate = match isolate(&env, registry) {
         Ok(isolate) => isolate,
         Err(error) => {
@@ -190,7 +195,7 @@ async fn unless_hung_up(
 }
 
 /// The isolate's state, created at its first request. An incomplete configuration creates none.
-fn isolate(env: &Env, registry: fn() -> Registry) -> Result<Rc<Isolate>, Error> {
+fn isolate(env: &Env, registry: fn() -> Result<Registry, BadRoute>) -> Result<Rc<Isolate>, Error> {
     if let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) {
         return Ok(isolate);
     }
@@ -198,7 +203,8 @@ fn isolate(env: &Env, registry: fn() -> Registry) -> Result<Rc<Isolate>, Error> 
         let value = Reflect::get(env.as_ref(), &JsValue::from_str(name)).ok()?;
         value.as_string()
     };
-    let registry = registry();
+    let registry =
+        registry().map_err(|_| Error::Internal("an endpoint's path cannot be served"))?;
     let config = Config::read(variable, &registry.schemas)?;
     let isolate = Rc::new(Isolate::new(config, registry));
     Ok(ISOLATE.with(|cell| cell.get_or_init(|| isolate).clone()))

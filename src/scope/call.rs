@@ -66,7 +66,7 @@ pub(super) fn incoming<P: Platform>(
     Incoming {
         headers: request.headers.clone(),
         body: Vec::new(),
-        variable: matched.variable.clone(),
+        segments: matched.segments.clone(),
         query: request.query.clone(),
         wants_page: wants_page(request),
         now_ms: edge.platform.now_ms(),
@@ -257,7 +257,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::endpoint::{Access, Action, Route};
+    use crate::endpoint::{Access, Action, Route, Segments};
     use crate::fuzzing::native;
     use crate::verify;
 
@@ -268,7 +268,7 @@ mod tests {
         let route = Route::new(Method::POST, "/v1/any", Action::Call(call.clone())).open();
         let matched = Matched {
             route: &route,
-            variable: String::new(),
+            segments: Segments::default(),
         };
         let mut headers = HeaderMap::new();
         let kind = "application/x-www-form-urlencoded";

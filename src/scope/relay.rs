@@ -39,6 +39,15 @@ const WRITTEN: AsciiSet = NON_ALPHANUMERIC
 /// The most bytes of a name in PostgreSQL.
 const MAX_NAME_BYTES: usize = 63;
 
+/// The name of the relation or function in a path.
+fn segment<'a>(matched: &'a Matched<'_>) -> &'a str {
+    let name = match matched.route.action {
+        Action::Function => "function",
+        _ => "relation",
+    };
+    matched.segments.get(name)
+}
+
 /// Rebuilds a request to the data API.
 pub(super) async fn rebuild<P: Platform>(
     matched: &Matched<'_>,
@@ -54,7 +63,7 @@ pub(super) async fn rebuild<P: Platform>(
     }
     let is_function = matches!(matched.route.action, Action::Function);
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
-    let name = name(&matched.variable)?;
+    let name = name(segment(matched))?;
     refuse_conditions(&request, is_read)?;
     let mut query = Query::parse(&request.query, query_api_key(&request).as_deref())?;
     query.check(limits.embed_depth, limits.embeds, is_function && is_read)?;

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::hooks::Hooks;
 use crate::isolate::Edge;
 use crate::jobs;
-use crate::registry::Registry;
+use crate::registry::{BadRoute, Registry, Routes};
 use crate::runtime::Platform;
 
 /// Schemas that the data API serves: PostgREST's `db-schemas` without the edge's own. The first one is the default.
@@ -25,24 +25,24 @@ pub const SCHEMAS: [&str; 6] = [
 ];
 
 /// What all systems serve.
-#[must_use]
-pub fn registry() -> Registry {
-    Registry {
+///
+/// # Errors
+/// [`BadRoute`].
+pub fn registry() -> Result<Registry, BadRoute> {
+    let routes = [
+        health::routes(),
+        data::routes(),
+        growth::routes(),
+        clixen::routes(),
+    ];
+    Ok(Registry {
         schemas: SCHEMAS.map(Into::into).into(),
-        routes: [
-            health::routes(),
-            data::routes(),
-            growth::routes(),
-            clixen::routes(),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        routes: Routes::new(routes.into_iter().flatten().collect())?,
         jobs: [growth::jobs(), clixen::jobs(), jobs::own()]
             .into_iter()
             .flatten()
             .collect(),
-    }
+    })
 }
 
 /// The hooks of all systems.

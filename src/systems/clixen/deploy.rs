@@ -98,7 +98,7 @@ fn open_arguments(
     version: Option<u64>,
 ) -> Result<Plan, Error> {
     is_set_up(config)?;
-    let id = &incoming.variable;
+    let id = incoming.segments.get("id");
     if !is_uuid(id) {
         return Err(Error::NotFound);
     }

@@ -57,7 +57,7 @@ pub fn remove() -> Call {
 }
 
 fn account(incoming: &Incoming) -> Result<String, Error> {
-    let id = &incoming.variable;
+    let id = incoming.segments.get("id");
     if is_uuid(id) {
         Ok(id.to_ascii_lowercase())
     } else {

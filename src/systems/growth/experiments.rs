@@ -71,7 +71,7 @@ fn exposure(item: Item<'_>) -> Item<'_> {
 pub fn results() -> Call {
     Call {
         arguments: |incoming, _| {
-            let id = &incoming.variable;
+            let id = incoming.segments.get("id");
             if !is_uuid(id) {
                 return Err(Error::NotFound);
             }

@@ -176,7 +176,7 @@ struct ConfirmPage<'a> {
 /// `GET /forms/{source}`. The form posts the campaign and the next page that its link names.
 pub fn form(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
-    let Some(source) = known_source(&incoming.variable) else {
+    let Some(source) = known_source(incoming.segments.get("source")) else {
         return not_found(incoming, config);
     };
     let parameters = form_urlencoded::parse(incoming.query.as_bytes());
@@ -617,7 +617,7 @@ mod tests {
     fn an_unknown_form_is_not_found() {
         let config = config::tests::with("", "").ok().unwrap();
         let incoming = Incoming {
-            variable: "other".into(),
+            segments: [("source", "other")].into_iter().collect(),
             ..Incoming::default()
         };
         assert!(matches!(form(&incoming, &config), Err(Error::NotFound)));

@@ -31,7 +31,7 @@ pub fn routes() -> Vec<Route> {
         .collect()
 }
 
-/// Forms and their pages. A fixed path precedes a pattern that would match it.
+/// Forms and their pages.
 fn form_routes() -> Vec<Route> {
     vec![
         Route::new(
