@@ -218,7 +218,7 @@ export const ownPart = (all) => {
           .join(', '),
       );
   }
-  // Where a database keeps the accounts, theirs are the triggers that make and erase what belongs to them.
+  // Where a database keeps the accounts, triggers tell the systems of them.
   for (const name of all.has('table auth.users') ? ACCOUNT_TRIGGERS : []) {
     const key = `trigger auth.users ${name}`;
     found.set(key, all.has(key) ? 'there' : 'missing: sign-ups or deletions of accounts do nothing');
@@ -226,8 +226,8 @@ export const ownPart = (all) => {
   return found;
 };
 
-/** Triggers on `auth.users`, by system. */
-const ACCOUNT_TRIGGERS = ['rowgate_clixen_sign_up', 'rowgate_clixen_erase'];
+/** Triggers on `auth.users`: private.attach_account_triggers makes them. */
+const ACCOUNT_TRIGGERS = ['rowgate_follow_account', 'rowgate_erase_account'];
 
 /** What is intended of a database that keeps accounts, beside what is intended of every one. */
 export const withAccounts = (intended, found) => {

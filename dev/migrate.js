@@ -138,6 +138,15 @@ const keepChecksums = async (client, files) => {
   );
 };
 
+/** Attaches the triggers to auth.users, which may have appeared after the migrations. */
+const attachAccountTriggers = (databaseUrl) =>
+  withClient(databaseUrl, async (client) => {
+    const { rows } = await client.query(
+      `select to_regprocedure('private.attach_account_triggers()') is not null as known`,
+    );
+    if (rows[0].known) await client.query('select private.attach_account_triggers()');
+  });
+
 /**
  * Applies what is pending.
  * @param {string} databaseUrl
@@ -154,6 +163,7 @@ export const migrate = async (databaseUrl, options = {}) => {
       if (await appliedIn(client)) await keepChecksums(client, files);
     });
   }
+  await attachAccountTriggers(databaseUrl);
   await reloadPostgrest(databaseUrl);
 };
 

@@ -14,7 +14,7 @@ create table private.jobs (
 );
 comment on table private.jobs is 'The jobs of all systems that are one SQL function each. Only the owner of this table writes it; the migration of a system inserts its jobs.';
 comment on column private.jobs.function is
-  'The function to call, with its schema and without arguments. It gives the number of rows that it has processed.';
+  'The function to call, with its schema and without arguments. It gives the number of rows that it has processed. Only the owner of this table may execute it.';
 comment on column private.jobs.schedule is 'When it is due, as a cron expression in UTC; one of the crons in wrangler.toml. The edge''s own list (src/jobs.rs) starts the job; a test compares both.';
 comment on column private.jobs.more_from is 'A run that has processed at least this many rows is followed by another one at once.';
 
@@ -58,25 +58,6 @@ end
 $$;
 revoke execute on function private.delete_older(regclass, text, timestamptz, bigint) from public;
 
--- The call of a job's function, from its names in the catalog; null if there is no such function. A job's function takes no
--- arguments, returns a number of rows, belongs to the owner of private.jobs, and is granted to nobody: no row of private.jobs can
--- name any other function.
-create function private.job_call(function text) returns text
-  language sql stable
-  set search_path = ''
-  as $$
-select format('select %I.%I()', n.nspname, p.proname)
-from pg_catalog.pg_proc as p
-inner join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
-where n.nspname = split_part(job_call.function, '.', 1) and p.proname = split_part(job_call.function, '.', 2)
-  and p.prokind = 'f' and p.prorettype = 'bigint'::regtype and not p.proretset and p.pronargs = p.pronargdefaults
-  and p.proowner = (select c.relowner from pg_catalog.pg_class as c where c.oid = 'private.jobs'::regclass)
-  and not exists (
-    select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a where a.grantee <> p.proowner
-  )
-$$;
-revoke execute on function private.job_call(text) from public;
-
 -- Runs a job by its name and gives {job, rows, more, error, skipped}. While there is more, the caller asks again at once. A second run
 -- at the same time does nothing and says `skipped`.
 create function edge.run_job(job text) returns jsonb
@@ -102,11 +83,11 @@ begin
     is_running := true;
   else
     begin
-      call := private.job_call(known.function);
+      call := private.internal_function(known.function, '', 'bigint');
       if call is null then
         raise undefined_function using message = format('%s() is no function of a job', known.function);
       end if;
-      execute call into done;
+      execute format('select %s()', call) into done;
     exception
       -- `others` does not include a statement time-out.
       when query_canceled or others then
@@ -144,10 +125,33 @@ comment on function edge.note_job(text, bigint, bigint, text) is
 revoke execute on function edge.note_job(text, bigint, bigint, text) from public;
 grant execute on function edge.note_job(text, bigint, bigint, text) to edge;
 
+-- Deletes what the core keeps for a time, in parts, and returns how many rows: runs of jobs after 90 days, and expired
+-- Idempotency-Keys.
+create function private.clean_core() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  deleted bigint;
+begin
+  delete from private.idempotency_keys as k
+  where (k.operation, k.caller, k.key) in (
+    select old.operation, old.caller, old.key from private.idempotency_keys as old where old.expires_at < now() limit 5000
+  );
+  get diagnostics deleted = row_count;
+  return deleted + private.delete_older('private.job_runs', 'started_at', now() - interval '90 days');
+end
+$$;
+revoke execute on function private.clean_core() from public;
+
+insert into private.jobs (name, function, schedule, description) values (
+  'clean_core', 'private.clean_core', '17 3 * * *', 'Deletes runs of jobs after 90 days, and expired Idempotency-Keys.'
+);
+
 -- migrate:down
+drop function private.clean_core();
 drop function edge.note_job(text, bigint, bigint, text);
 drop function edge.run_job(text);
-drop function private.job_call(text);
 drop function private.delete_older(regclass, text, timestamptz, bigint);
 drop table private.job_runs;
 drop table private.jobs;

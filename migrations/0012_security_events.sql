@@ -10,9 +10,7 @@ create table private.security_events (
   actor_role text,
   request_id text,
   details    jsonb not null default '{}',
-  constraint security_events_kind check (
-    kind in ('tier_changed', 'email_changed', 'account_erased', 'bulk_delete', 'owner_changed', 'n8n_refused_key')
-  )
+  constraint security_events_kind check (kind ~ '^[a-z][a-z0-9_]{0,59}$')
 );
 comment on table private.security_events is 'Append-only. What happened to accounts and to their data; no secret, no address, no content.';
 

@@ -22,8 +22,8 @@ end
 $$;
 revoke execute on function private.refuse_erased(uuid) from public;
 
--- Marks a user as erased, before a system deletes the user's rows: no write of the user is in flight any more, and none can
--- begin.
+-- Marks a user as erased, before systems delete the user's rows: no write of the user is in flight any more, and none can
+-- begin. Answers that are stored for the user's retries go at once.
 create function private.mark_erased(user_id uuid) returns void
   language plpgsql volatile
   set search_path = ''
@@ -31,6 +31,7 @@ create function private.mark_erased(user_id uuid) returns void
 begin
   perform pg_advisory_xact_lock(hashtextextended(mark_erased.user_id::text, 222));
   insert into private.erased_users (id) values (mark_erased.user_id) on conflict do nothing;
+  delete from private.idempotency_keys as k where k.caller = mark_erased.user_id::text;
 end
 $$;
 revoke execute on function private.mark_erased(uuid) from public;

@@ -228,13 +228,18 @@ declare
   pattern constant text := private.contacts_pattern(contacts);
   keys constant text[] := array(select distinct k from unnest(contacts) as c, private.contact_key(c) as k where k is not null);
   place private.mention_places;
+  remedy text;
   rows_ bigint;
   counts jsonb := '{}';
 begin
   for place in select p.* from private.mention_places as p order by p.relation loop
     begin
       if place.remedy <> 'redact' then
-        execute format('select %s(array_agg(id)) from %s where %s', place.remedy, place.relation, private.mention_condition(place))
+        remedy := private.internal_function(place.remedy, 'uuid[]', 'bigint');
+        if remedy is null then
+          raise undefined_function using message = format('%s(uuid[]) is no function that erases mentions', place.remedy);
+        end if;
+        execute format('select %s(array_agg(id)) from %s where %s', remedy, place.relation, private.mention_condition(place))
           into rows_ using keys, pattern;
       else
         execute format('update %s set %s where %s', place.relation, (

@@ -1,50 +1,5 @@
 -- 0112: lead fields. Reads and checks the fields of a submitted form.
 -- migrate:up
--- The form of an e-mail address that is equal for two addresses of one person: NFC, ASCII letters in lower case, without what the
--- big providers ignore (a +tag; dots at Gmail). The domain is in ASCII: the edge converts it, and is_email refuses others.
-create function marketing.normalize_email(email text) returns text
-  language plpgsql immutable strict
-  set search_path = ''
-  as $$
-declare
-  plain constant text := lower(normalize(btrim(email, E' \t\r\n'), NFC) collate "C");
-  local constant text := regexp_replace(plain, '@[^@]*$', '');
-  domain constant text := substring(plain from '@([^@]*)$');
-begin
-  return case
-    when domain in ('gmail.com', 'googlemail.com') then replace(split_part(local, '+', 1), '.', '') || '@gmail.com'
-    when domain in (
-      'outlook.com', 'hotmail.com', 'live.com', 'icloud.com', 'me.com', 'fastmail.com', 'proton.me', 'protonmail.com'
-    ) then split_part(local, '+', 1) || '@' || domain
-    else local || '@' || domain
-  end;
-end
-$$;
-revoke execute on function marketing.normalize_email(text) from public;
-
--- Whether a text is an e-mail address as people have them: a dot-atom local part, and a domain in ASCII of at least two labels
--- that is not a number. The local part may have letters of every script, but no blanks, quotes or invisible characters, and none
--- of the three characters that NFC turns into ASCII: an address with one of them would become another person's.
-create function marketing.is_email(email text) returns boolean
-  language plpgsql immutable strict
-  set search_path = ''
-  as $$
-declare
-  atom constant text := '[A-Za-z0-9!#$%&''*+/=?^_`{|}~\u00A1-\U0010FFFF-]+';
-  label constant text := '[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
-  -- Blanks, separators, private-use characters, noncharacters, and unassigned planes.
-  none constant text := '[\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000\uE000-\uF8FF\uFDD0-\uFDEF\uFFFC-\uFFFF'
-    '\U0001FFFE\U0001FFFF\U0002FFFE\U0002FFFF\U0003FFFE-\U000DFFFF\U000E1000-\U0010FFFF]';
-  becomes_ascii constant text := '[\u037E\u1FEF\u212A]';
-begin
-  return char_length(email) <= 254
-    and char_length(split_part(email, '@', 1)) <= 64
-    and email ~ format('^%1$s(\.%1$s)*@(%2$s\.)+(?![0-9]+$)(?=..)%2$s$', atom, label)
-    and (email !~ '[^\u0001-\u007F]' or (email !~ private.invisible() and email !~ none and email !~ becomes_ascii));
-end
-$$;
-revoke execute on function marketing.is_email(text) from public;
-
 -- A field that is one text: null if it is absent or blank. Of a field that was sent several times, the last text that is not
 -- blank counts: pages have one input for phones and one for desktops.
 create function marketing.lead_value(lead jsonb, field text) returns text
@@ -211,5 +166,3 @@ drop function marketing.lead_consents(jsonb);
 drop function marketing.lead_page_text(jsonb, text, int);
 drop function marketing.lead_text(jsonb, text, int);
 drop function marketing.lead_value(jsonb, text);
-drop function marketing.is_email(text);
-drop function marketing.normalize_email(text);

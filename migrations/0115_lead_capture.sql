@@ -175,8 +175,8 @@ begin
   end if;
 
   draft.email := marketing.lead_text(lead, 'email', 254);
-  draft.email_normalized := marketing.normalize_email(draft.email::text);
-  if marketing.is_email(draft.email::text) is not true or draft.email_normalized like '@%' then
+  draft.email_normalized := private.normalize_email(draft.email::text);
+  if private.is_email(draft.email::text) is not true or draft.email_normalized like '@%' then
     perform private.refuse(
       422, 'RG508', 'The e-mail address is missing or not one', null, 'Enter an address such as name@example.org.'
     );

@@ -91,16 +91,16 @@ begin
   address := onboarding.text_field(start.session, 'email', 254);
   answers := onboarding.merged_data('{}', start.session -> 'business_data', 'business_data');
   if address is not null then
-    if marketing.is_email(address) is not true then
+    if private.is_email(address) is not true then
       perform onboarding.refuse_field(
         'The e-mail address is not one', 'Enter an address such as name@example.org, or leave it out.', null
       );
     end if;
-    perform pg_advisory_xact_lock_shared(marketing.address_lock(marketing.normalize_email(address)));
+    perform pg_advisory_xact_lock_shared(marketing.address_lock(private.normalize_email(address)));
     -- Locked, so that the lead still exists when the session refers to it.
     select l.id into lead
     from marketing.leads as l
-    where l.email_normalized = marketing.normalize_email(address) and l.deleted_at is null
+    where l.email_normalized = private.normalize_email(address) and l.deleted_at is null
     for key share;
     if not found then
       -- Takes as long as the foreign key's look-up of a known lead.

@@ -1,31 +1,7 @@
--- 0180: person. Finds everything that growth stores about a person, by e-mail address and phone numbers.
+-- 0180: person. Finds everything that growth stores about a person.
 -- migrate:up
-create function private.require_address(email text) returns void
-  language plpgsql stable
-  set search_path = ''
-  as $$
-begin
-  if marketing.is_email(btrim(email)) is not true then
-    perform private.refuse(422, 'RG572', 'The e-mail address is missing or not one', null, 'Send {"email": "name@example.org"}.');
-  end if;
-end
-$$;
-revoke execute on function private.require_address(text) from public;
-
--- A JSON list of texts as an array.
-create function private.texts(list jsonb) returns text[]
-  language sql immutable strict
-  set search_path = ''
-  as $$ select array(select jsonb_array_elements_text(list)) $$;
-revoke execute on function private.texts(jsonb) from public;
-
--- Finds a person by an address: {email, emails, leads, users, sessions, anonymous, phones, unproven}; emails has all spellings of
--- the address. A public form may contain anything: a session or an anonymous id in it counts only if no token gives it to
--- somebody else and no other lead names it; a phone number only if the caller has named it, too. What does not count is listed as
--- unproven, for a person to look at.
--- Every look-up is a statement of its own that can use only its index: plans that depended on the statistics read whole tables
--- for minutes when these were missing or old.
-create function private.person(email text, phones text[]) returns jsonb
+-- Leads by the normalized address, deleted ones included.
+create function private.leads_of(person jsonb) returns uuid[]
   language plpgsql stable
   set search_path = ''
   set enable_seqscan = off
@@ -36,26 +12,32 @@ create function private.person(email text, phones text[]) returns jsonb
   set jit = off
   as $$
 declare
-  address constant text := marketing.normalize_email(email);
-  emails text[];
-  leads uuid[];
-  users uuid[];
-  own_sessions text[];
-  named_sessions text[];
-  named_anonymous text[];
-  named_phones text[];
-  sessions text[] := '{}';
-  anonymous text[] := '{}';
-  candidate text;
+  address constant text := person ->> 'email';
 begin
-  leads := array(select l.id from marketing.leads as l where l.email_normalized = address and l.deleted_at is null);
-  leads := leads || array(select l.id from marketing.leads as l where l.email_normalized = address and l.deleted_at is not null);
-  emails := array(
+  return array(select l.id from marketing.leads as l where l.email_normalized = address and l.deleted_at is null)
+    || array(select l.id from marketing.leads as l where l.email_normalized = address and l.deleted_at is not null);
+end
+$$;
+revoke execute on function private.leads_of(jsonb) from public;
+
+-- Hook: the spellings of a person's address in forms.
+create function private.growth_addresses_of(person jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  leads constant uuid[] := private.leads_of(person);
+begin
+  return to_jsonb(array(
     select written.email
     from (
-      select unnest(array[btrim(person.email), lower(btrim(person.email) collate "C"), address]) as email
-      union
-      select unnest(array[l.email, lower(l.email collate "C"), l.last_touch -> 'fields' ->> 'email'])
+      select unnest(array[l.email, lower(l.email collate "C"), l.last_touch -> 'fields' ->> 'email']) as email
       from marketing.leads as l
       where l.id = any (leads)
       union
@@ -64,8 +46,39 @@ begin
       where i.lead_id = any (leads) and i.interaction_type = 'submission'
     ) as written
     where written.email is not null
-  );
+  ));
+end
+$$;
+revoke execute on function private.growth_addresses_of(jsonb) from public;
 
+-- Hook: the keys of a person's rows: {leads, sessions, anonymous, unproven}. A public form may contain anything: a session or an
+-- anonymous id in it counts only if no token gives it to somebody else and no other lead names it; a phone number only if the
+-- caller has named it, too. What does not count is listed as unproven, for a person to look at.
+-- Every look-up is a statement of its own that can use only its index: plans that depended on the statistics read whole tables
+-- for minutes when these were missing or old.
+create function private.growth_found(person jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  emails constant text[] := private.texts(person -> 'emails');
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  phones constant text[] := private.texts(person -> 'phones');
+  leads constant uuid[] := private.leads_of(person);
+  own_sessions text[];
+  named_sessions text[];
+  named_anonymous text[];
+  named_phones text[];
+  sessions text[] := '{}';
+  anonymous text[] := '{}';
+  candidate text;
+begin
   select
     array_agg(distinct given.phone) filter (where given.phone is not null),
     array_agg(distinct given.session) filter (where given.session is not null),
@@ -82,18 +95,6 @@ begin
     where i.lead_id = l.id and i.interaction_type = 'submission'
   ) as given (session, anonymous, phone)
   where l.id = any (leads);
-
-  -- Profiles have their address from a verified token.
-  users := array(
-    select p.id from clixen.user_profiles as p where lower(normalize(p.email, nfc) collate "C") = any (emails)
-  );
-  if to_regclass('auth.users') is not null then
-    -- An address that its account has not confirmed may be anybody's.
-    execute 'select $1 || array(
-      select u.id from auth.users as u
-      where lower(normalize(u.email, nfc) collate "C") = any ($2) and to_jsonb(u) ->> ''email_confirmed_at'' is not null
-    )' into users using users, emails;
-  end if;
 
   -- Sessions that were signed in as one of the users and as nobody else.
   own_sessions := array_remove(array(
@@ -145,17 +146,16 @@ begin
   end loop;
 
   return jsonb_build_object(
-    'email', address, 'emails', to_jsonb(emails), 'leads', to_jsonb(leads), 'users', to_jsonb(users),
-    'sessions', to_jsonb(sessions), 'anonymous', to_jsonb(anonymous), 'phones', coalesce(to_jsonb(phones), '[]'),
+    'leads', to_jsonb(leads), 'sessions', to_jsonb(sessions), 'anonymous', to_jsonb(anonymous),
     'unproven', jsonb_strip_nulls(jsonb_build_object(
-      'phones', (select jsonb_agg(p) from unnest(named_phones) as p where p <> all (coalesce(phones, '{}'))),
+      'phones', (select jsonb_agg(p) from unnest(named_phones) as p where p <> all (phones)),
       'sessions', (select jsonb_agg(s) from unnest(own_sessions || named_sessions) as s where s <> all (sessions)),
       'anonymous_ids', (select jsonb_agg(a) from unnest(named_anonymous) as a where a <> all (anonymous))
     ))
   );
 end
 $$;
-revoke execute on function private.person(text, text[]) from public;
+revoke execute on function private.growth_found(jsonb) from public;
 
 -- The events of a person: under their ids, in their sessions, and those with the address in one of the usual properties.
 create function private.events_of(person jsonb) returns setof analytics.events
@@ -168,8 +168,8 @@ create function private.events_of(person jsonb) returns setof analytics.events
   as $$
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
-  sessions constant text[] := private.texts(person -> 'sessions');
-  anonymous constant text[] := private.texts(person -> 'anonymous');
+  sessions constant text[] := private.texts(person #> '{systems,growth,sessions}');
+  anonymous constant text[] := private.texts(person #> '{systems,growth,anonymous}');
   ids uuid[] := '{}';
   place jsonb;
 begin
@@ -209,10 +209,10 @@ create function private.assignments_of(person jsonb) returns setof experiments.a
   as $$
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
-  sessions constant text[] := private.texts(person -> 'sessions');
+  sessions constant text[] := private.texts(person #> '{systems,growth,sessions}');
   keys constant text[] := array(
     select kind.name || ':' || unit.value
-    from (select jsonb_array_elements_text((person -> 'users') || (person -> 'emails') || (person -> 'sessions')) as value) as unit
+    from (select jsonb_array_elements_text((person -> 'users') || (person -> 'emails') || (person #> '{systems,growth,sessions}')) as value) as unit
     cross join (values ('user'), ('claimed'), ('session')) as kind (name)
   );
   ids uuid[] := '{}';
@@ -240,16 +240,8 @@ end
 $$;
 revoke execute on function private.webhooks_of(jsonb) from public;
 
--- The contacts by which texts may mention a person: all spellings of the address, and phone numbers.
-create function private.contacts_of(person jsonb) returns text[]
-  language sql immutable
-  set search_path = ''
-  as $$ select private.texts((person -> 'emails') || (person -> 'phones')) $$;
-revoke execute on function private.contacts_of(jsonb) from public;
-
--- How many rows mention a person and are not the person's own, by table. The person's own rows mention them, too, so their ids
--- are left out.
-create function private.mentions_beside(person jsonb) returns jsonb
+-- Hook: the ids of a person's own rows, by table.
+create function private.growth_rows_of(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
   set enable_seqscan = off
@@ -258,10 +250,10 @@ create function private.mentions_beside(person jsonb) returns jsonb
   set jit = off
   as $$
 declare
-  leads constant uuid[] := private.texts(person -> 'leads')::uuid[];
+  leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
   onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
 begin
-  return private.mentions(private.contacts_of(person), jsonb_build_object(
+  return jsonb_build_object(
     'marketing.leads', to_jsonb(leads),
     'marketing.lead_interactions', to_jsonb(array(select i.id from marketing.lead_interactions as i where i.lead_id = any (leads))),
     'onboarding.sessions', to_jsonb(onboarded),
@@ -269,17 +261,22 @@ begin
     'analytics.events', to_jsonb(array(select e.id from private.events_of(person) as e)),
     'experiments.assignments', to_jsonb(array(select a.id from private.assignments_of(person) as a)),
     'private.webhook_inbox', to_jsonb(private.webhooks_of(person))
-  ));
+  );
 end
 $$;
-revoke execute on function private.mentions_beside(jsonb) from public;
+revoke execute on function private.growth_rows_of(jsonb) from public;
+
+insert into private.hooks (system, event, function) values
+('growth', 'person_addresses', 'private.growth_addresses_of'),
+('growth', 'person_found', 'private.growth_found'),
+('growth', 'person_rows', 'private.growth_rows_of');
 
 -- migrate:down
-drop function private.mentions_beside(jsonb);
-drop function private.contacts_of(jsonb);
+delete from private.hooks where system = 'growth' and event in ('person_addresses', 'person_found', 'person_rows');
+drop function private.growth_rows_of(jsonb);
 drop function private.webhooks_of(jsonb);
 drop function private.assignments_of(jsonb);
 drop function private.events_of(jsonb);
-drop function private.person(text, text[]);
-drop function private.texts(jsonb);
-drop function private.require_address(text);
+drop function private.growth_found(jsonb);
+drop function private.growth_addresses_of(jsonb);
+drop function private.leads_of(jsonb);

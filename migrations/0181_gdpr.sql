@@ -1,8 +1,8 @@
 -- 0181: GDPR. Exports or erases everything that growth stores about a person.
 -- migrate:up
--- Everything about an address, by table.
-create function marketing.gdpr_export_user_data(email text, phones text[] default null) returns jsonb
-  language plpgsql volatile security definer
+-- Hook: a person's rows, by table.
+create function private.growth_export(person jsonb) returns jsonb
+  language plpgsql volatile
   set search_path = ''
   set enable_seqscan = off
   set enable_hashjoin = off
@@ -10,22 +10,11 @@ create function marketing.gdpr_export_user_data(email text, phones text[] defaul
   set jit = off
   as $$
 declare
-  person jsonb;
-  leads uuid[];
-  onboarded uuid[];
-  hooks bigint[];
+  leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
+  onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
+  hooks constant bigint[] := private.webhooks_of(person);
 begin
-  perform private.require_admin();
-  perform private.require_address(email);
-  person := private.person(email, phones);
-  leads := private.texts(person -> 'leads')::uuid[];
-  onboarded := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
-  hooks := private.webhooks_of(person);
   return jsonb_build_object(
-    'email', person -> 'email',
-    'exported_at', now(),
-    'unproven', person -> 'unproven',
-    'mentions', private.mentions_beside(person),
     'marketing.leads', (
       select coalesce(jsonb_agg(to_jsonb(l) order by l.created_at), '[]') from marketing.leads as l
       where l.id = any (leads)
@@ -64,14 +53,12 @@ begin
   );
 end
 $$;
-comment on function marketing.gdpr_export_user_data(text, text[]) is
-  'Everything that growth stores about an e-mail address, and about phone numbers that the caller has verified; of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
-revoke execute on function marketing.gdpr_export_user_data(text, text[]) from public;
-grant execute on function marketing.gdpr_export_user_data(text, text[]) to authenticated, service_role;
+revoke execute on function private.growth_export(jsonb) from public;
 
-create function marketing.gdpr_delete_user_data(email text, phones text[] default null, mentions boolean default false)
-  returns jsonb
-  language plpgsql volatile security definer
+-- Hook: counts what stays. An account belongs to a customer, by contract: it stays, without the lead. Consent records have only a
+-- hash of the address.
+create function private.growth_kept(person jsonb) returns jsonb
+  language plpgsql stable
   set search_path = ''
   set enable_seqscan = off
   set enable_hashjoin = off
@@ -79,21 +66,33 @@ create function marketing.gdpr_delete_user_data(email text, phones text[] defaul
   set jit = off
   as $$
 declare
-  person jsonb;
+  leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
+begin
+  return jsonb_build_object(
+    'whatsapp.accounts', (select count(*) from whatsapp.accounts as a where a.lead_id = any (leads)),
+    'private.consent_records', (
+      select count(*) from private.consent_records as c where c.address_hash = private.address_hash(person ->> 'email')
+    )
+  );
+end
+$$;
+revoke execute on function private.growth_kept(jsonb) from public;
+
+-- Hook: erases a person's rows, and counts them by table.
+create function private.growth_erase(person jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
   onboarded uuid[];
-  erased_mentions jsonb := '{}';
-  leads uuid[];
-  accounts bigint;
   erased jsonb := '{}';
   rows_ bigint;
 begin
-  perform private.require_admin();
-  perform private.require_address(email);
-  person := private.person(email, phones);
-  leads := private.texts(person -> 'leads')::uuid[];
-  -- An account belongs to a customer, by contract: it stays, without the lead.
-  select count(*) into accounts from whatsapp.accounts as a where a.lead_id = any (leads);
-
   select private.forget_events(array_agg(e.id)) into rows_ from private.events_of(person) as e;
   erased := erased || jsonb_build_object('analytics.events', coalesce(rows_, 0));
 
@@ -119,29 +118,38 @@ begin
   delete from marketing.leads as l where l.id = any (leads);
   get diagnostics rows_ = row_count;
   erased := erased || jsonb_build_object('marketing.leads', rows_);
-
-  if gdpr_delete_user_data.mentions then
-    erased_mentions := private.erase_mentions(private.contacts_of(person));
-  end if;
-
-  return jsonb_build_object(
-    'erased_at', now(),
-    'erased', erased,
-    'erased_mentions', erased_mentions,
-    -- The mentions that are left.
-    'mentions', private.mentions(private.contacts_of(person)),
-    'unproven', person -> 'unproven',
-    'kept', jsonb_build_object('whatsapp.accounts', accounts, 'private.consent_records', (
-      select count(*) from private.consent_records as c where c.address_hash = private.address_hash(person ->> 'email')
-    ))
-  );
+  return erased;
 end
 $$;
-comment on function marketing.gdpr_delete_user_data(text, text[], boolean) is
-  'Erases everything that growth stores about an e-mail address, and about phone numbers that the caller has verified, and counts it by table. Consent records, which have only a hash, stay. Rows that only mention the person stay, too, and are counted, unless their erasure is requested. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
+revoke execute on function private.growth_erase(jsonb) from public;
+
+insert into private.hooks (system, event, function) values
+('growth', 'person_export', 'private.growth_export'),
+('growth', 'person_kept', 'private.growth_kept'),
+('growth', 'person_erase', 'private.growth_erase');
+
+-- The names under which growth's clients call the core's functions.
+create function marketing.gdpr_export_user_data(email text, phones text[] default null) returns jsonb
+  language sql volatile
+  set search_path = ''
+  as $$ select edge.export_person(email, phones) $$;
+comment on function marketing.gdpr_export_user_data(text, text[]) is 'edge.export_person by its earlier name.';
+revoke execute on function marketing.gdpr_export_user_data(text, text[]) from public;
+grant execute on function marketing.gdpr_export_user_data(text, text[]) to authenticated, service_role;
+
+create function marketing.gdpr_delete_user_data(email text, phones text[] default null, mentions boolean default false)
+  returns jsonb
+  language sql volatile
+  set search_path = ''
+  as $$ select edge.erase_person(email, phones, mentions) $$;
+comment on function marketing.gdpr_delete_user_data(text, text[], boolean) is 'edge.erase_person by its earlier name.';
 revoke execute on function marketing.gdpr_delete_user_data(text, text[], boolean) from public;
 grant execute on function marketing.gdpr_delete_user_data(text, text[], boolean) to authenticated, service_role;
 
 -- migrate:down
 drop function marketing.gdpr_delete_user_data(text, text[], boolean);
 drop function marketing.gdpr_export_user_data(text, text[]);
+delete from private.hooks where system = 'growth' and event in ('person_export', 'person_kept', 'person_erase');
+drop function private.growth_erase(jsonb);
+drop function private.growth_kept(jsonb);
+drop function private.growth_export(jsonb);

@@ -1,8 +1,8 @@
--- 0190: retention. Deletes rows of growth and of the core at the end of their retention.
+-- 0190: retention. Deletes rows of growth at the end of their retention.
 -- migrate:up
 -- Deletes what is kept for 90 days: events, by whole months, and their minutes; leads that are spam or were deleted; abandoned
--- onboarding sessions and those without a lead; runs of jobs. Also expired Idempotency-Keys, and webhooks after 30 days. It works
--- in parts: the caller repeats it while it returns 5,000 or more.
+-- onboarding sessions and those without a lead. Also webhooks after 30 days. It works in parts: the caller repeats it while it
+-- returns 5,000 or more.
 create function marketing.cleanup_old_data() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -38,13 +38,6 @@ begin
   get diagnostics rows_ = row_count;
   deleted := deleted + rows_;
 
-  deleted := deleted + private.delete_older('private.job_runs', 'started_at', before);
-  delete from private.idempotency_keys as k
-  where (k.operation, k.caller, k.key) in (
-    select old_.operation, old_.caller, old_.key from private.idempotency_keys as old_ where old_.expires_at < now() limit part
-  );
-  get diagnostics rows_ = row_count;
-  deleted := deleted + rows_;
   -- Messages of people: kept only as long as it takes to see what went wrong.
   return deleted + private.clean_webhook_inbox(now() - interval '30 days');
 end
@@ -53,7 +46,7 @@ revoke execute on function marketing.cleanup_old_data() from public;
 
 insert into private.jobs (name, function, schedule, description) values (
   'cleanup_old_data', 'marketing.cleanup_old_data', '17 3 * * *',
-  'Deletes data of growth, runs of jobs and Idempotency-Keys that are past their time.'
+  'Deletes data of growth that is past its time.'
 );
 
 -- migrate:down

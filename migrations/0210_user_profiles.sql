@@ -76,16 +76,6 @@ create trigger user_profiles_watch after update of tier, email on clixen.user_pr
 
 select private.index_mentions('clixen.user_profiles', array['email', 'full_name', 'avatar_url', 'preferences']);
 
--- An e-mail address of an issuer or an account: a text of the right form, or null.
-create function private.email_of(address jsonb) returns text
-  language sql immutable
-  set search_path = ''
-  as $$
-select text
-from (select case when jsonb_typeof(address) = 'string' then btrim(address #>> '{}') end as text) as given
-where char_length(text) <= 254 and text ~ '^[^[:space:][:cntrl:]@]+@[^[:space:][:cntrl:]@]+$'
-$$;
-
 -- Creates a user's profile if there is none. It counts projects under the lock that their writers take.
 create function private.make_profile(user_id uuid, email text) returns void
   language plpgsql volatile
@@ -188,50 +178,64 @@ comment on function clixen.ensure_user_profile() is
 revoke execute on function clixen.ensure_user_profile() from public;
 grant execute on function clixen.ensure_user_profile() to authenticated;
 
--- Trigger: creates a profile on sign-up, and sets its address once that is confirmed, where this database has the accounts.
-create function clixen.create_user_profile() returns trigger
-  language plpgsql security definer
+-- Hook: creates a profile when an account is created in this database.
+create function private.create_clixen_profile(account jsonb) returns jsonb
+  language plpgsql volatile
   set search_path = ''
   as $$
-declare
-  account constant jsonb := to_jsonb(new);
-  address constant text := case when account ->> 'email_confirmed_at' is not null then private.email_of(account -> 'email') end;
 begin
-  if tg_op = 'INSERT' then
-    perform private.make_profile(new.id, address);
-  else
-    update clixen.user_profiles as p set email = address where p.id = new.id and p.email is distinct from address;
-  end if;
+  perform private.make_profile((account ->> 'id')::uuid, account ->> 'email');
   return null;
 end
 $$;
-comment on function clixen.create_user_profile() is
-  'Trigger of auth.users. Definer: the role that writes accounts has no right here.';
-revoke execute on function clixen.create_user_profile() from public;
+revoke execute on function private.create_clixen_profile(jsonb) from public;
 
-do $$
+-- Hook: the address of the profile is the one that the account has confirmed.
+create function private.change_clixen_profile(account jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
 begin
-  if to_regclass('auth.users') is not null then
-    execute format(
-      'create trigger rowgate_clixen_sign_up after insert or update of %s on auth.users
-        for each row execute function clixen.create_user_profile()',
-      (
-        select string_agg(a.attname, ', ') from pg_attribute as a
-        where a.attrelid = 'auth.users'::regclass and a.attname in ('email', 'email_confirmed_at')
-      )
-    );
-  end if;
+  update clixen.user_profiles as p set email = account ->> 'email'
+  where p.id = (account ->> 'id')::uuid and p.email is distinct from account ->> 'email';
+  return null;
 end
 $$;
+revoke execute on function private.change_clixen_profile(jsonb) from public;
+
+-- Hook: the users whose profile has one of a person's addresses. Profiles have their address from a verified token.
+create function private.clixen_users_of(person jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set jit = off
+  as $$
+declare
+  emails constant text[] := private.texts(person -> 'emails');
+begin
+  return to_jsonb(array(
+    select p.id from clixen.user_profiles as p where lower(normalize(p.email, nfc) collate "C") = any (emails)
+  ));
+end
+$$;
+revoke execute on function private.clixen_users_of(jsonb) from public;
+
+insert into private.hooks (system, event, function) values
+('clixen', 'account_created', 'private.create_clixen_profile'),
+('clixen', 'account_changed', 'private.change_clixen_profile'),
+('clixen', 'person_users', 'private.clixen_users_of');
 
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.user_profiles';
--- With the trigger on auth.users, which only the owner of that table could drop by name; on Supabase that is another role.
-drop function clixen.create_user_profile() cascade;
+delete from private.hooks where system = 'clixen' and event in ('account_created', 'account_changed', 'person_users');
+drop function private.clixen_users_of(jsonb);
+drop function private.change_clixen_profile(jsonb);
+drop function private.create_clixen_profile(jsonb);
 drop function clixen.ensure_user_profile();
 drop function private.count_for_profiles(text, private.row_change[]);
 drop type private.row_change;
 drop function private.make_profile(uuid, text);
-drop function private.email_of(jsonb);
 drop table clixen.user_profiles;
 drop function private.watch_profile();

@@ -16,7 +16,10 @@ const MAX_RUNS: usize = 50;
 /// The jobs of the core.
 #[must_use]
 pub fn own() -> Vec<Job> {
-    vec![Job::database("17 3 * * *", "clean_audit")]
+    vec![
+        Job::database("17 3 * * *", "clean_audit"),
+        Job::database("17 3 * * *", "clean_core"),
+    ]
 }
 
 /// Runs the jobs of a cron. A failure is logged, and the next cron tries again.

@@ -6,6 +6,9 @@ const data = (path, body) => ({ path, body, call: HOLDERS });
 
 /** Executed by the edge's own token, and at PostgREST only. */
 const edges = { execute: [], database: { execute: ['edge'] } };
+const STAFF = ['admin', 'service'];
+const staff = { execute: [], database: { execute: STAFF, depends: null } };
+const byAddress = (marker) => ({ email: `${marker}@example.org` });
 // A random id: for a deployment that exists, these functions show it to the edge, as they should.
 const byId = () => ({ deployment_id: randomUUID() });
 
@@ -48,6 +51,9 @@ export default {
       arguments: (marker) => ({ job: marker, took_ms: 1, rows: 0, error: null }),
       ...edges,
     },
+    // The caller's own token opens them.
+    'edge.export_person(text, text[])': { arguments: byAddress, ...staff },
+    'edge.erase_person(text, text[], boolean)': { arguments: byAddress, ...staff },
     'edge.run_job(text)': {
       arguments: () => ({ job: 'abandon_inactive_sessions' }),
       execute: [],

@@ -344,6 +344,8 @@ test('a function is executable by those it is granted to and nobody else', async
     'edge.note_deployment(uuid,uuid,text): edge',
     'edge.note_job(text,bigint,bigint,text): edge',
     'edge.own_workflows(uuid,uuid,text[]): edge',
+    'edge.erase_person(text,text[],boolean): authenticated service_role',
+    'edge.export_person(text,text[]): authenticated service_role',
     'edge.ready(): edge',
     'edge.removed_from_n8n(text,boolean): edge',
     'edge.run_job(text): edge',

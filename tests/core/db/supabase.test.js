@@ -79,8 +79,8 @@ test('`db:verify` finds it as the migrations intend, and misses a trigger on aut
   assert.deepEqual(await verified(), []);
   await owner.query('alter table auth.users rename to others; create table auth.users (like auth.others)');
   assert.deepEqual((await verified()).sort(), [
-    'different: trigger auth.users rowgate_clixen_erase',
-    'different: trigger auth.users rowgate_clixen_sign_up',
+    'different: trigger auth.users rowgate_erase_account',
+    'different: trigger auth.users rowgate_follow_account',
   ]);
   await owner.query('drop table auth.users; alter table auth.others rename to users');
 });

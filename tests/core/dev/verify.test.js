@@ -58,7 +58,7 @@ test('every kind of difference is named, and ends with status 1', async () => {
     create policy faulty on clixen.projects for select to authenticated using (true);
     create or replace function private.caller_key() returns text language sql set search_path = '' as $$ select 'x' $$;
     grant truncate on clixen.projects to authenticated;
-    grant execute on function marketing.is_email(text) to anon;
+    grant execute on function private.is_email(text) to anon;
     grant usage on schema private to anon;
     alter table private.audit_log disable row level security;
     alter type marketing.lead_status add value 'faulty';
@@ -80,15 +80,15 @@ test('every kind of difference is named, and ends with status 1', async () => {
   assert.equal(status, 1);
   assert.deepEqual(lines.sort(), [
     'different: column clixen.projects.color',
-    'different: function marketing.is_email(text)',
     'different: function private.caller_key()',
+    'different: function private.is_email(text)',
     'different: role anon',
     'different: role authenticated',
     'different: schema private',
     'different: table clixen.projects',
     'different: table private.audit_log',
-    'different: trigger auth.users rowgate_clixen_erase',
-    'different: trigger auth.users rowgate_clixen_sign_up',
+    'different: trigger auth.users rowgate_erase_account',
+    'different: trigger auth.users rowgate_follow_account',
     'different: trigger clixen.projects projects_filter',
     'different: type marketing.lead_status',
     'missing: constraint clixen.projects projects_color',

@@ -186,6 +186,7 @@ const NOT_LOOKED_FOR = {
   'private.daily_allowances': '*: names of limits and keyed digests',
   'private.daily_usage': '*: ids and keyed digests, gone with the day',
   'private.deployment_runs': '*: a copy of a workflow that is being deployed, gone within minutes',
+  'private.hooks': '*: our own words',
   'private.idempotency_keys': '*: answers of the last 24 hours, which hold nothing that was sent',
   'private.job_runs': '*: our own words',
   'private.jobs': '*: our own words',

@@ -37,8 +37,8 @@ test('two ASCII addresses meet by the rules of their providers and by letter cas
     addresses.add(`${local}@${domain}`);
   }
   const rows = await sql(
-    `select email, marketing.normalize_email(email) as identity from unnest($1::text[]) as email
-     where marketing.is_email(email)`,
+    `select email, private.normalize_email(email) as identity from unnest($1::text[]) as email
+     where private.is_email(email)`,
     [[...addresses]],
   );
   assert.ok(rows.length > 5000, `${rows.length} are addresses`);
@@ -47,8 +47,8 @@ test('two ASCII addresses meet by the rules of their providers and by letter cas
 
 test('no address beyond ASCII meets one in ASCII, and none has a character that nobody sees', async () => {
   const taken = await sql(
-    `select c, marketing.normalize_email(email) as identity
-     from ${CHARACTERS}, lateral (select 'a' || c || 'b@example.org' as email) as typed where marketing.is_email(email)`,
+    `select c, private.normalize_email(email) as identity
+     from ${CHARACTERS}, lateral (select 'a' || c || 'b@example.org' as email) as typed where private.is_email(email)`,
   );
   assert.ok(taken.length > 100_000, `${taken.length} characters may be in an address`);
   for (const { c, identity: found } of taken) {
@@ -62,7 +62,7 @@ test('no address beyond ASCII meets one in ASCII, and none has a character that 
 
 test('a domain that is not in ASCII is no address’s here: the edge has converted it', async () => {
   const [{ count }] = await sql(
-    `select count(*)::int as count from ${CHARACTERS} where marketing.is_email('a@exa' || c || 'mple.org')`,
+    `select count(*)::int as count from ${CHARACTERS} where private.is_email('a@exa' || c || 'mple.org')`,
   );
   assert.equal(count, 0);
   for (const email of ['x@gmaİl.com', 'x@müller.example', 'x@例え.テスト', 'x@example。org'])
@@ -72,7 +72,7 @@ test('a domain that is not in ASCII is no address’s here: the edge has convert
 
 test('letters that are written in two ways are one, other letters are not', async () => {
   const same = async (a, b) =>
-    (await sql('select marketing.normalize_email($1) = marketing.normalize_email($2) as same', [a, b]))[0].same;
+    (await sql('select private.normalize_email($1) = private.normalize_email($2) as same', [a, b]))[0].same;
   assert.equal(await same('zoe\u0308@example.org', 'zo\u00eb@example.org'), true, 'NFC');
   for (const [a, b] of [
     ['ZOË@example.org', 'zoë@example.org'],
@@ -86,8 +86,8 @@ test('letters that are written in two ways are one, other letters are not', asyn
 
 /** What has to be the same whatever the locale, as one digest of much. */
 const EVERYWHERE = `select md5(string_agg(concat_ws(' ',
-    marketing.normalize_email('X' || c || 'I@GMAIL.COM'), marketing.normalize_email(c || 'İIıiẞ@Example.ORG'),
-    marketing.is_email('a' || c || 'b@example.org'), onboarding.names_secret('API' || c || '_PIN'),
+    private.normalize_email('X' || c || 'I@GMAIL.COM'), private.normalize_email(c || 'İIıiẞ@Example.ORG'),
+    private.is_email('a' || c || 'b@example.org'), onboarding.names_secret('API' || c || '_PIN'),
     private.webhook_word('"pending_deletion"')), '|' order by c collate "C")) as digest
   from (select chr(n) as c from generate_series(33, 12000) as n) as characters`;
 

@@ -44,7 +44,7 @@ const lead = async (email) => (await sql('select * from marketing.leads where em
 const records = (email) =>
   sql(
     `select action, text_version, channel from private.consent_records
-     where address_hash = private.address_hash(marketing.normalize_email($1)) order by id`,
+     where address_hash = private.address_hash(private.normalize_email($1)) order by id`,
     [email],
   );
 
