@@ -13,7 +13,10 @@ export const MANIFESTS = join(root, 'systems');
 export const CORE_SCHEMA = 'edge';
 
 /** The jobs of the core, which `src/jobs.rs` lists. */
-export const CORE_JOBS = [{ name: 'clean_audit', cron: '17 3 * * *', by: 'database' }];
+export const CORE_JOBS = [
+  { name: 'clean_audit', cron: '17 3 * * *', by: 'database' },
+  { name: 'clean_core', cron: '17 3 * * *', by: 'database' },
+];
 
 const read = (file) => {
   try {

@@ -1,8 +1,9 @@
--- 0009: edge. The schema of functions that only the edge calls, with its own token of the role edge.
+-- 0009: edge. The schema of functions that only the edge calls.
 -- migrate:up
 create schema edge;
-comment on schema edge is 'Exposed by PostgREST, executable by role edge only.';
-grant usage on schema edge to edge;
+comment on schema edge is 'Exposed by PostgREST for the edge''s own calls; the data API does not serve it.';
+-- Most of its functions are executable by role edge only; some with the caller's own token.
+grant usage on schema edge to edge, authenticated, service_role;
 
 -- Whether the database answers, for the edge's /readyz.
 create function edge.ready() returns jsonb

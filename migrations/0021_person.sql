@@ -92,7 +92,6 @@ comment on function edge.export_person(text, text[]) is
   'Everything that the systems store about an e-mail address, and about phone numbers that the caller has verified; of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
 revoke execute on function edge.export_person(text, text[]) from public;
 -- The edge calls it with the caller's own token.
-grant usage on schema edge to authenticated, service_role;
 grant execute on function edge.export_person(text, text[]) to authenticated, service_role;
 
 create function edge.erase_person(email text, phones text[] default null, mentions boolean default false) returns jsonb
@@ -132,7 +131,6 @@ grant execute on function edge.erase_person(text, text[], boolean) to authentica
 -- migrate:down
 drop function edge.erase_person(text, text[], boolean);
 drop function edge.export_person(text, text[]);
-revoke usage on schema edge from authenticated, service_role;
 drop function private.contacts_of(jsonb);
 drop function private.person(text, text[]);
 drop function private.texts(jsonb);

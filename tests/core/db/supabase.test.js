@@ -164,3 +164,17 @@ test('they roll back to what Supabase had, and apply again', async () => {
   assert.deepEqual(differences(theirs(found), theirs(await catalog(stack.databaseUrl))), []);
   await migrate(url, { quiet: true });
 });
+
+test('accounts that appear after the migrations are followed as soon as `db:migrate` runs again', async () => {
+  await asAuth('drop trigger if exists rowgate_follow_account on auth.users');
+  await asAuth('drop trigger if exists rowgate_erase_account on auth.users');
+  const followed = () =>
+    query(
+      `select tgname as name from pg_trigger where tgrelid = 'auth.users'::regclass and tgname ~ '^rowgate_' order by 1`,
+    );
+  assert.deepEqual(await followed(), []);
+  for (let times = 0; times < 2; times += 1) {
+    await migrate(url, { quiet: true });
+    assert.deepEqual(await followed(), [{ name: 'rowgate_erase_account' }, { name: 'rowgate_follow_account' }]);
+  }
+});

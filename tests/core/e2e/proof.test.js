@@ -176,12 +176,12 @@ const FAULTS = {
   'arguments that no function has': {
     up: 'select 1',
     down: 'select 1',
-    only: /sent_fields/,
+    only: /lead_value/,
     systems: {
       ...SYSTEMS,
-      test: { functions: { 'marketing.sent_fields(jsonb)': { arguments: () => ({ nothing: 1 }), execute: [] } } },
+      test: { functions: { 'marketing.lead_value(jsonb, text)': { arguments: () => ({ nothing: 1 }), execute: [] } } },
     },
-    finds: /wrong: marketing.sent_fields\(jsonb\), execute, service, through the edge: was not tried/,
+    finds: /wrong: marketing.lead_value\(jsonb, text\), execute, service, through the edge: was not tried/,
   },
   'a profile of one’s own with a tier of one’s own': {
     up: `grant insert on clixen.user_profiles to authenticated;
@@ -237,10 +237,10 @@ const FAULTS = {
     finds: /wrong: clixen.faulty\(\), execute, viewer, through the edge: was shown the fixture/,
   },
   'a helper that the public may call': {
-    up: 'grant execute on function marketing.sent_fields(jsonb) to anon',
-    down: 'revoke execute on function marketing.sent_fields(jsonb) from anon',
-    only: /sent_fields/,
-    finds: /wrong: marketing.sent_fields\(jsonb\), execute, anon key, through the edge: was let in/,
+    up: 'grant execute on function marketing.lead_value(jsonb, text) to anon',
+    down: 'revoke execute on function marketing.lead_value(jsonb, text) from anon',
+    only: /lead_value/,
+    finds: /wrong: marketing.lead_value\(jsonb, text\), execute, anon key, through the edge: was let in/,
   },
 };
 

@@ -136,7 +136,8 @@ test('every submission is handed out with its person, and goes with them', async
     await query(`select set_config('request.jwt.claims', '{"role": "service_role"}', true)`);
     const [{ person }] = await query(`select private.person($1, null) as person`, [email]);
     assert.deepEqual(person.unproven.phones, ['+49 30 1']);
-    for (const name of ['first', 'second', 'third']) assert.ok(person.sessions.includes(`${name} ${email}`), name);
+    for (const name of ['first', 'second', 'third'])
+      assert.ok(person.systems.growth.sessions.includes(`${name} ${email}`), name);
     const [{ given }] = await query('select marketing.gdpr_export_user_data($1) as given', [email]);
     assert.equal(given['marketing.lead_interactions'].length, 3);
     const [{ receipt }] = await query('select marketing.gdpr_delete_user_data($1) as receipt', [email]);
