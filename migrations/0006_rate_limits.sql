@@ -45,16 +45,18 @@ begin
   returning r.tat into due;
   taken := found;
 
-  -- Full buckets need no row. Each call deletes a few, so that the table stays as large as what is in use. It does so after the
-  -- upsert and skips locked rows: two callers who delete each other's bucket must not wait for each other.
-  delete from private.rate_limits as r
-  where r.bucket in (
-    select old.bucket from private.rate_limits as old
-    where old.tat < moment - interval '1 minute'
-    order by old.tat
-    limit 2
-    for update skip locked
-  );
+  -- Full buckets need no row. Every eighth call deletes some, so that the table stays as large as what is in use. It does so after
+  -- the upsert and skips locked rows: two callers who delete each other's bucket must not wait for each other.
+  if random() < 0.125 then
+    delete from private.rate_limits as r
+    where r.bucket in (
+      select old.bucket from private.rate_limits as old
+      where old.tat < moment - interval '1 minute'
+      order by old.tat
+      limit 16
+      for update skip locked
+    );
+  end if;
 
   if taken then
     return null;

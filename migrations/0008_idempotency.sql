@@ -59,15 +59,17 @@ begin
     where k.expires_at < now();
   first := found;
 
-  -- After the insert, and without locked rows, as in take_token.
-  delete from private.idempotency_keys as k
-  where (k.operation, k.caller, k.key) in (
-    select old.operation, old.caller, old.key from private.idempotency_keys as old
-    where old.expires_at < now()
-    order by old.expires_at
-    limit 2
-    for update skip locked
-  );
+  -- At every eighth call, after the insert, and without locked rows, as in take_token.
+  if random() < 0.125 then
+    delete from private.idempotency_keys as k
+    where (k.operation, k.caller, k.key) in (
+      select old.operation, old.caller, old.key from private.idempotency_keys as old
+      where old.expires_at < now()
+      order by old.expires_at
+      limit 16
+      for update skip locked
+    );
+  end if;
 
   if first then
     return null;

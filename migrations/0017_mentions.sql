@@ -164,10 +164,11 @@ declare
     where a.attrelid = index_mentions.relation and a.attname = any (index_mentions.columns)
   ));
 begin
+  -- For all rows: a condition on the expression would compute it a second time for each row that is written.
   execute format(
-    'create index %I on %s using gin ((%s)) with (fastupdate = off) where (%s) is not null',
+    'create index %I on %s using gin ((%s)) with (fastupdate = off)',
     (select c.relname || '_mentions' from pg_catalog.pg_class as c where c.oid = index_mentions.relation),
-    index_mentions.relation, expression, expression
+    index_mentions.relation, expression
   );
   insert into private.mention_places (relation, columns, keys, remedy)
   values (index_mentions.relation::text, index_mentions.columns, expression, index_mentions.remedy);

@@ -174,7 +174,9 @@ begin
     'email',
     coalesce(left(nullif(new.last_touch ->> 'consent_version', ''), 100), 'unstated')
   );
-  delete from private.confirmation_requests as c where c.lead_id = new.id;
+  if tg_op = 'UPDATE' then
+    delete from private.confirmation_requests as c where c.lead_id = new.id;
+  end if;
   if new.opt_in_status = 'pending' then
     insert into private.confirmation_requests (lead_id) values (new.id);
   end if;

@@ -122,8 +122,9 @@ begin
     select count(*)
     from (
       select from marketing.lead_interactions as i
+      -- By `submission`, not by the type: the index on the type would read today's submissions of all leads.
       where i.lead_id = store_submission.lead_id and i.created_at >= date_trunc('day', now(), 'UTC')
-        and i.interaction_type = 'submission' and (i.submission ? 'spam') = draft.is_spam
+        and i.submission is not null and (i.submission ? 'spam') = draft.is_spam
       limit most
     ) as kept
   ) < most;

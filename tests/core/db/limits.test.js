@@ -33,7 +33,21 @@ test('fifty at once get no more than the burst', async () => {
   assert.equal(waits.filter((wait) => wait === null).length, 7);
 });
 
+/** A seed after which random() makes the next call delete old buckets. */
+const sweepingSeed = async () => {
+  for (let seed = 0; seed < 1; seed += 0.01) {
+    const [{ r }] = await sql('with seeded as materialized (select setseed($1)) select random() as r from seeded', [seed]);
+    if (r < 0.125) return seed;
+  }
+  throw new Error('no seed makes a call sweep');
+};
+
 test('callers who sweep each other’s old buckets do not wait for each other', async () => {
+  const seed = await sweepingSeed();
+  const sweep = async (bucket) => {
+    const call = `with seeded as materialized (select setseed($2)) select private.take_token($1, 5, '1 second') as wait from seeded`;
+    return (await sql(call, [bucket, seed]))[0].wait;
+  };
   // Slow inserts make the two calls overlap for sure; a deadlock rejects one of them.
   await sql(`create function private.injected_pause() returns trigger language plpgsql set search_path = ''
     as 'begin perform pg_sleep(0.3); return null; end'`);
@@ -50,9 +64,15 @@ test('callers who sweep each other’s old buckets do not wait for each other', 
       [[first, second, third, fourth]],
     );
     await sql('alter table private.rate_limits enable trigger injected_pause');
-    const started = take(third, 5, '1 second');
+    const started = sweep(third);
     await sql('select pg_sleep(0.1)');
-    assert.deepEqual(await Promise.all([started, take(first, 5, '1 second')]), [null, null]);
+    assert.deepEqual(await Promise.all([started, sweep(first)]), [null, null]);
+    const left = await sql('select bucket from private.rate_limits');
+    assert.deepEqual(
+      left.map(({ bucket }) => bucket).sort(),
+      [first, third].sort(),
+      'the full buckets are gone',
+    );
   } finally {
     await sql('drop trigger injected_pause on private.rate_limits');
     await sql('drop function private.injected_pause()');

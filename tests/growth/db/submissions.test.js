@@ -101,6 +101,34 @@ test('beyond the cap of an address and day submissions are counted; programs tak
   assert.deepEqual(await counts(), [26, 31, 5], 'the next day the allowance is new');
 });
 
+test('a submission reads no other lead’s, whatever the statistics say', async () => {
+  const email = fresh();
+  await capture({ email });
+  const [{ id }] = await sql(
+    `insert into marketing.leads (email, email_normalized, email_domain) values ($1, $1, 'submissions.example') returning id`,
+    [fresh()],
+  );
+  await sql(
+    `insert into marketing.lead_interactions (lead_id, interaction_type, submission)
+     select $1, 'submission', '{"fields": {}}' from generate_series(1, 5000)`,
+    [id],
+  );
+  try {
+    for (const statistics of ['select 1', 'analyze marketing.lead_interactions', 'analyze marketing.lead_interactions']) {
+      await sql(statistics);
+      await transaction(async (query) => {
+        await query('select marketing.capture_lead($1)', [JSON.stringify({ email })]);
+        const [{ read }] = await query(
+          `select seq_tup_read + idx_tup_fetch as read from pg_stat_xact_user_tables where relid = 'marketing.lead_interactions'::regclass`,
+        );
+        assert.ok(Number(read) < 100, `${read} rows were read`);
+      });
+    }
+  } finally {
+    await sql('delete from marketing.leads where id = $1', [id]);
+  }
+});
+
 test('a submission is written by a form only', async () => {
   const email = fresh();
   await capture({ email });
