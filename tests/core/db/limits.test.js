@@ -36,7 +36,9 @@ test('fifty at once get no more than the burst', async () => {
 /** A seed after which random() makes the next call delete old buckets. */
 const sweepingSeed = async () => {
   for (let seed = 0; seed < 1; seed += 0.01) {
-    const [{ r }] = await sql('with seeded as materialized (select setseed($1)) select random() as r from seeded', [seed]);
+    const [{ r }] = await sql('with seeded as materialized (select setseed($1)) select random() as r from seeded', [
+      seed,
+    ]);
     if (r < 0.125) return seed;
   }
   throw new Error('no seed makes a call sweep');
@@ -68,11 +70,7 @@ test('callers who sweep each other’s old buckets do not wait for each other', 
     await sql('select pg_sleep(0.1)');
     assert.deepEqual(await Promise.all([started, sweep(first)]), [null, null]);
     const left = await sql('select bucket from private.rate_limits');
-    assert.deepEqual(
-      left.map(({ bucket }) => bucket).sort(),
-      [first, third].sort(),
-      'the full buckets are gone',
-    );
+    assert.deepEqual(left.map(({ bucket }) => bucket).sort(), [first, third].sort(), 'the full buckets are gone');
   } finally {
     await sql('drop trigger injected_pause on private.rate_limits');
     await sql('drop function private.injected_pause()');

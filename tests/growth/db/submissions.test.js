@@ -114,7 +114,11 @@ test('a submission reads no other lead’s, whatever the statistics say', async 
     [id],
   );
   try {
-    for (const statistics of ['select 1', 'analyze marketing.lead_interactions', 'analyze marketing.lead_interactions']) {
+    for (const statistics of [
+      'select 1',
+      'analyze marketing.lead_interactions',
+      'analyze marketing.lead_interactions',
+    ]) {
       await sql(statistics);
       await transaction(async (query) => {
         await query('select marketing.capture_lead($1)', [JSON.stringify({ email })]);
