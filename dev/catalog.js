@@ -1,5 +1,6 @@
 // What a database's catalog says of the schemas that the migrations make, as texts that can be compared.
 import pg from 'pg';
+import { schemas } from './systems.js';
 
 // Every query gives (name, definition). Objects that belong to an extension are the extension's affair.
 const OWN = `n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', 'public', 'extensions')`;
@@ -173,17 +174,7 @@ const POWER = /\b(superuser|bypassrls|login)\b|(^|[| ,])(anon|authenticated|edge
  * the powers of the roles.
  */
 export const ownPart = (all) => {
-  const own = [
-    'clixen',
-    'marketing',
-    'onboarding',
-    'analytics',
-    'experiments',
-    'whatsapp',
-    'edge',
-    'request',
-    'private',
-  ];
+  const own = [...schemas(), 'request', 'private'];
   const kinds = [
     'schema',
     'type',

@@ -1,7 +1,7 @@
 // npm run db:migrate | db:status | db:rollback [n|all] | db:reset | db:seed | db:verify | db:types | db:show
 // The database is DATABASE_URL, else that of the running stack, else the local stack's, started for the command alone.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { withDatabase } from './database.js';
 import { isLocal } from './local.js';
 import { root } from './paths.js';
@@ -43,13 +43,14 @@ const reset = async (databaseUrl) => {
 };
 
 const seed = async (databaseUrl) => {
+  const { sqlFilesOf } = await import('./systems.js');
   const { default: pg } = await import('pg');
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
-    for (const file of readdirSync(join(root, 'dev', 'seed')).sort()) {
-      await client.query(`begin;\n${readFileSync(join(root, 'dev', 'seed', file), 'utf8')}\ncommit;`);
-      say(`sample data of ${file} loaded`);
+    for (const file of sqlFilesOf(join(root, 'dev', 'seed'))) {
+      await client.query(`begin;\n${readFileSync(file, 'utf8')}\ncommit;`);
+      say(`sample data of ${basename(file)} loaded`);
     }
   } finally {
     await client.end();
@@ -73,13 +74,21 @@ const verify = async (databaseUrl) => {
 
 const types = async (databaseUrl) => {
   const { generateTypes, typesFile } = await import('./types.js');
+  const { pending } = await import('./migrate.js');
+  const missing = await pending(databaseUrl);
+  if (missing.length > 0) {
+    throw new SetupError(
+      `This database lacks ${missing.length} of the migrations, such as ${missing[0]}, so its types would be incomplete. ` +
+        'Run `npm run db:migrate` first.',
+    );
+  }
   writeFileSync(typesFile, generateTypes(databaseUrl));
   say(`${typesFile} written`);
 };
 
 const COMMANDS = {
   migrate: async (url) => (await import('./migrate.js')).migrate(url),
-  status: async (url) => console.log((await import('./migrate.js')).dbmate(url, ['status'], { quiet: true })),
+  status: async (url) => console.log(await (await import('./migrate.js')).status(url)),
   rollback: async (url, args) => {
     const [count = '1', ...more] = args.filter((arg) => arg !== '--yes');
     if (more.length > 0 || (count !== 'all' && !/^[1-9]\d*$/.test(count))) {

@@ -1,7 +1,7 @@
 // Which migration defines what, by PostgreSQL's own parser. `npm run lint` holds that each object is defined once; `npm run db:show`
 // names the file of a definition.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { loadModule, parseSync } from 'libpg-query';
 
 const text = (node) => node.String.sval;
@@ -24,8 +24,9 @@ const signature = ({ funcname, parameters = [] }) => {
   return `${dotted(funcname)}(${types.join(', ')})`;
 };
 
-const function_ = ({ objname, objargs = [] }) =>
-  `${dotted(objname)}(${objargs.map(({ TypeName }) => typeName(TypeName)).join(', ')})`;
+/** A function as a statement names it: without a list of arguments it is every function of the name. */
+const function_ = ({ objname, objargs = [], args_unspecified: any = false }) =>
+  any ? `${dotted(objname)}(*)` : `${dotted(objname)}(${objargs.map(({ TypeName }) => typeName(TypeName)).join(', ')})`;
 
 /** Objects that a statement creates. */
 const CREATES = {
@@ -97,8 +98,13 @@ const CHANGES = {
     ];
   },
   GrantStmt: ({ is_grant, targtype, objtype, objects = [] }) => {
-    const kind = targtype === 'ACL_TARGET_OBJECT' && DROPS[objtype];
-    return kind ? objects.map((object) => ({ ...granted(kind, object), how: is_grant ? 'grants' : 'revokes' })) : [];
+    const kind = DROPS[objtype];
+    const how = is_grant ? 'grants' : 'revokes';
+    if (!kind) return [];
+    // On all tables or functions of a schema.
+    if (targtype === 'ACL_TARGET_ALL_IN_SCHEMA')
+      return objects.map((schema) => ({ kind, name: `${text(schema)}.*`, how }));
+    return targtype === 'ACL_TARGET_OBJECT' ? objects.map((object) => ({ ...granted(kind, object), how })) : [];
   },
   CommentStmt: ({ objtype, object }) => {
     const kind = objtype === 'OBJECT_COLUMN' ? 'column' : DROPS[objtype];
@@ -139,13 +145,12 @@ export const definitionsOf = (migration) => {
   });
 };
 
-/** The definitions of all migrations, each with its file. */
-export const allDefinitions = async (directory) => {
+/** The definitions of migrations in their order, each with its file's name. */
+export const allDefinitions = async (files) => {
   await loadModule();
-  return readdirSync(directory)
-    .filter((file) => file.endsWith('.sql'))
-    .sort()
-    .flatMap((file) => definitionsOf(readFileSync(join(directory, file), 'utf8')).map((found) => ({ ...found, file })));
+  return files.flatMap((path) =>
+    definitionsOf(readFileSync(path, 'utf8')).map((found) => ({ ...found, file: basename(path) })),
+  );
 };
 
 /** The files of releases: a later file may define their objects again. docs/operations.md, "Changing a released schema". */
@@ -159,11 +164,17 @@ const ONCE = ['renames', 'drops'];
  * comments on, or gives policies and rights. Triggers and indexes may stand in another file than their table: a subject brings its
  * own, and the table's definition does not change.
  */
-export const redefinitions = async (directory, released = RELEASED) => {
-  const definitions = await allDefinitions(directory);
+export const redefinitions = async (files, released = RELEASED) => {
+  const definitions = await allDefinitions(files);
   const first = new Map();
   const faults = [];
   const mayChange = (file, made) => released.includes(made.file) && !released.includes(file);
+  /** What a name with a star stands for: every object of the kind that fits. */
+  const meant = (found) => {
+    if (!found.name.endsWith('*') && !found.name.endsWith('(*)')) return [first.get(key(found))].filter(Boolean);
+    const start = key({ ...found, name: found.name.replace(/\*\)?$/, '') }).trimEnd();
+    return [...first].filter(([name]) => name.startsWith(start)).map(([, made]) => made);
+  };
   for (const found of definitions) {
     const { how, file, line, replace } = found;
     const made = first.get(key(found));
@@ -175,8 +186,11 @@ export const redefinitions = async (directory, released = RELEASED) => {
       const table = found.kind === 'policy' && first.get(key({ kind: 'table', name: found.on }));
       if (table && table.file !== file && !mayChange(file, table))
         faults.push(`${at} creates ${label(found)}, which ${table.file} creates`);
-    } else if (made && (made.file !== file || ONCE.includes(how)) && !mayChange(file, made)) {
-      faults.push(`${at} ${how} ${label(found)}, which ${made.file} creates`);
+    } else {
+      const others = meant(found).filter(
+        (each) => (each.file !== file || ONCE.includes(how)) && !mayChange(file, each),
+      );
+      for (const each of others) faults.push(`${at} ${how} ${label(each)}, which ${each.file} creates`);
     }
   }
   return faults;

@@ -1,20 +1,21 @@
 // npm run lint: rustfmt, clippy for host and wasm32, SQL, its search paths and that it defines each object once, JavaScript.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { root } from './paths.js';
 import { main, SetupError, setup } from './setup.js';
 
 const bin = (name) => join(root, 'node_modules', '.bin', name);
 
 /** Copies of the migrations' up parts, line for line. */
-const upParts = () => {
+const upParts = (files) => {
   const directory = mkdtempSync(join(tmpdir(), 'rowgate-lint-'));
-  return readdirSync(join(root, 'migrations')).map((name) => {
-    const [up] = readFileSync(join(root, 'migrations', name), 'utf8').split(/^-- migrate:down/m);
-    writeFileSync(join(directory, name), up);
-    return join(directory, name);
+  return files.map((file) => {
+    const [up] = readFileSync(file, 'utf8').split(/^-- migrate:down/m);
+    const copy = join(directory, basename(file));
+    writeFileSync(copy, up);
+    return copy;
   });
 };
 
@@ -34,7 +35,9 @@ const checks = (migrations) => [
 
 await main(async () => {
   await setup({ build: true });
-  const migrations = upParts();
+  const { migrationFiles } = await import('./systems.js');
+  const files = migrationFiles();
+  const migrations = upParts(files);
   const failed = checks(migrations).filter(([name, command, args, mend]) => {
     console.error(`[lint] ${name}`);
     const done = spawnSync(command, args, { cwd: root, stdio: 'inherit' });
@@ -44,12 +47,12 @@ await main(async () => {
   rmSync(dirname(migrations[0]), { recursive: true });
   console.error('[lint] search paths');
   const { searchPathFaults } = await import('./searchpath.js');
-  const depending = await searchPathFaults(join(root, 'migrations'));
+  const depending = await searchPathFaults(files);
   for (const fault of depending) console.error(fault);
   if (depending.length > 0) failed.push(['search paths']);
   console.error('[lint] one definition of each object');
   const { redefinitions } = await import('./definitions.js');
-  const again = await redefinitions(join(root, 'migrations'));
+  const again = await redefinitions(files);
   for (const fault of again) console.error(fault);
   if (again.length > 0) {
     console.error(

@@ -2,14 +2,26 @@
 // each file as it was applied, so that a file that changed afterwards is noticed.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import pg from 'pg';
 import { isLocal } from './local.js';
 import { root } from './paths.js';
 import { SetupError } from './setup.js';
+import { migrationFiles, systemOf } from './systems.js';
 
-const MIGRATIONS = join(root, 'migrations');
+/** Calls the body with a folder of the migrations: the given one, or one of copies of the chosen systems' files. */
+const withDirectory = async ({ directory, ...options }, body) => {
+  if (directory) return body({ ...options, directory });
+  const copies = mkdtempSync(join(tmpdir(), 'rowgate-migrations-'));
+  try {
+    for (const file of migrationFiles()) copyFileSync(file, join(copies, basename(file)));
+    return await body({ ...options, directory: copies });
+  } finally {
+    rmSync(copies, { recursive: true, force: true });
+  }
+};
 
 /**
  * Runs dbmate.
@@ -17,7 +29,7 @@ const MIGRATIONS = join(root, 'migrations');
  * @param {string[]} args its command and arguments
  * @param {{quiet?: boolean, directory?: string}} options
  */
-export const dbmate = (databaseUrl, args, { quiet = false, directory = MIGRATIONS } = {}) => {
+export const dbmate = (databaseUrl, args, { quiet = false, directory }) => {
   const options = [
     '--no-dump-schema',
     '--migrations-dir',
@@ -117,10 +129,25 @@ const refuseOthers = (databaseUrl, differing) => {
   );
 };
 
+/** Refuses a database that has systems which are not chosen: they would neither be served nor be rolled back in order. */
+const refuseOtherSystems = (databaseUrl, files, applied) => {
+  const left = [
+    ...new Set(applied.filter(({ version }) => !files.has(version)).map(({ version }) => systemOf(version))),
+  ].filter(Boolean);
+  if (left.length === 0) return;
+  const reset = isLocal(databaseUrl) ? ', or run `npm run db:reset`, which empties the local database' : '';
+  throw new SetupError(
+    `This database has the migrations of ${left.join(' and ')}, which SYSTEMS leaves out. ` +
+      `Add ${left.length === 1 ? 'it' : 'them'} to SYSTEMS${reset}.`,
+  );
+};
+
 /** Refuses a database to which today's files do not belong: neither their up parts nor their down parts fit it. */
 const refuseDiffering = (databaseUrl, files) =>
   withClient(databaseUrl, async (client) => {
-    const differing = differingFrom(files, (await appliedIn(client)) ?? [], isLocal(databaseUrl));
+    const applied = (await appliedIn(client)) ?? [];
+    refuseOtherSystems(databaseUrl, files, applied);
+    const differing = differingFrom(files, applied, isLocal(databaseUrl));
     if (differing.length > 0) refuseOthers(databaseUrl, differing);
   });
 
@@ -152,27 +179,44 @@ const attachAccountTriggers = (databaseUrl) =>
  * @param {string} databaseUrl
  * @param {{quiet?: boolean, directory?: string}} options
  */
-export const migrate = async (databaseUrl, options = {}) => {
-  const files = filesOf(options.directory ?? MIGRATIONS);
-  await refuseDiffering(databaseUrl, files);
-  try {
-    dbmate(databaseUrl, ['migrate'], options);
-  } finally {
-    // Where one fails, those before it are applied.
-    await withClient(databaseUrl, async (client) => {
-      if (await appliedIn(client)) await keepChecksums(client, files);
-    });
-  }
+export const migrate = async (databaseUrl, given = {}) => {
+  await withDirectory(given, async (options) => {
+    const files = filesOf(options.directory);
+    await refuseDiffering(databaseUrl, files);
+    try {
+      dbmate(databaseUrl, ['migrate'], options);
+    } finally {
+      // Where one fails, those before it are applied.
+      await withClient(databaseUrl, async (client) => {
+        if (await appliedIn(client)) await keepChecksums(client, files);
+      });
+    }
+  });
   await attachAccountTriggers(databaseUrl);
   await reloadPostgrest(databaseUrl);
 };
 
+/** What dbmate says of each migration, whether it is applied. */
+export const status = (databaseUrl, given = {}) =>
+  withDirectory(given, (options) => dbmate(databaseUrl, ['status'], { ...options, quiet: true }));
+
+/** The migrations of the chosen systems that a database does not have. */
+export const pending = async (databaseUrl) => {
+  const applied = await withClient(databaseUrl, async (client) => (await appliedIn(client)) ?? []);
+  const versions = new Set(applied.map(({ version }) => version));
+  return migrationFiles()
+    .map((file) => basename(file))
+    .filter((file) => !versions.has(/^\d+/.exec(file)?.[0]));
+};
+
 /** Rolls back the given number of migrations, or all. */
-export const rollback = async (databaseUrl, count, options) => {
-  await refuseDiffering(databaseUrl, filesOf(options?.directory ?? MIGRATIONS));
-  const applied = dbmate(databaseUrl, ['status'], { ...options, quiet: true }).match(/^\[X\]/gm)?.length ?? 0;
-  for (let left = Math.min(count === 'all' ? applied : count, applied); left > 0; left--) {
-    dbmate(databaseUrl, ['rollback'], options);
-  }
+export const rollback = async (databaseUrl, count, given = {}) => {
+  await withDirectory(given, async (options) => {
+    await refuseDiffering(databaseUrl, filesOf(options.directory));
+    const applied = dbmate(databaseUrl, ['status'], { ...options, quiet: true }).match(/^\[X\]/gm)?.length ?? 0;
+    for (let left = Math.min(count === 'all' ? applied : count, applied); left > 0; left--) {
+      dbmate(databaseUrl, ['rollback'], options);
+    }
+  });
   await reloadPostgrest(databaseUrl);
 };

@@ -5,9 +5,7 @@ import { join } from 'node:path';
 import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
 import { SetupError } from './setup.js';
-
-/** Schemas that PostgREST exposes: those of the data API (src/systems/mod.rs) and the edge's own. */
-export const SCHEMAS = ['clixen', 'marketing', 'onboarding', 'analytics', 'experiments', 'whatsapp', 'edge'];
+import { schemas } from './systems.js';
 
 const binary = () => {
   const { POSTGREST_BIN } = process.env;
@@ -22,7 +20,7 @@ const binary = () => {
 
 const configuration = ({ databaseUrl, port, adminPort, keysFile }) => `
 db-uri = "${databaseUrl}"
-db-schemas = "${SCHEMAS.join(', ')}"
+db-schemas = "${schemas().join(', ')}"
 db-max-rows = 1000
 db-plan-enabled = false
 db-pool = 10

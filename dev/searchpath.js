@@ -1,7 +1,7 @@
 // Part of `npm run lint`: no statement and no function of a migration depends on a search path. Parsed by PostgreSQL's own parser;
 // the bodies of PL/pgSQL, which it does not take apart, are read for the words that tables follow.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { loadModule, parseSync } from 'libpg-query';
 
 /** What may do without, and why. */
@@ -102,11 +102,11 @@ export const faultsOf = (text) => {
   return found.filter((fault) => !isCatalog(fault));
 };
 
-/** The faults of all migrations, by file. */
-export const searchPathFaults = async (directory) => {
+/** The faults of migrations, by file. */
+export const searchPathFaults = async (files) => {
   await loadModule();
-  return readdirSync(directory).flatMap((file) => {
-    const [up] = readFileSync(join(directory, file), 'utf8').split(/^-- migrate:down/m);
-    return faultsOf(up).map((fault) => `${file}: ${fault}`);
+  return files.flatMap((file) => {
+    const [up] = readFileSync(file, 'utf8').split(/^-- migrate:down/m);
+    return faultsOf(up).map((fault) => `${basename(file)}: ${fault}`);
   });
 };

@@ -1,13 +1,11 @@
 // npm run db:show -- <name>: a function, table or view as the database has it, with its comment, rights, policies and triggers, and
 // the migration in which it stands.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import pg from 'pg';
 import { allDefinitions } from './definitions.js';
-import { root } from './paths.js';
 import { SetupError } from './setup.js';
-
-const directory = join(root, 'migrations');
+import { migrationFiles } from './systems.js';
 
 const OWN = `n.nspname not like 'pg\\_%' and n.nspname not in ('information_schema', 'extensions')`;
 
@@ -144,8 +142,9 @@ const place = ({ kind, name, plain }, all) => {
 /** The place of what a `do` block creates, which the parser does not take apart. */
 const inBlock = (plain) => {
   const created = new RegExp(`\\bcreate\\s[^;]*?\\b${plain.replace('.', '\\.')}\\b`);
-  for (const file of readdirSync(directory).sort()) {
-    const [up] = readFileSync(join(directory, file), 'utf8').split(/^-- migrate:down/m);
+  for (const path of migrationFiles()) {
+    const file = basename(path);
+    const [up] = readFileSync(path, 'utf8').split(/^-- migrate:down/m);
     const found = created.exec(up);
     if (found) return `migrations/${file}:${up.slice(0, found.index).split('\n').length}`;
   }
@@ -155,7 +154,7 @@ const inBlock = (plain) => {
 let definitions;
 /** Those of the project's migrations, read once. */
 const ownDefinitions = async () => {
-  definitions ??= await allDefinitions(directory);
+  definitions ??= await allDefinitions(migrationFiles());
   return definitions;
 };
 

@@ -10,6 +10,7 @@ import { answers, postgres } from './postgres.js';
 import { postgrest } from './postgrest.js';
 import { alive, freePort, startTime, stopGroup } from './process.js';
 import { SetupError } from './setup.js';
+import { plainSchemas } from './systems.js';
 import { workerd } from './workerd.js';
 
 /** Ports that are tried first; a throw-away system takes any. */
@@ -183,6 +184,7 @@ class Stack {
         ISSUERS: JSON.stringify([{ issuer, audience: AUDIENCE, jwks_url: jwksUrl, roles }]),
         PUBLISHABLE_KEYS: this.keys.publishable_key,
         ALLOWED_ORIGINS: localOrigins(port),
+        ...(plainSchemas().length > 0 && { SCHEMAS: plainSchemas().join(',') }),
         KEK_1: this.keys.kek_1,
         ...this.n8n(),
         WHATSAPP_APP_SECRET: this.keys.whatsapp_app_secret,

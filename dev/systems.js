@@ -1,13 +1,22 @@
 // The systems: their manifests, systems/<name>.toml, and the lists that commands, tests and the bundle take from them. The
 // environment variable SYSTEMS chooses systems by name; without it all of them count.
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join, relative } from 'node:path';
 import { parse } from 'smol-toml';
 import { root } from './paths.js';
 import { SetupError } from './setup.js';
 
 /** The folder of the manifests. */
 export const MANIFESTS = join(root, 'systems');
+
+/** The folder of the migrations. */
+export const MIGRATIONS = join(root, 'migrations');
+
+/**
+ * More folders with manifests, each with a folder `migrations` and a file `proof.js` beside them: the system that the core's own
+ * tests use, which is no part of the product. `npm test` sets the variable.
+ */
+const moreFolders = () => (process.env.ROWGATE_MORE_SYSTEMS ?? '').split(',').filter(Boolean);
 
 /** The schema of the core that PostgREST serves and the data API does not. */
 export const CORE_SCHEMA = 'edge';
@@ -18,24 +27,34 @@ export const CORE_JOBS = [
   { name: 'clean_core', cron: '17 3 * * *', by: 'database' },
 ];
 
-const read = (file) => {
+const read = (folder, file) => {
+  const path = join(folder, file);
   try {
-    return parse(readFileSync(join(MANIFESTS, file), 'utf8'));
+    return parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new SetupError(`systems/${file}: ${error.message}`);
+    throw new SetupError(`${relative(root, path)}: ${error.message}`);
   }
 };
 
-/** All manifests, by name. A list that a manifest leaves out is empty. */
-export const allSystems = () => {
-  const files = readdirSync(MANIFESTS).filter((file) => file.endsWith('.toml'));
+const LISTS = { schemas: [], request_headers: [], variables: [], errors: [], jobs: [], endpoints: [] };
+
+/** The manifests of a folder. A list that a manifest leaves out is empty. */
+const manifestsIn = (folder) => {
+  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.toml')) : [];
   return files.sort().map((file) => {
-    const manifest = read(file);
-    if (`${manifest.name}.toml` !== file) throw new SetupError(`systems/${file}: name must be the file's name.`);
-    const lists = { schemas: [], request_headers: [], variables: [], errors: [], jobs: [], endpoints: [] };
-    return { ...lists, ...manifest };
+    const manifest = read(folder, file);
+    if (`${manifest.name}.toml` !== file)
+      throw new SetupError(`${relative(root, join(folder, file))}: name must be the file's name.`);
+    return { ...LISTS, ...manifest };
   });
 };
+
+/** All manifests, by name. */
+export const allSystems = () => manifestsIn(MANIFESTS);
+
+/** The systems of the folders beside the product's. They are always chosen. */
+export const moreSystems = () =>
+  moreFolders().flatMap((folder) => manifestsIn(join(root, folder)).map((system) => ({ ...system, folder })));
 
 /**
  * The manifests of the chosen systems, by name. The text `none`, or an empty one, chooses the core alone.
@@ -43,7 +62,8 @@ export const allSystems = () => {
  */
 export const systems = (chosen = process.env.SYSTEMS) => {
   const all = allSystems();
-  if (chosen === undefined) return all;
+  const more = moreSystems();
+  if (chosen === undefined) return [...all, ...more];
   const names = chosen.split(',').map((name) => name.trim());
   const wanted = names.filter((name) => name !== '' && name !== 'none');
   const unknown = wanted.filter((name) => !all.some((system) => system.name === name));
@@ -53,11 +73,26 @@ export const systems = (chosen = process.env.SYSTEMS) => {
       `SYSTEMS: there is no ${unknown.join(', ')}. Name some of ${known}, or none for the core alone.`,
     );
   }
-  return all.filter(({ name }) => wanted.includes(name));
+  return [...all.filter(({ name }) => wanted.includes(name)), ...more];
 };
 
-/** Schemas that PostgREST exposes: those of the systems, and the core's. The first one is the default. */
-export const schemas = (chosen = systems()) => [...chosen.flatMap((system) => system.schemas), CORE_SCHEMA];
+/** Schemas of plain tables, which no manifest names: the variable SCHEMAS. */
+export const plainSchemas = (named = process.env.SCHEMAS ?? '') => [
+  ...new Set(
+    named
+      .split(',')
+      .map((name) => name.trim())
+      .filter(Boolean),
+  ),
+];
+
+/** Schemas that the data API serves: those of the systems, and those of plain tables. */
+export const dataSchemas = (chosen = systems()) => [
+  ...new Set([...chosen.flatMap((system) => system.schemas), ...plainSchemas()]),
+];
+
+/** Schemas that PostgREST exposes: those of the data API, and the core's. The first one is the default. */
+export const schemas = (chosen = systems()) => [...dataSchemas(chosen), CORE_SCHEMA];
 
 /** The scheduled jobs of the core and of the systems. */
 export const jobs = (chosen = systems()) => [...CORE_JOBS, ...chosen.flatMap((system) => system.jobs)];
@@ -74,16 +109,48 @@ export const errors = (chosen = systems()) => chosen.flatMap((system) => system.
 /** The request headers that endpoints of the systems read. */
 export const requestHeaders = (chosen = systems()) => chosen.flatMap((system) => system.request_headers);
 
-/** Whether a migration belongs to the core or to one of the systems, by the first two digits of its file's name. */
-export const isMigrationOf = (file, chosen = systems()) =>
-  ['00', ...chosen.map(({ migrations }) => migrations)].includes(file.slice(0, 2));
+/** The system that a migration or a file of sample data belongs to, by the digits that its name begins with. */
+export const systemOf = (file, all = allSystems()) => all.find(({ migrations }) => file.startsWith(migrations))?.name;
+
+/** Whether a file is taken: it belongs to a chosen system, or to none, as the core's and those of plain tables. */
+const isTaken = (file, chosen, all) => {
+  const owner = systemOf(file, all);
+  return owner === undefined || chosen.some(({ name }) => name === owner);
+};
+
+/** Files of SQL of a folder that the chosen systems take, by name. */
+export const sqlFilesOf = (folder, chosen = systems()) => {
+  const all = allSystems();
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.sql') && isTaken(file, chosen, all))
+    .sort()
+    .map((file) => join(folder, file));
+};
+
+/** The migrations of the core, of the chosen systems and of plain tables, in their order. */
+export const migrationFiles = (chosen = systems()) => {
+  const more = chosen.filter(({ folder }) => folder).map(({ folder }) => join(root, folder, 'migrations'));
+  const byName = (a, b) => (basename(a) < basename(b) ? -1 : 1);
+  return [MIGRATIONS, ...more].flatMap((folder) => sqlFilesOf(folder, chosen)).sort(byName);
+};
+
+/** The folders of tests: the core's, what tests share, and one for each chosen system that has one. */
+export const testFolders = (chosen = systems()) => {
+  const all = allSystems().map(({ name }) => name);
+  const left = all.filter((name) => !chosen.some((system) => system.name === name));
+  const folders = readdirSync(join(root, 'tests'), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return folders
+    .map(({ name }) => name)
+    .filter((name) => !left.includes(name))
+    .map((name) => join('tests', name));
+};
 
 const without = (object, ...names) =>
   Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));
 
 /** A manifest without what only people and tools read. */
 const forTheEdge = (manifest) => ({
-  ...without(manifest, 'about', 'migrations'),
+  ...without(manifest, 'about', 'migrations', 'folder'),
   variables: manifest.variables.map((variable) => without(variable, 'about')),
   endpoints: manifest.endpoints.map((endpoint) => without(endpoint, 'about', 'request', 'response', 'examples')),
 });

@@ -1,5 +1,6 @@
 // npm test: lint, native Rust tests, then the tests of tests/, on two throw-away systems at once.
-// With arguments it runs those test files only, or those of a folder: `npm test -- tests/growth`.
+// With arguments it runs those test files only, or those of a folder: `npm test -- tests/growth`. The variable SYSTEMS leaves systems
+// and their tests out.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -118,7 +119,8 @@ await main(async () => {
   await setup({ build: true, browser: true });
   await build();
   const chosen = process.argv.slice(2);
-  const files = (chosen.length > 0 ? chosen : ['tests']).flatMap(testFiles);
+  const { testFolders } = await import('./systems.js');
+  const files = (chosen.length > 0 ? chosen : testFolders()).flatMap(testFiles);
   const failed = [];
   await interruptible(async ({ signal }) => {
     const step = async (name, command, args) => {

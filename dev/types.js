@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { root } from './paths.js';
-import { SCHEMAS } from './postgrest.js';
 import { SetupError } from './setup.js';
+import { dataSchemas, systems } from './systems.js';
 
 /** Where they are kept. */
 export const typesFile = join(root, 'database.types.ts');
@@ -13,8 +13,11 @@ const HEADER = '// Made by `npm run db:types` from the migrations. Do not edit.\
 /** Partitions of `analytics.events`: they come and go with the months, and are reached through their table only. */
 const PARTITION = /^ {6}events_(\d{4}_\d{2}|undated): \{\n[\s\S]*?^ {6}\}\n/gm;
 
+/** Schemas of the product: without those that only tests have. */
+const productSchemas = () => dataSchemas(systems().filter(({ folder }) => !folder));
+
 /** The types of a database. */
-export const generateTypes = (databaseUrl) => {
+export const generateTypes = (databaseUrl, names = productSchemas()) => {
   const server = join(root, 'node_modules', '@supabase', 'postgres-meta', 'dist', 'server', 'server.js');
   const done = spawnSync(process.execPath, ['--no-warnings', server], {
     encoding: 'utf8',
@@ -22,7 +25,7 @@ export const generateTypes = (databaseUrl) => {
       PATH: process.env.PATH,
       PG_META_DB_URL: databaseUrl,
       PG_META_GENERATE_TYPES: 'typescript',
-      PG_META_GENERATE_TYPES_INCLUDED_SCHEMAS: SCHEMAS.filter((name) => name !== 'edge').join(','),
+      PG_META_GENERATE_TYPES_INCLUDED_SCHEMAS: names.join(','),
       PG_META_GENERATE_TYPES_DETECT_ONE_TO_ONE_RELATIONSHIPS: 'true',
     },
   });

@@ -1,6 +1,6 @@
 // What there is to be decided: every relation, column, foreign key and function of the schemas that PostgREST exposes, as the
 // database's catalog has it.
-import { SCHEMAS } from '../dev/postgrest.js';
+import { schemas } from '../dev/systems.js';
 
 const IN_SCHEMAS = `n.nspname = any ($1)`;
 
@@ -40,7 +40,7 @@ order by 1`;
 
 /** Relations, foreign keys between them, and functions. */
 export const exposed = async (sql) => ({
-  relations: await sql(RELATIONS, [SCHEMAS]),
-  foreignKeys: await sql(FOREIGN_KEYS, [SCHEMAS]),
-  functions: await sql(FUNCTIONS, [SCHEMAS]),
+  relations: await sql(RELATIONS, [schemas()]),
+  foreignKeys: await sql(FOREIGN_KEYS, [schemas()]),
+  functions: await sql(FUNCTIONS, [schemas()]),
 });

@@ -3,6 +3,11 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { HOLDERS } from '../credentials.js';
 import { USERS, VOUCHED_USERS } from '../personas.js';
 
+/** Functions of the schema `edge`: executed by the edge's own token, and at PostgREST only. */
+const edges = { execute: [], database: { execute: ['edge'] } };
+// A random id: for a deployment that exists, these functions show it to the edge, as they should.
+const byId = () => ({ deployment_id: randomUUID() });
+
 const OWN = ['owner', 'service'];
 const MAKERS = [...USERS, 'service'];
 const written = { insert: MAKERS, update: OWN };
@@ -450,6 +455,32 @@ export default {
     await sql('delete from clixen.telemetry_events where user_id = any ($1)', [subs]);
   },
   functions: {
+    'edge.claim_deployment(uuid)': { arguments: byId, ...edges },
+    'edge.note_deployment(uuid, uuid, text)': {
+      arguments: () => ({ ...byId(), lease: randomUUID(), n8n_workflow_id: 'n8n1' }),
+      ...edges,
+    },
+    'edge.finish_deployment(uuid, uuid, jsonb)': {
+      arguments: () => ({ ...byId(), lease: randomUUID(), outcome: { status: 'deployed' } }),
+      ...edges,
+    },
+    'edge.unfinished_deployments(integer)': { arguments: () => ({ most: 1 }), ...edges },
+    'edge.removed_from_n8n(text, boolean)': {
+      arguments: (marker) => ({ n8n_workflow_id: marker, is_out: true }),
+      ...edges,
+    },
+    'edge.deployment_workflow(uuid, uuid, boolean)': {
+      arguments: () => ({ ...byId(), lease: randomUUID(), before: false }),
+      ...edges,
+    },
+    'edge.own_workflows(uuid, uuid, text[])': {
+      arguments: (marker) => ({ ...byId(), lease: randomUUID(), named: [marker] }),
+      ...edges,
+    },
+    'edge.called_workflow(uuid, uuid, text)': {
+      arguments: (marker) => ({ ...byId(), lease: randomUUID(), n8n_workflow_id: marker }),
+      ...edges,
+    },
     'clixen.ensure_user_profile()': { execute: USERS },
     'clixen.erase_user(uuid)': { arguments: () => ({ user_id: randomUUID() }), execute: ['service'] },
     'clixen.get_or_create_default_project(uuid)': {

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { catalog, configuration, differences } from '../../../dev/catalog.js';
-import { dbmate, migrate, rollback } from '../../../dev/migrate.js';
-import { root } from '../../../dev/paths.js';
+import { migrate, rollback, status } from '../../../dev/migrate.js';
 import { startStack } from '../../../dev/stack.js';
+import { migrationFiles } from '../../../dev/systems.js';
 
 // A server of its own: roles belong to the whole server.
 const data = mkdtempSync(join(tmpdir(), 'rowgate-migrations-'));
 const directory = join(data, 'migrations');
-const files = readdirSync(join(root, 'migrations')).sort();
+const files = migrationFiles();
 let stack;
 const states = [];
 
@@ -43,7 +43,7 @@ test('every migration goes up, down to exactly what was before it, and up again'
   const options = { quiet: true, directory };
   states.push(await stateOf(stack.databaseUrl));
   for (const file of files) {
-    copyFileSync(join(root, 'migrations', file), join(directory, file));
+    copyFileSync(file, join(directory, basename(file)));
     await migrate(stack.databaseUrl, options);
     states.push(await stateOf(stack.databaseUrl));
   }
@@ -63,7 +63,7 @@ test('every migration goes up, down to exactly what was before it, and up again'
 
 test('all of them down and up again at once', async () => {
   await rollback(stack.databaseUrl, 'all', { quiet: true });
-  assert.match(dbmate(stack.databaseUrl, ['status'], { quiet: true }), new RegExp(`Pending: ${files.length}`));
+  assert.match(await status(stack.databaseUrl), new RegExp(`Pending: ${files.length}`));
   await migrate(stack.databaseUrl, { quiet: true });
   assert.deepEqual(differences(states.at(-1), await stateOf(stack.databaseUrl)), []);
 });

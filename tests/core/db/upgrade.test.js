@@ -21,6 +21,7 @@ const SETTINGS = [
   'private.mention_places',
   'private.secrets',
   'private.jobs',
+  'private.hooks',
 ];
 const MIGRATIONS = join(root, 'migrations');
 

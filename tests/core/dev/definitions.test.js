@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { loadModule } from 'libpg-query';
 import { definitionsOf, redefinitions } from '../../../dev/definitions.js';
-import { root } from '../../../dev/paths.js';
+import { migrationFiles, sqlFilesOf } from '../../../dev/systems.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'rowgate-definitions-'));
 before(loadModule);
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 test('each object of the migrations is defined once', async () => {
-  assert.deepEqual(await redefinitions(join(root, 'migrations')), []);
+  assert.deepEqual(await redefinitions(migrationFiles()), []);
 });
 
 const FIRST = `-- 0001: shops.
@@ -60,6 +60,13 @@ const FAULTS = {
   'alter table shop.orders rename column total to sum': 'renames table shop.orders',
   'alter view shop.open_orders set (security_invoker = true)': 'alters view shop.open_orders',
   'drop function shop.price(text)': 'drops function shop.price(text)',
+  'drop function shop.price': 'drops function shop.price(text)',
+  'grant execute on function shop.price to anon': 'grants function shop.price(text)',
+  'grant select on all tables in schema shop to anon': ['grants table shop.orders', 'grants view shop.open_orders'],
+  'revoke execute on all functions in schema shop from anon': [
+    'revokes function shop.price(text)',
+    'revokes function shop.touch()',
+  ],
   "alter function shop.price(text) set search_path = ''": 'alters function shop.price(text)',
   'drop table shop.orders': 'drops table shop.orders',
   'drop index shop.orders_total': 'drops index shop.orders_total',
@@ -73,10 +80,12 @@ const FAULTS = {
   "comment on function shop.price(text) is 'x'": 'comments on function shop.price(text)',
 };
 
+const files = () => sqlFilesOf(directory);
+
 const faultsWith = (second, name = '0002_more.sql') => {
   writeFileSync(join(directory, '0001_shop.sql'), FIRST);
   writeFileSync(join(directory, name), second);
-  return redefinitions(directory);
+  return redefinitions(files());
 };
 
 for (const [statement, wrong] of Object.entries(FAULTS)) {
@@ -91,14 +100,14 @@ test('a later file may define what a released one does again, once', async () =>
   const later = Object.keys(FAULTS).filter((statement) => !statement.startsWith('create table'));
   for (const statement of later) {
     await faultsWith(`-- migrate:up\n${statement};\n`);
-    assert.deepEqual(await redefinitions(directory, ['0001_shop.sql']), [], statement);
-    assert.equal((await redefinitions(directory, ['0001_shop.sql', '0002_more.sql'])).length > 0, true, statement);
+    assert.deepEqual(await redefinitions(files(), ['0001_shop.sql']), [], statement);
+    assert.equal((await redefinitions(files(), ['0001_shop.sql', '0002_more.sql'])).length > 0, true, statement);
   }
   const twice =
     '-- migrate:up\ncreate or replace function shop.price(text) returns int language sql as $$ select 2 $$;\n';
   await faultsWith(twice);
   writeFileSync(join(directory, '0003_again.sql'), twice);
-  assert.deepEqual(await redefinitions(directory, ['0001_shop.sql']), [
+  assert.deepEqual(await redefinitions(files(), ['0001_shop.sql']), [
     '0003_again.sql:2 replaces function shop.price(text), which 0002_more.sql creates',
   ]);
   rmSync(join(directory, '0003_again.sql'));
@@ -109,7 +118,7 @@ test('a second definition in the same file is one too many', async () => {
   assert.deepEqual(found, []);
   const again = `${FIRST.split('-- migrate:down')[0]}create or replace function shop.price(text) returns int language sql as 'select 2';\n`;
   writeFileSync(join(directory, '0001_shop.sql'), again);
-  assert.deepEqual(await redefinitions(directory), [
+  assert.deepEqual(await redefinitions(files()), [
     '0001_shop.sql:19 replaces function shop.price(text), which 0001_shop.sql creates',
   ]);
 });

@@ -1,15 +1,14 @@
 // The check of `npm run lint` that no migration depends on a search path: that it is clean, and finds what it should.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { loadModule } from 'libpg-query';
-import { root } from '../../../dev/paths.js';
 import { EXCEPTIONS, faultsOf, searchPathFaults } from '../../../dev/searchpath.js';
+import { migrationFiles } from '../../../dev/systems.js';
 
 before(loadModule);
 
 test('no migration depends on a search path', async () => {
-  assert.deepEqual(await searchPathFaults(join(root, 'migrations')), []);
+  assert.deepEqual(await searchPathFaults(migrationFiles()), []);
   for (const reason of Object.values(EXCEPTIONS)) assert.ok(reason.length > 5);
 });
 

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import pg from 'pg';
 import { root } from '../../../dev/paths.js';
 import { generateTypes, typesFile } from '../../../dev/types.js';
 import { stack } from '../../support/stack.js';
@@ -30,4 +31,26 @@ test('code of supabase-js compiles against it, and wrong code does not', () => {
   // What must not compile is marked in it, and an error where there is none is one.
   const done = compile(join('tests', 'core', 'support', 'typed.ts'));
   assert.equal(done.status, 0, done.stdout);
+});
+
+test('a database that lacks migrations gives no types', async () => {
+  const address = new URL(stack.database_url);
+  const client = new pg.Client({ connectionString: address.toString() });
+  await client.connect();
+  await client.query('create database types_test');
+  try {
+    address.pathname = '/types_test';
+    const before = readFileSync(typesFile, 'utf8');
+    const done = spawnSync(process.execPath, ['dev/db.js', 'types'], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, DATABASE_URL: address.toString() },
+    });
+    assert.equal(done.status, 1);
+    assert.match(done.stderr, /lacks \d+ of the migrations, such as 0001_roles\.sql.*npm run db:migrate/);
+    assert.equal(readFileSync(typesFile, 'utf8'), before);
+  } finally {
+    await client.query('drop database types_test');
+    await client.end();
+  }
 });

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'smol-toml';
 import { root } from '../../../dev/paths.js';
-import { SCHEMAS } from '../../../dev/postgrest.js';
 import { freePort, Part, waitFor } from '../../../dev/process.js';
+import { schemas } from '../../../dev/systems.js';
 import { variables } from '../../support/edge.js';
 import { ask, close, freshEmail, userToken } from '../../support/stack.js';
 
@@ -79,7 +79,7 @@ test('PostgREST’s settings in the docs are those that everything here is teste
   );
   assert.ok(settings.length >= 10);
   for (const [line, name, value] of settings) {
-    if (name === 'db-schemas') assert.equal(value, `"${SCHEMAS.join(', ')}"`);
+    if (name === 'db-schemas') assert.equal(value, `"${schemas().join(', ')}"`);
     else if (own.has(name)) assert.ok(configured.includes(`${name} = `), name);
     else assert.ok(configured.includes(`${name} = ${value}\n`), line);
   }

@@ -1,0 +1,143 @@
+// SYSTEMS: what the commands take of each system, and a database that has others.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import pg from 'pg';
+import { parse } from 'smol-toml';
+import { migrate, pending, rollback } from '../../../dev/migrate.js';
+import { root } from '../../../dev/paths.js';
+import {
+  allSystems,
+  crons,
+  dataSchemas,
+  migrationFiles,
+  plainSchemas,
+  schemas,
+  sqlFilesOf,
+  systemOf,
+  systems,
+  testFolders,
+} from '../../../dev/systems.js';
+import { startThrowAway } from '../../../dev/throwaway.js';
+
+const product = (chosen) => systems(chosen).filter(({ folder }) => !folder);
+const names = (files) => files.map((file) => basename(file));
+const all = allSystems();
+
+test('SYSTEMS names systems; none, or nothing, is the core alone; another name is refused with those that there are', () => {
+  assert.deepEqual(product(undefined), all);
+  for (const chosen of ['none', '', ' ']) assert.deepEqual(product(chosen), [], chosen);
+  for (const { name } of all)
+    assert.deepEqual(
+      product(` ${name} `).map((system) => system.name),
+      [name],
+    );
+  const known = all.map(({ name }) => name).join(', ');
+  assert.throws(() => systems('nosuch'), { message: new RegExp(`there is no nosuch\\. Name some of ${known}`) });
+});
+
+test('a system takes the migrations, the sample data and the tests of its own; a number of no system is always taken', () => {
+  const everything = sqlFilesOf(join(root, 'migrations'), all);
+  const core = sqlFilesOf(join(root, 'migrations'), []);
+  assert.deepEqual(
+    names(core),
+    names(everything).filter((file) => systemOf(file) === undefined),
+  );
+  assert.ok(names(core).every((file) => file.startsWith('00')));
+  for (const system of all) {
+    const own = names(sqlFilesOf(join(root, 'migrations'), [system])).filter((file) => !names(core).includes(file));
+    assert.ok(own.length > 0 && own.every((file) => file.startsWith(system.migrations)), system.name);
+    assert.deepEqual(
+      names(sqlFilesOf(join(root, 'dev', 'seed'), [system])).filter((file) => !file.startsWith(system.migrations)),
+      [],
+    );
+    const tests = testFolders([system]);
+    assert.equal(tests.includes(`tests/${system.name}`), existsSync(join(root, 'tests', system.name)));
+    assert.equal(tests.length, testFolders([]).length + 1);
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'rowgate-systems-'));
+  try {
+    for (const file of ['8001_plain.sql', `${all[0].migrations}99_other.sql`]) writeFileSync(join(folder, file), '');
+    assert.deepEqual(names(sqlFilesOf(folder, [])), ['8001_plain.sql']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('no two systems have a schema, a number of migrations or a path in common', () => {
+  const taken = (list) => list.filter((one, at) => list.indexOf(one) !== at);
+  const everything = systems();
+  assert.deepEqual(taken(everything.flatMap((system) => system.schemas)), []);
+  assert.deepEqual(taken(everything.map(({ migrations }) => migrations)), []);
+  const paths = everything.flatMap(({ endpoints }) => endpoints.map(({ method, path }) => `${method} ${path}`));
+  assert.deepEqual(taken(paths), []);
+});
+
+test('the crons of wrangler.toml are those of the jobs', () => {
+  const { triggers } = parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));
+  assert.deepEqual(triggers.crons.toSorted(), crons(all));
+});
+
+test('PostgREST serves the schemas of the systems, of SCHEMAS and the core’s', () => {
+  assert.deepEqual(plainSchemas(' shop, stock,,shop'), ['shop', 'stock']);
+  assert.deepEqual(schemas([]), [...plainSchemas(), 'edge']);
+  assert.deepEqual(dataSchemas(all), [...all.flatMap((system) => system.schemas), ...plainSchemas()]);
+});
+
+let system;
+let url;
+before(async () => {
+  system = await startThrowAway('systems', { only: 'database' });
+  url = system.stack.databaseUrl;
+});
+after(() => system?.stop());
+
+/** Calls the body with another choice of systems. */
+const chosen = async (text, body) => {
+  const usual = process.env.SYSTEMS;
+  process.env.SYSTEMS = text;
+  try {
+    return await body();
+  } finally {
+    if (usual === undefined) delete process.env.SYSTEMS;
+    else process.env.SYSTEMS = usual;
+  }
+};
+
+test('each system can be migrated alone, and others be added; a database with more than is chosen is refused', async () => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  const there = async () => {
+    const wanted = all.flatMap((each) => each.schemas);
+    const { rows } = await client.query('select nspname as name from pg_namespace where nspname = any ($1)', [wanted]);
+    return rows.map(({ name }) => name).sort();
+  };
+  try {
+    await chosen('none', () => migrate(url, { quiet: true }));
+    assert.deepEqual(await there(), []);
+    for (const { name, schemas: own } of all) {
+      await chosen(name, async () => {
+        assert.ok((await pending(url)).length > 0);
+        await migrate(url, { quiet: true });
+        assert.deepEqual(await pending(url), []);
+        assert.deepEqual(await there(), own.toSorted());
+      });
+      const refused = { message: new RegExp(`has the migrations of ${name}, which SYSTEMS leaves out.*db:reset`) };
+      await chosen('none', async () => {
+        await assert.rejects(migrate(url, { quiet: true }), refused);
+        await assert.rejects(rollback(url, 1, { quiet: true }), refused);
+      });
+      await chosen(name, () => rollback(url, 'all', { quiet: true }));
+    }
+    // One after the other, the one with the higher numbers first.
+    const inOrder = all.toSorted((a, b) => (a.migrations < b.migrations ? 1 : -1)).map(({ name }) => name);
+    for (const count of inOrder.keys())
+      await chosen(inOrder.slice(0, count + 1).join(), () => migrate(url, { quiet: true }));
+    assert.deepEqual(await there(), all.flatMap((each) => each.schemas).sort());
+    assert.equal(migrationFiles(systems()).length > 0, true);
+  } finally {
+    await client.end();
+  }
+});
