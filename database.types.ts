@@ -1342,7 +1342,6 @@ export type Database = {
         Args: { email: string; phones?: string[] }
         Returns: Json
       }
-      is_email: { Args: { email: string }; Returns: boolean }
       lead_consents: { Args: { lead: Json }; Returns: boolean }
       lead_features: { Args: { lead: Json }; Returns: string[] }
       lead_field_names: { Args: Record<PropertyKey, never>; Returns: string[] }
@@ -1366,7 +1365,6 @@ export type Database = {
         }
         Returns: undefined
       }
-      normalize_email: { Args: { email: string }; Returns: string }
       only_admins: { Args: Record<PropertyKey, never>; Returns: boolean }
       pending_confirmations: {
         Args: { again_after?: string; most?: number }

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { migrate } from '../../../dev/migrate.js';
 import { root } from '../../../dev/paths.js';
+import { migrationFiles } from '../../../dev/systems.js';
 import { startThrowAway } from '../../../dev/throwaway.js';
 import { rows as generated } from '../../support/generated_rows.js';
 
@@ -23,15 +24,19 @@ const SETTINGS = [
   'private.jobs',
   'private.hooks',
 ];
-const MIGRATIONS = join(root, 'migrations');
 
 let system;
 let admin;
+/** The migrations of today. */
+let migrations;
 
 before(async () => {
   system = await startThrowAway('upgrade', { only: 'database' });
   admin = new pg.Client({ connectionString: system.stack.databaseUrl });
   await admin.connect();
+  migrations = join(system.data, 'migrations');
+  mkdirSync(migrations);
+  for (const file of migrationFiles()) cpSync(file, join(migrations, basename(file)));
 });
 after(async () => {
   await admin?.end();
@@ -113,21 +118,21 @@ for (const tag of releases) {
     assert.equal(spawnSync('tar', ['-x', '-C', directory], { input: stdout }).status, 0);
     const { rows } = await import(join(directory, 'tests', 'support', 'generated_rows.js'));
     const release = await released(`release_${tag.replaceAll(/\W/g, '_')}`, join(directory, 'migrations'), rows);
-    await upgrade(release, MIGRATIONS);
+    await upgrade(release, migrations);
   });
 }
 
 /** The migrations of today and one more. */
 const withLater = (name, up) => {
   const directory = join(system.data, name);
-  cpSync(MIGRATIONS, directory, { recursive: true });
+  cpSync(migrations, directory, { recursive: true });
   writeFileSync(join(directory, '9901_later.sql'), `-- migrate:up\n${up}\n-- migrate:down\nselect 1;\n`);
   return directory;
 };
 
 let today;
 test('every table has generated rows', async () => {
-  today = await released('today', MIGRATIONS, generated);
+  today = await released('today', migrations, generated);
 });
 
 test('a later migration that expands keeps what a database of today has', () =>

@@ -25,6 +25,8 @@ export const rows = {
   'private.connection_shares': 'update private.connection_shares set caller = $1::int',
   'private.mention_places': `insert into private.mention_places (relation, columns, keys, remedy)
     select 'made up ' || n, array['name'], 'null', 'redact' from generate_series(1, $1::int) as n`,
+  'private.hooks': `insert into private.hooks (system, event, function)
+    select 'made_up_' || n, 'person_kept', 'private.united' from generate_series(1, $1::int) as n`,
   'private.jobs': `insert into private.jobs (name, function, schedule, more_from, description)
     select 'job_' || n, 'private.job_' || n, n % 60 || ' * * * *', n, 'Job ' || n from generate_series(1, $1::int) as n`,
   'private.job_runs': `insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
