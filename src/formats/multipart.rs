@@ -1,4 +1,15 @@
 //! `multipart/form-data` (RFC 7578) with its whole body in memory, as browsers and scripts send forms without files.
+//! multer splits the body; charsets, files and forms that break off are decided here.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use futures_util::stream::{self, StreamExt as _};
+use futures_util::task::noop_waker;
+use multer::Multipart;
+use multer::bytes::Bytes;
 
 use super::Content;
 use super::charset::{self, Charset, parameter};
@@ -9,9 +20,10 @@ use crate::error::Error;
 pub(crate) const FILE: &str = "it contains a file; this form takes none";
 
 /// A part as it was sent.
-struct Part<'a> {
-    head: &'a [u8],
-    value: &'a [u8],
+struct Part {
+    disposition: Vec<u8>,
+    content_type: Vec<u8>,
+    value: Vec<u8>,
 }
 
 /// The readable text parts of a form, and what is wrong with it. An empty file input is skipped. A file is a fault,
@@ -21,9 +33,9 @@ pub(super) fn fields(content: Content<'_>) -> (Vec<(String, String)>, Option<Err
     let Some(boundary) = boundary.filter(|boundary| !boundary.is_empty()) else {
         return (Vec::new(), Some(malformed("the boundary is missing")));
     };
-    // The first boundary may begin the body, without a preceding line end.
-    let body = [b"\r\n", content.bytes].concat();
-    let (parts, mut fault) = parts(&body, format!("\r\n--{boundary}").as_bytes());
+    let mut parts = Vec::new();
+    let is_whole = split(content.bytes, boundary, &mut parts);
+    let mut fault = (!is_whole).then(|| malformed("it is not well-formed multipart"));
     let declared = declared(&parts, content);
     let mut pairs = Vec::new();
     for part in parts {
@@ -35,76 +47,77 @@ pub(super) fn fields(content: Content<'_>) -> (Vec<(String, String)>, Option<Err
     (pairs, fault)
 }
 
-/// The parts of a body. If the body breaks off, the last part lacks its end.
-fn parts<'a>(body: &'a [u8], mark: &[u8]) -> (Vec<Part<'a>>, Option<Error>) {
-    let broken = || Some(malformed("it is not well-formed multipart"));
-    let mut parts = Vec::new();
-    let Some((_, mut rest)) = cut(body, mark) else {
-        return (parts, broken());
-    };
-    while !rest.starts_with(b"--") {
-        let found = cut(rest, b"\r\n").and_then(|(padding, part)| {
-            let is_padding = padding.trim_ascii().is_empty();
-            cut(part, b"\r\n\r\n").filter(|_| is_padding)
-        });
-        let Some((head, value)) = found else {
-            return (parts, broken());
-        };
-        let Some((value, next)) = cut(value, mark) else {
-            parts.push(Part { head, value });
-            return (parts, broken());
-        };
-        parts.push(Part { head, value });
-        rest = next;
+/// Splits a body into parts. Tells whether it is well-formed; if it breaks off, the last part lacks its end.
+fn split(body: &[u8], boundary: String, parts: &mut Vec<Part>) -> bool {
+    let ended = AtomicBool::new(false);
+    // As long as more may come, multer gives a part whose end has not come.
+    let end = stream::poll_fn(|_| {
+        if ended.load(Ordering::Relaxed) {
+            Poll::Ready(None)
+        } else {
+            Poll::Pending
+        }
+    });
+    let body = stream::iter([Ok::<_, Infallible>(Bytes::copy_from_slice(body))]).chain(end);
+    let mut reading = pin!(read(Multipart::new(body, boundary), parts));
+    let waker = noop_waker();
+    let mut context = Context::from_waker(&waker);
+    let mut poll = reading.as_mut().poll(&mut context);
+    if poll.is_pending() {
+        ended.store(true, Ordering::Relaxed);
+        poll = reading.poll(&mut context);
     }
-    (parts, None)
+    matches!(poll, Poll::Ready(Ok(())))
+}
+
+async fn read(mut body: Multipart<'_>, parts: &mut Vec<Part>) -> Result<(), multer::Error> {
+    while let Some(mut field) = body.next_field().await? {
+        let header = |name| {
+            let value = field.headers().get(name);
+            value.map_or_else(Vec::new, |value| value.as_bytes().to_vec())
+        };
+        let part = Part {
+            disposition: header("content-disposition"),
+            content_type: header("content-type"),
+            value: Vec::new(),
+        };
+        let value = &mut parts.push_mut(part).value;
+        while let Some(chunk) = field.chunk().await? {
+            value.extend_from_slice(&chunk);
+        }
+    }
+    Ok(())
 }
 
 /// The charset of parts that name none: from the field `_charset_`, or else of the whole body.
-fn declared(parts: &[Part<'_>], content: Content<'_>) -> String {
+fn declared(parts: &[Part], content: Content<'_>) -> String {
     let found = parts.iter().find(|part| {
-        let head = String::from_utf8_lossy(part.head);
-        parameter(header(&head, "content-disposition"), "name").as_deref() == Some(charset::FIELD)
+        let disposition = String::from_utf8_lossy(&part.disposition);
+        parameter(&disposition, "name").as_deref() == Some(charset::FIELD)
     });
     found.map_or_else(
         || parameter(content.content_type, "charset").unwrap_or_default(),
-        |part| String::from_utf8_lossy(part.value).into_owned(),
+        |part| String::from_utf8_lossy(&part.value).into_owned(),
     )
 }
 
 /// A part's name and text; none for an empty file input.
 fn pair(
-    part: &Part<'_>,
+    part: &Part,
     declared: &str,
     content: Content<'_>,
 ) -> Result<Option<(String, String)>, Error> {
-    let head = Charset::new(declared, content.decoder).text(part.head);
-    let disposition = header(&head, "content-disposition");
-    let name = parameter(disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
+    let disposition = Charset::new(declared, content.decoder).text(&part.disposition);
+    let name = parameter(&disposition, "name").ok_or_else(|| malformed("a part has no name"))?;
     let is_file = ["filename", "filename*"]
         .iter()
-        .any(|name| parameter(disposition, name).is_some());
+        .any(|name| parameter(&disposition, name).is_some());
     if is_file && !part.value.is_empty() {
         return Err(malformed(FILE));
     }
-    let own = parameter(header(&head, "content-type"), "charset");
+    let own = parameter(&String::from_utf8_lossy(&part.content_type), "charset");
     let charset = Charset::new(own.as_deref().unwrap_or(declared), content.decoder);
-    Ok((!is_file).then(|| (name, charset.text(part.value))))
-}
-
-/// A header of a part's head; empty if there is none.
-fn header<'a>(head: &'a str, wanted: &str) -> &'a str {
-    let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
-    lines
-        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-        .map_or("", |(_, value)| value)
-}
-
-/// The bytes before and after the first `mark`, which is not empty.
-fn cut<'a>(bytes: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = bytes.windows(mark.len()).position(|part| part == mark)?;
-    let (before, rest) = bytes.split_at_checked(at)?;
-    Some((before, rest.strip_prefix(mark)?))
+    Ok((!is_file).then(|| (name, charset.text(&part.value))))
 }
 
 #[cfg(test)]
@@ -201,6 +214,34 @@ mod tests {
                 Err(Error::MalformedBody(why)) => assert!(why.contains(wanted), "{body}: {why}"),
                 other => panic!("{body}: {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn of_a_form_that_breaks_off_the_readable_part_is_kept() {
+        let head = "Content-Disposition: form-data; name=";
+        let cases = [
+            (
+                "--b|N\"a\"||1|--b|N\"c\"||2|2",
+                vec![("a", "1"), ("c", "2\r\n2")],
+            ),
+            ("--b|N\"a\"||1|--", vec![("a", "1")]),
+            ("--b|N\"a\"||1|--b|N\"c\"", vec![("a", "1")]),
+            (
+                "--b|N\"a\"||1|--b|N\"c\"; filename=x||2|--b",
+                vec![("a", "1")],
+            ),
+        ];
+        for (body, wanted) in cases {
+            let body = body.replace('N', head).replace('|', "\r\n");
+            let (pairs, fault) = fields(Content {
+                bytes: body.as_bytes(),
+                content_type: "multipart/form-data; boundary=b",
+                decoder: Decoder::default(),
+            });
+            let pairs: Vec<(&str, &str)> = pairs.iter().map(|(n, v)| (&**n, &**v)).collect();
+            assert_eq!(pairs, wanted, "{body}");
+            assert!(fault.is_some(), "{body}");
         }
     }
 }
