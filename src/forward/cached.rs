@@ -1,12 +1,12 @@
 //! Cached reads: stores anonymous answers in the platform's cache, with an `ETag` of their content.
 
+use base16ct::lower;
 use http::header::ETAG;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use super::{Reply, send_on};
 use crate::error::Error;
-use crate::id;
 use crate::isolate::Edge;
 use crate::message::{Body, Response, text};
 use crate::relayed::allowed_headers;
@@ -41,7 +41,7 @@ pub(super) async fn answer<P: Platform>(
         return send_on(again, edge).await.map(Reply::of);
     };
     let (status, mut headers) = (response.status, allowed_headers(&response.headers));
-    let digest = id::hex(Sha256::digest(&bytes).get(..16).unwrap_or_default());
+    let digest = lower::encode_string(Sha256::digest(&bytes).get(..16).unwrap_or_default());
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{digest}\"")) {
         headers.insert(ETAG, etag);
     }

@@ -1,5 +1,6 @@
 //! Which reads may be cached: anonymous reads of relations that `CACHED_READS` lists.
 
+use base16ct::lower;
 use http::HeaderMap;
 
 use crate::id;
@@ -39,7 +40,7 @@ pub(super) fn rule(
         key.push_str(text(headers, name).unwrap_or_default());
     }
     Some(Rule {
-        name: format!("rows/{}", id::hex(&id::digest(&key))),
+        name: format!("rows/{}", lower::encode_string(&id::digest(&key))),
         seconds: *seconds,
     })
 }

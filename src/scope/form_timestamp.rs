@@ -1,13 +1,13 @@
 //! The form timestamp: the signed time at which a hosted form was shown. A client that answers faster than a person
 //! can, or sends a forged time, is a bot.
 
+use base16ct::lower;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::config::Config;
 use crate::endpoint::Incoming;
 use crate::formats::form;
-use crate::id;
 
 /// The form's hidden field.
 pub const FIELD: &str = "_ts";
@@ -47,7 +47,7 @@ fn signature(shown_ms: u64, config: &Config) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(config.signing_key.bytes()).ok()?;
     mac.update(format!("rowgate form {shown_ms}").as_bytes());
     let bytes = mac.finalize().into_bytes();
-    bytes.get(..16).map(id::hex)
+    bytes.get(..16).map(lower::encode_string)
 }
 
 #[cfg(test)]

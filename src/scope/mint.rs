@@ -8,6 +8,7 @@
 
 use std::net::IpAddr;
 
+use base16ct::lower;
 use hmac::{Hmac, Mac};
 use jwt_compact::alg::Hs256;
 use jwt_compact::{AlgorithmExt, Claims, Header};
@@ -16,7 +17,6 @@ use sha2::Sha256;
 
 use crate::endpoint::{Human, Seen};
 use crate::error::Error;
-use crate::id::hex;
 use crate::isolate::Edge;
 use crate::message::Request;
 use crate::runtime::Platform;
@@ -192,7 +192,7 @@ fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
         .map_err(|_| Error::Internal("the signing key cannot be used"))?;
     mac.update(format!("rowgate address {day} {}", subscriber_prefix(address)).as_bytes());
     let hash = mac.finalize().into_bytes();
-    Ok(hex(hash.get(..16).unwrap_or_default()))
+    Ok(lower::encode_string(hash.get(..16).unwrap_or_default()))
 }
 
 /// The address of a subscriber: for IPv6 the /64 prefix, since a subscriber can use any address in it.

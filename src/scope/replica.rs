@@ -4,6 +4,7 @@
 //! An isolate remembers recent writers, and tells the other isolates of its data centre through the platform's cache. A
 //! client that needs a stronger guarantee sends `x-read-preference: primary`.
 
+use base16ct::lower;
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::error::Error;
@@ -80,5 +81,5 @@ pub(crate) async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
 
 /// The name of a writer in the platform's cache.
 fn cache_name(name: &str) -> String {
-    format!("wrote/{}", id::hex(&id::digest(name)))
+    format!("wrote/{}", lower::encode_string(&id::digest(name)))
 }

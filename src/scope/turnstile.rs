@@ -74,7 +74,7 @@ async fn verdict<P: Platform>(
         // Turnstile repeats its answer for the same key: a retry after a lost answer has no other token.
         form.append_pair(
             "idempotency_key",
-            &id::digest_uuid(&format!("{key}\n{token}")),
+            &id::digest_uuid(&format!("{key}\n{token}")).to_string(),
         );
     }
     let form = form.finish();

@@ -1,5 +1,6 @@
 //! The issuers' public keys: fetched from the configured addresses only, filtered, cached, and bounded.
 
+use base16ct::lower;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_channel::oneshot;
 use http::{HeaderMap, Method, StatusCode};
@@ -9,7 +10,6 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Issuer;
 use crate::error::Error;
-use crate::id;
 use crate::isolate::Edge;
 use crate::isolate::keys::{DEADLINE_MS, Found};
 use crate::json::read;
@@ -336,5 +336,5 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
         Body::Empty | Body::Upload { .. } => Vec::new(),
     };
     let set = parse(&bytes).ok_or("it is not a key set")?;
-    Ok((id::hex(&Sha256::digest(&bytes)), set))
+    Ok((lower::encode_string(&Sha256::digest(&bytes)), set))
 }

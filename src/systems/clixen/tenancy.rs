@@ -230,7 +230,8 @@ impl Rewriter<'_> {
         // A copied node has the id of its original.
         let is_first = !given_id.is_empty() && sources.insert(given_id.to_owned());
         let source = if is_first { given_id } else { name };
-        let id = id::digest_uuid(&format!("{} {} {source}", self.own.slug, self.subject.id));
+        let text = format!("{} {} {source}", self.own.slug, self.subject.id);
+        let id = id::digest_uuid(&text).to_string();
         for path in places::PATHS {
             if let Some(path) = parameter_mut(node, path)
                 && *path == made

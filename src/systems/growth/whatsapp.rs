@@ -72,23 +72,12 @@ fn challenge(incoming: &Incoming) -> Response<()> {
 
 /// Whether the header is `sha256=<hex>` with the body's HMAC under the app's secret.
 fn is_signed(body: &[u8], header: &str, secret: &str) -> bool {
-    let Some(signature) = header.strip_prefix("sha256=").and_then(bytes) else {
+    let signature = header.strip_prefix("sha256=");
+    let Some(Ok(signature)) = signature.map(base16ct::mixed::decode_vec) else {
         return false;
     };
     Hmac::<Sha256>::new_from_slice(secret.as_bytes())
         .is_ok_and(|mac| mac.chain_update(body).verify_slice(&signature).is_ok())
-}
-
-/// The bytes of hexadecimal digits.
-fn bytes(hex: &str) -> Option<Vec<u8>> {
-    let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let pairs = hex.as_bytes().chunks(2);
-    pairs
-        .map(|pair| match pair {
-            [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
-            _ => None,
-        })
-        .collect()
 }
 
 fn payload(body: &[u8]) -> Result<Plan, Error> {

@@ -237,19 +237,8 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
 
 /// A new random id in the form of a UUID: several users may deploy workflows made from one template.
 fn fresh_id() -> Value {
-    let digits = id::random_id().unwrap_or_default();
-    let mut id = String::with_capacity(36);
-    for (at, digit) in digits.chars().enumerate() {
-        if [8, 12, 16, 20].contains(&at) {
-            id.push('-');
-        }
-        id.push(match at {
-            12 => '4',
-            16 => 'a',
-            _ => digit,
-        });
-    }
-    id.into()
+    let made = id::random_uuid().map(|id| id.to_string());
+    made.unwrap_or_default().into()
 }
 
 #[cfg(test)]
