@@ -16,6 +16,7 @@ const edge :Workerd.Worker = (
     (name = "entry.js", esModule = embed "../build/entry.js"),
     (name = "index.js", esModule = embed "../build/index.js"),
     (name = "index_bg.wasm", wasm = embed "../build/index_bg.wasm"),
+    (name = "systems.js", esModule = embed "../build/systems.js"),
   ],
   # The same as in wrangler.toml.
   compatibilityDate = "2026-11-17",
@@ -28,6 +29,7 @@ const edge :Workerd.Worker = (
     (name = "PUBLISHABLE_KEYS", fromEnvironment = "PUBLISHABLE_KEYS"),
     (name = "ALLOWED_ORIGINS", fromEnvironment = "ALLOWED_ORIGINS"),
     (name = "CACHED_READS", fromEnvironment = "CACHED_READS"),
+    (name = "SCHEMAS", fromEnvironment = "SCHEMAS"),
     (name = "LIMITS", fromEnvironment = "LIMITS"),
     (name = "JWT_AUDIENCE", fromEnvironment = "JWT_AUDIENCE"),
     (name = "OWNER_NAME", fromEnvironment = "OWNER_NAME"),

@@ -53,7 +53,7 @@ const inputs = () => {
 };
 
 const size = (output) => {
-  const files = readdirSync(output).filter((name) => name.endsWith('.wasm') || name.endsWith('.js'));
+  const files = ['index_bg.wasm', 'index.js', 'entry.js', 'systems.js'];
   const packed = files.map((name) => gzipSync(readFileSync(join(output, name)), { level: 9 }).length);
   return packed.reduce((sum, bytes) => sum + bytes, 0);
 };
@@ -85,7 +85,9 @@ const bundle = async (directory) => {
   // The runtime knows no source-phase imports: there an import of WebAssembly gives the module itself.
   const generated = readFileSync(file, 'utf8').replace('import source ', 'import ');
   writeFileSync(file, generated);
-  const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm', '--log-level=warning'];
+  const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm'];
+  // The manifests are no part of the bundle: it serves those that stand beside it.
+  args.push('--external:./systems.js', '--log-level=warning');
   const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
   await run(esbuild, [file, ...args, `--outfile=${file}`, '--allow-overwrite'], MEND);
 };
@@ -122,6 +124,8 @@ export const build = async (profile = 'release') => {
     console.error(`[build] compiling the bundle (${time[profile]})`);
   }
   await setup({ build: true }, () => stale && compile(profile));
+  const { writeSystems } = await import('./systems.js');
+  writeSystems(output);
   if (stale) {
     rmSync(mark, { force: true });
     await assemble(profile);

@@ -18,6 +18,7 @@ export const BUNDLE = {
   'entry.js': join(root, 'build', 'entry.js'),
   'index.js': join(root, 'build', 'index.js'),
   'index_bg.wasm': join(root, 'build', 'index_bg.wasm'),
+  'systems.js': join(root, 'build', 'systems.js'),
 };
 
 /** What wrangler.toml says of the runtime. */

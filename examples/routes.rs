@@ -1,5 +1,8 @@
 //! Prints every route of the bundle as JSON: method, path and, for a purpose endpoint, the database function that it calls and in whose
-//! name. `npm run proof` compares them with the recorded decisions.
+//! name. Reads the systems' manifests as one JSON text, as the bundle gets them. `npm run proof` compares the routes with the recorded
+//! decisions.
+
+use std::io::{Read as _, stdin};
 
 use rowgate::endpoint::{Action, Identity, Route};
 use serde_json::{Value, json};
@@ -17,7 +20,12 @@ fn calls(route: &Route) -> Value {
 }
 
 fn main() -> Result<(), String> {
-    let registry = rowgate::systems::registry().map_err(|bad| bad.why)?;
+    let mut manifests = String::new();
+    let read = stdin().read_to_string(&mut manifests);
+    read.map_err(|error| error.to_string())?;
+    let registry = rowgate::systems::registry(&manifests);
+    let registry =
+        registry.map_err(|error| error.body().details.unwrap_or_default().to_string())?;
     let routes: Vec<Value> = registry
         .routes
         .iter()

@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import pg from 'pg';
 import { root } from '../dev/paths.js';
+import { bundleText } from '../dev/systems.js';
 import { exposed } from './catalog.js';
 import { CREDENTIALS, credentials } from './credentials.js';
 import { ANYBODY, PERSONAS, personas } from './personas.js';
@@ -15,14 +16,14 @@ const AT_ONCE = 4;
 
 let listed;
 /** The routes that the bundle has, as its own code lists them. */
-const routes = () => {
+export const routes = () => {
   listed ??= listRoutes();
   return listed;
 };
 
 const listRoutes = () => {
   const args = ['run', '--quiet', '--locked', '--example', 'routes'];
-  const done = spawnSync('cargo', args, { cwd: root, encoding: 'utf8' });
+  const done = spawnSync('cargo', args, { cwd: root, encoding: 'utf8', input: bundleText() });
   if (done.status !== 0) throw new Error(`the routes cannot be listed:\n${done.stderr}`);
   return JSON.parse(done.stdout);
 };

@@ -4,9 +4,11 @@
 //! `Debug`.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::alg::Hs256Key;
+use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
@@ -17,6 +19,8 @@ use crate::json;
 const MIN_KEY_BYTES: usize = 32;
 /// Bytes of an AES-256 key.
 const SEALING_KEY_BYTES: usize = 32;
+/// The most characters of a system's text, if its manifest names no other limit.
+const MAX_TEXT: usize = 2000;
 /// The highest number in the name of a sealing key's variable.
 const MAX_SEALING_KEYS: u32 = 99;
 
@@ -38,40 +42,53 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The limits of a request.
     pub limits: Limits,
-    /// The owner of the hosted pages.
-    pub owner: Owner,
     /// Turnstile, which tells people from programs, if it is configured.
     pub turnstile: Option<Turnstile>,
-    /// What the webhook of Meta needs.
-    pub whatsapp: WhatsApp,
     /// Seconds for which the platform caches anonymous reads, by `schema.relation`.
     pub cached_reads: Vec<(String, u32)>,
-    /// The n8n that runs workflows, if it is configured.
-    pub n8n: Option<N8n>,
     /// The key that seals secrets: the `KEK_<n>` with the highest number, if there is one.
     pub sealing_key: Option<SealingKey>,
+    /// Schemas that the data API serves: those of the systems and of `SCHEMAS`. The first one is the default.
+    pub schemas: Vec<String>,
+    /// The variables of systems that are set, by name.
+    settings: BTreeMap<String, Setting>,
 }
 
-/// What the hosted pages say about their owner.
-pub struct Owner {
-    /// Their name, which the question for consent contains.
-    pub name: Option<String>,
-    /// Their site, to which pages link back.
-    pub url: Option<String>,
-    /// Their privacy policy.
-    pub privacy_url: Option<String>,
+/// A variable of a system, as its manifest describes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: Kind,
+    /// Variables that must be set when this one is.
+    #[serde(default)]
+    pub with: Vec<String>,
+    /// The most characters of a text.
+    pub max_length: Option<usize>,
 }
 
-/// An n8n instance.
-pub struct N8n {
-    /// Its address without a slash at the end.
-    pub url: String,
-    /// A key of its public API.
-    pub key: String,
-    /// The address of its webhooks, if it differs.
-    pub webhook_url: String,
-    /// Ids of n8n credentials that every user's workflows may use; `*` stands for all.
-    pub credentials: Vec<String>,
+/// What a variable holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A text in one line.
+    Text,
+    /// A text that nobody may see.
+    Secret,
+    /// Texts, separated by commas.
+    List,
+    /// The http or https address of a service that the edge calls.
+    Upstream,
+    /// An address that pages link to: https, or http on a loopback address.
+    Page,
+}
+
+/// The value of a system's variable.
+enum Setting {
+    Text(String),
+    List(Vec<String>),
 }
 
 /// A key-encryption key, for AES-256-GCM.
@@ -139,14 +156,6 @@ pub struct Turnstile {
     pub url: String,
 }
 
-/// What proves a request to be Meta's. A field that is none is not configured.
-pub struct WhatsApp {
-    /// The app's secret, which signs what Meta sends.
-    pub app_secret: Option<String>,
-    /// The token that Meta names when it verifies the webhook's address.
-    pub verify_token: Option<String>,
-}
-
 /// The edge's own key.
 pub struct SigningKey {
     /// The raw bytes, at least 32.
@@ -183,27 +192,22 @@ pub struct Issuer {
 const ISSUER_ROLES: [&str; 3] = ["anon", "authenticated", "service_role"];
 
 impl Config {
-    /// Reads the configuration through `variable`, which gives the text of a variable or secret. Only relations of these
-    /// `schemas` may be cached.
+    /// Reads the configuration through `variable`, which gives the text of a variable or secret. `schemas` and `variables` are
+    /// those of the systems; only relations of these schemas, and of those in `SCHEMAS`, may be cached.
     ///
     /// # Errors
     /// [`Error::Misconfigured`] with the name of the first variable that is missing or wrong.
     pub fn read(
         variable: impl Fn(&str) -> Option<String>,
-        schemas: &[Cow<'static, str>],
+        schemas: &[String],
+        variables: &[Variable],
     ) -> Result<Self, Error> {
         let optional = |name: &'static str| variable(name).filter(|text| !text.trim().is_empty());
         let required = |name: &'static str, wanted: &'static str| {
             optional(name).ok_or_else(|| misconfigured(name, wanted))
         };
-        let list = |name: &str| -> Vec<String> {
-            let text = variable(name).unwrap_or_default();
-            text.split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty())
-                .map(str::to_owned)
-                .collect()
-        };
+        let list = |name: &str| parts(&variable(name).unwrap_or_default());
+        let schemas = served_schemas(schemas, list("SCHEMAS"))?;
         Ok(Self {
             postgrest_url: upstream(
                 "POSTGREST_URL",
@@ -219,30 +223,157 @@ impl Config {
                 .transpose()?,
             limits: optional("LIMITS")
                 .map_or_else(|| Ok(Limits::default()), |text| limits(&text))?,
-            owner: Owner {
-                name: optional("OWNER_NAME")
-                    .as_deref()
-                    .map(owner_name)
-                    .transpose()?,
-                url: page_address("OWNER_URL", optional("OWNER_URL"))?,
-                privacy_url: page_address("PRIVACY_URL", optional("PRIVACY_URL"))?,
-            },
             turnstile: turnstile(optional("TURNSTILE_SECRET"), optional("TURNSTILE_URL"))?,
-            whatsapp: WhatsApp {
-                app_secret: optional("WHATSAPP_APP_SECRET"),
-                verify_token: optional("WHATSAPP_VERIFY_TOKEN"),
-            },
             cached_reads: optional("CACHED_READS")
-                .map_or_else(|| Ok(Vec::new()), |text| cached_reads(&text, schemas))?,
-            n8n: n8n(
-                optional("N8N_URL"),
-                optional("N8N_API_KEY"),
-                optional("N8N_WEBHOOK_URL"),
-                list("N8N_CREDENTIALS"),
-            )?,
+                .map_or_else(|| Ok(Vec::new()), |text| cached_reads(&text, &schemas))?,
+            settings: settings(&variable, variables)?,
             sealing_key: sealing_key(variable)?,
+            schemas,
         })
     }
+
+    /// The text of a system's variable, if it is set.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.settings.get(name)? {
+            Setting::Text(text) => Some(text),
+            Setting::List(_) => None,
+        }
+    }
+
+    /// The texts of a system's variable of the kind `list`; none if it is not set.
+    #[must_use]
+    pub fn list(&self, name: &str) -> &[String] {
+        match self.settings.get(name) {
+            Some(Setting::List(list)) => list,
+            _ => &[],
+        }
+    }
+
+    /// Checks that these variables of a system are set.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] with the name of the first one that is not.
+    pub fn require(&self, names: &[String]) -> Result<(), Error> {
+        match names.iter().find(|name| !self.settings.contains_key(*name)) {
+            None => Ok(()),
+            Some(missing) => Err(Error::NotConfigured {
+                variable: missing.clone().into(),
+            }),
+        }
+    }
+}
+
+/// The names of the core's variables, which no system's variable may have. `KEK_<n>` are the core's, too.
+pub const OWN_VARIABLES: [&str; 13] = [
+    "POSTGREST_URL",
+    "POSTGREST_READ_URL",
+    "EDGE_SIGNING_KEY",
+    "PUBLISHABLE_KEYS",
+    "ISSUERS",
+    "JWT_AUDIENCE",
+    "ALLOWED_ORIGINS",
+    "LIMITS",
+    "SCHEMAS",
+    "TURNSTILE_SECRET",
+    "TURNSTILE_URL",
+    "CACHED_READS",
+    "RATE_LIMITER",
+];
+
+/// The texts between commas.
+fn parts(text: &str) -> Vec<String> {
+    let parts = text.split(',').map(str::trim);
+    let parts = parts.filter(|part| !part.is_empty());
+    parts.map(str::to_owned).collect()
+}
+
+/// Whether it is the name of a schema, a function or an argument: lower-case letters, digits and `_`, 63 at most.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// Whether a schema is the core's, PostgreSQL's or Supabase's, which the data API must not serve.
+#[must_use]
+pub fn is_reserved_schema(name: &str) -> bool {
+    let reserved = [
+        "edge",
+        "private",
+        "request",
+        "auth",
+        "public",
+        "information_schema",
+    ];
+    reserved.contains(&name) || name.starts_with("pg_")
+}
+
+/// The schemas of the systems, and those of `SCHEMAS`.
+fn served_schemas(of_systems: &[String], more: Vec<String>) -> Result<Vec<String>, Error> {
+    let mut schemas = of_systems.to_vec();
+    for name in more {
+        if !is_name(&name) || is_reserved_schema(&name) {
+            let wanted = "names of schemas, separated by commas: lower-case letters, digits and _, and none of the core's, PostgreSQL's or Supabase's";
+            return Err(misconfigured("SCHEMAS", wanted));
+        }
+        if !schemas.contains(&name) {
+            schemas.push(name);
+        }
+    }
+    Ok(schemas)
+}
+
+/// The variables of systems that are set.
+fn settings(
+    variable: impl Fn(&str) -> Option<String>,
+    variables: &[Variable],
+) -> Result<BTreeMap<String, Setting>, Error> {
+    let mut settings = BTreeMap::new();
+    for described in variables {
+        let text = variable(&described.name).filter(|text| !text.trim().is_empty());
+        if let Some(text) = text {
+            settings.insert(described.name.clone(), setting(described, &text)?);
+        }
+    }
+    for described in variables
+        .iter()
+        .filter(|one| settings.contains_key(&one.name))
+    {
+        let mut needed = described.with.iter();
+        if let Some(missing) = needed.find(|name| !settings.contains_key(*name)) {
+            let wanted = format!("a value, since {} is set", described.name);
+            return Err(misconfigured(missing.clone(), wanted));
+        }
+    }
+    Ok(settings)
+}
+
+/// The value of a variable.
+fn setting(described: &Variable, text: &str) -> Result<Setting, Error> {
+    let name = &described.name;
+    Ok(Setting::Text(match described.kind {
+        Kind::List => return Ok(Setting::List(parts(text))),
+        Kind::Upstream => upstream(name, text)?,
+        Kind::Page if is_safe_address(text.trim()) => text.trim().to_owned(),
+        Kind::Page => {
+            let wanted = "an https address, or http on a loopback address";
+            return Err(misconfigured(name.clone(), wanted));
+        }
+        Kind::Secret => text.to_owned(),
+        Kind::Text => {
+            let text = text.trim();
+            let max = described.max_length.unwrap_or(MAX_TEXT);
+            if text.chars().count() > max || text.contains(char::is_control) {
+                let wanted = format!("at most {max} characters, and no control characters");
+                return Err(misconfigured(name.clone(), wanted));
+            }
+            text.to_owned()
+        }
+    }))
 }
 
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
@@ -254,14 +385,17 @@ const CACHED_READS_WANTED: &str =
 const ISSUERS_WANTED: &str =
     r#"a JSON array of {"issuer","audience","roles"} with "jwks_url" or "secret""#;
 
-fn misconfigured(variable: &'static str, wanted: impl Into<Cow<'static, str>>) -> Error {
+fn misconfigured(
+    name: impl Into<Cow<'static, str>>,
+    wanted: impl Into<Cow<'static, str>>,
+) -> Error {
     Error::Misconfigured {
-        variable,
+        name: name.into(),
         wanted: wanted.into(),
     }
 }
 
-fn upstream(variable: &'static str, text: &str) -> Result<String, Error> {
+fn upstream(variable: &str, text: &str) -> Result<String, Error> {
     let url = text.trim().trim_end_matches('/');
     let host = url
         .strip_prefix("https://")
@@ -271,30 +405,10 @@ fn upstream(variable: &'static str, text: &str) -> Result<String, Error> {
             Ok(url.to_owned())
         }
         _ => Err(misconfigured(
-            variable,
+            variable.to_owned(),
             "an http or https address without query or credentials",
         )),
     }
-}
-
-fn owner_name(text: &str) -> Result<String, Error> {
-    let name = text.trim();
-    if name.chars().count() > 200 || name.contains(char::is_control) {
-        return Err(misconfigured("OWNER_NAME", "at most 200 characters"));
-    }
-    Ok(name.to_owned())
-}
-
-/// Checks the address of a page that the hosted pages link to.
-fn page_address(variable: &'static str, text: Option<String>) -> Result<Option<String>, Error> {
-    let Some(text) = text else {
-        return Ok(None);
-    };
-    if !is_safe_address(text.trim()) {
-        let wanted = "an https address, or http on a loopback address";
-        return Err(misconfigured(variable, wanted));
-    }
-    Ok(Some(text.trim().to_owned()))
 }
 
 fn turnstile(secret: Option<String>, url: Option<String>) -> Result<Option<Turnstile>, Error> {
@@ -305,29 +419,6 @@ fn turnstile(secret: Option<String>, url: Option<String>) -> Result<Option<Turns
         return Err(misconfigured("TURNSTILE_URL", wanted));
     }
     Ok(secret.map(|secret| Turnstile { secret, url }))
-}
-
-fn n8n(
-    url: Option<String>,
-    key: Option<String>,
-    webhook_url: Option<String>,
-    credentials: Vec<String>,
-) -> Result<Option<N8n>, Error> {
-    let Some(url) = url else {
-        return Ok(None);
-    };
-    let url = upstream("N8N_URL", &url)?;
-    let key = key.ok_or_else(|| misconfigured("N8N_API_KEY", "a key of n8n's public API"))?;
-    let webhook_url = match webhook_url {
-        Some(text) => upstream("N8N_WEBHOOK_URL", &text)?,
-        None => url.clone(),
-    };
-    Ok(Some(N8n {
-        url,
-        key,
-        webhook_url,
-        credentials,
-    }))
 }
 
 fn limits(text: &str) -> Result<Limits, Error> {
@@ -363,12 +454,12 @@ fn read_limits(text: &str) -> Option<Limits> {
     Some(limits)
 }
 
-fn cached_reads(text: &str, schemas: &[Cow<'static, str>]) -> Result<Vec<(String, u32)>, Error> {
+fn cached_reads(text: &str, schemas: &[String]) -> Result<Vec<(String, u32)>, Error> {
     read_cached_reads(text, schemas)
         .ok_or_else(|| misconfigured("CACHED_READS", CACHED_READS_WANTED))
 }
 
-fn read_cached_reads(text: &str, schemas: &[Cow<'static, str>]) -> Option<Vec<(String, u32)>> {
+fn read_cached_reads(text: &str, schemas: &[String]) -> Option<Vec<(String, u32)>> {
     let mut reads = Vec::new();
     for (name, seconds) in json::object(text)? {
         let seconds = u32::try_from(seconds.as_u64()?).ok()?;
@@ -567,7 +658,88 @@ pub(crate) mod tests {
             };
             Some(text.to_owned())
         };
-        Config::read(read, &["marketing".into()])
+        Config::read(read, &["marketing".into()], &variables())
+    }
+
+    /// A variable of each kind.
+    fn variables() -> Vec<Variable> {
+        let variable = |name: &str, kind| Variable {
+            name: name.into(),
+            kind,
+            with: Vec::new(),
+            max_length: (kind == Kind::Text).then_some(200),
+        };
+        vec![
+            variable("A_NAME", Kind::Text),
+            variable("A_SECRET", Kind::Secret),
+            variable("SOME_IDS", Kind::List),
+            Variable {
+                with: vec!["A_SECRET".into()],
+                ..variable("A_SERVICE", Kind::Upstream)
+            },
+            variable("A_PAGE", Kind::Page),
+        ]
+    }
+
+    #[test]
+    fn variables_of_systems_are_read_by_name() {
+        let cases = [
+            ("A_NAME", " Ann ", "Ann"),
+            ("A_SECRET", " s ", " s "),
+            (
+                "A_PAGE",
+                "https://www.example.org/x",
+                "https://www.example.org/x",
+            ),
+        ];
+        for (name, value, wanted) in cases {
+            let config = with(name, value).ok().unwrap();
+            assert_eq!(config.text(name), Some(wanted));
+            assert_eq!(config.require(&[name.to_owned()]), Ok(()));
+            let other = Error::NotConfigured {
+                variable: "SOME_IDS".into(),
+            };
+            assert_eq!(config.require(&["SOME_IDS".to_owned()]), Err(other));
+        }
+        let config = with("SOME_IDS", "a, b,,").ok().unwrap();
+        assert_eq!(config.list("SOME_IDS"), ["a", "b"]);
+        assert!(config.list("A_NAME").is_empty() && config.text("A_NAME").is_none());
+        let missing = with("A_SERVICE", "https://x.example");
+        assert!(matches!(missing, Err(Error::Misconfigured { name, .. }) if name == "A_SECRET"));
+    }
+
+    #[test]
+    fn the_list_of_own_variables_is_complete() {
+        let read = std::cell::RefCell::new(Vec::new());
+        let variable = |name: &str| {
+            read.borrow_mut().push(name.to_owned());
+            let given = match name {
+                "POSTGREST_URL" => "http://127.0.0.1:3000",
+                "EDGE_SIGNING_KEY" => "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE",
+                "ISSUERS" => r#"[{"issuer":"supabase","roles":["anon"],"jwks_url":"https://x"}]"#,
+                _ => return None,
+            };
+            Some(given.to_owned())
+        };
+        assert!(Config::read(variable, &[], &[]).is_ok());
+        let mut read = read.into_inner();
+        read.retain(|name| !name.starts_with("KEK_"));
+        // The binding of the rate limiter shares the namespace of variables.
+        read.push("RATE_LIMITER".into());
+        read.sort();
+        read.dedup();
+        let mut own = OWN_VARIABLES;
+        own.sort_unstable();
+        assert_eq!(read, own);
+    }
+
+    #[test]
+    fn plain_tables_may_have_schemas_of_their_own() {
+        let config = with("SCHEMAS", "notes, marketing").ok().unwrap();
+        assert_eq!(config.schemas, ["marketing", "notes"]);
+        for odd in ["private", "pg_catalog", "auth", "Notes", "a.b", "a b"] {
+            assert!(with("SCHEMAS", odd).is_err(), "{odd}");
+        }
     }
 
     #[test]
@@ -659,12 +831,12 @@ pub(crate) mod tests {
             ),
             ("POSTGREST_READ_URL", "127.0.0.1:3001".into()),
             ("TURNSTILE_URL", "http://example.org/".into()),
-            ("OWNER_NAME", "x".repeat(201)),
-            ("OWNER_NAME", "two\nlines".into()),
-            ("OWNER_URL", "www.example.org".into()),
-            ("OWNER_URL", "javascript:alert(1)".into()),
-            ("PRIVACY_URL", "http://example.org/".into()),
-            ("N8N_URL", "127.0.0.1:5678".into()),
+            ("A_NAME", "x".repeat(201)),
+            ("A_NAME", "two\nlines".into()),
+            ("A_PAGE", "www.example.org".into()),
+            ("A_PAGE", "javascript:alert(1)".into()),
+            ("A_PAGE", "http://example.org/".into()),
+            ("A_SERVICE", "127.0.0.1:5678".into()),
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),
             ("LIMITS", r#"{"rows":0}"#.into()),
@@ -689,9 +861,7 @@ pub(crate) mod tests {
         ];
         for (variable, value) in cases {
             match with(&variable.replace("<n>", "7"), &value) {
-                Err(Error::Misconfigured {
-                    variable: named, ..
-                }) => assert_eq!(named, variable, "{value}"),
+                Err(Error::Misconfigured { name, .. }) => assert_eq!(name, variable, "{value}"),
                 _ => panic!("{variable}={value} was not refused"),
             }
         }

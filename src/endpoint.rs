@@ -8,14 +8,15 @@ use std::rc::Rc;
 
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::formats::Content;
 use crate::formats::charset::Decoder;
 use crate::formats::form::{self, Form};
-use crate::message::{self, Place, Response};
+use crate::hooks::{AfterCall, Authenticate};
+use crate::message::{self, Body, Place, Response};
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,10 @@ pub enum Access {
     Open,
     /// Holders of a publishable key or of a user's token.
     Keyed,
+    /// Signed-in users.
+    User,
+    /// Servers, by a token of the role `service_role`.
+    Service,
 }
 
 /// What happens while the platform's rate limiter fails. The database's own limits apply in either case.
@@ -48,19 +53,166 @@ pub enum Action {
     /// Reads a whole relation page by page, and answers with all of it as CSV.
     Export(Rc<Export>),
     /// Answers without the database.
-    Page(fn(&Incoming, &Config) -> Result<Response<()>, Error>),
+    Page(MakePage),
     /// Answers without the database, from the body.
-    Body(fn(&Incoming, &Config) -> Result<Response<()>, Error>),
+    Body(MakePage),
     /// Checks whether the database and the issuers answer.
     Ready,
 }
 
-/// Turns the outcome of a call into an answer.
-pub type Answer = fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>;
+/// Answers a request without the database.
+pub type MakePage = fn(&Incoming, &Config) -> Result<Response<()>, Error>;
 
-/// The step of endpoints whose database function does more for a known e-mail address than for a new one. Longer than
-/// the first call on a database connection, which compiles the function.
-pub const ANSWER_STEP_MS: u32 = 100;
+/// Turns a request into a function's arguments.
+pub type MakeArguments = fn(&Incoming, &Config) -> Result<Plan, Error>;
+
+/// Turns the outcome of a call into an answer.
+pub type MakeAnswer = fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>;
+
+/// Where a function's arguments come from.
+pub enum Arguments {
+    /// From places in the request.
+    Listed(Vec<Argument>),
+    /// From code.
+    Code(MakeArguments),
+}
+
+/// One argument of a function.
+pub struct Argument {
+    /// Its name.
+    pub name: String,
+    /// The places that may have it. The first one that does counts.
+    pub sources: Vec<Source>,
+    /// Its type.
+    pub kind: Kind,
+    /// Its value if no place has it. Without one the argument is left out, and the function's own default applies.
+    pub default: Option<Value>,
+    /// Whether a request without it is refused.
+    pub required: bool,
+}
+
+/// A place in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A variable segment of the path.
+    Path(String),
+    /// A parameter of the query.
+    Query(String),
+    /// A header.
+    Header(String),
+    /// A field of the body's object.
+    Field(String),
+    /// The id of the signed-in user.
+    User,
+    /// The whole body.
+    Body(BodyKind),
+}
+
+/// How the whole body becomes an argument.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyKind {
+    /// Any JSON.
+    Value {
+        /// Fields of its object with e-mail addresses, whose domains become ASCII.
+        email_fields: Vec<String>,
+    },
+    /// One object: of JSON, or of a form's fields.
+    Object {
+        /// The same.
+        email_fields: Vec<String>,
+    },
+    /// A batch of events, each accepted or refused on its own.
+    Batch,
+}
+
+/// The type of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A text.
+    #[default]
+    Text,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A UUID.
+    Uuid,
+    /// An e-mail address. A domain that is not in ASCII is converted.
+    Email,
+    /// Any JSON; only from a body.
+    Any,
+}
+
+/// An encoding of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// `application/json`
+    Json,
+    /// `application/x-www-form-urlencoded`
+    Form,
+    /// `multipart/form-data`
+    Multipart,
+    /// `application/x-ndjson` and, as scripts' beacons send it, `text/plain`
+    Ndjson,
+}
+
+/// How a function's result is answered.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    /// The result, with this status.
+    Result(StatusCode),
+    /// 204 without a body.
+    NoContent,
+    /// The result unread, however large. Errors before the call are answered as usual.
+    Streamed,
+    /// By code.
+    Code(MakeAnswer),
+}
+
+impl Answer {
+    /// Turns the outcome of a call into an answer.
+    ///
+    /// # Errors
+    /// The outcome's.
+    pub fn make(
+        self,
+        incoming: &Incoming,
+        outcome: Result<Value, Error>,
+        config: &Config,
+    ) -> Result<Response<()>, Error> {
+        match self {
+            Self::Code(code) => code(incoming, outcome, config),
+            Self::Result(status) => outcome.map(|result| message::json(status, &result)),
+            Self::Streamed => outcome.map(|result| message::json(StatusCode::OK, &result)),
+            Self::NoContent => outcome.map(|_| Response {
+                status: StatusCode::NO_CONTENT,
+                headers: HeaderMap::new(),
+                body: Body::Empty,
+            }),
+        }
+    }
+}
+
+/// A secret in a request's body, which the edge seals before the call. The function gets it as `sealed`, with the number of
+/// the key as `key_version`.
+pub struct Seal {
+    /// The field of the body's object that holds it; there may be no other field.
+    pub field: String,
+    /// Schema, table and column that are bound into the seal.
+    pub column: String,
+    /// The argument with the row's id.
+    pub row: String,
+    /// The argument with the owner of the row.
+    pub owner: String,
+    /// The fewest bytes of the secret.
+    pub min_bytes: usize,
+    /// The most bytes of the secret.
+    pub max_bytes: usize,
+}
 
 /// A purpose endpoint: one database function, and a translation on either side.
 pub struct Call {
@@ -70,6 +222,10 @@ pub struct Call {
     pub function: Cow<'static, str>,
     /// The token with which it is called.
     pub identity: Identity,
+    /// The encodings of the body that it reads.
+    pub accepts: Vec<Encoding>,
+    /// Whether the database learns the `Idempotency-Key`.
+    pub idempotent: bool,
     /// Whether people fill in its form in a browser. They see it again with their values if it is refused, so a body
     /// beyond the limit is read as well.
     pub is_form: bool,
@@ -77,19 +233,25 @@ pub struct Call {
     pub turnstile: Option<Cow<'static, str>>,
     /// Whether the database learns the verdict on the form timestamp. Needs [`Identity::Vouched`].
     pub form_timestamp: bool,
-    /// From the request to the function's arguments, or to an answer that needs no database.
-    pub arguments: fn(&Incoming, &Config) -> Result<Plan, Error>,
+    /// Whether the database learns the kind of device. Needs [`Identity::Vouched`].
+    pub device: bool,
+    /// From the request to the function's arguments.
+    pub arguments: Arguments,
+    /// A secret that is sealed and added to the arguments.
+    pub seal: Option<Seal>,
     /// From the function's result, or an error before it, to the answer.
     pub answer: Answer,
+    /// Where a browser that navigates goes after a success. If set, it gets a page for an error.
+    pub redirect: Option<String>,
+    /// Seconds for which the answer is cached and shared between anonymous callers.
+    pub cache_seconds: Option<u32>,
     /// How to answer while the database cannot be reached, if that is possible.
     pub fallback: Option<Fallback>,
-    /// Whether the result is relayed unread, however large. `answer` then words only errors before the call.
-    pub streamed: bool,
     /// If set, the answer takes a multiple of so many milliseconds, so that its time does not reveal what the database
     /// found.
     pub answer_step_ms: Option<u32>,
-    /// The name of the hook that continues with the result before `answer` gets it; see [`crate::hooks`].
-    pub after_call: Option<Cow<'static, str>>,
+    /// Continues with the result before `answer` gets it.
+    pub after_call: Option<AfterCall>,
 }
 
 impl Call {
@@ -102,59 +264,29 @@ impl Call {
             schema: schema.into(),
             function: function.into(),
             identity: Identity::Caller,
+            accepts: vec![Encoding::Json],
+            idempotent: false,
             is_form: false,
             turnstile: None,
             form_timestamp: false,
-            arguments: |_, _| Ok(Plan::Call("{}".to_owned())),
-            answer: answer_ok,
+            device: false,
+            arguments: Arguments::Listed(Vec::new()),
+            seal: None,
+            answer: Answer::Result(StatusCode::OK),
+            redirect: None,
+            cache_seconds: None,
             fallback: None,
-            streamed: false,
             answer_step_ms: None,
             after_call: None,
         }
     }
 }
 
-/// The function's result, with 200.
-///
-/// # Errors
-/// The outcome's.
-pub fn answer_ok(
-    _: &Incoming,
-    outcome: Result<Value, Error>,
-    _: &Config,
-) -> Result<Response<()>, Error> {
-    outcome.map(|result| message::json(StatusCode::OK, &result))
-}
-
-/// The function's result, with 201.
-///
-/// # Errors
-/// The outcome's.
-pub fn answer_created(
-    _: &Incoming,
-    outcome: Result<Value, Error>,
-    _: &Config,
-) -> Result<Response<()>, Error> {
-    outcome.map(|result| message::json(StatusCode::CREATED, &result))
-}
-
-/// The function's result, with 202.
-///
-/// # Errors
-/// The outcome's.
-pub fn answer_accepted(
-    _: &Incoming,
-    outcome: Result<Value, Error>,
-    _: &Config,
-) -> Result<Response<()>, Error> {
-    outcome.map(|result| message::json(StatusCode::ACCEPTED, &result))
-}
-
 /// An answer from a stale result of the database.
+#[derive(Clone, Copy)]
 pub struct Fallback {
     /// The function of the schema `edge` that gives the result. It is called again once a minute.
-    pub function: Cow<'static, str>,
+    pub function: &'static str,
     /// What the endpoint's own function would return, computed from the request and the stale result; none if it cannot
     /// be computed.
     pub result: fn(&Incoming, &Value) -> Option<Value>,
@@ -176,10 +308,6 @@ pub enum Identity {
 pub enum Plan {
     /// Calls the function with these arguments in JSON.
     Call(String),
-    /// The same for a function with [`Identity::Vouched`], with what the endpoint has observed.
-    CallVouched(String, Seen),
-    /// Seals a secret, and calls the function to store it.
-    Seal(Box<Secret>),
     /// Answers without the database.
     Answer(Response<()>),
 }
@@ -203,20 +331,6 @@ pub struct Seen {
     /// Whether it is a crawler or another program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_bot: Option<bool>,
-}
-
-/// A secret and the place where it is stored. It is sealed for that place, and cannot be opened at any other.
-pub struct Secret {
-    /// The secret itself.
-    pub text: String,
-    /// Schema, table and column that are bound into the seal.
-    pub column: &'static str,
-    /// The row's id, in lower case.
-    pub row: String,
-    /// The owner of the row.
-    pub owner: String,
-    /// The function's arguments, to which `sealed` and `key_version` are added.
-    pub arguments: Map<String, Value>,
 }
 
 /// A relation that is exported whole. Each row has an `id`, a `created_at` and an array of strings, `cells`.
@@ -349,6 +463,10 @@ pub struct Route {
     pub body_limit: Option<usize>,
     /// Whether the platform's rate limiter guards it, and what happens while the limiter fails.
     pub guard: Option<Guard>,
+    /// Variables of systems without which it answers 501.
+    pub requires: Vec<String>,
+    /// Checks who sent the request, by its whole body.
+    pub authenticate: Option<Authenticate>,
     /// What it does.
     pub action: Action,
 }
@@ -362,6 +480,8 @@ impl Route {
             access: Access::Keyed,
             body_limit: None,
             guard: Some(Guard::FailOpen),
+            requires: Vec::new(),
+            authenticate: None,
             action,
         }
     }

@@ -13,25 +13,45 @@ use serde_json::Value;
 use crate::id::NoRandomness;
 use crate::message::ReadFault;
 
-/// An error of the edge: what the client gets, and what the log calls it.
-struct Row {
-    status: StatusCode,
-    code: &'static str,
-    name: &'static str,
-    message: &'static str,
-    /// Empty for none.
-    hint: &'static str,
+/// An error: what the client gets, and what the log calls it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The status.
+    pub status: StatusCode,
+    /// The code, which `docs/errors.md` lists.
+    pub code: &'static str,
+    /// The name in the log.
+    pub name: &'static str,
+    /// What went wrong.
+    pub message: &'static str,
+    /// What to do about it; empty for none.
+    pub hint: &'static str,
+    /// Seconds for `Retry-After`.
+    pub retry_after: Option<u32>,
 }
 
-/// Makes a static of each row, and a list of all rows.
+/// Makes a static of each row, and a list of all rows, `ROWS`. A row has status, code, name, message and hint and, if it may
+/// be tried again, the seconds for `Retry-After` behind an arrow.
 macro_rules! catalogue {
-    ($($row:ident $status:ident $code:literal $name:literal $message:literal $hint:literal)*) => {
-        $(static $row: Row = Row { status: StatusCode::$status, code: $code, name: $name, message: $message, hint: $hint };)*
-        static ROWS: &[&Row] = &[$(&$row),*];
+    ($($row:ident $status:ident $code:literal $name:literal $message:literal $hint:literal $(=> $retry:literal)?)*) => {
+        $(
+            #[doc = $message]
+            pub static $row: $crate::error::Row = $crate::error::Row {
+                status: http::StatusCode::$status,
+                code: $code,
+                name: $name,
+                message: $message,
+                hint: $hint,
+                retry_after: catalogue!(@ $($retry)?),
+            };
+        )*
+        /// All rows.
+        pub static ROWS: &[&$crate::error::Row] = &[$(&$row),*];
     };
+    (@) => { None };
+    (@ $retry:literal) => { Some($retry) };
 }
 
-// Status, code, name, message, hint.
 catalogue! {
     ENDPOINT_NOT_FOUND NOT_FOUND "RG101" "endpoint_not_found" "No such endpoint" "Check the path, to the last slash; the data API is /rest/v1/<table> and /rest/v1/rpc/<function>."
     METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "RG102" "method_not_allowed" "This endpoint does not take this method" "Use one of the allowed methods."
@@ -47,8 +67,9 @@ catalogue! {
     API_KEY_INVALID UNAUTHORIZED "RG208" "api_key_invalid" "Invalid API key" "Double check the publishable key in the `apikey` header or url param; a user's token belongs in Authorization."
     SERVICE_TOKEN_FROM_BROWSER FORBIDDEN "RG209" "service_token_from_browser" "A service_role token must not be used from a browser" "Keep it on servers; browsers use the publishable key and a user's token. If a page contained it, replace it."
     ISSUER_KEYS_UNAVAILABLE SERVICE_UNAVAILABLE "RG210" "issuer_keys_unavailable" "The keys that verify tokens are not available at the moment" "Try again after the time in Retry-After."
-    WEBHOOK_SIGNATURE_INVALID UNAUTHORIZED "RG211" "webhook_signature_invalid" "The app's secret did not sign this body" "Set WHATSAPP_APP_SECRET to the secret of the app whose webhook this is."
-    WEBHOOK_VERIFY_TOKEN_INVALID FORBIDDEN "RG212" "webhook_verify_token_invalid" "The hub.verify_token does not match" "Enter the value of WHATSAPP_VERIFY_TOKEN, or the account's own, in the app's webhook settings."
+
+    TOKEN_MISSING UNAUTHORIZED "RG213" "token_missing" "This endpoint needs a token" "Send `Authorization: Bearer <token>`."
+    CALLER_NOT_ALLOWED FORBIDDEN "RG214" "caller_not_allowed" "This endpoint is not for this caller" "Send the token of a caller that the details name."
 
     BODY_MALFORMED BAD_REQUEST "RG301" "body_malformed" "The body cannot be read" "Send what the Content-Type says, in UTF-8."
     BODY_TOO_LARGE PAYLOAD_TOO_LARGE "RG302" "body_too_large" "The body is too large" "Send less, or send it in several requests."
@@ -60,102 +81,55 @@ catalogue! {
     QUERY_PLAN_REFUSED NOT_ACCEPTABLE "RG308" "query_plan_refused" "Query plans are not served" "Ask for application/json or text/csv."
     HEADER_INVALID BAD_REQUEST "RG309" "header_invalid" "A header cannot be read" "Correct the header or leave it out."
     BODY_TIMEOUT REQUEST_TIMEOUT "RG310" "body_timeout" "The body did not arrive in time" "Send it again, without pauses."
-    TOO_MANY_REQUESTS TOO_MANY_REQUESTS "RG311" "too_many_requests" "Too many requests" "Try again after the time in Retry-After."
-    RATE_LIMITER_UNAVAILABLE SERVICE_UNAVAILABLE "RG312" "rate_limiter_unavailable" "This endpoint is not available at the moment" "Try again after the time in Retry-After."
+    // The shortest period of Cloudflare\'s rate limiter.
+    TOO_MANY_REQUESTS TOO_MANY_REQUESTS "RG311" "too_many_requests" "Too many requests" "Try again after the time in Retry-After." => 10
+    RATE_LIMITER_UNAVAILABLE SERVICE_UNAVAILABLE "RG312" "rate_limiter_unavailable" "This endpoint is not available at the moment" "Try again after the time in Retry-After." => 5
     EMBED_TOO_DEEP BAD_REQUEST "RG313" "embed_too_deep" "Relations are embedded too deeply" "Ask for the deeper ones in a request of their own."
-    UPLOAD_BUFFER_FULL SERVICE_UNAVAILABLE "RG314" "upload_buffer_full" "Too many bodies of undeclared length are arriving" "Declare the Content-Length, or try again after the time in Retry-After."
-    HUMAN_NOT_VERIFIED FORBIDDEN "RG315" "human_not_verified" "Turnstile did not confirm that a person sent this" "Show Turnstile's widget with the action `lead` and send its fresh token as cf-turnstile-response."
+    UPLOAD_BUFFER_FULL SERVICE_UNAVAILABLE "RG314" "upload_buffer_full" "Too many bodies of undeclared length are arriving" "Declare the Content-Length, or try again after the time in Retry-After." => 5
+    HUMAN_NOT_VERIFIED FORBIDDEN "RG315" "human_not_verified" "Turnstile did not confirm that a person sent this" "Show Turnstile's widget with the action that the details name, and send its fresh token as cf-turnstile-response."
     SECRET_INVALID UNPROCESSABLE_ENTITY "RG316" "secret_invalid" "This does not have the form of a secret" "Send it as its issuer gave it."
-    WORKFLOW_INVALID UNPROCESSABLE_ENTITY "RG317" "workflow_invalid" "The workflow cannot be deployed as it is" "Correct what the details name; POST /v1/workflows/validate?deploy=true says where and how."
-    N8N_CONFLICT CONFLICT "RG318" "n8n_conflict" "The workflow conflicts with another one in n8n, or with a pending review" "Choose another path for the webhook that the details name, then deploy again."
-    N8N_REJECTED_WORKFLOW UNPROCESSABLE_ENTITY "RG319" "n8n_rejected_workflow" "n8n refused the workflow" "Correct what n8n names, then deploy again."
     TOO_MANY_EMBEDS BAD_REQUEST "RG320" "too_many_embeds" "Too many relations are embedded" "Ask for some of them in a request of their own."
     CAST_NOT_ALLOWED BAD_REQUEST "RG321" "cast_not_allowed" "Casts to this type are not allowed" "Cast to one of these, or cast in a view or a function."
     SYSTEM_COLUMN BAD_REQUEST "RG322" "system_column" "System columns are not served" "Name a column that the table defines."
     CONDITIONAL_WRITE PRECONDITION_FAILED "RG323" "conditional_write" "Writes cannot depend on the version of a row" "Leave the header out, and add a filter on a column that changes with each write, such as updated_at=eq.<the time that was read>."
     WRITE_LIMIT_UNSUPPORTED BAD_REQUEST "RG324" "write_limit_unsupported" "Updates and deletes cannot have a limit" "Filter by what the rows have in common, such as id=in.(<ids>)."
+    ARGUMENT_INVALID BAD_REQUEST "RG325" "argument_invalid" "An argument is missing or has another type" "Send what the details name."
     CONTENT_ENCODING_UNSUPPORTED UNSUPPORTED_MEDIA_TYPE "RG330" "content_encoding_unsupported" "This endpoint does not read this Content-Encoding" "Send the body without Content-Encoding."
     // PostgREST's own code and words.
     SCHEMA_NOT_SERVED NOT_ACCEPTABLE "PGRST106" "schema_not_served" "The schema must be one of the following" "Name one in Accept-Profile or Content-Profile; supabase-js takes {db: {schema}}."
 
-    DATABASE_UNAVAILABLE SERVICE_UNAVAILABLE "RG401" "database_unavailable" "The database cannot be reached at the moment" "Try again after the time in Retry-After."
+    DATABASE_UNAVAILABLE SERVICE_UNAVAILABLE "RG401" "database_unavailable" "The database cannot be reached at the moment" "Try again after the time in Retry-After." => 1
     DATABASE_TIMEOUT GATEWAY_TIMEOUT "RG402" "database_timeout" "The database did not answer in time" "Ask for less, or try again later; with the same Idempotency-Key nothing is written twice."
     DATABASE_FAILED BAD_GATEWAY "RG403" "database_failed" "The database failed" "Report it with the x-request-id."
-    CAPACITY_EXCEEDED SERVICE_UNAVAILABLE "RG404" "capacity_exceeded" "Too many requests are waiting for the database" "Try again after the time in Retry-After."
-    N8N_FAILED BAD_GATEWAY "RG405" "n8n_failed" "n8n does not run the workflow" "Deploy again with a new Idempotency-Key. If it fails again, ask the operator."
+    CAPACITY_EXCEEDED SERVICE_UNAVAILABLE "RG404" "capacity_exceeded" "Too many requests are waiting for the database" "Try again after the time in Retry-After." => 1
     ANSWER_TOO_LARGE BAD_REQUEST "RG406" "answer_too_large" "The answer is too large" "Ask for fewer rows, columns or embedded relations at once."
-    TOO_MANY_CONCURRENT TOO_MANY_REQUESTS "RG407" "too_many_concurrent_requests" "Too many of your requests are in progress" "Send fewer at once; try again after the time in Retry-After."
+    TOO_MANY_CONCURRENT TOO_MANY_REQUESTS "RG407" "too_many_concurrent_requests" "Too many of your requests are in progress" "Send fewer at once; try again after the time in Retry-After." => 1
 
-    // The database raises these two as well; the edge answers alike without asking it.
-    WORKFLOW_NOT_FOUND NOT_FOUND "RG522" "workflow_not_found" "You have no such workflow" "It was deleted in the meantime."
-    UNIT_INVALID UNPROCESSABLE_ENTITY "RG550" "experiment_unit_invalid" "The request names no user and no session to assign" "Send a session_id, a user_id or both."
-    COUNTRY_INVALID UNPROCESSABLE_ENTITY "RG550" "experiment_unit_invalid" "The country is not a country code" "Send a code such as DE, or leave it out."
-
-    MISCONFIGURED INTERNAL_SERVER_ERROR "RG901" "misconfigured" "The edge is not configured" "Set this variable or secret and deploy again."
+    MISCONFIGURED INTERNAL_SERVER_ERROR "RG901" "misconfigured" "The edge is not configured" "Correct the variable, the secret or the manifest that the details name, and deploy again."
     INTERNAL_ERROR INTERNAL_SERVER_ERROR "RG902" "internal_error" "The edge failed" "Report it with the x-request-id."
     ENDPOINT_NOT_CONFIGURED NOT_IMPLEMENTED "RG903" "endpoint_not_configured" "This endpoint is not set up" "Set this variable or secret and deploy again."
 }
 
-/// Names of the codes that the database raises. It chooses their status and text itself; the log names them here.
-const DATABASE_NAMES: [(&str, &str); 54] = [
+/// Names of the codes that the core's migrations raise. The database chooses their status and text itself; the log names
+/// them here. Those of the systems stand in their manifests.
+pub const DATABASE_NAMES: [(&str, &str); 12] = [
     ("RG501", "rate_limit_exceeded"),
     ("RG502", "idempotency_key_too_long"),
     ("RG503", "idempotency_key_reused"),
-    ("RG504", "lead_field_not_text"),
-    ("RG505", "lead_field_too_long"),
-    ("RG506", "lead_fields_too_many"),
-    ("RG507", "lead_malformed"),
-    ("RG508", "email_invalid"),
-    ("RG509", "lead_source_unknown"),
-    ("RG510", "lead_too_large"),
     ("RG511", "filter_missing_in_database"),
-    ("RG512", "confirmation_link_invalid"),
-    ("RG513", "opt_in_status_protected"),
     ("RG517", "daily_allowance_exceeded"),
     ("RG518", "caller_connections_exceeded"),
     ("RG519", "anonymous_connections_exceeded"),
     ("RG520", "user_required"),
     ("RG521", "account_deleted"),
-    ("RG522", "workflow_not_found"),
-    ("RG523", "workflow_archived"),
-    ("RG524", "deployment_in_progress"),
-    ("RG525", "deployment_version_not_found"),
-    ("RG526", "telemetry_malformed"),
-    ("RG527", "telemetry_batch_too_large"),
-    ("RG528", "project_of_another_user"),
-    ("RG529", "writes_contended"),
-    ("RG530", "session_token_invalid"),
-    ("RG531", "onboarding_step_out_of_order"),
-    ("RG532", "onboarding_malformed"),
-    ("RG533", "onboarding_too_large"),
-    ("RG534", "onboarding_field_invalid"),
-    ("RG535", "onboarding_contains_secret"),
-    ("RG536", "onboarding_activities_full"),
-    ("RG537", "onboarding_already_complete"),
-    ("RG538", "session_token_in_url"),
-    ("RG540", "events_malformed"),
-    ("RG541", "events_batch_too_large"),
-    ("RG550", "experiment_unit_invalid"),
-    ("RG551", "exposure_malformed"),
-    ("RG552", "exposures_too_large"),
-    ("RG554", "experiment_not_found"),
-    ("RG555", "exposure_unit_not_assigned"),
-    ("RG556", "exposure_variant_mismatch"),
-    ("RG557", "experiment_definition_invalid"),
-    ("RG558", "experiment_namespace_taken"),
-    ("RG559", "experiment_transition_invalid"),
-    ("RG560", "webhook_malformed"),
-    ("RG561", "webhook_too_large"),
-    ("RG562", "webhook_too_many_changes"),
-    ("RG563", "whatsapp_account_not_found"),
-    ("RG564", "access_token_not_sealed"),
     ("RG570", "job_unknown"),
     ("RG571", "admin_required"),
     ("RG572", "gdpr_email_invalid"),
 ];
 
-/// The name of a code of the edge, or of one that the database raises; none for codes of PostgREST and PostgreSQL.
-fn name_of(code: &str) -> Option<&'static str> {
+/// The name of a code of the core; none for codes of systems, PostgREST and PostgreSQL.
+#[must_use]
+pub fn name_of(code: &str) -> Option<&'static str> {
     let of_edge = ROWS.iter().map(|row| (row.code, row.name));
     let mut names = of_edge.chain(DATABASE_NAMES);
     let (_, name) = names.find(|(known, _)| *known == code)?;
@@ -214,7 +188,7 @@ pub enum Error {
     /// The route does not read this `Content-Type`.
     UnsupportedMediaType {
         /// The types that it reads.
-        accepted: &'static str,
+        accepted: Cow<'static, str>,
     },
     /// The route does not read this `Content-Encoding`.
     UnsupportedEncoding {
@@ -278,27 +252,43 @@ pub enum Error {
     /// The isolate buffers as many bytes of bodies without a declared length as it may.
     UploadBufferFull,
     /// Turnstile did not confirm a person, and the endpoint needs one.
-    HumanNotVerified,
+    HumanNotVerified {
+        /// The action that its widget must name.
+        action: Cow<'static, str>,
+    },
     /// What the caller wants to store as a secret does not have the form of one.
     BadSecret {
         /// What it must look like.
+        wanted: Cow<'static, str>,
+    },
+    /// An argument of an endpoint is missing or has another type.
+    BadArgument {
+        /// Its name.
+        name: Cow<'static, str>,
+        /// What it must look like.
         wanted: &'static str,
     },
-    /// A call of experiments names neither a user nor a session.
-    NoUnit {
-        /// What is wrong with the ids.
-        details: &'static str,
+    /// The endpoint needs a token, and the request carries none.
+    NoToken {
+        /// Whom the endpoint is for.
+        wanted: &'static str,
     },
-    /// A call of experiments names a country that is not a country code.
-    BadCountry,
-    /// The app's secret did not sign the body of Meta's webhook.
-    BadSignature,
-    /// The `hub.verify_token` does not match.
-    BadVerifyToken,
+    /// The endpoint is not for callers such as this one.
+    NotForCaller {
+        /// Whom it is for.
+        wanted: &'static str,
+    },
+    /// An error that a system defines.
+    Row {
+        /// Its row.
+        row: &'static Row,
+        /// The particulars.
+        details: Option<Cow<'static, str>>,
+    },
     /// The endpoint needs a variable that is not set.
     NotConfigured {
         /// Its name.
-        variable: &'static str,
+        variable: Cow<'static, str>,
     },
     /// The platform's rate limiter refuses the request.
     TooManyRequests,
@@ -325,10 +315,10 @@ pub enum Error {
         /// Its `Content-Range`, which gives the number of rows when a range lies beyond them.
         range: Option<HeaderValue>,
     },
-    /// A variable is missing or wrong: the edge does not start.
+    /// A variable or a manifest is missing or wrong: the edge does not start.
     Misconfigured {
-        /// The variable's name.
-        variable: &'static str,
+        /// The variable's name, or the manifest's.
+        name: Cow<'static, str>,
         /// What it must hold.
         wanted: Cow<'static, str>,
     },
@@ -361,22 +351,17 @@ impl Row {
 }
 
 impl Error {
-    /// Why a deployment failed: `reason` is the one that the database stored with it, `message` its particulars.
+    /// An error of a system.
     #[must_use]
-    pub fn undeployed(reason: &str, message: String) -> Self {
-        let row = match reason {
-            "invalid" => &WORKFLOW_INVALID,
-            "gone" => &WORKFLOW_NOT_FOUND,
-            "conflict" => &N8N_CONFLICT,
-            "rejected" => &N8N_REJECTED_WORKFLOW,
-            _ => &N8N_FAILED,
-        };
-        Self::Refused {
-            status: row.status,
-            body: Box::new(row.body(Some(message.into()))),
-            retry_after: None,
-            range: None,
-        }
+    pub fn of(row: &'static Row) -> Self {
+        Self::Row { row, details: None }
+    }
+
+    /// An error of a system, with its particulars.
+    #[must_use]
+    pub fn with(row: &'static Row, details: impl Into<Cow<'static, str>>) -> Self {
+        let details = Some(details.into());
+        Self::Row { row, details }
     }
 
     /// The error of a client's body that could not be read. `limit` is the number of bytes that it may have.
@@ -425,12 +410,12 @@ impl Error {
             Self::LimitedWrite => &WRITE_LIMIT_UNSUPPORTED,
             Self::AnswerTooLarge { .. } => &ANSWER_TOO_LARGE,
             Self::UploadBufferFull => &UPLOAD_BUFFER_FULL,
-            Self::HumanNotVerified => &HUMAN_NOT_VERIFIED,
+            Self::HumanNotVerified { .. } => &HUMAN_NOT_VERIFIED,
             Self::BadSecret { .. } => &SECRET_INVALID,
-            Self::NoUnit { .. } => &UNIT_INVALID,
-            Self::BadCountry => &COUNTRY_INVALID,
-            Self::BadSignature => &WEBHOOK_SIGNATURE_INVALID,
-            Self::BadVerifyToken => &WEBHOOK_VERIFY_TOKEN_INVALID,
+            Self::BadArgument { .. } => &ARGUMENT_INVALID,
+            Self::NoToken { .. } => &TOKEN_MISSING,
+            Self::NotForCaller { .. } => &CALLER_NOT_ALLOWED,
+            Self::Row { row, .. } => row,
             Self::NotConfigured { .. } => &ENDPOINT_NOT_CONFIGURED,
             Self::TooManyRequests => &TOO_MANY_REQUESTS,
             Self::LimiterUnavailable => &RATE_LIMITER_UNAVAILABLE,
@@ -456,7 +441,8 @@ impl Error {
         }
     }
 
-    /// The name that the log gives this error, also where the database raised it; none for codes of PostgREST and PostgreSQL.
+    /// The name that the log gives this error, also where the core's migrations raise it; none for codes of systems that the
+    /// database raises, of PostgREST and of PostgreSQL.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
         match self {
@@ -479,10 +465,6 @@ impl Error {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::KeysUnavailable { retry_after } => Some(*retry_after),
-            Self::LimiterUnavailable | Self::UploadBufferFull => Some(5),
-            // The shortest period of Cloudflare's rate limiter.
-            Self::TooManyRequests => Some(10),
-            Self::UpstreamUnavailable | Self::Overloaded | Self::TooManyConcurrent => Some(1),
             // Every 429 and 503 says when to try again, also those of an application that does not.
             Self::Refused {
                 status,
@@ -493,7 +475,7 @@ impl Error {
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
             )
             .then_some(1)),
-            _ => None,
+            error => error.row()?.retry_after,
         }
     }
 
@@ -510,14 +492,12 @@ impl Error {
     fn details(&self) -> Option<Cow<'static, str>> {
         Some(match self {
             Self::MethodNotAllowed { allow } => format!("Allowed: {allow}").into(),
-            Self::BadSignature => "X-Hub-Signature-256".into(),
             Self::MalformedBody(what) => what.clone(),
             Self::BodyTooLarge { limit } => {
                 format!("This endpoint takes at most {limit} bytes").into()
             }
-            Self::UnsupportedMediaType { accepted } | Self::UnsupportedEncoding { accepted } => {
-                format!("It reads {accepted}").into()
-            }
+            Self::UnsupportedMediaType { accepted } => format!("It reads {accepted}").into(),
+            Self::UnsupportedEncoding { accepted } => format!("It reads {accepted}").into(),
             Self::UriTooLong { limit } => format!("Path and query may have {limit} bytes").into(),
             Self::UnfilteredWrite => "Without a filter it would touch every row. select, order and limit are not filters, nor is a condition that every row meets".into(),
             Self::UnknownSchema { served } => served.clone().into(),
@@ -531,12 +511,16 @@ impl Error {
             }
             Self::LimitedWrite => "limit and offset need a PostgREST before version 13; later versions ignore them and write every row that the filters leave".into(),
             Self::AnswerTooLarge { limit } => format!("It may have {limit} bytes").into(),
-            Self::BadSecret { wanted: text }
-            | Self::NoUnit { details: text }
-            | Self::BadQuery(text) => (*text).into(),
-            Self::BadCountry => "A country code has two letters".into(),
+            Self::Row { details, .. } => return details.clone(),
+            Self::BadArgument { name, wanted } => format!("{name}: {wanted}").into(),
+            Self::NoToken { wanted } | Self::NotForCaller { wanted } => {
+                format!("It is for {wanted}").into()
+            }
+            Self::HumanNotVerified { action } => format!("The action is {action}").into(),
+            Self::BadSecret { wanted } => wanted.clone(),
+            Self::BadQuery(text) => (*text).into(),
             Self::LimiterUnavailable => "The rate limiter in front of it does not answer".into(),
-            Self::Misconfigured { variable, wanted } => format!("{variable}: {wanted}").into(),
+            Self::Misconfigured { name, wanted } => format!("{name}: {wanted}").into(),
             Self::NotConfigured { variable } => format!("{variable} is not set").into(),
             _ => return None,
         })
@@ -554,6 +538,19 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
+
+    /// The systems' manifests, by their files' names.
+    fn manifests() -> Vec<(String, toml::Table)> {
+        let folder = std::fs::read_dir(format!("{}/systems", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let files = folder.map(|file| file.unwrap().path());
+        let files = files.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+        files
+            .map(|path| {
+                let text = std::fs::read_to_string(&path).unwrap();
+                (path.display().to_string(), text.parse().unwrap())
+            })
+            .collect()
+    }
 
     /// Reads a file of the crate.
     fn read(path: &str) -> String {
@@ -583,66 +580,112 @@ mod tests {
         rows.collect()
     }
 
-    /// Name and status by code. Statuses of the database's codes are the database's.
-    fn catalogue() -> BTreeMap<&'static str, (&'static str, Option<StatusCode>)> {
+    /// Name and status by code, of the core and of the systems' manifests. The database chooses the statuses of the core's codes.
+    fn catalogue() -> BTreeMap<String, (String, Option<String>)> {
         let of_database = DATABASE_NAMES
             .iter()
-            .map(|(code, name)| (*code, (*name, None)));
-        let of_edge = ROWS
-            .iter()
-            .map(|row| (row.code, (row.name, Some(row.status))));
-        of_database.chain(of_edge).collect()
+            .map(|(code, name)| ((*code).to_owned(), ((*name).to_owned(), None)));
+        let of_edge = ROWS.iter().map(|row| {
+            let status = Some(row.status.as_str().to_owned());
+            (row.code.to_owned(), (row.name.to_owned(), status))
+        });
+        let of_systems = manifests().into_iter().flat_map(|(_, manifest)| {
+            let listed = manifest["errors"].as_array().cloned().unwrap_or_default();
+            listed.into_iter().map(|error| {
+                let text = |name: &str| error[name].as_str().unwrap().to_owned();
+                let status = error
+                    .get("status")
+                    .and_then(toml::Value::as_integer)
+                    .map_or("-".into(), |status| status.to_string());
+                (text("code"), (text("name"), Some(status)))
+            })
+        });
+        of_database.chain(of_edge).chain(of_systems).collect()
     }
 
     #[test]
     fn the_docs_list_every_error_with_its_name_and_status() {
         let documented = documented();
         let catalogue = catalogue();
-        let known: Vec<&str> = catalogue.keys().copied().collect();
+        let known: Vec<&String> = catalogue.keys().collect();
         assert_eq!(documented.keys().collect::<Vec<_>>(), known);
-        for (code, (name, status)) in catalogue {
+        for (code, (name, status)) in &catalogue {
             let (documented_name, documented_status) = &documented[code];
             assert_eq!(documented_name, name, "{code}");
             if let Some(status) = status {
-                assert_eq!(documented_status, status.as_str(), "{code}");
+                assert_eq!(documented_status, status, "{code}");
             }
         }
         for code in codes(&read("docs/errors.md")) {
-            assert!(name_of(&code).is_some(), "{code} is not in the catalogue");
+            assert!(
+                catalogue.contains_key(&code),
+                "{code} is not in the catalogue"
+            );
         }
     }
 
     #[test]
-    fn every_code_that_the_database_raises_has_a_name() {
-        let mut raised = BTreeSet::new();
+    fn every_code_that_migrations_raise_has_a_name_where_they_belong() {
+        // The migrations of the core have numbers that begin with 00.
+        let mut raised: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for file in std::fs::read_dir(format!("{}/migrations", env!("CARGO_MANIFEST_DIR"))).unwrap()
         {
-            let sql = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            raised.extend(codes(&sql));
+            let path = file.unwrap().path();
+            let owner: String = path
+                .file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .chars()
+                .take(2)
+                .collect();
+            let sql = std::fs::read_to_string(&path).unwrap();
+            raised.entry(owner).or_default().extend(codes(&sql));
         }
-        let of_database = |code: &str| DATABASE_NAMES.iter().any(|(known, _)| *known == code);
-        for code in &raised {
-            assert!(name_of(code).is_some(), "{code} has no name");
-        }
-        for (code, _) in DATABASE_NAMES {
-            assert!(raised.contains(code), "nothing raises {code}");
-        }
-        assert!(
-            raised
+        let mut named = BTreeMap::from([(
+            "00".to_owned(),
+            DATABASE_NAMES
                 .iter()
-                .all(|code| of_database(code) || !code.starts_with("RG5"))
-        );
+                .map(|(code, _)| (*code).to_owned())
+                .collect::<BTreeSet<_>>(),
+        )]);
+        for (_, manifest) in manifests() {
+            let owner = manifest["migrations"].as_str().unwrap().to_owned();
+            let errors = manifest["errors"].as_array().unwrap();
+            let codes = errors
+                .iter()
+                .map(|error| error["code"].as_str().unwrap().to_owned());
+            named.insert(owner, codes.collect());
+        }
+        let of_core = named["00"].clone();
+        for (owner, codes) in &raised {
+            for code in codes {
+                let has_name = of_core.contains(code)
+                    || named[owner].contains(code)
+                    || name_of(code).is_some();
+                assert!(
+                    has_name,
+                    "{code}, which migrations {owner} raise, has no name"
+                );
+            }
+        }
+        for (owner, codes) in &named {
+            // Rust raises the others.
+            for code in codes.iter().filter(|code| code.starts_with("RG5")) {
+                assert!(
+                    raised[owner].contains(code),
+                    "no migration {owner} raises {code}"
+                );
+            }
+        }
     }
 
     #[test]
     fn a_code_and_a_name_stand_for_one_error() {
         let (mut seen_codes, mut seen_names) = (BTreeSet::new(), BTreeSet::new());
         for row in ROWS {
-            // The database raises codes that begin with RG5; the edge answers alike in several cases of one.
-            if !row.code.starts_with("RG5") {
-                assert!(seen_codes.insert(row.code), "{} is listed twice", row.code);
-                assert!(seen_names.insert(row.name), "{} is listed twice", row.name);
-            }
+            assert!(seen_codes.insert(row.code), "{} is listed twice", row.code);
+            assert!(seen_names.insert(row.name), "{} is listed twice", row.name);
         }
         for (code, name) in DATABASE_NAMES {
             assert!(seen_codes.insert(code), "{code} is listed twice");

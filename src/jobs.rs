@@ -1,11 +1,12 @@
-//! Scheduled jobs. A system lists its jobs by cron; a job is one function of the database, or one hook of the edge, and
+//! Scheduled jobs. A system lists its jobs by cron; a job is one function of the database, or code of the edge, and
 //! every run leaves a row in `private.job_runs`.
 
 use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::forward;
-use crate::hooks::Hooks;
+use crate::forward::outside;
+use crate::hooks::{JobBody, Services};
 use crate::isolate::Edge;
 use crate::registry::{Job, Worker};
 use crate::runtime::Platform;
@@ -16,20 +17,25 @@ const MAX_RUNS: usize = 50;
 /// The jobs of the core.
 #[must_use]
 pub fn own() -> Vec<Job> {
-    vec![
-        Job::database("17 3 * * *", "clean_audit"),
-        Job::database("17 3 * * *", "clean_core"),
-    ]
+    let at_night = |name: &str| Job {
+        cron: "17 3 * * *".into(),
+        name: name.into(),
+        by: Worker::Database,
+    };
+    vec![at_night("clean_audit"), at_night("clean_core")]
 }
 
 /// Runs the jobs of a cron. A failure is logged, and the next cron tries again.
-pub async fn run_scheduled<P: Platform>(cron: &str, hooks: &impl Hooks, edge: &Edge<P>) {
+pub async fn run_scheduled<P: Platform>(cron: &str, edge: &Edge<P>) {
     let mut is_known = false;
     for job in edge.registry.jobs.iter().filter(|job| job.cron == cron) {
         is_known = true;
-        match job.by {
+        match &job.by {
             Worker::Database => run_job(&job.name, edge).await,
-            Worker::Edge => run_own_job(&job.name, hooks, edge).await,
+            Worker::Edge(body, requires) if edge.config.require(requires).is_ok() => {
+                run_own_job(&job.name, *body, edge).await;
+            }
+            Worker::Edge(..) => {}
         }
     }
     if !is_known {
@@ -38,12 +44,11 @@ pub async fn run_scheduled<P: Platform>(cron: &str, hooks: &impl Hooks, edge: &E
     }
 }
 
-/// Runs a job of the edge, if it is set up, and has the database record the run.
-async fn run_own_job<P: Platform>(job: &str, hooks: &impl Hooks, edge: &Edge<P>) {
+/// Runs a job of the edge, and has the database record the run.
+async fn run_own_job<P: Platform>(job: &str, body: JobBody, edge: &Edge<P>) {
     let start_ms = edge.platform.now_ms();
-    let Some(outcome) = hooks.run_job(job, edge).await else {
-        return;
-    };
+    let outside = outside::For(edge);
+    let outcome = body(Services::new(&outside, &edge.config)).await;
     if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
         edge.log_internal_error(None, cause);
     }

@@ -4,9 +4,12 @@
 //! plain Rust; only `platform` and this file know the Workers runtime. The database does all authorisation: nothing
 //! here decides who may see a row.
 
+mod body;
+pub mod browser;
 pub mod config;
 pub mod endpoint;
 pub mod endpoints;
+#[macro_use]
 pub mod error;
 pub mod formats;
 pub mod forward;
@@ -17,6 +20,7 @@ pub mod id;
 pub mod isolate;
 pub mod jobs;
 pub mod json;
+pub mod manifest;
 pub mod message;
 pub mod pipeline;
 pub mod public_key;
@@ -53,12 +57,12 @@ async fn fetch(
     env: Env,
     context: Context,
 ) -> Result<worker::web_sys::Response, Infallible> {
-    Ok(platform::answer(request, env, context, &systems::Systems, systems::registry).await)
+    Ok(platform::answer(request, env, context, systems::registry).await)
 }
 
 /// Runs at the times of the crons in `wrangler.toml`.
 #[cfg(target_arch = "wasm32")]
 #[event(scheduled)]
 async fn scheduled(event: ScheduledEvent, env: Env, _: ScheduleContext) {
-    platform::scheduled(&event.cron(), env, &systems::Systems, systems::registry).await;
+    platform::scheduled(&event.cron(), env, systems::registry).await;
 }

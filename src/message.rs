@@ -11,7 +11,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 /// Bytes in a kilobyte, for body limits.
 pub const KB: usize = 1024;
 
-/// The request headers that the edge reads. The platform hands over no others, and of these it takes out the address.
+/// The request headers that the core reads. The platform hands over these and those of the systems' manifests, and takes out
+/// the address.
 pub const READ_HEADERS: &[&str] = &[
     "accept",
     "accept-language",
@@ -41,10 +42,8 @@ pub const READ_HEADERS: &[&str] = &[
     "tracestate",
     "user-agent",
     "x-client-info",
-    "x-hub-signature-256",
     "x-read-preference",
     "x-request-id",
-    "x-session-token",
 ];
 
 /// A request as it arrived.
@@ -57,10 +56,12 @@ pub struct Request<B> {
     pub path: String,
     /// The query without its question mark, still percent-encoded; empty without a query.
     pub query: String,
-    /// The [`READ_HEADERS`] that the client sent.
+    /// The headers that the edge reads and the client sent.
     pub headers: HeaderMap,
-    /// The body, if there is one.
+    /// The body, if there is one and it has not been read.
     pub body: Option<B>,
+    /// The whole body, if a check of its sender has read it.
+    pub read: Option<Vec<u8>>,
     /// The address of the client, as Cloudflare (or the platform in its place) gives it.
     pub address: Option<IpAddr>,
 }
@@ -139,14 +140,19 @@ pub struct Outgoing<B> {
 }
 
 impl<B> Outgoing<B> {
-    /// A copy, if there is no body that the first one would use up.
+    /// A copy, if there is no stream that the first one would use up.
     #[must_use]
     pub fn again(&self) -> Option<Self> {
-        matches!(self.body, Body::Empty).then(|| Self {
+        let body = match &self.body {
+            Body::Empty => Body::Empty,
+            Body::Bytes(bytes) => Body::Bytes(bytes.clone()),
+            Body::Stream(_) | Body::Upload { .. } => return None,
+        };
+        Some(Self {
             method: self.method.clone(),
             url: self.url.clone(),
             headers: self.headers.clone(),
-            body: Body::Empty,
+            body,
             deadline_ms: self.deadline_ms,
         })
     }

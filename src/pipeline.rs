@@ -6,24 +6,19 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::hooks::Hooks;
 use crate::isolate::Edge;
 use crate::message::{Request, Response};
-use crate::registry::Routes;
+use crate::registry::Registry;
 use crate::runtime::Platform;
 use crate::{forward, respond, route, scope, verify};
 
 /// Answers a request. Every error becomes a response here, and nowhere else.
-pub async fn answer<P: Platform>(
-    request: Request<P::Body>,
-    hooks: &impl Hooks,
-    edge: &Edge<P>,
-) -> Response<P::Body> {
+pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
     let request_headers = respond::request_headers(&request.headers);
     let (id, method) = (request.id.clone(), request.method.clone());
     let mut timing = Timing::start(edge);
-    let outcome = handle(request, hooks, edge, &mut timing).await;
-    let failed = outcome.as_ref().err().map(Failed::of);
+    let outcome = handle(request, edge, &mut timing).await;
+    let failed = outcome.as_ref().err().map(|error| Failed::of(error, edge));
     if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
         edge.log_internal_error(Some(&id), cause);
     }
@@ -44,17 +39,19 @@ pub async fn answer<P: Platform>(
 pub const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// What the log says of an error.
-pub struct Failed {
+pub struct Failed<'a> {
     code: String,
-    /// The catalogue's name of it, where it has one.
-    name: Option<&'static str>,
+    /// The name of it, where the core or a manifest has one.
+    name: Option<&'a str>,
 }
 
-impl Failed {
-    fn of(error: &Error) -> Self {
+impl<'a> Failed<'a> {
+    fn of<P>(error: &Error, edge: &'a Edge<P>) -> Self {
+        let code = error.body().code.into_owned();
+        let of_system = || edge.registry.error_names.get(&code).map(String::as_str);
         Self {
-            code: error.body().code.into_owned(),
-            name: error.name(),
+            name: error.name().or_else(of_system),
+            code,
         }
     }
 }
@@ -65,7 +62,7 @@ pub fn log<P: Platform>(
     id: &str,
     method: &Method,
     status: u16,
-    failed: Option<Failed>,
+    failed: Option<Failed<'_>>,
     start_ms: u64,
 ) {
     #[derive(Serialize)]
@@ -75,7 +72,7 @@ pub fn log<P: Platform>(
         method: &'a str,
         status: u16,
         code: Option<String>,
-        error: Option<&'static str>,
+        error: Option<&'a str>,
         ms: u64,
     }
     let (code, error) = failed.map_or((None, None), |failed| (Some(failed.code), failed.name));
@@ -94,33 +91,31 @@ pub fn log<P: Platform>(
 }
 
 async fn handle<P: Platform>(
-    request: Request<P::Body>,
-    hooks: &impl Hooks,
+    mut request: Request<P::Body>,
     edge: &Edge<P>,
     timing: &mut Timing,
 ) -> Result<Response<P::Body>, Error> {
-    let routes = &edge.registry.routes;
     if request.method == Method::OPTIONS {
-        return preflight(routes, &request);
+        return preflight(&edge.registry, &request);
     }
-    let matched = route::find(routes, &request.method, &request.path)?; // 404, 405
-    let caller = verify::caller(matched.route.access, &request, edge).await; // 401, 403, 503
+    let matched = route::find(&edge.registry.routes, &request.method, &request.path)?; // 404, 405
+    let caller = verify::admitted(matched.route, &mut request, edge).await; // 401, 403, 503
     timing.lap("verify", edge);
     timing.exposed = caller.as_ref().is_ok_and(|caller| caller.token().is_some());
     let scoped = scope::narrow(&matched, caller, request, edge).await; // 400, 406, 413 to 415, 429, 503
     timing.lap("scope", edge);
-    let reply = forward::send(scoped?, hooks, edge).await; // 4xx of PostgREST, 408, 413, 502 to 504
+    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 408, 413, 502 to 504
     timing.lap("upstream", edge);
     respond::relay(reply?, &edge.config)
 }
 
 /// Answers a preflight for every path that exists.
-fn preflight<B>(routes: &Routes, request: &Request<B>) -> Result<Response<B>, Error> {
-    match route::find(routes, &Method::OPTIONS, &request.path) {
+fn preflight<B>(registry: &Registry, request: &Request<B>) -> Result<Response<B>, Error> {
+    match route::find(&registry.routes, &Method::OPTIONS, &request.path) {
         Err(Error::NotFound) => Err(Error::NotFound),
         _ => Ok(Response {
             status: StatusCode::NO_CONTENT,
-            ..respond::preflight(&request.headers)
+            ..respond::preflight(&request.headers, &registry.request_headers)
         }),
     }
 }

@@ -1,18 +1,27 @@
-//! What the systems serve, as data. The entry hands it in; no stage knows a system.
+//! What the systems serve, as data, and the code that they hand in. No stage knows a system.
 
-use std::borrow::Cow;
+use std::collections::HashMap;
 
 use http::Method;
 use matchit::Router;
 use percent_encoding::percent_decode_str;
 
-use crate::endpoint::{Route, Segments};
+use crate::config::Variable;
+use crate::endpoint::{Fallback, MakeAnswer, MakeArguments, MakePage, Route, Segments};
+use crate::error::Row;
+use crate::hooks::{AfterCall, Authenticate, JobBody};
 
-/// What the systems serve.
+/// What the core and the systems serve.
 #[derive(Default)]
 pub struct Registry {
-    /// Schemas that the data API serves: PostgREST's `db-schemas` without the edge's own. The first one is the default.
-    pub schemas: Vec<Cow<'static, str>>,
+    /// Schemas of the systems, which the data API serves. The first one is the default.
+    pub schemas: Vec<String>,
+    /// The variables of the systems.
+    pub variables: Vec<Variable>,
+    /// The request headers that endpoints of the systems read beside the core's.
+    pub request_headers: Vec<String>,
+    /// The names of the systems' error codes.
+    pub error_names: HashMap<String, String>,
     /// The endpoints.
     pub routes: Routes,
     /// The scheduled jobs.
@@ -88,40 +97,52 @@ impl Routes {
 /// A scheduled job.
 pub struct Job {
     /// The cron that runs it, one of `wrangler.toml`.
-    pub cron: Cow<'static, str>,
+    pub cron: String,
     /// Its name in the log and in `private.job_runs`.
-    pub name: Cow<'static, str>,
+    pub name: String,
     /// Who does the work.
     pub by: Worker,
 }
 
 /// Who does the work of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Worker {
     /// A function of the database, which `edge.run_job` knows by the job's name.
     Database,
-    /// The edge, by the hook of the job's name; see [`crate::hooks`].
-    Edge,
+    /// The edge, if these variables are set.
+    Edge(JobBody, Vec<String>),
 }
 
-impl Job {
-    /// A job of the database.
-    pub fn database(
-        cron: impl Into<Cow<'static, str>>,
-        name: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        Self {
-            cron: cron.into(),
-            name: name.into(),
-            by: Worker::Database,
-        }
-    }
+/// The code that a system hands in. Its manifest refers to each piece by name.
+pub struct System {
+    /// Its name, which is that of its manifest and of its cargo feature.
+    pub name: &'static str,
+    /// The errors that its code raises. The manifest lists them, too.
+    pub errors: &'static [&'static Row],
+    /// Code of endpoints.
+    pub handlers: &'static [(&'static str, Handler)],
+    /// Checks of who sent a request; they run in verify.
+    pub authenticate: &'static [(&'static str, Authenticate)],
+    /// What continues with a function's result.
+    pub after_call: &'static [(&'static str, AfterCall)],
+    /// What jobs of the edge do.
+    pub jobs: &'static [(&'static str, JobBody)],
+}
 
-    /// A job of the edge.
-    pub fn edge(cron: impl Into<Cow<'static, str>>, name: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            by: Worker::Edge,
-            ..Self::database(cron, name)
-        }
-    }
+/// Code of an endpoint.
+#[derive(Clone, Copy)]
+pub enum Handler {
+    /// Answers without the database.
+    Page(MakePage),
+    /// Answers without the database, from the body.
+    Body(MakePage),
+    /// Translates to and from the database function that the manifest names. What is none is as the manifest says.
+    Call {
+        /// From the request to the arguments.
+        arguments: Option<MakeArguments>,
+        /// From the outcome to the answer.
+        answer: Option<MakeAnswer>,
+        /// The answer while the database cannot be reached.
+        fallback: Option<Fallback>,
+    },
 }

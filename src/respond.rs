@@ -8,8 +8,11 @@ use http::header::{
     ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde_json::Value;
 
+use crate::browser;
 use crate::config::Config;
+use crate::endpoint::{Call, Incoming};
 use crate::error::{Error, TokenFault};
 use crate::forward::Reply;
 use crate::message::{Body, Response, bytes, json, text};
@@ -18,7 +21,7 @@ use crate::relayed::relayed_headers;
 /// Headers that a script of an allowed origin may send, if its preflight does not ask for valid names itself.
 const SENDABLE: &str = "accept, accept-profile, apikey, authorization, baggage, content-profile, content-type, \
     idempotency-key, if-none-match, prefer, range, range-unit, traceparent, tracestate, x-client-info, x-request-id, \
-    x-read-preference, x-retry-count, x-session-token, x-supabase-api-version";
+    x-read-preference, x-retry-count, x-supabase-api-version";
 
 /// The most bytes of header names in a preflight. No browser sends more in a real request.
 const MAX_REQUESTED_NAMES_BYTES: usize = 4096;
@@ -41,7 +44,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
             call,
             incoming,
             outcome,
-        } => (call.answer)(&incoming, outcome, config).map(local),
+        } => answer(&call, &incoming, outcome, config).map(local),
         Reply::Ready(parts) => Ok(ready(&parts)),
         Reply::Exported(response) => Ok(response),
         Reply::Relayed {
@@ -52,6 +55,27 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
             if let Some(seconds) = fresh_seconds {
                 set_lifetime(&mut response.headers, seconds);
             }
+            Ok(response)
+        }
+    }
+}
+
+/// The answer of a purpose endpoint. A browser that navigates is redirected after a success and gets a page for an error,
+/// where the endpoint says so.
+fn answer(
+    call: &Call,
+    incoming: &Incoming,
+    outcome: Result<Value, Error>,
+    config: &Config,
+) -> Result<Response<()>, Error> {
+    let Some(redirect) = call.redirect.as_ref().filter(|_| incoming.wants_page) else {
+        return call.answer.make(incoming, outcome, config);
+    };
+    match outcome {
+        Ok(_) => browser::see_other(&browser::next(incoming, redirect, config)),
+        Err(error) => {
+            let mut response = browser::error_page(&error)?;
+            set_error_headers(&error, &mut response.headers);
             Ok(response)
         }
     }
@@ -172,13 +196,24 @@ fn requested_names(headers: &HeaderMap) -> Option<HeaderValue> {
     HeaderValue::from_str(&names.join(", ").to_ascii_lowercase()).ok()
 }
 
+/// The core's headers and those that endpoints of the systems read.
+fn sendable(of_systems: &[String]) -> Option<HeaderValue> {
+    let mut names = SENDABLE.to_owned();
+    for name in of_systems {
+        names.push_str(", ");
+        names.push_str(name);
+    }
+    HeaderValue::from_str(&names).ok()
+}
+
 /// The answer to a preflight. It allows every header that the preflight asks for: pages and their tools add headers of
 /// their own, and a header that the edge does not read has no effect. [`set_common_headers`] decides which origins are
 /// allowed.
 #[must_use]
-pub fn preflight<B>(request_headers: &HeaderMap) -> Response<B> {
+pub fn preflight<B>(request_headers: &HeaderMap, of_systems: &[String]) -> Response<B> {
     let mut headers = HeaderMap::new();
-    let names = requested_names(request_headers).unwrap_or(HeaderValue::from_static(SENDABLE));
+    let names = requested_names(request_headers).or_else(|| sendable(of_systems));
+    let names = names.unwrap_or(HeaderValue::from_static(SENDABLE));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
     headers.append(
         VARY,

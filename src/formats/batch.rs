@@ -26,18 +26,6 @@ pub enum Item<'a> {
     Refused(&'static str),
 }
 
-/// The arguments `{"events": [...]}` for a batch.
-///
-/// # Errors
-/// 415 for another media type, 400 for a body that has none of these forms.
-pub fn arguments(content: Content<'_>) -> Result<String, Error> {
-    let mut text = String::with_capacity(content.bytes.len() + 64);
-    text.push_str("{\"events\":[");
-    write(&mut text, items(content)?);
-    text.push_str("]}");
-    Ok(text)
-}
-
 /// Writes items as the elements of a JSON array.
 pub fn write<'a>(text: &mut String, items: impl IntoIterator<Item = Item<'a>>) {
     for (at, item) in items.into_iter().enumerate() {
@@ -56,7 +44,10 @@ pub fn write<'a>(text: &mut String, items: impl IntoIterator<Item = Item<'a>>) {
 }
 
 /// The events of a body. Each one is accepted or refused on its own.
-fn items(content: Content<'_>) -> Result<Vec<Item<'_>>, Error> {
+///
+/// # Errors
+/// 415 for another media type, 400 for a body that has none of these forms.
+pub fn items(content: Content<'_>) -> Result<Vec<Item<'_>>, Error> {
     let body = content.bytes;
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match content.media_type().as_str() {
@@ -67,7 +58,9 @@ fn items(content: Content<'_>) -> Result<Vec<Item<'_>>, Error> {
             let several = body.trim_ascii().contains(&b'\n');
             if several { Ok(lines(body)) } else { Err(error) }
         }),
-        _ => Err(Error::UnsupportedMediaType { accepted: ACCEPTED }),
+        _ => Err(Error::UnsupportedMediaType {
+            accepted: ACCEPTED.into(),
+        }),
     }
 }
 

@@ -48,7 +48,9 @@ pub(crate) fn read(content: Content<'_>) -> Form {
             };
             (
                 pairs,
-                Some(Error::UnsupportedMediaType { accepted: ACCEPTED }),
+                Some(Error::UnsupportedMediaType {
+                    accepted: ACCEPTED.into(),
+                }),
             )
         }
     };

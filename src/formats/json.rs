@@ -12,7 +12,7 @@ use crate::json::{has_nul, read};
 /// 415 for another type; 400 for a body that is not JSON, names a field twice or contains a NUL.
 pub fn body(content: Content<'_>) -> Result<Value, Error> {
     if content.media_type() != "application/json" {
-        let accepted = "application/json";
+        let accepted = "application/json".into();
         return Err(Error::UnsupportedMediaType { accepted });
     }
     let value = parse(&charset::json(content))?;

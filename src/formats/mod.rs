@@ -1,6 +1,7 @@
 //! The formats of request bodies: JSON with one meaning, forms in three encodings, batches of events, and text in
 //! charsets other than UTF-8.
 
+pub mod address;
 pub(crate) mod batch;
 pub(crate) mod charset;
 pub mod form;

@@ -2,6 +2,7 @@
 
 mod cached;
 mod export;
+pub(crate) mod outside;
 pub mod share;
 mod sqlstate;
 pub mod stale_if_error;
@@ -15,9 +16,9 @@ use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use crate::endpoint::{Call, Incoming};
+use crate::endpoint::{Answer, Call, Incoming};
 use crate::error::{Error, ErrorBody};
-use crate::hooks::Hooks;
+use crate::hooks::Services;
 use crate::id;
 use crate::isolate::Edge;
 use crate::message::{Body, Outgoing, ReadFault, Response, SendFault, text};
@@ -77,22 +78,21 @@ impl<B> Reply<B> {
     }
 }
 
-/// Does the work. `hooks` continue with the results of calls that name one.
+/// Does the work.
 ///
 /// # Errors
 /// 502, 503 and 504 for PostgREST's failures; its own 4xx as [`Error::Refused`].
 pub async fn send<P: Platform>(
     scoped: Scoped<P::Body>,
-    hooks: &impl Hooks,
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
     let (work, writer) = scoped.into_parts();
     let Some(name) = writer else {
-        return perform(work, hooks, edge).await;
+        return perform(work, edge).await;
     };
     // Before the write, because its answer may be lost; after it, because it may have taken long.
     replica::remember(&name, edge);
-    let reply = perform(work, hooks, edge).await;
+    let reply = perform(work, edge).await;
     replica::remember(&name, edge);
     replica::announce(&name, edge).await;
     reply
@@ -100,7 +100,6 @@ pub async fn send<P: Platform>(
 
 async fn perform<P: Platform>(
     work: Work<P::Body>,
-    hooks: &impl Hooks,
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
     match work {
@@ -110,7 +109,7 @@ async fn perform<P: Platform>(
             relay,
             cache: Some(rule),
         } => cached::answer(rule, relay, edge).await,
-        Work::Call { call, relay, .. } if call.streamed => {
+        Work::Call { call, relay, .. } if matches!(call.answer, Answer::Streamed) => {
             send_on(relay, edge).await.map(Reply::of)
         }
         Work::Refused {
@@ -136,8 +135,11 @@ async fn perform<P: Platform>(
                 None => outcome,
                 Some(fallback) => stale_if_error::or_fallback(outcome, fallback, &incoming, edge),
             };
-            let outcome = match (&call.after_call, outcome) {
-                (Some(name), Ok(result)) => hooks.after_call(name, &result, edge).await,
+            let outcome = match (call.after_call, outcome) {
+                (Some(hook), Ok(result)) => {
+                    let outside = outside::For(edge);
+                    hook(&result, Services::new(&outside, &edge.config)).await
+                }
                 (_, outcome) => outcome,
             };
             Ok(Reply::Called {
@@ -442,10 +444,7 @@ pub async fn call_own<P: Platform>(
 }
 
 /// The same for a result of at most `limit` bytes. A larger or unreadable one is a 502.
-///
-/// # Errors
-/// Those of [`call_own`].
-pub async fn call_own_large<P: Platform>(
+async fn call_own_large<P: Platform>(
     function: &str,
     arguments: &Value,
     limit: usize,

@@ -19,12 +19,12 @@ pub(super) fn or_fallback<P: Platform>(
     let now_ms = edge.platform.now_ms();
     match outcome {
         Ok(result) => {
-            refresh(&fallback.function, now_ms, edge);
+            refresh(fallback.function, now_ms, edge);
             Ok(result)
         }
         Err(error) if error.status().is_server_error() => {
             let results = edge.stale_results.borrow();
-            let stored = results.find(&fallback.function, now_ms);
+            let stored = results.find(fallback.function, now_ms);
             stored
                 .and_then(|result| (fallback.result)(incoming, result))
                 .ok_or(error)

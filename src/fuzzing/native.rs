@@ -195,7 +195,7 @@ pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
         fetched: RefCell::new(0),
         logged: RefCell::default(),
     }));
-    let config = Config::read(variable, &[]).ok().unwrap();
+    let config = Config::read(variable, &[], &[]).ok().unwrap();
     Edge::new(Rc::new(Isolate::new(config, Registry::default())), platform)
 }
 

@@ -26,15 +26,17 @@ pub(super) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// What the stages read of a request. Every call into JavaScript is slow, so all headers come in one string.
+/// What the stages read of a request; `more_headers` are those that systems read. Every call into JavaScript is slow, so all headers come in one string.
 pub(super) fn incoming(
     request: &web_sys::Request,
     id: String,
+    more_headers: &[String],
 ) -> Result<Request<ReadableStream>, Error> {
     let broken = || Error::Internal("the runtime's request cannot be read");
     let method = Method::from_bytes(request.method().as_bytes()).map_err(|_| Error::NotFound)?;
-    let mut headers =
-        rust_headers(&request.headers(), |name| READ_HEADERS.contains(&name)).ok_or_else(broken)?;
+    let is_read_header =
+        |name: &str| READ_HEADERS.contains(&name) || more_headers.iter().any(|more| more == name);
+    let mut headers = rust_headers(&request.headers(), is_read_header).ok_or_else(broken)?;
     // Removed, so that nothing reads the address as a header: only the platform may say where a request comes from.
     let address = headers.remove(ADDRESS);
     let url = request.url();
@@ -46,6 +48,7 @@ pub(super) fn incoming(
         } else {
             request.body()
         },
+        read: None,
         method,
         path: path.to_owned(),
         query: query.to_owned(),

@@ -17,20 +17,20 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use futures_util::{Stream, StreamExt as _};
-use js_sys::{Reflect, Uint8Array};
+use js_sys::{JsString, Reflect, Uint8Array};
 use serde_json::Value;
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{self, ReadableStream};
 use worker::{Context, Env, console_error, console_log};
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::hooks::Hooks;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
 use crate::message::{Outgoing, Place, ReadFault, Request, Response, SendFault};
 use crate::public_key::PublicKey;
-use crate::registry::{BadRoute, Registry};
+use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
 use crate::{jobs, pipeline, respond};
 use headers::rust_headers;
@@ -41,27 +41,38 @@ use uploads::{CHUNK_BYTES, ChunkReader, counted, drain_unread, read_chunks, unzi
 /// The binding of Cloudflare's rate limiter, if there is one.
 const RATE_LIMITER: &str = "RATE_LIMITER";
 
+#[wasm_bindgen(raw_module = "./systems.js")]
+extern "C" {
+    /// The systems' manifests as one JSON text, which `dev/systems.js` writes beside the bundle.
+    #[wasm_bindgen(thread_local_v2, js_name = default)]
+    static MANIFESTS: JsString;
+}
+
 thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
 }
 
-/// Answers one request of the runtime. `registry` and `hooks` are those of the systems.
+/// Makes the registry of the manifests' text.
+pub type ReadManifests = fn(&str) -> Result<Registry, Error>;
+
+/// Answers one request of the runtime.
 pub async fn answer(
     request: web_sys::Request,
     env: Env,
     context: Context,
-    hooks: &impl Hooks,
-    registry: fn() -> Result<Registry, BadRoute>,
+    manifests: ReadManifests,
 ) -> web_sys::Response {
-    let isolate = isolate(&env, registry);
+    let isolate = isolate(&env, manifests);
     let id = match &isolate {
         Ok(isolate) => isolate.next_id(),
         Err(_) => id::random_id(),
     };
-    let answered = match id
-        .map_err(Error::from)
-        .and_then(|id| incoming(&request, id))
-    {
+    let answered = match id.map_err(Error::from).and_then(|id| {
+        let more = isolate
+            .as_ref()
+            .map_or(&[][..], |isolate| &isolate.registry.request_headers);
+        incoming(&request, id, more)
+    }) {
         Ok(incoming) => {
             let request_context = RequestContext {
                 env,
@@ -69,7 +80,7 @@ pub async fn answer(
                 request: Some(request),
                 hang_up: RefCell::default(),
             };
-            answer_read(incoming, isolate, hooks, &Rc::new(request_context)).await
+            answer_read(incoming, isolate, &Rc::new(request_context)).await
         }
         Err(error) => {
             if let Some(cause) = error.internal_cause() {
@@ -88,13 +99,12 @@ pub async fn answer(
 async fn answer_read(
     incoming: Request<ReadableStream>,
     isolate: Result<Rc<Isolate>, Error>,
-    hooks: &impl Hooks,
     request_context: &Rc<RequestContext>,
 ) -> Result<web_sys::Response, JsValue> {
     match isolate {
         Ok(isolate) => {
             let edge = Edge::new(isolate, Workers(request_context.clone()));
-            unless_hung_up(incoming, hooks, request_context, &edge).await
+            unless_hung_up(incoming, request_context, &edge).await
         }
         Err(error) => {
             log_misconfigured(&error);
@@ -122,13 +132,8 @@ fn log_misconfigured(error: &Error) {
 }
 
 /// Runs the jobs of a cron.
-pub async fn scheduled(
-    cron: &str,
-    env: Env,
-    hooks: &impl Hooks,
-    registry: fn() -> Result<Registry, BadRoute>,
-) {
-    let isolate = match isolate(&env, registry) {
+pub async fn scheduled(cron: &str, env: Env, manifests: ReadManifests) {
+    let isolate = match isolate(&env, manifests) {
         Ok(isolate) => isolate,
         Err(error) => {
             log_misconfigured(&error);
@@ -142,20 +147,19 @@ pub async fn scheduled(
         hang_up: RefCell::default(),
     };
     let edge = Edge::new(isolate, Workers(Rc::new(request_context)));
-    jobs::run_scheduled(cron, hooks, &edge).await;
+    jobs::run_scheduled(cron, &edge).await;
 }
 
 /// Answers, unless the client closes the connection first. Then the runtime ends the request and its fetches without
 /// settling their promises: a future that awaits one would wait for ever, so it is dropped here.
 async fn unless_hung_up(
     incoming: Request<ReadableStream>,
-    hooks: &impl Hooks,
     request_context: &RequestContext,
     edge: &Edge<Workers>,
 ) -> Result<web_sys::Response, JsValue> {
     let (id, method) = (incoming.id.clone(), incoming.method.clone());
     let start_ms = edge.platform.now_ms();
-    let mut answering = pin!(pipeline::answer(incoming, hooks, edge));
+    let mut answering = pin!(pipeline::answer(incoming, edge));
     let response = poll_fn(|context| {
         if let Poll::Ready(response) = answering.as_mut().poll(context) {
             return Poll::Ready(Some(response));
@@ -195,7 +199,7 @@ async fn unless_hung_up(
 }
 
 /// The isolate's state, created at its first request. An incomplete configuration creates none.
-fn isolate(env: &Env, registry: fn() -> Result<Registry, BadRoute>) -> Result<Rc<Isolate>, Error> {
+fn isolate(env: &Env, manifests: ReadManifests) -> Result<Rc<Isolate>, Error> {
     if let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) {
         return Ok(isolate);
     }
@@ -203,9 +207,8 @@ fn isolate(env: &Env, registry: fn() -> Result<Registry, BadRoute>) -> Result<Rc
         let value = Reflect::get(env.as_ref(), &JsValue::from_str(name)).ok()?;
         value.as_string()
     };
-    let registry =
-        registry().map_err(|_| Error::Internal("an endpoint's path cannot be served"))?;
-    let config = Config::read(variable, &registry.schemas)?;
+    let registry = MANIFESTS.with(|text| manifests(&String::from(text)))?;
+    let config = Config::read(variable, &registry.schemas, &registry.variables)?;
     let isolate = Rc::new(Isolate::new(config, registry));
     Ok(ISOLATE.with(|cell| cell.get_or_init(|| isolate).clone()))
 }

@@ -3,9 +3,11 @@
 use base16ct::lower;
 use http::HeaderMap;
 
+use crate::endpoint::Call;
 use crate::id;
 use crate::isolate::Isolate;
 use crate::message::text;
+use crate::verify::Caller;
 
 /// The request headers that select an answer, besides the path and its query.
 const KEYED: [&str; 5] = ["accept", "accept-profile", "prefer", "range", "range-unit"];
@@ -16,6 +18,16 @@ pub(crate) struct Rule {
     pub name: String,
     /// Its lifetime.
     pub seconds: u32,
+}
+
+/// The rule for a call whose answer anonymous callers share, if its endpoint has one.
+pub(super) fn of_call(call: &Call, caller: &Caller, arguments: &str) -> Option<Rule> {
+    let seconds = call.cache_seconds.filter(|_| caller.token().is_none())?;
+    let key = [&call.schema, &call.function, arguments].join("\0");
+    Some(Rule {
+        name: format!("calls/{}", id::hex(&id::digest(&key))),
+        seconds,
+    })
 }
 
 /// The rule for a read, if there is one. `path` and `headers` are those of the upstream request.
@@ -29,7 +41,7 @@ pub(super) fn rule(
         return None;
     }
     let schema = text(headers, "accept-profile")
-        .or(isolate.registry.schemas.first().map(AsRef::as_ref))
+        .or(isolate.config.schemas.first().map(String::as_str))
         .unwrap_or_default();
     let wanted = format!("{schema}.{relation}");
     let mut reads = isolate.config.cached_reads.iter();

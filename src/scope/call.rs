@@ -6,12 +6,12 @@ use std::rc::Rc;
 use http::Method;
 use postgrest::Postgrest;
 
-use super::body::{limit, read_body};
 use super::headers::{idempotency_key, set, set_trace};
 use super::mint::{self, upstream_token};
 use super::work::{Relay, Work, sharer};
-use super::{form_timestamp, seal, turnstile};
-use crate::endpoint::{Call, Human, Identity, Incoming, Plan, Seen};
+use super::{arguments, cached, device, form_timestamp, seal, turnstile};
+use crate::body::{limit, read_all};
+use crate::endpoint::{Arguments, Call, Human, Identity, Incoming, Plan, Seen};
 use crate::error::Error;
 use crate::formats::charset::Decoder;
 use crate::isolate::Edge;
@@ -42,7 +42,7 @@ pub(super) async fn refuse<P: Platform>(
 ) -> Work<P::Body> {
     let mut incoming = incoming(matched, caller, &request, edge);
     if is_form(call, &incoming) {
-        let read = read_body(&mut request, MAX_FORM_BYTES, edge).await;
+        let read = read_all(&mut request, MAX_FORM_BYTES, edge).await;
         incoming.body = read.unwrap_or_default();
     }
     refused(call, incoming, error)
@@ -87,21 +87,13 @@ pub(super) async fn prepare<P: Platform>(
 ) -> Result<Work<P::Body>, Error> {
     let mut incoming = incoming(matched, caller, &request, edge);
     let plan = plan(call, matched, &mut incoming, &mut request, edge).await;
-    let (arguments, seen) = match plan {
-        Ok(Plan::Call(arguments)) => (arguments, None),
-        Ok(Plan::CallVouched(arguments, seen)) => (arguments, Some(seen)),
+    let arguments = match plan {
+        Ok(Plan::Call(arguments)) => arguments,
         Ok(Plan::Answer(response)) => return Ok(Work::Local(response)),
-        Ok(Plan::Seal(_)) => return Err(Error::Internal("a secret was not sealed")),
         Err(error) => return Ok(refused(call, incoming, error)),
     };
-    let seen = if call.form_timestamp {
-        Some(Seen {
-            form_timestamp: form_timestamp::verdict(&incoming, &edge.config),
-            ..seen.unwrap_or_default()
-        })
-    } else {
-        seen
-    };
+    let seen = seen(call, &incoming, edge);
+    let rule = cached::of_call(call, caller, &arguments);
     let token = token(call, caller, &request, incoming.human, seen, edge)?;
     let sharer = match call.identity {
         Identity::Edge => None,
@@ -117,7 +109,9 @@ pub(super) async fn prepare<P: Platform>(
         edge,
     )?;
     set_trace(&mut outgoing.headers, &request)?;
-    if let Some(key) = idempotency_key(&request)? {
+    if call.idempotent
+        && let Some(key) = idempotency_key(&request)?
+    {
         set(&mut outgoing.headers, "idempotency-key", key)?;
     }
     // The client's own description of itself: data to store, never to trust.
@@ -133,14 +127,34 @@ pub(super) async fn prepare<P: Platform>(
     if call.fallback.is_some() {
         outgoing.deadline_ms = outgoing.deadline_ms.min(FALLBACK_MS);
     }
+    let relay = Relay {
+        sharer,
+        ..Relay::plain(outgoing)
+    };
+    if rule.is_some() {
+        return Ok(Work::Relay { relay, cache: rule });
+    }
     Ok(Work::Call {
         call: call.clone(),
         incoming: Box::new(incoming),
-        relay: Relay {
-            sharer,
-            ..Relay::plain(outgoing)
-        },
+        relay,
     })
+}
+
+/// What the edge observes of a request for the database, if the endpoint wants any of it.
+fn seen<P: Platform>(call: &Call, incoming: &Incoming, edge: &Edge<P>) -> Option<Seen> {
+    let mut seen = Seen::default();
+    if call.form_timestamp {
+        seen.form_timestamp = form_timestamp::verdict(incoming, &edge.config);
+    }
+    if call.device {
+        let device = device::of(incoming.header("user-agent"));
+        seen.device_type = Some(device.kind);
+        seen.browser = device.browser;
+        seen.os = device.os;
+        seen.is_bot = Some(device.is_bot);
+    }
+    (call.form_timestamp || call.device).then_some(seen)
 }
 
 /// The token for the call.
@@ -174,16 +188,22 @@ async fn plan<P: Platform>(
     } else {
         limit
     };
-    incoming.body = read_body(request, max_bytes.max(limit), edge).await?;
+    incoming.body = read_all(request, max_bytes.max(limit), edge).await?;
     if incoming.body.len() > limit {
         return Err(Error::BodyTooLarge { limit });
     }
     if let Some(action) = &call.turnstile {
         incoming.human = turnstile::ask(action, incoming, edge).await?;
     }
-    match (call.arguments)(incoming, &edge.config)? {
-        Plan::Seal(secret) => seal::seal(*secret, edge).await.map(Plan::Call),
-        plan => Ok(plan),
+    let listed = match &call.arguments {
+        Arguments::Code(code) => return code(incoming, &edge.config),
+        Arguments::Listed(listed) => arguments::of(call, listed, incoming)?,
+    };
+    match &call.seal {
+        None => Ok(Plan::Call(listed)),
+        Some(secret) => seal::seal(secret, &listed, incoming, edge)
+            .await
+            .map(Plan::Call),
     }
 }
 
@@ -280,6 +300,7 @@ mod tests {
             query: String::new(),
             headers,
             body: Some(body.into()),
+            read: None,
             address: None,
         };
         let caller = pollster::block_on(verify::caller(Access::Open, &request, &edge)).unwrap();
@@ -317,11 +338,11 @@ mod tests {
     #[test]
     fn a_refused_call_goes_on_to_respond() {
         let call = Call {
-            arguments: |_, _| Err(Error::BadVerifyToken),
+            arguments: Arguments::Code(|_, _| Err(Error::BadName)),
             ..Call::new("any", "function")
         };
         let refused = prepared(call, "a=b");
-        let wanted = Error::BadVerifyToken;
+        let wanted = Error::BadName;
         assert!(matches!(refused, Ok(Work::Refused { error, .. }) if error == wanted));
     }
 }

@@ -72,28 +72,6 @@ fn is_traceparent(text: &str) -> bool {
         if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && real(trace) && real(parent))
 }
 
-/// The length that the request declares.
-pub(super) fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
-    let name = "content-length";
-    match request.headers.get(name) {
-        None => Ok(None),
-        Some(value) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
-            Some(length) => Ok(Some(length)),
-            None => Err(Error::BadHeader {
-                name,
-                wanted: "a number of bytes",
-            }),
-        },
-    }
-}
-
-/// The encoding of the body, in lower case; none if it is not encoded.
-pub(super) fn content_coding<B>(request: &Request<B>) -> Option<String> {
-    let value = request.headers.get("content-encoding")?;
-    let coding = value.to_str().unwrap_or("unreadable").trim();
-    (!["", "identity"].contains(&coding)).then(|| coding.to_ascii_lowercase())
-}
-
 #[cfg(test)]
 mod tests {
     use super::is_traceparent;

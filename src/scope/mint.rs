@@ -256,6 +256,7 @@ mod tests {
             query: String::new(),
             headers,
             body: None,
+            read: None,
             address: "203.0.113.77".parse().ok(),
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! The upstream request is rebuilt from parsed parts: nothing of the client's request is passed on by default.
 
-mod body;
+mod arguments;
 mod cached;
 mod call;
 mod conditions;
+mod device;
 mod export;
 pub mod form_timestamp;
 mod grammar;
@@ -20,6 +21,7 @@ mod seal;
 mod turnstile;
 mod work;
 
+use crate::body::{self, read_all};
 use crate::endpoint::Action;
 use crate::error::Error;
 use crate::isolate::Edge;
@@ -59,6 +61,7 @@ pub async fn narrow<P: Platform>(
         Err(error) => return Err(admitted.err().unwrap_or(error)),
     };
     let caller = &caller;
+    let admitted = admitted.and_then(|()| edge.config.require(&matched.route.requires));
     if let Err(error) = admitted {
         let Action::Call(call) = &matched.route.action else {
             return Err(error);
@@ -74,8 +77,8 @@ pub async fn narrow<P: Platform>(
         }
         Action::Body(answer) => {
             let mut incoming = call::incoming(matched, caller, &request, edge);
-            incoming.body =
-                body::read_body(&mut request, body::limit(matched.route, edge), edge).await?;
+            let limit = body::limit(matched.route, edge);
+            incoming.body = read_all(&mut request, limit, edge).await?;
             Work::Local(answer(&incoming, &edge.config)?)
         }
         Action::Ready => {

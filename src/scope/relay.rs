@@ -4,18 +4,17 @@ use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::body::{limit, pass_body};
 use super::headers::{idempotency_key, query_api_key, set, set_trace};
 use super::mint::upstream_token;
 use super::prefer::{self, Counts, Effect};
 use super::query::{Query, cap_range};
 use super::work::{Relay, Work, sharer};
 use super::{cached, replica};
+use crate::body::{limit, pass_body};
 use crate::endpoint::Action;
 use crate::error::Error;
 use crate::isolate::Edge;
 use crate::message::{Body, Outgoing, Request};
-use crate::registry::Registry;
 use crate::route::Matched;
 use crate::runtime::Platform;
 use crate::verify::Caller;
@@ -76,7 +75,7 @@ pub(super) async fn rebuild<P: Platform>(
     let token = upstream_token(caller, &request, edge)?;
     let effect = Effect::of(&request.method, is_function);
     let prefer = prefer::rewrite(&request.headers, Counts::of(caller), effect)?;
-    let mut headers = headers(&request, &token, &prefer, &edge.registry)?;
+    let mut headers = headers(&request, &token, &prefer, &edge.config.schemas)?;
     let mut added_limit = None;
     // A limit on a write would choose which rows are written.
     if is_function || request.method == Method::GET {
@@ -175,7 +174,7 @@ fn headers<B>(
     request: &Request<B>,
     token: &str,
     prefer: &str,
-    registry: &Registry,
+    schemas: &[String],
 ) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     for name in &PASSED {
@@ -194,9 +193,9 @@ fn headers<B>(
             let served = schema
                 .to_str()
                 .ok()
-                .filter(|schema| registry.schemas.iter().any(|served| served == schema));
+                .filter(|schema| schemas.iter().any(|served| served == schema));
             let schema = served.ok_or_else(|| Error::UnknownSchema {
-                served: registry.schemas.join(", "),
+                served: schemas.join(", "),
             })?;
             set(&mut headers, name, schema)?;
         }

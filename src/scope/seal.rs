@@ -5,10 +5,11 @@
 //! describes the format.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::endpoint::Secret;
+use crate::endpoint::{Incoming, Seal};
 use crate::error::Error;
+use crate::formats::json;
 use crate::id::random;
 use crate::isolate::Edge;
 use crate::runtime::Platform;
@@ -18,26 +19,58 @@ const VERSION: &str = "v1";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 
-/// The arguments of the function that stores the secret, in JSON: the given ones, `sealed` and `key_version`.
+/// Seals the secret in a request's body, and adds it to the arguments of the function that stores it.
 ///
 /// # Errors
-/// [`Error::NotConfigured`] if there is no key to seal with.
-pub(super) async fn seal<P: Platform>(secret: Secret, edge: &Edge<P>) -> Result<String, Error> {
+/// 422 for a body that has no secret, [`Error::NotConfigured`] if there is no key to seal with.
+pub(super) async fn seal<P: Platform>(
+    seal: &Seal,
+    arguments: &str,
+    incoming: &Incoming,
+    edge: &Edge<P>,
+) -> Result<String, Error> {
+    let broken = || Error::Internal("the arguments of a secret are not an object");
+    let mut arguments: Map<String, Value> =
+        serde_json::from_str(arguments).map_err(|_| broken())?;
+    let secret = secret(seal, &json::body(incoming.content())?)?;
     let sealing = edge.config.sealing_key.as_ref();
-    let sealing = sealing.ok_or(Error::NotConfigured { variable: "KEK_1" })?;
-    let context = [VERSION, secret.column, &secret.row, &secret.owner].join("\0");
+    let sealing = sealing.ok_or(Error::NotConfigured {
+        variable: "KEK_1".into(),
+    })?;
+    let text = |name: &str| {
+        arguments
+            .get(name)
+            .and_then(Value::as_str)
+            .ok_or_else(broken)
+    };
+    let context = [VERSION, &seal.column, text(&seal.row)?, text(&seal.owner)?].join("\0");
     let wrapping = format!("{context}\0KEK_{}", sealing.version);
 
     let key = random::<KEY_BYTES>()?;
     let wrapped = encrypt(&sealing.bytes, &wrapping, &key, edge).await?;
-    let sealed = encrypt(&key, &context, secret.text.as_bytes(), edge).await?;
-    let mut arguments = secret.arguments;
-    arguments.insert(
-        "sealed".into(),
-        format!("{VERSION}.{wrapped}.{sealed}").into(),
-    );
+    let sealed = encrypt(&key, &context, secret.as_bytes(), edge).await?;
+    let sealed = format!("{VERSION}.{wrapped}.{sealed}");
+    arguments.insert("sealed".into(), sealed.into());
     arguments.insert("key_version".into(), sealing.version.into());
     Ok(Value::Object(arguments).to_string())
+}
+
+/// The secret, which is the only field of the body.
+fn secret(seal: &Seal, body: &Value) -> Result<String, Error> {
+    let fields = body.as_object().filter(|fields| fields.len() == 1);
+    let given = fields.and_then(|fields| fields.get(&seal.field)?.as_str());
+    let is_good = |text: &&str| {
+        (seal.min_bytes..=seal.max_bytes).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_graphic())
+    };
+    let wanted = || Error::BadSecret {
+        wanted: format!(
+            "{{\"{}\": \"...\"}}: {} to {} ASCII characters without a space",
+            seal.field, seal.min_bytes, seal.max_bytes
+        )
+        .into(),
+    };
+    given.filter(is_good).map(str::to_owned).ok_or_else(wanted)
 }
 
 /// `nonce.ciphertext`, each in base64url.

@@ -49,7 +49,9 @@ pub(super) async fn ask<P: Platform>(
         Some(verdict) if fits(&verdict, action, &edge.config) => Ok(Human::Verified),
         // Turnstile failed, which is not the fault of a person who filled in a page.
         None if incoming.wants_page => Ok(Human::PendingReview),
-        _ => Err(Error::HumanNotVerified),
+        _ => Err(Error::HumanNotVerified {
+            action: action.to_owned().into(),
+        }),
     }
 }
 

@@ -101,7 +101,7 @@ impl<B> Relay<B> {
         }
     }
 
-    /// A copy, if there is no body that the first one would use up.
+    /// A copy, if there is no stream that the first one would use up.
     pub(crate) fn again(&self) -> Option<Self> {
         Some(Self {
             outgoing: self.outgoing.again()?,

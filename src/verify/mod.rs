@@ -7,9 +7,11 @@ pub mod token;
 
 use http::HeaderMap;
 
+use crate::body;
 use crate::config::Config;
-use crate::endpoint::Access;
+use crate::endpoint::{Access, Route};
 use crate::error::{Error, TokenFault};
+use crate::hooks::Signed;
 use crate::id::is_uuid;
 use crate::isolate::Edge;
 use crate::isolate::tokens::Claims;
@@ -84,11 +86,35 @@ enum Key {
     Service(String),
 }
 
+/// Establishes who calls an endpoint and, where it has a check of its own, that this sender may.
+///
+/// # Errors
+/// Those of [`caller`] and of the check; 501 if the check needs a variable that is not set.
+pub async fn admitted<P: Platform>(
+    route: &Route,
+    request: &mut Request<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Caller, Error> {
+    let caller = caller(route.access, request, edge).await?;
+    if let Some(check) = route.authenticate {
+        edge.config.require(&route.requires)?;
+        let bytes = body::read_all(request, body::limit(route, edge), edge).await?;
+        let signed = Signed {
+            headers: &request.headers,
+            body: &bytes,
+            now_ms: edge.platform.now_ms(),
+        };
+        check(&signed, &edge.config)?;
+        request.read = Some(bytes);
+    }
+    Ok(caller)
+}
+
 /// Establishes who calls.
 ///
 /// # Errors
-/// 401 for an invalid credential or, on a keyed route, for none at all; 403 for a `service_role` token from a browser,
-/// even beside a user's token; 503 while the issuer's keys are not available.
+/// 401 for an invalid credential, and for none where the access needs one; 403 for a caller that the access excludes and for a
+/// `service_role` token from a browser, even beside a user's token; 503 while the issuer's keys are not available.
 pub async fn caller<P: Platform>(
     access: Access,
     request: &Request<P::Body>,
@@ -118,11 +144,28 @@ pub async fn caller<P: Platform>(
         (Some(token), _) => holder(token, edge).await?,
         (None, Key::Service(token)) => Who::Holder { token, user: None },
         (None, Key::Publishable) => Who::Anonymous,
-        (None, Key::None) if access == Access::Open || bearer.is_some() => Who::Anonymous,
-        (None, Key::None) => return Err(Error::NoApiKey),
+        (None, Key::None) if access == Access::Keyed && bearer.is_none() => {
+            return Err(Error::NoApiKey);
+        }
+        (None, Key::None) => Who::Anonymous,
     };
     refuse_in_browser(matches!(who, Who::Holder { user: None, .. }))?;
+    allowed(access, &who)?;
     Ok(Caller(who))
+}
+
+/// Refuses a caller whom the access excludes.
+fn allowed(access: Access, who: &Who) -> Result<(), Error> {
+    let wanted = match access {
+        Access::Public | Access::Open | Access::Keyed => return Ok(()),
+        Access::User => "signed-in users",
+        Access::Service => "servers, by a token of the role service_role",
+    };
+    match who {
+        Who::Anonymous => Err(Error::NoToken { wanted }),
+        Who::Holder { user, .. } if user.is_some() == (access == Access::User) => Ok(()),
+        Who::Holder { .. } => Err(Error::NotForCaller { wanted }),
+    }
 }
 
 /// Whether a browser sent the request. Browsers set these headers themselves; pages and their scripts cannot.

@@ -60,6 +60,7 @@ fn request(headers: &[(&'static str, &str)]) -> Request<Vec<u8>> {
         query: String::new(),
         headers: map,
         body: None,
+        read: None,
         address: None,
     }
 }

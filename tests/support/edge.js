@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../dev/process.js';
+import { moduleOf } from '../../dev/systems.js';
 import { BUNDLE, workerd } from '../../dev/workerd.js';
 import { made, stack } from './stack.js';
 
@@ -28,18 +29,23 @@ export const variables = (more = {}) => ({
 
 /**
  * Starts an edge with further variables, bindings in workerd's own words, and a module of the given text around the bundle's
- * `entry.js`. Stop it in `after`.
+ * `entry.js`. Stop it in `after`. `manifests` are served in place of the systems' own: a list, or the text itself.
  * `log()` gives the lines of JSON that stand in its log now. `logged(fits, count)` waits for `count` lines that fit (1 unless given), at most five
  * seconds, and gives them. `megabytes()` gives the memory of its process.
  */
-export const startEdge = async (more = {}, bindings = [], around = undefined) => {
+export const startEdge = async (more = {}, bindings = [], around = undefined, manifests = undefined) => {
   const data = mkdtempSync(join(tmpdir(), 'rowgate-edge-'));
   const logFile = join(data, 'log');
   const outer = join(data, 'outer.js');
   if (around) writeFileSync(outer, around);
+  const bundle = { ...BUNDLE };
+  if (manifests !== undefined) {
+    bundle['systems.js'] = join(data, 'systems.js');
+    writeFileSync(bundle['systems.js'], moduleOf(typeof manifests === 'string' ? manifests : JSON.stringify(manifests)));
+  }
   const { part, url } = workerd({
     data,
-    modules: around ? { 'outer.js': outer, ...BUNDLE } : BUNDLE,
+    modules: around ? { 'outer.js': outer, ...bundle } : bundle,
     port: await freePort(),
     variables: variables(more),
     bindings,

@@ -6,18 +6,17 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use super::errors;
 use super::n8n::{Client, Fault};
 use super::tenancy::{self, Prepared, Subject, Webhook, allow_caller, text};
 use super::validate;
 use crate::config::Config;
-use crate::endpoint::{Call, Incoming, Plan, answer_ok};
+use crate::endpoint::{Incoming, Plan};
 use crate::error::Error;
 use crate::formats::json;
-use crate::forward;
+use crate::hooks::Services;
 use crate::id::is_uuid;
-use crate::isolate::Edge;
 use crate::message::{self, Response};
-use crate::runtime::Platform;
 
 /// The reason of a lost lease, or of a database that cannot be reached.
 const INTERRUPTED: &str = "interrupted";
@@ -33,71 +32,28 @@ const MAX_PROBE_MS: u64 = 20_000;
 /// The most bytes of a workflow; the database has the same limit.
 const MAX_WORKFLOW_BYTES: usize = 2 * 1024 * 1024;
 
-/// `POST /v1/workflows/{id}/deploy`
-pub fn deploy() -> Call {
-    Call {
-        arguments: |incoming, config| {
-            // A caller who names a version means /rollback.
-            if !incoming.body.is_empty() && json::body(incoming.content())? != json!({}) {
-                return Err(Error::MalformedBody(
-                    "it takes no fields; /rollback takes {\"deployment_version\": 3}".into(),
-                ));
-            }
-            open_arguments(incoming, config, None)
-        },
-        ..call("open_deployment", super::DEPLOY)
+/// The arguments of `POST /v1/workflows/{id}/deploy`.
+pub fn deploy(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
+    // A caller who names a version means /rollback.
+    if !incoming.body.is_empty() && json::body(incoming.content())? != json!({}) {
+        return Err(Error::MalformedBody(
+            "it takes no fields; /rollback takes {\"deployment_version\": 3}".into(),
+        ));
     }
+    open_arguments(incoming, None)
 }
 
-/// `POST /v1/workflows/{id}/rollback`
-pub fn rollback() -> Call {
-    Call {
-        arguments: |incoming, config| {
-            let version = if incoming.body.is_empty() {
-                0
-            } else {
-                version(&json::body(incoming.content())?)?
-            };
-            open_arguments(incoming, config, Some(version))
-        },
-        ..call("open_deployment", super::DEPLOY)
-    }
+/// The arguments of `POST /v1/workflows/{id}/rollback`.
+pub fn rollback(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
+    let version = if incoming.body.is_empty() {
+        0
+    } else {
+        version(&json::body(incoming.content())?)?
+    };
+    open_arguments(incoming, Some(version))
 }
 
-/// `POST /v1/jobs/finish_deployments`, for the back office of a system without crons.
-pub fn finish() -> Call {
-    Call {
-        answer: answer_ok,
-        ..call("may_finish_deployments", super::FINISH)
-    }
-}
-
-fn call(function: &'static str, after_call: &'static str) -> Call {
-    Call {
-        arguments: |_, config| {
-            is_set_up(config)?;
-            Ok(Plan::Call("{}".into()))
-        },
-        answer,
-        after_call: Some(after_call.into()),
-        ..Call::new("clixen", function)
-    }
-}
-
-fn is_set_up(config: &Config) -> Result<(), Error> {
-    let variable = "N8N_URL";
-    match config.n8n {
-        Some(_) => Ok(()),
-        None => Err(Error::NotConfigured { variable }),
-    }
-}
-
-fn open_arguments(
-    incoming: &Incoming,
-    config: &Config,
-    version: Option<u64>,
-) -> Result<Plan, Error> {
-    is_set_up(config)?;
+fn open_arguments(incoming: &Incoming, version: Option<u64>) -> Result<Plan, Error> {
     let id = incoming.segments.get("id");
     if !is_uuid(id) {
         return Err(Error::NotFound);
@@ -125,7 +81,14 @@ fn version(body: &Value) -> Result<u64, Error> {
 }
 
 /// 200 for a deployment that serves, 202 while it is in progress elsewhere, otherwise its error.
-fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Response<()>, Error> {
+///
+/// # Errors
+/// The outcome's, or the deployment's.
+pub fn answer(
+    _: &Incoming,
+    outcome: Result<Value, Error>,
+    _: &Config,
+) -> Result<Response<()>, Error> {
     let row = outcome?;
     match text(&row, "status") {
         "deployed" | "rolled_back" => Ok(message::json(StatusCode::OK, &row)),
@@ -134,21 +97,41 @@ fn answer(_: &Incoming, outcome: Result<Value, Error>, _: &Config) -> Result<Res
                 .get("n8n_response")
                 .map(|response| text(response, "reason"));
             let message = text(&row, "error_message").to_owned();
-            Err(Error::undeployed(reason.unwrap_or_default(), message))
+            Err(undeployed(reason.unwrap_or_default(), message))
         }
-        "" => Err(Error::undeployed("gone", String::new())),
+        "" => Err(undeployed("gone", String::new())),
         _ => Ok(message::json(StatusCode::ACCEPTED, &row)),
     }
+}
+
+/// Why a deployment failed: `reason` is the one that the database stored with it, `message` its particulars.
+fn undeployed(reason: &str, message: String) -> Error {
+    let row = match reason {
+        "invalid" => &errors::WORKFLOW_INVALID,
+        "gone" => &errors::WORKFLOW_NOT_FOUND,
+        "conflict" => &errors::N8N_CONFLICT,
+        "rejected" => &errors::N8N_REJECTED_WORKFLOW,
+        _ => &errors::N8N_FAILED,
+    };
+    Error::with(row, message)
+}
+
+/// Runs the deployment that a call has opened.
+///
+/// # Errors
+/// Those of [`run_deployment`].
+pub async fn run_opened(opened: &Value, services: Services<'_>) -> Result<Value, Error> {
+    run_deployment(text(opened, "id"), services).await
 }
 
 /// Runs an open deployment, unless it has ended or another request is running it. Gives its row.
 ///
 /// # Errors
 /// Those of calling the database. A failure of n8n is recorded in the row.
-pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Value, Error> {
-    let n8n = Client::of(edge)?;
-    let claimed =
-        forward::call_own("claim_deployment", &json!({ "deployment_id": id }), edge).await?;
+async fn run_deployment(id: &str, services: Services<'_>) -> Result<Value, Error> {
+    let n8n = Client::of(services)?;
+    let claimed = json!({ "deployment_id": id });
+    let claimed = services.call("claim_deployment", &claimed).await?;
     let Some(lease) = claimed.get("lease").cloned() else {
         return Ok(claimed.get("deployment").cloned().unwrap_or_default());
     };
@@ -157,7 +140,7 @@ pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Val
         lease: &lease,
         claimed: &claimed,
         n8n,
-        edge,
+        services,
     };
     let outcome = match deployment.attempt().await {
         Ok(outcome) => outcome,
@@ -175,7 +158,7 @@ pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Val
         }
     };
     let end = json!({ "deployment_id": id, "lease": lease, "outcome": outcome });
-    forward::call_own("finish_deployment", &end, edge).await
+    services.call("finish_deployment", &end).await
 }
 
 /// Resumes interrupted deployments, and removes from n8n what was deleted here. Gives the number of each. A failure is
@@ -183,12 +166,12 @@ pub async fn run_deployment<P: Platform>(id: &str, edge: &Edge<P>) -> Result<Val
 ///
 /// # Errors
 /// Those of asking the database for the pending work.
-pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
-    let n8n = Client::of(edge)?;
-    let start_ms = edge.platform.now_ms();
-    let in_time = || edge.platform.now_ms().saturating_sub(start_ms) < MAX_JOB_MS;
+pub async fn finish_all(services: Services<'_>) -> Result<Value, Error> {
+    let n8n = Client::of(services)?;
+    let start_ms = services.now_ms();
+    let in_time = || services.now_ms().saturating_sub(start_ms) < MAX_JOB_MS;
     let max = json!({ "most": MAX_PER_RUN });
-    let open = forward::call_own("unfinished_deployments", &max, edge).await?;
+    let open = services.call("unfinished_deployments", &max).await?;
     let ids = |name: &str| -> Vec<String> {
         let listed = open.get(name).and_then(Value::as_array);
         let ids = listed.into_iter().flatten().filter_map(Value::as_str);
@@ -201,7 +184,7 @@ pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
         }
         let is_out = remove_workflow(&id, &n8n).await.is_ok();
         let noted = json!({ "n8n_workflow_id": id, "is_out": is_out });
-        let noted = forward::call_own("removed_from_n8n", &noted, edge).await;
+        let noted = services.call("removed_from_n8n", &noted).await;
         let done = is_out && noted.is_ok();
         removals += u64::from(done);
         failed += u64::from(!done);
@@ -210,7 +193,7 @@ pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
         if !in_time() {
             break;
         }
-        let done = run_deployment(&id, edge).await.is_ok();
+        let done = run_deployment(&id, services).await.is_ok();
         deployments += u64::from(done);
         failed += u64::from(!done);
     }
@@ -218,7 +201,7 @@ pub async fn finish_all<P: Platform>(edge: &Edge<P>) -> Result<Value, Error> {
 }
 
 /// Removes a workflow by its id in n8n, or by the mark at the end of its name.
-async fn remove_workflow<P: Platform>(id: &str, n8n: &Client<'_, P>) -> Result<(), Fault> {
+async fn remove_workflow(id: &str, n8n: &Client<'_>) -> Result<(), Fault> {
     match id.strip_prefix("mark:") {
         None => n8n.remove(id).await,
         Some(mark) => match n8n.find(&format!(" [{mark}]")).await? {
@@ -229,15 +212,15 @@ async fn remove_workflow<P: Platform>(id: &str, n8n: &Client<'_, P>) -> Result<(
 }
 
 /// One attempt at a deployment.
-struct Deployment<'a, P> {
+struct Deployment<'a> {
     id: &'a str,
     lease: &'a Value,
     claimed: &'a Value,
-    n8n: Client<'a, P>,
-    edge: &'a Edge<P>,
+    n8n: Client<'a>,
+    services: Services<'a>,
 }
 
-impl<P: Platform> Deployment<'_, P> {
+impl Deployment<'_> {
     /// Runs all steps, and gives the outcome for the database.
     async fn attempt(&self) -> Result<Value, Fault> {
         let Some(workflow) = self.workflow(false).await? else {
@@ -250,7 +233,7 @@ impl<P: Platform> Deployment<'_, P> {
         let known = self.subject().n8n_id;
         let id = self.save(&made.workflow).await?;
         let noted = json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": id });
-        let noted = forward::call_own("note_deployment", &noted, self.edge).await;
+        let noted = self.services.call("note_deployment", &noted).await;
         if !matches!(noted, Ok(Value::Bool(true))) {
             return Err(interrupted());
         }
@@ -301,12 +284,9 @@ impl<P: Platform> Deployment<'_, P> {
     /// served.
     async fn workflow(&self, before: bool) -> Result<Option<Value>, Fault> {
         let request = json!({ "deployment_id": self.id, "lease": self.lease, "before": before });
-        let request = forward::call_own_large(
-            "deployment_workflow",
-            &request,
-            MAX_WORKFLOW_BYTES,
-            self.edge,
-        );
+        let request = self
+            .services
+            .call_large("deployment_workflow", &request, MAX_WORKFLOW_BYTES);
         match request.await {
             Ok(workflow) => Ok(Some(workflow).filter(|workflow| !workflow.is_null())),
             // The database has it, but the edge cannot read it, and will not be able to at the next attempt.
@@ -347,7 +327,7 @@ impl<P: Platform> Deployment<'_, P> {
     /// What the owner has in n8n. The database answers to the holder of the lease.
     async fn own_workflows(&self, named: &[String]) -> Result<tenancy::Owned, Fault> {
         let request = json!({ "deployment_id": self.id, "lease": self.lease, "named": named });
-        let own = forward::call_own("own_workflows", &request, self.edge).await;
+        let own = self.services.call("own_workflows", &request).await;
         let own = own.ok().filter(|own| !own.is_null());
         own.and_then(|own| serde_json::from_value(own).ok())
             .ok_or_else(interrupted)
@@ -368,8 +348,9 @@ impl<P: Platform> Deployment<'_, P> {
         }
         let request =
             json!({ "deployment_id": self.id, "lease": self.lease, "n8n_workflow_id": callee });
-        let request =
-            forward::call_own_large("called_workflow", &request, MAX_WORKFLOW_BYTES, self.edge);
+        let request = self
+            .services
+            .call_large("called_workflow", &request, MAX_WORKFLOW_BYTES);
         let found = request.await.map_err(|_| interrupted())?;
         let workflow = found.get("workflow").cloned().unwrap_or_default();
         let subject = Subject {
@@ -449,20 +430,19 @@ impl<P: Platform> Deployment<'_, P> {
         if !self.n8n.serves(id).await? {
             return Ok(false);
         }
-        let start_ms = self.edge.platform.now_ms();
+        let start_ms = self.services.now_ms();
         let probed = webhooks.iter().filter(|webhook| webhook.is_plain());
         for webhook in probed.take(MAX_PROBED) {
-            if self.edge.platform.now_ms().saturating_sub(start_ms) > MAX_PROBE_MS {
+            if self.services.now_ms().saturating_sub(start_ms) > MAX_PROBE_MS {
                 break;
             }
-            let url = self.n8n.public(&webhook.path);
-            let mut listens = self.n8n.listens(&url, &webhook.method).await;
+            let mut listens = self.n8n.listens(&webhook.path, &webhook.method).await;
             for _ in 0..2 {
                 if listens != Some(false) {
                     break;
                 }
-                self.edge.platform.sleep(PROBE_PAUSE_MS).await;
-                listens = self.n8n.listens(&url, &webhook.method).await;
+                self.services.sleep(PROBE_PAUSE_MS).await;
+                listens = self.n8n.listens(&webhook.path, &webhook.method).await;
             }
             if listens == Some(false) {
                 return Ok(false);

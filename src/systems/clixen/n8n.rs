@@ -6,11 +6,14 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::tenancy::allows_caller;
-use crate::config::N8n;
 use crate::error::Error;
-use crate::isolate::Edge;
-use crate::message::{Body, Outgoing, Response, text};
-use crate::runtime::Platform;
+use crate::hooks::{ServiceRequest, Services};
+use crate::message::{Body, Response, SendFault, text};
+
+/// The variable with n8n's address.
+const URL: &str = "N8N_URL";
+/// The variable with the address of its webhooks, if it differs.
+const WEBHOOK_URL: &str = "N8N_WEBHOOK_URL";
 
 /// Milliseconds that a request may take.
 const DEADLINE_MS: u32 = 15_000;
@@ -22,7 +25,7 @@ const MAX_PAGES: usize = 40;
 /// Why n8n did not do what it was request to do.
 #[derive(Debug)]
 pub struct Fault {
-    /// One of the reasons of [`Error::undeployed`].
+    /// The reason that the database stores with the deployment.
     pub reason: &'static str,
     /// n8n's status; 0 if it did not answer.
     pub status: u16,
@@ -31,22 +34,28 @@ pub struct Fault {
 }
 
 /// The n8n of one deployment.
-pub struct Client<'a, P> {
-    config: &'a N8n,
-    edge: &'a Edge<P>,
+pub struct Client<'a> {
+    services: Services<'a>,
+    url: &'a str,
+    key: &'a str,
 }
 
-impl<'a, P: Platform> Client<'a, P> {
+impl<'a> Client<'a> {
     /// The configured n8n.
     ///
     /// # Errors
     /// [`Error::NotConfigured`] if there is none.
-    pub fn of(edge: &'a Edge<P>) -> Result<Self, Error> {
-        let config = edge.config.n8n.as_ref();
-        let config = config.ok_or(Error::NotConfigured {
-            variable: "N8N_URL",
-        })?;
-        Ok(Self { config, edge })
+    pub fn of(services: Services<'a>) -> Result<Self, Error> {
+        let variable = |name: &'static str| {
+            services.text(name).ok_or(Error::NotConfigured {
+                variable: name.into(),
+            })
+        };
+        Ok(Self {
+            services,
+            url: variable(URL)?,
+            key: variable("N8N_API_KEY")?,
+        })
     }
 
     /// Creates a workflow and gives its id.
@@ -151,36 +160,41 @@ impl<'a, P: Platform> Client<'a, P> {
 
     /// Whether a webhook is registered, without calling it: n8n answers a preflight with the registered methods. None
     /// if it does not say.
-    pub async fn listens(&self, url: &str, method: &str) -> Option<bool> {
+    pub async fn listens(&self, path: &str, method: &str) -> Option<bool> {
         let mut headers = HeaderMap::new();
-        let origin = HeaderValue::from_str(&self.config.url).ok()?;
+        let origin = HeaderValue::from_str(self.url).ok()?;
         headers.insert(http::header::ORIGIN, origin);
-        let response = self.send(Method::OPTIONS, url.to_owned(), headers, None);
+        let variable = self.webhooks();
+        let response = self.send(variable, Method::OPTIONS, path, headers, None);
         let response = response.await.ok()?;
         let methods = text(&response.headers, "access-control-allow-methods")?;
         Some(methods.split(',').any(|listed| listed.trim() == method))
     }
 
-    /// An address below that of n8n itself.
-    pub fn address(&self, path: &str) -> String {
-        format!("{}/{path}", self.config.url)
+    /// The variable with the address of webhooks.
+    fn webhooks(&self) -> &'static str {
+        match self.services.text(WEBHOOK_URL) {
+            Some(_) => WEBHOOK_URL,
+            None => URL,
+        }
     }
 
     /// The public address of a webhook or a form, such as `webhook/<path>`.
     pub fn public(&self, path: &str) -> String {
-        format!("{}/{path}", self.config.webhook_url)
+        let address = self.services.text(WEBHOOK_URL).unwrap_or(self.url);
+        format!("{address}/{path}")
     }
 
     /// Whether workflows of all users may use this credential of the instance.
     pub fn shares(&self, credential: &str) -> bool {
-        let mut shared = self.config.credentials.iter();
+        let mut shared = self.services.list("N8N_CREDENTIALS").iter();
         shared.any(|id| id == "*" || id == credential)
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
         let request = format!("{method} workflows");
         let mut headers = HeaderMap::new();
-        let key = HeaderValue::from_str(&self.config.key)
+        let key = HeaderValue::from_str(self.key)
             .map_err(|_| fault("key", 0, "N8N_API_KEY is not a valid header value"))?;
         headers.insert("x-n8n-api-key", key);
         headers.insert("accept", HeaderValue::from_static("application/json"));
@@ -188,20 +202,12 @@ impl<'a, P: Platform> Client<'a, P> {
             let kind = HeaderValue::from_static("application/json");
             headers.insert(http::header::CONTENT_TYPE, kind);
         }
-        let url = self.address(&format!("api/v1/workflows{path}"));
-        let response = self.send(method, url, headers, body).await?;
+        let path = format!("api/v1/workflows{path}");
+        let response = self.send(URL, method, &path, headers, body).await?;
         let status = response.status;
         let bytes = match response.body {
             Body::Bytes(bytes) => bytes,
-            Body::Stream(stream) => {
-                let read = self
-                    .edge
-                    .platform
-                    .read(stream, MAX_ANSWER_BYTES, DEADLINE_MS);
-                let read = read.await;
-                read.map_err(|_| fault("unreachable", status.as_u16(), "n8n's answer broke off"))?
-            }
-            Body::Empty | Body::Upload { .. } => Vec::new(),
+            _ => Vec::new(),
         };
         let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if status.is_success() {
@@ -218,29 +224,33 @@ impl<'a, P: Platform> Client<'a, P> {
             _ => ("unreachable", ""),
         };
         // Only what n8n says about the workflow is for its owner, and never the edge's key, even if n8n repeats it.
-        let words = words.replace(&self.config.key, "…");
+        let words = words.replace(self.key, "…");
         let message = format!("{request}: n8n answered {} {words}", status.as_u16());
         Err(fault(reason, status.as_u16(), message.trim_end()))
     }
 
     async fn send(
         &self,
+        variable: &str,
         method: Method,
-        url: String,
+        path: &str,
         headers: HeaderMap,
         body: Option<&Value>,
-    ) -> Result<Response<P::Body>, Fault> {
-        let request = Outgoing {
+    ) -> Result<Response<()>, Fault> {
+        let request = ServiceRequest {
+            variable,
             method,
-            url,
+            path,
             headers,
-            body: body.map_or(Body::Empty, |body| {
-                Body::Bytes(body.to_string().into_bytes())
-            }),
+            body: body.map_or(Vec::new(), |body| body.to_string().into_bytes()),
             deadline_ms: DEADLINE_MS,
+            max_answer_bytes: MAX_ANSWER_BYTES,
         };
-        let response = self.edge.platform.send(request, &|| ()).await;
-        response.map_err(|_| fault("unreachable", 0, "n8n did not answer"))
+        let response = self.services.send(request).await;
+        response.map_err(|sent| match sent {
+            SendFault::Body(_) => fault("unreachable", 0, "n8n's answer broke off"),
+            _ => fault("unreachable", 0, "n8n did not answer"),
+        })
     }
 }
 

@@ -8,12 +8,10 @@ use super::units::{Units, is_country};
 use crate::endpoint::{Fallback, Incoming};
 
 /// The fallback of `POST /v1/experiments/assign`.
-pub fn fallback() -> Fallback {
-    Fallback {
-        function: "running_experiments".into(),
-        result,
-    }
-}
+pub const FALLBACK: Fallback = Fallback {
+    function: "running_experiments",
+    result,
+};
 
 /// FNV-1a of 32 bits over UTF-16 code units, like `GrowthBook`'s JavaScript.
 fn fnv1a32(text: &str) -> u32 {

@@ -9,9 +9,10 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::consent;
 use super::texts::{self, FormTexts, Language};
-use super::{consent, leads};
-use crate::config::{Config, Owner};
+use crate::browser;
+use crate::config::Config;
 use crate::endpoint::Incoming;
 use crate::error::Error;
 use crate::formats::form::{FILE, last, malformed};
@@ -27,6 +28,27 @@ const DEFAULT: &str = "website-form";
 const FEATURES: &str = "interested_features";
 /// The version of the consent's wording. The language follows it: `form-2-de`.
 const CONSENT_VERSION: &str = "form-2";
+
+/// What the pages say about their owner.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    /// Their name, which the question for consent contains.
+    name: Option<&'a str>,
+    /// Their site, to which pages link back.
+    url: Option<&'a str>,
+    /// Their privacy policy.
+    privacy_url: Option<&'a str>,
+}
+
+impl<'a> Owner<'a> {
+    fn of(config: &'a Config) -> Self {
+        Self {
+            name: config.text("OWNER_NAME"),
+            url: config.text("OWNER_URL"),
+            privacy_url: config.text("PRIVACY_URL"),
+        }
+    }
+}
 
 /// A field that a person fills in: its name, the type of its input, and its autocomplete hint.
 struct Field {
@@ -137,7 +159,7 @@ const NOT_REPEATED: [&str; 6] = [
 #[template(path = "growth/form.html")]
 struct FormPage<'a> {
     texts: &'static Language,
-    owner: &'a Owner,
+    owner: Owner<'a>,
     form: &'static FormTexts,
     source: &'a str,
     action: String,
@@ -157,7 +179,7 @@ struct FormPage<'a> {
 #[template(path = "growth/message.html")]
 struct MessagePage<'a> {
     texts: &'static Language,
-    owner: &'a Owner,
+    owner: Owner<'a>,
     title: &'a str,
     text: String,
     /// Addresses and their labels.
@@ -168,7 +190,7 @@ struct MessagePage<'a> {
 #[template(path = "growth/confirm.html")]
 struct ConfirmPage<'a> {
     texts: &'static Language,
-    owner: &'a Owner,
+    owner: Owner<'a>,
     action: String,
     token: String,
 }
@@ -194,7 +216,7 @@ pub fn index(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error
     let texts = texts::language(incoming)?;
     let found = MessagePage {
         texts,
-        owner: &config.owner,
+        owner: Owner::of(config),
         title: &texts.index_title,
         text: texts.index_text.clone(),
         links: links(texts, incoming),
@@ -210,7 +232,7 @@ fn not_found(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error
     let texts = texts::language(incoming)?;
     let found = MessagePage {
         texts,
-        owner: &config.owner,
+        owner: Owner::of(config),
         title: &texts.not_found_title,
         text: texts.index_text.clone(),
         links: links(texts, incoming),
@@ -232,7 +254,7 @@ pub fn thanks(incoming: &Incoming, config: &Config) -> Result<Response<()>, Erro
     }
     let thanks = MessagePage {
         texts,
-        owner: &config.owner,
+        owner: Owner::of(config),
         title: &texts.thanks_title,
         text: texts.thanks_text.clone(),
         links,
@@ -251,19 +273,36 @@ pub fn confirm(incoming: &Incoming, config: &Config) -> Result<Response<()>, Err
     let texts = texts::language(incoming)?;
     let asking = ConfirmPage {
         texts,
-        owner: &config.owner,
+        owner: Owner::of(config),
         action: address("/v1/leads/confirm", incoming),
         token: incoming.parameter("token").unwrap_or_default(),
     };
     page(StatusCode::OK, texts, &asking, config)
 }
 
+/// The answer to `POST /v1/leads/confirm`, the button on that page: a page for a browser.
+///
+/// # Errors
+/// The outcome's, to a script.
+pub fn confirm_answer(
+    incoming: &Incoming,
+    outcome: Result<Value, Error>,
+    config: &Config,
+) -> Result<Response<()>, Error> {
+    match outcome {
+        Ok(_) if incoming.wants_page => confirmed(incoming, config),
+        Ok(result) => Ok(message::json(StatusCode::OK, &result)),
+        Err(error) if incoming.wants_page => not_confirmed(&error, incoming, config),
+        Err(error) => Err(error),
+    }
+}
+
 /// The page after `POST /v1/leads/confirm` with a valid link.
-pub fn confirmed(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
+fn confirmed(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
     let confirmed = MessagePage {
         texts,
-        owner: &config.owner,
+        owner: Owner::of(config),
         title: &texts.confirmed_title,
         text: texts.confirmed_text.clone(),
         links: site(texts, None, config).into_iter().collect(),
@@ -272,7 +311,7 @@ pub fn confirmed(incoming: &Incoming, config: &Config) -> Result<Response<()>, E
 }
 
 /// The page after an invalid link, or if the database cannot be reached.
-pub fn not_confirmed(
+fn not_confirmed(
     error: &Error,
     incoming: &Incoming,
     config: &Config,
@@ -280,7 +319,7 @@ pub fn not_confirmed(
     let texts = texts::language(incoming)?;
     let refused = MessagePage {
         texts,
-        owner: &config.owner,
+        owner: Owner::of(config),
         title: &texts.not_confirmed_title,
         text: fault(error, texts).text,
         links: site(texts, None, config).into_iter().collect(),
@@ -316,7 +355,7 @@ pub fn show_again(
     let mut response = if is_unread(error, incoming) {
         let broken = MessagePage {
             texts,
-            owner: &config.owner,
+            owner: Owner::of(config),
             title: &texts.error,
             text: format!("{} {}", fault(error, texts).text, texts.go_back),
             links: Vec::new(),
@@ -378,13 +417,14 @@ fn links(texts: &'static Language, incoming: &Incoming) -> Vec<(String, String)>
 
 /// The link to the site: the owner's, or the one that the visitor came from if it is allowed.
 fn site(texts: &Language, referer: Option<&Url>, config: &Config) -> Option<(String, String)> {
-    let allowed = referer.filter(|url| leads::leads_to_allowed(url, config));
-    let url = match &config.owner.url {
-        Some(url) => url.clone(),
+    let allowed = referer.filter(|url| browser::leads_to_allowed(url, config));
+    let owner = Owner::of(config);
+    let url = match owner.url {
+        Some(url) => url.to_owned(),
         None => format!("{}/", allowed?.origin().ascii_serialization()),
     };
     let host = Url::parse(&url).ok()?.host_str()?.to_owned();
-    let name = config.owner.name.clone().unwrap_or(host);
+    let name = owner.name.map_or(host, str::to_owned);
     Some((url, texts.back_to_site.replace("{site}", &name)))
 }
 
@@ -508,7 +548,7 @@ fn form_page<'a>(
     }
     Ok(FormPage {
         texts,
-        owner: &config.owner,
+        owner: Owner::of(config),
         form,
         source,
         action: address("/v1/leads", incoming),
@@ -517,7 +557,7 @@ fn form_page<'a>(
         choices,
         hidden,
         consent: typed.get("consent").is_some_and(consents),
-        consent_text: match &config.owner.name {
+        consent_text: match Owner::of(config).name {
             Some(owner) => texts.consent_owner.replace("{owner}", owner),
             None => texts.consent.clone(),
         },

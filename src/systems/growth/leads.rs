@@ -3,66 +3,29 @@
 //! `formats::form` reads the encodings. The database decides what a lead is, which address is valid, what is spam and how
 //! repeated leads merge.
 
-use http::header::LOCATION;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
-use serde_json::{Map, Value, json};
-use url::Url;
+use serde_json::{Map, Value};
 
-use super::{address, forms};
+use super::forms;
+use crate::browser;
 use crate::config::Config;
-use crate::endpoint::{ANSWER_STEP_MS, Call, Identity, Incoming, Plan};
+use crate::endpoint::{Incoming, Plan};
 use crate::error::Error;
 use crate::formats::form::last;
-use crate::formats::json;
-use crate::message::{self, Body, Response};
-
-/// The endpoint.
-pub fn capture() -> Call {
-    Call {
-        identity: Identity::Vouched,
-        is_form: true,
-        turnstile: Some("lead".into()),
-        form_timestamp: true,
-        arguments,
-        answer,
-        answer_step_ms: Some(ANSWER_STEP_MS),
-        ..Call::new("marketing", "capture_lead")
-    }
-}
-
-/// `POST /v1/leads/confirm`: the button on the page to which the link of a message leads. The page itself, `GET` of the
-/// same address, changes nothing, because mail programs and scanners open links by themselves.
-pub fn confirm() -> Call {
-    Call {
-        arguments: |incoming, _| {
-            let in_body = incoming
-                .form()
-                .fields
-                .get("token")
-                .and_then(last)
-                .map(str::to_owned);
-            let token = in_body.or_else(|| incoming.parameter("token"));
-            // PostgreSQL would answer a NUL with an error of its own.
-            let token = token.unwrap_or_default().replace('\0', "");
-            Ok(Plan::Call(json!({ "token": token }).to_string()))
-        },
-        answer: |incoming, outcome, config| match outcome {
-            Ok(_) if incoming.wants_page => forms::confirmed(incoming, config),
-            Ok(result) => Ok(message::json(StatusCode::OK, &result)),
-            Err(error) if incoming.wants_page => forms::not_confirmed(&error, incoming, config),
-            Err(error) => Err(error),
-        },
-        ..Call::new("marketing", "confirm_lead")
-    }
-}
+use crate::formats::{address, json};
+use crate::message::{self, Response};
 
 const EMAIL: &str = "email";
 /// The field with the address as it was typed, if its domain is not in ASCII.
 const TYPED_EMAIL: &str = "_typed_email";
 
-fn arguments(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
+/// The arguments.
+///
+/// # Errors
+/// 400 and 415 for a form that cannot be read.
+pub fn arguments(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
     let fields = fields(incoming)?;
     json::refuse_nul(fields)?;
     let arguments = serde_json::to_string(&Arguments { lead: Lead(fields) });
@@ -109,13 +72,20 @@ impl Serialize for Lead<'_> {
 
 /// 201 for scripts, 303 for browsers; the same for new leads, repeated ones and spam. A browser gets an error as the
 /// form with its values.
-fn answer(
+///
+/// # Errors
+/// The outcome's, to a script.
+pub fn answer(
     incoming: &Incoming,
     outcome: Result<Value, Error>,
     config: &Config,
 ) -> Result<Response<()>, Error> {
     match outcome {
-        Ok(_) if incoming.wants_page => see_other(&next(incoming, config)),
+        Ok(_) if incoming.wants_page => browser::see_other(&browser::next(
+            incoming,
+            &forms::thanks_address(incoming),
+            config,
+        )),
         Ok(result) => Ok(message::json(StatusCode::CREATED, &result)),
         Err(error) if incoming.wants_page => {
             forms::show_again(&error, &typed(incoming), incoming, config)
@@ -136,43 +106,6 @@ fn typed(incoming: &Incoming) -> Map<String, Value> {
     fields
 }
 
-fn see_other(location: &str) -> Result<Response<()>, Error> {
-    let value = HeaderValue::from_str(location)
-        .map_err(|_| Error::Internal("the redirect is not a valid header value"))?;
-    let mut response = Response {
-        status: StatusCode::SEE_OTHER,
-        headers: http::HeaderMap::new(),
-        body: Body::Empty,
-    };
-    response.headers.insert(LOCATION, value);
-    Ok(response)
-}
-
-/// The form's `_next` if it leads to an allowed origin, otherwise the hosted page.
-fn next(incoming: &Incoming, config: &Config) -> String {
-    let requested = incoming
-        .form()
-        .fields
-        .get("_next")
-        .and_then(last)
-        .map(Url::parse);
-    match requested {
-        Some(Ok(url)) if leads_to_allowed(&url, config) => url.into(),
-        _ => forms::thanks_address(incoming),
-    }
-}
-
-/// Whether an address belongs to an allowed site.
-pub(super) fn leads_to_allowed(url: &Url, config: &Config) -> bool {
-    // A blob's origin is that of the page that made it, so check the scheme first.
-    matches!(url.scheme(), "http" | "https")
-        && url.username().is_empty()
-        && url.password().is_none()
-        && config
-            .allowed_origins
-            .contains(&url.origin().ascii_serialization())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,6 +113,7 @@ mod tests {
     use crate::formats::charset::Decoder;
     use crate::fuzzing::native::decode;
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn incoming(content_type: &str, body: &[u8]) -> Incoming {
         let mut headers = http::HeaderMap::new();
@@ -206,8 +140,8 @@ mod tests {
     fn arguments_of(incoming: &Incoming) -> Result<String, Error> {
         let config = config::tests::with("", "").ok().unwrap();
         match arguments(incoming, &config)? {
-            Plan::Call(arguments) | Plan::CallVouched(arguments, _) => Ok(arguments),
-            Plan::Answer(_) | Plan::Seal(_) => Ok(String::new()),
+            Plan::Call(arguments) => Ok(arguments),
+            Plan::Answer(_) => Ok(String::new()),
         }
     }
 
@@ -305,7 +239,11 @@ mod tests {
         for (sent, wanted) in cases {
             let form = json!({ "_next": sent }).to_string();
             assert_eq!(
-                next(&incoming("application/json", form.as_bytes()), &config),
+                browser::next(
+                    &incoming("application/json", form.as_bytes()),
+                    forms::THANKS,
+                    &config
+                ),
                 wanted,
                 "{sent}"
             );

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::errors;
 use crate::endpoint::Incoming;
 use crate::error::Error;
 use crate::formats::{batch, json};
@@ -45,7 +46,7 @@ impl Units {
         let units = Self::read(batch::json_text(&incoming.body)?)?;
         if units.user_id.is_none() && units.session_id.is_none() && incoming.user.is_none() {
             let details = "user_id and session_id are both missing";
-            return Err(Error::NoUnit { details });
+            return Err(Error::with(&errors::UNIT_INVALID, details));
         }
         Ok(units)
     }
@@ -60,7 +61,7 @@ impl Units {
             None => None,
             Some(Some(code)) if code.is_empty() => None,
             Some(Some(code)) if is_country(&code) => Some(code.to_ascii_uppercase()),
-            Some(_) => return Err(Error::BadCountry),
+            Some(_) => return Err(bad_country()),
         };
         Ok(Self {
             user_id: id(fields.user_id)?,
@@ -102,10 +103,15 @@ fn id(field: Option<&RawValue>) -> Result<Option<String>, Error> {
         None => Ok(None),
         Some(Some(text)) if text.is_empty() => Ok(None),
         Some(Some(text)) if is_unit(&text) => Ok(Some(text)),
-        Some(_) => Err(Error::NoUnit {
-            details: "user_id and session_id must have 1 to 200 characters and no control characters",
-        }),
+        Some(_) => Err(Error::with(
+            &errors::UNIT_INVALID,
+            "user_id and session_id must have 1 to 200 characters and no control characters",
+        )),
     }
+}
+
+fn bad_country() -> Error {
+    Error::with(&errors::COUNTRY_INVALID, "A country code has two letters")
 }
 
 /// A string, or the digits of a whole number; none for any other value.
@@ -183,7 +189,7 @@ mod tests {
         }
         for sent in ["\"Germany\"", "\"1D\"", "\"ß\"", "5", "{}", "true"] {
             let read = Units::read(&format!(r#"{{"country":{sent}}}"#));
-            assert_eq!(read.unwrap_err(), Error::BadCountry, "{sent}");
+            assert_eq!(read.unwrap_err(), bad_country(), "{sent}");
         }
     }
 }

@@ -6,61 +6,79 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::endpoint::{Call, Identity, Incoming, Plan};
+use super::errors;
+use crate::config::Config;
+use crate::endpoint::{Incoming, Plan};
 use crate::error::Error;
 use crate::formats::batch;
+use crate::hooks::Signed;
 use crate::json::storable::storable;
-use crate::message::{self, Response};
+use crate::message::{self, Response, text};
 
-/// `GET`: Meta verifies once that the address belongs to the account's owner.
-pub fn verify() -> Call {
-    Call {
-        // Anybody can call this, so it uses the caller's share of connections.
-        identity: Identity::Vouched,
-        arguments: |incoming, config| {
-            let token = incoming.parameter("hub.verify_token").unwrap_or_default();
-            if incoming.parameter("hub.mode").as_deref() != Some("subscribe") || token.is_empty() {
-                return Err(Error::BadVerifyToken);
-            }
-            let agreed = config.whatsapp.verify_token.as_deref();
-            // Comparing digests, so that the time does not reveal the token.
-            if agreed.is_some_and(|agreed| Sha256::digest(agreed) == Sha256::digest(&token)) {
-                return Ok(Plan::Answer(challenge(incoming)));
-            }
-            let token = token.replace('\0', "");
-            Ok(Plan::Call(json!({ "token": token }).to_string()))
-        },
-        answer: |incoming, outcome, _| match outcome? {
-            Value::Bool(true) => Ok(challenge(incoming)),
-            _ => Err(Error::BadVerifyToken),
-        },
-        ..Call::new("whatsapp", "verify_token_fits")
+/// The header with the signature.
+const SIGNATURE: &str = "x-hub-signature-256";
+
+/// The arguments of `GET`: Meta verifies once that the address belongs to the account's owner.
+pub fn verify(incoming: &Incoming, config: &Config) -> Result<Plan, Error> {
+    let token = incoming.parameter("hub.verify_token").unwrap_or_default();
+    if incoming.parameter("hub.mode").as_deref() != Some("subscribe") || token.is_empty() {
+        return Err(Error::of(&errors::WEBHOOK_VERIFY_TOKEN_INVALID));
+    }
+    let agreed = config.text("WHATSAPP_VERIFY_TOKEN");
+    // Comparing digests, so that the time does not reveal the token.
+    if agreed.is_some_and(|agreed| Sha256::digest(agreed) == Sha256::digest(&token)) {
+        return Ok(Plan::Answer(challenge(incoming)));
+    }
+    let token = token.replace('\0', "");
+    Ok(Plan::Call(json!({ "token": token }).to_string()))
+}
+
+/// The answer to `GET`.
+///
+/// # Errors
+/// The outcome's, or 403 if no account has the token.
+pub fn verified(
+    incoming: &Incoming,
+    outcome: Result<Value, Error>,
+    _: &Config,
+) -> Result<Response<()>, Error> {
+    match outcome? {
+        Value::Bool(true) => Ok(challenge(incoming)),
+        _ => Err(Error::of(&errors::WEBHOOK_VERIFY_TOKEN_INVALID)),
     }
 }
 
-/// `POST`: a webhook. Meta repeats it for days until it is answered with 200.
-pub fn receive() -> Call {
-    Call {
-        identity: Identity::Edge,
-        arguments: |incoming, config| {
-            let secret = config.whatsapp.app_secret.as_deref();
-            let secret = secret.ok_or(Error::NotConfigured {
-                variable: "WHATSAPP_APP_SECRET",
-            })?;
-            if !is_signed(
-                &incoming.body,
-                incoming.header("x-hub-signature-256"),
-                secret,
-            ) {
-                return Err(Error::BadSignature);
-            }
-            payload(&incoming.body)
-        },
-        answer: |_, outcome, _| {
-            outcome.map(|_| message::json(StatusCode::OK, &json!({"status": "ok"})))
-        },
-        ..Call::new("whatsapp", "receive_webhook")
+/// Checks that Meta sent a webhook.
+///
+/// # Errors
+/// 401 if the app's secret did not sign the body.
+pub fn authenticate(signed: &Signed<'_>, config: &Config) -> Result<(), Error> {
+    let secret = config.text("WHATSAPP_APP_SECRET").unwrap_or_default();
+    let header = text(signed.headers, SIGNATURE).unwrap_or_default();
+    if !secret.is_empty() && is_signed(signed.body, header, secret) {
+        return Ok(());
     }
+    Err(Error::with(
+        &errors::WEBHOOK_SIGNATURE_INVALID,
+        "X-Hub-Signature-256",
+    ))
+}
+
+/// The arguments of `POST`: a webhook. Meta repeats it for days until it is answered with 200.
+pub fn receive(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
+    payload(&incoming.body)
+}
+
+/// The answer to `POST`.
+///
+/// # Errors
+/// The outcome's.
+pub fn received(
+    _: &Incoming,
+    outcome: Result<Value, Error>,
+    _: &Config,
+) -> Result<Response<()>, Error> {
+    outcome.map(|_| message::json(StatusCode::OK, &json!({"status": "ok"})))
 }
 
 /// The challenge, which Meta expects as plain text.

@@ -10,8 +10,8 @@ import { root } from '../../../dev/paths.js';
 const LAYERS = {
   'base types': ['text', 'id', 'public_key', 'json', 'message'],
   'config, errors': ['error', 'formats', 'config'],
-  'endpoints and state': ['endpoint', 'registry', 'runtime', 'isolate', 'hooks'],
-  stages: ['route', 'verify', 'relayed', 'scope', 'forward', 'respond'],
+  'endpoints and state': ['hooks', 'endpoint', 'registry', 'manifest', 'runtime', 'isolate'],
+  stages: ['route', 'body', 'verify', 'relayed', 'scope', 'forward', 'browser', 'respond'],
   pipeline: ['pipeline', 'jobs', 'endpoints'],
   systems: ['systems'],
   'platform and entry': ['platform', 'fuzzing', 'lib'],

@@ -1,11 +1,10 @@
 // An erased user's token lives on for a while. It makes nothing in any system: every table and function that users can write to is
 // tried, as the catalog and the routes list them, through the edge and past it.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { root } from '../../../dev/paths.js';
 import { exposed } from '../../../proof/catalog.js';
+import { routes as listRoutes } from '../../../proof/matrix.js';
 import { personas } from '../../../proof/personas.js';
 import { Target } from '../../../proof/probes.js';
 import { SYSTEMS } from '../../../proof/systems/index.js';
@@ -38,11 +37,7 @@ before(async () => {
   edge = await startEdge({ N8N_URL: 'http://127.0.0.1:9/', N8N_API_KEY: 'DEV-ONLY-nobody-listens' });
   target = new Target({ ...stack, edge_url: edge.url }, sql);
   catalog = await exposed(sql);
-  const listed = spawnSync('cargo', ['run', '--quiet', '--locked', '--example', 'routes'], {
-    cwd: root,
-    encoding: 'utf8',
-  });
-  routes = JSON.parse(listed.stdout);
+  routes = listRoutes();
   tables = (
     await sql(`select format('%I.%I', n.nspname, c.relname) as name from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^pg_|^information_schema$|^public$' order by 1`)

@@ -1,6 +1,5 @@
 //! Bodies: read into memory, or passed on unread. Either way up to a limit.
 
-use super::headers::{content_coding, declared_length};
 use crate::endpoint::Route;
 use crate::error::Error;
 use crate::isolate::Edge;
@@ -8,12 +7,24 @@ use crate::message::{Body, ReadFault, Request};
 use crate::runtime::Platform;
 
 /// The most bytes of a route's body.
-pub(super) fn limit<P>(route: &Route, edge: &Edge<P>) -> usize {
+pub(crate) fn limit<P>(route: &Route, edge: &Edge<P>) -> usize {
     route.body_limit.unwrap_or(edge.config.limits.body_bytes)
 }
 
+/// The whole body, which verify may have read already.
+pub(crate) async fn read_all<P: Platform>(
+    request: &mut Request<P::Body>,
+    limit: usize,
+    edge: &Edge<P>,
+) -> Result<Vec<u8>, Error> {
+    match request.read.take() {
+        Some(bytes) => Ok(bytes),
+        None => read_body(request, limit, edge).await,
+    }
+}
+
 /// Reads the whole body into memory and decompresses it. The limit applies before and after decompression.
-pub(super) async fn read_body<P: Platform>(
+async fn read_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,
     edge: &Edge<P>,
@@ -43,7 +54,7 @@ pub(super) async fn read_body<P: Platform>(
 }
 
 /// The body to pass on unread. The platform enforces the declared length, or counts if there is none.
-pub(super) fn pass_body<P: Platform>(
+pub(crate) fn pass_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,
     edge: &Edge<P>,
@@ -67,4 +78,26 @@ pub(super) fn pass_body<P: Platform>(
         },
         _ => Body::Empty,
     })
+}
+
+/// The length that the request declares.
+fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
+    let name = "content-length";
+    match request.headers.get(name) {
+        None => Ok(None),
+        Some(value) => match value.to_str().ok().and_then(|text| text.parse().ok()) {
+            Some(length) => Ok(Some(length)),
+            None => Err(Error::BadHeader {
+                name,
+                wanted: "a number of bytes",
+            }),
+        },
+    }
+}
+
+/// The encoding of the body, in lower case; none if it is not encoded.
+fn content_coding<B>(request: &Request<B>) -> Option<String> {
+    let value = request.headers.get("content-encoding")?;
+    let coding = value.to_str().unwrap_or("unreadable").trim();
+    (!["", "identity"].contains(&coding)).then(|| coding.to_ascii_lowercase())
 }

@@ -1,0 +1,306 @@
+//! From a checked manifest to routes and jobs, with the code that they name.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+
+use http::{Method, StatusCode};
+
+use super::checks::{body_limit, is_read};
+use super::{
+    Answer, ArgumentOf, BodyOf, By, Caller, Endpoint, ErrorName, Fault, Identity, Manifest,
+    OfCaller, RateLimit, Verb,
+};
+use crate::endpoint::{
+    self, Access, Action, Argument, Arguments, BodyKind, Call, Encoding, Export, Guard, More,
+    Route, Seal, Source,
+};
+use crate::hooks::Authenticate;
+use crate::registry::{Handler, Job, Registry, System, Worker};
+
+/// The systems of this repository that have Rust, each behind a cargo feature of its name.
+const FEATURES: [&str; 2] = ["clixen", "growth"];
+
+/// Adds what a manifest lists to the registry. Gives its routes.
+pub(super) fn add(
+    manifest: Manifest,
+    code: Option<&System>,
+    registry: &mut Registry,
+) -> Result<Vec<Route>, Fault> {
+    let named = Named {
+        system: &manifest.name,
+        code,
+    };
+    for row in code.map_or(&[][..], |code| code.errors) {
+        let lists = |error: &ErrorName| {
+            error.code == row.code
+                && error.name == row.name
+                && error.status == Some(row.status.as_u16())
+        };
+        if !manifest.errors.iter().any(lists) {
+            let (code, name, status) = (row.code, row.name, row.status.as_u16());
+            let what =
+                format!("{code} {name} {status}, which the system's Rust raises, is missing");
+            return Err(Fault("errors".into(), what));
+        }
+    }
+    for (at, job) in manifest.jobs.into_iter().enumerate() {
+        let by = match job.by {
+            By::Database => Worker::Database,
+            By::Edge => {
+                let body = named.find("job", &job.name, |system| system.jobs);
+                let body = body.map_err(|what| Fault(format!("jobs[{at}].name"), what))?;
+                Worker::Edge(body, job.requires)
+            }
+        };
+        registry.jobs.push(Job {
+            cron: job.cron,
+            name: job.name,
+            by,
+        });
+    }
+    let headers = &manifest.request_headers;
+    let mut routes = Vec::with_capacity(manifest.endpoints.len());
+    for (at, endpoint) in manifest.endpoints.into_iter().enumerate() {
+        let route = route(endpoint, &named, headers);
+        let place = |Fault(field, what)| Fault(format!("endpoints[{at}].{field}"), what);
+        routes.push(route.map_err(place)?);
+    }
+    registry.schemas.extend(manifest.schemas);
+    registry.request_headers.extend(manifest.request_headers);
+    registry.variables.extend(manifest.variables);
+    let errors = manifest.errors.into_iter();
+    registry
+        .error_names
+        .extend(errors.map(|error| (error.code, error.name)));
+    Ok(routes)
+}
+
+/// The code of a manifest's system.
+struct Named<'a> {
+    system: &'a str,
+    code: Option<&'a System>,
+}
+
+impl Named<'_> {
+    /// The code of this name in one of the system's tables.
+    fn find<T: Copy + 'static>(
+        &self,
+        what: &str,
+        name: &str,
+        table: impl Fn(&System) -> &'static [(&'static str, T)],
+    ) -> Result<T, String> {
+        let Self { system, code } = self;
+        let Some(code) = code else {
+            return Err(if FEATURES.contains(system) {
+                format!("{name} is Rust: compile the bundle with the cargo feature {system}")
+            } else {
+                format!("{name} is Rust, and the bundle has none for the system {system}")
+            });
+        };
+        let mut listed = table(code).iter();
+        let found = listed.find(|(known, _)| *known == name);
+        found
+            .map(|(_, value)| *value)
+            .ok_or_else(|| format!("the system has no {what} of the name {name}"))
+    }
+}
+
+fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Route, Fault> {
+    let in_field = |field: &'static str| move |what| Fault(field.to_owned(), what);
+    let method = match endpoint.method {
+        Verb::Get => Method::GET,
+        Verb::Post => Method::POST,
+        Verb::Put => Method::PUT,
+        Verb::Patch => Method::PATCH,
+        Verb::Delete => Method::DELETE,
+    };
+    let handler = endpoint.handler.as_ref().map(|name| {
+        let found = named.find("handler", name, |system| system.handlers);
+        found.map_err(in_field("handler"))
+    });
+    let authenticate = endpoint.authenticate.as_ref().map(|name| {
+        let found = named.find("check", name, |system| system.authenticate);
+        found.map_err(in_field("authenticate"))
+    });
+    let authenticate: Option<Authenticate> = authenticate.transpose()?;
+    let access = match endpoint.access {
+        Caller::Public => Access::Public,
+        Caller::Open => Access::Open,
+        Caller::Key => Access::Keyed,
+        Caller::User => Access::User,
+        Caller::Service => Access::Service,
+    };
+    let guard = match endpoint.rate_limit {
+        RateLimit::Open => Some(Guard::FailOpen),
+        RateLimit::Closed => Some(Guard::FailClosed),
+        RateLimit::None => None,
+    };
+    let limit = endpoint.body_limit.as_deref().and_then(body_limit);
+    let requires = endpoint.requires.clone();
+    let path = endpoint.path.clone();
+    let action = action(endpoint, handler.transpose()?, named, headers)?;
+    let mut route = Route::new(method, path, action);
+    route.access = access;
+    route.guard = guard;
+    route.body_limit = limit;
+    route.requires = requires;
+    route.authenticate = authenticate;
+    Ok(route)
+}
+
+fn action(
+    endpoint: Endpoint,
+    handler: Option<Handler>,
+    named: &Named<'_>,
+    headers: &[String],
+) -> Result<Action, Fault> {
+    let fault = |field: &str, what: &str| Fault(field.to_owned(), what.to_owned());
+    match (handler, &endpoint.call, &endpoint.export) {
+        (Some(Handler::Page(page)), None, None) => Ok(Action::Page(page)),
+        (Some(Handler::Body(answer)), None, None) => Ok(Action::Body(answer)),
+        (Some(Handler::Page(_) | Handler::Body(_)), _, _) => Err(fault(
+            "handler",
+            "it answers without the database: leave out call and export",
+        )),
+        (_, Some(_), _) => {
+            call(endpoint, handler, named, headers).map(|call| Action::Call(Rc::new(call)))
+        }
+        (None, None, Some(_)) => Ok(Action::Export(Rc::new(export(endpoint)?))),
+        _ => Err(fault(
+            "call",
+            "an endpoint needs a function to call, an export, or a handler",
+        )),
+    }
+}
+
+/// Schema and name of `schema.name`.
+fn qualified(name: &str) -> (String, String) {
+    let (schema, name) = name.split_once('.').unwrap_or_default();
+    (schema.to_owned(), name.to_owned())
+}
+
+fn export(endpoint: Endpoint) -> Result<Export, Fault> {
+    let export = endpoint.export;
+    let export = export.ok_or_else(|| Fault("export".into(), "is missing".into()))?;
+    let (schema, relation) = qualified(&export.relation);
+    Ok(Export {
+        schema: schema.into(),
+        relation: relation.into(),
+        columns: export.columns.into_iter().map(Cow::Owned).collect(),
+        more: More {
+            column: export.more.column.into(),
+            names: export.more.names.into(),
+        },
+        file_name: export.file_name.into(),
+    })
+}
+
+fn call(
+    endpoint: Endpoint,
+    handler: Option<Handler>,
+    named: &Named<'_>,
+    headers: &[String],
+) -> Result<Call, Fault> {
+    let (schema, function) = qualified(endpoint.call.as_deref().unwrap_or_default());
+    let mut call = Call::new(schema, function);
+    call.identity = match endpoint.identity {
+        Identity::Caller => endpoint::Identity::Caller,
+        Identity::Vouched => endpoint::Identity::Vouched,
+        Identity::Edge => endpoint::Identity::Edge,
+    };
+    call.accepts = endpoint.accepts.unwrap_or_else(|| vec![Encoding::Json]);
+    call.idempotent = endpoint.idempotent;
+    call.is_form = endpoint.form;
+    call.turnstile = endpoint.turnstile.map(Cow::Owned);
+    call.form_timestamp = endpoint.form_timestamp;
+    call.device = endpoint.device;
+    call.answer = match endpoint.answer {
+        Answer::Ok => endpoint::Answer::Result(StatusCode::OK),
+        Answer::Created => endpoint::Answer::Result(StatusCode::CREATED),
+        Answer::Accepted => endpoint::Answer::Result(StatusCode::ACCEPTED),
+        Answer::NoContent => endpoint::Answer::NoContent,
+        Answer::Stream => endpoint::Answer::Streamed,
+    };
+    call.redirect = endpoint.redirect;
+    call.cache_seconds = endpoint.cache;
+    call.answer_step_ms = endpoint.answer_step_ms;
+    call.after_call = match &endpoint.after_call {
+        None => None,
+        Some(name) => {
+            let found = named.find("hook", name, |system| system.after_call);
+            Some(found.map_err(|what| Fault("after_call".into(), what))?)
+        }
+    };
+    call.seal = endpoint.seal.map(|seal| Seal {
+        field: seal.field,
+        column: seal.column,
+        row: seal.row,
+        owner: seal.owner,
+        min_bytes: seal.min_bytes,
+        max_bytes: seal.max_bytes,
+    });
+    let listed = !endpoint.arguments.is_empty() || call.seal.is_some();
+    let arguments = endpoint.arguments.into_iter();
+    let arguments: Result<Vec<Argument>, Fault> = arguments
+        .map(|(name, of)| {
+            if let Some(header) = of.header.as_deref().filter(|name| !is_read(name, headers)) {
+                let what = format!("{header} is not one of the manifest's request_headers");
+                return Err(Fault(format!("arguments.{name}.header"), what));
+            }
+            Ok(argument(name, of))
+        })
+        .collect();
+    call.arguments = Arguments::Listed(arguments?);
+    if let Some(Handler::Call {
+        arguments,
+        answer,
+        fallback,
+    }) = handler
+    {
+        let fault = |field: &str, what: &str| Err(Fault(field.to_owned(), what.to_owned()));
+        if let Some(code) = arguments {
+            if listed {
+                return fault("arguments", "the handler makes the arguments");
+            }
+            call.arguments = Arguments::Code(code);
+        }
+        if let Some(code) = answer {
+            if !matches!(call.answer, endpoint::Answer::Result(StatusCode::OK))
+                || call.redirect.is_some()
+            {
+                return fault(
+                    "answer",
+                    "the handler makes the answer: leave out answer and redirect",
+                );
+            }
+            call.answer = endpoint::Answer::Code(code);
+        }
+        call.fallback = fallback;
+    }
+    Ok(call)
+}
+
+fn argument(name: String, of: ArgumentOf) -> Argument {
+    let email_fields = of.email_fields;
+    let sources = [
+        of.path.map(Source::Path),
+        of.field.map(Source::Field),
+        of.query.map(Source::Query),
+        of.header.map(Source::Header),
+        of.caller.map(|OfCaller::User| Source::User),
+        of.body.map(|kind| {
+            Source::Body(match kind {
+                BodyOf::Value => BodyKind::Value { email_fields },
+                BodyOf::Object => BodyKind::Object { email_fields },
+                BodyOf::Batch => BodyKind::Batch,
+            })
+        }),
+    ];
+    Argument {
+        name,
+        sources: sources.into_iter().flatten().collect(),
+        kind: of.kind.unwrap_or_default(),
+        default: of.default,
+        required: of.required,
+    }
+}

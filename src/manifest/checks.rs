@@ -1,0 +1,557 @@
+//! What a manifest may say: names, addresses and limits in themselves, and options that contradict each other.
+
+use super::{Answer, ArgumentOf, BodyOf, Caller, Endpoint, Fault, Identity, Manifest, Verb};
+use crate::config::{self, OWN_VARIABLES, is_name, is_reserved_schema};
+use crate::endpoint::{Encoding, Kind};
+use crate::error::{DATABASE_NAMES, ROWS};
+use crate::message::READ_HEADERS;
+use crate::registry::Registry;
+
+/// Headers that no endpoint may read: credentials, and what only the platform may say.
+const UNREADABLE_HEADERS: [&str; 9] = [
+    "authorization",
+    "proxy-authorization",
+    "apikey",
+    "cookie",
+    "cf-connecting-ip",
+    "x-forwarded-for",
+    "x-real-ip",
+    "forwarded",
+    "host",
+];
+/// Paths of the core.
+const OWN_PATHS: [&str; 4] = ["/rest/", "/auth/", "/healthz", "/readyz"];
+/// The most bytes of a body.
+pub(super) const MAX_BODY_BYTES: usize = 100_000_000;
+/// The most seconds of a cached answer.
+const MAX_CACHE_SECONDS: u32 = 86_400;
+/// The most milliseconds of an answer's step.
+const MAX_STEP_MS: u32 = 5000;
+
+fn fault(place: impl Into<String>, what: impl Into<String>) -> Fault {
+    Fault(place.into(), what.into())
+}
+
+/// Refuses with `what` unless `holds`.
+fn must(holds: bool, place: impl FnOnce() -> String, what: &str) -> Result<(), Fault> {
+    if holds {
+        Ok(())
+    } else {
+        Err(fault(place(), what))
+    }
+}
+
+const NAME_WANTED: &str = "lower-case letters, digits and _, at most 63";
+
+/// Checks a manifest by itself and against what came before it.
+pub(super) fn check(manifest: &Manifest, before: &Registry) -> Result<(), Fault> {
+    must(is_name(&manifest.name), || "name".into(), NAME_WANTED)?;
+    for (at, schema) in manifest.schemas.iter().enumerate() {
+        let place = || format!("schemas[{at}]");
+        must(is_name(schema), place, NAME_WANTED)?;
+        let reserved = "a schema of the core, of PostgreSQL or of Supabase";
+        must(!is_reserved_schema(schema), place, reserved)?;
+        let known = before.schemas.contains(schema) || repeats(&manifest.schemas, at, schema);
+        must(
+            !known,
+            place,
+            "another system has this schema, or it is listed twice",
+        )?;
+    }
+    for (at, name) in manifest.request_headers.iter().enumerate() {
+        check_header(name).map_err(|what| fault(format!("request_headers[{at}]"), what))?;
+    }
+    check_variables(manifest, before)?;
+    for (at, error) in manifest.errors.iter().enumerate() {
+        check_error(&error.code, &error.name, &before.error_names)
+            .map_err(|(field, what)| fault(format!("errors[{at}].{field}"), what))?;
+        let codes: Vec<&str> = manifest.errors.iter().map(|e| e.code.as_str()).collect();
+        let twice = repeats(&codes, at, &error.code.as_str());
+        must(
+            !twice,
+            || format!("errors[{at}].code"),
+            "the code is listed twice",
+        )?;
+    }
+    for (at, job) in manifest.jobs.iter().enumerate() {
+        must(
+            is_name(&job.name),
+            || format!("jobs[{at}].name"),
+            NAME_WANTED,
+        )?;
+        let known = before.jobs.iter().any(|known| known.name == job.name);
+        must(
+            !known,
+            || format!("jobs[{at}].name"),
+            "another job has this name",
+        )?;
+        let wanted =
+            "five fields of numbers, *, ranges, lists and steps: minute, hour, day, month, weekday";
+        must(is_cron(&job.cron), || format!("jobs[{at}].cron"), wanted)?;
+        check_requires(&job.requires, manifest)
+            .map_err(|what| fault(format!("jobs[{at}].requires"), what))?;
+    }
+    for (at, endpoint) in manifest.endpoints.iter().enumerate() {
+        check_endpoint(endpoint, manifest)
+            .map_err(|Fault(field, what)| fault(format!("endpoints[{at}].{field}"), what))?;
+    }
+    Ok(())
+}
+
+/// Whether a value stands in a list before this position.
+fn repeats<T: PartialEq>(list: &[T], at: usize, value: &T) -> bool {
+    list.iter().take(at).any(|earlier| earlier == value)
+}
+
+fn check_header(name: &str) -> Result<(), &'static str> {
+    let is_valid = (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !is_valid {
+        return Err("a header's name in lower case");
+    }
+    if UNREADABLE_HEADERS.contains(&name) {
+        return Err("no endpoint may read this header");
+    }
+    Ok(())
+}
+
+fn check_variables(manifest: &Manifest, before: &Registry) -> Result<(), Fault> {
+    for (at, variable) in manifest.variables.iter().enumerate() {
+        let place = || format!("variables[{at}].name");
+        let name = variable.name.as_str();
+        let is_valid = (2..=63).contains(&name.len())
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+        must(is_valid, place, "upper-case letters, digits and _")?;
+        let is_own = OWN_VARIABLES.contains(&name) || name.starts_with("KEK_");
+        must(!is_own, place, "a variable of the core")?;
+        let names: Vec<&str> = manifest.variables.iter().map(|v| v.name.as_str()).collect();
+        let known = before.variables.iter().any(|known| known.name == name);
+        let twice = known || repeats(&names, at, &name);
+        must(
+            !twice,
+            place,
+            "another system has this variable, or it is listed twice",
+        )?;
+        check_requires(&variable.with, manifest)
+            .map_err(|what| fault(format!("variables[{at}].with"), what))?;
+        let has_length = variable.max_length.is_some();
+        let is_text = variable.kind == config::Kind::Text;
+        let place = || format!("variables[{at}].max_length");
+        must(!has_length || is_text, place, "only a text has a length")?;
+    }
+    Ok(())
+}
+
+/// Checks that names are those of the manifest's own variables.
+fn check_requires(names: &[String], manifest: &Manifest) -> Result<(), String> {
+    let known = |name: &String| manifest.variables.iter().any(|v| v.name == *name);
+    match names.iter().find(|name| !known(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!("{name} is not one of the manifest's variables")),
+    }
+}
+
+fn check_error(
+    code: &str,
+    name: &str,
+    before: &std::collections::HashMap<String, String>,
+) -> Result<(), (&'static str, &'static str)> {
+    let is_code = (3..=10).contains(&code.len())
+        && code.starts_with(|c: char| c.is_ascii_uppercase())
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    if !is_code {
+        return Err(("code", "upper-case letters and digits, such as NT001"));
+    }
+    let is_own = ROWS.iter().any(|row| row.code == code || row.name == name)
+        || DATABASE_NAMES
+            .iter()
+            .any(|(known, named)| *known == code || *named == name);
+    if is_own {
+        return Err(("code", "the core has an error of this code or name"));
+    }
+    if before.contains_key(code) {
+        return Err(("code", "another system has this code"));
+    }
+    if !is_name(name) {
+        return Err(("name", NAME_WANTED));
+    }
+    Ok(())
+}
+
+/// Whether it is a cron as Cloudflare and crontab read it: numbers, `*`, ranges, lists and steps.
+fn is_cron(text: &str) -> bool {
+    const BOUNDS: [(u8, u8); 5] = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 7)];
+    let fields: Vec<&str> = text.split(' ').collect();
+    let number = |text: &str, (low, high): (u8, u8)| {
+        text.parse::<u8>()
+            .is_ok_and(|number| (low..=high).contains(&number))
+    };
+    let part = |text: &str, bounds| {
+        let (range, step) = text
+            .split_once('/')
+            .map_or((text, None), |(r, s)| (r, Some(s)));
+        let is_step = step.is_none_or(|step| number(step, (1, 59)));
+        let is_range = match range.split_once('-') {
+            Some((from, to)) => number(from, bounds) && number(to, bounds),
+            None => range == "*" || number(range, bounds),
+        };
+        is_step && is_range
+    };
+    fields.len() == BOUNDS.len()
+        && fields
+            .iter()
+            .zip(BOUNDS)
+            .all(|(field, bounds)| field.split(',').all(|text| part(text, bounds)))
+}
+
+fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault> {
+    check_path(&endpoint.path).map_err(|what| fault("path", what))?;
+    check_requires(&endpoint.requires, manifest).map_err(|what| fault("requires", what))?;
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let is_get = matches!(endpoint.method, Verb::Get);
+    if let Some(limit) = &endpoint.body_limit {
+        is(!is_get, "body_limit", "a GET has no body")?;
+        let wanted = "a size such as 64 KB or 2 MB, at most 95 MB";
+        is(body_limit(limit).is_some(), "body_limit", wanted)?;
+    }
+    let is_vouched = endpoint.identity == Identity::Vouched;
+    let wanted = "needs identity = \"vouched\": no other token carries what the edge has observed";
+    is(
+        is_vouched || endpoint.turnstile.is_none(),
+        "turnstile",
+        wanted,
+    )?;
+    is(
+        is_vouched || !endpoint.form_timestamp,
+        "form_timestamp",
+        wanted,
+    )?;
+    is(is_vouched || !endpoint.device, "device", wanted)?;
+    let wanted =
+        "needs authenticate: the edge calls in its own name only after it has verified the sender";
+    let is_edge = endpoint.identity == Identity::Edge;
+    is(
+        !is_edge || endpoint.authenticate.is_some(),
+        "identity",
+        wanted,
+    )?;
+    if endpoint.authenticate.is_some() {
+        is(!is_get, "authenticate", "a GET has no body to check")?;
+        let wanted = "needs access = \"public\": the check itself says who sent the request";
+        is(endpoint.access == Caller::Public, "authenticate", wanted)?;
+    }
+    if let Some(seconds) = endpoint.cache {
+        let wanted = "1 to 86400 seconds";
+        is((1..=MAX_CACHE_SECONDS).contains(&seconds), "cache", wanted)?;
+        let shared = matches!(endpoint.access, Caller::Public | Caller::Open | Caller::Key);
+        let wanted = "only for a GET that calls as the caller, for others than users and servers, with answer = \"ok\"";
+        let is_plain = endpoint.answer == Answer::Ok
+            && endpoint.identity == Identity::Caller
+            && endpoint.after_call.is_none()
+            && endpoint.handler.is_none()
+            && endpoint.answer_step_ms.is_none();
+        is(is_get && shared && is_plain, "cache", wanted)?;
+    }
+    let step = endpoint.answer_step_ms;
+    is(
+        step.is_none_or(|ms| (1..=MAX_STEP_MS).contains(&ms)),
+        "answer_step_ms",
+        "1 to 5000",
+    )?;
+    if let Some(redirect) = &endpoint.redirect {
+        let is_page = redirect.starts_with('/') || redirect.starts_with("https://");
+        let is_plain = redirect.bytes().all(|b| b.is_ascii_graphic());
+        is(
+            is_page && is_plain,
+            "redirect",
+            "a path, or an https address",
+        )?;
+        is(
+            !is_get,
+            "redirect",
+            "only for an endpoint that a form posts to",
+        )?;
+        is(
+            endpoint.answer != Answer::Stream,
+            "redirect",
+            "contradicts answer = \"stream\"",
+        )?;
+    }
+    let streams = endpoint.answer == Answer::Stream;
+    is(
+        !streams || endpoint.after_call.is_none(),
+        "after_call",
+        "contradicts answer = \"stream\"",
+    )?;
+    is(
+        !endpoint.form || endpoint.handler.is_some(),
+        "form",
+        "needs a handler that shows the form again",
+    )?;
+    if let Some(name) = &endpoint.call {
+        check_function(name, manifest).map_err(|what| fault("call", what))?;
+        is(endpoint.export.is_none(), "export", "contradicts call")?;
+    }
+    check_arguments(endpoint)?;
+    check_seal(endpoint)?;
+    if let Some(export) = &endpoint.export {
+        is(is_get, "export", "only for a GET")?;
+        check_function(&export.relation, manifest)
+            .map_err(|what| fault("export.relation", what))?;
+        let names = [&export.more.column, &export.more.names];
+        is(
+            names.iter().all(|name| is_name(name)),
+            "export.more",
+            NAME_WANTED,
+        )?;
+        let all = export.columns.iter().all(|name| is_name(name));
+        is(
+            all && !export.columns.is_empty(),
+            "export.columns",
+            NAME_WANTED,
+        )?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let file = !export.file_name.is_empty() && export.file_name.bytes().all(plain);
+        is(file, "export.file_name", "letters, digits, ., _ and -")?;
+    }
+    Ok(())
+}
+
+/// Checks a path: segments of letters, digits, `-`, `.`, `_` and `~`, or variable ones, in braces.
+fn check_path(path: &str) -> Result<(), String> {
+    let Some(rest) = path.strip_prefix('/') else {
+        return Err("begins with a slash".into());
+    };
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let segments: Vec<&str> = rest.split('/').collect();
+    let last = segments.len().saturating_sub(1);
+    for (at, segment) in segments.iter().enumerate() {
+        let is_good = match path_variable(segment) {
+            Some(name) => is_name(name),
+            // A path may end with a slash.
+            None if segment.is_empty() => at == last && at > 0,
+            None => segment.bytes().all(plain) && !matches!(*segment, "." | ".."),
+        };
+        if !is_good {
+            return Err(format!(
+                "{segment}: a segment has letters, digits, -, ., _ and ~, or is a name in braces"
+            ));
+        }
+    }
+    if OWN_PATHS.iter().any(|own| path.starts_with(own)) {
+        return Err("belongs to the core".into());
+    }
+    Ok(())
+}
+
+/// The name of a variable segment.
+fn path_variable(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+/// Checks `schema.name`, where the schema is one of the manifest's.
+fn check_function(name: &str, manifest: &Manifest) -> Result<(), String> {
+    let Some((schema, function)) = name.split_once('.') else {
+        return Err("names a schema and what is in it, such as notes.add_note".into());
+    };
+    if !manifest.schemas.iter().any(|own| own == schema) {
+        return Err(format!("{schema} is not one of the manifest's schemas"));
+    }
+    if is_name(function) {
+        Ok(())
+    } else {
+        Err(NAME_WANTED.into())
+    }
+}
+
+fn check_arguments(endpoint: &Endpoint) -> Result<(), Fault> {
+    let default = [Encoding::Json];
+    let accepts = endpoint.accepts.as_deref().unwrap_or(&default);
+    let whole = |kind| {
+        let mut arguments = endpoint.arguments.values();
+        arguments.any(|argument| argument.body == Some(kind))
+    };
+    let mut bodies = 0;
+    let mut fields = 0;
+    for (name, argument) in &endpoint.arguments {
+        let place = |field: &str| format!("arguments.{name}{field}");
+        must(is_name(name), || place(""), NAME_WANTED)?;
+        check_argument(argument, &endpoint.path)
+            .map_err(|Fault(f, what)| fault(place(&f), what))?;
+        bodies += usize::from(argument.body.is_some());
+        fields += usize::from(argument.field.is_some());
+    }
+    fields += usize::from(endpoint.seal.is_some());
+    let is_get = matches!(endpoint.method, Verb::Get);
+    let from_body = bodies + fields > 0;
+    must(
+        !(is_get && from_body),
+        || "arguments".into(),
+        "a GET has no body",
+    )?;
+    must(
+        bodies <= 1,
+        || "arguments".into(),
+        "only one argument can be the body",
+    )?;
+    let is_batch = whole(BodyOf::Batch);
+    let one = "a batch leaves no fields for other arguments";
+    must(!is_batch || fields == 0, || "arguments".into(), one)?;
+    let Some(accepts_place) = endpoint.accepts.is_some().then_some("accepts") else {
+        // A batch has to say which encodings it takes, so that nobody has to know.
+        let what = "a batch needs accepts = [\"json\", \"ndjson\"]";
+        return must(!is_batch, || "accepts".into(), what);
+    };
+    let place = || accepts_place.to_owned();
+    must(
+        !is_get && !accepts.is_empty(),
+        place,
+        "a GET has no body, and an empty list accepts none",
+    )?;
+    let lines = accepts.contains(&Encoding::Ndjson);
+    let forms = accepts.contains(&Encoding::Form) || accepts.contains(&Encoding::Multipart);
+    let wanted = "ndjson goes with json and a body = \"batch\", and a batch takes both and no form";
+    let is_code = endpoint.handler.is_some() && bodies == 0;
+    if !is_code {
+        let whole_batch = lines && !forms && accepts.contains(&Encoding::Json);
+        must(if is_batch { whole_batch } else { !lines }, place, wanted)?;
+    }
+    let wanted = "body = \"value\" is JSON; a form is body = \"object\", or its fields one by one";
+    must(!(whole(BodyOf::Value) && forms), place, wanted)
+}
+
+fn check_argument(argument: &ArgumentOf, path: &str) -> Result<(), Fault> {
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let places = [
+        argument.path.is_some(),
+        argument.query.is_some(),
+        argument.header.is_some(),
+        argument.field.is_some(),
+        argument.caller.is_some(),
+        argument.body.is_some(),
+    ];
+    let count = places.into_iter().filter(|given| *given).count();
+    is(
+        count > 0,
+        "",
+        "comes from path, query, header, field, caller or body",
+    )?;
+    let alone = argument.path.is_some() || argument.caller.is_some() || argument.body.is_some();
+    is(
+        !alone || count == 1,
+        "",
+        "path, caller and body have no second place beside them",
+    )?;
+    if let Some(name) = &argument.path {
+        let is_there = path.contains(&format!("{{{name}}}"));
+        is(
+            is_there,
+            ".path",
+            "the path has no variable segment of this name",
+        )?;
+        is(
+            argument.default.is_none(),
+            ".default",
+            "a path is never left out",
+        )?;
+    }
+    if let Some(name) = &argument.header {
+        check_header(name).map_err(|what| fault(".header", what))?;
+    }
+    let is_body = argument.body.is_some();
+    is(
+        !(is_body && argument.kind.is_some()),
+        ".type",
+        "a body has no type",
+    )?;
+    let has_fields = argument.body.is_some_and(|kind| kind != BodyOf::Batch);
+    let wanted = "only for body = \"value\" and \"object\"";
+    is(
+        argument.email_fields.is_empty() || has_fields,
+        ".email_fields",
+        wanted,
+    )?;
+    let only_field = argument.field.is_some() && count == 1;
+    let is_any = argument.kind == Some(Kind::Any);
+    is(
+        !is_any || only_field,
+        ".type",
+        "any is only for a field of the body",
+    )?;
+    let is_batch = argument.body == Some(BodyOf::Batch);
+    is(
+        !is_batch || argument.default.is_none(),
+        ".default",
+        "a batch has no default",
+    )?;
+    is(
+        !(argument.required && argument.default.is_some()),
+        ".required",
+        "contradicts default",
+    )
+}
+
+/// Whether the platform reads a header for endpoints.
+pub(super) fn is_read(header: &str, request_headers: &[String]) -> bool {
+    READ_HEADERS.contains(&header) || request_headers.iter().any(|name| name == header)
+}
+
+fn check_seal(endpoint: &Endpoint) -> Result<(), Fault> {
+    let Some(seal) = &endpoint.seal else {
+        return Ok(());
+    };
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let parts: Vec<&str> = seal.column.split('.').collect();
+    let is_column = parts.len() == 3 && parts.iter().all(|part| is_name(part));
+    is(
+        is_column,
+        "seal.column",
+        "schema, table and column, such as notes.keys.secret",
+    )?;
+    for (field, name) in [("seal.row", &seal.row), ("seal.owner", &seal.owner)] {
+        is(
+            endpoint.arguments.contains_key(name),
+            field,
+            "the name of an argument",
+        )?;
+    }
+    let from_body = endpoint
+        .arguments
+        .values()
+        .any(|a| a.body.is_some() || a.field.is_some());
+    is(!from_body, "seal", "the body has only the secret")?;
+    let sizes = 1 <= seal.min_bytes && seal.min_bytes <= seal.max_bytes && seal.max_bytes <= 65_536;
+    is(
+        sizes,
+        "seal.min_bytes",
+        "1 to max_bytes, which is at most 65536",
+    )?;
+    let names = ["sealed", "key_version"];
+    let free = names
+        .iter()
+        .all(|name| !endpoint.arguments.contains_key(*name));
+    is(
+        free,
+        "seal",
+        "sealed and key_version are added to the arguments",
+    )
+}
+
+/// The bytes of a size such as `64 KB`.
+pub(super) fn body_limit(text: &str) -> Option<usize> {
+    let (number, unit) = text.split_once(' ')?;
+    let factor = match unit {
+        "KB" => 1024,
+        "MB" => 1024 * 1024,
+        _ => return None,
+    };
+    let bytes = number.parse::<usize>().ok()?.checked_mul(factor)?;
+    (1..=MAX_BODY_BYTES).contains(&bytes).then_some(bytes)
+}

@@ -1,0 +1,445 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::endpoint::{Access, Action, Arguments, Call, Identity};
+use crate::registry::Handler;
+use crate::systems;
+use http::Method;
+
+/// The manifests of this repository as the edge gets them, without what only people and tools read.
+fn own() -> Vec<Value> {
+    let mut files: Vec<_> = std::fs::read_dir(format!("{}/systems", env!("CARGO_MANIFEST_DIR")))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        .collect();
+    files.sort();
+    let read = |path| {
+        let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        let mut manifest = serde_json::to_value(table).unwrap();
+        let fields = manifest.as_object_mut().unwrap();
+        fields.remove("about");
+        fields.remove("migrations");
+        for list in ["variables", "endpoints"] {
+            for item in fields
+                .get_mut(list)
+                .and_then(Value::as_array_mut)
+                .into_iter()
+                .flatten()
+            {
+                let item = item.as_object_mut().unwrap();
+                for name in ["about", "request", "response"] {
+                    item.remove(name);
+                }
+            }
+        }
+        manifest
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn hook(_: &Incoming, _: &crate::config::Config) -> Result<crate::endpoint::Plan, Error> {
+    Err(Error::NotFound)
+}
+use crate::endpoint::Incoming;
+
+const NOTES: System = System {
+    name: "notes",
+    errors: &[],
+    handlers: &[(
+        "code",
+        Handler::Call {
+            arguments: Some(hook),
+            answer: None,
+            fallback: None,
+        },
+    )],
+    authenticate: &[],
+    after_call: &[],
+    jobs: &[],
+};
+
+fn with_notes(manifest: &Value) -> Result<Registry, Error> {
+    read(
+        &json!([manifest]).to_string(),
+        &[NOTES],
+        Vec::new(),
+        Vec::new(),
+    )
+}
+
+/// A manifest with one endpoint.
+fn notes(endpoint: &Value) -> Value {
+    json!({
+        "name": "notes", "schemas": ["notes"], "request_headers": ["x-note"],
+        "variables": [{"name": "NOTES_URL", "kind": "upstream"}],
+        "errors": [{"code": "NT001", "name": "note_missing", "status": 404}],
+        "jobs": [{"name": "clean_notes", "cron": "*/5 1-3 * 1,2 *", "by": "database"}],
+        "endpoints": [endpoint],
+    })
+}
+
+/// An endpoint that is right, with these fields replaced, or left out if null.
+fn endpoint(fields: &Value) -> Value {
+    let mut endpoint = json!({
+        "method": "POST", "path": "/v1/notes/{id}", "access": "user", "body_limit": "64 KB", "call": "notes.add",
+        "arguments": {
+            "id": {"path": "id", "type": "uuid"}, "title": {"field": "title", "required": true},
+            "page": {"query": "page", "type": "integer", "default": 1}, "note": {"header": "x-note"},
+        },
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        let own = endpoint.as_object_mut().unwrap();
+        if value.is_null() {
+            own.remove(name);
+        } else {
+            own.insert(name.clone(), value.clone());
+        }
+    }
+    endpoint
+}
+
+fn the_call(registry: &Registry) -> (&Route, &Call) {
+    let route = registry.routes.iter().next().unwrap();
+    match &route.action {
+        Action::Call(call) => (route, call),
+        _ => panic!("it is no call"),
+    }
+}
+
+#[test]
+#[cfg(all(feature = "clixen", feature = "growth"))]
+fn the_manifests_of_this_repository_are_right() {
+    let text = Value::from(own()).to_string();
+    let registry = systems::registry(&text)
+        .map_err(|error| error.body())
+        .unwrap();
+    assert!(registry.routes.iter().count() > 30);
+    assert_eq!(registry.schemas.first().map(String::as_str), Some("clixen"));
+    assert!(
+        text.len() * 4 < MAX_BYTES,
+        "{} bytes leave no room",
+        text.len()
+    );
+}
+
+#[test]
+#[cfg(not(feature = "growth"))]
+fn a_manifest_whose_code_is_not_compiled_in_names_the_feature() {
+    let growth = own()
+        .into_iter()
+        .find(|manifest| manifest["name"] == "growth");
+    let refused = systems::registry(&json!([growth]).to_string())
+        .err()
+        .unwrap();
+    let details = refused.body().details.unwrap().to_string();
+    assert!(details.contains("cargo feature growth"), "{details}");
+}
+
+#[test]
+fn an_endpoint_becomes_a_route() {
+    let registry = with_notes(&notes(&endpoint(
+        &json!({"identity": "vouched", "idempotent": true}),
+    )));
+    let registry = registry.map_err(|error| error.body()).unwrap();
+    let (route, call) = the_call(&registry);
+    assert_eq!(
+        (route.method.clone(), route.access, route.body_limit),
+        (Method::POST, Access::User, Some(65536))
+    );
+    assert_eq!(
+        (&*call.schema, &*call.function, call.identity),
+        ("notes", "add", Identity::Vouched)
+    );
+    assert!(call.idempotent);
+    let Arguments::Listed(arguments) = &call.arguments else {
+        panic!("they are code");
+    };
+    assert_eq!(arguments.len(), 4);
+    assert_eq!(registry.request_headers, ["x-note"]);
+    assert_eq!(registry.error_names["NT001"], "note_missing");
+    assert_eq!(registry.jobs.len(), 1);
+    let code = with_notes(&notes(&endpoint(
+        &json!({"handler": "code", "arguments": null}),
+    )));
+    let code = code.map_err(|error| error.body()).unwrap();
+    assert!(matches!(the_call(&code).1.arguments, Arguments::Code(_)));
+}
+
+/// The details of a refusal.
+fn refusal(manifest: &Value) -> String {
+    match with_notes(manifest) {
+        Ok(_) => String::new(),
+        Err(error) => error.body().details.unwrap().as_str().unwrap().to_owned(),
+    }
+}
+
+#[test]
+fn a_wrong_endpoint_is_refused_with_its_place() {
+    let argument = |argument: Value| json!({"arguments": {"x": argument}});
+    let cases = [
+        ("path", json!({"path": "v1/notes/{id}"})),
+        ("path", json!({"path": "/v1//notes/{id}"})),
+        ("path", json!({"path": "/v1/notes/{id}/a b"})),
+        ("path", json!({"path": "/v1/notes/x{id}"})),
+        ("path", json!({"path": "/rest/v1/{id}"})),
+        ("path", json!({"path": "/healthz"})),
+        ("access", json!({"access": "everybody"})),
+        ("method", json!({"method": "TRACE"})),
+        ("body_limit", json!({"body_limit": "64"})),
+        ("body_limit", json!({"body_limit": "1000 MB"})),
+        ("body_limit", json!({"method": "GET", "arguments": {}})),
+        ("call", json!({"call": null})),
+        ("call", json!({"call": "add"})),
+        ("call", json!({"call": "private.add"})),
+        ("call", json!({"call": "notes.Add"})),
+        ("handler", json!({"handler": "nothing"})),
+        ("arguments", json!({"handler": "code"})),
+        ("after_call", json!({"after_call": "nothing"})),
+        (
+            "authenticate",
+            json!({"authenticate": "nothing", "access": "public"}),
+        ),
+        ("authenticate", json!({"authenticate": "nothing"})),
+        ("identity", json!({"identity": "edge"})),
+        ("turnstile", json!({"turnstile": "note"})),
+        ("form_timestamp", json!({"form_timestamp": true})),
+        ("device", json!({"device": true})),
+        ("form", json!({"form": true})),
+        ("requires", json!({"requires": ["OTHER_URL"]})),
+        ("redirect", json!({"redirect": "javascript:alert(1)"})),
+        (
+            "redirect",
+            json!({"redirect": "/thanks", "answer": "stream"}),
+        ),
+        ("cache", json!({"cache": 60})),
+        (
+            "cache",
+            json!({"method": "GET", "body_limit": null, "access": "user", "cache": 60, "arguments": {}}),
+        ),
+        (
+            "cache",
+            json!({"method": "GET", "body_limit": null, "access": "public", "cache": 0, "arguments": {}}),
+        ),
+        ("answer_step_ms", json!({"answer_step_ms": 60000})),
+        ("accepts", json!({"accepts": []})),
+        ("accepts[0]", json!({"accepts": ["xml"]})),
+        ("accepts", json!({"accepts": ["json", "ndjson"]})),
+        ("accepts", json!({"arguments": {"x": {"body": "batch"}}})),
+        (
+            "accepts",
+            json!({"accepts": ["json", "form"], "arguments": {"x": {"body": "batch"}}}),
+        ),
+        (
+            "accepts",
+            json!({"accepts": ["json", "form"], "arguments": {"x": {"body": "value"}}}),
+        ),
+        ("arguments", json!({"method": "GET", "body_limit": null})),
+        (
+            "arguments",
+            json!({"arguments": {"x": {"body": "value"}, "y": {"body": "object"}}}),
+        ),
+        ("arguments.X", json!({"arguments": {"X": {"query": "x"}}})),
+        ("arguments.x", argument(json!({}))),
+        (
+            "arguments.x",
+            argument(json!({"path": "id", "query": "id"})),
+        ),
+        ("arguments.x.path", argument(json!({"path": "other"}))),
+        ("arguments.x.path", argument(json!({"path": 5}))),
+        (
+            "arguments.x.header",
+            argument(json!({"header": "authorization"})),
+        ),
+        ("arguments.x.header", argument(json!({"header": "X-Note"}))),
+        ("arguments.x.header", argument(json!({"header": "x-other"}))),
+        (
+            "arguments.x.type",
+            argument(json!({"query": "x", "type": "any"})),
+        ),
+        (
+            "arguments.x.type",
+            argument(json!({"query": "x", "type": "date"})),
+        ),
+        (
+            "arguments.x.type",
+            argument(json!({"body": "value", "type": "text"})),
+        ),
+        (
+            "arguments.x.required",
+            argument(json!({"query": "x", "required": true, "default": 1})),
+        ),
+        (
+            "arguments.x.defaults",
+            argument(json!({"query": "x", "defaults": 1})),
+        ),
+        (
+            "seal.row",
+            json!({"arguments": {}, "seal": {"field": "x", "column": "notes.keys.secret", "row": "id", "owner": "id", "min_bytes": 1, "max_bytes": 9}}),
+        ),
+        (
+            "seal.column",
+            json!({"arguments": {"id": {"path": "id"}}, "seal": {"field": "x", "column": "secret", "row": "id", "owner": "id", "min_bytes": 1, "max_bytes": 9}}),
+        ),
+        (
+            "export",
+            json!({"export": {"relation": "notes.all", "columns": ["id"], "more": {"column": "a", "names": "b"}, "file_name": "a.csv"}}),
+        ),
+    ];
+    assert_eq!(refusal(&notes(&endpoint(&json!({})))), "");
+    for (field, changed) in cases {
+        let details = refusal(&notes(&endpoint(&changed)));
+        let place = format!("systems/notes.toml: endpoints[0].{field}: ");
+        assert!(details.starts_with(&place), "{changed}: {details}");
+    }
+    let unknown = refusal(&notes(&endpoint(&json!({"acces": "user"}))));
+    assert!(
+        unknown.starts_with("systems/notes.toml: endpoints[0].acces: unknown field `acces`"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn a_wrong_manifest_is_refused_with_its_place() {
+    let cases = [
+        ("name", json!({"name": "Notes"})),
+        ("schemas[0]", json!({"schemas": ["private"]})),
+        ("schemas[0]", json!({"schemas": ["pg_notes"]})),
+        ("schemas[1]", json!({"schemas": ["notes", "notes"]})),
+        ("request_headers[0]", json!({"request_headers": ["cookie"]})),
+        (
+            "variables[0].name",
+            json!({"variables": [{"name": "ISSUERS", "kind": "text"}]}),
+        ),
+        (
+            "variables[0].name",
+            json!({"variables": [{"name": "KEK_1", "kind": "secret"}]}),
+        ),
+        (
+            "variables[0].name",
+            json!({"variables": [{"name": "notes", "kind": "text"}]}),
+        ),
+        (
+            "variables[0].kind",
+            json!({"variables": [{"name": "NOTES_URL", "kind": "number"}]}),
+        ),
+        (
+            "variables[0].with",
+            json!({"variables": [{"name": "NOTES_URL", "kind": "text", "with": ["OTHER"]}]}),
+        ),
+        (
+            "variables[0].max_length",
+            json!({"variables": [{"name": "NOTES_URL", "kind": "list", "max_length": 5}]}),
+        ),
+        (
+            "errors[0].code",
+            json!({"errors": [{"code": "RG101", "name": "note_missing"}]}),
+        ),
+        (
+            "errors[0].code",
+            json!({"errors": [{"code": "RG501", "name": "note_missing"}]}),
+        ),
+        (
+            "errors[1].code",
+            json!({"errors": [{"code": "NT001", "name": "a"}, {"code": "NT001", "name": "b"}]}),
+        ),
+        (
+            "errors[0].name",
+            json!({"errors": [{"code": "NT001", "name": "Note"}]}),
+        ),
+        (
+            "jobs[0].cron",
+            json!({"jobs": [{"name": "clean_notes", "cron": "60 * * * *", "by": "database"}]}),
+        ),
+        (
+            "jobs[0].cron",
+            json!({"jobs": [{"name": "clean_notes", "cron": "@daily", "by": "database"}]}),
+        ),
+        (
+            "jobs[0].name",
+            json!({"jobs": [{"name": "clean_notes", "cron": "7 * * * *", "by": "edge"}]}),
+        ),
+        (
+            "jobs[0].by",
+            json!({"jobs": [{"name": "clean_notes", "cron": "7 * * * *", "by": "nobody"}]}),
+        ),
+        (
+            "endpoints[1].path",
+            json!({"endpoints": [endpoint(&json!({})), endpoint(&json!({"path": "/v1/notes/{note}", "arguments": {}}))]}),
+        ),
+        ("more", json!({"more": 1})),
+    ];
+    for (field, changed) in cases {
+        let mut manifest = notes(&endpoint(&json!({})));
+        manifest
+            .as_object_mut()
+            .unwrap()
+            .extend(changed.as_object().unwrap().clone());
+        let details = refusal(&manifest);
+        let name = manifest["name"].as_str().unwrap();
+        let place = format!("systems/{name}.toml: {field}: ");
+        assert!(details.starts_with(&place), "{changed}: {details}");
+    }
+}
+
+#[test]
+fn systems_do_not_share_names() {
+    let other = |changed: Value| {
+        let mut manifest = json!({"name": "other", "schemas": ["other"]});
+        manifest
+            .as_object_mut()
+            .unwrap()
+            .extend(changed.as_object().unwrap().clone());
+        json!([notes(&endpoint(&json!({}))), manifest]).to_string()
+    };
+    let cases = [
+        ("schemas[0]", json!({"schemas": ["notes"]})),
+        (
+            "variables[0].name",
+            json!({"variables": [{"name": "NOTES_URL", "kind": "text"}]}),
+        ),
+        (
+            "errors[0].code",
+            json!({"errors": [{"code": "NT001", "name": "other"}]}),
+        ),
+        (
+            "jobs[0].name",
+            json!({"jobs": [{"name": "clean_notes", "cron": "7 * * * *", "by": "database"}]}),
+        ),
+        (
+            "endpoints[0].path",
+            json!({"endpoints": [{"method": "POST", "path": "/v1/notes/{x}", "access": "open", "call": "other.x"}]}),
+        ),
+    ];
+    for (field, changed) in cases {
+        let refused = read(&other(changed), &[NOTES], Vec::new(), Vec::new())
+            .err()
+            .unwrap();
+        let details = refused.body().details.unwrap();
+        let place = format!("systems/other.toml: {field}: ");
+        assert!(details.as_str().unwrap().starts_with(&place), "{details}");
+    }
+    assert!(read(&other(json!({})), &[NOTES], Vec::new(), Vec::new()).is_ok());
+}
+
+#[test]
+fn a_text_that_is_no_list_of_manifests_is_refused() {
+    for text in [
+        "",
+        "{}",
+        "5",
+        "[5]",
+        "[{}]",
+        "[{\"name\":\"notes\",\"name\":\"b\"}]",
+        "[] []",
+    ] {
+        let refused = read(text, &[], Vec::new(), Vec::new()).err();
+        assert!(
+            matches!(refused, Some(Error::Misconfigured { .. })),
+            "{text}"
+        );
+    }
+    let large = format!("[{}]", " ".repeat(MAX_BYTES));
+    assert!(read(&large, &[], Vec::new(), Vec::new()).is_err());
+    assert!(read("[]", &[], Vec::new(), Vec::new()).is_ok());
+}
