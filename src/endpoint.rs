@@ -215,6 +215,10 @@ pub struct Seal {
 }
 
 /// A purpose endpoint: one database function, and a translation on either side.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent options of a manifest"
+)]
 pub struct Call {
     /// The function's schema.
     pub schema: Cow<'static, str>,

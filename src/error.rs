@@ -35,7 +35,7 @@ pub struct Row {
 macro_rules! catalogue {
     ($($row:ident $status:ident $code:literal $name:literal $message:literal $hint:literal $(=> $retry:literal)?)*) => {
         $(
-            #[doc = $message]
+            #[doc = concat!("`", $code, "`")]
             pub static $row: $crate::error::Row = $crate::error::Row {
                 status: http::StatusCode::$status,
                 code: $code,

@@ -7,6 +7,7 @@ use crate::text::is_invisible;
 
 /// The address with its domain in ASCII, if it is not and can be: `zoë@müller.example` becomes
 /// `zoë@xn--mller-kva.example`.
+#[must_use]
 pub fn with_ascii_domain(typed: &str) -> Option<String> {
     let (local, domain) = typed
         .trim_matches([' ', '\t', '\r', '\n'])

@@ -221,6 +221,23 @@ fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault>
         let wanted = "a size such as 64 KB or 2 MB, at most 95 MB";
         is(body_limit(limit).is_some(), "body_limit", wanted)?;
     }
+    check_identity(endpoint)?;
+    check_answer(endpoint)?;
+    let wanted = "needs a handler that shows the form again";
+    is(!endpoint.form || endpoint.handler.is_some(), "form", wanted)?;
+    if let Some(name) = &endpoint.call {
+        check_function(name, manifest).map_err(|what| fault("call", what))?;
+        is(endpoint.export.is_none(), "export", "contradicts call")?;
+    }
+    check_arguments(endpoint)?;
+    check_seal(endpoint)?;
+    check_export(endpoint, manifest)
+}
+
+/// Checks who calls, and what the edge vouches for.
+fn check_identity(endpoint: &Endpoint) -> Result<(), Fault> {
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let is_get = matches!(endpoint.method, Verb::Get);
     let is_vouched = endpoint.identity == Identity::Vouched;
     let wanted = "needs identity = \"vouched\": no other token carries what the edge has observed";
     is(
@@ -247,6 +264,13 @@ fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault>
         let wanted = "needs access = \"public\": the check itself says who sent the request";
         is(endpoint.access == Caller::Public, "authenticate", wanted)?;
     }
+    Ok(())
+}
+
+/// Checks the answer, its cache and its redirect.
+fn check_answer(endpoint: &Endpoint) -> Result<(), Fault> {
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let is_get = matches!(endpoint.method, Verb::Get);
     if let Some(seconds) = endpoint.cache {
         let wanted = "1 to 86400 seconds";
         is((1..=MAX_CACHE_SECONDS).contains(&seconds), "cache", wanted)?;
@@ -290,17 +314,13 @@ fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault>
         "after_call",
         "contradicts answer = \"stream\"",
     )?;
-    is(
-        !endpoint.form || endpoint.handler.is_some(),
-        "form",
-        "needs a handler that shows the form again",
-    )?;
-    if let Some(name) = &endpoint.call {
-        check_function(name, manifest).map_err(|what| fault("call", what))?;
-        is(endpoint.export.is_none(), "export", "contradicts call")?;
-    }
-    check_arguments(endpoint)?;
-    check_seal(endpoint)?;
+    Ok(())
+}
+
+/// Checks an export.
+fn check_export(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault> {
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let is_get = matches!(endpoint.method, Verb::Get);
     if let Some(export) = &endpoint.export {
         is(is_get, "export", "only for a GET")?;
         check_function(&export.relation, manifest)

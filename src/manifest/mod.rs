@@ -67,6 +67,7 @@ enum By {
     Edge,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent options")]
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Endpoint {

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::endpoint::{Access, Action, Arguments, Call, Identity};
+use crate::endpoint::{Access, Action, Arguments, Call, Identity, Incoming};
 use crate::registry::Handler;
 use crate::systems;
 use http::Method;
@@ -41,7 +41,6 @@ fn own() -> Vec<Value> {
 fn hook(_: &Incoming, _: &crate::config::Config) -> Result<crate::endpoint::Plan, Error> {
     Err(Error::NotFound)
 }
-use crate::endpoint::Incoming;
 
 const NOTES: System = System {
     name: "notes",
@@ -175,6 +174,7 @@ fn refusal(manifest: &Value) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_wrong_endpoint_is_refused_with_its_place() {
     let argument = |argument: Value| json!({"arguments": {"x": argument}});
     let cases = [

@@ -79,7 +79,7 @@ impl<'a> Body<'a> {
             };
             // An empty body of a form has no fields.
             if call.accepts != [Encoding::Json] && is_form_type(incoming) {
-                return Self::form(call, incoming);
+                return Self::form(call, arguments, incoming);
             }
             if !arguments.iter().any(required) {
                 return Ok(Self::Json(None));
@@ -98,10 +98,10 @@ impl<'a> Body<'a> {
             }
             return Ok(Self::Json(Some(value)));
         }
-        Self::form(call, incoming)
+        Self::form(call, arguments, incoming)
     }
 
-    fn form(call: &Call, incoming: &'a Incoming) -> Result<Self, Error> {
+    fn form(call: &Call, arguments: &[Argument], incoming: &'a Incoming) -> Result<Self, Error> {
         let kind = incoming.content().media_type();
         if !call
             .accepts
@@ -120,7 +120,11 @@ impl<'a> Body<'a> {
         if let Some(fault) = &form.fault {
             return Err(fault.clone());
         }
-        json::refuse_nul(&form.fields)?;
+        // A text of its own loses its NULs; what is passed on whole must have none.
+        let whole = |argument: &Argument| argument.kind == Kind::Any || has_body(argument);
+        if arguments.iter().any(whole) {
+            json::refuse_nul(&form.fields)?;
+        }
         Ok(Self::Form(&form.fields))
     }
 

@@ -143,11 +143,10 @@ pub async fn caller<P: Platform>(
     let who = match (user, key) {
         (Some(token), _) => holder(token, edge).await?,
         (None, Key::Service(token)) => Who::Holder { token, user: None },
-        (None, Key::Publishable) => Who::Anonymous,
         (None, Key::None) if access == Access::Keyed && bearer.is_none() => {
             return Err(Error::NoApiKey);
         }
-        (None, Key::None) => Who::Anonymous,
+        (None, Key::Publishable | Key::None) => Who::Anonymous,
     };
     refuse_in_browser(matches!(who, Who::Holder { user: None, .. }))?;
     allowed(access, &who)?;

@@ -41,7 +41,10 @@ export const startEdge = async (more = {}, bindings = [], around = undefined, ma
   const bundle = { ...BUNDLE };
   if (manifests !== undefined) {
     bundle['systems.js'] = join(data, 'systems.js');
-    writeFileSync(bundle['systems.js'], moduleOf(typeof manifests === 'string' ? manifests : JSON.stringify(manifests)));
+    writeFileSync(
+      bundle['systems.js'],
+      moduleOf(typeof manifests === 'string' ? manifests : JSON.stringify(manifests)),
+    );
   }
   const { part, url } = workerd({
     data,
