@@ -18,8 +18,8 @@ export default {
       ...edges,
     },
     // The caller's own token opens them.
-    'edge.export_person(text, text[])': { arguments: byAddress, ...staff },
-    'edge.erase_person(text, text[], boolean)': { arguments: byAddress, ...staff },
+    'edge.export_person(text, text[])': { arguments: byAddress, depends: null, ...staff },
+    'edge.erase_person(text, text[], boolean)': { arguments: byAddress, depends: null, ...staff },
     'edge.run_job(text)': {
       arguments: () => ({ job: 'clean_core' }),
       execute: [],
@@ -29,6 +29,8 @@ export default {
   routes: {
     'GET /healthz': { call: 'everybody' },
     'GET /readyz': { call: 'everybody' },
+    'POST /v1/admin/gdpr/export': { body: byAddress, call: HOLDERS },
+    'POST /v1/admin/gdpr/erase': { body: byAddress, call: HOLDERS },
     'GET /rest/v1/{relation}': data('/rest/v1/nothing?limit=0'),
     'POST /rest/v1/{relation}': data('/rest/v1/nothing', () => ({})),
     'PATCH /rest/v1/{relation}': data('/rest/v1/nothing?name=eq.nothing', () => ({ name: 'nothing' })),

@@ -224,8 +224,6 @@ export default {
     'GET /v1/leads/confirm': { path: '/v1/leads/confirm?token=x', call: 'everybody' },
     'POST /v1/leads/confirm': { body: () => ({ token: 'x' }), call: 'everybody' },
     'GET /v1/admin/leads.csv': { call: HOLDERS },
-    'POST /v1/admin/gdpr/export': { body: (marker) => ({ email: `${marker}@example.org` }), call: HOLDERS },
-    'POST /v1/admin/gdpr/erase': { body: (marker) => ({ email: `${marker}@example.org` }), call: HOLDERS },
     'GET /forms': { call: 'everybody' },
     'GET /forms/': { call: 'everybody' },
     'GET /forms/thanks': { call: 'everybody' },
