@@ -25,7 +25,7 @@ pub(super) fn of_call(call: &Call, caller: &Caller, arguments: &str) -> Option<R
     let seconds = call.cache_seconds.filter(|_| caller.token().is_none())?;
     let key = [&call.schema, &call.function, arguments].join("\0");
     Some(Rule {
-        name: format!("calls/{}", id::hex(&id::digest(&key))),
+        name: format!("calls/{}", lower::encode_string(&id::digest(&key))),
         seconds,
     })
 }
