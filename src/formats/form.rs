@@ -7,7 +7,7 @@ use super::charset::{self, Charset};
 use super::{Content, json, multipart};
 use crate::error::Error;
 
-pub(crate) use multipart::FILE;
+pub use multipart::FILE;
 
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
 

@@ -17,7 +17,7 @@ use super::form::malformed;
 use crate::error::Error;
 
 /// The fault of a form with a file.
-pub(crate) const FILE: &str = "it contains a file; this form takes none";
+pub const FILE: &str = "it contains a file; this form takes none";
 
 /// A part as it was sent.
 struct Part {
