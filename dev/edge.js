@@ -11,9 +11,16 @@ const quoted = (text) => (/^[\w:/.,-]*$/.test(text) ? text : `'${text}'`);
 
 /**
  * The part, not yet started.
- * @param {{data: string, port: number, variables: Record<string, string>, config?: string, logFile: string, say: Function, failed: Function}} options
+ * @param {{data: string, port: number, variables: Record<string, string>, config?: string, entry?: string, logFile: string, say: Function, failed: Function}} options
  */
-export const edge = ({ data, port, variables, config = join(root, 'wrangler.toml'), ...rest }) => {
+export const edge = ({
+  data,
+  port,
+  variables,
+  config = join(root, 'wrangler.toml'),
+  entry = join(OUTPUT.watch, 'entry.js'),
+  ...rest
+}) => {
   const file = join(data, 'edge.env');
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}\n`);
   writeFileSync(file, lines.join(''), { mode: 0o600 });
@@ -24,7 +31,7 @@ export const edge = ({ data, port, variables, config = join(root, 'wrangler.toml
       file: process.execPath,
       args: [
         join(root, 'node_modules', 'wrangler', 'bin', 'wrangler.js'),
-        ...['dev', join(OUTPUT.watch, 'entry.js'), '--config', config, '--local', '--ip', '127.0.0.1'],
+        ...['dev', entry, '--config', config, '--local', '--ip', '127.0.0.1'],
         ...['--port', `${port}`, '--inspector-port', '0'],
         ...['--env-file', file, '--persist-to', join(data, 'wrangler'), '--show-interactive-dev-session=false'],
       ],

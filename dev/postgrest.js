@@ -18,9 +18,9 @@ const binary = () => {
   );
 };
 
-const configuration = ({ databaseUrl, port, adminPort, keysFile }) => `
+const configuration = ({ databaseUrl, port, adminPort, keysFile, served }) => `
 db-uri = "${databaseUrl}"
-db-schemas = "${schemas().join(', ')}"
+db-schemas = "${served.join(', ')}"
 db-max-rows = 1000
 db-plan-enabled = false
 db-pool = 10
@@ -39,13 +39,14 @@ log-level = "error"
 
 /**
  * The part, not yet started.
- * @param {{data: string, databaseUrl: string, port: number, adminPort: number, jwks: object, logFile: string, say: Function, failed: Function}} options
+ * @param {{data: string, databaseUrl: string, port: number, adminPort: number, jwks: object, served?: string[], logFile: string, say: Function, failed?: Function}} options
+ * served: the schemas, the chosen systems' and the core's unless given
  */
-export const postgrest = ({ data, databaseUrl, port, adminPort, jwks, ...rest }) => {
+export const postgrest = ({ data, databaseUrl, port, adminPort, jwks, served = schemas(), ...rest }) => {
   const keysFile = join(data, 'postgrest-jwks.json');
   writeFileSync(keysFile, JSON.stringify(jwks), { mode: 0o600 });
   const file = join(data, 'postgrest.conf');
-  writeFileSync(file, configuration({ databaseUrl, port, adminPort, keysFile }), { mode: 0o600 });
+  writeFileSync(file, configuration({ databaseUrl, port, adminPort, keysFile, served }), { mode: 0o600 });
   const program = binary();
   const part = new Part({
     name: 'PostgREST',

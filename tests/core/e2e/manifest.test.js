@@ -1,0 +1,458 @@
+// Manifests: a throw-away system that the bundle was not built with, on real parts: each option of an endpoint, and wrong
+// manifests, with which the edge does not start.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { edge as wranglerEdge } from '../../../dev/edge.js';
+import { postgrestKeys } from '../../../dev/issuer.js';
+import { postgrest } from '../../../dev/postgrest.js';
+import { freePort } from '../../../dev/process.js';
+import { authenticatorUrl } from '../../../dev/stack.js';
+import { moduleOf } from '../../../dev/systems.js';
+import { BUNDLE } from '../../../dev/workerd.js';
+import { startEdge, variables } from '../../support/edge.js';
+import { ask, close, made, sql, stack, userToken } from '../../support/stack.js';
+
+const ORIGIN = 'https://www.example.org';
+
+const endpoint = (method, path, access, more = {}) => ({ method, path, access, call: 'manifested.echo', ...more });
+const fields = (...names) => Object.fromEntries(names.map((name) => [name, { field: name }]));
+
+const MANIFEST = {
+  name: 'manifested',
+  schemas: ['manifested'],
+  request_headers: ['x-note'],
+  variables: [{ name: 'NOTES_URL', kind: 'upstream' }],
+  errors: [{ code: 'NT001', name: 'note_missing', status: 404 }],
+  endpoints: [
+    ...['public', 'open', 'key', 'user', 'service'].map((access) => endpoint('GET', `/v1/who/${access}`, access)),
+    endpoint('GET', '/v1/things/{id}/parts/{page}', 'open', {
+      arguments: {
+        id: { path: 'id', type: 'uuid' },
+        page: { path: 'page', type: 'integer' },
+        ratio: { query: 'ratio', type: 'number' },
+        flag: { query: 'flag', type: 'boolean', default: true },
+        title: { query: 'title', header: 'x-note' },
+      },
+    }),
+    endpoint('GET', '/v1/things/{id}/parts/first', 'open'),
+    endpoint('POST', '/v1/forms', 'open', {
+      accepts: ['json', 'form', 'multipart'],
+      arguments: {
+        ...fields('title'),
+        page: { field: 'page', type: 'integer' },
+        flag: { field: 'flag', type: 'boolean', default: false },
+        mail: { field: 'mail', type: 'email', required: true },
+      },
+    }),
+    endpoint('POST', '/v1/objects', 'open', {
+      accepts: ['json', 'form', 'multipart'],
+      arguments: { note: { body: 'object', email_fields: ['mail'] } },
+    }),
+    endpoint('POST', '/v1/values', 'open', { arguments: { note: { body: 'value' } } }),
+    endpoint('POST', '/v1/batches', 'open', {
+      accepts: ['json', 'ndjson'],
+      answer: 'accepted',
+      arguments: { note: { body: 'batch' } },
+    }),
+    endpoint('POST', '/v1/owned', 'user', { arguments: { id: { caller: 'user' } }, answer: 'created' }),
+    endpoint('POST', '/v1/small', 'open', { body_limit: '1 KB', arguments: { note: { body: 'value' } } }),
+    endpoint('POST', '/v1/keyed', 'open', { idempotent: true }),
+    endpoint('POST', '/v1/unkeyed', 'open'),
+    endpoint('POST', '/v1/vouched', 'open', {
+      identity: 'vouched',
+      device: true,
+      form_timestamp: true,
+      accepts: ['form', 'json'],
+      arguments: fields('title'),
+    }),
+    endpoint('DELETE', '/v1/things', 'open', { answer: 'no_content' }),
+    endpoint('GET', '/v1/streamed', 'open', { answer: 'stream' }),
+    endpoint('POST', '/v1/redirected', 'public', {
+      accepts: ['form', 'json'],
+      redirect: '/thanks',
+      arguments: { title: { field: 'title', required: true } },
+    }),
+    endpoint('GET', '/v1/stepped', 'public', { answer_step_ms: 50 }),
+    endpoint('GET', '/v1/unconfigured', 'public', { requires: ['NOTES_URL'] }),
+    endpoint('GET', '/v1/refused', 'open', { call: 'manifested.refuse' }),
+    endpoint('GET', '/v1/cached', 'key', {
+      call: 'manifested.tick',
+      cache: 60,
+      arguments: { title: { query: 'title' } },
+    }),
+    endpoint('PUT', '/v1/secrets/{id}', 'user', {
+      identity: 'vouched',
+      call: 'manifested.store',
+      arguments: { id: { path: 'id', type: 'uuid' }, owner: { caller: 'user', default: '' } },
+      seal: {
+        field: 'secret',
+        column: 'manifested.keys.secret',
+        row: 'id',
+        owner: 'owner',
+        min_bytes: 4,
+        max_bytes: 64,
+      },
+    }),
+    {
+      method: 'GET',
+      path: '/v1/rows.csv',
+      access: 'key',
+      export: {
+        relation: 'manifested.rows',
+        columns: ['name'],
+        more: { column: 'more', names: 'row_names' },
+        file_name: 'rows.csv',
+      },
+    },
+  ],
+};
+
+let data;
+let upstream;
+let edge;
+
+before(async () => {
+  await sql(`
+    create schema manifested;
+    grant usage on schema manifested to anon, authenticated, service_role, edge;
+    create function manifested.echo(
+      id uuid default null, page int default null, ratio float8 default null, flag boolean default null,
+      title text default 'its own', mail text default null, note jsonb default null
+    ) returns jsonb language sql stable as $$
+      select jsonb_build_object('id', id, 'page', page, 'ratio', ratio, 'flag', flag, 'title', title, 'mail', mail, 'note', note,
+        'role', claims ->> 'role', 'user', claims ->> 'sub', 'edge', claims -> 'edge',
+        'key', current_setting('request.headers', true)::jsonb ->> 'idempotency-key')
+      from (select current_setting('request.jwt.claims', true)::jsonb as claims) as c
+    $$;
+    create function manifested.refuse() returns void language plpgsql as $$ begin
+      raise sqlstate 'PGRST' using message = '{"code": "NT001", "message": "There is no such note", "details": null, "hint": null}',
+        detail = '{"status": 404, "headers": {}}';
+    end $$;
+    create sequence manifested.ticks;
+    grant usage on sequence manifested.ticks to anon, authenticated;
+    create function manifested.tick(title text default null) returns jsonb language sql volatile
+      as $$ select jsonb_build_object('tick', nextval('manifested.ticks'), 'title', title) $$;
+    create function manifested.store(id uuid, owner text, sealed text, key_version int) returns jsonb language sql stable
+      as $$ select jsonb_build_object('id', id, 'owner', owner, 'sealed', sealed, 'key_version', key_version) $$;
+    create function manifested.row_names() returns jsonb language sql stable as $$ select '["colour"]'::jsonb $$;
+    create view manifested.rows as select '00000000-0000-4000-8000-000000000001'::uuid as id, '2026-01-01'::timestamptz as created_at,
+      array['one, two'] as cells, '{"colour": "red"}'::jsonb as more;
+    grant select on manifested.rows to authenticated;
+    grant execute on all functions in schema manifested to anon, authenticated, service_role, edge`);
+  data = mkdtempSync(join(tmpdir(), 'rowgate-manifest-'));
+  upstream = postgrest({
+    data,
+    databaseUrl: await authenticatorUrl(stack.database_url, made.authenticator_password),
+    port: await freePort(),
+    adminPort: await freePort(),
+    jwks: postgrestKeys(made),
+    served: ['manifested', 'edge'],
+    logFile: join(data, 'postgrest.log'),
+    say: () => {},
+  });
+  await upstream.part.start();
+  edge = await startEdge({ POSTGREST_URL: upstream.url, ALLOWED_ORIGINS: ORIGIN }, [], undefined, [MANIFEST]);
+});
+after(async () => {
+  await edge?.stop();
+  await upstream?.part.stop();
+  if (data) rmSync(data, { recursive: true, force: true });
+  await sql('drop schema if exists manifested cascade');
+  await close();
+});
+
+const call = (path, options) => ask(path, { base: edge.url, ...options });
+const form = (values) => ({
+  method: 'POST',
+  headers: { 'content-type': 'application/x-www-form-urlencoded' },
+  body: new URLSearchParams(values).toString(),
+});
+const multipart = (values) => {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(values)) body.append(name, value);
+  return { method: 'POST', body };
+};
+
+test('an endpoint lets in whom its access names', async () => {
+  const user = await userToken();
+  const callers = {
+    nobody: {},
+    key: { key: made.publishable_key },
+    user: { token: user },
+    service: { token: stack.service_key },
+    forged: { token: `${user.slice(0, -4)}AAAA` },
+  };
+  const wanted = {
+    public: { nobody: 'anon', key: 'anon', user: 'anon', service: 'anon', forged: 'anon' },
+    open: { nobody: 'anon', key: 'anon', user: 'authenticated', service: 'service_role', forged: 'RG203' },
+    key: { nobody: 'RG207', key: 'anon', user: 'authenticated', service: 'service_role', forged: 'RG203' },
+    user: { nobody: 'RG213', key: 'RG213', user: 'authenticated', service: 'RG214', forged: 'RG203' },
+    service: { nobody: 'RG213', key: 'RG213', user: 'RG214', service: 'service_role', forged: 'RG203' },
+  };
+  for (const [access, by] of Object.entries(wanted)) {
+    for (const [caller, outcome] of Object.entries(by)) {
+      const answer = await call(`/v1/who/${access}`, callers[caller]);
+      assert.equal(answer.body.role ?? answer.body.code, outcome, `${access}, ${caller}: ${answer.text}`);
+      if (answer.status === 401) assert.match(answer.headers.get('www-authenticate'), /^Bearer/);
+    }
+  }
+  const other = await call('/v1/who/user', { token: stack.service_key });
+  assert.deepEqual([other.status, other.body.details], [403, 'It is for signed-in users']);
+});
+
+test('arguments come from the path, the query and headers, with their types', async () => {
+  const id = randomUUID();
+  const { body } = await call(`/v1/things/${id.toUpperCase()}/parts/7?ratio=1.5&flag=false&title=a%20b`);
+  assert.deepEqual([body.id, body.page, body.ratio, body.flag, body.title], [id, 7, 1.5, false, 'a b']);
+  const other = await call(`/v1/things/${id}/parts/7`, { headers: { 'x-note': 'of the header' } });
+  assert.deepEqual([other.body.flag, other.body.title, other.body.ratio], [true, 'of the header', null]);
+  const own = await call(`/v1/things/${id}/parts/7`);
+  assert.equal(own.body.title, 'its own', 'the default of the function itself');
+  const first = await call(`/v1/things/${id}/parts/first`);
+  assert.deepEqual([first.status, first.body.id], [200, null], 'a fixed segment wins');
+  for (const path of [
+    '/v1/things/x/parts/7',
+    `/v1/things/${id}/parts/x`,
+    `/v1/things/${id}/parts/7/`,
+    '/v1/things//parts/7',
+  ]) {
+    assert.deepEqual([(await call(path)).status, path], [404, path]);
+  }
+  for (const query of ['ratio=x', 'flag=1']) {
+    const refused = await call(`/v1/things/${id}/parts/7?${query}`);
+    const [name] = query.split('=');
+    assert.deepEqual([refused.status, refused.body.code], [400, 'RG325'], query);
+    assert.match(refused.body.details, new RegExp(`^${name}: `));
+  }
+  const method = await call(`/v1/things/${id}/parts/7`, { method: 'POST' });
+  assert.deepEqual([method.status, method.headers.get('allow')], [405, 'GET, HEAD, OPTIONS']);
+  assert.equal((await call(`/v1/things/${id}/parts/7`, { method: 'HEAD' })).status, 200);
+});
+
+test('three encodings give the same arguments', async () => {
+  const values = { title: 'a b', page: '3', flag: 'true', mail: 'zoë@müller.example', extra: 'x' };
+  const wanted = ['a b', 3, true, 'zoë@xn--mller-kva.example'];
+  for (const [name, options] of Object.entries({
+    json: { json: { ...values, page: 3, flag: true } },
+    form: form(values),
+    multipart: multipart(values),
+  })) {
+    const { body, text } = await call('/v1/forms', options);
+    assert.deepEqual([body.title, body.page, body.flag, body.mail], wanted, `${name}: ${text}`);
+    const whole = await call('/v1/objects', options);
+    assert.deepEqual(
+      [whole.body.note.title, whole.body.note.mail, whole.body.note.extra],
+      ['a b', wanted[3], 'x'],
+      name,
+    );
+  }
+  const blank = await call('/v1/forms', form({ mail: 'a@b.example', page: '', title: '' }));
+  assert.deepEqual([blank.body.page, blank.body.flag, blank.body.title], [null, false, 'its own']);
+  const missing = await call('/v1/forms', form({ title: 'x' }));
+  assert.deepEqual([missing.status, missing.body.details], [400, 'mail: is missing']);
+  const wrong = await call('/v1/forms', { json: { mail: 'a@b.example', page: 'three' } });
+  assert.deepEqual([wrong.status, wrong.body.details], [400, 'page: a whole number']);
+  const type = await call('/v1/forms', { method: 'POST', body: '<a/>', headers: { 'content-type': 'text/xml' } });
+  assert.deepEqual([type.status, type.body.code], [415, 'RG303']);
+  assert.match(type.body.details, /application\/json, application\/x-www-form-urlencoded, multipart\/form-data/);
+  const list = await call('/v1/objects', { json: [1] });
+  assert.deepEqual([list.status, list.body.code], [400, 'RG301']);
+});
+
+test('a body is one argument: any JSON, or a batch', async () => {
+  for (const value of [[1, { a: null }], 'text', 5, {}]) {
+    assert.deepEqual((await call('/v1/values', { json: value })).body.note, value);
+  }
+  const twice = await call('/v1/values', {
+    method: 'POST',
+    body: '{"a":1,"a":2}',
+    headers: { 'content-type': 'application/json' },
+  });
+  assert.deepEqual([twice.status, twice.body.code], [400, 'RG301']);
+  assert.equal((await call('/v1/values', form({ a: 'b' }))).status, 415);
+  const lines = { method: 'POST', body: '{"a":1}\nnothing\n', headers: { 'content-type': 'application/x-ndjson' } };
+  const batch = await call('/v1/batches', lines);
+  assert.deepEqual([batch.status, batch.body.note], [202, [{ a: 1 }, 'malformed']]);
+  assert.deepEqual((await call('/v1/batches', { json: [{ a: 1 }] })).body.note, [{ a: 1 }]);
+});
+
+test('limits, keys and identity are as the manifest says', async () => {
+  const large = await call('/v1/small', { json: 'x'.repeat(1024) });
+  assert.deepEqual([large.status, large.body.details], [413, 'This endpoint takes at most 1024 bytes']);
+  const headers = { 'idempotency-key': 'k-1' };
+  assert.equal((await call('/v1/keyed', { json: {}, headers })).body.key, 'k-1');
+  assert.equal((await call('/v1/unkeyed', { json: {}, headers })).body.key, null);
+  const bad = await call('/v1/keyed', { json: {}, headers: { 'idempotency-key': 'a b' } });
+  assert.deepEqual([bad.status, bad.body.code], [400, 'RG309']);
+  const sub = randomUUID();
+  const owned = await call('/v1/owned', { json: {}, token: await userToken(sub) });
+  assert.deepEqual([owned.status, owned.body.id, owned.body.user], [201, sub, sub]);
+  const agent = { 'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0' };
+  const vouched = await call('/v1/vouched', {
+    json: { title: 'x', _ts: '1.x' },
+    token: await userToken(sub),
+    headers: agent,
+  });
+  assert.equal(vouched.status, 200, vouched.text);
+  const { edge: seen, role, user } = vouched.body;
+  assert.deepEqual(
+    [role, user, seen?.browser, seen?.os, seen?.stamp],
+    ['edge', sub, 'Firefox', 'Linux', 'forged'],
+    vouched.text,
+  );
+});
+
+test('an answer is as the manifest says', async () => {
+  const gone = await call('/v1/things', { method: 'DELETE' });
+  assert.deepEqual([gone.status, gone.text], [204, '']);
+  const streamed = await call('/v1/streamed');
+  assert.deepEqual([streamed.status, streamed.body.role], [200, 'anon']);
+  assert.equal((await call('/v1/stepped')).status, 200);
+  const refused = await call('/v1/refused');
+  assert.deepEqual([refused.status, refused.body.code, refused.body.message], [404, 'NT001', 'There is no such note']);
+  const [line] = await edge.logged((entry) => entry.code === 'NT001');
+  assert.equal(line.error, 'note_missing', 'the log has the name of the manifest');
+  const unset = await call('/v1/unconfigured');
+  assert.deepEqual([unset.status, unset.body.code, unset.body.details], [501, 'RG903', 'NOTES_URL is not set']);
+  const file = await call('/v1/rows.csv?fields=columns', { token: await userToken() });
+  assert.deepEqual([file.status, file.text], [200, 'name,"more.colour",more\r\n"one, two","red",""\r\n'], file.text);
+  assert.match(file.headers.get('content-disposition'), /rows\.csv/);
+});
+
+test('a browser is redirected, and sees an error as a page', async () => {
+  const browser = { accept: 'text/html', 'sec-fetch-mode': 'navigate' };
+  const post = (values) => {
+    const options = form(values);
+    return call('/v1/redirected', { ...options, headers: { ...options.headers, ...browser } });
+  };
+  const done = await post({ title: 'x' });
+  assert.deepEqual([done.status, done.headers.get('location')], [303, '/thanks']);
+  const next = await post({ title: 'x', _next: `${ORIGIN}/done` });
+  assert.equal(next.headers.get('location'), `${ORIGIN}/done`);
+  const away = await post({ title: 'x', _next: 'https://elsewhere.example/' });
+  assert.equal(away.headers.get('location'), '/thanks');
+  const error = await post({});
+  assert.deepEqual([error.status, error.headers.get('content-type')], [400, 'text/html; charset=utf-8']);
+  assert.match(error.text, /RG325/);
+  assert.match(error.headers.get('content-security-policy'), /default-src 'none'/);
+  const script = await call('/v1/redirected', form({}));
+  assert.deepEqual([script.status, script.body.code], [400, 'RG325'], 'a script gets JSON');
+});
+
+test('a secret is sealed before the database gets it', async () => {
+  const sub = randomUUID();
+  const id = randomUUID();
+  const put = (json) => call(`/v1/secrets/${id}`, { json, method: 'PUT', token: token });
+  const token = await userToken(sub);
+  const stored = await put({ secret: 'open-sesame' });
+  assert.deepEqual([stored.status, stored.body.id, stored.body.owner, stored.body.key_version], [200, id, sub, 1]);
+  assert.match(stored.body.sealed, /^v1(\.[\w-]+){4}$/);
+  assert.ok(!stored.text.includes('sesame'));
+  for (const odd of [{ secret: 'abc' }, { secret: 'a b c d' }, { secret: 'abcd', more: 1 }, {}]) {
+    const refused = await put(odd);
+    assert.deepEqual([refused.status, refused.body.code], [422, 'RG316'], JSON.stringify(odd));
+  }
+});
+
+test('anonymous callers share a cached answer, users do not', async () => {
+  const entry = join(data, 'entry.js');
+  for (const [name, from] of Object.entries(BUNDLE)) copyFileSync(from, join(data, name));
+  writeFileSync(join(data, 'systems.js'), moduleOf(JSON.stringify([MANIFEST])));
+  const config = join(data, 'wrangler.toml');
+  writeFileSync(
+    config,
+    `name = "rowgate-manifest"\nmain = ${JSON.stringify(entry)}\ncompatibility_date = "2026-11-17"\n`,
+  );
+  const cached = wranglerEdge({
+    data,
+    entry,
+    config,
+    port: await freePort(),
+    variables: variables({ POSTGREST_URL: upstream.url }),
+    logFile: join(data, 'edge.log'),
+    say: () => {},
+  });
+  try {
+    await cached.part.start();
+    const get = (query, options) => ask(`/v1/cached${query}`, { base: cached.url, ...options });
+    const key = { key: made.publishable_key };
+    const first = await get('?title=a', key);
+    assert.deepEqual([first.status, first.body.title], [200, 'a']);
+    assert.equal(first.headers.get('cache-control'), 'public, max-age=60');
+    const etag = first.headers.get('etag');
+    assert.match(etag, /^"[0-9a-f]{32}"$/);
+    let second = await get('?title=a', key);
+    // It is stored after the first answer has been sent.
+    for (let tries = 0; tries < 20 && second.text !== first.text; tries += 1) second = await get('?title=a', key);
+    const third = await get('?title=a&unknown=1', key);
+    assert.equal(third.text, second.text, 'only arguments tell answers apart');
+    assert.notEqual((await get('?title=b', key)).text, second.text);
+    const user = await get('?title=a', { token: await userToken() });
+    assert.notEqual(user.body.tick, second.body.tick);
+    assert.equal(user.headers.get('cache-control'), 'private, no-store');
+    const same = await get('?title=a', { ...key, headers: { 'if-none-match': second.headers.get('etag') } });
+    assert.equal(same.status, 304);
+  } finally {
+    await cached.part.stop();
+  }
+});
+
+test('a preflight names the headers of the manifest', async () => {
+  const asked = await call('/v1/forms', { method: 'OPTIONS', headers: { origin: ORIGIN } });
+  assert.match(asked.headers.get('access-control-allow-headers'), /\bx-note\b/);
+  assert.ok(!asked.headers.get('access-control-allow-headers').includes('x-session-token'));
+});
+
+test('with a wrong manifest nothing is served, and the answer says where it is wrong', async () => {
+  const changed = (more) => [{ ...MANIFEST, ...more }];
+  const faults = {
+    'systems/manifested.toml: endpoints[0].path: begins with a slash': changed({
+      endpoints: [endpoint('GET', 'v1', 'open')],
+    }),
+    'systems/manifested.toml: endpoints[0].acces: unknown field': changed({
+      endpoints: [endpoint('GET', '/v1', 'open', { acces: 'open' })],
+    }),
+    'systems/manifested.toml: endpoints[1].path: ': changed({
+      endpoints: [endpoint('GET', '/v1/{a}', 'open'), endpoint('GET', '/v1/{b}', 'open')],
+    }),
+    'systems/manifested.toml: endpoints[0].handler: code is Rust, and the bundle has none': changed({
+      endpoints: [endpoint('GET', '/v1', 'open', { handler: 'code' })],
+    }),
+    'systems/manifested.toml: schemas[0]: ': changed({ schemas: ['private'] }),
+    'systems/*.toml: they may have 262144 bytes': `[${' '.repeat(300_000)}]`,
+    'systems/*.toml: ': 'no JSON',
+  };
+  for (const [words, manifests] of Object.entries(faults)) {
+    const wrong = await startEdge({}, [], undefined, manifests);
+    try {
+      for (const path of ['/healthz', '/rest/v1/anything', '/v1']) {
+        const answer = await ask(path, { base: wrong.url });
+        assert.deepEqual([answer.status, answer.body.code], [500, 'RG901'], path);
+        assert.ok(answer.body.details.startsWith(words), `${words}: ${answer.body.details}`);
+      }
+    } finally {
+      await wrong.stop();
+    }
+  }
+});
+
+test('without manifests the core serves its own endpoints', async () => {
+  const core = await startEdge({}, [], undefined, []);
+  try {
+    assert.equal((await ask('/healthz', { base: core.url })).status, 200);
+    assert.equal((await ask('/readyz', { base: core.url })).status, 200);
+    assert.equal((await ask('/v1/leads', { base: core.url, json: {} })).status, 404);
+    const table = await ask('/rest/v1/leads', {
+      base: core.url,
+      key: made.publishable_key,
+      headers: { 'accept-profile': 'marketing' },
+    });
+    assert.deepEqual([table.status, table.body.code], [406, 'PGRST106']);
+  } finally {
+    await core.stop();
+  }
+});
