@@ -1,4 +1,4 @@
-// What the requests read and write: a project of one user, and two tables beside the system's own, guarded like
+// What the requests read, write and call: a project of one user, a function, and two tables beside the system's own, guarded like
 // clixen.projects. Unlogged and uncompressed, so that gateways are compared and not the disk or a compressor.
 import pg from 'pg';
 import { waitFor } from '../../dev/process.js';
@@ -37,6 +37,11 @@ alter table clixen.bench_writes force row level security;
 create policy owner_insert on clixen.bench_writes for insert to authenticated
   with check (user_id = (select auth.uid()));
 grant insert (payload) on clixen.bench_writes to authenticated;
+
+create function clixen.bench_plain(id uuid, page integer) returns json
+  language sql stable
+  as $$ select format('{"id":"%s","page":%s}', id, page)::json $$;
+grant execute on function clixen.bench_plain(uuid, integer) to authenticated;
 `;
 
 const BUSY = `select from pg_stat_activity where usename = 'authenticator' and state <> 'idle'`;

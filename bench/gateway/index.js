@@ -15,7 +15,7 @@ import { burst, needWrk, wrkVersion } from '../wrk.js';
 import { Fixture } from './fixture.js';
 import { report } from './report.js';
 import { rows } from './rows.js';
-import { withWorkers } from './systems.js';
+import { addressOf, withWorkers } from './systems.js';
 import { Tokens } from './tokens.js';
 import { upstreamCalls } from './upstream.js';
 
@@ -89,7 +89,7 @@ class Run {
     const { data: directory, signal } = this;
     const tokens = this.tokensFor(row, system, seconds);
     return burst({
-      url: system.url + row.path,
+      url: addressOf(row, system),
       method,
       headers,
       body,
@@ -109,7 +109,7 @@ class Run {
       for (const system of this.systems) {
         const [token] = this.tokensFor(row, system, 0.0001);
         const headers = { ...row.headers, authorization: `Bearer ${token}` };
-        const answer = await fetch(system.url + row.path, { method: row.method, headers, body: row.body });
+        const answer = await fetch(addressOf(row, system), { method: row.method, headers, body: row.body });
         const { byteLength } = await answer.arrayBuffer();
         // PostgREST comes first and says how long an answer is; errors are everybody's own.
         row.length ??= row.status < 400 ? byteLength : 0;

@@ -1,4 +1,5 @@
 // The rows of the table, as data: what is asked, with which tokens, over how many connections.
+import { ENDPOINT } from './systems.js';
 
 const KB = 1024;
 
@@ -19,6 +20,8 @@ export const rows = (project) => {
   const one = `/projects?select=id,name,created_at&id=eq.${project}`;
   const batch = (number) => `/bench_answers?select=payload&batch=eq.${number}`;
   const filled = (size) => JSON.stringify({ payload: 'x'.repeat(size - '{"payload":""}'.length) });
+  const json = { 'content-type': 'application/json' };
+  const arguments_ = JSON.stringify({ id: project, page: 2 });
   const write = { 'content-type': 'application/json', prefer: 'return=minimal' };
   const algorithms = ['HS256', 'ES256'];
   return [
@@ -30,6 +33,14 @@ export const rows = (project) => {
     // Longer cells, so that the answers that the end of a cell cuts off are few among the whole ones.
     row('10 MB answer', { path: batch(1000), times: 3 }),
     row('100 KB write', { path: '/bench_writes', method: 'POST', headers: write, body: filled(100 * KB), status: 201 }),
+    // The edge reads the body and makes the function's arguments of it; the others pass a call of the function on.
+    row('plain endpoint', {
+      path: '/rpc/bench_plain',
+      endpoint: ENDPOINT,
+      method: 'POST',
+      headers: json,
+      body: arguments_,
+    }),
     row('refused token, the same again', { path: one, tokens: 'forged', status: 401 }),
     row('refused token, always another', { path: one, tokens: 'fresh forged', status: 401 }),
   ];

@@ -4,9 +4,20 @@ import { join } from 'node:path';
 import { build } from 'esbuild';
 import { freePort } from '../../dev/process.js';
 import { SetupError } from '../../dev/setup.js';
+import { systems, writeSystems } from '../../dev/systems.js';
 import { BUNDLE, workerd } from '../../dev/workerd.js';
 
 const PREFIX = '/rest/v1';
+
+/** The path of the edge's plain endpoint. */
+export const ENDPOINT = '/v1/bench';
+
+/** The edge among the systems. */
+const EDGE = 'rowgate';
+
+/** Where a system is asked for a row: the edge may have an endpoint for what the others pass on. */
+export const addressOf = (row, system) =>
+  row.endpoint && system.name === EDGE ? `${new URL(row.endpoint, system.url)}` : system.url + row.path;
 
 const source = (name) => join(import.meta.dirname, 'workers', `${name}.js`);
 
@@ -19,9 +30,20 @@ const bundled = async (name, directory) => {
   return { name, modules: { [`${name}.js`]: outfile } };
 };
 
-/** The Workers: name and modules; without modules it is the edge. */
+/** The manifests of the systems, with a plain endpoint in clixen's. */
+const manifests = () => {
+  const plain = {
+    ...{ method: 'POST', path: ENDPOINT, access: 'key', call: 'clixen.bench_plain' },
+    arguments: { id: { field: 'id', type: 'uuid' }, page: { field: 'page', type: 'integer' } },
+  };
+  return systems().map((system) =>
+    system.name === 'clixen' ? { ...system, endpoints: [...system.endpoints, plain] } : system,
+  );
+};
+
+/** The Workers: name and modules. */
 const workers = async (directory) => [
-  { name: 'rowgate', modules: BUNDLE },
+  { name: EDGE, modules: { ...BUNDLE, 'systems.js': writeSystems(directory, manifests()) } },
   { name: 'fetch', modules: { 'fetch.js': source('fetch') } },
   await bundled('hono', directory),
   await bundled('hono-duties', directory),
