@@ -149,7 +149,7 @@ export const definitionsOf = (migration) => {
 export const allDefinitions = async (files) => {
   await loadModule();
   return files.flatMap((path) =>
-    definitionsOf(readFileSync(path, 'utf8')).map((found) => ({ ...found, file: basename(path) })),
+    definitionsOf(readFileSync(path, 'utf8')).map((found) => ({ ...found, file: basename(path), path })),
   );
 };
 

@@ -1,9 +1,10 @@
 // npm run db:show -- <name>: a function, table or view as the database has it, with its comment, rights, policies and triggers, and
 // the migration in which it stands.
 import { readFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { relative } from 'node:path';
 import pg from 'pg';
 import { allDefinitions } from './definitions.js';
+import { root } from './paths.js';
 import { SetupError } from './setup.js';
 import { migrationFiles } from './systems.js';
 
@@ -135,7 +136,7 @@ const place = ({ kind, name, plain }, all) => {
       ? created.filter((each) => each.kind === kind && each.name.split('(')[0] === plain)
       : created.filter((each) => each.kind === kind && each.name === plain);
   const exact = found.filter((each) => arity(each.name) === arity(name));
-  const places = (exact.length > 0 ? exact : found).map(({ file, line }) => `migrations/${file}:${line}`);
+  const places = (exact.length > 0 ? exact : found).map(({ path, line }) => `${relative(root, path)}:${line}`);
   return places.length > 0 ? places.join(', ') : inBlock(plain);
 };
 
@@ -143,10 +144,9 @@ const place = ({ kind, name, plain }, all) => {
 const inBlock = (plain) => {
   const created = new RegExp(`\\bcreate\\s[^;]*?\\b${plain.replace('.', '\\.')}\\b`);
   for (const path of migrationFiles()) {
-    const file = basename(path);
     const [up] = readFileSync(path, 'utf8').split(/^-- migrate:down/m);
     const found = created.exec(up);
-    if (found) return `migrations/${file}:${up.slice(0, found.index).split('\n').length}`;
+    if (found) return `${relative(root, path)}:${up.slice(0, found.index).split('\n').length}`;
   }
   return 'in no migration';
 };

@@ -52,7 +52,7 @@ const manifestsIn = (folder) => {
 /** All manifests, by name. */
 export const allSystems = () => manifestsIn(MANIFESTS);
 
-/** The systems of the folders beside the product's. They are always chosen. */
+/** The systems of the folders beside the product's. They are always chosen, and come first: their schema is the default. */
 export const moreSystems = () =>
   moreFolders().flatMap((folder) => manifestsIn(join(root, folder)).map((system) => ({ ...system, folder })));
 
@@ -63,7 +63,7 @@ export const moreSystems = () =>
 export const systems = (chosen = process.env.SYSTEMS) => {
   const all = allSystems();
   const more = moreSystems();
-  if (chosen === undefined) return [...all, ...more];
+  if (chosen === undefined) return [...more, ...all];
   const names = chosen.split(',').map((name) => name.trim());
   const wanted = names.filter((name) => name !== '' && name !== 'none');
   const unknown = wanted.filter((name) => !all.some((system) => system.name === name));
@@ -73,7 +73,7 @@ export const systems = (chosen = process.env.SYSTEMS) => {
       `SYSTEMS: there is no ${unknown.join(', ')}. Name some of ${known}, or none for the core alone.`,
     );
   }
-  return [...all.filter(({ name }) => wanted.includes(name)), ...more];
+  return [...more, ...all.filter(({ name }) => wanted.includes(name))];
 };
 
 /** Schemas of plain tables, which no manifest names: the variable SCHEMAS. */

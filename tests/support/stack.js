@@ -6,6 +6,7 @@ import { SignJWT } from 'jose';
 import pg from 'pg';
 import { keys, token } from '../../dev/issuer.js';
 import { exitOnSignals } from '../../dev/process.js';
+import { systems } from '../../dev/systems.js';
 
 const data = process.env.ROWGATE_TEST_DATA;
 if (!data)
@@ -94,6 +95,23 @@ export const transaction = async (body) => {
   }
 };
 
+/** Whether a system of the product is chosen: a test that needs it is left out otherwise. */
+export const has = (name) => systems().some((system) => system.name === name);
+
+/** Options of a test that needs a system of the product. */
+export const needs = (name) => ({ skip: has(name) ? false : `SYSTEMS leaves out ${name}` });
+
+const [, folder] = /\btests\/([^/]+)\//.exec(process.argv[1]) ?? [];
+
+/** The schema that requests of this file to the data API mean: the first of its system. The core's tests have the first of all. */
+export const schemaOfTests = (systems().find(({ name }) => name === folder) ?? systems()[0])?.schemas[0];
+
+/** The edge takes the first schema where none is named. */
+const profile = (path) =>
+  path.startsWith('/rest/v1/') && schemaOfTests !== systems()[0]?.schemas[0]
+    ? { 'accept-profile': schemaOfTests, 'content-profile': schemaOfTests }
+    : {};
+
 /** One request to the edge. The body of a JSON answer is parsed. */
 export const ask = async (path, { json, token: bearer, key, headers = {}, base = stack.edge_url, ...rest } = {}) => {
   const response = await fetch(base + path, {
@@ -101,6 +119,7 @@ export const ask = async (path, { json, token: bearer, key, headers = {}, base =
     ...(json !== undefined && { method: 'POST', body: JSON.stringify(json) }),
     ...rest,
     headers: {
+      ...profile(path),
       ...(json !== undefined && { 'content-type': 'application/json' }),
       ...(bearer && { authorization: `Bearer ${bearer}` }),
       ...(key && { apikey: key }),

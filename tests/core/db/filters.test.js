@@ -60,7 +60,7 @@ test('an update or a delete that names no rows is refused', async () => {
   assert.deepEqual([service.status, service.body.code], [400, 'RG511'], 'nor may the back office');
   const rows = await sql(
     `select count(*)::int, count(*) filter (where color = '#000000')::int as black
-    from clixen.projects where user_id = $1`,
+    from sample.projects where user_id = $1`,
     [owner],
   );
   assert.deepEqual(rows, [{ count: 3, black: 0 }]);
@@ -116,9 +116,9 @@ test('a condition that every row meets is seen in PostgREST’s words, old and n
 
 test('functions and people at a prompt write as they like', async () => {
   await as({ role: 'authenticated', claims: { sub: owner } }, async (query) => {
-    await query(`insert into clixen.projects (name) values ('d')`);
-    await query(`update clixen.projects set color = '#555555'`);
-    assert.deepEqual(await query('select color from clixen.projects'), [{ color: '#555555' }]);
-    await query('delete from clixen.projects');
+    await query(`insert into sample.projects (name) values ('d')`);
+    await query(`update sample.projects set color = '#555555'`);
+    assert.deepEqual(await query('select color from sample.projects'), [{ color: '#555555' }]);
+    await query('delete from sample.projects');
   });
 });

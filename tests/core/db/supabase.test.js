@@ -96,8 +96,8 @@ test('Supabase’s own functions are the ones that policies use', async () => {
     await owner.query(`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)`, [
       JSON.stringify({ sub: id, role: 'authenticated' }),
     ]);
-    await owner.query(`insert into clixen.projects (name) values ('mine')`);
-    assert.deepEqual(await query('select user_id, name from clixen.projects'), [{ user_id: id, name: 'mine' }]);
+    await owner.query(`insert into sample.projects (name) values ('mine')`);
+    assert.deepEqual(await query('select user_id, name from sample.projects'), [{ user_id: id, name: 'mine' }]);
   } finally {
     await owner.query('rollback');
   }
@@ -120,13 +120,13 @@ test('a sign-up makes a profile; a deleted account is erased with all that is th
     [...[one, 'one@example.org', { tier: 'enterprise', full_name: 'x' }], ...[two, null, null]],
   );
   const profiles = () =>
-    query('select id, email, tier, total_projects from clixen.user_profiles order by email nulls last');
+    query('select id, email, tier, total_projects from sample.user_profiles order by email nulls last');
   assert.deepEqual(await profiles(), [
     { id: one, email: 'one@example.org', tier: 'free', total_projects: '0' },
     { id: two, email: null, tier: 'free', total_projects: '0' },
   ]);
   for (const id of [one, one, two]) {
-    await query('insert into clixen.projects (user_id, name) values ($1, $2)', [id, randomUUID()]);
+    await query('insert into sample.projects (user_id, name) values ($1, $2)', [id, randomUUID()]);
   }
   assert.deepEqual(
     (await profiles()).map(({ total_projects }) => total_projects),
@@ -141,14 +141,14 @@ test('a sign-up makes a profile; a deleted account is erased with all that is th
     (await profiles()).map(({ id }) => id),
     [two],
   );
-  assert.deepEqual(await query('select user_id from clixen.projects'), [{ user_id: two }]);
+  assert.deepEqual(await query('select user_id from sample.projects'), [{ user_id: two }]);
   assert.deepEqual(await query('select caller from private.idempotency_keys'), [{ caller: two }]);
 });
 
 test('an address may be known already, may change, and may be none', async () => {
   const [known, id] = [randomUUID(), randomUUID()];
-  const email = async () => (await query('select email from clixen.user_profiles where id = $1', [id]))[0].email;
-  await query('insert into clixen.user_profiles (id, email) values ($1, $2)', [known, 'Taken@example.org']);
+  const email = async () => (await query('select email from sample.user_profiles where id = $1', [id]))[0].email;
+  await query('insert into sample.user_profiles (id, email) values ($1, $2)', [known, 'Taken@example.org']);
   await asAuth('insert into auth.users (id, email) values ($1, $2)', [id, 'taken@example.org']);
   assert.equal(await email(), null, 'anybody may sign up with an address');
   await asAuth('update auth.users set email_confirmed_at = now() where id = $1', [id]);

@@ -126,7 +126,7 @@ for (const tag of releases) {
 const withLater = (name, up) => {
   const directory = join(system.data, name);
   cpSync(migrations, directory, { recursive: true });
-  writeFileSync(join(directory, '9901_later.sql'), `-- migrate:up\n${up}\n-- migrate:down\nselect 1;\n`);
+  writeFileSync(join(directory, '9999_later.sql'), `-- migrate:up\n${up}\n-- migrate:down\nselect 1;\n`);
   return directory;
 };
 

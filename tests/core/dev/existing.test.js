@@ -52,7 +52,7 @@ test('DATABASE_URL and POSTGREST_BIN: that database is migrated and served, and 
     // The two systems share a PostgREST, so the second has to sign with the key that it knows.
     await withEnvironment({ ...existing, EDGE_SIGNING_KEY: stack.keys.edge_signing_key }, second, async (other) => {
       assert.equal(other.description.postgrest_url, stack.postgrestUrl);
-      const lead = await ask('/v1/leads', { base: other.edgeUrl, json: { email: 'a@example.org' } });
+      const lead = await ask('/v1/entries', { base: other.edgeUrl, json: { email: 'a@example.org' } });
       assert.deepEqual([lead.status, lead.body], [201, { status: 'received' }]);
     });
   });

@@ -13,34 +13,34 @@ test('no migration depends on a search path', async () => {
 });
 
 const made = (options, body, language = 'plpgsql') =>
-  `create function clixen.faulty() returns int language ${language} ${options} as $$ ${body} $$`;
+  `create function sample.faulty() returns int language ${language} ${options} as $$ ${body} $$`;
 const pinned = `set search_path = ''`;
 
 const FAULTS = {
   'a table': ['select * from projects', 'a statement names projects without its schema'],
-  'a view': ['create view clixen.v as select * from projects', 'a statement names projects without its schema'],
+  'a view': ['create view sample.v as select * from projects', 'a statement names projects without its schema'],
   'a new table': ['create table faulty (id int)', 'a statement names faulty without its schema'],
   'a function without a schema': [
     `create function faulty() returns int language sql ${pinned} as 'select 1'`,
     'function faulty names no schema',
   ],
-  'no path': [made('', 'begin return 1; end'), "function clixen.faulty does not set search_path = ''"],
+  'no path': [made('', 'begin return 1; end'), "function sample.faulty does not set search_path = ''"],
   'another path': [
-    made('set search_path = clixen, pg_temp', 'begin return 1; end'),
-    "function clixen.faulty does not set search_path = ''",
+    made('set search_path = sample, pg_temp', 'begin return 1; end'),
+    "function sample.faulty does not set search_path = ''",
   ],
   'a body in SQL': [
     made(pinned, 'select count(*) from projects', 'sql'),
-    'function clixen.faulty names projects without its schema',
+    'function sample.faulty names projects without its schema',
   ],
   'a body in PL/pgSQL': [
     made(pinned, 'begin update projects set name = name; return 1; end'),
-    'function clixen.faulty names projects without its schema',
+    'function sample.faulty names projects without its schema',
   ],
   'a block': ['do $$ begin delete from projects; end $$', 'a block names projects without its schema'],
   'a function made by a block': [
-    `do $$ begin create function clixen.faulty() returns int language sql as $f$ select 1 $f$; end $$`,
-    "function clixen.faulty does not set search_path = ''",
+    `do $$ begin create function sample.faulty() returns int language sql as $f$ select 1 $f$; end $$`,
+    "function sample.faulty does not set search_path = ''",
   ],
 };
 
@@ -49,8 +49,8 @@ for (const [what, [text, fault]] of Object.entries(FAULTS)) {
 }
 
 test('rows of a statement are known to triggers, and to nothing else', () => {
-  const body = 'begin update clixen.projects as p set name = n.name from new_rows as n; return null; end';
-  const fault = 'function clixen.faulty names new_rows without its schema';
+  const body = 'begin update sample.projects as p set name = n.name from new_rows as n; return null; end';
+  const fault = 'function sample.faulty names new_rows without its schema';
   assert.deepEqual(faultsOf(made(pinned, body)), [fault]);
   assert.deepEqual(faultsOf(made(pinned, body).replace('returns int', 'returns trigger')), []);
 });
@@ -62,7 +62,7 @@ test('what looks like a table and is none is left alone', () => {
     if 'delete from x' is distinct from wait::text then wait := 1; end if;
     with old as (select 1) select count(*) into strict wait from old;
     perform 1 from unnest(array[1]) as each for update skip locked;
-    insert into clixen.projects (name) values ('x') on conflict do update set name = 'y';
+    insert into sample.projects (name) values ('x') on conflict do update set name = 'y';
     return wait; end`;
   assert.deepEqual(faultsOf(made(pinned, body)), []);
   assert.deepEqual(faultsOf('with a as (select 1) select * from a, pg_class'), []);

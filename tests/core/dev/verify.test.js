@@ -50,26 +50,26 @@ test('a migrated database is as the migrations intend', async () => {
 
 test('every kind of difference is named, and ends with status 1', async () => {
   await owner.query(`
-    alter table clixen.projects add column faulty int;
-    alter table clixen.projects alter column color drop default;
-    alter table clixen.projects drop constraint projects_color;
-    drop index marketing.leads_status;
-    drop policy owner_select on clixen.projects;
-    create policy faulty on clixen.projects for select to authenticated using (true);
+    alter table sample.projects add column faulty int;
+    alter table sample.projects alter column color drop default;
+    alter table sample.projects drop constraint projects_color;
+    drop index sample.projects_created_at;
+    drop policy owner_select on sample.projects;
+    create policy faulty on sample.projects for select to authenticated using (true);
     create or replace function private.caller_key() returns text language sql set search_path = '' as $$ select 'x' $$;
-    grant truncate on clixen.projects to authenticated;
+    grant truncate on sample.projects to authenticated;
     grant execute on function private.is_email(text) to anon;
     grant usage on schema private to anon;
     alter table private.audit_log disable row level security;
-    alter type marketing.lead_status add value 'faulty';
-    drop trigger projects_audit on clixen.projects;
-    create table marketing.faulty (id int);
-    alter table clixen.projects disable trigger projects_filter;
-    create rule faulty as on delete to clixen.projects do also select 1;
-    create sequence clixen.faulty;
+    alter type sample.mood add value 'faulty';
+    drop trigger projects_audit on sample.projects;
+    create table sample_more.faulty (id int);
+    alter table sample.projects disable trigger projects_filter;
+    create rule faulty as on delete to sample.projects do also select 1;
+    create sequence sample.faulty;
     alter role authenticated bypassrls;
     grant service_role to anon;
-    create role somebody; alter function clixen.erase_user(uuid) owner to somebody;
+    create role somebody; alter function sample.erase_user(uuid) owner to somebody;
     create schema if not exists auth; create table auth.users (id uuid);
     create schema cron;
     create table cron.job (jobid bigint, schedule text, command text, database text, active boolean, jobname text);
@@ -79,29 +79,29 @@ test('every kind of difference is named, and ends with status 1', async () => {
   const { status, lines } = await verify();
   assert.equal(status, 1);
   assert.deepEqual(lines.sort(), [
-    'different: column clixen.projects.color',
+    'different: column sample.projects.color',
     'different: function private.caller_key()',
     'different: function private.is_email(text)',
     'different: role anon',
     'different: role authenticated',
     'different: schema private',
-    'different: table clixen.projects',
     'different: table private.audit_log',
+    'different: table sample.projects',
     'different: trigger auth.users rowgate_erase_account',
     'different: trigger auth.users rowgate_follow_account',
-    'different: trigger clixen.projects projects_filter',
-    'different: type marketing.lead_status',
-    'missing: constraint clixen.projects projects_color',
-    'missing: index marketing.leads_status',
-    'missing: policy clixen.projects owner_select',
-    'missing: trigger clixen.projects projects_audit',
-    'not from the migrations: column clixen.projects.faulty',
-    'not from the migrations: column marketing.faulty.id',
+    'different: trigger sample.projects projects_filter',
+    'different: type sample.mood',
+    'missing: constraint sample.projects projects_color',
+    'missing: index sample.projects_created_at',
+    'missing: policy sample.projects owner_select',
+    'missing: trigger sample.projects projects_audit',
+    'not from the migrations: column sample.projects.faulty',
+    'not from the migrations: column sample_more.faulty.id',
     'not from the migrations: job rowgate faulty',
-    'not from the migrations: owner clixen function clixen.erase_user(uuid)',
-    'not from the migrations: policy clixen.projects faulty',
-    'not from the migrations: rule clixen.projects faulty',
-    'not from the migrations: sequence clixen.faulty',
-    'not from the migrations: table marketing.faulty',
+    'not from the migrations: owner sample function sample.erase_user(uuid)',
+    'not from the migrations: policy sample.projects faulty',
+    'not from the migrations: rule sample.projects faulty',
+    'not from the migrations: sequence sample.faulty',
+    'not from the migrations: table sample_more.faulty',
   ]);
 });

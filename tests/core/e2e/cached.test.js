@@ -21,16 +21,16 @@ let edge;
 
 before(async () => {
   await make(
-    `create table clixen.test_plans (name text primary key, price int, hidden boolean not null default false);
-     alter table clixen.test_plans enable row level security;
-     create policy everybody on clixen.test_plans for select to anon using (not hidden);
-     create policy users on clixen.test_plans for select to authenticated using (true);
-     grant usage on schema clixen to anon;
-     grant select on clixen.test_plans to anon, authenticated;
-     create function clixen.test_twins(a int) returns int language sql stable as 'select 1';
-     create function clixen.test_twins(a text) returns int language sql stable as 'select 2';
-     grant execute on function clixen.test_twins(int), clixen.test_twins(text) to anon;
-     insert into clixen.test_plans values ('free', 0, false), ('team', 20, false), ('secret', 99, true)`,
+    `create table sample.test_plans (name text primary key, price int, hidden boolean not null default false);
+     alter table sample.test_plans enable row level security;
+     create policy everybody on sample.test_plans for select to anon using (not hidden);
+     create policy users on sample.test_plans for select to authenticated using (true);
+     grant usage on schema sample to anon;
+     grant select on sample.test_plans to anon, authenticated;
+     create function sample.test_twins(a int) returns int language sql stable as 'select 1';
+     create function sample.test_twins(a text) returns int language sql stable as 'select 2';
+     grant execute on function sample.test_twins(int), sample.test_twins(text) to anon;
+     insert into sample.test_plans values ('free', 0, false), ('team', 20, false), ('secret', 99, true)`,
     '/test_plans',
   );
   data = mkdtempSync(join(tmpdir(), 'rowgate-cached-'));
@@ -40,7 +40,7 @@ before(async () => {
     port: await freePort(),
     variables: variables({
       POSTGREST_URL: proxy.url,
-      CACHED_READS: JSON.stringify({ 'clixen.test_plans': SECONDS }),
+      CACHED_READS: JSON.stringify({ 'sample.test_plans': SECONDS }),
       ALLOWED_ORIGINS: 'https://a.example,https://b.example',
     }),
     logFile: join(data, 'log'),
@@ -53,7 +53,7 @@ after(async () => {
   await proxy?.close();
   if (data) rmSync(data, { recursive: true, force: true });
   await drop(
-    'drop function clixen.test_twins(int), clixen.test_twins(text); drop table clixen.test_plans; revoke usage on schema clixen from anon',
+    'drop function sample.test_twins(int), sample.test_twins(text); drop table sample.test_plans; revoke usage on schema sample from anon',
   );
   await close();
 });
@@ -69,7 +69,7 @@ test('the second reader is answered from the cache, until its time is over', asy
   assert.deepEqual([first.status, first.upstream, first.body.length], [200, 1, 2], first.text);
   assert.equal(first.headers.get('cache-control'), `public, max-age=${SECONDS}`);
   assert.match(first.headers.get('etag'), /^"[0-9a-f]{32}"$/);
-  await sql(`update clixen.test_plans set price = 25 where name = 'team'`);
+  await sql(`update sample.test_plans set price = 25 where name = 'team'`);
   const second = await get(PLANS);
   assert.deepEqual([second.status, second.upstream, second.text], [200, 0, first.text]);
   assert.equal(second.headers.get('etag'), first.headers.get('etag'));
@@ -115,7 +115,7 @@ test('another query, Accept, Range, Prefer or schema is another answer', async (
     const again = await get(path, { headers });
     assert.deepEqual([again.upstream, again.status, again.text], [0, first.status, first.text]);
   }
-  const elsewhere = await get(PLANS, { headers: { 'accept-profile': 'marketing' } });
+  const elsewhere = await get(PLANS, { headers: { 'accept-profile': 'sample_more' } });
   assert.deepEqual([elsewhere.status, elsewhere.upstream], [404, 1]);
 });
 
@@ -177,18 +177,18 @@ test('each origin gets its own CORS headers from the one kept answer', async () 
 });
 
 test('an answer that is too large to be kept is passed through', async () => {
-  await sql(`insert into clixen.test_plans select repeat('x', 2000) || n, n from generate_series(1, 1500) as n`);
+  await sql(`insert into sample.test_plans select repeat('x', 2000) || n, n from generate_series(1, 1500) as n`);
   const path = '/rest/v1/test_plans?select=name,price&price=gt.0&order=price';
   for (let n = 0; n < 2; n++) {
     const large = await get(path);
     assert.deepEqual([large.status, large.body.length, large.headers.get('etag')], [200, 1000, null]);
     assert.equal(large.headers.get('cache-control'), 'private, no-store');
   }
-  await sql(`delete from clixen.test_plans where length(name) > 100`);
+  await sql(`delete from sample.test_plans where length(name) > 100`);
 });
 
 test('a runtime without the cache answers the same, every time anew', async () => {
-  const bare = await startEdge({ CACHED_READS: JSON.stringify({ 'clixen.test_plans': 60 }) });
+  const bare = await startEdge({ CACHED_READS: JSON.stringify({ 'sample.test_plans': 60 }) });
   try {
     const read = (headers) => ask(PLANS, { base: bare.url, key: made.publishable_key, headers });
     const first = await read();

@@ -13,19 +13,19 @@ let token;
 
 before(async () => {
   await make(
-    `create function clixen.test_series(count int) returns setof int language sql stable
+    `create function sample.test_series(count int) returns setof int language sql stable
        as 'select generate_series(1, count)';
-     create function marketing.test_text(bytes int) returns text language sql stable as $$select repeat('x', bytes)$$;
-     create function clixen.test_answer() returns int language sql stable as 'select 42';
-     create table clixen.test_steps (
-       id int primary key, parent int references clixen.test_steps (id), next int references clixen.test_steps (id)
+     create function sample_more.test_text(bytes int) returns text language sql stable as $$select repeat('x', bytes)$$;
+     create function sample.test_answer() returns int language sql stable as 'select 42';
+     create table sample.test_steps (
+       id int primary key, parent int references sample.test_steps (id), next int references sample.test_steps (id)
      );
-     alter table clixen.test_steps enable row level security;
-     create policy everybody on clixen.test_steps for select to authenticated using (true);
-     insert into clixen.test_steps select n, case when n > 1 then 1 end, null from generate_series(1, 40) as n;
-     grant select on clixen.test_steps to authenticated;
-     grant execute on function clixen.test_series(int), clixen.test_answer() to authenticated;
-     grant execute on function marketing.test_text(int) to anon, authenticated, service_role`,
+     alter table sample.test_steps enable row level security;
+     create policy everybody on sample.test_steps for select to authenticated using (true);
+     insert into sample.test_steps select n, case when n > 1 then 1 end, null from generate_series(1, 40) as n;
+     grant select on sample.test_steps to authenticated;
+     grant execute on function sample.test_series(int), sample.test_answer() to authenticated;
+     grant execute on function sample_more.test_text(int) to anon, authenticated, service_role`,
     '/test_steps',
   );
   token = await userToken();
@@ -43,7 +43,7 @@ before(async () => {
 after(async () => {
   await edge?.stop();
   await drop(
-    'drop table clixen.test_steps; drop function clixen.test_series(int), clixen.test_answer(), marketing.test_text(int)',
+    'drop table sample.test_steps; drop function sample.test_series(int), sample.test_answer(), sample_more.test_text(int)',
   );
   await close();
 });
@@ -120,7 +120,7 @@ test('depth, address and body are held to theirs', async () => {
 test('an answer is held to its bytes for everybody but servers', async () => {
   const read = async (base, bytes, headers = { authorization: `Bearer ${token}` }) => {
     const answer = await fetch(`${base}/rest/v1/rpc/test_text?bytes=${bytes}`, {
-      headers: { 'accept-profile': 'marketing', ...headers },
+      headers: { 'accept-profile': 'sample_more', ...headers },
     });
     try {
       return [answer.status, (await answer.text()).length];
@@ -144,7 +144,7 @@ test('an answer is held to its bytes for everybody but servers', async () => {
   const free = await startEdge({ LIMITS: JSON.stringify({ answer_bytes: 0 }) });
   try {
     assert.deepEqual(await read(strict.url, 98), [200, 100]);
-    const headers = { 'accept-profile': 'marketing' };
+    const headers = { 'accept-profile': 'sample_more' };
     const refused = await ask('/rest/v1/rpc/test_text?bytes=99', { base: strict.url, token, headers });
     assert.deepEqual([refused.status, refused.body.code], [400, 'RG406'], 'what is known before the head is said');
     assert.deepEqual(await read(free.url, 70_000_000), [200, 70_000_002]);
@@ -234,7 +234,7 @@ const selects = (count) => {
 
 test('what is near a good select is refused where it would leak, and answered as PostgREST does elsewhere', async () => {
   // The number of a table of PostgreSQL's own, which a cast to regclass names.
-  await sql('insert into clixen.test_steps values (1259, 1, 1259)');
+  await sql('insert into sample.test_steps values (1259, 1, 1259)');
   const leaks = /pg_class|"\(\d+,\d+\)"/;
   const seen = { leaks: 0, served: 0, alike: 0, refused: 0 };
   for (const select of new Set(selects(2000))) {

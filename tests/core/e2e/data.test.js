@@ -79,7 +79,7 @@ test('odd paths, schemas, headers and methods are refused with their code', asyn
     ['/rest/v1/rpc/a/b', {}, 404, 'RG101'],
     ['/rest/v1', {}, 404, 'RG101'],
     ['/nowhere', {}, 404, 'RG101'],
-    ['/v1/leads', {}, 405, 'RG102'],
+    ['/v1/entries', {}, 405, 'RG102'],
     ['/rest/v1/projects', { method: 'PURGE' }, 405, 'RG102'],
     ['/rest/v1/projects', { headers: { 'accept-profile': 'private' } }, 406, 'PGRST106'],
     ['/rest/v1/projects', { headers: { 'accept-profile': 'edge' } }, 406, 'PGRST106'],
@@ -99,7 +99,7 @@ test('odd paths, schemas, headers and methods are refused with their code', asyn
     );
     assert.match(answer.headers.get('x-request-id'), /^[0-9a-f]{32}$/);
   }
-  const { headers } = await ask('/v1/leads');
+  const { headers } = await ask('/v1/entries');
   assert.equal(headers.get('allow'), 'POST, OPTIONS');
 });
 

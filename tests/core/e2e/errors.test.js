@@ -6,46 +6,46 @@ import { drop, make } from '../../support/fixtures.js';
 import { ask, close, made, sql, stack, userToken } from '../../support/stack.js';
 
 const GONE = `
-  drop function if exists marketing.test_raise(text, text), clixen.test_lock(), clixen.test_deep(int), clixen.test_cross(int, int), clixen.test_rows(text);
-  drop table if exists clixen.test_routes, clixen.test_places`;
+  drop function if exists sample_more.test_raise(text, text), sample.test_lock(), sample.test_deep(int), sample.test_cross(int, int), sample.test_rows(text);
+  drop table if exists sample.test_routes, sample.test_places`;
 
 const MADE = `
-  create table clixen.test_places (id int primary key, name text);
-  create table clixen.test_routes (
+  create table sample.test_places (id int primary key, name text);
+  create table sample.test_routes (
     id int primary key,
-    starts int references clixen.test_places (id),
-    ends int references clixen.test_places (id)
+    starts int references sample.test_places (id),
+    ends int references sample.test_places (id)
   );
-  insert into clixen.test_places select n, 'place ' || n from generate_series(1, 6) as n;
-  grant select, insert, update, delete on clixen.test_places, clixen.test_routes to authenticated;
-  create function marketing.test_raise(state text, words text default '') returns int language plpgsql stable as $$
+  insert into sample.test_places select n, 'place ' || n from generate_series(1, 6) as n;
+  grant select, insert, update, delete on sample.test_places, sample.test_routes to authenticated;
+  create function sample_more.test_raise(state text, words text default '') returns int language plpgsql stable as $$
     begin
       raise exception 'secret_table %', words using errcode = state, detail = 'secret_detail', hint = 'secret_hint';
     end $$;
-  create function clixen.test_lock() returns int language plpgsql set lock_timeout = '50ms' as $$
+  create function sample.test_lock() returns int language plpgsql set lock_timeout = '50ms' as $$
     begin
-      lock table clixen.test_places in access exclusive mode;
+      lock table sample.test_places in access exclusive mode;
       return 1;
     end $$;
-  create function clixen.test_deep(n int) returns int language plpgsql as $$
+  create function sample.test_deep(n int) returns int language plpgsql as $$
     begin
-      return clixen.test_deep(n + 1);
+      return sample.test_deep(n + 1);
     end $$;
   -- PostgreSQL looks for deadlocks after a second, which is when roles give up waiting for a lock.
-  create function clixen.test_cross(one int, other int) returns int language plpgsql set lock_timeout = '5s' as $$
+  create function sample.test_cross(one int, other int) returns int language plpgsql set lock_timeout = '5s' as $$
     begin
-      update clixen.test_places set name = 'crossed' where id = one;
+      update sample.test_places set name = 'crossed' where id = one;
       perform pg_sleep(0.5);
-      update clixen.test_places set name = 'crossed' where id = other;
+      update sample.test_places set name = 'crossed' where id = other;
       return 1;
     end $$;
-  create function clixen.test_rows(state text) returns setof clixen.test_places language plpgsql stable as $$
+  create function sample.test_rows(state text) returns setof sample.test_places language plpgsql stable as $$
     begin
-      perform marketing.test_raise(state);
+      perform sample_more.test_raise(state);
     end $$;
-  grant execute on function clixen.test_cross(int, int), clixen.test_rows(text) to authenticated;
-  grant execute on function marketing.test_raise(text, text) to anon, authenticated;
-  grant execute on function clixen.test_lock(), clixen.test_deep(int) to authenticated;`;
+  grant execute on function sample.test_cross(int, int), sample.test_rows(text) to authenticated;
+  grant execute on function sample_more.test_raise(text, text) to anon, authenticated;
+  grant execute on function sample.test_lock(), sample.test_deep(int) to authenticated;`;
 
 let token;
 
@@ -60,7 +60,7 @@ after(async () => {
 });
 
 const rest = (path, options) => ask(`/rest/v1${path}`, { token, ...options });
-const MARKETING = { 'content-profile': 'marketing' };
+const MARKETING = { 'content-profile': 'sample_more' };
 const raise = (state, options) => rest('/rpc/test_raise', { json: { state }, headers: MARKETING, ...options });
 const code = ({ headers }) => headers.get('proxy-status');
 
@@ -177,7 +177,7 @@ test('what PostgreSQL itself finds wrong with a request is the request’s fault
 });
 
 test('a lock that is not to be had says when to come again', async () => {
-  const holder = sql('do $$ begin lock table clixen.test_places in share mode; perform pg_sleep(1); end $$');
+  const holder = sql('do $$ begin lock table sample.test_places in share mode; perform pg_sleep(1); end $$');
   await sleep(300);
   const answer = await rest('/rpc/test_lock', { json: {} });
   await holder;

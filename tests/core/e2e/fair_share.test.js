@@ -18,21 +18,21 @@ const ANONYMOUS = 7;
 let edge;
 before(async () => {
   await make(
-    `create function marketing.test_sleep(seconds float8) returns text language sql volatile
+    `create function sample_more.test_sleep(seconds float8) returns text language sql volatile
        as $$ select 'slept' from pg_sleep(seconds) $$;
-     grant execute on function marketing.test_sleep(float8) to anon, authenticated, service_role`,
+     grant execute on function sample_more.test_sleep(float8) to anon, authenticated, service_role`,
     '/rpc/test_sleep?seconds=0',
-    'marketing',
+    'sample_more',
   );
   edge = await startEdge();
 });
 after(async () => {
   await edge?.stop();
-  await drop('drop function marketing.test_sleep(float8)');
+  await drop('drop function sample_more.test_sleep(float8)');
   await close();
 });
 
-const profile = { 'content-profile': 'marketing' };
+const profile = { 'content-profile': 'sample_more' };
 const nap = (seconds, { headers, ...options } = {}) =>
   ask('/rest/v1/rpc/test_sleep', {
     json: { seconds },
@@ -79,7 +79,7 @@ test('one user has at most a share of the connections, whatever the method; the 
         : ask('/rest/v1/rpc/test_sleep?seconds=0.4', {
             token,
             base: edge.url,
-            headers: { 'accept-profile': 'marketing' },
+            headers: { 'accept-profile': 'sample_more' },
           }),
     );
     await sleep(100);
@@ -126,7 +126,7 @@ test('a caller who waits for a share keeps nobody else out of the line', async (
     const at = { base: small.url };
     const read = ({ headers, ...options }) =>
       ask('/rest/v1/rpc/test_sleep?seconds=0.5', {
-        headers: { 'accept-profile': 'marketing', ...headers },
+        headers: { 'accept-profile': 'sample_more', ...headers },
         ...options,
         ...at,
       });
@@ -208,7 +208,7 @@ test('a client that hangs up while it waits leaves the queue', async () => {
     const socket = connect(Number(port), hostname);
     socket.on('error', () => {});
     socket.write(
-      `GET /rest/v1/rpc/test_sleep?seconds=1 HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\nAccept-Profile: marketing\r\n\r\n`,
+      `GET /rest/v1/rpc/test_sleep?seconds=1 HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\nAccept-Profile: sample_more\r\n\r\n`,
     );
     return socket;
   });

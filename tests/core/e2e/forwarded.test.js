@@ -15,25 +15,25 @@ const key = made.publishable_key;
 
 before(() =>
   make(
-    `create function clixen.test_key(apikey text, xmin text default '') returns text language sql stable
+    `create function sample.test_key(apikey text, xmin text default '') returns text language sql stable
        as 'select apikey || xmin';
-     create table clixen."User" ("Full name" text primary key, "apikey" text);
-     create table clixen."Größe ä?%_'" (id int primary key);
-     create function clixen."Count it"("A b" int) returns int language sql stable as 'select "A b" + 1';
-     insert into clixen."User" values ('Ada "L"', 'one'), ('Bob', 'two');
-     insert into clixen."Größe ä?%_'" values (1), (2);
-     alter table clixen."User" enable row level security;
-     alter table clixen."Größe ä?%_'" enable row level security;
-     create policy everybody on clixen."User" to authenticated using (true);
-     create policy everybody on clixen."Größe ä?%_'" to authenticated using (true);
-     grant select, insert, update, delete on clixen."User", clixen."Größe ä?%_'" to authenticated;
-     grant execute on function clixen.test_key(text, text), clixen."Count it"(int) to authenticated`,
+     create table sample."User" ("Full name" text primary key, "apikey" text);
+     create table sample."Größe ä?%_'" (id int primary key);
+     create function sample."Count it"("A b" int) returns int language sql stable as 'select "A b" + 1';
+     insert into sample."User" values ('Ada "L"', 'one'), ('Bob', 'two');
+     insert into sample."Größe ä?%_'" values (1), (2);
+     alter table sample."User" enable row level security;
+     alter table sample."Größe ä?%_'" enable row level security;
+     create policy everybody on sample."User" to authenticated using (true);
+     create policy everybody on sample."Größe ä?%_'" to authenticated using (true);
+     grant select, insert, update, delete on sample."User", sample."Größe ä?%_'" to authenticated;
+     grant execute on function sample.test_key(text, text), sample."Count it"(int) to authenticated`,
     '/rpc/test_key?apikey=x',
   ),
 );
 after(async () => {
   await drop(
-    `drop table clixen."User", clixen."Größe ä?%_'"; drop function clixen.test_key(text, text), clixen."Count it"(int)`,
+    `drop table sample."User", sample."Größe ä?%_'"; drop function sample.test_key(text, text), sample."Count it"(int)`,
   );
   await close();
 });

@@ -63,7 +63,7 @@ test('the limiter counts by user or address, and by route', async () => {
     const forged = [];
     for (let n = 0; n < 3 * LIMIT; n++) forged.push((await get({ token: `${two.slice(0, -4)}AAAA` })).status);
     assert.ok(forged.includes(429), `${forged}`);
-    const lead = await ask('/v1/leads', { base: guarded.url, json: { email: freshEmail() } });
+    const lead = await ask('/v1/entries', { base: guarded.url, json: { email: freshEmail() } });
     assert.equal(lead.status, 201);
     const health = [];
     for (let n = 0; n < 3 * LIMIT; n++) health.push((await ask('/healthz', { base: guarded.url })).status);
@@ -83,7 +83,7 @@ test('while the limiter fails each route is open or closed as it has chosen', as
     const base = broken.url;
     const read = await ask('/rest/v1/projects?limit=1', { base, token: await userToken() });
     assert.equal(read.status, 200, 'open');
-    assert.equal((await ask('/v1/leads', { base, json: { email: freshEmail() } })).status, 201, 'open');
+    assert.equal((await ask('/v1/entries', { base, json: { email: freshEmail() } })).status, 201, 'open');
     assert.equal((await ask('/healthz', { base })).status, 200);
     const ready = await ask('/readyz', { base });
     assert.deepEqual([ready.status, ready.body.code], [503, 'RG312'], 'closed');

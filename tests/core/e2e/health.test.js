@@ -22,8 +22,8 @@ test('every error has the one shape, CORS headers and an id', async () => {
     ['/rest/v1/projects', {}, 401],
     ['/rest/v1/projects', { key }, 403],
     ['/rest/v1/nothing', { token: await userToken() }, 404],
-    ['/v1/leads', { json: {} }, 422],
-    ['/v1/leads', { method: 'POST', body: 'x' }, 415],
+    ['/v1/entries', { json: {} }, 422],
+    ['/v1/entries', { method: 'POST', body: 'x' }, 415],
   ];
   for (const [path, options, status] of cases) {
     const answer = await ask(path, { ...options, headers: { origin: SITE } });

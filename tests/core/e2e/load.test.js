@@ -30,7 +30,7 @@ let project;
 before(async () => {
   edge = await startEdge({ LIMITS: JSON.stringify({ upload_ms: 2000 }) });
   token = await userToken(owner);
-  [project] = await sql('insert into clixen.projects (user_id, name) values ($1, $2) returning id, name', [
+  [project] = await sql('insert into sample.projects (user_id, name) values ($1, $2) returning id, name', [
     owner,
     'own',
   ]);
@@ -38,7 +38,7 @@ before(async () => {
 after(async () => {
   await edge?.stop();
   // Thousands of rows would slow down and mislead the tests that look at these tables next.
-  await sql('delete from marketing.leads where email like $1', [`%@${run}.example.org`]);
+  await sql('delete from sample_more.entries where email like $1', [`%@${run}.example.org`]);
   await sql('truncate private.rate_limits');
   await close();
 });
@@ -54,7 +54,7 @@ const address = () => {
 
 const inLeads = async (pattern) => {
   const rows = await sql(
-    'select email::text, submission_count::int as times from marketing.leads where email like $1',
+    'select email::text, submission_count::int as times from sample_more.entries where email like $1',
     [pattern],
   );
   return new Map(rows.map(({ email, times }) => [email, times]));
@@ -75,7 +75,7 @@ test('10,000 posts at once: what is acknowledged is stored, the rest gets Retry-
   const size = crowdSize();
   const start = performance.now();
   const { answers, most } = await sendConcurrently(edge.url, size, (n) => ({
-    path: '/v1/leads',
+    path: '/v1/entries',
     headers: { 'content-type': 'application/json', 'cf-connecting-ip': shared(n) ? '192.0.2.1' : address() },
     body: JSON.stringify({ email: name(n) }),
   }));
@@ -100,7 +100,7 @@ test('10,000 posts at once: what is acknowledged is stored, the rest gets Retry-
   assert.ok(served >= WAITING, `${served}: every request within the limit was served`);
   assert.equal(answers.length, size);
   assert.ok(edge.megabytes() < 1000, `${edge.megabytes()} MB`);
-  const next = await ask('/v1/leads', { json: { email: name('after') }, headers: { 'cf-connecting-ip': address() } });
+  const next = await ask('/v1/entries', { json: { email: name('after') }, headers: { 'cf-connecting-ip': address() } });
   assert.equal(next.status, 201, 'and it serves on');
 });
 
@@ -190,7 +190,7 @@ const bearer = () => `Authorization: Bearer ${token}`;
 const email = `hurt@${run}.example.org`;
 const json = { type: 'application/json', bodies: JSONS };
 const form = { type: 'application/x-www-form-urlencoded', bodies: FORMS };
-const lead = { first: 'POST /v1/leads', name: 'email', value: email };
+const lead = { first: 'POST /v1/entries', name: 'email', value: email };
 const insert = { first: 'POST /rest/v1/projects', headers: () => [bearer()], name: 'name', value: 'hurt' };
 
 /** Where bodies go: the request's first line, what it carries, and a field with a value that would be taken. */
@@ -201,9 +201,9 @@ const PLACES = {
   'a function of the public through the data API': {
     ...lead,
     ...json,
-    first: 'POST /rest/v1/rpc/step',
-    headers: () => [`apikey: ${made.publishable_key}`, 'Content-Profile: onboarding'],
-    wrap: (body) => bytes('{"session_token":"x","change":', body, '}'),
+    first: 'POST /rest/v1/rpc/say',
+    headers: () => [`apikey: ${made.publishable_key}`, 'Content-Profile: sample_more'],
+    wrap: (body) => bytes('{"word":"x","change":', body, '}'),
   },
   'an insert in JSON': { ...insert, type: json.type, bodies: DATA_JSONS },
   'an insert as a form': { ...insert, type: form.type, bodies: DATA_FORMS },
@@ -229,7 +229,7 @@ const assertRefused = ({ status, text }) =>
 /** Nothing of all this may be there: neither a row more nor one that has changed. */
 const assertNothingWritten = async () => {
   assert.deepEqual([...(await inLeads(`hurt%@${run}.example.org`)).keys()], []);
-  const rows = await sql('select id, name from clixen.projects where user_id = $1', [owner]);
+  const rows = await sql('select id, name from sample.projects where user_id = $1', [owner]);
   assert.deepEqual(rows, [project]);
 };
 
@@ -243,7 +243,7 @@ for (const [name, place] of Object.entries(PLACES)) {
 }
 
 test('a field that is named twice: refused in a lead; in the data API PostgRESTâ€™s, which takes the last', async () => {
-  const twice = await ask('/v1/leads', {
+  const twice = await ask('/v1/entries', {
     method: 'POST',
     body: `{"email":"hurt1@${run}.example.org","email":"hurt2@${run}.example.org"}`,
     headers: { 'content-type': 'application/json' },
@@ -256,7 +256,7 @@ test('a field that is named twice: refused in a lead; in the data API PostgRESTâ
     headers: { 'content-type': 'application/json', prefer: 'return=representation' },
   });
   assert.deepEqual([row.status, row.body], [201, [{ name: 'second' }]]);
-  await sql('delete from clixen.projects where user_id = $1 and name = $2', [owner, 'second']);
+  await sql('delete from sample.projects where user_id = $1 and name = $2', [owner, 'second']);
   await assertNothingWritten();
 });
 
@@ -344,7 +344,7 @@ test('headers that hurt: 4xx where they decide something, and never 5xx', async 
     count += 1;
     const email = `header${count}@${run}.example.org`;
     const from = line.startsWith('cf-connecting-ip:') ? [] : [`CF-Connecting-IP: ${address()}`];
-    return rawRequest(edge.url, 'POST /v1/leads HTTP/1.1', {
+    return rawRequest(edge.url, 'POST /v1/entries HTTP/1.1', {
       headers: [type, ...from, line],
       body: JSON.stringify({ email }),
     });
@@ -384,7 +384,7 @@ test('leads whose bodies are huge: 413, however they are sent, at flat memory', 
     Promise.all(
       types.flatMap((type) =>
         [large, () => new Blob([large]).stream()].map(async (body) => {
-          const answer = await ask('/v1/leads', {
+          const answer = await ask('/v1/entries', {
             method: 'POST',
             body: typeof body === 'function' ? body() : body,
             duplex: 'half',
@@ -424,7 +424,7 @@ test('leads whose bodies are not as long as they say: nothing is written', async
   ];
   for (const [what, headers, sent, statuses] of lies) {
     const from = `CF-Connecting-IP: ${address()}`;
-    const answer = await rawRequest(edge.url, 'POST /v1/leads HTTP/1.1', {
+    const answer = await rawRequest(edge.url, 'POST /v1/entries HTTP/1.1', {
       headers: [type, from, ...headers],
       body: sent,
     });

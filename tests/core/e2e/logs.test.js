@@ -37,7 +37,7 @@ test('the line of a refused request has the code and the name of its error', asy
     ['/rest/v1/projects', { token: 'a.b.c' }, 401, 'RG202', 'token_malformed'],
     ['/rest/v1/projects', { token, headers: { 'accept-profile': 'private' } }, 406, 'PGRST106', 'schema_not_served'],
     // The database raises this one.
-    ['/v1/leads', { json: { email: 'nobody' } }, 422, 'RG508', 'email_invalid'],
+    ['/v1/entries', { json: { email: 'nobody' } }, 422, 'RG598', 'entry_invalid'],
     // PostgreSQL's own codes have no name.
     ['/rest/v1/nothing', { token }, 404, '42P01', null],
     ['/rest/v1/projects?limit=1', { token }, 200, null, null],

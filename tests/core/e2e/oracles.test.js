@@ -204,16 +204,16 @@ for (const name of Object.keys(relations)) {
 }
 
 test('it finds an id that may be chosen, and a row that is seen', async () => {
-  await sql('grant insert (id) on clixen.projects to authenticated');
+  await sql('grant insert (id) on sample.projects to authenticated');
   try {
-    const found = await collides('clixen.projects');
+    const found = await collides('sample.projects');
     assert.ok(found.some((line) => line.startsWith('stranger: id: 409')));
   } finally {
-    await sql('revoke insert (id) on clixen.projects from authenticated');
+    await sql('revoke insert (id) on sample.projects from authenticated');
   }
-  await sql('create policy faulty on clixen.projects for select to authenticated using (true)');
+  await sql('create policy faulty on sample.projects for select to authenticated using (true)');
   try {
-    const { differences } = await tellsApart('clixen.projects', []);
+    const { differences } = await tellsApart('sample.projects', []);
     for (const question of ['head', 'read, as CSV', 'read, an exact count']) {
       assert.ok(
         differences.some((line) => line.startsWith(`stranger, database: ${question}: `)),
@@ -221,47 +221,47 @@ test('it finds an id that may be chosen, and a row that is seen', async () => {
       );
     }
   } finally {
-    await sql('drop policy faulty on clixen.projects');
+    await sql('drop policy faulty on sample.projects');
   }
 });
 
 test('it finds a foreign key by which a parent can be guessed', async () => {
   const draft = (_, word) => ({ word });
-  const table = (name, more) => `create table clixen.${name} (id uuid primary key default gen_random_uuid(),
+  const table = (name, more) => `create table sample.${name} (id uuid primary key default gen_random_uuid(),
       user_id uuid default auth.uid(), word text ${more});
-    alter table clixen.${name} enable row level security;
-    create policy owner_select on clixen.${name} for select to authenticated using (user_id = (select auth.uid()));
-    create policy owner_insert on clixen.${name} for insert to authenticated with check (user_id = (select auth.uid()));
-    grant select, insert (word ${more && ', parent_id'}) on clixen.${name} to authenticated;`;
+    alter table sample.${name} enable row level security;
+    create policy owner_select on sample.${name} for select to authenticated using (user_id = (select auth.uid()));
+    create policy owner_insert on sample.${name} for insert to authenticated with check (user_id = (select auth.uid()));
+    grant select, insert (word ${more && ', parent_id'}) on sample.${name} to authenticated;`;
   await sql(table('oracle_parents', ''));
-  await sql(table('oracle_children', ', parent_id uuid references clixen.oracle_parents on delete cascade'));
+  await sql(table('oracle_children', ', parent_id uuid references sample.oracle_parents on delete cascade'));
   const known = async () => {
     await sql(`notify pgrst, 'reload schema'`);
     const answer = await target.ask(people.stranger, 'database', {
-      schema: 'clixen',
+      schema: 'sample',
       path: '/oracle_children?select=oracle_parents(word)&limit=0',
     });
     return answer.status === 200;
   };
   try {
     await waitFor('PostgREST to know it', known);
-    relations['clixen.oracle_children'] = {
+    relations['sample.oracle_children'] = {
       fixture: async (add, { owner }, marker) => {
-        const { id } = await add('clixen.oracle_parents', { user_id: owner.sub, word: marker });
-        return add('clixen.oracle_children', { user_id: owner.sub, parent_id: id, word: marker });
+        const { id } = await add('sample.oracle_parents', { user_id: owner.sub, word: marker });
+        return add('sample.oracle_children', { user_id: owner.sub, parent_id: id, word: marker });
       },
       draft,
       select: ['owner', 'service'],
     };
     catalog = await exposed(sql);
-    const found = await collides('clixen.oracle_children');
+    const found = await collides('sample.oracle_children');
     assert.ok(
       found.some((line) => line.startsWith('stranger: parent_id: 201') && line.includes('/ 409')),
       found.join('\n').slice(0, 1000) || 'nothing',
     );
   } finally {
-    delete relations['clixen.oracle_children'];
-    await sql(`drop table clixen.oracle_children, clixen.oracle_parents; notify pgrst, 'reload schema'`);
+    delete relations['sample.oracle_children'];
+    await sql(`drop table sample.oracle_children, sample.oracle_parents; notify pgrst, 'reload schema'`);
     catalog = await exposed(sql);
   }
 });
@@ -296,14 +296,14 @@ test('a count does not tell what others have, whatever kind of count is asked fo
   const owner = randomUUID();
   const color = '#0facad';
   await sql(
-    `insert into clixen.projects (user_id, name, color) select $1, 'call-' || n, $2 from generate_series(1, 2000) as n`,
+    `insert into sample.projects (user_id, name, color) select $1, 'call-' || n, $2 from generate_series(1, 2000) as n`,
     [owner, color],
   );
-  await sql('analyze clixen.projects');
+  await sql('analyze sample.projects');
   try {
     const count = async (layer, value, prefer) => {
       const path = `/projects?color=eq.${encodeURIComponent(value)}`;
-      const answer = await face(people.stranger, layer, 'clixen', { path, headers: { prefer } }, { value });
+      const answer = await face(people.stranger, layer, 'sample', { path, headers: { prefer } }, { value });
       return answer.match(/content-range: (.*)/)[1];
     };
     const planned = async (value) => Number((await count('database', value, 'count=planned')).split('/')[1]);
@@ -315,7 +315,7 @@ test('a count does not tell what others have, whatever kind of count is asked fo
         assert.equal(await count('edge', value, prefer), '*/0', `${prefer} ${value}`);
     }
   } finally {
-    await sql('delete from clixen.projects where user_id = $1', [owner]);
-    await sql('analyze clixen.projects');
+    await sql('delete from sample.projects where user_id = $1', [owner]);
+    await sql('analyze sample.projects');
   }
 });

@@ -11,7 +11,7 @@ let token;
 let admin;
 
 const JSON_TYPE = { 'content-type': 'application/json' };
-const MARKETING = { 'accept-profile': 'marketing', 'content-profile': 'marketing' };
+const MARKETING = { 'accept-profile': 'sample_more', 'content-profile': 'sample_more' };
 
 /** Headers that a client of PostgREST goes by. */
 const COMPARED = [
@@ -210,9 +210,9 @@ const READS = [
   { path: '/projects?select=name&limit=1&order=name', headers: { prefer: 'handling=lenient, count=exact' } },
   { path: '/projects?select=created_at&limit=1&order=name', headers: { prefer: 'timezone=Europe/Berlin' } },
   { path: '/projects?select=created_at&limit=1&order=name', headers: { prefer: 'timezone=Nowhere/Land' } },
-  { path: '/leads?select=email', headers: MARKETING },
+  { path: '/entries?select=email', headers: MARKETING },
   { path: '/projects', headers: MARKETING },
-  { path: '/leads?select=nothing', headers: MARKETING },
+  { path: '/entries?select=nothing', headers: MARKETING },
 ];
 
 test('reads', async (t) => {
@@ -334,27 +334,27 @@ const WRITES = {
   'put without its key': () => ({ path: '/projects?name=eq.x', method: 'PUT', body: '{"name":"x"}' }),
   'call an unknown function': () => ({ path: '/rpc/nothing', method: 'POST', body: '{"a":1}' }),
   'call a function with other arguments': () => ({
-    path: '/rpc/confirm_lead',
+    path: '/rpc/say',
     method: 'POST',
     headers: MARKETING,
     body: '{"nothing":1}',
   }),
   'call a function that refuses': () => ({
-    path: '/rpc/confirm_lead',
+    path: '/rpc/say',
     method: 'POST',
     headers: MARKETING,
-    body: '{"token":"x"}',
+    body: '{"word":"x"}',
   }),
-  'call a function by GET': () => ({ path: '/rpc/confirm_lead?token=x', headers: MARKETING }),
+  'call a function by GET': () => ({ path: '/rpc/say?word=x', headers: MARKETING }),
   'an admin updates leads': () => ({
-    path: '/leads?email=eq.none@example.org',
+    path: '/entries?email=eq.none@example.org',
     method: 'PATCH',
     as: admin,
     headers: { ...MARKETING, ...RETURN },
-    body: '{"status":"lost"}',
+    body: '{"status":"contacted"}',
   }),
   'an admin may not delete leads': () => ({
-    path: '/leads?email=eq.none@example.org',
+    path: '/entries?email=eq.none@example.org',
     method: 'DELETE',
     as: admin,
     headers: MARKETING,
@@ -390,7 +390,12 @@ const INTENDED = [
   ],
   ['embeds of more than four levels', { path: '/projects?select=a(b(c(d(e(*)))))' }, 400, 400],
   ['a limit that is none does not lift the cap on rows', { path: '/projects?limit=x' }, 200, 200],
-  ['the schema edge is the edge’s own', { path: '/projects', headers: { 'accept-profile': 'edge' } }, 406, 403],
+  [
+    'the schema edge is the edge’s own',
+    { path: '/rpc/ready', method: 'POST', headers: { ...JSON_TYPE, 'content-profile': 'edge' }, body: '{}' },
+    406,
+    403,
+  ],
   [
     'plans show the schema’s insides; PostgREST has them switched off, too',
     { path: '/projects', headers: { accept: 'application/vnd.pgrst.plan' } },

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { exposed } from '../../../proof/catalog.js';
 import { SYSTEMS } from '../../../proof/systems/index.js';
-import { ask, close, freshEmail, made, sql, stack, userToken } from '../../support/stack.js';
+import { ask, close, freshEmail, has, made, sql, stack, userToken } from '../../support/stack.js';
 
 after(close);
 
@@ -45,6 +45,7 @@ const query = (fields) => new URLSearchParams(fields).toString();
 
 /** What each route of the edge is asked for, so that it gets as far as its work; all others as the proof asks for them. */
 const paths = async () => {
+  if (!has('growth')) return { session: 'x' };
   const email = freshEmail();
   const lead = await ask('/v1/leads', { json: { email, consent: 'yes' } });
   assert.equal(lead.status, 201, lead.text);
@@ -77,7 +78,7 @@ const requests = async () => {
   const { session, ...special } = await paths();
   const routes = Object.values(SYSTEMS).flatMap((system) => Object.entries(system.routes));
   const gets = routes.filter(([name]) => name.startsWith('GET ')).map(([name, { path }]) => [name.slice(4), path]);
-  assert.ok(gets.length > 10 && Object.keys(special).every((path) => gets.some(([pattern]) => pattern === path)));
+  assert.ok(gets.length > 3 && Object.keys(special).every((path) => gets.some(([pattern]) => pattern === path)));
   const all = gets.flatMap(([pattern, path]) => special[pattern] ?? [path ?? pattern]).map((path) => [path, {}]);
   const { relations, functions } = await exposed(sql);
   for (const { schema, relation } of relations) {
@@ -120,7 +121,8 @@ test('no GET and no HEAD changes a row, and none needs to', async () => {
   const free = await answers();
   assert.deepEqual(await snapshot(), rows);
   const reached = new Set(free.filter((line) => line.endsWith(' 200')).map((line) => line.split(' ')[1].split('?')[0]));
-  for (const path of ['/v1/leads/confirm', '/v1/onboarding/session', '/v1/whatsapp/webhook', '/v1/admin/leads.csv']) {
+  const ofGrowth = ['/v1/leads/confirm', '/v1/onboarding/session', '/v1/whatsapp/webhook', '/v1/admin/leads.csv'];
+  for (const path of ['/rest/v1/projects', ...(has('growth') ? ofGrowth : [])]) {
     assert.ok(reached.has(path), `${path} was answered`);
   }
   await sql(`create function private.test_refuse_write() returns trigger language plpgsql as
@@ -130,7 +132,7 @@ test('no GET and no HEAD changes a row, and none needs to', async () => {
       await sql(`create trigger test_read_only before insert or update or delete or truncate on ${name}
         for each statement execute function private.test_refuse_write()`);
     }
-    await assert.rejects(sql(`insert into marketing.leads default values`), /written by a read/);
+    await assert.rejects(sql(`insert into sample_more.entries (email) values ('a@example.org')`), /written by a read/);
     assert.deepEqual(await answers(), free);
   } finally {
     await sql('drop function private.test_refuse_write() cascade');

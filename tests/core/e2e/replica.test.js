@@ -58,9 +58,9 @@ test('reads go to the replica, writes to the primary', async () => {
   const token = await userToken();
   assert.deepEqual(await where(PROJECTS, { token }), [200, 0, 1]);
   assert.deepEqual(await where(PROJECTS, { token, method: 'HEAD' }), [200, 0, 1]);
-  assert.deepEqual(await where('/v1/leads', { json: { email: freshEmail() } }), [201, 1, 0]);
-  const headers = { 'accept-profile': 'marketing' };
-  assert.deepEqual(await where('/rest/v1/leads', { key: made.publishable_key, headers }), [403, 0, 1]);
+  assert.deepEqual(await where('/v1/entries', { json: { email: freshEmail() } }), [201, 1, 0]);
+  const headers = { 'accept-profile': 'sample_more' };
+  assert.deepEqual(await where('/rest/v1/entries', { key: made.publishable_key, headers }), [403, 0, 1]);
   const writes = [
     ['POST', '/rest/v1/projects', { name: 'a' }, 201],
     ['PATCH', '/rest/v1/projects?name=eq.a', { color: '#111111' }, 204],

@@ -22,10 +22,10 @@ const sub = randomUUID();
 
 before(async () => {
   await make(
-    `create function clixen.test_megabytes(count int) returns text language sql stable
+    `create function sample.test_megabytes(count int) returns text language sql stable
        as $$ select repeat('0123456789abcdef', count * 65536) $$;
-     create function clixen.test_length(text) returns int language sql stable as 'select length($1)';
-     grant execute on function clixen.test_megabytes(int), clixen.test_length(text) to authenticated`,
+     create function sample.test_length(text) returns int language sql stable as 'select length($1)';
+     grant execute on function sample.test_megabytes(int), sample.test_length(text) to authenticated`,
     '/rpc/test_megabytes?count=0',
   );
   proxy = await startProxy(new URL(stack.postgrest_url).port);
@@ -40,7 +40,7 @@ after(async () => {
   await edge?.stop();
   await patient?.stop();
   await proxy?.close();
-  await drop('drop function clixen.test_megabytes(int), clixen.test_length(text)');
+  await drop('drop function sample.test_megabytes(int), sample.test_length(text)');
   await close();
 });
 
@@ -136,7 +136,7 @@ test('a body over the limit is 413 and writes nothing, however it is sent', asyn
     headers: { 'Transfer-Encoding': 'chunked' },
   });
   assert.equal(padded.status, 413, padded.text.slice(0, 300));
-  assert.deepEqual(await sql('select 1 from clixen.projects where name = $1', [name]), []);
+  assert.deepEqual(await sql('select 1 from sample.projects where name = $1', [name]), []);
   const small = await pieces('POST /rest/v1/projects HTTP/1.1', [chunked(JSON.stringify({ name })), '0\r\n\r\n'], {
     headers: { 'Transfer-Encoding': 'chunked' },
   });
@@ -155,7 +155,7 @@ test('a body that is shorter than it says writes nothing', async () => {
     assert.ok(answer.status >= 400, `${value}: ${answer.text.slice(0, 100)}`);
   }
   await sleep(500);
-  assert.deepEqual(await sql('select 1 from clixen.projects where name = $1', [name]), []);
+  assert.deepEqual(await sql('select 1 from sample.projects where name = $1', [name]), []);
   assert.equal((await through('/rest/v1/projects?limit=1')).status, 200, 'and the edge goes on');
   const failures = edge.log().filter(({ event }) => event === 'fetch_failed');
   assert.deepEqual(failures, [], 'nobody says that the database cannot be reached');
@@ -179,7 +179,7 @@ test('a refused body does not break the connection for the next request', async 
     assert.equal((await send('GET', '/healthz', undefined, token))[0], 200);
     for (const [path, bearer, status] of [
       ['/rest/v1/projects', token, 413],
-      ['/v1/leads', token, 413],
+      ['/v1/entries', token, 413],
       ['/rest/v1/projects', `${token.slice(0, -4)}AAAA`, 401],
       ['/nothing', token, 404],
     ]) {
@@ -272,7 +272,7 @@ test('clients who do not send their bodies keep nobody else out', async () => {
     assert.equal((await ask('/rest/v1/projects?limit=1', { base: slow.url, token: bearer })).status, 200);
     const written = await ask('/rest/v1/projects', { base: slow.url, token: bearer, json: { name: 'meanwhile' } });
     assert.equal(written.status, 201);
-    assert.equal((await ask('/v1/leads', { base: slow.url, json: { email: freshEmail() } })).status, 201);
+    assert.equal((await ask('/v1/entries', { base: slow.url, json: { email: freshEmail() } })).status, 201);
     await waitFor('them to be given up', () => slow.log().filter(({ status }) => status === 408).length === 60);
   } finally {
     for (const socket of sockets) socket.destroy();

@@ -28,7 +28,7 @@ const createClient = (url, key, options) =>
   });
 
 /** A client of the token's holder; `options` as the library has them. */
-const clientOf = (bearer, { url = stack.edge_url, schema = 'clixen', ...options } = {}) =>
+const clientOf = (bearer, { url = stack.edge_url, schema = 'sample', ...options } = {}) =>
   createClient(url, made.publishable_key, {
     ...options,
     db: { ...options.db, schema },
@@ -274,7 +274,7 @@ test('embeds', async (t) => {
     assert.deepEqual(refusal(hung), [409, '23503']);
   });
   await t.test('what is no relation, and what is too deep', async () => {
-    assert.deepEqual(refusal(await projects().select('name, leads(*)')), [400, 'PGRST200']);
+    assert.deepEqual(refusal(await projects().select('name, entries(*)')), [400, 'PGRST200']);
     const four = 'test_notes(test_lines(test_notes(projects(name))))';
     assert.equal(good(await projects().select(four)).length, 6);
     assert.deepEqual(refusal(await projects().select(`test_notes(projects(${four}))`)), [400, 'RG313']);
@@ -520,21 +520,13 @@ test('the description of the API is not served', async () => {
 test('rpc of the public, and a schema chosen per call', async () => {
   const email = freshEmail();
   await sql('truncate private.rate_limits');
-  const started = await ask('/v1/onboarding/sessions', { json: {} });
-  const { session_token } = started.body;
-  const { data, error } = await nobody.schema('onboarding').rpc('progress', { session_token });
-  assert.deepEqual([data, error], [started.body.session, null]);
-  const refused = await nobody.schema('onboarding').rpc('progress', { session_token: 'x' });
-  assert.deepEqual(
-    [...refusal(refused), refused.error.hint.split(';')[0]],
-    [401, 'RG530', 'Send the token that starting the session gave'],
-  );
-  await sql(
-    `insert into marketing.leads (email, email_normalized, email_domain) values ($1::text, $1::text, split_part($1::text, '@', 2))`,
-    [email],
-  );
+  const { data, error } = await nobody.schema('sample_more').rpc('say', { word: 'hello' });
+  assert.deepEqual([data, error], ['hello', null]);
+  const refused = await nobody.schema('sample_more').rpc('say', { word: 'x' });
+  assert.deepEqual([...refusal(refused), refused.error.hint.split(';')[0]], [401, 'RG599', 'Send another one']);
+  await sql('insert into sample_more.entries (email) values ($1)', [email]);
   const admin = clientOf(await userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } }));
-  const leads = () => admin.schema('marketing').from('leads');
+  const leads = () => admin.schema('sample_more').from('entries');
   assert.deepEqual(good(await leads().select('email').eq('email', email)), [{ email }]);
   const changed = await leads().update({ status: 'contacted' }).eq('email', email).select('status').single();
   assert.deepEqual(good(changed), { status: 'contacted' });
@@ -573,7 +565,7 @@ test('errors: of names, types, constraints, rights', async () => {
     [notes().insert({ project_id: id, title: 'e', place: 3_000_000_000 }), 400, '22003'],
     [projects().insert({ name: 'e', workflow_count: 1 }), 403, '42501'],
     [projects().insert({ name: 'e', user_id: randomUUID() }), 403, '42501'],
-    [signedIn.schema('marketing').from('leads').insert({ email: 'x' }), 403, '42501'],
+    [signedIn.schema('sample_more').from('entries').insert({ email: 'x' }), 403, '42501'],
     [nobody.from('projects').select(), 403, '42501'],
     [nobody.from('test_notes').select(), 403, '42501'],
   ];
@@ -586,7 +578,7 @@ test('errors: of names, types, constraints, rights', async () => {
 });
 
 test('without a session the key alone is nobody; unknown keys and bad tokens are refused', async () => {
-  const unknown = createClient(stack.edge_url, 'rgpub_unknown_0123456789', { db: { schema: 'clixen' } });
+  const unknown = createClient(stack.edge_url, 'rgpub_unknown_0123456789', { db: { schema: 'sample' } });
   assert.deepEqual(refusal(await unknown.from('projects').select()), [401, 'RG208']);
   const expired = clientOf(await userToken(owner, { ttl: -60 }));
   assert.deepEqual(refusal(await expired.from('projects').select()), [401, 'RG204']);
@@ -594,7 +586,7 @@ test('without a session the key alone is nobody; unknown keys and bad tokens are
   assert.deepEqual(refusal(await forged.from('projects').insert({ name: 'x' })), [401, 'RG203']);
   const elsewhere = createClient(stack.edge_url, made.publishable_key);
   assert.deepEqual(refusal(await elsewhere.from('projects').select()), [406, 'PGRST106'], 'there is no schema public');
-  const service = createClient(stack.edge_url, stack.service_key, { db: { schema: 'clixen' } });
+  const service = createClient(stack.edge_url, stack.service_key, { db: { schema: 'sample' } });
   assert.equal(good(await service.from('projects').select('id').limit(1)).length, 1);
 });
 
@@ -747,7 +739,7 @@ test('the same client in Chromium, from another origin', async (t) => {
         'content-range': '0-0/6',
         'x-request-id': 'from-a-browser-1',
         'preference-applied': 'count=exact',
-        'content-profile': 'clixen',
+        'content-profile': 'sample',
       });
       assert.match(timing, /^verify;dur=\d+, scope;dur=\d+, upstream;dur=\d+$/);
       assert.deepEqual(seen.missing, [400, 'PostgREST; error=42703']);
@@ -761,7 +753,7 @@ test('the same client in Chromium, from another origin', async (t) => {
       proxy.refuse = 3;
       const retry = async ({ url, key, bearer }) => {
         const client = globalThis.supabase.createClient(url, key, {
-          db: { schema: 'clixen' },
+          db: { schema: 'sample' },
           accessToken: async () => bearer,
         });
         const start = performance.now();
@@ -778,7 +770,7 @@ test('the same client in Chromium, from another origin', async (t) => {
       const name = `stranger ${randomUUID()}`;
       const attempt = async ({ url, key, bearer, name: given }) => {
         const client = globalThis.supabase.createClient(url, key, {
-          db: { schema: 'clixen' },
+          db: { schema: 'sample' },
           accessToken: async () => bearer,
         });
         const read = await client.from('projects').select('name').retry(false);
@@ -792,7 +784,7 @@ test('the same client in Chromium, from another origin', async (t) => {
       // The same server under a name that is another origin.
       await page.goto(`http://127.0.0.1:${page_.port}/`);
       assert.deepEqual(await page.evaluate(attempt, { ...options, name }), [0, null, 0, 'blocked']);
-      assert.deepEqual(await sql('select 1 from clixen.projects where name = $1', [name]), []);
+      assert.deepEqual(await sql('select 1 from sample.projects where name = $1', [name]), []);
       await page.goto(`http://localhost:${page_.port}/`);
       assert.deepEqual(await page.evaluate(attempt, { ...options, name }), [
         200,

@@ -43,13 +43,13 @@ before(async () => {
   await sql(`
     -- Not in SQL: such a function is inlined into the statement that PostgREST prepares, whose plan the next role on the
     -- connection reuses without a look at who may execute the function.
-    create function marketing.token_bearer() returns jsonb language plpgsql stable as $$
+    create function sample_more.token_bearer() returns jsonb language plpgsql stable as $$
       begin
         return jsonb_build_object('role', current_user, 'sub', current_setting('request.jwt.claims', true)::jsonb ->> 'sub');
       end
     $$;
-    revoke execute on function marketing.token_bearer() from public;
-    grant execute on function marketing.token_bearer() to anon, authenticated, service_role`);
+    revoke execute on function sample_more.token_bearer() from public;
+    grant execute on function sample_more.token_bearer() to anon, authenticated, service_role`);
   data = mkdtempSync(join(tmpdir(), 'rowgate-tokens-'));
   upstream = postgrest({
     data,
@@ -69,14 +69,14 @@ after(async () => {
   await upstream?.part.stop();
   await attacker.close();
   await issuers.server.close();
-  await drop('drop function if exists marketing.token_bearer()');
+  await drop('drop function if exists sample_more.token_bearer()');
   if (data) rmSync(data, { recursive: true, force: true });
   await close();
 });
 
 /** Who the database says the token's bearer is, or how it was refused. */
 const bearer = async (url, token) => {
-  const headers = { authorization: `Bearer ${token}`, 'accept-profile': 'marketing' };
+  const headers = { authorization: `Bearer ${token}`, 'accept-profile': 'sample_more' };
   const { status, body, headers: answered } = await ask(url, { base: '', headers });
   if (status === 401) assert.match(answered.get('www-authenticate'), /^Bearer/);
   return status === 200 ? { verdict: '200', who: JSON.stringify(body) } : { verdict: `${status} ${body?.code}` };
@@ -171,7 +171,7 @@ test('a token in the query is judged like one in a header', async () => {
   ];
   for (const [key, status, code] of cases) {
     const path = `/rest/v1/rpc/token_bearer?apikey=${encodeURIComponent(key)}`;
-    const answer = await ask(path, { base: edge.url, headers: { 'accept-profile': 'marketing' } });
+    const answer = await ask(path, { base: edge.url, headers: { 'accept-profile': 'sample_more' } });
     assert.deepEqual([answer.status, answer.body.code], [status, code], JSON.stringify(key).slice(-30));
   }
 });
@@ -186,8 +186,8 @@ test('what is not one Bearer token is 401 everywhere a token is looked at', asyn
     `Bearer ${good}, Bearer ${good}`,
     `Bearer ${good} x`,
   ]) {
-    for (const path of ['/rest/v1/projects', '/v1/leads']) {
-      const method = path === '/v1/leads' ? 'POST' : 'GET';
+    for (const path of ['/rest/v1/projects', '/v1/entries']) {
+      const method = path === '/v1/entries' ? 'POST' : 'GET';
       const answer = await ask(path, { method, headers: { authorization: value, apikey: made.publishable_key } });
       assert.deepEqual([answer.status, answer.body.code], [401, 'RG201'], value.slice(0, 20));
     }

@@ -75,7 +75,7 @@ test('while the limit is reached, requests get Retry-After and health does not; 
       const read = () => ask('/rest/v1/projects', { base: edge.url, token });
       const first = Array.from({ length: 3 }, read);
       await waitFor('three to be upstream', () => held.length === 3);
-      const more = [await read(), await ask('/v1/leads', { base: edge.url, json: { email: 'a@example.org' } })];
+      const more = [await read(), await ask('/v1/entries', { base: edge.url, json: { email: 'a@example.org' } })];
       more.push(await ask('/rest/v1/projects', { base: edge.url, token, json: { name: 'x' } }));
       for (const { status, body, headers } of more) {
         assert.deepEqual([status, body.code, headers.get('retry-after')], [503, 'RG404', '1']);

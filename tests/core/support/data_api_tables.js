@@ -2,7 +2,7 @@
 
 /** Notes belong to projects, lines to notes; each names its parent and its owner together, as the real tables do. */
 const TABLES = `
-  create table clixen.test_notes (
+  create table sample.test_notes (
     id         uuid primary key default gen_random_uuid(),
     user_id    uuid not null default auth.uid(),
     project_id uuid not null,
@@ -17,43 +17,43 @@ const TABLES = `
     constraint test_notes_title unique (user_id, title),
     constraint test_notes_place check (place >= 0),
     constraint test_notes_project foreign key (project_id, user_id)
-      references clixen.projects (id, user_id) on delete cascade
+      references sample.projects (id, user_id) on delete cascade
   );
-  create table clixen.test_lines (
+  create table sample.test_lines (
     id      uuid primary key default gen_random_uuid(),
     user_id uuid not null default auth.uid(),
     note_id uuid not null,
     text    text not null,
     constraint test_lines_note foreign key (note_id, user_id)
-      references clixen.test_notes (id, user_id) on delete cascade
+      references sample.test_notes (id, user_id) on delete cascade
   );`;
 const OWNED = ['test_notes', 'test_lines']
   .map(
     (table) => `
-  alter table clixen.${table} enable row level security;
-  alter table clixen.${table} force row level security;
-  create policy owner_select on clixen.${table} for select to authenticated using (user_id = (select auth.uid()));
-  create policy owner_insert on clixen.${table} for insert to authenticated with check (user_id = (select auth.uid()));
-  create policy owner_update on clixen.${table} for update to authenticated
+  alter table sample.${table} enable row level security;
+  alter table sample.${table} force row level security;
+  create policy owner_select on sample.${table} for select to authenticated using (user_id = (select auth.uid()));
+  create policy owner_insert on sample.${table} for insert to authenticated with check (user_id = (select auth.uid()));
+  create policy owner_update on sample.${table} for update to authenticated
     using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
-  create policy owner_delete on clixen.${table} for delete to authenticated using (user_id = (select auth.uid()));
-  grant select, insert, update, delete on clixen.${table} to authenticated, service_role;`,
+  create policy owner_delete on sample.${table} for delete to authenticated using (user_id = (select auth.uid()));
+  grant select, insert, update, delete on sample.${table} to authenticated, service_role;`,
   )
   .join('');
 const FUNCTIONS = `
-  create function clixen.test_add(a int, b int default 1) returns int language sql immutable as 'select a + b';
-  create function clixen.test_total(numbers int[]) returns bigint language sql immutable
+  create function sample.test_add(a int, b int default 1) returns int language sql immutable as 'select a + b';
+  create function sample.test_total(numbers int[]) returns bigint language sql immutable
     as 'select sum(n) from unnest(numbers) as n';
-  create function clixen.test_notes_of(project text) returns setof clixen.test_notes language sql stable
-    as $$ select n.* from clixen.test_notes as n join clixen.projects as p on p.id = n.project_id where p.name = project $$;
-  create function clixen.test_first() returns clixen.test_notes language sql stable
-    as $$ select * from clixen.test_notes order by title limit 1 $$;
-  create function clixen.test_pairs() returns table (k text, v int) language sql immutable
+  create function sample.test_notes_of(project text) returns setof sample.test_notes language sql stable
+    as $$ select n.* from sample.test_notes as n join sample.projects as p on p.id = n.project_id where p.name = project $$;
+  create function sample.test_first() returns sample.test_notes language sql stable
+    as $$ select * from sample.test_notes order by title limit 1 $$;
+  create function sample.test_pairs() returns table (k text, v int) language sql immutable
     as $$ values ('one', 1), ('two', 2), ('three', 3) $$;
-  create function clixen.test_nothing() returns void language sql as '';
-  create function clixen.test_echo(value jsonb) returns jsonb language sql immutable as 'select value';
-  create function clixen.test_sleep(seconds float) returns int language sql volatile as 'select 1 from pg_sleep(seconds)';
-  create function clixen.test_refuse(state text) returns int language plpgsql as $$
+  create function sample.test_nothing() returns void language sql as '';
+  create function sample.test_echo(value jsonb) returns jsonb language sql immutable as 'select value';
+  create function sample.test_sleep(seconds float) returns int language sql volatile as 'select 1 from pg_sleep(seconds)';
+  create function sample.test_refuse(state text) returns int language plpgsql as $$
     begin
       if state = 'PGRST' then
         raise sqlstate 'PGRST' using message = '{"code":"X1","message":"own words","details":"d","hint":"h"}',
@@ -61,15 +61,15 @@ const FUNCTIONS = `
       end if;
       raise exception 'refused' using errcode = state, detail = 'the details', hint = 'the hint';
     end $$;
-  grant execute on function clixen.test_add(int, int), clixen.test_total(int[]), clixen.test_notes_of(text),
-    clixen.test_first(), clixen.test_pairs(), clixen.test_nothing(), clixen.test_echo(jsonb), clixen.test_sleep(float),
-    clixen.test_refuse(text) to authenticated;`;
+  grant execute on function sample.test_add(int, int), sample.test_total(int[]), sample.test_notes_of(text),
+    sample.test_first(), sample.test_pairs(), sample.test_nothing(), sample.test_echo(jsonb), sample.test_sleep(float),
+    sample.test_refuse(text) to authenticated;`;
 /** Drops what is left of them. */
 export const GONE = `
-  drop function if exists clixen.test_add(int, int), clixen.test_total(int[]), clixen.test_notes_of(text),
-    clixen.test_first(), clixen.test_pairs(), clixen.test_nothing(), clixen.test_echo(jsonb), clixen.test_sleep(float),
-    clixen.test_refuse(text);
-  drop table if exists clixen.test_lines, clixen.test_notes`;
+  drop function if exists sample.test_add(int, int), sample.test_total(int[]), sample.test_notes_of(text),
+    sample.test_first(), sample.test_pairs(), sample.test_nothing(), sample.test_echo(jsonb), sample.test_sleep(float),
+    sample.test_refuse(text);
+  drop table if exists sample.test_lines, sample.test_notes`;
 
 /** Makes them. */
 export const MADE = TABLES + OWNED + FUNCTIONS;

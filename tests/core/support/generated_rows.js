@@ -16,7 +16,7 @@ export const rows = {
     from generate_series(1, $1::int) as n`,
   'private.audit_log': `insert into private.audit_log (at, actor, actor_role, request_id, operation, relation, row_id, columns)
     select timestamptz '2026-01-01' + make_interval(secs => n), gen_random_uuid(), 'authenticated', 'request ' || n,
-      (array['INSERT', 'UPDATE', 'DELETE'])[1 + n % 3], 'clixen.projects', n::text, array['name', 'color']
+      (array['INSERT', 'UPDATE', 'DELETE'])[1 + n % 3], 'sample.projects', n::text, array['name', 'color']
     from generate_series(1, $1::int) as n`,
   'private.erased_users': `insert into private.erased_users (id, at)
     select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
@@ -32,4 +32,8 @@ export const rows = {
   'private.job_runs': `insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
     select 'process_pending_events', timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n), n,
       case when n % 5 = 0 then 'Error ' || n end, n % 7 = 0 from generate_series(1, $1::int) as n`,
+  // Of the system of these tests.
+  'sample.projects': `insert into sample.projects (user_id, name) select md5(n::text)::uuid, 'Project ' || n from generate_series(1, $1::int) as n`,
+  'sample.user_profiles': `insert into sample.user_profiles (id, full_name) select md5(n::text)::uuid, 'Name ' || n from generate_series(1, $1::int) as n`,
+  'sample_more.entries': `insert into sample_more.entries (email) select n || '@example.org' from generate_series(1, $1::int) as n`,
 };

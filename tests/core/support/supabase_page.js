@@ -24,7 +24,7 @@ export const servePage = async () => {
 export const useInPage = async ({ url, key, bearer, prefix, slow }) => {
   const client = globalThis.supabase.createClient(url, key, {
     auth: { persistSession: false, autoRefreshToken: false },
-    db: { schema: 'clixen' },
+    db: { schema: 'sample' },
     accessToken: async () => bearer,
   });
   const table = (name) => client.from(name);
