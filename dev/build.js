@@ -30,6 +30,26 @@ const FEATURES = [
   ...['reference-types', 'sign-ext'],
 ];
 
+/** The systems that have Rust: the cargo features beside the default one. */
+const compiledSystems = () => {
+  const [, list] = /^\[features\]\n(.*?)\n\n/ms.exec(readFileSync(join(root, 'Cargo.toml'), 'utf8')) ?? [];
+  return [...(list ?? '').matchAll(/^(\w+) = \[\]$/gm)].map(([, name]) => name);
+};
+
+/** The arguments of cargo that leave out the Rust of systems that the variable SYSTEMS does not choose. */
+const featureArguments = () => {
+  const { SYSTEMS } = process.env;
+  if (SYSTEMS === undefined) return [];
+  const chosen = SYSTEMS.split(',').map((name) => name.trim());
+  return [
+    '--no-default-features',
+    '--features',
+    compiledSystems()
+      .filter((name) => chosen.includes(name))
+      .join(','),
+  ];
+};
+
 /** A hash of all that the bundle is made of. */
 const inputs = () => {
   const sources = ['src', join('dev', 'bindgen')]
@@ -45,7 +65,7 @@ const inputs = () => {
     'dev/build.js',
     'dev/setup.js',
   ];
-  const hash = createHash('sha256');
+  const hash = createHash('sha256').update(featureArguments().join(' '));
   for (const file of [...sources.sort(), ...others.map((name) => join(root, name))]) {
     hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0');
   }
@@ -61,7 +81,7 @@ const size = (output) => {
 const targetDirectory = () => resolve(root, process.env.CARGO_TARGET_DIR || 'target');
 
 const compile = (profile) => {
-  const args = ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET];
+  const args = ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET, ...featureArguments()];
   return run('cargo', [...args, '--target-dir', targetDirectory()], MEND);
 };
 
