@@ -4,14 +4,14 @@
 //! A bad event does not cost the good ones. The database decides what a valid event is. An event that it cannot even be
 //! shown (no JSON, too large, with a NUL) is replaced by a word at its position.
 
-use std::fmt;
-
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::Content;
 use crate::error::Error;
+use crate::json::storable::numbers;
+use crate::json::{has_nul, unambiguous};
 use crate::message::KB;
 
 const ACCEPTED: &str = "application/json, text/plain, application/x-ndjson";
@@ -64,32 +64,33 @@ pub fn items(content: Content<'_>) -> Result<Vec<Item<'_>>, Error> {
     }
 }
 
+/// Several events in one object.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    events: Vec<&'a RawValue>,
+}
+
 /// One JSON document: an array, `{"events": [...]}`, or an event.
 fn whole(body: &[u8]) -> Result<Vec<Item<'_>>, Error> {
-    let text = json_text(body)?;
-    Ok(list(text, "events").unwrap_or_else(|| vec![item(text)]))
-}
-
-/// The elements of an array, or of the only array of this name in an object. Each one is accepted or refused on its
-/// own.
-pub fn list<'a>(text: &'a str, name: &str) -> Option<Vec<Item<'a>>> {
-    let array = if text.starts_with('[') {
-        text
+    let text = text(body)?;
+    // serde would read an array as the fields of an envelope in their order.
+    let events = if text.trim_start().starts_with('[') {
+        serde_json::from_str(text).ok()
     } else {
-        enveloped(text, name)?
+        serde_json::from_str::<Envelope<'_>>(text)
+            .ok()
+            .map(|envelope| envelope.events)
     };
-    Some(parts(array).into_iter().map(item).collect())
+    match events {
+        Some(events) => Ok(elements(events).collect()),
+        None => json_text(body).map(|event| vec![item(event)]),
+    }
 }
 
-/// The array of this name in an object, if there is exactly one.
-fn enveloped<'a>(object: &'a str, name: &str) -> Option<&'a str> {
-    let mut found = parts(object).into_iter().filter_map(|field| {
-        let value = field.strip_prefix('"')?.strip_prefix(name)?;
-        let value = value.strip_prefix('"')?;
-        value.trim_start().strip_prefix(':').map(str::trim_start)
-    });
-    let value = found.next()?;
-    (value.starts_with('[') && found.next().is_none()).then_some(value)
+/// The elements of an array. Each one is accepted or refused on its own.
+pub fn elements(array: Vec<&RawValue>) -> impl Iterator<Item = Item<'_>> {
+    array.into_iter().map(|element| item(element.get()))
 }
 
 /// The trimmed text of a body that is one JSON document.
@@ -97,40 +98,18 @@ fn enveloped<'a>(object: &'a str, name: &str) -> Option<&'a str> {
 /// # Errors
 /// [`Error::MalformedBody`].
 pub fn json_text(body: &[u8]) -> Result<&str, Error> {
-    let text =
-        std::str::from_utf8(body).map_err(|_| Error::MalformedBody("it is not UTF-8".into()))?;
-    serde_json::from_slice::<IgnoredAny>(body)
+    let text = text(body)?;
+    serde_json::from_str::<IgnoredAny>(text)
         .map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))?;
     Ok(text.trim())
 }
 
-/// The texts between the commas of a JSON array or object; empty for any other JSON.
-fn parts(json: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let (mut depth, mut in_text, mut escaped, mut start) = (0_usize, false, false, 0);
-    for (at, byte) in json.bytes().enumerate() {
-        if in_text {
-            in_text = escaped || byte != b'"';
-            escaped = !escaped && byte == b'\\';
-            continue;
-        }
-        let ends = depth == 1 && matches!(byte, b',' | b']' | b'}');
-        match byte {
-            b'"' => in_text = true,
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if ends {
-            // Only an empty array or object has an empty part.
-            let part = json.get(start..at).unwrap_or_default().trim();
-            parts.extend((!part.is_empty()).then_some(part));
-        }
-        if ends || depth == 1 && start == 0 {
-            start = at + 1;
-        }
-    }
-    parts
+/// The text of a body.
+///
+/// # Errors
+/// [`Error::MalformedBody`].
+pub fn text(body: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(body).map_err(|_| Error::MalformedBody("it is not UTF-8".into()))
 }
 
 /// Reads one JSON document a line and skips empty lines.
@@ -146,109 +125,21 @@ fn item(event: &str) -> Item<'_> {
     if event.len() > MAX_EVENT_BYTES {
         return Item::Refused("too_large");
     }
-    match serde_json::from_slice::<Storable>(event.as_bytes()) {
-        Ok(Storable { is_object: true }) if numbers_fit(event) => Item::Event(event),
-        _ => Item::Refused("malformed"),
+    let is_storable = unambiguous(event).is_ok_and(|value| value.is_object() && !has_nul(&value));
+    if is_storable && numbers(event).all(fits) {
+        Item::Event(event)
+    } else {
+        Item::Refused("malformed")
     }
 }
 
-/// Whether every number of a JSON text has at most 400 characters and an exponent between -300 and 300. PostgreSQL
-/// keeps all digits of a number, and refuses the whole batch for one with too many.
-fn numbers_fit(json: &str) -> bool {
-    let mut in_text = false;
-    let mut escaped = false;
-    let mut number = String::new();
-    let fits = |number: &str| {
-        let exponent = number.split_once(['e', 'E']).map(|(_, exponent)| exponent);
-        let small = |exponent: &str| exponent.parse::<i32>().is_ok_and(|e| e.abs() <= 300);
-        number.len() <= 400 && exponent.is_none_or(small)
-    };
-    for character in json.chars() {
-        if in_text {
-            in_text = escaped || character != '"';
-            escaped = !escaped && character == '\\';
-        } else if character.is_ascii_digit() || "+-.eE".contains(character) {
-            // Of the words true and false only their `e` is collected here, and that does not start a number.
-            number.push(character);
-        } else {
-            if number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && !fits(&number) {
-                return false;
-            }
-            number.clear();
-            in_text = character == '"';
-        }
-    }
-    !number.starts_with(|c: char| c == '-' || c.is_ascii_digit()) || fits(&number)
+/// Whether a number has at most 400 characters and an exponent between -300 and 300. PostgreSQL keeps all digits of a
+/// number, and refuses the whole batch for one with too many.
+fn fits(number: &str) -> bool {
+    let exponent = number.split_once(['e', 'E']).map(|(_, exponent)| exponent);
+    let is_small = |exponent: &str| exponent.parse::<i32>().is_ok_and(|e| e.abs() <= 300);
+    number.len() <= 400 && exponent.is_none_or(is_small)
 }
-
-/// JSON that PostgreSQL can store: no NUL and no lone surrogate in any string, no number out of range, no field named
-/// twice. Deserializing checks this and keeps nothing.
-pub struct Storable {
-    is_object: bool,
-}
-
-impl<'de> Deserialize<'de> for Storable {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Storable;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("JSON")
-            }
-
-            fn visit_unit<E>(self) -> Result<Storable, E> {
-                Ok(SCALAR)
-            }
-
-            fn visit_bool<E>(self, _: bool) -> Result<Storable, E> {
-                Ok(SCALAR)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> Result<Storable, E> {
-                Ok(SCALAR)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> Result<Storable, E> {
-                Ok(SCALAR)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> Result<Storable, E> {
-                Ok(SCALAR)
-            }
-
-            fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Storable, E> {
-                if value.contains('\0') {
-                    return Err(E::custom("it contains a NUL character"));
-                }
-                Ok(SCALAR)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Storable, A::Error> {
-                while access.next_element::<Storable>()?.is_some() {}
-                Ok(SCALAR)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Storable, A::Error> {
-                // A Map, because the bundle contains its code already.
-                let mut names = Map::new();
-                while let Some(name) = access.next_key::<String>()? {
-                    if name.contains('\0') {
-                        return Err(A::Error::custom("it contains a NUL character"));
-                    }
-                    if names.insert(name, Value::Null).is_some() {
-                        return Err(A::Error::custom("a field is named twice"));
-                    }
-                    access.next_value::<Storable>()?;
-                }
-                Ok(Storable { is_object: true })
-            }
-        }
-        deserializer.deserialize_any(Any)
-    }
-}
-
-const SCALAR: Storable = Storable { is_object: false };
 
 #[cfg(test)]
 mod tests {

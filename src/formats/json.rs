@@ -11,15 +11,24 @@ use crate::json::{has_nul, read};
 /// # Errors
 /// 415 for another type; 400 for a body that is not JSON, names a field twice or contains a NUL.
 pub fn body(content: Content<'_>) -> Result<Value, Error> {
-    if content.media_type() != "application/json" {
-        let accepted = "application/json".into();
-        return Err(Error::UnsupportedMediaType { accepted });
-    }
+    require(content)?;
     let value = parse(&charset::json(content))?;
     if has_nul(&value) {
         return Err(nul());
     }
     Ok(value)
+}
+
+/// Refuses a body whose type is not JSON.
+///
+/// # Errors
+/// [`Error::UnsupportedMediaType`].
+pub fn require(content: Content<'_>) -> Result<(), Error> {
+    if content.media_type() == "application/json" {
+        return Ok(());
+    }
+    let accepted = "application/json".into();
+    Err(Error::UnsupportedMediaType { accepted })
 }
 
 /// Parses JSON whose objects name no field twice. A number that a 64-bit float would change becomes a string.

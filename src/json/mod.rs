@@ -17,14 +17,24 @@ use storable::exact_numbers;
 /// # Errors
 /// The parser's.
 pub fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
-    let read = |json: &[u8]| serde_json::from_slice(json).map(|Unambiguous(value)| value);
-    match std::str::from_utf8(json).map(exact_numbers) {
+    let text = std::str::from_utf8(json).map(exact_numbers);
+    match text {
         // The rewritten text must not make JSON of something that was not JSON as sent.
         Ok(Cow::Owned(exact)) => {
-            serde_json::from_slice::<IgnoredAny>(json).and_then(|_| read(exact.as_bytes()))
+            serde_json::from_slice::<IgnoredAny>(json).and_then(|_| unambiguous(&exact))
         }
-        _ => read(json),
+        Ok(Cow::Borrowed(text)) => unambiguous(text),
+        // The parser says where it is not UTF-8.
+        Err(_) => serde_json::from_slice(json),
     }
+}
+
+/// Parses JSON whose objects name no field twice. Numbers are read as 64-bit integers or floats.
+///
+/// # Errors
+/// The parser's.
+pub fn unambiguous(json: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str(json).map(|Unambiguous(value)| value)
 }
 
 /// The object that a text contains, if it is a JSON object that names no field twice.

@@ -29,6 +29,35 @@ pub fn storable(json: &str) -> Cow<'_, str> {
     Rewriter::new(json, true).run()
 }
 
+/// The numbers of a JSON text, as they were sent.
+pub fn numbers(json: &str) -> impl Iterator<Item = &str> {
+    let mut rest = json;
+    std::iter::from_fn(move || {
+        loop {
+            let start = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit())?;
+            rest = rest.get(start..)?;
+            let Some(text) = rest.strip_prefix('"') else {
+                let end = rest.find(|c: char| !(c.is_ascii_digit() || "+-.eE".contains(c)));
+                let (number, after) = rest.split_at_checked(end.unwrap_or(rest.len()))?;
+                rest = after;
+                return Some(number);
+            };
+            rest = after_string(text);
+        }
+    })
+}
+
+/// What follows a string whose opening quote has been read.
+fn after_string(text: &str) -> &str {
+    let mut escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.and_then(|end| text.get(end + 1..)).unwrap_or_default()
+}
+
 struct Rewriter<'a> {
     json: &'a str,
     made: String,

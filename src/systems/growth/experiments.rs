@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::endpoint::{Incoming, Plan};
 use crate::error::Error;
 use crate::formats::batch::{self, Item};
+use crate::formats::json;
 
 /// The arguments of `POST /v1/experiments/assign`.
 pub fn assign(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
@@ -22,13 +23,8 @@ pub fn assign(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
 
 /// The arguments of `POST /v1/experiments/exposures`.
 pub fn expose(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
-    if incoming.content().media_type() != "application/json" {
-        let accepted = "application/json".into();
-        return Err(Error::UnsupportedMediaType { accepted });
-    }
-    let text = batch::json_text(&incoming.body)?;
-    // Units for all exposures that do not name their own.
-    let units = Units::read(text)?;
+    json::require(incoming.content())?;
+    let (units, exposures) = units::with_exposures(batch::text(&incoming.body)?)?;
     let mut arguments = json!({
         "user_id": units.user_id,
         "session_id": units.session_id,
@@ -37,9 +33,9 @@ pub fn expose(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
     .to_string();
     // They replace the closing brace. Without a list the database words the error.
     arguments.pop();
-    if let Some(items) = batch::list(text, "exposures") {
+    if let Some(exposures) = exposures {
         arguments.push_str(",\"exposures\":[");
-        batch::write(&mut arguments, items.into_iter().map(exposure));
+        batch::write(&mut arguments, batch::elements(exposures).map(exposure));
         arguments.push(']');
     }
     Ok(Plan::Call(format!("{{\"exposures\":{arguments}}}}}")))

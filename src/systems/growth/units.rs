@@ -3,6 +3,7 @@
 //! answer whether the database can be reached or not.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::errors;
@@ -23,6 +24,8 @@ struct Fields<'a> {
     session_id: Option<&'a RawValue>,
     #[serde(borrow)]
     country: Option<&'a RawValue>,
+    #[serde(borrow)]
+    exposures: Option<&'a RawValue>,
 }
 
 /// The units that a call names. Ids are opaque: exactly as they were sent.
@@ -40,10 +43,10 @@ impl Units {
     /// The units of a call that needs one: a user, who may be the signed-in one, or a session.
     ///
     /// # Errors
-    /// 400 and 415 for a body that is not unambiguous JSON, 422 for one that names no unit.
+    /// 400 and 415 for a body that is not JSON or names a unit twice, 422 for one that names no unit.
     pub fn of_call(incoming: &Incoming) -> Result<Self, Error> {
-        json::body(incoming.content())?;
-        let units = Self::read(batch::json_text(&incoming.body)?)?;
+        json::require(incoming.content())?;
+        let units = Self::read(batch::text(&incoming.body)?)?;
         if units.user_id.is_none() && units.session_id.is_none() && incoming.user.is_none() {
             let details = "user_id and session_id are both missing";
             return Err(Error::with(&errors::UNIT_INVALID, details));
@@ -54,9 +57,12 @@ impl Units {
     /// The units in a JSON text; none in any text but an object.
     ///
     /// # Errors
-    /// 400 for a field that is named twice, 422 for an invalid id or country.
+    /// 400 for a text that is not JSON or names a unit twice, 422 for an invalid id or country.
     pub fn read(text: &str) -> Result<Self, Error> {
-        let fields = fields(text)?;
+        Self::of(&fields(text)?)
+    }
+
+    fn of(fields: &Fields<'_>) -> Result<Self, Error> {
         let country = match fields.country.map(spelled) {
             None => None,
             Some(Some(code)) if code.is_empty() => None,
@@ -69,6 +75,20 @@ impl Units {
             country,
         })
     }
+}
+
+/// The units for all exposures of a call that do not name their own, and the exposures; none if it lists none.
+///
+/// # Errors
+/// Those of [`Units::read`].
+pub fn with_exposures(text: &str) -> Result<(Units, Option<Vec<&RawValue>>), Error> {
+    let fields = fields(text)?;
+    let exposures = match fields.exposures {
+        Some(exposures) => exposures.get(),
+        None => text,
+    };
+    let exposures = serde_json::from_str(exposures).ok();
+    Ok((Units::of(&fields)?, exposures))
 }
 
 /// Whether the ids of an object that are numbers are whole. Any other number has several spellings, of which the
@@ -91,11 +111,12 @@ pub fn is_country(code: &str) -> bool {
 
 fn fields(text: &str) -> Result<Fields<'_>, Error> {
     // serde would read an array as the fields in their order.
-    if !text.starts_with('{') {
-        return Ok(Fields::default());
-    }
-    serde_json::from_str(text)
-        .map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))
+    let fields = if text.trim_start().starts_with('{') {
+        serde_json::from_str(text)
+    } else {
+        serde_json::from_str::<IgnoredAny>(text).map(|_| Fields::default())
+    };
+    fields.map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))
 }
 
 fn id(field: Option<&RawValue>) -> Result<Option<String>, Error> {
