@@ -187,7 +187,7 @@ const RULES = {
   'what the edge may call nobody else may': {
     query: `select p.oid::regprocedure::text || ' ' || r as name from ${FUNCTIONS}, unnest(array['anon', 'authenticated', 'service_role']) as r
       where ${EXPOSED} and has_function_privilege('edge', p.oid, 'execute') and has_function_privilege(r, p.oid, 'execute')`,
-    fault: `grant execute on function marketing.capture_lead(jsonb) to anon`,
+    fault: `grant execute on function sample_more.add_entry(jsonb) to anon`,
   },
   // Directly, or by a function that it calls; that a limit counts by the edge's word is no answer.
   'a function whose answer depends on what the edge vouches for is the edge’s to call': {
@@ -325,6 +325,11 @@ for (const [rule, { query, fault }] of Object.entries(RULES)) {
   });
 }
 
+/** Systems whose lists are here. Others have theirs in the proof only. */
+const LISTED = ['sample', 'clixen', 'growth'];
+const listed = systems().filter(({ name }) => LISTED.includes(name));
+const inListed = `n.nspname in (${list([...listed.flatMap((system) => system.schemas), 'edge', 'request', 'private'])})`;
+
 const ANYBODY = 'anon authenticated service_role';
 
 /** Functions that requests may execute, and who may: of the core, and by system. */
@@ -390,7 +395,7 @@ const EXECUTABLE = {
 test('a function is executable by those it is granted to and nobody else', async () => {
   const query = `select p.oid::regprocedure::text || ': ' || string_agg(a.grantee::regrole::text, ' ' order by a.grantee::regrole::text) as name
     from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
-    where a.grantee <> p.proowner group by p.oid order by 1`;
+    where a.grantee <> p.proowner and ${inListed} group by p.oid order by 1`;
   const wanted = ['core', ...systems().map(({ name }) => name)].flatMap((name) => EXECUTABLE[name] ?? []);
   const found = (await sql(query)).map(({ name }) => name);
   assert.deepEqual(found.sort(), wanted.sort());
@@ -424,7 +429,7 @@ const INDEXES = {
 test('every table has the indexes that were decided on: growth at least fifty, clixen 26', async () => {
   const rows = await sql(`select t.oid::regclass::text as name, count(*)::int as count
     from pg_index i join pg_class t on t.oid = i.indrelid join pg_namespace n on n.oid = t.relnamespace and ${EXPOSED}
-    where not i.indisprimary and not t.relispartition and i.indexrelid::regclass::text !~ '_id_user_id$|_mentions$' group by 1`);
+    where not i.indisprimary and not t.relispartition and ${inListed} and i.indexrelid::regclass::text !~ '_id_user_id$|_mentions$' group by 1`);
   const served = schemas();
   const wanted = Object.entries(INDEXES).filter(([name]) => served.includes(name.split('.')[0]));
   assert.deepEqual(

@@ -76,20 +76,20 @@ test('the comparison notices a column, a grant, a policy, a function body, comme
     grant truncate on sample.projects to authenticated;
     drop policy owner_select on sample.projects;
     create or replace function private.caller_key() returns text language sql as $$ select 'x' $$;
-    comment on type private.experiment_units is 'faulty';
+    comment on type sample.mood is 'faulty';
     comment on index sample.projects_created_at is 'faulty';
-    alter sequence analytics.ingest_seq cache 7;
-    delete from private.limit_rules where name = 'leads';`);
+    alter sequence sample.numbers cache 7;
+    delete from private.limit_rules where name = 'entries';`);
   await client.end();
   const found = differences(states.at(-1), await stateOf(stack.databaseUrl)).map((line) => line.split('\n')[0]);
   assert.deepEqual(found, [
     'missing: policy sample.projects owner_select',
-    'missing: row private.limit_rules {"name": "leads", "burst": 30, "refill": "00:00:02", "shared": 30}',
+    'missing: row private.limit_rules {"name": "entries", "burst": 30, "refill": "00:00:02", "shared": 30}',
     'not from the migrations: column sample.projects.faulty',
     'different: function private.caller_key()',
     'different: index sample.projects_created_at',
-    'different: sequence analytics.ingest_seq',
+    'different: sequence sample.numbers',
     'different: table sample.projects',
-    'different: type private.experiment_units',
+    'different: type sample.mood',
   ]);
 });

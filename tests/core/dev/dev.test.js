@@ -10,7 +10,7 @@ import { after, test } from 'node:test';
 import pg from 'pg';
 import { root } from '../../../dev/paths.js';
 import { alive, freePort, waitFor } from '../../../dev/process.js';
-import { ask as request } from '../../support/stack.js';
+import { needs, ask as request } from '../../support/stack.js';
 
 const data = mkdtempSync(join(tmpdir(), 'rowgate-dev-'));
 const env = { ...process.env, ROWGATE_DATA: data };
@@ -97,7 +97,7 @@ test('a first start says ready, describes itself, and serves', async () => {
   assert.equal(inserted.status, 201);
 });
 
-test('the README’s way from curl to a row, word for word', async () => {
+test('the README’s way from curl to a row, word for word', needs('growth'), async () => {
   const [, section] = readFileSync(join(root, 'README.md'), 'utf8').split('## From curl to row');
   const lines = section.split('\n').filter((line) => line.startsWith('    '));
   const isCommand = (line, at) => line.startsWith('    $ ') || (at > 0 && lines[at - 1].endsWith('\\'));
@@ -134,7 +134,7 @@ test('a second start in the same place is refused in a sentence', async () => {
   assert.match(second.stderr, /already running \(process \d+\)\. Stop it first\./);
 });
 
-test('db: status, verify, seed twice, reset', async () => {
+test('db: status, verify, seed twice, reset', needs('growth'), async () => {
   assert.match((await npm(['db:status'])).stdout, /Pending: 0/);
   assert.match((await npm(['db:verify'])).stdout, /objects are as the migrations intend/);
   for (let n = 0; n < 2; n++) assert.equal((await npm(['db:seed'])).status, 0);

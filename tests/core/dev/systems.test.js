@@ -22,6 +22,9 @@ import {
 } from '../../../dev/systems.js';
 import { startThrowAway } from '../../../dev/throwaway.js';
 
+// The tests choose by themselves.
+delete process.env.SYSTEMS;
+
 const product = (chosen) => systems(chosen).filter(({ folder }) => !folder);
 const names = (files) => files.map((file) => basename(file));
 const all = allSystems();

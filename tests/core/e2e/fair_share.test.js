@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '../../../dev/process.js';
 import { startEdge } from '../../support/edge.js';
 import { drop, make } from '../../support/fixtures.js';
-import { as, ask, close, edgeToken, made, sql, stack, userToken } from '../../support/stack.js';
+import { as, ask, close, edgeToken, made, needs, sql, stack, userToken } from '../../support/stack.js';
 
 /** The shares of migrations/0015_fair_share.sql and of `LIMITS`. */
 const CALLER = 3;
@@ -177,17 +177,21 @@ test('past the edge the database refuses what is over a share, at once', async (
   assert.equal((await napPastTheEdge(0, { token })).status, 200);
 });
 
-test('what anybody may ask takes from the share of anonymous callers, Meta’s verify token, too', async () => {
-  const question = '/v1/whatsapp/webhook?hub.mode=subscribe&hub.challenge=x&hub.verify_token=none';
-  const holding = times(ANONYMOUS, async (n) =>
-    napPastTheEdge(1.5, { token: await edgeToken({ role: 'anon', edge: { addr: `holder ${n}` } }) }),
-  );
-  await sleep(300);
-  const asked = await ask(question, { base: edge.url });
-  assert.deepEqual([asked.status, asked.body.code], [429, 'RG519']);
-  assert.equal(count(await holding, 200), ANONYMOUS);
-  assert.equal((await ask(question, { base: edge.url })).status, 403);
-});
+test(
+  'what anybody may ask takes from the share of anonymous callers, Meta’s verify token, too',
+  needs('growth'),
+  async () => {
+    const question = '/v1/whatsapp/webhook?hub.mode=subscribe&hub.challenge=x&hub.verify_token=none';
+    const holding = times(ANONYMOUS, async (n) =>
+      napPastTheEdge(1.5, { token: await edgeToken({ role: 'anon', edge: { addr: `holder ${n}` } }) }),
+    );
+    await sleep(300);
+    const asked = await ask(question, { base: edge.url });
+    assert.deepEqual([asked.status, asked.body.code], [429, 'RG519']);
+    assert.equal(count(await holding, 200), ANONYMOUS);
+    assert.equal((await ask(question, { base: edge.url })).status, 403);
+  },
+);
 
 test('the back office and the edge’s own calls have no share', async () => {
   const service = await times(8, () => nap(0.4, { token: stack.service_key }));

@@ -89,7 +89,7 @@ test('a preflight is answered for every path that exists', async () => {
 test('a preflight allows whatever header it asks for, and nothing that is no name of one', async () => {
   const allowed = async (names, origin = SITE) => {
     const headers = { origin, 'access-control-request-method': 'POST', ...(names && { [ASKED]: names }) };
-    const answer = await ask('/v1/events', { method: 'OPTIONS', headers });
+    const answer = await ask('/v1/entries', { method: 'OPTIONS', headers });
     assert.equal(answer.status, 204, names);
     return answer.headers.get('access-control-allow-headers');
   };

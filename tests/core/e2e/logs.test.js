@@ -55,7 +55,7 @@ test('a failure of the edge itself is logged with the request’s id and its cau
   // The address passes the check of its form, but no request can be built from it.
   const broken = await startEdge({ POSTGREST_URL: 'http://[' });
   try {
-    const answer = await request(broken, '/v1/events', { json: { name: 'a', type: 'page_view' } });
+    const answer = await request(broken, '/v1/entries', { json: { email: 'a@example.org' } });
     assert.deepEqual([answer.status, answer.body.code, answer.body.details], [500, 'RG902', null]);
     const found = await lines(broken, answer.id, 2);
     assert.equal(found.internal_error.message, 'the call cannot be built');

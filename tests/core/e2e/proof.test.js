@@ -1,5 +1,6 @@
 // The isolation matrix: that it is green, and that it would not be if something were forgotten or wrong.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -41,8 +42,16 @@ test('everything that is exposed has been decided, and holds; docs/proof.md has 
 
 /** Runs the matrix with an injected fault; gives what it finds wrong. */
 const withFault = async ({ up, down, only, systems = SYSTEMS, known }) => {
-  await sql(`${up}; notify pgrst, 'reload schema'`);
+  // A function of a new name: as soon as PostgREST knows it, it knows the rest.
+  const mark = `mark_${randomUUID().replaceAll('-', '')}`;
+  await sql(`${up};
+    create function sample_more.${mark}() returns int language sql set search_path = '' as 'select 1';
+    notify pgrst, 'reload schema'`);
   try {
+    const headers = { 'accept-profile': 'sample_more' };
+    const isKnown = async () =>
+      (await ask(`/rpc/${mark}`, { base: stack.postgrest_url, token: await userToken(), headers })).status !== 404;
+    await waitFor('PostgREST to know what was made', isKnown);
     if (known) {
       const token = await userToken();
       await waitFor(
@@ -52,7 +61,7 @@ const withFault = async ({ up, down, only, systems = SYSTEMS, known }) => {
     }
     return faults(await prove({ system, systems, only }));
   } finally {
-    await sql(`${down}; notify pgrst, 'reload schema'`);
+    await sql(`${down}; drop function sample_more.${mark}(); notify pgrst, 'reload schema'`);
   }
 };
 

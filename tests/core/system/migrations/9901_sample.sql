@@ -8,6 +8,7 @@ comment on schema sample_more is 'sample: a second schema of the core''s own tes
 grant usage on schema sample_more to anon, authenticated, service_role, edge;
 
 create type sample.mood as enum ('good', 'bad');
+create sequence sample.numbers;
 
 create table sample.projects (
   id               uuid primary key default gen_random_uuid(),
@@ -193,6 +194,7 @@ delete from private.mention_places where relation in ('sample.projects', 'sample
 drop table sample.user_profiles;
 drop table sample.projects;
 drop function private.count_sample_projects();
+drop sequence sample.numbers;
 drop type sample.mood;
 drop schema sample_more;
 drop schema sample;
