@@ -201,8 +201,10 @@ const RULES = {
       select p.oid::regprocedure::text as name from readers as p join pg_namespace n on n.oid = p.pronamespace
       where ${EXPOSED} and exists (
         select from unnest(array['anon', 'authenticated', 'service_role']) as r where has_function_privilege(r, p.oid, 'execute'))`,
-    fault: `create function sample.faulty() returns text language sql set search_path = ''
-        as $$ select private.experiment_country(null) $$;
+    fault: `create function private.faulty() returns text language sql set search_path = ''
+        as $$ select private.edge_claim() ->> 'country' $$;
+      create function sample.faulty() returns text language sql set search_path = ''
+        as $$ select private.faulty() $$;
       grant execute on function sample.faulty() to authenticated`,
   },
   'what the edge vouches for is read in one place': {
