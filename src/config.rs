@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::alg::Hs256Key;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::Url;
 
@@ -101,7 +102,8 @@ pub struct SealingKey {
 
 /// The limits of a request: the variable `LIMITS`, a JSON object with any of these fields. The body limit of a purpose
 /// endpoint stands in its route.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// The most bytes of path and query in the data API.
     pub uri_bytes: usize,
@@ -174,6 +176,8 @@ impl SigningKey {
 
 /// One trusted issuer: an entry of the `ISSUERS` array, `{"issuer","audience","roles"}` with either `"jwks_url"`
 /// (asymmetric keys) or `"secret"` (HS256). An issuer that moves from a secret to keys has an entry for each.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// Compared exactly with `iss`.
     pub issuer: String,
@@ -426,32 +430,30 @@ fn limits(text: &str) -> Result<Limits, Error> {
 }
 
 fn read_limits(text: &str) -> Option<Limits> {
-    let mut limits = Limits::default();
-    for (name, value) in json::object(text)? {
-        let may_be_none = matches!(
-            name.as_str(),
-            "answer_bytes" | "caller_connections" | "address_connections" | "anonymous_connections"
-        );
-        let value = value.as_u64().filter(|value| may_be_none || *value > 0)?;
-        let up_to = |max: u32| u32::try_from(value).ok().filter(|value| *value <= max);
-        let size = |max: u32| up_to(max).map(|value| value as usize);
-        match name.as_str() {
-            "uri_bytes" => limits.uri_bytes = size(64 * 1024)?,
-            "body_bytes" => limits.body_bytes = size(100_000_000)?,
-            "rows" => limits.rows = value,
-            "embed_depth" => limits.embed_depth = size(100)?,
-            "embeds" => limits.embeds = size(10_000)?,
-            "answer_bytes" => limits.answer_bytes = size(2_000_000_000)?,
-            "deadline_ms" => limits.deadline_ms = up_to(300_000)?,
-            "upload_ms" => limits.upload_ms = up_to(300_000)?,
-            "waiting" => limits.waiting = size(100_000)?,
-            "caller_connections" => limits.caller_connections = size(100_000)?,
-            "address_connections" => limits.address_connections = size(100_000)?,
-            "anonymous_connections" => limits.anonymous_connections = size(100_000)?,
-            _ => return None,
-        }
-    }
-    Some(limits)
+    let limits: Limits = object(text)?;
+    let sizes = [
+        (limits.uri_bytes, 1, 64 * 1024),
+        (limits.body_bytes, 1, 100_000_000),
+        (limits.embed_depth, 1, 100),
+        (limits.embeds, 1, 10_000),
+        (limits.answer_bytes, 0, 2_000_000_000),
+        (limits.waiting, 1, 100_000),
+        (limits.caller_connections, 0, 100_000),
+        (limits.address_connections, 0, 100_000),
+        (limits.anonymous_connections, 0, 100_000),
+    ];
+    let times = [limits.deadline_ms, limits.upload_ms];
+    let fits = sizes
+        .iter()
+        .all(|(size, min, max)| (min..=max).contains(&size))
+        && times.iter().all(|ms| (1..=300_000).contains(ms))
+        && limits.rows > 0;
+    fits.then_some(limits)
+}
+
+/// A JSON object that names no field twice, as a type of serde's.
+fn object<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(json::object(text)?.into()).ok()
 }
 
 fn cached_reads(text: &str, schemas: &[String]) -> Result<Vec<(String, u32)>, Error> {
@@ -460,19 +462,13 @@ fn cached_reads(text: &str, schemas: &[String]) -> Result<Vec<(String, u32)>, Er
 }
 
 fn read_cached_reads(text: &str, schemas: &[String]) -> Option<Vec<(String, u32)>> {
-    let mut reads = Vec::new();
-    for (name, seconds) in json::object(text)? {
-        let seconds = u32::try_from(seconds.as_u64()?).ok()?;
-        let (schema, relation) = name.split_once('.')?;
-        if !schemas.iter().any(|served| served == schema)
-            || relation.is_empty()
-            || !(1..=86_400).contains(&seconds)
-        {
-            return None;
-        }
-        reads.push((name, seconds));
-    }
-    Some(reads)
+    let reads: BTreeMap<String, u32> = object(text)?;
+    let fits = reads.iter().all(|(name, seconds)| {
+        name.split_once('.').is_some_and(|(schema, relation)| {
+            schemas.iter().any(|served| served == schema) && !relation.is_empty()
+        }) && (1..=86_400).contains(seconds)
+    });
+    fits.then(|| reads.into_iter().collect())
 }
 
 fn signing_key(text: &str) -> Result<SigningKey, Error> {
@@ -519,31 +515,6 @@ fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
     }
 }
 
-/// Reads an entry of `ISSUERS`: none if a field is missing, unknown or of another type.
-fn issuer(entry: Value) -> Option<Issuer> {
-    let Value::Object(mut fields) = entry else {
-        return None;
-    };
-    let mut text = |name: &str| match fields.remove(name) {
-        None | Some(Value::Null) => Some(None),
-        Some(Value::String(text)) => Some(Some(text)),
-        Some(_) => None,
-    };
-    let issuer = text("issuer")??;
-    let (audience, jwks_url, secret) = (text("audience")?, text("jwks_url")?, text("secret")?);
-    let roles = fields.remove("roles")?;
-    let roles = roles.as_array()?.iter();
-    let roles: Option<Vec<String>> = roles.map(|role| role.as_str().map(str::to_owned)).collect();
-    let roles = roles?;
-    fields.is_empty().then_some(Issuer {
-        issuer,
-        audience,
-        jwks_url,
-        secret,
-        roles,
-    })
-}
-
 fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
     let wanted = || misconfigured("ISSUERS", ISSUERS_WANTED);
     let read = json::read(text.as_bytes()).map_err(|error| {
@@ -551,11 +522,14 @@ fn issuers(text: &str) -> Result<Vec<Issuer>, Error> {
         let wanted = format!("{ISSUERS_WANTED} (line {line}, column {column})");
         misconfigured("ISSUERS", wanted)
     })?;
-    let Value::Array(entries) = read else {
+    // serde would read an array as the fields of an entry in their order.
+    let entries = read
+        .as_array()
+        .is_some_and(|all| all.iter().all(Value::is_object));
+    if !entries {
         return Err(wanted());
-    };
-    let issuers: Option<Vec<Issuer>> = entries.into_iter().map(issuer).collect();
-    let issuers = issuers.ok_or_else(wanted)?;
+    }
+    let issuers: Vec<Issuer> = serde_json::from_value(read).map_err(|_| wanted())?;
     if issuers.is_empty() {
         return Err(misconfigured("ISSUERS", ISSUERS_WANTED));
     }
