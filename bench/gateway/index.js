@@ -12,6 +12,7 @@ import { BUNDLE } from '../../dev/workerd.js';
 import { cpuTime, digest, machine, packageVersion } from '../machine.js';
 import { withBenchmarkSystem } from '../system.js';
 import { burst, needWrk, wrkVersion } from '../wrk.js';
+import { FIRST, firstAnswers } from './first.js';
 import { Fixture } from './fixture.js';
 import { report } from './report.js';
 import { rows } from './rows.js';
@@ -67,8 +68,10 @@ class Run {
   choose() {
     const all = rows(this.fixture.project);
     this.rows = all.filter(({ name }) => this.only?.test(name) ?? true);
-    if (this.rows.length > 0) return;
-    throw new SetupError(`No row matches ${this.only}. There is:\n${all.map(({ name }) => `  ${name}`).join('\n')}`);
+    this.wantsFirst = this.only?.test(FIRST) ?? true;
+    if (this.rows.length > 0 || this.wantsFirst) return;
+    const names = [...all.map(({ name }) => name), FIRST];
+    throw new SetupError(`No row matches ${this.only}. There is:\n${names.map((name) => `  ${name}`).join('\n')}`);
   }
 
   key(row, system) {
@@ -190,6 +193,14 @@ class Run {
   }
 }
 
+/** The first answers: one row, with a token that needs no key set. */
+const measureFirst = (run, workers) => {
+  say(`${FIRST}: starting each Worker anew`);
+  const [row] = rows(run.fixture.project);
+  const token = () => run.tokens.one('HS256');
+  return firstAnswers(workers, { addressOf: (worker) => addressOf(row, worker), token, signal: run.signal });
+};
+
 /** PostgREST gets the second issuer's key, and sees the fixture's tables, when it is started again. */
 const preparePostgrest = async ({ data, stack, tokens }) => {
   const file = join(data, 'postgrest-jwks.json');
@@ -213,7 +224,10 @@ const measured = async ({ data, stack, stopping, options }) => {
     const row = run.rows.find(({ tokens: kind }) => kind === 'forged');
     if (row) say('counting what refused tokens cost upstream');
     const calls = row && (await upstreamCalls({ postgrestUrl, withWorkersAt, tokens, row, directory: data, signal }));
-    await withWorkersAt(postgrestUrl, (workers) => run.all([{ name: 'postgrest', url: postgrestUrl }, ...workers]));
+    await withWorkersAt(postgrestUrl, async (workers) => {
+      if (run.rows.length > 0) await run.all([{ name: 'postgrest', url: postgrestUrl }, ...workers]);
+      if (run.wantsFirst) run.first = await measureFirst(run, workers);
+    });
     return { run, calls, postgresql: await fixture.version() };
   } finally {
     await fixture.close();
