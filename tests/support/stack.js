@@ -83,6 +83,23 @@ export const as = async ({ role, claims = {}, headers = {} }, body) => {
   }
 };
 
+/**
+ * How many rows of tables are read while the body runs, in a transaction.
+ * @param {Function} query the transaction's
+ * @param {string} tables a condition on pg_stat_xact_user_tables
+ * @param {() => Promise<unknown>} body
+ */
+export const rowsRead = async (query, tables, body) => {
+  const read = async () => {
+    const text = `select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::float8 as read from pg_stat_xact_user_tables where ${tables}`;
+    return (await query(text))[0].read;
+  };
+  // The counters also have what earlier transactions of the connection did a moment ago.
+  const before = await read();
+  await body();
+  return (await read()) - before;
+};
+
 /** Runs the body in one transaction as the database's owner, and rolls it back. */
 export const transaction = async (body) => {
   const client = await pool.connect();

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { parse } from 'smol-toml';
 import { root } from '../../../dev/paths.js';
 import { startEdge } from '../../support/edge.js';
-import { ask, close, edgeToken, sql, stack } from '../../support/stack.js';
+import { ask, close, edgeToken, rowsRead, sql, stack, transaction } from '../../support/stack.js';
 import { aggregated, anEvent, freshCount } from '../support/events.js';
 
 const AROUND = `import edge from './entry.js';
@@ -114,6 +114,14 @@ test('a flood of events of a name each holds nobody up', async () => {
       (await ask('/v1/events', { json: batch(), headers: { 'cf-connecting-ip': '203.0.113.9' } })).status,
       202,
     );
+  await transaction(async (query) => {
+    let rows;
+    const read = await rowsRead(query, `relid::regclass::text like 'analytics.events_2%'`, async () => {
+      [{ rows }] = await query('select analytics.process_pending_events()::int as rows');
+    });
+    assert.ok(rows >= 1000, `${rows}`);
+    assert.ok(read < 20 * rows, `${read} events were read for ${rows}: each name has to read its own`);
+  });
   await tick('*/5 * * * *');
   assert.equal((await last('process_pending_events')).error, null);
   assert.deepEqual(await aggregated(), await freshCount());
