@@ -208,12 +208,15 @@ test('configuration.md lists each limit, with its default and its bound', () => 
       .split('*')
       .map(Number)
       .reduce((a, b) => a * b);
-  const bounds = new Map(
-    [...code.matchAll(/"(\w+)" => limits\.\w+ = (?:size|up_to)\(([\d_ *]+)\)\?/g)].map(([, name, most]) => [
+  const [, times] = /let times = \[(.*?)\]/.exec(code);
+  const [, longest] = /times\.iter\(\)\.all\(\|ms\| \(1\.\.=([\d_]+)\)/.exec(code);
+  const bounds = new Map([
+    ...[...code.matchAll(/\(limits\.(\w+), [01], ([\d_ *]+)\)/g)].map(([, name, most]) => [
       name,
       String(product(most)),
     ]),
-  );
+    ...[...times.matchAll(/limits\.(\w+)/g)].map(([, name]) => [name, String(product(longest))]),
+  ]);
   const limits = [...defaults.matchAll(/(\w+): ([\d_ *]+),/g)].map(([, name, value]) => [
     name,
     String(product(value)),
