@@ -1,6 +1,8 @@
 // npm run build: compiles the bundle unless it is up to date, and prints its size: cargo, wasm-bindgen, wasm-opt, esbuild.
 // `npm run dev` serves a bundle of its own, in build/watch, without the optimisations that take long: wrangler runs this
 // file with ROWGATE_PROFILE=watch whenever a source changes.
+// `npm run build -- --weights` also builds the core and each system alone, and prints what the Rust of each weighs.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   copyFileSync,
@@ -36,21 +38,18 @@ const compiledSystems = () => {
   return [...(list ?? '').matchAll(/^(\w+) = \[\]$/gm)].map(([, name]) => name);
 };
 
-/** The arguments of cargo that leave out the Rust of systems that the variable SYSTEMS does not choose. */
-const featureArguments = () => {
+/** The systems whose Rust is in the bundle. */
+const rustOf = () => {
   const { SYSTEMS } = process.env;
-  if (SYSTEMS === undefined) return [];
-  const chosen = SYSTEMS.split(',').map((name) => name.trim());
-  return [
-    '--no-default-features',
-    '--features',
-    compiledSystems()
-      .filter((name) => chosen.includes(name))
-      .join(','),
-  ];
+  const chosen = SYSTEMS?.split(',').map((name) => name.trim());
+  return compiledSystems().filter((name) => chosen?.includes(name) ?? true);
 };
 
-/** A hash of all that the bundle is made of. */
+/** The arguments of cargo that leave out the Rust of systems that the variable SYSTEMS does not choose. */
+const featureArguments = () =>
+  process.env.SYSTEMS === undefined ? [] : ['--no-default-features', '--features', rustOf().join()];
+
+/** A hash of all that the bundle is made of, whichever systems' Rust is taken. */
 const inputs = () => {
   const sources = ['src', join('dev', 'bindgen')]
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
@@ -65,11 +64,29 @@ const inputs = () => {
     'dev/build.js',
     'dev/setup.js',
   ];
-  const hash = createHash('sha256').update(featureArguments().join(' '));
+  const hash = createHash('sha256');
   for (const file of [...sources.sort(), ...others.map((name) => join(root, name))]) {
     hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0');
   }
   return hash.digest('hex');
+};
+
+/**
+ * What the Rust of each system weighs, from the sizes of the bundles that were built of these sources: the core alone, and each
+ * system alone with the core. Nothing for what was not built.
+ */
+const weights = (output, sources, bytes) => {
+  const file = join(output, '.sizes.json');
+  const known = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  const sizes = { ...(known.sources === sources ? known.sizes : {}), [rustOf().join()]: bytes };
+  writeFileSync(file, JSON.stringify({ sources, sizes }));
+  const core = sizes[''];
+  if (core === undefined) return '';
+  const kilobytes = (count) => `${(count / 1024).toFixed(1)} KB`;
+  const more = compiledSystems()
+    .filter((name) => sizes[name] !== undefined)
+    .map((name) => `${name} ${kilobytes(sizes[name] - core)}`);
+  return ` (the core ${kilobytes(core)}, ${more.join(', ')})`;
 };
 
 const size = (output) => {
@@ -137,7 +154,8 @@ export const build = async (profile = 'release') => {
   const output = OUTPUT[profile];
   if (!output) throw new SetupError(`ROWGATE_PROFILE: release or watch, not ${profile}.`);
   const mark = join(output, '.inputs');
-  const wanted = inputs();
+  const sources = inputs();
+  const wanted = [sources, ...featureArguments()].join(' ');
   const stale = !existsSync(mark) || readFileSync(mark, 'utf8') !== wanted;
   if (stale) {
     const time = { release: 'a minute or two, less the second time', watch: 'a minute, seconds the second time' };
@@ -151,9 +169,26 @@ export const build = async (profile = 'release') => {
     await assemble(profile);
     writeFileSync(mark, wanted);
   }
-  console.error(`[build] ${output.slice(root.length + 1)}/: ${(size(output) / 1024).toFixed(1)} KB gzipped`);
+  const bytes = size(output);
+  const each = profile === 'release' ? weights(output, sources, bytes) : '';
+  console.error(`[build] ${output.slice(root.length + 1)}/: ${(bytes / 1024).toFixed(1)} KB gzipped${each}`);
+};
+
+/** Builds the core alone and each system alone with the core, and at last what is chosen, so that the weights are known. */
+const buildEach = async () => {
+  const { SYSTEMS: usual, ...others } = process.env;
+  for (const name of ['none', ...compiledSystems()]) {
+    const env = { ...others, SYSTEMS: name };
+    const done = spawnSync(process.execPath, [import.meta.filename ?? process.argv[1]], {
+      cwd: root,
+      stdio: 'inherit',
+      env,
+    });
+    if (done.status !== 0) throw new SetupError(`SYSTEMS=${name} npm run build failed.`);
+  }
+  await build();
 };
 
 if (process.argv[1] === import.meta.filename || process.argv[1]?.endsWith('dev/build.js')) {
-  await main(() => build(process.env.ROWGATE_PROFILE));
+  await main(() => (process.argv.includes('--weights') ? buildEach() : build(process.env.ROWGATE_PROFILE)));
 }
