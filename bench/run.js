@@ -1,7 +1,7 @@
 // npm run bench -- <name> [flags]: one benchmark, on a throw-away system of its own. Imports nothing that has to be
 // installed before set-up has installed it.
 import { build } from '../dev/build.js';
-import { main, SetupError } from '../dev/setup.js';
+import { main, SetupError, setup } from '../dev/setup.js';
 
 const BENCHMARKS = {
   gateway: () => import('./gateway/index.js'),
@@ -17,6 +17,11 @@ await main(async () => {
       `Usage: npm run bench -- <name> [flags], where name is: ${Object.keys(BENCHMARKS).join(', ')}.`,
     );
   }
+  await setup();
+  const { allSystems, systems } = await import('../dev/systems.js');
+  const isOf = (list) => list.some((system) => system.name === name);
+  if (isOf(allSystems()) && !isOf(systems()))
+    throw new SetupError(`SYSTEMS leaves out ${name}: add it for this benchmark.`);
   await build();
   const { run } = await BENCHMARKS[name]();
   await run(flags);
