@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { as, close, sql, stack } from '../../support/stack.js';
+import { as, close, sql, stack, transaction } from '../../support/stack.js';
 import { add, owner } from '../support/rows.js';
 
 after(close);
@@ -43,15 +43,10 @@ test('a write that meets an erasure under way is refused at once, without Retry-
   try {
     await client.query('begin');
     await client.query('select clixen.erase_user($1)', [sub]);
-    const account = { business_account_id: '1', phone_number_id: '2', phone_number: '+49 30 1234' };
     await assert.rejects(
       as(who, async (query) => {
         await query(`set local lock_timeout = '1s'`);
-        await query(
-          `insert into whatsapp.accounts (business_account_id, phone_number_id, phone_number)
-           select business_account_id, phone_number_id, phone_number from jsonb_populate_record(null::whatsapp.accounts, $1)`,
-          [account],
-        );
+        await query(`insert into sample.projects (name) values ('another system''s')`);
       }),
       refused,
     );
@@ -80,3 +75,25 @@ test('erasures beside many writes of the same user: nothing is left, nothing wai
     assert.deepEqual(await sql('select from clixen.user_profiles where id = $1', [sub]), []);
   }
 });
+
+test('the core finds the users of an address by their profiles, and erases an account in clixen, too', () =>
+  transaction(async (query) => {
+    const sub = randomUUID();
+    const email = `Jane.${sub}@profiles.example`;
+    await query('insert into clixen.user_profiles (id, email) values ($1, $2)', [sub, email]);
+    await query(`insert into clixen.projects (user_id, name) values ($1, 'mine')`, [sub]);
+    const [{ person }] = await query('select private.person($1, null) as person', [email.toLowerCase()]);
+    assert.deepEqual(person.users, [sub]);
+    const [{ erased }] = await query('select private.erase_account($1) as erased', [sub]);
+    assert.deepEqual([erased.clixen.projects, erased.clixen.user_profiles], [1, 1]);
+  }));
+
+test('an account that is created has a profile; its address is the confirmed one', () =>
+  transaction(async (query) => {
+    const id = randomUUID();
+    const email = async () => (await query('select email from clixen.user_profiles where id = $1', [id]))[0].email;
+    await query('select private.call_hooks($1, $2)', ['account_created', { id, email: null }]);
+    assert.equal(await email(), null);
+    await query('select private.call_hooks($1, $2)', ['account_changed', { id, email: 'now@profiles.example' }]);
+    assert.equal(await email(), 'now@profiles.example');
+  }));

@@ -127,12 +127,12 @@ test('who somebody is does not depend on the locale', async () => {
         name,
       );
       const sub = randomUUID();
-      await ask(`insert into clixen.user_profiles (id, email) values ($1, 'Info@Example.org')`, [sub]);
+      await ask(`insert into sample.user_profiles (id, email) values ($1, 'Info@Example.org')`, [sub]);
       const [{ person }] = await ask(`select private.person('info@example.org', null) as person`);
       assert.deepEqual(person.users, [sub], name);
-      await ask(`insert into clixen.projects (user_id, name) values ($1, 'TITLE I')`, [sub]);
+      await ask(`insert into sample.projects (user_id, name) values ($1, 'TITLE I')`, [sub]);
       await assert.rejects(
-        ask(`insert into clixen.projects (user_id, name) values ($1, 'title i')`, [sub]),
+        ask(`insert into sample.projects (user_id, name) values ($1, 'title i')`, [sub]),
         { constraint: 'projects_user_name' },
         name,
       );

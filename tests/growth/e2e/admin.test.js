@@ -218,7 +218,7 @@ const everywhere = async () => {
   });
   const sub = randomUUID();
   const token = await userToken(sub, { claims: { email } });
-  await sql('insert into clixen.user_profiles (id, email) values ($1, $2)', [sub, email]);
+  await sql('insert into sample.user_profiles (id, email) values ($1, $2)', [sub, email]);
   const mine = [
     anEvent({ session_id: session, name: 'by session' }),
     anEvent({ anonymous_id: anonymous, name: 'by anonymous id' }),
@@ -392,7 +392,7 @@ test('nobody gets at another’s data by naming it in a form or an event', async
     json: [anEvent({ session_id: session, properties: { email: attacker }, name: 'fixture' })],
   });
   const sub = randomUUID();
-  await sql('insert into clixen.user_profiles (id, email) values ($1, $2)', [sub, attacker]);
+  await sql('insert into sample.user_profiles (id, email) values ($1, $2)', [sub, attacker]);
   // A user's id that an anonymous event claims, in the session of somebody else.
   await ask('/v1/events', { json: [anEvent({ session_id: victim.session, user_id: sub, name: 'claimed' })] });
   const token = await admin();
@@ -448,12 +448,12 @@ test('what only mentions a person is counted, and erased where the admin says so
   );
   await ask('/v1/leads', { json: { email: other, notes: `My colleague is ${email}, call them.` } });
   const sub = randomUUID();
-  await sql('insert into clixen.user_profiles (id, email, full_name) values ($1, $2, $3)', [sub, email, 'Jane']);
+  await sql('insert into sample.user_profiles (id, email, full_name) values ($1, $2, $3)', [sub, email, 'Jane']);
   await rollUp();
   const token = await admin();
   const everything = {
     'analytics.events': 5,
-    'clixen.user_profiles': 1,
+    'sample.user_profiles': 1,
     'marketing.lead_interactions': 1,
     'marketing.leads': 1,
   };
@@ -478,7 +478,7 @@ test('what only mentions a person is counted, and erased where the admin says so
     assert.equal(erased.body.erased_mentions[table], count, table);
   const [lead] = await sql('select notes from marketing.leads where email_normalized = $1', [other]);
   assert.equal(lead.notes, 'My colleague is [erased], call them.');
-  const [profile] = await sql('select email, full_name from clixen.user_profiles where id = $1', [sub]);
+  const [profile] = await sql('select email, full_name from sample.user_profiles where id = $1', [sub]);
   assert.deepEqual([profile.email, profile.full_name], [null, 'Jane']);
   assert.equal((await sql('select from analytics.events where name = any ($1)', [[name, `for ${email}`]])).length, 0);
   assert.deepEqual(await aggregated(), await freshCount(), 'and is counted no more');

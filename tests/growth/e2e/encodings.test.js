@@ -236,7 +236,7 @@ test('what cannot be unzipped, or becomes too large, is refused', async () => {
   assert.equal((await send('/v1/leads', json, 'identity')).status, 201);
   const relayed = await send('/rest/v1/projects', gzipSync('{"name":"x"}'), 'gzip', {
     token: await userToken(),
-    headers: { 'content-profile': 'clixen' },
+    headers: { 'content-profile': 'sample' },
   });
   assert.deepEqual(
     [relayed.status, relayed.body.code, relayed.headers.get('accept-encoding')],

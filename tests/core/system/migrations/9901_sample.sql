@@ -158,7 +158,26 @@ end
 $$;
 revoke execute on function private.erase_sample_account(jsonb) from public;
 
+create function private.sample_users_of(person jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  set enable_seqscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+  set jit = off
+  as $$
+declare
+  emails constant text[] := private.texts(person -> 'emails');
+begin
+  return to_jsonb(array(
+    select p.id from sample.user_profiles as p where lower(normalize(p.email, nfc) collate "C") = any (emails)
+  ));
+end
+$$;
+revoke execute on function private.sample_users_of(jsonb) from public;
+
 insert into private.hooks (system, event, function) values
+('sample', 'person_users', 'private.sample_users_of'),
 ('sample', 'account_created', 'private.create_sample_profile'),
 ('sample', 'account_changed', 'private.change_sample_profile'),
 ('sample', 'account_erased', 'private.erase_sample_account');
@@ -187,6 +206,7 @@ revoke execute on function sample_more.field_of(jsonb, text) from public;
 drop function sample_more.field_of(jsonb, text);
 drop function sample.erase_user(uuid);
 delete from private.hooks where system = 'sample';
+drop function private.sample_users_of(jsonb);
 drop function private.erase_sample_account(jsonb);
 drop function private.change_sample_profile(jsonb);
 drop function private.create_sample_profile(jsonb);
