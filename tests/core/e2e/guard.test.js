@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import { edge as wranglerEdge } from '../../../dev/edge.js';
 import { root } from '../../../dev/paths.js';
 import { freePort } from '../../../dev/process.js';
+import { BUNDLE } from '../../../dev/workerd.js';
 import { startEdge, variables } from '../../support/edge.js';
 import { ask, close, freshEmail, made, userToken } from '../../support/stack.js';
 
@@ -39,6 +40,8 @@ test('the limiter counts by user or address, and by route', async () => {
     port: await freePort(),
     variables: variables(),
     config: configuration(data),
+    // This configuration builds nothing.
+    entry: BUNDLE['entry.js'],
     logFile: join(data, 'log'),
     say: () => {},
   });
