@@ -150,9 +150,9 @@ const without = (object, ...names) =>
 
 /** A manifest without what only people and tools read. */
 const forTheEdge = (manifest) => ({
-  ...without(manifest, 'about', 'migrations', 'folder'),
+  ...without(manifest, 'about', 'migrations', 'folder', 'definitions'),
   variables: manifest.variables.map((variable) => without(variable, 'about')),
-  endpoints: manifest.endpoints.map((endpoint) => without(endpoint, 'about', 'request', 'response', 'examples')),
+  endpoints: manifest.endpoints.map((endpoint) => without(endpoint, 'about', 'request', 'response', 'errors')),
 });
 
 /** The manifests as one JSON text for the edge. */

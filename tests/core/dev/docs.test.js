@@ -153,9 +153,11 @@ test('every npm command that the documents name exists', () => {
   );
 });
 
-test('every error code that the documents name is in errors.md', () => {
+test('every error code that the documents name is in errors.md, or in the manifest of the example', () => {
   const listed = new Set([...read('docs/errors.md').matchAll(/^\| (RG\d{3})\b/gm)].map(([, code]) => code));
   assert.ok(listed.size > 80);
+  const example = files.filter((file) => file.startsWith('examples/') && file.endsWith('.toml'));
+  for (const file of example) for (const [, code] of read(file).matchAll(/^code = "(RG\d{3})"/gm)) listed.add(code);
   const unknown = documents.flatMap((at) =>
     [...read(at).matchAll(/\bRG\d{3}\b/g)].filter(([code]) => !listed.has(code)).map(([code]) => `${at}: ${code}`),
   );
