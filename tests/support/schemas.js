@@ -1,4 +1,5 @@
 // The JSON Schemas of the manifests: what docs/manifests.md asks of them, and a validator.
+import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -12,17 +13,18 @@ addFormats(ajv);
 ajv.addFormat('idn-email', true);
 
 /** The validator of an endpoint's request or response. It throws for a schema that is not valid. */
-export const validator = (manifest, schema) => {
+const validator = (manifest, schema) => {
   const validate = ajv.compile({ ...schema, definitions: manifest.definitions ?? {} });
   return (value) => (validate(value) ? undefined : ajv.errorsText(validate.errors));
 };
 
-/** A schema and its definitions without fields beyond those that they name, where they list fields. */
-export const closed = (schema) => {
+/** The same schema without fields beyond those that it names, wherever it names some. */
+const closed = (schema) => {
   if (Array.isArray(schema)) return schema.map(closed);
   if (schema === null || typeof schema !== 'object') return schema;
   const inner = Object.fromEntries(Object.entries(schema).map(([name, value]) => [name, closed(value)]));
-  return inner.properties && inner.type?.includes('object') ? { additionalProperties: false, ...inner } : inner;
+  const namesFields = inner.properties && [inner.type].flat().includes('object');
+  return namesFields ? { additionalProperties: false, ...inner } : inner;
 };
 
 /** The examples of a schema: TOML has no null, so that each is a text of JSON. */
@@ -71,4 +73,39 @@ export const faultsOf = (manifest) => {
       (fault) => `${manifest.name}: ${endpoint.method} ${endpoint.path}: ${fault}`,
     );
   });
+};
+
+const checkAnswer = (manifest, { response }, { status, headers, body, text }) => {
+  assert.ok(status >= 200 && status < 300, `${status} ${text}`);
+  if (response === undefined) return assert.equal(text, '');
+  if (response.contentType) return assert.equal(headers.get('content-type'), response.contentType);
+  const { definitions = {}, ...schema } = closed({ ...response, definitions: manifest.definitions });
+  assert.equal(validator({ definitions }, schema)(body), undefined, text);
+  // Nothing of a good example is refused.
+  assert.deepEqual(body.rejected ?? [], []);
+};
+
+/**
+ * Sends the examples of all endpoints of a manifest, and holds the answers to the schemas.
+ * @param {(path: string, options: object) => Promise<object>} ask
+ * @param {Record<string, (example: unknown) => Promise<object>>} prepared by method and path, the options of `ask` that a request
+ * needs, with `path` and `json` where they differ from the manifest's path and the example
+ */
+export const sendExamples = async (manifest, ask, prepared = {}) => {
+  for (const endpoint of manifest.endpoints) {
+    const name = `${endpoint.method} ${endpoint.path}`;
+    for (const example of endpoint.request ? examplesOf(endpoint.request) : [undefined]) {
+      const options = (await prepared[name]?.(example)) ?? {};
+      const { path = endpoint.path, json = example, headers, ...more } = options;
+      try {
+        if (json !== undefined) assert.equal(validator(manifest, endpoint.request)(json), undefined);
+        const type = json !== undefined && { 'content-type': 'application/json' };
+        const body = json !== undefined && { body: JSON.stringify(json) };
+        const answer = await ask(path, { method: endpoint.method, headers: { ...type, ...headers }, ...body, ...more });
+        checkAnswer(manifest, endpoint, answer);
+      } catch (error) {
+        throw new Error(`${name} ${JSON.stringify(json)}: ${error.message}`, { cause: error });
+      }
+    }
+  }
 };

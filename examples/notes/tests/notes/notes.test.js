@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import { systems } from '../../dev/systems.js';
+import { sendExamples } from '../support/schemas.js';
 import { ask, close, sql, userToken } from '../support/stack.js';
 
 after(close);
@@ -53,4 +55,11 @@ test('a deleted account takes its notes along', async () => {
   await ask('/rest/v1/notes', { token: await userToken(sub), headers: NOTES, json: { text: 'mine' } });
   await sql('select private.erase_account($1)', [sub]);
   assert.deepEqual(await sql('select from notes.notes where user_id = $1', [sub]), []);
+});
+
+test('each example of the manifest gets an answer that fits its schema', async () => {
+  const token = await userToken();
+  await ask('/rest/v1/notes', { token, headers: NOTES, json: { text: 'mine' } });
+  const manifest = systems().find(({ name }) => name === 'notes');
+  await sendExamples(manifest, ask, { 'GET /v1/notes/latest': async () => ({ token }) });
 });
