@@ -80,7 +80,8 @@ const checkAnswer = (manifest, { response }, { status, headers, body, text }) =>
   if (response === undefined) return assert.equal(text, '');
   if (response.contentType) return assert.equal(headers.get('content-type'), response.contentType);
   const { definitions = {}, ...schema } = closed({ ...response, definitions: manifest.definitions });
-  assert.equal(validator({ definitions }, schema)(body), undefined, text);
+  const fault = validator({ definitions }, schema)(body);
+  assert.equal(fault, undefined, `${fault}: ${text}`);
   // Nothing of a good example is refused.
   assert.deepEqual(body.rejected ?? [], []);
 };
@@ -104,7 +105,7 @@ export const sendExamples = async (manifest, ask, prepared = {}) => {
         const answer = await ask(path, { method: endpoint.method, headers: { ...type, ...headers }, ...body, ...more });
         checkAnswer(manifest, endpoint, answer);
       } catch (error) {
-        throw new Error(`${name} ${JSON.stringify(json)}: ${error.message}`, { cause: error });
+        throw new Error(`${name} ${JSON.stringify(json) ?? ''}: ${error.message}`, { cause: error });
       }
     }
   }
