@@ -22,6 +22,10 @@ const MAX_SET_BYTES: usize = 64 * 1024;
 /// The most keys of a set that a log line names, and the most characters of each name.
 const MAX_NAMED: usize = 20;
 const MAX_KID_CHARS: usize = 128;
+/// Milliseconds between two looks of a request that waits for another one's fetch, at first and at most: thousands that
+/// look every few milliseconds would leave the isolate no time for the fetch itself.
+const MIN_PAUSE_MS: u32 = 10;
+const MAX_PAUSE_MS: u32 = 150;
 
 /// The parameters of a JWK that are read (RFC 7517). A null counts as missing.
 #[derive(Deserialize)]
@@ -221,6 +225,7 @@ async fn find<P: Platform>(
         return Ok(Vec::new());
     };
     let give_up = edge.platform.now_ms() + u64::from(DEADLINE_MS);
+    let mut pause_ms = MIN_PAUSE_MS;
     loop {
         let now = edge.platform.now_ms();
         let found = edge.keys.borrow().find(url, &wanted, now);
@@ -242,7 +247,10 @@ async fn find<P: Platform>(
                 return Err(Error::KeysUnavailable { retry_after: 1 });
             }
             // A promise of another request cannot be awaited in this one, so poll for its result.
-            Found::InProgress => edge.platform.sleep(10).await,
+            Found::InProgress => {
+                edge.platform.sleep(pause_ms).await;
+                pause_ms = (pause_ms * 3 / 2).min(MAX_PAUSE_MS);
+            }
             Found::Fetch => {
                 // An error means that the fetch ended without a result; the cache has what it found.
                 let _ = fetch_in_background(url, edge).await;
