@@ -20,6 +20,7 @@ fn own() -> Vec<Value> {
         let fields = manifest.as_object_mut().unwrap();
         fields.remove("about");
         fields.remove("migrations");
+        fields.remove("definitions");
         for list in ["variables", "endpoints"] {
             for item in fields
                 .get_mut(list)
@@ -28,7 +29,7 @@ fn own() -> Vec<Value> {
                 .flatten()
             {
                 let item = item.as_object_mut().unwrap();
-                for name in ["about", "request", "response"] {
+                for name in ["about", "request", "response", "errors"] {
                     item.remove(name);
                 }
             }
