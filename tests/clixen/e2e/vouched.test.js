@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, beforeEach, test } from 'node:test';
-import { close, sql } from '../../support/stack.js';
+import { gzipSync } from 'node:zlib';
+import { ask, close, sql, userToken } from '../../support/stack.js';
 import { CLAIMED, claiming, post, startEdgeInBrest } from '../../support/vouched.js';
 
 let edge;
@@ -23,4 +24,11 @@ test('telemetry has the network that the edge has seen, and no user has anotherâ
     [sub, event.user_id],
   ]);
   assert.deepEqual(rows, [{ user_id: sub, ip_address: '203.0.113.0/24' }]);
+});
+
+test('telemetry is read from gzip, too', async () => {
+  const body = gzipSync(JSON.stringify([{ event_type: 'zipped', event_category: 'y' }]));
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const sent = await ask('/v1/telemetry', { method: 'POST', body, headers, token: await userToken() });
+  assert.equal(sent.status, 202, sent.text);
 });
