@@ -1,7 +1,7 @@
 //! Manifests: what each system is, as data. They are read when an isolate starts, checked whole, and become the
 //! [`Registry`]. The edge does not start with a wrong one, and says where it is wrong.
 //!
-//! `dev/systems.js` writes them as one JSON text from `systems/<name>.toml`; docs/architecture.md describes the fields.
+//! `dev/systems.js` writes them as one JSON text from `systems/<name>.toml`; docs/manifests.md describes the fields.
 
 mod build;
 mod checks;
