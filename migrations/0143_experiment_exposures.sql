@@ -152,7 +152,7 @@ begin
       perform private.store_assignments(array[draft]);
       made := made + 1;
     end if;
-    -- An exposure that is not later than the last one is a duplicate, or too late to be told from one. No exposure is earlier
+    -- An exposure that is not later than the last one is a duplicate, or too late to be distinguished from one. No exposure is earlier
     -- than the assignment.
     update experiments.assignments as a set
       first_exposure_at = least(a.first_exposure_at, greatest(times.first, a.assigned_at)),
