@@ -1,7 +1,10 @@
 // Parts that die, stall, lie or are overrun, on a system of this file's own.
 import assert from 'node:assert/strict';
 import { createHmac, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose';
@@ -160,6 +163,18 @@ const readAs = (bearer) => {
   return timed(ask('/rest/v1/projects?limit=0', { base: crowded.url, token: bearer, signal }));
 };
 
+/**
+ * The same read by node:http, without the cost of `fetch`: 2,000 calls of it keep this process, which answers as the
+ * issuer too, busy for longer than the edge waits for keys.
+ */
+const readCheaply = async (bearer) => {
+  const headers = { authorization: `Bearer ${bearer}` };
+  const request = httpRequest(`${crowded.url}/rest/v1/projects?limit=0`, { headers, agent: false });
+  request.setTimeout(30_000, () => request.destroy(new Error('no answer within 30 s')));
+  const [response] = await once(request.end(), 'response');
+  return { status: response.statusCode, body: await json(response) };
+};
+
 /** A flood of tokens of unknown kids, while holders of good ones go on reading. */
 const flood = async (path) => {
   const tokens = await Promise.all(Array.from({ length: 2000 }, () => unknownKid(path)));
@@ -171,7 +186,7 @@ const flood = async (path) => {
     return answers;
   });
   try {
-    const answers = await Promise.all(tokens.map(readAs));
+    const answers = await Promise.all(tokens.map(readCheaply));
     over = true;
     const read = (await Promise.all(readers)).flat();
     return { answers, read, fetched: keyServer.asked[path] - asked };
