@@ -138,7 +138,7 @@ const bundle = async (directory) => {
   writeFileSync(file, generated);
   const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm'];
   // The manifests are no part of the bundle: it serves those that stand beside it.
-  args.push('--external:./systems.js', '--log-level=warning');
+  args.push('--external:./systems.js', '--external:./entry.js', '--log-level=warning');
   const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
   await run(esbuild, [file, ...args, `--outfile=${file}`, '--allow-overwrite'], MEND);
 };
