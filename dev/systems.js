@@ -1,11 +1,13 @@
 // The systems: their manifests, systems/<name>.toml, and the lists that commands, tests and the bundle take from them. The
 // environment variable SYSTEMS chooses systems by name; without it all of them count.
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { parse } from 'smol-toml';
-import { chosenNames, MANIFESTS, manifestNames } from './chosen.js';
 import { root } from './paths.js';
 import { SetupError } from './setup.js';
+
+/** The folder of the manifests. */
+export const MANIFESTS = join(root, 'systems');
 
 /** The folder of the migrations. */
 export const MIGRATIONS = join(root, 'migrations');
@@ -25,100 +27,96 @@ export const CORE_JOBS = [
   { name: 'clean_core', cron: '17 3 * * *', by: 'database' },
 ];
 
-const read = (file) => {
+const read = (folder, file) => {
+  const path = join(folder, file);
   try {
-    return parse(readFileSync(file, 'utf8'));
+    return parse(readFileSync(path, 'utf8'));
   } catch (error) {
-    throw new SetupError(`${relative(root, file)}: ${error.message.trimEnd()}`);
+    throw new SetupError(`${relative(root, path)}: ${error.message}`);
   }
 };
 
 const LISTS = { schemas: [], request_headers: [], variables: [], errors: [], jobs: [], endpoints: [] };
 
-/** Digits from which on the product takes no numbers of migrations: they are for systems and plain tables of somebody's own. */
-const OWN_FROM = '80';
-
-/**
- * Schemas of the core, of PostgreSQL and of Supabase, which the data API does not serve; nor one that begins with `pg_`. src/config.rs
- * refuses the same, but PostgREST would have served them by then.
- */
-export const RESERVED_SCHEMAS = ['edge', 'private', 'request', 'auth', 'public', 'information_schema'];
-
-/** Why a schema cannot be served; undefined if it can. */
-const schemaFault = (name) => {
-  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(name))
-    return `"${name}" is no name of a schema: lower-case letters, digits and _, at most 63`;
-  if (RESERVED_SCHEMAS.includes(name) || name.startsWith('pg_'))
-    return `${name} is a schema of the core, of PostgreSQL or of Supabase, which is never served. Name a schema of your own`;
-  return undefined;
-};
-
-/** Why commands cannot use a manifest; undefined if they can. The edge checks all of it when it starts. */
-const manifestFault = ({ name, migrations, schemas }, file) => {
-  if (name !== basename(file, '.toml')) return `name: must be the file's name, "${basename(file, '.toml')}"`;
-  if (!/^(?!00)\d\d$/.test(migrations ?? ''))
-    return `migrations: the two digits that the numbers of its migrations begin with, as a text such as "${OWN_FROM}"; 00 is the core's`;
-  const [fault] = Array.isArray(schemas) ? schemas.map((schema) => schemaFault(`${schema}`)).filter(Boolean) : [];
-  return fault && `schemas: ${fault}`;
-};
-
 /** The manifests of a folder. A list that a manifest leaves out is empty. */
 const manifestsIn = (folder) => {
-  const taken = new Map();
-  return manifestNames(folder).map((name) => {
-    const file = join(folder, `${name}.toml`);
-    const manifest = { ...LISTS, ...read(file) };
-    const other = taken.get(manifest.migrations);
-    const fault = manifestFault(manifest, file) ?? (other && `migrations: ${manifest.migrations} is taken by ${other}`);
-    if (fault) throw new SetupError(`${relative(root, file)}: ${fault}.`);
-    taken.set(manifest.migrations, name);
-    return manifest;
+  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.toml')) : [];
+  return files.sort().map((file) => {
+    const manifest = read(folder, file);
+    const must = (holds, what) => {
+      if (!holds) throw new SetupError(`${relative(root, join(folder, file))}: ${what}.`);
+    };
+    must(`${manifest.name}.toml` === file, "name must be the file's name");
+    const { migrations } = manifest;
+    must(
+      typeof migrations === 'string' && /^\d\d$/.test(migrations) && migrations !== '00',
+      'migrations must be two digits, the first ones of the numbers of its migrations; 00 is the core',
+    );
+    return { ...LISTS, ...manifest };
   });
 };
 
-/** Whether a system is somebody's own, and not the product's. The project's documents and generated files do not list it. */
-const isOwn = ({ migrations }) => migrations >= OWN_FROM;
-
-/** All manifests: those of the product by name, then those of somebody's own. The first schema is the data API's default. */
-export const allSystems = () => {
-  const all = manifestsIn(MANIFESTS);
-  return [...all.filter((system) => !isOwn(system)), ...all.filter(isOwn)];
+/** Systems in their order: the one whose schema is the default, then by the numbers of their migrations. No two have the same. */
+const inOrder = (list) => {
+  const refuse = (first, second, what) => {
+    throw new SetupError(`systems/${second.name}.toml: ${what} of systems/${first.name}.toml.`);
+  };
+  list.forEach((system, at) => {
+    const earlier = list.slice(0, at);
+    const twin = earlier.find(({ migrations }) => migrations === system.migrations);
+    if (twin) refuse(twin, system, `migrations = "${system.migrations}" is the number`);
+    const other = system.default_schema && earlier.find(({ default_schema }) => default_schema);
+    if (other) refuse(other, system, 'default_schema is the right');
+  });
+  const rank = ({ default_schema, migrations }) => `${default_schema ? 0 : 1}${migrations}`;
+  return list.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
 };
 
-/** The systems of the product. */
-export const productSystems = () => allSystems().filter((system) => !isOwn(system));
+/** All manifests, in their order. The first schema of the first one is the data API's default. */
+export const allSystems = () => inOrder(manifestsIn(MANIFESTS));
 
 /** The systems of the folders beside the product's. They are always chosen, and come first: their schema is the default. */
 export const moreSystems = () =>
   moreFolders().flatMap((folder) => manifestsIn(join(root, folder)).map((system) => ({ ...system, folder })));
 
 /**
- * The manifests of the chosen systems. The text `none`, or an empty one, chooses the core alone.
+ * The manifests of the chosen systems, in their order. The text `none`, or an empty one, chooses the core alone.
  * @param {string | undefined} chosen names separated by commas; undefined for all systems
  */
 export const systems = (chosen = process.env.SYSTEMS) => {
-  const names = chosenNames(chosen);
-  return [...moreSystems(), ...allSystems().filter(({ name }) => names?.includes(name) ?? true)];
+  const all = allSystems();
+  const more = moreSystems();
+  inOrder([...all, ...more]);
+  if (chosen === undefined) return [...more, ...all];
+  const names = chosen.split(',').map((name) => name.trim());
+  const wanted = names.filter((name) => name !== '' && name !== 'none');
+  const unknown = wanted.filter((name) => !all.some((system) => system.name === name));
+  if (unknown.length > 0) {
+    const known = all.map(({ name }) => name).join(', ');
+    throw new SetupError(
+      `SYSTEMS: there is no ${unknown.join(', ')}. Name some of ${known}, or none for the core alone.`,
+    );
+  }
+  return [...more, ...all.filter(({ name }) => wanted.includes(name))];
 };
 
-/** Schemas of plain tables, which no manifest names: the variable SCHEMAS. Refuses those that must not be served. */
-export const plainSchemas = (named = process.env.SCHEMAS ?? '') => {
-  const names = named
-    .split(',')
-    .map((name) => name.trim())
-    .filter(Boolean);
-  const fault = names.map(schemaFault).find(Boolean);
-  if (fault) throw new SetupError(`SCHEMAS: ${fault}.`);
-  return [...new Set(names)];
-};
+/** Schemas of plain tables, which no manifest names: the variable SCHEMAS. */
+export const plainSchemas = (named = process.env.SCHEMAS ?? '') => [
+  ...new Set(
+    named
+      .split(',')
+      .map((name) => name.trim())
+      .filter(Boolean),
+  ),
+];
 
 /** Schemas that the data API serves: those of the systems, and those of plain tables. */
-export const dataSchemas = (chosen = systems(), plain = plainSchemas()) => [
-  ...new Set([...chosen.flatMap((system) => system.schemas), ...plain]),
+export const dataSchemas = (chosen = systems()) => [
+  ...new Set([...chosen.flatMap((system) => system.schemas), ...plainSchemas()]),
 ];
 
 /** Schemas that PostgREST exposes: those of the data API, and the core's. The first one is the default. */
-export const schemas = (chosen = systems(), plain = plainSchemas()) => [...dataSchemas(chosen, plain), CORE_SCHEMA];
+export const schemas = (chosen = systems()) => [...dataSchemas(chosen), CORE_SCHEMA];
 
 /** The scheduled jobs of the core and of the systems. */
 export const jobs = (chosen = systems()) => [...CORE_JOBS, ...chosen.flatMap((system) => system.jobs)];
@@ -160,9 +158,6 @@ export const migrationFiles = (chosen = systems()) => {
   return [MIGRATIONS, ...more].flatMap((folder) => sqlFilesOf(folder, chosen)).sort(byName);
 };
 
-/** Whether a migration is of somebody's own system or plain tables. */
-export const isOwnMigration = (file) => basename(file) >= OWN_FROM;
-
 /** The folders of tests: the core's, what tests share, and one for each chosen system that has one. */
 export const testFolders = (chosen = systems()) => {
   const all = allSystems().map(({ name }) => name);
@@ -179,7 +174,7 @@ const without = (object, ...names) =>
 
 /** A manifest without what only people and tools read. */
 const forTheEdge = (manifest) => ({
-  ...without(manifest, 'about', 'migrations', 'folder', 'definitions'),
+  ...without(manifest, 'about', 'migrations', 'default_schema', 'docs', 'folder', 'definitions'),
   variables: manifest.variables.map((variable) => without(variable, 'about')),
   endpoints: manifest.endpoints.map((endpoint) => without(endpoint, 'about', 'request', 'response', 'errors')),
 });

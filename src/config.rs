@@ -302,18 +302,18 @@ pub fn is_name(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
+/// Schemas that the data API must not serve, one a line. A name that ends with `*` stands for all names that begin so.
+const RESERVED_SCHEMAS: &str = include_str!("../systems/reserved_schemas.txt");
+
 /// Whether a schema is the core's, PostgreSQL's or Supabase's, which the data API must not serve.
 #[must_use]
 pub fn is_reserved_schema(name: &str) -> bool {
-    let reserved = [
-        "edge",
-        "private",
-        "request",
-        "auth",
-        "public",
-        "information_schema",
-    ];
-    reserved.contains(&name) || name.starts_with("pg_")
+    RESERVED_SCHEMAS
+        .lines()
+        .any(|reserved| match reserved.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == reserved,
+        })
 }
 
 /// The schemas of the systems, and those of `SCHEMAS`.
@@ -711,7 +711,16 @@ pub(crate) mod tests {
     fn plain_tables_may_have_schemas_of_their_own() {
         let config = with("SCHEMAS", "notes, marketing").ok().unwrap();
         assert_eq!(config.schemas, ["marketing", "notes"]);
-        for odd in ["private", "pg_catalog", "auth", "Notes", "a.b", "a b"] {
+        for odd in [
+            "private",
+            "pg_catalog",
+            "auth",
+            "vault",
+            "graphql_public",
+            "Notes",
+            "a.b",
+            "a b",
+        ] {
             assert!(with("SCHEMAS", odd).is_err(), "{odd}");
         }
     }

@@ -5,15 +5,15 @@ import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
+import { parse } from 'smol-toml';
 import { migrate, pending, rollback } from '../../../dev/migrate.js';
 import { root } from '../../../dev/paths.js';
 import {
   allSystems,
+  crons,
   dataSchemas,
-  isOwnMigration,
   migrationFiles,
   plainSchemas,
-  RESERVED_SCHEMAS,
   schemas,
   sqlFilesOf,
   systemOf,
@@ -48,7 +48,7 @@ test('a system takes the migrations, the sample data and the tests of its own; a
     names(core),
     names(everything).filter((file) => systemOf(file) === undefined),
   );
-  assert.ok(names(core).every((file) => file.startsWith('00') || isOwnMigration(file)));
+  assert.ok(names(core).every((file) => file.startsWith('00')));
   for (const system of all) {
     const own = names(sqlFilesOf(join(root, 'migrations'), [system])).filter((file) => !names(core).includes(file));
     assert.ok(own.length > 0 && own.every((file) => file.startsWith(system.migrations)), system.name);
@@ -78,89 +78,56 @@ test('no two systems have a schema, a number of migrations or a path in common',
   assert.deepEqual(taken(paths), []);
 });
 
+test('a manifest has a number of migrations of its own, and one system at most has the default schema', () => {
+  const usual = process.env.ROWGATE_MORE_SYSTEMS;
+  const folder = mkdtempSync(join(tmpdir(), 'rowgate-systems-'));
+  process.env.ROWGATE_MORE_SYSTEMS = relative(root, folder);
+  const [first] = all;
+  const cases = [
+    ['migrations = "90"', null],
+    ['', /migrations must be two digits/],
+    ['migrations = 90', /migrations must be two digits/],
+    ['migrations = "9"', /migrations must be two digits/],
+    ['migrations = "0"', /migrations must be two digits/],
+    ['migrations = "00"', /00 is the core/],
+    [
+      `migrations = "${first.migrations}"`,
+      new RegExp(`"${first.migrations}" is the number of systems/${first.name}.toml`),
+    ],
+    ['migrations = "90"\ndefault_schema = true', /default_schema is the right of/],
+  ];
+  try {
+    for (const [fields, words] of cases) {
+      writeFileSync(join(folder, 'books.toml'), `name = "books"\n${fields}\n`);
+      if (words) assert.throws(() => systems('none'), { message: words }, fields);
+      else
+        assert.deepEqual(
+          systems('none').map(({ name }) => name),
+          ['books'],
+        );
+    }
+  } finally {
+    if (usual === undefined) delete process.env.ROWGATE_MORE_SYSTEMS;
+    else process.env.ROWGATE_MORE_SYSTEMS = usual;
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a new system does not change the default schema', () => {
+  assert.ok(all[0].default_schema, 'the first system says that it has the default schema');
+  const numbers = all.slice(1).map(({ migrations }) => migrations);
+  assert.deepEqual(numbers, numbers.toSorted());
+});
+
+test('the crons of wrangler.toml are those of the jobs', () => {
+  const { triggers } = parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));
+  assert.deepEqual(triggers.crons.toSorted(), crons(all));
+});
+
 test('PostgREST serves the schemas of the systems, of SCHEMAS and the core’s', () => {
   assert.deepEqual(plainSchemas(' shop, stock,,shop'), ['shop', 'stock']);
   assert.deepEqual(schemas([]), [...plainSchemas(), 'edge']);
   assert.deepEqual(dataSchemas(all), [...all.flatMap((system) => system.schemas), ...plainSchemas()]);
-});
-
-test('SCHEMAS: what is no name or a reserved schema is refused, as the edge refuses it', () => {
-  const wrong = [
-    'private',
-    'public',
-    'auth',
-    'edge',
-    'pg_catalog',
-    'Library',
-    'a-b',
-    '1st',
-    'a"b',
-    'ä',
-    'x'.repeat(64),
-  ];
-  for (const name of wrong)
-    assert.throws(() => plainSchemas(`shop,${name}`), { message: /^SCHEMAS: / }, `${name} is accepted`);
-  assert.throws(() => plainSchemas('private'), {
-    message: /private is a schema of the core.*Name a schema of your own\.$/,
-  });
-  const config = readFileSync(join(root, 'src', 'config.rs'), 'utf8');
-  const [, list] = /fn is_reserved_schema.*?\[(.*?)\]/s.exec(config);
-  assert.deepEqual(
-    [...list.matchAll(/"(\w+)"/g)].map(([, name]) => name).sort(),
-    RESERVED_SCHEMAS.toSorted(),
-    'src/config.rs and dev/systems.js refuse the same',
-  );
-});
-
-/** Reads manifests of a folder, by name. */
-const readManifests = (manifests) => {
-  const folder = mkdtempSync(join(tmpdir(), 'rowgate-manifests-'));
-  const usual = process.env.ROWGATE_MORE_SYSTEMS;
-  try {
-    for (const [name, text] of Object.entries(manifests)) writeFileSync(join(folder, `${name}.toml`), text);
-    process.env.ROWGATE_MORE_SYSTEMS = relative(root, folder);
-    return systems('none');
-  } finally {
-    rmSync(folder, { recursive: true });
-    if (usual === undefined) delete process.env.ROWGATE_MORE_SYSTEMS;
-    else process.env.ROWGATE_MORE_SYSTEMS = usual;
-  }
-};
-
-const WRONG_MANIFESTS = {
-  'one.toml: name: must be the file’s name': { one: 'name = "two"\nmigrations = "81"' },
-  'one.toml: Invalid TOML': { one: 'name = ' },
-  'one.toml: migrations: the two digits': { one: 'name = "one"' },
-  'one.toml: migrations: the two digits that': { one: 'name = "one"\nmigrations = "00"' },
-  'one.toml: migrations: the two digits that the': { one: 'name = "one"\nmigrations = "1"' },
-  'two.toml: migrations: 81 is taken by one': {
-    one: 'name = "one"\nmigrations = "81"',
-    two: 'name = "two"\nmigrations = "81"',
-  },
-  'one.toml: schemas: private is a schema of the core': {
-    one: 'name = "one"\nmigrations = "81"\nschemas = ["one", "private"]',
-  },
-};
-
-test('a manifest without a name, without numbers of its own, or with a reserved schema is refused', () => {
-  assert.deepEqual(
-    readManifests({ one: 'name = "one"\nmigrations = "81"' }).map(({ name }) => name),
-    ['one'],
-  );
-  for (const [said, manifests] of Object.entries(WRONG_MANIFESTS))
-    assert.throws(
-      () => readManifests(manifests),
-      ({ message }) => message.replaceAll("'", '’').includes(said) || assert.fail(`${said}: ${message}`),
-    );
-});
-
-test('the data API’s default schema is the product’s, whatever one’s own systems are called', () => {
-  const [first] = all;
-  assert.ok(first.migrations < '80');
-  assert.deepEqual(
-    all.map(({ migrations }) => migrations >= '80'),
-    all.map(({ migrations }) => migrations >= '80').toSorted(),
-  );
 });
 
 let system;
