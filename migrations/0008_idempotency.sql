@@ -29,7 +29,8 @@ begin
 end
 $$;
 
--- Starts an operation under the request's Idempotency-Key. Returns the stored answer of an earlier request, or null: then do it
+-- Starts an operation under the request's Idempotency-Key. The operation's name begins with the schema of the function that calls
+-- this, so that no two systems share a client's keys. Returns the stored answer of an earlier request, or null: then do it
 -- and call idempotency_end, unless the answer is known beforehand and was passed here. A second request with the same key waits
 -- in the insert until the first one commits.
 create function private.idempotency_begin(operation text, request jsonb, answer jsonb default null) returns jsonb

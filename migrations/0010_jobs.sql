@@ -15,7 +15,7 @@ create table private.jobs (
 comment on table private.jobs is 'The jobs of all systems that are one SQL function each. Only the owner of this table writes it; the migration of a system inserts its jobs.';
 comment on column private.jobs.function is
   'The function to call, with its schema and without arguments. It gives the number of rows that it has processed. Only the owner of this table may execute it.';
-comment on column private.jobs.schedule is 'When it is due, as a cron expression in UTC; one of the crons in wrangler.toml. The edge''s own list (src/jobs.rs) starts the job; a test compares both.';
+comment on column private.jobs.schedule is 'When it is due, as a cron expression in UTC; one of the crons in wrangler.toml. The edge starts the job at that time: the core''s jobs are listed in src/jobs.rs, those of a system in its manifest; a test compares them.';
 comment on column private.jobs.more_from is 'A run that has processed at least this many rows is followed by another one at once.';
 
 alter table private.jobs enable row level security;

@@ -174,7 +174,7 @@ begin
     perform private.refuse(413, 'RG510', 'The lead is too large', 'At most 64 KB', 'Send less.');
   end if;
   perform private.limit_caller('leads');
-  stored := private.idempotency_begin('capture_lead', request, answer);
+  stored := private.idempotency_begin('marketing.capture_lead', request, answer);
   if stored is not null then
     return stored;
   end if;

@@ -74,7 +74,7 @@ begin
   perform private.limit_caller('events');
   perform private.require_allowance('events');
   -- Of what was sent, without what the edge has seen: a retry may come from another network.
-  answer := private.idempotency_begin('track_events', batch);
+  answer := private.idempotency_begin('analytics.track_events', batch);
   if answer is not null then
     return answer;
   end if;
@@ -189,7 +189,7 @@ begin
     )
   into valid, stored, refused;
   answer := jsonb_build_object('accepted', stored, 'duplicates', valid - stored, 'rejected', refused);
-  perform private.idempotency_end('track_events', answer);
+  perform private.idempotency_end('analytics.track_events', answer);
   -- The bytes that are stored: the events, and the answer under an Idempotency-Key even if no event is new.
   stored_bytes := case when stored > 0 then pg_column_size(batch) else 0 end + private.idempotency_bytes(answer);
   if stored_bytes > 0 then

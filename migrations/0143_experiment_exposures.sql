@@ -118,7 +118,7 @@ begin
   end if;
   place := private.experiment_country(unit ->> 'country');
   perform private.limit_caller('experiments');
-  answer := private.idempotency_begin('record_exposures', exposures);
+  answer := private.idempotency_begin('experiments.record_exposures', exposures);
   if answer is not null then
     return answer;
   end if;
@@ -172,7 +172,7 @@ begin
     perform private.use_allowance('experiments', 0, made);
   end if;
   answer := jsonb_build_object('accepted', jsonb_array_length(items) - jsonb_array_length(rejected), 'rejected', rejected);
-  perform private.idempotency_end('record_exposures', answer);
+  perform private.idempotency_end('experiments.record_exposures', answer);
   return answer;
 end
 $$;

@@ -139,7 +139,7 @@ declare
 begin
   perform private.lock_user(caller);
   stored := private.idempotency_begin(
-    'open_deployment', jsonb_build_object('workflow_id', open_deployment.workflow_id, 'of_version', open_deployment.of_version)
+    'clixen.open_deployment', jsonb_build_object('workflow_id', open_deployment.workflow_id, 'of_version', open_deployment.of_version)
   );
   if stored is not null then
     select * into made from clixen.deployments as d where d.id = (stored ->> 'id')::uuid and d.user_id = caller;
@@ -222,7 +222,7 @@ begin
     deployment_status = case when w.last_deployed_at is null then 'deploying' else 'updating' end,
     deployment_error = null
   where w.id = flow.id;
-  perform private.idempotency_end('open_deployment', jsonb_build_object('id', made.id));
+  perform private.idempotency_end('clixen.open_deployment', jsonb_build_object('id', made.id));
   return to_jsonb(made);
 end
 $$;

@@ -148,7 +148,7 @@ begin
   if jsonb_array_length(batch) > 500 then
     perform private.refuse(413, 'RG527', 'There are too many telemetry events', 'At most 500 a batch', 'Send them in several batches.');
   end if;
-  answer := private.idempotency_begin('track_telemetry', batch);
+  answer := private.idempotency_begin('clixen.track_telemetry', batch);
   if answer is not null then
     return answer;
   end if;
@@ -208,7 +208,7 @@ begin
     )
   into valid, stored, refused;
   answer := jsonb_build_object('accepted', stored, 'duplicates', valid - stored, 'rejected', refused);
-  perform private.idempotency_end('track_telemetry', answer);
+  perform private.idempotency_end('clixen.track_telemetry', answer);
   -- The trigger has counted the events.
   if private.idempotency_bytes(answer) > 0 then
     perform private.use_allowance('telemetry', private.idempotency_bytes(answer), 0);

@@ -91,6 +91,16 @@ const RULES = {
       union all select name from pg_settings where name = 'default_transaction_isolation' and setting <> 'read committed'`,
     fault: FUNCTION('set default_transaction_isolation = serializable'),
   },
+  // Two systems that chose the same name would answer each other's requests.
+  'an operation with an idempotency key has the schema of its function in its name': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+      where p.prosrc ~ 'private\\.idempotency_(begin|end)\\(' and not coalesce((
+        select bool_and(m[1] like n.nspname || '.%')
+        from regexp_matches(p.prosrc, '(?:idempotency_(?:begin|end)\\(\\s*|operation constant text := )''([^'']*)''', 'g') as m
+      ), false)`,
+    fault: `create function sample.faulty() returns jsonb language plpgsql as
+      $$ begin return private.idempotency_begin('faulty', '{}'); end $$`,
+  },
   'every trigger is on': {
     query: `select g.tgname as name from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
       where ${SCHEMAS} and g.tgenabled <> 'O'`,

@@ -45,7 +45,7 @@ begin
     perform private.refuse(422, 'RG597', 'An entry must have at most 100 texts', null, 'Send fewer.');
   end if;
   perform private.limit_caller('entries');
-  stored := private.idempotency_begin('add_entry', entry, answer);
+  stored := private.idempotency_begin('sample_more.add_entry', entry, answer);
   if stored is not null then
     return stored;
   end if;
