@@ -8,7 +8,6 @@ use url::Url;
 use crate::config::Config;
 use crate::endpoint::Incoming;
 use crate::error::Error;
-use crate::formats::form::last;
 use crate::message::{self, Body, Response};
 
 /// The field of a form with the page to which it leads.
@@ -57,13 +56,7 @@ pub fn see_other(location: &str) -> Result<Response<()>, Error> {
 /// The form's `_next` if it leads to an allowed origin, otherwise the given address.
 #[must_use]
 pub fn next(incoming: &Incoming, otherwise: &str, config: &Config) -> String {
-    let requested = incoming
-        .form()
-        .fields
-        .get(NEXT)
-        .and_then(last)
-        .map(Url::parse);
-    match requested {
+    match incoming.field(NEXT).map(Url::parse) {
         Some(Ok(url)) if leads_to_allowed(&url, config) => url.into(),
         _ => otherwise.to_owned(),
     }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::endpoint::{Action, Answer, Arguments, Call, Incoming, Plan, Route};
 use crate::error::Error;
+use crate::formats::address;
 use crate::formats::form::malformed;
-use crate::formats::{address, json};
 use crate::message::KB;
 
 /// The endpoints.
@@ -42,14 +42,14 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn export_arguments(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
-    let (email, phones) = person(&json::body(incoming.content())?)?;
+    let (email, phones) = person(incoming.json()?)?;
     let arguments = json!({ "email": email, "phones": phones });
     Ok(Plan::Call(arguments.to_string()))
 }
 
 fn erase_arguments(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
-    let body = json::body(incoming.content())?;
-    let (email, phones) = person(&body)?;
+    let body = incoming.json()?;
+    let (email, phones) = person(body)?;
     // Records that only mention the person are erased only on explicit request.
     let mentions = match body.get("mentions") {
         None | Some(Value::Null) => false,

@@ -4,12 +4,14 @@ use percent_encoding::percent_decode;
 use serde_json::{Map, Value, json};
 
 use super::charset::{self, Charset};
-use super::{Content, json, multipart};
+use super::{Content, multipart};
 use crate::error::Error;
 
 pub use multipart::FILE;
 
-const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
+/// The encodings of a form.
+pub const ACCEPTED: &str =
+    "application/json, application/x-www-form-urlencoded, multipart/form-data";
 
 pub(crate) fn malformed(what: &'static str) -> Error {
     Error::MalformedBody(what.into())
@@ -23,21 +25,23 @@ pub struct Form {
     pub fault: Option<Error>,
 }
 
-/// Reads a form in any encoding. The readable part of a refused form is shown to the visitor again.
+/// The form that a parsed JSON body is.
+pub(crate) fn of_json(parsed: Result<&Value, Error>) -> Form {
+    match parsed.and_then(json_fields) {
+        Ok(fields) => Form {
+            fields,
+            fault: None,
+        },
+        Err(error) => Form {
+            fields: Map::new(),
+            fault: Some(error),
+        },
+    }
+}
+
+/// Reads a form that is no JSON. The readable part of a refused form is shown to the visitor again.
 pub(crate) fn read(content: Content<'_>) -> Form {
     let (pairs, fault) = match content.media_type().as_str() {
-        "application/json" => {
-            return match json_fields(&charset::json(content)) {
-                Ok(fields) => Form {
-                    fields,
-                    fault: None,
-                },
-                Err(error) => Form {
-                    fields: Map::new(),
-                    fault: Some(error),
-                },
-            };
-        }
         "application/x-www-form-urlencoded" => (urlencoded_fields(content), None),
         "multipart/form-data" => multipart::fields(content),
         kind => {
@@ -71,8 +75,8 @@ pub(crate) fn last(value: &Value) -> Option<&str> {
 
 /// The fields of a JSON object, with the names and line ends that a form would have. A number that a float would change
 /// is a string.
-fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
-    let Value::Object(object) = json::parse(body)? else {
+fn json_fields(body: &Value) -> Result<Map<String, Value>, Error> {
+    let Value::Object(object) = body else {
         return Err(malformed(
             "JSON: it is not an object with the form's fields",
         ));
@@ -82,18 +86,18 @@ fn json_fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
         match (name.strip_suffix("[]"), with_line_feeds(value)) {
             (Some(stem), Value::Array(values)) => fields.insert(stem.to_owned(), values.into()),
             (Some(stem), value) => fields.insert(stem.to_owned(), json!([value])),
-            (None, value) => fields.insert(name, value),
+            (None, value) => fields.insert(name.clone(), value),
         };
     }
     Ok(fields)
 }
 
-/// Replaces CR LF by LF in a text or a list of texts.
-fn with_line_feeds(value: Value) -> Value {
+/// The value with LF in place of CR LF in a text or a list of texts.
+fn with_line_feeds(value: &Value) -> Value {
     match value {
         Value::String(text) => text.replace("\r\n", "\n").into(),
-        Value::Array(values) => values.into_iter().map(with_line_feeds).collect(),
-        other => other,
+        Value::Array(values) => values.iter().map(with_line_feeds).collect(),
+        other => other.clone(),
     }
 }
 

@@ -24,6 +24,8 @@ use crate::runtime::{Admission, Platform};
 
 /// The time at the start, in seconds since 1970.
 pub(crate) const NOW: u64 = 1_800_000_000;
+/// A publishable key.
+pub(crate) const KEY: &str = "rgpub_0123456789abcdef";
 const SECRET: &str = "0123456789012345678901234567890123456789";
 
 /// The issuers and the roles that each may assert.
@@ -99,8 +101,8 @@ impl Platform for Native {
         key.verify(data, &signature).is_ok()
     }
 
-    async fn encrypt(&self, _: &[u8], _: &[u8], _: &[u8], _: &[u8]) -> Option<Vec<u8>> {
-        None
+    async fn encrypt(&self, _: &[u8], _: &[u8], _: &[u8], data: &[u8]) -> Option<Vec<u8>> {
+        Some(data.to_vec())
     }
 
     async fn send(
@@ -180,13 +182,31 @@ pub(crate) fn with_keys(issuer: &str, roles: &[&str]) -> Value {
 
 /// A new edge that trusts these issuers.
 pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
+    edge_with(issuers, Registry::default(), |_| None)
+}
+
+/// A new edge that serves what a registry has, with these variables beside its own.
+pub(crate) fn edge_serving(
+    registry: Registry,
+    more: impl Fn(&str) -> Option<String>,
+) -> Edge<Native> {
+    let [hs, es] = ISSUERS;
+    let issuers = [with_secret(hs.0, hs.1), with_keys(es.0, es.1)];
+    edge_with(&issuers, registry, more)
+}
+
+fn edge_with(
+    issuers: &[Value],
+    registry: Registry,
+    more: impl Fn(&str) -> Option<String>,
+) -> Edge<Native> {
     let issuers = Value::from(issuers);
     let variable = |name: &str| match name {
         "POSTGREST_URL" => Some("http://127.0.0.1:3000".to_owned()),
         "EDGE_SIGNING_KEY" => Some("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE".to_owned()),
         "ISSUERS" => Some(issuers.to_string()),
-        "PUBLISHABLE_KEYS" => Some("rgpub_0123456789abcdef".to_owned()),
-        _ => None,
+        "PUBLISHABLE_KEYS" => Some(KEY.to_owned()),
+        _ => more(name),
     };
     let platform = Native(Rc::new(Outside {
         now_ms: RefCell::new(NOW * 1000),
@@ -195,8 +215,9 @@ pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
         fetched: RefCell::new(0),
         logged: RefCell::default(),
     }));
-    let config = Config::read(variable, &[], &[]).ok().unwrap();
-    Edge::new(Rc::new(Isolate::new(config, Registry::default())), platform)
+    let config = Config::read(variable, &registry.schemas, &registry.variables);
+    let config = config.ok().unwrap();
+    Edge::new(Rc::new(Isolate::new(config, registry)), platform)
 }
 
 fn signer() -> SigningKey {

@@ -7,7 +7,6 @@ use sha2::Sha256;
 
 use crate::config::Config;
 use crate::endpoint::Incoming;
-use crate::formats::form;
 
 /// The form's hidden field.
 pub const FIELD: &str = "_ts";
@@ -23,7 +22,7 @@ pub fn sign(now_ms: u64, config: &Config) -> String {
 
 /// The verdict on the timestamp of a form; none for a form without one.
 pub(super) fn verdict(incoming: &Incoming, config: &Config) -> Option<&'static str> {
-    let text = incoming.form().fields.get(FIELD).and_then(form::last)?;
+    let text = incoming.field(FIELD)?;
     Some(verify(text, incoming.now_ms, config))
 }
 

@@ -4,12 +4,14 @@
 //! column, the row and the owner, so that a sealed secret cannot be opened in another place. docs/architecture.md
 //! describes the format.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-use serde_json::{Map, Value};
+use std::fmt::Write as _;
 
-use crate::endpoint::{Incoming, Seal};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::Value;
+
+use super::arguments;
+use crate::endpoint::{Argument, Incoming, Seal};
 use crate::error::Error;
-use crate::formats::json;
 use crate::id::random;
 use crate::isolate::Edge;
 use crate::runtime::Platform;
@@ -19,44 +21,51 @@ const VERSION: &str = "v1";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
 
-/// Seals the secret in a request's body, and adds it to the arguments of the function that stores it.
+/// Seals the secret in a request's body. Gives `arguments`, the text of an object, with what is sealed.
 ///
 /// # Errors
 /// 422 for a body that has no secret, [`Error::NotConfigured`] if there is no key to seal with.
 pub(super) async fn seal<P: Platform>(
     seal: &Seal,
-    arguments: &str,
+    listed: &[Argument],
+    mut arguments: String,
     incoming: &Incoming,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    let broken = || Error::Internal("the arguments of a secret are not an object");
-    let mut arguments: Map<String, Value> =
-        serde_json::from_str(arguments).map_err(|_| broken())?;
-    let secret = secret(seal, &json::body(incoming.content())?)?;
+    let secret = secret(seal, incoming.json()?)?;
     let sealing = edge.config.sealing_key.as_ref();
     let sealing = sealing.ok_or(Error::NotConfigured {
         variable: "KEK_1".into(),
     })?;
     let text = |name: &str| {
-        arguments
-            .get(name)
-            .and_then(Value::as_str)
-            .ok_or_else(broken)
+        let text = arguments::text_of(name, listed, incoming)?;
+        text.ok_or(Error::Internal("a sealed secret has no row or no owner"))
     };
-    let context = [VERSION, &seal.column, text(&seal.row)?, text(&seal.owner)?].join("\0");
+    let context = [
+        VERSION,
+        &seal.column,
+        &text(&seal.row)?,
+        &text(&seal.owner)?,
+    ]
+    .join("\0");
     let wrapping = format!("{context}\0KEK_{}", sealing.version);
 
     let key = random::<KEY_BYTES>()?;
     let wrapped = encrypt(&sealing.bytes, &wrapping, &key, edge).await?;
     let sealed = encrypt(&key, &context, secret.as_bytes(), edge).await?;
-    let sealed = format!("{VERSION}.{wrapped}.{sealed}");
-    arguments.insert("sealed".into(), sealed.into());
-    arguments.insert("key_version".into(), sealing.version.into());
-    Ok(Value::Object(arguments).to_string())
+    // The text is a JSON object, and what is added has no character that JSON escapes.
+    arguments.pop();
+    let comma = if arguments.len() > 1 { "," } else { "" };
+    let version = sealing.version;
+    let _ = write!(
+        arguments,
+        "{comma}\"sealed\":\"{VERSION}.{wrapped}.{sealed}\",\"key_version\":{version}}}"
+    );
+    Ok(arguments)
 }
 
 /// The secret, which is the only field of the body.
-fn secret(seal: &Seal, body: &Value) -> Result<String, Error> {
+fn secret<'a>(seal: &Seal, body: &'a Value) -> Result<&'a str, Error> {
     let fields = body.as_object().filter(|fields| fields.len() == 1);
     let given = fields.and_then(|fields| fields.get(&seal.field)?.as_str());
     let is_good = |text: &&str| {
@@ -70,7 +79,7 @@ fn secret(seal: &Seal, body: &Value) -> Result<String, Error> {
         )
         .into(),
     };
-    given.filter(is_good).map(str::to_owned).ok_or_else(wanted)
+    given.filter(is_good).ok_or_else(wanted)
 }
 
 /// `nonce.ciphertext`, each in base64url.

@@ -10,7 +10,6 @@ use url::Url;
 use crate::config::{Config, Turnstile};
 use crate::endpoint::{Human, Incoming};
 use crate::error::Error;
-use crate::formats::form;
 use crate::id;
 use crate::isolate::Edge;
 use crate::message::{Body, Outgoing};
@@ -55,11 +54,12 @@ pub(super) async fn ask<P: Platform>(
     }
 }
 
-/// The token of the widget, if a readable form has one.
+/// The token of the widget, if a readable body has one.
 fn token(incoming: &Incoming) -> Option<&str> {
-    let form = incoming.form();
-    let fields = form.fault.is_none().then_some(&form.fields)?;
-    form::last(fields.get(FIELD)?).filter(|token| !token.is_empty())
+    if incoming.is_unreadable() {
+        return None;
+    }
+    incoming.field(FIELD)
 }
 
 /// Turnstile's answer; none if it gave none.

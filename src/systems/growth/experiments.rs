@@ -23,8 +23,8 @@ pub fn assign(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
 
 /// The arguments of `POST /v1/experiments/exposures`.
 pub fn expose(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
-    json::require(incoming.content())?;
-    let (units, exposures) = units::with_exposures(batch::text(&incoming.body)?)?;
+    json::require(incoming.header("content-type"))?;
+    let (units, exposures) = units::with_exposures(batch::text(incoming.body.to_parse())?)?;
     let mut arguments = json!({
         "user_id": units.user_id,
         "session_id": units.session_id,

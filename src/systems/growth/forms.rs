@@ -640,7 +640,7 @@ mod tests {
         let typed = json!({"source": "demo-request", "first_name": "\"><script>alert(1)</script>", "_next": "'\"<b>", "consent": "no", "x<b>": ["1", "2"]});
         let error = Error::MalformedBody("<i>".into());
         let incoming = Incoming {
-            body: b"x".to_vec(),
+            body: b"x".into(),
             ..Incoming::default()
         };
         let response = show_again(&error, typed.as_object().unwrap(), &incoming, &config).unwrap();

@@ -13,8 +13,8 @@ use crate::browser;
 use crate::config::Config;
 use crate::endpoint::{Incoming, Plan};
 use crate::error::Error;
-use crate::formats::form::last;
-use crate::formats::{address, json};
+use crate::formats::form::{self, last};
+use crate::formats::{address, is_lines, json};
 use crate::message::{self, Response};
 
 const EMAIL: &str = "email";
@@ -35,6 +35,10 @@ pub fn arguments(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
 
 /// The fields of a form, or why it is refused.
 fn fields(incoming: &Incoming) -> Result<&Map<String, Value>, Error> {
+    if is_lines(&incoming.media_type()) {
+        let accepted = form::ACCEPTED.into();
+        return Err(Error::UnsupportedMediaType { accepted });
+    }
     let form = incoming.form();
     match &form.fault {
         None => Ok(&form.fields),

@@ -45,8 +45,8 @@ impl Units {
     /// # Errors
     /// 400 and 415 for a body that is not JSON or names a unit twice, 422 for one that names no unit.
     pub fn of_call(incoming: &Incoming) -> Result<Self, Error> {
-        json::require(incoming.content())?;
-        let units = Self::read(batch::text(&incoming.body)?)?;
+        json::require(incoming.header("content-type"))?;
+        let units = Self::read(batch::text(incoming.body.to_parse())?)?;
         if units.user_id.is_none() && units.session_id.is_none() && incoming.user.is_none() {
             let details = "user_id and session_id are both missing";
             return Err(Error::with(&errors::UNIT_INVALID, details));

@@ -66,7 +66,7 @@ pub fn authenticate(signed: &Signed<'_>, config: &Config) -> Result<(), Error> {
 
 /// The arguments of `POST`: a webhook. Meta repeats it for days until it is answered with 200.
 pub fn receive(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
-    payload(&incoming.body)
+    payload(incoming.body.to_parse())
 }
 
 /// The answer to `POST`.
