@@ -68,13 +68,6 @@ export const reloadPostgrest = async (databaseUrl) => {
   await withClient(databaseUrl, (client) => client.query(`notify pgrst, 'reload schema'`));
 };
 
-/** Makes a running PostgREST read its configuration and the schema again. */
-export const reconfigurePostgrest = async (databaseUrl) => {
-  await withClient(databaseUrl, (client) =>
-    client.query(`notify pgrst, 'reload config'; notify pgrst, 'reload schema'`),
-  );
-};
-
 /** The statements of an up part as a checksum: lines that are empty or only a comment do not count. */
 const checksumOf = (migration) => {
   const [up] = migration.split(/^-- migrate:down/m);
@@ -127,8 +120,7 @@ const refuseOthers = (databaseUrl, differing) => {
   if (isLocal(databaseUrl)) {
     throw new SetupError(
       `${what}\nRun \`npm run db:reset\`: it empties the local database and applies the files of today. ` +
-        'Or put the files back, such as by switching to the branch that made it. ' +
-        'A migration is removed in this order: `npm run db:rollback`, then the file.',
+        'Or switch back to the branch that made it.',
     );
   }
   throw new SetupError(
@@ -143,13 +135,10 @@ const refuseOtherSystems = (databaseUrl, files, applied) => {
     ...new Set(applied.filter(({ version }) => !files.has(version)).map(({ version }) => systemOf(version))),
   ].filter(Boolean);
   if (left.length === 0) return;
-  const them = left.length === 1 ? 'it' : 'them';
-  const reset = isLocal(databaseUrl)
-    ? ` Or set ROWGATE_DATA to another directory, whose database has no systems yet. Or run \`npm run db:reset\`: it empties this database, with the data of ${left.join(' and ')}.`
-    : '';
+  const reset = isLocal(databaseUrl) ? ', or run `npm run db:reset`, which empties the local database' : '';
   throw new SetupError(
     `This database has the migrations of ${left.join(' and ')}, which SYSTEMS leaves out. ` +
-      `Add ${them} to SYSTEMS.${reset}`,
+      `Add ${left.length === 1 ? 'it' : 'them'} to SYSTEMS${reset}.`,
   );
 };
 

@@ -96,7 +96,40 @@ begin
 end
 $$;
 
+-- Applies the limit of an endpoint, as its manifest has it and the edge's token says: calls a minute, at once, and at once of all
+-- callers without a verified address together.
+create function private.limit_endpoint(endpoint jsonb) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  caller constant text := private.caller_key();
+  wait int;
+begin
+  if caller = 'service' then
+    return;
+  end if;
+  if current_setting('transaction_read_only')::boolean then
+    perform private.refuse(
+      500, 'RG573', 'An endpoint with a limit calls a function that is volatile', endpoint ->> 'bucket',
+      'Declare the function volatile, or leave the limit out of the manifest.'
+    );
+  end if;
+  wait := private.take_token(
+    'endpoint ' || (endpoint ->> 'bucket') || ' ' || caller,
+    (endpoint ->> case when caller = 'nobody' then 'shared' else 'burst' end)::bigint,
+    interval '1 minute' / (endpoint ->> 'per_minute')::int
+  );
+  if wait is not null then
+    perform private.refuse(
+      429, 'RG501', 'Too many requests', null, 'Try again after the time in Retry-After.', retry_after => wait
+    );
+  end if;
+end
+$$;
+
 -- migrate:down
+drop function private.limit_endpoint(jsonb);
 drop function private.limit_caller(text);
 drop function private.take_token(text, bigint, interval);
 drop table private.rate_limits;

@@ -53,6 +53,10 @@ begin
   end if;
 
   select * into shares from private.connection_shares;
+  -- What all anonymous callers share is nobody's request.
+  if (seen -> 'shared')::boolean then
+    shares.caller := 0;
+  end if;
   slot := shares.caller::int;
   while slot > 0 and not pg_try_advisory_xact_lock(name, slot) loop
     slot := slot - 1;
@@ -62,6 +66,9 @@ begin
       429, 'RG518', 'Too many of your requests are under way',
       format('At most %s at once', shares.caller), 'Send fewer at once; try again after the time in Retry-After.', 1
     );
+  end if;
+  if seen -> 'limit' is not null then
+    perform private.limit_endpoint(seen -> 'limit');
   end if;
   if is_user then
     return;

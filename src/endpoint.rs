@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::formats::Content;
 use crate::formats::charset::Decoder;
 use crate::formats::form::{self, Form};
+use crate::formats::{Content, RawBody, is_lines, json, media_type};
 use crate::hooks::{AfterCall, Authenticate};
 use crate::message::{self, Body, Place, Response};
 
@@ -156,7 +156,7 @@ pub enum Encoding {
     Form,
     /// `multipart/form-data`
     Multipart,
-    /// `application/x-ndjson` and, as scripts' beacons send it, `text/plain`
+    /// `application/x-ndjson`: a batch, which scripts' beacons may send as `text/plain`, or one object
     Ndjson,
 }
 
@@ -214,6 +214,19 @@ pub struct Seal {
     pub max_bytes: usize,
 }
 
+/// How often one caller may call an endpoint. The database counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Limit {
+    /// The name of what is counted.
+    pub bucket: String,
+    /// Calls a minute in the long run.
+    pub per_minute: u32,
+    /// Calls at once.
+    pub burst: u32,
+    /// Calls at once of all callers together whose address is not known.
+    pub shared: u32,
+}
+
 /// A purpose endpoint: one database function, and a translation on either side.
 #[expect(
     clippy::struct_excessive_bools,
@@ -249,6 +262,8 @@ pub struct Call {
     pub redirect: Option<String>,
     /// Seconds for which the answer is cached and shared between anonymous callers.
     pub cache_seconds: Option<u32>,
+    /// How often one caller may call it. Needs [`Identity::Vouched`].
+    pub limit: Option<Limit>,
     /// How to answer while the database cannot be reached, if that is possible.
     pub fallback: Option<Fallback>,
     /// If set, the answer takes a multiple of so many milliseconds, so that its time does not reveal what the database
@@ -279,6 +294,7 @@ impl Call {
             answer: Answer::Result(StatusCode::OK),
             redirect: None,
             cache_seconds: None,
+            limit: None,
             fallback: None,
             answer_step_ms: None,
             after_call: None,
@@ -402,7 +418,7 @@ pub struct Incoming {
     /// The request headers that the edge reads.
     pub headers: HeaderMap,
     /// The whole body; empty if it could not be read.
-    pub body: Vec<u8>,
+    pub body: RawBody,
     /// The variable segments of the path.
     pub segments: Segments,
     /// The query without its question mark, still percent-encoded.
@@ -419,6 +435,8 @@ pub struct Incoming {
     pub user: Option<String>,
     /// Decodes text that is not UTF-8.
     pub decoder: Decoder,
+    /// The body's JSON, once it has been parsed.
+    pub(crate) read_json: OnceCell<Result<Value, Error>>,
     /// The body as a form, once it has been read.
     pub(crate) read_form: OnceCell<Form>,
 }
@@ -430,20 +448,77 @@ impl Incoming {
         message::text(&self.headers, name).unwrap_or_default()
     }
 
-    /// The body, and what says how to read it.
+    /// The media type of the body, in lower case.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        media_type(self.header("content-type"))
+    }
+
+    /// The body, and what says how to read it. For a reader that parses it in a way of its own; all others share
+    /// [`Incoming::json`], [`Incoming::form`] and [`Incoming::field`].
     #[must_use]
     pub fn content(&self) -> Content<'_> {
         Content {
-            bytes: &self.body,
+            bytes: self.body.to_parse(),
             content_type: self.header("content-type"),
             decoder: self.decoder,
         }
     }
 
+    /// The body's JSON, parsed once.
+    ///
+    /// # Errors
+    /// 415 for another type; 400 for a body that is not JSON, names a field twice or contains a NUL.
+    pub fn json(&self) -> Result<&Value, Error> {
+        json::require(self.header("content-type"))?;
+        let value = self.document()?;
+        json::without_nul(value)?;
+        Ok(value)
+    }
+
+    /// The JSON of a body whose type is JSON, or JSON lines; parsed once.
+    fn document(&self) -> Result<&Value, Error> {
+        let read = || json::document(self.content());
+        let document = self.read_json.get_or_init(read);
+        document.as_ref().map_err(Clone::clone)
+    }
+
+    /// Whether the body is JSON, or JSON lines.
+    fn is_json(&self) -> bool {
+        let kind = self.media_type();
+        kind == "application/json" || is_lines(&kind)
+    }
+
     /// The body as a form, read once.
     #[must_use]
     pub fn form(&self) -> &Form {
-        self.read_form.get_or_init(|| form::read(self.content()))
+        self.read_form.get_or_init(|| {
+            if self.is_json() {
+                form::of_json(self.document())
+            } else {
+                form::read(self.content())
+            }
+        })
+    }
+
+    /// Whether the body cannot be read as JSON or as a form.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        if self.is_json() {
+            self.document().is_err()
+        } else {
+            self.form().fault.is_some()
+        }
+    }
+
+    /// The text of a field of the form or of the JSON object, if the body could be read and the field is not blank.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let value = if self.is_json() {
+            self.document().ok()?.get(name)?
+        } else {
+            self.form().fields.get(name)?
+        };
+        form::last(value)
     }
 
     /// A parameter of the query, decoded.

@@ -104,6 +104,7 @@ catalogue! {
     CAPACITY_EXCEEDED SERVICE_UNAVAILABLE "RG404" "capacity_exceeded" "Too many requests are waiting for the database" "Try again after the time in Retry-After." => 1
     ANSWER_TOO_LARGE BAD_REQUEST "RG406" "answer_too_large" "The answer is too large" "Ask for fewer rows, columns or embedded relations at once."
     TOO_MANY_CONCURRENT TOO_MANY_REQUESTS "RG407" "too_many_concurrent_requests" "Too many of your requests are in progress" "Send fewer at once; try again after the time in Retry-After." => 1
+    RESULT_TOO_LARGE BAD_GATEWAY "RG408" "result_too_large" "The function's result is too large for this endpoint" "Ask for less. Whoever made the endpoint can return less, or set answer = \"stream\" in its manifest."
 
     MISCONFIGURED INTERNAL_SERVER_ERROR "RG901" "misconfigured" "The edge is not configured" "Correct the variable, the secret or the manifest that the details name, and deploy again."
     INTERNAL_ERROR INTERNAL_SERVER_ERROR "RG902" "internal_error" "The edge failed" "Report it with the x-request-id."
@@ -112,7 +113,7 @@ catalogue! {
 
 /// Names of the codes that the core's migrations raise. The database chooses their status and text itself; the log names
 /// them here. Those of the systems stand in their manifests.
-pub const DATABASE_NAMES: [(&str, &str); 12] = [
+pub const DATABASE_NAMES: [(&str, &str); 13] = [
     ("RG501", "rate_limit_exceeded"),
     ("RG502", "idempotency_key_too_long"),
     ("RG503", "idempotency_key_reused"),
@@ -125,6 +126,7 @@ pub const DATABASE_NAMES: [(&str, &str); 12] = [
     ("RG570", "job_unknown"),
     ("RG571", "admin_required"),
     ("RG572", "gdpr_email_invalid"),
+    ("RG573", "limit_needs_volatile"),
 ];
 
 /// The name of a code of the core; none for codes of systems, PostgREST and PostgreSQL.
@@ -247,6 +249,11 @@ pub enum Error {
     /// An answer is larger than this caller may have.
     AnswerTooLarge {
         /// The caller's limit in bytes.
+        limit: usize,
+    },
+    /// A function's result is larger than the edge reads.
+    ResultTooLarge {
+        /// The limit in bytes.
         limit: usize,
     },
     /// The isolate buffers as many bytes of bodies without a declared length as it may.
@@ -409,6 +416,7 @@ impl Error {
             Self::ConditionalWrite => &CONDITIONAL_WRITE,
             Self::LimitedWrite => &WRITE_LIMIT_UNSUPPORTED,
             Self::AnswerTooLarge { .. } => &ANSWER_TOO_LARGE,
+            Self::ResultTooLarge { .. } => &RESULT_TOO_LARGE,
             Self::UploadBufferFull => &UPLOAD_BUFFER_FULL,
             Self::HumanNotVerified { .. } => &HUMAN_NOT_VERIFIED,
             Self::BadSecret { .. } => &SECRET_INVALID,
@@ -510,7 +518,7 @@ impl Error {
                 "If-Match, If-None-Match and If-Unmodified-Since are for reads".into()
             }
             Self::LimitedWrite => "limit and offset need a PostgREST before version 13; later versions ignore them and write every row that the filters leave".into(),
-            Self::AnswerTooLarge { limit } => format!("It may have {limit} bytes").into(),
+            Self::AnswerTooLarge { limit } | Self::ResultTooLarge { limit } => format!("It may have {limit} bytes").into(),
             Self::Row { details, .. } => return details.clone(),
             Self::BadArgument { name, wanted } => format!("{name}: {wanted}").into(),
             Self::NoToken { wanted } | Self::NotForCaller { wanted } => {

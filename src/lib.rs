@@ -38,40 +38,26 @@ pub mod verify;
 mod platform;
 
 #[cfg(target_arch = "wasm32")]
-use wasm_bindgen::prelude::wasm_bindgen;
+use std::convert::Infallible;
 #[cfg(target_arch = "wasm32")]
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
-/// The names of the request headers that the edge reads, a line each.
+/// Runs once, before the first request.
 #[cfg(target_arch = "wasm32")]
-#[wasm_bindgen(js_name = requestHeaders)]
-#[must_use]
-pub fn request_headers(env: &Env) -> String {
-    platform::request_headers(env, systems::registry)
+#[event(start)]
+fn start() {
+    platform::timers::replace_queue_microtask();
 }
 
-/// Runs for every HTTP request (`entry.js`). None if the answer has to wait.
+/// Runs for every HTTP request.
 #[cfg(target_arch = "wasm32")]
-#[wasm_bindgen]
-#[must_use]
-pub fn begin(
-    task: u32,
-    request: web_sys::Request,
+#[event(fetch)]
+async fn fetch(
+    request: worker::web_sys::Request,
     env: Env,
-    context: worker::worker_sys::Context,
-    text: String,
-    now_ms: f64,
-) -> Option<web_sys::Response> {
-    let context = Context::new(context);
-    let arrival = platform::Arrival {
-        task,
-        request,
-        env,
-        context,
-        text,
-        now_ms,
-    };
-    platform::begin(arrival, systems::registry)
+    context: Context,
+) -> Result<worker::web_sys::Response, Infallible> {
+    Ok(platform::answer(request, env, context, systems::registry).await)
 }
 
 /// Runs at the times of the crons in `wrangler.toml`.

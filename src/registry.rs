@@ -20,12 +20,23 @@ pub struct Registry {
     pub variables: Vec<Variable>,
     /// The request headers that endpoints of the systems read beside the core's.
     pub request_headers: Vec<String>,
+    /// The ranges of the systems' error codes.
+    pub error_codes: Vec<Codes>,
     /// The names of the systems' error codes.
     pub error_names: HashMap<String, String>,
     /// The endpoints.
     pub routes: Routes,
     /// The scheduled jobs.
     pub jobs: Vec<Job>,
+}
+
+/// A range of error codes that one system has for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Codes {
+    /// The first code.
+    pub first: String,
+    /// The last code.
+    pub last: String,
 }
 
 /// Routes by method and path. Where several patterns match a path, a fixed segment wins over a variable one.

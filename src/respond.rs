@@ -14,7 +14,7 @@ use crate::browser;
 use crate::config::Config;
 use crate::endpoint::{Call, Incoming};
 use crate::error::{Error, TokenFault};
-use crate::forward::Reply;
+use crate::forward::{Fresh, Reply};
 use crate::message::{Body, Response, bytes, json, text};
 use crate::relayed::relayed_headers;
 
@@ -30,7 +30,7 @@ const MAX_REQUESTED_NAMES_BYTES: usize = 4096;
 const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
     proxy-status, range-unit, retry-after, server-timing, warning, www-authenticate, x-request-id";
 
-/// The request headers on which a cached answer depends.
+/// The request headers on which every cached answer depends.
 const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
 
 /// Turns the outcome of the work into an answer.
@@ -49,11 +49,11 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
         Reply::Exported(response) => Ok(response),
         Reply::Relayed {
             mut response,
-            fresh_seconds,
+            fresh,
         } => {
             response.headers = relayed_headers(&response.headers);
-            if let Some(seconds) = fresh_seconds {
-                set_lifetime(&mut response.headers, seconds);
+            if let Some(fresh) = fresh {
+                set_lifetime(&mut response.headers, &fresh);
             }
             Ok(response)
         }
@@ -95,9 +95,14 @@ fn local<B>(response: Response<()>) -> Response<B> {
 }
 
 /// Lets clients and the caches between keep an answer that the edge has cached.
-fn set_lifetime(headers: &mut HeaderMap, seconds: u64) {
+fn set_lifetime(headers: &mut HeaderMap, fresh: &Fresh) {
     headers.insert(VARY, HeaderValue::from_static(VARIES));
-    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+    for name in &fresh.headers {
+        if let Ok(name) = HeaderValue::from_str(name) {
+            headers.append(VARY, name);
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={}", fresh.seconds)) {
         headers.insert(CACHE_CONTROL, value);
     }
 }

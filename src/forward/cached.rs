@@ -1,14 +1,14 @@
-//! Cached reads: stores anonymous answers in the platform's cache, with an `ETag` of their content.
+//! Cached reads and results: stores anonymous answers in the platform's cache, with an `ETag` of their content.
 
 use base16ct::lower;
 use http::header::ETAG;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::{Reply, send_on};
+use super::{Fresh, Reply, send_on};
 use crate::error::Error;
 use crate::isolate::Edge;
-use crate::message::{Body, Response, text};
+use crate::message::{Body, Response, json, text};
 use crate::relayed::allowed_headers;
 use crate::runtime::Platform;
 use crate::scope::{Relay, Rule};
@@ -25,9 +25,7 @@ pub(super) async fn answer<P: Platform>(
     relay: Relay<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Reply<P::Body>, Error> {
-    if let Some(cached) = edge.platform.cache_get(&rule.name).await
-        && let Some(reply) = restored(cached, edge.platform.now_ms())
-    {
+    if let Some(reply) = cached(&rule, edge).await {
         return Ok(reply);
     }
     let again = relay.again();
@@ -40,7 +38,36 @@ pub(super) async fn answer<P: Platform>(
         let again = again.ok_or(Error::Internal("a read cannot be repeated"))?;
         return send_on(again, edge).await.map(Reply::of);
     };
-    let (status, mut headers) = (response.status, allowed_headers(&response.headers));
+    let headers = allowed_headers(&response.headers);
+    Ok(fresh(rule, response.status, headers, bytes, edge))
+}
+
+/// The cached result of a call, or the function's, which is cached for the next request. It looks like the result of a
+/// call that is not cached.
+pub(super) async fn result<P: Platform>(
+    rule: Rule,
+    relay: Relay<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Reply<P::Body>, Error> {
+    if let Some(reply) = cached(&rule, edge).await {
+        return Ok(reply);
+    }
+    let result = super::result(relay, edge).await?;
+    let answer = json::<()>(StatusCode::OK, &result);
+    let Body::Bytes(bytes) = answer.body else {
+        return Err(Error::Internal("a result has no text"));
+    };
+    Ok(fresh(rule, answer.status, answer.headers, bytes, edge))
+}
+
+/// A new answer, which is stored.
+fn fresh<P: Platform>(
+    rule: Rule,
+    status: StatusCode,
+    mut headers: HeaderMap,
+    bytes: Vec<u8>,
+    edge: &Edge<P>,
+) -> Reply<P::Body> {
     let digest = lower::encode_string(Sha256::digest(&bytes).get(..16).unwrap_or_default());
     if let Ok(etag) = HeaderValue::from_str(&format!("\"{digest}\"")) {
         headers.insert(ETAG, etag);
@@ -48,14 +75,17 @@ pub(super) async fn answer<P: Platform>(
     let seconds = u64::from(rule.seconds);
     let until_ms = edge.platform.now_ms() + seconds * 1000;
     store(&rule, status, &headers, &bytes, until_ms, edge);
-    Ok(Reply::Relayed {
+    Reply::Relayed {
         response: Response {
             status,
             headers,
             body: Body::Bytes(bytes),
         },
-        fresh_seconds: Some(seconds),
-    })
+        fresh: Some(Fresh {
+            seconds,
+            headers: rule.headers,
+        }),
+    }
 }
 
 /// Stores an answer in the background.
@@ -80,14 +110,21 @@ fn store<P: Platform>(
         .background(async move { platform.cache_put(&name, cached, seconds).await });
 }
 
-/// A cached answer in its original form; none if it has expired or lacks its headers.
-fn restored<B>(cached: Response<B>, now_ms: u64) -> Option<Reply<B>> {
+/// The cached answer in its original form; none if it has expired or lacks its headers.
+async fn cached<P: Platform>(rule: &Rule, edge: &Edge<P>) -> Option<Reply<P::Body>> {
+    let cached = edge.platform.cache_get(&rule.name).await?;
     let number = |name| text(&cached.headers, name)?.parse::<u64>().ok();
     let until_ms = number(UNTIL)?;
     let status = StatusCode::from_u16(u16::try_from(number(STATUS)?).ok()?).ok()?;
-    let left_ms = until_ms.checked_sub(now_ms).filter(|left| *left > 0)?;
+    let left_ms = until_ms.checked_sub(edge.platform.now_ms())?;
+    if left_ms == 0 {
+        return None;
+    }
     Some(Reply::Relayed {
         response: Response { status, ..cached },
-        fresh_seconds: Some(left_ms.div_ceil(1000)),
+        fresh: Some(Fresh {
+            seconds: left_ms.div_ceil(1000),
+            headers: rule.headers.clone(),
+        }),
     })
 }

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use futures_util::future::{Either, join3, select};
-use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
@@ -50,8 +50,8 @@ pub enum Reply<B> {
     Relayed {
         /// The answer with PostgREST's headers.
         response: Response<B>,
-        /// The seconds for which clients may cache it, if the edge does.
-        fresh_seconds: Option<u64>,
+        /// How clients may cache it, if the edge does.
+        fresh: Option<Fresh>,
     },
     /// A file that the edge makes as the client reads it.
     Exported(Response<B>),
@@ -68,12 +68,20 @@ pub enum Reply<B> {
     Ready(Vec<(&'static str, bool)>),
 }
 
+/// How clients may cache an answer.
+pub struct Fresh {
+    /// For how long, in seconds.
+    pub seconds: u64,
+    /// The request headers that select it beside those of every cached answer.
+    pub headers: Vec<String>,
+}
+
 impl<B> Reply<B> {
     /// An answer that the edge does not cache.
     fn of(response: Response<B>) -> Self {
         Self::Relayed {
             response,
-            fresh_seconds: None,
+            fresh: None,
         }
     }
 }
@@ -109,8 +117,14 @@ async fn perform<P: Platform>(
             relay,
             cache: Some(rule),
         } => cached::answer(rule, relay, edge).await,
+        Work::Call {
+            relay,
+            cache: Some(rule),
+            ..
+        } => cached::result(rule, relay, edge).await,
         Work::Call { call, relay, .. } if matches!(call.answer, Answer::Streamed) => {
-            send_on(relay, edge).await.map(Reply::of)
+            let response = send_on(relay, edge).await?;
+            Ok(Reply::of(streamed(response)))
         }
         Work::Refused {
             call,
@@ -125,6 +139,7 @@ async fn perform<P: Platform>(
             call,
             incoming,
             relay,
+            cache: None,
         } => {
             let called = result(relay, edge);
             let outcome = match call.answer_step_ms {
@@ -185,6 +200,24 @@ async fn perform<P: Platform>(
     }
 }
 
+/// A function's result as the answer of an endpoint, unread: PostgREST's headers describe its own interface.
+fn streamed<B>(response: Response<B>) -> Response<B> {
+    let mut headers = HeaderMap::new();
+    if let Some(kind) = response.headers.get(CONTENT_TYPE) {
+        headers.insert(CONTENT_TYPE, kind.clone());
+    }
+    let is_part = response.status == StatusCode::PARTIAL_CONTENT;
+    Response {
+        status: if is_part {
+            StatusCode::OK
+        } else {
+            response.status
+        },
+        headers,
+        body: response.body,
+    }
+}
+
 /// Runs work, then waits for the end of the current step. Steps start with the work and do not depend on it, so that
 /// the time of the answer reveals only the number of steps. A step is longer than `step_ms` by a random time: clients
 /// that began together would otherwise stay together, and all others would wait behind them at each step.
@@ -220,6 +253,7 @@ async fn send_on<P: Platform>(
         anonymous,
         counts_toward_limit,
         sharer,
+        request_id,
     } = relay;
     let permit = Cell::new(None);
     if counts_toward_limit {
@@ -242,9 +276,9 @@ async fn send_on<P: Platform>(
         is_sent.set(true);
         permit.set(Some(edge.permit()));
     };
-    let id = text(&outgoing.headers, "x-request-id")
-        .unwrap_or_default()
-        .to_owned();
+    let id = request_id
+        .or_else(|| text(&outgoing.headers, "x-request-id").map(str::to_owned))
+        .unwrap_or_default();
     let limit = match outgoing.body {
         Body::Upload { limit, .. } => limit,
         _ => 0,
@@ -425,10 +459,15 @@ async fn parsed<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Value, Error> {
     let response = send_on(relay, edge).await?;
-    let bytes = bytes(response.body, limit, edge).await;
-    bytes
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .ok_or(Error::UpstreamFailed)
+    if response.status == StatusCode::NO_CONTENT {
+        // The function returns void.
+        return Ok(Value::Null);
+    }
+    match bytes(response.body, limit, edge).await {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| Error::UpstreamFailed),
+        Err(ReadFault::TooLarge) => Err(Error::ResultTooLarge { limit }),
+        Err(_) => Err(Error::UpstreamFailed),
+    }
 }
 
 /// Calls a function in the edge's own name, without a request behind it.
@@ -451,17 +490,26 @@ async fn call_own_large<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Value, Error> {
     let call = scope::own_call(function, arguments.to_string(), edge)?;
-    parsed(call, limit, edge).await
+    parsed(call, limit, edge)
+        .await
+        .map_err(|error| match error {
+            Error::ResultTooLarge { .. } => Error::UpstreamFailed,
+            error => error,
+        })
 }
 
-async fn bytes<P: Platform>(body: Body<P::Body>, limit: usize, edge: &Edge<P>) -> Option<Vec<u8>> {
+async fn bytes<P: Platform>(
+    body: Body<P::Body>,
+    limit: usize,
+    edge: &Edge<P>,
+) -> Result<Vec<u8>, ReadFault> {
     match body {
-        Body::Bytes(bytes) => Some(bytes),
+        Body::Bytes(bytes) => Ok(bytes),
         Body::Stream(stream) => {
             let deadline_ms = edge.config.limits.deadline_ms;
-            edge.platform.read(stream, limit, deadline_ms).await.ok()
+            edge.platform.read(stream, limit, deadline_ms).await
         }
-        Body::Empty | Body::Upload { .. } => Some(Vec::new()),
+        Body::Empty | Body::Upload { .. } => Ok(Vec::new()),
     }
 }
 

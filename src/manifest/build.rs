@@ -11,11 +11,11 @@ use super::{
     OfCaller, RateLimit, Verb,
 };
 use crate::endpoint::{
-    self, Access, Action, Argument, Arguments, BodyKind, Call, Encoding, Export, Guard, More,
-    Route, Seal, Source,
+    self, Access, Action, Argument, Arguments, BodyKind, Call, Encoding, Export, Guard, Limit,
+    More, Route, Seal, Source,
 };
 use crate::hooks::Authenticate;
-use crate::registry::{Handler, Job, Registry, System, Worker};
+use crate::registry::{Codes, Handler, Job, Registry, System, Worker};
 
 /// The systems of this repository that have Rust, each behind a cargo feature of its name.
 const FEATURES: [&str; 2] = ["clixen", "growth"];
@@ -66,6 +66,10 @@ pub(super) fn add(
         routes.push(route.map_err(place)?);
     }
     registry.schemas.extend(manifest.schemas);
+    let codes = manifest.error_codes.iter();
+    registry
+        .error_codes
+        .extend(codes.filter_map(|text| Codes::read(text)));
     registry.request_headers.extend(manifest.request_headers);
     registry.variables.extend(manifest.variables);
     let errors = manifest.errors.into_iter();
@@ -107,13 +111,7 @@ impl Named<'_> {
 
 fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Route, Fault> {
     let in_field = |field: &'static str| move |what| Fault(field.to_owned(), what);
-    let method = match endpoint.method {
-        Verb::Get => Method::GET,
-        Verb::Post => Method::POST,
-        Verb::Put => Method::PUT,
-        Verb::Patch => Method::PATCH,
-        Verb::Delete => Method::DELETE,
-    };
+    let method = method(endpoint.method);
     let handler = endpoint.handler.as_ref().map(|name| {
         let found = named.find("handler", name, |system| system.handlers);
         found.map_err(in_field("handler"))
@@ -146,6 +144,16 @@ fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Ro
     route.requires = requires;
     route.authenticate = authenticate;
     Ok(route)
+}
+
+fn method(verb: Verb) -> Method {
+    match verb {
+        Verb::Get => Method::GET,
+        Verb::Post => Method::POST,
+        Verb::Put => Method::PUT,
+        Verb::Patch => Method::PATCH,
+        Verb::Delete => Method::DELETE,
+    }
 }
 
 fn action(
@@ -224,6 +232,15 @@ fn call(
     call.redirect = endpoint.redirect;
     call.cache_seconds = endpoint.cache;
     call.answer_step_ms = endpoint.answer_step_ms;
+    call.limit = endpoint.limit.map(|limit| {
+        let burst = limit.burst.unwrap_or(limit.per_minute);
+        Limit {
+            bucket: format!("{} {}", method(endpoint.method), endpoint.path),
+            per_minute: limit.per_minute,
+            burst,
+            shared: limit.shared.unwrap_or(burst),
+        }
+    });
     call.after_call = match &endpoint.after_call {
         None => None,
         Some(name) => {

@@ -1,30 +1,75 @@
 //! What a manifest may say: names, addresses and limits in themselves, and options that contradict each other.
 
+use serde_json::Value;
+
 use super::{Answer, ArgumentOf, BodyOf, Caller, Endpoint, Fault, Identity, Manifest, Verb};
 use crate::config::{self, OWN_VARIABLES, is_name, is_reserved_schema};
-use crate::endpoint::{Encoding, Kind};
+use crate::endpoint::{Encoding, Kind, Route};
 use crate::error::{DATABASE_NAMES, ROWS};
-use crate::message::READ_HEADERS;
-use crate::registry::Registry;
+use crate::registry::{Codes, Registry};
 
-/// Headers that no endpoint may read: credentials, and what only the platform may say.
-const UNREADABLE_HEADERS: [&str; 9] = [
-    "authorization",
-    "proxy-authorization",
-    "apikey",
-    "cookie",
-    "cf-connecting-ip",
-    "x-forwarded-for",
-    "x-real-ip",
+/// The core's headers that an argument may be. The others are credentials, addresses, or say how to read the request.
+const ARGUMENT_HEADERS: [&str; 7] = [
+    "accept-language",
+    "origin",
+    "referer",
+    "traceparent",
+    "user-agent",
+    "x-client-info",
+    "x-request-id",
+];
+/// Headers that a manifest may name beside `x-<system>-...`: signatures of webhooks with what they sign, session tokens that
+/// a system issues itself, and preferences of browsers.
+const KNOWN_HEADERS: [&str; 20] = [
+    "dnt",
+    "save-data",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-gpc",
+    "stripe-signature",
+    "svix-id",
+    "svix-signature",
+    "svix-timestamp",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
+    "x-github-delivery",
+    "x-github-event",
+    "x-hub-signature-256",
+    "x-session-token",
+    "x-shopify-hmac-sha256",
+    "x-slack-request-timestamp",
+    "x-slack-signature",
+];
+/// First words of headers `x-...` that proxies and clouds write: with credentials, addresses and hosts. No system is called
+/// so, because its own headers could not be told from these.
+const FOREIGN_HEADERS: [&str; 16] = [
+    "access",
+    "amz",
+    "amzn",
+    "api",
+    "appengine",
+    "auth",
+    "azure",
+    "client",
+    "cluster",
+    "envoy",
     "forwarded",
-    "host",
+    "goog",
+    "ms",
+    "original",
+    "real",
+    "vercel",
 ];
 /// Paths of the core.
-const OWN_PATHS: [&str; 4] = ["/rest/", "/auth/", "/healthz", "/readyz"];
+const OWN_PATHS: [&str; 5] = ["/rest/", "/auth/", "/v1/admin/gdpr/", "/healthz", "/readyz"];
 /// The most bytes of a body.
 pub(super) const MAX_BODY_BYTES: usize = 100_000_000;
 /// The most seconds of a cached answer.
 const MAX_CACHE_SECONDS: u32 = 86_400;
+/// The most calls of a limit, a minute and at once.
+const MAX_LIMIT: u32 = 100_000;
 /// The most milliseconds of an answer's step.
 const MAX_STEP_MS: u32 = 5000;
 
@@ -58,21 +103,15 @@ pub(super) fn check(manifest: &Manifest, before: &Registry) -> Result<(), Fault>
             "another system has this schema, or it is listed twice",
         )?;
     }
+    let foreign = FOREIGN_HEADERS.contains(&manifest.name.as_str());
+    let wanted = "headers x-<name>-... belong to proxies and clouds: choose another name";
+    must(!foreign, || "name".into(), wanted)?;
     for (at, name) in manifest.request_headers.iter().enumerate() {
-        check_header(name).map_err(|what| fault(format!("request_headers[{at}]"), what))?;
+        check_header(name, &manifest.name)
+            .map_err(|what| fault(format!("request_headers[{at}]"), what))?;
     }
     check_variables(manifest, before)?;
-    for (at, error) in manifest.errors.iter().enumerate() {
-        check_error(&error.code, &error.name, &before.error_names)
-            .map_err(|(field, what)| fault(format!("errors[{at}].{field}"), what))?;
-        let codes: Vec<&str> = manifest.errors.iter().map(|e| e.code.as_str()).collect();
-        let twice = repeats(&codes, at, &error.code.as_str());
-        must(
-            !twice,
-            || format!("errors[{at}].code"),
-            "the code is listed twice",
-        )?;
-    }
+    check_errors(manifest, before)?;
     for (at, job) in manifest.jobs.iter().enumerate() {
         must(
             is_name(&job.name),
@@ -103,18 +142,19 @@ fn repeats<T: PartialEq>(list: &[T], at: usize, value: &T) -> bool {
     list.iter().take(at).any(|earlier| earlier == value)
 }
 
-fn check_header(name: &str) -> Result<(), &'static str> {
-    let is_valid = (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !is_valid {
-        return Err("a header's name in lower case");
+/// Checks a header that a manifest lists.
+fn check_header(name: &str, system: &str) -> Result<(), String> {
+    let own = format!("x-{}-", system.replace('_', "-"));
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_own = name.strip_prefix(&own).is_some_and(|rest| !rest.is_empty());
+    let is_good = name.len() <= 64 && name.bytes().all(plain);
+    if is_good && (is_own || KNOWN_HEADERS.contains(&name)) {
+        return Ok(());
     }
-    if UNREADABLE_HEADERS.contains(&name) {
-        return Err("no endpoint may read this header");
-    }
-    Ok(())
+    Err(format!(
+        "in lower case {own}..., or one of {}",
+        KNOWN_HEADERS.join(", ")
+    ))
 }
 
 fn check_variables(manifest: &Manifest, before: &Registry) -> Result<(), Fault> {
@@ -156,33 +196,69 @@ fn check_requires(names: &[String], manifest: &Manifest) -> Result<(), String> {
     }
 }
 
-fn check_error(
-    code: &str,
-    name: &str,
-    before: &std::collections::HashMap<String, String>,
-) -> Result<(), (&'static str, &'static str)> {
-    let is_code = (3..=10).contains(&code.len())
-        && code.starts_with(|c: char| c.is_ascii_uppercase())
-        && code
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    if !is_code {
-        return Err(("code", "upper-case letters and digits, such as NT001"));
+/// Checks the ranges of a manifest's codes, and that its errors lie in them.
+fn check_errors(manifest: &Manifest, before: &Registry) -> Result<(), Fault> {
+    let mut ranges: Vec<Codes> = Vec::new();
+    for (at, text) in manifest.error_codes.iter().enumerate() {
+        let place = || format!("error_codes[{at}]");
+        let wanted = "one code, or the first and the last one, such as RG700-RG799";
+        let range = Codes::read(text).ok_or_else(|| fault(place(), wanted))?;
+        let own = ROWS.iter().map(|row| row.code);
+        let own = own.chain(DATABASE_NAMES.iter().map(|(code, _)| *code));
+        let taken = own.into_iter().find(|code| range.contains(code));
+        let what = taken.map(|code| format!("the core has {code}"));
+        must(what.is_none(), place, &what.unwrap_or_default())?;
+        let known = before.error_codes.iter().chain(&ranges);
+        let overlaps = known.into_iter().any(|known| known.overlaps(&range));
+        let what = "overlaps with another range, of this system or of another one";
+        must(!overlaps, place, what)?;
+        ranges.push(range);
     }
-    let is_own = ROWS.iter().any(|row| row.code == code || row.name == name)
-        || DATABASE_NAMES
-            .iter()
-            .any(|(known, named)| *known == code || *named == name);
-    if is_own {
-        return Err(("code", "the core has an error of this code or name"));
-    }
-    if before.contains_key(code) {
-        return Err(("code", "another system has this code"));
-    }
-    if !is_name(name) {
-        return Err(("name", NAME_WANTED));
+    for (at, error) in manifest.errors.iter().enumerate() {
+        let place = |field: &str| format!("errors[{at}].{field}");
+        let codes: Vec<&str> = manifest.errors.iter().map(|e| e.code.as_str()).collect();
+        let twice = repeats(&codes, at, &error.code.as_str());
+        must(!twice, || place("code"), "the code is listed twice")?;
+        let listed = ranges.iter().any(|range| range.contains(&error.code));
+        must(listed, || place("code"), "stands in none of error_codes")?;
+        must(is_name(&error.name), || place("name"), NAME_WANTED)?;
+        let own = ROWS.iter().any(|row| row.name == error.name)
+            || DATABASE_NAMES.iter().any(|(_, name)| *name == error.name);
+        must(!own, || place("name"), "the core has an error of this name")?;
     }
     Ok(())
+}
+
+impl Codes {
+    /// Reads `RG700-RG799`, or one code.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let stem = |code: &'_ str| code.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+        let is_code = (3..=10).contains(&first.len())
+            && first.starts_with(|c: char| c.is_ascii_uppercase())
+            && first
+                .bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            // PostgREST's own, and those with which a function sets a status.
+            && !first.starts_with("PGRST")
+            && !first.starts_with("PT");
+        let is_range = first.len() == last.len()
+            && stem(first) == stem(last)
+            && first.get(..stem(first)) == last.get(..stem(last))
+            && first <= last;
+        (is_code && is_range && stem(first) < first.len()).then(|| Self {
+            first: first.to_owned(),
+            last: last.to_owned(),
+        })
+    }
+
+    fn contains(&self, code: &str) -> bool {
+        code.len() == self.first.len() && (self.first.as_str()..=self.last.as_str()).contains(&code)
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.contains(&other.first) || other.contains(&self.first)
+    }
 }
 
 /// Whether it is a cron as Cloudflare and crontab read it: numbers, `*`, ranges, lists and steps.
@@ -223,13 +299,14 @@ fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault>
     }
     check_identity(endpoint)?;
     check_answer(endpoint)?;
+    check_limit(endpoint)?;
     let wanted = "needs a handler that shows the form again";
     is(!endpoint.form || endpoint.handler.is_some(), "form", wanted)?;
     if let Some(name) = &endpoint.call {
         check_function(name, manifest).map_err(|what| fault("call", what))?;
         is(endpoint.export.is_none(), "export", "contradicts call")?;
     }
-    check_arguments(endpoint)?;
+    check_arguments(endpoint, &manifest.name)?;
     check_seal(endpoint)?;
     check_export(endpoint, manifest)
 }
@@ -251,6 +328,19 @@ fn check_identity(endpoint: &Endpoint) -> Result<(), Fault> {
         wanted,
     )?;
     is(is_vouched || !endpoint.device, "device", wanted)?;
+    let wanted = "needs identity = \"vouched\": the data API serves a function that callers may execute themselves, with any arguments";
+    is(is_vouched || endpoint.seal.is_none(), "seal", wanted)?;
+    for (name, argument) in &endpoint.arguments {
+        if argument.caller.is_none() {
+            continue;
+        }
+        let place = || format!("arguments.{name}.caller");
+        must(is_vouched, place, wanted)?;
+        let is_always =
+            endpoint.access == Caller::User || argument.required || argument.default.is_some();
+        let wanted = "needs access = \"user\", required or a default: other callers have no id, and the function's own default would apply";
+        must(is_always, place, wanted)?;
+    }
     let wanted =
         "needs authenticate: the edge calls in its own name only after it has verified the sender";
     let is_edge = endpoint.identity == Identity::Edge;
@@ -282,6 +372,8 @@ fn check_answer(endpoint: &Endpoint) -> Result<(), Fault> {
             && endpoint.handler.is_none()
             && endpoint.answer_step_ms.is_none();
         is(is_get && shared && is_plain, "cache", wanted)?;
+        let wanted = "contradicts cache: an answer that callers share is none of a single request";
+        is(!endpoint.idempotent, "idempotent", wanted)?;
     }
     let step = endpoint.answer_step_ms;
     is(
@@ -290,12 +382,14 @@ fn check_answer(endpoint: &Endpoint) -> Result<(), Fault> {
         "1 to 5000",
     )?;
     if let Some(redirect) = &endpoint.redirect {
-        let is_page = redirect.starts_with('/') || redirect.starts_with("https://");
-        let is_plain = redirect.bytes().all(|b| b.is_ascii_graphic());
+        // Browsers read a second slash, or a backslash, as the beginning of another host.
+        let is_path = redirect.starts_with('/') && !redirect.starts_with("//");
+        let is_page = is_path || redirect.starts_with("https://");
+        let is_plain = redirect.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         is(
             is_page && is_plain,
             "redirect",
-            "a path, or an https address",
+            "a path of this site, or an https address",
         )?;
         is(
             !is_get,
@@ -314,6 +408,28 @@ fn check_answer(endpoint: &Endpoint) -> Result<(), Fault> {
         "after_call",
         "contradicts answer = \"stream\"",
     )?;
+    Ok(())
+}
+
+/// Checks a limit.
+fn check_limit(endpoint: &Endpoint) -> Result<(), Fault> {
+    let Some(limit) = &endpoint.limit else {
+        return Ok(());
+    };
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let wanted =
+        "needs call and identity = \"vouched\": the database applies the limit by the edge's token";
+    let is_vouched = endpoint.call.is_some() && endpoint.identity == Identity::Vouched;
+    is(is_vouched, "limit", wanted)?;
+    let rates = [
+        ("limit.per_minute", Some(limit.per_minute)),
+        ("limit.burst", limit.burst),
+        ("limit.shared", limit.shared),
+    ];
+    for (field, rate) in rates {
+        let is_rate = rate.is_none_or(|rate| (1..=MAX_LIMIT).contains(&rate));
+        is(is_rate, field, "1 to 100000")?;
+    }
     Ok(())
 }
 
@@ -371,6 +487,42 @@ fn check_path(path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks that the routes of a manifest serve no path that an earlier route serves, by whatever method.
+pub(super) fn check_paths(routes: &[Route], before: &[Route]) -> Result<(), Fault> {
+    for (at, route) in routes.iter().enumerate() {
+        let other = before
+            .iter()
+            .find(|other| meet(&route.pattern, &other.pattern));
+        if let Some(other) = other {
+            let what = format!(
+                "the core or another system serves such paths: {}",
+                other.pattern
+            );
+            return Err(fault(format!("endpoints[{at}].path"), what));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two patterns match a path in common.
+fn meet(one: &str, other: &str) -> bool {
+    let (mut one, mut other) = (one.split('/'), other.split('/'));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) => {
+                let fits = |variable: &str, text: &str| {
+                    path_variable(variable).is_some() && !text.is_empty()
+                };
+                if a != b && !fits(a, b) && !fits(b, a) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
+    }
+}
+
 /// The name of a variable segment.
 fn path_variable(segment: &str) -> Option<&str> {
     segment.strip_prefix('{')?.strip_suffix('}')
@@ -391,7 +543,7 @@ fn check_function(name: &str, manifest: &Manifest) -> Result<(), String> {
     }
 }
 
-fn check_arguments(endpoint: &Endpoint) -> Result<(), Fault> {
+fn check_arguments(endpoint: &Endpoint, system: &str) -> Result<(), Fault> {
     let default = [Encoding::Json];
     let accepts = endpoint.accepts.as_deref().unwrap_or(&default);
     let whole = |kind| {
@@ -403,7 +555,7 @@ fn check_arguments(endpoint: &Endpoint) -> Result<(), Fault> {
     for (name, argument) in &endpoint.arguments {
         let place = |field: &str| format!("arguments.{name}{field}");
         must(is_name(name), || place(""), NAME_WANTED)?;
-        check_argument(argument, &endpoint.path)
+        check_argument(argument, &endpoint.path, system)
             .map_err(|Fault(f, what)| fault(place(&f), what))?;
         bodies += usize::from(argument.body.is_some());
         fields += usize::from(argument.field.is_some());
@@ -424,6 +576,15 @@ fn check_arguments(endpoint: &Endpoint) -> Result<(), Fault> {
     let is_batch = whole(BodyOf::Batch);
     let one = "a batch leaves no fields for other arguments";
     must(!is_batch || fields == 0, || "arguments".into(), one)?;
+    let options = [
+        ("turnstile", endpoint.turnstile.is_some()),
+        ("form_timestamp", endpoint.form_timestamp),
+        ("redirect", endpoint.redirect.is_some()),
+    ];
+    for (option, is_set) in options {
+        let wanted = "reads fields of the body, which a batch does not have";
+        must(!(is_batch && is_set), || option.into(), wanted)?;
+    }
     let Some(accepts_place) = endpoint.accepts.is_some().then_some("accepts") else {
         // A batch has to say which encodings it takes, so that nobody has to know.
         let what = "a batch needs accepts = [\"json\", \"ndjson\"]";
@@ -437,17 +598,15 @@ fn check_arguments(endpoint: &Endpoint) -> Result<(), Fault> {
     )?;
     let lines = accepts.contains(&Encoding::Ndjson);
     let forms = accepts.contains(&Encoding::Form) || accepts.contains(&Encoding::Multipart);
-    let wanted = "ndjson goes with json and a body = \"batch\", and a batch takes both and no form";
-    let is_code = endpoint.handler.is_some() && bodies == 0;
-    if !is_code {
-        let whole_batch = lines && !forms && accepts.contains(&Encoding::Json);
-        must(if is_batch { whole_batch } else { !lines }, place, wanted)?;
-    }
-    let wanted = "body = \"value\" is JSON; a form is body = \"object\", or its fields one by one";
-    must(!(whole(BodyOf::Value) && forms), place, wanted)
+    let whole_batch = lines && !forms && accepts.contains(&Encoding::Json);
+    let wanted = "a batch takes json and ndjson, and no form";
+    must(!is_batch || whole_batch, place, wanted)?;
+    let wanted =
+        "body = \"value\" is JSON; a form or a line is body = \"object\", or its fields one by one";
+    must(!(whole(BodyOf::Value) && (forms || lines)), place, wanted)
 }
 
-fn check_argument(argument: &ArgumentOf, path: &str) -> Result<(), Fault> {
+fn check_argument(argument: &ArgumentOf, path: &str, system: &str) -> Result<(), Fault> {
     let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
     let places = [
         argument.path.is_some(),
@@ -482,8 +641,10 @@ fn check_argument(argument: &ArgumentOf, path: &str) -> Result<(), Fault> {
             "a path is never left out",
         )?;
     }
-    if let Some(name) = &argument.header {
-        check_header(name).map_err(|what| fault(".header", what))?;
+    if let Some(name) = &argument.header
+        && !ARGUMENT_HEADERS.contains(&name.as_str())
+    {
+        check_header(name, system).map_err(|what| fault(".header", what))?;
     }
     let is_body = argument.body.is_some();
     is(
@@ -520,7 +681,7 @@ fn check_argument(argument: &ArgumentOf, path: &str) -> Result<(), Fault> {
 
 /// Whether the platform reads a header for endpoints.
 pub(super) fn is_read(header: &str, request_headers: &[String]) -> bool {
-    READ_HEADERS.contains(&header) || request_headers.iter().any(|name| name == header)
+    ARGUMENT_HEADERS.contains(&header) || request_headers.iter().any(|name| name == header)
 }
 
 fn check_seal(endpoint: &Endpoint) -> Result<(), Fault> {
@@ -536,11 +697,20 @@ fn check_seal(endpoint: &Endpoint) -> Result<(), Fault> {
         "schema, table and column, such as notes.keys.secret",
     )?;
     for (field, name) in [("seal.row", &seal.row), ("seal.owner", &seal.owner)] {
-        is(
-            endpoint.arguments.contains_key(name),
-            field,
-            "the name of an argument",
-        )?;
+        let argument = endpoint.arguments.get(name);
+        is(argument.is_some(), field, "the name of an argument")?;
+        let is_always = argument.is_some_and(|argument| {
+            let of_user = argument.caller.is_some() && endpoint.access == Caller::User;
+            let by_default = argument.default.as_ref().is_some_and(Value::is_string);
+            argument.path.is_some() || argument.required || of_user || by_default
+        });
+        let wanted = "an argument that is never left out: from the path, required, with a default text, or the user of access = \"user\"";
+        is(is_always, field, wanted)?;
+        let is_text = argument.is_some_and(|argument| {
+            let kind = argument.kind.unwrap_or_default();
+            matches!(kind, Kind::Text | Kind::Uuid)
+        });
+        is(is_text, field, "a text or a UUID")?;
     }
     let from_body = endpoint
         .arguments

@@ -30,6 +30,9 @@ struct Manifest {
     schemas: Vec<String>,
     #[serde(default)]
     request_headers: Vec<String>,
+    /// Ranges of codes, such as `RG700-RG799`.
+    #[serde(default)]
+    error_codes: Vec<String>,
     #[serde(default)]
     variables: Vec<Variable>,
     #[serde(default)]
@@ -94,6 +97,7 @@ struct Endpoint {
     answer: Answer,
     redirect: Option<String>,
     cache: Option<u32>,
+    limit: Option<LimitOf>,
     answer_step_ms: Option<u32>,
     after_call: Option<String>,
     handler: Option<String>,
@@ -188,6 +192,15 @@ enum BodyOf {
     Batch,
 }
 
+/// How often one caller may call an endpoint.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitOf {
+    per_minute: u32,
+    burst: Option<u32>,
+    shared: Option<u32>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SealOf {
@@ -250,7 +263,7 @@ pub fn read(
         ..Registry::default()
     };
     let mut routes = routes;
-    // The index of the first route of each manifest.
+    // The index of the first route of each manifest. Those before are the core's.
     let mut firsts: Vec<(usize, String)> = Vec::new();
     for (at, raw) in listed.iter().enumerate() {
         let manifest: Manifest = parsed(raw).map_err(|fault| refused(file_name(raw, at), fault))?;
@@ -259,7 +272,9 @@ pub fn read(
         checks::check(&manifest, &registry).map_err(|fault| refused(name.clone(), fault))?;
         firsts.push((routes.len(), name.clone()));
         let made = build::add(manifest, code, &mut registry);
-        routes.extend(made.map_err(|fault| refused(name, fault))?);
+        let made = made.map_err(|fault| refused(name.clone(), fault))?;
+        checks::check_paths(&made, &routes).map_err(|fault| refused(name, fault))?;
+        routes.extend(made);
     }
     registry.routes = Routes::new(routes).map_err(|BadRoute { index, why }| {
         let owner = firsts.iter().rev().find(|(first, _)| *first <= index);
@@ -300,4 +315,4 @@ fn parsed<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Fault> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

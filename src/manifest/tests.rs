@@ -6,8 +6,8 @@ use crate::registry::Handler;
 use crate::systems;
 use http::Method;
 
-/// The manifests of this repository as the edge gets them, without what only people and tools read.
-fn own() -> Vec<Value> {
+/// The manifests of this repository, as they stand in their files.
+pub(crate) fn files() -> Vec<Value> {
     let mut files: Vec<_> = std::fs::read_dir(format!("{}/systems", env!("CARGO_MANIFEST_DIR")))
         .unwrap()
         .map(|file| file.unwrap().path())
@@ -16,11 +16,24 @@ fn own() -> Vec<Value> {
     files.sort();
     let read = |path| {
         let table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
-        let mut manifest = serde_json::to_value(table).unwrap();
+        serde_json::to_value(table).unwrap()
+    };
+    files.into_iter().map(read).collect()
+}
+
+/// The manifests of this repository as the edge gets them, without what only people and tools read.
+pub(crate) fn own() -> Vec<Value> {
+    let for_the_edge = |mut manifest: Value| {
         let fields = manifest.as_object_mut().unwrap();
-        fields.remove("about");
-        fields.remove("migrations");
-        fields.remove("definitions");
+        for name in [
+            "about",
+            "migrations",
+            "default_schema",
+            "docs",
+            "definitions",
+        ] {
+            fields.remove(name);
+        }
         for list in ["variables", "endpoints"] {
             for item in fields
                 .get_mut(list)
@@ -36,7 +49,7 @@ fn own() -> Vec<Value> {
         }
         manifest
     };
-    files.into_iter().map(read).collect()
+    files().into_iter().map(for_the_edge).collect()
 }
 
 fn hook(_: &Incoming, _: &crate::config::Config) -> Result<crate::endpoint::Plan, Error> {
@@ -71,7 +84,8 @@ fn with_notes(manifest: &Value) -> Result<Registry, Error> {
 /// A manifest with one endpoint.
 fn notes(endpoint: &Value) -> Value {
     json!({
-        "name": "notes", "schemas": ["notes"], "request_headers": ["x-note"],
+        "name": "notes", "schemas": ["notes"], "request_headers": ["x-notes-by"],
+        "error_codes": ["NT001-NT099"],
         "variables": [{"name": "NOTES_URL", "kind": "upstream"}],
         "errors": [{"code": "NT001", "name": "note_missing", "status": 404}],
         "jobs": [{"name": "clean_notes", "cron": "*/5 1-3 * 1,2 *", "by": "database"}],
@@ -85,7 +99,7 @@ fn endpoint(fields: &Value) -> Value {
         "method": "POST", "path": "/v1/notes/{id}", "access": "user", "body_limit": "64 KB", "call": "notes.add",
         "arguments": {
             "id": {"path": "id", "type": "uuid"}, "title": {"field": "title", "required": true},
-            "page": {"query": "page", "type": "integer", "default": 1}, "note": {"header": "x-note"},
+            "page": {"query": "page", "type": "integer", "default": 1}, "note": {"header": "x-notes-by"},
         },
     });
     for (name, value) in fields.as_object().unwrap() {
@@ -158,7 +172,7 @@ fn an_endpoint_becomes_a_route() {
         panic!("they are code");
     };
     assert_eq!(arguments.len(), 4);
-    assert_eq!(registry.request_headers, ["x-note"]);
+    assert_eq!(registry.request_headers, ["x-notes-by"]);
     assert_eq!(registry.error_names["NT001"], "note_missing");
     assert_eq!(registry.jobs.len(), 1);
     let code = with_notes(&notes(&endpoint(
@@ -187,6 +201,7 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         ("path", json!({"path": "/v1/notes/x{id}"})),
         ("path", json!({"path": "/rest/v1/{id}"})),
         ("path", json!({"path": "/healthz"})),
+        ("path", json!({"path": "/v1/admin/gdpr/export"})),
         ("access", json!({"access": "everybody"})),
         ("method", json!({"method": "TRACE"})),
         ("body_limit", json!({"body_limit": "64"})),
@@ -211,6 +226,26 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         ("form", json!({"form": true})),
         ("requires", json!({"requires": ["OTHER_URL"]})),
         ("redirect", json!({"redirect": "javascript:alert(1)"})),
+        ("redirect", json!({"redirect": "//elsewhere.example/"})),
+        ("redirect", json!({"redirect": "/\\elsewhere.example/"})),
+        ("redirect", json!({"redirect": "/a\\b"})),
+        ("limit", json!({"limit": {"per_minute": 1}})),
+        (
+            "limit.per_minute",
+            json!({"limit": {"per_minute": 0}, "identity": "vouched"}),
+        ),
+        (
+            "limit.burst",
+            json!({"limit": {"per_minute": 1, "burst": 200_000}, "identity": "vouched"}),
+        ),
+        (
+            "limit.hour",
+            json!({"limit": {"per_minute": 1, "hour": 1}, "identity": "vouched"}),
+        ),
+        (
+            "idempotent",
+            json!({"method": "GET", "body_limit": null, "access": "public", "cache": 9, "arguments": {}, "idempotent": true}),
+        ),
         (
             "redirect",
             json!({"redirect": "/thanks", "answer": "stream"}),
@@ -227,7 +262,14 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         ("answer_step_ms", json!({"answer_step_ms": 60000})),
         ("accepts", json!({"accepts": []})),
         ("accepts[0]", json!({"accepts": ["xml"]})),
-        ("accepts", json!({"accepts": ["json", "ndjson"]})),
+        (
+            "accepts",
+            json!({"accepts": ["json", "ndjson"], "arguments": {"x": {"body": "value"}}}),
+        ),
+        (
+            "turnstile",
+            json!({"accepts": ["json", "ndjson"], "arguments": {"x": {"body": "batch"}}, "identity": "vouched", "turnstile": "x"}),
+        ),
         ("accepts", json!({"arguments": {"x": {"body": "batch"}}})),
         (
             "accepts",
@@ -254,7 +296,19 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
             "arguments.x.header",
             argument(json!({"header": "authorization"})),
         ),
-        ("arguments.x.header", argument(json!({"header": "X-Note"}))),
+        ("arguments.x.header", argument(json!({"header": "apikey"}))),
+        (
+            "arguments.x.header",
+            argument(json!({"header": "cf-connecting-ip"})),
+        ),
+        (
+            "arguments.x.header",
+            argument(json!({"header": "X-Notes-By"})),
+        ),
+        (
+            "arguments.x.header",
+            argument(json!({"header": "x-notes-other"})),
+        ),
         ("arguments.x.header", argument(json!({"header": "x-other"}))),
         (
             "arguments.x.type",
@@ -277,12 +331,12 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
             argument(json!({"query": "x", "defaults": 1})),
         ),
         (
-            "seal.row",
-            json!({"arguments": {}, "seal": {"field": "x", "column": "notes.keys.secret", "row": "id", "owner": "id", "min_bytes": 1, "max_bytes": 9}}),
+            "arguments.x.caller",
+            json!({"arguments": {"x": {"caller": "user"}}}),
         ),
         (
-            "seal.column",
-            json!({"arguments": {"id": {"path": "id"}}, "seal": {"field": "x", "column": "secret", "row": "id", "owner": "id", "min_bytes": 1, "max_bytes": 9}}),
+            "arguments.x.caller",
+            json!({"identity": "vouched", "access": "key", "arguments": {"x": {"caller": "user"}}}),
         ),
         (
             "export",
@@ -290,6 +344,8 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         ),
     ];
     assert_eq!(refusal(&notes(&endpoint(&json!({})))), "");
+    let limited = json!({"identity": "vouched", "limit": {"per_minute": 6, "burst": 10}});
+    assert_eq!(refusal(&notes(&endpoint(&limited))), "");
     for (field, changed) in cases {
         let details = refusal(&notes(&endpoint(&changed)));
         let place = format!("systems/notes.toml: endpoints[0].{field}: ");
@@ -300,6 +356,157 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         unknown.starts_with("systems/notes.toml: endpoints[0].acces: unknown field `acces`"),
         "{unknown}"
     );
+}
+
+#[test]
+fn a_sealed_secret_always_has_a_row_and_an_owner() {
+    let sealed = |id: Value, owner: Value, more: Value| {
+        let mut fields = json!({
+            "identity": "vouched", "body_limit": null, "arguments": {"id": id, "owner": owner},
+            "seal": {"field": "x", "column": "notes.keys.secret", "row": "id", "owner": "owner", "min_bytes": 1, "max_bytes": 9},
+        });
+        let own = fields.as_object_mut().unwrap();
+        own.extend(more.as_object().unwrap().clone());
+        refusal(&notes(&endpoint(&fields)))
+    };
+    let (id, user) = (json!({"path": "id"}), json!({"caller": "user"}));
+    for owner in [
+        user.clone(),
+        json!({"query": "owner", "required": true, "type": "uuid"}),
+        json!({"query": "owner", "default": ""}),
+    ] {
+        assert_eq!(sealed(id.clone(), owner, json!({})), "");
+    }
+    let key = json!({"access": "key"});
+    let default = json!({"caller": "user", "default": ""});
+    assert_eq!(sealed(id.clone(), default, key.clone()), "");
+    let column = json!({"seal": {"field": "x", "column": "secret", "row": "id", "owner": "owner", "min_bytes": 1, "max_bytes": 9}});
+    let cases = [
+        (
+            id.clone(),
+            json!({"query": "owner"}),
+            json!({}),
+            "seal.owner",
+        ),
+        (
+            id.clone(),
+            json!({"query": "owner", "required": true, "type": "integer"}),
+            json!({}),
+            "seal.owner",
+        ),
+        (
+            id.clone(),
+            json!({"query": "owner", "default": 5}),
+            json!({}),
+            "seal.owner",
+        ),
+        (json!({"query": "id"}), user.clone(), json!({}), "seal.row"),
+        (id.clone(), user.clone(), key, "arguments.owner.caller"),
+        (
+            id.clone(),
+            json!({"query": "owner", "required": true}),
+            json!({"identity": "caller"}),
+            "seal",
+        ),
+        (id.clone(), user.clone(), column, "seal.column"),
+        (
+            id,
+            user,
+            json!({"seal": {"field": "x", "column": "notes.keys.secret", "row": "no", "owner": "owner", "min_bytes": 1, "max_bytes": 9}}),
+            "seal.row",
+        ),
+    ];
+    for (id, owner, more, place) in cases {
+        let details = sealed(id.clone(), owner.clone(), more.clone());
+        let wanted = format!("systems/notes.toml: endpoints[0].{place}: ");
+        assert!(
+            details.starts_with(&wanted),
+            "{id} {owner} {more}: {details}"
+        );
+    }
+}
+
+#[test]
+fn request_headers_are_the_system_s_own_or_known() {
+    let listed = |names: Value| {
+        let mut manifest = notes(&endpoint(&json!({"arguments": {}})));
+        manifest["request_headers"] = names;
+        refusal(&manifest)
+    };
+    let good = json!([
+        "x-notes-by",
+        "x-notes-a-1",
+        "stripe-signature",
+        "x-session-token"
+    ]);
+    assert_eq!(listed(good), "");
+    for name in [
+        "authorization",
+        "cookie",
+        "set-cookie",
+        "apikey",
+        "x-api-key",
+        "x-amz-security-token",
+        "x-forwarded-host",
+        "x-forwarded-for",
+        "x-real-ip",
+        "true-client-ip",
+        "cf-access-jwt-assertion",
+        "cf-connecting-ipv6",
+        "forwarded",
+        "host",
+        "x-notes-",
+        "x-notes",
+        "x-other-a",
+        "x-notes-ü",
+        "X-Notes-By",
+        "",
+    ] {
+        let details = listed(json!([name]));
+        let place = "systems/notes.toml: request_headers[0]: ";
+        assert!(details.starts_with(place), "{name}: {details}");
+    }
+}
+
+#[test]
+fn a_path_of_the_core_or_of_another_system_is_not_served_by_any_method() {
+    let core = || {
+        let route = |method, path: &'static str| Route::new(method, path, Action::Ready);
+        vec![
+            route(Method::GET, "/healthz"),
+            route(Method::POST, "/v1/people/{id}/export"),
+            route(Method::GET, "/forms/"),
+        ]
+    };
+    let with = |path: &str| {
+        let manifest = notes(&endpoint(
+            &json!({"path": path, "arguments": {}, "method": "PUT"}),
+        ));
+        let read = read(&json!([manifest]).to_string(), &[NOTES], core(), Vec::new());
+        read.err().map(|error| error.body().details.unwrap())
+    };
+    for path in [
+        "/v1/people/{id}/export",
+        "/v1/people/me/export",
+        "/v1/{a}/{b}/export",
+        "/{all}",
+        "/forms/",
+    ] {
+        let details = with(path).unwrap();
+        let place = "systems/notes.toml: endpoints[0].path: the core or another system";
+        assert!(
+            details.as_str().unwrap().starts_with(place),
+            "{path}: {details}"
+        );
+    }
+    for path in [
+        "/v1/people/{id}",
+        "/v1/people/{id}/other",
+        "/v1/{a}/b/c/d",
+        "/forms/{a}",
+    ] {
+        assert_eq!(with(path), None, "{path}");
+    }
 }
 
 #[test]
@@ -334,13 +541,29 @@ fn a_wrong_manifest_is_refused_with_its_place() {
             "variables[0].max_length",
             json!({"variables": [{"name": "NOTES_URL", "kind": "list", "max_length": 5}]}),
         ),
+        ("name", json!({"name": "forwarded"})),
+        ("error_codes[0]", json!({"error_codes": ["RG100-RG199"]})),
+        ("error_codes[0]", json!({"error_codes": ["RG571"]})),
+        ("error_codes[0]", json!({"error_codes": ["PGRST100"]})),
+        ("error_codes[0]", json!({"error_codes": ["PT404"]})),
+        ("error_codes[0]", json!({"error_codes": ["NT009-NT001"]})),
+        ("error_codes[0]", json!({"error_codes": ["NT001-NT01"]})),
+        ("error_codes[0]", json!({"error_codes": ["NT001-NU001"]})),
+        ("error_codes[0]", json!({"error_codes": ["nt001"]})),
+        ("error_codes[0]", json!({"error_codes": ["NOTES"]})),
+        (
+            "error_codes[1]",
+            json!({"error_codes": ["NT001-NT009", "NT005-NT019"]}),
+        ),
+        ("errors[0].code", json!({"error_codes": []})),
+        ("errors[0].code", json!({"error_codes": ["NT002-NT099"]})),
         (
             "errors[0].code",
             json!({"errors": [{"code": "RG101", "name": "note_missing"}]}),
         ),
         (
-            "errors[0].code",
-            json!({"errors": [{"code": "RG501", "name": "note_missing"}]}),
+            "errors[0].name",
+            json!({"errors": [{"code": "NT001", "name": "admin_required"}]}),
         ),
         (
             "errors[1].code",
@@ -401,10 +624,7 @@ fn systems_do_not_share_names() {
             "variables[0].name",
             json!({"variables": [{"name": "NOTES_URL", "kind": "text"}]}),
         ),
-        (
-            "errors[0].code",
-            json!({"errors": [{"code": "NT001", "name": "other"}]}),
-        ),
+        ("error_codes[0]", json!({"error_codes": ["NT050-NT150"]})),
         (
             "jobs[0].name",
             json!({"jobs": [{"name": "clean_notes", "cron": "7 * * * *", "by": "database"}]}),

@@ -7,8 +7,28 @@ use serde_json::{Map, Value};
 use crate::endpoint::{Argument, BodyKind, Call, Encoding, Incoming, Kind, Source};
 use crate::error::Error;
 use crate::formats::form::{last, malformed};
-use crate::formats::{address, batch, json};
+use crate::formats::{address, batch, is_lines, json};
 use crate::id::is_uuid;
+
+/// The text of one argument that does not come from the body; none if it is left out.
+///
+/// # Errors
+/// 400 for an argument, 404 for a path that cannot be one of the endpoint's.
+pub(super) fn text_of(
+    name: &str,
+    arguments: &[Argument],
+    incoming: &Incoming,
+) -> Result<Option<String>, Error> {
+    let Some(argument) = arguments.iter().find(|argument| argument.name == name) else {
+        return Ok(None);
+    };
+    let body = Body::Unread;
+    let value = body.value(argument, incoming)?;
+    Ok(match value {
+        Some(Part::Value(value)) => value.as_str().map(str::to_owned),
+        Some(Part::Batch) | None => None,
+    })
+}
 
 /// The arguments of a call, as the text of a JSON object.
 ///
@@ -56,7 +76,7 @@ enum Body<'a> {
     /// No argument reads it.
     Unread,
     /// Any JSON; none for an empty body.
-    Json(Option<Value>),
+    Json(Option<&'a Value>),
     /// The fields of a form in any encoding.
     Form(&'a Map<String, Value>),
 }
@@ -86,7 +106,7 @@ impl<'a> Body<'a> {
             }
         }
         if call.accepts == [Encoding::Json] {
-            let value = json::body(incoming.content())?;
+            let value = incoming.json()?;
             let needs_object = sources().any(|source| {
                 matches!(
                     source,
@@ -102,12 +122,11 @@ impl<'a> Body<'a> {
     }
 
     fn form(call: &Call, arguments: &[Argument], incoming: &'a Incoming) -> Result<Self, Error> {
-        let kind = incoming.content().media_type();
-        if !call
-            .accepts
-            .iter()
-            .any(|encoding| media_type(*encoding) == kind)
-        {
+        let kind = incoming.media_type();
+        let reads = |encoding: &Encoding| {
+            media_type(*encoding) == kind || *encoding == Encoding::Ndjson && is_lines(&kind)
+        };
+        if !call.accepts.iter().any(reads) {
             let accepted: Vec<&str> = call
                 .accepts
                 .iter()
@@ -193,7 +212,7 @@ impl<'a> Body<'a> {
     fn whole(&self) -> Option<Cow<'_, Value>> {
         match self {
             Self::Unread => None,
-            Self::Json(value) => value.as_ref().map(Cow::Borrowed),
+            Self::Json(value) => value.map(Cow::Borrowed),
             Self::Form(fields) => Some(Cow::Owned(Value::Object((*fields).clone()))),
         }
     }
@@ -205,7 +224,7 @@ impl<'a> Body<'a> {
     ) -> Result<Option<Cow<'b, Value>>, Error> {
         let value = match self {
             Self::Unread => None,
-            Self::Json(value) => value.as_ref().and_then(|value| value.get(name)),
+            Self::Json(value) => value.and_then(|value| value.get(name)),
             Self::Form(fields) => fields.get(name),
         };
         let value = value.filter(|value| !value.is_null());
@@ -236,7 +255,7 @@ fn has_body(argument: &Argument) -> bool {
 }
 
 fn is_form_type(incoming: &Incoming) -> bool {
-    let kind = incoming.content().media_type();
+    let kind = incoming.media_type();
     kind == media_type(Encoding::Form) || kind == media_type(Encoding::Multipart)
 }
 

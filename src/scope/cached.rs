@@ -1,12 +1,18 @@
-//! Which reads may be cached: anonymous reads of relations that `CACHED_READS` lists.
+//! Which answers may be cached and shared by anonymous callers: reads of relations that `CACHED_READS` lists, and results of
+//! endpoints that say so. What goes upstream for them is what their name in the cache is made of, and nothing else: an
+//! answer that depended on more of the first caller's request would be given to all others.
 
 use base16ct::lower;
-use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::endpoint::Call;
+use super::mint;
+use crate::endpoint::{Arguments, Call, Source};
+use crate::error::Error;
 use crate::id;
-use crate::isolate::Isolate;
+use crate::isolate::{Edge, Isolate};
 use crate::message::text;
+use crate::runtime::Platform;
 use crate::verify::Caller;
 
 /// The request headers that select an answer, besides the path and its query.
@@ -18,6 +24,8 @@ pub(crate) struct Rule {
     pub name: String,
     /// Its lifetime.
     pub seconds: u32,
+    /// The request headers that select an answer beside those of every cached answer.
+    pub headers: Vec<String>,
 }
 
 /// The rule for a call whose answer anonymous callers share, if its endpoint has one.
@@ -27,7 +35,36 @@ pub(super) fn of_call(call: &Call, caller: &Caller, arguments: &str) -> Option<R
     Some(Rule {
         name: format!("calls/{}", lower::encode_string(&id::digest(&key))),
         seconds,
+        headers: argument_headers(call),
     })
+}
+
+/// The headers that are arguments of a call.
+fn argument_headers(call: &Call) -> Vec<String> {
+    let Arguments::Listed(arguments) = &call.arguments else {
+        return Vec::new();
+    };
+    let sources = arguments.iter().flat_map(|argument| &argument.sources);
+    let headers = sources.filter_map(|source| match source {
+        Source::Header(name) => Some(name.clone()),
+        _ => None,
+    });
+    headers.collect()
+}
+
+/// The upstream headers of a read that is cached, from those of the read: the ones that its name in the cache is made
+/// of, and a token that says nothing of the caller.
+pub(super) fn headers<P: Platform>(of: &HeaderMap, edge: &Edge<P>) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    for name in KEYED {
+        if let Some(value) = of.get(name) {
+            headers.insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    let bearer = HeaderValue::from_str(&format!("Bearer {}", mint::shared(edge)?));
+    let bearer = bearer.map_err(|_| Error::Internal("the edge's token cannot be sent"))?;
+    headers.insert(AUTHORIZATION, bearer);
+    Ok(headers)
 }
 
 /// The rule for a read, if there is one. `path` and `headers` are those of the upstream request.
@@ -54,5 +91,6 @@ pub(super) fn rule(
     Some(Rule {
         name: format!("rows/{}", lower::encode_string(&id::digest(&key))),
         seconds: *seconds,
+        headers: Vec::new(),
     })
 }

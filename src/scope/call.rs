@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use http::Method;
+use http::{HeaderMap, Method};
 use postgrest::Postgrest;
 
 use super::headers::{idempotency_key, set, set_trace};
@@ -13,6 +13,7 @@ use super::{arguments, cached, device, form_timestamp, seal, turnstile};
 use crate::body::{limit, read_all};
 use crate::endpoint::{Arguments, Call, Human, Identity, Incoming, Plan, Seen};
 use crate::error::Error;
+use crate::formats::RawBody;
 use crate::formats::charset::Decoder;
 use crate::isolate::Edge;
 use crate::message::{Body, KB, Outgoing, Request};
@@ -43,7 +44,7 @@ pub(super) async fn refuse<P: Platform>(
     let mut incoming = incoming(matched, caller, &request, edge);
     if is_form(call, &incoming) {
         let read = read_all(&mut request, MAX_FORM_BYTES, edge).await;
-        incoming.body = read.unwrap_or_default();
+        incoming.body = read.unwrap_or_default().into();
     }
     refused(call, incoming, error)
 }
@@ -65,7 +66,7 @@ pub(super) fn incoming<P: Platform>(
 ) -> Incoming {
     Incoming {
         headers: request.headers.clone(),
-        body: Vec::new(),
+        body: RawBody::default(),
         segments: matched.segments.clone(),
         query: request.query.clone(),
         wants_page: wants_page(request),
@@ -93,8 +94,11 @@ pub(super) async fn prepare<P: Platform>(
         Err(error) => return Ok(refused(call, incoming, error)),
     };
     let seen = seen(call, &incoming, edge);
-    let rule = cached::of_call(call, caller, &arguments);
-    let token = token(call, caller, &request, incoming.human, seen, edge)?;
+    let cache = cached::of_call(call, caller, &arguments);
+    let token = match &cache {
+        None => token(call, caller, &request, incoming.human, seen, edge)?,
+        Some(_) => mint::shared(edge)?,
+    };
     let sharer = match call.identity {
         Identity::Edge => None,
         Identity::Caller | Identity::Vouched => sharer(caller, &request),
@@ -108,37 +112,44 @@ pub(super) async fn prepare<P: Platform>(
         &request.id,
         edge,
     )?;
-    set_trace(&mut outgoing.headers, &request)?;
-    if call.idempotent
-        && let Some(key) = idempotency_key(&request)?
-    {
-        set(&mut outgoing.headers, "idempotency-key", key)?;
-    }
-    // The client's own description of itself: data to store, never to trust.
-    for name in ["user-agent", "referer"] {
-        if let Some(value) = request
-            .headers
-            .get(name)
-            .filter(|value| value.len() <= 1024)
-        {
-            outgoing.headers.insert(name, value.clone());
-        }
+    if cache.is_some() {
+        // Other callers get the answer as well, so it must not depend on anything of this request but the arguments.
+        outgoing.headers.remove("x-request-id");
+    } else {
+        describe(call, &request, &mut outgoing.headers)?;
     }
     if call.fallback.is_some() {
         outgoing.deadline_ms = outgoing.deadline_ms.min(FALLBACK_MS);
     }
     let relay = Relay {
         sharer,
+        request_id: Some(request.id),
         ..Relay::plain(outgoing)
     };
-    if rule.is_some() {
-        return Ok(Work::Relay { relay, cache: rule });
-    }
     Ok(Work::Call {
         call: call.clone(),
         incoming: Box::new(incoming),
         relay,
+        cache,
     })
+}
+
+/// Adds what a function may read of a request beside its arguments.
+fn describe<B>(call: &Call, request: &Request<B>, headers: &mut HeaderMap) -> Result<(), Error> {
+    set_trace(headers, request)?;
+    if call.idempotent
+        && let Some(key) = idempotency_key(request)?
+    {
+        set(headers, "idempotency-key", key)?;
+    }
+    // The client's own description of itself: data to store, never to trust.
+    for name in ["user-agent", "referer"] {
+        let value = request.headers.get(name);
+        if let Some(value) = value.filter(|value| value.len() <= 1024) {
+            headers.insert(name, value.clone());
+        }
+    }
+    Ok(())
 }
 
 /// What the edge observes of a request for the database, if the endpoint wants any of it.
@@ -167,9 +178,14 @@ fn token<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<String, Error> {
     match call.identity {
-        Identity::Vouched => mint::vouched(caller, request, human, seen.unwrap_or_default(), edge),
-        // No other token carries observations: they would be lost silently.
-        _ if seen.is_some() => Err(Error::Internal("the token cannot carry observations")),
+        Identity::Vouched => {
+            let seen = seen.unwrap_or_default();
+            mint::vouched(caller, request, human, seen, call.limit.as_ref(), edge)
+        }
+        // No other token carries observations and limits: they would be lost silently.
+        _ if seen.is_some() || call.limit.is_some() => {
+            Err(Error::Internal("the token cannot carry observations"))
+        }
         Identity::Caller => upstream_token(caller, request, edge),
         Identity::Edge => mint::edge(edge),
     }
@@ -188,7 +204,7 @@ async fn plan<P: Platform>(
     } else {
         limit
     };
-    incoming.body = read_all(request, max_bytes.max(limit), edge).await?;
+    incoming.body = read_all(request, max_bytes.max(limit), edge).await?.into();
     if incoming.body.len() > limit {
         return Err(Error::BodyTooLarge { limit });
     }
@@ -197,14 +213,13 @@ async fn plan<P: Platform>(
     }
     let listed = match &call.arguments {
         Arguments::Code(code) => return code(incoming, &edge.config),
-        Arguments::Listed(listed) => arguments::of(call, listed, incoming)?,
+        Arguments::Listed(listed) => listed,
     };
-    match &call.seal {
-        None => Ok(Plan::Call(listed)),
-        Some(secret) => seal::seal(secret, &listed, incoming, edge)
-            .await
-            .map(Plan::Call),
-    }
+    let made = arguments::of(call, listed, incoming)?;
+    Ok(Plan::Call(match &call.seal {
+        None => made,
+        Some(secret) => seal::seal(secret, listed, made, incoming, edge).await?,
+    }))
 }
 
 /// A call in the edge's own name, without a request behind it.
@@ -273,7 +288,6 @@ pub(super) fn build<P: Platform>(
 #[cfg(test)]
 mod tests {
     use base64ct::{Base64UrlUnpadded, Encoding};
-    use http::HeaderMap;
     use serde_json::Value;
 
     use super::*;

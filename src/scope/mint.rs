@@ -15,7 +15,7 @@ use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde::Serialize;
 use sha2::Sha256;
 
-use crate::endpoint::{Human, Seen};
+use crate::endpoint::{Human, Limit, Seen};
 use crate::error::Error;
 use crate::isolate::Edge;
 use crate::message::Request;
@@ -42,12 +42,20 @@ struct Minted<'a> {
 }
 
 /// The facts that the edge vouches for.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct EdgeClaim<'a> {
+    /// The answer is for all anonymous callers.
+    #[serde(skip_serializing_if = "is_false")]
+    shared: bool,
     #[serde(flatten)]
     origin: Option<Origin<'a>>,
     #[serde(flatten)]
     vouched: Option<Vouched<'a>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Where a request came from, without identifying its sender.
@@ -75,6 +83,8 @@ struct Vouched<'a> {
     human: Option<&'static str>,
     #[serde(flatten)]
     seen: Seen,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<&'a Limit>,
 }
 
 /// A token of role `anon` for an anonymous request.
@@ -86,9 +96,18 @@ pub(super) fn anon<P: Platform>(
     let origin = origin(request, country.as_deref(), edge)?;
     let claim = origin.map(|origin| EdgeClaim {
         origin: Some(origin),
-        vouched: None,
+        ..EdgeClaim::default()
     });
     mint("anon", None, claim, edge)
+}
+
+/// A token of role `anon` for an answer that all anonymous callers share. It says nothing of the one who asked first.
+pub(super) fn shared<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
+    let claim = EdgeClaim {
+        shared: true,
+        ..EdgeClaim::default()
+    };
+    mint("anon", None, Some(claim), edge)
 }
 
 /// The token for PostgREST: the caller's own, or one of the edge for an anonymous caller.
@@ -108,10 +127,12 @@ pub(super) fn vouched<P: Platform>(
     request: &Request<P::Body>,
     human: Human,
     seen: Seen,
+    limit: Option<&Limit>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
     let place = edge.platform.place();
     let claim = EdgeClaim {
+        shared: false,
         origin: origin(request, place.country.as_deref(), edge)?,
         vouched: Some(Vouched {
             caller: caller.role(),
@@ -123,6 +144,7 @@ pub(super) fn vouched<P: Platform>(
                 Human::PendingReview => Some("held"),
             },
             seen,
+            limit,
         }),
     };
     mint("edge", caller.user(), Some(claim), edge)
@@ -264,7 +286,7 @@ mod tests {
     fn made(edge: &Edge<Native>, role: Option<&str>, human: Human, seen: Seen) -> String {
         let request = request(role);
         let caller = pollster::block_on(verify::caller(Access::Open, &request, edge)).unwrap();
-        vouched(&caller, &request, human, seen, edge).unwrap()
+        vouched(&caller, &request, human, seen, None, edge).unwrap()
     }
 
     fn claims(token: &str) -> Value {

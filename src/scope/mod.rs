@@ -44,6 +44,9 @@ pub(crate) mod rules {
     pub(crate) use super::relay::name;
 }
 
+#[cfg(test)]
+mod tests;
+
 /// Narrows a request to what its route and its caller allow. Without a caller it counts the refused request, and gives
 /// the error.
 ///
@@ -78,7 +81,7 @@ pub async fn narrow<P: Platform>(
         Action::Body(answer) => {
             let mut incoming = call::incoming(matched, caller, &request, edge);
             let limit = body::limit(matched.route, edge);
-            incoming.body = read_all(&mut request, limit, edge).await?;
+            incoming.body = read_all(&mut request, limit, edge).await?.into();
             Work::Local(answer(&incoming, &edge.config)?)
         }
         Action::Ready => {

@@ -101,8 +101,8 @@ pub(super) async fn rebuild<P: Platform>(
         .then(|| cached::rule(name, &path, &headers, edge))
         .flatten();
     if cache.is_some() {
-        // The edge answers this one itself.
-        headers.remove("if-none-match");
+        // `If-None-Match` is not among them: the edge answers it itself.
+        headers = cached::headers(&headers, edge)?;
     }
     let sharer = sharer(caller, &request);
     // `fetch` accepts no body with these methods, and PostgREST reads none.
@@ -131,6 +131,7 @@ pub(super) async fn rebuild<P: Platform>(
         anonymous,
         counts_toward_limit: true,
         sharer,
+        request_id: Some(request.id),
     };
     Ok(Work::Relay { relay, cache })
 }

@@ -38,6 +38,8 @@ pub(crate) enum Work<B> {
         call: Rc<Call>,
         incoming: Box<Incoming>,
         relay: Relay<B>,
+        /// How to cache the result.
+        cache: Option<Rule>,
     },
     /// Answer a call that is refused before it is sent.
     Refused {
@@ -83,6 +85,8 @@ pub(crate) struct Relay<B> {
     pub counts_toward_limit: bool,
     /// Whose share it uses; none for the edge's own calls.
     pub sharer: Option<Sharer>,
+    /// The request's id for the log, if `outgoing` does not have it.
+    pub request_id: Option<String>,
 }
 
 impl<B> Relay<B> {
@@ -98,6 +102,7 @@ impl<B> Relay<B> {
             anonymous: false,
             counts_toward_limit: true,
             sharer: None,
+            request_id: None,
         }
     }
 
@@ -109,6 +114,7 @@ impl<B> Relay<B> {
             name: self.name.clone(),
             limits_write: self.limits_write.clone(),
             sharer: self.sharer.clone(),
+            request_id: self.request_id.clone(),
             ..*self
         })
     }

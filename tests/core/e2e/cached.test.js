@@ -27,6 +27,9 @@ before(async () => {
      create policy users on sample.test_plans for select to authenticated using (true);
      grant usage on schema sample to anon;
      grant select on sample.test_plans to anon, authenticated;
+     create view sample.test_asked as select 1 as id, current_setting('request.headers', true) as headers,
+       current_setting('request.jwt.claims', true)::jsonb -> 'edge' as claim;
+     grant select on sample.test_asked to anon, authenticated;
      create function sample.test_twins(a int) returns int language sql stable as 'select 1';
      create function sample.test_twins(a text) returns int language sql stable as 'select 2';
      grant execute on function sample.test_twins(int), sample.test_twins(text) to anon;
@@ -40,7 +43,7 @@ before(async () => {
     port: await freePort(),
     variables: variables({
       POSTGREST_URL: proxy.url,
-      CACHED_READS: JSON.stringify({ 'sample.test_plans': SECONDS }),
+      CACHED_READS: JSON.stringify({ 'sample.test_plans': SECONDS, 'sample.test_asked': SECONDS }),
       ALLOWED_ORIGINS: 'https://a.example,https://b.example',
     }),
     logFile: join(data, 'log'),
@@ -53,7 +56,7 @@ after(async () => {
   await proxy?.close();
   if (data) rmSync(data, { recursive: true, force: true });
   await drop(
-    'drop function sample.test_twins(int), sample.test_twins(text); drop table sample.test_plans; revoke usage on schema sample from anon',
+    'drop function sample.test_twins(int), sample.test_twins(text); drop table sample.test_plans; drop view sample.test_asked; revoke usage on schema sample from anon',
   );
   await close();
 });
@@ -143,6 +146,23 @@ test('users, writes, errors, HEAD and relations that are not listed are never ke
   }
   const nobody = await get(PLANS, { key: undefined });
   assert.deepEqual([nobody.status, nobody.upstream], [401, 0], 'the key is asked for all the same');
+});
+
+test('what others get as well depends on nothing of the first reader but what selects it', async () => {
+  const headers = {
+    'x-client-info': 'of-the-first',
+    'x-request-id': 'of-the-first-reader',
+    'idempotency-key': 'of-the-first',
+    'content-type': 'text/of-the-first',
+    'cf-connecting-ip': '203.0.113.7',
+    traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+  };
+  const read = await get('/rest/v1/test_asked', { headers });
+  assert.equal(read.upstream, 1, read.text);
+  assert.ok(!/of-the-first|4bf92f35/.test(read.text), read.text);
+  assert.deepEqual(read.body[0].claim, { shared: true });
+  const own = await get('/rest/v1/test_asked', { headers, token: await userToken() });
+  assert.match(own.body[0].headers, /of-the-first-reader/, 'a user’s read is not shared, and has all of it');
 });
 
 test('nobody can pass their answer off as another’s', async () => {

@@ -24,8 +24,9 @@ const fields = (...names) => Object.fromEntries(names.map((name) => [name, { fie
 const MANIFEST = {
   name: 'manifested',
   schemas: ['manifested'],
-  request_headers: ['x-note'],
+  request_headers: ['x-manifested-note'],
   variables: [{ name: 'NOTES_URL', kind: 'upstream' }],
+  error_codes: ['NT001-NT099'],
   errors: [{ code: 'NT001', name: 'note_missing', status: 404 }],
   endpoints: [
     ...['public', 'open', 'key', 'user', 'service'].map((access) => endpoint('GET', `/v1/who/${access}`, access)),
@@ -35,7 +36,7 @@ const MANIFEST = {
         page: { path: 'page', type: 'integer' },
         ratio: { query: 'ratio', type: 'number' },
         flag: { query: 'flag', type: 'boolean', default: true },
-        title: { query: 'title', header: 'x-note' },
+        title: { query: 'title', header: 'x-manifested-note' },
       },
     }),
     endpoint('GET', '/v1/things/{id}/parts/first', 'open'),
@@ -49,7 +50,7 @@ const MANIFEST = {
       },
     }),
     endpoint('POST', '/v1/objects', 'open', {
-      accepts: ['json', 'form', 'multipart'],
+      accepts: ['json', 'form', 'multipart', 'ndjson'],
       arguments: { note: { body: 'object', email_fields: ['mail'] } },
     }),
     endpoint('POST', '/v1/values', 'open', { arguments: { note: { body: 'value' } } }),
@@ -58,7 +59,11 @@ const MANIFEST = {
       answer: 'accepted',
       arguments: { note: { body: 'batch' } },
     }),
-    endpoint('POST', '/v1/owned', 'user', { arguments: { id: { caller: 'user' } }, answer: 'created' }),
+    endpoint('POST', '/v1/owned', 'user', {
+      identity: 'vouched',
+      arguments: { id: { caller: 'user' } },
+      answer: 'created',
+    }),
     endpoint('POST', '/v1/small', 'open', { body_limit: '1 KB', arguments: { note: { body: 'value' } } }),
     endpoint('POST', '/v1/keyed', 'open', { idempotent: true }),
     endpoint('POST', '/v1/unkeyed', 'open'),
@@ -82,8 +87,23 @@ const MANIFEST = {
     endpoint('GET', '/v1/cached', 'key', {
       call: 'manifested.tick',
       cache: 60,
-      arguments: { title: { query: 'title' } },
+      arguments: { title: { query: 'title', header: 'x-manifested-note' } },
     }),
+    ...[{}, { cache: 60 }, { answer: 'stream' }].map((more, at) =>
+      endpoint('GET', `/v1/same/${at}`, 'public', { call: 'manifested.same', ...more }),
+    ),
+    ...[{}, { cache: 60 }, { answer: 'stream' }].map((more, at) =>
+      endpoint('GET', `/v1/large/${at}`, 'public', { call: 'manifested.large', ...more }),
+    ),
+    endpoint('PUT', '/v1/nothing', 'open', { call: 'manifested.nothing' }),
+    endpoint('DELETE', '/v1/nothing', 'open', { call: 'manifested.nothing', answer: 'no_content' }),
+    ...['counted', 'counted_stable'].map((name) =>
+      endpoint('POST', `/v1/${name}`, 'open', {
+        call: `manifested.${name}`,
+        identity: 'vouched',
+        limit: { per_minute: 1, burst: 2 },
+      }),
+    ),
     endpoint('PUT', '/v1/secrets/{id}', 'user', {
       identity: 'vouched',
       call: 'manifested.store',
@@ -135,7 +155,13 @@ before(async () => {
     create sequence manifested.ticks;
     grant usage on sequence manifested.ticks to anon, authenticated;
     create function manifested.tick(title text default null) returns jsonb language sql volatile
-      as $$ select jsonb_build_object('tick', nextval('manifested.ticks'), 'title', title) $$;
+      as $$ select jsonb_build_object('tick', nextval('manifested.ticks'), 'title', title,
+        'headers', current_setting('request.headers', true)::jsonb, 'claims', current_setting('request.jwt.claims', true)::jsonb) $$;
+    create function manifested.same() returns jsonb language sql stable as $$ select '{"b": [1, 2.50], "a": {"c": null}}'::jsonb $$;
+    create function manifested.large() returns jsonb language sql stable as $$ select to_jsonb(repeat('x', 1100000)) $$;
+    create function manifested.nothing() returns void language sql volatile as $$ select $$;
+    create function manifested.counted() returns jsonb language sql volatile as $$ select '1'::jsonb $$;
+    create function manifested.counted_stable() returns jsonb language sql stable as $$ select '1'::jsonb $$;
     create function manifested.store(id uuid, owner text, sealed text, key_version int) returns jsonb language sql stable
       as $$ select jsonb_build_object('id', id, 'owner', owner, 'sealed', sealed, 'key_version', key_version) $$;
     create function manifested.row_names() returns jsonb language sql stable as $$ select '["colour"]'::jsonb $$;
@@ -208,7 +234,7 @@ test('arguments come from the path, the query and headers, with their types', as
   const id = randomUUID();
   const { body } = await call(`/v1/things/${id.toUpperCase()}/parts/7?ratio=1.5&flag=false&title=a%20b`);
   assert.deepEqual([body.id, body.page, body.ratio, body.flag, body.title], [id, 7, 1.5, false, 'a b']);
-  const other = await call(`/v1/things/${id}/parts/7`, { headers: { 'x-note': 'of the header' } });
+  const other = await call(`/v1/things/${id}/parts/7`, { headers: { 'x-manifested-note': 'of the header' } });
   assert.deepEqual([other.body.flag, other.body.title, other.body.ratio], [true, 'of the header', null]);
   const own = await call(`/v1/things/${id}/parts/7`);
   assert.equal(own.body.title, 'its own', 'the default of the function itself');
@@ -259,6 +285,20 @@ test('three encodings give the same arguments', async () => {
   const type = await call('/v1/forms', { method: 'POST', body: '<a/>', headers: { 'content-type': 'text/xml' } });
   assert.deepEqual([type.status, type.body.code], [415, 'RG303']);
   assert.match(type.body.details, /application\/json, application\/x-www-form-urlencoded, multipart\/form-data/);
+  const lines = (body) =>
+    call('/v1/objects', { method: 'POST', body, headers: { 'content-type': 'application/x-ndjson' } });
+  const line = await lines(`\n${JSON.stringify({ title: 'a b', mail: values.mail })}\n`);
+  assert.deepEqual([line.status, line.body.note.title, line.body.note.mail], [200, 'a b', wanted[3]], line.text);
+  for (const [body, words] of [
+    ['{"a":1}\n{"b":2}\n', /more than one line/],
+    ['', /JSON/],
+    ['{"a":1', /JSON/],
+    ['[1]', /not an object/],
+  ]) {
+    const refused = await lines(body);
+    assert.deepEqual([refused.status, refused.body.code], [400, 'RG301'], body);
+    assert.match(refused.body.details, words);
+  }
   const list = await call('/v1/objects', { json: [1] });
   assert.deepEqual([list.status, list.body.code], [400, 'RG301']);
 });
@@ -323,6 +363,62 @@ test('an answer is as the manifest says', async () => {
   assert.match(file.headers.get('content-disposition'), /rows\.csv/);
 });
 
+test('a function may return nothing', async () => {
+  const none = await call('/v1/nothing', { method: 'DELETE' });
+  assert.deepEqual([none.status, none.text], [204, '']);
+  const nothing = await call('/v1/nothing', { method: 'PUT' });
+  assert.deepEqual([nothing.status, nothing.text], [200, 'null']);
+});
+
+test('a streamed or cached answer has no header that the usual one lacks', async () => {
+  // The length of a stream is not known beforehand.
+  const framing = ['content-length', 'transfer-encoding'];
+  const names = ({ headers }) => [...headers.keys()].filter((name) => !framing.includes(name)).sort();
+  const [usual, cached, streamed] = await Promise.all([0, 1, 2].map((at) => call(`/v1/same/${at}`)));
+  assert.deepEqual(JSON.parse(streamed.text), usual.body);
+  assert.equal(cached.text, usual.text);
+  assert.deepEqual(names(streamed), names(usual));
+  assert.deepEqual(
+    names(cached).filter((name) => name !== 'etag'),
+    names(usual),
+  );
+  for (const { headers } of [cached, streamed])
+    assert.equal(headers.get('content-type'), usual.headers.get('content-type'));
+});
+
+test('a result beyond 1 MB is an error that names the way out, unless it is streamed', async () => {
+  for (const at of [0, 1]) {
+    const { status, body } = await call(`/v1/large/${at}`);
+    assert.deepEqual([status, body.code, body.details], [502, 'RG408', 'It may have 1048576 bytes']);
+    assert.match(body.hint, /answer = "stream"/);
+  }
+  const streamed = await call('/v1/large/2');
+  assert.deepEqual([streamed.status, streamed.text.length], [200, 1_100_002]);
+});
+
+test('the database holds each caller to the limit of an endpoint', async () => {
+  const [one, two] = [await userToken(), await userToken()];
+  const post = (token, path = '/v1/counted', headers = {}) => call(path, { json: {}, token, headers });
+  const statuses = [];
+  for (let n = 0; n < 3; n += 1) statuses.push((await post(one)).status);
+  assert.deepEqual(statuses, [200, 200, 429]);
+  const refused = await post(one);
+  assert.equal(refused.body.code, 'RG501');
+  assert.ok(Number(refused.headers.get('retry-after')) > 30);
+  assert.equal((await post(two)).status, 200, 'another user');
+  const from = (address) => post(undefined, '/v1/counted', { 'cf-connecting-ip': address });
+  for (const [address, wanted] of [
+    ['203.0.113.8', 200],
+    ['203.0.113.8', 200],
+    ['203.0.113.8', 429],
+    ['203.0.113.9', 200],
+  ])
+    assert.equal((await from(address)).status, wanted, address);
+  for (let n = 0; n < 4; n += 1) assert.equal((await post(stack.service_key)).status, 200, 'a server');
+  const stable = await post(one, '/v1/counted_stable');
+  assert.deepEqual([stable.status, stable.body.code], [500, 'RG573'], stable.text);
+});
+
 test('a browser is redirected, and sees an error as a page', async () => {
   const browser = { accept: 'text/html', 'sec-fetch-mode': 'navigate' };
   const post = (values) => {
@@ -380,8 +476,28 @@ test('anonymous callers share a cached answer, users do not', async () => {
     await cached.part.start();
     const get = (query, options) => ask(`/v1/cached${query}`, { base: cached.url, ...options });
     const key = { key: made.publishable_key };
-    const first = await get('?title=a', key);
+    const own = {
+      'user-agent': 'of-the-first',
+      referer: 'https://of-the-first.example/',
+      'x-request-id': 'of-the-first-caller',
+      'x-client-info': 'of-the-first',
+      'cf-connecting-ip': '203.0.113.7',
+      traceparent: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+      tracestate: 'a=of-the-first',
+    };
+    const first = await get('?title=a', { ...key, headers: own });
     assert.deepEqual([first.status, first.body.title], [200, 'a']);
+    assert.ok(
+      !/of-the-first|4bf92f35/.test(first.text),
+      `nothing of the first caller reaches the function: ${first.text}`,
+    );
+    const { iat: _, exp: __, ...claims } = first.body.claims;
+    assert.deepEqual(claims, { aud: 'authenticated', role: 'anon', edge: { shared: true } });
+    assert.equal(first.headers.get('x-request-id'), 'of-the-first-caller');
+    const varies = first.headers.get('vary').toLowerCase().split(/, */);
+    assert.ok(varies.includes('x-manifested-note') && varies.includes('authorization'), `${varies}`);
+    const noted = await get('', { ...key, headers: { 'x-manifested-note': 'b' } });
+    assert.equal(noted.body.title, 'b', 'a header that is an argument selects the answer');
     assert.equal(first.headers.get('cache-control'), 'public, max-age=60');
     const etag = first.headers.get('etag');
     assert.match(etag, /^"[0-9a-f]{32}"$/);
@@ -403,7 +519,7 @@ test('anonymous callers share a cached answer, users do not', async () => {
 
 test('a preflight names the headers of the manifest', async () => {
   const asked = await call('/v1/forms', { method: 'OPTIONS', headers: { origin: ORIGIN } });
-  assert.match(asked.headers.get('access-control-allow-headers'), /\bx-note\b/);
+  assert.match(asked.headers.get('access-control-allow-headers'), /\bx-manifested-note\b/);
   assert.ok(!asked.headers.get('access-control-allow-headers').includes('x-session-token'));
 });
 
