@@ -46,7 +46,7 @@ begin
   update clixen.deployments as d set status = 'deploying' where d.id = made.id returning * into made;
   select * into strict flow from clixen.mvp_workflows as w where w.id = made.workflow_id;
   return jsonb_build_object(
-    'deployment', to_jsonb(made), 'lease', run.lease, 'name', flow.name,
+    'deployment', to_jsonb(made), 'lease', run.lease, 'workflow_id', flow.id, 'name', flow.name,
     'n8n_workflow_id', flow.n8n_workflow_id, 'serves', flow.last_deployed_at is not null,
     -- Whether an earlier attempt may have created it in n8n and then stopped before recording it.
     'may_exist', flow.n8n_workflow_id is null and (run.attempts > 1 or made.deployment_version > 1)

@@ -453,7 +453,7 @@ fn read_limits(text: &str) -> Option<Limits> {
 
 /// A JSON object that names no field twice, as a type of serde's.
 fn object<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_json::from_value(json::object(text)?.into()).ok()
+    json::fields(json::object(text)?.into())
 }
 
 fn cached_reads(text: &str, schemas: &[String]) -> Result<Vec<(String, u32)>, Error> {

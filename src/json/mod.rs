@@ -6,7 +6,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 use serde_json::{Map, Value};
 
 use storable::exact_numbers;
@@ -42,6 +44,15 @@ pub fn unambiguous(json: &str) -> Result<Value, serde_json::Error> {
 pub fn object(text: &str) -> Option<Map<String, Value>> {
     match read(text.as_bytes()) {
         Ok(Value::Object(fields)) => Some(fields),
+        _ => None,
+    }
+}
+
+/// The value as a type of serde's, if it is an object. An array is none: serde would read it as the fields in their order.
+#[must_use]
+pub fn fields<T: DeserializeOwned>(value: Value) -> Option<T> {
+    match value {
+        Value::Object(fields) => T::deserialize(fields).ok(),
         _ => None,
     }
 }

@@ -4,18 +4,20 @@
 //! The database records the progress, under a lease. A resumed deployment repeats every step: each step is idempotent.
 
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::errors;
 use super::n8n::{Client, Fault};
-use super::tenancy::{self, Prepared, Subject, Webhook, allow_caller, text};
-use super::validate;
+use super::tenancy::{self, Owned, Prepared, Subject, Webhook, allow_caller, text};
+use super::validate::{self, Finding};
 use crate::config::Config;
 use crate::endpoint::{Incoming, Plan};
 use crate::error::Error;
 use crate::formats::json;
 use crate::hooks::Services;
 use crate::id::is_uuid;
+use crate::json::fields;
 use crate::message::{self, Response};
 
 /// The reason of a lost lease, or of a database that cannot be reached.
@@ -31,6 +33,28 @@ const MAX_PROBED: usize = 10;
 const MAX_PROBE_MS: u64 = 20_000;
 /// The most bytes of a workflow; the database has the same limit.
 const MAX_WORKFLOW_BYTES: usize = 2 * 1024 * 1024;
+
+/// The result of `edge.claim_deployment`.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Claimed {
+    /// The row.
+    deployment: Value,
+    /// None if the deployment has ended or another request is running it. The other fields are then empty, too.
+    lease: Option<String>,
+    workflow_id: String,
+    name: String,
+    n8n_workflow_id: Option<String>,
+    serves: bool,
+    may_exist: bool,
+}
+
+/// The result of `edge.unfinished_deployments`: ids.
+#[derive(Deserialize)]
+struct Unfinished {
+    deployments: Vec<String>,
+    removals: Vec<String>,
+}
 
 /// The arguments of `POST /v1/workflows/{id}/deploy`.
 pub fn deploy(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
@@ -64,20 +88,17 @@ fn open_arguments(incoming: &Incoming, version: Option<u64>) -> Result<Plan, Err
 
 /// The version of `{"deployment_version": 3}`; 0, for the previous one, if the body names none.
 fn version(body: &Value) -> Result<u64, Error> {
-    let odd = Error::MalformedBody(
-        "send {\"deployment_version\": <a number above 0>}, or nothing".into(),
-    );
-    let Some(fields) = body.as_object() else {
-        return Err(odd);
+    let named = match body.as_object() {
+        Some(fields) if fields.is_empty() => return Ok(0),
+        Some(fields) if fields.len() == 1 => fields.get("deployment_version"),
+        _ => None,
     };
-    match fields.get("deployment_version") {
-        None if fields.is_empty() => Ok(0),
-        Some(version) if fields.len() == 1 => version
-            .as_u64()
-            .filter(|version| (1..=i64::MAX as u64).contains(version))
-            .ok_or(odd),
-        _ => Err(odd),
-    }
+    let version = named.and_then(Value::as_u64);
+    let fits = version.filter(|version| (1..=i64::MAX as u64).contains(version));
+    fits.ok_or_else(|| {
+        let wanted = "send {\"deployment_version\": <a number above 0>}, or nothing";
+        Error::MalformedBody(wanted.into())
+    })
 }
 
 /// 200 for a deployment that serves, 202 while it is in progress elsewhere, otherwise its error.
@@ -93,11 +114,9 @@ pub fn answer(
     match text(&row, "status") {
         "deployed" | "rolled_back" => Ok(message::json(StatusCode::OK, &row)),
         "failed" => {
-            let reason = row
-                .get("n8n_response")
-                .map(|response| text(response, "reason"));
+            let response = row.get("n8n_response").unwrap_or(&Value::Null);
             let message = text(&row, "error_message").to_owned();
-            Err(undeployed(reason.unwrap_or_default(), message))
+            Err(undeployed(text(response, "reason"), message))
         }
         "" => Err(undeployed("gone", String::new())),
         _ => Ok(message::json(StatusCode::ACCEPTED, &row)),
@@ -132,12 +151,13 @@ async fn run_deployment(id: &str, services: Services<'_>) -> Result<Value, Error
     let n8n = Client::of(services)?;
     let claimed = json!({ "deployment_id": id });
     let claimed = services.call("claim_deployment", &claimed).await?;
-    let Some(lease) = claimed.get("lease").cloned() else {
-        return Ok(claimed.get("deployment").cloned().unwrap_or_default());
+    let claimed: Claimed = fields(claimed).ok_or(Error::UpstreamFailed)?;
+    let Some(lease) = &claimed.lease else {
+        return Ok(claimed.deployment);
     };
     let deployment = Deployment {
         id,
-        lease: &lease,
+        lease,
         claimed: &claimed,
         n8n,
         services,
@@ -145,9 +165,7 @@ async fn run_deployment(id: &str, services: Services<'_>) -> Result<Value, Error
     let outcome = match deployment.attempt().await {
         Ok(outcome) => outcome,
         // The holder of the lease ends it, or the job does after the lease has run out.
-        Err(Fault { reason, .. }) if reason == INTERRUPTED => {
-            return Ok(claimed.get("deployment").cloned().unwrap_or_default());
-        }
+        Err(Fault { reason, .. }) if reason == INTERRUPTED => return Ok(claimed.deployment),
         Err(Fault {
             reason,
             status,
@@ -172,13 +190,9 @@ pub async fn finish_all(services: Services<'_>) -> Result<Value, Error> {
     let in_time = || services.now_ms().saturating_sub(start_ms) < MAX_JOB_MS;
     let max = json!({ "most": MAX_PER_RUN });
     let open = services.call("unfinished_deployments", &max).await?;
-    let ids = |name: &str| -> Vec<String> {
-        let listed = open.get(name).and_then(Value::as_array);
-        let ids = listed.into_iter().flatten().filter_map(Value::as_str);
-        ids.map(str::to_owned).collect()
-    };
+    let open: Unfinished = fields(open).ok_or(Error::UpstreamFailed)?;
     let (mut deployments, mut removals, mut failed) = (0_u64, 0_u64, 0_u64);
-    for id in ids("removals") {
+    for id in open.removals {
         if !in_time() {
             break;
         }
@@ -189,7 +203,7 @@ pub async fn finish_all(services: Services<'_>) -> Result<Value, Error> {
         removals += u64::from(done);
         failed += u64::from(!done);
     }
-    for id in ids("deployments") {
+    for id in open.deployments {
         if !in_time() {
             break;
         }
@@ -214,8 +228,8 @@ async fn remove_workflow(id: &str, n8n: &Client<'_>) -> Result<(), Fault> {
 /// One attempt at a deployment.
 struct Deployment<'a> {
     id: &'a str,
-    lease: &'a Value,
-    claimed: &'a Value,
+    lease: &'a str,
+    claimed: &'a Claimed,
     n8n: Client<'a>,
     services: Services<'a>,
 }
@@ -243,7 +257,7 @@ impl Deployment<'_> {
             self.n8n.update(&id, &made.workflow).await?;
         }
         if let Err(mut fault) = self.activate(&id, &made).await {
-            let serves = self.claimed.get("serves") == Some(&Value::Bool(true));
+            let serves = self.claimed.serves;
             let settled = if serves {
                 self.restore_previous(&id).await
             } else {
@@ -274,9 +288,9 @@ impl Deployment<'_> {
     /// The workflow that is deployed.
     fn subject(&self) -> Subject<'_> {
         Subject {
-            id: text(&self.claimed["deployment"], "workflow_id"),
-            name: text(self.claimed, "name"),
-            n8n_id: self.claimed["n8n_workflow_id"].as_str(),
+            id: &self.claimed.workflow_id,
+            name: &self.claimed.name,
+            n8n_id: self.claimed.n8n_workflow_id.as_deref(),
         }
     }
 
@@ -290,11 +304,11 @@ impl Deployment<'_> {
         match request.await {
             Ok(workflow) => Ok(Some(workflow).filter(|workflow| !workflow.is_null())),
             // The database has it, but the edge cannot read it, and will not be able to at the next attempt.
-            Err(Error::UpstreamFailed) => Err(Fault {
-                reason: "invalid",
-                status: 0,
-                message: "The workflow cannot be read: it has more than 120 levels, a number out of range, or more than 2 MB".into(),
-            }),
+            Err(Error::UpstreamFailed) => Err(Fault::new(
+                "invalid",
+                0,
+                "The workflow cannot be read: it has more than 120 levels, a number out of range, or more than 2 MB",
+            )),
             Err(_) => Err(interrupted()),
         }
     }
@@ -309,7 +323,7 @@ impl Deployment<'_> {
         let fixed = validate::check(given.clone(), true).fixed;
         let left = validate::check(fixed.clone(), true);
         if !left.errors.is_empty() {
-            return Ok(Err(invalid(left)));
+            return Ok(Err(refused(&left.errors)));
         }
         let own = self.own_workflows(&tenancy::named(&fixed)).await?;
         let foreign = tenancy::foreign(&fixed, &own);
@@ -325,12 +339,10 @@ impl Deployment<'_> {
     }
 
     /// What the owner has in n8n. The database answers to the holder of the lease.
-    async fn own_workflows(&self, named: &[String]) -> Result<tenancy::Owned, Fault> {
+    async fn own_workflows(&self, named: &[String]) -> Result<Owned, Fault> {
         let request = json!({ "deployment_id": self.id, "lease": self.lease, "named": named });
         let own = self.services.call("own_workflows", &request).await;
-        let own = own.ok().filter(|own| !own.is_null());
-        own.and_then(|own| serde_json::from_value(own).ok())
-            .ok_or_else(interrupted)
+        own.ok().and_then(fields).ok_or_else(interrupted)
     }
 
     /// Allows it to run the workflows that it names, and makes it serve.
@@ -352,27 +364,26 @@ impl Deployment<'_> {
             .services
             .call_large("called_workflow", &request, MAX_WORKFLOW_BYTES);
         let found = request.await.map_err(|_| interrupted())?;
-        let workflow = found.get("workflow").cloned().unwrap_or_default();
         let subject = Subject {
             id: text(&found, "workflow_id"),
             name: text(&found, "name"),
             n8n_id: Some(callee),
         };
-        let outdated = || Fault {
-            reason: "invalid",
-            status: 0,
-            message: format!(
-                "\"{}\" runs as part of this workflow and cannot be updated: deploy it first",
-                text(&found, "name")
-            ),
+        let outdated = || {
+            let name = subject.name;
+            let message = format!(
+                "\"{name}\" runs as part of this workflow and cannot be updated: deploy it first"
+            );
+            Fault::new("invalid", 0, message)
         };
-        if !workflow.is_object() {
-            return Err(outdated());
-        }
+        let workflow = found
+            .get("workflow")
+            .filter(|workflow| workflow.is_object());
+        let workflow = workflow.cloned().ok_or_else(outdated)?;
         let made = self.prepare(workflow, &subject).await?;
         let made = made.map_err(|_| outdated())?;
         // If its settings allow only others or nobody, n8n refuses the call.
-        if tenancy::allows_caller(&made.workflow, id) {
+        if made.callers.iter().any(|caller| caller == id) {
             self.n8n.update(callee, &made.workflow).await?;
         }
         Ok(())
@@ -391,12 +402,8 @@ impl Deployment<'_> {
         if self.is_serving(id, webhooks).await? {
             return Ok(());
         }
-        Err(Fault {
-            reason: "not_registered",
-            status: 200,
-            message: "n8n reports the workflow as active, but has not registered its webhooks"
-                .into(),
-        })
+        let message = "n8n reports the workflow as active, but has not registered its webhooks";
+        Err(Fault::new("not_registered", 200, message))
     }
 
     /// Sends the workflow that served before. Tells whether it serves again.
@@ -413,8 +420,8 @@ impl Deployment<'_> {
 
     /// Sends the workflow, in place of the earlier one if n8n has it. Gives its id in n8n.
     async fn save(&self, workflow: &Value) -> Result<String, Fault> {
-        let mut known = self.claimed["n8n_workflow_id"].as_str().map(str::to_owned);
-        if known.is_none() && self.claimed["may_exist"] == Value::Bool(true) {
+        let mut known = self.claimed.n8n_workflow_id.clone();
+        if known.is_none() && self.claimed.may_exist {
             known = self.n8n.find(&self.subject().mark()).await?;
         }
         if let Some(id) = known
@@ -453,26 +460,14 @@ impl Deployment<'_> {
 }
 
 fn interrupted() -> Fault {
-    Fault {
-        reason: INTERRUPTED,
-        status: 0,
-        message: String::new(),
-    }
-}
-
-/// The outcome of a workflow that n8n would not run.
-fn invalid(report: validate::Report) -> Value {
-    match report.json().get_mut("errors").map(Value::take) {
-        Some(Value::Array(errors)) => refused(&errors),
-        _ => refused(&[]),
-    }
+    Fault::new(INTERRUPTED, 0, "")
 }
 
 /// The outcome of a workflow with these findings.
-fn refused(findings: &[Value]) -> Value {
+fn refused(findings: &[Finding]) -> Value {
     let messages = findings.iter().take(5);
     let messages: Vec<String> = messages
-        .map(|finding| format!("{}: {}", text(finding, "code"), text(finding, "message")))
+        .map(|finding| format!("{}: {}", finding.code, finding.message))
         .collect();
     json!({
         "status": "failed", "error_message": messages.join("; "),

@@ -3,11 +3,14 @@
 //! n8n refuses bodies with fields that its schemas do not name.
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::tenancy::allows_caller;
+use super::tenancy;
 use crate::error::Error;
 use crate::hooks::{ServiceRequest, Services};
+use crate::json::fields;
 use crate::message::{Body, Response, SendFault, text};
 
 /// The variable with n8n's address.
@@ -22,7 +25,28 @@ const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// The most pages of a list that are read, with 250 workflows each.
 const MAX_PAGES: usize = 40;
 
-/// Why n8n did not do what it was request to do.
+/// A workflow, as far as deployments read n8n's answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Known {
+    id: Option<String>,
+    name: Option<String>,
+    active: Option<bool>,
+    active_version_id: Option<String>,
+    is_archived: Option<bool>,
+    #[serde(default)]
+    settings: Value,
+}
+
+/// A page of a list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    data: Vec<Value>,
+    next_cursor: Option<String>,
+}
+
+/// Why n8n did not do what it was asked to do.
 #[derive(Debug)]
 pub struct Fault {
     /// The reason that the database stores with the deployment.
@@ -31,6 +55,18 @@ pub struct Fault {
     pub status: u16,
     /// What the edge requested, and what n8n answered.
     pub message: String,
+}
+
+impl Fault {
+    /// A fault with this reason, status and message.
+    pub fn new(reason: &'static str, status: u16, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            reason,
+            status,
+            message,
+        }
+    }
 }
 
 /// The n8n of one deployment.
@@ -61,13 +97,10 @@ impl<'a> Client<'a> {
     /// Creates a workflow and gives its id.
     pub async fn create(&self, workflow: &Value) -> Result<String, Fault> {
         let made = self.call(Method::POST, "", Some(workflow)).await?;
-        let id = made.get("id").and_then(Value::as_str);
-        id.filter(|id| is_id(id)).map(str::to_owned).ok_or_else(|| {
-            fault(
-                "unreachable",
-                200,
-                "n8n did not return an id for the new workflow",
-            )
+        let id = read(&made).and_then(|made: Known| made.id);
+        id.filter(|id| is_id(id)).ok_or_else(|| {
+            let message = "n8n did not return an id for the new workflow";
+            Fault::new("unreachable", 200, message)
         })
     }
 
@@ -89,19 +122,17 @@ impl<'a> Client<'a> {
         let query = query.finish();
         let mut cursor = String::new();
         for _ in 0..MAX_PAGES {
-            let page = format!("?{query}{cursor}");
-            let page = self.call(Method::GET, &page, None).await?;
-            let listed = page.get("data").and_then(Value::as_array);
-            let same = listed.into_iter().flatten().find(|workflow| {
-                let field = |field: &str| workflow.get(field).and_then(Value::as_str);
+            let page: Listed = self.get(&format!("?{query}{cursor}")).await?;
+            let mut listed = page.data.into_iter().filter_map(fields::<Known>);
+            let same = listed.find(|workflow| {
+                let name = workflow.name.as_deref().unwrap_or_default();
                 // n8n searches by substring, so compare the whole mark.
-                field("name").is_some_and(|name| name.ends_with(mark))
-                    && workflow.get("isArchived") != Some(&Value::Bool(true))
+                name.ends_with(mark) && workflow.is_archived != Some(true)
             });
-            if let Some(id) = same.and_then(|workflow| workflow.get("id")?.as_str()) {
-                return Ok(Some(id.to_owned()).filter(|id| is_id(id)));
+            if let Some(id) = same.and_then(|workflow| workflow.id) {
+                return Ok(Some(id).filter(|id| is_id(id)));
             }
-            let Some(next) = page.get("nextCursor").and_then(Value::as_str) else {
+            let Some(next) = page.next_cursor else {
                 return Ok(None);
             };
             let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
@@ -141,21 +172,23 @@ impl<'a> Client<'a> {
 
     /// Whether n8n reports that it serves.
     pub async fn serves(&self, id: &str) -> Result<bool, Fault> {
-        let path = format!("/{id}?excludePinnedData=true");
-        let workflow = self.call(Method::GET, &path, None).await?;
-        let version = workflow.get("activeVersionId");
-        Ok(workflow.get("active") == Some(&Value::Bool(true))
-            || version.is_some_and(Value::is_string))
+        let workflow = self.workflow(id).await?;
+        Ok(workflow.active == Some(true) || workflow.active_version_id.is_some())
     }
 
     /// Whether a workflow allows `caller` to run it: n8n checks the settings of the called one.
     pub async fn allows_caller(&self, id: &str, caller: &str) -> Result<bool, Fault> {
-        let path = format!("/{id}?excludePinnedData=true");
-        let workflow = match self.call(Method::GET, &path, None).await {
+        let settings = match self.workflow(id).await {
             Err(Fault { status: 404, .. }) => return Ok(false),
-            answer => answer?,
+            answer => answer?.settings,
         };
-        Ok(allows_caller(&workflow, caller))
+        let mut callers = tenancy::text(&settings, "callerIds").split(',');
+        let policy = tenancy::text(&settings, "callerPolicy");
+        Ok(policy == "workflowsFromAList" && callers.any(|id| id.trim() == caller))
+    }
+
+    async fn workflow(&self, id: &str) -> Result<Known, Fault> {
+        self.get(&format!("/{id}?excludePinnedData=true")).await
     }
 
     /// Whether a webhook is registered, without calling it: n8n answers a preflight with the registered methods. None
@@ -191,11 +224,22 @@ impl<'a> Client<'a> {
         shared.any(|id| id == "*" || id == credential)
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Fault> {
+        let answer = self.call(Method::GET, path, None).await?;
+        read(&answer).ok_or_else(|| Fault::new("unreachable", 200, "n8n's answer cannot be read"))
+    }
+
+    /// The body of a 2xx.
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Vec<u8>, Fault> {
         let request = format!("{method} workflows");
         let mut headers = HeaderMap::new();
         let key = HeaderValue::from_str(self.key)
-            .map_err(|_| fault("key", 0, "N8N_API_KEY is not a valid header value"))?;
+            .map_err(|_| Fault::new("key", 0, "N8N_API_KEY is not a valid header value"))?;
         headers.insert("x-n8n-api-key", key);
         headers.insert("accept", HeaderValue::from_static("application/json"));
         if body.is_some() {
@@ -209,12 +253,12 @@ impl<'a> Client<'a> {
             Body::Bytes(bytes) => bytes,
             _ => Vec::new(),
         };
-        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if status.is_success() {
-            return Ok(answer);
+            return Ok(bytes);
         }
-        let words = answer.get("message").and_then(Value::as_str);
-        let words: String = words.unwrap_or_default().chars().take(500).collect();
+        let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let words = tenancy::text(&answer, "message");
+        let words: String = words.chars().take(500).collect();
         let (reason, words) = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ("key", ""),
             StatusCode::CONFLICT => ("conflict", words.as_str()),
@@ -226,7 +270,7 @@ impl<'a> Client<'a> {
         // Only what n8n says about the workflow is for its owner, and never the edge's key, even if n8n repeats it.
         let words = words.replace(self.key, "…");
         let message = format!("{request}: n8n answered {} {words}", status.as_u16());
-        Err(fault(reason, status.as_u16(), message.trim_end()))
+        Err(Fault::new(reason, status.as_u16(), message.trim_end()))
     }
 
     async fn send(
@@ -248,23 +292,18 @@ impl<'a> Client<'a> {
         };
         let response = self.services.send(request).await;
         response.map_err(|sent| match sent {
-            SendFault::Body(_) => fault("unreachable", 0, "n8n's answer broke off"),
-            _ => fault("unreachable", 0, "n8n did not answer"),
+            SendFault::Body(_) => Fault::new("unreachable", 0, "n8n's answer broke off"),
+            _ => Fault::new("unreachable", 0, "n8n did not answer"),
         })
     }
 }
 
-fn fault(reason: &'static str, status: u16, message: impl Into<String>) -> Fault {
-    let message = message.into();
-    Fault {
-        reason,
-        status,
-        message,
-    }
+fn read<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
+    serde_json::from_slice(answer).ok().and_then(fields)
 }
 
 /// Whether the workflow existed.
-fn found(answer: Result<Value, Fault>) -> Result<bool, Fault> {
+fn found<T>(answer: Result<T, Fault>) -> Result<bool, Fault> {
     match answer {
         Ok(_) => Ok(true),
         Err(Fault { status: 404, .. }) => Ok(false),

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::validate::Finding;
 use super::validate::places::{self, Called, Takes};
 use super::validate::webhooks;
 use crate::id;
@@ -63,6 +64,8 @@ pub struct Prepared {
     pub webhooks: Vec<Webhook>,
     /// The ids in n8n of the workflows that it runs.
     pub calls: BTreeSet<String>,
+    /// The ids in n8n of the workflows that may run it.
+    pub callers: Vec<String>,
     /// Whether it runs itself, and is allowed to.
     pub runs_itself: bool,
 }
@@ -120,25 +123,25 @@ fn nodes(workflow: &Value) -> impl Iterator<Item = &Value> {
 
 /// Findings that prevent a deployment: nodes that run a workflow of another owner, or that use something shared by all
 /// users of the instance. A workflow of another owner and a missing one get the same answer.
-pub fn foreign(workflow: &Value, own: &Owned) -> Vec<Value> {
+pub fn foreign(workflow: &Value, own: &Owned) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (at, node) in nodes(workflow).enumerate() {
         let name = text(node, "name");
         if let Some(id) = foreign_call(node, own) {
-            findings.push(json!({
-                "code": "workflow_not_yours",
-                "path": format!("/nodes/{at}/parameters/workflowId"),
-                "message": format!("The node \"{name}\" runs the workflow \"{id}\", and you have not deployed a workflow with this id."),
-                "fix": "Deploy the workflow that it runs, and name it by its id or its n8n_workflow_id.",
-            }));
+            findings.push(Finding {
+                code: "workflow_not_yours",
+                path: format!("/nodes/{at}/parameters/workflowId"),
+                message: format!("The node \"{name}\" runs the workflow \"{id}\", and you have not deployed a workflow with this id."),
+                fix: "Deploy the workflow that it runs, and name it by its id or its n8n_workflow_id.".into(),
+            });
         }
         if let Some(what) = places::shared(node) {
-            findings.push(json!({
-                "code": "instance_shared",
-                "path": format!("/nodes/{at}"),
-                "message": format!("The node \"{name}\" uses {what}, which all users share."),
-                "fix": "Keep the data in a database of your own, and use a credential for it.",
-            }));
+            findings.push(Finding {
+                code: "instance_shared",
+                path: format!("/nodes/{at}"),
+                message: format!("The node \"{name}\" uses {what}, which all users share."),
+                fix: "Keep the data in a database of your own, and use a credential for it.".into(),
+            });
         }
     }
     findings
@@ -166,6 +169,7 @@ pub fn scope_to_owner(
         own,
         shares,
         calls: BTreeSet::new(),
+        callers: Vec::new(),
         runs_itself: false,
     };
     let mut webhooks = Vec::new();
@@ -186,6 +190,7 @@ pub fn scope_to_owner(
         workflow,
         webhooks,
         calls: rewriter.calls,
+        callers: rewriter.callers,
         runs_itself: rewriter.runs_itself,
     }
 }
@@ -203,18 +208,12 @@ pub fn allow_caller(workflow: &mut Value, caller: &str) {
     settings.insert("callerIds".into(), callers.join(",").into());
 }
 
-/// Whether a workflow, as n8n returns it, allows `caller` to run it.
-pub fn allows_caller(workflow: &Value, caller: &str) -> bool {
-    let settings = workflow.get("settings").unwrap_or(&Value::Null);
-    text(settings, "callerPolicy") == "workflowsFromAList"
-        && listed(text(settings, "callerIds")).any(|id| id == caller)
-}
-
 struct Rewriter<'a> {
     subject: &'a Subject<'a>,
     own: &'a Owned,
     shares: &'a dyn Fn(&str) -> bool,
     calls: BTreeSet<String>,
+    callers: Vec<String>,
     runs_itself: bool,
 }
 
@@ -352,10 +351,10 @@ impl Rewriter<'_> {
             (is_itself && self.runs_itself)
                 || (!is_itself && (policy != "workflowsFromAList" || wanted.contains(id)))
         });
-        let callers: Vec<&str> = callers.map(String::as_str).collect();
-        if !callers.is_empty() {
+        self.callers = callers.cloned().collect();
+        if !self.callers.is_empty() {
             settings.insert("callerPolicy".into(), "workflowsFromAList".into());
-            settings.insert("callerIds".into(), callers.join(",").into());
+            settings.insert("callerIds".into(), self.callers.join(",").into());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The findings, in words for a person or a language model.
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::rules::{self, Rule};
 
@@ -10,16 +11,16 @@ const MAX_BYTES: usize = 200_000;
 const MAX_NAME_CHARS: usize = 80;
 
 /// A finding.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Finding {
     /// A code of `docs/errors.md`.
     pub code: &'static str,
-    /// A JSON Pointer (RFC 6901) into the workflow as it was sent.
-    pub path: String,
-    /// What is wrong.
-    pub message: String,
     /// What to do.
     pub fix: String,
+    /// What is wrong.
+    pub message: String,
+    /// A JSON Pointer (RFC 6901) into the workflow as it was sent.
+    pub path: String,
 }
 
 /// All findings, and the workflow in a form that n8n accepts if `fixed` corrects all errors.
@@ -127,36 +128,23 @@ impl Report {
         self.add(weight, rule, path, names);
     }
 
-    /// `{valid, errors, warnings, fixed}`
-    pub fn json(self) -> Value {
-        // Built by hand: `json!` would copy the workflow.
-        object([
-            ("valid", self.errors.is_empty().into()),
-            ("errors", listed(self.errors)),
-            ("warnings", listed(self.warnings)),
-            ("fixed", self.fixed),
-        ])
+    /// `{errors, fixed, valid, warnings}`
+    pub fn json(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            errors: &'a [Finding],
+            fixed: &'a Value,
+            valid: bool,
+            warnings: &'a [Finding],
+        }
+        let answer = Answer {
+            errors: &self.errors,
+            fixed: &self.fixed,
+            valid: self.errors.is_empty(),
+            warnings: &self.warnings,
+        };
+        serde_json::to_vec(&answer).unwrap_or_default()
     }
-}
-
-fn object(fields: [(&str, Value); 4]) -> Value {
-    let mut made = Map::new();
-    for (name, value) in fields {
-        made.insert(name.to_owned(), value);
-    }
-    Value::Object(made)
-}
-
-fn listed(findings: Vec<Finding>) -> Value {
-    let one = |finding: Finding| {
-        object([
-            ("code", finding.code.into()),
-            ("path", finding.path.into()),
-            ("message", finding.message.into()),
-            ("fix", finding.fix.into()),
-        ])
-    };
-    findings.into_iter().map(one).collect()
 }
 
 /// The text with each `{}` replaced by a name.
