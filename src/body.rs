@@ -1,4 +1,4 @@
-//! Bodies: read into memory, or passed on unread. Either way up to a limit.
+//! Bodies: read into memory, passed on unread, or read as they arrive. In each case up to a limit.
 
 use crate::endpoint::Route;
 use crate::error::Error;
@@ -29,11 +29,7 @@ async fn read_body<P: Platform>(
     limit: usize,
     edge: &Edge<P>,
 ) -> Result<Vec<u8>, Error> {
-    let is_zipped = match content_coding(request).as_deref() {
-        None => false,
-        Some("gzip" | "x-gzip") => true,
-        Some(_) => return Err(Error::UnsupportedEncoding { accepted: "gzip" }),
-    };
+    let is_zipped = is_zipped(request)?;
     if declared_length(request)?.is_some_and(|length| length > limit) {
         return Err(Error::BodyTooLarge { limit });
     }
@@ -51,6 +47,37 @@ async fn read_body<P: Platform>(
         ReadFault::Broken => Error::MalformedBody("it is not gzip, or it broke off".into()),
         fault => Error::of_body(fault, limit),
     })
+}
+
+/// A body that is read as it arrives.
+pub(crate) struct Flow<B> {
+    pub stream: B,
+    pub is_zipped: bool,
+    /// The most bytes, before and after decompression.
+    pub limit: usize,
+}
+
+/// The body to read as it arrives; none if it is empty.
+pub(crate) fn flow<B>(request: &mut Request<B>, limit: usize) -> Result<Option<Flow<B>>, Error> {
+    let is_zipped = is_zipped(request)?;
+    if declared_length(request)?.is_some_and(|length| length > limit) {
+        return Err(Error::BodyTooLarge { limit });
+    }
+    let stream = request.body.take();
+    Ok(stream.map(|stream| Flow {
+        stream,
+        is_zipped,
+        limit,
+    }))
+}
+
+/// Whether the body is gzip.
+fn is_zipped<B>(request: &Request<B>) -> Result<bool, Error> {
+    match content_coding(request).as_deref() {
+        None => Ok(false),
+        Some("gzip" | "x-gzip") => Ok(true),
+        Some(_) => Err(Error::UnsupportedEncoding { accepted: "gzip" }),
+    }
 }
 
 /// The body to pass on unread. The platform enforces the declared length, or counts if there is none.

@@ -8,12 +8,13 @@ use std::rc::Rc;
 
 use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::error::Error;
 use crate::formats::charset::Decoder;
 use crate::formats::form::{self, Form};
+use crate::formats::lines::Batch;
 use crate::formats::{Content, RawBody, is_lines, json, media_type};
 use crate::hooks::{AfterCall, Authenticate};
 use crate::message::{self, Body, Place, Response};
@@ -69,6 +70,17 @@ pub type MakeArguments = fn(&Incoming, &Config) -> Result<Plan, Error>;
 /// Turns the outcome of a call into an answer.
 pub type MakeAnswer = fn(&Incoming, Result<Value, Error>, &Config) -> Result<Response<()>, Error>;
 
+/// Turns a batch of a body's lines into arguments of the function, beside those that the manifest lists.
+pub type MakeBatch = fn(&Batch<'_>, &Incoming, &Config) -> Result<Map<String, Value>, Error>;
+
+/// A body that is read line by line as it arrives. The function is called once for each batch of lines.
+pub struct LineBody {
+    /// The most bytes of a line.
+    pub line_limit: usize,
+    /// Translates a batch.
+    pub translate: Option<MakeBatch>,
+}
+
 /// Where a function's arguments come from.
 pub enum Arguments {
     /// From places in the request.
@@ -106,6 +118,20 @@ pub enum Source {
     User,
     /// The whole body.
     Body(BodyKind),
+    /// Where the batch of lines stands in the body.
+    Batch(Position),
+}
+
+/// A position in a body of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Position {
+    /// The bytes before the batch.
+    Start,
+    /// The bytes up to the end of the batch.
+    End,
+    /// The number of its first line, from 1.
+    Line,
 }
 
 /// How the whole body becomes an argument.
@@ -123,6 +149,8 @@ pub enum BodyKind {
     },
     /// A batch of events, each accepted or refused on its own.
     Batch,
+    /// Lines of JSON, in as many calls as there are batches.
+    Lines,
 }
 
 /// The type of an argument.
@@ -241,6 +269,8 @@ pub struct Call {
     pub identity: Identity,
     /// The encodings of the body that it reads.
     pub accepts: Vec<Encoding>,
+    /// If set, the body is read line by line as it arrives.
+    pub lines: Option<LineBody>,
     /// Whether the database learns the `Idempotency-Key`.
     pub idempotent: bool,
     /// Whether people fill in its form in a browser. They see it again with their values if it is refused, so a body
@@ -284,6 +314,7 @@ impl Call {
             function: function.into(),
             identity: Identity::Caller,
             accepts: vec![Encoding::Json],
+            lines: None,
             idempotent: false,
             is_form: false,
             turnstile: None,

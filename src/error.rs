@@ -329,6 +329,13 @@ pub enum Error {
         /// What it must hold.
         wanted: Cow<'static, str>,
     },
+    /// The work on a body that is read as it arrives ended before the end of the body.
+    Interrupted {
+        /// Why.
+        cause: Box<Error>,
+        /// How far it got, as the answer says it.
+        progress: Value,
+    },
     /// The edge itself failed. The text is for the log; the client does not get it.
     Internal(&'static str),
 }
@@ -344,6 +351,9 @@ pub struct ErrorBody {
     pub details: Option<Value>,
     /// What to do about it.
     pub hint: Option<Cow<'static, str>>,
+    /// What has been done: of a body that is read as it arrives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Value>,
 }
 
 impl Row {
@@ -353,6 +363,7 @@ impl Row {
             message: self.message.into(),
             details: details.map(|text| Value::String(text.into_owned())),
             hint: (!self.hint.is_empty()).then(|| self.hint.into()),
+            progress: None,
         }
     }
 }
@@ -379,6 +390,15 @@ impl Error {
             ReadFault::Broken => Self::MalformedBody("it broke off".into()),
             ReadFault::Slow => Self::SlowBody,
             ReadFault::BufferFull => Self::UploadBufferFull,
+        }
+    }
+
+    /// What went wrong, wherever it did.
+    #[must_use]
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Interrupted { cause, .. } => cause,
+            error => error,
         }
     }
 
@@ -434,6 +454,7 @@ impl Error {
             Self::UpstreamFailed => &DATABASE_FAILED,
             Self::Misconfigured { .. } => &MISCONFIGURED,
             Self::Internal(_) => &INTERNAL_ERROR,
+            Self::Interrupted { cause, .. } => return cause.row(),
             Self::Refused { .. } => return None,
         })
     }
@@ -441,7 +462,7 @@ impl Error {
     /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        match self {
+        match self.cause() {
             Self::Refused { status, .. } => *status,
             error => error
                 .row()
@@ -453,7 +474,7 @@ impl Error {
     /// database raises, of PostgREST and of PostgreSQL.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
-        match self {
+        match self.cause() {
             Self::Refused { body, .. } => name_of(&body.code),
             error => error.row().map(|row| row.name),
         }
@@ -462,7 +483,7 @@ impl Error {
     /// What the log says of a failure of the edge itself.
     #[must_use]
     pub fn internal_cause(&self) -> Option<&'static str> {
-        match self {
+        match self.cause() {
             Self::Internal(cause) => Some(cause),
             _ => None,
         }
@@ -471,7 +492,7 @@ impl Error {
     /// Seconds for `Retry-After`, on 429 and 503.
     #[must_use]
     pub fn retry_after(&self) -> Option<u32> {
-        match self {
+        match self.cause() {
             Self::KeysUnavailable { retry_after } => Some(*retry_after),
             // Every 429 and 503 says when to try again, also those of an application that does not.
             Self::Refused {
@@ -492,6 +513,10 @@ impl Error {
     pub fn body(&self) -> ErrorBody {
         match self {
             Self::Refused { body, .. } => (**body).clone(),
+            Self::Interrupted { cause, progress } => ErrorBody {
+                progress: Some(progress.clone()),
+                ..cause.body()
+            },
             error => error.row().unwrap_or(&INTERNAL_ERROR).body(error.details()),
         }
     }

@@ -7,7 +7,7 @@ use matchit::Router;
 use percent_encoding::percent_decode_str;
 
 use crate::config::Variable;
-use crate::endpoint::{Fallback, MakeAnswer, MakeArguments, MakePage, Route, Segments};
+use crate::endpoint::{Fallback, MakeAnswer, MakeArguments, MakeBatch, MakePage, Route, Segments};
 use crate::error::Row;
 use crate::hooks::{AfterCall, Authenticate, JobBody};
 
@@ -156,4 +156,7 @@ pub enum Handler {
         /// The answer while the database cannot be reached.
         fallback: Option<Fallback>,
     },
+    /// Reads the body as it arrives, and translates each batch of its lines into arguments of the function that the
+    /// manifest names.
+    Lines(MakeBatch),
 }

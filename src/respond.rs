@@ -154,6 +154,7 @@ fn is_token_byte(byte: u8) -> bool {
 
 /// Sets the headers of an error, whatever its body.
 pub fn set_error_headers(error: &Error, headers: &mut HeaderMap) {
+    let error = error.cause();
     if error.status() == StatusCode::UNAUTHORIZED {
         let challenge = match error {
             Error::BadToken(TokenFault::Expired) => {

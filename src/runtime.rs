@@ -68,6 +68,15 @@ pub trait Platform: Clone + 'static {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
 
+    /// The chunks of a body as they arrive; of a gzip body, decompressed, each at most 64 KB. The body may pause for at most
+    /// `idle_ms`.
+    fn chunks(
+        &self,
+        body: Self::Body,
+        is_zipped: bool,
+        idle_ms: u32,
+    ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>>;
+
     /// A body that breaks off after `limit` bytes and then logs so under `id`. If its first chunk exceeds the limit, no
     /// byte is passed on.
     ///

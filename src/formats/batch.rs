@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::Content;
+use super::{Content, is_lines};
 use crate::error::Error;
 use crate::json::storable::numbers;
 use crate::json::{has_nul, unambiguous};
@@ -52,7 +52,7 @@ pub fn items(content: Content<'_>) -> Result<Vec<Item<'_>>, Error> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match content.media_type().as_str() {
         "application/json" => whole(body),
-        "application/x-ndjson" | "application/jsonl" | "application/ndjson" => Ok(lines(body)),
+        kind if is_lines(kind) => Ok(lines(body)),
         // `sendBeacon` sends a string as text/plain, and a Blob without a type without one.
         "text/plain" | "" => whole(body).or_else(|error| {
             let several = body.trim_ascii().contains(&b'\n');
@@ -117,19 +117,35 @@ fn lines(body: &[u8]) -> Vec<Item<'_>> {
     let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
     lines
         .filter(|line| !line.is_empty())
-        .map(|line| json_text(line).map_or(Item::Refused("malformed"), item))
+        .map(|line| json_text(line).map_or(MALFORMED, item))
         .collect()
 }
 
+/// The event of a line; none stands for a line that is too long.
+#[must_use]
+pub fn of_line(line: Option<&[u8]>) -> Item<'_> {
+    match line {
+        None => TOO_LARGE,
+        Some(line) => text(line).map_or(MALFORMED, storable),
+    }
+}
+
+const MALFORMED: Item<'static> = Item::Refused("malformed");
+const TOO_LARGE: Item<'static> = Item::Refused("too_large");
+
 fn item(event: &str) -> Item<'_> {
     if event.len() > MAX_EVENT_BYTES {
-        return Item::Refused("too_large");
+        return TOO_LARGE;
     }
+    storable(event)
+}
+
+fn storable(event: &str) -> Item<'_> {
     let is_storable = unambiguous(event).is_ok_and(|value| value.is_object() && !has_nul(&value));
     if is_storable && numbers(event).all(fits) {
         Item::Event(event)
     } else {
-        Item::Refused("malformed")
+        MALFORMED
     }
 }
 

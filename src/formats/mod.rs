@@ -1,11 +1,12 @@
-//! The formats of request bodies: JSON with one meaning, forms in three encodings, batches of events, and text in
-//! charsets other than UTF-8.
+//! The formats of request bodies: JSON with one meaning, forms in three encodings, batches of events, lines that arrive bit
+//! by bit, and text in charsets other than UTF-8.
 
 pub mod address;
 pub(crate) mod batch;
 pub(crate) mod charset;
 pub mod form;
 pub mod json;
+pub mod lines;
 mod multipart;
 
 use charset::Decoder;

@@ -2,6 +2,7 @@
 
 mod cached;
 mod export;
+mod lines;
 pub(crate) mod outside;
 pub mod share;
 mod sqlstate;
@@ -11,7 +12,7 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
-use futures_util::future::{Either, join3, select};
+use futures_util::future::{Either, FutureExt as _, join3, select};
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -163,6 +164,8 @@ async fn perform<P: Platform>(
                 outcome,
             })
         }
+        // Boxed: the future of every request would otherwise be as large.
+        Work::Lines(lines) => Ok(lines::send(*lines, edge).boxed_local().await),
         Work::Export(pages) => export::send(pages, edge).await.map(Reply::Exported),
         Work::Ready { database, replica } => {
             // It does not count toward the limit: a long queue here says nothing about the database.
@@ -682,6 +685,7 @@ fn relayed_error(refusal: &Refusal, body: &Value, anonymous: bool) -> Error {
         hint: field("hint")
             .filter(|_| shows_all)
             .map(|hint| hint.to_owned().into()),
+        progress: None,
     };
     let headers = &refusal.headers;
     Error::Refused {

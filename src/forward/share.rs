@@ -37,6 +37,10 @@ const ANONYMOUS_PART: usize = 2;
 /// Keys of what all anonymous callers share. No caller has such a name.
 const ANONYMOUS: &str = "anonymous";
 const ANONYMOUS_WAITING: &str = "places of anonymous";
+/// The key of a caller's bodies that are read as they arrive, before the caller's name.
+const BODIES: &str = "bodies of";
+/// Milliseconds for which such a body holds its place if the runtime drops it without notice.
+const MAX_BODY_MS: u64 = 60 * 60 * 1000;
 
 /// What one request has taken.
 #[derive(Default)]
@@ -88,6 +92,36 @@ pub(super) async fn acquire<'a, P: Platform>(
                 waiting,
             })
         }
+    }
+}
+
+/// Acquires one of the places for bodies that a caller may send at once to be read as they arrive: as many as connections. Each
+/// of their calls needs a permit of [`acquire`] besides.
+///
+/// # Errors
+/// [`Error::TooManyConcurrent`] if none is free.
+pub(super) fn acquire_body<'a, P: Platform>(
+    sharer: &Sharer,
+    edge: &'a Edge<P>,
+) -> Result<Option<Permit<'a>>, Error> {
+    let limits = &edge.config.limits;
+    let (name, most) = match sharer {
+        Sharer::User(name) => (name, limits.caller_connections),
+        Sharer::Anonymous(name) => (name, limits.address_connections),
+    };
+    if most == 0 {
+        return Ok(None);
+    }
+    let now_ms = edge.platform.now_ms();
+    let permit = shares::join(&edge.shares, &format!("{BODIES} {name}"), most, now_ms);
+    let permit = permit.ok_or(Error::TooManyConcurrent)?;
+    let times = Times {
+        now_ms,
+        max_use_ms: MAX_BODY_MS,
+    };
+    match permit.check(most, times) {
+        Admission::Now => Ok(Some(permit)),
+        Admission::Behind(_) => Err(Error::TooManyConcurrent),
     }
 }
 

@@ -76,6 +76,7 @@ pub(super) fn error_for(code: &str, message: &str) -> Option<Error> {
             message: words.into(),
             details: None,
             hint: Some(hint.into()),
+            progress: None,
         }),
         retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SECONDS),
         range: None,

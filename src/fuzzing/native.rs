@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, StatusCode};
 use p256::ecdsa::signature::{Signer, Verifier};
@@ -122,6 +122,20 @@ impl Platform for Native {
 
     async fn read(&self, body: Vec<u8>, _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {
         Ok(body)
+    }
+
+    fn chunks(
+        &self,
+        body: Vec<u8>,
+        is_zipped: bool,
+        _: u32,
+    ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
+        let chunks: Vec<_> = body.chunks(7).map(|chunk| Ok(chunk.to_vec())).collect();
+        stream::iter(if is_zipped {
+            vec![Err(ReadFault::Broken)]
+        } else {
+            chunks
+        })
     }
 
     async fn bounded(&self, body: Vec<u8>, limit: usize, _: &str) -> Result<Vec<u8>, ReadFault> {

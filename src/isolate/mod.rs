@@ -45,6 +45,8 @@ pub struct Isolate {
     in_flight: Cell<usize>,
     /// How many of them each caller has.
     pub shares: RefCell<Shares>,
+    /// The bytes of bodies that are read as they arrive.
+    held_bytes: Cell<usize>,
 }
 
 impl Isolate {
@@ -62,6 +64,7 @@ impl Isolate {
             ids: RefCell::default(),
             in_flight: Cell::default(),
             shares: RefCell::default(),
+            held_bytes: Cell::default(),
         }
     }
 
@@ -81,6 +84,14 @@ impl Isolate {
     pub fn permit(&self) -> CapacityPermit<'_> {
         self.in_flight.set(self.in_flight.get() + 1);
         CapacityPermit(&self.in_flight)
+    }
+
+    /// Counts the bytes that a body has in memory while it is read as it arrives.
+    pub fn held(&self) -> HeldBytes<'_> {
+        HeldBytes {
+            all: &self.held_bytes,
+            own: 0,
+        }
     }
 
     /// An id for a request without one: 32 hexadecimal digits, of which the first 16 are the isolate's and random.
@@ -103,6 +114,38 @@ pub struct CapacityPermit<'a>(&'a Cell<usize>);
 impl Drop for CapacityPermit<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// The most bytes of bodies that an isolate has in memory while they arrive. It has 128 MB for everything, and a batch on its way
+/// to the database needs several times its bytes.
+const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
+
+/// The bytes that one body has in memory, until it is dropped.
+pub struct HeldBytes<'a> {
+    all: &'a Cell<usize>,
+    own: usize,
+}
+
+impl HeldBytes<'_> {
+    /// Counts so many bytes instead of those before.
+    ///
+    /// # Errors
+    /// [`Error::UploadBufferFull`] if all bodies together would have too many.
+    pub fn set(&mut self, bytes: usize) -> Result<(), Error> {
+        let others = self.all.get().saturating_sub(self.own);
+        if bytes > self.own && others + bytes > MAX_HELD_BYTES {
+            return Err(Error::UploadBufferFull);
+        }
+        self.all.set(others + bytes);
+        self.own = bytes;
+        Ok(())
+    }
+}
+
+impl Drop for HeldBytes<'_> {
+    fn drop(&mut self) {
+        self.all.set(self.all.get().saturating_sub(self.own));
     }
 }
 

@@ -5,14 +5,14 @@ use std::rc::Rc;
 
 use http::{Method, StatusCode};
 
-use super::checks::{body_limit, is_read};
+use super::checks::{is_read, size};
 use super::{
     Answer, ArgumentOf, BodyOf, By, Caller, Endpoint, ErrorName, Fault, Identity, Manifest,
     OfCaller, RateLimit, Verb,
 };
 use crate::endpoint::{
     self, Access, Action, Argument, Arguments, BodyKind, Call, Encoding, Export, Guard, Limit,
-    More, Route, Seal, Source,
+    LineBody, More, Route, Seal, Source,
 };
 use crate::hooks::Authenticate;
 use crate::registry::{Codes, Handler, Job, Registry, System, Worker};
@@ -133,7 +133,7 @@ fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Ro
         RateLimit::Closed => Some(Guard::FailClosed),
         RateLimit::None => None,
     };
-    let limit = endpoint.body_limit.as_deref().and_then(body_limit);
+    let limit = endpoint.body_limit.as_deref().and_then(size);
     let requires = endpoint.requires.clone();
     let path = endpoint.path.clone();
     let action = action(endpoint, handler.transpose()?, named, headers)?;
@@ -217,6 +217,11 @@ fn call(
         Identity::Edge => endpoint::Identity::Edge,
     };
     call.accepts = endpoint.accepts.unwrap_or_else(|| vec![Encoding::Json]);
+    let line_limit = endpoint.line_limit.as_deref().and_then(size);
+    call.lines = line_limit.map(|line_limit| LineBody {
+        line_limit,
+        translate: None,
+    });
     call.idempotent = endpoint.idempotent;
     call.is_form = endpoint.form;
     call.turnstile = endpoint.turnstile.map(Cow::Owned);
@@ -268,13 +273,24 @@ fn call(
         })
         .collect();
     call.arguments = Arguments::Listed(arguments?);
+    let fault = |field: &str, what: &str| Err(Fault(field.to_owned(), what.to_owned()));
+    if let Some(Handler::Lines(translate)) = handler {
+        let Some(lines) = &mut call.lines else {
+            return fault("handler", "it translates lines, and needs line_limit");
+        };
+        lines.translate = Some(translate);
+    } else if call.lines.is_some() && handler.is_some() {
+        return fault(
+            "handler",
+            "it does not translate lines: leave out line_limit",
+        );
+    }
     if let Some(Handler::Call {
         arguments,
         answer,
         fallback,
     }) = handler
     {
-        let fault = |field: &str, what: &str| Err(Fault(field.to_owned(), what.to_owned()));
         if let Some(code) = arguments {
             if listed {
                 return fault("arguments", "the handler makes the arguments");
@@ -310,8 +326,10 @@ fn argument(name: String, of: ArgumentOf) -> Argument {
                 BodyOf::Value => BodyKind::Value { email_fields },
                 BodyOf::Object => BodyKind::Object { email_fields },
                 BodyOf::Batch => BodyKind::Batch,
+                BodyOf::Lines => BodyKind::Lines,
             })
         }),
+        of.batch.map(Source::Batch),
     ];
     Argument {
         name,

@@ -295,7 +295,7 @@ fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault>
     if let Some(limit) = &endpoint.body_limit {
         is(!is_get, "body_limit", "a GET has no body")?;
         let wanted = "a size such as 64 KB or 2 MB, at most 95 MB";
-        is(body_limit(limit).is_some(), "body_limit", wanted)?;
+        is(size(limit).is_some(), "body_limit", wanted)?;
     }
     check_identity(endpoint)?;
     check_answer(endpoint)?;
@@ -307,6 +307,7 @@ fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault>
         is(endpoint.export.is_none(), "export", "contradicts call")?;
     }
     check_arguments(endpoint, &manifest.name)?;
+    super::lines::check(endpoint)?;
     check_seal(endpoint)?;
     check_export(endpoint, manifest)
 }
@@ -573,6 +574,10 @@ fn check_arguments(endpoint: &Endpoint, system: &str) -> Result<(), Fault> {
         || "arguments".into(),
         "only one argument can be the body",
     )?;
+    if endpoint.line_limit.is_some() {
+        let alone = "a body of lines leaves no fields for other arguments";
+        return must(fields == 0, || "arguments".into(), alone);
+    }
     let is_batch = whole(BodyOf::Batch);
     let one = "a batch leaves no fields for other arguments";
     must(!is_batch || fields == 0, || "arguments".into(), one)?;
@@ -615,18 +620,22 @@ fn check_argument(argument: &ArgumentOf, path: &str, system: &str) -> Result<(),
         argument.field.is_some(),
         argument.caller.is_some(),
         argument.body.is_some(),
+        argument.batch.is_some(),
     ];
     let count = places.into_iter().filter(|given| *given).count();
     is(
         count > 0,
         "",
-        "comes from path, query, header, field, caller or body",
+        "comes from path, query, header, field, caller, body or batch",
     )?;
-    let alone = argument.path.is_some() || argument.caller.is_some() || argument.body.is_some();
+    let alone = argument.path.is_some()
+        || argument.caller.is_some()
+        || argument.body.is_some()
+        || argument.batch.is_some();
     is(
         !alone || count == 1,
         "",
-        "path, caller and body have no second place beside them",
+        "path, caller, body and batch have no second place beside them",
     )?;
     if let Some(name) = &argument.path {
         let is_there = path.contains(&format!("{{{name}}}"));
@@ -652,7 +661,13 @@ fn check_argument(argument: &ArgumentOf, path: &str, system: &str) -> Result<(),
         ".type",
         "a body has no type",
     )?;
-    let has_fields = argument.body.is_some_and(|kind| kind != BodyOf::Batch);
+    let is_position = argument.batch.is_some();
+    is(
+        !is_position || argument.kind.is_none() && argument.default.is_none(),
+        ".batch",
+        "is a whole number, and never left out",
+    )?;
+    let has_fields = matches!(argument.body, Some(BodyOf::Value | BodyOf::Object));
     let wanted = "only for body = \"value\" and \"object\"";
     is(
         argument.email_fields.is_empty() || has_fields,
@@ -666,7 +681,7 @@ fn check_argument(argument: &ArgumentOf, path: &str, system: &str) -> Result<(),
         ".type",
         "any is only for a field of the body",
     )?;
-    let is_batch = argument.body == Some(BodyOf::Batch);
+    let is_batch = matches!(argument.body, Some(BodyOf::Batch | BodyOf::Lines));
     is(
         !is_batch || argument.default.is_none(),
         ".default",
@@ -735,7 +750,7 @@ fn check_seal(endpoint: &Endpoint) -> Result<(), Fault> {
 }
 
 /// The bytes of a size such as `64 KB`.
-pub(super) fn body_limit(text: &str) -> Option<usize> {
+pub(super) fn size(text: &str) -> Option<usize> {
     let (number, unit) = text.split_once(' ')?;
     let factor = match unit {
         "KB" => 1024,

@@ -5,6 +5,7 @@
 
 mod build;
 mod checks;
+mod lines;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::Variable;
-use crate::endpoint::{Encoding, Kind, Route};
+use crate::endpoint::{Encoding, Kind, Position, Route};
 use crate::error::Error;
 use crate::registry::{BadRoute, Job, Registry, Routes, System};
 
@@ -78,6 +79,7 @@ struct Endpoint {
     path: String,
     access: Caller,
     body_limit: Option<String>,
+    line_limit: Option<String>,
     #[serde(default)]
     rate_limit: RateLimit,
     call: Option<String>,
@@ -169,6 +171,7 @@ struct ArgumentOf {
     field: Option<String>,
     caller: Option<OfCaller>,
     body: Option<BodyOf>,
+    batch: Option<Position>,
     #[serde(default, rename = "type")]
     kind: Option<Kind>,
     default: Option<Value>,
@@ -190,6 +193,7 @@ enum BodyOf {
     Value,
     Object,
     Batch,
+    Lines,
 }
 
 /// How often one caller may call an endpoint.

@@ -56,17 +56,28 @@ fn hook(_: &Incoming, _: &crate::config::Config) -> Result<crate::endpoint::Plan
     Err(Error::NotFound)
 }
 
+fn translate(
+    _: &crate::formats::lines::Batch<'_>,
+    _: &Incoming,
+    _: &crate::config::Config,
+) -> Result<serde_json::Map<String, Value>, Error> {
+    Err(Error::NotFound)
+}
+
 const NOTES: System = System {
     name: "notes",
     errors: &[],
-    handlers: &[(
-        "code",
-        Handler::Call {
-            arguments: Some(hook),
-            answer: None,
-            fallback: None,
-        },
-    )],
+    handlers: &[
+        (
+            "code",
+            Handler::Call {
+                arguments: Some(hook),
+                answer: None,
+                fallback: None,
+            },
+        ),
+        ("translate", Handler::Lines(translate)),
+    ],
     authenticate: &[],
     after_call: &[],
     jobs: &[],
@@ -91,6 +102,17 @@ fn notes(endpoint: &Value) -> Value {
         "jobs": [{"name": "clean_notes", "cron": "*/5 1-3 * 1,2 *", "by": "database"}],
         "endpoints": [endpoint],
     })
+}
+
+/// The fields of an endpoint that reads lines, with these.
+fn lines(fields: &Value) -> Value {
+    let mut made = json!({"line_limit": "64 KB", "accepts": ["ndjson"], "arguments": {"x": {"body": "lines"}}});
+    for (name, value) in fields.as_object().unwrap() {
+        made.as_object_mut()
+            .unwrap()
+            .insert(name.clone(), value.clone());
+    }
+    made
 }
 
 /// An endpoint that is right, with these fields replaced, or left out if null.
@@ -213,6 +235,45 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         ("call", json!({"call": "notes.Add"})),
         ("handler", json!({"handler": "nothing"})),
         ("arguments", json!({"handler": "code"})),
+        ("arguments", json!({"arguments": {"x": {"body": "lines"}}})),
+        ("arguments", json!({"arguments": {"x": {"batch": "start"}}})),
+        ("arguments.x.batch", argument(json!({"batch": "middle"}))),
+        ("handler", json!({"handler": "translate"})),
+        ("line_limit", lines(&json!({"line_limit": "9 MB"}))),
+        (
+            "line_limit",
+            lines(
+                json!({"line_limit": "64 KB", "method": "GET", "body_limit": null, "arguments": {}}),
+            ),
+        ),
+        ("accepts", lines(&json!({"accepts": ["json", "ndjson"]}))),
+        ("arguments", lines(&json!({"arguments": {}}))),
+        ("arguments", lines(&json!({"handler": "translate"}))),
+        (
+            "arguments",
+            lines(&json!({"arguments": {"x": {"body": "lines"}, "y": {"field": "y"}}})),
+        ),
+        (
+            "arguments.x.batch",
+            lines(&json!({"arguments": {"x": {"batch": "line", "default": 1}}})),
+        ),
+        (
+            "arguments.x.default",
+            lines(&json!({"arguments": {"x": {"body": "lines", "default": []}}})),
+        ),
+        (
+            "handler",
+            lines(&json!({"handler": "code", "arguments": {}})),
+        ),
+        ("idempotent", lines(&json!({"idempotent": true}))),
+        ("answer", lines(&json!({"answer": "stream"}))),
+        ("redirect", lines(&json!({"redirect": "/thanks"}))),
+        ("answer_step_ms", lines(&json!({"answer_step_ms": 5}))),
+        ("after_call", lines(&json!({"after_call": "nothing"}))),
+        (
+            "authenticate",
+            lines(&json!({"authenticate": "nothing", "access": "public"})),
+        ),
         ("after_call", json!({"after_call": "nothing"})),
         (
             "authenticate",
@@ -346,6 +407,9 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
     assert_eq!(refusal(&notes(&endpoint(&json!({})))), "");
     let limited = json!({"identity": "vouched", "limit": {"per_minute": 6, "burst": 10}});
     assert_eq!(refusal(&notes(&endpoint(&limited))), "");
+    assert_eq!(refusal(&notes(&endpoint(&lines(&json!({}))))), "");
+    let translated = lines(&json!({"handler": "translate", "arguments": {"x": {"batch": "line"}}}));
+    assert_eq!(refusal(&notes(&endpoint(&translated))), "");
     for (field, changed) in cases {
         let details = refusal(&notes(&endpoint(&changed)));
         let place = format!("systems/notes.toml: endpoints[0].{field}: ");

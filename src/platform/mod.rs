@@ -3,6 +3,7 @@
 //!
 //! The state of an isolate is in `thread_local!`, as plain data, and never borrowed across an await.
 
+mod chunks;
 mod crypto;
 mod headers;
 mod messages;
@@ -33,6 +34,7 @@ use crate::public_key::PublicKey;
 use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
 use crate::{jobs, pipeline, respond};
+use chunks::Chunks;
 use headers::rust_headers;
 use messages::{incoming, is_read, outgoing, relayed, send, unreachable};
 use timers::{PromiseFuture, delay};
@@ -325,6 +327,17 @@ impl Platform for Workers {
         })
         .await?;
         Ok(bytes)
+    }
+
+    fn chunks(
+        &self,
+        body: ReadableStream,
+        is_zipped: bool,
+        idle_ms: u32,
+    ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
+        let listening = self.0.listen();
+        let chunks = listening.and_then(|()| Chunks::of(&body, is_zipped, idle_ms));
+        chunks::stream(chunks)
     }
 
     async fn bounded(

@@ -17,7 +17,7 @@ use crate::message::{ReadFault, SendFault};
 
 /// Bytes that are read of an answer before it is passed on, and at most at a time.
 pub(super) const CHUNK_BYTES: u32 = 16 * 1024;
-const MAX_CHUNK_BYTES: u32 = 64 * 1024;
+pub(super) const MAX_CHUNK_BYTES: u32 = 64 * 1024;
 
 #[wasm_bindgen]
 extern "C" {
@@ -29,6 +29,8 @@ extern "C" {
     type ByteReader;
     #[wasm_bindgen(method, catch, js_name = readAtLeast)]
     fn read_at_least(this: &ByteReader, bytes: u32, into: &Uint8Array) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = releaseLock)]
+    fn release_lock(this: &ByteReader) -> Result<(), JsValue>;
 }
 
 /// Reads a body chunk by chunk, without a copy of its bytes in wasm memory.
@@ -42,12 +44,26 @@ impl ChunkReader {
         stream.byte_reader(&options).map(Self)
     }
 
+    /// Unlocks the stream for another reader. No read may be waiting.
+    pub(super) fn release(&self) {
+        // If it stays locked, nobody discards the rest of it.
+        let _ = self.0.release_lock();
+    }
+
     /// Reads at least `least` bytes, and up to `most` if they have arrived; fewer at the end of the body, and none
     /// after it.
     pub(super) async fn next(&self, least: u32, most: u32) -> Result<Uint8Array, JsValue> {
-        let step = self
-            .0
-            .read_at_least(least, &Uint8Array::new_with_length(most))?;
+        self.next_into(least, &Uint8Array::new_with_length(most))
+            .await
+    }
+
+    /// The same up to the length of a buffer, which is given back with what was read into it and cannot be used otherwise.
+    pub(super) async fn next_into(
+        &self,
+        least: u32,
+        buffer: &Uint8Array,
+    ) -> Result<Uint8Array, JsValue> {
+        let step = self.0.read_at_least(least, buffer)?;
         let step = PromiseFuture::of(&step).await?;
         let value = Reflect::get(&step, &"value".into())?;
         // A stream that had ended before may give no bytes.
@@ -199,11 +215,16 @@ impl Drop for Buffered {
     }
 }
 
-/// Decompresses gzip with the runtime's own stream.
-pub(super) fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
+/// The runtime's own stream that decompresses gzip.
+pub(super) fn gunzip() -> Result<JsValue, JsValue> {
     let class: Function =
         Reflect::get(&js_sys::global(), &"DecompressionStream".into())?.dyn_into()?;
-    let reader = Reflect::construct(&class, &Array::of1(&"gzip".into()))?;
+    Reflect::construct(&class, &Array::of1(&"gzip".into()))
+}
+
+/// Decompresses gzip that has all arrived.
+pub(super) fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
+    let reader = gunzip()?;
     let zipped = web_sys::Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(body)))?;
     let zipped = zipped.stream();
     let pipe: Function = Reflect::get(&zipped, &"pipeThrough".into())?.dyn_into()?;

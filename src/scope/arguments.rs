@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::endpoint::{Argument, BodyKind, Call, Encoding, Incoming, Kind, Source};
+use crate::endpoint::{Argument, BodyKind, Call, Encoding, Incoming, Kind, Position, Source};
 use crate::error::Error;
 use crate::formats::form::{last, malformed};
+use crate::formats::lines::Batch;
 use crate::formats::{address, batch, is_lines, json};
 use crate::id::is_uuid;
 
@@ -26,11 +27,11 @@ pub(super) fn text_of(
     let value = body.value(argument, incoming)?;
     Ok(match value {
         Some(Part::Value(value)) => value.as_str().map(str::to_owned),
-        Some(Part::Batch) | None => None,
+        Some(Part::Batch | Part::Lines(_)) | None => None,
     })
 }
 
-/// The arguments of a call, as the text of a JSON object.
+/// The arguments of a call, as the text of a JSON object. A body of lines gives those of one batch.
 ///
 /// # Errors
 /// 400 and 415 for a body, 400 for an argument, 404 for a path that cannot be one of the endpoint's.
@@ -38,13 +39,19 @@ pub(super) fn of(
     call: &Call,
     arguments: &[Argument],
     incoming: &Incoming,
+    lines: Option<&Batch<'_>>,
 ) -> Result<String, Error> {
     let body = Body::read(call, arguments, incoming)?;
     let mut text = String::with_capacity(incoming.body.len() + 64);
     text.push('{');
     for argument in arguments {
-        let Some(value) = body.value(argument, incoming)? else {
-            continue;
+        let of_lines = lines.and_then(|lines| Part::of_lines(argument, lines));
+        let value = match of_lines {
+            Some(part) => part,
+            None => match body.value(argument, incoming)? {
+                Some(part) => part,
+                None => continue,
+            },
         };
         if text.len() > 1 {
             text.push(',');
@@ -58,6 +65,11 @@ pub(super) fn of(
                 batch::write(&mut text, batch::items(incoming.content())?);
                 text.push(']');
             }
+            Part::Lines(lines) => {
+                text.push('[');
+                batch::write(&mut text, lines.lines.iter().copied().map(batch::of_line));
+                text.push(']');
+            }
         }
     }
     text.push('}');
@@ -69,6 +81,22 @@ enum Part<'a> {
     Value(Cow<'a, Value>),
     /// The events of the body.
     Batch,
+    /// A batch of the body's lines.
+    Lines(&'a Batch<'a>),
+}
+
+impl<'a> Part<'a> {
+    /// The value of an argument that a batch of lines has.
+    fn of_lines(argument: &Argument, lines: &'a Batch<'a>) -> Option<Self> {
+        let number = |number: u64| Self::Value(Cow::Owned(number.into()));
+        argument.sources.iter().find_map(|source| match source {
+            Source::Body(BodyKind::Lines) => Some(Self::Lines(lines)),
+            Source::Batch(Position::Start) => Some(number(lines.start)),
+            Source::Batch(Position::End) => Some(number(lines.end)),
+            Source::Batch(Position::Line) => Some(number(lines.first_line)),
+            _ => None,
+        })
+    }
 }
 
 /// The body, read once in the form in which the arguments need it.
@@ -200,7 +228,7 @@ impl<'a> Body<'a> {
                 .as_ref()
                 .map(|user| Cow::Owned(user.to_ascii_lowercase().into()))),
             Source::Field(name) => self.field(name, argument),
-            Source::Body(BodyKind::Batch) => Ok(None),
+            Source::Body(BodyKind::Batch | BodyKind::Lines) | Source::Batch(_) => Ok(None),
             Source::Body(BodyKind::Value { email_fields } | BodyKind::Object { email_fields }) => {
                 Ok(self
                     .whole()
@@ -387,7 +415,7 @@ mod tests {
             accepts: accepts.to_vec(),
             ..Call::new("any", "function")
         };
-        of(&call, arguments, incoming).map(|text| serde_json::from_str(&text).unwrap())
+        of(&call, arguments, incoming, None).map(|text| serde_json::from_str(&text).unwrap())
     }
 
     const ALL: [Encoding; 3] = [Encoding::Json, Encoding::Form, Encoding::Multipart];

@@ -9,7 +9,7 @@ use postgrest::Postgrest;
 use super::headers::{idempotency_key, set, set_trace};
 use super::mint::{self, upstream_token};
 use super::work::{Relay, Work, sharer};
-use super::{arguments, cached, device, form_timestamp, seal, turnstile};
+use super::{arguments, cached, device, form_timestamp, lines, seal, turnstile};
 use crate::body::{limit, read_all};
 use crate::endpoint::{Arguments, Call, Human, Identity, Incoming, Plan, Seen};
 use crate::error::Error;
@@ -87,21 +87,43 @@ pub(super) async fn prepare<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Work<P::Body>, Error> {
     let mut incoming = incoming(matched, caller, &request, edge);
+    if let Some(body) = &call.lines {
+        let limit = limit(matched.route, edge);
+        return lines::prepare((call, body), caller, incoming, request, limit);
+    }
     let plan = plan(call, matched, &mut incoming, &mut request, edge).await;
     let arguments = match plan {
         Ok(Plan::Call(arguments)) => arguments,
         Ok(Plan::Answer(response)) => return Ok(Work::Local(response)),
         Err(error) => return Ok(refused(call, incoming, error)),
     };
-    let seen = seen(call, &incoming, edge);
     let cache = cached::of_call(call, caller, &arguments);
-    let token = match &cache {
-        None => token(call, caller, &request, incoming.human, seen, edge)?,
-        Some(_) => mint::shared(edge)?,
+    let parts = (&incoming, &request, caller);
+    Ok(Work::Call {
+        relay: relay(call, parts, arguments, cache.is_some(), edge)?,
+        call: call.clone(),
+        incoming: Box::new(incoming),
+        cache,
+    })
+}
+
+/// The call of an endpoint's function with these arguments. Other callers get the result of one that is shared.
+pub(super) fn relay<P: Platform>(
+    call: &Call,
+    (incoming, request, caller): (&Incoming, &Request<P::Body>, &Caller),
+    arguments: String,
+    is_shared: bool,
+    edge: &Edge<P>,
+) -> Result<Relay<P::Body>, Error> {
+    let token = if is_shared {
+        mint::shared(edge)?
+    } else {
+        let seen = seen(call, incoming, edge);
+        token(call, caller, request, incoming.human, seen, edge)?
     };
     let sharer = match call.identity {
         Identity::Edge => None,
-        Identity::Caller | Identity::Vouched => sharer(caller, &request),
+        Identity::Caller | Identity::Vouched => sharer(caller, request),
     };
     let mut outgoing = build(
         &edge.config.postgrest_url,
@@ -112,25 +134,19 @@ pub(super) async fn prepare<P: Platform>(
         &request.id,
         edge,
     )?;
-    if cache.is_some() {
-        // Other callers get the answer as well, so it must not depend on anything of this request but the arguments.
+    if is_shared {
+        // The result must not depend on anything of this request but the arguments.
         outgoing.headers.remove("x-request-id");
     } else {
-        describe(call, &request, &mut outgoing.headers)?;
+        describe(call, request, &mut outgoing.headers)?;
     }
     if call.fallback.is_some() {
         outgoing.deadline_ms = outgoing.deadline_ms.min(FALLBACK_MS);
     }
-    let relay = Relay {
+    Ok(Relay {
         sharer,
-        request_id: Some(request.id),
+        request_id: Some(request.id.clone()),
         ..Relay::plain(outgoing)
-    };
-    Ok(Work::Call {
-        call: call.clone(),
-        incoming: Box::new(incoming),
-        relay,
-        cache,
     })
 }
 
@@ -215,7 +231,7 @@ async fn plan<P: Platform>(
         Arguments::Code(code) => return code(incoming, &edge.config),
         Arguments::Listed(listed) => listed,
     };
-    let made = arguments::of(call, listed, incoming)?;
+    let made = arguments::of(call, listed, incoming, None)?;
     Ok(Plan::Call(match &call.seal {
         None => made,
         Some(secret) => seal::seal(secret, listed, made, incoming, edge).await?,

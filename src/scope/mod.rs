@@ -12,6 +12,7 @@ pub mod form_timestamp;
 mod grammar;
 mod guard;
 mod headers;
+mod lines;
 mod mint;
 mod prefer;
 mod query;
@@ -32,6 +33,7 @@ use crate::verify::Caller;
 
 pub(crate) use cached::Rule;
 pub(crate) use export::Pages;
+pub(crate) use lines::Lines;
 pub(crate) use mint::is_made_here;
 pub use work::Scoped;
 pub(crate) use work::{Relay, Sharer, Work};

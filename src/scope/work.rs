@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::cached::Rule;
 use super::export::Pages;
+use super::lines::Lines;
 use super::mint;
 use crate::endpoint::{Call, Incoming};
 use crate::error::Error;
@@ -41,6 +42,8 @@ pub(crate) enum Work<B> {
         /// How to cache the result.
         cache: Option<Rule>,
     },
+    /// Read a body of lines, and call one function for each batch of them.
+    Lines(Box<Lines<B>>),
     /// Answer a call that is refused before it is sent.
     Refused {
         call: Rc<Call>,

@@ -1,0 +1,269 @@
+//! Bodies of lines (NDJSON), split into batches as they arrive. Memory holds one batch at a time.
+
+use std::ops::Range;
+
+use crate::message::KB;
+
+/// The most lines of a batch.
+const MAX_LINES: usize = 500;
+/// The bytes at which a batch is full. One line may have more.
+const FULL_BYTES: usize = 512 * KB;
+
+/// Collects the lines of a body until a batch is full.
+pub struct Splitter {
+    /// The most bytes of a line.
+    line_limit: usize,
+    /// The batch's lines one after the other, and the beginning of a line that has not ended.
+    text: Vec<u8>,
+    /// Where the lines of the batch stand in `text`; none for a line that is too long.
+    lines: Vec<Option<Range<usize>>>,
+    /// Where the line that has not ended begins in `text`.
+    begun: usize,
+    /// The bytes of that line so far, also of one that is too long.
+    length: usize,
+    /// Bytes of the body before the batch.
+    start: u64,
+    /// Bytes of the body up to the end of the batch's last line.
+    end: u64,
+    /// Lines of the body before the batch.
+    before: u64,
+}
+
+/// Lines of a body that one call gets.
+#[derive(Default)]
+pub struct Batch<'a> {
+    /// The lines that are not blank, without their ends; none for a line that is too long.
+    pub lines: Vec<Option<&'a [u8]>>,
+    /// Bytes of the body before the batch.
+    pub start: u64,
+    /// Bytes of the body up to the end of the batch.
+    pub end: u64,
+    /// The number of the batch's first line in the body, from 1. Blank lines count.
+    pub first_line: u64,
+}
+
+impl Splitter {
+    /// For a body whose lines have at most `line_limit` bytes.
+    #[must_use]
+    pub fn new(line_limit: usize) -> Self {
+        Self {
+            line_limit,
+            text: Vec::new(),
+            lines: Vec::new(),
+            begun: 0,
+            length: 0,
+            start: 0,
+            end: 0,
+            before: 0,
+        }
+    }
+
+    /// Takes the beginning of a chunk, until the batch is full. Gives the rest.
+    pub fn take<'a>(&mut self, chunk: &'a [u8]) -> &'a [u8] {
+        let mut rest = chunk;
+        while !self.is_full() {
+            let Some(at) = memchr::memchr(b'\n', rest) else {
+                self.extend(rest);
+                return &[];
+            };
+            let (line, after) = rest.split_at(at);
+            rest = after.get(1..).unwrap_or_default();
+            self.extend(line);
+            self.end_line(1);
+        }
+        rest
+    }
+
+    fn extend(&mut self, part: &[u8]) {
+        self.length += part.len();
+        if self.length > self.line_limit {
+            self.text.truncate(self.begun);
+        } else {
+            self.text.extend_from_slice(part);
+        }
+    }
+
+    /// Ends a line, whose end has so many bytes.
+    fn end_line(&mut self, end_bytes: usize) {
+        let is_too_long = self.length > self.line_limit;
+        self.lines
+            .push((!is_too_long).then_some(self.begun..self.text.len()));
+        self.end += (self.length + end_bytes) as u64;
+        self.begun = self.text.len();
+        self.length = 0;
+    }
+
+    /// Ends the last line of a body, which may lack a line feed.
+    pub fn end_body(&mut self) {
+        if self.length > 0 {
+            self.end_line(0);
+        }
+    }
+
+    /// Whether the batch takes no more lines.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lines.len() >= MAX_LINES || self.begun >= FULL_BYTES
+    }
+
+    /// Whether the batch has lines.
+    #[must_use]
+    pub fn has_lines(&self) -> bool {
+        !self.lines.is_empty()
+    }
+
+    /// Bytes in memory.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Bytes of the body up to the end of the last line.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Lines of the body that have ended.
+    #[must_use]
+    pub fn line_count(&self) -> u64 {
+        self.before + self.lines.len() as u64
+    }
+
+    /// The batch.
+    #[must_use]
+    pub fn batch(&self) -> Batch<'_> {
+        let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        let is_first = |at: usize| self.before == 0 && at == 0;
+        let lines = self.lines.iter().enumerate().map(|(at, range)| {
+            let line = range.as_ref().map(text)?.trim_ascii();
+            let unmarked = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| is_first(at));
+            Some(unmarked.unwrap_or(line))
+        });
+        Batch {
+            lines: lines
+                .filter(|line| line.is_none_or(|line| !line.is_empty()))
+                .collect(),
+            start: self.start,
+            end: self.end,
+            first_line: self.before + 1,
+        }
+    }
+
+    /// Begins the next batch.
+    pub fn next_batch(&mut self) {
+        self.before = self.line_count();
+        self.start = self.end;
+        self.lines.clear();
+        // A new buffer: one that held a long line would stay large.
+        let rest = self.text.get(self.begun..).unwrap_or_default().to_vec();
+        self.text = rest;
+        self.begun = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Read = (Vec<Option<String>>, u64, u64, u64);
+
+    /// The batches of a body that arrives in chunks of so many bytes.
+    fn read(body: &[u8], line_limit: usize, chunk_bytes: usize) -> Vec<Read> {
+        let mut splitter = Splitter::new(line_limit);
+        let mut batches = Vec::new();
+        let mut give = |splitter: &mut Splitter| {
+            let Batch {
+                lines,
+                start,
+                end,
+                first_line,
+            } = splitter.batch();
+            let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
+            let lines = lines.into_iter().map(|line| line.map(text)).collect();
+            batches.push((lines, start, end, first_line));
+            splitter.next_batch();
+        };
+        for chunk in body.chunks(chunk_bytes) {
+            let mut rest = chunk;
+            loop {
+                rest = splitter.take(rest);
+                if !splitter.is_full() {
+                    break;
+                }
+                give(&mut splitter);
+            }
+            assert!(rest.is_empty());
+        }
+        splitter.end_body();
+        if splitter.has_lines() {
+            give(&mut splitter);
+        }
+        assert_eq!(splitter.end(), body.len() as u64);
+        batches
+    }
+
+    #[test]
+    fn lines_are_the_same_however_they_arrive() {
+        let body = b"\xef\xbb\xbf{\"a\":1}\r\n\n  \ntoo long, too long\n{\"b\":2}\nend";
+        let line = |text: &str| Some(text.to_owned());
+        let wanted: Vec<Read> = vec![(
+            vec![line("{\"a\":1}"), None, line("{\"b\":2}"), line("end")],
+            0,
+            body.len() as u64,
+            1,
+        )];
+        for chunk_bytes in [1, 2, 3, 7, 1000] {
+            assert_eq!(read(body, 12, chunk_bytes), wanted, "{chunk_bytes}");
+        }
+        assert_eq!(read(b"", 12, 1), []);
+        assert_eq!(read(b"\n", 12, 1), [(vec![], 0, 1, 1)]);
+    }
+
+    #[test]
+    fn a_batch_is_full_by_lines_or_by_bytes() {
+        let many = read("x\n".repeat(2 * MAX_LINES + 3).as_bytes(), 100, 64 * KB);
+        let counts: Vec<(usize, u64, u64, u64)> = many
+            .iter()
+            .map(|(lines, start, end, first)| (lines.len(), *start, *end, *first))
+            .collect();
+        assert_eq!(
+            counts,
+            [
+                (500, 0, 1000, 1),
+                (500, 1000, 2000, 501),
+                (3, 2000, 2006, 1001)
+            ]
+        );
+        let long = format!("{}\n", "x".repeat(FULL_BYTES / 2));
+        let large = read(long.repeat(3).as_bytes(), FULL_BYTES, 64 * KB);
+        assert_eq!(large.len(), 2);
+        assert_eq!(large[0].0.len(), 2);
+    }
+
+    #[test]
+    fn a_long_line_is_not_kept_in_memory() {
+        let mut splitter = Splitter::new(10);
+        for _ in 0..1000 {
+            splitter.take(&[b'x'; KB]);
+            assert!(splitter.held_bytes() <= 10);
+        }
+        splitter.take(b"\n{}\n");
+        assert_eq!(splitter.batch().lines, [None, Some(&b"{}"[..])]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_lost_and_none_is_made(lines in prop::collection::vec("[a-z]{1,9}", 0..1200), chunk_bytes in 1..5000usize) {
+            let body = lines.join("\n");
+            let read = read(body.as_bytes(), 100, chunk_bytes);
+            let got: Vec<String> = read.iter().flat_map(|(lines, ..)| lines.iter().flatten().cloned()).collect();
+            prop_assert_eq!(got, lines);
+            for pair in read.windows(2) {
+                prop_assert_eq!(pair[0].2, pair[1].1);
+                prop_assert_eq!(pair[0].3 + pair[0].0.len() as u64, pair[1].3);
+            }
+        }
+    }
+}

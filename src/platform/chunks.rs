@@ -1,0 +1,161 @@
+//! A client's body, chunk by chunk as it arrives. Gzip is decompressed bit by bit.
+
+use std::pin::pin;
+
+use futures_util::Stream;
+use futures_util::future::{Either, select};
+use futures_util::stream::unfold;
+use js_sys::{Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter};
+
+use super::timers::{PromiseFuture, delay};
+use super::uploads::{ChunkReader, MAX_CHUNK_BYTES, gunzip};
+use crate::message::ReadFault;
+
+/// Bytes of gzip that are decompressed at a time. They become a thousand times as many at most.
+const ZIPPED_BYTES: u32 = 4 * 1024;
+
+/// The chunks of a body.
+pub(super) struct Chunks {
+    body: ChunkReader,
+    idle_ms: u32,
+    /// Whether a read of the body may still be waiting.
+    is_reading: bool,
+    /// What the body is read into. One buffer for all chunks: the runtime would collect new ones late.
+    buffer: Uint8Array,
+    gunzip: Option<Gunzip>,
+}
+
+/// The runtime's decompression.
+struct Gunzip {
+    into: WritableStreamDefaultWriter,
+    from: ChunkReader,
+    buffer: Uint8Array,
+    /// What has arrived and is not yet decompressed.
+    zipped: Uint8Array,
+}
+
+impl Chunks {
+    pub(super) fn of(
+        body: &ReadableStream,
+        is_zipped: bool,
+        idle_ms: u32,
+    ) -> Result<Self, JsValue> {
+        Ok(Self {
+            body: ChunkReader::of(body)?,
+            idle_ms,
+            is_reading: false,
+            buffer: new_buffer(),
+            gunzip: is_zipped.then(Gunzip::start).transpose()?,
+        })
+    }
+
+    /// The next chunk; empty at the end of the body.
+    async fn next(&mut self) -> Result<Vec<u8>, ReadFault> {
+        let Some(mut gunzip) = self.gunzip.take() else {
+            let chunk = self.arrived().await?;
+            let bytes = chunk.to_vec();
+            self.buffer = Uint8Array::new(&chunk.buffer());
+            return Ok(bytes);
+        };
+        let chunk = self.unzipped(&mut gunzip).await?;
+        let bytes = chunk.to_vec();
+        gunzip.buffer = Uint8Array::new(&chunk.buffer());
+        self.gunzip = Some(gunzip);
+        Ok(bytes)
+    }
+
+    /// The next bytes of the body itself.
+    async fn arrived(&mut self) -> Result<Uint8Array, ReadFault> {
+        self.is_reading = true;
+        let read = pin!(self.body.next_into(1, &self.buffer));
+        let arrived = match select(read, pin!(delay(self.idle_ms))).await {
+            Either::Left((arrived, _)) => arrived.map_err(|_| ReadFault::Broken),
+            // The rest of a slow body is not awaited again.
+            Either::Right(_) => return Err(ReadFault::Slow),
+        };
+        self.is_reading = false;
+        arrived
+    }
+
+    /// Decompresses until there is a chunk. The runtime's own pipe would decompress all that arrives into its memory, however
+    /// slowly it is read. So this writes only while there is nothing to read.
+    async fn unzipped(&mut self, gunzip: &mut Gunzip) -> Result<Uint8Array, ReadFault> {
+        let Gunzip {
+            into,
+            from,
+            buffer,
+            zipped,
+        } = gunzip;
+        let mut unzipped = pin!(from.next_into(1, buffer));
+        loop {
+            if let Either::Left((chunk, _)) = select(unzipped.as_mut(), pin!(tick())).await {
+                return chunk.map_err(|_| ReadFault::Broken);
+            }
+            if zipped.length() == 0 {
+                self.buffer = Uint8Array::new(&zipped.buffer());
+                *zipped = self.arrived().await?;
+                if zipped.length() == 0 {
+                    // If the gzip is incomplete, reading fails.
+                    drop(PromiseFuture::of(&into.close()));
+                    return unzipped.await.map_err(|_| ReadFault::Broken);
+                }
+            }
+            let piece = zipped.subarray(0, ZIPPED_BYTES.min(zipped.length()));
+            *zipped = zipped.subarray(piece.length(), zipped.length());
+            let written = PromiseFuture::of(&into.write_with_chunk(&piece)).await;
+            written.map_err(|_| ReadFault::Broken)?;
+        }
+    }
+}
+
+fn new_buffer() -> Uint8Array {
+    Uint8Array::new_with_length(MAX_CHUNK_BYTES)
+}
+
+/// Lets the runtime settle what it has ready.
+async fn tick() {
+    let now = js_sys::Promise::resolve(&JsValue::UNDEFINED);
+    // It has no result.
+    let _ = PromiseFuture::of(&now).await;
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        // For `drain_unread`, if the body is refused before its end.
+        if !self.is_reading {
+            self.body.release();
+        }
+    }
+}
+
+impl Gunzip {
+    fn start() -> Result<Self, JsValue> {
+        let both = gunzip()?;
+        let into: WritableStream = Reflect::get(&both, &"writable".into())?.dyn_into()?;
+        let from: ReadableStream = Reflect::get(&both, &"readable".into())?.dyn_into()?;
+        Ok(Self {
+            into: into.get_writer()?,
+            from: ChunkReader::of(&from)?,
+            buffer: new_buffer(),
+            zipped: new_buffer().subarray(0, 0),
+        })
+    }
+}
+
+/// The chunks as the stages see them. It ends after a fault.
+pub(super) fn stream(
+    chunks: Result<Chunks, JsValue>,
+) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
+    unfold(Some(chunks), |state| async {
+        let Ok(mut chunks) = state? else {
+            return Some((Err(ReadFault::Broken), None));
+        };
+        match chunks.next().await {
+            Ok(chunk) if chunk.is_empty() => None,
+            Ok(chunk) => Some((Ok(chunk), Some(Ok(chunks)))),
+            Err(fault) => Some((Err(fault), None)),
+        }
+    })
+}
