@@ -217,11 +217,7 @@ fn call(
         Identity::Edge => endpoint::Identity::Edge,
     };
     call.accepts = endpoint.accepts.unwrap_or_else(|| vec![Encoding::Json]);
-    let line_limit = endpoint.line_limit.as_deref().and_then(size);
-    call.lines = line_limit.map(|line_limit| LineBody {
-        line_limit,
-        translate: None,
-    });
+    call.lines = line_body(endpoint.line_limit.as_deref().and_then(size), handler)?;
     call.idempotent = endpoint.idempotent;
     call.is_form = endpoint.form;
     call.turnstile = endpoint.turnstile.map(Cow::Owned);
@@ -273,24 +269,13 @@ fn call(
         })
         .collect();
     call.arguments = Arguments::Listed(arguments?);
-    let fault = |field: &str, what: &str| Err(Fault(field.to_owned(), what.to_owned()));
-    if let Some(Handler::Lines(translate)) = handler {
-        let Some(lines) = &mut call.lines else {
-            return fault("handler", "it translates lines, and needs line_limit");
-        };
-        lines.translate = Some(translate);
-    } else if call.lines.is_some() && handler.is_some() {
-        return fault(
-            "handler",
-            "it does not translate lines: leave out line_limit",
-        );
-    }
     if let Some(Handler::Call {
         arguments,
         answer,
         fallback,
     }) = handler
     {
+        let fault = |field: &str, what: &str| Err(Fault(field.to_owned(), what.to_owned()));
         if let Some(code) = arguments {
             if listed {
                 return fault("arguments", "the handler makes the arguments");
@@ -311,6 +296,28 @@ fn call(
         call.fallback = fallback;
     }
     Ok(call)
+}
+
+/// How the lines of a body are read; none for an endpoint that reads its body whole.
+fn line_body(
+    line_limit: Option<usize>,
+    handler: Option<Handler>,
+) -> Result<Option<LineBody>, Fault> {
+    let translate = match handler {
+        Some(Handler::Lines(translate)) => Some(translate),
+        _ => None,
+    };
+    let fault = |what: &str| Err(Fault("handler".into(), what.into()));
+    match line_limit {
+        None if translate.is_some() => fault("it translates lines, and needs line_limit"),
+        Some(_) if handler.is_some() && translate.is_none() => {
+            fault("it does not translate lines: leave out line_limit")
+        }
+        _ => Ok(line_limit.map(|line_limit| LineBody {
+            line_limit,
+            translate,
+        })),
+    }
 }
 
 fn argument(name: String, of: ArgumentOf) -> Argument {

@@ -243,7 +243,7 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         (
             "line_limit",
             lines(
-                json!({"line_limit": "64 KB", "method": "GET", "body_limit": null, "arguments": {}}),
+                &json!({"line_limit": "64 KB", "method": "GET", "body_limit": null, "arguments": {}}),
             ),
         ),
         ("accepts", lines(&json!({"accepts": ["json", "ndjson"]}))),
