@@ -1,7 +1,8 @@
 // npm run build: compiles the bundle unless it is up to date, and prints its size: cargo, wasm-bindgen, wasm-opt, esbuild.
 // `npm run dev` serves a bundle of its own, in build/watch, without the optimisations that take long: wrangler runs this
 // file with ROWGATE_PROFILE=watch whenever a source changes.
-// `npm run build -- --weights` also builds the core and each system alone, and prints what the Rust of each weighs.
+// It also prints what the Rust of each system weighs, as `npm run build -- --weights` has found out last: that builds the core and each
+// system alone.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -17,6 +18,7 @@ import {
 } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { chosenNames } from './chosen.js';
 import { root } from './paths.js';
 import { main, run, SetupError, setup, wasmBindgen, wasmOpt } from './setup.js';
 
@@ -40,14 +42,18 @@ const compiledSystems = () => {
 
 /** The systems whose Rust is in the bundle. */
 const rustOf = () => {
-  const { SYSTEMS } = process.env;
-  const chosen = SYSTEMS?.split(',').map((name) => name.trim());
+  const chosen = chosenNames();
   return compiledSystems().filter((name) => chosen?.includes(name) ?? true);
 };
 
-/** The arguments of cargo that leave out the Rust of systems that the variable SYSTEMS does not choose. */
-const featureArguments = () =>
-  process.env.SYSTEMS === undefined ? [] : ['--no-default-features', '--features', rustOf().join()];
+/**
+ * The arguments of cargo that leave out the Rust of systems that the variable SYSTEMS does not choose. The watched bundle has all of
+ * it, so that another choice compiles nothing: what it serves is up to the manifests.
+ */
+const featureArguments = (profile) =>
+  profile === 'watch' || rustOf().length === compiledSystems().length
+    ? []
+    : ['--no-default-features', '--features', rustOf().join()];
 
 /** A hash of all that the bundle is made of, whichever systems' Rust is taken. */
 const inputs = () => {
@@ -59,6 +65,7 @@ const inputs = () => {
     'Cargo.toml',
     'Cargo.lock',
     'askama.toml',
+    join('systems', 'reserved_schemas.txt'),
     'rust-toolchain.toml',
     'package-lock.json',
     'dev/build.js',
@@ -71,22 +78,30 @@ const inputs = () => {
   return hash.digest('hex');
 };
 
+/** The commit whose sources are compiled, with `-dirty` where files differ from it. */
+const commit = () => {
+  const done = spawnSync('git', ['describe', '--always', '--dirty', '--exclude', '*'], { cwd: root, encoding: 'utf8' });
+  return done.status === 0 ? done.stdout.trim() : 'an unknown commit';
+};
+
 /**
- * What the Rust of each system weighs, from the sizes of the bundles that were built of these sources: the core alone, and each
- * system alone with the core. Nothing for what was not built.
+ * What the Rust of each system weighs: the difference between the bundle of the core alone and that of the core with the system.
+ * The sizes of bundles are remembered, each with the sources it was built of, until `--weights` or another choice of systems
+ * builds them again.
  */
 const weights = (output, sources, bytes) => {
-  const file = join(output, '.sizes.json');
-  const known = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
-  const sizes = { ...(known.sources === sources ? known.sizes : {}), [rustOf().join()]: bytes };
-  writeFileSync(file, JSON.stringify({ sources, sizes }));
+  const file = join(output, '.weights.json');
+  const sizes = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
+  if (sizes[rustOf().join()]?.sources !== sources) sizes[rustOf().join()] = { bytes, sources, commit: commit() };
+  writeFileSync(file, JSON.stringify(sizes));
   const core = sizes[''];
-  if (core === undefined) return '';
   const kilobytes = (count) => `${(count / 1024).toFixed(1)} KB`;
   const more = compiledSystems()
-    .filter((name) => sizes[name] !== undefined)
-    .map((name) => `${name} ${kilobytes(sizes[name] - core)}`);
-  return ` (the core ${kilobytes(core)}, ${more.join(', ')})`;
+    .filter((name) => core && sizes[name]?.sources === core.sources)
+    .map((name) => `${name} ${kilobytes(sizes[name].bytes - core.bytes)}`);
+  if (more.length === 0) return 'what each system weighs: npm run build -- --weights';
+  const of = core.sources === sources ? '' : ` at ${core.commit}`;
+  return `the core ${kilobytes(core.bytes)}, ${more.join(', ')}${of}`;
 };
 
 const size = (output) => {
@@ -98,7 +113,7 @@ const size = (output) => {
 const targetDirectory = () => resolve(root, process.env.CARGO_TARGET_DIR || 'target');
 
 const compile = (profile) => {
-  const args = ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET, ...featureArguments()];
+  const args = ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET, ...featureArguments(profile)];
   return run('cargo', [...args, '--target-dir', targetDirectory()], MEND);
 };
 
@@ -124,7 +139,7 @@ const bundle = async (directory) => {
   writeFileSync(file, generated);
   const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm'];
   // The manifests are no part of the bundle: it serves those that stand beside it.
-  args.push('--external:./systems.js', '--log-level=warning');
+  args.push('--external:./systems.js', '--external:./entry.js', '--log-level=warning');
   const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
   await run(esbuild, [file, ...args, `--outfile=${file}`, '--allow-overwrite'], MEND);
 };
@@ -146,6 +161,14 @@ const assemble = async (profile) => {
   }
 };
 
+/** Refuses wrong manifests and variables before anything is compiled; in a fresh clone, where no manifest can be read yet, afterwards. */
+const checkSystems = async () => {
+  chosenNames();
+  if (!existsSync(join(root, 'node_modules', 'smol-toml'))) return;
+  const { schemas } = await import('./systems.js');
+  schemas();
+};
+
 /**
  * Builds the bundle.
  * @param {'release' | 'watch'} profile the profile of Cargo.toml
@@ -153,28 +176,49 @@ const assemble = async (profile) => {
 export const build = async (profile = 'release') => {
   const output = OUTPUT[profile];
   if (!output) throw new SetupError(`ROWGATE_PROFILE: release or watch, not ${profile}.`);
+  await checkSystems();
   const mark = join(output, '.inputs');
   const sources = inputs();
-  const wanted = [sources, ...featureArguments()].join(' ');
+  const wanted = [sources, ...featureArguments(profile)].join(' ');
   const stale = !existsSync(mark) || readFileSync(mark, 'utf8') !== wanted;
   if (stale) {
     const time = { release: 'a minute or two, less the second time', watch: 'a minute, seconds the second time' };
     console.error(`[build] compiling the bundle (${time[profile]})`);
   }
   await setup({ build: true }, () => stale && compile(profile));
+  await checkSystems();
   const { writeSystems } = await import('./systems.js');
-  writeSystems(output);
   if (stale) {
     rmSync(mark, { force: true });
     await assemble(profile);
     writeFileSync(mark, wanted);
   }
+  writeSystems(output);
   const bytes = size(output);
-  const each = profile === 'release' ? weights(output, sources, bytes) : '';
-  console.error(`[build] ${output.slice(root.length + 1)}/: ${(bytes / 1024).toFixed(1)} KB gzipped${each}`);
+  console.error(`[build] ${output.slice(root.length + 1)}/: ${(bytes / 1024).toFixed(1)} KB gzipped`);
+  if (profile === 'release') console.error(`[build] ${weights(output, sources, bytes)}`);
 };
 
-/** Builds the core alone and each system alone with the core, and at last what is chosen, so that the weights are known. */
+/** What a watched build prints at its end. */
+export const BUILT = '[build] done';
+export const BUILD_FAILED = '[build] not built: the edge goes on serving what was built before';
+
+/**
+ * The build that wrangler starts when a file has changed. It does not fail where a bundle is there: wrangler would keep every request
+ * waiting until a build succeeds.
+ */
+const buildAgain = async () => {
+  try {
+    await build('watch');
+    console.error(BUILT);
+  } catch (error) {
+    if (!existsSync(join(OUTPUT.watch, 'systems.js'))) throw error;
+    console.error(error instanceof SetupError ? error.message : error);
+    console.error(BUILD_FAILED);
+  }
+};
+
+/** Builds the core alone and each system alone with the core, and at last what is chosen, so that what each weighs is known. */
 const buildEach = async () => {
   const { SYSTEMS: usual, ...others } = process.env;
   for (const name of ['none', ...compiledSystems()]) {
@@ -190,5 +234,8 @@ const buildEach = async () => {
 };
 
 if (process.argv[1] === import.meta.filename || process.argv[1]?.endsWith('dev/build.js')) {
-  await main(() => (process.argv.includes('--weights') ? buildEach() : build(process.env.ROWGATE_PROFILE)));
+  const { ROWGATE_PROFILE, WRANGLER_COMMAND } = process.env;
+  const isWatched = ROWGATE_PROFILE === 'watch' && WRANGLER_COMMAND === 'dev';
+  const chosen = () => (isWatched ? buildAgain() : build(ROWGATE_PROFILE));
+  await main(process.argv.includes('--weights') ? buildEach : chosen);
 }

@@ -3,15 +3,49 @@
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { OUTPUT } from './build.js';
+import { stripVTControlCharacters } from 'node:util';
+import { BUILD_FAILED, BUILT, OUTPUT } from './build.js';
 import { root } from './paths.js';
 import { Part, waitFor } from './process.js';
+import { SetupError } from './setup.js';
 
 const quoted = (text) => (/^[\w:/.,-]*$/.test(text) ? text : `'${text}'`);
 
+/** Asks the edge whether it serves: true, false while it does not answer, or why it is not configured (RG901), as a text. */
+const health = async (url) => {
+  try {
+    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(60_000) });
+    if (answer.ok) return true;
+    const { code, message, details } = await answer.json();
+    return code === 'RG901' && `${message}: ${details}`;
+  } catch {
+    return false;
+  }
+};
+
+/** Reads wrangler's log. Calls `failed` with what a watched build said before it failed, and `reloaded` when another one is served. */
+const watchedBuilds = ({ failed, reloaded }) => {
+  let said = [];
+  let isBuilt = true;
+  return (text) => {
+    const line = stripVTControlCharacters(text);
+    const [, built] = /^\[custom build\] ?(.*)$/.exec(line) ?? [];
+    if (line.includes('Local server updated and ready') && isBuilt) reloaded();
+    if (built === undefined) return;
+    if (built.startsWith('Running: ') || built.startsWith('> ')) said = [];
+    else said.push(built);
+    if (built === BUILT) isBuilt = true;
+    if (built === BUILD_FAILED) {
+      isBuilt = false;
+      failed(said.filter(Boolean).join('\n'));
+    }
+  };
+};
+
 /**
- * The part, not yet started.
- * @param {{data: string, port: number, variables: Record<string, string>, config?: string, entry?: string, logFile: string, say: Function, failed: Function}} options
+ * The part, not yet started. Says what is wrong with sources and manifests that have changed.
+ * @param {{data: string, port: number, variables: Record<string, string>, config?: string, entry?: string, reloaded?: () => Promise<void>, logFile: string, say: Function, failed: Function, signal?: AbortSignal}} options
+ * reloaded: called when sources or manifests have changed and are served
  */
 export const edge = ({
   data,
@@ -19,12 +53,29 @@ export const edge = ({
   variables,
   config = join(root, 'wrangler.toml'),
   entry = join(OUTPUT.watch, 'entry.js'),
+  reloaded = async () => {},
+  say,
   ...rest
 }) => {
   const file = join(data, 'edge.env');
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${quoted(value)}\n`);
   writeFileSync(file, lines.join(''), { mode: 0o600 });
   const url = `http://127.0.0.1:${port}`;
+  /** The fault that was said last: a change of one file may start several builds. */
+  let known;
+  const tell = (fault) => {
+    if (fault === undefined) say('the change is served');
+    else if (fault !== known) say(fault);
+    known = fault;
+  };
+  const line = watchedBuilds({
+    failed: tell,
+    reloaded: async () => {
+      await reloaded().catch((error) => say(error.message));
+      const found = await health(url);
+      if (found) tell(found === true ? undefined : found);
+    },
+  });
   const part = new Part({
     name: 'edge',
     command: () => ({
@@ -49,13 +100,15 @@ export const edge = ({
       },
     }),
     ready: (_, given) => {
-      const asked = () =>
-        fetch(`${url}/healthz`).then(
-          (answer) => answer.ok,
-          () => false,
-        );
-      return waitFor('the edge to answer', asked, { seconds: 300, given });
+      const serves = async () => {
+        const found = await health(url);
+        if (typeof found === 'string') throw new SetupError(found);
+        return found;
+      };
+      return waitFor('the edge to answer', serves, { seconds: 300, given });
     },
+    line,
+    say,
     ...rest,
   });
   return { part, url };

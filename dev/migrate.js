@@ -68,6 +68,13 @@ export const reloadPostgrest = async (databaseUrl) => {
   await withClient(databaseUrl, (client) => client.query(`notify pgrst, 'reload schema'`));
 };
 
+/** Makes a running PostgREST read its configuration and the schema again. */
+export const reconfigurePostgrest = async (databaseUrl) => {
+  await withClient(databaseUrl, (client) =>
+    client.query(`notify pgrst, 'reload config'; notify pgrst, 'reload schema'`),
+  );
+};
+
 /** The statements of an up part as a checksum: lines that are empty or only a comment do not count. */
 const checksumOf = (migration) => {
   const [up] = migration.split(/^-- migrate:down/m);
@@ -120,7 +127,8 @@ const refuseOthers = (databaseUrl, differing) => {
   if (isLocal(databaseUrl)) {
     throw new SetupError(
       `${what}\nRun \`npm run db:reset\`: it empties the local database and applies the files of today. ` +
-        'Or switch back to the branch that made it.',
+        'Or put the files back, such as by switching to the branch that made it. ' +
+        'A migration is removed in this order: `npm run db:rollback`, then the file.',
     );
   }
   throw new SetupError(
@@ -135,10 +143,13 @@ const refuseOtherSystems = (databaseUrl, files, applied) => {
     ...new Set(applied.filter(({ version }) => !files.has(version)).map(({ version }) => systemOf(version))),
   ].filter(Boolean);
   if (left.length === 0) return;
-  const reset = isLocal(databaseUrl) ? ', or run `npm run db:reset`, which empties the local database' : '';
+  const them = left.length === 1 ? 'it' : 'them';
+  const reset = isLocal(databaseUrl)
+    ? ` Or set ROWGATE_DATA to another directory, whose database has no systems yet. Or run \`npm run db:reset\`: it empties this database, with the data of ${left.join(' and ')}.`
+    : '';
   throw new SetupError(
     `This database has the migrations of ${left.join(' and ')}, which SYSTEMS leaves out. ` +
-      `Add ${left.length === 1 ? 'it' : 'them'} to SYSTEMS${reset}.`,
+      `Add ${them} to SYSTEMS.${reset}`,
   );
 };
 

@@ -40,13 +40,16 @@ log-level = "error"
 /**
  * The part, not yet started.
  * @param {{data: string, databaseUrl: string, port: number, adminPort: number, jwks: object, served?: string[], logFile: string, say: Function, failed?: Function}} options
- * served: the schemas, the chosen systems' and the core's unless given
+ * served: the schemas, the chosen systems' and the core's unless given. `configure` writes others; `reconfigurePostgrest` makes it read
+ * them.
  */
 export const postgrest = ({ data, databaseUrl, port, adminPort, jwks, served = schemas(), ...rest }) => {
   const keysFile = join(data, 'postgrest-jwks.json');
   writeFileSync(keysFile, JSON.stringify(jwks), { mode: 0o600 });
   const file = join(data, 'postgrest.conf');
-  writeFileSync(file, configuration({ databaseUrl, port, adminPort, keysFile, served }), { mode: 0o600 });
+  const configure = (names) =>
+    writeFileSync(file, configuration({ databaseUrl, port, adminPort, keysFile, served: names }), { mode: 0o600 });
+  configure(served);
   const program = binary();
   const part = new Part({
     name: 'PostgREST',
@@ -62,5 +65,5 @@ export const postgrest = ({ data, databaseUrl, port, adminPort, jwks, served = s
     },
     ...rest,
   });
-  return { part, url: `http://127.0.0.1:${port}` };
+  return { part, url: `http://127.0.0.1:${port}`, configure };
 };

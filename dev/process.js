@@ -2,7 +2,9 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SetupError } from './setup.js';
 
 /** The death within a minute at which the stack gives up; the pauses between are 2, 4, 8 and 16 s. */
 const MAX_DEATHS = 5;
@@ -91,18 +93,19 @@ export const waitFor = async (what, check, { seconds = 30, given = () => undefin
   for (;;) {
     if (await check()) return;
     const why = given();
-    if (why) throw new Error(why);
-    if (Date.now() > end) throw new Error(`${what} did not happen within ${seconds} s`);
+    if (why) throw new SetupError(why);
+    if (Date.now() > end) throw new SetupError(`${what} did not happen within ${seconds} s`);
     await sleep(50);
   }
 };
 
 /**
  * A part of the stack: one process that is started again when it dies by itself.
- * `ready` resolves when the part does its work. `say` gets a line for people.
+ * `ready` resolves when the part does its work. `say` gets a line for people, `line` each line that the process writes. The signal
+ * ends the wait for a part that starts.
  */
 export class Part {
-  /** @param {{name: string, command: () => {file: string, args: string[], options?: object}, ready: (part: Part) => Promise<void>, stopSignal?: string, logFile: string, say: (line: string) => void, restart?: boolean, failed?: (part: Part, why: string) => void}} options */
+  /** @param {{name: string, command: () => {file: string, args: string[], options?: object}, ready: (part: Part) => Promise<void>, stopSignal?: string, logFile: string, say: (line: string) => void, restart?: boolean, failed?: (part: Part, why: string) => void, line?: (text: string) => void, signal?: AbortSignal}} options */
   constructor(options) {
     Object.assign(this, { stopSignal: 'SIGTERM', restart: true, failed: () => {}, ...options });
     this.deaths = [];
@@ -122,15 +125,26 @@ export class Part {
     this.stopping = false;
     this.#spawn();
     const { pid } = this;
-    const given = () => (this.pid === pid ? undefined : `${this.name} ended while it started:\n${this.tail()}`);
-    await this.ready(this, given);
+    const given = () => {
+      if (this.signal?.aborted) return 'Interrupted.';
+      return this.pid === pid ? undefined : `${this.name} ended while it started:\n${this.tail()}`;
+    };
+    try {
+      await this.ready(this, given);
+    } catch (error) {
+      if (!this.signal?.aborted) error.message += `\nIts log is ${this.logFile}`;
+      throw error;
+    }
   }
 
   #spawn() {
     const { file, args, options } = this.command();
     const log = createWriteStream(this.logFile, { flags: 'a', mode: 0o600 });
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, detached: true });
-    for (const stream of [child.stdout, child.stderr]) stream.pipe(log, { end: false });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.pipe(log, { end: false });
+      if (this.line) createInterface({ input: stream }).on('line', this.line);
+    }
     this.child = child;
     this.pid = child.pid;
     if (child.pid) groups.add(child.pid);

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { edge } from './edge.js';
 import { AUDIENCE, keys, postgrestKeys, serve, serviceKey } from './issuer.js';
-import { migrate } from './migrate.js';
+import { migrate, pending, reconfigurePostgrest } from './migrate.js';
 import { answers, postgres } from './postgres.js';
 import { postgrest } from './postgrest.js';
 import { alive, freePort, startTime, stopGroup } from './process.js';
 import { SetupError } from './setup.js';
-import { plainSchemas } from './systems.js';
+import { plainSchemas, schemas } from './systems.js';
 import { workerd } from './workerd.js';
 
 /** Ports that are tried first; a throw-away system takes any. */
@@ -88,8 +88,8 @@ const localOrigins = (port) => {
 
 /** One running system. */
 class Stack {
-  constructor({ data, say, failed, throwAway, durable }) {
-    Object.assign(this, { data, say, failed, throwAway, durable, ports: throwAway ? ANY : USUAL, parts: [] });
+  constructor({ data, say, failed, throwAway, durable, signal }) {
+    Object.assign(this, { data, say, failed, throwAway, durable, signal, ports: throwAway ? ANY : USUAL, parts: [] });
   }
 
   /** Where workflows go: a developer's own n8n; in tests an address at which nobody answers. */
@@ -101,10 +101,11 @@ class Stack {
 
   options(name) {
     const failed = (part, why) => this.failed(part, why);
-    return { say: this.say, failed, logFile: join(this.data, 'log', `${name}.log`) };
+    return { say: this.say, failed, signal: this.signal, logFile: join(this.data, 'log', `${name}.log`) };
   }
 
   async add({ part, url }) {
+    this.signal?.throwIfAborted();
     this.parts.push(part);
     try {
       await part.start();
@@ -157,8 +158,10 @@ class Stack {
       writeFileSync(join(this.data, 'postgrest-jwks.json'), JSON.stringify(postgrestKeys(this.keys)), { mode: 0o600 });
       return process.env.POSTGREST_URL;
     }
+    this.served = schemas();
     this.postgrest = postgrest({
       data: this.data,
+      served: this.served,
       databaseUrl: await authenticatorUrl(this.databaseUrl, this.keys.authenticator_password),
       port: await freePort(...this.ports.postgrest),
       adminPort: await freePort(...this.ports.postgrestAdmin),
@@ -166,6 +169,23 @@ class Stack {
       ...this.options('postgrest'),
     });
     return this.add(this.postgrest);
+  }
+
+  /** After a change of manifests: PostgREST serves their schemas, and migrations that the database lacks are named. */
+  async followManifests() {
+    const served = schemas();
+    if (`${served}` === `${this.served}`) return;
+    this.served = served;
+    const missing = await pending(this.databaseUrl);
+    if (missing.length > 0) {
+      this.say(
+        `the database lacks ${missing.length} of the migrations, such as ${missing[0]}: run \`npm run db:migrate\``,
+      );
+    }
+    if (!this.postgrest) return this.say(`PostgREST needs db-schemas = "${served.join(', ')}"`);
+    this.postgrest.configure(served);
+    await reconfigurePostgrest(this.databaseUrl);
+    this.say(`PostgREST serves the schemas ${served.join(', ')}`);
   }
 
   async startEdge() {
@@ -190,6 +210,7 @@ class Stack {
         WHATSAPP_APP_SECRET: this.keys.whatsapp_app_secret,
         WHATSAPP_VERIFY_TOKEN: this.keys.whatsapp_verify_token,
       },
+      ...(!this.throwAway && { reloaded: () => this.followManifests() }),
       ...this.options('edge'),
     });
     return this.add(this.edge);
@@ -222,7 +243,8 @@ class Stack {
 
 /**
  * Starts a system.
- * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, durable?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void}} options
+ * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, durable?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void, signal?: AbortSignal}} options
+ * signal: ends a start that is under way
  */
 export const startStack = async ({
   data,
@@ -230,9 +252,10 @@ export const startStack = async ({
   failed = () => {},
   throwAway = false,
   durable = true,
+  signal,
   ...options
 }) => {
-  const stack = new Stack({ data, say, failed, throwAway, durable });
+  const stack = new Stack({ data, say, failed, throwAway, durable, signal });
   try {
     await stack.start(options);
     return stack;

@@ -1,13 +1,11 @@
 // The systems: their manifests, systems/<name>.toml, and the lists that commands, tests and the bundle take from them. The
 // environment variable SYSTEMS chooses systems by name; without it all of them count.
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { parse } from 'smol-toml';
+import { chosenNames, MANIFESTS, manifestNames } from './chosen.js';
 import { root } from './paths.js';
 import { SetupError } from './setup.js';
-
-/** The folder of the manifests. */
-export const MANIFESTS = join(root, 'systems');
 
 /** The folder of the migrations. */
 export const MIGRATIONS = join(root, 'migrations');
@@ -27,34 +25,59 @@ export const CORE_JOBS = [
   { name: 'clean_core', cron: '17 3 * * *', by: 'database' },
 ];
 
-const read = (folder, file) => {
-  const path = join(folder, file);
+const read = (file) => {
   try {
-    return parse(readFileSync(path, 'utf8'));
+    return parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new SetupError(`${relative(root, path)}: ${error.message}`);
+    throw new SetupError(`${relative(root, file)}: ${error.message.trimEnd()}`);
   }
 };
 
 const LISTS = { schemas: [], request_headers: [], variables: [], errors: [], jobs: [], endpoints: [] };
 
-/** The manifests of a folder. A list that a manifest leaves out is empty. */
-const manifestsIn = (folder) => {
-  const files = existsSync(folder) ? readdirSync(folder).filter((file) => file.endsWith('.toml')) : [];
-  return files.sort().map((file) => {
-    const manifest = read(folder, file);
-    const must = (holds, what) => {
-      if (!holds) throw new SetupError(`${relative(root, join(folder, file))}: ${what}.`);
-    };
-    must(`${manifest.name}.toml` === file, "name must be the file's name");
-    const { migrations } = manifest;
-    must(
-      typeof migrations === 'string' && /^\d\d$/.test(migrations) && migrations !== '00',
-      'migrations must be two digits, the first ones of the numbers of its migrations; 00 is the core',
-    );
-    return { ...LISTS, ...manifest };
-  });
+/** Digits from which on the product takes no numbers of migrations: they are for systems and plain tables of somebody's own. */
+const OWN_FROM = '80';
+
+/**
+ * Schemas that are never served. The edge refuses them as well (src/config.rs reads the same file), but PostgREST would have served them
+ * by then. A name that ends with `*` stands for all names that begin so.
+ */
+const RESERVED_SCHEMAS = readFileSync(join(MANIFESTS, 'reserved_schemas.txt'), 'utf8')
+  .split('\n')
+  .filter((line) => line !== '' && !line.startsWith('#'));
+
+const isReserved = (name) =>
+  RESERVED_SCHEMAS.some((reserved) =>
+    reserved.endsWith('*') ? name.startsWith(reserved.slice(0, -1)) : name === reserved,
+  );
+
+/** Why a schema cannot be served; undefined if it can. */
+const schemaFault = (name) => {
+  if (!/^[a-z_][a-z0-9_]{0,62}$/.test(name))
+    return `"${name}" is no name of a schema: lower-case letters, digits and _, at most 63`;
+  if (isReserved(name))
+    return `${name} is a schema of the core, of PostgreSQL or of Supabase, which is never served. Name a schema of your own`;
+  return undefined;
 };
+
+/** Why commands cannot use a manifest; undefined if they can. The edge checks all of it when it starts. */
+const manifestFault = ({ name, migrations, schemas }, file) => {
+  if (`${name}.toml` !== basename(file)) return "name must be the file's name";
+  if (typeof migrations !== 'string' || !/^\d\d$/.test(migrations) || migrations === '00')
+    return 'migrations must be two digits, the first ones of the numbers of its migrations; 00 is the core';
+  const [fault] = Array.isArray(schemas) ? schemas.map((schema) => schemaFault(`${schema}`)).filter(Boolean) : [];
+  return fault && `schemas: ${fault}`;
+};
+
+/** The manifests of a folder. A list that a manifest leaves out is empty. */
+const manifestsIn = (folder) =>
+  manifestNames(folder).map((name) => {
+    const file = join(folder, `${name}.toml`);
+    const manifest = { ...LISTS, ...read(file) };
+    const fault = manifestFault(manifest, file);
+    if (fault) throw new SetupError(`${relative(root, file)}: ${fault}.`);
+    return manifest;
+  });
 
 /** Systems in their order: the one whose schema is the default, then by the numbers of their migrations. No two have the same. */
 const inOrder = (list) => {
@@ -72,8 +95,14 @@ const inOrder = (list) => {
   return list.toSorted((a, b) => (rank(a) < rank(b) ? -1 : 1));
 };
 
+/** Whether a system is somebody's own, and not the product's. The project's documents and generated files do not list it. */
+const isOwn = ({ migrations }) => migrations >= OWN_FROM;
+
 /** All manifests, in their order. The first schema of the first one is the data API's default. */
 export const allSystems = () => inOrder(manifestsIn(MANIFESTS));
+
+/** The systems of the product. */
+export const productSystems = () => allSystems().filter((system) => !isOwn(system));
 
 /** The systems of the folders beside the product's. They are always chosen, and come first: their schema is the default. */
 export const moreSystems = () =>
@@ -84,39 +113,30 @@ export const moreSystems = () =>
  * @param {string | undefined} chosen names separated by commas; undefined for all systems
  */
 export const systems = (chosen = process.env.SYSTEMS) => {
-  const all = allSystems();
-  const more = moreSystems();
+  const names = chosenNames(chosen);
+  const [all, more] = [allSystems(), moreSystems()];
   inOrder([...all, ...more]);
-  if (chosen === undefined) return [...more, ...all];
-  const names = chosen.split(',').map((name) => name.trim());
-  const wanted = names.filter((name) => name !== '' && name !== 'none');
-  const unknown = wanted.filter((name) => !all.some((system) => system.name === name));
-  if (unknown.length > 0) {
-    const known = all.map(({ name }) => name).join(', ');
-    throw new SetupError(
-      `SYSTEMS: there is no ${unknown.join(', ')}. Name some of ${known}, or none for the core alone.`,
-    );
-  }
-  return [...more, ...all.filter(({ name }) => wanted.includes(name))];
+  return [...more, ...all.filter(({ name }) => names?.includes(name) ?? true)];
 };
 
-/** Schemas of plain tables, which no manifest names: the variable SCHEMAS. */
-export const plainSchemas = (named = process.env.SCHEMAS ?? '') => [
-  ...new Set(
-    named
-      .split(',')
-      .map((name) => name.trim())
-      .filter(Boolean),
-  ),
-];
+/** Schemas of plain tables, which no manifest names: the variable SCHEMAS. Refuses those that must not be served. */
+export const plainSchemas = (named = process.env.SCHEMAS ?? '') => {
+  const names = named
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  const fault = names.map(schemaFault).find(Boolean);
+  if (fault) throw new SetupError(`SCHEMAS: ${fault}.`);
+  return [...new Set(names)];
+};
 
 /** Schemas that the data API serves: those of the systems, and those of plain tables. */
-export const dataSchemas = (chosen = systems()) => [
-  ...new Set([...chosen.flatMap((system) => system.schemas), ...plainSchemas()]),
+export const dataSchemas = (chosen = systems(), plain = plainSchemas()) => [
+  ...new Set([...chosen.flatMap((system) => system.schemas), ...plain]),
 ];
 
 /** Schemas that PostgREST exposes: those of the data API, and the core's. The first one is the default. */
-export const schemas = (chosen = systems()) => [...dataSchemas(chosen), CORE_SCHEMA];
+export const schemas = (chosen = systems(), plain = plainSchemas()) => [...dataSchemas(chosen, plain), CORE_SCHEMA];
 
 /** The scheduled jobs of the core and of the systems. */
 export const jobs = (chosen = systems()) => [...CORE_JOBS, ...chosen.flatMap((system) => system.jobs)];
@@ -157,6 +177,9 @@ export const migrationFiles = (chosen = systems()) => {
   const byName = (a, b) => (basename(a) < basename(b) ? -1 : 1);
   return [MIGRATIONS, ...more].flatMap((folder) => sqlFilesOf(folder, chosen)).sort(byName);
 };
+
+/** Whether a migration is of somebody's own system or plain tables. */
+export const isOwnMigration = (file) => basename(file) >= OWN_FROM;
 
 /** The folders of tests: the core's, what tests share, and one for each chosen system that has one. */
 export const testFolders = (chosen = systems()) => {

@@ -23,6 +23,7 @@ const FIRST = [
   'tests/core/e2e/streams.test.js',
   'tests/core/e2e/load.test.js',
   'tests/core/dev/dev.test.js',
+  'tests/core/dev/your_own.test.js',
   'tests/growth/e2e/optin.test.js',
   'tests/growth/e2e/forms.test.js',
   'tests/growth/e2e/leads.test.js',

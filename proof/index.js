@@ -17,7 +17,7 @@ await main(async () => {
   const { withThrowAway } = await import('../dev/throwaway.js');
   const { prove } = await import('./matrix.js');
   const { faults, html, markdown, text } = await import('./report.js');
-  const { SYSTEMS } = await import('./systems/index.js');
+  const { PRODUCT, SYSTEMS } = await import('./systems/index.js');
   const word = process.argv[2];
   const only = word && new RegExp(word.replace(/[^\w]/g, '\\$&'));
   say('starting a throw-away system');
@@ -29,7 +29,7 @@ await main(async () => {
   );
   console.log(text(result));
   if (!only) {
-    writeFileSync(join(root, 'docs', 'proof.md'), markdown(result, SYSTEMS));
+    writeFileSync(join(root, 'docs', 'proof.md'), markdown(result, PRODUCT));
     writeFileSync(join(root, 'docs', 'proof.html'), html(result));
     say('written: docs/proof.md, docs/proof.html');
   }

@@ -154,8 +154,12 @@ const PERSONAS_IN_WORDS = `| persona | is |
 | edge | the edge's own token, which nobody outside has; *vouched for* is the token that it makes where it calls on a user's behalf |
 | service | the back office's token of role \`service_role\` |`;
 
-/** As docs/proof.md: what was tried, as whom, and the counts. It changes where an attempt or its outcome does. */
-export const markdown = ({ cells, endpoints }, systems) => {
+/**
+ * As docs/proof.md: what was tried of the given systems, as whom, and the counts. It changes where an attempt or its outcome does.
+ */
+export const markdown = (result, systems) => {
+  const cells = result.cells.filter((cell) => systemOf(cell, systems));
+  const endpoints = result.endpoints.filter(({ subject }) => systemOf({ kind: 'route', subject }, systems));
   const kinds = Object.entries(TITLES).filter(([kind]) => cells.some((cell) => cell.kind === kind));
   return `# Proof
 

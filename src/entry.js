@@ -1,8 +1,131 @@
-// The Worker's entry: plain handlers. A class would be created for every request. The module starts afresh after a trap
-// (tests/core/e2e/bundle.test.js). It reads the systems' manifests, systems.js, at its first request.
-import { fetch, scheduled } from './index.js';
+// The Worker's entry, and what the edge asks of the runtime at each request. Rust decides; this file carries out. Requests and
+// answers cross between the two as one text, since every object and every string that crosses by itself costs more than a line:
+// a header is two lines, its name and its value, and neither can contain a line break.
+//
+// The functions that Rust calls are hoisted: this module and index.js import each other.
+import {
+  answered,
+  begin,
+  failed,
+  hungUp,
+  requestHeaders,
+  resume,
+  scheduled,
+  settle,
+  startAfresh,
+} from './index.js';
+
+/** The names of the request headers that the edge reads. */
+let read;
+/** What ends the promise of each request that waits, by the request's number. */
+const waiting = new Map();
+/** Numbers requests and what they wait for. The module may start afresh after a trap: the numbers go on, so that nothing that
+ * was begun before it is taken for something else. */
+let last = 0;
 
 export default {
-  fetch: (request, env, ctx) => fetch(request, env, ctx),
+  fetch(request, env, ctx) {
+    read ??= new Set(requestHeaders(env).split('\n'));
+    let text = `${request.method}\n${request.url}\n`;
+    request.headers.forEach((value, name) => {
+      if (read.has(name)) text += `${name}\n${value}\n`;
+    });
+    const task = ++last;
+    startAfresh();
+    const answer = begin(task, request, env, ctx, text, Date.now());
+    return answer ?? new Promise((resolve) => waiting.set(task, resolve));
+  },
   scheduled: (controller, env, ctx) => scheduled(controller, env, ctx),
 };
+
+/** A number that nothing else has. */
+export function number() {
+  return ++last;
+}
+
+/** Answers a request that waits. */
+export function finish(task, answer) {
+  waiting.get(task)?.(answer);
+  waiting.delete(task);
+}
+
+/** Calls `hungUp` when the client of a request hangs up. */
+export function listen(request, task) {
+  const { signal } = request;
+  if (signal.aborted) Promise.resolve(task).then(hungUp);
+  else signal.addEventListener('abort', () => hungUp(task));
+}
+
+/** Continues the tasks that were woken, soon. */
+export function soon() {
+  Promise.resolve().then(resume);
+}
+
+/** Settles a wait with the outcome of a promise. */
+export function watch(promise, wait) {
+  promise.then(
+    (value) => settle(wait, true, value),
+    (fault) => settle(wait, false, fault),
+  );
+}
+
+/** Settles a wait after some milliseconds. */
+export function timer(milliseconds, wait) {
+  return setTimeout(settle, milliseconds, wait, true);
+}
+
+/** The headers in a text, from a position on. */
+function headersFrom(text, start) {
+  const headers = {};
+  for (let at = start; at < text.length; ) {
+    const name = text.indexOf('\n', at);
+    const end = text.indexOf('\n', name + 1);
+    headers[text.slice(at, name)] = text.slice(name + 1, end);
+    at = end + 1;
+  }
+  return headers;
+}
+
+/** Status and headers of an answer. */
+export function answerText(answer) {
+  let text = `${answer.status}\n`;
+  answer.headers.forEach((value, name) => {
+    text += `${name}\n${value}\n`;
+  });
+  return text;
+}
+
+/**
+ * Sends what a text of method, URL and headers names; `answered` gets the head of its answer. Gives what aborts it. Without
+ * milliseconds it has no deadline of its own.
+ */
+export function send(wait, text, body, milliseconds) {
+  const method = text.indexOf('\n');
+  const url = text.indexOf('\n', method + 1);
+  const controller = new AbortController();
+  const timer = milliseconds ? setTimeout(failed, milliseconds, wait) : undefined;
+  fetch(text.slice(method + 1, url), {
+    method: text.slice(0, method),
+    headers: headersFrom(text, url + 1),
+    body,
+    redirect: 'manual',
+    signal: controller.signal,
+  }).then(
+    (answer) => {
+      clearTimeout(timer);
+      startAfresh();
+      answered(wait, answerText(answer), answer.body ?? undefined, Date.now());
+    },
+    (fault) => {
+      clearTimeout(timer);
+      failed(wait, fault);
+    },
+  );
+  return controller;
+}
+
+/** An answer with the status and the headers of a text. */
+export function respond(text, body) {
+  const status = text.indexOf('\n');
+  return new Response(body, { status: Number(text.slice(0, status)), headers: headersFrom(text, status + 1) });
+}

@@ -613,7 +613,8 @@ mod tests {
         rows.collect()
     }
 
-    /// Name and status by code, of the core and of the systems' manifests. The database chooses the statuses of the core's codes.
+    /// Name and status by code, of the core and of the product's manifests: migrations of systems of somebody's own begin with 80 or more.
+    /// The database chooses the statuses of the core's codes.
     fn catalogue() -> BTreeMap<String, (String, Option<String>)> {
         let of_database = DATABASE_NAMES
             .iter()
@@ -622,8 +623,11 @@ mod tests {
             let status = Some(row.status.as_str().to_owned());
             (row.code.to_owned(), (row.name.to_owned(), status))
         });
-        let of_systems = manifests().into_iter().flat_map(|(_, manifest)| {
-            let listed = manifest["errors"].as_array().cloned().unwrap_or_default();
+        let mut product = manifests();
+        product.retain(|(_, manifest)| manifest["migrations"].as_str() < Some("80"));
+        let of_systems = product.into_iter().flat_map(|(_, manifest)| {
+            let listed = manifest.get("errors").and_then(toml::Value::as_array);
+            let listed = listed.cloned().unwrap_or_default();
             listed.into_iter().map(|error| {
                 let text = |name: &str| error[name].as_str().unwrap().to_owned();
                 let status = error
@@ -684,9 +688,10 @@ mod tests {
         )]);
         for (_, manifest) in manifests() {
             let owner = manifest["migrations"].as_str().unwrap().to_owned();
-            let errors = manifest["errors"].as_array().unwrap();
+            let errors = manifest.get("errors").and_then(toml::Value::as_array);
             let codes = errors
-                .iter()
+                .into_iter()
+                .flatten()
                 .map(|error| error["code"].as_str().unwrap().to_owned());
             named.insert(owner, codes.collect());
         }
@@ -694,7 +699,7 @@ mod tests {
         for (owner, codes) in &raised {
             for code in codes {
                 let has_name = of_core.contains(code)
-                    || named[owner].contains(code)
+                    || named.get(owner).is_some_and(|own| own.contains(code))
                     || name_of(code).is_some();
                 assert!(
                     has_name,

@@ -38,26 +38,40 @@ pub mod verify;
 mod platform;
 
 #[cfg(target_arch = "wasm32")]
-use std::convert::Infallible;
+use wasm_bindgen::prelude::wasm_bindgen;
 #[cfg(target_arch = "wasm32")]
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
 
-/// Runs once, before the first request.
+/// The names of the request headers that the edge reads, a line each.
 #[cfg(target_arch = "wasm32")]
-#[event(start)]
-fn start() {
-    platform::timers::replace_queue_microtask();
+#[wasm_bindgen(js_name = requestHeaders)]
+#[must_use]
+pub fn request_headers(env: &Env) -> String {
+    platform::request_headers(env, systems::registry)
 }
 
-/// Runs for every HTTP request.
+/// Runs for every HTTP request (`entry.js`). None if the answer has to wait.
 #[cfg(target_arch = "wasm32")]
-#[event(fetch)]
-async fn fetch(
-    request: worker::web_sys::Request,
+#[wasm_bindgen]
+#[must_use]
+pub fn begin(
+    task: u32,
+    request: web_sys::Request,
     env: Env,
-    context: Context,
-) -> Result<worker::web_sys::Response, Infallible> {
-    Ok(platform::answer(request, env, context, systems::registry).await)
+    context: worker::worker_sys::Context,
+    text: String,
+    now_ms: f64,
+) -> Option<web_sys::Response> {
+    let context = Context::new(context);
+    let arrival = platform::Arrival {
+        task,
+        request,
+        env,
+        context,
+        text,
+        now_ms,
+    };
+    platform::begin(arrival, systems::registry)
 }
 
 /// Runs at the times of the crons in `wrangler.toml`.

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../dev/paths.js';
-import { plainSchemas, systems } from '../../dev/systems.js';
+import { plainSchemas, productSystems, systems } from '../../dev/systems.js';
 import edge from './edge.js';
 
 const decided = async (name, folder) => {
@@ -21,3 +21,10 @@ const load = async () => {
 };
 
 export const SYSTEMS = await load();
+
+/** Those of the core and of the product's systems, which docs/proof.md is about. */
+export const PRODUCT = Object.fromEntries(
+  Object.entries(SYSTEMS).filter(
+    ([name]) => name === 'edge' || productSystems().some((system) => system.name === name),
+  ),
+);

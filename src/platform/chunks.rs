@@ -9,8 +9,8 @@ use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter};
 
-use super::timers::{PromiseFuture, delay};
 use super::uploads::{ChunkReader, MAX_CHUNK_BYTES, gunzip};
+use super::waits::{PromiseFuture, delay};
 use crate::message::ReadFault;
 
 /// Bytes of gzip that are decompressed at a time. They become a thousand times as many at most.
@@ -114,11 +114,16 @@ fn new_buffer() -> Uint8Array {
     Uint8Array::new_with_length(MAX_CHUNK_BYTES)
 }
 
+/// How many microtasks the runtime gets to settle a read of what it has decompressed.
+const MICROTASKS: u32 = 8;
+
 /// Lets the runtime settle what it has ready.
 async fn tick() {
-    let now = js_sys::Promise::resolve(&JsValue::UNDEFINED);
-    // It has no result.
-    let _ = PromiseFuture::of(&now).await;
+    for _ in 0..MICROTASKS {
+        let now = js_sys::Promise::resolve(&JsValue::UNDEFINED);
+        // It has no result.
+        let _ = PromiseFuture::of(&now).await;
+    }
 }
 
 impl Drop for Chunks {

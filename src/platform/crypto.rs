@@ -9,9 +9,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::console_error;
 use worker::web_sys::{self, CryptoKey};
 
-use super::headers::object;
 use super::message;
-use super::timers::PromiseFuture;
+use super::waits::PromiseFuture;
 use crate::public_key::{Algorithm, PublicKey};
 
 /// The most imported keys that are cached; issuers have fewer.
@@ -154,5 +153,6 @@ fn parameters(algorithm: Algorithm) -> Result<Object, JsValue> {
         Algorithm::EdDsa => with("Ed25519", None, None, None),
         Algorithm::Hs256 => return Err("HS256 keys are not public".into()),
     };
-    Ok(object(&made)?.unchecked_into())
+    let text = serde_json::to_string(&made).map_err(|error| error.to_string())?;
+    Ok(js_sys::JSON::parse(&text)?.unchecked_into())
 }

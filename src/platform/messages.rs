@@ -3,20 +3,19 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use js_sys::Uint8Array;
-use serde::Serialize;
-use wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{self, AbortController, ReadableStream};
+use wasm_bindgen::JsValue;
+use worker::web_sys::{self, ReadableStream};
 
-use super::headers::{Record, object, rust_headers};
-use super::timers::{PromiseFuture, delay};
 use super::uploads::{Upload, buffer};
-use super::{log_js_error, message};
+use super::waits::{AnswerFuture, NoAnswer, PromiseFuture, delay};
+use super::{bridge, headers, log_js_error, message};
 use crate::error::Error;
-use crate::message::{
-    Body, Outgoing, READ_HEADERS, ReadFault, Request, Response, SendFault, request_id,
-};
+use crate::message::{Body, Outgoing, ReadFault, Request, Response, SendFault, request_id};
+
+/// Bytes that the text of a usual request or answer fits into.
+const TEXT_BYTES: usize = 1024;
 
 /// The header in which Cloudflare puts the client's address.
 const ADDRESS: &str = "cf-connecting-ip";
@@ -26,23 +25,22 @@ pub(super) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// What the stages read of a request; `more_headers` are those that systems read. Every call into JavaScript is slow, so all headers come in one string.
+/// What the stages read of a request, whose method, URL and headers are in a text.
 pub(super) fn incoming(
     request: &web_sys::Request,
-    id: String,
-    more_headers: &[String],
+    text: &str,
+    id: impl FnOnce() -> Result<String, Error>,
 ) -> Result<Request<ReadableStream>, Error> {
     let broken = || Error::Internal("the runtime's request cannot be read");
-    let method = Method::from_bytes(request.method().as_bytes()).map_err(|_| Error::NotFound)?;
-    let is_read_header =
-        |name: &str| READ_HEADERS.contains(&name) || more_headers.iter().any(|more| more == name);
-    let mut headers = rust_headers(&request.headers(), is_read_header).ok_or_else(broken)?;
+    let mut lines = text.split('\n');
+    let method = lines.next().ok_or_else(broken)?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| Error::NotFound)?;
+    let (path, query) = lines.next().and_then(path_and_query).ok_or_else(broken)?;
+    let mut headers = headers::read(&mut lines).ok_or_else(broken)?;
     // Removed, so that nothing reads the address as a header: only the platform may say where a request comes from.
     let address = headers.remove(ADDRESS);
-    let url = request.url();
-    let (path, query) = path_and_query(&url).ok_or_else(broken)?;
     Ok(Request {
-        id: request_id(&headers).unwrap_or(id),
+        id: request_id(&headers).map_or_else(id, Ok)?,
         body: if is_read(&method) {
             None
         } else {
@@ -57,6 +55,14 @@ pub(super) fn incoming(
     })
 }
 
+/// The headers in the text of a request.
+pub(super) fn request_headers_in(text: &str) -> Option<HeaderMap> {
+    // After the method and the URL.
+    let mut lines = text.split('\n');
+    lines.nth(1)?;
+    headers::read(&mut lines)
+}
+
 /// Path and query of an absolute URL, which the runtime has normalised.
 fn path_and_query(url: &str) -> Option<(&str, &str)> {
     let (_, rest) = url.split_once("://")?;
@@ -68,36 +74,30 @@ fn path_and_query(url: &str) -> Option<(&str, &str)> {
 }
 
 /// Turns an answer into the runtime's. A stream passes without a copy in wasm memory.
-pub(super) fn outgoing(response: Response<ReadableStream>) -> Result<web_sys::Response, JsValue> {
-    #[derive(Serialize)]
-    struct Init<'a> {
-        status: u16,
-        headers: Record<'a>,
-    }
-    let init = object(&Init {
-        status: response.status.as_u16(),
-        headers: Record(&response.headers),
-    })?;
-    let init: web_sys::ResponseInit = init.unchecked_into();
-    match response.body {
-        Body::Empty | Body::Upload { .. } => {
-            web_sys::Response::new_with_opt_str_and_init(None, &init)
-        }
-        Body::Bytes(mut bytes) => {
-            web_sys::Response::new_with_opt_u8_array_and_init(Some(&mut bytes), &init)
-        }
-        Body::Stream(stream) => {
-            web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
-        }
+pub(super) fn outgoing(response: &Response<ReadableStream>) -> Result<web_sys::Response, JsValue> {
+    let mut text = String::with_capacity(TEXT_BYTES);
+    text.push_str(response.status.as_str());
+    text.push('\n');
+    headers::write(&response.headers, &mut text);
+    match &response.body {
+        Body::Empty | Body::Upload { .. } => bridge::respond(&text, &JsValue::NULL),
+        Body::Bytes(bytes) => bridge::respond_bytes(&text, bytes),
+        Body::Stream(stream) => bridge::respond(&text, stream),
     }
 }
 
 /// Turns an answer of the runtime into that of the stages.
 pub(super) fn relayed(response: &web_sys::Response) -> Option<Response<ReadableStream>> {
+    answer(&bridge::answer_text(response), response.body())
+}
+
+/// An answer of the runtime, whose status and headers are in a text.
+pub(super) fn answer(text: &str, body: Option<ReadableStream>) -> Option<Response<ReadableStream>> {
+    let mut lines = text.split('\n');
     Some(Response {
-        status: StatusCode::from_u16(response.status()).ok()?,
-        headers: rust_headers(&response.headers(), |_| true)?,
-        body: response.body().map_or(Body::Empty, Body::Stream),
+        status: StatusCode::from_bytes(lines.next()?.as_bytes()).ok()?,
+        headers: headers::read(&mut lines)?,
+        body: body.map_or(Body::Empty, Body::Stream),
     })
 }
 
@@ -106,94 +106,85 @@ pub(super) fn relayed(response: &web_sys::Response) -> Option<Response<ReadableS
 pub(super) async fn send(
     request: Outgoing<ReadableStream>,
     sent: &dyn Fn(),
-) -> Result<web_sys::Response, SendFault> {
-    #[derive(Serialize)]
-    struct Init<'a> {
-        method: &'a str,
-        redirect: &'static str,
-        headers: Record<'a>,
-    }
-    let init = object(&Init {
-        method: request.method.as_str(),
-        redirect: "manual",
-        headers: Record(&request.headers),
-    });
-    let init = init.map_err(unreachable)?;
-    let init: web_sys::RequestInit = init.unchecked_into();
-    let mut fetching = Fetching(Some(AbortController::new().map_err(unreachable)?));
-    init.set_signal(fetching.0.as_ref().map(AbortController::signal).as_ref());
-    let mut upload = None;
-    let mut buffered = None;
+) -> Result<Response<ReadableStream>, SendFault> {
+    let mut text = String::with_capacity(TEXT_BYTES);
+    text.push_str(request.method.as_str());
+    text.push('\n');
+    text.push_str(&request.url);
+    text.push('\n');
+    headers::write(&request.headers, &mut text);
+    let within = async |body: &JsValue| {
+        let answer = AnswerFuture::send(&text, body, request.deadline_ms).map_err(fault)?;
+        answer.await.map_err(fault)
+    };
     match request.body {
-        Body::Empty => {}
-        Body::Bytes(bytes) => init.set_body(&Uint8Array::from(bytes.as_slice())),
-        Body::Stream(stream) => init.set_body(&stream),
+        Body::Empty => within(&JsValue::UNDEFINED).await,
+        Body::Bytes(bytes) => within(&Uint8Array::from(bytes.as_slice())).await,
+        Body::Stream(stream) => within(&stream).await,
         Body::Upload {
             stream,
-            length,
+            length: Some(length),
+            deadline_ms,
+            ..
+        } => {
+            let upload = Upload::start(&stream, length).map_err(unreachable)?;
+            let answer = AnswerFuture::send(&text, &upload.handed_on, 0).map_err(fault)?;
+            in_time(answer, upload.sent, deadline_ms, sent, request.deadline_ms).await
+        }
+        Body::Upload {
+            stream,
             limit,
             deadline_ms,
+            ..
         } => {
-            if let Some(length) = length {
-                let started = Upload::start(&stream, length).map_err(unreachable)?;
-                init.set_body(&started.handed_on);
-                upload = Some((started, deadline_ms));
-            } else {
-                let (body, reservation) = buffer(&stream, limit, deadline_ms).await?;
-                init.set_body(body.as_ref());
-                buffered = Some(reservation);
-                sent();
-            }
-        }
-    }
-    let scope: web_sys::WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = PromiseFuture::of(&scope.fetch_with_str_and_init(&request.url, &init));
-    let answer = in_time(answer, upload, sent, request.deadline_ms).await?;
-    drop(buffered);
-    fetching.0 = None;
-    answer.dyn_into().map_err(unreachable)
-}
-
-/// A fetch that is aborted when its future is dropped before the answer's head has arrived.
-struct Fetching(Option<AbortController>);
-
-impl Drop for Fetching {
-    fn drop(&mut self) {
-        if let Some(controller) = &self.0 {
-            controller.abort();
+            let (body, buffered) = buffer(&stream, limit, deadline_ms).await?;
+            sent();
+            let answer = within(&body).await;
+            drop(buffered);
+            answer
         }
     }
 }
 
-/// Waits for the body to be sent, if there is one, and then for the answer.
+/// Waits for a body to be sent, and then for the answer.
 async fn in_time(
-    answer: PromiseFuture,
-    upload: Option<(Upload, u32)>,
+    mut answer: AnswerFuture,
+    upload: PromiseFuture,
+    upload_ms: u32,
     sent: &dyn Fn(),
     deadline_ms: u32,
-) -> Result<JsValue, SendFault> {
-    let mut answer = answer;
-    if let Some((upload, upload_ms)) = upload {
-        let slow = pin!(delay(upload_ms));
-        match select(answer, select(upload.sent, slow)).await {
-            Either::Left((answered, _)) => return answered.map_err(upload_fault),
-            // A body that could not be sent also ends the fetch, unless it has been answered already.
-            Either::Right((Either::Left((Err(fault), _)), waiting)) => {
-                return match select(waiting, pin!(delay(SETTLE_MS))).await {
-                    Either::Left((Ok(answered), _)) => Ok(answered),
-                    _ => Err(upload_fault(fault)),
-                };
-            }
-            Either::Right((Either::Left((Ok(_), _)), waiting)) => {
-                sent();
-                answer = waiting;
-            }
-            Either::Right((Either::Right(_), _)) => return Err(SendFault::Body(ReadFault::Slow)),
+) -> Result<Response<ReadableStream>, SendFault> {
+    let slow = pin!(delay(upload_ms));
+    match select(answer, select(upload, slow)).await {
+        Either::Left((answered, _)) => {
+            return answered.map_err(|why| match why {
+                NoAnswer::Failed(fault) => upload_fault(fault),
+                NoAnswer::Late => SendFault::Timeout,
+            });
         }
+        // A body that could not be sent also ends the fetch, unless it has been answered already.
+        Either::Right((Either::Left((Err(fault), _)), waiting)) => {
+            return match select(waiting, pin!(delay(SETTLE_MS))).await {
+                Either::Left((Ok(answered), _)) => Ok(answered),
+                _ => Err(upload_fault(fault)),
+            };
+        }
+        Either::Right((Either::Left((Ok(_), _)), waiting)) => {
+            sent();
+            answer = waiting;
+        }
+        Either::Right((Either::Right(_), _)) => return Err(SendFault::Body(ReadFault::Slow)),
     }
     match select(answer, pin!(delay(deadline_ms))).await {
-        Either::Left((answered, _)) => answered.map_err(unreachable),
+        Either::Left((answered, _)) => answered.map_err(fault),
         Either::Right(_) => Err(SendFault::Timeout),
+    }
+}
+
+fn fault(why: NoAnswer) -> SendFault {
+    match why {
+        NoAnswer::Late => SendFault::Timeout,
+        NoAnswer::Failed(fault) => unreachable(fault),
     }
 }
 

@@ -3,15 +3,17 @@
 //!
 //! The state of an isolate is in `thread_local!`, as plain data, and never borrowed across an await.
 
+mod bridge;
 mod chunks;
 mod crypto;
 mod headers;
 mod messages;
 mod services;
-pub(crate) mod timers;
+mod tasks;
 mod uploads;
+mod waits;
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -29,16 +31,15 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
-use crate::message::{Outgoing, Place, ReadFault, Request, Response, SendFault};
+use crate::message::{Outgoing, Place, READ_HEADERS, ReadFault, Request, Response, SendFault};
 use crate::public_key::PublicKey;
 use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
 use crate::{jobs, pipeline, respond};
 use chunks::Chunks;
-use headers::rust_headers;
-use messages::{incoming, is_read, outgoing, relayed, send, unreachable};
-use timers::{PromiseFuture, delay};
+use messages::{incoming, is_read, outgoing, request_headers_in, send, unreachable};
 use uploads::{CHUNK_BYTES, ChunkReader, counted, drain_unread, read_chunks, unzipped, whole};
+use waits::delay;
 
 /// The binding of Cloudflare's rate limiter, if there is one.
 const RATE_LIMITER: &str = "RATE_LIMITER";
@@ -57,62 +58,97 @@ thread_local! {
 /// Makes the registry of the manifests' text.
 pub type ReadManifests = fn(&str) -> Result<Registry, Error>;
 
-/// Answers one request of the runtime.
-pub async fn answer(
-    request: web_sys::Request,
-    env: Env,
-    context: Context,
-    manifests: ReadManifests,
-) -> web_sys::Response {
-    let isolate = isolate(&env, manifests);
-    let id = match &isolate {
-        Ok(isolate) => isolate.next_id(),
-        Err(_) => id::random_id(),
-    };
-    let answered = match id.map_err(Error::from).and_then(|id| {
-        let more = isolate
-            .as_ref()
-            .map_or(&[][..], |isolate| &isolate.registry.request_headers);
-        incoming(&request, id, more)
-    }) {
-        Ok(incoming) => {
-            let request_context = RequestContext {
-                env,
-                context: Some(context),
-                request: Some(request),
-                hang_up: RefCell::default(),
-            };
-            answer_read(incoming, isolate, &Rc::new(request_context)).await
+/// The names of the request headers that the edge reads, a line each.
+pub fn request_headers(env: &Env, manifests: ReadManifests) -> String {
+    let mut names = READ_HEADERS.join("\n");
+    if let Ok(isolate) = isolate(env, manifests) {
+        for name in &isolate.registry.request_headers {
+            names.push('\n');
+            names.push_str(name);
         }
+    }
+    names
+}
+
+/// What the runtime hands over of a request.
+pub struct Arrival {
+    /// Its number.
+    pub task: u32,
+    /// The request itself.
+    pub request: web_sys::Request,
+    /// The bindings.
+    pub env: Env,
+    /// What may outlive the answer.
+    pub context: Context,
+    /// Method, URL and the headers that the edge reads.
+    pub text: String,
+    /// When it arrived, in milliseconds since 1970.
+    pub now_ms: f64,
+}
+
+/// Answers one request of the runtime; none if the answer has to wait.
+pub fn begin(arrival: Arrival, manifests: ReadManifests) -> Option<web_sys::Response> {
+    let Arrival {
+        task,
+        request,
+        env,
+        context,
+        text,
+        now_ms,
+    } = arrival;
+    let hung_up = Rc::new(Cell::new(false));
+    let context = RequestContext {
+        env,
+        context: Some(context),
+        request: Some((request, task)),
+        listens: Cell::new(false),
+        hung_up: hung_up.clone(),
+    };
+    let answering = Box::pin(async move {
+        let answered = answer(&text, Rc::new(context), manifests).await;
+        answered.unwrap_or_else(|fault| {
+            log_internal_error(None, "the runtime does not accept an error", Some(&fault));
+            web_sys::Response::error()
+        })
+    });
+    tasks::start(task, now_ms, hung_up, answering)
+}
+
+async fn answer(
+    text: &str,
+    context: Rc<RequestContext>,
+    manifests: ReadManifests,
+) -> Result<web_sys::Response, JsValue> {
+    let isolate = isolate(&context.env, manifests);
+    let Some((request, _)) = &context.request else {
+        return web_sys::Response::new();
+    };
+    let id = || {
+        let id = match &isolate {
+            Ok(isolate) => isolate.next_id(),
+            Err(_) => id::random_id(),
+        };
+        id.map_err(Error::from)
+    };
+    let incoming = match incoming(request, text, id) {
+        Ok(incoming) => incoming,
         Err(error) => {
             if let Some(cause) = error.internal_cause() {
                 log_internal_error(None, cause, None);
             }
-            outgoing(respond::error(&error))
+            return outgoing(&respond::error(&error));
         }
     };
-    answered.unwrap_or_else(|fault| {
-        log_internal_error(None, "the runtime does not accept an error", Some(&fault));
-        web_sys::Response::error()
-    })
-}
-
-/// Answers a request that could be read.
-async fn answer_read(
-    incoming: Request<ReadableStream>,
-    isolate: Result<Rc<Isolate>, Error>,
-    request_context: &Rc<RequestContext>,
-) -> Result<web_sys::Response, JsValue> {
     match isolate {
         Ok(isolate) => {
-            let edge = Edge::new(isolate, Workers(request_context.clone()));
-            unless_hung_up(incoming, request_context, &edge).await
+            let edge = Edge::new(isolate, Workers(context));
+            unless_hung_up(incoming, text, &edge).await
         }
         Err(error) => {
             log_misconfigured(&error);
             let mut response = respond::error(&error);
             respond::set_common_headers(&mut response, &incoming.headers, &incoming.id, None);
-            outgoing(response)
+            outgoing(&response)
         }
     }
 }
@@ -146,7 +182,8 @@ pub async fn scheduled(cron: &str, env: Env, manifests: ReadManifests) {
         env,
         context: None,
         request: None,
-        hang_up: RefCell::default(),
+        listens: Cell::default(),
+        hung_up: Rc::default(),
     };
     let edge = Edge::new(isolate, Workers(Rc::new(request_context)));
     jobs::run_scheduled(cron, &edge).await;
@@ -156,20 +193,18 @@ pub async fn scheduled(cron: &str, env: Env, manifests: ReadManifests) {
 /// settling their promises: a future that awaits one would wait for ever, so it is dropped here.
 async fn unless_hung_up(
     incoming: Request<ReadableStream>,
-    request_context: &RequestContext,
+    text: &str,
     edge: &Edge<Workers>,
 ) -> Result<web_sys::Response, JsValue> {
     let (id, method) = (incoming.id.clone(), incoming.method.clone());
     let start_ms = edge.platform.now_ms();
+    let context = &edge.platform.0;
     let mut answering = pin!(pipeline::answer(incoming, edge));
-    let response = poll_fn(|context| {
-        if let Poll::Ready(response) = answering.as_mut().poll(context) {
-            return Poll::Ready(Some(response));
+    let response = poll_fn(|polled| {
+        if context.hung_up.get() {
+            return Poll::Ready(None);
         }
-        match &mut *request_context.hang_up.borrow_mut() {
-            Some(hang_up) => Pin::new(hang_up).poll(context).map(|_| None),
-            None => Poll::Pending,
-        }
+        answering.as_mut().poll(polled).map(Some)
     });
     let Some(response) = response.await else {
         pipeline::log(
@@ -184,19 +219,17 @@ async fn unless_hung_up(
     };
     if !response.status.is_success()
         && !is_read(&method)
-        && let Some(request) = &request_context.request
+        && let Some((request, _)) = &context.request
     {
         drain_unread(request).await;
     }
-    outgoing(response).or_else(|fault| {
+    outgoing(&response).or_else(|fault| {
         let cause = "the runtime does not accept the answer";
         log_internal_error(Some(&id), cause, Some(&fault));
-        let request = request_context.request.as_ref();
-        let headers = request.and_then(|request| rust_headers(&request.headers(), |_| true));
         let mut response = respond::error(&Error::Internal(cause));
-        let headers = headers.unwrap_or_default();
+        let headers = request_headers_in(text).unwrap_or_default();
         respond::set_common_headers(&mut response, &headers, &id, Some(&edge.config));
-        outgoing(response)
+        outgoing(&response)
     })
 }
 
@@ -241,9 +274,12 @@ struct RequestContext {
     env: Env,
     /// Context and request are none in a scheduled run.
     context: Option<Context>,
-    request: Option<web_sys::Request>,
-    /// Ready when the client hangs up, once something listens.
-    hang_up: RefCell<Option<PromiseFuture>>,
+    /// The request and the number of its task.
+    request: Option<(web_sys::Request, u32)>,
+    /// Whether a hang-up of the client is noticed.
+    listens: Cell<bool>,
+    /// Whether the client has hung up.
+    hung_up: Rc<Cell<bool>>,
 }
 
 impl RequestContext {
@@ -251,11 +287,10 @@ impl RequestContext {
     /// settles the promises of a request whose client is gone, and without this such a request stays in memory for
     /// ever. Requests that await nothing, such as most refusals, save its cost.
     fn listen(&self) -> Result<(), JsValue> {
-        let mut hang_up = self.hang_up.borrow_mut();
-        if let Some(request) = self.request.as_ref().filter(|_| hang_up.is_none()) {
-            *hang_up = Some(PromiseFuture::abort(&request.signal())?);
+        match &self.request {
+            Some((request, task)) if !self.listens.replace(true) => bridge::listen(request, *task),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -263,7 +298,7 @@ impl Platform for Workers {
     type Body = ReadableStream;
 
     fn now_ms(&self) -> u64 {
-        milliseconds(js_sys::Date::now())
+        tasks::now_ms()
     }
 
     fn log(&self, line: &str) {
@@ -272,7 +307,7 @@ impl Platform for Workers {
 
     fn place(&self) -> Place {
         let cf = self.0.request.as_ref();
-        let cf = cf.and_then(|request| Reflect::get(request, &"cf".into()).ok());
+        let cf = cf.and_then(|(request, _)| Reflect::get(request, &"cf".into()).ok());
         let cf = cf.unwrap_or_default();
         let field = |name: &str| Reflect::get(&cf, &name.into()).ok()?.as_string();
         Place {
@@ -309,8 +344,7 @@ impl Platform for Workers {
         sent: &dyn Fn(),
     ) -> Result<Response<ReadableStream>, SendFault> {
         self.0.listen().map_err(unreachable)?;
-        let response = send(request, sent).await?;
-        relayed(&response).ok_or(SendFault::Unreachable)
+        send(request, sent).await
     }
 
     async fn read(

@@ -10,7 +10,7 @@ use worker::console_error;
 use worker::web_sys::{self, ReadableStream};
 
 use super::messages::{outgoing, relayed};
-use super::timers::PromiseFuture;
+use super::waits::PromiseFuture;
 use crate::message::{Body, Response};
 
 /// The prefix of names in the platform's cache: a host that nobody owns.
@@ -38,7 +38,7 @@ pub(super) async fn cache_put(name: &str, mut response: Response<()>, seconds: u
         Body::Bytes(bytes) => Body::Bytes(bytes),
         _ => Body::Empty,
     };
-    let response = outgoing(Response {
+    let response = outgoing(&Response {
         status: response.status,
         headers: response.headers,
         body,

@@ -12,7 +12,7 @@ use worker::console_error;
 use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader, WritableStream};
 
 use super::messages::unreachable;
-use super::timers::{PromiseFuture, delay};
+use super::waits::{PromiseFuture, delay};
 use crate::message::{ReadFault, SendFault};
 
 /// Bytes that are read of an answer before it is passed on, and at most at a time.

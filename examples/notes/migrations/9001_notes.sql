@@ -46,32 +46,77 @@ begin
     select n.* from notes.notes as n
     where n.user_id = (select auth.uid())
     order by n.created_at desc
-    limit least(latest.count, 100);
+    -- The caller chooses the number, so it may be negative or huge.
+    limit least(greatest(coalesce(latest.count, 10), 1), 100);
 end
 $$;
 revoke execute on function notes.latest(int) from public;
 grant execute on function notes.latest(int) to authenticated;
 
--- Hook: erases the notes of a user whose account was deleted.
-create function private.erase_notes(account jsonb) returns jsonb
+-- Deletes the notes of users, and returns their number by table.
+create function private.delete_notes(users uuid[]) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  erased bigint;
+  deleted bigint;
 begin
-  delete from notes.notes as n where n.user_id = (account ->> 'id')::uuid;
-  get diagnostics erased = row_count;
-  return jsonb_build_object('notes', erased);
+  delete from notes.notes as n where n.user_id = any (users);
+  get diagnostics deleted = row_count;
+  return jsonb_build_object('notes.notes', deleted);
 end
 $$;
-revoke execute on function private.erase_notes(jsonb) from public;
+revoke execute on function private.delete_notes(uuid[]) from public;
 
-insert into private.hooks (system, event, function) values ('notes', 'account_erased', 'private.erase_notes');
+-- Hook: erases the notes of a user whose account was deleted.
+create function private.notes_account_erased(account jsonb) returns jsonb
+  language sql volatile
+  set search_path = ''
+  as $$ select private.delete_notes(array[(account ->> 'id')::uuid]) $$;
+revoke execute on function private.notes_account_erased(jsonb) from public;
+
+-- Hook: a person's notes, for the export of all that is stored about them. `users` are the person's accounts.
+create function private.notes_export(person jsonb) returns jsonb
+  language sql stable
+  set search_path = ''
+  as $$
+select jsonb_build_object('notes.notes', coalesce(jsonb_agg(to_jsonb(n) order by n.created_at), '[]'))
+from notes.notes as n
+where n.user_id = any (private.texts(person -> 'users')::uuid[])
+$$;
+revoke execute on function private.notes_export(jsonb) from public;
+
+-- Hook: the ids of a person's own notes. The export counts the rows of others that mention the person, without these.
+create function private.notes_rows(person jsonb) returns jsonb
+  language sql stable
+  set search_path = ''
+  as $$
+select jsonb_build_object('notes.notes', to_jsonb(array(
+  select n.id from notes.notes as n where n.user_id = any (private.texts(person -> 'users')::uuid[])
+)))
+$$;
+revoke execute on function private.notes_rows(jsonb) from public;
+
+-- Hook: erases a person's notes.
+create function private.notes_erase(person jsonb) returns jsonb
+  language sql volatile
+  set search_path = ''
+  as $$ select private.delete_notes(private.texts(person -> 'users')::uuid[]) $$;
+revoke execute on function private.notes_erase(jsonb) from public;
+
+insert into private.hooks (system, event, function) values
+('notes', 'account_erased', 'private.notes_account_erased'),
+('notes', 'person_export', 'private.notes_export'),
+('notes', 'person_rows', 'private.notes_rows'),
+('notes', 'person_erase', 'private.notes_erase');
 
 -- migrate:down
 delete from private.hooks where system = 'notes';
-drop function private.erase_notes(jsonb);
+drop function private.notes_erase(jsonb);
+drop function private.notes_rows(jsonb);
+drop function private.notes_export(jsonb);
+drop function private.notes_account_erased(jsonb);
+drop function private.delete_notes(uuid[]);
 drop function notes.latest(int);
 delete from private.mention_places where relation = 'notes.notes';
 drop table notes.notes;

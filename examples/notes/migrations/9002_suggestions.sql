@@ -49,7 +49,24 @@ revoke execute on function notes.suggest(text) from public;
 -- Executable by the edge only: the limit counts by what the edge has seen.
 grant execute on function notes.suggest(text) to edge;
 
+-- Job: deletes suggestions after a year, 5,000 at most, and returns how many.
+create function private.clean_suggestions() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  return private.delete_older('notes.suggestions', 'created_at', now() - interval '1 year');
+end
+$$;
+revoke execute on function private.clean_suggestions() from public;
+
+insert into private.jobs (name, function, schedule, description) values (
+  'clean_suggestions', 'private.clean_suggestions', '17 3 * * *', 'Deletes suggestions after a year.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'clean_suggestions';
+drop function private.clean_suggestions();
 drop function notes.suggest(text);
 delete from private.limit_rules where name = 'suggestions';
 delete from private.mention_places where relation = 'notes.suggestions';

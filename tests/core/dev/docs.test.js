@@ -1,12 +1,12 @@
 // The documents hold together: links and anchors lead somewhere, paths and commands exist, and the pages list what the
-// code has. Needs no running system: `node --test tests/core/dev/docs.test.js` is enough.
+// code has. They need not list what somebody's own systems have. Needs no running system: `node --test tests/core/dev/docs.test.js` is enough.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { root } from '../../../dev/paths.js';
-import { allSystems, CORE_JOBS, crons, jobs } from '../../../dev/systems.js';
+import { allSystems, CORE_JOBS, crons, jobs, productSystems } from '../../../dev/systems.js';
 
 const read = (path) => readFileSync(join(root, path), 'utf8');
 const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8' }).split('\n').filter(Boolean);
@@ -202,7 +202,7 @@ test('configuration.md lists each variable that the edge reads, and no other', (
   const [code] = read('src/config.rs').split('#[cfg(test)]');
   const variables = [...code.matchAll(/\b(?:optional|required|list)\(\s*"([A-Z][A-Z0-9_]*)"/g)].map(([, name]) => name);
   assert.ok(variables.length > 10);
-  variables.push(...allSystems().flatMap((system) => system.variables.map(({ name }) => name)));
+  variables.push(...productSystems().flatMap((system) => system.variables.map(({ name }) => name)));
   assert.ok(code.includes('format!("KEK_{version}")'), 'sealing keys are numbered');
   const documented = rows(section('Variables')).flatMap(([name]) => names(name));
   assert.deepEqual(documented.sort(), [...new Set([...variables, 'KEK_1', 'KEK_2'])].sort());
@@ -253,8 +253,8 @@ test('configuration.md lists each limit, with its default and its bound', () => 
 });
 
 test('configuration.md lists each variable that the commands and tests read from the environment', () => {
-  // Of the platform and of npm.
-  const others = ['PATH', 'npm_lifecycle_event', 'ROWGATE_TEST_DATA'];
+  // Of the platform, of npm, of wrangler and of the tests themselves.
+  const others = ['PATH', 'npm_lifecycle_event', 'WRANGLER_COMMAND', 'ROWGATE_TEST_DATA'];
   const readers = files.filter(
     (file) => /^(dev|proof|bench|tests)\/.*\.js$/.test(file) && !file.endsWith('docs.test.js'),
   );
@@ -274,7 +274,7 @@ test('architecture.md lists each endpoint', () => {
     [...code.matchAll(/Method::([A-Z]+),\s*"(\/[^"]+)"/g)].map(([, method, path]) => ({ method, path })),
   );
   assert.ok(routes.length > 3);
-  routes.push(...allSystems().flatMap((system) => system.endpoints.map(({ method, path }) => ({ method, path }))));
+  routes.push(...productSystems().flatMap((system) => system.endpoints.map(({ method, path }) => ({ method, path }))));
   assert.ok(routes.length > 20);
   const text = read('docs/architecture.md');
   // A table may write several methods before one path, and leave out what the paths of a row have in common.
@@ -295,7 +295,7 @@ test('architecture.md lists each endpoint', () => {
 });
 
 test('operations.md has a line of cron for each job, and wrangler.toml has the same crons', () => {
-  const all = jobs(allSystems());
+  const all = jobs(productSystems());
   const own = [...read('src/jobs.rs').matchAll(/at_night\("(\w+)"\)/g)].map(([, name]) => name);
   assert.deepEqual(
     CORE_JOBS.map(({ name }) => name),
@@ -303,7 +303,8 @@ test('operations.md has a line of cron for each job, and wrangler.toml has the s
     'dev/systems.js has the jobs of the core',
   );
   const [, list] = /^crons = \[(.*)\]$/m.exec(read('wrangler.toml'));
-  assert.deepEqual([...list.matchAll(/"([^"]+)"/g)].map(([, cron]) => cron).sort(), crons(allSystems()));
+  const configured = [...list.matchAll(/"([^"]+)"/g)].map(([, cron]) => cron).sort();
+  assert.deepEqual(configured, cronsWith(configured));
   const lines = read('docs/operations.md').split('\n');
   const missing = all.filter(
     ({ cron, name }) =>
@@ -312,6 +313,10 @@ test('operations.md has a line of cron for each job, and wrangler.toml has the s
   assert.ok(all.length >= 7);
   assert.deepEqual(missing, []);
 });
+
+/** The crons of the product's jobs, and those of the given ones that jobs of somebody's own have. */
+const cronsWith = (configured) =>
+  [...new Set([...crons(productSystems()), ...crons(allSystems()).filter((cron) => configured.includes(cron))])].sort();
 
 const RECORD = /^docs\/decisions\/\d{4}-[a-z0-9-]+\.md$/;
 

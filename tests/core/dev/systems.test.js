@@ -1,17 +1,16 @@
 // SYSTEMS: what the commands take of each system, and a database that has others.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { parse } from 'smol-toml';
 import { migrate, pending, rollback } from '../../../dev/migrate.js';
 import { root } from '../../../dev/paths.js';
 import {
   allSystems,
-  crons,
   dataSchemas,
+  isOwnMigration,
   migrationFiles,
   plainSchemas,
   schemas,
@@ -48,7 +47,7 @@ test('a system takes the migrations, the sample data and the tests of its own; a
     names(core),
     names(everything).filter((file) => systemOf(file) === undefined),
   );
-  assert.ok(names(core).every((file) => file.startsWith('00')));
+  assert.ok(names(core).every((file) => file.startsWith('00') || isOwnMigration(file)));
   for (const system of all) {
     const own = names(sqlFilesOf(join(root, 'migrations'), [system])).filter((file) => !names(core).includes(file));
     assert.ok(own.length > 0 && own.every((file) => file.startsWith(system.migrations)), system.name);
@@ -78,27 +77,30 @@ test('no two systems have a schema, a number of migrations or a path in common',
   assert.deepEqual(taken(paths), []);
 });
 
-test('a manifest has a number of migrations of its own, and one system at most has the default schema', () => {
+test('a manifest that commands cannot use is refused: its name, its number of migrations, a reserved schema, a second default', () => {
   const usual = process.env.ROWGATE_MORE_SYSTEMS;
   const folder = mkdtempSync(join(tmpdir(), 'rowgate-systems-'));
   process.env.ROWGATE_MORE_SYSTEMS = relative(root, folder);
   const [first] = all;
   const cases = [
-    ['migrations = "90"', null],
-    ['', /migrations must be two digits/],
-    ['migrations = 90', /migrations must be two digits/],
-    ['migrations = "9"', /migrations must be two digits/],
-    ['migrations = "0"', /migrations must be two digits/],
-    ['migrations = "00"', /00 is the core/],
+    ['name = "books"\nmigrations = "98"', null],
+    ['name = "books', /books\.toml: Invalid TOML/],
+    ['name = "shelf"\nmigrations = "98"', /name must be the file's name/],
+    ['name = "books"', /migrations must be two digits/],
+    ['name = "books"\nmigrations = 98', /migrations must be two digits/],
+    ['name = "books"\nmigrations = "9"', /migrations must be two digits/],
+    ['name = "books"\nmigrations = "0"', /migrations must be two digits/],
+    ['name = "books"\nmigrations = "00"', /00 is the core/],
     [
-      `migrations = "${first.migrations}"`,
+      `name = "books"\nmigrations = "${first.migrations}"`,
       new RegExp(`"${first.migrations}" is the number of systems/${first.name}.toml`),
     ],
-    ['migrations = "90"\ndefault_schema = true', /default_schema is the right of/],
+    ['name = "books"\nmigrations = "98"\ndefault_schema = true', /default_schema is the right of/],
+    ['name = "books"\nmigrations = "98"\nschemas = ["books", "private"]', /schemas: private is a schema of the core/],
   ];
   try {
     for (const [fields, words] of cases) {
-      writeFileSync(join(folder, 'books.toml'), `name = "books"\n${fields}\n`);
+      writeFileSync(join(folder, 'books.toml'), `${fields}\n`);
       if (words) assert.throws(() => systems('none'), { message: words }, fields);
       else
         assert.deepEqual(
@@ -119,15 +121,33 @@ test('a new system does not change the default schema', () => {
   assert.deepEqual(numbers, numbers.toSorted());
 });
 
-test('the crons of wrangler.toml are those of the jobs', () => {
-  const { triggers } = parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));
-  assert.deepEqual(triggers.crons.toSorted(), crons(all));
-});
-
 test('PostgREST serves the schemas of the systems, of SCHEMAS and the core’s', () => {
   assert.deepEqual(plainSchemas(' shop, stock,,shop'), ['shop', 'stock']);
   assert.deepEqual(schemas([]), [...plainSchemas(), 'edge']);
   assert.deepEqual(dataSchemas(all), [...all.flatMap((system) => system.schemas), ...plainSchemas()]);
+});
+
+test('SCHEMAS: what is no name or a reserved schema is refused, as the edge refuses it', () => {
+  const wrong = [
+    'private',
+    'public',
+    'auth',
+    'edge',
+    'pg_catalog',
+    'vault',
+    'storage',
+    'Library',
+    'a-b',
+    '1st',
+    'a"b',
+    'ä',
+    'x'.repeat(64),
+  ];
+  for (const name of wrong)
+    assert.throws(() => plainSchemas(`shop,${name}`), { message: /^SCHEMAS: / }, `${name} is accepted`);
+  assert.throws(() => plainSchemas('private'), {
+    message: /private is a schema of the core.*Name a schema of your own\.$/,
+  });
 });
 
 let system;

@@ -6,33 +6,24 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { root } from '../../../dev/paths.js';
 import { waitFor } from '../../../dev/process.js';
-import { allSystems } from '../../../dev/systems.js';
+import { productSystems } from '../../../dev/systems.js';
 import { prove } from '../../../proof/matrix.js';
 import { USERS } from '../../../proof/personas.js';
 import { faults, html, markdown } from '../../../proof/report.js';
-import { SYSTEMS } from '../../../proof/systems/index.js';
+import { PRODUCT, SYSTEMS } from '../../../proof/systems/index.js';
 import { ask, close, has, made, sql, stack, userToken } from '../../support/stack.js';
 
 after(close);
 
 const system = { ...stack, keys: made };
 
-/** The attempts at what belongs to the product. */
-const isSample = (subject) => /\bsample(_more)?\.|entries$/.test(subject);
-const withoutSample = (result) => ({
-  ...result,
-  cells: result.cells.filter(({ subject }) => !isSample(subject)),
-  endpoints: result.endpoints.filter(({ subject }) => !isSample(subject)),
-});
-
 test('everything that is exposed has been decided, and holds; docs/proof.md has its numbers', async () => {
   const result = await prove({ system, systems: SYSTEMS });
   assert.deepEqual(faults(result), []);
   assert.ok(result.cells.length > 1000);
-  if (allSystems().every(({ name }) => name in SYSTEMS)) {
-    const { sample: _, ...product } = SYSTEMS;
+  if (productSystems().every(({ name }) => name in SYSTEMS)) {
     const page = readFileSync(join(root, 'docs', 'proof.md'), 'utf8');
-    assert.equal(page, markdown(withoutSample(result), product), 'docs/proof.md: run `npm run proof`');
+    assert.equal(page, markdown(result, PRODUCT), 'docs/proof.md: run `npm run proof`');
   }
   // The heat map has a square for each cell of its tables.
   const squares = html(result).match(/<td class="(in|out)"/g).length;

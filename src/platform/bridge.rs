@@ -1,0 +1,45 @@
+//! The functions of `entry.js`: what the runtime does for the edge.
+
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::web_sys::{AbortController, Request, Response};
+
+#[wasm_bindgen(raw_module = "./entry.js")]
+extern "C" {
+    /// A number that no task and no wait has.
+    pub(super) fn number() -> u32;
+    /// Answers the request of a task that waits.
+    pub(super) fn finish(task: u32, answer: &Response);
+    /// Has [`super::tasks::hung_up`] called when the client of a request hangs up.
+    #[wasm_bindgen(catch)]
+    pub(super) fn listen(request: &Request, task: u32) -> Result<(), JsValue>;
+    /// Has [`super::tasks::resume`] called soon.
+    pub(super) fn soon();
+    /// Has [`super::waits::settle`] called with the outcome of a promise.
+    pub(super) fn watch(promise: &Promise, wait: u32);
+    /// Has [`super::waits::settle`] called after some milliseconds.
+    pub(super) fn timer(milliseconds: u32, wait: u32) -> i32;
+    /// Status and headers of an answer of the runtime.
+    #[wasm_bindgen(js_name = answerText)]
+    pub(super) fn answer_text(answer: &Response) -> String;
+    /// Sends a request, whose method, URL and headers are in a text; [`super::waits::answered`] gets the head of its answer.
+    #[wasm_bindgen(catch)]
+    pub(super) fn send(
+        wait: u32,
+        text: &str,
+        body: &JsValue,
+        milliseconds: u32,
+    ) -> Result<AbortController, JsValue>;
+    /// An answer whose status and headers are in a text.
+    #[wasm_bindgen(catch)]
+    pub(super) fn respond(text: &str, body: &JsValue) -> Result<Response, JsValue>;
+    #[wasm_bindgen(catch, js_name = respond)]
+    pub(super) fn respond_bytes(text: &str, body: &[u8]) -> Result<Response, JsValue>;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = clearTimeout)]
+    pub(super) fn clear_timeout(timer: i32);
+}

@@ -1,0 +1,138 @@
+//! Runs the futures of requests. A task is polled in the event that woke it, without a promise or a microtask of its own.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::web_sys::Response;
+
+use super::{bridge, milliseconds};
+
+type Answering = Pin<Box<dyn Future<Output = Response>>>;
+
+struct Task {
+    /// None while it is polled.
+    answering: Option<Answering>,
+    waker: Waker,
+    /// Whether the client has hung up.
+    hung_up: Rc<Cell<bool>>,
+}
+
+thread_local! {
+    static TASKS: RefCell<HashMap<u32, Task>> = RefCell::default();
+    /// Tasks that were woken.
+    static WOKEN: RefCell<Vec<u32>> = RefCell::default();
+    /// Whether `resume` runs or is about to.
+    static RESUMING: Cell<bool> = const { Cell::new(false) };
+    /// The time of the event that is being handled: the runtime's clock stands still until the next one.
+    static NOW_MS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+struct WakeTask(u32);
+
+impl Wake for WakeTask {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        WOKEN.with_borrow_mut(|woken| woken.push(self.0));
+        if !RESUMING.replace(true) {
+            bridge::soon();
+        }
+    }
+}
+
+/// The time of the event, in milliseconds since 1970.
+pub(super) fn now_ms() -> u64 {
+    NOW_MS
+        .get()
+        .unwrap_or_else(|| milliseconds(js_sys::Date::now()))
+}
+
+/// Handles an event of the runtime, and continues the tasks that it woke.
+pub(super) fn event(now_ms: Option<f64>, handle: impl FnOnce()) {
+    NOW_MS.set(now_ms.map(milliseconds));
+    RESUMING.set(true);
+    handle();
+    resume();
+    NOW_MS.set(None);
+}
+
+/// Continues the tasks that were woken.
+#[wasm_bindgen]
+pub fn resume() {
+    RESUMING.set(true);
+    while let Some(task) = WOKEN.with_borrow_mut(Vec::pop) {
+        if let Some(answer) = poll(task) {
+            bridge::finish(task, &answer);
+        }
+    }
+    RESUMING.set(false);
+}
+
+/// Continues a task whose client has hung up.
+#[wasm_bindgen(js_name = hungUp)]
+pub fn hung_up(task: u32) {
+    let waker = TASKS.with_borrow(|tasks| {
+        let task = tasks.get(&task)?;
+        task.hung_up.set(true);
+        Some(task.waker.clone())
+    });
+    if let Some(waker) = waker {
+        event(None, || waker.wake());
+    }
+}
+
+/// Does nothing: the generated code of every export replaces an instance that has trapped, but only after it has written the
+/// arguments into the memory of the old one. `entry.js` calls this before it passes a text.
+#[wasm_bindgen(js_name = startAfresh)]
+pub fn start_afresh() {}
+
+/// Starts a task. Its answer, if it need not wait.
+pub(super) fn start(
+    number: u32,
+    now_ms: f64,
+    hung_up: Rc<Cell<bool>>,
+    answering: Answering,
+) -> Option<Response> {
+    NOW_MS.set(Some(milliseconds(now_ms)));
+    let task = Task {
+        answering: Some(answering),
+        waker: Arc::new(WakeTask(number)).into(),
+        hung_up,
+    };
+    TASKS.with_borrow_mut(|tasks| tasks.insert(number, task));
+    let answer = poll(number);
+    NOW_MS.set(None);
+    answer
+}
+
+/// Continues a task. Its answer, if it is ready.
+fn poll(number: u32) -> Option<Response> {
+    // Taken out of the table, which must not be borrowed meanwhile.
+    let (mut answering, waker) = TASKS.with_borrow_mut(|tasks| {
+        let task = tasks.get_mut(&number)?;
+        Some((task.answering.take()?, task.waker.clone()))
+    })?;
+    match answering.as_mut().poll(&mut Context::from_waker(&waker)) {
+        Poll::Ready(answer) => {
+            let task = TASKS.with_borrow_mut(|tasks| tasks.remove(&number));
+            drop((task, answering));
+            Some(answer)
+        }
+        Poll::Pending => {
+            TASKS.with_borrow_mut(|tasks| {
+                if let Some(task) = tasks.get_mut(&number) {
+                    task.answering = Some(answering);
+                }
+            });
+            None
+        }
+    }
+}
