@@ -607,6 +607,11 @@ struct RefusalContext {
     of_text: bool,
 }
 
+/// Whether an application chose a code and its words for callers: by its form, or because a manifest lists it.
+fn is_application_code<P>(code: &str, edge: &Edge<P>) -> bool {
+    sqlstate::is_application_code(code) || edge.registry.error_names.contains_key(code)
+}
+
 /// Turns PostgREST's error into one of the edge.
 fn failure<P: Platform>(
     refusal: &Refusal,
@@ -621,8 +626,15 @@ fn failure<P: Platform>(
     let code = code
         .or(proxy_status_code(&refusal.headers))
         .unwrap_or_default();
-    let error = own_error(status, &body, code, context)
-        .unwrap_or_else(|| relayed_error(refusal, &body, context.anonymous));
+    let is_application = is_application_code(code, edge);
+    let own = if is_application && (is_relayable(status) || status.is_server_error()) {
+        None
+    } else {
+        own_error(status, &body, code, context)
+    };
+    // An application writes its words for all callers; the server's may describe the schema.
+    let shows_all = is_application || !context.anonymous;
+    let error = own.unwrap_or_else(|| relayed_error(refusal, &body, shows_all));
     if error != Error::UpstreamFailed {
         return error;
     }
@@ -643,8 +655,9 @@ fn own_error(
     code: &str,
     context: &RefusalContext,
 ) -> Option<Error> {
-    if sqlstate::is_application_code(code) && (is_relayable(status) || status.is_server_error()) {
-        return None;
+    // The data API names served schemas only, so PostgREST and the edge are set up differently.
+    if code == "PGRST106" {
+        return Some(Error::UpstreamFailed);
     }
     // No connection of PostgREST's pool became free.
     if code == "PGRST003" {
@@ -670,12 +683,10 @@ fn own_error(
 }
 
 /// A refusal in the words of PostgREST, or of an application in the database.
-fn relayed_error(refusal: &Refusal, body: &Value, anonymous: bool) -> Error {
+fn relayed_error(refusal: &Refusal, body: &Value, shows_all: bool) -> Error {
     let status = refusal.status;
     let field = |name: &str| body.get(name).and_then(Value::as_str);
     let code = field("code").or(proxy_status_code(&refusal.headers));
-    // An application writes its words for all callers; the server's may describe the schema.
-    let shows_all = !anonymous || code.is_some_and(sqlstate::is_application_code);
     let reason = status.canonical_reason().unwrap_or("Refused");
     let details = body.get("details").filter(|details| !details.is_null());
     let body = ErrorBody {

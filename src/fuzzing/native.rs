@@ -200,6 +200,7 @@ pub(crate) fn edge_of(issuers: &[Value]) -> Edge<Native> {
 }
 
 /// A new edge that serves what a registry has, with these variables beside its own.
+#[cfg(test)]
 pub(crate) fn edge_serving(
     registry: Registry,
     more: impl Fn(&str) -> Option<String>,

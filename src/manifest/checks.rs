@@ -62,6 +62,8 @@ const FOREIGN_HEADERS: [&str; 16] = [
     "real",
     "vercel",
 ];
+/// First characters of codes that PostgREST and PostgreSQL raise, and of those with which a function sets a status.
+const SERVER_CODES: [&str; 6] = ["PGRST", "PT", "P0", "XX", "HV", "F0"];
 /// Paths of the core.
 const OWN_PATHS: [&str; 5] = ["/rest/", "/auth/", "/v1/admin/gdpr/", "/healthz", "/readyz"];
 /// The most bytes of a body.
@@ -239,9 +241,7 @@ impl Codes {
             && first
                 .bytes()
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-            // PostgREST's own, and those with which a function sets a status.
-            && !first.starts_with("PGRST")
-            && !first.starts_with("PT");
+            && !SERVER_CODES.iter().any(|prefix| first.starts_with(prefix));
         let is_range = first.len() == last.len()
             && stem(first) == stem(last)
             && first.get(..stem(first)) == last.get(..stem(last))

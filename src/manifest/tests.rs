@@ -610,6 +610,7 @@ fn a_wrong_manifest_is_refused_with_its_place() {
         ("error_codes[0]", json!({"error_codes": ["RG571"]})),
         ("error_codes[0]", json!({"error_codes": ["PGRST100"]})),
         ("error_codes[0]", json!({"error_codes": ["PT404"]})),
+        ("error_codes[0]", json!({"error_codes": ["P0001"]})),
         ("error_codes[0]", json!({"error_codes": ["NT009-NT001"]})),
         ("error_codes[0]", json!({"error_codes": ["NT001-NT01"]})),
         ("error_codes[0]", json!({"error_codes": ["NT001-NU001"]})),

@@ -23,7 +23,8 @@ const fields = (...names) => Object.fromEntries(names.map((name) => [name, { fie
 
 const MANIFEST = {
   name: 'manifested',
-  schemas: ['manifested'],
+  // PostgREST does not serve the second one.
+  schemas: ['manifested', 'unserved'],
   request_headers: ['x-manifested-note'],
   variables: [{ name: 'NOTES_URL', kind: 'upstream' }],
   error_codes: ['NT001-NT099'],
@@ -84,6 +85,7 @@ const MANIFEST = {
     endpoint('GET', '/v1/stepped', 'public', { answer_step_ms: 50 }),
     endpoint('GET', '/v1/unconfigured', 'public', { requires: ['NOTES_URL'] }),
     endpoint('GET', '/v1/refused', 'open', { call: 'manifested.refuse' }),
+    endpoint('GET', '/v1/unserved', 'open', { call: 'unserved.echo' }),
     endpoint('GET', '/v1/cached', 'key', {
       call: 'manifested.tick',
       cache: 60,
@@ -149,7 +151,7 @@ before(async () => {
       from (select current_setting('request.jwt.claims', true)::jsonb as claims) as c
     $$;
     create function manifested.refuse() returns void language plpgsql as $$ begin
-      raise sqlstate 'PGRST' using message = '{"code": "NT001", "message": "There is no such note", "details": null, "hint": null}',
+      raise sqlstate 'PGRST' using message = '{"code": "NT001", "message": "There is no such note", "details": null, "hint": "Look again"}',
         detail = '{"status": 404, "headers": {}}';
     end $$;
     create sequence manifested.ticks;
@@ -353,7 +355,11 @@ test('an answer is as the manifest says', async () => {
   assert.deepEqual([streamed.status, streamed.body.role], [200, 'anon']);
   assert.equal((await call('/v1/stepped')).status, 200);
   const refused = await call('/v1/refused');
-  assert.deepEqual([refused.status, refused.body.code, refused.body.message], [404, 'NT001', 'There is no such note']);
+  const { code, message, hint } = refused.body;
+  assert.deepEqual([refused.status, code, message, hint], [404, 'NT001', 'There is no such note', 'Look again']);
+  const unserved = await call('/v1/unserved');
+  assert.deepEqual([unserved.status, unserved.body.code], [502, 'RG403']);
+  assert.ok(!/manifested|edge/.test(unserved.text), 'it names no schema of PostgREST');
   const [line] = await edge.logged((entry) => entry.code === 'NT001');
   assert.equal(line.error, 'note_missing', 'the log has the name of the manifest');
   const unset = await call('/v1/unconfigured');
