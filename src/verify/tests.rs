@@ -1,14 +1,18 @@
 //! Tests of the stage, on the platform of [`crate::fuzzing::native`].
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderValue, Method};
 use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use super::keys::{KeySet, parse};
 use super::*;
 use crate::fuzzing::native::{self, NOW, Native, edge, es256_text, hs256_text, jwk};
+use crate::registry::Registry;
+use crate::{config, endpoint};
 
 mod properties;
 
@@ -845,4 +849,79 @@ fn a_forged_token_is_cached_for_a_minute_and_no_longer_than_the_keys() {
             .find(&crate::id::digest(&forged), 0),
         None
     );
+}
+
+/// Checks `t=<seconds>,v1=<hex>[,v1=<hex>...]`: an HMAC of `<seconds>.<body>` by one of several secrets, five minutes old at most.
+/// Stripe signs its webhooks so.
+fn timestamped(signed: &Signed<'_>, config: &Config) -> Result<(), Error> {
+    let header = signed.headers["stripe-signature"].to_str().unwrap();
+    let parts = || header.split(',').filter_map(|part| part.split_once('='));
+    let (_, time) = parts().find(|(name, _)| *name == "t").unwrap();
+    let is_signed = config.list("WEBHOOK_SECRETS").iter().any(|secret| {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        let mac = mac
+            .chain_update(time)
+            .chain_update(".")
+            .chain_update(signed.body);
+        let sent = parts().filter(|(name, _)| *name == "v1");
+        let mut sent = sent.filter_map(|(_, hex)| base16ct::mixed::decode_vec(hex).ok());
+        sent.any(|sent| mac.clone().verify_slice(&sent).is_ok())
+    });
+    let is_recent = (signed.now_ms / 1000).abs_diff(time.parse().unwrap()) <= 300;
+    if is_signed && is_recent {
+        return Ok(());
+    }
+    Err(Error::BadAuthorization)
+}
+
+#[test]
+fn a_signature_may_cover_its_time_and_be_made_by_one_of_several_secrets() {
+    let registry = Registry {
+        variables: vec![config::Variable {
+            name: "WEBHOOK_SECRETS".into(),
+            kind: config::Kind::List,
+            with: Vec::new(),
+            max_length: None,
+        }],
+        ..Registry::default()
+    };
+    let edge = native::edge_serving(registry, |name| {
+        (name == "WEBHOOK_SECRETS").then(|| "whsec_old, whsec_new".into())
+    });
+    let mut route = Route::new(Method::POST, "/hook", endpoint::Action::Ready);
+    route.access = Access::Public;
+    route.requires = vec!["WEBHOOK_SECRETS".into()];
+    route.authenticate = Some(timestamped);
+    let signature = |secret: &str, time: u64| {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        let mac = mac.chain_update(format!("{time}.{{\"id\": 1}}")).finalize();
+        format!("v1={}", base16ct::lower::encode_string(&mac.into_bytes()))
+    };
+    let old = signature("whsec_old", NOW);
+    let new = signature("whsec_new", NOW);
+    let foreign = signature("whsec_foreign", NOW);
+    for (header, is_good) in [
+        (format!("t={NOW},{new}"), true),
+        (format!("t={NOW},{old}"), true),
+        (format!("t={NOW},{foreign},{new},v0=1"), true),
+        (format!("t={NOW},{foreign}"), false),
+        (format!("t={},{new}", NOW + 1), false),
+        (
+            format!("t={},{}", NOW - 300, signature("whsec_new", NOW - 300)),
+            true,
+        ),
+        (
+            format!("t={},{}", NOW - 301, signature("whsec_new", NOW - 301)),
+            false,
+        ),
+        (
+            format!("t={},{}", NOW + 301, signature("whsec_new", NOW + 301)),
+            false,
+        ),
+    ] {
+        let mut sent = request(&[("stripe-signature", &header)]);
+        sent.read = Some(b"{\"id\": 1}".to_vec());
+        let admitted = pollster::block_on(admitted(&route, &mut sent, &edge));
+        assert_eq!(admitted.is_ok(), is_good, "{header}");
+    }
 }
