@@ -14,8 +14,7 @@ revoke execute on function private.texts(jsonb) from public;
 --   users     ids of users; the hook person_users gives those that have a verified address of these
 --   systems   what the hook person_found gives, by system: the keys of its rows
 --   unproven  what may be the person's and may be somebody else's, for a person to look at; "unproven" of person_found
--- Every look-up of a hook is a statement of its own that can use only its index: plans that depended on the statistics read whole
--- tables for minutes when these were missing or old.
+-- Write every look-up of a hook as a statement of its own, with an index for its condition: private.call_hooks allows no other plan.
 create function private.person(email text, phones text[]) returns jsonb
   language plpgsql volatile
   set search_path = ''

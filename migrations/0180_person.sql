@@ -4,12 +4,6 @@
 create function private.leads_of(person jsonb) returns uuid[]
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_indexscan = off
-  set enable_indexonlyscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
   address constant text := person ->> 'email';
@@ -24,12 +18,6 @@ revoke execute on function private.leads_of(jsonb) from public;
 create function private.growth_addresses_of(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_indexscan = off
-  set enable_indexonlyscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
   leads constant uuid[] := private.leads_of(person);
@@ -54,17 +42,9 @@ revoke execute on function private.growth_addresses_of(jsonb) from public;
 -- Hook: the keys of a person's rows: {leads, sessions, anonymous, unproven}. A public form may contain anything: a session or an
 -- anonymous id in it counts only if no token gives it to somebody else and no other lead names it; a phone number only if the
 -- caller has named it, too. What does not count is listed as unproven, for a person to look at.
--- Every look-up is a statement of its own that can use only its index: plans that depended on the statistics read whole tables
--- for minutes when these were missing or old.
 create function private.growth_found(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_indexscan = off
-  set enable_indexonlyscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
   emails constant text[] := private.texts(person -> 'emails');
@@ -161,10 +141,6 @@ revoke execute on function private.growth_found(jsonb) from public;
 create function private.events_of(person jsonb) returns setof analytics.events
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_indexscan = off
-  set enable_indexonlyscan = off
-  set jit = off
   as $$
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
@@ -202,10 +178,6 @@ revoke execute on function private.events_of(jsonb) from public;
 create function private.assignments_of(person jsonb) returns setof experiments.assignments
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_indexscan = off
-  set enable_indexonlyscan = off
-  set jit = off
   as $$
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
@@ -244,10 +216,6 @@ revoke execute on function private.webhooks_of(jsonb) from public;
 create function private.growth_rows_of(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_indexscan = off
-  set enable_indexonlyscan = off
-  set jit = off
   as $$
 declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];

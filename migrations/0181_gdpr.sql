@@ -4,10 +4,6 @@
 create function private.growth_export(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
@@ -60,10 +56,6 @@ revoke execute on function private.growth_export(jsonb) from public;
 create function private.growth_kept(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
@@ -82,10 +74,6 @@ revoke execute on function private.growth_kept(jsonb) from public;
 create function private.growth_erase(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];

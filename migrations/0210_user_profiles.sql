@@ -207,10 +207,6 @@ revoke execute on function private.change_clixen_profile(jsonb) from public;
 create function private.clixen_users_of(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
-  set enable_seqscan = off
-  set enable_indexscan = off
-  set enable_indexonlyscan = off
-  set jit = off
   as $$
 declare
   emails constant text[] := private.texts(person -> 'emails');
