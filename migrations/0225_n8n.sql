@@ -55,16 +55,17 @@ begin
 end
 $$;
 
--- Trigger: removes an archived workflow from n8n. The next deployment creates it again.
+-- Trigger: removes an archived workflow from n8n. The next deployment creates it again, and no version before it serves.
 create function private.queue_n8n_removal_of_archived() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 begin
   insert into private.n8n_removals (n8n_workflow_id)
-  select old.n8n_workflow_id where old.n8n_workflow_id is not null
+  select new.n8n_workflow_id where new.n8n_workflow_id is not null
   on conflict do nothing;
-  update clixen.mvp_workflows as w set n8n_workflow_id = null, deployment_status = 'not_deployed', deployment_url = null
+  update clixen.mvp_workflows as w set
+    n8n_workflow_id = null, deployment_status = 'not_deployed', deployment_url = null, last_deployed_at = null
   where w.id = new.id;
   return null;
 end

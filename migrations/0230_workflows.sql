@@ -43,6 +43,7 @@ comment on table clixen.mvp_workflows is 'An n8n workflow of a user and its depl
 comment on column clixen.mvp_workflows.status is
   'validated is the owner''s word, and ends with the next change; deployed and failed are said by functions only.';
 comment on column clixen.mvp_workflows.version is 'Grows with every change of n8n_workflow_json.';
+comment on column clixen.mvp_workflows.last_deployed_at is 'Null while no version serves: before the first deployment, and after it was archived.';
 comment on column clixen.mvp_workflows.deployment_status is 'The status of the last deployment: updating if an earlier one still serves.';
 
 -- The owner is its last column for the policies: the planner does not know that a project has one owner, and would otherwise also
@@ -141,8 +142,11 @@ create trigger mvp_workflows_audit after insert or delete or update of
 create trigger mvp_workflows_remove_from_n8n after delete on clixen.mvp_workflows
   referencing old table as old_rows
   for each statement execute function private.queue_n8n_removal();
-create trigger mvp_workflows_take_down after update of status on clixen.mvp_workflows
-  for each row when (new.status = 'archived' and old.status <> 'archived') execute function private.queue_n8n_removal_of_archived();
+-- Also where a deployment that began before the workflow was archived ends after it.
+create trigger mvp_workflows_take_down after update of status, deployment_status on clixen.mvp_workflows
+  for each row when (
+    new.status = 'archived' and (old.status <> 'archived' or new.deployment_status in ('deployed', 'failed'))
+  ) execute function private.queue_n8n_removal_of_archived();
 create trigger mvp_workflows_watch_deletes after delete on clixen.mvp_workflows referencing old table as old_rows
   for each statement execute function private.watch_deletes();
 create trigger mvp_workflows_watch_owner after update of user_id on clixen.mvp_workflows

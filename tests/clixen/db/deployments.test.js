@@ -394,6 +394,33 @@ test('an archived workflow is not deployed; nor is anything thirty times at once
   }
 });
 
+test('an archived workflow does not serve, though a deployment of it ends later; nor does an earlier version afterwards', async () => {
+  const { who, workflow } = await projectWithChat();
+  const mark = (status) => run(who, 'update clixen.mvp_workflows set status = $2 where id = $1', [workflow.id, status]);
+  const isDown = async () => {
+    const row = await flow(workflow.id);
+    assert.deepEqual([row.deployment_status, row.n8n_workflow_id, row.last_deployed_at], ['not_deployed', null, null]);
+  };
+  for (const status of ['deployed', 'failed']) {
+    const n8n = randomUUID();
+    const { id } = await open(who, workflow.id);
+    const { lease } = await claim(id);
+    await mark('archived');
+    assert.equal(await note(id, lease, n8n), true);
+    await finish(id, lease, { status, n8n_workflow_id: n8n });
+    await isDown();
+    assert.deepEqual(await removals(n8n), [n8n]);
+    await mark('draft');
+  }
+  await deploy(who, workflow.id);
+  await mark('archived');
+  await isDown();
+  await mark('draft');
+  const { id } = await open(who, workflow.id);
+  assert.equal((await claim(id)).serves, false);
+  assert.equal((await flow(workflow.id)).deployment_status, 'deploying');
+});
+
 test('executions are counted by what n8n calls the workflow', async () => {
   const { who, workflow, sub } = await projectWithChat();
   const n8n = randomUUID();
