@@ -224,6 +224,7 @@ test('a database of before: `npm run dev` says what to run, and that mends it', 
   assert.match(refused.stderr, /This database was migrated by other files than those in migrations\/:/);
   assert.match(refused.stderr, /9998 is applied, and no file has this number\n/);
   assert.match(refused.stderr, /Run `npm run db:reset`/);
+  assert.match(refused.stderr, /removed in this order: `npm run db:rollback`, then the file\./);
   assert.doesNotMatch(refused.stderr, /^ {4}at |ERROR|dbmate/m, 'no stack of calls or of SQL errors');
   assert.equal((await npm(['db:reset'])).status, 0);
   await waitFor('no process to be left', () => leftovers().length === 0, { seconds: 15 });
