@@ -188,7 +188,9 @@ test('each system can be migrated alone, and others be added; a database with mo
         assert.deepEqual(await pending(url), []);
         assert.deepEqual(await there(), own.toSorted());
       });
-      const refused = { message: new RegExp(`has the migrations of ${name}, which SYSTEMS leaves out.*ROWGATE_DATA.*db:reset`) };
+      const refused = {
+        message: new RegExp(`has the migrations of ${name}, which SYSTEMS leaves out.*ROWGATE_DATA.*db:reset`),
+      };
       await chosen('none', async () => {
         await assert.rejects(migrate(url, { quiet: true }), refused);
         await assert.rejects(rollback(url, 1, { quiet: true }), refused);
