@@ -3,17 +3,7 @@
 // a header is two lines, its name and its value, and neither can contain a line break.
 //
 // The functions that Rust calls are hoisted: this module and index.js import each other.
-import {
-  answered,
-  begin,
-  failed,
-  hungUp,
-  requestHeaders,
-  resume,
-  scheduled,
-  settle,
-  startAfresh,
-} from './index.js';
+import { answered, begin, failed, hungUp, requestHeaders, resume, scheduled, settle, startAfresh } from './index.js';
 
 /** The names of the request headers that the edge reads. */
 let read;
