@@ -100,7 +100,9 @@ export const sendExamples = async (manifest, ask, prepared = {}) => {
       const { path = endpoint.path, json = example, headers, ...more } = options;
       try {
         if (json !== undefined) assert.equal(validator(manifest, endpoint.request)(json), undefined);
-        const type = json !== undefined && { 'content-type': 'application/json' };
+        // The request of a body of lines is one of its lines.
+        const sent = endpoint.line_limit ? 'application/x-ndjson' : 'application/json';
+        const type = json !== undefined && { 'content-type': sent };
         const body = json !== undefined && { body: JSON.stringify(json) };
         const answer = await ask(path, { method: endpoint.method, headers: { ...type, ...headers }, ...body, ...more });
         checkAnswer(manifest, endpoint, answer);

@@ -399,6 +399,7 @@ const EXECUTABLE = {
   ],
   sample: [
     'sample.erase_user(uuid): service_role',
+    'sample_more.add_entries(jsonb,bigint): service_role',
     'sample_more.add_entry(jsonb): edge',
     `sample_more.say(text,jsonb): ${ANYBODY}`,
   ],

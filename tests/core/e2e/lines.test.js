@@ -8,7 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { waitFor } from '../../../dev/process.js';
 import { startEdge } from '../../support/edge.js';
 import { drop, make } from '../../support/fixtures.js';
-import { ask, close, made, sql, stack, userToken } from '../../support/stack.js';
+import { ask, close, freshEmail, made, sql, stack, userToken } from '../../support/stack.js';
 import { startProxy } from '../../support/tcp_proxy.js';
 
 const MB = 1024 * 1024;
@@ -147,6 +147,23 @@ test('lines of every kind are counted, and a bad one costs no other', async () =
   assert.deepEqual([only.first, only.start, only.end, only.count, others.length], [1, 0, offset, 8, 0]);
 });
 
+test('a system takes lines by its manifest alone', async () => {
+  const [one, two] = [freshEmail(), freshEmail()];
+  const entry = (email) => `${JSON.stringify({ email })}\n`;
+  const body = `${entry(one)}${entry(two)}${entry(one.toUpperCase())}${entry('nobody')}not JSON\n`;
+  const take = () =>
+    ask('/v1/entries/lines', {
+      token: stack.service_key,
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/x-ndjson' },
+    });
+  const skipped = { malformed: 1, no_email: 1 };
+  const wanted = { bad_line: 4, lines: 5, offset: body.length, skipped };
+  assert.deepEqual((await take()).body, { added: 2, repeated: 1, ...wanted });
+  assert.deepEqual((await take()).body, { added: 0, repeated: 3, ...wanted });
+});
+
 test('a body is stored in batches, one after the other, whose positions meet', async () => {
   const file = randomUUID();
   const body = lines(1203);
@@ -171,7 +188,11 @@ test('gzip gives the same, and what is no gzip is 400', async () => {
   const zipped = gzipSync(body);
   const answer = await send(zipped, { file, headers });
   assert.deepEqual(answer.body, { objects: 700, skipped: {}, file, lines: 700, offset: body.length }, answer.text);
-  for (const broken of [Buffer.from('no gzip'), zipped.subarray(0, zipped.length - 20)]) {
+  for (const broken of [
+    Buffer.from('no gzip'),
+    zipped.subarray(0, zipped.length - 20),
+    Buffer.concat([zipped, zipped]),
+  ]) {
     const refused = await send(broken, { headers });
     assert.deepEqual(
       [refused.status, refused.body.code, refused.body.progress.offset % 5],
@@ -270,6 +291,14 @@ test('a batch that is refused ends it, says how far it got, and the client goes 
   const rest = body.slice(progress.offset).replace('"refuse"', '"accept"');
   const again = await send(rest, { file });
   assert.deepEqual([again.status, again.body.objects, again.body.offset], [200, 901, rest.length], again.text);
+});
+
+test('a large body that is refused at its beginning gets its answer', async () => {
+  const body = `{"refuse":true}\n${lines(40_000, 1000)}`;
+  for (const sent of [body, new Blob([body]).stream()]) {
+    const answer = await send(sent, { base: patient.url });
+    assert.deepEqual([answer.status, answer.body.code, answer.body.progress.offset], [400, 'P0001', 0], answer.text);
+  }
 });
 
 test('a database that is away ends it with its own error, and the place', async () => {

@@ -109,6 +109,11 @@ export default {
     'sample.erase_user(uuid)': { arguments: () => ({ user_id: randomUUID() }), execute: ['service'] },
     'sample_more.field_of(jsonb, text)': { execute: [] },
     'sample_more.say(text, jsonb)': { arguments: () => ({ word: 'hello' }), execute: ANYBODY, depends: null },
+    'sample_more.add_entries(jsonb, bigint)': {
+      arguments: (marker) => ({ entries: [{ email: `${marker}@example.org` }], first_line: 1 }),
+      execute: ['service'],
+      depends: null,
+    },
     'sample_more.add_entry(jsonb)': {
       arguments: (marker) => ({ entry: { email: `${marker}@example.org` } }),
       depends: 'the network',
@@ -116,6 +121,7 @@ export default {
     },
   },
   routes: {
+    'POST /v1/entries/lines': { body: (marker) => ({ email: `${marker}@example.org` }), call: ['service'] },
     'POST /v1/entries': { body: (marker) => ({ email: `${marker}@example.org` }), call: OPEN },
   },
 };

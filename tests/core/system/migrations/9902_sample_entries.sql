@@ -61,6 +61,33 @@ comment on function sample_more.add_entry(jsonb) is 'Takes one submission of an 
 revoke execute on function sample_more.add_entry(jsonb) from public;
 grant execute on function sample_more.add_entry(jsonb) to edge;
 
+create function sample_more.add_entries(entries jsonb, first_line bigint) returns jsonb
+  language sql volatile security definer
+  set search_path = ''
+  as $$
+  with given as (
+    select case
+        when jsonb_typeof(line) = 'string' then line #>> '{}'
+        when private.is_email(line ->> 'email') is not true then 'no_email'
+      end as fault, private.normalize_email(line ->> 'email') as email, n
+    from jsonb_array_elements(entries) with ordinality as l (line, n)
+  ), added as (
+    insert into sample_more.entries (email) select distinct g.email from given as g where g.fault is null
+    on conflict on constraint entries_email do nothing
+    returning email
+  )
+  select jsonb_build_object(
+    'added', (select count(*) from added),
+    'repeated', count(*) filter (where g.fault is null) - (select count(*) from added),
+    'skipped', coalesce((select jsonb_object_agg(f.fault, f.count)
+      from (select s.fault, count(*) from given as s where s.fault is not null group by s.fault) as f), '{}'),
+    'bad_line', add_entries.first_line + min(g.n) filter (where g.fault is not null) - 1)
+  from given as g
+$$;
+comment on function sample_more.add_entries(jsonb, bigint) is 'Takes entries of the back office, some lines at a time. Definer: servers may not insert entries otherwise.';
+revoke execute on function sample_more.add_entries(jsonb, bigint) from public;
+grant execute on function sample_more.add_entries(jsonb, bigint) to service_role;
+
 -- For everybody.
 create function sample_more.say(word text, change jsonb default '{}') returns text
   language plpgsql stable security definer
@@ -79,6 +106,7 @@ grant execute on function sample_more.say(text, jsonb) to anon, authenticated, s
 
 -- migrate:down
 drop function sample_more.say(text, jsonb);
+drop function sample_more.add_entries(jsonb, bigint);
 drop function sample_more.add_entry(jsonb);
 delete from private.limit_rules where name = 'entries';
 delete from private.mention_places where relation = 'sample_more.entries';
