@@ -25,11 +25,6 @@ use crate::scope::Sharer;
 const MAX_WAIT_MS: u32 = 5000;
 /// Milliseconds that a request may hold a permit while its body is still arriving.
 const MAX_UPLOAD_MS: u32 = 500;
-/// Milliseconds between two checks of those at the head of a queue, as many as may be at PostgREST; those behind them
-/// check less often.
-const CHECK_MS: u32 = 4;
-/// The longest time between two checks.
-const MAX_CHECK_MS: u32 = 50;
 /// The queue of one caller may fill an eighth of the isolate's limit of waiting requests (`LIMITS`, `waiting`), all
 /// anonymous callers together half of it. The rest stays free for other callers.
 const CALLER_PART: usize = 8;
@@ -154,7 +149,7 @@ fn reserve_waiting<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
     let permit = join(ANONYMOUS_WAITING, usize::MAX, edge)?;
     match check(&permit, limit, edge) {
         Admission::Now => Ok(permit),
-        Admission::Behind(_) => Err(Error::TooManyConcurrent),
+        Admission::Later(_) => Err(Error::TooManyConcurrent),
     }
 }
 
@@ -175,19 +170,13 @@ async fn acquire_one<'a, P: Platform>(
     let give_up_ms = edge.platform.now_ms() + u64::from(MAX_WAIT_MS);
     let permit = join(name, max_queue, edge)?;
     loop {
-        let rounds = match check(&permit, connections, edge) {
+        let pause_ms = match check(&permit, connections, edge) {
             Admission::Now => return Ok(Some(permit)),
-            Admission::Behind(position) => {
-                u32::try_from(position / connections).unwrap_or(MAX_CHECK_MS)
-            }
+            Admission::Later(pause_ms) => pause_ms,
         };
         if edge.platform.now_ms() >= give_up_ms {
             return Err(Error::TooManyConcurrent);
         }
-        let pause_ms = rounds
-            .saturating_add(1)
-            .saturating_mul(CHECK_MS)
-            .min(MAX_CHECK_MS);
         edge.platform.sleep(pause_ms).await;
     }
 }

@@ -42,4 +42,6 @@ extern "C" {
 extern "C" {
     #[wasm_bindgen(js_name = clearTimeout)]
     pub(super) fn clear_timeout(timer: i32);
+    #[wasm_bindgen(js_namespace = console)]
+    pub(super) fn log(line: &str);
 }

@@ -25,7 +25,7 @@ use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{self, ReadableStream};
-use worker::{Context, Env, console_error, console_log};
+use worker::{Context, Env, console_error};
 
 use crate::config::Config;
 use crate::error::Error;
@@ -52,6 +52,7 @@ extern "C" {
 }
 
 thread_local! {
+    static NO_LIMITER: Cell<bool> = const { Cell::new(false) };
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
 }
 
@@ -302,7 +303,7 @@ impl Platform for Workers {
     }
 
     fn log(&self, line: &str) {
-        console_log!("{line}");
+        bridge::log(line);
     }
 
     fn place(&self) -> Place {
@@ -449,8 +450,13 @@ impl Platform for Workers {
     }
 
     async fn admit(&self, key: impl FnOnce() -> Result<String, Error>) -> Result<Admission, Error> {
+        // A binding comes and goes with a deployment, and so with the isolate.
+        if NO_LIMITER.get() {
+            return Ok(Admission::Granted);
+        }
         let limiter = Reflect::get(self.0.env.as_ref(), &RATE_LIMITER.into()).unwrap_or_default();
         if limiter.is_undefined() {
+            NO_LIMITER.set(true);
             return Ok(Admission::Granted);
         }
         // It fails on a runtime without the signal; the limiter can be asked all the same.
