@@ -116,7 +116,7 @@ pub(super) fn acquire_body<'a, P: Platform>(
     };
     match permit.check(most, times) {
         Admission::Now => Ok(Some(permit)),
-        Admission::Behind(_) => Err(Error::TooManyConcurrent),
+        Admission::Later(_) => Err(Error::TooManyConcurrent),
     }
 }
 
