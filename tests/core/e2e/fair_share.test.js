@@ -173,6 +173,9 @@ test('past the edge the database refuses what is over a share, at once', async (
 
   const nobody = await times(CALLER + 2, async () => napPastTheEdge(0.5, { token: await anonymous({}) }));
   assert.deepEqual([count(nobody, 200), count(nobody, 429)], [CALLER, 2], 'without a claim all are one caller');
+  const shared = await anonymous({ edge: { shared: true } });
+  const ofAll = await times(CALLER + 2, () => napPastTheEdge(0.5, { token: shared }));
+  assert.equal(count(ofAll, 200), CALLER + 2, 'what the edge caches for all of them is no single caller’s');
   // The slots end with their transactions.
   assert.equal((await napPastTheEdge(0, { token })).status, 200);
 });
