@@ -85,7 +85,7 @@ catalogue! {
     TOO_MANY_REQUESTS TOO_MANY_REQUESTS "RG311" "too_many_requests" "Too many requests" "Try again after the time in Retry-After." => 10
     RATE_LIMITER_UNAVAILABLE SERVICE_UNAVAILABLE "RG312" "rate_limiter_unavailable" "This endpoint is not available at the moment" "Try again after the time in Retry-After." => 5
     EMBED_TOO_DEEP BAD_REQUEST "RG313" "embed_too_deep" "Relations are embedded too deeply" "Ask for the deeper ones in a request of their own."
-    UPLOAD_BUFFER_FULL SERVICE_UNAVAILABLE "RG314" "upload_buffer_full" "Too many bodies of undeclared length are arriving" "Declare the Content-Length, or try again after the time in Retry-After." => 5
+    UPLOAD_BUFFER_FULL SERVICE_UNAVAILABLE "RG314" "upload_buffer_full" "Too many bodies are arriving that have to be buffered" "Try again after the time in Retry-After; the data API buffers none with a Content-Length." => 5
     HUMAN_NOT_VERIFIED FORBIDDEN "RG315" "human_not_verified" "Turnstile did not confirm that a person sent this" "Show Turnstile's widget with the action that the details name, and send its fresh token as cf-turnstile-response."
     SECRET_INVALID UNPROCESSABLE_ENTITY "RG316" "secret_invalid" "This does not have the form of a secret" "Send it as its issuer gave it."
     TOO_MANY_EMBEDS BAD_REQUEST "RG320" "too_many_embeds" "Too many relations are embedded" "Ask for some of them in a request of their own."
