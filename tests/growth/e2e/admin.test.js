@@ -322,7 +322,9 @@ test('a person is erased everywhere, the receipt counts truly, and others are un
   const before_ = await ask('/v1/admin/gdpr/export', { json: { email: other.email, phones: other.phones }, token });
   const { status, body } = await ask('/v1/admin/gdpr/erase', { json: { email, phones: person.phones }, token });
   assert.equal(status, 200);
-  assert.deepEqual(body.erased, { ...WORK, 'experiments.assignments': 1 });
+  // Other systems may count as well: nothing, since they have nothing of this person.
+  const erased = Object.fromEntries(Object.entries(body.erased).filter(([, count]) => count !== 0));
+  assert.deepEqual(erased, { ...WORK, 'experiments.assignments': 1 });
   assert.deepEqual(body.kept, { 'private.consent_records': 1, 'whatsapp.accounts': 1 });
   // Nowhere in any table, whatever it is called.
   const tables =
