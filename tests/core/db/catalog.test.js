@@ -337,6 +337,27 @@ for (const [rule, { query, fault }] of Object.entries(RULES)) {
   });
 }
 
+/** Functions that endpoints with a limit call, and that are not volatile, so that the limit cannot be counted. */
+const uncounted = async (manifests) => {
+  const endpoints = manifests.flatMap((manifest) => manifest.endpoints);
+  const calls = endpoints.filter(({ limit }) => limit).map(({ call }) => call);
+  const rows = await sql(
+    `select name from unnest($1::text[]) as name where not coalesce((
+      select bool_and(p.provolatile = 'v') from pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
+      where n.nspname || '.' || p.proname = name), false)`,
+    [calls],
+  );
+  return rows.map(({ name }) => name);
+};
+
+test('an endpoint with a limit calls a volatile function', async () => {
+  assert.deepEqual(await uncounted(systems()), [], 'now');
+  const limited = (name) => ({ call: `sample_more.${name}`, limit: { per_minute: 1 } });
+  const endpoints = ['add_entry', 'say', 'no_such_function'].map(limited);
+  const wanted = ['sample_more.say', 'sample_more.no_such_function'];
+  assert.deepEqual(await uncounted([...systems(), { endpoints }]), wanted, 'the injected fault is found');
+});
+
 /** Systems whose lists are here. Others have theirs in the proof only. */
 const LISTED = ['sample', 'clixen', 'growth'];
 const listed = systems().filter(({ name }) => LISTED.includes(name));
