@@ -144,6 +144,7 @@ pub(super) fn relay<P: Platform>(
         outgoing.deadline_ms = outgoing.deadline_ms.min(FALLBACK_MS);
     }
     Ok(Relay {
+        anonymous: caller.token().is_none(),
         sharer,
         request_id: Some(request.id.clone()),
         ..Relay::plain(outgoing)

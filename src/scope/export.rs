@@ -37,6 +37,7 @@ pub(crate) struct Pages {
     base: String,
     query: Query,
     headers: HeaderMap,
+    anonymous: bool,
 }
 
 /// Reads the filters, and takes the caller's token.
@@ -79,6 +80,7 @@ pub(super) fn prepare<P: Platform>(
         base: edge.config.postgrest_url.clone(),
         query,
         headers,
+        anonymous: caller.token().is_none(),
     })
 }
 
@@ -117,13 +119,17 @@ impl Pages {
     }
 
     fn get<P: Platform>(&self, url: String, edge: &Edge<P>) -> Relay<P::Body> {
-        Relay::plain(Outgoing {
+        let outgoing = Outgoing {
             method: Method::GET,
             url,
             headers: self.headers.clone(),
             body: Body::Empty,
             deadline_ms: edge.config.limits.deadline_ms,
-        })
+        };
+        Relay {
+            anonymous: self.anonymous,
+            ..Relay::plain(outgoing)
+        }
     }
 
     /// Whether these rows are the last page.

@@ -82,7 +82,7 @@ pub(crate) struct Relay<B> {
     pub answer_bytes: Option<usize>,
     /// PostgREST's root address, if it has to be asked whether it applies the limit of a write.
     pub limits_write: Option<String>,
-    /// No user is signed in: errors come without hint and details.
+    /// Errors come without hint and details: nobody is signed in, or the edge calls in its own name.
     pub anonymous: bool,
     /// Whether the request counts as waiting, and is refused at the limit.
     pub counts_toward_limit: bool,
@@ -93,7 +93,8 @@ pub(crate) struct Relay<B> {
 }
 
 impl<B> Relay<B> {
-    /// A request whose answer needs no special treatment.
+    /// A request whose answer needs no special treatment. Its errors come without hint and details: each caller that
+    /// may see them is named where the request is made.
     pub(crate) fn plain(outgoing: Outgoing<B>) -> Self {
         Self {
             outgoing,
@@ -102,7 +103,7 @@ impl<B> Relay<B> {
             name: None,
             answer_bytes: None,
             limits_write: None,
-            anonymous: false,
+            anonymous: true,
             counts_toward_limit: true,
             sharer: None,
             request_id: None,

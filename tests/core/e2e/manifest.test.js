@@ -28,7 +28,10 @@ const MANIFEST = {
   request_headers: ['x-manifested-note'],
   variables: [{ name: 'NOTES_URL', kind: 'upstream' }],
   error_codes: ['NT001-NT099'],
-  errors: [{ code: 'NT001', name: 'note_missing', status: 404 }],
+  errors: [
+    { code: 'NT001', name: 'note_missing', status: 404 },
+    { code: 'NT002', name: 'note_refused' },
+  ],
   endpoints: [
     ...['public', 'open', 'key', 'user', 'service'].map((access) => endpoint('GET', `/v1/who/${access}`, access)),
     endpoint('GET', '/v1/things/{id}/parts/{page}', 'open', {
@@ -97,6 +100,18 @@ const MANIFEST = {
     ...[{}, { cache: 60 }, { answer: 'stream' }].map((more, at) =>
       endpoint('GET', `/v1/large/${at}`, 'public', { call: 'manifested.large', ...more }),
     ),
+    ...['violate', 'raise_listed'].flatMap((name) => [
+      endpoint('GET', `/v1/${name}/plain`, 'open', { call: `manifested.${name}` }),
+      endpoint('GET', `/v1/${name}/cached`, 'open', { call: `manifested.${name}`, cache: 60 }),
+      endpoint('GET', `/v1/${name}/streamed`, 'open', { call: `manifested.${name}`, answer: 'stream' }),
+      endpoint('GET', `/v1/${name}/vouched`, 'open', { call: `manifested.${name}`, identity: 'vouched' }),
+      endpoint('POST', `/v1/${name}/lines`, 'open', {
+        call: `manifested.${name}`,
+        accepts: ['ndjson'],
+        line_limit: '1 KB',
+        arguments: { lines: { body: 'lines' } },
+      }),
+    ]),
     endpoint('PUT', '/v1/nothing', 'open', { call: 'manifested.nothing' }),
     endpoint('DELETE', '/v1/nothing', 'open', { call: 'manifested.nothing', answer: 'no_content' }),
     ...['counted', 'counted_stable'].map((name) =>
@@ -125,6 +140,17 @@ const MANIFEST = {
       access: 'key',
       export: {
         relation: 'manifested.rows',
+        columns: ['name'],
+        more: { column: 'more', names: 'row_names' },
+        file_name: 'rows.csv',
+      },
+    },
+    {
+      method: 'GET',
+      path: '/v1/violate/rows.csv',
+      access: 'open',
+      export: {
+        relation: 'manifested.faulty_rows',
         columns: ['name'],
         more: { column: 'more', names: 'row_names' },
         file_name: 'rows.csv',
@@ -161,6 +187,13 @@ before(async () => {
         'headers', current_setting('request.headers', true)::jsonb, 'claims', current_setting('request.jwt.claims', true)::jsonb) $$;
     create function manifested.same() returns jsonb language sql stable as $$ select '{"b": [1, 2.50], "a": {"c": null}}'::jsonb $$;
     create function manifested.large() returns jsonb language sql stable as $$ select to_jsonb(repeat('x', 1100000)) $$;
+    create table manifested.checked (word text, hidden text constraint hidden_words check (hidden <> 'secret_value'));
+    create function manifested.violate(lines jsonb default null) returns jsonb language sql volatile security definer
+      as $$ insert into manifested.checked values ('x', 'secret_value') returning '1'::jsonb $$;
+    create function manifested.raise_listed(lines jsonb default null) returns jsonb language plpgsql as $$ begin
+      raise sqlstate 'NT002' using message = 'Refused', detail = 'The words for all', hint = 'Send others'; end $$;
+    create function manifested.raise_check() returns uuid language plpgsql stable as $$ begin
+      raise check_violation using message = 'refused', detail = 'secret_value', hint = 'secret_value'; end $$;
     create function manifested.nothing() returns void language sql volatile as $$ select $$;
     create function manifested.counted() returns jsonb language sql volatile as $$ select '1'::jsonb $$;
     create function manifested.counted_stable() returns jsonb language sql stable as $$ select '1'::jsonb $$;
@@ -169,7 +202,10 @@ before(async () => {
     create function manifested.row_names() returns jsonb language sql stable as $$ select '["colour"]'::jsonb $$;
     create view manifested.rows as select '00000000-0000-4000-8000-000000000001'::uuid as id, '2026-01-01'::timestamptz as created_at,
       array['one, two'] as cells, '{"colour": "red"}'::jsonb as more;
+    create view manifested.faulty_rows as select manifested.raise_check() as id, r.created_at, r.cells, r.more
+      from manifested.rows as r;
     grant select on manifested.rows to authenticated;
+    grant select on manifested.faulty_rows to anon, authenticated, service_role;
     grant execute on all functions in schema manifested to anon, authenticated, service_role, edge`);
   data = mkdtempSync(join(tmpdir(), 'rowgate-manifest-'));
   upstream = postgrest({
@@ -367,6 +403,35 @@ test('an answer is as the manifest says', async () => {
   const file = await call('/v1/rows.csv?fields=columns', { token: await userToken() });
   assert.deepEqual([file.status, file.text], [200, 'name,"more.colour",more\r\n"one, two","red",""\r\n'], file.text);
   assert.match(file.headers.get('content-disposition'), /rows\.csv/);
+});
+
+test('only callers with a token see the details and the hint of an error, unless the manifest lists its code', async () => {
+  const callers = {
+    nobody: {},
+    key: { key: made.publishable_key },
+    user: { token: await userToken() },
+    service: { token: stack.service_key },
+  };
+  const ways = ['plain', 'cached', 'streamed', 'vouched', 'lines', 'rows.csv'];
+  for (const [caller, credentials] of Object.entries(callers)) {
+    const get = (name, way) => {
+      const lines = { method: 'POST', body: '{}\n', headers: { 'content-type': 'application/x-ndjson' } };
+      return call(`/v1/${name}/${way}`, { ...credentials, ...(way === 'lines' && lines) });
+    };
+    for (const way of ways) {
+      const { status, body, text } = await get('violate', way);
+      assert.deepEqual([status, body.code], [400, '23514'], `${caller}, ${way}: ${text}`);
+      assert.equal(text.includes('secret_value'), ['user', 'service'].includes(caller), `${caller}, ${way}: ${text}`);
+    }
+    for (const way of ways.slice(0, -1)) {
+      const { body, text } = await get('raise_listed', way);
+      assert.deepEqual(
+        [body.code, body.details, body.hint],
+        ['NT002', 'The words for all', 'Send others'],
+        `${caller}, ${way}: ${text}`,
+      );
+    }
+  }
 });
 
 test('a function may return nothing', async () => {
