@@ -1,6 +1,6 @@
 // npm test: lint, native Rust tests, then the tests of tests/, on two throw-away systems at once.
-// With arguments it runs those test files only, or those of a folder: `npm test -- tests/growth`. The variable SYSTEMS leaves systems
-// and their tests out.
+// With arguments it runs those test files only, or those of a folder: `npm test -- tests/growth`. Options go on to node, such as
+// `--test-name-pattern=<expression>`. The variable SYSTEMS leaves systems and their tests out.
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -36,6 +36,9 @@ const MAX_SYSTEMS = 2;
 
 /** For one test file. */
 const MAX_MINUTES = 10;
+
+/** Options for each test file. */
+const OPTIONS = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
 
 /** The test files that an argument names: itself, or all in a folder. */
 const testFiles = (path) =>
@@ -80,7 +83,7 @@ const runFiles = async (files, systems, { signal }) => {
   const alone = systems.length === 1;
   const work = async ({ data }) => {
     for (let file = queue.shift(); file && !signal.aborted; file = queue.shift()) {
-      const args = ['--test-reporter=spec', file];
+      const args = ['--test-reporter=spec', ...OPTIONS, file];
       const env = { ...process.env, ROWGATE_TEST_DATA: data };
       const start = performance.now();
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(MAX_MINUTES * 60_000)]);
@@ -122,7 +125,7 @@ process.env.ROWGATE_MORE_SYSTEMS = join('tests', 'core', 'system');
 await main(async () => {
   await setup({ build: true, browser: true });
   await build();
-  const chosen = process.argv.slice(2);
+  const chosen = process.argv.slice(2).filter((argument) => !OPTIONS.includes(argument));
   const { testFolders } = await import('./systems.js');
   const files = (chosen.length > 0 ? chosen : testFolders()).flatMap(testFiles);
   const failed = [];

@@ -139,6 +139,13 @@ const TESTS = [
   'tests/core/e2e/operations.test.js',
 ];
 
+/** Asks about foreign and absent rows of the tables that the page has made. Those of all systems would take two minutes. */
+const testForeignRows = () => {
+  const { stdout } = bash(`npm test -- tests/core/e2e/oracles.test.js --test-name-pattern='^(library|notes)\\.'`);
+  for (const table of ['library.books', 'notes.notes', 'notes.suggestions'])
+    assert.match(stdout, new RegExp(`^✔ ${table}: foreign or absent, the same answer`, 'm'), stdout);
+};
+
 /** The last step before the page removes what it has made. */
 const isRemoval = ({ commands }) => commands?.includes('db:rollback');
 
@@ -149,7 +156,10 @@ test('a newcomer who follows the page gets what it says, compiles nothing, and l
   const built = () => bundles.map((path) => [statSync(path).mtimeMs, statSync(path).size]);
   const before_ = built();
   for (const step of steps()) {
-    if (isRemoval(step)) await t.test('the tests of all that there is', () => bash(`npm test -- ${TESTS.join(' ')}`));
+    if (isRemoval(step)) {
+      await t.test('the tests of all that there is', () => bash(`npm test -- ${TESTS.join(' ')}`));
+      await t.test('the test of foreign and absent rows', testForeignRows);
+    }
     if (step.commands) await t.test(step.commands.split('\n')[0], () => follow(step.commands));
     else if (step.printed)
       for (const line of step.printed.trim().split('\n')) await printed(new RegExp(expected([line]), 'm'));
