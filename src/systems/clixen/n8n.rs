@@ -123,14 +123,15 @@ impl<'a> Client<'a> {
         let mut cursor = String::new();
         for _ in 0..MAX_PAGES {
             let page: Listed = self.get(&format!("?{query}{cursor}")).await?;
-            let mut listed = page.data.into_iter().filter_map(fields::<Known>);
-            let same = listed.find(|workflow| {
+            for listed in page.data {
+                // A workflow that is passed over would be created once more.
+                let workflow: Known = fields(listed).ok_or_else(unreadable)?;
                 let name = workflow.name.as_deref().unwrap_or_default();
                 // n8n searches by substring, so compare the whole mark.
-                name.ends_with(mark) && workflow.is_archived != Some(true)
-            });
-            if let Some(id) = same.and_then(|workflow| workflow.id) {
-                return Ok(Some(id).filter(|id| is_id(id)));
+                if name.ends_with(mark) && workflow.is_archived != Some(true) {
+                    let id = workflow.id.filter(|id| is_id(id));
+                    return id.ok_or_else(unreadable).map(Some);
+                }
             }
             let Some(next) = page.next_cursor else {
                 return Ok(None);
@@ -226,7 +227,7 @@ impl<'a> Client<'a> {
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Fault> {
         let answer = self.call(Method::GET, path, None).await?;
-        read(&answer).ok_or_else(|| Fault::new("unreachable", 200, "n8n's answer cannot be read"))
+        read(&answer).ok_or_else(unreadable)
     }
 
     /// The body of a 2xx.
@@ -300,6 +301,10 @@ impl<'a> Client<'a> {
 
 fn read<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
     serde_json::from_slice(answer).ok().and_then(fields)
+}
+
+fn unreadable() -> Fault {
+    Fault::new("unreachable", 200, "n8n's answer cannot be read")
 }
 
 /// Whether the workflow existed.

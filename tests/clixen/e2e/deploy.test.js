@@ -670,6 +670,38 @@ test('what was made before the answer was lost is found again, not made twice', 
   assert.notEqual((await now(other)).n8n_workflow_id, like[0].id);
 });
 
+test('a list of n8n that cannot be read is a failure, and nothing is made twice', async () => {
+  const workflow = await makeWorkflow();
+  const isCreation = ({ method, path }) => method === 'POST' && path === '/api/v1/workflows';
+  n8n.behave((request) => (isCreation(request) ? 'drop after' : undefined));
+  assert.equal((await deploy(workflow)).status, 502);
+  const mark = workflow.id.replaceAll('-', '').slice(0, 16);
+  const copies = () => [...n8n.workflows.values()].filter(({ name }) => name.includes(mark));
+  const [{ id, name }] = copies();
+  const listed = (...data) => ({ data, nextCursor: null });
+  for (const body of [
+    ...[undefined, 'none', [], {}, { data: null, nextCursor: null }, { data: {}, nextCursor: null }],
+    ...[
+      listed(5),
+      listed([]),
+      listed({ id, name: 5 }),
+      listed({ id: 5, name }),
+      listed({ id, name, isArchived: 'no' }),
+    ],
+    ...[listed({ name }), listed({ id: '../credentials', name }), listed({ id: 'other', name: {} }, { id, name })],
+  ]) {
+    const isList = ({ method, path }) => method === 'GET' && path === '/api/v1/workflows';
+    n8n.behave((request) => (isList(request) ? { status: 200, body } : undefined));
+    const { status, body: answer } = await deploy(workflow);
+    const wanted = [502, 'RG405', "n8n's answer cannot be read"];
+    assert.deepEqual([status, answer.code, answer.details], wanted, JSON.stringify(body));
+    assert.equal(copies().length, 1, JSON.stringify(body));
+  }
+  n8n.behave();
+  const found = await deploy(workflow);
+  assert.deepEqual([found.status, found.body.n8n_workflow_id], [200, id], found.text);
+});
+
 test('an older n8n knows activate only', async () => {
   const older = await both({ older: true });
   const workflow = await makeWorkflow();
