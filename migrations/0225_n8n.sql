@@ -28,7 +28,8 @@ revoke execute on function private.n8n_slug(uuid) from public;
 
 -- Workflows in n8n that have no row here any more.
 create table private.n8n_removals (
-  n8n_workflow_id text constraint n8n_removals_pkey primary key,
+  n8n_workflow_id text constraint n8n_removals_pkey primary key, -- n8n's id, or a mark
+  workflow_id     uuid,                    -- of a mark: the workflow's id here
   due_at          timestamptz not null default now() + interval '2 minutes',
   attempts        bigint not null default 0
 );
@@ -39,15 +40,21 @@ create index n8n_removals_due_at on private.n8n_removals (due_at);
 alter table private.n8n_removals enable row level security;
 alter table private.n8n_removals force row level security;
 
+-- Stands for n8n's id if that was never received: the mark that the workflow's name in n8n ends with.
+create function private.n8n_mark(workflow_id uuid) returns text
+  language sql immutable
+  set search_path = ''
+  as $$ select 'mark:' || left(replace(n8n_mark.workflow_id::text, '-', ''), 16) $$;
+revoke execute on function private.n8n_mark(uuid) from public;
+
 -- Trigger: removes a deleted workflow from n8n.
 create function private.queue_n8n_removal() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 begin
-  insert into private.n8n_removals (n8n_workflow_id)
-  -- If n8n's id was never received, the mark that the workflow's name in n8n ends with.
-  select coalesce(o.n8n_workflow_id, 'mark:' || left(replace(o.id::text, '-', ''), 16))
+  insert into private.n8n_removals (n8n_workflow_id, workflow_id)
+  select coalesce(o.n8n_workflow_id, private.n8n_mark(o.id)), case when o.n8n_workflow_id is null then o.id end
   from old_rows as o
   where o.n8n_workflow_id is not null or o.deployment_status <> 'not_deployed'
   on conflict do nothing;
@@ -61,8 +68,9 @@ create function private.queue_n8n_removal_of_archived() returns trigger
   set search_path = ''
   as $$
 begin
-  insert into private.n8n_removals (n8n_workflow_id)
-  select new.n8n_workflow_id where new.n8n_workflow_id is not null
+  insert into private.n8n_removals (n8n_workflow_id, workflow_id)
+  select coalesce(new.n8n_workflow_id, private.n8n_mark(new.id)), case when new.n8n_workflow_id is null then new.id end
+  where new.n8n_workflow_id is not null or new.deployment_status <> 'not_deployed'
   on conflict do nothing;
   update clixen.mvp_workflows as w set
     n8n_workflow_id = null, deployment_status = 'not_deployed', deployment_url = null, last_deployed_at = null
@@ -95,6 +103,7 @@ grant execute on function edge.removed_from_n8n(text, boolean) to edge;
 drop function edge.removed_from_n8n(text, boolean);
 drop function private.queue_n8n_removal_of_archived();
 drop function private.queue_n8n_removal();
+drop function private.n8n_mark(uuid);
 drop table private.n8n_removals;
 drop function private.n8n_slug(uuid);
 drop table private.n8n_slugs;

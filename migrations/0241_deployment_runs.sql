@@ -276,10 +276,21 @@ begin
     order by o.started_at
     limit most
   ) as d;
-  -- Another row may use the n8n workflow by now.
+  -- Another row may use the n8n workflow by now, or a later deployment has found it by its mark.
   delete from private.n8n_removals as r
-  where exists (select from clixen.mvp_workflows as w where w.n8n_workflow_id = r.n8n_workflow_id);
-  due := array(select o.n8n_workflow_id from private.n8n_removals as o where o.due_at < now() order by o.due_at limit most);
+  where exists (select from clixen.mvp_workflows as w where w.n8n_workflow_id = r.n8n_workflow_id)
+    or exists (select from clixen.mvp_workflows as w where w.id = r.workflow_id and w.n8n_workflow_id is not null);
+  due := array(
+    select o.n8n_workflow_id
+    from private.n8n_removals as o
+    where o.due_at < now()
+      -- A deployment that is under way may be about to find it by its mark.
+      and not exists (
+        select from clixen.deployments as d where d.workflow_id = o.workflow_id and d.status in ('pending', 'deploying')
+      )
+    order by o.due_at
+    limit most
+  );
   return jsonb_build_object('deployments', stuck, 'removals', to_jsonb(due));
 end
 $$;

@@ -421,6 +421,43 @@ test('an archived workflow does not serve, though a deployment of it ends later;
   assert.equal((await flow(workflow.id)).deployment_status, 'deploying');
 });
 
+test('an archived workflow whose id n8n did not return is taken out by its mark, unless it is deployed again', async () => {
+  const { who, workflow } = await projectWithChat();
+  const mark = `mark:${workflow.id.replaceAll('-', '').slice(0, 16)}`;
+  const set = (status) => run(who, 'update clixen.mvp_workflows set status = $2 where id = $1', [workflow.id, status]);
+  const isDue = async () => {
+    await sql(`update private.n8n_removals set due_at = now() - interval '1 hour' where n8n_workflow_id = $1`, [mark]);
+    return (await unfinished()).removals.includes(mark);
+  };
+  await set('archived');
+  assert.deepEqual(await removals(mark), [], 'n8n never heard of it');
+  await set('draft');
+
+  // Archived while it is deployed, or after the deployment has failed.
+  for (const archivesEarly of [true, false]) {
+    const { id } = await open(who, workflow.id);
+    const { lease } = await claim(id);
+    if (archivesEarly) await set('archived');
+    assert.equal(await isDue(), false, 'not while it is deployed');
+    await sql('delete from private.n8n_removals where n8n_workflow_id = $1', [mark]);
+    await finish(id, lease, { status: 'failed' });
+    if (!archivesEarly) await set('archived');
+    assert.deepEqual(await removals(mark), [mark]);
+    assert.equal(await isDue(), true);
+    await set('draft');
+  }
+
+  const { id } = await open(who, workflow.id);
+  const { lease } = await claim(id);
+  assert.equal(await isDue(), false, 'the deployment may find it');
+  assert.deepEqual(await removals(mark), [mark]);
+  const n8n = randomUUID();
+  await note(id, lease, n8n);
+  await finish(id, lease, { status: 'deployed', n8n_workflow_id: n8n });
+  assert.equal(await isDue(), false);
+  assert.deepEqual(await removals(mark, n8n), [], 'it serves');
+});
+
 test('executions are counted by what n8n calls the workflow', async () => {
   const { who, workflow, sub } = await projectWithChat();
   const n8n = randomUUID();

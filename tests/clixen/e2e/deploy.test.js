@@ -808,18 +808,23 @@ test('an archived workflow is taken down, and made anew when it is deployed agai
   assert.notEqual(again.body.n8n_workflow_id, id);
 });
 
-test('what n8n made and nobody heard of is taken out with the workflow, too', async () => {
-  const workflow = await makeWorkflow();
-  n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? 'drop after' : undefined));
-  assert.equal((await deploy(workflow)).status, 502);
-  n8n.behave();
-  const mark = workflow.id.replaceAll('-', '').slice(0, 16);
-  const there = () => [...n8n.workflows.values()].filter(({ name }) => name.includes(mark)).length;
-  assert.equal(there(), 1);
-  await sql('delete from clixen.mvp_workflows where id = $1', [workflow.id]);
-  await sql('update private.n8n_removals set due_at = now()');
-  await finishAll();
-  assert.equal(there(), 0);
+test('what n8n made and nobody heard of is taken out with the workflow, too, or when it is archived', async () => {
+  for (const end of [
+    'delete from clixen.mvp_workflows where id = $1',
+    `update clixen.mvp_workflows set status = 'archived' where id = $1`,
+  ]) {
+    const workflow = await makeWorkflow();
+    n8n.behave(({ method, path }) => (method === 'POST' && path === '/api/v1/workflows' ? 'drop after' : undefined));
+    assert.equal((await deploy(workflow)).status, 502);
+    n8n.behave();
+    const mark = workflow.id.replaceAll('-', '').slice(0, 16);
+    const there = () => [...n8n.workflows.values()].filter(({ name }) => name.includes(mark)).length;
+    assert.equal(there(), 1);
+    await sql(end, [workflow.id]);
+    await sql('update private.n8n_removals set due_at = now()');
+    await finishAll();
+    assert.equal(there(), 0, end);
+  }
 });
 
 test('a version that is named where none is taken is not overlooked', async () => {
