@@ -15,7 +15,8 @@ pub struct Splitter {
     line_limit: usize,
     /// The batch's lines one after the other, and the beginning of a line that has not ended.
     text: Vec<u8>,
-    /// Where the lines of the batch stand in `text`; none for a line that is too long.
+    /// Where the lines of the batch stand in `text`, without white space around them; none for a line that is too long.
+    /// Without blank lines: a body of nothing else would fill thousands of batches.
     lines: Vec<Option<Range<usize>>>,
     /// Where the line that has not ended begins in `text`.
     begun: usize,
@@ -27,6 +28,8 @@ pub struct Splitter {
     end: u64,
     /// Lines of the body before the batch.
     before: u64,
+    /// Lines of the body that have ended.
+    ended: u64,
 }
 
 /// Lines of a body that one call gets.
@@ -55,6 +58,7 @@ impl Splitter {
             start: 0,
             end: 0,
             before: 0,
+            ended: 0,
         }
     }
 
@@ -85,12 +89,31 @@ impl Splitter {
 
     /// Ends a line, whose end has so many bytes.
     fn end_line(&mut self, end_bytes: usize) {
-        let is_too_long = self.length > self.line_limit;
-        self.lines
-            .push((!is_too_long).then_some(self.begun..self.text.len()));
+        if self.length > self.line_limit {
+            self.lines.push(None);
+        } else {
+            let line = self.trimmed();
+            if line.is_empty() {
+                self.text.truncate(self.begun);
+            } else {
+                self.lines.push(Some(line));
+            }
+        }
         self.end += (self.length + end_bytes) as u64;
+        self.ended += 1;
         self.begun = self.text.len();
         self.length = 0;
+    }
+
+    /// Where the line that ends stands in `text`, without white space around it and without the byte order mark of the body.
+    fn trimmed(&self) -> Range<usize> {
+        let mut line = self.text.get(self.begun..).unwrap_or_default();
+        if self.ended == 0 {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        let line = line.trim_ascii_start();
+        let start = self.text.len() - line.len();
+        start..start + line.trim_ascii_end().len()
     }
 
     /// Ends the last line of a body, which may lack a line feed.
@@ -106,7 +129,7 @@ impl Splitter {
         self.lines.len() >= MAX_LINES || self.begun >= FULL_BYTES
     }
 
-    /// Whether the batch has lines.
+    /// Whether the batch has lines that are not blank.
     #[must_use]
     pub fn has_lines(&self) -> bool {
         !self.lines.is_empty()
@@ -127,23 +150,16 @@ impl Splitter {
     /// Lines of the body that have ended.
     #[must_use]
     pub fn line_count(&self) -> u64 {
-        self.before + self.lines.len() as u64
+        self.ended
     }
 
     /// The batch.
     #[must_use]
     pub fn batch(&self) -> Batch<'_> {
         let text = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
-        let is_first = |at: usize| self.before == 0 && at == 0;
-        let lines = self.lines.iter().enumerate().map(|(at, range)| {
-            let line = range.as_ref().map(text)?.trim_ascii();
-            let unmarked = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| is_first(at));
-            Some(unmarked.unwrap_or(line))
-        });
+        let lines = self.lines.iter();
         Batch {
-            lines: lines
-                .filter(|line| line.is_none_or(|line| !line.is_empty()))
-                .collect(),
+            lines: lines.map(|range| range.as_ref().map(text)).collect(),
             start: self.start,
             end: self.end,
             first_line: self.before + 1,
@@ -152,7 +168,7 @@ impl Splitter {
 
     /// Begins the next batch.
     pub fn next_batch(&mut self) {
-        self.before = self.line_count();
+        self.before = self.ended;
         self.start = self.end;
         self.lines.clear();
         // A new buffer: one that held a long line would stay large.
@@ -197,7 +213,8 @@ mod tests {
             assert!(rest.is_empty());
         }
         splitter.end_body();
-        if splitter.has_lines() {
+        let is_first = splitter.batch().start == 0;
+        if splitter.has_lines() || is_first {
             give(&mut splitter);
         }
         assert_eq!(splitter.end(), body.len() as u64);
@@ -217,8 +234,27 @@ mod tests {
         for chunk_bytes in [1, 2, 3, 7, 1000] {
             assert_eq!(read(body, 12, chunk_bytes), wanted, "{chunk_bytes}");
         }
-        assert_eq!(read(b"", 12, 1), []);
+        assert_eq!(read(b"", 12, 1), [(vec![], 0, 0, 1)]);
         assert_eq!(read(b"\n", 12, 1), [(vec![], 0, 1, 1)]);
+    }
+
+    #[test]
+    fn blank_lines_fill_no_batch_but_count() {
+        for blank in ["\n", "\r\n", " \t \n"] {
+            let many = blank.repeat(2 * MAX_LINES);
+            let length = many.len() as u64;
+            assert_eq!(read(many.as_bytes(), 12, 64 * KB), [(vec![], 0, length, 1)]);
+            let body = format!("{many}{}{many}", "x\n".repeat(MAX_LINES + 1));
+            let read = read(body.as_bytes(), 12, 64 * KB);
+            let counts: Vec<(usize, u64)> = read
+                .iter()
+                .map(|(lines, _, _, first)| (lines.len(), *first))
+                .collect();
+            assert_eq!(counts, [(500, 1), (1, 1501)], "{blank:?}");
+            let mut splitter = Splitter::new(12);
+            splitter.take(many.as_bytes());
+            assert_eq!((splitter.held_bytes(), splitter.line_count()), (0, 1000));
+        }
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::isolate::Edge;
 use crate::runtime::Platform;
 use crate::scope::Lines;
 
-/// Milliseconds after which a batch is sent although it is not full, so that the lines of a slow body are stored soon.
+/// Milliseconds after which a batch is sent although it is not full, so that the lines of a slow body are stored soon. Its age is
+/// looked at when more of the body arrives: the lines of a client that pauses wait for its next bytes, at most `idle_ms`.
 const MAX_BATCH_MS: u64 = 1000;
 
 /// Stores the lines. The outcome is the sum of the calls' results, or the error that ended it.
@@ -87,6 +88,8 @@ async fn read<P: Platform>(
     if splitter.has_lines() || done.calls == 0 {
         store(&mut splitter, lines, done, edge).await?;
     }
+    // Blank lines at the end are in no batch.
+    done.reached(&splitter);
     Ok(())
 }
 
@@ -100,8 +103,7 @@ async fn store<P: Platform>(
     let relay = lines.relay(&splitter.batch(), edge)?;
     add(&mut done.totals, result(relay, edge).await?);
     done.calls += 1;
-    done.lines = splitter.line_count();
-    done.offset = splitter.end();
+    done.reached(splitter);
     splitter.next_batch();
     Ok(())
 }
@@ -117,6 +119,11 @@ struct Done {
 }
 
 impl Done {
+    fn reached(&mut self, splitter: &Splitter) {
+        self.lines = splitter.line_count();
+        self.offset = splitter.end();
+    }
+
     /// The totals, with the lines and bytes of the body that have been stored.
     fn progress(&mut self) -> Value {
         let mut all = Map::new();
