@@ -68,12 +68,13 @@ pub trait Platform: Clone + 'static {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
 
-    /// The chunks of a body as they arrive; of a gzip body, decompressed, each at most 64 KB. The body may pause for at most
-    /// `idle_ms`.
+    /// The chunks of a body as they arrive; of a gzip body, decompressed, each at most 64 KB. The body may have at most `limit`
+    /// bytes before decompression, and may pause for at most `idle_ms`.
     fn chunks(
         &self,
         body: Self::Body,
         is_zipped: bool,
+        limit: usize,
         idle_ms: u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>>;
 

@@ -57,7 +57,8 @@ async fn read<P: Platform>(
     }) = body
     {
         let idle_ms = edge.config.limits.upload_ms;
-        let mut chunks = pin!(edge.platform.chunks(stream, is_zipped, idle_ms));
+        let chunks = edge.platform.chunks(stream, is_zipped, limit, idle_ms);
+        let mut chunks = pin!(chunks);
         let mut length = 0;
         let mut begun_ms = edge.platform.now_ms();
         while let Some(chunk) = chunks.next().await {

@@ -128,6 +128,7 @@ impl Platform for Native {
         &self,
         body: Vec<u8>,
         is_zipped: bool,
+        _: usize,
         _: u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
         let chunks: Vec<_> = body.chunks(7).map(|chunk| Ok(chunk.to_vec())).collect();

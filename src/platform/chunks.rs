@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures_util::Stream;
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, ready, select};
 use futures_util::stream::unfold;
 use js_sys::{Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
@@ -16,9 +16,15 @@ use crate::message::ReadFault;
 /// Bytes of gzip that are decompressed at a time. They become a thousand times as many at most.
 const ZIPPED_BYTES: u32 = 4 * 1024;
 
+/// How many pieces of gzip are written before the runtime has shown that it holds no more of what they became. So it holds 16 MB
+/// at most.
+const MAX_UNREAD_PIECES: usize = 4;
+
 /// The chunks of a body.
 pub(super) struct Chunks {
     body: ChunkReader,
+    /// How many more bytes may arrive. Gzip may have any number of bytes that become none.
+    left: usize,
     idle_ms: u32,
     /// Whether a read of the body may still be waiting.
     is_reading: bool,
@@ -34,16 +40,22 @@ struct Gunzip {
     buffer: Uint8Array,
     /// What has arrived and is not yet decompressed.
     zipped: Uint8Array,
+    /// Pieces that were written since there was last nothing to read.
+    unread_pieces: usize,
+    /// Whether nothing was written since a read that found less than it had room for.
+    is_drained: bool,
 }
 
 impl Chunks {
     pub(super) fn of(
         body: &ReadableStream,
         is_zipped: bool,
+        limit: usize,
         idle_ms: u32,
     ) -> Result<Self, JsValue> {
         Ok(Self {
             body: ChunkReader::of(body)?,
+            left: limit,
             idle_ms,
             is_reading: false,
             buffer: new_buffer(),
@@ -76,22 +88,40 @@ impl Chunks {
             Either::Right(_) => return Err(ReadFault::Slow),
         };
         self.is_reading = false;
-        arrived
+        let arrived = arrived?;
+        let left = self.left.checked_sub(arrived.length() as usize);
+        self.left = left.ok_or(ReadFault::TooLarge)?;
+        Ok(arrived)
     }
 
     /// Decompresses until there is a chunk. The runtime's own pipe would decompress all that arrives into its memory, however
-    /// slowly it is read. So this writes only while there is nothing to read.
+    /// slowly it is read. So this writes only while there is nothing to read. A read that stays open for a turn of the event
+    /// loop shows that; one that found less than it had room for suggests it, and saves the turn for a few pieces.
     async fn unzipped(&mut self, gunzip: &mut Gunzip) -> Result<Uint8Array, ReadFault> {
         let Gunzip {
             into,
             from,
             buffer,
             zipped,
+            unread_pieces,
+            is_drained,
         } = gunzip;
         let mut unzipped = pin!(from.next_into(1, buffer));
         loop {
-            if let Either::Left((chunk, _)) = select(unzipped.as_mut(), pin!(tick())).await {
-                return chunk.map_err(|_| ReadFault::Broken);
+            let has_piece = zipped.length() > 0;
+            let skips_turn = has_piece && *is_drained && *unread_pieces < MAX_UNREAD_PIECES;
+            let turn = if skips_turn {
+                Either::Left(ready(()))
+            } else {
+                Either::Right(delay(0))
+            };
+            if let Either::Left((chunk, _)) = select(unzipped.as_mut(), pin!(turn)).await {
+                let chunk = chunk.map_err(|_| ReadFault::Broken)?;
+                *is_drained = chunk.length() < MAX_CHUNK_BYTES;
+                return Ok(chunk);
+            }
+            if !skips_turn {
+                *unread_pieces = 0;
             }
             if zipped.length() == 0 {
                 self.buffer = Uint8Array::new(&zipped.buffer());
@@ -106,24 +136,14 @@ impl Chunks {
             *zipped = zipped.subarray(piece.length(), zipped.length());
             let written = PromiseFuture::of(&into.write_with_chunk(&piece)).await;
             written.map_err(|_| ReadFault::Broken)?;
+            *unread_pieces += 1;
+            *is_drained = false;
         }
     }
 }
 
 fn new_buffer() -> Uint8Array {
     Uint8Array::new_with_length(MAX_CHUNK_BYTES)
-}
-
-/// How many microtasks the runtime gets to settle a read of what it has decompressed.
-const MICROTASKS: u32 = 8;
-
-/// Lets the runtime settle what it has ready.
-async fn tick() {
-    for _ in 0..MICROTASKS {
-        let now = js_sys::Promise::resolve(&JsValue::UNDEFINED);
-        // It has no result.
-        let _ = PromiseFuture::of(&now).await;
-    }
 }
 
 impl Drop for Chunks {
@@ -145,6 +165,8 @@ impl Gunzip {
             from: ChunkReader::of(&from)?,
             buffer: new_buffer(),
             zipped: new_buffer().subarray(0, 0),
+            unread_pieces: 0,
+            is_drained: true,
         })
     }
 }

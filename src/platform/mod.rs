@@ -368,10 +368,11 @@ impl Platform for Workers {
         &self,
         body: ReadableStream,
         is_zipped: bool,
+        limit: usize,
         idle_ms: u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
         let listening = self.0.listen();
-        let chunks = listening.and_then(|()| Chunks::of(&body, is_zipped, idle_ms));
+        let chunks = listening.and_then(|()| Chunks::of(&body, is_zipped, limit, idle_ms));
         chunks::stream(chunks)
     }
 

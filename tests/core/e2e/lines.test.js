@@ -21,13 +21,17 @@ const MANIFEST = {
   variables: [],
   errors: [],
   jobs: [],
-  endpoints: ['user', 'open'].map((access) => ({
+  endpoints: [
+    ['user', PATH, '80 MB'],
+    ['open', `${PATH}/open`, '80 MB'],
+    ['user', `${PATH}/small`, '1 MB'],
+  ].map(([access, path, limit]) => ({
     method: 'POST',
-    path: access === 'user' ? PATH : `${PATH}/open`,
+    path,
     access,
     call: 'sample.test_lines',
     accepts: ['ndjson'],
-    body_limit: '80 MB',
+    body_limit: limit,
     line_limit: '64 KB',
     arguments: {
       lines: { body: 'lines' },
@@ -214,6 +218,45 @@ test('an empty body makes one call', async () => {
       lines: body.length,
       offset: body.length,
     });
+});
+
+test('blank lines count, and make no calls', async () => {
+  const file = randomUUID();
+  const blank = ' \r\n\n'.repeat(5000);
+  const body = `${blank}${lines(501)}${blank}`;
+  const answer = await send(body, { file });
+  const wanted = { objects: 501, skipped: {}, file, lines: 20_501, offset: body.length };
+  assert.deepEqual(answer.body, wanted, answer.text);
+  assert.deepEqual(
+    (await batches(file)).map(({ first, count }) => [first, count]),
+    [
+      [1, 500],
+      [10_501, 1],
+    ],
+  );
+});
+
+test('gzip is limited also before it is decompressed', async () => {
+  const zipped = gzipSync(line(1));
+  const [head, rest] = [zipped.subarray(0, 10), zipped.subarray(10)];
+  const named = Buffer.from(head);
+  named[3] = 8; // FNAME
+  const emptyBlock = Buffer.from([0, 0, 0, 0xff, 0xff]);
+  const kinds = {
+    'a long name': (bytes) => [named, Buffer.alloc(bytes, 'n'), Buffer.from([0]), rest],
+    'many empty blocks': (bytes) => [head, Buffer.alloc(bytes, emptyBlock), rest],
+  };
+  for (const [kind, parts] of Object.entries(kinds))
+    for (const [bytes, status] of [
+      [500_000, 200],
+      [2_000_000, 413],
+    ]) {
+      const body = new Blob(parts(bytes)).stream();
+      const path = `${PATH}/small`;
+      const answer = await send(body, { base: patient.url, path, headers: { 'content-encoding': 'gzip' } });
+      assert.deepEqual([answer.status, answer.body.code], [status, status === 413 ? 'RG302' : undefined], kind);
+      assert.equal(answer.body.lines ?? answer.body.progress.lines, status === 413 ? 0 : 1, kind);
+    }
 });
 
 test('the caller calls, and arguments are checked before the body is read', async () => {
