@@ -9,9 +9,13 @@ import { answered, begin, failed, hungUp, requestHeaders, resume, scheduled, set
 let read;
 /** What ends the promise of each request that waits, by the request's number. */
 const waiting = new Map();
-/** Numbers requests and what they wait for. The module may start afresh after a trap: the numbers go on, so that nothing that
- * was begun before it is taken for something else. */
+/**
+ * The last number of a request or of something that it waits for. Rust starts afresh after a trap: the numbers go on, so that
+ * nothing that was begun before it is taken for something else.
+ */
 let last = 0;
+/** The number of the instance of Rust. */
+let instance;
 
 export default {
   fetch(request, env, ctx) {
@@ -20,17 +24,25 @@ export default {
     request.headers.forEach((value, name) => {
       if (read.has(name)) text += `${name}\n${value}\n`;
     });
-    const task = ++last;
-    startAfresh();
+    const task = number();
+    keepInstance();
     const answer = begin(task, request, env, ctx, text, Date.now());
     return answer ?? new Promise((resolve) => waiting.set(task, resolve));
   },
   scheduled: (controller, env, ctx) => scheduled(controller, env, ctx),
 };
 
-/** A number that nothing else has. */
+/** A number that nothing else has. Rust holds it in 32 bits. */
 export function number() {
-  return ++last;
+  last = (last + 1) >>> 0;
+  return last;
+}
+
+/** Has Rust start afresh after a trap, and forgets the requests that were lost with the instance of before. */
+function keepInstance() {
+  const current = startAfresh();
+  if (current !== instance) waiting.clear();
+  instance = current;
 }
 
 /** Answers a request that waits. */
@@ -103,7 +115,7 @@ export function send(wait, text, body, milliseconds) {
   }).then(
     (answer) => {
       clearTimeout(timer);
-      startAfresh();
+      keepInstance();
       answered(wait, answerText(answer), answer.body ?? undefined, Date.now());
     },
     (fault) => {

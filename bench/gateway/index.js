@@ -1,5 +1,5 @@
-// npm run bench -- gateway: the edge against PostgREST alone, a bare pass-through Worker, and Hono with jose, without and
-// with the edge's other duties; all in one run on the same PostgREST and PostgreSQL, in rounds that are interleaved so that
+// npm run bench -- gateway: the edge against PostgREST alone, a bare pass-through Worker, one with all of the edge's
+// duties written by hand, and Hono with jose, without and with those duties; all in one run on the same PostgREST and PostgreSQL, in rounds that are interleaved so that
 // a busy minute meets all of them.
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// The systems that are compared: PostgREST itself, and four Workers in front of it, each alone in a workerd of its own.
+// The systems that are compared: PostgREST itself, and five Workers in front of it, each alone in a workerd of its own.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { build } from 'esbuild';
@@ -45,6 +45,7 @@ const manifests = () => {
 const workers = async (directory) => [
   { name: EDGE, modules: { ...BUNDLE, 'systems.js': writeSystems(directory, manifests()) } },
   { name: 'fetch', modules: { 'fetch.js': source('fetch') } },
+  { name: 'duties', modules: { 'duties.js': source('duties') } },
   await bundled('hono', directory),
   await bundled('hono-duties', directory),
 ];

@@ -200,7 +200,20 @@ async fn unless_hung_up(
     let (id, method) = (incoming.id.clone(), incoming.method.clone());
     let start_ms = edge.platform.now_ms();
     let context = &edge.platform.0;
-    let mut answering = pin!(pipeline::answer(incoming, edge));
+    let is_logged = Cell::new(false);
+    let mut answering = pin!(async {
+        let response = pipeline::answer(incoming, edge).await;
+        is_logged.set(true);
+        if !response.status.is_success()
+            && !is_read(&method)
+            && let Some((request, _)) = &context.request
+        {
+            // It fails on a runtime without the signal; the body can be read all the same.
+            let _ = context.listen();
+            drain_unread(request).await;
+        }
+        response
+    });
     let response = poll_fn(|polled| {
         if context.hung_up.get() {
             return Poll::Ready(None);
@@ -208,22 +221,12 @@ async fn unless_hung_up(
         answering.as_mut().poll(polled).map(Some)
     });
     let Some(response) = response.await else {
-        pipeline::log(
-            edge,
-            &id,
-            &method,
-            pipeline::CLIENT_CLOSED_REQUEST,
-            None,
-            start_ms,
-        );
+        if !is_logged.get() {
+            let status = pipeline::CLIENT_CLOSED_REQUEST;
+            pipeline::log(edge, &id, &method, status, None, start_ms);
+        }
         return web_sys::Response::new();
     };
-    if !response.status.is_success()
-        && !is_read(&method)
-        && let Some((request, _)) = &context.request
-    {
-        drain_unread(request).await;
-    }
     outgoing(&response).or_else(|fault| {
         let cause = "the runtime does not accept the answer";
         log_internal_error(Some(&id), cause, Some(&fault));

@@ -24,6 +24,7 @@ struct Task {
 }
 
 thread_local! {
+    static INSTANCE: u32 = bridge::number();
     static TASKS: RefCell<HashMap<u32, Task>> = RefCell::default();
     /// Tasks that were woken.
     static WOKEN: RefCell<Vec<u32>> = RefCell::default();
@@ -89,10 +90,13 @@ pub fn hung_up(task: u32) {
     }
 }
 
-/// Does nothing: the generated code of every export replaces an instance that has trapped, but only after it has written the
-/// arguments into the memory of the old one. `entry.js` calls this before it passes a text.
+/// The number of this instance of the module. The generated code of every export replaces an instance that has trapped, but only
+/// after it has written the arguments into the memory of the old one: `entry.js` calls this before it passes a text.
 #[wasm_bindgen(js_name = startAfresh)]
-pub fn start_afresh() {}
+#[must_use]
+pub fn start_afresh() -> u32 {
+    INSTANCE.with(|instance| *instance)
+}
 
 /// Starts a task. Its answer, if it need not wait.
 pub(super) fn start(

@@ -162,10 +162,11 @@ impl Drop for PromiseFuture {
     }
 }
 
-/// A future of the head of an answer. The request is aborted if it is dropped before.
+/// A future of the head of an answer. The request is aborted if nobody takes one.
 pub(super) struct AnswerFuture {
     wait: Wait,
     controller: AbortController,
+    is_taken: bool,
 }
 
 impl AnswerFuture {
@@ -173,7 +174,11 @@ impl AnswerFuture {
     pub(super) fn send(text: &str, body: &JsValue, deadline_ms: u32) -> Result<Self, NoAnswer> {
         let wait = Wait::new();
         match bridge::send(wait.0, text, body, deadline_ms) {
-            Ok(controller) => Ok(Self { wait, controller }),
+            Ok(controller) => Ok(Self {
+                wait,
+                controller,
+                is_taken: false,
+            }),
             Err(fault) => {
                 wait.remove();
                 Err(NoAnswer::Failed(fault))
@@ -185,12 +190,10 @@ impl AnswerFuture {
 impl Future for AnswerFuture {
     type Output = Result<Response<ReadableStream>, NoAnswer>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.wait.poll(context) {
             Poll::Ready(Outcome::Answer(answer)) => {
-                if matches!(answer, Err(NoAnswer::Late)) {
-                    self.controller.abort();
-                }
+                self.is_taken = answer.is_ok();
                 Poll::Ready(answer)
             }
             Poll::Ready(Outcome::Value(_)) | Poll::Pending => Poll::Pending,
@@ -200,7 +203,8 @@ impl Future for AnswerFuture {
 
 impl Drop for AnswerFuture {
     fn drop(&mut self) {
-        if self.wait.remove() {
+        self.wait.remove();
+        if !self.is_taken {
             self.controller.abort();
         }
     }

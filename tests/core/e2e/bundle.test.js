@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { root } from '../../../dev/paths.js';
-import { freePort } from '../../../dev/process.js';
+import { freePort, waitFor } from '../../../dev/process.js';
 import { BUNDLE, workerd } from '../../../dev/workerd.js';
 import { variables } from '../../support/edge.js';
 import { close } from '../../support/stack.js';
@@ -42,28 +43,43 @@ test('what is only for the local stack is not in it', () => {
   for (const word of ['DEV-ONLY', 'rgpub_dev', '127.0.0.1:8787', root]) assert.ok(!text.includes(word), word);
 });
 
-test('a trap ends the request that it happens in, and the next is served', async () => {
-  const data = mkdtempSync(join(tmpdir(), 'rowgate-trap-'));
-  // The bundle has no way to trap that is known: one is put into the log, to which every request writes.
-  const log = 'console.log(';
-  const trap = `((text) => { if (globalThis.trap) { globalThis.trap = false; throw new WebAssembly.RuntimeError('a trap'); } ${log}text); })(`;
-  const generated = readFileSync(BUNDLE['index.js'], 'utf8');
-  assert.equal(generated.split(log).length, 2);
-  const changed = join(data, 'changed.js');
-  writeFileSync(changed, generated.replace(log, trap));
-  const outer = join(data, 'outer.js');
-  const arm = `globalThis.trap = new URL(request.url).search === '?trap'`;
+/** Runs the body with the bundle on workerd, with a text of one of its files replaced, and what is done around each request. */
+const withChanged = async ({ file, from, to, around }, body) => {
+  const data = mkdtempSync(join(tmpdir(), 'rowgate-changed-'));
+  const text = readFileSync(BUNDLE[file], 'utf8');
+  assert.equal(text.split(from).length, 2);
+  const [changed, outer] = [join(data, `changed-${file}`), join(data, 'outer.js')];
+  writeFileSync(
+    changed,
+    text.replace(from, () => to),
+  );
   writeFileSync(
     outer,
-    `import edge from './entry.js'; export default { fetch: (request, ...rest) => (${arm}, edge.fetch(request, ...rest)) };`,
+    `import edge from './entry.js';
+    export default { fetch: (request, ...rest) => { ${around}; return edge.fetch(request, ...rest); } };`,
   );
+  const modules = { 'outer.js': outer, ...BUNDLE, [file]: changed };
   const logFile = join(data, 'log');
-  const modules = { 'outer.js': outer, ...BUNDLE, 'index.js': changed };
   const options = { data, port: await freePort(), modules, variables: variables(), logFile, say: () => {} };
   const { part, url } = workerd({ ...options, restart: false });
   await part.start();
   try {
-    const status = async (path) => (await fetch(url + path)).status;
+    await body({ url, status: async (path) => (await fetch(url + path)).status });
+  } finally {
+    await part.stop();
+    rmSync(data, { recursive: true, force: true });
+  }
+};
+
+test('a trap ends the request that it happens in, and the next is served', async () => {
+  // The bundle has no way to trap that is known: one is put into the log, to which every request writes.
+  const from = 'console.log(';
+  const trap = `if (globalThis.trap) { globalThis.trap = false; throw new WebAssembly.RuntimeError('a trap'); }`;
+  const changed = {
+    ...{ file: 'index.js', from, to: `((text) => { ${trap} ${from}text); })(` },
+    around: `globalThis.trap = new URL(request.url).search === '?trap'`,
+  };
+  await withChanged(changed, async ({ status }) => {
     for (let n = 0; n < 3; n++) {
       assert.equal(await status('/healthz?trap'), 500);
       // Here it happens while the request waits for PostgREST.
@@ -71,8 +87,30 @@ test('a trap ends the request that it happens in, and the next is served', async
       assert.equal(await status('/healthz'), 200);
       assert.equal(await status('/readyz'), 200);
     }
-  } finally {
-    await part.stop();
-    rmSync(data, { recursive: true, force: true });
-  }
+  });
+});
+
+test('the numbers of requests begin again after the largest', async () => {
+  const changed = { file: 'entry.js', from: 'let last = 0;', to: 'let last = 2 ** 32 - 20;', around: '' };
+  await withChanged(changed, async ({ status }) => {
+    for (let n = 0; n < 20; n++) assert.equal(await status('/readyz'), 200);
+  });
+});
+
+test('a refused request whose client hangs up in the middle of its body leaves nothing behind', async () => {
+  const changed = {
+    ...{ file: 'entry.js', from: 'const waiting = new Map();' },
+    to: 'const waiting = new Map(); globalThis.waiting = waiting;',
+    around: `if (request.url.endsWith('/waiting')) return new Response(String(globalThis.waiting.size))`,
+  };
+  await withChanged(changed, async ({ url }) => {
+    const waiting = async () => Number(await (await fetch(`${url}/waiting`)).text());
+    const { hostname, port } = new URL(url);
+    const lines = ['POST /nowhere HTTP/1.1', `Host: ${hostname}`, 'Content-Length: 100000', '', '{'];
+    const sockets = Array.from({ length: 20 }, () => connect(Number(port), hostname));
+    for (const socket of sockets) socket.write(lines.join('\r\n'));
+    await waitFor('all of them to be there', async () => (await waiting()) === sockets.length);
+    for (const socket of sockets) socket.resetAndDestroy();
+    await waitFor('them to be let go', async () => (await waiting()) === 0, { seconds: 10 });
+  });
 });
