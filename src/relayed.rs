@@ -19,6 +19,9 @@ static RELAYED: [HeaderName; 9] = [
     WARNING,
 ];
 
+/// Headers that the answer of a forwarded request has at most, those of every answer among them.
+const MAX_ANSWER_HEADERS: usize = 20;
+
 /// The headers of an answer that a client may see.
 pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
     let mut allowed = HeaderMap::new();
@@ -31,10 +34,15 @@ pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
 }
 
 /// The same with the prefix of the edge before PostgREST's paths.
-pub(crate) fn relayed_headers(from: &HeaderMap) -> HeaderMap {
-    let mut allowed = allowed_headers(from);
+pub(crate) fn relayed_headers(mut from: HeaderMap) -> HeaderMap {
+    let mut allowed = HeaderMap::with_capacity(MAX_ANSWER_HEADERS);
+    for name in &RELAYED {
+        if let Some(value) = from.remove(name) {
+            allowed.insert(name, value);
+        }
+    }
     for name in [CONTENT_LOCATION, LOCATION] {
-        let moved = text(from, name.as_str())
+        let moved = text(&allowed, name.as_str())
             .filter(|path| path.starts_with('/'))
             .map(|path| format!("/rest/v1{path}"));
         if let Some(Ok(value)) = moved.map(|path| HeaderValue::from_str(&path)) {

@@ -51,7 +51,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
             mut response,
             fresh,
         } => {
-            response.headers = relayed_headers(&response.headers);
+            response.headers = relayed_headers(response.headers);
             if let Some(fresh) = fresh {
                 set_lifetime(&mut response.headers, &fresh);
             }

@@ -56,7 +56,7 @@ pub trait Platform: Clone + 'static {
     /// Sends a request and follows no redirect. Calls `sent` when an upload has been sent completely.
     async fn send(
         &self,
-        request: Outgoing<Self::Body>,
+        request: &Outgoing<Self::Body>,
         sent: &dyn Fn(),
     ) -> Result<Response<Self::Body>, SendFault>;
 

@@ -336,7 +336,7 @@ async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> R
         body: Body::Empty,
         deadline_ms: edge.config.limits.deadline_ms,
     };
-    let answer = edge.platform.send(question, &|| ()).await;
+    let answer = edge.platform.send(&question, &|| ()).await;
     let answer = answer.map_err(|_| Error::UpstreamUnavailable)?;
     let version = text(&answer.headers, "server").and_then(|name| name.strip_prefix("postgrest/"));
     match version.and_then(|version| version.split('.').next()) {
@@ -425,29 +425,25 @@ fn remove_added_limit(headers: &mut HeaderMap, limit: u64) {
 /// Sends a request. A read whose connection was refused is sent again, since PostgREST may be starting; a read that a
 /// replica cannot answer goes to the primary. A write is never sent twice: it may have arrived.
 async fn send_with_retry<P: Platform>(
-    outgoing: Outgoing<P::Body>,
+    mut outgoing: Outgoing<P::Body>,
     primary: Option<String>,
     sent: &dyn Fn(),
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, SendFault> {
+    let first = edge.platform.send(&outgoing, sent).await;
     let is_read = matches!(outgoing.method, Method::GET | Method::HEAD);
-    let again = is_read.then(|| outgoing.again()).flatten();
-    let first = edge.platform.send(outgoing, sent).await;
-    let Some(mut again) = again else {
-        return first;
-    };
     // A standby also cancels reads that block its recovery.
     let replica_is_down =
         primary.is_some() && matches!(&first, Ok(response) if response.status.is_server_error());
-    if !replica_is_down && !matches!(first, Err(SendFault::Unreachable)) {
+    if !is_read || !replica_is_down && !matches!(first, Err(SendFault::Unreachable)) {
         return first;
     }
     match primary {
-        Some(url) => again.url = url,
+        Some(url) => outgoing.url = url,
         None => edge.platform.sleep(RETRY_PAUSE_MS).await,
     }
     // A read has no body, so nothing has to be reported as sent.
-    edge.platform.send(again, &|| ()).await
+    edge.platform.send(&outgoing, &|| ()).await
 }
 
 /// The JSON that a function returned.
@@ -527,12 +523,12 @@ struct HeadAsGet<B> {
 
 /// The `GET` of a `HEAD`.
 fn as_get<B>(outgoing: &Outgoing<B>) -> Option<Outgoing<B>> {
-    let again = outgoing
-        .again()
-        .filter(|again| again.method == Method::HEAD)?;
+    if outgoing.method != Method::HEAD {
+        return None;
+    }
     Some(Outgoing {
         method: Method::GET,
-        ..again
+        ..outgoing.again()?
     })
 }
 

@@ -60,7 +60,7 @@ async fn send<P: Platform>(
         },
         deadline_ms,
     };
-    let response = edge.platform.send(request, &|| ()).await?;
+    let response = edge.platform.send(&request, &|| ()).await?;
     let bytes = match response.body {
         Body::Bytes(bytes) => bytes,
         Body::Stream(stream) => {

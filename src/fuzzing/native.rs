@@ -107,7 +107,7 @@ impl Platform for Native {
 
     async fn send(
         &self,
-        request: Outgoing<Vec<u8>>,
+        request: &Outgoing<Vec<u8>>,
         _: &dyn Fn(),
     ) -> Result<Response<Vec<u8>>, SendFault> {
         assert_eq!(request.url, "https://es.test/jwks");

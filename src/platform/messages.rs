@@ -104,7 +104,7 @@ pub(super) fn answer(text: &str, body: Option<ReadableStream>) -> Option<Respons
 /// Sends a request and waits for the head of its answer. A body has a deadline of its own, so that a slow client is
 /// distinguished from a slow database. The body of the answer has no deadline.
 pub(super) async fn send(
-    request: Outgoing<ReadableStream>,
+    request: &Outgoing<ReadableStream>,
     sent: &dyn Fn(),
 ) -> Result<Response<ReadableStream>, SendFault> {
     let mut text = String::with_capacity(TEXT_BYTES);
@@ -117,19 +117,19 @@ pub(super) async fn send(
         let answer = AnswerFuture::send(&text, body, request.deadline_ms).map_err(fault)?;
         answer.await.map_err(fault)
     };
-    match request.body {
+    match &request.body {
         Body::Empty => within(&JsValue::UNDEFINED).await,
         Body::Bytes(bytes) => within(&Uint8Array::from(bytes.as_slice())).await,
-        Body::Stream(stream) => within(&stream).await,
+        Body::Stream(stream) => within(stream).await,
         Body::Upload {
             stream,
             length: Some(length),
             deadline_ms,
             ..
         } => {
-            let upload = Upload::start(&stream, length).map_err(unreachable)?;
+            let upload = Upload::start(stream, *length).map_err(unreachable)?;
             let answer = AnswerFuture::send(&text, &upload.handed_on, 0).map_err(fault)?;
-            in_time(answer, upload.sent, deadline_ms, sent, request.deadline_ms).await
+            in_time(answer, upload.sent, *deadline_ms, sent, request.deadline_ms).await
         }
         Body::Upload {
             stream,
@@ -137,7 +137,7 @@ pub(super) async fn send(
             deadline_ms,
             ..
         } => {
-            let (body, buffered) = buffer(&stream, limit, deadline_ms).await?;
+            let (body, buffered) = buffer(stream, *limit, *deadline_ms).await?;
             sent();
             let answer = within(&body).await;
             drop(buffered);

@@ -344,7 +344,7 @@ impl Platform for Workers {
 
     async fn send(
         &self,
-        request: Outgoing<ReadableStream>,
+        request: &Outgoing<ReadableStream>,
         sent: &dyn Fn(),
     ) -> Result<Response<ReadableStream>, SendFault> {
         self.0.listen().map_err(unreachable)?;

@@ -90,7 +90,7 @@ async fn verdict<P: Platform>(
         body: Body::Bytes(form.into_bytes()),
         deadline_ms: DEADLINE_MS,
     };
-    let response = edge.platform.send(request, &|| ()).await.ok()?;
+    let response = edge.platform.send(&request, &|| ()).await.ok()?;
     if response.status != StatusCode::OK {
         return None;
     }

@@ -325,7 +325,7 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
         deadline_ms: DEADLINE_MS,
     };
     let start_ms = edge.platform.now_ms();
-    let response = edge.platform.send(request, &|| ()).await;
+    let response = edge.platform.send(&request, &|| ()).await;
     let response = response.map_err(|_| "its address does not answer")?;
     if response.status != StatusCode::OK {
         return Err("its address does not answer with 200");
