@@ -131,3 +131,87 @@ export function respond(text, body) {
   const status = text.indexOf('\n');
   return new Response(body, { status: Number(text.slice(0, status)), headers: headersFrom(text, status + 1) });
 }
+
+/** All bytes of a body, if there are at most `limit` and they arrive within some milliseconds; it fails with `large` or `slow`. */
+export function readWhole(body, limit, milliseconds) {
+  return new Promise((resolve, reject) => {
+    const reader = body.getReader();
+    const chunks = [];
+    let length = 0;
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      // The reader keeps its lock: the rest of a slow body is not awaited again.
+      reject('slow');
+    }, milliseconds);
+    const failed = (fault) => {
+      clearTimeout(timer);
+      reject(fault);
+    };
+    const read = ({ done, value }) => {
+      if (isLate) return;
+      if (done) {
+        clearTimeout(timer);
+        resolve(joined(chunks, length));
+        return;
+      }
+      length += value.byteLength;
+      if (length > limit) {
+        // Released so that the rest of a client's body can be discarded.
+        reader.releaseLock();
+        failed('large');
+        return;
+      }
+      chunks.push(value);
+      reader.read().then(read, failed);
+    };
+    reader.read().then(read, failed);
+  });
+}
+
+function joined(chunks, length) {
+  if (chunks.length === 1) return chunks[0];
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return all;
+}
+
+/** Bytes that are read of an answer before it is passed on, and of which one piece consists afterwards. */
+const FIRST_BYTES = 16 * 1024;
+const PIECE_BYTES = 128 * 1024;
+
+/**
+ * A body of at most `limit` bytes: its bytes if they are few, else a stream that breaks off after the limit and then logs a line.
+ * Fails with `large` if the first bytes are too many.
+ */
+export async function bounded(body, limit, line) {
+  const reader = body.getReader({ mode: 'byob' });
+  const { value: first } = await reader.readAtLeast(FIRST_BYTES, new Uint8Array(FIRST_BYTES));
+  const length = first?.byteLength ?? 0;
+  if (length > limit) throw 'large';
+  if (length < FIRST_BYTES) return first ?? new Uint8Array();
+  let left = limit - length;
+  return new ReadableStream(
+    {
+      start: (controller) => controller.enqueue(first),
+      async pull(controller) {
+        const { done, value } = await reader.readAtLeast(PIECE_BYTES, new Uint8Array(PIECE_BYTES));
+        left -= value?.byteLength ?? 0;
+        if (left < 0) {
+          console.error(line);
+          controller.error(new Error('the answer is too large'));
+          reader.cancel().catch(() => {});
+          return;
+        }
+        if (value?.byteLength) controller.enqueue(value);
+        if (done || !value?.byteLength) controller.close();
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -5,7 +5,7 @@ use std::future::Future;
 use futures_util::Stream;
 
 use crate::error::Error;
-use crate::message::{Outgoing, Place, ReadFault, Response, SendFault};
+use crate::message::{Body, Outgoing, Place, ReadFault, Response, SendFault};
 use crate::public_key::PublicKey;
 
 /// The verdict of the platform's rate limiter.
@@ -89,7 +89,7 @@ pub trait Platform: Clone + 'static {
         body: Self::Body,
         limit: usize,
         id: &str,
-    ) -> Result<Self::Body, ReadFault>;
+    ) -> Result<Body<Self::Body>, ReadFault>;
 
     /// Decompresses a gzip body to at most `limit` bytes; stops beyond them.
     async fn unzip(

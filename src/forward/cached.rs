@@ -30,11 +30,16 @@ pub(super) async fn answer<P: Platform>(
     }
     let again = relay.again();
     let response = send_on(relay, edge).await?;
-    let Body::Stream(stream) = response.body else {
-        return Ok(Reply::of(response));
-    };
     let deadline_ms = edge.config.limits.deadline_ms;
-    let Ok(bytes) = edge.platform.read(stream, MAX_BYTES, deadline_ms).await else {
+    let bytes = match response.body {
+        Body::Bytes(bytes) => Some(bytes),
+        Body::Stream(stream) => {
+            let read = edge.platform.read(stream, MAX_BYTES, deadline_ms).await;
+            read.ok()
+        }
+        Body::Empty | Body::Upload { .. } => return Ok(Reply::of(response)),
+    };
+    let Some(bytes) = bytes.filter(|bytes| bytes.len() <= MAX_BYTES) else {
         let again = again.ok_or(Error::Internal("a read cannot be repeated"))?;
         return send_on(again, edge).await.map(Reply::of);
     };

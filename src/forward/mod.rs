@@ -367,7 +367,7 @@ async fn bounded<P: Platform>(
     }
     response.body = match response.body {
         Body::Stream(stream) => match edge.platform.bounded(stream, limit, id).await {
-            Ok(stream) => Body::Stream(stream),
+            Ok(body) => body,
             Err(ReadFault::TooLarge) => return Err(too_large()),
             Err(_) => return Err(Error::UpstreamFailed),
         },

@@ -139,11 +139,16 @@ impl Platform for Native {
         })
     }
 
-    async fn bounded(&self, body: Vec<u8>, limit: usize, _: &str) -> Result<Vec<u8>, ReadFault> {
+    async fn bounded(
+        &self,
+        body: Vec<u8>,
+        limit: usize,
+        _: &str,
+    ) -> Result<Body<Vec<u8>>, ReadFault> {
         if body.len() > limit {
             return Err(ReadFault::TooLarge);
         }
-        Ok(body)
+        Ok(Body::Stream(body))
     }
 
     async fn unzip(&self, _: &[u8], _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {

@@ -3,7 +3,7 @@
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::web_sys::{AbortController, Request, Response};
+use worker::web_sys::{AbortController, ReadableStream, Request, Response};
 
 #[wasm_bindgen(raw_module = "./entry.js")]
 extern "C" {
@@ -31,6 +31,15 @@ extern "C" {
         body: &JsValue,
         milliseconds: u32,
     ) -> Result<AbortController, JsValue>;
+    /// All bytes of a body; fails with `large` or `slow`.
+    #[wasm_bindgen(catch, js_name = readWhole)]
+    pub(super) fn read_whole(
+        body: &ReadableStream,
+        limit: f64,
+        milliseconds: u32,
+    ) -> Result<Promise, JsValue>;
+    /// A body of at most `limit` bytes, as bytes or as a stream; fails with `large`.
+    pub(super) fn bounded(body: &ReadableStream, limit: f64, line: &str) -> Promise;
     /// An answer whose status and headers are in a text.
     #[wasm_bindgen(catch)]
     pub(super) fn respond(text: &str, body: &JsValue) -> Result<Response, JsValue>;

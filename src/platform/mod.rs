@@ -31,15 +31,17 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
-use crate::message::{Outgoing, Place, READ_HEADERS, ReadFault, Request, Response, SendFault};
+use crate::message::{
+    Body, Outgoing, Place, READ_HEADERS, ReadFault, Request, Response, SendFault,
+};
 use crate::public_key::PublicKey;
 use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
 use crate::{jobs, pipeline, respond};
 use chunks::Chunks;
 use messages::{incoming, is_read, outgoing, request_headers_in, send, unreachable};
-use uploads::{CHUNK_BYTES, ChunkReader, counted, drain_unread, read_chunks, unzipped, whole};
-use waits::delay;
+use uploads::{drain_unread, read_chunks, unzipped};
+use waits::{PromiseFuture, delay};
 
 /// The binding of Cloudflare's rate limiter, if there is one.
 const RATE_LIMITER: &str = "RATE_LIMITER";
@@ -358,13 +360,11 @@ impl Platform for Workers {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault> {
         self.0.listen().map_err(|_| ReadFault::Broken)?;
-        let mut bytes = Vec::new();
-        read_chunks(&body, limit, deadline_ms, |chunk| {
-            bytes.extend(chunk.to_vec());
-            Ok(())
-        })
-        .await?;
-        Ok(bytes)
+        let reading = bridge::read_whole(&body, float(limit), deadline_ms);
+        let reading = reading.map_err(|fault| read_fault(&fault))?;
+        let bytes = PromiseFuture::of(&reading).await;
+        let bytes = bytes.map_err(|fault| read_fault(&fault))?;
+        Ok(Uint8Array::new(&bytes).to_vec())
     }
 
     fn chunks(
@@ -384,19 +384,16 @@ impl Platform for Workers {
         body: ReadableStream,
         limit: usize,
         id: &str,
-    ) -> Result<ReadableStream, ReadFault> {
+    ) -> Result<Body<ReadableStream>, ReadFault> {
         self.0.listen().map_err(|_| ReadFault::Broken)?;
-        let chunks = ChunkReader::of(&body).map_err(|_| ReadFault::Broken)?;
-        // Most answers end within their first chunk and need no counting stream.
-        let first = chunks.next(CHUNK_BYTES, CHUNK_BYTES).await;
-        let first = first.map_err(|_| ReadFault::Broken)?;
-        if first.length() as usize > limit {
-            return Err(ReadFault::TooLarge);
-        }
-        if first.length() < CHUNK_BYTES {
-            return whole(&first).map_err(|_| ReadFault::Broken);
-        }
-        Ok(counted(chunks, first, limit, id.to_owned()))
+        let line = serde_json::json!({"event": "answer_too_large", "id": id}).to_string();
+        let bounded = PromiseFuture::of(&bridge::bounded(&body, float(limit), &line)).await;
+        let bounded = bounded.map_err(|fault| read_fault(&fault))?;
+        // A copy of few bytes costs less than a stream of them.
+        Ok(match bounded.dyn_into::<Uint8Array>() {
+            Ok(bytes) => Body::Bytes(bytes.to_vec()),
+            Err(stream) => Body::Stream(stream.unchecked_into()),
+        })
     }
 
     async fn unzip(
@@ -483,6 +480,21 @@ impl Platform for Workers {
 
     async fn cache_put(&self, name: &str, response: Response<()>, seconds: u32) {
         services::cache_put(name, response, seconds).await;
+    }
+}
+
+/// A number of bytes for JavaScript.
+#[expect(clippy::cast_precision_loss, reason = "limits are below 2^53")]
+fn float(bytes: usize) -> f64 {
+    bytes as f64
+}
+
+/// Why `entry.js` could not read a body.
+fn read_fault(fault: &JsValue) -> ReadFault {
+    match fault.as_string().as_deref() {
+        Some("large") => ReadFault::TooLarge,
+        Some("slow") => ReadFault::Slow,
+        _ => ReadFault::Broken,
     }
 }
 

@@ -8,15 +8,13 @@ use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::console_error;
 use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader, WritableStream};
 
 use super::messages::unreachable;
 use super::waits::{PromiseFuture, delay};
 use crate::message::{ReadFault, SendFault};
 
-/// Bytes that are read of an answer before it is passed on, and at most at a time.
-pub(super) const CHUNK_BYTES: u32 = 16 * 1024;
+/// Bytes that are read of a body at a time at most.
 pub(super) const MAX_CHUNK_BYTES: u32 = 64 * 1024;
 
 #[wasm_bindgen]
@@ -50,14 +48,8 @@ impl ChunkReader {
         let _ = self.0.release_lock();
     }
 
-    /// Reads at least `least` bytes, and up to `most` if they have arrived; fewer at the end of the body, and none
-    /// after it.
-    pub(super) async fn next(&self, least: u32, most: u32) -> Result<Uint8Array, JsValue> {
-        self.next_into(least, &Uint8Array::new_with_length(most))
-            .await
-    }
-
-    /// The same up to the length of a buffer, which is given back with what was read into it and cannot be used otherwise.
+    /// Reads at least `least` bytes, and up to the length of a buffer if they have arrived; fewer at the end of the body, and
+    /// none after it. The buffer is given back with what was read into it and cannot be used otherwise.
     pub(super) async fn next_into(
         &self,
         least: u32,
@@ -71,43 +63,6 @@ impl ChunkReader {
             .dyn_into()
             .unwrap_or_else(|_| Uint8Array::new_with_length(0)))
     }
-}
-
-/// A stream of bytes that have all arrived.
-pub(super) fn whole(bytes: &Uint8Array) -> Result<ReadableStream, JsValue> {
-    let response = web_sys::Response::new_with_opt_js_u8_array(Some(bytes))?;
-    response.body().ok_or(JsValue::NULL)
-}
-
-/// A stream of a body whose first chunk has been read. It breaks off after `limit` bytes.
-pub(super) fn counted(
-    chunks: ChunkReader,
-    first: Uint8Array,
-    limit: usize,
-    id: String,
-) -> ReadableStream {
-    let start = Some((chunks, Some(first), limit, id));
-    let chunks = futures_util::stream::unfold(start, |state| async {
-        let (chunks, first, left, id) = state?;
-        let chunk = match first {
-            Some(first) => Ok(first),
-            None => chunks.next(1, MAX_CHUNK_BYTES).await,
-        };
-        let chunk = match chunk {
-            Ok(chunk) if chunk.length() == 0 => return None,
-            Ok(chunk) => chunk,
-            Err(fault) => return Some((Err(fault), None)),
-        };
-        let Some(left) = left.checked_sub(chunk.length() as usize) else {
-            let line = serde_json::json!({"event": "answer_too_large", "id": id});
-            console_error!("{line}");
-            return Some((Err("the answer is too large".into()), None));
-        };
-        Some((Ok(chunk.into()), Some((chunks, None, left, id))))
-    });
-    wasm_streams::ReadableStream::from_stream(chunks)
-        .into_raw()
-        .unchecked_into()
 }
 
 /// Bytes of a refused body that are read and discarded, and the milliseconds for it.
