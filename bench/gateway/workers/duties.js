@@ -11,9 +11,9 @@ const MAX_TOKENS = 8192;
 const ORIGIN = 'https://www.example.org';
 
 const utf8 = new TextEncoder();
-const ISOLATE = crypto.randomUUID().replaceAll('-', '').slice(0, 16);
 const verifiedUntil = new Map();
 let requests = 0;
+let isolate;
 let issuers;
 
 const decoded = (part) => Uint8Array.from(atob(part.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
@@ -112,7 +112,9 @@ export default {
   async fetch(request, env) {
     const start = Date.now();
     requests += 1;
-    const id = request.headers.get('x-request-id') ?? `${ISOLATE}${requests.toString(16).padStart(16, '0')}`;
+    // Randomness is for requests only.
+    isolate ??= crypto.randomUUID().replaceAll('-', '').slice(0, 16);
+    const id = request.headers.get('x-request-id') ?? `${isolate}${requests.toString(16).padStart(16, '0')}`;
     const answer = await respond(request, env, id, start);
     const line = { event: 'request', id, method: request.method, status: answer.status, ms: Date.now() - start };
     console.log(JSON.stringify(line));

@@ -70,8 +70,15 @@ after(async () => {
 
 const projects = () => signedIn.from('projects');
 const notes = () => signedIn.from('test_notes');
+/** What the edge logged last, for an error that says only that the database cannot be reached. */
+const logged = () =>
+  readFileSync(join(process.env.ROWGATE_TEST_DATA, 'log', 'edge.log'), 'utf8')
+    .split('\n')
+    .slice(-12)
+    .join('\n');
 /** The data of an answer that is no error. */
 const good = ({ data, error }) => {
+  if (error?.code === 'RG401') assert.fail(`${error.message}. The edge's log ends with:\n${logged()}`);
   assert.equal(error, null);
   return data;
 };
