@@ -338,6 +338,8 @@ async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> R
     };
     let answer = edge.platform.send(&question, &|| ()).await;
     let answer = answer.map_err(|_| Error::UpstreamUnavailable)?;
+    // The write would otherwise be sent over a connection that PostgREST is about to close, and fail.
+    edge.platform.sleep(CLOSE_PAUSE_MS).await;
     let version = text(&answer.headers, "server").and_then(|name| name.strip_prefix("postgrest/"));
     match version.and_then(|version| version.split('.').next()) {
         Some("12") => Ok(()),
