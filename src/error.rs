@@ -104,7 +104,7 @@ catalogue! {
     CAPACITY_EXCEEDED SERVICE_UNAVAILABLE "RG404" "capacity_exceeded" "Too many requests are waiting for the database" "Try again after the time in Retry-After." => 1
     ANSWER_TOO_LARGE BAD_REQUEST "RG406" "answer_too_large" "The answer is too large" "Ask for fewer rows, columns or embedded relations at once."
     TOO_MANY_CONCURRENT TOO_MANY_REQUESTS "RG407" "too_many_concurrent_requests" "Too many of your requests are in progress" "Send fewer at once; try again after the time in Retry-After." => 1
-    RESULT_TOO_LARGE BAD_GATEWAY "RG408" "result_too_large" "The function's result is too large for this endpoint" "Ask for less. Whoever made the endpoint can return less, or set answer = \"stream\" in its manifest."
+    RESULT_TOO_LARGE BAD_GATEWAY "RG408" "result_too_large" "The function's result is too large for this endpoint" "Ask for less. The author of the endpoint can return less, or set answer = \"stream\" in its manifest."
 
     MISCONFIGURED INTERNAL_SERVER_ERROR "RG901" "misconfigured" "The edge is not configured" "Correct the variable, the secret or the manifest that the details name, and deploy again."
     INTERNAL_ERROR INTERNAL_SERVER_ERROR "RG902" "internal_error" "The edge failed" "Report it with the x-request-id."
