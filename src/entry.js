@@ -1,12 +1,18 @@
 // The Worker's entry, and what the edge asks of the runtime at each request. Rust decides; this file carries out. Requests and
-// answers cross between the two as one text, since every object and every string that crosses by itself costs more than a line:
-// a header is two lines, its name and its value, and neither can contain a line break.
+// answers cross between the two as one text, since every object and every string that crosses by itself costs more than a line.
+// A header is a line: the mark of its name, which is one character, and its value. A name without a mark has a line of its own,
+// after the mark of such names. Names and values cannot contain a line break.
 //
 // The functions that Rust calls are hoisted: this module and index.js import each other.
-import { answered, begin, failed, hungUp, requestHeaders, resume, scheduled, settle, startAfresh } from './index.js';
+import { answered, begin, failed, headerNames, hungUp, resume, scheduled, settle, startAfresh } from './index.js';
 
-/** The names of the request headers that the edge reads. */
-let read;
+/** The code of the first mark, and the mark of the names that have none. */
+const FIRST_MARK = 32;
+const OTHER_MARK = '\u001f';
+/** The names that have a mark, and the mark of each request header that the edge reads and of each header of an answer. */
+let names;
+const requestMarks = new Map();
+const answerMarks = new Map();
 /** What ends the promise of each request that waits, by the request's number. */
 const waiting = new Map();
 /**
@@ -16,17 +22,21 @@ const waiting = new Map();
 let last = 0;
 /** The number of the instance of Rust. */
 let instance;
+/** The answer of the request that is being begun, if it need not wait. */
+let atOnce;
 
 export default {
   fetch(request, env, ctx) {
-    read ??= new Set(requestHeaders(env).split('\n'));
+    if (keepInstance()) readNames(env);
     let text = `${request.method}\n${request.url}\n`;
     request.headers.forEach((value, name) => {
-      if (read.has(name)) text += `${name}\n${value}\n`;
+      const mark = requestMarks.get(name);
+      if (mark) text += `${mark}${value}\n`;
     });
     const task = number();
-    keepInstance();
-    const answer = begin(task, request, env, ctx, text, Date.now());
+    begin(task, request, env, ctx, text, Date.now());
+    const answer = atOnce;
+    atOnce = undefined;
     return answer ?? new Promise((resolve) => waiting.set(task, resolve));
   },
   scheduled: (controller, env, ctx) => scheduled(controller, env, ctx),
@@ -38,17 +48,48 @@ export function number() {
   return last;
 }
 
-/** Has Rust start afresh after a trap, and forgets the requests that were lost with the instance of before. */
+/**
+ * Has Rust start afresh after a trap, and forgets the requests that were lost with the instance of before. Whether it is another
+ * instance.
+ */
 function keepInstance() {
   const current = startAfresh();
-  if (current !== instance) waiting.clear();
+  if (current === instance) return false;
+  waiting.clear();
   instance = current;
+  return true;
 }
 
-/** Answers a request that waits. */
-export function finish(task, answer) {
-  waiting.get(task)?.(answer);
-  waiting.delete(task);
+/** Reads which names have a mark: first those of the request headers that the edge reads. */
+function readNames(env) {
+  const [read, ...all] = headerNames(env).split('\n');
+  names = all;
+  for (const [place, name] of names.entries()) {
+    const mark = String.fromCharCode(FIRST_MARK + place);
+    if (place < Number(read)) requestMarks.set(name, mark);
+    if (!answerMarks.has(name)) answerMarks.set(name, mark);
+  }
+}
+
+/**
+ * Answers a request: a text has a line for the log, and status and headers of the answer. Gives what the runtime does not accept
+ * of the answer.
+ */
+export function finish(task, text, body) {
+  try {
+    const end = text.indexOf('\n');
+    if (end > 0) console.log(text.slice(0, end));
+    const answer = answerOf(text, end + 1, body);
+    const resolve = waiting.get(task);
+    if (resolve) {
+      waiting.delete(task);
+      resolve(answer);
+    } else {
+      atOnce = answer;
+    }
+  } catch (fault) {
+    return fault;
+  }
 }
 
 /** Calls `hungUp` when the client of a request hangs up. */
@@ -80,9 +121,15 @@ export function timer(milliseconds, wait) {
 function headersFrom(text, start) {
   const headers = {};
   for (let at = start; at < text.length; ) {
-    const name = text.indexOf('\n', at);
-    const end = text.indexOf('\n', name + 1);
-    headers[text.slice(at, name)] = text.slice(name + 1, end);
+    let name = names[text.charCodeAt(at) - FIRST_MARK];
+    let value = at + 1;
+    if (name === undefined) {
+      const end = text.indexOf('\n', value);
+      name = text.slice(value, end);
+      value = end + 1;
+    }
+    const end = text.indexOf('\n', value);
+    headers[name] = text.slice(value, end);
     at = end + 1;
   }
   return headers;
@@ -92,7 +139,8 @@ function headersFrom(text, start) {
 export function answerText(answer) {
   let text = `${answer.status}\n`;
   answer.headers.forEach((value, name) => {
-    text += `${name}\n${value}\n`;
+    const mark = answerMarks.get(name);
+    text += mark ? `${mark}${value}\n` : `${OTHER_MARK}${name}\n${value}\n`;
   });
   return text;
 }
@@ -106,30 +154,37 @@ export function send(wait, text, body, milliseconds) {
   const url = text.indexOf('\n', method + 1);
   const controller = new AbortController();
   const timer = milliseconds ? setTimeout(failed, milliseconds, wait) : undefined;
-  fetch(text.slice(method + 1, url), {
-    method: text.slice(0, method),
-    headers: headersFrom(text, url + 1),
-    body,
-    redirect: 'manual',
-    signal: controller.signal,
-  }).then(
-    (answer) => {
+  const failing = (fault) => {
+    clearTimeout(timer);
+    failed(wait, fault);
+  };
+  try {
+    fetch(text.slice(method + 1, url), {
+      method: text.slice(0, method),
+      headers: headersFrom(text, url + 1),
+      body,
+      redirect: 'manual',
+      signal: controller.signal,
+    }).then((answer) => {
       clearTimeout(timer);
       keepInstance();
       answered(wait, answerText(answer), answer.body ?? undefined, Date.now());
-    },
-    (fault) => {
-      clearTimeout(timer);
-      failed(wait, fault);
-    },
-  );
+    }, failing);
+  } catch (fault) {
+    Promise.reject(fault).catch(failing);
+  }
   return controller;
+}
+
+/** The answer whose status and headers are in a text, from a position on. */
+function answerOf(text, start, body) {
+  const status = text.indexOf('\n', start);
+  return new Response(body, { status: Number(text.slice(start, status)), headers: headersFrom(text, status + 1) });
 }
 
 /** An answer with the status and the headers of a text. */
 export function respond(text, body) {
-  const status = text.indexOf('\n');
-  return new Response(body, { status: Number(text.slice(0, status)), headers: headersFrom(text, status + 1) });
+  return answerOf(text, 0, body);
 }
 
 /** All bytes of a body, if there are at most `limit` and they arrive within some milliseconds; it fails with `large` or `slow`. */

@@ -42,18 +42,17 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[cfg(target_arch = "wasm32")]
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
 
-/// The names of the request headers that the edge reads, a line each.
+/// The header names to which both sides of `entry.js` give the same marks.
 #[cfg(target_arch = "wasm32")]
-#[wasm_bindgen(js_name = requestHeaders)]
+#[wasm_bindgen(js_name = headerNames)]
 #[must_use]
-pub fn request_headers(env: &Env) -> String {
-    platform::request_headers(env, systems::registry)
+pub fn header_names(env: &Env) -> String {
+    platform::header_names(env, systems::registry)
 }
 
-/// Runs for every HTTP request (`entry.js`). None if the answer has to wait.
+/// Runs for every HTTP request (`entry.js`), which `finish` answers.
 #[cfg(target_arch = "wasm32")]
 #[wasm_bindgen]
-#[must_use]
 pub fn begin(
     task: u32,
     request: web_sys::Request,
@@ -61,7 +60,7 @@ pub fn begin(
     context: worker::worker_sys::Context,
     text: String,
     now_ms: f64,
-) -> Option<web_sys::Response> {
+) {
     let context = Context::new(context);
     let arrival = platform::Arrival {
         task,
@@ -71,7 +70,7 @@ pub fn begin(
         text,
         now_ms,
     };
-    platform::begin(arrival, systems::registry)
+    platform::begin(arrival, systems::registry);
 }
 
 /// Runs at the times of the crons in `wrangler.toml`.

@@ -46,6 +46,28 @@ pub const READ_HEADERS: &[&str] = &[
     "x-request-id",
 ];
 
+/// The names of usual answers, PostgREST's and the edge's. The platform hands over all headers of an answer; these cost less.
+pub const ANSWER_HEADERS: &[&str] = &[
+    "access-control-allow-credentials",
+    "access-control-allow-origin",
+    "access-control-expose-headers",
+    "cache-control",
+    "content-location",
+    "content-range",
+    "date",
+    "etag",
+    "location",
+    "preference-applied",
+    "proxy-status",
+    "retry-after",
+    "server",
+    "server-timing",
+    "transfer-encoding",
+    "vary",
+    "www-authenticate",
+    "x-content-type-options",
+];
+
 /// A request as it arrived.
 pub struct Request<B> {
     /// Its id in logs, upstream and in the answer; see [`request_id`].

@@ -1,9 +1,7 @@
 //! The path of a request, on one screen: each line names what it can refuse.
 
-use std::fmt::Write as _;
-
 use http::{HeaderValue, Method, StatusCode};
-use serde::Serialize;
+use serde_json::json;
 
 use crate::error::Error;
 use crate::isolate::Edge;
@@ -56,6 +54,9 @@ impl<'a> Failed<'a> {
     }
 }
 
+/// Bytes that the line of a usual request fits into.
+const LINE_BYTES: usize = 160;
+
 /// Logs a request in one line. No path, no address: they may hold what a person typed.
 pub fn log<P: Platform>(
     edge: &Edge<P>,
@@ -65,29 +66,35 @@ pub fn log<P: Platform>(
     failed: Option<Failed<'_>>,
     start_ms: u64,
 ) {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        event: &'static str,
-        id: &'a str,
-        method: &'a str,
-        status: u16,
-        code: Option<String>,
-        error: Option<&'a str>,
-        ms: u64,
-    }
-    let (code, error) = failed.map_or((None, None), |failed| (Some(failed.code), failed.name));
-    let line = Line {
-        event: "request",
-        id,
-        method: method.as_str(),
-        status,
-        code,
-        error,
-        ms: edge.platform.now_ms().saturating_sub(start_ms),
+    let ms = edge.platform.now_ms().saturating_sub(start_ms);
+    // The texts of a request without an error have nothing to escape.
+    let escaped = failed.map(|failed| {
+        let (code, name) = (json!(failed.code), json!(failed.name));
+        (code.to_string(), name.to_string())
+    });
+    let (code, error) = match &escaped {
+        Some((code, name)) => (code.as_str(), name.as_str()),
+        None => ("null", "null"),
     };
-    if let Ok(line) = serde_json::to_string(&line) {
-        edge.platform.log(&line);
+    let mut line = String::with_capacity(LINE_BYTES);
+    for part in [
+        r#"{"event":"request","id":""#,
+        id,
+        r#"","method":""#,
+        method.as_str(),
+        r#"","status":"#,
+        itoa::Buffer::new().format(status),
+        r#","code":"#,
+        code,
+        r#","error":"#,
+        error,
+        r#","ms":"#,
+        itoa::Buffer::new().format(ms),
+        "}",
+    ] {
+        line.push_str(part);
     }
+    edge.platform.log_request(line);
 }
 
 async fn handle<P: Platform>(
@@ -135,7 +142,7 @@ impl Timing {
         Self {
             start_ms: now,
             last_ms: now,
-            text: String::new(),
+            text: String::with_capacity(64),
             exposed: false,
         }
     }
@@ -143,12 +150,15 @@ impl Timing {
     fn lap<P: Platform>(&mut self, stage: &str, edge: &Edge<P>) {
         let now = edge.platform.now_ms();
         let separator = if self.text.is_empty() { "" } else { ", " };
-        // Writing to a String cannot fail.
-        let _ = write!(
-            self.text,
-            "{separator}{stage};dur={}",
-            now.saturating_sub(self.last_ms)
-        );
+        let took_ms = now.saturating_sub(self.last_ms);
+        for part in [
+            separator,
+            stage,
+            ";dur=",
+            itoa::Buffer::new().format(took_ms),
+        ] {
+            self.text.push_str(part);
+        }
         self.last_ms = now;
     }
 }

@@ -37,6 +37,9 @@ pub trait Platform: Clone + 'static {
     /// Writes a line to the log.
     fn log(&self, line: &str);
 
+    /// Writes the line of the log about the request, at the latest with its answer.
+    fn log_request(&self, line: String);
+
     /// Waits for some time.
     async fn sleep(&self, milliseconds: u32);
 

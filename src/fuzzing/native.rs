@@ -79,6 +79,10 @@ impl Platform for Native {
         self.logged.borrow_mut().push(line.to_owned());
     }
 
+    fn log_request(&self, line: String) {
+        self.logged.borrow_mut().push(line);
+    }
+
     async fn sleep(&self, milliseconds: u32) {
         *self.now_ms.borrow_mut() += u64::from(milliseconds);
     }

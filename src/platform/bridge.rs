@@ -9,11 +9,13 @@ use worker::web_sys::{AbortController, ReadableStream, Request, Response};
 extern "C" {
     /// A number that no task and no wait has.
     pub(super) fn number() -> u32;
-    /// Answers the request of a task that waits.
-    pub(super) fn finish(task: u32, answer: &Response);
+    /// Answers the request of a task: `text` has a line for the log, the status and the headers. Gives what the runtime does not
+    /// accept of it, or undefined.
+    pub(super) fn finish(task: u32, text: &str, body: &JsValue) -> JsValue;
+    #[wasm_bindgen(js_name = finish)]
+    pub(super) fn finish_bytes(task: u32, text: &str, body: &[u8]) -> JsValue;
     /// Has [`super::tasks::hung_up`] called when the client of a request hangs up.
-    #[wasm_bindgen(catch)]
-    pub(super) fn listen(request: &Request, task: u32) -> Result<(), JsValue>;
+    pub(super) fn listen(request: &Request, task: u32);
     /// Has [`super::tasks::resume`] called soon.
     pub(super) fn soon();
     /// Has [`super::waits::settle`] called with the outcome of a promise.
@@ -24,13 +26,12 @@ extern "C" {
     #[wasm_bindgen(js_name = answerText)]
     pub(super) fn answer_text(answer: &Response) -> String;
     /// Sends a request, whose method, URL and headers are in a text; [`super::waits::answered`] gets the head of its answer.
-    #[wasm_bindgen(catch)]
     pub(super) fn send(
         wait: u32,
         text: &str,
         body: &JsValue,
         milliseconds: u32,
-    ) -> Result<AbortController, JsValue>;
+    ) -> AbortController;
     /// All bytes of a body; fails with `large` or `slow`.
     #[wasm_bindgen(catch, js_name = readWhole)]
     pub(super) fn read_whole(
@@ -41,8 +42,6 @@ extern "C" {
     /// A body of at most `limit` bytes, as bytes or as a stream; fails with `large`.
     pub(super) fn bounded(body: &ReadableStream, limit: f64, line: &str) -> Promise;
     /// An answer whose status and headers are in a text.
-    #[wasm_bindgen(catch)]
-    pub(super) fn respond(text: &str, body: &JsValue) -> Result<Response, JsValue>;
     #[wasm_bindgen(catch, js_name = respond)]
     pub(super) fn respond_bytes(text: &str, body: &[u8]) -> Result<Response, JsValue>;
 }

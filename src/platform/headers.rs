@@ -1,9 +1,54 @@
-//! Headers as lines of the text in which requests and answers cross between JavaScript and WebAssembly (`entry.js`).
+//! Headers as lines of the text in which requests and answers cross between JavaScript and WebAssembly (`entry.js`). A line has
+//! the mark of a name and a value: a name that both sides know costs one character, and nothing is parsed or hashed for it.
 
-use std::str::Split;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::message::{ANSWER_HEADERS, READ_HEADERS};
+
+/// The mark of the first name; the next ones have the next characters.
+const FIRST_MARK: char = ' ';
+/// The mark of a name that is not in the table: the name has a line of its own before its value.
+const OTHER_MARK: char = '\u{1f}';
+
+thread_local! {
+    static NAMES: RefCell<Names> = RefCell::default();
+}
+
+/// The names that have a mark.
+#[derive(Default)]
+struct Names {
+    /// By mark.
+    names: Vec<HeaderName>,
+    marks: HashMap<HeaderName, char>,
+}
+
+/// Gives marks to the names of the request headers that the edge reads, and to those of usual answers. The text has a line for
+/// the number of the former, and one for each name.
+pub(super) fn mark_names(of_systems: &[String]) -> String {
+    let read: Vec<&str> = READ_HEADERS
+        .iter()
+        .copied()
+        .chain(of_systems.iter().map(String::as_str))
+        .collect();
+    let mut text = read.len().to_string();
+    let all = read.iter().chain(ANSWER_HEADERS);
+    NAMES.with_borrow_mut(|names| {
+        *names = Names::default();
+        for (mark, name) in (FIRST_MARK..).zip(all) {
+            text.push('\n');
+            text.push_str(name);
+            if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+                names.marks.entry(name.clone()).or_insert(mark);
+                names.names.push(name);
+            }
+        }
+    });
+    text
+}
 
 /// A header's value with one byte for each character. An invalid value is kept as a byte that is not text, for the
 /// stage that reads the header to refuse.
@@ -17,30 +62,50 @@ fn header_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
     value.or_else(|_| HeaderValue::from_bytes(&[0xff]))
 }
 
-/// Reads the headers in the rest of a text.
-pub(super) fn read(lines: &mut Split<'_, char>) -> Option<HeaderMap> {
+/// Reads the headers in a text.
+pub(super) fn read(mut text: &str) -> Option<HeaderMap> {
     let mut headers = HeaderMap::with_capacity(16);
-    while let (Some(name), Some(value)) = (lines.next(), lines.next()) {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        headers.insert(name, header_value(value).ok()?);
-    }
-    Some(headers)
+    NAMES.with_borrow(|names| {
+        while let Some((line, rest)) = text.split_once('\n') {
+            text = rest;
+            let mark = line.chars().next()?;
+            let marked = line.split_at_checked(mark.len_utf8())?.1;
+            let (name, value) = if mark == OTHER_MARK {
+                let (value, rest) = text.split_once('\n')?;
+                text = rest;
+                (HeaderName::from_bytes(marked.as_bytes()).ok()?, value)
+            } else {
+                let place = u32::from(mark).checked_sub(u32::from(FIRST_MARK))?;
+                let name = names.names.get(usize::try_from(place).ok()?)?;
+                (name.clone(), marked)
+            };
+            headers.insert(name, header_value(value).ok()?);
+        }
+        Some(headers)
+    })
 }
 
 /// Writes headers to a text: the values of a name joined, with a character for each byte.
 pub(super) fn write(headers: &HeaderMap, text: &mut String) {
-    for name in headers.keys() {
-        text.push_str(name.as_str());
-        text.push('\n');
-        for (place, value) in headers.get_all(name).into_iter().enumerate() {
-            if place > 0 {
-                text.push_str(", ");
+    NAMES.with_borrow(|names| {
+        for name in headers.keys() {
+            if let Some(mark) = names.marks.get(name) {
+                text.push(*mark);
+            } else {
+                text.push(OTHER_MARK);
+                text.push_str(name.as_str());
+                text.push('\n');
             }
-            match value.to_str() {
-                Ok(value) => text.push_str(value),
-                Err(_) => text.extend(value.as_bytes().iter().copied().map(char::from)),
+            for (place, value) in headers.get_all(name).into_iter().enumerate() {
+                if place > 0 {
+                    text.push_str(", ");
+                }
+                match value.to_str() {
+                    Ok(value) => text.push_str(value),
+                    Err(_) => text.extend(value.as_bytes().iter().copied().map(char::from)),
+                }
             }
+            text.push('\n');
         }
-        text.push('\n');
-    }
+    });
 }

@@ -32,11 +32,11 @@ pub(super) fn incoming(
     id: impl FnOnce() -> Result<String, Error>,
 ) -> Result<Request<ReadableStream>, Error> {
     let broken = || Error::Internal("the runtime's request cannot be read");
-    let mut lines = text.split('\n');
-    let method = lines.next().ok_or_else(broken)?;
+    let (method, rest) = text.split_once('\n').ok_or_else(broken)?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Error::NotFound)?;
-    let (path, query) = lines.next().and_then(path_and_query).ok_or_else(broken)?;
-    let mut headers = headers::read(&mut lines).ok_or_else(broken)?;
+    let (url, rest) = rest.split_once('\n').ok_or_else(broken)?;
+    let (path, query) = path_and_query(url).ok_or_else(broken)?;
+    let mut headers = headers::read(rest).ok_or_else(broken)?;
     // Removed, so that nothing reads the address as a header: only the platform may say where a request comes from.
     let address = headers.remove(ADDRESS);
     Ok(Request {
@@ -57,10 +57,9 @@ pub(super) fn incoming(
 
 /// The headers in the text of a request.
 pub(super) fn request_headers_in(text: &str) -> Option<HeaderMap> {
-    // After the method and the URL.
-    let mut lines = text.split('\n');
-    lines.nth(1)?;
-    headers::read(&mut lines)
+    let (_method, rest) = text.split_once('\n')?;
+    let (_url, rest) = rest.split_once('\n')?;
+    headers::read(rest)
 }
 
 /// Path and query of an absolute URL, which the runtime has normalised.
@@ -73,17 +72,45 @@ fn path_and_query(url: &str) -> Option<(&str, &str)> {
     Some(rest.split_once('?').unwrap_or((rest, "")))
 }
 
-/// Turns an answer into the runtime's. A stream passes without a copy in wasm memory.
-pub(super) fn outgoing(response: &Response<ReadableStream>) -> Result<web_sys::Response, JsValue> {
+/// Answers a request with a line in the log. A stream passes without a copy in wasm memory. An error is what the runtime does
+/// not accept of the answer; the request then waits still.
+pub(super) fn finish(
+    task: u32,
+    line: &str,
+    response: &Response<ReadableStream>,
+) -> Result<(), JsValue> {
     let mut text = String::with_capacity(TEXT_BYTES);
+    text.push_str(line);
+    text.push('\n');
+    write_answer(response, &mut text);
+    let fault = match &response.body {
+        Body::Empty | Body::Upload { .. } => bridge::finish(task, &text, &JsValue::NULL),
+        Body::Bytes(bytes) => bridge::finish_bytes(task, &text, bytes),
+        Body::Stream(stream) => bridge::finish(task, &text, stream),
+    };
+    if fault.is_undefined() {
+        Ok(())
+    } else {
+        Err(fault)
+    }
+}
+
+/// Turns an answer without a stream into the runtime's.
+pub(super) fn outgoing(response: &Response<()>) -> Result<web_sys::Response, JsValue> {
+    let mut text = String::with_capacity(TEXT_BYTES);
+    write_answer(response, &mut text);
+    let bytes = match &response.body {
+        Body::Bytes(bytes) => bytes.as_slice(),
+        _ => &[],
+    };
+    bridge::respond_bytes(&text, bytes)
+}
+
+/// Status and headers of an answer.
+fn write_answer<B>(response: &Response<B>, text: &mut String) {
     text.push_str(response.status.as_str());
     text.push('\n');
-    headers::write(&response.headers, &mut text);
-    match &response.body {
-        Body::Empty | Body::Upload { .. } => bridge::respond(&text, &JsValue::NULL),
-        Body::Bytes(bytes) => bridge::respond_bytes(&text, bytes),
-        Body::Stream(stream) => bridge::respond(&text, stream),
-    }
+    headers::write(&response.headers, text);
 }
 
 /// Turns an answer of the runtime into that of the stages.
@@ -93,10 +120,10 @@ pub(super) fn relayed(response: &web_sys::Response) -> Option<Response<ReadableS
 
 /// An answer of the runtime, whose status and headers are in a text.
 pub(super) fn answer(text: &str, body: Option<ReadableStream>) -> Option<Response<ReadableStream>> {
-    let mut lines = text.split('\n');
+    let (status, rest) = text.split_once('\n')?;
     Some(Response {
-        status: StatusCode::from_bytes(lines.next()?.as_bytes()).ok()?,
-        headers: headers::read(&mut lines)?,
+        status: StatusCode::from_bytes(status.as_bytes()).ok()?,
+        headers: headers::read(rest)?,
         body: body.map_or(Body::Empty, Body::Stream),
     })
 }
@@ -114,7 +141,7 @@ pub(super) async fn send(
     text.push('\n');
     headers::write(&request.headers, &mut text);
     let within = async |body: &JsValue| {
-        let answer = AnswerFuture::send(&text, body, request.deadline_ms).map_err(fault)?;
+        let answer = AnswerFuture::send(&text, body, request.deadline_ms);
         answer.await.map_err(fault)
     };
     match &request.body {
@@ -128,7 +155,7 @@ pub(super) async fn send(
             ..
         } => {
             let upload = Upload::start(stream, *length).map_err(unreachable)?;
-            let answer = AnswerFuture::send(&text, &upload.handed_on, 0).map_err(fault)?;
+            let answer = AnswerFuture::send(&text, &upload.handed_on, 0);
             in_time(answer, upload.sent, *deadline_ms, sent, request.deadline_ms).await
         }
         Body::Upload {

@@ -13,7 +13,7 @@ mod tasks;
 mod uploads;
 mod waits;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
@@ -32,14 +32,14 @@ use crate::error::Error;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
 use crate::message::{
-    Body, Outgoing, Place, READ_HEADERS, ReadFault, Request, Response, SendFault,
+    Body, Outgoing, Place, ReadFault, Request, Response, SendFault,
 };
 use crate::public_key::PublicKey;
 use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
 use crate::{jobs, pipeline, respond};
 use chunks::Chunks;
-use messages::{incoming, is_read, outgoing, request_headers_in, send, unreachable};
+use messages::{finish, incoming, is_read, request_headers_in, send};
 use uploads::{drain_unread, read_chunks, unzipped};
 use waits::{PromiseFuture, delay};
 
@@ -61,16 +61,12 @@ thread_local! {
 /// Makes the registry of the manifests' text.
 pub type ReadManifests = fn(&str) -> Result<Registry, Error>;
 
-/// The names of the request headers that the edge reads, a line each.
-pub fn request_headers(env: &Env, manifests: ReadManifests) -> String {
-    let mut names = READ_HEADERS.join("\n");
-    if let Ok(isolate) = isolate(env, manifests) {
-        for name in &isolate.registry.request_headers {
-            names.push('\n');
-            names.push_str(name);
-        }
+/// The header names to which both sides of `entry.js` give the same marks, in the form of [`headers::mark_names`].
+pub fn header_names(env: &Env, manifests: ReadManifests) -> String {
+    match isolate(env, manifests) {
+        Ok(isolate) => headers::mark_names(&isolate.registry.request_headers),
+        Err(_) => headers::mark_names(&[]),
     }
-    names
 }
 
 /// What the runtime hands over of a request.
@@ -89,8 +85,8 @@ pub struct Arrival {
     pub now_ms: f64,
 }
 
-/// Answers one request of the runtime; none if the answer has to wait.
-pub fn begin(arrival: Arrival, manifests: ReadManifests) -> Option<web_sys::Response> {
+/// Answers one request of the runtime.
+pub fn begin(arrival: Arrival, manifests: ReadManifests) {
     let Arrival {
         task,
         request,
@@ -106,25 +102,26 @@ pub fn begin(arrival: Arrival, manifests: ReadManifests) -> Option<web_sys::Resp
         request: Some((request, task)),
         listens: Cell::new(false),
         hung_up: hung_up.clone(),
+        line: RefCell::default(),
     };
     let answering = Box::pin(async move {
-        let answered = answer(&text, Rc::new(context), manifests).await;
-        answered.unwrap_or_else(|fault| {
+        if let Err(fault) = answer(task, &text, Rc::new(context), manifests).await {
             log_internal_error(None, "the runtime does not accept an error", Some(&fault));
-            web_sys::Response::error()
-        })
+            bridge::finish(task, "\n500\n", &JsValue::NULL);
+        }
     });
-    tasks::start(task, now_ms, hung_up, answering)
+    tasks::start(task, now_ms, hung_up, answering);
 }
 
 async fn answer(
+    task: u32,
     text: &str,
     context: Rc<RequestContext>,
     manifests: ReadManifests,
-) -> Result<web_sys::Response, JsValue> {
+) -> Result<(), JsValue> {
     let isolate = isolate(&context.env, manifests);
     let Some((request, _)) = &context.request else {
-        return web_sys::Response::new();
+        return Ok(());
     };
     let id = || {
         let id = match &isolate {
@@ -139,19 +136,19 @@ async fn answer(
             if let Some(cause) = error.internal_cause() {
                 log_internal_error(None, cause, None);
             }
-            return outgoing(&respond::error(&error));
+            return finish(task, "", &respond::error(&error));
         }
     };
     match isolate {
         Ok(isolate) => {
             let edge = Edge::new(isolate, Workers(context));
-            unless_hung_up(incoming, text, &edge).await
+            unless_hung_up(task, incoming, text, &edge).await
         }
         Err(error) => {
             log_misconfigured(&error);
             let mut response = respond::error(&error);
             respond::set_common_headers(&mut response, &incoming.headers, &incoming.id, None);
-            outgoing(&response)
+            finish(task, "", &response)
         }
     }
 }
@@ -187,6 +184,7 @@ pub async fn scheduled(cron: &str, env: Env, manifests: ReadManifests) {
         request: None,
         listens: Cell::default(),
         hung_up: Rc::default(),
+        line: RefCell::default(),
     };
     let edge = Edge::new(isolate, Workers(Rc::new(request_context)));
     jobs::run_scheduled(cron, &edge).await;
@@ -195,10 +193,11 @@ pub async fn scheduled(cron: &str, env: Env, manifests: ReadManifests) {
 /// Answers, unless the client closes the connection first. Then the runtime ends the request and its fetches without
 /// settling their promises: a future that awaits one would wait for ever, so it is dropped here.
 async fn unless_hung_up(
+    task: u32,
     incoming: Request<ReadableStream>,
     text: &str,
     edge: &Edge<Workers>,
-) -> Result<web_sys::Response, JsValue> {
+) -> Result<(), JsValue> {
     let (id, method) = (incoming.id.clone(), incoming.method.clone());
     let start_ms = edge.platform.now_ms();
     let context = &edge.platform.0;
@@ -210,8 +209,7 @@ async fn unless_hung_up(
             && !is_read(&method)
             && let Some((request, _)) = &context.request
         {
-            // It fails on a runtime without the signal; the body can be read all the same.
-            let _ = context.listen();
+            context.listen();
             drain_unread(request).await;
         }
         response
@@ -227,15 +225,17 @@ async fn unless_hung_up(
             let status = pipeline::CLIENT_CLOSED_REQUEST;
             pipeline::log(edge, &id, &method, status, None, start_ms);
         }
-        return web_sys::Response::new();
+        // Nobody gets it.
+        let gone = respond::error(&Error::Internal("the client has hung up"));
+        return finish(task, &context.line.take(), &gone);
     };
-    outgoing(&response).or_else(|fault| {
+    finish(task, &context.line.take(), &response).or_else(|fault| {
         let cause = "the runtime does not accept the answer";
         log_internal_error(Some(&id), cause, Some(&fault));
         let mut response = respond::error(&Error::Internal(cause));
         let headers = request_headers_in(text).unwrap_or_default();
         respond::set_common_headers(&mut response, &headers, &id, Some(&edge.config));
-        outgoing(&response)
+        finish(task, "", &response)
     })
 }
 
@@ -286,16 +286,19 @@ struct RequestContext {
     listens: Cell<bool>,
     /// Whether the client has hung up.
     hung_up: Rc<Cell<bool>>,
+    /// The line of the log about the request; it crosses with the answer.
+    line: RefCell<String>,
 }
 
 impl RequestContext {
     /// Listens for the client's hang-up. Call it before awaiting anything outside the isolate: the runtime never
     /// settles the promises of a request whose client is gone, and without this such a request stays in memory for
     /// ever. Requests that await nothing, such as most refusals, save its cost.
-    fn listen(&self) -> Result<(), JsValue> {
-        match &self.request {
-            Some((request, task)) if !self.listens.replace(true) => bridge::listen(request, *task),
-            _ => Ok(()),
+    fn listen(&self) {
+        if let Some((request, task)) = &self.request
+            && !self.listens.replace(true)
+        {
+            bridge::listen(request, *task);
         }
     }
 }
@@ -311,6 +314,10 @@ impl Platform for Workers {
         bridge::log(line);
     }
 
+    fn log_request(&self, line: String) {
+        self.0.line.replace(line);
+    }
+
     fn place(&self) -> Place {
         let cf = self.0.request.as_ref();
         let cf = cf.and_then(|(request, _)| Reflect::get(request, &"cf".into()).ok());
@@ -324,7 +331,7 @@ impl Platform for Workers {
     }
 
     async fn sleep(&self, milliseconds: u32) {
-        let _ = self.0.listen();
+        self.0.listen();
         delay(milliseconds).await;
     }
 
@@ -349,7 +356,7 @@ impl Platform for Workers {
         request: &Outgoing<ReadableStream>,
         sent: &dyn Fn(),
     ) -> Result<Response<ReadableStream>, SendFault> {
-        self.0.listen().map_err(unreachable)?;
+        self.0.listen();
         send(request, sent).await
     }
 
@@ -359,7 +366,7 @@ impl Platform for Workers {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault> {
-        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        self.0.listen();
         let reading = bridge::read_whole(&body, float(limit), deadline_ms);
         let reading = reading.map_err(|fault| read_fault(&fault))?;
         let bytes = PromiseFuture::of(&reading).await;
@@ -374,8 +381,8 @@ impl Platform for Workers {
         limit: usize,
         idle_ms: u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
-        let listening = self.0.listen();
-        let chunks = listening.and_then(|()| Chunks::of(&body, is_zipped, limit, idle_ms));
+        self.0.listen();
+        let chunks = Chunks::of(&body, is_zipped, limit, idle_ms);
         chunks::stream(chunks)
     }
 
@@ -385,7 +392,7 @@ impl Platform for Workers {
         limit: usize,
         id: &str,
     ) -> Result<Body<ReadableStream>, ReadFault> {
-        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        self.0.listen();
         let line = serde_json::json!({"event": "answer_too_large", "id": id}).to_string();
         let bounded = PromiseFuture::of(&bridge::bounded(&body, float(limit), &line)).await;
         let bounded = bounded.map_err(|fault| read_fault(&fault))?;
@@ -402,7 +409,7 @@ impl Platform for Workers {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault> {
-        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        self.0.listen();
         let unzipped = unzipped(body).map_err(|_| ReadFault::Broken)?;
         let mut bytes = Vec::new();
         read_chunks(&unzipped, limit, deadline_ms, |chunk| {
@@ -461,7 +468,7 @@ impl Platform for Workers {
             return Ok(Admission::Granted);
         }
         // It fails on a runtime without the signal; the limiter can be asked all the same.
-        let _ = self.0.listen();
+        self.0.listen();
         let success = services::ask_limiter(&limiter, &key()?).await;
         Ok(match success.ok().and_then(|success| success.as_bool()) {
             Some(true) => Admission::Granted,
@@ -474,7 +481,7 @@ impl Platform for Workers {
     }
 
     async fn cache_get(&self, name: &str) -> Option<Response<ReadableStream>> {
-        let _ = self.0.listen();
+        self.0.listen();
         services::cache_get(name).await
     }
 

@@ -11,7 +11,7 @@ use worker::web_sys::{self, ReadableStream};
 
 use super::messages::{outgoing, relayed};
 use super::waits::PromiseFuture;
-use crate::message::{Body, Response};
+use crate::message::Response;
 
 /// The prefix of names in the platform's cache: a host that nobody owns.
 const CACHE_PREFIX: &str = "https://rowgate.invalid/";
@@ -34,16 +34,9 @@ pub(super) async fn cache_put(name: &str, mut response: Response<()>, seconds: u
     if let Ok(lifetime) = HeaderValue::from_str(&format!("max-age={seconds}")) {
         response.headers.insert(CACHE_CONTROL, lifetime);
     }
-    let body = match response.body {
-        Body::Bytes(bytes) => Body::Bytes(bytes),
-        _ => Body::Empty,
+    let Ok(response) = outgoing(&response) else {
+        return;
     };
-    let response = outgoing(&Response {
-        status: response.status,
-        headers: response.headers,
-        body,
-    });
-    let Ok(response) = response else { return };
     let cached = async {
         let cached = cache()?.put_with_str(&format!("{CACHE_PREFIX}{name}"), &response);
         PromiseFuture::of(&cached).await

@@ -6,14 +6,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::web_sys::Response;
 
 use super::{bridge, milliseconds};
 
-type Answering = Pin<Box<dyn Future<Output = Response>>>;
+/// It answers the request itself (`entry.js`, `finish`).
+type Answering = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
     /// None while it is polled.
@@ -70,9 +70,7 @@ pub(super) fn event(now_ms: Option<f64>, handle: impl FnOnce()) {
 pub fn resume() {
     RESUMING.set(true);
     while let Some(task) = WOKEN.with_borrow_mut(Vec::pop) {
-        if let Some(answer) = poll(task) {
-            bridge::finish(task, &answer);
-        }
+        poll(task);
     }
     RESUMING.set(false);
 }
@@ -98,13 +96,8 @@ pub fn start_afresh() -> u32 {
     INSTANCE.with(|instance| *instance)
 }
 
-/// Starts a task. Its answer, if it need not wait.
-pub(super) fn start(
-    number: u32,
-    now_ms: f64,
-    hung_up: Rc<Cell<bool>>,
-    answering: Answering,
-) -> Option<Response> {
+/// Starts a task.
+pub(super) fn start(number: u32, now_ms: f64, hung_up: Rc<Cell<bool>>, answering: Answering) {
     NOW_MS.set(Some(milliseconds(now_ms)));
     let task = Task {
         answering: Some(answering),
@@ -112,31 +105,32 @@ pub(super) fn start(
         hung_up,
     };
     TASKS.with_borrow_mut(|tasks| tasks.insert(number, task));
-    let answer = poll(number);
+    poll(number);
     NOW_MS.set(None);
-    answer
 }
 
-/// Continues a task. Its answer, if it is ready.
-fn poll(number: u32) -> Option<Response> {
+/// Continues a task.
+fn poll(number: u32) {
     // Taken out of the table, which must not be borrowed meanwhile.
-    let (mut answering, waker) = TASKS.with_borrow_mut(|tasks| {
+    let taken = TASKS.with_borrow_mut(|tasks| {
         let task = tasks.get_mut(&number)?;
         Some((task.answering.take()?, task.waker.clone()))
-    })?;
-    match answering.as_mut().poll(&mut Context::from_waker(&waker)) {
-        Poll::Ready(answer) => {
-            let task = TASKS.with_borrow_mut(|tasks| tasks.remove(&number));
-            drop((task, answering));
-            Some(answer)
-        }
-        Poll::Pending => {
-            TASKS.with_borrow_mut(|tasks| {
-                if let Some(task) = tasks.get_mut(&number) {
-                    task.answering = Some(answering);
-                }
-            });
-            None
-        }
+    });
+    let Some((mut answering, waker)) = taken else {
+        return;
+    };
+    if answering
+        .as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_ready()
+    {
+        let task = TASKS.with_borrow_mut(|tasks| tasks.remove(&number));
+        drop((task, answering));
+    } else {
+        TASKS.with_borrow_mut(|tasks| {
+            if let Some(task) = tasks.get_mut(&number) {
+                task.answering = Some(answering);
+            }
+        });
     }
 }

@@ -171,18 +171,13 @@ pub(super) struct AnswerFuture {
 
 impl AnswerFuture {
     /// Sends a request: `text` has its method, URL and headers. Without `deadline_ms` it has no deadline of its own.
-    pub(super) fn send(text: &str, body: &JsValue, deadline_ms: u32) -> Result<Self, NoAnswer> {
+    pub(super) fn send(text: &str, body: &JsValue, deadline_ms: u32) -> Self {
         let wait = Wait::new();
-        match bridge::send(wait.0, text, body, deadline_ms) {
-            Ok(controller) => Ok(Self {
-                wait,
-                controller,
-                is_taken: false,
-            }),
-            Err(fault) => {
-                wait.remove();
-                Err(NoAnswer::Failed(fault))
-            }
+        let controller = bridge::send(wait.0, text, body, deadline_ms);
+        Self {
+            wait,
+            controller,
+            is_taken: false,
         }
     }
 }
