@@ -1,8 +1,9 @@
 //! Answers for browsers that navigate: the redirect after a form, and a page for an error.
 
+use crate::headers::Headers;
 use askama::Template;
 use http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use url::Url;
 
 use crate::config::Config;
@@ -46,7 +47,7 @@ pub fn see_other(location: &str) -> Result<Response<()>, Error> {
         .map_err(|_| Error::Internal("the redirect is not a valid header value"))?;
     let mut response = Response {
         status: StatusCode::SEE_OTHER,
-        headers: HeaderMap::new(),
+        headers: Headers::new(),
         body: Body::Empty,
     };
     response.headers.insert(LOCATION, value);
@@ -116,7 +117,10 @@ mod tests {
             "{html}"
         );
         assert!(
-            response.headers[CONTENT_SECURITY_POLICY]
+            response
+                .headers
+                .get(CONTENT_SECURITY_POLICY)
+                .unwrap()
                 .to_str()
                 .unwrap()
                 .contains("'none'")

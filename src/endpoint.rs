@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use http::{HeaderMap, Method, StatusCode};
+use crate::headers::Headers;
+use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -218,7 +219,7 @@ impl Answer {
             Self::Streamed => outcome.map(|result| message::json(StatusCode::OK, &result)),
             Self::NoContent => outcome.map(|_| Response {
                 status: StatusCode::NO_CONTENT,
-                headers: HeaderMap::new(),
+                headers: Headers::new(),
                 body: Body::Empty,
             }),
         }
@@ -447,7 +448,7 @@ impl<N: Into<String>, T: Into<String>> FromIterator<(N, T)> for Segments {
 #[derive(Default)]
 pub struct Incoming {
     /// The request headers that the edge reads.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The whole body; empty if it could not be read.
     pub body: RawBody,
     /// The variable segments of the path.

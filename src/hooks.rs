@@ -1,8 +1,9 @@
 //! The code that systems hand to the core beside their endpoints: what continues with a function's result, what a job does,
 //! and what proves who sent a request. A manifest refers to it by name.
 
+use crate::headers::Headers;
 use futures_util::future::LocalBoxFuture;
-use http::{HeaderMap, Method};
+use http::Method;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -25,7 +26,7 @@ pub type Authenticate = fn(&Signed<'_>, &Config) -> Result<(), Error>;
 /// A request whose sender is to be checked.
 pub struct Signed<'a> {
     /// The request headers that the edge reads.
-    pub headers: &'a HeaderMap,
+    pub headers: &'a Headers,
     /// The whole body.
     pub body: &'a [u8],
     /// Milliseconds since 1970.
@@ -76,7 +77,7 @@ pub struct ServiceRequest<'a> {
     /// Path and query below that address, without the first slash.
     pub path: &'a str,
     /// All of its headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Its body; empty for none.
     pub body: Vec<u8>,
     /// Milliseconds that the service has to answer.

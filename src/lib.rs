@@ -15,6 +15,7 @@ pub mod formats;
 pub mod forward;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod headers;
 pub mod hooks;
 pub mod id;
 pub mod isolate;

@@ -5,8 +5,9 @@
 
 use std::net::IpAddr;
 
+use crate::headers::Headers;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 /// Bytes in a kilobyte, for body limits.
 pub const KB: usize = 1024;
@@ -79,7 +80,7 @@ pub struct Request<B> {
     /// The query without its question mark, still percent-encoded; empty without a query.
     pub query: String,
     /// The headers that the edge reads and the client sent.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// The body, if there is one and it has not been read.
     pub body: Option<B>,
     /// The whole body, if a check of its sender has read it.
@@ -98,13 +99,13 @@ impl<B> Request<B> {
 
 /// A header's value, if it is present and readable text.
 #[must_use]
-pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub fn text<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// The client's own `x-request-id`, if it has 8 to 128 letters, digits, `-`, `_` or `.`.
 #[must_use]
-pub fn request_id(headers: &HeaderMap) -> Option<String> {
+pub fn request_id(headers: &Headers) -> Option<String> {
     let well_formed = |id: &&str| {
         (8..=128).contains(&id.len())
             && id
@@ -154,7 +155,7 @@ pub struct Outgoing<B> {
     /// The absolute URL.
     pub url: String,
     /// All of its headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Its body.
     pub body: Body<B>,
     /// Milliseconds from the end of the body to the head of the answer; after them the edge gives up.
@@ -185,7 +186,7 @@ pub struct Response<B> {
     /// The status.
     pub status: StatusCode,
     /// All of its headers.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// Its body.
     pub body: Body<B>,
 }
@@ -197,7 +198,7 @@ pub fn bytes<B>(
     content_type: &'static str,
     body: impl Into<Vec<u8>>,
 ) -> Response<B> {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     Response {
         status,

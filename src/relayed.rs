@@ -1,7 +1,8 @@
 //! The headers of PostgREST's answers that a client may see: what a stage stores in a cache, and what it answers.
 
+use crate::headers::Headers;
 use http::header::{CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, LOCATION, WARNING};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use crate::message::text;
 
@@ -23,8 +24,8 @@ static RELAYED: [HeaderName; 9] = [
 const MAX_ANSWER_HEADERS: usize = 20;
 
 /// The headers of an answer that a client may see.
-pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
-    let mut allowed = HeaderMap::new();
+pub(crate) fn allowed_headers(from: &Headers) -> Headers {
+    let mut allowed = Headers::new();
     for name in &RELAYED {
         if let Some(value) = from.get(name) {
             allowed.insert(name, value.clone());
@@ -34,8 +35,8 @@ pub(crate) fn allowed_headers(from: &HeaderMap) -> HeaderMap {
 }
 
 /// The same with the prefix of the edge before PostgREST's paths.
-pub(crate) fn relayed_headers(mut from: HeaderMap) -> HeaderMap {
-    let mut allowed = HeaderMap::with_capacity(MAX_ANSWER_HEADERS);
+pub(crate) fn relayed_headers(mut from: Headers) -> Headers {
+    let mut allowed = Headers::with_capacity(MAX_ANSWER_HEADERS);
     for name in &RELAYED {
         if let Some(value) = from.remove(name) {
             allowed.insert(name, value);

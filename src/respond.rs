@@ -1,13 +1,14 @@
 //! Respond: what a client sees. Only allow-listed headers, one form of error body, CORS for exact origins, and no
 //! caching of private answers.
 
+use crate::headers::Headers;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, IF_NONE_MATCH,
     ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use crate::browser;
@@ -95,7 +96,7 @@ fn local<B>(response: Response<()>) -> Response<B> {
 }
 
 /// Lets clients and the caches between keep an answer that the edge has cached.
-fn set_lifetime(headers: &mut HeaderMap, fresh: &Fresh) {
+fn set_lifetime(headers: &mut Headers, fresh: &Fresh) {
     headers.insert(VARY, HeaderValue::from_static(VARIES));
     for name in &fresh.headers {
         if let Ok(name) = HeaderValue::from_str(name) {
@@ -153,7 +154,7 @@ fn is_token_byte(byte: u8) -> bool {
 }
 
 /// Sets the headers of an error, whatever its body.
-pub fn set_error_headers(error: &Error, headers: &mut HeaderMap) {
+pub fn set_error_headers(error: &Error, headers: &mut Headers) {
     let error = error.cause();
     if error.status() == StatusCode::UNAUTHORIZED {
         let challenge = match error {
@@ -188,7 +189,7 @@ pub fn set_error_headers(error: &Error, headers: &mut HeaderMap) {
 }
 
 /// The header names that a preflight asks for, if all of them are valid (RFC 9110, section 5.1).
-fn requested_names(headers: &HeaderMap) -> Option<HeaderValue> {
+fn requested_names(headers: &Headers) -> Option<HeaderValue> {
     let requested = text(headers, "access-control-request-headers")?;
     let names: Vec<&str> = requested
         .split(',')
@@ -216,8 +217,8 @@ fn sendable(of_systems: &[String]) -> Option<HeaderValue> {
 /// their own, and a header that the edge does not read has no effect. [`set_common_headers`] decides which origins are
 /// allowed.
 #[must_use]
-pub fn preflight<B>(request_headers: &HeaderMap, of_systems: &[String]) -> Response<B> {
-    let mut headers = HeaderMap::new();
+pub fn preflight<B>(request_headers: &Headers, of_systems: &[String]) -> Response<B> {
+    let mut headers = Headers::new();
     let names = requested_names(request_headers).or_else(|| sendable(of_systems));
     let names = names.unwrap_or(HeaderValue::from_static(SENDABLE));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
@@ -239,8 +240,8 @@ pub fn preflight<B>(request_headers: &HeaderMap, of_systems: &[String]) -> Respo
 
 /// The request headers on which the answer's headers depend: for [`not_modified`] and [`set_common_headers`].
 #[must_use]
-pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
-    let mut allowed = HeaderMap::new();
+pub fn request_headers(headers: &Headers) -> Headers {
+    let mut allowed = Headers::new();
     for name in [IF_NONE_MATCH, ORIGIN] {
         if let Some(value) = headers.get(&name) {
             allowed.insert(name, value.clone());
@@ -250,7 +251,7 @@ pub fn request_headers(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// Turns an answer into a 304 if the request's `If-None-Match` names its `ETag`.
-pub fn not_modified<B>(response: &mut Response<B>, method: &Method, request_headers: &HeaderMap) {
+pub fn not_modified<B>(response: &mut Response<B>, method: &Method, request_headers: &Headers) {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return;
     }
@@ -272,7 +273,7 @@ pub fn not_modified<B>(response: &mut Response<B>, method: &Method, request_head
 /// Sets the headers that every answer has: the request's id, CORS, and no caching unless the answer allows it.
 pub fn set_common_headers<B>(
     response: &mut Response<B>,
-    request_headers: &HeaderMap,
+    request_headers: &Headers,
     id: &str,
     config: Option<&Config>,
 ) {
@@ -281,9 +282,9 @@ pub fn set_common_headers<B>(
         "x-content-type-options",
         HeaderValue::from_static("nosniff"),
     );
-    headers
-        .entry(CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("private, no-store"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    }
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert("x-request-id", value);

@@ -1,8 +1,9 @@
 //! Cached reads and results: stores anonymous answers in the platform's cache, with an `ETag` of their content.
 
+use crate::headers::Headers;
 use base16ct::lower;
 use http::header::ETAG;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use super::{Fresh, Reply, send_on};
@@ -69,7 +70,7 @@ pub(super) async fn result<P: Platform>(
 fn fresh<P: Platform>(
     rule: Rule,
     status: StatusCode,
-    mut headers: HeaderMap,
+    mut headers: Headers,
     bytes: Vec<u8>,
     edge: &Edge<P>,
 ) -> Reply<P::Body> {
@@ -97,7 +98,7 @@ fn fresh<P: Platform>(
 fn store<P: Platform>(
     rule: &Rule,
     status: StatusCode,
-    headers: &HeaderMap,
+    headers: &Headers,
     bytes: &[u8],
     until_ms: u64,
     edge: &Edge<P>,

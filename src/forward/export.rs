@@ -1,9 +1,10 @@
 //! A whole relation as CSV. It is read page by page, each when the client has taken the one before, so that memory
 //! holds one page at a time.
 
+use crate::headers::Headers;
 use futures_util::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 
 use super::parsed;
@@ -37,7 +38,7 @@ pub(super) async fn send<P: Platform>(
 ) -> Result<Response<P::Body>, Error> {
     let names = names(&pages, edge).await?;
     let first = page(&pages, None, edge).await?;
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     let kind = HeaderValue::from_static("text/csv; charset=utf-8");
     headers.insert(CONTENT_TYPE, kind);
     let name = format!("attachment; filename=\"{}\"", pages.export.file_name);

@@ -12,9 +12,10 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 
+use crate::headers::Headers;
 use futures_util::future::{Either, FutureExt as _, join3, select};
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
 use crate::endpoint::{Answer, Call, Incoming};
@@ -205,7 +206,7 @@ async fn perform<P: Platform>(
 
 /// A function's result as the answer of an endpoint, unread: PostgREST's headers describe its own interface.
 fn streamed<B>(response: Response<B>) -> Response<B> {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     if let Some(kind) = response.headers.get(CONTENT_TYPE) {
         headers.insert(CONTENT_TYPE, kind.clone());
     }
@@ -332,7 +333,7 @@ async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> R
     let question = Outgoing {
         method: Method::HEAD,
         url: address,
-        headers: HeaderMap::new(),
+        headers: Headers::new(),
         body: Body::Empty,
         deadline_ms: edge.config.limits.deadline_ms,
     };
@@ -381,7 +382,7 @@ async fn bounded<P: Platform>(
 /// Puts the relation's encoded path into the answer's addresses: PostgREST writes the name unencoded, in bytes that the
 /// runtime may have decoded differently. `marks` is the number of question marks in the name itself; the query begins
 /// after them.
-fn encode_name(headers: &mut HeaderMap, marks: usize, path: &str) {
+fn encode_name(headers: &mut Headers, marks: usize, path: &str) {
     for header in [CONTENT_LOCATION, LOCATION] {
         let Some(address) = headers.get(&header).map(HeaderValue::as_bytes) else {
             continue;
@@ -406,7 +407,7 @@ fn is_decoded_text(content_type: &str) -> bool {
 }
 
 /// Removes the limit that the edge added from the answer's `Content-Location`.
-fn remove_added_limit(headers: &mut HeaderMap, limit: u64) {
+fn remove_added_limit(headers: &mut Headers, limit: u64) {
     let added = format!("limit={limit}");
     let Some((path, query)) =
         text(headers, "content-location").and_then(|location| location.split_once('?'))
@@ -537,7 +538,7 @@ fn as_get<B>(outgoing: &Outgoing<B>) -> Option<Outgoing<B>> {
 /// PostgREST's answer to a request that it refuses or fails at.
 struct Refusal {
     status: StatusCode,
-    headers: HeaderMap,
+    headers: Headers,
     body: Vec<u8>,
 }
 
@@ -591,7 +592,7 @@ fn is_relayable(status: StatusCode) -> bool {
 }
 
 /// The code in the `Proxy-Status` of PostgREST 13 and newer.
-fn proxy_status_code(headers: &HeaderMap) -> Option<&str> {
+fn proxy_status_code(headers: &Headers) -> Option<&str> {
     text(headers, "proxy-status")?.strip_prefix("PostgREST; error=")
 }
 

@@ -10,8 +10,9 @@
     reason = "it is not in the bundle, and panics are what it is for"
 )]
 
+use crate::headers::Headers;
 use base64ct::{Base64UrlUnpadded, Encoding};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderValue, Method};
 use serde_json::Value;
 
 use crate::endpoint::Action;
@@ -218,7 +219,7 @@ pub(crate) fn prefer_values<'a>(
     counts: Counts,
     effect: Effect,
 ) {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     for value in sent.filter_map(|value| HeaderValue::from_bytes(value).ok()) {
         headers.append("prefer", value);
     }
@@ -239,12 +240,8 @@ pub(crate) fn prefer_values<'a>(
         assert!(!token.starts_with("count=") || *token == wanted);
     }
     let written = |text: &str| tokens.iter().any(|token| token.starts_with(text));
-    let sent: Vec<&[u8]> = headers
-        .get_all("prefer")
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    let sent = String::from_utf8_lossy(&sent.join(&b',')).to_ascii_lowercase();
+    let sent = headers.get("prefer").map_or(&[][..], HeaderValue::as_bytes);
+    let sent = String::from_utf8_lossy(sent).to_ascii_lowercase();
     let name = |element: &str| {
         element
             .split(['=', ';'])
@@ -264,7 +261,7 @@ pub(crate) fn prefer_values<'a>(
         assert!(!written("timezone="));
     }
     assert!(!tokens.contains(&"tx=rollback"));
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     headers.insert("prefer", HeaderValue::from_str(&rewritten).unwrap());
     assert_eq!(preferences(&headers, counts, effect), Ok(rewritten));
 }

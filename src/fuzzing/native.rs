@@ -5,10 +5,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use crate::headers::Headers;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_util::{Stream, StreamExt as _, stream};
 use hmac::{Hmac, Mac};
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use p256::ecdsa::signature::{Signer, Verifier};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use serde_json::{Value, json};
@@ -119,7 +120,7 @@ impl Platform for Native {
         let body = self.jwks.borrow().clone().ok_or(SendFault::Unreachable)?;
         Ok(Response {
             status: StatusCode::OK,
-            headers: HeaderMap::new(),
+            headers: Headers::new(),
             body: Body::Bytes(body.into_bytes()),
         })
     }

@@ -26,12 +26,8 @@ extern "C" {
     #[wasm_bindgen(js_name = answerText)]
     pub(super) fn answer_text(answer: &Response) -> String;
     /// Sends a request, whose method, URL and headers are in a text; [`super::waits::answered`] gets the head of its answer.
-    pub(super) fn send(
-        wait: u32,
-        text: &str,
-        body: &JsValue,
-        milliseconds: u32,
-    ) -> AbortController;
+    pub(super) fn send(wait: u32, text: &str, body: &JsValue, milliseconds: u32)
+    -> AbortController;
     /// All bytes of a body; fails with `large` or `slow`.
     #[wasm_bindgen(catch, js_name = readWhole)]
     pub(super) fn read_whole(

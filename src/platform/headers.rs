@@ -2,11 +2,12 @@
 //! the mark of a name and a value: a name that both sides know costs one character, and nothing is parsed or hashed for it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use http::header::InvalidHeaderValue;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
+use rustc_hash::FxHashMap;
 
+use crate::headers::Headers;
 use crate::message::{ANSWER_HEADERS, READ_HEADERS};
 
 /// The mark of the first name; the next ones have the next characters.
@@ -23,7 +24,7 @@ thread_local! {
 struct Names {
     /// By mark.
     names: Vec<HeaderName>,
-    marks: HashMap<HeaderName, char>,
+    marks: FxHashMap<HeaderName, char>,
 }
 
 /// Gives marks to the names of the request headers that the edge reads, and to those of usual answers. The text has a line for
@@ -63,8 +64,8 @@ fn header_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
 }
 
 /// Reads the headers in a text.
-pub(super) fn read(mut text: &str) -> Option<HeaderMap> {
-    let mut headers = HeaderMap::with_capacity(16);
+pub(super) fn read(mut text: &str) -> Option<Headers> {
+    let mut headers = Headers::with_capacity(16);
     NAMES.with_borrow(|names| {
         while let Some((line, rest)) = text.split_once('\n') {
             text = rest;
@@ -85,10 +86,10 @@ pub(super) fn read(mut text: &str) -> Option<HeaderMap> {
     })
 }
 
-/// Writes headers to a text: the values of a name joined, with a character for each byte.
-pub(super) fn write(headers: &HeaderMap, text: &mut String) {
+/// Writes headers to a text, with a character for each byte of a value.
+pub(super) fn write(headers: &Headers, text: &mut String) {
     NAMES.with_borrow(|names| {
-        for name in headers.keys() {
+        for (name, value) in headers.iter() {
             if let Some(mark) = names.marks.get(name) {
                 text.push(*mark);
             } else {
@@ -96,14 +97,9 @@ pub(super) fn write(headers: &HeaderMap, text: &mut String) {
                 text.push_str(name.as_str());
                 text.push('\n');
             }
-            for (place, value) in headers.get_all(name).into_iter().enumerate() {
-                if place > 0 {
-                    text.push_str(", ");
-                }
-                match value.to_str() {
-                    Ok(value) => text.push_str(value),
-                    Err(_) => text.extend(value.as_bytes().iter().copied().map(char::from)),
-                }
+            match value.to_str() {
+                Ok(value) => text.push_str(value),
+                Err(_) => text.extend(value.as_bytes().iter().copied().map(char::from)),
             }
             text.push('\n');
         }

@@ -2,8 +2,9 @@
 
 use std::pin::pin;
 
+use crate::headers::Headers;
 use futures_util::future::{Either, select};
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use worker::web_sys::{self, ReadableStream};
@@ -56,7 +57,7 @@ pub(super) fn incoming(
 }
 
 /// The headers in the text of a request.
-pub(super) fn request_headers_in(text: &str) -> Option<HeaderMap> {
+pub(super) fn request_headers_in(text: &str) -> Option<Headers> {
     let (_method, rest) = text.split_once('\n')?;
     let (_url, rest) = rest.split_once('\n')?;
     headers::read(rest)

@@ -31,9 +31,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
-use crate::message::{
-    Body, Outgoing, Place, ReadFault, Request, Response, SendFault,
-};
+use crate::message::{Body, Outgoing, Place, ReadFault, Request, Response, SendFault};
 use crate::public_key::PublicKey;
 use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};

@@ -1,13 +1,13 @@
 //! Runs the futures of requests. A task is polled in the event that woke it, without a promise or a microtask of its own.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Wake, Waker};
 
+use rustc_hash::FxHashMap;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bridge, milliseconds};
@@ -25,7 +25,7 @@ struct Task {
 
 thread_local! {
     static INSTANCE: u32 = bridge::number();
-    static TASKS: RefCell<HashMap<u32, Task>> = RefCell::default();
+    static TASKS: RefCell<FxHashMap<u32, Task>> = RefCell::default();
     /// Tasks that were woken.
     static WOKEN: RefCell<Vec<u32>> = RefCell::default();
     /// Whether `resume` runs or is about to.

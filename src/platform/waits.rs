@@ -6,13 +6,13 @@
 //! dropped takes it out.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use js_sys::Promise;
+use rustc_hash::FxHashMap;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::web_sys::{AbortController, ReadableStream};
@@ -22,7 +22,7 @@ use super::{bridge, tasks};
 use crate::message::Response;
 
 thread_local! {
-    static OPEN: RefCell<HashMap<u32, State>> = RefCell::default();
+    static OPEN: RefCell<FxHashMap<u32, State>> = RefCell::default();
 }
 
 enum State {

@@ -391,7 +391,7 @@ mod tests {
     }
 
     fn incoming(content_type: &str, body: &str) -> Incoming {
-        let mut headers = http::HeaderMap::new();
+        let mut headers = crate::headers::Headers::new();
         headers.insert("content-type", content_type.parse().unwrap());
         headers.insert("x-count", "7".parse().unwrap());
         Incoming {

@@ -2,9 +2,10 @@
 //! endpoints that say so. What goes upstream for them is what their name in the cache is made of, and nothing else: an
 //! answer that depended on more of the first caller's request would be given to all others.
 
+use crate::headers::Headers;
 use base16ct::lower;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 
 use super::mint;
 use crate::endpoint::{Arguments, Call, Source};
@@ -54,8 +55,8 @@ fn argument_headers(call: &Call) -> Vec<String> {
 
 /// The upstream headers of a read that is cached, from those of the read: the ones that its name in the cache is made
 /// of, and a token that says nothing of the caller.
-pub(super) fn headers<P: Platform>(of: &HeaderMap, edge: &Edge<P>) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
+pub(super) fn headers<P: Platform>(of: &Headers, edge: &Edge<P>) -> Result<Headers, Error> {
+    let mut headers = Headers::new();
     for name in KEYED {
         if let Some(value) = of.get(name) {
             headers.insert(HeaderName::from_static(name), value.clone());
@@ -71,7 +72,7 @@ pub(super) fn headers<P: Platform>(of: &HeaderMap, edge: &Edge<P>) -> Result<Hea
 pub(super) fn rule(
     relation: &str,
     path: &str,
-    headers: &HeaderMap,
+    headers: &Headers,
     isolate: &Isolate,
 ) -> Option<Rule> {
     if isolate.config.cached_reads.is_empty() {

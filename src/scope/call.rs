@@ -3,7 +3,8 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, Method};
+use crate::headers::Headers;
+use http::Method;
 use postgrest::Postgrest;
 
 use super::headers::{idempotency_key, set, set_trace};
@@ -152,7 +153,7 @@ pub(super) fn relay<P: Platform>(
 }
 
 /// Adds what a function may read of a request beside its arguments.
-fn describe<B>(call: &Call, request: &Request<B>, headers: &mut HeaderMap) -> Result<(), Error> {
+fn describe<B>(call: &Call, request: &Request<B>, headers: &mut Headers) -> Result<(), Error> {
     set_trace(headers, request)?;
     if call.idempotent
         && let Some(key) = idempotency_key(request)?
@@ -284,7 +285,7 @@ pub(super) fn build<P: Platform>(
         .build()
         .build()
         .map_err(|_| Error::Internal("the call cannot be built"))?;
-    let mut headers = std::mem::take(built.headers_mut());
+    let mut headers = Headers::from(std::mem::take(built.headers_mut()));
     set(&mut headers, "content-type", "application/json")?;
     set(&mut headers, "x-request-id", request_id)?;
     Ok(Outgoing {
@@ -321,7 +322,7 @@ mod tests {
             route: &route,
             segments: Segments::default(),
         };
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         let kind = "application/x-www-form-urlencoded";
         headers.insert("content-type", kind.parse().unwrap());
         let request = Request {
@@ -353,7 +354,13 @@ mod tests {
             else {
                 panic!("{body} was refused");
             };
-            let token = relay.outgoing.headers["authorization"].to_str().unwrap();
+            let token = relay
+                .outgoing
+                .headers
+                .get("authorization")
+                .unwrap()
+                .to_str()
+                .unwrap();
             let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1).unwrap()).unwrap();
             let claims: Value = serde_json::from_slice(&payload).unwrap();
             assert_eq!(claims["edge"]["stamp"].as_str(), wanted, "{body}");

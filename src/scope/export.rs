@@ -3,7 +3,8 @@
 
 use std::rc::Rc;
 
-use http::{HeaderMap, Method};
+use crate::headers::Headers;
+use http::Method;
 use serde_json::Value;
 
 use super::headers::{query_api_key, set, set_trace};
@@ -36,7 +37,7 @@ pub(crate) struct Pages {
     pub marked: bool,
     base: String,
     query: Query,
-    headers: HeaderMap,
+    headers: Headers,
     anonymous: bool,
 }
 
@@ -68,7 +69,7 @@ pub(super) fn prepare<P: Platform>(
             "an export has its own select and order and no limit: send filters only",
         ));
     }
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     let token = upstream_token(caller, request, edge)?;
     set(&mut headers, "authorization", &format!("Bearer {token}"))?;
     set(&mut headers, "accept-profile", &export.schema)?;

@@ -1,6 +1,7 @@
 //! The headers that scope reads of a request and writes for PostgREST.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use crate::headers::Headers;
+use http::{HeaderName, HeaderValue};
 
 use crate::error::Error;
 use crate::message::Request;
@@ -15,7 +16,7 @@ pub(super) fn query_api_key<B>(request: &Request<B>) -> Option<String> {
 }
 
 /// Sets a header whose name is the edge's and whose value has been vetted.
-pub(super) fn set(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<(), Error> {
+pub(super) fn set(headers: &mut Headers, name: &'static str, value: &str) -> Result<(), Error> {
     let value = HeaderValue::from_str(value).map_err(|_| Error::BadHeader {
         name,
         wanted: "visible ASCII",
@@ -40,7 +41,7 @@ pub(super) fn idempotency_key<B>(request: &Request<B>) -> Result<Option<&str>, E
 }
 
 /// Passes on a W3C trace and the request's id. A malformed trace is left out: it is no reason to refuse a request.
-pub(super) fn set_trace<B>(headers: &mut HeaderMap, request: &Request<B>) -> Result<(), Error> {
+pub(super) fn set_trace<B>(headers: &mut Headers, request: &Request<B>) -> Result<(), Error> {
     set(headers, "x-request-id", &request.id)?;
     let Some(parent) = request
         .header("traceparent")

@@ -100,7 +100,8 @@ impl<B> Lines<B> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderMap, Method};
+    use crate::headers::Headers;
+    use http::Method;
     use serde_json::json;
 
     use super::*;
@@ -145,7 +146,7 @@ mod tests {
             translate: Some(translate),
         });
         let call = Rc::new(call);
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         headers.insert("content-type", "application/jsonl".parse().unwrap());
         let request = Request {
             id: "test".into(),

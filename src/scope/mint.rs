@@ -250,8 +250,9 @@ pub(crate) fn is_made_here(authorization: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crate::headers::Headers;
     use base64ct::{Base64UrlUnpadded, Encoding};
-    use http::{HeaderMap, Method};
+    use http::Method;
     use serde_json::{Value, json};
 
     use super::*;
@@ -262,7 +263,7 @@ mod tests {
     const SUB: &str = "11111111-1111-4111-8111-111111111111";
 
     fn request(role: Option<&str>) -> Request<Vec<u8>> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         if let Some(role) = role {
             // A user's own claim of this name is not vouched for.
             let claims = json!({"iss": "https://hs.test", "aud": "authenticated", "sub": SUB, "role": role,

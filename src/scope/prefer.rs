@@ -1,7 +1,8 @@
 //! `Prefer`, parsed by RFC 7240 and rebuilt from known preferences. A preference that protects the caller's rows is
 //! never dropped: PostgREST gets it in a form that it honours, or the request is refused.
 
-use http::{HeaderMap, Method};
+use crate::headers::Headers;
+use http::Method;
 
 use crate::error::Error;
 use crate::verify::Caller;
@@ -65,11 +66,7 @@ struct Preference {
 /// # Errors
 /// [`Error::BadHeader`] for a malformed header, for a protecting preference that cannot be honoured, and under
 /// `handling=strict` for any unknown preference.
-pub(crate) fn rewrite(
-    headers: &HeaderMap,
-    counts: Counts,
-    effect: Effect,
-) -> Result<String, Error> {
+pub(crate) fn rewrite(headers: &Headers, counts: Counts, effect: Effect) -> Result<String, Error> {
     let sent = read(headers)?;
     let value = |name: &str| {
         let found = sent.iter().find(|preference| preference.name == name);
@@ -122,27 +119,28 @@ fn refuse<T>(wanted: &'static str) -> Result<T, Error> {
 }
 
 /// The preferences that were sent. The first one of a name counts.
-fn read(headers: &HeaderMap) -> Result<Vec<Preference>, Error> {
+fn read(headers: &Headers) -> Result<Vec<Preference>, Error> {
     let mut read: Vec<Preference> = Vec::new();
-    for value in headers.get_all("prefer") {
-        let Ok(text) = value.to_str() else {
-            return refuse("visible ASCII");
-        };
-        for element in split(text, ',')? {
-            if element.trim().is_empty() {
-                continue;
-            }
-            let mut parts = split(element, ';')?.into_iter();
-            let (name, value) = pair(parts.next().unwrap_or_default())?;
-            let parameters: Result<Vec<_>, Error> = parts.map(pair).collect();
-            let parameters = parameters?.into_iter().map(|(name, _)| name);
-            if read.iter().all(|known| known.name != name) {
-                read.push(Preference {
-                    name,
-                    value,
-                    parameters: parameters.filter(|name| !name.is_empty()).collect(),
-                });
-            }
+    let Some(value) = headers.get("prefer") else {
+        return Ok(read);
+    };
+    let Ok(text) = value.to_str() else {
+        return refuse("visible ASCII");
+    };
+    for element in split(text, ',')? {
+        if element.trim().is_empty() {
+            continue;
+        }
+        let mut parts = split(element, ';')?.into_iter();
+        let (name, value) = pair(parts.next().unwrap_or_default())?;
+        let parameters: Result<Vec<_>, Error> = parts.map(pair).collect();
+        let parameters = parameters?.into_iter().map(|(name, _)| name);
+        if read.iter().all(|known| known.name != name) {
+            read.push(Preference {
+                name,
+                value,
+                parameters: parameters.filter(|name| !name.is_empty()).collect(),
+            });
         }
     }
     Ok(read)
@@ -249,7 +247,7 @@ mod tests {
     }
 
     fn of(sent: &[&str], effect: Effect) -> Result<String, Error> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         for value in sent {
             headers.append("prefer", HeaderValue::from_str(value).unwrap());
         }

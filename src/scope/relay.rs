@@ -1,7 +1,8 @@
 //! The data API: rebuilds the upstream request from the relation's name, the parsed query and an allow-list of headers.
 
+use crate::headers::Headers;
 use http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderName, HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::headers::{idempotency_key, query_api_key, set, set_trace};
@@ -176,8 +177,8 @@ fn headers<B>(
     token: &str,
     prefer: &str,
     schemas: &[String],
-) -> Result<HeaderMap, Error> {
-    let mut headers = HeaderMap::new();
+) -> Result<Headers, Error> {
+    let mut headers = Headers::new();
     for name in &PASSED {
         if let Some(value) = request.headers.get(name) {
             headers.insert(name, readable(name.as_str(), value)?.clone());

@@ -4,8 +4,9 @@
 //! An isolate remembers recent writers, and tells the other isolates of its data centre through the platform's cache. A
 //! client that needs a stronger guarantee sends `x-read-preference: primary`.
 
+use crate::headers::Headers;
 use base16ct::lower;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 
 use crate::error::Error;
 use crate::id;
@@ -71,7 +72,7 @@ pub(crate) fn remember<P: Platform>(name: &str, edge: &Edge<P>) {
 pub(crate) async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
     let nothing = Response {
         status: StatusCode::OK,
-        headers: HeaderMap::new(),
+        headers: Headers::new(),
         body: Body::Empty,
     };
     edge.platform

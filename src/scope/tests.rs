@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use http::HeaderMap;
+use crate::headers::Headers;
 use serde_json::{Value, json};
 
 use super::*;
@@ -99,7 +99,7 @@ fn encoded(body: &Value, encoding: Encoding) -> Option<(&'static str, String)> {
 
 /// A request of a caller with this role; without a role with a key.
 fn request(role: Option<&str>, is_browser: bool, kind: &str, body: &str) -> Request<Vec<u8>> {
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     let mut set = |name: &'static str, value: &str| headers.insert(name, value.parse().unwrap());
     set("content-type", kind);
     if is_browser {

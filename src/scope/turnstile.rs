@@ -3,7 +3,8 @@
 //! <https://developers.cloudflare.com/turnstile/get-started/server-side-validation/>: a token is valid once, for 300
 //! seconds.
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use crate::headers::Headers;
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
@@ -80,7 +81,7 @@ async fn verdict<P: Platform>(
         );
     }
     let form = form.finish();
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
     let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
     headers.insert(http::header::CONTENT_TYPE, kind);
     let request = Outgoing {

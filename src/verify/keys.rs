@@ -1,9 +1,10 @@
 //! The issuers' public keys: fetched from the configured addresses only, filtered, cached, and bounded.
 
+use crate::headers::Headers;
 use base16ct::lower;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_channel::oneshot;
-use http::{HeaderMap, Method, StatusCode};
+use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -320,7 +321,7 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
     let request = Outgoing {
         method: Method::GET,
         url: url.to_owned(),
-        headers: HeaderMap::new(),
+        headers: Headers::new(),
         body: Body::Empty,
         deadline_ms: DEADLINE_MS,
     };

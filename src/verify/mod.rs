@@ -5,7 +5,7 @@
 pub mod keys;
 pub mod token;
 
-use http::HeaderMap;
+use crate::headers::Headers;
 
 use crate::body;
 use crate::config::Config;
@@ -169,7 +169,7 @@ fn allowed(access: Access, who: &Who) -> Result<(), Error> {
 
 /// Whether a browser sent the request. Browsers set these headers themselves; pages and their scripts cannot.
 /// `Sec-Fetch-Mode` is not among them: `fetch` of Node.js also sends it.
-fn is_from_browser(headers: &HeaderMap) -> bool {
+fn is_from_browser(headers: &Headers) -> bool {
     ["origin", "sec-fetch-site", "sec-fetch-dest"]
         .iter()
         .any(|name| headers.contains_key(*name))

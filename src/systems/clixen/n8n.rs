@@ -2,7 +2,8 @@
 //!
 //! n8n refuses bodies with fields that its schemas do not name.
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use crate::headers::Headers;
+use http::{HeaderValue, Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -195,7 +196,7 @@ impl<'a> Client<'a> {
     /// Whether a webhook is registered, without calling it: n8n answers a preflight with the registered methods. None
     /// if it does not say.
     pub async fn listens(&self, path: &str, method: &str) -> Option<bool> {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         let origin = HeaderValue::from_str(self.url).ok()?;
         headers.insert(http::header::ORIGIN, origin);
         let variable = self.webhooks();
@@ -238,7 +239,7 @@ impl<'a> Client<'a> {
         body: Option<&Value>,
     ) -> Result<Vec<u8>, Fault> {
         let request = format!("{method} workflows");
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         let key = HeaderValue::from_str(self.key)
             .map_err(|_| Fault::new("key", 0, "N8N_API_KEY is not a valid header value"))?;
         headers.insert("x-n8n-api-key", key);
@@ -279,7 +280,7 @@ impl<'a> Client<'a> {
         variable: &str,
         method: Method,
         path: &str,
-        headers: HeaderMap,
+        headers: Headers,
         body: Option<&Value>,
     ) -> Result<Response<()>, Fault> {
         let request = ServiceRequest {

@@ -120,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     fn incoming(content_type: &str, body: &[u8]) -> Incoming {
-        let mut headers = http::HeaderMap::new();
+        let mut headers = crate::headers::Headers::new();
         headers.insert("content-type", content_type.parse().unwrap());
         Incoming {
             headers,

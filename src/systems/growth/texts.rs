@@ -187,7 +187,7 @@ mod tests {
             ("", "tlh", "en"),
         ];
         for (query, header, wanted) in cases {
-            let mut headers = http::HeaderMap::new();
+            let mut headers = crate::headers::Headers::new();
             headers.insert("accept-language", header.parse().unwrap());
             let incoming = Incoming {
                 headers,
