@@ -107,7 +107,7 @@ fn request(role: Option<&str>, is_browser: bool, kind: &str, body: &str) -> Requ
         set("sec-fetch-mode", "navigate");
     }
     match role {
-        None => drop(set("apikey", KEY)),
+        None => set("apikey", KEY),
         Some(role) => {
             let claims = json!({"iss": "https://hs.test", "aud": "authenticated", "sub": UUID, "role": role, "exp": NOW + 60});
             let signed = native::joined(br#"{"alg":"HS256"}"#, claims.to_string().as_bytes());
