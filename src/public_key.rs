@@ -60,6 +60,19 @@ impl Algorithm {
         }
     }
 
+    /// The bytes of each signature; none where they depend on the key.
+    #[must_use]
+    pub fn signature_bytes(self) -> Option<usize> {
+        match self {
+            Self::Hs256 => Some(32),
+            Self::Es256 | Self::EdDsa => Some(64),
+            Self::Es384 => Some(96),
+            Self::Es512 => Some(132),
+            Self::Rs256 | Self::Rs384 | Self::Rs512 => None,
+            Self::Ps256 | Self::Ps384 | Self::Ps512 => None,
+        }
+    }
+
     /// Whether RSA keys are used with it.
     #[must_use]
     pub fn is_of_rsa(self) -> bool {

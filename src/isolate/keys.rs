@@ -1,6 +1,7 @@
 //! The issuers' public keys as an isolate knows them.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::public_key::PublicKey;
 
@@ -15,7 +16,7 @@ pub(crate) const DEADLINE_MS: u32 = 5000;
 /// What an isolate knows about one issuer's keys.
 #[derive(Default)]
 struct Known {
-    keys: Vec<PublicKey>,
+    keys: Vec<Rc<PublicKey>>,
     /// When they were fetched.
     fetched_ms: u64,
     /// When the last fetch began.
@@ -33,7 +34,7 @@ pub struct KeyCache(HashMap<String, Known>);
 /// The cache's answer for a token.
 pub(crate) enum Found {
     Keys {
-        keys: Vec<PublicKey>,
+        keys: Vec<Rc<PublicKey>>,
         /// The keys may be used, but are no longer fresh.
         refresh: bool,
     },
@@ -61,7 +62,7 @@ impl KeyCache {
             return Found::Fetch;
         };
         let age = now_ms.saturating_sub(known.fetched_ms);
-        let keys: Vec<PublicKey> = known
+        let keys: Vec<Rc<PublicKey>> = known
             .keys
             .iter()
             .filter(|key| age < STALE_MS && wanted(key))
@@ -113,6 +114,7 @@ impl KeyCache {
         let Some(keys) = keys else {
             return false;
         };
+        let keys: Vec<Rc<PublicKey>> = keys.into_iter().map(Rc::new).collect();
         known.fetched_ms = now_ms;
         let changed = !known.keys.is_empty() && known.keys != keys;
         known.keys = keys;

@@ -20,7 +20,7 @@ use crate::runtime::Platform;
 use keys::KeyCache;
 use shares::Shares;
 use stale_results::StaleResults;
-use tokens::{Claims, TokenCache};
+use tokens::{Claims, HeaderCache, TokenCache, TokenHasher};
 use writers::Writers;
 
 /// The state of an isolate across requests. No cell is ever borrowed across an await.
@@ -32,9 +32,13 @@ pub struct Isolate {
     /// The issuers' public keys.
     pub keys: RefCell<KeyCache>,
     /// Recently verified tokens.
-    pub verified: RefCell<TokenCache<Claims>>,
+    pub verified: RefCell<TokenCache<Rc<Claims>>>,
     /// Tokens whose signature recently fitted none of the keys.
     pub forged: RefCell<TokenCache<()>>,
+    /// Makes the keys by which both caches find tokens.
+    pub token_hasher: TokenHasher,
+    /// Headers of recent tokens.
+    pub token_headers: RefCell<HeaderCache>,
     /// Users who wrote recently.
     pub writers: RefCell<Writers>,
     /// Results of functions from which endpoints answer while the database cannot be reached.
@@ -59,6 +63,8 @@ impl Isolate {
             keys: RefCell::default(),
             verified: RefCell::default(),
             forged: RefCell::default(),
+            token_hasher: TokenHasher::default(),
+            token_headers: RefCell::default(),
             writers: RefCell::default(),
             stale_results: RefCell::default(),
             ids: RefCell::default(),

@@ -1,6 +1,7 @@
 //! The issuers' public keys: fetched from the configured addresses only, filtered, cached, and bounded.
 
-use crate::headers::Headers;
+use std::rc::Rc;
+
 use base16ct::lower;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_channel::oneshot;
@@ -11,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Issuer;
 use crate::error::Error;
+use crate::headers::Headers;
 use crate::isolate::Edge;
 use crate::isolate::keys::{DEADLINE_MS, Found};
 use crate::json::read;
@@ -221,7 +223,7 @@ async fn find<P: Platform>(
     issuer: &Issuer,
     wanted: impl Fn(&PublicKey) -> bool,
     edge: &Edge<P>,
-) -> Result<Vec<PublicKey>, Error> {
+) -> Result<Vec<Rc<PublicKey>>, Error> {
     let Some(url) = issuer.jwks_url.as_deref() else {
         return Ok(Vec::new());
     };

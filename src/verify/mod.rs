@@ -14,7 +14,6 @@ use crate::error::{Error, TokenFault};
 use crate::hooks::Signed;
 use crate::id::is_uuid;
 use crate::isolate::Edge;
-use crate::isolate::tokens::Claims;
 use crate::message::Request;
 use crate::runtime::Platform;
 
@@ -229,15 +228,15 @@ async fn classify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Key, Error>
 
 /// The holder of a token, once it is verified. A token of the role anon is anonymous.
 async fn holder<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Who, Error> {
-    let Claims { role, sub, .. } = token::verify(text, edge).await?;
-    match role.as_str() {
+    let claims = token::verify(text, edge).await?;
+    match claims.role.as_str() {
         "anon" => Ok(Who::Anonymous),
-        "authenticated" if !sub.as_deref().is_some_and(is_uuid) => {
+        "authenticated" if !claims.sub.as_deref().is_some_and(is_uuid) => {
             Err(Error::BadToken(TokenFault::Claims))
         }
-        _ => Ok(Who::Holder {
+        role => Ok(Who::Holder {
             token: text.to_owned(),
-            user: sub.filter(|_| role != "service_role"),
+            user: claims.sub.clone().filter(|_| role != "service_role"),
         }),
     }
 }

@@ -847,7 +847,7 @@ fn a_forged_token_is_cached_for_a_minute_and_no_longer_than_the_keys() {
     assert_eq!(
         edge.forged
             .borrow_mut()
-            .find(&crate::id::digest(&forged), 0),
+            .find(&edge.token_hasher.key(&forged).unwrap(), 0),
         None
     );
 }
@@ -929,5 +929,111 @@ fn a_signature_may_cover_its_time_and_be_made_by_one_of_several_secrets() {
         sent.read = Some(b"{\"id\": 1}".to_vec());
         let admitted = pollster::block_on(admitted(&route, &mut sent, &edge));
         assert_eq!(admitted.is_ok(), is_good, "{header}");
+    }
+}
+
+/// The token with a signature that nobody made.
+fn unsigned(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let length = Base64UrlUnpadded::decode_vec(signature).unwrap().len();
+    let signature = Base64UrlUnpadded::encode_string(&vec![1; length]);
+    format!("{signed}.{signature}")
+}
+
+#[test]
+fn what_fails_without_its_signature_is_refused_before_it_is_checked() {
+    let edge = edge();
+    let header = json!({"alg": "ES256", "kid": "a"});
+    let good = claims("https://es.test");
+    let token = |name: &str, value: Value| es256(&header, &with(good.clone(), name, value));
+    let under = |name: &str, value: Value| es256(&with(header.clone(), name, value), &good);
+    let (signed, _) = es256(&header, &good)
+        .rsplit_once('.')
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    let short = format!("{signed}.{}", Base64UrlUnpadded::encode_string(&[1; 63]));
+    let cases = [
+        (under("alg", json!("none")), TokenFault::Malformed),
+        (under("typ", json!("dpop+jwt")), TokenFault::Malformed),
+        (under("crit", json!(["exp"])), TokenFault::Malformed),
+        (under("kid", json!("x".repeat(129))), TokenFault::Malformed),
+        (token("exp", json!("soon")), TokenFault::Malformed),
+        (under("alg", json!("HS256")), TokenFault::Signature),
+        (under("alg", json!("ES384")), TokenFault::Signature),
+        (short, TokenFault::Signature),
+        (token("exp", json!(NOW - 31)), TokenFault::Expired),
+        (token("exp", json!(null)), TokenFault::Claims),
+        (token("nbf", json!(NOW + 31)), TokenFault::NotYetValid),
+        (token("iat", json!(NOW + 31)), TokenFault::NotYetValid),
+        (
+            token("iss", json!("https://other.test")),
+            TokenFault::Claims,
+        ),
+        (token("aud", json!("other")), TokenFault::Claims),
+        (token("role", json!("service_role")), TokenFault::Claims),
+    ];
+    for (token, wanted) in cases {
+        let forged = if wanted == TokenFault::Signature {
+            token
+        } else {
+            unsigned(&token)
+        };
+        assert_eq!(fault(&edge, &forged), Some(wanted), "{forged}");
+    }
+    assert_eq!(*edge.platform.checked.borrow(), 0);
+    assert_eq!(*edge.platform.fetched.borrow(), 0, "no keys are needed");
+    assert_eq!(
+        fault(&edge, &unsigned(&es256(&header, &good))),
+        Some(TokenFault::Signature)
+    );
+    assert_eq!(*edge.platform.checked.borrow(), 1);
+}
+
+#[test]
+fn a_cached_token_is_compared_as_a_whole() {
+    let edge = edge();
+    for issuer in ["https://hs.test", "https://es.test"] {
+        let sign = |claims: &Value| match issuer {
+            "https://hs.test" => hs256(claims),
+            _ => es256(&json!({"alg": "ES256", "kid": "a"}), claims),
+        };
+        let good = sign(&claims(issuer));
+        let other = sign(&with(
+            claims(issuer),
+            "sub",
+            json!("22222222-2222-4222-8222-222222222222"),
+        ));
+        assert_eq!(fault(&edge, &good), None);
+        let (_, signature) = good.rsplit_once('.').unwrap();
+        let (signed, _) = other.rsplit_once('.').unwrap();
+        for _ in 0..2 {
+            let forged = format!("{signed}.{signature}");
+            assert_eq!(fault(&edge, &forged), Some(TokenFault::Signature));
+            assert_eq!(ask_with(&edge, &good).unwrap().user(), Some(SUB));
+        }
+        let before = *edge.platform.checked.borrow();
+        assert_eq!(fault(&edge, &good), None);
+        assert_eq!(
+            *edge.platform.checked.borrow(),
+            before,
+            "it is still cached"
+        );
+    }
+}
+
+#[test]
+fn a_header_that_is_read_once_is_still_checked_with_each_issuer() {
+    let edge = edge();
+    let header = json!({"alg": "ES256", "kid": "a"});
+    let by_keys = claims("https://es.test");
+    let by_secret = claims("https://hs.test");
+    for _ in 0..2 {
+        assert_eq!(fault(&edge, &es256(&header, &by_keys)), None);
+        assert_eq!(
+            fault(&edge, &es256(&header, &by_secret)),
+            Some(TokenFault::Signature)
+        );
+        let mac = hs256_text(&parts(&header, &by_keys));
+        assert_eq!(fault(&edge, &mac), Some(TokenFault::Signature));
     }
 }

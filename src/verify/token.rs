@@ -3,22 +3,20 @@
 //! The rules are those of RFC 8725. What jwt-compact leaves to its caller (`exp`, `nbf`, `iat`, `iss`, `aud`, `crit`,
 //! `typ`) is checked here.
 
-use std::fmt;
+use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
 use jwt_compact::UntrustedToken;
-use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use super::keys;
 use crate::config::Issuer;
 use crate::error::{Error, TokenFault};
-use crate::id;
 use crate::isolate::Edge;
-use crate::isolate::tokens::Claims;
+use crate::isolate::tokens::{Claims, Header};
 use crate::public_key::Algorithm;
 use crate::runtime::Platform;
 
@@ -48,13 +46,11 @@ fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }
 
-/// The claims that are read.
-const READ: [&str; 7] = ["iss", "aud", "sub", "role", "exp", "nbf", "iat"];
-
-/// The claims as they arrive.
+/// The claims that are read; all others are skipped. A null counts as missing; a claim that is named twice is an error.
+#[derive(Deserialize)]
 struct Payload {
     iss: Option<String>,
-    aud: Option<Value>,
+    aud: Option<Audience>,
     sub: Option<String>,
     role: Option<String>,
     exp: Option<f64>,
@@ -62,16 +58,44 @@ struct Payload {
     iat: Option<f64>,
 }
 
+/// An `aud`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Audience {
+    fn contains(&self, wanted: &str) -> bool {
+        match self {
+            Self::One(name) => name == wanted,
+            Self::Several(names) => names.iter().any(|name| name == wanted),
+        }
+    }
+}
+
+/// A token that is good if its signature is.
+struct Unverified<'a> {
+    header: Header,
+    issuer: &'a Issuer,
+    claims: Claims,
+    /// The time in milliseconds since 1970 at which it expires.
+    exp_ms: u64,
+    /// What is signed.
+    signed: &'a str,
+    signature: Vec<u8>,
+}
+
 /// Verifies a compact token against the configured issuers.
 ///
 /// # Errors
 /// [`Error::BadToken`] with the reason; [`Error::KeysUnavailable`] while its issuer's keys are not available.
-pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, Error> {
-    let malformed = || Error::BadToken(TokenFault::Malformed);
+pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Rc<Claims>, Error> {
     if text.len() > MAX_TOKEN_BYTES {
-        return Err(malformed());
+        return Err(Error::BadToken(TokenFault::Malformed));
     }
-    let key = id::digest(text);
+    let key = edge.token_hasher.key(text)?;
     let now_ms = edge.platform.now_ms();
     let known = edge.verified.borrow_mut().find(&key, now_ms);
     if let Some(claims) = known {
@@ -80,11 +104,36 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
     if edge.forged.borrow_mut().find(&key, now_ms).is_some() {
         return Err(Error::BadToken(TokenFault::Signature));
     }
-    let token: UntrustedToken<'_, Extra> =
-        UntrustedToken::try_from(text).map_err(|_| malformed())?;
-    let algorithm = Algorithm::named(token.algorithm()).ok_or_else(malformed)?;
-    check_header(token.header())?;
-    let payload = payload(text).ok_or_else(malformed)?;
+    let token = read(text, edge)?;
+    let epoch = edge.verified.borrow().epoch();
+    let forged_epoch = edge.forged.borrow().epoch();
+    let fits = match &token.issuer.secret {
+        Some(secret) => Some(hs256_fits(token.signed, &token.signature, secret)),
+        None => signature_fits(&token, edge).await?,
+    };
+    if fits != Some(true) {
+        if fits.is_some() {
+            let mut forged = edge.forged.borrow_mut();
+            forged.store(&key, (), now_ms + FORGED_MS, forged_epoch);
+        }
+        return Err(Error::BadToken(TokenFault::Signature));
+    }
+    let claims = Rc::new(token.claims);
+    let until_ms = keys::fresh_until_ms(token.issuer, edge).min(token.exp_ms);
+    let mut verified = edge.verified.borrow_mut();
+    verified.store(&key, claims.clone(), until_ms, epoch);
+    Ok(claims)
+}
+
+/// Reads a token and checks all of it but the signature, which costs more than everything else: what fails here is refused
+/// at once.
+fn read<'a, P: Platform>(text: &'a str, edge: &'a Edge<P>) -> Result<Unverified<'a>, Error> {
+    let malformed = || Error::BadToken(TokenFault::Malformed);
+    let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
+    let (header, payload) = signed.split_once('.').ok_or_else(malformed)?;
+    let header = header_of(header, edge)?;
+    let payload = payload_of(payload).ok_or_else(malformed)?;
+    let signature = Base64UrlUnpadded::decode_vec(signature).map_err(|_| malformed())?;
 
     // The token names its issuer, but is believed only once one of that issuer's own keys fits.
     let claimed = payload.iss.as_deref();
@@ -96,33 +145,60 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Claims, E
         return Err(Error::BadToken(TokenFault::Claims));
     }
     // A secret is for HS256 only, whatever the token's header says.
-    let by_secret = algorithm == Algorithm::Hs256;
-    let issuer = issuers()
-        .find(|issuer| issuer.secret.is_some() == by_secret)
+    let by_secret = header.algorithm == Algorithm::Hs256;
+    let mut fitting = issuers().filter(|issuer| issuer.secret.is_some() == by_secret);
+    let length = header.algorithm.signature_bytes();
+    let issuer = fitting
+        .next()
+        .filter(|_| length.is_none_or(|length| length == signature.len()))
         .ok_or(Error::BadToken(TokenFault::Signature))?;
-    let epoch = edge.verified.borrow().epoch();
-    let forged_epoch = edge.forged.borrow().epoch();
-    let (signed, _) = text.rsplit_once('.').ok_or_else(malformed)?;
-    let signature = token.signature_bytes();
-    let fits = if let Some(secret) = &issuer.secret {
-        Some(hs256_fits(signed, signature, secret))
-    } else {
-        let kid = token.header().key_id.as_deref();
-        keys::fits(issuer, algorithm, kid, signed.as_bytes(), signature, edge).await?
-    };
-    if fits != Some(true) {
-        if fits.is_some() {
-            let mut forged = edge.forged.borrow_mut();
-            forged.store(key, (), now_ms + FORGED_MS, forged_epoch);
-        }
-        return Err(Error::BadToken(TokenFault::Signature));
-    }
-    let exp = payload.exp.unwrap_or_default();
+    let exp_ms = milliseconds(payload.exp.unwrap_or_default());
     let claims = check_claims(payload, issuer, edge.now())?;
-    let until = keys::fresh_until_ms(issuer, edge).min(milliseconds(exp));
-    let mut verified = edge.verified.borrow_mut();
-    verified.store(key, claims.clone(), until, epoch);
-    Ok(claims)
+    Ok(Unverified {
+        header,
+        issuer,
+        claims,
+        exp_ms,
+        signed,
+        signature,
+    })
+}
+
+async fn signature_fits<P: Platform>(
+    token: &Unverified<'_>,
+    edge: &Edge<P>,
+) -> Result<Option<bool>, Error> {
+    let Header { algorithm, kid } = &token.header;
+    let signed = token.signed.as_bytes();
+    keys::fits(
+        token.issuer,
+        *algorithm,
+        kid.as_deref(),
+        signed,
+        &token.signature,
+        edge,
+    )
+    .await
+}
+
+/// The header with this text in base64, if the edge accepts it.
+fn header_of<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Header, Error> {
+    if let Some(header) = edge.token_headers.borrow().find(text) {
+        return Ok(header);
+    }
+    let malformed = || Error::BadToken(TokenFault::Malformed);
+    // The payload has rules that the library does not know, and is read only once.
+    let alone = format!("{text}..");
+    let token: UntrustedToken<'_, Extra> =
+        UntrustedToken::try_from(alone.as_str()).map_err(|_| malformed())?;
+    check_header(token.header())?;
+    let header = Header {
+        algorithm: Algorithm::named(token.algorithm()).ok_or_else(malformed)?,
+        kid: token.header().key_id.as_deref().map(Rc::from),
+    };
+    let mut cached = edge.token_headers.borrow_mut();
+    cached.store(text, header.clone());
+    Ok(header)
 }
 
 /// A claim's time in milliseconds; 0 for a time before 1970.
@@ -157,75 +233,18 @@ fn is_known_type(typ: &str) -> bool {
     matches!(name, "jwt" | "at+jwt")
 }
 
-/// The claims that are read, by name. All others are skipped.
-struct Read(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for Read {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Claims;
-        impl<'de> Visitor<'de> for Claims {
-            type Value = Read;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("claims")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Read, A::Error> {
-                let mut claims = Map::new();
-                while let Some(name) = access.next_key::<String>()? {
-                    if !READ.contains(&name.as_str()) {
-                        access.next_value::<IgnoredAny>()?;
-                    } else if claims.insert(name, access.next_value()?).is_some() {
-                        return Err(A::Error::custom("a claim is named twice"));
-                    }
-                }
-                Ok(Read(claims))
-            }
-        }
-        deserializer.deserialize_map(Claims)
-    }
-}
-
-/// The claims in the middle part of a token; none if one of them has the wrong type. The text is checked to be UTF-8
-/// first: given bytes, serde checks only the strings that it keeps.
-fn payload(text: &str) -> Option<Payload> {
-    let middle = text.split('.').nth(1)?;
-    let json = String::from_utf8(Base64UrlUnpadded::decode_vec(middle).ok()?).ok()?;
-    let Read(mut claims) = serde_json::from_slice(json.as_bytes()).ok()?;
-    let mut claim = |name: &str| claims.remove(name).filter(|value| !value.is_null());
-    let aud = claim("aud");
-    if let Some(Value::Array(names)) = &aud
-        && !names.iter().all(Value::is_string)
-    {
+/// The claims in the middle part of a token; none if one of them has the wrong type. The bytes are checked to be UTF-8
+/// first: given bytes, serde checks only the strings that it keeps. It also reads a list as a struct.
+fn payload_of(text: &str) -> Option<Payload> {
+    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+    let json = str::from_utf8(&bytes).ok()?;
+    let is_object = json
+        .trim_start_matches([' ', '\t', '\r', '\n'])
+        .starts_with('{');
+    if !is_object {
         return None;
     }
-    if !matches!(aud, None | Some(Value::String(_) | Value::Array(_))) {
-        return None;
-    }
-    let mut text = |name: &str| match claim(name) {
-        None => Some(None),
-        Some(Value::String(text)) => Some(Some(text)),
-        Some(_) => None,
-    };
-    let (iss, sub, role) = (text("iss")?, text("sub")?, text("role")?);
-    let mut time = |name: &str| claim(name).map_or(Some(None), |time| time.as_f64().map(Some));
-    Some(Payload {
-        iss,
-        aud,
-        sub,
-        role,
-        exp: time("exp")?,
-        nbf: time("nbf")?,
-        iat: time("iat")?,
-    })
-}
-
-/// Whether an `aud`, a string or a list of strings, contains this audience.
-fn has_audience(aud: &Value, wanted: &str) -> bool {
-    match aud {
-        Value::Array(names) => names.iter().any(|name| name == wanted),
-        name => name == wanted,
-    }
+    serde_json::from_str(json).ok()
 }
 
 fn hs256_fits(signed: &str, signature: &[u8], secret: &str) -> bool {
@@ -252,7 +271,7 @@ fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, E
         return fault(TokenFault::NotYetValid);
     }
     let meant_for_us = match (&payload.aud, &issuer.audience) {
-        (Some(aud), Some(wanted)) => has_audience(aud, wanted),
+        (Some(aud), Some(wanted)) => aud.contains(wanted),
         (None, None) => true,
         _ => false,
     };
