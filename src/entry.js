@@ -112,6 +112,14 @@ export function watch(promise, wait) {
   );
 }
 
+/** Settles a wait with whether a key made a signature. WebCrypto copies the bytes before it returns. */
+export function verify(wait, parameters, key, signature, data) {
+  crypto.subtle.verify(parameters, key, signature, data).then(
+    (fits) => settle(wait, fits),
+    () => settle(wait, false),
+  );
+}
+
 /** Settles a wait after some milliseconds. */
 export function timer(milliseconds, wait) {
   return setTimeout(settle, milliseconds, wait, true);

@@ -68,8 +68,9 @@ impl Algorithm {
             Self::Es256 | Self::EdDsa => Some(64),
             Self::Es384 => Some(96),
             Self::Es512 => Some(132),
-            Self::Rs256 | Self::Rs384 | Self::Rs512 => None,
-            Self::Ps256 | Self::Ps384 | Self::Ps512 => None,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
+                None
+            }
         }
     }
 

@@ -53,12 +53,11 @@ impl TokenHasher {
     /// # Errors
     /// [`NoRandomness`].
     pub fn key<'a>(&self, token: &'a str) -> Result<Key<'a>, NoRandomness> {
-        let seed = match self.0.get() {
-            Some(seed) => seed,
-            None => {
-                let seed = random()?;
-                self.0.get_or_init(|| seed)
-            }
+        let seed = if let Some(seed) = self.0.get() {
+            seed
+        } else {
+            let seed = random()?;
+            self.0.get_or_init(|| seed)
         };
         let (_, signature) = token.rsplit_once('.').unwrap_or_default();
         // SipHash, which hides the seed. Its own key is a constant.
@@ -108,6 +107,13 @@ impl<T> Generation<T> {
         self.entries.len() < MAX_TOKENS && self.bytes + bytes <= MAX_BYTES
     }
 
+    fn remove(&mut self, key: &Key<'_>) -> Option<Entry<T>> {
+        self.find(key)?;
+        let entry = self.entries.remove(&key.hash)?;
+        self.bytes -= entry.token.len();
+        Some(entry)
+    }
+
     fn insert(&mut self, hash: u64, entry: Entry<T>) {
         self.bytes += entry.token.len();
         if let Some(replaced) = self.entries.insert(hash, entry) {
@@ -144,8 +150,7 @@ impl<T: Clone> TokenCache<T> {
         if let Some(entry) = self.young.find(key) {
             return entry.outcome(now_ms);
         }
-        self.old.find(key)?;
-        let entry = self.old.entries.remove(&key.hash)?;
+        let entry = self.old.remove(key)?;
         let outcome = entry.outcome(now_ms);
         self.insert(key.hash, entry);
         outcome

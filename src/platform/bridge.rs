@@ -1,9 +1,9 @@
 //! The functions of `entry.js`: what the runtime does for the edge.
 
-use js_sys::Promise;
+use js_sys::{Object, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::web_sys::{AbortController, ReadableStream, Request, Response};
+use worker::web_sys::{AbortController, CryptoKey, ReadableStream, Request, Response};
 
 #[wasm_bindgen(raw_module = "./entry.js")]
 extern "C" {
@@ -20,6 +20,15 @@ extern "C" {
     pub(super) fn soon();
     /// Has [`super::waits::settle`] called with the outcome of a promise.
     pub(super) fn watch(promise: &Promise, wait: u32);
+    /// Has [`super::waits::settle`] called: it is good if the key made the signature.
+    #[wasm_bindgen(catch)]
+    pub(super) fn verify(
+        wait: u32,
+        parameters: &Object,
+        key: &CryptoKey,
+        signature: &[u8],
+        data: &[u8],
+    ) -> Result<(), JsValue>;
     /// Has [`super::waits::settle`] called after some milliseconds.
     pub(super) fn timer(milliseconds: u32, wait: u32) -> i32;
     /// Status and headers of an answer of the runtime.

@@ -9,8 +9,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::console_error;
 use worker::web_sys::{self, CryptoKey};
 
-use super::message;
 use super::waits::PromiseFuture;
+use super::{bridge, message};
 use crate::public_key::{Algorithm, PublicKey};
 
 /// The most imported keys that are cached; issuers have fewer.
@@ -21,39 +21,49 @@ thread_local! {
 }
 
 /// A key of WebCrypto with everything that a check needs.
-#[derive(Clone)]
 struct ImportedKey {
-    subtle: web_sys::SubtleCrypto,
     parameters: Object,
     key: CryptoKey,
 }
 
-pub(super) async fn verifies(
+impl ImportedKey {
+    /// Starts a check. What is checked is not copied into JavaScript's memory.
+    fn check(&self, data: &[u8], signature: &[u8]) -> Result<PromiseFuture, JsValue> {
+        PromiseFuture::started(|wait| {
+            bridge::verify(wait, &self.parameters, &self.key, signature, data)
+        })
+    }
+}
+
+/// It has not been tried to import the key.
+struct NotImported;
+
+/// Starts a check; none if WebCrypto does not take the key or the signature.
+fn check(
     key: &PublicKey,
     data: &[u8],
     signature: &[u8],
-) -> Result<bool, JsValue> {
-    let known = IMPORTED_KEYS.with_borrow(|known| known.get(&key.jwk).cloned());
-    let imported = match known {
-        Some(imported) => imported,
-        None => import_once(key).await,
-    };
-    let Some(imported) = imported else {
-        return Ok(false);
-    };
-    let checking = imported
-        .subtle
-        .verify_with_object_and_js_u8_array_and_js_u8_array(
-            &imported.parameters,
-            &imported.key,
-            &Uint8Array::from(signature),
-            &Uint8Array::from(data),
-        )?;
-    Ok(PromiseFuture::of(&checking).await?.is_truthy())
+) -> Result<Option<PromiseFuture>, NotImported> {
+    IMPORTED_KEYS.with_borrow(|known| {
+        let imported = known.get(&key.jwk).ok_or(NotImported)?.as_ref();
+        Ok(imported.and_then(|imported| imported.check(data, signature).ok()))
+    })
+}
+
+pub(super) async fn verifies(key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
+    let mut checking = check(key, data, signature);
+    if checking.is_err() {
+        import_once(key).await;
+        checking = check(key, data, signature);
+    }
+    match checking {
+        Ok(Some(checking)) => checking.await.is_ok(),
+        Ok(None) | Err(NotImported) => false,
+    }
 }
 
 /// Imports a key and caches the result, also the failure.
-async fn import_once(key: &PublicKey) -> Option<ImportedKey> {
+async fn import_once(key: &PublicKey) {
     let imported = import(key).await;
     if let Err(fault) = &imported {
         let kid: Option<String> = key.kid.as_ref().map(|kid| kid.chars().take(128).collect());
@@ -67,9 +77,8 @@ async fn import_once(key: &PublicKey) -> Option<ImportedKey> {
         if known.len() >= MAX_IMPORTED_KEYS {
             known.clear();
         }
-        known.insert(key.jwk.clone(), imported.clone());
+        known.insert(key.jwk.clone(), imported);
     });
-    imported
 }
 
 async fn import(key: &PublicKey) -> Result<ImportedKey, JsValue> {
@@ -81,7 +90,6 @@ async fn import(key: &PublicKey) -> Result<ImportedKey, JsValue> {
     let importing = subtle.import_key_with_object("jwk", &jwk, &parameters, false, &usages)?;
     Ok(ImportedKey {
         key: PromiseFuture::of(&importing).await?.dyn_into()?,
-        subtle,
         parameters,
     })
 }

@@ -334,9 +334,7 @@ impl Platform for Workers {
     }
 
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {
-        crypto::verifies(key, data, signature)
-            .await
-            .unwrap_or(false)
+        crypto::verifies(key, data, signature).await
     }
 
     async fn encrypt(

@@ -133,6 +133,14 @@ impl PromiseFuture {
         Self { wait, timer: None }
     }
 
+    /// What a call settles that gets the number of the wait.
+    pub(super) fn started(start: impl FnOnce(u32) -> Result<(), JsValue>) -> Result<Self, JsValue> {
+        let wait = Wait::new();
+        let future = Self { wait, timer: None };
+        start(future.wait.0)?;
+        Ok(future)
+    }
+
     /// Ready after some time.
     pub(super) fn milliseconds(milliseconds: u32) -> Self {
         let wait = Wait::new();

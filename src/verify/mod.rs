@@ -5,12 +5,13 @@
 pub mod keys;
 pub mod token;
 
-use crate::headers::Headers;
+use std::borrow::Cow;
 
 use crate::body;
 use crate::config::Config;
 use crate::endpoint::{Access, Route};
 use crate::error::{Error, TokenFault};
+use crate::headers::Headers;
 use crate::hooks::Signed;
 use crate::id::is_uuid;
 use crate::isolate::Edge;
@@ -179,7 +180,7 @@ fn bearer<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
     let Some(value) = request.headers.get("authorization") else {
         return Ok(None);
     };
-    let text = value.to_str().map_err(|_| Error::BadAuthorization)?;
+    let text = str::from_utf8(value.as_bytes()).map_err(|_| Error::BadAuthorization)?;
     let (scheme, token) = text.split_once(' ').ok_or(Error::BadAuthorization)?;
     let one_word = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic() && b != b',');
     if scheme.eq_ignore_ascii_case("bearer") && one_word {
@@ -190,21 +191,29 @@ fn bearer<B>(request: &Request<B>) -> Result<Option<&str>, Error> {
 }
 
 /// The `apikey` of the header or, as supabase-js may send it, of the query.
-fn api_key<B>(request: &Request<B>) -> Result<Option<String>, Error> {
+fn api_key<B>(request: &Request<B>) -> Result<Option<Cow<'_, str>>, Error> {
     if let Some(value) = request.headers.get("apikey") {
         return value
             .to_str()
-            .map(|text| Some(text.to_owned()))
+            .map(|text| Some(text.into()))
             .map_err(|_| Error::BadApiKey);
     }
-    Ok(query_key(&request.query))
+    Ok(query_key(&request.query).map(Cow::Owned))
 }
 
 /// The `apikey` of a query, which counts if no header has one.
 pub(crate) fn query_key(query: &str) -> Option<String> {
-    let mut pairs = form_urlencoded::parse(query.as_bytes());
-    let found = pairs.find(|(name, _)| name == "apikey");
-    found.map(|(_, value)| value.into_owned())
+    fn decoded(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+        form_urlencoded::parse(text.as_bytes()).next()
+    }
+    // Most names need no decoding.
+    let is_key = |name: &str| {
+        name == "apikey"
+            || name.contains('%') && decoded(name).is_some_and(|(name, _)| name == "apikey")
+    };
+    let mut pairs = query.split('&');
+    let pair = pairs.find(|pair| is_key(pair.split('=').next().unwrap_or_default()))?;
+    decoded(pair).map(|(_, value)| value.into_owned())
 }
 
 fn is_publishable(text: &str, config: &Config) -> bool {

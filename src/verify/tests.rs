@@ -1037,3 +1037,38 @@ fn a_header_that_is_read_once_is_still_checked_with_each_issuer() {
         assert_eq!(fault(&edge, &mac), Some(TokenFault::Signature));
     }
 }
+
+#[test]
+fn an_api_key_is_found_in_a_query_however_it_is_written() {
+    // As a whole query is decoded, pair by pair.
+    let decoded = |query: &str| {
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let found = pairs.find(|(name, _)| name == "apikey");
+        found.map(|(_, value)| value.into_owned())
+    };
+    for (query, wanted) in [
+        ("apikey=k", Some("k")),
+        ("a=1&apikey=k", Some("k")),
+        ("&&apikey=k&apikey=l", Some("k")),
+        ("%61pikey=k", Some("k")),
+        ("%61%70%69%6B%65%79=k+%2B%26%3D", Some("k +&=")),
+        ("apikey", Some("")),
+        ("%61pikey", Some("")),
+        ("apikey=", Some("")),
+        ("apikey=a=b", Some("a=b")),
+        ("apikey=%ff", Some("\u{fffd}")),
+        ("", None),
+        ("apikey%3Dk", None),
+        ("APIKEY=k", None),
+        ("apikey+=k", None),
+        ("+apikey=k", None),
+        ("%2561pikey=k", None),
+        ("apikey%00=k", None),
+        ("a=apikey&b=%61pikey=k", None),
+        ("=apikey", None),
+        ("apikey;a=k", None),
+    ] {
+        assert_eq!(query_key(query).as_deref(), wanted, "{query}");
+        assert_eq!(decoded(query).as_deref(), wanted, "{query}");
+    }
+}

@@ -5,11 +5,13 @@
 
 use std::rc::Rc;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use jwt_compact::UntrustedToken;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use sha2::Sha256;
 
 use super::keys;
@@ -50,29 +52,13 @@ fn is_there<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
 #[derive(Deserialize)]
 struct Payload {
     iss: Option<String>,
-    aud: Option<Audience>,
+    /// A string or a list of strings.
+    aud: Option<Value>,
     sub: Option<String>,
     role: Option<String>,
     exp: Option<f64>,
     nbf: Option<f64>,
     iat: Option<f64>,
-}
-
-/// An `aud`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Several(Vec<String>),
-}
-
-impl Audience {
-    fn contains(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(name) => name == wanted,
-            Self::Several(names) => names.iter().any(|name| name == wanted),
-        }
-    }
 }
 
 /// A token that is good if its signature is.
@@ -126,14 +112,15 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Rc<Claims
 }
 
 /// Reads a token and checks all of it but the signature, which costs more than everything else: what fails here is refused
-/// at once.
+/// at once. Not inlined: most requests carry a cached token, and their path is short.
+#[inline(never)]
 fn read<'a, P: Platform>(text: &'a str, edge: &'a Edge<P>) -> Result<Unverified<'a>, Error> {
     let malformed = || Error::BadToken(TokenFault::Malformed);
     let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
     let (header, payload) = signed.split_once('.').ok_or_else(malformed)?;
     let header = header_of(header, edge)?;
     let payload = payload_of(payload).ok_or_else(malformed)?;
-    let signature = Base64UrlUnpadded::decode_vec(signature).map_err(|_| malformed())?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed())?;
 
     // The token names its issuer, but is believed only once one of that issuer's own keys fits.
     let claimed = payload.iss.as_deref();
@@ -186,19 +173,25 @@ fn header_of<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Header, Error> {
     if let Some(header) = edge.token_headers.borrow().find(text) {
         return Ok(header);
     }
+    let header = parse_header(text)?;
+    let mut cached = edge.token_headers.borrow_mut();
+    cached.store(text, header.clone());
+    Ok(header)
+}
+
+#[cold]
+#[inline(never)]
+fn parse_header(text: &str) -> Result<Header, Error> {
     let malformed = || Error::BadToken(TokenFault::Malformed);
     // The payload has rules that the library does not know, and is read only once.
     let alone = format!("{text}..");
     let token: UntrustedToken<'_, Extra> =
         UntrustedToken::try_from(alone.as_str()).map_err(|_| malformed())?;
     check_header(token.header())?;
-    let header = Header {
+    Ok(Header {
         algorithm: Algorithm::named(token.algorithm()).ok_or_else(malformed)?,
         kid: token.header().key_id.as_deref().map(Rc::from),
-    };
-    let mut cached = edge.token_headers.borrow_mut();
-    cached.store(text, header.clone());
-    Ok(header)
+    })
 }
 
 /// A claim's time in milliseconds; 0 for a time before 1970.
@@ -236,7 +229,7 @@ fn is_known_type(typ: &str) -> bool {
 /// The claims in the middle part of a token; none if one of them has the wrong type. The bytes are checked to be UTF-8
 /// first: given bytes, serde checks only the strings that it keeps. It also reads a list as a struct.
 fn payload_of(text: &str) -> Option<Payload> {
-    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let json = str::from_utf8(&bytes).ok()?;
     let is_object = json
         .trim_start_matches([' ', '\t', '\r', '\n'])
@@ -244,7 +237,21 @@ fn payload_of(text: &str) -> Option<Payload> {
     if !is_object {
         return None;
     }
-    serde_json::from_str(json).ok()
+    let payload: Payload = serde_json::from_str(json).ok()?;
+    let is_audience = match &payload.aud {
+        None | Some(Value::String(_)) => true,
+        Some(Value::Array(names)) => names.iter().all(Value::is_string),
+        Some(_) => false,
+    };
+    is_audience.then_some(payload)
+}
+
+/// Whether an `aud`, a string or a list of strings, contains this audience.
+fn has_audience(aud: &Value, wanted: &str) -> bool {
+    match aud {
+        Value::Array(names) => names.iter().any(|name| name == wanted),
+        name => name == wanted,
+    }
 }
 
 fn hs256_fits(signed: &str, signature: &[u8], secret: &str) -> bool {
@@ -271,7 +278,7 @@ fn check_claims(payload: Payload, issuer: &Issuer, now: u64) -> Result<Claims, E
         return fault(TokenFault::NotYetValid);
     }
     let meant_for_us = match (&payload.aud, &issuer.audience) {
-        (Some(aud), Some(wanted)) => aud.contains(wanted),
+        (Some(aud), Some(wanted)) => has_audience(aud, wanted),
         (None, None) => true,
         _ => false,
     };
