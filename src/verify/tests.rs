@@ -1035,6 +1035,13 @@ fn a_header_that_is_read_once_is_still_checked_with_each_issuer() {
         );
         let mac = hs256_text(&parts(&header, &by_keys));
         assert_eq!(fault(&edge, &mac), Some(TokenFault::Signature));
+        // Nor is one header taken for another.
+        assert_eq!(fault(&edge, &hs256(&by_secret)), None);
+        let other = with(header.clone(), "kid", json!("b"));
+        assert_eq!(
+            fault(&edge, &es256(&other, &by_keys)),
+            Some(TokenFault::Signature)
+        );
     }
 }
 
