@@ -10,10 +10,11 @@
 //! that a withdrawn key is noticed. New keys empty the cache.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::mem;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::id::{NoRandomness, random};
 use crate::public_key::Algorithm;
@@ -83,7 +84,8 @@ impl<T: Clone> Entry<T> {
 }
 
 struct Generation<T> {
-    entries: HashMap<u64, Entry<T>>,
+    /// By the hashes of their keys, which nobody can choose.
+    entries: FxHashMap<u64, Entry<T>>,
     /// Bytes of its tokens.
     bytes: usize,
 }
@@ -91,7 +93,7 @@ struct Generation<T> {
 impl<T> Default for Generation<T> {
     fn default() -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: FxHashMap::default(),
             bytes: 0,
         }
     }

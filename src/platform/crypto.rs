@@ -1,9 +1,9 @@
 //! WebCrypto: checks signatures and encrypts.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
+use rustc_hash::FxHashMap;
 use serde::Serialize;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::console_error;
@@ -17,7 +17,8 @@ use crate::public_key::{Algorithm, PublicKey};
 const MAX_IMPORTED_KEYS: usize = 64;
 
 thread_local! {
-    static IMPORTED_KEYS: RefCell<HashMap<String, Option<ImportedKey>>> = RefCell::default();
+    /// By their parameters, which come from trusted issuers.
+    static IMPORTED_KEYS: RefCell<FxHashMap<String, Option<ImportedKey>>> = RefCell::default();
 }
 
 /// A key of WebCrypto with everything that a check needs.
