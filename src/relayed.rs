@@ -45,7 +45,7 @@ pub(crate) fn relayed_headers(mut from: Headers) -> Headers {
     for name in [CONTENT_LOCATION, LOCATION] {
         let moved = text(&allowed, name.as_str())
             .filter(|path| path.starts_with('/'))
-            .map(|path| format!("/rest/v1{path}"));
+            .map(|path| ["/rest/v1", path].concat());
         if let Some(Ok(value)) = moved.map(|path| HeaderValue::from_str(&path)) {
             allowed.insert(name, value);
         }

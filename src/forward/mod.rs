@@ -408,7 +408,8 @@ fn is_decoded_text(content_type: &str) -> bool {
 
 /// Removes the limit that the edge added from the answer's `Content-Location`.
 fn remove_added_limit(headers: &mut Headers, limit: u64) {
-    let added = format!("limit={limit}");
+    let mut number = itoa::Buffer::new();
+    let added = ["limit=", number.format(limit)].concat();
     let Some((path, query)) =
         text(headers, "content-location").and_then(|location| location.split_once('?'))
     else {
@@ -418,7 +419,7 @@ fn remove_added_limit(headers: &mut Headers, limit: u64) {
     let location = if remaining.is_empty() {
         path.to_owned()
     } else {
-        format!("{path}?{}", remaining.join("&"))
+        [path, &remaining.join("&")].join("?")
     };
     if let Ok(location) = HeaderValue::from_str(&location) {
         headers.insert(CONTENT_LOCATION, location);

@@ -12,6 +12,8 @@ use std::cell::{Cell, RefCell};
 use std::ops::Deref;
 use std::rc::Rc;
 
+use base16ct::lower;
+
 use crate::config::Config;
 use crate::error::Error;
 use crate::id::{NoRandomness, random_id};
@@ -110,7 +112,8 @@ impl Isolate {
             *isolate = random_id()?.chars().take(16).collect();
         }
         *count += 1;
-        Ok(format!("{isolate}{count:016x}"))
+        let count = lower::encode_string(&count.to_be_bytes());
+        Ok([isolate.as_str(), &count].concat())
     }
 }
 

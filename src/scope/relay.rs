@@ -94,7 +94,8 @@ pub(super) async fn rebuild<P: Platform>(
     let replica = replica::address(caller, &request, edge).await?;
     let base = replica.unwrap_or(&edge.config.postgrest_url);
     let folder = if is_function { "rpc/" } else { "" };
-    let root = format!("/{folder}{}", utf8_percent_encode(name, &WRITTEN));
+    let mut root = ["/", folder].concat();
+    root.extend(utf8_percent_encode(name, &WRITTEN));
     let mut path = root.clone();
     query.append_to(&mut path);
     let insists = request.headers.contains_key("x-read-preference");
@@ -115,7 +116,7 @@ pub(super) async fn rebuild<P: Platform>(
     let relay = Relay {
         outgoing: Outgoing {
             method: request.method,
-            url: format!("{base}{path}"),
+            url: [base, path.as_str()].concat(),
             headers,
             body,
             deadline_ms: limits.deadline_ms,
@@ -208,7 +209,7 @@ fn headers<B>(
     if let Some(key) = idempotency_key(request)? {
         set(&mut headers, "idempotency-key", key)?;
     }
-    set(&mut headers, "authorization", &format!("Bearer {token}"))?;
+    set(&mut headers, "authorization", &["Bearer ", token].concat())?;
     set_trace(&mut headers, request)?;
     Ok(headers)
 }
