@@ -232,22 +232,12 @@ async fn align_to_step<P: Platform, T>(
 ) -> Result<T, Error> {
     let [spread] = id::random()?;
     let step_ms = step_ms + step_ms * u32::from(spread) / STEP_SPREAD;
-    let start_ms = edge.platform.now_ms();
-    match select(pin!(work), pin!(edge.platform.sleep(step_ms))).await {
-        Either::Left((done, step)) => {
+    let mut work = pin!(work);
+    loop {
+        let step = pin!(edge.platform.sleep(step_ms));
+        if let Either::Left((done, step)) = select(work.as_mut(), step).await {
             step.await;
-            done
-        }
-        // The database has much to do. A timer for each further step would cost more than the work; the end of the step is
-        // computed in whole milliseconds, of which the time of the work now varies by many.
-        Either::Right(((), work)) => {
-            let done = work.await;
-            let step_ms = u64::from(step_ms);
-            let took_ms = edge.platform.now_ms().saturating_sub(start_ms);
-            let of_step_ms = took_ms.checked_rem(step_ms).unwrap_or_default();
-            let rest_ms = u32::try_from(step_ms - of_step_ms).unwrap_or_default();
-            edge.platform.sleep(rest_ms).await;
-            done
+            return done;
         }
     }
 }
