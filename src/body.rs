@@ -30,14 +30,18 @@ async fn read_body<P: Platform>(
     edge: &Edge<P>,
 ) -> Result<Vec<u8>, Error> {
     let is_zipped = is_zipped(request)?;
-    if declared_length(request)?.is_some_and(|length| length > limit) {
+    let declared = declared_length(request)?;
+    if declared.is_some_and(|length| length > limit) {
         return Err(Error::BodyTooLarge { limit });
     }
     let Some(body) = request.body.take() else {
         return Ok(Vec::new());
     };
     let deadline_ms = edge.config.limits.upload_ms;
-    let read = edge.platform.read(body, limit, deadline_ms).await;
+    let read = edge
+        .platform
+        .read_request(body, declared, limit, deadline_ms);
+    let read = read.await;
     let bytes = read.map_err(|fault| Error::of_body(fault, limit))?;
     if !is_zipped {
         return Ok(bytes);

@@ -334,6 +334,18 @@ impl Call {
     }
 }
 
+impl Call {
+    /// The status of its answer, if that is the function's result and nothing of the edge reads it.
+    pub(crate) fn relayed_status(&self) -> Option<StatusCode> {
+        let is_read =
+            self.redirect.is_some() || self.fallback.is_some() || self.after_call.is_some();
+        match self.answer {
+            Answer::Result(status) if !is_read => Some(status),
+            _ => None,
+        }
+    }
+}
+
 /// An answer from a stale result of the database.
 #[derive(Clone, Copy)]
 pub struct Fallback {

@@ -232,6 +232,50 @@ export function readWhole(body, limit, milliseconds) {
   });
 }
 
+/** A promise that fails with `slow` unless it is settled within some milliseconds. */
+function inTime(promise, milliseconds) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, milliseconds, 'slow');
+    const settled = (settle) => (value) => {
+      clearTimeout(timer);
+      settle(value);
+    };
+    promise.then(settled(resolve), settled(reject));
+  });
+}
+
+/** All bytes of a request's body that declares its length, if they arrive within some milliseconds; it fails with `slow`. */
+export function readRequest(request, milliseconds) {
+  return inTime(request.arrayBuffer(), milliseconds);
+}
+
+/** Bytes of a result into which most fit. */
+const RESULT_BYTES = 16 * 1024;
+
+/**
+ * All bytes of an answer's body, if there are at most `limit` and they arrive within some milliseconds; it fails with `large` or
+ * `slow`.
+ */
+export function readAnswer(body, limit, milliseconds) {
+  return inTime(readPieces(body.getReader({ mode: 'byob' }), limit), milliseconds);
+}
+
+async function readPieces(reader, limit) {
+  const chunks = [];
+  let length = 0;
+  for (let size = RESULT_BYTES; ; size = limit + 1 - length) {
+    const { value } = await reader.readAtLeast(size, new Uint8Array(size));
+    const got = value?.byteLength ?? 0;
+    if (got > 0) chunks.push(value);
+    length += got;
+    if (length > limit) {
+      reader.cancel().catch(() => {});
+      throw 'large';
+    }
+    if (got < size) return joined(chunks, length);
+  }
+}
+
 function joined(chunks, length) {
   if (chunks.length === 1) return chunks[0];
   const all = new Uint8Array(length);

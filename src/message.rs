@@ -207,10 +207,13 @@ pub fn bytes<B>(
     }
 }
 
+/// The type of an answer in JSON.
+pub const JSON: &str = "application/json; charset=utf-8";
+
 /// An answer in JSON.
 #[must_use]
 pub fn json<B>(status: StatusCode, value: &serde_json::Value) -> Response<B> {
-    bytes(status, "application/json; charset=utf-8", value.to_string())
+    bytes(status, JSON, value.to_string())
 }
 
 /// Why there is no answer.

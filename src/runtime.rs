@@ -71,6 +71,23 @@ pub trait Platform: Clone + 'static {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
 
+    /// The same for the request's own body, whose length it may declare.
+    async fn read_request(
+        &self,
+        body: Self::Body,
+        declared: Option<usize>,
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault>;
+
+    /// Reads a body as [`Platform::read`] does, to pass it on. Its bytes may stay with the platform.
+    async fn whole(
+        &self,
+        body: Self::Body,
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Body<Self::Body>, ReadFault>;
+
     /// The chunks of a body as they arrive; of a gzip body, decompressed, each at most 64 KB. The body may have at most `limit`
     /// bytes before decompression, and may pause for at most `idle_ms`.
     fn chunks(

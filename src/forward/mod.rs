@@ -20,10 +20,11 @@ use serde_json::Value;
 
 use crate::endpoint::{Answer, Call, Incoming};
 use crate::error::{Error, ErrorBody};
+use crate::formats::media_type;
 use crate::hooks::Services;
 use crate::id;
 use crate::isolate::Edge;
-use crate::message::{Body, Outgoing, ReadFault, Response, SendFault, text};
+use crate::message::{Body, JSON, Outgoing, ReadFault, Response, SendFault, text};
 use crate::runtime::Platform;
 use crate::scope::{self, Relay, Scoped, Sharer, Work, replica};
 use crate::verify::keys;
@@ -143,11 +144,12 @@ async fn perform<P: Platform>(
             relay,
             cache: None,
         } => {
-            let called = result(relay, edge);
-            let outcome = match call.answer_step_ms {
-                None => called.await,
-                Some(step_ms) => align_to_step(called, step_ms, edge).await,
-            };
+            if let Some(status) = call.relayed_status() {
+                let called = relayed_result(relay, status, edge);
+                let response = in_steps(called, call.answer_step_ms, edge).await?;
+                return Ok(Reply::of(response));
+            }
+            let outcome = in_steps(result(relay, edge), call.answer_step_ms, edge).await;
             let outcome = match &call.fallback {
                 None => outcome,
                 Some(fallback) => stale_if_error::or_fallback(outcome, fallback, &incoming, edge),
@@ -219,6 +221,18 @@ fn streamed<B>(response: Response<B>) -> Response<B> {
         },
         headers,
         body: response.body,
+    }
+}
+
+/// Runs work, in steps if the endpoint has them.
+async fn in_steps<P: Platform, T>(
+    work: impl Future<Output = Result<T, Error>>,
+    step_ms: Option<u32>,
+    edge: &Edge<P>,
+) -> Result<T, Error> {
+    match step_ms {
+        None => work.await,
+        Some(step_ms) => align_to_step(work, step_ms, edge).await,
     }
 }
 
@@ -455,22 +469,71 @@ async fn result<P: Platform>(relay: Relay<P::Body>, edge: &Edge<P>) -> Result<Va
     parsed(relay, MAX_RESULT_BYTES, edge).await
 }
 
+/// A function's result as the answer of an endpoint. What PostgREST declares to be JSON passes as it is: parsing it would cost
+/// time, and would change large numbers.
+async fn relayed_result<P: Platform>(
+    relay: Relay<P::Body>,
+    status: StatusCode,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, Error> {
+    let response = send_on(relay, edge).await?;
+    let body = match response.body {
+        Body::Stream(stream) if is_json(&response.headers) => {
+            let deadline_ms = edge.config.limits.deadline_ms;
+            let whole = edge.platform.whole(stream, MAX_RESULT_BYTES, deadline_ms);
+            whole
+                .await
+                .map_err(|fault| result_fault(fault, MAX_RESULT_BYTES))?
+        }
+        body => {
+            let response = Response { body, ..response };
+            let result = parse(response, MAX_RESULT_BYTES, edge).await?;
+            Body::Bytes(result.to_string().into_bytes())
+        }
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    Ok(Response {
+        status,
+        headers,
+        body,
+    })
+}
+
+/// Whether an answer is declared to be JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    text(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| media_type(kind) == "application/json")
+}
+
+/// Why a function's result could not be read.
+fn result_fault(fault: ReadFault, limit: usize) -> Error {
+    match fault {
+        ReadFault::TooLarge => Error::ResultTooLarge { limit },
+        _ => Error::UpstreamFailed,
+    }
+}
+
 /// The JSON of an answer of at most `limit` bytes.
 async fn parsed<P: Platform>(
     relay: Relay<P::Body>,
     limit: usize,
     edge: &Edge<P>,
 ) -> Result<Value, Error> {
-    let response = send_on(relay, edge).await?;
+    parse(send_on(relay, edge).await?, limit, edge).await
+}
+
+async fn parse<P: Platform>(
+    response: Response<P::Body>,
+    limit: usize,
+    edge: &Edge<P>,
+) -> Result<Value, Error> {
     if response.status == StatusCode::NO_CONTENT {
         // The function returns void.
         return Ok(Value::Null);
     }
-    match bytes(response.body, limit, edge).await {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| Error::UpstreamFailed),
-        Err(ReadFault::TooLarge) => Err(Error::ResultTooLarge { limit }),
-        Err(_) => Err(Error::UpstreamFailed),
-    }
+    let bytes = bytes(response.body, limit, edge).await;
+    let bytes = bytes.map_err(|fault| result_fault(fault, limit))?;
+    serde_json::from_slice(&bytes).map_err(|_| Error::UpstreamFailed)
 }
 
 /// Calls a function in the edge's own name, without a request behind it.

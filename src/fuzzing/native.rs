@@ -129,6 +129,20 @@ impl Platform for Native {
         Ok(body)
     }
 
+    async fn read_request(
+        &self,
+        body: Vec<u8>,
+        _: Option<usize>,
+        _: usize,
+        _: u32,
+    ) -> Result<Vec<u8>, ReadFault> {
+        Ok(body)
+    }
+
+    async fn whole(&self, body: Vec<u8>, _: usize, _: u32) -> Result<Body<Vec<u8>>, ReadFault> {
+        Ok(Body::Bytes(body))
+    }
+
     fn chunks(
         &self,
         body: Vec<u8>,

@@ -44,6 +44,12 @@ extern "C" {
         limit: f64,
         milliseconds: u32,
     ) -> Result<Promise, JsValue>;
+    /// All bytes of a request's body, whose length it declares; fails with `slow`.
+    #[wasm_bindgen(js_name = readRequest)]
+    pub(super) fn read_request(request: &Request, milliseconds: u32) -> Promise;
+    /// All bytes of an answer's body; fails with `large` or `slow`.
+    #[wasm_bindgen(js_name = readAnswer)]
+    pub(super) fn read_answer(body: &ReadableStream, limit: f64, milliseconds: u32) -> Promise;
     /// A body of at most `limit` bytes, as bytes or as a stream; fails with `large`.
     pub(super) fn bounded(body: &ReadableStream, limit: f64, line: &str) -> Promise;
     /// An answer whose status and headers are in a text.

@@ -18,6 +18,9 @@ use crate::message::{Body, Outgoing, ReadFault, Request, Response, SendFault, re
 /// Bytes that the text of a usual request or answer fits into.
 const TEXT_BYTES: usize = 1024;
 
+/// The most bytes of a body that is sent as a text.
+const MAX_TEXT_BYTES: usize = 4096;
+
 /// The header in which Cloudflare puts the client's address.
 const ADDRESS: &str = "cf-connecting-ip";
 
@@ -147,7 +150,14 @@ pub(super) async fn send(
     };
     match &request.body {
         Body::Empty => within(&JsValue::UNDEFINED).await,
-        Body::Bytes(bytes) => within(&Uint8Array::from(bytes.as_slice())).await,
+        Body::Bytes(bytes) => {
+            // A short text is an object of JavaScript's own heap; bytes would need memory beside it.
+            let text = std::str::from_utf8(bytes).ok();
+            match text.filter(|text| text.len() <= MAX_TEXT_BYTES) {
+                Some(text) => within(&JsValue::from_str(text)).await,
+                None => within(&Uint8Array::from(bytes.as_slice())).await,
+            }
+        }
         Body::Stream(stream) => within(stream).await,
         Body::Upload {
             stream,

@@ -370,6 +370,37 @@ impl Platform for Workers {
         Ok(Uint8Array::new(&bytes).to_vec())
     }
 
+    async fn read_request(
+        &self,
+        body: ReadableStream,
+        declared: Option<usize>,
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Vec<u8>, ReadFault> {
+        let is_declared = declared.is_some_and(|length| length <= limit);
+        let Some((request, _)) = self.0.request.as_ref().filter(|_| is_declared) else {
+            return self.read(body, limit, deadline_ms).await;
+        };
+        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        // The runtime reads no more than was declared, and without a reader's objects.
+        let bytes = PromiseFuture::of(&bridge::read_request(request, deadline_ms)).await;
+        let bytes = bytes.map_err(|fault| read_fault(&fault))?;
+        Ok(Uint8Array::new(&bytes).to_vec())
+    }
+
+    async fn whole(
+        &self,
+        body: ReadableStream,
+        limit: usize,
+        deadline_ms: u32,
+    ) -> Result<Body<ReadableStream>, ReadFault> {
+        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        let bytes = PromiseFuture::of(&bridge::read_answer(&body, float(limit), deadline_ms)).await;
+        let bytes = bytes.map_err(|fault| read_fault(&fault))?;
+        // Bytes of JavaScript are a body like a stream of them.
+        Ok(Body::Stream(bytes.unchecked_into()))
+    }
+
     fn chunks(
         &self,
         body: ReadableStream,

@@ -12,12 +12,12 @@ use super::mint::{self, upstream_token};
 use super::work::{Relay, Work, sharer};
 use super::{arguments, cached, device, form_timestamp, lines, seal, turnstile};
 use crate::body::{limit, read_all};
-use crate::endpoint::{Arguments, Call, Human, Identity, Incoming, Plan, Seen};
+use crate::endpoint::{Action, Answer, Arguments, Call, Human, Identity, Incoming, Plan, Seen};
 use crate::error::Error;
 use crate::formats::RawBody;
 use crate::formats::charset::Decoder;
 use crate::isolate::Edge;
-use crate::message::{Body, KB, Outgoing, Request};
+use crate::message::{Body, KB, Outgoing, Place, Request};
 use crate::route::Matched;
 use crate::runtime::Platform;
 use crate::verify::Caller;
@@ -65,6 +65,13 @@ pub(super) fn incoming<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Incoming {
+    // Only Rust of a system reads the place of the client, and asking the runtime for it takes as long as parsing a body.
+    let reads_place = match &matched.route.action {
+        Action::Call(call) => {
+            matches!(call.arguments, Arguments::Code(_)) || matches!(call.answer, Answer::Code(_))
+        }
+        _ => true,
+    };
     Incoming {
         headers: request.headers.clone(),
         body: RawBody::default(),
@@ -72,7 +79,11 @@ pub(super) fn incoming<P: Platform>(
         query: request.query.clone(),
         wants_page: wants_page(request),
         now_ms: edge.platform.now_ms(),
-        place: edge.platform.place(),
+        place: if reads_place {
+            edge.platform.place()
+        } else {
+            Place::default()
+        },
         user: caller.user().map(str::to_owned),
         decoder: Decoder(P::decode),
         ..Incoming::default()
@@ -309,7 +320,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::endpoint::{Access, Action, Route, Segments};
+    use crate::endpoint::{Access, Route, Segments};
     use crate::fuzzing::native;
     use crate::verify;
 
