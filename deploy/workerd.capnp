@@ -7,6 +7,8 @@ const config :Workerd.Config = (
     (name = "edge", worker = .edge),
     # Addresses come from the configuration only, and redirects are not followed.
     (name = "network", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    # Its connections are its own: PostgREST 12 closes one after each answer to HEAD, and a write on it would be lost.
+    (name = "heads", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
   sockets = [(name = "http", address = "127.0.0.1:8787", http = (), service = "edge")],
 );
@@ -22,6 +24,7 @@ const edge :Workerd.Worker = (
   compatibilityDate = "2026-11-17",
   globalOutbound = "network",
   bindings = [
+    (name = "HEAD_REQUESTS", service = "heads"),
     (name = "POSTGREST_URL", fromEnvironment = "POSTGREST_URL"),
     (name = "POSTGREST_READ_URL", fromEnvironment = "POSTGREST_READ_URL"),
     (name = "EDGE_SIGNING_KEY", fromEnvironment = "EDGE_SIGNING_KEY"),

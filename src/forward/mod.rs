@@ -31,9 +31,9 @@ use crate::verify::keys;
 
 /// Milliseconds before a read is sent again.
 const RETRY_PAUSE_MS: u32 = 100;
-/// Milliseconds in which the runtime notices that PostgREST 12 closed a connection, as it does after every answer to
-/// `HEAD`.
-const CLOSE_PAUSE_MS: u32 = 10;
+/// How often a `HEAD` is sent again at once. PostgREST 12 closes a connection after each answer to `HEAD` and says
+/// nothing, so the next `HEAD` may be sent on a closed one; each attempt uses one of them up.
+const MAX_HEAD_RETRIES: usize = 8;
 /// A failure within so many milliseconds came at once.
 const QUICK_MS: u64 = 500;
 /// A random byte divided by this is the part of a step by which the step is longer: up to a quarter.
@@ -345,20 +345,23 @@ async fn send_on<P: Platform>(
 /// token.
 async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> Result<(), Error> {
     let question = Outgoing {
-        method: Method::HEAD,
+        // Not HEAD, after which PostgREST 12 closes the connection on which the write would be sent.
+        method: Method::GET,
         url: address,
         headers: Headers::new(),
         body: Body::Empty,
         deadline_ms: edge.config.limits.deadline_ms,
     };
-    let answer = edge.platform.send(&question, &|| ()).await;
+    let answer = send_with_retry(question, None, &|| (), edge).await;
     let answer = answer.map_err(|_| Error::UpstreamUnavailable)?;
-    // The write would otherwise be sent over a connection that PostgREST is about to close, and fail.
-    edge.platform.sleep(CLOSE_PAUSE_MS).await;
     let version = text(&answer.headers, "server").and_then(|name| name.strip_prefix("postgrest/"));
-    match version.and_then(|version| version.split('.').next()) {
-        Some("12") => Ok(()),
-        _ => Err(Error::LimitedWrite),
+    let applies = version.is_some_and(|version| version.split('.').next() == Some("12"));
+    // Read to its end, so that the connection is free again.
+    let _ = bytes(answer.body, MAX_ERROR_BYTES, edge).await;
+    if applies {
+        Ok(())
+    } else {
+        Err(Error::LimitedWrite)
     }
 }
 
@@ -448,7 +451,15 @@ async fn send_with_retry<P: Platform>(
     sent: &dyn Fn(),
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, SendFault> {
-    let first = edge.platform.send(&outgoing, sent).await;
+    let mut first = edge.platform.send(&outgoing, sent).await;
+    if outgoing.method == Method::HEAD {
+        for _ in 0..MAX_HEAD_RETRIES {
+            if !matches!(first, Err(SendFault::Unreachable)) {
+                break;
+            }
+            first = edge.platform.send(&outgoing, sent).await;
+        }
+    }
     let is_read = matches!(outgoing.method, Method::GET | Method::HEAD);
     // A standby also cancels reads that block its recovery.
     let replica_is_down =
@@ -635,7 +646,6 @@ async fn read_refusal<P: Platform>(
     let Some(full) = full.filter(|_| is_unnamed) else {
         return refusal;
     };
-    edge.platform.sleep(CLOSE_PAUSE_MS).await;
     let permits = match &full.sharer {
         Some(sharer) => share::acquire(sharer, false, edge).await,
         None => Ok(share::Permits::default()),

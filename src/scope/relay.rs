@@ -36,6 +36,8 @@ const WRITTEN: AsciiSet = NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+/// A path that is no resource of PostgREST: its refusal is short and asks nothing of the database.
+const NO_RESOURCE: &str = "/-/version";
 /// The most bytes of a name in PostgreSQL.
 const MAX_NAME_BYTES: usize = 63;
 
@@ -129,7 +131,7 @@ pub(super) async fn rebuild<P: Platform>(
             .then(|| (name.matches('?').count(), root)),
         answer_bytes: (limits.answer_bytes > 0 && !is_server(caller))
             .then_some(limits.answer_bytes),
-        limits_write: limits_write.then(|| format!("{}/", edge.config.postgrest_url)),
+        limits_write: limits_write.then(|| format!("{}{NO_RESOURCE}", edge.config.postgrest_url)),
         anonymous,
         counts_toward_limit: true,
         sharer,

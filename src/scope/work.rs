@@ -80,7 +80,7 @@ pub(crate) struct Relay<B> {
     pub name: Option<(usize, String)>,
     /// The most bytes of the answer's body.
     pub answer_bytes: Option<usize>,
-    /// PostgREST's root address, if it has to be asked whether it applies the limit of a write.
+    /// An address of PostgREST, if it has to be asked whether it applies the limit of a write.
     pub limits_write: Option<String>,
     /// Errors come without hint and details: nobody is signed in, or the edge calls in its own name.
     pub anonymous: bool,
