@@ -335,12 +335,13 @@ impl Call {
 }
 
 impl Call {
-    /// The status of its answer, if that is the function's result and nothing of the edge reads it.
+    /// The status of its answer, if that is the function's result or nothing, and nothing of the edge reads the result.
     pub(crate) fn relayed_status(&self) -> Option<StatusCode> {
         let is_read =
             self.redirect.is_some() || self.fallback.is_some() || self.after_call.is_some();
         match self.answer {
             Answer::Result(status) if !is_read => Some(status),
+            Answer::NoContent if !is_read => Some(StatusCode::NO_CONTENT),
             _ => None,
         }
     }

@@ -2,14 +2,14 @@
 
 use crate::headers::Headers;
 use base16ct::lower;
-use http::header::ETAG;
+use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
 use super::{Fresh, Reply, send_on};
 use crate::error::Error;
 use crate::isolate::Edge;
-use crate::message::{Body, Response, json, text};
+use crate::message::{Body, JSON, Response, text};
 use crate::relayed::allowed_headers;
 use crate::runtime::Platform;
 use crate::scope::{Relay, Rule};
@@ -58,12 +58,10 @@ pub(super) async fn result<P: Platform>(
     if let Some(reply) = cached(&rule, edge).await {
         return Ok(reply);
     }
-    let result = super::result(relay, edge).await?;
-    let answer = json::<()>(StatusCode::OK, &result);
-    let Body::Bytes(bytes) = answer.body else {
-        return Err(Error::Internal("a result has no text"));
-    };
-    Ok(fresh(rule, answer.status, answer.headers, bytes, edge))
+    let bytes = super::result_bytes(send_on(relay, edge).await?, edge).await?;
+    let mut headers = Headers::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    Ok(fresh(rule, StatusCode::OK, headers, bytes, edge))
 }
 
 /// A new answer, which is stored.

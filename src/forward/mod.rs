@@ -496,13 +496,16 @@ async fn relayed_result<P: Platform>(
                 .await
                 .map_err(|fault| result_fault(fault, MAX_RESULT_BYTES))?
         }
-        body => {
-            let response = Response { body, ..response };
-            let result = parse(response, MAX_RESULT_BYTES, edge).await?;
-            Body::Bytes(result.to_string().into_bytes())
-        }
+        body => Body::Bytes(result_bytes(Response { body, ..response }, edge).await?),
     };
-    let mut headers = HeaderMap::new();
+    let mut headers = Headers::new();
+    if status == StatusCode::NO_CONTENT {
+        return Ok(Response {
+            status,
+            headers,
+            body: Body::Empty,
+        });
+    }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
     Ok(Response {
         status,
@@ -511,8 +514,22 @@ async fn relayed_result<P: Platform>(
     })
 }
 
+/// The bytes of a function's result, as PostgREST wrote it if it declares JSON.
+async fn result_bytes<P: Platform>(
+    response: Response<P::Body>,
+    edge: &Edge<P>,
+) -> Result<Vec<u8>, Error> {
+    let limit = MAX_RESULT_BYTES;
+    if response.status != StatusCode::NO_CONTENT && is_json(&response.headers) {
+        let bytes = bytes(response.body, limit, edge).await;
+        return bytes.map_err(|fault| result_fault(fault, limit));
+    }
+    let result = parse(response, limit, edge).await?;
+    Ok(result.to_string().into_bytes())
+}
+
 /// Whether an answer is declared to be JSON.
-fn is_json(headers: &HeaderMap) -> bool {
+fn is_json(headers: &Headers) -> bool {
     text(headers, CONTENT_TYPE.as_str()).is_some_and(|kind| media_type(kind) == "application/json")
 }
 

@@ -381,7 +381,7 @@ impl Platform for Workers {
         let Some((request, _)) = self.0.request.as_ref().filter(|_| is_declared) else {
             return self.read(body, limit, deadline_ms).await;
         };
-        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        self.0.listen();
         // The runtime reads no more than was declared, and without a reader's objects.
         let bytes = PromiseFuture::of(&bridge::read_request(request, deadline_ms)).await;
         let bytes = bytes.map_err(|fault| read_fault(&fault))?;
@@ -394,7 +394,7 @@ impl Platform for Workers {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Body<ReadableStream>, ReadFault> {
-        self.0.listen().map_err(|_| ReadFault::Broken)?;
+        self.0.listen();
         let bytes = PromiseFuture::of(&bridge::read_answer(&body, float(limit), deadline_ms)).await;
         let bytes = bytes.map_err(|fault| read_fault(&fault))?;
         // Bytes of JavaScript are a body like a stream of them.
