@@ -143,7 +143,7 @@ pub fn error<B>(error: &Error) -> Response<B> {
 /// An error's code in the header that PostgREST 13 and newer use, for answers to `HEAD`, which have no body.
 fn proxy_status(code: &str) -> Option<HeaderValue> {
     let is_word = !code.is_empty() && code.bytes().all(is_token_byte);
-    HeaderValue::from_str(&format!("PostgREST; error={code}"))
+    HeaderValue::from_str(&["PostgREST; error=", code].concat())
         .ok()
         .filter(|_| is_word)
 }

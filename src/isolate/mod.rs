@@ -197,3 +197,25 @@ impl<P: Platform> Edge<P> {
         self.platform.now_ms() / 1000
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::fuzzing::native::edge;
+
+    #[test]
+    fn an_id_is_the_isolates_own_digits_and_a_number() {
+        let [edge, other] = [edge(), edge()];
+        let first = edge.next_id().unwrap();
+        let (isolate, number) = first.split_at(16);
+        assert!(isolate.bytes().all(|b| b.is_ascii_hexdigit()), "{first}");
+        assert_eq!(number, "0000000000000001");
+        for _ in 0..14 {
+            edge.next_id().unwrap();
+        }
+        assert_eq!(
+            edge.next_id().unwrap(),
+            format!("{isolate}0000000000000010")
+        );
+        assert!(!other.next_id().unwrap().starts_with(isolate));
+    }
+}

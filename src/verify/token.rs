@@ -112,8 +112,7 @@ pub async fn verify<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Rc<Claims
 }
 
 /// Reads a token and checks all of it but the signature, which costs more than everything else: what fails here is refused
-/// at once. Not inlined: most requests carry a cached token, and their path is short.
-#[inline(never)]
+/// at once.
 fn read<'a, P: Platform>(text: &'a str, edge: &'a Edge<P>) -> Result<Unverified<'a>, Error> {
     let malformed = || Error::BadToken(TokenFault::Malformed);
     let (signed, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
@@ -179,8 +178,6 @@ fn header_of<P: Platform>(text: &str, edge: &Edge<P>) -> Result<Header, Error> {
     Ok(header)
 }
 
-#[cold]
-#[inline(never)]
 fn parse_header(text: &str) -> Result<Header, Error> {
     let malformed = || Error::BadToken(TokenFault::Malformed);
     // The payload has rules that the library does not know, and is read only once.
