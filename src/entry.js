@@ -196,7 +196,8 @@ export function send(wait, text, body, milliseconds) {
 /** The answer whose status and headers are in a text, from a position on. */
 function answerOf(text, start, body) {
   const status = text.indexOf('\n', start);
-  return new Response(body, { status: Number(text.slice(start, status)), headers: headersFrom(text, status + 1) });
+  const init = { status: Number(text.slice(start, status)), headers: headersFrom(text, status + 1) };
+  return new Response(body instanceof LongBody ? body.stream() : body, init);
 }
 
 /** An answer with the status and the headers of a text. */
@@ -204,10 +205,18 @@ export function respond(text, body) {
   return answerOf(text, 0, body);
 }
 
+// Bodies. What Rust holds as a stream may also be the bytes of a body that has been read whole, or a `LongBody`.
+
 /** All bytes of a body, if there are at most `limit` and they arrive within some milliseconds; it fails with `large` or `slow`. */
 export function readWhole(body, limit, milliseconds) {
   return new Promise((resolve, reject) => {
-    const reader = body.getReader();
+    if (body instanceof Uint8Array) {
+      if (body.byteLength > limit) reject('large');
+      else resolve(body);
+      return;
+    }
+    const isLong = body instanceof LongBody;
+    const reader = (isLong ? body.stream() : body).getReader();
     const chunks = [];
     let length = 0;
     let isLate = false;
@@ -234,7 +243,7 @@ export function readWhole(body, limit, milliseconds) {
         failed('large');
         return;
       }
-      chunks.push(value);
+      chunks.push(isLong ? value.slice() : value);
       reader.read().then(read, failed);
     };
     reader.read().then(read, failed);
@@ -296,38 +305,149 @@ function joined(chunks, length) {
   return all;
 }
 
-/** Bytes that are read of an answer before it is passed on, and of which one piece consists afterwards. */
-const FIRST_BYTES = 16 * 1024;
-const PIECE_BYTES = 128 * 1024;
-
 /**
- * A body of at most `limit` bytes: its bytes if they are few, else a stream that breaks off after the limit and then logs a line.
- * Fails with `large` if the first bytes are too many.
+ * The bytes of a body that declares its length. It fails with `slow` if they do not arrive within some milliseconds, and with an
+ * error if they are fewer or more.
  */
-export async function bounded(body, limit, line) {
-  const reader = body.getReader({ mode: 'byob' });
-  const { value: first } = await reader.readAtLeast(FIRST_BYTES, new Uint8Array(FIRST_BYTES));
-  const length = first?.byteLength ?? 0;
-  if (length > limit) throw 'large';
-  if (length < FIRST_BYTES) return first ?? new Uint8Array();
-  let left = limit - length;
-  return new ReadableStream(
-    {
-      start: (controller) => controller.enqueue(first),
-      async pull(controller) {
-        const { done, value } = await reader.readAtLeast(PIECE_BYTES, new Uint8Array(PIECE_BYTES));
-        left -= value?.byteLength ?? 0;
-        if (left < 0) {
-          console.error(line);
-          controller.error(new Error('the answer is too large'));
-          reader.cancel().catch(() => {});
-          return;
-        }
-        if (value?.byteLength) controller.enqueue(value);
-        if (done || !value?.byteLength) controller.close();
+export function readDeclared(body, length, milliseconds) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(reject, milliseconds, 'slow');
+    readInto(body.getReader({ mode: 'byob' }), length + 1, new ArrayBuffer(length + 1)).then(
+      (bytes) => {
+        clearTimeout(timer);
+        if (bytes.byteLength === length) resolve(bytes);
+        else reject(new Error('the body has another length than it declares'));
       },
-      cancel: (reason) => reader.cancel(reason),
-    },
-    { highWaterMark: 0 },
-  );
+      (fault) => {
+        clearTimeout(timer);
+        reject(fault);
+      },
+    );
+  });
+}
+
+/** Reads up to `length` bytes of a body into a buffer: fewer than `least` only at the end of the body. */
+async function readInto(reader, least, buffer, length = buffer.byteLength) {
+  const { value } = await reader.readAtLeast(least, new Uint8Array(buffer, 0, length));
+  return value ?? new Uint8Array();
+}
+
+/** Bytes of a body that are awaited first, and bytes up to which it is passed on whole if they follow within some milliseconds. */
+const FIRST_BYTES = 16 * 1024;
+const WHOLE_BYTES = 128 * 1024;
+const WHOLE_MS = 2;
+/** Most bodies are short and are copied out of a buffer, which then serves the next one. */
+const spareBuffers = [];
+const MAX_SPARE_BUFFERS = 8;
+
+function takeBuffer() {
+  return spareBuffers.pop() ?? new ArrayBuffer(WHOLE_BYTES);
+}
+
+function keepBuffer(buffer) {
+  if (buffer.byteLength === WHOLE_BYTES && spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(buffer);
+}
+
+/** A body of at most `limit` bytes: its bytes, or a `LongBody`. Fails with `large` if the first bytes are too many. */
+export async function bounded(body, limit, id) {
+  const reader = body.getReader({ mode: 'byob' });
+  const first = await readInto(reader, FIRST_BYTES, takeBuffer());
+  if (first.byteLength < FIRST_BYTES) {
+    const bytes = first.slice();
+    keepBuffer(first.buffer);
+    if (bytes.byteLength > limit) throw 'large';
+    return bytes;
+  }
+  if (first.byteLength > limit) throw 'large';
+  const missing = WHOLE_BYTES - first.byteLength;
+  if (missing === 0) return new LongBody({ reader, first, limit, id });
+  const second = readInto(reader, missing, takeBuffer(), missing);
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, WHOLE_MS);
+  });
+  const rest = await Promise.race([second, late]);
+  clearTimeout(timer);
+  const length = first.byteLength + (rest?.byteLength ?? 0);
+  if (length > limit) throw 'large';
+  if (!rest || rest.byteLength >= missing) return new LongBody({ reader, first, second, limit, id });
+  const bytes = rest.byteLength ? joined([first, rest], length) : first;
+  keepBuffer(rest.buffer);
+  return bytes;
+}
+
+/** Bytes of one piece of a long body, and of the pieces of all of them. The runtime itself receives 408 KB at a time. */
+const MAX_PIECE_BYTES = 408 * 1024;
+const MIN_PIECE_BYTES = 64 * 1024;
+const ALL_PIECES_BYTES = 8 * 1024 * 1024;
+
+/** Milliseconds before an answer breaks off. */
+const BREAK_MS = 10;
+
+/** How many long bodies are being read. The registry counts those whose client is gone, as the runtime does not report it. */
+let streaming = 0;
+const unfinished = new FinalizationRegistry(() => {
+  streaming -= 1;
+});
+
+/** A body whose first bytes have been read, and whose next ones may be being read. */
+class LongBody {
+  constructor(parts) {
+    Object.assign(this, parts);
+  }
+
+  /** A stream of the body that breaks off after the limit and then logs a line. */
+  stream() {
+    streaming += 1;
+    unfinished.register(this, undefined, this);
+    return new ReadableStream(
+      {
+        start: (controller) => {
+          this.limit -= this.first.byteLength;
+          controller.enqueue(this.first);
+          this.first = undefined;
+        },
+        pull: (controller) => this.pull(controller),
+        cancel: (reason) => this.cancel(reason),
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async pull(controller) {
+    const piece = await (this.second ?? this.next());
+    this.limit -= piece.byteLength;
+    if (this.limit < 0) {
+      console.error(JSON.stringify({ event: 'answer_too_large', id: this.id }));
+      this.cancel().catch(() => {});
+      // The runtime discards what it has not sent of the answer, which may be its head.
+      await new Promise((resolve) => setTimeout(resolve, BREAK_MS));
+      controller.error(new Error('the answer is too large'));
+      return;
+    }
+    if (piece.byteLength > 0) controller.enqueue(piece);
+    if (!this.second && piece.byteLength < this.size) {
+      controller.close();
+      this.end();
+    }
+    this.second = undefined;
+  }
+
+  /** Reads the next piece into the buffer of the piece before, which has been sent when the runtime asks for more. */
+  async next() {
+    this.size = Math.max(MIN_PIECE_BYTES, Math.min(MAX_PIECE_BYTES, Math.floor(ALL_PIECES_BYTES / streaming)));
+    if (this.buffer?.byteLength !== this.size) this.buffer = new ArrayBuffer(this.size);
+    const piece = await readInto(this.reader, this.size, this.buffer);
+    this.buffer = piece.buffer;
+    return piece;
+  }
+
+  cancel(reason) {
+    this.end();
+    return this.reader.cancel(reason);
+  }
+
+  end() {
+    if (unfinished.unregister(this)) streaming -= 1;
+  }
 }

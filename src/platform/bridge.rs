@@ -50,8 +50,15 @@ extern "C" {
     /// All bytes of an answer's body; fails with `large` or `slow`.
     #[wasm_bindgen(js_name = readAnswer)]
     pub(super) fn read_answer(body: &ReadableStream, limit: f64, milliseconds: u32) -> Promise;
-    /// A body of at most `limit` bytes, as bytes or as a stream; fails with `large`.
-    pub(super) fn bounded(body: &ReadableStream, limit: f64, line: &str) -> Promise;
+    /// The bytes of a body of this length, which it declares; fails with `slow`.
+    #[wasm_bindgen(catch, js_name = readDeclared)]
+    pub(super) fn read_declared(
+        body: &ReadableStream,
+        length: f64,
+        milliseconds: u32,
+    ) -> Result<Promise, JsValue>;
+    /// A body of at most `limit` bytes; fails with `large`.
+    pub(super) fn bounded(body: &ReadableStream, limit: f64, id: &str) -> Promise;
     /// An answer whose status and headers are in a text.
     #[wasm_bindgen(catch, js_name = respond)]
     pub(super) fn respond_bytes(text: &str, body: &[u8]) -> Result<Response, JsValue>;

@@ -9,7 +9,7 @@ use js_sys::Uint8Array;
 use wasm_bindgen::JsValue;
 use worker::web_sys::{self, ReadableStream};
 
-use super::uploads::{Upload, buffer};
+use super::uploads::{Upload, buffer, read_declared, reserve};
 use super::waits::{AnswerFuture, NoAnswer, PromiseFuture, delay};
 use super::{bridge, headers, log_js_error, message};
 use crate::error::Error;
@@ -165,6 +165,11 @@ pub(super) async fn send(
             deadline_ms,
             ..
         } => {
+            if let Some(_reserved) = reserve(*length) {
+                let body = read_declared(stream, *length, *deadline_ms).await?;
+                sent();
+                return within(&body).await;
+            }
             let upload = Upload::start(stream, *length).map_err(unreachable)?;
             let answer = AnswerFuture::send(&text, &upload.handed_on, 0);
             in_time(answer, upload.sent, *deadline_ms, sent, request.deadline_ms).await

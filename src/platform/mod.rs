@@ -420,14 +420,10 @@ impl Platform for Workers {
         id: &str,
     ) -> Result<Body<ReadableStream>, ReadFault> {
         self.0.listen();
-        let line = serde_json::json!({"event": "answer_too_large", "id": id}).to_string();
-        let bounded = PromiseFuture::of(&bridge::bounded(&body, float(limit), &line)).await;
+        let bounded = PromiseFuture::of(&bridge::bounded(&body, float(limit), id)).await;
         let bounded = bounded.map_err(|fault| read_fault(&fault))?;
-        // A copy of few bytes costs less than a stream of them.
-        Ok(match bounded.dyn_into::<Uint8Array>() {
-            Ok(bytes) => Body::Bytes(bytes.to_vec()),
-            Err(stream) => Body::Stream(stream.unchecked_into()),
-        })
+        // A stream for Rust; `entry.js` takes what it has made of it.
+        Ok(Body::Stream(bounded.unchecked_into()))
     }
 
     async fn unzip(

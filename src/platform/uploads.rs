@@ -12,6 +12,7 @@ use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader, Writabl
 
 use super::messages::unreachable;
 use super::waits::{PromiseFuture, delay};
+use super::{bridge, float, read_fault};
 use crate::message::{ReadFault, SendFault};
 
 /// Bytes that are read of a body at a time at most.
@@ -122,6 +123,30 @@ impl Upload {
             sent: PromiseFuture::of(&stream.pipe_to(&writable)),
         })
     }
+}
+
+/// The most bytes of a body of declared length that is read whole before it is sent: that costs less than a pipe.
+const MAX_WHOLE_BYTES: usize = 128 * 1024;
+
+/// The bytes of a body of declared length, which stay in JavaScript's memory; none if it is large, or if there is little room: a
+/// pipe needs none.
+pub(super) fn reserve(length: usize) -> Option<Buffered> {
+    if length > MAX_WHOLE_BYTES || BUFFERED_BYTES.get() + length > MAX_BUFFERED_BYTES / 2 {
+        return None;
+    }
+    let mut buffered = Buffered(0);
+    buffered.add(length).ok().map(|()| buffered)
+}
+
+/// Reads a body of declared length. PostgREST gets none that breaks off.
+pub(super) async fn read_declared(
+    stream: &ReadableStream,
+    length: usize,
+    deadline_ms: u32,
+) -> Result<JsValue, SendFault> {
+    let body_fault = |fault: JsValue| SendFault::Body(read_fault(&fault));
+    let reading = bridge::read_declared(stream, float(length), deadline_ms).map_err(body_fault)?;
+    PromiseFuture::of(&reading).await.map_err(body_fault)
 }
 
 /// Buffers a body of unknown length; its chunks stay in the runtime's memory. PostgREST would accept a body that breaks
