@@ -310,20 +310,13 @@ function joined(chunks, length) {
  * error if they are fewer or more.
  */
 export function readDeclared(body, length, milliseconds) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(reject, milliseconds, 'slow');
-    readInto(body.getReader({ mode: 'byob' }), length + 1, new ArrayBuffer(length + 1)).then(
-      (bytes) => {
-        clearTimeout(timer);
-        if (bytes.byteLength === length) resolve(bytes);
-        else reject(new Error('the body has another length than it declares'));
-      },
-      (fault) => {
-        clearTimeout(timer);
-        reject(fault);
-      },
-    );
-  });
+  return inTime(readExactly(body.getReader({ mode: 'byob' }), length), milliseconds);
+}
+
+async function readExactly(reader, length) {
+  const bytes = await readInto(reader, length + 1, new ArrayBuffer(length + 1));
+  if (bytes.byteLength !== length) throw new Error('the body has another length than it declares');
+  return bytes;
 }
 
 /** Reads up to `length` bytes of a body into a buffer: fewer than `least` only at the end of the body. */
