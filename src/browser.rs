@@ -4,12 +4,12 @@ use crate::headers::Headers;
 use askama::Template;
 use http::header::{CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
-use url::Url;
 
 use crate::config::Config;
 use crate::endpoint::Incoming;
 use crate::error::Error;
 use crate::message::{self, Body, Response};
+use crate::url::Url;
 
 /// The field of a form with the page to which it leads.
 const NEXT: &str = "_next";
@@ -57,8 +57,8 @@ pub fn see_other(location: &str) -> Result<Response<()>, Error> {
 /// The form's `_next` if it leads to an allowed origin, otherwise the given address.
 #[must_use]
 pub fn next(incoming: &Incoming, otherwise: &str, config: &Config) -> String {
-    match incoming.field(NEXT).map(Url::parse) {
-        Some(Ok(url)) if leads_to_allowed(&url, config) => url.into(),
+    match incoming.field(NEXT).map(Url::new) {
+        Some(Ok(url)) if leads_to_allowed(&url, config) => url.href(),
         _ => otherwise.to_owned(),
     }
 }
@@ -67,12 +67,10 @@ pub fn next(incoming: &Incoming, otherwise: &str, config: &Config) -> String {
 #[must_use]
 pub fn leads_to_allowed(url: &Url, config: &Config) -> bool {
     // A blob's origin is that of the page that made it, so check the scheme first.
-    matches!(url.scheme(), "http" | "https")
+    matches!(&*url.protocol(), "http:" | "https:")
         && url.username().is_empty()
-        && url.password().is_none()
-        && config
-            .allowed_origins
-            .contains(&url.origin().ascii_serialization())
+        && url.password().is_empty()
+        && config.allowed_origins.contains(&url.origin())
 }
 
 /// A page that says what went wrong, under the error's status.

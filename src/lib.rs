@@ -33,6 +33,7 @@ pub mod runtime;
 pub mod scope;
 pub mod systems;
 pub mod text;
+pub mod url;
 pub mod verify;
 
 #[cfg(target_arch = "wasm32")]

@@ -1,9 +1,16 @@
 //! E-mail addresses: converts the domain to ASCII by IDNA, which SQL cannot do. The database decides everything else
 //! about an address, and refuses a domain that is not in ASCII.
 
-use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use std::borrow::Cow;
+
+use idna::punycode;
 
 use crate::text::is_invisible;
+use crate::url::Url;
+
+/// The most bytes of a domain that is converted: the time that a conversion takes grows with the square of its length. A domain in
+/// ASCII has at most 253.
+const MAX_BYTES: usize = 1000;
 
 /// The address with its domain in ASCII, if it is not and can be: `zoë@müller.example` becomes
 /// `zoë@xn--mller-kva.example`.
@@ -19,18 +26,39 @@ pub fn with_ascii_domain(typed: &str) -> Option<String> {
     if domain.is_ascii() || domain.contains(is_hidden) {
         return None;
     }
-    let ascii = Uts46::new().to_ascii(
-        domain.as_bytes(),
-        AsciiDenyList::STD3,
-        Hyphens::CheckFirstLast,
-        DnsLength::Verify,
-    );
-    Some(format!("{local}@{}", ascii.ok()?))
+    Some(format!("{local}@{}", to_ascii(domain)?))
+}
+
+/// Converts a domain as the host of an address (UTS 46, without transitional mappings), and then checks it as a domain of mail: STD3
+/// names, the lengths of DNS, and no label with a hyphen at an end.
+fn to_ascii(domain: &str) -> Option<String> {
+    // In an address other characters have a meaning: they end the host, or encode characters of it.
+    let may_stand = |b: u8| !b.is_ascii() || b.is_ascii_alphanumeric() || b"-.".contains(&b);
+    if domain.len() > MAX_BYTES || !domain.bytes().all(may_stand) {
+        return None;
+    }
+    // An address whose host ends with a number has an IPv4 address, in any of its forms. The label behind it prevents that.
+    let host = Url::new(&format!("http://{domain}.x/")).ok()?.hostname();
+    let ascii = host.strip_suffix(".x")?;
+    (ascii.len() <= 253 && ascii.split('.').all(is_label)).then(|| ascii.to_owned())
+}
+
+/// Whether it is a label of a domain in ASCII.
+fn is_label(label: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let shown = match label.strip_prefix("xn--") {
+        Some(code) => punycode::decode_to_string(code).map(Cow::Owned),
+        None => Some(label.into()),
+    };
+    (1..=63).contains(&label.len())
+        && label.bytes().all(is_plain)
+        && shown.is_some_and(|shown| !shown.starts_with('-') && !shown.ends_with('-'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
     use proptest::prelude::*;
 
     #[test]
@@ -69,6 +97,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_domain_becomes_what_idna_makes_of_it(domain in "([a-zA-Zßöçäé0-9ａ．。\u{5d0}-\u{5d5}\u{627}-\u{62f}\u{301}\u{308}\u{200c}\u{200d}\u{94d}\u{915}例一-丂%_-]{1,7}\\.?){1,3}|[^@\\p{C}]{0,12}") {
+            let ascii = Uts46::new().to_ascii(
+                domain.as_bytes(),
+                AsciiDenyList::STD3,
+                Hyphens::CheckFirstLast,
+                DnsLength::Verify,
+            );
+            prop_assert_eq!(to_ascii(&domain), ascii.ok().map(Cow::into_owned), "{:?}", domain);
+        }
+
         #[test]
         fn only_the_domain_changes_and_becomes_ascii(local in "[^@]{0,10}", domain in "[^@\\p{C}]{0,12}") {
             if let Some(address) = with_ascii_domain(&format!("{local}@{domain}")) {

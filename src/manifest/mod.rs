@@ -6,6 +6,7 @@
 mod build;
 mod checks;
 mod lines;
+mod place;
 
 use std::collections::BTreeMap;
 
@@ -306,15 +307,13 @@ fn file_name(raw: &RawValue, at: usize) -> String {
 }
 
 fn parsed<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Fault> {
-    let mut reader = serde_json::Deserializer::from_str(raw.get());
-    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let place = error.path().to_string();
-        let mut what = error.into_inner().to_string();
+    serde_json::from_str(raw.get()).map_err(|error| {
+        let mut what = error.to_string();
         // The position is one in the JSON text, which nobody has seen.
         if let Some(at) = what.rfind(" at line ") {
             what.truncate(at);
         }
-        Fault(if place == "." { String::new() } else { place }, what)
+        Fault(place::path(raw.get(), error.line(), error.column()), what)
     })
 }
 

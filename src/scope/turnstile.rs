@@ -6,7 +6,6 @@
 use crate::headers::Headers;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
-use url::Url;
 
 use crate::config::{Config, Turnstile};
 use crate::endpoint::{Human, Incoming};
@@ -15,6 +14,7 @@ use crate::id;
 use crate::isolate::Edge;
 use crate::message::{Body, Outgoing};
 use crate::runtime::Platform;
+use crate::url::Url;
 
 /// The most bytes of a token.
 const MAX_TOKEN_BYTES: usize = 2048;
@@ -117,9 +117,8 @@ fn fits(verdict: &Value, action: &str, config: &Config) -> bool {
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    let ours = |origin: &String| {
-        Url::parse(origin).is_ok_and(|url| url.host_str() == Some(text("hostname")))
-    };
+    let ours =
+        |origin: &String| Url::new(origin).is_ok_and(|url| url.hostname() == text("hostname"));
     verdict.get("success") == Some(&Value::Bool(true))
         && ["", action].contains(&text("action"))
         && config.allowed_origins.iter().any(ours)

@@ -7,7 +7,6 @@ use http::header::{
 };
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::consent;
 use super::texts::{self, FormTexts, Language};
@@ -19,6 +18,7 @@ use crate::formats::form::{FILE, last, malformed};
 use crate::message::{self, Response};
 use crate::respond;
 use crate::scope::form_timestamp;
+use crate::url::Url;
 
 /// Where a form redirects to if it names no allowed `_next`.
 pub const THANKS: &str = "/forms/thanks";
@@ -243,11 +243,11 @@ fn not_found(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error
 /// `GET /forms/thanks`, with a link back to where the visitor came from.
 pub fn thanks(incoming: &Incoming, config: &Config) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
-    let referer = Url::parse(incoming.header("referer")).ok();
+    let referer = Url::new(incoming.header("referer")).ok();
     let mut links: Vec<(String, String)> =
         site(texts, referer.as_ref(), config).into_iter().collect();
-    let form = referer.as_ref().map_or("", Url::path);
-    let form = form.strip_prefix("/forms/").and_then(known_source);
+    let path = referer.as_ref().map(Url::pathname).unwrap_or_default();
+    let form = path.strip_prefix("/forms/").and_then(known_source);
     if form.is_some() || links.is_empty() {
         let address = address(&format!("/forms/{}", form.unwrap_or(DEFAULT)), incoming);
         links.push((address, texts.back_to_form.clone()));
@@ -421,9 +421,9 @@ fn site(texts: &Language, referer: Option<&Url>, config: &Config) -> Option<(Str
     let owner = Owner::of(config);
     let url = match owner.url {
         Some(url) => url.to_owned(),
-        None => format!("{}/", allowed?.origin().ascii_serialization()),
+        None => format!("{}/", allowed?.origin()),
     };
-    let host = Url::parse(&url).ok()?.host_str()?.to_owned();
+    let host = Url::new(&url).ok()?.hostname();
     let name = owner.name.map_or(host, str::to_owned);
     Some((url, texts.back_to_site.replace("{site}", &name)))
 }
