@@ -125,10 +125,17 @@ const bind = async (profile, directory) => {
   await run(wasmBindgen(), [...args, '--experimental-reset-state-function', '--force-enable-abort-handler'], MEND);
 };
 
+/**
+ * The largest function that wasm-opt copies into its only caller. The usual limit is none: it makes functions of 50 KB, which compress
+ * worse, and of which the first request of an isolate waits for a compiler to translate all, though it needs a part.
+ */
+const MAX_INLINED = 10;
+
 /** Without --debuginfo the names of functions, an eighth of the bundle, go too. */
 const optimise = async (directory) => {
   const module = join(directory, 'index_bg.wasm');
-  await run(wasmOpt(), [module, '-o', module, '-Os', ...FEATURES.map((name) => `--enable-${name}`)], MEND);
+  const args = ['-Os', `--one-caller-inline-max-function-size=${MAX_INLINED}`];
+  await run(wasmOpt(), [module, '-o', module, ...args, ...FEATURES.map((name) => `--enable-${name}`)], MEND);
 };
 
 /** Joins the generated JavaScript and the snippets of packages into one minified file. */
