@@ -63,36 +63,11 @@ mod tests {
 
     #[test]
     fn a_domain_is_converted_to_ascii() {
-        let cases = [
-            ("zoë@müller.example", Some("zoë@xn--mller-kva.example")),
-            (" zoë@MÜLLER.example\r\n", Some("zoë@xn--mller-kva.example")),
-            (
-                "zoë@mu\u{308}ller.example",
-                Some("zoë@xn--mller-kva.example"),
-            ),
-            ("a@例え.テスト", Some("a@xn--r8jz45g.xn--zckzah")),
-            // IDNA of 2003 made other domains of these.
-            ("a@straße.example", Some("a@xn--strae-oqa.example")),
-            ("a@example。org", Some("a@example.org")),
-            ("x@gmaİl.com", Some("x@xn--gmail-bgd.com")),
-            ("x@ＧＭＡＩＬ.com", Some("x@gmail.com")),
-            // The database judges a domain that is in ASCII.
-            ("Zoë@Example.org", None),
-            ("a@xn--mller-kva.example", None),
-            ("a@b c.example", None),
-            // An invalid domain stays unchanged, and is refused.
-            ("a@mü ller.example", None),
-            ("a@mü_ller.example", None),
-            ("a@m\u{ad}üller.example", None),
-            ("a@m\u{200d}üller.example", None),
-            ("a@-ü.example", None),
-            ("a@ü..example", None),
-            ("a@\u{301}.example", None),
-            ("müller.example", None),
-            ("", None),
-        ];
+        // tests/growth/e2e/leads.test.js sends the same ones to the edge, where the runtime reads addresses.
+        let cases = include_str!("../../tests/support/domains.json");
+        let cases: Vec<(String, Option<String>)> = serde_json::from_str(cases).unwrap();
         for (typed, wanted) in cases {
-            assert_eq!(with_ascii_domain(typed).as_deref(), wanted, "{typed:?}");
+            assert_eq!(with_ascii_domain(&typed), wanted, "{typed:?}");
         }
     }
 

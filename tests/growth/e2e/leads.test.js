@@ -1,7 +1,10 @@
 // POST /v1/leads, from the request to the row.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { root } from '../../../dev/paths.js';
 import { ask, close, edgeToken, freshEmail, made, sql, stack, userToken } from '../../support/stack.js';
 
 after(close);
@@ -279,6 +282,19 @@ test('a domain in letters is found again in whatever way it is written, by onboa
   const token = await userToken(randomUUID(), { claims: { app_metadata: { role: 'admin' } } });
   const { body } = await ask('/v1/admin/gdpr/export', { json: { email: typed }, token });
   assert.deepEqual([body['marketing.leads'].length, body['onboarding.sessions'].length], [1, 1]);
+});
+
+test('the runtime converts a domain as the crate idna does', async () => {
+  const table = JSON.parse(readFileSync(join(root, 'tests', 'support', 'domains.json'), 'utf8'));
+  const cases = table.filter(([typed]) => /@.*[^\0-\x7f]/s.test(typed));
+  assert.ok(cases.length > 30);
+  for (const [typed, wanted] of cases) {
+    const name = randomUUID();
+    const own = (email) => `${name}${email.slice(email.lastIndexOf('@'))}`;
+    const answer = await post('JSON', { email: own(typed) });
+    assert.equal(answer.body.code, wanted ? undefined : 'RG508', JSON.stringify(typed));
+    if (wanted) assert.equal((await submissions(own(wanted))).length, 1, typed);
+  }
 });
 
 test('what was sent between the first and the last is kept, and an admin reads it', async () => {
