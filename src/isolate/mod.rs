@@ -2,6 +2,7 @@
 //!
 //! Each cache is a file here and defines what it keeps; the stages decide when to use it.
 
+pub mod calls;
 pub mod keys;
 pub mod shares;
 pub mod stale_results;
@@ -19,6 +20,7 @@ use crate::error::Error;
 use crate::id::{NoRandomness, random_id};
 use crate::registry::Registry;
 use crate::runtime::Platform;
+use calls::Templates;
 use keys::KeyCache;
 use shares::Shares;
 use stale_results::StaleResults;
@@ -45,6 +47,8 @@ pub struct Isolate {
     pub writers: RefCell<Writers>,
     /// Results of functions from which endpoints answer while the database cannot be reached.
     pub stale_results: RefCell<StaleResults>,
+    /// What is the same in all calls of a function.
+    pub calls: RefCell<Templates>,
     /// The isolate's half of its request ids, and the number of ids so far.
     ids: RefCell<(String, u64)>,
     /// The number of requests that wait for PostgREST.
@@ -69,6 +73,7 @@ impl Isolate {
             token_headers: RefCell::default(),
             writers: RefCell::default(),
             stale_results: RefCell::default(),
+            calls: RefCell::default(),
             ids: RefCell::default(),
             in_flight: Cell::default(),
             shares: RefCell::default(),

@@ -1,9 +1,11 @@
-//! Calls of one database function, built from names of the edge and vetted values.
+//! Calls of one database function. The postgrest crate builds the request of each function once, from names of the edge; the
+//! edge sends copies with the body and the token of each call.
 
 use std::rc::Rc;
 
 use crate::headers::Headers;
 use http::Method;
+use postgrest::Postgrest;
 
 use super::headers::{idempotency_key, set, set_trace};
 use super::mint::{self, upstream_token};
@@ -15,6 +17,7 @@ use crate::error::Error;
 use crate::formats::RawBody;
 use crate::formats::charset::Decoder;
 use crate::isolate::Edge;
+use crate::isolate::calls::Template;
 use crate::message::{Body, KB, Outgoing, Place, Request};
 use crate::route::Matched;
 use crate::runtime::Platform;
@@ -275,6 +278,28 @@ fn wants_page<B>(request: &Request<B>) -> bool {
     !accept.contains("application/json") && (accept.contains("text/html") || navigates)
 }
 
+/// What is the same in all calls of `schema.function` at an address of PostgREST.
+fn template<P: Platform>(
+    address: &str,
+    schema: &str,
+    function: &str,
+    edge: &Edge<P>,
+) -> Result<Rc<Template>, Error> {
+    if let Some(known) = edge.calls.borrow().find(address, schema, function) {
+        return Ok(known);
+    }
+    let built = Postgrest::new(address)
+        .schema(schema)
+        .rpc(function, "")
+        .build()
+        .build();
+    let mut built = built.map_err(|_| Error::Internal("the call cannot be built"))?;
+    let headers = Headers::from(std::mem::take(built.headers_mut()));
+    let url = built.url().as_str().to_owned();
+    let mut calls = edge.calls.borrow_mut();
+    Ok(calls.store((address, schema, function), url, headers))
+}
+
 /// A call of `schema.function` at an address of PostgREST.
 pub(super) fn build<P: Platform>(
     address: &str,
@@ -285,15 +310,13 @@ pub(super) fn build<P: Platform>(
     request_id: &str,
     edge: &Edge<P>,
 ) -> Result<Outgoing<P::Body>, Error> {
-    let mut headers = Headers::with_capacity(8);
-    set(&mut headers, "accept", "application/json")?;
-    set(&mut headers, "content-profile", schema)?;
-    set(&mut headers, "content-type", "application/json")?;
+    let template = template(address, schema, function, edge)?;
+    let mut headers = template.headers.clone();
     set(&mut headers, "authorization", &format!("Bearer {token}"))?;
     set(&mut headers, "x-request-id", request_id)?;
     Ok(Outgoing {
         method: Method::POST,
-        url: format!("{address}/rpc/{function}"),
+        url: template.url.clone(),
         headers,
         body: Body::Bytes(arguments.into_bytes()),
         deadline_ms: edge.config.limits.deadline_ms,
@@ -361,6 +384,28 @@ mod tests {
             let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1).unwrap()).unwrap();
             let claims: Value = serde_json::from_slice(&payload).unwrap();
             assert_eq!(claims["edge"]["stamp"].as_str(), wanted, "{body}");
+        }
+    }
+
+    #[test]
+    fn calls_share_only_what_is_the_same_for_their_function() {
+        let edge = native::edge();
+        let calls = [
+            ("http://a.test", "one", "f", "t1", "{}"),
+            ("http://a.test", "two", "f", "t2", "[]"),
+            ("http://b.test/x", "one", "f", "t3", "{}"),
+            ("http://a.test", "one", "g", "t4", "{}"),
+        ];
+        for (address, schema, function, token, body) in [calls, calls].concat() {
+            let call = build(address, schema, function, body.into(), token, token, &edge).unwrap();
+            assert_eq!(call.url, format!("{address}/rpc/{function}"));
+            let header = |name: &str| call.headers.get(name).unwrap().to_str().unwrap().to_owned();
+            assert_eq!(header("content-profile"), schema);
+            assert_eq!(header("content-type"), "application/json");
+            assert_eq!(header("accept"), "application/json");
+            assert_eq!(header("authorization"), format!("Bearer {token}"));
+            assert_eq!(header("x-request-id"), token);
+            assert!(matches!(call.body, Body::Bytes(bytes) if bytes == body.as_bytes()));
         }
     }
 
