@@ -13,7 +13,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use crate::headers::Headers;
-use futures_util::future::{Either, FutureExt as _, join3, select};
+use futures_util::future::{Either, FutureExt as _, LocalBoxFuture, join3, select};
 use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -26,7 +26,7 @@ use crate::id;
 use crate::isolate::Edge;
 use crate::message::{Body, JSON, Outgoing, ReadFault, Response, SendFault, text};
 use crate::runtime::Platform;
-use crate::scope::{self, Relay, Scoped, Sharer, Work, replica};
+use crate::scope::{self, Relay, Rule, Scoped, Sharer, Work, replica};
 use crate::verify::keys;
 
 /// Milliseconds before a read is sent again.
@@ -109,6 +109,8 @@ pub async fn send<P: Platform>(
     reply
 }
 
+/// The work of a forwarded read or write. All other work is boxed: its futures are large, and the future of every request would be
+/// as large.
 async fn perform<P: Platform>(
     work: Work<P::Body>,
     edge: &Edge<P>,
@@ -119,16 +121,7 @@ async fn perform<P: Platform>(
         Work::Relay {
             relay,
             cache: Some(rule),
-        } => cached::answer(rule, relay, edge).await,
-        Work::Call {
-            relay,
-            cache: Some(rule),
-            ..
-        } => cached::result(rule, relay, edge).await,
-        Work::Call { call, relay, .. } if matches!(call.answer, Answer::Streamed) => {
-            let response = send_on(relay, edge).await?;
-            Ok(Reply::of(streamed(response)))
-        }
+        } => cached::answer(rule, relay, edge).boxed_local().await,
         Work::Refused {
             call,
             incoming,
@@ -142,68 +135,97 @@ async fn perform<P: Platform>(
             call,
             incoming,
             relay,
-            cache: None,
+            cache,
         } => {
-            if let Some(status) = call.relayed_status() {
-                let called = relayed_result(relay, status, edge);
-                let response = in_steps(called, call.answer_step_ms, edge).await?;
-                return Ok(Reply::of(response));
-            }
-            let outcome = in_steps(result(relay, edge), call.answer_step_ms, edge).await;
-            let outcome = match &call.fallback {
-                None => outcome,
-                Some(fallback) => stale_if_error::or_fallback(outcome, fallback, &incoming, edge),
-            };
-            let outcome = match (call.after_call, outcome) {
-                (Some(hook), Ok(result)) => {
-                    let outside = outside::For(edge);
-                    hook(&result, Services::new(&outside, &edge.config)).await
-                }
-                (_, outcome) => outcome,
-            };
-            Ok(Reply::Called {
-                call,
-                incoming,
-                outcome,
-            })
+            called(call, incoming, relay, cache, edge)
+                .boxed_local()
+                .await
         }
-        // Boxed: the future of every request would otherwise be as large.
         Work::Lines(lines) => Ok(lines::send(*lines, edge).boxed_local().await),
-        Work::Export(pages) => export::send(pages, edge).await.map(Reply::Exported),
-        Work::Ready { database, replica } => {
-            // It does not count toward the limit: a long queue here says nothing about the database.
-            let ask = async |outgoing| {
-                let relay = Relay {
-                    counts_toward_limit: false,
-                    ..Relay::plain(outgoing)
-                };
-                result(relay, edge).await.is_ok()
-            };
-            let replica = async {
-                match replica {
-                    Some(replica) => Some(ask(replica).await),
-                    None => None,
-                }
-            };
-            let keys = async {
-                let issuers = &edge.config.issuers;
-                for issuer in issuers {
-                    keys::prepare(issuer, edge);
-                }
-                let mut all = true;
-                for issuer in issuers {
-                    all &= keys::reachable(issuer, edge).await;
-                }
-                all
-            };
-            // Concurrently: each check may take as long as a deadline.
-            let (database, replica, keys) = join3(ask(database), replica, keys).await;
-            let mut parts = vec![("database", database)];
-            parts.extend(replica.map(|ready| ("replica", ready)));
-            parts.push(("keys", keys));
-            Ok(Reply::Ready(parts))
+        Work::Export(pages) => {
+            let exported = export::send(pages, edge).boxed_local().await;
+            exported.map(Reply::Exported)
         }
+        Work::Ready { database, replica } => Ok(ready(database, replica, edge).boxed_local().await),
     }
+}
+
+/// Calls the function of an endpoint.
+async fn called<P: Platform>(
+    call: Rc<Call>,
+    incoming: Box<Incoming>,
+    relay: Relay<P::Body>,
+    cache: Option<Rule>,
+    edge: &Edge<P>,
+) -> Result<Reply<P::Body>, Error> {
+    if let Some(rule) = cache {
+        return cached::result(rule, relay, edge).await;
+    }
+    if matches!(call.answer, Answer::Streamed) {
+        let response = send_on(relay, edge).await?;
+        return Ok(Reply::of(streamed(response)));
+    }
+    if let Some(status) = call.relayed_status() {
+        let called = relayed_result(relay, status, edge);
+        let response = in_steps(called, call.answer_step_ms, edge).await?;
+        return Ok(Reply::of(response));
+    }
+    let outcome = in_steps(result(relay, edge), call.answer_step_ms, edge).await;
+    let outcome = match &call.fallback {
+        None => outcome,
+        Some(fallback) => stale_if_error::or_fallback(outcome, fallback, &incoming, edge),
+    };
+    let outcome = match (call.after_call, outcome) {
+        (Some(hook), Ok(result)) => {
+            let outside = outside::For(edge);
+            hook(&result, Services::new(&outside, &edge.config)).await
+        }
+        (_, outcome) => outcome,
+    };
+    Ok(Reply::Called {
+        call,
+        incoming,
+        outcome,
+    })
+}
+
+/// Asks each service whether it answers. That does not count toward the limit of waiting requests: a long queue here says nothing
+/// about the database.
+async fn ready<P: Platform>(
+    database: Outgoing<P::Body>,
+    replica: Option<Outgoing<P::Body>>,
+    edge: &Edge<P>,
+) -> Reply<P::Body> {
+    let ask = async |outgoing| {
+        let relay = Relay {
+            counts_toward_limit: false,
+            ..Relay::plain(outgoing)
+        };
+        result(relay, edge).await.is_ok()
+    };
+    let replica = async {
+        match replica {
+            Some(replica) => Some(ask(replica).await),
+            None => None,
+        }
+    };
+    let keys = async {
+        let issuers = &edge.config.issuers;
+        for issuer in issuers {
+            keys::prepare(issuer, edge);
+        }
+        let mut all = true;
+        for issuer in issuers {
+            all &= keys::reachable(issuer, edge).await;
+        }
+        all
+    };
+    // Concurrently: each check may take as long as a deadline.
+    let (database, replica, keys) = join3(ask(database), replica, keys).await;
+    let mut parts = vec![("database", database)];
+    parts.extend(replica.map(|ready| ("replica", ready)));
+    parts.push(("keys", keys));
+    Reply::Ready(parts)
 }
 
 /// A function's result as the answer of an endpoint, unread: PostgREST's headers describe its own interface.
@@ -232,7 +254,7 @@ async fn in_steps<P: Platform, T>(
 ) -> Result<T, Error> {
     match step_ms {
         None => work.await,
-        Some(step_ms) => align_to_step(work, step_ms, edge).await,
+        Some(step_ms) => align_to_step(work.boxed_local(), step_ms, edge).await,
     }
 }
 
@@ -240,13 +262,12 @@ async fn in_steps<P: Platform, T>(
 /// the time of the answer reveals only the number of steps. A step is longer than `step_ms` by a random time: clients
 /// that began together would otherwise stay together, and all others would wait behind them at each step.
 async fn align_to_step<P: Platform, T>(
-    work: impl Future<Output = Result<T, Error>>,
+    mut work: LocalBoxFuture<'_, Result<T, Error>>,
     step_ms: u32,
     edge: &Edge<P>,
 ) -> Result<T, Error> {
     let [spread] = id::random()?;
     let step_ms = step_ms + step_ms * u32::from(spread) / STEP_SPREAD;
-    let mut work = pin!(work);
     loop {
         let step = pin!(edge.platform.sleep(step_ms));
         if let Either::Left((done, step)) = select(work.as_mut(), step).await {
@@ -282,7 +303,7 @@ async fn send_on<P: Platform>(
         }
     }
     if let Some(address) = limits_write {
-        refuse_ignored_limit(address, edge).await?;
+        refuse_ignored_limit(address, edge).boxed_local().await?;
     }
     let is_upload = matches!(outgoing.body, Body::Upload { .. });
     let permits = match &sharer {
@@ -325,7 +346,7 @@ async fn send_on<P: Platform>(
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
         let took_ms = edge.platform.now_ms().saturating_sub(start_ms);
         let full = full.filter(|_| may_repeat(response.status, took_ms));
-        let refusal = read_refusal(response, full, edge).await;
+        let refusal = read_refusal(response, full, edge).boxed_local().await;
         return Err(failure(&refusal, &context, &id, edge));
     }
     if let Some((marks, path)) = name {
