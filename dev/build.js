@@ -147,6 +147,8 @@ const bundle = async (directory) => {
   const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm'];
   // The manifests are no part of the bundle: it serves those that stand beside it.
   args.push('--external:./systems.js', '--external:./entry.js', '--log-level=warning');
+  // wasm-bindgen imports entry.js twice where two functions of Rust call the same one of it.
+  args.push('--log-override:duplicate-object-key=silent');
   const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
   await run(esbuild, [file, ...args, `--outfile=${file}`, '--allow-overwrite'], MEND);
 };
