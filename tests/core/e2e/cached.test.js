@@ -204,6 +204,14 @@ test('an answer that is too large to be kept is passed through', async () => {
     assert.deepEqual([large.status, large.body.length, large.headers.get('etag')], [200, 1000, null]);
     assert.equal(large.headers.get('cache-control'), 'private, no-store');
   }
+  // An answer of several pieces that is kept: 800 KB.
+  const kept = '/rest/v1/test_plans?select=name,price&price=gt.1000&order=price&limit=400';
+  const expected = Array.from({ length: 400 }, (_, n) => ({ name: `${'x'.repeat(2000)}${n + 1001}`, price: n + 1001 }));
+  for (let n = 0; n < 2; n++) {
+    const answer = await get(kept);
+    assert.deepEqual([answer.status, answer.upstream], [200, n === 0 ? 1 : 0]);
+    assert.deepEqual(answer.body, expected);
+  }
   await sql(`delete from sample.test_plans where length(name) > 100`);
 });
 
