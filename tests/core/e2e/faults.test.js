@@ -323,7 +323,9 @@ test('PostgreSQL is killed: the same, and what was acknowledged is there', async
   const name = `kept ${randomUUID()}`;
   assert.equal((await projects({ json: { name } })).status, 201);
   await stack.postgres.part.kill();
-  const broken = await projects();
+  // A process of PostgreSQL may answer once more before it notices.
+  let broken;
+  await waitFor('PostgreSQL to be gone', async () => (broken = await projects()).status !== 200);
   assert.equal(broken.status, 503, broken.text);
   assert.ok(broken.headers.get('retry-after'));
   await stack.postgres.part.start();
