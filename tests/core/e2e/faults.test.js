@@ -325,7 +325,10 @@ test('PostgreSQL is killed: the same, and what was acknowledged is there', async
   await stack.postgres.part.kill();
   // A process of PostgreSQL may answer once more before it notices.
   let broken;
-  await waitFor('PostgreSQL to be gone', async () => (broken = await projects()).status !== 200);
+  await waitFor('PostgreSQL to be gone', async () => {
+    broken = await projects();
+    return broken.status !== 200;
+  });
   assert.equal(broken.status, 503, broken.text);
   assert.ok(broken.headers.get('retry-after'));
   await stack.postgres.part.start();
