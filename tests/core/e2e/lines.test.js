@@ -299,10 +299,11 @@ test('64 MB of lines pass through at flat memory, plain and as gzip', async () =
     return most;
   };
   for (const [name, ...how] of [['plain'], ['gzip', { 'content-encoding': 'gzip' }, gzipSync]]) {
-    // The runtime's own memory grows with its first megabytes of any body.
-    const before = await watched(of(16), ...how);
+    // The runtime's own memory grows with its first megabytes of any body: as many of them pass in small bodies first.
+    let before = 0;
+    for (let body = 0; body < 6; body++) before = Math.max(before, await watched(of(16), ...how));
     const most = await watched(of(64), ...how);
-    assert.ok(most - before < 40, `${name}: ${before} MB for 16 MB, then ${most} MB for 64 MB`);
+    assert.ok(most - before < 40, `${name}: ${before} MB for 16 MB at a time, then ${most} MB for 64 MB`);
   }
 });
 
