@@ -1,0 +1,560 @@
+-- 0333: task workers. How workers take tasks, keep them, and end them. A worker proves by a lease token that it still has a task:
+-- its calls after the end of its lease are refused.
+-- migrate:up
+-- Ends the request unless the edge calls for a worker: for the back office, or for the token of a worker.
+create function private.require_task_worker() returns void
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  if private.caller_role() is distinct from 'service_role' then
+    perform private.refuse(403, 'RG659', 'This is for workers only', null, 'Use a token of the back office.');
+  end if;
+end
+$$;
+revoke execute on function private.require_task_worker() from public;
+
+-- Ends a failed attempt of a task that was taken out of the queue: it is tried again after attempt^4 seconds, or is dead. The
+-- caller holds the user's lock.
+create function private.end_attempt(task private.task_queue, error text, may_retry boolean) returns text
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  row_ flashfusion.agent_tasks;
+  state text;
+  -- A tenth more or less, so that tasks that failed together do not come back together.
+  again constant timestamptz := clock_timestamp() + make_interval(secs => (task.attempt::float8 ^ 4) * (0.9 + 0.2 * random()));
+  noted constant jsonb := jsonb_build_object(
+    'attempt', task.attempt, 'at', clock_timestamp(), 'worker', task.locked_by, 'error', left(end_attempt.error, 2000)
+  );
+begin
+  select * into row_ from flashfusion.agent_tasks as t where t.id = task.task_id for update;
+  if not found then
+    return 'deleted';
+  end if;
+  state := case
+    when task.cancelled then 'cancelled'
+    when not may_retry then 'failed'
+    when task.attempt > row_.max_retries then 'dead'
+    else 'retrying'
+  end;
+  update flashfusion.agent_tasks as t set
+    status = state,
+    error_message = left(end_attempt.error, 2000),
+    errors = (t.errors || noted)[greatest(1, cardinality(t.errors) - 23):],
+    retry_count = least(task.attempt, t.max_retries),
+    run_at = case when state = 'retrying' then again else t.run_at end,
+    completed_at = case when state <> 'retrying' then clock_timestamp() end,
+    dead_at = case when state = 'dead' then clock_timestamp() end,
+    idempotency_key = case when state <> 'cancelled' then t.idempotency_key end,
+    lease_token = null, lease_expires_at = null, locked_by = null
+  where t.id = task.task_id;
+  if state = 'retrying' then
+    perform private.shelve_task(
+      task.task_id, task.agent_id, task.user_id, task.task_type, task.priority, again, task.attempt
+    );
+  elsif state = 'cancelled' then
+    delete from private.task_requests as r where r.task_id = task.task_id;
+  elsif state = 'dead' then
+    perform private.notify(
+      task.user_id, 'task_dead', 'task_dead ' || task.task_id, 'A task has failed',
+      format('The task %s has failed %s times and is not tried again.', row_.task_type, task.attempt), null,
+      jsonb_build_object('task_id', task.task_id, 'task_type', row_.task_type)
+    );
+  end if;
+  return state;
+end
+$$;
+revoke execute on function private.end_attempt(private.task_queue, text, boolean) from public;
+
+-- After a task has left the queue: counts it, and gives its slot to the next.
+create function private.release_slot(user_id uuid, agent_id uuid) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform nextval('private.task_departures');
+  perform private.fill_slots(release_slot.user_id, release_slot.agent_id, 1);
+end
+$$;
+revoke execute on function private.release_slot(uuid, uuid) from public;
+
+-- Ends the attempts whose lease has ended, page by page: a task that cannot be ended now does not keep those behind it waiting.
+-- Each is checked again while it is locked: its worker may have ended it, or kept it, and another may have it by now.
+create function private.reap_tasks(pages int default 20) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  after_ record;
+  expired private.task_queue;
+  page private.task_queue[];
+  gone private.task_queue;
+  reaped bigint := 0;
+begin
+  select '-infinity'::timestamptz as lease_until, '00000000-0000-0000-0000-000000000000'::uuid as task_id into after_;
+  for n in 1..pages loop
+    page := array(
+      select row(q.*)::private.task_queue from private.task_queue as q
+      where q.lease_token is not null and q.lease_until < clock_timestamp() and q.lease_until >= after_.lease_until
+        and (q.lease_until, q.task_id) > (after_.lease_until, after_.task_id)
+      order by q.lease_until, q.task_id
+      limit 50
+    );
+    foreach expired in array page loop
+      begin
+        if pg_try_advisory_xact_lock_shared(hashtextextended(expired.user_id::text, 321)) then
+          delete from private.task_queue as q
+          where (q.task_id, q.generation) in (
+            select l.task_id, l.generation from private.task_queue as l
+            where l.task_id = expired.task_id and l.generation = expired.generation and l.lease_token = expired.lease_token
+              and l.attempt = expired.attempt and l.lease_until < clock_timestamp()
+            for update skip locked
+          )
+          returning q.* into gone;
+          if found then
+            perform private.end_attempt(gone, format('The lease of %s ended', gone.locked_by), true);
+            perform private.release_slot(gone.user_id, gone.agent_id);
+            reaped := reaped + 1;
+          end if;
+        end if;
+      exception
+        when others then
+          raise warning 'task % cannot be reaped: %', expired.task_id, sqlerrm;
+      end;
+    end loop;
+    exit when cardinality(page) < 50;
+    after_.lease_until := expired.lease_until;
+    after_.task_id := expired.task_id;
+  end loop;
+  return reaped;
+end
+$$;
+revoke execute on function private.reap_tasks(int) from public;
+
+-- Gives slots to tasks whose time has come, at most so many, and returns how many.
+create function private.promote_tasks(most int default 200) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  due private.task_backlog[];
+  task private.task_backlog;
+  promoted bigint := 0;
+begin
+  due := array(
+    select row(b.*)::private.task_backlog from private.task_backlog as b
+    where not b.is_due and b.run_at <= clock_timestamp()
+    order by b.run_at
+    limit most
+  );
+  foreach task in array due loop
+    if pg_try_advisory_xact_lock(hashtextextended(task.user_id::text, 321)) then
+      delete from private.task_backlog as b where b.task_id = task.task_id and not b.is_due;
+      if found then
+        perform private.place_task(
+          task.task_id, task.agent_id, task.user_id, task.task_type, task.priority, task.run_at, task.attempt
+        );
+        promoted := promoted + 1;
+      end if;
+    end if;
+  end loop;
+  return promoted;
+end
+$$;
+revoke execute on function private.promote_tasks(int) from public;
+
+-- Gives free slots to waiting tasks of all lanes: after a pause, for a user with a higher tier, and where a departure has failed.
+-- It begins after a user and gives the last one that it has seen; null: there are no more.
+create function private.refill_lanes(after_user uuid, most int) returns uuid
+  language plpgsql volatile
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  lane record;
+begin
+  select refill_lanes.after_user as user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid as agent_id into lane;
+  for n in 1..most loop
+    select b.user_id, b.agent_id into lane from private.task_backlog as b
+    where b.is_due and (b.user_id, b.agent_id) > (lane.user_id, lane.agent_id)
+    order by b.user_id, b.agent_id
+    limit 1;
+    exit when not found;
+    if pg_try_advisory_xact_lock(hashtextextended(lane.user_id::text, 321)) then
+      perform private.fill_slots(lane.user_id, lane.agent_id, 1000, false);
+    end if;
+  end loop;
+  return lane.user_id;
+end
+$$;
+revoke execute on function private.refill_lanes(uuid, int) from public;
+
+-- Job: what claims do beside, for a queue that nobody asks, and what they leave.
+create function private.sweep_tasks() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  seen uuid := '00000000-0000-0000-0000-000000000000';
+  done bigint;
+begin
+  delete from private.task_pauses as p where p.until < clock_timestamp() - interval '1 hour';
+  done := private.reap_tasks() + private.promote_tasks(1000);
+  for n in 1..20 loop
+    seen := private.refill_lanes(seen, 500);
+    exit when seen is null;
+  end loop;
+  return done;
+end
+$$;
+revoke execute on function private.sweep_tasks() from public;
+
+-- Leases ready tasks to a worker: {tasks: [...]}. Where nothing is ready, it looks for lanes with free slots at a random user.
+create function flashfusion.claim_tasks(
+  worker text, agents uuid[] default null, types text[] default null, quantity bigint default 1, lease_seconds bigint default 60
+) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  wanted constant int := least(greatest(coalesce(quantity, 1), 1), 100);
+  lease constant interval := make_interval(secs => least(greatest(coalesce(lease_seconds, 60), 1), 3600));
+  this_second constant bigint := extract(epoch from clock_timestamp())::bigint;
+  takes_all constant boolean := agents is null and types is null;
+  turn_ bigint;
+  last_turn bigint;
+  departed bigint;
+  claimed jsonb := '[]';
+  more jsonb;
+  paused boolean;
+  sweeps boolean := false;
+begin
+  perform private.require_task_worker();
+  if coalesce(worker, '') !~ '^[[:graph:]]([[:graph:] ]{0,98}[[:graph:]])?$' then
+    perform private.refuse(422, 'RG616', 'The worker has no valid name', 'At most 100 printable characters', 'Send {"worker": "host-1"}.');
+  end if;
+  -- A claim that is lost in a crash of the database leaves its tasks ready: nobody has to wait for the disk.
+  perform set_config('synchronous_commit', 'off', true);
+  departed := pg_sequence_last_value('private.task_departures');
+  if departed >= pg_sequence_last_value('private.task_rotation_due') then
+    perform private.rotate_task_queue();
+  end if;
+  -- A worker that takes only some tasks passes others, so it may not move the place from which all are read.
+  turn_ := case when takes_all then pg_sequence_last_value('private.task_front') else 0 end;
+  if pg_sequence_last_value('private.task_swept') < this_second then
+    sweeps := true;
+    perform setval('private.task_swept', this_second);
+    perform private.reap_tasks(1);
+    perform private.promote_tasks();
+    -- Also what is ready before the front: rows whose transaction took long, or whose claim was rolled back.
+    turn_ := 0;
+  end if;
+  paused := exists (select from private.task_pauses as p where p.until > clock_timestamp());
+
+  for round in 1..3 loop
+    with ready as materialized (
+      select q.task_id, q.generation from private.task_queue as q
+      where q.lease_token is null and q.turn >= turn_
+        and (claim_tasks.types is null or q.task_type = any (claim_tasks.types))
+        and (claim_tasks.agents is null or q.agent_id = any (claim_tasks.agents))
+        and (not paused or not private.is_paused(q.agent_id, q.user_id))
+      order by q.turn, q.priority
+      limit wanted - jsonb_array_length(claimed)
+      for update skip locked
+    ),
+
+    leased as (
+      update private.task_queue as q
+      set lease_token = gen_random_uuid(), lease_until = clock_timestamp() + lease, locked_by = worker, attempt = q.attempt + 1
+      from ready as r
+      where q.task_id = r.task_id and q.generation = r.generation
+      returning q.task_id, q.turn, q.priority, q.lease_token, q.lease_until, q.attempt
+    ),
+
+    shown as (
+      update flashfusion.agent_tasks as t
+      set status = 'running', started_at = clock_timestamp(), locked_by = worker, lease_token = l.lease_token,
+        lease_expires_at = l.lease_until, retry_count = l.attempt - 1
+      from leased as l
+      where t.id = l.task_id
+      returning t.id, t.agent_id, t.project_id, t.user_id, t.task_type, t.task_data, t.max_retries, l.attempt, l.lease_token,
+        l.lease_until, l.turn, l.priority
+    )
+
+    select jsonb_agg(
+      jsonb_build_object(
+        'id', s.id, 'agent_id', s.agent_id, 'project_id', s.project_id, 'user_id', s.user_id, 'task_type', s.task_type,
+        'task_data', s.task_data, 'priority', s.priority, 'attempt', s.attempt, 'max_retries', s.max_retries,
+        'lease_token', s.lease_token, 'lease_expires_at', s.lease_until
+      ) order by s.turn, s.priority
+    ), max(s.turn)
+    into more, last_turn
+    from shown as s;
+    claimed := claimed || coalesce(more, '[]');
+    if last_turn > pg_sequence_last_value('private.task_turn') then
+      perform setval('private.task_turn', last_turn);
+    end if;
+    if takes_all and last_turn > pg_sequence_last_value('private.task_front') then
+      perform setval('private.task_front', last_turn);
+    end if;
+    exit when jsonb_array_length(claimed) >= wanted;
+    if turn_ > 0 then
+      turn_ := 0;
+    else
+      exit when round = 3 or jsonb_array_length(claimed) > 0;
+      exit when private.refill_lanes(gen_random_uuid(), 20) is null and private.refill_lanes('00000000-0000-0000-0000-000000000000', 20) is null;
+    end if;
+  end loop;
+  if sweeps and claimed <> '[]' then
+    update flashfusion.agents as a set last_activity_at = now()
+    where a.id in (
+      select g.id from flashfusion.agents as g
+      where g.id in (select (t.task ->> 'agent_id')::uuid from jsonb_array_elements(claimed) as t (task))
+        and coalesce(g.last_activity_at < now() - interval '1 minute', true)
+      for update skip locked
+    );
+  end if;
+  return jsonb_build_object('tasks', claimed);
+end
+$$;
+comment on function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint) is
+  'Leases tasks to a worker. Definer: the queue is in the schema private. Executable by the edge only, for workers.';
+revoke execute on function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint) from public;
+grant execute on function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint) to edge;
+
+-- The task of a lease, locked after its user's lock; a refusal if the lease has ended or the task has another.
+create function private.leased_task(task_id uuid, lease_token uuid, and_leave boolean) returns private.task_queue
+  language plpgsql volatile
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  task private.task_queue;
+begin
+  perform private.require_task_worker();
+  select * into task from private.task_queue as q where q.task_id = leased_task.task_id and q.lease_token = leased_task.lease_token;
+  if found then
+    if and_leave then
+      perform private.lock_tasks(task.user_id, true);
+      delete from private.task_queue as q
+      where q.task_id = task.task_id and q.lease_token = leased_task.lease_token and q.lease_until >= clock_timestamp()
+      returning q.* into task;
+    else
+      select * into task from private.task_queue as q
+      where q.task_id = task.task_id and q.lease_token = leased_task.lease_token and q.lease_until >= clock_timestamp()
+      for update;
+    end if;
+  end if;
+  if not found then
+    perform private.refuse(
+      409, 'RG611', 'The lease has ended', 'The task is another worker''s by now, has ended, or is tried again later',
+      'Drop the work. Send heartbeats before the lease ends.'
+    );
+  end if;
+  return task;
+end
+$$;
+revoke execute on function private.leased_task(uuid, uuid, boolean) from public;
+
+-- Keeps a task for longer. The answer says whether its owner has cancelled it.
+create function flashfusion.heartbeat_task(task_id uuid, lease_token uuid, lease_seconds bigint default 60) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  task private.task_queue := private.leased_task(heartbeat_task.task_id, heartbeat_task.lease_token, false);
+begin
+  perform set_config('synchronous_commit', 'off', true);
+  update private.task_queue as q
+  set lease_until = clock_timestamp() + make_interval(secs => least(greatest(coalesce(lease_seconds, 60), 1), 3600))
+  where q.task_id = task.task_id and q.generation = task.generation
+  returning q.* into task;
+  update flashfusion.agent_tasks as t set lease_expires_at = task.lease_until where t.id = task.task_id;
+  return jsonb_build_object('id', task.task_id, 'lease_expires_at', task.lease_until, 'cancel_requested', task.cancelled);
+end
+$$;
+comment on function flashfusion.heartbeat_task(uuid, uuid, bigint) is
+  'Extends the lease of a task. Definer: the queue is in the schema private. Executable by the edge only, for workers.';
+revoke execute on function flashfusion.heartbeat_task(uuid, uuid, bigint) from public;
+grant execute on function flashfusion.heartbeat_task(uuid, uuid, bigint) to edge;
+
+create function flashfusion.complete_task(
+  task_id uuid, lease_token uuid, result jsonb default null, execution_time_ms bigint default null
+) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  task private.task_queue;
+begin
+  if octet_length(complete_task.result::text) > 262144 then
+    perform private.refuse(422, 'RG617', 'The result is too large', 'At most 256 KB', 'Store it elsewhere, and send where.');
+  end if;
+  task := private.leased_task(complete_task.task_id, complete_task.lease_token, true);
+  update flashfusion.agent_tasks as t set
+    status = 'completed', result = complete_task.result, error_message = null, completed_at = clock_timestamp(),
+    execution_time_ms = coalesce(
+      greatest(complete_task.execution_time_ms, 0), extract(epoch from clock_timestamp() - t.started_at) * 1000
+    ),
+    lease_token = null, lease_expires_at = null, locked_by = null
+  where t.id = task.task_id;
+  perform private.release_slot(task.user_id, task.agent_id);
+  return jsonb_build_object('id', task.task_id, 'status', 'completed');
+end
+$$;
+comment on function flashfusion.complete_task(uuid, uuid, jsonb, bigint) is
+  'Ends a task with its result. Definer: the queue is in the schema private. Executable by the edge only, for workers.';
+revoke execute on function flashfusion.complete_task(uuid, uuid, jsonb, bigint) from public;
+grant execute on function flashfusion.complete_task(uuid, uuid, jsonb, bigint) to edge;
+
+-- Ends an attempt without a result. Without `retry` it is the last one.
+create function flashfusion.fail_task(task_id uuid, lease_token uuid, error text, retry boolean default true) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  task constant private.task_queue := private.leased_task(fail_task.task_id, fail_task.lease_token, true);
+  state text;
+begin
+  state := private.end_attempt(task, coalesce(nullif(error, ''), 'No reason was given'), coalesce(retry, true));
+  perform private.release_slot(task.user_id, task.agent_id);
+  return jsonb_build_object('id', task.task_id, 'status', state, 'attempt', task.attempt);
+end
+$$;
+comment on function flashfusion.fail_task(uuid, uuid, text, boolean) is
+  'Ends an attempt that has failed. Definer: the queue is in the schema private. Executable by the edge only, for workers.';
+revoke execute on function flashfusion.fail_task(uuid, uuid, text, boolean) from public;
+grant execute on function flashfusion.fail_task(uuid, uuid, text, boolean) to edge;
+
+-- Gives a task back for later, as if it had not been begun: no attempt is counted.
+create function flashfusion.snooze_task(task_id uuid, lease_token uuid, seconds bigint) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  task constant private.task_queue := private.leased_task(snooze_task.task_id, snooze_task.lease_token, true);
+  again constant timestamptz := clock_timestamp() + make_interval(secs => least(greatest(coalesce(seconds, 60), 1), 2592000));
+  state constant text := case when task.cancelled then 'cancelled' when task.attempt > 1 then 'retrying' else 'pending' end;
+begin
+  if task.cancelled then
+    perform private.end_attempt(task, 'Cancelled', false);
+  else
+    update flashfusion.agent_tasks as t set
+      status = state, run_at = again,
+      retry_count = task.attempt - 1, lease_token = null, lease_expires_at = null, locked_by = null
+    where t.id = task.task_id;
+    perform private.shelve_task(
+      task.task_id, task.agent_id, task.user_id, task.task_type, task.priority, again, task.attempt - 1
+    );
+  end if;
+  perform private.release_slot(task.user_id, task.agent_id);
+  return jsonb_build_object('id', task.task_id, 'status', state) || case when task.cancelled then '{}' else jsonb_build_object('run_at', again) end;
+end
+$$;
+comment on function flashfusion.snooze_task(uuid, uuid, bigint) is
+  'Gives a task back for later. Definer: the queue is in the schema private. Executable by the edge only, for workers.';
+revoke execute on function flashfusion.snooze_task(uuid, uuid, bigint) from public;
+grant execute on function flashfusion.snooze_task(uuid, uuid, bigint) to edge;
+
+-- Starts no task of an agent, of a user, of both together, or of anybody, until a time; a time that is past ends the pause.
+create function flashfusion.pause_tasks(
+  until timestamptz, agent_id uuid default null, user_id uuid default null, reason text default null
+) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
+  as $$
+declare
+  seen uuid := '00000000-0000-0000-0000-000000000000';
+  task private.task_queue;
+begin
+  perform private.require_task_worker();
+  delete from private.task_pauses as p
+  where p.agent_id is not distinct from pause_tasks.agent_id and p.user_id is not distinct from pause_tasks.user_id;
+  if pause_tasks.until > clock_timestamp() then
+    insert into private.task_pauses (agent_id, user_id, until, reason)
+    values (pause_tasks.agent_id, pause_tasks.user_id, pause_tasks.until, left(pause_tasks.reason, 500));
+    -- Ready tasks wait, too, as far as nobody is busy with their lane; claims pass those that stay.
+    for task in
+      select q.* from private.task_queue as q
+      where q.lease_token is null and (pause_tasks.agent_id is null or q.agent_id = pause_tasks.agent_id)
+        and (pause_tasks.user_id is null or q.user_id = pause_tasks.user_id)
+    loop
+      if pg_try_advisory_xact_lock(hashtextextended(task.user_id::text, 321)) then
+        delete from private.task_queue as q where q.task_id = task.task_id and q.lease_token is null;
+        if found then
+          perform private.shelve_task(
+            task.task_id, task.agent_id, task.user_id, task.task_type, task.priority, task.run_at, task.attempt
+          );
+        end if;
+      end if;
+    end loop;
+  else
+    for n in 1..100 loop
+      seen := private.refill_lanes(seen, 500);
+      exit when seen is null;
+    end loop;
+  end if;
+  return jsonb_build_object('agent_id', pause_tasks.agent_id, 'user_id', pause_tasks.user_id, 'until', pause_tasks.until);
+end
+$$;
+comment on function flashfusion.pause_tasks(timestamptz, uuid, uuid, text) is
+  'Pauses tasks until a time. Definer: the queue is in the schema private. Executable by the edge only, for workers.';
+revoke execute on function flashfusion.pause_tasks(timestamptz, uuid, uuid, text) from public;
+grant execute on function flashfusion.pause_tasks(timestamptz, uuid, uuid, text) to edge;
+
+insert into private.jobs (name, function, schedule, description) values (
+  'sweep_tasks', 'private.sweep_tasks', '*/5 * * * *',
+  'Ends attempts whose lease has ended, and starts tasks whose time has come.'
+);
+
+-- migrate:down
+delete from private.jobs where name = 'sweep_tasks';
+drop function flashfusion.pause_tasks(timestamptz, uuid, uuid, text);
+drop function flashfusion.snooze_task(uuid, uuid, bigint);
+drop function flashfusion.fail_task(uuid, uuid, text, boolean);
+drop function flashfusion.complete_task(uuid, uuid, jsonb, bigint);
+drop function flashfusion.heartbeat_task(uuid, uuid, bigint);
+drop function private.leased_task(uuid, uuid, boolean);
+drop function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint);
+drop function private.sweep_tasks();
+drop function private.refill_lanes(uuid, int);
+drop function private.promote_tasks(int);
+drop function private.reap_tasks(int);
+drop function private.release_slot(uuid, uuid);
+drop function private.end_attempt(private.task_queue, text, boolean);
+drop function private.require_task_worker();
