@@ -1,0 +1,126 @@
+-- 0400: observatory. Its schema, the lock under which one user's uploads and deletions happen one after the other, and the redaction of
+-- rows that do not come through the edge.
+-- migrate:up
+do $$
+begin
+  -- Another system may have made it.
+  if to_regnamespace('extensions') is null then
+    execute 'create schema extensions';
+  end if;
+end
+$$;
+create extension if not exists pg_trgm with schema extensions;
+
+create schema observatory;
+comment on schema observatory is 'observatory: sessions of coding agents, searchable, counted and shared.';
+-- anon has no right here. The role edge calls the functions whose answers depend on what the edge has verified.
+grant usage on schema observatory to authenticated, service_role, edge;
+
+insert into private.system_schemas (schema, system) values
+('observatory', 'observatory');
+
+-- How alike two texts are, from 0 to 1. The extension may be in another schema.
+do $$
+begin
+  execute format(
+    'create function private.similarity(one text, other text) returns real language sql immutable set search_path = ''''
+     return %I.similarity(one, other)',
+    (
+      select n.nspname
+      from pg_catalog.pg_extension as e
+      inner join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
+      where e.extname = 'pg_trgm'
+    )
+  );
+end
+$$;
+revoke execute on function private.similarity(text, text) from public;
+
+-- Waits until no other transaction stores, counts or deletes for a user, and keeps others waiting until the end of this one. Locks are
+-- taken in this order: the user's; conversations, by id; messages and tool calls; usage records, by key; rollups, by key; the project;
+-- files; the head of the audit chain.
+create function private.lock_observatory_owner(owner_id uuid) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  usual_timeout constant text := current_setting('lock_timeout');
+begin
+  -- Not for long: a waiting request holds a connection that others could use.
+  perform set_config('lock_timeout', '1s', true);
+  perform pg_advisory_xact_lock(hashtextextended(lock_observatory_owner.owner_id::text, 420));
+  perform set_config('lock_timeout', usual_timeout, true);
+exception
+  when lock_not_available then
+    perform private.refuse(
+      429, 'RG674', 'Your other uploads are still under way', null, 'Send fewer at once; try again after the time in Retry-After.', 1
+    );
+end
+$$;
+revoke execute on function private.lock_observatory_owner(uuid) from public;
+
+-- JSON without the secrets in its texts, field names included. As a whole first: the name of a field may say that its text is a secret.
+create function private.redact_secrets_in(content jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  clean constant text := private.redact_secrets(content::text);
+begin
+  if content is null or clean = content::text then
+    return content;
+  end if;
+  begin
+    return clean::jsonb;
+  exception
+    when data_exception then
+      -- It is no JSON any more: each text on its own.
+      null;
+  end;
+  return case jsonb_typeof(content)
+    when 'object' then (
+      select jsonb_object_agg(private.redact_secrets(f.key), private.redact_secrets_in(f.value)) from jsonb_each(content) as f
+    )
+    when 'array' then (
+      select jsonb_agg(private.redact_secrets_in(e.value) order by e.ordinality)
+      from jsonb_array_elements(content) with ordinality as e
+    )
+    else to_jsonb(private.redact_secrets(content #>> '{}'))
+  end;
+end
+$$;
+revoke execute on function private.redact_secrets_in(jsonb) from public;
+
+-- Trigger, with names of columns: takes the secrets out of what the data API writes. The edge has done so with what it sends.
+create function private.redact_direct_write() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  after constant jsonb := to_jsonb(new);
+  before constant jsonb := case when tg_op = 'UPDATE' then to_jsonb(old) else '{}' end;
+  written jsonb;
+begin
+  select jsonb_object_agg(name, case jsonb_typeof(after -> name)
+    when 'string' then to_jsonb(private.redact_secrets(after ->> name)) else private.redact_secrets_in(after -> name)
+  end) into written
+  from unnest(tg_argv) as name
+  where after -> name is distinct from before -> name and after -> name <> 'null';
+  if written is not null then
+    new := jsonb_populate_record(new, written);
+  end if;
+  return new;
+end
+$$;
+revoke execute on function private.redact_direct_write() from public;
+
+-- migrate:down
+delete from private.system_schemas where system = 'observatory';
+drop function private.redact_direct_write();
+drop function private.redact_secrets_in(jsonb);
+drop function private.lock_observatory_owner(uuid);
+drop function private.similarity(text, text);
+-- The extension and its schema stay: other objects of this database may use them.
+drop schema observatory;

@@ -1,0 +1,265 @@
+-- 0412: message search. What of a message is searched, as a vector of words. It stands beside the messages: a column of theirs that users
+-- may not read would break `select=*`, and one that they may read would be searched row by row under the policies.
+-- migrate:up
+-- English, with its stems, but without its list of words to leave out: is, by and on are parts of identifiers.
+create text search dictionary private.english_stems (template = pg_catalog.snowball, language = english);
+create text search configuration private.english (copy = pg_catalog.english);
+alter text search configuration private.english alter mapping replace pg_catalog.english_stem with private.english_stems;
+
+-- Scripts that are written without spaces. Their words are pairs of characters.
+create function private.dense_script() returns text
+  language sql immutable
+  set search_path = ''
+  as $$
+select '[\u0E00-\u0E7F\u0E80-\u0EFF\u1000-\u109F\u1780-\u17FF\u3040-\u30FF\u3400-\u4DBF\u4E00-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF\U00020000-\U0003FFFF]+'
+$$;
+revoke execute on function private.dense_script() from public;
+
+-- A text with the parts of its identifiers as words: of camelCase, snake_case, paths, versions and addresses.
+create function private.split_identifiers(words text) returns text
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+declare
+  parts text := words;
+begin
+  if parts ~ '[a-z0-9][A-Z]|[A-Z][A-Z][a-z]' then
+    parts := regexp_replace(parts, '([a-z0-9])([A-Z])', '\1 \2', 'g');
+    parts := regexp_replace(parts, '([A-Z])([A-Z][a-z])', '\1 \2', 'g');
+  end if;
+  -- Not by translate, which looks at each character for each of these: it would take six times as long.
+  parts := replace(replace(replace(replace(parts, '_', ' '), '.', ' '), '/', ' '), E'\\', ' ');
+  parts := replace(replace(replace(replace(replace(parts, ':', ' '), '@', ' '), '#', ' '), '=', ' '), '-', ' ');
+  -- v2.1.173 is found as 2.1.173, too.
+  if parts ~ '\mv\d' then
+    parts := regexp_replace(parts, '\mv(\d)', 'v \1', 'g');
+  end if;
+  return parts;
+end
+$$;
+revoke execute on function private.split_identifiers(text) from public;
+
+-- The overlapping pairs of characters of a run without spaces; of one character itself.
+create function private.character_pairs(run text) returns text
+  language sql immutable strict
+  set search_path = ''
+  as $$
+select coalesce(string_agg(c.one || c.next, ' ' order by c.n) filter (where c.next is not null), run)
+from (
+  select u.one, lead(u.one) over (order by u.n) as next, u.n from unnest(string_to_array(run, null)) with ordinality as u (one, n)
+) as c
+$$;
+revoke execute on function private.character_pairs(text) from public;
+
+-- A text in the form in which it is searched.
+create function private.searchable(words text) returns text
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+begin
+  -- The usual text is ASCII, and normal as it is.
+  return case when octet_length(words) = char_length(words) then words else normalize(words, nfc) end;
+end
+$$;
+revoke execute on function private.searchable(text) from public;
+
+-- The vector of a text: its words as they are, the stems of its words and of the parts of its identifiers, and pairs and single
+-- characters of scripts without spaces. Of a long text the beginning: a vector has at most a megabyte.
+create function private.search_vector(words text, most int default 200000) returns tsvector
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+declare
+  plain constant text := private.searchable(left(words, most));
+  dense text;
+  vector tsvector;
+begin
+  vector := to_tsvector('pg_catalog.simple', plain) || to_tsvector('private.english', private.split_identifiers(plain));
+  if octet_length(plain) > char_length(plain) and plain ~ private.dense_script() then
+    select string_agg(private.character_pairs(f.run[1]), ' ') || ' ' || string_agg(array_to_string(string_to_array(f.run[1], null), ' '), ' ')
+    into dense
+    from regexp_matches(left(plain, most / 4), private.dense_script(), 'g') as f (run);
+    if dense is not null then
+      vector := vector || to_tsvector('pg_catalog.simple', dense);
+    end if;
+  end if;
+  return vector;
+exception
+  -- The vector would be too large: tens of thousands of long words that are all different.
+  when program_limit_exceeded then
+    return case when most > 1000 then private.search_vector(words, most / 4) else '' end;
+end
+$$;
+revoke execute on function private.search_vector(text, int) from public;
+
+-- The texts in a JSON value, one below the other. Field names are left out.
+create function private.texts_in_json(content jsonb) returns text
+  language sql immutable
+  set search_path = ''
+  as $$
+select string_agg(v #>> '{}', E'\n')
+from jsonb_path_query(content, 'strict $.** ? (@.type() == "string")', silent => true) as v
+$$;
+revoke execute on function private.texts_in_json(jsonb) from public;
+
+-- What of a message is searched and highlighted: its text, what its tools were asked, and what the tools answered whose results it has.
+create function private.search_text(message observatory.messages) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  words text := (message).content;
+begin
+  if jsonb_typeof((message).content_blocks) is distinct from 'array' then
+    return words;
+  end if;
+  return concat_ws(
+    E'\n', words,
+    (
+      select string_agg(concat_ws(E'\n', t.tool_name, left(private.texts_in_json(t.input), 20000)), E'\n' order by t.tool_use_id)
+      from observatory.tool_calls as t
+      where t.message_id = (message).id
+    ),
+    (
+      select string_agg(left(concat_ws(E'\n', t.output, t.error_message), 50000), E'\n' order by t.tool_use_id)
+      from observatory.tool_calls as t
+      where t.conversation_id = (message).conversation_id and t.tool_use_id in (
+        select b.block ->> 'tool_use_id' from jsonb_array_elements((message).content_blocks) as b (block)
+      )
+    )
+  );
+end
+$$;
+revoke execute on function private.search_text(observatory.messages) from public;
+
+create table private.message_search (
+  message_id  uuid constraint message_search_pkey primary key
+    constraint message_search_message references observatory.messages (id) on delete cascade,
+  project_id  uuid not null,
+  occurred_at timestamptz not null,
+  search      tsvector not null
+) with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+comment on table private.message_search is
+  'The words of messages, without copies. Only functions that first find out which projects the caller may see search it.';
+comment on column private.message_search.search is 'Words with their places, and marks for filters, which have none: '' role user'', '' tool Bash''.';
+-- Which words are common decides how a search is planned.
+alter table private.message_search alter column search set statistics 1000;
+
+-- A common word is looked for by time, a rare one by the words. Uploads add to the list of pending words, which every search reads: it
+-- stays short.
+create index message_search_latest on private.message_search (project_id, occurred_at desc, message_id desc);
+create index message_search_words on private.message_search using gin (search) with (fastupdate = on, gin_pending_list_limit = 1024);
+
+alter table private.message_search enable row level security;
+alter table private.message_search force row level security;
+
+-- Makes the vectors of messages anew, and removes those of copies and of messages without words. For a whole batch at once; of one message
+-- private.search_text gives the same text.
+create function private.index_vectors(ids uuid[]) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  with message as materialized (
+    select m.id, m.project_id, m.conversation_id, m.occurred_at, m.role, m.content, m.content_blocks, m.is_copy
+    from observatory.messages as m
+    where m.id = any (ids)
+  ),
+
+  -- The message's own text, then its calls, then the results that it has: each with its message, so that they are grouped and not joined.
+  part as (
+    select m.id, m.project_id, m.occurred_at, m.role, m.is_copy, 0 as place, null as tool_use_id, null as tool_name, m.content as words
+    from message as m
+    union all
+    select m.id, m.project_id, m.occurred_at, m.role, m.is_copy, 1, t.tool_use_id, t.tool_name, nullif(concat_ws(E'\n', t.tool_name, left((
+      -- As private.texts_in_json.
+      select string_agg(v #>> '{}', E'\n')
+      from jsonb_path_query(t.input, 'strict $.** ? (@.type() == "string")', silent => true) as v
+    ), 20000)), '')
+    from message as m
+    -- By index, however many rows the planner expects.
+    cross join lateral (
+      select c.tool_use_id, c.tool_name, c.input from observatory.tool_calls as c where c.message_id = m.id offset 0
+    ) as t
+    where jsonb_typeof(m.content_blocks) = 'array' and not m.is_copy
+    union all
+    select r.*
+    from (
+      select distinct on (m.id, t.id)
+        m.id, m.project_id, m.occurred_at, m.role, m.is_copy, 2, t.tool_use_id, t.tool_name,
+        nullif(left(concat_ws(E'\n', t.output, t.error_message), 50000), '')
+      from message as m
+      cross join jsonb_array_elements(case when jsonb_typeof(m.content_blocks) = 'array' then m.content_blocks else '[]' end) as b (block)
+      cross join lateral (
+        select c.id, c.tool_use_id, c.tool_name, c.output, c.error_message
+        from observatory.tool_calls as c
+        where c.conversation_id = m.conversation_id and c.tool_use_id = b.block ->> 'tool_use_id'
+        limit 1
+      ) as t
+      where not m.is_copy
+    ) as r
+  ),
+
+  made as materialized (
+    select
+      p.id, p.project_id,
+      -- A time that a cursor can hold.
+      least(greatest(p.occurred_at, '1970-01-01 00:00:00+00'), '9999-01-01 00:00:00+00') as occurred_at,
+      case when not p.is_copy then
+        nullif(private.search_vector(coalesce(string_agg(p.words, E'\n' order by p.place, p.tool_use_id), '')), '')
+        || array_to_tsvector(array_remove(array_agg(distinct ' tool ' || p.tool_name) || (' role ' || p.role), null))
+      end as search
+    from part as p
+    group by p.id, p.project_id, p.occurred_at, p.role, p.is_copy
+  ),
+
+  removed as (
+    delete from private.message_search as s using made where s.message_id = made.id and made.search is null
+  )
+
+  insert into private.message_search as s (message_id, project_id, occurred_at, search)
+  select made.id, made.project_id, made.occurred_at, made.search from made where made.search is not null
+  on conflict on constraint message_search_pkey do update
+  set project_id = excluded.project_id, occurred_at = excluded.occurred_at, search = excluded.search
+  where (s.project_id, s.occurred_at, s.search) is distinct from (excluded.project_id, excluded.occurred_at, excluded.search);
+end
+$$;
+revoke execute on function private.index_vectors(uuid[]) from public;
+
+-- Trigger: a message that the data API has written is found, too. Uploads call private.index_messages once a batch.
+create function private.index_direct_writes() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  perform private.index_vectors(array[new.id]);
+  return null;
+end
+$$;
+revoke execute on function private.index_direct_writes() from public;
+create trigger messages_search_insert after insert on observatory.messages
+  for each row when (current_user in ('authenticated', 'service_role')) execute function private.index_direct_writes();
+-- Also where a person is erased from a text, and where another conversation turns out to have an entry first.
+create trigger messages_search_update after update of project_id, content, role, is_copy, occurred_at on observatory.messages
+  for each row when (
+    (old.project_id, old.content, old.role, old.is_copy, old.occurred_at)
+    is distinct from (new.project_id, new.content, new.role, new.is_copy, new.occurred_at)
+  ) execute function private.index_direct_writes();
+
+-- migrate:down
+drop trigger messages_search_update on observatory.messages;
+drop trigger messages_search_insert on observatory.messages;
+drop function private.index_direct_writes();
+drop function private.index_vectors(uuid[]);
+drop table private.message_search;
+drop function private.search_text(observatory.messages);
+drop function private.texts_in_json(jsonb);
+drop function private.search_vector(text, int);
+drop function private.searchable(text);
+drop function private.character_pairs(text);
+drop function private.split_identifiers(text);
+drop function private.dense_script();
+drop text search configuration private.english;
+drop text search dictionary private.english_stems;

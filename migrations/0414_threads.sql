@@ -1,0 +1,590 @@
+-- 0414: threads. Which message answers which, how deep it is and on which branch; and a conversation as people read it.
+-- migrate:up
+create table private.entry_links (
+  conversation_id uuid not null constraint entry_links_conversation references observatory.conversations (id) on delete cascade,
+  entry_uuid      text not null,
+  parent_uuid     text not null,
+  constraint entry_links_pkey primary key (conversation_id, entry_uuid)
+);
+comment on table private.entry_links is
+  'The parents of entries that are no messages, such as progress: a message may name one as its parent. And the logical parents of compactions.';
+create index entry_links_by_parent on private.entry_links (conversation_id, parent_uuid);
+
+alter table private.entry_links enable row level security;
+alter table private.entry_links force row level security;
+
+-- Conversations with branches.
+-- squawk-ignore require-concurrent-index-creation
+create index messages_branches on observatory.messages (conversation_id) where branch > 0;
+
+-- Whether a message is something that a person asked: no result of a tool, no output of a command, no summary, nothing that the agent
+-- itself has put in.
+create function private.is_prompt(message observatory.messages) returns boolean
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return (message).role = 'user' and (message).entry_type = 'user' and not (message).is_meta
+    and ((message).content_blocks is null or not (message).content_blocks @> '[{"type": "tool_result"}]')
+    and not (message).metadata ?| array['is_compact_summary', 'is_transcript_only', 'source_tool_use']
+    and coalesce((message).content, '') !~ '^\s*<(local-command-|bash-stdout|bash-stderr|system-reminder|task-notification)';
+end
+$$;
+revoke execute on function private.is_prompt(observatory.messages) from public;
+
+-- Finds the parents of these entries' messages, and of messages that have waited for these entries: pairs of a conversation and an
+-- entry's uuid. The parent is the nearest message above; entries that are no messages are passed. Parents may form a circle: then a
+-- compaction in it has none or, without one, its first message in the file. Returns the conversations whose older messages have changed.
+create function private.resolve_parents(conversation_ids uuid[], entry_uuids text[]) returns uuid[]
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  changed_ids uuid[];
+  old_changed uuid[];
+begin
+  with recursive reached as (
+    select u.conversation_id, u.entry_uuid
+    from unnest(resolve_parents.conversation_ids, resolve_parents.entry_uuids) as u (conversation_id, entry_uuid)
+    union
+    select l.conversation_id, l.entry_uuid
+    from reached as r
+    inner join private.entry_links as l on l.conversation_id = r.conversation_id and l.parent_uuid = r.entry_uuid
+  ),
+
+  waiting as materialized (
+    select m.id, m.conversation_id, m.entry_uuid, m.parent_uuid, m.parent_id, m.seq
+    from reached as r
+    inner join observatory.messages as m on m.conversation_id = r.conversation_id and m.entry_uuid = r.entry_uuid
+    union
+    select m.id, m.conversation_id, m.entry_uuid, m.parent_uuid, m.parent_id, m.seq
+    from reached as r
+    inner join observatory.messages as m on m.conversation_id = r.conversation_id and m.parent_uuid = r.entry_uuid
+    where m.parent_id is null
+  ),
+
+  walk as (
+    select w.id, w.conversation_id, coalesce(w.parent_uuid, l.parent_uuid) as target
+    from waiting as w
+    left join private.entry_links as l
+      on w.parent_uuid is null and l.conversation_id = w.conversation_id and l.entry_uuid = w.entry_uuid
+    union
+    select w.id, w.conversation_id, l.parent_uuid
+    from walk as w
+    inner join private.entry_links as l on l.conversation_id = w.conversation_id and l.entry_uuid = w.target
+    where not exists (
+      select from observatory.messages as m where m.conversation_id = w.conversation_id and m.entry_uuid = w.target
+    )
+  ),
+
+  above as materialized (
+    select distinct on (walk.id) walk.id, p.id as parent_id, p.seq, p.depth, p.branch
+    from walk
+    inner join observatory.messages as p
+      on p.conversation_id = walk.conversation_id and p.entry_uuid = walk.target and p.id <> walk.id
+    order by walk.id
+  ),
+
+  changed as materialized (
+    select w.id, w.conversation_id, w.seq, w.parent_uuid, w.parent_id as old_parent, a.parent_id, a.seq as parent_seq, a.depth, a.branch
+    from waiting as w
+    left join above as a on a.id = w.id
+    where w.parent_id is distinct from a.parent_id
+  ),
+
+  -- Changed entries that a way leads to from one whose parent stays where it is. The others are in a circle, or hang below one.
+  led_to as (
+    select c.id from changed as c
+    where c.parent_id is null or not exists (select from changed as other where other.id = c.parent_id)
+    union all
+    select c.id from led_to as l inner join changed as c on c.parent_id = l.id
+  ),
+
+  -- A circle may also lead through children that have stayed, back to an entry whose parent has stayed.
+  upwards as (
+    select c.id as start, c.id, c.parent_id as next_id, c.seq, c.parent_uuid is null as is_compaction
+    from changed as c
+    where not exists (select from led_to as l where l.id = c.id)
+      or (
+        c.parent_id is not null and not exists (select from changed as other where other.id = c.parent_id)
+        and exists (
+          select from changed as other inner join observatory.messages as m on m.parent_id = other.id
+          where not exists (select from changed as third where third.id = m.id)
+        )
+      )
+    union
+    select u.start, m.id, case when c.id is null then m.parent_id else c.parent_id end, m.seq, m.parent_uuid is null
+    from upwards as u
+    inner join observatory.messages as m on m.id = u.next_id
+    left join changed as c on c.id = m.id
+  ),
+
+  roots as materialized (
+    select distinct (
+      select o.id from upwards as o where o.start = u.start order by o.is_compaction desc, o.seq, o.id limit 1
+    ) as id
+    from upwards as u
+    where u.next_id = u.start
+  ),
+
+  final as materialized (
+    select c.id, c.conversation_id, c.old_parent, case when r.id is null then c.parent_id end as parent_id,
+      case when r.id is null then c.depth end as depth, case when r.id is null then c.branch end as branch
+    from changed as c
+    left join roots as r on r.id = c.id
+    union all
+    select m.id, m.conversation_id, m.parent_id, null, null, null
+    from roots as r
+    inner join observatory.messages as m on m.id = r.id
+    where m.parent_id is not null and not exists (select from changed as c where c.id = r.id)
+  ),
+
+  placed as (
+    select f.id, coalesce(f.depth + 1, 0) as depth, coalesce(f.branch, 0) as branch
+    from final as f
+    where f.parent_id is null or not exists (select from final as other where other.id = f.parent_id)
+    union all
+    select f.id, p.depth + 1, p.branch
+    from placed as p
+    inner join final as f on f.parent_id = p.id
+  ),
+
+  written as (
+    update observatory.messages as m
+    set parent_id = f.parent_id, depth = p.depth, branch = p.branch
+    from final as f
+    inner join placed as p on p.id = f.id
+    where m.id = f.id
+    returning m.id, m.conversation_id, m.entry_uuid, f.old_parent
+  )
+
+  select
+    array_agg(w.id),
+    array_agg(distinct w.conversation_id) filter (
+      where w.old_parent is not null
+        or not exists (
+          select from unnest(resolve_parents.conversation_ids, resolve_parents.entry_uuids) as u (conversation_id, entry_uuid)
+          where u.conversation_id = w.conversation_id and u.entry_uuid = w.entry_uuid
+        )
+    )
+  into changed_ids, old_changed
+  from written as w;
+
+  -- What hangs below messages that have moved. One that hangs below another one itself has its depth from there.
+  with recursive below as (
+    select m.id as start, c.id, m.depth + 1 as depth
+    from observatory.messages as m
+    inner join observatory.messages as c on c.parent_id = m.id
+    where m.id = any (changed_ids) and c.depth <> m.depth + 1
+    union all
+    select b.start, c.id, b.depth + 1
+    from below as b
+    inner join observatory.messages as c on c.parent_id = b.id
+  )
+
+  update observatory.messages as m set depth = b.depth
+  from below as b
+  where m.id = b.id and m.depth <> b.depth and not exists (select from below as other where other.id = b.start);
+  return coalesce(old_changed, '{}');
+end
+$$;
+revoke execute on function private.resolve_parents(uuid[], text[]) from public;
+
+-- Numbers the branches of a conversation. Where several prompts answer one message, each of another text or another second, the one that
+-- leads to the latest message goes on; each of the others begins a branch, numbered as they stand in the file.
+create function private.mark_branches(conversation_id uuid) returns void
+  language sql volatile
+  set search_path = ''
+  as $$
+with recursive prompts as materialized (
+  select
+    m.id, m.parent_id, m.seq,
+    first_value(m.id) over (
+      partition by m.parent_id, m.content, m.content_blocks, date_trunc('second', m.occurred_at) order by m.seq, m.id
+    ) as head
+  from observatory.messages as m
+  where m.conversation_id = mark_branches.conversation_id and m.parent_id is not null and private.is_prompt(m)
+),
+
+heads as materialized (
+  select p.* from prompts as p
+  where exists (select from prompts as other where other.parent_id = p.parent_id and other.head <> p.head)
+),
+
+labelled as (
+  select m.id, m.seq, null::uuid as head
+  from observatory.messages as m
+  where m.conversation_id = mark_branches.conversation_id and m.parent_id is null
+  union all
+  select m.id, m.seq, coalesce(h.head, l.head)
+  from labelled as l
+  inner join observatory.messages as m on m.parent_id = l.id
+  left join heads as h on h.id = m.id
+),
+
+forks as materialized (
+  select distinct on (h.head) h.head, h.parent_id, h.seq, l.head as outer_head
+  from heads as h
+  inner join labelled as l on l.id = h.parent_id
+  where h.id = h.head
+),
+
+-- How far down in the file each leads, with the branches that leave it later.
+lengths as (
+  select l.head, max(l.seq) as last_seq from labelled as l where l.head is not null group by l.head
+),
+
+reaches as (
+  select head, last_seq from lengths
+  union
+  select f.outer_head, r.last_seq
+  from reaches as r
+  inner join forks as f on f.head = r.head
+  where f.outer_head is not null
+),
+
+ranked as materialized (
+  select
+    f.head, f.outer_head, f.seq,
+    row_number() over (partition by f.parent_id order by (select max(r.last_seq) from reaches as r where r.head = f.head) desc, f.seq) = 1 as goes_on
+  from forks as f
+),
+
+numbered as materialized (
+  select r.*, case when not r.goes_on then row_number() over (partition by r.goes_on order by r.seq, r.head) end as number
+  from ranked as r
+),
+
+named as (
+  select n.head, coalesce(n.number, 0) as branch from numbered as n where n.outer_head is null
+  union all
+  select n.head, coalesce(n.number, outer_.branch)
+  from named as outer_
+  inner join numbered as n on n.outer_head = outer_.head
+)
+
+update observatory.messages as m
+set branch = coalesce(n.branch, 0)
+from labelled as l
+left join named as n on n.head = l.head
+where m.id = l.id and m.branch <> coalesce(n.branch, 0)
+$$;
+revoke execute on function private.mark_branches(uuid) from public;
+
+-- Marks branches where they can have changed: in a conversation with a new prompt beside another one, with older messages that have moved,
+-- or with a latest message that is on a branch. `prompts` are messages that may be new prompts.
+create function private.update_branches(conversation_ids uuid[], prompts uuid[], moved uuid[]) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  conversation uuid;
+begin
+  for conversation in
+    select m.conversation_id
+    from observatory.messages as m
+    inner join observatory.messages as other on other.parent_id = m.parent_id and other.id <> m.id
+    where m.id = any (update_branches.prompts) and other.role = 'user' and private.is_prompt(m) and private.is_prompt(other)
+      and (
+        other.content is distinct from m.content
+        or date_trunc('second', other.occurred_at) <> date_trunc('second', m.occurred_at)
+      )
+    union
+    select u.id from unnest(moved) as u (id)
+    union
+    select c.id
+    from (select distinct u.id from unnest(update_branches.conversation_ids) as u (id)) as c
+    where exists (select from observatory.messages as m where m.conversation_id = c.id and m.branch > 0)
+      and (select m.branch > 0 from observatory.messages as m where m.conversation_id = c.id order by m.seq desc, m.id desc limit 1)
+    order by 1
+  loop
+    perform private.mark_branches(conversation);
+  end loop;
+end
+$$;
+revoke execute on function private.update_branches(uuid[], uuid[], uuid[]) from public;
+
+-- Places a batch of entries in their threads: parents, depths, branches, and links to git. Called after the messages and tool calls of
+-- the batch are stored; `conversation_ids` are those that the entries belong to.
+create function private.link_entries(conversation_ids uuid[], entries private.entry[]) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  conversations uuid[];
+  uuids text[];
+  prompts uuid[];
+  moved uuid[] := '{}';
+  has_links boolean;
+begin
+  -- Entries that are no messages may stand between a message and its parent. And a compaction has no parent, but goes on from the entry
+  -- that it names.
+  insert into private.entry_links (conversation_id, entry_uuid, parent_uuid)
+  select distinct on (c.id, e.uuid) c.id, e.uuid, coalesce(e.parent, e.logical_parent)
+  from unnest(link_entries.entries) as e
+  inner join observatory.conversations as c
+    on c.id = any (link_entries.conversation_ids) and c.session_id = e.session and c.agent_id is not distinct from e.agent
+  where e.uuid is not null and coalesce(e.parent, e.logical_parent) <> e.uuid
+    and (
+      e.parent is null
+      or (
+        e.kind = 'progress'
+        and not exists (select from observatory.messages as m where m.conversation_id = c.id and m.entry_uuid = e.uuid)
+      )
+    )
+  order by c.id, e.uuid, e.pos desc
+  on conflict on constraint entry_links_pkey do nothing;
+  has_links := exists (select from private.entry_links as l where l.conversation_id = any (link_entries.conversation_ids));
+
+  -- Most messages were stored below their parents, and nothing has waited for them.
+  select
+    array_agg(g.conversation_id) filter (where g.is_open), array_agg(g.entry_uuid) filter (where g.is_open),
+    array_agg(g.id) filter (where g.may_be_prompt)
+  into conversations, uuids, prompts
+  from (
+    select
+      e.conversation_id, e.entry_uuid, m.id,
+      m.id is null or waits.found_ or linked.found_
+        or case when m.parent_uuid is null then m.parent_id is not null or own.found_ else below.found_ is null end as is_open,
+      m.role = 'user' and m.entry_type = 'user' and not m.is_meta
+        and (m.content_blocks is null or not m.content_blocks @> '[{"type": "tool_result"}]') as may_be_prompt
+    from (
+      select distinct c.id as conversation_id, e.uuid as entry_uuid
+      from unnest(link_entries.entries) as e
+      inner join observatory.conversations as c
+        on c.id = any (link_entries.conversation_ids) and c.session_id = e.session and c.agent_id is not distinct from e.agent
+      where e.uuid is not null
+    ) as e
+    -- One row each, by index, whatever the planner expects.
+    left join lateral (
+      select m.id, m.parent_id, m.parent_uuid, m.role, m.entry_type, m.is_meta, m.content_blocks
+      from observatory.messages as m
+      where m.conversation_id = e.conversation_id and m.entry_uuid = e.entry_uuid
+      limit 1
+    ) as m on true
+    left join lateral (
+      select true as found_ from observatory.messages as p where p.id = m.parent_id and p.entry_uuid = m.parent_uuid limit 1
+    ) as below on true
+    left join lateral (
+      select true as found_
+      from observatory.messages as w
+      where w.conversation_id = e.conversation_id and w.parent_uuid = e.entry_uuid and w.parent_id is null
+      limit 1
+    ) as waits on true
+    left join lateral (
+      select true as found_ from private.entry_links as l
+      where has_links and l.conversation_id = e.conversation_id and l.parent_uuid = e.entry_uuid
+      limit 1
+    ) as linked on true
+    left join lateral (
+      select true as found_ from private.entry_links as l
+      where has_links and l.conversation_id = e.conversation_id and l.entry_uuid = e.entry_uuid
+      limit 1
+    ) as own on true
+  ) as g;
+  if conversations is not null then
+    moved := private.resolve_parents(conversations, uuids);
+  end if;
+  perform private.update_branches(link_entries.conversation_ids, prompts, moved);
+  if exists (select from unnest(link_entries.entries) as e where e.facts ? 'pr' or e.tools @? '$[*].result.facts.git') then
+    perform private.link_git(link_entries.conversation_ids, link_entries.entries);
+  end if;
+end
+$$;
+revoke execute on function private.link_entries(uuid[], private.entry[]) from public;
+
+-- A place in a list, as clients send it back: base64url of its parts.
+create function private.cursor_of(variadic parts text[]) returns text
+  language sql immutable
+  set search_path = ''
+  as $$
+select translate(encode(convert_to(array_to_string(parts, '.'), 'UTF8'), 'base64'), E'+/=\n', '-_')
+$$;
+revoke execute on function private.cursor_of(text[]) from public;
+
+-- The parts of a cursor, of which there are so many; ends the request if it is none.
+create function private.cursor_parts(cursor text, form text) returns text[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  words text;
+begin
+  if cursor ~ '^[A-Za-z0-9_-]+$' and char_length(cursor) <= 300 then
+    begin
+      words := convert_from(decode(rpad(translate(cursor, '-_', '+/'), (char_length(cursor) + 3) / 4 * 4, '='), 'base64'), 'UTF8');
+    exception
+      when data_exception or character_not_in_repertoire then
+        words := null;
+    end;
+  end if;
+  if words ~ form is not true then
+    perform private.refuse(400, 'RG669', 'The cursor is not one of this list', null, 'Take the one of the answer before, or leave it out.');
+  end if;
+  return string_to_array(words, '.');
+end
+$$;
+revoke execute on function private.cursor_parts(text, text) from public;
+
+-- A text of at most so many characters.
+create function private.shortened(words text, most int) returns text
+  language sql immutable
+  set search_path = ''
+  as $$
+select case when octet_length(words) > most and char_length(words) > most then left(words, most) || '…' else words end
+$$;
+revoke execute on function private.shortened(text, int) from public;
+
+-- Tool calls of messages: {message: [call, ...]}. Long inputs and outputs are cut.
+create function private.thread_calls(message_ids uuid[], conversation observatory.conversations) returns jsonb
+  language sql stable
+  set search_path = ''
+  as $$
+select coalesce(jsonb_object_agg(c.message_id, c.calls), '{}')
+from (
+  select t.message_id, jsonb_agg(jsonb_build_object(
+    'id', t.id, 'tool_use_id', t.tool_use_id, 'tool_name', t.tool_name, 'status', t.status, 'is_error', t.is_error,
+    'input', case when octet_length(t.input::text) <= 2000 then t.input else to_jsonb(private.shortened(t.input::text, 2000)) end,
+    'output', private.shortened(t.output, 2000), 'error_message', private.shortened(t.error_message, 500),
+    'is_cut', coalesce(octet_length(t.input::text) > 2000, false) or coalesce(char_length(t.output) > 2000, false) or t.output_truncated,
+    'duration_ms', t.duration_ms, 'duration_source', t.duration_source, 'file_path', t.file_path, 'started_at', t.started_at,
+    'agent', (
+      select jsonb_build_object(
+        'conversation_id', a.id, 'agent_id', a.agent_id, 'title', a.title, 'status', a.status, 'message_count', a.message_count
+      )
+      from observatory.conversations as a
+      where t.spawned_agent_id is not null and a.project_id = (conversation).project_id and a.session_id = (conversation).session_id
+        and a.agent_id = t.spawned_agent_id and a.deleted_at is null
+    )
+  ) order by t.started_at, t.tool_use_id) as calls
+  from observatory.tool_calls as t
+  where t.message_id = any (message_ids)
+  group by t.message_id
+) as c
+$$;
+revoke execute on function private.thread_calls(uuid[], observatory.conversations) from public;
+
+-- A page of a conversation: {conversation, messages, agents, git, next}. Its messages in the order of the file, each with its parent, its
+-- depth, its branch and its tool calls; agents and git links with the first page. Long texts are cut; GET /rest/v1/messages has them.
+create function observatory.thread(id uuid, cursor text default null, "limit" bigint default 100) returns jsonb
+  language plpgsql stable security definer
+  set search_path = ''
+  -- Plans for an unknown conversation would scan whole tables.
+  set plan_cache_mode = force_custom_plan
+  as $$
+declare
+  projects constant uuid[] := observatory.visible_projects();
+  after text[];
+  conversation observatory.conversations;
+  ids uuid[];
+  calls jsonb;
+  page jsonb;
+  last_one record;
+  more boolean;
+begin
+  select c.* into conversation
+  from observatory.conversations as c
+  where c.id = thread.id and c.project_id = any (projects) and c.deleted_at is null;
+  if not found then
+    perform private.refuse(404, 'RG662', 'There is no such conversation', null, 'Take an id of GET /rest/v1/conversations.');
+  end if;
+  if "limit" is null or "limit" not between 1 and 200 then
+    perform private.refuse(400, 'RG669', 'The limit is not one of this list', 'It is 1 to 200', 'Leave it out for 100.');
+  end if;
+  if thread.cursor is not null then
+    after := private.cursor_parts(thread.cursor, '^\d{1,18}[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+  end if;
+  -- At most some hundred KB of text a page, but always one message.
+  select array_agg(p.id order by p.seq, p.id) into ids
+  from (
+    select m.id, m.seq, sum(least(coalesce(octet_length(m.content), 0), 32000) + 500) over (order by m.seq, m.id) as bytes, row_number() over (order by m.seq, m.id) as n
+    from (
+      select m.id, m.seq, m.content
+      from observatory.messages as m
+      where m.conversation_id = conversation.id
+        and (after is null or (m.seq, m.id) > (after[1]::bigint, after[2]::uuid))
+      order by m.seq, m.id
+      limit thread."limit"
+    ) as m
+  ) as p
+  where p.n = 1 or p.bytes <= 200000;
+  calls := private.thread_calls(ids, conversation);
+  select
+    jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+      'id', m.id, 'entry_uuid', m.entry_uuid, 'parent_id', m.parent_id, 'depth', m.depth, 'branch', m.branch, 'seq', m.seq,
+      'entry_type', m.entry_type, 'role', m.role, 'is_sidechain', m.is_sidechain, 'is_meta', m.is_meta, 'is_copy', m.is_copy,
+      'model', m.model, 'content', private.shortened(m.content, 8000),
+      'is_cut', case when char_length(m.content) > 8000 then true end,
+      'output_tokens', nullif(m.output_tokens, 0), 'occurred_at', m.occurred_at,
+      'compaction', case when m.metadata ? 'compactMetadata' then jsonb_build_object(
+        'trigger', m.metadata #> '{compactMetadata,trigger}', 'pre_tokens', m.metadata #> '{compactMetadata,preTokens}',
+        'preserved', coalesce(m.metadata #> '{compactMetadata,preservedMessages,uuids}', m.metadata #> '{compactMetadata,preservedSegment}')
+      ) end
+    )) || case
+      when octet_length((calls -> m.id::text)::text) <= 300000 then jsonb_build_object('tool_calls', calls -> m.id::text) else '{}'
+    end order by m.seq, m.id)
+  into page
+  from observatory.messages as m
+  where m.id = any (ids);
+  -- Many calls, or texts of characters that JSON writes as six: the edge passes a megabyte on. The text is made only where it can be so long.
+  if cardinality(ids) > 1 and pg_column_size(page) > 100000 and octet_length(page::text) > 600000 then
+    return observatory.thread(thread.id, thread.cursor, cardinality(ids) / 2);
+  end if;
+  select m.seq, m.id into last_one from observatory.messages as m where m.id = ids[cardinality(ids)];
+  more := exists (
+    select from observatory.messages as m
+    where m.conversation_id = conversation.id and (m.seq, m.id) > (last_one.seq, last_one.id)
+  );
+  return jsonb_build_object(
+    'conversation', jsonb_build_object(
+      'id', conversation.id, 'project_id', conversation.project_id, 'session_id', conversation.session_id,
+      'agent_id', conversation.agent_id, 'parent_conversation_id', conversation.parent_conversation_id, 'title', conversation.title,
+      'status', conversation.status, 'message_count', conversation.message_count, 'missing_agents', conversation.missing_agents
+    ),
+    'messages', coalesce(page, '[]'),
+    'next', case when more then private.cursor_of(last_one.seq::text, last_one.id::text) end
+  ) || case when after is null then jsonb_build_object(
+    'agents', coalesce((
+      select jsonb_agg(jsonb_build_object(
+        'conversation_id', a.id, 'agent_id', a.agent_id, 'title', a.title, 'status', a.status, 'message_count', a.message_count,
+        'tool_use_id', (
+          select t.tool_use_id from observatory.tool_calls as t
+          where t.conversation_id = conversation.id and t.spawned_agent_id = a.agent_id limit 1
+        )
+      ) order by a.started_at, a.id)
+      from (
+        select c.* from observatory.conversations as c
+        where c.parent_conversation_id = conversation.id and c.deleted_at is null
+        order by c.started_at, c.id
+        limit 500
+      ) as a
+    ), '[]'),
+    'git', coalesce((
+      select jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+        'kind', g.kind, 'sha', g.sha, 'branch', g.branch, 'number', g.number, 'url', g.url, 'tool_call_id', g.tool_call_id, 'at', g.at
+      )) order by g.at, g.id)
+      from (
+        select l.* from observatory.git_links as l where l.conversation_id = conversation.id order by l.at, l.id limit 500
+      ) as g
+    ), '[]')
+  ) else '{}' end;
+end
+$$;
+comment on function observatory.thread(uuid, text, bigint) is
+  'A page of a conversation as a tree. Definer: it finds out itself what the caller may see, once, and reads everything else by index.';
+revoke execute on function observatory.thread(uuid, text, bigint) from public;
+grant execute on function observatory.thread(uuid, text, bigint) to authenticated;
+
+-- migrate:down
+drop function observatory.thread(uuid, text, bigint);
+drop function private.thread_calls(uuid[], observatory.conversations);
+drop function private.shortened(text, int);
+drop function private.cursor_parts(text, text);
+drop function private.cursor_of(text[]);
+drop function private.link_entries(uuid[], private.entry[]);
+drop function private.update_branches(uuid[], uuid[], uuid[]);
+drop function private.mark_branches(uuid);
+drop function private.resolve_parents(uuid[], text[]);
+drop function private.is_prompt(observatory.messages);
+drop index observatory.messages_branches;
+drop table private.entry_links;

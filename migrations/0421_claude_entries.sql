@@ -1,0 +1,308 @@
+-- 0421: the reader of Claude Code's transcripts. The format is Claude Code's own and changes: the reader takes what it knows, and keeps the
+-- rest.
+-- migrate:up
+-- A block of a message as it is stored.
+create function private.stored_block(block jsonb) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return case
+    when block ->> 'type' = 'tool_use' then block - 'input'
+    when block ->> 'type' = 'tool_result' then block - 'content'
+    when block -> 'source' ? 'data' then jsonb_build_object(
+      'type', block -> 'type', 'media_type', block #> '{source,media_type}', 'bytes', octet_length(block #>> '{source,data}') / 4 * 3,
+      'sha256', encode(sha256(convert_to(block #>> '{source,data}', 'UTF8')), 'hex')
+    )
+    else block
+  end;
+end
+$$;
+revoke execute on function private.stored_block(jsonb) from public;
+
+-- The blocks of a message as they are stored: the bytes of images and documents only in the line itself, inputs and results of tools
+-- only in their tool calls. Null if there is nothing but text, which the message's content has.
+create function private.stored_blocks(blocks jsonb) returns jsonb
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+begin
+  -- Nearly always there is one, and a query would take ten times as long.
+  if jsonb_array_length(blocks) = 1 then
+    return case when blocks #>> '{0,type}' is distinct from 'text' then jsonb_build_array(private.stored_block(blocks -> 0)) end;
+  end if;
+  return (
+    select case
+      when bool_and(coalesce(b.block ->> 'type' = 'text', false)) then null
+      else jsonb_agg(private.stored_block(b.block) order by b.n)
+    end
+    from jsonb_array_elements(blocks) with ordinality as b (block, n)
+  );
+end
+$$;
+revoke execute on function private.stored_blocks(jsonb) from public;
+
+-- What a response of the API used. Before version 2.1.152 the total of cache writes may be 0 beside its parts. What other models did for
+-- the response is not in its own numbers: extra has a record for each.
+create function private.claude_usage(message jsonb) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  used constant jsonb := message -> 'usage';
+  hour constant bigint := private.entry_count(used #> '{cache_creation,ephemeral_1h_input_tokens}');
+  extra jsonb;
+begin
+  if jsonb_typeof(used) is distinct from 'object' or message ->> 'model' = '<synthetic>' then
+    return null;
+  end if;
+  if jsonb_typeof(used -> 'iterations') = 'array' then
+    select jsonb_agg(jsonb_build_object(
+      'n', i.n, 'kind', case i.one ->> 'type' when 'advisor_message' then 'advisor' else 'compaction' end,
+      'model', coalesce(i.one -> 'model', message -> 'model'),
+      'input', private.entry_count(i.one -> 'input_tokens'), 'output', private.entry_count(i.one -> 'output_tokens'),
+      'cache_read', private.entry_count(i.one -> 'cache_read_input_tokens'),
+      'cache_write_5m', greatest(
+        private.entry_count(i.one -> 'cache_creation_input_tokens') - private.entry_count(i.one #> '{cache_creation,ephemeral_1h_input_tokens}'),
+        private.entry_count(i.one #> '{cache_creation,ephemeral_5m_input_tokens}')
+      ),
+      'cache_write_1h', private.entry_count(i.one #> '{cache_creation,ephemeral_1h_input_tokens}')
+    ) order by i.n) into extra
+    from jsonb_array_elements(used -> 'iterations') with ordinality as i (one, n)
+    where i.one ->> 'type' in ('advisor_message', 'compaction');
+  end if;
+  return jsonb_strip_nulls(jsonb_build_object(
+    'input', private.entry_count(used -> 'input_tokens'), 'output', private.entry_count(used -> 'output_tokens'),
+    'cache_read', private.entry_count(used -> 'cache_read_input_tokens'),
+    'cache_write_5m', greatest(
+      private.entry_count(used -> 'cache_creation_input_tokens') - hour,
+      private.entry_count(used #> '{cache_creation,ephemeral_5m_input_tokens}')
+    ),
+    'cache_write_1h', hour,
+    'web_searches', private.entry_count(used #> '{server_tool_use,web_search_requests}'),
+    'tier', case when jsonb_typeof(used -> 'service_tier') = 'string' then left(used ->> 'service_tier', 40) end,
+    'variant', case
+      when used ->> 'speed' = 'fast' then 'fast'
+      when used ->> 'service_tier' in ('batch', 'flex', 'priority') then used ->> 'service_tier'
+    end,
+    'geo', case when used ->> 'inference_geo' not in ('', 'not_available') then left(used ->> 'inference_geo', 40) end,
+    'extra', extra
+  ));
+end
+$$;
+revoke execute on function private.claude_usage(jsonb) from public;
+
+-- A tool that a block uses, or whose result it has; null for another block.
+create function private.claude_tool(block jsonb, result jsonb) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  if block ->> 'type' = 'tool_use' and block ->> 'id' <> '' then
+    return jsonb_build_object('use', jsonb_build_object(
+      'id', private.entry_id(block ->> 'id'), 'name', left(block ->> 'name', 200), 'input', block -> 'input'
+    ));
+  elsif block ->> 'type' = 'tool_result' and block ->> 'tool_use_id' <> '' then
+    return jsonb_build_object('result', jsonb_build_object(
+      'id', private.entry_id(block ->> 'tool_use_id'), 'is_error', block -> 'is_error' = 'true',
+      'output', private.blocks_text(block -> 'content'), 'facts', private.claude_result_facts(result)
+    ));
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.claude_tool(jsonb, jsonb) from public;
+
+-- The tools that a message of the assistant uses, or whose results a message to it has. `result` is what Claude Code notes about the
+-- result beside the message; it is about the message's first one.
+create function private.claude_tools(content jsonb, result jsonb) returns jsonb
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  only_one jsonb;
+begin
+  -- Nearly always there is one block, and a query would take several times as long.
+  if jsonb_array_length(content) = 1 then
+    only_one := private.claude_tool(content -> 0, result);
+    return case when only_one is not null then jsonb_build_array(only_one) end;
+  end if;
+  return (
+    select jsonb_agg(private.claude_tool(b.block, case when b.place = 1 then result end) order by b.n)
+    from (
+      select e.block, e.n, row_number() over (partition by e.block ->> 'type' order by e.n) as place
+      from jsonb_array_elements(content) with ordinality as e (block, n)
+      where (e.block ->> 'type' = 'tool_use' and e.block ->> 'id' <> '') or (e.block ->> 'type' = 'tool_result' and e.block ->> 'tool_use_id' <> '')
+    ) as b
+  );
+end
+$$;
+
+-- What is stored of the notes about a tool's result. The numbers of tokens of an agent are those of its last request: they are left out,
+-- so that nobody adds them up.
+create function private.claude_result_facts(result jsonb) returns jsonb
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+begin
+  if jsonb_typeof(result) = 'string' then
+    return case when result #>> '{}' like 'User rejected tool use%' then '{"rejected": true}'::jsonb end;
+  end if;
+  if jsonb_typeof(result) is distinct from 'object' then
+    return null;
+  end if;
+  return nullif(jsonb_strip_nulls(jsonb_build_object(
+    'interrupted', case when result -> 'interrupted' = 'true' then true end,
+    'persisted_output_path', left(result ->> 'persistedOutputPath', 1024),
+    'agent_id', private.entry_id(result ->> 'agentId'),
+    'agent_status', case when result ? 'agentId' then left(result ->> 'status', 60) end,
+    'duration_ms', coalesce(
+      nullif(private.entry_count(result -> 'durationMs'), 0), nullif(private.entry_count(result -> 'totalDurationMs'), 0)
+    ),
+    'git', case when jsonb_typeof(result -> 'gitOperation') = 'object' and pg_column_size(result -> 'gitOperation') < 8192 then result -> 'gitOperation' end,
+    'search_count', nullif(private.entry_count(result -> 'searchCount'), 0),
+    'background_task_id', left(result ->> 'backgroundTaskId', 200),
+    'worktree_path', left(result ->> 'worktreePath', 1024),
+    'file_path', left(coalesce(result ->> 'filePath', result #>> '{file,filePath}'), 1024),
+    'stderr', nullif(left(result ->> 'stderr', 2000), '')
+  )), '{}');
+end
+$$;
+revoke execute on function private.claude_result_facts(jsonb) from public;
+revoke execute on function private.claude_tools(jsonb, jsonb) from public;
+
+-- Reads lines of Claude Code. `lines` has texts of JSON objects, and null for a line that could not be read; `offsets` their places in the
+-- file.
+create function private.claude_entries(lines text[], offsets bigint[]) returns setof private.entry
+  language sql stable
+  set search_path = ''
+  as $$
+with line as materialized (
+  select l.n, l.words, l.words::jsonb as v
+  from unnest(lines) with ordinality as l (words, n)
+  where l.words is not null
+),
+
+read as (
+  select
+    line.*,
+    left(coalesce(nullif(line.v ->> 'type', ''), 'unknown'), 100) as kind,
+    case when jsonb_typeof(line.v -> 'message') = 'object' then line.v -> 'message' else '{}' end as m,
+    line.v -> 'isSidechain' = 'true' as is_sidechain
+  from line
+),
+
+typed as (
+  select
+    read.*, field.*,
+    read.kind in ('user', 'assistant') as is_message,
+    case jsonb_typeof(read.m -> 'content') when 'array' then read.m -> 'content' end as content_list
+  from read
+  cross join lateral jsonb_to_record(case jsonb_typeof(read.v) when 'object' then read.v else '{}' end) as field (
+    "uuid" text, "parentUuid" text, "logicalParentUuid" text, "sessionId" text, "agentId" text, "requestId" text, "timestamp" text
+  )
+)
+
+select
+  offsets[t.n],
+  -- Ids of the usual length need no call of a function, which takes as long as all else that is done with them.
+  coalesce(
+    case when octet_length(t."uuid") between 1 and 200 then t."uuid" else private.entry_id(t."uuid") end,
+    'h:' || left(encode(sha256(convert_to(t.words, 'UTF8')), 'hex'), 32)
+  ),
+  case when octet_length(t."parentUuid") between 1 and 200 then t."parentUuid" else private.entry_id(t."parentUuid") end,
+  private.entry_id(t."logicalParentUuid"),
+  case when octet_length(t."sessionId") between 1 and 200 then t."sessionId" else private.entry_id(t."sessionId") end,
+  case when t.is_sidechain then private.entry_id(t."agentId") end,
+  t.kind,
+  case when t.kind in ('user', 'assistant', 'system') then t.kind end,
+  private.entry_time(t."timestamp"),
+  coalesce(t.is_sidechain, false),
+  coalesce(t.v -> 'isMeta' = 'true', false),
+  case when t.kind = 'assistant' then private.entry_id(t.m ->> 'id') end,
+  case when octet_length(t."requestId") between 1 and 200 then t."requestId" else private.entry_id(t."requestId") end,
+  case when t.kind = 'assistant' then left(t.m ->> 'model', 200) end,
+  case when t.kind = 'assistant' then left(t.m ->> 'stop_reason', 60) end,
+  case
+    when t.is_message and t.content_list is null then t.m ->> 'content'
+    when t.is_message and jsonb_array_length(t.content_list) = 1
+      then case when t.content_list #>> '{0,type}' = 'text' then t.content_list #>> '{0,text}' end
+    when t.is_message then (
+      select string_agg(b.block ->> 'text', E'\n\n' order by b.n)
+      from jsonb_array_elements(t.content_list) with ordinality as b (block, n)
+      where b.block ->> 'type' = 'text'
+    )
+    when t.kind = 'summary' then t.v ->> 'summary'
+    when t.kind = 'custom-title' then t.v ->> 'customTitle'
+    when t.kind = 'ai-title' then t.v ->> 'aiTitle'
+    when t.kind in ('system', 'queue-operation') and jsonb_typeof(t.v -> 'content') = 'string' then t.v ->> 'content'
+  end,
+  case when t.is_message then private.stored_blocks(t.content_list) end,
+  case
+    when t.kind = 'assistant' then private.claude_usage(t.m)
+    -- A web search of the command line is in no response's numbers.
+    when t.kind = 'user' and jsonb_typeof(t.v -> 'toolUseResult') = 'object' and private.entry_count(t.v #> '{toolUseResult,searchCount}') > 0
+      then jsonb_build_object('web_searches', private.entry_count(t.v #> '{toolUseResult,searchCount}'))
+  end,
+  case when t.is_message and t.content_list is not null then private.claude_tools(t.content_list, t.v -> 'toolUseResult') end,
+  case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,sessionId}') end,
+  jsonb_strip_nulls(jsonb_build_object(
+    'cwd', left(t.v ->> 'cwd', 1024), 'version', left(t.v ->> 'version', 60), 'branch', left(t.v ->> 'gitBranch', 250)
+  ) || case
+    when t.kind in ('summary', 'custom-title', 'ai-title', 'worktree-state', 'pr-link') then jsonb_build_object(
+      'title', left(case t.kind
+        when 'summary' then t.v ->> 'summary' when 'custom-title' then t.v ->> 'customTitle' when 'ai-title' then t.v ->> 'aiTitle'
+      end, 500),
+      'title_source', case t.kind when 'summary' then 'summary' when 'custom-title' then 'custom' when 'ai-title' then 'ai' end,
+      'leaf', case when t.kind = 'summary' then private.entry_id(t.v ->> 'leafUuid') end,
+      'worktree_name', case when t.kind = 'worktree-state' then left(t.v #>> '{worktreeSession,worktreeName}', 250) end,
+      'pr', case when t.kind = 'pr-link' then jsonb_build_object(
+        'number', t.v -> 'prNumber', 'url', left(t.v ->> 'prUrl', 2000), 'repository', left(t.v ->> 'prRepository', 250)
+      ) end
+    )
+    else '{}'
+  end),
+  case
+    when t.kind = 'progress' then null
+    -- Most messages have none of these.
+    when t.is_message and not t.v ?| array[
+      'isCompactSummary', 'isVisibleInTranscriptOnly', 'isApiErrorMessage', 'promptSource', 'sessionKind', 'permissionMode', 'effort',
+      'sourceToolAssistantUUID', 'sourceToolUseID', 'forkedFrom'
+    ] then null
+    when t.is_message then nullif(jsonb_strip_nulls(jsonb_build_object(
+      'is_compact_summary', case when t.v -> 'isCompactSummary' = 'true' then true end,
+      'is_transcript_only', case when t.v -> 'isVisibleInTranscriptOnly' = 'true' then true end,
+      'is_api_error', case when t.v -> 'isApiErrorMessage' = 'true' then true end,
+      'prompt_source', left(t.v ->> 'promptSource', 60),
+      'session_kind', left(t.v ->> 'sessionKind', 60),
+      'permission_mode', left(t.v ->> 'permissionMode', 60),
+      'effort', case when jsonb_typeof(t.v -> 'effort') = 'string' then left(t.v ->> 'effort', 60) end,
+      'advisor_model', left(t.v ->> 'advisorModel', 200),
+      'source_tool_assistant', private.entry_id(t.v ->> 'sourceToolAssistantUUID'),
+      'source_tool_use', private.entry_id(t.v ->> 'sourceToolUseID'),
+      'forked_from_message', case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,messageUuid}') end
+    )), '{}')
+    -- Everything else is stored as it is, if it is small; the line has it in any case.
+    when pg_column_size(t.v) <= 16384 then nullif(
+      t.v - array[
+        'type', 'uuid', 'parentUuid', 'sessionId', 'timestamp', 'cwd', 'version', 'gitBranch', 'userType', 'isSidechain', 'isMeta',
+        'entrypoint', 'slug', 'agentId', 'message', 'toolUseResult'
+      ],
+      '{}'
+    )
+    else jsonb_strip_nulls(jsonb_build_object('subtype', left(t.v ->> 'subtype', 100), 'bytes', octet_length(t.words)))
+  end,
+  0
+from typed as t
+order by t.n
+$$;
+revoke execute on function private.claude_entries(text[], bigint[]) from public;
+
+-- migrate:down
+drop function private.claude_entries(text[], bigint[]);
+drop function private.claude_tools(jsonb, jsonb);
+drop function private.claude_tool(jsonb, jsonb);
+drop function private.claude_result_facts(jsonb);
+drop function private.claude_usage(jsonb);
+drop function private.stored_blocks(jsonb);
+drop function private.stored_block(jsonb);

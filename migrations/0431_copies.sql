@@ -1,0 +1,391 @@
+-- 0431: copies. A fork begins with all entries of the session that it was forked from, under a new session id. Of the conversations of a user
+-- that have an entry, one owns it; in the others it is a copy, which counts nowhere. The owner follows from what is stored, not from the order
+-- of uploads.
+-- migrate:up
+create table private.fork_pairs (
+  one        uuid not null,
+  other      uuid not null,
+  since      timestamptz,
+  is_first   boolean,
+  is_settled boolean not null default false,
+  constraint fork_pairs_pkey primary key (one, other),
+  constraint fork_pairs_one foreign key (one) references observatory.conversations (id) on delete cascade,
+  constraint fork_pairs_other foreign key (other) references observatory.conversations (id) on delete cascade,
+  constraint fork_pairs_two check (one <> other)
+);
+comment on table private.fork_pairs is 'Conversations that share entries, each pair in both directions, and which of the two owns what they share.';
+comment on column private.fork_pairs.since is
+  'The earliest time of an entry of the one that the other does not have. Null: the one ends where the other goes on.';
+comment on column private.fork_pairs.is_first is 'Whether the one comes before the other. Null: the pair is new.';
+comment on column private.fork_pairs.is_settled is 'False while some of their entries still count for the wrong one.';
+create index fork_pairs_by_other on private.fork_pairs (other);
+create index fork_pairs_unsettled on private.fork_pairs (one, other) where not is_settled;
+
+alter table private.fork_pairs enable row level security;
+alter table private.fork_pairs force row level security;
+
+-- The earliest time of an entry of a conversation, not before `after`, that another conversation does not have.
+create function private.fork_since(one uuid, other uuid, after timestamptz default '-infinity') returns timestamptz
+  language sql stable
+  set search_path = ''
+  as $$
+select m.occurred_at
+from observatory.messages as m
+where m.conversation_id = fork_since.one and m.occurred_at >= fork_since.after and m.role is not null
+  -- Equal for an entry without a time of its own.
+  and m.occurred_at <> m.created_at
+  and not exists (
+    select from observatory.messages as o where o.conversation_id = fork_since.other and o.entry_uuid = m.entry_uuid
+  )
+order by m.occurred_at
+limit 1
+$$;
+revoke execute on function private.fork_since(uuid, uuid, timestamptz) from public;
+
+-- Decides which conversation of each pair comes first: one that is not deleted; then one without hooks, which is older than the hooks, or the
+-- one that hooks saw first; then one that ends where the other goes on; then the one that went on first. Only entries that the two do not share
+-- are compared, so a chain of forks of any depth has one order: a fork of the fork does not change how the fork compares with the first session.
+create function private.order_forks(conversation_ids uuid[]) returns void
+  language sql volatile
+  set search_path = ''
+  as $$
+update private.fork_pairs as p set is_first = n.is_first, is_settled = false
+from (
+  select
+    f.one, f.other,
+    (
+      a.deleted_at is not null, coalesce(a.live_since, '-infinity'), coalesce(f.since, '-infinity'), a.session_id collate "C",
+      coalesce(a.agent_id, '') collate "C"
+    ) < (
+      b.deleted_at is not null, coalesce(b.live_since, '-infinity'), coalesce(g.since, '-infinity'), b.session_id collate "C",
+      coalesce(b.agent_id, '') collate "C"
+    ) as is_first
+  from private.fork_pairs as f
+  inner join private.fork_pairs as g on g.one = f.other and g.other = f.one
+  inner join observatory.conversations as a on a.id = f.one
+  inner join observatory.conversations as b on b.id = f.other
+  where f.one = any (order_forks.conversation_ids) or f.other = any (order_forks.conversation_ids)
+) as n
+where p.one = n.one and p.other = n.other and p.is_first is distinct from n.is_first
+$$;
+revoke execute on function private.order_forks(uuid[]) from public;
+
+-- The first of conversations that share an entry: the one that comes before most of the others.
+create function private.first_of_forks(conversation_ids uuid[]) returns uuid
+  language sql stable
+  set search_path = ''
+  as $$
+select c.id
+from observatory.conversations as c
+where c.id = any (first_of_forks.conversation_ids)
+order by (
+  select count(*)
+  from private.fork_pairs as p
+  where p.one = c.id and p.other = any (first_of_forks.conversation_ids) and p.is_first
+) desc, c.session_id collate "C", c.agent_id collate "C" nulls first
+limit 1
+$$;
+revoke execute on function private.first_of_forks(uuid[]) from public;
+
+-- Decides the owner of each of these entries, for at most so many that have a wrong one, and returns for how many. A copy that names its
+-- original (forkedFrom) comes after all others.
+create function private.settle_entries(owner uuid, entry_uuids text[], most bigint default 2000) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  wrong text[];
+  turned uuid[];
+begin
+  with held as materialized (
+    select m.id, m.entry_uuid, m.conversation_id, m.is_copy, rank() over (
+      partition by m.entry_uuid order by c.deleted_at is not null, m.forked_from is not null
+    ) as place
+    from observatory.messages as m
+    inner join observatory.conversations as c on c.id = m.conversation_id
+    where m.owner_id = settle_entries.owner and m.entry_uuid = any (settle_entries.entry_uuids)
+  ),
+
+  candidates as materialized (
+    select h.entry_uuid, array_agg(h.conversation_id order by h.conversation_id) as ids
+    from held as h
+    where h.place = 1
+    group by h.entry_uuid
+  ),
+
+  -- Of thousands of entries the candidates are the same few conversations.
+  owners as materialized (
+    select d.ids, case when cardinality(d.ids) = 1 then d.ids[1] else private.first_of_forks(d.ids) end as id
+    from (select distinct c.ids from candidates as c) as d
+  ),
+
+  placed as materialized (
+    select h.id, h.entry_uuid, h.is_copy, h.conversation_id <> o.id as is_later
+    from held as h
+    inner join candidates as c on c.entry_uuid = h.entry_uuid
+    inner join owners as o on o.ids = c.ids
+  ),
+
+  -- All copies of an entry change in one call.
+  mended as materialized (
+    select distinct p.entry_uuid from placed as p where p.is_copy <> p.is_later order by p.entry_uuid limit settle_entries.most
+  ),
+
+  changed as (
+    update observatory.messages as m set is_copy = p.is_later
+    from placed as p
+    where m.id = p.id and p.is_copy <> p.is_later and p.entry_uuid in (select e.entry_uuid from mended as e)
+    returning m.id
+  )
+
+  select array(select c.id from changed as c), array(select e.entry_uuid from mended as e) into turned, wrong;
+  if wrong = '{}' then
+    return 0;
+  end if;
+
+  update observatory.tool_calls as t set is_copy = m.is_copy
+  from observatory.messages as m
+  where m.id = any (turned) and t.message_id = m.id and t.is_copy <> m.is_copy;
+
+  update observatory.usage_records as u
+  set project_id = m.project_id, conversation_id = m.conversation_id, message_id = m.id
+  from observatory.messages as m
+  inner join observatory.conversations as c on c.id = m.conversation_id
+  where u.owner_id = settle_entries.owner and u.entry_uuid = any (wrong)
+    and m.owner_id = settle_entries.owner and m.entry_uuid = u.entry_uuid and not m.is_copy and u.message_id <> m.id;
+  return cardinality(wrong);
+end
+$$;
+revoke execute on function private.settle_entries(uuid, text[], bigint) from public;
+
+-- Decides the owners of entries that conversations share with others, where the order of a pair has changed. Returns how many owners have
+-- changed; what is beyond `most` waits for the next call, or for the job.
+create function private.settle_pairs(conversation_ids uuid[], most bigint default 2000) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  pair record;
+  done bigint := 0;
+  more bigint;
+begin
+  perform private.order_forks(settle_pairs.conversation_ids);
+  for pair in
+    select f.one, f.other, a.owner_id
+    from private.fork_pairs as f
+    inner join observatory.conversations as a on a.id = f.one
+    where not f.is_settled and f.one < f.other
+      and (f.one = any (settle_pairs.conversation_ids) or f.other = any (settle_pairs.conversation_ids))
+    order by f.one, f.other
+  loop
+    exit when done >= most;
+    more := private.settle_entries(pair.owner_id, array(
+      select m.entry_uuid
+      from observatory.messages as m
+      inner join observatory.messages as n on n.conversation_id = pair.other and n.entry_uuid = m.entry_uuid
+      where m.conversation_id = pair.one
+    ), most - done);
+    done := done + more;
+    update private.fork_pairs as p set is_settled = done < most
+    where (p.one = pair.one and p.other = pair.other) or (p.one = pair.other and p.other = pair.one);
+  end loop;
+  return done;
+end
+$$;
+revoke execute on function private.settle_pairs(uuid[], bigint) from public;
+
+-- Decides the owners of entries that a user has just sent. The caller holds the owner's lock and has stored their messages and usage. Returns
+-- how many owners have changed.
+create function private.settle_copies(owner uuid, entry_uuids text[]) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  shared text[];
+  touched uuid[];
+  done bigint;
+begin
+  with found_ as materialized (
+    select m.entry_uuid, m.conversation_id
+    from observatory.messages as m
+    where m.owner_id = settle_copies.owner and m.entry_uuid = any (settle_copies.entry_uuids)
+  )
+
+  select
+    array(select f.entry_uuid from found_ as f group by f.entry_uuid having count(*) > 1),
+    array(select distinct f.conversation_id from found_ as f)
+  into shared, touched;
+  if shared = '{}' and not exists (
+    select from private.fork_pairs as p where p.one = any (touched)
+  ) then
+    return 0;
+  end if;
+
+  insert into private.fork_pairs (one, other)
+  select distinct m.conversation_id, n.conversation_id
+  from observatory.messages as m
+  inner join observatory.messages as n
+    on n.owner_id = m.owner_id and n.entry_uuid = m.entry_uuid and n.conversation_id <> m.conversation_id
+  where m.owner_id = settle_copies.owner and m.entry_uuid = any (shared)
+  on conflict on constraint fork_pairs_pkey do nothing;
+  update private.fork_pairs as p set since = private.fork_since(p.one, p.other)
+  where p.one = any (touched) and p.is_first is null;
+
+  -- The time of an older pair changes if the other conversation has that entry now, or if an earlier one was stored.
+  update private.fork_pairs as p set since = private.fork_since(p.one, p.other, p.since)
+  from (
+    select m.conversation_id as one, n.conversation_id as other, min(m.occurred_at) as at
+    from observatory.messages as m
+    inner join observatory.messages as n
+      on n.owner_id = m.owner_id and n.entry_uuid = m.entry_uuid and n.conversation_id <> m.conversation_id
+    where m.owner_id = settle_copies.owner and m.entry_uuid = any (shared)
+    group by m.conversation_id, n.conversation_id
+  ) as shared_now
+  where p.one = shared_now.one and p.other = shared_now.other and p.is_first is not null and p.since >= shared_now.at;
+  update private.fork_pairs as p set since = earlier.at
+  from (
+    select f.one, f.other, min(m.occurred_at) as at
+    from private.fork_pairs as f
+    inner join observatory.messages as m on m.conversation_id = f.one
+    where f.one = any (touched) and f.is_first is not null and m.owner_id = settle_copies.owner
+      and m.entry_uuid = any (settle_copies.entry_uuids) and m.role is not null and m.occurred_at <> m.created_at
+      and (f.since is null or m.occurred_at < f.since)
+      and not exists (select from observatory.messages as o where o.conversation_id = f.other and o.entry_uuid = m.entry_uuid)
+    group by f.one, f.other
+  ) as earlier
+  where p.one = earlier.one and p.other = earlier.other;
+
+  perform private.order_forks(touched);
+  done := private.settle_entries(settle_copies.owner, shared, cardinality(shared));
+  return done + private.settle_pairs(touched);
+end
+$$;
+revoke execute on function private.settle_copies(uuid, text[]) from public;
+
+-- Trigger: when a conversation is deleted, others become the owners of the entries that it shared with them.
+create function private.hand_over_conversation() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  if exists (select from private.fork_pairs as p where p.one = old.id) then
+    perform private.settle_entries(old.owner_id, array(
+      select m.entry_uuid
+      from observatory.messages as m
+      where m.conversation_id = old.id and exists (
+        select from observatory.messages as o
+        where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and o.conversation_id <> m.conversation_id
+      )
+    ), 9223372036854775807);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.hand_over_conversation() from public;
+-- Triggers fire in the order of their names, and this one has to come before those of the foreign keys, RI_..., which delete the usage.
+create trigger "Hand over" after delete on observatory.conversations
+  for each row execute function private.hand_over_conversation();
+
+-- Trigger: the same for a message that is deleted by itself.
+create function private.hand_over_copies() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  left_ record;
+begin
+  for left_ in
+    select o.owner_id, array_agg(distinct o.entry_uuid) as entry_uuids
+    from old_rows as o
+    where not o.is_copy and exists (
+      select from observatory.messages as m where m.owner_id = o.owner_id and m.entry_uuid = o.entry_uuid
+    )
+    group by o.owner_id
+    order by o.owner_id
+  loop
+    perform private.settle_entries(left_.owner_id, left_.entry_uuids, cardinality(left_.entry_uuids));
+  end loop;
+  return null;
+end
+$$;
+revoke execute on function private.hand_over_copies() from public;
+create trigger messages_copies after delete on observatory.messages referencing old table as old_rows
+  for each statement execute function private.hand_over_copies();
+
+-- Trigger: the order of a pair changes when a conversation is deleted, or when a hook reports an earlier start.
+create function private.settle_forks() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  changed uuid[];
+begin
+  select array_agg(distinct n.id) into changed
+  from new_rows as n
+  inner join old_rows as o on o.id = n.id
+  inner join private.fork_pairs as p on p.one = n.id
+  where n.deleted_at is distinct from o.deleted_at or n.live_since is distinct from o.live_since;
+  if changed is not null then
+    perform private.settle_pairs(changed);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.settle_forks() from public;
+create trigger conversations_forks after update on observatory.conversations
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function private.settle_forks();
+
+-- Job: goes on where an upload or a deletion left entries for later, and returns how many owners have changed.
+create function private.settle_forks_later() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  pair record;
+  done bigint := 0;
+begin
+  for pair in
+    select p.one, c.owner_id
+    from private.fork_pairs as p
+    inner join observatory.conversations as c on c.id = p.one
+    where not p.is_settled and p.one < p.other
+    order by c.owner_id, p.one
+    limit 100
+  loop
+    exit when done >= 5000;
+    -- An upload of the user's is under way: it settles the entries itself.
+    continue when not pg_try_advisory_xact_lock(hashtextextended(pair.owner_id::text, 420));
+    done := done + private.settle_pairs(array[pair.one], 5000 - done);
+  end loop;
+  return done;
+end
+$$;
+revoke execute on function private.settle_forks_later() from public;
+
+insert into private.jobs (name, function, schedule, description) values (
+  'settle_forks', 'private.settle_forks_later', '*/5 * * * *', 'Decides which session owns entries of forks, where an upload left some for later.'
+);
+
+-- migrate:down
+delete from private.jobs where name = 'settle_forks';
+drop trigger conversations_forks on observatory.conversations;
+drop trigger messages_copies on observatory.messages;
+drop trigger "Hand over" on observatory.conversations;
+drop function private.settle_forks_later();
+drop function private.settle_forks();
+drop function private.hand_over_copies();
+drop function private.hand_over_conversation();
+drop function private.settle_copies(uuid, text[]);
+drop function private.settle_pairs(uuid[], bigint);
+drop function private.settle_entries(uuid, text[], bigint);
+drop function private.first_of_forks(uuid[]);
+drop function private.order_forks(uuid[]);
+drop function private.fork_since(uuid, uuid, timestamptz);
+drop table private.fork_pairs;

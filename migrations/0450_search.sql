@@ -1,0 +1,333 @@
+-- 0450: search of observatory. Every function here first finds out which projects the caller may see, and looks at nothing else.
+-- migrate:up
+-- Trigger: what a tool was asked or has answered was changed, for instance by the erasure of a person.
+create function private.index_changed_calls() returns trigger
+  language plpgsql
+  security definer
+  set search_path = ''
+  as $$
+begin
+  perform private.index_vectors(array(
+    select new.message_id where new.message_id is not null
+    union all
+    select m.id
+    from observatory.messages as m
+    where m.parent_id = new.message_id and m.content_blocks @> jsonb_build_array(jsonb_build_object('tool_use_id', new.tool_use_id))
+  ));
+  return null;
+end
+$$;
+revoke execute on function private.index_changed_calls() from public;
+-- The result of a call comes after it, and is indexed with its own message.
+create trigger tool_calls_search after update of tool_name, input, output, error_message on observatory.tool_calls
+  for each row when (
+    old.tool_name <> new.tool_name or old.input <> new.input or old.output is distinct from new.output and old.output is not null
+    or old.error_message is distinct from new.error_message and old.error_message is not null
+  ) execute function private.index_changed_calls();
+
+-- What one word or phrase of a query matches: its words as they are, or the stems of the parts of its identifiers, one after the other.
+create function private.search_term(words text) returns tsquery
+  language plpgsql immutable strict
+  set search_path = ''
+  -- A text without words raises a notice.
+  set client_min_messages = warning
+  as $$
+declare
+  plain constant tsquery := phraseto_tsquery('pg_catalog.simple', words);
+  parts constant tsquery := phraseto_tsquery('private.english', private.split_identifiers(words));
+  dense tsquery;
+  rest tsquery;
+  found_ tsquery := case when numnode(parts) = 0 or plain = parts then plain else plain || parts end;
+  run text;
+begin
+  if octet_length(words) = char_length(words) or words !~ private.dense_script() then
+    return found_;
+  end if;
+  for run in select f.run[1] from regexp_matches(words, private.dense_script(), 'g') as f (run) loop
+    dense := coalesce(dense && phraseto_tsquery('pg_catalog.simple', private.character_pairs(run)),
+      phraseto_tsquery('pg_catalog.simple', private.character_pairs(run)));
+  end loop;
+  rest := phraseto_tsquery('pg_catalog.simple', regexp_replace(words, private.dense_script(), ' ', 'g'));
+  if numnode(rest) > 0 then
+    dense := dense && rest;
+  end if;
+  return case when numnode(found_) = 0 then dense else found_ || dense end;
+end
+$$;
+revoke execute on function private.search_term(text) from public;
+
+-- The query of what somebody has typed: words, all of which must be there; "phrases"; or between alternatives; -word and -"phrase" for
+-- what must not be there. Ends the request if there is nothing to look for.
+create function private.search_query(q text) returns tsquery
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  given constant text := private.searchable(coalesce(q, ''));
+  part text[];
+  term tsquery;
+  clause tsquery;
+  alternatives tsquery;
+  without tsquery;
+  parts bigint := 0;
+begin
+  if char_length(given) > 500 then
+    perform private.refuse(422, 'RG668', 'The query cannot be searched for', 'It has more than 500 characters', 'Send fewer words.');
+  end if;
+  for part in select m from regexp_matches(given, '(-?)(?:"([^"]*)"?|([^\s"]+))', 'g') as m loop
+    parts := parts + 1;
+    if parts > 40 then
+      perform private.refuse(422, 'RG668', 'The query cannot be searched for', 'It has more than 40 words', 'Send fewer words.');
+    end if;
+    if part[1] = '' and lower(part[3] collate "C") = 'or' then
+      if clause is not null then
+        alternatives := case when alternatives is null then clause else alternatives || clause end;
+        clause := null;
+      end if;
+      continue;
+    end if;
+    term := private.search_term(coalesce(part[2], part[3]));
+    continue when numnode(term) = 0;
+    if part[1] = '-' then
+      without := case when without is null then term else without || term end;
+    else
+      clause := case when clause is null then term else clause && term end;
+    end if;
+  end loop;
+  if alternatives is not null then
+    clause := case when clause is null then alternatives else alternatives || clause end;
+  end if;
+  if clause is null then
+    perform private.refuse(
+      422, 'RG668', 'The query cannot be searched for', 'It has no word to look for', 'Send a word, a phrase in quotation marks, or an identifier.'
+    );
+  end if;
+  return case when without is null then clause else clause && !!without end;
+end
+$$;
+revoke execute on function private.search_query(text) from public;
+
+-- A query for exactly one word of a vector, of any characters.
+create function private.exact_word(word text) returns tsquery
+  language sql immutable strict
+  set search_path = ''
+  as $$
+select ('''' || replace(replace(left(word, 300), '\', '\\'), '''', '''''') || '''')::tsquery
+$$;
+revoke execute on function private.exact_word(text) from public;
+
+create type private.search_hit as (
+  message_id  uuid,
+  occurred_at timestamptz,
+  bucket      int
+);
+
+-- The latest thousand messages of these projects that match, with their ranks. `marks` are filters; nothing later than `latest` is looked
+-- at. Project by project: a plan for one project knows how common the words are and how large the project is.
+create function private.search_hits(
+  projects uuid[], query tsquery, marks tsquery, since timestamptz, latest timestamptz
+) returns private.search_hit[]
+  language plpgsql stable
+  set search_path = ''
+  set jit = off
+  as $$
+declare
+  most constant int := 1000;
+  project uuid;
+  floor_ timestamptz := since;
+  found_ private.search_hit[];
+  hits private.search_hit[] := '{}';
+begin
+  foreach project in array projects loop
+    execute format(
+      'select array_agg(row(h.message_id, h.occurred_at, h.bucket)::private.search_hit)
+       from (
+         select s.message_id, s.occurred_at, floor(16 * ts_rank_cd(s.search, %2$L::tsquery, 32))::int as bucket
+         from private.message_search as s
+         where s.project_id = %1$L and s.search @@ %3$L::tsquery%4$s%5$s
+         order by s.occurred_at desc, s.message_id desc
+         limit %6$s
+       ) as h',
+      project, query, case when marks is null then query else query && marks end,
+      case when floor_ is not null then format(' and s.occurred_at >= %L', floor_) end,
+      case when latest is not null then format(' and s.occurred_at <= %L', latest) end, most
+    ) into found_;
+    continue when found_ is null;
+    hits := hits || found_;
+    if cardinality(hits) > most then
+      hits := array(select h from unnest(hits) as h order by (h).occurred_at desc, (h).message_id desc limit most);
+    end if;
+    if cardinality(hits) = most then
+      -- Of the other projects only what is later counts.
+      floor_ := greatest(floor_, (select min((h).occurred_at) from unnest(hits) as h));
+    end if;
+  end loop;
+  return hits;
+end
+$$;
+revoke execute on function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz) from public;
+
+-- The part of a text where the words of a query are, as HTML: the text is escaped, and each word found is in a <mark>.
+create function private.highlight(words text, query tsquery) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  -- Two characters that nobody uses stand for the marks until the text is escaped.
+  opening constant text := U&'\E000';
+  closing constant text := U&'\E001';
+  plain constant text := translate(left(words, 100000), opening || closing, '');
+  -- Of a part only: ts_headline reads every word.
+  shown text := ts_headline(
+    'private.english', left(plain, 20000), query,
+    format('StartSel=%s, StopSel=%s, MaxFragments=2, MaxWords=24, MinWords=8, FragmentDelimiter=" … "', opening, closing)
+  );
+  word text;
+  place int;
+begin
+  if strpos(shown, opening) = 0 then
+    -- A part of an identifier, of a text without spaces, or a word that stands far below. querytree leaves out what must not be there.
+    for word in
+      select replace(m[1], '''''', '''') from regexp_matches(querytree(query), '''((?:[^'']|'''')+)''', 'g') as m
+      order by char_length(m[1]) desc, m[1]
+    loop
+      place := strpos(lower(plain collate "C"), word);
+      if place > 0 then
+        shown := substr(plain, greatest(place - 80, 1), least(place, 81) - 1) || opening || substr(plain, place, char_length(word)) || closing
+          || substr(plain, place + char_length(word), 120);
+        exit;
+      end if;
+    end loop;
+  end if;
+  shown := left(shown, 2000);
+  if strpos(shown, opening) > 0 and strpos(reverse(shown), opening) < coalesce(nullif(strpos(reverse(shown), closing), 0), 2001) then
+    shown := shown || closing;
+  end if;
+  shown := replace(replace(replace(replace(shown, '&', '&amp;'), '<', '&lt;'), '>', '&gt;'), '"', '&quot;');
+  return replace(replace(shown, opening, '<mark>'), closing, '</mark>');
+end
+$$;
+revoke execute on function private.highlight(text, tsquery) from public;
+
+-- The projects that a search looks into: one, or all that the caller may see, the most active first. Ends the request for a project that
+-- the caller may not see or that is not there.
+create function private.searched_projects(project uuid) returns uuid[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  visible constant uuid[] := observatory.visible_projects();
+begin
+  if project is not null then
+    if project = any (visible) then
+      return array[project];
+    end if;
+    perform private.refuse(404, 'RG660', 'There is no such project', null, 'Take an id of GET /rest/v1/projects.');
+  end if;
+  return array(
+    select p.id from observatory.projects as p where p.id = any (visible) order by p.last_activity_at desc, p.id limit 200
+  );
+end
+$$;
+revoke execute on function private.searched_projects(uuid) from public;
+
+-- Messages that match a query, best first and, of those that match as well, latest first: {search_id, results, count, is_capped, next}.
+-- Of more than a thousand the latest thousand are looked at.
+create function observatory.search(
+  q text, project uuid default null, role text default null, tool text default null, since timestamptz default null,
+  until timestamptz default null, cursor text default null, "limit" bigint default 20
+) returns jsonb
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+declare
+  caller constant uuid := private.require_user();
+  projects constant uuid[] := private.searched_projects(search.project);
+  query tsquery;
+  marks tsquery;
+  after text[];
+  latest timestamptz;
+  hits private.search_hit[];
+  page private.search_hit[];
+  hidden constant uuid[] := observatory.hidden_conversations();
+  last_one private.search_hit;
+  results jsonb;
+  search_id uuid;
+begin
+  query := private.search_query(search.q);
+  if "limit" is null or "limit" not between 1 and 100 then
+    perform private.refuse(400, 'RG669', 'The limit is not one of this list', 'It is 1 to 100', 'Leave it out for 20.');
+  end if;
+  marks := private.exact_word(' role ' || search.role);
+  if search.tool is not null then
+    marks := coalesce(marks && private.exact_word(' tool ' || search.tool), private.exact_word(' tool ' || search.tool));
+  end if;
+  latest := search.until;
+  if search.cursor is not null then
+    -- Only messages that were stored before the first page was read, so that no page repeats another one's.
+    after := private.cursor_parts(search.cursor, '^-?\d{1,18}[.]\d{1,2}[.]-?\d{1,18}[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
+    latest := least(latest, 'epoch'::timestamptz + after[1]::bigint * interval '1 microsecond');
+  end if;
+
+  hits := private.search_hits(projects, query, marks, search.since, latest);
+  if cardinality(hidden) > 0 then
+    hits := array(
+      select h from unnest(hits) as h
+      where exists (select from observatory.messages as m where m.id = (h).message_id and m.conversation_id <> all (hidden))
+    );
+  end if;
+  if after is null then
+    latest := (select max((h).occurred_at) from unnest(hits) as h);
+  end if;
+  page := array(
+    select h from unnest(hits) as h
+    where after is null or ((h).bucket, (h).occurred_at, (h).message_id)
+      < (after[2]::int, 'epoch'::timestamptz + after[3]::bigint * interval '1 microsecond', after[4]::uuid)
+    order by (h).bucket desc, (h).occurred_at desc, (h).message_id desc
+    limit search."limit" + 1
+  );
+  if cardinality(page) > search."limit" then
+    page := page[1:search."limit"];
+    last_one := page[search."limit"];
+  end if;
+
+  select jsonb_agg(jsonb_build_object(
+    'message_id', m.id, 'project_id', m.project_id, 'conversation_id', m.conversation_id, 'title', c.title, 'entry_type', m.entry_type,
+    'role', m.role, 'occurred_at', m.occurred_at, 'seq', m.seq, 'rank', p.bucket, 'highlight', private.highlight(private.search_text(m), query)
+  ) order by p.n) into results
+  from unnest(page) with ordinality as p (message_id, occurred_at, bucket, n)
+  inner join observatory.messages as m on m.id = p.message_id
+  inner join observatory.conversations as c on c.id = m.conversation_id;
+
+  if after is null then
+    search_id := private.note_search(
+      caller, case when search.project is not null or cardinality(projects) = 1 then projects[1] end, search.q,
+      jsonb_strip_nulls(jsonb_build_object('role', search.role, 'tool', search.tool, 'since', search.since, 'until', search.until)),
+      cardinality(hits)
+    );
+  end if;
+  return jsonb_build_object(
+    'search_id', search_id, 'results', coalesce(results, '[]'), 'count', cardinality(hits), 'is_capped', cardinality(hits) >= 1000,
+    'next', case when last_one is not null then private.cursor_of(
+      (extract(epoch from latest) * 1000000)::bigint::text, last_one.bucket::text,
+      (extract(epoch from last_one.occurred_at) * 1000000)::bigint::text, last_one.message_id::text
+    ) end
+  );
+end
+$$;
+comment on function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint) is
+  'Searches messages of projects that the caller may see. Definer: vectors are in the schema private; it finds out the projects first.';
+revoke execute on function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint) from public;
+grant execute on function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint) to authenticated;
+
+-- migrate:down
+drop function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint);
+drop function private.searched_projects(uuid);
+drop function private.highlight(text, tsquery);
+drop function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);
+drop type private.search_hit;
+drop function private.exact_word(text);
+drop function private.search_query(text);
+drop function private.search_term(text);
+drop trigger tool_calls_search on observatory.tool_calls;
+drop function private.index_changed_calls();

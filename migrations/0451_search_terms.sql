@@ -1,0 +1,366 @@
+-- 0451: search terms of observatory. What a project's sessions are about, for suggestions: names of tools, of files, and words that were
+-- looked for and found. And messages that are like another one.
+-- migrate:up
+create table observatory.search_terms (
+  id         uuid constraint search_terms_pkey primary key default gen_random_uuid(),
+  project_id uuid not null,
+  user_id    uuid not null,
+  kind       text not null,
+  term       text not null,
+  folded     text not null generated always as (lower(term collate "C")) stored,
+  uses       bigint not null default 1,
+  constraint search_terms_project foreign key (project_id) references observatory.projects (id) on delete cascade,
+  -- By user, so that uploads of several members never wait for each other.
+  constraint search_terms_once unique (project_id, user_id, kind, term),
+  constraint search_terms_kind check (kind in ('tool', 'file', 'word')),
+  constraint search_terms_term check (char_length(term) between 1 and 200),
+  constraint search_terms_uses check (uses > 0)
+);
+comment on table observatory.search_terms is
+  'Terms that searches are completed to, each with its uses by user. They stand in the project''s own messages and tool calls.';
+comment on column observatory.search_terms.user_id is 'Whose session has the tool or the file; who has found the word.';
+create index search_terms_user on observatory.search_terms (user_id);
+create index search_terms_prefix on observatory.search_terms (project_id, folded text_pattern_ops);
+
+alter table observatory.search_terms enable row level security;
+alter table observatory.search_terms force row level security;
+create policy member_select on observatory.search_terms for select to authenticated
+  using (project_id = any ((select observatory.visible_projects())::uuid[]));
+grant select on observatory.search_terms to authenticated, service_role;
+select private.scope_table('observatory.search_terms');
+
+create trigger search_terms_erased before insert or update on observatory.search_terms
+  for each statement execute function private.refuse_erased_caller();
+
+-- The terms of tool calls: the tool and, of a file, its name. None that names a person.
+create function private.call_terms(tool_name text, file_path text) returns table (kind text, term text)
+  language sql immutable
+  set search_path = ''
+  rows 2
+  as $$
+select t.kind, left(t.term, 200)
+from (
+  values ('tool', tool_name), ('file', private.searchable(nullif(regexp_replace(file_path, '^.*[/\\]', ''), '')))
+) as t (kind, term)
+where t.term is not null and private.contacts_in(array[t.term]) is null
+$$;
+revoke execute on function private.call_terms(text, text) from public;
+
+-- Makes messages of an upload searchable.
+create function private.index_messages(ids uuid[]) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform private.index_vectors(ids);
+end
+$$;
+revoke execute on function private.index_messages(uuid[]) from public;
+
+-- Trigger: counts the terms of tool calls that are stored, change their owner or are deleted. A term is deleted with its last call.
+create function private.count_terms() returns trigger
+  language plpgsql
+  -- Definer: users write no terms themselves.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  changes observatory.search_terms[] := '{}';
+  less record;
+begin
+  if tg_op = 'INSERT' then
+    changes := array(
+      select row(null, n.project_id, n.owner_id, t.kind, t.term, null, n.calls)::observatory.search_terms
+      from (
+        -- The same few tools and files, over and over.
+        select r.project_id, r.owner_id, r.tool_name, r.file_path, count(*) as calls
+        from new_rows as r
+        where not r.is_copy
+        group by r.project_id, r.owner_id, r.tool_name, r.file_path
+      ) as n
+      cross join private.call_terms(n.tool_name, n.file_path) as t
+    );
+  elsif tg_op = 'DELETE' then
+    changes := array(
+      select row(null, o.project_id, o.owner_id, t.kind, t.term, null, -1)::observatory.search_terms
+      from old_rows as o, private.call_terms(o.tool_name, o.file_path) as t
+      where not o.is_copy
+    );
+  else
+    changes := array(
+      select row(null, v.project_id, v.owner_id, t.kind, t.term, null, v.sign)::observatory.search_terms
+      from old_rows as o
+      inner join new_rows as n on n.id = o.id
+      cross join lateral (
+        values (o.project_id, o.owner_id, o.tool_name, o.file_path, o.is_copy, -1), (n.project_id, n.owner_id, n.tool_name, n.file_path, n.is_copy, 1)
+      ) as v (project_id, owner_id, tool_name, file_path, is_copy, sign)
+      cross join private.call_terms(v.tool_name, v.file_path) as t
+      where (o.project_id, o.owner_id, o.tool_name, o.file_path, o.is_copy)
+        is distinct from (n.project_id, n.owner_id, n.tool_name, n.file_path, n.is_copy)
+        and not v.is_copy
+    );
+  end if;
+  if changes = '{}' then
+    return null;
+  end if;
+  insert into observatory.search_terms as s (project_id, user_id, kind, term, uses)
+  select c.project_id, c.user_id, c.kind, c.term, sum(c.uses)
+  from unnest(changes) as c
+  -- A change of a text, such as an erasure, must not fail for its terms.
+  where exists (select from observatory.projects as p where p.id = c.project_id)
+  group by c.project_id, c.user_id, c.kind, c.term
+  having sum(c.uses) > 0
+  order by c.project_id, c.user_id, c.kind, c.term
+  on conflict on constraint search_terms_once do update set uses = s.uses + excluded.uses;
+  for less in
+    select c.project_id, c.user_id, c.kind, c.term, -sum(c.uses) as uses
+    from unnest(changes) as c
+    group by c.project_id, c.user_id, c.kind, c.term
+    having sum(c.uses) < 0
+    order by c.project_id, c.user_id, c.kind, c.term
+  loop
+    delete from observatory.search_terms as s
+    where s.project_id = less.project_id and s.user_id = less.user_id and s.kind = less.kind and s.term = less.term and s.uses <= less.uses;
+    update observatory.search_terms as s set uses = s.uses - less.uses
+    where s.project_id = less.project_id and s.user_id = less.user_id and s.kind = less.kind and s.term = less.term;
+  end loop;
+  return null;
+end
+$$;
+revoke execute on function private.count_terms() from public;
+-- One trigger for each kind of statement: a trigger of several kinds cannot have old_rows and new_rows.
+create trigger tool_calls_terms_insert after insert on observatory.tool_calls referencing new table as new_rows
+  for each statement execute function private.count_terms();
+create trigger tool_calls_terms_update after update on observatory.tool_calls referencing old table as old_rows new table as new_rows
+  for each statement execute function private.count_terms();
+create trigger tool_calls_terms_delete after delete on observatory.tool_calls referencing old table as old_rows
+  for each statement execute function private.count_terms();
+
+create table private.stale_terms (
+  project_id uuid constraint stale_terms_pkey primary key
+    constraint stale_terms_project references observatory.projects (id) on delete cascade
+);
+comment on table private.stale_terms is 'Projects of which messages were deleted: words that members found there may stand in no message any more.';
+
+alter table private.stale_terms enable row level security;
+alter table private.stale_terms force row level security;
+
+-- Trigger: messages were deleted. The job looks for their words later, so that a deletion takes no longer.
+create function private.note_stale_terms() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  insert into private.stale_terms (project_id)
+  select p.id
+  from observatory.projects as p
+  where p.id in (select o.project_id from old_rows as o)
+    and exists (select from observatory.search_terms as s where s.project_id = p.id and s.kind = 'word')
+  order by p.id
+  on conflict on constraint stale_terms_pkey do nothing;
+  return null;
+end
+$$;
+revoke execute on function private.note_stale_terms() from public;
+create trigger messages_stale_terms after delete on observatory.messages referencing old table as old_rows
+  for each statement execute function private.note_stale_terms();
+
+-- Deletes the words that stand in no message of their project any more, and returns how many. Of at most so many projects.
+create function private.delete_stale_terms(most bigint default 20) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  stale record;
+  is_there boolean;
+  deleted bigint := 0;
+begin
+  for stale in
+    select t.project_id, array(
+      select distinct s.term from observatory.search_terms as s where s.project_id = t.project_id and s.kind = 'word'
+    ) as terms
+    from private.stale_terms as t
+    order by t.project_id
+    limit most
+    for update of t skip locked
+  loop
+    delete from private.stale_terms as t where t.project_id = stale.project_id;
+    for n in 1..cardinality(stale.terms) loop
+      -- A query of its own for each word: which plan is the best depends on how rare it is.
+      execute format(
+        'select exists (select from private.message_search as v where v.project_id = %L and v.search @@ %L::tsquery)',
+        stale.project_id, phraseto_tsquery('pg_catalog.simple', stale.terms[n])
+      ) into is_there;
+      if not is_there then
+        delete from observatory.search_terms as s
+        where s.project_id = stale.project_id and s.kind = 'word' and s.term = stale.terms[n];
+        deleted := deleted + 1;
+      end if;
+    end loop;
+  end loop;
+  return deleted;
+end
+$$;
+revoke execute on function private.delete_stale_terms(bigint) from public;
+
+-- Terms that begin with what was typed, most used first: {suggestions: [{term, kind, uses}]}. Of the caller's own searches those that
+-- found something.
+create function observatory.suggest(q text, project uuid default null, "limit" bigint default 10) returns jsonb
+  language plpgsql stable security definer
+  set search_path = ''
+  as $$
+declare
+  caller constant uuid := private.require_user();
+  projects constant uuid[] := private.searched_projects(suggest.project);
+  prefix constant text := lower(private.searchable(btrim(coalesce(suggest.q, ''))) collate "C");
+begin
+  if "limit" is null or "limit" not between 1 and 50 then
+    perform private.refuse(400, 'RG669', 'The limit is not one of this list', 'It is 1 to 50', 'Leave it out for 10.');
+  end if;
+  -- One character has too many completions.
+  if char_length(prefix) not between 2 and 200 then
+    return jsonb_build_object('suggestions', '[]'::jsonb);
+  end if;
+  return jsonb_build_object('suggestions', coalesce((
+    select jsonb_agg(jsonb_build_object('term', f.term, 'kind', f.kind, 'uses', f.uses) order by f.uses desc, f.term)
+    from (
+      select a.term, min(a.kind) as kind, sum(a.uses) as uses
+      from (
+        select t.term, t.kind, t.uses
+        from unnest(projects) as p (id)
+        cross join lateral (
+          select s.term, s.kind, s.uses
+          from observatory.search_terms as s
+          -- The operators of text_pattern_ops: byte by byte, and no pattern that could be typed.
+          where s.project_id = p.id and s.folded ~>=~ prefix and s.folded ~<~ (prefix || U&'\+10FFFF')
+          limit 5000
+        ) as t
+        union all
+        select h.query, 'search', count(*)
+        from (
+          select r.query, r.project_id
+          from observatory.search_history as r
+          where r.user_id = caller and r.results > 0
+          order by r.at desc
+          limit 200
+        ) as h
+        where starts_with(lower(h.query collate "C"), prefix) and (h.project_id is null or h.project_id = any (projects))
+        group by h.query
+      ) as a
+      group by a.term
+      order by sum(a.uses) desc, a.term
+      limit suggest."limit"
+    ) as f
+  ), '[]'));
+end
+$$;
+comment on function observatory.suggest(text, uuid, bigint) is
+  'Completes a search by terms of projects that the caller may see, and by their own searches. Definer: it finds out the projects first.';
+revoke execute on function observatory.suggest(text, uuid, bigint) from public;
+grant execute on function observatory.suggest(text, uuid, bigint) to authenticated;
+
+-- Messages that are like a message, most alike first: {results}. They share its longest words that are rare in its project; of those the
+-- latest 300 are compared by their trigrams.
+create function observatory.similar(message_id uuid, "limit" bigint default 10) returns jsonb
+  language plpgsql stable security definer
+  set search_path = ''
+  as $$
+declare
+  wanted constant uuid := message_id;
+  most constant bigint := "limit";
+  projects constant uuid[] := private.searched_projects(null);
+  hidden constant uuid[] := observatory.hidden_conversations();
+  message observatory.messages;
+  words text;
+  word text;
+  shared_by bigint;
+  rare tsquery;
+  rare_count int := 0;
+  common tsquery;
+  query tsquery;
+  candidates uuid[];
+begin
+  select m.* into message
+  from observatory.messages as m
+  where m.id = wanted and m.project_id = any (projects) and m.conversation_id <> all (hidden);
+  if not found then
+    perform private.refuse(404, 'RG670', 'There is no such message', null, 'Take an id of a search or of a thread.');
+  end if;
+  if most is null or most not between 1 and 50 then
+    perform private.refuse(400, 'RG669', 'The limit is not one of this list', 'It is 1 to 50', 'Leave it out for 10.');
+  end if;
+  words := left(private.search_text(message), 2000);
+  for word in
+    select w.lexeme
+    from unnest(tsvector_to_array(private.search_vector(words))) as w (lexeme)
+    where char_length(w.lexeme) between 3 and 100 or w.lexeme ~ ('^' || private.dense_script() || '$')
+    order by char_length(w.lexeme) desc, w.lexeme
+    limit 24
+  loop
+    common := coalesce(common || private.exact_word(word), private.exact_word(word));
+    execute format(
+      'select count(*) from (
+         select from private.message_search as s where s.project_id = %L and s.search @@ %L::tsquery limit 301
+       ) as s',
+      message.project_id, private.exact_word(word)
+    ) into shared_by;
+    if shared_by between 2 and 300 then
+      rare := coalesce(rare || private.exact_word(word), private.exact_word(word));
+      rare_count := rare_count + 1;
+      exit when rare_count = 12;
+    end if;
+  end loop;
+  query := coalesce(rare, common);
+  if query is null then
+    return jsonb_build_object('results', '[]'::jsonb);
+  end if;
+  candidates := array(
+    select (h).message_id
+    from unnest(private.search_hits(projects, query, null, null, null)) as h
+    where (h).message_id <> message.id
+    order by (h).occurred_at desc, (h).message_id desc
+    limit 300
+  );
+  return jsonb_build_object('results', coalesce((
+    select jsonb_agg(jsonb_build_object(
+      'message_id', r.id, 'project_id', r.project_id, 'conversation_id', r.conversation_id, 'title', r.title, 'entry_type', r.entry_type,
+      'role', r.role, 'occurred_at', r.occurred_at, 'seq', r.seq, 'similarity', round(r.alike::numeric, 3),
+      'excerpt', left(regexp_replace(left(r.full_text, 2000), '\s+', ' ', 'g'), 300)
+    ) order by r.alike desc, r.occurred_at desc, r.id)
+    from (
+      select c.*, private.similarity(left(words, 1000), left(c.full_text, 1000)) as alike
+      from (
+        select m.id, m.project_id, m.conversation_id, m.entry_type, m.role, m.occurred_at, m.seq, o.title, private.search_text(m) as full_text
+        from observatory.messages as m
+        inner join observatory.conversations as o on o.id = m.conversation_id
+        where m.id = any (candidates) and o.deleted_at is null
+        offset 0
+      ) as c
+      where private.similarity(left(words, 1000), left(c.full_text, 1000)) > 0.1
+      order by alike desc, c.occurred_at desc, c.id
+      limit most
+    ) as r
+  ), '[]'));
+end
+$$;
+comment on function observatory.similar(uuid, bigint) is
+  'Messages like a message, in projects that the caller may see. Definer: vectors are in the schema private; it finds out the projects first.';
+revoke execute on function observatory.similar(uuid, bigint) from public;
+grant execute on function observatory.similar(uuid, bigint) to authenticated;
+
+-- migrate:down
+drop function observatory.similar(uuid, bigint);
+drop function observatory.suggest(text, uuid, bigint);
+drop function private.delete_stale_terms(bigint);
+drop trigger messages_stale_terms on observatory.messages;
+drop function private.note_stale_terms();
+drop table private.stale_terms;
+drop trigger tool_calls_terms_delete on observatory.tool_calls;
+drop trigger tool_calls_terms_update on observatory.tool_calls;
+drop trigger tool_calls_terms_insert on observatory.tool_calls;
+drop function private.count_terms();
+drop function private.index_messages(uuid[]);
+drop function private.call_terms(text, text);
+drop table observatory.search_terms;

@@ -1,0 +1,920 @@
+// Ingest: what becomes of the lines of a transcript, of every type, whole or broken, however they are sent.
+import assert from 'node:assert/strict';
+import { createHash, randomUUID } from 'node:crypto';
+import { after, test } from 'node:test';
+import { as, close, sql } from '../../support/stack.js';
+import {
+  batches,
+  call,
+  conversation,
+  messages,
+  RECORDS,
+  RECORDS_WITHOUT_ID,
+  refused,
+  Session,
+  send,
+  sendSession,
+  time,
+  toolCalls,
+  user,
+} from '../support/transcripts.js';
+
+after(close);
+
+/** A session of a prompt, a tool and an answer. */
+const short = (given) => {
+  const one = new Session(given);
+  one.user('Why does the build fail?');
+  one.tool(
+    'Bash',
+    { command: 'make' },
+    { stdout: 'no rule', interrupted: false },
+    { output: 'no rule', id: 'toolu_a' },
+  );
+  one.assistant('There is no rule for it.', { stop: 'end_turn' });
+  return one;
+};
+const fileOf = async (sub, name) =>
+  (await sql('select * from observatory.ingest_files where owner_id = $1 and name = $2', [sub, name]))[0];
+
+test('a session becomes a conversation with its messages and tool calls, in the project of its directory', async () => {
+  const sub = randomUUID();
+  const one = short({ cwd: '/home/me/shop' });
+  const answer = await sendSession(sub, one);
+  assert.equal(answer.messages, 4);
+  assert.equal(answer.tool_calls, 1);
+  assert.deepEqual([answer.duplicates, answer.progress, answer.unknown, answer.redactions], [0, 0, 0, 0]);
+  assert.equal(answer.next_offset, `${Buffer.byteLength(one.text)}`);
+  const made = await conversation(sub, one.id);
+  assert.deepEqual(
+    [made.project, made.source, made.cwd, made.cli_version, made.git_branch, made.model, made.title, made.title_source],
+    ['shop', 'claude', '/home/me/shop', '2.1.240', 'main', 'claude-opus-5', 'Why does the build fail?', 'prompt'],
+  );
+  assert.deepEqual([made.started_at.toISOString(), made.last_message_at.toISOString()], [time(1), time(4)]);
+  assert.deepEqual([made.id, made.project_id], [answer.conversation_id, answer.project_id]);
+  const rows = await messages(made.id);
+  assert.deepEqual(
+    rows.map(({ role, content }) => [role, content]),
+    [
+      ['user', 'Why does the build fail?'],
+      ['assistant', null],
+      ['user', null],
+      ['assistant', 'There is no rule for it.'],
+    ],
+  );
+  assert.deepEqual(
+    rows.map(({ entry_uuid }) => entry_uuid),
+    one.records.map(({ uuid }) => uuid),
+  );
+  const [tool] = await toolCalls(made.id);
+  assert.deepEqual(
+    [tool.tool_name, tool.input, tool.output, tool.status, tool.message_id, tool.is_error],
+    ['Bash', { command: 'make' }, 'no rule', 'completed', rows[1].id, false],
+  );
+  assert.deepEqual(await fileOf(sub, `${one.id}.jsonl`), {
+    ...(await fileOf(sub, `${one.id}.jsonl`)),
+    ...{ session_id: one.id, source: 'claude', generation: '1', lines: '4', line_no: '4', skipped: {}, errors: [] },
+    ...{ byte_offset: `${Buffer.byteLength(one.text)}`, path: one.file, conversation_id: made.id },
+  });
+});
+
+for (const [name, [type, more]] of Object.entries(RECORDS)) {
+  test(`a record is stored: ${name}`, async () => {
+    const sub = randomUUID();
+    const one = new Session();
+    one.user('First');
+    const record = one.add(type, more);
+    const answer = await sendSession(sub, one);
+    assert.deepEqual([answer.skipped, answer.unknown], [{}, 0]);
+    const [, row] = await messages(answer.conversation_id);
+    assert.deepEqual(
+      [row.entry_uuid, row.entry_type, row.parent_uuid, row.occurred_at.toISOString()],
+      [record.uuid, type, record.parentUuid, record.timestamp],
+    );
+    assert.equal(row.role, ['user', 'assistant', 'system'].includes(type) ? type : null);
+    assert.equal(row.is_meta, record.isMeta === true);
+    if (more.subtype) assert.equal(row.metadata.subtype, more.subtype);
+    if (more.message?.id) assert.equal(row.api_message_id, more.message.id);
+  });
+}
+
+for (const [name, record] of Object.entries(RECORDS_WITHOUT_ID)) {
+  test(`a record without a uuid is stored under a hash of its line: ${name}`, async () => {
+    const sub = randomUUID();
+    const one = new Session();
+    one.user('First');
+    const line = one.raw({ ...record, sessionId: one.id });
+    const answer = await sendSession(sub, one);
+    assert.deepEqual([answer.skipped, answer.unknown], [{}, 0]);
+    const [, row] = await messages(answer.conversation_id);
+    const hash = createHash('sha256').update(JSON.stringify(line)).digest('hex').slice(0, 32);
+    assert.deepEqual([row.entry_uuid, row.entry_type, row.role], [`h:${hash}`, record.type, null]);
+  });
+}
+
+test('unknown types are kept as they are; progress is kept out of everything but the file', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('First');
+  one.add('from-the-future', { payload: { deep: [1, { a: null }] } });
+  one.add('progress', { data: { type: 'bash_progress' }, toolUseID: 't', parentToolUseID: 't' });
+  one.raw({ kind: 'no type at all', sessionId: one.id });
+  const answer = await sendSession(sub, one);
+  assert.deepEqual([answer.unknown, answer.progress, answer.messages], [2, 1, 1]);
+  const rows = await messages(answer.conversation_id);
+  assert.deepEqual(
+    rows.map(({ entry_type }) => entry_type),
+    ['user', 'from-the-future', 'unknown'],
+  );
+  assert.deepEqual(rows[1].metadata, { payload: { deep: [1, { a: null }] } });
+  const { text } = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', {
+    id: answer.conversation_id,
+  });
+  assert.equal(text, one.text);
+});
+
+test('images and documents leave nothing but their size and their hash in a message', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.add(...RECORDS['user with blocks']);
+  const { conversation_id: id } = await sendSession(sub, one);
+  const [row] = await messages(id);
+  assert.equal(row.content, 'See');
+  assert.deepEqual(row.content_blocks, [
+    { type: 'text', text: 'See' },
+    ...[
+      ['image', 'image/png', 'aGVsbG8='],
+      ['document', 'application/pdf', 'JVBERi0='],
+    ].map(([type, media_type, data]) => ({
+      ...{ type, media_type, bytes: 6, sha256: createHash('sha256').update(data).digest('hex') },
+    })),
+  ]);
+});
+
+test('a broken line costs itself alone, and stands among the errors of its file', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const lines = one.text.trimEnd().split('\n');
+  const text = [lines[0], '{"torn": "li', lines[1], '[]', '', '   ', lines[2], lines[3]]
+    .map((line) => `${line}\n`)
+    .join('');
+  const answer = await send(sub, one.file, text);
+  assert.deepEqual([answer.messages, answer.skipped], [4, { malformed: 2 }]);
+  const file = await fileOf(sub, `${one.id}.jsonl`);
+  assert.deepEqual([file.skipped, file.lines, file.line_no], [{ malformed: 2 }, '4', '6']);
+  const [first] = text.split('[]');
+  assert.deepEqual(file.errors, [
+    { code: 'malformed', offset: lines[0].length + 1 },
+    { code: 'malformed', offset: first.length },
+  ]);
+});
+
+test('CRLF, a byte order mark and no line feed at the end change nothing', async () => {
+  const plain = short();
+  const sub = randomUUID();
+  const text = `\ufeff${plain.text.trimEnd().replaceAll('\n', '\r\n')}`;
+  const answer = await send(sub, plain.file, text);
+  assert.deepEqual([answer.messages, answer.tool_calls, answer.skipped], [4, 1, {}]);
+  assert.equal(answer.next_offset, `${Buffer.byteLength(text)}`);
+  const again = await send(sub, plain.file, `${text}\r\n`);
+  assert.deepEqual([again.messages, again.duplicates, again.next_offset], [0, 4, `${Buffer.byteLength(text) + 2}`]);
+});
+
+test('a file that is cut anywhere goes on where it ended, and becomes the same', async () => {
+  const one = short();
+  const bytes = Buffer.from(one.text);
+  const whole = randomUUID();
+  const wanted = await messages((await sendSession(whole, one)).conversation_id);
+  const seen = (rows) =>
+    rows.map(({ entry_uuid, seq, content, parent_uuid }) => [entry_uuid, seq, content, parent_uuid]);
+  // Every place of the first line and of its end, then every 97th.
+  const cuts = [...Array(bytes.indexOf(10) + 3).keys(), ...Array.from({ length: 20 }, (_, n) => (n + 5) * 97)];
+  for (const cut of cuts.filter(
+    (at) => at > 0 && at < bytes.length && (at < 5 || at % 13 === 0 || at > bytes.indexOf(10) - 2),
+  )) {
+    const sub = randomUUID();
+    const first = await send(sub, one.file, bytes.subarray(0, cut));
+    const next = Number(first.next_offset);
+    const end = bytes.lastIndexOf(10, cut - 1) + 1;
+    // A line that lacks nothing but its line feed is whole.
+    assert.ok(next === end || (next === cut && bytes[cut] === 10), `${cut}: ${next}`);
+    const last = await send(sub, one.file, bytes.subarray(next), { offset: next });
+    assert.deepEqual(last.skipped, {}, `${cut}`);
+    const { id } = await conversation(sub, one.id);
+    assert.deepEqual(seen(await messages(id)), seen(wanted), `${cut}`);
+    assert.equal((await toolCalls(id))[0].output, 'no rule');
+  }
+});
+
+test('lines after a gap are refused with the offset to go on from', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const bytes = Buffer.from(one.text);
+  const end = bytes.indexOf(10) + 1;
+  await send(sub, one.file, bytes.subarray(0, end));
+  await assert.rejects(
+    send(sub, one.file, bytes.subarray(end + 40), { offset: end + 40 }),
+    refused('RG663', 409, `${end}`),
+  );
+  await assert.rejects(send(randomUUID(), one.file, bytes, { offset: 5 }), refused('RG663', 409, '0'));
+});
+
+test('sent again, a file changes no row', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const { conversation_id: id } = await sendSession(sub, one);
+  const state = async () => [
+    await conversation(sub, one.id),
+    await messages(id),
+    await toolCalls(id),
+    await fileOf(sub, `${one.id}.jsonl`),
+  ];
+  const before = await state();
+  const again = await sendSession(sub, one, { size: 3 });
+  assert.deepEqual([again.messages, again.tool_calls, again.duplicates], [0, 0, 4]);
+  assert.deepEqual(await state(), before);
+  // Under another name the lines are another file, but no other entries.
+  const copy = await send(sub, 'backup/copy.jsonl', one.text, { session: one.id });
+  assert.deepEqual([copy.messages, copy.tool_calls, copy.duplicates], [0, 0, 4]);
+  assert.deepEqual([await conversation(sub, one.id), await messages(id), await toolCalls(id)], before.slice(0, 3));
+});
+
+test('a file that takes the place of another is read from its beginning, and known entries stay', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const { conversation_id: id } = await sendSession(sub, one);
+  const other = new Session({ id: one.id, cwd: one.cwd });
+  other.user('Another beginning');
+  const text = other.text + one.text.split('\n').slice(1).join('\n');
+  const answer = await send(sub, one.file, text);
+  assert.deepEqual([answer.messages, answer.duplicates], [1, 3]);
+  const file = await fileOf(sub, `${one.id}.jsonl`);
+  assert.deepEqual([file.generation, file.byte_offset], ['2', `${Buffer.byteLength(text)}`]);
+  assert.equal((await messages(id)).length, 5);
+  const page = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', { id });
+  assert.equal(page.text, text);
+});
+
+test('a session that moved to another folder is the same session, in the same project', async () => {
+  const sub = randomUUID();
+  const one = short({ cwd: '/home/me/first' });
+  const before = await sendSession(sub, one);
+  one.cwd = '/home/me/second';
+  one.user('And now?');
+  const after_ = await sendSession(sub, one, { project: '/home/me/second' });
+  assert.deepEqual([after_.messages, after_.duplicates], [1, 4]);
+  assert.deepEqual([after_.conversation_id, after_.project_id], [before.conversation_id, before.project_id]);
+  const made = await conversation(sub, one.id);
+  assert.deepEqual([made.project, made.cwd], ['first', '/home/me/second']);
+  assert.equal((await fileOf(sub, `${one.id}.jsonl`)).path, one.file);
+});
+
+test('a project may have several root paths; a path in it is the project’s, too', async () => {
+  const sub = randomUUID();
+  const { project_id: project } = await sendSession(sub, short({ cwd: '/home/me/app' }));
+  await sql(`insert into observatory.project_paths (owner_id, path, project_id) values ($1, '/mnt/code/app', $2)`, [
+    sub,
+    project,
+  ]);
+  for (const cwd of ['/mnt/code/app', '/mnt/code/app/src/deep', '/home/me/app/x'])
+    assert.equal((await sendSession(sub, short({ cwd }))).project_id, project, cwd);
+  for (const cwd of ['/mnt/code/application', '/mnt/code', '/home/me/ap'])
+    assert.notEqual((await sendSession(sub, short({ cwd }))).project_id, project, cwd);
+});
+
+test('a session whose first lines name no directory goes where the sessions of its folder are', async () => {
+  const sub = randomUUID();
+  const known = short({ cwd: '/home/me/known' });
+  const { project_id: project } = await sendSession(sub, known);
+  const one = new Session({ cwd: known.cwd });
+  one.raw({ type: 'mode', mode: 'normal', sessionId: one.id });
+  assert.equal((await sendSession(sub, one)).project_id, project);
+  const other = new Session({ cwd: '/elsewhere' });
+  other.raw({ type: 'mode', mode: 'normal', sessionId: other.id });
+  assert.notEqual((await sendSession(sub, other)).project_id, project);
+});
+
+test('the project that the sender names is a hint for new sessions: an id, a directory or a name', async () => {
+  const sub = randomUUID();
+  const named = await sendSession(sub, short({ cwd: '/tmp/x' }), { project: 'Shop' });
+  assert.equal((await sendSession(sub, short({ cwd: '/tmp/y' }), { project: 'shop' })).project_id, named.project_id);
+  const by = await sendSession(sub, short({ cwd: '/tmp/z' }), { project: named.project_id });
+  assert.equal(by.project_id, named.project_id);
+  await assert.rejects(sendSession(randomUUID(), short(), { project: named.project_id }), refused('RG660', 404));
+  await assert.rejects(sendSession(sub, short(), { project: randomUUID() }), refused('RG660', 404));
+});
+
+test('members: editors send into a project, viewers do not, and whoever left it writes nothing more there', async () => {
+  const [owner, editor, viewer] = [randomUUID(), randomUUID(), randomUUID()];
+  const { project_id: project } = await sendSession(owner, short());
+  await sql(
+    `insert into observatory.project_members (project_id, user_id, role) values ($1, $2, 'editor'), ($1, $3, 'viewer')`,
+    [project, editor, viewer],
+  );
+  const one = short();
+  const sent = await sendSession(editor, one, { project });
+  assert.equal(sent.project_id, project);
+  await assert.rejects(sendSession(viewer, short(), { project }), refused('RG661', 403));
+  await sql('delete from observatory.project_members where project_id = $1 and user_id = $2', [project, editor]);
+  one.user('More');
+  await assert.rejects(sendSession(editor, one, { project }), refused('RG661', 403));
+  assert.equal((await messages(sent.conversation_id)).length, 4);
+});
+
+test('the same session of two members of one project stays two conversations', async () => {
+  const [owner, editor] = [randomUUID(), randomUUID()];
+  const one = short();
+  const first = await sendSession(owner, one);
+  await sql(`insert into observatory.project_members (project_id, user_id, role) values ($1, $2, 'editor')`, [
+    first.project_id,
+    editor,
+  ]);
+  const second = await sendSession(editor, one, { project: first.project_id });
+  assert.notEqual(second.conversation_id, first.conversation_id);
+  assert.notEqual(second.project_id, first.project_id);
+  assert.deepEqual([second.messages, (await messages(first.conversation_id)).length], [4, 4]);
+});
+
+test('a session of a deleted project that is sent again is stored anew', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const first = await sendSession(sub, one);
+  await sql('update observatory.projects set deleted_at = now() where id = $1', [first.project_id]);
+  const second = await sendSession(sub, one);
+  assert.deepEqual([second.messages, second.duplicates], [4, 0]);
+  assert.notEqual(second.project_id, first.project_id);
+  assert.equal((await conversation(sub, one.id)).id, second.conversation_id);
+});
+
+test('uuids that are none, very long ones, cycles and self-references are stored', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  const long = 'x'.repeat(5000);
+  for (const [uuid, parentUuid] of [
+    ['user_001', null],
+    ['user_001b', 'user_001'],
+    ['self', 'self'],
+    ['a', 'b'],
+    ['b', 'a'],
+    [long, 'never comes'],
+    [7, long],
+  ])
+    one.raw({
+      type: 'user',
+      uuid,
+      parentUuid,
+      sessionId: one.id,
+      timestamp: 'yesterday',
+      message: { role: 'user', content: `${uuid}` },
+    });
+  const answer = await sendSession(sub, one);
+  assert.deepEqual([answer.messages, answer.skipped], [7, {}]);
+  const rows = await messages(answer.conversation_id);
+  const hashed = `h:${createHash('sha256').update(long).digest('hex').slice(0, 32)}`;
+  assert.deepEqual(
+    rows.map(({ entry_uuid, parent_uuid }) => [entry_uuid, parent_uuid]),
+    [
+      ['user_001', null],
+      ['user_001b', 'user_001'],
+      ['self', 'self'],
+      ['a', 'b'],
+      ['b', 'a'],
+      [hashed, 'never comes'],
+      ['7', hashed],
+    ],
+  );
+});
+
+test('entries that a compaction preserves keep their place, and get the parent that is last in the file', async () => {
+  for (const size of [500, 2, 1]) {
+    const sub = randomUUID();
+    const one = new Session();
+    const [a, b, c] = [one.user('a'), one.assistant('b'), one.user('c')];
+    const boundary = one.add('system', {
+      ...{
+        subtype: 'compact_boundary',
+        parentUuid: null,
+        logicalParentUuid: c.uuid,
+        compactMetadata: { trigger: 'auto', preTokens: 9 },
+      },
+    });
+    const summary = one.user('Continued', { isCompactSummary: true });
+    one.raw({ ...b, parentUuid: summary.uuid });
+    one.raw({ ...c, parentUuid: null });
+    const answer = await sendSession(sub, one, { size });
+    const rows = await messages(answer.conversation_id);
+    assert.deepEqual(
+      rows.map(({ entry_uuid, parent_uuid }) => [entry_uuid, parent_uuid]),
+      [
+        [a.uuid, null],
+        [b.uuid, summary.uuid],
+        [c.uuid, b.uuid],
+        [boundary.uuid, null],
+        [summary.uuid, boundary.uuid],
+      ],
+      `${size}`,
+    );
+    assert.equal(answer.duplicates, 2);
+  }
+});
+
+test('titles: a person’s, then the agent’s, then a summary, then the first prompt; the name of a worktree is nobody’s', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('Caveat: this is meta', { isMeta: true });
+  one.user('<command-name>/clear</command-name>');
+  const prompt = one.user('  Mend\n the   build ');
+  const title = async () => {
+    await sendSession(sub, one);
+    const { title: text, title_source: source } = await conversation(sub, one.id);
+    return [text, source];
+  };
+  assert.deepEqual(await title(), ['Mend the build', 'prompt']);
+  one.raw({ type: 'summary', summary: 'Mending', leafUuid: prompt.uuid });
+  assert.deepEqual(await title(), ['Mending', 'summary']);
+  one.raw({ type: 'summary', summary: 'Of another session', leafUuid: randomUUID() });
+  assert.deepEqual(await title(), ['Mending', 'summary']);
+  one.raw({ type: 'ai-title', aiTitle: 'Mend it', sessionId: one.id });
+  assert.deepEqual(await title(), ['Mend it', 'ai']);
+  one.raw({ type: 'custom-title', customTitle: 'fix-build', sessionId: one.id });
+  assert.deepEqual(await title(), ['fix-build', 'custom']);
+  one.raw({ type: 'worktree-state', worktreeSession: { worktreeName: 'fix-build' }, sessionId: one.id });
+  assert.deepEqual(await title(), ['Mend it', 'ai']);
+  one.raw({ type: 'custom-title', customTitle: 'My build', sessionId: one.id });
+  assert.deepEqual(await title(), ['My build', 'custom']);
+  one.raw({ type: 'ai-title', aiTitle: 'Later', sessionId: one.id });
+  assert.deepEqual(await title(), ['My build', 'custom']);
+});
+
+test('a title that a user writes stays, until the transcript has another one of a person', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const { conversation_id: id } = await sendSession(sub, one);
+  await as({ role: 'authenticated', claims: { sub } }, (query) =>
+    query(`update observatory.conversations set title = 'Mine' where id = $1`, [id]),
+  );
+  one.raw({ type: 'ai-title', aiTitle: 'Agent’s', sessionId: one.id });
+  await sendSession(sub, one);
+  assert.equal((await conversation(sub, one.id)).title, 'Mine');
+  one.raw({ type: 'custom-title', customTitle: 'Renamed', sessionId: one.id });
+  await sendSession(sub, one);
+  assert.equal((await conversation(sub, one.id)).title, 'Renamed');
+});
+
+test('a summary in the file of a later session is the title of the session that it is about, whichever comes first', async () => {
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
+    const sub = randomUUID();
+    const one = short();
+    const later = new Session({ cwd: one.cwd });
+    later.raw({ type: 'summary', summary: 'About the first', leafUuid: one.records.at(-1).uuid });
+    later.user('Something else');
+    for (const index of order) await sendSession(sub, [one, later][index]);
+    const titles = [await conversation(sub, one.id), await conversation(sub, later.id)].map(({ title }) => title);
+    assert.deepEqual(titles, ['About the first', 'Something else'], `${order}`);
+  }
+});
+
+test('tool calls: failed, refused by the user, interrupted, pending; the result names its error', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('Go');
+  one.tool('Bash', { command: 'a' }, 'Error: exit 1', { output: 'exit 1', isError: true, id: 'failed' });
+  one.tool('Edit', { file_path: '/a.rs' }, 'User rejected tool use', { output: 'No', isError: true, id: 'rejected' });
+  one.tool('Bash', { command: 'b' }, { stdout: '', interrupted: true }, { output: '', id: 'interrupted' });
+  one.assistant([{ type: 'tool_use', id: 'pending', name: 'Read', input: { file_path: '/b.rs' } }]);
+  one.user([
+    {
+      type: 'tool_result',
+      tool_use_id: 'alone',
+      content: [
+        { type: 'text', text: 'x' },
+        { type: 'text', text: 'y' },
+      ],
+    },
+  ]);
+  const { conversation_id: id } = await sendSession(sub, one);
+  const rows = Object.fromEntries((await toolCalls(id)).map((row) => [row.tool_use_id, row]));
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(rows).map(([key, { status, is_error }]) => [key, [status, is_error]])),
+    {
+      ...{ failed: ['failed', true], rejected: ['rejected', true], interrupted: ['interrupted', false] },
+      ...{ pending: ['pending', false], alone: ['completed', false] },
+    },
+  );
+  assert.deepEqual([rows.failed.error_message, rows.rejected.file_path], ['exit 1', '/a.rs']);
+  assert.deepEqual([rows.alone.tool_name, rows.alone.output, rows.alone.message_id], ['unknown', 'x\ny', null]);
+});
+
+test('the duration that a result names is the call’s, until a hook has measured it', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('Go');
+  one.tool('Glob', { pattern: '*' }, { filenames: [], numFiles: 0, durationMs: 12 }, { id: 'timed' });
+  one.tool('Bash', { command: 'x' }, { stdout: '' }, { id: 'untimed' });
+  const { conversation_id: id } = await sendSession(sub, one);
+  assert.deepEqual(
+    (await toolCalls(id)).map(({ tool_use_id, duration_ms, duration_source }) => [
+      tool_use_id,
+      duration_ms,
+      duration_source,
+    ]),
+    [
+      ['timed', '12', 'result'],
+      ['untimed', null, null],
+    ],
+  );
+});
+
+test('subagents at any depth hang below the conversation whose tool started them, in whatever order the files come', async () => {
+  const build = () => {
+    const main = new Session();
+    main.user('Start');
+    const outer = new Session({ id: main.id, cwd: main.cwd, agent: 'outer1' });
+    outer.user('Inner, please');
+    outer.tool(
+      'Agent',
+      { prompt: 'x' },
+      { agentId: 'inner1', status: 'completed', totalTokens: 999, usage: { input_tokens: 999 } },
+    );
+    const inner = new Session({ id: main.id, cwd: main.cwd, agent: 'inner1' });
+    inner.user('Deep work');
+    main.tool('Agent', { prompt: 'y' }, { agentId: 'outer1', status: 'completed' });
+    return [main, outer, inner];
+  };
+  for (const order of [
+    [0, 1, 2],
+    [2, 1, 0],
+    [1, 0, 2],
+    [2, 0, 1],
+  ]) {
+    const sub = randomUUID();
+    const files = build();
+    for (const index of order) await sendSession(sub, files[index]);
+    const [main, outer, inner] = [
+      await conversation(sub, files[0].id),
+      await conversation(sub, files[0].id, 'outer1'),
+      await conversation(sub, files[0].id, 'inner1'),
+    ];
+    assert.deepEqual(
+      [main.parent_conversation_id, outer.parent_conversation_id, inner.parent_conversation_id],
+      [null, main.id, outer.id],
+      `${order}`,
+    );
+    assert.deepEqual([main.missing_agents, outer.missing_agents, inner.missing_agents], ['0', '0', '0'], `${order}`);
+    assert.equal(outer.project_id, main.project_id);
+  }
+});
+
+test('a conversation counts the subagents whose files have not come', async () => {
+  const sub = randomUUID();
+  const main = new Session();
+  main.user('Start');
+  main.tool('Agent', { prompt: 'x' }, { agentId: 'gone1', status: 'completed' });
+  main.tool('Task', { prompt: 'y' }, { agentId: 'gone2', status: 'completed' });
+  await sendSession(sub, main);
+  assert.equal((await conversation(sub, main.id)).missing_agents, '2');
+  const one = new Session({ id: main.id, cwd: main.cwd, agent: 'gone2' });
+  one.user('Here');
+  await sendSession(sub, one);
+  assert.equal((await conversation(sub, main.id)).missing_agents, '1');
+});
+
+test('a subagent’s file beside the sessions, as older versions have it, belongs to the session of its lines', async () => {
+  const sub = randomUUID();
+  const main = short();
+  await sendSession(sub, main);
+  const agent = new Session({ id: main.id, cwd: main.cwd, agent: 'abc' });
+  agent.user('Work');
+  const answer = await send(sub, 'projects/-home-me/agent-abc.jsonl', agent.text);
+  const made = await conversation(sub, main.id, 'abc');
+  assert.equal(answer.conversation_id, made.id);
+  assert.equal(made.parent_conversation_id, (await conversation(sub, main.id)).id);
+});
+
+test('a .meta.json names the tool that started a subagent, and comes before or after it', async () => {
+  for (const order of [
+    ['meta', 'main', 'agent'],
+    ['agent', 'meta', 'main'],
+    ['main', 'agent', 'meta'],
+  ]) {
+    const sub = randomUUID();
+    const main = new Session();
+    main.user('Start');
+    // Still running: there is no result that names it.
+    main.assistant([{ type: 'tool_use', id: 'toolu_m', name: 'Agent', input: { prompt: 'x' } }]);
+    const agent = new Session({ id: main.id, cwd: main.cwd, agent: 'metaed' });
+    agent.user('Work');
+    const steps = {
+      main: () => sendSession(sub, main),
+      agent: () => sendSession(sub, agent),
+      meta: () =>
+        call(user(sub), 'attach_file', {
+          file: agent.file.replace('.jsonl', '.meta.json'),
+          content: JSON.stringify({ agentType: 'Explore', description: 'Looks', toolUseId: 'toolu_m' }),
+          bytes: 70,
+          redactions: 0,
+        }),
+    };
+    for (const step of order) await steps[step]();
+    const made = await conversation(sub, main.id, 'metaed');
+    assert.deepEqual(
+      made.metadata,
+      { agent_type: 'Explore', description: 'Looks', tool_use_id: 'toolu_m' },
+      `${order}`,
+    );
+    const parent = await conversation(sub, main.id);
+    const [tool] = await toolCalls(parent.id);
+    assert.deepEqual([tool.spawned_agent_id, made.parent_conversation_id], ['metaed', parent.id], `${order}`);
+  }
+});
+
+test('an output in a file of its own completes its tool call, whichever comes first', async () => {
+  for (const isFirst of [true, false]) {
+    const sub = randomUUID();
+    const main = new Session();
+    main.user('Go');
+    const path = `/home/me/.claude/projects/x/${main.id}/tool-results/b5.txt`;
+    main.tool(
+      'Bash',
+      { command: 'find' },
+      { stdout: 'cut', persistedOutputPath: path },
+      { output: 'cut', id: 'spilled' },
+    );
+    const attach = () =>
+      call(user(sub), 'attach_file', { file: path, content: 'the whole output', bytes: 16, redactions: 0 });
+    if (isFirst) await attach();
+    const { conversation_id: id } = await sendSession(sub, main);
+    if (!isFirst) {
+      const [before] = await toolCalls(id);
+      assert.deepEqual([before.output, before.output_truncated], ['cut', true]);
+      await attach();
+    }
+    const [tool] = await toolCalls(id);
+    assert.deepEqual([tool.output, tool.output_truncated], ['the whole output', false], `${isFirst}`);
+    assert.equal((await attach()).is_new, false);
+  }
+});
+
+test('journals and snapshots of workflows are kept beside the session', async () => {
+  const sub = randomUUID();
+  const main = short();
+  await sendSession(sub, main);
+  for (const [path, kind] of [
+    ['subagents/workflows/run1/journal.jsonl', 'journal'],
+    ['workflows/run1.json', 'snapshot'],
+    ['subagents/workflows/run1/agent-w.meta.json', 'meta'],
+    ['tool-results/x.txt', 'tool_result'],
+    ['notes.md', 'other'],
+  ]) {
+    const answer = await call(user(sub), 'attach_file', {
+      ...{
+        file: `projects/p/${main.id}/${path}`,
+        session: main.id,
+        content: '{"status": "failed"}',
+        bytes: 20,
+        redactions: 0,
+      },
+    });
+    assert.deepEqual([answer.path, answer.kind, answer.is_new], [path, kind, true]);
+  }
+  await assert.rejects(
+    call(user(sub), 'attach_file', { file: 'x.txt', content: '', bytes: 0, redactions: 0 }),
+    refused('RG664', 422),
+  );
+});
+
+test('texts, inputs and outputs that are very long are cut, and the line has them whole', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('é'.repeat(700_000));
+  one.tool('Write', { file_path: '/a', content: 'c'.repeat(400_000) }, {}, { output: 'o'.repeat(300_000) });
+  const { conversation_id: id } = await sendSession(sub, one);
+  const [row] = await messages(id);
+  assert.deepEqual([row.content.length, row.metadata.content_bytes], [262_144, 1_400_000]);
+  const [tool] = await toolCalls(id);
+  assert.deepEqual([tool.output.length, tool.output_truncated, Object.keys(tool.input)], [262_144, true, ['cut']]);
+  const { text } = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', { id });
+  assert.equal(text, one.text);
+});
+
+test('what is not a count in a line’s usage counts as nothing, and no line is refused for it', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  for (const usage of [
+    null,
+    [],
+    'x',
+    { input_tokens: 'many', output_tokens: -5, cache_read_input_tokens: 1.9, cache_creation_input_tokens: null },
+    { input_tokens: 1e300, cache_creation: 7, server_tool_use: [], iterations: {} },
+    {
+      output_tokens: 3,
+      cache_creation_input_tokens: 0,
+      cache_creation: { ephemeral_5m_input_tokens: 4, ephemeral_1h_input_tokens: 6 },
+    },
+  ])
+    one.assistant('x', { usage });
+  const { conversation_id: id, messages: count } = await sendSession(sub, one);
+  assert.equal(count, 6);
+  assert.deepEqual(
+    (await messages(id)).map((row) =>
+      [row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_creation_tokens].map(Number),
+    ),
+    [
+      [0, 0, 0, 0],
+      [0, 0, 0, 0],
+      [0, 0, 0, 0],
+      [0, 0, 1, 0],
+      [0, 0, 0, 0],
+      [0, 3, 0, 10],
+    ],
+  );
+});
+
+test('lines whose fields have other types than they should are stored', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('First');
+  for (const more of [
+    { message: 'text' },
+    { message: { content: 7 } },
+    {
+      message: {
+        role: 'user',
+        content: [1, null, 'x', [], { type: 7 }, { type: 'tool_result' }, { type: 'tool_use', id: '' }],
+      },
+    },
+    {
+      message: { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', content: { a: 1 } }] },
+      toolUseResult: [1],
+    },
+    { timestamp: '2026-02-30T10:00:00Z' },
+    { timestamp: 5, cwd: {}, version: [], gitBranch: null, forkedFrom: 'x', isSidechain: 'yes', toolUseResult: null },
+    {
+      type: 'assistant',
+      message: { content: [{ type: 'tool_use', id: 'u', name: null, input: 'x' }], model: {}, usage: 1 },
+    },
+    { type: 7 },
+    { type: 'pr-link', prNumber: {}, prUrl: 5 },
+    { type: 'worktree-state', worktreeSession: 5 },
+    { type: 'system', subtype: {}, content: [] },
+  ])
+    one.add('user', more);
+  const answer = await sendSession(sub, one);
+  assert.deepEqual([answer.skipped, (await messages(answer.conversation_id)).length], [{}, 12]);
+});
+
+test('a source that nobody knows is refused; so is a file without a name', async () => {
+  const sub = randomUUID();
+  await assert.rejects(sendSession(sub, short(), { source: 'cursor' }), refused('RG665', 422));
+  await assert.rejects(send(sub, '', short().text), refused('RG664', 422));
+  await assert.rejects(send(sub, 'a/b/', short().text), refused('RG664', 422));
+});
+
+test('a file without lines makes nothing', async () => {
+  const sub = randomUUID();
+  const answer = await send(sub, `p/${randomUUID()}.jsonl`, '');
+  assert.deepEqual([answer.messages, answer.next_offset], [0, '0']);
+  assert.equal((await sql('select from observatory.projects where owner_id = $1', [sub])).length, 0);
+});
+
+test('users reach ingest by no way but the edge', async () => {
+  const sub = randomUUID();
+  for (const role of ['authenticated', 'anon', 'service_role']) {
+    for (const text of [
+      `select observatory.ingest_batch('[]', '{}', '{}', 'a')`,
+      `select observatory.attach_file('a', 'b', 1, 0)`,
+      `select private.store_entries('${sub}', '{}', '{}')`,
+      'select * from private.transcript_chunks',
+    ])
+      await assert.rejects(
+        as({ role, claims: { sub } }, (query) => query(text)),
+        { code: '42501' },
+        `${role}: ${text}`,
+      );
+    await assert.rejects(
+      as({ role, claims: { sub } }, (query) =>
+        query(`insert into observatory.ingest_files (owner_id) values ('${sub}')`),
+      ),
+      { code: '42501' },
+    );
+  }
+  // The edge without a user.
+  await assert.rejects(
+    as({ role: 'edge', claims: {} }, (query) => query(`select observatory.ingest_batch('[]', '{}', '{}', 'a')`)),
+    (error) => JSON.parse(error.message).code === 'RG520',
+  );
+});
+
+test('strangers see neither files nor lines of a session; the page of a foreign id is that of an absent one', async () => {
+  const sub = randomUUID();
+  const { conversation_id: id } = await sendSession(sub, short());
+  const stranger = { role: 'authenticated', claims: { sub: randomUUID() } };
+  for (const table of ['ingest_files', 'session_files', 'messages', 'tool_calls', 'conversations'])
+    assert.deepEqual(await as(stranger, (query) => query(`select * from observatory.${table}`)), [], table);
+  for (const one of [id, randomUUID()])
+    await assert.rejects(call(stranger, 'transcript_page', { id: one }), refused('RG662', 404));
+});
+
+test('the token of an erased user stores nothing', async () => {
+  const sub = randomUUID();
+  const { conversation_id: id } = await sendSession(sub, short());
+  await sql('insert into private.erased_users (id) values ($1)', [sub]);
+  const more = short();
+  await assert.rejects(sendSession(sub, more), refused('RG521', 403));
+  assert.equal((await messages(id)).length, 4);
+});
+
+test('pages of a download follow one another to the last line', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  for (let n = 0; n < 9; n += 1) one.user(`${n}`.repeat(1_500_000));
+  const { conversation_id: id } = await sendSession(sub, one, { size: 1 });
+  let text = '';
+  let after_ = null;
+  let pages = 0;
+  do {
+    const page = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', { id, after: after_ });
+    text += page.text;
+    after_ = page.next;
+    pages += 1;
+  } while (after_);
+  assert.equal(text, one.text);
+  assert.ok(pages > 3, `${pages}`);
+});
+
+test('the session of a file beside it is the folder next to it, whatever the folders above are called', async () => {
+  for (const [above, below] of [
+    ['home/me/workflows/app', 'tool-results/a.txt'],
+    ['home/me/tool-results/x/subagents/y', 'workflows/run1.json'],
+    ['p', 'subagents/workflows/run1/journal.jsonl'],
+    ['subagents/workflows/q', 'subagents/agent-a.meta.json'],
+  ]) {
+    const session = randomUUID();
+    const answer = await call(user(randomUUID()), 'attach_file', {
+      ...{ file: `${above}/${session}/${below}`, content: '{}', bytes: 2, redactions: 0 },
+    });
+    assert.equal(answer.path, below, above);
+    const [{ session_id: found }] = await sql('select session_id from observatory.conversations where id = $1', [
+      answer.conversation_id,
+    ]);
+    assert.equal(found, session, above);
+  }
+});
+
+test('a path of any length names its file by its end', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const above = `${'long-folder/'.repeat(200)}`;
+  const answer = await send(sub, `${above}${one.id}.jsonl`, one.text);
+  assert.equal((await conversation(sub, one.id)).id, answer.conversation_id);
+  assert.equal((await fileOf(sub, `${one.id}.jsonl`)).path.length, 1024);
+  const beside = await call(user(sub), 'attach_file', {
+    ...{ file: `${above}${one.id}/tool-results/a.txt`, content: 'x', bytes: 1, redactions: 0 },
+  });
+  assert.equal(beside.conversation_id, answer.conversation_id);
+});
+
+test('a session of which a file beside it comes first goes where the sessions of its folder are', async () => {
+  const sub = randomUUID();
+  const known = short({ cwd: '/home/me/known' });
+  const { project_id: project } = await sendSession(sub, known);
+  const one = short({ cwd: known.cwd });
+  await call(user(sub), 'attach_file', {
+    ...{ file: one.file.replace('.jsonl', '/tool-results/a.txt'), content: 'x', bytes: 1, redactions: 0 },
+  });
+  assert.equal((await sendSession(sub, one)).project_id, project);
+});
+
+test('a session that is deleted between two batches of an upload is sent anew from its beginning, and is whole', async () => {
+  for (const { named, hard } of [
+    { named: true, hard: false },
+    { named: true, hard: true },
+    // The file of a subagent beside the sessions: its session stands in its lines only.
+    { named: false, hard: true },
+  ]) {
+    const sub = randomUUID();
+    const one = new Session(named ? {} : { agent: 'a1' });
+    for (let n = 0; n < 6; n += 1) one.user(`Prompt ${n}`);
+    const file = named ? one.file : 'projects/p/agent-a1.jsonl';
+    const [first, ...rest] = batches(Buffer.from(one.text), { size: 2 });
+    const store = (batch) => call(user(sub), 'ingest_batch', { ...batch, file, base: 0 });
+    await store(first);
+    if (hard) await sql('delete from observatory.conversations where owner_id = $1', [sub]);
+    else
+      await call({ role: 'authenticated', claims: { sub } }, 'delete_conversation', {
+        id: (await conversation(sub, one.id)).id,
+      });
+    if (named) await assert.rejects(store(rest[0]), refused('RG663', 409, '0'));
+    else for (const batch of rest) await store(batch);
+    const answer = await send(sub, file, one.text, { size: 2 });
+    const rows = await messages((await conversation(sub, one.id, one.agent)).id);
+    assert.deepEqual(
+      rows.map(({ content }) => content).toSorted(),
+      Array.from({ length: 6 }, (_, n) => `Prompt ${n}`),
+    );
+    assert.equal(answer.next_offset, `${Buffer.byteLength(one.text)}`);
+  }
+});

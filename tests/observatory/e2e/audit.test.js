@@ -1,0 +1,155 @@
+// The seals of the audit chain's heads: the edge makes them every day, and a rewrite of the whole chain does not get past them.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { startEdge } from '../../support/edge.js';
+import { ask, close, sql, stack, userToken } from '../../support/stack.js';
+import { asUser, person } from '../support/world.js';
+
+after(close);
+
+const seal = () => ask('/v1/jobs/seal_audit_head', { method: 'POST', token: stack.service_key });
+const verify = async (base = stack.edge_url) =>
+  (await ask('/v1/admin/audit/verify', { method: 'POST', token: stack.service_key, base })).body;
+
+/** A project with a few entries. */
+const history = async () => {
+  const owner = person();
+  const [{ id }] = await asUser(owner, `insert into observatory.projects (name) values ('audited') returning id`);
+  await asUser(owner, `update observatory.projects set name = 'renamed' where id = $1`, [id]);
+  return { owner, id };
+};
+
+/** Changes rows with the triggers off, as somebody who may do everything in the database. */
+const forge = async (...statements) => {
+  await sql(`alter table private.observatory_audit disable trigger all`);
+  await sql(`alter table private.audit_heads disable trigger all`);
+  try {
+    for (const [text, values] of statements) await sql(text, values);
+  } finally {
+    await sql(`alter table private.observatory_audit enable trigger all`);
+    await sql(`alter table private.audit_heads enable trigger all`);
+  }
+};
+
+test('a head is sealed, opens, and is in the answer to the owner', async () => {
+  const { owner, id } = await history();
+  const { status, body } = await seal();
+  assert.deepEqual([status, body.sealed >= 1], [200, true]);
+  const answer = await verify();
+  assert.ok(answer.heads >= 1 && answer.chains >= 1);
+  assert.deepEqual(answer.head_faults, []);
+  assert.ok(!answer.chain_faults.some(({ project_id }) => project_id === id));
+  const own = await ask(`/v1/projects/${id}/audit`, { token: await userToken(owner) });
+  assert.deepEqual([own.body.intact, own.body.entries, own.body.in_head_up_to], [true, 3, 3]);
+  assert.deepEqual((await seal()).body, { sealed: 0 }, 'nothing has grown');
+});
+
+test('a chain that is rewritten from its beginning is whole by itself, and is found by the head', async () => {
+  const { owner, id } = await history();
+  await seal();
+  const rewrite = [
+    `update private.observatory_audit set actor = gen_random_uuid() where project_id = $1 and n = 1`,
+    ...[1, 2, 3].flatMap((n) => [
+      `update private.observatory_audit as a set previous = coalesce(
+         (select o.hash from private.observatory_audit as o where o.project_id = $1 and o.n = ${n} - 1), a.previous)
+       where a.project_id = $1 and a.n = ${n}`,
+      `update private.observatory_audit as a set hash = private.audit_hash(a) where a.project_id = $1 and a.n = ${n}`,
+    ]),
+    `update private.audit_chains as c set hash = (select a.hash from private.observatory_audit as a where a.project_id = $1 and a.n = 3) where project_id = $1`,
+  ].map((text) => [text, [id]]);
+  await forge(...rewrite);
+  const own = await ask(`/v1/projects/${id}/audit`, { token: await userToken(owner) });
+  assert.deepEqual(
+    own.body.faults.map(({ n, fault }) => [n, fault.slice(0, 18)]),
+    [[3, 'not as in the head']],
+  );
+
+  // Whoever goes on to rewrite the head as well cannot seal it.
+  await forge(
+    [
+      `update private.audit_heads as h set last = jsonb_set(h.last, array[$1::text, '1'],
+         to_jsonb((select encode(c.hash, 'hex') from private.audit_chains as c where c.project_id = $1::uuid)))
+       where h.last ? $1::text`,
+      [id],
+    ],
+    ['update private.audit_heads as h set digest = private.audit_digest(h) where h.last ? $1::text', [id]],
+  );
+  assert.equal(
+    (await ask(`/v1/projects/${id}/audit`, { token: await userToken(owner) })).body.intact,
+    true,
+    'the database believes it',
+  );
+  const answer = await verify();
+  assert.deepEqual(
+    answer.head_faults.map(({ fault }) => fault),
+    ['not as sealed'],
+  );
+
+  // Nor does a seal of another head, or none, help.
+  await sql(
+    `update private.audit_seals as s set sealed = (select o.sealed from private.audit_seals as o where o.head_id <> s.head_id limit 1)
+     where s.head_id = (select h.id from private.audit_heads as h where h.last ? $1::text)`,
+    [id],
+  );
+  assert.deepEqual(
+    (await verify()).head_faults.map(({ fault }) => fault),
+    ['not as sealed'],
+  );
+  await sql(
+    'delete from private.audit_seals as s where s.head_id = (select h.id from private.audit_heads as h where h.last ? $1::text)',
+    [id],
+  );
+  assert.deepEqual(
+    (await verify()).head_faults.map(({ fault }) => fault),
+    ['not sealed'],
+  );
+  await forge(['delete from private.audit_heads as h where h.last ? $1::text', [id]]);
+});
+
+test('a removed head is found by the one after it', async () => {
+  await history();
+  await seal();
+  const { id } = await history();
+  await seal();
+  await history();
+  await seal();
+  await forge(['delete from private.audit_heads as h where h.last ? $1::text', [id]]);
+  const { head_faults } = await verify();
+  assert.deepEqual(
+    head_faults.map(({ fault }) => fault),
+    ['does not follow the head before'],
+  );
+  await forge(
+    [
+      `update private.audit_heads as h set previous = (select o.digest from private.audit_heads as o where o.place < h.place order by o.place desc limit 1)
+     where h.place = (select max(place) from private.audit_heads)`,
+    ],
+    [`delete from private.audit_heads where place = (select max(place) from private.audit_heads)`],
+  );
+});
+
+test('without a key nothing is sealed, and that is no silence', async () => {
+  const edge = await startEdge({ KEK_1: '' });
+  try {
+    await history();
+    const { status, body } = await ask('/v1/jobs/seal_audit_head', {
+      method: 'POST',
+      token: stack.service_key,
+      base: edge.url,
+    });
+    assert.deepEqual([status, body.code], [501, 'RG903']);
+    assert.equal(
+      (await ask('/v1/admin/audit/verify', { method: 'POST', token: stack.service_key, base: edge.url })).status,
+      501,
+    );
+  } finally {
+    await edge.stop();
+  }
+  await seal();
+});
+
+test('only the back office seals and verifies', async () => {
+  for (const path of ['/v1/jobs/seal_audit_head', '/v1/admin/audit/verify'])
+    for (const token of [undefined, await userToken(person(), { claims: { app_metadata: { role: 'admin' } } })])
+      assert.ok([401, 403].includes((await ask(path, { method: 'POST', token })).status), path);
+});
