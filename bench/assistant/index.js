@@ -1,0 +1,5 @@
+// npm run bench -- assistant: what assistant's speeds must be.
+import { benchmarkOfParts } from '../parts.js';
+import * as lists from './lists.js';
+
+export const run = benchmarkOfParts('assistant', { lists });

@@ -1,0 +1,112 @@
+-- 0510: conversations of assistant. Members see those of their tenant, or their own only where the tenant's features say so; admins see
+-- them all.
+-- migrate:up
+create table assistant.conversations (
+  id          uuid constraint conversations_pkey primary key default private.uuid_v7(),
+  tenant_id   uuid not null default assistant.my_tenant(),
+  user_id     uuid not null default assistant.my_id(),
+  title       text not null default 'New conversation',
+  metadata    jsonb not null default '{}',
+  is_archived boolean not null default false,
+  created_at  timestamptz not null default now(),
+  updated_at  timestamptz not null default now(),
+  constraint conversations_user foreign key (tenant_id, user_id) references assistant.users (tenant_id, id) on delete cascade,
+  constraint conversations_title check (char_length(title) between 1 and 200),
+  constraint conversations_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384)
+-- Each new message updates its conversation, and moves it in most of the indexes.
+) with (autovacuum_vacuum_scale_factor = 0.05);
+comment on table assistant.conversations is 'Conversations of members with their tenant''s assistant.';
+comment on column assistant.conversations.updated_at is 'When the conversation was changed, or got its latest message.';
+comment on column assistant.conversations.user_id is 'The member who began it: a row of assistant.users, not an account.';
+
+create index conversations_recent on assistant.conversations (tenant_id, updated_at desc, id desc) where not is_archived;
+create index conversations_recent_of_user on assistant.conversations (user_id, updated_at desc, id desc) where not is_archived;
+create index conversations_by_user on assistant.conversations (tenant_id, user_id, is_archived);
+create index conversations_newest on assistant.conversations (tenant_id, created_at desc);
+create index conversations_archived on assistant.conversations (tenant_id, updated_at desc) where is_archived;
+create index conversations_by_metadata on assistant.conversations using gin (metadata);
+
+alter table assistant.conversations enable row level security;
+alter table assistant.conversations force row level security;
+create policy member_select on assistant.conversations for select to authenticated
+  using (
+    tenant_id = (select assistant.my_tenant())
+    and (
+      not (select (assistant.me()).is_private) or user_id = (select assistant.my_id()) or (select assistant.is_admin())
+    )
+  );
+create policy owner_insert on assistant.conversations for insert to authenticated
+  with check (tenant_id = (select assistant.my_tenant()) and user_id = (select assistant.my_id()));
+create policy owner_update on assistant.conversations for update to authenticated
+  using (
+    tenant_id = (select assistant.my_tenant()) and (user_id = (select assistant.my_id()) or (select assistant.is_admin()))
+  )
+  with check (
+    tenant_id = (select assistant.my_tenant()) and (user_id = (select assistant.my_id()) or (select assistant.is_admin()))
+  );
+create policy owner_delete on assistant.conversations for delete to authenticated
+  using (
+    tenant_id = (select assistant.my_tenant()) and (user_id = (select assistant.my_id()) or (select assistant.is_admin()))
+  );
+grant select, insert (tenant_id, user_id, title, metadata, is_archived), update (title, metadata, is_archived), delete
+  on assistant.conversations to authenticated;
+grant select, insert, update, delete on assistant.conversations to service_role;
+select private.scope_table('assistant.conversations');
+
+-- Trigger: in a batch PostgREST sends null for a column that only some of the conversations have.
+create function private.complete_assistant_conversation() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  new.title := coalesce(new.title, 'New conversation');
+  new.metadata := coalesce(new.metadata, '{}');
+  new.is_archived := coalesce(new.is_archived, false);
+  return new;
+end
+$$;
+revoke execute on function private.complete_assistant_conversation() from public;
+
+-- Trigger: a conversation stays in its tenant and with its user, feedback with its message. Nobody changes that, the back office neither.
+create function private.refuse_another_place() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  raise insufficient_privilege using
+    message = format('what a row of %I.%I belongs to does not change', tg_table_schema, tg_table_name);
+end
+$$;
+revoke execute on function private.refuse_another_place() from public;
+
+-- What a user writes in a day, in conversations, messages and feedback together.
+insert into private.daily_allowances (name, bytes, rows) values ('assistant', 209715200, 100000);
+
+create trigger conversations_erased before insert or update on assistant.conversations
+  for each statement execute function private.refuse_erased_caller();
+create trigger conversations_complete before insert on assistant.conversations
+  for each row execute function private.complete_assistant_conversation();
+create trigger conversations_keep before update of tenant_id, user_id on assistant.conversations
+  for each row when (new.tenant_id <> old.tenant_id or new.user_id <> old.user_id) execute function private.refuse_another_place();
+create trigger conversations_filter before update or delete on assistant.conversations
+  for each statement execute function private.require_filter();
+create trigger conversations_updated_at before update of title, metadata, is_archived on assistant.conversations
+  for each row execute function private.update_updated_at();
+create trigger conversations_audit after delete or update of title, metadata, is_archived on assistant.conversations
+  for each row execute function private.audit();
+-- As private.limit_writes does it, but without the updates that messages make: those count themselves.
+create trigger conversations_allowance before insert or update of title, metadata, is_archived on assistant.conversations
+  for each statement execute function private.require_allowance_of_user('assistant');
+create trigger conversations_use_inserts after insert on assistant.conversations referencing new table as new_rows
+  for each statement execute function private.use_allowance_of_user('assistant');
+create trigger conversations_use_updates after update on assistant.conversations referencing new table as new_rows
+  for each statement when (pg_trigger_depth() = 0) execute function private.use_allowance_of_user('assistant');
+
+select private.index_mentions('assistant.conversations', array['title', 'metadata']);
+
+-- migrate:down
+delete from private.mention_places where relation = 'assistant.conversations';
+drop table assistant.conversations;
+delete from private.daily_allowances where name = 'assistant';
+drop function private.refuse_another_place();
+drop function private.complete_assistant_conversation();

@@ -1,0 +1,7 @@
+// assistant: what has been decided, by part.
+import { merged } from '../merged.js';
+import people from './people.js';
+import talk from './talk.js';
+import usage from './usage.js';
+
+export default merged([people, talk, usage]);

@@ -1,0 +1,142 @@
+// A person's data in assistant: exported and erased by account and by address, also where they have left; a tenant's sums stay.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { close, freshEmail, sql, transaction } from '../../support/stack.js';
+import {
+  asUser,
+  codeOf,
+  forget,
+  makeConversation,
+  makeFeedback,
+  makeMember,
+  makeTenant,
+  makeUsage,
+} from '../support/world.js';
+
+const tenants = [];
+after(async () => {
+  await forget(...tenants);
+  await close();
+});
+
+/** A member with a row in every table, and a colleague with the same. */
+const people = async () => {
+  const tenant = await makeTenant();
+  tenants.push(tenant);
+  const email = freshEmail();
+  const make = async (address) => {
+    const member = await makeMember(tenant.id, 'member', { email: address });
+    const talk = await makeConversation(member, ['question', 'answer'], { is_archived: true });
+    await makeConversation(member, ['another']);
+    await makeFeedback(talk.messages[1].id, member.id, { comment: 'comment' });
+    await makeUsage(tenant.id, member.id);
+    return { ...member, talk };
+  };
+  const person = await make(email);
+  const colleague = await make(freshEmail());
+  await makeUsage(tenant.id, null);
+  await makeFeedback(colleague.talk.messages[1].id, person.id);
+  await makeFeedback(person.talk.messages[1].id, colleague.id);
+  return { tenant, email, person, colleague };
+};
+/** What the person has; feedback is what they gave. */
+const OWN = {
+  'assistant.users': 1,
+  'assistant.conversations': 2,
+  'assistant.messages': 3,
+  'assistant.feedback': 2,
+  'assistant.usage_metrics': 1,
+};
+const only = (counts) => Object.fromEntries(Object.keys(OWN).map((name) => [name, counts[name]]));
+const left = async (tenant) =>
+  (
+    await sql(
+      `select (select count(*)::int from assistant.users where tenant_id = $1) as users,
+        (select count(*)::int from assistant.conversations where tenant_id = $1) as conversations,
+        (select count(*)::int from assistant.usage_metrics where tenant_id = $1 and user_id is null) as sums,
+        (select count(*)::int from assistant.usage_metrics where tenant_id = $1 and user_id is not null) as usage`,
+      [tenant.id],
+    )
+  )[0];
+
+test('every table with rows of members is known, by the catalog', async () => {
+  const tables = await sql('select t.relation::text as name from private.assistant_tables() as t');
+  for (const name of Object.keys(OWN).filter((one) => one !== 'assistant.messages'))
+    assert.ok(
+      tables.some((table) => table.name === name),
+      name,
+    );
+  const columns = await sql(`select c.oid::regclass::text as name from pg_class as c
+    join pg_attribute as a on a.attrelid = c.oid and a.attname in ('user_id', 'member_id') and not a.attisdropped
+    where c.relnamespace = 'assistant'::regnamespace and c.relkind in ('r', 'p')`);
+  for (const { name } of columns)
+    assert.ok(
+      tables.some((table) => table.name === name),
+      name,
+    );
+});
+
+test('an erasure by account takes everything of the person, and nothing of anybody else', async () => {
+  const { tenant, person, colleague } = await people();
+  const [{ counts }] = await sql('select assistant.erase_user($1) as counts', [person.auth_id]);
+  assert.deepEqual(only(counts), OWN);
+  assert.deepEqual(await left(tenant), { users: 1, conversations: 2, sums: 1, usage: 1 });
+  const [{ n }] = await sql('select count(*)::int as n from assistant.feedback where user_id = $1', [colleague.id]);
+  assert.equal(n, 1, 'what the colleague said of the erased answer went with it');
+  assert.equal(await codeOf(asUser(person.auth_id, 'insert into assistant.conversations default values')), 'RG521');
+  const [{ counts: again }] = await sql('select assistant.erase_user($1) as counts', [person.auth_id]);
+  assert.deepEqual(only(again), Object.fromEntries(Object.keys(OWN).map((name) => [name, 0])));
+});
+
+test('an export and an erasure by address find the member, an invitation, and nobody else', async () => {
+  const { email, person } = await people();
+  const other = await makeTenant();
+  tenants.push(other);
+  await sql('insert into assistant.users (tenant_id, email) values ($1, $2)', [other.id, email.toUpperCase()]);
+  const [{ found }] = await sql('select edge.export_person($1) as found', [email]);
+  assert.equal(found['assistant.users'].length, 2);
+  const counts = Object.fromEntries(Object.keys(OWN).map((name) => [name, found[name].length]));
+  assert.deepEqual(counts, { ...OWN, 'assistant.users': 2 });
+  assert.ok(found['assistant.conversations'].every(({ user_id }) => user_id === person.id));
+  const [{ receipt }] = await sql('select edge.erase_person($1) as receipt', [email]);
+  assert.deepEqual(only(receipt.erased), { ...OWN, 'assistant.users': 2 });
+  const [{ again }] = await sql('select edge.export_person($1) as again', [email]);
+  assert.deepEqual(
+    Object.keys(OWN).map((name) => again[name].length),
+    [0, 0, 0, 0, 0],
+  );
+});
+
+test('who has left is found by the account, with what they said', async () => {
+  const { tenant, person } = await people();
+  await asUser(person.auth_id, 'select assistant.leave_tenant()');
+  assert.deepEqual(await left(tenant), { users: 2, conversations: 4, sums: 1, usage: 2 });
+  const [{ counts }] = await sql('select assistant.erase_user($1) as counts', [person.auth_id]);
+  assert.deepEqual(only(counts), OWN);
+  assert.deepEqual(await left(tenant), { users: 1, conversations: 2, sums: 1, usage: 1 });
+  assert.deepEqual(await sql('select 1 from private.former_members where auth_id = $1', [person.auth_id]), []);
+});
+
+test('a person’s own rows are no mentions; others’ are', async () => {
+  const { email, person, colleague } = await people();
+  await makeConversation(person, [`my address is ${email}`], { title: `mine: ${email}` });
+  await makeConversation(colleague, [`ask ${email}`], { title: 'a title' });
+  const [{ found }] = await sql('select edge.export_person($1) as found', [email]);
+  assert.equal(found.mentions['assistant.messages'], 1);
+  assert.equal(found.mentions['assistant.conversations'] ?? 0, 0);
+});
+
+test('an export or erasure reads no table from end to end', async () => {
+  const { email } = await people();
+  await transaction(async (query) => {
+    const scans = async () =>
+      (
+        await query(`select coalesce(sum(seq_scan), 0)::int as n from pg_stat_xact_user_tables
+          where schemaname = 'assistant' or relname in ('former_members')`)
+      )[0].n;
+    const before = await scans();
+    await query('select edge.export_person($1)', [email]);
+    await query('select edge.erase_person($1)', [email]);
+    assert.equal(await scans(), before);
+  });
+});
