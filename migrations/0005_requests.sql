@@ -1,12 +1,17 @@
 -- 0005: requests. What a request says, and who sends it: its verified token, and the claims that the edge signs.
 -- migrate:up
--- A header of the request. The client chooses it: use it as data, never as proof.
+-- A header of the request. The client chooses it: use it as data, never as proof. A name that is not in the text of the headers is
+-- in none of them, without parsing them; a text with escapes may write it in another way.
 create function private.request_header(name text) returns text
   language plpgsql stable
   set search_path = ''
   as $$
+declare
+  headers constant text := nullif(current_setting('request.headers', true), '');
 begin
-  return nullif(current_setting('request.headers', true), '')::jsonb ->> name;
+  return case
+    when strpos(headers, name) > 0 or strpos(headers, E'\\') > 0 then headers::jsonb ->> name
+  end;
 end
 $$;
 
@@ -38,17 +43,36 @@ begin
 end
 $$;
 
+-- Whether the caller is the back office. Claims without its name in their text are not parsed, as in user_id.
+create function private.is_server() returns boolean
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  claims constant text := coalesce(current_setting('request.jwt.claims', true), '');
+begin
+  if strpos(claims, 'service_role') = 0 and strpos(claims, E'\\') = 0 then
+    return false;
+  end if;
+  return coalesce(private.caller_role() = 'service_role', false);
+end
+$$;
+
 -- The user, as auth.uid() gives it; older versions of Supabase's read it from a setting of its own. Most callers have no sub, and
--- skip the slower auth.uid().
+-- skip the slower auth.uid(): claims whose text has neither the name nor an escape, by which JSON may write it, are not parsed.
 create function private.user_id() returns uuid
   language plpgsql stable
   set search_path = ''
   as $$
+declare
+  claims constant text := coalesce(current_setting('request.jwt.claims', true), '');
 begin
-  return case
-    when nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' is not null
-      or nullif(current_setting('request.jwt.claim.sub', true), '') is not null then auth.uid()
-  end;
+  if strpos(claims, '"sub"') = 0 and strpos(claims, E'\\') = 0
+    and coalesce(current_setting('request.jwt.claim.sub', true), '') = ''
+  then
+    return null;
+  end if;
+  return auth.uid();
 end
 $$;
 
@@ -101,19 +125,34 @@ end
 $$;
 revoke execute on function private.require_admin() from public;
 
+-- Ends the request of a caller who has used an API token (0027). For what concerns all systems, or accounts themselves: the scope of a
+-- token names systems.
+create function private.refuse_api_token() returns void
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  if nullif(current_setting('request.jwt.claims', true), '')::jsonb -> 'api_token' is not null then
+    perform private.refuse(403, 'RG219', 'The API token does not open this', null, 'Sign in: no API token does this.');
+  end if;
+end
+$$;
+revoke execute on function private.refuse_api_token() from public;
+
 -- What a limit counts by: the user, the back office, the hashed address that the edge has verified, or one key for all other
 -- callers.
 create function private.caller_key() returns text
   language plpgsql stable
   set search_path = ''
   as $$
+declare
+  caller constant uuid := private.user_id();
 begin
-  return coalesce(
-    'user ' || private.user_id()::text,
-    case when private.caller_role() = 'service_role' then 'service' end,
-    'addr ' || (private.edge_claim() ->> 'addr'),
-    'nobody'
-  );
+  return case
+    when caller is not null then 'user ' || caller::text
+    when private.is_server() then 'service'
+    else coalesce('addr ' || (private.edge_claim() ->> 'addr'), 'nobody')
+  end;
 end
 $$;
 
@@ -136,10 +175,12 @@ revoke execute on function private.batch_of(jsonb, text) from public;
 -- migrate:down
 drop function private.batch_of(jsonb, text);
 drop function private.caller_key();
+drop function private.refuse_api_token();
 drop function private.require_admin();
 drop function private.is_admin();
 drop function private.require_user();
 drop function private.user_id();
+drop function private.is_server();
 drop function private.caller_role();
 drop function private.edge_claim();
 drop function private.request_header(text);

@@ -67,6 +67,58 @@ begin
 end
 $$;
 
+-- The headers that tell a client about limits, as an object of texts for private.refuse or for an endpoint's answer: RateLimit-Policy and
+-- RateLimit of draft-ietf-httpapi-ratelimit-headers-11, lists of structured fields (RFC 9651), and the three older names, for the policy of
+-- which the smallest part is left. A policy is {name, q, unit, w, r, t}: q, the quota; unit, what it counts (requests without it); w, the
+-- seconds of its window; r, how much is left; t, the seconds until there is more. Only unit, w and t may be null. Null without policies.
+create function private.rate_limit_fields(policies jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  -- The largest integer of a structured field.
+  most constant numeric := 999999999999999;
+  one jsonb;
+  name text;
+  quota bigint;
+  remaining bigint;
+  seconds bigint;
+  policy text[];
+  state text[];
+  least_left numeric;
+  oldest jsonb;
+begin
+  for one in select p.value from jsonb_array_elements(policies) as p (value) loop
+    name := '"' || regexp_replace(regexp_replace(one ->> 'name', '[^ -~]', '', 'g'), '(["\\])', '\\\1', 'g') || '"';
+    quota := greatest(0, least((one ->> 'q')::numeric, most));
+    remaining := greatest(0, least((one ->> 'r')::numeric, most));
+    seconds := case when one ->> 't' is not null then greatest(0, least(ceil((one ->> 't')::numeric), most)) end;
+    policy := policy || (name || ';q=' || quota
+      || coalesce(';qu="' || regexp_replace(one ->> 'unit', '[^a-z0-9_.-]', '', 'g') || '"', '')
+      || case when one ->> 'w' is not null then ';w=' || greatest(1, least(ceil((one ->> 'w')::numeric), most)) else '' end);
+    state := state || (name || ';r=' || remaining || coalesce(';t=' || seconds, ''));
+    if least_left is null or remaining::numeric / greatest(quota, 1) < least_left then
+      least_left := remaining::numeric / greatest(quota, 1);
+      oldest := jsonb_build_object('RateLimit-Limit', quota::text, 'RateLimit-Remaining', remaining::text)
+        || case when seconds is null then '{}' else jsonb_build_object('RateLimit-Reset', seconds::text) end;
+    end if;
+  end loop;
+  return oldest || jsonb_build_object(
+    'RateLimit-Policy', array_to_string(policy, ', '), 'RateLimit', array_to_string(state, ', ')
+  );
+end
+$$;
+
+-- The headers of a limit that is exceeded: `burst` calls in the time that they take to refill.
+create function private.spent_bucket(name text, burst bigint, refill interval, wait int) returns jsonb
+  language sql stable
+  set search_path = ''
+  as $$
+select private.rate_limit_fields(jsonb_build_array(jsonb_build_object(
+  'name', name, 'q', burst, 'w', extract(epoch from refill * burst), 'r', 0, 't', wait
+)))
+$$;
+
 -- Applies a rule of limit_rules to the caller and ends the request with 429 where it is exceeded. A request that fails later
 -- rolls its token back: it has written nothing, and the edge bounds what it costs.
 create function private.limit_caller(rule text) returns void
@@ -76,6 +128,7 @@ create function private.limit_caller(rule text) returns void
 declare
   rules private.limit_rules;
   caller constant text := private.caller_key();
+  burst bigint;
   wait int;
 begin
   -- The back office has no limits.
@@ -83,14 +136,12 @@ begin
     return;
   end if;
   select * into strict rules from private.limit_rules as r where r.name = limit_caller.rule;
-  wait := private.take_token(
-    rule || ' ' || caller,
-    case when caller = 'nobody' then rules.shared else rules.burst end,
-    rules.refill
-  );
+  burst := case when caller = 'nobody' then rules.shared else rules.burst end;
+  wait := private.take_token(rule || ' ' || caller, burst, rules.refill);
   if wait is not null then
     perform private.refuse(
-      429, 'RG501', 'Too many requests', null, 'Try again after the time in Retry-After.', retry_after => wait
+      429, 'RG501', 'Too many requests', null, 'Try again after the time in Retry-After.', wait,
+      private.spent_bucket(rule, burst, rules.refill, wait)
     );
   end if;
 end
@@ -104,6 +155,8 @@ create function private.limit_endpoint(endpoint jsonb) returns void
   as $$
 declare
   caller constant text := private.caller_key();
+  burst constant bigint := endpoint ->> case when caller = 'nobody' then 'shared' else 'burst' end;
+  refill constant interval := interval '1 minute' / (endpoint ->> 'per_minute')::int;
   wait int;
 begin
   if caller = 'service' then
@@ -115,14 +168,11 @@ begin
       'Declare the function volatile, or leave the limit out of the manifest.'
     );
   end if;
-  wait := private.take_token(
-    'endpoint ' || (endpoint ->> 'bucket') || ' ' || caller,
-    (endpoint ->> case when caller = 'nobody' then 'shared' else 'burst' end)::bigint,
-    interval '1 minute' / (endpoint ->> 'per_minute')::int
-  );
+  wait := private.take_token('endpoint ' || (endpoint ->> 'bucket') || ' ' || caller, burst, refill);
   if wait is not null then
     perform private.refuse(
-      429, 'RG501', 'Too many requests', null, 'Try again after the time in Retry-After.', retry_after => wait
+      429, 'RG501', 'Too many requests', null, 'Try again after the time in Retry-After.', wait,
+      private.spent_bucket('endpoint', burst, refill, wait)
     );
   end if;
 end
@@ -131,6 +181,8 @@ $$;
 -- migrate:down
 drop function private.limit_endpoint(jsonb);
 drop function private.limit_caller(text);
+drop function private.spent_bucket(text, bigint, interval, int);
+drop function private.rate_limit_fields(jsonb);
 drop function private.take_token(text, bigint, interval);
 drop table private.rate_limits;
 drop table private.limit_rules;

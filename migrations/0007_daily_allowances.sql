@@ -115,7 +115,71 @@ begin
 end
 $$;
 
+-- Triggers of tables that users write by themselves: the same for each statement. The first argument is the allowance.
+create function private.require_allowance_of_user() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  if private.user_id() is not null then
+    perform private.require_allowance(tg_argv[0]);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.require_allowance_of_user() from public;
+
+create function private.use_allowance_of_user() returns trigger
+  language plpgsql
+  -- Definer: request roles may call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  bytes bigint;
+  rows_ bigint;
+begin
+  if private.user_id() is not null then
+    select sum(pg_column_size(n.*)), count(*) into bytes, rows_ from new_rows as n;
+    if rows_ > 0 then
+      perform private.use_allowance(tg_argv[0], bytes, rows_);
+    end if;
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.use_allowance_of_user() from public;
+
+-- Holds users to a daily allowance for what they insert and update in a table. Definer functions that write it for a user count, too.
+create function private.limit_writes(relation regclass, allowance text) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  stem constant text := (select c.relname from pg_catalog.pg_class as c where c.oid = limit_writes.relation);
+begin
+  execute format(
+    'create trigger %I before insert or update on %s for each statement execute function private.require_allowance_of_user(%L)',
+    stem || '_allowance', limit_writes.relation, limit_writes.allowance
+  );
+  execute format(
+    'create trigger %I after insert on %s referencing new table as new_rows for each statement execute function private.use_allowance_of_user(%L)',
+    stem || '_use_inserts', limit_writes.relation, limit_writes.allowance
+  );
+  execute format(
+    'create trigger %I after update on %s referencing new table as new_rows for each statement execute function private.use_allowance_of_user(%L)',
+    stem || '_use_updates', limit_writes.relation, limit_writes.allowance
+  );
+end
+$$;
+revoke execute on function private.limit_writes(regclass, text) from public;
+
 -- migrate:down
+drop function private.limit_writes(regclass, text);
+drop function private.use_allowance_of_user();
+drop function private.require_allowance_of_user();
 drop function private.use_allowance(text, bigint, bigint);
 drop function private.require_allowance(text);
 drop table private.daily_usage;

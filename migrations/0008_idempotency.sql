@@ -9,7 +9,7 @@ create table private.idempotency_keys (
   answer       jsonb,
   expires_at   timestamptz not null,
   constraint idempotency_keys_pkey primary key (operation, caller, key),
-  constraint idempotency_keys_key check (char_length(key) between 1 and 255)
+  constraint idempotency_keys_key check (char_length(key) <@ int4range '[1,255]')
 );
 comment on table private.idempotency_keys is 'Answers of writes by their Idempotency-Key, for 24 hours.';
 
@@ -25,7 +25,7 @@ create function private.idempotency_caller() returns text
   set search_path = ''
   as $$
 begin
-  return coalesce(private.user_id()::text, case when private.caller_role() = 'service_role' then 'service' end, 'anon');
+  return coalesce(private.user_id()::text, case when private.is_server() then 'service' end, 'anon');
 end
 $$;
 
@@ -39,7 +39,7 @@ create function private.idempotency_begin(operation text, request jsonb, answer 
   as $$
 declare
   sent_key constant text := private.request_header('idempotency-key');
-  who constant text := private.idempotency_caller();
+  who text;
   hash bytea;
   known private.idempotency_keys;
   first boolean;
@@ -50,6 +50,7 @@ begin
   if char_length(sent_key) not between 1 and 255 then
     perform private.refuse(400, 'RG502', 'The Idempotency-Key must have 1 to 255 characters', null, 'Use a UUID.');
   end if;
+  who := private.idempotency_caller();
   -- Hash only now: a request may have half a megabyte, and most have no key.
   hash := sha256(convert_to(request::text, 'UTF8'));
 

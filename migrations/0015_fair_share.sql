@@ -23,7 +23,9 @@ grant usage on schema request to anon, authenticated, edge, service_role;
 
 -- Every request pays for this function: it reads the claims once and calls few others. It tells callers apart
 -- by the user's `sub`, or by the address in the edge's claim. Each share is a numbered advisory lock of the caller's, which ends with the transaction.
-create function request.begin() returns void
+-- The default of `path` is the search path of the request, which begins with the schema that PostgREST has chosen: inside, it is the
+-- function's own.
+create function request.begin(path text default current_setting('search_path')) returns void
   language plpgsql volatile security definer
   set search_path = ''
   as $$
@@ -37,10 +39,18 @@ declare
   ));
   everybody constant int := hashtext('rowgate anonymous');
   shares private.connection_shares;
+  access text;
   slot int;
 begin
+  -- The edge signs tokens of users for the holders of API tokens only.
+  if claims ? 'api_token' or claims ->> 'iss' = 'rowgate' then
+    access := private.check_api_token(claims, btrim(split_part(path, ',', 1), '" '));
+  end if;
   -- No limit for the back office, nor for the edge's calls on behalf of no caller (webhooks, jobs).
   if role = 'service_role' or seen ->> 'caller' = 'service_role' or (role = 'edge' and seen is null) then
+    if access = 'read' then
+      perform set_config('transaction_read_only', 'on', true);
+    end if;
     return;
   end if;
   -- The settings of the caller's role, for databases whose roles these migrations did not create, and for calls of the edge on
@@ -70,6 +80,10 @@ begin
   if seen -> 'limit' is not null then
     perform private.limit_endpoint(seen -> 'limit');
   end if;
+  -- Nothing turns this off again in the transaction. Only the limits before are written.
+  if access = 'read' then
+    perform set_config('transaction_read_only', 'on', true);
+  end if;
   if is_user then
     return;
   end if;
@@ -85,11 +99,11 @@ begin
   end if;
 end
 $$;
-comment on function request.begin() is
-  'Holds a caller, and all anonymous callers together, to a share of PostgREST''s connections. Definer: request roles may not read the shares.';
-grant execute on function request.begin() to anon, authenticated, edge, service_role;
+comment on function request.begin(text) is
+  'Holds a caller, and all anonymous callers together, to a share of PostgREST''s connections, and an API token to its scope. Definer: request roles may not read shares and tokens.';
+grant execute on function request.begin(text) to anon, authenticated, edge, service_role;
 
 -- migrate:down
-drop function request.begin();
+drop function request.begin(text);
 drop schema request;
 drop table private.connection_shares;

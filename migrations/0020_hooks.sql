@@ -17,7 +17,7 @@ create table private.hooks (
 );
 comment on table private.hooks is 'Functions of systems that the core calls. Only the owner of this table writes it; the migration of a system inserts its own.';
 comment on column private.hooks.event is
-  'When it is called. account_...: an account of auth.users is created, has another confirmed address, is deleted (0022). person_...: somebody''s data is looked for, exported or erased (0021).';
+  'When it is called. account_...: an account of auth.users is created, has another confirmed address or is banned, is deleted (0022). person_...: somebody''s data is looked for, exported or erased (0021).';
 comment on column private.hooks.function is
   'The function to call, with its schema. It takes one jsonb and returns one jsonb; only the owner of this table may execute it.';
 

@@ -77,6 +77,7 @@ declare
   person jsonb;
 begin
   perform private.require_admin();
+  perform private.refuse_api_token();
   person := private.person(email, phones);
   return jsonb_build_object(
     'email', person -> 'email',
@@ -104,6 +105,7 @@ declare
   erased_mentions jsonb := '{}';
 begin
   perform private.require_admin();
+  perform private.refuse_api_token();
   person := private.person(email, phones);
   -- Before the erasure: it may remove what leads to the rows that stay.
   kept := private.united(private.call_hooks('person_kept', person));

@@ -1,6 +1,6 @@
 -- 0022: accounts. Where this database has the accounts (auth.users), systems follow their creation, change and deletion by hooks.
 -- migrate:up
--- Trigger of auth.users. The hooks account_created and account_changed get {"id", "email"}: the address, once it is confirmed.
+-- Trigger of auth.users. The hooks account_created and account_changed get {"id", "email", "banned"}: the address, once it is confirmed.
 create function private.follow_account() returns trigger
   language plpgsql
   -- Definer: the role that writes accounts has no right here.
@@ -11,7 +11,8 @@ declare
   account constant jsonb := to_jsonb(new);
 begin
   perform private.call_hooks(case tg_op when 'INSERT' then 'account_created' else 'account_changed' end, jsonb_build_object(
-    'id', new.id, 'email', case when account ->> 'email_confirmed_at' is not null then private.email_of(account -> 'email') end
+    'id', new.id, 'email', case when account ->> 'email_confirmed_at' is not null then private.email_of(account -> 'email') end,
+    'banned', coalesce((account ->> 'banned_until')::timestamptz > now(), false)
   ));
   return null;
 end
@@ -62,7 +63,7 @@ begin
         for each row execute function private.follow_account()',
       (
         select string_agg(format('%I', a.attname), ', ') from pg_attribute as a
-        where a.attrelid = accounts and a.attname in ('email', 'email_confirmed_at')
+        where a.attrelid = accounts and a.attname in ('email', 'email_confirmed_at', 'banned_until')
       )
     );
   end if;

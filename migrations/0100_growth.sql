@@ -24,7 +24,15 @@ create schema whatsapp;
 comment on schema whatsapp is 'growth: WhatsApp business accounts and templates, kept up to date by Meta''s webhook.';
 grant usage on schema whatsapp to authenticated, service_role, edge;
 
+insert into private.system_schemas (schema, system) values
+('marketing', 'growth'),
+('onboarding', 'growth'),
+('analytics', 'growth'),
+('experiments', 'growth'),
+('whatsapp', 'growth');
+
 -- migrate:down
+delete from private.system_schemas where system = 'growth';
 drop schema whatsapp;
 drop schema experiments;
 drop schema analytics;

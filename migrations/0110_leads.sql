@@ -52,10 +52,11 @@ create table marketing.leads (
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
   deleted_at          timestamptz,
-  constraint leads_email_length check (char_length(email) between 3 and 254),
+  -- PostgreSQL reads the conditions anew for every statement: short ones, since each lead waits for them.
+  constraint leads_email_length check (char_length(email) <@ int4range '[3,254]'),
   constraint leads_country_code check (country_code ~ '^[A-Z0-9]{2}$'),
   constraint leads_spam_score check (spam_score between 0 and 100),
-  constraint leads_opt_in_status check (opt_in_status in ('none', 'pending', 'confirmed', 'revoked')),
+  constraint leads_opt_in_status check (opt_in_status = any ('{none,pending,confirmed,revoked}')),
   constraint leads_submission_count check (submission_count > 0),
   constraint leads_submissions_dropped check (submissions_dropped between 0 and submission_count)
 );
@@ -106,6 +107,7 @@ grant update (
   -- Only to revoked: see marketing.refuse_opt_in_change.
   opt_in_status
 ) on marketing.leads to authenticated, service_role;
+select private.scope_table('marketing.leads');
 
 -- The contacts that a lead's texts name, except the lead's own. Definer: an index expression is evaluated with the rights of the
 -- writer of the row, who may call nothing else in this schema.
@@ -113,8 +115,14 @@ create function private.lead_mentions(email text, texts text[]) returns text[]
   language plpgsql immutable security definer
   set search_path = ''
   as $$
+declare
+  named text[] := private.contacts_in(texts);
 begin
-  return nullif(array_remove(private.contacts_in(texts), private.contact_key(email)), '{}');
+  -- Most leads name nobody: for them the key of the own address is not made.
+  if named is not null then
+    named := nullif(array_remove(named, private.contact_key(email)), '{}');
+  end if;
+  return named;
 end
 $$;
 grant execute on function private.lead_mentions(text, text[]) to authenticated, service_role;

@@ -58,6 +58,7 @@ grant insert (lead_id, interaction_type, subject, description, outcome, schedule
   on marketing.lead_interactions to authenticated, service_role;
 grant update (interaction_type, subject, description, outcome, scheduled_at, completed_at, metadata)
   on marketing.lead_interactions to authenticated, service_role;
+select private.scope_table('marketing.lead_interactions');
 
 create trigger lead_interactions_erased before insert or update on marketing.lead_interactions
   for each statement execute function private.refuse_erased_caller();

@@ -30,19 +30,24 @@ create function marketing.lead_text(lead jsonb, field text, most int default 200
   as $$
 declare
   sent constant jsonb := lead -> field;
-  text_ constant text := marketing.lead_value(lead, field);
+  not_text boolean;
+  text_ text;
 begin
-  if (
-    case jsonb_typeof(sent)
-      when 'object' then true
-      when 'array' then exists (
-        select from jsonb_array_elements(sent) as item (value) where jsonb_typeof(item.value) in ('object', 'array')
-      )
-      else false
-    end
-  ) then
+  -- Most fields of most forms.
+  if sent is null then
+    return null;
+  end if;
+  not_text := jsonb_typeof(sent) = 'object';
+  -- A statement of its own: an expression with a query in it is prepared anew at every call.
+  if jsonb_typeof(sent) = 'array' then
+    not_text := exists (
+      select from jsonb_array_elements(sent) as item (value) where jsonb_typeof(item.value) in ('object', 'array')
+    );
+  end if;
+  if not_text then
     perform private.refuse(422, 'RG504', format('%s must be a text', field), null, format('Send %s as text.', field));
   end if;
+  text_ := marketing.lead_value(lead, field);
   if char_length(text_) > most then
     perform private.refuse(
       422, 'RG505', format('%s is too long', field), format('At most %s characters', most), format('Shorten %s.', field)
@@ -59,7 +64,7 @@ create function marketing.lead_page_text(lead jsonb, field text, most int defaul
   set search_path = ''
   as $$
 begin
-  return left(marketing.lead_value(lead, field), most);
+  return case when lead ? field then left(marketing.lead_value(lead, field), most) end;
 end
 $$;
 revoke execute on function marketing.lead_page_text(jsonb, text, int) from public;
@@ -97,15 +102,19 @@ declare
     'consent', 'consent_version', '_gotcha', '_next', '_ts', '_typed_email', 'cf-turnstile-response'
   ];
   others constant jsonb := lead - known;
-  extra constant jsonb := case when others = '{}' then others else (
+  extra jsonb;
+begin
+  if others = '{}' then
+    return others;
+  end if;
+  extra := (
     select coalesce(jsonb_object_agg(
       field.key,
       case when jsonb_typeof(field.value) in ('array', 'object') then field.value else to_jsonb(field.value #>> '{}') end
     ), '{}')
     from jsonb_each(others) as field
     where field.value <> 'null'
-  ) end;
-begin
+  );
   if (select count(*) from jsonb_object_keys(extra)) > 50 or octet_length(extra::text) > 16384 then
     perform private.refuse(
       422, 'RG506', 'There are too many other fields', 'At most 50 of them and 16 KB together',
@@ -124,14 +133,15 @@ create function marketing.lead_features(lead jsonb) returns text[]
   as $$
 declare
   field constant text := 'interested_features';
-  listed constant jsonb := case jsonb_typeof(lead -> field)
-    when 'array' then lead -> field
-    else jsonb_build_array(marketing.lead_text(lead, field))
-  end;
+  listed jsonb;
 begin
   if not lead ? field then
     return '{}';
   end if;
+  listed := case jsonb_typeof(lead -> field)
+    when 'array' then lead -> field
+    else jsonb_build_array(marketing.lead_text(lead, field))
+  end;
   if jsonb_array_length(listed) > 50 then
     perform private.refuse(422, 'RG505', format('%s has too many', field), 'At most 50', format('Send fewer %s.', field));
   end if;

@@ -23,9 +23,9 @@ create table private.consent_records (
   channel      text not null,
   text_version text not null,
   at           timestamptz not null default now(),
-  constraint consent_records_action check (action in ('requested', 'confirmed', 'revoked')),
+  constraint consent_records_action check (action = any ('{requested,confirmed,revoked}')),
   constraint consent_records_channel check (channel ~ '^[a-z][a-z0-9_-]{0,39}$'),
-  constraint consent_records_text_version check (char_length(text_version) between 1 and 100)
+  constraint consent_records_text_version check (char_length(text_version) <@ int4range '[1,100]')
 );
 comment on table private.consent_records is
   'Append-only: proof that an address, of which only a hash is stored, agreed to a text. It outlives the lead, because it proves that writing to it was allowed.';

@@ -114,15 +114,12 @@ create function marketing.store_submission(lead_id uuid, draft marketing.leads, 
   as $$
 declare
   most constant int := case when draft.is_spam then 5 else 20 end;
+  today bigint;
 begin
-  insert into marketing.lead_interactions (lead_id, interaction_type, created_by, submission)
-  select store_submission.lead_id, 'submission', private.user_id(), jsonb_strip_nulls(jsonb_build_object(
-    'touch', draft.first_touch, 'spam', draft.spam_reason,
-    'consent', jsonb_build_object('given', draft.opt_in_status = 'pending', 'version', draft.first_touch -> 'consent_version')
-  )) || jsonb_build_object('fields', marketing.sent_fields(lead))
-  -- A day has at most 25. Only one index gives a lead's latest rows: whatever the statistics say, no other lead's are read.
-  where (
-    select count(*)
+  -- The lead of the draft itself is new: it has no submission yet.
+  if lead_id <> draft.id then
+    -- A day has at most 25. Only one index gives a lead's latest rows: whatever the statistics say, no other lead's are read.
+    select count(*) into today
     from (
       select i.submission, i.created_at
       from marketing.lead_interactions as i
@@ -130,11 +127,17 @@ begin
       order by i.created_at desc
       limit 25
     ) as latest
-    where latest.created_at >= date_trunc('day', now(), 'UTC') and (latest.submission ? 'spam') = draft.is_spam
-  ) < most;
-  if not found then
-    update marketing.leads as l set submissions_dropped = l.submissions_dropped + 1 where l.id = store_submission.lead_id;
+    where latest.created_at >= date_trunc('day', now(), 'UTC') and (latest.submission ? 'spam') = draft.is_spam;
+    if today >= most then
+      update marketing.leads as l set submissions_dropped = l.submissions_dropped + 1 where l.id = store_submission.lead_id;
+      return;
+    end if;
   end if;
+  insert into marketing.lead_interactions (lead_id, interaction_type, created_by, submission)
+  values (store_submission.lead_id, 'submission', private.user_id(), jsonb_strip_nulls(jsonb_build_object(
+    'touch', draft.first_touch, 'spam', draft.spam_reason,
+    'consent', jsonb_build_object('given', draft.opt_in_status = 'pending', 'version', draft.first_touch -> 'consent_version')
+  )) || jsonb_build_object('fields', marketing.sent_fields(lead)));
 end
 $$;
 revoke execute on function marketing.store_submission(uuid, marketing.leads, jsonb) from public;
@@ -163,6 +166,8 @@ declare
   request constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_ts' - 'cf-turnstile-response' end;
   stored jsonb;
   draft marketing.leads;
+  spam record;
+  address bigint;
   known_id uuid;
   known_spam boolean;
   known_reason text;
@@ -228,7 +233,9 @@ begin
   draft.metadata := marketing.lead_metadata(lead);
   draft.submission_count := 1;
   draft.submissions_dropped := 0;
-  select s.score, s.reason into draft.spam_score, draft.spam_reason from marketing.spam_score(lead, edge) as s;
+  spam := marketing.spam_score(lead, edge);
+  draft.spam_score := spam.score;
+  draft.spam_reason := spam.reason;
   draft.is_spam := draft.spam_score >= 50;
   draft.opt_in_status := case
     when marketing.lead_consents(lead) and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
@@ -237,9 +244,12 @@ begin
   draft.created_at := now();
   draft.updated_at := now();
 
+  address := marketing.address_lock(draft.email_normalized);
   -- Submissions of one address wait for each other here, before any of them knows whether there is a lead: known and new
   -- addresses take the same time.
-  perform pg_advisory_xact_lock(marketing.address_lock(draft.email_normalized));
+  if not pg_try_advisory_xact_lock(address) then
+    perform pg_advisory_xact_lock(address);
+  end if;
   loop
     insert into marketing.leads values (draft.*)
     on conflict (email_normalized) where deleted_at is null do nothing;

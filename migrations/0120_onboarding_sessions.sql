@@ -79,6 +79,7 @@ alter table onboarding.sessions force row level security;
 create policy admin_select on onboarding.sessions for select to authenticated
   using ((select private.is_admin()));
 grant select on onboarding.sessions to authenticated, service_role;
+select private.scope_table('onboarding.sessions');
 
 create trigger sessions_erased before insert or update on onboarding.sessions
   for each statement execute function private.refuse_erased_caller();

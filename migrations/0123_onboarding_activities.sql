@@ -36,6 +36,7 @@ alter table onboarding.step_activities force row level security;
 create policy admin_select on onboarding.step_activities for select to authenticated
   using ((select private.is_admin()));
 grant select on onboarding.step_activities to authenticated, service_role;
+select private.scope_table('onboarding.step_activities');
 
 create trigger step_activities_erased before insert or update on onboarding.step_activities
   for each statement execute function private.refuse_erased_caller();

@@ -59,6 +59,7 @@ alter table analytics.events force row level security;
 create policy admin_select on analytics.events for select to authenticated
   using ((select private.is_admin()));
 grant select on analytics.events to authenticated, service_role;
+select private.scope_table('analytics.events');
 
 alter sequence analytics.ingest_seq owned by analytics.events.ingest_seq;
 

@@ -34,6 +34,7 @@ alter table analytics.event_aggregations force row level security;
 create policy admin_select on analytics.event_aggregations for select to authenticated
   using ((select private.is_admin()));
 grant select on analytics.event_aggregations to authenticated, service_role;
+select private.scope_table('analytics.event_aggregations');
 
 create trigger event_aggregations_erased before insert or update on analytics.event_aggregations
   for each statement execute function private.refuse_erased_caller();

@@ -49,6 +49,7 @@ grant insert (
   name, description, type, value_numeric, value_json, dimensions, tags, timestamp, time_window_start, time_window_end,
   granularity, source, aggregation, sample_count
 ), delete on analytics.metrics to service_role;
+select private.scope_table('analytics.metrics');
 
 create trigger metrics_erased before insert or update on analytics.metrics
   for each statement execute function private.refuse_erased_caller();

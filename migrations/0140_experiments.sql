@@ -90,6 +90,7 @@ grant update (
   name, description, hypothesis, is_active, traffic_percentage, control_variant, test_variants, targeting_rules, start_date,
   end_date, status, winner_variant_id, hash_seed, hash_version, namespace, unit, primary_metric
 ) on experiments.experiments to authenticated, service_role;
+select private.scope_table('experiments.experiments');
 
 create trigger experiments_erased before insert or update on experiments.experiments
   for each statement execute function private.refuse_erased_caller();

@@ -47,6 +47,7 @@ alter table experiments.assignments force row level security;
 create policy admin_select on experiments.assignments for select to authenticated
   using ((select private.is_admin()));
 grant select on experiments.assignments to authenticated, service_role;
+select private.scope_table('experiments.assignments');
 
 create trigger assignments_erased before insert or update on experiments.assignments
   for each statement execute function private.refuse_erased_caller();

@@ -89,6 +89,7 @@ grant update (
   verification_status, quality_rating, messaging_limit_tier, throughput_level, name_status, messages_limit_daily
 ) on whatsapp.accounts to authenticated;
 grant select, insert, update, delete on whatsapp.accounts to service_role;
+select private.scope_table('whatsapp.accounts');
 
 -- Trigger of columns that only admins may set. Owners and admins share the role authenticated, so grants cannot tell them apart;
 -- this raises the error of a missing grant.

@@ -81,6 +81,7 @@ grant update (
 grant update (status, whatsapp_template_id, quality_score, rejected_reason, previous_category)
   on whatsapp.templates to authenticated;
 grant select, insert, update, delete on whatsapp.templates to service_role;
+select private.scope_table('whatsapp.templates');
 
 create trigger templates_erased before insert or update on whatsapp.templates
   for each statement execute function private.refuse_erased_caller();

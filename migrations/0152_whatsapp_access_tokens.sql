@@ -21,6 +21,11 @@ create trigger whatsapp_access_tokens_updated_at before update on private.whatsa
 create trigger whatsapp_access_tokens_audit after insert or delete or update on private.whatsapp_access_tokens
   for each row execute function private.audit('account_id');
 
+select private.register_sealed_column(
+  'private.whatsapp_access_tokens', 'whatsapp.accounts.access_token', 'account_id',
+  '(select a.owner_id from whatsapp.accounts as a where a.id = t.account_id)'
+);
+
 insert into private.limit_rules (name, burst, refill, shared) values ('access-tokens', 20, '1 minute', 1);
 
 -- The owner of the caller's account, or a refusal: the same one for another owner's account and for an absent one.
@@ -108,6 +113,7 @@ create trigger accounts_given_away after update of owner_id on whatsapp.accounts
 -- migrate:down
 drop trigger accounts_given_away on whatsapp.accounts;
 delete from private.limit_rules where name = 'access-tokens';
+delete from private.sealed_columns where relation = 'private.whatsapp_access_tokens';
 drop function private.forget_access_token();
 drop function whatsapp.remove_access_token(uuid);
 drop function whatsapp.set_access_token(uuid, text, text, bigint);

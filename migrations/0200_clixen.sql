@@ -5,6 +5,9 @@ comment on schema clixen is 'clixen: a workflow builder with chat.';
 -- The edge calls as itself the functions whose answers depend on what it has seen.
 grant usage on schema clixen to authenticated, service_role, edge;
 
+insert into private.system_schemas (schema, system) values
+('clixen', 'clixen');
+
 -- Waits until no other transaction writes for a user, and keeps others waiting until the end of this one.
 create function private.lock_user(user_id uuid) returns void
   language plpgsql volatile
@@ -47,6 +50,7 @@ end
 $$;
 
 -- migrate:down
+delete from private.system_schemas where system = 'clixen';
 drop function private.queue_writes();
 drop function private.lock_user(uuid);
 drop schema clixen;

@@ -46,6 +46,7 @@ grant select, delete on clixen.projects to authenticated;
 grant insert (user_id, name, description, color) on clixen.projects to authenticated;
 grant update (name, description, color) on clixen.projects to authenticated;
 grant select, insert, update, delete on clixen.projects to service_role;
+select private.scope_table('clixen.projects');
 
 -- Trigger: counts the projects of a user; refuses one for an erased user.
 create function private.count_projects() returns trigger

@@ -72,6 +72,7 @@ grant insert (user_id, project_id, name, description, n8n_workflow_json, origina
   to authenticated;
 grant update (project_id, name, description, n8n_workflow_json, original_prompt, status) on clixen.mvp_workflows to authenticated;
 grant select, insert, update, delete on clixen.mvp_workflows to service_role;
+select private.scope_table('clixen.mvp_workflows');
 
 -- Trigger: a change of the workflow is a new version, which is not validated yet. Owners may write the status, but only
 -- deployments set deployed and failed.

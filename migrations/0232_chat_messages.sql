@@ -43,6 +43,7 @@ grant insert (session_id, user_id, content, role, agent_type, processing_time_ms
   on clixen.mvp_chat_messages to authenticated;
 grant update (content, metadata) on clixen.mvp_chat_messages to authenticated;
 grant select, insert, update, delete on clixen.mvp_chat_messages to service_role;
+select private.scope_table('clixen.mvp_chat_messages');
 
 -- Trigger: in a batch PostgREST sends null for a column that only some of the messages have.
 create function private.complete_chat_message() returns trigger

@@ -38,6 +38,7 @@ create policy owner_select on clixen.deployments for select to authenticated
   using (user_id = (select auth.uid()));
 grant select on clixen.deployments to authenticated;
 grant select, insert, update, delete on clixen.deployments to service_role;
+select private.scope_table('clixen.deployments');
 
 -- Trigger: counts the successful deployments of users, and marks chat sessions whose workflow was deployed.
 create function clixen.update_deployment_counters() returns trigger

@@ -48,6 +48,7 @@ grant insert (
   user_id, event_type, event_category, project_id, workflow_id, session_id, event_data, duration_ms, success, error_message
 ) on clixen.telemetry_events to authenticated;
 grant select, insert, update, delete on clixen.telemetry_events to service_role;
+select private.scope_table('clixen.telemetry_events');
 
 insert into private.limit_rules (name, burst, refill, shared) values ('telemetry', 300, '100 milliseconds', 1);
 insert into private.daily_allowances (name, bytes, rows) values ('telemetry', 52428800, 200000);

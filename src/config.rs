@@ -47,8 +47,8 @@ pub struct Config {
     pub turnstile: Option<Turnstile>,
     /// Seconds for which the platform caches anonymous reads, by `schema.relation`.
     pub cached_reads: Vec<(String, u32)>,
-    /// The key that seals secrets: the `KEK_<n>` with the highest number, if there is one.
-    pub sealing_key: Option<SealingKey>,
+    /// The keys that seal secrets, `KEK_<n>`, with the highest number first.
+    pub sealing_keys: Vec<SealingKey>,
     /// Schemas that the data API serves: those of the systems and of `SCHEMAS`. The first one is the default.
     pub schemas: Vec<String>,
     /// The variables of systems that are set, by name.
@@ -78,12 +78,39 @@ pub enum Kind {
     Text,
     /// A text that nobody may see.
     Secret,
+    /// A key: at least 32 random bytes in base64url.
+    Key,
     /// Texts, separated by commas.
     List,
     /// The http or https address of a service that the edge calls.
     Upstream,
     /// An address that pages link to: https, or http on a loopback address.
     Page,
+}
+
+impl Kind {
+    const NAMES: [(Self, &str); 6] = [
+        (Self::Text, "text"),
+        (Self::Secret, "secret"),
+        (Self::Key, "key"),
+        (Self::List, "list"),
+        (Self::Upstream, "upstream"),
+        (Self::Page, "page"),
+    ];
+
+    /// Its name in manifests.
+    pub(crate) fn name(self) -> &'static str {
+        let mut names = Self::NAMES.iter();
+        names
+            .find(|(kind, _)| *kind == self)
+            .map_or("", |(_, name)| name)
+    }
+
+    /// The kind of a name in manifests.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        let mut names = Self::NAMES.iter();
+        names.find(|(_, own)| *own == name).map(|(kind, _)| *kind)
+    }
 }
 
 /// The value of a system's variable.
@@ -231,7 +258,7 @@ impl Config {
             cached_reads: optional("CACHED_READS")
                 .map_or_else(|| Ok(Vec::new()), |text| cached_reads(&text, &schemas))?,
             settings: settings(&variable, variables)?,
-            sealing_key: sealing_key(variable)?,
+            sealing_keys: sealing_keys(variable)?,
             schemas,
         })
     }
@@ -254,6 +281,35 @@ impl Config {
         }
     }
 
+    /// Whether a variable of a system is set, or the core's [`FIRST_KEK`].
+    #[must_use]
+    pub fn is_set(&self, name: &str) -> bool {
+        self.settings.contains_key(name) || (name == FIRST_KEK && !self.sealing_keys.is_empty())
+    }
+
+    /// The key with which new secrets are sealed.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] if there is none.
+    pub fn newest_kek(&self) -> Result<&SealingKey, Error> {
+        let variable = || Error::NotConfigured {
+            variable: FIRST_KEK.into(),
+        };
+        self.sealing_keys.first().ok_or_else(variable)
+    }
+
+    /// The `KEK_<n>` of a number.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] with its name if it is not set.
+    pub fn kek(&self, version: u32) -> Result<&SealingKey, Error> {
+        let variable = || Error::NotConfigured {
+            variable: format!("KEK_{version}").into(),
+        };
+        let mut keys = self.sealing_keys.iter();
+        keys.find(|key| key.version == version).ok_or_else(variable)
+    }
+
     /// Checks that these variables of a system are set.
     ///
     /// # Errors
@@ -267,6 +323,9 @@ impl Config {
         }
     }
 }
+
+/// The variable with the first key that secrets are sealed under.
+pub const FIRST_KEK: &str = "KEK_1";
 
 /// The names of the core's variables, which no system's variable may have. `KEK_<n>` are the core's, too.
 pub const OWN_VARIABLES: [&str; 13] = [
@@ -368,6 +427,11 @@ fn setting(described: &Variable, text: &str) -> Result<Setting, Error> {
             return Err(misconfigured(name.clone(), wanted));
         }
         Kind::Secret => text.to_owned(),
+        Kind::Key => {
+            let key = key_bytes(text).ok_or_else(|| misconfigured(name.clone(), KEY_WANTED))?;
+            // Kept as the text of the configuration is: without white space.
+            Base64UrlUnpadded::encode_string(&key)
+        }
         Kind::Text => {
             let text = text.trim();
             let max = described.max_length.unwrap_or(MAX_TEXT);
@@ -382,7 +446,8 @@ fn setting(described: &Variable, text: &str) -> Result<Setting, Error> {
 
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
-const SEALING_KEY_WANTED: &str = "32 random bytes in base64url, for n from 1 to 99";
+const KEY_WANTED: &str = "at least 32 random bytes in base64url";
+const SEALING_KEY_WANTED: &str = "32 random bytes in base64url";
 const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes and the three of connections may be 0 for no limit. deadline_ms and upload_ms are at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: 1 to 86400 seconds by schema.relation"#;
@@ -471,30 +536,34 @@ fn read_cached_reads(text: &str, schemas: &[String]) -> Option<Vec<(String, u32)
     fits.then(|| reads.into_iter().collect())
 }
 
+/// The bytes of a key in base64url, if they are enough.
+fn key_bytes(text: &str) -> Option<Vec<u8>> {
+    let bytes = Base64UrlUnpadded::decode_vec(text.trim()).ok()?;
+    (bytes.len() >= MIN_KEY_BYTES).then_some(bytes)
+}
+
 fn signing_key(text: &str) -> Result<SigningKey, Error> {
-    let bytes = Base64UrlUnpadded::decode_vec(text.trim())
-        .ok()
-        .filter(|bytes| bytes.len() >= MIN_KEY_BYTES)
-        .ok_or_else(|| misconfigured("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED))?;
+    let bytes =
+        key_bytes(text).ok_or_else(|| misconfigured("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED))?;
     Ok(SigningKey {
         hs256: Hs256Key::new(&bytes),
         bytes,
     })
 }
 
-fn sealing_key(variable: impl Fn(&str) -> Option<String>) -> Result<Option<SealingKey>, Error> {
-    let mut versions = (1..=MAX_SEALING_KEYS).rev();
-    let last = versions.find_map(|version| {
+fn sealing_keys(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<SealingKey>, Error> {
+    let set = (1..=MAX_SEALING_KEYS).rev().filter_map(|version| {
         let text = variable(&format!("KEK_{version}")).filter(|text| !text.trim().is_empty());
         Some((version, text?))
     });
     let read = |(version, text): (u32, String)| {
         let bytes = Base64UrlUnpadded::decode_vec(text.trim()).ok();
         let bytes = bytes.filter(|bytes| bytes.len() == SEALING_KEY_BYTES);
-        let bytes = bytes.ok_or_else(|| misconfigured("KEK_<n>", SEALING_KEY_WANTED))?;
+        let wanted = || misconfigured(format!("KEK_{version}"), SEALING_KEY_WANTED);
+        let bytes = bytes.ok_or_else(wanted)?;
         Ok(SealingKey { version, bytes })
     };
-    last.map(read).transpose()
+    set.map(read).collect()
 }
 
 fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
@@ -654,6 +723,7 @@ pub(crate) mod tests {
                 ..variable("A_SERVICE", Kind::Upstream)
             },
             variable("A_PAGE", Kind::Page),
+            variable("A_KEY", Kind::Key),
         ]
     }
 
@@ -662,6 +732,11 @@ pub(crate) mod tests {
         let cases = [
             ("A_NAME", " Ann ", "Ann"),
             ("A_SECRET", " s ", " s "),
+            (
+                "A_KEY",
+                " MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE\n",
+                "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE",
+            ),
             (
                 "A_PAGE",
                 "https://www.example.org/x",
@@ -749,7 +824,17 @@ pub(crate) mod tests {
         assert_eq!(config.cached_reads, [("marketing.plans".to_owned(), 60)]);
         let key = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE";
         let config = with("KEK_12", key).ok().unwrap();
-        assert_eq!(config.sealing_key.map(|key| key.version), Some(12));
+        let version = |key: Result<&SealingKey, Error>| key.ok().map(|key| key.version);
+        assert_eq!(version(config.newest_kek()), Some(12));
+        assert_eq!(version(config.kek(12)), Some(12));
+        let missing = |variable: &'static str| {
+            Err(Error::NotConfigured {
+                variable: variable.into(),
+            })
+        };
+        assert_eq!(config.kek(1).map(|_| ()), missing("KEK_1"));
+        let without = with("", "").ok().unwrap();
+        assert_eq!(without.newest_kek().map(|_| ()), missing("KEK_1"));
         let keys = r#"[{"issuer":"supabase","roles":["anon","service_role"],"secret":"0123456789012345678901234567890123456789"}]"#;
         assert_eq!(
             with("ISSUERS", keys).ok().unwrap().issuers[0].audience,
@@ -835,7 +920,7 @@ pub(crate) mod tests {
             ("CACHED_READS", r#"{"marketing":5}"#.into()),
             ("CACHED_READS", r#"{"marketing.plans":"5"}"#.into()),
             ("CACHED_READS", r#"{"marketing.plans":0}"#.into()),
-            ("KEK_<n>", "c2hvcnQ".into()),
+            ("KEK_7", "c2hvcnQ".into()),
             ("ALLOWED_ORIGINS", "*".into()),
             ("ALLOWED_ORIGINS", "https://example.org/path".into()),
             ("ALLOWED_ORIGINS", "example.org".into()),
@@ -845,7 +930,7 @@ pub(crate) mod tests {
             ("ALLOWED_ORIGINS", "https://müller.example".into()),
         ];
         for (variable, value) in cases {
-            match with(&variable.replace("<n>", "7"), &value) {
+            match with(variable, &value) {
                 Err(Error::Misconfigured { name, .. }) => assert_eq!(name, variable, "{value}"),
                 _ => panic!("{variable}={value} was not refused"),
             }

@@ -7,6 +7,7 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::headers::Headers;
+use futures_util::future::LocalBoxFuture;
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -17,7 +18,7 @@ use crate::formats::charset::Decoder;
 use crate::formats::form::{self, Form};
 use crate::formats::lines::Batch;
 use crate::formats::{Content, RawBody, is_lines, json, media_type};
-use crate::hooks::{AfterCall, Authenticate};
+use crate::hooks::{AfterCall, Authenticate, Out, Services};
 use crate::message::{self, Body, Place, Response};
 
 /// Who may call a route.
@@ -33,6 +34,10 @@ pub enum Access {
     User,
     /// Servers, by a token of the role `service_role`.
     Service,
+    /// Servers, and holders of an API token that names the endpoint.
+    Worker,
+    /// Holders of an API token that names the endpoint.
+    Token,
 }
 
 /// What happens while the platform's rate limiter fails. The database's own limits apply in either case.
@@ -73,6 +78,22 @@ pub type MakeAnswer = fn(&Incoming, Result<Value, Error>, &Config) -> Result<Res
 
 /// Turns a batch of a body's lines into arguments of the function, beside those that the manifest lists.
 pub type MakeBatch = fn(&Batch<'_>, &Incoming, &Config) -> Result<Map<String, Value>, Error>;
+
+/// Answers with a stream, from the result of a call. Its work goes on after the client has hung up, for about 30 seconds on
+/// Cloudflare. An error before the head is the answer; a later one is logged.
+pub type StreamHook = for<'a> fn(StreamCall<'a>) -> LocalBoxFuture<'a, Result<(), Error>>;
+
+/// What a hook has that answers with a stream.
+pub struct StreamCall<'a> {
+    /// The result of the call.
+    pub result: Value,
+    /// The request, without its body.
+    pub incoming: &'a Incoming,
+    /// What the hook may do.
+    pub services: Services<'a>,
+    /// The answer.
+    pub out: &'a dyn Out,
+}
 
 /// A body that is read line by line as it arrives. The function is called once for each batch of lines.
 pub struct LineBody {
@@ -189,6 +210,17 @@ pub enum Encoding {
     Ndjson,
 }
 
+/// The form of an endpoint's errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorShape {
+    /// PostgREST's.
+    #[default]
+    Own,
+    /// The same, with a field `error` as `OpenAI`'s API has it.
+    OpenAi,
+}
+
 /// How a function's result is answered.
 #[derive(Debug, Clone, Copy)]
 pub enum Answer {
@@ -229,18 +261,55 @@ impl Answer {
 /// A secret in a request's body, which the edge seals before the call. The function gets it as `sealed`, with the number of
 /// the key as `key_version`.
 pub struct Seal {
-    /// The field of the body's object that holds it; there may be no other field.
+    /// The field of the body's object that holds it. No field may stand beside it but those that are arguments.
     pub field: String,
+    /// What the field holds.
+    pub kind: SecretKind,
     /// Schema, table and column that are bound into the seal.
     pub column: String,
-    /// The argument with the row's id.
-    pub row: String,
+    /// The row that is bound into the seal.
+    pub row: SealedRow,
     /// The argument with the owner of the row.
     pub owner: String,
     /// The fewest bytes of the secret.
     pub min_bytes: usize,
     /// The most bytes of the secret.
     pub max_bytes: usize,
+    /// The variable with the key of the secret's `fingerprint`, if the function gets one.
+    pub fingerprint: Option<String>,
+    /// Whether the function gets the secret's `prefix`, its `last_four` characters, a `hint` of its provider, and a
+    /// `shape_warning`.
+    pub hint: bool,
+}
+
+/// The id of a sealed secret's row.
+pub enum SealedRow {
+    /// The argument of this name.
+    Argument(String),
+    /// A random UUID, which the function gets as the argument of this name.
+    New(String),
+}
+
+/// What the field of a secret holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SecretKind {
+    /// ASCII characters without a space.
+    #[default]
+    Token,
+    /// Any text.
+    Text,
+    /// An object, which is sealed as JSON. The function gets the `names` of its fields.
+    Object,
+}
+
+/// A text of any length. The function is called for one page of it after the other, each with `after`, and returns the page's
+/// `text`, and as `next` what `after` is in the following call, or null if there is none.
+pub struct Pages {
+    /// The media type.
+    pub content_type: String,
+    /// The name of the file.
+    pub file_name: String,
 }
 
 /// How often one caller may call an endpoint. The database counts.
@@ -289,6 +358,8 @@ pub struct Call {
     pub seal: Option<Seal>,
     /// From the function's result, or an error before it, to the answer.
     pub answer: Answer,
+    /// If set, the answer is a text that the function gives in pages.
+    pub pages: Option<Pages>,
     /// Where a browser that navigates goes after a success. If set, it gets a page for an error.
     pub redirect: Option<String>,
     /// Seconds for which the answer is cached and shared between anonymous callers.
@@ -302,6 +373,8 @@ pub struct Call {
     pub answer_step_ms: Option<u32>,
     /// Continues with the result before `answer` gets it.
     pub after_call: Option<AfterCall>,
+    /// If set, answers with a stream.
+    pub stream: Option<StreamHook>,
 }
 
 impl Call {
@@ -324,12 +397,14 @@ impl Call {
             arguments: Arguments::Listed(Vec::new()),
             seal: None,
             answer: Answer::Result(StatusCode::OK),
+            pages: None,
             redirect: None,
             cache_seconds: None,
             limit: None,
             fallback: None,
             answer_step_ms: None,
             after_call: None,
+            stream: None,
         }
     }
 }
@@ -480,6 +555,8 @@ pub struct Incoming {
     pub user: Option<String>,
     /// Decodes text that is not UTF-8.
     pub decoder: Decoder,
+    /// The text of an API token that was made for the answer.
+    pub(crate) made_token: OnceCell<String>,
     /// The body's JSON, once it has been parsed.
     pub(crate) read_json: OnceCell<Result<Value, Error>>,
     /// The body as a form, once it has been read.
@@ -487,6 +564,14 @@ pub struct Incoming {
 }
 
 impl Incoming {
+    /// The same without the body.
+    pub(crate) fn without_body(mut self) -> Self {
+        self.body = RawBody::default();
+        self.read_json.take();
+        self.read_form.take();
+        self
+    }
+
     /// A header's value; empty if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
@@ -591,8 +676,12 @@ pub struct Route {
     pub requires: Vec<String>,
     /// Checks who sent the request, by its whole body.
     pub authenticate: Option<Authenticate>,
+    /// The form of its errors.
+    pub error_shape: ErrorShape,
     /// What it does.
     pub action: Action,
+    /// The system that it belongs to; none for the core's.
+    pub system: Option<String>,
 }
 
 impl Route {
@@ -606,7 +695,9 @@ impl Route {
             guard: Some(Guard::FailOpen),
             requires: Vec::new(),
             authenticate: None,
+            error_shape: ErrorShape::Own,
             action,
+            system: None,
         }
     }
 

@@ -15,6 +15,8 @@ const requestMarks = new Map();
 const answerMarks = new Map();
 /** What ends the promise of each request that waits, by the request's number. */
 const waiting = new Map();
+/** What ends the promise of each task that outlives its request, by the task's number. */
+const outliving = new Map();
 /**
  * The last number of a request or of something that it waits for. Rust starts afresh after a trap: the numbers go on, so that
  * nothing that was begun before it is taken for something else.
@@ -62,6 +64,7 @@ function keepInstance() {
   const current = startAfresh();
   if (current === instance) return false;
   waiting.clear();
+  outliving.clear();
   instance = current;
   return true;
 }
@@ -98,11 +101,30 @@ export function finish(task, text, body) {
   }
 }
 
+/** Makes a call when the client of a request hangs up. */
+function whenHungUp({ signal }, call) {
+  if (signal.aborted) Promise.resolve().then(call);
+  else signal.addEventListener('abort', call);
+}
+
 /** Calls `hungUp` when the client of a request hangs up. */
 export function listen(request, task) {
-  const { signal } = request;
-  if (signal.aborted) Promise.resolve(task).then(hungUp);
-  else signal.addEventListener('abort', () => hungUp(task));
+  whenHungUp(request, () => hungUp(task));
+}
+
+/** Settles a wait when the client of a request hangs up. */
+export function aborted(request, wait) {
+  whenHungUp(request, () => settle(wait, true));
+}
+
+/** A promise that `ended` settles: until then the runtime lets the request's events go on, without its client, too. */
+export function unended(task) {
+  return new Promise((resolve) => outliving.set(task, resolve));
+}
+
+export function ended(task) {
+  outliving.get(task)?.();
+  outliving.delete(task);
 }
 
 /** Continues the tasks that were woken, soon. */
@@ -325,6 +347,11 @@ async function readInto(reader, least, buffer, length = buffer.byteLength) {
   return value ?? new Uint8Array();
 }
 
+/** Bytes of a short body, and whether the next one is expected to be short, as the last one was: then a small buffer does. */
+const SHORT_BYTES = 4 * 1024;
+let expectsShort = true;
+const NOTHING = new Uint8Array();
+
 /** Bytes of a body that are awaited first, and bytes up to which it is passed on whole if they follow within some milliseconds. */
 const FIRST_BYTES = 16 * 1024;
 const WHOLE_BYTES = 128 * 1024;
@@ -344,14 +371,21 @@ function keepBuffer(buffer) {
 /** A body of at most `limit` bytes: its bytes, or a `LongBody`. Fails with `large` if the first bytes are too many. */
 export async function bounded(body, limit, id) {
   const reader = body.getReader({ mode: 'byob' });
-  const first = await readInto(reader, FIRST_BYTES, takeBuffer());
-  if (first.byteLength < FIRST_BYTES) {
-    const bytes = first.slice();
-    keepBuffer(first.buffer);
-    if (bytes.byteLength > limit) throw 'large';
-    return bytes;
+  let head = NOTHING;
+  if (expectsShort) {
+    head = await readInto(reader, SHORT_BYTES, new ArrayBuffer(SHORT_BYTES));
+    if (head.byteLength > limit) throw 'large';
+    if (head.byteLength < SHORT_BYTES) return head;
   }
-  if (first.byteLength > limit) throw 'large';
+  const start = head.byteLength;
+  const more = await readInto(reader, FIRST_BYTES - start, takeBuffer(), WHOLE_BYTES - start);
+  const size = start + more.byteLength;
+  if (size > limit) throw 'large';
+  expectsShort = size < SHORT_BYTES;
+  const isWhole = size < FIRST_BYTES;
+  const first = isWhole || start > 0 ? joined([head, more], size) : more;
+  if (first !== more) keepBuffer(more.buffer);
+  if (isWhole) return first;
   const missing = WHOLE_BYTES - first.byteLength;
   if (missing === 0) return new LongBody({ reader, first, limit, id });
   const second = readInto(reader, missing, takeBuffer(), missing);

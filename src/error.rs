@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::headers::Headers;
 use crate::id::NoRandomness;
 use crate::message::ReadFault;
 
@@ -68,6 +69,9 @@ catalogue! {
     SERVICE_TOKEN_FROM_BROWSER FORBIDDEN "RG209" "service_token_from_browser" "A service_role token must not be used from a browser" "Keep it on servers; browsers use the publishable key and a user's token. If a page contained it, replace it."
     ISSUER_KEYS_UNAVAILABLE SERVICE_UNAVAILABLE "RG210" "issuer_keys_unavailable" "The keys that verify tokens are not available at the moment" "Try again after the time in Retry-After."
 
+    API_TOKEN_UNKNOWN UNAUTHORIZED "RG217" "api_token_unknown" "The API token is unknown, revoked or expired" "Send it as it was shown when it was made, or make a new one at POST /v1/tokens."
+    API_TOKEN_SCOPE FORBIDDEN "RG219" "api_token_scope" "The API token does not open this" "Use a token with this system or endpoint in its scope, and with access = \"write\" to write."
+
     TOKEN_MISSING UNAUTHORIZED "RG213" "token_missing" "This endpoint needs a token" "Send `Authorization: Bearer <token>`."
     CALLER_NOT_ALLOWED FORBIDDEN "RG214" "caller_not_allowed" "This endpoint is not for this caller" "Send the token of a caller that the details name."
 
@@ -113,7 +117,8 @@ catalogue! {
 
 /// Names of the codes that the core's migrations raise. The database chooses their status and text itself; the log names
 /// them here. Those of the systems stand in their manifests.
-pub const DATABASE_NAMES: [(&str, &str); 13] = [
+pub const DATABASE_NAMES: [(&str, &str); 19] = [
+    ("RG218", "api_token_ended"),
     ("RG501", "rate_limit_exceeded"),
     ("RG502", "idempotency_key_too_long"),
     ("RG503", "idempotency_key_reused"),
@@ -126,7 +131,12 @@ pub const DATABASE_NAMES: [(&str, &str); 13] = [
     ("RG570", "job_unknown"),
     ("RG571", "admin_required"),
     ("RG572", "gdpr_email_invalid"),
+    ("RG912", "sealing_key_worn_out"),
     ("RG573", "limit_needs_volatile"),
+    ("RG574", "budget_used_up"),
+    ("RG575", "api_token_not_found"),
+    ("RG576", "api_token_invalid"),
+    ("RG577", "api_tokens_exceeded"),
 ];
 
 /// The name of a code of the core; none for codes of systems, PostgREST and PostgreSQL.
@@ -167,6 +177,10 @@ pub enum Error {
     BadAuthorization,
     /// The request carries a token that is not valid.
     BadToken(TokenFault),
+    /// The request carries an API token that is malformed, or that the database does not know as a live one.
+    BadApiToken,
+    /// The scope of the API token does not open what is requested.
+    ApiTokenScope,
     /// The request carries neither an `apikey` nor a user's token, and the route needs one.
     NoApiKey,
     /// The request carries an `apikey` that is not one of ours.
@@ -321,6 +335,8 @@ pub enum Error {
         retry_after: Option<u32>,
         /// Its `Content-Range`, which gives the number of rows when a range lies beyond them.
         range: Option<HeaderValue>,
+        /// Its headers about limits.
+        limits: Box<Headers>,
     },
     /// A variable or a manifest is missing or wrong: the edge does not start.
     Misconfigured {
@@ -354,6 +370,9 @@ pub struct ErrorBody {
     /// What has been done: of a body that is read as it arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Value>,
+    /// The same in the form of `OpenAI`'s API, at endpoints for its clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Value>,
 }
 
 impl Row {
@@ -364,6 +383,7 @@ impl Row {
             details: details.map(|text| Value::String(text.into_owned())),
             hint: (!self.hint.is_empty()).then(|| self.hint.into()),
             progress: None,
+            error: None,
         }
     }
 }
@@ -413,6 +433,8 @@ impl Error {
             Self::BadToken(TokenFault::Expired) => &TOKEN_EXPIRED,
             Self::BadToken(TokenFault::NotYetValid) => &TOKEN_NOT_YET_VALID,
             Self::BadToken(TokenFault::Claims) => &TOKEN_CLAIMS_REJECTED,
+            Self::BadApiToken => &API_TOKEN_UNKNOWN,
+            Self::ApiTokenScope => &API_TOKEN_SCOPE,
             Self::NoApiKey => &API_KEY_MISSING,
             Self::BadApiKey => &API_KEY_INVALID,
             Self::ServiceFromBrowser => &SERVICE_TOKEN_FROM_BROWSER,

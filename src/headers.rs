@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The headers of a message: a value for each name, as the runtime has them; several values of a name are one list. A message has
 /// about ten headers: such a list is searched faster than a table is hashed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(HeaderName, HeaderValue)>);
 
 /// A name in the form that a header is set by: one that is written out must be in lower case.

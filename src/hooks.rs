@@ -3,12 +3,13 @@
 
 use crate::headers::Headers;
 use futures_util::future::LocalBoxFuture;
-use http::Method;
+use futures_util::stream::LocalBoxStream;
+use http::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::message::{Body, Outgoing, Response, SendFault};
+use crate::message::{Body, Outgoing, ReadFault, Response, SendFault};
 
 /// The most bytes of a function's result, unless the hook says otherwise.
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
@@ -23,6 +24,26 @@ pub type JobBody = for<'a> fn(Services<'a>) -> LocalBoxFuture<'a, Result<Value, 
 /// Checks who sent a request, by its headers and its whole body.
 pub type Authenticate = fn(&Signed<'_>, &Config) -> Result<(), Error>;
 
+/// What a sealed secret is bound to. It opens nowhere else.
+#[derive(Debug, Clone, Copy)]
+pub struct Binding<'a> {
+    /// Schema, table and column, such as `notes.keys.secret`.
+    pub column: &'a str,
+    /// The row's id.
+    pub row: &'a str,
+    /// The id of the row's owner.
+    pub owner: &'a str,
+}
+
+/// A sealed secret, as the database stores it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The sealed text.
+    pub text: String,
+    /// The number of the key that it is sealed under.
+    pub key_version: u32,
+}
+
 /// A request whose sender is to be checked.
 pub struct Signed<'a> {
     /// The request headers that the edge reads.
@@ -31,6 +52,35 @@ pub struct Signed<'a> {
     pub body: &'a [u8],
     /// Milliseconds since 1970.
     pub now_ms: u64,
+}
+
+/// The body of a service's answer, piece by piece as it arrives. Dropping it closes the connection.
+pub type Pieces<'a> = LocalBoxStream<'a, Result<Vec<u8>, ReadFault>>;
+
+/// An answer that is sent while a hook works. Either a head and then pieces, or one whole answer.
+pub trait Out {
+    /// Sends the head. The body follows, until the hook ends.
+    fn begin(&self, status: StatusCode, headers: Headers);
+
+    /// Sends a whole answer.
+    fn answer(&self, response: Response<()>);
+
+    /// Sends a piece of the body once the client has taken those before. Whether the client is still there: what is written
+    /// after it has gone, or before the head, is lost.
+    fn write(&self, bytes: Vec<u8>) -> LocalBoxFuture<'_, bool>;
+
+    /// Which signs show that the client has gone. `signal`: the runtime says so. `write`: a write fails, or is not taken within
+    /// `upload_ms` of `LIMITS`. Both of them count unless this says otherwise.
+    fn watch(&self, signs: &[String]);
+
+    /// Whether the client has gone.
+    fn is_gone(&self) -> bool;
+
+    /// Ready when the client has gone. Of the sign `write` it knows only after a write.
+    fn gone(&self) -> LocalBoxFuture<'_, ()>;
+
+    /// The sign that showed it first, of those that count.
+    fn why_gone(&self) -> Option<&'static str>;
 }
 
 /// What the platform and the database do for hooks.
@@ -52,16 +102,46 @@ pub trait Outside {
         limit: usize,
     ) -> LocalBoxFuture<'a, Result<Value, Error>>;
 
+    /// Seals a secret under the newest key.
+    fn seal<'a>(
+        &'a self,
+        secret: &'a str,
+        binding: &'a Binding<'a>,
+    ) -> LocalBoxFuture<'a, Result<Sealed, Error>>;
+
+    /// The same secret under the newest key.
+    fn rewrap<'a>(
+        &'a self,
+        sealed: &'a Sealed,
+        binding: &'a Binding<'a>,
+    ) -> LocalBoxFuture<'a, Result<Sealed, Error>>;
+
+    /// Opens a sealed secret.
+    fn open<'a>(
+        &'a self,
+        sealed: &'a Sealed,
+        binding: &'a Binding<'a>,
+    ) -> LocalBoxFuture<'a, Result<String, Error>>;
+
     /// Sends a request, and reads at most `limit` bytes of the answer.
     fn send(
         &self,
         request: Outgoing<()>,
         limit: usize,
     ) -> LocalBoxFuture<'_, Result<Response<()>, SendFault>>;
+
+    /// Sends a request, and gives the head of the answer and at most `limit` bytes of its body, in which no pause takes longer
+    /// than `idle_ms`.
+    fn open_stream(
+        &self,
+        request: Outgoing<()>,
+        limit: usize,
+        idle_ms: u32,
+    ) -> LocalBoxFuture<'_, Result<(StatusCode, Headers, Pieces<'_>), SendFault>>;
 }
 
-/// What a hook may do: call the database's functions as the edge, call services at configured addresses, read its variables,
-/// the clock and the log. It sees no keys of the edge, and no other part of a request.
+/// What a hook may do: call the database's functions as the edge, call services at configured addresses, seal and open
+/// secrets, read its variables, the clock and the log. It sees no keys of the edge, and no other part of a request.
 #[derive(Clone, Copy)]
 pub struct Services<'a> {
     outside: &'a dyn Outside,
@@ -142,14 +222,58 @@ impl<'a> Services<'a> {
         self.outside.call(function, arguments, limit).await
     }
 
+    /// Seals a secret under the newest `KEK_<n>`, bound to its place.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] if there is no key to seal with.
+    pub async fn seal(&self, secret: &str, binding: &Binding<'_>) -> Result<Sealed, Error> {
+        self.outside.seal(secret, binding).await
+    }
+
+    /// Moves a sealed secret to the newest key, without opening it.
+    ///
+    /// # Errors
+    /// Those of [`Services::open`].
+    pub async fn rewrap(&self, sealed: &Sealed, binding: &Binding<'_>) -> Result<Sealed, Error> {
+        self.outside.rewrap(sealed, binding).await
+    }
+
+    /// Opens a sealed secret. The text must reach no log, no error, no database and no cache.
+    ///
+    /// # Errors
+    /// [`Error::NotConfigured`] if its `KEK_<n>` is not set; [`Error::Internal`] if it is damaged, or sealed for another place.
+    pub async fn open(&self, sealed: &Sealed, binding: &Binding<'_>) -> Result<String, Error> {
+        self.outside.open(sealed, binding).await
+    }
+
     /// Calls a service. Its answer has a body of bytes, and no redirect is followed.
     ///
     /// # Errors
     /// [`SendFault`], also for a variable that is not set.
     pub async fn send(&self, request: ServiceRequest<'_>) -> Result<Response<()>, SendFault> {
+        let limit = request.max_answer_bytes;
+        self.outside.send(self.outgoing(request)?, limit).await
+    }
+
+    /// Calls a service, and gives status and headers of its answer, and the body as it arrives. A pause of the body may take
+    /// `idle_ms`; a longer one is [`ReadFault::Slow`].
+    ///
+    /// # Errors
+    /// Those of [`Services::send`].
+    pub async fn open_stream(
+        &self,
+        request: ServiceRequest<'_>,
+        idle_ms: u32,
+    ) -> Result<(StatusCode, Headers, Pieces<'a>), SendFault> {
+        let limit = request.max_answer_bytes;
+        let outgoing = self.outgoing(request)?;
+        self.outside.open_stream(outgoing, limit, idle_ms).await
+    }
+
+    fn outgoing(&self, request: ServiceRequest<'_>) -> Result<Outgoing<()>, SendFault> {
         let address = self.config.text(request.variable);
         let address = address.ok_or(SendFault::Unreachable)?;
-        let outgoing = Outgoing {
+        Ok(Outgoing {
             method: request.method,
             url: format!("{address}/{}", request.path),
             headers: request.headers,
@@ -159,7 +283,6 @@ impl<'a> Services<'a> {
                 Body::Bytes(request.body)
             },
             deadline_ms: request.deadline_ms,
-        };
-        self.outside.send(outgoing, request.max_answer_bytes).await
+        })
     }
 }

@@ -1,5 +1,7 @@
 //! Identifiers: random ones, UUIDs and digests.
 
+use std::net::IpAddr;
+
 use base16ct::lower;
 use sha2::{Digest, Sha256};
 use uuid::fmt::Hyphenated;
@@ -60,6 +62,15 @@ pub fn digest(text: &str) -> [u8; 32] {
 #[must_use]
 pub fn is_uuid(text: &str) -> bool {
     text.len() == Hyphenated::LENGTH && Uuid::try_parse(text).is_ok()
+}
+
+/// The address of a subscriber: for IPv6 the /64 prefix, since a subscriber can use any address in it.
+#[must_use]
+pub fn subscriber_prefix(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
+    }
 }
 
 #[cfg(test)]

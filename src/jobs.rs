@@ -17,12 +17,17 @@ const MAX_RUNS: usize = 50;
 /// The jobs of the core.
 #[must_use]
 pub fn own() -> Vec<Job> {
-    let at_night = |name: &str| Job {
-        cron: "17 3 * * *".into(),
+    let job = |cron: &str, name: &str| Job {
+        cron: cron.into(),
         name: name.into(),
         by: Worker::Database,
     };
-    vec![at_night("clean_audit"), at_night("clean_core")]
+    vec![
+        job("17 3 * * *", "clean_api_tokens"),
+        job("17 3 * * *", "clean_audit"),
+        job("17 3 * * *", "clean_core"),
+        job("*/5 * * * *", "release_reservations"),
+    ]
 }
 
 /// Runs the jobs of a cron. A failure is logged, and the next cron tries again.

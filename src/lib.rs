@@ -31,6 +31,8 @@ pub mod respond;
 pub mod route;
 pub mod runtime;
 pub mod scope;
+pub mod sealing;
+pub mod secret_patterns;
 pub mod systems;
 pub mod text;
 pub mod url;
@@ -42,7 +44,7 @@ mod platform;
 #[cfg(target_arch = "wasm32")]
 use wasm_bindgen::prelude::wasm_bindgen;
 #[cfg(target_arch = "wasm32")]
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
+use worker::{Env, ScheduleContext, ScheduledEvent, event, web_sys};
 
 /// The header names to which both sides of `entry.js` give the same marks.
 #[cfg(target_arch = "wasm32")]
@@ -50,6 +52,14 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, web_sys};
 #[must_use]
 pub fn header_names(env: &Env) -> String {
     platform::header_names(env, systems::registry)
+}
+
+/// The compact form of manifests, which the build writes into `systems.js`, or `!` and what is wrong with them.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen(js_name = compileManifests)]
+#[must_use]
+pub fn compile_manifests(text: &str) -> String {
+    systems::compile(text).unwrap_or_else(|error| format!("!{}", platform::fault(&error)))
 }
 
 /// Runs for every HTTP request (`entry.js`), which `finish` answers.
@@ -63,7 +73,6 @@ pub fn begin(
     text: String,
     now_ms: f64,
 ) {
-    let context = Context::new(context);
     let arrival = platform::Arrival {
         task,
         request,

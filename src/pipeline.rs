@@ -3,6 +3,7 @@
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 
+use crate::endpoint::ErrorShape;
 use crate::error::Error;
 use crate::isolate::Edge;
 use crate::message::{Request, Response};
@@ -15,12 +16,13 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
     let request_headers = respond::request_headers(&request.headers);
     let (id, method) = (request.id.clone(), request.method.clone());
     let mut timing = Timing::start(edge);
-    let outcome = handle(request, edge, &mut timing).await;
+    let mut shape = ErrorShape::Own;
+    let outcome = handle(request, edge, &mut timing, &mut shape).await;
     let failed = outcome.as_ref().err().map(|error| Failed::of(error, edge));
     if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
         edge.log_internal_error(Some(&id), cause);
     }
-    let mut response = outcome.unwrap_or_else(|error| respond::error(&error));
+    let mut response = outcome.unwrap_or_else(|error| respond::error(&error, shape));
     respond::not_modified(&mut response, &method, &request_headers);
     respond::set_common_headers(&mut response, &request_headers, &id, Some(&edge.config));
     if timing.exposed
@@ -46,7 +48,7 @@ pub struct Failed<'a> {
 impl<'a> Failed<'a> {
     fn of<P>(error: &Error, edge: &'a Edge<P>) -> Self {
         let code = error.body().code.into_owned();
-        let of_system = || edge.registry.error_names.get(&code).map(String::as_str);
+        let of_system = || edge.registry.error_name(&code);
         Self {
             name: error.name().or_else(of_system),
             code,
@@ -101,11 +103,13 @@ async fn handle<P: Platform>(
     mut request: Request<P::Body>,
     edge: &Edge<P>,
     timing: &mut Timing,
+    shape: &mut ErrorShape,
 ) -> Result<Response<P::Body>, Error> {
     if request.method == Method::OPTIONS {
         return preflight(&edge.registry, &request);
     }
     let matched = route::find(&edge.registry.routes, &request.method, &request.path)?; // 404, 405
+    *shape = matched.route.error_shape;
     let caller = verify::admitted(matched.route, &mut request, edge).await; // 401, 403, 503
     timing.lap("verify", edge);
     timing.exposed = caller.as_ref().is_ok_and(|caller| caller.token().is_some());

@@ -1,14 +1,17 @@
 //! What the systems serve, as data, and the code that they hand in. No stage knows a system.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use http::Method;
 use matchit::Router;
 use percent_encoding::percent_decode_str;
 
 use crate::config::Variable;
-use crate::endpoint::{Fallback, MakeAnswer, MakeArguments, MakeBatch, MakePage, Route, Segments};
-use crate::error::Row;
+use crate::endpoint::{
+    Fallback, MakeAnswer, MakeArguments, MakeBatch, MakePage, Route, Segments, StreamHook,
+};
+use crate::error::{Error, Row};
 use crate::hooks::{AfterCall, Authenticate, JobBody};
 
 /// What the core and the systems serve.
@@ -18,34 +21,85 @@ pub struct Registry {
     pub schemas: Vec<String>,
     /// The variables of the systems.
     pub variables: Vec<Variable>,
+    /// The variables without which some endpoint or job does not work, by system.
+    pub needs: Vec<String>,
     /// The request headers that endpoints of the systems read beside the core's.
     pub request_headers: Vec<String>,
-    /// The ranges of the systems' error codes.
-    pub error_codes: Vec<Codes>,
-    /// The names of the systems' error codes.
-    pub error_names: HashMap<String, String>,
+    /// The systems' error codes and their names: a line for each, with a tab between the two.
+    pub error_names: String,
     /// The endpoints.
     pub routes: Routes,
     /// The scheduled jobs.
     pub jobs: Vec<Job>,
 }
 
-/// A range of error codes that one system has for itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Codes {
-    /// The first code.
-    pub first: String,
-    /// The last code.
-    pub last: String,
+impl Registry {
+    /// The name of an error code of a system.
+    #[must_use]
+    pub fn error_name(&self, code: &str) -> Option<&str> {
+        let mut rows = self.error_names.lines();
+        rows.find_map(|row| row.strip_prefix(code)?.strip_prefix('\t'))
+    }
 }
 
 /// Routes by method and path. Where several patterns match a path, a fixed segment wins over a variable one.
 #[derive(Default)]
 pub struct Routes {
-    list: Vec<Route>,
-    /// The index of each route in `list`, by method and path. A router for each method: a path that one method serves
-    /// may match another pattern of another method.
-    by_method: Vec<(Method, Router<usize>)>,
+    list: Vec<Served>,
+    by_method: Routers,
+}
+
+/// The index of each route in a list, by method and path. A router for each method: a path that one method serves may match
+/// another pattern of another method.
+type Routers = Vec<(Method, Router<usize>)>;
+
+/// A route, which may be read when a request first asks for it.
+pub struct Served {
+    method: Method,
+    pattern: Cow<'static, str>,
+    route: OnceCell<Route>,
+    read: Option<ReadRoute>,
+}
+
+/// Reads a route.
+type ReadRoute = Box<dyn Fn() -> Result<Route, Error>>;
+
+impl Served {
+    /// A route that is read when a request first asks for it.
+    #[must_use]
+    pub fn unread(method: Method, pattern: String, read: ReadRoute) -> Self {
+        Self {
+            method,
+            pattern: pattern.into(),
+            route: OnceCell::new(),
+            read: Some(read),
+        }
+    }
+
+    /// The route.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn route(&self) -> Result<&Route, Error> {
+        if let Some(route) = self.route.get() {
+            return Ok(route);
+        }
+        let read = self.read.as_ref();
+        let read = read.ok_or(Error::Internal("nothing reads a route"))?;
+        let route = read()?;
+        Ok(self.route.get_or_init(|| route))
+    }
+}
+
+impl From<Route> for Served {
+    fn from(route: Route) -> Self {
+        Self {
+            method: route.method.clone(),
+            pattern: route.pattern.clone(),
+            route: route.into(),
+            read: None,
+        }
+    }
 }
 
 /// A route that cannot be served.
@@ -57,31 +111,43 @@ pub struct BadRoute {
     pub why: String,
 }
 
+/// The routers of routes with these methods and patterns.
+///
+/// # Errors
+/// [`BadRoute`] for a pattern that is malformed or matches the same paths as an earlier one of its method.
+pub(crate) fn routers<'a>(
+    patterns: impl Iterator<Item = (&'a Method, &'a str)>,
+) -> Result<Routers, BadRoute> {
+    let mut by_method: Routers = Vec::new();
+    for (index, (method, pattern)) in patterns.enumerate() {
+        if !by_method.iter().any(|(own, _)| own == method) {
+            by_method.push((method.clone(), Router::new()));
+        }
+        let mut routers = by_method.iter_mut();
+        let router = routers.find(|(own, _)| own == method);
+        let inserted = router.map(|(_, router)| router.insert(pattern, index));
+        inserted.transpose().map_err(|error| BadRoute {
+            index,
+            why: error.to_string(),
+        })?;
+    }
+    Ok(by_method)
+}
+
 impl Routes {
     /// Routes with these patterns.
     ///
     /// # Errors
     /// [`BadRoute`] for a pattern that is malformed or matches the same paths as an earlier one of its method.
-    pub fn new(list: Vec<Route>) -> Result<Self, BadRoute> {
-        let mut by_method: Vec<(Method, Router<usize>)> = Vec::new();
-        for (index, route) in list.iter().enumerate() {
-            if !by_method.iter().any(|(method, _)| *method == route.method) {
-                by_method.push((route.method.clone(), Router::new()));
-            }
-            let mut routers = by_method.iter_mut();
-            let router = routers.find(|(method, _)| *method == route.method);
-            let inserted = router.map(|(_, router)| router.insert(&*route.pattern, index));
-            inserted.transpose().map_err(|error| BadRoute {
-                index,
-                why: error.to_string(),
-            })?;
-        }
+    pub fn new(list: Vec<impl Into<Served>>) -> Result<Self, BadRoute> {
+        let list: Vec<Served> = list.into_iter().map(Into::into).collect();
+        let by_method = routers(list.iter().map(|one| (&one.method, &*one.pattern)))?;
         Ok(Self { list, by_method })
     }
 
-    /// The routes, in the order in which they were given.
+    /// The routes that can be read, in the order in which they were given.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.list.iter()
+        self.list.iter().filter_map(|one| one.route().ok())
     }
 
     /// The methods of the routes.
@@ -91,7 +157,7 @@ impl Routes {
 
     /// The route of a method and a path. A segment that is not UTF-8 matches nothing.
     #[must_use]
-    pub fn find(&self, method: &Method, path: &str) -> Option<(&Route, Segments)> {
+    pub fn find(&self, method: &Method, path: &str) -> Option<(&Served, Segments)> {
         let (_, router) = self.by_method.iter().find(|(own, _)| own == method)?;
         let found = router.at(path).ok()?;
         let segments = found.params.iter().map(|(name, text)| {
@@ -136,6 +202,8 @@ pub struct System {
     pub authenticate: &'static [(&'static str, Authenticate)],
     /// What continues with a function's result.
     pub after_call: &'static [(&'static str, AfterCall)],
+    /// What answers with a stream.
+    pub streams: &'static [(&'static str, StreamHook)],
     /// What jobs of the edge do.
     pub jobs: &'static [(&'static str, JobBody)],
 }

@@ -20,13 +20,31 @@ static RELAYED: [HeaderName; 9] = [
     WARNING,
 ];
 
+/// What a refusal says of limits (`private.rate_limit_fields`).
+static LIMITS: [HeaderName; 5] = [
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+];
+
 /// Headers that the answer of a forwarded request has at most, those of every answer among them.
 const MAX_ANSWER_HEADERS: usize = 20;
 
 /// The headers of an answer that a client may see.
 pub(crate) fn allowed_headers(from: &Headers) -> Headers {
+    picked(&RELAYED, from)
+}
+
+/// The headers of a refusal about limits.
+pub(crate) fn limit_headers(from: &Headers) -> Headers {
+    picked(&LIMITS, from)
+}
+
+fn picked(names: &[HeaderName], from: &Headers) -> Headers {
     let mut allowed = Headers::new();
-    for name in &RELAYED {
+    for name in names {
         if let Some(value) = from.get(name) {
             allowed.insert(name, value.clone());
         }

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use crate::browser;
 use crate::config::Config;
-use crate::endpoint::{Call, Incoming};
-use crate::error::{Error, TokenFault};
+use crate::endpoint::{Call, ErrorShape, Incoming};
+use crate::error::{Error, ErrorBody, TokenFault};
 use crate::forward::{Fresh, Reply};
 use crate::message::{Body, Response, bytes, json, text};
 use crate::relayed::relayed_headers;
@@ -29,7 +29,8 @@ const MAX_REQUESTED_NAMES_BYTES: usize = 4096;
 
 /// Headers that a script of an allowed origin may read.
 const READABLE: &str = "content-location, content-profile, content-range, etag, location, preference-applied, \
-    proxy-status, range-unit, retry-after, server-timing, warning, www-authenticate, x-request-id";
+    proxy-status, range-unit, ratelimit, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset, \
+    retry-after, server-timing, warning, www-authenticate, x-request-id";
 
 /// The request headers on which every cached answer depends.
 const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
@@ -46,7 +47,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
             incoming,
             outcome,
         } => answer(&call, &incoming, outcome, config).map(local),
-        Reply::Ready(parts) => Ok(ready(&parts)),
+        Reply::Ready { parts, missing } => Ok(ready(&parts, missing)),
         Reply::Exported(response) => Ok(response),
         Reply::Relayed {
             mut response,
@@ -108,7 +109,7 @@ fn set_lifetime(headers: &mut Headers, fresh: &Fresh) {
     }
 }
 
-fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
+fn ready<B>(parts: &[(&'static str, bool)], missing: Vec<String>) -> Response<B> {
     let all = parts.iter().all(|(_, answers)| *answers);
     let mut checks = serde_json::Map::new();
     for (name, answers) in parts {
@@ -120,8 +121,13 @@ fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body =
+    let mut body =
         serde_json::json!({"status": if all { "ready" } else { "not ready" }, "checks": checks});
+    if let Some(fields) = body.as_object_mut()
+        && !missing.is_empty()
+    {
+        fields.insert("missing".into(), missing.into());
+    }
     let mut response = json(status, &body);
     if !all {
         response
@@ -133,11 +139,32 @@ fn ready<B>(parts: &[(&'static str, bool)]) -> Response<B> {
 
 /// An error as an answer.
 #[must_use]
-pub fn error<B>(error: &Error) -> Response<B> {
-    let body = serde_json::to_vec(&error.body()).unwrap_or_default();
+pub fn error<B>(error: &Error, shape: ErrorShape) -> Response<B> {
+    let mut body = error.body();
+    if shape == ErrorShape::OpenAi {
+        body.error = Some(of_openai(error.status(), &body));
+    }
+    let body = serde_json::to_vec(&body).unwrap_or_default();
     let mut response = bytes(error.status(), "application/json; charset=utf-8", body);
     set_error_headers(error, &mut response.headers);
     response
+}
+
+/// An error as `OpenAI`'s API words it. Its clients show the message and nothing else, so the particulars are in it.
+fn of_openai(status: StatusCode, body: &ErrorBody) -> Value {
+    let details = body.details.as_ref().and_then(Value::as_str);
+    let message = match details {
+        Some(details) => [&*body.message, ": ", details].concat(),
+        None => body.message.clone().into_owned(),
+    };
+    let kind = match status.as_u16() {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        500.. => "server_error",
+        _ => "invalid_request_error",
+    };
+    serde_json::json!({"message": message, "type": kind, "param": null, "code": body.code})
 }
 
 /// An error's code in the header that PostgREST 13 and newer use, for answers to `HEAD`, which have no body.
@@ -172,11 +199,13 @@ pub fn set_error_headers(error: &Error, headers: &mut Headers) {
     if let Some(name) = proxy_status(&error.body().code) {
         headers.insert("proxy-status", name);
     }
-    if let Error::Refused {
-        range: Some(range), ..
-    } = error
-    {
-        headers.insert(CONTENT_RANGE, range.clone());
+    if let Error::Refused { range, limits, .. } = error {
+        if let Some(range) = range {
+            headers.insert(CONTENT_RANGE, range.clone());
+        }
+        for (name, value) in limits.iter() {
+            headers.insert(name, value.clone());
+        }
     }
     if let Error::UnsupportedEncoding { accepted } = error {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(accepted));

@@ -24,7 +24,8 @@ pub fn find<'a>(routes: &'a Routes, method: &Method, path: &str) -> Result<Match
     } else {
         method
     };
-    if let Some((route, segments)) = routes.find(wanted, path) {
+    if let Some((served, segments)) = routes.find(wanted, path) {
+        let route = served.route()?;
         return Ok(Matched { route, segments });
     }
     let mut others = routes

@@ -19,6 +19,31 @@ pub enum Admission {
     Unknown,
 }
 
+/// A body that is written while it is sent; [`crate::hooks::Out`] says what each of these does.
+#[expect(
+    async_fn_in_trait,
+    reason = "one thread per isolate: no future has to be Send"
+)]
+pub trait Writer: 'static {
+    /// Sends a piece once those before have been taken. Whether the client is still there.
+    async fn write(&self, bytes: Vec<u8>) -> bool;
+
+    /// Ends the body, once the client has taken it or has gone.
+    async fn close(&self);
+
+    /// Whether the runtime's signal shows that the client has gone, and whether a failing write does.
+    fn watch(&self, signal: bool, write: bool);
+
+    /// Whether the client has gone.
+    fn is_gone(&self) -> bool;
+
+    /// Ready when the client has gone.
+    async fn gone(&self);
+
+    /// The sign that showed it first: `signal` or `write`.
+    fn why_gone(&self) -> Option<&'static str>;
+}
+
 /// What only the platform can do.
 #[expect(
     async_fn_in_trait,
@@ -27,6 +52,9 @@ pub enum Admission {
 pub trait Platform: Clone + 'static {
     /// Its stream of bytes.
     type Body;
+
+    /// Writes a body.
+    type Writer: Writer;
 
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
@@ -49,6 +77,15 @@ pub trait Platform: Clone + 'static {
     /// Encrypts `data` under `key` with AES-256-GCM and binds it to `context`. The last 16 bytes are the tag; none on
     /// failure.
     async fn encrypt(
+        &self,
+        key: &[u8],
+        nonce: &[u8],
+        context: &[u8],
+        data: &[u8],
+    ) -> Option<Vec<u8>>;
+
+    /// Decrypts what [`Platform::encrypt`] made of the same key, nonce and context; none on failure.
+    async fn decrypt(
         &self,
         key: &[u8],
         nonce: &[u8],
@@ -98,6 +135,14 @@ pub trait Platform: Clone + 'static {
         idle_ms: u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>>;
 
+    /// The chunks of a service's answer as they arrive, within the same limits. It closes the connection when it is dropped.
+    fn pieces(
+        &self,
+        body: Self::Body,
+        limit: usize,
+        idle_ms: u32,
+    ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>>;
+
     /// A body that breaks off after `limit` bytes and then logs so under `id`. If its first chunk exceeds the limit, no
     /// byte is passed on.
     ///
@@ -124,6 +169,16 @@ pub trait Platform: Clone + 'static {
 
     /// A body that is produced chunk by chunk as the client reads it. It breaks off at an error.
     fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Self::Body;
+
+    /// A body that is written while it is sent. A client that takes nothing of it for `idle_ms` has gone.
+    ///
+    /// # Errors
+    /// [`Error::Internal`].
+    fn pushed(&self, idle_ms: u32) -> Result<(Self::Body, Self::Writer), Error>;
+
+    /// Work that goes on whether or not the request is answered and its client is there, as long as the runtime allows. Its sends
+    /// and waits are those of the request.
+    fn outlive(&self, work: impl Future<Output = ()> + 'static);
 
     /// Continues work after the request has been answered.
     fn background(&self, work: impl Future<Output = ()> + 'static);

@@ -3,3 +3,5 @@
 pub mod data;
 pub mod health;
 pub mod person;
+pub mod rewrap;
+pub mod tokens;

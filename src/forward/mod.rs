@@ -4,9 +4,11 @@ mod cached;
 mod export;
 mod lines;
 pub(crate) mod outside;
+mod pages;
 pub mod share;
 mod sqlstate;
 pub mod stale_if_error;
+mod stream;
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -25,6 +27,7 @@ use crate::hooks::Services;
 use crate::id;
 use crate::isolate::Edge;
 use crate::message::{Body, JSON, Outgoing, ReadFault, Response, SendFault, text};
+use crate::relayed::limit_headers;
 use crate::runtime::Platform;
 use crate::scope::{self, Relay, Rule, Scoped, Sharer, Work, replica};
 use crate::verify::keys;
@@ -56,7 +59,7 @@ pub enum Reply<B> {
         /// How clients may cache it, if the edge does.
         fresh: Option<Fresh>,
     },
-    /// A file that the edge makes as the client reads it.
+    /// What the edge makes while it is sent.
     Exported(Response<B>),
     /// The result of a function, which the endpoint translates into its answer.
     Called {
@@ -68,7 +71,12 @@ pub enum Reply<B> {
         outcome: Result<Value, Error>,
     },
     /// Whether each service answers, by name.
-    Ready(Vec<(&'static str, bool)>),
+    Ready {
+        /// Whether each of them answers.
+        parts: Vec<(&'static str, bool)>,
+        /// The variables of systems that are not set, and that some endpoint or job needs.
+        missing: Vec<String>,
+    },
 }
 
 /// How clients may cache an answer.
@@ -142,6 +150,10 @@ async fn perform<P: Platform>(
                 .await
         }
         Work::Lines(lines) => Ok(lines::send(*lines, edge).boxed_local().await),
+        Work::Paged(paged) => {
+            let sent = pages::send(*paged, edge).boxed_local().await;
+            sent.map(Reply::Exported)
+        }
         Work::Export(pages) => {
             let exported = export::send(pages, edge).boxed_local().await;
             exported.map(Reply::Exported)
@@ -164,6 +176,11 @@ async fn called<P: Platform>(
     if matches!(call.answer, Answer::Streamed) {
         let response = send_on(relay, edge).await?;
         return Ok(Reply::of(streamed(response)));
+    }
+    if let Some(hook) = call.stream {
+        let result = result(relay, edge).await?;
+        let response = stream::send(hook, result, *incoming, edge).await?;
+        return Ok(Reply::Exported(response));
     }
     if let Some(status) = call.relayed_status() {
         let called = relayed_result(relay, status, edge);
@@ -201,11 +218,11 @@ async fn ready<P: Platform>(
             counts_toward_limit: false,
             ..Relay::plain(outgoing)
         };
-        result(relay, edge).await.is_ok()
+        result(relay, edge).await.ok()
     };
     let replica = async {
         match replica {
-            Some(replica) => Some(ask(replica).await),
+            Some(replica) => Some(ask(replica).await.is_some()),
             None => None,
         }
     };
@@ -222,10 +239,20 @@ async fn ready<P: Platform>(
     };
     // Concurrently: each check may take as long as a deadline.
     let (database, replica, keys) = join3(ask(database), replica, keys).await;
-    let mut parts = vec![("database", database)];
+    let mut parts = vec![("database", database.is_some())];
     parts.extend(replica.map(|ready| ("replica", ready)));
     parts.push(("keys", keys));
-    Reply::Ready(parts)
+    // They stop nothing that can do without them.
+    let needs = edge.registry.needs.iter();
+    let missing = needs.filter(|name| !edge.config.is_set(name));
+    let mut missing: Vec<String> = missing.cloned().collect();
+    // A key that is due, because the newest one has encrypted too often.
+    let due = database.as_ref().and_then(|known| known.get("missing"));
+    let due = due.and_then(Value::as_array).into_iter().flatten();
+    missing.extend(due.filter_map(|name| name.as_str().map(str::to_owned)));
+    missing.sort_unstable();
+    missing.dedup();
+    Reply::Ready { parts, missing }
 }
 
 /// A function's result as the answer of an endpoint, unread: PostgREST's headers describe its own interface.
@@ -290,6 +317,7 @@ async fn send_on<P: Platform>(
         answer_bytes,
         limits_write,
         anonymous,
+        reads_only,
         counts_toward_limit,
         sharer,
         request_id,
@@ -324,7 +352,11 @@ async fn send_on<P: Platform>(
     };
     let context = RefusalContext {
         anonymous,
-        own_token: text(&outgoing.headers, "authorization").is_some_and(scope::is_made_here),
+        bearer: match text(&outgoing.headers, "authorization") {
+            _ if reads_only => Bearer::ReadsOnly,
+            Some(sent) if scope::is_made_here(sent) => Bearer::Edge,
+            _ => Bearer::Caller,
+        },
         of_text: matches!(outgoing.body, Body::Upload { .. })
             && text(&outgoing.headers, "content-type").is_some_and(is_decoded_text),
     };
@@ -708,19 +740,30 @@ fn proxy_status_code(headers: &Headers) -> Option<&str> {
     text(headers, "proxy-status")?.strip_prefix("PostgREST; error=")
 }
 
+/// Whose token a request carries upstream.
+#[derive(PartialEq, Eq)]
+enum Bearer {
+    /// The caller's own.
+    Caller,
+    /// One of the edge.
+    Edge,
+    /// One of the edge, for an API token that may only read.
+    ReadsOnly,
+}
+
 /// The facts about a request that decide the wording of its refusal.
 struct RefusalContext {
     /// No user is signed in.
     anonymous: bool,
-    /// It carries a token of the edge.
-    own_token: bool,
+    /// Whose token it carries.
+    bearer: Bearer,
     /// Its body is text that PostgREST decodes.
     of_text: bool,
 }
 
 /// Whether an application chose a code and its words for callers: by its form, or because a manifest lists it.
 fn is_application_code<P>(code: &str, edge: &Edge<P>) -> bool {
-    sqlstate::is_application_code(code) || edge.registry.error_names.contains_key(code)
+    sqlstate::is_application_code(code) || edge.registry.error_name(code).is_some()
 }
 
 /// Turns PostgREST's error into one of the edge.
@@ -775,8 +818,12 @@ fn own_error(
         return Some(Error::Overloaded);
     }
     // PostgREST rejects the edge's own token: keys or audiences differ, which the caller cannot correct.
-    if context.own_token && code.starts_with("PGRST30") {
+    if context.bearer != Bearer::Caller && code.starts_with("PGRST30") {
         return Some(Error::UpstreamFailed);
+    }
+    // A write in a read-only transaction, which PostgREST answers with 405.
+    if context.bearer == Bearer::ReadsOnly && code == "25006" {
+        return Some(Error::ApiTokenScope);
     }
     let message = body.get("message").and_then(Value::as_str);
     if let Some(error) = sqlstate::error_for(code, message.unwrap_or_default()) {
@@ -808,6 +855,7 @@ fn relayed_error(refusal: &Refusal, body: &Value, shows_all: bool) -> Error {
             .filter(|_| shows_all)
             .map(|hint| hint.to_owned().into()),
         progress: None,
+        error: None,
     };
     let headers = &refusal.headers;
     Error::Refused {
@@ -821,5 +869,6 @@ fn relayed_error(refusal: &Refusal, body: &Value, shows_all: bool) -> Error {
             .get(CONTENT_RANGE)
             .filter(|_| status == StatusCode::RANGE_NOT_SATISFIABLE)
             .cloned(),
+        limits: Box::new(limit_headers(headers)),
     }
 }

@@ -77,9 +77,11 @@ pub(super) fn error_for(code: &str, message: &str) -> Option<Error> {
             details: None,
             hint: Some(hint.into()),
             progress: None,
+            error: None,
         }),
         retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SECONDS),
         range: None,
+        limits: Box::default(),
     })
 }
 

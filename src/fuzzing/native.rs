@@ -6,6 +6,9 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use crate::headers::Headers;
+use aes_gcm::aead::consts::U12;
+use aes_gcm::aead::{Aead as _, Payload};
+use aes_gcm::{Aes256Gcm, Nonce};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use futures_util::{Stream, StreamExt as _, stream};
 use hmac::{Hmac, Mac};
@@ -21,7 +24,7 @@ use crate::isolate::{Edge, Isolate};
 use crate::message::{Body, Outgoing, Place, ReadFault, Response, SendFault};
 use crate::public_key::{Algorithm, PublicKey};
 use crate::registry::Registry;
-use crate::runtime::{Admission, Platform};
+use crate::runtime::{Admission, Platform, Writer};
 
 /// The time at the start, in seconds since 1970.
 pub(crate) const NOW: u64 = 1_800_000_000;
@@ -65,8 +68,34 @@ pub(crate) struct Outside {
     pub(crate) logged: RefCell<Vec<String>>,
 }
 
+/// A client that takes everything at once.
+pub(crate) struct Taken;
+
+impl Writer for Taken {
+    async fn write(&self, _: Vec<u8>) -> bool {
+        true
+    }
+
+    async fn close(&self) {}
+
+    fn watch(&self, _: bool, _: bool) {}
+
+    fn is_gone(&self) -> bool {
+        false
+    }
+
+    async fn gone(&self) {
+        std::future::pending::<()>().await;
+    }
+
+    fn why_gone(&self) -> Option<&'static str> {
+        None
+    }
+}
+
 impl Platform for Native {
     type Body = Vec<u8>;
+    type Writer = Taken;
 
     fn now_ms(&self) -> u64 {
         *self.now_ms.borrow()
@@ -106,8 +135,28 @@ impl Platform for Native {
         key.verify(data, &signature).is_ok()
     }
 
-    async fn encrypt(&self, _: &[u8], _: &[u8], _: &[u8], data: &[u8]) -> Option<Vec<u8>> {
-        Some(data.to_vec())
+    async fn encrypt(
+        &self,
+        key: &[u8],
+        nonce: &[u8],
+        context: &[u8],
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        let (cipher, nonce) = aes_gcm(key, nonce)?;
+        let (msg, aad) = (data, context);
+        cipher.encrypt(&nonce, Payload { msg, aad }).ok()
+    }
+
+    async fn decrypt(
+        &self,
+        key: &[u8],
+        nonce: &[u8],
+        context: &[u8],
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        let (cipher, nonce) = aes_gcm(key, nonce)?;
+        let (msg, aad) = (data, context);
+        cipher.decrypt(&nonce, Payload { msg, aad }).ok()
     }
 
     async fn send(
@@ -158,6 +207,15 @@ impl Platform for Native {
         })
     }
 
+    fn pieces(
+        &self,
+        body: Vec<u8>,
+        limit: usize,
+        idle_ms: u32,
+    ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
+        self.chunks(body, false, limit, idle_ms)
+    }
+
     async fn bounded(
         &self,
         body: Vec<u8>,
@@ -184,6 +242,14 @@ impl Platform for Native {
         pieces.concat()
     }
 
+    fn pushed(&self, _: u32) -> Result<(Vec<u8>, Taken), Error> {
+        Ok((Vec::new(), Taken))
+    }
+
+    fn outlive(&self, work: impl Future<Output = ()> + 'static) {
+        pollster::block_on(work);
+    }
+
     fn background(&self, work: impl Future<Output = ()> + 'static) {
         pollster::block_on(work);
     }
@@ -197,6 +263,15 @@ impl Platform for Native {
     }
 
     async fn cache_put(&self, _: &str, _: Response<()>, _: u32) {}
+}
+
+/// AES-256-GCM with a key, and a nonce of its size.
+fn aes_gcm(key: &[u8], nonce: &[u8]) -> Option<(Aes256Gcm, Nonce<U12>)> {
+    let nonce: [u8; 12] = nonce.try_into().ok()?;
+    Some((
+        <Aes256Gcm as aes_gcm::KeyInit>::new_from_slice(key).ok()?,
+        nonce.into(),
+    ))
 }
 
 /// The key set of `https://es.test`, made once: deriving a public key is slow.

@@ -2,8 +2,10 @@
 //!
 //! Each cache is a file here and defines what it keeps; the stages decide when to use it.
 
+pub mod api_tokens;
 pub mod calls;
 pub mod keys;
+pub mod recent;
 pub mod shares;
 pub mod stale_results;
 pub mod tokens;
@@ -20,8 +22,10 @@ use crate::error::Error;
 use crate::id::{NoRandomness, random_id};
 use crate::registry::Registry;
 use crate::runtime::Platform;
+use api_tokens::ApiTokens;
 use calls::Templates;
 use keys::KeyCache;
+use recent::Recent;
 use shares::Shares;
 use stale_results::StaleResults;
 use tokens::{Claims, HeaderCache, TokenCache, TokenHasher};
@@ -41,6 +45,8 @@ pub struct Isolate {
     pub forged: RefCell<TokenCache<()>>,
     /// Makes the keys by which both caches find tokens.
     pub token_hasher: TokenHasher,
+    /// Recently exchanged API tokens.
+    pub api_tokens: RefCell<ApiTokens>,
     /// Headers of recent tokens.
     pub token_headers: RefCell<HeaderCache>,
     /// Users who wrote recently.
@@ -49,6 +55,10 @@ pub struct Isolate {
     pub stale_results: RefCell<StaleResults>,
     /// What is the same in all calls of a function.
     pub calls: RefCell<Templates>,
+    /// The edge's own tokens of this minute, by their claims.
+    pub minted: RefCell<Recent>,
+    /// The hashes of addresses of this day.
+    pub addresses: RefCell<Recent>,
     /// The isolate's half of its request ids, and the number of ids so far.
     ids: RefCell<(String, u64)>,
     /// The number of requests that wait for PostgREST.
@@ -70,10 +80,13 @@ impl Isolate {
             verified: RefCell::default(),
             forged: RefCell::default(),
             token_hasher: TokenHasher::default(),
+            api_tokens: RefCell::default(),
             token_headers: RefCell::default(),
             writers: RefCell::default(),
             stale_results: RefCell::default(),
             calls: RefCell::default(),
+            minted: RefCell::default(),
+            addresses: RefCell::default(),
             ids: RefCell::default(),
             in_flight: Cell::default(),
             shares: RefCell::default(),

@@ -8,24 +8,20 @@ use http::{Method, StatusCode};
 use super::checks::{is_read, size};
 use super::{
     Answer, ArgumentOf, BodyOf, By, Caller, Endpoint, ErrorName, Fault, Identity, Manifest,
-    OfCaller, RateLimit, Verb,
+    OfCaller, RateLimit, ScheduledJob, SealOf, Verb,
 };
 use crate::endpoint::{
     self, Access, Action, Argument, Arguments, BodyKind, Call, Encoding, Export, Guard, Limit,
-    LineBody, More, Route, Seal, Source,
+    LineBody, More, Pages, Route, Seal, SealedRow, Source,
 };
 use crate::hooks::Authenticate;
-use crate::registry::{Codes, Handler, Job, Registry, System, Worker};
+use crate::registry::{Handler, Job, System, Worker};
 
 /// The systems of this repository that have Rust, each behind a cargo feature of its name.
-const FEATURES: [&str; 2] = ["clixen", "growth"];
+const FEATURES: [&str; 4] = ["clixen", "flashfusion", "growth", "observatory"];
 
-/// Adds what a manifest lists to the registry. Gives its routes.
-pub(super) fn add(
-    manifest: Manifest,
-    code: Option<&System>,
-    registry: &mut Registry,
-) -> Result<Vec<Route>, Fault> {
+/// The routes of a manifest's endpoints, of which none is wrong, nor what the manifest says of its Rust.
+pub(super) fn routes(manifest: Manifest, code: Option<&System>) -> Result<Vec<Route>, Fault> {
     let named = Named {
         system: &manifest.name,
         code,
@@ -43,46 +39,38 @@ pub(super) fn add(
             return Err(Fault("errors".into(), what));
         }
     }
-    for (at, job) in manifest.jobs.into_iter().enumerate() {
-        let by = match job.by {
-            By::Database => Worker::Database,
-            By::Edge => {
-                let body = named.find("job", &job.name, |system| system.jobs);
-                let body = body.map_err(|what| Fault(format!("jobs[{at}].name"), what))?;
-                Worker::Edge(body, job.requires)
-            }
-        };
-        registry.jobs.push(Job {
-            cron: job.cron,
-            name: job.name,
-            by,
-        });
+    for (at, one) in manifest.jobs.iter().enumerate() {
+        job(one, &named).map_err(|what| Fault(format!("jobs[{at}].name"), what))?;
     }
-    let headers = &manifest.request_headers;
     let mut routes = Vec::with_capacity(manifest.endpoints.len());
     for (at, endpoint) in manifest.endpoints.into_iter().enumerate() {
-        let route = route(endpoint, &named, headers);
+        let route = route(endpoint, &named, &manifest.request_headers);
         let place = |Fault(field, what)| Fault(format!("endpoints[{at}].{field}"), what);
         routes.push(route.map_err(place)?);
     }
-    registry.schemas.extend(manifest.schemas);
-    let codes = manifest.error_codes.iter();
-    registry
-        .error_codes
-        .extend(codes.filter_map(|text| Codes::read(text)));
-    registry.request_headers.extend(manifest.request_headers);
-    registry.variables.extend(manifest.variables);
-    let errors = manifest.errors.into_iter();
-    registry
-        .error_names
-        .extend(errors.map(|error| (error.code, error.name)));
     Ok(routes)
 }
 
+/// A job with its code.
+pub(super) fn job(job: &ScheduledJob, named: &Named<'_>) -> Result<Job, String> {
+    let by = match job.by {
+        By::Database => Worker::Database,
+        By::Edge => {
+            let body = named.find("job", &job.name, |system| system.jobs)?;
+            Worker::Edge(body, job.requires.clone())
+        }
+    };
+    Ok(Job {
+        cron: job.cron.clone(),
+        name: job.name.clone(),
+        by,
+    })
+}
+
 /// The code of a manifest's system.
-struct Named<'a> {
-    system: &'a str,
-    code: Option<&'a System>,
+pub(super) struct Named<'a> {
+    pub(super) system: &'a str,
+    pub(super) code: Option<&'a System>,
 }
 
 impl Named<'_> {
@@ -109,7 +97,11 @@ impl Named<'_> {
     }
 }
 
-fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Route, Fault> {
+pub(super) fn route(
+    endpoint: Endpoint,
+    named: &Named<'_>,
+    headers: &[String],
+) -> Result<Route, Fault> {
     let in_field = |field: &'static str| move |what| Fault(field.to_owned(), what);
     let method = method(endpoint.method);
     let handler = endpoint.handler.as_ref().map(|name| {
@@ -127,6 +119,8 @@ fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Ro
         Caller::Key => Access::Keyed,
         Caller::User => Access::User,
         Caller::Service => Access::Service,
+        Caller::Worker => Access::Worker,
+        Caller::Token => Access::Token,
     };
     let guard = match endpoint.rate_limit {
         RateLimit::Open => Some(Guard::FailOpen),
@@ -134,8 +128,14 @@ fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Ro
         RateLimit::None => None,
     };
     let limit = endpoint.body_limit.as_deref().and_then(size);
-    let requires = endpoint.requires.clone();
+    let mut requires = endpoint.requires.clone();
+    let fingerprint = endpoint
+        .seal
+        .as_ref()
+        .and_then(|seal| seal.fingerprint.clone());
+    requires.extend(fingerprint);
     let path = endpoint.path.clone();
+    let error_shape = endpoint.error_shape;
     let action = action(endpoint, handler.transpose()?, named, headers)?;
     let mut route = Route::new(method, path, action);
     route.access = access;
@@ -143,10 +143,12 @@ fn route(endpoint: Endpoint, named: &Named<'_>, headers: &[String]) -> Result<Ro
     route.body_limit = limit;
     route.requires = requires;
     route.authenticate = authenticate;
+    route.error_shape = error_shape;
+    route.system = Some(named.system.to_owned());
     Ok(route)
 }
 
-fn method(verb: Verb) -> Method {
+pub(super) fn method(verb: Verb) -> Method {
     match verb {
         Verb::Get => Method::GET,
         Verb::Post => Method::POST,
@@ -230,6 +232,10 @@ fn call(
         Answer::NoContent => endpoint::Answer::NoContent,
         Answer::Stream => endpoint::Answer::Streamed,
     };
+    call.pages = endpoint.pages.map(|pages| Pages {
+        content_type: pages.content_type,
+        file_name: pages.file_name,
+    });
     call.redirect = endpoint.redirect;
     call.cache_seconds = endpoint.cache;
     call.answer_step_ms = endpoint.answer_step_ms;
@@ -249,14 +255,14 @@ fn call(
             Some(found.map_err(|what| Fault("after_call".into(), what))?)
         }
     };
-    call.seal = endpoint.seal.map(|seal| Seal {
-        field: seal.field,
-        column: seal.column,
-        row: seal.row,
-        owner: seal.owner,
-        min_bytes: seal.min_bytes,
-        max_bytes: seal.max_bytes,
-    });
+    call.stream = match &endpoint.stream {
+        None => None,
+        Some(name) => {
+            let found = named.find("stream", name, |system| system.streams);
+            Some(found.map_err(|what| Fault("stream".into(), what))?)
+        }
+    };
+    call.seal = endpoint.seal.map(sealed);
     let listed = !endpoint.arguments.is_empty() || call.seal.is_some();
     let arguments = endpoint.arguments.into_iter();
     let arguments: Result<Vec<Argument>, Fault> = arguments
@@ -282,6 +288,9 @@ fn call(
             }
             call.arguments = Arguments::Code(code);
         }
+        if call.stream.is_some() && (answer.is_some() || fallback.is_some()) {
+            return fault("stream", "the handler makes the answer");
+        }
         if let Some(code) = answer {
             if !matches!(call.answer, endpoint::Answer::Result(StatusCode::OK))
                 || call.redirect.is_some()
@@ -296,6 +305,22 @@ fn call(
         call.fallback = fallback;
     }
     Ok(call)
+}
+
+fn sealed(seal: SealOf) -> Seal {
+    let row = seal.row.map(SealedRow::Argument);
+    let new_row = || SealedRow::New(seal.new_row.unwrap_or_default());
+    Seal {
+        field: seal.field,
+        kind: seal.kind,
+        column: seal.column,
+        row: row.unwrap_or_else(new_row),
+        owner: seal.owner,
+        min_bytes: seal.min_bytes,
+        max_bytes: seal.max_bytes,
+        fingerprint: seal.fingerprint,
+        hint: seal.hint,
+    }
 }
 
 /// How the lines of a body are read; none for an endpoint that reads its body whole.

@@ -2,11 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Answer, ArgumentOf, BodyOf, Caller, Endpoint, Fault, Identity, Manifest, Verb};
+use super::{
+    Answer, ArgumentOf, Before, BodyOf, Caller, Codes, Endpoint, Fault, Identity, Manifest, SealOf,
+    Verb,
+};
 use crate::config::{self, OWN_VARIABLES, is_name, is_reserved_schema};
-use crate::endpoint::{Encoding, Kind, Route};
+use crate::endpoint::{Encoding, Kind, Route, SecretKind};
 use crate::error::{DATABASE_NAMES, ROWS};
-use crate::registry::{Codes, Registry};
 
 /// The core's headers that an argument may be. The others are credentials, addresses, or say how to read the request.
 const ARGUMENT_HEADERS: [&str; 7] = [
@@ -19,8 +21,8 @@ const ARGUMENT_HEADERS: [&str; 7] = [
     "x-request-id",
 ];
 /// Headers that a manifest may name beside `x-<system>-...`: signatures of webhooks with what they sign, session tokens that
-/// a system issues itself, and preferences of browsers.
-const KNOWN_HEADERS: [&str; 20] = [
+/// a system issues itself, preferences of browsers, and forms of answers that clients ask for.
+const KNOWN_HEADERS: [&str; 21] = [
     "dnt",
     "save-data",
     "sec-ch-ua",
@@ -41,6 +43,7 @@ const KNOWN_HEADERS: [&str; 20] = [
     "x-shopify-hmac-sha256",
     "x-slack-request-timestamp",
     "x-slack-signature",
+    "x-vercel-ai-ui-message-stream",
 ];
 /// First words of headers `x-...` that proxies and clouds write: with credentials, addresses and hosts. No system is called
 /// so, because its own headers could not be told from these.
@@ -65,7 +68,17 @@ const FOREIGN_HEADERS: [&str; 16] = [
 /// First characters of codes that PostgREST and PostgreSQL raise, and of those with which a function sets a status.
 const SERVER_CODES: [&str; 6] = ["PGRST", "PT", "P0", "XX", "HV", "F0"];
 /// Paths of the core.
-const OWN_PATHS: [&str; 5] = ["/rest/", "/auth/", "/v1/admin/gdpr/", "/healthz", "/readyz"];
+const OWN_PATHS: [&str; 7] = [
+    "/rest/",
+    "/auth/",
+    "/v1/admin/gdpr/",
+    "/v1/tokens",
+    "/v1/admin/keys/",
+    "/healthz",
+    "/readyz",
+];
+/// The fewest bytes of a secret of which a part is shown.
+const MIN_HINT_BYTES: usize = 16;
 /// The most bytes of a body.
 pub(super) const MAX_BODY_BYTES: usize = 100_000_000;
 /// The most seconds of a cached answer.
@@ -91,7 +104,7 @@ fn must(holds: bool, place: impl FnOnce() -> String, what: &str) -> Result<(), F
 const NAME_WANTED: &str = "lower-case letters, digits and _, at most 63";
 
 /// Checks a manifest by itself and against what came before it.
-pub(super) fn check(manifest: &Manifest, before: &Registry) -> Result<(), Fault> {
+pub(super) fn check(manifest: &Manifest, before: &Before) -> Result<(), Fault> {
     must(is_name(&manifest.name), || "name".into(), NAME_WANTED)?;
     for (at, schema) in manifest.schemas.iter().enumerate() {
         let place = || format!("schemas[{at}]");
@@ -120,7 +133,7 @@ pub(super) fn check(manifest: &Manifest, before: &Registry) -> Result<(), Fault>
             || format!("jobs[{at}].name"),
             NAME_WANTED,
         )?;
-        let known = before.jobs.iter().any(|known| known.name == job.name);
+        let known = before.jobs.contains(&job.name);
         must(
             !known,
             || format!("jobs[{at}].name"),
@@ -159,7 +172,7 @@ fn check_header(name: &str, system: &str) -> Result<(), String> {
     ))
 }
 
-fn check_variables(manifest: &Manifest, before: &Registry) -> Result<(), Fault> {
+fn check_variables(manifest: &Manifest, before: &Before) -> Result<(), Fault> {
     for (at, variable) in manifest.variables.iter().enumerate() {
         let place = || format!("variables[{at}].name");
         let name = variable.name.as_str();
@@ -172,7 +185,7 @@ fn check_variables(manifest: &Manifest, before: &Registry) -> Result<(), Fault> 
         let is_own = OWN_VARIABLES.contains(&name) || name.starts_with("KEK_");
         must(!is_own, place, "a variable of the core")?;
         let names: Vec<&str> = manifest.variables.iter().map(|v| v.name.as_str()).collect();
-        let known = before.variables.iter().any(|known| known.name == name);
+        let known = before.variables.contains(&variable.name);
         let twice = known || repeats(&names, at, &name);
         must(
             !twice,
@@ -199,7 +212,7 @@ fn check_requires(names: &[String], manifest: &Manifest) -> Result<(), String> {
 }
 
 /// Checks the ranges of a manifest's codes, and that its errors lie in them.
-fn check_errors(manifest: &Manifest, before: &Registry) -> Result<(), Fault> {
+fn check_errors(manifest: &Manifest, before: &Before) -> Result<(), Fault> {
     let mut ranges: Vec<Codes> = Vec::new();
     for (at, text) in manifest.error_codes.iter().enumerate() {
         let place = || format!("error_codes[{at}]");
@@ -308,7 +321,9 @@ fn check_endpoint(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault>
     }
     check_arguments(endpoint, &manifest.name)?;
     super::lines::check(endpoint)?;
-    check_seal(endpoint)?;
+    super::pages::check(endpoint)?;
+    super::stream::check(endpoint)?;
+    check_seal(endpoint, manifest)?;
     check_export(endpoint, manifest)
 }
 
@@ -331,6 +346,10 @@ fn check_identity(endpoint: &Endpoint) -> Result<(), Fault> {
     is(is_vouched || !endpoint.device, "device", wanted)?;
     let wanted = "needs identity = \"vouched\": the data API serves a function that callers may execute themselves, with any arguments";
     is(is_vouched || endpoint.seal.is_none(), "seal", wanted)?;
+    let of_tokens = matches!(endpoint.access, Caller::Worker | Caller::Token);
+    let wanted = "needs call and identity = \"vouched\": only the edge's own token says what an API token opens";
+    let is_call = endpoint.call.is_some() && is_vouched;
+    is(is_call || !of_tokens, "access", wanted)?;
     for (name, argument) in &endpoint.arguments {
         if argument.caller.is_none() {
             continue;
@@ -454,11 +473,16 @@ fn check_export(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault> {
             "export.columns",
             NAME_WANTED,
         )?;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        let file = !export.file_name.is_empty() && export.file_name.bytes().all(plain);
+        let file = is_file_name(&export.file_name);
         is(file, "export.file_name", "letters, digits, ., _ and -")?;
     }
     Ok(())
+}
+
+/// Whether a name can stand in `Content-Disposition` as it is.
+pub(super) fn is_file_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    !name.is_empty() && name.bytes().all(plain)
 }
 
 /// Checks a path: segments of letters, digits, `-`, `.`, `_` and `~`, or variable ones, in braces.
@@ -489,11 +513,13 @@ fn check_path(path: &str) -> Result<(), String> {
 }
 
 /// Checks that the routes of a manifest serve no path that an earlier route serves, by whatever method.
-pub(super) fn check_paths(routes: &[Route], before: &[Route]) -> Result<(), Fault> {
+pub(super) fn check_paths<'a>(
+    routes: &[Route],
+    before: &(impl Iterator<Item = &'a Route> + Clone),
+) -> Result<(), Fault> {
     for (at, route) in routes.iter().enumerate() {
-        let other = before
-            .iter()
-            .find(|other| meet(&route.pattern, &other.pattern));
+        let mut others = before.clone();
+        let other = others.find(|other| meet(&route.pattern, &other.pattern));
         if let Some(other) = other {
             let what = format!(
                 "the core or another system serves such paths: {}",
@@ -699,7 +725,7 @@ pub(super) fn is_read(header: &str, request_headers: &[String]) -> bool {
     ARGUMENT_HEADERS.contains(&header) || request_headers.iter().any(|name| name == header)
 }
 
-fn check_seal(endpoint: &Endpoint) -> Result<(), Fault> {
+fn check_seal(endpoint: &Endpoint, manifest: &Manifest) -> Result<(), Fault> {
     let Some(seal) = &endpoint.seal else {
         return Ok(());
     };
@@ -711,15 +737,22 @@ fn check_seal(endpoint: &Endpoint) -> Result<(), Fault> {
         "seal.column",
         "schema, table and column, such as notes.keys.secret",
     )?;
-    for (field, name) in [("seal.row", &seal.row), ("seal.owner", &seal.owner)] {
+    is(
+        seal.row.is_some() != seal.new_row.is_some(),
+        "seal.row",
+        "either row, the name of an argument, or new_row, the argument that gets a new id",
+    )?;
+    let row = seal.row.iter().map(|name| ("seal.row", name));
+    for (field, name) in row.chain([("seal.owner", &seal.owner)]) {
         let argument = endpoint.arguments.get(name);
         is(argument.is_some(), field, "the name of an argument")?;
         let is_always = argument.is_some_and(|argument| {
             let of_user = argument.caller.is_some() && endpoint.access == Caller::User;
             let by_default = argument.default.as_ref().is_some_and(Value::is_string);
-            argument.path.is_some() || argument.required || of_user || by_default
+            let is_given = argument.path.is_some() || argument.required || of_user || by_default;
+            is_given && argument.field.is_none()
         });
-        let wanted = "an argument that is never left out: from the path, required, with a default text, or the user of access = \"user\"";
+        let wanted = "an argument that is never left out, and no field: from the path, required, with a default text, or the user of access = \"user\"";
         is(is_always, field, wanted)?;
         let is_text = argument.is_some_and(|argument| {
             let kind = argument.kind.unwrap_or_default();
@@ -727,26 +760,71 @@ fn check_seal(endpoint: &Endpoint) -> Result<(), Fault> {
         });
         is(is_text, field, "a text or a UUID")?;
     }
-    let from_body = endpoint
+    let reads_secret = endpoint
         .arguments
         .values()
-        .any(|a| a.body.is_some() || a.field.is_some());
-    is(!from_body, "seal", "the body has only the secret")?;
+        .any(|a| a.body.is_some() || a.field.as_ref() == Some(&seal.field));
+    is(
+        !reads_secret,
+        "seal",
+        "no argument may be the secret, or the body with it",
+    )?;
+    let is_json = endpoint
+        .accepts
+        .as_deref()
+        .is_none_or(|accepts| accepts == [Encoding::Json]);
+    is(is_json, "accepts", "a secret stands in JSON")?;
     let sizes = 1 <= seal.min_bytes && seal.min_bytes <= seal.max_bytes && seal.max_bytes <= 65_536;
     is(
         sizes,
         "seal.min_bytes",
         "1 to max_bytes, which is at most 65536",
     )?;
-    let names = ["sealed", "key_version"];
-    let free = names
-        .iter()
-        .all(|name| !endpoint.arguments.contains_key(*name));
+    check_added(endpoint, seal, manifest)
+}
+
+/// Checks what a seal adds to the arguments.
+fn check_added(endpoint: &Endpoint, seal: &SealOf, manifest: &Manifest) -> Result<(), Fault> {
+    let is = |holds: bool, field: &str, what: &str| must(holds, || field.into(), what);
+    let is_key = |name: &String| {
+        let mut variables = manifest.variables.iter();
+        variables.any(|variable| variable.name == *name && variable.kind == config::Kind::Key)
+    };
     is(
-        free,
-        "seal",
-        "sealed and key_version are added to the arguments",
-    )
+        seal.fingerprint.as_ref().is_none_or(is_key),
+        "seal.fingerprint",
+        "one of the manifest's variables of the kind key",
+    )?;
+    let is_token = seal.kind == SecretKind::Token && seal.min_bytes >= MIN_HINT_BYTES;
+    is(
+        !seal.hint || is_token,
+        "seal.hint",
+        "only for a token of at least 16 bytes: a part of it is shown",
+    )?;
+    let names = [
+        (true, "sealed"),
+        (true, "key_version"),
+        (seal.fingerprint.is_some(), "fingerprint"),
+        (seal.hint, "prefix"),
+        (seal.hint, "last_four"),
+        (seal.hint, "hint"),
+        (seal.hint, "shape_warning"),
+        (seal.kind == SecretKind::Object, "names"),
+    ];
+    let mut added: Vec<&str> = names
+        .into_iter()
+        .filter_map(|(is_added, name)| is_added.then_some(name))
+        .collect();
+    if let Some(name) = &seal.new_row {
+        let is_free = is_name(name) && !added.contains(&name.as_str());
+        is(is_free, "seal.new_row", "the name of an argument")?;
+        added.push(name);
+    }
+    let known = added
+        .iter()
+        .find(|name| endpoint.arguments.contains_key(**name));
+    let what = known.map(|name| format!("{name} is added to the arguments"));
+    must(what.is_none(), || "seal".into(), &what.unwrap_or_default())
 }
 
 /// The bytes of a size such as `64 KB`.

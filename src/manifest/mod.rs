@@ -1,24 +1,28 @@
-//! Manifests: what each system is, as data. They are read when an isolate starts, checked whole, and become the
-//! [`Registry`]. The edge does not start with a wrong one, and says where it is wrong.
+//! Manifests: what each system is, as data. They are checked whole and brought into a compact form ([`compile`]), of which an
+//! isolate reads at its start only what every request needs ([`read`]). The edge does not start with a wrong one, and says where
+//! it is wrong.
 //!
-//! `dev/systems.js` writes them as one JSON text from `systems/<name>.toml`; docs/manifests.md describes the fields.
+//! `dev/systems.js` makes them one JSON text, from `systems/<name>.toml`, and has the bundle compile it; docs/manifests.md
+//! describes the fields.
 
 mod build;
 mod checks;
+mod compact;
 mod lines;
+mod pages;
 mod place;
+mod stream;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::config::Variable;
-use crate::endpoint::{Encoding, Kind, Position, Route};
+use crate::endpoint::{Encoding, ErrorShape, Kind, Position, Route, SecretKind};
 use crate::error::Error;
-use crate::registry::{BadRoute, Job, Registry, Routes, System};
+use crate::registry::{self, BadRoute, Job, Registry, System};
 
 /// The most bytes of all manifests.
 const MAX_BYTES: usize = 256 * 1024;
@@ -103,6 +107,9 @@ struct Endpoint {
     limit: Option<LimitOf>,
     answer_step_ms: Option<u32>,
     after_call: Option<String>,
+    stream: Option<String>,
+    #[serde(default)]
+    error_shape: ErrorShape,
     handler: Option<String>,
     authenticate: Option<String>,
     #[serde(default)]
@@ -111,6 +118,7 @@ struct Endpoint {
     arguments: BTreeMap<String, ArgumentOf>,
     seal: Option<SealOf>,
     export: Option<ExportOf>,
+    pages: Option<pages::PagesOf>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -131,6 +139,8 @@ enum Caller {
     Key,
     User,
     Service,
+    Worker,
+    Token,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -210,11 +220,17 @@ struct LimitOf {
 #[serde(deny_unknown_fields)]
 struct SealOf {
     field: String,
+    #[serde(default, rename = "type")]
+    kind: SecretKind,
     column: String,
-    row: String,
+    row: Option<String>,
+    new_row: Option<String>,
     owner: String,
     min_bytes: usize,
     max_bytes: usize,
+    fingerprint: Option<String>,
+    #[serde(default)]
+    hint: bool,
 }
 
 #[derive(Deserialize)]
@@ -236,16 +252,53 @@ struct MoreOf {
 /// A fault in a manifest: its place, and what is wrong there.
 struct Fault(String, String);
 
-/// Reads the manifests of `text`, a JSON array, with the code of `systems`, beside the core's own routes and jobs.
+/// A range of error codes that one system has for itself.
+#[derive(Clone)]
+struct Codes {
+    /// The first code.
+    first: String,
+    /// The last code.
+    last: String,
+}
+
+/// What the manifests before another one have, and the core.
+#[derive(Default)]
+struct Before {
+    schemas: Vec<String>,
+    variables: Vec<String>,
+    error_codes: Vec<Codes>,
+    jobs: Vec<String>,
+}
+
+/// Reads manifests, with the code of `systems`, beside the core's own routes and jobs. `text` is a compact form of theirs, or a JSON
+/// array, which is compiled first.
 ///
 /// # Errors
 /// [`Error::Misconfigured`], which names the manifest and the place in it.
 pub fn read(
     text: &str,
-    systems: &[System],
+    systems: &'static [System],
     routes: Vec<Route>,
     jobs: Vec<Job>,
 ) -> Result<Registry, Error> {
+    if compact::is(text) {
+        return compact::read(text, systems, routes, jobs);
+    }
+    let compiled = compile(text, systems, &routes, &jobs)?;
+    compact::read(&compiled, systems, routes, jobs)
+}
+
+/// Checks the manifests of `text`, a JSON array, against each other, the code of `systems`, and the core's routes and jobs. Gives
+/// their compact form.
+///
+/// # Errors
+/// [`Error::Misconfigured`], which names the manifest and the place in it.
+pub fn compile(
+    text: &str,
+    systems: &[System],
+    routes: &[Route],
+    jobs: &[Job],
+) -> Result<String, Error> {
     let refused = |name: String, Fault(place, what): Fault| {
         let place = if place.is_empty() {
             place
@@ -263,35 +316,66 @@ pub fn read(
     }
     let listed: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|error| whole(error.to_string()))?;
-    let mut registry = Registry {
-        jobs,
-        ..Registry::default()
+    let mut before = Before {
+        jobs: jobs.iter().map(|job| job.name.clone()).collect(),
+        ..Before::default()
     };
-    let mut routes = routes;
-    // The index of the first route of each manifest. Those before are the core's.
+    let mut compact = compact::Writer::default();
+    let mut made: Vec<Route> = Vec::new();
+    // The index of the first route of each manifest.
     let mut firsts: Vec<(usize, String)> = Vec::new();
     for (at, raw) in listed.iter().enumerate() {
         let manifest: Manifest = parsed(raw).map_err(|fault| refused(file_name(raw, at), fault))?;
         let name = format!("systems/{}.toml", manifest.name);
         let code = systems.iter().find(|system| system.name == manifest.name);
-        checks::check(&manifest, &registry).map_err(|fault| refused(name.clone(), fault))?;
-        firsts.push((routes.len(), name.clone()));
-        let made = build::add(manifest, code, &mut registry);
-        let made = made.map_err(|fault| refused(name.clone(), fault))?;
-        checks::check_paths(&made, &routes).map_err(|fault| refused(name, fault))?;
-        routes.extend(made);
+        checks::check(&manifest, &before).map_err(|fault| refused(name.clone(), fault))?;
+        firsts.push((made.len(), name.clone()));
+        let raws: Raws<'_> = parsed(raw).map_err(|fault| refused(name.clone(), fault))?;
+        compact.add(&manifest, &raws.endpoints);
+        before.add(&manifest);
+        let own = build::routes(manifest, code).map_err(|fault| refused(name.clone(), fault))?;
+        checks::check_paths(&own, &routes.iter().chain(&made))
+            .map_err(|fault| refused(name, fault))?;
+        made.extend(own);
     }
-    registry.routes = Routes::new(routes).map_err(|BadRoute { index, why }| {
-        let owner = firsts.iter().rev().find(|(first, _)| *first <= index);
+    let all = routes.iter().chain(&made);
+    let fits = registry::routers(all.map(|route| (&route.method, &*route.pattern)));
+    fits.map_err(|BadRoute { index, why }| {
+        let index = index.checked_sub(routes.len());
+        let owner = index.and_then(|index| {
+            let mut firsts = firsts.iter().rev();
+            let (first, name) = firsts.find(|(first, _)| *first <= index)?;
+            Some((index - first, name))
+        });
         match owner {
-            Some((first, name)) => {
-                let place = format!("endpoints[{}].path", index - first);
+            Some((at, name)) => {
+                let place = format!("endpoints[{at}].path");
                 refused(name.clone(), Fault(place, why))
             }
             None => Error::Internal("an endpoint's path cannot be served"),
         }
     })?;
-    Ok(registry)
+    Ok(compact.text())
+}
+
+impl Before {
+    fn add(&mut self, manifest: &Manifest) {
+        self.schemas.extend(manifest.schemas.iter().cloned());
+        let names = manifest.variables.iter().map(|one| one.name.clone());
+        self.variables.extend(names);
+        let codes = manifest.error_codes.iter();
+        let codes = codes.filter_map(|text| Codes::read(text));
+        self.error_codes.extend(codes);
+        let names = manifest.jobs.iter().map(|job| job.name.clone());
+        self.jobs.extend(names);
+    }
+}
+
+/// The texts of a manifest's endpoints.
+#[derive(Deserialize)]
+struct Raws<'a> {
+    #[serde(borrow, default)]
+    endpoints: Vec<&'a RawValue>,
 }
 
 /// The name of a manifest's file, for a manifest that cannot be read.
@@ -306,7 +390,7 @@ fn file_name(raw: &RawValue, at: usize) -> String {
     }
 }
 
-fn parsed<T: DeserializeOwned>(raw: &RawValue) -> Result<T, Fault> {
+fn parsed<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, Fault> {
     serde_json::from_str(raw.get()).map_err(|error| {
         let mut what = error.to_string();
         // The position is one in the JSON text, which nobody has seen.

@@ -76,10 +76,19 @@ const NOTES: System = System {
                 fallback: None,
             },
         ),
+        (
+            "answers",
+            Handler::Call {
+                arguments: None,
+                answer: Some(|_, _, _| Err(Error::NotFound)),
+                fallback: None,
+            },
+        ),
         ("translate", Handler::Lines(translate)),
     ],
     authenticate: &[],
     after_call: &[],
+    streams: &[("chat", |_| Box::pin(async { Ok(()) }))],
     jobs: &[],
 };
 
@@ -112,6 +121,23 @@ fn lines(fields: &Value) -> Value {
             .unwrap()
             .insert(name.clone(), value.clone());
     }
+    made
+}
+
+/// The fields of an endpoint that is answered in pages, with these.
+fn pages(fields: &Value) -> Value {
+    let mut made =
+        json!({"pages": {"content_type": "application/x-ndjson", "file_name": "a.jsonl"}});
+    let own = made.as_object_mut().unwrap();
+    own.extend(fields.as_object().unwrap().clone());
+    made
+}
+
+/// The fields of an endpoint that answers with a stream, with these.
+fn streams(fields: &Value) -> Value {
+    let mut made = json!({"stream": "chat"});
+    let own = made.as_object_mut().unwrap();
+    own.extend(fields.as_object().unwrap().clone());
     made
 }
 
@@ -149,7 +175,9 @@ fn the_call(registry: &Registry) -> (&Route, &Call) {
 fn the_manifests_of_this_repository_need_the_features_of_their_rust() {
     let left_out = [
         ("clixen", cfg!(not(feature = "clixen"))),
+        ("flashfusion", cfg!(not(feature = "flashfusion"))),
         ("growth", cfg!(not(feature = "growth"))),
+        ("observatory", cfg!(not(feature = "observatory"))),
     ];
     let compiled = |name: &str| !left_out.contains(&(name, true));
     for manifest in own() {
@@ -195,13 +223,62 @@ fn an_endpoint_becomes_a_route() {
     };
     assert_eq!(arguments.len(), 4);
     assert_eq!(registry.request_headers, ["x-notes-by"]);
-    assert_eq!(registry.error_names["NT001"], "note_missing");
+    assert_eq!(registry.error_name("NT001"), Some("note_missing"));
+    assert_eq!(registry.error_name("NT00"), None);
     assert_eq!(registry.jobs.len(), 1);
     let code = with_notes(&notes(&endpoint(
         &json!({"handler": "code", "arguments": null}),
     )));
     let code = code.map_err(|error| error.body()).unwrap();
     assert!(matches!(the_call(&code).1.arguments, Arguments::Code(_)));
+    let streams = with_notes(&notes(&endpoint(
+        &json!({"stream": "chat", "error_shape": "openai", "handler": "code", "arguments": null, "idempotent": true}),
+    )));
+    let streams = streams.map_err(|error| error.body()).unwrap();
+    let (route, call) = the_call(&streams);
+    assert!(call.stream.is_some());
+    assert_eq!(route.error_shape, crate::endpoint::ErrorShape::OpenAi);
+}
+
+#[test]
+fn the_compact_form_is_read_as_the_manifests_are() {
+    let text = serde_json::to_string_pretty(&json!([notes(&endpoint(&json!({"requires": ["NOTES_URL"], "arguments": {"x": {"field": "x", "default": "a\tb\nc"}}})))])).unwrap();
+    let compiled = compile(&text, &[NOTES], &[], &[]).map_err(|error| error.body());
+    let compiled = compiled.unwrap();
+    let registry = |text: &str| read(text, &[NOTES], Vec::new(), Vec::new());
+    let [one, other] = [&text, &compiled].map(|text| registry(text).ok().unwrap());
+    for registry in [&one, &other] {
+        assert_eq!(registry.schemas, ["notes"]);
+        assert_eq!(registry.request_headers, ["x-notes-by"]);
+        assert_eq!(registry.error_name("NT001"), Some("note_missing"));
+        let [variable] = registry.variables.as_slice() else {
+            panic!("one variable");
+        };
+        assert_eq!(
+            (variable.name.as_str(), variable.kind, variable.max_length),
+            ("NOTES_URL", crate::config::Kind::Upstream, None)
+        );
+        let [job] = registry.jobs.as_slice() else {
+            panic!("one job");
+        };
+        assert_eq!(
+            (job.name.as_str(), job.cron.as_str()),
+            ("clean_notes", "*/5 1-3 * 1,2 *")
+        );
+        let (route, call) = the_call(registry);
+        assert_eq!(route.requires, ["NOTES_URL"]);
+        let Arguments::Listed(arguments) = &call.arguments else {
+            panic!("they are code");
+        };
+        assert_eq!(arguments[0].default, Some("a\tb\nc".into()));
+    }
+    for mixed_up in [
+        compiled.replace("/v1/notes", "/v2/notes"),
+        compiled.replace("rowgate ", "rowgate 1"),
+        "rowgate 5".into(),
+    ] {
+        assert!(registry(&mixed_up).is_err(), "{mixed_up}");
+    }
 }
 
 /// The details of a refusal.
@@ -239,6 +316,24 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
         ("arguments", json!({"arguments": {"x": {"batch": "start"}}})),
         ("arguments.x.batch", argument(json!({"batch": "middle"}))),
         ("handler", json!({"handler": "translate"})),
+        ("stream", json!({"stream": "nothing"})),
+        ("error_shape", json!({"error_shape": "xml"})),
+        ("stream", streams(&json!({"call": null}))),
+        (
+            "stream",
+            streams(&json!({"method": "GET", "body_limit": null, "arguments": {}})),
+        ),
+        ("answer", streams(&json!({"answer": "stream"}))),
+        ("answer", streams(&json!({"answer": "created"}))),
+        ("redirect", streams(&json!({"redirect": "/thanks"}))),
+        ("answer_step_ms", streams(&json!({"answer_step_ms": 5}))),
+        ("after_call", streams(&json!({"after_call": "nothing"}))),
+        ("line_limit", streams(&lines(&json!({})))),
+        ("pages", streams(&pages(&json!({})))),
+        (
+            "stream",
+            streams(&json!({"handler": "answers", "arguments": {}})),
+        ),
         ("line_limit", lines(&json!({"line_limit": "9 MB"}))),
         (
             "line_limit",
@@ -274,6 +369,40 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
             "authenticate",
             lines(&json!({"authenticate": "nothing", "access": "public"})),
         ),
+        ("answer", pages(&json!({"answer": "stream"}))),
+        ("answer", pages(&json!({"answer": "created"}))),
+        ("redirect", pages(&json!({"redirect": "/thanks"}))),
+        ("answer_step_ms", pages(&json!({"answer_step_ms": 5}))),
+        ("after_call", pages(&json!({"after_call": "nothing"}))),
+        ("idempotent", pages(&json!({"idempotent": true}))),
+        ("line_limit", pages(&lines(&json!({})))),
+        (
+            "handler",
+            pages(&json!({"handler": "code", "arguments": {}})),
+        ),
+        (
+            "limit",
+            pages(&json!({"limit": {"per_minute": 1}, "identity": "vouched"})),
+        ),
+        (
+            "cache",
+            pages(
+                &json!({"method": "GET", "body_limit": null, "access": "public", "cache": 9, "arguments": {}}),
+            ),
+        ),
+        (
+            "arguments.after",
+            pages(&json!({"arguments": {"after": {"query": "after"}}})),
+        ),
+        (
+            "pages.content_type",
+            json!({"pages": {"content_type": "text\n/csv", "file_name": "a.jsonl"}}),
+        ),
+        (
+            "pages.file_name",
+            json!({"pages": {"content_type": "text/csv", "file_name": "a\"b"}}),
+        ),
+        ("pages", json!({"pages": {"content_type": "text/csv"}})),
         ("after_call", json!({"after_call": "nothing"})),
         (
             "authenticate",
@@ -408,6 +537,7 @@ fn a_wrong_endpoint_is_refused_with_its_place() {
     let limited = json!({"identity": "vouched", "limit": {"per_minute": 6, "burst": 10}});
     assert_eq!(refusal(&notes(&endpoint(&limited))), "");
     assert_eq!(refusal(&notes(&endpoint(&lines(&json!({}))))), "");
+    assert_eq!(refusal(&notes(&endpoint(&pages(&json!({}))))), "");
     let translated = lines(&json!({"handler": "translate", "arguments": {"x": {"batch": "line"}}}));
     assert_eq!(refusal(&notes(&endpoint(&translated))), "");
     for (field, changed) in cases {
@@ -486,6 +616,81 @@ fn a_sealed_secret_always_has_a_row_and_an_owner() {
         assert!(
             details.starts_with(&wanted),
             "{id} {owner} {more}: {details}"
+        );
+    }
+}
+
+#[test]
+fn a_seal_adds_only_what_it_can() {
+    let sealed = |seal: Value, arguments: Value| {
+        let mut secret = json!({"field": "key", "column": "notes.keys.secret", "new_row": "key_id", "owner": "owner", "min_bytes": 16, "max_bytes": 99});
+        let own = secret.as_object_mut().unwrap();
+        own.extend(seal.as_object().unwrap().clone());
+        own.retain(|_, value| !value.is_null());
+        let mut listed = json!({"owner": {"caller": "user"}, "id": {"path": "id"}, "service": {"field": "service", "required": true}});
+        let all = listed.as_object_mut().unwrap();
+        all.extend(arguments.as_object().unwrap().clone());
+        let fields =
+            json!({"identity": "vouched", "body_limit": null, "arguments": listed, "seal": secret});
+        let mut manifest = notes(&endpoint(&fields));
+        manifest["variables"] = json!([{"name": "FINGERPRINT_KEY", "kind": "key"}, {"name": "A_SECRET", "kind": "secret"}]);
+        refusal(&manifest)
+    };
+    let all = json!({"fingerprint": "FINGERPRINT_KEY", "hint": true});
+    assert_eq!(sealed(all, json!({})), "");
+    let object = json!({"type": "object", "row": "id", "new_row": null, "min_bytes": 2});
+    assert_eq!(sealed(object, json!({})), "");
+    assert_eq!(
+        sealed(json!({}), json!({"prefix": {"field": "prefix"}})),
+        ""
+    );
+    for (seal, arguments, place) in [
+        (json!({"new_row": null}), json!({}), "seal.row"),
+        (json!({"row": "id"}), json!({}), "seal.row"),
+        (
+            json!({"row": "service", "new_row": null}),
+            json!({}),
+            "seal.row",
+        ),
+        (json!({"owner": "service"}), json!({}), "seal.owner"),
+        (json!({"new_row": "sealed"}), json!({}), "seal.new_row"),
+        (json!({"new_row": "Key"}), json!({}), "seal.new_row"),
+        (json!({"new_row": "service"}), json!({}), "seal"),
+        (json!({}), json!({"sealed": {"query": "x"}}), "seal"),
+        (
+            json!({"hint": true}),
+            json!({"prefix": {"query": "x"}}),
+            "seal",
+        ),
+        (json!({}), json!({"other": {"field": "key"}}), "seal"),
+        (json!({}), json!({"all": {"body": "object"}}), "seal"),
+        (
+            json!({"fingerprint": "KEK_1"}),
+            json!({}),
+            "seal.fingerprint",
+        ),
+        (
+            json!({"fingerprint": "A_SECRET"}),
+            json!({}),
+            "seal.fingerprint",
+        ),
+        (
+            json!({"hint": true, "min_bytes": 15}),
+            json!({}),
+            "seal.hint",
+        ),
+        (
+            json!({"hint": true, "type": "object"}),
+            json!({}),
+            "seal.hint",
+        ),
+        (json!({"type": "number"}), json!({}), "seal.type"),
+    ] {
+        let details = sealed(seal.clone(), arguments.clone());
+        let wanted = format!("systems/notes.toml: endpoints[0].{place}: ");
+        assert!(
+            details.starts_with(&wanted),
+            "{seal} {arguments}: {details}"
         );
     }
 }

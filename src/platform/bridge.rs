@@ -16,6 +16,12 @@ extern "C" {
     pub(super) fn finish_bytes(task: u32, text: &str, body: &[u8]) -> JsValue;
     /// Has [`super::tasks::hung_up`] called when the client of a request hangs up.
     pub(super) fn listen(request: &Request, task: u32);
+    /// Has [`super::waits::settle`] called when the client of a request hangs up.
+    pub(super) fn aborted(request: &Request, wait: u32);
+    /// A promise that [`ended`] settles.
+    pub(super) fn unended(task: u32) -> Promise;
+    /// Settles the promise of a task.
+    pub(super) fn ended(task: u32);
     /// Has [`super::tasks::resume`] called soon.
     pub(super) fn soon();
     /// Has [`super::waits::settle`] called with the outcome of a promise.

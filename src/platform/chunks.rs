@@ -5,16 +5,19 @@ use std::pin::pin;
 use futures_util::Stream;
 use futures_util::future::{Either, ready, select};
 use futures_util::stream::unfold;
-use js_sys::{Reflect, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{ReadableStream, WritableStream, WritableStreamDefaultWriter};
+use js_sys::Uint8Array;
+use wasm_bindgen::JsValue;
+use worker::web_sys::{ReadableStream, WritableStreamDefaultWriter};
 
-use super::uploads::{ChunkReader, MAX_CHUNK_BYTES, gunzip};
+use super::uploads::{ChunkReader, MAX_CHUNK_BYTES, pipe};
 use super::waits::{PromiseFuture, delay};
 use crate::message::ReadFault;
 
 /// Bytes of gzip that are decompressed at a time. They become a thousand times as many at most.
 const ZIPPED_BYTES: u32 = 4 * 1024;
+
+/// Bytes that are read of a service's answer at a time at most. There may be hundreds at once, and each has a buffer.
+const PIECE_BYTES: u32 = 16 * 1024;
 
 /// How many pieces of gzip are written before the runtime has shown that it holds no more of what they became. So it holds 16 MB
 /// at most.
@@ -28,6 +31,8 @@ pub(super) struct Chunks {
     idle_ms: u32,
     /// Whether a read of the body may still be waiting.
     is_reading: bool,
+    /// Whether nobody reads what is left of the body.
+    is_last_reader: bool,
     /// What the body is read into. One buffer for all chunks: the runtime would collect new ones late.
     buffer: Uint8Array,
     gunzip: Option<Gunzip>,
@@ -58,9 +63,22 @@ impl Chunks {
             left: limit,
             idle_ms,
             is_reading: false,
+            is_last_reader: false,
             buffer: new_buffer(),
             gunzip: is_zipped.then(Gunzip::start).transpose()?,
         })
+    }
+
+    /// The chunks of a service's answer.
+    pub(super) fn of_answer(
+        body: &ReadableStream,
+        limit: usize,
+        idle_ms: u32,
+    ) -> Result<Self, JsValue> {
+        let mut chunks = Self::of(body, false, limit, idle_ms)?;
+        chunks.buffer = Uint8Array::new_with_length(PIECE_BYTES);
+        chunks.is_last_reader = true;
+        Ok(chunks)
     }
 
     /// The next chunk; empty at the end of the body.
@@ -148,8 +166,10 @@ fn new_buffer() -> Uint8Array {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        // For `drain_unread`, if the body is refused before its end.
-        if !self.is_reading {
+        if self.is_last_reader {
+            self.body.cancel();
+        } else if !self.is_reading {
+            // For `drain_unread`, if the body is refused before its end.
             self.body.release();
         }
     }
@@ -157,9 +177,7 @@ impl Drop for Chunks {
 
 impl Gunzip {
     fn start() -> Result<Self, JsValue> {
-        let both = gunzip()?;
-        let into: WritableStream = Reflect::get(&both, &"writable".into())?.dyn_into()?;
-        let from: ReadableStream = Reflect::get(&both, &"readable".into())?.dyn_into()?;
+        let (from, into) = pipe("DecompressionStream", &"gzip".into())?;
         Ok(Self {
             into: into.get_writer()?,
             from: ChunkReader::of(&from)?,

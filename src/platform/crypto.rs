@@ -1,4 +1,4 @@
-//! WebCrypto: checks signatures and encrypts.
+//! WebCrypto: checks signatures, encrypts and decrypts.
 
 use std::cell::RefCell;
 
@@ -95,7 +95,16 @@ async fn import(key: &PublicKey) -> Result<ImportedKey, JsValue> {
     })
 }
 
-pub(super) async fn encrypt(
+/// What is done with a key.
+#[derive(Clone, Copy)]
+pub(super) enum Direction {
+    Encrypt,
+    Decrypt,
+}
+
+/// Encrypts or decrypts with AES-256-GCM.
+pub(super) async fn aes_gcm(
+    direction: Direction,
     key: &[u8],
     nonce: &[u8],
     context: &[u8],
@@ -111,7 +120,11 @@ pub(super) async fn encrypt(
     ] {
         Reflect::set(&parameters, &JsValue::from_str(name), &value)?;
     }
-    let usages = Array::of1(&"encrypt".into());
+    let usage = match direction {
+        Direction::Encrypt => "encrypt",
+        Direction::Decrypt => "decrypt",
+    };
+    let usages = Array::of1(&usage.into());
     let importing = subtle.import_key_with_object(
         "raw",
         &Uint8Array::from(key).into(),
@@ -120,9 +133,12 @@ pub(super) async fn encrypt(
         &usages,
     )?;
     let key: CryptoKey = PromiseFuture::of(&importing).await?.dyn_into()?;
-    let encrypting =
-        subtle.encrypt_with_object_and_js_u8_array(&parameters, &key, &Uint8Array::from(data))?;
-    Ok(Uint8Array::new(&PromiseFuture::of(&encrypting).await?).to_vec())
+    let data = Uint8Array::from(data);
+    let working = match direction {
+        Direction::Encrypt => subtle.encrypt_with_object_and_js_u8_array(&parameters, &key, &data),
+        Direction::Decrypt => subtle.decrypt_with_object_and_js_u8_array(&parameters, &key, &data),
+    }?;
+    Ok(Uint8Array::new(&PromiseFuture::of(&working).await?).to_vec())
 }
 
 /// An algorithm in WebCrypto's form, for importing a key and verifying with it.

@@ -8,6 +8,7 @@ mod chunks;
 mod crypto;
 mod headers;
 mod messages;
+mod pushed;
 mod services;
 mod tasks;
 mod uploads;
@@ -25,9 +26,10 @@ use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{self, ReadableStream};
-use worker::{Context, Env, console_error};
+use worker::{Context, Env, console_error, worker_sys};
 
 use crate::config::Config;
+use crate::endpoint::ErrorShape;
 use crate::error::Error;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
@@ -37,7 +39,9 @@ use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
 use crate::{jobs, pipeline, respond};
 use chunks::Chunks;
+use crypto::Direction;
 use messages::{finish, incoming, is_read, request_headers_in, send};
+use pushed::Pushed;
 use uploads::{drain_unread, read_chunks, unzipped};
 use waits::{PromiseFuture, delay};
 
@@ -76,7 +80,7 @@ pub struct Arrival {
     /// The bindings.
     pub env: Env,
     /// What may outlive the answer.
-    pub context: Context,
+    pub context: worker_sys::Context,
     /// Method, URL and the headers that the edge reads.
     pub text: String,
     /// When it arrived, in milliseconds since 1970.
@@ -134,7 +138,7 @@ async fn answer(
             if let Some(cause) = error.internal_cause() {
                 log_internal_error(None, cause, None);
             }
-            return finish(task, "", &respond::error(&error));
+            return finish(task, "", &respond::error(&error, ErrorShape::Own));
         }
     };
     match isolate {
@@ -144,7 +148,7 @@ async fn answer(
         }
         Err(error) => {
             log_misconfigured(&error);
-            let mut response = respond::error(&error);
+            let mut response = respond::error(&error, ErrorShape::Own);
             respond::set_common_headers(&mut response, &incoming.headers, &incoming.id, None);
             finish(task, "", &response)
         }
@@ -162,9 +166,14 @@ fn log_internal_error(id: Option<&str>, cause: &str, fault: Option<&JsValue>) {
 
 /// Logs why the edge does not start.
 fn log_misconfigured(error: &Error) {
+    console_error!("{}", fault(error));
+}
+
+/// What is wrong with the configuration or a manifest.
+pub(crate) fn fault(error: &Error) -> String {
     let body = error.body();
     let details = body.details.as_ref().and_then(Value::as_str);
-    console_error!("{}: {}", body.message, details.unwrap_or_default());
+    format!("{}: {}", body.message, details.unwrap_or_default())
 }
 
 /// Runs the jobs of a cron.
@@ -224,13 +233,13 @@ async fn unless_hung_up(
             pipeline::log(edge, &id, &method, status, None, start_ms);
         }
         // Nobody gets it.
-        let gone = respond::error(&Error::Internal("the client has hung up"));
+        let gone = respond::error(&Error::Internal("the client has hung up"), ErrorShape::Own);
         return finish(task, &context.line.take(), &gone);
     };
     finish(task, &context.line.take(), &response).or_else(|fault| {
         let cause = "the runtime does not accept the answer";
         log_internal_error(Some(&id), cause, Some(&fault));
-        let mut response = respond::error(&Error::Internal(cause));
+        let mut response = respond::error(&Error::Internal(cause), ErrorShape::Own);
         let headers = request_headers_in(text).unwrap_or_default();
         respond::set_common_headers(&mut response, &headers, &id, Some(&edge.config));
         finish(task, "", &response)
@@ -277,7 +286,7 @@ pub struct Workers(Rc<RequestContext>);
 struct RequestContext {
     env: Env,
     /// Context and request are none in a scheduled run.
-    context: Option<Context>,
+    context: Option<worker_sys::Context>,
     /// The request and the number of its task.
     request: Option<(web_sys::Request, u32)>,
     /// Whether a hang-up of the client is noticed.
@@ -303,6 +312,7 @@ impl RequestContext {
 
 impl Platform for Workers {
     type Body = ReadableStream;
+    type Writer = Pushed;
 
     fn now_ms(&self) -> u64 {
         tasks::now_ms()
@@ -344,7 +354,19 @@ impl Platform for Workers {
         context: &[u8],
         data: &[u8],
     ) -> Option<Vec<u8>> {
-        crypto::encrypt(key, nonce, context, data).await.ok()
+        let encrypted = crypto::aes_gcm(Direction::Encrypt, key, nonce, context, data);
+        encrypted.await.ok()
+    }
+
+    async fn decrypt(
+        &self,
+        key: &[u8],
+        nonce: &[u8],
+        context: &[u8],
+        data: &[u8],
+    ) -> Option<Vec<u8>> {
+        let decrypted = crypto::aes_gcm(Direction::Decrypt, key, nonce, context, data);
+        decrypted.await.ok()
     }
 
     async fn send(
@@ -413,6 +435,15 @@ impl Platform for Workers {
         chunks::stream(chunks)
     }
 
+    fn pieces(
+        &self,
+        body: ReadableStream,
+        limit: usize,
+        idle_ms: u32,
+    ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
+        chunks::stream(Chunks::of_answer(&body, limit, idle_ms))
+    }
+
     async fn bounded(
         &self,
         body: ReadableStream,
@@ -471,11 +502,37 @@ impl Platform for Workers {
             .unchecked_into()
     }
 
+    fn pushed(&self, idle_ms: u32) -> Result<(ReadableStream, Pushed), Error> {
+        let request = self.0.request.as_ref();
+        let (request, _) = request.ok_or(Error::Internal("a job has no client"))?;
+        Pushed::start(request, idle_ms).map_err(|fault| {
+            log_js_error("no_stream", &fault);
+            Error::Internal("the runtime makes no stream")
+        })
+    }
+
+    fn outlive(&self, work: impl Future<Output = ()> + 'static) {
+        let task = bridge::number();
+        if let Some(context) = &self.0.context {
+            // Where the runtime refuses, the work ends with the request.
+            let _ = context.wait_until(&bridge::unended(task));
+        }
+        // Not by `background`, whose futures run in the events of other requests, too: what they send would end with those.
+        let work = Box::pin(async move {
+            work.await;
+            bridge::ended(task);
+        });
+        tasks::spawn(task, Rc::default(), work);
+    }
+
     fn background(&self, work: impl Future<Output = ()> + 'static) {
         // Boxed: otherwise the bundle would contain the glue code once for each caller.
         let work: Pin<Box<dyn Future<Output = ()>>> = Box::pin(work);
         match &self.0.context {
-            Some(context) => context.wait_until(work),
+            Some(context) => {
+                let context: &JsValue = context.as_ref();
+                Context::new(context.clone().unchecked_into()).wait_until(work);
+            }
             None => worker::wasm_bindgen_futures::spawn_local(work),
         }
     }

@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::{bridge, milliseconds};
 
-/// It answers the request itself (`entry.js`, `finish`).
+/// It answers the request itself (`entry.js`, `finish`), or outlives it.
 type Answering = Pin<Box<dyn Future<Output = ()>>>;
 
 struct Task {
@@ -99,6 +99,12 @@ pub fn start_afresh() -> u32 {
 /// Starts a task.
 pub(super) fn start(number: u32, now_ms: f64, hung_up: Rc<Cell<bool>>, answering: Answering) {
     NOW_MS.set(Some(milliseconds(now_ms)));
+    spawn(number, hung_up, answering);
+    NOW_MS.set(None);
+}
+
+/// Starts a task in the event of another one.
+pub(super) fn spawn(number: u32, hung_up: Rc<Cell<bool>>, answering: Answering) {
     let task = Task {
         answering: Some(answering),
         waker: Arc::new(WakeTask(number)).into(),
@@ -106,7 +112,6 @@ pub(super) fn start(number: u32, now_ms: f64, hung_up: Rc<Cell<bool>>, answering
     };
     TASKS.with_borrow_mut(|tasks| tasks.insert(number, task));
     poll(number);
-    NOW_MS.set(None);
 }
 
 /// Continues a task.

@@ -30,6 +30,8 @@ extern "C" {
     fn read_at_least(this: &ByteReader, bytes: u32, into: &Uint8Array) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = releaseLock)]
     fn release_lock(this: &ByteReader) -> Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn cancel(this: &ByteReader) -> Result<Promise, JsValue>;
 }
 
 /// Reads a body chunk by chunk, without a copy of its bytes in wasm memory.
@@ -47,6 +49,14 @@ impl ChunkReader {
     pub(super) fn release(&self) {
         // If it stays locked, nobody discards the rest of it.
         let _ = self.0.release_lock();
+    }
+
+    /// Reads no more, and closes the connection.
+    pub(super) fn cancel(&self) {
+        if let Ok(cancelled) = self.0.cancel() {
+            // Nobody waits for it, and it may fail.
+            drop(PromiseFuture::of(&cancelled));
+        }
     }
 
     /// Reads at least `least` bytes, and up to the length of a buffer if they have arrived; fewer at the end of the body, and
@@ -112,14 +122,9 @@ pub(super) struct Upload {
 
 impl Upload {
     pub(super) fn start(stream: &ReadableStream, length: usize) -> Result<Self, JsValue> {
-        let class: Function =
-            Reflect::get(&js_sys::global(), &"FixedLengthStream".into())?.dyn_into()?;
-        #[expect(clippy::cast_precision_loss, reason = "the limit is below 2^53")]
-        let length = Array::of1(&(length as f64).into());
-        let pipe = Reflect::construct(&class, &length)?;
-        let writable: WritableStream = Reflect::get(&pipe, &"writable".into())?.dyn_into()?;
+        let (handed_on, writable) = pipe("FixedLengthStream", &float(length).into())?;
         Ok(Self {
-            handed_on: Reflect::get(&pipe, &"readable".into())?.dyn_into()?,
+            handed_on,
             sent: PromiseFuture::of(&stream.pipe_to(&writable)),
         })
     }
@@ -197,9 +202,23 @@ impl Drop for Buffered {
 
 /// The runtime's own stream that decompresses gzip.
 pub(super) fn gunzip() -> Result<JsValue, JsValue> {
-    let class: Function =
-        Reflect::get(&js_sys::global(), &"DecompressionStream".into())?.dyn_into()?;
-    Reflect::construct(&class, &Array::of1(&"gzip".into()))
+    construct("DecompressionStream", &"gzip".into())
+}
+
+fn construct(class: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
+    let class: Function = Reflect::get(&js_sys::global(), &class.into())?.dyn_into()?;
+    Reflect::construct(&class, &Array::of1(argument))
+}
+
+/// Both ends of a stream of the runtime.
+pub(super) fn pipe(
+    class: &str,
+    argument: &JsValue,
+) -> Result<(ReadableStream, WritableStream), JsValue> {
+    let both = construct(class, argument)?;
+    let readable = Reflect::get(&both, &"readable".into())?.dyn_into()?;
+    let writable = Reflect::get(&both, &"writable".into())?.dyn_into()?;
+    Ok((readable, writable))
 }
 
 /// Decompresses gzip that has all arrived.

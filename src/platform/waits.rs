@@ -141,6 +141,11 @@ impl PromiseFuture {
         Ok(future)
     }
 
+    /// Whether it is ready, without being polled.
+    pub(super) fn is_settled(&self) -> bool {
+        OPEN.with_borrow(|open| matches!(open.get(&self.wait.0), Some(State::Settled(_))))
+    }
+
     /// Ready after some time.
     pub(super) fn milliseconds(milliseconds: u32) -> Self {
         let wait = Wait::new();

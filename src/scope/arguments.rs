@@ -212,6 +212,8 @@ impl<'a> Body<'a> {
                 .map(|value| Some(Cow::Owned(value)))
                 .ok_or(Error::NotFound),
             Source::Query(name) => match incoming.parameter(name) {
+                // As the data API: see `Query::parse`.
+                Some(text) if text.contains('\0') => Err(Error::BadQuery("it contains a NUL")),
                 Some(text) if counts(&text, argument.kind) => owned(typed(&text), argument),
                 _ => Ok(None),
             },
@@ -477,6 +479,23 @@ mod tests {
                 "{kind}"
             );
         }
+    }
+
+    #[test]
+    fn a_parameter_with_a_nul_is_refused() {
+        let arguments = [argument("q", vec![Source::Query("q".into())], Kind::Text)];
+        let with = |query: &str| Incoming {
+            query: query.into(),
+            ..incoming("text/plain", "")
+        };
+        for query in ["q=a%00b", "q=%00", "p=1&q=%00&q=a"] {
+            let refused = made(&ALL, &arguments, &with(query));
+            assert!(matches!(refused, Err(Error::BadQuery(_))), "{query}");
+        }
+        assert_eq!(
+            made(&ALL, &arguments, &with("q=a&other=%00")).unwrap(),
+            json!({ "q": "a" })
+        );
     }
 
     #[test]

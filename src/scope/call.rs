@@ -9,6 +9,7 @@ use postgrest::Postgrest;
 
 use super::headers::{idempotency_key, set, set_trace};
 use super::mint::{self, upstream_token};
+use super::pages::Paged;
 use super::work::{Relay, Work, sharer};
 use super::{arguments, cached, device, form_timestamp, lines, seal, turnstile};
 use crate::body::{limit, read_all};
@@ -21,6 +22,7 @@ use crate::isolate::calls::Template;
 use crate::message::{Body, KB, Outgoing, Place, Request};
 use crate::route::Matched;
 use crate::runtime::Platform;
+use crate::url::Url;
 use crate::verify::Caller;
 
 /// Milliseconds to wait for the database if an answer is possible without it.
@@ -110,6 +112,15 @@ pub(super) async fn prepare<P: Platform>(
         Ok(Plan::Answer(response)) => return Ok(Work::Local(response)),
         Err(error) => return Ok(refused(call, incoming, error)),
     };
+    if call.pages.is_some() {
+        return Ok(Work::Paged(Box::new(Paged {
+            call: call.clone(),
+            incoming: Box::new(incoming),
+            arguments,
+            request,
+            caller: caller.clone(),
+        })));
+    }
     let cache = cached::of_call(call, caller, &arguments);
     let parts = (&incoming, &request, caller);
     Ok(Work::Call {
@@ -158,6 +169,7 @@ pub(super) fn relay<P: Platform>(
     }
     Ok(Relay {
         anonymous: caller.token().is_none(),
+        reads_only: caller.reads_only(),
         sharer,
         request_id: Some(request.id.clone()),
         ..Relay::plain(outgoing)
@@ -288,12 +300,15 @@ fn template<P: Platform>(
     if let Some(known) = edge.calls.borrow().find(address, schema, function) {
         return Ok(known);
     }
-    let built = Postgrest::new(address)
+    let unbuilt = || Error::Internal("the call cannot be built");
+    // In the bundle the crate only reads hosts in ASCII: the runtime converts others.
+    let ascii = Url::new(address).map_err(|_| unbuilt())?.href();
+    let built = Postgrest::new(ascii.trim_end_matches('/'))
         .schema(schema)
         .rpc(function, "")
         .build()
         .build();
-    let mut built = built.map_err(|_| Error::Internal("the call cannot be built"))?;
+    let mut built = built.map_err(|_| unbuilt())?;
     let headers = Headers::from(std::mem::take(built.headers_mut()));
     let url = built.url().as_str().to_owned();
     let mut calls = edge.calls.borrow_mut();

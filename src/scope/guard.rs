@@ -19,7 +19,7 @@ pub(super) async fn admit<P: Platform>(
 ) -> Result<(), Error> {
     let name = match caller {
         Ok(caller) => caller.name(),
-        Err(Error::BadToken(_)) => None,
+        Err(Error::BadToken(_) | Error::BadApiToken) => None,
         Err(_) => return Ok(()),
     };
     let who = || match name {

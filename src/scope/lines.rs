@@ -171,6 +171,7 @@ mod tests {
         };
         let batch = Batch {
             lines: vec![Some(b"one"), None, Some(b"two")],
+            offsets: &[5, 9, 13],
             start: 5,
             ..Batch::default()
         };

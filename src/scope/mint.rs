@@ -1,18 +1,18 @@
-//! The edge's own tokens: they live 60 seconds and have the role `anon` or `edge`, never another one.
+//! The edge's own tokens: they live 60 seconds and have the role `anon` or `edge`. There is one exception: the holder of an API
+//! token of a user gets the role `authenticated`, with a claim `api_token` that the database compares with the token's row.
 //!
 //! What the edge has verified or observed of a request travels in their `edge` claim and nowhere else: the database
 //! trusts that claim, and no header and no body.
 //!
 //! A token depends only on the caller, on these facts and on the minute. Within a minute a caller therefore has the
-//! same token, since PostgREST's token cache keeps every distinct one.
+//! same token, since PostgREST's token cache keeps every distinct one, and the edge signs it once.
 
 use std::net::IpAddr;
 
 use base16ct::lower;
 use hmac::{Hmac, Mac};
-use jwt_compact::alg::Hs256;
-use jwt_compact::{AlgorithmExt, Claims, Header};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::endpoint::{Human, Limit, Seen};
@@ -20,10 +20,10 @@ use crate::error::Error;
 use crate::isolate::Edge;
 use crate::message::Request;
 use crate::runtime::Platform;
-use crate::verify::Caller;
+use crate::verify::{Caller, own};
 
-/// Seconds that a token lives.
-const LIFETIME: u64 = 60;
+pub(super) use crate::id::subscriber_prefix;
+
 /// Seconds in a day, after which the hash of an address changes.
 const DAY: u64 = 24 * 60 * 60;
 
@@ -39,6 +39,19 @@ struct Minted<'a> {
     /// The facts that only the edge knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     edge: Option<EdgeClaim<'a>>,
+    /// What the API token of the caller opens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_token: Option<&'a Value>,
+    /// Of a token of a user only: the edge, and what the user's account says.
+    #[serde(flatten)]
+    of_user: Option<OfUser<'a>>,
+}
+
+#[derive(Serialize)]
+struct OfUser<'a> {
+    iss: &'static str,
+    #[serde(flatten)]
+    account: &'a Value,
 }
 
 /// The facts that the edge vouches for.
@@ -98,7 +111,7 @@ pub(super) fn anon<P: Platform>(
         origin: Some(origin),
         ..EdgeClaim::default()
     });
-    mint("anon", None, claim, edge)
+    mint("anon", None, (claim, None, None), edge)
 }
 
 /// A token of role `anon` for an answer that all anonymous callers share. It says nothing of the one who asked first.
@@ -107,7 +120,7 @@ pub(super) fn shared<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
         shared: true,
         ..EdgeClaim::default()
     };
-    mint("anon", None, Some(claim), edge)
+    mint("anon", None, (Some(claim), None, None), edge)
 }
 
 /// The token for PostgREST: the caller's own, or one of the edge for an anonymous caller.
@@ -116,9 +129,20 @@ pub(super) fn upstream_token<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    caller
-        .token()
-        .map_or_else(|| anon(request, edge), |token| Ok(token.to_owned()))
+    let Some(holder) = caller.api_token() else {
+        let token = caller.token();
+        return token.map_or_else(|| anon(request, edge), |token| Ok(token.to_owned()));
+    };
+    // No worker of the back office becomes a server: its endpoints are vouched for.
+    if !caller.is_user() {
+        return Err(Error::ApiTokenScope);
+    }
+    let of_user = OfUser {
+        iss: "rowgate",
+        account: &holder.grant.account,
+    };
+    let parts = (None, Some(&holder.claim), Some(of_user));
+    mint("authenticated", caller.user(), parts, edge)
 }
 
 /// A token of role `edge` for a call on behalf of a verified caller.
@@ -147,38 +171,36 @@ pub(super) fn vouched<P: Platform>(
             limit,
         }),
     };
-    mint("edge", caller.user(), Some(claim), edge)
+    let api_token = caller.api_token().map(|holder| &holder.claim);
+    mint("edge", caller.user(), (Some(claim), api_token, None), edge)
 }
 
 /// A token of role `edge` for a call in the edge's own name.
 pub(super) fn edge<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
-    mint("edge", None, None, edge)
+    mint("edge", None, (None, None, None), edge)
 }
+
+/// What a token may carry beside its role and its user.
+type Parts<'a> = (Option<EdgeClaim<'a>>, Option<&'a Value>, Option<OfUser<'a>>);
 
 fn mint<P: Platform>(
     role: &'static str,
     sub: Option<&str>,
-    claim: Option<EdgeClaim<'_>>,
+    (claim, api_token, of_user): Parts<'_>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    // PostgREST's leeway of 30 seconds covers a token minted at the end of its minute.
-    let iat = edge.now() / LIFETIME * LIFETIME;
+    let iat = own::minute(edge);
     let claims = Minted {
         aud: &edge.config.audience,
         role,
         sub,
         iat,
-        exp: iat + LIFETIME,
+        exp: iat + own::LIFETIME,
         edge: claim,
+        api_token,
+        of_user,
     };
-    let header = Header::empty().with_key_id("edge");
-    Hs256
-        .token(
-            &header,
-            &Claims::new(claims),
-            &edge.config.signing_key.hs256,
-        )
-        .map_err(|_| Error::Internal("the edge's token cannot be made"))
+    own::sign(iat, claims, edge)
 }
 
 fn origin<'a, P: Platform>(
@@ -210,19 +232,17 @@ pub(super) fn address_hash<P: Platform>(
 fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
     let address = address.to_canonical();
     let day = edge.now() / DAY;
+    let text = format!("rowgate address {day} {}", subscriber_prefix(address));
+    if let Some(hash) = edge.addresses.borrow_mut().find(day, &text) {
+        return Ok(hash.to_owned());
+    }
     let mut mac = Hmac::<Sha256>::new_from_slice(edge.config.signing_key.bytes())
         .map_err(|_| Error::Internal("the signing key cannot be used"))?;
-    mac.update(format!("rowgate address {day} {}", subscriber_prefix(address)).as_bytes());
+    mac.update(text.as_bytes());
     let hash = mac.finalize().into_bytes();
-    Ok(lower::encode_string(hash.get(..16).unwrap_or_default()))
-}
-
-/// The address of a subscriber: for IPv6 the /64 prefix, since a subscriber can use any address in it.
-pub(super) fn subscriber_prefix(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & (u128::MAX << 64)).into()),
-    }
+    let hash = lower::encode_string(hash.get(..16).unwrap_or_default());
+    edge.addresses.borrow_mut().keep(text, &hash);
+    Ok(hash)
 }
 
 /// The network of an address: 24 bits of an IPv4 address, 48 of an IPv6 address.
@@ -335,7 +355,14 @@ mod tests {
         assert_eq!(made(&edge, user, Human::NotChecked, Seen::default()), first);
         assert_ne!(made(&edge, None, Human::NotChecked, Seen::default()), first);
         assert_ne!(made(&edge, user, Human::Verified, Seen::default()), first);
+        // What one isolate keeps is what another one makes.
+        let other = native::edge();
+        assert_eq!(
+            made(&other, user, Human::NotChecked, Seen::default()),
+            first
+        );
         *edge.platform.now_ms.borrow_mut() += 1000;
+        assert_ne!(made(&edge, user, Human::NotChecked, Seen::default()), first);
         assert_ne!(made(&edge, None, Human::NotChecked, Seen::default()), first);
     }
 

@@ -14,6 +14,7 @@ mod guard;
 mod headers;
 mod lines;
 mod mint;
+mod pages;
 mod prefer;
 mod query;
 mod relay;
@@ -35,6 +36,7 @@ pub(crate) use cached::Rule;
 pub(crate) use export::Pages;
 pub(crate) use lines::Lines;
 pub(crate) use mint::is_made_here;
+pub(crate) use pages::Paged;
 pub use work::Scoped;
 pub(crate) use work::{Relay, Sharer, Work};
 

@@ -133,6 +133,7 @@ pub(super) async fn rebuild<P: Platform>(
             .then_some(limits.answer_bytes),
         limits_write: limits_write.then(|| format!("{}{NO_RESOURCE}", edge.config.postgrest_url)),
         anonymous,
+        reads_only: caller.reads_only(),
         counts_toward_limit: true,
         sharer,
         request_id: Some(request.id),

@@ -6,6 +6,7 @@ use super::cached::Rule;
 use super::export::Pages;
 use super::lines::Lines;
 use super::mint;
+use super::pages::Paged;
 use crate::endpoint::{Call, Incoming};
 use crate::error::Error;
 use crate::message::{Outgoing, Request, Response};
@@ -44,6 +45,8 @@ pub(crate) enum Work<B> {
     },
     /// Read a body of lines, and call one function for each batch of them.
     Lines(Box<Lines<B>>),
+    /// Call one function for each page of the answer.
+    Paged(Box<Paged<B>>),
     /// Answer a call that is refused before it is sent.
     Refused {
         call: Rc<Call>,
@@ -84,6 +87,8 @@ pub(crate) struct Relay<B> {
     pub limits_write: Option<String>,
     /// Errors come without hint and details: nobody is signed in, or the edge calls in its own name.
     pub anonymous: bool,
+    /// The caller's API token may only read: the database's transaction is read-only.
+    pub reads_only: bool,
     /// Whether the request counts as waiting, and is refused at the limit.
     pub counts_toward_limit: bool,
     /// Whose share it uses; none for the edge's own calls.
@@ -104,6 +109,7 @@ impl<B> Relay<B> {
             answer_bytes: None,
             limits_write: None,
             anonymous: true,
+            reads_only: false,
             counts_toward_limit: true,
             sharer: None,
             request_id: None,

@@ -3,10 +3,18 @@
 
 #[cfg(feature = "clixen")]
 mod clixen;
+#[cfg(feature = "flashfusion")]
+mod flashfusion;
 #[cfg(feature = "growth")]
 mod growth;
+#[cfg(feature = "observatory")]
+mod observatory;
+#[cfg(feature = "test-hooks")]
+#[path = "../../tests/core/system/hooks.rs"]
+mod test_hooks;
 
-use crate::endpoints::{data, health, person};
+use crate::endpoint::Route;
+use crate::endpoints::{data, health, person, rewrap, tokens};
 use crate::error::Error;
 use crate::jobs;
 use crate::manifest;
@@ -16,8 +24,14 @@ use crate::registry::{Registry, System};
 const SYSTEMS: &[System] = &[
     #[cfg(feature = "clixen")]
     clixen::SYSTEM,
+    #[cfg(feature = "flashfusion")]
+    flashfusion::SYSTEM,
     #[cfg(feature = "growth")]
     growth::SYSTEM,
+    #[cfg(feature = "observatory")]
+    observatory::SYSTEM,
+    #[cfg(feature = "test-hooks")]
+    test_hooks::SYSTEM,
 ];
 
 /// What the core serves and, by their manifests, the systems.
@@ -25,7 +39,25 @@ const SYSTEMS: &[System] = &[
 /// # Errors
 /// [`Error::Misconfigured`], which names the manifest and the place in it.
 pub fn registry(manifests: &str) -> Result<Registry, Error> {
-    let routes = [health::routes(), data::routes(), person::routes()];
-    let routes = routes.into_iter().flatten().collect();
-    manifest::read(manifests, SYSTEMS, routes, jobs::own())
+    manifest::read(manifests, SYSTEMS, own_routes(), jobs::own())
+}
+
+/// The compact form of manifests, which [`registry`] reads without checking them again.
+///
+/// # Errors
+/// [`Error::Misconfigured`], which names the manifest and the place in it.
+pub fn compile(manifests: &str) -> Result<String, Error> {
+    manifest::compile(manifests, SYSTEMS, &own_routes(), &jobs::own())
+}
+
+/// The routes of the core.
+fn own_routes() -> Vec<Route> {
+    let routes = [
+        health::routes(),
+        data::routes(),
+        person::routes(),
+        tokens::routes(),
+        rewrap::routes(),
+    ];
+    routes.into_iter().flatten().collect()
 }

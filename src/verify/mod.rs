@@ -2,10 +2,15 @@
 //!
 //! An invalid credential is never ignored: a bad token is not "anonymous".
 
+pub mod api_token;
 pub mod keys;
+pub mod own;
 pub mod token;
 
 use std::borrow::Cow;
+use std::rc::Rc;
+
+use serde_json::Value;
 
 use crate::body;
 use crate::config::Config;
@@ -15,6 +20,7 @@ use crate::headers::Headers;
 use crate::hooks::Signed;
 use crate::id::is_uuid;
 use crate::isolate::Edge;
+use crate::isolate::api_tokens::Grant;
 use crate::message::Request;
 use crate::runtime::Platform;
 
@@ -32,6 +38,17 @@ enum Who {
         /// The user; none for a server.
         user: Option<String>,
     },
+    /// The holder of an API token.
+    ApiToken(ApiToken),
+}
+
+/// A live API token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiToken {
+    /// What it opens.
+    pub grant: Rc<Grant>,
+    /// The claim by which the database holds a request to the token's scope.
+    pub claim: Value,
 }
 
 impl Caller {
@@ -41,13 +58,30 @@ impl Caller {
         match &self.0 {
             Who::Anonymous => None,
             Who::Holder { token, .. } => Some(token),
+            // Its text goes nowhere.
+            Who::ApiToken(_) => Some(""),
         }
+    }
+
+    /// The caller's API token, if that is what it has sent. The edge mints a token for upstream.
+    #[must_use]
+    pub fn api_token(&self) -> Option<&ApiToken> {
+        match &self.0 {
+            Who::ApiToken(token) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// Whether the caller has sent an API token that may only read.
+    #[must_use]
+    pub fn reads_only(&self) -> bool {
+        self.api_token().is_some_and(|token| !token.grant.writes())
     }
 
     /// Whether the caller is a user, who sees only their own rows, and not a server, which sees all.
     #[must_use]
     pub fn is_user(&self) -> bool {
-        matches!(&self.0, Who::Holder { user: Some(_), .. })
+        self.user().is_some()
     }
 
     /// The user, if one is signed in.
@@ -55,6 +89,7 @@ impl Caller {
     pub fn user(&self) -> Option<&str> {
         match &self.0 {
             Who::Holder { user, .. } => user.as_deref(),
+            Who::ApiToken(token) => token.grant.user.as_deref(),
             Who::Anonymous => None,
         }
     }
@@ -64,8 +99,8 @@ impl Caller {
     pub fn role(&self) -> &'static str {
         match &self.0 {
             Who::Anonymous => "anon",
-            Who::Holder { user: Some(_), .. } => "authenticated",
-            Who::Holder { user: None, .. } => "service_role",
+            _ if self.is_user() => "authenticated",
+            _ => "service_role",
         }
     }
 
@@ -74,7 +109,7 @@ impl Caller {
     pub fn name(&self) -> Option<&str> {
         match &self.0 {
             Who::Anonymous => None,
-            Who::Holder { user, .. } => Some(user.as_deref().unwrap_or("service_role")),
+            _ => Some(self.user().unwrap_or("service_role")),
         }
     }
 }
@@ -95,7 +130,11 @@ pub async fn admitted<P: Platform>(
     request: &mut Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Caller, Error> {
-    let caller = caller(route.access, request, edge).await?;
+    let mut caller = caller(route.access, request, edge).await?;
+    if let Who::ApiToken(token) = &mut caller.0 {
+        api_token::check(&token.grant, route, &request.method)?;
+        token.claim = api_token::claim(&token.grant, route);
+    }
     if let Some(check) = route.authenticate {
         edge.config.require(&route.requires)?;
         let bytes = body::read_all(request, body::limit(route, edge), edge).await?;
@@ -113,7 +152,7 @@ pub async fn admitted<P: Platform>(
 /// Establishes who calls.
 ///
 /// # Errors
-/// 401 for an invalid credential, and for none where the access needs one; 403 for a caller that the access excludes and for a
+/// 429 for an address that sends too many wrong API tokens; 401 for an invalid credential, and for none where the access needs one; 403 for a caller that the access excludes and for a
 /// `service_role` token from a browser, even beside a user's token; 503 while the issuer's keys are not available.
 pub async fn caller<P: Platform>(
     access: Access,
@@ -141,6 +180,10 @@ pub async fn caller<P: Platform>(
     };
     refuse_in_browser(matches!(key, Key::Service(_)))?;
     let who = match (user, key) {
+        (Some(token), _) if api_token::is_one(token) => Who::ApiToken(ApiToken {
+            grant: api_token::exchange(token, request.address, edge).await?,
+            claim: Value::Null,
+        }),
         (Some(token), _) => holder(token, edge).await?,
         (None, Key::Service(token)) => Who::Holder { token, user: None },
         (None, Key::None) if access == Access::Keyed && bearer.is_none() => {
@@ -148,7 +191,11 @@ pub async fn caller<P: Platform>(
         }
         (None, Key::Publishable | Key::None) => Who::Anonymous,
     };
-    refuse_in_browser(matches!(who, Who::Holder { user: None, .. }))?;
+    refuse_in_browser(match &who {
+        Who::Anonymous => false,
+        Who::Holder { user, .. } => user.is_none(),
+        Who::ApiToken(token) => token.grant.user.is_none(),
+    })?;
     allowed(access, &who)?;
     Ok(Caller(who))
 }
@@ -159,11 +206,20 @@ fn allowed(access: Access, who: &Who) -> Result<(), Error> {
         Access::Public | Access::Open | Access::Keyed => return Ok(()),
         Access::User => "signed-in users",
         Access::Service => "servers, by a token of the role service_role",
+        Access::Worker => "servers, and API tokens that name this endpoint",
+        Access::Token => "API tokens that name this endpoint",
     };
-    match who {
-        Who::Anonymous => Err(Error::NoToken { wanted }),
-        Who::Holder { user, .. } if user.is_some() == (access == Access::User) => Ok(()),
-        Who::Holder { .. } => Err(Error::NotForCaller { wanted }),
+    let is_for = match who {
+        Who::Anonymous => return Err(Error::NoToken { wanted }),
+        // Its scope decides.
+        Who::ApiToken(_) => true,
+        Who::Holder { user: Some(_), .. } => access == Access::User,
+        Who::Holder { user: None, .. } => matches!(access, Access::Service | Access::Worker),
+    };
+    if is_for {
+        Ok(())
+    } else {
+        Err(Error::NotForCaller { wanted })
     }
 }
 

@@ -41,6 +41,7 @@ pub const SYSTEM: System = System {
         }),
     ],
     // The database does not talk to n8n.
+    streams: &[],
     jobs: &[("finish_deployments", |services| {
         Box::pin(deploy::finish_all(services))
     })],

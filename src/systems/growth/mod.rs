@@ -74,5 +74,6 @@ pub const SYSTEM: System = System {
     ],
     authenticate: &[("meta", whatsapp::authenticate)],
     after_call: &[],
+    streams: &[],
     jobs: &[],
 };

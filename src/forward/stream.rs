@@ -1,0 +1,143 @@
+//! An answer that a hook writes while it is sent. The hook's work is none of the request's: it goes on when the client hangs up, so
+//! that the hook can end what it has begun.
+
+use std::cell::{Cell, RefCell};
+
+use futures_channel::oneshot;
+use futures_util::future::{FutureExt as _, LocalBoxFuture, ready};
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::outside;
+use crate::endpoint::{Incoming, StreamCall, StreamHook};
+use crate::error::Error;
+use crate::headers::Headers;
+use crate::hooks::{Out, Services};
+use crate::isolate::Edge;
+use crate::message::{Body, Response};
+use crate::runtime::{Platform, Writer};
+
+/// Starts the hook, and answers with its head.
+///
+/// # Errors
+/// The hook's, before it has given a head.
+pub(super) async fn send<P: Platform>(
+    hook: StreamHook,
+    result: Value,
+    incoming: Incoming,
+    edge: &Edge<P>,
+) -> Result<Response<P::Body>, Error> {
+    let (body, writer) = edge.platform.pushed(edge.config.limits.upload_ms)?;
+    let (head, answered) = oneshot::channel();
+    let pushed = Pushed {
+        head: RefCell::new(Some(head)),
+        has_begun: Cell::new(false),
+        writer,
+    };
+    // The body may be large, and the work may take long.
+    let incoming = incoming.without_body();
+    let work = run(hook, result, incoming, edge.clone(), pushed);
+    edge.platform.outlive(work.boxed_local());
+    let answered = answered.await;
+    let answer = answered.unwrap_or(Err(Error::Internal("a stream's hook is gone")))?;
+    Ok(Response {
+        status: answer.status,
+        headers: answer.headers,
+        body: match answer.body {
+            Body::Stream(()) => Body::Stream(body),
+            Body::Bytes(bytes) => Body::Bytes(bytes),
+            Body::Empty | Body::Upload { .. } => Body::Empty,
+        },
+    })
+}
+
+/// Runs the hook to its end.
+async fn run<P: Platform>(
+    hook: StreamHook,
+    result: Value,
+    incoming: Incoming,
+    edge: Edge<P>,
+    pushed: Pushed<P::Writer>,
+) {
+    let outside = outside::For(&edge);
+    let outcome = hook(StreamCall {
+        result,
+        incoming: &incoming,
+        services: Services::new(&outside, &edge.config),
+        out: &pushed,
+    });
+    let outcome = outcome.await;
+    if pushed.has_begun.get() {
+        if let Err(error) = outcome {
+            let line = json!({
+                "event": "stream_broke", "code": error.body().code, "error": error.name(),
+                "message": error.internal_cause(),
+            });
+            edge.platform.log(&line.to_string());
+        }
+        pushed.writer.close().await;
+    } else {
+        let none = Error::Internal("a stream's hook has given no answer");
+        pushed.send(Err(outcome.err().unwrap_or(none)));
+    }
+}
+
+/// What the request waits for: an answer, whose body is a stream if the hook writes it.
+type Answered = Result<Response<()>, Error>;
+
+/// The answer as the hook sees it.
+struct Pushed<W> {
+    head: RefCell<Option<oneshot::Sender<Answered>>>,
+    has_begun: Cell<bool>,
+    writer: W,
+}
+
+impl<W> Pushed<W> {
+    /// Answers, unless it has been done. Nobody may wait for it any more.
+    fn send(&self, answer: Answered) -> bool {
+        let head = self.head.take();
+        head.is_some_and(|head| head.send(answer).is_ok())
+    }
+}
+
+impl<W: Writer> Out for Pushed<W> {
+    fn begin(&self, status: StatusCode, headers: Headers) {
+        let sent = self.send(Ok(Response {
+            status,
+            headers,
+            body: Body::Stream(()),
+        }));
+        if sent {
+            self.has_begun.set(true);
+        }
+    }
+
+    fn answer(&self, response: Response<()>) {
+        self.send(Ok(response));
+    }
+
+    fn write(&self, bytes: Vec<u8>) -> LocalBoxFuture<'_, bool> {
+        if self.has_begun.get() && !bytes.is_empty() {
+            self.writer.write(bytes).boxed_local()
+        } else {
+            ready(self.has_begun.get() && !self.writer.is_gone()).boxed_local()
+        }
+    }
+
+    fn watch(&self, signs: &[String]) {
+        let has = |sign: &str| signs.iter().any(|one| one == sign);
+        self.writer.watch(has("signal"), has("write"));
+    }
+
+    fn is_gone(&self) -> bool {
+        self.writer.is_gone()
+    }
+
+    fn gone(&self) -> LocalBoxFuture<'_, ()> {
+        self.writer.gone().boxed_local()
+    }
+
+    fn why_gone(&self) -> Option<&'static str> {
+        self.writer.why_gone()
+    }
+}
