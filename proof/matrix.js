@@ -212,14 +212,19 @@ class Matrix {
     // Blanks of their own relations already.
     if (!decisions.every(Boolean)) return;
     for (const side of ['child', 'parent']) {
+      const embed = key.child === key.parent ? await this.embedOfItself(key, side) : undefined;
+      // PostgREST has no words for it.
+      if (embed === null) continue;
       const [from, into] = side === 'child' ? [child, parent] : [parent, child];
-      // The child's fixture has a parent, and both hold the marker. Reading changes neither.
+      // The child's fixture has a parent, which holds the marker. Reading changes neither.
       const fixture = await this.target.addFixture(decisions[0], this.people);
       const { row, marker } = fixture;
       const start = side === 'child' ? row : { ...row, ...(await this.parentOf(key, row, parent)) };
+      const embeddedChild = side === 'parent' ? { key: decisions[0].key ?? child.key, row } : undefined;
       for (const layer of LAYERS) {
         for (const name of PERSONAS) {
-          const given = { from, into, key: key.name, row: start, marker, who: this.people[name], layer };
+          const reading = { from, into, embed, key: key.name, row: start, child: embeddedChild, marker };
+          const given = { ...reading, who: this.people[name], layer };
           const { in: found, status, shown } = await embedded(this.target, given);
           const may = decisions.every((decision) => decision.select?.includes(name));
           const subject = `${from.name} embeds ${into.name}`;
@@ -229,6 +234,17 @@ class Matrix {
       }
       await this.target.removeFixture(fixture);
     }
+  }
+
+  /** How PostgREST reads a table in itself: its children by the table's name, the parent by the key's column, if it has only one. */
+  async embedOfItself(key, side) {
+    if (side === 'parent') return key.child.split('.')[1];
+    const columns = await this.sql(
+      `select a.attname::text as name from pg_constraint as r join pg_attribute as a on a.attrelid = r.conrelid and a.attnum = any (r.conkey)
+       where r.conname = $1 and r.conrelid = $2::regclass`,
+      [key.name, key.child],
+    );
+    return columns.length === 1 ? columns[0].name : null;
   }
 
   async parentOf(key, row, parent) {

@@ -149,22 +149,28 @@ export const VERBS = {
 };
 
 const inserted = async (target, { relation, who, layer }, make) => {
-  const word = `draft-${randomUUID()}`;
+  const id = randomUUID();
+  const word = `draft-${id}`;
   const path = `/${relation.relation}`;
   const json = make(word);
   const answer = await target.ask(who, layer, { schema: relation.schema, path, method: 'POST', json });
-  // Found by its word: others may be adding rows meanwhile.
+  // Found by its word, or by the id in it where the row has no text: others may be adding rows meanwhile.
   const made = `${quoted(relation.name)} as t where to_jsonb(t)::text like $1`;
-  const [{ there }] = await target.sql(`select count(*)::int as there from ${made}`, [`%${word}%`]);
-  if (there > 0) await target.sql(`delete from ${made}`, [`%${word}%`]);
+  const [{ there }] = await target.sql(`select count(*)::int as there from ${made}`, [`%${id}%`]);
+  if (there > 0) await target.sql(`delete from ${made}`, [`%${id}%`]);
   return { ...answer, in: there > 0 };
 };
 
-/** Reads the fixture's row through a foreign key, in either direction. */
-export const embedded = async (target, { from, into, key, row, who, layer, marker }) => {
-  const path = `/${from.relation}?select=*,embedded:${into.relation}!${key}(*)&${target.filter(from, row)}`;
+/** Whether an embedded row, or one of a list of them, is this one by its key. */
+const isAmong = (found, { key, row }) =>
+  [found ?? []].flat().some((each) => key.every((name) => JSON.stringify(each[name]) === JSON.stringify(row[name])));
+
+/** Reads the fixture's row through a foreign key, in either direction; `child` is the row that a parent embeds. */
+export const embedded = async (target, { from, into, embed, key, row, child, who, layer, marker }) => {
+  const path = `/${from.relation}?select=*,embedded:${embed ?? `${into.relation}!${key}`}(*)&${target.filter(from, row)}`;
   const answer = await target.ask(who, layer, { schema: from.schema, path });
-  return { ...answer, in: rowsOf(answer).some((each) => held(each.embedded, marker)) };
+  const isShown = (each) => (child ? isAmong(each.embedded, child) : held(each.embedded, marker));
+  return { ...answer, in: rowsOf(answer).some(isShown) };
 };
 
 /** Statuses of who may not. A function that is refused its arguments has been called. */

@@ -22,6 +22,7 @@ export const variables = (more = {}) => ({
   ]),
   PUBLISHABLE_KEYS: made.publishable_key,
   KEK_1: made.kek_1,
+  FINGERPRINT_KEY: made.fingerprint_key,
   WHATSAPP_APP_SECRET: made.whatsapp_app_secret,
   WHATSAPP_VERIFY_TOKEN: made.whatsapp_verify_token,
   ...more,
@@ -29,16 +30,23 @@ export const variables = (more = {}) => ({
 
 /**
  * Starts an edge with further variables, bindings in workerd's own words, and a module of the given text around the bundle's
- * `entry.js`. Stop it in `after`. `manifests` are served in place of the systems' own: a list, or the text itself.
+ * `entry.js`. Stop it in `after`. `manifests` are served in place of the systems' own: a list, or the text itself. `modules` are those of
+ * another bundle.
  * `log()` gives the lines of JSON that stand in its log now. `logged(fits, count)` waits for `count` lines that fit (1 unless given), at most five
  * seconds, and gives them. `megabytes()` gives the memory of its process.
  */
-export const startEdge = async (more = {}, bindings = [], around = undefined, manifests = undefined) => {
+export const startEdge = async (
+  more = {},
+  bindings = [],
+  around = undefined,
+  manifests = undefined,
+  modules = BUNDLE,
+) => {
   const data = mkdtempSync(join(tmpdir(), 'rowgate-edge-'));
   const logFile = join(data, 'log');
   const outer = join(data, 'outer.js');
   if (around) writeFileSync(outer, around);
-  const bundle = { ...BUNDLE };
+  const bundle = { ...modules };
   if (manifests !== undefined) {
     bundle['systems.js'] = join(data, 'systems.js');
     writeFileSync(

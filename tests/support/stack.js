@@ -144,7 +144,7 @@ export const ask = async (path, { json, token: bearer, key, headers = {}, base =
     },
   });
   const text = await response.text();
-  const isJson = response.headers.get('content-type')?.includes('json');
+  const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '');
   return {
     status: response.status,
     headers: response.headers,

@@ -89,6 +89,35 @@ test('old buckets are swept by later calls', async () => {
   assert.deepEqual(await sql('select * from private.rate_limits where bucket = any ($1)', [old]), []);
 });
 
+const fields = async (policies) =>
+  (await sql('select private.rate_limit_fields($1) as fields', [JSON.stringify(policies)]))[0].fields;
+
+test('the fields of rate limits are structured fields, and the older names describe the policy with the least left', async () => {
+  const [minute, day] = [
+    { name: 'minute', q: 60, w: 60, r: 12, t: 47.2 },
+    { name: 'day', q: 100_000, unit: 'tokens', w: 82_800, r: 5300, t: 7200 },
+  ];
+  assert.deepEqual(await fields([minute, day]), {
+    'RateLimit-Policy': '"minute";q=60;w=60, "day";q=100000;qu="tokens";w=82800',
+    RateLimit: '"minute";r=12;t=48, "day";r=5300;t=7200',
+    'RateLimit-Limit': '100000',
+    'RateLimit-Remaining': '5300',
+    'RateLimit-Reset': '7200',
+  });
+  assert.equal((await fields([{ ...minute, r: 1 }, day]))['RateLimit-Limit'], '60');
+  assert.deepEqual(await fields([{ name: 'total', q: 0, r: 0 }]), {
+    'RateLimit-Policy': '"total";q=0',
+    RateLimit: '"total";r=0',
+    'RateLimit-Limit': '0',
+    'RateLimit-Remaining': '0',
+  });
+  // A string and an integer of RFC 9651 hold no other characters, and no more digits.
+  const odd = await fields([{ name: 'a"b\\c\r\né', q: 1e15, unit: 'x";y', w: 0.5, r: -3, t: -1 }]);
+  assert.equal(odd['RateLimit-Policy'], '"a\\"b\\\\c";q=999999999999999;qu="xy";w=1');
+  assert.equal(odd.RateLimit, '"a\\"b\\\\c";r=0;t=0');
+  assert.equal(await fields([]), null);
+});
+
 const caller = async (claims, role = 'anon') => {
   // As the definer functions see it: the owner, with the request's claims.
   const [row] = await as({ role: 'postgres', claims: { ...claims, role } }, (query) =>
@@ -106,6 +135,28 @@ test('the caller is the user, the address the edge vouches for, or nobody', asyn
   assert.equal(await caller({ edge, iss: 'https://issuer.example' }), 'nobody', 'an issuer cannot vouch');
   assert.equal(await caller({ edge }, 'service_role'), 'service');
   assert.equal(await caller({ sub: 'backoffice' }, 'service_role'), 'service', 'a sub that is no uuid is no user');
+});
+
+test('who exceeds a limit learns which one, and how long it takes to refill', async () => {
+  const rule = `test_${randomUUID().slice(0, 8)}`;
+  await sql(`insert into private.limit_rules (name, burst, refill, shared) values ($1, 3, '20 seconds', 1)`, [rule]);
+  try {
+    const call = (claims) =>
+      as({ role: 'postgres', claims }, (query) => query('select private.limit_caller($1)', [rule])).then(
+        () => undefined,
+        (error) => JSON.parse(error.detail).headers,
+      );
+    const user = { sub: randomUUID(), role: 'authenticated' };
+    for (let n = 0; n < 3; n++) assert.equal(await call(user), undefined);
+    const wait = (headers) => headers['Retry-After'];
+    const headers = await call(user);
+    assert.equal(headers['RateLimit-Policy'], `"${rule}";q=3;w=60`);
+    assert.equal(headers.RateLimit, `"${rule}";r=0;t=${wait(headers)}`);
+    assert.equal(await call({ role: 'anon' }), undefined);
+    assert.equal((await call({ role: 'anon' }))['RateLimit-Policy'], `"${rule}";q=1;w=20`, 'nobody in particular');
+  } finally {
+    await sql('delete from private.limit_rules where name = $1', [rule]);
+  }
 });
 
 test('one key, fifty at once: one does the work, all get its answer', async () => {

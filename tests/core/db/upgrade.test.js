@@ -15,15 +15,19 @@ import { ownSql } from '../../support/own.js';
 
 const ROWS = 200;
 /** Tables that hold one row. */
-const SINGLE = ['private.event_watermark', 'private.connection_shares'];
+const SINGLE = ['private.event_watermark', 'private.connection_shares', 'private.pricing'];
 /** Tables of settings: a later migration may add rows of its own. */
 const SETTINGS = [
   'private.limit_rules',
+  'private.tiers',
+  'private.key_services',
   'private.daily_allowances',
   'private.mention_places',
   'private.secrets',
   'private.jobs',
   'private.hooks',
+  'private.sealed_columns',
+  'private.secret_patterns',
 ];
 
 let system;

@@ -98,7 +98,8 @@ test('a first start says ready, describes itself, and serves', async () => {
 });
 
 test('the README’s way from curl to a row, word for word', needs('growth'), async () => {
-  const [, section] = readFileSync(join(root, 'README.md'), 'utf8').split('## From curl to row');
+  const [, after] = readFileSync(join(root, 'README.md'), 'utf8').split('## From curl to row');
+  const [section] = after.split('\n## ');
   const lines = section.split('\n').filter((line) => line.startsWith('    '));
   const isCommand = (line, at) => line.startsWith('    $ ') || (at > 0 && lines[at - 1].endsWith('\\'));
   const commands = lines.filter(isCommand).map((line) => line.replace(/^ {4}(\$ )?/, ''));

@@ -296,7 +296,7 @@ test('architecture.md lists each endpoint', () => {
 
 test('operations.md has a line of cron for each job, and wrangler.toml has the same crons', () => {
   const all = jobs(productSystems());
-  const own = [...read('src/jobs.rs').matchAll(/at_night\("(\w+)"\)/g)].map(([, name]) => name);
+  const own = [...read('src/jobs.rs').matchAll(/\bjob\("[^"]+", "(\w+)"\)/g)].map(([, name]) => name);
   assert.deepEqual(
     CORE_JOBS.map(({ name }) => name),
     own,

@@ -36,7 +36,10 @@ test('SYSTEMS names systems; none, or nothing, is the core alone; another name i
       product(` ${name} `).map((system) => system.name),
       [name],
     );
-  const known = all.map(({ name }) => name).join(', ');
+  const known = all
+    .map(({ name }) => name)
+    .sort()
+    .join(', ');
   assert.throws(() => systems('nosuch'), { message: new RegExp(`there is no nosuch\\. Name some of ${known}`) });
 });
 

@@ -8,6 +8,7 @@ import { withUpstream } from '../../support/fake_upstream.js';
 import { close, userToken } from '../../support/stack.js';
 
 const KB = 1024;
+const SHORT = 4 * KB;
 const FIRST = 16 * KB;
 const WHOLE = 128 * KB;
 const PIECE = 408 * KB;
@@ -52,7 +53,7 @@ test('answers of each length arrive whole, many at once', () => {
   return withEdge(
     answer,
     async (edge) => {
-      const around = [FIRST, WHOLE, WHOLE + FIRST, WHOLE + PIECE, 3 * PIECE].flatMap((size) => [
+      const around = [SHORT, FIRST, WHOLE, WHOLE + FIRST, WHOLE + PIECE, 3 * PIECE].flatMap((size) => [
         size - 1,
         size,
         size + 1,

@@ -10,8 +10,8 @@ import { gzipSync } from 'node:zlib';
 import { root } from '../../../dev/paths.js';
 import { freePort, waitFor } from '../../../dev/process.js';
 import { BUNDLE, workerd } from '../../../dev/workerd.js';
-import { variables } from '../../support/edge.js';
-import { close } from '../../support/stack.js';
+import { startEdge, variables } from '../../support/edge.js';
+import { close, stack } from '../../support/stack.js';
 
 after(close);
 
@@ -41,6 +41,23 @@ test('what is only for the local stack is not in it', () => {
     .map((name) => readFileSync(join(root, 'build', name), 'latin1'))
     .join('');
   for (const word of ['DEV-ONLY', 'rgpub_dev', '127.0.0.1:8787', root]) assert.ok(!text.includes(word), word);
+});
+
+test('the tables of domain names are not in it: the runtime converts a host', async () => {
+  const target = ['--target', 'wasm32-unknown-unknown', '--edges', 'normal'];
+  const args = ['tree', '--locked', '--prefix', 'none', '--format', '{p}', ...target];
+  const { stdout } = spawnSync('cargo', args, { cwd: root, encoding: 'utf8' });
+  assert.match(stdout, /^idna_adapter /m);
+  assert.doesNotMatch(stdout, /^icu_/m);
+  // The address in the forms that IDNA maps to digits and dots.
+  const wide = stack.postgrest_url.replace('127.0.0.1', '\uff11\uff12\uff17\u30020.0.\uff11');
+  assert.notEqual(wide, stack.postgrest_url);
+  const edge = await startEdge({ POSTGREST_URL: wide });
+  try {
+    assert.equal((await fetch(`${edge.url}/readyz`)).status, 200);
+  } finally {
+    await edge.stop();
+  }
 });
 
 /** Runs the body with the bundle on workerd, with a text of one of its files replaced, and what is done around each request. */

@@ -42,6 +42,21 @@ const WRITES = {
     /^POST .v1.telemetry$/,
     /^call clixen.open_deployment/,
   ],
+  flashfusion: [
+    /^insert into flashfusion.projects, edge$/,
+    /^insert into flashfusion.projects, database$/,
+    /^update flashfusion.notifications, edge$/,
+  ],
+  observatory: [
+    /^insert into observatory.projects, edge$/,
+    /^insert into observatory.messages, database$/,
+    /^update observatory.conversations, edge$/,
+  ],
+  assistant: [
+    /^insert into assistant.conversations, edge$/,
+    /^insert into assistant.messages, database$/,
+    /^update assistant.users, edge$/,
+  ],
   growth: [
     /^insert into whatsapp.accounts, edge$/,
     /^insert into whatsapp.templates, database$/,
@@ -68,8 +83,15 @@ let catalog;
 let routes;
 let tables;
 before(async () => {
-  // Deployments need an n8n; none is called.
-  edge = await startEdge({ N8N_URL: 'http://127.0.0.1:9/', N8N_API_KEY: 'DEV-ONLY-nobody-listens' });
+  // Deployments need an n8n, and checkouts Stripe; none is called.
+  const nowhere = 'http://127.0.0.1:9/';
+  const stripe = { STRIPE_WEBHOOK_SECRET: 'whsec_erased', STRIPE_API_KEY: 'sk_test_nobody', STRIPE_URL: nowhere };
+  edge = await startEdge({
+    N8N_URL: nowhere,
+    N8N_API_KEY: 'DEV-ONLY-nobody-listens',
+    ...stripe,
+    BILLING_RETURN_URL: `${nowhere}billing`,
+  });
   target = new Target({ ...stack, edge_url: edge.url }, sql);
   catalog = await exposed(sql);
   routes = listRoutes();

@@ -1,22 +1,25 @@
 // Manifests: a throw-away system that the bundle was not built with, on real parts: each option of an endpoint, and wrong
 // manifests, with which the edge does not start.
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHmac, randomUUID } from 'node:crypto';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { edge as wranglerEdge } from '../../../dev/edge.js';
 import { postgrestKeys } from '../../../dev/issuer.js';
 import { postgrest } from '../../../dev/postgrest.js';
 import { freePort } from '../../../dev/process.js';
 import { authenticatorUrl } from '../../../dev/stack.js';
-import { moduleOf } from '../../../dev/systems.js';
+import { compiled, moduleOf } from '../../../dev/systems.js';
 import { BUNDLE } from '../../../dev/workerd.js';
 import { startEdge, variables } from '../../support/edge.js';
 import { ask, close, made, sql, stack, userToken } from '../../support/stack.js';
+import { unseal } from '../../support/unseal.js';
 
 const ORIGIN = 'https://www.example.org';
+const BUILD = dirname(BUNDLE['index.js']);
+const FINGERPRINTS = Buffer.from('a key of at least 32 bytes, for the fingerprints').toString('base64url');
 
 const endpoint = (method, path, access, more = {}) => ({ method, path, access, call: 'manifested.echo', ...more });
 const fields = (...names) => Object.fromEntries(names.map((name) => [name, { field: name }]));
@@ -26,7 +29,11 @@ const MANIFEST = {
   // PostgREST does not serve the second one.
   schemas: ['manifested', 'unserved'],
   request_headers: ['x-manifested-note'],
-  variables: [{ name: 'NOTES_URL', kind: 'upstream' }],
+  variables: [
+    { name: 'NOTES_URL', kind: 'upstream' },
+    { name: 'NOTES_FINGERPRINTS', kind: 'key' },
+    { name: 'MISSING_FINGERPRINTS', kind: 'key' },
+  ],
   error_codes: ['NT001-NT099'],
   errors: [
     { code: 'NT001', name: 'note_missing', status: 404 },
@@ -134,6 +141,43 @@ const MANIFEST = {
         max_bytes: 64,
       },
     }),
+    ...['NOTES_FINGERPRINTS', 'MISSING_FINGERPRINTS'].map((fingerprint) =>
+      endpoint('POST', `/v1/keys/${fingerprint}`, 'user', {
+        identity: 'vouched',
+        call: 'manifested.add_key',
+        idempotent: true,
+        answer: 'created',
+        arguments: {
+          owner: { caller: 'user' },
+          service: { field: 'service', required: true },
+          expires_at: { field: 'expires_at' },
+        },
+        seal: {
+          field: 'key',
+          column: 'manifested.keys.secret',
+          new_row: 'key_id',
+          owner: 'owner',
+          min_bytes: 16,
+          max_bytes: 512,
+          fingerprint,
+          hint: true,
+        },
+      }),
+    ),
+    endpoint('PUT', '/v1/settings/{id}', 'user', {
+      identity: 'vouched',
+      call: 'manifested.store',
+      arguments: { id: { path: 'id', type: 'uuid' }, owner: { caller: 'user' } },
+      seal: {
+        field: 'variables',
+        type: 'object',
+        column: 'manifested.settings.variables',
+        row: 'id',
+        owner: 'owner',
+        min_bytes: 2,
+        max_bytes: 1000,
+      },
+    }),
     {
       method: 'GET',
       path: '/v1/rows.csv',
@@ -197,8 +241,27 @@ before(async () => {
     create function manifested.nothing() returns void language sql volatile as $$ select $$;
     create function manifested.counted() returns jsonb language sql volatile as $$ select '1'::jsonb $$;
     create function manifested.counted_stable() returns jsonb language sql stable as $$ select '1'::jsonb $$;
-    create function manifested.store(id uuid, owner text, sealed text, key_version int) returns jsonb language sql stable
-      as $$ select jsonb_build_object('id', id, 'owner', owner, 'sealed', sealed, 'key_version', key_version) $$;
+    create function manifested.store(id uuid, owner text, sealed text, key_version int, names text[] default null)
+      returns jsonb language sql stable as $$
+      select jsonb_build_object('id', id, 'owner', owner, 'sealed', sealed, 'key_version', key_version, 'names', names)
+    $$;
+    create table manifested.keys (id uuid primary key, owner text, service text, sealed text);
+    create function manifested.add_key(
+      key_id uuid, owner text, service text, sealed text, key_version int, fingerprint text, prefix text, last_four text, hint text,
+      shape_warning text, expires_at text default null
+    ) returns jsonb language plpgsql volatile security definer as $$
+    declare
+      request constant jsonb := jsonb_build_array(owner, service, expires_at, fingerprint);
+      answer jsonb := private.idempotency_begin('manifested.add_key', request);
+    begin
+      if answer is null then
+        insert into manifested.keys values (key_id, owner, service, sealed);
+        answer := jsonb_build_object('id', key_id, 'service', service, 'fingerprint', fingerprint, 'prefix', prefix,
+          'last_four', last_four, 'hint', hint, 'warning', shape_warning, 'expires_at', expires_at);
+        perform private.idempotency_end('manifested.add_key', answer);
+      end if;
+      return answer;
+    end $$;
     create function manifested.row_names() returns jsonb language sql stable as $$ select '["colour"]'::jsonb $$;
     create view manifested.rows as select '00000000-0000-4000-8000-000000000001'::uuid as id, '2026-01-01'::timestamptz as created_at,
       array['one, two'] as cells, '{"colour": "red"}'::jsonb as more;
@@ -219,7 +282,8 @@ before(async () => {
     say: () => {},
   });
   await upstream.part.start();
-  edge = await startEdge({ POSTGREST_URL: upstream.url, ALLOWED_ORIGINS: ORIGIN }, [], undefined, [MANIFEST]);
+  const set = { POSTGREST_URL: upstream.url, ALLOWED_ORIGINS: ORIGIN, NOTES_FINGERPRINTS: FINGERPRINTS };
+  edge = await startEdge(set, [], undefined, [MANIFEST]);
 });
 after(async () => {
   await edge?.stop();
@@ -525,6 +589,86 @@ test('a secret is sealed before the database gets it', async () => {
   }
 });
 
+test('a key comes with other fields, and the database learns all of it but the key', async () => {
+  const sub = randomUUID();
+  const token = await userToken(sub);
+  const secret = `gsk_${randomUUID().replaceAll('-', '')}abcdefghijklmnopqrst`;
+  const idempotency = randomUUID();
+  const post = (json, key = idempotency) =>
+    call('/v1/keys/NOTES_FINGERPRINTS', { json, token, headers: { 'idempotency-key': key } });
+  const added = await post({ service: 'openai', key: secret, expires_at: '2027-01-01' });
+  assert.equal(added.status, 201, added.text);
+  const fingerprint = createHmac('sha256', Buffer.from(FINGERPRINTS, 'base64url'))
+    .update(`${sub}\0${secret}`)
+    .digest('hex');
+  const { id, ...rest } = added.body;
+  assert.deepEqual(rest, {
+    service: 'openai',
+    fingerprint,
+    prefix: secret.slice(0, 7),
+    last_four: 'qrst',
+    hint: 'groq',
+    warning: null,
+    expires_at: '2027-01-01',
+  });
+  const rows = await sql('select * from manifested.keys where owner = $1', [sub]);
+  assert.deepEqual(rows.length, 1);
+  const place = { column: 'manifested.keys.secret', row: id, owner: sub, sealed: rows[0].sealed, version: 1 };
+  assert.equal(await unseal(made.kek_1, place), secret);
+
+  const again = await post({ service: 'openai', key: secret, expires_at: '2027-01-01' });
+  assert.deepEqual([again.status, again.body.id], [201, id], 'a repeated request has another sealed text');
+  const other = await post({ service: 'openai', key: `${secret}x`, expires_at: '2027-01-01' });
+  assert.deepEqual([other.status, other.body.code], [422, 'RG503'], 'another key under the same Idempotency-Key');
+  const second = await post({ service: 'openai', key: secret }, randomUUID());
+  assert.deepEqual([second.body.fingerprint, second.body.id === id], [fingerprint, false]);
+  const theirs = await call('/v1/keys/NOTES_FINGERPRINTS', {
+    json: { service: 'openai', key: secret },
+    token: await userToken(),
+  });
+  assert.notEqual(theirs.body.fingerprint, fingerprint, 'equal keys of two users are not linked');
+
+  for (const [json, status, code] of [
+    [{ service: 'openai', key: 'too-short' }, 422, 'RG316'],
+    [{ service: 'openai', key: secret, expires: '2027-01-01' }, 422, 'RG316'],
+    [{ key: secret }, 400, 'RG325'],
+    [[secret], 400, 'RG301'],
+  ]) {
+    const refused = await post(json, randomUUID());
+    assert.deepEqual([refused.status, refused.body.code], [status, code], refused.text);
+    assert.ok(!refused.text.includes(secret.slice(0, 12)), 'a refusal does not repeat the key');
+  }
+  const unset = await call('/v1/keys/MISSING_FINGERPRINTS', { json: { service: 'openai', key: secret }, token });
+  assert.deepEqual([unset.status, unset.body.code], [501, 'RG903']);
+  assert.match(unset.text, /MISSING_FINGERPRINTS/);
+  const ready = await call('/readyz');
+  assert.deepEqual([ready.status, ready.body.missing], [200, ['MISSING_FINGERPRINTS', 'NOTES_URL']], ready.text);
+
+  const [{ found }] = await sql(
+    `select count(*)::int as found from private.idempotency_keys as k where k::text like '%' || $1 || '%'`,
+    [secret],
+  );
+  assert.equal(found, 0, 'no stored answer has the key');
+  assert.ok(!JSON.stringify(edge.log()).includes(secret.slice(0, 12)), 'nor has the log');
+});
+
+test('an object is sealed whole, and the database learns the names of its fields', async () => {
+  const sub = randomUUID();
+  const token = await userToken(sub);
+  const id = randomUUID();
+  const put = (json) => call(`/v1/settings/${id}`, { json, method: 'PUT', token });
+  const values = { DATABASE_URL: 'postgres://u:p@x/y z', PRIVATE: '-----BEGIN\n', LIST: [1, null] };
+  const { status, body, text } = await put({ variables: values });
+  assert.deepEqual([status, body.names], [200, ['DATABASE_URL', 'LIST', 'PRIVATE']], text);
+  assert.ok(!text.includes('postgres://'));
+  const place = { column: 'manifested.settings.variables', row: id, owner: sub, sealed: body.sealed, version: 1 };
+  assert.deepEqual(JSON.parse(await unseal(made.kek_1, place)), values);
+  for (const odd of [{ variables: 'text' }, { variables: [] }, { variables: { A: 'x'.repeat(1000) } }]) {
+    const refused = await put(odd);
+    assert.deepEqual([refused.status, refused.body.code], [422, 'RG316'], JSON.stringify(odd));
+  }
+});
+
 test('anonymous callers share a cached answer, users do not', async () => {
   const entry = join(data, 'entry.js');
   for (const [name, from] of Object.entries(BUNDLE)) copyFileSync(from, join(data, name));
@@ -594,6 +738,20 @@ test('a preflight names the headers of the manifest', async () => {
   assert.ok(!asked.headers.get('access-control-allow-headers').includes('x-session-token'));
 });
 
+test('the build refuses a wrong manifest, and says where it is wrong', () => {
+  const wrong = { ...MANIFEST, endpoints: [endpoint('GET', '/v1', 'open'), endpoint('GET', 'v1', 'open')] };
+  const words = 'systems/manifested.toml: endpoints[1].path: begins with a slash';
+  assert.throws(
+    () => compiled(BUILD, JSON.stringify([wrong])),
+    ({ message }) => message.includes(words),
+  );
+  assert.match(
+    readFileSync(BUNDLE['systems.js'], 'utf8'),
+    /^export default "rowgate \d+\\n/,
+    'the bundle has checked those beside it',
+  );
+});
+
 test('with a wrong manifest nothing is served, and the answer says where it is wrong', async () => {
   const changed = (more) => [{ ...MANIFEST, ...more }];
   const faults = {
@@ -604,7 +762,7 @@ test('with a wrong manifest nothing is served, and the answer says where it is w
       endpoints: [endpoint('GET', '/v1', 'open', { acces: 'open' })],
     }),
     'systems/manifested.toml: endpoints[1].path: ': changed({
-      endpoints: [endpoint('GET', '/v1/{a}', 'open'), endpoint('GET', '/v1/{b}', 'open')],
+      endpoints: [endpoint('GET', '/v1/a/{a}', 'open'), endpoint('GET', '/v1/a/{b}', 'open')],
     }),
     'systems/manifested.toml: endpoints[0].handler: code is Rust, and the bundle has none': changed({
       endpoints: [endpoint('GET', '/v1', 'open', { handler: 'code' })],
@@ -612,6 +770,10 @@ test('with a wrong manifest nothing is served, and the answer says where it is w
     'systems/manifested.toml: schemas[0]: ': changed({ schemas: ['private'] }),
     'systems/*.toml: they may have 262144 bytes': `[${' '.repeat(300_000)}]`,
     'systems/*.toml: ': 'no JSON',
+    'systems.js: what this bundle made of the manifests': compiled(BUILD, JSON.stringify([MANIFEST])).replace(
+      '/v1/who/',
+      '/v2/who/',
+    ),
   };
   for (const [words, manifests] of Object.entries(faults)) {
     const wrong = await startEdge({}, [], undefined, manifests);

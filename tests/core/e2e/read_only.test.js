@@ -10,7 +10,15 @@ import { ask, close, freshEmail, has, made, sql, stack, userToken } from '../../
 after(close);
 
 /** What a look may leave behind. */
-const MAY_CHANGE = ['private.rate_limits', 'private.daily_usage', 'private.audit_log', 'private.security_events'];
+const MAY_CHANGE = [
+  'private.rate_limits',
+  'private.daily_usage',
+  'private.audit_log',
+  'private.security_events',
+  // Who looked for what, and how often a shared page was opened.
+  'observatory.search_history',
+  'private.share_views',
+];
 
 const TABLES = `
 select format('%I.%I', n.nspname, c.relname) as name

@@ -25,7 +25,7 @@ test('past the edge and by the data API nobody calls what the edge vouches for',
   for (const { name, schema, function: called, arguments: names } of vouched) {
     for (const [who, { base = stack.postgrest_url, ...credentials }] of Object.entries(callers)) {
       const word = `call-${randomUUID()}`;
-      const given = functions[name].arguments(word, fixtures);
+      const given = functions[name].arguments?.(word, fixtures) ?? {};
       // PostgREST looks for the function that has just these arguments.
       const json = Object.fromEntries(names.map((each) => [each, given[each] ?? word]));
       const answer = await ask(`/rpc/${called}`, {
@@ -34,7 +34,9 @@ test('past the edge and by the data API nobody calls what the edge vouches for',
         json,
         headers: { 'content-profile': schema },
       });
-      assert.deepEqual([answer.status, answer.body.code], [403, '42501'], `${name}, ${who}: ${answer.text}`);
+      // The data API does not serve the schema of the core.
+      const wanted = schema === 'edge' && base !== stack.postgrest_url ? [406, 'PGRST106'] : [403, '42501'];
+      assert.deepEqual([answer.status, answer.body.code], wanted, `${name}, ${who}: ${answer.text}`);
     }
   }
 });

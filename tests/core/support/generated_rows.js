@@ -21,6 +21,12 @@ export const rows = {
   'private.erased_users': `insert into private.erased_users (id, at)
     select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
   'private.secrets': `insert into private.secrets (name, secret) select 'secret ' || n, sha256(n::text::bytea) from generate_series(1, $1::int) as n`,
+  'private.sealed_columns': `insert into private.sealed_columns (relation, context, row_column, owner)
+    select 'made.up_' || n, 'made.up.column_' || n, 'id', 't.owner' from generate_series(1, $1::int) as n`,
+  'private.kek_use': `insert into private.kek_use (key_version, day, part, encryptions)
+    select 50 + n % 7, date '2026-01-01' + n, n % 16, n from generate_series(1, $1::int) as n`,
+  'private.secret_patterns': `insert into private.secret_patterns (place, provider, prefix, pattern)
+    select 1000 + n, 'made up ' || n, 'made_' || n, '()made_' || n from generate_series(1, $1::int) as n`,
   // There is one row from the start.
   'private.connection_shares': 'update private.connection_shares set caller = $1::int',
   'private.mention_places': `insert into private.mention_places (relation, columns, keys, remedy)
@@ -32,6 +38,30 @@ export const rows = {
   'private.job_runs': `insert into private.job_runs (job, started_at, finished_at, rows, error, skipped)
     select 'process_pending_events', timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n), n,
       case when n % 5 = 0 then 'Error ' || n end, n % 7 = 0 from generate_series(1, $1::int) as n`,
+  'private.model_prices': `insert into private.model_prices (provider, model, effective_from, above_tokens, input_micro, output_micro,
+      cache_read_micro, cache_write_micro, cache_write_1h_micro, web_search_micro, list)
+    select 'made-up', 'model ' || n, timestamptz '2026-01-01' + make_interval(days => n), n, n, 2 * n, n, n, n, n, 'list ' || n
+    from generate_series(1, $1::int) as n`,
+  'private.model_rules': `insert into private.model_rules (provider, place, model, kind, words)
+    select 'made-up', n, 'model ' || n, (array['equals', 'starts_with', 'contains'])[1 + n % 3], 'model-' || n from generate_series(1, $1::int) as n`,
+  'private.budget_rules': `insert into private.budget_rules (scope, period, limit_micro, description)
+    select 'made_up.scope_' || n, 'month', n, 'Rule ' || n from generate_series(1, $1::int) as n`,
+  'private.budgets': `insert into private.budgets (scope, owner, period, period_start, limit_micro, used, reserved)
+    select 'made_up.calls', md5(n::text)::uuid, 'day', timestamptz '2026-01-01' + make_interval(days => n), 100 + n, n, n
+    from generate_series(1, $1::int) as n`,
+  'private.reservations': `with owners as (
+      insert into private.budgets (scope, owner, period, period_start, limit_micro)
+      select 'made_up.reserved', md5(n::text)::uuid, 'day', '2026-01-01', 100 + n from generate_series(1, $1::int) as n returning scope, owner
+    )
+    insert into private.reservations (scope, owner, amount, expires_at, released_at)
+    select o.scope, o.owner, 7, timestamptz '2026-01-01', case when o.owner::text < '8' then timestamptz '2026-01-02' end from owners as o`,
+  'private.system_schemas': `insert into private.system_schemas (schema, system)
+    select 'made_up_' || n, 'made_up' from generate_series(1, $1::int) as n`,
+  'private.api_tokens': `insert into private.api_tokens (user_id, name, token_hash, prefix, scopes, last_used_at, expires_at, revoked_at)
+    select md5(n::text)::uuid, 'Token ' || n, sha256(('token ' || n)::bytea), 'rgt_' || lpad(n::text, 6, '0'),
+      '{"systems": ["sample"], "endpoints": [], "access": "read"}', timestamptz '2026-01-01' + make_interval(days => n),
+      timestamptz '2030-01-01' + make_interval(days => n), case when n % 3 = 0 then timestamptz '2026-02-01' end
+    from generate_series(1, $1::int) as n`,
   // Of the system of these tests.
   'sample.projects': `insert into sample.projects (user_id, name) select md5(n::text)::uuid, 'Project ' || n from generate_series(1, $1::int) as n`,
   'sample.user_profiles': `insert into sample.user_profiles (id, full_name) select md5(n::text)::uuid, 'Name ' || n from generate_series(1, $1::int) as n`,

@@ -114,6 +114,14 @@ export default {
       execute: ['service'],
       depends: null,
     },
+    'sample.count_projects()': { execute: USERS, depends: null },
+    'sample.add_project(text)': { arguments: (marker) => ({ name: marker }), execute: USERS, depends: null },
+    'sample_more.opened()': { arguments: () => ({}), depends: 'the caller', ...VOUCHED },
+    'sample_more.spend(uuid, bigint)': {
+      arguments: () => ({ owner: randomUUID(), amount: 1 }),
+      execute: ['service'],
+      depends: null,
+    },
     'sample_more.add_entry(jsonb)': {
       arguments: (marker) => ({ entry: { email: `${marker}@example.org` } }),
       depends: 'the network',
@@ -122,6 +130,11 @@ export default {
   },
   routes: {
     'POST /v1/entries/lines': { body: (marker) => ({ email: `${marker}@example.org` }), call: ['service'] },
+    'GET /v1/samples/count': { call: ['user'] },
+    'POST /v1/samples/add': { body: (marker) => ({ name: marker }), call: ['user'] },
+    'POST /v1/opened': { body: () => ({}), call: [] },
+    'POST /v1/worker': { body: () => ({}), call: ['service'] },
+    'POST /v1/spend': { body: () => ({ owner: randomUUID(), amount: 1 }), call: ['service'] },
     'POST /v1/entries': { body: (marker) => ({ email: `${marker}@example.org` }), call: OPEN },
   },
 };

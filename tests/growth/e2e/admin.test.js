@@ -323,9 +323,9 @@ test('a person is erased everywhere, the receipt counts truly, and others are un
   const { status, body } = await ask('/v1/admin/gdpr/erase', { json: { email, phones: person.phones }, token });
   assert.equal(status, 200);
   // Other systems may count as well: nothing, since they have nothing of this person.
-  const erased = Object.fromEntries(Object.entries(body.erased).filter(([, count]) => count !== 0));
-  assert.deepEqual(erased, { ...WORK, 'experiments.assignments': 1 });
-  assert.deepEqual(body.kept, { 'private.consent_records': 1, 'whatsapp.accounts': 1 });
+  const some = (counts) => Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
+  assert.deepEqual(some(body.erased), { ...WORK, 'experiments.assignments': 1 });
+  assert.deepEqual(some(body.kept), { 'private.consent_records': 1, 'whatsapp.accounts': 1 });
   // Nowhere in any table, whatever it is called.
   const tables =
     await sql(`select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -344,11 +344,7 @@ test('a person is erased everywhere, the receipt counts truly, and others are un
   assert.deepEqual(same(after_.body), same(before_.body));
   const again = await ask('/v1/admin/gdpr/erase', { json: { email }, token });
   assert.deepEqual([...new Set(Object.values(again.body.erased))], [0]);
-  assert.deepEqual(
-    again.body.kept,
-    { 'private.consent_records': 1, 'whatsapp.accounts': 0 },
-    'the proof of consent survives as a hash',
-  );
+  assert.deepEqual(some(again.body.kept), { 'private.consent_records': 1 }, 'the proof of consent survives as a hash');
 });
 
 test('GDPR requests are for admins, about an address', async () => {

@@ -189,8 +189,11 @@ test('a honeypot hit is kept as spam; the first clean submission takes the row o
   await post('urlencoded', { email, first_name: 'Ada', notes: 'real' });
   const clean = await lead(email);
   assert.deepEqual([clean.is_spam, clean.spam_reason, clean.submission_count], [false, null, '2']);
-  // Random ids may hold any digits.
-  const values = JSON.stringify(Object.values(clean)).replaceAll(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '');
+  // Random ids and times may hold any digits.
+  const values = JSON.stringify(Object.values(clean)).replaceAll(
+    /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9T:.-]{19,}/g,
+    '',
+  );
   assert.ok(!/spam|buy|cheap|666/i.test(values), values);
   assert.deepEqual([clean.first_name, clean.notes], ['Ada', 'real']);
 });
@@ -287,16 +290,24 @@ test('a domain in letters is found again in whatever way it is written, by onboa
 test('the runtime converts a domain as the crate idna does', async () => {
   const table = JSON.parse(readFileSync(join(root, 'tests', 'support', 'domains.json'), 'utf8'));
   const cases = table.filter(([typed]) => /@.*[^\0-\x7f]/s.test(typed));
-  assert.ok(cases.length > 30);
-  for (const [typed, wanted] of cases) {
+  assert.ok(cases.length > 250);
+  const check = async ([typed, wanted]) => {
     const name = randomUUID();
     const own = (email) => `${name}${email.slice(email.lastIndexOf('@'))}`;
     const answer = await post('JSON', { email: own(typed) });
-    // The database takes no domain that ends with a number.
-    const isTaken = wanted && !/\d$/.test(wanted);
+    // The database takes no domain of one label or that ends with a number.
+    const isTaken = wanted && (await sql('select private.is_email($1) as is', [own(wanted)]))[0].is;
     if (!isTaken) assert.match(`${answer.body.code}`, /^RG50[58]$/, JSON.stringify(typed));
-    else assert.equal((await submissions(own(wanted))).length, 1, typed);
+    else assert.equal((await submissions(own(wanted))).length, 1, JSON.stringify(typed));
+    return isTaken;
+  };
+  let taken = 0;
+  for (let at = 0; at < cases.length; at += 10) {
+    await sql('truncate private.rate_limits');
+    const all = await Promise.all(cases.slice(at, at + 10).map(check));
+    taken += all.filter(Boolean).length;
   }
+  assert.ok(taken > 100, `${taken}`);
 });
 
 test('what was sent between the first and the last is kept, and an admin reads it', async () => {

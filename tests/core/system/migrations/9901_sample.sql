@@ -7,6 +7,10 @@ create schema sample_more;
 comment on schema sample_more is 'sample: a second schema of the core''s own tests.';
 grant usage on schema sample_more to anon, authenticated, service_role, edge;
 
+insert into private.system_schemas (schema, system) values
+('sample', 'sample'),
+('sample_more', 'sample');
+
 create type sample.mood as enum ('good', 'bad');
 create sequence sample.numbers;
 
@@ -54,6 +58,7 @@ grant select, delete on sample.projects to authenticated;
 grant insert (user_id, name, description, color) on sample.projects to authenticated;
 grant update (name, description, color) on sample.projects to authenticated;
 grant select, insert, update, delete on sample.projects to service_role;
+select private.scope_table('sample.projects');
 
 -- Trigger: counts the projects of a user; refuses one for an erased user.
 create function private.count_sample_projects() returns trigger
@@ -112,6 +117,7 @@ create policy owner_update on sample.user_profiles for update to authenticated
 grant select on sample.user_profiles to authenticated;
 grant update (full_name) on sample.user_profiles to authenticated;
 grant select, insert, update, delete on sample.user_profiles to service_role;
+select private.scope_table('sample.user_profiles');
 
 create trigger user_profiles_erased before insert or update on sample.user_profiles
   for each statement execute function private.refuse_erased_caller();
@@ -203,6 +209,7 @@ create function sample_more.field_of(item jsonb, field text) returns text
 revoke execute on function sample_more.field_of(jsonb, text) from public;
 
 -- migrate:down
+delete from private.system_schemas where system = 'sample';
 drop function sample_more.field_of(jsonb, text);
 drop function sample.erase_user(uuid);
 delete from private.hooks where system = 'sample';

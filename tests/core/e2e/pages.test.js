@@ -1,0 +1,147 @@
+// Answers in pages: a text of any length, of which the database and the edge hold one page at a time.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { get } from 'node:http';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startEdge } from '../../support/edge.js';
+import { drop, make } from '../../support/fixtures.js';
+import { ask, close, sql, userToken } from '../../support/stack.js';
+
+const PATH = '/v1/paged';
+
+const MANIFEST = {
+  name: 'paged',
+  schemas: ['sample'],
+  request_headers: [],
+  variables: [],
+  errors: [],
+  jobs: [],
+  endpoints: ['caller', 'vouched'].map((identity) => ({
+    method: 'GET',
+    path: identity === 'caller' ? PATH : `${PATH}/vouched`,
+    access: 'user',
+    identity,
+    call: `sample.test_pages${identity === 'caller' ? '' : '_vouched'}`,
+    arguments: { run: { query: 'run', required: true }, pages: { query: 'pages', type: 'integer', default: 3 } },
+    pages: { content_type: 'application/x-ndjson', file_name: 'pages.jsonl' },
+  })),
+};
+
+const BODY = (name) => `
+  create function sample.${name}(run text, pages int, after jsonb) returns jsonb
+    language plpgsql volatile security definer set search_path = '' as $$
+  declare
+    at constant int := coalesce((after ->> 'at')::int, 0);
+  begin
+    insert into sample.test_page_calls values (run, at, auth.uid());
+    if run like 'refuse at ' || at || '%' then
+      raise sqlstate 'PT422' using message = 'refused';
+    elsif run like 'loop%' then
+      return jsonb_build_object('text', 'x', 'next', '{"at": 1}'::jsonb);
+    elsif run like 'void%' then
+      return null;
+    elsif run like 'number%' then
+      return '{"text": 5, "next": null}';
+    end if;
+    return jsonb_build_object(
+      'text', case when run like 'large%' then repeat('{"a":"0123456789abcdef"}' || chr(10), 40000) else '{"page":' || at || ',"ü":"\\"\\n"}' || chr(10) end,
+      'next', case when at + 1 < pages then jsonb_build_object('at', at + 1) end
+    );
+  end $$;
+  revoke execute on function sample.${name}(text, int, jsonb) from public`;
+
+let edge;
+let token;
+const sub = randomUUID();
+
+before(async () => {
+  await make(
+    `create table sample.test_page_calls (run text, at int, by uuid);
+     ${BODY('test_pages')}; ${BODY('test_pages_vouched')};
+     grant execute on function sample.test_pages(text, int, jsonb) to authenticated;
+     grant execute on function sample.test_pages_vouched(text, int, jsonb) to edge`,
+    '/rpc/test_pages?run=x&pages=1&after=null',
+  );
+  edge = await startEdge({}, [], undefined, [MANIFEST]);
+  token = await userToken(sub);
+});
+after(async () => {
+  await edge?.stop();
+  await drop(
+    `drop function sample.test_pages(text, int, jsonb); drop function sample.test_pages_vouched(text, int, jsonb);
+     drop table sample.test_page_calls`,
+  );
+  await close();
+});
+
+const through = (query, { path = PATH, ...options } = {}) =>
+  ask(`${path}?${query}`, { base: edge.url, token, ...options });
+const calls = (run) => sql('select at, by from sample.test_page_calls where run = $1 order by at', [run]);
+const name = (kind = 'run') => `${kind} ${randomUUID()}`;
+
+for (const path of [PATH, `${PATH}/vouched`]) {
+  test(`${path}: the answer is the pages one after the other, a file of the manifest's type`, async () => {
+    const run = name();
+    const answer = await through(`run=${run}`, { path });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.text, [0, 1, 2].map((at) => `{"page":${at},"ü":"\\"\\n"}\n`).join(''));
+    assert.equal(answer.headers.get('content-type'), 'application/x-ndjson');
+    assert.equal(answer.headers.get('content-disposition'), 'attachment; filename="pages.jsonl"');
+    assert.match(answer.headers.get('cache-control'), /no-store/);
+    assert.deepEqual(
+      await calls(run),
+      [0, 1, 2].map((at) => ({ at, by: sub })),
+      'each page is asked for once, with the caller’s rights',
+    );
+  });
+}
+
+test('one page is an answer, and the client cannot say where the first one begins', async () => {
+  const run = name();
+  const answer = await through(`run=${run}&pages=1&after={"at":5}`);
+  assert.equal(answer.text, '{"page":0,"ü":"\\"\\n"}\n');
+  assert.deepEqual(await calls(run), [{ at: 0, by: sub }]);
+});
+
+test('an error of the first page has its own status; so has a bad argument, and nobody', async () => {
+  const refused = await through(`run=${name('refuse at 0')}`);
+  assert.deepEqual([refused.status, refused.body.message], [422, 'refused']);
+  assert.equal((await through('pages=3')).body.code, 'RG325');
+  assert.equal((await through(`run=${name()}`, { token: undefined })).status, 401);
+  for (const kind of ['void', 'number']) {
+    const broken = await through(`run=${name(kind)}`);
+    assert.deepEqual([broken.status, broken.body.code], [502, 'RG403'], `${kind}: ${broken.text}`);
+  }
+});
+
+test('an error of a later page breaks the answer off', async () => {
+  for (const kind of ['refuse at 2', 'loop']) {
+    const run = name(kind);
+    await assert.rejects(
+      through(`run=${run}&pages=5`),
+      (error) => error instanceof TypeError || error.name === 'AbortError' || /terminated|aborted/.test(`${error}`),
+      kind,
+    );
+    assert.ok((await calls(run)).length <= 3);
+  }
+});
+
+test('a page is asked for when the client has taken the one before', async () => {
+  const run = name('large');
+  const { hostname, port } = new URL(edge.url);
+  const answer = await new Promise((resolve, reject) => {
+    const path = `${PATH}?run=${encodeURIComponent(run)}&pages=40`;
+    const request = get({ hostname, port, path, headers: { authorization: `Bearer ${token}` } }, resolve);
+    request.on('error', reject);
+  });
+  assert.equal(answer.statusCode, 200);
+  // Sockets hold a few megabytes on the way.
+  await sleep(1500);
+  const before = (await calls(run)).length;
+  assert.ok(before < 30, `${before} of 40 pages while nobody reads`);
+  let length = 0;
+  for await (const chunk of answer) length += chunk.length;
+  assert.equal(length, 40 * 40_000 * '{"a":"0123456789abcdef"}\n'.length);
+  assert.equal((await calls(run)).length, 40);
+});
