@@ -7,6 +7,9 @@ const BENCHMARKS = {
   gateway: () => import('./gateway/index.js'),
   growth: () => import('./growth/index.js'),
   clixen: () => import('./clixen/index.js'),
+  flashfusion: () => import('./flashfusion/index.js'),
+  observatory: () => import('./observatory/index.js'),
+  assistant: () => import('./assistant/index.js'),
   fairness: () => import('./fairness/index.js'),
 };
 

@@ -19,11 +19,25 @@ import {
 import { join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { chosenNames } from './chosen.js';
+import { namedByLikeness } from './order.js';
 import { root } from './paths.js';
 import { main, run, SetupError, setup, wasmBindgen, wasmOpt } from './setup.js';
 
-/** Where the bundle of each of Cargo.toml's profiles goes. */
-export const OUTPUT = { release: join(root, 'build'), watch: join(root, 'build', 'watch') };
+/**
+ * Where each bundle goes: that of the profile `release`, that of `watch`, and one with the Rust of the core's own tests, which is compiled
+ * as fast as that of `watch`.
+ */
+export const OUTPUT = {
+  release: join(root, 'build'),
+  watch: join(root, 'build', 'watch'),
+  test: join(root, 'build', 'test'),
+};
+
+/** The Rust of the core's own tests: the feature `test-hooks`. */
+const TEST_HOOKS = join(root, 'tests', 'core', 'system', 'hooks.rs');
+
+/** The profile of Cargo.toml. */
+const profileOf = (kind) => (kind === 'test' ? 'watch' : kind);
 
 const TARGET = 'wasm32-unknown-unknown';
 const MEND = 'The bundle does not build: see the errors above.';
@@ -50,14 +64,16 @@ const rustOf = () => {
  * The arguments of cargo that leave out the Rust of systems that the variable SYSTEMS does not choose. The watched bundle has all of
  * it, so that another choice compiles nothing: what it serves is up to the manifests.
  */
-const featureArguments = (profile) =>
-  profile === 'watch' || rustOf().length === compiledSystems().length
+const featureArguments = (kind) => {
+  if (kind === 'test') return ['--features', 'test-hooks'];
+  return kind === 'watch' || rustOf().length === compiledSystems().length
     ? []
     : ['--no-default-features', '--features', rustOf().join()];
+};
 
-/** A hash of all that the bundle is made of, whichever systems' Rust is taken. */
-const inputs = () => {
-  const sources = ['src', join('dev', 'bindgen')]
+/** A hash of all files that the bundle is made of and that fit, whichever systems' Rust is taken. */
+const inputs = (fits = () => true) => {
+  const sources = ['src', join('dev', 'bindgen'), join('dev', 'idna_adapter')]
     .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
@@ -69,10 +85,11 @@ const inputs = () => {
     'rust-toolchain.toml',
     'package-lock.json',
     'dev/build.js',
+    'dev/order.js',
     'dev/setup.js',
   ];
   const hash = createHash('sha256');
-  for (const file of [...sources.sort(), ...others.map((name) => join(root, name))]) {
+  for (const file of [...sources.sort(), ...others.map((name) => join(root, name))].filter(fits)) {
     hash.update(file.slice(root.length)).update('\0').update(readFileSync(file)).update('\0');
   }
   return hash.digest('hex');
@@ -112,14 +129,18 @@ const size = (output) => {
 
 const targetDirectory = () => resolve(root, process.env.CARGO_TARGET_DIR || 'target');
 
-const compile = (profile) => {
-  const args = ['build', '--locked', '--lib', '--profile', profile, '--target', TARGET, ...featureArguments(profile)];
-  return run('cargo', [...args, '--target-dir', targetDirectory()], MEND);
+const compile = (kind) => {
+  const features = featureArguments(kind);
+  const args = ['build', '--locked', '--lib', '--profile', profileOf(kind), '--target', TARGET, ...features];
+  // By it the Rust knows the manifests that it has compiled itself: nothing but Rust counts, or cargo would compile it again.
+  const sources = `${inputs((file) => /\.rs$|Cargo\.|reserved_schemas/.test(file))} ${features.join(' ')}`;
+  const env = { ...process.env, ROWGATE_SOURCES: sources };
+  return run('cargo', [...args, '--target-dir', targetDirectory()], MEND, { env });
 };
 
 /** Makes index.js and index_bg.wasm of the compiled library. */
-const bind = async (profile, directory) => {
-  const library = join(targetDirectory(), TARGET, profile, 'rowgate.wasm');
+const bind = async (kind, directory) => {
+  const library = join(targetDirectory(), TARGET, profileOf(kind), 'rowgate.wasm');
   const args = [library, '--out-dir', directory, '--out-name', 'index', '--target', 'module', '--no-typescript'];
   // The module starts afresh after a trap (tests/core/e2e/bundle.test.js).
   await run(wasmBindgen(), [...args, '--experimental-reset-state-function', '--force-enable-abort-handler'], MEND);
@@ -131,10 +152,11 @@ const bind = async (profile, directory) => {
  */
 const MAX_INLINED = 10;
 
-/** Without --debuginfo the names of functions, an eighth of the bundle, go too. */
+/** The functions get their order by their names. Without --debuginfo the names, an eighth of the bundle, go then. */
 const optimise = async (directory) => {
   const module = join(directory, 'index_bg.wasm');
-  const args = ['-Os', `--one-caller-inline-max-function-size=${MAX_INLINED}`];
+  writeFileSync(module, namedByLikeness(readFileSync(module)));
+  const args = ['-Os', `--one-caller-inline-max-function-size=${MAX_INLINED}`, '--reorder-functions-by-name'];
   await run(wasmOpt(), [module, '-o', module, ...args, ...FEATURES.map((name) => `--enable-${name}`)], MEND);
 };
 
@@ -154,16 +176,16 @@ const bundle = async (directory) => {
 };
 
 /** Makes the bundle aside and puts it in its place when it is whole. */
-const assemble = async (profile) => {
-  mkdirSync(OUTPUT[profile], { recursive: true });
-  const directory = mkdtempSync(join(OUTPUT[profile], '.new-'));
+const assemble = async (kind) => {
+  mkdirSync(OUTPUT[kind], { recursive: true });
+  const directory = mkdtempSync(join(OUTPUT[kind], '.new-'));
   try {
-    await bind(profile, directory);
-    if (profile === 'release') await optimise(directory);
+    await bind(kind, directory);
+    if (kind === 'release') await optimise(directory);
     await bundle(directory);
     copyFileSync(join(root, 'src', 'entry.js'), join(directory, 'entry.js'));
     for (const name of ['index_bg.wasm', 'index.js', 'entry.js']) {
-      renameSync(join(directory, name), join(OUTPUT[profile], name));
+      renameSync(join(directory, name), join(OUTPUT[kind], name));
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -179,33 +201,35 @@ const checkSystems = async () => {
 };
 
 /**
- * Builds the bundle.
- * @param {'release' | 'watch'} profile the profile of Cargo.toml
+ * Builds a bundle.
+ * @param {'release' | 'watch' | 'test'} kind which one
  */
-export const build = async (profile = 'release') => {
-  const output = OUTPUT[profile];
-  if (!output) throw new SetupError(`ROWGATE_PROFILE: release or watch, not ${profile}.`);
+export const build = async (kind = 'release') => {
+  const output = OUTPUT[kind];
+  if (!output) throw new SetupError(`ROWGATE_PROFILE: release or watch, not ${kind}.`);
   await checkSystems();
   const mark = join(output, '.inputs');
   const sources = inputs();
-  const wanted = [sources, ...featureArguments(profile)].join(' ');
+  const more = kind === 'test' ? [createHash('sha256').update(readFileSync(TEST_HOOKS)).digest('hex')] : [];
+  const wanted = [sources, ...more, ...featureArguments(kind)].join(' ');
   const stale = !existsSync(mark) || readFileSync(mark, 'utf8') !== wanted;
   if (stale) {
-    const time = { release: 'a minute or two, less the second time', watch: 'a minute, seconds the second time' };
-    console.error(`[build] compiling the bundle (${time[profile]})`);
+    const time = kind === 'release' ? 'a minute or two, less the second time' : 'a minute, seconds the second time';
+    console.error(`[build] compiling the bundle (${time})`);
   }
-  await setup({ build: true }, () => stale && compile(profile));
+  await setup({ build: true }, () => stale && compile(kind));
   await checkSystems();
   const { writeSystems } = await import('./systems.js');
   if (stale) {
     rmSync(mark, { force: true });
-    await assemble(profile);
+    await assemble(kind);
     writeFileSync(mark, wanted);
   }
-  writeSystems(output);
+  // `npm run dev` shows what is wrong with a manifest, and so does the edge that it runs.
+  writeSystems(output, undefined, kind === 'release' ? output : undefined);
   const bytes = size(output);
   console.error(`[build] ${output.slice(root.length + 1)}/: ${(bytes / 1024).toFixed(1)} KB gzipped`);
-  if (profile === 'release') console.error(`[build] ${weights(output, sources, bytes)}`);
+  if (kind === 'release') console.error(`[build] ${weights(output, sources, bytes)}`);
 };
 
 /** What a watched build prints at its end. */

@@ -44,6 +44,8 @@ export const keys = async (data) => {
   // Made of another one, so that a data directory of an earlier version has them, too.
   const derived = (name) => createHmac('sha256', found.edge_signing_key).update(`DEV-ONLY ${name}`).digest('hex');
   found.kek_1 = process.env.KEK_1 || Buffer.from(derived('kek 1'), 'hex').toString('base64url');
+  found.fingerprint_key =
+    process.env.FINGERPRINT_KEY || Buffer.from(derived('fingerprints'), 'hex').toString('base64url');
   found.whatsapp_app_secret = process.env.WHATSAPP_APP_SECRET || derived('whatsapp app secret');
   found.whatsapp_verify_token = process.env.WHATSAPP_VERIFY_TOKEN || derived('whatsapp verify token');
   return found;

@@ -23,7 +23,11 @@ const checks = (migrations) => [
   ['rustfmt', 'cargo', ['fmt', '--all', '--check'], 'Run `cargo fmt --all`.'],
   ['clippy for the host', 'cargo', ['clippy', '--locked', '--all-targets', '--', '-D', 'warnings']],
   ['clippy for dev/bindgen', 'cargo', ['clippy', '--locked', '--package', 'rowgate-bindgen', '--', '-D', 'warnings']],
-  ['clippy for wasm32', 'cargo', ['clippy', '--locked', '--target', 'wasm32-unknown-unknown', '--', '-D', 'warnings']],
+  [
+    'clippy for wasm32, with the Rust of tests',
+    'cargo',
+    ['clippy', '--locked', '--target', 'wasm32-unknown-unknown', '--features', 'test-hooks', '--', '-D', 'warnings'],
+  ],
   [
     'SQL',
     bin('squawk'),

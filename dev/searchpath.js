@@ -38,7 +38,9 @@ const unqualifiedIn = (body) => {
     .replace(/\b(extract|substring|trim|overlay)\s*\([^()]*(\([^()]*\))?[^()]*\)/gi, '')
     .replace(/\bdistinct\s+from\b/gi, '');
   const own = new Set(
-    [...plain.matchAll(/(?:\bwith|,)\s+([a-z_]\w*)\s+as\s+(?:materialized\s+)?\(/gi)].map(([, word]) => word),
+    [...plain.matchAll(/(?:\bwith(?:\s+recursive)?|,)\s+([a-z_]\w*)\s+as\s+(?:materialized\s+)?\(/gi)].map(
+      ([, word]) => word,
+    ),
   );
   const found = plain.matchAll(
     /\b(?:from|join|update|insert\s+into|delete\s+from|truncate)\s+(?:only\s+)?([a-z_]\w*)\b(?!\s*[.(])/gi,

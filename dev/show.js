@@ -126,7 +126,7 @@ const find = (wanted, objects) => {
   return found;
 };
 
-/** The spelling of types in a signature differs between the parser and the catalog: a function is found by its name and count. */
+/** The parser and the catalog spell some types differently: such a function is found by its name and number of arguments. */
 const arity = (name) => (name.endsWith('()') ? 0 : name.split(',').length);
 
 const place = ({ kind, name, plain }, all) => {
@@ -135,8 +135,10 @@ const place = ({ kind, name, plain }, all) => {
     kind === 'function'
       ? created.filter((each) => each.kind === kind && each.name.split('(')[0] === plain)
       : created.filter((each) => each.kind === kind && each.name === plain);
-  const exact = found.filter((each) => arity(each.name) === arity(name));
-  const places = (exact.length > 0 ? exact : found).map(({ path, line }) => `${relative(root, path)}:${line}`);
+  const same = found.filter((each) => each.name === name);
+  const alike = found.filter((each) => arity(each.name) === arity(name));
+  const closest = [same, alike, found].find((list) => list.length > 0) ?? [];
+  const places = closest.map(({ path, line }) => `${relative(root, path)}:${line}`);
   return places.length > 0 ? places.join(', ') : inBlock(plain);
 };
 

@@ -10,7 +10,7 @@ import { answers, postgres } from './postgres.js';
 import { postgrest } from './postgrest.js';
 import { alive, freePort, startTime, stopGroup } from './process.js';
 import { SetupError } from './setup.js';
-import { plainSchemas, schemas } from './systems.js';
+import { plainSchemas, schemas, systems } from './systems.js';
 import { workerd } from './workerd.js';
 
 /** Ports that are tried first; a throw-away system takes any. */
@@ -92,11 +92,20 @@ class Stack {
     Object.assign(this, { data, say, failed, throwAway, durable, signal, ports: throwAway ? ANY : USUAL, parts: [] });
   }
 
-  /** Where workflows go: a developer's own n8n; in tests an address at which nobody answers. */
-  n8n() {
-    if (this.throwAway) return { N8N_URL: 'http://127.0.0.1:9', N8N_API_KEY: 'nobody answers there' };
-    const names = ['N8N_URL', 'N8N_API_KEY', 'N8N_WEBHOOK_URL', 'N8N_CREDENTIALS'].filter((name) => process.env[name]);
-    return Object.fromEntries(names.map((name) => [name, process.env[name]]));
+  /** Services that the edge calls: a developer's own, from the environment; in tests an address at which nobody answers. */
+  services() {
+    if (this.throwAway) {
+      const nowhere = 'http://127.0.0.1:9';
+      const stripe = { STRIPE_WEBHOOK_SECRET: 'whsec_test', STRIPE_API_KEY: 'sk_test_nobody', STRIPE_URL: nowhere };
+      return {
+        N8N_URL: nowhere,
+        N8N_API_KEY: 'nobody answers there',
+        ...stripe,
+        BILLING_RETURN_URL: `${nowhere}/billing`,
+      };
+    }
+    const names = systems().flatMap(({ variables = [] }) => variables.map(({ name }) => name));
+    return Object.fromEntries(names.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
   }
 
   options(name) {
@@ -206,7 +215,8 @@ class Stack {
         ALLOWED_ORIGINS: localOrigins(port),
         ...(plainSchemas().length > 0 && { SCHEMAS: plainSchemas().join(',') }),
         KEK_1: this.keys.kek_1,
-        ...this.n8n(),
+        FINGERPRINT_KEY: this.keys.fingerprint_key,
+        ...this.services(),
         WHATSAPP_APP_SECRET: this.keys.whatsapp_app_secret,
         WHATSAPP_VERIFY_TOKEN: this.keys.whatsapp_verify_token,
       },

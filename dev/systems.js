@@ -1,6 +1,18 @@
 // The systems: their manifests, systems/<name>.toml, and the lists that commands, tests and the bundle take from them. The
 // environment variable SYSTEMS chooses systems by name; without it all of them count.
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { parse } from 'smol-toml';
 import { chosenNames, MANIFESTS, manifestNames } from './chosen.js';
@@ -21,8 +33,10 @@ export const CORE_SCHEMA = 'edge';
 
 /** The jobs of the core, which `src/jobs.rs` lists. */
 export const CORE_JOBS = [
+  { name: 'clean_api_tokens', cron: '17 3 * * *', by: 'database' },
   { name: 'clean_audit', cron: '17 3 * * *', by: 'database' },
   { name: 'clean_core', cron: '17 3 * * *', by: 'database' },
+  { name: 'release_reservations', cron: '*/5 * * * *', by: 'database' },
 ];
 
 const read = (file) => {
@@ -60,7 +74,7 @@ const schemaFault = (name) => {
   return undefined;
 };
 
-/** Why commands cannot use a manifest; undefined if they can. The edge checks all of it when it starts. */
+/** Why commands cannot use a manifest; undefined if they can. The bundle checks all of it (`compiled`). */
 const manifestFault = ({ name, migrations, schemas }, file) => {
   if (`${name}.toml` !== basename(file)) return "name must be the file's name";
   if (typeof migrations !== 'string' || !/^\d\d$/.test(migrations) || migrations === '00')
@@ -208,11 +222,62 @@ export const bundleText = (chosen = systems()) => JSON.stringify(chosen.map(forT
 /** A JavaScript module whose default export is the text. */
 export const moduleOf = (text) => `export default ${JSON.stringify(text)};\n`;
 
-/** Writes the module `systems.js` into a directory, at once, so that no reader finds half of it. Gives its path. */
-export const writeSystems = (directory, chosen = systems()) => {
+/** A Worker that has the bundle check the manifests beside it and prints what it makes of them. */
+const COMPILER = `import { compileManifests } from './index.js';
+import manifests from './systems.js';
+export default { test: () => console.log(JSON.stringify(compileManifests(manifests))) };
+`;
+
+const compilerConfiguration = (modules) => {
+  const kind = (name) => (name.endsWith('.wasm') ? 'wasm' : 'esModule');
+  const { compatibility_date: date } = parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (services = [(name = "main", worker = .main)]);
+const main :Workerd.Worker = (
+  modules = [${modules.map((name) => `(name = "${name}", ${kind(name)} = embed "${name}")`).join(', ')}],
+  compatibilityDate = "${date}",
+);
+`;
+};
+
+/**
+ * The compact form of manifests, which a bundle's own Rust makes after it has checked them; the edge need not check it again. Refuses
+ * wrong ones.
+ * @param {string} bundle the directory of the bundle
+ * @param {string} text the manifests as JSON
+ */
+export const compiled = (bundle, text) => {
+  const modules = ['compiler.js', 'index.js', 'entry.js', 'index_bg.wasm', 'systems.js'];
+  const directory = mkdtempSync(join(tmpdir(), 'rowgate-manifests-'));
+  try {
+    for (const name of modules.slice(1, -1)) copyFileSync(join(bundle, name), join(directory, name));
+    writeFileSync(join(directory, 'compiler.js'), COMPILER);
+    writeFileSync(join(directory, 'systems.js'), moduleOf(text));
+    const config = join(directory, 'config.capnp');
+    writeFileSync(config, compilerConfiguration(modules));
+    const runtime = createRequire(import.meta.url)('workerd').default;
+    const { status, stdout, stderr } = spawnSync(runtime, ['test', config], { encoding: 'utf8' });
+    if (status !== 0 || stdout === '') throw new SetupError(`The bundle cannot check the manifests.\n${stderr}`);
+    const made = JSON.parse(stdout);
+    if (made.startsWith('!')) throw new SetupError(`${made.slice(1)}.`);
+    return made;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+};
+
+/**
+ * Writes the module `systems.js` into a directory, at once, so that no reader finds half of it. Gives its path.
+ * @param {string} directory where to write it
+ * @param {object[]} chosen the manifests
+ * @param {string | undefined} bundle the directory of the bundle that checks them; without it the edge does, whenever it starts
+ */
+export const writeSystems = (directory, chosen = systems(), bundle = undefined) => {
   const file = join(directory, 'systems.js');
+  const json = bundleText(chosen);
+  const text = bundle ? compiled(bundle, json) : json;
   mkdirSync(directory, { recursive: true });
-  writeFileSync(`${file}.new`, moduleOf(bundleText(chosen)));
+  writeFileSync(`${file}.new`, moduleOf(text));
   renameSync(`${file}.new`, file);
   return file;
 };

@@ -19,7 +19,9 @@ const FIRST = [
   'tests/core/e2e/erased.test.js',
   'tests/core/e2e/read_only.test.js',
   'tests/core/e2e/oracles.test.js',
+  'tests/growth/db/gdpr.test.js',
   'tests/core/e2e/faults.test.js',
+  'tests/observatory/e2e/redaction.test.js',
   'tests/core/e2e/streams.test.js',
   'tests/core/e2e/load.test.js',
   'tests/core/dev/dev.test.js',
@@ -31,6 +33,9 @@ const FIRST = [
   'tests/growth/db/experiments.test.js',
   'tests/core/db/migrations.test.js',
 ];
+
+/** Those whose edge has the Rust of the core's own tests. */
+const WITH_TEST_HOOKS = ['tests/core/e2e/stream_hooks.test.js'];
 
 const MAX_SYSTEMS = 2;
 
@@ -76,6 +81,9 @@ const countsOf = (written) =>
     COUNTS.map((name) => [name, Number(written.match(new RegExp(`^ℹ ${name} (\\d+)$`, 'm'))?.[1] ?? 0)]),
   );
 
+/** The runner's own list of what failed in one file, with the messages. */
+const failingOf = (written) => written.split('✖ failing tests:\n')[1]?.trim() ?? written.slice(-2000);
+
 /** Runs test files, one after the other, on each of the systems. Gives the names of those that failed. */
 const runFiles = async (files, systems, { signal }) => {
   const queue = inOrder(files);
@@ -89,7 +97,7 @@ const runFiles = async (files, systems, { signal }) => {
       const inTime = AbortSignal.any([signal, AbortSignal.timeout(MAX_MINUTES * 60_000)]);
       const { failure, written } = await run(process.execPath, args, { signal: inTime, env, live: alone });
       const seconds = (performance.now() - start) / 1000;
-      results.push({ file, failure, seconds, ...countsOf(written) });
+      results.push({ file, failure, seconds, failing: failingOf(written), ...countsOf(written) });
       console.error(`[test] ${file} (${results.length} of ${files.length}, ${seconds.toFixed(1)} s)`);
       if (!alone) process.stdout.write(written);
     }
@@ -102,7 +110,10 @@ const runFiles = async (files, systems, { signal }) => {
   const sum = (name) => results.reduce((total, result) => total + result[name], 0);
   for (const name of COUNTS) console.log(`ℹ ${name} ${sum(name)}`);
   console.log(`ℹ duration_ms ${Math.round(performance.now() - start)}`);
-  return results.filter(({ failure }) => failure).map(({ file }) => file);
+  const failed = results.filter(({ failure }) => failure);
+  // Again at the end: what was printed for each file is far up by now.
+  for (const { file, failing } of failed) console.log(`\n${file} failed:\n${failing}`);
+  return failed.map(({ file }) => file);
 };
 
 /** Calls the body with throw-away systems, which are stopped and removed afterwards. */
@@ -128,6 +139,8 @@ await main(async () => {
   const chosen = process.argv.slice(2).filter((argument) => !OPTIONS.includes(argument));
   const { testFolders } = await import('./systems.js');
   const files = (chosen.length > 0 ? chosen : testFolders()).flatMap(testFiles);
+  // Before any test: one of them has cargo build the bundle of `watch` to the same place.
+  if (files.some((file) => WITH_TEST_HOOKS.includes(file))) await build('test');
   const failed = [];
   await interruptible(async ({ signal }) => {
     const step = async (name, command, args) => {

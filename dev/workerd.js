@@ -13,13 +13,14 @@ const WITH_OPEN_FILES = 'ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)
 
 const text = (value) => JSON.stringify(value);
 
-/** The bundle's modules, in the order in which workerd wants them: the entry first. */
-export const BUNDLE = {
-  'entry.js': join(root, 'build', 'entry.js'),
-  'index.js': join(root, 'build', 'index.js'),
-  'index_bg.wasm': join(root, 'build', 'index_bg.wasm'),
-  'systems.js': join(root, 'build', 'systems.js'),
-};
+/** The modules of a bundle in a folder, in the order in which workerd wants them: the entry first. */
+export const bundleIn = (folder) =>
+  Object.fromEntries(
+    ['entry.js', 'index.js', 'index_bg.wasm', 'systems.js'].map((name) => [name, join(root, folder, name)]),
+  );
+
+/** The bundle's modules. */
+export const BUNDLE = bundleIn('build');
 
 /** What wrangler.toml says of the runtime. */
 const runtime = () => parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));

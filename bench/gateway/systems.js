@@ -1,6 +1,6 @@
 // The systems that are compared: PostgREST itself, and five Workers in front of it, each alone in a workerd of its own.
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 import { freePort } from '../../dev/process.js';
 import { SetupError } from '../../dev/setup.js';
@@ -43,7 +43,10 @@ const manifests = () => {
 
 /** The Workers: name and modules. */
 const workers = async (directory) => [
-  { name: EDGE, modules: { ...BUNDLE, 'systems.js': writeSystems(directory, manifests()) } },
+  {
+    name: EDGE,
+    modules: { ...BUNDLE, 'systems.js': writeSystems(directory, manifests(), dirname(BUNDLE['index.js'])) },
+  },
   { name: 'fetch', modules: { 'fetch.js': source('fetch') } },
   { name: 'duties', modules: { 'duties.js': source('duties') } },
   await bundled('hono', directory),

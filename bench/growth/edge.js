@@ -2,6 +2,7 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SetupError } from '../../dev/setup.js';
 import { wrk } from '../wrk.js';
 
@@ -85,17 +86,48 @@ export const eventsThroughTheEdge = async ({ url, seconds, most, signal }) => {
 /** Connections that leads come over. */
 export const LEAD_CONNECTIONS = 128;
 
-/** @param {{url: string, seconds: number, signal: AbortSignal}} options */
-export const leadsThroughTheEdge = async ({ url, seconds, signal }) => {
+/** Sends leads as fast as they are answered. */
+const sendLeads = async ({ url, seconds, options = [], signal }) => {
   const domain = `${randomUUID()}.example`;
   const { refused, failed, ...numbers } = await wrk({
     script: join(import.meta.dirname, 'leads.lua'),
-    url: `${url}/v1/leads`,
     connections: LEAD_CONNECTIONS,
-    ...{ seconds, args: [domain], signal },
+    ...{ url, seconds, options, args: [domain], signal },
   });
   if (refused + failed > 0) throw new SetupError(`${refused} leads were refused, ${failed} got no answer.`);
   return { domain, ...numbers };
+};
+
+/** @param {{url: string, seconds: number, signal: AbortSignal}} options */
+export const leadsThroughTheEdge = ({ url, ...more }) => sendLeads({ url: `${url}/v1/leads`, ...more });
+
+/**
+ * The rival: the same requests straight to PostgREST, which inserts each as one row of a table with a unique address. It has no edge, no
+ * limits, no idempotency, no consent and no record of the submission, and the caller is the back office.
+ */
+const PLAIN_LEADS = `
+  create table marketing.plain_leads (
+    id uuid primary key default gen_random_uuid(), email text not null unique, first_name text, utm_source text, consent text, notes text,
+    created_at timestamptz not null default now()
+  );
+  grant insert on marketing.plain_leads to service_role;
+  notify pgrst, 'reload schema'`;
+
+/** @param {{sql: Function, url: string, token: string, seconds: number, signal: AbortSignal}} options url: PostgREST's */
+export const rowsThroughPostgrest = async ({ sql, url, token, ...more }) => {
+  await sql(PLAIN_LEADS);
+  const path = `${url}/plain_leads`;
+  const headers = { authorization: `Bearer ${token}`, 'content-profile': 'marketing', prefer: 'return=minimal' };
+  const attempt = () => post(path, '{"email": "first@example.org"}', headers);
+  let tried = await attempt();
+  // Until PostgREST has read the schema again.
+  for (let n = 0; n < 100 && tried.status === 404; n += 1) {
+    await sleep(100);
+    tried = await attempt();
+  }
+  if (tried.status !== 201) throw new SetupError(`PostgREST answered ${tried.status}: ${tried.text}`);
+  const options = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  return sendLeads({ url: path, options, ...more });
 };
 
 /** Senders of leads whose times are compared: an answer comes at the end of a step of 100 ms, so that one alone takes minutes. */

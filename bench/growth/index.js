@@ -16,6 +16,7 @@ import {
   knownAndNew,
   LEAD_CONNECTIONS,
   leadsThroughTheEdge,
+  rowsThroughPostgrest,
   webhooksThroughTheEdge,
 } from './edge.js';
 import { loadEvents, loadLeads } from './load.js';
@@ -200,11 +201,19 @@ const measured = async ({ stack, stopping, options }) => {
     // Of those that were on their way at the end, some are stored and have nobody to tell.
     if (count < leads.acknowledged || count > leads.acknowledged + LEAD_CONNECTIONS)
       throw new SetupError(`${leads.acknowledged} leads were acknowledged, ${count} are stored.`);
+    const plain = await rowsThroughPostgrest({
+      sql,
+      url: stack.postgrestUrl,
+      token: stack.description.service_key,
+      seconds: options.seconds,
+      signal,
+    });
     bench.add({
       name: 'leads through the edge',
       aim: '500/s, nothing lost',
       met: leads.perSecond >= 500,
       reached: `${Math.round(leads.perSecond)}/s, p99 ${rounded(leads.p99)} ms; ${leads.acknowledged} acknowledged, ${count} stored`,
+      rival: `rows of one table, inserted by PostgREST without the edge and without any rule: ${Math.round(plain.perSecond)}/s; leads are ${rounded(leads.perSecond / plain.perSecond)} of it`,
     });
     const { known, fresh } = await knownAndNew({ url: stack.edgeUrl, count: 2000, signal });
     bench.add({

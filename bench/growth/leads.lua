@@ -1,5 +1,5 @@
 -- Leads as a public form sends them: each of another person, from another address, with a key of its own.
--- Argument: the domain of their e-mail addresses.
+-- Argument: the domain of their e-mail addresses. Headers of wrk's options are sent along.
 
 local made = 0
 
@@ -17,6 +17,9 @@ function request()
     ["CF-Connecting-IP"] = string.format("10.%d.%d.%d", math.floor(made / 65536) % 256, math.floor(made / 256) % 256, made % 256),
     ["Idempotency-Key"] = string.format("%d-%s", made, domain),
     ["Host"] = wrk.headers["Host"],
+    ["Authorization"] = wrk.headers["authorization"],
+    ["Content-Profile"] = wrk.headers["content-profile"],
+    ["Prefer"] = wrk.headers["prefer"],
   }, body)
 end
 

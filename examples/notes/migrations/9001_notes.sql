@@ -3,6 +3,7 @@
 create schema notes;
 comment on schema notes is 'A user''s notes, and suggestions of anybody.';
 grant usage on schema notes to authenticated, service_role, edge;
+insert into private.system_schemas (schema, system) values ('notes', 'notes');
 
 create table notes.notes (
   id         uuid primary key default gen_random_uuid(),
@@ -27,6 +28,7 @@ create policy owner_delete on notes.notes for delete to authenticated
   using (user_id = (select auth.uid()));
 grant select, insert (text), update (text), delete on notes.notes to authenticated;
 grant select, insert, update, delete on notes.notes to service_role;
+select private.scope_table('notes.notes');
 
 -- The token of an erased user writes nothing; an update or delete without a filter is refused.
 create trigger notes_erased before insert or update on notes.notes
@@ -111,6 +113,7 @@ insert into private.hooks (system, event, function) values
 ('notes', 'person_erase', 'private.notes_erase');
 
 -- migrate:down
+delete from private.system_schemas where system = 'notes';
 delete from private.hooks where system = 'notes';
 drop function private.notes_erase(jsonb);
 drop function private.notes_rows(jsonb);

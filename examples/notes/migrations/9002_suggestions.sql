@@ -14,6 +14,7 @@ create policy admin_select on notes.suggestions for select to authenticated
   using ((select private.is_admin()));
 grant select on notes.suggestions to authenticated;
 grant select, delete on notes.suggestions to service_role;
+select private.scope_table('notes.suggestions');
 
 create trigger suggestions_erased before insert or update on notes.suggestions
   for each statement execute function private.refuse_erased_caller();
