@@ -140,12 +140,13 @@ test('users, writes, errors, HEAD and relations that are not listed are never ke
     const failed = await get('/rest/v1/test_plans?select=nothing');
     assert.deepEqual([failed.status, failed.upstream], [400, 1]);
     assert.equal(failed.headers.get('cache-control'), 'private, no-store');
-    assert.equal((await get(PLANS, { method: 'HEAD' })).upstream, 1);
     const other = await get('/rest/v1/projects');
     assert.deepEqual([other.upstream, other.headers.get('cache-control')], [1, 'private, no-store']);
   }
   const nobody = await get(PLANS, { key: undefined });
   assert.deepEqual([nobody.status, nobody.upstream], [401, 0], 'the key is asked for all the same');
+  // Last: PostgREST 12 closes the connection after it, and a read that meets this is sent once more.
+  for (let n = 0; n < 2; n++) assert.ok((await get(PLANS, { method: 'HEAD' })).upstream >= 1);
 });
 
 test('what others get as well depends on nothing of the first reader but what selects it', async () => {
