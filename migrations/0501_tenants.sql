@@ -35,7 +35,7 @@ comment on column assistant.tenants.llm_provider is 'Which provider answers. Its
 comment on column assistant.tenants.temperature is 'Null: the provider''s own default.';
 comment on column assistant.tenants.max_tokens is 'The most tokens of one answer.';
 comment on column assistant.tenants.features is
-  'private_conversations: members see their own conversations only. time_zone: whose midnight begins the day of daily_token_limit. Other keys are refused.';
+  'private_conversations: members see their own conversations only. time_zone: whose midnight begins the day of daily_token_limit. history_tokens: how much of a conversation goes along with a question. Other keys are refused.';
 comment on column assistant.tenants.branding is 'Whatever the tenant''s own pages show, such as colours.';
 
 alter table assistant.tenants enable row level security;
@@ -60,6 +60,13 @@ end
 $$;
 revoke execute on function private.tenant_zone(uuid) from public;
 
+-- How many tokens of a conversation go along with a question.
+create function private.history_tokens(features jsonb) returns bigint
+  language sql immutable
+  set search_path = ''
+  as $$ select coalesce((features ->> 'history_tokens')::bigint, 8000) $$;
+revoke execute on function private.history_tokens(jsonb) from public;
+
 -- Trigger: refuses features that nothing would read. A misspelt private_conversations would show everybody's conversations to all.
 create function private.check_tenant_features() returns trigger
   language plpgsql
@@ -73,6 +80,7 @@ begin
   select format('features.%s: %s', left(f.key, 100), case f.key
     when 'private_conversations' then 'true or false'
     when 'time_zone' then 'the name of a time zone, such as Europe/Berlin'
+    when 'history_tokens' then 'a whole number of 0 to 200000'
     else 'no such feature'
   end) into wrong
   from jsonb_each(new.features) as f
@@ -82,6 +90,7 @@ begin
       when 'string' then not exists (select from pg_catalog.pg_timezone_names as z where z.name = f.value #>> '{}')
       else true
     end
+    when 'history_tokens' then jsonb_typeof(f.value) <> 'number' or f.value::text !~ '^([0-9]{1,5}|1[0-9]{5}|200000)$'
     else true
   end
   order by f.key
@@ -112,3 +121,4 @@ delete from private.mention_places where relation = 'assistant.tenants';
 drop function private.tenant_zone(uuid);
 drop table assistant.tenants;
 drop function private.check_tenant_features();
+drop function private.history_tokens(jsonb);

@@ -68,6 +68,59 @@ end
 $$;
 revoke execute on function private.complete_assistant_message() from public;
 
+-- Whether a part of a message, as providers take them, is a file.
+create function private.is_file_part(part jsonb) returns boolean
+  language sql immutable
+  set search_path = ''
+  as $$
+select coalesce(part ->> 'type' in (
+  'image', 'image_url', 'input_image', 'file', 'input_file', 'document', 'audio', 'input_audio', 'video', 'video_url'
+), false)
+$$;
+revoke execute on function private.is_file_part(jsonb) from public;
+
+-- Whether an object has one of the fields in which clients send files beside a text.
+create function private.has_files(fields jsonb) returns boolean
+  language sql immutable
+  set search_path = ''
+  as $$ select coalesce(fields ?| array['attachments', 'experimental_attachments', 'files', 'images', 'audio'], false) $$;
+revoke execute on function private.has_files(jsonb) from public;
+
+-- Whether a text is nothing but a file: a data URL, or the list of parts that providers take, as JSON.
+create function private.is_file(content text) returns boolean
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  parts jsonb;
+begin
+  if content ~ '^\s*\[\s*\{' then
+    begin
+      parts := content::jsonb;
+    exception
+      -- No JSON, or nested too deeply for it: a text.
+      when data_exception or program_limit_exceeded then
+        null;
+    end;
+  end if;
+  return coalesce(content ~ '^\s*data:[a-z]+/[A-Za-z0-9.+-]+[;,]', false)
+    or exists (select from jsonb_array_elements(parts) as part where private.is_file_part(part));
+end
+$$;
+revoke execute on function private.is_file(text) from public;
+
+create function private.refuse_attachment() returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform private.refuse(
+    422, 'RG689', 'Attachments are not supported: send text', null, 'Send content as plain text, without images, audio or other files.'
+  );
+end
+$$;
+revoke execute on function private.refuse_attachment() from public;
+
 -- Trigger of what the data API writes: messages are text. Files come in three ways: beside the text, as the list of parts that
 -- providers take, which PostgREST stores as its JSON, and as a data URL.
 create function private.refuse_attachments() returns trigger
@@ -76,30 +129,9 @@ create function private.refuse_attachments() returns trigger
   security definer
   set search_path = ''
   as $$
-declare
-  parts jsonb;
 begin
-  if new.content ~ '^\s*\[\s*\{' then
-    begin
-      parts := new.content::jsonb;
-    exception
-      -- No JSON, or nested too deeply for it: a text.
-      when data_exception or program_limit_exceeded then
-        null;
-    end;
-  end if;
-  if new.metadata ?| array['attachments', 'experimental_attachments', 'files', 'images', 'audio']
-    or new.content ~ '^\s*data:[a-z]+/[A-Za-z0-9.+-]+[;,]'
-    or exists (
-      select from jsonb_array_elements(parts) as part
-      where part ->> 'type' in (
-        'image', 'image_url', 'input_image', 'file', 'input_file', 'document', 'audio', 'input_audio', 'video', 'video_url'
-      )
-    )
-  then
-    perform private.refuse(
-      422, 'RG689', 'Attachments are not supported: send text', null, 'Send content as plain text, without images, audio or other files.'
-    );
+  if private.has_files(new.metadata) or private.is_file(new.content) then
+    perform private.refuse_attachment();
   end if;
   return new;
 end
@@ -178,8 +210,9 @@ revoke execute on function private.add_message(uuid, uuid, text, text, bigint, t
 
 -- What a provider is sent of a conversation, as [{role, content}]: the tenant's system prompt, which always goes along, and the newest
 -- messages, oldest first, whole, until the budget of tokens is spent. The newest one always goes along. No answer goes without its
--- question, and none that a later one has replaced (metadata.superseded).
-create function private.history(conversation uuid, budget bigint) returns jsonb
+-- question, and none that a later one has replaced (metadata.superseded). `until`: the message that is the newest one, whatever was said
+-- after it.
+create function private.history(conversation uuid, budget bigint, until uuid default null) returns jsonb
   language plpgsql stable
   set search_path = ''
   as $$
@@ -192,11 +225,18 @@ declare
   from_id uuid;
   spent bigint := 0;
   is_start boolean := false;
+  until_at timestamptz := 'infinity';
+  until_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
 begin
+  if history.until is not null then
+    select m.created_at, m.id into strict until_at, until_id
+    from assistant.messages as m
+    where m.conversation_id = history.conversation and m.id = history.until;
+  end if;
   for message in
     select m.id, m.role, m.created_at, coalesce(m.token_count, ceil(octet_length(m.content) / 3.0)::bigint) as tokens
     from assistant.messages as m
-    where m.conversation_id = history.conversation and not m.metadata ? 'superseded'
+    where m.conversation_id = history.conversation and (m.created_at, m.id) <= (until_at, until_id) and not m.metadata ? 'superseded'
     order by m.created_at desc, m.id desc
     limit most
   loop
@@ -215,17 +255,22 @@ begin
   return case when prompt <> '' then jsonb_build_array(jsonb_build_object('role', 'system', 'content', prompt)) else '[]' end || coalesce((
     select jsonb_agg(jsonb_build_object('role', m.role, 'content', m.content) order by m.created_at, m.id)
     from assistant.messages as m
-    where m.conversation_id = history.conversation and (m.created_at, m.id) >= (from_at, from_id) and not m.metadata ? 'superseded'
+    where m.conversation_id = history.conversation and (m.created_at, m.id) >= (from_at, from_id)
+      and (m.created_at, m.id) <= (until_at, until_id) and not m.metadata ? 'superseded'
   ), '[]');
 end
 $$;
-revoke execute on function private.history(uuid, bigint) from public;
+revoke execute on function private.history(uuid, bigint, uuid) from public;
 
 -- migrate:down
 delete from private.mention_places where relation = 'assistant.messages';
-drop function private.history(uuid, bigint);
+drop function private.history(uuid, bigint, uuid);
 drop function private.add_message(uuid, uuid, text, text, bigint, text, bigint, jsonb);
 drop table assistant.messages;
 drop function private.touch_conversations();
 drop function private.refuse_attachments();
+drop function private.refuse_attachment();
+drop function private.is_file(text);
+drop function private.has_files(jsonb);
+drop function private.is_file_part(jsonb);
 drop function private.complete_assistant_message();

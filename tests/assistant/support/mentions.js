@@ -16,5 +16,9 @@ export const NOT_LOOKED_FOR = {
   },
   'private.usage_pending': { event_id: 'an id that a server makes' },
   'private.usage_requests': { provider: 'a word of a list' },
+  'private.chat_turns': {
+    ...all(['ending', 'finish_reason', 'model', 'provider'], 'a word of a list'),
+    said: 'an answer that is still arriving: it becomes a message',
+  },
   'private.feedback_snapshots': all(['model', 'role'], 'a word of a list'),
 };

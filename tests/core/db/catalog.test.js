@@ -513,6 +513,8 @@ const EXECUTABLE = {
   ],
   // Likewise.
   observatory: ['edge.audit_head(): edge', 'edge.audit_head_sealed(uuid,text,bigint): edge'],
+  // Likewise.
+  assistant: ['edge.save_chat(uuid,text): edge', 'edge.end_chat(uuid,jsonb): edge'],
   // Those of its own schema stand in the proof.
   sample: [
     'sample.add_project(text): authenticated',

@@ -33,4 +33,15 @@ export const rows = {
       'model-' || n % 5, 'Text ' || n, jsonb_build_array(jsonb_build_object('role', 'user', 'content', 'Text ' || n)),
       timestamptz '2026-01-01' + make_interval(mins => n)
     from member as m, generate_series(1, $1::int) as n`,
+  'private.chat_turns': `with ${CONVERSATION}
+    insert into private.chat_turns (
+      id, tenant_id, user_id, conversation_id, question_id, answer_id, provider, model, prompt_estimate, said, said_estimate, started_at,
+      seen_at, ended_at, ending, finish_reason, has_answer, prompt_tokens, completion_tokens, is_estimated)
+    select gen_random_uuid(), m.tenant_id, m.id, case when n % 3 > 0 then c.id end, case when n % 3 > 0 then gen_random_uuid() end,
+      case when n % 3 > 0 then gen_random_uuid() end, (array['openai', 'groq'])[1 + n % 2], 'model-' || n % 5, n,
+      case when n % 2 = 0 then 'Text ' || n end, n, timestamptz '2026-01-01' + make_interval(mins => n),
+      timestamptz '2026-01-02' + make_interval(mins => n), case when n % 2 > 0 then timestamptz '2026-01-03' + make_interval(mins => n) end,
+      case when n % 2 > 0 then (array['whole', 'hung_up', 'lost'])[1 + n % 3] end, case when n % 2 > 0 then 'stop' end, n % 2 > 0,
+      case when n % 2 > 0 then n end, case when n % 2 > 0 then n + 1 end, case when n % 2 > 0 then n % 5 = 0 end
+    from member as m, conversation as c, generate_series(1, $1::int) as n`,
 };

@@ -1,0 +1,27 @@
+// assistant: members ask their tenant's model; the edge alone begins, saves and ends a turn.
+import { randomUUID } from 'node:crypto';
+import { MEMBERS } from './tenants.js';
+
+const ofEdge = { execute: [], database: { execute: ['edge'] } };
+// No question: members are told so, everybody else that they are no member.
+const begin = {
+  arguments: () => ({ request: {} }),
+  execute: [],
+  vouched: { execute: MEMBERS },
+  depends: 'that the edge keeps the sealed key to itself',
+};
+
+export default {
+  relations: {},
+  functions: {
+    'assistant.begin_chat(jsonb)': begin,
+    'assistant.begin_completion(jsonb)': begin,
+    'assistant.list_models()': { execute: MEMBERS, depends: null },
+    'edge.save_chat(uuid, text)': { arguments: (marker) => ({ turn: randomUUID(), content: marker }), ...ofEdge },
+    'edge.end_chat(uuid, jsonb)': {
+      arguments: (marker) => ({ turn: randomUUID(), outcome: { end: 'whole', content: marker } }),
+      ...ofEdge,
+    },
+  },
+  routes: {},
+};
