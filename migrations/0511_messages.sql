@@ -221,8 +221,8 @@ declare
   most constant int := 500;
   message record;
   prompt text;
-  from_at timestamptz;
-  from_id uuid;
+  seen bigint := 0;
+  taken bigint := 0;
   spent bigint := 0;
   is_start boolean := false;
   until_at timestamptz := 'infinity';
@@ -234,19 +234,19 @@ begin
     where m.conversation_id = history.conversation and m.id = history.until;
   end if;
   for message in
-    select m.id, m.role, m.created_at, coalesce(m.token_count, ceil(octet_length(m.content) / 3.0)::bigint) as tokens
+    select m.role, coalesce(m.token_count, ceil(octet_length(m.content) / 3.0)::bigint) as tokens
     from assistant.messages as m
     where m.conversation_id = history.conversation and (m.created_at, m.id) <= (until_at, until_id) and not m.metadata ? 'superseded'
     order by m.created_at desc, m.id desc
     limit most
   loop
+    seen := seen + 1;
     spent := spent + message.tokens;
-    exit when spent > history.budget and from_id is not null;
+    exit when spent > history.budget and seen > 1;
     -- A history begins with a question, or with instructions before one.
     is_start := message.role = 'user' or (message.role = 'system' and is_start);
-    if is_start or from_id is null then
-      from_at := message.created_at;
-      from_id := message.id;
+    if is_start or seen = 1 then
+      taken := seen;
     end if;
   end loop;
   select t.system_prompt into prompt
@@ -254,9 +254,13 @@ begin
   where c.id = history.conversation;
   return case when prompt <> '' then jsonb_build_array(jsonb_build_object('role', 'system', 'content', prompt)) else '[]' end || coalesce((
     select jsonb_agg(jsonb_build_object('role', m.role, 'content', m.content) order by m.created_at, m.id)
-    from assistant.messages as m
-    where m.conversation_id = history.conversation and (m.created_at, m.id) >= (from_at, from_id)
-      and (m.created_at, m.id) <= (until_at, until_id) and not m.metadata ? 'superseded'
+    from (
+      -- The same rows in the same order: the index gives them, however long the conversation is.
+      select m.* from assistant.messages as m
+      where m.conversation_id = history.conversation and (m.created_at, m.id) <= (until_at, until_id) and not m.metadata ? 'superseded'
+      order by m.created_at desc, m.id desc
+      limit taken
+    ) as m
   ), '[]');
 end
 $$;

@@ -115,7 +115,11 @@ begin
     'turn', begun -> 'reservation', 'tenant_id', known.id, 'conversation_id', conversation, 'question_id', question, 'answer_id', answer,
     'provider', known.llm_provider, 'model', known.llm_model, 'body', whole, 'fields', begun -> 'fields', 'stored', null,
     'key', (
-      select jsonb_build_object('sealed', k.sealed, 'key_version', k.key_version) from private.provider_keys as k where k.tenant_id = known.id
+      select jsonb_build_object('sealed', k.sealed, 'key_version', k.key_version)
+      from private.provider_keys as k
+      -- In one statement with the provider whose key it is: both may have changed since the tenant was read.
+      inner join assistant.tenants as t on t.id = k.tenant_id and t.llm_provider = known.llm_provider
+      where k.tenant_id = known.id
     )
   );
 end
