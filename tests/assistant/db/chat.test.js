@@ -162,6 +162,27 @@ test('a tenant’s sealed key goes along', async () => {
   assert.deepEqual((await beginChat(one, 'Hello')).key, { sealed: 'sealed', key_version: 3 });
 });
 
+test('no provider gets another one’s key, even if both change while a question begins', async () => {
+  const one = await member();
+  await beginChat(one, 'Hello');
+  let pending;
+  await transaction(async (query) => {
+    await query('select from private.rate_limits where bucket = $1 for update', [`assistant ${one.tenant}`]);
+    pending = beginChat(one, 'Hello');
+    const waits = async () =>
+      (await sql(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%begin_chat%'`)).length >
+      0;
+    while (!(await waits())) await sql('select pg_sleep(0.01)');
+    await set(one.tenant, { llm_provider: 'mistral' });
+    await sql(
+      `insert into private.provider_keys (tenant_id, sealed, key_version, last_four) values ($1, 'mistral’s', 1, 'wxyz')`,
+      [one.tenant],
+    );
+  });
+  const { provider, key } = await pending;
+  assert.deepEqual([provider, key], ['openai', null]);
+});
+
 test('a request that is none is refused with what is wrong, and leaves nothing', async () => {
   const one = await member();
   const id = randomUUID();
