@@ -455,6 +455,20 @@ test('an end that comes again counts nothing and says the same, and so do ends a
   for (const end of ['lost', 'over', null]) assert.deepEqual(await codeOf(endChat(turn, { end })), [422, 'RG694']);
 });
 
+test('of ends at once that differ the first one counts, and all say what it was', async () => {
+  const one = await member();
+  for (let run = 0; run < 5; run += 1) {
+    const { turn } = await beginCompletion(one, { messages: [{ role: 'user', content: 'Hello' }] });
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, n) => endChat(turn, { completion_tokens: n })));
+    const { completion } = await eventOf(turn);
+    assert.deepEqual(
+      answers.map(({ completion_tokens: said }) => said),
+      Array(8).fill(completion),
+    );
+    assert.equal(answers.filter(({ is_new: isNew }) => isNew).length, 1);
+  }
+});
+
 test('a turn of which the edge tells no more is ended with what was saved; a later end changes nothing', async () => {
   const one = await member();
   const key = randomUUID();
