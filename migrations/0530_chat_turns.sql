@@ -50,6 +50,21 @@ create index chat_turns_started_at on private.chat_turns using brin (started_at)
 alter table private.chat_turns enable row level security;
 alter table private.chat_turns force row level security;
 
+-- Trigger: what was said goes with its conversation.
+create function private.forget_said() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  new.said := null;
+  return new;
+end
+$$;
+revoke execute on function private.forget_said() from public;
+
+create trigger chat_turns_forget_said before update of conversation_id on private.chat_turns
+  for each row when (new.conversation_id is null) execute function private.forget_said();
+
 -- About how many tokens a text has: a third of its bytes.
 create function private.estimate_tokens(content text) returns bigint
   language plpgsql immutable
@@ -254,43 +269,28 @@ comment on function edge.end_chat(uuid, jsonb) is
 revoke execute on function edge.end_chat(uuid, jsonb) from public;
 grant execute on function edge.end_chat(uuid, jsonb) to edge;
 
--- Ends a turn with what was saved of it, if the edge has not told of it for two minutes.
-create function private.end_lost_turn(turn uuid) returns void
+-- Job: ends the turns of which the edge has not told for two minutes, because it was ended itself, with what was saved of them; returns how
+-- many. It keeps what it locks until its end, and waits for nothing: a turn whose conversation is in use is left to the next run.
+create function private.end_lost_turns(most bigint default 100) returns bigint
   language plpgsql volatile
   set search_path = ''
+  set lock_timeout = '10ms'
   as $$
 declare
-  known private.chat_turns;
-begin
-  select t.* into known from private.chat_turns as t where t.id = end_lost_turn.turn;
-  if known.ended_at is null and coalesce(known.seen_at, known.started_at) < now() - interval '2 minutes' then
-    perform private.end_turn(turn, jsonb_build_object('end', 'lost', 'content', known.said));
-  end if;
-end
-$$;
-revoke execute on function private.end_lost_turn(uuid) from public;
-
--- Job: ends the turns of which the edge has not told for two minutes, because it was ended itself; returns how many.
-create function private.end_lost_turns(most bigint default 1000) returns bigint
-  language plpgsql volatile
-  set search_path = ''
-  as $$
-declare
-  one uuid;
+  lost private.chat_turns;
   done bigint := 0;
 begin
-  for one in
-    select t.id from private.chat_turns as t
+  for lost in
+    select t.* from private.chat_turns as t
     where t.ended_at is null and coalesce(t.seen_at, t.started_at) < now() - interval '2 minutes'
     order by t.started_at
     limit most
   loop
     begin
-      perform private.end_lost_turn(one);
+      perform private.end_turn(lost.id, jsonb_build_object('end', 'lost', 'content', lost.said));
       done := done + 1;
     exception
-      -- Its conversation is in use: the next run ends it.
-      when lock_not_available or deadlock_detected then
+      when lock_not_available then
         null;
     end;
   end loop;
@@ -307,14 +307,13 @@ create function private.clean_chat_turns() returns bigint
 revoke execute on function private.clean_chat_turns() from public;
 
 insert into private.jobs (name, function, schedule, more_from, description) values
-('end_lost_turns', 'private.end_lost_turns', '*/5 * * * *', 1000, 'Ends answers of the assistant of which the edge tells no more.'),
+('end_lost_turns', 'private.end_lost_turns', '*/5 * * * *', 100, 'Ends answers of the assistant of which the edge tells no more.'),
 ('clean_chat_turns', 'private.clean_chat_turns', '17 3 * * *', 5000, 'Forgets turns of the assistant''s chat after two days.');
 
 -- migrate:down
 delete from private.jobs where name in ('end_lost_turns', 'clean_chat_turns');
 drop function private.clean_chat_turns();
 drop function private.end_lost_turns(bigint);
-drop function private.end_lost_turn(uuid);
 drop function edge.end_chat(uuid, jsonb);
 drop function edge.save_chat(uuid, text);
 drop function private.end_turn(uuid, jsonb);
@@ -323,3 +322,4 @@ drop function private.turn_outcome(private.chat_turns);
 drop function private.whole_number(jsonb);
 drop function private.estimate_tokens(text);
 drop table private.chat_turns;
+drop function private.forget_said();

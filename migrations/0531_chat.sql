@@ -79,7 +79,6 @@ begin
 
   earlier := private.idempotency_begin(operation, request);
   if earlier is not null then
-    perform private.end_lost_turn((earlier ->> 'turn')::uuid);
     -- Of this member: whoever has left a tenant for another one is a new member there.
     select t.* into turn from private.chat_turns as t
     where t.id = (earlier ->> 'turn')::uuid and t.user_id = caller.id and t.conversation_id is not null;
