@@ -137,10 +137,13 @@ create table private.message_search (
     constraint message_search_message references observatory.messages (id) on delete cascade,
   project_id  uuid not null,
   occurred_at timestamptz not null,
+  is_copy     boolean not null default false,
   search      tsvector not null
 ) with (autovacuum_vacuum_insert_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 comment on table private.message_search is
-  'The words of messages, without copies. Only functions that first find out which projects the caller may see search it.';
+  'The words of messages. Only functions that first find out which projects the caller may see search it.';
+comment on column private.message_search.is_copy is
+  'A copy is here only if another project has the entry itself: who sees only the project of a fork finds the whole fork.';
 comment on column private.message_search.search is 'Words with their places, and marks for filters, which have none: '' role user'', '' tool Bash''.';
 -- Which words are common decides how a search is planned.
 alter table private.message_search alter column search set statistics 1000;
@@ -153,25 +156,31 @@ create index message_search_words on private.message_search using gin (search) w
 alter table private.message_search enable row level security;
 alter table private.message_search force row level security;
 
--- Makes the vectors of messages anew, and removes those of copies and of messages without words. For a whole batch at once; of one message
--- private.search_text gives the same text.
+-- Makes the vectors of messages anew, and removes those of messages without words and of copies whose entry the project has itself. For a
+-- whole batch at once; of one message private.search_text gives the same text.
 create function private.index_vectors(ids uuid[]) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 begin
   with message as materialized (
-    select m.id, m.project_id, m.conversation_id, m.occurred_at, m.role, m.content, m.content_blocks, m.is_copy
+    select
+      m.id, m.project_id, m.conversation_id, m.occurred_at, m.role, m.content, m.content_blocks, m.is_copy,
+      m.is_copy and exists (
+        select from observatory.messages as o
+        where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and o.project_id = m.project_id and not o.is_copy
+      ) as is_repeated
     from observatory.messages as m
     where m.id = any (ids)
   ),
 
   -- The message's own text, then its calls, then the results that it has: each with its message, so that they are grouped and not joined.
   part as (
-    select m.id, m.project_id, m.occurred_at, m.role, m.is_copy, 0 as place, null as tool_use_id, null as tool_name, m.content as words
+    select
+      m.id, m.project_id, m.occurred_at, m.role, m.is_copy, m.is_repeated, 0 as place, null as tool_use_id, null as tool_name, m.content as words
     from message as m
     union all
-    select m.id, m.project_id, m.occurred_at, m.role, m.is_copy, 1, t.tool_use_id, t.tool_name, nullif(concat_ws(E'\n', t.tool_name, left((
+    select m.id, m.project_id, m.occurred_at, m.role, m.is_copy, m.is_repeated, 1, t.tool_use_id, t.tool_name, nullif(concat_ws(E'\n', t.tool_name, left((
       -- As private.texts_in_json.
       select string_agg(v #>> '{}', E'\n')
       from jsonb_path_query(t.input, 'strict $.** ? (@.type() == "string")', silent => true) as v
@@ -181,12 +190,12 @@ begin
     cross join lateral (
       select c.tool_use_id, c.tool_name, c.input from observatory.tool_calls as c where c.message_id = m.id offset 0
     ) as t
-    where jsonb_typeof(m.content_blocks) = 'array' and not m.is_copy
+    where jsonb_typeof(m.content_blocks) = 'array' and not m.is_repeated
     union all
     select r.*
     from (
       select distinct on (m.id, t.id)
-        m.id, m.project_id, m.occurred_at, m.role, m.is_copy, 2, t.tool_use_id, t.tool_name,
+        m.id, m.project_id, m.occurred_at, m.role, m.is_copy, m.is_repeated, 2, t.tool_use_id, t.tool_name,
         nullif(left(concat_ws(E'\n', t.output, t.error_message), 50000), '')
       from message as m
       cross join jsonb_array_elements(case when jsonb_typeof(m.content_blocks) = 'array' then m.content_blocks else '[]' end) as b (block)
@@ -196,32 +205,33 @@ begin
         where c.conversation_id = m.conversation_id and c.tool_use_id = b.block ->> 'tool_use_id'
         limit 1
       ) as t
-      where not m.is_copy
+      where not m.is_repeated
     ) as r
   ),
 
   made as materialized (
     select
-      p.id, p.project_id,
+      p.id, p.project_id, p.is_copy,
       -- A time that a cursor can hold.
       least(greatest(p.occurred_at, '1970-01-01 00:00:00+00'), '9999-01-01 00:00:00+00') as occurred_at,
-      case when not p.is_copy then
+      case when not p.is_repeated then
         nullif(private.search_vector(coalesce(string_agg(p.words, E'\n' order by p.place, p.tool_use_id), '')), '')
         || array_to_tsvector(array_remove(array_agg(distinct ' tool ' || p.tool_name) || (' role ' || p.role), null))
       end as search
     from part as p
-    group by p.id, p.project_id, p.occurred_at, p.role, p.is_copy
+    group by p.id, p.project_id, p.occurred_at, p.role, p.is_copy, p.is_repeated
   ),
 
   removed as (
     delete from private.message_search as s using made where s.message_id = made.id and made.search is null
   )
 
-  insert into private.message_search as s (message_id, project_id, occurred_at, search)
-  select made.id, made.project_id, made.occurred_at, made.search from made where made.search is not null
+  insert into private.message_search as s (message_id, project_id, occurred_at, is_copy, search)
+  select made.id, made.project_id, made.occurred_at, made.is_copy, made.search from made where made.search is not null
   on conflict on constraint message_search_pkey do update
-  set project_id = excluded.project_id, occurred_at = excluded.occurred_at, search = excluded.search
-  where (s.project_id, s.occurred_at, s.search) is distinct from (excluded.project_id, excluded.occurred_at, excluded.search);
+  set project_id = excluded.project_id, occurred_at = excluded.occurred_at, is_copy = excluded.is_copy, search = excluded.search
+  where (s.project_id, s.occurred_at, s.is_copy, s.search)
+    is distinct from (excluded.project_id, excluded.occurred_at, excluded.is_copy, excluded.search);
 end
 $$;
 revoke execute on function private.index_vectors(uuid[]) from public;
@@ -241,11 +251,10 @@ $$;
 revoke execute on function private.index_direct_writes() from public;
 create trigger messages_search_insert after insert on observatory.messages
   for each row when (current_user in ('authenticated', 'service_role')) execute function private.index_direct_writes();
--- Also where a person is erased from a text, and where another conversation turns out to have an entry first.
-create trigger messages_search_update after update of project_id, content, role, is_copy, occurred_at on observatory.messages
+-- Also where a person is erased from a text. Where an entry gets another owner, private.settle_entries does this for all copies at once.
+create trigger messages_search_update after update of project_id, content, role, occurred_at on observatory.messages
   for each row when (
-    (old.project_id, old.content, old.role, old.is_copy, old.occurred_at)
-    is distinct from (new.project_id, new.content, new.role, new.is_copy, new.occurred_at)
+    (old.project_id, old.content, old.role, old.occurred_at) is distinct from (new.project_id, new.content, new.role, new.occurred_at)
   ) execute function private.index_direct_writes();
 
 -- migrate:down

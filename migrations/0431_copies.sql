@@ -147,6 +147,13 @@ begin
   from observatory.messages as m
   where m.id = any (turned) and t.message_id = m.id and t.is_copy <> m.is_copy;
 
+  -- Another copy of the entry is searched now, or is not any more, by where its new owner is.
+  perform private.index_vectors(array(
+    select m.id
+    from observatory.messages as m
+    where m.owner_id = settle_entries.owner and m.entry_uuid = any (wrong) and (m.is_copy or m.id = any (turned))
+  ));
+
   update observatory.usage_records as u
   set project_id = m.project_id, conversation_id = m.conversation_id, message_id = m.id
   from observatory.messages as m
@@ -338,7 +345,8 @@ begin
 end
 $$;
 revoke execute on function private.settle_forks() from public;
-create trigger conversations_forks after update on observatory.conversations
+-- By its name after those that take what a deleted conversation held out of sums.
+create trigger conversations_settle_forks after update on observatory.conversations
   referencing old table as old_rows new table as new_rows
   for each statement execute function private.settle_forks();
 
@@ -375,7 +383,7 @@ insert into private.jobs (name, function, schedule, description) values (
 
 -- migrate:down
 delete from private.jobs where name = 'settle_forks';
-drop trigger conversations_forks on observatory.conversations;
+drop trigger conversations_settle_forks on observatory.conversations;
 drop trigger messages_copies on observatory.messages;
 drop trigger "Hand over" on observatory.conversations;
 drop function private.settle_forks_later();

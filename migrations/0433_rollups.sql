@@ -1,5 +1,5 @@
 -- 0433: rollups. Sums by day of what projects hold, and the counters of conversations. Triggers keep them as rows come, change and go, so
--- that they always equal a recount.
+-- that they always equal a recount. What a conversation holds counts in rollups until its deletion, and not until a job has removed its rows.
 -- migrate:up
 create table observatory.daily_rollups (
   project_id            uuid not null,
@@ -100,6 +100,25 @@ end
 $$;
 revoke execute on function private.changed_rows(text, text) from public;
 
+-- Of such rows those that do not belong to a deleted conversation.
+create function private.not_deleted(rows_ text) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  -- Mostly there is none, and the rows of a batch are not compared with anything.
+  if not exists (select from observatory.conversations as c where c.deleted_at is not null) then
+    return rows_;
+  end if;
+  return format(
+    'select r.* from (%s) as r where not exists (
+       select from observatory.conversations as d where d.id = r.conversation_id and d.deleted_at is not null
+     )', rows_
+  );
+end
+$$;
+revoke execute on function private.not_deleted(text) from public;
+
 -- The time under which a row is counted, in UTC, as an expression. Times in transcripts may be wrong: nothing is counted before 2020, nor
 -- in the future of the row.
 create function private.counted_at(at text) returns text
@@ -173,7 +192,7 @@ begin
       when 'conversations' then
         '0 as prompts, 0 as messages, 0 as tool_calls, 0 as errors, n.sign as sessions, 0 as raw_tokens
          from (
-           select r.*, r.agent_id is null as counts, ' || private.counted_at('coalesce(r.started_at, r.created_at)') || ' as at'
+           select r.*, r.agent_id is null and r.deleted_at is null as counts, ' || private.counted_at('coalesce(r.started_at, r.created_at)') || ' as at'
     end
     || format(' from (%s) as r) as n', rows_)
     || case relation when 'messages' then '' else ' where n.counts' end;
@@ -357,7 +376,7 @@ begin
       return null;
     end if;
   end if;
-  execute private.add_activity(private.activity_of('messages', rows_)) into done;
+  execute private.add_activity(private.activity_of('messages', private.not_deleted(rows_))) into done;
   delete from observatory.activity_rollups as r where r.ctid = any (done.empty);
   execute format(
     'update observatory.conversations as c set
@@ -437,9 +456,9 @@ begin
       return null;
     end if;
   end if;
-  execute private.add_activity(private.activity_of('tool_calls', rows_)) into done;
+  execute private.add_activity(private.activity_of('tool_calls', private.not_deleted(rows_))) into done;
   delete from observatory.activity_rollups as r where r.ctid = any (done.empty);
-  execute private.add_tools(private.tools_of(rows_)) into done;
+  execute private.add_tools(private.tools_of(private.not_deleted(rows_))) into done;
   delete from observatory.tool_rollups as r where r.ctid = any (done.empty);
   execute format(
     'update observatory.conversations as c set tool_call_count = c.tool_call_count + d.calls
@@ -483,7 +502,7 @@ begin
       return null;
     end if;
   end if;
-  execute private.add_usage(private.usage_of(rows_)) into done;
+  execute private.add_usage(private.usage_of(private.not_deleted(rows_))) into done;
   delete from observatory.daily_rollups as r where r.ctid = any (done.empty);
   execute format(
     'update observatory.conversations as c set
@@ -512,7 +531,33 @@ create trigger usage_records_roll_update after update on observatory.usage_recor
 create trigger usage_records_roll_delete after delete on observatory.usage_records referencing old table as old_rows
   for each statement execute function private.roll_usage();
 
--- Trigger: counts sessions, and tells conversations that the transcript of a subagent has come or gone.
+-- Adds all that conversations hold to the rollups, or takes it out of them, by the sign.
+create function private.roll_contents(conversation_ids uuid[], sign int) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  rows_ constant text := format(
+    'select %s as sign, %%s from observatory.%%I where conversation_id = any (%L::uuid[])', roll_contents.sign, roll_contents.conversation_ids
+  );
+  calls constant text := format(rows_, private.counted_columns('tool_calls'), 'tool_calls');
+  done record;
+begin
+  execute private.add_usage(private.usage_of(format(rows_, private.counted_columns('usage_records'), 'usage_records'))) into done;
+  delete from observatory.daily_rollups as r where r.ctid = any (done.empty);
+  execute private.add_activity(
+    private.activity_of('messages', format(rows_, private.counted_columns('messages'), 'messages'))
+    || ' union all ' || private.activity_of('tool_calls', calls)
+  ) into done;
+  delete from observatory.activity_rollups as r where r.ctid = any (done.empty);
+  execute private.add_tools(private.tools_of(calls)) into done;
+  delete from observatory.tool_rollups as r where r.ctid = any (done.empty);
+end
+$$;
+revoke execute on function private.roll_contents(uuid[], int) from public;
+
+-- Trigger: counts sessions, takes what a deleted conversation holds out of the rollups, and tells conversations that the transcript of a
+-- subagent has come or gone.
 create function private.roll_conversations() returns trigger
   language plpgsql
   -- Definer: requests may write neither rollups nor counters.
@@ -522,6 +567,7 @@ create function private.roll_conversations() returns trigger
 declare
   rows_ constant text := private.changed_rows(tg_op, private.counted_columns('conversations'));
   done record;
+  hidden record;
   waiting uuid[];
 begin
   -- Every upload changes the counters of conversations.
@@ -533,6 +579,17 @@ begin
     ) then
       return null;
     end if;
+    -- The rollups of a deleted project go as they are.
+    for hidden in
+      select case when n.deleted_at is null then 1 else -1 end as sign, array_agg(n.id order by n.id) as ids
+      from new_rows as n
+      inner join old_rows as o on o.id = n.id
+      inner join observatory.projects as p on p.id = n.project_id and p.deleted_at is null
+      where (n.deleted_at is null) <> (o.deleted_at is null)
+      group by 1
+    loop
+      perform private.roll_contents(hidden.ids, hidden.sign);
+    end loop;
   end if;
   execute private.add_activity(private.activity_of('conversations', rows_)) into done;
   delete from observatory.activity_rollups as r where r.ctid = any (done.empty);
@@ -557,6 +614,26 @@ create trigger conversations_roll_update after update on observatory.conversatio
 create trigger conversations_roll_delete after delete on observatory.conversations referencing old table as old_rows
   for each statement execute function private.roll_conversations();
 
+-- Trigger: a conversation that was deleted before is removed with rows that are still there. They count again, until each is taken away
+-- by its own removal.
+create function private.roll_contents_again() returns trigger
+  language plpgsql
+  -- Definer: requests may write neither rollups nor counters.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  if exists (select from observatory.projects as p where p.id = old.project_id and p.deleted_at is null) then
+    perform private.roll_contents(array[old.id], 1);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.roll_contents_again() from public;
+-- By its name before "Hand over", which moves some of them to other conversations.
+create trigger "Count again" after delete on observatory.conversations
+  for each row when (old.deleted_at is not null) execute function private.roll_contents_again();
+
 -- Counts the rollups of a project on some days again, mends them, and returns how many rows were wrong. It compares and adds the
 -- difference in one statement, so what others store at the same time is not lost.
 create function private.recount_rollups(project uuid, first_day date default '2020-01-01', last_day date default 'infinity') returns bigint
@@ -565,13 +642,17 @@ create function private.recount_rollups(project uuid, first_day date default '20
   as $$
 declare
   rows_ constant text := 'select 1 as sign, %s from observatory.%I where project_id = %L';
+  usage constant text := private.not_deleted(format(rows_, private.counted_columns('usage_records'), 'usage_records', project));
+  messages constant text := private.not_deleted(format(rows_, private.counted_columns('messages'), 'messages', project));
+  calls constant text := private.not_deleted(format(rows_, private.counted_columns('tool_calls'), 'tool_calls', project));
+  sessions constant text := format(rows_, private.counted_columns('conversations'), 'conversations', project);
   days constant text := format(' where d.day between %L and %L', first_day, last_day);
   stored constant text := ' from observatory.%I where project_id = %L';
   done record;
   wrong bigint := 0;
 begin
   execute private.add_usage(
-    'select d.* from (' || private.usage_of(format(rows_, private.counted_columns('usage_records'), 'usage_records', project))
+    'select d.* from (' || private.usage_of(usage)
     || ' union all select project_id, day, user_id, model, source, -requests, -input_tokens, -output_tokens, -cache_read_tokens,'
     || ' -cache_creation_tokens, -web_searches, -coalesce(cost_micro_usd, 0), -unpriced' || format(stored, 'daily_rollups', project)
     || ') as d' || days
@@ -579,16 +660,15 @@ begin
   delete from observatory.daily_rollups as r where r.ctid = any (done.empty);
   wrong := wrong + done.changed;
   execute private.add_activity(
-    'select d.* from (' || private.activity_of('messages', format(rows_, private.counted_columns('messages'), 'messages', project))
-    || ' union all ' || private.activity_of('tool_calls', format(rows_, private.counted_columns('tool_calls'), 'tool_calls', project))
-    || ' union all ' || private.activity_of('conversations', format(rows_, private.counted_columns('conversations'), 'conversations', project))
+    'select d.* from (' || private.activity_of('messages', messages) || ' union all ' || private.activity_of('tool_calls', calls)
+    || ' union all ' || private.activity_of('conversations', sessions)
     || ' union all select project_id, day, hour, user_id, -prompts, -messages, -tool_calls, -errors, -sessions, -raw_tokens'
     || format(stored, 'activity_rollups', project) || ') as d' || days
   ) into done;
   delete from observatory.activity_rollups as r where r.ctid = any (done.empty);
   wrong := wrong + done.changed;
   execute private.add_tools(
-    'select d.* from (' || private.tools_of(format(rows_, private.counted_columns('tool_calls'), 'tool_calls', project))
+    'select d.* from (' || private.tools_of(calls)
     || ' union all select t.project_id, t.day, t.user_id, t.tool_name, case when b.n = 1 then -t.calls else 0 end,'
     || ' case when b.n = 1 then -t.errors else 0 end, -b.timed, case when b.n = 1 then -t.duration_ms else 0 end, b.n::int'
     || ' from observatory.tool_rollups as t cross join lateral unnest(t.buckets) with ordinality as b (timed, n)'
@@ -653,7 +733,10 @@ drop trigger tool_calls_roll_delete on observatory.tool_calls;
 drop trigger messages_roll_insert on observatory.messages;
 drop trigger messages_roll_update on observatory.messages;
 drop trigger messages_roll_delete on observatory.messages;
+drop trigger "Count again" on observatory.conversations;
+drop function private.roll_contents_again();
 drop function private.roll_conversations();
+drop function private.roll_contents(uuid[], int);
 drop function private.roll_usage();
 drop function private.roll_tool_calls();
 drop function private.roll_messages();
@@ -668,6 +751,7 @@ drop function private.activity_of(text, text);
 drop function private.is_prompt_entry(boolean, boolean, text, jsonb, jsonb);
 drop function private.counted_columns(text);
 drop function private.counted_at(text);
+drop function private.not_deleted(text);
 drop function private.changed_rows(text, text);
 drop table observatory.tool_rollups;
 drop table observatory.activity_rollups;

@@ -119,7 +119,8 @@ revoke execute on function private.exact_word(text) from public;
 create type private.search_hit as (
   message_id  uuid,
   occurred_at timestamptz,
-  bucket      int
+  bucket      int,
+  is_copy     boolean
 );
 
 -- The latest thousand messages of these projects that match, with their ranks. `marks` are filters; nothing later than `latest` is looked
@@ -140,9 +141,9 @@ declare
 begin
   foreach project in array projects loop
     execute format(
-      'select array_agg(row(h.message_id, h.occurred_at, h.bucket)::private.search_hit)
+      'select array_agg(row(h.message_id, h.occurred_at, h.bucket, h.is_copy)::private.search_hit)
        from (
-         select s.message_id, s.occurred_at, floor(16 * ts_rank_cd(s.search, %2$L::tsquery, 32))::int as bucket
+         select s.message_id, s.occurred_at, floor(16 * ts_rank_cd(s.search, %2$L::tsquery, 32))::int as bucket, s.is_copy
          from private.message_search as s
          where s.project_id = %1$L and s.search @@ %3$L::tsquery%4$s%5$s
          order by s.occurred_at desc, s.message_id desc
@@ -166,6 +167,32 @@ begin
 end
 $$;
 revoke execute on function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz) from public;
+
+-- Hits, each entry once: copies of an entry that is among them itself, or in another copy, are left out.
+create function private.without_copies(hits private.search_hit[]) returns private.search_hit[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  ids constant uuid[] := array(select (h).message_id from unnest(hits) as h);
+begin
+  if not exists (select from unnest(hits) as h where (h).is_copy) then
+    return hits;
+  end if;
+  return array(
+    select h
+    from unnest(hits) as h
+    where not (h).is_copy or not exists (
+      select
+      from observatory.messages as m
+      inner join observatory.messages as o
+        on o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and (o.is_copy, o.conversation_id) < (m.is_copy, m.conversation_id)
+      where m.id = (h).message_id and o.id = any (ids)
+    )
+  );
+end
+$$;
+revoke execute on function private.without_copies(private.search_hit[]) from public;
 
 -- The part of a text where the words of a query are, as HTML: the text is escaped, and each word found is in a <mark>.
 create function private.highlight(words text, query tsquery) returns text
@@ -251,6 +278,7 @@ declare
   page private.search_hit[];
   hidden constant uuid[] := observatory.hidden_conversations();
   last_one private.search_hit;
+  is_capped boolean;
   results jsonb;
   search_id uuid;
 begin
@@ -270,12 +298,14 @@ begin
   end if;
 
   hits := private.search_hits(projects, query, marks, search.since, latest);
+  is_capped := cardinality(hits) >= 1000;
   if cardinality(hidden) > 0 then
     hits := array(
       select h from unnest(hits) as h
       where exists (select from observatory.messages as m where m.id = (h).message_id and m.conversation_id <> all (hidden))
     );
   end if;
+  hits := private.without_copies(hits);
   if after is null then
     latest := (select max((h).occurred_at) from unnest(hits) as h);
   end if;
@@ -293,9 +323,10 @@ begin
 
   select jsonb_agg(jsonb_build_object(
     'message_id', m.id, 'project_id', m.project_id, 'conversation_id', m.conversation_id, 'title', c.title, 'entry_type', m.entry_type,
-    'role', m.role, 'occurred_at', m.occurred_at, 'seq', m.seq, 'rank', p.bucket, 'highlight', private.highlight(private.search_text(m), query)
+    'role', m.role, 'occurred_at', m.occurred_at, 'seq', m.seq, 'is_copy', m.is_copy, 'rank', p.bucket,
+    'highlight', private.highlight(private.search_text(m), query)
   ) order by p.n) into results
-  from unnest(page) with ordinality as p (message_id, occurred_at, bucket, n)
+  from unnest(page) with ordinality as p (message_id, occurred_at, bucket, is_copy, n)
   inner join observatory.messages as m on m.id = p.message_id
   inner join observatory.conversations as c on c.id = m.conversation_id;
 
@@ -307,7 +338,7 @@ begin
     );
   end if;
   return jsonb_build_object(
-    'search_id', search_id, 'results', coalesce(results, '[]'), 'count', cardinality(hits), 'is_capped', cardinality(hits) >= 1000,
+    'search_id', search_id, 'results', coalesce(results, '[]'), 'count', cardinality(hits), 'is_capped', is_capped,
     'next', case when last_one is not null then private.cursor_of(
       (extract(epoch from latest) * 1000000)::bigint::text, last_one.bucket::text,
       (extract(epoch from last_one.occurred_at) * 1000000)::bigint::text, last_one.message_id::text
@@ -324,6 +355,7 @@ grant execute on function observatory.search(text, uuid, text, text, timestamptz
 drop function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint);
 drop function private.searched_projects(uuid);
 drop function private.highlight(text, tsquery);
+drop function private.without_copies(private.search_hit[]);
 drop function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);
 drop type private.search_hit;
 drop function private.exact_word(text);

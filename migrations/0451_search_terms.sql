@@ -22,10 +22,35 @@ comment on column observatory.search_terms.user_id is 'Whose session has the too
 create index search_terms_user on observatory.search_terms (user_id);
 create index search_terms_prefix on observatory.search_terms (project_id, folded text_pattern_ops);
 
+create table private.stale_terms (
+  project_id uuid constraint stale_terms_pkey primary key
+    constraint stale_terms_project references observatory.projects (id) on delete cascade
+);
+comment on table private.stale_terms is
+  'Projects of which messages were deleted: words that members found there may stand in no message any more. Nobody sees them until a job has looked.';
+
+alter table private.stale_terms enable row level security;
+alter table private.stale_terms force row level security;
+
+-- Projects of the caller's whose words have still to be looked for, since messages were deleted: mostly none.
+create function observatory.unchecked_words() returns uuid[]
+  language sql stable security definer
+  set search_path = ''
+  as $$
+select array(select t.project_id from private.stale_terms as t where t.project_id = any ((select observatory.visible_projects())::uuid[]))
+$$;
+comment on function observatory.unchecked_words() is
+  'Projects of the caller''s whose words are shown only after a job has looked for them. Definer: the list is in the schema private.';
+revoke execute on function observatory.unchecked_words() from public;
+grant execute on function observatory.unchecked_words() to authenticated;
+
 alter table observatory.search_terms enable row level security;
 alter table observatory.search_terms force row level security;
 create policy member_select on observatory.search_terms for select to authenticated
-  using (project_id = any ((select observatory.visible_projects())::uuid[]));
+  using (
+    project_id = any ((select observatory.visible_projects())::uuid[])
+    and (kind <> 'word' or project_id <> all ((select observatory.unchecked_words())::uuid[]))
+  );
 grant select on observatory.search_terms to authenticated, service_role;
 select private.scope_table('observatory.search_terms');
 
@@ -57,52 +82,14 @@ end
 $$;
 revoke execute on function private.index_messages(uuid[]) from public;
 
--- Trigger: counts the terms of tool calls that are stored, change their owner or are deleted. A term is deleted with its last call.
-create function private.count_terms() returns trigger
-  language plpgsql
-  -- Definer: users write no terms themselves.
-  security definer
+-- Adds uses of terms, or takes them away. A term is deleted with its last use.
+create function private.add_terms(changes observatory.search_terms[]) returns void
+  language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  changes observatory.search_terms[] := '{}';
   less record;
 begin
-  if tg_op = 'INSERT' then
-    changes := array(
-      select row(null, n.project_id, n.owner_id, t.kind, t.term, null, n.calls)::observatory.search_terms
-      from (
-        -- The same few tools and files, over and over.
-        select r.project_id, r.owner_id, r.tool_name, r.file_path, count(*) as calls
-        from new_rows as r
-        where not r.is_copy
-        group by r.project_id, r.owner_id, r.tool_name, r.file_path
-      ) as n
-      cross join private.call_terms(n.tool_name, n.file_path) as t
-    );
-  elsif tg_op = 'DELETE' then
-    changes := array(
-      select row(null, o.project_id, o.owner_id, t.kind, t.term, null, -1)::observatory.search_terms
-      from old_rows as o, private.call_terms(o.tool_name, o.file_path) as t
-      where not o.is_copy
-    );
-  else
-    changes := array(
-      select row(null, v.project_id, v.owner_id, t.kind, t.term, null, v.sign)::observatory.search_terms
-      from old_rows as o
-      inner join new_rows as n on n.id = o.id
-      cross join lateral (
-        values (o.project_id, o.owner_id, o.tool_name, o.file_path, o.is_copy, -1), (n.project_id, n.owner_id, n.tool_name, n.file_path, n.is_copy, 1)
-      ) as v (project_id, owner_id, tool_name, file_path, is_copy, sign)
-      cross join private.call_terms(v.tool_name, v.file_path) as t
-      where (o.project_id, o.owner_id, o.tool_name, o.file_path, o.is_copy)
-        is distinct from (n.project_id, n.owner_id, n.tool_name, n.file_path, n.is_copy)
-        and not v.is_copy
-    );
-  end if;
-  if changes = '{}' then
-    return null;
-  end if;
   insert into observatory.search_terms as s (project_id, user_id, kind, term, uses)
   select c.project_id, c.user_id, c.kind, c.term, sum(c.uses)
   from unnest(changes) as c
@@ -124,6 +111,69 @@ begin
     update observatory.search_terms as s set uses = s.uses - less.uses
     where s.project_id = less.project_id and s.user_id = less.user_id and s.kind = less.kind and s.term = less.term;
   end loop;
+end
+$$;
+revoke execute on function private.add_terms(observatory.search_terms[]) from public;
+
+-- Those of these conversations that are deleted. The terms of what they held went at their deletion.
+create function private.deleted_among(conversation_ids uuid[]) returns uuid[]
+  language sql stable
+  set search_path = ''
+  as $$
+select array(select c.id from observatory.conversations as c where c.id = any (deleted_among.conversation_ids) and c.deleted_at is not null)
+$$;
+revoke execute on function private.deleted_among(uuid[]) from public;
+
+-- Trigger: counts the terms of tool calls that are stored, change their owner or are deleted.
+create function private.count_terms() returns trigger
+  language plpgsql
+  -- Definer: users write no terms themselves.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  changes observatory.search_terms[] := '{}';
+  deleted uuid[];
+begin
+  if tg_op = 'INSERT' then
+    changes := array(
+      select row(null, n.project_id, n.owner_id, t.kind, t.term, null, n.calls)::observatory.search_terms
+      from (
+        -- The same few tools and files, over and over.
+        select r.project_id, r.owner_id, r.tool_name, r.file_path, count(*) as calls
+        from new_rows as r
+        where not r.is_copy
+        group by r.project_id, r.owner_id, r.tool_name, r.file_path
+      ) as n
+      cross join private.call_terms(n.tool_name, n.file_path) as t
+    );
+  elsif tg_op = 'DELETE' then
+    deleted := private.deleted_among(array(select distinct o.conversation_id from old_rows as o));
+    changes := array(
+      select row(null, o.project_id, o.owner_id, t.kind, t.term, null, -1)::observatory.search_terms
+      from old_rows as o, private.call_terms(o.tool_name, o.file_path) as t
+      where not o.is_copy and o.conversation_id <> all (deleted)
+    );
+  else
+    deleted := private.deleted_among(array(select o.conversation_id from old_rows as o union select n.conversation_id from new_rows as n));
+    changes := array(
+      select row(null, v.project_id, v.owner_id, t.kind, t.term, null, v.sign)::observatory.search_terms
+      from old_rows as o
+      inner join new_rows as n on n.id = o.id
+      cross join lateral (
+        values
+          (o.project_id, o.conversation_id, o.owner_id, o.tool_name, o.file_path, o.is_copy, -1),
+          (n.project_id, n.conversation_id, n.owner_id, n.tool_name, n.file_path, n.is_copy, 1)
+      ) as v (project_id, conversation_id, owner_id, tool_name, file_path, is_copy, sign)
+      cross join private.call_terms(v.tool_name, v.file_path) as t
+      where (o.project_id, o.owner_id, o.tool_name, o.file_path, o.is_copy)
+        is distinct from (n.project_id, n.owner_id, n.tool_name, n.file_path, n.is_copy)
+        and not v.is_copy and v.conversation_id <> all (deleted)
+    );
+  end if;
+  if changes <> '{}' then
+    perform private.add_terms(changes);
+  end if;
   return null;
 end
 $$;
@@ -136,14 +186,86 @@ create trigger tool_calls_terms_update after update on observatory.tool_calls re
 create trigger tool_calls_terms_delete after delete on observatory.tool_calls referencing old table as old_rows
   for each statement execute function private.count_terms();
 
-create table private.stale_terms (
-  project_id uuid constraint stale_terms_pkey primary key
-    constraint stale_terms_project references observatory.projects (id) on delete cascade
-);
-comment on table private.stale_terms is 'Projects of which messages were deleted: words that members found there may stand in no message any more.';
+-- Notes projects whose words a job has to look for.
+create function private.doubt_words(project_ids uuid[]) returns void
+  language sql volatile
+  set search_path = ''
+  as $$
+insert into private.stale_terms (project_id)
+select p.id
+from observatory.projects as p
+where p.id = any (doubt_words.project_ids) and exists (
+  select from observatory.search_terms as s where s.project_id = p.id and s.kind = 'word'
+)
+order by p.id
+on conflict on constraint stale_terms_pkey do nothing
+$$;
+revoke execute on function private.doubt_words(uuid[]) from public;
 
-alter table private.stale_terms enable row level security;
-alter table private.stale_terms force row level security;
+-- Adds the terms of all that conversations hold, or takes them away, by the sign.
+create function private.add_contents_terms(conversation_ids uuid[], sign int) returns void
+  language sql volatile
+  set search_path = ''
+  as $$
+select private.add_terms(array(
+  select row(null, c.project_id, c.owner_id, t.kind, t.term, null, add_contents_terms.sign * c.calls)::observatory.search_terms
+  from (
+    select r.project_id, r.owner_id, r.tool_name, r.file_path, count(*) as calls
+    from observatory.tool_calls as r
+    where r.conversation_id = any (add_contents_terms.conversation_ids) and not r.is_copy
+    group by r.project_id, r.owner_id, r.tool_name, r.file_path
+  ) as c
+  cross join private.call_terms(c.tool_name, c.file_path) as t
+))
+$$;
+revoke execute on function private.add_contents_terms(uuid[], int) from public;
+
+-- Trigger: a conversation is deleted. Its terms are not suggested from then on.
+create function private.count_deleted_terms() returns trigger
+  language plpgsql
+  -- Definer: users write no terms themselves.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  changed record;
+begin
+  for changed in
+    select case when n.deleted_at is null then 1 else -1 end as sign, array_agg(n.id) as ids, array_agg(distinct n.project_id) as projects
+    from new_rows as n
+    inner join old_rows as o on o.id = n.id
+    inner join observatory.projects as p on p.id = n.project_id and p.deleted_at is null
+    where (n.deleted_at is null) <> (o.deleted_at is null)
+    group by 1
+  loop
+    perform private.add_contents_terms(changed.ids, changed.sign);
+    perform private.doubt_words(changed.projects);
+  end loop;
+  return null;
+end
+$$;
+revoke execute on function private.count_deleted_terms() from public;
+create trigger conversations_deleted_terms after update on observatory.conversations
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function private.count_deleted_terms();
+
+-- Trigger: as private.roll_contents_again.
+create function private.count_terms_again() returns trigger
+  language plpgsql
+  -- Definer: users write no terms themselves.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  if exists (select from observatory.projects as p where p.id = old.project_id and p.deleted_at is null) then
+    perform private.add_contents_terms(array[old.id], 1);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.count_terms_again() from public;
+create trigger "Count terms again" after delete on observatory.conversations
+  for each row when (old.deleted_at is not null) execute function private.count_terms_again();
 
 -- Trigger: messages were deleted. The job looks for their words later, so that a deletion takes no longer.
 create function private.note_stale_terms() returns trigger
@@ -153,13 +275,12 @@ create function private.note_stale_terms() returns trigger
   set search_path = ''
   as $$
 begin
-  insert into private.stale_terms (project_id)
-  select p.id
-  from observatory.projects as p
-  where p.id in (select o.project_id from old_rows as o)
-    and exists (select from observatory.search_terms as s where s.project_id = p.id and s.kind = 'word')
-  order by p.id
-  on conflict on constraint stale_terms_pkey do nothing;
+  perform private.doubt_words(array(
+    select distinct o.project_id
+    from old_rows as o
+    -- Of a deleted conversation the words were doubted at its deletion.
+    where o.conversation_id <> all (private.deleted_among(array(select distinct r.conversation_id from old_rows as r)))
+  ));
   return null;
 end
 $$;
@@ -174,6 +295,7 @@ create function private.delete_stale_terms(most bigint default 20) returns bigin
   as $$
 declare
   stale record;
+  left_out text;
   is_there boolean;
   deleted bigint := 0;
 begin
@@ -187,11 +309,20 @@ begin
     for update of t skip locked
   loop
     delete from private.stale_terms as t where t.project_id = stale.project_id;
+    -- Messages of deleted conversations whose rows are still there.
+    left_out := case when exists (
+      select from observatory.conversations as c where c.project_id = stale.project_id and c.deleted_at is not null
+    ) then
+      ' and not exists (
+         select from observatory.messages as m inner join observatory.conversations as c on c.id = m.conversation_id
+         where m.id = v.message_id and c.deleted_at is not null
+       )'
+    end;
     for n in 1..cardinality(stale.terms) loop
       -- A query of its own for each word: which plan is the best depends on how rare it is.
       execute format(
-        'select exists (select from private.message_search as v where v.project_id = %L and v.search @@ %L::tsquery)',
-        stale.project_id, phraseto_tsquery('pg_catalog.simple', stale.terms[n])
+        'select exists (select from private.message_search as v where v.project_id = %L and v.search @@ %L::tsquery%s)',
+        stale.project_id, phraseto_tsquery('pg_catalog.simple', stale.terms[n]), left_out
       ) into is_there;
       if not is_there then
         delete from observatory.search_terms as s
@@ -214,6 +345,7 @@ create function observatory.suggest(q text, project uuid default null, "limit" b
 declare
   caller constant uuid := private.require_user();
   projects constant uuid[] := private.searched_projects(suggest.project);
+  unchecked constant uuid[] := observatory.unchecked_words();
   prefix constant text := lower(private.searchable(btrim(coalesce(suggest.q, ''))) collate "C");
 begin
   if "limit" is null or "limit" not between 1 and 50 then
@@ -235,6 +367,7 @@ begin
           from observatory.search_terms as s
           -- The operators of text_pattern_ops: byte by byte, and no pattern that could be typed.
           where s.project_id = p.id and s.folded ~>=~ prefix and s.folded ~<~ (prefix || U&'\+10FFFF')
+            and (s.kind <> 'word' or p.id <> all (unchecked))
           limit 5000
         ) as t
         union all
@@ -318,8 +451,11 @@ begin
   end if;
   candidates := array(
     select (h).message_id
-    from unnest(private.search_hits(projects, query, null, null, null)) as h
-    where (h).message_id <> message.id
+    from unnest(private.without_copies(private.search_hits(projects, query, null, null, null))) as h
+    where not exists (
+      select from observatory.messages as m
+      where m.id = (h).message_id and m.owner_id = message.owner_id and m.entry_uuid = message.entry_uuid
+    )
     order by (h).occurred_at desc, (h).message_id desc
     limit 300
   );
@@ -356,11 +492,20 @@ drop function observatory.suggest(text, uuid, bigint);
 drop function private.delete_stale_terms(bigint);
 drop trigger messages_stale_terms on observatory.messages;
 drop function private.note_stale_terms();
-drop table private.stale_terms;
+drop trigger conversations_deleted_terms on observatory.conversations;
+drop function private.count_deleted_terms();
+drop trigger "Count terms again" on observatory.conversations;
+drop function private.count_terms_again();
+drop function private.add_contents_terms(uuid[], int);
+drop function private.doubt_words(uuid[]);
 drop trigger tool_calls_terms_delete on observatory.tool_calls;
 drop trigger tool_calls_terms_update on observatory.tool_calls;
 drop trigger tool_calls_terms_insert on observatory.tool_calls;
 drop function private.count_terms();
+drop function private.deleted_among(uuid[]);
+drop function private.add_terms(observatory.search_terms[]);
 drop function private.index_messages(uuid[]);
 drop function private.call_terms(text, text);
 drop table observatory.search_terms;
+drop function observatory.unchecked_words();
+drop table private.stale_terms;

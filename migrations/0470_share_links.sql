@@ -51,7 +51,10 @@ alter table private.share_tokens force row level security;
 alter table private.share_views enable row level security;
 alter table private.share_views force row level security;
 create policy member_select on observatory.share_links for select to authenticated
-  using (project_id = any ((select observatory.visible_projects())::uuid[]));
+  using (
+    project_id = any ((select observatory.visible_projects())::uuid[])
+    and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
+  );
 grant select on observatory.share_links to authenticated;
 grant select, insert, update, delete on observatory.share_links to service_role;
 select private.scope_table('observatory.share_links');

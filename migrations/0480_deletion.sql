@@ -166,6 +166,7 @@ begin
     get diagnostics part = row_count;
     done := done + part;
     exit when done >= most;
+    delete from observatory.usage_records as u where u.conversation_id = doomed.id;
     delete from observatory.conversations as c where c.id = doomed.id;
     done := done + 1;
   end loop;

@@ -202,6 +202,7 @@ export default {
     'observatory.editable_projects()': { execute: USERS },
     'observatory.owned_projects()': { execute: USERS },
     'observatory.hidden_conversations()': { execute: USERS },
+    'observatory.unchecked_words()': { execute: USERS },
     'observatory.invite(uuid, text, text, uuid)': {
       arguments: (marker, rows) => ({
         project_id: rows['observatory.projects'].id,
