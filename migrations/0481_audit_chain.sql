@@ -163,7 +163,7 @@ create table private.audit_seals (
   constraint audit_seals_key_version check (key_version > 0)
 );
 comment on table private.audit_seals is
-  'The digests of heads, sealed by the edge. A seal that opens needs the edge''s key: write access to the database is not enough to forge a head.';
+  'The digests of heads and when they were sealed, sealed by the edge. A seal that opens needs the edge''s key: write access to the database is not enough to forge a head.';
 
 alter table private.audit_heads enable row level security;
 alter table private.audit_heads force row level security;
@@ -334,48 +334,62 @@ create function observatory.may_seal_audit_head() returns boolean
 revoke execute on function observatory.may_seal_audit_head() from public;
 grant execute on function observatory.may_seal_audit_head() to service_role;
 
--- Heads with their seals, which the edge opens, and what is wrong with heads and chains as far as the database can tell.
-create function observatory.audit_heads() returns jsonb
+-- Heads with their seals, which the edge opens, and what is wrong with heads and chains as far as the database can tell. Of the heads the
+-- latest 800, and older ones with a fault: each has the digest of the one before, so the seals of the latest protect them all. Of the chains
+-- 1,000 after the one of a project. `known_id` and `known_digest` are those of a head that the caller knows of, from an earlier answer or from
+-- the edge's log.
+create function observatory.audit_heads(known_id uuid default null, known_digest text default null, after uuid default null) returns jsonb
   language plpgsql stable security definer
   set search_path = ''
   as $$
+declare
+  chains constant uuid[] := array(
+    select c.project_id
+    from private.audit_chains as c
+    where audit_heads.after is null or c.project_id > audit_heads.after
+    order by c.project_id
+    limit 1000
+  );
 begin
   perform private.require_admin();
   perform private.refuse_api_token();
   return jsonb_build_object(
     'heads', (
       select coalesce(jsonb_agg(jsonb_build_object(
-        'id', h.id, 'at', h.at, 'digest', encode(h.digest, 'hex'), 'sealed', s.sealed, 'key_version', s.key_version,
-        'fault', case when not h.is_own then 'altered' when h.previous <> h.before then 'does not follow the head before' end
+        'id', h.id, 'at', h.at, 'digest', encode(h.digest, 'hex'), 'sealed', s.sealed, 'key_version', s.key_version, 'fault', h.fault
       ) order by h.place), '[]')
       from (
-        select o.id, o.at, o.digest, o.previous, o.place, o.digest = private.audit_digest(o) as is_own,
-          lag(o.digest, 1, sha256(''::bytea)) over (order by o.place) as before
+        select o.id, o.at, o.digest, o.place, row_number() over (order by o.place desc) as age,
+          case
+            when o.digest <> private.audit_digest(o) then 'altered'
+            when o.previous <> lag(o.digest, 1, sha256(''::bytea)) over (order by o.place) then 'does not follow the head before'
+          end as fault
         from private.audit_heads as o
-        order by o.place desc
-        limit 800
       ) as h
       left join private.audit_seals as s on s.head_id = h.id
+      where h.age <= 800 or h.fault is not null
     ),
+    'known', case when known_id is not null then jsonb_build_object(
+      'id', known_id, 'digest', lower(known_digest),
+      'stored', (select encode(h.digest, 'hex') from private.audit_heads as h where h.id = known_id)
+    ) end,
     'chains', (select count(*) from private.audit_chains),
     'faults', (
       select coalesce(jsonb_agg(jsonb_build_object('project_id', c.project_id, 'faults', c.checked -> 'faults')), '[]')
-      from (
-        select o.project_id, private.check_audit_chain(o.project_id) as checked
-        from (select p.project_id from private.audit_chains as p order by p.n - p.sealed_n desc, p.project_id limit 1000) as o
-      ) as c
+      from (select o.project_id, private.check_audit_chain(o.project_id) as checked from unnest(chains) as o (project_id)) as c
       where c.checked -> 'intact' = 'false'
-    )
+    ),
+    'next', case when cardinality(chains) = 1000 then chains[1000] end
   );
 end
 $$;
-comment on function observatory.audit_heads() is
+comment on function observatory.audit_heads(uuid, text, uuid) is
   'Heads and faults of observatory''s audit chains. Definer: it reads tables of the schema private; only admins and the back office get past its first line.';
-revoke execute on function observatory.audit_heads() from public;
-grant execute on function observatory.audit_heads() to service_role;
+revoke execute on function observatory.audit_heads(uuid, text, uuid) from public;
+grant execute on function observatory.audit_heads(uuid, text, uuid) to service_role;
 
 -- migrate:down
-drop function observatory.audit_heads();
+drop function observatory.audit_heads(uuid, text, uuid);
 drop function observatory.may_seal_audit_head();
 drop function edge.audit_head_sealed(uuid, text, bigint);
 drop function edge.audit_head();

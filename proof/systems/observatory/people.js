@@ -237,7 +237,7 @@ export default {
       arguments: () => ({ id: randomUUID(), sealed: 'v1', key_version: 1 }),
       ...edges,
     },
-    'observatory.audit_heads()': { execute: ['service'], depends: null },
+    'observatory.audit_heads(uuid, text, uuid)': { execute: ['service'], depends: null },
   },
   routes: {
     'DELETE /v1/projects/{id}': { path: `/v1/projects/${randomUUID()}`, call: ['user'] },

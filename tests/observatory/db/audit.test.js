@@ -269,3 +269,59 @@ test('heads that were removed are missed by the chains that they had', async () 
     assert.deepEqual(await check(), ['its head is missing']);
   });
 });
+
+test('heads older than the latest 800 are protected by those after them', async () => {
+  await transaction(async (query) => {
+    await query(`set local session_replication_role = 'replica'`);
+    const heads = async () => (await query('select observatory.audit_heads() as answer'))[0].answer.heads;
+    await query(
+      `do $do$
+       declare
+         head private.audit_heads;
+       begin
+         head.at := now();
+         head.last := '{}';
+         for n in 1..850 loop
+           head.previous := coalesce((select h.digest from private.audit_heads as h order by h.place desc limit 1), sha256(''::bytea));
+           head.digest := private.audit_digest(head);
+           insert into private.audit_heads (at, last, previous, digest) values (head.at, head.last, head.previous, head.digest);
+         end loop;
+       end
+       $do$`,
+    );
+    const seen = await heads();
+    assert.equal(seen.length, 800);
+    assert.ok(seen.every(({ fault }) => fault === null));
+    const [old, next] = await query('select id from private.audit_heads order by place desc offset 820 limit 2').then(
+      ([after_, before]) => [before.id, after_.id],
+    );
+    // Rewritten well: only the head after it differs.
+    await query(`update private.audit_heads set last = '{"x": [1, "y"]}' where id = $1`, [old]);
+    await query('update private.audit_heads as h set digest = private.audit_digest(h) where h.id = $1', [old]);
+    const found = await heads();
+    assert.deepEqual([found.length, found[0].id, found[0].fault], [801, next, 'does not follow the head before']);
+  });
+});
+
+test('every chain is checked, a thousand with each call', async () => {
+  await transaction(async (query) => {
+    await query(`set local session_replication_role = 'replica'`);
+    // A chain whose only entry is missing, the last of all.
+    await query(
+      `insert into private.audit_chains (project_id, n, hash)
+       select ('ffffffff-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, case when n = 1001 then 1 else 0 end, sha256('')
+       from generate_series(1, 1001) as n`,
+    );
+    const faulty = 'ffffffff-0000-4000-8000-000000001001';
+    let after_ = null;
+    const answers = [];
+    do {
+      const [{ answer }] = await query('select observatory.audit_heads(after => $1) as answer', [after_]);
+      answers.push(answer);
+      after_ = answer.next;
+    } while (after_ !== null);
+    assert.ok(answers.length > 1);
+    const named = answers.map(({ faults }) => faults.some(({ project_id }) => project_id === faulty));
+    assert.deepEqual(named, [...named.slice(1).fill(false), true]);
+  });
+});

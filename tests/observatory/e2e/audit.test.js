@@ -2,14 +2,15 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { startEdge } from '../../support/edge.js';
-import { ask, close, sql, stack, userToken } from '../../support/stack.js';
+import { ask, close, made, sql, stack, userToken } from '../../support/stack.js';
+import { seal as sealAs, unseal } from '../../support/unseal.js';
 import { asUser, person } from '../support/world.js';
 
 after(close);
 
 const seal = () => ask('/v1/jobs/seal_audit_head', { method: 'POST', token: stack.service_key });
-const verify = async (base = stack.edge_url) =>
-  (await ask('/v1/admin/audit/verify', { method: 'POST', token: stack.service_key, base })).body;
+const verify = async (json = {}) =>
+  (await ask('/v1/admin/audit/verify', { method: 'POST', token: stack.service_key, json })).body;
 
 /** A project with a few entries. */
 const history = async () => {
@@ -126,6 +127,88 @@ test('a removed head is found by the one after it', async () => {
     ],
     [`delete from private.audit_heads where place = (select max(place) from private.audit_heads)`],
   );
+});
+
+test('the newest head, removed with all that it protects, is missed by whoever knows of it', async () => {
+  const { owner, id } = await history();
+  await seal();
+  await asUser(owner, `update observatory.projects set name = 'to be hidden' where id = $1`, [id]);
+  await seal();
+  const { newest, head_faults } = await verify();
+  assert.deepEqual(head_faults, []);
+  const known = { known_id: newest.id, known_digest: newest.digest };
+  assert.deepEqual((await verify(known)).head_faults, []);
+  assert.deepEqual((await verify({ ...known, known_digest: newest.digest.toUpperCase() })).head_faults, []);
+  const other = { ...known, known_digest: newest.digest.replace(/.$/, (last) => (last === '0' ? '1' : '0')) };
+  assert.deepEqual(
+    (await verify(other)).head_faults.map(({ id: head, at, fault }) => [head, at, fault]),
+    [[newest.id, null, 'is not there with the digest that you know']],
+  );
+  await forge(
+    ['delete from private.audit_heads where id = $1', [newest.id]],
+    ['delete from private.observatory_audit where project_id = $1 and n = 4', [id]],
+    [
+      `update private.audit_chains as c set n = 3, sealed_n = 3,
+         hash = (select a.hash from private.observatory_audit as a where a.project_id = c.project_id and a.n = 3)
+       where c.project_id = $1`,
+      [id],
+    ],
+  );
+  assert.equal((await ask(`/v1/projects/${id}/audit`, { token: await userToken(owner) })).body.intact, true);
+  assert.deepEqual((await verify()).head_faults, [], 'on the day itself nothing else shows it');
+  assert.deepEqual(
+    (await verify(known)).head_faults.map(({ id: head }) => head),
+    [newest.id],
+  );
+  assert.equal(
+    (await ask('/v1/admin/audit/verify', { method: 'POST', token: stack.service_key, json: { known_id: 'x' } })).status,
+    400,
+  );
+});
+
+test('days without a sealed head are found, also if heads are put there later', async () => {
+  await history();
+  await seal();
+  const { newest } = await verify();
+  const place = {
+    version: 1,
+    column: 'private.audit_heads.digest',
+    row: newest.id,
+    owner: '00000000-0000-0000-0000-000000000000',
+  };
+  const [{ sealed }] = await sql('select sealed from private.audit_seals where head_id = $1', [newest.id]);
+  const [digest, at] = (await unseal(made.kek_1, { ...place, sealed })).split(' ');
+  assert.equal(digest, newest.digest);
+  assert.ok(Math.abs(Number(at) - Date.now()) < 600_000);
+  const put = (text) => sql('update private.audit_seals set sealed = $2 where head_id = $1', [newest.id, text]);
+  try {
+    // As if the edge had sealed it four days ago, and somebody had removed the heads since.
+    await put(await sealAs(made.kek_1, `${digest} ${Number(at) - 4 * 86_400_000}`, place));
+    const faults = async () =>
+      (await verify()).head_faults.filter(({ fault }) => /days after/.test(fault)).map(({ id, fault }) => [id, fault]);
+    assert.deepEqual(await faults(), [[newest.id, 'no head was sealed on the 3 days after it']]);
+    // One for a day that has passed is sealed today.
+    await forge([
+      `insert into private.audit_heads (at, last, previous, digest)
+       select h.at - interval '2 days', '{}', h.digest, private.audit_digest(row(null, null, h.at - interval '2 days', '{}', h.digest, null)::private.audit_heads)
+       from private.audit_heads as h order by h.place desc limit 1`,
+    ]);
+    assert.deepEqual((await seal()).body, { sealed: 1 });
+    assert.deepEqual(await faults(), [[newest.id, 'no head was sealed on the 3 days after it']]);
+    for (const text of [`${digest} never`, digest, `${digest} -1`, 'x 1']) {
+      await put(await sealAs(made.kek_1, text, place));
+      assert.ok(
+        (await verify()).head_faults.some(({ id, fault }) => id === newest.id && fault === 'not as sealed'),
+        text,
+      );
+    }
+  } finally {
+    await put(sealed);
+    await forge([
+      `delete from private.audit_heads where last = '{}' and place = (select max(place) from private.audit_heads)`,
+    ]);
+  }
+  assert.deepEqual((await verify()).head_faults, []);
 });
 
 test('without a key nothing is sealed, and that is no silence', async () => {
