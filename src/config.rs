@@ -51,7 +51,8 @@ pub struct Config {
     pub sealing_keys: Vec<SealingKey>,
     /// Schemas that the data API serves: those of the systems and of `SCHEMAS`. The first one is the default.
     pub schemas: Vec<String>,
-    /// The variables of systems that are set, by name.
+    /// The variables of systems that are set, by name. Those with addresses by name are lists of the names; each address is a text
+    /// of its own, under the variable's name, a dot and the address's.
     settings: BTreeMap<String, Setting>,
 }
 
@@ -84,17 +85,20 @@ pub enum Kind {
     List,
     /// The http or https address of a service that the edge calls.
     Upstream,
+    /// Such addresses by name.
+    Upstreams,
     /// An address that pages link to: https, or http on a loopback address.
     Page,
 }
 
 impl Kind {
-    const NAMES: [(Self, &str); 6] = [
+    const NAMES: [(Self, &str); 7] = [
         (Self::Text, "text"),
         (Self::Secret, "secret"),
         (Self::Key, "key"),
         (Self::List, "list"),
         (Self::Upstream, "upstream"),
+        (Self::Upstreams, "upstreams"),
         (Self::Page, "page"),
     ];
 
@@ -263,7 +267,7 @@ impl Config {
         })
     }
 
-    /// The text of a system's variable, if it is set.
+    /// The text of a system's variable, if it is set. `NAME.entry` is an address of one of the kind `upstreams`.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.settings.get(name)? {
@@ -272,7 +276,7 @@ impl Config {
         }
     }
 
-    /// The texts of a system's variable of the kind `list`; none if it is not set.
+    /// The texts of a system's variable of the kind `list`, or the names of one of the kind `upstreams`; none if it is not set.
     #[must_use]
     pub fn list(&self, name: &str) -> &[String] {
         match self.settings.get(name) {
@@ -398,9 +402,16 @@ fn settings(
     let mut settings = BTreeMap::new();
     for described in variables {
         let text = variable(&described.name).filter(|text| !text.trim().is_empty());
-        if let Some(text) = text {
-            settings.insert(described.name.clone(), setting(described, &text)?);
+        let Some(text) = text else {
+            continue;
+        };
+        if described.kind == Kind::Upstreams {
+            for (name, address) in upstreams(&described.name, &text)? {
+                let name = [&described.name, ".", &name].concat();
+                settings.insert(name, Setting::Text(address));
+            }
         }
+        settings.insert(described.name.clone(), setting(described, &text)?);
     }
     for described in variables
         .iter()
@@ -420,6 +431,10 @@ fn setting(described: &Variable, text: &str) -> Result<Setting, Error> {
     let name = &described.name;
     Ok(Setting::Text(match described.kind {
         Kind::List => return Ok(Setting::List(parts(text))),
+        Kind::Upstreams => {
+            let names = upstreams(name, text)?.into_iter().map(|(name, _)| name);
+            return Ok(Setting::List(names.collect()));
+        }
         Kind::Upstream => upstream(name, text)?,
         Kind::Page if is_safe_address(text.trim()) => text.trim().to_owned(),
         Kind::Page => {
@@ -447,6 +462,7 @@ fn setting(described: &Variable, text: &str) -> Result<Setting, Error> {
 const TURNSTILE_URL: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the same as the `k` of the key `edge` in PostgREST's jwt-secret";
 const KEY_WANTED: &str = "at least 32 random bytes in base64url";
+const UPSTREAMS_WANTED: &str = "pairs such as local=http://127.0.0.1:11434/v1, separated by commas: a name of lower-case letters, digits and _, each once, and an http or https address without query or credentials";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url";
 const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes and the three of connections may be 0 for no limit. deadline_ms and upload_ms are at most 300000, body_bytes at most 100000000";
 const CACHED_READS_WANTED: &str =
@@ -478,6 +494,24 @@ fn upstream(variable: &str, text: &str) -> Result<String, Error> {
             "an http or https address without query or credentials",
         )),
     }
+}
+
+/// The addresses of services by name.
+fn upstreams(variable: &str, text: &str) -> Result<Vec<(String, String)>, Error> {
+    let mut addresses: Vec<(String, String)> = Vec::new();
+    for part in parts(text) {
+        let (name, address) = part.split_once('=').unwrap_or((&part, ""));
+        let name = name.trim();
+        let is_new = addresses.iter().all(|(known, _)| known != name);
+        let address = upstream(variable, address).ok();
+        match address.filter(|_| is_name(name) && is_new) {
+            Some(address) => addresses.push((name.to_owned(), address)),
+            None => {
+                return Err(misconfigured(variable.to_owned(), UPSTREAMS_WANTED));
+            }
+        }
+    }
+    Ok(addresses)
 }
 
 fn turnstile(secret: Option<String>, url: Option<String>) -> Result<Option<Turnstile>, Error> {
@@ -724,6 +758,7 @@ pub(crate) mod tests {
             },
             variable("A_PAGE", Kind::Page),
             variable("A_KEY", Kind::Key),
+            variable("SOME_SERVICES", Kind::Upstreams),
         ]
     }
 
@@ -757,6 +792,21 @@ pub(crate) mod tests {
         assert!(config.list("A_NAME").is_empty() && config.text("A_NAME").is_none());
         let missing = with("A_SERVICE", "https://x.example");
         assert!(matches!(missing, Err(Error::Misconfigured { name, .. }) if name == "A_SECRET"));
+    }
+
+    #[test]
+    fn addresses_of_services_are_read_by_name() {
+        let config = with(
+            "SOME_SERVICES",
+            " one = https://one.example/v1/ ,two_2=http://10.0.0.1:8000,",
+        );
+        let config = config.ok().unwrap();
+        assert_eq!(config.list("SOME_SERVICES"), ["one", "two_2"]);
+        assert!(config.is_set("SOME_SERVICES") && config.text("SOME_SERVICES").is_none());
+        let text = |name: &str| config.text(&["SOME_SERVICES.", name].concat());
+        assert_eq!(text("one"), Some("https://one.example/v1"));
+        assert_eq!(text("two_2"), Some("http://10.0.0.1:8000"));
+        assert_eq!((text("three"), text("")), (None, None));
     }
 
     #[test]
@@ -907,6 +957,16 @@ pub(crate) mod tests {
             ("A_PAGE", "javascript:alert(1)".into()),
             ("A_PAGE", "http://example.org/".into()),
             ("A_SERVICE", "127.0.0.1:5678".into()),
+            ("SOME_SERVICES", "https://one.example".into()),
+            ("SOME_SERVICES", "one=".into()),
+            ("SOME_SERVICES", "one=one.example".into()),
+            ("SOME_SERVICES", "one=https://key@one.example".into()),
+            ("SOME_SERVICES", "One=https://one.example".into()),
+            ("SOME_SERVICES", "a.b=https://one.example".into()),
+            (
+                "SOME_SERVICES",
+                "one=https://one.example,one=https://two.example".into(),
+            ),
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),
             ("LIMITS", r#"{"rows":0}"#.into()),

@@ -150,7 +150,8 @@ pub struct Services<'a> {
 
 /// A request of a hook to a service.
 pub struct ServiceRequest<'a> {
-    /// The variable of the kind `upstream` with the service's address.
+    /// The variable of the kind `upstream` with the service's address; or one of the kind `upstreams`, a dot, and the name of the
+    /// address in it.
     pub variable: &'a str,
     /// The method.
     pub method: Method,

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::browser;
 use crate::config::Config;
 use crate::endpoint::{Call, ErrorShape, Incoming};
-use crate::error::{Error, ErrorBody, TokenFault};
+use crate::error::{Error, TokenFault};
 use crate::forward::{Fresh, Reply};
 use crate::message::{Body, Response, bytes, json, text};
 use crate::relayed::relayed_headers;
@@ -142,7 +142,7 @@ fn ready<B>(parts: &[(&'static str, bool)], missing: Vec<String>) -> Response<B>
 pub fn error<B>(error: &Error, shape: ErrorShape) -> Response<B> {
     let mut body = error.body();
     if shape == ErrorShape::OpenAi {
-        body.error = Some(of_openai(error.status(), &body));
+        body.error = Some(openai_error(error));
     }
     let body = serde_json::to_vec(&body).unwrap_or_default();
     let mut response = bytes(error.status(), "application/json; charset=utf-8", body);
@@ -151,11 +151,13 @@ pub fn error<B>(error: &Error, shape: ErrorShape) -> Response<B> {
 }
 
 /// An error as `OpenAI`'s API words it. Its clients show the message and nothing else, so the particulars are in it.
-fn of_openai(status: StatusCode, body: &ErrorBody) -> Value {
+#[must_use]
+pub fn openai_error(error: &Error) -> Value {
+    let (status, body) = (error.status(), error.body());
     let details = body.details.as_ref().and_then(Value::as_str);
     let message = match details {
         Some(details) => [&*body.message, ": ", details].concat(),
-        None => body.message.clone().into_owned(),
+        None => body.message.into_owned(),
     };
     let kind = match status.as_u16() {
         401 => "authentication_error",

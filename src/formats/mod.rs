@@ -1,5 +1,5 @@
 //! The formats of request bodies: JSON with one meaning, forms in three encodings, batches of events, lines that arrive bit
-//! by bit, and text in charsets other than UTF-8.
+//! by bit, and text in charsets other than UTF-8; and of answers of services: server-sent events.
 
 pub mod address;
 pub(crate) mod batch;
@@ -8,6 +8,7 @@ pub mod form;
 pub mod json;
 pub mod lines;
 mod multipart;
+pub mod sse;
 
 use charset::Decoder;
 

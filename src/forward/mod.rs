@@ -47,6 +47,8 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 const CRASH: &[u8] = b"Something went wrong";
 /// The most bytes of a function's result.
 const MAX_RESULT_BYTES: usize = 1024 * 1024;
+/// The same for a hook that answers with a stream: it may hold a whole conversation.
+const MAX_STREAM_RESULT_BYTES: usize = 8 * MAX_RESULT_BYTES;
 
 /// The outcome of the work.
 pub enum Reply<B> {
@@ -178,7 +180,7 @@ async fn called<P: Platform>(
         return Ok(Reply::of(streamed(response)));
     }
     if let Some(hook) = call.stream {
-        let result = result(relay, edge).await?;
+        let result = parsed(relay, MAX_STREAM_RESULT_BYTES, edge).await?;
         let response = stream::send(hook, result, *incoming, edge).await?;
         return Ok(Reply::Exported(response));
     }

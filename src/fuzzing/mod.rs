@@ -16,6 +16,7 @@ use http::{HeaderValue, Method};
 use serde_json::Value;
 
 use crate::endpoint::Action;
+use crate::formats::sse::{Events, TooLong};
 use crate::route;
 use crate::scope::rules::{Counts, Effect, Query, name, preferences};
 use crate::{systems, verify};
@@ -291,6 +292,69 @@ fn is_preference(token: &str) -> bool {
     known.contains(&value)
 }
 
+/// A stream of server-sent events: the first byte is the number of cuts, each of which has a byte after it. The events are the same
+/// in every cut, and those that the rules below give.
+pub fn sse(data: &[u8]) {
+    let Some((count, rest)) = data.split_first() else {
+        return;
+    };
+    let (cuts, stream) = rest.split_at(usize::from(*count % 32).min(rest.len()));
+    let mut cuts: Vec<usize> = cuts
+        .iter()
+        .map(|cut| usize::from(*cut).min(stream.len()))
+        .collect();
+    cuts.sort_unstable();
+    let wanted = wanted_sse_events(stream);
+    assert_eq!(sse_events(stream, &cuts).as_ref(), Ok(&wanted));
+    let every: Vec<usize> = (0..stream.len()).collect();
+    assert_eq!(sse_events(stream, &every), Ok(wanted));
+}
+
+/// The data of a stream's events, read in pieces that end at these places.
+pub(crate) fn sse_events(stream: &[u8], cuts: &[usize]) -> Result<Vec<String>, TooLong> {
+    let mut events = Events::new(1024 * 1024);
+    let mut found = Vec::new();
+    let mut start = 0;
+    for end in cuts.iter().copied().chain([stream.len()]) {
+        events.push(&stream[start..end], |data| found.push(data.to_owned()))?;
+        start = end;
+    }
+    events.end(|data| found.push(data.to_owned()));
+    Ok(found)
+}
+
+/// The same, line by line as the specification says it, of the whole stream.
+fn wanted_sse_events(stream: &[u8]) -> Vec<String> {
+    let stream = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
+    let mut ended = Vec::new();
+    for (at, byte) in stream.iter().enumerate() {
+        match byte {
+            b'\r' => ended.push(b'\n'),
+            b'\n' if at > 0 && stream[at - 1] == b'\r' => {}
+            byte => ended.push(*byte),
+        }
+    }
+    ended.extend(b"\n\n");
+    let mut events = Vec::new();
+    let mut data: Vec<Vec<u8>> = Vec::new();
+    for line in ended.split(|byte| *byte == b'\n') {
+        if line.is_empty() {
+            if !data.is_empty() {
+                events.push(String::from_utf8_lossy(&data.join(&b'\n')).into_owned());
+                data.clear();
+            }
+            continue;
+        }
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (field, value) = line.split_at(colon.unwrap_or(line.len()));
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        if field == b"data" {
+            data.push(value.strip_prefix(b" ").unwrap_or(value).to_vec());
+        }
+    }
+    events
+}
+
 #[cfg(test)]
 mod tests {
     /// A seed that the stage refuses would not help a fuzzer.
@@ -312,6 +376,9 @@ mod tests {
         }
         for (_, data) in seeds("prefer") {
             super::prefer(&data);
+        }
+        for (_, data) in seeds("sse") {
+            super::sse(&data);
         }
         for (_, data) in seeds("path") {
             super::path(std::str::from_utf8(&data).unwrap());

@@ -157,6 +157,7 @@ fn edge() -> Edge<Native> {
         name => Some(match kinds.get(name)? {
             config::Kind::Key => "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE".into(),
             config::Kind::Upstream | config::Kind::Page => "https://other.example".into(),
+            config::Kind::Upstreams => "other=https://other.example".into(),
             _ => "0123456789012345678901234567890123456789".into(),
         }),
     })

@@ -1,6 +1,8 @@
 //! The systems that have Rust: each one's in the folder of its name, behind a cargo feature of the same name. The core names
 //! none of them; the entry hands in what this file collects. What else a system is stands in its manifest.
 
+#[cfg(feature = "assistant")]
+mod assistant;
 #[cfg(feature = "clixen")]
 mod clixen;
 #[cfg(feature = "flashfusion")]
@@ -22,6 +24,8 @@ use crate::registry::{Registry, System};
 
 /// The systems that are compiled in.
 const SYSTEMS: &[System] = &[
+    #[cfg(feature = "assistant")]
+    assistant::SYSTEM,
     #[cfg(feature = "clixen")]
     clixen::SYSTEM,
     #[cfg(feature = "flashfusion")]

@@ -1,0 +1,99 @@
+//! Answers as a UI message stream of the AI SDK, version 1: <https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol>.
+
+use serde_json::{Value, json};
+
+use super::openai::event;
+use super::said::Part;
+
+/// An answer as parts of a message.
+pub struct Message {
+    id: String,
+    /// What the first part says of the message.
+    metadata: Value,
+    has_begun: bool,
+    /// `text` or `reasoning`, of which the last part was.
+    open: Option<&'static str>,
+    /// How many texts there were.
+    texts: u32,
+}
+
+impl Message {
+    pub fn new(id: &str, metadata: Value) -> Self {
+        Self {
+            id: id.to_owned(),
+            metadata,
+            has_begun: false,
+            open: None,
+            texts: 0,
+        }
+    }
+
+    /// Writes a part.
+    pub fn part(&mut self, part: &Part, into: &mut Vec<u8>) {
+        self.begin(into);
+        self.text("reasoning", part.reasoning(), into);
+        self.text("text", part.text("content"), into);
+        self.text("text", part.text("refusal"), into);
+    }
+
+    /// Writes what went wrong.
+    pub fn error(&mut self, text: Option<&Value>, into: &mut Vec<u8>) {
+        self.begin(into);
+        self.close(into);
+        event(&json!({"type": "error", "errorText": text}), into);
+    }
+
+    /// Writes the end of the message.
+    pub fn end(&mut self, reason: &str, metadata: &Value, into: &mut Vec<u8>) {
+        self.begin(into);
+        self.close(into);
+        let finish = json!({"type": "finish", "finishReason": finish_reason(reason), "messageMetadata": metadata});
+        event(&finish, into);
+    }
+
+    fn begin(&mut self, into: &mut Vec<u8>) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let start =
+                json!({"type": "start", "messageId": self.id, "messageMetadata": self.metadata});
+            event(&start, into);
+        }
+    }
+
+    fn text(&mut self, kind: &'static str, text: &str, into: &mut Vec<u8>) {
+        if text.is_empty() {
+            return;
+        }
+        if self.open != Some(kind) {
+            self.close(into);
+            self.open = Some(kind);
+            self.texts += 1;
+            self.event(kind, "start", None, into);
+        }
+        self.event(kind, "delta", Some(text), into);
+    }
+
+    fn close(&mut self, into: &mut Vec<u8>) {
+        if let Some(kind) = self.open.take() {
+            self.event(kind, "end", None, into);
+        }
+    }
+
+    fn event(&self, kind: &str, what: &str, delta: Option<&str>, into: &mut Vec<u8>) {
+        let kind = [kind, "-", what].concat();
+        let mut part = json!({"type": kind, "id": self.texts.to_string()});
+        if let (Some(fields), Some(delta)) = (part.as_object_mut(), delta) {
+            fields.insert("delta".into(), delta.into());
+        }
+        event(&part, into);
+    }
+}
+
+/// The SDK's name of why an answer ends.
+fn finish_reason(reason: &str) -> &str {
+    match reason {
+        "stop" | "length" | "error" => reason,
+        "content_filter" => "content-filter",
+        "tool_calls" | "function_call" => "tool-calls",
+        _ => "other",
+    }
+}
