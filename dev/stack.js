@@ -102,6 +102,7 @@ class Stack {
         N8N_API_KEY: 'nobody answers there',
         ...stripe,
         BILLING_RETURN_URL: `${nowhere}/billing`,
+        LLM_PROVIDER_URLS: `openai=${nowhere}`,
       };
     }
     const names = systems().flatMap(({ variables = [] }) => variables.map(({ name }) => name));

@@ -807,6 +807,21 @@ pub(crate) mod tests {
         assert_eq!(text("one"), Some("https://one.example/v1"));
         assert_eq!(text("two_2"), Some("http://10.0.0.1:8000"));
         assert_eq!((text("three"), text("")), (None, None));
+        for wrong in [
+            "https://one.example",
+            "one=",
+            "one=one.example",
+            "one=https://key@one.example",
+            "One=https://one.example",
+            "a.b=https://one.example",
+            "one=https://one.example,one=https://two.example",
+        ] {
+            let refused = with("SOME_SERVICES", wrong);
+            assert!(
+                matches!(refused, Err(Error::Misconfigured { name, .. }) if name == "SOME_SERVICES"),
+                "{wrong}"
+            );
+        }
     }
 
     #[test]
@@ -957,16 +972,6 @@ pub(crate) mod tests {
             ("A_PAGE", "javascript:alert(1)".into()),
             ("A_PAGE", "http://example.org/".into()),
             ("A_SERVICE", "127.0.0.1:5678".into()),
-            ("SOME_SERVICES", "https://one.example".into()),
-            ("SOME_SERVICES", "one=".into()),
-            ("SOME_SERVICES", "one=one.example".into()),
-            ("SOME_SERVICES", "one=https://key@one.example".into()),
-            ("SOME_SERVICES", "One=https://one.example".into()),
-            ("SOME_SERVICES", "a.b=https://one.example".into()),
-            (
-                "SOME_SERVICES",
-                "one=https://one.example,one=https://two.example".into(),
-            ),
             ("LIMITS", "{".into()),
             ("LIMITS", r#"{"row":5}"#.into()),
             ("LIMITS", r#"{"rows":0}"#.into()),

@@ -23,5 +23,12 @@ export default {
       ...ofEdge,
     },
   },
-  routes: {},
+  routes: {
+    'POST /v1/chat': { body: (marker) => ({ message: marker }), call: ['user'] },
+    'POST /v1/chat/completions': {
+      body: (marker) => ({ model: 'gpt-5-mini', messages: [{ role: 'user', content: marker }] }),
+      call: ['user'],
+    },
+    'GET /v1/models': { call: ['user'] },
+  },
 };

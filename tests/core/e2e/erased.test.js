@@ -83,7 +83,7 @@ let catalog;
 let routes;
 let tables;
 before(async () => {
-  // Deployments need an n8n, and checkouts Stripe; none is called.
+  // Deployments need an n8n, checkouts Stripe, and the chat a provider; none is called.
   const nowhere = 'http://127.0.0.1:9/';
   const stripe = { STRIPE_WEBHOOK_SECRET: 'whsec_erased', STRIPE_API_KEY: 'sk_test_nobody', STRIPE_URL: nowhere };
   edge = await startEdge({
@@ -91,6 +91,7 @@ before(async () => {
     N8N_API_KEY: 'DEV-ONLY-nobody-listens',
     ...stripe,
     BILLING_RETURN_URL: `${nowhere}billing`,
+    LLM_PROVIDER_URLS: `openai=${nowhere}`,
   });
   target = new Target({ ...stack, edge_url: edge.url }, sql);
   catalog = await exposed(sql);
