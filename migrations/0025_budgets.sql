@@ -250,33 +250,59 @@ end
 $$;
 revoke execute on function private.reserve(text, uuid, bigint, interval) from public;
 
--- Ends a reservation: `actual` is spent in the current period, the rest of what was reserved is free again. Returns whether this call
--- has done it: false for a reservation that is settled or unknown, so a repeated call counts nothing. What was released meanwhile
--- still counts as spent.
-create function private.settle(reservation uuid, actual bigint) returns boolean
+-- Ends reservations: of each, the amount at its place is spent in the current period, and the rest of what was reserved is free again.
+-- Returns how many this call has ended: not those that are settled or unknown, so a repeated call counts nothing. What was released
+-- meanwhile still counts as spent.
+create function private.settle_all(reservations uuid[], amounts bigint[]) returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   moment constant timestamptz := clock_timestamp();
-  known private.reservations;
+  settled bigint;
 begin
-  if coalesce(settle.actual not between 0 and 1000000000000000, true) then
+  if exists (select from unnest(amounts) as a where (a between 0 and 1000000000000000) is not true) then
     raise invalid_parameter_value using message = 'private.settle: an amount of 0 to 10^15';
   end if;
-  select r.* into known from private.reservations as r where r.id = settle.reservation;
-  -- The budget's row first, as private.reserve and private.release_reservations do: no deadlocks.
-  perform from private.budgets as b where b.scope = known.scope and b.owner = known.owner for no key update;
-  delete from private.reservations as r where r.id = settle.reservation returning r.* into known;
-  if not found then
-    return false;
-  end if;
-  update private.budgets as b set
-    period_start = greatest(b.period_start, private.period_start(b.period, moment, b.time_zone)),
-    used = case when b.period_start >= private.period_start(b.period, moment, b.time_zone) then b.used else 0 end + settle.actual,
-    reserved = b.reserved - case when known.released_at is null then known.amount else 0 end
-  where b.scope = known.scope and b.owner = known.owner;
-  return true;
+  -- The budgets' rows first, as private.reserve and private.release_reservations do, and in one order: no deadlocks.
+  perform from private.budgets as b
+  where (b.scope, b.owner) in (select r.scope, r.owner from private.reservations as r where r.id = any (reservations))
+  order by b.scope, b.owner
+  for no key update;
+
+  with ended as (
+    delete from private.reservations as r
+    using unnest(reservations, amounts) as s (id, amount)
+    where r.id = s.id
+    returning r.scope, r.owner, s.amount as spent, case when r.released_at is null then r.amount else 0 end as freed
+  ),
+
+  sums as (
+    select e.scope, e.owner, sum(e.spent) as spent, sum(e.freed) as freed, count(*) as ended from ended as e group by e.scope, e.owner
+  ),
+
+  counted as (
+    update private.budgets as b set
+      period_start = greatest(b.period_start, private.period_start(b.period, moment, b.time_zone)),
+      used = case when b.period_start >= private.period_start(b.period, moment, b.time_zone) then b.used else 0 end + s.spent,
+      reserved = b.reserved - s.freed
+    from sums as s
+    where b.scope = s.scope and b.owner = s.owner
+  )
+
+  select coalesce(sum(s.ended), 0) into settled from sums as s;
+  return settled;
+end
+$$;
+revoke execute on function private.settle_all(uuid[], bigint[]) from public;
+
+-- Ends one reservation, and returns whether this call has done it.
+create function private.settle(reservation uuid, actual bigint) returns boolean
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  return private.settle_all(array[settle.reservation], array[settle.actual]) = 1;
 end
 $$;
 revoke execute on function private.settle(uuid, bigint) from public;
@@ -424,6 +450,7 @@ drop function private.release_reservations(bigint);
 drop function private.budget_of(text, uuid);
 drop function private.release(uuid);
 drop function private.settle(uuid, bigint);
+drop function private.settle_all(uuid[], bigint[]);
 drop function private.reserve(text, uuid, bigint, interval);
 drop function private.try_reserve(text, uuid, bigint, interval);
 drop type private.reserved;

@@ -60,6 +60,7 @@ create table private.usage_pending (
   tenant_id   uuid not null,
   event_id    text not null,
   reservation uuid,
+  since       timestamptz not null default clock_timestamp(),
   constraint usage_pending_pkey primary key (tenant_id, event_id),
   constraint usage_pending_event foreign key (tenant_id, event_id) references private.usage_events (tenant_id, event_id) on delete cascade
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);

@@ -100,6 +100,7 @@ declare
   ids constant text[] := array(
     select p.event_id from private.usage_pending as p where p.tenant_id = fold_usage.tenant order by p.event_id limit most
   );
+  members uuid[];
   reservations uuid[];
   amounts bigint[];
 begin
@@ -107,9 +108,11 @@ begin
     return 0;
   end if;
   -- A deletion of a member locks the member first and then the rows of sums, so this does, too.
+  members := array(
+    select distinct e.user_id from private.usage_events as e where e.tenant_id = fold_usage.tenant and e.event_id = any (ids)
+  );
   perform from assistant.users as u
-  where u.tenant_id = fold_usage.tenant
-    and u.id in (select e.user_id from private.usage_events as e where e.tenant_id = fold_usage.tenant and e.event_id = any (ids))
+  where u.tenant_id = fold_usage.tenant and u.id = any (members)
   order by u.id
   for key share;
 
@@ -165,7 +168,7 @@ begin
   from events as e
   where e.reservation is not null;
 
-  perform private.settle(r.reservation, r.amount) from unnest(reservations, amounts) as r (reservation, amount);
+  perform private.settle_all(reservations, amounts);
   return cardinality(ids);
 end
 $$;
@@ -188,6 +191,22 @@ exception
 end
 $$;
 revoke execute on function private.try_fold_usage(uuid, bigint) from public;
+
+-- Folds an event that this transaction has stored, unless others of its tenant are pending. The transaction waits for the disk and holds the
+-- sums and the budget until then: among many requests at once, the next one that begins folds all of them, and does not wait for the disk.
+create function private.fold_event(tenant uuid, event_id text) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  if not exists (
+    select from private.usage_pending as p where p.tenant_id = tenant and p.event_id <> fold_event.event_id
+  ) then
+    perform private.try_fold_usage(tenant);
+  end if;
+end
+$$;
+revoke execute on function private.fold_event(uuid, text) from public;
 
 -- Folds what is pending, of all tenants; returns how many events. Requests fold what they write themselves, unless another one is folding.
 create function private.fold_pending_usage(most bigint default 5000) returns bigint
@@ -329,6 +348,7 @@ drop function assistant.increment_usage_metrics(uuid, uuid, date, bigint, bigint
 drop function assistant.add_usage_events(jsonb);
 delete from private.jobs where name = 'fold_usage';
 drop function private.fold_pending_usage(bigint);
+drop function private.fold_event(uuid, text);
 drop function private.try_fold_usage(uuid, bigint);
 drop function private.fold_usage(uuid, bigint);
 drop function private.lock_usage(uuid);

@@ -109,6 +109,9 @@ declare
   wait int;
   used_up_at timestamptz;
   free bigint;
+  -- Ended requests that are folded together.
+  many constant int := 50;
+  is_due boolean;
   got private.reserved;
   fields jsonb;
 begin
@@ -116,6 +119,8 @@ begin
   -- Many requests of a tenant wait for its rows, so they do not wait for the disk as well. A crash can lose the last reservations together
   -- with everything else of their transactions; what ends a request commits after them and waits for the disk.
   perform set_config('synchronous_commit', 'off', true);
+  -- One request of the tenant at a time, in the order in which they came. Of those that wait for a row, all would wake whenever one goes on.
+  perform pg_advisory_xact_lock(hashtextextended(tenant::text, 522));
   wait := private.take_token(bucket_, known.rate_limit_per_minute, interval '1 minute' / known.rate_limit_per_minute);
   -- From here on no other request of the tenant begins until this transaction ends.
   moment := clock_timestamp();
@@ -131,14 +136,21 @@ begin
       format('At most %s a minute', known.rate_limit_per_minute), 'Try again after the time in Retry-After.', wait, fields
     );
   end if;
-  -- Ended requests hold what they had reserved until they are folded. Fold them if that makes room, and only then: what a refused request
-  -- has folded is rolled back. On a new day `free` is too small until the first request, which does no harm.
+  -- Ended requests hold what they had reserved until they are folded. Fold them if that makes room, or if they are many or old, and only if
+  -- this request has room then: what a refused request has folded is rolled back. On a new day `free` is too small until the first request,
+  -- which does no harm.
   select b.limit_micro - b.used - b.reserved into free
   from private.budgets as b
   where b.scope = 'assistant.tokens' and b.owner = begin_usage.tenant;
-  if free < estimate and free + private.pending_tokens(tenant) >= estimate then
-    perform private.lock_usage(tenant);
-    perform private.fold_usage(tenant);
+  select count(*) >= many or coalesce(min(p.since) < moment - interval '1 second', false) into is_due
+  from (select o.since from private.usage_pending as o where o.tenant_id = begin_usage.tenant limit many) as p;
+  if (free < estimate or is_due) and free + private.pending_tokens(tenant) >= estimate then
+    if free < estimate then
+      perform private.lock_usage(tenant);
+      perform private.fold_usage(tenant, null);
+    else
+      perform private.try_fold_usage(tenant);
+    end if;
   end if;
   got := private.try_reserve('assistant.tokens', tenant, estimate, interval '15 minutes');
   fields := private.quota_fields(
@@ -207,8 +219,7 @@ begin
       422, 'RG694', 'This is not the usage of a request', null, 'Send numbers of tokens that are not negative, and the model.'
     );
   end if;
-  -- An end that is sent twice at once waits here.
-  select r.* into known from private.usage_requests as r where r.id = end_request.reservation for no key update;
+  select r.* into known from private.usage_requests as r where r.id = end_request.reservation;
   if not found or not exists (select from assistant.tenants as t where t.id = known.tenant_id) then
     perform private.refuse(422, 'RG694', 'There is no such reservation', null, 'Take the one that assistant.begin_request gives.');
   end if;
@@ -226,8 +237,7 @@ begin
   if not found then
     perform private.refuse(409, 'RG685', 'The request was ended with other values', reservation::text, 'End each request once.');
   end if;
-  -- Sums and the budget are rows that all requests of a tenant share: while another transaction folds, the event waits for the next one.
-  perform private.try_fold_usage(known.tenant_id);
+  perform private.fold_event(known.tenant_id, event_);
   return answer;
 end
 $$;

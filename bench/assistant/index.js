@@ -1,5 +1,6 @@
 // npm run bench -- assistant: what assistant's speeds must be.
 import { benchmarkOfParts } from '../parts.js';
 import * as lists from './lists.js';
+import * as quota from './quota.js';
 
-export const run = benchmarkOfParts('assistant', { lists });
+export const run = benchmarkOfParts('assistant', { lists, quota });

@@ -1,16 +1,12 @@
 // Lists of conversations, messages and feedback in the database, as a member reads them, at the sizes that the figures are about.
 import pg from 'pg';
+import { median, p99, rounded } from '../figures.js';
 import { ADMIN, conversation, SIZES as LOADED, LONG, load, member, message, READER, STRANGER } from './load.js';
 
 export const SIZES = LOADED;
 export const only = 'migrated database';
 
 const RUNS = 40;
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const p99 = (values) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
-const rounded = (ms) => Number(ms.toPrecision(3));
-
 const SORTED = 'order by updated_at desc, id desc';
 const FIRST = `is_archived = false ${SORTED}`;
 /** The position of a row in the list of the tenant: where a page ends. */

@@ -162,6 +162,37 @@ test('what has ended and is not in the sums yet makes room for those who need it
   assert.equal((await budget(one.tenant)).used, 40);
 });
 
+test('ends that others have kept from the sums are added by the next request that begins, when they are a second old or fifty', async () => {
+  const one = await member({ tokens: 1_000_000 });
+  const endWhileFolding = (reservations) =>
+    transaction(async (query) => {
+      await query('select private.lock_usage($1)', [one.tenant]);
+      for (const { reservation } of reservations) await end(reservation, 10, 10);
+    });
+  const pending = async () =>
+    (await sql('select count(*)::int as n from private.usage_pending where tenant_id = $1', [one.tenant]))[0].n;
+  const age = (ago) =>
+    sql('update private.usage_pending set since = now() - $2::interval where tenant_id = $1', [one.tenant, ago]);
+  const begun = [];
+  for (let n = 0; n < 52; n += 1) begun.push(await begin(one, 100));
+  await endWhileFolding(begun.splice(0, 1));
+  await age('2 seconds');
+  begun.push(await begin(one, 100));
+  assert.equal(await pending(), 0);
+  assert.deepEqual(await budget(one.tenant), { limit: 1_000_000, used: 20, reserved: 5200, left: 994_780 });
+  // Young ones wait for more; an end among them leaves them to the next request that begins.
+  await endWhileFolding(begun.splice(0, 48));
+  await age('-1 hour');
+  await begin(one, 100);
+  assert.equal(await pending(), 48);
+  await end(begun.pop().reservation, 10, 10);
+  await end(begun.pop().reservation, 10, 10);
+  assert.equal(await pending(), 50);
+  await begin(one, 100);
+  assert.equal(await pending(), 0);
+  assert.equal((await budget(one.tenant)).used, 51 * 20);
+});
+
 test('an end is stored though somebody holds a row of the sums; it is added up afterwards', async () => {
   const one = await member({ tokens: 1000 });
   await end((await begin(one, 100)).reservation, 10, 0);

@@ -272,6 +272,28 @@ test('a repeated settle counts nothing, whatever it says', async () => {
   assert.deepEqual((await state(owner)).used, used);
 });
 
+test('reservations of several owners are settled together, each once', async () => {
+  const [one, other] = [randomUUID(), randomUUID()];
+  const ids = [await reserve(one, 10), await reserve(one, 20), await reserve(other, 30)];
+  const settleAll = async (amounts, extra = []) =>
+    Number((await sql('select private.settle_all($1, $2) as n', [[...ids, ...extra], amounts]))[0].n);
+  assert.equal(await settleAll([1, 2, 3, 4, 5], [randomUUID(), ids[0]]), 3);
+  const used = (await state(one)).used;
+  assert.ok(used === 3 || used === 7, 'of an id that is there twice, one amount');
+  assert.deepEqual(await state(other), { used: 3, reserved: 0, left: 97 });
+  assert.equal(await settleAll([1, 2, 3]), 0);
+  await assert.rejects(settleAll([1, null, 3]), { code: '22023' });
+  // Two that settle the same ones, in opposite orders, do not wait for each other for ever.
+  const again = [await reserve(one, 10), await reserve(other, 10)];
+  const both = await Promise.all(
+    [again, again.toReversed()].map((order) => sql('select private.settle_all($1, $2) as n', [order, [1, 1]])),
+  );
+  assert.equal(
+    both.reduce((sum, [{ n }]) => sum + Number(n), 0),
+    2,
+  );
+});
+
 test('a call that spent more than it reserved counts in full, and the next one is refused', async () => {
   const owner = randomUUID();
   await settle(await reserve(owner, 10), 150);

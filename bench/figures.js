@@ -1,0 +1,8 @@
+// Figures of repeated measurements.
+const at = (values, part) =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))];
+
+export const median = (values) => at(values, 0.5);
+export const p99 = (values) => at(values, 0.99);
+/** Three digits. */
+export const rounded = (value) => Number(value.toPrecision(3));
