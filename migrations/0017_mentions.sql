@@ -88,6 +88,12 @@ begin
 end
 $$;
 
+-- The keys of several contacts, each once.
+create function private.contact_keys(contacts text[]) returns text[]
+  language sql immutable
+  set search_path = ''
+  as $$ select array(select distinct k from unnest(contacts) as c, private.contact_key(c) as k where k is not null) $$;
+
 -- A regular expression that finds contacts in texts in any notation, but not as a part of longer ones.
 create function private.contacts_pattern(contacts text[]) returns text
   language sql immutable
@@ -209,7 +215,7 @@ $$;
 create function private.mentions(contacts text[], but jsonb default '{}') returns jsonb
   language plpgsql stable
   set search_path = ''
-  -- Search each table by its index, whatever the statistics say.
+  -- Search each table by its index, even where the statistics favour another plan.
   set enable_seqscan = off
   set enable_indexscan = off
   set enable_indexonlyscan = off
@@ -217,7 +223,7 @@ create function private.mentions(contacts text[], but jsonb default '{}') return
   as $$
 declare
   pattern constant text := private.contacts_pattern(contacts);
-  keys constant text[] := array(select distinct k from unnest(contacts) as c, private.contact_key(c) as k where k is not null);
+  keys constant text[] := private.contact_keys(contacts);
   place private.mention_places;
   rows_ bigint;
   counts jsonb := '{}';
@@ -246,7 +252,7 @@ create function private.erase_mentions(contacts text[]) returns jsonb
   as $$
 declare
   pattern constant text := private.contacts_pattern(contacts);
-  keys constant text[] := array(select distinct k from unnest(contacts) as c, private.contact_key(c) as k where k is not null);
+  keys constant text[] := private.contact_keys(contacts);
   place private.mention_places;
   remedy text;
   rows_ bigint;
@@ -303,5 +309,6 @@ drop table private.mention_places;
 drop function private.redact(jsonb, text);
 drop function private.redact(text, text, boolean);
 drop function private.contacts_pattern(text[]);
+drop function private.contact_keys(text[]);
 drop function private.contact_key(text);
 drop function private.contacts_in(text[]);

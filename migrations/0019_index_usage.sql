@@ -7,7 +7,7 @@ select
   s.idx_scan = 0 and not i.indisunique as is_unused
 from pg_catalog.pg_stat_user_indexes as s
 inner join pg_catalog.pg_index as i on i.indexrelid = s.indexrelid
--- The schemas of these migrations, whatever systems there are: those that belong to the owner of private.
+-- The schemas of these migrations, for any choice of systems: those that belong to the owner of private.
 where s.schemaname not in ('public', 'extensions', 'auth') and s.relid in (
   select c.oid
   from pg_catalog.pg_class as c

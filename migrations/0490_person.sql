@@ -206,9 +206,7 @@ create function private.observatory_rows_of(person jsonb) returns jsonb
   as $$
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
-  keys constant text[] := array(
-    select distinct k from unnest(private.contacts_of(person)) as c, private.contact_key(c) as k where k is not null
-  );
+  keys constant text[] := private.contact_keys(private.contacts_of(person));
   one record;
   ids jsonb;
   all_ jsonb := '{}';

@@ -120,7 +120,7 @@ revoke execute on function private.require_tenant_admin(uuid) from public;
 
 -- Waits until no other transaction changes the members of a tenant, and keeps others waiting until the end of this one: what must hold for
 -- all of them together, such as that an owner stays, is checked by one at a time. Taken before any row of the tenant. The class 521 of
--- such locks is for the counting of a tenant's usage.
+-- such locks is for the counting of a tenant's usage, 522 for its requests that begin.
 create function private.lock_tenant(tenant uuid) returns void
   language plpgsql volatile
   set search_path = ''

@@ -36,7 +36,7 @@ comment on column assistant.tenants.temperature is 'Null: the provider''s own de
 comment on column assistant.tenants.max_tokens is 'The most tokens of one answer.';
 comment on column assistant.tenants.features is
   'private_conversations: members see their own conversations only. time_zone: whose midnight begins the day of daily_token_limit. history_tokens: how much of a conversation goes along with a question. Other keys are refused.';
-comment on column assistant.tenants.branding is 'Whatever the tenant''s own pages show, such as colours.';
+comment on column assistant.tenants.branding is 'What the tenant''s own pages show, such as colours.';
 
 alter table assistant.tenants enable row level security;
 alter table assistant.tenants force row level security;

@@ -54,7 +54,8 @@ create table private.feedback_snapshots (
   content         text not null,
   before          jsonb not null,
   taken_at        timestamptz not null default now(),
-  constraint feedback_snapshots_message unique (message_id, user_id),
+  -- With what the summary of ratings reads.
+  constraint feedback_snapshots_message unique (message_id, user_id) include (conversation_id, tenant_id),
   constraint feedback_snapshots_user foreign key (tenant_id, user_id) references assistant.users (tenant_id, id) on delete cascade,
   constraint feedback_snapshots_owner foreign key (tenant_id, owner_id) references assistant.users (tenant_id, id) on delete cascade
 );

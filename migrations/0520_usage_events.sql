@@ -1,4 +1,4 @@
--- 0520: usage events. Each use of a model once, by the id of its event: what is sent again changes nothing, whatever the order.
+-- 0520: usage events. Each use of a model once, by the id of its event: what is sent again changes nothing, in any order.
 -- migrate:up
 create table private.usage_events (
   tenant_id         uuid not null,
@@ -71,7 +71,7 @@ alter table private.usage_pending force row level security;
 
 -- What tokens cost by the prices of a time, in micro-USD; null where there is no price. A name that the list does not have is looked up by
 -- the rules of the loaded lists.
-create function private.price_usage(provider text, model text, at timestamptz, prompt bigint, completion bigint) returns bigint
+create function private.cost_of_tokens(provider text, model text, at timestamptz, prompt bigint, completion bigint) returns bigint
   language plpgsql stable
   set search_path = ''
   as $$
@@ -80,8 +80,8 @@ declare
 begin
   if price.model is null then
     select p.* into price
-    from private.find_model(price_usage.provider, price_usage.model) as m
-    cross join lateral private.price_of(m.provider, m.model, price_usage.at, price_usage.prompt) as p;
+    from private.find_model(cost_of_tokens.provider, cost_of_tokens.model) as m
+    cross join lateral private.price_of(m.provider, m.model, cost_of_tokens.at, cost_of_tokens.prompt) as p;
   end if;
   if price.model is null then
     return null;
@@ -89,7 +89,7 @@ begin
   return private.cost_micro(price, prompt, completion);
 end
 $$;
-revoke execute on function private.price_usage(text, text, timestamptz, bigint, bigint) from public;
+revoke execute on function private.cost_of_tokens(text, text, timestamptz, bigint, bigint) from public;
 
 -- Stores an event once, and gives 'new'; 'known' if the same event is there, 'conflict' if another one of this id is. Neither adds anything
 -- to any sum. `cost_micro` replaces the cost by the list of prices.
@@ -115,7 +115,7 @@ begin
     record_usage.provider, record_usage.model, prompt, completion,
     coalesce(
       record_usage.cost_micro,
-      private.price_usage(record_usage.provider, record_usage.model, record_usage.at, prompt, completion)
+      private.cost_of_tokens(record_usage.provider, record_usage.model, record_usage.at, prompt, completion)
     ),
     record_usage.is_estimated, record_usage.source, hash
   )
@@ -188,7 +188,7 @@ revoke execute on function private.usage_event_fault(jsonb) from public;
 drop function private.usage_event_fault(jsonb);
 drop function private.usage_time(text);
 drop function private.record_usage(uuid, text, uuid, timestamptz, text, text, bigint, bigint, bigint, uuid, text, boolean);
-drop function private.price_usage(text, text, timestamptz, bigint, bigint);
+drop function private.cost_of_tokens(text, text, timestamptz, bigint, bigint);
 drop table private.usage_pending;
 drop table private.usage_events;
 drop function private.keep_usage_event();

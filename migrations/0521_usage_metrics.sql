@@ -77,6 +77,28 @@ comment on column private.usage_days.estimated is 'Requests whose numbers of tok
 alter table private.usage_days enable row level security;
 alter table private.usage_days force row level security;
 
+-- The same by month: what a summary of many months is made of within the time of a job.
+create table private.usage_months (
+  tenant_id         uuid not null,
+  month             date not null,
+  user_id           uuid,
+  requests          bigint not null,
+  prompt_tokens     bigint not null,
+  completion_tokens bigint not null,
+  cost_micro        bigint not null,
+  unpriced          bigint not null,
+  estimated         bigint not null,
+  constraint usage_months_once unique nulls not distinct (tenant_id, month, user_id),
+  constraint usage_months_tenant foreign key (tenant_id) references assistant.tenants (id) on delete cascade,
+  constraint usage_months_user foreign key (tenant_id, user_id) references assistant.users (tenant_id, id) on delete cascade
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
+comment on table private.usage_months is 'Sums of usage events by tenant, month and member; without user_id those of the tenant as a whole.';
+comment on column private.usage_months.month is 'Its first day.';
+create index usage_months_month on private.usage_months (month);
+
+alter table private.usage_months enable row level security;
+alter table private.usage_months force row level security;
+
 -- Waits until no other transaction folds a tenant's events, and keeps others waiting until the end of this one.
 create function private.lock_usage(tenant uuid) returns void
   language plpgsql volatile
@@ -89,7 +111,8 @@ $$;
 revoke execute on function private.lock_usage(uuid) from public;
 
 -- Adds a tenant's pending events to the sums and settles their reservations, many at once; returns how many. The caller holds the
--- tenant's lock. Locks are taken in this order: that one; members, by id; usage_metrics; usage_days; the budget.
+-- tenant's lock. Locks are taken in this order: that one; members, by id; usage_metrics; usage_days;
+-- usage_months; the budget.
 create function private.fold_usage(tenant uuid, most bigint default 1000) returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -162,6 +185,25 @@ begin
       cost_micro = d.cost_micro + excluded.cost_micro,
       unpriced = d.unpriced + excluded.unpriced,
       estimated = d.estimated + excluded.estimated
+  ),
+
+  months as (
+    insert into private.usage_months as m (
+      tenant_id, month, user_id, requests, prompt_tokens, completion_tokens, cost_micro, unpriced, estimated
+    )
+    select fold_usage.tenant, date_trunc('month', e.day::timestamp)::date, e.user_id, count(*), sum(e.prompt_tokens),
+      sum(e.completion_tokens), coalesce(sum(e.cost_micro), 0), count(*) filter (where e.cost_micro is null),
+      count(*) filter (where e.is_estimated)
+    from events as e
+    group by grouping sets ((2, e.user_id), (2))
+    having grouping(e.user_id) = 1 or e.user_id is not null
+    on conflict on constraint usage_months_once do update set
+      requests = m.requests + excluded.requests,
+      prompt_tokens = m.prompt_tokens + excluded.prompt_tokens,
+      completion_tokens = m.completion_tokens + excluded.completion_tokens,
+      cost_micro = m.cost_micro + excluded.cost_micro,
+      unpriced = m.unpriced + excluded.unpriced,
+      estimated = m.estimated + excluded.estimated
   )
 
   select array_agg(e.reservation), array_agg(e.prompt_tokens + e.completion_tokens) into reservations, amounts
@@ -352,5 +394,6 @@ drop function private.fold_event(uuid, text);
 drop function private.try_fold_usage(uuid, bigint);
 drop function private.fold_usage(uuid, bigint);
 drop function private.lock_usage(uuid);
+drop table private.usage_months;
 drop table private.usage_days;
 drop table assistant.usage_metrics;

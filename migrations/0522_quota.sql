@@ -97,7 +97,8 @@ revoke execute on function private.pending_tokens(uuid) from public;
 
 -- Lets a request of a tenant in, and gives {reservation, expires_at, fields}; ends it with 429 where the tenant's minute or day has no room.
 -- `fields` are the RateLimit fields that tell so, as headers. What a refused request has taken is rolled back. Locks are taken in this
--- order: the tenant's bucket; its lock of usage, if something is to be folded; its budget. All are held until the end, so call this late.
+-- order: the tenant's turn; its bucket; its lock of usage, if something is to be folded; its budget. All are held until the end, so call
+-- this late.
 create function private.begin_usage(tenant uuid, estimate bigint) returns jsonb
   language plpgsql volatile
   set search_path = ''

@@ -111,27 +111,27 @@ comment on function assistant.current_day_usage() is
 revoke execute on function assistant.current_day_usage() from public;
 grant execute on function assistant.current_day_usage() to authenticated;
 
+-- Null instead of 0, here and in the other summary: before it refreshes, PostgreSQL sorts all rows that have no null in any column, to look for
+-- equal ones. That takes longer than everything else.
 create materialized view private.monthly_usage_summary as
-select d.tenant_id, date_trunc('month', d.day::timestamp)::date as month, d.user_id, sum(d.requests)::bigint as requests,
-  sum(d.prompt_tokens)::bigint as prompt_tokens, sum(d.completion_tokens)::bigint as completion_tokens,
-  sum(d.cost_micro)::bigint as cost_micro, sum(d.unpriced)::bigint as unpriced, sum(d.estimated)::bigint as estimated
-from private.usage_days as d
-where d.day >= (date_trunc('month', now() at time zone 'UTC') - interval '12 months')::date
-group by 1, 2, 3;
+select m.tenant_id, m.month, m.user_id, m.requests, m.prompt_tokens, m.completion_tokens, m.cost_micro,
+  nullif(m.unpriced, 0) as unpriced, nullif(m.estimated, 0) as estimated
+from private.usage_months as m
+where m.month >= (date_trunc('month', now() at time zone 'UTC') - interval '12 months')::date;
 comment on materialized view private.monthly_usage_summary is
   'What each member and each tenant as a whole (without user_id) has used in each of the last thirteen months, as of the last refresh.';
 -- The view is made here; nobody reads it yet.
 -- squawk-ignore require-concurrent-index-creation
 create unique index monthly_usage_summary_once on private.monthly_usage_summary (tenant_id, month, user_id) nulls not distinct;
 
+-- Snapshots say where a message is without reading millions of messages.
 create materialized view private.message_feedback_summary as
-select f.message_id, m.conversation_id, c.tenant_id, count(*) filter (where f.rating = 1) as ups,
-  count(*) filter (where f.rating = -1) as downs, max(f.created_at) as last_at
+select f.message_id, s.conversation_id, s.tenant_id, nullif(count(*) filter (where f.rating = 1), 0) as ups,
+  nullif(count(*) filter (where f.rating = -1), 0) as downs, max(f.created_at) as last_at
 from assistant.feedback as f
-inner join assistant.messages as m on m.id = f.message_id
-inner join assistant.conversations as c on c.id = m.conversation_id
+inner join private.feedback_snapshots as s on s.message_id = f.message_id and s.user_id = f.user_id
 where f.created_at >= now() - interval '13 months'
-group by f.message_id, m.conversation_id, c.tenant_id;
+group by f.message_id, s.conversation_id, s.tenant_id;
 comment on materialized view private.message_feedback_summary is
   'How messages were rated in the last thirteen months, as of the last refresh.';
 -- squawk-ignore require-concurrent-index-creation
@@ -184,15 +184,20 @@ create function assistant.monthly_usage_summary() returns table (
   month date, user_id uuid, requests bigint, prompt_tokens bigint, completion_tokens bigint, total_tokens bigint, cost_micro bigint,
   unpriced bigint, estimated bigint
 )
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path = ''
   as $$
-select s.month, s.user_id, s.requests, s.prompt_tokens, s.completion_tokens, s.prompt_tokens + s.completion_tokens, s.cost_micro, s.unpriced,
-  s.estimated
-from private.require_member() as caller
-inner join private.monthly_usage_summary as s on s.tenant_id = caller.tenant_id
-where s.user_id = caller.id or caller.role in ('admin', 'owner')
-order by s.month desc, s.user_id nulls first
+#variable_conflict use_column
+declare
+  caller constant assistant.member := private.require_member();
+begin
+  return query
+    select s.month, s.user_id, s.requests, s.prompt_tokens, s.completion_tokens, s.prompt_tokens + s.completion_tokens, s.cost_micro,
+      coalesce(s.unpriced, 0), coalesce(s.estimated, 0)
+    from private.monthly_usage_summary as s
+    where s.tenant_id = caller.tenant_id and (s.user_id = caller.id or caller.role in ('admin', 'owner'))
+    order by s.month desc, s.user_id nulls first;
+end
 $$;
 comment on function assistant.monthly_usage_summary() is
   'What the last thirteen months have used. Definer: materialized views know no policies; members get their own rows, admins those of their tenant.';
@@ -203,18 +208,24 @@ grant execute on function assistant.monthly_usage_summary() to authenticated;
 create function assistant.message_feedback_summary(conversation uuid default null) returns table (
   message_id uuid, conversation_id uuid, ups bigint, downs bigint, last_at timestamptz
 )
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path = ''
   as $$
-select s.message_id, s.conversation_id, s.ups, s.downs, s.last_at
-from private.require_member() as caller
-inner join private.message_feedback_summary as s on s.tenant_id = caller.tenant_id
--- As the policy of conversations has it. What was deleted since the refresh is not shown.
-inner join assistant.conversations as c on c.id = s.conversation_id and c.tenant_id = caller.tenant_id
-inner join assistant.messages as m on m.id = s.message_id
-where (message_feedback_summary.conversation is null or s.conversation_id = message_feedback_summary.conversation)
-  and (not caller.is_private or c.user_id = caller.id or caller.role in ('admin', 'owner'))
-order by s.last_at desc, s.message_id
+#variable_conflict use_column
+declare
+  caller constant assistant.member := private.require_member();
+begin
+  return query
+    select s.message_id, s.conversation_id, coalesce(s.ups, 0), coalesce(s.downs, 0), s.last_at
+    from private.message_feedback_summary as s
+    -- As the policy of conversations has it. What was deleted since the refresh is not shown.
+    inner join assistant.conversations as c on c.id = s.conversation_id and c.tenant_id = caller.tenant_id
+    inner join assistant.messages as m on m.id = s.message_id
+    where s.tenant_id = caller.tenant_id
+      and (message_feedback_summary.conversation is null or s.conversation_id = message_feedback_summary.conversation)
+      and (not caller.is_private or c.user_id = caller.id or caller.role in ('admin', 'owner'))
+    order by s.last_at desc, s.message_id;
+end
 $$;
 comment on function assistant.message_feedback_summary(uuid) is
   'How messages were rated. Definer: materialized views know no policies; callers get the messages of conversations that they see.';

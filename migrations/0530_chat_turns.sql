@@ -210,13 +210,13 @@ begin
       -- The model that was asked for, unless only the name that the provider has given is on the list of prices.
       case
         when answered_by is null
-          or private.price_usage(known.provider, known.model, now(), known.prompt_tokens, known.completion_tokens) is not null
+          or private.cost_of_tokens(known.provider, known.model, now(), known.prompt_tokens, known.completion_tokens) is not null
           then known.model
         else answered_by
       end,
       known.prompt_tokens, known.completion_tokens, reservation => known.id, source => 'chat', is_estimated => known.is_estimated
     );
-    perform private.try_fold_usage(known.tenant_id);
+    perform private.fold_event(known.tenant_id, 'chat ' || known.id);
   end if;
   return private.turn_outcome(known) || '{"is_new": true}';
 end

@@ -146,9 +146,7 @@ create function private.assistant_rows_of(person jsonb) returns jsonb
   as $$
 declare
   members constant uuid[] := private.members_of(person);
-  keys constant text[] := array(
-    select distinct k from unnest(private.contacts_of(person)) as c, private.contact_key(c) as k where k is not null
-  );
+  keys constant text[] := private.contact_keys(private.contacts_of(person));
   one record;
   ids jsonb;
   all_ jsonb := '{}';

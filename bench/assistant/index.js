@@ -2,5 +2,6 @@
 import { benchmarkOfParts } from '../parts.js';
 import * as lists from './lists.js';
 import * as quota from './quota.js';
+import * as summaries from './summaries.js';
 
-export const run = benchmarkOfParts('assistant', { lists, quota });
+export const run = benchmarkOfParts('assistant', { lists, quota, summaries });

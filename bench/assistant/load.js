@@ -3,9 +3,9 @@
 
 /** Rows for each statement. */
 const PART = 250_000;
-const TENANTS = 1_000;
+export const TENANTS = 1_000;
 /** Members of each tenant. */
-const MEMBERS = 10;
+export const MEMBERS = 10;
 /** Messages of each conversation, and of the longest one. */
 const LENGTH = 10;
 const LONGEST = 10_000;
@@ -20,7 +20,7 @@ export const ADMIN = '00000000-0000-4000-8000-000000000002';
 export const STRANGER = '00000000-0000-4000-8000-000000000003';
 
 /** Ids, as SQL. */
-const tenant = (t) => `md5('tenant ' || ${t})::uuid`;
+export const tenant = (t) => `md5('tenant ' || ${t})::uuid`;
 export const member = (t, u) => `md5('member ' || ${t} || ' ' || ${u})::uuid`;
 /** As private.uuid_v7 makes them: later ones are greater. */
 const inOrder = (word, n) => `(lpad(to_hex((${n})::bigint), 12, '0') || substr(md5('${word} ' || (${n})), 13))::uuid`;

@@ -108,7 +108,7 @@ test('owner and admins rename, archive and delete it, colleagues and strangers d
   }
 });
 
-test('tenant and member of a conversation never change, whoever asks', async () => {
+test('tenant and member of a conversation never change, for anybody', async () => {
   const row = await conversation(here.ada);
   const changes = [
     ['tenant_id', there.tenant.id],

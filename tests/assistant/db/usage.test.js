@@ -1,4 +1,4 @@
-// Usage events and their sums: whatever comes, however often and in whatever order, daily and monthly sums equal the events.
+// Usage events and their sums: in any number, repeated and in any order, daily and monthly sums equal the events.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';

@@ -1,4 +1,4 @@
-// clixen: what is counted is what a fresh count gives, whatever happens at once; and what is a user's stays that user's.
+// clixen: what is counted is what a fresh count gives, no matter what happens at once; and what is a user's stays that user's.
 import assert from 'node:assert/strict';
 import { randomInt, randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
@@ -936,7 +936,7 @@ test('one id is kept once of each user, however often and by whomever it is sent
   for (const who of [one_, two]) assert.equal((await run(who, 'select from clixen.telemetry_events')).length, 20);
 });
 
-test('of an address the network is kept that the edge has seen, whatever the batch says', async () => {
+test('of an address the network is kept that the edge has seen, even if the batch says otherwise', async () => {
   for (const network of ['203.0.113.0/24', '2001:db8:1::/48', undefined]) {
     const who = owner(undefined, { 'user-agent': 'Browser/1', referer: 'https://app.example/' });
     const seen = { ...who, claims: { ...who.claims, edge: { net: network } } };

@@ -1,4 +1,4 @@
-// Batches of telemetry through the edge: any JSON whatever, in any field of any item, costs that item and no other.
+// Batches of telemetry through the edge: any JSON, in any field of any item, costs that item and no other.
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach } from 'node:test';
 import { testAnyItem } from '../../support/any_item.js';

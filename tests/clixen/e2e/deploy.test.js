@@ -1,4 +1,4 @@
-// Deployments: from a user's workflow to one that serves in n8n, whatever goes wrong between.
+// Deployments: from a user's workflow to one that serves in n8n, no matter what goes wrong between.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -382,7 +382,7 @@ for (const [how, [call, place]] of Object.entries(CALLS))
     await edit(stranger, calling(call(none)));
     const absent = await deploy(stranger);
     assert.equal(absent.body.details.replace(none, id), body.details);
-    // And nobody whom the database does not name is let in, whatever the node says.
+    // And nobody whom the database does not name is let in, no matter what the node says.
     const other = await makeWorkflow(callee());
     const { n8n_workflow_id: foreign } = (await deploy(other)).body;
     assert.ok(!n8n.lets(foreign, id));

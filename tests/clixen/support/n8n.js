@@ -1,5 +1,5 @@
 // An n8n that stands for the real one: its public API as documented (https://docs.n8n.io/api/), with closed schemas, versions that are
-// published, webhooks that are registered apart from that, and whatever can go wrong.
+// published, webhooks that are registered apart from that, and everything that can go wrong.
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 

@@ -259,7 +259,7 @@ test('a budget without a period never refills, so there is no time to wait for',
   assert.equal((await budget(owner)).ends_at, null);
 });
 
-test('a repeated settle counts nothing, whatever it says', async () => {
+test('a repeated settle counts nothing, with any amount', async () => {
   const owner = randomUUID();
   const id = await reserve(owner, 10);
   const settled = await Promise.all(Array.from({ length: 10 }, (_, n) => settle(id, 10 + n)));

@@ -1,4 +1,4 @@
-// Rules that hold for every table and function, whatever system it belongs to. A new one that breaks a rule fails here; and
+// Rules that hold for every table and function, of any system. A new one that breaks a rule fails here; and
 // each rule is tried on an injected fault, which it has to find.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';

@@ -87,7 +87,7 @@ const redactAll = (texts) =>
     [texts],
   );
 
-test('the cases that the edge has hold here, too: each secret goes, whatever stands around it', async () => {
+test('the cases that the edge has hold here, too: each secret goes, no matter what stands around it', async () => {
   const cases = [
     ...shapes.flatMap(({ provider, secret }) =>
       contexts.map(([before, after]) => [before + secret + after, `${before}[redacted:${provider}]${after}`]),

@@ -126,7 +126,7 @@ const SCOPES = {
   named: { endpoints: NAMES.named, access: 'write' },
   token: { endpoints: NAMES.token, access: 'write' },
   worker: { endpoints: NAMES.worker, access: 'write' },
-  // Whatever it names: none of these is for API tokens.
+  // In any scope: none of these is for API tokens.
   'named in vain': {
     endpoints: [
       'POST /v1/spend',

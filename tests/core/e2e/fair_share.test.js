@@ -69,7 +69,7 @@ const mostAtOnce = async (work) => {
 
 const from = (n) => ({ key: made.publishable_key, headers: { 'cf-connecting-ip': `198.51.100.${n}` } });
 
-test('one user has at most a share of the connections, whatever the method; the rest waits and is served', async () => {
+test('one user has at most a share of the connections, for every method; the rest waits and is served', async () => {
   const token = await userToken();
   const other = await userToken();
   const { answers, most } = await mostAtOnce(async () => {

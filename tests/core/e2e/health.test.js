@@ -86,7 +86,7 @@ test('a preflight is answered for every path that exists', async () => {
   assert.equal((await ask('/nowhere', asked)).status, 404);
 });
 
-test('a preflight allows whatever header it asks for, and nothing that is no name of one', async () => {
+test('a preflight allows each header that it asks for, and nothing that is no name of a header', async () => {
   const allowed = async (names, origin = SITE) => {
     const headers = { origin, 'access-control-request-method': 'POST', ...(names && { [ASKED]: names }) };
     const answer = await ask('/v1/entries', { method: 'OPTIONS', headers });

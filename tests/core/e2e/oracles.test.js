@@ -295,7 +295,7 @@ for (const [name, { names, vouched, execute }] of Object.entries(functions).filt
 }
 
 // At PostgREST itself the planner's guess cannot be forbidden (docs/decisions/0013-counts-are-exact-for-users.md): it is the edge that never asks for it.
-test('a count does not tell what others have, whatever kind of count is asked for', async () => {
+test('a count does not tell what others have, for each kind of count', async () => {
   const owner = randomUUID();
   const color = '#0facad';
   await sql(

@@ -376,7 +376,7 @@ test('a client that does not read slows the service down, and is given up in tim
   assert.deepEqual([end, why_gone], ['dropped', 'write']);
   assert.ok(edge.megabytes() - before < 40, 'none of it is in memory');
   await isClosed(answer);
-  // Whoever reads on after all sees that this is not the end of the answer.
+  // A client that reads on after all sees that this is not the end of the answer.
   let last = '';
   socket.on('data', (data) => {
     last = (last + data).slice(-7);

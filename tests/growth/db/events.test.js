@@ -60,7 +60,7 @@ test('an event is stored with what the caller says, and with what only the edge 
   );
 });
 
-test('a signed-in user is the token’s, whatever the event says', async () => {
+test('a signed-in user is the token’s, even if the event says otherwise', async () => {
   const sub = randomUUID();
   const event = anEvent({ user_id: randomUUID() });
   await track([event], { role: 'authenticated', claims: { sub } });
@@ -329,7 +329,7 @@ test('a clock that is ahead is put back to 24 hours, one that is behind is too o
   assert.ok((await stored(ofId.id)).occurred_at.getTime() < Date.now() + DAY + 60_000);
 });
 
-test('an id is stored once: in a batch, later, at once, in another month, and whatever kind of UUID it is', async () => {
+test('an id is stored once: in a batch, later, at once, in another month, and of any kind of UUID', async () => {
   const lastMonth = new Date(Date.now());
   lastMonth.setUTCDate(0);
   const ids = [
@@ -441,7 +441,7 @@ const generator = (seed) => {
   };
 };
 
-test('roll-ups equal a fresh count of the events, whatever comes in whatever order', async () => {
+test('roll-ups equal a fresh count of the events, for any events in any order', async () => {
   await sql('truncate analytics.events, analytics.event_aggregations, private.event_actors');
   const seed = Number(process.env.SEED ?? randomInt(2 ** 31));
   const pick = generator(seed);
@@ -496,7 +496,7 @@ test('what is forgotten is counted no more', async () => {
   assert.deepEqual(await aggregated(), await freshCount());
 });
 
-test('a day has 24 hours, whatever the zone of who erases is', async () => {
+test('a day has 24 hours, in any time zone of the session', async () => {
   // The night in which Berlin's clocks go back.
   const [{ id }] = await sql(
     `insert into analytics.events (id, type, name, session_id, occurred_at)

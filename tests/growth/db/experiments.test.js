@@ -428,7 +428,7 @@ test('of twenty who take one range at once, one gets it', async () => {
   for (const { id } of drafts) await over(id);
 });
 
-test('a signed-in caller is their own user, whatever they say', async () => {
+test('a signed-in caller is their own user, even if they say otherwise', async () => {
   const made = await experiment({ unit: 'user_id' });
   const [sub, other] = [randomUUID(), randomUUID()];
   assert.equal((await assignment(user(sub), { user_id: other }, made.id)).variant_id, variantOf(made, sub));
@@ -491,7 +491,7 @@ test('a unit is hashed and unique exactly as it was sent', async () => {
   }
 });
 
-test('of all characters the control characters cannot be in a unit, whatever the locale says', async () => {
+test('of all characters the control characters cannot be in a unit, in any locale', async () => {
   const [{ refused }] = await sql(
     `select array_agg(point order by point) as refused from generate_series(1, 1114111) as point
      where point not between 55296 and 57343 and not private.is_unit('a' || chr(point))`,

@@ -84,7 +84,7 @@ test('letters that are written in two ways are one, other letters are not', asyn
     assert.equal(await same(a, b), false, `${a} ${b}`);
 });
 
-/** What has to be the same whatever the locale, as one digest of much. */
+/** What has to be the same in every locale, as one digest of much. */
 const EVERYWHERE = `select md5(string_agg(concat_ws(' ',
     private.normalize_email('X' || c || 'I@GMAIL.COM'), private.normalize_email(c || 'İIıiẞ@Example.ORG'),
     private.is_email('a' || c || 'b@example.org'), onboarding.names_secret('API' || c || '_PIN'),

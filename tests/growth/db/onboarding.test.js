@@ -589,7 +589,7 @@ test('all steps at once, again and again: only in their order', async () => {
 
 // Tokens.
 
-test('a token that is wrong, expired, of nobody or absent gets one answer, whatever comes with it', async () => {
+test('a token that is wrong, expired, of nobody or absent gets one answer, no matter what comes with it', async () => {
   const token = await begun();
   const expired = await begun();
   await age(expired, '30 days 1 second');

@@ -55,7 +55,7 @@ test('an address as it was typed is kept beside the one that mail goes to', asyn
   assert.deepEqual(submission.fields, { email: `Zoë-${id}@Müller.example`, a: 'b' });
 });
 
-test('the source is the strongest intent of all submissions, whatever came first or last', async () => {
+test('the source is the strongest intent of all submissions, in any order', async () => {
   const order = ['newsletter-signup', 'website-form', 'contact-form', 'pricing-inquiry', 'demo-request'];
   const [{ sources }] = await sql('select enum_range(null::marketing.lead_source)::text[] as sources');
   assert.deepEqual(sources, order);
@@ -101,7 +101,7 @@ test('beyond the cap of an address and day submissions are counted; programs tak
   assert.deepEqual(await counts(), [26, 31, 5], 'the next day the allowance is new');
 });
 
-test('a submission reads no other lead’s, whatever the statistics say', async () => {
+test('a submission reads no other lead’s, even where the statistics favour it', async () => {
   const email = fresh();
   await capture({ email });
   const [{ id }] = await sql(

@@ -134,7 +134,7 @@ test('messages and statuses of one change are a row each; what else it says is k
   );
 });
 
-test('a message comes once, in whatever company it comes again', async () => {
+test('a message comes once, in any company', async () => {
   const ids = freshIds();
   const { id } = await addAccount(sql, ids);
   const sent = (last) => status(ids, { id: ids.wamid + last });
@@ -1215,7 +1215,7 @@ test('what has the wrong form or is too long is refused by name', async () => {
   );
 });
 
-test('Meta’s words are taken as they come, whatever they may be one day', async () => {
+test('Meta’s words are taken as they come, even words of later days', async () => {
   const account = await addAccount(sql, freshIds(), {
     messaging_limit_tier: 'TIER_5M',
     quality_rating: 'PURPLE',

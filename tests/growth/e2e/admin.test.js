@@ -326,7 +326,7 @@ test('a person is erased everywhere, the receipt counts truly, and others are un
   const some = (counts) => Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
   assert.deepEqual(some(body.erased), { ...WORK, 'experiments.assignments': 1 });
   assert.deepEqual(some(body.kept), { 'private.consent_records': 1, 'whatsapp.accounts': 1 });
-  // Nowhere in any table, whatever it is called.
+  // Nowhere in any table, of any name.
   const tables =
     await sql(`select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p') and not c.relispartition and n.nspname in ('marketing', 'onboarding', 'analytics', 'experiments', 'private')`);

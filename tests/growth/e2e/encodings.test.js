@@ -150,7 +150,7 @@ test('a form of an old page comes in whole, and comes back whole where it is ref
   }
 });
 
-test('what was typed is shown again, whatever was wrong', async () => {
+test('what was typed is shown again, no matter what was wrong', async () => {
   const html = { accept: 'text/html' };
   const part = (name, more = '') => `--XyZ\r\nContent-Disposition: form-data; name="${name}"${more}\r\n\r\n`;
   const multipart = 'multipart/form-data; boundary=XyZ';

@@ -53,7 +53,7 @@ for (const [form, make] of Object.entries(FORMS)) {
   });
 }
 
-test('a bad event among good ones is named by its place, whatever is wrong with it', async () => {
+test('a bad event among good ones is named by its place, for each kind of fault', async () => {
   const name = `test ${randomUUID()}`;
   const good = JSON.stringify(anEvent({ name }));
   const lines = [

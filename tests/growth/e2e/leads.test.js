@@ -274,7 +274,7 @@ test('nobody becomes somebody else by letters that look like theirs', async () =
   assert.equal((await lead(`${name}@gmail.com`)).submission_count, '3');
 });
 
-test('a domain in letters is found again in whatever way it is written, by onboarding and by an admin, too', async () => {
+test('a domain in letters is found again in each way to write it, by onboarding and by an admin, too', async () => {
   const name = randomUUID();
   const typed = `${name}@Bücher.example`;
   for (const email of [typed, `${name}@bu\u0308cher.example`, `${name}@xn--bcher-kva.example`])
@@ -543,7 +543,7 @@ test('a lead of any size is bounded at the function, too', async () => {
 });
 
 // CF-Connecting-IP is not among them: Cloudflare overwrites it, and it is where the address comes from.
-test('too many from one address are held off, whatever forwarding headers they send', async () => {
+test('too many from one address are held off, with any forwarding headers', async () => {
   const statuses = [];
   for (let n = 0; n < 40; n++) {
     const answer = await post(

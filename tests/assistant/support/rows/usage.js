@@ -31,6 +31,11 @@ export const rows = {
       tenant_id, day, user_id, model, requests, prompt_tokens, completion_tokens, cost_micro, unpriced, estimated)
     select m.tenant_id, date '2026-01-01' + n, case when n % 2 = 0 then m.id end, 'model-' || n % 5, n, n + 1, n + 2, n * 7, n % 3, n % 4
     from member as m, generate_series(1, $1::int) as n`,
+  'private.usage_months': `with ${MEMBER}
+    insert into private.usage_months (
+      tenant_id, month, user_id, requests, prompt_tokens, completion_tokens, cost_micro, unpriced, estimated)
+    select m.tenant_id, date '2026-01-01' + make_interval(months => n), case when n % 2 = 0 then m.id end, n, n + 1, n + 2, n * 7, n % 3, n % 4
+    from member as m, generate_series(1, $1::int) as n`,
   'private.usage_requests': `with ${MEMBER}
     insert into private.usage_requests (id, tenant_id, user_id, provider, started_at)
     select gen_random_uuid(), m.tenant_id, case when n % 2 = 0 then m.id end, (array['openai', 'groq'])[1 + n % 2],

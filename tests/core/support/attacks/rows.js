@@ -14,9 +14,9 @@ export const CLAIMS = 'RG206';
 
 export const WHY = {
   noIssuers: 'PostgREST knows no issuers: any key of its set will do for any iss',
-  allKeys: 'PostgREST tries every key of its set, whatever the kid',
+  allKeys: 'PostgREST tries every key of its set, with any kid',
   noAllowList: 'PostgREST takes every algorithm that one of its keys can do',
-  anyKey: 'PostgREST uses every key it is given: of any size, and whatever use, key_ops and alg say',
+  anyKey: 'PostgREST uses every key it is given: of any size, and for any use, key_ops and alg',
   unread: 'PostgREST does not look at this parameter',
   firstOfTwo: 'of two members of one name PostgREST takes the first',
   rsaNumber: 'PostgREST reads an RSA signature as a number',
