@@ -94,7 +94,6 @@ create table private.usage_months (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 comment on table private.usage_months is 'Sums of usage events by tenant, month and member; without user_id those of the tenant as a whole.';
 comment on column private.usage_months.month is 'Its first day.';
-create index usage_months_month on private.usage_months (month);
 
 alter table private.usage_months enable row level security;
 alter table private.usage_months force row level security;
