@@ -224,6 +224,23 @@ for (const [role, { invite: invites, change: changes }] of Object.entries(ROLES)
   });
 }
 
+test('an admin or owner of one tenant is nobody in another: what is there does not exist for them', async () => {
+  const [here, there] = [await company(), await company()];
+  const state = () => sql('select * from assistant.users where tenant_id = $1 order by id', [there.tenant.id]);
+  const before = await state();
+  for (const role of ['admin', 'owner']) {
+    const { auth_id: sub } = here[role];
+    for (const id of [there.tenant.id, randomUUID()]) {
+      assert.equal(await codeOf(invite(sub, { id }, freshEmail())), 'RG691', role);
+      assert.equal(await codeOf(asUser(sub, 'select assistant.remove_provider_key($1)', [id])), 'RG691', role);
+    }
+    for (const { id } of [there.member, there.owner, { id: randomUUID() }])
+      for (const changes of [{ role: 'admin' }, { is_active: false }])
+        assert.equal(await codeOf(change(sub, id, changes)), 'RG692', role);
+  }
+  assert.deepEqual(await state(), before);
+});
+
 test('wrong invitations and changes are refused', async () => {
   const { tenant, owner, member } = await company();
   for (const email of ['nobody', 'a@b', 'a b@example.org', 'a@exämple.org', '', null, `${'x'.repeat(300)}@example.org`])
