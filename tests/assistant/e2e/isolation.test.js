@@ -306,6 +306,7 @@ for (const layer of Object.keys(LAYERS)) {
       'my_invitations',
       'current_day_usage',
       'monthly_usage_summary',
+      'list_models',
     ];
     for (const [called, json] of [...silent.map((name) => [name, {}]), ...Object.entries(own)])
       for (const [name, sub] of Object.entries(strangers))
