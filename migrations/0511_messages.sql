@@ -236,7 +236,8 @@ begin
   for message in
     select m.role, coalesce(m.token_count, ceil(octet_length(m.content) / 3.0)::bigint) as tokens
     from assistant.messages as m
-    where m.conversation_id = history.conversation and (m.created_at, m.id) <= (until_at, until_id) and not m.metadata ? 'superseded'
+    where m.conversation_id = history.conversation and (m.created_at, m.id) <= (until_at, until_id)
+      and (not m.metadata ? 'superseded' or m.id = until_id)
     order by m.created_at desc, m.id desc
     limit most
   loop
@@ -257,7 +258,8 @@ begin
     from (
       -- The same rows in the same order: the index gives them, however long the conversation is.
       select m.* from assistant.messages as m
-      where m.conversation_id = history.conversation and (m.created_at, m.id) <= (until_at, until_id) and not m.metadata ? 'superseded'
+      where m.conversation_id = history.conversation and (m.created_at, m.id) <= (until_at, until_id)
+        and (not m.metadata ? 'superseded' or m.id = until_id)
       order by m.created_at desc, m.id desc
       limit taken
     ) as m

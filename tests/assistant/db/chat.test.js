@@ -373,6 +373,23 @@ test('a repeated question goes along with what was said before it, not with what
     again.body.messages.map(({ content }) => content),
     ['Before', 'Answer', 'Refused'],
   );
+  // The question itself goes along, whatever its author has marked it as.
+  await endChat(again.turn, { end: 'refused', content: '', prompt_tokens: null, completion_tokens: null });
+  await as(signedIn(one), (query) =>
+    query(`update assistant.messages set metadata = '{"superseded": true}' where id = $1`, [refused.question_id]),
+  );
+  const { body } = await beginChat(one, { message: 'Refused', conversation_id }, { key });
+  assert.equal(body.messages.at(-1).content, 'Refused');
+});
+
+test('an API token asks if its scope has the system or the endpoint', async () => {
+  const one = await member();
+  const scope = { id: randomUUID(), systems: [], endpoints: [], access: 'write' };
+  const asked = (claim) => beginChat(one, 'Hello', { api_token: { ...scope, ...claim } });
+  for (const claim of [{ systems: ['assistant'] }, { call: { system: 'assistant' } }])
+    assert.equal((await asked(claim)).tenant_id, one.tenant);
+  for (const claim of [{}, { systems: ['clixen'] }, { call: { system: 'clixen' } }])
+    assert.deepEqual(await codeOf(asked(claim)), [403, 'RG680']);
 });
 
 test('an empty answer that came whole is an answer', async () => {
