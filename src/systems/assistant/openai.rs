@@ -128,3 +128,96 @@ pub fn completion(turn: &str, created: u64, model: &str, said: &Said, usage: &Va
 fn id(turn: &str) -> String {
     ["chatcmpl-", turn].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The data of the events that were written.
+    pub(crate) fn data(written: &[u8]) -> Vec<Value> {
+        let events = crate::fuzzing::sse_events(written, &[]).unwrap();
+        let read = |data: &String| serde_json::from_str(data).unwrap_or_else(|_| json!(data));
+        events.iter().map(read).collect()
+    }
+
+    /// What a provider's chunks become.
+    fn written(with_usage: bool, more: Option<Value>) -> Vec<Value> {
+        let mut chunks = Chunks::new("t1", 1_795_766_400, "m", more, with_usage);
+        let (mut said, mut parts) = (Said::new(), Vec::new());
+        let stream = concat!(
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}],\"obfuscation\":\"x\"}\n\n",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\\nb\"},\"finish_reason\":null}]}\n\n",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+        );
+        said.push(stream.as_bytes(), &mut parts).unwrap();
+        let mut bytes = Vec::new();
+        for part in parts {
+            chunks.part(part, &mut bytes);
+        }
+        chunks.end(
+            json!({"total_tokens": 3}),
+            Some(json!({"end": "whole"})),
+            &mut bytes,
+        );
+        done(&mut bytes);
+        data(&bytes)
+    }
+
+    #[test]
+    fn chunks_are_those_of_openai() {
+        let chunk = |delta: Value, reason: Value| {
+            json!({
+                "id": "chatcmpl-t1", "object": "chat.completion.chunk", "created": 1_795_766_400, "model": "m",
+                "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": reason}],
+            })
+        };
+        let wanted = [
+            chunk(json!({"role": "assistant"}), Value::Null),
+            chunk(json!({"content": "a\nb"}), Value::Null),
+            chunk(json!({}), json!("stop")),
+            json!("[DONE]"),
+        ];
+        assert_eq!(written(false, None), wanted);
+    }
+
+    #[test]
+    fn usage_comes_last_and_our_fields_first_and_last() {
+        let all = written(true, Some(json!({"answer_id": "a"})));
+        assert_eq!(all.len(), 5);
+        assert_eq!(all[0]["rowgate"], json!({"answer_id": "a"}));
+        assert_eq!(all[0]["usage"], Value::Null);
+        assert!(all[1].get("rowgate").is_none() && all[2].get("rowgate").is_none());
+        assert_eq!(all[3]["choices"], json!([]));
+        assert_eq!(all[3]["usage"], json!({"total_tokens": 3}));
+        assert_eq!(all[3]["rowgate"], json!({"end": "whole"}));
+        // A client of OpenAI's API gets nothing that the API does not have.
+        let plain = written(true, None);
+        assert!(plain.iter().all(|chunk| chunk.get("rowgate").is_none()));
+    }
+
+    #[test]
+    fn an_answer_in_one_object_has_all_that_was_said() {
+        let mut said = Said::new();
+        let mut parts = Vec::new();
+        let call =
+            r#"{"index":0,"id":"t","type":"function","function":{"name":"f","arguments":"{}"}}"#;
+        let stream = format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"reasoning\":\"Hm\",\"tool_calls\":[{call}]}},\"finish_reason\":\"tool_calls\"}}]}}\n\n"
+        );
+        said.push(stream.as_bytes(), &mut parts).unwrap();
+        let whole = completion("t1", 5, "m", &said, &json!({"total_tokens": 3}));
+        let choice = &whole["choices"][0];
+        assert_eq!(choice["finish_reason"], "tool_calls");
+        assert_eq!(
+            choice["message"],
+            json!({
+                "role": "assistant", "content": null, "refusal": null, "reasoning_content": "Hm",
+                "tool_calls": [{"id": "t", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            })
+        );
+        assert_eq!(
+            (&whole["id"], &whole["object"]),
+            (&json!("chatcmpl-t1"), &json!("chat.completion"))
+        );
+    }
+}

@@ -289,3 +289,196 @@ fn words(refusal: &Value, key: Option<&str>) -> Option<String> {
     let said: String = said.trim().chars().take(MAX_MESSAGE).collect();
     (!said.is_empty()).then_some(said)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(status: u16, refusal: &Value, key: Option<&str>) -> Error {
+        let status = StatusCode::from_u16(status).unwrap();
+        refused(status, &Headers::new(), refusal, key).error
+    }
+
+    fn details(error: &Error) -> String {
+        let details = error.body().details.unwrap_or_default();
+        details.as_str().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn each_refusal_has_a_meaning() {
+        let named = |kind: &str| json!({"error": {"message": "no", "type": kind, "code": kind}});
+        let other = named("x");
+        for (status, refusal, wanted) in [
+            (400, &other, (422, "RG414")),
+            (401, &other, (502, "RG412")),
+            (402, &other, (502, "RG412")),
+            (403, &other, (502, "RG412")),
+            (404, &other, (502, "RG412")),
+            (408, &other, (504, "RG411")),
+            (413, &other, (422, "RG414")),
+            (422, &other, (422, "RG414")),
+            (429, &other, (429, "RG413")),
+            (429, &named("insufficient_quota"), (502, "RG412")),
+            (302, &other, (502, "RG412")),
+            (418, &other, (502, "RG412")),
+            (500, &other, (503, "RG410")),
+            (503, &other, (503, "RG410")),
+            (504, &other, (504, "RG411")),
+            (529, &other, (503, "RG410")),
+        ] {
+            let error = failure(status, refusal, None);
+            let got = (error.status().as_u16(), &*error.body().code);
+            assert_eq!(got, wanted, "{status}");
+            let waits = matches!(error.status().as_u16(), 429 | 503);
+            assert_eq!(error.retry_after().is_some(), waits, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_busy_provider_is_passed_on() {
+        for (given, wanted) in [
+            ("20", 20),
+            ("0", 1),
+            ("999999", 3600),
+            ("Wed, 21 Oct 2026 07:28:00 GMT", 10),
+            ("-1", 10),
+        ] {
+            let mut headers = Headers::new();
+            headers.insert("retry-after", HeaderValue::from_str(given).unwrap());
+            let error = refused(StatusCode::TOO_MANY_REQUESTS, &headers, &Value::Null, None).error;
+            assert_eq!(error.retry_after(), Some(wanted), "{given}");
+            assert_eq!(error.body().code, "RG413");
+        }
+    }
+
+    #[test]
+    fn no_key_and_no_account_is_passed_on() {
+        let key = "an-unusual-key-of-no-known-shape-0123456789";
+        let known = ["sk-proj-", &"A".repeat(74), "T3BlbkFJ", &"B".repeat(74)].concat();
+        let told = |status: u16, words: &str| {
+            details(&failure(
+                status,
+                &json!({"error": {"message": words}}),
+                Some(key),
+            ))
+        };
+        let words = told(
+            400,
+            &format!("line one\r\n\tkey {key} and {known}, \u{7}done"),
+        );
+        assert!(
+            words.starts_with("The provider answered 400: line one"),
+            "{words}"
+        );
+        assert!(
+            words.ends_with(" done") && !words.contains(key) && !words.contains("T3BlbkFJ"),
+            "{words}"
+        );
+        assert!(!words.contains(char::is_control));
+        for status in [401, 403, 429, 500] {
+            assert!(
+                !told(status, "org-secret").contains("org-secret"),
+                "{status}"
+            );
+        }
+        assert!(told(422, &"x".repeat(10_000)).len() < 400);
+        for (refusal, wanted) in [
+            (json!({"error": "a text"}), "a text"),
+            (json!({"message": "at the top"}), "at the top"),
+            (json!({"detail": "fastapi"}), "fastapi"),
+            (json!("plain"), "plain"),
+        ] {
+            assert_eq!(
+                details(&failure(400, &refusal, None)),
+                format!("The provider answered 400: {wanted}")
+            );
+        }
+        assert_eq!(
+            details(&failure(400, &json!({"error": {}}), None)),
+            "The provider answered 400"
+        );
+    }
+
+    #[test]
+    fn a_request_is_changed_once_for_each_field() {
+        let body = || {
+            let Value::Object(body) =
+                json!({"stream_options": {"include_usage": true}, "max_tokens": 5, "stream": true})
+            else {
+                panic!("no object");
+            };
+            body
+        };
+        let bad = StatusCode::BAD_REQUEST;
+        // Databricks, Mistral and Azure.
+        for words in [
+            json!({"message": "json: unknown field \"stream_options\""}),
+            json!({"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"]}]}),
+            json!({"error": {"message": "Unrecognized request argument supplied: include_usage"}}),
+        ] {
+            let mut body = body();
+            assert!(adapt(bad, &words, &mut body), "{words}");
+            assert!(!body.contains_key("stream_options") && body.contains_key("max_tokens"));
+            assert!(!adapt(bad, &words, &mut body));
+        }
+        let words = json!({"error": {"message": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."}});
+        let mut newer = body();
+        assert!(adapt(bad, &words, &mut newer));
+        assert_eq!(
+            (newer.get("max_tokens"), newer.get("max_completion_tokens")),
+            (None, Some(&json!(5)))
+        );
+        assert!(!adapt(bad, &words, &mut newer));
+        assert!(!adapt(
+            bad,
+            &json!({"error": {"message": "too long"}}),
+            &mut body()
+        ));
+        assert!(!adapt(
+            StatusCode::UNAUTHORIZED,
+            &json!("stream_options"),
+            &mut body()
+        ));
+    }
+
+    #[test]
+    fn an_error_in_a_stream_has_the_status_that_it_names() {
+        for (error, wanted, details_wanted) in [
+            (json!({"code": 429, "message": "org-secret"}), "RG413", ""),
+            (json!({"code": "502"}), "RG410", "The provider answered 502"),
+            (
+                json!({"code": 400, "message": "org-secret"}),
+                "RG414",
+                "The provider answered 400",
+            ),
+            (
+                json!({"type": "overloaded_error", "message": "org-secret"}),
+                "RG412",
+                "The provider reported an error: overloaded_error",
+            ),
+            (
+                json!({"code": 7, "type": "<b>"}),
+                "RG412",
+                "The provider reported an error",
+            ),
+            (
+                json!("org-secret"),
+                "RG412",
+                "The provider reported an error",
+            ),
+            (Value::Null, "RG412", "The provider reported an error"),
+        ] {
+            let failure = failed(&error);
+            assert_eq!(
+                (
+                    &*failure.error.body().code,
+                    details(&failure.error).as_str()
+                ),
+                (wanted, details_wanted),
+                "{error}"
+            );
+            assert!(!failure.note.unwrap().contains("org-secret"));
+            assert_eq!(failure.end, "refused");
+        }
+    }
+}

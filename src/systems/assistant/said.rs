@@ -427,3 +427,309 @@ fn text_of(value: &Value) -> Cow<'_, str> {
         _ => "".into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is said by a stream in these pieces.
+    fn said_in<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Said, Vec<Part>) {
+        let (mut said, mut parts) = (Said::new(), Vec::new());
+        for piece in pieces {
+            said.push(piece, &mut parts).unwrap();
+        }
+        said.end(&mut parts);
+        (said, parts)
+    }
+
+    fn said(stream: &str) -> (Said, Vec<Part>) {
+        said_in([stream.as_bytes()])
+    }
+
+    /// A stream of events with this data.
+    fn events(data: &[&str]) -> String {
+        data.iter()
+            .map(|data| format!("data: {data}\n\n"))
+            .collect()
+    }
+
+    fn text(content: &str) -> String {
+        json!({"id": "c1", "model": "m-1", "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": null}], "usage": null}).to_string()
+    }
+
+    const STOP: &str = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+    const USAGE: &str =
+        r#"{"choices":[],"usage":{"prompt_tokens":20,"completion_tokens":5,"total_tokens":25}}"#;
+
+    fn counted(said: &Said) -> Option<(u64, u64)> {
+        said.usage.map(|usage| (usage.prompt, usage.completion))
+    }
+
+    #[test]
+    fn usage_is_found_wherever_it_stands() {
+        let (a, b) = (text("a"), text("b"));
+        let usage = r#"{"prompt_tokens":20,"completion_tokens":5}"#;
+        let with = |chunk: &str| chunk.replace(r#""usage":null"#, &format!(r#""usage":{usage}"#));
+        let in_choice = format!(
+            r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop","usage":{usage}}}]}}"#
+        );
+        let groq = format!(
+            r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}],"x_groq":{{"usage":{usage}}}}}"#
+        );
+        let null_choices = USAGE.replace("[]", "null");
+        for stream in [
+            events(&[&a, &b, STOP, USAGE, "[DONE]"]),
+            events(&[&a, &b, STOP, &null_choices, "[DONE]"]),
+            events(&[&a, &b, STOP, &USAGE.replace(r#""choices":[],"#, "")]),
+            events(&[&a, &with(&b), STOP, "[DONE]"]),
+            events(&[&a, USAGE, &b, STOP, "[DONE]"]),
+            events(&[
+                &a,
+                USAGE,
+                &b,
+                STOP,
+                r#"{"choices":[],"usage":null}"#,
+                "[DONE]",
+            ]),
+            events(&[&with(&a).replace("20", "1"), &b, STOP, USAGE]),
+            events(&[
+                USAGE,
+                &a,
+                &b,
+                STOP,
+                r#"{"usage":{"prompt_tokens":0,"completion_tokens":0}}"#,
+            ]),
+            events(&[&a, &b, &in_choice, "[DONE]"]),
+            events(&[&a, &b, &groq, "[DONE]"]),
+        ] {
+            let (said, _) = said(&stream);
+            assert_eq!(
+                (said.content.as_str(), counted(&said)),
+                ("ab", Some((20, 5))),
+                "{stream}"
+            );
+            assert!(said.is_whole(), "{stream}");
+        }
+        let (never, _) = said(&events(&[&a, STOP, "[DONE]"]));
+        assert_eq!(counted(&never), None);
+        // Reasoning that is only in the total, and numbers with a fraction.
+        let (total, _) = said(&events(&[
+            r#"{"usage":{"prompt_tokens":20.0,"completion_tokens":5,"total_tokens":125,"completion_tokens_details":{"reasoning_tokens":100}}}"#,
+        ]));
+        assert_eq!(counted(&total), Some((20, 105)));
+        assert_eq!(total.usage.unwrap().reasoning, Some(100));
+        for odd in ["-1", "1e300", "\"5\"", "{}"] {
+            let usage =
+                format!(r#"{{"usage":{{"prompt_tokens":{odd},"completion_tokens":{odd}}}}}"#);
+            assert_eq!(counted(&said(&events(&[&usage])).0), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_whole_with_a_reason_or_done() {
+        let a = text("a");
+        for (stream, is_whole) in [
+            (events(&[&a, STOP, "[DONE]"]), true),
+            (events(&[&a, STOP]), true),
+            (events(&[&a, "[DONE]"]), true),
+            (events(&[&a]), false),
+            (events(&[]), false),
+            (events(&[&a, STOP, r#"{"error":{"message":"no"}}"#]), false),
+            (format!("data: {a}\ndata: {STOP}\ndata: [DONE]\n"), true),
+            (format!("<html>{a}</html>"), false),
+        ] {
+            assert_eq!(said(&stream).0.is_whole(), is_whole, "{stream}");
+        }
+    }
+
+    #[test]
+    fn errors_under_200_are_found() {
+        let a = text("a");
+        for (stream, content, code) in [
+            (
+                events(&[
+                    &a,
+                    r#"{"error":{"code":502,"message":"Provider disconnected"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#,
+                ]),
+                "a",
+                json!(502),
+            ),
+            (
+                events(&[
+                    &a,
+                    r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#,
+                    &text("b"),
+                ]),
+                "a",
+                Value::Null,
+            ),
+            (
+                events(&[r#"{"object":"error","message":"no","code":400}"#]),
+                "",
+                json!(400),
+            ),
+            (
+                r#"{"error":{"code":"context_length_exceeded","message":"too long"}}"#.to_owned(),
+                "",
+                json!("context_length_exceeded"),
+            ),
+            (" \n{\n\"error\": \"no\"}".to_owned(), "", Value::Null),
+        ] {
+            let (said, _) = said(&stream);
+            let error = said.error.as_ref().expect(&stream);
+            assert_eq!(said.content, content, "{stream}");
+            assert_eq!(
+                error.get("code").cloned().unwrap_or_default(),
+                code,
+                "{stream}"
+            );
+            assert!(!said.is_whole());
+        }
+    }
+
+    #[test]
+    fn one_object_is_an_answer_as_well() {
+        let object = r#"{"id":"c1","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello","tool_calls":[{"id":"t1","type":"function","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}],"usage":{"prompt_tokens":20,"completion_tokens":5}}"#;
+        let (said, parts) = said(object);
+        assert!(said.is_whole() && said.is_done);
+        assert_eq!(
+            (said.content.as_str(), counted(&said)),
+            ("Hello", Some((20, 5)))
+        );
+        assert_eq!(parts.len(), 1);
+        assert_eq!(said.tool_calls()[0]["function"]["name"], "f");
+        assert_eq!(parts[0].delta["tool_calls"][0]["index"], 0);
+    }
+
+    #[test]
+    fn parts_of_tool_calls_are_joined_by_index() {
+        let call = |delta: &str| {
+            format!(r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{delta}]}}}}]}}"#)
+        };
+        let stream = events(&[
+            &call(
+                r#"{"index":0,"id":"t1","type":"function","function":{"name":"look","arguments":""}}"#,
+            ),
+            &call(r#"{"index":0,"function":{"arguments":"{\"a\""}}"#),
+            &call(
+                r#"{"index":1,"id":"t2","type":"function","function":{"name":"find","arguments":"{"}}"#,
+            ),
+            &call(
+                r#"{"index":0,"function":{"arguments":":1}"}},{"index":1,"function":{"arguments":"}"}}"#,
+            ),
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#,
+        ]);
+        let (joined, parts) = said(&stream);
+        let wanted = |id: &str, name: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+        assert_eq!(
+            joined.tool_calls(),
+            [
+                wanted("t1", "look", r#"{"a":1}"#),
+                wanted("t2", "find", "{}")
+            ]
+        );
+        assert_eq!(parts.len(), 5);
+        // Without an index, an id begins a call.
+        let stream = events(&[
+            &call(r#"{"id":"t1","type":"function","function":{"name":"look","arguments":"{}"}}"#),
+            &call(r#"{"id":"t2","type":"function","function":{"name":"find","arguments":"{"}}"#),
+            &call(r#"{"function":{"arguments":"}"}}"#),
+        ]);
+        let (implied, parts) = said(&stream);
+        assert_eq!(
+            implied.tool_calls(),
+            [wanted("t1", "look", "{}"), wanted("t2", "find", "{}")]
+        );
+        assert_eq!(parts[2].delta["tool_calls"][0]["index"], 1);
+        let many: Vec<String> = (0..200)
+            .map(|at| call(&format!(r#"{{"index":{at},"id":"t"}}"#)))
+            .collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(said(&events(&many)).0.tool_calls().len(), MAX_TOOL_CALLS);
+    }
+
+    #[test]
+    fn reasoning_is_kept_apart_and_padding_left_out() {
+        let delta = |delta: Value| {
+            json!({"choices": [{"index": 0, "delta": delta}], "obfuscation": "x8Kq", "system_fingerprint": "fp"}).to_string()
+        };
+        let stream = events(&[
+            &delta(json!({"role": "assistant", "content": ""})),
+            &delta(json!({"reasoning_content": "Hm", "reasoning": "Hm"})),
+            &delta(json!({"reasoning": ", well", "reasoning_details": [{"type": "x"}]})),
+            &delta(
+                json!({"content": [{"type": "text", "text": "So"}, {"type": "thinking", "thinking": []}], "obfuscation": "y"}),
+            ),
+            &delta(json!({"content": null, "refusal": null})),
+            STOP,
+        ]);
+        let (said, parts) = said(&stream);
+        assert_eq!(
+            (said.reasoning.as_str(), said.content.as_str()),
+            ("Hm, well", "So")
+        );
+        let deltas: Vec<Value> = parts.iter().map(|part| part.delta.clone().into()).collect();
+        let wanted = json!([{"role": "assistant"}, {"reasoning_content": "Hm"}, {"reasoning": ", well"}, {"content": "So"}, {}]);
+        assert_eq!(Value::from(deltas), wanted);
+    }
+
+    #[test]
+    fn what_postgresql_cannot_store_is_replaced() {
+        let stream = events(&[
+            r#"{"choices":[{"delta":{"content":"a\u0000b\ud83dc"}}]}"#,
+            STOP,
+        ]);
+        assert_eq!(said(&stream).0.content, "a\u{fffd}b\u{fffd}c");
+    }
+
+    #[test]
+    fn only_the_first_choice_counts() {
+        let two = r#"{"choices":[{"index":1,"delta":{"content":"no"}},{"index":0,"delta":{"content":"yes"}}]}"#;
+        let other = r#"{"choices":[{"index":1,"delta":{"content":"no"},"finish_reason":"stop"}]}"#;
+        let (said, _) = said(&events(&[two, other]));
+        assert_eq!((said.content.as_str(), said.is_whole()), ("yes", false));
+    }
+
+    #[test]
+    fn an_endless_answer_is_refused() {
+        let long = text(&"x".repeat(100_000));
+        let (mut said, mut parts) = (Said::new(), Vec::new());
+        let refused = (0..20).find(|_| said.push(events(&[&long]).as_bytes(), &mut parts).is_err());
+        assert_eq!(refused, Some(10));
+        let mut said = Said::new();
+        let refused = (0..100).find(|_| said.push(&[b'x'; 100_000], &mut parts).is_err());
+        assert!(refused.is_some());
+        let mut said = Said::new();
+        said.push(b"{", &mut parts).unwrap();
+        let refused = (0..100).find(|_| said.push(&[b' '; 100_000], &mut parts).is_err());
+        assert!(refused.is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn any_cuts_say_the_same(cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12), crlf in any::<bool>()) {
+            let mut stream = [": OPENROUTER PROCESSING\n\n", &events(&[&text("Hé"), &text("llo 用\u{1f600}"), STOP, USAGE, "[DONE]"])].concat();
+            if crlf {
+                stream = stream.replace('\n', "\r\n");
+            }
+            let stream = stream.as_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len())).collect();
+            cuts.sort_unstable();
+            let ends = cuts.iter().copied().chain([stream.len()]);
+            let starts = [0].into_iter().chain(cuts.iter().copied());
+            let (said, parts) = said_in(starts.zip(ends).map(|(start, end)| &stream[start..end]));
+            prop_assert_eq!(said.content.as_str(), "Héllo 用\u{1f600}");
+            prop_assert_eq!(counted(&said), Some((20, 5)));
+            prop_assert_eq!((parts.len(), said.is_done), (3, true));
+        }
+
+        #[test]
+        fn nothing_that_a_provider_sends_panics(data in prop::collection::vec("[\\[\\]{}:,\"a-z0-9\\\\ \n]{0,40}", 0..20)) {
+            let data: Vec<&str> = data.iter().map(String::as_str).collect();
+            said(&events(&data));
+            said(&data.concat());
+        }
+    }
+}

@@ -97,3 +97,97 @@ fn finish_reason(reason: &str) -> &str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzzing::sse_events;
+
+    fn part(name: &str, text: &str) -> Part {
+        let mut part = Part::default();
+        part.delta.insert(name.into(), text.into());
+        part
+    }
+
+    fn data(written: &[u8]) -> Vec<Value> {
+        let events = sse_events(written, &[]).unwrap();
+        events
+            .iter()
+            .map(|data| serde_json::from_str(data).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn a_message_begins_and_ends_each_of_its_texts() {
+        let mut message = Message::new("a1", json!({"conversation_id": "c1"}));
+        let mut bytes = Vec::new();
+        for (name, text) in [
+            ("role", "assistant"),
+            ("reasoning_content", "Hm"),
+            ("reasoning", "?"),
+            ("content", "a\n"),
+            ("content", "b"),
+            ("reasoning", "Again"),
+            ("refusal", "No"),
+        ] {
+            message.part(&part(name, text), &mut bytes);
+        }
+        message.end("content_filter", &json!({"usage": 1}), &mut bytes);
+        let delta =
+            |kind: &str, id: &str, delta: &str| json!({"type": kind, "id": id, "delta": delta});
+        let mark = |kind: &str, id: &str| json!({"type": kind, "id": id});
+        let wanted = [
+            json!({"type": "start", "messageId": "a1", "messageMetadata": {"conversation_id": "c1"}}),
+            mark("reasoning-start", "1"),
+            delta("reasoning-delta", "1", "Hm"),
+            delta("reasoning-delta", "1", "?"),
+            mark("reasoning-end", "1"),
+            mark("text-start", "2"),
+            delta("text-delta", "2", "a\n"),
+            delta("text-delta", "2", "b"),
+            mark("text-end", "2"),
+            mark("reasoning-start", "3"),
+            delta("reasoning-delta", "3", "Again"),
+            mark("reasoning-end", "3"),
+            mark("text-start", "4"),
+            delta("text-delta", "4", "No"),
+            mark("text-end", "4"),
+            json!({"type": "finish", "finishReason": "content-filter", "messageMetadata": {"usage": 1}}),
+        ];
+        assert_eq!(data(&bytes), wanted);
+    }
+
+    #[test]
+    fn an_error_ends_the_text_before_it() {
+        let mut message = Message::new("a1", Value::Null);
+        let mut bytes = Vec::new();
+        message.part(&part("content", "a"), &mut bytes);
+        message.error(Some(&json!("It broke off")), &mut bytes);
+        message.end("error", &Value::Null, &mut bytes);
+        let all = data(&bytes);
+        let kinds: Vec<&str> = all
+            .iter()
+            .map(|part| part["type"].as_str().unwrap())
+            .collect();
+        assert_eq!(
+            kinds,
+            [
+                "start",
+                "text-start",
+                "text-delta",
+                "text-end",
+                "error",
+                "finish"
+            ]
+        );
+        assert_eq!(all[4]["errorText"], "It broke off");
+        for (reason, wanted) in [
+            ("stop", "stop"),
+            ("length", "length"),
+            ("tool_calls", "tool-calls"),
+            ("eos", "other"),
+        ] {
+            assert_eq!(finish_reason(reason), wanted);
+        }
+    }
+}
