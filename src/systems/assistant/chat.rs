@@ -220,7 +220,7 @@ impl<'a> Work<'a> {
                         self.is_hung_up = !has_end;
                         let drain_ms = self.turn.drain_ms.unwrap_or(DRAIN_MS);
                         deadline_ms = deadline_ms.min(now_ms + u64::from(drain_ms));
-                        waits.tick = self.wait(deadline_ms - now_ms);
+                        waits.tick = self.wait(deadline_ms.saturating_sub(now_ms));
                     }
                 }
                 Event::Tick => {
@@ -283,7 +283,7 @@ impl<'a> Work<'a> {
             }
         };
         if !self.said.is_empty() && self.first_token_ms.is_none() {
-            self.first_token_ms = Some(self.services.now_ms() - self.start_ms);
+            self.first_token_ms = Some(self.spent_ms());
         }
         self.add(parts);
         read.map(|read| self.ended(read))
@@ -350,6 +350,10 @@ impl<'a> Work<'a> {
         true
     }
 
+    fn spent_ms(&self) -> u64 {
+        self.services.now_ms().saturating_sub(self.start_ms)
+    }
+
     fn wait(&self, milliseconds: u64) -> LocalBoxFuture<'a, ()> {
         let services = self.services;
         let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
@@ -368,7 +372,7 @@ impl<'a> Work<'a> {
         let ended = turn.ended(&Outcome {
             end: end.name,
             said: &self.said,
-            latency_ms: services.now_ms() - self.start_ms,
+            latency_ms: self.spent_ms(),
             first_token_ms: self.first_token_ms,
             error: end.note,
             why_gone: self.out.why_gone(),

@@ -162,8 +162,8 @@ impl Stream {
         let more = more(turn, end, counted);
         match self {
             Self::OpenAi(chunks) => match error {
-                Some(error) => openai::event(&json!({"error": openai_error(error)}), into),
-                None => chunks.end(usage, Some(more.into()), into),
+                Some(error) => chunks.error(openai_error(error), more.into(), into),
+                None => chunks.end(usage, more.into(), into),
             },
             Self::Ui(message) => {
                 let reason = if let Some(error) = error {

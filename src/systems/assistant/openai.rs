@@ -66,11 +66,21 @@ impl Chunks {
     }
 
     /// Writes the last chunk, after all parts.
-    pub fn end(&self, usage: Value, more: Option<Value>, into: &mut Vec<u8>) {
+    pub fn end(&self, usage: Value, more: Value, into: &mut Vec<u8>) {
         if self.with_usage {
-            let more = more.filter(|_| self.more.is_some());
+            let more = self.more.is_some().then_some(more);
             self.chunk(&json!([]), more, Some(usage), into);
         }
+    }
+
+    /// Writes what went wrong, in the place of the last chunk.
+    pub fn error(&self, error: Value, more: Value, into: &mut Vec<u8>) {
+        let mut chunk = Map::new();
+        chunk.insert("error".into(), error);
+        if self.more.is_some() {
+            chunk.insert("rowgate".into(), more);
+        }
+        event(&chunk.into(), into);
     }
 
     fn chunk(
@@ -134,7 +144,7 @@ mod tests {
     use super::*;
 
     /// The data of the events that were written.
-    pub(crate) fn data(written: &[u8]) -> Vec<Value> {
+    fn data(written: &[u8]) -> Vec<Value> {
         let events = crate::fuzzing::sse_events(written, &[]).unwrap();
         let read = |data: &String| serde_json::from_str(data).unwrap_or_else(|_| json!(data));
         events.iter().map(read).collect()
@@ -156,7 +166,7 @@ mod tests {
         }
         chunks.end(
             json!({"total_tokens": 3}),
-            Some(json!({"end": "whole"})),
+            json!({"end": "whole"}),
             &mut bytes,
         );
         done(&mut bytes);
@@ -190,6 +200,13 @@ mod tests {
         assert_eq!(all[3]["choices"], json!([]));
         assert_eq!(all[3]["usage"], json!({"total_tokens": 3}));
         assert_eq!(all[3]["rowgate"], json!({"end": "whole"}));
+        let mut bytes = Vec::new();
+        let chunks = Chunks::new("t1", 5, "m", Some(json!({})), true);
+        chunks.error(json!({"code": "RG412"}), json!({"end": "cut"}), &mut bytes);
+        assert_eq!(
+            data(&bytes),
+            [json!({"error": {"code": "RG412"}, "rowgate": {"end": "cut"}})]
+        );
         // A client of OpenAI's API gets nothing that the API does not have.
         let plain = written(true, None);
         assert!(plain.iter().all(|chunk| chunk.get("rowgate").is_none()));
