@@ -370,7 +370,7 @@ begin
       where h.age <= 800 or h.fault is not null
     ),
     'known', case when known_id is not null then jsonb_build_object(
-      'id', known_id, 'digest', lower(known_digest),
+      'id', known_id, 'digest', lower(known_digest collate "C"),
       'stored', (select encode(h.digest, 'hex') from private.audit_heads as h where h.id = known_id)
     ) end,
     'chains', (select count(*) from private.audit_chains),
