@@ -1,7 +1,7 @@
-// The two summaries of the assistant: whether a job refreshes each within its time limit, and whether those who read it meanwhile wait.
+// What months have used: as it is read, and whether a job refreshes the two summaries within its time limit while others read them.
 import pg from 'pg';
 import { median, p99, rounded } from '../figures.js';
-import { SIZES as LOADED, load, MEMBERS, member, message, READER, TENANTS, tenant } from './load.js';
+import { ADMIN, SIZES as LOADED, load, MEMBERS, member, message, READER, TENANTS, tenant } from './load.js';
 
 /** Days: the rows of sums by day, member and model. */
 export const SIZES = { ...LOADED, days: 10_000_000 };
@@ -58,6 +58,14 @@ const SUMMARIES = [
     read: 'select count(*) from assistant.message_feedback_summary()',
   },
 ];
+
+/** What is asked of the sums, as whom, and within how many ms. */
+const READS = [
+  { name: 'a month of a tenant by day and model', as: ADMIN, query: 'select assistant.usage_summary(null)' },
+  { name: 'a month of a member by day and model', as: READER, query: 'select assistant.usage_summary(null)' },
+  { name: 'this day, and what is left of it', as: ADMIN, query: 'select assistant.current_day_usage()' },
+];
+const MOST = 5;
 
 const connect = async ({ databaseUrl }, role, claims = {}) => {
   const client = new pg.Client({ connectionString: databaseUrl });
@@ -128,6 +136,27 @@ export const measure = async ({ stack, stopping, options, say }) => {
     for (let n = 0; n < READERS; n += 1) readers.push(await connect(stack, 'authenticated', { sub: READER }));
     clients.push(...readers);
     const rows = [];
+    const note = (row) => {
+      rows.push(row);
+      say(`${row.name}: ${row.reached} (${row.aim})`);
+    };
+    for (const { name, as, query } of READS) {
+      const reader = await connect(stack, 'authenticated', { sub: as });
+      clients.push(reader);
+      const found = [];
+      for (let run = 0; run < 60; run += 1) {
+        const start = performance.now();
+        await reader.query(query);
+        // The first ones plan, and read from disk.
+        if (run >= 10) found.push(performance.now() - start);
+      }
+      note({
+        name: `${name}; ${options.days} rows of days`,
+        aim: `under ${MOST} ms`,
+        reached: `${rounded(median(found))} ms, p99 ${rounded(p99(found))} ms`,
+        met: median(found) < MOST,
+      });
+    }
     for (const { name, job, sizes, change, read } of SUMMARIES) {
       const [alone, taken, beside] = [[], [], []];
       for (let run = 0; run < RUNS; run += 1) {
@@ -143,13 +172,12 @@ export const measure = async ({ stack, stopping, options, say }) => {
           )),
         );
       }
-      rows.push({
+      note({
         name: `${name}: refreshed while ${READERS} read it; ${sizes(options)}`,
         aim: `under ${LIMIT / 1000} s`,
         reached: `${rounded(median(taken) / 1000)} s, at most ${rounded(Math.max(...taken) / 1000)} s; a read ${rounded(median(beside))} ms, p99 ${rounded(p99(beside))} ms, of ${rounded(median(alone))} ms and ${rounded(p99(alone))} ms without`,
         met: Math.max(...taken) < LIMIT,
       });
-      say(`${rows.at(-1).name}: ${rows.at(-1).reached}`);
     }
     return rows;
   } finally {

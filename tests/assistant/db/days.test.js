@@ -53,16 +53,17 @@ test('an event counts on the day of the tenant, to the second, where clocks chan
     const one = await admin({ zone });
     for (const [, first, last] of days) {
       const outside = [new Date(Date.parse(first) - 1000), new Date(Date.parse(last) + 1000)];
+      // Each with tokens of its own: another day may have as many events.
       await addEvents(
-        [first, last, ...outside.map((at) => at.toISOString())].map((at) =>
-          event(one, { at, prompt_tokens: 1, completion_tokens: 0 }),
+        [first, last, ...outside.map((at) => at.toISOString())].map((at, n) =>
+          event(one, { at, prompt_tokens: 10 ** n, completion_tokens: 0 }),
         ),
       );
     }
     for (const [day, first, last, hours] of days) {
       const { days: found, time_zone: named } = await summary(one, day.slice(0, 7));
       assert.equal(named, zone);
-      assert.equal(found.find((each) => each.day === day).requests, 2, `${zone} ${day}`);
+      assert.equal(found.find((each) => each.day === day).prompt_tokens, 11, `${zone} ${day}`);
       const [{ start, end: until }] = await sql(
         `select private.period_start('day', $1, $2) as start, private.period_end('day', $1, $2) as end`,
         [first, zone],
