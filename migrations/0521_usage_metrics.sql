@@ -65,7 +65,7 @@ create table private.usage_days (
   cost_micro        bigint not null,
   unpriced          bigint not null,
   estimated         bigint not null,
-  constraint usage_days_once unique nulls not distinct (tenant_id, day, user_id, model),
+  constraint usage_days_once unique nulls not distinct (tenant_id, user_id, day, model),
   constraint usage_days_tenant foreign key (tenant_id) references assistant.tenants (id) on delete cascade,
   constraint usage_days_user foreign key (tenant_id, user_id) references assistant.users (tenant_id, id) on delete cascade
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -88,7 +88,7 @@ create table private.usage_months (
   cost_micro        bigint not null,
   unpriced          bigint not null,
   estimated         bigint not null,
-  constraint usage_months_once unique nulls not distinct (tenant_id, month, user_id),
+  constraint usage_months_once unique nulls not distinct (tenant_id, user_id, month),
   constraint usage_months_tenant foreign key (tenant_id) references assistant.tenants (id) on delete cascade,
   constraint usage_months_user foreign key (tenant_id, user_id) references assistant.users (tenant_id, id) on delete cascade
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -147,7 +147,10 @@ begin
   events as (
     select e.*, t.reservation
     from taken as t
-    inner join private.usage_events as e on e.tenant_id = fold_usage.tenant and e.event_id = t.event_id
+    -- One row each, by the key, also where the planner expects few events of a tenant.
+    cross join lateral (
+      select o.* from private.usage_events as o where o.tenant_id = fold_usage.tenant and o.event_id = t.event_id offset 0
+    ) as e
   ),
 
   metrics as (

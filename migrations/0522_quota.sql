@@ -87,9 +87,12 @@ create function private.pending_tokens(tenant uuid) returns bigint
   language sql stable
   set search_path = ''
   as $$
-select coalesce(sum(r.amount - e.prompt_tokens - e.completion_tokens), 0)::bigint
+select coalesce(sum(r.amount - e.tokens), 0)::bigint
 from private.usage_pending as p
-inner join private.usage_events as e on e.tenant_id = p.tenant_id and e.event_id = p.event_id
+cross join lateral (
+  select o.prompt_tokens + o.completion_tokens as tokens
+  from private.usage_events as o where o.tenant_id = p.tenant_id and o.event_id = p.event_id offset 0
+) as e
 inner join private.reservations as r on r.id = p.reservation and r.released_at is null
 where p.tenant_id = pending_tokens.tenant
 $$;

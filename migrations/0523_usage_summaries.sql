@@ -19,12 +19,19 @@ begin
     from (
       select d.day, d.model, d.requests, d.prompt_tokens, d.completion_tokens, d.cost_micro, d.unpriced, d.estimated
       from private.usage_days as d
-      where d.tenant_id = tenant and d.day between first_day and last_day and d.user_id is not distinct from member
+      where d.tenant_id = tenant and d.user_id = member and d.day between first_day and last_day
+      union all
+      select d.day, d.model, d.requests, d.prompt_tokens, d.completion_tokens, d.cost_micro, d.unpriced, d.estimated
+      from private.usage_days as d
+      where member is null and d.tenant_id = tenant and d.user_id is null and d.day between first_day and last_day
       union all
       select e.day, e.model, 1, e.prompt_tokens, e.completion_tokens, coalesce(e.cost_micro, 0), (e.cost_micro is null)::int,
         e.is_estimated::int
       from private.usage_pending as p
-      inner join private.usage_events as e on e.tenant_id = p.tenant_id and e.event_id = p.event_id
+      -- Few of a tenant's events, each by its key.
+      cross join lateral (
+        select o.* from private.usage_events as o where o.tenant_id = p.tenant_id and o.event_id = p.event_id offset 0
+      ) as e
       where p.tenant_id = tenant and e.day between first_day and last_day and (member is null or e.user_id = member)
     ) as u
     group by u.day, u.model;

@@ -104,8 +104,11 @@ test('what is reserved before midnight and settled after it counts in the new da
   await sql(`update private.budgets set period_start = period_start - interval '1 day' where owner = $1`, [one.tenant]);
   assert.deepEqual(await budget(one.tenant), { limit: 100, used: 0, reserved: 30, left: 70 });
   assert.equal((await refusal(begin(one, 71))).code, 'RG683');
+  // The first request of the new day finds nothing used.
+  await begin(one, 5);
+  assert.deepEqual(await budget(one.tenant), { limit: 100, used: 0, reserved: 35, left: 65 });
   await end(reservation, 20, 5);
-  assert.deepEqual(await budget(one.tenant), { limit: 100, used: 25, reserved: 0, left: 75 });
+  assert.deepEqual(await budget(one.tenant), { limit: 100, used: 25, reserved: 5, left: 70 });
 });
 
 test('a tenant that changes its zone keeps what it has used, and its earlier days', async () => {

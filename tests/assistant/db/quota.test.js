@@ -259,6 +259,9 @@ test('only active members of an active tenant begin, and no amount is negative',
   ])
     assert.equal(await code(end(reservation, ...values)), 'RG694', JSON.stringify(values));
   assert.equal(await code(end(randomUUID(), 1, 1)), 'RG694');
+  const invited = await makeMember(one.tenant);
+  await sql('update assistant.users set auth_id = null where id = $1', [invited.id]);
+  assert.equal(await code(begin(invited, 1)), 'RG692');
   await sql('update assistant.users set is_active = false where id = $1', [one.id]);
   assert.equal(await code(begin(one, 1)), 'RG692');
   // What has begun is ended all the same.
