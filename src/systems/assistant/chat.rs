@@ -27,6 +27,8 @@ const DRAIN_MS: u32 = 25_000;
 const AFTER_END_MS: u64 = 10_000;
 /// Milliseconds that an answer may take. Its reservation lasts longer.
 const ANSWER_MS: u64 = 600_000;
+/// Milliseconds after the provider's head in which an error is still answered with a status of its own, if no token comes before.
+const FIRST_MS: u64 = 250;
 /// Is sent to a client who has got nothing for a while: it holds the connection, and shows whether the client is still there.
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
@@ -198,14 +200,14 @@ impl<'a> Work<'a> {
         let mut waits = Waits {
             pieces,
             gone: Some(self.out.gone()),
-            tick: self.wait(save_ms.into()),
+            tick: self.wait(FIRST_MS.min(save_ms.into())),
             writing: None,
             saving: None,
         };
         let mut deadline_ms = self.start_ms + ANSWER_MS;
         // Whether the end of the answer is being written, and whether the client has got it.
         let (mut is_ending, mut has_end) = (false, false);
-        let mut is_quiet = false;
+        let mut is_quiet = true;
         let end = loop {
             let event = poll_fn(|context| waits.poll(context)).await;
             let now_ms = self.services.now_ms();
@@ -313,14 +315,14 @@ impl<'a> Work<'a> {
             self.imply_finish_reason();
             return End::named("whole");
         }
+        let failed = |name, details| End::with(name, &PROVIDER_FAILED, details);
         match read {
             Err(ReadFault::Slow) => {
                 End::with("slow", &PROVIDER_TIMEOUT, "It said nothing for too long")
             }
-            Err(ReadFault::TooLarge) => {
-                End::with("cut", &PROVIDER_FAILED, "Its answer is too long")
-            }
-            _ => End::with("cut", &PROVIDER_FAILED, "Its answer broke off"),
+            Err(ReadFault::TooLarge) => failed("cut", "Its answer is too long"),
+            _ if self.said.has_begun => failed("cut", "Its answer broke off"),
+            _ => failed("refused", "What it sent is no answer"),
         }
     }
 

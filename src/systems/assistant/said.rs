@@ -140,6 +140,8 @@ pub struct Said {
     pub error: Option<Value>,
     /// Whether `[DONE]` or a whole object came.
     pub is_done: bool,
+    /// Whether there was any chunk of an answer.
+    pub has_begun: bool,
 }
 
 impl Said {
@@ -158,6 +160,7 @@ impl Said {
             id: None,
             error: None,
             is_done: false,
+            has_begun: false,
         }
     }
 
@@ -237,7 +240,7 @@ impl Said {
             Reading::Object(object) => {
                 if let Some(object) = parsed(&String::from_utf8_lossy(&object)) {
                     self.read_chunk(&object, parts);
-                    self.is_done = self.error.is_none();
+                    self.is_done = self.error.is_none() && self.has_begun;
                 }
             }
         }
@@ -270,6 +273,7 @@ impl Said {
         }
         self.model = self.model.take().or_else(|| name(chunk.get("model")));
         self.id = self.id.take().or_else(|| name(chunk.get("id")));
+        self.has_begun |= chunk.get("choices").is_some();
         let choices = field("choices").and_then(Value::as_array);
         let mut choices = choices.into_iter().flatten();
         let choice = choices.find(|choice| index_of(choice).unwrap_or(0) == 0);
@@ -538,6 +542,7 @@ mod tests {
             (events(&[&a, STOP, r#"{"error":{"message":"no"}}"#]), false),
             (format!("data: {a}\ndata: {STOP}\ndata: [DONE]\n"), true),
             (format!("<html>{a}</html>"), false),
+            (r#"{"status":"ok"}"#.to_owned(), false),
         ] {
             assert_eq!(said(&stream).0.is_whole(), is_whole, "{stream}");
         }
