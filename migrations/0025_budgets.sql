@@ -94,7 +94,7 @@ alter table private.budgets enable row level security;
 alter table private.budgets force row level security;
 
 create table private.reservations (
-  id          uuid constraint reservations_pkey primary key default gen_random_uuid(),
+  id          uuid constraint reservations_pkey primary key default private.uuid_v7(),
   scope       text not null,
   owner       uuid not null,
   amount      bigint not null,

@@ -47,6 +47,15 @@ test('nobody rates for another, and nobody rates a message that is hidden from t
   const closed = await world({ private_conversations: true });
   const [hidden] = await say(await conversation(closed.here.ada), ['mine']);
   assert.equal(await codeOf(rate(closed.here.bea, hidden)), '42501');
+  // Nor where nothing is asked back: then no other policy is tried.
+  const blind = (user, id) =>
+    codeOf(asMember(user, 'insert into assistant.feedback (message_id, rating) values ($1, 1)', [id]));
+  for (const [user, id] of [
+    [closed.here.bea, hidden.id],
+    [there.owner, answer.id],
+    [there.owner, randomUUID()],
+  ])
+    assert.equal(await blind(user, id), '42501');
   assert.equal(await codeOf(rate(closed.here.admin, hidden)), null);
   // What has become hidden is out of reach, one's own rating of it, too.
   await sql(`update assistant.tenants set features = '{}' where id = $1`, [closed.here.tenant.id]);

@@ -378,6 +378,27 @@ test('members who are deleted while their usage is counted stop nothing', async 
   assert.deepEqual([sums.metrics, sums.days], [sums.events, sums.events]);
 });
 
+test('members read the rows of their own usage, admins and owners those of their tenant, and nobody those of another', async () => {
+  const [here, there] = [await tenant(), await tenant()];
+  const people = {};
+  for (const role of ['member', 'admin', 'owner']) people[role] = await makeMember(here, role);
+  const foreign = await makeMember(there, 'owner');
+  const idle = await makeMember(here);
+  await addEvents([...Object.values(people), foreign].map((one) => event(one)));
+  const rows = async (one) =>
+    (await as(signedIn(one), (query) => query('select tenant_id, user_id from assistant.usage_metrics')))
+      .map(({ tenant_id: of, user_id: user }) => `${of} ${user}`)
+      .toSorted();
+  const all = [null, ...Object.values(people).map(({ id }) => id)].map((id) => `${here} ${id}`).toSorted();
+  assert.deepEqual(await rows(people.member), [`${here} ${people.member.id}`]);
+  assert.deepEqual(await rows(idle), []);
+  assert.deepEqual(await rows(people.admin), all);
+  assert.deepEqual(await rows(people.owner), all);
+  assert.deepEqual(await rows(foreign), [null, foreign.id].map((id) => `${there} ${id}`).toSorted());
+  await sql('update assistant.users set is_active = false where id = $1', [people.admin.id]);
+  assert.deepEqual(await rows(people.admin), []);
+});
+
 test('nobody but the back office writes usage', async () => {
   const admin = await makeMember(await tenant(), 'owner');
   const calls = [
