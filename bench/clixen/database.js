@@ -1,13 +1,9 @@
 // clixen's speeds in the database: as the user themselves, under row-level security, at the sizes that they are about.
 import pg from 'pg';
 import { SetupError } from '../../dev/setup.js';
+import { median, p99, rounded } from '../figures.js';
 import { load, USER } from './load.js';
 import { INDEXED, PROMISED } from './queries.js';
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const p99 = (values) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
-const rounded = (ms) => Number(ms.toPrecision(3));
 
 /** Runs the body in a transaction as PostgREST would; jobs of the edge's run as the functions' owner. */
 const as = async (client, { role = 'authenticated', settings }, body) => {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
+import { rounded } from '../figures.js';
 import { cpuTime } from '../machine.js';
 
 /** What n8n exports, often enough under other names for 200 nodes in one workflow, each part with triggers of its own. */
@@ -75,7 +76,6 @@ const validations = async ({ url, key, part, times, signal }) => {
 
 const at = (values, part) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))];
-const rounded = (ms) => Number(ms.toPrecision(3));
 
 /** The row of the table. @returns {Promise<{name: string, aim: string, reached: string}[]>} */
 export const validation = async ({ stack, stopping, options, say }) => {

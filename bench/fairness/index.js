@@ -12,6 +12,7 @@ import { token as issue } from '../../dev/issuer.js';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
+import { rounded } from '../figures.js';
 import { machine, packageVersion } from '../machine.js';
 import { withBenchmarkSystem } from '../system.js';
 import { attacks, SLOW_FOR } from './attacks.js';
@@ -143,8 +144,6 @@ class Bench {
     }
   }
 }
-
-const rounded = (value) => Number(value.toPrecision(3));
 
 const measured = async ({ stack, stopping, options }) => {
   const { signal } = stopping;

@@ -2,13 +2,12 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { event, idOf, session, subscription } from '../../tests/flashfusion/support/stripe.js';
+import { median, rounded } from '../figures.js';
 
 export const SIZES = { notifications: 100_000, events: 100_000 };
 export const only = 'migrated database';
 
 const RUNS = 40;
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const rounded = (ms) => Number(ms.toPrecision(3));
 
 /** Users with notifications: of the first all are read but one in a hundred, the second has read none. Others have a thousand. */
 const USERS = Array.from({ length: 102 }, () => randomUUID());

@@ -3,15 +3,11 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { token } from '../../dev/issuer.js';
 import { SetupError } from '../../dev/setup.js';
+import { median, p99, rounded } from '../figures.js';
 import { cpuTime } from '../machine.js';
 
 export const SIZES = { keys: 1_000_000, seals: 600 };
 export const only = undefined;
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const p99 = (values) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
-const rounded = (ms) => Number(ms.toPrecision(3));
 
 const USER = '00000000-0000-4000-8000-000000000001';
 const PER_USER = 20;

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
+import { median, p99, rounded } from '../figures.js';
 
 /** Tasks that wait, connections of workers, seconds of a measurement without and with an open transaction. */
 export const SIZES = { tasks: 1_000_000, workers: 16, seconds: 60, held: 600 };
@@ -17,11 +18,6 @@ const ROUNDS = 3;
 const MOST = 5000;
 /** As the edge calls for a worker. */
 const CLAIMS = JSON.stringify({ role: 'edge', edge: { caller: 'service_role' } });
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const p99 = (values) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
-const rounded = (value) => Number(value.toPrecision(3));
 
 const connect = async ({ databaseUrl }) => {
   const client = new pg.Client({ connectionString: databaseUrl });

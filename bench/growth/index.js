@@ -8,6 +8,7 @@ import { interruptible } from '../../dev/interrupt.js';
 import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
+import { median, p99, rounded } from '../figures.js';
 import { machine, packageVersion } from '../machine.js';
 import { withBenchmarkSystem } from '../system.js';
 import { needWrk } from '../wrk.js';
@@ -43,15 +44,11 @@ const parsed = (flags) => {
   }
 };
 
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const p99 = (values) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
 /** How often one of the first takes longer than one of the second. */
 const later = (first, second) => {
   const longer = first.map((one) => second.filter((other) => one > other).length);
   return longer.reduce((sum, count) => sum + count, 0) / (first.length * second.length);
 };
-const rounded = (ms) => Number(ms.toPrecision(3));
 
 class Bench {
   constructor({ sql, client }) {

@@ -1,5 +1,6 @@
 // Analytics of a project with a million messages of a hundred users in ninety days, among ten thousand projects.
 import pg from 'pg';
+import { median, p99, rounded } from '../figures.js';
 
 export const SIZES = { messages: 1_000_000, projects: 10_000 };
 export const only = 'migrated database';
@@ -18,11 +19,6 @@ const user = (n) =>
 const conversation = (n) => `md5('analysed conversation ' || ${n})::uuid`;
 /** Conversations of a user follow one another; all together fill the days, in ten hours of each. */
 const AT = `date_trunc('day', now()) - (g.n::bigint * ${DAYS} / $3)::int * interval '1 day' + (8 + g.n % 10) * interval '1 hour'`;
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
-const p99 = (values) =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
-const rounded = (ms) => Number(ms.toPrecision(3));
 
 const STATEMENTS = {
   messages: `insert into observatory.messages (

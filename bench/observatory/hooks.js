@@ -2,13 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { token } from '../../dev/issuer.js';
+import { median, p99, rounded } from '../figures.js';
 
 export const SIZES = { events: 1000 };
 export const only = undefined;
-
-const p99 = (values) => values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * 0.99))];
-const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
-const rounded = (ms) => Number(ms.toPrecision(3));
 
 /** Lines of a session, without end. */
 function* lines(session) {

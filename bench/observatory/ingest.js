@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import pg from 'pg';
 import { token } from '../../dev/issuer.js';
 import { SetupError } from '../../dev/setup.js';
+import { rounded } from '../figures.js';
 import { cpuTime } from '../machine.js';
 
 /** Messages in the database and through the edge, of four users together; megabytes of the large file. */
@@ -18,7 +19,6 @@ const SENDERS = 4;
 const BATCH = 500;
 const MB = 1024 * 1024;
 
-const rounded = (value) => Number(value.toPrecision(3));
 /** As random as need be, and the same each time. */
 const number = (seed) => createHash('md5').update(seed).digest().readUInt32BE();
 const WORDS =
