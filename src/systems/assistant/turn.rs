@@ -205,13 +205,14 @@ impl Turn {
     /// The arguments that end the turn.
     pub fn ended(&self, outcome: &Outcome<'_>) -> Value {
         let said = outcome.said;
+        let calls = said.tool_calls();
         json!({
             "turn": self.id,
             "outcome": {
                 "end": outcome.end,
                 "content": said.text(),
                 "reasoning": said.reasoning,
-                "tool_calls": said.tool_calls(),
+                "tool_calls": (!calls.is_empty()).then_some(calls),
                 "finish_reason": said.finish_reason,
                 "prompt_tokens": said.usage.map(|usage| usage.prompt),
                 "completion_tokens": said.usage.map(|usage| usage.completion),
