@@ -46,8 +46,7 @@ const ROWS = [
   },
   {
     name: 'the same of a stranger: none',
-    // Each of the 10,000 is looked at.
-    most: 30,
+    most: 5,
     as: STRANGER,
     query: `select * from assistant.messages where conversation_id = ${LONG} order by created_at desc, id desc limit 100`,
   },
