@@ -34,9 +34,10 @@ create index messages_tokens on assistant.messages (conversation_id) include (to
 
 alter table assistant.messages enable row level security;
 alter table assistant.messages force row level security;
--- Within a policy, the policies of conversations apply: what the caller does not see is not there.
+-- Within a policy, the policies of conversations apply: what the caller does not see is not there. With the offset each conversation is looked
+-- up by its id; without it, the planner reads all conversations of the tenant first.
 create policy member_select on assistant.messages for select to authenticated
-  using (exists (select from assistant.conversations as c where c.id = conversation_id));
+  using (exists (select from assistant.conversations as c where c.id = conversation_id offset 0));
 create policy author_insert on assistant.messages for insert to authenticated
   with check (
     role = 'user'

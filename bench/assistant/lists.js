@@ -46,7 +46,8 @@ const ROWS = [
   },
   {
     name: 'the same of a stranger: none',
-    most: 5,
+    // Each of the 10,000 is looked at.
+    most: 30,
     as: STRANGER,
     query: `select * from assistant.messages where conversation_id = ${LONG} order by created_at desc, id desc limit 100`,
   },

@@ -24,7 +24,7 @@ const SAVE_MS: u32 = 5_000;
 /// Milliseconds after a hang-up in which the provider may still say what was used. Cloudflare ends the work after 30 seconds.
 const DRAIN_MS: u32 = 25_000;
 /// The same after the end of an answer whose stream stays open.
-const AFTER_END_MS: u64 = 10_000;
+const AFTER_END_MS: u64 = 5_000;
 /// Milliseconds that an answer may take. Its reservation lasts longer.
 const ANSWER_MS: u64 = 600_000;
 /// Milliseconds after the provider's head in which an error is still answered with a status of its own, if no token comes before.
@@ -320,9 +320,9 @@ impl<'a> Work<'a> {
             Err(ReadFault::Slow) => {
                 End::with("slow", &PROVIDER_TIMEOUT, "It said nothing for too long")
             }
+            _ if !self.said.has_begun => failed("refused", "What it sent is no answer"),
             Err(ReadFault::TooLarge) => failed("cut", "Its answer is too long"),
-            _ if self.said.has_begun => failed("cut", "Its answer broke off"),
-            _ => failed("refused", "What it sent is no answer"),
+            _ => failed("cut", "Its answer broke off"),
         }
     }
 
