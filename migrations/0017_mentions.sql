@@ -152,10 +152,13 @@ create table private.mention_places (
   relation text constraint mention_places_pkey primary key,
   columns  text[] not null,
   keys     text not null,
+  beside   text,
   remedy   text not null
 );
 comment on table private.mention_places is 'Tables of free text that may name a person, each with an index of the contacts in it.';
 comment on column private.mention_places.keys is 'The expression of the index: the contacts that a row names, or null.';
+comment on column private.mention_places.beside is
+  'A table (id, contacts) with the contacts that rows name in columns which are not in keys. For columns that are updated often: an update of an indexed column writes every index.';
 comment on column private.mention_places.remedy is
   'How a mention is erased: redact removes it from the texts; any other value is the name of a function that deletes rows by their ids.';
 
@@ -164,15 +167,20 @@ alter table private.mention_places force row level security;
 
 -- The texts of a list of JSON, for indexes: these may not have jsonb[]::text.
 create function private.json_texts(list jsonb[]) returns text[]
-  language sql immutable strict
+  language plpgsql immutable strict
   set search_path = ''
-  as $$ select array(select e::text from unnest(list) as e) $$;
+  as $$
+begin
+  return array(select e::text from unnest(list) as e);
+end
+$$;
 -- As private.contacts_in.
 grant execute on function private.json_texts(jsonb[]) to authenticated, service_role;
 
 -- Lists a table and creates its index.
-create function private.index_mentions(relation regclass, columns text[], remedy text default 'redact', keys text default null)
-  returns void
+create function private.index_mentions(
+  relation regclass, columns text[], remedy text default 'redact', keys text default null, beside regclass default null
+) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
@@ -195,8 +203,10 @@ begin
     (select c.relname || '_mentions' from pg_catalog.pg_class as c where c.oid = index_mentions.relation),
     index_mentions.relation, expression
   );
-  insert into private.mention_places (relation, columns, keys, remedy)
-  values (index_mentions.relation::text, index_mentions.columns, expression, index_mentions.remedy);
+  insert into private.mention_places (relation, columns, keys, beside, remedy)
+  values (
+    index_mentions.relation::text, index_mentions.columns, expression, index_mentions.beside::text, index_mentions.remedy
+  );
 end
 $$;
 
@@ -206,7 +216,9 @@ create function private.mention_condition(place private.mention_places) returns 
   set search_path = ''
   as $$
 select format(
-  '(%s) && $1 and array_to_string(array[%s], chr(10)) collate "C" ~* $2', place.keys,
+  '((%s) && $1%s) and array_to_string(array[%s], chr(10)) collate "C" ~* $2', place.keys,
+  -- An array, so that the planner can use both indexes.
+  case when place.beside is not null then format(' or id = any (array(select b.id from %s as b where b.contacts && $1))', place.beside) else '' end,
   (select string_agg(format('%I::text', c), ', ') from unnest(place.columns) as c)
 )
 $$;
@@ -303,7 +315,7 @@ $$;
 drop function private.erase_mentions(text[]);
 drop function private.mentions(text[], jsonb);
 drop function private.mention_condition(private.mention_places);
-drop function private.index_mentions(regclass, text[], text, text);
+drop function private.index_mentions(regclass, text[], text, text, regclass);
 drop function private.json_texts(jsonb[]);
 drop table private.mention_places;
 drop function private.redact(jsonb, text);
