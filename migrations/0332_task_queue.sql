@@ -179,39 +179,52 @@ end
 $$;
 revoke execute on function private.next_turn(uuid) from public;
 
--- Gives slots of a lane that are free to its best waiting tasks, at most so many, and returns how many.
+-- Gives slots of a lane that are free to its best waiting tasks, at most so many, and returns how many. Each departure comes here: so it
+-- is two statements, and what the planner may do is set by the functions that call it.
 create function private.fill_slots(user_id uuid, agent_id uuid, most int, from_head boolean default true) returns int
   language plpgsql volatile
   set search_path = ''
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set jit = off
   as $$
 declare
-  free constant int := least(most, private.task_slots(fill_slots.user_id) - (
-    select count(*) from private.task_queue as q where q.user_id = fill_slots.user_id and q.agent_id = fill_slots.agent_id
-  ));
-  head private.task_heads;
-  taken private.task_backlog[];
-  base bigint;
+  lane record;
+  filled int;
 begin
-  if free <= 0 or private.is_paused(fill_slots.agent_id, fill_slots.user_id) then
+  -- As private.task_slots, private.is_paused and private.next_turn have it.
+  select
+    coalesce((
+      select t.concurrent_tasks::int
+      from flashfusion.users as u
+      inner join private.tiers as t on t.tier in (u.subscription_tier, 'free')
+      where u.id = fill_slots.user_id
+      order by t.tier = u.subscription_tier desc
+      limit 1
+    ), 1) - (
+      select count(*) from private.task_queue as q where q.user_id = fill_slots.user_id and q.agent_id = fill_slots.agent_id
+    ) as free,
+    greatest(
+      pg_sequence_last_value('private.task_turn'),
+      (select q.turn from private.task_queue as q where q.user_id = fill_slots.user_id order by q.turn desc limit 1)
+    ) as turn,
+    coalesce(h.priority, -1) as priority, coalesce(h.run_at, '-infinity') as run_at,
+    coalesce(h.task_id, '00000000-0000-0000-0000-000000000000') as task_id
+  into lane
+  from (values (1)) as one
+  left join private.task_heads as h
+    on h.user_id = fill_slots.user_id and h.agent_id = fill_slots.agent_id and fill_slots.from_head
+  where not exists (
+    select from private.task_pauses as p
+    where (p.agent_id is null or p.agent_id = fill_slots.agent_id) and (p.user_id is null or p.user_id = fill_slots.user_id)
+      and p.until > clock_timestamp()
+  );
+  if not found or lane.free <= 0 then
     return 0;
   end if;
-  if from_head then
-    select * into head from private.task_heads as h where h.user_id = fill_slots.user_id and h.agent_id = fill_slots.agent_id;
-  end if;
-  base := private.next_turn(fill_slots.user_id) - 1;
-  with best as (
+  with best as materialized (
     select b.task_id from private.task_backlog as b
     where b.user_id = fill_slots.user_id and b.agent_id = fill_slots.agent_id and b.is_due
-      and (b.priority, b.run_at, b.task_id) >= (
-        coalesce(head.priority, -1), coalesce(head.run_at, '-infinity'), coalesce(head.task_id, '00000000-0000-0000-0000-000000000000')
-      )
+      and (b.priority, b.run_at, b.task_id) >= (lane.priority, lane.run_at, lane.task_id)
     order by b.priority, b.run_at, b.task_id
-    limit free
+    limit least(most, lane.free)
     for update skip locked
   ),
 
@@ -219,18 +232,22 @@ begin
     delete from private.task_backlog as b using best where b.task_id = best.task_id returning b.*
   )
 
-  select array_agg(row(g.*)::private.task_backlog order by g.priority, g.run_at, g.task_id) into taken from gone as g;
   insert into private.task_queue (task_id, generation, agent_id, user_id, task_type, priority, run_at, attempt, turn)
-  select t.task_id, pg_sequence_last_value('private.task_generation') % 2, t.agent_id, t.user_id, t.task_type, t.priority, t.run_at,
-    t.attempt, base + t.place
-  from unnest(taken) with ordinality as t (task_id, agent_id, user_id, task_type, priority, run_at, attempt, is_due, place);
-  if cardinality(taken) > 0 and random() < 0.008 then
+  select g.task_id, pg_sequence_last_value('private.task_generation') % 2, g.agent_id, g.user_id, g.task_type, g.priority, g.run_at,
+    g.attempt, lane.turn + row_number() over (order by g.priority, g.run_at, g.task_id)
+  from gone as g;
+  get diagnostics filled = row_count;
+  if filled > 0 and random() < 0.008 then
     insert into private.task_heads as h (user_id, agent_id, priority, run_at, task_id)
-    values (fill_slots.user_id, fill_slots.agent_id, taken[1].priority, taken[1].run_at, taken[1].task_id)
+    select b.user_id, b.agent_id, b.priority, b.run_at, b.task_id from private.task_backlog as b
+    where b.user_id = fill_slots.user_id and b.agent_id = fill_slots.agent_id and b.is_due
+      and (b.priority, b.run_at, b.task_id) >= (lane.priority, lane.run_at, lane.task_id)
+    order by b.priority, b.run_at, b.task_id
+    limit 1
     on conflict on constraint task_heads_pkey do update
       set priority = excluded.priority, run_at = excluded.run_at, task_id = excluded.task_id;
   end if;
-  return coalesce(cardinality(taken), 0);
+  return filled;
 end
 $$;
 revoke execute on function private.fill_slots(uuid, uuid, int, boolean) from public;

@@ -69,13 +69,14 @@ $$;
 revoke execute on function private.end_attempt(private.task_queue, text, boolean) from public;
 
 -- After a task has left the queue: counts it, and gives its slot to the next.
-create function private.release_slot(user_id uuid, agent_id uuid) returns void
+create function private.release_slot(user_id uuid, agent_id uuid) returns int
   language plpgsql volatile
   set search_path = ''
   as $$
+declare
+  departed constant bigint := nextval('private.task_departures');
 begin
-  perform nextval('private.task_departures');
-  perform private.fill_slots(release_slot.user_id, release_slot.agent_id, 1);
+  return private.fill_slots(release_slot.user_id, release_slot.agent_id, 1);
 end
 $$;
 revoke execute on function private.release_slot(uuid, uuid) from public;
@@ -356,11 +357,16 @@ create function private.leased_task(task_id uuid, lease_token uuid, and_leave bo
 declare
   task private.task_queue;
 begin
-  perform private.require_task_worker();
+  -- `perform` begins a query, and conditions do not: every end of a task comes here.
+  if not private.is_server() then
+    perform private.require_task_worker();
+  end if;
   select * into task from private.task_queue as q where q.task_id = leased_task.task_id and q.lease_token = leased_task.lease_token;
   if found then
     if and_leave then
-      perform private.lock_tasks(task.user_id, true);
+      if not pg_try_advisory_xact_lock_shared(hashtextextended(task.user_id::text, 321)) then
+        perform private.lock_tasks(task.user_id, true);
+      end if;
       delete from private.task_queue as q
       where q.task_id = task.task_id and q.lease_token = leased_task.lease_token and q.lease_until >= clock_timestamp()
       returning q.* into task;
@@ -416,6 +422,7 @@ create function flashfusion.complete_task(
   as $$
 declare
   task private.task_queue;
+  filled int;
 begin
   if octet_length(complete_task.result::text) > 262144 then
     perform private.refuse(422, 'RG617', 'The result is too large', 'At most 256 KB', 'Store it elsewhere, and send where.');
@@ -428,7 +435,7 @@ begin
     ),
     lease_token = null, lease_expires_at = null, locked_by = null
   where t.id = task.task_id;
-  perform private.release_slot(task.user_id, task.agent_id);
+  filled := private.release_slot(task.user_id, task.agent_id);
   return jsonb_build_object('id', task.task_id, 'status', 'completed');
 end
 $$;

@@ -154,7 +154,7 @@ const RULES = {
   },
   'every trigger is on': {
     query: `select g.tgname as name from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
-      where ${SCHEMAS} and g.tgenabled <> 'O'`,
+      where ${SCHEMAS} and g.tgenabled not in ('O', 'A')`,
     fault: 'alter table sample.projects disable trigger projects_audit',
   },
   'there are no rules and no foreign tables': {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { close, sql, stack } from '../../support/stack.js';
+import { close, sql, stack, transaction } from '../../support/stack.js';
 import {
   call,
   cancel,
@@ -314,6 +314,69 @@ test('what a failed attempt says of a person is found and erased with the others
     (await stored(id)).errors.map(({ error }) => error),
     ['no mailbox "[erased]"\nwas found', 'something else'],
   );
+});
+
+test('contacts of a result and of errors are kept beside the task, and no longer than its texts name them', async () => {
+  const [agent, sub] = [await makeAgent(), await makeUser()];
+  const { id } = await enqueue(sub, agent);
+  const contacts = async () =>
+    (await sql('select contacts from private.task_contacts where id = $1', [id]))[0]?.contacts;
+  const [first, second] = [`${randomUUID()}@example.org`, `${randomUUID()}@example.org`];
+  await fail((await claim(agent))[0], { error: `no mailbox ${first}` });
+  assert.deepEqual(await contacts(), [first]);
+  await due(id);
+  await complete((await claim(agent))[0], { result: { to: second } });
+  assert.deepEqual(await contacts(), [first, second].sort(), 'a row of errors stays');
+  for (const address of [first, second]) {
+    const [{ erased }] = await sql('select private.erase_mentions(array[$1]) as erased', [address]);
+    assert.deepEqual(erased, { 'flashfusion.agent_tasks': 1 });
+  }
+  assert.equal(await contacts(), undefined);
+  const task = await stored(id);
+  assert.deepEqual([task.result, task.errors[0].error], [{ to: '[erased]' }, 'no mailbox [erased]']);
+  await sql(`update flashfusion.agent_tasks set error_message = $2 where id = $1`, [id, first]);
+  await sql('delete from flashfusion.agent_tasks where id = $1', [id]);
+  assert.equal(await contacts(), undefined, 'of a deleted task');
+});
+
+test('a search for a person reads tasks by their indexes', async () => {
+  const [{ condition }] = await sql(
+    `select private.mention_condition(p) as condition from private.mention_places as p where p.relation = 'flashfusion.agent_tasks'`,
+  );
+  await transaction(async (query) => {
+    for (const kind of ['seqscan', 'indexscan', 'indexonlyscan']) await query(`set local enable_${kind} = off`);
+    const rows = await query(`explain select from flashfusion.agent_tasks where ${condition}`, [['a@b.example'], 'a']);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    for (const index of ['agent_tasks_mentions', 'task_contacts_contacts', 'agent_tasks_pkey'])
+      assert.match(plan, new RegExp(`Bitmap Index Scan on ${index}`));
+  });
+});
+
+test('the columns of a task have rules, whoever writes them', async () => {
+  const [agent, sub] = [await makeAgent(), await makeUser()];
+  const { id } = await enqueue(sub, agent);
+  for (const [rule, change] of [
+    ['task_type', `task_type = 'No Type'`],
+    ['task_data', `task_data = '[]'`],
+    ['task_data', `task_data = jsonb_build_object('a', repeat('a', 65536))`],
+    ['priority', 'priority = 10'],
+    ['max_retries', 'max_retries = 21'],
+    ['idempotency_key_length', `idempotency_key = ''`],
+    ['status', `status = 'gone'`],
+    ['result', `result = to_jsonb(repeat('a', 262144))`],
+    ['error_message_length', `error_message = repeat('a', 2001)`],
+    ['errors', `errors = array_fill('{}'::jsonb, array[26])`],
+    ['retry_count', 'retry_count = -1'],
+  ]) {
+    const broken = { code: '23514', constraint: `agent_tasks_${rule}` };
+    await assert.rejects(sql(`update flashfusion.agent_tasks set ${change} where id = $1`, [id]), broken, change);
+    const [column, value] = change.split(/ = (.*)/s);
+    const columns = ['agent_id', 'user_id', 'task_type'].filter((name) => name !== column);
+    const insert = `insert into flashfusion.agent_tasks (${[...columns, column]}) select agent_id, user_id, ${
+      columns.length === 3 ? 'task_type, ' : ''
+    }${value} from flashfusion.agent_tasks where id = $1`;
+    await assert.rejects(sql(insert, [id]), broken, insert);
+  }
 });
 
 test('snoozing burns no attempt', async () => {

@@ -40,6 +40,7 @@ export const NOT_LOOKED_FOR = {
   'private.key_services': '*: our own words',
   'private.price_tiers': '*: the operator’s words',
   'private.subscription_clocks': '*: Stripe’s ids',
+  'private.task_contacts': '*: of the task’s texts',
   'private.task_backlog': '*: a word of the task',
   'private.task_pauses': '*: the operator’s words',
   'private.task_queue': '*: a word of the task',

@@ -275,6 +275,7 @@ const NEEDED = {
   'analytics.events.id': 'analytics.undated_id(gen_random_uuid())',
   'experiments.experiments.control_variant': `'{"id": "a", "weight": 0.5}'`,
   'experiments.experiments.test_variants': `'[{"id": "b", "weight": 0.5}]'`,
+  'flashfusion.agent_tasks.task_type': `'fixture'`,
 };
 const BY_TYPE = {
   uuid: 'gen_random_uuid()',
