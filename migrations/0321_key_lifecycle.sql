@@ -345,9 +345,16 @@ declare
 begin
   perform private.lock_flashfusion_user(owner.id);
   made := private.own_key(owner.id, confirm_key.id);
-  if made.status <> 'pending' then
+  -- The former key is revoked only for one that can be used.
+  if made.status <> 'pending' or made.expires_at <= clock_timestamp() or not made.is_active then
     perform private.refuse(
-      409, 'RG603', 'This key does not wait for a confirmation', 'It is ' || made.status, 'Confirm the key that rotate has returned.'
+      409, 'RG603', 'This key does not wait for a confirmation',
+      'It is ' || case
+        when made.status <> 'pending' then made.status
+        when made.is_active then 'expired'
+        else 'switched off'
+      end,
+      'Confirm the key that rotate has returned.'
     );
   end if;
   if made.rotated_from is not null then

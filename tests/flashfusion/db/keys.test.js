@@ -184,6 +184,19 @@ test('a rotation overlaps: both keys have their sealed texts until the new one i
   await assert.rejects(rotateKey(who, old.id), refusal('RG604', 409));
 });
 
+test('a successor that cannot be used is not confirmed, and the first key stays', async () => {
+  const who = user();
+  const old = await addKey(who, {});
+  const made = await rotateKey(who, old.id, { expires_at: inDays(1) });
+  await run(who, 'update flashfusion.user_api_keys set is_active = false where id = $1', [made.id]);
+  await assert.rejects(confirmKey(who, made.id), refusal('RG603', 409));
+  await run(who, 'update flashfusion.user_api_keys set is_active = true where id = $1', [made.id]);
+  // Expired, and the job that marks it has not run.
+  await sql('update flashfusion.user_api_keys set expires_at = now() where id = $1', [made.id]);
+  await assert.rejects(confirmKey(who, made.id), refusal('RG603', 409));
+  assert.deepEqual([(await keyRow(old.id)).status, await hasSecret(old.id)], ['active', true]);
+});
+
 test('a successor may be given up, and the first key rotated again', async () => {
   const who = user();
   const old = await addKey(who, {});
