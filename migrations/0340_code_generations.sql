@@ -71,11 +71,18 @@ select private.index_mentions(
   'flashfusion.code_generations', array['prompt', 'generated_code', 'file_path', 'error_message', 'metadata']
 );
 
+-- Without foreign keys: a user who deletes a generation before its end has still made the call, which its end then counts.
 create table private.generation_reservations (
-  generation_id uuid primary key references flashfusion.code_generations (id) on delete cascade,
-  reservation   uuid not null
+  generation_id uuid primary key,
+  reservation   uuid not null,
+  user_id       uuid not null,
+  project_id    uuid not null,
+  ai_service_id uuid not null,
+  created_at    timestamptz not null default now()
 );
-comment on table private.generation_reservations is 'The call that is reserved for a code generation which has not ended.';
+comment on table private.generation_reservations is 'The call that is reserved for a code generation which has not ended, also if its row was deleted.';
+
+create index generation_reservations_user_id on private.generation_reservations (user_id);
 
 alter table private.generation_reservations enable row level security;
 alter table private.generation_reservations force row level security;
@@ -122,8 +129,8 @@ begin
   if (private.budget_of('flashfusion.calls', caller.id) ->> 'limit')::bigint <> caller.api_usage_limit then
     perform private.set_budget('flashfusion.calls', caller.id, 'month', caller.api_usage_limit);
   end if;
-  insert into private.generation_reservations (generation_id, reservation)
-  values (made.id, private.reserve('flashfusion.calls', caller.id, 1, interval '1 hour'));
+  insert into private.generation_reservations (generation_id, reservation, user_id, project_id, ai_service_id)
+  values (made.id, private.reserve('flashfusion.calls', caller.id, 1, interval '1 hour'), caller.id, made.project_id, made.ai_service_id);
   return made;
 end
 $$;
@@ -132,7 +139,8 @@ comment on function flashfusion.start_generation(uuid, uuid, text, text, text, t
 revoke execute on function flashfusion.start_generation(uuid, uuid, text, text, text, text, text, jsonb) from public;
 grant execute on function flashfusion.start_generation(uuid, uuid, text, text, text, text, text, jsonb) to authenticated;
 
--- Ends a code generation, for the worker that has carried it out. A call that the provider has not taken (no tokens) does not count.
+-- Ends a code generation, for the worker that has carried it out. A call that the provider has not taken (no tokens) does not count. Of one
+-- whose row was deleted meanwhile only the usage is stored.
 create function flashfusion.finish_generation(
   id uuid, generated_code text default null, error text default null, input_tokens bigint default 0,
   output_tokens bigint default 0, cache_read_tokens bigint default 0, cache_write_tokens bigint default 0
@@ -145,19 +153,26 @@ declare
   made flashfusion.code_generations;
   service flashfusion.ai_services;
   cost bigint;
-  reserved uuid;
+  reserved private.generation_reservations;
 begin
   if coalesce(least(input_tokens, output_tokens, cache_read_tokens, cache_write_tokens), -1) < 0 or tokens > 1000000000 then
     perform private.refuse(422, 'RG615', 'The numbers of tokens are not valid', 'Each is 0 or more');
   end if;
   select * into made from flashfusion.code_generations as g where g.id = finish_generation.id for update;
-  if not found then
-    perform private.refuse(404, 'RG618', 'There is no such generation');
-  end if;
-  if made.status <> 'pending' then
+  if found and made.status <> 'pending' then
     perform private.refuse(409, 'RG612', 'The generation has ended', format('It is %s', made.status));
   end if;
-  select * into strict service from flashfusion.ai_services as s where s.id = made.ai_service_id;
+  delete from private.generation_reservations as r where r.generation_id = finish_generation.id returning r.* into reserved;
+  if found and made.id is null then
+    made.id := reserved.generation_id;
+    made.user_id := reserved.user_id;
+    made.project_id := reserved.project_id;
+    made.ai_service_id := reserved.ai_service_id;
+    made.created_at := reserved.created_at;
+  elsif made.id is null then
+    perform private.refuse(404, 'RG618', 'There is no such generation');
+  end if;
+  select * into service from flashfusion.ai_services as s where s.id = made.ai_service_id;
   if tokens > 0 then
     cost := private.cost_micro(
       private.price_of(service.provider, service.model_name, now(), input_tokens + cache_read_tokens + cache_write_tokens),
@@ -166,13 +181,16 @@ begin
   else
     cost := 0;
   end if;
+  made.status := case when finish_generation.error is null then 'completed' else 'failed' end;
+  made.generated_code := finish_generation.generated_code;
+  made.error_message := left(finish_generation.error, 2000);
+  made.tokens_used := tokens;
+  made.cost_estimate := cost;
+  made.completed_at := clock_timestamp();
   update flashfusion.code_generations as g set
-    status = case when finish_generation.error is null then 'completed' else 'failed' end,
-    generated_code = finish_generation.generated_code, error_message = left(finish_generation.error, 2000),
-    tokens_used = tokens, cost_estimate = cost, completed_at = clock_timestamp()
-  where g.id = made.id
-  returning * into made;
-  delete from private.generation_reservations as r where r.generation_id = made.id returning r.reservation into reserved;
+    status = made.status, generated_code = made.generated_code, error_message = made.error_message,
+    tokens_used = made.tokens_used, cost_estimate = made.cost_estimate, completed_at = made.completed_at
+  where g.id = made.id;
   if tokens > 0 then
     perform private.spend(
       made.user_id, made.project_id, 'code_generation', tokens, cost,
@@ -183,7 +201,7 @@ begin
       )
     );
   end if;
-  perform private.settle(reserved, case when tokens > 0 then 1 else 0 end);
+  perform private.settle(reserved.reservation, case when tokens > 0 then 1 else 0 end);
   update flashfusion.users as u
   set api_usage_count = (private.budget_of('flashfusion.calls', made.user_id) ->> 'used')::bigint
   where u.id = made.user_id;

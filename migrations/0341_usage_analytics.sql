@@ -120,6 +120,10 @@ begin
   where b.scope = 'flashfusion.calls' and b.owner = u.id
     and b.period_start < private.period_start(b.period, clock_timestamp(), b.time_zone)
     and u.api_usage_count > 0;
+  -- Nobody ends a generation whose row was deleted a month ago.
+  delete from private.generation_reservations as r
+  where r.created_at < now() - interval '30 days'
+    and not exists (select from flashfusion.code_generations as g where g.id = r.generation_id);
   return dropped + private.make_usage_partitions();
 end
 $$;

@@ -100,6 +100,26 @@ test('a call that the provider has not taken does not count; one without a price
   assert.deepEqual([row.event_data.is_priced, row.cost], [false, 0]);
 });
 
+test('a generation whose row or project is deleted before its end counts all the same, once', async () => {
+  const one = await maker(2);
+  const [first, second] = [await begin(one), await begin(one)];
+  const remove = (table, id) =>
+    as(signedIn(one.sub), (query) => query(`delete from flashfusion.${table} where id = $1`, [id]));
+  await remove('code_generations', first.id);
+  await assert.rejects(begin(one), refused('RG574', 429), 'it frees no call');
+  const done = await end(first.id, { generated_code: 'x', input_tokens: 1000 });
+  assert.deepEqual([done.id, done.status, Number(done.cost_estimate)], [first.id, 'completed', 3000]);
+  await remove('projects', one.project);
+  await end(second.id, { input_tokens: 1000 });
+  const { tokens, cost_micro: cost, calls } = await summary(one.sub);
+  assert.deepEqual([tokens, cost, calls.used, calls.reserved, await counted(one.sub)], [2000, 6000, 2, 0, 2]);
+  for (const { id } of [first, second]) await assert.rejects(end(id, { input_tokens: 1 }), refused('RG618', 404));
+  const third = await maker(1);
+  const { id } = await begin(third);
+  await sql('select private.erase_account($1)', [third.sub]);
+  await assert.rejects(end(id, { input_tokens: 1 }), refused('RG618', 404), 'of an erased user nothing is stored');
+});
+
 test('of 200 generations at once exactly 37 pass where there is room for 37', async () => {
   for (let run = 0; run < 3; run += 1) {
     const one = await maker(37);

@@ -32,6 +32,8 @@ export const rows = {
     from generate_series(1, $1::int) as n`,
   'private.task_requests': `insert into private.task_requests (task_id, request_hash)
     select t.id, sha256(t.id::text::bytea) from flashfusion.agent_tasks as t limit $1::int`,
+  'private.task_contacts': `insert into private.task_contacts (id, contacts)
+    select t.id, array[t.id || '@example.org'] from flashfusion.agent_tasks as t limit $1::int`,
   'private.task_queue': `insert into private.task_queue (
       task_id, generation, agent_id, user_id, task_type, priority, run_at, attempt, turn, cancelled, lease_token, lease_until, locked_by)
     select gen_random_uuid(), n % 2, gen_random_uuid(), gen_random_uuid(), 'type' || n % 7, n % 10,
@@ -64,8 +66,10 @@ export const rows = {
       timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n),
       jsonb_build_object('n', n)
     from (select id, user_id, row_number() over ()::int as n from project) as p`,
-  'private.generation_reservations': `insert into private.generation_reservations (generation_id, reservation)
-    select g.id, gen_random_uuid() from flashfusion.code_generations as g limit $1::int`,
+  'private.generation_reservations': `insert into private.generation_reservations (
+      generation_id, reservation, user_id, project_id, ai_service_id, created_at)
+    select g.id, gen_random_uuid(), g.user_id, g.project_id, g.ai_service_id, g.created_at
+    from flashfusion.code_generations as g limit $1::int`,
   'flashfusion.usage_analytics': `insert into flashfusion.usage_analytics (
       user_id, project_id, event_type, event_data, "timestamp", session_id, ip_address, user_agent, api_tokens_used, cost_incurred)
     select gen_random_uuid(), gen_random_uuid(), 'type' || n % 5, jsonb_build_object('n', n), now() - make_interval(secs => n),
