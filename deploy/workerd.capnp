@@ -52,6 +52,7 @@ const edge :Workerd.Worker = (
     (name = "GOOGLE_AI_URL", fromEnvironment = "GOOGLE_AI_URL"),
     (name = "GROQ_URL", fromEnvironment = "GROQ_URL"),
     (name = "MISTRAL_URL", fromEnvironment = "MISTRAL_URL"),
+    (name = "LLM_PROVIDER_URLS", fromEnvironment = "LLM_PROVIDER_URLS"),
     (name = "WHATSAPP_APP_SECRET", fromEnvironment = "WHATSAPP_APP_SECRET"),
     (name = "WHATSAPP_VERIFY_TOKEN", fromEnvironment = "WHATSAPP_VERIFY_TOKEN"),
     (name = "STRIPE_WEBHOOK_SECRET", fromEnvironment = "STRIPE_WEBHOOK_SECRET"),
