@@ -206,7 +206,9 @@ test('each token reaches the client before the provider sends the next one', asy
   for (const format of ['', '?format=ui']) {
     const { token } = await company();
     const message = heldQuestion();
-    const sent = send(edge, token, { message }, { path: `/v1/chat${format}` });
+    // A token that is held back would be waited for without end.
+    const signal = AbortSignal.timeout(20_000);
+    const sent = send(edge, token, { message }, { path: `/v1/chat${format}`, signal });
     const held = await provider.held(message);
     held.begin();
     held.say('token 0');

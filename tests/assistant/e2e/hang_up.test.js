@@ -227,27 +227,30 @@ const forgotten = (tenant) =>
 
 test('the sweeper alone: an edge that dies leaves what was saved, settled by an estimate, once', async () => {
   const dying = await startChat({ manifests: withOptions() });
-  const { tenant, token, held } = await begun({ watch: [], save_ms: 100 }, { to: dying.edge, at: dying.provider });
-  held.say(' two');
-  await waitFor('the answer to be saved', async () => {
-    const [turn] = await sql('select said from private.chat_turns where tenant_id = $1', [tenant.id]);
-    return turn?.said === 'one two';
-  });
-  process.kill(dying.edge.part.pid, 'SIGKILL');
-  await isClosed(held);
-  await runJob('end_lost_turns');
-  assert.deepEqual(await sql('select 1 from private.usage_events where tenant_id = $1', [tenant.id]), [], 'not yet');
-  await forgotten(tenant);
-  for (let n = 0; n < 2; n += 1) {
+  try {
+    const { tenant, token, held } = await begun({ watch: [], save_ms: 100 }, { to: dying.edge, at: dying.provider });
+    held.say(' two');
+    await waitFor('the answer to be saved', async () => {
+      const [turn] = await sql('select said from private.chat_turns where tenant_id = $1', [tenant.id]);
+      return turn?.said === 'one two';
+    });
+    process.kill(dying.edge.part.pid, 'SIGKILL');
+    await isClosed(held);
     await runJob('end_lost_turns');
-    await assertStored(tenant, { content: 'one two', end: 'lost' });
+    assert.deepEqual(await sql('select 1 from private.usage_events where tenant_id = $1', [tenant.id]), [], 'not yet');
+    await forgotten(tenant);
+    for (let n = 0; n < 2; n += 1) {
+      await runJob('end_lost_turns');
+      await assertStored(tenant, { content: 'one two', end: 'lost' });
+    }
+    const { id } = await conversationOf(tenant);
+    const next = await chat(edge, token, { message: 'usage last', conversation_id: id });
+    assert.equal(next.status, 200);
+    assert.equal((await messagesOf(id)).length, 4);
+  } finally {
+    await dying.edge.stop();
+    await dying.provider.stop();
   }
-  const { id } = await conversationOf(tenant);
-  const next = await chat(edge, token, { message: 'usage last', conversation_id: id });
-  assert.equal(next.status, 200);
-  assert.equal((await messagesOf(id)).length, 4);
-  await dying.edge.stop();
-  await dying.provider.stop();
 });
 
 test('an end that comes after the sweeper changes nothing; the client has the whole answer', async () => {
