@@ -156,7 +156,8 @@ declare
   prompt bigint := private.whole_number(outcome -> 'prompt_tokens');
   completion bigint := private.whole_number(outcome -> 'completion_tokens');
   said_tokens bigint := private.estimate_tokens(
-    content || coalesce(outcome ->> 'reasoning', '') || coalesce(nullif(outcome -> 'tool_calls', 'null')::text, '')
+    content || coalesce(outcome ->> 'reasoning', '')
+    || case when outcome -> 'tool_calls' not in ('null', '[]') then (outcome -> 'tool_calls')::text else '' end
   );
   answered_by constant text := nullif(left(outcome ->> 'model', 200), '');
   known private.chat_turns;

@@ -343,7 +343,14 @@ test('a question that got no answer is asked again under its key, once, and is s
     conversation ??= begun.conversation_id;
     assert.equal(begun.conversation_id, conversation);
     assert.deepEqual(begun.body.messages, [{ role: 'user', content: 'One' }]);
-    const nothing = { content: '', prompt_tokens: null, completion_tokens: null, finish_reason: null, model: null };
+    const nothing = {
+      content: '',
+      tool_calls: [],
+      prompt_tokens: null,
+      completion_tokens: null,
+      finish_reason: null,
+      model: null,
+    };
     const ended = await endChat(begun.turn, { end, ...nothing });
     assert.equal(ended.answer_id, null);
     // Who was not reached, or has refused, has used nothing; others may have read the question.
