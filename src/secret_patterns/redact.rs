@@ -14,8 +14,27 @@ pub struct Redacted {
 }
 
 /// Takes secrets out of a text; none if it has none.
+///
+/// Escapes of ASCII characters, such as `\u0067hp_` for `ghp_`, hide no secret. If one does, the text comes back with all of them decoded;
+/// otherwise they stay.
 #[must_use]
 pub fn redact(text: &str) -> Option<Redacted> {
+    let written = redact_as_written(text);
+    let Some(decoded) = without_escapes(text) else {
+        return written;
+    };
+    let Some(found) = redact_as_written(&decoded) else {
+        return written;
+    };
+    let left = written.as_ref().map_or(text, |redacted| &redacted.text);
+    if without_escapes(left).is_some_and(|left| left == found.text) {
+        written
+    } else {
+        Some(found)
+    }
+}
+
+fn redact_as_written(text: &str) -> Option<Redacted> {
     let mut counts = Vec::new();
     let first = pass(text, &OF_SHAPES, find_shape, &mut counts);
     let clean = first.as_deref().unwrap_or(text);
@@ -23,6 +42,50 @@ pub fn redact(text: &str) -> Option<Redacted> {
     let second = pass(clean, &OF_NAMES, find_named, &mut counts);
     let text = second.or(first)?;
     Some(Redacted { text, counts })
+}
+
+/// How many times escapes are decoded: an escaped backslash may begin another escape.
+const MAX_DECODINGS: usize = 4;
+
+/// A text with its escapes of printable ASCII characters (`\u0067`) decoded, at each level of JSON in JSON; none if it has none. JSON stays
+/// JSON: quotes and backslashes get the escape that is usual at their level.
+fn without_escapes(text: &str) -> Option<String> {
+    let mut decoded = decode_escapes(text)?;
+    for _ in 1..MAX_DECODINGS {
+        match decode_escapes(&decoded) {
+            Some(further) => decoded = further,
+            None => break,
+        }
+    }
+    Some(decoded)
+}
+
+fn decode_escapes(text: &str) -> Option<String> {
+    let mut decoded = String::new();
+    let mut done = 0;
+    for (at, _) in text.match_indices("\\u00") {
+        let digits = text.get(at + 4..at + 6).unwrap_or_default();
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let code = u8::from_str_radix(digits, 16).unwrap_or_default();
+        if !is_hex || !(0x20..0x80).contains(&code) {
+            continue;
+        }
+        let before = text.get(done..=at).unwrap_or_default();
+        let slashes = before.bytes().rev().take_while(|b| *b == b'\\').count();
+        // An escape at the nth level of JSON in JSON has 2^n backslashes. Further ones before it are backslashes of the text.
+        let own = slashes & slashes.wrapping_neg();
+        decoded.push_str(before.get(..before.len() - own).unwrap_or_default());
+        if matches!(code, b'"' | b'\\') {
+            decoded.extend(std::iter::repeat_n('\\', 2 * own - 1));
+        }
+        decoded.push(char::from(code));
+        done = at + 6;
+    }
+    if done == 0 {
+        return None;
+    }
+    decoded.push_str(text.get(done..).unwrap_or_default());
+    Some(decoded)
 }
 
 /// Where a secret stands in a text, and whose it is.
@@ -730,6 +793,57 @@ mod tests {
     }
 
     #[test]
+    fn an_escape_hides_no_secret_at_any_level() {
+        let key = format!("ghp_{}", "a1B2".repeat(9));
+        let escape = |text: &str, slashes: usize, every: usize| -> String {
+            let place = |(at, one): (usize, char)| {
+                if at % every == 0 {
+                    format!("{}u{:04X}", "\\".repeat(slashes), u32::from(one))
+                } else {
+                    one.to_string()
+                }
+            };
+            text.chars().enumerate().map(place).collect()
+        };
+        for slashes in [1, 2, 4] {
+            for every in [1, 3, 50] {
+                let written = escape(&key, slashes, every);
+                let text = format!("{{\"a\": 1.50, \"b\": \"x {written} y\"}}");
+                let redacted = redact(&text).unwrap();
+                assert_eq!(
+                    redacted.text,
+                    "{\"a\": 1.50, \"b\": \"x [redacted:github] y\"}"
+                );
+                assert_eq!(redacted.counts, [("github", 1)]);
+            }
+        }
+        // As some writers write the quotes of JSON in JSON.
+        let field = r#"{"a":"{\u0022password\u0022:\u0022hunter2\u0022}"}"#;
+        assert_eq!(
+            clean(field),
+            r#"{"a":"{\"password\":\"[redacted:password]\"}"}"#
+        );
+        let backslash = r#"{"a":"\u005cu0067hp_0123456789abcdefghijABCDEFGHIJ012345"}"#;
+        assert_eq!(clean(backslash), r#"{"a":"[redacted:github]"}"#);
+    }
+
+    #[test]
+    fn escapes_that_hide_nothing_stay() {
+        let key = format!("ghp_{}", "a1B2".repeat(9));
+        for text in [
+            "{\"a\":\"\\u003cb\\u003e \\u00e9 \\\\u0067 \\u0000\"}",
+            "\\u00",
+            "\\u006",
+            "\\u00+6",
+            "u0067",
+        ] {
+            assert_eq!(redact(text), None, "{text}");
+            let with = format!("{text} {key}");
+            assert_eq!(clean(&with), format!("{text} [redacted:github]"));
+        }
+    }
+
+    #[test]
     fn one_secret_may_follow_another() {
         let aws = "AKIAABCDEFGHIJKLMNOP";
         let github = cases()
@@ -812,6 +926,9 @@ mod tests {
             "0123456789abcdef",
             "u0026",
             "\\u0026",
+            "\\u0067hp_",
+            "\\u0022",
+            "\\u005c",
             "\\n",
             "{",
             "}",

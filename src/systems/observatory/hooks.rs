@@ -41,7 +41,6 @@ pub fn answer(
 /// 400 for a body that is not JSON, or that names a field twice.
 pub fn redacted(body: &[u8]) -> Result<(String, u32), Error> {
     let sent = storable(batch::json_text(body)?);
-    // Written anew, a text has one form: nothing hides behind an escape such as \u0067hp_.
     let value = json::unambiguous(&sent)
         .map_err(|error| Error::MalformedBody(format!("JSON: {error}").into()))?;
     let text = value.to_string();

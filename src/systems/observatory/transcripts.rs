@@ -128,6 +128,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_written_with_escapes_is_taken_out() {
+        let line = format!("{{\"a\": \"\\u0067hp_{}\", \"b\": 1.50}}", "a1B2".repeat(9));
+        let made = made(vec![Some(line.as_bytes())], false);
+        assert_eq!(
+            made.pointer("/lines/0"),
+            Some(&json!("{\"a\": \"[redacted:github]\", \"b\": 1.50}"))
+        );
+        assert_eq!(made.pointer("/redactions/lines/0"), Some(&json!(1)));
+    }
+
+    #[test]
     fn bad_lines_are_skipped_with_the_reason() {
         let lines: Vec<Option<&[u8]>> = vec![
             None,

@@ -106,6 +106,30 @@ test('the cases that the edge has hold here, too: each secret goes, no matter wh
   }
 });
 
+test('an escape hides no secret at any level, and escapes that hide nothing stay', async () => {
+  const escaped = (text, slashes, every) =>
+    [...text]
+      .map((one, at) =>
+        at % every === 0 ? `${'\\'.repeat(slashes)}u00${one.charCodeAt(0).toString(16).padStart(2, '0')}` : one,
+      )
+      .join('');
+  const secret = `ghp_${'a1B2'.repeat(9)}`;
+  const texts = [1, 2, 4].flatMap((slashes) =>
+    [1, 3, 50].map((every) => `{"a": 1.50, "b": "x ${escaped(secret, slashes, every)} y"}`),
+  );
+  for (const [at, { clean, count }] of (await redactAll(texts)).entries())
+    assert.deepEqual([clean, count], ['{"a": 1.50, "b": "x [redacted:github] y"}', 1], texts[at]);
+  assert.equal(
+    await redact(String.raw`{"a":"{\u0022password\u0022:\u0022hunter2\u0022}"}`),
+    String.raw`{"a":"{\"password\":\"[redacted:password]\"}"}`,
+  );
+  assert.equal(await redact(String.raw`{"a":"\u005cu0067${secret.slice(1)}"}`), '{"a":"[redacted:github]"}');
+  for (const text of [String.raw`{"a":"\u003cb\u003e \u00e9 \\u0067 \u0000"}`, '\\u00', '\\u006', '\\u00+6', 'u0067']) {
+    assert.equal(await redact(text), text);
+    assert.equal(await redact(`${text} ${secret}`), `${text} [redacted:github]`);
+  }
+});
+
 test('a password in a field of JSON goes whole, with the quotes and backslashes in it', async () => {
   for (const password of ['a"b\\c', 'ends\\', '\\"quoted"']) {
     const text = JSON.stringify({ env: { a: [{ password, b: '"c\\' }] } });

@@ -279,6 +279,67 @@ test('keys of every kind that users write and look for past the edge’s endpoin
   assert.deepEqual(await found([...SECRETS, ...SHORT.map(plain)]), []);
 });
 
+test('keys that are written with escapes of JSON are found nowhere, by no way in, and not in what is downloaded', async () => {
+  const sub = randomUUID();
+  const token = await userToken(sub);
+  const key = `ghp_${randomUUID().replaceAll('-', '')}Zz9q`;
+  /** A text with each nth character as an escape. */
+  const escaped = (text, every) =>
+    [...text]
+      .map((one, at) => (at % every === 0 ? `\\u00${one.charCodeAt(0).toString(16).padStart(2, '0')}` : one))
+      .join('');
+  const written = [escaped(key, 1), escaped(key, 5), escaped(key, 50)];
+  // As they stand in JSON, and as they stand in JSON that is a text of JSON.
+  const inJson = written.flatMap((one) => [one, one.replaceAll('\\', '\\\\')]);
+  const json = (value, by) => JSON.stringify(value).replaceAll('KEY', by);
+  /** The end of the key, however often it is encoded. */
+  const traces = [key, ...written].flatMap((one) =>
+    [1, 2, 4, 8, 16].map((slashes) => one.slice(-18).replaceAll('\\', '\\'.repeat(slashes))),
+  );
+
+  const one = new Session();
+  one.user('Hello');
+  for (const [at, by] of inJson.entries()) {
+    one.user(`${at} KEY`);
+    one.tool('Write', { content: 'KEY' }, { stdout: 'KEY' }, { output: 'the KEY' });
+    one.raw({ type: 'summary', summary: `${at} KEY`, leafUuid: one.last });
+    one.records = one.records.map((line) => (typeof line === 'string' ? line : json(line, by)));
+  }
+  const sent = await post(token, one.file, one.records.map((line) => `${line}\n`).join(''));
+  assert.deepEqual([sent.status, sent.body.skipped], [200, {}], sent.text);
+  assert.ok(sent.body.redactions >= 5 * inJson.length, sent.text);
+  const made = await conversation(sub, one.id);
+  const download = await ask(`/v1/conversations/${made.id}/transcript`, { token });
+  assert.equal(download.status, 200, download.text);
+  for (const trace of traces) assert.ok(!download.text.includes(trace), trace);
+  assert.deepEqual(
+    download.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).uuid),
+    one.records.map((line) => JSON.parse(line).uuid),
+  );
+
+  const send = async (path, body, { type = 'application/json', status = 200 } = {}) => {
+    const answer = await ask(path, { token, method: 'POST', body, headers: { 'content-type': type } });
+    assert.equal(answer.status, status, answer.text);
+  };
+  const session = randomUUID();
+  for (const [at, by] of inJson.entries()) {
+    await send('/v1/hooks', json(hook(session, 'UserPromptSubmit', { prompt: `${at} KEY` }), by));
+    const tool = { tool_use_id: `toolu_${at}`, tool_input: { command: 'KEY' }, tool_response: { stdout: 'KEY' } };
+    await send('/v1/hooks', json(hook(session, 'PostToolUse', tool), by));
+    const event = record(session, 'tool_result', { tool_name: 'KEY', tool_use_id: `o${at}` }, { sequence: at });
+    await send('/v1/otlp/v1/logs', json(logs(event), by));
+    const beside = `/v1/transcripts/files?file=${one.id}/tool-results/${at}.txt`;
+    await send(beside, json({ a: 'KEY' }, by), { type: 'text/plain' });
+    const row = { project_id: made.project_id, conversation_id: made.id, entry_type: 'user' };
+    for (const fields of [{ content: 'KEY' }, { content: JSON.stringify({ a: by }) }, { metadata: { a: 'KEY' } }])
+      await send('/rest/v1/messages', json({ ...row, entry_uuid: randomUUID(), ...fields }, by), { status: 201 });
+  }
+  assert.deepEqual(await found(traces), []);
+});
+
 test('keys in names of files, of projects and of sessions are found nowhere', async () => {
   const sub = randomUUID();
   const token = await userToken(sub);
