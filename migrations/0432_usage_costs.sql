@@ -174,6 +174,9 @@ end
 $$;
 revoke execute on function private.reprice_some(uuid, bigint) from public;
 
+-- A call takes up to two seconds.
+insert into private.limit_rules (name, burst, refill, shared) values ('reprice', 20, '5 seconds', 1);
+
 -- Prices the records of a project again, by the prices of now for the days of the records. The answer is the receipt. A large project
 -- takes several calls, each going on where the last one ended, until `finished`; otherwise the job ends it.
 create function observatory.reprice(project uuid, list text default null, dry_run boolean default false) returns jsonb
@@ -186,6 +189,7 @@ declare
   receipt uuid;
   user_ uuid;
 begin
+  perform private.limit_caller('reprice');
   if not reprice.project = any (observatory.visible_projects()) is true then
     perform private.refuse(404, 'RG660', 'There is no such project', null, 'GET /rest/v1/projects lists yours.');
   end if;
@@ -201,7 +205,7 @@ begin
       ), 'Leave out list to take the prices of now; `npm run prices` loads some.'
     );
   end if;
-  -- No upload of a user with records here runs meanwhile. In one order, so that two callers do not block each other.
+  -- Locks out uploads of users with records in the project. Always in the same order, so that two callers cannot deadlock.
   for user_ in
     select distinct r.user_id from observatory.daily_rollups as r where r.project_id = reprice.project order by r.user_id
   loop
@@ -235,7 +239,7 @@ comment on function observatory.reprice(uuid, text, boolean) is
 revoke execute on function observatory.reprice(uuid, text, boolean) from public;
 grant execute on function observatory.reprice(uuid, text, boolean) to authenticated;
 
--- Prices records that had no price, where prices were loaded later, and ends what reprice() began. Returns how many it has read.
+-- Job: prices records that had no price when they were counted, and finishes what reprice() began. Returns how many records it has read.
 create function private.price_usage() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -329,6 +333,7 @@ insert into private.jobs (name, function, schedule, description) values (
 delete from private.jobs where name = 'price_usage';
 drop function private.price_usage();
 drop function observatory.reprice(uuid, text, boolean);
+delete from private.limit_rules where name = 'reprice';
 drop function private.reprice_some(uuid, bigint);
 drop trigger model_rules_changed on private.model_rules;
 drop trigger model_prices_changed on private.model_prices;

@@ -245,6 +245,16 @@ test('web searches cost what a thousand of them cost', async () => {
   assert.deepEqual([row.cost_micro_usd, row.unpriced], [3000, 1]);
 });
 
+test('a user has costs computed again so often, and no more', async () => {
+  await list([{}]);
+  const who = await project();
+  const refusals = [];
+  for (let n = 0; n < 100 && refusals.length === 0; n += 1)
+    await reprice(who, { dry_run: true }).catch((error) => refusals.push(error));
+  assert.ok(refused('RG501', 429)(refusals[0]));
+  await reprice(await project());
+});
+
 test('only owners of a project have costs computed again', async () => {
   await list([{}]);
   const who = await project();
