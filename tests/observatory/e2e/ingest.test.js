@@ -89,9 +89,9 @@ test('gzip is the same, and what follows goes on at next_offset', async () => {
   assert.equal((await toolCalls(id))[0].output, 'no rule');
 });
 
-test('the line of the README sends a folder with nothing but curl', async () => {
+test('the line of the README sends a folder with nothing but curl, also from a home directory with odd characters', async () => {
   const { sub, token } = await someone();
-  const home = mkdtempSync(join(tmpdir(), 'rowgate-curl-'));
+  const home = mkdtempSync(join(tmpdir(), `rowgate curl + [1-3] {a,b} & é %20 #'"?$-`));
   try {
     const main = short();
     const agent = new Session({ id: main.id, cwd: main.cwd, agent: 'curled' });
@@ -111,6 +111,10 @@ test('the line of the README sends a folder with nothing but curl', async () => 
     assert.equal(run.status, 0, run.stderr);
     assert.equal((await messages((await conversation(sub, main.id)).id)).length, 4);
     assert.equal((await messages((await conversation(sub, main.id, 'curled')).id)).length, 1);
+    const [{ path }] = await sql('select path from observatory.ingest_files where owner_id = $1 and agent_id is null', [
+      sub,
+    ]);
+    assert.equal(path, main.file.replace('projects', '.'));
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
