@@ -36,8 +36,8 @@ end
 $$;
 revoke execute on function private.similarity(text, text) from public;
 
--- Waits until no other transaction stores, counts or deletes for a user, and keeps others waiting until the end of this one. Locks are
--- taken in this order: the user's; conversations, by id; messages and tool calls; usage records, by key; rollups, by key; the project;
+-- Locks a user's data until the end of the transaction: only one transaction at a time stores, counts or deletes for a user. All functions
+-- take locks in this order: the user's; conversations, by id; messages and tool calls; usage records, by key; rollups, by key; the project;
 -- files; the head of the audit chain.
 create function private.lock_observatory_owner(owner_id uuid) returns void
   language plpgsql volatile
@@ -46,7 +46,7 @@ create function private.lock_observatory_owner(owner_id uuid) returns void
 declare
   usual_timeout constant text := current_setting('lock_timeout');
 begin
-  -- Not for long: a waiting request holds a connection that others could use.
+  -- A short timeout: a waiting request holds a connection that others could use.
   perform set_config('lock_timeout', '1s', true);
   perform pg_advisory_xact_lock(hashtextextended(lock_observatory_owner.owner_id::text, 420));
   perform set_config('lock_timeout', usual_timeout, true);
@@ -59,7 +59,8 @@ end
 $$;
 revoke execute on function private.lock_observatory_owner(uuid) from public;
 
--- JSON without the secrets in its texts, field names included. As a whole first: the name of a field may say that its text is a secret.
+-- JSON without the secrets in its texts and field names. It is first redacted as one text, because the name of a field may say that the field's
+-- value is a secret.
 create function private.redact_secrets_in(content jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -74,7 +75,7 @@ begin
     return clean::jsonb;
   exception
     when data_exception then
-      -- It is no JSON any more: each text on its own.
+      -- The redacted text is no JSON any more: redact each text on its own.
       null;
   end;
   return case jsonb_typeof(content)
@@ -91,7 +92,7 @@ end
 $$;
 revoke execute on function private.redact_secrets_in(jsonb) from public;
 
--- Trigger, with names of columns: takes the secrets out of what the data API writes. The edge has done so with what it sends.
+-- Trigger: takes secrets out of the columns that its arguments name, in rows that the data API writes. The edge has redacted what it sends.
 create function private.redact_direct_write() returns trigger
   language plpgsql
   -- Definer: request roles may call nothing in the schema private.

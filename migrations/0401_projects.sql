@@ -20,9 +20,9 @@ create table observatory.projects (
   constraint projects_settings check (jsonb_typeof(settings) = 'object' and octet_length(settings::text) <= 16384),
   constraint projects_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384)
 );
-comment on table observatory.projects is 'What a user''s coding sessions belong to: a repository, mostly. Members share it.';
+comment on table observatory.projects is 'Groups the coding sessions of a user, usually of one repository. Members share it.';
 comment on column observatory.projects.root_path is 'Where the project is on its owner''s machine. Further paths are in project_paths.';
-comment on column observatory.projects.deleted_at is 'Since then nobody sees the project, and a job deletes its rows.';
+comment on column observatory.projects.deleted_at is 'When the project was deleted: nobody sees it any more, and a job deletes its rows.';
 
 create unique index projects_root on observatory.projects (owner_id, root_path) where deleted_at is null;
 -- Two spellings of one name are the same name; the characters are those of private.invisible().

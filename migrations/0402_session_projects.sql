@@ -1,7 +1,7 @@
 -- 0402: which project a session belongs to: by what its sender says, by the directory where the agent ran, or a new one.
 -- migrate:up
--- The project of a user's session, and a new one if there is none. `hint` is what the sender says: the id of a project, a directory or a
--- name; `cwd` is where the agent ran. The user may write in what is found.
+-- Finds or creates the project of a user's session. `hint` is what the sender says: the id of a project, a directory or a name; `cwd` is the
+-- directory in which the agent ran. Returns only a project in which the user may write.
 create function private.project_for(owner_id uuid, hint text, cwd text) returns uuid
   language plpgsql volatile
   set search_path = ''
@@ -31,7 +31,7 @@ begin
     return given::uuid;
   end if;
 
-  -- The directory itself, before the nearest one above. A path is never compared as a pattern: it is another machine's.
+  -- The project of the directory itself, or else of the nearest directory above it. Paths come from users, so they are never used as patterns.
   select w.project_id into found_id
   from observatory.project_paths as w
   inner join observatory.project_members as m on m.project_id = w.project_id and m.user_id = w.owner_id and m.role <> 'viewer'
@@ -57,7 +57,7 @@ begin
     from observatory.projects as p
     where p.owner_id = project_for.owner_id and p.root_path = root and p.deleted_at is null;
   end if;
-  -- Machines that build in a new directory each time have thousands of one name.
+  -- A machine that builds in a new directory each time can have thousands of directories with one name.
   for attempt in 1..22 loop
     exit when found_id is not null;
     insert into observatory.projects (owner_id, name, root_path)

@@ -1,4 +1,4 @@
--- 0404: entries: what one line of an agent's transcript says, in one form for all agents, and what their readers have in common.
+-- 0404: entries: one form for the lines of all agents' transcripts, and the functions that the agents' readers share.
 -- migrate:up
 create type private.entry as (
   pos            bigint,
@@ -34,7 +34,7 @@ create function private.entry_time(words text) returns timestamptz
   set search_path = ''
   as $$
 begin
-  -- Days that every month has need no exception handler, which costs ten times as much.
+  -- A fast path: days 1 to 28 exist in every month, so the cast cannot fail. An exception handler costs ten times as much.
   if words ~ '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?Z$' then
     return words::timestamptz;
   end if;
@@ -106,8 +106,8 @@ end
 $$;
 revoke execute on function private.blocks_text(jsonb) from public;
 
--- The blocks of a message whose agent keeps thinking, text and tools apart: in this order, as Claude Code has them. Null if there is
--- nothing but text, which the message's content has.
+-- The blocks of a message, in Claude Code's form and in the order thinking, text, tools, for agents that store these separately. Null if the
+-- message has only text, which is in its content.
 create function private.entry_blocks(thoughts jsonb, content text, tools jsonb) returns jsonb
   language sql immutable
   set search_path = ''

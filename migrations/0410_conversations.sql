@@ -27,6 +27,7 @@ create table observatory.conversations (
   raw_tokens             bigint not null default 0,
   unpriced               bigint not null default 0,
   missing_agents         bigint not null default 0,
+  is_unplaced            boolean not null default false,
   forked_from            text,
   started_at             timestamptz,
   last_message_at        timestamptz,
@@ -38,10 +39,11 @@ create table observatory.conversations (
   updated_at             timestamptz not null default now(),
   deleted_at             timestamptz,
   constraint conversations_project foreign key (project_id) references observatory.projects (id) on delete cascade,
-  -- Children refer to their conversation and its project together, so that nobody can attach one to another project's conversation.
+  -- Children refer to their conversation and its project together, so that nobody can attach one to another project's conversation, and they
+  -- move with it.
   constraint conversations_id_project_id unique (id, project_id),
   constraint conversations_parent foreign key (parent_conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete set null (parent_conversation_id),
+    references observatory.conversations (id, project_id) on update cascade on delete set null (parent_conversation_id),
   constraint conversations_project_session unique nulls not distinct (project_id, session_id, agent_id),
   -- A session belongs to its sender, in any directory.
   constraint conversations_owner_session unique nulls not distinct (owner_id, session_id, agent_id),
@@ -66,16 +68,17 @@ create table observatory.conversations (
   constraint conversations_live check (jsonb_typeof(live) = 'object' and octet_length(live::text) <= 65536),
   constraint conversations_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 65536)
 );
-comment on table observatory.conversations is 'Sessions of coding agents, and their subagents'' own.';
+comment on table observatory.conversations is 'Sessions of coding agents, and a conversation for each of their subagents.';
 comment on column observatory.conversations.agent_id is 'Null: the session itself. Else the id of a subagent, whose parent_conversation_id is the session.';
 comment on column observatory.conversations.title_source is 'Who gave the title, from the strongest: custom, ai, summary, prompt.';
 comment on column observatory.conversations.raw_tokens is 'The sum over all lines as they stand; the other sums count each response once.';
 comment on column observatory.conversations.unpriced is 'How many responses have no price. cost_micro_usd is without them, and null if nothing has one.';
 comment on column observatory.conversations.missing_agents is 'How many of the subagents that it names have no transcript here: while there are any, its sums are incomplete.';
+comment on column observatory.conversations.is_unplaced is 'Nothing has said yet in which directory the agent ran. What does moves the session into that directory''s project.';
 comment on column observatory.conversations.live_since is 'The first event that a hook reported. Of sessions that share entries, it says which had them first.';
 comment on column observatory.conversations.live is
   'What hooks and OpenTelemetry report before the transcript, or instead of it: agent_type, permission_mode, last_assistant_message, compact_summary, compaction.';
-comment on column observatory.conversations.deleted_at is 'Since then nobody sees it, and a job deletes its rows.';
+comment on column observatory.conversations.deleted_at is 'When it was deleted: nobody sees it any more, and a job deletes its rows.';
 
 create index conversations_latest on observatory.conversations (project_id, last_message_at desc, id desc);
 create index conversations_session on observatory.conversations (session_id);
@@ -87,7 +90,7 @@ create index conversations_started on observatory.conversations (project_id, sta
 create index conversations_incomplete on observatory.conversations (project_id) where missing_agents > 0;
 create index conversations_deleted on observatory.conversations (project_id, id) where deleted_at is not null;
 
--- Conversations of the caller's projects that are deleted and whose rows a job has still to remove: mostly none.
+-- Deleted conversations of the caller's projects whose rows the job has not removed yet. Usually there are none.
 create function observatory.hidden_conversations() returns uuid[]
   language sql stable security definer
   set search_path = ''
@@ -112,7 +115,7 @@ create policy editor_insert on observatory.conversations for insert to authentic
 create policy editor_update on observatory.conversations for update to authenticated
   using (project_id = any ((select observatory.editable_projects())::uuid[]) and deleted_at is null)
   with check (project_id = any ((select observatory.editable_projects())::uuid[]));
--- Its sender deletes it, too, while they may write in the project.
+-- The sender of a conversation may delete it while they may write in the project.
 create policy owner_delete on observatory.conversations for delete to authenticated
   using (
     project_id = any ((select observatory.owned_projects())::uuid[])
@@ -134,7 +137,7 @@ create trigger conversations_filter before update or delete on observatory.conve
   for each statement execute function private.require_filter();
 create trigger conversations_updated_at before update of title, status, metadata on observatory.conversations
   for each row execute function private.update_updated_at();
--- Uploads change other columns, many times a minute, and titles with each record that has one: only those that a person writes are noted.
+-- Uploads change other columns many times a minute, and the title with each record that has one. Only titles that a person writes are audited.
 create trigger conversations_audit after update of title, metadata, deleted_at on observatory.conversations
   for each row when (
     current_user in ('authenticated', 'service_role')
@@ -152,7 +155,7 @@ select private.index_mentions(
   'observatory.conversations', array['source_path', 'title', 'git_branch', 'cwd', 'live', 'metadata']
 );
 
--- Trigger: a title that a user writes is the strongest.
+-- Trigger: a title that a user writes takes precedence over all others.
 create function private.mark_custom_title() returns trigger
   language plpgsql
   set search_path = ''

@@ -31,11 +31,11 @@ create table observatory.messages (
   forked_from           text,
   file_id               uuid,
   occurred_at           timestamptz not null default now(),
-  -- Not the transaction's time: what is stored after a share link was made must be later than it.
+  -- The clock's time, not the transaction's: a row that is stored after a share link was created must be later than the link.
   created_at            timestamptz not null default clock_timestamp(),
   metadata              jsonb not null default '{}',
   constraint messages_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint messages_parent foreign key (parent_id) references observatory.messages (id) on delete set null,
   constraint messages_entry unique (conversation_id, entry_uuid),
   constraint messages_not_its_parent check (parent_id <> id),
@@ -70,7 +70,7 @@ create index messages_by_parent_uuid on observatory.messages (conversation_id, p
 create index messages_api_message on observatory.messages (api_message_id) where api_message_id is not null;
 create index messages_owner_entry on observatory.messages (owner_id, entry_uuid);
 create index messages_request on observatory.messages (request_id) where request_id is not null;
--- What titles are made of.
+-- Messages from which titles are derived.
 create index messages_titles on observatory.messages (conversation_id, entry_type, seq)
   where entry_type in ('custom-title', 'ai-title', 'summary', 'worktree-state') or metadata ? 'session_summary';
 create index messages_summaries on observatory.messages (owner_id, (metadata ->> 'leafUuid')) where entry_type = 'summary';
@@ -110,7 +110,7 @@ create trigger messages_redact
     'entry_uuid', 'parent_uuid', 'entry_type', 'content', 'content_blocks', 'metadata'
   );
 
--- The beginning of long texts only: the whole would cost a fifth of an upload.
+-- Only the beginning of long texts: the whole text would cost a fifth of the time of an upload.
 select private.index_mentions(
   'observatory.messages', array['content', 'content_blocks', 'metadata'], 'redact',
   'private.contacts_in(array[left(content, 20000), left(content_blocks::text, 20000), metadata::text])'

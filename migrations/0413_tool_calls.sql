@@ -22,11 +22,11 @@ create table observatory.tool_calls (
   file_path        text,
   spawned_agent_id text,
   metadata         jsonb not null default '{}',
-  -- Not the transaction's time: what is stored after a share link was made must be later than it.
+  -- The clock's time, not the transaction's: a row that is stored after a share link was created must be later than the link.
   created_at       timestamptz not null default clock_timestamp(),
   updated_at       timestamptz not null default clock_timestamp(),
   constraint tool_calls_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint tool_calls_message foreign key (message_id) references observatory.messages (id) on delete cascade,
   constraint tool_calls_use unique (conversation_id, tool_use_id),
   constraint tool_calls_tool_use_id check (char_length(tool_use_id) between 1 and 200),
@@ -44,7 +44,7 @@ create table observatory.tool_calls (
 comment on table observatory.tool_calls is 'Calls of tools, each once in its conversation.';
 comment on column observatory.tool_calls.message_id is 'Null until the transcript is stored: hooks report a call earlier.';
 comment on column observatory.tool_calls.output is 'At most 256 KB; output_truncated says that there is more.';
-comment on column observatory.tool_calls.updated_at is 'When what it answered was stored last.';
+comment on column observatory.tool_calls.updated_at is 'When the result of the call was last stored.';
 comment on column observatory.tool_calls.duration_source is
   'Where the duration is from, the best first: hook (the agent measured it), result (the tool''s result says it), pair (from one event to the other).';
 
@@ -73,7 +73,7 @@ create policy editor_update on observatory.tool_calls for update to authenticate
 create policy owner_delete on observatory.tool_calls for delete to authenticated
   using (project_id = any ((select observatory.owned_projects())::uuid[]));
 grant select, delete on observatory.tool_calls to authenticated;
--- Not message_id: nobody attaches a call to a message of another project.
+-- Without message_id, so that nobody can attach a call to a message of another project.
 grant insert (
   project_id, conversation_id, tool_use_id, tool_name, input, output, status, is_error, error_message, started_at, completed_at,
   file_path, metadata
@@ -82,7 +82,7 @@ grant update (output, status, is_error, error_message, completed_at, metadata) o
 grant select, insert, update, delete on observatory.tool_calls to service_role;
 select private.scope_table('observatory.tool_calls');
 
--- Trigger: when what a call answered was stored last, by the clock.
+-- Trigger: sets updated_at to the time of the clock when the result of a call is stored.
 create function private.stamp_tool_call() returns trigger
   language plpgsql
   set search_path = ''
@@ -100,7 +100,7 @@ create trigger tool_calls_keep before update of owner_id on observatory.tool_cal
   for each row when (current_user = 'authenticated' and new.owner_id <> old.owner_id) execute function private.refuse_another_user();
 create trigger tool_calls_filter before update or delete on observatory.tool_calls
   for each statement execute function private.require_filter();
--- Not when it becomes a copy, or its duration is measured: share links show answers that are older than they are.
+-- Not when the call becomes a copy or gets a duration: a share link shows only results that are older than the link.
 create trigger tool_calls_updated_at before update on observatory.tool_calls
   for each row when (
     (old.output, old.status, old.is_error, old.error_message, old.completed_at)
@@ -112,7 +112,7 @@ create trigger tool_calls_redact
     'tool_use_id', 'tool_name', 'input', 'output', 'error_message', 'file_path', 'metadata'
   );
 
--- The beginning of long texts only: the whole would cost a fifth of an upload.
+-- Only the beginning of long texts: the whole text would cost a fifth of the time of an upload.
 select private.index_mentions(
   'observatory.tool_calls', array['input', 'output', 'error_message', 'file_path', 'metadata'], 'redact',
   'private.contacts_in(array[left(input::text, 20000), left(output, 20000), error_message, file_path, metadata::text])'

@@ -1,4 +1,4 @@
--- 0414: threads. Which message answers which, how deep it is and on which branch; and a conversation as people read it.
+-- 0414: threads. The parent, the depth and the branch of each message, and pages of a conversation as a thread.
 -- migrate:up
 create table private.entry_links (
   conversation_id uuid not null constraint entry_links_conversation references observatory.conversations (id) on delete cascade,
@@ -7,7 +7,7 @@ create table private.entry_links (
   constraint entry_links_pkey primary key (conversation_id, entry_uuid)
 );
 comment on table private.entry_links is
-  'The parents of entries that are no messages, such as progress: a message may name one as its parent. And the logical parents of compactions.';
+  'The parents of entries that are no messages, such as progress, because a message may name such an entry as its parent; and the logical parents of compactions.';
 create index entry_links_by_parent on private.entry_links (conversation_id, parent_uuid);
 
 alter table private.entry_links enable row level security;
@@ -17,17 +17,28 @@ alter table private.entry_links force row level security;
 -- squawk-ignore require-concurrent-index-creation
 create index messages_branches on observatory.messages (conversation_id) where branch > 0;
 
--- Whether a message is something that a person asked: no result of a tool, no output of a command, no summary, nothing that the agent
--- itself has put in.
+-- Whether a message of the role user is something that a person asked: no result of a tool, no output of a command, no summary, nothing that
+-- the agent itself has put in.
+create function private.is_asked(is_meta boolean, content text, blocks jsonb, metadata jsonb) returns boolean
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return not is_meta and not metadata ?| array['is_compact_summary', 'is_transcript_only', 'source_tool_use']
+    and not coalesce(blocks @> '[{"type": "tool_result"}]', false)
+    and coalesce(content, '') !~ '^\s*<(local-command-|bash-stdout|bash-stderr|system-reminder|task-notification)';
+end
+$$;
+revoke execute on function private.is_asked(boolean, text, jsonb, jsonb) from public;
+
+-- Whether a message is a prompt of a person, at which a thread can branch.
 create function private.is_prompt(message observatory.messages) returns boolean
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  return (message).role = 'user' and (message).entry_type = 'user' and not (message).is_meta
-    and ((message).content_blocks is null or not (message).content_blocks @> '[{"type": "tool_result"}]')
-    and not (message).metadata ?| array['is_compact_summary', 'is_transcript_only', 'source_tool_use']
-    and coalesce((message).content, '') !~ '^\s*<(local-command-|bash-stdout|bash-stderr|system-reminder|task-notification)';
+  return (message).role = 'user' and (message).entry_type = 'user'
+    and private.is_asked((message).is_meta, (message).content, (message).content_blocks, (message).metadata);
 end
 $$;
 revoke execute on function private.is_prompt(observatory.messages) from public;
@@ -92,7 +103,7 @@ begin
     where w.parent_id is distinct from a.parent_id
   ),
 
-  -- Changed entries that a way leads to from one whose parent stays where it is. The others are in a circle, or hang below one.
+  -- Changed entries that can be reached from an entry whose parent does not change. The others are in a circle, or below one.
   led_to as (
     select c.id from changed as c
     where c.parent_id is null or not exists (select from changed as other where other.id = c.parent_id)
@@ -100,7 +111,7 @@ begin
     select c.id from led_to as l inner join changed as c on c.parent_id = l.id
   ),
 
-  -- A circle may also lead through children that have stayed, back to an entry whose parent has stayed.
+  -- A circle may also lead through unchanged children, back to an entry whose parent is unchanged.
   upwards as (
     select c.id as start, c.id, c.parent_id as next_id, c.seq, c.parent_uuid is null as is_compaction
     from changed as c
@@ -170,7 +181,7 @@ begin
   into changed_ids, old_changed
   from written as w;
 
-  -- What hangs below messages that have moved. One that hangs below another one itself has its depth from there.
+  -- Descendants of messages that have moved. A moved message below another moved message gets its depth from that one.
   with recursive below as (
     select m.id as start, c.id, m.depth + 1 as depth
     from observatory.messages as m
@@ -190,8 +201,8 @@ end
 $$;
 revoke execute on function private.resolve_parents(uuid[], text[]) from public;
 
--- Numbers the branches of a conversation. Where several prompts answer one message, each of another text or another second, the one that
--- leads to the latest message goes on; each of the others begins a branch, numbered as they stand in the file.
+-- Numbers the branches of a conversation. Where several prompts with different texts or times (in seconds) have the same parent, the prompt that
+-- leads to the latest message stays on the parent's branch. Each of the others begins a branch; they are numbered in the order of the file.
 create function private.mark_branches(conversation_id uuid) returns void
   language sql volatile
   set search_path = ''
@@ -229,7 +240,7 @@ forks as materialized (
   where h.id = h.head
 ),
 
--- How far down in the file each leads, with the branches that leave it later.
+-- The last position in the file that each prompt leads to, including the branches below it.
 lengths as (
   select l.head, max(l.seq) as last_seq from labelled as l where l.head is not null group by l.head
 ),
@@ -271,8 +282,8 @@ where m.id = l.id and m.branch <> coalesce(n.branch, 0)
 $$;
 revoke execute on function private.mark_branches(uuid) from public;
 
--- Marks branches where they can have changed: in a conversation with a new prompt beside another one, with older messages that have moved,
--- or with a latest message that is on a branch. `prompts` are messages that may be new prompts.
+-- Numbers branches again in conversations where they can have changed: those with a new prompt beside another one, with older messages that have
+-- moved, or with a latest message that is on a branch. `prompts` are messages that may be new prompts.
 create function private.update_branches(conversation_ids uuid[], prompts uuid[], moved uuid[]) returns void
   language plpgsql volatile
   set search_path = ''
@@ -317,8 +328,8 @@ declare
   moved uuid[] := '{}';
   has_links boolean;
 begin
-  -- Entries that are no messages may stand between a message and its parent. And a compaction has no parent, but goes on from the entry
-  -- that it names.
+  -- Entries that are no messages may stand between a message and its parent. A compaction has no parent; it continues from the entry that it
+  -- names.
   insert into private.entry_links (conversation_id, entry_uuid, parent_uuid)
   select distinct on (c.id, e.uuid) c.id, e.uuid, coalesce(e.parent, e.logical_parent)
   from unnest(link_entries.entries) as e
@@ -336,7 +347,7 @@ begin
   on conflict on constraint entry_links_pkey do nothing;
   has_links := exists (select from private.entry_links as l where l.conversation_id = any (link_entries.conversation_ids));
 
-  -- Most messages were stored below their parents, and nothing has waited for them.
+  -- Most messages were stored with their parents, and no other message has waited for them.
   select
     array_agg(g.conversation_id) filter (where g.is_open), array_agg(g.entry_uuid) filter (where g.is_open),
     array_agg(g.id) filter (where g.may_be_prompt)
@@ -355,7 +366,7 @@ begin
         on c.id = any (link_entries.conversation_ids) and c.session_id = e.session and c.agent_id is not distinct from e.agent
       where e.uuid is not null
     ) as e
-    -- One row each, by index, whatever the planner expects.
+    -- Forces one index look-up for each row, independent of the planner's estimates.
     left join lateral (
       select m.id, m.parent_id, m.parent_uuid, m.role, m.entry_type, m.is_meta, m.content_blocks
       from observatory.messages as m
@@ -393,7 +404,7 @@ end
 $$;
 revoke execute on function private.link_entries(uuid[], private.entry[]) from public;
 
--- A place in a list, as clients send it back: base64url of its parts.
+-- A cursor: the base64url of its parts, which clients send back.
 create function private.cursor_of(variadic parts text[]) returns text
   language sql immutable
   set search_path = ''
@@ -402,7 +413,7 @@ select translate(encode(convert_to(array_to_string(parts, '.'), 'UTF8'), 'base64
 $$;
 revoke execute on function private.cursor_of(text[]) from public;
 
--- The parts of a cursor, of which there are so many; ends the request if it is none.
+-- The parts of a cursor. Ends the request if the text is no cursor with so many parts.
 create function private.cursor_parts(cursor text, form text) returns text[]
   language plpgsql immutable
   set search_path = ''
@@ -526,7 +537,8 @@ begin
   into page
   from observatory.messages as m
   where m.id = any (ids);
-  -- Many calls, or texts of characters that JSON writes as six: the edge passes a megabyte on. The text is made only where it can be so long.
+  -- The edge forwards at most a megabyte, which many calls, or characters that JSON writes as six, can exceed. The text is built only where it can
+  -- be that long.
   if cardinality(ids) > 1 and pg_column_size(page) > 100000 and octet_length(page::text) > 600000 then
     return observatory.thread(thread.id, thread.cursor, cardinality(ids) / 2);
   end if;
@@ -571,7 +583,7 @@ begin
 end
 $$;
 comment on function observatory.thread(uuid, text, bigint) is
-  'A page of a conversation as a tree. Definer: it finds out itself what the caller may see, once, and reads everything else by index.';
+  'A page of a conversation as a tree. Definer: it checks once what the caller may see, and reads everything else by index.';
 revoke execute on function observatory.thread(uuid, text, bigint) from public;
 grant execute on function observatory.thread(uuid, text, bigint) to authenticated;
 
@@ -586,5 +598,6 @@ drop function private.update_branches(uuid[], uuid[], uuid[]);
 drop function private.mark_branches(uuid);
 drop function private.resolve_parents(uuid[], text[]);
 drop function private.is_prompt(observatory.messages);
+drop function private.is_asked(boolean, text, jsonb, jsonb);
 drop index observatory.messages_branches;
 drop table private.entry_links;

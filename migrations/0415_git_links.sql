@@ -13,7 +13,7 @@ create table observatory.git_links (
   at              timestamptz not null default now(),
   created_at      timestamptz not null default now(),
   constraint git_links_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint git_links_tool_call foreign key (tool_call_id) references observatory.tool_calls (id) on delete cascade,
   constraint git_links_once unique nulls not distinct (conversation_id, kind, sha, branch, number, url),
   constraint git_links_kind check (kind in ('commit', 'push', 'pr')),

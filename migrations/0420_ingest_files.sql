@@ -8,6 +8,7 @@ create table observatory.ingest_files (
   session_id      text not null,
   agent_id        text,
   name            text not null,
+  variant         bigint not null default 1,
   path            text not null,
   source          text not null,
   generation      bigint not null default 1,
@@ -21,25 +22,27 @@ create table observatory.ingest_files (
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   constraint ingest_files_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
-  -- Not the folder: a session that is continued elsewhere moves there with its file.
-  constraint ingest_files_place unique nulls not distinct (owner_id, session_id, agent_id, name),
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
+  -- Without the folder: when a session continues in another directory, its file moves there.
+  constraint ingest_files_place unique nulls not distinct (owner_id, session_id, agent_id, name, variant),
   constraint ingest_files_session_id check (char_length(session_id) between 1 and 200),
   constraint ingest_files_agent_id check (char_length(agent_id) between 1 and 200),
   constraint ingest_files_name check (char_length(name) between 1 and 255),
   constraint ingest_files_path check (char_length(path) between 1 and 1024),
   constraint ingest_files_source check (source in ('claude', 'codex', 'gemini', 'opencode')),
-  constraint ingest_files_positions check (generation >= 1 and byte_offset >= 0 and line_no >= 0 and lines >= 0)
+  constraint ingest_files_positions check (variant >= 1 and generation >= 1 and byte_offset >= 0 and line_no >= 0 and lines >= 0)
 );
-comment on table observatory.ingest_files is 'Transcripts. The next upload of each goes on at byte_offset.';
+comment on table observatory.ingest_files is 'Transcripts. The next upload of a file continues at byte_offset.';
 comment on column observatory.ingest_files.name is 'The last part of the path. With the session it identifies the file, in any folder.';
-comment on column observatory.ingest_files.generation is 'Counts how often another file took this one''s place.';
-comment on column observatory.ingest_files.head_hash is 'SHA-256 of the first line that was stored. Another first line is another file.';
-comment on column observatory.ingest_files.line_no is 'Lines so far, also those that were skipped.';
-comment on column observatory.ingest_files.lines is 'Lines that are stored.';
+comment on column observatory.ingest_files.variant is
+  'Distinguishes files of one name that begin alike and then differ, such as those of a session that was continued on two machines. Of variants after the first, only lines that no other variant has are stored.';
+comment on column observatory.ingest_files.generation is 'Increases when a file with another first line replaces this one.';
+comment on column observatory.ingest_files.head_hash is 'SHA-256 of the first stored line. A file with another first line replaces this one.';
+comment on column observatory.ingest_files.line_no is 'Lines so far, including skipped ones.';
+comment on column observatory.ingest_files.lines is 'Stored lines.';
 comment on column observatory.ingest_files.skipped is 'How many lines were skipped, by reason: malformed, too_large.';
 comment on column observatory.ingest_files.errors is 'The first 20 lines that were skipped: {offset, code}.';
-comment on column observatory.ingest_files.reader_state is 'What the reader of another agent''s lines has to know of the lines before.';
+comment on column observatory.ingest_files.reader_state is 'What the readers of agents other than Claude Code need to know of earlier lines.';
 
 create index ingest_files_by_conversation on observatory.ingest_files (conversation_id);
 create index ingest_files_by_project on observatory.ingest_files (project_id, updated_at desc);
@@ -55,7 +58,7 @@ grant select on observatory.ingest_files to authenticated;
 grant select on observatory.ingest_files to service_role;
 select private.scope_table('observatory.ingest_files');
 
--- Whether the caller has sent a file: a column that filters can name. Members see each other's files.
+-- Whether the caller has sent a file, as a computed column for filters. Members see each other's files.
 create function observatory.is_own(ingest_file observatory.ingest_files) returns boolean
   language sql stable
   set search_path = ''
@@ -86,7 +89,7 @@ create table private.transcript_chunks (
 );
 comment on table private.transcript_chunks is
   'The lines of transcripts as they were sent, without secrets, each ended by a line feed. The offsets are those of the file that was sent.';
--- Three times as fast as the default, where PostgreSQL has it.
+-- lz4 is three times as fast as the default. Not every build of PostgreSQL has it.
 do $$
 begin
   alter table private.transcript_chunks alter column body set compression lz4;

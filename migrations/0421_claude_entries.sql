@@ -1,5 +1,5 @@
--- 0421: the reader of Claude Code's transcripts. The format is Claude Code's own and changes: the reader takes what it knows, and keeps the
--- rest.
+-- 0421: the reader of Claude Code's transcripts. The format is internal to Claude Code and changes: the reader interprets the fields that it knows
+-- and keeps the rest as it is.
 -- migrate:up
 -- A block of a message as it is stored.
 create function private.stored_block(block jsonb) returns jsonb
@@ -27,7 +27,7 @@ create function private.stored_blocks(blocks jsonb) returns jsonb
   set search_path = ''
   as $$
 begin
-  -- Nearly always there is one, and a query would take ten times as long.
+  -- A fast path: most messages have one block, and the query below takes ten times as long.
   if jsonb_array_length(blocks) = 1 then
     return case when blocks #>> '{0,type}' is distinct from 'text' then jsonb_build_array(private.stored_block(blocks -> 0)) end;
   end if;
@@ -42,8 +42,8 @@ end
 $$;
 revoke execute on function private.stored_blocks(jsonb) from public;
 
--- What a response of the API used. Before version 2.1.152 the total of cache writes may be 0 beside its parts. What other models did for
--- the response is not in its own numbers: extra has a record for each.
+-- The usage of a response of the API. Before version 2.1.152 the total of cache writes may be 0 although its parts are not. The response's numbers
+-- do not include what other models did for it: `extra` has a record for each of these.
 create function private.claude_usage(message jsonb) returns jsonb
   language plpgsql immutable
   set search_path = ''
@@ -92,7 +92,7 @@ end
 $$;
 revoke execute on function private.claude_usage(jsonb) from public;
 
--- A tool that a block uses, or whose result it has; null for another block.
+-- The use of a tool, or the result of one, in a block; null for other blocks.
 create function private.claude_tool(block jsonb, result jsonb) returns jsonb
   language plpgsql immutable
   set search_path = ''
@@ -113,8 +113,7 @@ end
 $$;
 revoke execute on function private.claude_tool(jsonb, jsonb) from public;
 
--- The tools that a message of the assistant uses, or whose results a message to it has. `result` is what Claude Code notes about the
--- result beside the message; it is about the message's first one.
+-- Uses and results of tools in a message. `result` is toolUseResult, Claude Code's notes beside the message; they are about its first result.
 create function private.claude_tools(content jsonb, result jsonb) returns jsonb
   language plpgsql immutable
   set search_path = ''
@@ -122,7 +121,7 @@ create function private.claude_tools(content jsonb, result jsonb) returns jsonb
 declare
   only_one jsonb;
 begin
-  -- Nearly always there is one block, and a query would take several times as long.
+  -- A fast path: most messages have one block, and the query below takes several times as long.
   if jsonb_array_length(content) = 1 then
     only_one := private.claude_tool(content -> 0, result);
     return case when only_one is not null then jsonb_build_array(only_one) end;
@@ -138,8 +137,8 @@ begin
 end
 $$;
 
--- What is stored of the notes about a tool's result. The numbers of tokens of an agent are those of its last request: they are left out,
--- so that nobody adds them up.
+-- What is stored of Claude Code's notes about a result. Token counts of a subagent are left out: they are those of its last request, so their sum
+-- would mean nothing.
 create function private.claude_result_facts(result jsonb) returns jsonb
   language plpgsql immutable strict
   set search_path = ''
@@ -205,7 +204,7 @@ typed as (
 
 select
   offsets[t.n],
-  -- Ids of the usual length need no call of a function, which takes as long as all else that is done with them.
+  -- Ids of the usual length skip private.entry_id: the call would take as long as everything else that is done with them.
   coalesce(
     case when octet_length(t."uuid") between 1 and 200 then t."uuid" else private.entry_id(t."uuid") end,
     'h:' || left(encode(sha256(convert_to(t.words, 'UTF8')), 'hex'), 32)
@@ -240,7 +239,7 @@ select
   case when t.is_message then private.stored_blocks(t.content_list) end,
   case
     when t.kind = 'assistant' then private.claude_usage(t.m)
-    -- A web search of the command line is in no response's numbers.
+    -- A web search that the command line makes is not in the numbers of any response.
     when t.kind = 'user' and jsonb_typeof(t.v -> 'toolUseResult') = 'object' and private.entry_count(t.v #> '{toolUseResult,searchCount}') > 0
       then jsonb_build_object('web_searches', private.entry_count(t.v #> '{toolUseResult,searchCount}'))
   end,
@@ -264,7 +263,7 @@ select
   end),
   case
     when t.kind = 'progress' then null
-    -- Most messages have none of these.
+    -- A fast path: most messages have none of these fields.
     when t.is_message and not t.v ?| array[
       'isCompactSummary', 'isVisibleInTranscriptOnly', 'isApiErrorMessage', 'promptSource', 'sessionKind', 'permissionMode', 'effort',
       'sourceToolAssistantUUID', 'sourceToolUseID', 'forkedFrom'
@@ -282,7 +281,7 @@ select
       'source_tool_use', private.entry_id(t.v ->> 'sourceToolUseID'),
       'forked_from_message', case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,messageUuid}') end
     )), '{}')
-    -- Everything else is stored as it is, if it is small; the line has it in any case.
+    -- Records that are no messages are stored whole if they are small. The stored line has them in any case.
     when pg_column_size(t.v) <= 16384 then nullif(
       t.v - array[
         'type', 'uuid', 'parentUuid', 'sessionId', 'timestamp', 'cwd', 'version', 'gitBranch', 'userType', 'isSidechain', 'isMeta',

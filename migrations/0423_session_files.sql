@@ -1,5 +1,5 @@
--- 0423: session files: what agents keep beside a transcript. Outputs that were too large for it, what says which tool started a subagent,
--- and the journals and snapshots of workflows. A file and the lines that it belongs to may be sent in either order.
+-- 0423: session files: files that agents keep beside a transcript. These are outputs that were too large for it, .meta.json files, which say
+-- which tool started a subagent, and journals and snapshots of workflows. A file may be sent before or after the lines to which it belongs.
 -- migrate:up
 create table observatory.session_files (
   id              uuid constraint session_files_pkey primary key default gen_random_uuid(),
@@ -15,7 +15,7 @@ create table observatory.session_files (
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
   constraint session_files_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint session_files_place unique (owner_id, session_id, path),
   constraint session_files_session_id check (char_length(session_id) between 1 and 200),
   constraint session_files_path check (char_length(path) between 1 and 1024),
@@ -58,7 +58,7 @@ create trigger session_files_filter before update or delete on observatory.sessi
 
 select private.index_mentions('observatory.session_files', array['path', 'content']);
 
--- What a file is, by its path.
+-- The kind of a file, by its path.
 create function private.session_file_kind(path text) returns text
   language sql immutable
   set search_path = ''
@@ -163,9 +163,9 @@ create function observatory.attach_file(
   as $$
 declare
   owner constant uuid := private.require_user();
-  -- Of a very long path the end: it names the file.
+  -- The end of a very long path names the file.
   given constant text := right(replace(private.redact_secrets(file), '\', '/'), 1024);
-  -- The last such folder: one above the sessions may have the same name. Workflows have folders in that of the subagents.
+  -- The last folder of such a name counts: a folder above the sessions may have the same name. Workflows have folders below `subagents`.
   session_ constant text := coalesce(
     nullif(left(private.redact_secrets(session), 200), ''),
     left((regexp_match(given, '^(?:.*/)?(?!subagents/)([^/]+)/(?:subagents|tool-results|workflows)/'))[1], 200)
@@ -188,7 +188,7 @@ begin
   perform private.lock_observatory_owner(owner);
   conversation := private.conversation_for(owner, session_, null, jsonb_build_object(
     'project', private.redact_secrets(project), 'source', 'claude',
-    -- Where the transcript is: sessions of the same folder say which project it is.
+    -- The path of the session's transcript: other sessions of its folder show which project the session belongs to.
     'path', case when strpos(given, session_ || '/') > 0 then left(given, strpos(given, session_ || '/') - 1) || session_ || '.jsonl' end
   ));
   insert into observatory.session_files as f (owner_id, project_id, conversation_id, session_id, path, kind, content, bytes, redactions)

@@ -2,14 +2,14 @@
 -- migrate:up
 create table observatory.usage_records (
   id                       uuid constraint usage_records_pkey primary key default private.uuid_v7(),
-  -- Whose transcript it is: the token's sub.
+  -- The user who sent the transcript: the token's sub.
   owner_id                 uuid not null,
   api_message_id           text not null,
   part                     bigint not null default 0,
   project_id               uuid not null,
   conversation_id          uuid not null,
-  -- Without a foreign key: when many messages are deleted, each would update this table by a statement of its own. Null: of a request
-  -- that OpenTelemetry has reported, and whose message has not come.
+  -- No foreign key: when many messages are deleted, it would update this table once for each of them. Null: OpenTelemetry has reported the
+  -- request, and no transcript has its message yet.
   message_id               uuid,
   entry_uuid               text not null,
   kind                     text not null,
@@ -34,7 +34,7 @@ create table observatory.usage_records (
   occurred_at              timestamptz not null,
   created_at               timestamptz not null default now(),
   constraint usage_records_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint usage_records_once unique (owner_id, api_message_id, part),
   constraint usage_records_api_message_id check (char_length(api_message_id) between 1 and 250),
   constraint usage_records_part check (part >= 0),
@@ -53,7 +53,7 @@ create table observatory.usage_records (
   )
 );
 comment on table observatory.usage_records is
-  'What responses used. Lines, subagents'' files and forks repeat a response: of all its copies one counts.';
+  'The usage of responses. Lines, subagents'' files and forks repeat a response; one of these copies counts.';
 comment on column observatory.usage_records.api_message_id is
   'The provider''s id of the response. Where there is none: l: and the entry''s uuid, or w: and the id of the tool call that searched the web.';
 comment on column observatory.usage_records.part is
@@ -69,7 +69,7 @@ create index usage_records_entry on observatory.usage_records (owner_id, entry_u
 create index usage_records_by_conversation on observatory.usage_records (conversation_id);
 create index usage_records_latest on observatory.usage_records (project_id, occurred_at desc, id desc);
 create index usage_records_unpriced on observatory.usage_records (owner_id, id) where cost_micro_usd is null;
--- What stands for a request until the transcript brings its response (0441).
+-- Records of requests whose responses no transcript has yet (0441).
 create index usage_records_of_otel on observatory.usage_records (conversation_id) where kind = 'auxiliary';
 
 alter table observatory.usage_records enable row level security;
@@ -169,7 +169,7 @@ begin
       n.web_searches desc, n.occurred_at, n.entry_uuid collate "C"
   ),
 
-  -- Names take longer to look up than prices, and few are different.
+  -- Look-ups of names take longer than those of prices, and a batch has few different names.
   named as materialized (
     select d.source, d.model, p.provider, p.listed
     from (select distinct b.source, b.model from best as b) as d

@@ -155,20 +155,6 @@ end
 $$;
 revoke execute on function private.counted_columns(text) from public;
 
--- Whether a message of the role user is what a person asked for: not what the agent or its tools said in the person's place.
-create function private.is_prompt_entry(is_meta boolean, is_sidechain boolean, content text, blocks jsonb, metadata jsonb)
-  returns boolean
-  language plpgsql immutable
-  set search_path = ''
-  as $$
-begin
-  return not is_meta and not is_sidechain and not metadata ?| array['is_compact_summary', 'is_transcript_only', 'source_tool_use']
-    and not coalesce(blocks @> '[{"type": "tool_result"}]', false)
-    and coalesce(content, '') !~ '^\s*<(local-command-|bash-stdout|bash-stderr|system-reminder|task-notification)';
-end
-$$;
-revoke execute on function private.is_prompt_entry(boolean, boolean, text, jsonb, jsonb) from public;
-
 -- What rows of a table add to rollups of each kind, as a query of the kind's key and sums.
 create function private.activity_of(relation text, rows_ text) returns text
   language plpgsql immutable
@@ -178,7 +164,8 @@ begin
   return 'select n.project_id, n.at::date as day, extract(hour from n.at)::bigint as hour, n.owner_id as user_id, '
     || case relation
       when 'messages' then
-        'case when n.counts and n.role = ''user'' and private.is_prompt_entry(n.is_meta, n.is_sidechain, n.content, n.content_blocks, n.metadata)
+        'case when n.counts and n.role = ''user'' and not n.is_sidechain
+             and private.is_asked(n.is_meta, n.content, n.content_blocks, n.metadata)
            then n.sign else 0 end as prompts,
          case when n.counts then n.sign else 0 end as messages, 0 as tool_calls, 0 as errors, 0 as sessions,
          n.sign * (n.input_tokens + n.output_tokens + n.cache_read_tokens + n.cache_creation_tokens) as raw_tokens
@@ -748,7 +735,6 @@ drop function private.add_activity(text);
 drop function private.usage_of(text);
 drop function private.tools_of(text);
 drop function private.activity_of(text, text);
-drop function private.is_prompt_entry(boolean, boolean, text, jsonb, jsonb);
 drop function private.counted_columns(text);
 drop function private.counted_at(text);
 drop function private.not_deleted(text);

@@ -53,7 +53,7 @@ end
 $$;
 revoke execute on function private.usage_sums(numeric, numeric, numeric, numeric, numeric, numeric, numeric, numeric) from public;
 
--- What was used in some projects on some days, by these columns of the rollup; the others are null.
+-- Usage in some projects on some days, grouped by the given columns of the rollup; the other columns are null.
 create function private.usage_by(columns text[], projects uuid[], first_day date, last_day date)
   returns table (
     day date, user_id uuid, model text, source text, requests numeric, input numeric, output numeric, cache_read numeric,
@@ -79,7 +79,7 @@ end
 $$;
 revoke execute on function private.usage_by(text[], uuid[], date, date) from public;
 
--- The same of what was done. active_days are those with any of it.
+-- The same for activity. active_days counts days with any activity.
 create function private.activity_by(columns text[], projects uuid[], first_day date, last_day date)
   returns table (
     day date, hour bigint, user_id uuid, prompts numeric, messages numeric, tool_calls numeric, errors numeric, sessions numeric,
@@ -99,7 +99,7 @@ begin
       select string_agg(case when k.name = any (columns) then format('r.%I', k.name) else 'null::' || k.type end, ', ' order by k.n)
       from (values (1, 'day', 'date'), (2, 'hour', 'bigint'), (3, 'user_id', 'uuid')) as k (n, name, type)
     ),
-    -- Counting what is different costs a sort.
+    -- count(distinct) costs a sort.
     case when 'day' = any (columns) then '1::bigint' else 'count(distinct r.day)' end,
     (select string_agg(format('r.%I', c), ', ') from unnest(columns) as c)
   ) using projects, first_day, last_day;
@@ -176,8 +176,7 @@ comment on function observatory.analytics_overview(uuid, text, text) is
 revoke execute on function observatory.analytics_overview(uuid, text, text) from public;
 grant execute on function observatory.analytics_overview(uuid, text, text) to authenticated;
 
--- How long calls took at most, of a share of them, from the counts in buckets of powers of two: the value that lies as far in its bucket
--- as the calls do. Null without calls.
+-- A percentile of durations, from counts in buckets of powers of two, interpolated within the bucket. Null without calls.
 create function private.percentile_of(buckets numeric[], share double precision) returns bigint
   language plpgsql immutable
   set search_path = ''

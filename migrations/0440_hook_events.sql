@@ -19,7 +19,7 @@ create table observatory.hook_events (
   attempts        bigint not null default 0,
   failure         text,
   constraint hook_events_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint hook_events_session_length check (char_length(session_id) between 1 and 200),
   constraint hook_events_agent_length check (char_length(agent_id) between 1 and 200),
   -- Text, not an enum: new versions of the agent bring new events.
@@ -65,10 +65,10 @@ select private.index_mentions(
   'observatory.hook_events', array['payload'], 'redact', 'private.contacts_in(array[left(payload::text, 20000)])'
 );
 
--- Events of one user may fill a disk.
+-- Without an allowance the events of one user could fill the disk.
 insert into private.daily_allowances (name, bytes, rows) values ('live_events', 2147483648, 1000000);
 
--- A text of an event; null if it is no text, empty or longer.
+-- A text of an event; null for another type, an empty text or one that is too long.
 create function private.event_text(value jsonb, most int default 200) returns text
   language sql immutable
   set search_path = ''
@@ -97,7 +97,7 @@ declare
     when jsonb_typeof(event) = 'object' then event - array['session_id', 'hook_event_name', 'agent_id', 'tool_use_id', 'prompt_id'] else '{}'
   end;
 begin
-  -- The agent sends one for every piece of text that it shows.
+  -- The agent sends such an event for every piece of text that it shows.
   if event ->> 'hook_event_name' = 'MessageDisplay' then
     return '{}';
   end if;
@@ -125,8 +125,8 @@ select exists (
 $$;
 revoke execute on function private.may_write_live(uuid, uuid) from public;
 
--- The conversation of a session, or of a subagent in it, locked, and made if there is none; null if it is deleted, or is in a project that
--- its sender may not write in any more. Call it with the owner's lock.
+-- Finds or creates the conversation of a session, or of a subagent in it, and locks it. Null if it is deleted, or is in a project in which its
+-- sender may not write any more. The caller holds the owner's lock.
 create function private.live_conversation(owner uuid, session text, agent text, cwd text, at timestamptz)
   returns observatory.conversations
   language plpgsql volatile
@@ -167,8 +167,8 @@ end
 $$;
 revoke execute on function private.live_conversation(uuid, text, text, text, timestamptz) from public;
 
--- Updates the tool calls of a session from its events. All events of a call count, not only the new ones, so the order in which they and
--- the transcript arrive does not matter: values of the transcript stay, but for the duration.
+-- Updates the tool calls of a session from its events. It reads all events of a call, not only new ones, so that the order in which events and
+-- transcript arrive does not matter. The transcript's values take precedence, except for the duration.
 create function private.apply_tool_events(owner uuid, session text, events uuid[]) returns void
   language sql volatile
   set search_path = ''

@@ -13,7 +13,7 @@ create table observatory.share_links (
   -- The time at which it is stored: what is stored later is not shown.
   created_at      timestamptz not null default clock_timestamp(),
   constraint share_links_conversation foreign key (conversation_id, project_id)
-    references observatory.conversations (id, project_id) on delete cascade,
+    references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint share_links_title check (char_length(title) between 1 and 500),
   constraint share_links_hide check (hide <@ array['thinking', 'tool_inputs', 'tool_outputs', 'paths']),
   constraint share_links_expires_at check (expires_at > created_at and expires_at <= created_at + interval '366 days')

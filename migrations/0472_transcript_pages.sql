@@ -1,7 +1,7 @@
 -- 0472: transcript pages: a session as the lines that were sent, without secrets, to restore it.
 -- migrate:up
--- A part of a transcript, about a megabyte: {text, next}. `after` is the `next` of the part before, `file` the name of one file; without it all
--- files of the conversation follow one another.
+-- A page of a transcript, about a megabyte: {text, next}. `after` is the `next` of the page before. `file` is the name of a file; without it, the
+-- pages have all files of the conversation, one after the other.
 create function observatory.transcript_page(id uuid, file text default null, after jsonb default null) returns jsonb
   language plpgsql stable security definer
   set search_path = ''
@@ -19,26 +19,34 @@ begin
   end if;
 
   with chunk as (
-    select f.name, k.start_offset, k.body, sum(octet_length(k.body)) over (order by f.name, k.start_offset) as so_far
+    select f.name, f.variant, k.start_offset, k.body,
+      sum(octet_length(k.body)) over (order by f.name, f.variant, k.start_offset) as so_far
     from observatory.ingest_files as f
     inner join private.transcript_chunks as k on k.file_id = f.id and k.generation = f.generation
     where f.conversation_id = transcript_page.id and (transcript_page.file is null or f.name = transcript_page.file)
       and (
         transcript_page.after is null
-        or (f.name, k.start_offset) > (transcript_page.after ->> 'name', (transcript_page.after ->> 'start')::bigint)
+        or (f.name, f.variant, k.start_offset) > (
+          transcript_page.after ->> 'name', (transcript_page.after ->> 'variant')::bigint, (transcript_page.after ->> 'start')::bigint
+        )
       )
   ),
 
-  -- One chunk at least, however large.
+  -- At least one chunk, however large.
   page as (
     select chunk.* from chunk
     where chunk.so_far <= 1048576 or chunk.so_far = octet_length(chunk.body)
   )
 
-  select string_agg(page.body, '' order by page.name, page.start_offset),
+  select string_agg(page.body, '' order by page.name, page.variant, page.start_offset),
     case
       when count(*) < (select count(*) from chunk)
-        then (array_agg(jsonb_build_object('name', page.name, 'start', page.start_offset) order by page.name desc, page.start_offset desc))[1]
+        then (
+          array_agg(
+            jsonb_build_object('name', page.name, 'variant', page.variant, 'start', page.start_offset)
+            order by page.name desc, page.variant desc, page.start_offset desc
+          )
+        )[1]
     end
   into text_, next_
   from page;

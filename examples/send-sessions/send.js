@@ -6,7 +6,7 @@
 // Without folders: the sessions of Claude Code (CLAUDE_CONFIG_DIR, ~/.claude, ~/.config/claude). The server knows how far each file has
 // come, so it can be stopped and started at any time, on any machine. It exits with 1 if something could not be sent.
 import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, join, relative, sep } from 'node:path';
 import { pipeline, Readable, Transform } from 'node:stream';
@@ -204,13 +204,19 @@ const rows = async (request, path) => {
   }
 };
 
-/** What the server has: how far each transcript has come, and the sizes of the files beside them. */
+/** What the server has: how far each transcript has come, once for each file of its name, and the sizes of the files beside them. */
 const known = async (request) => {
   try {
-    const files = await rows(request, 'ingest_files?select=session_id,agent_id,name,byte_offset,path&is_own=is.true');
+    const files = await rows(request, 'ingest_files?select=session_id,agent_id,name,byte_offset&is_own=is.true');
     const beside = await rows(request, 'session_files?select=session_id,path,bytes&is_own=is.true');
+    const offsets = new Map();
+    for (const one of files) {
+      const key = JSON.stringify([one.session_id, one.agent_id, one.name]);
+      // A session that was continued on several machines has a file from each.
+      offsets.set(key, [...(offsets.get(key) ?? []), one.byte_offset]);
+    }
     return {
-      offsets: new Map(files.map((one) => [JSON.stringify([one.session_id, one.agent_id, one.name]), one.byte_offset])),
+      offsets,
       sizes: new Map(beside.map((one) => [JSON.stringify([one.session_id, one.path]), one.bytes])),
     };
   } catch (error) {
@@ -282,7 +288,7 @@ const sendTranscript = async (file, request, { project, note }) => {
     `/v1/transcripts?${new URLSearchParams({ file: file.file, offset, source: file.source, ...(project && { project }) })}`;
   const sums = { messages: 0, tool_calls: 0, redactions: 0, skipped: 0 };
   let gaps = 0;
-  let { offset } = file;
+  let offset = file.from;
   while (offset < file.size) {
     const end = Math.min(offset + PART_BYTES, file.size);
     let answer;
@@ -401,9 +407,52 @@ const collect = async (options) => {
   return files.sort((one, other) => isPart(one) - isPart(other) || one.mtime - other.mtime);
 };
 
+/** Where the last line before an offset begins. Undefined: no line ends at the offset, so it is another file's. */
+const lineBefore = async (path, offset) => {
+  const file = await open(path);
+  try {
+    const read = async (start, length) => (await file.read({ buffer: Buffer.alloc(length), position: start })).buffer;
+    const [last, next] = await read(offset - 1, 2);
+    if (last !== 10 && next !== 10 && next !== 13) return undefined;
+    let isBlank = true;
+    for (let end = offset; end > 0; end -= Math.min(end, 65_536)) {
+      const start = Math.max(end - 65_536, 0);
+      const bytes = await read(start, end - start);
+      for (let at = bytes.length - 1; at >= 0; at -= 1) {
+        if (bytes[at] === 10 && !isBlank) return start + at + 1;
+        if (bytes[at] > 32) isBlank = false;
+      }
+    }
+    return 0;
+  } finally {
+    await file.close();
+  }
+};
+
+/**
+ * From where a transcript is sent: `offset` is what the server has of it, `from` the line before that. By this line the server sees that it
+ * is the same file, and not that of another machine.
+ */
+const placeToSend = async (file, offsets) => {
+  const nothing = { offset: 0, from: 0 };
+  if (offsets.includes(file.size)) return { offset: file.size, from: file.size };
+  // A JSON document is written anew as a whole: the server finds out what of it is new.
+  if (file.text !== undefined || file.isZstd) return nothing;
+  // One that has become shorter is another file.
+  for (const offset of offsets.filter((one) => one > 0 && one < file.size).sort((one, other) => other - one)) {
+    const from = await lineBefore(file.path, offset);
+    if (from !== undefined) return { offset, from };
+  }
+  return nothing;
+};
+
 /** Leaves out what the server has, and says from where the rest goes on. */
-const pending = (files, { offsets, sizes }) =>
-  files.filter((file) => {
+const pending = async (files, { offsets, sizes }) => {
+  for (const file of files.filter(({ fault, isTranscript }) => isTranscript && !fault)) {
+    const { session, agent, name } = placeOf(file.file);
+    Object.assign(file, await placeToSend(file, offsets.get(JSON.stringify([session, agent, name])) ?? []));
+  }
+  return files.filter((file) => {
     if (file.fault) return true;
     if (!file.isTranscript) {
       const place = besideOf(file.file);
@@ -411,13 +460,9 @@ const pending = (files, { offsets, sizes }) =>
       if (!place) return false;
       return sizes.get(JSON.stringify([place.session, place.path])) !== file.size;
     }
-    const { session, agent, name } = placeOf(file.file);
-    const offset = session === null ? 0 : (offsets.get(JSON.stringify([session, agent, name])) ?? 0);
-    // One that has become shorter is another file. A JSON document is written anew as a whole: the server finds out what of it is new.
-    const isRewritten = file.text !== undefined && offset !== file.size;
-    file.offset = offset > file.size || isRewritten ? 0 : offset;
     return file.offset < file.size;
   });
+};
 
 const main = async () => {
   let options;
@@ -437,7 +482,7 @@ const main = async () => {
     return 2;
   }
   const request = client(url, token);
-  const files = pending(await collect(options), await known(request));
+  const files = await pending(await collect(options), await known(request));
   const total = files.reduce((sum, { size = 0, offset = 0 }) => sum + size - offset, 0);
   const say = (text) => options.quiet || process.stdout.write(`${text}\n`);
   if (options.dryRun) {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { as, close, sql } from '../../support/stack.js';
+import { differences } from '../support/entries.js';
 import {
   batches,
   call,
@@ -20,6 +21,13 @@ import {
 } from '../support/transcripts.js';
 
 after(close);
+
+/** What differs from a recount in the projects of a user. */
+const differencesOf = async (sub) => {
+  const projects = await sql('select id from observatory.projects where owner_id = $1', [sub]);
+  const found = await Promise.all(projects.map(({ id }) => differences({ project: id })));
+  return found.filter(({ rollups, counters }) => rollups !== 0 || counters !== 0);
+};
 
 /** A session of a prompt, a tool and an answer. */
 const short = (given) => {
@@ -886,6 +894,177 @@ test('a session of which a file beside it comes first goes where the sessions of
     ...{ file: one.file.replace('.jsonl', '/tool-results/a.txt'), content: 'x', bytes: 1, redactions: 0 },
   });
   assert.equal((await sendSession(sub, one)).project_id, project);
+});
+
+test('a session whose directory is named after something else of it has come moves into the directory’s project, with everything', async (t) => {
+  const cwd = () => `/home/me/${randomUUID()}`;
+  const attach = (sub, one, path, content = '{}') =>
+    call(user(sub), 'attach_file', {
+      ...{ file: one.file.replace('.jsonl', `/${path}`), content, bytes: content.length, redactions: 0 },
+    });
+  const first = {
+    'an output of a tool': (sub, one) => attach(sub, one, 'tool-results/a.txt'),
+    'a .meta.json': (sub, one) => attach(sub, one, 'subagents/agent-a.meta.json'),
+    'a journal as a file': (sub, one) => attach(sub, one, 'subagents/workflows/r1/journal.jsonl'),
+    'a journal as a transcript': (sub, one) =>
+      send(sub, one.file.replace('.jsonl', '/subagents/workflows/r1/journal.jsonl'), '{"event": "started"}\n'),
+    'lines without a directory': (sub, one) =>
+      send(sub, one.file, `${JSON.stringify({ type: 'mode', mode: 'normal', sessionId: one.id })}\n`),
+    'lines of another session': (sub, one) =>
+      send(sub, 'p/other.jsonl', `${JSON.stringify({ type: 'summary', summary: 'S', sessionId: one.id })}\n`),
+  };
+  for (const [name, before] of Object.entries(first)) {
+    await t.test(name, async () => {
+      const sub = randomUUID();
+      const one = short({ cwd: cwd() });
+      await before(sub, one);
+      assert.equal((await conversation(sub, one.id)).project, 'Sessions');
+      const text =
+        name === 'lines without a directory'
+          ? `${JSON.stringify({ type: 'mode', mode: 'normal', sessionId: one.id })}\n${one.text}`
+          : one.text;
+      const answer = await send(sub, one.file, text);
+      const made = await conversation(sub, one.id);
+      assert.deepEqual([made.root_path, made.is_unplaced, made.id], [one.cwd, false, answer.conversation_id]);
+      assert.equal(answer.project_id, made.project_id);
+      for (const table of [
+        'conversations',
+        'messages',
+        'tool_calls',
+        'session_files',
+        'ingest_files',
+        'usage_records',
+      ]) {
+        const rows = await sql(`select project_id from observatory.${table} where owner_id = $1`, [sub]);
+        const elsewhere = rows.filter(({ project_id }) => project_id !== made.project_id);
+        assert.equal(elsewhere.length, 0, table);
+      }
+      const [{ n: words }] = await sql(
+        'select count(*)::int as n from private.message_search as s inner join observatory.messages as m on m.id = s.message_id where m.owner_id = $1 and s.project_id <> $2',
+        [sub, made.project_id],
+      );
+      assert.equal(words, 0);
+      assert.deepEqual(await differencesOf(sub), []);
+      // From now on it stays where it is.
+      one.cwd = cwd();
+      one.user('Elsewhere');
+      await send(sub, one.file, `${text}${JSON.stringify(one.records.at(-1))}\n`);
+      assert.equal((await conversation(sub, one.id)).project_id, made.project_id);
+    });
+  }
+});
+
+test('a session whose project the sender has named stays there, whatever its lines name', async () => {
+  const sub = randomUUID();
+  const one = short();
+  const { conversation_id: id } = await call(user(sub), 'attach_file', {
+    ...{ file: one.file.replace('.jsonl', '/tool-results/a.txt'), content: 'x', bytes: 1, redactions: 0 },
+    project: 'Sessions',
+  });
+  await sendSession(sub, one);
+  assert.deepEqual([(await conversation(sub, one.id)).project, (await conversation(sub, one.id)).id], ['Sessions', id]);
+});
+
+/** A session that was continued on two machines: what both have, and the texts of the two files. */
+const continued = (more = {}) => {
+  const one = short(more);
+  for (let n = 0; n < 20; n += 1) one.user(`Before ${n}`);
+  const fork = (name, count) => {
+    const other = new Session({ id: one.id, cwd: one.cwd, at: one.at });
+    other.records = [...one.records];
+    other.last = one.last;
+    for (let n = 0; n < count; n += 1) {
+      other.user(`${name} asks ${n}`);
+      other.tool('Bash', { command: `${name} ${n}` }, { stdout: 'ok' }, { output: 'ok' });
+    }
+    return other;
+  };
+  return { one, here: fork('here', 6), there: fork('there', 4) };
+};
+const textsOf = async (sub, id) =>
+  (await messages((await conversation(sub, id)).id)).map(({ entry_uuid }) => entry_uuid);
+
+test('a session that was continued on two machines keeps what both have added, each once, in any order', async (t) => {
+  const orders = [
+    ['here', 'there'],
+    ['there', 'here'],
+    ['one', 'here', 'there', 'here', 'there'],
+    ['here', 'one', 'there', 'one', 'here'],
+  ];
+  for (const size of [3, 500]) {
+    for (const order of size === 3 ? orders.slice(2) : orders) {
+      await t.test(`${order.join(', ')}, ${size} lines at once`, async () => {
+        const sub = randomUUID();
+        const files = continued();
+        for (const name of order) await send(sub, files[name].file, files[name].text, { size });
+        const uuids = new Set([...files.here.records, ...files.there.records].map(({ uuid }) => uuid));
+        assert.deepEqual(new Set(await textsOf(sub, files.one.id)), uuids);
+        const made = await conversation(sub, files.one.id);
+        const branches = (await messages(made.id)).map(({ branch }) => branch);
+        assert.deepEqual([...new Set(branches)].toSorted(), ['0', '1']);
+        const calls = await toolCalls(made.id);
+        assert.equal(calls.length, 1 + 6 + 4);
+        assert.equal(made.output_tokens, `${5 * (2 + 6 + 4)}`);
+        const page = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', { id: made.id });
+        assert.deepEqual(
+          page.text.trim().split('\n').toSorted(),
+          [...new Set((files.here.text + files.there.text).trim().split('\n'))].toSorted(),
+        );
+        // Both go on.
+        for (const name of ['there', 'here']) {
+          const before = Buffer.byteLength(files[name].text);
+          files[name].user(`${name} goes on`);
+          const rest = Buffer.from(files[name].text).subarray(before);
+          const answer = await send(sub, files[name].file, rest, { offset: before });
+          assert.deepEqual([answer.messages, answer.next_offset], [1, `${before + rest.length}`]);
+        }
+        for (const name of ['here', 'there', 'one']) {
+          const again = await send(sub, files[name].file, files[name].text, { size });
+          assert.deepEqual([again.messages, again.tool_calls], [0, 0]);
+        }
+        const [{ n }] = await sql('select count(*)::int as n from observatory.ingest_files where owner_id = $1', [sub]);
+        assert.equal(n, 2);
+        assert.deepEqual(await differencesOf(sub), []);
+      });
+    }
+  }
+});
+
+test('a piece of a file that differs from the one that is stored is refused with the offset to begin at, and costs nothing', async () => {
+  const sub = randomUUID();
+  const { here, there } = continued();
+  await sendSession(sub, here);
+  const bytes = Buffer.from(there.text);
+  const at = bytes.lastIndexOf(10, bytes.length - 2) + 1;
+  await assert.rejects(send(sub, there.file, bytes.subarray(at), { offset: at }), refused('RG663', 409, '0'));
+  const [{ n }] = await sql('select count(*)::int as n from observatory.ingest_files where owner_id = $1', [sub]);
+  assert.equal(n, 1);
+});
+
+test('a hundred files of one name may differ, and no more', async () => {
+  const sub = randomUUID();
+  const one = short();
+  await sendSession(sub, one);
+  const line = (n) => `${JSON.stringify({ ...one.records[1], uuid: randomUUID(), n })}\n`;
+  const sendOther = (n) => send(sub, one.file, `${JSON.stringify(one.records[0])}\n${line(n)}`);
+  for (let n = 1; n < 100; n += 1) assert.equal((await sendOther(n)).messages, 1);
+  await assert.rejects(sendOther(100), refused('RG677', 422));
+  // Known ones go on.
+  one.user('More');
+  assert.equal((await sendSession(sub, one)).messages, 1);
+});
+
+test('a file from which its agent has taken a line goes on with what it has then', async () => {
+  const sub = randomUUID();
+  const one = short();
+  for (let n = 0; n < 5; n += 1) one.user(`Prompt ${n}`);
+  await sendSession(sub, one);
+  const uuids = new Set(one.records.map(({ uuid }) => uuid));
+  one.records.splice(-2, 1);
+  for (let n = 0; n < 5; n += 1) uuids.add(one.user(`After ${n}`).uuid);
+  const answer = await sendSession(sub, one);
+  assert.deepEqual([answer.messages, answer.skipped], [5, {}]);
+  assert.deepEqual(new Set(await textsOf(sub, one.id)), uuids);
 });
 
 test('a session that is deleted between two batches of an upload is sent anew from its beginning, and is whole', async () => {

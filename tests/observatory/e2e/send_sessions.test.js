@@ -315,6 +315,41 @@ test('only what is new is sent', async () => {
   );
 });
 
+test('a session that was continued on two machines is sent from both, and then nothing is new', async () => {
+  const one = new Session();
+  for (let n = 0; n < 5; n += 1) one.user(`Before ${n}`);
+  const machine = (name, count) => {
+    const file = `${name}/${one.file}`;
+    const made = new Session({ id: one.id, cwd: one.cwd, at: one.at });
+    Object.assign(made, { records: [...one.records], last: one.last });
+    const grow = (more) => {
+      for (let n = 0; n < more; n += 1) made.user(`${name} ${made.records.length}`);
+      put(file, made.text);
+    };
+    grow(count);
+    return { made, grow, send: () => run([join(folder, name, 'projects')]) };
+  };
+  const [here, there] = [machine('here', 6), machine('there', 3)];
+  const expect = async (sender, count) => {
+    const { code, out, err } = await sender.send();
+    assert.equal(code, 0, err);
+    assert.ok(count === 0 ? out === NOTHING : out.startsWith(`1 files sent: ${count} new messages, `), out);
+    assert.match(out, / 0 lines skipped\n$/);
+  };
+  await expect(here, 11);
+  await expect(there, 3);
+  for (const sender of [here, there]) await expect(sender, 0);
+  there.grow(20);
+  await expect(there, 20);
+  here.grow(2);
+  await expect(here, 2);
+  for (const sender of [here, there]) await expect(sender, 0);
+  const wanted = new Set([...here.made.records, ...there.made.records].map(({ uuid }) => uuid));
+  const rows = await messages((await conversation(sub, one.id)).id);
+  assert.deepEqual(new Set(rows.map(({ entry_uuid }) => entry_uuid)), wanted);
+  assert.equal(rows.length, wanted.size);
+});
+
 test('a session that moved to another folder is not sent again', async () => {
   const { other } = fill();
   await run();

@@ -11,9 +11,9 @@ const CONVERSATION = `project as (
 export const rows = {
   'observatory.ingest_files': `with ${CONVERSATION}
     insert into observatory.ingest_files (
-      owner_id, project_id, conversation_id, session_id, agent_id, name, path, source, generation, head_hash, byte_offset, line_no, lines,
+      owner_id, project_id, conversation_id, session_id, agent_id, name, variant, path, source, generation, head_hash, byte_offset, line_no, lines,
       skipped, errors, reader_state, created_at, updated_at)
-    select c.owner_id, c.project_id, c.id, 'session ' || n, case when n % 2 = 0 then 'agent ' || n end, n || '.jsonl', 'p/' || n || '.jsonl',
+    select c.owner_id, c.project_id, c.id, 'session ' || n, case when n % 2 = 0 then 'agent ' || n end, n || '.jsonl', n, 'p/' || n || '.jsonl',
       (array['claude', 'codex', 'gemini', 'opencode'])[1 + n % 4], n, sha256(n::text::bytea), n * 1000, n + 1, n,
       jsonb_build_object('malformed', n), jsonb_build_array(jsonb_build_object('offset', n, 'code', 'malformed')),
       jsonb_build_object('n', n), timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n)

@@ -14,12 +14,12 @@ export const rows = {
     insert into observatory.conversations (
       project_id, owner_id, session_id, agent_id, source, source_path, title, title_source, status, model, cli_version, git_branch, cwd,
       message_count, tool_call_count, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens, cost_micro_usd, raw_tokens,
-      unpriced, missing_agents, forked_from, started_at, last_message_at, ended_at, live_since, live, metadata, created_at,
+      unpriced, missing_agents, is_unplaced, forked_from, started_at, last_message_at, ended_at, live_since, live, metadata, created_at,
       updated_at)
     select p.id, p.owner_id, 'session ' || n, case when n % 3 = 0 then 'agent ' || n end,
       (array['claude', 'codex', 'gemini', 'opencode'])[1 + n % 4], 'file-' || n || '.jsonl', 'Title ' || n,
       (array['custom', 'ai', 'summary', 'prompt'])[1 + n % 4], (array['active', 'idle', 'ended', 'failed', 'archived'])[1 + n % 5],
-      'model-' || n % 5, '2.1.' || n, 'branch-' || n, '/home/user/' || n, 0, 0, 0, 0, 0, 0, 0, n, 0, n % 2, 'session ' || n + 1,
+      'model-' || n % 5, '2.1.' || n, 'branch-' || n, '/home/user/' || n, 0, 0, 0, 0, 0, 0, 0, n, 0, n % 2, n % 2 = 1, 'session ' || n + 1,
       timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n),
       timestamptz '2026-01-03' + make_interval(mins => n), timestamptz '2026-01-01' + make_interval(mins => n),
       jsonb_build_object('l', n), jsonb_build_object('n', n),
