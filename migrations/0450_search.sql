@@ -174,11 +174,13 @@ create function private.without_copies(hits private.search_hit[]) returns privat
   set search_path = ''
   as $$
 declare
-  ids constant uuid[] := array(select (h).message_id from unnest(hits) as h);
+  ids uuid[];
 begin
+  -- Mostly there is none.
   if not exists (select from unnest(hits) as h where (h).is_copy) then
     return hits;
   end if;
+  ids := array(select (h).message_id from unnest(hits) as h);
   return array(
     select h
     from unnest(hits) as h

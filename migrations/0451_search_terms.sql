@@ -345,7 +345,7 @@ create function observatory.suggest(q text, project uuid default null, "limit" b
 declare
   caller constant uuid := private.require_user();
   projects constant uuid[] := private.searched_projects(suggest.project);
-  unchecked constant uuid[] := observatory.unchecked_words();
+  unchecked constant uuid[] := array(select t.project_id from private.stale_terms as t where t.project_id = any (projects));
   prefix constant text := lower(private.searchable(btrim(coalesce(suggest.q, ''))) collate "C");
 begin
   if "limit" is null or "limit" not between 1 and 50 then

@@ -135,6 +135,7 @@ create function observatory.search_analytics(project uuid) returns jsonb
 declare
   projects constant uuid[] := private.searched_projects(search_analytics.project);
   caller constant uuid := private.require_user();
+  hidden constant uuid[] := observatory.hidden_conversations();
 begin
   if search_analytics.project is null then
     perform private.refuse(404, 'RG660', 'There is no such project', null, 'Take an id of GET /rest/v1/projects.');
@@ -175,7 +176,8 @@ begin
         from (
           select o.opened_message_id, count(*) as opened
           from looked as o
-          where o.is_opened and o.opened_message_id is not null
+          inner join observatory.messages as m on m.id = o.opened_message_id and m.conversation_id <> all (hidden)
+          where o.is_opened
           group by o.opened_message_id
           order by 2 desc, 1
           limit 20

@@ -117,7 +117,7 @@ test('messages like one of the fork are not its original, and each is there once
   }
 });
 
-test('the thread and the shared page of a fork have the whole chain', async () => {
+test('the thread, the transcript and the shared page of a fork have the whole chain', async () => {
   const { owner, ofFork, ofOriginal, talks, session, fork } = await world();
   const { messages } = await call(ofFork, 'thread', { id: talks.fork });
   const lines = [...session.records, fork.records.at(-1)].map(({ uuid }) => uuid);
@@ -133,6 +133,10 @@ test('the thread and the shared page of a fork have the whole chain', async () =
   assert.deepEqual([call_.input, call_.output], [{ pattern: 'originalinput' }, 'originaloutput']);
   await assert.rejects(call(ofOriginal, 'thread', { id: talks.fork }), refused('RG662', 404));
   await assert.rejects(call(ofFork, 'thread', { id: talks.original }), refused('RG662', 404));
+
+  const page = { id: talks.fork };
+  assert.equal((await call(ofFork, 'transcript_page', page)).text, fork.text);
+  await assert.rejects(call(ofOriginal, 'transcript_page', page), refused('RG662', 404));
 
   const [{ link }] = await asUser(owner, 'select observatory.share($1) as link', [talks.fork]);
   const [{ answer }] = await vouchedFor(person(), 'select observatory.shared($1) as answer', [link.token]);

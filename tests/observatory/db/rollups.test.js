@@ -88,7 +88,25 @@ test('a day is one of UTC, and times that cannot be are moved into the range', a
   assert.deepEqual(await differences(who), right);
 });
 
-test('after random changes the rollups equal a recount', async () => {
+/** Terms of tools and files that are not what a recount of the calls gives. */
+const wrongTerms = ({ project }) =>
+  sql(
+    `with counted as (
+       select t.project_id, t.owner_id as user_id, k.kind, k.term, count(*) as uses
+       from observatory.tool_calls as t
+       inner join observatory.conversations as c on c.id = t.conversation_id and c.deleted_at is null
+       cross join private.call_terms(t.tool_name, t.file_path) as k
+       where t.project_id = $1 and not t.is_copy
+       group by 1, 2, 3, 4),
+     stored as (
+       select s.project_id, s.user_id, s.kind, s.term, s.uses from observatory.search_terms as s where s.project_id = $1 and s.kind <> 'word')
+     (select 'counted' as side, c.* from counted as c except select 'counted', s.* from stored as s)
+     union all
+     (select 'stored', s.* from stored as s except select 'stored', c.* from counted as c)`,
+    [project],
+  );
+
+test('after random changes the rollups and terms equal a recount', async () => {
   const who = await project();
   const pick = (list) => list[Math.floor(Math.random() * list.length)];
   for (let step = 0; step < 60; step += 1) {
@@ -99,7 +117,7 @@ test('after random changes the rollups equal a recount', async () => {
       sql(`update observatory.${table} set ${set} where id in ${where.replace('TABLE', table)}`, [who.project]);
     const remove = (table) =>
       sql(`delete from observatory.${table} where id in ${where.replace('TABLE', table)}`, [who.project]);
-    const what = Math.floor(Math.random() * 11);
+    const what = Math.floor(Math.random() * 14);
     if (what < 4)
       await store(who, session, [
         prompt('Hello', { at }),
@@ -116,9 +134,16 @@ test('after random changes the rollups equal a recount', async () => {
     else if (what === 7) await change('messages', `role = 'assistant', input_tokens = 9`);
     else if (what === 8) await remove(pick(['messages', 'tool_calls', 'usage_records']));
     else if (what === 9) await change('tool_calls', 'is_copy = not is_copy');
+    else if (what === 10) await sql('select private.purge_observatory(3)');
+    else if (what < 13)
+      await sql(
+        `select private.hide_conversations(array(select id from observatory.conversations where owner_id = $1 and session_id = $2))`,
+        [who.owner, session],
+      );
     else
       await sql('delete from observatory.conversations where owner_id = $1 and session_id = $2', [who.owner, session]);
     assert.deepEqual(await differences(who), right, `step ${step}: ${what}`);
+    assert.deepEqual(await wrongTerms(who), [], `step ${step}: ${what}`);
   }
 });
 
