@@ -1,4 +1,4 @@
-// Rows at the sizes that the figures are about: one project with a million messages, among ten thousand small ones.
+// Rows at the sizes that the figures are about: one project with a million messages, among ten thousand small ones with ten messages each.
 
 /** Rows for each statement. */
 const PART = 50_000;
@@ -11,6 +11,8 @@ export const SIZES = { messages: 1_000_000, projects: 10_000 };
 
 /** The owner of the large project, of whose users the others are members. */
 export const OWNER = '00000000-0000-4000-8000-000000000001';
+/** A member of all projects, who made most of the small ones. */
+export const EVERYWHERE = '00000000-0000-4000-8000-0000000000ee';
 /** A member of nothing but a small project. */
 export const STRANGER = '00000000-0000-4000-8000-0000000000ff';
 /** Ids, as SQL. */
@@ -68,6 +70,40 @@ select m.id, m.project_id, m.occurred_at, private.search_vector(m.content) || ar
   array[' role ' || m.role, case when g.n % 2 = 1 then ' tool ' || (array['Bash', 'Read', 'Edit', 'Grep', 'Write'])[1 + g.n / 2 % 5] end], null))
 from generate_series($1::int, $2::int) as g (n) inner join observatory.messages as m on m.id = ${message('g.n')}`;
 
+/** Each small project has one session of so many messages. In every hundredth project they have a word that the large project has not. */
+const SMALL_LENGTH = 10;
+const smallMessage = (n, k) => `md5('small message ' || ${n} || ' ' || ${k})::uuid`;
+const SMALL = `from generate_series($1::int, $2::int) as i (n) inner join observatory.projects as p on p.id = ${small('i.n')}`;
+const SMALL_CONVERSATIONS = `
+insert into observatory.conversations (
+  id, project_id, owner_id, session_id, title, status, message_count, tool_call_count, started_at, last_message_at)
+select md5('small conversation ' || i.n)::uuid, p.id, p.owner_id, 'small ' || i.n, 'Small ' || i.n, 'ended', ${SMALL_LENGTH}, ${SMALL_LENGTH / 2},
+  p.last_activity_at - interval '10 minutes', p.last_activity_at ${SMALL}`;
+const SMALL_MESSAGES = `
+insert into observatory.messages (
+  id, project_id, conversation_id, owner_id, entry_uuid, parent_uuid, parent_id, depth, seq, entry_type, role, content, content_blocks,
+  occurred_at, created_at)
+select ${smallMessage('i.n', 'g.k')}, p.id, md5('small conversation ' || i.n)::uuid, p.owner_id, 'entry ' || i.n || ' ' || g.k,
+  case when g.k > 0 then 'entry ' || i.n || ' ' || g.k - 1 end, case when g.k > 0 then ${smallMessage('i.n', 'g.k - 1')} end, g.k, g.k * 700,
+  (array['user', 'assistant'])[1 + g.k % 2], (array['user', 'assistant'])[1 + g.k % 2],
+  concat_ws(' ', s.words, case when i.n % 100 = 0 then '${WORDS.foreign}' end, case when i.n % 10 = 0 and g.k = 3 then '${WORDS.rare}' end),
+  case when g.k % 2 = 1 then jsonb_build_array(jsonb_build_object('type', 'tool_use', 'id', 'toolu_' || g.k)) end,
+  p.last_activity_at - (${SMALL_LENGTH} - g.k) * interval '1 minute', p.last_activity_at
+${SMALL} cross join generate_series(0, ${SMALL_LENGTH - 1}) as g (k)
+inner join private.bench_sentences as s on s.n = ${chance(`i.n * ${SMALL_LENGTH}::bigint + g.k`, 5, SENTENCES)}`;
+const SMALL_CALLS = `
+insert into observatory.tool_calls (
+  project_id, conversation_id, owner_id, message_id, tool_use_id, tool_name, input, output, status, started_at, duration_ms,
+  duration_source, file_path)
+select p.id, md5('small conversation ' || i.n)::uuid, p.owner_id, ${smallMessage('i.n', 'g.k')}, 'toolu_' || g.k,
+  (array['Bash', 'Read', 'Edit', 'Grep', 'Write'])[1 + g.k / 2 % 5], jsonb_build_object('command', 'ls ' || g.k), 'ok', 'completed',
+  p.last_activity_at, g.k * 100, 'result', 'src/mod_' || i.n % 300 || '/file_' || g.k || '.rs'
+${SMALL} cross join generate_series(1, ${SMALL_LENGTH - 1}, 2) as g (k)`;
+const SMALL_VECTORS = `
+insert into private.message_search (message_id, project_id, occurred_at, search)
+select m.id, m.project_id, m.occurred_at, private.search_vector(m.content) || array_to_tsvector(array[' role ' || m.role])
+${SMALL} cross join generate_series(0, ${SMALL_LENGTH - 1}) as g (k) inner join observatory.messages as m on m.id = ${smallMessage('i.n', 'g.k')}`;
+
 /**
  * Loads everything, without triggers and foreign keys; counts and vectors are written as an upload would.
  * @param {Function} sql of one connection
@@ -91,17 +127,18 @@ export const load = async (sql, { messages, projects, say, signal }) => {
   await sql(
     `insert into observatory.projects (id, owner_id, name, last_activity_at) values (${PROJECT}, '${OWNER}', 'Large', now())`,
   );
-  // Each small one is a user's; the large one's owner has a hundred of them.
+  // The large one's owner has a hundred of them.
   await parts(
     'small projects',
     projects,
     `insert into observatory.projects (id, owner_id, name, last_activity_at)
-     select ${small('n')}, case when n % 100 = 0 then '${OWNER}'::uuid when n = 1 then '${STRANGER}'::uuid else md5('owner ' || n / 10)::uuid end,
+     select ${small('n')}, case when n % 100 = 0 then '${OWNER}'::uuid when n = 1 then '${STRANGER}'::uuid else '${EVERYWHERE}'::uuid end,
        'Project ' || n, now() - n * interval '1 minute' from generate_series($1::int, $2::int) as n`,
   );
   await sql(
     `insert into observatory.project_members (project_id, user_id, role)
      select p.id, p.owner_id, 'owner' from observatory.projects as p
+     union all select p.id, '${EVERYWHERE}', 'viewer' from observatory.projects as p where p.owner_id <> '${EVERYWHERE}'
      union all select ${PROJECT}, ${user('n')}, 'viewer' from generate_series(1, ${USERS - 1}) as n`,
   );
   await parts(
@@ -125,22 +162,10 @@ export const load = async (sql, { messages, projects, say, signal }) => {
   await parts('messages', messages, MESSAGES);
   await parts('tool calls', messages, CALLS);
   await parts('vectors', messages, VECTORS);
-  // Ten messages in each of a hundred small projects, and the word that only foreign projects have.
-  await sql(
-    `insert into observatory.conversations (id, project_id, owner_id, session_id)
-     select md5('small conversation ' || n)::uuid, p.id, p.owner_id, 'small ' || n
-     from generate_series(0, 99) as n inner join observatory.projects as p on p.id = ${small('n')}`,
-  );
-  await sql(
-    `insert into observatory.messages (id, project_id, conversation_id, owner_id, entry_uuid, entry_type, role, content)
-     select md5('small message ' || n || ' ' || k)::uuid, c.project_id, c.id, c.owner_id, 'entry ' || k, 'user', 'user', 'a note with ${WORDS.foreign}'
-     from generate_series(0, 99) as n cross join generate_series(1, 10) as k
-     inner join observatory.conversations as c on c.id = md5('small conversation ' || n)::uuid`,
-  );
-  await sql(
-    `insert into private.message_search (message_id, project_id, occurred_at, search)
-     select m.id, m.project_id, m.occurred_at, private.search_vector(m.content) from observatory.messages as m where m.content like 'a note with %'`,
-  );
+  await parts('conversations of small projects', projects, SMALL_CONVERSATIONS);
+  await parts('messages of small projects', projects, SMALL_MESSAGES);
+  await parts('tool calls of small projects', projects, SMALL_CALLS);
+  await parts('vectors of small projects', projects, SMALL_VECTORS);
   await sql(
     `insert into observatory.search_terms (project_id, user_id, kind, term, uses)
      select c.project_id, c.owner_id, t.kind, t.term, count(*) from observatory.tool_calls as c, private.call_terms(c.tool_name, c.file_path) as t

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { token } from '../../dev/issuer.js';
 import { SetupError } from '../../dev/setup.js';
 import { needWrk, wrk } from '../wrk.js';
-import { PROJECT, WORDS } from './load.js';
+import { EVERYWHERE, PROJECT, WORDS } from './load.js';
 
 const CONNECTIONS = 100;
 /** Milliseconds within which 95 of 100 answers must have come. */
@@ -35,7 +35,10 @@ const readsOf = ({ project, conversations }) => {
 export const measureReaders = async ({ stack, data, sql, seconds, stopping, say }) => {
   needWrk();
   const [{ project }] = await sql(`select ${PROJECT} as project`);
-  const members = await sql('select user_id from observatory.project_members where project_id = $1', [project]);
+  const members = await sql('select user_id from observatory.project_members where project_id = $1 and user_id <> $2', [
+    project,
+    EVERYWHERE,
+  ]);
   const pages = await sql(
     'select id from observatory.conversations where project_id = $1 order by last_message_at desc limit $2',
     [project, READ],

@@ -1,7 +1,7 @@
 // Lists, threads and searches of observatory, at the sizes that the figures are about: in the database, as the member who reads, and
 // through the edge, by a hundred members at once.
 import pg from 'pg';
-import { conversation, SIZES as LOADED, load, OWNER, PROJECT, STRANGER, WORDS } from './load.js';
+import { conversation, EVERYWHERE, SIZES as LOADED, load, OWNER, PROJECT, STRANGER, WORDS } from './load.js';
 import { measureReaders } from './readers.js';
 
 /** `seconds`: of each load of readers. */
@@ -20,31 +20,88 @@ const hits = (q, project = PROJECT) =>
    where s.project_id = ${project} and s.search @@ private.search_query('${q}') order by s.occurred_at desc, s.message_id desc limit 1000`;
 const search = (q, more = '') => `select observatory.search('${q}', ${PROJECT}${more})`;
 
-/** What is asked, as whom, and within how many ms. `plan`: the statement inside, which the plan of a function's call does not show. */
+const PROJECTS = 'select * from observatory.projects order by last_activity_at desc, id limit 50';
+const CONVERSATIONS = `select * from observatory.conversations where project_id = ${PROJECT} order by last_message_at desc, id desc limit 50`;
+/** The same tables and indexes, without rules about who may see what, and without the function that answers. */
+const BARE = 'the rows alone, read without policies';
+/** Everything that matches, ordered by rank: what the function's limit of a thousand candidates saves. */
+const ranked = (q) => ({
+  name: 'all that match, ranked',
+  query: `select s.message_id from private.message_search as s
+    where s.project_id = ${PROJECT} and s.search @@ private.search_query('${q}')
+    order by ts_rank_cd(s.search, private.search_query('${q}'), 32) desc, s.occurred_at desc limit 20`,
+});
+
+/**
+ * What is asked, as whom, and within how many ms. `plan`: the statement inside, which the plan of a function's call does not show. `rival`:
+ * what does the same in a simpler way, asked by the owner of the database.
+ */
 const ROWS = [
   {
-    name: 'project list of a user with 100 projects',
+    name: 'project list: 50 of 101',
     most: 5,
-    query: 'select * from observatory.projects order by last_activity_at desc, id limit 50',
+    query: PROJECTS,
+    rival: {
+      name: BARE,
+      query: `select p.* from observatory.project_members as m inner join observatory.projects as p on p.id = m.project_id
+        where m.user_id = '${OWNER}' order by p.last_activity_at desc, p.id limit 50`,
+    },
+  },
+  {
+    name: 'project list: 50 of all projects, by one who has made most of them',
+    most: 50,
+    as: EVERYWHERE,
+    query: PROJECTS,
+    rival: {
+      name: BARE,
+      query: `select p.* from observatory.project_members as m inner join observatory.projects as p on p.id = m.project_id
+        where m.user_id = '${EVERYWHERE}' order by p.last_activity_at desc, p.id limit 50`,
+    },
   },
   {
     name: 'conversation list, 50 of a project’s 2,000',
     most: 10,
-    query: `select * from observatory.conversations where project_id = ${PROJECT} order by last_message_at desc, id desc limit 50`,
+    query: CONVERSATIONS,
+    rival: { name: BARE, query: CONVERSATIONS },
+  },
+  {
+    name: 'conversation list of the same project, by a member of all projects',
+    most: 25,
+    as: EVERYWHERE,
+    query: CONVERSATIONS,
   },
   {
     name: 'a page of 100 messages with their tool calls',
     most: 10,
     query: `select observatory.thread(${conversation(7)})`,
     plan: `select m.id from observatory.messages as m where m.conversation_id = ${conversation(7)} order by m.seq, m.id limit 100`,
+    rival: {
+      name: 'the rows alone, without depth, cut texts, subagents and links',
+      query: `select m.*, t.* from (
+          select * from observatory.messages where conversation_id = ${conversation(7)} order by seq, id limit 100) as m
+        left join observatory.tool_calls as t on t.message_id = m.id`,
+    },
   },
-  { name: 'search: a rare term', most: 5, query: search(WORDS.rare), plan: hits(WORDS.rare) },
-  { name: 'search: a common term', most: 15, query: search(WORDS.common), plan: hits(WORDS.common) },
+  {
+    name: 'search: a rare term',
+    most: 5,
+    query: search(WORDS.rare),
+    plan: hits(WORDS.rare),
+    rival: ranked(WORDS.rare),
+  },
+  {
+    name: 'search: a common term',
+    most: 15,
+    query: search(WORDS.common),
+    plan: hits(WORDS.common),
+    rival: ranked(WORDS.common),
+  },
   {
     name: 'search: two common words',
     most: 150,
     query: search(`${WORDS.common} ${WORDS.second}`),
     plan: hits(`${WORDS.common} ${WORDS.second}`),
+    rival: ranked(`${WORDS.common} ${WORDS.second}`),
   },
   {
     name: 'search: a word that only foreign projects have',
@@ -64,12 +121,29 @@ const ROWS = [
     query: `select observatory.search('${WORDS.rare}')`,
   },
   {
+    name: 'search: a rare term, by a member of all projects: the 200 most active',
+    most: 150,
+    as: EVERYWHERE,
+    query: `select observatory.search('${WORDS.rare}')`,
+  },
+  {
     name: 'search of a stranger with one small project: a term that the large one has a million times',
     most: 5,
     as: STRANGER,
     query: `select observatory.search('${WORDS.common}')`,
   },
-  { name: 'suggestions', most: 5, query: `select observatory.suggest('file_12', ${PROJECT})` },
+  {
+    name: 'suggestions',
+    most: 5,
+    query: `select observatory.suggest('file_12', ${PROJECT})`,
+    plan: `select s.term, s.kind, s.uses from observatory.search_terms as s
+      where s.project_id = ${PROJECT} and s.folded ~>=~ 'file_12' and s.folded ~<~ ('file_12' || U&'\\+10FFFF') limit 5000`,
+    rival: {
+      name: 'names counted in the tool calls themselves',
+      query: `select regexp_replace(t.file_path, '^.*/', '') as term, count(*) from observatory.tool_calls as t
+        where t.project_id = ${PROJECT} and t.file_path like '%/file_12%' group by 1 order by 2 desc limit 10`,
+    },
+  },
   { name: 'similar messages', most: 150, query: `select observatory.similar(md5('message 1007')::uuid)` },
 ];
 
@@ -87,15 +161,30 @@ const as = async (client, sub, body) => {
 };
 
 /** Milliseconds inside the server, planning included. */
+const explained = ({ rows }) => {
+  const [plan] = rows[0]['QUERY PLAN'];
+  return plan['Planning Time'] + plan['Execution Time'];
+};
 const times = async (client, { query, as: sub = OWNER }) => {
   const found = [];
   for (let n = 0; n < RUNS; n += 1) {
-    const { rows } = await as(client, sub, () => client.query(`explain (analyze, timing off, format json) ${query}`));
-    const [plan] = rows[0]['QUERY PLAN'];
+    const took = explained(
+      await as(client, sub, () => client.query(`explain (analyze, timing off, format json) ${query}`)),
+    );
     // The first few read from disk.
-    if (n >= 5) found.push(plan['Planning Time'] + plan['Execution Time']);
+    if (n >= 5) found.push(took);
   }
   return found;
+};
+
+/** What the rival takes, as text. It may take seconds: a few times will do. */
+const rivalOf = async (client, { name, query }, most) => {
+  const found = [];
+  for (let n = 0; n < 6; n += 1) {
+    const took = explained(await client.query(`explain (analyze, timing off, format json) ${query}`));
+    if (n >= 1) found.push(took);
+  }
+  return `${name}: ${rounded(median(found))} ms, ${rounded(median(found) / most)} times as long`;
 };
 
 const planOf = async (client, { query, plan, as: sub = OWNER }) => {
@@ -121,9 +210,10 @@ export const measure = async ({ stack, data, stopping, options, say }) => {
         reached: `${rounded(median(found))} ms, p99 ${rounded(p99(found))} ms`,
         met: median(found) < row.most,
         plan: await planOf(client, row),
+        ...(row.rival && { rival: await rivalOf(client, row.rival, median(found)) }),
       };
       rows.push(made);
-      say(`${made.name}: ${made.reached} (${made.aim})`);
+      say(`${made.name}: ${made.reached} (${made.aim})${made.rival ? `; ${made.rival}` : ''}`);
     }
     const { seconds } = options;
     return [...rows, ...(await measureReaders({ stack, data, sql, seconds, stopping, say }))];
