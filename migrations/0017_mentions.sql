@@ -10,7 +10,8 @@ create function private.contacts_in(texts text[]) returns text[]
   as $$
 declare
   text text := array_to_string(texts, E'\n');
-  has_at constant boolean := text like '%@%';
+  -- By strpos: for one character LIKE takes several times as long.
+  has_at constant boolean := strpos(text, '@') > 0;
   letters constant text := 'abcdefghijklmnopqrstuvwxyz0123456789._+-';
   word text;
   before text;
@@ -20,8 +21,8 @@ begin
   -- Every row that is written comes here: most texts end here by their characters, without a search by patterns. A zone of time,
   -- +00:00, which most JSON has, is no phone number.
   if not has_at
-    and (text not like '%+%' or text !~ '[+][0-9][0-9 ()./-]{4}|[+][0-9][0-9 ()./-]*[%\\]')
-    and (text not like '%\%%' or text !~ '%(?:25)*(?:40|2[Bb][0-9])')
+    and (strpos(text, '+') = 0 or text !~ '[+][0-9][0-9 ()./-]{4}|[+][0-9][0-9 ()./-]*[%\\]')
+    and (strpos(text, '%') = 0 or text !~ '%(?:25)*(?:40|2[Bb][0-9])')
     -- The first pattern takes a third of the time of the second.
     and (text !~ '[A-Z][A-Z][.%]' or text !~ '[A-Z][A-Z](?:[.]|%(?:25)*2[Ee])')
   then

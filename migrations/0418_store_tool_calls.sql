@@ -63,7 +63,10 @@ begin
       end as status
     from used as u
     full outer join returned as r on r.conversation_id = u.conversation_id and r.tool_use_id = u.tool_use_id
-    left join observatory.messages as m on m.conversation_id = u.conversation_id and m.entry_uuid = u.uuid
+    -- By index, whatever the planner expects: it would read all messages, each time.
+    left join lateral (
+      select s.id from observatory.messages as s where s.conversation_id = u.conversation_id and s.entry_uuid = u.uuid limit 1
+    ) as m on true
   ),
 
   written as (

@@ -153,22 +153,26 @@ begin
   if conversations = '{}' then
     return;
   end if;
-  -- Records of requests whose responses are stored now.
-  with found_ as (
-    select distinct on (u.id) u.id, u.reported_cost_micro_usd, m.api_message_id
-    from observatory.usage_records as u
-    inner join observatory.messages as m on m.request_id = substr(u.api_message_id, 6) and m.owner_id = owner
-    where u.conversation_id = any (conversations) and u.kind = 'auxiliary' and u.api_message_id like 'otel:%' and m.api_message_id is not null
-    order by u.id, m.api_message_id
-  ),
+  -- Records of requests whose responses are stored now. Mostly there are none, and triggers run for statements that change nothing, too.
+  if exists (
+    select from observatory.usage_records as u where u.conversation_id = any (conversations) and u.kind = 'auxiliary'
+  ) then
+    with found_ as (
+      select distinct on (u.id) u.id, u.reported_cost_micro_usd, m.api_message_id
+      from observatory.usage_records as u
+      inner join observatory.messages as m on m.request_id = substr(u.api_message_id, 6) and m.owner_id = owner
+      where u.conversation_id = any (conversations) and u.kind = 'auxiliary' and u.api_message_id like 'otel:%' and m.api_message_id is not null
+      order by u.id, m.api_message_id
+    ),
 
-  moved as (
-    update observatory.usage_records as u set reported_cost_micro_usd = f.reported_cost_micro_usd
-    from found_ as f
-    where u.owner_id = owner and u.api_message_id = f.api_message_id and u.part = 0
-  )
+    moved as (
+      update observatory.usage_records as u set reported_cost_micro_usd = f.reported_cost_micro_usd
+      from found_ as f
+      where u.owner_id = owner and u.api_message_id = f.api_message_id and u.part = 0
+    )
 
-  delete from observatory.usage_records as u using found_ as f where u.id = f.id;
+    delete from observatory.usage_records as u using found_ as f where u.id = f.id;
+  end if;
 
   if not exists (select from private.otel_events as e where e.owner_id = owner and e.session_id = session and e.applied_at is null) then
     return;
