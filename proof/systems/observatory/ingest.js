@@ -226,6 +226,7 @@ export default {
           'path',
           'source',
           'generation',
+          'variant',
         ],
         ...[
           'head_hash',
