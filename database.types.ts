@@ -538,6 +538,8 @@ export type Database = {
     }
     Functions: {
       add_usage_events: { Args: { events: Json }; Returns: Json }
+      begin_chat: { Args: { request: Json }; Returns: Json }
+      begin_completion: { Args: { request: Json }; Returns: Json }
       begin_request: {
         Args: { estimate: number; tenant: string; user: string }
         Returns: Json
@@ -577,6 +579,7 @@ export type Database = {
       is_admin: { Args: Record<PropertyKey, never>; Returns: boolean }
       join_tenant: { Args: { id: string }; Returns: Json }
       leave_tenant: { Args: { tenant?: string }; Returns: Json }
+      list_models: { Args: Record<PropertyKey, never>; Returns: Json }
       me: {
         Args: Record<PropertyKey, never>
         Returns: Database["assistant"]["CompositeTypes"]["member"]
@@ -2872,6 +2875,7 @@ export type Database = {
           git_branch: string | null
           id: string
           input_tokens: number
+          is_unplaced: boolean
           last_message_at: string | null
           live: NonNullable<Json>
           live_since: string | null
@@ -2909,6 +2913,7 @@ export type Database = {
           git_branch?: string | null
           id?: string
           input_tokens?: number
+          is_unplaced?: boolean
           last_message_at?: string | null
           live?: NonNullable<Json>
           live_since?: string | null
@@ -2946,6 +2951,7 @@ export type Database = {
           git_branch?: string | null
           id?: string
           input_tokens?: number
+          is_unplaced?: boolean
           last_message_at?: string | null
           live?: NonNullable<Json>
           live_since?: string | null
@@ -3182,6 +3188,7 @@ export type Database = {
           skipped: NonNullable<Json>
           source: string
           updated_at: string
+          variant: number
           is_own: boolean | null
         }
         Insert: {
@@ -3204,6 +3211,7 @@ export type Database = {
           skipped?: NonNullable<Json>
           source: string
           updated_at?: string
+          variant?: number
         }
         Update: {
           agent_id?: string | null
@@ -3225,6 +3233,7 @@ export type Database = {
           skipped?: NonNullable<Json>
           source?: string
           updated_at?: string
+          variant?: number
         }
         Relationships: [
           {
@@ -4017,7 +4026,10 @@ export type Database = {
         }
         Returns: Json
       }
-      audit_heads: { Args: Record<PropertyKey, never>; Returns: Json }
+      audit_heads: {
+        Args: { after?: string; known_digest?: string; known_id?: string }
+        Returns: Json
+      }
       decline_invitation: { Args: { id: string }; Returns: Json }
       delete_conversation: { Args: { id: string }; Returns: Json }
       delete_project: { Args: { id: string }; Returns: Json }
@@ -4125,6 +4137,7 @@ export type Database = {
         Args: { after?: Json; file?: string; id: string }
         Returns: Json
       }
+      unchecked_words: { Args: Record<PropertyKey, never>; Returns: string[] }
       verify_audit: { Args: { id: string }; Returns: Json }
       view_count: {
         Args: { link: Database["observatory"]["Tables"]["share_links"]["Row"] }
