@@ -18,13 +18,11 @@ $$;
 -- The claims that the edge has verified, or null: the origin of the request (net, addr, country) and, in a call on behalf of a
 -- user, the user's role (caller) and what the edge has seen of the request (region, city, human, stamp, device_type, browser, os,
 -- is_bot). The edge's key signs tokens of anon and edge only, without an issuer; a claim of this name in any other token is the
--- holder's own and is ignored.
-create function private.edge_claim() returns jsonb
+-- holder's own and is ignored. Who has read the request's claims already passes them.
+create function private.edge_claim(claims jsonb default nullif(current_setting('request.jwt.claims', true), '')::jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
   as $$
-declare
-  claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
 begin
   return case when claims ->> 'role' in ('anon', 'edge') and claims ->> 'iss' is null then claims -> 'edge' end;
 end
@@ -182,5 +180,5 @@ drop function private.require_user();
 drop function private.user_id();
 drop function private.is_server();
 drop function private.caller_role();
-drop function private.edge_claim();
+drop function private.edge_claim(jsonb);
 drop function private.request_header(text);

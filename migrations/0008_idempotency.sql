@@ -8,10 +8,10 @@ create table private.idempotency_keys (
   request_hash bytea not null,
   answer       jsonb,
   expires_at   timestamptz not null,
-  constraint idempotency_keys_pkey primary key (operation, caller, key),
-  constraint idempotency_keys_key check (char_length(key) <@ int4range '[1,255]')
+  constraint idempotency_keys_pkey primary key (operation, caller, key)
 );
-comment on table private.idempotency_keys is 'Answers of writes by their Idempotency-Key, for 24 hours.';
+comment on table private.idempotency_keys is
+  'Answers of writes by their Idempotency-Key, for 24 hours. idempotency_begin, which alone writes it, refuses keys of another length than 1 to 255.';
 
 create index idempotency_keys_expires_at on private.idempotency_keys (expires_at);
 

@@ -32,7 +32,7 @@ create function request.begin(path text default current_setting('search_path')) 
 declare
   claims constant jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
   role constant text := claims ->> 'role';
-  seen constant jsonb := private.edge_claim();
+  seen constant jsonb := private.edge_claim(claims);
   is_user constant boolean := claims ->> 'sub' is not null and role in ('authenticated', 'edge');
   name constant int := hashtext('rowgate ' || coalesce(
     case when is_user then 'user ' || (claims ->> 'sub') end, 'addr ' || (seen ->> 'addr'), 'nobody'

@@ -51,14 +51,7 @@ create table marketing.leads (
   opted_in_at         timestamptz,
   created_at          timestamptz not null default now(),
   updated_at          timestamptz not null default now(),
-  deleted_at          timestamptz,
-  -- PostgreSQL reads the conditions anew for every statement: short ones, since each lead waits for them.
-  constraint leads_email_length check (char_length(email) <@ int4range '[3,254]'),
-  constraint leads_country_code check (country_code ~ '^[A-Z0-9]{2}$'),
-  constraint leads_spam_score check (spam_score between 0 and 100),
-  constraint leads_opt_in_status check (opt_in_status = any ('{none,pending,confirmed,revoked}')),
-  constraint leads_submission_count check (submission_count > 0),
-  constraint leads_submissions_dropped check (submissions_dropped between 0 and submission_count)
+  deleted_at          timestamptz
 );
 comment on table marketing.leads is 'One row per person, identified by the normalised e-mail address.';
 comment on column marketing.leads.email is
@@ -82,7 +75,8 @@ create index leads_utm on marketing.leads (utm_source, utm_campaign, created_at)
 create index leads_interested_features on marketing.leads using gin (interested_features);
 create index leads_email_domain on marketing.leads (email_domain);
 create index leads_spam on marketing.leads (created_at) where is_spam;
-create index leads_company_name on marketing.leads using gin (company_name gin_trgm_ops);
+-- Most leads name no company, and a list of them all is of no use.
+create index leads_company_name on marketing.leads using gin (company_name gin_trgm_ops) where company_name is not null;
 create index leads_deleted on marketing.leads (email_normalized) where deleted_at is not null;
 -- Only the beginnings of the values: a form may send more than an index entry can hold, and no lead must be refused for it.
 create index leads_named_session on marketing.leads (left(metadata ->> 'session_id', 200))
@@ -136,16 +130,46 @@ create trigger leads_updated_at before update on marketing.leads
 create trigger leads_audit after update or delete on marketing.leads
   for each row execute function private.audit();
 
+-- What check constraints would check. PostgreSQL reads the text of each of them again in every statement, and each lead waits for it.
+-- Only functions write these columns, and they refuse or cut what a form sends; staff set opt_in_status to revoked only.
+create function private.check_lead() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+declare
+  broken constant text := case
+    when not (char_length(new.email) between 3 and 254) then 'leads_email_length'
+    when not (new.country_code ~ '^[A-Z0-9]{2}$') then 'leads_country_code'
+    when not (new.spam_score between 0 and 100) then 'leads_spam_score'
+    when not (new.opt_in_status in ('none', 'pending', 'confirmed', 'revoked')) then 'leads_opt_in_status'
+    when not (new.submission_count > 0) then 'leads_submission_count'
+    when not (new.submissions_dropped between 0 and new.submission_count) then 'leads_submissions_dropped'
+  end;
+begin
+  if broken is not null then
+    raise check_violation using constraint = broken, message = format('a lead breaks the rule %s', broken);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.check_lead() from public;
+create trigger leads_check
+  after insert or update of email, country_code, spam_score, opt_in_status, submission_count, submissions_dropped
+  on marketing.leads for each row execute function private.check_lead();
+
 select private.index_mentions('marketing.leads', array[
   'phone_number', 'company_name', 'first_name', 'last_name', 'notes', 'interested_features', 'utm_source', 'utm_medium',
   'utm_campaign', 'utm_content', 'utm_term', 'referrer', 'landing_page', 'first_touch', 'last_touch', 'metadata', 'user_agent'
 ], 'redact', 'private.lead_mentions(email, array[''+'' || ltrim(phone_number, ''+''), company_name, first_name, last_name, notes, '
-  || 'utm_source, utm_medium, utm_campaign, utm_content, utm_term, referrer, landing_page, first_touch::text, last_touch::text, '
+  || 'utm_source, utm_medium, utm_campaign, utm_content, utm_term, referrer, landing_page, first_touch::text, '
+  -- A new lead's two touches are one: it is searched once.
+  || 'nullif(last_touch, first_touch)::text, '
   || 'metadata::text, user_agent] || interested_features)');
 
 -- migrate:down
 delete from private.mention_places where relation = 'marketing.leads';
 drop table marketing.leads;
+drop function private.check_lead();
 drop function private.lead_mentions(text, text[]);
 drop type marketing.lead_status;
 drop type marketing.lead_source;

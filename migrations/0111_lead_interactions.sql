@@ -13,17 +13,7 @@ create table marketing.lead_interactions (
   metadata         jsonb not null default '{}',
   submission       jsonb,
   created_at       timestamptz not null default now(),
-  constraint lead_interactions_lead_id foreign key (lead_id) references marketing.leads (id) on delete cascade,
-  constraint lead_interactions_type check (interaction_type ~ '^[a-z][a-z0-9_-]{0,59}$'),
-  constraint lead_interactions_subject_length check (char_length(subject) <= 300),
-  constraint lead_interactions_description_length check (char_length(description) <= 20000),
-  constraint lead_interactions_outcome_length check (char_length(outcome) <= 2000),
-  constraint lead_interactions_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
-  -- A lead has at most 64 KB of fields; as jsonb, and with its origin, it is a little larger.
-  constraint lead_interactions_submission check (
-    (interaction_type = 'submission') = (submission is not null)
-    and jsonb_typeof(submission) = 'object' and octet_length(submission::text) <= 131072
-  )
+  constraint lead_interactions_lead_id foreign key (lead_id) references marketing.leads (id) on delete cascade
 );
 comment on table marketing.lead_interactions is 'Calls, messages, meetings and notes about a lead. A scheduled one is open until it is completed.';
 comment on column marketing.lead_interactions.interaction_type is 'A word such as call, email, meeting, demo, note.';
@@ -67,8 +57,39 @@ create trigger lead_interactions_filter before update or delete on marketing.lea
 create trigger lead_interactions_audit after update or delete on marketing.lead_interactions
   for each row execute function private.audit();
 
+-- What check constraints would check, as in private.check_lead; before the row is written, since a type may be too long for its index.
+create function private.check_lead_interaction() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+declare
+  broken constant text := case
+    when not (new.interaction_type ~ '^[a-z][a-z0-9_-]{0,59}$') then 'lead_interactions_type'
+    when not (char_length(new.subject) <= 300) then 'lead_interactions_subject_length'
+    when not (char_length(new.description) <= 20000) then 'lead_interactions_description_length'
+    when not (char_length(new.outcome) <= 2000) then 'lead_interactions_outcome_length'
+    when not (jsonb_typeof(new.metadata) = 'object' and octet_length(new.metadata::text) <= 16384) then 'lead_interactions_metadata'
+    -- A lead has at most 64 KB of fields; as jsonb, and with its origin, it is a little larger.
+    when not (
+      (new.interaction_type = 'submission') = (new.submission is not null)
+      and jsonb_typeof(new.submission) = 'object' and octet_length(new.submission::text) <= 131072
+    ) then 'lead_interactions_submission'
+  end;
+begin
+  if broken is not null then
+    raise check_violation using constraint = broken, message = format('an interaction breaks the rule %s', broken);
+  end if;
+  return new;
+end
+$$;
+revoke execute on function private.check_lead_interaction() from public;
+create trigger lead_interactions_check
+  before insert or update of interaction_type, subject, description, outcome, metadata, submission
+  on marketing.lead_interactions for each row execute function private.check_lead_interaction();
+
 select private.index_mentions('marketing.lead_interactions', array['subject', 'description', 'outcome', 'metadata', 'submission']);
 
 -- migrate:down
 delete from private.mention_places where relation = 'marketing.lead_interactions';
 drop table marketing.lead_interactions;
+drop function private.check_lead_interaction();

@@ -161,7 +161,7 @@ create function marketing.sent_fields(lead jsonb) returns jsonb
   set search_path = ''
   as $$
 begin
-  return (lead - '_next' - '_ts' - '_typed_email' - 'cf-turnstile-response')
+  return (lead - '{_next,_ts,_typed_email,cf-turnstile-response}'::text[])
     -- The edge has converted the domain to ASCII.
     || case when lead ? '_typed_email' then jsonb_build_object('email', lead -> '_typed_email') else '{}' end;
 end

@@ -22,10 +22,7 @@ create table private.consent_records (
   action       text not null,
   channel      text not null,
   text_version text not null,
-  at           timestamptz not null default now(),
-  constraint consent_records_action check (action = any ('{requested,confirmed,revoked}')),
-  constraint consent_records_channel check (channel ~ '^[a-z][a-z0-9_-]{0,39}$'),
-  constraint consent_records_text_version check (char_length(text_version) <@ int4range '[1,100]')
+  at           timestamptz not null default now()
 );
 comment on table private.consent_records is
   'Append-only: proof that an address, of which only a hash is stored, agreed to a text. It outlives the lead, because it proves that writing to it was allowed.';
@@ -38,6 +35,28 @@ alter table private.consent_records force row level security;
 create trigger consent_records_append_only
   before update or delete or truncate on private.consent_records
   for each statement execute function private.refuse_change();
+
+-- As private.check_lead.
+create function private.check_consent_record() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+declare
+  broken constant text := case
+    when not (new.action in ('requested', 'confirmed', 'revoked')) then 'consent_records_action'
+    when not (new.channel ~ '^[a-z][a-z0-9_-]{0,39}$') then 'consent_records_channel'
+    when not (char_length(new.text_version) between 1 and 100) then 'consent_records_text_version'
+  end;
+begin
+  if broken is not null then
+    raise check_violation using constraint = broken, message = format('a consent record breaks the rule %s', broken);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.check_consent_record() from public;
+create trigger consent_records_check after insert on private.consent_records
+  for each row execute function private.check_consent_record();
 
 -- Leads whose consent was requested and not yet given.
 create table private.confirmation_requests (
@@ -254,4 +273,5 @@ drop function marketing.pending_confirmations(int, interval);
 drop function marketing.confirmation_token(marketing.leads, timestamptz);
 drop table private.confirmation_requests;
 drop table private.consent_records;
+drop function private.check_consent_record();
 drop function private.address_hash(text);

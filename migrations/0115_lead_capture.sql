@@ -163,7 +163,10 @@ declare
   answer constant jsonb := '{"status": "received"}';
   edge constant jsonb := private.edge_claim();
   -- A retry of the same form has another time stamp and another Turnstile token.
-  request constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '_ts' - 'cf-turnstile-response' end;
+  request constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '{_ts,cf-turnstile-response}'::text[] end;
+  -- All at once: private.request_header would parse them for each one.
+  headers constant jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
+  source text;
   stored jsonb;
   draft marketing.leads;
   spam record;
@@ -191,7 +194,8 @@ begin
       422, 'RG508', 'The e-mail address is missing or not one', null, 'Enter an address such as name@example.org.'
     );
   end if;
-  if coalesce(marketing.lead_text(lead, 'source'), 'website-form') <> all (enum_range(null::marketing.lead_source)::text[]) then
+  source := coalesce(marketing.lead_text(lead, 'source'), 'website-form');
+  if source <> all (enum_range(null::marketing.lead_source)::text[]) then
     perform private.refuse(
       422, 'RG509', 'The source is not a known one',
       array_to_string(enum_range(null::marketing.lead_source), ', '), 'Send one of these as source, or none.'
@@ -204,7 +208,7 @@ begin
   draft.company_name := marketing.lead_text(lead, 'company_name');
   draft.first_name := marketing.lead_text(lead, 'first_name');
   draft.last_name := marketing.lead_text(lead, 'last_name');
-  draft.source := coalesce(marketing.lead_text(lead, 'source'), 'website-form');
+  draft.source := source;
   draft.status := 'new';
   draft.notes := marketing.lead_text(lead, 'notes', 5000);
   draft.interested_features := marketing.lead_features(lead);
@@ -215,7 +219,7 @@ begin
   draft.utm_term := marketing.lead_page_text(lead, 'utm_term');
   draft.referrer := marketing.lead_page_text(lead, 'referrer', 2000);
   draft.landing_page := coalesce(
-    marketing.lead_page_text(lead, 'landing_page', 2000), left(private.request_header('referer'), 2000)
+    marketing.lead_page_text(lead, 'landing_page', 2000), left(headers ->> 'referer', 2000)
   );
   draft.first_touch := jsonb_strip_nulls(jsonb_build_object(
     'at', now(), 'source', draft.source, 'utm_source', draft.utm_source, 'utm_medium', draft.utm_medium,
@@ -224,12 +228,12 @@ begin
     'consent_version', marketing.lead_page_text(lead, 'consent_version', 100)
   ));
   draft.last_touch := draft.first_touch;
-  draft.user_agent := left(private.request_header('user-agent'), 512);
+  draft.user_agent := left(headers ->> 'user-agent', 512);
   draft.network := (edge ->> 'net')::inet;
   draft.country_code := edge ->> 'country';
   draft.region := left(edge ->> 'region', 100);
   draft.city := left(edge ->> 'city', 100);
-  draft.submission_key := private.request_header('idempotency-key');
+  draft.submission_key := headers ->> 'idempotency-key';
   draft.metadata := marketing.lead_metadata(lead);
   draft.submission_count := 1;
   draft.submissions_dropped := 0;

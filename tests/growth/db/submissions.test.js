@@ -151,6 +151,54 @@ test('a submission is written by a form only', async () => {
     );
 });
 
+test('the rules of leads, interactions and consents hold for operators, too', async () => {
+  const email = fresh();
+  await capture({ email, consent: 'on' });
+  const { id } = await lead(email);
+  const [interaction] = await sql('select id from marketing.lead_interactions where lead_id = $1', [id]);
+  const large = (bytes) => `jsonb_build_object('a', repeat('a', ${bytes}))`;
+  for (const [table, row, rule, change] of [
+    ['leads', id, 'email_length', `email = 'a@'`],
+    ['leads', id, 'email_length', `email = repeat('a', 255)`],
+    ['leads', id, 'country_code', `country_code = 'xx'`],
+    ['leads', id, 'spam_score', 'spam_score = 101'],
+    ['leads', id, 'opt_in_status', `opt_in_status = 'maybe'`],
+    ['leads', id, 'submission_count', 'submission_count = 0'],
+    ['leads', id, 'submissions_dropped', 'submissions_dropped = 2'],
+    ['leads', id, 'submissions_dropped', 'submissions_dropped = -1'],
+    ['lead_interactions', interaction.id, 'type', `interaction_type = 'A call'`],
+    ['lead_interactions', interaction.id, 'type', `interaction_type = (select string_agg(md5(n::text), '') from generate_series(1, 400) as n)`],
+    ['lead_interactions', interaction.id, 'subject_length', `subject = repeat('a', 301)`],
+    ['lead_interactions', interaction.id, 'description_length', `description = repeat('a', 20001)`],
+    ['lead_interactions', interaction.id, 'outcome_length', `outcome = repeat('a', 2001)`],
+    ['lead_interactions', interaction.id, 'metadata', `metadata = '[]'`],
+    ['lead_interactions', interaction.id, 'metadata', `metadata = ${large(16384)}`],
+    ['lead_interactions', interaction.id, 'submission', 'submission = null'],
+    ['lead_interactions', interaction.id, 'submission', `submission = '[]'`],
+    ['lead_interactions', interaction.id, 'submission', `submission = ${large(131072)}`],
+  ])
+    await assert.rejects(
+      sql(`update marketing.${table} set ${change} where id = $1`, [row]),
+      { code: '23514', constraint: `${table}_${rule}` },
+      change,
+    );
+  for (const [rule, action, channel, version] of [
+    ['action', 'guessed', 'email', 'v1'],
+    ['channel', 'requested', 'E-mail', 'v1'],
+    ['text_version', 'requested', 'email', ''],
+    ['text_version', 'requested', 'email', 'v'.repeat(101)],
+  ])
+    await assert.rejects(
+      sql(`insert into private.consent_records (address_hash, action, channel, text_version) values ('', $1, $2, $3)`, [
+        action,
+        channel,
+        version,
+      ]),
+      { code: '23514', constraint: `consent_records_${rule}` },
+      rule,
+    );
+});
+
 test('the largest lead that is taken is kept whole', async () => {
   const email = fresh();
   const fields = { email, notes: 'x'.repeat(5000), _gotcha: '"'.repeat(20_000), long: '\u0001'.repeat(2_500) };
