@@ -36,11 +36,14 @@ const parsed = (flags) => {
       options: {
         ...Object.fromEntries(Object.entries(SIZES).map(([name, size]) => [name, string(size)])),
         seconds: string(10),
+        part: { type: 'string' },
       },
     });
-    return Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
+    const { part, ...numbers } = values;
+    if (part !== undefined && part !== 'leads') throw new Error(`There is no part ${part}.`);
+    return { ...(part && { part }), ...Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)])) };
   } catch (error) {
-    throw new SetupError(`${error.message}\nFlags: --leads 1000000 --events 10000000 --sessions 100000 --seconds 10.`);
+    throw new SetupError(`${error.message}\nFlags: --part leads --leads 1000000 --events 10000000 --sessions 100000 --seconds 10.`);
   }
 };
 
@@ -182,36 +185,43 @@ const measureGdpr = async (bench, { leads, databaseUrl }) => {
   await bench.sql('analyze');
 };
 
+const measureLeads = async (bench, { stack, signal, options }) => {
+  const { sql } = bench;
+  await loadLeads(sql, { ...options, say, signal });
+  await bench.query(LOOKUP(options));
+  const leads = await leadsThroughTheEdge({ url: stack.edgeUrl, seconds: options.seconds, signal });
+  const [{ count }] = await sql('select count(*)::int as count from marketing.leads where email_domain = $1', [
+    leads.domain,
+  ]);
+  // Of those that were on their way at the end, some are stored and have nobody to tell.
+  if (count < leads.acknowledged || count > leads.acknowledged + LEAD_CONNECTIONS)
+    throw new SetupError(`${leads.acknowledged} leads were acknowledged, ${count} are stored.`);
+  const plain = await rowsThroughPostgrest({
+    sql,
+    url: stack.postgrestUrl,
+    token: stack.description.service_key,
+    seconds: options.seconds,
+    signal,
+  });
+  bench.add({
+    name: 'leads through the edge',
+    aim: '500/s, nothing lost',
+    met: leads.perSecond >= 500,
+    reached: `${Math.round(leads.perSecond)}/s, p99 ${rounded(leads.p99)} ms; ${leads.acknowledged} acknowledged, ${count} stored`,
+    rival: `rows of one table, inserted by PostgREST without the edge and without any rule: ${Math.round(plain.perSecond)}/s; leads are ${rounded(leads.perSecond / plain.perSecond)} of it`,
+  });
+};
+
 const measured = async ({ stack, stopping, options }) => {
   const { signal } = stopping;
   const client = new pg.Client({ connectionString: stack.databaseUrl });
   await client.connect();
   const sql = async (text, values) => (await client.query(text, values)).rows;
   const bench = new Bench({ sql, client });
+  const postgresql = (await sql('show server_version'))[0].server_version;
   try {
-    await loadLeads(sql, { ...options, say, signal });
-    await bench.query(LOOKUP(options));
-    const leads = await leadsThroughTheEdge({ url: stack.edgeUrl, seconds: options.seconds, signal });
-    const [{ count }] = await sql('select count(*)::int as count from marketing.leads where email_domain = $1', [
-      leads.domain,
-    ]);
-    // Of those that were on their way at the end, some are stored and have nobody to tell.
-    if (count < leads.acknowledged || count > leads.acknowledged + LEAD_CONNECTIONS)
-      throw new SetupError(`${leads.acknowledged} leads were acknowledged, ${count} are stored.`);
-    const plain = await rowsThroughPostgrest({
-      sql,
-      url: stack.postgrestUrl,
-      token: stack.description.service_key,
-      seconds: options.seconds,
-      signal,
-    });
-    bench.add({
-      name: 'leads through the edge',
-      aim: '500/s, nothing lost',
-      met: leads.perSecond >= 500,
-      reached: `${Math.round(leads.perSecond)}/s, p99 ${rounded(leads.p99)} ms; ${leads.acknowledged} acknowledged, ${count} stored`,
-      rival: `rows of one table, inserted by PostgREST without the edge and without any rule: ${Math.round(plain.perSecond)}/s; leads are ${rounded(leads.perSecond / plain.perSecond)} of it`,
-    });
+    await measureLeads(bench, { stack, signal, options });
+    if (options.part === 'leads') return { rows: bench.rows, postgresql };
     const { known, fresh } = await knownAndNew({ url: stack.edgeUrl, count: 2000, signal });
     bench.add({
       name: 'a lead whose address is known, against one that is new, one at a time',
@@ -266,7 +276,7 @@ const measured = async ({ stack, stopping, options }) => {
       met: median(hooks) < 50,
       reached: `${rounded(median(hooks))} ms, p99 ${rounded(p99(hooks))} ms`,
     });
-    return { rows: bench.rows, postgresql: (await sql('show server_version'))[0].server_version };
+    return { rows: bench.rows, postgresql };
   } finally {
     await client.end();
   }
@@ -298,8 +308,8 @@ export const run = async (flags) => {
     const text = markdown({ facts, options, rows });
     console.log(text.split('\n## ')[0]);
     settle(rows);
-    if (['leads', 'events', 'sessions'].some((size) => options[size] !== SIZES[size])) {
-      say('sizes were chosen: bench/results/ is left as it is');
+    if (options.part || ['leads', 'events', 'sessions'].some((size) => options[size] !== SIZES[size])) {
+      say('a part or sizes were chosen: bench/results/ is left as it is');
       return;
     }
     const name = join(root, 'bench', 'results', 'growth');

@@ -329,7 +329,10 @@ impl Platform for Workers {
     fn place(&self) -> Place {
         let cf = self.0.request.as_ref();
         let cf = cf.and_then(|(request, _)| Reflect::get(request, &"cf".into()).ok());
-        let cf = cf.unwrap_or_default();
+        // Outside of Cloudflare there is none. Asking what is no object throws an exception for each field.
+        let Some(cf) = cf.filter(JsValue::is_object) else {
+            return Place::default();
+        };
         let field = |name: &str| Reflect::get(&cf, &name.into()).ok()?.as_string();
         Place {
             country: field("country").filter(|code| is_country(code)),

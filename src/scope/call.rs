@@ -13,7 +13,7 @@ use super::pages::Paged;
 use super::work::{Relay, Work, sharer};
 use super::{arguments, cached, device, form_timestamp, lines, seal, turnstile};
 use crate::body::{limit, read_all};
-use crate::endpoint::{Action, Answer, Arguments, Call, Human, Identity, Incoming, Plan, Seen};
+use crate::endpoint::{Action, Answer, Arguments, Call, Identity, Incoming, Plan, Seen};
 use crate::error::Error;
 use crate::formats::RawBody;
 use crate::formats::charset::Decoder;
@@ -68,10 +68,13 @@ pub(super) fn incoming<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Incoming {
-    // Only Rust of a system reads the place of the client, and asking the runtime for it takes as long as parsing a body.
+    // Only Rust of a system and the tokens that vouch for it read the place of the client, and asking the runtime for it takes as
+    // long as parsing a body.
     let reads_place = match &matched.route.action {
         Action::Call(call) => {
-            matches!(call.arguments, Arguments::Code(_)) || matches!(call.answer, Answer::Code(_))
+            matches!(call.arguments, Arguments::Code(_))
+                || matches!(call.answer, Answer::Code(_))
+                || matches!(call.identity, Identity::Vouched)
         }
         _ => true,
     };
@@ -143,7 +146,7 @@ pub(super) fn relay<P: Platform>(
         mint::shared(edge)?
     } else {
         let seen = seen(call, incoming, edge);
-        token(call, caller, request, incoming.human, seen, edge)?
+        token(call, caller, request, incoming, seen, edge)?
     };
     let sharer = match call.identity {
         Identity::Edge => None,
@@ -215,14 +218,14 @@ fn token<P: Platform>(
     call: &Call,
     caller: &Caller,
     request: &Request<P::Body>,
-    human: Human,
+    incoming: &Incoming,
     seen: Option<Seen>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
     match call.identity {
         Identity::Vouched => {
-            let seen = seen.unwrap_or_default();
-            mint::vouched(caller, request, human, seen, call.limit.as_ref(), edge)
+            let observed = (&incoming.place, incoming.human, seen.unwrap_or_default());
+            mint::vouched(caller, request, observed, call.limit.as_ref(), edge)
         }
         // No other token carries observations and limits: they would be lost silently.
         _ if seen.is_some() || call.limit.is_some() => {

@@ -18,7 +18,7 @@ use sha2::Sha256;
 use crate::endpoint::{Human, Limit, Seen};
 use crate::error::Error;
 use crate::isolate::Edge;
-use crate::message::Request;
+use crate::message::{Place, Request};
 use crate::runtime::Platform;
 use crate::verify::{Caller, own};
 
@@ -149,12 +149,10 @@ pub(super) fn upstream_token<P: Platform>(
 pub(super) fn vouched<P: Platform>(
     caller: &Caller,
     request: &Request<P::Body>,
-    human: Human,
-    seen: Seen,
+    (place, human, seen): (&Place, Human, Seen),
     limit: Option<&Limit>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
-    let place = edge.platform.place();
     let claim = EdgeClaim {
         shared: false,
         origin: origin(request, place.country.as_deref(), edge)?,
@@ -307,7 +305,7 @@ mod tests {
     fn made(edge: &Edge<Native>, role: Option<&str>, human: Human, seen: Seen) -> String {
         let request = request(role);
         let caller = pollster::block_on(verify::caller(Access::Open, &request, edge)).unwrap();
-        vouched(&caller, &request, human, seen, None, edge).unwrap()
+        vouched(&caller, &request, (&Place::default(), human, seen), None, edge).unwrap()
     }
 
     fn claims(token: &str) -> Value {
