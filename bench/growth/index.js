@@ -41,9 +41,14 @@ const parsed = (flags) => {
     });
     const { part, ...numbers } = values;
     if (part !== undefined && part !== 'leads') throw new Error(`There is no part ${part}.`);
-    return { ...(part && { part }), ...Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)])) };
+    return {
+      ...(part && { part }),
+      ...Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)])),
+    };
   } catch (error) {
-    throw new SetupError(`${error.message}\nFlags: --part leads --leads 1000000 --events 10000000 --sessions 100000 --seconds 10.`);
+    throw new SetupError(
+      `${error.message}\nFlags: --part leads --leads 1000000 --events 10000000 --sessions 100000 --seconds 10.`,
+    );
   }
 };
 

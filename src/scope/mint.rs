@@ -305,7 +305,14 @@ mod tests {
     fn made(edge: &Edge<Native>, role: Option<&str>, human: Human, seen: Seen) -> String {
         let request = request(role);
         let caller = pollster::block_on(verify::caller(Access::Open, &request, edge)).unwrap();
-        vouched(&caller, &request, (&Place::default(), human, seen), None, edge).unwrap()
+        vouched(
+            &caller,
+            &request,
+            (&Place::default(), human, seen),
+            None,
+            edge,
+        )
+        .unwrap()
     }
 
     fn claims(token: &str) -> Value {

@@ -167,7 +167,12 @@ test('the rules of leads, interactions and consents hold for operators, too', as
     ['leads', id, 'submissions_dropped', 'submissions_dropped = 2'],
     ['leads', id, 'submissions_dropped', 'submissions_dropped = -1'],
     ['lead_interactions', interaction.id, 'type', `interaction_type = 'A call'`],
-    ['lead_interactions', interaction.id, 'type', `interaction_type = (select string_agg(md5(n::text), '') from generate_series(1, 400) as n)`],
+    [
+      'lead_interactions',
+      interaction.id,
+      'type',
+      `interaction_type = (select string_agg(md5(n::text), '') from generate_series(1, 400) as n)`,
+    ],
     ['lead_interactions', interaction.id, 'subject_length', `subject = repeat('a', 301)`],
     ['lead_interactions', interaction.id, 'description_length', `description = repeat('a', 20001)`],
     ['lead_interactions', interaction.id, 'outcome_length', `outcome = repeat('a', 2001)`],
