@@ -1,10 +1,11 @@
-// The local token issuer: keys made at the first start and kept in the data directory, a JWKS, and tokens.
+// The local token issuer: keys made at the first start and kept in the data directory, a JWKS, and tokens; with dev/accounts, sign-up and sign-in.
 // DEV-ONLY: a project in production has Supabase Auth, Auth0, Keycloak or the like in its place.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { exportJWK, generateKeyPair, importJWK, SignJWT } from 'jose';
+import { SetupError } from './setup.js';
 
 /** What every token of a user names as its audience. */
 export const AUDIENCE = 'authenticated';
@@ -76,19 +77,47 @@ export const token = async (made, { issuer, sub, role = 'authenticated', claims 
 /** The back-office token of the local stack. */
 export const serviceKey = (made, issuer) => token(made, { issuer, role: 'service_role', ttl: 10 * YEAR });
 
-/** Serves the JWKS. Gives the server once it listens. */
-export const serve = async (made, port) => {
-  const issuer = `http://127.0.0.1:${port}`;
+const LOOPBACK = ['127.0.0.1', '::1', 'localhost'];
+
+/** The issuer's address: what tokens name as `iss`. */
+export const addressOf = (port) => `http://127.0.0.1:${port}`;
+
+/**
+ * Serves the JWKS and, where there are any, the accounts. Gives the server once it listens.
+ * @param {object} made the stack's keys
+ * @param {{port: number, host?: string, accounts?: {answer: Function}}} options accounts: of dev/accounts
+ */
+export const serve = async (made, { port, host = '127.0.0.1', accounts }) => {
+  if (!LOOPBACK.includes(host)) {
+    throw new SetupError(
+      `The local issuer and its accounts are for development: they listen on 127.0.0.1, not on ${host}. ` +
+        'Others sign in at an issuer for production, such as Supabase Auth.',
+    );
+  }
+  const issuer = addressOf(port);
   const pages = {
     '/.well-known/jwks.json': jwks(made),
+    // Where `supabase.auth.getClaims()` looks.
+    '/auth/v1/.well-known/jwks.json': jwks(made),
     '/.well-known/openid-configuration': { issuer, jwks_uri: `${issuer}/.well-known/jwks.json` },
   };
+  // A page of somebody's, whose name has been made to mean this machine, names itself as the host.
+  const hosts = [...LOOPBACK, '[::1]'].map((name) => `${name}:${port}`);
   const server = createServer((request, response) => {
+    const show = (status, body) => {
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify(body));
+    };
+    if (!hosts.includes(request.headers.host?.toLowerCase())) {
+      return show(421, { message: `Ask for ${hosts[0]}: other hosts are not served` });
+    }
     const page = pages[request.url];
-    response.writeHead(page ? 200 : 404, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(page ?? { message: `There is ${Object.keys(pages).join(' and ')}` }));
+    if (page) return show(200, page);
+    const url = URL.canParse(request.url, issuer) ? new URL(request.url, issuer) : undefined;
+    if (accounts && url?.pathname.startsWith('/auth/v1/')) return accounts.answer(request, response, url);
+    return show(404, { message: `There is ${Object.keys(pages).join(' and ')}` });
   });
-  await new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', resolve));
+  await new Promise((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   const close = () => {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));

@@ -3,8 +3,9 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
+import { startAccounts } from './accounts/index.js';
 import { edge } from './edge.js';
-import { AUDIENCE, keys, postgrestKeys, serve, serviceKey } from './issuer.js';
+import { AUDIENCE, addressOf, keys, postgrestKeys, serve, serviceKey } from './issuer.js';
 import { migrate, pending, reconfigurePostgrest } from './migrate.js';
 import { answers, postgres } from './postgres.js';
 import { postgrest } from './postgrest.js';
@@ -88,8 +89,9 @@ const localOrigins = (port) => {
 
 /** One running system. */
 class Stack {
-  constructor({ data, say, failed, throwAway, durable, signal }) {
-    Object.assign(this, { data, say, failed, throwAway, durable, signal, ports: throwAway ? ANY : USUAL, parts: [] });
+  constructor({ data, say, failed, throwAway, accounts, durable, signal }) {
+    const ports = throwAway ? ANY : USUAL;
+    Object.assign(this, { data, say, failed, throwAway, withAccounts: accounts, durable, signal, ports, parts: [] });
   }
 
   /** Services that the edge calls: a developer's own, from the environment; in tests an address at which nobody answers. */
@@ -136,7 +138,7 @@ class Stack {
     if (only === 'database') return;
     await migrate(this.databaseUrl, { quiet });
     if (only === 'migrated database') return;
-    this.issuer = await serve(this.keys, await freePort(...this.ports.issuer));
+    await this.startIssuer();
     this.postgrestUrl = await this.startPostgrest();
     if (only === 'behind the edge') return;
     this.edgeUrl = await this.startEdge();
@@ -160,6 +162,21 @@ class Stack {
       ...this.options('postgres'),
     });
     return this.add(this.postgres);
+  }
+
+  /** The issuer with its accounts: those of the development database. */
+  async startIssuer() {
+    const port = await freePort(...this.ports.issuer);
+    if (this.withAccounts) {
+      this.accounts = await startAccounts({
+        made: this.keys,
+        issuer: addressOf(port),
+        databaseUrl: this.databaseUrl,
+        origins: localOrigins(this.port).split(','),
+        say: this.say,
+      });
+    }
+    this.issuer = await serve(this.keys, { port, accounts: this.accounts });
   }
 
   async startPostgrest() {
@@ -214,6 +231,7 @@ class Stack {
         ISSUERS: JSON.stringify([{ issuer, audience: AUDIENCE, jwks_url: jwksUrl, roles }]),
         PUBLISHABLE_KEYS: this.keys.publishable_key,
         ALLOWED_ORIGINS: localOrigins(port),
+        ...(this.accounts && { AUTH_URL: this.accounts.url }),
         ...(plainSchemas().length > 0 && { SCHEMAS: plainSchemas().join(',') }),
         KEK_1: this.keys.kek_1,
         FINGERPRINT_KEY: this.keys.fingerprint_key,
@@ -245,6 +263,7 @@ class Stack {
     // A part that was started again has another process.
     for (const part of [...this.parts].reverse()) await part.stop();
     await this.issuer?.close();
+    await this.accounts?.close();
     // A start that was refused leaves the running system's notes alone.
     if (!this.ours) return;
     rmSync(runFile(this.data), { force: true });
@@ -254,19 +273,20 @@ class Stack {
 
 /**
  * Starts a system.
- * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, durable?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void, signal?: AbortSignal}} options
- * signal: ends a start that is under way
+ * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, accounts?: boolean, durable?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void, signal?: AbortSignal}} options
+ * accounts: whether the issuer has accounts, in tables of its own; signal: ends a start that is under way
  */
 export const startStack = async ({
   data,
   say = () => {},
   failed = () => {},
   throwAway = false,
+  accounts = !throwAway,
   durable = true,
   signal,
   ...options
 }) => {
-  const stack = new Stack({ data, say, failed, throwAway, durable, signal });
+  const stack = new Stack({ data, say, failed, throwAway, accounts, durable, signal });
   try {
     await stack.start(options);
     return stack;

@@ -12,7 +12,7 @@ const OTHER_PARTS = ['DATABASE_URL', 'POSTGREST_URL', 'EDGE_SIGNING_KEY', 'AUTHE
 /**
  * Starts a throw-away system. `stop()` ends it and removes its folder.
  * @param {string} purpose a word for the folder's name
- * @param {{only?: string, durable?: boolean, say?: Function, failed?: Function}} options as startStack takes them; durable: whether
+ * @param {{only?: string, accounts?: boolean, durable?: boolean, say?: Function, failed?: Function}} options as startStack takes them; durable: whether
  * PostgreSQL waits for the disk, as in production. Without it a crash of the machine loses data; a crash of PostgreSQL does not.
  */
 export const startThrowAway = async (purpose, { durable = false, ...options } = {}) => {
