@@ -43,9 +43,10 @@ const signedIn = async ({ made, issuer }, query, user, { session, refreshToken }
 
 /** Notes that a user signs in, and starts the session. */
 const signIn = async (context, query, id, method) => {
-  const [user] = await query(`update auth.users set last_sign_in_at = now(), updated_at = now() where id = $1 returning *`, [
-    id,
-  ]);
+  const [user] = await query(
+    `update auth.users set last_sign_in_at = now(), updated_at = now() where id = $1 returning *`,
+    [id],
+  );
   return signedIn(context, query, user, await startSession(query, id, method));
 };
 

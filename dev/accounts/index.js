@@ -66,10 +66,16 @@ export const startAccounts = async ({ made, issuer, databaseUrl, origins, say })
       if (!isOurs) say(`accounts: ${request.method} ${url.pathname} failed: ${error.code ?? error.name}`);
       const shown = isOurs
         ? error
-        : new AccountError(500, 'unexpected_failure', 'Unexpected failure, please check server logs for more information');
+        : new AccountError(
+            500,
+            'unexpected_failure',
+            'Unexpected failure, please check server logs for more information',
+          );
       respond(response, answerOf(shown, request.headers['x-supabase-api-version']));
     }
   };
-  say(`accounts for development only, at ${issuer}${PREFIX}: every address counts as confirmed, messages are printed here`);
+  say(
+    `accounts for development only, at ${issuer}${PREFIX}: every address counts as confirmed, messages are printed here`,
+  );
   return { url: `${issuer}${PREFIX}`, answer, close: () => store.close() };
 };

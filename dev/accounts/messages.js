@@ -23,6 +23,7 @@ export const linesOf = ({ type, email, code, hash, base, redirectTo, withLink })
   return [
     `message to ${email}: ${SUBJECTS[type]}`,
     `  code: ${code}`,
-    withLink ? `  link: ${link}` : `  token_hash: ${hash} (no link: the client asked for PKCE, which the local accounts do not have)`,
+    // With PKCE only the client that asked may use a link, and that is not built here.
+    withLink ? `  link: ${link}` : `  token_hash: ${hash} (without a link: the local accounts have no PKCE)`,
   ];
 };

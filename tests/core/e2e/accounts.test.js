@@ -117,12 +117,10 @@ test('sign-up to row to sign-out', async () => {
   const email = freshEmail();
   const credentials = { email: email.toUpperCase(), password: PASSWORD, options: { data: { name: 'Ada' } } };
   const { session, user } = good(await client.auth.signUp(credentials));
-  assert.deepEqual([user.email, user.user_metadata, user.aud, user.role], [
-    email,
-    { name: 'Ada' },
-    'authenticated',
-    'authenticated',
-  ]);
+  assert.deepEqual(
+    [user.email, user.user_metadata, user.aud, user.role],
+    [email, { name: 'Ada' }, 'authenticated', 'authenticated'],
+  );
   assert.deepEqual(user.app_metadata, { provider: 'email', providers: ['email'] });
   assert.deepEqual(
     user.identities.map(({ provider, user_id: id }) => [provider, id]),
@@ -163,7 +161,9 @@ test('sign-up to row to sign-out', async () => {
   assert.equal((await client.auth.getSession()).data.session, null);
   assert.deepEqual(failed(await ask('GET', '/user', { token: session.access_token })), [403, 'session_not_found']);
   assert.deepEqual(failed(await refreshWith(session.refresh_token)), [400, 'refresh_token_not_found']);
-  const again = good(await client.auth.signInWithPassword({ email: `${email[0].toUpperCase()}${email.slice(1)}`, password: PASSWORD }));
+  const again = good(
+    await client.auth.signInWithPassword({ email: `${email[0].toUpperCase()}${email.slice(1)}`, password: PASSWORD }),
+  );
   assert.equal(again.user.id, user.id);
   assert.equal(good(await client.from('projects').select('name')).length, 1);
 });
@@ -235,7 +235,10 @@ test('a refresh token that is used again ends the session, but for a lost answer
   assert.equal((await refreshWith(parent)).body.refresh_token, active, 'the parent of the active one, at any time');
   const [copy, late] = await Promise.all([refreshWith(grandparent), refreshWith(grandparent)]);
   assert.deepEqual(failed(copy)[0], 400);
-  assert.deepEqual([failed(copy)[1], failed(late)[1]].sort(), ['refresh_token_already_used', 'refresh_token_not_found']);
+  assert.deepEqual([failed(copy)[1], failed(late)[1]].sort(), [
+    'refresh_token_already_used',
+    'refresh_token_not_found',
+  ]);
   assert.deepEqual(failed(await refreshWith(active)), [400, 'refresh_token_not_found'], 'the family is gone');
   assert.deepEqual(failed(await ask('GET', '/user', { token: session.access_token })), [403, 'session_not_found']);
 });
@@ -259,7 +262,9 @@ test('a new password ends the other sessions; signOut by scope', async () => {
   for (let n = 0; n < 3; n++) sessions.push((await signInAs(email, changed)).body.access_token);
   const [first, second, third] = sessions;
   const alive = async () =>
-    Promise.all([...sessions, session.access_token].map(async (token) => (await ask('GET', '/user', { token })).status));
+    Promise.all(
+      [...sessions, session.access_token].map(async (token) => (await ask('GET', '/user', { token })).status),
+    );
   assert.deepEqual(await alive(), [200, 200, 200, 200]);
   assert.equal((await ask('POST', '/logout?scope=local', { token: first })).status, 204);
   assert.deepEqual(await alive(), [403, 200, 200, 200]);
@@ -275,7 +280,7 @@ test('a new password ends the other sessions; signOut by scope', async () => {
 const messageTo = (email) => {
   const at = said.findLastIndex((line) => line.startsWith(`message to ${email}:`));
   if (at < 0) return undefined;
-  return { code: /code: (\d{6})$/.exec(said[at + 1])[1], link: /link: (.*)$/.exec(said[at + 2])?.[1] };
+  return { code: /code: (\d{6})$/.exec(said[at + 1])[1], link: /^ {2}link: (.*)$/.exec(said[at + 2])?.[1] };
 };
 
 test('a forgotten password: by the code, by the link, once each', async () => {
@@ -318,7 +323,12 @@ test('a message is nobody else’s: no word of who has an account, no way to oth
   const again = (await client.auth.resetPasswordForEmail(nobody.toUpperCase())).error;
   assert.equal(again.code, 'over_email_send_rate_limit', 'as for an address that has one');
 
-  const places = ['https://evil.example/x', 'http://localhost:3000@evil.example/', '//evil.example', 'javascript:alert(1)'];
+  const places = [
+    'https://evil.example/x',
+    'http://localhost:3000@evil.example/',
+    '//evil.example',
+    'javascript:alert(1)',
+  ];
   for (const redirectTo of places) {
     const { email, user } = await newUser();
     good(await client.auth.resetPasswordForEmail(email, { redirectTo }));
@@ -331,7 +341,9 @@ test('a message is nobody else’s: no word of who has an account, no way to oth
 
   const { email } = await newUser();
   good(await client.auth.resetPasswordForEmail(email));
-  await sql(`update auth.users set recovery_sent_at = recovery_sent_at - interval '61 minutes' where email = $1`, [email]);
+  await sql(`update auth.users set recovery_sent_at = recovery_sent_at - interval '61 minutes' where email = $1`, [
+    email,
+  ]);
   const late = await client.auth.verifyOtp({ email, token: messageTo(email).code, type: 'recovery' });
   assert.equal(late.error.code, 'otp_expired');
 
@@ -380,9 +392,19 @@ test('an address has one account, however it is spelled', async () => {
   const { email } = await newUser();
   for (const spelling of [email, email.toUpperCase()]) {
     const { error } = await newClient().auth.signUp({ email: spelling, password: PASSWORD });
-    assert.deepEqual([error.status, error.code, error.message], [422, 'user_already_exists', 'User already registered']);
+    assert.deepEqual(
+      [error.status, error.code, error.message],
+      [422, 'user_already_exists', 'User already registered'],
+    );
   }
-  for (const none of [` ${email}`, `${email} `, `x${email}x`.replace('@', '＠'), 'a@b..c', '@example.org', `\u212a${email}`]) {
+  for (const none of [
+    ` ${email}`,
+    `${email} `,
+    `x${email}x`.replace('@', '＠'),
+    'a@b..c',
+    '@example.org',
+    `\u212a${email}`,
+  ]) {
     const { error } = await newClient().auth.signUp({ email: none, password: PASSWORD });
     assert.deepEqual([error.status, error.code], [400, 'validation_failed'], none);
   }
@@ -418,7 +440,9 @@ test('long passwords are refused, not cut', async () => {
   assert.equal((await ask('POST', '/signup', { json: { email, password: long } })).status, 200);
   assert.deepEqual(failed(await signInAs(email, `${long}x`)), [400, 'invalid_credentials']);
   assert.equal((await signInAs(email, long)).status, 200);
-  const [{ encrypted_password: stored }] = await sql('select encrypted_password from auth.users where email = $1', [email]);
+  const [{ encrypted_password: stored }] = await sql('select encrypted_password from auth.users where email = $1', [
+    email,
+  ]);
   assert.match(stored, /^\$2[ab]\$10\$/);
 });
 
@@ -428,11 +452,18 @@ test('guessing ends after thirty wrong passwords or codes', async () => {
   const answers = await Promise.all(Array.from({ length: 32 }, (_, n) => guess(n)));
   const codes = answers.map(({ body }) => body.code);
   assert.deepEqual(
-    [codes.filter((code) => code === 'otp_expired').length, codes.filter((code) => code === 'over_request_rate_limit').length],
+    [
+      codes.filter((code) => code === 'otp_expired').length,
+      codes.filter((code) => code === 'over_request_rate_limit').length,
+    ],
     [30, 2],
   );
   for (let n = 0; n < 30; n++) await signInAs(email, 'x');
-  assert.deepEqual(failed(await signInAs(email, PASSWORD)), [429, 'over_request_rate_limit'], 'the right one waits, too');
+  assert.deepEqual(
+    failed(await signInAs(email, PASSWORD)),
+    [429, 'over_request_rate_limit'],
+    'the right one waits, too',
+  );
   assert.equal((await signInAs((await newUser()).email, PASSWORD)).status, 200, 'others do not');
 });
 
@@ -447,7 +478,10 @@ test('nobody uses what is another’s', async () => {
     assert.equal((await refreshWith(none)).status, 400);
   }
   const claims = { iss: stack.issuer.issuer, aud: 'authenticated', sub: ada.user.id, role: 'authenticated' };
-  const forged = new SignJWT({ ...claims, exp: Math.floor(Date.now() / 1000) + 60 }).setProtectedHeader({ alg: 'HS256', kid: stack.keys.issuer.kid });
+  const forged = new SignJWT({ ...claims, exp: Math.floor(Date.now() / 1000) + 60 }).setProtectedHeader({
+    alg: 'HS256',
+    kid: stack.keys.issuer.kid,
+  });
   const otherSession = { session_id: decodeJwt(eve.session.access_token).session_id };
   const bearers = {
     [await forged.sign(Buffer.from(stack.keys.edge_signing_key, 'base64url'))]: 'bad_jwt',
@@ -455,24 +489,37 @@ test('nobody uses what is another’s', async () => {
     [await sign(stack.keys, { issuer: 'http://other', sub: ada.user.id })]: 'bad_jwt',
     [await sign(stack.keys, { issuer: stack.issuer.issuer, role: 'service_role' })]: 'bad_jwt',
     [await sign(stack.keys, { issuer: stack.issuer.issuer, sub: randomUUID() })]: 'user_not_found',
-    [await sign(stack.keys, { issuer: stack.issuer.issuer, sub: ada.user.id, claims: otherSession })]: 'session_not_found',
-    [await sign(stack.keys, { issuer: stack.issuer.issuer, sub: ada.user.id, claims: { session_id: 7 } })]: 'session_not_found',
+    [await sign(stack.keys, { issuer: stack.issuer.issuer, sub: ada.user.id, claims: otherSession })]:
+      'session_not_found',
+    [await sign(stack.keys, { issuer: stack.issuer.issuer, sub: ada.user.id, claims: { session_id: 7 } })]:
+      'session_not_found',
   };
   for (const [token, code] of Object.entries(bearers)) {
     assert.deepEqual(failed(await ask('GET', '/user', { token })), [403, code]);
   }
   assert.deepEqual(failed(await ask('GET', '/user')), [401, 'no_authorization']);
 
-  const raised = await ask('PUT', '/user', { json: { app_metadata: { role: 'admin' } }, token: ada.session.access_token });
+  const raised = await ask('PUT', '/user', {
+    json: { app_metadata: { role: 'admin' } },
+    token: ada.session.access_token,
+  });
   assert.deepEqual(failed(raised), [403, 'not_admin']);
-  const asAdmin = { email: freshEmail(), password: PASSWORD, app_metadata: { role: 'admin' }, role: 'service_role', id: ada.user.id };
+  const asAdmin = {
+    email: freshEmail(),
+    password: PASSWORD,
+    app_metadata: { role: 'admin' },
+    role: 'service_role',
+    id: ada.user.id,
+  };
   const { body } = await ask('POST', '/signup', { json: asAdmin });
   assert.deepEqual([body.user.app_metadata.role, body.user.role], [undefined, 'authenticated']);
   assert.notEqual(body.user.id, ada.user.id);
 });
 
 test('no role of requests reads the tables', async () => {
-  const tables = await sql(`select oid::regclass::text as name from pg_class where relnamespace = 'auth'::regnamespace and relkind = 'r'`);
+  const tables = await sql(
+    `select oid::regclass::text as name from pg_class where relnamespace = 'auth'::regnamespace and relkind = 'r'`,
+  );
   assert.deepEqual(tables.map(({ name }) => name).sort(), [
     'auth.mfa_amr_claims',
     'auth.refresh_tokens',
@@ -505,14 +552,24 @@ const asHost = (host, path) =>
 
 test('other hosts and other addresses are not served', async () => {
   const { port } = new URL(accounts);
-  for (const host of ['evil.example', `evil.example:${port}`, '127.0.0.1', `127.0.0.1.evil.example:${port}`, `x@127.0.0.1:${port}`]) {
-    for (const path of ['/auth/v1/settings', '/.well-known/jwks.json']) assert.equal(await asHost(host, path), 421, host);
+  for (const host of [
+    'evil.example',
+    `evil.example:${port}`,
+    '127.0.0.1',
+    `127.0.0.1.evil.example:${port}`,
+    `x@127.0.0.1:${port}`,
+  ]) {
+    for (const path of ['/auth/v1/settings', '/.well-known/jwks.json'])
+      assert.equal(await asHost(host, path), 421, host);
   }
   for (const host of [`127.0.0.1:${port}`, `localhost:${port}`, `LOCALHOST:${port}`]) {
     assert.equal(await asHost(host, '/auth/v1/settings'), 200);
   }
   for (const host of ['0.0.0.0', '::', '192.0.2.1', 'example.org', '127.0.0.1.evil.example']) {
-    await assert.rejects(serve(stack.keys, { port: await freePort(), host }), /for development: they listen on 127\.0\.0\.1/);
+    await assert.rejects(
+      serve(stack.keys, { port: await freePort(), host }),
+      /for development: they listen on 127\.0\.0\.1/,
+    );
   }
   assert.ok(said.some((line) => line.startsWith('accounts for development only, at http://127.0.0.1:')));
 });
@@ -559,10 +616,10 @@ test('what a page of another site can send, and what is no request of a client�
     assert.deepEqual(failed(await ask('POST', path, { json: {}, token: session.access_token })), [404, 'not_found']);
   }
   const old = await ask('POST', '/token?grant_type=password', { json: { email, password: 'x' }, headers: {} });
-  assert.deepEqual([old.status, old.body], [
-    400,
-    { code: 400, error_code: 'invalid_credentials', msg: 'Invalid login credentials' },
-  ]);
+  assert.deepEqual(
+    [old.status, old.body],
+    [400, { code: 400, error_code: 'invalid_credentials', msg: 'Invalid login credentials' }],
+  );
 });
 
 test('the tables come back after `npm run db:reset`, with the triggers', async () => {
@@ -580,14 +637,22 @@ test('a database whose accounts are another’s, or that is elsewhere, gets none
   await client.query('create schema auth; create table auth.users (id uuid)');
   const lines = [];
   const start = (databaseUrl) =>
-    startAccounts({ made: stack.keys, issuer: stack.issuer.issuer, databaseUrl, origins: [], say: (line) => lines.push(line) });
+    startAccounts({
+      made: stack.keys,
+      issuer: stack.issuer.issuer,
+      databaseUrl,
+      origins: [],
+      say: (line) => lines.push(line),
+    });
   assert.equal(await start(url.toString()), undefined);
   assert.equal(await start('postgres://postgres@db.example.org/postgres'), undefined);
   assert.deepEqual(lines, [
     'no local accounts in this database: it has the accounts of another system in auth.users, which serves them',
     'no local accounts in this database: it is not on this machine',
   ]);
-  const { rows } = await client.query(`select relname from pg_class where relnamespace = 'auth'::regnamespace and relkind = 'r'`);
+  const { rows } = await client.query(
+    `select relname from pg_class where relnamespace = 'auth'::regnamespace and relkind = 'r'`,
+  );
   assert.deepEqual(rows, [{ relname: 'users' }]);
   await client.end();
 });
