@@ -18,7 +18,13 @@ use crate::hooks::Authenticate;
 use crate::registry::{Handler, Job, System, Worker};
 
 /// The systems of this repository that have Rust, each behind a cargo feature of its name.
-const FEATURES: [&str; 4] = ["clixen", "flashfusion", "growth", "observatory"];
+const FEATURES: [&str; 5] = [
+    "assistant",
+    "clixen",
+    "flashfusion",
+    "growth",
+    "observatory",
+];
 
 /// The routes of a manifest's endpoints, of which none is wrong, nor what the manifest says of its Rust.
 pub(super) fn routes(manifest: Manifest, code: Option<&System>) -> Result<Vec<Route>, Fault> {
