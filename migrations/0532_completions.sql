@@ -129,7 +129,18 @@ comment on function assistant.begin_completion(jsonb) is
 revoke execute on function assistant.begin_completion(jsonb) from public;
 grant execute on function assistant.begin_completion(jsonb) to edge;
 
--- The models that the caller may ask, in OpenAI's form: the tenant's.
+-- A tenant's model in OpenAI's form.
+create function private.model_of(tenant assistant.tenants) returns jsonb
+  language sql immutable
+  set search_path = ''
+  as $$
+select jsonb_build_object(
+  'id', tenant.llm_model, 'object', 'model', 'created', floor(extract(epoch from tenant.created_at))::bigint, 'owned_by', tenant.llm_provider
+)
+$$;
+revoke execute on function private.model_of(assistant.tenants) from public;
+
+-- The models that the caller may ask: the tenant's.
 create function assistant.list_models() returns jsonb
   language plpgsql stable security definer
   set search_path = ''
@@ -138,10 +149,7 @@ declare
   caller constant assistant.member := private.require_member();
 begin
   return jsonb_build_object('object', 'list', 'data', (
-    select jsonb_build_array(jsonb_build_object(
-      'id', t.llm_model, 'object', 'model', 'created', floor(extract(epoch from t.created_at))::bigint, 'owned_by', t.llm_provider
-    ))
-    from assistant.tenants as t where t.id = caller.tenant_id
+    select jsonb_build_array(private.model_of(t)) from assistant.tenants as t where t.id = caller.tenant_id
   ));
 end
 $$;
@@ -150,8 +158,31 @@ comment on function assistant.list_models() is
 revoke execute on function assistant.list_models() from public;
 grant execute on function assistant.list_models() to authenticated;
 
+-- One of them, by its name.
+create function assistant.find_model(model text) returns jsonb
+  language plpgsql stable security definer
+  set search_path = ''
+  as $$
+declare
+  caller constant assistant.member := private.require_member();
+  known assistant.tenants;
+begin
+  select t.* into strict known from assistant.tenants as t where t.id = caller.tenant_id;
+  if find_model.model is distinct from known.llm_model then
+    perform private.refuse(404, 'RG688', 'There is no such model', 'The tenant has ' || known.llm_model, 'Take it from GET /v1/models.');
+  end if;
+  return private.model_of(known);
+end
+$$;
+comment on function assistant.find_model(text) is
+  'The model of the caller''s tenant, if it has this name. Definer: request roles may call nothing in the schema private; it shows the caller''s own tenant only.';
+revoke execute on function assistant.find_model(text) from public;
+grant execute on function assistant.find_model(text) to authenticated;
+
 -- migrate:down
+drop function assistant.find_model(text);
 drop function assistant.list_models();
+drop function private.model_of(assistant.tenants);
 drop function assistant.begin_completion(jsonb);
 drop function private.completion_message(jsonb);
 drop function private.completion_fault(jsonb);

@@ -22,7 +22,10 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
     if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
         edge.log_internal_error(Some(&id), cause);
     }
-    let mut response = outcome.unwrap_or_else(|error| respond::error(&error, shape));
+    let mut response = outcome.unwrap_or_else(|error| match shape {
+        ErrorShape::Own => respond::error(&error),
+        ErrorShape::OpenAi => respond::error_of_openai(&error, &edge.registry),
+    });
     respond::not_modified(&mut response, &method, &request_headers);
     respond::set_common_headers(&mut response, &request_headers, &id, Some(&edge.config));
     if timing.exposed

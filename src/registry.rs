@@ -25,7 +25,7 @@ pub struct Registry {
     pub needs: Vec<String>,
     /// The request headers that endpoints of the systems read beside the core's.
     pub request_headers: Vec<String>,
-    /// The systems' error codes and their names: a line for each, with a tab between the two.
+    /// The systems' error codes, their names and `OpenAI`'s codes for them, which may be empty: a line for each, with tabs between.
     pub error_names: String,
     /// The endpoints.
     pub routes: Routes,
@@ -37,8 +37,22 @@ impl Registry {
     /// The name of an error code of a system.
     #[must_use]
     pub fn error_name(&self, code: &str) -> Option<&str> {
+        self.error_fields(code)?.next()
+    }
+
+    /// The code that `OpenAI`'s API has for an error of a system.
+    #[must_use]
+    pub fn openai_code(&self, code: &str) -> Option<&str> {
+        self.error_fields(code)?
+            .nth(1)
+            .filter(|own| !own.is_empty())
+    }
+
+    /// What is known of an error code of a system.
+    fn error_fields(&self, code: &str) -> Option<std::str::Split<'_, char>> {
         let mut rows = self.error_names.lines();
-        rows.find_map(|row| row.strip_prefix(code)?.strip_prefix('\t'))
+        let fields = rows.find_map(|row| row.strip_prefix(code)?.strip_prefix('\t'))?;
+        Some(fields.split('\t'))
     }
 }
 

@@ -13,10 +13,11 @@ use serde_json::Value;
 
 use crate::browser;
 use crate::config::Config;
-use crate::endpoint::{Call, ErrorShape, Incoming};
-use crate::error::{Error, TokenFault};
+use crate::endpoint::{Call, Incoming};
+use crate::error::{Error, ErrorBody, TokenFault};
 use crate::forward::{Fresh, Reply};
 use crate::message::{Body, Response, bytes, json, text};
+use crate::registry::Registry;
 use crate::relayed::relayed_headers;
 
 /// Headers that a script of an allowed origin may send, if its preflight does not ask for valid names itself.
@@ -139,34 +140,51 @@ fn ready<B>(parts: &[(&'static str, bool)], missing: Vec<String>) -> Response<B>
 
 /// An error as an answer.
 #[must_use]
-pub fn error<B>(error: &Error, shape: ErrorShape) -> Response<B> {
+pub fn error<B>(error: &Error) -> Response<B> {
+    error_with(error, &error.body())
+}
+
+/// An error as an answer to clients of `OpenAI`'s API.
+#[must_use]
+pub fn error_of_openai<B>(error: &Error, registry: &Registry) -> Response<B> {
     let mut body = error.body();
-    if shape == ErrorShape::OpenAi {
-        body.error = Some(openai_error(error));
-    }
-    let body = serde_json::to_vec(&body).unwrap_or_default();
+    let code = registry.openai_code(&body.code);
+    body.error = Some(openai_error(error, code));
+    error_with(error, &body)
+}
+
+fn error_with<B>(error: &Error, body: &ErrorBody) -> Response<B> {
+    let body = serde_json::to_vec(body).unwrap_or_default();
     let mut response = bytes(error.status(), "application/json; charset=utf-8", body);
     set_error_headers(error, &mut response.headers);
     response
 }
 
-/// An error as `OpenAI`'s API words it. Its clients show the message and nothing else, so the particulars are in it.
+/// An error as `OpenAI`'s API words it. Its clients show the message and nothing else, so the particulars are in it. They act on its codes,
+/// of which each status has at most one, unless a manifest names another: <https://platform.openai.com/docs/guides/error-codes>.
 #[must_use]
-pub fn openai_error(error: &Error) -> Value {
+pub fn openai_error(error: &Error, code: Option<&str>) -> Value {
     let (status, body) = (error.status(), error.body());
     let details = body.details.as_ref().and_then(Value::as_str);
     let message = match details {
         Some(details) => [&*body.message, ": ", details].concat(),
-        None => body.message.into_owned(),
+        None => body.message.to_string(),
     };
-    let kind = match status.as_u16() {
-        401 => "authentication_error",
-        403 => "permission_error",
-        429 => "rate_limit_error",
-        500.. => "server_error",
-        _ => "invalid_request_error",
+    let (kind, usual) = match status.as_u16() {
+        401 => ("authentication_error", "invalid_api_key"),
+        403 => ("permission_error", &*body.code),
+        429 => ("rate_limit_error", "rate_limit_exceeded"),
+        500.. => ("server_error", &*body.code),
+        _ => ("invalid_request_error", &*body.code),
     };
-    serde_json::json!({"message": message, "type": kind, "param": null, "code": body.code})
+    let code = code.unwrap_or(usual);
+    // OpenAI gives this one as its type, too.
+    let kind = if code == "insufficient_quota" {
+        code
+    } else {
+        kind
+    };
+    serde_json::json!({"message": message, "type": kind, "param": null, "code": code})
 }
 
 /// An error's code in the header that PostgREST 13 and newer use, for answers to `HEAD`, which have no body.

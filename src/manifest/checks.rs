@@ -237,6 +237,8 @@ fn check_errors(manifest: &Manifest, before: &Before) -> Result<(), Fault> {
         let listed = ranges.iter().any(|range| range.contains(&error.code));
         must(listed, || place("code"), "stands in none of error_codes")?;
         must(is_name(&error.name), || place("name"), NAME_WANTED)?;
+        let is_word = error.openai.is_empty() || is_name(&error.openai);
+        must(is_word, || place("openai"), NAME_WANTED)?;
         let own = ROWS.iter().any(|row| row.name == error.name)
             || DATABASE_NAMES.iter().any(|(_, name)| *name == error.name);
         must(!own, || place("name"), "the core has an error of this name")?;

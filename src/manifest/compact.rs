@@ -67,7 +67,8 @@ impl Writer {
             line(&mut self.lines, &fields);
         }
         for error in &manifest.errors {
-            line(&mut self.lines, &["error", &error.code, &error.name]);
+            let fields = ["error", &error.code, &error.name, &error.openai];
+            line(&mut self.lines, &fields);
         }
         for job in &manifest.jobs {
             let by = match job.by {

@@ -57,6 +57,9 @@ struct ErrorName {
     name: String,
     /// None for a code that stands only inside an answer.
     status: Option<u16>,
+    /// The code that `OpenAI`'s API has for it.
+    #[serde(default)]
+    openai: String,
 }
 
 #[derive(Deserialize)]

@@ -844,6 +844,10 @@ fn a_wrong_manifest_is_refused_with_its_place() {
             json!({"errors": [{"code": "NT001", "name": "Note"}]}),
         ),
         (
+            "errors[0].openai",
+            json!({"errors": [{"code": "NT001", "name": "a", "openai": "a\tb"}]}),
+        ),
+        (
             "jobs[0].cron",
             json!({"jobs": [{"name": "clean_notes", "cron": "60 * * * *", "by": "database"}]}),
         ),

@@ -29,7 +29,6 @@ use worker::web_sys::{self, ReadableStream};
 use worker::{Context, Env, console_error, worker_sys};
 
 use crate::config::Config;
-use crate::endpoint::ErrorShape;
 use crate::error::Error;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
@@ -138,7 +137,7 @@ async fn answer(
             if let Some(cause) = error.internal_cause() {
                 log_internal_error(None, cause, None);
             }
-            return finish(task, "", &respond::error(&error, ErrorShape::Own));
+            return finish(task, "", &respond::error(&error));
         }
     };
     match isolate {
@@ -148,7 +147,7 @@ async fn answer(
         }
         Err(error) => {
             log_misconfigured(&error);
-            let mut response = respond::error(&error, ErrorShape::Own);
+            let mut response = respond::error(&error);
             respond::set_common_headers(&mut response, &incoming.headers, &incoming.id, None);
             finish(task, "", &response)
         }
@@ -233,13 +232,13 @@ async fn unless_hung_up(
             pipeline::log(edge, &id, &method, status, None, start_ms);
         }
         // Nobody gets it.
-        let gone = respond::error(&Error::Internal("the client has hung up"), ErrorShape::Own);
+        let gone = respond::error(&Error::Internal("the client has hung up"));
         return finish(task, &context.line.take(), &gone);
     };
     finish(task, &context.line.take(), &response).or_else(|fault| {
         let cause = "the runtime does not accept the answer";
         log_internal_error(Some(&id), cause, Some(&fault));
-        let mut response = respond::error(&Error::Internal(cause), ErrorShape::Own);
+        let mut response = respond::error(&Error::Internal(cause));
         let headers = request_headers_in(text).unwrap_or_default();
         respond::set_common_headers(&mut response, &headers, &id, Some(&edge.config));
         finish(task, "", &response)

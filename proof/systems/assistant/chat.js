@@ -17,6 +17,7 @@ export default {
     'assistant.begin_chat(jsonb)': begin,
     'assistant.begin_completion(jsonb)': begin,
     'assistant.list_models()': { execute: MEMBERS, depends: null },
+    'assistant.find_model(text)': { arguments: () => ({ model: 'gpt-5-mini' }), execute: MEMBERS, depends: null },
     'edge.save_chat(uuid, text)': { arguments: (marker) => ({ turn: randomUUID(), content: marker }), ...ofEdge },
     'edge.end_chat(uuid, jsonb)': {
       arguments: (marker) => ({ turn: randomUUID(), outcome: { end: 'whole', content: marker } }),
@@ -30,5 +31,6 @@ export default {
       call: ['user'],
     },
     'GET /v1/models': { call: ['user'] },
+    'GET /v1/models/{model}': { path: '/v1/models/gpt-5-mini', call: ['user'] },
   },
 };

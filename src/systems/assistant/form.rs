@@ -162,12 +162,12 @@ impl Stream {
         let more = more(turn, end, counted);
         match self {
             Self::OpenAi(chunks) => match error {
-                Some(error) => chunks.error(openai_error(error), more.into(), into),
+                Some(error) => chunks.error(openai_error(error, None), more.into(), into),
                 None => chunks.end(usage, more.into(), into),
             },
             Self::Ui(message) => {
                 let reason = if let Some(error) = error {
-                    message.error(openai_error(error).get("message"), into);
+                    message.error(openai_error(error, None).get("message"), into);
                     "error"
                 } else {
                     said.finish_reason.as_deref().unwrap_or("stop")

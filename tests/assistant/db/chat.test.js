@@ -281,7 +281,14 @@ test('members find the tenant’s model in OpenAI’s form, and nobody else find
     [['number', { id: 'a-model', object: 'model', owned_by: 'openai' }]],
   );
   assert.deepEqual(await codeOf(list(signedIn({ sub: randomUUID() }))), [403, 'RG680']);
-  for (const who of [{ role: 'anon' }, { role: 'service_role' }]) await assert.rejects(list(who), { code: '42501' });
+  const find = async (who, model) =>
+    (await as(who, (query) => query('select assistant.find_model($1) as found', [model])))[0].found;
+  assert.deepEqual(await find(signedIn(one), 'a-model'), data[0]);
+  for (const model of ['A-MODEL', 'a-model ', '', null])
+    assert.deepEqual(await codeOf(find(signedIn(one), model)), [404, 'RG688'], String(model));
+  assert.deepEqual(await codeOf(find(signedIn({ sub: randomUUID() }), 'a-model')), [403, 'RG680']);
+  for (const who of [{ role: 'anon' }, { role: 'service_role' }])
+    for (const asked of [list, find]) await assert.rejects(asked(who, 'a-model'), { code: '42501' });
 });
 
 test('a repeated request gets the stored answer and costs nothing', async () => {

@@ -622,7 +622,7 @@ test('what OpenAI’s endpoint refuses, it refuses in OpenAI’s shape', async (
   const before_ = provider.requests.length;
   const image = { type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=' } };
   for (const [what, body, status, code] of [
-    ['another model', { ...user('x'), model: 'gpt-99' }, 404, 'RG688'],
+    ['another model', { ...user('x'), model: 'gpt-99' }, 404, 'model_not_found'],
     ['an image', user([{ type: 'text', text: 'see' }, image]), 422, 'RG689'],
     ['no messages', { model: MODEL }, 422],
     ['an empty list', { model: MODEL, messages: [] }, 422],
@@ -639,10 +639,26 @@ test('what OpenAI’s endpoint refuses, it refuses in OpenAI’s shape', async (
   assert.equal(provider.requests.length, before_);
   assert.equal((await budget(tenant.id)).used, 0);
   const unknown = await chat(edge, 'x', user('x'), COMPLETIONS);
-  assert.deepEqual([unknown.status, unknown.body.error.type], [401, 'authentication_error']);
+  const { code: ofKey, error: badKey } = unknown.body;
+  assert.deepEqual(
+    [unknown.status, badKey.type, badKey.code, ofKey],
+    [401, 'authentication_error', 'invalid_api_key', 'RG202'],
+  );
   const poor = await company({ daily_token_limit: 1 });
   const none = await chat(edge, poor.token, user('x'), COMPLETIONS);
-  assert.deepEqual([none.status, none.body.error.type], [429, 'rate_limit_error']);
+  const { code: ofQuota, error: spent } = none.body;
+  assert.deepEqual(
+    [none.status, spent.type, spent.code, ofQuota],
+    [429, 'insufficient_quota', 'insufficient_quota', 'RG683'],
+  );
+  const busy = await company({ rate_limit_per_minute: 1 });
+  const asked = [];
+  for (let n = 0; n < 2; n += 1) asked.push(await chat(edge, busy.token, user(question()), COMPLETIONS));
+  const { code: ofRate, error: limited } = asked[1].body;
+  assert.deepEqual(
+    [asked[0].status, asked[1].status, limited.type, limited.code, ofRate],
+    [200, 429, 'rate_limit_error', 'rate_limit_exceeded', 'RG682'],
+  );
 });
 
 for (const [name, { status, retryAfter }] of Object.entries(REFUSALS)) {
@@ -666,6 +682,13 @@ test('the list of models has the tenant’s', async () => {
   const { object, data } = list.body;
   assert.deepEqual([object, data.length, data[0].id, data[0].object], ['list', 1, MODEL, 'model']);
   assert.ok(Number.isInteger(data[0].created) && typeof data[0].owned_by === 'string');
+  const one = await ask(`/v1/models/${MODEL}`, { base: edge.url, token });
+  assert.deepEqual([one.status, one.body], [200, data[0]]);
+  const other = await ask('/v1/models/gpt-99', { base: edge.url, token });
+  assert.deepEqual([other.status, other.body.code, other.body.error.code], [404, 'RG688', 'model_not_found']);
+  const slashed = await company({ llm_model: 'a-company/a-model' });
+  const found = await ask('/v1/models/a-company%2Fa-model', { base: edge.url, token: slashed.token });
+  assert.deepEqual([found.status, found.body.id], [200, 'a-company/a-model']);
   assert.equal((await ask('/v1/models', { base: edge.url, token: await userToken() })).status, 403);
   assert.equal((await ask('/v1/models', { base: edge.url })).status, 401);
 });

@@ -81,7 +81,7 @@ const PLACES = {
 /** The tokens of a member that open the chat: one of the issuer's, and an API token for nothing else. */
 const tokensOf = async (member) => {
   const token = await userToken(member.auth_id);
-  const endpoints = ['POST /v1/chat', 'POST /v1/chat/completions', 'GET /v1/models'];
+  const endpoints = ['POST /v1/chat', 'POST /v1/chat/completions', 'GET /v1/models', 'GET /v1/models/{model}'];
   const made = await ask('/v1/tokens', {
     base: edge.url,
     token,
@@ -93,6 +93,7 @@ const tokensOf = async (member) => {
 
 const OPENAI_SEEN = {
   models: [MODEL],
+  model: MODEL,
   whole: [TEXT, 'stop', USAGE.total_tokens],
   streamed: { text: TEXT, tokens: TOKENS.length, usage: USAGE.total_tokens },
   tools: [
@@ -101,11 +102,11 @@ const OPENAI_SEEN = {
   ],
   system: 'assistant',
   errors: {
-    model: ['NotFoundError', 404, 'RG688'],
+    model: ['NotFoundError', 404, 'model_not_found'],
     image: ['UnprocessableEntityError', 422, 'RG689'],
     provider: ['InternalServerError', 503, 'RG410'],
-    busy: ['RateLimitError', 429, 'RG413'],
-    key: ['AuthenticationError', 401, 'RG202'],
+    busy: ['RateLimitError', 429, 'rate_limit_exceeded'],
+    key: ['AuthenticationError', 401, 'invalid_api_key'],
   },
   middle: ['Paris is', 'APIError'],
 };

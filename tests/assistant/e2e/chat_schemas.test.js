@@ -31,5 +31,6 @@ test('each example gets an answer that fits its schema', async () => {
     // The schema is that of an answer that is no stream.
     'POST /v1/chat/completions': async (example) => ({ ...base, json: { ...example, stream: false } }),
     'GET /v1/models': async () => base,
+    'GET /v1/models/{model}': async () => ({ ...base, path: '/v1/models/gpt-5-mini' }),
   });
 });

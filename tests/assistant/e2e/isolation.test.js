@@ -279,6 +279,7 @@ for (const layer of Object.keys(LAYERS)) {
     /** Of functions for members, what strangers are answered holds nothing of the other tenant's. */
     const own = {
       usage_summary: { month: '2026-01' },
+      find_model: { model: 'gpt-5-mini' },
       message_feedback_summary: { conversation: a.ids.conversations },
     };
     const functions = await sql(`select p.proname as name from pg_proc as p
@@ -328,7 +329,7 @@ test('endpoints: the same answer about a foreign id and an absent one', async ()
     'PATCH /v1/admin/tenants/{id}': [a.tenant.id, { name: 'x' }],
   };
   const { endpoints } = allSystems().find(({ name }) => name === 'assistant');
-  const withIds = endpoints.filter(({ path }) => path.includes('{')).map(({ method, path }) => `${method} ${path}`);
+  const withIds = endpoints.filter(({ path }) => path.includes('id}')).map(({ method, path }) => `${method} ${path}`);
   assert.deepEqual(
     withIds.filter((name) => !(name in requests)),
     ENDPOINTS_TRIED_ELSEWHERE,

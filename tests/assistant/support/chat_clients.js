@@ -21,6 +21,7 @@ export const useOpenAi = async ({ OpenAI }, { url, token, model }) => {
     client.chat.completions.create({ model, messages: [{ role: 'user', content }], ...more });
   const seen = {};
   seen.models = (await client.models.list()).data.map(({ id }) => id);
+  seen.model = (await client.models.retrieve(model)).id;
   const whole = await ask(PARIS);
   seen.whole = [whole.choices[0].message.content, whole.choices[0].finish_reason, whole.usage.total_tokens];
   seen.streamed = { text: '', tokens: 0 };
