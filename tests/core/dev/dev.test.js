@@ -97,15 +97,19 @@ test('a first start says ready, describes itself, and serves', async () => {
   assert.equal(inserted.status, 201);
 });
 
-test('the README’s way from curl to a row, word for word', needs('growth'), async () => {
-  const [, after] = readFileSync(join(root, 'README.md'), 'utf8').split('## From curl to row');
+test('the README’s way from sign-up to a row, word for word', needs('clixen'), async () => {
+  assert.match(running.said, /accounts for development only, at http:\/\/127\.0\.0\.1:\d+\/auth\/v1/);
+  const [, after] = readFileSync(join(root, 'README.md'), 'utf8').split('## From sign-up to row');
   const [section] = after.split('\n## ');
   const lines = section.split('\n').filter((line) => line.startsWith('    '));
   const isCommand = (line, at) => line.startsWith('    $ ') || (at > 0 && lines[at - 1].endsWith('\\'));
   const commands = lines.filter(isCommand).map((line) => line.replace(/^ {4}(\$ )?/, ''));
   const shown = lines.filter((line, at) => !isCommand(line, at)).map((line) => line.trim());
-  assert.deepEqual([commands.length, shown.length], [4, 2]);
-  const script = commands.join('\n').replaceAll('http://127.0.0.1:8787', running.url);
+  assert.deepEqual([commands.length, shown.length], [5, 1]);
+  const script = commands
+    .join('\n')
+    .replaceAll('http://127.0.0.1:8787', running.url)
+    .replaceAll('http://127.0.0.1:8788', description().issuer);
   const child = spawn('bash', ['-c', script], { cwd: root, env });
   let said = '';
   child.stdout.on('data', (text) => {
@@ -142,7 +146,7 @@ test('db: status, verify, seed twice, reset', needs('growth'), async () => {
   const admin = await token('--claims', '{"app_metadata":{"role":"admin"}}');
   const leads = () =>
     ask(running, '/rest/v1/leads?select=email', { token: admin, headers: { 'accept-profile': 'marketing' } });
-  assert.equal((await leads()).body.length, 6 + 1, 'six, and the README’s');
+  assert.equal((await leads()).body.length, 6);
   const remote = await npm(['db:seed'], { DATABASE_URL: description().database_url.replace('127.0.0.1', '127.0.0.2') });
   assert.deepEqual(
     [remote.status, /for local databases only; this one is on 127\.0\.0\.2/.test(remote.stderr)],
