@@ -92,14 +92,16 @@ create index conversations_deleted on observatory.conversations (project_id, id)
 
 -- Deleted conversations of the caller's projects whose rows the job has not removed yet. Usually there are none.
 create function observatory.hidden_conversations() returns uuid[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path = ''
   as $$
-select array(
-  select c.id
-  from observatory.conversations as c
-  where c.project_id = any ((select observatory.visible_projects())::uuid[]) and c.deleted_at is not null
-)
+begin
+  return array(
+    select c.id
+    from observatory.conversations as c
+    where c.project_id = any ((select observatory.visible_projects())::uuid[]) and c.deleted_at is not null
+  );
+end
 $$;
 comment on function observatory.hidden_conversations() is
   'Deleted conversations of projects that the caller may see. Definer: no policy shows them; their ids reveal nothing.';

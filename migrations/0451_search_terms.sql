@@ -34,10 +34,14 @@ alter table private.stale_terms force row level security;
 
 -- Projects of the caller's whose words have still to be looked for, since messages were deleted: mostly none.
 create function observatory.unchecked_words() returns uuid[]
-  language sql stable security definer
+  language plpgsql stable security definer
   set search_path = ''
   as $$
-select array(select t.project_id from private.stale_terms as t where t.project_id = any ((select observatory.visible_projects())::uuid[]))
+begin
+  return array(
+    select t.project_id from private.stale_terms as t where t.project_id = any ((select observatory.visible_projects())::uuid[])
+  );
+end
 $$;
 comment on function observatory.unchecked_words() is
   'Projects of the caller''s whose words are shown only after a job has looked for them. Definer: the list is in the schema private.';
