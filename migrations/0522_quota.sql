@@ -54,6 +54,7 @@ alter table private.usage_requests enable row level security;
 alter table private.usage_requests force row level security;
 
 -- The RateLimit fields of a tenant, as headers. `wait`: seconds until the next request of the minute, if this one is refused for want of it.
+-- They are those of private.rate_limit_fields, which reads any policies and takes ten times as long: all requests of a tenant wait meanwhile.
 create function private.quota_fields(
   rate bigint, used_up_at timestamptz, moment timestamptz, wait int, tokens bigint, left_tokens bigint, starts_at timestamptz,
   ends_at timestamptz
@@ -65,19 +66,23 @@ declare
   refill constant numeric := 60.0 / rate;
   -- The time that the requests of the last minute take at the tenant's rate.
   taken constant numeric := greatest(0, extract(epoch from used_up_at - moment));
+  left_requests constant bigint := case when wait is null then greatest(0, rate - ceil(taken / refill)) else 0 end;
+  -- Until there is one more.
+  next_request constant bigint := coalesce(wait, ceil(taken - floor(taken / refill) * refill));
+  -- The largest integer of a structured field.
+  day_tokens constant bigint := least(tokens, 999999999999999);
+  day_left constant bigint := least(left_tokens, 999999999999999);
+  next_day constant bigint := greatest(0, ceil(extract(epoch from ends_at - moment)));
+  is_minute constant boolean := left_requests::float8 / rate <= day_left::float8 / greatest(day_tokens, 1);
 begin
-  return private.rate_limit_fields(jsonb_build_array(
-    jsonb_build_object(
-      'name', 'minute', 'q', rate, 'w', 60,
-      'r', case when wait is null then greatest(0, rate - ceil(taken / refill)) else 0 end,
-      -- Until there is one more.
-      't', coalesce(wait, ceil(taken - floor(taken / refill) * refill))
-    ),
-    jsonb_build_object(
-      'name', 'day', 'q', tokens, 'unit', 'tokens', 'w', round(extract(epoch from ends_at - starts_at)),
-      'r', left_tokens, 't', ceil(extract(epoch from ends_at - moment))
-    )
-  ));
+  return jsonb_build_object(
+    'RateLimit-Policy', '"minute";q=' || rate || ';w=60, "day";q=' || day_tokens || ';qu="tokens";w='
+      || round(extract(epoch from ends_at - starts_at)),
+    'RateLimit', '"minute";r=' || left_requests || ';t=' || next_request || ', "day";r=' || day_left || ';t=' || next_day,
+    'RateLimit-Limit', case when is_minute then rate else day_tokens end::text,
+    'RateLimit-Remaining', case when is_minute then left_requests else day_left end::text,
+    'RateLimit-Reset', case when is_minute then next_request else next_day end::text
+  );
 end
 $$;
 revoke execute on function private.quota_fields(bigint, timestamptz, timestamptz, int, bigint, bigint, timestamptz, timestamptz) from public;
@@ -108,46 +113,45 @@ create function private.begin_usage(tenant uuid, estimate bigint) returns jsonb
   as $$
 declare
   moment timestamptz;
-  known assistant.tenants;
   bucket_ constant text := 'assistant ' || tenant;
+  rate bigint;
+  tokens bigint;
   wait int;
   used_up_at timestamptz;
   free bigint;
-  -- Ended requests that are folded together.
-  many constant int := 50;
   is_due boolean;
   got private.reserved;
   fields jsonb;
 begin
-  select t.* into known from assistant.tenants as t where t.id = begin_usage.tenant;
+  select t.rate_limit_per_minute, t.daily_token_limit into rate, tokens from assistant.tenants as t where t.id = begin_usage.tenant;
   -- Many requests of a tenant wait for its rows, so they do not wait for the disk as well. A crash can lose the last reservations together
   -- with everything else of their transactions; what ends a request commits after them and waits for the disk.
-  perform set_config('synchronous_commit', 'off', true);
   -- One request of the tenant at a time, in the order in which they came. Of those that wait for a row, all would wake whenever one goes on.
-  perform pg_advisory_xact_lock(hashtextextended(tenant::text, 522));
-  wait := private.take_token(bucket_, known.rate_limit_per_minute, interval '1 minute' / known.rate_limit_per_minute);
+  perform set_config('synchronous_commit', 'off', true), pg_advisory_xact_lock(hashtextextended(tenant::text, 522));
   -- From here on no other request of the tenant begins until this transaction ends.
+  wait := private.take_token(bucket_, rate, interval '1 minute' / rate);
   moment := clock_timestamp();
   select r.tat into used_up_at from private.rate_limits as r where r.bucket = bucket_;
   if wait is not null then
     fields := private.quota_fields(
-      known.rate_limit_per_minute, used_up_at, moment, wait, known.daily_token_limit,
+      rate, used_up_at, moment, wait, tokens,
       (private.budget_of('assistant.tokens', tenant) ->> 'left')::bigint,
       private.period_start('day', moment, private.tenant_zone(tenant)), private.period_end('day', moment, private.tenant_zone(tenant))
     );
     perform private.refuse(
       429, 'RG682', 'The tenant has sent too many requests this minute',
-      format('At most %s a minute', known.rate_limit_per_minute), 'Try again after the time in Retry-After.', wait, fields
+      format('At most %s a minute', rate), 'Try again after the time in Retry-After.', wait, fields
     );
   end if;
-  -- Ended requests hold what they had reserved until they are folded. Fold them if that makes room, or if they are many or old, and only if
-  -- this request has room then: what a refused request has folded is rolled back. On a new day `free` is too small until the first request,
+  -- Ended requests hold what they had reserved until they are folded. Fold them if that makes room, or if the first of them is old, and only
+  -- if this request has room then: what a refused request has folded is rolled back. On a new day `free` is too small until the first request,
   -- which does no harm.
-  select b.limit_micro - b.used - b.reserved into free
+  select b.limit_micro - b.used - b.reserved, (
+    select p.since < moment - interval '250 milliseconds'
+    from private.usage_pending as p where p.tenant_id = begin_usage.tenant order by p.event_id limit 1
+  ) into free, is_due
   from private.budgets as b
   where b.scope = 'assistant.tokens' and b.owner = begin_usage.tenant;
-  select count(*) >= many or coalesce(min(p.since) < moment - interval '1 second', false) into is_due
-  from (select o.since from private.usage_pending as o where o.tenant_id = begin_usage.tenant limit many) as p;
   if (free < estimate or is_due) and free + private.pending_tokens(tenant) >= estimate then
     if free < estimate then
       perform private.lock_usage(tenant);
@@ -158,12 +162,12 @@ begin
   end if;
   got := private.try_reserve('assistant.tokens', tenant, estimate, interval '15 minutes');
   fields := private.quota_fields(
-    known.rate_limit_per_minute, used_up_at, moment, null, known.daily_token_limit, got.left, got.starts_at, got.ends_at
+    rate, used_up_at, moment, null, tokens, got.left, got.starts_at, got.ends_at
   );
   if got.reservation is null then
     perform private.refuse(
       429, 'RG683', 'The tenant''s tokens of this day are used up',
-      format('%s of %s left, the request may need %s', got.left, known.daily_token_limit, estimate),
+      format('%s of %s left, the request may need %s', got.left, tokens, estimate),
       'Try again after the time in Retry-After, or ask for fewer tokens.', greatest(1, ceil(extract(epoch from got.ends_at - moment)))::int,
       fields
     );
@@ -180,18 +184,20 @@ create function assistant.begin_request(tenant uuid, "user" uuid, estimate bigin
   as $$
 declare
   provider_ text;
+  is_member boolean;
   begun jsonb;
 begin
   if coalesce(estimate not between 0 and 1000000000, true) then
     perform private.refuse(422, 'RG694', 'The estimate is no number of tokens', null, 'Send a whole number that is not negative.');
   end if;
-  select t.llm_provider into provider_ from assistant.tenants as t where t.id = begin_request.tenant and t.is_active;
+  select t.llm_provider, exists (
+    select from assistant.users as u where u.tenant_id = t.id and u.id = begin_request."user" and u.is_active and u.auth_id is not null
+  ) into provider_, is_member
+  from assistant.tenants as t where t.id = begin_request.tenant and t.is_active;
   if not found then
     perform private.refuse(404, 'RG691', 'There is no such active tenant');
   end if;
-  perform from assistant.users as u
-  where u.tenant_id = begin_request.tenant and u.id = begin_request."user" and u.is_active and u.auth_id is not null;
-  if not found then
+  if not is_member then
     perform private.refuse(404, 'RG692', 'The tenant has no such active member');
   end if;
   begun := private.begin_usage(tenant, estimate);
@@ -223,8 +229,11 @@ begin
       422, 'RG694', 'This is not the usage of a request', null, 'Send numbers of tokens that are not negative, and the model.'
     );
   end if;
-  select r.* into known from private.usage_requests as r where r.id = end_request.reservation;
-  if not found or not exists (select from assistant.tenants as t where t.id = known.tenant_id) then
+  select r.* into known
+  from private.usage_requests as r
+  inner join assistant.tenants as t on t.id = r.tenant_id
+  where r.id = end_request.reservation;
+  if not found then
     perform private.refuse(422, 'RG694', 'There is no such reservation', null, 'Take the one that assistant.begin_request gives.');
   end if;
   outcome := private.record_usage(

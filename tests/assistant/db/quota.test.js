@@ -162,35 +162,68 @@ test('what has ended and is not in the sums yet makes room for those who need it
   assert.equal((await budget(one.tenant)).used, 40);
 });
 
-test('ends that others have kept from the sums are added by the next request that begins, when they are a second old or fifty', async () => {
+test('ends that others have kept from the sums are added by the next request that begins, when the first is a quarter of a second old', async () => {
   const one = await member({ tokens: 1_000_000 });
-  const endWhileFolding = (reservations) =>
-    transaction(async (query) => {
-      await query('select private.lock_usage($1)', [one.tenant]);
-      for (const { reservation } of reservations) await end(reservation, 10, 10);
-    });
   const pending = async () =>
     (await sql('select count(*)::int as n from private.usage_pending where tenant_id = $1', [one.tenant]))[0].n;
   const age = (ago) =>
     sql('update private.usage_pending set since = now() - $2::interval where tenant_id = $1', [one.tenant, ago]);
   const begun = [];
-  for (let n = 0; n < 52; n += 1) begun.push(await begin(one, 100));
-  await endWhileFolding(begun.splice(0, 1));
-  await age('2 seconds');
-  begun.push(await begin(one, 100));
-  assert.equal(await pending(), 0);
-  assert.deepEqual(await budget(one.tenant), { limit: 1_000_000, used: 20, reserved: 5200, left: 994_780 });
-  // Young ones wait for more; an end among them leaves them to the next request that begins.
-  await endWhileFolding(begun.splice(0, 48));
+  for (let n = 0; n < 60; n += 1) begun.push(await begin(one, 100));
+  await transaction(async (query) => {
+    await query('select private.lock_usage($1)', [one.tenant]);
+    for (const { reservation } of begun.splice(0, 58)) await end(reservation, 10, 10);
+  });
+  // Young ones wait; an end among them leaves them to the next request that begins.
   await age('-1 hour');
   await begin(one, 100);
-  assert.equal(await pending(), 48);
   await end(begun.pop().reservation, 10, 10);
-  await end(begun.pop().reservation, 10, 10);
-  assert.equal(await pending(), 50);
+  assert.equal(await pending(), 59);
+  await age('-1 hour');
+  await begin(one, 100);
+  assert.equal(await pending(), 59);
+  assert.deepEqual(await budget(one.tenant), { limit: 1_000_000, used: 0, reserved: 6200, left: 993_800 });
+  await age('1 second');
   await begin(one, 100);
   assert.equal(await pending(), 0);
-  assert.equal((await budget(one.tenant)).used, 51 * 20);
+  assert.deepEqual(await budget(one.tenant), { limit: 1_000_000, used: 59 * 20, reserved: 400, left: 998_420 });
+});
+
+test('the fields are those that private.rate_limit_fields makes', async () => {
+  const moment = '2026-11-02T12:00:00Z';
+  const later = (seconds) => new Date(Date.parse(moment) + seconds * 1000).toISOString();
+  const cases = [
+    // rate, seconds until the bucket is empty, wait, tokens, left, day's seconds before and after
+    [[60, 1, null, 1000, 600], 43_200, 43_200, { r: 59, t: 0 }],
+    [[60, -5, null, 1000, 1000], 1, 86_399, { r: 60, t: 0 }],
+    [[30, 60, 2, 1000, 10], 3600, 79_200, { r: 0, t: 2 }],
+    [[7, 40.5, null, 0, 0], 50_000, 40_000, { r: 2, t: 7 }],
+    [[100_000, 0.004, null, '1000000000000000', '1000000000000000'], 86_399, 0.4, { r: 99_993, t: 1 }],
+    [[4, 31, null, 2, 1], 10, 20, { r: 1, t: 1 }],
+  ];
+  for (const [[rate, used, wait, tokens, left], before, rest, { r, t }] of cases) {
+    const [{ own, made }] = await sql(
+      `select private.quota_fields($1, $2, $3, $4, $5, $6, $7, $8) as own, private.rate_limit_fields(jsonb_build_array(
+         jsonb_build_object('name', 'minute', 'q', $1::bigint, 'w', 60, 'r', $9::bigint, 't', $10::bigint),
+         jsonb_build_object('name', 'day', 'q', $5::bigint, 'unit', 'tokens', 'w', $11::bigint, 'r', $6::bigint, 't', $12::bigint)
+       )) as made`,
+      [
+        rate,
+        later(used),
+        moment,
+        wait,
+        tokens,
+        left,
+        later(-before),
+        later(rest),
+        r,
+        t,
+        Math.round(before + rest),
+        Math.ceil(rest),
+      ],
+    );
+    assert.deepEqual(own, made, JSON.stringify([rate, used, wait, tokens, left]));
+  }
 });
 
 test('an end is stored though somebody holds a row of the sums; it is added up afterwards', async () => {
