@@ -111,6 +111,25 @@ pub(crate) fn pass_body<P: Platform>(
     })
 }
 
+/// The body to hand on to a service unread, encoded as it is, within some milliseconds.
+pub(crate) fn hand_on<B>(
+    request: &mut Request<B>,
+    limit: usize,
+    deadline_ms: u32,
+) -> Result<Body<B>, Error> {
+    let length = declared_length(request)?;
+    if length.is_some_and(|length| length > limit) {
+        return Err(Error::BodyTooLarge { limit });
+    }
+    let stream = request.body.take().filter(|_| length != Some(0));
+    Ok(stream.map_or(Body::Empty, |stream| Body::Upload {
+        stream,
+        length,
+        limit,
+        deadline_ms,
+    }))
+}
+
 /// The length that the request declares.
 fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
     let name = "content-length";

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use http::HeaderValue;
 use jwt_compact::alg::Hs256Key;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::json;
+use crate::services::{self, Service, Services};
 use crate::url::Url;
 
 /// The fewest bytes of an HMAC key (RFC 7518, section 3.2).
@@ -49,6 +51,8 @@ pub struct Config {
     pub cached_reads: Vec<(String, u32)>,
     /// The keys that seal secrets, `KEK_<n>`, with the highest number first.
     pub sealing_keys: Vec<SealingKey>,
+    /// The services behind the edge beside PostgREST.
+    pub services: Services,
     /// Schemas that the data API serves: those of the systems and of `SCHEMAS`. The first one is the default.
     pub schemas: Vec<String>,
     /// The variables of systems that are set, by name. Those with addresses by name are lists of the names; each address is a text
@@ -152,6 +156,18 @@ pub struct Limits {
     pub deadline_ms: u32,
     /// Milliseconds that a client has to send its body.
     pub upload_ms: u32,
+    /// Milliseconds that a service behind the edge has to answer.
+    pub service_ms: u32,
+    /// The most bytes of a body for storage.
+    pub storage_bytes: usize,
+    /// Milliseconds that a client has to send a body for storage.
+    pub storage_upload_ms: u32,
+    /// The most bytes of a body for a function.
+    pub function_bytes: usize,
+    /// The most attempts to sign in that one address makes at once; 0 for no limit.
+    pub address_attempts: u32,
+    /// The same for one account.
+    pub account_attempts: u32,
     /// The most requests of an isolate that may wait for PostgREST at once.
     pub waiting: usize,
     /// The most requests of one user that an isolate sends to PostgREST at once; 0 for no limit.
@@ -173,6 +189,13 @@ impl Default for Limits {
             answer_bytes: 64 * 1024 * 1024,
             deadline_ms: 10_000,
             upload_ms: 30_000,
+            service_ms: 60_000,
+            // Supabase's own limit of a file, unless the project changes it.
+            storage_bytes: 50 * 1024 * 1024,
+            storage_upload_ms: 300_000,
+            function_bytes: 10 * 1024 * 1024,
+            address_attempts: 30,
+            account_attempts: 10,
             waiting: 500,
             caller_connections: 3,
             address_connections: 2,
@@ -243,14 +266,33 @@ impl Config {
         };
         let list = |name: &str| parts(&variable(name).unwrap_or_default());
         let schemas = served_schemas(schemas, list("SCHEMAS"))?;
+        let project = optional("SUPABASE_URL");
+        let project = project.map(|text| upstream("SUPABASE_URL", &text));
+        let project = project.transpose()?;
+        let project = project.as_deref();
+        let postgrest_url = match (optional("POSTGREST_URL"), project) {
+            (None, Some(project)) => [project, "/rest/v1"].concat(),
+            (text, _) => {
+                let wanted = "PostgREST's http or https address";
+                let text = text.ok_or_else(|| misconfigured("POSTGREST_URL", wanted))?;
+                upstream("POSTGREST_URL", &text)?
+            }
+        };
+        let services = services_behind(&variable, project, &postgrest_url)?;
+        let mut publishable_keys = publishable_keys(list("PUBLISHABLE_KEYS"))?;
+        publishable_keys.extend(services.key.clone());
         Ok(Self {
-            postgrest_url: upstream(
-                "POSTGREST_URL",
-                &required("POSTGREST_URL", "PostgREST's http or https address")?,
-            )?,
+            postgrest_url,
             signing_key: signing_key(&required("EDGE_SIGNING_KEY", SIGNING_KEY_WANTED)?)?,
-            publishable_keys: publishable_keys(list("PUBLISHABLE_KEYS"))?,
-            issuers: issuers(&required("ISSUERS", ISSUERS_WANTED)?)?,
+            publishable_keys,
+            issuers: match (optional("ISSUERS"), project) {
+                (None, Some(project)) => vec![issuer_of(project)?],
+                (text, _) => {
+                    let missing = || misconfigured("ISSUERS", ISSUERS_WANTED);
+                    issuers(&text.ok_or_else(missing)?)?
+                }
+            },
+            services,
             audience: optional("JWT_AUDIENCE").unwrap_or_else(|| "authenticated".to_owned()),
             allowed_origins: origins(list("ALLOWED_ORIGINS"))?,
             postgrest_read_url: optional("POSTGREST_READ_URL")
@@ -332,7 +374,13 @@ impl Config {
 pub const FIRST_KEK: &str = "KEK_1";
 
 /// The names of the core's variables, which no system's variable may have. `KEK_<n>` are the core's, too.
-pub const OWN_VARIABLES: [&str; 13] = [
+pub const OWN_VARIABLES: [&str; 19] = [
+    "SUPABASE_URL",
+    "SUPABASE_PUBLISHABLE_KEY",
+    "AUTH_URL",
+    "REALTIME_URL",
+    "STORAGE_URL",
+    "FUNCTIONS_URL",
     "POSTGREST_URL",
     "POSTGREST_READ_URL",
     "EDGE_SIGNING_KEY",
@@ -464,7 +512,7 @@ const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the sam
 const KEY_WANTED: &str = "at least 32 random bytes in base64url";
 const UPSTREAMS_WANTED: &str = "pairs such as local=http://127.0.0.1:11434/v1, separated by commas: a name of lower-case letters, digits and _, each once, and an http or https address without query or credentials";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url";
-const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes and the three of connections may be 0 for no limit. deadline_ms and upload_ms are at most 300000, body_bytes at most 100000000";
+const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, service_ms, storage_bytes, storage_upload_ms, function_bytes, address_attempts, account_attempts, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes, the three of connections and the two of attempts may be 0 for no limit. Times are at most 300000, storage_upload_ms 3600000; body_bytes and function_bytes at most 100000000, storage_bytes 2000000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: 1 to 86400 seconds by schema.relation"#;
 const ISSUERS_WANTED: &str =
@@ -494,6 +542,61 @@ fn upstream(variable: &str, text: &str) -> Result<String, Error> {
             "an http or https address without query or credentials",
         )),
     }
+}
+
+/// The services behind the edge. `project` is the address of a Supabase project.
+fn services_behind(
+    variable: impl Fn(&str) -> Option<String>,
+    project: Option<&str>,
+    postgrest_url: &str,
+) -> Result<Services, Error> {
+    let mut services = Services::default();
+    for (service, place) in Service::ALL.iter().zip(&mut services.addresses) {
+        let own = variable(service.variable()).filter(|text| !text.trim().is_empty());
+        let own = own.map(|text| upstream(service.variable(), &text));
+        let of_project = || project.map(|project| [project, service.prefix()].concat());
+        *place = own.transpose()?.or_else(of_project);
+    }
+    let name = "SUPABASE_PUBLISHABLE_KEY";
+    let key = variable(name).filter(|text| !text.trim().is_empty());
+    services.key = key.map(|key| key.trim().to_owned());
+    if !services.key.as_deref().is_none_or(is_publishable) {
+        let wanted = "the project's publishable key, `sb_publishable_...`, or its `anon` key; never a secret key";
+        return Err(misconfigured(name, wanted));
+    }
+    let of_project = |project: &str| {
+        let rest = postgrest_url.strip_prefix(project);
+        rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    if project.is_some_and(of_project) {
+        let key = services.key.as_deref().map(HeaderValue::from_str);
+        services.data_key = key.and_then(Result::ok);
+    }
+    Ok(services)
+}
+
+/// Whether it is a key that everybody may see: an opaque one, or a token of the role anon.
+fn is_publishable(key: &str) -> bool {
+    let is_anon = || services::claimed_role(key).is_some_and(|role| role == "anon");
+    let is_opaque = is_opaque_key(key) && !services::is_secret_key(key);
+    is_opaque || is_anon() && key.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// The issuer of a Supabase project.
+fn issuer_of(project: &str) -> Result<Issuer, Error> {
+    let issuer = [project, Service::Auth.prefix()].concat();
+    let jwks_url = [&*issuer, "/.well-known/jwks.json"].concat();
+    if !is_safe_address(&jwks_url) {
+        let wanted = "https, or http on a loopback address, unless ISSUERS is set";
+        return Err(misconfigured("SUPABASE_URL", wanted));
+    }
+    Ok(Issuer {
+        issuer,
+        audience: Some("authenticated".into()),
+        jwks_url: Some(jwks_url),
+        secret: None,
+        roles: vec!["authenticated".into()],
+    })
 }
 
 /// The addresses of services by name.
@@ -536,16 +639,21 @@ fn read_limits(text: &str) -> Option<Limits> {
         (limits.embed_depth, 1, 100),
         (limits.embeds, 1, 10_000),
         (limits.answer_bytes, 0, 2_000_000_000),
+        (limits.storage_bytes, 1, 2_000_000_000),
+        (limits.function_bytes, 1, 100_000_000),
         (limits.waiting, 1, 100_000),
         (limits.caller_connections, 0, 100_000),
         (limits.address_connections, 0, 100_000),
         (limits.anonymous_connections, 0, 100_000),
     ];
-    let times = [limits.deadline_ms, limits.upload_ms];
+    let times = [limits.deadline_ms, limits.upload_ms, limits.service_ms];
+    let attempts = [limits.address_attempts, limits.account_attempts];
     let fits = sizes
         .iter()
         .all(|(size, min, max)| (min..=max).contains(&size))
         && times.iter().all(|ms| (1..=300_000).contains(ms))
+        && (1..=3_600_000).contains(&limits.storage_upload_ms)
+        && attempts.iter().all(|most| *most <= 100_000)
         && limits.rows > 0;
     fits.then_some(limits)
 }
@@ -600,15 +708,16 @@ fn sealing_keys(variable: impl Fn(&str) -> Option<String>) -> Result<Vec<Sealing
     set.map(read).collect()
 }
 
+/// A dot would make a key look like a token, and a short key could be guessed.
+fn is_opaque_key(key: &str) -> bool {
+    key.len() >= 20
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+}
+
 fn publishable_keys(keys: Vec<String>) -> Result<Vec<String>, Error> {
-    // A dot would make a key look like a token, and a short key could be guessed.
-    let good = |key: &String| {
-        key.len() >= 20
-            && key
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-    };
-    if keys.iter().all(good) {
+    if keys.iter().all(|key| is_opaque_key(key)) {
         Ok(keys)
     } else {
         Err(misconfigured(

@@ -20,6 +20,7 @@ use crate::formats::lines::Batch;
 use crate::formats::{Content, RawBody, is_lines, json, media_type};
 use crate::hooks::{AfterCall, Authenticate, Out, Services};
 use crate::message::{self, Body, Place, Response};
+use crate::services::Service;
 
 /// Who may call a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,13 @@ pub enum Action {
     Body(MakePage),
     /// Checks whether the database and the issuers answer.
     Ready,
+    /// Hands the request on to a service behind the edge.
+    Service {
+        /// The service.
+        service: Service,
+        /// Whether each request is an attempt to sign in, which is counted.
+        attempts: bool,
+    },
 }
 
 /// Answers a request without the database.

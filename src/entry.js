@@ -4,7 +4,18 @@
 // after the mark of such names. Names and values cannot contain a line break.
 //
 // The functions that Rust calls are hoisted: this module and index.js import each other.
-import { answered, begin, failed, headerNames, hungUp, resume, scheduled, settle, startAfresh } from './index.js';
+import {
+  answered,
+  begin,
+  failed,
+  headerNames,
+  hungUp,
+  resume,
+  scheduled,
+  settle,
+  socketMessage,
+  startAfresh,
+} from './index.js';
 
 /** The code of the first mark, and the mark of the names that have none. */
 const FIRST_MARK = 32;
@@ -207,7 +218,7 @@ export function send(wait, text, body, milliseconds) {
     answering.then((answer) => {
       clearTimeout(timer);
       keepInstance();
-      answered(wait, answerText(answer), answer.body ?? undefined, Date.now());
+      answered(wait, answerText(answer), answer.webSocket ?? answer.body ?? undefined, Date.now());
     }, failing);
   } catch (fault) {
     Promise.reject(fault).catch(failing);
@@ -219,12 +230,61 @@ export function send(wait, text, body, milliseconds) {
 function answerOf(text, start, body) {
   const status = text.indexOf('\n', start);
   const init = { status: Number(text.slice(start, status)), headers: headersFrom(text, status + 1) };
+  if (init.status === 101) return new Response(null, { ...init, webSocket: watched.has(body) ? watchedClient(body) : body });
   return new Response(body instanceof LongBody ? body.stream() : body, init);
 }
 
 /** An answer with the status and the headers of a text. */
 export function respond(text, body) {
   return answerOf(text, 0, body);
+}
+
+// WebSockets, which stand in the place of a body. The runtime joins both ends, unless the messages of the client are read.
+
+/** The sockets to services whose clients' messages are read. */
+const watched = new WeakSet();
+
+export function watchMessages(socket) {
+  watched.add(socket);
+}
+
+/** Closes for a message that must not be handed on (RFC 6455, section 7.4.1), and for an error. */
+const POLICY_VIOLATION = 1008;
+const INTERNAL_ERROR = 1011;
+/** Codes of a close that nobody sends. */
+const NOT_SENT = [1004, 1005, 1006, 1015];
+
+/** What can stand in a message with a token. A backslash can hide it. */
+const MAY_HAVE_TOKEN = /access_token|\\/;
+
+/** The client's end of a socket to a service: what the client sends is read before it is handed on. */
+function watchedClient(service) {
+  const { 0: client, 1: edge } = new WebSocketPair();
+  for (const [from, to, seen] of [
+    [service, edge, (data) => data],
+    [edge, service, handedOn],
+  ]) {
+    from.binaryType = 'arraybuffer';
+    from.addEventListener('message', ({ data }) => {
+      if (to.readyState !== WebSocket.OPEN) return;
+      const passed = seen(data);
+      if (passed !== undefined) to.send(passed);
+      else for (const end of [edge, service]) end.close(POLICY_VIOLATION, 'RG209');
+    });
+    from.addEventListener('close', ({ code, reason }) => {
+      if (NOT_SENT.includes(code)) to.close();
+      else to.close(code, reason);
+    });
+    from.addEventListener('error', () => to.close(INTERNAL_ERROR));
+  }
+  edge.accept();
+  service.accept();
+  return client;
+}
+
+/** A message as it is handed on. Binary ones carry no token. */
+function handedOn(data) {
+  return typeof data === 'string' && MAY_HAVE_TOKEN.test(data) ? socketMessage(data) : data;
 }
 
 // Bodies. What Rust holds as a stream may also be the bytes of a body that has been read whole, or a `LongBody`.

@@ -56,6 +56,8 @@ macro_rules! catalogue {
 catalogue! {
     ENDPOINT_NOT_FOUND NOT_FOUND "RG101" "endpoint_not_found" "No such endpoint" "Check the path, to the last slash; the data API is /rest/v1/<table> and /rest/v1/rpc/<function>."
     METHOD_NOT_ALLOWED METHOD_NOT_ALLOWED "RG102" "method_not_allowed" "This endpoint does not take this method" "Use one of the allowed methods."
+    SERVICE_NOT_CONFIGURED NOT_FOUND "RG103" "service_not_configured" "This service is not set up here" "Set the variable that the details name, or SUPABASE_URL, and deploy again."
+    UPGRADE_REQUIRED UPGRADE_REQUIRED "RG104" "upgrade_required" "This endpoint opens WebSockets only" "Send `Upgrade: websocket`, as a WebSocket client does."
 
     AUTHORIZATION_MALFORMED UNAUTHORIZED "RG201" "authorization_malformed" "The Authorization header is not one Bearer token" "Send `Authorization: Bearer <token>` once, or leave it out."
     TOKEN_MALFORMED UNAUTHORIZED "RG202" "token_malformed" "The token is not an acceptable JWT" "Send the access token as the issuer gave it."
@@ -71,6 +73,7 @@ catalogue! {
 
     API_TOKEN_UNKNOWN UNAUTHORIZED "RG217" "api_token_unknown" "The API token is unknown, revoked or expired" "Send it as it was shown when it was made, or make a new one at POST /v1/tokens."
     API_TOKEN_SCOPE FORBIDDEN "RG219" "api_token_scope" "The API token does not open this" "Use a token with this system or endpoint in its scope, and with access = \"write\" to write."
+    ORIGIN_NOT_ALLOWED FORBIDDEN "RG220" "origin_not_allowed" "Pages of this site may not open a connection here" "Add the site's origin to ALLOWED_ORIGINS."
 
     TOKEN_MISSING UNAUTHORIZED "RG213" "token_missing" "This endpoint needs a token" "Send `Authorization: Bearer <token>`."
     CALLER_NOT_ALLOWED FORBIDDEN "RG214" "caller_not_allowed" "This endpoint is not for this caller" "Send the token of a caller that the details name."
@@ -99,6 +102,8 @@ catalogue! {
     WRITE_LIMIT_UNSUPPORTED BAD_REQUEST "RG324" "write_limit_unsupported" "Updates and deletes cannot have a limit" "Filter by what the rows have in common, such as id=in.(<ids>)."
     ARGUMENT_INVALID BAD_REQUEST "RG325" "argument_invalid" "An argument is missing or has another type" "Send what the details name."
     CONTENT_ENCODING_UNSUPPORTED UNSUPPORTED_MEDIA_TYPE "RG330" "content_encoding_unsupported" "This endpoint does not read this Content-Encoding" "Send the body without Content-Encoding."
+    // A tenth of the period in which the attempts of an account are given back.
+    TOO_MANY_ATTEMPTS TOO_MANY_REQUESTS "RG334" "too_many_attempts" "Too many attempts to sign in" "Try again after the time in Retry-After." => 30
     // PostgREST's own code and words.
     SCHEMA_NOT_SERVED NOT_ACCEPTABLE "PGRST106" "schema_not_served" "The schema must be one of the following" "Name one in Accept-Profile or Content-Profile; supabase-js takes {db: {schema}}."
 
@@ -109,6 +114,8 @@ catalogue! {
     ANSWER_TOO_LARGE BAD_REQUEST "RG406" "answer_too_large" "The answer is too large" "Ask for fewer rows, columns or embedded relations at once."
     TOO_MANY_CONCURRENT TOO_MANY_REQUESTS "RG407" "too_many_concurrent_requests" "Too many of your requests are in progress" "Send fewer at once; try again after the time in Retry-After." => 1
     RESULT_TOO_LARGE BAD_GATEWAY "RG408" "result_too_large" "The function's result is too large for this endpoint" "Ask for less. The author of the endpoint can return less, or set answer = \"stream\" in its manifest."
+    SERVICE_UNAVAILABLE SERVICE_UNAVAILABLE "RG415" "service_unavailable" "The service behind this path cannot be reached at the moment" "Try again after the time in Retry-After." => 1
+    SERVICE_TIMEOUT GATEWAY_TIMEOUT "RG416" "service_timeout" "The service behind this path did not answer in time" "Ask for less, or try again later."
 
     MISCONFIGURED INTERNAL_SERVER_ERROR "RG901" "misconfigured" "The edge is not configured" "Correct the variable, the secret or the manifest that the details name, and deploy again."
     INTERNAL_ERROR INTERNAL_SERVER_ERROR "RG902" "internal_error" "The edge failed" "Report it with the x-request-id."

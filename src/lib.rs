@@ -33,6 +33,7 @@ pub mod runtime;
 pub mod scope;
 pub mod sealing;
 pub mod secret_patterns;
+pub mod services;
 pub mod systems;
 pub mod text;
 pub mod url;
@@ -82,6 +83,14 @@ pub fn begin(
         now_ms,
     };
     platform::begin(arrival, systems::registry);
+}
+
+/// A message that a browser sends by a WebSocket, as it is handed on (`entry.js`); none if it must not be.
+#[cfg(target_arch = "wasm32")]
+#[wasm_bindgen(js_name = socketMessage)]
+#[must_use]
+pub fn socket_message(text: &str) -> Option<String> {
+    platform::socket_message(text)
 }
 
 /// Runs at the times of the crons in `wrangler.toml`.

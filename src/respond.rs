@@ -353,15 +353,19 @@ pub fn set_common_headers<B>(
                 ACCESS_CONTROL_ALLOW_CREDENTIALS,
                 HeaderValue::from_static("true"),
             );
-            headers.insert(
-                ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static(READABLE),
-            );
+            // A service behind the edge has a list of its own.
+            if !headers.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
+                headers.insert(
+                    ACCESS_CONTROL_EXPOSE_HEADERS,
+                    HeaderValue::from_static(READABLE),
+                );
+            }
         }
         _ => {
             for name in [
                 ACCESS_CONTROL_ALLOW_METHODS,
                 ACCESS_CONTROL_ALLOW_HEADERS,
+                ACCESS_CONTROL_EXPOSE_HEADERS,
                 ACCESS_CONTROL_MAX_AGE,
             ] {
                 headers.remove(name);

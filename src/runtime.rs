@@ -100,6 +100,9 @@ pub trait Platform: Clone + 'static {
         sent: &dyn Fn(),
     ) -> Result<Response<Self::Body>, SendFault>;
 
+    /// The WebSocket that an answer has opened, with every message of the client read by [`crate::scope::message`].
+    fn watched(&self, socket: Self::Body) -> Self::Body;
+
     /// Reads a body of at most `limit` bytes within `deadline_ms`; stops reading beyond either.
     async fn read(
         &self,

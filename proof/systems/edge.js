@@ -1,6 +1,6 @@
 // What belongs to no system: the edge's own functions, health, and the data API's routes themselves.
 import { createHash } from 'node:crypto';
-import { HOLDERS } from '../credentials.js';
+import { HOLDERS, OPEN } from '../credentials.js';
 import { USERS } from '../personas.js';
 
 const data = (path, body) => ({ path, body, call: HOLDERS });
@@ -11,6 +11,16 @@ const STAFF = ['admin', 'service'];
 const staff = { execute: [], database: { execute: STAFF, depends: null } };
 /** Of API tokens: the edge calls on behalf of users, and of servers. */
 const ofTokens = { execute: [], vouched: { execute: [...USERS, 'service'] }, depends: 'the caller' };
+/**
+ * Routes of the services behind the edge: who may ask, by path and methods. What each of them lets a caller do the service
+ * decides; the edge's door is tried here, in front of none.
+ */
+const handedOn = (call, paths) =>
+  Object.fromEntries(
+    Object.entries(paths).flatMap(([path, methods]) =>
+      methods.split(' ').map((method) => [`${method} ${path}`, { path: path.replaceAll(/\{\*?\w+\}/g, 'nothing'), call }]),
+    ),
+  );
 const newToken = (marker) => ({ name: marker, endpoints: ['GET /v1/nothing'] });
 const byAddress = (marker) => ({ email: `${marker}@example.org` });
 export default {
@@ -60,6 +70,65 @@ export default {
     'GET /v1/tokens': { call: HOLDERS },
     'DELETE /v1/tokens/{id}': { path: '/v1/tokens/00000000-0000-4000-8000-000000000000', call: HOLDERS },
     'POST /v1/admin/keys/rewrap': { body: () => ({}), call: ['service'] },
+    ...handedOn('everybody', {
+      '/auth/v1/authorize': 'GET',
+      '/auth/v1/callback': 'GET POST',
+      '/auth/v1/verify': 'GET',
+      '/auth/v1/.well-known/jwks.json': 'GET',
+      '/auth/v1/.well-known/openid-configuration': 'GET',
+      '/auth/v1/sso/saml/metadata': 'GET',
+      '/auth/v1/sso/saml/acs': 'POST',
+      '/storage/v1/object/public/{*rest}': 'GET',
+      '/storage/v1/object/sign/{*rest}': 'GET',
+      '/storage/v1/render/image/public/{*rest}': 'GET',
+      '/storage/v1/render/image/sign/{*rest}': 'GET',
+      '/storage/v1/object/upload/sign/{*rest}': 'PUT',
+    }),
+    ...handedOn(HOLDERS, {
+      '/auth/v1/health': 'GET',
+      '/auth/v1/settings': 'GET',
+      '/auth/v1/sso': 'POST',
+      '/auth/v1/logout': 'POST',
+      '/auth/v1/user': 'GET PUT',
+      '/auth/v1/user/identities/authorize': 'GET',
+      '/auth/v1/user/identities/{identity}': 'DELETE',
+      '/auth/v1/user/oauth/grants': 'GET DELETE',
+      '/auth/v1/reauthenticate': 'GET',
+      '/auth/v1/factors': 'POST',
+      '/auth/v1/factors/recovery-codes': 'GET POST DELETE',
+      '/auth/v1/factors/recovery-codes/regenerate': 'POST',
+      '/auth/v1/factors/recovery-codes/verify': 'POST',
+      '/auth/v1/factors/{factor}': 'DELETE',
+      '/auth/v1/factors/{factor}/challenge': 'POST',
+      '/auth/v1/factors/{factor}/verify': 'POST',
+      '/auth/v1/passkeys': 'GET',
+      '/auth/v1/passkeys/{*rest}': 'GET POST PATCH DELETE',
+      '/auth/v1/oauth/authorizations/{*rest}': 'GET POST',
+      '/auth/v1/verify': 'POST',
+      '/auth/v1/token': 'POST',
+      '/auth/v1/signup': 'POST',
+      '/auth/v1/otp': 'POST',
+      '/auth/v1/magiclink': 'POST',
+      '/auth/v1/recover': 'POST',
+      '/auth/v1/resend': 'POST',
+      '/realtime/v1/websocket': 'GET',
+      '/realtime/v1/api/broadcast': 'POST',
+      '/realtime/v1/api/broadcast/{*rest}': 'POST',
+      '/storage/v1/bucket': 'GET POST',
+      '/storage/v1/bucket/{*rest}': 'GET POST PUT DELETE',
+      '/storage/v1/object/{*rest}': 'GET POST PUT DELETE',
+      '/storage/v1/render/image/authenticated/{*rest}': 'GET',
+      '/storage/v1/upload/resumable': 'POST',
+      '/storage/v1/upload/resumable/{*rest}': 'GET POST PATCH DELETE',
+      '/storage/v1/cdn/{*rest}': 'DELETE',
+      '/storage/v1/iceberg/{*rest}': 'GET POST PUT DELETE',
+      '/storage/v1/vector/{*rest}': 'POST',
+    }),
+    ...handedOn(OPEN, { '/functions/v1/{*rest}': 'GET POST PUT PATCH DELETE' }),
+    ...handedOn(['service'], {
+      '/auth/v1/invite': 'POST',
+      '/auth/v1/admin/{*rest}': 'GET POST PUT PATCH DELETE',
+    }),
     'GET /rest/v1/{relation}': data('/rest/v1/nothing?limit=0'),
     'POST /rest/v1/{relation}': data('/rest/v1/nothing', () => ({})),
     'PATCH /rest/v1/{relation}': data('/rest/v1/nothing?name=eq.nothing', () => ({ name: 'nothing' })),

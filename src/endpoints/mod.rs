@@ -4,4 +4,5 @@ pub mod data;
 pub mod health;
 pub mod person;
 pub mod rewrap;
+pub mod services;
 pub mod tokens;

@@ -5,6 +5,7 @@ mod export;
 mod lines;
 pub(crate) mod outside;
 mod pages;
+mod service;
 pub mod share;
 mod sqlstate;
 pub mod stale_if_error;
@@ -159,6 +160,10 @@ async fn perform<P: Platform>(
         Work::Export(pages) => {
             let exported = export::send(pages, edge).boxed_local().await;
             exported.map(Reply::Exported)
+        }
+        Work::Service(handed) => {
+            let handed_on = service::send(*handed, edge).boxed_local().await;
+            handed_on.map(Reply::Exported)
         }
         Work::Ready { database, replica } => Ok(ready(database, replica, edge).boxed_local().await),
     }
@@ -506,6 +511,9 @@ async fn send_with_retry<P: Platform>(
     sent: &dyn Fn(),
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, SendFault> {
+    if let Some(key) = edge.config.services.data_key() {
+        outgoing.headers.insert("apikey", key.clone());
+    }
     let mut first = edge.platform.send(&outgoing, sent).await;
     if outgoing.method == Method::HEAD {
         for _ in 0..MAX_HEAD_RETRIES {

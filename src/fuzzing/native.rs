@@ -174,6 +174,10 @@ impl Platform for Native {
         })
     }
 
+    fn watched(&self, socket: Vec<u8>) -> Vec<u8> {
+        socket
+    }
+
     async fn read(&self, body: Vec<u8>, _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {
         Ok(body)
     }

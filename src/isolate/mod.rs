@@ -3,6 +3,7 @@
 //! Each cache is a file here and defines what it keeps; the stages decide when to use it.
 
 pub mod api_tokens;
+pub mod attempts;
 pub mod calls;
 pub mod keys;
 pub mod recent;
@@ -23,6 +24,7 @@ use crate::id::{NoRandomness, random_id};
 use crate::registry::Registry;
 use crate::runtime::Platform;
 use api_tokens::ApiTokens;
+use attempts::Attempts;
 use calls::Templates;
 use keys::KeyCache;
 use recent::Recent;
@@ -47,6 +49,8 @@ pub struct Isolate {
     pub token_hasher: TokenHasher,
     /// Recently exchanged API tokens.
     pub api_tokens: RefCell<ApiTokens>,
+    /// Recent attempts to sign in.
+    pub attempts: RefCell<Attempts>,
     /// Headers of recent tokens.
     pub token_headers: RefCell<HeaderCache>,
     /// Users who wrote recently.
@@ -81,6 +85,7 @@ impl Isolate {
             forged: RefCell::default(),
             token_hasher: TokenHasher::default(),
             api_tokens: RefCell::default(),
+            attempts: RefCell::default(),
             token_headers: RefCell::default(),
             writers: RefCell::default(),
             stale_results: RefCell::default(),

@@ -63,6 +63,9 @@ extern "C" {
         length: f64,
         milliseconds: u32,
     ) -> Result<Promise, JsValue>;
+    /// Has every message of the client of a WebSocket read.
+    #[wasm_bindgen(js_name = watchMessages)]
+    pub(super) fn watch_messages(socket: &ReadableStream);
     /// A body of at most `limit` bytes; fails with `large`.
     pub(super) fn bounded(body: &ReadableStream, limit: f64, id: &str) -> Promise;
     /// An answer whose status and headers are in a text.

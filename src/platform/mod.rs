@@ -36,7 +36,7 @@ use crate::message::{Body, Outgoing, Place, ReadFault, Request, Response, SendFa
 use crate::public_key::PublicKey;
 use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
-use crate::{jobs, pipeline, respond};
+use crate::{jobs, pipeline, respond, scope};
 use chunks::Chunks;
 use crypto::Direction;
 use messages::{finish, incoming, is_read, request_headers_in, send};
@@ -68,6 +68,12 @@ pub fn header_names(env: &Env, manifests: ReadManifests) -> String {
         Ok(isolate) => headers::mark_names(&isolate.registry.request_headers),
         Err(_) => headers::mark_names(&[]),
     }
+}
+
+/// A message that a browser sends by a WebSocket, as it is handed on; none if it must not be.
+pub fn socket_message(text: &str) -> Option<String> {
+    let isolate = ISOLATE.with(|cell| cell.get().cloned())?;
+    scope::message(text, &isolate.config)
 }
 
 /// What the runtime hands over of a request.
@@ -378,6 +384,11 @@ impl Platform for Workers {
     ) -> Result<Response<ReadableStream>, SendFault> {
         self.0.listen();
         send(request, sent).await
+    }
+
+    fn watched(&self, socket: ReadableStream) -> ReadableStream {
+        bridge::watch_messages(&socket);
+        socket
     }
 
     async fn read(

@@ -234,13 +234,23 @@ fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
     if let Some(hash) = edge.addresses.borrow_mut().find(day, &text) {
         return Ok(hash.to_owned());
     }
+    let hash = keyed(&text, edge)?;
+    edge.addresses.borrow_mut().keep(text, &hash);
+    Ok(hash)
+}
+
+/// The keyed hash of the name of an account, an e-mail address or the like.
+pub(super) fn account_hash<P: Platform>(name: &str, edge: &Edge<P>) -> Result<String, Error> {
+    keyed(&["rowgate account ", name].concat(), edge)
+}
+
+/// A hash that nobody can make without the edge's key.
+fn keyed<P: Platform>(text: &str, edge: &Edge<P>) -> Result<String, Error> {
     let mut mac = Hmac::<Sha256>::new_from_slice(edge.config.signing_key.bytes())
         .map_err(|_| Error::Internal("the signing key cannot be used"))?;
     mac.update(text.as_bytes());
     let hash = mac.finalize().into_bytes();
-    let hash = lower::encode_string(hash.get(..16).unwrap_or_default());
-    edge.addresses.borrow_mut().keep(text, &hash);
-    Ok(hash)
+    Ok(lower::encode_string(hash.get(..16).unwrap_or_default()))
 }
 
 /// The network of an address: 24 bits of an IPv4 address, 48 of an IPv6 address.

@@ -20,8 +20,11 @@ mod query;
 mod relay;
 pub mod replica;
 mod seal;
+mod service;
 mod turnstile;
 mod work;
+
+use futures_util::future::FutureExt as _;
 
 use crate::body::{self, read_all};
 use crate::endpoint::Action;
@@ -37,6 +40,8 @@ pub(crate) use export::Pages;
 pub(crate) use lines::Lines;
 pub(crate) use mint::is_made_here;
 pub(crate) use pages::Paged;
+pub(crate) use service::Handed;
+pub use service::message;
 pub use work::Scoped;
 pub(crate) use work::{Relay, Sharer, Work};
 
@@ -104,6 +109,11 @@ pub async fn narrow<P: Platform>(
             relay::rebuild(matched, caller, request, edge).await?
         }
         Action::Call(call) => call::prepare(call, matched, caller, request, edge).await?,
+        Action::Service { service, attempts } => {
+            let counts = *attempts;
+            let handed = service::hand_on(*service, counts, caller, request, edge);
+            Work::Service(Box::new(handed.boxed_local().await?))
+        }
         Action::Export(export) => Work::Export(export::prepare(export, caller, &request, edge)?),
     };
     if matches!(work, Work::Refused { .. }) {

@@ -7,6 +7,7 @@ use super::export::Pages;
 use super::lines::Lines;
 use super::mint;
 use super::pages::Paged;
+use super::service::Handed;
 use crate::endpoint::{Call, Incoming};
 use crate::error::Error;
 use crate::message::{Outgoing, Request, Response};
@@ -55,6 +56,8 @@ pub(crate) enum Work<B> {
     },
     /// Export a relation page by page.
     Export(Pages),
+    /// Hand a request on to a service behind the edge, and its answer back.
+    Service(Box<Handed<B>>),
     /// Check whether each service answers.
     Ready {
         database: Outgoing<B>,

@@ -16,7 +16,7 @@ mod observatory;
 mod test_hooks;
 
 use crate::endpoint::Route;
-use crate::endpoints::{data, health, person, rewrap, tokens};
+use crate::endpoints::{data, health, person, rewrap, services, tokens};
 use crate::error::Error;
 use crate::jobs;
 use crate::manifest;
@@ -62,6 +62,7 @@ fn own_routes() -> Vec<Route> {
         person::routes(),
         tokens::routes(),
         rewrap::routes(),
+        services::routes(),
     ];
     routes.into_iter().flatten().collect()
 }

@@ -193,6 +193,9 @@ async fn ask<P: Platform>(hash: &TokenHash, edge: &Edge<P>) -> Result<Option<Rc<
     headers.insert("content-profile", HeaderValue::from_static("edge"));
     headers.insert("content-type", HeaderValue::from_static(JSON));
     headers.insert("accept", HeaderValue::from_static(JSON));
+    if let Some(key) = edge.config.services.data_key() {
+        headers.insert("apikey", key.clone());
+    }
     let arguments = json!({ "token_hash": lower::encode_string(hash) });
     let deadline_ms = edge.config.limits.deadline_ms;
     let request = Outgoing {

@@ -225,7 +225,7 @@ fn allowed(access: Access, who: &Who) -> Result<(), Error> {
 
 /// Whether a browser sent the request. Browsers set these headers themselves; pages and their scripts cannot.
 /// `Sec-Fetch-Mode` is not among them: `fetch` of Node.js also sends it.
-fn is_from_browser(headers: &Headers) -> bool {
+pub(crate) fn is_from_browser(headers: &Headers) -> bool {
     ["origin", "sec-fetch-site", "sec-fetch-dest"]
         .iter()
         .any(|name| headers.contains_key(*name))

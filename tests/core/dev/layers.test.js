@@ -9,7 +9,7 @@ import { root } from '../../../dev/paths.js';
 /** Each module may use the modules before it: those of the layers above its own here, and the earlier ones of its own. */
 const LAYERS = {
   'base types': ['text', 'url', 'id', 'public_key', 'secret_patterns', 'json', 'headers', 'message'],
-  'config, errors': ['error', 'formats', 'config'],
+  'config, errors': ['error', 'formats', 'services', 'config'],
   'endpoints and state': ['hooks', 'endpoint', 'registry', 'manifest', 'runtime', 'isolate', 'sealing'],
   stages: ['route', 'body', 'verify', 'relayed', 'scope', 'forward', 'browser', 'respond'],
   pipeline: ['pipeline', 'jobs', 'endpoints'],
