@@ -109,12 +109,7 @@ fn failed(row: &'static Row, service: Service) -> Error {
 }
 
 /// The headers of an answer that a client gets.
-fn relayed(
-    from: &Headers,
-    is_head: bool,
-    service: Service,
-    base: &str,
-) -> Result<Headers, Error> {
+fn relayed(from: &Headers, is_head: bool, service: Service, base: &str) -> Result<Headers, Error> {
     let mut headers = Headers::with_capacity(16);
     let length = CONTENT_LENGTH;
     // The runtime knows the length of a body; an answer to HEAD has none.
@@ -165,12 +160,36 @@ mod tests {
     #[test]
     fn a_place_of_a_service_becomes_one_of_the_edge() {
         let cases = [
-            ("http://s:5000", "http://s:5000/upload/x", Some("/storage/v1/upload/x")),
-            ("http://s:5000", "/upload/x?y", Some("/storage/v1/upload/x?y")),
-            ("https://p.co/storage/v1", "http://p.co/storage/v1/upload/x", Some("/storage/v1/upload/x")),
-            ("https://p.co/storage/v1", "/storage/v1/upload/x", Some("/storage/v1/upload/x")),
-            ("https://p.co/storage/v1", "https://p.co/storage/v10/x", None),
-            ("https://p.co/storage/v1", "https://www.example.org/x?y=https://p.co/storage/v1/", None),
+            (
+                "http://s:5000",
+                "http://s:5000/upload/x",
+                Some("/storage/v1/upload/x"),
+            ),
+            (
+                "http://s:5000",
+                "/upload/x?y",
+                Some("/storage/v1/upload/x?y"),
+            ),
+            (
+                "https://p.co/storage/v1",
+                "http://p.co/storage/v1/upload/x",
+                Some("/storage/v1/upload/x"),
+            ),
+            (
+                "https://p.co/storage/v1",
+                "/storage/v1/upload/x",
+                Some("/storage/v1/upload/x"),
+            ),
+            (
+                "https://p.co/storage/v1",
+                "https://p.co/storage/v10/x",
+                None,
+            ),
+            (
+                "https://p.co/storage/v1",
+                "https://www.example.org/x?y=https://p.co/storage/v1/",
+                None,
+            ),
             ("https://p.co/storage/v1", "//www.example.org/x", None),
             ("https://p.co/storage/v1", "x", None),
             ("https://p.co", "https://p.co.example.org/x", None),

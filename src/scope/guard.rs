@@ -66,7 +66,11 @@ pub(super) async fn count_attempt<P: Platform>(
     let Some(account) = account else {
         return Ok(());
     };
-    match edge.platform.admit(|| Ok(format!("account {account}"))).await? {
+    match edge
+        .platform
+        .admit(|| Ok(format!("account {account}")))
+        .await?
+    {
         Admission::Refused => Err(Error::TooManyRequests),
         Admission::Granted | Admission::Unknown => Ok(()),
     }

@@ -242,7 +242,11 @@ fn check_upgrade<B>(request: &Request<B>, config: &Config) -> Result<(), Error> 
         return Ok(());
     };
     let origin = origin.to_str().unwrap_or_default();
-    if config.allowed_origins.iter().any(|allowed| allowed == origin) {
+    if config
+        .allowed_origins
+        .iter()
+        .any(|allowed| allowed == origin)
+    {
         return Ok(());
     }
     Err(Error::of(&ORIGIN_NOT_ALLOWED))
@@ -321,7 +325,14 @@ mod tests {
         for good in ["/object/a/b%20c.txt", "/x/..%2e./y", "/x//y", "/%2525"] {
             assert!(is_plain(good), "{good}");
         }
-        for bad in ["/a/%2e%2e/b", "/a/..%2fb", "/a%5c..%5cb", "/a/%00", "/./a", "/a%0d"] {
+        for bad in [
+            "/a/%2e%2e/b",
+            "/a/..%2fb",
+            "/a%5c..%5cb",
+            "/a/%00",
+            "/./a",
+            "/a%0d",
+        ] {
             assert!(!is_plain(bad), "{bad}");
         }
     }
@@ -365,7 +376,8 @@ mod tests {
             let payload = json!({ "role": role }).to_string();
             [&*joined(b"{}", payload.as_bytes()), ".x"].concat()
         };
-        let join = |token: &str| json!(["1", "1", "realtime:a", "phx_join", {"access_token": token}]);
+        let join =
+            |token: &str| json!(["1", "1", "realtime:a", "phx_join", {"access_token": token}]);
         let renewed = |token: &str| json!({"topic": "realtime:a", "event": "access_token", "payload": {"access_token": token}});
         for make in [&join as &dyn Fn(&str) -> Value, &renewed] {
             let good = make(&role("authenticated")).to_string();
@@ -377,7 +389,9 @@ mod tests {
             let project = make("sb_publishable_0123456789").to_string();
             assert_eq!(message(&own, &config), Some(project));
         }
-        let escaped = join(&role("service_role")).to_string().replace("access", r"\u0061ccess");
+        let escaped = join(&role("service_role"))
+            .to_string()
+            .replace("access", r"\u0061ccess");
         assert_eq!(message(&escaped, &config), None);
         assert_eq!(message("no JSON", &config), None);
         let twice = r#"["1","1","t","phx_join",{"access_token":"a","access_token":"b"}]"#;
