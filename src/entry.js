@@ -230,7 +230,8 @@ export function send(wait, text, body, milliseconds) {
 function answerOf(text, start, body) {
   const status = text.indexOf('\n', start);
   const init = { status: Number(text.slice(start, status)), headers: headersFrom(text, status + 1) };
-  if (init.status === 101) return new Response(null, { ...init, webSocket: watched.has(body) ? watchedClient(body) : body });
+  if (init.status === 101)
+    return new Response(null, { ...init, webSocket: watched.has(body) ? watchedClient(body) : body });
   return new Response(body instanceof LongBody ? body.stream() : body, init);
 }
 

@@ -18,7 +18,9 @@ const ofTokens = { execute: [], vouched: { execute: [...USERS, 'service'] }, dep
 const handedOn = (call, paths) =>
   Object.fromEntries(
     Object.entries(paths).flatMap(([path, methods]) =>
-      methods.split(' ').map((method) => [`${method} ${path}`, { path: path.replaceAll(/\{\*?\w+\}/g, 'nothing'), call }]),
+      methods
+        .split(' ')
+        .map((method) => [`${method} ${path}`, { path: path.replaceAll(/\{\*?\w+\}/g, 'nothing'), call }]),
     ),
   );
 const newToken = (marker) => ({ name: marker, endpoints: ['GET /v1/nothing'] });

@@ -24,7 +24,12 @@ before(async () => {
     SUPABASE_URL: base,
     SUPABASE_PUBLISHABLE_KEY: PROJECT_KEY,
     ALLOWED_ORIGINS: SITE,
-    LIMITS: JSON.stringify({ storage_bytes: 3_000_000, service_ms: 1000, storage_upload_ms: 1000, address_attempts: 0 }),
+    LIMITS: JSON.stringify({
+      storage_bytes: 3_000_000,
+      service_ms: 1000,
+      storage_upload_ms: 1000,
+      address_attempts: 0,
+    }),
   });
   // As servers of one's own, without a gateway.
   own = await startEdge({ AUTH_URL: `${base}/`, STORAGE_URL: `${base}/files`, FUNCTIONS_URL: base });
@@ -39,10 +44,12 @@ after(async () => {
 const key = PROJECT_KEY;
 const serviceToken = () => token(made, { issuer: stack.issuer, role: 'service_role' });
 const to = (path, options = {}) => ask(path, { base: project.url, ...options });
-const json = (value, status = 200, headers = {}) => (response) => {
-  response.writeHead(status, { 'content-type': 'application/json', ...headers });
-  response.end(JSON.stringify(value));
-};
+const json =
+  (value, status = 200, headers = {}) =>
+  (response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    response.end(JSON.stringify(value));
+  };
 
 test('a service that is not set up is 404 and says which variable is missing', async () => {
   const cases = [
@@ -63,7 +70,12 @@ test('a service that is not set up is 404 and says which variable is missing', a
 
 test('paths, methods and headers go on by list, with the project’s key and the caller’s token', async () => {
   service.answers(json({ id: 1 }));
-  const headers = { 'x-supabase-api-version': '2024-01-01', 'x-client-info': 'supabase-js', cookie: 'a=b', 'x-other': 'c' };
+  const headers = {
+    'x-supabase-api-version': '2024-01-01',
+    'x-client-info': 'supabase-js',
+    cookie: 'a=b',
+    'x-other': 'c',
+  };
   const answer = await to('/auth/v1/user?apikey=ignored&a=1', { key, token: user, headers });
   assert.deepEqual([answer.status, answer.body], [200, { id: 1 }]);
   const { method, url, headers: got } = service.last();
@@ -185,7 +197,12 @@ test('files that everybody may read need no key; ranges and caching pass', async
 test('uploads stream through, up to a limit of their own', async () => {
   service.answers(json({ Key: 'a/b' }));
   const file = randomBytes(2_500_000);
-  const headers = { 'x-upsert': 'true', 'cache-control': 'max-age=60', 'content-type': 'image/png', 'x-metadata': 'e30=' };
+  const headers = {
+    'x-upsert': 'true',
+    'cache-control': 'max-age=60',
+    'content-type': 'image/png',
+    'x-metadata': 'e30=',
+  };
   const sent = await to('/storage/v1/object/a/b', { method: 'POST', key, token: user, body: file, headers });
   assert.equal(sent.status, 200);
   const got = service.last();
@@ -196,7 +213,13 @@ test('uploads stream through, up to a limit of their own', async () => {
   await to('/storage/v1/object/a/b', { method: 'PUT', key, token: user, body: form });
   assert.match(service.last().headers['content-type'], /^multipart\/form-data; boundary=/);
   const zipped = { ...headers, 'content-encoding': 'gzip' };
-  await to('/storage/v1/object/a/c', { method: 'POST', key, token: user, body: file.subarray(0, 5000), headers: zipped });
+  await to('/storage/v1/object/a/c', {
+    method: 'POST',
+    key,
+    token: user,
+    body: file.subarray(0, 5000),
+    headers: zipped,
+  });
   assert.ok(service.last().body.equals(file.subarray(0, 5000)), 'an encoded file is stored as it is');
   assert.equal(service.last().headers['content-encoding'], 'gzip');
   const there = service.received.length;
@@ -218,7 +241,13 @@ test('resumable uploads go on through the edge', async () => {
     response.end();
   });
   const tus = { 'tus-resumable': '1.0.0' };
-  const create = { ...tus, 'upload-length': '9', 'upload-metadata': 'bucketName YQ==', 'x-upsert': 'true', origin: SITE };
+  const create = {
+    ...tus,
+    'upload-length': '9',
+    'upload-metadata': 'bucketName YQ==',
+    'x-upsert': 'true',
+    origin: SITE,
+  };
   const begun = await to('/storage/v1/upload/resumable', { method: 'POST', key, token: user, headers: create });
   assert.deepEqual([begun.status, begun.headers.get('location')], [201, '/storage/v1/upload/resumable/abc']);
   assert.match(begun.headers.get('access-control-expose-headers'), /\blocation\b.*\bupload-offset\b/);
@@ -250,7 +279,10 @@ test('functions get any method, and stream their answers', async () => {
   assert.equal(Buffer.from((await reader.read()).value).toString(), 'data: 1\n\n', 'it comes before the end');
   release();
   assert.equal(Buffer.from((await reader.read()).value).toString(), 'data: 2\n\n');
-  assert.deepEqual([service.last().url, service.last().headers['x-region']], ['/functions/v1/hello/deep?x=1', 'eu-west-1']);
+  assert.deepEqual(
+    [service.last().url, service.last().headers['x-region']],
+    ['/functions/v1/hello/deep?x=1', 'eu-west-1'],
+  );
   // https://supabase.com/docs/guides/functions/status-codes: a function's own errors are for its caller.
   service.answers(json({ mine: true }, 503, { 'x-relay-error': 'true' }));
   const failed = await to('/functions/v1/hello', { method: 'DELETE' });
@@ -297,7 +329,9 @@ test('attempts to sign in are held by account and by address, and renewals are n
   try {
     const statuses = [];
     for (let n = 0; n < 5; n++)
-      statuses.push((await from(`203.0.113.${n}`, sign, { email: n % 2 ? 'ADA@example.org' : 'ada@example.org' })).status);
+      statuses.push(
+        (await from(`203.0.113.${n}`, sign, { email: n % 2 ? 'ADA@example.org' : 'ada@example.org' })).status,
+      );
     assert.deepEqual(statuses, [200, 200, 200, 429, 429], 'one account, from five addresses');
     const refused = await from('203.0.113.9', '/auth/v1/recover', { email: 'ada@example.org' });
     assert.deepEqual([refused.status, refused.body.code], [429, 'RG334']);
@@ -340,7 +374,11 @@ test('a project is two variables: the data API gets its key, and the issuer is i
     // The project's own users: the keys are asked for where it has them.
     service.answers(json({ keys: [] }));
     const issuer = `${service.url}/auth/v1`;
-    const theirs = await ask('/rest/v1/anything', { base: whole.url, key, token: await userToken(undefined, { issuer }) });
+    const theirs = await ask('/rest/v1/anything', {
+      base: whole.url,
+      key,
+      token: await userToken(undefined, { issuer }),
+    });
     assert.equal(service.last().url, '/auth/v1/.well-known/jwks.json');
     assert.ok([401, 503].includes(theirs.status), theirs.text);
     const foreign = await ask('/rest/v1/anything', { base: whole.url, key, token: user });

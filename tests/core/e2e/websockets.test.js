@@ -100,7 +100,12 @@ test('without a key, by another site, or without an upgrade there is none', asyn
 test('a back-office token in a message closes the WebSocket of a page, and passes from a server', async () => {
   const secret = await serviceToken();
   const escaped = join(secret).replace('access', '\\u0061ccess');
-  const old = JSON.stringify({ topic: 'realtime:a', event: 'access_token', payload: { access_token: secret }, ref: '1' });
+  const old = JSON.stringify({
+    topic: 'realtime:a',
+    event: 'access_token',
+    payload: { access_token: secret },
+    ref: '1',
+  });
   for (const message of [join(secret), escaped, old, join('sb_secret_0123456789')]) {
     const { socket } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
     const closed = once(socket, 'close');
