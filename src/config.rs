@@ -165,9 +165,9 @@ pub struct Limits {
     /// The most bytes of a body for a function.
     pub function_bytes: usize,
     /// The most attempts to sign in that one address makes at once; 0 for no limit.
-    pub address_attempts: u32,
+    pub address_attempts: usize,
     /// The same for one account.
-    pub account_attempts: u32,
+    pub account_attempts: usize,
     /// The most requests of an isolate that may wait for PostgREST at once.
     pub waiting: usize,
     /// The most requests of one user that an isolate sends to PostgREST at once; 0 for no limit.
@@ -278,7 +278,14 @@ impl Config {
                 upstream("POSTGREST_URL", &text)?
             }
         };
-        let services = services_behind(&variable, project, &postgrest_url)?;
+        let addresses = [
+            optional("AUTH_URL"),
+            optional("REALTIME_URL"),
+            optional("STORAGE_URL"),
+            optional("FUNCTIONS_URL"),
+        ];
+        let key = optional("SUPABASE_PUBLISHABLE_KEY");
+        let services = services_behind(addresses, key, project, &postgrest_url)?;
         let mut publishable_keys = publishable_keys(list("PUBLISHABLE_KEYS"))?;
         publishable_keys.extend(services.key.clone());
         Ok(Self {
@@ -512,7 +519,7 @@ const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the sam
 const KEY_WANTED: &str = "at least 32 random bytes in base64url";
 const UPSTREAMS_WANTED: &str = "pairs such as local=http://127.0.0.1:11434/v1, separated by commas: a name of lower-case letters, digits and _, each once, and an http or https address without query or credentials";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url";
-const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, service_ms, storage_bytes, storage_upload_ms, function_bytes, address_attempts, account_attempts, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes, the three of connections and the two of attempts may be 0 for no limit. Times are at most 300000, storage_upload_ms 3600000; body_bytes and function_bytes at most 100000000, storage_bytes 2000000000";
+const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, service_ms, storage_bytes, storage_upload_ms, function_bytes, address_attempts, account_attempts, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes, the three of connections and the two of attempts may be 0 for no limit. Times are at most 300000; body_bytes and function_bytes at most 100000000, storage_bytes 2000000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: 1 to 86400 seconds by schema.relation"#;
 const ISSUERS_WANTED: &str =
@@ -544,25 +551,24 @@ fn upstream(variable: &str, text: &str) -> Result<String, Error> {
     }
 }
 
-/// The services behind the edge. `project` is the address of a Supabase project.
+/// The services behind the edge. `project` is the address of a Supabase project, and `key` its publishable key.
 fn services_behind(
-    variable: impl Fn(&str) -> Option<String>,
+    addresses: [Option<String>; 4],
+    key: Option<String>,
     project: Option<&str>,
     postgrest_url: &str,
 ) -> Result<Services, Error> {
     let mut services = Services::default();
-    for (service, place) in Service::ALL.iter().zip(&mut services.addresses) {
-        let own = variable(service.variable()).filter(|text| !text.trim().is_empty());
+    let places = services.addresses.iter_mut().zip(addresses);
+    for ((place, own), service) in places.zip(Service::ALL) {
         let own = own.map(|text| upstream(service.variable(), &text));
         let of_project = || project.map(|project| [project, service.prefix()].concat());
         *place = own.transpose()?.or_else(of_project);
     }
-    let name = "SUPABASE_PUBLISHABLE_KEY";
-    let key = variable(name).filter(|text| !text.trim().is_empty());
     services.key = key.map(|key| key.trim().to_owned());
     if !services.key.as_deref().is_none_or(is_publishable) {
         let wanted = "the project's publishable key, `sb_publishable_...`, or its `anon` key; never a secret key";
-        return Err(misconfigured(name, wanted));
+        return Err(misconfigured("SUPABASE_PUBLISHABLE_KEY", wanted));
     }
     let of_project = |project: &str| {
         let rest = postgrest_url.strip_prefix(project);
@@ -641,19 +647,23 @@ fn read_limits(text: &str) -> Option<Limits> {
         (limits.answer_bytes, 0, 2_000_000_000),
         (limits.storage_bytes, 1, 2_000_000_000),
         (limits.function_bytes, 1, 100_000_000),
+        (limits.address_attempts, 0, 100_000),
+        (limits.account_attempts, 0, 100_000),
         (limits.waiting, 1, 100_000),
         (limits.caller_connections, 0, 100_000),
         (limits.address_connections, 0, 100_000),
         (limits.anonymous_connections, 0, 100_000),
     ];
-    let times = [limits.deadline_ms, limits.upload_ms, limits.service_ms];
-    let attempts = [limits.address_attempts, limits.account_attempts];
+    let times = [
+        limits.deadline_ms,
+        limits.upload_ms,
+        limits.service_ms,
+        limits.storage_upload_ms,
+    ];
     let fits = sizes
         .iter()
         .all(|(size, min, max)| (min..=max).contains(&size))
         && times.iter().all(|ms| (1..=300_000).contains(ms))
-        && (1..=3_600_000).contains(&limits.storage_upload_ms)
-        && attempts.iter().all(|most| *most <= 100_000)
         && limits.rows > 0;
     fits.then_some(limits)
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, SERVICE_NOT_CONFIGURED};
 pub enum Service {
     /// Accounts and sessions: Supabase Auth.
     Auth,
-    /// Channels over WebSockets: Supabase Realtime.
+    /// Channels over `WebSockets`: Supabase Realtime.
     Realtime,
     /// Files: Supabase Storage.
     Storage,

@@ -138,10 +138,10 @@ fn relayed(from: &Headers, is_head: bool, service: Service, base: &str) -> Resul
 /// The edge's own address of a place that a service names by its own one: a client could not reach it there, and must not go
 /// around the edge. None for a place elsewhere.
 fn own_place(place: &str, service: Service, base: &str) -> Option<String> {
-    let bare = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
-    let base = bare(base)?;
+    let host_on = |url: &str| url.split_once("://").map(|(_, rest)| rest.to_owned());
+    let base = host_on(base)?;
     let folder = base.find('/').map_or("", |at| base.split_at(at).1);
-    let rest = match bare(place) {
+    let rest = match host_on(place) {
         // A front may have another scheme.
         Some(place) => place.strip_prefix(&base)?.to_owned(),
         None if place.starts_with('/') && !place.starts_with("//") => {

@@ -18,13 +18,15 @@ pub struct Attempts {
 impl Attempts {
     /// Counts an attempt of a key that may make `most` of them at once; false if it has none left. 0 is no limit.
     #[must_use]
-    pub fn count(&mut self, key: &str, most: u32, now_ms: u64) -> bool {
-        if most == 0 {
+    pub fn count(&mut self, key: &str, most: usize, now_ms: u64) -> bool {
+        let Ok(most) = u64::try_from(most) else {
             return true;
-        }
-        let refill_ms = PERIOD_MS / u64::from(most);
+        };
+        let Some(refill_ms) = PERIOD_MS.checked_div(most) else {
+            return true;
+        };
         let due = self.due.get(key).copied().unwrap_or_default().max(now_ms);
-        if due - now_ms > refill_ms * u64::from(most - 1) {
+        if due - now_ms > refill_ms * (most - 1) {
             return false;
         }
         if self.due.len() >= MAX_KEYS && !self.due.contains_key(key) {

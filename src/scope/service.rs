@@ -194,7 +194,7 @@ fn is_plain(path: &str) -> bool {
     let decoded = percent_decode_str(path).collect::<Vec<u8>>();
     let mut segments = decoded.split(|byte| b"/\\".contains(byte));
     segments.all(|segment| !matches!(segment, b"." | b".."))
-        && !decoded.iter().any(|byte| byte.is_ascii_control())
+        && !decoded.iter().any(u8::is_ascii_control)
 }
 
 fn headers<B>(request: &Request<B>) -> Result<Headers, Error> {

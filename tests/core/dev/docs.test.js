@@ -231,7 +231,7 @@ test('configuration.md lists each limit, with its default and its bound', () => 
       .split('*')
       .map(Number)
       .reduce((a, b) => a * b);
-  const [, times] = /let times = \[(.*?)\]/.exec(code);
+  const [, times] = /let times = \[(.*?)\]/s.exec(code);
   const [, longest] = /times\.iter\(\)\.all\(\|ms\| \(1\.\.=([\d_]+)\)/.exec(code);
   const bounds = new Map([
     ...[...code.matchAll(/\(limits\.(\w+), [01], ([\d_ *]+)\)/g)].map(([, name, most]) => [
