@@ -105,11 +105,8 @@ test('the README’s way from sign-up to a row, word for word', needs('clixen'),
   const isCommand = (line, at) => line.startsWith('    $ ') || (at > 0 && lines[at - 1].endsWith('\\'));
   const commands = lines.filter(isCommand).map((line) => line.replace(/^ {4}(\$ )?/, ''));
   const shown = lines.filter((line, at) => !isCommand(line, at)).map((line) => line.trim());
-  assert.deepEqual([commands.length, shown.length], [5, 1]);
-  const script = commands
-    .join('\n')
-    .replaceAll('http://127.0.0.1:8787', running.url)
-    .replaceAll('http://127.0.0.1:8788', description().issuer);
+  assert.deepEqual([commands.length, shown.length], [6, 1]);
+  const script = commands.join('\n').replaceAll('http://127.0.0.1:8787', running.url).replaceAll('.rowgate/', `${data}/`);
   const child = spawn('bash', ['-c', script], { cwd: root, env });
   let said = '';
   child.stdout.on('data', (text) => {
