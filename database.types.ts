@@ -561,6 +561,7 @@ export type Database = {
         Returns: Json
       }
       erase_user: { Args: { user_id: string }; Returns: Json }
+      find_model: { Args: { model: string }; Returns: Json }
       increment_usage_metrics: {
         Args: {
           completion: number
