@@ -106,7 +106,10 @@ test('the README’s way from sign-up to a row, word for word', needs('clixen'),
   const commands = lines.filter(isCommand).map((line) => line.replace(/^ {4}(\$ )?/, ''));
   const shown = lines.filter((line, at) => !isCommand(line, at)).map((line) => line.trim());
   assert.deepEqual([commands.length, shown.length], [6, 1]);
-  const script = commands.join('\n').replaceAll('http://127.0.0.1:8787', running.url).replaceAll('.rowgate/', `${data}/`);
+  const script = commands
+    .join('\n')
+    .replaceAll('http://127.0.0.1:8787', running.url)
+    .replaceAll('.rowgate/', `${data}/`);
   const child = spawn('bash', ['-c', script], { cwd: root, env });
   let said = '';
   child.stdout.on('data', (text) => {
