@@ -49,13 +49,13 @@ begin
   -- the upsert and skips locked rows: two callers who delete each other's bucket must not wait for each other.
   if random() < 0.125 then
     delete from private.rate_limits as r
-    where r.bucket in (
+    where r.bucket = any (array(
       select old.bucket from private.rate_limits as old
       where old.tat < moment - interval '1 minute'
       order by old.tat
       limit 16
       for update skip locked
-    );
+    ));
   end if;
 
   if taken then

@@ -104,13 +104,13 @@ begin
   -- does.
   if fresh then
     delete from private.daily_usage as u
-    where (u.day, u.name, u.caller, u.part) in (
-      select old.day, old.name, old.caller, old.part from private.daily_usage as old
+    where u.ctid = any (array(
+      select old.ctid from private.daily_usage as old
       where old.day < today
       order by old.day
       limit 2
       for update skip locked
-    );
+    ));
   end if;
 end
 $$;

@@ -64,13 +64,13 @@ begin
   -- At every eighth call, after the insert, and without locked rows, as in take_token.
   if random() < 0.125 then
     delete from private.idempotency_keys as k
-    where (k.operation, k.caller, k.key) in (
-      select old.operation, old.caller, old.key from private.idempotency_keys as old
+    where k.ctid = any (array(
+      select old.ctid from private.idempotency_keys as old
       where old.expires_at < now()
       order by old.expires_at
       limit 16
       for update skip locked
-    );
+    ));
   end if;
 
   if first then

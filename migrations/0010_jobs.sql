@@ -49,7 +49,7 @@ declare
   deleted bigint;
 begin
   execute format(
-    'delete from %1$s where id in (select old.id from %1$s as old where old.%2$I < $1 limit $2 for update skip locked)',
+    'delete from %1$s where id = any (array(select old.id from %1$s as old where old.%2$I < $1 limit $2 for update skip locked))',
     delete_older.relation, delete_older.time_column
   ) using delete_older.before, delete_older.most;
   get diagnostics deleted = row_count;
@@ -135,9 +135,9 @@ declare
   deleted bigint;
 begin
   delete from private.idempotency_keys as k
-  where (k.operation, k.caller, k.key) in (
-    select old.operation, old.caller, old.key from private.idempotency_keys as old where old.expires_at < now() limit 5000
-  );
+  where k.ctid = any (array(
+    select old.ctid from private.idempotency_keys as old where old.expires_at < now() limit 5000
+  ));
   get diagnostics deleted = row_count;
   return deleted + private.delete_older('private.job_runs', 'started_at', now() - interval '90 days');
 end

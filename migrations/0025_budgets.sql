@@ -378,9 +378,9 @@ begin
     released := released + rows_;
   end loop;
   delete from private.reservations as r
-  where r.id in (
+  where r.id = any (array(
     select old.id from private.reservations as old where old.released_at < now() - interval '7 days' limit most for update skip locked
-  );
+  ));
   get diagnostics rows_ = row_count;
   return released + rows_;
 end

@@ -393,12 +393,12 @@ declare
   deleted bigint;
 begin
   delete from private.api_tokens as t
-  where t.id in (
+  where t.id = any (array(
     select old.id from private.api_tokens as old
     where least(old.expires_at, old.revoked_at) < now() - interval '90 days'
     limit 5000
     for update skip locked
-  );
+  ));
   get diagnostics deleted = row_count;
   return deleted;
 end

@@ -250,7 +250,7 @@ begin
       for no key update skip locked
     )
     update onboarding.sessions as s set status = 'abandoned', abandoned_at = now()
-    where s.id in (select idle.id from idle union all select unbegun.id from unbegun);
+    where s.id = any (array(select idle.id from idle union all select unbegun.id from unbegun));
     get diagnostics batch = row_count;
     abandoned := abandoned + batch;
     exit when batch = 0 or abandoned >= 5000;

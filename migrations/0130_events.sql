@@ -47,7 +47,8 @@ comment on column analytics.events.metadata is 'What a server adds to its own ev
 
 create index events_received_at on analytics.events using brin (received_at);
 create index events_ingest_seq on analytics.events (ingest_seq);
-create index events_name on analytics.events (name, occurred_at desc);
+-- Both ascending, so that a comparison of rows finds a minute of a name.
+create index events_name on analytics.events (name, occurred_at);
 create index events_type on analytics.events (type, occurred_at desc);
 create index events_session_id on analytics.events (session_id, occurred_at);
 create index events_user_id on analytics.events (user_id, occurred_at) where user_id is not null;
@@ -219,11 +220,11 @@ begin
     deleted := deleted + rows_;
   end loop;
   delete from analytics.events as e
-  where e.id in (
+  where e.id = any (array(
     select u.id from analytics.events as u
     where u.id < analytics.first_id('2000-01-01 00:00:00+00') and u.occurred_at < before
     limit 100000
-  );
+  ));
   get diagnostics rows_ = row_count;
   return deleted + rows_;
 end

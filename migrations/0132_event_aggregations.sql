@@ -105,6 +105,8 @@ revoke execute on function analytics.wider(analytics.event_type, text, timestamp
 create function analytics.recount(touched jsonb) returns void
   language sql volatile
   set search_path = ''
+  -- Right after a clean-up the planner takes a partition for empty, and then for cheapest what reads all of it for each name.
+  set enable_seqscan = off
   as $$
 with buckets as materialized (
   select t.type, t.name, t.bucket
@@ -117,9 +119,9 @@ counted as materialized (
   cross join lateral (
     select count(*) as events, count(distinct e.user_id) as users, count(distinct e.session_id collate "C") as sessions
     from analytics.events as e
-    -- The type in a form that no index has: by the index on types, each name would read the events of all names.
-    where e.name = b.name and e.type is not distinct from b.type
-      and e.occurred_at >= b.bucket and e.occurred_at < b.bucket + interval '1 minute'
+    -- Conditions that only the index on names has: by any other one, each name would read the events of all names.
+    where e.type is not distinct from b.type
+      and (e.name, e.occurred_at) >= (b.name, b.bucket) and (e.name, e.occurred_at) < (b.name, b.bucket + interval '1 minute')
   ) as c
 ),
 
@@ -308,17 +310,17 @@ declare
   rows_ bigint;
 begin
   delete from analytics.event_aggregations as a
-  where a.id in (
+  where a.id = any (array(
     select old.id from analytics.event_aggregations as old
     where old.granularity = 'minute' and old.time_bucket < minutes_before
     limit 100000
-  );
+  ));
   get diagnostics deleted = row_count;
 
   -- Bucket by bucket, the oldest first.
   delete from private.event_actors as a
-  using (
-    select who.aggregation_id, who.kind, who.actor
+  where a.ctid = any (array(
+    select who.ctid
     from (
       select old.id from analytics.event_aggregations as old
       where old.time_bucket < actors_before and old.granularity <> 'minute' and old.dimensions is null
@@ -327,8 +329,7 @@ begin
     ) as old
     inner join private.event_actors as who on who.aggregation_id = old.id
     limit 100000
-  ) as old
-  where a.aggregation_id = old.aggregation_id and a.kind = old.kind and a.actor = old.actor;
+  ));
   get diagnostics rows_ = row_count;
   return deleted + rows_;
 end

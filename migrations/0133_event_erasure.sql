@@ -51,8 +51,8 @@ begin
     ) as c
   ),
 
-  -- From the deleted events to their actors, never the other way: offset 0 makes the planner follow, and + 0 keeps it off another
-  -- index.
+  -- From the deleted events to their actors, never the other way: offset 0 makes the planner follow. Comparisons of rows and + 0
+  -- keep it off all indexes but one.
   left_users as (
     delete from private.event_actors as a
     where a.ctid = any (array(
@@ -63,7 +63,8 @@ begin
       ) as found_
       where not exists (
         select from analytics.events as e
-        where e.user_id = c.user_id and e.occurred_at >= c.bucket and e.occurred_at < c.bucket_end
+        where e.user_id is not null
+          and (e.user_id, e.occurred_at) >= (c.user_id, c.bucket) and (e.user_id, e.occurred_at) < (c.user_id, c.bucket_end)
           and (c.name is null or (e.name = c.name and e.type = c.type)) and e.ingest_seq + 0 <= seen
         offset 0
       )
@@ -84,7 +85,7 @@ begin
       ) as found_
       where not exists (
         select from analytics.events as e
-        where e.session_id = c.session_id and e.occurred_at >= c.bucket and e.occurred_at < c.bucket_end
+        where (e.session_id, e.occurred_at) >= (c.session_id, c.bucket) and (e.session_id, e.occurred_at) < (c.session_id, c.bucket_end)
           and (c.name is null or (e.name = c.name and e.type = c.type)) and e.ingest_seq + 0 <= seen
         offset 0
       )

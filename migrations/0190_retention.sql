@@ -30,11 +30,11 @@ begin
   deleted := deleted + rows_;
 
   delete from onboarding.sessions as s
-  where s.id in (
+  where s.id = any (array(
     select old_.id from onboarding.sessions as old_
     where old_.last_activity_at < before and (old_.status = 'abandoned' or old_.lead_id is null)
     limit part
-  );
+  ));
   get diagnostics rows_ = row_count;
   deleted := deleted + rows_;
 

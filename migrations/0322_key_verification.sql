@@ -181,13 +181,13 @@ declare
 begin
   for ended in
     update flashfusion.user_api_keys as k set status = 'expired'
-    where k.id in (
+    where k.id = any (array(
       select o.id from flashfusion.user_api_keys as o
       where o.expires_at <= now() and o.status in ('pending', 'active', 'invalid')
       order by o.expires_at
       limit 1000
       for update skip locked
-    )
+    ))
     returning k.*
   loop
     delete from private.api_key_secrets as s where s.key_id = ended.id;

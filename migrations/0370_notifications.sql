@@ -122,12 +122,12 @@ begin
   end if;
   if read_notifications.everything then
     update flashfusion.notifications as n set is_read = true
-    where n.id in (
+    where n.id = any (array(
       select u.id from flashfusion.notifications as u
       where u.user_id = (select auth.uid()) and not u.is_read
       order by u.created_at desc, u.id desc
       limit most
-    );
+    ));
   else
     update flashfusion.notifications as n set is_read = true
     where n.id = any (read_notifications.ids) and n.user_id = (select auth.uid()) and not n.is_read;
@@ -150,13 +150,13 @@ declare
   deleted bigint;
 begin
   delete from flashfusion.notifications as n
-  where n.id in (
+  where n.id = any (array(
     select old.id from flashfusion.notifications as old
     where old.created_at < now() - interval '90 days'
       and (old.read_at < now() - interval '90 days' or old.created_at < now() - interval '365 days')
     limit 5000
     for update skip locked
-  );
+  ));
   get diagnostics deleted = row_count;
   return deleted;
 end

@@ -89,13 +89,13 @@ declare
   deleted bigint;
 begin
   delete from observatory.notices as n
-  where n.id in (
+  where n.id = any (array(
     select old.id from observatory.notices as old
     where old.created_at < now() - interval '90 days'
       and (old.read_at < now() - interval '90 days' or old.created_at < now() - interval '365 days')
     limit 5000
     for update skip locked
-  );
+  ));
   get diagnostics deleted = row_count;
   return deleted
     + private.delete_older('observatory.hook_events', 'at', now() - interval '90 days')

@@ -202,9 +202,9 @@ declare
   deleted bigint;
 begin
   delete from observatory.search_history as h
-  where h.id in (
+  where h.id = any (array(
     select old.id from observatory.search_history as old where old.at < now() - interval '180 days' limit 5000 for update skip locked
-  );
+  ));
   get diagnostics deleted = row_count;
   return deleted;
 end

@@ -147,7 +147,7 @@ begin
     continue when not pg_try_advisory_xact_lock(hashtextextended(doomed.owner_id::text, 420));
     with gone as (
       delete from observatory.messages as m
-      where m.id in (select o.id from observatory.messages as o where o.conversation_id = doomed.id limit most - done)
+      where m.id = any (array(select o.id from observatory.messages as o where o.conversation_id = doomed.id limit most - done))
       returning m.owner_id, m.entry_uuid, m.conversation_id
     )
     select count(*), array_agg(distinct g.entry_uuid) filter (where exists (
@@ -162,7 +162,7 @@ begin
     end if;
     exit when done >= most;
     delete from observatory.tool_calls as t
-    where t.id in (select o.id from observatory.tool_calls as o where o.conversation_id = doomed.id limit most - done);
+    where t.id = any (array(select o.id from observatory.tool_calls as o where o.conversation_id = doomed.id limit most - done));
     get diagnostics part = row_count;
     done := done + part;
     exit when done >= most;

@@ -375,12 +375,12 @@ declare
   deleted bigint;
 begin
   delete from assistant.users as u
-  where u.id in (
+  where u.id = any (array(
     select i.id from assistant.users as i
     where i.auth_id is null and i.last_active_at is null and i.updated_at < now() - interval '30 days'
     limit 5000
     for update skip locked
-  );
+  ));
   get diagnostics deleted = row_count;
   return deleted;
 end
