@@ -227,6 +227,9 @@ pub enum ErrorShape {
     Own,
     /// The same, with a field `error` as `OpenAI`'s API has it.
     OpenAi,
+    /// The same, with the header by which clients of Supabase Auth know that `code` is one.
+    #[serde(skip)]
+    Auth,
 }
 
 /// How a function's result is answered.

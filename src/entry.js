@@ -184,8 +184,18 @@ function headersFrom(text, start) {
 
 /** Status and headers of an answer. */
 export function answerText(answer) {
-  let text = `${answer.status}\n`;
-  answer.headers.forEach((value, name) => {
+  return withHeaders(`${answer.status}\n`, answer.headers);
+}
+
+/** All headers of a request. */
+export function allHeaders(request) {
+  return withHeaders('', request.headers);
+}
+
+/** A text and the lines of headers. */
+function withHeaders(start, headers) {
+  let text = start;
+  headers.forEach((value, name) => {
     const mark = answerMarks.get(name);
     text += mark ? `${mark}${value}\n` : `${OTHER_MARK}${name}\n${value}\n`;
   });
@@ -256,7 +266,7 @@ const INTERNAL_ERROR = 1011;
 const NOT_SENT = [1004, 1005, 1006, 1015];
 
 /** What can stand in a message with a token. A backslash can hide it. */
-const MAY_HAVE_TOKEN = /access_token|\\/;
+const MAY_HAVE_TOKEN = /(?:access|user)_token|\\/;
 
 /** The client's end of a socket to a service: what the client sends is read before it is handed on. */
 function watchedClient(service) {

@@ -25,6 +25,7 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
     let mut response = outcome.unwrap_or_else(|error| match shape {
         ErrorShape::Own => respond::error(&error),
         ErrorShape::OpenAi => respond::error_of_openai(&error, &edge.registry),
+        ErrorShape::Auth => respond::error_of_auth(&error),
     });
     respond::not_modified(&mut response, &method, &request_headers);
     respond::set_common_headers(&mut response, &request_headers, &id, Some(&edge.config));

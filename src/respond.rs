@@ -33,6 +33,10 @@ const READABLE: &str = "content-location, content-profile, content-range, etag, 
     proxy-status, range-unit, ratelimit, ratelimit-limit, ratelimit-policy, ratelimit-remaining, ratelimit-reset, \
     retry-after, server-timing, warning, www-authenticate, x-request-id";
 
+/// The same for an error of the edge to a client of Supabase Auth.
+const READABLE_OF_AUTH: &str =
+    "proxy-status, retry-after, www-authenticate, x-request-id, x-supabase-api-version";
+
 /// The request headers on which every cached answer depends.
 const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
 
@@ -151,6 +155,19 @@ pub fn error_of_openai<B>(error: &Error, registry: &Registry) -> Response<B> {
     let code = registry.openai_code(&body.code);
     body.error = Some(openai_error(error, code));
     error_with(error, &body)
+}
+
+/// An error as an answer to clients of Supabase Auth. They read the `code` of answers that name a version of its API that has codes:
+/// <https://supabase.com/docs/guides/auth/debugging/error-codes>.
+#[must_use]
+pub fn error_of_auth<B>(error: &Error) -> Response<B> {
+    let mut response = self::error(error);
+    let headers = &mut response.headers;
+    let version = HeaderValue::from_static("2024-01-01");
+    headers.insert("x-supabase-api-version", version);
+    let readable = HeaderValue::from_static(READABLE_OF_AUTH);
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
+    response
 }
 
 fn error_with<B>(error: &Error, body: &ErrorBody) -> Response<B> {

@@ -3,7 +3,7 @@
 
 use http::Method;
 
-use crate::endpoint::{Access, Action, Route};
+use crate::endpoint::{Access, Action, ErrorShape, Route};
 use crate::services::Service;
 
 /// Methods and paths by who may ask. Public ones are links that browsers follow, files that everybody may read, and what carries
@@ -152,8 +152,13 @@ fn route(access: Access, method: &[u8], path: &'static str, attempts: bool) -> O
     let method = Method::from_bytes(method).ok()?;
     let service = Service::of_path(path)?;
     let action = Action::Service { service, attempts };
+    let error_shape = match service {
+        Service::Auth => ErrorShape::Auth,
+        _ => ErrorShape::Own,
+    };
     Some(Route {
         access,
+        error_shape,
         ..Route::new(method, path, action)
     })
 }

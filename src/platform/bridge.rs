@@ -40,6 +40,9 @@ extern "C" {
     /// Status and headers of an answer of the runtime.
     #[wasm_bindgen(js_name = answerText)]
     pub(super) fn answer_text(answer: &Response) -> String;
+    /// All headers of a request, also those that the edge does not read otherwise.
+    #[wasm_bindgen(js_name = allHeaders)]
+    pub(super) fn all_headers(request: &Request) -> String;
     /// Sends a request, whose method, URL and headers are in a text; [`super::waits::answered`] gets the head of its answer.
     pub(super) fn send(wait: u32, text: &str, body: &JsValue, milliseconds: u32)
     -> AbortController;

@@ -14,6 +14,7 @@ use super::waits::{AnswerFuture, NoAnswer, PromiseFuture, delay};
 use super::{bridge, headers, log_js_error, message};
 use crate::error::Error;
 use crate::message::{Body, Outgoing, ReadFault, Request, Response, SendFault, request_id};
+use crate::services::Service;
 
 /// Bytes that the text of a usual request or answer fits into.
 const TEXT_BYTES: usize = 1024;
@@ -40,7 +41,12 @@ pub(super) fn incoming(
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| Error::NotFound)?;
     let (url, rest) = rest.split_once('\n').ok_or_else(broken)?;
     let (path, query) = path_and_query(url).ok_or_else(broken)?;
-    let mut headers = headers::read(rest).ok_or_else(broken)?;
+    let mut headers = if Service::of_path(path) == Some(Service::Functions) {
+        headers::read(&bridge::all_headers(request))
+    } else {
+        headers::read(rest)
+    }
+    .ok_or_else(broken)?;
     // Removed, so that nothing reads the address as a header: only the platform may say where a request comes from.
     let address = headers.remove(ADDRESS);
     Ok(Request {

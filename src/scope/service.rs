@@ -60,10 +60,62 @@ static PASSED: [HeaderName; 24] = [
     HeaderName::from_static("x-upsert"),
 ];
 
+/// Request headers that no function gets from a client: credentials, which the edge has checked and sets itself; what says where a
+/// request comes from, which only the platform and the edge know; what belongs to one connection (RFC 9110, section 7.6.1) or to the
+/// browser's rules for other origins, which the edge enforces; what asks for another method or path.
+const WITHHELD: [&str; 29] = [
+    "accept-encoding",
+    "apikey",
+    "authorization",
+    "baggage",
+    "connection",
+    "content-length",
+    "cookie",
+    "cookie2",
+    "expect",
+    "forwarded",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "origin",
+    "te",
+    "traceparent",
+    "tracestate",
+    "trailer",
+    "transfer-encoding",
+    "true-client-ip",
+    "upgrade",
+    "via",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-real-ip",
+    "x-request-id",
+];
+/// What the names of further ones begin with: those of Cloudflare, Supabase's gateway and other proxies.
+const WITHHELD_FAMILIES: [&str; 12] = [
+    "access-control-",
+    "cdn-",
+    "cf-",
+    "fastly-",
+    "proxy-",
+    "sb-",
+    "sec-",
+    "x-amz",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-original-",
+    "x-rewrite-",
+];
+
 /// The parameters of a WebSocket's address that are handed on.
 const SOCKET_PARAMETERS: [&str; 2] = ["vsn", "log_level"];
 /// The most bytes of a body for accounts.
 const AUTH_BYTES: usize = 64 * KB;
+/// The fields of a message that may have a token: Realtime reads the older name, too.
+const TOKEN_FIELDS: [&str; 2] = ["access_token", "user_token"];
 /// The path of the WebSocket.
 const SOCKET: &str = "/websocket";
 
@@ -89,7 +141,7 @@ pub(super) async fn hand_on<P: Platform>(
     let path = path.filter(|path| is_plain(path)).ok_or(Error::NotFound)?;
     let is_socket = service == Service::Realtime && path == SOCKET;
     let mut url = [address, path].concat();
-    let mut headers = headers(&request)?;
+    let mut headers = headers(service, &request)?;
     let mut query = handed_on_query(&request.query, is_socket);
     let token = match caller.token() {
         Some(token) => Some(token.to_owned()),
@@ -197,8 +249,15 @@ fn is_plain(path: &str) -> bool {
         && !decoded.iter().any(u8::is_ascii_control)
 }
 
-fn headers<B>(request: &Request<B>) -> Result<Headers, Error> {
-    let mut headers = Headers::with_capacity(16);
+/// Whether a function gets a header: it defines its own ones, as its callers expect of `functions.invoke`.
+fn is_for_function(name: &str) -> bool {
+    !WITHHELD.contains(&name)
+        && !WITHHELD_FAMILIES
+            .iter()
+            .any(|family| name.starts_with(family))
+}
+
+fn copy_passed<B>(request: &Request<B>, headers: &mut Headers) -> Result<(), Error> {
     for name in &PASSED {
         if let Some(value) = request.headers.get(name) {
             let wanted = "visible ASCII";
@@ -206,8 +265,22 @@ fn headers<B>(request: &Request<B>) -> Result<Headers, Error> {
                 name: name.as_str(),
                 wanted,
             })?;
-            set(&mut headers, name.as_str(), value)?;
+            set(headers, name.as_str(), value)?;
         }
+    }
+    Ok(())
+}
+
+fn headers<B>(service: Service, request: &Request<B>) -> Result<Headers, Error> {
+    let mut headers = Headers::with_capacity(16);
+    if service == Service::Functions {
+        for (name, value) in request.headers.iter() {
+            if is_for_function(name.as_str()) {
+                headers.insert(name, value.clone());
+            }
+        }
+    } else {
+        copy_passed(request, &mut headers)?;
     }
     // The services' own limits are by address, and all requests come from the edge.
     if let Some(address) = request.address {
@@ -295,21 +368,29 @@ pub fn message(text: &str, config: &Config) -> Option<String> {
         Value::Array(parts) => parts.get_mut(4),
         message => message.get_mut("payload"),
     };
-    let token = payload.and_then(|payload| payload.get_mut("access_token"));
-    let Some(token) = token else {
+    let Some(Value::Object(payload)) = payload else {
         return Some(text.to_owned());
     };
-    let sent = token.as_str().unwrap_or_default();
-    if is_secret_key(sent) {
-        return None;
-    }
     let key = config.services.key.as_deref();
-    let is_ours = key != Some(sent) && config.publishable_keys.iter().any(|key| key == sent);
-    if !is_ours {
-        return Some(text.to_owned());
+    let mut is_changed = false;
+    for name in TOKEN_FIELDS {
+        let Some(token) = payload.get_mut(name) else {
+            continue;
+        };
+        let sent = token.as_str().unwrap_or_default();
+        if is_secret_key(sent) {
+            return None;
+        }
+        if key != Some(sent) && config.publishable_keys.iter().any(|key| key == sent) {
+            *token = key.map_or(Value::Null, Value::from);
+            is_changed = true;
+        }
     }
-    *token = key.map_or(Value::Null, Value::from);
-    Some(message.to_string())
+    Some(if is_changed {
+        message.to_string()
+    } else {
+        text.to_owned()
+    })
 }
 
 #[cfg(test)]
@@ -334,6 +415,33 @@ mod tests {
             "/a%0d",
         ] {
             assert!(!is_plain(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_function_gets_headers_of_its_own_and_none_of_the_edge_s() {
+        for own in [
+            "my-custom-header",
+            "x-mine",
+            "content-type",
+            "stripe-signature",
+            "x-client-info",
+        ] {
+            assert!(is_for_function(own), "{own}");
+        }
+        for withheld in [
+            "cookie",
+            "authorization",
+            "apikey",
+            "host",
+            "forwarded",
+            "x-forwarded-for",
+            "cf-connecting-ip",
+            "x-real-ip",
+            "sec-fetch-site",
+            "sb-project-ref",
+        ] {
+            assert!(!is_for_function(withheld), "{withheld}");
         }
     }
 
@@ -379,7 +487,9 @@ mod tests {
         let join =
             |token: &str| json!(["1", "1", "realtime:a", "phx_join", {"access_token": token}]);
         let renewed = |token: &str| json!({"topic": "realtime:a", "event": "access_token", "payload": {"access_token": token}});
-        for make in [&join as &dyn Fn(&str) -> Value, &renewed] {
+        let older =
+            |token: &str| json!(["1", "1", "realtime:a", "phx_join", {"user_token": token}]);
+        for make in [&join as &dyn Fn(&str) -> Value, &renewed, &older] {
             let good = make(&role("authenticated")).to_string();
             assert_eq!(message(&good, &config), Some(good.clone()));
             for secret in [role("service_role"), "sb_secret_x".into()] {

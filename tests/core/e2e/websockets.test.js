@@ -106,7 +106,8 @@ test('a back-office token in a message closes the WebSocket of a page, and passe
     payload: { access_token: secret },
     ref: '1',
   });
-  for (const message of [join(secret), escaped, old, join('sb_secret_0123456789')]) {
+  const older = join(secret).replace('access_token', 'user_token');
+  for (const message of [join(secret), escaped, old, older, join('sb_secret_0123456789')]) {
     const { socket } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
     const closed = once(socket, 'close');
     let echoed = 0;
