@@ -105,6 +105,7 @@ pub(crate) fn pass_body<P: Platform>(
             stream,
             length,
             limit,
+            is_buffered: true,
             deadline_ms: edge.config.limits.upload_ms,
         },
         _ => Body::Empty,
@@ -126,6 +127,7 @@ pub(crate) fn hand_on<B>(
         stream,
         length,
         limit,
+        is_buffered: false,
         deadline_ms,
     }))
 }

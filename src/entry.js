@@ -236,6 +236,46 @@ export function send(wait, text, body, milliseconds) {
   return controller;
 }
 
+/** Bytes of a body that declares no length which are passed on at a time. */
+const SENT_BYTES = 64 * 1024;
+
+/**
+ * Sends a request whose body declares no length, piece by piece. `sent` is settled when all of it has been sent, and fails with
+ * `large` or `broken`. The connection to the service is then cut: a stream that ends, also after an error, would tell the service
+ * that this is all of the body.
+ */
+export function sendPieces(wait, sent, text, body, limit) {
+  const { readable, writable } = new IdentityTransformStream();
+  const reader = body.getReader({ mode: 'byob' });
+  const controller = send(wait, text, readable, 0);
+  passOn(reader, writable.getWriter(), limit).then(
+    () => settle(sent, true),
+    (fault) => {
+      settle(sent, false, fault);
+      if (typeof fault === 'string') controller.abort();
+    },
+  );
+  return controller;
+}
+
+async function passOn(reader, writer, limit) {
+  let buffer = new ArrayBuffer(SENT_BYTES);
+  for (let length = 0; ; ) {
+    const { value, done } = await reader.read(new Uint8Array(buffer)).catch(() => {
+      throw 'broken';
+    });
+    if (done) return writer.close();
+    length += value.byteLength;
+    if (length > limit) {
+      // Released so that the rest of a client's body can be discarded.
+      reader.releaseLock();
+      throw 'large';
+    }
+    await writer.write(value);
+    buffer = value.buffer;
+  }
+}
+
 /** The answer whose status and headers are in a text, from a position on. */
 function answerOf(text, start, body) {
   const status = text.indexOf('\n', start);

@@ -157,6 +157,8 @@ pub enum Body<B> {
         length: Option<usize>,
         /// The limit in bytes.
         limit: usize,
+        /// Whether a body that declares no length is read whole before it is sent.
+        is_buffered: bool,
         /// Milliseconds that it may take to arrive.
         deadline_ms: u32,
     },

@@ -46,6 +46,16 @@ extern "C" {
     /// Sends a request, whose method, URL and headers are in a text; [`super::waits::answered`] gets the head of its answer.
     pub(super) fn send(wait: u32, text: &str, body: &JsValue, milliseconds: u32)
     -> AbortController;
+    /// The same with a body that declares no length, in pieces. [`super::waits::settle`] is called with `sent` when all of it has
+    /// been sent; that fails with `large` or `broken`, or with what befell the other connection.
+    #[wasm_bindgen(catch, js_name = sendPieces)]
+    pub(super) fn send_pieces(
+        wait: u32,
+        sent: u32,
+        text: &str,
+        body: &ReadableStream,
+        limit: f64,
+    ) -> Result<AbortController, JsValue>;
     /// All bytes of a body; fails with `large` or `slow`.
     #[wasm_bindgen(catch, js_name = readWhole)]
     pub(super) fn read_whole(

@@ -11,7 +11,7 @@ use worker::web_sys::{self, ReadableStream};
 
 use super::uploads::{Upload, buffer, read_declared, reserve};
 use super::waits::{AnswerFuture, NoAnswer, PromiseFuture, delay};
-use super::{bridge, headers, log_js_error, message};
+use super::{bridge, headers, log_js_error, message, read_fault};
 use crate::error::Error;
 use crate::message::{Body, Outgoing, ReadFault, Request, Response, SendFault, request_id};
 use crate::services::Service;
@@ -183,6 +183,17 @@ pub(super) async fn send(
         Body::Upload {
             stream,
             limit,
+            is_buffered: false,
+            deadline_ms,
+            ..
+        } => {
+            let sending = AnswerFuture::send_pieces(&text, stream, *limit);
+            let (answer, pieces) = sending.map_err(unreachable)?;
+            in_time(answer, pieces, *deadline_ms, sent, request.deadline_ms).await
+        }
+        Body::Upload {
+            stream,
+            limit,
             deadline_ms,
             ..
         } => {
@@ -246,6 +257,10 @@ const SETTLE_MS: u32 = 1000;
 fn upload_fault(fault: JsValue) -> SendFault {
     if message(&fault).is_some_and(|message| message.contains("FixedLengthStream")) {
         return SendFault::Body(ReadFault::Broken);
+    }
+    // Of pieces it is known.
+    if fault.is_string() {
+        return SendFault::Body(read_fault(&fault));
     }
     log_js_error("upload_failed", &fault);
     SendFault::Unreachable

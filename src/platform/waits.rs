@@ -18,7 +18,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use worker::web_sys::{AbortController, ReadableStream};
 
 use super::messages::answer;
-use super::{bridge, tasks};
+use super::{bridge, float, tasks};
 use crate::message::Response;
 
 thread_local! {
@@ -192,6 +192,26 @@ impl AnswerFuture {
             controller,
             is_taken: false,
         }
+    }
+
+    /// The same with a body that declares no length, and a future of its end.
+    pub(super) fn send_pieces(
+        text: &str,
+        body: &ReadableStream,
+        limit: usize,
+    ) -> Result<(Self, PromiseFuture), JsValue> {
+        let wait = Wait::new();
+        let sent = PromiseFuture {
+            wait: Wait::new(),
+            timer: None,
+        };
+        let controller = bridge::send_pieces(wait.0, sent.wait.0, text, body, float(limit))?;
+        let answer = Self {
+            wait,
+            controller,
+            is_taken: false,
+        };
+        Ok((answer, sent))
     }
 }
 

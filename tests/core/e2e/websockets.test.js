@@ -109,7 +109,7 @@ test('a back-office token in a message closes the WebSocket of a page, and passe
   const older = join(secret).replace('access_token', 'user_token');
   for (const message of [join(secret), escaped, old, older, join('sb_secret_0123456789')]) {
     const { socket } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
-    const closed = once(socket, 'close');
+    const closed = once(socket, 'close', { signal: AbortSignal.timeout(10_000) });
     let echoed = 0;
     socket.on('message', () => {
       echoed += 1;
