@@ -1,11 +1,12 @@
 // A benchmark that consists of parts, each on a system of its own: its flags, its table, its results. Plans are kept beside the figures.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { interruptible } from '../dev/interrupt.js';
 import { root } from '../dev/paths.js';
 import { SetupError } from '../dev/setup.js';
 import { settle, verdict } from './aims.js';
+import { keep } from './document.js';
 import { machine, packageVersion } from './machine.js';
 import { withBenchmarkSystem } from './system.js';
 
@@ -51,16 +52,14 @@ const sectionOf = (name, { facts, sizes, rows }) => {
  * @param {Record<string, {facts: object, sizes: object, rows: object[]}>} measured by part
  * @param {string[]} order of the parts
  */
-const keep = (name, measured, order) => {
-  const file = join(root, 'bench', 'results', name);
-  const known = existsSync(`${file}.json`) ? JSON.parse(readFileSync(`${file}.json`, 'utf8')) : {};
+const keepParts = (name, measured, order) => {
+  const file = join(root, 'bench', 'results', `${name}.json`);
+  const known = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {};
   const all = { ...known, ...measured };
   const kept = Object.fromEntries(order.filter((part) => all[part]).map((part) => [part, all[part]]));
   const title = `# ${name[0].toUpperCase()}${name.slice(1)}`;
   const sections = Object.entries(kept).map(([part, figures]) => sectionOf(part, figures));
-  writeFileSync(`${file}.md`, `${[title, ...sections].join('\n\n').trimEnd()}\n`);
-  writeFileSync(`${file}.json`, `${JSON.stringify(kept, null, 2)}\n`);
-  say(`written: ${file}.md, ${file}.json`);
+  keep(name, `${[title, ...sections].join('\n\n').trimEnd()}\n`, kept, say);
 };
 
 /**
@@ -89,7 +88,7 @@ export const benchmarkOfParts = (name, parts) => {
       settle(Object.values(measured).flatMap(({ rows }) => rows));
       if (Object.keys(defaults).some((size) => options[size] !== defaults[size]))
         say('sizes were chosen: bench/results/ is left as it is');
-      else keep(name, measured, Object.keys(parts));
+      else keepParts(name, measured, Object.keys(parts));
     });
   };
 };

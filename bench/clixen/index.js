@@ -1,11 +1,9 @@
 // npm run bench -- clixen: what clixen's speeds must be. Plans are kept beside the figures.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { interruptible } from '../../dev/interrupt.js';
-import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
+import { keep } from '../document.js';
 import { machine, packageVersion } from '../machine.js';
 import { withBenchmarkSystem } from '../system.js';
 import { database } from './database.js';
@@ -59,9 +57,6 @@ export const run = async (flags) => {
       say('sizes were chosen: bench/results/ is left as it is');
       return;
     }
-    const name = join(root, 'bench', 'results', 'clixen');
-    writeFileSync(`${name}.md`, text);
-    writeFileSync(`${name}.json`, `${JSON.stringify({ ...facts, ...options, rows }, null, 2)}\n`);
-    say(`written: ${name}.md, ${name}.json`);
+    keep('clixen', text, { ...facts, ...options, rows }, say);
   });
 };

@@ -2,16 +2,16 @@
 // outside PostgreSQL that burn as much CPU as the caller's requests do: one process for each that they keep busy.
 import { fork, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { interruptible } from '../../dev/interrupt.js';
 import { token as issue } from '../../dev/issuer.js';
-import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
+import { keep } from '../document.js';
 import { rounded } from '../figures.js';
 import { machine, packageVersion } from '../machine.js';
 import { withBenchmarkSystem } from '../system.js';
@@ -252,9 +252,6 @@ export const run = async (flags) => {
       say('one attack was chosen: bench/results/ is left as it is');
       return;
     }
-    const name = join(root, 'bench', 'results', 'fairness');
-    writeFileSync(`${name}.md`, text);
-    writeFileSync(`${name}.json`, `${JSON.stringify({ ...facts, ...options, alone, rows }, null, 2)}\n`);
-    say(`written: ${name}.md, ${name}.json`);
+    keep('fairness', text, { ...facts, ...options, alone, rows }, say);
   });
 };

@@ -1,13 +1,11 @@
 // npm run bench -- growth: what growth's speeds must be, at the sizes that they are about, each beside a rival that does the same
 // without what makes it fast. Plans are kept beside the figures.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { interruptible } from '../../dev/interrupt.js';
-import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
+import { keep } from '../document.js';
 import { median, p99, rounded } from '../figures.js';
 import { machine, packageVersion } from '../machine.js';
 import { withBenchmarkSystem } from '../system.js';
@@ -317,9 +315,6 @@ export const run = async (flags) => {
       say('a part or sizes were chosen: bench/results/ is left as it is');
       return;
     }
-    const name = join(root, 'bench', 'results', 'growth');
-    writeFileSync(`${name}.md`, text);
-    writeFileSync(`${name}.json`, `${JSON.stringify({ ...facts, ...options, rows }, null, 2)}\n`);
-    say(`written: ${name}.md, ${name}.json`);
+    keep('growth', text, { ...facts, ...options, rows }, say);
   });
 };

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { verdict } from '../../../bench/aims.js';
+import { withFigures } from '../../../bench/document.js';
 import { root } from '../../../dev/paths.js';
 
 const settled = (rows) => {
@@ -39,4 +40,15 @@ test('every benchmark has its aims judged', () => {
     assert.match(source, /settle\(|process\.exitCode = 1/, `${name}: bench/aims.js ends it with status 1`);
     assert.match(source, /MISSED|verdict\(/, `${name}: its table says MISSED`);
   }
+});
+
+test('the tables of docs/performance.md are the results of the benchmarks', () => {
+  const text = readFileSync(join(root, 'docs', 'performance.md'), 'utf8');
+  assert.equal(text, withFigures(text), 'a benchmark writes them: `npm run bench -- <name>`');
+  const shown = new Set([...text.matchAll(/<!-- figures: (\w+)/g)].map(([, name]) => name));
+  const kept = readdirSync(join(root, 'bench', 'results')).filter((file) => file.endsWith('.json'));
+  assert.deepEqual([...shown].sort(), kept.map((file) => file.replace('.json', '')).sort(), 'every benchmark is shown');
+  const changed = text.replace(/(\| one row, fresh ES256, 16 \| )\d+/, '$11');
+  assert.notEqual(changed, text);
+  assert.equal(withFigures(changed), text, 'a figure that differs is found');
 });
