@@ -95,8 +95,8 @@ pub type StreamHook = for<'a> fn(StreamCall<'a>) -> LocalBoxFuture<'a, Result<()
 pub struct StreamCall<'a> {
     /// The result of the call.
     pub result: Value,
-    /// The request, without its body.
-    pub incoming: &'a Incoming,
+    /// The request. A hook lets it go when it has read it: the body may be large, and the work may take long.
+    pub incoming: Incoming,
     /// What the hook may do.
     pub services: Services<'a>,
     /// The answer.
@@ -575,14 +575,6 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// The same without the body.
-    pub(crate) fn without_body(mut self) -> Self {
-        self.body = RawBody::default();
-        self.read_json.take();
-        self.read_form.take();
-        self
-    }
-
     /// A header's value; empty if it is missing or not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {

@@ -34,8 +34,6 @@ pub(super) async fn send<P: Platform>(
         has_begun: Cell::new(false),
         writer,
     };
-    // The body may be large, and the work may take long.
-    let incoming = incoming.without_body();
     let work = run(hook, result, incoming, edge.clone(), pushed);
     edge.platform.outlive(work.boxed_local());
     let answered = answered.await;
@@ -62,7 +60,7 @@ async fn run<P: Platform>(
     let outside = outside::For(&edge);
     let outcome = hook(StreamCall {
         result,
-        incoming: &incoming,
+        incoming,
         services: Services::new(&outside, &edge.config),
         out: &pushed,
     });

@@ -46,17 +46,22 @@ pub async fn answer(call: StreamCall<'_>, form_of: FormOf) -> Result<(), Error> 
         services,
         out,
     } = call;
-    let turn: Turn = fields(result).ok_or(Error::UpstreamFailed)?;
+    let mut turn: Turn = fields(result).ok_or(Error::UpstreamFailed)?;
+    turn.keep_order(&incoming);
     if let Some(signs) = &turn.watch {
         out.watch(signs);
     }
     let start_ms = services.now_ms();
+    let form = form_of(&turn, &incoming, start_ms / 1000);
+    drop(incoming);
+    let mut said = Said::new();
+    said.keeps_logprobs = matches!(form, Form::Object(_));
     let mut work = Work {
         turn: &turn,
         services,
         out,
-        form: form_of(&turn, incoming, start_ms / 1000),
-        said: Said::new(),
+        form,
+        said,
         start_ms,
         first_token_ms: None,
         has_begun: false,

@@ -3,6 +3,7 @@
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
+use super::errors::openai_code;
 use super::openai::{self, Chunks};
 use super::said::{Part, Said};
 use super::turn::{Counted, Turn};
@@ -162,7 +163,9 @@ impl Stream {
         let more = more(turn, end, counted);
         match self {
             Self::OpenAi(chunks) => match error {
-                Some(error) => chunks.error(openai_error(error, None), more.into(), into),
+                Some(error) => {
+                    chunks.error(openai_error(error, openai_code(error)), more.into(), into);
+                }
                 None => chunks.end(usage, more.into(), into),
             },
             Self::Ui(message) => {

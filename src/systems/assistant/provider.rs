@@ -11,7 +11,8 @@ use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::errors::{
-    PROVIDER_BUSY, PROVIDER_FAILED, PROVIDER_REFUSED, PROVIDER_TIMEOUT, PROVIDER_UNAVAILABLE,
+    CONTEXT_LENGTH_EXCEEDED, PROVIDER_BUSY, PROVIDER_FAILED, PROVIDER_REFUSED, PROVIDER_TIMEOUT,
+    PROVIDER_UNAVAILABLE,
 };
 use super::turn::Turn;
 use crate::error::Error;
@@ -91,7 +92,7 @@ pub async fn ask<'a>(turn: &Turn, services: Services<'a>) -> Result<Pieces<'a>, 
             method: Method::POST,
             path: "chat/completions",
             headers: headers.clone(),
-            body: Value::Object(body.clone()).to_string().into_bytes(),
+            body: turn.written(&body),
             deadline_ms: u32::try_from(left_ms).unwrap_or(HEAD_MS).max(1),
             max_answer_bytes: MAX_ANSWER_BYTES,
         };
@@ -204,10 +205,12 @@ fn refused(status: StatusCode, headers: &Headers, refusal: &Value, key: Option<&
         429 => busy(headers),
         400 | 413 | 422 => {
             let words = words(refusal, key).map(|words| [": ", &words].concat());
-            Error::with(
-                &PROVIDER_REFUSED,
-                answered.clone() + words.as_deref().unwrap_or_default(),
-            )
+            let row = if is_too_long(refusal) {
+                &CONTEXT_LENGTH_EXCEEDED
+            } else {
+                &PROVIDER_REFUSED
+            };
+            Error::with(row, answered.clone() + words.as_deref().unwrap_or_default())
         }
         404 => Error::with(
             &PROVIDER_FAILED,
@@ -219,6 +222,17 @@ fn refused(status: StatusCode, headers: &Headers, refusal: &Value, key: Option<&
         _ => Error::with(&PROVIDER_FAILED, answered.clone()),
     };
     Failure::refused(error, answered)
+}
+
+/// Whether a provider refuses a request for its length: `OpenAI`'s code and words, which others use too, and those of llama.cpp.
+fn is_too_long(refusal: &Value) -> bool {
+    let words = refusal.to_string();
+    let signs = [
+        "context_length_exceeded",
+        "maximum context length",
+        "exceed_context_size_error",
+    ];
+    signs.iter().any(|sign| words.contains(sign))
 }
 
 /// The provider's limit, with the time that it names.
@@ -247,9 +261,13 @@ pub fn failed(error: &Value) -> Failure {
             .filter(|code| (400..600).contains(code))?;
         StatusCode::from_u16(number).ok()
     });
-    if let Some(status) = status {
+    let row = if is_too_long(error) {
+        &CONTEXT_LENGTH_EXCEEDED
+    } else if let Some(status) = status {
         return refused(status, &Headers::new(), &Value::Null, None);
-    }
+    } else {
+        &PROVIDER_FAILED
+    };
     let is_name = |text: &&str| {
         (1..60).contains(&text.len())
             && text
@@ -264,7 +282,7 @@ pub fn failed(error: &Value) -> Failure {
         name.unwrap_or_default(),
     ];
     let said = said.concat();
-    Failure::refused(Error::with(&PROVIDER_FAILED, said.clone()), said)
+    Failure::refused(Error::with(row, said.clone()), said)
 }
 
 /// A provider's own words, in one short line without secrets.
@@ -316,6 +334,13 @@ mod tests {
             (404, &other, (502, "RG412")),
             (408, &other, (504, "RG411")),
             (413, &other, (422, "RG414")),
+            (400, &named("context_length_exceeded"), (422, "RG417")),
+            (400, &named("exceed_context_size_error"), (422, "RG417")),
+            (
+                400,
+                &json!({"object": "error", "message": "This model's maximum context length is 4096 tokens."}),
+                (422, "RG417"),
+            ),
             (422, &other, (422, "RG414")),
             (429, &other, (429, "RG413")),
             (429, &named("insufficient_quota"), (502, "RG412")),
@@ -455,6 +480,11 @@ mod tests {
                 json!({"type": "overloaded_error", "message": "org-secret"}),
                 "RG412",
                 "The provider reported an error: overloaded_error",
+            ),
+            (
+                json!({"code": "context_length_exceeded", "message": "org-secret"}),
+                "RG417",
+                "The provider reported an error: context_length_exceeded",
             ),
             (
                 json!({"code": 7, "type": "<b>"}),

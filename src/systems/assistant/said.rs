@@ -16,6 +16,8 @@ use crate::json::storable::storable;
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 /// The most bytes of an answer's text. The longest message of a conversation has fewer.
 const MAX_TEXT_BYTES: usize = 1024 * 1024;
+/// The most bytes of how probable its tokens were, where they are kept: of 5,000 tokens with 20 others each.
+const MAX_LOGPROBS_BYTES: usize = 8 * 1024 * 1024;
 /// The most tool calls of an answer.
 const MAX_TOOL_CALLS: usize = 128;
 /// The most characters of a name that a provider gives: of a model, of a reason.
@@ -126,8 +128,10 @@ pub struct Said {
     pub reasoning: String,
     /// The calls, each with its index and its fields; arguments are joined.
     tools: Vec<(u64, Map<String, Value>)>,
-    /// How probable each token was.
+    /// How probable each token was, if that is kept: a stream has passed it on.
     pub logprobs: Vec<Value>,
+    pub keeps_logprobs: bool,
+    logprobs_bytes: usize,
     /// Bytes of content, reasoning and arguments of tool calls.
     bytes: usize,
     pub finish_reason: Option<String>,
@@ -153,6 +157,8 @@ impl Said {
             reasoning: String::new(),
             tools: Vec::new(),
             logprobs: Vec::new(),
+            keeps_logprobs: true,
+            logprobs_bytes: 0,
             bytes: 0,
             finish_reason: None,
             usage: None,
@@ -218,7 +224,7 @@ impl Said {
                     self.read(data, parts);
                 }
                 read.map_err(|_| TooLong)?;
-                if self.bytes > MAX_TEXT_BYTES {
+                if self.bytes > MAX_TEXT_BYTES || self.logprobs_bytes > MAX_LOGPROBS_BYTES {
                     return Err(TooLong);
                 }
                 Ok(())
@@ -315,7 +321,11 @@ impl Said {
             .pointer("/logprobs/content")
             .and_then(Value::as_array)
         {
-            self.logprobs.extend(tokens.iter().cloned());
+            if self.keeps_logprobs {
+                let bytes = tokens.iter().map(|token| token.to_string().len());
+                self.logprobs_bytes += bytes.sum::<usize>();
+                self.logprobs.extend(tokens.iter().cloned());
+            }
             part.logprobs = choice.get("logprobs").cloned();
         }
         self.finish_reason = self.finish_reason.take().or_else(|| reason.clone());
@@ -702,6 +712,22 @@ mod tests {
         let (mut said, mut parts) = (Said::new(), Vec::new());
         let refused = (0..20).find(|_| said.push(events(&[&long]).as_bytes(), &mut parts).is_err());
         assert_eq!(refused, Some(10));
+        let tokens = json!({"token": "x", "logprob": -0.1, "top_logprobs": [{"token": "x".repeat(100_000)}]});
+        let probable =
+            json!({"choices": [{"delta": {"content": "x"}, "logprobs": {"content": [tokens]}}]})
+                .to_string();
+        for (keeps_logprobs, wanted) in [(true, Some(83)), (false, None)] {
+            let mut said = Said::new();
+            said.keeps_logprobs = keeps_logprobs;
+            let refused = (0..200).find(|_| {
+                said.push(events(&[&probable]).as_bytes(), &mut parts)
+                    .is_err()
+            });
+            assert_eq!(
+                (refused, said.logprobs.is_empty()),
+                (wanted, !keeps_logprobs)
+            );
+        }
         let mut said = Said::new();
         let refused = (0..1000).find(|_| said.push(&[b'x'; 10_000], &mut parts).is_err());
         assert!(refused.is_some());

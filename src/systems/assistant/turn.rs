@@ -1,10 +1,15 @@
 //! A turn, as the database begins and ends it: who is asked what, and what became of it.
 
-use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::said::{Said, Usage};
+use crate::endpoint::Incoming;
 use crate::error::Error;
+use crate::formats::charset;
 use crate::headers::Headers;
 use crate::hooks::Services;
 use crate::json::fields;
@@ -20,6 +25,17 @@ const LIMIT_FIELDS: [&str; 5] = [
     "ratelimit-remaining",
     "ratelimit-reset",
 ];
+
+/// The fields whose keys have an order that matters: a model fills in a schema in the order of its fields.
+const ORDERED: [&str; 2] = ["tools", "response_format"];
+
+/// A field of a request.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Field<'a> {
+    Sent(&'a RawValue),
+    Read(&'a Value),
+}
 
 /// What the database gives when a turn begins.
 #[derive(Deserialize)]
@@ -38,6 +54,9 @@ pub struct Turn {
     pub model: String,
     /// The request to the provider.
     pub body: Option<Map<String, Value>>,
+    /// Fields of it as the client has sent them: the database does not keep the order of keys, in which models answer.
+    #[serde(skip)]
+    pub as_sent: HashMap<String, Box<RawValue>>,
     pub key: Option<Key>,
     /// Headers about limits.
     #[serde(default)]
@@ -152,6 +171,31 @@ impl Turn {
         ids.into_iter()
             .map(|(name, id)| (name.to_owned(), json!(id)))
             .collect()
+    }
+
+    /// Keeps the fields whose keys have an order that matters, as the client has sent them. The question of a conversation has none.
+    pub fn keep_order(&mut self, incoming: &Incoming) {
+        let body = self.body.iter().flat_map(Map::keys);
+        if body.clone().any(|name| ORDERED.contains(&name.as_str())) {
+            let sent = serde_json::from_slice(&charset::json(incoming.content()));
+            let mut sent: HashMap<String, Box<RawValue>> = sent.unwrap_or_default();
+            sent.retain(|name, _| ORDERED.contains(&name.as_str()));
+            self.as_sent = sent;
+        }
+    }
+
+    /// The request to the provider as text. What the database has left out stays out.
+    pub fn written(&self, body: &Map<String, Value>) -> Vec<u8> {
+        let field = |(name, value)| {
+            let name: &String = name;
+            let sent = self.as_sent.get(name);
+            (
+                name,
+                sent.map_or(Field::Read(value), |sent| Field::Sent(sent)),
+            )
+        };
+        let fields: BTreeMap<&String, Field<'_>> = body.iter().map(field).collect();
+        serde_json::to_vec(&fields).unwrap_or_default()
     }
 
     /// Adds what the tenant has left to the headers of the answer.

@@ -661,7 +661,21 @@ test('what OpenAI’s endpoint refuses, it refuses in OpenAI’s shape', async (
   );
 });
 
-for (const [name, { status, retryAfter }] of Object.entries(REFUSALS)) {
+test('the fields of a schema keep their order on the way to the provider, which answers in it', async () => {
+  const { token } = await company();
+  const text = question();
+  const properties = { zulu: { type: 'string' }, alpha_and_more: { type: 'number' }, b: { type: 'string' } };
+  const schema = { type: 'object', properties, required: Object.keys(properties), additionalProperties: false };
+  const tools = [{ type: 'function', function: { parameters: schema, name: 'f', strict: true } }];
+  const response_format = { type: 'json_schema', json_schema: { strict: true, schema, name: 'an_answer' } };
+  const answer = await chat(edge, token, { ...user(text), tools, response_format }, COMPLETIONS);
+  assert.equal(answer.status, 200, JSON.stringify(answer.body));
+  const { body } = provider.asked(text)[0];
+  assert.equal(JSON.stringify(body.tools), JSON.stringify(tools));
+  assert.equal(JSON.stringify(body.response_format), JSON.stringify(response_format));
+});
+
+for (const [name, { status, retryAfter, openai }] of Object.entries(REFUSALS)) {
   if (name === 'no head') continue;
   test(`a provider’s refusal in OpenAI’s shape: ${name}`, async () => {
     const { tenant, token } = await company();
@@ -669,6 +683,7 @@ for (const [name, { status, retryAfter }] of Object.entries(REFUSALS)) {
       const answer = await chat(edge, token, { ...user(name), stream }, COMPLETIONS);
       assert.equal(answer.status, status, JSON.stringify(answer.body));
       assert.equal(typeof answer.body.error.message, 'string');
+      if (openai) assert.equal(answer.body.error.code, openai);
       if (retryAfter) assert.equal(answer.headers.get('retry-after'), retryAfter);
     }
     assert.deepEqual([await reserved(tenant), (await budget(tenant.id)).used], [0, 0]);

@@ -375,6 +375,29 @@ export const REFUSALS = {
         ),
       ),
     status: 422,
+    code: 'RG417',
+    openai: 'context_length_exceeded',
+  },
+  'too long, of vLLM': {
+    source:
+      'https://github.com/vllm-project/vllm/blob/v0.6.0/vllm/entrypoints/openai/serving_engine.py (_validate_input)',
+    by: () =>
+      json(400, {
+        object: 'error',
+        message:
+          "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens in the messages, Please reduce the length of the messages.",
+        type: 'BadRequestError',
+        param: null,
+        code: 400,
+      }),
+    status: 422,
+    code: 'RG417',
+    openai: 'context_length_exceeded',
+  },
+  'not a field': {
+    source: OPENAI_ERRORS,
+    by: () => json(400, error("Invalid type for 'tools[0]'", 'invalid_request_error', 'invalid_type', 'tools[0]')),
+    status: 422,
     code: 'RG414',
   },
   'too many': {
