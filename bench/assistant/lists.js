@@ -1,7 +1,18 @@
 // Lists of conversations, messages and feedback in the database, as a member reads them, at the sizes that the figures are about.
 import pg from 'pg';
 import { median, p99, rounded } from '../figures.js';
-import { ADMIN, conversation, SIZES as LOADED, LONG, load, member, message, READER, STRANGER } from './load.js';
+import {
+  ADMIN,
+  conversation,
+  SIZES as LOADED,
+  LONG,
+  load,
+  member,
+  message,
+  NEWCOMER,
+  READER,
+  STRANGER,
+} from './load.js';
 
 export const SIZES = LOADED;
 export const only = 'migrated database';
@@ -32,6 +43,12 @@ const ROWS = [
     most: 5,
     place: (messages) => after(Math.floor(messages / 500)),
     query: (row) => `select * from assistant.conversations where ${beyond(row)} limit 50`,
+  },
+  {
+    name: 'the latest 5 by id, of a tenant that has none',
+    most: 5,
+    as: NEWCOMER,
+    query: 'select * from assistant.conversations order by id desc limit 5',
   },
   {
     name: 'the latest 100 of a conversation’s 10,000 messages',
@@ -69,12 +86,12 @@ const ROWS = [
   {
     name: 'a new message of a member',
     most: 5,
-    query: `insert into assistant.messages (conversation_id, content) values (${conversation(7)}, 'One more question about ' || md5(random()::text)) returning id`,
+    query: `insert into assistant.messages (conversation_id, content) values (${conversation(2_000)}, 'One more question about ' || md5(random()::text)) returning id`,
   },
   {
     name: 'a rating, with its snapshot',
     most: 5,
-    query: `insert into assistant.feedback (message_id, rating) values (${message(21)}, 1) returning id`,
+    query: `insert into assistant.feedback (message_id, rating) values (${message(201)}, 1) returning id`,
   },
   {
     name: 'the history of a conversation of 10,000 messages, 4,000 tokens',

@@ -9,15 +9,17 @@ export const MEMBERS = 10;
 /** Messages of each conversation, and of the longest one. */
 const LENGTH = 10;
 const LONGEST = 10_000;
-/** Conversations of the member who reads. */
-const OWN = 1_000;
+/** One conversation of so many is of the first tenant, and of the member who reads. */
+const OF_TENANT = 20;
+const OF_READER = 1_000;
 
 export const SIZES = { messages: 10_000_000, feedback: 300_000 };
 
-/** The account of the member who reads; of a colleague, who is an admin; and of a member of another tenant. */
+/** The account of the member who reads; of a colleague, who is an admin; of a member of another tenant, and of one without conversations. */
 export const READER = '00000000-0000-4000-8000-000000000001';
 export const ADMIN = '00000000-0000-4000-8000-000000000002';
 export const STRANGER = '00000000-0000-4000-8000-000000000003';
+export const NEWCOMER = '00000000-0000-4000-8000-000000000004';
 
 /** Ids, as SQL. */
 export const tenant = (t) => `md5('tenant ' || ${t})::uuid`;
@@ -28,23 +30,23 @@ export const conversation = (k) => inOrder('conversation', k);
 export const message = (n) => inOrder('message', n);
 
 /** The longest conversation: one of the reader's. */
-export const LONG = conversation(7);
+export const LONG = conversation(OF_READER);
 
 /** Which conversation a message is in; $3 is how many messages there are. */
-const PLACE = `case when g.n >= $3::bigint - ${LONGEST} then 7 else g.n / ${LENGTH} end`;
+const PLACE = `case when g.n >= $3::bigint - ${LONGEST} then ${OF_READER} else g.n / ${LENGTH} end`;
 /** When a conversation began; its messages follow every two minutes. The longest one goes on until now. */
 const began = (k, all) => `now() - (${all} / ${LENGTH} - ${k}) * interval '30 seconds' - interval '1 hour'`;
 
-/** Of the first tenant there is a twentieth, of which the reader has 1,000. */
+/** Those of the first tenant are as old and as new as those of all others. */
 const CONVERSATIONS = `
 insert into assistant.conversations (id, tenant_id, user_id, title, is_archived, created_at, updated_at)
 select ${conversation('g.k')}, ${tenant('o.t')}, ${member('o.t', 'o.u')},
-  (array['Holiday plans', 'Draft of the report', 'A question about SQL', 'Recipe for soup', 'Translation'])[1 + g.k % 5] || ' ' || g.k,
-  g.k >= ${OWN} and g.k % 10 = 9, ${began('g.k', '$3::bigint')}, ${began('g.k', '$3::bigint')} + interval '18 minutes'
+  (array['Holiday plans', 'Draft of the report', 'A question about SQL', 'Recipe for soup', 'Translation'])[1 + (g.k + g.k / ${OF_READER}) % 5] || ' ' || g.k,
+  g.k / ${OF_TENANT} % 10 = 9, ${began('g.k', '$3::bigint')}, ${began('g.k', '$3::bigint')} + interval '18 minutes'
 from generate_series($1::bigint, $2::bigint) as g (k),
   lateral (
-    select case when g.k < $3::bigint / ${LENGTH} / 20 then 0 else 1 + g.k % ${TENANTS - 1} end as t,
-      case when g.k < ${OWN} then 0 when g.k < $3::bigint / ${LENGTH} / 20 then 1 + g.k % ${MEMBERS - 1} else g.k / ${TENANTS} % ${MEMBERS} end as u
+    select case when g.k % ${OF_TENANT} = 0 then 0 else 1 + g.k % ${TENANTS - 2} end as t,
+      case when g.k % ${OF_READER} = 0 then 0 when g.k % ${OF_TENANT} = 0 then 1 + g.k / ${OF_TENANT} % ${MEMBERS - 1} else g.k / ${TENANTS} % ${MEMBERS} end as u
   ) as o`;
 
 const MESSAGES = `
@@ -52,7 +54,7 @@ insert into assistant.messages (id, conversation_id, role, content, token_count,
 select ${message('g.n')}, ${conversation('p.k')}, (array['user', 'assistant'])[1 + g.n % 2],
   'Message ' || g.n || ' ' || repeat(md5(g.n::text) || ' ', 5), 70, case when g.n % 2 = 1 then 'gpt-5-mini' end,
   case when g.n % 2 = 1 then 400 + g.n % 3000 end,
-  case when p.k = 7 and g.n >= $3::bigint - ${LONGEST} then now() - ($3::bigint - g.n) * interval '1 second'
+  case when p.k = ${OF_READER} and g.n >= $3::bigint - ${LONGEST} then now() - ($3::bigint - g.n) * interval '1 second'
     else ${began('p.k', '$3::bigint')} + g.n % ${LENGTH} * interval '2 minutes' end
 from generate_series($1::bigint, $2::bigint) as g (n), lateral (select ${PLACE} as k) as p`;
 
@@ -91,6 +93,7 @@ export const load = async (sql, { messages, feedback, say, signal }) => {
     `insert into assistant.users (id, tenant_id, auth_id, email, name, role)
      select ${member('t', 'u')}, ${tenant('t')},
        case when t = 0 and u = 0 then '${READER}' when t = 0 and u = 1 then '${ADMIN}' when t = 1 and u = 0 then '${STRANGER}'
+         when t = ${TENANTS - 1} and u = 0 then '${NEWCOMER}'
          else md5('account ' || t || ' ' || u) end::uuid,
        'member-' || u || '@tenant-' || t || '.example.org', 'Member ' || u, case when u = 1 then 'admin' else 'member' end
      from generate_series(0, ${TENANTS - 1}) as t, generate_series(0, ${MEMBERS - 1}) as u`,

@@ -53,7 +53,7 @@ const SUMMARIES = [
     job: 'refresh_feedback_summary',
     sizes: ({ messages, feedback }) => `${messages} messages, ${feedback} ratings`,
     change: `insert into assistant.feedback (message_id, user_id, rating)
-      select ${message('n * 2 + 1')}, ${member(0, 9)}, 1 from generate_series(1000, 1999) as n
+      select ${message('n * 200 + 1')}, ${member(0, 9)}, 1 from generate_series(1000, 1999) as n
       on conflict on constraint feedback_once do update set rating = -feedback.rating`,
     read: 'select count(*) from assistant.message_feedback_summary()',
   },
