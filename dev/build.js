@@ -220,6 +220,7 @@ export const build = async (kind = 'release') => {
   await setup({ build: true }, () => stale && compile(kind));
   await checkSystems();
   const { writeSystems } = await import('./systems.js');
+  const { writeDocuments } = await import('./openapi.js');
   if (stale) {
     rmSync(mark, { force: true });
     await assemble(kind);
@@ -227,8 +228,11 @@ export const build = async (kind = 'release') => {
   }
   // `npm run dev` shows what is wrong with a manifest, and so does the edge that it runs.
   writeSystems(output, undefined, kind === 'release' ? output : undefined);
+  const documents = writeDocuments(output);
   const bytes = size(output);
   console.error(`[build] ${output.slice(root.length + 1)}/: ${(bytes / 1024).toFixed(1)} KB gzipped`);
+  const more = gzipSync(readFileSync(documents), { level: 9 }).length;
+  console.error(`[build] beside it documents.txt, read when it is asked for: ${(more / 1024).toFixed(1)} KB gzipped`);
   if (kind === 'release') console.error(`[build] ${weights(output, sources, bytes)}`);
 };
 

@@ -73,7 +73,7 @@ const verify = async (databaseUrl) => {
 };
 
 const types = async (databaseUrl) => {
-  const { generateTypes, typesFile } = await import('./types.js');
+  const { edgeTypesFile, generateEdgeTypes, generateTypes, typesFile } = await import('./types.js');
   const { pending } = await import('./migrate.js');
   const missing = await pending(databaseUrl);
   if (missing.length > 0) {
@@ -83,7 +83,8 @@ const types = async (databaseUrl) => {
     );
   }
   writeFileSync(typesFile, generateTypes(databaseUrl));
-  say(`${typesFile} written`);
+  writeFileSync(edgeTypesFile, await generateEdgeTypes());
+  say(`${typesFile} and ${edgeTypesFile} written`);
 };
 
 const COMMANDS = {

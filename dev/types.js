@@ -1,12 +1,15 @@
-// TypeScript types of the data API's schemas, by Supabase's own generator, in the form that supabase-js takes.
+// TypeScript types: of the data API's schemas, by Supabase's own generator, in the form that supabase-js takes; and of the endpoints, made
+// of their description in OpenAPI, in the form that openapi-fetch takes.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { description } from './openapi.js';
 import { root } from './paths.js';
 import { SetupError } from './setup.js';
-import { dataSchemas, systems } from './systems.js';
+import { dataSchemas, productSystems, systems } from './systems.js';
 
 /** Where they are kept. */
 export const typesFile = join(root, 'database.types.ts');
+export const edgeTypesFile = join(root, 'edge.types.ts');
 
 const HEADER = '// Made by `npm run db:types` from the migrations. Do not edit.\n\n';
 
@@ -33,4 +36,12 @@ export const generateTypes = (databaseUrl, names = productSchemas()) => {
     throw new SetupError(`The types cannot be generated:\n${done.error?.message ?? done.stderr}`);
   }
   return HEADER + done.stdout.replace(PARTITION, '');
+};
+
+const EDGE_HEADER = '// Made by `npm run db:types` from the manifests. Do not edit.\n\n';
+
+/** The types of the endpoints of the core and of the product's systems. */
+export const generateEdgeTypes = async (manifests = productSystems()) => {
+  const { default: openapiTS, astToString } = await import('openapi-typescript');
+  return EDGE_HEADER + astToString(await openapiTS(description(manifests)));
 };

@@ -16,7 +16,7 @@ const text = (value) => JSON.stringify(value);
 /** The modules of a bundle in a folder, in the order in which workerd wants them: the entry first. */
 export const bundleIn = (folder) =>
   Object.fromEntries(
-    ['entry.js', 'index.js', 'index_bg.wasm', 'systems.js'].map((name) => [name, join(root, folder, name)]),
+    ['entry.js', 'index.js', 'index_bg.wasm', 'systems.js', 'documents.txt'].map((name) => [name, join(root, folder, name)]),
   );
 
 /** The bundle's modules. */
@@ -25,7 +25,8 @@ export const BUNDLE = bundleIn('build');
 /** What wrangler.toml says of the runtime. */
 const runtime = () => parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));
 
-const moduleKind = (name) => (name.endsWith('.wasm') ? 'wasm' : 'esModule');
+const KINDS = { wasm: 'wasm', txt: 'text' };
+const moduleKind = (name) => KINDS[name.split('.').at(-1)] ?? 'esModule';
 
 const configuration = ({ port, modules, variables, bindings }) => {
   const all = [

@@ -73,6 +73,18 @@ pub enum Action {
         /// Whether each request is an attempt to sign in, which is counted.
         attempts: bool,
     },
+    /// Answers with a text that the build has made.
+    Document(&'static Document),
+}
+
+/// A text for people and tools that `dev/openapi.js` has put beside the bundle.
+pub struct Document {
+    /// Its name there.
+    pub name: &'static str,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// The function of the schema `edge` that adds what a signed-in caller may use.
+    pub function: Option<&'static str>,
 }
 
 /// Answers a request without the database.

@@ -112,6 +112,14 @@ export function finish(task, text, body) {
   }
 }
 
+/** Texts that the build has made for people and tools, each with a digest in its first line. They are read when one is asked for. */
+let documents;
+
+export async function document(name) {
+  documents ??= JSON.parse((await import('./documents.txt')).default);
+  return documents[name];
+}
+
 /** Makes a call when the client of a request hangs up. */
 function whenHungUp({ signal }, call) {
   if (signal.aborted) Promise.resolve().then(call);

@@ -167,6 +167,9 @@ pub trait Platform: Clone + 'static {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault>;
 
+    /// A text that the build has put beside the bundle: a digest of it in the first line, and the text.
+    async fn document(&self, name: &str) -> Option<String>;
+
     /// Decodes bytes in a charset of the Encoding Standard, named by one of its labels; none for an unknown charset.
     fn decode(label: &str, bytes: &[u8]) -> Option<String>;
 

@@ -43,6 +43,11 @@ export default {
     // The caller's own token opens them.
     'edge.export_person(text, text[])': { arguments: byAddress, depends: null, ...staff },
     'edge.erase_person(text, text[], boolean)': { arguments: byAddress, depends: null, ...staff },
+    'edge.data_api(text[])': {
+      arguments: () => ({ schemas: [] }),
+      execute: [],
+      database: { execute: [...USERS, 'service'] },
+    },
     'edge.exchange_api_token(text)': { arguments: () => ({ token_hash: '00' }), ...edges },
     'edge.create_api_token(text, text, text, jsonb, jsonb, text, timestamp with time zone)': {
       arguments: (marker) => ({
@@ -66,6 +71,10 @@ export default {
   routes: {
     'GET /healthz': { call: 'everybody' },
     'GET /readyz': { call: 'everybody' },
+    'GET /openapi.json': { call: 'everybody' },
+    'GET /docs': { call: 'everybody' },
+    'GET /docs/style.css': { call: 'everybody' },
+    'GET /docs/filter.js': { call: 'everybody' },
     'POST /v1/admin/gdpr/export': { body: byAddress, call: HOLDERS },
     'POST /v1/admin/gdpr/erase': { body: byAddress, call: HOLDERS },
     'POST /v1/tokens': { body: newToken, call: HOLDERS },

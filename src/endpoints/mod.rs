@@ -3,6 +3,7 @@
 pub mod data;
 pub mod health;
 pub mod person;
+pub mod reference;
 pub mod rewrap;
 pub mod services;
 pub mod tokens;

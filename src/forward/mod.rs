@@ -1,6 +1,7 @@
 //! Forward: the only place that calls PostgREST. It gives an answer to relay, or an error of the edge.
 
 mod cached;
+mod document;
 mod export;
 mod lines;
 pub(crate) mod outside;
@@ -164,6 +165,10 @@ async fn perform<P: Platform>(
         Work::Service(handed) => {
             let handed_on = service::send(*handed, edge).boxed_local().await;
             handed_on.map(Reply::Exported)
+        }
+        Work::Document { document, more } => {
+            let sent = document::send(document, more, edge).boxed_local().await;
+            sent.map(Reply::Exported)
         }
         Work::Ready { database, replica } => Ok(ready(database, replica, edge).boxed_local().await),
     }

@@ -236,6 +236,11 @@ impl Platform for Native {
         Err(ReadFault::Broken)
     }
 
+    async fn document(&self, name: &str) -> Option<String> {
+        (name == "openapi.json")
+            .then(|| "0\n{\"schemas\":{\"a\":1\u{1e}},\"paths\":{\"/b\":2\u{1e}}}".to_owned())
+    }
+
     fn decode(label: &str, bytes: &[u8]) -> Option<String> {
         decode(label, bytes)
     }

@@ -81,6 +81,8 @@ extern "C" {
     pub(super) fn watch_messages(socket: &ReadableStream);
     /// A body of at most `limit` bytes; fails with `large`.
     pub(super) fn bounded(body: &ReadableStream, limit: f64, id: &str) -> Promise;
+    /// A text that the build has put beside the bundle; undefined if it has none of this name.
+    pub(super) fn document(name: &str) -> Promise;
     /// An answer whose status and headers are in a text.
     #[wasm_bindgen(catch, js_name = respond)]
     pub(super) fn respond_bytes(text: &str, body: &[u8]) -> Result<Response, JsValue>;

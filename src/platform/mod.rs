@@ -487,6 +487,12 @@ impl Platform for Workers {
         Ok(bytes)
     }
 
+    async fn document(&self, name: &str) -> Option<String> {
+        self.0.listen();
+        let text = PromiseFuture::of(&bridge::document(name)).await;
+        text.ok()?.as_string()
+    }
+
     fn decode(label: &str, bytes: &[u8]) -> Option<String> {
         let decoder = web_sys::TextDecoder::new_with_label(label).ok()?;
         decoder.decode_with_u8_array(bytes).ok()

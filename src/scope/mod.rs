@@ -7,6 +7,7 @@ mod cached;
 mod call;
 mod conditions;
 mod device;
+mod document;
 mod export;
 pub mod form_timestamp;
 mod grammar;
@@ -105,6 +106,10 @@ pub async fn narrow<P: Platform>(
                 replica: replica.map(ask).transpose()?,
             }
         }
+        Action::Document(document) => Work::Document {
+            document: *document,
+            more: document::prepare(document, caller, &request, edge)?,
+        },
         Action::Relation | Action::Function => {
             relay::rebuild(matched, caller, request, edge).await?
         }

@@ -8,7 +8,7 @@ use super::lines::Lines;
 use super::mint;
 use super::pages::Paged;
 use super::service::Handed;
-use crate::endpoint::{Call, Incoming};
+use crate::endpoint::{Call, Document, Incoming};
 use crate::error::Error;
 use crate::message::{Outgoing, Request, Response};
 use crate::verify::Caller;
@@ -58,6 +58,11 @@ pub(crate) enum Work<B> {
     Export(Pages),
     /// Hand a request on to a service behind the edge, and its answer back.
     Service(Box<Handed<B>>),
+    /// Answer with a text that the build has made, and with what a function adds for the caller.
+    Document {
+        document: &'static Document,
+        more: Option<Relay<B>>,
+    },
     /// Check whether each service answers.
     Ready {
         database: Outgoing<B>,

@@ -16,7 +16,7 @@ mod observatory;
 mod test_hooks;
 
 use crate::endpoint::Route;
-use crate::endpoints::{data, health, person, rewrap, services, tokens};
+use crate::endpoints::{data, health, person, reference, rewrap, services, tokens};
 use crate::error::Error;
 use crate::jobs;
 use crate::manifest;
@@ -63,6 +63,46 @@ fn own_routes() -> Vec<Route> {
         tokens::routes(),
         rewrap::routes(),
         services::routes(),
+        reference::routes(),
     ];
     routes.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::Access;
+
+    #[test]
+    fn endpoints_toml_describes_the_endpoints_of_the_core() {
+        let text = include_str!("../endpoints/endpoints.toml");
+        let mut described: Vec<[&str; 3]> = Vec::new();
+        for part in text.split("[[endpoints]]\n").skip(1) {
+            let field = |name: &str| {
+                let find = |line: &'static str| line.strip_prefix(name)?.strip_prefix(" = \"");
+                let value = part.lines().find_map(find).unwrap();
+                value.strip_suffix('"').unwrap()
+            };
+            described.push([field("method"), field("path"), field("access")]);
+        }
+        let routes = own_routes();
+        let mut served: Vec<[&str; 3]> = routes
+            .iter()
+            .map(|route| {
+                let access = match route.access {
+                    Access::Public => "public",
+                    Access::Open => "open",
+                    Access::Keyed => "key",
+                    Access::User => "user",
+                    Access::Service => "service",
+                    Access::Worker => "worker",
+                    Access::Token => "token",
+                };
+                [route.method.as_str(), &*route.pattern, access]
+            })
+            .collect();
+        described.sort_unstable();
+        served.sort_unstable();
+        assert_eq!(described, served);
+    }
 }

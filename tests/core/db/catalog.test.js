@@ -453,6 +453,7 @@ const ANYBODY = 'anon authenticated service_role';
 const EXECUTABLE = {
   core: [
     'edge.api_tokens(): edge',
+    'edge.data_api(text[]): authenticated service_role',
     'edge.create_api_token(text,text,text,jsonb,jsonb,text,timestamp with time zone): edge',
     'edge.exchange_api_token(text): edge',
     'edge.note_job(text,bigint,bigint,text): edge',

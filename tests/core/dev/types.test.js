@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import pg from 'pg';
 import { root } from '../../../dev/paths.js';
 import { dataSchemas, productSystems } from '../../../dev/systems.js';
-import { generateTypes, typesFile } from '../../../dev/types.js';
+import { edgeTypesFile, generateEdgeTypes, generateTypes, typesFile } from '../../../dev/types.js';
 import { has, stack } from '../../support/stack.js';
 
 /** The file has the types of all systems of the product. */
@@ -20,7 +20,11 @@ test('database.types.ts is what the migrations make', { skip }, () => {
   assert.equal(there, generateTypes(stack.database_url, names), 'run `npm run db:types`');
 });
 
-test('code of supabase-js compiles against it, and wrong code does not', () => {
+test('edge.types.ts is what the manifests make', async () => {
+  assert.equal(readFileSync(edgeTypesFile, 'utf8'), await generateEdgeTypes(), 'run `npm run db:types`');
+});
+
+test('code of supabase-js and of openapi-fetch compiles against them, and wrong code does not', () => {
   const options = [
     '--noEmit',
     '--strict',
@@ -31,13 +35,21 @@ test('code of supabase-js compiles against it, and wrong code does not', () => {
     'bundler',
     '--types',
     'node',
+    '--allowJs',
+    '--checkJs',
+    '--maxNodeModuleJsDepth',
+    '0',
   ];
-  const compile = (file) => {
-    const args = [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), ...options, file];
+  const compile = (...files) => {
+    const args = [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), ...options, ...files];
     return spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
   };
   // What must not compile is marked in it, and an error where there is none is one.
-  const done = compile(join('tests', 'core', 'support', 'typed.ts'));
+  const done = compile(
+    join('tests', 'core', 'support', 'typed.ts'),
+    join('tests', 'core', 'support', 'typed_edge.ts'),
+    join('examples', 'edge-client', 'leads.js'),
+  );
   assert.equal(done.status, 0, done.stdout);
 });
 
