@@ -168,11 +168,11 @@ const requestOf = (endpoint, system) => {
 };
 
 /** A response of the one shape of errors with some codes. */
-const errorResponse = (status, codes, list) => {
-  const own = { enum: codes };
+const errorResponse = (codes, list, hasSql) => {
+  const own = codes.length > 0 ? [{ enum: codes }] : [];
   // Codes of PostgREST and PostgreSQL, and statuses that functions raise.
-  const other = { type: 'string', pattern: '^(?!RG)[0-9A-Z]{5}$|^PGRST' };
-  const code = OF_SQL.includes(status) && codes.some((one) => /^RG[45]/.test(one)) ? { anyOf: [own, other] } : own;
+  const others = hasSql ? [{ type: 'string', pattern: '^(?!RG)[0-9A-Z]{5}$|^PGRST' }] : [];
+  const code = { anyOf: [...own, ...others] };
   return {
     description: codes.map((one) => `${one} ${list.get(one).name}`).join(', ') || 'A code of PostgreSQL.',
     content: {
@@ -251,18 +251,26 @@ const shared = (responses, status, response) => {
   return { $ref: `#/components/responses/${name}` };
 };
 
+/** An answer, such as a page that says that nothing is there, under a status that errors have as well. */
+const either = ({ description: about, content }) => {
+  const error = { $ref: '#/components/schemas/Error' };
+  const { 'application/json': json, ...others } = content;
+  const schema = json ? { anyOf: [json.schema, error] } : error;
+  return { description: about, content: { ...others, 'application/json': { ...json, schema } } };
+};
+
 const responsesOf = (endpoint, system, list, responses) => {
   const { response, data, form, redirect } = endpoint;
   const made = {};
   const statuses = byStatus(codesOf(endpoint), list);
-  if (endpoint.call ?? endpoint.export) {
-    for (const status of OF_SQL) statuses.set(status, (statuses.get(status) ?? []).sort());
+  const ofSql = (endpoint.call ?? endpoint.export) ? OF_SQL : [];
+  for (const status of ofSql) statuses.set(status, statuses.get(status) ?? []);
+  for (const [status, codes] of statuses) {
+    made[status] = shared(responses, status, errorResponse(codes.sort(), list, ofSql.includes(status)));
   }
-  for (const [status, codes] of statuses) made[status] = shared(responses, status, errorResponse(status, codes.sort(), list));
   for (const status of statusesOf(endpoint)) {
     const good = { description: status === 204 ? 'Done.' : 'The answer.', ...(response && status !== 204 && { content: contentOf(response, system) }) };
-    // A page or a state that is not good has the same form.
-    made[status] = made[status] && status >= 400 ? { description: good.description, content: { ...DATA_ERROR.content, ...good.content } } : good;
+    made[status] = made[status] ? either(good) : good;
   }
   if (form || redirect) made[303] = { description: 'For a browser that has posted a form.' };
   if (endpoint.method === 'GET') made[304] = { description: 'The ETag of the request fits.' };

@@ -36,7 +36,11 @@ const run = async (name, headers) => {
   for (const [header, value] of Object.entries(headers)) args.push('--header', `${header}: ${value}`);
   const child = spawn(await schemathesis(), args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (piece) => (printed += piece));
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (piece) => {
+      printed += piece;
+    });
+  }
   const status = await new Promise((resolve) => child.once('close', resolve));
   return { status, printed };
 };
