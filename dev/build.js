@@ -231,8 +231,8 @@ export const build = async (kind = 'release') => {
   const documents = writeDocuments(output);
   const bytes = size(output);
   console.error(`[build] ${output.slice(root.length + 1)}/: ${(bytes / 1024).toFixed(1)} KB gzipped`);
-  const more = gzipSync(readFileSync(documents), { level: 9 }).length;
-  console.error(`[build] beside it documents.txt, read when it is asked for: ${(more / 1024).toFixed(1)} KB gzipped`);
+  const beside = gzipSync(readFileSync(documents), { level: 9 }).length;
+  console.error(`[build] beside it documents.txt, read when it is asked for: ${(beside / 1024).toFixed(1)} KB gzipped`);
   if (kind === 'release') console.error(`[build] ${weights(output, sources, bytes)}`);
 };
 

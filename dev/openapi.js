@@ -10,6 +10,8 @@ import { root } from './paths.js';
 import { allSystems, systems } from './systems.js';
 
 const CORE = 'core';
+const SERVICES = 'services';
+const SOCKET = '/realtime/v1/websocket';
 
 /** The core's endpoints, in the form of a manifest. Rust reads the bodies of those that have one. */
 export const core = () => {
@@ -23,6 +25,31 @@ export const core = () => {
   };
 };
 
+/** The paths of the services behind the edge, in the form of a manifest. Rust reads the same list. */
+export const services = () => {
+  const lines = readFileSync(join(root, 'src', 'endpoints', 'services.txt'), 'utf8').trim().split('\n');
+  const listed = lines.filter((line) => !line.startsWith('#')).map((line) => line.split(' '));
+  return {
+    name: SERVICES,
+    about: 'What the edge hands on to a service of Supabase, which defines bodies and answers; docs/services.md.',
+    endpoints: listed.flatMap(([access, methods, path, attempts]) =>
+      methods.split(',').map((method) => ({
+        method,
+        // OpenAPI has no parameter of several segments.
+        path: path.replace('{*rest}', '{rest}'),
+        access,
+        service: path.split('/')[1],
+        errors: [
+          ...['RG103', 'RG415', 'RG416'],
+          ...(method === 'GET' ? [] : ['RG302', 'RG310', 'RG314']),
+          ...(attempts ? ['RG301', 'RG334'] : []),
+          ...(path === SOCKET ? ['RG104', 'RG220'] : []),
+        ],
+      })),
+    ),
+  };
+};
+
 /** Name, status and cause of each error that docs/errors.md lists, and of those of other manifests. */
 const errorList = (manifests) => {
   const rows = readFileSync(join(root, 'docs', 'errors.md'), 'utf8').matchAll(
@@ -32,6 +59,9 @@ const errorList = (manifests) => {
   const listed = manifests.flatMap(({ errors }) => errors.map(({ code, ...rest }) => [code, rest]));
   return new Map([...documented, ...listed]);
 };
+
+/** The manifests of all that the edge of some systems serves. */
+export const served = (chosen = systems()) => [core(), ...chosen, services()];
 
 /** Codes that every endpoint of a kind may answer with, beside those that it lists. */
 const ALWAYS = ['RG305', 'RG306', 'RG309', 'RG311', 'RG901', 'RG902'];
@@ -80,9 +110,9 @@ const CREDENTIALS = {
   token: [{ apiToken: [] }],
 };
 
-/** API tokens open no endpoint of the core but the data API. */
+/** API tokens open no service, and no endpoint of the core but the data API. */
 const securityOf = ({ access, data }, system) =>
-  CREDENTIALS[access].filter((one) => !one.apiToken || system !== CORE || data);
+  CREDENTIALS[access].filter((one) => !one.apiToken || data || ![CORE, SERVICES].includes(system));
 
 const GOOD = { created: 201, accepted: 202, no_content: 204 };
 
@@ -154,7 +184,8 @@ const contentOf = ({ examples = [], contentType, ...schema }, system, more = {})
 const ENCODINGS = { form: 'application/x-www-form-urlencoded', multipart: 'multipart/form-data' };
 
 const requestOf = (endpoint, system) => {
-  const { request, accepts = ['json'], line_limit: lines } = endpoint;
+  const { request, accepts = ['json'], line_limit: lines, service } = endpoint;
+  if (service) return { content: { '*/*': {} } };
   const content = contentOf(request, system);
   const described = content['application/json'];
   if (lines) {
@@ -167,6 +198,8 @@ const requestOf = (endpoint, system) => {
   return { required: (request.required ?? []).length > 0, content };
 };
 
+const named = (codes, list) => codes.map((one) => `${one} ${list.get(one).name}`).join(', ');
+
 /** A response of the one shape of errors with some codes. */
 const errorResponse = (codes, list, hasSql) => {
   const own = codes.length > 0 ? [{ enum: codes }] : [];
@@ -174,7 +207,7 @@ const errorResponse = (codes, list, hasSql) => {
   const others = hasSql ? [{ type: 'string', pattern: '^(?!RG)[0-9A-Z]{5}$|^PGRST' }] : [];
   const code = { anyOf: [...own, ...others] };
   return {
-    description: codes.map((one) => `${one} ${list.get(one).name}`).join(', ') || 'A code of PostgreSQL.',
+    description: named(codes, list) || 'A code of PostgreSQL.',
     content: {
       'application/json': {
         schema: { allOf: [{ $ref: '#/components/schemas/Error' }, { type: 'object', properties: { code } }] },
@@ -259,7 +292,24 @@ const either = ({ description: about, content }) => {
   return { description: about, content: { ...others, 'application/json': { ...json, schema } } };
 };
 
+/** Answers of a service, which has bodies of its own for the same statuses. */
+const handedBack = (endpoint, list, responses) => {
+  const statuses = [...byStatus(codesOf(endpoint), list)].map(([status, codes]) => [
+    status,
+    shared(responses, status, {
+      description: `${named(codes.sort(), list)}, or the service's own answer.`,
+      content: { 'application/json': { schema: {} } },
+    }),
+  ]);
+  return {
+    ...Object.fromEntries(statuses),
+    ...(endpoint.path === SOCKET && { 101: { description: 'The WebSocket is open.' } }),
+    default: { description: "The service's own answer.", content: { '*/*': {} } },
+  };
+};
+
 const responsesOf = (endpoint, system, list, responses) => {
+  if (endpoint.service) return handedBack(endpoint, list, responses);
   const { response, data, form, redirect } = endpoint;
   const made = {};
   const statuses = byStatus(codesOf(endpoint), list);
@@ -285,7 +335,7 @@ const operationOf = (endpoint, system, list, responses) => {
     tags: [system],
     ...(endpoint.about && { summary: endpoint.about }),
     ...(parameters.length > 0 && { parameters }),
-    ...(endpoint.request && { requestBody: requestOf(endpoint, system) }),
+    ...((endpoint.request ?? (endpoint.service && endpoint.method !== 'GET')) && { requestBody: requestOf(endpoint, system) }),
     security: securityOf(endpoint, system),
     responses: responsesOf(endpoint, system, list, responses),
   };
@@ -296,7 +346,7 @@ const operationOf = (endpoint, system, list, responses) => {
  * @param {object[]} chosen manifests
  */
 export const description = (chosen = systems()) => {
-  const manifests = [core(), ...chosen];
+  const manifests = served(chosen);
   const list = errorList([...allSystems(), ...chosen]);
   const responses = { DataError: DATA_ERROR };
   const schemas = { Error: ERROR };

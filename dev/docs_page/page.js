@@ -34,7 +34,8 @@ const bodies = (content = {}, label) =>
       const shown = Object.values(examples)
         .map(({ value }, at) => code(value, `${label}, example ${at + 1}, ${type}`))
         .join('');
-      return `<p><code>${escaped(type)}</code></p>${shown}${code(schema, `${label}, schema, ${type}`)}`;
+      const described = schema ? code(schema, `${label}, schema, ${type}`) : '';
+      return `<p><code>${escaped(type)}</code></p>${shown}${described}`;
     })
     .join('');
 

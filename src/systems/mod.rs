@@ -71,7 +71,7 @@ fn own_routes() -> Vec<Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Access;
+    use crate::endpoint::{Access, Action};
 
     #[test]
     fn endpoints_toml_describes_the_endpoints_of_the_core() {
@@ -85,7 +85,9 @@ mod tests {
             };
             described.push([field("method"), field("path"), field("access")]);
         }
-        let routes = own_routes();
+        let mut routes = own_routes();
+        // Their list has what describes them.
+        routes.retain(|route| !matches!(route.action, Action::Service { .. }));
         let mut served: Vec<[&str; 3]> = routes
             .iter()
             .map(|route| {
