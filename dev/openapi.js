@@ -27,7 +27,9 @@ export const core = () => {
 
 /** The paths of the services behind the edge, in the form of a manifest. Rust reads the same list. */
 export const services = () => {
-  const lines = readFileSync(join(root, 'src', 'endpoints', 'services.txt'), 'utf8').trim().split('\n');
+  const lines = readFileSync(join(root, 'src', 'endpoints', 'services.txt'), 'utf8')
+    .trim()
+    .split('\n');
   const listed = lines.filter((line) => !line.startsWith('#')).map((line) => line.split(' '));
   return {
     name: SERVICES,
@@ -65,7 +67,20 @@ export const served = (chosen = systems()) => [core(), ...chosen, services()];
 
 /** Codes that every endpoint of a kind may answer with, beside those that it lists. */
 const ALWAYS = ['RG305', 'RG306', 'RG309', 'RG311', 'RG901', 'RG902'];
-const OF_CREDENTIALS = ['RG201', 'RG202', 'RG203', 'RG204', 'RG205', 'RG206', 'RG208', 'RG209', 'RG210', 'RG217', 'RG218', 'RG219'];
+const OF_CREDENTIALS = [
+  'RG201',
+  'RG202',
+  'RG203',
+  'RG204',
+  'RG205',
+  'RG206',
+  'RG208',
+  'RG209',
+  'RG210',
+  'RG217',
+  'RG218',
+  'RG219',
+];
 const OF_KEYS = ['RG207'];
 const OF_ROLES = ['RG213', 'RG214'];
 const OF_BODIES = ['RG301', 'RG302', 'RG303', 'RG310', 'RG314', 'RG330'];
@@ -120,7 +135,9 @@ const GOOD = { created: 201, accepted: 202, no_content: 204 };
 const statusesOf = ({ statuses, answer, data, method }) => {
   if (statuses) return statuses;
   if (!data) return [GOOD[answer] ?? 200];
-  return { GET: [200, 206], POST: [200, 201, 204], PATCH: [200, 204], PUT: [200, 201, 204], DELETE: [200, 204] }[method];
+  return { GET: [200, 206], POST: [200, 201, 204], PATCH: [200, 204], PUT: [200, 201, 204], DELETE: [200, 204] }[
+    method
+  ];
 };
 
 const KINDS = {
@@ -152,11 +169,16 @@ const parametersOf = ({ path, data, idempotent, arguments: taken = {} }) => {
         name: argument[place],
         in: place,
         ...(argument.required && argument.field === undefined && { required: true }),
-        schema: { ...kind(argument), ...(['number', 'boolean'].includes(typeof argument.default) && { default: argument.default }) },
+        schema: {
+          ...kind(argument),
+          ...(['number', 'boolean'].includes(typeof argument.default) && { default: argument.default }),
+        },
       })),
   );
   const key = idempotent ? [{ $ref: '#/components/parameters/idempotencyKey' }] : [];
-  const profile = data ? [{ $ref: '#/components/parameters/profile' }, { $ref: '#/components/parameters/filters' }] : [];
+  const profile = data
+    ? [{ $ref: '#/components/parameters/profile' }, { $ref: '#/components/parameters/filters' }]
+    : [];
   return [...inPath, ...others, ...key, ...profile];
 };
 
@@ -176,7 +198,9 @@ const contentOf = ({ examples = [], contentType, ...schema }, system, more = {})
   if (contentType) return { [contentType.split(';')[0]]: { schema: { type: 'string' } } };
   const described = { schema: schemaOf(schema, system) };
   if (examples.length > 0) {
-    described.examples = Object.fromEntries(examples.map((text, at) => [`example${at + 1}`, { value: JSON.parse(text) }]));
+    described.examples = Object.fromEntries(
+      examples.map((text, at) => [`example${at + 1}`, { value: JSON.parse(text) }]),
+    );
   }
   return { 'application/json': described, ...more };
 };
@@ -189,7 +213,11 @@ const requestOf = (endpoint, system) => {
   const content = contentOf(request, system);
   const described = content['application/json'];
   if (lines) {
-    const schema = { type: 'string', contentMediaType: 'application/x-ndjson', description: 'Lines of JSON, each of which fits the schema in x-line.' };
+    const schema = {
+      type: 'string',
+      contentMediaType: 'application/x-ndjson',
+      description: 'Lines of JSON, each of which fits the schema in x-line.',
+    };
     return { required: true, content: { 'application/x-ndjson': { schema, 'x-line': described } } };
   }
   for (const encoding of accepts) {
@@ -218,10 +246,30 @@ const errorResponse = (codes, list, hasSql) => {
 
 const COMPONENTS = {
   securitySchemes: {
-    publishableKey: { type: 'apiKey', in: 'header', name: 'apikey', description: 'A publishable key, which pages may contain.' },
-    userToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'The access token of a signed-in user.' },
-    apiToken: { type: 'http', scheme: 'bearer', bearerFormat: 'rgt_', description: 'An API token, whose scope has the system or the endpoint.' },
-    serviceToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A token of the role service_role, for servers only.' },
+    publishableKey: {
+      type: 'apiKey',
+      in: 'header',
+      name: 'apikey',
+      description: 'A publishable key, which pages may contain.',
+    },
+    userToken: {
+      type: 'http',
+      scheme: 'bearer',
+      bearerFormat: 'JWT',
+      description: 'The access token of a signed-in user.',
+    },
+    apiToken: {
+      type: 'http',
+      scheme: 'bearer',
+      bearerFormat: 'rgt_',
+      description: 'An API token, whose scope has the system or the endpoint.',
+    },
+    serviceToken: {
+      type: 'http',
+      scheme: 'bearer',
+      bearerFormat: 'JWT',
+      description: 'A token of the role service_role, for servers only.',
+    },
   },
   parameters: {
     idempotencyKey: {
@@ -230,7 +278,12 @@ const COMPONENTS = {
       description: 'A request that is repeated with the same key within 24 hours writes nothing twice.',
       schema: { type: 'string', maxLength: 255 },
     },
-    profile: { name: 'Accept-Profile', in: 'header', description: 'The schema; Content-Profile for writes.', schema: { type: 'string' } },
+    profile: {
+      name: 'Accept-Profile',
+      in: 'header',
+      description: 'The schema; Content-Profile for writes.',
+      schema: { type: 'string' },
+    },
     filters: {
       name: 'filters',
       in: 'query',
@@ -319,7 +372,10 @@ const responsesOf = (endpoint, system, list, responses) => {
     made[status] = shared(responses, status, errorResponse(codes.sort(), list, ofSql.includes(status)));
   }
   for (const status of statusesOf(endpoint)) {
-    const good = { description: status === 204 ? 'Done.' : 'The answer.', ...(response && status !== 204 && { content: contentOf(response, system) }) };
+    const good = {
+      description: status === 204 ? 'Done.' : 'The answer.',
+      ...(response && status !== 204 && { content: contentOf(response, system) }),
+    };
     made[status] = made[status] ? either(good) : good;
   }
   if (form || redirect) made[303] = { description: 'For a browser that has posted a form.' };
@@ -335,7 +391,9 @@ const operationOf = (endpoint, system, list, responses) => {
     tags: [system],
     ...(endpoint.about && { summary: endpoint.about }),
     ...(parameters.length > 0 && { parameters }),
-    ...((endpoint.request ?? (endpoint.service && endpoint.method !== 'GET')) && { requestBody: requestOf(endpoint, system) }),
+    ...((endpoint.request ?? (endpoint.service && endpoint.method !== 'GET')) && {
+      requestBody: requestOf(endpoint, system),
+    }),
     security: securityOf(endpoint, system),
     responses: responsesOf(endpoint, system, list, responses),
   };
@@ -352,7 +410,8 @@ export const description = (chosen = systems()) => {
   const schemas = { Error: ERROR };
   const paths = {};
   for (const { name, definitions = {}, endpoints } of manifests) {
-    for (const [definition, schema] of Object.entries(definitions)) schemas[`${name}.${definition}`] = schemaOf(schema, name);
+    for (const [definition, schema] of Object.entries(definitions))
+      schemas[`${name}.${definition}`] = schemaOf(schema, name);
     for (const endpoint of endpoints) {
       paths[endpoint.path] ??= {};
       paths[endpoint.path][endpoint.method.toLowerCase()] = operationOf(endpoint, name, list, responses);
@@ -361,7 +420,12 @@ export const description = (chosen = systems()) => {
   const { version, description: about, license } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   return {
     openapi: '3.1.0',
-    info: { title: 'Rowgate', version, summary: about, license: { name: license, identifier: license.replaceAll(/[()]/g, '') } },
+    info: {
+      title: 'Rowgate',
+      version,
+      summary: about,
+      license: { name: license, identifier: license.replaceAll(/[()]/g, '') },
+    },
     // The address that serves the description.
     servers: [{ url: '/' }],
     tags: manifests.map(({ name, about: description }) => ({ name, ...(description && { description }) })),
@@ -384,7 +448,8 @@ export const descriptionText = ({ components, paths, ...others }) => {
 };
 
 const local = (name) => readFileSync(join(root, 'dev', 'docs_page', name), 'utf8');
-const pico = () => readFileSync(createRequire(import.meta.url).resolve('@picocss/pico/css/pico.classless.min.css'), 'utf8');
+const pico = () =>
+  readFileSync(createRequire(import.meta.url).resolve('@picocss/pico/css/pico.classless.min.css'), 'utf8');
 
 /** The documents by name, as one JSON text: each is a digest in the first line, and the text. */
 export const documentsText = (chosen = systems()) => {
@@ -396,7 +461,9 @@ export const documentsText = (chosen = systems()) => {
     'filter.js': local('filter.js'),
   };
   const digest = (text) => createHash('sha256').update(text).digest('base64url').slice(0, 16);
-  return JSON.stringify(Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, `${digest(text)}\n${text}`])));
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, `${digest(text)}\n${text}`])),
+  );
 };
 
 /**

@@ -213,7 +213,9 @@ const without = (object, ...names) =>
 const forTheEdge = (manifest) => ({
   ...without(manifest, 'about', 'migrations', 'default_schema', 'docs', 'folder', 'definitions'),
   variables: manifest.variables.map((variable) => without(variable, 'about')),
-  endpoints: manifest.endpoints.map((endpoint) => without(endpoint, 'about', 'request', 'response', 'errors', 'statuses')),
+  endpoints: manifest.endpoints.map((endpoint) =>
+    without(endpoint, 'about', 'request', 'response', 'errors', 'statuses'),
+  ),
 });
 
 /** The manifests as one JSON text for the edge. */

@@ -16,7 +16,10 @@ const text = (value) => JSON.stringify(value);
 /** The modules of a bundle in a folder, in the order in which workerd wants them: the entry first. */
 export const bundleIn = (folder) =>
   Object.fromEntries(
-    ['entry.js', 'index.js', 'index_bg.wasm', 'systems.js', 'documents.txt'].map((name) => [name, join(root, folder, name)]),
+    ['entry.js', 'index.js', 'index_bg.wasm', 'systems.js', 'documents.txt'].map((name) => [
+      name,
+      join(root, folder, name),
+    ]),
   );
 
 /** The bundle's modules. */

@@ -7,6 +7,7 @@ const sections = [...document.querySelectorAll('main > section')];
 box.addEventListener('input', () => {
   const words = box.value.toLowerCase().trim().split(/\s+/);
   for (const article of articles) article.hidden = !words.every((word) => article.dataset.search.includes(word));
-  for (const section of sections) section.hidden = box.value.trim() !== '' && !section.querySelector('article:not([hidden])');
+  for (const section of sections)
+    section.hidden = box.value.trim() !== '' && !section.querySelector('article:not([hidden])');
   found.textContent = `${articles.filter(({ hidden }) => !hidden).length} endpoints`;
 });

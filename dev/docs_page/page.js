@@ -49,23 +49,31 @@ const operation = (method, path, described, resolve) => {
 <h3><code>${escaped(title)}</code></h3>
 ${described.summary ? `<p>${escaped(described.summary)}</p>\n` : ''}<p>${escaped(whoMayCall(described.security))}</p>
 ${folded('Parameters', parameters.length > 0 && `<ul>${parameters.join('')}</ul>`)}${folded('Request', described.requestBody && bodies(described.requestBody.content, `Request of ${title}`))}${good
-    .map(([status, one]) => folded(`${status} ${one.description}`, bodies(one.content, `Answer ${status} of ${title}`)))
-    .join('')}${folded('Errors', errors.length > 0 && `<ul>${errors.map(([status, one]) => `<li><strong>${status}</strong> ${escaped(one.description)}</li>`).join('')}</ul>`)}
+  .map(([status, one]) => folded(`${status} ${one.description}`, bodies(one.content, `Answer ${status} of ${title}`)))
+  .join(
+    '',
+  )}${folded('Errors', errors.length > 0 && `<ul>${errors.map(([status, one]) => `<li><strong>${status}</strong> ${escaped(one.description)}</li>`).join('')}</ul>`)}
 </article>`;
 };
 
 /** The page of a description. */
 export const page = ({ info, tags, paths, components }) => {
-  const resolve = (one) => (one.$ref ? one.$ref.split('/').slice(2).reduce((at, name) => at[name], components) : one);
+  const resolve = (one) =>
+    one.$ref
+      ? one.$ref
+          .split('/')
+          .slice(2)
+          .reduce((at, name) => at[name], components)
+      : one;
   const operations = Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, described]) => ({ method, path, described })),
   );
   const section = ({ name, description }) => `<section>
 <h2 id="${escaped(name)}">${escaped(name)}</h2>
 ${description ? `<p>${escaped(description)}</p>\n` : ''}${operations
-    .filter(({ described }) => described.tags[0] === name)
-    .map(({ method, path, described }) => operation(method, path, described, resolve))
-    .join('\n')}
+  .filter(({ described }) => described.tags[0] === name)
+  .map(({ method, path, described }) => operation(method, path, described, resolve))
+  .join('\n')}
 </section>`;
   return `<!doctype html>
 <html lang="en">

@@ -1,4 +1,4 @@
-//! `/openapi.json`: a description of all endpoints in OpenAPI 3.1 and, for signed-in callers, of what they may use of the data API.
+//! `/openapi.json`: a description of all endpoints in `OpenAPI` 3.1 and, for signed-in callers, of what they may use of the data API.
 //! `/docs`: a page made of it. `dev/openapi.js` makes both at build time, of the manifests and of `endpoints.toml`.
 
 use http::Method;

@@ -12,7 +12,9 @@ const PATHS: &str = include_str!("services.txt");
 #[must_use]
 pub fn routes() -> Vec<Route> {
     let lines = PATHS.lines().filter(|line| !line.starts_with('#'));
-    lines.flat_map(|line| routes_of(line).unwrap_or_default()).collect()
+    lines
+        .flat_map(|line| routes_of(line).unwrap_or_default())
+        .collect()
 }
 
 /// The routes of a line, one for each method; none for a line that is wrong.

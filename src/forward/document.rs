@@ -2,7 +2,9 @@
 
 use std::hash::Hasher as _;
 
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, VARY};
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, VARY,
+};
 use http::{HeaderValue, StatusCode};
 use rustc_hash::FxHasher;
 use serde::Deserialize;
@@ -49,7 +51,10 @@ pub(super) async fn send<P: Platform>(
     let mut headers = Headers::new();
     let (etag, body) = match more {
         None => {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+            headers.insert(
+                CACHE_CONTROL,
+                HeaderValue::from_static("public, max-age=60"),
+            );
             (format!("\"{digest}\""), text.replace(PLACE, ""))
         }
         Some(relay) => {
@@ -62,9 +67,14 @@ pub(super) async fn send<P: Platform>(
             (format!("\"{digest}-{:016x}\"", hasher.finish()), body)
         }
     };
-    let value = |text: &str| HeaderValue::from_str(text).map_err(|_| Error::Internal("a digest is no header"));
+    let value = |text: &str| {
+        HeaderValue::from_str(text).map_err(|_| Error::Internal("a digest is no header"))
+    };
     headers.insert(ETAG, value(&etag)?);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(document.content_type));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(document.content_type),
+    );
     if document.function.is_some() {
         headers.insert(VARY, HeaderValue::from_static("Authorization"));
     }
@@ -108,7 +118,10 @@ mod tests {
         let wanted = r#"{"schemas":{"a":1,"c":3},"paths":{"/b":2,"/d":4,"/e":{}}}"#;
         assert_eq!(all.as_deref(), Some(wanted));
         let none = of(r#"{"schemas": {}, "paths": { }}"#);
-        assert_eq!(none.as_deref(), Some(r#"{"schemas":{"a":1},"paths":{"/b":2}}"#));
+        assert_eq!(
+            none.as_deref(),
+            Some(r#"{"schemas":{"a":1},"paths":{"/b":2}}"#)
+        );
         for wrong in ["", "null", "{}", r#"{"schemas":[],"paths":{}}"#] {
             assert_eq!(of(wrong), None, "{wrong}");
         }

@@ -107,7 +107,7 @@ pub async fn narrow<P: Platform>(
             }
         }
         Action::Document(document) => Work::Document {
-            document: *document,
+            document,
             more: document::prepare(document, caller, &request, edge)?,
         },
         Action::Relation | Action::Function => {

@@ -4,8 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import axe from 'axe-core';
-import { core, description, descriptionText, served as allServed } from '../../../dev/openapi.js';
-import { dataSchemas, moreSystems, systems } from '../../../dev/systems.js';
+import { served as allServed, core, description, descriptionText } from '../../../dev/openapi.js';
+import { dataSchemas, moreSystems } from '../../../dev/systems.js';
 import { launch } from '../../support/browser.js';
 import { faultsOf, sendExamples } from '../../support/schemas.js';
 import { as, ask, close, stack, userToken } from '../../support/stack.js';
@@ -42,7 +42,10 @@ const gaps = (described) => {
       return [
         ...(security ? [] : [`${name}: nobody may call it`]),
         ...bodies.filter(({ content }) => !content).map(() => `${name}: a body without a schema`),
-        ...[...json, lines].flat().filter(({ schema, examples }) => !schema || !examples).map(() => `${name}: a body without an example`),
+        ...[...json, lines]
+          .flat()
+          .filter(({ schema, examples }) => !schema || !examples)
+          .map(() => `${name}: a body without an example`),
       ];
     }),
   ];
@@ -57,8 +60,15 @@ test('without a token it is a valid description of every endpoint, each with sch
   await assertValid(body);
   assert.deepEqual(gaps(body), []);
   const wanted = allServed().flatMap(({ endpoints }) => endpoints.map(({ method, path }) => `${method} ${path}`));
-  assert.deepEqual(operationsOf(body).map(({ name }) => name).sort(), wanted.sort());
-  assert.ok(!Object.keys(body.paths).some((path) => /^\/rest\/v1\/(rpc\/)?\w/.test(path) && !path.startsWith('/rest/v1/rpc/{')));
+  assert.deepEqual(
+    operationsOf(body)
+      .map(({ name }) => name)
+      .sort(),
+    wanted.sort(),
+  );
+  assert.ok(
+    !Object.keys(body.paths).some((path) => /^\/rest\/v1\/(rpc\/)?\w/.test(path) && !path.startsWith('/rest/v1/rpc/{')),
+  );
 });
 
 test('a gap is found', () => {
@@ -158,7 +168,12 @@ test('a user gets what the role authenticated may use, and nothing else', async 
   assert.deepEqual(projects.id, { type: 'string', format: 'uuid', readOnly: true });
   assert.equal(body.paths['/rest/v1/rpc/erase_user'], undefined);
   const { schema } = body.paths['/rest/v1/rpc/add_project'].post.requestBody.content['application/json'];
-  assert.deepEqual(schema, { type: 'object', properties: { name: { type: 'string' } }, required: ['name'], additionalProperties: false });
+  assert.deepEqual(schema, {
+    type: 'object',
+    properties: { name: { type: 'string' } },
+    required: ['name'],
+    additionalProperties: false,
+  });
 });
 
 test('a server gets what the role service_role may use, and nothing else', async () => {
@@ -199,7 +214,12 @@ test("the examples of the core's endpoints get answers that fit their schemas", 
     'PATCH /rest/v1/{relation}': () => ({ ...rows, path: named }),
     'PUT /rest/v1/{relation}': () => {
       const id = randomUUID();
-      return { ...rows, token: stack.service_key, path: `/rest/v1/user_profiles?id=eq.${id}`, json: { id, full_name: 'x' } };
+      return {
+        ...rows,
+        token: stack.service_key,
+        path: `/rest/v1/user_profiles?id=eq.${id}`,
+        json: { id, full_name: 'x' },
+      };
     },
     'DELETE /rest/v1/{relation}': () => ({ ...rows, path: named }),
     'GET /rest/v1/rpc/{function}': () => ({ ...user, path: '/rest/v1/rpc/count_projects' }),
@@ -240,7 +260,10 @@ for (const [name, options] of Object.entries({
     const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
     assert.ok(wide <= room, `${wide} of ${room}`);
     assert.deepEqual(complaints, []);
-    assert.deepEqual([...hosts].filter((host) => host.startsWith('http')), [new URL(stack.edge_url).origin]);
+    assert.deepEqual(
+      [...hosts].filter((host) => host.startsWith('http')),
+      [new URL(stack.edge_url).origin],
+    );
     await context.close();
   });
 }

@@ -25,14 +25,37 @@ const needsOthers = ({ requires, after_call: afterCall, seal, stream }) =>
 /** Runs it with the credentials of a caller; gives its status and what it printed. */
 const run = async (name, headers) => {
   const { body } = await ask('/openapi.json');
-  for (const { method, path } of systems().flatMap(({ endpoints }) => endpoints).filter(needsOthers))
+  for (const { method, path } of systems()
+    .flatMap(({ endpoints }) => endpoints)
+    .filter(needsOthers))
     delete body.paths[path][method.toLowerCase()];
   // It probes by itself whether other services answer.
   delete body.paths['/readyz'];
   const file = join(directory, `${name}.json`);
   writeFileSync(file, JSON.stringify(body));
-  const args = ['run', file, '--url', stack.edge_url, '--seed', '20', '--max-examples', '4', '--phases', 'examples,fuzzing'];
-  args.push('--checks', CHECKS, '--workers', '2', '--request-timeout', '20', '--no-color', '--suppress-health-check', 'all');
+  const args = [
+    'run',
+    file,
+    '--url',
+    stack.edge_url,
+    '--seed',
+    '20',
+    '--max-examples',
+    '4',
+    '--phases',
+    'examples,fuzzing',
+  ];
+  args.push(
+    '--checks',
+    CHECKS,
+    '--workers',
+    '2',
+    '--request-timeout',
+    '20',
+    '--no-color',
+    '--suppress-health-check',
+    'all',
+  );
   for (const [header, value] of Object.entries(headers)) args.push('--header', `${header}: ${value}`);
   const child = spawn(await schemathesis(), args, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
   let printed = '';

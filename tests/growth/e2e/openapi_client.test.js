@@ -14,7 +14,9 @@ test('the example sends a lead, as a function and as a program', async () => {
   const args = ['examples/edge-client/leads.js', stack.edge_url, second];
   const done = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' });
   assert.deepEqual([done.status, done.stdout], [0, 'received\n'], done.stderr);
-  const [{ count }] = await sql('select count(*)::int as count from marketing.leads where email = any($1)', [[first, second]]);
+  const [{ count }] = await sql('select count(*)::int as count from marketing.leads where email = any($1)', [
+    [first, second],
+  ]);
   assert.equal(count, 2);
 });
 
