@@ -49,7 +49,7 @@ begin
   ),
   relations as materialized (
     select
-      c.oid, c.relname::text as name, n.name as in_schema, n.place, format('%s.%s', n.name, c.relname) as full_name,
+      c.oid, o.name, n.name as in_schema, n.place, 'data.' || regexp_replace(n.name || '.' || o.name, '[^A-Za-z0-9._-]', '_', 'g') as full_name,
       obj_description(c.oid, 'pg_class') as about,
       array_remove(array[
         case when has_any_column_privilege(c.oid, 'select') then 'get' end,
@@ -57,7 +57,13 @@ begin
         case when has_any_column_privilege(c.oid, 'update') then 'patch' end,
         case when has_table_privilege(c.oid, 'delete') then 'delete' end
       ], null) as verbs
-    from pg_catalog.pg_class as c inner join served as n on n.oid = c.relnamespace
+    from pg_catalog.pg_class as c
+    inner join served as n on n.oid = c.relnamespace
+    -- In an address, names of other characters are percent-encoded.
+    cross join lateral (
+      select case when c.relname ~ '^[A-Za-z0-9._~-]+$' then c.relname::text
+        else regexp_replace(encode(convert_to(c.relname::text, 'UTF8'), 'hex'), '..', '%\&', 'g') end
+    ) as o (name)
     where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
   ),
   columns as (
@@ -130,7 +136,7 @@ begin
   ),
   functions as materialized (
     select
-      p.oid, p.proname::text as name, n.name as in_schema, n.place, obj_description(p.oid, 'pg_proc') as about,
+      p.oid, o.name, n.name as in_schema, n.place, obj_description(p.oid, 'pg_proc') as about,
       case when p.proretset then jsonb_build_object('type', 'array', 'items', coalesce(t.schema, '{}')) else coalesce(t.schema, '{}') end
         as result,
       (
@@ -151,6 +157,10 @@ begin
       ) as arguments
     from pg_catalog.pg_proc as p
     inner join served as n on n.oid = p.pronamespace
+    cross join lateral (
+      select case when p.proname ~ '^[A-Za-z0-9._~-]+$' then p.proname::text
+        else regexp_replace(encode(convert_to(p.proname::text, 'UTF8'), 'hex'), '..', '%\&', 'g') end
+    ) as o (name)
     left join types as t on t.oid = p.prorettype
     where p.prokind = 'f' and p.prorettype not in ('pg_catalog.trigger'::regtype, 'pg_catalog.event_trigger'::regtype)
       and has_function_privilege(p.oid, 'execute')

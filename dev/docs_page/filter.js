@@ -9,5 +9,5 @@ box.addEventListener('input', () => {
   for (const article of articles) article.hidden = !words.every((word) => article.dataset.search.includes(word));
   for (const section of sections)
     section.hidden = box.value.trim() !== '' && !section.querySelector('article:not([hidden])');
-  found.textContent = `${articles.filter(({ hidden }) => !hidden).length} endpoints`;
+  found.textContent = `${articles.filter(({ hidden }) => !hidden).length} of ${articles.length} endpoints`;
 });

@@ -82,6 +82,7 @@ ${description ? `<p>${escaped(description)}</p>\n` : ''}${operations
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${escaped(info.title)}: endpoints</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/style.css">
 <script src="/docs/filter.js" defer></script>
 </head>
@@ -93,7 +94,7 @@ ${description ? `<p>${escaped(description)}</p>\n` : ''}${operations
 <main>
 <label for="filter">Filter</label>
 <input id="filter" type="search" autocomplete="off" aria-describedby="found">
-<p id="found" role="status">${operations.length} endpoints</p>
+<p id="found" role="status">${operations.length} of ${operations.length} endpoints</p>
 ${tags.map(section).join('\n')}
 <section>
 <h2 id="schemas">Parts of schemas</h2>
