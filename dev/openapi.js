@@ -402,9 +402,9 @@ const operationOf = (endpoint, system, list, responses) => {
 /**
  * The description of the core and of some systems, as an object.
  * @param {object[]} chosen manifests
+ * @param {object[]} manifests all that are described
  */
-export const description = (chosen = systems()) => {
-  const manifests = served(chosen);
+export const description = (chosen = systems(), manifests = served(chosen)) => {
   const list = errorList([...allSystems(), ...chosen]);
   const responses = { DataError: DATA_ERROR };
   const schemas = { Error: ERROR };

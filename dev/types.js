@@ -2,7 +2,7 @@
 // of their description in OpenAPI, in the form that openapi-fetch takes.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { description } from './openapi.js';
+import { core, description } from './openapi.js';
 import { root } from './paths.js';
 import { SetupError } from './setup.js';
 import { dataSchemas, productSystems, systems } from './systems.js';
@@ -40,8 +40,8 @@ export const generateTypes = (databaseUrl, names = productSchemas()) => {
 
 const EDGE_HEADER = '// Made by `npm run db:types` from the manifests. Do not edit.\n\n';
 
-/** The types of the endpoints of the core and of the product's systems. */
+/** The types of the endpoints of the core and of the product's systems; the services behind the edge have supabase-js. */
 export const generateEdgeTypes = async (manifests = productSystems()) => {
   const { default: openapiTS, astToString } = await import('openapi-typescript');
-  return EDGE_HEADER + astToString(await openapiTS(description(manifests)));
+  return EDGE_HEADER + astToString(await openapiTS(description(manifests, [core(), ...manifests])));
 };

@@ -71,7 +71,7 @@ export default {
   routes: {
     'GET /healthz': { call: 'everybody' },
     'GET /readyz': { call: 'everybody' },
-    'GET /openapi.json': { call: 'everybody' },
+    'GET /openapi.json': { call: OPEN },
     'GET /docs': { call: 'everybody' },
     'GET /docs/style.css': { call: 'everybody' },
     'GET /docs/filter.js': { call: 'everybody' },

@@ -33,6 +33,8 @@ test('code of supabase-js and of openapi-fetch compiles against them, and wrong 
     'esnext',
     '--moduleResolution',
     'bundler',
+    '--target',
+    'es2022',
     '--types',
     'node',
     '--allowJs',
