@@ -42,7 +42,7 @@ pub(crate) fn own() -> Vec<Value> {
                 .flatten()
             {
                 let item = item.as_object_mut().unwrap();
-                for name in ["about", "request", "response", "errors"] {
+                for name in ["about", "request", "response", "errors", "statuses"] {
                     item.remove(name);
                 }
             }
