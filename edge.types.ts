@@ -4068,14 +4068,14 @@ export interface components {
                 };
             };
         };
-        /** @description RG414 provider_refused, RG503 idempotency_key_reused, RG687 chat_invalid, RG689 attachment_refused */
-        "E422-60677f3d": {
+        /** @description RG414 provider_refused, RG417 context_length_exceeded, RG503 idempotency_key_reused, RG687 chat_invalid, RG689 attachment_refused */
+        "E422-75bdb503": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG414" | "RG503" | "RG687" | "RG689";
+                    code?: "RG414" | "RG417" | "RG503" | "RG687" | "RG689";
                 };
             };
         };
@@ -4101,14 +4101,14 @@ export interface components {
                 };
             };
         };
-        /** @description RG414 provider_refused, RG687 chat_invalid, RG689 attachment_refused */
-        "E422-4a607207": {
+        /** @description RG414 provider_refused, RG417 context_length_exceeded, RG687 chat_invalid, RG689 attachment_refused */
+        "E422-0c8f4245": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG414" | "RG687" | "RG689";
+                    code?: "RG414" | "RG417" | "RG687" | "RG689";
                 };
             };
         };
@@ -9791,7 +9791,7 @@ export interface operations {
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
-            422: components["responses"]["E422-60677f3d"];
+            422: components["responses"]["E422-75bdb503"];
             429: components["responses"]["E429-e675244d"];
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
@@ -9848,7 +9848,7 @@ export interface operations {
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
-            422: components["responses"]["E422-4a607207"];
+            422: components["responses"]["E422-0c8f4245"];
             429: components["responses"]["E429-e675244d"];
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
