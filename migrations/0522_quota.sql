@@ -87,19 +87,27 @@ end
 $$;
 revoke execute on function private.quota_fields(bigint, timestamptz, timestamptz, int, bigint, bigint, timestamptz, timestamptz) from public;
 
--- How many tokens settling a tenant's pending events would free, less what they have used.
+-- How many tokens settling a tenant's pending events would free, less what they have used. In PL/pgSQL, because SQL functions with settings
+-- are planned at every call.
 create function private.pending_tokens(tenant uuid) returns bigint
-  language sql stable
+  language plpgsql stable
   set search_path = ''
   as $$
-select coalesce(sum(r.amount - e.tokens), 0)::bigint
-from private.usage_pending as p
-cross join lateral (
-  select o.prompt_tokens + o.completion_tokens as tokens
-  from private.usage_events as o where o.tenant_id = p.tenant_id and o.event_id = p.event_id offset 0
-) as e
-inner join private.reservations as r on r.id = p.reservation and r.released_at is null
-where p.tenant_id = pending_tokens.tenant
+begin
+  return (
+    select coalesce(sum(r.amount - e.tokens), 0)::bigint
+    from private.usage_pending as p
+    -- One row each, by the key, whatever the planner knew when the session began.
+    cross join lateral (
+      select o.prompt_tokens + o.completion_tokens as tokens
+      from private.usage_events as o where o.tenant_id = p.tenant_id and o.event_id = p.event_id offset 0
+    ) as e
+    cross join lateral (
+      select o.amount from private.reservations as o where o.id = p.reservation and o.released_at is null offset 0
+    ) as r
+    where p.tenant_id = pending_tokens.tenant
+  );
+end
 $$;
 revoke execute on function private.pending_tokens(uuid) from public;
 
@@ -146,10 +154,10 @@ begin
   -- Ended requests hold what they had reserved until they are folded. Fold them if that makes room, or if the first of them is old, and only
   -- if this request has room then: what a refused request has folded is rolled back. On a new day `free` is too small until the first request,
   -- which does no harm.
-  select b.limit_micro - b.used - b.reserved, (
+  select b.limit_micro - b.used - b.reserved, coalesce((
     select p.since < moment - interval '250 milliseconds'
     from private.usage_pending as p where p.tenant_id = begin_usage.tenant order by p.event_id limit 1
-  ) into free, is_due
+  ), false) into free, is_due
   from private.budgets as b
   where b.scope = 'assistant.tokens' and b.owner = begin_usage.tenant;
   if (free < estimate or is_due) and free + private.pending_tokens(tenant) >= estimate then
