@@ -1,34 +1,32 @@
 -- 0332: task queue. Which task runs next. Apart from the users' table, so that it stays small and can be emptied by TRUNCATE.
 --
 -- A lane is one user's tasks for one agent. Each lane has so many slots, by the user's tier. A task with a slot is a row of
--- private.task_queue: ready, or leased to a worker. All others wait in private.task_backlog. A task that leaves the queue makes
--- room for the best waiting task of its lane. So the queue has a few rows for each user, however many tasks wait.
+-- private.task_queue: ready, or leased to a worker. All others wait in private.task_backlog. A task that is completed leaves a
+-- vacancy, and the next claim of any worker gives all vacancies to the best waiting tasks of their lanes. So the queue has a few rows
+-- for each user, however many tasks wait.
 --
 -- Fairness: a task that gets a slot also gets a turn, one after the last turn of its user, but at least the one that is being
 -- served now. Workers take tasks in the order of turns (start-time fair queueing), so one user's many tasks take one turn each,
 -- and everybody else's first task has the next turn.
 --
 -- A transaction that stays open keeps PostgreSQL from removing rows that are deleted after its start. What is counted or
--- remembered for each task is therefore in sequences, which have one row for ever; the queue has two generations, of which one is
--- copied into the other and truncated (rotate_task_queue); and reads start behind the deleted rows (task_front, task_heads).
+-- remembered for each task is therefore in sequences, which have one row for ever; the queue is often truncated, and gets the rows
+-- that it had (rotate_task_queue); and reads start behind the deleted rows (task_front, task_heads).
 -- migrate:up
 -- The turn that is being served, and the one from which claims of all tasks read.
 create sequence private.task_turn minvalue 0 start 0;
 create sequence private.task_front minvalue 0 start 0;
 -- Second of the last sweep.
 create sequence private.task_swept minvalue 0 start 0;
--- Tasks that have left the queue; the value at which the queue is rotated next; the generation that gets new rows.
+-- Tasks that have left the queue; the value at which the queue is rotated next.
 create sequence private.task_departures minvalue 0 start 0;
 create sequence private.task_rotation_due minvalue 0 start 0;
-create sequence private.task_generation minvalue 0 start 0;
 -- Until then pg_sequence_last_value gives null.
 select setval('private.task_turn', 0), setval('private.task_front', 0), setval('private.task_swept', 0),
-  setval('private.task_departures', 0), setval('private.task_rotation_due', 1024), setval('private.task_generation', 0);
+  setval('private.task_departures', 0), setval('private.task_rotation_due', 1024);
 
 create table private.task_queue (
   task_id     uuid not null,
-  -- squawk-ignore prefer-bigint-over-smallint
-  generation  smallint not null,
   agent_id    uuid not null,
   user_id     uuid not null,
   task_type   text not null,
@@ -43,9 +41,9 @@ create table private.task_queue (
   lease_token uuid,
   lease_until timestamptz,
   locked_by   text,
-  constraint task_queue_pkey primary key (task_id, generation)
-) partition by list (generation);
-comment on table private.task_queue is 'Tasks that have a slot: ready, or leased to a worker. One of two generations is empty, except while rows are moved.';
+  constraint task_queue_pkey primary key (task_id)
+) with (fillfactor = 70);
+comment on table private.task_queue is 'Tasks that have a slot: ready, or leased to a worker.';
 comment on column private.task_queue.attempt is 'Attempts that were begun. An attempt counts when it begins: a worker may die of it.';
 comment on column private.task_queue.cancelled is 'The owner has cancelled the task while a worker has it. It keeps slot and Idempotency-Key until the worker lets go.';
 
@@ -53,17 +51,8 @@ create index task_queue_ready on private.task_queue (turn, priority) where lease
 create index task_queue_lease_until on private.task_queue (lease_until) where lease_token is not null;
 create index task_queue_user_id on private.task_queue (user_id, turn);
 
-create table private.task_queue_0 partition of private.task_queue for values in (0) with (fillfactor = 70);
-create table private.task_queue_1 partition of private.task_queue for values in (1) with (fillfactor = 70);
-comment on table private.task_queue_0 is 'A generation of private.task_queue.';
-comment on table private.task_queue_1 is 'A generation of private.task_queue.';
-
 alter table private.task_queue enable row level security;
 alter table private.task_queue force row level security;
-alter table private.task_queue_0 enable row level security;
-alter table private.task_queue_0 force row level security;
-alter table private.task_queue_1 enable row level security;
-alter table private.task_queue_1 force row level security;
 
 create table private.task_backlog (
   task_id   uuid primary key,
@@ -99,6 +88,16 @@ comment on table private.task_heads is
 
 alter table private.task_heads enable row level security;
 alter table private.task_heads force row level security;
+
+create table private.task_vacancies (
+  user_id  uuid not null,
+  agent_id uuid not null
+);
+comment on table private.task_vacancies is
+  'Slots that completed tasks have left, until the next claim. One statement fills those of ten tasks in little more than the time that it would take for one.';
+
+alter table private.task_vacancies enable row level security;
+alter table private.task_vacancies force row level security;
 
 create table private.task_pauses (
   id         uuid primary key default gen_random_uuid(),
@@ -179,78 +178,142 @@ end
 $$;
 revoke execute on function private.next_turn(uuid) from public;
 
--- Gives slots of a lane that are free to its best waiting tasks, at most so many, and returns how many. Each departure comes here: so it
--- is two statements, and what the planner may do is set by the functions that call it.
-create function private.fill_slots(user_id uuid, agent_id uuid, most int, from_head boolean default true) returns int
+-- Notes where the waiting tasks of a lane begin.
+create function private.move_head(user_id uuid, agent_id uuid, from_head boolean) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  lane record;
-  filled int;
+  head private.task_heads;
 begin
-  -- As private.task_slots, private.is_paused and private.next_turn have it.
-  select
-    coalesce((
-      select t.concurrent_tasks::int
-      from flashfusion.users as u
-      inner join private.tiers as t on t.tier in (u.subscription_tier, 'free')
-      where u.id = fill_slots.user_id
-      order by t.tier = u.subscription_tier desc
-      limit 1
-    ), 1) - (
-      select count(*) from private.task_queue as q where q.user_id = fill_slots.user_id and q.agent_id = fill_slots.agent_id
-    ) as free,
-    greatest(
-      pg_sequence_last_value('private.task_turn'),
-      (select q.turn from private.task_queue as q where q.user_id = fill_slots.user_id order by q.turn desc limit 1)
-    ) as turn,
-    coalesce(h.priority, -1) as priority, coalesce(h.run_at, '-infinity') as run_at,
-    coalesce(h.task_id, '00000000-0000-0000-0000-000000000000') as task_id
-  into lane
-  from (values (1)) as one
-  left join private.task_heads as h
-    on h.user_id = fill_slots.user_id and h.agent_id = fill_slots.agent_id and fill_slots.from_head
-  where not exists (
-    select from private.task_pauses as p
-    where (p.agent_id is null or p.agent_id = fill_slots.agent_id) and (p.user_id is null or p.user_id = fill_slots.user_id)
-      and p.until > clock_timestamp()
-  );
-  if not found or lane.free <= 0 then
-    return 0;
-  end if;
-  with best as materialized (
-    select b.task_id from private.task_backlog as b
-    where b.user_id = fill_slots.user_id and b.agent_id = fill_slots.agent_id and b.is_due
-      and (b.priority, b.run_at, b.task_id) >= (lane.priority, lane.run_at, lane.task_id)
-    order by b.priority, b.run_at, b.task_id
-    limit least(most, lane.free)
-    for update skip locked
+  select * into head from private.task_heads as h
+  where h.user_id = move_head.user_id and h.agent_id = move_head.agent_id and move_head.from_head;
+  insert into private.task_heads as h (user_id, agent_id, priority, run_at, task_id)
+  select b.user_id, b.agent_id, b.priority, b.run_at, b.task_id from private.task_backlog as b
+  where b.user_id = move_head.user_id and b.agent_id = move_head.agent_id and b.is_due
+    and (b.priority, b.run_at, b.task_id) >= (
+      coalesce(head.priority, -1), coalesce(head.run_at, '-infinity'), coalesce(head.task_id, '00000000-0000-0000-0000-000000000000')
+    )
+  order by b.priority, b.run_at, b.task_id
+  limit 1
+  on conflict on constraint task_heads_pkey do update
+    set priority = excluded.priority, run_at = excluded.run_at, task_id = excluded.task_id;
+end
+$$;
+revoke execute on function private.move_head(uuid, uuid, boolean) from public;
+
+-- Gives slots that are free to the best waiting tasks of some lanes, in each to at most so many, and returns how many. The caller has
+-- locked the users, and sets what the planner may do.
+create function private.fill_lanes(users uuid[], agents uuid[], most bigint[], from_head boolean default true) returns int
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  filled int;
+  place int;
+begin
+  -- A lane is as private.task_slots, private.is_paused and private.next_turn have it.
+  with lane as materialized (
+    select
+      l.user_id, l.agent_id,
+      least(l.most, coalesce((
+        select t.concurrent_tasks::int
+        from flashfusion.users as u
+        inner join private.tiers as t on t.tier in (u.subscription_tier, 'free')
+        where u.id = l.user_id
+        order by t.tier = u.subscription_tier desc
+        limit 1
+      ), 1) - (
+        select count(*) from private.task_queue as q where q.user_id = l.user_id and q.agent_id = l.agent_id
+      )) as free,
+      greatest(
+        pg_sequence_last_value('private.task_turn'),
+        (select q.turn from private.task_queue as q where q.user_id = l.user_id order by q.turn desc limit 1)
+      ) as turn,
+      coalesce(h.priority, -1) as priority, coalesce(h.run_at, '-infinity') as run_at,
+      coalesce(h.task_id, '00000000-0000-0000-0000-000000000000') as task_id
+    from unnest(fill_lanes.users, fill_lanes.agents, fill_lanes.most) as l (user_id, agent_id, most)
+    left join private.task_heads as h on h.user_id = l.user_id and h.agent_id = l.agent_id and fill_lanes.from_head
+    where not exists (
+      select from private.task_pauses as p
+      where (p.agent_id is null or p.agent_id = l.agent_id) and (p.user_id is null or p.user_id = l.user_id)
+        and p.until > clock_timestamp()
+    )
+  ),
+
+  best as materialized (
+    select w.task_id, l.turn
+    from lane as l
+    cross join lateral (
+      select b.task_id from private.task_backlog as b
+      where b.user_id = l.user_id and b.agent_id = l.agent_id and b.is_due
+        and (b.priority, b.run_at, b.task_id) >= (l.priority, l.run_at, l.task_id)
+      order by b.priority, b.run_at, b.task_id
+      limit greatest(l.free, 0)
+      for update skip locked
+    ) as w
   ),
 
   gone as (
-    delete from private.task_backlog as b using best where b.task_id = best.task_id returning b.*
+    delete from private.task_backlog as b using best where b.task_id = best.task_id returning b.*, best.turn
   )
 
-  insert into private.task_queue (task_id, generation, agent_id, user_id, task_type, priority, run_at, attempt, turn)
-  select g.task_id, pg_sequence_last_value('private.task_generation') % 2, g.agent_id, g.user_id, g.task_type, g.priority, g.run_at,
-    g.attempt, lane.turn + row_number() over (order by g.priority, g.run_at, g.task_id)
+  insert into private.task_queue (task_id, agent_id, user_id, task_type, priority, run_at, attempt, turn)
+  select g.task_id, g.agent_id, g.user_id, g.task_type, g.priority, g.run_at, g.attempt,
+    g.turn + row_number() over (partition by g.user_id order by g.priority, g.run_at, g.task_id)
   from gone as g;
   get diagnostics filled = row_count;
-  if filled > 0 and random() < 0.008 then
-    insert into private.task_heads as h (user_id, agent_id, priority, run_at, task_id)
-    select b.user_id, b.agent_id, b.priority, b.run_at, b.task_id from private.task_backlog as b
-    where b.user_id = fill_slots.user_id and b.agent_id = fill_slots.agent_id and b.is_due
-      and (b.priority, b.run_at, b.task_id) >= (lane.priority, lane.run_at, lane.task_id)
-    order by b.priority, b.run_at, b.task_id
-    limit 1
-    on conflict on constraint task_heads_pkey do update
-      set priority = excluded.priority, run_at = excluded.run_at, task_id = excluded.task_id;
+  if filled > 0 and random() < 0.008 * filled then
+    place := 1 + floor(random() * cardinality(users))::int;
+    perform private.move_head(users[place], agents[place], from_head);
   end if;
   return filled;
 end
 $$;
+revoke execute on function private.fill_lanes(uuid[], uuid[], bigint[], boolean) from public;
+
+-- As fill_lanes, for one lane.
+create function private.fill_slots(user_id uuid, agent_id uuid, most int, from_head boolean default true) returns int
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  return private.fill_lanes(array[fill_slots.user_id], array[fill_slots.agent_id], array[most]::bigint[], from_head);
+end
+$$;
 revoke execute on function private.fill_slots(uuid, uuid, int, boolean) from public;
+
+-- Fills vacancies, at most so many, of users whom nobody has locked.
+create function private.fill_vacancies(most int) returns int
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  users uuid[];
+  agents uuid[];
+  counts bigint[];
+begin
+  -- A row here is never updated, and none moves while this transaction has locks: its place is as good as a key.
+  with taken as (
+    delete from private.task_vacancies as v
+    where v.ctid = any (array(
+      select f.ctid from private.task_vacancies as f
+      where pg_try_advisory_xact_lock_shared(hashtextextended(f.user_id::text, 321))
+      limit most
+      for update skip locked
+    ))
+    returning v.user_id, v.agent_id
+  ),
+
+  lane as (
+    select t.user_id, t.agent_id, count(*) as most from taken as t group by t.user_id, t.agent_id
+  )
+
+  select array_agg(l.user_id), array_agg(l.agent_id), array_agg(l.most) into users, agents, counts from lane as l;
+  return case when users is null then 0 else private.fill_lanes(users, agents, counts) end;
+end
+$$;
+revoke execute on function private.fill_vacancies(int) from public;
 
 -- Makes a task wait.
 create function private.shelve_task(
@@ -288,11 +351,21 @@ create function private.place_task(
 declare
   less_urgent private.task_queue;
   turn_ bigint;
+  slots int;
+  taken int;
 begin
   perform private.lock_tasks(place_task.user_id, false);
   if place_task.run_at > clock_timestamp() or private.is_paused(place_task.agent_id, place_task.user_id) then
     perform private.shelve_task(task_id, agent_id, user_id, task_type, priority, run_at, attempt);
     return;
+  end if;
+  slots := private.task_slots(place_task.user_id);
+  select count(*) into taken from private.task_queue as q where q.user_id = place_task.user_id and q.agent_id = place_task.agent_id;
+  -- Vacancies are for those that wait already.
+  if taken < slots and exists (
+    select from private.task_backlog as b where b.user_id = place_task.user_id and b.agent_id = place_task.agent_id and b.is_due
+  ) then
+    taken := taken + private.fill_slots(place_task.user_id, place_task.agent_id, slots);
   end if;
   select * into less_urgent from private.task_queue as q
   where q.user_id = place_task.user_id and q.agent_id = place_task.agent_id and q.lease_token is null
@@ -300,9 +373,7 @@ begin
   order by q.priority desc, q.run_at desc, q.task_id desc
   limit 1
   for update skip locked;
-  if (
-    select count(*) from private.task_queue as q where q.user_id = place_task.user_id and q.agent_id = place_task.agent_id
-  ) < private.task_slots(place_task.user_id) then
+  if taken < slots then
     turn_ := private.next_turn(place_task.user_id);
   elsif less_urgent.task_id is not null then
     delete from private.task_queue as q where q.task_id = less_urgent.task_id;
@@ -315,21 +386,21 @@ begin
     perform private.shelve_task(task_id, agent_id, user_id, task_type, priority, run_at, attempt);
     return;
   end if;
-  insert into private.task_queue (task_id, generation, agent_id, user_id, task_type, priority, run_at, attempt, turn)
+  insert into private.task_queue (task_id, agent_id, user_id, task_type, priority, run_at, attempt, turn)
   values (
-    place_task.task_id, pg_sequence_last_value('private.task_generation') % 2, place_task.agent_id, place_task.user_id,
-    place_task.task_type, place_task.priority, place_task.run_at, place_task.attempt, turn_
+    place_task.task_id, place_task.agent_id, place_task.user_id, place_task.task_type, place_task.priority, place_task.run_at,
+    place_task.attempt, turn_
   );
   if less_urgent.task_id is not null then
     -- The turns of the lane go to its ready tasks in their order.
     with ready as materialized (
-      select q.task_id, q.generation, q.turn, q.priority, q.run_at from private.task_queue as q
+      select q.task_id, q.turn, q.priority, q.run_at from private.task_queue as q
       where q.user_id = place_task.user_id and q.agent_id = place_task.agent_id and q.lease_token is null
       for update skip locked
     ),
 
     dealt as (
-      select r.task_id, r.generation, t.turn
+      select r.task_id, t.turn
       from (
         select ready.*, row_number() over (order by ready.priority, ready.run_at, ready.task_id) as place from ready
       ) as r
@@ -339,7 +410,7 @@ begin
 
     update private.task_queue as q set turn = d.turn
     from dealt as d
-    where q.task_id = d.task_id and q.generation = d.generation;
+    where q.task_id = d.task_id;
   end if;
 end
 $$;
@@ -389,8 +460,8 @@ create function private.dequeue_deleted_tasks() returns trigger
 begin
   delete from private.task_backlog as b using old_rows as o where b.task_id = o.id;
   delete from private.task_queue as q
-  where (q.task_id, q.generation) in (
-    select l.task_id, l.generation from private.task_queue as l
+  where q.task_id in (
+    select l.task_id from private.task_queue as l
     where l.task_id = any (array(select o.id from old_rows as o))
     for update skip locked
   );
@@ -402,9 +473,9 @@ revoke execute on function private.dequeue_deleted_tasks() from public;
 create trigger agent_tasks_dequeue after delete on flashfusion.agent_tasks referencing old table as old_rows
   for each statement execute function private.dequeue_deleted_tasks();
 
--- Moves the rows of the queue from one generation to the other and truncates the first: however long a transaction stays open,
--- its deleted rows are gone. Claims call it, before they lock anything. Returns whether it did: not if the lock would take longer
--- than a moment, since everybody waits behind it.
+-- Truncates the queue, and gives it the rows that it had: however long a transaction stays open, its deleted rows are gone.
+-- Claims call it, before they lock anything. Returns whether it did: not if the lock would take longer than a moment, since
+-- everybody waits behind it.
 create function private.rotate_task_queue() returns boolean
   language plpgsql volatile
   set search_path = ''
@@ -412,34 +483,28 @@ create function private.rotate_task_queue() returns boolean
   as $$
 declare
   departed bigint;
-  old smallint;
+  queue private.task_queue[];
   heads private.task_heads[];
-  moved bigint;
+  vacancies private.task_vacancies[];
 begin
   departed := pg_sequence_last_value('private.task_departures');
   -- Others do not try at the same time, and not at once again.
   perform setval('private.task_rotation_due', departed + 512);
-  lock table private.task_queue, private.task_heads in access exclusive mode;
-  old := pg_sequence_last_value('private.task_generation') % 2;
+  lock table private.task_queue, private.task_heads, private.task_vacancies in access exclusive mode;
+  queue := array(select row(q.*)::private.task_queue from private.task_queue as q limit 50001);
   -- Everybody waits meanwhile: of very many lanes the rows are left to autovacuum.
-  execute format('select count(*) from (select from private.task_queue_%s limit 50001) as q', old) into moved;
-  if moved > 50000 then
-    perform setval('private.task_rotation_due', departed + moved);
+  if cardinality(queue) > 50000 then
+    perform setval('private.task_rotation_due', departed + cardinality(queue));
     return false;
   end if;
-  perform setval('private.task_generation', 1 - old);
-  execute format(
-    'insert into private.task_queue_%s select q.task_id, %s, q.agent_id, q.user_id, q.task_type, q.priority, q.run_at, q.attempt,
-      q.turn, q.cancelled, q.lease_token, q.lease_until, q.locked_by from private.task_queue_%s as q',
-    1 - old, 1 - old, old
-  );
-  get diagnostics moved = row_count;
-  execute format('truncate private.task_queue_%s', old);
   heads := array(select row(h.*)::private.task_heads from private.task_heads as h);
-  truncate private.task_heads;
+  vacancies := array(select row(v.*)::private.task_vacancies from private.task_vacancies as v);
+  truncate private.task_queue, private.task_heads, private.task_vacancies;
+  insert into private.task_queue select q.* from unnest(queue) as q;
   insert into private.task_heads select h.* from unnest(heads) as h;
+  insert into private.task_vacancies select v.* from unnest(vacancies) as v;
   -- Copying costs as much as there are rows: the next time not before as many have left.
-  perform setval('private.task_rotation_due', departed + greatest(1024, moved));
+  perform setval('private.task_rotation_due', departed + greatest(1024, cardinality(queue)));
   return true;
 exception
   when lock_not_available then
@@ -455,16 +520,19 @@ drop function private.dequeue_deleted_tasks();
 drop function private.remove_task(uuid, uuid, uuid);
 drop function private.place_task(uuid, uuid, uuid, text, smallint, timestamptz, int);
 drop function private.shelve_task(uuid, uuid, uuid, text, smallint, timestamptz, int);
+drop function private.fill_vacancies(int);
 drop function private.fill_slots(uuid, uuid, int, boolean);
+drop function private.fill_lanes(uuid[], uuid[], bigint[], boolean);
+drop function private.move_head(uuid, uuid, boolean);
 drop function private.next_turn(uuid);
 drop function private.is_paused(uuid, uuid);
 drop function private.task_slots(uuid);
 drop function private.lock_tasks(uuid, boolean);
 drop table private.task_pauses;
+drop table private.task_vacancies;
 drop table private.task_heads;
 drop table private.task_backlog;
 drop table private.task_queue;
-drop sequence private.task_generation;
 drop sequence private.task_rotation_due;
 drop sequence private.task_departures;
 drop sequence private.task_swept;

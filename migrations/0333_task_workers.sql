@@ -112,9 +112,9 @@ begin
       begin
         if pg_try_advisory_xact_lock_shared(hashtextextended(expired.user_id::text, 321)) then
           delete from private.task_queue as q
-          where (q.task_id, q.generation) in (
-            select l.task_id, l.generation from private.task_queue as l
-            where l.task_id = expired.task_id and l.generation = expired.generation and l.lease_token = expired.lease_token
+          where q.task_id in (
+            select l.task_id from private.task_queue as l
+            where l.task_id = expired.task_id and l.lease_token = expired.lease_token
               and l.attempt = expired.attempt and l.lease_until < clock_timestamp()
             for update skip locked
           )
@@ -271,11 +271,12 @@ begin
     -- Also what is ready before the front: rows whose transaction took long, or whose claim was rolled back.
     turn_ := 0;
   end if;
+  perform private.fill_vacancies(2 * wanted + 10);
   paused := exists (select from private.task_pauses as p where p.until > clock_timestamp());
 
   for round in 1..3 loop
     with ready as materialized (
-      select q.task_id, q.generation from private.task_queue as q
+      select q.task_id from private.task_queue as q
       where q.lease_token is null and q.turn >= turn_
         and (claim_tasks.types is null or q.task_type = any (claim_tasks.types))
         and (claim_tasks.agents is null or q.agent_id = any (claim_tasks.agents))
@@ -289,7 +290,7 @@ begin
       update private.task_queue as q
       set lease_token = gen_random_uuid(), lease_until = clock_timestamp() + lease, locked_by = worker, attempt = q.attempt + 1
       from ready as r
-      where q.task_id = r.task_id and q.generation = r.generation
+      where q.task_id = r.task_id
       returning q.task_id, q.turn, q.priority, q.lease_token, q.lease_until, q.attempt
     ),
 
@@ -344,8 +345,40 @@ comment on function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint
 revoke execute on function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint) from public;
 grant execute on function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint) to edge;
 
--- The task of a lease, locked after its user's lock; a refusal if the lease has ended or the task has another.
-create function private.leased_task(task_id uuid, lease_token uuid, and_leave boolean) returns private.task_queue
+-- Ends the request of a worker whose lease has ended.
+create function private.refuse_lease() returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform private.refuse(
+    409, 'RG611', 'The lease has ended', 'The task is another worker''s by now, has ended, or is tried again later',
+    'Drop the work. Send heartbeats before the lease ends.'
+  );
+end
+$$;
+revoke execute on function private.refuse_lease() from public;
+
+-- Waits for the lock of the user whose task a worker has, or ends the request if the worker has it no longer.
+create function private.await_lease(task_id uuid, lease_token uuid) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  owner uuid;
+begin
+  select q.user_id into owner from private.task_queue as q
+  where q.task_id = await_lease.task_id and q.lease_token = await_lease.lease_token and q.lease_until >= clock_timestamp();
+  if not found then
+    perform private.refuse_lease();
+  end if;
+  perform private.lock_tasks(owner, true);
+end
+$$;
+revoke execute on function private.await_lease(uuid, uuid) from public;
+
+-- Takes the task of a lease out of the queue. The user's lock comes before that of the row, as everywhere: the condition takes it.
+create function private.leave_queue(task_id uuid, lease_token uuid) returns private.task_queue
   language plpgsql volatile
   set search_path = ''
   set plan_cache_mode = force_generic_plan
@@ -357,35 +390,19 @@ create function private.leased_task(task_id uuid, lease_token uuid, and_leave bo
 declare
   task private.task_queue;
 begin
-  -- `perform` begins a query, and conditions do not: every end of a task comes here.
-  if not private.is_server() then
-    perform private.require_task_worker();
-  end if;
-  select * into task from private.task_queue as q where q.task_id = leased_task.task_id and q.lease_token = leased_task.lease_token;
-  if found then
-    if and_leave then
-      if not pg_try_advisory_xact_lock_shared(hashtextextended(task.user_id::text, 321)) then
-        perform private.lock_tasks(task.user_id, true);
-      end if;
-      delete from private.task_queue as q
-      where q.task_id = task.task_id and q.lease_token = leased_task.lease_token and q.lease_until >= clock_timestamp()
-      returning q.* into task;
-    else
-      select * into task from private.task_queue as q
-      where q.task_id = task.task_id and q.lease_token = leased_task.lease_token and q.lease_until >= clock_timestamp()
-      for update;
-    end if;
-  end if;
-  if not found then
-    perform private.refuse(
-      409, 'RG611', 'The lease has ended', 'The task is another worker''s by now, has ended, or is tried again later',
-      'Drop the work. Send heartbeats before the lease ends.'
-    );
-  end if;
+  perform private.require_task_worker();
+  loop
+    delete from private.task_queue as q
+    where q.task_id = leave_queue.task_id and q.lease_token = leave_queue.lease_token and q.lease_until >= clock_timestamp()
+      and pg_try_advisory_xact_lock_shared(hashtextextended(q.user_id::text, 321))
+    returning q.* into task;
+    exit when found;
+    perform private.await_lease(leave_queue.task_id, leave_queue.lease_token);
+  end loop;
   return task;
 end
 $$;
-revoke execute on function private.leased_task(uuid, uuid, boolean) from public;
+revoke execute on function private.leave_queue(uuid, uuid) from public;
 
 -- Keeps a task for longer. The answer says whether its owner has cancelled it.
 create function flashfusion.heartbeat_task(task_id uuid, lease_token uuid, lease_seconds bigint default 60) returns jsonb
@@ -398,13 +415,17 @@ create function flashfusion.heartbeat_task(task_id uuid, lease_token uuid, lease
   set jit = off
   as $$
 declare
-  task private.task_queue := private.leased_task(heartbeat_task.task_id, heartbeat_task.lease_token, false);
+  task private.task_queue;
 begin
+  perform private.require_task_worker();
   perform set_config('synchronous_commit', 'off', true);
   update private.task_queue as q
   set lease_until = clock_timestamp() + make_interval(secs => least(greatest(coalesce(lease_seconds, 60), 1), 3600))
-  where q.task_id = task.task_id and q.generation = task.generation
+  where q.task_id = heartbeat_task.task_id and q.lease_token = heartbeat_task.lease_token and q.lease_until >= clock_timestamp()
   returning q.* into task;
+  if not found then
+    perform private.refuse_lease();
+  end if;
   update flashfusion.agent_tasks as t set lease_expires_at = task.lease_until where t.id = task.task_id;
   return jsonb_build_object('id', task.task_id, 'lease_expires_at', task.lease_until, 'cancel_requested', task.cancelled);
 end
@@ -414,29 +435,56 @@ comment on function flashfusion.heartbeat_task(uuid, uuid, bigint) is
 revoke execute on function flashfusion.heartbeat_task(uuid, uuid, bigint) from public;
 grant execute on function flashfusion.heartbeat_task(uuid, uuid, bigint) to edge;
 
+-- One statement: most of the time of a statement is its start. The next claim fills the slot.
 create function flashfusion.complete_task(
   task_id uuid, lease_token uuid, result jsonb default null, execution_time_ms bigint default null
 ) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set jit = off
   as $$
 declare
-  task private.task_queue;
-  filled int;
+  departed bigint;
 begin
+  -- `perform` begins a query, and conditions do not.
+  if not private.is_server() then
+    perform private.require_task_worker();
+  end if;
   if octet_length(complete_task.result::text) > 262144 then
     perform private.refuse(422, 'RG617', 'The result is too large', 'At most 256 KB', 'Store it elsewhere, and send where.');
   end if;
-  task := private.leased_task(complete_task.task_id, complete_task.lease_token, true);
-  update flashfusion.agent_tasks as t set
-    status = 'completed', result = complete_task.result, error_message = null, completed_at = clock_timestamp(),
-    execution_time_ms = coalesce(
-      greatest(complete_task.execution_time_ms, 0), extract(epoch from clock_timestamp() - t.started_at) * 1000
+  loop
+    with gone as (
+      delete from private.task_queue as q
+      where q.task_id = complete_task.task_id and q.lease_token = complete_task.lease_token and q.lease_until >= clock_timestamp()
+        and pg_try_advisory_xact_lock_shared(hashtextextended(q.user_id::text, 321))
+      returning q.task_id, q.user_id, q.agent_id
     ),
-    lease_token = null, lease_expires_at = null, locked_by = null
-  where t.id = task.task_id;
-  filled := private.release_slot(task.user_id, task.agent_id);
-  return jsonb_build_object('id', task.task_id, 'status', 'completed');
+
+    shown as (
+      update flashfusion.agent_tasks as t set
+        status = 'completed', result = complete_task.result, error_message = null, completed_at = clock_timestamp(),
+        execution_time_ms = coalesce(
+          greatest(complete_task.execution_time_ms, 0), extract(epoch from clock_timestamp() - t.started_at) * 1000
+        ),
+        lease_token = null, lease_expires_at = null, locked_by = null
+      from gone as g
+      where t.id = g.task_id
+    ),
+
+    vacant as (
+      insert into private.task_vacancies (user_id, agent_id) select g.user_id, g.agent_id from gone as g
+    )
+
+    select nextval('private.task_departures') into departed from gone as g;
+    exit when found;
+    perform private.await_lease(complete_task.task_id, complete_task.lease_token);
+  end loop;
+  return jsonb_build_object('id', complete_task.task_id, 'status', 'completed');
 end
 $$;
 comment on function flashfusion.complete_task(uuid, uuid, jsonb, bigint) is
@@ -450,7 +498,7 @@ create function flashfusion.fail_task(task_id uuid, lease_token uuid, error text
   set search_path = ''
   as $$
 declare
-  task constant private.task_queue := private.leased_task(fail_task.task_id, fail_task.lease_token, true);
+  task constant private.task_queue := private.leave_queue(fail_task.task_id, fail_task.lease_token);
   state text;
 begin
   state := private.end_attempt(task, coalesce(nullif(error, ''), 'No reason was given'), coalesce(retry, true));
@@ -469,7 +517,7 @@ create function flashfusion.snooze_task(task_id uuid, lease_token uuid, seconds 
   set search_path = ''
   as $$
 declare
-  task constant private.task_queue := private.leased_task(snooze_task.task_id, snooze_task.lease_token, true);
+  task constant private.task_queue := private.leave_queue(snooze_task.task_id, snooze_task.lease_token);
   again constant timestamptz := clock_timestamp() + make_interval(secs => least(greatest(coalesce(seconds, 60), 1), 2592000));
   state constant text := case when task.cancelled then 'cancelled' when task.attempt > 1 then 'retrying' else 'pending' end;
 begin
@@ -556,7 +604,9 @@ drop function flashfusion.snooze_task(uuid, uuid, bigint);
 drop function flashfusion.fail_task(uuid, uuid, text, boolean);
 drop function flashfusion.complete_task(uuid, uuid, jsonb, bigint);
 drop function flashfusion.heartbeat_task(uuid, uuid, bigint);
-drop function private.leased_task(uuid, uuid, boolean);
+drop function private.leave_queue(uuid, uuid);
+drop function private.await_lease(uuid, uuid);
+drop function private.refuse_lease();
 drop function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint);
 drop function private.sweep_tasks();
 drop function private.refill_lanes(uuid, int);

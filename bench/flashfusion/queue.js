@@ -69,7 +69,7 @@ const addTasks = async (client, { agent, count, users, first = 0 }, signal) => {
 
 const empty = (client) =>
   client.query(
-    'truncate flashfusion.agent_tasks, private.task_backlog, private.task_queue, private.task_heads cascade',
+    'truncate flashfusion.agent_tasks, private.task_backlog, private.task_queue, private.task_heads, private.task_vacancies cascade',
   );
 
 /** The plan of the statement that claims, as it runs inside the function. */
@@ -260,7 +260,7 @@ export const measure = async ({ stack, stopping, options, say }) => {
     await held.end();
     const last = rate(beside.slice(-options.seconds));
     const { rows: dead } = await client.query(
-      `select pg_size_pretty(sum(pg_total_relation_size(c)))::text as size from unnest(array['private.task_queue_0', 'private.task_queue_1']::regclass[]) as c`,
+      `select pg_size_pretty(pg_total_relation_size('private.task_queue')) as size`,
     );
     note({
       name: `the same beside a transaction that stays open for ${options.held} s: its last ${options.seconds} s`,

@@ -43,7 +43,7 @@ const connection = async () => {
 const empty = async () => {
   await sql('delete from private.task_backlog');
   await sql('delete from private.task_queue');
-  await sql('select private.rotate_task_queue()');
+  await sql('delete from private.task_vacancies');
   await sql('select private.rotate_task_queue()');
 };
 const inQueue = async (id) =>
@@ -644,12 +644,7 @@ test('the queue is rotated: its rows stay, its pages go, and workers go on meanw
   const agent = await makeAgent();
   const sub = await makeUser('team');
   await load(agent, sub, 300);
-  const size = async () =>
-    (
-      await sql(
-        `select pg_relation_size('private.task_queue_0')::int + pg_relation_size('private.task_queue_1')::int as size`,
-      )
-    )[0].size;
+  const size = async () => (await sql(`select pg_relation_size('private.task_queue')::int as size`))[0].size;
   // A transaction that stays open: without rotation nothing that was deleted after its start could go.
   const open = await connection();
   await open.query('begin isolation level repeatable read');
@@ -686,16 +681,78 @@ test('the queue is rotated: its rows stay, its pages go, and workers go on meanw
   await Promise.all([reader.end(), open.end()]);
 });
 
+/** How many slots of completed tasks of a user wait for the next claim. */
+const vacancies = async (sub) =>
+  (await sql('select count(*)::int as n from private.task_vacancies where user_id = $1', [sub]))[0].n;
+/** As many tasks as a lane has slots, completed, and some more that wait. */
+const vacate = async (agent, sub, waits) => {
+  const [{ slots }] = await sql('select private.task_slots($1) as slots', [sub]);
+  const made = [];
+  for (let n = 0; n < slots + waits; n += 1) made.push((await enqueue(sub, agent)).id);
+  const tasks = await claim(agent, slots);
+  assert.equal(tasks.length, slots);
+  for (const task of tasks) await complete(task);
+  assert.equal(await vacancies(sub), slots);
+  return made.slice(slots);
+};
+
+test('the next claim, of any worker, gives the slots of completed tasks to those that wait', async () => {
+  const [agent, other, sub] = [await makeAgent(), await makeAgent(), await makeUser()];
+  const [first, second] = await vacate(agent, sub, 2);
+  assert.ok((await waiting(first)) && (await waiting(second)));
+  await sql('select private.rotate_task_queue()');
+  assert.deepEqual(await claim(other), []);
+  assert.equal((await inQueue(first)).lease_token, null);
+  assert.equal(await waiting(first), undefined);
+  assert.equal(await vacancies(sub), 0);
+  const order = [];
+  for (let [task] = await claim(agent); task; [task] = await claim(agent)) {
+    order.push(task.id);
+    await complete(task);
+  }
+  assert.deepEqual(order, [first, second]);
+});
+
+test('a slot of a completed task is not for a new task while others wait, unless it is more urgent', async () => {
+  for (const priority of [5, 0]) {
+    const [agent, sub] = [await makeAgent(), await makeUser()];
+    const waits = await vacate(agent, sub, 2);
+    const { id } = await enqueue(sub, agent, { priority });
+    const order = [];
+    for (let [task] = await claim(agent); task; [task] = await claim(agent)) {
+      order.push(task.id);
+      await complete(task);
+    }
+    assert.deepEqual(order, priority === 0 ? [id, ...waits] : [...waits, id]);
+  }
+});
+
+test('a user who is just queueing a task keeps no claim waiting, and the vacancies are filled later', async () => {
+  const [agent, sub] = [await makeAgent(), await makeUser()];
+  const [first] = await vacate(agent, sub, 1);
+  const busy = await connection();
+  await busy.query('begin');
+  await busy.query('select private.lock_tasks($1, false)', [sub]);
+  assert.deepEqual(await claim(await makeAgent()), []);
+  assert.ok((await vacancies(sub)) > 0);
+  assert.ok(await waiting(first));
+  await busy.query('rollback');
+  await busy.end();
+  assert.equal((await claim(agent))[0].id, first);
+});
+
 test('claims rotate the queue by themselves', async () => {
   const [agent, sub] = [await makeAgent(), await makeUser()];
   await enqueue(sub, agent);
   await sql(`select setval('private.task_rotation_due', pg_sequence_last_value('private.task_departures'))`);
-  const generation = async () => (await sql(`select pg_sequence_last_value('private.task_generation')::int as n`))[0].n;
-  const first = await generation();
+  // TRUNCATE gives the table a file of its own.
+  const file = async () => (await sql(`select pg_relation_filenode('private.task_queue') as file`))[0].file;
+  const first = await file();
   assert.equal((await claim(agent)).length, 1);
-  assert.notEqual(await generation(), first);
+  const second = await file();
+  assert.notEqual(second, first);
   assert.equal((await claim(agent)).length, 0);
-  assert.notEqual(await generation(), first, 'once');
+  assert.equal(await file(), second, 'once');
 });
 
 test('claims of everything start behind what was served, and miss nothing that is committed late', async () => {

@@ -35,8 +35,8 @@ export const rows = {
   'private.task_contacts': `insert into private.task_contacts (id, contacts)
     select t.id, array[t.id || '@example.org'] from flashfusion.agent_tasks as t limit $1::int`,
   'private.task_queue': `insert into private.task_queue (
-      task_id, generation, agent_id, user_id, task_type, priority, run_at, attempt, turn, cancelled, lease_token, lease_until, locked_by)
-    select gen_random_uuid(), n % 2, gen_random_uuid(), gen_random_uuid(), 'type' || n % 7, n % 10,
+      task_id, agent_id, user_id, task_type, priority, run_at, attempt, turn, cancelled, lease_token, lease_until, locked_by)
+    select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'type' || n % 7, n % 10,
       timestamptz '2026-01-01' + make_interval(mins => n), n % 3 + 1, n, n % 4 = 0, gen_random_uuid(),
       timestamptz '2099-01-01' + make_interval(mins => n), 'worker ' || n
     from generate_series(1, $1::int) as n`,
@@ -47,6 +47,8 @@ export const rows = {
   'private.task_heads': `insert into private.task_heads (user_id, agent_id, priority, run_at, task_id)
     select gen_random_uuid(), gen_random_uuid(), n % 10, timestamptz '2026-01-01' + make_interval(mins => n), gen_random_uuid()
     from generate_series(1, $1::int) as n`,
+  'private.task_vacancies': `insert into private.task_vacancies (user_id, agent_id)
+    select gen_random_uuid(), gen_random_uuid() from generate_series(1, $1::int)`,
   'private.task_pauses': `insert into private.task_pauses (agent_id, user_id, until, reason, created_at)
     select (select id from flashfusion.agents order by name limit 1), gen_random_uuid(),
       timestamptz '2026-01-02' + make_interval(mins => n), 'Reason ' || n, timestamptz '2026-01-01' + make_interval(mins => n)
