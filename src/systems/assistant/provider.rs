@@ -217,6 +217,7 @@ fn refused(status: StatusCode, headers: &Headers, refusal: &Value, key: Option<&
             answered.clone()
                 + ": it does not know the model, or the address is not that of its API",
         ),
+        500 if is_too_long(refusal) => Error::with(&CONTEXT_LENGTH_EXCEEDED, answered.clone()),
         408 | 504 | 524 => Error::with(&PROVIDER_TIMEOUT, answered.clone()),
         500.. => Error::with(&PROVIDER_UNAVAILABLE, answered.clone()),
         _ => Error::with(&PROVIDER_FAILED, answered.clone()),
@@ -231,6 +232,7 @@ fn is_too_long(refusal: &Value) -> bool {
         "context_length_exceeded",
         "maximum context length",
         "exceed_context_size_error",
+        "Context size has been exceeded",
     ];
     signs.iter().any(|sign| words.contains(sign))
 }
@@ -347,6 +349,11 @@ mod tests {
             (302, &other, (502, "RG412")),
             (418, &other, (502, "RG412")),
             (500, &other, (503, "RG410")),
+            (
+                500,
+                &json!({"error": {"code": 500, "message": "Context size has been exceeded.", "type": "server_error"}}),
+                (422, "RG417"),
+            ),
             (503, &other, (503, "RG410")),
             (504, &other, (504, "RG411")),
             (529, &other, (503, "RG410")),

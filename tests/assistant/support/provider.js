@@ -187,6 +187,19 @@ export const ANSWERS = {
       ),
     ],
   },
+  'the context is full in mid-stream': {
+    source:
+      'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server-context.cpp (send_error, without context shift)',
+    says: 'Paris is',
+    usage: null,
+    finish: 'error',
+    end: 'error',
+    code: 'context_length_exceeded',
+    pieces: (asked) => [
+      ...text(asked).slice(0, 3),
+      event({ error: { code: 500, message: 'Context size has been exceeded.', type: 'server_error' } }),
+    ],
+  },
   'an error instead of a chunk': {
     source: `${OPENAI_ERRORS} (streamed: an event with nothing but the error)`,
     says: 'Paris is',
