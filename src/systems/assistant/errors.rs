@@ -8,7 +8,7 @@ catalogue! {
     PROVIDER_FAILED BAD_GATEWAY "RG412" "provider_failed" "The provider of the language model did not answer" "Try again. If it fails again, ask an admin of the tenant to check provider, model and key."
     PROVIDER_BUSY TOO_MANY_REQUESTS "RG413" "provider_busy" "The provider of the language model takes no more requests at the moment" "Try again after the time in Retry-After." => 10
     PROVIDER_REFUSED UNPROCESSABLE_ENTITY "RG414" "provider_refused" "The provider of the language model does not accept this request" "Correct what the details name."
-    CONTEXT_LENGTH_EXCEEDED UNPROCESSABLE_ENTITY "RG417" "context_length_exceeded" "The request is longer than what the language model takes" "Send fewer or shorter messages, or ask for fewer tokens."
+    CONTEXT_LENGTH_EXCEEDED UNPROCESSABLE_ENTITY "RG417" "context_length_exceeded" "The request and its answer are longer than what the language model takes" "Send fewer or shorter messages, or ask for fewer tokens."
 }
 
 /// `OpenAI`'s code for an error in a stream that has begun, where it is not that of the status.
