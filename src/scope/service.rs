@@ -140,7 +140,13 @@ pub(super) async fn hand_on<P: Platform>(
     let path = request.path.strip_prefix(service.prefix());
     let path = path.filter(|path| is_plain(path)).ok_or(Error::NotFound)?;
     let is_socket = service == Service::Realtime && path == SOCKET;
-    let mut url = [address, path].concat();
+    let mut url = match service {
+        // A server of one's own has its WebSocket below `/socket`, and the rest beside that.
+        Service::Realtime if !is_socket => address.strip_suffix("/socket").unwrap_or(address),
+        _ => address,
+    }
+    .to_owned();
+    url.push_str(path);
     let mut headers = headers(service, &request)?;
     let mut query = handed_on_query(&request.query, is_socket);
     let token = match caller.token() {

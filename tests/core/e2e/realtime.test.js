@@ -6,7 +6,7 @@ import { after, before, mock, test } from 'node:test';
 import { token } from '../../../dev/issuer.js';
 import { startEdge } from '../../support/edge.js';
 import { close, made, stack, userToken } from '../../support/stack.js';
-import { changes, conversation, cut, refused, tokens } from '../support/clients/realtime.js';
+import { changes, conversation, cut, heartbeats, refused, tokens } from '../support/clients/realtime.js';
 import { realtime } from '../support/phoenix.js';
 import { clients, needsStandIn, startProject } from '../support/project.js';
 
@@ -69,6 +69,10 @@ test('changes of rows reach those who asked for them', needsStandIn, async () =>
 
 test('a client joins again after its connection was cut and after its channel failed', needsStandIn, async () => {
   assert.deepEqual(await run(cut), { meanwhile: 'ok', welcome: { event: 'welcome', payload: { n: 1 } } });
+});
+
+test('heartbeats are answered, and without an answer the client opens another connection', needsStandIn, async () => {
+  assert.equal(await run(heartbeats), 'ok');
 });
 
 test('tokens are renewed in a channel, and the service ends it for one that has expired', needsStandIn, async () => {

@@ -1,6 +1,7 @@
 // The services behind the edge, over HTTP: what is handed on to them, and what comes back. Small servers stand in their places.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { request } from 'node:http';
 import { after, before, test } from 'node:test';
 import { token } from '../../../dev/issuer.js';
 import { startEdge } from '../../support/edge.js';
@@ -116,6 +117,25 @@ test('servers of one’s own get no key; storage gets the edge’s token for cal
   assert.equal(url, '/files/bucket');
   const claims = JSON.parse(Buffer.from(headers.authorization.split('.')[1], 'base64url'));
   assert.equal(claims.role, 'anon');
+});
+
+test('a Realtime of one’s own has its WebSocket in a folder, and the rest beside it', async () => {
+  // https://supabase.com/docs/guides/self-hosting: its gateway leads /realtime/v1/ to /socket, and /realtime/v1/api to /api.
+  const folder = await startEdge({ REALTIME_URL: `${service.url}/socket` });
+  try {
+    service.answers((response) => response.writeHead(202).end());
+    const options = { base: folder.url, key: made.publishable_key, json: { messages: [] } };
+    assert.equal((await ask('/realtime/v1/api/broadcast', options)).status, 202);
+    assert.equal(service.last().url, '/api/broadcast');
+    const headers = { upgrade: 'websocket', connection: 'upgrade' };
+    await new Promise((resolve) => {
+      const opening = request(`${folder.url}/realtime/v1/websocket?apikey=${made.publishable_key}`, { headers });
+      opening.on('response', resolve).on('error', resolve).end();
+    });
+    assert.equal(service.last().url, `/socket/websocket?apikey=${made.publishable_key}`);
+  } finally {
+    await folder.stop();
+  }
 });
 
 test('no back-office token comes from a browser, and servers use theirs', async () => {
@@ -336,6 +356,7 @@ test('attempts to sign in are held by account and by address, and renewals are n
     const refused = await from('203.0.113.9', '/auth/v1/recover', { email: 'ada@example.org' });
     assert.deepEqual([refused.status, refused.body.code], [429, 'RG334']);
     assert.ok(Number(refused.headers.get('retry-after')) > 0);
+    assert.equal(refused.headers.get('x-supabase-api-version'), '2024-01-01', 'so that auth-js has the code');
     assert.equal((await from('203.0.113.9', sign, { email: 'bob@example.org' })).status, 200, 'another account');
     const many = [];
     for (let n = 0; n < 10; n++) many.push((await from('203.0.113.77', sign, { email: `u${n}@example.org` })).status);

@@ -246,7 +246,7 @@ export const realtime = () => {
     const answer = (status, response) =>
       client.send({ join_ref: joinRef ?? null, ref, topic, event: 'phx_reply', payload: { status, response } });
     // "For heartbeat, the topic phoenix is used."
-    if (topic === 'phoenix' && event === 'heartbeat') return answer('ok', {});
+    if (topic === 'phoenix' && event === 'heartbeat') return client.isSilent ? undefined : answer('ok', {});
     if (!topic.startsWith(PREFIX)) return answer('error', { reason: 'unmatched topic' });
     if (event === 'phx_join') return join(client, message);
     const member = inTopic(topic).find((each) => each.client === client);
@@ -309,6 +309,10 @@ export const realtime = () => {
       for (const member of inTopic(PREFIX + room)) {
         if (!key || member.key === key) member.client.socket.terminate();
       }
+    },
+    /** Leaves heartbeats of those in a room without a reply, as a connection does that is dead and not closed. */
+    silence: (room) => {
+      for (const { client } of inTopic(PREFIX + room)) client.isSilent = true;
     },
     /** The tokens in use in a room. */
     tokens: (room) => inTopic(PREFIX + room).map(({ token }) => token),

@@ -127,6 +127,20 @@ export const cut = async ({ connect, control, room }) => {
   return { meanwhile, welcome };
 };
 
+/** Heartbeats: the client sends them, hears the replies, and opens another connection when none comes. */
+export const heartbeats = async ({ connect, control, room }) => {
+  const beats = new Inbox();
+  const client = connect({ heartbeatIntervalMs: 250, heartbeatCallback: beats.add });
+  const ada = await enter(client, room, 'ada');
+  await beats.first((beat) => beat === 'ok', 'a reply to a heartbeat');
+  await control('silence', room);
+  await beats.first((beat) => beat === 'timeout', 'a heartbeat without a reply');
+  await joined(ada, 2);
+  const alive = await ada.channel.track({ name: 'Ada' });
+  await end(client);
+  return alive;
+};
+
 /** Tokens: that of the join, a new one, and one that has expired. */
 export const tokens = async ({ connect, control, room, good, renewed, expired }) => {
   let current = good;
