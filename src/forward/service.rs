@@ -54,6 +54,17 @@ const READABLE: &str = "accept-ranges, content-disposition, content-length, cont
     upload-length, upload-metadata, upload-offset, www-authenticate, x-relay-error, x-request-id, x-sb-error-code, \
     x-supabase-api-version, x-total-count";
 
+/// Headers of a function's answer that no client gets although they begin with `x-`: a web server before the edge would obey them,
+/// and what proxies before the function say is not for clients.
+const OBEYED: [&str; 6] = [
+    "x-accel-",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-litespeed-",
+    "x-reproxy-",
+    "x-sendfile",
+];
+
 /// Types of documents whose scripts a browser would run, as scripts of the edge's own address.
 const ACTIVE: [&str; 5] = [
     "application/xhtml+xml",
@@ -128,10 +139,21 @@ fn relayed(from: &Headers, is_head: bool, service: Service, base: &str) -> Resul
     if ACTIVE.contains(&&*kind) && !headers.contains_key(CONTENT_SECURITY_POLICY) {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
-    headers.insert(
-        ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static(READABLE),
-    );
+    let mut readable = READABLE.to_owned();
+    if service == Service::Functions {
+        for (name, value) in from.iter() {
+            let own = name.as_str();
+            let is_obeyed = OBEYED.iter().any(|family| own.starts_with(family));
+            if own.starts_with("x-") && !is_obeyed && !headers.contains_key(own) {
+                headers.insert(name, value.clone());
+                readable.push_str(", ");
+                readable.push_str(own);
+            }
+        }
+    }
+    let readable = HeaderValue::from_str(&readable);
+    let readable = readable.unwrap_or(HeaderValue::from_static(READABLE));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
     Ok(headers)
 }
 
@@ -220,5 +242,15 @@ mod tests {
         }
         let headers = relayed(&from, true, Service::Storage, "http://s").unwrap();
         assert_eq!(text(&headers, "content-length"), Some("5"));
+        from.insert("x-mine", HeaderValue::from_static("y"));
+        from.insert("x-accel-redirect", HeaderValue::from_static("/etc"));
+        let headers = relayed(&from, false, Service::Functions, "http://s").unwrap();
+        assert_eq!(text(&headers, "x-mine"), Some("y"));
+        let readable = text(&headers, "access-control-expose-headers").unwrap();
+        assert!(readable.ends_with(", x-mine"), "{readable}");
+        let other = relayed(&from, false, Service::Storage, "http://s").unwrap();
+        for absent in [(&headers, "x-accel-redirect"), (&other, "x-mine")] {
+            assert!(!absent.0.contains_key(absent.1), "{}", absent.1);
+        }
     }
 }

@@ -43,6 +43,7 @@ test('a function gets bodies, methods, regions and headers of its own', {
 test('answers and errors of each kind', needsStandIn, async () => {
   assert.deepEqual(await answers({ connect, control }), {
     text: 'heard something',
+    own: 'yours',
     blob: ['application/octet-stream', 3, 0, 255],
     events: ['data: 1\n\n', 'data: 2\n\n'],
     fails: ['FunctionsHttpError', 422, '{"mine":true}'],

@@ -182,7 +182,8 @@ test('functions: bodies, headers of one’s own, streams, errors', needsVariable
     [{ text: 'ä 😀', list: [1, null] }, ['mine', 'yours', 't=1,v1=00'], 'eu-west-1', true],
   );
   if (!isReal) {
-    const { blob, events, fails, relay } = await run('functions', 'answers');
+    const { own, blob, events, fails, relay } = await run('functions', 'answers');
+    assert.equal(own, 'yours', 'a page may read a header of the function');
     assert.deepEqual(
       [blob.slice(1), events],
       [

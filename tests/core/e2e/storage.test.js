@@ -180,7 +180,11 @@ test('who hangs up amid a download ends it at the service', needsStandIn, async 
     response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': 1000 * MB });
     const chunk = Buffer.alloc(64 * 1024);
     const more = () => {
-      while (!response.destroyed && response.write(chunk)) sent += chunk.length;
+      let goesOn = true;
+      while (goesOn && !response.destroyed) {
+        goesOn = response.write(chunk);
+        sent += chunk.length;
+      }
     };
     response.on('drain', more);
     more();

@@ -13,7 +13,10 @@ export const functions = () => {
       const said = { method: request.method, url: request.url, headers: request.headers, body: text };
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(said));
     },
-    text: (_, response, body) => response.writeHead(200, { 'content-type': 'text/plain' }).end(`heard ${body}`),
+    text: (_, response, body) => {
+      const headers = { 'content-type': 'text/plain', 'x-mine': 'yours', 'set-cookie': 'a=b' };
+      response.writeHead(200, headers).end(`heard ${body}`);
+    },
     bytes: (_, response, body) => response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(body),
     /** Sends the second event once the test has seen the first. */
     events: async (_, response) => {

@@ -31,7 +31,7 @@ export const echo = async ({ connect, name = 'echo' }) => {
 /** Each kind of answer and of error. */
 export const answers = async ({ connect, control }) => {
   const { functions } = connect();
-  const text = good(await functions.invoke('text', { body: 'something' }));
+  const { data: text, response } = await functions.invoke('text', { body: 'something' });
   const blob = good(await functions.invoke('bytes', { body: new Blob([new Uint8Array([3, 0, 255])]) }));
   const stream = good(await functions.invoke('events'))
     .body.pipeThrough(new TextDecoderStream())
@@ -45,6 +45,7 @@ export const answers = async ({ connect, control }) => {
   };
   return {
     text,
+    own: response.headers.get('x-mine'),
     blob: [blob.type, ...new Uint8Array(await blob.arrayBuffer())],
     events,
     fails: await failed('fails'),
