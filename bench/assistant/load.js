@@ -15,6 +15,9 @@ const OF_READER = 1_000;
 
 export const SIZES = { messages: 10_000_000, feedback: 300_000 };
 
+/** How many ratings there are. With more, a member would rate some messages twice. */
+export const ratingsOf = ({ messages, feedback }) => Math.min(feedback, Math.floor(messages / 3));
+
 /** The account of the member who reads; of a colleague, who is an admin; of a member of another tenant, and of one without conversations. */
 export const READER = '00000000-0000-4000-8000-000000000001';
 export const ADMIN = '00000000-0000-4000-8000-000000000002';
@@ -111,7 +114,8 @@ export const load = async (sql, { messages, feedback, say, signal }) => {
      where c.id = ${LONG}`,
     [(await sql(`select ${message(`${messages - LONGEST}`)} as id`))[0].id],
   );
-  await parts('feedback', feedback, FEEDBACK, [messages, feedback]);
+  const ratings = ratingsOf({ messages, feedback });
+  await parts('feedback', ratings, FEEDBACK, [messages, ratings]);
   const start = performance.now();
   await sql(`set maintenance_work_mem = '512MB'`);
   for (const { text } of definitions) {

@@ -1,7 +1,7 @@
 // What months have used: as it is read, and whether a job refreshes the two summaries within its time limit while others read them.
 import pg from 'pg';
 import { median, p99, rounded } from '../figures.js';
-import { ADMIN, SIZES as LOADED, load, MEMBERS, member, message, READER, TENANTS, tenant } from './load.js';
+import { ADMIN, SIZES as LOADED, load, MEMBERS, member, message, READER, ratingsOf, TENANTS, tenant } from './load.js';
 
 /** Days: the rows of sums by day, member and model. */
 export const SIZES = { ...LOADED, days: 10_000_000 };
@@ -51,9 +51,9 @@ const SUMMARIES = [
   {
     name: 'ratings by message',
     job: 'refresh_feedback_summary',
-    sizes: ({ messages, feedback }) => `${messages} messages, ${feedback} ratings`,
+    sizes: (sizes) => `${sizes.messages} messages, ${ratingsOf(sizes)} ratings`,
     change: `insert into assistant.feedback (message_id, user_id, rating)
-      select ${message('n * 200 + 1')}, ${member(0, 9)}, 1 from generate_series(1000, 1999) as n
+      select ${message('n * 200 + 1')}, ${member(0, 9)}, 1 from generate_series(0, 999) as n
       on conflict on constraint feedback_once do update set rating = -feedback.rating`,
     read: 'select count(*) from assistant.message_feedback_summary()',
   },
