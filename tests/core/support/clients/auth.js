@@ -29,8 +29,10 @@ export const wholeWay = async ({ connect, email, password }) => {
   const { user, session } = good(await client.auth.signUp({ email, password, options: { data: { name: 'Ada' } } }));
   const row = good(await client.from('projects').insert({ name: 'First' }).select('name, user_id').single());
   const claims = good(await client.auth.getClaims()).claims;
+  const asked = good(await client.auth.getUser()).user;
   good(await client.auth.signOut());
   const out = good(await client.auth.getSession()).session;
+  const [ended] = refusal(await client.auth.getUser(session.access_token));
   const refused = (await client.from('projects').insert({ name: 'Second' })).error.code;
   const wrong = refusal(await client.auth.signInWithPassword({ email, password: 'wrong horse' }));
   const again = good(await client.auth.signInWithPassword({ email, password }));
@@ -40,7 +42,9 @@ export const wholeWay = async ({ connect, email, password }) => {
     row: [row.name, row.user_id === user.id],
     claims: [claims.sub === user.id, claims.email === email, claims.user_metadata],
     type: session.token_type,
+    asked: asked.id === user.id,
     out,
+    ended,
     refused,
     wrong,
     again: again.user.id === user.id,
