@@ -700,7 +700,9 @@ test('the next claim, of any worker, gives the slots of completed tasks to those
   const [agent, other, sub] = [await makeAgent(), await makeAgent(), await makeUser()];
   const [first, second] = await vacate(agent, sub, 2);
   assert.ok((await waiting(first)) && (await waiting(second)));
+  const slots = await vacancies(sub);
   await sql('select private.rotate_task_queue()');
+  assert.equal(await vacancies(sub), slots, 'a rotation keeps them');
   assert.deepEqual(await claim(other), []);
   assert.equal((await inQueue(first)).lease_token, null);
   assert.equal(await waiting(first), undefined);
