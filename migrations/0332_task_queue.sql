@@ -48,7 +48,9 @@ comment on column private.task_queue.attempt is 'Attempts that were begun. An at
 comment on column private.task_queue.cancelled is 'The owner has cancelled the task while a worker has it. It keeps slot and Idempotency-Key until the worker lets go.';
 
 create index task_queue_ready on private.task_queue (turn, priority) where lease_token is null;
-create index task_queue_lease_until on private.task_queue (lease_until) where lease_token is not null;
+-- Not "where lease_token is not null": a search for one lease would imply that, and a plan that was made while the queue was empty would
+-- read this whole index instead of the primary key.
+create index task_queue_lease_until on private.task_queue (lease_until) where locked_by is not null;
 create index task_queue_user_id on private.task_queue (user_id, turn);
 
 alter table private.task_queue enable row level security;
@@ -263,7 +265,7 @@ begin
     g.turn + row_number() over (partition by g.user_id order by g.priority, g.run_at, g.task_id)
   from gone as g;
   get diagnostics filled = row_count;
-  if filled > 0 and random() < 0.008 * filled then
+  if filled > 0 and random() < 0.03 * filled then
     place := 1 + floor(random() * cardinality(users))::int;
     perform private.move_head(users[place], agents[place], from_head);
   end if;

@@ -103,7 +103,7 @@ begin
   for n in 1..pages loop
     page := array(
       select row(q.*)::private.task_queue from private.task_queue as q
-      where q.lease_token is not null and q.lease_until < clock_timestamp() and q.lease_until >= after_.lease_until
+      where q.locked_by is not null and q.lease_until < clock_timestamp() and q.lease_until >= after_.lease_until
         and (q.lease_until, q.task_id) > (after_.lease_until, after_.task_id)
       order by q.lease_until, q.task_id
       limit 50
