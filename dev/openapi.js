@@ -99,6 +99,8 @@ const codesOf = (endpoint) => {
   const isCalled = call ?? data ?? exported;
   return [
     ...ALWAYS,
+    // The path names nothing that there is, or no id.
+    ...(endpoint.path.includes('{') ? ['RG101'] : []),
     ...(access === 'public' ? [] : OF_CREDENTIALS),
     ...(access === 'key' ? OF_KEYS : []),
     ...(['user', 'service', 'worker', 'token'].includes(access) ? OF_ROLES : []),
@@ -231,8 +233,8 @@ const named = (codes, list) => codes.map((one) => `${one} ${list.get(one).name}`
 /** A response of the one shape of errors with some codes. */
 const errorResponse = (codes, list, hasSql) => {
   const own = codes.length > 0 ? [{ enum: codes }] : [];
-  // Codes of PostgREST and PostgreSQL, and statuses that functions raise.
-  const others = hasSql ? [{ type: 'string', pattern: '^(?!RG)[0-9A-Z]{5}$|^PGRST' }] : [];
+  // Codes of PostgREST and PostgreSQL, and the status where they give none.
+  const others = hasSql ? [{ type: 'string', pattern: '^(PGRST|[1-5][0-9]{2}$|(?!RG)[0-9A-Z]{5}$)' }] : [];
   const code = { anyOf: [...own, ...others] };
   return {
     description: named(codes, list) || 'A code of PostgreSQL.',
@@ -366,7 +368,7 @@ const responsesOf = (endpoint, system, list, responses) => {
   const { response, data, form, redirect } = endpoint;
   const made = {};
   const statuses = byStatus(codesOf(endpoint), list);
-  const ofSql = (endpoint.call ?? endpoint.export) ? OF_SQL : [];
+  const ofSql = (endpoint.call ?? endpoint.export ?? endpoint.data) ? OF_SQL : [];
   for (const status of ofSql) statuses.set(status, statuses.get(status) ?? []);
   for (const [status, codes] of statuses) {
     made[status] = shared(responses, status, errorResponse(codes.sort(), list, ofSql.includes(status)));
