@@ -2452,7 +2452,7 @@ export interface components {
             };
         };
         /** @description RG306 query_malformed, RG309 header_invalid, RG406 answer_too_large */
-        "E400-731a1af4": {
+        "E400-76395eaf": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2474,7 +2474,7 @@ export interface components {
             };
         };
         /** @description RG201 authorization_malformed, RG202 token_malformed, RG203 token_signature_invalid, RG204 token_expired, RG205 token_not_yet_valid, RG206 token_claims_rejected, RG208 api_key_invalid, RG217 api_token_unknown, RG218 api_token_ended */
-        "E401-dcbcb276": {
+        "E401-da9ec0cc": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2485,7 +2485,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG219 api_token_scope, RG521 account_deleted */
-        "E403-e4f9e380": {
+        "E403-1b6eb39c": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2496,7 +2496,7 @@ export interface components {
             };
         };
         /** @description RG210 issuer_keys_unavailable, RG401 database_unavailable, RG404 capacity_exceeded */
-        "E503-44189e8f": {
+        "E503-d80d29fb": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2529,7 +2529,7 @@ export interface components {
             };
         };
         /** @description A code of PostgreSQL. */
-        "E404-1ffbbfbb": {
+        "E404-0e9779d1": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2540,7 +2540,7 @@ export interface components {
             };
         };
         /** @description A code of PostgreSQL. */
-        "E409-1ffbbfbb": {
+        "E409-0e9779d1": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2551,7 +2551,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large */
-        "E400-c86a52fb": {
+        "E400-fcf55354": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2562,7 +2562,7 @@ export interface components {
             };
         };
         /** @description RG201 authorization_malformed, RG202 token_malformed, RG203 token_signature_invalid, RG204 token_expired, RG205 token_not_yet_valid, RG206 token_claims_rejected, RG207 api_key_missing, RG208 api_key_invalid, RG217 api_token_unknown, RG218 api_token_ended */
-        "E401-56a4da27": {
+        "E401-6f2f24bc": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2573,7 +2573,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG219 api_token_scope, RG521 account_deleted, RG571 admin_required */
-        "E403-eebde3df": {
+        "E403-2aa291d5": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2584,7 +2584,7 @@ export interface components {
             };
         };
         /** @description RG210 issuer_keys_unavailable, RG314 upload_buffer_full, RG401 database_unavailable, RG404 capacity_exceeded */
-        "E503-ca99b171": {
+        "E503-506f649b": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2650,7 +2650,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG219 api_token_scope, RG520 user_required, RG521 account_deleted */
-        "E403-8cae7556": {
+        "E403-6a9e3088": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2672,7 +2672,7 @@ export interface components {
             };
         };
         /** @description RG577 api_tokens_exceeded */
-        "E409-9347f897": {
+        "E409-a3f3a72a": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2683,7 +2683,7 @@ export interface components {
             };
         };
         /** @description RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large */
-        "E400-493663ab": {
+        "E400-282c289a": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2693,19 +2693,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG575 api_token_not_found */
-        "E404-ce90e7b1": {
+        /** @description RG101 endpoint_not_found, RG575 api_token_not_found */
+        "E404-85e2ae9a": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG575" | string;
+                    code?: ("RG101" | "RG575") | string;
                 };
             };
         };
         /** @description RG201 authorization_malformed, RG202 token_malformed, RG203 token_signature_invalid, RG204 token_expired, RG205 token_not_yet_valid, RG206 token_claims_rejected, RG208 api_key_invalid, RG213 token_missing, RG217 api_token_unknown, RG218 api_token_ended */
-        "E401-e5b5e796": {
+        "E401-da3212ef": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2716,7 +2716,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted */
-        "E403-bf450413": {
+        "E403-759c7a5c": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2727,7 +2727,7 @@ export interface components {
             };
         };
         /** @description RG210 issuer_keys_unavailable, RG314 upload_buffer_full, RG401 database_unavailable, RG404 capacity_exceeded, RG912 sealing_key_worn_out */
-        "E503-8c0cb750": {
+        "E503-a77151fe": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2738,46 +2738,24 @@ export interface components {
             };
         };
         /** @description RG304 name_invalid, RG306 query_malformed, RG307 filter_missing, RG309 header_invalid, RG313 embed_too_deep, RG320 too_many_embeds, RG321 cast_not_allowed, RG322 system_column, RG324 write_limit_unsupported, RG406 answer_too_large, RG511 filter_missing_in_database */
-        "E400-e82b969d": {
+        "E400-0a030ab8": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG304" | "RG306" | "RG307" | "RG309" | "RG313" | "RG320" | "RG321" | "RG322" | "RG324" | "RG406" | "RG511";
+                    code?: ("RG304" | "RG306" | "RG307" | "RG309" | "RG313" | "RG320" | "RG321" | "RG322" | "RG324" | "RG406" | "RG511") | string;
                 };
             };
         };
-        /** @description RG201 authorization_malformed, RG202 token_malformed, RG203 token_signature_invalid, RG204 token_expired, RG205 token_not_yet_valid, RG206 token_claims_rejected, RG207 api_key_missing, RG208 api_key_invalid, RG217 api_token_unknown, RG218 api_token_ended */
-        "E401-f523c609": {
+        /** @description RG101 endpoint_not_found */
+        "E404-cf0ae57b": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG201" | "RG202" | "RG203" | "RG204" | "RG205" | "RG206" | "RG207" | "RG208" | "RG217" | "RG218";
-                };
-            };
-        };
-        /** @description RG209 service_token_from_browser, RG219 api_token_scope, RG521 account_deleted */
-        "E403-441e466c": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: "RG209" | "RG219" | "RG521";
-                };
-            };
-        };
-        /** @description RG210 issuer_keys_unavailable, RG401 database_unavailable, RG404 capacity_exceeded */
-        "E503-a3e94c64": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: "RG210" | "RG401" | "RG404";
+                    code?: "RG101" | string;
                 };
             };
         };
@@ -2804,24 +2782,13 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG304 name_invalid, RG306 query_malformed, RG307 filter_missing, RG309 header_invalid, RG313 embed_too_deep, RG320 too_many_embeds, RG321 cast_not_allowed, RG322 system_column, RG324 write_limit_unsupported, RG325 argument_invalid, RG406 answer_too_large, RG511 filter_missing_in_database */
-        "E400-ee8bda08": {
+        "E400-1386443d": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG301" | "RG304" | "RG306" | "RG307" | "RG309" | "RG313" | "RG320" | "RG321" | "RG322" | "RG324" | "RG325" | "RG406" | "RG511";
-                };
-            };
-        };
-        /** @description RG210 issuer_keys_unavailable, RG314 upload_buffer_full, RG401 database_unavailable, RG404 capacity_exceeded */
-        "E503-3c409f9c": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: "RG210" | "RG314" | "RG401" | "RG404";
+                    code?: ("RG301" | "RG304" | "RG306" | "RG307" | "RG309" | "RG313" | "RG320" | "RG321" | "RG322" | "RG324" | "RG325" | "RG406" | "RG511") | string;
                 };
             };
         };
@@ -2833,6 +2800,17 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: "RG301" | "RG306" | "RG309" | "RG325";
+                };
+            };
+        };
+        /** @description RG201 authorization_malformed, RG202 token_malformed, RG203 token_signature_invalid, RG204 token_expired, RG205 token_not_yet_valid, RG206 token_claims_rejected, RG207 api_key_missing, RG208 api_key_invalid, RG217 api_token_unknown, RG218 api_token_ended */
+        "E401-f523c609": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: "RG201" | "RG202" | "RG203" | "RG204" | "RG205" | "RG206" | "RG207" | "RG208" | "RG217" | "RG218";
                 };
             };
         };
@@ -2859,7 +2837,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG502 idempotency_key_too_long */
-        "E400-12d5ded5": {
+        "E400-12286fb5": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2877,6 +2855,17 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: "RG311" | "RG407" | "RG501" | "RG517" | "RG518" | "RG519" | "RG529" | "RG574";
+                };
+            };
+        };
+        /** @description RG101 endpoint_not_found, RG522 workflow_not_found */
+        "E404-c606cf93": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG522") | string;
                 };
             };
         };
@@ -2914,7 +2903,7 @@ export interface components {
             };
         };
         /** @description RG318 n8n_conflict, RG523 workflow_archived, RG524 deployment_in_progress */
-        "E409-3233d0b6": {
+        "E409-1e1702f3": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2924,30 +2913,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG522 workflow_not_found */
-        "E404-b2157ae0": {
+        /** @description RG101 endpoint_not_found, RG522 workflow_not_found, RG525 deployment_version_not_found */
+        "E404-957a6084": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG522" | string;
-                };
-            };
-        };
-        /** @description RG522 workflow_not_found, RG525 deployment_version_not_found */
-        "E404-f0ad1a45": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: ("RG522" | "RG525") | string;
+                    code?: ("RG101" | "RG522" | "RG525") | string;
                 };
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG502 idempotency_key_too_long, RG526 telemetry_malformed */
-        "E400-c005fc4f": {
+        "E400-846e0e5b": {
             headers: {
                 [name: string]: unknown;
             };
@@ -2980,7 +2958,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG219 api_token_scope, RG315 human_not_verified, RG521 account_deleted */
-        "E403-c75fd274": {
+        "E403-7347bb0d": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3013,7 +2991,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG512 confirmation_link_invalid */
-        "E400-b3959725": {
+        "E400-152e6963": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3024,7 +3002,7 @@ export interface components {
             };
         };
         /** @description RG314 upload_buffer_full, RG401 database_unavailable, RG404 capacity_exceeded */
-        "E503-28a67430": {
+        "E503-0e884fe8": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3035,7 +3013,7 @@ export interface components {
             };
         };
         /** @description RG521 account_deleted */
-        "E403-6c5780a2": {
+        "E403-5d6d0dec": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3046,7 +3024,7 @@ export interface components {
             };
         };
         /** @description A code of PostgreSQL. */
-        "E401-1ffbbfbb": {
+        "E401-0e9779d1": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3056,8 +3034,19 @@ export interface components {
                 };
             };
         };
+        /** @description RG101 endpoint_not_found */
+        "E404-39170878": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: "RG101";
+                };
+            };
+        };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG532 onboarding_malformed */
-        "E400-35ae5f57": {
+        "E400-ab673548": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3090,7 +3079,7 @@ export interface components {
             };
         };
         /** @description RG401 database_unavailable, RG404 capacity_exceeded */
-        "E503-0212951a": {
+        "E503-922b1755": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3101,7 +3090,7 @@ export interface components {
             };
         };
         /** @description RG530 session_token_invalid */
-        "E401-96f730ec": {
+        "E401-5cc02748": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3112,7 +3101,7 @@ export interface components {
             };
         };
         /** @description RG531 onboarding_step_out_of_order, RG537 onboarding_already_complete */
-        "E409-d561c438": {
+        "E409-0bb5ccf7": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3123,7 +3112,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG502 idempotency_key_too_long, RG532 onboarding_malformed */
-        "E400-b15e8633": {
+        "E400-90f1d759": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3145,7 +3134,7 @@ export interface components {
             };
         };
         /** @description RG536 onboarding_activities_full */
-        "E409-246b760b": {
+        "E409-10ddaa77": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3156,7 +3145,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG502 idempotency_key_too_long, RG540 events_malformed */
-        "E400-b6c1217d": {
+        "E400-9fe3c3cb": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3189,7 +3178,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG502 idempotency_key_too_long, RG551 exposure_malformed */
-        "E400-d46ee0a3": {
+        "E400-8a7d7947": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3221,19 +3210,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG554 experiment_not_found */
-        "E404-2a56d3ca": {
+        /** @description RG101 endpoint_not_found, RG554 experiment_not_found */
+        "E404-075d6431": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG554" | string;
+                    code?: ("RG101" | "RG554") | string;
                 };
             };
         };
         /** @description RG212 webhook_verify_token_invalid, RG521 account_deleted */
-        "E403-156cd5d1": {
+        "E403-b1ae3a64": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3244,7 +3233,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG560 webhook_malformed */
-        "E400-096226b8": {
+        "E400-1c0d983c": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3266,13 +3255,24 @@ export interface components {
             };
         };
         /** @description RG211 webhook_signature_invalid */
-        "E401-1a951648": {
+        "E401-f4fb81eb": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: "RG211" | string;
+                };
+            };
+        };
+        /** @description RG101 endpoint_not_found, RG563 whatsapp_account_not_found */
+        "E404-31e3cbd8": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG563") | string;
                 };
             };
         };
@@ -3284,17 +3284,6 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: "RG316";
-                };
-            };
-        };
-        /** @description RG563 whatsapp_account_not_found */
-        "E404-685996bb": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: "RG563" | string;
                 };
             };
         };
@@ -3310,7 +3299,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted, RG607 key_limit_reached, RG630 flashfusion_users_only, RG632 user_deactivated */
-        "E403-97828597": {
+        "E403-7ec6b1a6": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3332,7 +3321,7 @@ export interface components {
             };
         };
         /** @description RG601 key_known, RG605 key_alias_taken */
-        "E409-2c4eb3f2": {
+        "E409-19ae4562": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3343,7 +3332,7 @@ export interface components {
             };
         };
         /** @description RG602 key_not_found */
-        "E404-9a82d3ce": {
+        "E404-467304aa": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3353,8 +3342,19 @@ export interface components {
                 };
             };
         };
+        /** @description RG101 endpoint_not_found, RG602 key_not_found */
+        "E404-661ed83b": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG602") | string;
+                };
+            };
+        };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted, RG630 flashfusion_users_only, RG632 user_deactivated */
-        "E403-ca6494bf": {
+        "E403-9caebf35": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3376,7 +3376,7 @@ export interface components {
             };
         };
         /** @description RG601 key_known, RG604 key_not_usable, RG608 key_rotation_pending */
-        "E409-cc1c6bd2": {
+        "E409-07a0bcf4": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3387,7 +3387,7 @@ export interface components {
             };
         };
         /** @description RG603 key_not_pending, RG605 key_alias_taken */
-        "E409-87b3af44": {
+        "E409-954d3bc5": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3398,13 +3398,24 @@ export interface components {
             };
         };
         /** @description RG604 key_not_usable */
-        "E409-110af292": {
+        "E409-d4aaea11": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: "RG604" | string;
+                };
+            };
+        };
+        /** @description RG101 endpoint_not_found, RG650 deployment_not_found */
+        "E404-4ecf6173": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG650") | string;
                 };
             };
         };
@@ -3419,30 +3430,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG650 deployment_not_found */
-        "E404-707c86ef": {
+        /** @description RG101 endpoint_not_found, RG651 integration_not_found */
+        "E404-b7cc46ae": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG650" | string;
-                };
-            };
-        };
-        /** @description RG651 integration_not_found */
-        "E404-16a08bb3": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: "RG651" | string;
+                    code?: ("RG101" | "RG651") | string;
                 };
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted, RG609 key_use_not_allowed, RG632 user_deactivated */
-        "E403-faefe554": {
+        "E403-3c7502e6": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3453,7 +3453,7 @@ export interface components {
             };
         };
         /** @description RG604 key_not_usable, RG611 lease_lost */
-        "E409-104118aa": {
+        "E409-024deb35": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3474,19 +3474,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG610 task_not_found */
-        "E404-14e2eb9d": {
+        /** @description RG101 endpoint_not_found, RG610 task_not_found */
+        "E404-9bfd88da": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG610" | string;
+                    code?: ("RG101" | "RG610") | string;
                 };
             };
         };
         /** @description RG612 task_ended */
-        "E409-36902f04": {
+        "E409-8c2f3aac": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3508,7 +3508,7 @@ export interface components {
             };
         };
         /** @description RG611 lease_lost */
-        "E409-76ad0e4c": {
+        "E409-9eb7437a": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3541,7 +3541,7 @@ export interface components {
             };
         };
         /** @description RG215 stripe_signature_invalid, RG216 stripe_signature_too_old, RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG622 billing_event_malformed */
-        "E400-1f82a7ae": {
+        "E400-fa080ca0": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3574,7 +3574,7 @@ export interface components {
             };
         };
         /** @description RG623 already_subscribed */
-        "E409-fc3a932a": {
+        "E409-9aaf686a": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3585,7 +3585,7 @@ export interface components {
             };
         };
         /** @description RG621 no_customer */
-        "E409-2f22289a": {
+        "E409-d0bf1ded": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3607,7 +3607,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted, RG661 project_read_only */
-        "E403-0973cf87": {
+        "E403-f2cf192d": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3618,7 +3618,7 @@ export interface components {
             };
         };
         /** @description RG660 project_not_found */
-        "E404-89c8e564": {
+        "E404-243401a8": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3629,7 +3629,7 @@ export interface components {
             };
         };
         /** @description RG663 transcript_gap */
-        "E409-58fb0748": {
+        "E409-de53bbda": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3672,14 +3672,14 @@ export interface components {
                 };
             };
         };
-        /** @description RG662 conversation_not_found */
-        "E404-ac2cd961": {
+        /** @description RG101 endpoint_not_found, RG662 conversation_not_found */
+        "E404-eb853b87": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG662" | string;
+                    code?: ("RG101" | "RG662") | string;
                 };
             };
         };
@@ -3694,8 +3694,19 @@ export interface components {
                 };
             };
         };
+        /** @description RG101 endpoint_not_found, RG660 project_not_found */
+        "E404-f58336ef": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG660") | string;
+                };
+            };
+        };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG520 user_required, RG521 account_deleted, RG666 project_owner_only */
-        "E403-39c33d4e": {
+        "E403-60989965": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3717,7 +3728,7 @@ export interface components {
             };
         };
         /** @description RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large, RG669 cursor_invalid */
-        "E400-871ffe1c": {
+        "E400-105c270e": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3738,8 +3749,19 @@ export interface components {
                 };
             };
         };
+        /** @description RG101 endpoint_not_found, RG670 message_not_found */
+        "E404-76dbdac2": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG670") | string;
+                };
+            };
+        };
         /** @description RG670 message_not_found */
-        "E404-e04da85c": {
+        "E404-0f8a8971": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3750,7 +3772,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted, RG666 project_owner_only */
-        "E403-7e783cc1": {
+        "E403-694373de": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3761,7 +3783,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG331 hook_malformed, RG406 answer_too_large */
-        "E400-e2da6e79": {
+        "E400-bb3d23b6": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3772,7 +3794,7 @@ export interface components {
             };
         };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG332 otel_malformed, RG406 answer_too_large */
-        "E400-c9c91b00": {
+        "E400-dedf7234": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3783,7 +3805,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG520 user_required, RG521 account_deleted, RG661 project_read_only, RG666 project_owner_only */
-        "E403-6dc8c19b": {
+        "E403-beedbc8e": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3805,7 +3827,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG520 user_required, RG521 account_deleted */
-        "E403-94b08aa5": {
+        "E403-c175df80": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3815,19 +3837,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG671 invitation_not_found */
-        "E404-a7fc0d09": {
+        /** @description RG101 endpoint_not_found, RG671 invitation_not_found */
+        "E404-f85e5725": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG671" | string;
+                    code?: ("RG101" | "RG671") | string;
                 };
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG520 user_required, RG521 account_deleted, RG661 project_read_only */
-        "E403-1ce50545": {
+        "E403-34f9cb59": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3848,19 +3870,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG667 share_not_found */
-        "E404-89de3d37": {
+        /** @description RG101 endpoint_not_found, RG667 share_not_found */
+        "E404-298722d8": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG667" | string;
+                    code?: ("RG101" | "RG667") | string;
                 };
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted, RG681 tenant_admin_required */
-        "E403-5e0759a1": {
+        "E403-30e0ed1e": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3871,7 +3893,7 @@ export interface components {
             };
         };
         /** @description RG696 slug_taken, RG697 already_a_member */
-        "E409-0176dd9e": {
+        "E409-a6b7119e": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3892,19 +3914,19 @@ export interface components {
                 };
             };
         };
-        /** @description RG691 tenant_not_found */
-        "E404-c9b2ae9f": {
+        /** @description RG101 endpoint_not_found, RG691 tenant_not_found */
+        "E404-b30c85da": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
-                    code?: "RG691" | string;
+                    code?: ("RG101" | "RG691") | string;
                 };
             };
         };
         /** @description RG696 slug_taken */
-        "E409-07e62556": {
+        "E409-7bc045c5": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3915,7 +3937,7 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG219 api_token_scope, RG520 user_required, RG521 account_deleted, RG681 tenant_admin_required */
-        "E403-62d85d12": {
+        "E403-dfbafece": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3926,7 +3948,7 @@ export interface components {
             };
         };
         /** @description RG697 already_a_member */
-        "E409-3975a49a": {
+        "E409-a58ecde1": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3936,8 +3958,19 @@ export interface components {
                 };
             };
         };
+        /** @description RG101 endpoint_not_found, RG692 member_not_found */
+        "E404-77560890": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG692") | string;
+                };
+            };
+        };
         /** @description RG209 service_token_from_browser, RG219 api_token_scope, RG520 user_required, RG521 account_deleted, RG680 not_a_member, RG681 tenant_admin_required */
-        "E403-c0ca7659": {
+        "E403-cee0bb96": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3947,19 +3980,8 @@ export interface components {
                 };
             };
         };
-        /** @description RG692 member_not_found */
-        "E404-66651c8b": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: "RG692" | string;
-                };
-            };
-        };
         /** @description RG693 last_owner */
-        "E409-3ca73d94": {
+        "E409-15c55de0": {
             headers: {
                 [name: string]: unknown;
             };
@@ -3970,13 +3992,24 @@ export interface components {
             };
         };
         /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG520 user_required, RG521 account_deleted, RG680 not_a_member */
-        "E403-1c23e252": {
+        "E403-922ba686": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: ("RG209" | "RG214" | "RG219" | "RG520" | "RG521" | "RG680") | string;
+                };
+            };
+        };
+        /** @description RG691 tenant_not_found */
+        "E404-c4153bd0": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: "RG691" | string;
                 };
             };
         };
@@ -3992,7 +4025,7 @@ export interface components {
             };
         };
         /** @description RG685 usage_event_conflict */
-        "E409-906111c6": {
+        "E409-cba57e62": {
             headers: {
                 [name: string]: unknown;
             };
@@ -4036,7 +4069,7 @@ export interface components {
             };
         };
         /** @description RG210 issuer_keys_unavailable, RG314 upload_buffer_full, RG401 database_unavailable, RG404 capacity_exceeded, RG410 provider_unavailable */
-        "E503-ddd59c66": {
+        "E503-d676f635": {
             headers: {
                 [name: string]: unknown;
             };
@@ -4080,7 +4113,7 @@ export interface components {
             };
         };
         /** @description RG684 chat_running */
-        "E409-221efa5a": {
+        "E409-4c50995b": {
             headers: {
                 [name: string]: unknown;
             };
@@ -4091,7 +4124,7 @@ export interface components {
             };
         };
         /** @description RG686 conversation_not_found */
-        "E404-d1f0676f": {
+        "E404-3dc998bb": {
             headers: {
                 [name: string]: unknown;
             };
@@ -4113,13 +4146,24 @@ export interface components {
             };
         };
         /** @description RG688 model_not_found */
-        "E404-439c8d43": {
+        "E404-4799791d": {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: "RG688" | string;
+                };
+            };
+        };
+        /** @description RG101 endpoint_not_found, RG688 model_not_found */
+        "E404-a61c97e5": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG101" | "RG688") | string;
                 };
             };
         };
@@ -4268,16 +4312,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -4406,12 +4450,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-eebde3df"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-2aa291d5"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -4419,7 +4463,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -4458,12 +4502,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-eebde3df"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-2aa291d5"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -4471,7 +4515,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -4500,16 +4544,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-8cae7556"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-6a9e3088"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -4566,12 +4610,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-8cae7556"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-6a9e3088"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-9347f897"];
+            409: components["responses"]["E409-a3f3a72a"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -4579,7 +4623,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-fbbd4e71"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -4603,16 +4647,16 @@ export interface operations {
                     "application/json": components["schemas"]["core.api_token"];
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-8cae7556"];
-            404: components["responses"]["E404-ce90e7b1"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-6a9e3088"];
+            404: components["responses"]["E404-85e2ae9a"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -4646,19 +4690,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-8c0cb750"];
+            503: components["responses"]["E503-a77151fe"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -4704,16 +4748,18 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-e82b969d"];
-            401: components["responses"]["E401-f523c609"];
-            403: components["responses"]["E403-441e466c"];
+            400: components["responses"]["E400-0a030ab8"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-cf0ae57b"];
             406: components["responses"]["E406-5811e054"];
+            409: components["responses"]["E409-0e9779d1"];
             412: components["responses"]["E412-34d62749"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-a3e94c64"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
             default: components["responses"]["DataError"];
         };
@@ -4764,11 +4810,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-ee8bda08"];
-            401: components["responses"]["E401-f523c609"];
-            403: components["responses"]["E403-441e466c"];
+            400: components["responses"]["E400-1386443d"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-cf0ae57b"];
             406: components["responses"]["E406-5811e054"];
             408: components["responses"]["E408-f79ca88c"];
+            409: components["responses"]["E409-0e9779d1"];
             412: components["responses"]["E412-34d62749"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
@@ -4776,7 +4824,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-3c409f9c"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
             default: components["responses"]["DataError"];
         };
@@ -4827,11 +4875,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-ee8bda08"];
-            401: components["responses"]["E401-f523c609"];
-            403: components["responses"]["E403-441e466c"];
+            400: components["responses"]["E400-1386443d"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-cf0ae57b"];
             406: components["responses"]["E406-5811e054"];
             408: components["responses"]["E408-f79ca88c"];
+            409: components["responses"]["E409-0e9779d1"];
             412: components["responses"]["E412-34d62749"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
@@ -4839,7 +4889,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-3c409f9c"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
             default: components["responses"]["DataError"];
         };
@@ -4877,16 +4927,18 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-e82b969d"];
-            401: components["responses"]["E401-f523c609"];
-            403: components["responses"]["E403-441e466c"];
+            400: components["responses"]["E400-0a030ab8"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-cf0ae57b"];
             406: components["responses"]["E406-5811e054"];
+            409: components["responses"]["E409-0e9779d1"];
             412: components["responses"]["E412-34d62749"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-a3e94c64"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
             default: components["responses"]["DataError"];
         };
@@ -4928,11 +4980,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-ee8bda08"];
-            401: components["responses"]["E401-f523c609"];
-            403: components["responses"]["E403-441e466c"];
+            400: components["responses"]["E400-1386443d"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-cf0ae57b"];
             406: components["responses"]["E406-5811e054"];
             408: components["responses"]["E408-f79ca88c"];
+            409: components["responses"]["E409-0e9779d1"];
             412: components["responses"]["E412-34d62749"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
@@ -4940,7 +4994,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-3c409f9c"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
             default: components["responses"]["DataError"];
         };
@@ -4987,16 +5041,18 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-e82b969d"];
-            401: components["responses"]["E401-f523c609"];
-            403: components["responses"]["E403-441e466c"];
+            400: components["responses"]["E400-0a030ab8"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-cf0ae57b"];
             406: components["responses"]["E406-5811e054"];
+            409: components["responses"]["E409-0e9779d1"];
             412: components["responses"]["E412-34d62749"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-a3e94c64"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
             default: components["responses"]["DataError"];
         };
@@ -5047,11 +5103,13 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-ee8bda08"];
-            401: components["responses"]["E401-f523c609"];
-            403: components["responses"]["E403-441e466c"];
+            400: components["responses"]["E400-1386443d"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-cf0ae57b"];
             406: components["responses"]["E406-5811e054"];
             408: components["responses"]["E408-f79ca88c"];
+            409: components["responses"]["E409-0e9779d1"];
             412: components["responses"]["E412-34d62749"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
@@ -5059,7 +5117,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-3c409f9c"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
             default: components["responses"]["DataError"];
         };
@@ -5156,12 +5214,12 @@ export interface operations {
                     "application/json": components["schemas"]["clixen.deployment"];
                 };
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-b2157ae0"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-c606cf93"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-3233d0b6"];
+            409: components["responses"]["E409-1e1702f3"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5170,7 +5228,7 @@ export interface operations {
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-462d9f27"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5213,12 +5271,12 @@ export interface operations {
                     "application/json": components["schemas"]["clixen.deployment"];
                 };
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-f0ad1a45"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-957a6084"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-3233d0b6"];
+            409: components["responses"]["E409-1e1702f3"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5227,7 +5285,7 @@ export interface operations {
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-462d9f27"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5270,12 +5328,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c005fc4f"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-8cae7556"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-846e0e5b"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-6a9e3088"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-6b27c6e1"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5283,7 +5341,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5312,17 +5370,17 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5486,12 +5544,12 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-c75fd274"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-7347bb0d"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-fd8d4b05"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5499,7 +5557,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5572,19 +5630,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-b3959725"];
-            401: components["responses"]["E401-1ffbbfbb"];
-            403: components["responses"]["E403-6c5780a2"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-152e6963"];
+            401: components["responses"]["E401-0e9779d1"];
+            403: components["responses"]["E403-5d6d0dec"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-28a67430"];
+            503: components["responses"]["E503-0e884fe8"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5747,6 +5805,7 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                    "application/json": components["schemas"]["Error"];
                 };
             };
             414: components["responses"]["E414-17ec5c6b"];
@@ -5787,12 +5846,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-35ae5f57"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-ab673548"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-44acd281"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5800,7 +5859,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5831,16 +5890,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-96f730ec"];
-            403: components["responses"]["E403-6c5780a2"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-5cc02748"];
+            403: components["responses"]["E403-5d6d0dec"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-0212951a"];
+            503: components["responses"]["E503-922b1755"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5873,12 +5932,12 @@ export interface operations {
                     "application/json": components["schemas"]["growth.progress"];
                 };
             };
-            400: components["responses"]["E400-35ae5f57"];
-            401: components["responses"]["E401-96f730ec"];
-            403: components["responses"]["E403-6c5780a2"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-ab673548"];
+            401: components["responses"]["E401-5cc02748"];
+            403: components["responses"]["E403-5d6d0dec"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-d561c438"];
+            409: components["responses"]["E409-0bb5ccf7"];
             413: components["responses"]["E413-44acd281"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5886,7 +5945,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-28a67430"];
+            503: components["responses"]["E503-0e884fe8"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5919,12 +5978,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-b15e8633"];
-            401: components["responses"]["E401-96f730ec"];
-            403: components["responses"]["E403-6c5780a2"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-90f1d759"];
+            401: components["responses"]["E401-5cc02748"];
+            403: components["responses"]["E403-5d6d0dec"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-246b760b"];
+            409: components["responses"]["E409-10ddaa77"];
             413: components["responses"]["E413-44acd281"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5932,7 +5991,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-28a67430"];
+            503: components["responses"]["E503-0e884fe8"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -5975,12 +6034,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-b6c1217d"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-9fe3c3cb"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-c89c506c"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -5988,7 +6047,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6037,12 +6096,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6050,7 +6109,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6088,12 +6147,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-d46ee0a3"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-8a7d7947"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-266a6a14"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6101,7 +6160,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6155,16 +6214,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-eebde3df"];
-            404: components["responses"]["E404-2a56d3ca"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-2aa291d5"];
+            404: components["responses"]["E404-075d6431"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6193,16 +6252,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-1ffbbfbb"];
-            403: components["responses"]["E403-156cd5d1"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-0e9779d1"];
+            403: components["responses"]["E403-b1ae3a64"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-0212951a"];
+            503: components["responses"]["E503-922b1755"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6238,12 +6297,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-096226b8"];
-            401: components["responses"]["E401-1a951648"];
-            403: components["responses"]["E403-6c5780a2"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-1c0d983c"];
+            401: components["responses"]["E401-f4fb81eb"];
+            403: components["responses"]["E403-5d6d0dec"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-540fe7a9"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6251,7 +6310,7 @@ export interface operations {
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-28a67430"];
+            503: components["responses"]["E503-0e884fe8"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6286,12 +6345,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-8cae7556"];
-            404: components["responses"]["E404-685996bb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-6a9e3088"];
+            404: components["responses"]["E404-31e3cbd8"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6300,7 +6359,7 @@ export interface operations {
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-8c0cb750"];
+            503: components["responses"]["E503-a77151fe"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6322,16 +6381,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-685996bb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-31e3cbd8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6360,16 +6419,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-eebde3df"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-2aa291d5"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6415,12 +6474,12 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.api_key"];
                 };
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-97828597"];
-            404: components["responses"]["E404-9a82d3ce"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-7ec6b1a6"];
+            404: components["responses"]["E404-467304aa"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-2c4eb3f2"];
+            409: components["responses"]["E409-19ae4562"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6429,7 +6488,7 @@ export interface operations {
             500: components["responses"]["E500-fbbd4e71"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-8c0cb750"];
+            503: components["responses"]["E503-a77151fe"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6469,12 +6528,12 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.api_key"];
                 };
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-9a82d3ce"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-661ed83b"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-cc1c6bd2"];
+            409: components["responses"]["E409-07a0bcf4"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6483,7 +6542,7 @@ export interface operations {
             500: components["responses"]["E500-fbbd4e71"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-8c0cb750"];
+            503: components["responses"]["E503-a77151fe"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6507,16 +6566,16 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.api_key_row"];
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-9a82d3ce"];
-            409: components["responses"]["E409-87b3af44"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-661ed83b"];
+            409: components["responses"]["E409-954d3bc5"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-e610719f"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6538,16 +6597,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-9a82d3ce"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-661ed83b"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-e610719f"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6571,16 +6630,16 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.api_key"];
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-9a82d3ce"];
-            409: components["responses"]["E409-110af292"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-661ed83b"];
+            409: components["responses"]["E409-d4aaea11"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6616,12 +6675,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-707c86ef"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-4ecf6173"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6630,7 +6689,7 @@ export interface operations {
             500: components["responses"]["E500-fbbd4e71"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-8c0cb750"];
+            503: components["responses"]["E503-a77151fe"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6666,12 +6725,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-16a08bb3"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-b7cc46ae"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6680,7 +6739,7 @@ export interface operations {
             500: components["responses"]["E500-fbbd4e71"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-8c0cb750"];
+            503: components["responses"]["E503-a77151fe"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6722,19 +6781,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-faefe554"];
-            404: components["responses"]["E404-9a82d3ce"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-3c7502e6"];
+            404: components["responses"]["E404-661ed83b"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-104118aa"];
+            409: components["responses"]["E409-024deb35"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6762,16 +6821,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-faefe554"];
-            404: components["responses"]["E404-707c86ef"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-3c7502e6"];
+            404: components["responses"]["E404-4ecf6173"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6799,16 +6858,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-faefe554"];
-            404: components["responses"]["E404-16a08bb3"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-3c7502e6"];
+            404: components["responses"]["E404-b7cc46ae"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6854,16 +6913,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6902,16 +6961,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-dcbcb276"];
-            403: components["responses"]["E403-e4f9e380"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da9ec0cc"];
+            403: components["responses"]["E403-1b6eb39c"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -6965,12 +7024,12 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.task"];
                 };
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -6978,7 +7037,7 @@ export interface operations {
             429: components["responses"]["E429-e610719f"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7002,16 +7061,16 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.task"];
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-14e2eb9d"];
-            409: components["responses"]["E409-36902f04"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-9bfd88da"];
+            409: components["responses"]["E409-8c2f3aac"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7072,12 +7131,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -7085,7 +7144,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7128,19 +7187,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-76ad0e4c"];
+            409: components["responses"]["E409-9eb7437a"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7175,12 +7234,12 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.ended_task"];
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-76ad0e4c"];
+            409: components["responses"]["E409-9eb7437a"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -7188,7 +7247,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7226,19 +7285,19 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.ended_task"];
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-76ad0e4c"];
+            409: components["responses"]["E409-9eb7437a"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7270,19 +7329,19 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.ended_task"];
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-76ad0e4c"];
+            409: components["responses"]["E409-9eb7437a"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7323,19 +7382,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7370,12 +7429,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -7383,7 +7442,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7421,12 +7480,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-1f82a7ae"];
-            401: components["responses"]["E401-1ffbbfbb"];
-            403: components["responses"]["E403-6c5780a2"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fa080ca0"];
+            401: components["responses"]["E401-0e9779d1"];
+            403: components["responses"]["E403-5d6d0dec"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -7434,7 +7493,7 @@ export interface operations {
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-28a67430"];
+            503: components["responses"]["E503-0e884fe8"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7466,12 +7525,12 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.stripe_page"];
                 };
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-fc3a932a"];
+            409: components["responses"]["E409-9aaf686a"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -7480,7 +7539,7 @@ export interface operations {
             500: components["responses"]["E500-fbbd4e71"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-c17b2405"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7502,17 +7561,17 @@ export interface operations {
                     "application/json": components["schemas"]["flashfusion.stripe_page"];
                 };
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-ca6494bf"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-2f22289a"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-9caebf35"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-d0bf1ded"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-e610719f"];
             500: components["responses"]["E500-fbbd4e71"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-c17b2405"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7539,17 +7598,17 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7610,12 +7669,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-0973cf87"];
-            404: components["responses"]["E404-89c8e564"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-f2cf192d"];
+            404: components["responses"]["E404-243401a8"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-58fb0748"];
+            409: components["responses"]["E409-de53bbda"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -7623,7 +7682,7 @@ export interface operations {
             429: components["responses"]["E429-f38a8aab"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7659,12 +7718,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-0973cf87"];
-            404: components["responses"]["E404-89c8e564"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-f2cf192d"];
+            404: components["responses"]["E404-243401a8"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-bb547d50"];
@@ -7672,7 +7731,7 @@ export interface operations {
             429: components["responses"]["E429-f38a8aab"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7705,16 +7764,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-ac2cd961"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-eb853b87"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7761,17 +7820,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             422: components["responses"]["E422-e262ee47"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7817,17 +7876,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             422: components["responses"]["E422-e262ee47"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7873,17 +7932,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             422: components["responses"]["E422-e262ee47"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7929,17 +7988,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             422: components["responses"]["E422-e262ee47"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -7985,17 +8044,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             422: components["responses"]["E422-e262ee47"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8057,12 +8116,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-39c33d4e"];
-            404: components["responses"]["E404-89c8e564"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-60989965"];
+            404: components["responses"]["E404-f58336ef"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -8070,7 +8129,7 @@ export interface operations {
             429: components["responses"]["E429-f38a8aab"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8121,17 +8180,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-871ffe1c"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-105c270e"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             422: components["responses"]["E422-5ab7ab9e"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8174,16 +8233,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-871ffe1c"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-105c270e"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8218,16 +8277,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-871ffe1c"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-e04da85c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-105c270e"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-76dbdac2"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8263,19 +8322,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-e04da85c"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0f8a8971"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8319,16 +8378,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-7e783cc1"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-694373de"];
+            404: components["responses"]["E404-243401a8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8415,16 +8474,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-871ffe1c"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-ac2cd961"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-105c270e"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-eb853b87"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8460,19 +8519,19 @@ export interface operations {
                     "text/plain": string;
                 };
             };
-            400: components["responses"]["E400-e2da6e79"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-bb3d23b6"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-fbbd4e71"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8503,19 +8562,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c9c91b00"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-dedf7234"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-fbbd4e71"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8539,16 +8598,16 @@ export interface operations {
                     "application/json": components["schemas"]["observatory.deleted"];
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-39c33d4e"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-60989965"];
+            404: components["responses"]["E404-f58336ef"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-f38a8aab"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8572,16 +8631,16 @@ export interface operations {
                     "application/json": components["schemas"]["observatory.deleted"];
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-6dc8c19b"];
-            404: components["responses"]["E404-ac2cd961"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-beedbc8e"];
+            404: components["responses"]["E404-eb853b87"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-f38a8aab"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8622,12 +8681,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-39c33d4e"];
-            404: components["responses"]["E404-89c8e564"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-60989965"];
+            404: components["responses"]["E404-f58336ef"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -8635,7 +8694,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-fbbd4e71"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8679,16 +8738,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-94b08aa5"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-c175df80"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8720,16 +8779,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-94b08aa5"];
-            404: components["responses"]["E404-a7fc0d09"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-c175df80"];
+            404: components["responses"]["E404-f85e5725"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8756,16 +8815,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-94b08aa5"];
-            404: components["responses"]["E404-a7fc0d09"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-c175df80"];
+            404: components["responses"]["E404-f85e5725"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8811,12 +8870,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-1ce50545"];
-            404: components["responses"]["E404-ac2cd961"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-34f9cb59"];
+            404: components["responses"]["E404-eb853b87"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -8824,7 +8883,7 @@ export interface operations {
             429: components["responses"]["E429-f38a8aab"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8853,16 +8912,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-39c33d4e"];
-            404: components["responses"]["E404-89de3d37"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-60989965"];
+            404: components["responses"]["E404-298722d8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -8963,16 +9022,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-871ffe1c"];
-            401: components["responses"]["E401-1ffbbfbb"];
-            403: components["responses"]["E403-6c5780a2"];
-            404: components["responses"]["E404-89de3d37"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-105c270e"];
+            401: components["responses"]["E401-0e9779d1"];
+            403: components["responses"]["E403-5d6d0dec"];
+            404: components["responses"]["E404-298722d8"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-fbbd4e71"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-0212951a"];
+            503: components["responses"]["E503-922b1755"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9026,16 +9085,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-39c33d4e"];
-            404: components["responses"]["E404-89c8e564"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-60989965"];
+            404: components["responses"]["E404-f58336ef"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9107,19 +9166,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9143,16 +9202,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9196,12 +9255,12 @@ export interface operations {
                     "application/json": components["schemas"]["assistant.tenant"];
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-5e0759a1"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-30e0ed1e"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-0176dd9e"];
+            409: components["responses"]["E409-a6b7119e"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9209,7 +9268,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9237,12 +9296,12 @@ export interface operations {
                     "application/json": components["schemas"]["assistant.tenant"];
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-c9b2ae9f"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-b30c85da"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-07e62556"];
+            409: components["responses"]["E409-7bc045c5"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9250,7 +9309,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9290,12 +9349,12 @@ export interface operations {
                     "application/json": components["schemas"]["assistant.member"];
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-62d85d12"];
-            404: components["responses"]["E404-c9b2ae9f"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-dfbafece"];
+            404: components["responses"]["E404-b30c85da"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-3975a49a"];
+            409: components["responses"]["E409-a58ecde1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9303,7 +9362,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9335,12 +9394,12 @@ export interface operations {
                     "application/json": components["schemas"]["assistant.member"];
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-c0ca7659"];
-            404: components["responses"]["E404-66651c8b"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-cee0bb96"];
+            404: components["responses"]["E404-77560890"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-3ca73d94"];
+            409: components["responses"]["E409-15c55de0"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9348,7 +9407,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9390,16 +9449,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-94b08aa5"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-c175df80"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9433,16 +9492,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-94b08aa5"];
-            404: components["responses"]["E404-66651c8b"];
-            409: components["responses"]["E409-3975a49a"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-c175df80"];
+            404: components["responses"]["E404-77560890"];
+            409: components["responses"]["E409-a58ecde1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9477,19 +9536,19 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-1c23e252"];
-            404: components["responses"]["E404-c9b2ae9f"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-922ba686"];
+            404: components["responses"]["E404-c4153bd0"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-3ca73d94"];
+            409: components["responses"]["E409-15c55de0"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9529,12 +9588,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-62d85d12"];
-            404: components["responses"]["E404-c9b2ae9f"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-dfbafece"];
+            404: components["responses"]["E404-b30c85da"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9543,7 +9602,7 @@ export interface operations {
             500: components["responses"]["E500-fbbd4e71"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-8c0cb750"];
+            503: components["responses"]["E503-a77151fe"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9570,16 +9629,16 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-56a4da27"];
-            403: components["responses"]["E403-62d85d12"];
-            404: components["responses"]["E404-c9b2ae9f"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-6f2f24bc"];
+            403: components["responses"]["E403-dfbafece"];
+            404: components["responses"]["E404-b30c85da"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9636,12 +9695,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-bf450413"];
-            404: components["responses"]["E404-1ffbbfbb"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-906111c6"];
+            409: components["responses"]["E409-cba57e62"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9649,7 +9708,7 @@ export interface operations {
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-ca99b171"];
+            503: components["responses"]["E503-506f649b"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9711,17 +9770,17 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-1c23e252"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-922ba686"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             422: components["responses"]["E422-97b17306"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9782,12 +9841,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-12d5ded5"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-1c23e252"];
-            404: components["responses"]["E404-d1f0676f"];
+            400: components["responses"]["E400-12286fb5"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-922ba686"];
+            404: components["responses"]["E404-3dc998bb"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-221efa5a"];
+            409: components["responses"]["E409-4c50995b"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9796,7 +9855,7 @@ export interface operations {
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-f873bf68"];
-            503: components["responses"]["E503-ddd59c66"];
+            503: components["responses"]["E503-d676f635"];
             504: components["responses"]["E504-0540fb11"];
         };
     };
@@ -9839,12 +9898,12 @@ export interface operations {
                     };
                 };
             };
-            400: components["responses"]["E400-c86a52fb"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-1c23e252"];
-            404: components["responses"]["E404-439c8d43"];
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-922ba686"];
+            404: components["responses"]["E404-4799791d"];
             408: components["responses"]["E408-f79ca88c"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            409: components["responses"]["E409-0e9779d1"];
             413: components["responses"]["E413-81f377b3"];
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
@@ -9853,7 +9912,7 @@ export interface operations {
             500: components["responses"]["E500-1bfc7db7"];
             501: components["responses"]["E501-453f1792"];
             502: components["responses"]["E502-f873bf68"];
-            503: components["responses"]["E503-ddd59c66"];
+            503: components["responses"]["E503-d676f635"];
             504: components["responses"]["E504-0540fb11"];
         };
     };
@@ -9886,16 +9945,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-731a1af4"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-1c23e252"];
-            404: components["responses"]["E404-1ffbbfbb"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-76395eaf"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-922ba686"];
+            404: components["responses"]["E404-0e9779d1"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };
@@ -9926,16 +9985,16 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["E400-493663ab"];
-            401: components["responses"]["E401-e5b5e796"];
-            403: components["responses"]["E403-1c23e252"];
-            404: components["responses"]["E404-439c8d43"];
-            409: components["responses"]["E409-1ffbbfbb"];
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-922ba686"];
+            404: components["responses"]["E404-a61c97e5"];
+            409: components["responses"]["E409-0e9779d1"];
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
-            503: components["responses"]["E503-44189e8f"];
+            503: components["responses"]["E503-d80d29fb"];
             504: components["responses"]["E504-c3770771"];
         };
     };

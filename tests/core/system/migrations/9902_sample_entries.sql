@@ -43,7 +43,7 @@ begin
     perform private.refuse(400, 'RG597', 'An entry must be an object of fields', null, 'Send {"email": "..."}.');
   end if;
   if (select count(*) > 100 or bool_or(jsonb_typeof(f.value) <> 'string') from jsonb_each(entry) as f) then
-    perform private.refuse(422, 'RG597', 'An entry must have at most 100 texts', null, 'Send fewer.');
+    perform private.refuse(400, 'RG597', 'An entry must have at most 100 texts', null, 'Send fewer.');
   end if;
   perform private.limit_caller('entries');
   stored := private.idempotency_begin('sample_more.add_entry', entry, answer);
