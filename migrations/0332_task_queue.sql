@@ -48,8 +48,8 @@ comment on column private.task_queue.attempt is 'Attempts that were begun. An at
 comment on column private.task_queue.cancelled is 'The owner has cancelled the task while a worker has it. It keeps slot and Idempotency-Key until the worker lets go.';
 
 create index task_queue_ready on private.task_queue (turn, priority) where lease_token is null;
--- Not "where lease_token is not null": a search for one lease would imply that, and a plan that was made while the queue was empty would
--- read this whole index instead of the primary key.
+-- Not "where lease_token is not null": a search for one lease would imply that, and with statistics from when there were no leases it
+-- would read this whole index instead of the primary key.
 create index task_queue_lease_until on private.task_queue (lease_until) where locked_by is not null;
 create index task_queue_user_id on private.task_queue (user_id, turn);
 

@@ -743,6 +743,27 @@ test('a user who is just queueing a task keeps no claim waiting, and the vacanci
   assert.equal((await claim(agent))[0].id, first);
 });
 
+test('a lease is found by the id of its task, also with statistics from when no task was leased', async () => {
+  const client = await connection();
+  await client.query('begin');
+  await client.query('truncate private.task_queue');
+  await client.query(
+    `insert into private.task_queue (task_id, agent_id, user_id, task_type, priority, run_at, attempt, turn)
+     select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', 5, now(), 0, n from generate_series(1, 1000) as n`,
+  );
+  await client.query('analyze private.task_queue');
+  await client.query('set local enable_seqscan = off; set local plan_cache_mode = force_generic_plan');
+  await client.query(
+    `prepare lookup (uuid, uuid) as select user_id from private.task_queue as q
+     where q.task_id = $1 and q.lease_token = $2 and q.lease_until >= clock_timestamp()`,
+  );
+  const { rows } = await client.query('explain (format json) execute lookup (null, null)');
+  const [{ Plan: plan }] = rows[0]['QUERY PLAN'];
+  await client.query('rollback');
+  await client.end();
+  assert.equal(plan['Index Name'], 'task_queue_pkey');
+});
+
 test('claims rotate the queue by themselves', async () => {
   const [agent, sub] = [await makeAgent(), await makeUser()];
   await enqueue(sub, agent);
