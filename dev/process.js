@@ -1,6 +1,6 @@
 // Child processes that are watched, started again when they die, and stopped by their own process group.
 import { spawn, spawnSync } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -139,18 +139,20 @@ export class Part {
 
   #spawn() {
     const { file, args, options } = this.command();
-    const log = createWriteStream(this.logFile, { flags: 'a', mode: 0o600 });
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options, detached: true });
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.pipe(log, { end: false });
-      if (this.line) createInterface({ input: stream }).on('line', this.line);
+    const log = openSync(this.logFile, 'a', 0o600);
+    // It writes its log itself, unless somebody reads the lines.
+    const output = this.line ? 'pipe' : log;
+    const child = spawn(file, args, { stdio: ['ignore', output, output], ...options, detached: true });
+    for (const stream of this.line ? [child.stdout, child.stderr] : []) {
+      stream.on('data', (chunk) => writeSync(log, chunk));
+      createInterface({ input: stream }).on('line', this.line);
     }
     this.child = child;
     this.pid = child.pid;
     if (child.pid) groups.add(child.pid);
     this.gone = new Promise((resolve) => {
       child.once('error', (error) => {
-        log.end(`${error.message}\n`);
+        writeSync(log, `${error.message}\n`);
         this.#ended(child, error.message);
         resolve();
       });
@@ -158,7 +160,7 @@ export class Part {
         this.#ended(child, signal ? `was killed by ${signal}` : `ended with status ${code}`);
         resolve();
       });
-      child.once('close', () => log.end());
+      child.once('close', () => closeSync(log));
     });
   }
 

@@ -32,13 +32,14 @@ $$;
 -- Starts an operation under the request's Idempotency-Key. The operation's name begins with the schema of the function that calls
 -- this, so that no two systems share a client's keys. Returns the stored answer of an earlier request, or null: then do it
 -- and call idempotency_end, unless the answer is known beforehand and was passed here. A second request with the same key waits
--- in the insert until the first one commits.
-create function private.idempotency_begin(operation text, request jsonb, answer jsonb default null) returns jsonb
+-- in the insert until the first one commits. Who has read the request's headers already passes the key.
+create function private.idempotency_begin(
+  operation text, request jsonb, answer jsonb default null, sent_key text default private.request_header('idempotency-key')
+) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  sent_key constant text := private.request_header('idempotency-key');
   who text;
   hash bytea;
   known private.idempotency_keys;
@@ -61,14 +62,14 @@ begin
     where k.expires_at < now();
   first := found;
 
-  -- At every eighth call, after the insert, and without locked rows, as in take_token.
-  if random() < 0.125 then
+  -- At every 32nd call, after the insert, and without locked rows, as in take_token.
+  if random() < 0.03125 then
     delete from private.idempotency_keys as k
     where k.ctid = any (array(
       select old.ctid from private.idempotency_keys as old
       where old.expires_at < now()
       order by old.expires_at
-      limit 16
+      limit 64
       for update skip locked
     ));
   end if;
@@ -122,6 +123,6 @@ $$;
 -- migrate:down
 drop function private.idempotency_bytes(jsonb);
 drop function private.idempotency_end(text, jsonb);
-drop function private.idempotency_begin(text, jsonb, jsonb);
+drop function private.idempotency_begin(text, jsonb, jsonb, text);
 drop function private.idempotency_caller();
 drop table private.idempotency_keys;

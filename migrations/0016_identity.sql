@@ -24,7 +24,10 @@ create function private.normalize_email(email text) returns text
   set search_path = ''
   as $$
 declare
-  plain constant text := lower(normalize(btrim(email, E' \t\r\n'), NFC) collate "C");
+  -- An address in ASCII is in NFC already.
+  plain constant text := lower(
+    btrim(case when octet_length(email) = char_length(email) then email else normalize(email, NFC) end, E' \t\r\n') collate "C"
+  );
   domain constant text := split_part(plain, '@', -1);
   local constant text := left(plain, char_length(plain) - char_length(domain) - 1);
 begin

@@ -1,13 +1,11 @@
 -- 0112: lead fields. Reads and checks the fields of a submitted form.
 -- migrate:up
--- A field that is one text: null if it is absent or blank. Of a field that was sent several times, the last text that is not
--- blank counts: pages have one input for phones and one for desktops.
-create function marketing.lead_value(lead jsonb, field text) returns text
+-- The text of a value that was sent: null if it is blank. Of several values the last text that is not blank counts: pages have one
+-- input for phones and one for desktops.
+create function marketing.text_of(sent jsonb) returns text
   language plpgsql immutable
   set search_path = ''
   as $$
-declare
-  sent constant jsonb := lead -> field;
 begin
   if jsonb_typeof(sent) = 'array' then
     return (
@@ -21,53 +19,51 @@ begin
   return nullif(btrim(sent #>> '{}', E' \t\r\n'), '');
 end
 $$;
-revoke execute on function marketing.lead_value(jsonb, text) from public;
+revoke execute on function marketing.text_of(jsonb) from public;
 
--- A field that a person fills in: refused if it is not a text or too long, since the person can correct it.
-create function marketing.lead_text(lead jsonb, field text, most int default 200) returns text
+-- Ends the request for a field that is no text. The person can correct it.
+create function marketing.refuse_no_text(field text) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  perform private.refuse(422, 'RG504', format('%s must be a text', field), null, format('Send %s as text.', field));
+end
+$$;
+revoke execute on function marketing.refuse_no_text(text) from public;
+
+-- A form whose fields have one value each, where it has a column for one: for a form in which some of them are lists or objects. An
+-- object is refused in what a person fills in, and is a text in what the page fills in.
+create function marketing.with_single_texts(lead jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
   as $$
 declare
-  sent constant jsonb := lead -> field;
-  not_text boolean;
-  text_ text;
+  of_person constant text[] := array[
+    'email', 'source', 'phone_number', 'company_name', 'first_name', 'last_name', 'notes', '_gotcha'
+  ];
+  of_page constant text[] := array[
+    'utm_source', 'utm_medium', 'utm_campaign', 'utm_content', 'utm_term', 'referrer', 'landing_page', 'consent_version'
+  ];
+  single jsonb := lead;
+  name text;
+  sent jsonb;
 begin
-  -- Most fields of most forms.
-  if sent is null then
-    return null;
-  end if;
-  not_text := jsonb_typeof(sent) = 'object';
-  -- A statement of its own: an expression with a query in it is prepared anew at every call.
-  if jsonb_typeof(sent) = 'array' then
-    not_text := exists (
+  for name, sent in
+    select field.key, field.value from jsonb_each(lead) as field
+    where field.key = any (of_person || of_page) and jsonb_typeof(field.value) in ('array', 'object')
+  loop
+    if name = any (of_person) and (jsonb_typeof(sent) = 'object' or exists (
       select from jsonb_array_elements(sent) as item (value) where jsonb_typeof(item.value) in ('object', 'array')
-    );
-  end if;
-  if not_text then
-    perform private.refuse(422, 'RG504', format('%s must be a text', field), null, format('Send %s as text.', field));
-  end if;
-  text_ := marketing.lead_value(lead, field);
-  if char_length(text_) > most then
-    perform private.refuse(
-      422, 'RG505', format('%s is too long', field), format('At most %s characters', most), format('Shorten %s.', field)
-    );
-  end if;
-  return text_;
+    )) then
+      perform marketing.refuse_no_text(name);
+    end if;
+    single := single || jsonb_build_object(name, marketing.text_of(sent));
+  end loop;
+  return single;
 end
 $$;
-revoke execute on function marketing.lead_text(jsonb, text, int) from public;
-
--- A field that the page fills in, such as utm_term: cut to its limit, since the visitor never sees it and cannot correct it.
-create function marketing.lead_page_text(lead jsonb, field text, most int default 200) returns text
-  language plpgsql immutable
-  set search_path = ''
-  as $$
-begin
-  return case when lead ? field then left(marketing.lead_value(lead, field), most) end;
-end
-$$;
-revoke execute on function marketing.lead_page_text(jsonb, text, int) from public;
+revoke execute on function marketing.with_single_texts(jsonb) from public;
 
 -- Whether the field `consent` says yes in one of the words that check boxes, radio buttons and scripts send. Of a field that was
 -- sent several times the last value counts: a hidden `consent=0` stands before its check box. Any other value is no consent.
@@ -77,7 +73,7 @@ create function marketing.lead_consents(lead jsonb) returns boolean
   as $$
 declare
   sent constant jsonb := lead -> 'consent';
-  answer constant text := case when jsonb_typeof(sent) = 'array' then sent -> -1 else sent end #>> '{}';
+  answer text;
   -- The edge has the same list in consent.rs, to show the box ticked again; docs/forms.md lists it.
   yes constant text[] := array[
     'on', 'yes', 'y', 'true', 't', '1', 'checked', 'selected', 'agree', 'agreed', 'i agree', 'accept', 'accepted', 'i accept',
@@ -85,6 +81,11 @@ declare
     'oui', 'j''accepte', 'accepté', 'd''accord', 'si', 'sí', 'sì', 'acepto', 'aceptado', 'accetto', 'sim', 'aceito', 'akkoord', 'tak'
   ];
 begin
+  -- Most forms do not ask.
+  if sent is null then
+    return false;
+  end if;
+  answer := case when jsonb_typeof(sent) = 'array' then sent -> -1 else sent end #>> '{}';
   return coalesce(lower(btrim(normalize(answer, NFC), E' \t\r\n.!') collate "C") = any (yes), false);
 end
 $$;
@@ -127,30 +128,36 @@ $$;
 revoke execute on function marketing.lead_metadata(jsonb) from public;
 
 -- The features that were ticked: texts of at most 200 characters, at most 50.
-create function marketing.lead_features(lead jsonb) returns text[]
+create function marketing.lead_features(sent jsonb) returns text[]
   language plpgsql stable
   set search_path = ''
   as $$
 declare
   field constant text := 'interested_features';
-  listed jsonb;
+  listed constant jsonb := case jsonb_typeof(sent) when 'array' then sent else jsonb_build_array(sent) end;
+  features text[];
 begin
-  if not lead ? field then
-    return '{}';
-  end if;
-  listed := case jsonb_typeof(lead -> field)
-    when 'array' then lead -> field
-    else jsonb_build_array(marketing.lead_text(lead, field))
-  end;
   if jsonb_array_length(listed) > 50 then
     perform private.refuse(422, 'RG505', format('%s has too many', field), 'At most 50', format('Send fewer %s.', field));
   end if;
-  return array(
-    select marketing.lead_text(jsonb_build_object(field, item.value), field) as feature
+  -- A list in the list counts as its last text.
+  if jsonb_path_exists(listed, 'strict $[*] ? (@.type() == "object")')
+    or jsonb_path_exists(listed, 'strict $[*] ? (@.type() == "array")[*] ? (@.type() == "object" || @.type() == "array")')
+  then
+    perform marketing.refuse_no_text(field);
+  end if;
+  features := array(
+    select marketing.text_of(item.value) as feature
     from jsonb_array_elements(listed) with ordinality as item (value, position)
     where nullif(btrim(item.value #>> '{}'), '') is not null
     order by item.position
   );
+  if exists (select from unnest(features) as feature where char_length(feature) > 200) then
+    perform private.refuse(
+      422, 'RG505', format('%s is too long', field), 'At most 200 characters', format('Shorten %s.', field)
+    );
+  end if;
+  return features;
 end
 $$;
 revoke execute on function marketing.lead_features(jsonb) from public;
@@ -173,6 +180,6 @@ drop function marketing.sent_fields(jsonb);
 drop function marketing.lead_features(jsonb);
 drop function marketing.lead_metadata(jsonb);
 drop function marketing.lead_consents(jsonb);
-drop function marketing.lead_page_text(jsonb, text, int);
-drop function marketing.lead_text(jsonb, text, int);
-drop function marketing.lead_value(jsonb, text);
+drop function marketing.with_single_texts(jsonb);
+drop function marketing.refuse_no_text(text);
+drop function marketing.text_of(jsonb);

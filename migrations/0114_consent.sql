@@ -64,8 +64,7 @@ create table private.confirmation_requests (
     constraint confirmation_requests_lead references marketing.leads (id) on delete cascade,
   requested_at  timestamptz not null default now(),
   times_handed  bigint not null default 0,
-  handed_at     timestamptz,
-  constraint confirmation_requests_handed check (times_handed >= 0 and (times_handed > 0) = (handed_at is not null))
+  handed_at     timestamptz
 );
 comment on table private.confirmation_requests is
   'Consents that were requested and not yet given: when, and how often the mailer has received the lead. A request ends after seven days.';

@@ -103,32 +103,41 @@ end
 $$;
 revoke execute on function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb) from public;
 
+-- How many submissions of a lead, good ones or spam, are stored today. A day has at most 25.
+create function marketing.submissions_today(lead_id uuid, are_spam boolean) returns bigint
+  language plpgsql stable
+  set search_path = ''
+  -- A plan that was made while the table was small would go on reading all of it.
+  set enable_seqscan = off
+  as $$
+begin
+  -- Only one index gives a lead's latest rows: whatever the statistics say, no other lead's are read.
+  return (
+    select count(*)
+    from (
+      select i.submission, i.created_at
+      from marketing.lead_interactions as i
+      where i.lead_id = submissions_today.lead_id and i.submission is not null
+      order by i.created_at desc
+      limit 25
+    ) as latest
+    where latest.created_at >= date_trunc('day', now(), 'UTC') and (latest.submission ? 'spam') = are_spam
+  );
+end
+$$;
+revoke execute on function marketing.submissions_today(uuid, boolean) from public;
+
 -- Stores one submission as it was sent: up to a number for each address and UTC day, with a number of its own for programs, so
 -- that they do not use up a person's. Submissions beyond are merged and counted. New and known leads, good ones and spam, get one
 -- row alike.
 create function marketing.store_submission(lead_id uuid, draft marketing.leads, lead jsonb) returns void
   language plpgsql volatile
   set search_path = ''
-  -- A plan that was made while the table was small would go on reading all of it.
-  set enable_seqscan = off
   as $$
-declare
-  most constant int := case when draft.is_spam then 5 else 20 end;
-  today bigint;
 begin
   -- The lead of the draft itself is new: it has no submission yet.
   if lead_id <> draft.id then
-    -- A day has at most 25. Only one index gives a lead's latest rows: whatever the statistics say, no other lead's are read.
-    select count(*) into today
-    from (
-      select i.submission, i.created_at
-      from marketing.lead_interactions as i
-      where i.lead_id = store_submission.lead_id and i.submission is not null
-      order by i.created_at desc
-      limit 25
-    ) as latest
-    where latest.created_at >= date_trunc('day', now(), 'UTC') and (latest.submission ? 'spam') = draft.is_spam;
-    if today >= most then
+    if marketing.submissions_today(lead_id, draft.is_spam) >= (case when draft.is_spam then 5 else 20 end) then
       update marketing.leads as l set submissions_dropped = l.submissions_dropped + 1 where l.id = store_submission.lead_id;
       return;
     end if;
@@ -154,7 +163,8 @@ $$;
 revoke execute on function marketing.address_lock(text) from public;
 
 -- Takes one submission of a public form. New, repeated and spam submissions get the same answer. Executable by the edge only:
--- whether it is spam depends on what the edge has verified.
+-- whether it is spam depends on what the edge has verified. PostgREST begins a transaction for each lead, in which PL/pgSQL prepares
+-- every expression that it meets: hence few functions for the fields, and one expression for the row.
 create function marketing.capture_lead(lead jsonb) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -162,14 +172,17 @@ create function marketing.capture_lead(lead jsonb) returns jsonb
 declare
   answer constant jsonb := '{"status": "received"}';
   edge constant jsonb := private.edge_claim();
-  -- A retry of the same form has another time stamp and another Turnstile token.
-  request constant jsonb := case when jsonb_typeof(lead) = 'object' then lead - '{_ts,cf-turnstile-response}'::text[] end;
   -- All at once: private.request_header would parse them for each one.
   headers constant jsonb := nullif(current_setting('request.headers', true), '')::jsonb;
+  sent constant text := lead::text;
+  blank constant text := E' \t\r\n';
+  -- The fields, with one value each.
+  f jsonb := lead;
   source text;
   stored jsonb;
   draft marketing.leads;
-  spam record;
+  spam_reason text;
+  too_long text[];
   address bigint;
   known_id uuid;
   known_spam boolean;
@@ -178,75 +191,109 @@ begin
   if jsonb_typeof(lead) is distinct from 'object' then
     perform private.refuse(400, 'RG507', 'A lead must be an object of fields', null, 'Send {"email": "..."}.');
   end if;
-  if octet_length(lead::text) > 65536 then
+  if octet_length(sent) > 65536 then
     perform private.refuse(413, 'RG510', 'The lead is too large', 'At most 64 KB', 'Send less.');
   end if;
   perform private.limit_caller('leads');
-  stored := private.idempotency_begin('marketing.capture_lead', request, answer);
+  stored := private.idempotency_begin(
+    'marketing.capture_lead',
+    -- A retry of the same form has another time stamp and another Turnstile token.
+    lead - '{_ts,cf-turnstile-response}'::text[], answer, headers ->> 'idempotency-key'
+  );
   if stored is not null then
     return stored;
   end if;
 
-  draft.email := marketing.lead_text(lead, 'email', 254);
-  draft.email_normalized := private.normalize_email(draft.email::text);
-  if private.is_email(draft.email::text) is not true or draft.email_normalized like '@%' then
-    perform private.refuse(
-      422, 'RG508', 'The e-mail address is missing or not one', null, 'Enter an address such as name@example.org.'
-    );
+  -- Few forms have lists and objects. A bracket may also stand in a text: then this changes nothing.
+  if strpos(sent, '[') > 0 or strpos(substr(sent, 2), '{') > 0 then
+    f := marketing.with_single_texts(lead);
   end if;
-  source := coalesce(marketing.lead_text(lead, 'source'), 'website-form');
-  if source <> all (enum_range(null::marketing.lead_source)::text[]) then
+  source := coalesce(nullif(btrim(f ->> 'source', blank), ''), 'website-form');
+  if source <> 'website-form' and source <> all (enum_range(null::marketing.lead_source)::text[]) then
     perform private.refuse(
       422, 'RG509', 'The source is not a known one',
       array_to_string(enum_range(null::marketing.lead_source), ', '), 'Send one of these as source, or none.'
     );
   end if;
+  -- How much it looks like a bot's, by what the edge has seen of it, as its signed token says. With a reason it is stored as spam, where
+  -- an admin finds it.
+  spam_reason := case
+    when btrim(f ->> '_gotcha', blank) <> '' then 'honeypot'
+    when edge ->> 'stamp' = 'forged' then 'forged-stamp'
+    when edge ->> 'stamp' = 'fast' then 'too-fast'
+    when edge ->> 'human' = 'held' then 'held'
+  end;
 
-  draft.id := gen_random_uuid();
+  -- The columns in their order.
+  draft := row(
+    gen_random_uuid(),
+    nullif(btrim(f ->> 'email', blank), ''),
+    private.normalize_email(f ->> 'email'),
+    null, -- email_domain
+    nullif(btrim(f ->> 'phone_number', blank), ''),
+    nullif(btrim(f ->> 'company_name', blank), ''),
+    nullif(btrim(f ->> 'first_name', blank), ''),
+    nullif(btrim(f ->> 'last_name', blank), ''),
+    source,
+    'new', -- status
+    nullif(btrim(f ->> 'notes', blank), ''),
+    case when lead ? 'interested_features' then marketing.lead_features(lead -> 'interested_features') else '{}' end,
+    -- The page fills these in: the visitor never sees them, and cannot correct them.
+    left(nullif(btrim(f ->> 'utm_source', blank), ''), 200),
+    left(nullif(btrim(f ->> 'utm_medium', blank), ''), 200),
+    left(nullif(btrim(f ->> 'utm_campaign', blank), ''), 200),
+    left(nullif(btrim(f ->> 'utm_content', blank), ''), 200),
+    left(nullif(btrim(f ->> 'utm_term', blank), ''), 200),
+    left(nullif(btrim(f ->> 'referrer', blank), ''), 2000),
+    left(coalesce(nullif(btrim(f ->> 'landing_page', blank), ''), headers ->> 'referer'), 2000),
+    null, -- first_touch
+    null, -- last_touch
+    left(headers ->> 'user-agent', 512),
+    edge ->> 'net',
+    edge ->> 'country',
+    left(edge ->> 'region', 100),
+    left(edge ->> 'city', 100),
+    headers ->> 'idempotency-key', -- submission_key
+    marketing.lead_metadata(lead),
+    1, -- submission_count
+    0, -- submissions_dropped
+    case spam_reason when 'honeypot' then 100 when 'forged-stamp' then 80 when 'too-fast' then 70 when 'held' then 50 else 0 end,
+    spam_reason,
+    spam_reason is not null, -- is_spam
+    case when (spam_reason is null or spam_reason = 'held') and marketing.lead_consents(lead) then 'pending' else 'none' end,
+    null, -- opted_in_at
+    now(),
+    now(),
+    null -- deleted_at
+  )::marketing.leads;
+
+  -- What a person fills in, and can correct.
+  too_long := case
+    when char_length(draft.email) > 254 then '{email,254}'::text[]
+    when char_length(draft.phone_number) > 50 then '{phone_number,50}'
+    when char_length(draft.company_name) > 200 then '{company_name,200}'
+    when char_length(draft.first_name) > 200 then '{first_name,200}'
+    when char_length(draft.last_name) > 200 then '{last_name,200}'
+    when char_length(draft.notes) > 5000 then '{notes,5000}'
+  end;
+  if too_long is not null then
+    perform private.refuse(
+      422, 'RG505', format('%s is too long', too_long[1]), format('At most %s characters', too_long[2]), format('Shorten %s.', too_long[1])
+    );
+  end if;
+  if private.is_email(draft.email) is not true or draft.email_normalized like '@%' then
+    perform private.refuse(
+      422, 'RG508', 'The e-mail address is missing or not one', null, 'Enter an address such as name@example.org.'
+    );
+  end if;
   draft.email_domain := split_part(draft.email_normalized, '@', 2);
-  draft.phone_number := marketing.lead_text(lead, 'phone_number', 50);
-  draft.company_name := marketing.lead_text(lead, 'company_name');
-  draft.first_name := marketing.lead_text(lead, 'first_name');
-  draft.last_name := marketing.lead_text(lead, 'last_name');
-  draft.source := source;
-  draft.status := 'new';
-  draft.notes := marketing.lead_text(lead, 'notes', 5000);
-  draft.interested_features := marketing.lead_features(lead);
-  draft.utm_source := marketing.lead_page_text(lead, 'utm_source');
-  draft.utm_medium := marketing.lead_page_text(lead, 'utm_medium');
-  draft.utm_campaign := marketing.lead_page_text(lead, 'utm_campaign');
-  draft.utm_content := marketing.lead_page_text(lead, 'utm_content');
-  draft.utm_term := marketing.lead_page_text(lead, 'utm_term');
-  draft.referrer := marketing.lead_page_text(lead, 'referrer', 2000);
-  draft.landing_page := coalesce(
-    marketing.lead_page_text(lead, 'landing_page', 2000), left(headers ->> 'referer', 2000)
-  );
   draft.first_touch := jsonb_strip_nulls(jsonb_build_object(
-    'at', now(), 'source', draft.source, 'utm_source', draft.utm_source, 'utm_medium', draft.utm_medium,
+    'at', now(), 'source', source, 'utm_source', draft.utm_source, 'utm_medium', draft.utm_medium,
     'utm_campaign', draft.utm_campaign, 'utm_content', draft.utm_content, 'utm_term', draft.utm_term,
     'referrer', draft.referrer, 'landing_page', draft.landing_page,
-    'consent_version', marketing.lead_page_text(lead, 'consent_version', 100)
+    'consent_version', left(nullif(btrim(f ->> 'consent_version', blank), ''), 100)
   ));
   draft.last_touch := draft.first_touch;
-  draft.user_agent := left(headers ->> 'user-agent', 512);
-  draft.network := (edge ->> 'net')::inet;
-  draft.country_code := edge ->> 'country';
-  draft.region := left(edge ->> 'region', 100);
-  draft.city := left(edge ->> 'city', 100);
-  draft.submission_key := headers ->> 'idempotency-key';
-  draft.metadata := marketing.lead_metadata(lead);
-  draft.submission_count := 1;
-  draft.submissions_dropped := 0;
-  spam := marketing.spam_score(lead, edge);
-  draft.spam_score := spam.score;
-  draft.spam_reason := spam.reason;
-  draft.is_spam := draft.spam_score >= 50;
-  draft.opt_in_status := case
-    when marketing.lead_consents(lead) and (not draft.is_spam or draft.spam_reason = 'held') then 'pending'
-    else 'none'
-  end;
-  draft.created_at := now();
-  draft.updated_at := now();
 
   address := marketing.address_lock(draft.email_normalized);
   -- Submissions of one address wait for each other here, before any of them knows whether there is a lead: known and new
@@ -283,4 +330,5 @@ delete from private.limit_rules where name = 'leads';
 drop function marketing.capture_lead(jsonb);
 drop function marketing.address_lock(text);
 drop function marketing.store_submission(uuid, marketing.leads, jsonb);
+drop function marketing.submissions_today(uuid, boolean);
 drop function marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb);
