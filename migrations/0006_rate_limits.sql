@@ -45,15 +45,15 @@ begin
   returning r.tat into due;
   taken := found;
 
-  -- Full buckets need no row. Every 32nd call deletes some, so that the table stays as large as what is in use. It does so after
+  -- Full buckets need no row. Every eighth call deletes some, so that the table stays as large as what is in use. It does so after
   -- the upsert and skips locked rows: two callers who delete each other's bucket must not wait for each other.
-  if random() < 0.03125 then
+  if random() < 0.125 then
     delete from private.rate_limits as r
     where r.bucket = any (array(
       select old.bucket from private.rate_limits as old
       where old.tat < moment - interval '1 minute'
       order by old.tat
-      limit 64
+      limit 16
       for update skip locked
     ));
   end if;

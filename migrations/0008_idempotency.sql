@@ -62,14 +62,14 @@ begin
     where k.expires_at < now();
   first := found;
 
-  -- At every 32nd call, after the insert, and without locked rows, as in take_token.
-  if random() < 0.03125 then
+  -- At every eighth call, after the insert, and without locked rows, as in take_token.
+  if random() < 0.125 then
     delete from private.idempotency_keys as k
     where k.ctid = any (array(
       select old.ctid from private.idempotency_keys as old
       where old.expires_at < now()
       order by old.expires_at
-      limit 64
+      limit 16
       for update skip locked
     ));
   end if;

@@ -25,9 +25,8 @@ create function private.normalize_email(email text) returns text
   as $$
 declare
   -- An address in ASCII is in NFC already.
-  plain constant text := lower(
-    btrim(case when octet_length(email) = char_length(email) then email else normalize(email, NFC) end, E' \t\r\n') collate "C"
-  );
+  trimmed constant text := btrim(case when octet_length(email) = char_length(email) then email else normalize(email, NFC) end, E' \t\r\n');
+  plain constant text := lower(trimmed collate "C");
   domain constant text := split_part(plain, '@', -1);
   local constant text := left(plain, char_length(plain) - char_length(domain) - 1);
 begin
