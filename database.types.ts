@@ -2750,18 +2750,9 @@ export type Database = {
         Returns: Json
       }
       lead_consents: { Args: { lead: Json }; Returns: boolean }
-      lead_features: { Args: { lead: Json }; Returns: string[] }
+      lead_features: { Args: { sent: Json }; Returns: string[] }
       lead_field_names: { Args: Record<PropertyKey, never>; Returns: string[] }
       lead_metadata: { Args: { lead: Json }; Returns: Json }
-      lead_page_text: {
-        Args: { field: string; lead: Json; most?: number }
-        Returns: string
-      }
-      lead_text: {
-        Args: { field: string; lead: Json; most?: number }
-        Returns: string
-      }
-      lead_value: { Args: { field: string; lead: Json }; Returns: string }
       merge_lead: {
         Args: {
           draft: Database["marketing"]["Tables"]["leads"]["Row"]
@@ -2784,12 +2775,9 @@ export type Database = {
           token: string
         }[]
       }
+      refuse_no_text: { Args: { field: string }; Returns: undefined }
       renew_confirmation: { Args: { lead_id: string }; Returns: undefined }
       sent_fields: { Args: { lead: Json }; Returns: Json }
-      spam_score: {
-        Args: { edge: Json; lead: Json }
-        Returns: Record<string, unknown>
-      }
       store_submission: {
         Args: {
           draft: Database["marketing"]["Tables"]["leads"]["Row"]
@@ -2798,6 +2786,12 @@ export type Database = {
         }
         Returns: undefined
       }
+      submissions_today: {
+        Args: { are_spam: boolean; lead_id: string }
+        Returns: number
+      }
+      text_of: { Args: { sent: Json }; Returns: string }
+      with_single_texts: { Args: { lead: Json }; Returns: Json }
     }
     Enums: {
       lead_source:
