@@ -56,9 +56,11 @@ grant select on flashfusion.agent_tasks to authenticated;
 grant select, delete on flashfusion.agent_tasks to service_role;
 select private.scope_table('flashfusion.agent_tasks');
 
-create trigger agent_tasks_erased before insert or update on flashfusion.agent_tasks
+-- Of updates only those that name the key, as a cancellation does: nobody else who has an account updates a task, and workers do so all
+-- the time.
+create trigger agent_tasks_erased before insert or update of id, user_id, idempotency_key on flashfusion.agent_tasks
   for each statement execute function private.refuse_erased_caller();
-create trigger agent_tasks_filter before update or delete on flashfusion.agent_tasks
+create trigger agent_tasks_filter before update of id, user_id, idempotency_key or delete on flashfusion.agent_tasks
   for each statement execute function private.require_filter();
 create trigger agent_tasks_audit after delete on flashfusion.agent_tasks
   for each row execute function private.audit();
@@ -90,29 +92,6 @@ revoke execute on function private.check_task() from public;
 create trigger agent_tasks_check after insert or update of task_type, task_data, priority, max_retries, idempotency_key
   on flashfusion.agent_tasks for each row execute function private.check_task();
 
-create function private.check_task_outcome() returns trigger
-  language plpgsql
-  set search_path = ''
-  as $$
-declare
-  broken constant text := case
-    when not (new.status in ('pending', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'dead')) then 'agent_tasks_status'
-    when not (octet_length(new.result::text) <= 262144) then 'agent_tasks_result'
-    when not (char_length(new.error_message) <= 2000) then 'agent_tasks_error_message_length'
-    when not (cardinality(new.errors) <= 25) then 'agent_tasks_errors'
-    when not (new.retry_count >= 0) then 'agent_tasks_retry_count'
-  end;
-begin
-  if broken is not null then
-    raise check_violation using constraint = broken, message = format('a task breaks the rule %s', broken);
-  end if;
-  return null;
-end
-$$;
-revoke execute on function private.check_task_outcome() from public;
-create trigger agent_tasks_check_outcome after insert or update of status, result, error_message, errors, retry_count
-  on flashfusion.agent_tasks for each row execute function private.check_task_outcome();
-
 -- The contacts that results and errors name. Few tasks have a row here, and an index of these columns would be written at every end
 -- of a task, with all other indexes of the table.
 create table private.task_contacts (
@@ -126,16 +105,30 @@ create index task_contacts_contacts on private.task_contacts using gin (contacts
 alter table private.task_contacts enable row level security;
 alter table private.task_contacts force row level security;
 
--- Trigger: keeps private.task_contacts.
-create function private.note_task_contacts() returns trigger
+-- Trigger: the rules of an outcome, and private.task_contacts. One for both: every end of a task comes here.
+create function private.note_task_outcome() returns trigger
   language plpgsql
   set search_path = ''
   as $$
 declare
-  named constant text[] := private.contacts_in(
-    array[new.result::text, new.error_message] || case when new.errors <> '{}' then private.json_texts(new.errors) end
-  );
+  broken constant text := case
+    when new.status not in ('pending', 'running', 'retrying', 'completed', 'failed', 'cancelled', 'dead') then 'agent_tasks_status'
+    when octet_length(new.result::text) > 262144 then 'agent_tasks_result'
+    when char_length(new.error_message) > 2000 then 'agent_tasks_error_message_length'
+    when cardinality(new.errors) > 25 then 'agent_tasks_errors'
+    when new.retry_count < 0 then 'agent_tasks_retry_count'
+  end;
+  named text[];
 begin
+  if broken is not null then
+    raise check_violation using constraint = broken, message = format('a task breaks the rule %s', broken);
+  end if;
+  -- Every contact has one of these characters, and most outcomes have none: then nobody is asked.
+  if concat(new.result, new.error_message, new.errors) ~ '[@+%.]' then
+    named := private.contacts_in(
+      array[new.result::text, new.error_message] || case when new.errors <> '{}' then private.json_texts(new.errors) end
+    );
+  end if;
   if named is not null then
     insert into private.task_contacts as c (id, contacts) values (new.id, named)
     on conflict on constraint task_contacts_pkey do update set contacts = excluded.contacts;
@@ -145,17 +138,19 @@ begin
   return null;
 end
 $$;
-revoke execute on function private.note_task_contacts() from public;
+revoke execute on function private.note_task_outcome() from public;
 
-create trigger agent_tasks_contacts_insert after insert on flashfusion.agent_tasks
-  for each row when (new.result is not null or new.error_message is not null or new.errors <> '{}')
-  execute function private.note_task_contacts();
-create trigger agent_tasks_contacts after update of result, error_message, errors on flashfusion.agent_tasks
-  for each row execute function private.note_task_contacts();
--- As an index does, it also sees what is written while other triggers are off.
+create trigger agent_tasks_outcome_insert after insert on flashfusion.agent_tasks for each row
+  when (
+    new.status <> 'pending' or new.result is not null or new.error_message is not null or new.errors <> '{}' or new.retry_count <> 0
+  )
+  execute function private.note_task_outcome();
+create trigger agent_tasks_outcome after update of status, result, error_message, errors, retry_count
+  on flashfusion.agent_tasks for each row execute function private.note_task_outcome();
+-- As an index does, they also see what is written while other triggers are off.
 alter table flashfusion.agent_tasks
-  enable always trigger agent_tasks_contacts_insert,
-  enable always trigger agent_tasks_contacts;
+  enable always trigger agent_tasks_outcome_insert,
+  enable always trigger agent_tasks_outcome;
 
 select private.index_mentions(
   'flashfusion.agent_tasks', array['task_data', 'result', 'error_message', 'errors'],
@@ -316,6 +311,5 @@ drop function private.shown_task(flashfusion.agent_tasks);
 drop table private.task_requests;
 drop table private.task_contacts;
 drop table flashfusion.agent_tasks;
-drop function private.note_task_contacts();
-drop function private.check_task_outcome();
+drop function private.note_task_outcome();
 drop function private.check_task();

@@ -100,6 +100,12 @@ const QUEUE = {
   completed: (id, lease) => `select flashfusion.complete_task(${id}, ${lease}, '{"done": true}')`,
 };
 
+/** The same by a worker that ends its tasks as it claims them, in batches: one row of one column. */
+const BATCHES = `select jsonb_agg(jsonb_build_object('id', t -> 'id', 'lease_token', t -> 'lease_token', 'result', jsonb '{"done": true}')) as tasks
+from (select ${QUEUE.claimed} as claimed) as c, jsonb_array_elements(c.claimed) as t \\gset
+select flashfusion.complete_tasks(:tasks);
+`;
+
 /**
  * The rival: one table that has the columns of agent_tasks, with `for update skip locked` and nothing else. It knows no fairness, no
  * lease that ends, no cancelling, no pause, no attempts, no rights, and no search for a person.
@@ -153,11 +159,11 @@ const fillPlainQueue = async (client, count, users) => {
  * Claims and completes for some seconds, by pgbench: a client in JavaScript takes as much of the cores as the database.
  * Gives the tasks of each second.
  */
-const throughput = async ({ databaseUrl }, { workers, seconds, work = QUEUE }, signal) => {
+const throughput = async ({ databaseUrl }, { workers, seconds, work = script(QUEUE) }, signal) => {
   const folder = await mkdtemp(join(tmpdir(), 'rowgate-bench-'));
   try {
     const file = join(folder, 'worker.sql');
-    await writeFile(file, script(work));
+    await writeFile(file, work);
     const options = ['--no-vacuum', '--protocol=prepared', '--jobs=1', '--progress=1'];
     const { stderr } = await promisify(execFile)(
       'pgbench',
@@ -234,10 +240,13 @@ export const measure = async ({ stack, stopping, options, say }) => {
     const rounds = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       const ours = rate(await throughput(stack, { ...measured, seconds: measured.seconds / ROUNDS }, signal));
-      const plain = rate(
-        await throughput(stack, { ...measured, seconds: measured.seconds / ROUNDS, work: PLAIN }, signal),
+      const batches = rate(
+        await throughput(stack, { ...measured, seconds: measured.seconds / ROUNDS, work: BATCHES }, signal),
       );
-      rounds.push({ ours, plain });
+      const plain = rate(
+        await throughput(stack, { ...measured, seconds: measured.seconds / ROUNDS, work: script(PLAIN) }, signal),
+      );
+      rounds.push({ ours, batches, plain });
     }
     const alone = median(rounds.map(({ ours }) => ours));
     const plain = median(rounds.map((round) => round.plain));
@@ -248,6 +257,12 @@ export const measure = async ({ stack, stopping, options, say }) => {
       reached: `${Math.round(alone)} a second`,
       met: alone >= 2000,
       rival: `one table with \`for update skip locked\`, and no fairness, leases or rights: ${Math.round(plain)} a second; ${rounded(share)} of it`,
+    });
+    note({
+      name: 'the same by workers that complete what they have claimed in one call',
+      aim: 'more than one by one',
+      reached: `${Math.round(median(rounds.map(({ batches }) => batches)))} a second`,
+      met: median(rounds.map((round) => round.batches / round.ours)) > 1,
     });
 
     await addTasks(client, { agent, count: options.held * MOST, users: 1000 }, signal);

@@ -233,6 +233,11 @@ export default {
       depends: 'that the edge calls for a worker',
       ...WORKERS,
     },
+    'flashfusion.complete_tasks(jsonb)': {
+      arguments: () => ({ tasks: [{ id: randomUUID(), lease_token: randomUUID() }] }),
+      depends: 'that the edge calls for a worker',
+      ...WORKERS,
+    },
     'flashfusion.fail_task(uuid, uuid, text, boolean)': {
       arguments: () => ({ ...lease(), error: 'none' }),
       depends: 'that the edge calls for a worker',
@@ -267,6 +272,7 @@ export default {
     'POST /v1/workers/claim': { body: () => ({ worker: 'proof', types: ['none'] }), call: ['service'] },
     'POST /v1/workers/heartbeat': { body: () => ({ id, lease_token: id }), call: ['service'] },
     'POST /v1/workers/complete': { body: () => ({ id, lease_token: id }), call: ['service'] },
+    'POST /v1/workers/complete-batch': { body: () => ({ tasks: [{ id, lease_token: id }] }), call: ['service'] },
     'POST /v1/workers/fail': { body: () => ({ id, lease_token: id, error: 'none' }), call: ['service'] },
     'POST /v1/workers/snooze': { body: () => ({ id, lease_token: id, seconds: 5 }), call: ['service'] },
     'POST /v1/workers/pause': { body: () => ({ until: '2026-01-01T00:00:00Z', agent_id: id }), call: ['service'] },

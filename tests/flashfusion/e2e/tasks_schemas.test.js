@@ -38,6 +38,10 @@ test('each example gets an answer that fits its schema', () =>
     'POST /v1/workers/claim': () => ({ token: stack.service_key }),
     'POST /v1/workers/heartbeat': leased,
     'POST /v1/workers/complete': leased,
+    'POST /v1/workers/complete-batch': async (example) => {
+      const { token, json } = await leased(example.tasks[0]);
+      return { token, json: { tasks: [json] } };
+    },
     'POST /v1/workers/fail': leased,
     'POST /v1/workers/snooze': leased,
     'POST /v1/workers/pause': async (example) => ({

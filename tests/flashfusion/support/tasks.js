@@ -43,6 +43,9 @@ export const claim = async (agent, quantity = 1, given = {}) =>
   (await call(WORKER, 'claim_tasks', { worker: 'tester', agents: [agent], quantity, ...given })).tasks;
 const held = ({ id, lease_token }) => ({ task_id: id, lease_token });
 export const complete = (task, given = {}) => call(WORKER, 'complete_task', { ...held(task), ...given });
+/** Several at once, each with fields of its own. */
+export const completeAll = async (tasks) =>
+  (await call(WORKER, 'complete_tasks', { tasks: JSON.stringify(tasks) })).tasks;
 export const fail = (task, given = {}) => call(WORKER, 'fail_task', { ...held(task), error: 'it broke', ...given });
 export const heartbeat = (task, given = {}) => call(WORKER, 'heartbeat_task', { ...held(task), ...given });
 export const snooze = (task, seconds) => call(WORKER, 'snooze_task', { ...held(task), seconds });
