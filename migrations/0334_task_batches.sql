@@ -13,6 +13,7 @@ create function flashfusion.complete_tasks(tasks jsonb) returns jsonb
   set jit = off
   as $$
 declare
+  uuid_pattern constant text := '^[0-9A-Fa-f]{8}-([0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}$';
   task jsonb;
   ids uuid[] := '{}';
   leases uuid[] := '{}';
@@ -32,8 +33,8 @@ begin
   end if;
   for task in select t.task from jsonb_array_elements(complete_tasks.tasks) as t (task) loop
     if jsonb_typeof(task) <> 'object'
-      or not coalesce(pg_input_is_valid(task ->> 'id', 'uuid') and pg_input_is_valid(task ->> 'lease_token', 'uuid'), false)
-      or not coalesce(pg_input_is_valid(task ->> 'execution_time_ms', 'bigint'), true)
+      or not coalesce(task ->> 'id' ~ uuid_pattern and task ->> 'lease_token' ~ uuid_pattern, false)
+      or not coalesce(task ->> 'execution_time_ms' ~ '^[0-9]{1,15}$', true)
     then
       perform private.refuse(
         422, 'RG615', 'The tasks are not valid', format('id and lease_token: UUIDs; execution_time_ms: a whole number; task %s', cardinality(ids)),
