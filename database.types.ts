@@ -2193,6 +2193,7 @@ export type Database = {
         }
         Returns: Json
       }
+      complete_tasks: { Args: { tasks: Json }; Returns: Json }
       config: {
         Args: { agent: Database["flashfusion"]["Tables"]["agents"]["Row"] }
         Returns: Json

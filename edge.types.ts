@@ -893,6 +893,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/workers/complete-batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends tasks with their results, each by its own lease. */
+        post: operations["post_v1_workers_complete_batch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workers/fail": {
         parameters: {
             query?: never;
@@ -3526,6 +3543,17 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: "RG617";
+                };
+            };
+        };
+        /** @description RG615 task_invalid, RG617 task_result_too_large */
+        "E422-89c739a7": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: "RG615" | "RG617";
                 };
             };
         };
@@ -7244,6 +7272,67 @@ export interface operations {
             414: components["responses"]["E414-17ec5c6b"];
             415: components["responses"]["E415-a590dd14"];
             422: components["responses"]["E422-65338134"];
+            429: components["responses"]["E429-a19964e8"];
+            500: components["responses"]["E500-1bfc7db7"];
+            502: components["responses"]["E502-8871dfff"];
+            503: components["responses"]["E503-506f649b"];
+            504: components["responses"]["E504-c3770771"];
+        };
+    };
+    post_v1_workers_complete_batch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    tasks: {
+                        /** Format: uuid */
+                        id: string;
+                        /** Format: uuid */
+                        lease_token: string;
+                        /** @description Any JSON of at most 256 KB. */
+                        result?: unknown;
+                        /** @description Default: the time since the claim. */
+                        execution_time_ms?: number;
+                    }[];
+                };
+            };
+        };
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description In the order of the request. */
+                        tasks: {
+                            /** Format: uuid */
+                            id: string;
+                            /**
+                             * @description lease_lost: drop the work.
+                             * @enum {unknown}
+                             */
+                            status: "completed" | "lease_lost";
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["E400-fcf55354"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-0e9779d1"];
+            408: components["responses"]["E408-f79ca88c"];
+            409: components["responses"]["E409-0e9779d1"];
+            413: components["responses"]["E413-81f377b3"];
+            414: components["responses"]["E414-17ec5c6b"];
+            415: components["responses"]["E415-a590dd14"];
+            422: components["responses"]["E422-89c739a7"];
             429: components["responses"]["E429-a19964e8"];
             500: components["responses"]["E500-1bfc7db7"];
             502: components["responses"]["E502-8871dfff"];
