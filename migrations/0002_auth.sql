@@ -18,11 +18,14 @@ begin
 
   if to_regprocedure('auth.uid()') is null then
     -- A sub that is not a uuid, such as a back-office token's, is not a user.
+    -- One expression: PostgreSQL puts it in the place of the call. With a query inside it would be planned at every call.
     create function auth.uid() returns uuid
       language sql stable
       as $f$
-      select case when sub ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then sub::uuid end
-      from (select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' as sub) as token
+      select case
+        when nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub' ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+          then (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid
+      end
       $f$;
     comment on function auth.uid() is 'The user: the token''s sub. Made by rowgate 0002.';
   end if;

@@ -53,27 +53,26 @@ create function private.note_search(caller uuid, project uuid, q text, filters j
   as $$
 declare
   words constant text := left(private.redact_secrets(q), 600);
+  last_one record;
   noted uuid;
 begin
   if current_setting('transaction_read_only') = 'on' then
     return null;
   end if;
-  update observatory.search_history as h
-  set query = words, results = note_search.results, at = now()
-  where h.id = (
-    select last_one.id
-    from (
-      select r.id, r.query, r.project_id, r.filters, r.at, r.opened_at
-      from observatory.search_history as r
-      where r.user_id = caller
-      order by r.at desc, r.id desc
-      limit 1
-    ) as last_one
-    where last_one.at > now() - interval '10 seconds' and last_one.opened_at is null
-      and last_one.project_id is not distinct from note_search.project and last_one.filters = note_search.filters
-      and starts_with(words, last_one.query)
-  )
-  returning h.id into noted;
+  select r.id, r.query, r.project_id, r.filters, r.at, r.opened_at into last_one
+  from observatory.search_history as r
+  where r.user_id = caller
+  order by r.at desc, r.id desc
+  limit 1;
+  if last_one.at > now() - interval '10 seconds' and last_one.opened_at is null
+    and last_one.project_id is not distinct from note_search.project and last_one.filters = note_search.filters
+    and starts_with(words, last_one.query)
+  then
+    update observatory.search_history as h
+    set query = words, results = note_search.results, at = now()
+    where h.id = last_one.id
+    returning h.id into noted;
+  end if;
   if noted is null then
     insert into observatory.search_history (user_id, project_id, query, filters, results)
     values (caller, note_search.project, words, note_search.filters, note_search.results)
