@@ -133,6 +133,8 @@ class Stack {
     await clearLeftovers(data, this.say);
     this.ours = true;
     this.keys = await keys(data);
+    // A stack beside another: two that start at once would find the same ports free.
+    if (port !== undefined) this.ports = ANY;
     if (only === undefined) this.port = await edgePort(port, this.ports);
     this.databaseUrl = await this.startPostgres();
     if (only === 'database') return;
