@@ -407,8 +407,10 @@ test('ten of one key at once: one asks the provider, the others hear that it run
   assert.ok(Number(running.headers.get('retry-after')) > 0);
   held.end();
   const answers = await Promise.all(all);
-  // A member has three requests in the database at once: 429 is for the others.
-  assert.equal(answers.filter(({ status }) => status === 200).length, 1);
+  // A member has three requests in the database at once: others wait, and may get the stored answer, or 429.
+  const good = answers.filter(({ status }) => status === 200);
+  assert.ok(good.length >= 1);
+  for (const { text } of good) assert.equal(text, 'once');
   assert.ok(answers.every(({ status }) => [200, 409, 429].includes(status)));
   assert.equal(provider.asked(message).length, 1);
   assert.equal((await settled(tenant)).length, 1);
