@@ -28,7 +28,8 @@ const word = (met) => (met === false ? ': **MISSED**' : '');
 
 /** The rows of a benchmark or of one of its parts. */
 const ofRows = (rows) => {
-  const line = ({ name, aim, reached, met, rival }) => [name, aim, reached + word(met), rival ?? ''].map(grouped);
+  const line = ({ name, aim, reached, met, rival, measured: when }) =>
+    [name, aim, `${reached}${when ? ` (${when})` : ''}${word(met)}`, rival ?? ''].map(grouped);
   return table(['what', 'must reach', 'reached', 'rival'], rows.map(line));
 };
 

@@ -1,8 +1,11 @@
 // npm run bench -- growth: what growth's speeds must be, at the sizes that they are about, each beside a rival that does the same
 // without what makes it fast. Plans are kept beside the figures.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import { interruptible } from '../../dev/interrupt.js';
+import { root } from '../../dev/paths.js';
 import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
 import { keep } from '../document.js';
@@ -290,10 +293,24 @@ const markdown = ({ facts, options, rows }) => {
     ([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`,
   );
   const table = rows.map(
-    ({ name, aim, reached, met, rival }) => `| ${name} | ${aim} | ${reached} | ${verdict(met)} | ${rival ?? ''} |`,
+    ({ name, aim, reached, met, rival, measured }) =>
+      `| ${name} | ${aim} | ${reached}${measured ? ` (${measured})` : ''} | ${verdict(met)} | ${rival ?? ''} |`,
   );
   const plans = rows.filter(({ plan }) => plan).map(({ name, plan }) => `## ${name}\n\n\`\`\`\n${plan}\n\`\`\``);
   return `${['# Growth', '', ...list, '', '| what | must reach | reached | aim | rival |', '|---|---|---|---|---|', ...table, '', ...plans].join('\n')}\n`;
+};
+
+/** The results of the last whole run, with the rows of a part of it; those say when they were measured. */
+const withPart = ({ date, commit }, rows) => {
+  const known = JSON.parse(readFileSync(join(root, 'bench', 'results', 'growth.json'), 'utf8'));
+  const { leads, events, sessions, seconds, rows: before, ...facts } = known;
+  const measured = `${date.slice(0, 10)}, commit ${commit.slice(0, 7)}`;
+  const newer = new Map(rows.map((row) => [row.name, { ...row, measured }]));
+  return {
+    facts,
+    options: { leads, events, sessions, seconds },
+    rows: before.map((row) => newer.get(row.name) ?? row),
+  };
 };
 
 /**
@@ -308,13 +325,14 @@ export const run = async (flags) => {
       measured({ ...parts, stopping, options }),
     );
     const facts = { ...machine(), workerd: packageVersion('workerd'), postgresql };
-    const text = markdown({ facts, options, rows });
-    console.log(text.split('\n## ')[0]);
+    console.log(markdown({ facts, options, rows }).split('\n## ')[0]);
     settle(rows);
-    if (options.part || ['leads', 'events', 'sessions'].some((size) => options[size] !== SIZES[size])) {
-      say('a part or sizes were chosen: bench/results/ is left as it is');
+    if (['leads', 'events', 'sessions'].some((size) => options[size] !== SIZES[size])) {
+      say('sizes were chosen: bench/results/ is left as it is');
       return;
     }
-    keep('growth', text, { ...facts, ...options, rows }, say);
+    const { part, ...sizes } = options;
+    const kept = part ? withPart(facts, rows) : { facts, options: sizes, rows };
+    keep('growth', markdown(kept), { ...kept.facts, ...kept.options, rows: kept.rows }, say);
   });
 };
