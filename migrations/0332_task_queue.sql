@@ -317,6 +317,18 @@ end
 $$;
 revoke execute on function private.fill_vacancies(int) from public;
 
+-- Deletes the vacancies of a lane, before the caller, who has locked the user for itself, counts and fills the free slots. A lane has
+-- never more vacancies than free slots: claims that fill them at the same time do not see each other's tasks.
+create function private.close_vacancies(user_id uuid, agent_id uuid) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  delete from private.task_vacancies as v where v.user_id = close_vacancies.user_id and v.agent_id = close_vacancies.agent_id;
+end
+$$;
+revoke execute on function private.close_vacancies(uuid, uuid) from public;
+
 -- Makes a task wait.
 create function private.shelve_task(
   task_id uuid, agent_id uuid, user_id uuid, task_type text, priority smallint, run_at timestamptz, attempt int
@@ -363,11 +375,14 @@ begin
   end if;
   slots := private.task_slots(place_task.user_id);
   select count(*) into taken from private.task_queue as q where q.user_id = place_task.user_id and q.agent_id = place_task.agent_id;
-  -- Vacancies are for those that wait already.
-  if taken < slots and exists (
-    select from private.task_backlog as b where b.user_id = place_task.user_id and b.agent_id = place_task.agent_id and b.is_due
-  ) then
-    taken := taken + private.fill_slots(place_task.user_id, place_task.agent_id, slots);
+  if taken < slots then
+    perform private.close_vacancies(place_task.user_id, place_task.agent_id);
+    -- Free slots are for those that wait already.
+    if exists (
+      select from private.task_backlog as b where b.user_id = place_task.user_id and b.agent_id = place_task.agent_id and b.is_due
+    ) then
+      taken := taken + private.fill_slots(place_task.user_id, place_task.agent_id, slots);
+    end if;
   end if;
   select * into less_urgent from private.task_queue as q
   where q.user_id = place_task.user_id and q.agent_id = place_task.agent_id and q.lease_token is null
@@ -522,6 +537,7 @@ drop function private.dequeue_deleted_tasks();
 drop function private.remove_task(uuid, uuid, uuid);
 drop function private.place_task(uuid, uuid, uuid, text, smallint, timestamptz, int);
 drop function private.shelve_task(uuid, uuid, uuid, text, smallint, timestamptz, int);
+drop function private.close_vacancies(uuid, uuid);
 drop function private.fill_vacancies(int);
 drop function private.fill_slots(uuid, uuid, int, boolean);
 drop function private.fill_lanes(uuid[], uuid[], bigint[], boolean);

@@ -198,6 +198,7 @@ begin
     limit 1;
     exit when not found;
     if pg_try_advisory_xact_lock(hashtextextended(lane.user_id::text, 321)) then
+      perform private.close_vacancies(lane.user_id, lane.agent_id);
       perform private.fill_slots(lane.user_id, lane.agent_id, 1000, false);
     end if;
   end loop;

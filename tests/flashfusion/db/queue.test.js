@@ -729,6 +729,36 @@ test('a slot of a completed task is not for a new task while others wait, unless
   }
 });
 
+test('two claims at once fill no lane beyond its slots, also where vacancies were filled by others', async () => {
+  const fills = {
+    'new tasks': { waits: 0, fill: (sub, agent) => Promise.all([1, 2, 3].map(() => enqueue(sub, agent))) },
+    'a sweep': { waits: 3, fill: () => sql(`select private.refill_lanes('00000000-0000-0000-0000-000000000000', 10000)`) },
+  };
+  for (const [name, { waits, fill }] of Object.entries(fills)) {
+    const [agent, sub] = [await makeAgent(), await makeUser()];
+    const [{ slots }] = await sql('select private.task_slots($1) as slots', [sub]);
+    const queued = async () =>
+      (await sql('select count(*)::int as n from private.task_queue where user_id = $1', [sub]))[0].n;
+    for (let n = 0; n < slots + waits; n += 1) await enqueue(sub, agent);
+    const [last, ...first] = await claim(agent, slots);
+    for (const task of first.slice(0, 3)) await complete(task);
+    await fill(sub, agent);
+    for (let n = 0; n < 5; n += 1) await enqueue(sub, agent);
+    assert.equal(await queued(), slots, name);
+    await complete(last);
+    const claims = await Promise.all([1, 2].map(connection));
+    for (const client of claims) {
+      await client.query('begin');
+      await client.query('select private.fill_vacancies(1)');
+    }
+    for (const client of claims) {
+      await client.query('commit');
+      await client.end();
+    }
+    assert.equal(await queued(), slots, `${name}, then two claims`);
+  }
+});
+
 test('a user who is just queueing a task keeps no claim waiting, and the vacancies are filled later', async () => {
   const [agent, sub] = [await makeAgent(), await makeUser()];
   const [first] = await vacate(agent, sub, 1);
