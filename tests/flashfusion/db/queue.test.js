@@ -732,7 +732,10 @@ test('a slot of a completed task is not for a new task while others wait, unless
 test('two claims at once fill no lane beyond its slots, also where vacancies were filled by others', async () => {
   const fills = {
     'new tasks': { waits: 0, fill: (sub, agent) => Promise.all([1, 2, 3].map(() => enqueue(sub, agent))) },
-    'a sweep': { waits: 3, fill: () => sql(`select private.refill_lanes('00000000-0000-0000-0000-000000000000', 10000)`) },
+    'a sweep': {
+      waits: 3,
+      fill: () => sql(`select private.refill_lanes('00000000-0000-0000-0000-000000000000', 10000)`),
+    },
   };
   for (const [name, { waits, fill }] of Object.entries(fills)) {
     const [agent, sub] = [await makeAgent(), await makeUser()];
