@@ -11,6 +11,7 @@ const BENCHMARKS = {
   observatory: () => import('./observatory/index.js'),
   assistant: () => import('./assistant/index.js'),
   fairness: () => import('./fairness/index.js'),
+  failover: () => import('./failover/index.js'),
 };
 
 await main(async () => {

@@ -1,0 +1,90 @@
+// Users who each write rows, and read each after it was written: half of them once, so that they always read from the primary, the others
+// until long after that.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { token as issue } from '../../dev/issuer.js';
+
+/** Milliseconds between two requests of a user. */
+const PAUSE = 20;
+/** Milliseconds for which a user reads after a write: longer than the edge asks the primary for them. */
+const READS = 7000;
+
+const ask = async (url, options) => {
+  const begun = performance.now();
+  const since = () => performance.now() - begun;
+  try {
+    const answer = await fetch(url, options);
+    const body = await answer.text();
+    return { status: answer.status, body, ms: since() };
+  } catch {
+    return { status: 0, ms: since() };
+  }
+};
+
+class User {
+  sent = 0;
+  acknowledged = [];
+
+  constructor({ sub, token, edgeUrl, note }) {
+    Object.assign(this, {
+      sub,
+      note,
+      url: `${edgeUrl}/rest/v1/projects`,
+      headers: { authorization: `Bearer ${token}` },
+    });
+  }
+
+  async write() {
+    this.sent += 1;
+    const name = `row ${this.sent}`;
+    const headers = { ...this.headers, 'content-type': 'application/json', prefer: 'return=minimal' };
+    const { status, ms } = await ask(this.url, { method: 'POST', headers, body: JSON.stringify({ name }) });
+    if (status === 201) this.acknowledged.push(name);
+    this.note({ kind: 'writes', status, ms, refused: status !== 201 });
+  }
+
+  async read() {
+    const last = this.acknowledged.at(-1);
+    const { status, body, ms } = await ask(`${this.url}?name=eq.${last}&select=name`, { headers: this.headers });
+    const stale = status === 200 && last !== undefined && JSON.parse(body).length === 0;
+    this.note({ kind: 'reads', status, ms, refused: status !== 200, stale });
+  }
+}
+
+/**
+ * Users who write and read until they are stopped.
+ * @param {{edgeUrl: string, stack: object, count: number, note: (seen: {kind: 'reads' | 'writes', status: number, ms: number, refused: boolean, stale?: boolean}) => void}} options
+ * @returns {Promise<{stop: () => Promise<void>, written: () => number, lost: (sql: (text: string) => Promise<object[]>) => Promise<number>}>}
+ * written: acknowledged writes; lost: how many of them are not in the database
+ */
+export const startUsers = async ({ edgeUrl, stack, count, note }) => {
+  const users = [];
+  for (let n = 0; n < count; n += 1) {
+    const sub = randomUUID();
+    users.push(new User({ sub, token: await issue(stack.keys, { issuer: stack.issuer.issuer, sub }), edgeUrl, note }));
+  }
+  let going = true;
+  const working = users.map(async (user, n) => {
+    while (going) {
+      await user.write();
+      const until = performance.now() + (n % 2) * READS;
+      do {
+        await user.read();
+        await sleep(PAUSE);
+      } while (going && performance.now() < until);
+    }
+  });
+  return {
+    stop: async () => {
+      going = false;
+      await Promise.all(working);
+    },
+    written: () => users.reduce((sum, { acknowledged }) => sum + acknowledged.length, 0),
+    lost: async (sql) => {
+      const rows = await sql('select user_id, name from clixen.projects');
+      const stored = new Set(rows.map(({ user_id: sub, name }) => `${sub} ${name}`));
+      return users.flatMap(({ sub, acknowledged }) => acknowledged.filter((name) => !stored.has(`${sub} ${name}`)))
+        .length;
+    },
+  };
+};
