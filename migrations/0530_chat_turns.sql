@@ -155,6 +155,7 @@ declare
   content constant text := coalesce(outcome ->> 'content', '');
   prompt bigint := private.whole_number(outcome -> 'prompt_tokens');
   completion bigint := private.whole_number(outcome -> 'completion_tokens');
+  reasoning constant bigint := coalesce(private.whole_number(outcome -> 'reasoning_tokens'), 0);
   said_tokens bigint := private.estimate_tokens(
     content || coalesce(outcome ->> 'reasoning', '')
     || case when outcome -> 'tool_calls' not in ('null', '[]') then (outcome -> 'tool_calls')::text else '' end
@@ -184,9 +185,9 @@ begin
   if known.conversation_id is not null then
     known.has_answer := private.add_message(
       known.conversation_id, known.answer_id, 'assistant', content,
-      -- What a provider counts includes reasoning, which is not in the text. No text has more tokens than bytes.
-      case when completion is not null and coalesce(outcome ->> 'reasoning', '') = ''
-        then least(completion - coalesce(private.whole_number(outcome -> 'reasoning_tokens'), 0), octet_length(content)) end,
+      -- What a provider counts includes reasoning, which is not in the text. A text has a token at least, and no more than bytes.
+      case when completion > reasoning and coalesce(outcome ->> 'reasoning', '') = ''
+        then least(completion - reasoning, octet_length(content)) end,
       coalesce(answered_by, known.model),
       private.whole_number(outcome -> 'latency_ms'),
       jsonb_strip_nulls(jsonb_build_object(

@@ -53,8 +53,8 @@ impl Usage {
 
     /// The numbers of a `usage` object; none if nothing was used, as some providers write before they know it.
     fn read(usage: &Value) -> Option<Self> {
-        let number = |name: &str| {
-            let number = usage.get(name)?;
+        let number = |fields: &Value, name: &str| {
+            let number = fields.get(name)?;
             let whole = number.as_u64();
             // Some providers write 12.0.
             #[expect(
@@ -65,16 +65,20 @@ impl Usage {
             let whole = whole.or_else(|| number.as_f64().map(|number| number as u64));
             whole.filter(|tokens| *tokens <= 1_000_000_000)
         };
-        let prompt = number("prompt_tokens").unwrap_or(0);
-        let completion = number("completion_tokens").unwrap_or(0);
-        // Where tokens of reasoning are not among those of the completion, the total has them.
-        let total = number("total_tokens").unwrap_or(0);
-        let completion = completion.max(total.saturating_sub(prompt));
-        let reasoning = usage.pointer("/completion_tokens_details/reasoning_tokens");
+        let prompt = number(usage, "prompt_tokens").unwrap_or(0);
+        let completion = number(usage, "completion_tokens").unwrap_or(0);
+        // Where tokens of reasoning are not among those of the completion, the total has them, or they are more.
+        let total = number(usage, "total_tokens").unwrap_or(0);
+        let mut completion = completion.max(total.saturating_sub(prompt));
+        let details = usage.get("completion_tokens_details");
+        let reasoning = details.and_then(|details| number(details, "reasoning_tokens"));
+        if let Some(more) = reasoning.filter(|reasoning| *reasoning > completion) {
+            completion += more;
+        }
         (prompt + completion > 0).then_some(Self {
             prompt,
             completion,
-            reasoning: reasoning.and_then(Value::as_u64),
+            reasoning,
         })
     }
 }
@@ -533,6 +537,16 @@ mod tests {
         ]));
         assert_eq!(counted(&total), Some((20, 105)));
         assert_eq!(total.usage.unwrap().reasoning, Some(100));
+        // Reasoning that is neither in the completion nor in a total, and a number that is none.
+        let of = |reasoning: &str| {
+            let usage = format!(
+                r#"{{"usage":{{"prompt_tokens":20,"completion_tokens":5,"completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}}}"#
+            );
+            counted(&said(&events(&[&usage])).0)
+        };
+        assert_eq!(of("100"), Some((20, 105)));
+        assert_eq!(of("4"), Some((20, 5)));
+        assert_eq!(of("18446744073709551615"), Some((20, 5)));
         for odd in ["-1", "1e300", "\"5\"", "{}"] {
             let usage =
                 format!(r#"{{"usage":{{"prompt_tokens":{odd},"completion_tokens":{odd}}}}}"#);

@@ -464,6 +464,8 @@ test('reasoning counts as usage, and not as a part of the answer’s text', asyn
     return (await messagesOf(begun.conversation_id))[1].token_count;
   };
   assert.equal(await countOf({ reasoning_tokens: 900 }), 5);
+  // A text has a token at least: this completion does not include the reasoning.
+  for (const reasoning_tokens of [905, 5000]) assert.equal(await countOf({ reasoning_tokens }), 4);
   assert.equal(await countOf({ reasoning: 'Let me think.' }), 4);
   assert.equal(await countOf({}), 12);
 });
@@ -711,8 +713,17 @@ test('a chat completion goes to the provider with what changes its answer, and l
     messages: [
       { role: 'developer', content: 'Rules', name: 'office' },
       { role: 'user', content: [{ type: 'text', text: 'Add', cache_control: { type: 'ephemeral' } }], id: 7 },
-      { role: 'assistant', content: null, tool_calls: [{ id: 'call_1', type: 'function', function: {} }] },
+      // As OpenAI answers, and programs send it again.
+      {
+        role: 'assistant',
+        content: null,
+        refusal: null,
+        name: null,
+        tool_calls: [{ id: 'call_1', type: 'function', function: {} }],
+      },
       { role: 'tool', content: '3', tool_call_id: 'call_1' },
+      { role: 'assistant', content: 'Three', refusal: null, tool_calls: null },
+      { role: 'user', content: 'Why?' },
     ],
     ...{ temperature: 1, top_p: 0.9, stop: ['.'], seed: 4, tools, response_format: { type: 'json_object' } },
     ...{ max_tokens: 80, n: 1, user: 'ada@example.org', metadata: { a: 1 }, store: true, service_tier: 'priority' },
@@ -726,6 +737,8 @@ test('a chat completion goes to the provider with what changes its answer, and l
       { role: 'user', content: [{ type: 'text', text: 'Add' }] },
       { role: 'assistant', content: null, tool_calls: [{ id: 'call_1', type: 'function', function: {} }] },
       { role: 'tool', content: '3', tool_call_id: 'call_1' },
+      { role: 'assistant', content: 'Three' },
+      { role: 'user', content: 'Why?' },
     ],
     ...{ temperature: 1, top_p: 0.9, stop: ['.'], seed: 4, tools, response_format: { type: 'json_object' } },
     max_completion_tokens: 80,
