@@ -56,7 +56,8 @@ end
 $$;
 revoke execute on function private.completion_fault(jsonb) from public;
 
--- A message with what providers know of it. Parts keep their text: caching, for one, is another provider's word.
+-- A message with what providers know of it. Parts keep their text: caching, for one, is another provider's word. Fields without a value, which
+-- OpenAI's answers have and programs send again, are left out: some providers refuse them.
 create function private.completion_message(message jsonb) returns jsonb
   language sql immutable
   set search_path = ''
@@ -69,7 +70,7 @@ select jsonb_object_agg(f.key, case
   else f.value
 end)
 from jsonb_each(message) as f
-where f.key in ('role', 'content', 'name', 'tool_calls', 'tool_call_id', 'refusal')
+where f.key in ('role', 'content', 'name', 'tool_calls', 'tool_call_id', 'refusal') and (f.value <> 'null' or f.key = 'content')
 $$;
 revoke execute on function private.completion_message(jsonb) from public;
 
