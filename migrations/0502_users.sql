@@ -18,7 +18,7 @@ create table assistant.users (
   -- Children refer to their member and its tenant together, so that nobody can attach one to another tenant's member.
   constraint users_tenant_id_id unique (tenant_id, id),
   constraint users_email check (char_length(email) <= 254 and email ~ '^[^[:space:][:cntrl:]@]+@[^[:space:][:cntrl:]@]+$'),
-  constraint users_name check (char_length(name) between 1 and 120),
+  constraint users_name check (char_length(name) between 1 and 120 and name ~ '\S'),
   constraint users_role check (role in ('member', 'admin', 'owner')),
   constraint users_preferences check (jsonb_typeof(preferences) = 'object' and octet_length(preferences::text) <= 16384)
 );

@@ -92,7 +92,7 @@ begin
   wrong := case
     when private.is_email(btrim(email)) is not true then 'email: this is no e-mail address'
     when invite.role in ('member', 'admin', 'owner') is not true then 'role: member, admin or owner'
-    when char_length(invite.name) not between 1 and 120 then 'name: 1 to 120 characters'
+    when char_length(invite.name) not between 1 and 120 or invite.name !~ '\S' then 'name: 1 to 120 characters, not blanks only'
     when known.id is null and (
       select count(*) from assistant.users as u where u.tenant_id = invite.tenant and u.is_active and u.auth_id is null
     ) >= 500 then 'a tenant has at most 500 open invitations'

@@ -13,7 +13,7 @@ create table assistant.conversations (
   constraint conversations_user foreign key (tenant_id, user_id) references assistant.users (tenant_id, id) on delete cascade,
   -- Without it a list by id looks through the conversations of all tenants for those of one.
   constraint conversations_tenant_id_id unique (tenant_id, id),
-  constraint conversations_title check (char_length(title) between 1 and 200),
+  constraint conversations_title check (char_length(title) between 1 and 200 and title ~ '\S'),
   constraint conversations_metadata check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384)
 -- Each new message updates its conversation, and moves it in most of the indexes.
 ) with (autovacuum_vacuum_scale_factor = 0.05);
@@ -73,7 +73,7 @@ end
 $$;
 revoke execute on function private.complete_assistant_conversation() from public;
 
--- Trigger: a conversation stays in its tenant and with its user, feedback with its message. Nobody changes that, the back office neither.
+-- Trigger: a conversation stays in its tenant and with its user, a message in its conversation, feedback with its message. Nobody changes that, the back office neither.
 create function private.refuse_another_place() returns trigger
   language plpgsql
   set search_path = ''
@@ -84,6 +84,45 @@ begin
 end
 $$;
 revoke execute on function private.refuse_another_place() from public;
+
+-- The tenant of a conversation that the present statement has made, or that was stored after the statement began.
+create function private.tenant_of_new(conversation uuid) returns uuid
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  return (select c.tenant_id from assistant.conversations as c where c.id = tenant_of_new.conversation);
+end
+$$;
+revoke execute on function private.tenant_of_new(uuid) from public;
+
+-- The tenant of a conversation, which never changes while the conversation is there: conversations_keep. So it is immutable, and an index of
+-- messages begins with it. In such an index the messages of another tenant's conversation are not where the caller's would be, and finding
+-- none takes the same time as if there were no such conversation. An index that is made while conversations are missing would be wrong: it
+-- is refused.
+create function private.tenant_of(conversation uuid) returns uuid
+  language plpgsql immutable strict security definer
+  set search_path = ''
+  as $$
+declare
+  tenant uuid := (select c.tenant_id from assistant.conversations as c where c.id = tenant_of.conversation);
+begin
+  if tenant is null then
+    tenant := private.tenant_of_new(conversation);
+  end if;
+  if tenant is null then
+    raise foreign_key_violation using
+      schema = 'assistant', table = 'messages', constraint = 'messages_conversation',
+      message = 'insert or update on table "messages" violates foreign key constraint "messages_conversation"',
+      detail = format('Key (conversation_id)=(%s) is not present in table "conversations".', tenant_of.conversation);
+  end if;
+  return tenant;
+end
+$$;
+comment on function private.tenant_of(uuid) is
+  'The tenant of a conversation. Definer: policies and indexes ask it before it is known whether the caller may see the conversation; no request can call it.';
+revoke execute on function private.tenant_of(uuid) from public;
+grant execute on function private.tenant_of(uuid) to authenticated, service_role;
 
 -- What a user writes in a day, in conversations, messages and feedback together.
 insert into private.daily_allowances (name, bytes, rows) values ('assistant', 209715200, 100000);
@@ -114,5 +153,7 @@ select private.index_mentions('assistant.conversations', array['title', 'metadat
 delete from private.mention_places where relation = 'assistant.conversations';
 drop table assistant.conversations;
 delete from private.daily_allowances where name = 'assistant';
+drop function private.tenant_of(uuid);
+drop function private.tenant_of_new(uuid);
 drop function private.refuse_another_place();
 drop function private.complete_assistant_conversation();

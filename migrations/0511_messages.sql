@@ -16,6 +16,7 @@ create table assistant.messages (
   constraint messages_conversation foreign key (conversation_id) references assistant.conversations (id) on delete cascade,
   constraint messages_role check (role in ('user', 'assistant', 'system')),
   constraint messages_content check (char_length(content) between 1 and 200000),
+  constraint messages_question check (role <> 'user' or content ~ '\S'),
   constraint messages_token_count check (token_count >= 0),
   constraint messages_model_used check (char_length(model_used) between 1 and 200),
   constraint messages_latency_ms check (latency_ms >= 0),
@@ -31,6 +32,13 @@ create index messages_created_at on assistant.messages using brin (created_at);
 create index messages_newest_by_role on assistant.messages (role, created_at desc);
 create index messages_newest_by_model on assistant.messages (model_used, created_at desc) where model_used is not null;
 create index messages_tokens on assistant.messages (conversation_id) include (token_count) where token_count is not null;
+-- The policies by_tenant read by these two: a conversation's messages, and the newest ones of a tenant. Without statistics, each tenant counts as one of two
+-- hundred, so that a page is read in order, also of a large tenant; and ANALYZE, whose rows may be newer than what it sees of conversations,
+-- does not look for their tenants.
+create index messages_by_tenant on assistant.messages (private.tenant_of(conversation_id), conversation_id, created_at, id);
+alter index assistant.messages_by_tenant alter column 1 set statistics 0;
+create index messages_newest_by_tenant on assistant.messages (private.tenant_of(conversation_id), created_at);
+alter index assistant.messages_newest_by_tenant alter column 1 set statistics 0;
 
 alter table assistant.messages enable row level security;
 alter table assistant.messages force row level security;
@@ -38,6 +46,13 @@ alter table assistant.messages force row level security;
 -- up by its id; without it, the planner reads all conversations of the tenant first.
 create policy member_select on assistant.messages for select to authenticated
   using (exists (select from assistant.conversations as c where c.id = conversation_id offset 0));
+-- For the indexes by tenant: without these, each message of another tenant's conversation is looked at, and the time that this takes says that
+-- there are some. Restrictive, and the first ones by their names: what comes after another policy must be leakproof to be looked for in an index.
+create policy by_tenant_select on assistant.messages as restrictive for select to authenticated
+  using (private.tenant_of(conversation_id) = (select assistant.my_tenant()));
+create policy by_tenant_update on assistant.messages as restrictive for update to authenticated
+  using (private.tenant_of(conversation_id) = (select assistant.my_tenant()))
+  with check (private.tenant_of(conversation_id) = (select assistant.my_tenant()));
 create policy author_insert on assistant.messages for insert to authenticated
   with check (
     role = 'user'
@@ -166,6 +181,8 @@ create trigger messages_erased before insert or update on assistant.messages
   for each statement execute function private.refuse_erased_caller();
 create trigger messages_filter before update or delete on assistant.messages
   for each statement execute function private.require_filter();
+create trigger messages_keep before update of conversation_id on assistant.messages
+  for each row when (new.conversation_id <> old.conversation_id) execute function private.refuse_another_place();
 create trigger messages_complete before insert on assistant.messages
   for each row execute function private.complete_assistant_message();
 create trigger messages_refuse_attachments before insert or update of content, metadata on assistant.messages
@@ -178,6 +195,42 @@ create trigger messages_audit after delete or update of role, content on assista
 select private.limit_writes('assistant.messages', 'assistant');
 
 select private.index_mentions('assistant.messages', array['content', 'metadata']);
+
+-- The conversation of a message that the present statement has made, or that was stored after the statement began.
+create function private.conversation_of_new(message uuid) returns uuid
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  return (select m.conversation_id from assistant.messages as m where m.id = conversation_of_new.message);
+end
+$$;
+revoke execute on function private.conversation_of_new(uuid) from public;
+
+-- The tenant of a message, which stays in its conversation: see private.tenant_of.
+create function private.tenant_of_message(message uuid) returns uuid
+  language plpgsql immutable strict security definer
+  set search_path = ''
+  as $$
+declare
+  conversation uuid := (select m.conversation_id from assistant.messages as m where m.id = tenant_of_message.message);
+begin
+  if conversation is null then
+    conversation := private.conversation_of_new(message);
+  end if;
+  if conversation is null then
+    raise foreign_key_violation using
+      schema = 'assistant', table = 'feedback', constraint = 'feedback_message',
+      message = 'insert or update on table "feedback" violates foreign key constraint "feedback_message"',
+      detail = format('Key (message_id)=(%s) is not present in table "messages".', tenant_of_message.message);
+  end if;
+  return private.tenant_of(conversation);
+end
+$$;
+comment on function private.tenant_of_message(uuid) is
+  'The tenant of a message. Definer: policies and indexes ask it before it is known whether the caller may see the message; no request can call it.';
+revoke execute on function private.tenant_of_message(uuid) from public;
+grant execute on function private.tenant_of_message(uuid) to authenticated, service_role;
 
 -- Stores a message of a turn, and returns its id. It returns null, and changes nothing, for an id that is known, so that a repeated call
 -- is harmless, and for a text without characters. A text that is too long is cut, and metadata.truncated says so.
@@ -254,7 +307,7 @@ begin
   select t.system_prompt into prompt
   from assistant.conversations as c inner join assistant.tenants as t on t.id = c.tenant_id
   where c.id = history.conversation;
-  return case when prompt <> '' then jsonb_build_array(jsonb_build_object('role', 'system', 'content', prompt)) else '[]' end || coalesce((
+  return case when prompt ~ '\S' then jsonb_build_array(jsonb_build_object('role', 'system', 'content', prompt)) else '[]' end || coalesce((
     select jsonb_agg(jsonb_build_object('role', m.role, 'content', m.content) order by m.created_at, m.id)
     from (
       -- The same rows in the same order: the index gives them, however long the conversation is.
@@ -274,6 +327,8 @@ delete from private.mention_places where relation = 'assistant.messages';
 drop function private.history(uuid, bigint, uuid);
 drop function private.add_message(uuid, uuid, text, text, bigint, text, bigint, jsonb);
 drop table assistant.messages;
+drop function private.tenant_of_message(uuid);
+drop function private.conversation_of_new(uuid);
 drop function private.touch_conversations();
 drop function private.refuse_attachments();
 drop function private.refuse_attachment();

@@ -11,7 +11,7 @@ create table assistant.feedback (
   constraint feedback_message foreign key (message_id) references assistant.messages (id) on delete cascade,
   constraint feedback_user foreign key (user_id) references assistant.users (id) on delete cascade,
   constraint feedback_rating check (rating in (1, -1)),
-  constraint feedback_comment check (char_length(comment) <= 5000)
+  constraint feedback_comment check (char_length(comment) <= 5000 and comment ~ '\S')
 );
 comment on table assistant.feedback is 'Ratings of messages by members: 1 is good, -1 is not.';
 comment on column assistant.feedback.user_id is 'The member: a row of assistant.users, not an account.';
@@ -21,12 +21,24 @@ create index feedback_newest_of_user on assistant.feedback (user_id, created_at 
 create index feedback_newest_by_rating on assistant.feedback (rating, created_at desc);
 create index feedback_newest on assistant.feedback (created_at desc);
 create index feedback_bad on assistant.feedback (message_id) where rating = -1;
+-- The policies by_tenant read by these two, for the reasons of messages_by_tenant.
+create index feedback_by_tenant on assistant.feedback (private.tenant_of_message(message_id), message_id);
+alter index assistant.feedback_by_tenant alter column 1 set statistics 0;
+create index feedback_newest_by_tenant on assistant.feedback (private.tenant_of_message(message_id), user_id, created_at desc);
+alter index assistant.feedback_newest_by_tenant alter column 1 set statistics 0;
 
 alter table assistant.feedback enable row level security;
 alter table assistant.feedback force row level security;
 -- Within a policy, the policies of messages apply: what the caller does not see is not there.
 create policy member_select on assistant.feedback for select to authenticated
   using (exists (select from assistant.messages as m where m.id = message_id));
+create policy by_tenant_select on assistant.feedback as restrictive for select to authenticated
+  using (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
+create policy by_tenant_update on assistant.feedback as restrictive for update to authenticated
+  using (private.tenant_of_message(message_id) = (select assistant.my_tenant()))
+  with check (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
+create policy by_tenant_delete on assistant.feedback as restrictive for delete to authenticated
+  using (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
 create policy owner_insert on assistant.feedback for insert to authenticated
   with check (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id));
 create policy owner_update on assistant.feedback for update to authenticated

@@ -23,6 +23,7 @@ begin
       or request ->> 'conversation_id' !~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then 'conversation_id: a UUID'
     when coalesce(jsonb_typeof(request -> 'title'), 'null') not in ('string', 'null')
       or char_length(request ->> 'title') not between 1 and 200 then 'title: a text of 1 to 200 characters'
+    when request ->> 'title' !~ '\S' then 'title: is blank'
     when request ->> 'title' is not null and request ->> 'conversation_id' is not null then 'title: only for a new conversation'
     when coalesce(jsonb_typeof(request -> 'model'), 'null') not in ('string', 'null') then 'model: a text'
     when request ->> 'max_tokens' is not null and coalesce(private.whole_number(request -> 'max_tokens') < 1, true)

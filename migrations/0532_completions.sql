@@ -110,7 +110,7 @@ begin
     )
   ), '{}') || jsonb_build_object(
     'messages',
-    case when known.system_prompt <> '' then jsonb_build_array(jsonb_build_object('role', 'system', 'content', known.system_prompt)) else '[]' end
+    case when known.system_prompt ~ '\S' then jsonb_build_array(jsonb_build_object('role', 'system', 'content', known.system_prompt)) else '[]' end
     || (
       select jsonb_agg(private.completion_message(m.value) order by m.ordinality)
       from jsonb_array_elements(request -> 'messages') with ordinality as m

@@ -63,10 +63,26 @@ const ROWS = [
   },
   {
     name: 'the same of a stranger: none',
-    // Each of the 10,000 is looked at.
-    most: 30,
+    most: 1,
     as: STRANGER,
     query: `select * from assistant.messages where conversation_id = ${LONG} order by created_at desc, id desc limit 100`,
+  },
+  {
+    name: 'the same of a conversation that there is not',
+    most: 1,
+    as: STRANGER,
+    query: `select * from assistant.messages where conversation_id = md5('none')::uuid order by created_at desc, id desc limit 100`,
+  },
+  {
+    name: 'the latest 50 messages of a tenant’s 500,000',
+    most: 5,
+    query: 'select * from assistant.messages order by created_at desc, id desc limit 50',
+  },
+  {
+    name: 'the same of a tenant that has none',
+    most: 5,
+    as: NEWCOMER,
+    query: 'select * from assistant.messages order by created_at desc, id desc limit 50',
   },
   {
     name: 'the feedback of a message',

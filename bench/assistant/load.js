@@ -102,7 +102,9 @@ export const load = async (sql, { messages, feedback, say, signal }) => {
      from generate_series(0, ${TENANTS - 1}) as t, generate_series(0, ${MEMBERS - 1}) as u`,
   );
   const definitions = await sql(
-    `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as text from pg_index
+    `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as text,
+       array(select a.attnum::int from pg_attribute as a where a.attrelid = indexrelid and a.attstattarget = 0) as without_statistics
+     from pg_index
      where indrelid = any (array['assistant.conversations', 'assistant.messages', 'assistant.feedback']::regclass[])
        and not indisprimary and not indisunique`,
   );
@@ -118,9 +120,10 @@ export const load = async (sql, { messages, feedback, say, signal }) => {
   await parts('feedback', ratings, FEEDBACK, [messages, ratings]);
   const start = performance.now();
   await sql(`set maintenance_work_mem = '512MB'`);
-  for (const { text } of definitions) {
+  for (const { name, text, without_statistics: columns } of definitions) {
     signal.throwIfAborted();
     await sql(text);
+    for (const column of columns) await sql(`alter index ${name} alter column ${column} set statistics 0`);
   }
   say(`indexes: ${Math.round((performance.now() - start) / 1000)} s`);
   await sql('set session_replication_role = default');

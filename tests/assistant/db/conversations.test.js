@@ -130,7 +130,7 @@ test('tenant and member of a conversation never change, for anybody', async () =
     );
 });
 
-test('titles have 1 to 200 characters, metadata is an object of at most 16 KB', async () => {
+test('titles have 1 to 200 characters, not blanks only; metadata is an object of at most 16 KB', async () => {
   const insert = (title, metadata) =>
     codeOf(
       asMember(here.ada, 'insert into assistant.conversations (title, metadata) values ($1, $2)', [
@@ -140,7 +140,7 @@ test('titles have 1 to 200 characters, metadata is an object of at most 16 KB', 
     );
   assert.equal(await insert('é'.repeat(200), {}), null);
   assert.equal(await insert('é'.repeat(201), {}), 'conversations_title');
-  assert.equal(await insert('', {}), 'conversations_title');
+  for (const blank of ['', ' ', ' \t\n ']) assert.equal(await insert(blank, {}), 'conversations_title');
   assert.equal(await insert('x', []), 'conversations_metadata');
   assert.equal(await insert('x', { text: 'x'.repeat(16_400) }), 'conversations_metadata');
 });

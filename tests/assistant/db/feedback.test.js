@@ -68,11 +68,12 @@ test('nobody rates for another, and nobody rates a message that is hidden from t
   assert.deepEqual(await asMember(closed.here.bea, 'select id from assistant.feedback where id = $1', [id]), []);
 });
 
-test('ratings are 1 or -1, comments have at most 5,000 characters', async () => {
+test('ratings are 1 or -1, comments have at most 5,000 characters, not blanks only', async () => {
   const [one] = await say(row, ['x']);
   for (const rating of [0, 2, -2, null])
     assert.ok(['feedback_rating', '23502'].includes(await codeOf(rate(here.ada, one, rating))), `${rating}`);
   assert.equal(await codeOf(rate(here.ada, one, 1, 'é'.repeat(5001))), 'feedback_comment');
+  for (const blank of ['', ' \n']) assert.equal(await codeOf(rate(here.ada, one, 1, blank)), 'feedback_comment');
   assert.equal(await codeOf(rate(here.ada, one, 1, 'é'.repeat(5000))), null);
 });
 

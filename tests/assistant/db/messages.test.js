@@ -192,6 +192,7 @@ test('a message has 1 to 200,000 characters, and metadata of at most 64 KB', asy
   assert.equal(await insert('é'.repeat(200_000)), null);
   assert.equal(await insert('é'.repeat(200_001)), 'messages_content');
   assert.equal(await insert(''), 'messages_content');
+  assert.equal(await insert(' \n\t '), 'messages_question');
   assert.equal(await insert('x', { text: 'x'.repeat(65_600) }), 'messages_metadata');
   assert.equal(await insert('x', []), 'messages_metadata');
 });

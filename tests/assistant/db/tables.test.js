@@ -8,7 +8,7 @@ import { close, sql, transaction } from '../../support/stack.js';
 
 after(close);
 
-/** By table: columns; indexes beside keys and those of mentions; policies beside those that hold API tokens to their scope. */
+/** By table: columns; indexes beside keys, those of mentions and those by tenant, which policies read; policies beside those that hold API tokens to their scope. */
 const TABLES = {
   conversations: [8, 6, 4],
   feedback: [6, 5, 4],
@@ -21,7 +21,7 @@ const TABLES = {
 test('six tables, with the columns, the 24 indexes and the 15 policies of activities that were agreed on', async () => {
   const rows = await sql(`select c.relname as name,
       (select count(*)::int from pg_attribute as a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
-      (select count(*)::int from pg_index as i where i.indrelid = c.oid and i.indexrelid::regclass::text !~ '_mentions$'
+      (select count(*)::int from pg_index as i where i.indrelid = c.oid and i.indexrelid::regclass::text !~ '_(mentions|by_tenant)$'
         and not exists (select from pg_constraint as r where r.conindid = i.indexrelid and r.contype in ('p', 'u'))) as indexes,
       (select count(*)::int from pg_policy as y where y.polrelid = c.oid and y.polpermissive) as policies
     from pg_class as c where c.relnamespace = 'assistant'::regnamespace and c.relkind in ('r', 'p') order by 1`);

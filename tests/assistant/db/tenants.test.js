@@ -132,6 +132,8 @@ test('a setting that is wrong, missing or unknown is refused, and nothing is sto
     { ...NEW, slug: 'Upper' },
     { ...NEW, slug: 'a--b' },
     { ...NEW, slug, name: ' ' },
+    { ...NEW, slug, name: '\t' },
+    { ...NEW, slug, llm_model: ' ' },
     { ...NEW, slug, name: null },
     { ...NEW, slug, temperature: 2.5 },
     { ...NEW, slug, temperature: 'warm' },

@@ -229,8 +229,9 @@ const RULES = {
     fault: `${TABLE} create policy faulty on sample.faulty using (user_id = (select auth.uid()))`,
   },
   'claims are read once a statement: wrapped in a select': {
+    // private.tenant_of is of the row, and in an index.
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
-      where regexp_replace(${CONDITION}, '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.(is_admin\\(\\)|scope_allows\\([^()]*\\)))( AS \\w+)?\\s*\\)', '', 'g')
+      where regexp_replace(regexp_replace(${CONDITION}, 'private\\.tenant_of(_message)?\\(\\w+\\) = ', '', 'g'), '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.(is_admin\\(\\)|scope_allows\\([^()]*\\)))( AS \\w+)?\\s*\\)', '', 'g')
         ~ 'auth\\.|private\\.|current_setting'`,
     fault: POLICY('user_id = auth.uid()'),
   },
@@ -527,7 +528,12 @@ const EXECUTABLE = {
   // Likewise.
   observatory: ['edge.audit_head(): edge', 'edge.audit_head_sealed(uuid,text,bigint): edge'],
   // Likewise.
-  assistant: ['edge.save_chat(uuid,text): edge', 'edge.end_chat(uuid,jsonb): edge'],
+  assistant: [
+    'edge.save_chat(uuid,text): edge',
+    'edge.end_chat(uuid,jsonb): edge',
+    'private.tenant_of(uuid): authenticated service_role',
+    'private.tenant_of_message(uuid): authenticated service_role',
+  ],
   // Those of its own schema stand in the proof.
   sample: [
     'sample.add_project(text): authenticated',
