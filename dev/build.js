@@ -165,12 +165,11 @@ const bundle = async (directory) => {
   const file = join(directory, 'index.js');
   // The runtime knows no source-phase imports: there an import of WebAssembly gives the module itself.
   const generated = readFileSync(file, 'utf8').replace('import source ', 'import ');
-  writeFileSync(file, generated);
+  // wasm-bindgen names entry.js several times where functions of Rust call the same one of it; every bundler would warn.
+  writeFileSync(file, generated.replace(/^\s*"\.\/entry\.js": \w+,\n(?=[^]*"\.\/entry\.js": )/gm, ''));
   const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm'];
   // The manifests are no part of the bundle: it serves those that stand beside it.
   args.push('--external:./systems.js', '--external:./entry.js', '--log-level=warning');
-  // wasm-bindgen imports entry.js twice where two functions of Rust call the same one of it.
-  args.push('--log-override:duplicate-object-key=silent');
   const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
   await run(esbuild, [file, ...args, `--outfile=${file}`, '--allow-overwrite'], MEND);
 };

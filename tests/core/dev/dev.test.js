@@ -95,6 +95,8 @@ test('a first start says ready, describes itself, and serves', async () => {
   }
   const inserted = await ask(child, '/rest/v1/projects', { token: await token(), json: { name: 'survives' } });
   assert.equal(inserted.status, 201);
+  // What stands beside the bundle, which wrangler brings along.
+  for (const path of ['/docs', '/openapi.json']) assert.equal((await ask(child, path, {})).status, 200, path);
 });
 
 test('the README’s way from sign-up to a row, word for word', needs('clixen'), async () => {

@@ -15,13 +15,14 @@ import { close, stack } from '../../support/stack.js';
 
 after(close);
 
-test('`wrangler deploy --dry-run` accepts the bundle, and it is small', () => {
+test('`wrangler deploy --dry-run` accepts the bundle without a warning, and it is small', () => {
   const output = mkdtempSync(join(tmpdir(), 'rowgate-bundle-'));
   try {
     const args = ['node_modules/wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', output];
     const env = { ...process.env, WRANGLER_SEND_METRICS: 'false' };
     const done = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', env, timeout: 120_000 });
     assert.equal(done.status, 0, done.stderr);
+    assert.doesNotMatch(done.stdout + done.stderr, /WARNING/);
     const files = readdirSync(output).filter((name) => /\.(js|wasm)$/.test(name));
     assert.ok(files.some((name) => name.endsWith('.wasm')));
     const packed = files.reduce((sum, name) => sum + gzipSync(readFileSync(join(output, name))).length, 0);
