@@ -166,7 +166,7 @@ const bundle = async (directory) => {
   // The runtime knows no source-phase imports: there an import of WebAssembly gives the module itself.
   const generated = readFileSync(file, 'utf8').replace('import source ', 'import ');
   // wasm-bindgen names entry.js several times where functions of Rust call the same one of it; every bundler would warn.
-  writeFileSync(file, generated.replace(/^\s*"\.\/entry\.js": \w+,\n(?=[^]*"\.\/entry\.js": )/gm, ''));
+  writeFileSync(file, generated.replace(/^\s*"\.\/entry\.js": \w+,\n(?=[\s\S]*"\.\/entry\.js": )/gm, ''));
   const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm'];
   // The manifests are no part of the bundle: it serves those that stand beside it.
   args.push('--external:./systems.js', '--external:./entry.js', '--log-level=warning');
