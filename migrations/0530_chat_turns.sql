@@ -87,6 +87,19 @@ end
 $$;
 revoke execute on function private.whole_number(jsonb) from public;
 
+-- The most tokens that a client wants, where a large number is as good as any larger one; null for what is no whole number from 1.
+create function private.token_limit(given jsonb) returns bigint
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return case jsonb_typeof(given) when 'number' then
+    case when given::numeric >= 1 and given::numeric % 1 = 0 then least(given::numeric, 999999999)::bigint end
+  end;
+end
+$$;
+revoke execute on function private.token_limit(jsonb) from public;
+
 -- What is known of a turn that has ended.
 create function private.turn_outcome(turn private.chat_turns) returns jsonb
   language sql immutable
@@ -321,6 +334,7 @@ drop function edge.save_chat(uuid, text);
 drop function private.end_turn(uuid, jsonb);
 drop function private.begin_turn(assistant.member, uuid, uuid, jsonb, bigint);
 drop function private.turn_outcome(private.chat_turns);
+drop function private.token_limit(jsonb);
 drop function private.whole_number(jsonb);
 drop function private.estimate_tokens(text);
 drop table private.chat_turns;

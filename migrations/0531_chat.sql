@@ -26,7 +26,7 @@ begin
     when request ->> 'title' !~ '\S' then 'title: is blank'
     when request ->> 'title' is not null and request ->> 'conversation_id' is not null then 'title: only for a new conversation'
     when coalesce(jsonb_typeof(request -> 'model'), 'null') not in ('string', 'null') then 'model: a text'
-    when request ->> 'max_tokens' is not null and coalesce(private.whole_number(request -> 'max_tokens') < 1, true)
+    when request ->> 'max_tokens' is not null and private.token_limit(request -> 'max_tokens') is null
       then 'max_tokens: a whole number from 1'
   end;
 end
@@ -119,7 +119,7 @@ begin
   begun := private.begin_turn(
     caller, conversation, question,
     jsonb_build_object('messages', private.history(conversation, private.history_tokens(known.features), question)),
-    private.whole_number(request -> 'max_tokens')
+    private.token_limit(request -> 'max_tokens')
   );
   perform private.idempotency_end(operation, jsonb_build_object('turn', begun -> 'turn'));
   -- What somebody has said waits for the disk, unlike other reservations.

@@ -34,7 +34,7 @@ declare
   limit_ text;
 begin
   foreach limit_ in array array['max_tokens', 'max_completion_tokens'] loop
-    if request ->> limit_ is not null and coalesce(private.whole_number(request -> limit_) < 1, true) then
+    if request ->> limit_ is not null and private.token_limit(request -> limit_) is null then
       return limit_ || ': a whole number from 1';
     end if;
   end loop;
@@ -118,7 +118,7 @@ begin
   );
   return private.begin_turn(
     caller, null, null, body,
-    least(private.whole_number(request -> 'max_tokens'), private.whole_number(request -> 'max_completion_tokens'))
+    least(private.token_limit(request -> 'max_tokens'), private.token_limit(request -> 'max_completion_tokens'))
   ) || jsonb_build_object(
     'stream', coalesce(request -> 'stream' = 'true', false),
     'include_usage', coalesce(request #> '{stream_options,include_usage}' = 'true', false)

@@ -148,8 +148,12 @@ test('providers are sent the limit by the name that they know, and never a large
     messages: [{ role: 'user', content: 'Hello' }],
     max_tokens: 50,
   });
-  assert.equal((await beginChat(one, { message: 'Hello', max_tokens: 5000 })).body.max_tokens, 50);
   const asked = { messages: [{ role: 'user', content: 'Hello' }] };
+  // The largest integers of programs stand for no limit.
+  for (const most of [5000, 2 ** 31 - 1, Number.MAX_SAFE_INTEGER, 1e300]) {
+    assert.equal((await beginChat(one, { message: 'Hello', max_tokens: most })).body.max_tokens, 50);
+    assert.equal((await beginCompletion(one, { ...asked, max_tokens: most })).body.max_tokens, 50);
+  }
   assert.equal((await beginCompletion(one, { ...asked, max_completion_tokens: 9 })).body.max_tokens, 9);
 });
 
@@ -202,7 +206,7 @@ test('a request that is none is refused with what is wrong, and leaves nothing',
     [{ message: 'Hello', title: 'New', conversation_id: id }, 'title: only for a new conversation'],
     [{ message: 'Hello', model: 'another' }, 'model: the tenant has a-model'],
     [{ message: 'Hello', model: {} }, 'model: a text'],
-    ...[0, -1, 1.5, '8', 1e12].map((most) => [
+    ...[0, -1, 1.5, 0.5, '8', true].map((most) => [
       { message: 'Hello', max_tokens: most },
       'max_tokens: a whole number from 1',
     ]),
