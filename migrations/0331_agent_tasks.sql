@@ -293,7 +293,7 @@ begin
       perform private.refuse(409, 'RG612', 'The task has ended', format('It is %s', task.status));
     end if;
   end if;
-  return private.shown_task(task) || jsonb_build_object('cancel_requested', state = 'running');
+  return private.shown_task(task) || jsonb_build_object('cancel_requested', state is not distinct from 'running');
 end
 $$;
 comment on function flashfusion.cancel_task(uuid) is

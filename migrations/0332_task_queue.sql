@@ -18,11 +18,14 @@ create sequence private.task_turn minvalue 0 start 0;
 create sequence private.task_front minvalue 0 start 0;
 -- Second of the last sweep.
 create sequence private.task_swept minvalue 0 start 0;
+-- The user up to whom free slots were looked for: the first sixty bits of the id.
+create sequence private.task_refilled minvalue 0 start 0;
 -- Tasks that have left the queue; the value at which the queue is rotated next.
 create sequence private.task_departures minvalue 0 start 0;
 create sequence private.task_rotation_due minvalue 0 start 0;
 -- Until then pg_sequence_last_value gives null.
 select setval('private.task_turn', 0), setval('private.task_front', 0), setval('private.task_swept', 0),
+  setval('private.task_refilled', 0),
   setval('private.task_departures', 0), setval('private.task_rotation_due', 1024);
 
 create table private.task_queue (
@@ -180,7 +183,8 @@ end
 $$;
 revoke execute on function private.next_turn(uuid) from public;
 
--- Notes where the waiting tasks of a lane begin.
+-- Notes where the waiting tasks of a lane begin, unless somebody else is just doing so: a claim does it for several lanes, and two claims
+-- that wait for each other's would wait for ever.
 create function private.move_head(user_id uuid, agent_id uuid, from_head boolean) returns void
   language plpgsql volatile
   set search_path = ''
@@ -188,6 +192,9 @@ create function private.move_head(user_id uuid, agent_id uuid, from_head boolean
 declare
   head private.task_heads;
 begin
+  if not pg_try_advisory_xact_lock(hashtextextended(move_head.user_id::text || move_head.agent_id, 322)) then
+    return;
+  end if;
   select * into head from private.task_heads as h
   where h.user_id = move_head.user_id and h.agent_id = move_head.agent_id and move_head.from_head;
   insert into private.task_heads as h (user_id, agent_id, priority, run_at, task_id)
@@ -342,9 +349,12 @@ begin
     shelve_task.task_id, shelve_task.agent_id, shelve_task.user_id, shelve_task.task_type, shelve_task.priority,
     shelve_task.run_at, shelve_task.attempt, shelve_task.run_at <= clock_timestamp()
   );
-  delete from private.task_heads as h
-  where h.user_id = shelve_task.user_id and h.agent_id = shelve_task.agent_id
-    and (h.priority, h.run_at, h.task_id) > (shelve_task.priority, shelve_task.run_at, shelve_task.task_id);
+  -- The place is that of due tasks, and only who has locked the user for itself makes a due task wait: then nobody notes another place.
+  if shelve_task.run_at <= clock_timestamp() then
+    delete from private.task_heads as h
+    where h.user_id = shelve_task.user_id and h.agent_id = shelve_task.agent_id
+      and (h.priority, h.run_at, h.task_id) > (shelve_task.priority, shelve_task.run_at, shelve_task.task_id);
+  end if;
 end
 $$;
 revoke execute on function private.shelve_task(uuid, uuid, uuid, text, smallint, timestamptz, int) from public;
@@ -461,8 +471,26 @@ end
 $$;
 revoke execute on function private.remove_task(uuid, uuid, uuid) from public;
 
+-- Trigger: a claim that empties the queue has locked it, and takes tasks afterwards. Who deletes tasks waits for it before, not after: it
+-- could wait for one of them.
+create function private.await_rotation() returns trigger
+  language plpgsql
+  -- Definer: the role that deletes tasks has no right here.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  lock table private.task_queue in row exclusive mode;
+  return null;
+end
+$$;
+revoke execute on function private.await_rotation() from public;
+
+create trigger agent_tasks_await before delete on flashfusion.agent_tasks
+  for each statement execute function private.await_rotation();
+
 -- Trigger: tasks that are deleted leave the queue. It does not wait for a locked row: the transaction with the lock may wait for the deleted task.
--- Then the lease ends by itself.
+-- Then a worker gets no task for the row, and the lease of the row ends by itself.
 create function private.dequeue_deleted_tasks() returns trigger
   language plpgsql
   -- Definer: the role that deletes tasks has no right here.
@@ -475,7 +503,12 @@ create function private.dequeue_deleted_tasks() returns trigger
   set jit = off
   as $$
 begin
-  delete from private.task_backlog as b using old_rows as o where b.task_id = o.id;
+  delete from private.task_backlog as b
+  where b.task_id in (
+    select w.task_id from private.task_backlog as w
+    where w.task_id = any (array(select o.id from old_rows as o))
+    for update skip locked
+  );
   delete from private.task_queue as q
   where q.task_id in (
     select l.task_id from private.task_queue as l
@@ -504,6 +537,10 @@ declare
   heads private.task_heads[];
   vacancies private.task_vacancies[];
 begin
+  -- A transaction with the snapshot of its start does not see all rows, and would lose the others.
+  if current_setting('transaction_isolation') <> 'read committed' then
+    return false;
+  end if;
   departed := pg_sequence_last_value('private.task_departures');
   -- Others do not try at the same time, and not at once again.
   perform setval('private.task_rotation_due', departed + 512);
@@ -532,6 +569,8 @@ revoke execute on function private.rotate_task_queue() from public;
 
 -- migrate:down
 drop trigger agent_tasks_dequeue on flashfusion.agent_tasks;
+drop trigger agent_tasks_await on flashfusion.agent_tasks;
+drop function private.await_rotation();
 drop function private.rotate_task_queue();
 drop function private.dequeue_deleted_tasks();
 drop function private.remove_task(uuid, uuid, uuid);
@@ -553,6 +592,7 @@ drop table private.task_backlog;
 drop table private.task_queue;
 drop sequence private.task_rotation_due;
 drop sequence private.task_departures;
+drop sequence private.task_refilled;
 drop sequence private.task_swept;
 drop sequence private.task_front;
 drop sequence private.task_turn;

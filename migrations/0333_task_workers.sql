@@ -176,8 +176,9 @@ end
 $$;
 revoke execute on function private.promote_tasks(int) from public;
 
--- Gives free slots to waiting tasks of all lanes: after a pause, for a user with a higher tier, and where a departure has failed.
--- It begins after a user and gives the last one that it has seen; null: there are no more.
+-- Gives free slots to waiting tasks of so many lanes, and more until the end of a user: after a pause, for a user with a higher tier,
+-- and where a departure has failed. It begins after a user and gives the last one that it has seen; null: there are no more. Only
+-- users of lanes that have free slots are locked.
 create function private.refill_lanes(after_user uuid, most int) returns uuid
   language plpgsql volatile
   set search_path = ''
@@ -189,23 +190,64 @@ create function private.refill_lanes(after_user uuid, most int) returns uuid
   as $$
 declare
   lane record;
+  seen uuid := refill_lanes.after_user;
 begin
   select refill_lanes.after_user as user_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid as agent_id into lane;
-  for n in 1..most loop
+  for n in 1..2147483647 loop
     select b.user_id, b.agent_id into lane from private.task_backlog as b
     where b.is_due and (b.user_id, b.agent_id) > (lane.user_id, lane.agent_id)
     order by b.user_id, b.agent_id
     limit 1;
-    exit when not found;
-    if pg_try_advisory_xact_lock(hashtextextended(lane.user_id::text, 321)) then
+    if not found then
+      return null;
+    end if;
+    exit when n > most and lane.user_id <> seen;
+    seen := lane.user_id;
+    if private.task_slots(lane.user_id) > (
+        select count(*) from private.task_queue as q where q.user_id = lane.user_id and q.agent_id = lane.agent_id
+      )
+      and not private.is_paused(lane.agent_id, lane.user_id)
+      and pg_try_advisory_xact_lock(hashtextextended(lane.user_id::text, 321))
+    then
       perform private.close_vacancies(lane.user_id, lane.agent_id);
       perform private.fill_slots(lane.user_id, lane.agent_id, 1000, false);
     end if;
   end loop;
-  return lane.user_id;
+  return seen;
 end
 $$;
 revoke execute on function private.refill_lanes(uuid, int) from public;
+
+-- The greatest id that has other first sixty bits and is less.
+create function private.user_before(user_id uuid) returns uuid
+  language sql immutable
+  set search_path = ''
+  as $$
+select rpad(lpad(to_hex(greatest(('x' || left(translate(user_id::text, '-', ''), 15))::bit(60)::bigint - 1, 0)), 15, '0'), 32, 'f')::uuid
+$$;
+revoke execute on function private.user_before(uuid) from public;
+
+-- Goes on where the last call of anybody ended, and at the end begins again: no lane is passed over for ever. Not for more than a
+-- thousand lanes at once: each may be a lock until the end of the transaction, and a database has room for about six thousand.
+create function private.refill_next(most int) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  place constant bigint := pg_sequence_last_value('private.task_refilled');
+  seen uuid := private.refill_lanes(rpad(lpad(to_hex(place), 15, '0'), 32, 'f')::uuid, most);
+  next_ bigint;
+begin
+  if seen is null then
+    seen := private.refill_lanes('00000000-0000-0000-0000-000000000000', most);
+  end if;
+  next_ := coalesce(('x' || left(translate(seen::text, '-', ''), 15))::bit(60)::bigint, 0);
+  if next_ <> place then
+    perform setval('private.task_refilled', next_);
+  end if;
+end
+$$;
+revoke execute on function private.refill_next(int) from public;
 
 -- Job: what claims do beside, for a queue that nobody asks, and what they leave.
 create function private.sweep_tasks() returns bigint
@@ -213,21 +255,17 @@ create function private.sweep_tasks() returns bigint
   set search_path = ''
   as $$
 declare
-  seen uuid := '00000000-0000-0000-0000-000000000000';
   done bigint;
 begin
   delete from private.task_pauses as p where p.until < clock_timestamp() - interval '1 hour';
   done := private.reap_tasks() + private.promote_tasks(1000);
-  for n in 1..20 loop
-    seen := private.refill_lanes(seen, 500);
-    exit when seen is null;
-  end loop;
+  perform private.refill_next(1000);
   return done;
 end
 $$;
 revoke execute on function private.sweep_tasks() from public;
 
--- Leases ready tasks to a worker: {tasks: [...]}. Where nothing is ready, it looks for lanes with free slots at a random user.
+-- Leases ready tasks to a worker: {tasks: [...]}. Once a second, and where nothing is ready, it also looks for lanes with free slots.
 create function flashfusion.claim_tasks(
   worker text, agents uuid[] default null, types text[] default null, quantity bigint default 1, lease_seconds bigint default 60
 ) returns jsonb
@@ -269,6 +307,7 @@ begin
     perform setval('private.task_swept', this_second);
     perform private.reap_tasks(1);
     perform private.promote_tasks();
+    perform private.refill_next(20);
     -- Also what is ready before the front: rows whose transaction took long, or whose claim was rolled back.
     turn_ := 0;
   end if;
@@ -326,7 +365,7 @@ begin
       turn_ := 0;
     else
       exit when round = 3 or jsonb_array_length(claimed) > 0;
-      exit when private.refill_lanes(gen_random_uuid(), 20) is null and private.refill_lanes('00000000-0000-0000-0000-000000000000', 20) is null;
+      perform private.refill_next(20);
     end if;
   end loop;
   if sweeps and claimed <> '[]' then
@@ -555,7 +594,6 @@ create function flashfusion.pause_tasks(
   set jit = off
   as $$
 declare
-  seen uuid := '00000000-0000-0000-0000-000000000000';
   task private.task_queue;
 begin
   perform private.require_task_worker();
@@ -564,11 +602,12 @@ begin
   if pause_tasks.until > clock_timestamp() then
     insert into private.task_pauses (agent_id, user_id, until, reason)
     values (pause_tasks.agent_id, pause_tasks.user_id, pause_tasks.until, left(pause_tasks.reason, 500));
-    -- Ready tasks wait, too, as far as nobody is busy with their lane; claims pass those that stay.
+    -- Ready tasks wait, too, as far as nobody is busy with their lane, and not more than there are locks for; claims pass those that stay.
     for task in
       select q.* from private.task_queue as q
       where q.lease_token is null and (pause_tasks.agent_id is null or q.agent_id = pause_tasks.agent_id)
         and (pause_tasks.user_id is null or q.user_id = pause_tasks.user_id)
+      limit 1000
     loop
       if pg_try_advisory_xact_lock(hashtextextended(task.user_id::text, 321)) then
         delete from private.task_queue as q where q.task_id = task.task_id and q.lease_token is null;
@@ -579,11 +618,10 @@ begin
         end if;
       end if;
     end loop;
+  elsif pause_tasks.user_id is not null then
+    perform private.refill_lanes(private.user_before(pause_tasks.user_id), 1);
   else
-    for n in 1..100 loop
-      seen := private.refill_lanes(seen, 500);
-      exit when seen is null;
-    end loop;
+    perform private.refill_next(1000);
   end if;
   return jsonb_build_object('agent_id', pause_tasks.agent_id, 'user_id', pause_tasks.user_id, 'until', pause_tasks.until);
 end
@@ -610,6 +648,8 @@ drop function private.await_lease(uuid, uuid);
 drop function private.refuse_lease();
 drop function flashfusion.claim_tasks(text, uuid[], text[], bigint, bigint);
 drop function private.sweep_tasks();
+drop function private.refill_next(int);
+drop function private.user_before(uuid);
 drop function private.refill_lanes(uuid, int);
 drop function private.promote_tasks(int);
 drop function private.reap_tasks(int);

@@ -112,7 +112,7 @@ test('a lease that has ended is of no use through the edge, either', async () =>
 
 test('users are no workers, and workers’ functions are not in the data API', async () => {
   const token = await userToken();
-  for (const name of ['claim', 'complete', 'pause']) {
+  for (const name of ['claim', 'heartbeat', 'complete', 'complete-batch', 'fail', 'snooze', 'pause']) {
     const refused = await ask(`/v1/workers/${name}`, { token, json: { worker: 'me' } });
     assert.equal(refused.status, 403, refused.text);
     assert.equal((await ask(`/v1/workers/${name}`, { json: { worker: 'me' } })).status, 401);
@@ -152,6 +152,52 @@ test('a worker may have an API token of its own; a user’s token makes nobody a
     assert.equal(refused.status, 403, refused.text);
   }
   await ask(`/v1/tokens/${id}`, { method: 'DELETE', token: stack.service_key });
+});
+
+test('a batch ends through the edge, by who may; what is not valid ends no task', async () => {
+  const agent = await makeAgent();
+  await load(agent, await makeUser(), 3);
+  const made = (endpoints, access = 'write') =>
+    ask('/v1/tokens', { token: stack.service_key, json: { name: 'worker', endpoints, access } });
+  const others = await made(['POST /v1/workers/claim', 'POST /v1/workers/complete']);
+  const mine = await made(['POST /v1/workers/complete-batch']);
+  assert.deepEqual([others.status, mine.status], [201, 201], `${others.text} ${mine.text}`);
+  const end = (tasks, token = mine.body.token) => ask('/v1/workers/complete-batch', { token, json: { tasks } });
+  const tasks = (await claim(agent)).map(({ id, lease_token }) => ({ id, lease_token, result: 'a'.repeat(262_000) }));
+  assert.equal(tasks.length, 3);
+  assert.equal((await end(tasks, others.body.token)).status, 403);
+  const foreign = tasks.map(({ id }) => ({ id, lease_token: randomUUID() }));
+  assert.deepEqual(
+    (await end(foreign)).body.tasks.map(({ status }) => status),
+    ['lease_lost', 'lease_lost', 'lease_lost'],
+  );
+  for (const [name, sent, status, code] of [
+    ['twice', [tasks[0], { ...tasks[0], id: tasks[0].id.toUpperCase() }], 422, 'RG615'],
+    ['null', null, 422],
+    ['nulls', [tasks[0], null], 422],
+    ['no lease', [{ id: tasks[0].id, lease_token: null }], 422],
+    ['a number', [{ ...tasks[0], lease_token: 7 }], 422],
+    ['too large', [tasks[1], { ...tasks[0], result: 'a'.repeat(262_144) }], 422, 'RG617'],
+    ['a hundred of 256 KB', Array.from({ length: 100 }, () => tasks[0]), 413],
+    ['a character that PostgreSQL does not store', [tasks[1], { ...tasks[0], result: 'a\u0000b' }], 422],
+  ]) {
+    const { status: found, body, text } = await end(sent);
+    assert.equal(found, status, `${name}: ${text}`);
+    if (code) assert.equal(body.code, code, name);
+  }
+  const [{ n }] = await sql(
+    `select count(*)::int as n from flashfusion.agent_tasks where agent_id = $1 and status = 'running'`,
+    [agent],
+  );
+  assert.equal(n, 3, 'none has ended');
+  const ended = await end(tasks.map((task, at) => (at ? task : { ...task, id: task.id.toUpperCase() })));
+  assert.deepEqual(
+    ended.body.tasks,
+    tasks.map(({ id }) => ({ id, status: 'completed' })),
+    ended.text,
+  );
+  for (const { body } of [others, mine])
+    await ask(`/v1/tokens/${body.id}`, { method: 'DELETE', token: stack.service_key });
 });
 
 test('everybody reads the catalogue, which is cached; nothing more is in it', async () => {
