@@ -173,13 +173,13 @@ test('a batch ends through the edge, by who may; what is not valid ends no task'
   );
   for (const [name, sent, status, code] of [
     ['twice', [tasks[0], { ...tasks[0], id: tasks[0].id.toUpperCase() }], 422, 'RG615'],
-    ['null', null, 422],
+    ['null', null, 400, 'RG325'],
     ['nulls', [tasks[0], null], 422],
     ['no lease', [{ id: tasks[0].id, lease_token: null }], 422],
     ['a number', [{ ...tasks[0], lease_token: 7 }], 422],
     ['too large', [tasks[1], { ...tasks[0], result: 'a'.repeat(262_144) }], 422, 'RG617'],
     ['a hundred of 256 KB', Array.from({ length: 100 }, () => tasks[0]), 413],
-    ['a character that PostgreSQL does not store', [tasks[1], { ...tasks[0], result: 'a\u0000b' }], 422],
+    ['a character that PostgreSQL does not store', [tasks[1], { ...tasks[0], result: 'a\u0000b' }], 400, 'RG301'],
   ]) {
     const { status: found, body, text } = await end(sent);
     assert.equal(found, status, `${name}: ${text}`);
