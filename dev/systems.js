@@ -35,6 +35,7 @@ export const CORE_SCHEMA = 'edge';
 export const CORE_JOBS = [
   { name: 'clean_api_tokens', cron: '17 3 * * *', by: 'database' },
   { name: 'clean_audit', cron: '17 3 * * *', by: 'database' },
+  { name: 'clean_changes', cron: '*/5 * * * *', by: 'database' },
   { name: 'clean_core', cron: '17 3 * * *', by: 'database' },
   { name: 'release_reservations', cron: '*/5 * * * *', by: 'database' },
 ];

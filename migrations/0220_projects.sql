@@ -85,6 +85,7 @@ create trigger projects_watch_owner after update of user_id on clixen.projects
   for each row when (old.user_id <> new.user_id) execute function private.watch_owner();
 
 select private.index_mentions('clixen.projects', array['name', 'description']);
+select private.track_changes('clixen.projects', 'array[user_id]');
 
 -- Trigger of tables with a project_id: updates the project's last activity.
 create function clixen.update_project_activity() returns trigger
@@ -140,6 +141,7 @@ grant execute on function clixen.get_or_create_default_project(uuid) to authenti
 
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.projects';
+select private.untrack_changes('clixen.projects');
 drop function clixen.get_or_create_default_project(uuid);
 drop function clixen.update_project_activity();
 drop table clixen.projects;

@@ -169,6 +169,7 @@ create trigger mvp_workflows_activity_delete after delete on clixen.mvp_workflow
 select private.index_mentions('clixen.mvp_workflows', array[
   'name', 'description', 'n8n_workflow_json', 'original_prompt', 'deployment_error', 'deployment_url'
 ]);
+select private.track_changes('clixen.mvp_workflows', 'array[user_id]');
 
 -- Counts an execution that n8n has reported to the back office.
 create function clixen.record_execution(n8n_workflow_id text, finished_at timestamptz, duration_ms bigint) returns boolean
@@ -195,6 +196,7 @@ grant execute on function clixen.record_execution(text, timestamptz, bigint) to 
 
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.mvp_workflows';
+select private.untrack_changes('clixen.mvp_workflows');
 drop function clixen.record_execution(text, timestamptz, bigint);
 drop table clixen.mvp_workflows;
 drop function clixen.update_mvp_workflow_counters();

@@ -90,8 +90,10 @@ create trigger mvp_chat_sessions_activity_delete after delete on clixen.mvp_chat
   for each statement execute function clixen.update_project_activity();
 
 select private.index_mentions('clixen.mvp_chat_sessions', array['title']);
+select private.track_changes('clixen.mvp_chat_sessions', 'array[user_id]');
 
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.mvp_chat_sessions';
+select private.untrack_changes('clixen.mvp_chat_sessions');
 drop table clixen.mvp_chat_sessions;
 drop function private.mark_chat_session();

@@ -87,6 +87,7 @@ create trigger projects_watch_owner after update of user_id on flashfusion.proje
 select private.index_mentions(
   'flashfusion.projects', array['name', 'description', 'repository_url', 'deployment_url', 'config', 'features']
 );
+select private.track_changes('flashfusion.projects', 'array[user_id]');
 
 -- Trigger: a change of what a project is makes its next version.
 create function private.count_project_version() returns trigger
@@ -154,6 +155,7 @@ create trigger public_projects_read_only instead of insert or update or delete o
 -- migrate:down
 delete from private.daily_allowances where name = 'flashfusion';
 delete from private.mention_places where relation = 'flashfusion.projects';
+select private.untrack_changes('flashfusion.projects');
 drop view flashfusion.public_projects;
 drop table flashfusion.projects;
 drop function private.limit_projects();

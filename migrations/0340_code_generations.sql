@@ -70,6 +70,7 @@ create trigger code_generations_watch_deletes after delete on flashfusion.code_g
 select private.index_mentions(
   'flashfusion.code_generations', array['prompt', 'generated_code', 'file_path', 'error_message', 'metadata']
 );
+select private.track_changes('flashfusion.code_generations', 'array[user_id]');
 
 -- Without foreign keys: a user who deletes a generation before its end has still made the call, which its end then counts.
 create table private.generation_reservations (
@@ -219,6 +220,7 @@ delete from private.limit_rules where name = 'generations';
 delete from private.budgets where scope = 'flashfusion.calls';
 delete from private.budget_rules where scope = 'flashfusion.calls';
 delete from private.mention_places where relation = 'flashfusion.code_generations';
+select private.untrack_changes('flashfusion.code_generations');
 drop function flashfusion.finish_generation(uuid, text, text, bigint, bigint, bigint, bigint);
 drop function flashfusion.start_generation(uuid, uuid, text, text, text, text, text, jsonb);
 drop table private.generation_reservations;

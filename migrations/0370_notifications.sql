@@ -74,6 +74,7 @@ create trigger notifications_watch_deletes after delete on flashfusion.notificat
   for each statement execute function private.watch_deletes();
 
 select private.index_mentions('flashfusion.notifications', array['title', 'message', 'action_url', 'metadata']);
+select private.track_changes('flashfusion.notifications', 'array[user_id]');
 
 -- Notifies a user, once per dedupe_key; null: every time. Returns the id; null if the user has that notification, or is erased.
 -- Longer texts are cut: a notification must not fail what it reports.
@@ -171,6 +172,7 @@ insert into private.jobs (name, function, schedule, description) values (
 -- migrate:down
 delete from private.jobs where name = 'clean_notifications';
 delete from private.mention_places where relation = 'flashfusion.notifications';
+select private.untrack_changes('flashfusion.notifications');
 drop function private.clean_notifications();
 drop function flashfusion.read_notifications(uuid[], boolean);
 drop function private.notify(uuid, text, text, text, text, text, jsonb);

@@ -156,6 +156,10 @@ create trigger conversations_redact
 select private.index_mentions(
   'observatory.conversations', array['source_path', 'title', 'git_branch', 'cwd', 'live', 'metadata']
 );
+select private.track_changes(
+  'observatory.conversations',
+  'array(select m.user_id from observatory.project_members as m where m.project_id = r.project_id and r.deleted_at is null)'
+);
 
 -- Trigger: a title that a user writes takes precedence over all others.
 create function private.mark_custom_title() returns trigger
@@ -173,6 +177,7 @@ create trigger conversations_title before insert or update of title on observato
 
 -- migrate:down
 delete from private.mention_places where relation = 'observatory.conversations';
+select private.untrack_changes('observatory.conversations');
 drop policy member_select on observatory.conversations;
 drop function observatory.hidden_conversations();
 drop table observatory.conversations;

@@ -148,9 +148,15 @@ create trigger conversations_use_updates after update on assistant.conversations
   for each statement when (pg_trigger_depth() = 0) execute function private.use_allowance_of_user('assistant');
 
 select private.index_mentions('assistant.conversations', array['title', 'metadata']);
+-- Of those who may see it, the member who began it: a tenant without private conversations would have each message looked up for everybody.
+select private.track_changes(
+  'assistant.conversations',
+  'array(select u.auth_id from assistant.users as u where u.id = r.user_id and u.is_active and u.auth_id is not null)'
+);
 
 -- migrate:down
 delete from private.mention_places where relation = 'assistant.conversations';
+select private.untrack_changes('assistant.conversations');
 drop table assistant.conversations;
 delete from private.daily_allowances where name = 'assistant';
 drop function private.tenant_of(uuid);

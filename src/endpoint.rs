@@ -64,6 +64,8 @@ pub enum Action {
     Page(MakePage),
     /// Answers without the database, from the body.
     Body(MakePage),
+    /// Tells the caller of changed rows as they come.
+    Changes,
     /// Checks whether the database and the issuers answer.
     Ready,
     /// Hands the request on to a service behind the edge.

@@ -34,6 +34,7 @@ pub const READ_HEADERS: &[&str] = &[
     "if-none-match",
     "if-range",
     "if-unmodified-since",
+    "last-event-id",
     "origin",
     "prefer",
     "range",

@@ -48,6 +48,9 @@ export default {
       execute: [],
       database: { execute: [...USERS, 'service'] },
     },
+    // It becomes each of the users whom the edge names: nobody else may call it.
+    'edge.changes(jsonb, boolean)': { arguments: () => ({ asks: [] }), ...edges },
+    'edge.new_changes(jsonb, boolean)': { arguments: () => ({ asks: [], begins: false }), ...edges },
     'edge.exchange_api_token(text)': { arguments: () => ({ token_hash: '00' }), ...edges },
     'edge.create_api_token(text, text, text, jsonb, jsonb, text, timestamp with time zone)': {
       arguments: (marker) => ({
@@ -80,6 +83,8 @@ export default {
     'POST /v1/tokens': { body: newToken, call: HOLDERS },
     'GET /v1/tokens': { call: HOLDERS },
     'DELETE /v1/tokens/{id}': { path: '/v1/tokens/00000000-0000-4000-8000-000000000000', call: HOLDERS },
+    // A table of no system: 404 to those whom it lets in.
+    'GET /v1/changes': { path: '/v1/changes?table=nothing.nothing', call: ['user'] },
     'POST /v1/admin/keys/rewrap': { body: () => ({}), call: ['service'] },
     ...handedOn('everybody', {
       '/auth/v1/authorize': 'GET',

@@ -1,5 +1,6 @@
 //! The endpoints of the core, as data. The endpoints of a system are in its folder of `systems`.
 
+pub mod changes;
 pub mod data;
 pub mod health;
 pub mod person;

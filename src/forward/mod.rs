@@ -1,6 +1,7 @@
 //! Forward: the only place that calls PostgREST. It gives an answer to relay, or an error of the edge.
 
 mod cached;
+mod changes;
 mod document;
 mod export;
 mod lines;
@@ -169,6 +170,10 @@ async fn perform<P: Platform>(
         Work::Document { document, more } => {
             let sent = document::send(document, more, edge).boxed_local().await;
             sent.map(Reply::Exported)
+        }
+        Work::Changes(listener) => {
+            let begun = changes::send(*listener, edge).boxed_local().await;
+            begun.map(Reply::Exported)
         }
         Work::Ready { database, replica } => Ok(ready(database, replica, edge).boxed_local().await),
     }

@@ -5,6 +5,7 @@
 pub mod api_tokens;
 pub mod attempts;
 pub mod calls;
+pub mod changes;
 pub mod keys;
 pub mod recent;
 pub mod shares;
@@ -26,6 +27,7 @@ use crate::runtime::Platform;
 use api_tokens::ApiTokens;
 use attempts::Attempts;
 use calls::Templates;
+use changes::Changes;
 use keys::KeyCache;
 use recent::Recent;
 use shares::Shares;
@@ -59,6 +61,8 @@ pub struct Isolate {
     pub stale_results: RefCell<StaleResults>,
     /// What is the same in all calls of a function.
     pub calls: RefCell<Templates>,
+    /// The listeners to changes of rows.
+    pub changes: RefCell<Changes>,
     /// The edge's own tokens of this minute, by their claims.
     pub minted: RefCell<Recent>,
     /// The hashes of addresses of this day.
@@ -90,6 +94,7 @@ impl Isolate {
             writers: RefCell::default(),
             stale_results: RefCell::default(),
             calls: RefCell::default(),
+            changes: RefCell::default(),
             minted: RefCell::default(),
             addresses: RefCell::default(),
             ids: RefCell::default(),

@@ -5,6 +5,7 @@
 mod arguments;
 mod cached;
 mod call;
+mod changes;
 mod conditions;
 mod device;
 mod document;
@@ -37,6 +38,7 @@ use crate::runtime::Platform;
 use crate::verify::Caller;
 
 pub(crate) use cached::Rule;
+pub(crate) use changes::Listener;
 pub(crate) use export::Pages;
 pub(crate) use lines::Lines;
 pub(crate) use mint::is_made_here;
@@ -110,6 +112,7 @@ pub async fn narrow<P: Platform>(
             document,
             more: document::prepare(document, caller, &request, edge)?,
         },
+        Action::Changes => Work::Changes(Box::new(changes::listener(caller, &request)?)),
         Action::Relation | Action::Function => {
             relay::rebuild(matched, caller, request, edge).await?
         }

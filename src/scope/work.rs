@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::cached::Rule;
+use super::changes::Listener;
 use super::export::Pages;
 use super::lines::Lines;
 use super::mint;
@@ -63,6 +64,8 @@ pub(crate) enum Work<B> {
         document: &'static Document,
         more: Option<Relay<B>>,
     },
+    /// Tell a listener of changed rows.
+    Changes(Box<Listener>),
     /// Check whether each service answers.
     Ready {
         database: Outgoing<B>,

@@ -16,7 +16,7 @@ mod observatory;
 mod test_hooks;
 
 use crate::endpoint::Route;
-use crate::endpoints::{data, health, person, reference, rewrap, services, tokens};
+use crate::endpoints::{changes, data, health, person, reference, rewrap, services, tokens};
 use crate::error::Error;
 use crate::jobs;
 use crate::manifest;
@@ -64,6 +64,7 @@ fn own_routes() -> Vec<Route> {
         rewrap::routes(),
         services::routes(),
         reference::routes(),
+        changes::routes(),
     ];
     routes.into_iter().flatten().collect()
 }

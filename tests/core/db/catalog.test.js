@@ -458,9 +458,11 @@ const ANYBODY = 'anon authenticated service_role';
 const EXECUTABLE = {
   core: [
     'edge.api_tokens(): edge',
-    'edge.data_api(text[]): authenticated service_role',
+    'edge.changes(jsonb,boolean): edge',
     'edge.create_api_token(text,text,text,jsonb,jsonb,text,timestamp with time zone): edge',
+    'edge.data_api(text[]): authenticated service_role',
     'edge.exchange_api_token(text): edge',
+    'edge.new_changes(jsonb,boolean): edge',
     'edge.note_job(text,bigint,bigint,text): edge',
     'edge.erase_person(text,text[],boolean): authenticated service_role',
     'edge.export_person(text,text[]): authenticated service_role',

@@ -15,7 +15,7 @@ import { ownSql } from '../../support/own.js';
 
 const ROWS = 200;
 /** Tables that hold one row. */
-const SINGLE = ['private.event_watermark', 'private.connection_shares', 'private.pricing'];
+const SINGLE = ['private.event_watermark', 'private.connection_shares', 'private.pricing', 'private.change_clock'];
 /** Tables of settings: a later migration may add rows of its own. */
 const SETTINGS = [
   'private.limit_rules',
@@ -23,6 +23,7 @@ const SETTINGS = [
   'private.key_services',
   'private.daily_allowances',
   'private.mention_places',
+  'private.tracked_tables',
   'private.secrets',
   'private.jobs',
   'private.hooks',

@@ -250,6 +250,11 @@ test("the examples of the core's endpoints get answers that fit their schemas", 
       ...user,
       path: `/v1/tokens/${(await makeToken(user.token, { systems: ['sample'], access: 'read' })).id}`,
     }),
+    // The stream ends with the token.
+    'GET /v1/changes': async () => ({
+      token: await userToken(randomUUID(), { ttl: 2 }),
+      path: '/v1/changes?table=sample.projects',
+    }),
     'POST /v1/admin/keys/rewrap': () => ({ token: stack.service_key }),
     'GET /rest/v1/{relation}': () => ({ ...user, path: '/rest/v1/projects?limit=0' }),
     'POST /rest/v1/{relation}': async (example) => ({

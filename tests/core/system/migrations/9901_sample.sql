@@ -93,6 +93,7 @@ create trigger projects_watch_owner after update of user_id on sample.projects
   for each row when (old.user_id <> new.user_id) execute function private.watch_owner();
 
 select private.index_mentions('sample.projects', array['name', 'description']);
+select private.track_changes('sample.projects', 'array[user_id]');
 
 create table sample.user_profiles (
   id             uuid primary key,
@@ -218,6 +219,7 @@ drop function private.erase_sample_account(jsonb);
 drop function private.change_sample_profile(jsonb);
 drop function private.create_sample_profile(jsonb);
 delete from private.mention_places where relation in ('sample.projects', 'sample.user_profiles');
+select private.untrack_changes('sample.projects');
 drop table sample.user_profiles;
 drop table sample.projects;
 drop function private.count_sample_projects();

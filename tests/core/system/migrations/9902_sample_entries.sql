@@ -28,6 +28,7 @@ create trigger entries_filter before update or delete on sample_more.entries
   for each statement execute function private.require_filter();
 
 select private.index_mentions('sample_more.entries', array['status']);
+select private.track_changes('sample_more.entries');
 
 insert into private.limit_rules (name, burst, refill, shared) values ('entries', 30, '2 seconds', 30);
 
@@ -111,4 +112,5 @@ drop function sample_more.add_entries(jsonb, bigint);
 drop function sample_more.add_entry(jsonb);
 delete from private.limit_rules where name = 'entries';
 delete from private.mention_places where relation = 'sample_more.entries';
+select private.untrack_changes('sample_more.entries');
 drop table sample_more.entries;
