@@ -270,11 +270,12 @@ pub fn failed(error: &Value) -> Failure {
     } else {
         &PROVIDER_FAILED
     };
+    // Without digits it is no key.
     let is_name = |text: &&str| {
         (1..60).contains(&text.len())
             && text
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+                .all(|b| b.is_ascii_alphabetic() || b"_.".contains(&b))
     };
     let names = [code, error.get("type")].into_iter().flatten();
     let name = names.filter_map(Value::as_str).find(is_name);
@@ -492,6 +493,12 @@ mod tests {
                 json!({"code": "context_length_exceeded", "message": "org-secret"}),
                 "RG417",
                 "The provider reported an error: context_length_exceeded",
+            ),
+            // It might be the key.
+            (
+                json!({"code": "an-odd-key-0123456789", "type": "sk-0123456789abcdef"}),
+                "RG412",
+                "The provider reported an error",
             ),
             (
                 json!({"code": 7, "type": "<b>"}),
