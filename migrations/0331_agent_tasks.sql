@@ -288,10 +288,13 @@ begin
     delete from private.task_requests as r where r.task_id = task.id;
   else
     -- It may have ended meanwhile.
-    select * into strict task from flashfusion.agent_tasks as t where t.id = cancel_task.id;
+    select * into task from flashfusion.agent_tasks as t where t.id = cancel_task.id;
     if task.status in ('completed', 'failed', 'dead') then
       perform private.refuse(409, 'RG612', 'The task has ended', format('It is %s', task.status));
     end if;
+  end if;
+  if task.id is null then
+    perform private.refuse(404, 'RG610', 'There is no such task', 'It has just been deleted', 'Read flashfusion.agent_tasks.');
   end if;
   return private.shown_task(task) || jsonb_build_object('cancel_requested', state is not distinct from 'running');
 end

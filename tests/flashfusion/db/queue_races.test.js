@@ -14,6 +14,7 @@ import {
   makeAgent,
   makeUser,
   pause,
+  refused,
   stored,
   sweep,
 } from '../support/tasks.js';
@@ -228,4 +229,22 @@ test('cancelling twice is the same as once', async () => {
   assert.deepEqual([once.status, once.cancel_requested], ['cancelled', false]);
   assert.deepEqual(await cancel(sub, id), once);
   assert.equal((await stored(id)).status, 'cancelled');
+});
+
+test('a task that is deleted while its owner cancels it is not there', async () => {
+  const [agent, sub] = [await makeAgent(), await makeUser()];
+  const { id } = await enqueue(sub, agent);
+  const busy = await transaction();
+  await busy.query('select private.lock_tasks($1, false)', [sub]);
+  const cancelled = assert.rejects(cancel(sub, id), refused('RG610', 404));
+  for (let n = 0; n < 200; n += 1) {
+    const [{ waits }] = await sql(
+      `select count(*)::int as waits from pg_locks where locktype = 'advisory' and not granted`,
+    );
+    if (waits > 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await sql('delete from flashfusion.agent_tasks where id = $1', [id]);
+  await busy.end();
+  await cancelled;
 });
