@@ -34,8 +34,10 @@ create function private.entry_time(words text) returns timestamptz
   set search_path = ''
   as $$
 begin
-  -- A fast path: days 1 to 28 exist in every month, so the cast cannot fail. An exception handler costs ten times as much.
-  if words ~ '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?Z$' then
+  -- A fast path for the form in which agents write times: a pattern takes several times as long.
+  if octet_length(words) = 24 and translate(words, '123456789', '000000000') = '0000-00-00T00:00:00.000Z'
+    and words collate "C" between '1' and '3' and pg_input_is_valid(words, 'timestamptz')
+  then
     return words::timestamptz;
   end if;
   if words !~ '^[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)$' then

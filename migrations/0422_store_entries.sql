@@ -168,34 +168,37 @@ revoke execute on function private.store_messages(uuid, jsonb, uuid, private.ent
 
 -- Updates conversations with what new entries say about them, such as the model and the directory.
 create function private.note_facts(places jsonb, entries private.entry[]) returns void
-  language sql volatile
+  -- Not in SQL: that would be planned at every call.
+  language plpgsql volatile
   set search_path = ''
   as $$
-update observatory.conversations as c set
-  -- A hook may have said before when the session ended.
-  started_at = least(c.started_at, f.first_at, c.ended_at),
-  last_message_at = greatest(c.last_message_at, f.last_at),
-  model = coalesce(f.model, c.model),
-  cli_version = coalesce(f.version, c.cli_version),
-  git_branch = coalesce(f.branch, c.git_branch),
-  cwd = coalesce(f.cwd, c.cwd),
-  forked_from = coalesce(c.forked_from, f.forked_from)
-from (
-  select p.conversation_id,
-    min(e.at) filter (where e.at between '2000-01-01' and now() + interval '1 day') as first_at,
-    max(e.at) filter (where e.at between '2000-01-01' and now() + interval '1 day') as last_at,
-    (array_agg(e.model order by e.pos desc) filter (where e.role = 'assistant' and e.model <> '<synthetic>'))[1] as model,
-    (array_agg(e.facts ->> 'version' order by e.pos desc) filter (where e.facts ->> 'version' <> ''))[1] as version,
-    (array_agg(e.facts ->> 'branch' order by e.pos desc) filter (where e.facts ->> 'branch' <> ''))[1] as branch,
-    (array_agg(e.facts ->> 'cwd' order by e.pos desc) filter (where e.facts ->> 'cwd' <> ''))[1] as cwd,
-    (array_agg(e.forked_from order by e.pos) filter (where e.forked_from <> p.session))[1] as forked_from
-  from unnest(entries) as e
-  inner join jsonb_to_recordset(places) as p (session text, agent text, conversation_id uuid)
-    on p.session = e.session and p.agent is not distinct from e.agent
-  group by p.conversation_id
-  order by p.conversation_id
-) as f
-where c.id = f.conversation_id
+begin
+  update observatory.conversations as c set
+    -- A hook may have said before when the session ended.
+    started_at = least(c.started_at, f.first_at, c.ended_at),
+    last_message_at = greatest(c.last_message_at, f.last_at),
+    model = coalesce(f.model, c.model),
+    cli_version = coalesce(f.version, c.cli_version),
+    git_branch = coalesce(f.branch, c.git_branch),
+    cwd = coalesce(f.cwd, c.cwd),
+    forked_from = coalesce(c.forked_from, f.forked_from)
+  from (
+    select p.conversation_id,
+      min(e.at) filter (where e.at between '2000-01-01' and now() + interval '1 day') as first_at,
+      max(e.at) filter (where e.at between '2000-01-01' and now() + interval '1 day') as last_at,
+      (array_agg(e.model order by e.pos desc) filter (where e.role = 'assistant' and e.model <> '<synthetic>'))[1] as model,
+      (array_agg(e.facts ->> 'version' order by e.pos desc) filter (where e.facts ->> 'version' <> ''))[1] as version,
+      (array_agg(e.facts ->> 'branch' order by e.pos desc) filter (where e.facts ->> 'branch' <> ''))[1] as branch,
+      (array_agg(e.facts ->> 'cwd' order by e.pos desc) filter (where e.facts ->> 'cwd' <> ''))[1] as cwd,
+      (array_agg(e.forked_from order by e.pos) filter (where e.forked_from <> p.session))[1] as forked_from
+    from unnest(entries) as e
+    inner join jsonb_to_recordset(places) as p (session text, agent text, conversation_id uuid)
+      on p.session = e.session and p.agent is not distinct from e.agent
+    group by p.conversation_id
+    order by p.conversation_id
+  ) as f
+  where c.id = f.conversation_id;
+end
 $$;
 revoke execute on function private.note_facts(jsonb, private.entry[]) from public;
 

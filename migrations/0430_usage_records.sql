@@ -169,22 +169,33 @@ begin
       n.web_searches desc, n.occurred_at, n.entry_uuid collate "C"
   ),
 
-  -- Look-ups of names take longer than those of prices, and a batch has few different names.
-  named as materialized (
-    select d.source, d.model, p.provider, p.listed
+  -- A batch has few different names.
+  listed as materialized (
+    select d.source, d.model, p.price, (p.price).speed, (p.price).geo, (p.price).effective_from, (p.price).above_tokens, p.until, p.most_tokens, p.shown
     from (select distinct b.source, b.model from best as b) as d
-    cross join lateral private.priced_model(d.source, d.model) as p
+    cross join lateral private.priced_model(d.source, d.model) as n
+    cross join lateral private.listed_prices(n.provider, n.listed) as p
+  ),
+
+  -- As private.usage_cost.
+  priced as (
+    select b.*, l.shown, case when l.source is not null then
+      private.cost_micro(l.price, b.input, b.output, b.cache_read, b.cache_write_5m, b.cache_write_1h, b.web_searches)
+    end as cost_micro
+    from best as b
+    left join listed as l
+      on l.source = b.source and l.model = b.model
+      and l.speed = coalesce(nullif(b.variant, ''), 'standard') and l.geo = coalesce(nullif(b.geo, ''), 'global')
+      and b.occurred_at >= l.effective_from and b.occurred_at < l.until
+      and (l.above_tokens = 0 or b.input + b.cache_read + b.cache_write_5m + b.cache_write_1h > l.above_tokens)
+      and b.input + b.cache_read + b.cache_write_5m + b.cache_write_1h <= l.most_tokens
   )
 
   select
     count_usage.owner, b.api_message_id, b.part, b.project_id, b.conversation_id, b.message_id, b.entry_uuid, b.kind, b.model, b.source,
     b.variant, b.geo, b.is_sidechain, b.input, b.output, b.cache_read, b.cache_write_5m, b.cache_write_1h, b.web_searches,
-    p.cost_micro, p.price, case when p.price is not null then now() end, b.occurred_at
-  from best as b
-  inner join named as n on n.source = b.source and n.model = b.model
-  cross join lateral private.usage_cost(
-    n.provider, n.listed, b.variant, b.geo, b.occurred_at, b.input, b.output, b.cache_read, b.cache_write_5m, b.cache_write_1h, b.web_searches
-  ) as p
+    b.cost_micro, case when b.cost_micro is not null then b.shown end, case when b.cost_micro is not null then now() end, b.occurred_at
+  from priced as b
   order by b.api_message_id, b.part
   on conflict on constraint usage_records_once do update set
     project_id = excluded.project_id, conversation_id = excluded.conversation_id, message_id = excluded.message_id,

@@ -51,6 +51,29 @@ end
 $$;
 revoke execute on function private.usage_cost(text, text, text, text, timestamptz, bigint, bigint, bigint, bigint, bigint, bigint) from public;
 
+-- All prices of a provider's model, each with the times and the numbers of input tokens for which private.price_of gives it: `until`, when
+-- a later list replaces it, and `most_tokens`. Many records are priced by a join with these, where a call for each takes several times as long.
+create function private.listed_prices(provider text, model text)
+  returns table (price private.model_prices, shown jsonb, until timestamptz, most_tokens bigint)
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return query
+    select p, jsonb_strip_nulls(to_jsonb(p)),
+      coalesce(
+        min(p.effective_from) over (
+          partition by p.speed, p.geo order by p.effective_from groups between 1 following and unbounded following
+        ),
+        'infinity'
+      ),
+      coalesce(lead(p.above_tokens) over (partition by p.speed, p.geo, p.effective_from order by p.above_tokens), 9223372036854775807)
+    from private.model_prices as p
+    where p.provider = listed_prices.provider and p.model = listed_prices.model;
+end
+$$;
+revoke execute on function private.listed_prices(text, text) from public;
+
 create table private.reprice_receipts (
   id           uuid constraint reprice_receipts_pkey primary key default private.uuid_v7(),
   project_id   uuid not null,
@@ -340,5 +363,6 @@ drop trigger model_prices_changed on private.model_prices;
 drop function private.price_again();
 drop table private.pricing;
 drop table private.reprice_receipts;
+drop function private.listed_prices(text, text);
 drop function private.usage_cost(text, text, text, text, timestamptz, bigint, bigint, bigint, bigint, bigint, bigint);
 drop function private.priced_model(text, text);

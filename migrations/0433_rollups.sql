@@ -100,21 +100,38 @@ end
 $$;
 revoke execute on function private.changed_rows(text, text) from public;
 
--- Of such rows those that do not belong to a deleted conversation.
-create function private.not_deleted(rows_ text) returns text
+-- Whether a conversation is deleted whose rows are still there: mostly none is, and the rows of a batch are not compared with anything.
+create function private.has_deleted() returns boolean
   language plpgsql stable
   set search_path = ''
   as $$
 begin
-  -- Mostly there is none, and the rows of a batch are not compared with anything.
-  if not exists (select from observatory.conversations as c where c.deleted_at is not null) then
-    return rows_;
-  end if;
+  return exists (select from observatory.conversations as c where c.deleted_at is not null);
+end
+$$;
+revoke execute on function private.has_deleted() from public;
+
+-- Of such rows those that do not belong to a deleted conversation.
+create function private.without_deleted(rows_ text) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
   return format(
     'select r.* from (%s) as r where not exists (
        select from observatory.conversations as d where d.id = r.conversation_id and d.deleted_at is not null
      )', rows_
   );
+end
+$$;
+revoke execute on function private.without_deleted(text) from public;
+
+create function private.not_deleted(rows_ text) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return case when private.has_deleted() then private.without_deleted(rows_) else rows_ end;
 end
 $$;
 revoke execute on function private.not_deleted(text) from public;
@@ -226,7 +243,7 @@ $$;
 revoke execute on function private.usage_of(text) from public;
 
 -- Statements that add such sums to a rollup and give {changed, empty}: how many rows of it changed, and which count nothing any more.
--- Projects that are deleted are left out: their rollups go with them.
+-- Projects that are deleted are left out: their rollups go with them. Each is looked up by itself, for the few sums and not for the rows.
 create function private.add_activity(sums text) returns text
   language plpgsql immutable
   set search_path = ''
@@ -237,14 +254,16 @@ begin
        insert into observatory.activity_rollups as r (
          project_id, day, hour, user_id, prompts, messages, tool_calls, errors, sessions, raw_tokens
        )
-       select s.project_id, s.day, s.hour, s.user_id, sum(s.prompts), sum(s.messages), sum(s.tool_calls), sum(s.errors), sum(s.sessions),
-         sum(s.raw_tokens)
-       from (%s) as s
-       inner join observatory.projects as p on p.id = s.project_id and p.deleted_at is null
-       group by 1, 2, 3, 4
-       having sum(s.prompts) <> 0 or sum(s.messages) <> 0 or sum(s.tool_calls) <> 0 or sum(s.errors) <> 0 or sum(s.sessions) <> 0
-         or sum(s.raw_tokens) <> 0
-       order by 1, 2, 3, 4
+       select s.*
+       from (
+         select a.project_id, a.day, a.hour, a.user_id, sum(a.prompts) as prompts, sum(a.messages) as messages, sum(a.tool_calls) as tool_calls,
+           sum(a.errors) as errors, sum(a.sessions) as sessions, sum(a.raw_tokens) as raw_tokens
+         from (%s) as a
+         group by 1, 2, 3, 4
+       ) as s
+       where (s.prompts <> 0 or s.messages <> 0 or s.tool_calls <> 0 or s.errors <> 0 or s.sessions <> 0 or s.raw_tokens <> 0)
+         and exists (select from observatory.projects as p where p.id = s.project_id and p.deleted_at is null offset 0)
+       order by s.project_id, s.day, s.hour, s.user_id
        on conflict on constraint activity_rollups_pkey do update set
          prompts = r.prompts + excluded.prompts, messages = r.messages + excluded.messages, tool_calls = r.tool_calls + excluded.tool_calls,
          errors = r.errors + excluded.errors, sessions = r.sessions + excluded.sessions, raw_tokens = r.raw_tokens + excluded.raw_tokens
@@ -284,14 +303,16 @@ begin
   return format(
     'with added as (
        insert into observatory.tool_rollups as r (project_id, day, user_id, tool_name, calls, errors, timed, duration_ms, buckets)
-       select s.project_id, s.day, s.user_id, s.tool_name, sum(s.calls), sum(s.errors), sum(s.timed), sum(s.duration_ms),
-         private.bucket_sums(array_agg(s.bucket), array_agg(s.timed::bigint))
-       from (%s) as s
-       inner join observatory.projects as p on p.id = s.project_id and p.deleted_at is null
-       group by 1, 2, 3, 4
-       having sum(s.calls) <> 0 or sum(s.errors) <> 0 or sum(s.timed) <> 0 or sum(s.duration_ms) <> 0
-         or 0 <> any (private.bucket_sums(array_agg(s.bucket), array_agg(s.timed::bigint)))
-       order by 1, 2, 3, 4
+       select s.*
+       from (
+         select a.project_id, a.day, a.user_id, a.tool_name, sum(a.calls) as calls, sum(a.errors) as errors, sum(a.timed) as timed,
+           sum(a.duration_ms) as duration_ms, private.bucket_sums(array_agg(a.bucket), array_agg(a.timed::bigint)) as buckets
+         from (%s) as a
+         group by 1, 2, 3, 4
+       ) as s
+       where (s.calls <> 0 or s.errors <> 0 or s.timed <> 0 or s.duration_ms <> 0 or 0 <> any (s.buckets))
+         and exists (select from observatory.projects as p where p.id = s.project_id and p.deleted_at is null offset 0)
+       order by s.project_id, s.day, s.user_id, s.tool_name
        on conflict on constraint tool_rollups_pkey do update set
          calls = r.calls + excluded.calls, errors = r.errors + excluded.errors, timed = r.timed + excluded.timed,
          duration_ms = r.duration_ms + excluded.duration_ms,
@@ -316,15 +337,22 @@ begin
          project_id, day, user_id, model, source, requests, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens,
          web_searches, cost_micro_usd, unpriced
        )
-       select s.project_id, s.day, s.user_id, s.model, s.source, sum(s.requests), sum(s.input_tokens), sum(s.output_tokens),
-         sum(s.cache_read_tokens), sum(s.cache_creation_tokens), sum(s.web_searches),
-         case when sum(s.unpriced) > 0 then nullif(sum(s.cost_micro_usd), 0) else sum(s.cost_micro_usd) end, sum(s.unpriced)
-       from (%s) as s
-       inner join observatory.projects as p on p.id = s.project_id and p.deleted_at is null
-       group by 1, 2, 3, 4, 5
-       having sum(s.requests) <> 0 or sum(s.input_tokens) <> 0 or sum(s.output_tokens) <> 0 or sum(s.cache_read_tokens) <> 0
-         or sum(s.cache_creation_tokens) <> 0 or sum(s.web_searches) <> 0 or sum(s.cost_micro_usd) <> 0 or sum(s.unpriced) <> 0
-       order by 1, 2, 3, 4, 5
+       select s.project_id, s.day, s.user_id, s.model, s.source, s.requests, s.input_tokens, s.output_tokens, s.cache_read_tokens,
+         s.cache_creation_tokens, s.web_searches, case when s.unpriced > 0 then nullif(s.cost_micro_usd, 0) else s.cost_micro_usd end, s.unpriced
+       from (
+         select a.project_id, a.day, a.user_id, a.model, a.source, sum(a.requests) as requests, sum(a.input_tokens) as input_tokens,
+           sum(a.output_tokens) as output_tokens, sum(a.cache_read_tokens) as cache_read_tokens,
+           sum(a.cache_creation_tokens) as cache_creation_tokens, sum(a.web_searches) as web_searches, sum(a.cost_micro_usd) as cost_micro_usd,
+           sum(a.unpriced) as unpriced
+         from (%s) as a
+         group by 1, 2, 3, 4, 5
+       ) as s
+       where (
+         s.requests <> 0 or s.input_tokens <> 0 or s.output_tokens <> 0 or s.cache_read_tokens <> 0 or s.cache_creation_tokens <> 0
+         or s.web_searches <> 0 or s.cost_micro_usd <> 0 or s.unpriced <> 0
+       )
+         and exists (select from observatory.projects as p where p.id = s.project_id and p.deleted_at is null offset 0)
+       order by s.project_id, s.day, s.user_id, s.model, s.source
        on conflict on constraint daily_rollups_pkey do update set
          requests = r.requests + excluded.requests, input_tokens = r.input_tokens + excluded.input_tokens,
          output_tokens = r.output_tokens + excluded.output_tokens, cache_read_tokens = r.cache_read_tokens + excluded.cache_read_tokens,
@@ -354,6 +382,54 @@ end
 $$;
 revoke execute on function private.sum_of_costs(bigint, bigint, bigint) from public;
 
+-- A statement that adds what such rows count to the counters of their conversations.
+create function private.count_in_conversations(relation text, rows_ text) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return format(case relation
+    when 'messages' then
+      'update observatory.conversations as c set
+         message_count = c.message_count + d.messages, raw_tokens = c.raw_tokens + d.raw_tokens,
+         started_at = least(c.started_at, d.first_at), last_message_at = greatest(c.last_message_at, d.last_at)
+       from (
+         select n.conversation_id, sum(case when not n.is_copy and n.role in (''user'', ''assistant'') then n.sign else 0 end)::bigint as messages,
+           sum(n.sign * (n.input_tokens + n.output_tokens + n.cache_read_tokens + n.cache_creation_tokens))::bigint as raw_tokens,
+           -- An upload sets them itself: it knows which entries have a time.
+           min(n.occurred_at) filter (where n.sign = 1 and n.role is not null and n.file_id is null) as first_at,
+           max(n.occurred_at) filter (where n.sign = 1 and n.role is not null and n.file_id is null) as last_at
+         from (%s) as n
+         group by n.conversation_id
+       ) as d
+       where c.id = d.conversation_id and (
+         d.messages <> 0 or d.raw_tokens <> 0 or d.first_at < coalesce(c.started_at, ''infinity'') or d.last_at > coalesce(c.last_message_at, ''-infinity'')
+       )'
+    when 'tool_calls' then
+      'update observatory.conversations as c set tool_call_count = c.tool_call_count + d.calls
+       from (
+         select n.conversation_id, sum(n.sign)::bigint as calls from (%s) as n where not n.is_copy group by n.conversation_id
+       ) as d
+       where c.id = d.conversation_id and d.calls <> 0'
+    when 'usage_records' then
+      'update observatory.conversations as c set
+         input_tokens = c.input_tokens + d.input, output_tokens = c.output_tokens + d.output,
+         cache_read_tokens = c.cache_read_tokens + d.cache_read, cache_creation_tokens = c.cache_creation_tokens + d.cache_creation,
+         unpriced = c.unpriced + d.unpriced, cost_micro_usd = private.sum_of_costs(c.cost_micro_usd, d.cost, c.unpriced + d.unpriced)
+       from (
+         select n.conversation_id, sum(n.sign * n.input_tokens)::bigint as input, sum(n.sign * n.output_tokens)::bigint as output,
+           sum(n.sign * n.cache_read_tokens)::bigint as cache_read,
+           sum(n.sign * (n.cache_creation_5m_tokens + n.cache_creation_1h_tokens))::bigint as cache_creation,
+           sum(n.sign * coalesce(n.cost_micro_usd, 0))::bigint as cost, sum(case when n.cost_micro_usd is null then n.sign else 0 end)::bigint as unpriced
+         from (%s) as n
+         group by n.conversation_id
+       ) as d
+       where c.id = d.conversation_id and (d.input, d.output, d.cache_read, d.cache_creation, d.cost, d.unpriced) <> (0, 0, 0, 0, 0, 0)'
+  end, rows_);
+end
+$$;
+revoke execute on function private.count_in_conversations(text, text) from public;
+
 -- Trigger: counts messages.
 create function private.roll_messages() returns trigger
   language plpgsql
@@ -369,6 +445,9 @@ begin
   -- Most updates are of parents and branches, which do not count. As a text: a plan that was made for one row would compare each row of a
   -- batch with each.
   if tg_op = 'UPDATE' then
+    if not exists (select from new_rows) then
+      return null;
+    end if;
     execute 'select not exists (
       select from new_rows as n inner join old_rows as o on o.id = n.id
       where (n.is_copy, n.role, n.is_meta, n.is_sidechain, n.input_tokens, n.output_tokens, n.cache_read_tokens, n.cache_creation_tokens)
@@ -383,30 +462,11 @@ begin
   end if;
   execute private.add_activity(private.activity_of('messages', private.not_deleted(rows_))) into done;
   delete from observatory.activity_rollups as r where r.ctid = any (done.empty);
-  execute format(
-    'update observatory.conversations as c set
-       message_count = c.message_count + d.messages, raw_tokens = c.raw_tokens + d.raw_tokens,
-       started_at = least(c.started_at, d.first_at), last_message_at = greatest(c.last_message_at, d.last_at)
-     from (
-       select n.conversation_id, sum(case when not n.is_copy and n.role in (''user'', ''assistant'') then n.sign else 0 end)::bigint as messages,
-         sum(n.sign * (n.input_tokens + n.output_tokens + n.cache_read_tokens + n.cache_creation_tokens))::bigint as raw_tokens,
-         -- An upload sets them itself: it knows which entries have a time.
-         min(n.occurred_at) filter (where n.sign = 1 and n.role is not null and n.file_id is null) as first_at,
-         max(n.occurred_at) filter (where n.sign = 1 and n.role is not null and n.file_id is null) as last_at
-       from (%s) as n
-       group by n.conversation_id
-     ) as d
-     where c.id = d.conversation_id and (
-       d.messages <> 0 or d.raw_tokens <> 0 or d.first_at < coalesce(c.started_at, ''infinity'') or d.last_at > coalesce(c.last_message_at, ''-infinity'')
-     )',
-    rows_
-  );
+  execute private.count_in_conversations('messages', rows_);
   return null;
 end
 $$;
 revoke execute on function private.roll_messages() from public;
-create trigger messages_roll_insert after insert on observatory.messages referencing new table as new_rows
-  for each statement execute function private.roll_messages();
 create trigger messages_roll_update after update on observatory.messages referencing old table as old_rows new table as new_rows
   for each statement execute function private.roll_messages();
 create trigger messages_roll_delete after delete on observatory.messages referencing old table as old_rows
@@ -451,6 +511,9 @@ declare
 begin
   -- As private.roll_messages.
   if tg_op = 'UPDATE' then
+    if not exists (select from new_rows) then
+      return null;
+    end if;
     execute 'select not exists (
       select from new_rows as n inner join old_rows as o on o.id = n.id
       where (n.is_copy, n.tool_name, n.is_error, n.duration_ms, n.started_at, n.completed_at, n.spawned_agent_id, n.project_id)
@@ -465,14 +528,7 @@ begin
   delete from observatory.activity_rollups as r where r.ctid = any (done.empty);
   execute private.add_tools(private.tools_of(private.not_deleted(rows_))) into done;
   delete from observatory.tool_rollups as r where r.ctid = any (done.empty);
-  execute format(
-    'update observatory.conversations as c set tool_call_count = c.tool_call_count + d.calls
-     from (
-       select n.conversation_id, sum(n.sign)::bigint as calls from (%s) as n where not n.is_copy group by n.conversation_id
-     ) as d
-     where c.id = d.conversation_id and d.calls <> 0',
-    rows_
-  );
+  execute private.count_in_conversations('tool_calls', rows_);
   execute format(
     'select array_agg(distinct n.conversation_id) from (%s) as n where n.spawned_agent_id is not null', rows_
   ) into spawning;
@@ -483,8 +539,6 @@ begin
 end
 $$;
 revoke execute on function private.roll_tool_calls() from public;
-create trigger tool_calls_roll_insert after insert on observatory.tool_calls referencing new table as new_rows
-  for each statement execute function private.roll_tool_calls();
 create trigger tool_calls_roll_update after update on observatory.tool_calls referencing old table as old_rows new table as new_rows
   for each statement execute function private.roll_tool_calls();
 create trigger tool_calls_roll_delete after delete on observatory.tool_calls referencing old table as old_rows
@@ -509,32 +563,83 @@ begin
   end if;
   execute private.add_usage(private.usage_of(private.not_deleted(rows_))) into done;
   delete from observatory.daily_rollups as r where r.ctid = any (done.empty);
-  execute format(
-    'update observatory.conversations as c set
-       input_tokens = c.input_tokens + d.input, output_tokens = c.output_tokens + d.output,
-       cache_read_tokens = c.cache_read_tokens + d.cache_read, cache_creation_tokens = c.cache_creation_tokens + d.cache_creation,
-       unpriced = c.unpriced + d.unpriced, cost_micro_usd = private.sum_of_costs(c.cost_micro_usd, d.cost, c.unpriced + d.unpriced)
-     from (
-       select n.conversation_id, sum(n.sign * n.input_tokens)::bigint as input, sum(n.sign * n.output_tokens)::bigint as output,
-         sum(n.sign * n.cache_read_tokens)::bigint as cache_read,
-         sum(n.sign * (n.cache_creation_5m_tokens + n.cache_creation_1h_tokens))::bigint as cache_creation,
-         sum(n.sign * coalesce(n.cost_micro_usd, 0))::bigint as cost, sum(case when n.cost_micro_usd is null then n.sign else 0 end)::bigint as unpriced
-       from (%s) as n
-       group by n.conversation_id
-     ) as d
-     where c.id = d.conversation_id and (d.input, d.output, d.cache_read, d.cache_creation, d.cost, d.unpriced) <> (0, 0, 0, 0, 0, 0)',
-    rows_
-  );
+  execute private.count_in_conversations('usage_records', rows_);
   return null;
 end
 $$;
 revoke execute on function private.roll_usage() from public;
-create trigger usage_records_roll_insert after insert on observatory.usage_records referencing new table as new_rows
-  for each statement execute function private.roll_usage();
 create trigger usage_records_roll_update after update on observatory.usage_records referencing old table as old_rows new table as new_rows
   for each statement execute function private.roll_usage();
 create trigger usage_records_roll_delete after delete on observatory.usage_records referencing old table as old_rows
   for each statement execute function private.roll_usage();
+
+-- Triggers: the same for rows that are inserted, as functions made of the same texts. The plans of their statements stay in the session: a
+-- text is planned at each call, which takes longer than to count the rows of a small upload. What is added leaves no rollup empty.
+do $make$
+declare
+  relation text;
+  rows_ text;
+  counted text;
+  statements text;
+begin
+  foreach relation in array array['messages', 'tool_calls', 'usage_records'] loop
+    rows_ := private.changed_rows('INSERT', private.counted_columns(relation));
+    statements := '';
+    foreach counted in array array[private.without_deleted(rows_), rows_] loop
+      statements := statements || case when counted = rows_ then 'else ' else 'if private.has_deleted() then ' end || case relation
+        when 'messages' then private.add_activity(private.activity_of(relation, counted)) || ' into done; '
+        when 'tool_calls' then private.add_activity(private.activity_of(relation, counted)) || ' into done; '
+          || private.add_tools(private.tools_of(counted)) || ' into done; '
+        else private.add_usage(private.usage_of(counted)) || ' into done; '
+      end;
+    end loop;
+    execute format(
+      'create function private.%1$I() returns trigger
+         language plpgsql
+         -- Definer: requests may write neither rollups nor counters.
+         security definer
+         set search_path = ''''
+         as $function$
+       declare
+         done record;
+       begin
+         -- An insert that may update fires the triggers of both.
+         if not exists (select from new_rows) then
+           return null;
+         end if;
+         %2$s end if;
+         %3$s;
+         return null;
+       end
+       $function$;
+       revoke execute on function private.%1$I() from public;
+       create trigger %4$I after insert on observatory.%5$I referencing new table as new_rows
+         for each statement execute function private.%1$I()',
+      'roll_new_' || relation, statements, private.count_in_conversations(relation, rows_), relation || '_roll_insert', relation
+    );
+  end loop;
+end
+$make$;
+
+-- Trigger: tool calls of subagents are new.
+create function private.note_new_agents() returns trigger
+  language plpgsql
+  -- Definer: requests may not write this counter.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  spawning constant uuid[] := array(select distinct n.conversation_id from new_rows as n where n.spawned_agent_id is not null);
+begin
+  if spawning <> '{}' then
+    perform private.count_missing_agents(spawning);
+  end if;
+  return null;
+end
+$$;
+revoke execute on function private.note_new_agents() from public;
+create trigger tool_calls_roll_agents after insert on observatory.tool_calls referencing new table as new_rows
+  for each statement execute function private.note_new_agents();
 
 -- Adds all that conversations hold to the rollups, or takes it out of them, by the sign.
 create function private.roll_contents(conversation_ids uuid[], sign int) returns void
@@ -729,6 +834,7 @@ drop function private.recount_rollups(uuid, date, date);
 drop trigger conversations_roll_insert on observatory.conversations;
 drop trigger conversations_roll_update on observatory.conversations;
 drop trigger conversations_roll_delete on observatory.conversations;
+drop trigger tool_calls_roll_agents on observatory.tool_calls;
 drop trigger usage_records_roll_insert on observatory.usage_records;
 drop trigger usage_records_roll_update on observatory.usage_records;
 drop trigger usage_records_roll_delete on observatory.usage_records;
@@ -742,10 +848,15 @@ drop trigger "Count again" on observatory.conversations;
 drop function private.roll_contents_again();
 drop function private.roll_conversations();
 drop function private.roll_contents(uuid[], int);
+drop function private.note_new_agents();
+drop function private.roll_new_usage_records();
+drop function private.roll_new_tool_calls();
+drop function private.roll_new_messages();
 drop function private.roll_usage();
 drop function private.roll_tool_calls();
 drop function private.roll_messages();
 drop function private.count_missing_agents(uuid[]);
+drop function private.count_in_conversations(text, text);
 drop function private.sum_of_costs(bigint, bigint, bigint);
 drop function private.add_usage(text);
 drop function private.add_tools(text);
@@ -757,6 +868,8 @@ drop function private.activity_of(text, text);
 drop function private.counted_columns(text);
 drop function private.counted_at(text);
 drop function private.not_deleted(text);
+drop function private.without_deleted(text);
+drop function private.has_deleted();
 drop function private.changed_rows(text, text);
 drop table observatory.tool_rollups;
 drop table observatory.activity_rollups;

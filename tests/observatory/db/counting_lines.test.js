@@ -291,3 +291,34 @@ test('a session that was deleted and is sent again counts once, before and after
   const [{ n }] = await sql('select count(*)::int as n from observatory.messages where owner_id = $1', [sub]);
   assert.equal(n, one.records.length);
 });
+
+test('the agent that writes the summary of a compaction, and one of a workflow, are subagents whose responses count', async () => {
+  const sub = randomUUID();
+  const main = new Session();
+  main.user('Go');
+  main.assistant('Going', { id: 'msg_main', usage: usage(10, 1) });
+  await sendSession(sub, main);
+  const folder = main.file.replace('.jsonl', '/subagents');
+  for (const [agent, path] of [
+    ['acompact-0f3a', 'agent-acompact-0f3a.jsonl'],
+    ['w1', 'workflows/run1/agent-w1.jsonl'],
+  ]) {
+    const one = new Session({ id: main.id, cwd: main.cwd, agent });
+    one.user('Summarise');
+    one.assistant('Done', { id: `msg_${agent}`, usage: usage(20, 2) });
+    await send(sub, `${folder}/${path}`, one.text);
+    const made = await conversation(sub, main.id, agent);
+    assert.equal(made.parent_conversation_id, (await conversation(sub, main.id)).id, path);
+  }
+  assert.deepEqual(
+    (await counted(sub)).map(([id, , kind, , input, output]) => [id, kind, input, output]),
+    [
+      ['msg_acompact-0f3a', 'message', 20, 2],
+      ['msg_main', 'message', 10, 1],
+      ['msg_w1', 'message', 20, 2],
+    ],
+  );
+  const { missing_agents: missing, project_id: project } = await conversation(sub, main.id);
+  assert.equal(missing, '0', 'no tool has started them');
+  assert.deepEqual(await differences({ project }), { rollups: 0, counters: 0 });
+});

@@ -180,3 +180,35 @@ test('the links of a deleted conversation are listed no more', async () => {
   await remove(owner, id);
   assert.deepEqual(await links(), []);
 });
+
+test('rows that come while a deleted conversation still has its rows count, but none that come into it', async () => {
+  const owner = person();
+  owners.push(owner);
+  const cwd = `/home/me/${owner}`;
+  const [goes, stays] = [session(cwd), session(cwd, 'Read')];
+  await sendSession(owner, goes);
+  const { id, project_id: project } = await sent(owner, goes.id);
+  const [empty] = await sums(owner, project);
+  await remove(owner, id);
+  await sendSession(owner, stays);
+  const before = await sums(owner, project);
+  assert.equal(before[1][0].totals.sessions, 1);
+  assert.deepEqual(
+    before[0].map((rows) => rows.length > 0),
+    empty.map((rows) => rows.length > 0),
+    'each rollup has what came',
+  );
+  assert.deepEqual(await differences({ project }), { rollups: 0, counters: 0 });
+  // As an upload that had found its conversation before it was deleted.
+  const rows = {
+    messages: `entry_uuid, entry_type, role, input_tokens) values ($1, $2, $3, gen_random_uuid()::text, 'user', 'user', 7)`,
+    tool_calls: `tool_use_id, tool_name) values ($1, $2, $3, 'late', 'Late')`,
+    usage_records: `api_message_id, entry_uuid, kind, model, source, input_tokens, occurred_at)
+      values ($1, $2, $3, 'late', 'late', 'message', 'late', 'claude', 7, now())`,
+  };
+  for (const [table, rest] of Object.entries(rows)) {
+    await sql(`insert into observatory.${table} (conversation_id, project_id, owner_id, ${rest}`, [id, project, owner]);
+    assert.deepEqual(await sums(owner, project), before, table);
+  }
+  assert.deepEqual((await differences({ project })).rollups, 0);
+});

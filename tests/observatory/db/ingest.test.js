@@ -774,6 +774,25 @@ test('lines whose fields have other types than they should are stored', async ()
   assert.deepEqual([answer.skipped, (await messages(answer.conversation_id)).length], [{}, 12]);
 });
 
+test('a time is read in the forms that agents write, and nothing else is a time', async () => {
+  const forms = {
+    '2026-11-20T10:00:01.234Z': '2026-11-20T10:00:01.234Z',
+    '2024-02-29T23:59:59.999Z': '2024-02-29T23:59:59.999Z',
+    '2026-11-20T10:00:01Z': '2026-11-20T10:00:01.000Z',
+    '2026-11-20T10:00:01.123456Z': '2026-11-20T10:00:01.123Z',
+    '2026-11-20 10:00:01+02:00': '2026-11-20T08:00:01.000Z',
+    '2026-11-20T10:00:01.234+0200': '2026-11-20T08:00:01.234Z',
+  };
+  const none = [
+    ...['2026-02-30T10:00:00.000Z', '2026-13-01T10:00:00.000Z', '2026-11-20T25:00:00.000Z', '2026-11-20T10:61:00.000Z'],
+    ...['0999-11-20T10:00:01.234Z', '3000-01-01T10:00:01.234Z', '2026-11-20T10:00:01.234', '2026-11-20', 'yesterday'],
+    ...['2026-11-20T10:00:01.2x4Z', ' 2026-11-20T10:00:01.23Z', 'infinity', 'now', 'epoch', ''],
+  ];
+  const read = async (text) => (await sql('select private.entry_time($1) as at', [text]))[0].at;
+  for (const [text, at] of Object.entries(forms)) assert.equal((await read(text))?.toISOString(), at, text);
+  for (const text of none) assert.equal(await read(text), null, text);
+});
+
 test('a source that nobody knows is refused; so is a file without a name', async () => {
   const sub = randomUUID();
   await assert.rejects(sendSession(sub, short(), { source: 'cursor' }), refused('RG665', 422));

@@ -116,6 +116,51 @@ test('the price is the one of the record’s day, of its variant, and of its who
   );
 });
 
+test('an upload prices its records as each would be priced by itself', async () => {
+  const pick = (...given) => given[Math.floor(Math.random() * given.length)];
+  const day = (most) => new Date(Date.UTC(2026, 0, 1 + Math.floor(Math.random() * most))).toISOString();
+  const seen = new Set();
+  const prices = [];
+  for (let n = 0; n < 60; n += 1) {
+    const row = {
+      ...{ model: pick('priced-a', 'priced-b'), speed: pick('standard', 'fast'), geo: pick('global', 'us') },
+      ...{ effective_from: day(6), above_tokens: pick(0, 100, 200), input_micro: n * 1000, output_micro: n * 7000 },
+      ...{
+        cache_read_micro: pick(null, 11_000 * n),
+        cache_write_micro: pick(null, 13_000 * n),
+        web_search_micro: pick(null, n),
+      },
+    };
+    const key = JSON.stringify([row.model, row.speed, row.geo, row.effective_from, row.above_tokens]);
+    if (!seen.has(key)) prices.push(row);
+    seen.add(key);
+  }
+  await list(prices);
+  const who = await project();
+  const tokens = () => ({
+    ...{ input: pick(1, 99, 100, 101, 150, 199, 200, 201, 5000), output: pick(0, 10), cache_read: pick(0, 0, 1, 100) },
+    ...{ cache_write_5m: pick(0, 0, 50), cache_write_1h: pick(0, 0, 0, 50), web_searches: pick(0, 0, 2) },
+    ...{ variant: pick('', 'fast', 'batch'), geo: pick('', 'us') },
+  });
+  await store(
+    who,
+    'one',
+    Array.from({ length: 300 }, () => used(pick('priced-a', 'priced-b', 'priced-unknown'), tokens(), { at: day(8) })),
+  );
+  const found = await sql(
+    `select u.cost_micro_usd as stored, u.price as price, c.cost_micro as alone, c.price as its_price
+     from observatory.usage_records as u
+     cross join private.priced_model(u.source, u.model) as m
+     cross join private.usage_cost(m.provider, m.listed, u.variant, u.geo, u.occurred_at, u.input_tokens, u.output_tokens,
+       u.cache_read_tokens, u.cache_creation_5m_tokens, u.cache_creation_1h_tokens, u.web_searches) as c
+     where u.project_id = $1`,
+    [who.project],
+  );
+  assert.equal(found.length, 300);
+  assert.ok(found.some(({ alone }) => alone !== null) && found.some(({ alone }) => alone === null));
+  for (const { stored, price, alone, its_price } of found) assert.deepEqual([stored, price], [alone, its_price]);
+});
+
 test('names as agents and resellers write them find their price', async () => {
   await list([
     { model: 'priced-large' },

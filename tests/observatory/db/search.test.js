@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { as, close, sql } from '../../support/stack.js';
 import { addCall, addMember, call, makeConversation, makeProject, refused, say, user } from '../support/search.js';
+import { Session, sendSession } from '../support/transcripts.js';
 
 const owner = randomUUID();
 let project;
@@ -471,4 +472,49 @@ test('a search through many projects finds the latest of all', async () => {
     assert.deepEqual([count, results.map(({ message_id }) => message_id)], [12, made.toReversed().slice(0, 5)]);
   }
   await sql('delete from observatory.projects where owner_id = $1', [sub]);
+});
+
+test('the words of an upload’s messages are those of each message by itself', async () => {
+  const one = new Session();
+  one.user('Where is getUserById');
+  const id = one.tool('Bash', { command: 'grep -r user_id', nested: [{ deep: 'words within' }] }, { stdout: '' });
+  one.user([
+    { type: 'text', text: 'Twice the same result' },
+    { type: 'tool_result', tool_use_id: id, content: 'again' },
+    { type: 'tool_result', tool_use_id: id, content: 'and again' },
+  ]);
+  const ids = ['toolu_b', 'toolu_a', 'toolu_c'].map((name) => `${name}_${randomUUID()}`);
+  one.assistant([
+    { type: 'text', text: 'Three at once' },
+    ...ids.map((call_, n) => ({ type: 'tool_use', id: call_, name: 'Read', input: { file_path: `src/file_${n}.rs` } })),
+  ]);
+  one.user(
+    ids.map((call_, n) => ({
+      type: 'tool_result',
+      tool_use_id: call_,
+      content: `content of v${n}.1`,
+      is_error: n === 1,
+    })),
+  );
+  one.user([{ type: 'tool_result', tool_use_id: 'nobody asked', content: 'alone' }]);
+  one.assistant([{ type: 'tool_use', id: `toolu_${randomUUID()}`, name: 'TodoRead', input: {} }]);
+  one.assistant([{ type: 'thinking', thinking: 'silent' }]);
+  await sendSession(owner, one);
+  const found = await sql(
+    `select s.search::text as stored,
+       (nullif(private.search_vector(coalesce(private.search_text(m), '')), '') || array_to_tsvector(array_remove(array(
+         select distinct ' tool ' || t.tool_name from observatory.tool_calls as t
+         where t.message_id = m.id or (
+           t.conversation_id = m.conversation_id and m.content_blocks @> jsonb_build_array(jsonb_build_object('tool_use_id', t.tool_use_id))
+         )
+       ) || (' role ' || m.role), null)))::text as alone
+     from observatory.messages as m
+     inner join observatory.conversations as c on c.id = m.conversation_id
+     left join private.message_search as s on s.message_id = m.id
+     where c.session_id = $1 order by m.seq`,
+    [one.id],
+  );
+  assert.equal(found.length, one.records.length);
+  for (const { stored, alone } of found) assert.equal(stored, alone);
+  assert.ok(found.filter(({ stored }) => stored?.includes("' tool Read'")).length === 2);
 });
