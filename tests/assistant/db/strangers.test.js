@@ -187,6 +187,25 @@ test('a list without a filter reads the caller’s tenant only', async () => {
     });
 });
 
+test('adding to a foreign row, and to one that is not there, is refused in the same words', async () => {
+  const refusal = (user, text, id) =>
+    asking(user, (query) => query(text, [id])).then(
+      () => assert.fail(text),
+      ({ code, message }) => ({ code, message }),
+    );
+  const rating = 'insert into assistant.feedback (message_id, rating) values ($1, 1)';
+  for (const [text, id] of [
+    [`insert into assistant.messages (conversation_id, content) values ($1, 'x') returning *`, long.id],
+    [`${rating} returning *`, long.message],
+    [`${rating} on conflict (message_id, user_id) do update set rating = excluded.rating returning *`, long.message],
+  ])
+    for (const stranger of [there.ada, there.admin]) {
+      const refused = await refusal(stranger, text, id);
+      assert.equal(refused.code, '42501', refused.message);
+      assert.deepEqual(refused, await refusal(stranger, text, randomUUID()), text);
+    }
+});
+
 test('a message stays in its conversation', async () => {
   const other = await conversation(there.ada);
   const moved = sql('update assistant.messages set conversation_id = $1 where id = $2', [other.id, long.message]);

@@ -1,7 +1,10 @@
 // Usage events and their sums: in any number, repeated and in any order, daily and monthly sums equal the events.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { root } from '../../../dev/paths.js';
 import { as, close, onBehalf, sql, transaction } from '../../support/stack.js';
 import {
   addEvents,
@@ -251,6 +254,9 @@ test('one malformed event costs only itself, and is named', async () => {
     ['prompt_tokens_invalid', event(member, { prompt_tokens: 1e12 })],
     ['prompt_tokens_invalid', event(member, { prompt_tokens: 1.5 })],
   ];
+  const document = readFileSync(join(root, 'docs', 'errors.md'), 'utf8');
+  const [, section] = document.split('## Codes inside the answer to a batch of usage events');
+  for (const code of Object.keys(bad)) assert.ok(section?.split('\n## ')[0].includes(`\`${code}\``), code);
   const listed = [...Object.entries(bad), ...more];
   const { accepted, rejected } = await addEvents([good[0], ...listed.map(([, one]) => one), good[1]]);
   assert.equal(accepted, 2);
