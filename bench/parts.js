@@ -68,10 +68,12 @@ const keepParts = (name, measured, order) => {
  * @param {string} name of the benchmark
  * @param {Record<string, {SIZES: Record<string, number>, only?: string, measure: Function}>} parts SIZES: flags and their defaults;
  * only: as startStack takes it; measure() returns the rows of the table
+ * @param {string[]} order of the parts in the results; of those that are not among `parts`, earlier figures stay
  */
-export const benchmarkOfParts = (name, parts) => {
+export const benchmarkOfParts = (name, parts, order = Object.keys(parts)) => {
   const defaults = Object.assign({}, ...Object.values(parts).map(({ SIZES }) => SIZES));
   return (flags) => {
+    if (Object.keys(parts).length === 0) throw new SetupError('SYSTEMS leaves nothing that could be measured.');
     const { part, options } = parsed(parts, defaults, flags);
     return interruptible(async (stopping) => {
       const measured = {};
@@ -88,7 +90,7 @@ export const benchmarkOfParts = (name, parts) => {
       settle(Object.values(measured).flatMap(({ rows }) => rows));
       if (Object.keys(defaults).some((size) => options[size] !== defaults[size]))
         say('sizes were chosen: bench/results/ is left as it is');
-      else keepParts(name, measured, Object.keys(parts));
+      else keepParts(name, measured, order);
     });
   };
 };

@@ -12,6 +12,7 @@ const BENCHMARKS = {
   assistant: () => import('./assistant/index.js'),
   fairness: () => import('./fairness/index.js'),
   failover: () => import('./failover/index.js'),
+  scale: () => import('./scale/index.js'),
 };
 
 await main(async () => {

@@ -105,7 +105,8 @@ const runJob = async (client, name) => {
   return performance.now() - start;
 };
 
-const loadSums = async (sql, days, signal) => {
+/** Sums of usage, and snapshots of ratings. */
+export const loadSums = async (sql, days, signal) => {
   await sql('set session_replication_role = replica');
   for (let from = 0; from < days; from += PART) {
     signal.throwIfAborted();

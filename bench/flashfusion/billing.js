@@ -10,8 +10,8 @@ export const only = 'migrated database';
 const RUNS = 40;
 
 /** Users with notifications: of the first all are read but one in a hundred, the second has read none. Others have a thousand. */
-const USERS = Array.from({ length: 102 }, () => randomUUID());
-const loadNotifications = async (client, count) => {
+export const USERS = Array.from({ length: 102 }, () => randomUUID());
+export const loadNotifications = async (client, count) => {
   for (const [at, user] of USERS.entries()) {
     await client.query(
       `insert into flashfusion.notifications (user_id, title, message, is_read, read_at, created_at)

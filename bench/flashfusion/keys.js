@@ -9,7 +9,7 @@ import { cpuTime } from '../machine.js';
 export const SIZES = { keys: 1_000_000, seals: 600 };
 export const only = undefined;
 
-const USER = '00000000-0000-4000-8000-000000000001';
+export const USER = '00000000-0000-4000-8000-000000000001';
 const PER_USER = 20;
 
 /** Twenty keys of each user, all but a few active; every tenth never expires. */
@@ -27,6 +27,16 @@ const LOAD_SECRETS = `insert into private.api_key_secrets (key_id, user_id, seal
 const LOAD_REMINDERS = `insert into private.key_reminders (key_id, due_at)
   select k.id, private.next_key_reminder(k.expires_at, now()) from flashfusion.user_api_keys as k
   where k.revoked_at is null and private.next_key_reminder(k.expires_at, now()) is not null`;
+
+/** Without triggers: what an insert costs is not the question. */
+export const loadKeys = async (client, keys) => {
+  await client.query('set session_replication_role = replica');
+  await client.query(LOAD, [keys]);
+  await client.query(LOAD_SECRETS);
+  await client.query(LOAD_REMINDERS);
+  await client.query('set session_replication_role = origin');
+  await client.query('vacuum analyze flashfusion.user_api_keys, private.api_key_secrets, private.key_reminders');
+};
 
 /** What is asked of the database: as whom, what it must take at most, and which index is for it. */
 const QUERIES = [
@@ -90,13 +100,7 @@ const database = async ({ stack, stopping, options, say }) => {
   await client.connect();
   try {
     say(`making ${options.keys} keys`);
-    // Without triggers: what an insert costs is not the question.
-    await client.query('set session_replication_role = replica');
-    await client.query(LOAD, [options.keys]);
-    await client.query(LOAD_SECRETS);
-    await client.query(LOAD_REMINDERS);
-    await client.query('set session_replication_role = origin');
-    await client.query('vacuum analyze flashfusion.user_api_keys, private.api_key_secrets, private.key_reminders');
+    await loadKeys(client, options.keys);
     const rows = [];
     for (const row of QUERIES) {
       stopping.signal.throwIfAborted();

@@ -37,7 +37,7 @@ const complete = (client, { id, lease_token: lease }) =>
   });
 
 /** Users are numbered from 0. */
-const addUsers = (client, count, tier) =>
+export const addUsers = (client, count, tier) =>
   client.query(
     `insert into flashfusion.users (id, subscription_tier) select md5('user ' || n)::uuid, $2 from generate_series(0, $1::int - 1) as n
      on conflict (id) do update set subscription_tier = excluded.subscription_tier`,
@@ -45,7 +45,7 @@ const addUsers = (client, count, tier) =>
   );
 
 /** Adds tasks that wait, without triggers; of `users` users in turn, beginning with `first`. */
-const addTasks = async (client, { agent, count, users, first = 0 }, signal) => {
+export const addTasks = async (client, { agent, count, users, first = 0 }, signal) => {
   for (let from = 0; from < count; from += PART) {
     signal.throwIfAborted();
     await client.query('set session_replication_role = replica');

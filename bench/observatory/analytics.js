@@ -13,7 +13,7 @@ const LENGTH = 500;
 /** Rows for each statement. */
 const PART = 50_000;
 const OWNER = '00000000-0000-4000-8000-000000000001';
-const PROJECT = `md5('analysed project')::uuid`;
+export const PROJECT = `md5('analysed project')::uuid`;
 const user = (n) =>
   `case ${n} % ${USERS} when 0 then '${OWNER}'::uuid else md5('analysed user ' || ${n} % ${USERS})::uuid end`;
 const conversation = (n) => `md5('analysed conversation ' || ${n})::uuid`;
@@ -23,24 +23,25 @@ const AT = `date_trunc('day', now()) - (g.n::bigint * ${DAYS} / $3)::int * inter
 const STATEMENTS = {
   messages: `insert into observatory.messages (
       project_id, conversation_id, owner_id, entry_uuid, seq, entry_type, role, content, input_tokens, output_tokens, occurred_at)
-    select ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user('g.n')}, 'entry ' || g.n, g.n, r.role, r.role, 'text', 10, g.n % 500, ${AT}
+    select ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user('g.n')}, 'analysed entry ' || g.n, g.n, r.role, r.role, 'text', 10, g.n % 500, ${AT}
     from generate_series($1::int, $2::int) as g (n), lateral (select (array['user', 'assistant'])[1 + g.n % 2] as role) as r`,
   'tool calls': `insert into observatory.tool_calls (
       project_id, conversation_id, owner_id, tool_use_id, tool_name, status, is_error, started_at, duration_ms, duration_source)
-    select ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user('g.n')}, 'toolu_' || g.n,
+    select ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user('g.n')}, 'toolu_analysed_' || g.n,
       (array['Bash', 'Read', 'Edit', 'Grep', 'Write', 'Task', 'WebFetch', 'TodoWrite'])[1 + g.n / 2 % 8], 'completed', g.n % 50 = 1, ${AT},
       g.n % 5000, 'result'
     from generate_series($1::int, $2::int) as g (n) where g.n % 2 = 1`,
   'usage records': `insert into observatory.usage_records (
       owner_id, api_message_id, project_id, conversation_id, message_id, entry_uuid, kind, model, source, input_tokens, output_tokens,
       cache_read_tokens, cost_micro_usd, price, priced_at, occurred_at)
-    select ${user('g.n')}, 'msg_' || g.n, ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, gen_random_uuid(), 'entry ' || g.n, 'message',
+    select ${user('g.n')}, 'msg_analysed_' || g.n, ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, gen_random_uuid(), 'analysed entry ' || g.n, 'message',
       'model-' || g.n / 2 % 3, 'claude', 10, g.n % 500, 50000, case when g.n % 100 <> 1 then 1234 end,
       case when g.n % 100 <> 1 then '{}'::jsonb end, case when g.n % 100 <> 1 then now() end, ${AT}
     from generate_series($1::int, $2::int) as g (n) where g.n % 2 = 1`,
 };
 
-const load = async (sql, { messages, projects }, { say, signal }) => {
+/** Loads the project, the small ones and their rollups; those of the large one are counted afterwards. */
+export const load = async (sql, { messages, projects }, { say, signal }) => {
   await sql('set session_replication_role = replica');
   await sql(`insert into observatory.projects (id, owner_id, name) values (${PROJECT}, '${OWNER}', 'Analysed')`);
   await sql(
@@ -50,7 +51,7 @@ const load = async (sql, { messages, projects }, { say, signal }) => {
   );
   await sql(
     `insert into observatory.conversations (id, project_id, owner_id, session_id, started_at, last_message_at, missing_agents)
-     select ${conversation('g.n')}, ${PROJECT}, ${user('g.n')}, 'session ' || g.n, ${AT}, ${AT}, case when g.n % 10 = 0 then 1 else 0 end
+     select ${conversation('g.n')}, ${PROJECT}, ${user('g.n')}, 'analysed session ' || g.n, ${AT}, ${AT}, case when g.n % 10 = 0 then 1 else 0 end
      from generate_series($1::int, $2::int) as g (n)`,
     [0, Math.ceil(messages / LENGTH), Math.ceil(messages / LENGTH) + 1],
   );
@@ -82,7 +83,7 @@ const load = async (sql, { messages, projects }, { say, signal }) => {
   for (const table of tables) await sql(`vacuum analyze observatory.${table}`);
 };
 
-const CALLS = Object.fromEntries(
+export const CALLS = Object.fromEntries(
   [
     ['overview', 50],
     ['models', 50],

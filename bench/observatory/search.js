@@ -36,7 +36,7 @@ const ranked = (q) => ({
  * What is asked, as whom, and within how many ms. `plan`: the statement inside, which the plan of a function's call does not show. `rival`:
  * what does the same in a simpler way, asked by the owner of the database.
  */
-const ROWS = [
+export const ROWS = [
   {
     name: 'project list: 50 of 101',
     most: 5,

@@ -1,0 +1,97 @@
+// The hot reads of assistant, for npm run bench -- scale.
+import { user } from '../scale/lists.js';
+import { ADMIN, SIZES as FULL, LONG, load as loadRows, member, message, READER, STRANGER } from './load.js';
+import { loadSums, SIZES as SUMS } from './summaries.js';
+
+export const load = async ({ sql, size, say, signal }) => {
+  const sizes = { messages: Math.ceil(FULL.messages * size), feedback: Math.ceil(FULL.feedback * size) };
+  await loadRows(sql, { ...sizes, say, signal });
+  await loadSums(sql, Math.ceil(SUMS.days * size), signal);
+};
+
+/** The policies' conditions, as an application would write them for one account. */
+const conditions = (account) => {
+  const mine = (
+    what,
+  ) => `(select ${what} from assistant.users as u inner join assistant.tenants as t on t.id = u.tenant_id
+    where u.auth_id = '${account}' and u.is_active and t.is_active)`;
+  const conversations = (c) => `${c}.tenant_id = ${mine('u.tenant_id')} and (
+    not ${mine(`coalesce((t.features ->> 'private_conversations')::boolean, false)`)}
+    or ${c}.user_id = ${mine('u.id')} or ${mine(`u.role in ('admin', 'owner')`)})`;
+  const messages = (m) =>
+    `exists (select from assistant.conversations as own where own.id = ${m}.conversation_id and ${conversations('own')} offset 0)`;
+  const feedback = (f) =>
+    `exists (select from assistant.messages as said where said.id = ${f}.message_id and ${messages('said')})`;
+  return { tenant: mine('u.tenant_id'), conversations, messages, feedback };
+};
+
+const LATEST = 'order by c.updated_at desc, c.id desc';
+const beyond = ({ at, id }) =>
+  `not c.is_archived and c.updated_at <= '${at}' and (c.updated_at < '${at}' or (c.updated_at = '${at}' and c.id < '${id}'))`;
+
+/** A read of a table `x`, of which `condition(x)` says which rows the account sees. */
+const read = (name, account, table, condition, where, rest, more = {}) => ({
+  name,
+  claims: user(account),
+  query: `select * from ${table} where ${where} ${rest}`,
+  bare: `select * from ${table} where ${where} and ${condition} ${rest}`,
+  ...more,
+});
+
+const conversations = (name, account, where, rest = `${LATEST} limit 50`) =>
+  read(name, account, 'assistant.conversations as c', conditions(account).conversations('c'), where, rest);
+
+const longest = (name, account, more) =>
+  read(
+    name,
+    account,
+    'assistant.messages as m',
+    conditions(account).messages('m'),
+    `m.conversation_id = ${LONG}`,
+    'order by m.created_at desc, m.id desc limit 100',
+    more,
+  );
+
+export const reads = ({ size }) => [
+  conversations('a member’s latest 50 conversations', READER, `c.user_id = ${member(0, 0)} and not c.is_archived`),
+  conversations('the latest 50 conversations of a tenant', READER, 'not c.is_archived'),
+  {
+    name: 'a page of 50 of them, far down',
+    claims: user(READER),
+    place: `select c.updated_at::text as at, c.id from assistant.conversations as c where not c.is_archived ${LATEST}
+      offset ${Math.floor((FULL.messages * size) / 500)} limit 1`,
+    query: (row) => conversations('', READER, beyond(row)).query,
+    bare: (row) => conversations('', READER, beyond(row)).bare,
+  },
+  conversations(
+    'search in the titles of a member’s conversations',
+    READER,
+    `c.user_id = ${member(0, 0)} and c.title ilike '%SOUP%'`,
+  ),
+  longest('the latest 100 of a conversation’s 10,000 messages', READER),
+  longest('the same of an admin, of a colleague’s conversation', ADMIN),
+  longest('the same of a stranger: none', STRANGER, { empty: true }),
+  read(
+    'the feedback of a message',
+    READER,
+    'assistant.feedback as f',
+    conditions(READER).feedback('f'),
+    `f.message_id = ${message(1)}`,
+    'order by f.created_at, f.id',
+  ),
+  read('the tenant', READER, 'assistant.tenants as t', `t.id = ${conditions(READER).tenant}`, 'true', ''),
+  read(
+    'the members of a tenant',
+    READER,
+    'assistant.users as m',
+    `m.tenant_id = ${conditions(READER).tenant}`,
+    'true',
+    'order by m.name, m.id limit 50',
+  ),
+  ...[
+    ['usage of a month, of a tenant', ADMIN, 'select assistant.usage_summary(null)'],
+    ['usage of a month, of a member', READER, 'select assistant.usage_summary(null)'],
+    ['usage of the day', ADMIN, 'select assistant.current_day_usage()'],
+    ['the tenant’s language model', READER, 'select assistant.list_models()'],
+  ].map(([name, account, query]) => ({ name, claims: user(account), query })),
+];

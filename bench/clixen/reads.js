@@ -1,0 +1,96 @@
+// The hot reads of clixen, for npm run bench -- scale. What the measured user has stays as it is; everybody else grows with the size.
+import { owned } from '../scale/lists.js';
+import { load as loadRows, project, SESSION, USER } from './load.js';
+
+/** The least that load.js can make, which is what the measured user has; and the rows of all together at full size. */
+const LEAST = { workflows: 10_000, messages: 110_000 };
+const FULL = { workflows: 1_000_000, messages: 1_000_000 };
+
+export const load = ({ sql, size, say, signal }) => {
+  const sizes = Object.entries(FULL).map(([name, full]) => [
+    name,
+    LEAST[name] + Math.ceil((full - LEAST[name]) * size),
+  ]);
+  return loadRows(sql, { ...Object.fromEntries(sizes), say, signal });
+};
+
+const MESSAGES = 'clixen.mvp_chat_messages';
+const page = ({ at, id }) => ({
+  name: 'a page of 50 in its middle, by key',
+  from: MESSAGES,
+  where: `session_id = ${SESSION} and created_at >= '${at}' and (created_at > '${at}' or id > '${id}')`,
+  rest: 'order by created_at, id limit 50',
+});
+
+export const reads = () => [
+  ...[
+    { name: 'the dashboard', from: 'clixen.mvp_user_dashboard_stats', rest: '' },
+    {
+      name: 'the summaries of 100 projects',
+      from: 'clixen.mvp_project_summary',
+      rest: 'order by last_activity_at desc, id desc',
+    },
+    { name: 'the profile', from: 'clixen.user_profiles', rest: '', key: 'id' },
+    {
+      name: 'the latest 20 projects',
+      from: 'clixen.projects',
+      rest: 'order by last_activity_at desc, id desc limit 20',
+    },
+    {
+      name: 'the workflows of a project',
+      from: 'clixen.mvp_workflows',
+      columns: 'id, name, status, deployment_status, updated_at',
+      where: `project_id = ${project(7)}`,
+      rest: 'order by updated_at desc, id desc limit 20',
+    },
+    {
+      name: 'failed workflows',
+      from: 'clixen.mvp_workflows',
+      columns: 'id, name, status',
+      where: `status = 'failed'`,
+      rest: 'order by created_at desc, id desc limit 20',
+    },
+    {
+      name: 'workflows that are being deployed',
+      from: 'clixen.mvp_workflows',
+      columns: 'id, name',
+      where: `deployment_status in ('deploying', 'updating')`,
+      rest: '',
+    },
+    {
+      name: 'the chats of a project',
+      from: 'clixen.mvp_chat_sessions',
+      where: `project_id = ${project(7)}`,
+      rest: 'order by last_message_at desc, id desc limit 20',
+    },
+    {
+      name: 'the first 50 of a chat’s 10,000 messages',
+      from: MESSAGES,
+      where: `session_id = ${SESSION}`,
+      rest: 'order by created_at, id limit 50',
+    },
+    {
+      name: 'its last 50 messages',
+      from: MESSAGES,
+      where: `session_id = ${SESSION}`,
+      rest: 'order by created_at desc, id desc limit 50',
+    },
+    {
+      name: 'the deployments of a workflow',
+      from: 'clixen.deployments',
+      where: `workflow_id = md5('workflow of one 4')::uuid`,
+      rest: 'order by deployment_version desc limit 20',
+    },
+    {
+      name: 'the latest 50 events of a user',
+      from: 'clixen.telemetry_events',
+      rest: 'order by created_at desc, id desc limit 50',
+    },
+  ].map((read) => owned(USER, read)),
+  {
+    ...owned(USER, page({})),
+    place: `select created_at::text as at, id from ${MESSAGES} where session_id = ${SESSION} order by created_at, id offset 5000 limit 1`,
+    query: (row) => owned(USER, page(row)).query,
+    bare: (row) => owned(USER, page(row)).bare,
+  },
+];

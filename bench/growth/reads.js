@@ -1,0 +1,73 @@
+// The hot reads of growth, for npm run bench -- scale. Admins read everything, so that no condition is left to be written out.
+import { user } from '../scale/lists.js';
+import { loadEvents, loadLeads } from './load.js';
+import { DASHBOARD, LOOKUP } from './queries.js';
+
+const FULL = { leads: 1_000_000, events: 10_000_000, sessions: 100_000 };
+const sizesOf = (size) =>
+  Object.fromEntries(Object.entries(FULL).map(([name, full]) => [name, Math.ceil(full * size)]));
+
+/** The person who asks for what is held on them. Their form has named a session and a browser. */
+const PERSON = 'person7@domain7.example';
+
+/** Events that are added up in one go. */
+const PART = 50_000;
+
+/** What process_pending_events does; but all minutes at once, because it counts each anew, and there are nearly as many as events. */
+const addUp = async (sql, events) => {
+  for (let from = 0; from < events; from += PART) await sql('select analytics.add_events($1, $2)', [from, from + PART]);
+  await sql(
+    `insert into analytics.event_aggregations (id, event_type, event_name, granularity, time_bucket, event_count, unique_users, unique_sessions)
+     select analytics.aggregation_id(type, name, 'minute', minute), type, name, 'minute', minute, count(*), count(distinct user_id),
+       count(distinct session_id)
+     from (select type, name, date_trunc('minute', occurred_at, 'UTC') as minute, user_id, session_id from analytics.events) as e
+     group by type, name, minute`,
+  );
+  await sql('update private.event_watermark set ingest_seq = (select max(ingest_seq) from analytics.events)');
+};
+
+export const load = async ({ sql, size, say, signal }) => {
+  const sizes = { ...sizesOf(size), say, signal };
+  await loadLeads(sql, sizes);
+  await sql(
+    `update marketing.leads set metadata = named.fields, last_touch = jsonb_build_object('fields', named.fields)
+     from (select jsonb_build_object('session_id', 'session 1002', 'anonymous_id', 'browser 1002') as fields) as named
+     where email_normalized = $1`,
+    [PERSON],
+  );
+  await loadEvents(sql, sizes);
+  say('adding up what was loaded');
+  await addUp(sql, sizes.events);
+  for (const table of ['analytics.event_aggregations', 'private.event_actors']) await sql(`vacuum analyze ${table}`);
+};
+
+const ADMIN = user('00000000-0000-4000-8000-000000000001', { app_metadata: { role: 'admin' } });
+
+/** A statement with its only value, which is a text, written into it. */
+const filled = ({ query, values }) => query.replaceAll('$1', `'${values(1)[0]}'`);
+
+const leads = (name, where, rest = 'order by created_at desc, id desc limit 50') => ({
+  name,
+  query: `select * from marketing.leads where ${where} ${rest}`,
+});
+
+export const reads = ({ size }) => [
+  ...[
+    leads('the latest 50 leads', 'deleted_at is null'),
+    leads('the latest 50 new leads', `status = 'new'`),
+    leads('leads of a campaign', `utm_source = 'source 7' and utm_campaign = 'campaign 7'`),
+    leads('leads of a company', `company_name ilike '%company 777%'`, 'order by created_at desc, id desc limit 20'),
+    { name: 'a lead by address', query: filled(LOOKUP(sizesOf(size))) },
+    ...DASHBOARD.map((each) => ({ name: each.name, query: filled(each) })),
+  ].map((read) => ({ ...read, claims: ADMIN, bare: read.query })),
+  {
+    name: 'GET /v1/onboarding/session',
+    claims: { role: 'anon' },
+    query: `select onboarding.progress('rgs_' || lpad(to_hex(131), 64, '0'))`,
+  },
+  {
+    name: 'everything that is held on a person',
+    claims: { role: 'service_role' },
+    query: `select marketing.gdpr_export_user_data('${PERSON}')`,
+  },
+];

@@ -1,0 +1,47 @@
+// The lists of hot reads. Each system has its own, in bench/<system>/reads.js:
+//
+//   load({ sql, client, size, say, signal })   loads rows: all that the system's benchmark loads, times `size`, and analyses the tables
+//   reads({ size })                            gives the list:
+//     name     what is asked
+//     query    its statement; or, with `place`, a function of the row that `place` gives
+//     place    a statement that finds where the read begins, asked as the same caller
+//     claims   of the caller's token
+//     bare     the same for service_role, with the conditions of the policies written out: the same rows. Not for a function, which
+//              decides by itself who sees what
+//     empty    nothing is found
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { root } from '../../dev/paths.js';
+
+const fileOf = (name) => join(root, 'bench', name, 'reads.js');
+
+/**
+ * The lists of those systems that have one.
+ * @param {{name: string}[]} systems
+ * @returns {Promise<[string, {load: Function, reads: Function}][]>} by the system's name
+ */
+export const listsOf = async (systems) =>
+  Promise.all(
+    systems
+      .map(({ name }) => name)
+      .filter((name) => existsSync(fileOf(name)))
+      .map(async (name) => [name, await import(pathToFileURL(fileOf(name)))]),
+  );
+
+/** The claims of a signed-in user. */
+export const user = (sub, more = {}) => ({ role: 'authenticated', sub, ...more });
+
+/**
+ * A read of a table whose policy is `user_id = auth.uid()`.
+ * @param {string} sub the user
+ * @param {{name: string, from: string, where?: string, rest: string, columns?: string, key?: string}} read rest: what follows the
+ * condition; key: the column of the owner
+ */
+export const owned = (sub, { name, from, where, rest, columns = '*', key = 'user_id' }) => {
+  const query = (...conditions) => {
+    const all = conditions.filter(Boolean).join(' and ');
+    return `select ${columns} from ${from}${all && ` where ${all}`} ${rest}`;
+  };
+  return { name, claims: user(sub), query: query(where), bare: query(`${key} = '${sub}'`, where) };
+};

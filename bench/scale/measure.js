@@ -1,0 +1,165 @@
+// The hot reads of one system in the database: as the caller against service_role, and with fresh, stale and no statistics.
+import pg from 'pg';
+import { median } from '../figures.js';
+import { isSteady, securityRow, statisticsRow } from './aims.js';
+import { as, explained, medians, OFFICE, planOf, preparedReads } from './ask.js';
+
+/** Runs of each side; the first few read from disk. */
+const RUNS = 33;
+const COLD = 3;
+/** PL/pgSQL makes five plans of a statement before it keeps one. */
+const SESSION = 8;
+/** A read that takes longer than this altogether is not asked again. */
+const PATIENCE_MS = 10_000;
+
+/** Everything that is not PostgreSQL's own. */
+const OURS = `n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'bench_early')`;
+const RELATIONS = `select c.oid from pg_class as c inner join pg_namespace as n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'm', 'i', 'I') and ${OURS}`;
+/** Nothing is known of a table. */
+const FORGET = [
+  `delete from pg_statistic where starelid in (${RELATIONS})`,
+  `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0 where oid in (${RELATIONS})`,
+];
+
+/** Rows that a table had when its stale statistics were made. */
+const EARLY = 1000;
+/** Copies of each table's first rows, analysed as the table would be. The columns have the same numbers, as no table has lost one. */
+const COPIES = `do $$
+declare
+  relation record;
+begin
+  create schema bench_early;
+  for relation in
+    select c.oid from pg_class as c inner join pg_namespace as n on n.oid = c.relnamespace
+    where c.relkind in ('r', 'm') and ${OURS}
+      and not exists (select from pg_attribute as a where a.attrelid = c.oid and a.attisdropped)
+  loop
+    execute format('create table bench_early.t%s as select * from %s limit ${EARLY}', relation.oid, relation.oid::regclass);
+    update pg_attribute as c set attoptions = a.attoptions from pg_attribute as a
+    where a.attrelid = relation.oid and a.attoptions is not null and c.attrelid = format('bench_early.t%s', relation.oid)::regclass
+      and c.attnum = a.attnum;
+    execute format('analyze bench_early.t%s', relation.oid);
+  end loop;
+end $$`;
+const COPY = `from pg_class as c where c.relnamespace = 'bench_early'::regnamespace and c.relkind = 'r'`;
+
+/** What the planner may believe one day. Stale: what was true of the first thousand rows of each table. */
+export const STATISTICS = {
+  fresh: ['analyze'],
+  stale: [
+    COPIES,
+    ...FORGET,
+    `update pg_statistic as s set starelid = substr(c.relname, 2)::oid ${COPY} and s.starelid = c.oid`,
+    `update pg_class as t set reltuples = c.reltuples, relpages = c.relpages ${COPY} and t.oid = substr(c.relname, 2)::oid`,
+    'drop schema bench_early cascade',
+  ],
+  none: FORGET,
+};
+
+/** One side of a comparison: a connection of its own, with the plan of one statement, which it keeps as PostgREST does. */
+class Side {
+  constructor(client, claims, text) {
+    Object.assign(this, { client, claims, text, found: [] });
+  }
+
+  async prepare() {
+    const planning = [];
+    for (let n = 0; n < COLD + 5; n += 1)
+      planning.push((await explained(this.client, this.claims, this.text)).planning);
+    this.planning = median(planning.slice(COLD));
+    await as(this.client, this.claims, () => this.client.query(`prepare hot_read as ${this.text}`));
+  }
+
+  async run() {
+    this.found.push(await explained(this.client, this.claims, 'execute hot_read'));
+  }
+
+  async end() {
+    await this.client.query('deallocate hot_read');
+    return { ...medians(this.found.slice(COLD)), planning: this.planning };
+  }
+}
+
+/** As the user and as service_role, in turns. */
+const security = async ([first, second], read) => {
+  const sides = [new Side(first, read.claims, read.query), new Side(second, OFFICE, read.bare)];
+  for (const side of sides) await side.prepare();
+  for (let n = 0; n < RUNS; n += 1) for (const side of sides) await side.run();
+  const [asUser, bare] = [await sides[0].end(), await sides[1].end()];
+  return securityRow(read.name, asUser, bare);
+};
+
+/** What a session of its own reads: the most blocks of any run but the first, which looks things up in the catalogs. */
+const inSession = async (connect, { claims, query }) => {
+  const client = await connect();
+  try {
+    const found = [];
+    const start = performance.now();
+    for (let n = 0; n < SESSION && (n < 2 || performance.now() - start < PATIENCE_MS); n += 1)
+      found.push(await explained(client, claims, query));
+    const warm = found.slice(1);
+    return { ...medians(warm), blocks: Math.max(...warm.map(({ blocks }) => blocks)) };
+  } finally {
+    await client.end();
+  }
+};
+
+/** Every read in every state of the statistics. */
+const statistics = async ({ client, connect, reads, signal, say }) => {
+  const figures = new Map(reads.map((read) => [read, {}]));
+  const plans = new Map();
+  for (const [state, statements] of Object.entries(STATISTICS)) {
+    for (const statement of statements) await client.query(statement);
+    for (const [read, states] of figures) {
+      signal.throwIfAborted();
+      states[state] = await inSession(connect, read);
+      if (isSteady(states.fresh, states[state])) continue;
+      say(
+        `${read.name}: ${states[state].blocks} blocks with ${state} statistics, ${states.fresh.blocks} with fresh ones`,
+      );
+      plans.set(read, await planOf(client, read));
+    }
+  }
+  for (const statement of STATISTICS.fresh) await client.query(statement);
+  return [...figures].map(([read, states]) => ({
+    ...statisticsRow(read.name, states),
+    ...(plans.has(read) && { plan: plans.get(read) }),
+  }));
+};
+
+/**
+ * Measures on a system of its own.
+ * @param {{stack: object, stopping: AbortController, options: {size: number}, list: {load: Function, reads: Function}, say: Function}} parts
+ * @returns {Promise<object[]>} rows of the table
+ */
+export const measure = async ({ stack, stopping, options: { size }, list, say }) => {
+  const { signal } = stopping;
+  const connect = async () => {
+    const client = new pg.Client({ connectionString: stack.databaseUrl });
+    await client.connect();
+    return client;
+  };
+  const clients = [await connect(), await connect()];
+  const [client] = clients;
+  const sql = async (text, values) => (await client.query(text, values)).rows;
+  try {
+    // It would make fresh statistics in the middle of the others.
+    await sql('alter system set autovacuum = off');
+    await sql('select pg_reload_conf()');
+    await list.load({ sql, client, size, say, signal });
+    const reads = await preparedReads(client, list.reads({ size }));
+    for (const statement of STATISTICS.fresh) await sql(statement);
+    const rows = [];
+    for (const read of reads.filter(({ bare }) => bare)) {
+      signal.throwIfAborted();
+      const row = await security(clients, read);
+      if (!row.met) row.plan = await planOf(client, read);
+      rows.push(row);
+      say(`${row.name}: ${row.reached}; ${row.rival} (${row.aim})`);
+    }
+    return [...rows, ...(await statistics({ client, connect, reads, signal, say }))];
+  } finally {
+    for (const each of clients) await each.end();
+  }
+};
