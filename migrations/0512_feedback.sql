@@ -29,9 +29,10 @@ alter index assistant.feedback_newest_by_tenant alter column 1 set statistics 0;
 
 alter table assistant.feedback enable row level security;
 alter table assistant.feedback force row level security;
--- Within a policy, the policies of messages apply: what the caller does not see is not there.
+-- Within a policy, the policies of messages apply: what the caller does not see is not there. With the offset each message is looked up by
+-- its id; without it, the planner may read all messages first.
 create policy member_select on assistant.feedback for select to authenticated
-  using (exists (select from assistant.messages as m where m.id = message_id));
+  using (exists (select from assistant.messages as m where m.id = message_id offset 0));
 create policy by_tenant_select on assistant.feedback as restrictive for select to authenticated
   using (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
 create policy by_tenant_update on assistant.feedback as restrictive for update to authenticated
@@ -40,12 +41,12 @@ create policy by_tenant_update on assistant.feedback as restrictive for update t
 create policy by_tenant_delete on assistant.feedback as restrictive for delete to authenticated
   using (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
 create policy owner_insert on assistant.feedback for insert to authenticated
-  with check (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id));
+  with check (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0));
 create policy owner_update on assistant.feedback for update to authenticated
-  using (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id))
-  with check (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id));
+  using (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0))
+  with check (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0));
 create policy owner_delete on assistant.feedback for delete to authenticated
-  using (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id));
+  using (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0));
 -- An upsert updates every column that it sends. The message and the member stay what they are: feedback_keep.
 grant select, insert (message_id, user_id, rating, comment), update (message_id, user_id, rating, comment), delete
   on assistant.feedback to authenticated;
