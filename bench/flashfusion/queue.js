@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { median, p99, rounded } from '../figures.js';
+import { nestedPlans } from '../nested_plans.js';
 
 /** Tasks that wait, connections of workers, seconds of a measurement without and with an open transaction. */
 export const SIZES = { tasks: 1_000_000, workers: 16, seconds: 60, held: 600 };
@@ -74,16 +75,8 @@ const empty = (client) =>
 
 /** The plan of the statement that claims, as it runs inside the function. */
 const planOfClaim = async (client) => {
-  const plans = [];
-  const read = ({ message }) => message.includes('for update skip locked') && plans.push(message);
-  client.on('notice', read);
-  await client.query(`load 'auto_explain'`);
-  const settings = ['log_min_duration = 0', 'log_nested_statements = on', 'log_analyze = on', 'log_buffers = on'];
-  for (const setting of [...settings, 'log_level = notice']) await client.query(`set auto_explain.${setting}`);
-  await claim(client, 1);
-  await client.query('set auto_explain.log_min_duration = -1');
-  client.off('notice', read);
-  return plans.at(-1) ?? '';
+  const plans = await nestedPlans(client, () => claim(client, 1));
+  return plans.find(({ query }) => query.includes('for update skip locked'))?.nodes ?? '';
 };
 
 /** What a worker does again and again, for pgbench: the places of a batch are columns, since \gset takes one row. */

@@ -9,6 +9,7 @@ import { token } from '../../dev/issuer.js';
 import { SetupError } from '../../dev/setup.js';
 import { rounded } from '../figures.js';
 import { cpuTime } from '../machine.js';
+import { nestedPlans } from '../nested_plans.js';
 
 /** Messages in the database and through the edge, of four users together; megabytes of the large file. */
 export const SIZES = { ingested: 40_000, sent: 20_000, megabytes: 87 };
@@ -163,6 +164,29 @@ const store = async ({ databaseUrl }, senders, signal) => {
   }
 };
 
+/** Statements of a stored batch whose plans are shown: those that take longest. */
+const SHOWN = 4;
+
+/** The plans of what stores a batch, as it runs. Calls of functions are left out: what they do is a statement of its own. */
+const planOfStore = async (stack) => {
+  const client = new pg.Client({ connectionString: stack.databaseUrl });
+  await client.connect();
+  try {
+    const [values] = batchesOf(session({ count: BATCH }));
+    const claims = { role: 'edge', sub: randomUUID(), edge: { caller: 'authenticated' } };
+    await client.query(`select set_config('request.jwt.claims', $1, false)`, [JSON.stringify(claims)]);
+    const plans = await nestedPlans(client, async () => {
+      await client.query('set role edge');
+      await client.query({ ...INGEST, values });
+    });
+    const shown = plans.filter(({ nodes }) => !/^(Result|Function Scan)/.test(nodes)).slice(0, SHOWN);
+    if (shown.length < SHOWN) throw new SetupError(`Only ${shown.length} statements of ingest have plans.`);
+    return shown.map(({ took, nodes }) => `${rounded(took)} ms of a batch\n${nodes}`).join('\n\n');
+  } finally {
+    await client.end();
+  }
+};
+
 /** So that every response is priced. */
 const PRICE = `insert into private.model_prices (
     provider, model, effective_from, input_micro, output_micro, cache_read_micro, cache_write_micro, cache_write_1h_micro)
@@ -281,6 +305,7 @@ const inDatabase = async ({ stack, stopping, options, say }) => {
   if (again.messages !== 0) throw new SetupError(`Sent again, ${again.messages} messages were new.`);
   const rate = first.messages / first.seconds;
   const faster = first.seconds / again.seconds;
+  const plan = await planOfStore(stack);
   const most = await floor(stack, senders, stopping.signal);
   const rows = [
     {
@@ -289,6 +314,7 @@ const inDatabase = async ({ stack, stopping, options, say }) => {
       reached: `${Math.round(rate)} messages/s`,
       met: rate >= 5000,
       rival: `the floor below: ${Math.round(most)} messages/s`,
+      plan,
     },
     {
       name: 'lines that are there already',

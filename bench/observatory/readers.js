@@ -29,10 +29,10 @@ const readsOf = ({ project, conversations }) => {
 
 /**
  * Measures on a system with the rows of load.js.
- * @param {{stack: object, data: string, sql: Function, seconds: number, stopping: AbortController, say: Function}} parts
+ * @param {{stack: object, data: string, sql: Function, seconds: number, stopping: AbortController, say: Function, plan: string}} parts
  * @returns {Promise<object[]>} rows of the table
  */
-export const measureReaders = async ({ stack, data, sql, seconds, stopping, say }) => {
+export const measureReaders = async ({ stack, data, sql, seconds, stopping, say, plan }) => {
   needWrk();
   const [{ project }] = await sql(`select ${PROJECT} as project`);
   const members = await sql('select user_id from observatory.project_members where project_id = $1 and user_id <> $2', [
@@ -83,6 +83,7 @@ export const measureReaders = async ({ stack, data, sql, seconds, stopping, say 
     reached: users.text,
     met: users.p95 < MOST,
     rival: `as many connections that never pause, which is what the machine gives at most: ${flood.text}`,
+    plan,
   };
   say(`${row.name}: ${row.reached} (${row.aim})`);
   return [row];

@@ -147,6 +147,15 @@ export const ROWS = [
   { name: 'similar messages', most: 150, query: `select observatory.similar(md5('message 1007')::uuid)` },
 ];
 
+/** Those that readers.js asks. */
+const READ_AT_ONCE = [
+  'project list: 50 of 101',
+  'conversation list, 50 of a project’s 2,000',
+  'a page of 100 messages with their tool calls',
+  'search: a rare term',
+  'suggestions',
+];
+
 /** Runs the body in a transaction as PostgREST would, and rolls it back. */
 const as = async (client, sub, body) => {
   await client.query('begin');
@@ -216,7 +225,10 @@ export const measure = async ({ stack, data, stopping, options, say }) => {
       say(`${made.name}: ${made.reached} (${made.aim})${made.rival ? `; ${made.rival}` : ''}`);
     }
     const { seconds } = options;
-    return [...rows, ...(await measureReaders({ stack, data, sql, seconds, stopping, say }))];
+    // What readers ask is what is measured above, each by itself.
+    const asked = rows.filter(({ name }) => READ_AT_ONCE.includes(name));
+    const plan = asked.map(({ name, plan: text }) => `${name}\n${text}`).join('\n\n');
+    return [...rows, ...(await measureReaders({ stack, data, sql, seconds, stopping, say, plan }))];
   } finally {
     await client.end();
   }
