@@ -8,6 +8,9 @@ const SETTINGS = [
   'log_level = notice',
 ];
 
+/** Of a line: a filter may have a list of hundreds of ids. */
+const WIDTH = 200;
+
 /**
  * Runs a body on a connection of the owner of the database and gives the plans of the statements in it, the longest first, each as its
  * duration and its plan.
@@ -17,9 +20,9 @@ export const nestedPlans = async (client, body) => {
   const read = ({ message }) => {
     const [, took, plan] = /^duration: ([0-9.]+) ms {2}plan:\n(.*)$/s.exec(message) ?? [];
     // After the text of the query, whose lines are no nodes of a plan.
-    const lines = plan?.split('\n') ?? [];
+    const lines = plan?.split('\n').map((line) => line.slice(0, WIDTH)) ?? [];
     const nodes = lines.slice(lines.findIndex((line) => line.includes('(cost=')));
-    if (plan) plans.push({ took: Number(took), query: plan.slice(0, plan.indexOf(nodes[0])), nodes: nodes.join('\n') });
+    if (plan) plans.push({ took: Number(took), query: plan.slice(0, plan.indexOf('(cost=')), nodes: nodes.join('\n') });
   };
   client.on('notice', read);
   await client.query(`load 'auto_explain'`);

@@ -148,11 +148,15 @@ begin
     ),
     (
       select string_agg(left(concat_ws(E'\n', t.output, t.error_message), 50000), E'\n' order by t.tool_use_id)
-      from observatory.tool_calls as t
-      -- By index, for each of the few results: most messages have none.
-      where (message).content_blocks @? '$[*].tool_use_id' and t.conversation_id = (message).conversation_id and t.tool_use_id = any (array(
-        select b.block ->> 'tool_use_id' from jsonb_array_elements((message).content_blocks) as b (block)
-      ))
+      from (select distinct b.block ->> 'tool_use_id' as tool_use_id from jsonb_array_elements((message).content_blocks) as b (block)) as b
+      -- Each by itself: for a list of ids the planner may read all calls of the conversation.
+      cross join lateral (
+        select c.tool_use_id, c.output, c.error_message
+        from observatory.tool_calls as c
+        where c.conversation_id = (message).conversation_id and c.tool_use_id = b.tool_use_id
+        limit 1
+      ) as t
+      where (message).content_blocks @? '$[*].tool_use_id'
     )
   );
 end
@@ -221,13 +225,15 @@ begin
     select m.id, 2, t.tool_use_id, t.tool_name, nullif(left(concat_ws(E'\n', t.output, t.error_message), 50000), '')
     from message as m
     cross join lateral (
+      select distinct b.block ->> 'tool_use_id' as tool_use_id
+      from jsonb_array_elements(case when jsonb_typeof(m.content_blocks) = 'array' then m.content_blocks else '[]' end) as b (block)
+    ) as b
+    -- Each by itself: for a list of ids the planner may read all calls of the conversation.
+    cross join lateral (
       select c.tool_use_id, c.tool_name, c.output, c.error_message
       from observatory.tool_calls as c
-      where c.conversation_id = m.conversation_id and c.tool_use_id = any (array(
-        select b.block ->> 'tool_use_id'
-        from jsonb_array_elements(case when jsonb_typeof(m.content_blocks) = 'array' then m.content_blocks else '[]' end) as b (block)
-      ))
-      offset 0
+      where c.conversation_id = m.conversation_id and c.tool_use_id = b.tool_use_id
+      limit 1
     ) as t
     where m.content_blocks @? '$[*].tool_use_id' and not m.is_repeated
   ),
