@@ -13,6 +13,7 @@ const BENCHMARKS = {
   fairness: () => import('./fairness/index.js'),
   failover: () => import('./failover/index.js'),
   scale: () => import('./scale/index.js'),
+  changes: () => import('./changes/index.js'),
 };
 
 await main(async () => {
