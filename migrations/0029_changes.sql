@@ -238,6 +238,8 @@ revoke execute on function private.stamp_changes() from public;
 create function edge.new_changes(asks jsonb, begins boolean) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
+  -- A plan that was made while the table was small reads all of it for each listener after a large write.
+  set enable_seqscan = off
   as $$
 declare
   most constant int := 2000;
