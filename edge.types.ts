@@ -103,6 +103,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells a signed-in user of written rows of a table as they come, as server-sent events, until the token ends: key and verb of each row that the table's policies let the user see. */
+        get: operations["get_v1_changes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/gdpr/export": {
         parameters: {
             query?: never;
@@ -2567,6 +2584,72 @@ export interface components {
                 };
             };
         };
+        /** @description RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large */
+        "E400-282c289a": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG306" | "RG309" | "RG325" | "RG406") | string;
+                };
+            };
+        };
+        /** @description RG311 too_many_requests, RG340 listeners_exceeded, RG407 too_many_concurrent_requests, RG501 rate_limit_exceeded, RG517 daily_allowance_exceeded, RG518 caller_connections_exceeded, RG519 anonymous_connections_exceeded, RG574 budget_used_up */
+        "E429-bb4449b0": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: "RG311" | "RG340" | "RG407" | "RG501" | "RG517" | "RG518" | "RG519" | "RG574";
+                };
+            };
+        };
+        /** @description RG201 authorization_malformed, RG202 token_malformed, RG203 token_signature_invalid, RG204 token_expired, RG205 token_not_yet_valid, RG206 token_claims_rejected, RG208 api_key_invalid, RG213 token_missing, RG217 api_token_unknown, RG218 api_token_ended */
+        "E401-da3212ef": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG201" | "RG202" | "RG203" | "RG204" | "RG205" | "RG206" | "RG208" | "RG213" | "RG217" | "RG218") | string;
+                };
+            };
+        };
+        /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted */
+        "E403-759c7a5c": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: ("RG209" | "RG214" | "RG219" | "RG521") | string;
+                };
+            };
+        };
+        /** @description RG590 changes_not_told */
+        "E404-e2b78afc": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: "RG590" | string;
+                };
+            };
+        };
+        /** @description RG591 changes_too_old */
+        "E410-283f50c6": {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"] & {
+                    code?: "RG591";
+                };
+            };
+        };
         /** @description RG301 body_malformed, RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large */
         "E400-fcf55354": {
             headers: {
@@ -2699,17 +2782,6 @@ export interface components {
                 };
             };
         };
-        /** @description RG306 query_malformed, RG309 header_invalid, RG325 argument_invalid, RG406 answer_too_large */
-        "E400-282c289a": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: ("RG306" | "RG309" | "RG325" | "RG406") | string;
-                };
-            };
-        };
         /** @description RG101 endpoint_not_found, RG575 api_token_not_found */
         "E404-85e2ae9a": {
             headers: {
@@ -2718,28 +2790,6 @@ export interface components {
             content: {
                 "application/json": components["schemas"]["Error"] & {
                     code?: ("RG101" | "RG575") | string;
-                };
-            };
-        };
-        /** @description RG201 authorization_malformed, RG202 token_malformed, RG203 token_signature_invalid, RG204 token_expired, RG205 token_not_yet_valid, RG206 token_claims_rejected, RG208 api_key_invalid, RG213 token_missing, RG217 api_token_unknown, RG218 api_token_ended */
-        "E401-da3212ef": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: ("RG201" | "RG202" | "RG203" | "RG204" | "RG205" | "RG206" | "RG208" | "RG213" | "RG217" | "RG218") | string;
-                };
-            };
-        };
-        /** @description RG209 service_token_from_browser, RG214 caller_not_allowed, RG219 api_token_scope, RG521 account_deleted */
-        "E403-759c7a5c": {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"] & {
-                    code?: ("RG209" | "RG214" | "RG219" | "RG521") | string;
                 };
             };
         };
@@ -4444,6 +4494,50 @@ export interface operations {
             414: components["responses"]["E414-17ec5c6b"];
             429: components["responses"]["E429-395b49fc"];
             500: components["responses"]["E500-1bfc7db7"];
+        };
+    };
+    get_v1_changes: {
+        parameters: {
+            query: {
+                table: string;
+                since?: string;
+            };
+            header?: {
+                "last-event-id"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The answer. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The ETag of the request fits. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["E400-282c289a"];
+            401: components["responses"]["E401-da3212ef"];
+            403: components["responses"]["E403-759c7a5c"];
+            404: components["responses"]["E404-e2b78afc"];
+            409: components["responses"]["E409-0e9779d1"];
+            410: components["responses"]["E410-283f50c6"];
+            414: components["responses"]["E414-17ec5c6b"];
+            429: components["responses"]["E429-bb4449b0"];
+            500: components["responses"]["E500-1bfc7db7"];
+            502: components["responses"]["E502-8871dfff"];
+            503: components["responses"]["E503-d80d29fb"];
+            504: components["responses"]["E504-c3770771"];
         };
     };
     post_v1_admin_gdpr_export: {
