@@ -177,7 +177,7 @@ begin
     or coalesce(try_reserve.ttl not between interval '1 second' and interval '7 days', true) then
     raise invalid_parameter_value using message = 'private.try_reserve: an amount of 0 to 10^15, and a ttl of a second to seven days';
   end if;
-  for attempt in 1..2 loop
+  for attempt in 1..5 loop
     update private.budgets as b set
       period_start = greatest(b.period_start, private.period_start(b.period, moment, b.time_zone)),
       used = case when b.period_start >= private.period_start(b.period, moment, b.time_zone) then b.used else 0 end,
@@ -198,6 +198,8 @@ begin
         known.used := 0;
         known.period_start := private.period_start(known.period, moment, known.time_zone);
       end if;
+      -- Since the update somebody may have made the row, or released something: there is room after all.
+      continue when attempt < 5 and known.used + known.reserved + try_reserve.amount <= known.limit_micro;
       exit;
     end if;
     -- The owner's first call. An erased user has no row, and must get none: the lock is that of private.mark_erased.

@@ -53,17 +53,34 @@ create function private.mark_chat_session() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
+declare
+  is_deployed boolean;
 begin
   if new.workflow_id is not null then
+    -- Waits for a deployment that is just ending: what the back office does stands in no line with it.
+    select w.last_deployed_at is not null into is_deployed from clixen.mvp_workflows as w
+    where w.id = new.workflow_id and w.user_id = new.user_id
+    for share;
     new.workflow_created := true;
-    new.workflow_deployed := new.workflow_deployed or exists (
-      select from clixen.mvp_workflows as w
-      where w.id = new.workflow_id and w.user_id = new.user_id and w.last_deployed_at is not null
-    );
+    new.workflow_deployed := new.workflow_deployed or coalesce(is_deployed, false);
   end if;
   return new;
 end
 $$;
+
+-- Trigger: a workflow that is deployed marks the sessions that have it, after it has waited for the back office that just gives it to one.
+create function private.mark_sessions_of_workflow() returns trigger
+  language plpgsql security definer
+  set search_path = ''
+  as $$
+begin
+  update clixen.mvp_chat_sessions as s set workflow_deployed = true where s.workflow_id = new.id and not s.workflow_deployed;
+  return null;
+end
+$$;
+revoke execute on function private.mark_sessions_of_workflow() from public;
+create trigger mvp_workflows_mark_sessions after update of last_deployed_at on clixen.mvp_workflows
+  for each row when (new.last_deployed_at is not null) execute function private.mark_sessions_of_workflow();
 
 create trigger mvp_chat_sessions_erased before insert or update on clixen.mvp_chat_sessions
   for each statement execute function private.refuse_erased_caller();
@@ -95,5 +112,7 @@ select private.track_changes('clixen.mvp_chat_sessions', 'array[user_id]');
 -- migrate:down
 delete from private.mention_places where relation = 'clixen.mvp_chat_sessions';
 select private.untrack_changes('clixen.mvp_chat_sessions');
+drop trigger mvp_workflows_mark_sessions on clixen.mvp_workflows;
+drop function private.mark_sessions_of_workflow();
 drop table clixen.mvp_chat_sessions;
 drop function private.mark_chat_session();

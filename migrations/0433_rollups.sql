@@ -574,7 +574,8 @@ create trigger usage_records_roll_delete after delete on observatory.usage_recor
   for each statement execute function private.roll_usage();
 
 -- Triggers: the same for rows that are inserted, as functions made of the same texts. The plans of their statements stay in the session: a
--- text is planned at each call, which takes longer than to count the rows of a small upload. What is added leaves no rollup empty.
+-- text is planned at each call, which takes longer than to count the rows of a small upload. What is added leaves no rollup empty. The block has
+-- create function private.roll_new_messages(), private.roll_new_tool_calls(), private.roll_new_usage_records().
 do $make$
 declare
   relation text;

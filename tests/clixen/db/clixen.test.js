@@ -365,6 +365,35 @@ test('workflows that the back office deletes or gives away beside the first call
   }
 });
 
+test('a session that the back office gives a workflow while its deployment ends is marked, whichever comes first', async () => {
+  for (const officeFirst of [false, true]) {
+    const who = owner();
+    const project = await add(who, 'projects', { name: 'P' });
+    const workflow = await add(who, 'mvp_workflows', {
+      project_id: project.id,
+      name: 'W',
+      n8n_workflow_json: { a: 1 },
+    });
+    const session = await add(who, 'mvp_chat_sessions', { project_id: project.id });
+    const { id } = await open(who, workflow.id);
+    const { lease } = await claim(id);
+    const n8n_workflow_id = randomUUID();
+    await note(id, lease, n8n_workflow_id);
+    const outcome = { status: 'deployed', n8n_workflow_id };
+    const gives = (query) =>
+      query('update clixen.mvp_chat_sessions set workflow_id = $1 where id = $2', [workflow.id, session.id]);
+    if (officeFirst) await meanwhile(gives, () => finish(id, lease, outcome));
+    else {
+      await meanwhile(
+        (query) => query('select edge.finish_deployment($1, $2, $3)', [id, lease, outcome]),
+        () => as(SERVICE, gives),
+      );
+    }
+    assert.deepEqual(await wrong([who.claims.sub]), {}, officeFirst ? 'the office first' : 'the deployment first');
+    assert.equal(await one(who, 'select workflow_deployed from clixen.mvp_chat_sessions'), true);
+  }
+});
+
 // What a user tries. Each statement in a request of its own; what it is answered: rows, or the error's code.
 const attempt = async (who, text, given) => {
   try {

@@ -381,6 +381,34 @@ test('first calls of a new owner, all at once, pass no more than fit', async () 
   }
 });
 
+test('a first call whose budget another one makes at the same moment is not refused while there is room', async () => {
+  const owner = randomUUID();
+  // A call that has found no budget to update waits here before it looks for the budget again.
+  await sql(`create function private.test_wait() returns trigger language plpgsql as $$
+    begin
+      if current_setting('application_name') = 'held' then perform pg_advisory_xact_lock(7, 7); end if;
+      return null;
+    end $$`);
+  await sql(`create trigger test_wait after update on private.budgets
+    for each statement execute function private.test_wait()`);
+  try {
+    let held;
+    await transaction(async (query) => {
+      await query('select pg_advisory_xact_lock(7, 7)');
+      held = transaction(async (inside) => {
+        await inside(`set local application_name = 'held'`);
+        assert.ok(await reserve(owner, 1, { query: inside }));
+      });
+      const waits = `select from pg_locks where locktype = 'advisory' and classid = 7 and objid = 7 and not granted`;
+      while ((await sql(waits)).length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      await reserve(owner, 1);
+    });
+    await held;
+  } finally {
+    await sql('drop function private.test_wait() cascade');
+  }
+});
+
 test('reserving, settling and releasing at once ends with a sum that adds up and no deadlock', async () => {
   const owner = randomUUID();
   await setBudget(owner, 'day', 1000);

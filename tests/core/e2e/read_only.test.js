@@ -18,6 +18,9 @@ const MAY_CHANGE = [
   // Who looked for what, and how often a shared page was opened.
   'observatory.search_history',
   'private.share_views',
+  // A change gets its place when somebody first asks for it.
+  'private.changes',
+  'private.change_clock',
 ];
 
 const TABLES = `

@@ -176,6 +176,7 @@ const OF_CORE_AND_GROWTH = {
   'private.budget_rules': '*: our own words',
   'private.api_tokens': { prefix: 'random', scopes: 'names of systems, methods and paths' },
   'private.budgets': { period: 'a word of a list', scope: 'our own words', time_zone: 'a name of a list' },
+  'private.changes': { verb: 'a word of a list', key: 'UUIDs and integers: private.track_changes refuses other keys' },
   'private.connection_shares': '*: ids and keyed digests of who is being served',
   'private.daily_allowances': '*: names of limits and keyed digests',
   'private.daily_usage': '*: ids and keyed digests, gone with the day',
@@ -196,6 +197,7 @@ const OF_CORE_AND_GROWTH = {
   'private.secrets': '*: our own words',
   'private.security_events': '*: ids and counts',
   'private.system_schemas': '*: names of schemas and systems',
+  'private.tracked_tables': '*: names of tables and columns',
   'private.webhook_inbox': {
     ...Object.fromEntries(
       ['source', 'dedupe_key', 'field', 'event', 'business_account_id', 'phone_number_id', 'outcome'].map((name) => [
@@ -336,6 +338,13 @@ test('a mention in any column is named in the receipt, and is erased where that 
           [relation],
         );
         for (const { change } of rules) await query(`alter table ${relation} ${change}`);
+        // Indexes by the tenant of another row ask for that row.
+        const lookups = await query(
+          `select indexrelid::regclass::text as name from pg_index
+           where indrelid = $1::regclass and pg_get_expr(indexprs, indrelid) ~ 'tenant_of'`,
+          [relation],
+        );
+        for (const { name } of lookups) await query(`drop index ${name}`);
         const type = types.get(`${relation}.${column}`);
         for (const mark of marks) await addText(query, relation, column, type, mark);
         await query(`set local session_replication_role = 'origin'`);
