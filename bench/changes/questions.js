@@ -68,7 +68,9 @@ export const measure = ({ data, stack, stopping, options, say }) =>
           return { count, quiet, busy, one };
         },
       );
-      say(JSON.stringify(figures));
+      say(
+        `${figures.count} users: ${rounded(figures.quiet.ms)} ms a question with nothing new, ${rounded(figures.busy.ms)} with something for each`,
+      );
       found.push(figures);
     }
     const [alone] = found;

@@ -8,6 +8,7 @@ import {
   claim,
   clear,
   complete,
+  emptyQueue,
   enqueue,
   lapse,
   load,
@@ -20,18 +21,13 @@ import {
 } from '../support/tasks.js';
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
-/** Leaves no task of other tests. */
-const empty = async () => {
-  for (const table of ['pauses', 'backlog', 'queue', 'vacancies', 'heads'])
-    await sql(`delete from private.task_${table}`);
-};
 before(async () => {
   await sql(`update private.limit_rules set burst = 100000 where name = 'tasks'`);
-  await empty();
+  await emptyQueue();
 });
 after(async () => {
   await sql(`update private.limit_rules set burst = 300 where name = 'tasks'`);
-  await empty();
+  await emptyQueue();
   await clear();
   await close();
 });

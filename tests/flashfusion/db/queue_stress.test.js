@@ -6,24 +6,20 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { close, onBehalf, sql, stack } from '../../support/stack.js';
-import { claim, clear, complete, makeAgent, makeUser, sweep, user } from '../support/tasks.js';
+import { claim, clear, complete, emptyQueue, makeAgent, makeUser, sweep, user } from '../support/tasks.js';
 
 const SECONDS = Number(process.env.STRESS_SECONDS ?? 4);
 const below = (n) => Math.floor(Math.random() * n);
 const one = (list) => list[below(list.length)];
 const chance = (share) => Math.random() < share;
 
-const TABLES = ['pauses', 'backlog', 'queue', 'vacancies', 'heads'];
-const empty = async () => {
-  for (const table of TABLES) await sql(`delete from private.task_${table}`);
-};
 before(async () => {
   await sql(`update private.limit_rules set burst = 100000 where name = 'tasks'`);
-  await empty();
+  await emptyQueue();
 });
 after(async () => {
   await sql(`update private.limit_rules set burst = 300 where name = 'tasks'`);
-  await empty();
+  await emptyQueue();
   await clear();
   await close();
 });

@@ -103,3 +103,9 @@ export const clear = async () => {
   await sql('delete from private.task_queue');
   await sql(`delete from flashfusion.agents where type = 'tester'`);
 };
+
+/** Takes every task out of the queue, whichever test has made it. */
+export const emptyQueue = async () => {
+  for (const table of ['pauses', 'backlog', 'queue', 'vacancies', 'heads'])
+    await sql(`delete from private.task_${table}`);
+};
