@@ -74,12 +74,14 @@ create function private.vector_of(words text, most int) returns tsvector
   as $$
 declare
   -- Nearly no text is too long, and left() walks through all of it.
-  plain constant text := private.searchable(case when octet_length(words) <= most then words else left(words, most) end);
+  cut constant text := case when octet_length(words) <= most then words else left(words, most) end;
+  is_ascii constant boolean := octet_length(cut) = char_length(cut);
+  plain constant text := case when is_ascii then cut else private.searchable(cut) end;
   vector constant tsvector :=
     to_tsvector('pg_catalog.simple', plain) || to_tsvector('private.english', private.split_identifiers(plain));
   dense text;
 begin
-  if octet_length(plain) > char_length(plain) and plain ~ private.dense_script() then
+  if not is_ascii and plain ~ private.dense_script() then
     select string_agg(private.character_pairs(f.run[1]), ' ') || ' ' || string_agg(array_to_string(string_to_array(f.run[1], null), ' '), ' ')
     into dense
     from regexp_matches(left(plain, most / 4), private.dense_script(), 'g') as f (run);
@@ -164,8 +166,9 @@ $$;
 revoke execute on function private.search_text(observatory.messages) from public;
 
 create table private.message_search (
-  message_id  uuid constraint message_search_pkey primary key
-    constraint message_search_message references observatory.messages (id) on delete cascade,
+  -- No foreign key: it would look at each message of an upload by itself. private.index_vectors locks the messages as a key would, and a
+  -- trigger deletes the vectors of deleted messages.
+  message_id  uuid constraint message_search_pkey primary key,
   project_id  uuid not null,
   occurred_at timestamptz not null,
   is_copy     boolean not null default false,
@@ -203,62 +206,54 @@ begin
       ) as is_repeated
     from observatory.messages as m
     where m.id = any (ids)
+    -- Whoever deletes one of them waits until its vector is stored, and deletes that, too.
+    for key share of m
   ),
 
-  -- The message's own text, then its calls, then the results that it has: each with its message, so that they are grouped and not joined.
-  part as (
-    select m.id, 0 as place, null as tool_use_id, null as tool_name, m.content as words
-    from message as m
-    union all
-    select m.id, 1, t.tool_use_id, t.tool_name, nullif(concat_ws(E'\n', t.tool_name, left((
-      -- As private.texts_in_json.
-      select string_agg(v #>> '{}', E'\n')
-      from jsonb_path_query(t.input, 'strict $.** ? (@.type() == "string")', silent => true) as v
-    ), 20000)), '')
-    from message as m
-    -- By index, however many rows the planner expects.
-    cross join lateral (
-      select c.tool_use_id, c.tool_name, c.input from observatory.tool_calls as c where c.message_id = m.id offset 0
-    ) as t
-    where jsonb_typeof(m.content_blocks) = 'array' and not m.is_repeated
-    union all
-    select m.id, 2, t.tool_use_id, t.tool_name, nullif(left(concat_ws(E'\n', t.output, t.error_message), 50000), '')
-    from message as m
-    cross join lateral (
-      select distinct b.block ->> 'tool_use_id' as tool_use_id
-      from jsonb_array_elements(case when jsonb_typeof(m.content_blocks) = 'array' then m.content_blocks else '[]' end) as b (block)
-    ) as b
-    -- Each by itself: for a list of ids the planner may read all calls of the conversation.
-    cross join lateral (
-      select c.tool_use_id, c.tool_name, c.output, c.error_message
-      from observatory.tool_calls as c
-      where c.conversation_id = m.conversation_id and c.tool_use_id = b.tool_use_id
-      limit 1
-    ) as t
-    where m.content_blocks @? '$[*].tool_use_id' and not m.is_repeated
-  ),
-
-  text_ as (
-    select p.id, string_agg(p.words, E'\n' order by p.place, p.tool_use_id) as words, array_agg(' tool ' || p.tool_name) as tools
-    from part as p
-    group by p.id
-  ),
-
+  -- The message's own text, then its calls, then the results that it has. Most messages have one of these: nothing is sorted for all.
   made as materialized (
     select
       m.id, m.project_id, m.is_copy,
       -- A time that a cursor can hold.
       least(greatest(m.occurred_at, '1970-01-01 00:00:00+00'), '9999-01-01 00:00:00+00') as occurred_at,
       case when not m.is_repeated then
-        nullif(private.search_vector(coalesce(t.words, '')), '')
-        || array_to_tsvector(array_remove(t.tools || (' role ' || m.role), null))
+        nullif(private.search_vector(concat_ws(E'\n', m.content, called.words, returned.words)), '')
+        || array_to_tsvector(array_remove(called.tools || returned.tools || (' role ' || m.role), null))
       end as search
     from message as m
-    inner join text_ as t on t.id = m.id
+    -- By index, however many rows the planner expects.
+    left join lateral (
+      select
+        string_agg(nullif(concat_ws(E'\n', t.tool_name, left((
+          -- As private.texts_in_json.
+          select string_agg(v #>> '{}', E'\n')
+          from jsonb_path_query(t.input, 'strict $.** ? (@.type() == "string")', silent => true) as v
+        ), 20000)), ''), E'\n' order by t.tool_use_id) as words,
+        array_agg(' tool ' || t.tool_name) as tools
+      from (select c.tool_use_id, c.tool_name, c.input from observatory.tool_calls as c where c.message_id = m.id offset 0) as t
+      where jsonb_typeof(m.content_blocks) = 'array' and not m.is_repeated
+    ) as called on true
+    left join lateral (
+      select
+        string_agg(nullif(left(concat_ws(E'\n', t.output, t.error_message), 50000), ''), E'\n' order by b.tool_use_id) as words,
+        array_agg(' tool ' || t.tool_name) as tools
+      from (
+        select distinct l.block ->> 'tool_use_id' as tool_use_id
+        from jsonb_array_elements(case when jsonb_typeof(m.content_blocks) = 'array' then m.content_blocks else '[]' end) as l (block)
+      ) as b
+      -- Each by itself: for a list of ids the planner may read all calls of the conversation.
+      cross join lateral (
+        select c.tool_name, c.output, c.error_message
+        from observatory.tool_calls as c
+        where c.conversation_id = m.conversation_id and c.tool_use_id = b.tool_use_id
+        limit 1
+      ) as t
+      where m.content_blocks @? '$[*].tool_use_id' and not m.is_repeated
+    ) as returned on true
   ),
 
   removed as (
-    delete from private.message_search as s using made where s.message_id = made.id and made.search is null
+    delete from private.message_search as s where s.message_id = any (array(select made.id from made where made.search is null))
   )
 
   insert into private.message_search as s (message_id, project_id, occurred_at, is_copy, search)
@@ -292,9 +287,27 @@ create trigger messages_search_update after update of project_id, content, role,
     (old.project_id, old.content, old.role, old.occurred_at) is distinct from (new.project_id, new.content, new.role, new.occurred_at)
   ) execute function private.index_direct_writes();
 
+-- Trigger: the vectors of deleted messages go with them.
+create function private.delete_vectors() returns trigger
+  language plpgsql
+  -- Definer: request roles may do nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  delete from private.message_search as s using old_rows as o where s.message_id = o.id;
+  return null;
+end
+$$;
+revoke execute on function private.delete_vectors() from public;
+create trigger messages_search_delete after delete on observatory.messages referencing old table as old_rows
+  for each statement execute function private.delete_vectors();
+
 -- migrate:down
+drop trigger messages_search_delete on observatory.messages;
 drop trigger messages_search_update on observatory.messages;
 drop trigger messages_search_insert on observatory.messages;
+drop function private.delete_vectors();
 drop function private.index_direct_writes();
 drop function private.index_vectors(uuid[]);
 drop table private.message_search;

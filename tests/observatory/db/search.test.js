@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { as, close, sql } from '../../support/stack.js';
+import pg from 'pg';
+import { as, close, sql, stack } from '../../support/stack.js';
 import { addCall, addMember, call, makeConversation, makeProject, refused, say, user } from '../support/search.js';
 import { Session, sendSession } from '../support/transcripts.js';
 
@@ -231,6 +232,29 @@ test('a message that is changed or deleted is found as it is now', async () => {
   await sql('update observatory.conversations set deleted_at = null where id = $1', [other.id]);
   await sql('delete from observatory.messages where id = $1', [id]);
   assert.deepEqual(await ids('dugong'), []);
+  assert.deepEqual(await sql('select from private.message_search where message_id = $1', [id]), []);
+});
+
+test('a message that is deleted while its words are being stored leaves none of them', async () => {
+  const other = await makeConversation(project, owner);
+  const { id } = await say(other, 'quagga');
+  await sql('delete from private.message_search where message_id = $1', [id]);
+  const client = new pg.Client({ connectionString: stack.database_url });
+  await client.connect();
+  try {
+    await client.query('begin');
+    await client.query('select private.index_vectors(array[$1::uuid])', [id]);
+    let isDone = false;
+    const deletion = sql('delete from observatory.messages where id = $1', [id]).then(() => {
+      isDone = true;
+    });
+    const waits = `select from pg_stat_activity where $1 = any (pg_blocking_pids(pid))`;
+    while (!isDone && (await sql(waits, [client.processID])).length === 0);
+    await client.query('commit');
+    await deletion;
+  } finally {
+    await client.end();
+  }
   assert.deepEqual(await sql('select from private.message_search where message_id = $1', [id]), []);
 });
 
