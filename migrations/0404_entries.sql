@@ -76,8 +76,8 @@ create function private.entry_count(value jsonb) returns bigint
   set search_path = ''
   as $$
 begin
-  if jsonb_typeof(value) = 'number' and (value #>> '{}')::numeric between 0 and 1000000000000000 then
-    return trunc((value #>> '{}')::numeric)::bigint;
+  if jsonb_typeof(value) = 'number' and value::numeric between 0 and 1000000000000000 then
+    return trunc(value::numeric)::bigint;
   end if;
   return 0;
 end
@@ -90,20 +90,20 @@ create function private.blocks_text(blocks jsonb) returns text
   set search_path = ''
   as $$
 begin
-  return case jsonb_typeof(blocks)
-    when 'string' then blocks #>> '{}'
-    when 'array' then (
-      select string_agg(
-        case
-          when jsonb_typeof(b.block) = 'string' then b.block #>> '{}'
-          when b.block ->> 'type' = 'text' then b.block ->> 'text'
-          when b.block ->> 'type' in ('image', 'document') then '[' || (b.block ->> 'type') || ']'
-        end,
-        E'\n' order by b.n
-      )
-      from jsonb_array_elements(blocks) with ordinality as b (block, n)
+  if jsonb_typeof(blocks) <> 'array' then
+    return case jsonb_typeof(blocks) when 'string' then blocks #>> '{}' end;
+  end if;
+  return (
+    select string_agg(
+      case
+        when jsonb_typeof(b.block) = 'string' then b.block #>> '{}'
+        when b.block ->> 'type' = 'text' then b.block ->> 'text'
+        when b.block ->> 'type' in ('image', 'document') then '[' || (b.block ->> 'type') || ']'
+      end,
+      E'\n' order by b.n
     )
-  end;
+    from jsonb_array_elements(blocks) with ordinality as b (block, n)
+  );
 end
 $$;
 revoke execute on function private.blocks_text(jsonb) from public;

@@ -27,10 +27,6 @@ create function private.stored_blocks(blocks jsonb) returns jsonb
   set search_path = ''
   as $$
 begin
-  -- A fast path: most messages have one block, and the query below takes ten times as long.
-  if jsonb_array_length(blocks) = 1 then
-    return case when blocks #>> '{0,type}' is distinct from 'text' then jsonb_build_array(private.stored_block(blocks -> 0)) end;
-  end if;
   return (
     select case
       when bool_and(coalesce(b.block ->> 'type' = 'text', false)) then null
@@ -50,7 +46,8 @@ create function private.claude_usage(message jsonb) returns jsonb
   as $$
 declare
   used constant jsonb := message -> 'usage';
-  hour constant bigint := private.entry_count(used #> '{cache_creation,ephemeral_1h_input_tokens}');
+  parts constant jsonb := used -> 'cache_creation';
+  hour constant bigint := case when parts is null then 0 else private.entry_count(parts -> 'ephemeral_1h_input_tokens') end;
   extra jsonb;
 begin
   if jsonb_typeof(used) is distinct from 'object' or message ->> 'model' = '<synthetic>' then
@@ -76,10 +73,10 @@ begin
     'cache_read', private.entry_count(used -> 'cache_read_input_tokens'),
     'cache_write_5m', greatest(
       private.entry_count(used -> 'cache_creation_input_tokens') - hour,
-      private.entry_count(used #> '{cache_creation,ephemeral_5m_input_tokens}')
+      case when parts is null then 0 else private.entry_count(parts -> 'ephemeral_5m_input_tokens') end
     ),
     'cache_write_1h', hour,
-    'web_searches', private.entry_count(used #> '{server_tool_use,web_search_requests}'),
+    'web_searches', case when used ? 'server_tool_use' then private.entry_count(used #> '{server_tool_use,web_search_requests}') else 0 end,
     'tier', case when jsonb_typeof(used -> 'service_tier') = 'string' then left(used ->> 'service_tier', 40) end,
     'variant', case
       when used ->> 'speed' = 'fast' then 'fast'
@@ -118,14 +115,7 @@ create function private.claude_tools(content jsonb, result jsonb) returns jsonb
   language plpgsql immutable
   set search_path = ''
   as $$
-declare
-  only_one jsonb;
 begin
-  -- A fast path: most messages have one block, and the query below takes several times as long.
-  if jsonb_array_length(content) = 1 then
-    only_one := private.claude_tool(content -> 0, result);
-    return case when only_one is not null then jsonb_build_array(only_one) end;
-  end if;
   return (
     select jsonb_agg(private.claude_tool(b.block, case when b.place = 1 then result end) order by b.n)
     from (
@@ -150,6 +140,13 @@ begin
   if jsonb_typeof(result) is distinct from 'object' then
     return null;
   end if;
+  -- A fast path: the usual command that was run has none of these.
+  if result -> 'interrupted' is distinct from 'true' and coalesce(result ->> 'stderr', '') = '' and not result ?| array[
+    'persistedOutputPath', 'agentId', 'durationMs', 'totalDurationMs', 'gitOperation', 'searchCount', 'backgroundTaskId', 'worktreePath',
+    'filePath', 'file'
+  ] then
+    return null;
+  end if;
   return nullif(jsonb_strip_nulls(jsonb_build_object(
     'interrupted', case when result -> 'interrupted' = 'true' then true end,
     'persisted_output_path', left(result ->> 'persistedOutputPath', 1024),
@@ -172,131 +169,143 @@ revoke execute on function private.claude_tools(jsonb, jsonb) from public;
 
 -- Reads lines of Claude Code. `lines` has texts of JSON objects, and null for a line that could not be read; `offsets` their places in the
 -- file.
-create function private.claude_entries(lines text[], offsets bigint[]) returns setof private.entry
+create function private.claude_entries(lines text[], offsets bigint[]) returns private.entry[]
   -- Not in SQL: that would be planned at every call.
   language plpgsql stable
   set search_path = ''
   as $$
 begin
-  return query
-  with line as materialized (
-    select l.n, l.words, l.words::jsonb as v
-    from unnest(lines) with ordinality as l (words, n)
-    where l.words is not null
-  ),
-
-  read as (
-    select
-      line.*,
-      left(coalesce(nullif(line.v ->> 'type', ''), 'unknown'), 100) as kind,
-      case when jsonb_typeof(line.v -> 'message') = 'object' then line.v -> 'message' else '{}' end as m,
-      line.v -> 'isSidechain' = 'true' as is_sidechain
-    from line
-  ),
-
-  typed as (
-    select
-      read.*, field.*,
-      read.kind in ('user', 'assistant') as is_message,
-      case jsonb_typeof(read.m -> 'content') when 'array' then read.m -> 'content' end as content_list
-    from read
-    cross join lateral jsonb_to_record(case jsonb_typeof(read.v) when 'object' then read.v else '{}' end) as field (
-      "uuid" text, "parentUuid" text, "logicalParentUuid" text, "sessionId" text, "agentId" text, "requestId" text, "timestamp" text
-    )
-  )
-
-  select
-    offsets[t.n],
-    -- Ids of the usual length skip private.entry_id: the call would take as long as everything else that is done with them.
-    coalesce(
-      case when octet_length(t."uuid") between 1 and 200 then t."uuid" else private.entry_id(t."uuid") end,
-      'h:' || left(encode(sha256(convert_to(t.words, 'UTF8')), 'hex'), 32)
-    ),
-    case when octet_length(t."parentUuid") between 1 and 200 then t."parentUuid" else private.entry_id(t."parentUuid") end,
-    private.entry_id(t."logicalParentUuid"),
-    case when octet_length(t."sessionId") between 1 and 200 then t."sessionId" else private.entry_id(t."sessionId") end,
-    case when t.is_sidechain then private.entry_id(t."agentId") end,
-    t.kind,
-    case when t.kind in ('user', 'assistant', 'system') then t.kind end,
-    private.entry_time(t."timestamp"),
-    coalesce(t.is_sidechain, false),
-    coalesce(t.v -> 'isMeta' = 'true', false),
-    case when t.kind = 'assistant' then private.entry_id(t.m ->> 'id') end,
-    case when octet_length(t."requestId") between 1 and 200 then t."requestId" else private.entry_id(t."requestId") end,
-    case when t.kind = 'assistant' then left(t.m ->> 'model', 200) end,
-    case when t.kind = 'assistant' then left(t.m ->> 'stop_reason', 60) end,
-    case
-      when t.is_message and t.content_list is null then t.m ->> 'content'
-      when t.is_message and jsonb_array_length(t.content_list) = 1
-        then case when t.content_list #>> '{0,type}' = 'text' then t.content_list #>> '{0,text}' end
-      when t.is_message then (
-        select string_agg(b.block ->> 'text', E'\n\n' order by b.n)
-        from jsonb_array_elements(t.content_list) with ordinality as b (block, n)
-        where b.block ->> 'type' = 'text'
-      )
-      when t.kind = 'summary' then t.v ->> 'summary'
-      when t.kind = 'custom-title' then t.v ->> 'customTitle'
-      when t.kind = 'ai-title' then t.v ->> 'aiTitle'
-      when t.kind in ('system', 'queue-operation') and jsonb_typeof(t.v -> 'content') = 'string' then t.v ->> 'content'
-    end,
-    case when t.is_message then private.stored_blocks(t.content_list) end,
-    case
-      when t.kind = 'assistant' then private.claude_usage(t.m)
-      -- A web search that the command line makes is not in the numbers of any response.
-      when t.kind = 'user' and jsonb_typeof(t.v -> 'toolUseResult') = 'object' and private.entry_count(t.v #> '{toolUseResult,searchCount}') > 0
-        then jsonb_build_object('web_searches', private.entry_count(t.v #> '{toolUseResult,searchCount}'))
-    end,
-    case when t.is_message and t.content_list is not null then private.claude_tools(t.content_list, t.v -> 'toolUseResult') end,
-    case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,sessionId}') end,
-    jsonb_strip_nulls(jsonb_build_object(
-      'cwd', left(t.v ->> 'cwd', 1024), 'version', left(t.v ->> 'version', 60), 'branch', left(t.v ->> 'gitBranch', 250)
-    ) || case
-      when t.kind in ('summary', 'custom-title', 'ai-title', 'worktree-state', 'pr-link') then jsonb_build_object(
-        'title', left(case t.kind
-          when 'summary' then t.v ->> 'summary' when 'custom-title' then t.v ->> 'customTitle' when 'ai-title' then t.v ->> 'aiTitle'
-        end, 500),
-        'title_source', case t.kind when 'summary' then 'summary' when 'custom-title' then 'custom' when 'ai-title' then 'ai' end,
-        'leaf', case when t.kind = 'summary' then private.entry_id(t.v ->> 'leafUuid') end,
-        'worktree_name', case when t.kind = 'worktree-state' then left(t.v #>> '{worktreeSession,worktreeName}', 250) end,
-        'pr', case when t.kind = 'pr-link' then jsonb_build_object(
-          'number', t.v -> 'prNumber', 'url', left(t.v ->> 'prUrl', 2000), 'repository', left(t.v ->> 'prRepository', 250)
-        ) end
-      )
-      else '{}'
-    end),
-    case
-      when t.kind = 'progress' then null
-      -- A fast path: most messages have none of these fields.
-      when t.is_message and not t.v ?| array[
-        'isCompactSummary', 'isVisibleInTranscriptOnly', 'isApiErrorMessage', 'promptSource', 'sessionKind', 'permissionMode', 'effort',
-        'sourceToolAssistantUUID', 'sourceToolUseID', 'forkedFrom'
-      ] then null
-      when t.is_message then nullif(jsonb_strip_nulls(jsonb_build_object(
-        'is_compact_summary', case when t.v -> 'isCompactSummary' = 'true' then true end,
-        'is_transcript_only', case when t.v -> 'isVisibleInTranscriptOnly' = 'true' then true end,
-        'is_api_error', case when t.v -> 'isApiErrorMessage' = 'true' then true end,
-        'prompt_source', left(t.v ->> 'promptSource', 60),
-        'session_kind', left(t.v ->> 'sessionKind', 60),
-        'permission_mode', left(t.v ->> 'permissionMode', 60),
-        'effort', case when jsonb_typeof(t.v -> 'effort') = 'string' then left(t.v ->> 'effort', 60) end,
-        'advisor_model', left(t.v ->> 'advisorModel', 200),
-        'source_tool_assistant', private.entry_id(t.v ->> 'sourceToolAssistantUUID'),
-        'source_tool_use', private.entry_id(t.v ->> 'sourceToolUseID'),
-        'forked_from_message', case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,messageUuid}') end
-      )), '{}')
-      -- Records that are no messages are stored whole if they are small. The stored line has them in any case.
-      when pg_column_size(t.v) <= 16384 then nullif(
-        t.v - array[
-          'type', 'uuid', 'parentUuid', 'sessionId', 'timestamp', 'cwd', 'version', 'gitBranch', 'userType', 'isSidechain', 'isMeta',
-          'entrypoint', 'slug', 'agentId', 'message', 'toolUseResult'
-        ],
-        '{}'
-      )
-      else jsonb_strip_nulls(jsonb_build_object('subtype', left(t.v ->> 'subtype', 100), 'bytes', octet_length(t.words)))
-    end,
-    0
-  from typed as t
-  order by t.n;
+  -- Each step is a query of its own (offset 0): a step that is part of the next one would be computed for each use of its columns.
+  return array(
+    select row(
+      offsets[t.n],
+      -- Ids of the usual length skip private.entry_id: the call would take as long as everything else that is done with them.
+      coalesce(
+        case when octet_length(t.id) between 1 and 200 then t.id else private.entry_id(t.id) end,
+        'h:' || left(encode(sha256(convert_to(t.words, 'UTF8')), 'hex'), 32)
+      ),
+      case when octet_length(t.above) between 1 and 200 then t.above else private.entry_id(t.above) end,
+      private.entry_id(t.v ->> 'logicalParentUuid'),
+      case when octet_length(t.session) between 1 and 200 then t.session else private.entry_id(t.session) end,
+      case when t.is_sidechain then private.entry_id(t.v ->> 'agentId') end,
+      t.kind,
+      case when t.kind in ('user', 'assistant', 'system') then t.kind end,
+      private.entry_time(t.v ->> 'timestamp'),
+      coalesce(t.is_sidechain, false),
+      coalesce(t.v -> 'isMeta' = 'true', false),
+      case when octet_length(t.api_id) between 1 and 200 then t.api_id else private.entry_id(t.api_id) end,
+      case when octet_length(t.request_id) between 1 and 200 then t.request_id else private.entry_id(t.request_id) end,
+      case when t.kind = 'assistant' then left(t.m ->> 'model', 200) end,
+      case when t.kind = 'assistant' then left(t.m ->> 'stop_reason', 60) end,
+      case
+        when t.only_one is not null then case when t.only_type = 'text' then t.only_one ->> 'text' end
+        when t.is_message and t.content_list is null then t.m ->> 'content'
+        when t.is_message then (
+          select string_agg(b.block ->> 'text', E'\n\n' order by b.n)
+          from jsonb_array_elements(t.content_list) with ordinality as b (block, n)
+          where b.block ->> 'type' = 'text'
+        )
+        when t.kind = 'summary' then t.v ->> 'summary'
+        when t.kind = 'custom-title' then t.v ->> 'customTitle'
+        when t.kind = 'ai-title' then t.v ->> 'aiTitle'
+        when t.kind in ('system', 'queue-operation') and jsonb_typeof(t.v -> 'content') = 'string' then t.v ->> 'content'
+      end,
+      -- Most messages have one block: the functions for lists take ten times as long.
+      case
+        when t.only_one is null then private.stored_blocks(t.content_list)
+        when t.only_type is distinct from 'text' then jsonb_build_array(private.stored_block(t.only_one))
+      end,
+      case
+        when t.kind = 'assistant' then private.claude_usage(t.m)
+        -- A web search that the command line makes is not in the numbers of any response.
+        when t.result ? 'searchCount' and t.kind = 'user' and jsonb_typeof(t.result) = 'object'
+          and private.entry_count(t.result -> 'searchCount') > 0
+          then jsonb_build_object('web_searches', private.entry_count(t.result -> 'searchCount'))
+      end,
+      case
+        when t.only_type in ('tool_use', 'tool_result') then nullif(jsonb_build_array(private.claude_tool(t.only_one, t.result)), '[null]')
+        when t.only_one is null and t.content_list is not null then private.claude_tools(t.content_list, t.result)
+      end,
+      case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,sessionId}') end,
+      jsonb_strip_nulls(jsonb_build_object(
+        'cwd', left(t.v ->> 'cwd', 1024), 'version', left(t.v ->> 'version', 60), 'branch', left(t.v ->> 'gitBranch', 250)
+      ) || case
+        when t.kind in ('summary', 'custom-title', 'ai-title', 'worktree-state', 'pr-link') then jsonb_build_object(
+          'title', left(case t.kind
+            when 'summary' then t.v ->> 'summary' when 'custom-title' then t.v ->> 'customTitle' when 'ai-title' then t.v ->> 'aiTitle'
+          end, 500),
+          'title_source', case t.kind when 'summary' then 'summary' when 'custom-title' then 'custom' when 'ai-title' then 'ai' end,
+          'leaf', case when t.kind = 'summary' then private.entry_id(t.v ->> 'leafUuid') end,
+          'worktree_name', case when t.kind = 'worktree-state' then left(t.v #>> '{worktreeSession,worktreeName}', 250) end,
+          'pr', case when t.kind = 'pr-link' then jsonb_build_object(
+            'number', t.v -> 'prNumber', 'url', left(t.v ->> 'prUrl', 2000), 'repository', left(t.v ->> 'prRepository', 250)
+          ) end
+        )
+        else '{}'
+      end),
+      case
+        when t.kind = 'progress' then null
+        -- A fast path: most messages have none of these fields.
+        when t.is_message and not t.v ?| array[
+          'isCompactSummary', 'isVisibleInTranscriptOnly', 'isApiErrorMessage', 'promptSource', 'sessionKind', 'permissionMode', 'effort',
+          'sourceToolAssistantUUID', 'sourceToolUseID', 'forkedFrom'
+        ] then null
+        when t.is_message then nullif(jsonb_strip_nulls(jsonb_build_object(
+          'is_compact_summary', case when t.v -> 'isCompactSummary' = 'true' then true end,
+          'is_transcript_only', case when t.v -> 'isVisibleInTranscriptOnly' = 'true' then true end,
+          'is_api_error', case when t.v -> 'isApiErrorMessage' = 'true' then true end,
+          'prompt_source', left(t.v ->> 'promptSource', 60),
+          'session_kind', left(t.v ->> 'sessionKind', 60),
+          'permission_mode', left(t.v ->> 'permissionMode', 60),
+          'effort', case when jsonb_typeof(t.v -> 'effort') = 'string' then left(t.v ->> 'effort', 60) end,
+          'advisor_model', left(t.v ->> 'advisorModel', 200),
+          'source_tool_assistant', private.entry_id(t.v ->> 'sourceToolAssistantUUID'),
+          'source_tool_use', private.entry_id(t.v ->> 'sourceToolUseID'),
+          'forked_from_message', case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,messageUuid}') end
+        )), '{}')
+        -- Records that are no messages are stored whole if they are small. The stored line has them in any case.
+        when pg_column_size(t.v) <= 16384 then nullif(
+          t.v - array[
+            'type', 'uuid', 'parentUuid', 'sessionId', 'timestamp', 'cwd', 'version', 'gitBranch', 'userType', 'isSidechain', 'isMeta',
+            'entrypoint', 'slug', 'agentId', 'message', 'toolUseResult'
+          ],
+          '{}'
+        )
+        else jsonb_strip_nulls(jsonb_build_object('subtype', left(t.v ->> 'subtype', 100), 'bytes', octet_length(t.words)))
+      end,
+      0
+    )::private.entry
+    from (
+      select
+        e.*, e.v ->> 'uuid' as id, e.v ->> 'parentUuid' as above, e.v ->> 'sessionId' as session, e.v ->> 'requestId' as request_id,
+        e.v -> 'toolUseResult' as result,
+        case when e.kind = 'assistant' then e.m ->> 'id' end as api_id,
+        case when jsonb_array_length(e.content_list) = 1 then e.content_list -> 0 end as only_one,
+        case when jsonb_array_length(e.content_list) = 1 then e.content_list #>> '{0,type}' end as only_type
+      from (
+        select r.*, case when r.is_message and jsonb_typeof(r.content) = 'array' then r.content end as content_list
+        from (
+          select
+            k.*, k.m -> 'content' as content, k.kind in ('user', 'assistant') as is_message
+          from (
+            select
+              line.n, line.words, line.v, left(coalesce(nullif(line.v ->> 'type', ''), 'unknown'), 100) as kind,
+              line.v -> 'message' as m, line.v -> 'isSidechain' = 'true' as is_sidechain
+            from (
+              select l.n, l.words, l.words::jsonb as v
+              from unnest(lines) with ordinality as l (words, n)
+              where l.words is not null
+              offset 0
+            ) as line
+            offset 0
+          ) as k
+          offset 0
+        ) as r
+        offset 0
+      ) as e
+      offset 0
+    ) as t
+  );
 end
 $$;
 revoke execute on function private.claude_entries(text[], bigint[]) from public;

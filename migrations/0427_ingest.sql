@@ -17,17 +17,21 @@ $$;
 revoke execute on function private.transcript_source(jsonb) from public;
 
 -- Reads lines with the reader of their agent. `state` is what the reader has kept from earlier lines of the file.
-create function private.entries_of(source text, lines text[], offsets bigint[], state jsonb) returns setof private.entry
+create function private.entries_of(source text, lines text[], offsets bigint[], state jsonb) returns private.entry[]
   language plpgsql stable
   set search_path = ''
   as $$
+declare
+  entries private.entry[];
 begin
   if source = 'claude' then
-    return query select e.* from private.claude_entries(lines, offsets) as e;
+    return private.claude_entries(lines, offsets);
   elsif source in ('codex', 'gemini', 'opencode')
     and to_regprocedure(format('private.%I(json, bigint[], jsonb)', source || '_entries')) is not null
   then
-    return query execute format('select e.* from private.%I($1, $2, $3) as e', source || '_entries') using to_json(lines), offsets, state;
+    execute format('select array(select e from private.%I($1, $2, $3) as e)', source || '_entries')
+    into entries using to_json(lines), offsets, state;
+    return entries;
   else
     perform private.refuse(
       422, 'RG665', 'No agent of this name is known', format('source: %s', source), 'Send source=claude, codex, gemini or opencode, or none.'
@@ -169,6 +173,7 @@ create function observatory.ingest_batch(
 ) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
+  set plan_cache_mode = auto
   as $$
 declare
   owner constant uuid := private.require_user();
@@ -207,6 +212,11 @@ begin
   end if;
   perform private.require_allowance('transcripts');
   perform private.lock_observatory_owner(owner);
+  -- Plans for the given arrays would be made again for each of the first five batches of a connection, and be no better: all that is read is
+  -- found by keys. But a plan that is made while a table is nearly empty may use any of its indexes, and stays.
+  if pg_relation_size('observatory.messages') > 500000 then
+    perform set_config('plan_cache_mode', 'force_generic_plan', true);
+  end if;
 
   select l.line::jsonb into first_line from unnest(kept_lines) as l (line) where l.line is not null limit 1;
   session_ := coalesce(session_, private.entry_id(first_line ->> 'sessionId'));
@@ -338,9 +348,7 @@ begin
   lines_ := cardinality(array_remove(kept_lines, null));
 
   if lines_ > 0 then
-    entries := array(
-      select e from private.entries_of(known.source, kept_lines, kept_offsets, known.reader_state) as e
-    );
+    entries := private.entries_of(known.source, kept_lines, kept_offsets, known.reader_state);
     known.reader_state := coalesce((entries[cardinality(entries)]).facts -> 'state', known.reader_state);
     if redactions -> 'lines' <> '{}' then
       entries := private.with_redactions(entries, offsets, base, redactions -> 'lines');
