@@ -10,16 +10,20 @@ create function private.contacts_in(texts text[]) returns text[]
   as $$
 declare
   text text := array_to_string(texts, E'\n');
-  -- By strpos: for one character LIKE takes several times as long.
-  has_at constant boolean := strpos(text, '@') > 0;
+  has_at boolean;
   letters constant text := 'abcdefghijklmnopqrstuvwxyz0123456789._+-';
   word text;
   before text;
   after text;
   keys text[];
 begin
-  -- Every row that is written comes here: most texts end here by their characters, without a search by patterns. A zone of time,
-  -- +00:00, which most JSON has, is no phone number.
+  -- Every row that is written comes here, and most texts end here.
+  if text !~ '[@+%]|[A-Z][A-Z][.]' then
+    return null;
+  end if;
+  -- By strpos: for one character LIKE takes several times as long.
+  has_at := strpos(text, '@') > 0;
+  -- A zone of time, +00:00, which most JSON has, is no phone number.
   if not has_at
     and (strpos(text, '+') = 0 or text !~ '[+][0-9][0-9 ()./-]{4}|[+][0-9][0-9 ()./-]*[%\\]')
     and (strpos(text, '%') = 0 or text !~ '%(?:25)*(?:40|2[Bb][0-9])')
