@@ -14,6 +14,7 @@ const BENCHMARKS = {
   failover: () => import('./failover/index.js'),
   scale: () => import('./scale/index.js'),
   changes: () => import('./changes/index.js'),
+  soak: () => import('./soak/index.js'),
 };
 
 await main(async () => {

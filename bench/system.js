@@ -4,12 +4,13 @@ import { withThrowAway } from '../dev/throwaway.js';
 
 /**
  * Calls the body with a system of its own, which is stopped and removed afterwards. A part that dies ends the benchmark.
- * @param {{stopping: AbortController, only?: string, say: Function}} options only: as startStack takes it
+ * @param {{stopping: AbortController, only?: string, accounts?: boolean, say: Function}} options only, accounts: as startStack takes
+ * them
  */
-export const withBenchmarkSystem = ({ stopping, only, say }, body) => {
+export const withBenchmarkSystem = ({ stopping, only, accounts, say }, body) => {
   say('starting a throw-away PostgreSQL and PostgREST');
   const failed = (part, why) => stopping.abort(new SetupError(`${why}. Its log ends with:\n${part.tail()}`));
-  return withThrowAway('bench', { only, durable: true, say, failed }, async ({ data, stack }) => {
+  return withThrowAway('bench', { only, accounts, durable: true, say, failed }, async ({ data, stack }) => {
     try {
       stopping.signal.throwIfAborted();
       return await body({ data, stack });

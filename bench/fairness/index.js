@@ -2,7 +2,6 @@
 // outside PostgreSQL that burn as much CPU as the caller's requests do: one process for each that they keep busy.
 import { fork, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -14,6 +13,7 @@ import { settle, verdict } from '../aims.js';
 import { keep } from '../document.js';
 import { rounded } from '../figures.js';
 import { machine, packageVersion } from '../machine.js';
+import { cpuSeconds, family } from '../processes.js';
 import { withBenchmarkSystem } from '../system.js';
 import { attacks, SLOW_FOR } from './attacks.js';
 
@@ -21,7 +21,6 @@ const say = (line) => console.error(`[bench] ${line}`);
 
 /** Times the reader's usual p99 that it may take beside an attack. */
 const AIM = 2;
-const HZ = 100;
 
 const parsed = (flags) => {
   try {
@@ -36,37 +35,6 @@ const parsed = (flags) => {
     throw new SetupError(`${error.message}\nFlags: --seconds 5 --rounds 3 --only <part of an attack's name>.`);
   }
 };
-
-/** Processes below this one, itself included. */
-const family = (pid) => {
-  const parents = new Map();
-  for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {
-    try {
-      const [, fields] = readFileSync(`/proc/${name}/stat`, 'utf8').split(') ');
-      const parent = Number(fields.split(' ')[1]);
-      parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
-    } catch {
-      // It has ended meanwhile.
-    }
-  }
-  const all = [pid];
-  for (const each of all) all.push(...(parents.get(each) ?? []));
-  return all;
-};
-
-/** Seconds of CPU that each process has used, by its id. */
-const cpuSeconds = (pids) =>
-  new Map(
-    pids.map((pid) => {
-      try {
-        const [, fields] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
-        const [user, system] = fields.split(' ').slice(11, 13).map(Number);
-        return [pid, (user + system) / HZ];
-      } catch {
-        return [pid, 0];
-      }
-    }),
-  );
 
 /** Cores' worth of CPU that each process has used between two calls of cpuSeconds. */
 const coresBetween = (before, after, seconds) =>

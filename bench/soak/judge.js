@@ -1,0 +1,195 @@
+// What a soak has shown, as rows with aims.
+import { median, p99, rounded } from '../figures.js';
+import { FLAT, growth } from './memory.js';
+
+/** Part of its memory by which something may grow after the first minute, and the megabytes that are no growth in any case. */
+const MOST_GROWTH = 0.05;
+const MOST_MB = 8;
+/** Times the p99 of the second and third minute that of the last two may be, and the milliseconds that are no drift in any case. */
+const MOST_DRIFT = 1.5;
+const MOST_MS = 10;
+/** Seconds from PostgreSQL's answering again until the last request is refused. */
+export const MOST_REFUSED = 10;
+
+const total = (values) => values.reduce((sum, value) => sum + value, 0);
+
+const table = (head, rows) => [head, ...rows].map((cells) => cells.join(' | ')).join('\n');
+
+/** Faults by what they are, the most frequent first. */
+const kindsOfFaults = (faults) => {
+  const counts = new Map();
+  for (const { name, where = '', fault, status, code, text } of faults) {
+    const key = `${fault} ${status ?? ''} ${code ?? ''}: ${where} (${name})`;
+    const known = counts.get(key) ?? { count: 0, text };
+    counts.set(key, { ...known, count: known.count + 1 });
+  }
+  return [...counts]
+    .sort(([, a], [, b]) => b.count - a.count)
+    .map(([key, { count, text }]) => `${count} × ${key}\n    ${text ?? ''}`)
+    .join('\n');
+};
+
+const coresOf = (samples) => {
+  const [first, last] = [samples[0], samples.at(-1)];
+  const used = [...last.cpu].map(([pid, seconds]) => seconds - (first.cpu.get(pid) ?? 0));
+  return total(used.filter((seconds) => seconds > 0)) / ((last.at - first.at) / 1000);
+};
+
+/** The curve: the lowest of each minute. */
+const curve = ({ samples, minute }, names) =>
+  table(
+    ['minute', ...names],
+    Array.from({ length: 10 }, (_, n) => {
+      const some = samples.filter(({ at }) => at >= n * minute && at < (n + 1) * minute);
+      return [n + 1, ...names.map((name) => Math.round(Math.min(...some.map(({ memory }) => memory[name]))))];
+    }),
+  );
+
+/** @param {object} found of run.js; `after`: what is forgiven until then, in minutes */
+export const memoryRows = (found, first = 1) => {
+  const { samples, minute } = found;
+  const names = Object.keys(samples[0].memory);
+  return FLAT.map((name, n) => {
+    const { from, grown } = growth(samples, name, first * minute, 10 * minute);
+    const most = Math.max(MOST_MB, MOST_GROWTH * from);
+    return {
+      name: `memory of ${name}, from minute ${first + 1} on`,
+      aim: `grows by at most ${MOST_GROWTH * 100} % or ${MOST_MB} MB`,
+      reached: `${grown < 0 ? '' : '+'}${rounded(grown)} MB of ${rounded(from)} MB`,
+      met: grown <= most,
+      ...(n === 0 && { plan: curve(found, names) }),
+    };
+  });
+};
+
+export const driftRows = ({ answers, minute }) => {
+  const groups = [...new Set(answers.map(({ group }) => group))].sort();
+  const times = (group, from, to) =>
+    answers
+      .filter((one) => one.group === group && !one.fault && one.at >= from * minute && one.at < to * minute)
+      .map(({ ms }) => ms);
+  const every = Array.from({ length: 10 }, (_, n) => n);
+  const plan = table(
+    ['p99 in ms by minute', ...every.map((n) => n + 1)],
+    groups.map((group) => [
+      group,
+      ...every.map((n) => (times(group, n, n + 1).length === 0 ? '-' : rounded(p99(times(group, n, n + 1))))),
+    ]),
+  );
+  return groups.map((group, n) => {
+    const [early, late] = [times(group, 1, 3), times(group, 8, 10)];
+    if (early.length === 0 || late.length === 0)
+      return { name: `p99 of ${group}`, aim: 'answers at the begin and at the end', reached: 'none', met: false };
+    const [before, after] = [p99(early), p99(late)];
+    return {
+      name: `p99 of ${group}: the last two minutes beside the second and third`,
+      aim: `at most ${MOST_DRIFT} times, or ${MOST_MS} ms more`,
+      reached: `${rounded(after)} ms and ${rounded(before)} ms (p50 ${rounded(median(late))} and ${rounded(median(early))}; ${late.length} and ${early.length} requests)`,
+      met: after <= Math.max(MOST_DRIFT * before, before + MOST_MS),
+      ...(n === 0 && { plan }),
+    };
+  });
+};
+
+export const errorRow = ({ answers, samples, unanswered }) => {
+  const faults = answers.filter(({ fault }) => fault);
+  return {
+    name: 'requests that are refused or break off',
+    aim: 'none',
+    reached: `${faults.length + unanswered} of ${answers.length}; the system uses ${rounded(coresOf(samples))} cores`,
+    met: faults.length + unanswered === 0,
+    ...(faults.length > 0 && { plan: kindsOfFaults(faults) }),
+  };
+};
+
+/** What PostgreSQL's absence may look like: 503 with a code and Retry-After, or 504. */
+const isDocumented = ({ status, code, retryAfter }) =>
+  code !== undefined && ((status === 503 && retryAfter !== undefined) || status === 504);
+
+export const gapRows = ({ answers, moments: { stops, answers: again }, unanswered }) => {
+  const faults = answers.filter(({ fault }) => fault);
+  const last = Math.max(again, ...faults.map(({ ended }) => ended));
+  const isInGap = ({ at, ended }) => ended >= stops && at <= again + MOST_REFUSED * 1000;
+  const others = faults.filter((one) => !isInGap(one) || !isDocumented(one));
+  const refused = new Set(faults.map(({ name }) => name));
+  const first = Math.min(
+    ...answers.filter((one) => !one.fault && refused.has(one.name) && one.at > again).map(({ ended }) => ended),
+  );
+  const seconds = (at) => rounded((at - again) / 1000);
+  return [
+    {
+      name: 'what is refused while PostgreSQL restarts',
+      aim: '503 with a code and Retry-After, or 504; nothing else, and nothing before or after',
+      reached: `${faults.length} of ${answers.length} refused, ${others.length + unanswered} otherwise`,
+      met: others.length + unanswered === 0 && faults.length > 0,
+      plan: `${kindsOfFaults(others)}\n\nas documented:\n${kindsOfFaults(faults.filter((one) => !others.includes(one)))}`.trim(),
+    },
+    {
+      name: `PostgreSQL is away for ${rounded((again - stops) / 1000)} s: the last refusal after it answers again`,
+      aim: `within ${MOST_REFUSED} s`,
+      reached: `${seconds(last)} s, the first success after ${seconds(first)} s`,
+      met: last - again <= MOST_REFUSED * 1000,
+    },
+  ];
+};
+
+const lost = (missing) => total(Object.values(missing).map((keys) => keys.length));
+
+export const endRows = ({
+  acknowledged,
+  missing,
+  changes,
+  untold,
+  ready,
+  listeners,
+  reloadedMs,
+  failedJobs,
+  events,
+}) => [
+  {
+    name: 'acknowledged writes that are not in the database afterwards',
+    aim: 'none',
+    reached: `${lost(missing)} of ${total(Object.values(acknowledged).map((keys) => keys.length))}`,
+    met: lost(missing) === 0 && Object.keys(acknowledged).length > 0,
+    plan: table(
+      ['what', 'acknowledged', 'lost'],
+      Object.entries(acknowledged).map(([what, keys]) => [what, keys.length, missing[what]?.slice(0, 3) ?? 0]),
+    ),
+  },
+  {
+    name: `changes that the ${listeners} listeners were not told`,
+    aim: 'none',
+    reached: `${untold.length} of ${changes}; ${ready} times a stream began`,
+    met: untold.length === 0 && (listeners === 0 || (ready >= listeners && changes > 0)),
+  },
+  {
+    name: 'PostgREST hears of a new table by NOTIFY',
+    aim: 'within 30 s',
+    reached: `${rounded(reloadedMs / 1000)} s`,
+    met: reloadedMs <= 30_000,
+  },
+  {
+    name: 'jobs that fail',
+    aim: 'none',
+    reached: failedJobs.length === 0 ? '0' : failedJobs.join('; '),
+    met: failedJobs.length === 0,
+  },
+  {
+    name: 'faults of the edge itself in its log',
+    aim: 'none',
+    reached: `${events.internal_error ?? 0}${
+      Object.keys(events).length > 0
+        ? ` (other lines: ${Object.entries(events)
+            .map(([event, count]) => `${event} ${count}`)
+            .join(', ')})`
+        : ''
+    }`,
+    met: (events.internal_error ?? 0) === 0,
+  },
+];
+
+/** Tells what is missed and why, also where the results are not kept. @returns {object[]} the rows */
+export const told = (rows, say) => {
+  for (const { name, met, plan } of rows) if (!met && plan) say(`${name}:\n${plan}`);
+  return rows;
+};

@@ -1,0 +1,25 @@
+// The same while PostgreSQL is stopped half way, as an upgrade stops it, and started again.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { driftRows, endRows, gapRows, memoryRows, told } from './judge.js';
+import { soak } from './run.js';
+
+export { accounts, only, SIZES } from './steady.js';
+
+/** Seconds for which PostgreSQL is away, and at most this part of the soak. */
+const ABSENT = 5;
+const PART = 0.04;
+
+const restart = async ({ stack, note, seconds }) => {
+  note('stops');
+  await stack.postgres.part.stop();
+  await sleep(Math.min(ABSENT, PART * seconds) * 1000);
+  await stack.postgres.part.start();
+  note('answers');
+};
+
+/** Measures on a system of its own. @returns {Promise<object[]>} rows of the table */
+export const measure = async (system) => {
+  const found = await soak(system, restart);
+  // Each process of PostgreSQL is a new one after the restart.
+  return told([...gapRows(found), ...memoryRows(found, 6), ...driftRows(found), ...endRows(found)], system.say);
+};

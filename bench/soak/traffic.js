@@ -1,0 +1,184 @@
+// A process that sends requests of all kinds at a steady rate, whether or not earlier ones have been answered, and listens to changes. Its
+// parent sends {world, rate}, then 'stop'; it gets each second what was answered, and at the end what was acknowledged.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { token as issue } from '../../dev/issuer.js';
+import { listen } from '../../examples/changes/changes.js';
+import { send } from './client.js';
+import { kindsOf } from './kinds/index.js';
+
+/** Milliseconds that the last requests have, and that listeners have to hear of the last changes. */
+const LAST = 20_000;
+const LAST_CHANGES = 5000;
+
+/**
+ * Users who come before the clock runs, and how many at once: more than the caches of verified tokens hold, in the edge (8,192) and in
+ * PostgREST (10,000). What fills up to its bound is no leak.
+ */
+const CAME_BEFORE = 11_000;
+const AT_ONCE = 16;
+
+class Unexpected extends Error {}
+
+class Traffic {
+  answers = [];
+  acknowledged = {};
+  replaced = {};
+  expected = new Set();
+  told = new Set();
+  open = new Set();
+  stopped = new AbortController();
+
+  constructor({ world, rate }) {
+    Object.assign(this, { world, rate, kinds: kindsOf(world) });
+  }
+
+  /** The token of a user who has never come before. */
+  #newcomer() {
+    return issue(this.world.keys, { issuer: this.world.issuer, sub: randomUUID() });
+  }
+
+  async #fill() {
+    let left = CAME_BEFORE;
+    const fill = async () => {
+      while (left > 0) {
+        left -= 1;
+        const { status, text } = await send(this.world.edge, { path: '/v1/tokens', token: await this.#newcomer() });
+        if (status !== 200) throw new Error(`GET /v1/tokens: ${status} ${text}`);
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, fill));
+  }
+
+  get now() {
+    return performance.now() - this.from;
+  }
+
+  /** What a kind's run is given. `due`: when its first request should be sent; those that follow an answer are due when it is there. */
+  #tools({ name, group }, due) {
+    let next = due;
+    const ask = async ({ whole = () => true, expect, ...given }) => {
+      const begun = next;
+      const answer = await send(this.world.edge, given);
+      next = this.now;
+      const { status, code, retryAfter } = answer;
+      const isGood = expect ? expect.includes(status) : status >= 200 && status < 300;
+      const fault = isGood ? !whole(answer) && 'not whole' : 'refused';
+      const where = `${given.method ?? 'GET'} ${given.path.split('?')[0].replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '{id}')}`;
+      this.answers.push({
+        ...{ name, group, at: begun, ms: next - begun, ended: next },
+        ...(fault && { fault, where, status, code, retryAfter, text: answer.text.slice(-300) }),
+      });
+      if (fault) throw new Unexpected(fault);
+      return answer;
+    };
+    return {
+      ask,
+      acknowledge: (what, ...keys) => {
+        this.acknowledged[what] ??= [];
+        this.acknowledged[what].push(...keys);
+      },
+      // Of a row that is written again only what was written last is there.
+      replace: (what, row, key) => {
+        this.replaced[what] ??= {};
+        this.replaced[what][row] = key;
+      },
+      changed: (table, id) => this.expected.add(`${table} ${id}`),
+      newcomer: () => this.#newcomer(),
+    };
+  }
+
+  /** The kinds in turn, each as often as its share says. */
+  #choose() {
+    const all = this.kinds.reduce((sum, { share }) => sum + share, 0);
+    for (const kind of this.kinds) kind.credit = (kind.credit ?? Math.random() * kind.share) + kind.share;
+    const chosen = this.kinds.reduce((best, kind) => (kind.credit > best.credit ? kind : best));
+    chosen.credit -= all;
+    return chosen;
+  }
+
+  #begin(kind, due) {
+    const running = kind.run(this.#tools(kind, due)).catch((error) => {
+      if (error instanceof Unexpected) return;
+      // A fault of the benchmark, or an answer of another form.
+      this.answers.push({
+        name: kind.name,
+        group: kind.group,
+        at: due,
+        ms: 0,
+        ended: this.now,
+        fault: 'no such answer',
+        text: error.stack,
+      });
+    });
+    this.open.add(running);
+    running.finally(() => this.open.delete(running));
+  }
+
+  async #offer() {
+    let due = this.now;
+    while (!this.stopped.signal.aborted) {
+      // Not in step with anything else of the system.
+      due += ((0.5 + Math.random()) * 1000) / this.rate;
+      const wait = due - this.now;
+      if (wait > 0) await sleep(wait);
+      this.#begin(this.#choose(), due);
+    }
+  }
+
+  #listen() {
+    const { edge, users, listened } = this.world;
+    const table = 'clixen.projects';
+    return users
+      .filter(({ sub }) => listened.includes(sub))
+      .map(({ token }) =>
+        listen({
+          ...{ url: edge, token: () => token, table, signal: this.stopListening.signal },
+          told: ({ event, key }) => {
+            if (event === 'ready') this.ready = (this.ready ?? 0) + 1;
+            else if (key) this.told.add(`${table} ${key.id}`);
+          },
+        }),
+      );
+  }
+
+  async run(stop) {
+    this.stopListening = new AbortController();
+    await this.#fill();
+    this.start = Date.now();
+    this.from = performance.now();
+    this.#report();
+    const listeners = this.#listen();
+    const report = setInterval(() => this.#report(), 1000);
+    const offering = this.#offer();
+    await stop;
+    this.stopped.abort();
+    await offering;
+    await Promise.race([Promise.allSettled([...this.open]), sleep(LAST)]);
+    await sleep(LAST_CHANGES);
+    this.stopListening.abort();
+    await Promise.allSettled(listeners);
+    clearInterval(report);
+    this.#report();
+    for (const [what, rows] of Object.entries(this.replaced)) this.acknowledged[what] = Object.values(rows);
+    const untold = [...this.expected].filter((each) => !this.told.has(each));
+    process.send({
+      ...{ acknowledged: this.acknowledged, unanswered: this.open.size, ready: this.ready ?? 0 },
+      ...{ changes: this.expected.size, untold },
+    });
+  }
+
+  #report() {
+    process.send({ start: this.start, answers: this.answers.splice(0) });
+  }
+}
+
+let stop;
+const stopped = new Promise((resolve) => {
+  stop = resolve;
+});
+process.on('message', async (message) => {
+  if (message === 'stop') return stop();
+  await new Traffic(message).run(stopped);
+  process.disconnect();
+});

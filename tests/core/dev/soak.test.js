@@ -1,0 +1,111 @@
+// What the soak calls growth, drift, an error and a loss: each check sees the fault that it is there for, and nothing else.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { driftRows, endRows, errorRow, gapRows, MOST_REFUSED, memoryRows } from '../../../bench/soak/judge.js';
+import { FLAT } from '../../../bench/soak/memory.js';
+
+const MINUTE = 60_000;
+const missed = (rows) => rows.filter(({ met }) => !met).map(({ name }) => name);
+const every = (step, make) => Array.from({ length: (10 * MINUTE) / step }, (_, n) => make(n * step));
+
+/** Samples of ten minutes; `grows` gives the megabytes of the first thing that is watched. */
+const samples = (grows) =>
+  every(2000, (at) => ({
+    at,
+    memory: Object.fromEntries(FLAT.map((name, n) => [name, n === 0 ? grows(at / MINUTE) : 100])),
+    cpu: new Map([[1, at / 2000]]),
+  }));
+const memory = (grows) => memoryRows({ samples: samples(grows), minute: MINUTE });
+
+test('memory that grows a little all the time is missed; what fills in the first minute or is freed again is not', () => {
+  assert.deepEqual(missed(memory(() => 100)), []);
+  assert.deepEqual(missed(memory((minute) => Math.min(100, 50 + 50 * minute))), []);
+  // A heap of which half is garbage from time to time.
+  assert.deepEqual(missed(memory((minute) => 100 + 60 * ((minute * 2.7) % 1))), []);
+  assert.match(missed(memory((minute) => 100 + 1.5 * minute)).join(), /workerd/);
+  // A garbage collector does not hide it.
+  assert.match(missed(memory((minute) => 100 + 1.5 * minute + 60 * ((minute * 2.7) % 1))).join(), /workerd/);
+  assert.deepEqual(missed(memory((minute) => 100 - 5 * minute)), []);
+});
+
+const reads = (ms, more = {}) =>
+  every(100, (at) => ({ name: 'a read', group: 'reads', at, ended: at + ms(at), ms: ms(at), ...more }));
+
+test('a p99 that rises is missed, also where only one request in fifty is slow', () => {
+  const drift = (ms) => missed(driftRows({ answers: reads(ms), minute: MINUTE }));
+  assert.deepEqual(
+    drift(() => 20),
+    [],
+  );
+  assert.deepEqual(
+    drift((at) => (at < 3 * MINUTE ? 20 : 15)),
+    [],
+  );
+  assert.deepEqual(
+    drift((at) => 20 + at / MINUTE / 2),
+    [],
+  );
+  assert.equal(drift((at) => 20 + 5 * (at / MINUTE)).length, 1);
+  assert.equal(drift((at) => (at > 8 * MINUTE && at % 5000 === 0 ? 200 : 20)).length, 1);
+  assert.equal(
+    missed(driftRows({ answers: reads(() => 20).slice(0, 1000), minute: MINUTE })).length,
+    1,
+    'it ended early',
+  );
+});
+
+test('an answer that is refused, breaks off or never comes is an error', () => {
+  const answers = reads(() => 20);
+  const row = (more, unanswered = 0) =>
+    errorRow({ answers: [...answers, ...more], samples: samples(() => 1), unanswered });
+  assert.equal(row([]).met, true);
+  const refused = { ...answers[7], fault: 'refused', status: 500, code: 'RG902', where: 'GET /x', text: 'no' };
+  assert.equal(row([refused]).met, false);
+  assert.match(row([refused]).plan, /500 RG902: GET \/x/);
+  assert.equal(row([], 1).met, false);
+});
+
+test('only what is documented is forgiven, and only while PostgreSQL is away', () => {
+  const [stops, again] = [5 * MINUTE, 5.1 * MINUTE];
+  const answers = reads(() => 20);
+  const rows = (more, rest = {}) =>
+    missed(gapRows({ answers: [...answers, ...more], moments: { stops, answers: again }, unanswered: 0, ...rest }));
+  const refused = (at, more = {}) => ({
+    ...{ name: 'a read', group: 'reads', at, ended: at + 10, ms: 10, fault: 'refused', status: 503, code: 'RG401' },
+    ...{ retryAfter: '1', ...more },
+  });
+  const good = refused(stops + 10);
+  assert.deepEqual(rows([good]), []);
+  assert.deepEqual(rows([good, refused(stops + 20, { status: 504, code: 'RG402', retryAfter: undefined })]), []);
+  for (const other of [
+    refused(stops - 1000),
+    refused(stops + 20, { status: 500, code: 'RG902' }),
+    refused(stops + 20, { status: 502, code: 'RG403' }),
+    refused(stops + 20, { status: 0, code: 'ECONNRESET' }),
+    refused(stops + 20, { retryAfter: undefined }),
+    refused(stops + 20, { code: undefined }),
+  ])
+    assert.equal(rows([good, other]).length, 1, JSON.stringify(other));
+  assert.equal(rows([good, refused(again + (MOST_REFUSED + 1) * 1000)]).length, 2, 'too late');
+  assert.equal(rows([]).length, 1, 'nothing was refused: it was not away');
+  assert.equal(rows([good], { unanswered: 1 }).length, 1);
+});
+
+test('a lost write, a change that nobody heard of, a failed job and a panic are missed', () => {
+  const found = {
+    ...{ acknowledged: { rows: ['a', 'b'] }, missing: {}, changes: 3, untold: [], ready: 20, listeners: 20 },
+    ...{ reloadedMs: 100, failedJobs: [], events: { changes_failed: 2 } },
+  };
+  assert.deepEqual(missed(endRows(found)), []);
+  for (const fault of [
+    { missing: { rows: ['a'] } },
+    { acknowledged: {} },
+    { untold: ['a'] },
+    { ready: 19 },
+    { changes: 0 },
+    { reloadedMs: 40_000 },
+    { failedJobs: ['a job: it broke'] },
+    { events: { internal_error: 1 } },
+  ])
+    assert.equal(missed(endRows({ ...found, ...fault })).length, 1, JSON.stringify(fault));
+});
