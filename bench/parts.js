@@ -66,8 +66,8 @@ const keepParts = (name, measured, order) => {
  * A benchmark's `run`, which takes the flags of the command line: `--part`, and a flag for each size. Parts that ran at their own sizes
  * replace their figures in bench/results/<name>.md and .json.
  * @param {string} name of the benchmark
- * @param {Record<string, {SIZES: Record<string, number>, only?: string, accounts?: boolean, measure: Function}>} parts SIZES: flags and their
- * defaults; only, accounts: as startStack takes them; measure() returns the rows of the table
+ * @param {Record<string, {SIZES: Record<string, number>, only?: string, accounts?: boolean, cacheTokens?: boolean, measure: Function}>} parts SIZES: flags and their
+ * defaults; only, accounts, cacheTokens: as startStack takes them; measure() returns the rows of the table
  * @param {string[]} order of the parts in the results; of those that are not among `parts`, earlier figures stay
  */
 export const benchmarkOfParts = (name, parts, order = Object.keys(parts)) => {
@@ -77,10 +77,10 @@ export const benchmarkOfParts = (name, parts, order = Object.keys(parts)) => {
     const { part, options } = parsed(parts, defaults, flags);
     return interruptible(async (stopping) => {
       const measured = {};
-      for (const [each, { SIZES, only, accounts, measure }] of Object.entries(parts)) {
+      for (const [each, { SIZES, only, accounts, cacheTokens, measure }] of Object.entries(parts)) {
         if (part !== undefined && each !== part) continue;
         say(`part ${each}`);
-        const rows = await withBenchmarkSystem({ stopping, only, accounts, say }, (system) =>
+        const rows = await withBenchmarkSystem({ stopping, only, accounts, cacheTokens, say }, (system) =>
           measure({ ...system, stopping, options, say }),
         );
         const sizes = Object.fromEntries(Object.keys(SIZES).map((size) => [size, options[size]]));

@@ -89,9 +89,20 @@ const localOrigins = (port) => {
 
 /** One running system. */
 class Stack {
-  constructor({ data, say, failed, throwAway, accounts, durable, signal }) {
+  constructor({ data, say, failed, throwAway, accounts, cacheTokens, durable, signal }) {
     const ports = throwAway ? ANY : USUAL;
-    Object.assign(this, { data, say, failed, throwAway, withAccounts: accounts, durable, signal, ports, parts: [] });
+    Object.assign(this, {
+      data,
+      say,
+      failed,
+      throwAway,
+      withAccounts: accounts,
+      cacheTokens,
+      durable,
+      signal,
+      ports,
+      parts: [],
+    });
   }
 
   /** Services that the edge calls: a developer's own, from the environment; in tests an address at which nobody answers. */
@@ -195,6 +206,7 @@ class Stack {
       port: await freePort(...this.ports.postgrest),
       adminPort: await freePort(...this.ports.postgrestAdmin),
       jwks: postgrestKeys(this.keys),
+      cacheTokens: this.cacheTokens,
       ...this.options('postgrest'),
     });
     return this.add(this.postgrest);
@@ -275,8 +287,8 @@ class Stack {
 
 /**
  * Starts a system.
- * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, accounts?: boolean, durable?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void, signal?: AbortSignal}} options
- * accounts: whether the issuer has accounts, in tables of its own; signal: ends a start that is under way
+ * @param {{data: string, port?: string, only?: 'database' | 'migrated database' | 'behind the edge', throwAway?: boolean, accounts?: boolean, cacheTokens?: boolean, durable?: boolean, quiet?: boolean, say?: (line: string) => void, failed?: (part: object, why: string) => void, signal?: AbortSignal}} options
+ * accounts: whether the issuer has accounts, in tables of its own; cacheTokens: of postgrest.js; signal: ends a start that is under way
  */
 export const startStack = async ({
   data,
@@ -284,11 +296,12 @@ export const startStack = async ({
   failed = () => {},
   throwAway = false,
   accounts = !throwAway,
+  cacheTokens = true,
   durable = true,
   signal,
   ...options
 }) => {
-  const stack = new Stack({ data, say, failed, throwAway, accounts, durable, signal });
+  const stack = new Stack({ data, say, failed, throwAway, accounts, cacheTokens, durable, signal });
   try {
     await stack.start(options);
     return stack;

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { driftRows, endRows, gapRows, memoryRows, told } from './judge.js';
 import { soak } from './run.js';
 
-export { accounts, only, SIZES } from './steady.js';
+export { accounts, cacheTokens, only, SIZES } from './steady.js';
 
 /** Seconds for which PostgreSQL is away, and at most this part of the soak. */
 const ABSENT = 5;

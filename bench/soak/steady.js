@@ -6,6 +6,8 @@ import { soak } from './run.js';
 export const SIZES = { seconds: 600, rate: 60 };
 export const only = 'behind the edge';
 export const accounts = true;
+// What operations.md says of PostgREST 12.0.2.
+export const cacheTokens = false;
 
 /** Measures on a system of its own. @returns {Promise<object[]>} rows of the table */
 export const measure = async (system) => {

@@ -12,10 +12,10 @@ const LAST = 20_000;
 const LAST_CHANGES = 5000;
 
 /**
- * Users who come before the clock runs, and how many at once: more than the caches of verified tokens hold, in the edge (8,192) and in
- * PostgREST (10,000). What fills up to its bound is no leak.
+ * Users who come before the clock runs, and how many at once: more than the edge's cache of verified tokens holds (8,192). What fills up to
+ * its bound is no leak.
  */
-const CAME_BEFORE = 11_000;
+const CAME_BEFORE = 9000;
 const AT_ONCE = 16;
 
 class Unexpected extends Error {}
