@@ -341,9 +341,18 @@ function watchedClient(service) {
   return client;
 }
 
-/** A message as it is handed on. Binary ones carry no token. */
+/** Binary messages begin with their kind. No text of JSON begins with such a byte. */
+const MAX_KIND = 8;
+
+/**
+ * A message as it is handed on. Version 1.0.0 of the protocol takes bytes for text, too: what could be such a text is read and handed on
+ * as one. Other binary messages carry no token.
+ */
 function handedOn(data) {
-  return typeof data === 'string' && MAY_HAVE_TOKEN.test(data) ? socketMessage(data) : data;
+  const isText = typeof data === 'string';
+  if (!isText && !(new Uint8Array(data)[0] > MAX_KIND)) return data;
+  const text = isText ? data : new TextDecoder().decode(data);
+  return MAY_HAVE_TOKEN.test(text) ? socketMessage(text) : text;
 }
 
 // Bodies. What Rust holds as a stream may also be the bytes of a body that has been read whole, or a `LongBody`.

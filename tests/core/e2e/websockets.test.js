@@ -65,6 +65,12 @@ test('a WebSocket opens with the project’s key, and messages pass both ways', 
   assert.equal(await heard(socket, user), user);
   const bytes = Buffer.from([3, 0, 255, 7]);
   assert.ok((await heard(socket, bytes)).equals(bytes));
+  assert.equal((await heard(socket, Buffer.alloc(0))).length, 0);
+  assert.equal(
+    await heard(socket, Buffer.from(heartbeat)),
+    heartbeat,
+    'a text that is sent as bytes goes on as a text',
+  );
   // A page that knows the edge's own key has it in the place of a token while nobody is signed in.
   assert.deepEqual(JSON.parse(await heard(socket, join(made.publishable_key))), JSON.parse(join(PROJECT_KEY)));
   const closed = once(socket, 'close');
@@ -107,7 +113,9 @@ test('a back-office token in a message closes the WebSocket of a page, and passe
     ref: '1',
   });
   const older = join(secret).replace('access_token', 'user_token');
-  for (const message of [join(secret), escaped, old, older, join('sb_secret_0123456789')]) {
+  // Version 1.0.0 of the protocol decodes bytes as text: https://github.com/phoenixframework/phoenix, v1_json_serializer.ex.
+  const bytes = [old, ` \n${old}`, escaped].map((text) => Buffer.from(text));
+  for (const message of [join(secret), escaped, old, older, join('sb_secret_0123456789'), ...bytes]) {
     const { socket } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
     const closed = once(socket, 'close', { signal: AbortSignal.timeout(10_000) });
     let echoed = 0;
@@ -116,8 +124,15 @@ test('a back-office token in a message closes the WebSocket of a page, and passe
     });
     socket.send(message);
     const [code, reason] = await closed;
-    assert.deepEqual([code, `${reason}`, echoed], [1008, 'RG209', 0], message.slice(0, 60));
+    assert.deepEqual([code, `${reason}`, echoed], [1008, 'RG209', 0], `${message}`.slice(0, 60));
   }
+  // In fragments it is the same message.
+  const { socket: inParts } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
+  const over = once(inParts, 'close', { signal: AbortSignal.timeout(10_000) });
+  const middle = old.indexOf('access_token":') + 4;
+  inParts.send(old.slice(0, middle), { fin: false });
+  inParts.send(old.slice(middle), { fin: true });
+  assert.equal((await over)[0], 1008);
   const { socket } = await open(`apikey=${secret}`);
   assert.equal(service.last().url, `/websocket?apikey=${secret}`);
   assert.equal(await heard(socket, join(secret)), join(secret));
