@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 /// Milliseconds in which all attempts of a key are given back.
 const PERIOD_MS: u64 = 5 * 60 * 1000;
-/// The most keys that are kept. A full list forgets those that have all attempts again, and starts anew if there are none.
+/// The most keys that are kept. A full list forgets those that have most of their attempts, so that made-up names do not give an
+/// account that is guessed at all of them anew; if that is none, it starts anew.
 const MAX_KEYS: usize = 8192;
 
 /// The attempts of an isolate.
@@ -30,7 +31,7 @@ impl Attempts {
             return false;
         }
         if self.due.len() >= MAX_KEYS && !self.due.contains_key(key) {
-            self.due.retain(|_, due| *due > now_ms);
+            self.due.retain(|_, due| *due > now_ms + PERIOD_MS / 2);
             if self.due.len() >= MAX_KEYS {
                 self.due.clear();
             }
@@ -65,5 +66,17 @@ mod tests {
             assert!(attempts.count(&n.to_string(), 1, 0));
             assert!(attempts.due.len() <= MAX_KEYS);
         }
+    }
+
+    #[test]
+    fn made_up_names_do_not_give_a_key_its_attempts_again() {
+        let mut attempts = Attempts::default();
+        for _ in 0..10 {
+            assert!(attempts.count("ada", 10, 0));
+        }
+        for n in 0..3 * MAX_KEYS {
+            assert!(attempts.count(&n.to_string(), 10, 0));
+        }
+        assert!(!attempts.count("ada", 10, 0));
     }
 }

@@ -103,7 +103,7 @@ const WITHHELD_FAMILIES: [&str; 12] = [
     "proxy-",
     "sb-",
     "sec-",
-    "x-amz",
+    "x-amzn-",
     "x-envoy-",
     "x-forwarded-",
     "x-original-",
@@ -257,6 +257,8 @@ fn is_plain(path: &str) -> bool {
 
 /// Whether a function gets a header: it defines its own ones, as its callers expect of `functions.invoke`.
 fn is_for_function(name: &str) -> bool {
+    // Servers that hand headers on as variables of the environment take the two for one.
+    let name = &*name.replace('_', "-");
     !WITHHELD.contains(&name)
         && !WITHHELD_FAMILIES
             .iter()
@@ -354,12 +356,20 @@ fn account(body: &[u8]) -> Result<Option<String>, Error> {
         if found.next().is_some() {
             return Err(malformed());
         }
-        let value = value.unwrap_or_default().trim();
+        let value = spelled(value.unwrap_or_default());
         if account.is_none() && !value.is_empty() {
-            account = Some(value.trim_start_matches('+').to_lowercase());
+            account = Some(value);
         }
     }
     Ok(account)
+}
+
+/// The one spelling of an address or a number. Auth takes each letter's lower case by itself, as here, and reads a number without its
+/// spaces and its plus (supabase/auth: `strings.ToLower` in validateEmail, formatPhoneNumber).
+fn spelled(name: &str) -> String {
+    let letters = name.chars().filter(|letter| !letter.is_whitespace());
+    let lower = letters.map(|letter| letter.to_lowercase().next().unwrap_or(letter));
+    lower.skip_while(|letter| *letter == '+').collect()
 }
 
 /// A message that a browser sends by a WebSocket, as it is handed on; none if it must not be: a back-office token has no business
@@ -432,6 +442,7 @@ mod tests {
             "content-type",
             "stripe-signature",
             "x-client-info",
+            "x-amz-sns-message-type",
         ] {
             assert!(is_for_function(own), "{own}");
         }
@@ -444,6 +455,9 @@ mod tests {
             "x-forwarded-for",
             "cf-connecting-ip",
             "x-real-ip",
+            "x_real_ip",
+            "x_forwarded-for",
+            "x-amzn-oidc-data",
             "sec-fetch-site",
             "sb-project-ref",
         ] {
@@ -467,6 +481,11 @@ mod tests {
         assert_eq!(of(r#"{"EMAIL":"ada@example.org"}"#), ada);
         assert_eq!(of(r#"{"email":" Ada@Example.org ","phone":"+1"}"#), ada);
         assert_eq!(of(r#"{"email":"","phone":"+491"}"#), Some("491".to_owned()));
+        assert_eq!(of(r#"{"phone":" + 4 9\u00a01 "}"#), Some("491".to_owned()));
+        // Letters with another lower case in a word than by themselves.
+        let odd = Some("\u{3c3}i@example.org".to_owned());
+        assert_eq!(of("{\"email\":\"\u{3a3}\u{130}@example.org\"}"), odd);
+        assert_eq!(of("{\"email\":\"\u{3c3}I@example.org\"}"), odd);
         for none in ["", r#"{"email":5}"#, r#"{"token_hash":"x"}"#] {
             assert_eq!(of(none), None, "{none}");
         }

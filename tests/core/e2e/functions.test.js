@@ -72,6 +72,8 @@ test('no function learns from a client what the edge, a proxy or the platform sa
     'x-http-method-override': 'DELETE',
     'x-original-url': '/other',
     'x-real-ip': '198.51.100.1',
+    x_real_ip: '198.51.100.1',
+    x_forwarded_for: '198.51.100.1',
     'x-amzn-oidc-data': 'x',
   };
   const headers = { ...forged, 'cf-connecting-ip': '203.0.113.5', 'x-mine': 'y' };
