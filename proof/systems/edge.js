@@ -99,6 +99,8 @@ export default {
       '/storage/v1/render/image/public/{*rest}': 'GET',
       '/storage/v1/render/image/sign/{*rest}': 'GET',
       '/storage/v1/object/upload/sign/{*rest}': 'PUT',
+      '/storage/v1/upload/resumable/sign': 'POST',
+      '/storage/v1/upload/resumable/sign/{*rest}': 'GET PATCH DELETE',
     }),
     ...handedOn(HOLDERS, {
       '/auth/v1/health': 'GET',
