@@ -3,12 +3,11 @@
 use http::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_EXPOSE_HEADERS, CACHE_CONTROL, CONTENT_DISPOSITION,
     CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    EXPIRES, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER,
+    EXPIRES, LAST_MODIFIED, LINK, LOCATION, RETRY_AFTER, VARY,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::error::{Error, Row, SERVICE_TIMEOUT, SERVICE_UNAVAILABLE};
-use crate::formats::media_type;
 use crate::headers::Headers;
 use crate::isolate::Edge;
 use crate::message::{Body, Response, SendFault, text};
@@ -18,7 +17,7 @@ use crate::services::Service;
 
 /// Headers of a service's answer that a client gets: those that the clients of supabase-js and of resumable uploads (tus) read, and
 /// those of files.
-static RELAYED: [HeaderName; 27] = [
+static RELAYED: [HeaderName; 28] = [
     ACCEPT_RANGES,
     CACHE_CONTROL,
     CONTENT_DISPOSITION,
@@ -32,6 +31,7 @@ static RELAYED: [HeaderName; 27] = [
     LINK,
     LOCATION,
     RETRY_AFTER,
+    VARY,
     HeaderName::from_static("tus-extension"),
     HeaderName::from_static("tus-max-size"),
     HeaderName::from_static("tus-resumable"),
@@ -65,14 +65,9 @@ const OBEYED: [&str; 6] = [
     "x-sendfile",
 ];
 
-/// Types of documents whose scripts a browser would run, as scripts of the edge's own address.
-const ACTIVE: [&str; 5] = [
-    "application/xhtml+xml",
-    "application/xml",
-    "image/svg+xml",
-    "text/html",
-    "text/xml",
-];
+/// What a `Content-Type` contains for which a browser runs scripts, as scripts of the edge's own address. Whoever uploads a file chooses
+/// its type, and browsers find a type also in a list or before something that is no parameter, so nothing is parsed here.
+const ACTIVE: [&str; 4] = ["html", "multipart/", "xml", "xsl"];
 
 /// Sends a request to a service, and gives its answer.
 pub(super) async fn send<P: Platform>(
@@ -92,14 +87,16 @@ pub(super) async fn send<P: Platform>(
         SendFault::Body(fault) => Error::of_body(fault, body_limit),
     })?;
     // What a gateway in between says; a function may say the same itself.
-    if service != Service::Functions {
-        match response.status {
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => {
-                return Err(failed(&SERVICE_UNAVAILABLE, service));
-            }
-            StatusCode::GATEWAY_TIMEOUT => return Err(failed(&SERVICE_TIMEOUT, service)),
-            _ => {}
+    let is_gateway = service != Service::Functions;
+    match response.status.as_u16() {
+        504 | 524 if is_gateway => return Err(failed(&SERVICE_TIMEOUT, service)),
+        // From 520 on: what Cloudflare says for a server that it does not reach. It stands before projects of Supabase.
+        502 | 503 | 520..=523 | 525..=527 | 530 if is_gateway => {
+            return Err(failed(&SERVICE_UNAVAILABLE, service));
         }
+        // No client can be given such a status.
+        600.. => return Err(failed(&SERVICE_UNAVAILABLE, service)),
+        _ => {}
     }
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         response.headers = Headers::new();
@@ -135,8 +132,10 @@ fn relayed(from: &Headers, is_head: bool, service: Service, base: &str) -> Resul
         let value = value.map_err(|_| Error::Internal("a redirect cannot be sent"))?;
         headers.insert(LOCATION, value);
     }
-    let kind = media_type(text(from, "content-type").unwrap_or_default());
-    if ACTIVE.contains(&&*kind) && !headers.contains_key(CONTENT_SECURITY_POLICY) {
+    let kind = from.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let kind = String::from_utf8_lossy(kind.unwrap_or_default()).to_ascii_lowercase();
+    let is_active = ACTIVE.iter().any(|part| kind.contains(part));
+    if is_active && !headers.contains_key(CONTENT_SECURITY_POLICY) {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
     let mut readable = READABLE.to_owned();
@@ -230,6 +229,7 @@ mod tests {
             ("content-length", "5"),
             ("set-cookie", "a=b"),
             ("server", "x"),
+            ("vary", "Accept"),
             ("location", "http://s/x"),
         ] {
             from.insert(name, HeaderValue::from_static(value));
@@ -237,6 +237,7 @@ mod tests {
         let headers = relayed(&from, false, Service::Storage, "http://s").unwrap();
         assert_eq!(text(&headers, "content-security-policy"), Some("sandbox"));
         assert_eq!(text(&headers, "location"), Some("/storage/v1/x"));
+        assert_eq!(text(&headers, "vary"), Some("Accept"));
         for absent in ["set-cookie", "server", "content-length"] {
             assert!(!headers.contains_key(absent), "{absent}");
         }
@@ -251,6 +252,34 @@ mod tests {
         let other = relayed(&from, false, Service::Storage, "http://s").unwrap();
         for absent in [(&headers, "x-accel-redirect"), (&other, "x-mine")] {
             assert!(!absent.0.contains_key(absent.1), "{}", absent.1);
+        }
+    }
+
+    #[test]
+    fn a_type_for_which_a_browser_may_run_scripts_is_put_in_a_sandbox() {
+        let policy = |kind: &str| {
+            let mut from = Headers::new();
+            from.insert("content-type", HeaderValue::from_str(kind).unwrap());
+            let headers = relayed(&from, false, Service::Storage, "http://s").unwrap();
+            text(&headers, "content-security-policy").map(str::to_owned)
+        };
+        for active in [
+            "TEXT/HTML",
+            "image/png, text/html",
+            "text/html x",
+            "text/html(x)",
+            "text/html; name=\u{e4}",
+            "application/xhtml+xml",
+            "application/rss+xml",
+            "application/mathml+xml;charset=utf-8",
+            "image/svg+xml",
+            "text/xsl",
+            "multipart/x-mixed-replace; boundary=a",
+        ] {
+            assert_eq!(policy(active).as_deref(), Some("sandbox"), "{active}");
+        }
+        for other in ["image/png", "application/pdf", "text/plain", "video/mp4"] {
+            assert_eq!(policy(other), None, "{other}");
         }
     }
 }

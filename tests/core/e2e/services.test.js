@@ -1,9 +1,13 @@
 // The services behind the edge, over HTTP: what is handed on to them, and what comes back. Small servers stand in their places.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { token } from '../../../dev/issuer.js';
+import { root } from '../../../dev/paths.js';
 import { startEdge } from '../../support/edge.js';
 import { ask, close, made, stack, userToken } from '../../support/stack.js';
 import { startService } from '../support/services.js';
@@ -107,6 +111,37 @@ test('paths, methods and headers go on by list, with the project’s key and the
   assert.equal(service.received.length, there, 'none of them was asked');
 });
 
+/** The paths that the source of a client names behind its own address, with a name in each place that it fills in. */
+const pathsIn = (folder) => {
+  const place = join(root, 'node_modules', '@supabase', folder);
+  const files = readdirSync(place).filter((name) => /\.m?js$/.test(name));
+  const found = files.flatMap((name) => [
+    ...readFileSync(join(place, name), 'utf8').matchAll(/`\$\{\w+\.url\}(\/[^`?]*)/g),
+  ]);
+  const filled = found.map(([, path]) =>
+    path
+      .replaceAll(/\$\{renderPath\}/g, 'object')
+      .replaceAll(/\$\{queryString.*/g, '')
+      .replaceAll(/\$\{[^}]*(\}|$)/g, 'x'),
+  );
+  return [...new Set(filled)];
+};
+
+test('each path that the clients of supabase-js name is one of the edge', async () => {
+  const auth = pathsIn('auth-js/dist/module').map((path) => `/auth/v1${path}`);
+  const storage = pathsIn('storage-js/dist').map(
+    (path) => `/storage/v1${/^\/[A-Z]/.test(path) ? '/vector' : ''}${path}`,
+  );
+  assert.ok(auth.length > 40 && storage.length > 25, `${auth.length} ${storage.length}`);
+  const unknown = [];
+  // A preflight is 404 for a path that the edge does not have.
+  for (const path of [...auth, ...storage]) {
+    if ((await to(path, { method: 'OPTIONS' })).status !== 204) unknown.push(path);
+  }
+  assert.deepEqual(unknown, []);
+  assert.equal((await to('/auth/v1/nothing', { method: 'OPTIONS' })).status, 404);
+});
+
 test('servers of one’s own get no key; storage gets the edge’s token for callers without one', async () => {
   service.answers(json({}));
   await ask('/auth/v1/settings', { base: own.url, key: made.publishable_key });
@@ -147,7 +182,7 @@ test('no back-office token comes from a browser, and servers use theirs', async 
   assert.equal(server.headers.get('x-total-count'), '0');
   const there = service.received.length;
   for (const options of [{ token: secret, key }, { key: secret }]) {
-    for (const path of ['/auth/v1/user', '/storage/v1/bucket', '/functions/v1/hello']) {
+    for (const path of ['/auth/v1/user', '/auth/v1/admin/users', '/storage/v1/bucket', '/functions/v1/hello']) {
       const refused = await to(path, { ...options, headers: { origin: SITE } });
       assert.deepEqual([refused.status, refused.body.code], [403, 'RG209'], path);
     }
@@ -282,6 +317,40 @@ test('resumable uploads go on through the edge', async () => {
   assert.deepEqual([asked.headers.get('upload-offset'), asked.headers.get('upload-length')], ['5', '9']);
 });
 
+test('a resumable upload to a signed address needs no key', async () => {
+  // https://supabase.com/docs/guides/storage/uploads/resumable-uploads#presigned-uploads: the signature is all that the client has.
+  service.answers((response) => {
+    const location = `${service.url}/storage/v1/upload/resumable/sign/abc`;
+    response.writeHead(201, { location, 'tus-resumable': '1.0.0' }).end();
+  });
+  const headers = { 'tus-resumable': '1.0.0', 'x-signature': 'x.y.z', 'upload-length': '5' };
+  const created = await to('/storage/v1/upload/resumable/sign', { method: 'POST', token: user, headers });
+  const place = created.headers.get('location');
+  assert.deepEqual([created.status, place], [201, '/storage/v1/upload/resumable/sign/abc']);
+  assert.equal(service.last().headers['x-signature'], 'x.y.z');
+  assert.equal(service.last().headers.authorization, undefined, 'no credential goes with it');
+  for (const method of ['HEAD', 'PATCH', 'DELETE']) {
+    assert.equal((await to(place, { method, headers })).status, 201, method);
+    assert.deepEqual([service.last().method, service.last().url], [method, place]);
+  }
+});
+
+test('what an answer depends on is said to caches, and no uploaded document runs', async () => {
+  const answers = [
+    // Images are made in a format that the client takes: https://supabase.com/docs/guides/storage/serving/image-transformations.
+    [{ 'content-type': 'image/webp', vary: 'Accept' }, 'Accept, Origin', null],
+    [{ 'content-type': 'image/png, text/html' }, 'Origin', 'sandbox'],
+    [{ 'content-type': 'text/html x' }, 'Origin', 'sandbox'],
+    [{ 'content-type': 'application/rss+xml' }, 'Origin', 'sandbox'],
+  ];
+  for (const [headers, vary, policy] of answers) {
+    service.answers((response) => response.writeHead(200, headers).end('<script>1</script>'));
+    const answer = await to('/storage/v1/render/image/public/a/b');
+    assert.deepEqual([answer.headers.get('vary'), answer.headers.get('content-security-policy')], [vary, policy]);
+    assert.equal(answer.headers.get('x-content-type-options'), 'nosniff');
+  }
+});
+
 test('functions get any method, and stream their answers', async () => {
   let release;
   const held = new Promise((resolve) => {
@@ -337,6 +406,67 @@ test('a refusal of a service is its own, and its failure has the edge’s form',
   }
 });
 
+/** A service that answers each connection with some bytes and ends it. */
+const startRaw = async () => {
+  const state = { bytes: '' };
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.once('data', () => socket.end(state.bytes));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const stop = () => new Promise((resolve) => server.close(resolve));
+  return { state, stop, url: `http://127.0.0.1:${server.address().port}` };
+};
+
+test('garbage, a broken answer and a false encoding are errors, never a whole answer', async () => {
+  const raw = await startRaw();
+  const broken = await startEdge({ STORAGE_URL: raw.url, FUNCTIONS_URL: raw.url });
+  const paths = ['/storage/v1/object/public/a/b', '/functions/v1/hello'];
+  try {
+    for (const bytes of ['', 'garbage\r\n\r\n', 'HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n']) {
+      raw.state.bytes = bytes;
+      for (const path of paths) {
+        const { status, body, headers } = await ask(path, { base: broken.url });
+        assert.deepEqual([status, body?.code], [503, 'RG415'], `${bytes} ${path}`);
+        assert.ok(headers.get('retry-after'));
+      }
+    }
+    for (const bytes of [
+      'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n',
+      'HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nplain',
+      `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 10\r\n\r\n\x1f\x8b\x08short12`,
+    ]) {
+      raw.state.bytes = Buffer.from(bytes, 'latin1');
+      for (const path of paths) {
+        const whole = fetch(broken.url + path).then((answer) => answer.ok && answer.text());
+        await assert.rejects(whole, { name: 'TypeError' }, `${bytes} ${path}`);
+      }
+    }
+  } finally {
+    await broken.stop();
+    await raw.stop();
+  }
+});
+
+test('what a gateway before a service says has the edge’s form, and a function’s statuses are its own', async () => {
+  // https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/
+  const page = (status) => (response) => response.writeHead(status, { 'content-type': 'text/html' }).end('<h1>no</h1>');
+  for (const [status, ...wanted] of [
+    [502, 503, 'RG415'],
+    [504, 504, 'RG416'],
+    [521, 503, 'RG415'],
+    [522, 503, 'RG415'],
+    [524, 504, 'RG416'],
+    [530, 503, 'RG415'],
+  ]) {
+    service.answers(page(status));
+    const answer = await to('/auth/v1/settings', { key });
+    assert.deepEqual([answer.status, answer.body.code], wanted, `${status}`);
+    assert.equal((await to('/functions/v1/hello')).status, status);
+  }
+});
+
 test('attempts to sign in are held by account and by address, and renewals are not', async () => {
   service.answers(json({}));
   const held = await startEdge({
@@ -358,6 +488,21 @@ test('attempts to sign in are held by account and by address, and renewals are n
     assert.ok(Number(refused.headers.get('retry-after')) > 0);
     assert.equal(refused.headers.get('x-supabase-api-version'), '2024-01-01', 'so that auth-js has the code');
     assert.equal((await from('203.0.113.9', sign, { email: 'bob@example.org' })).status, 200, 'another account');
+    // Auth takes all of these for one account (supabase/auth: formatPhoneNumber, and Go's strings.ToLower).
+    for (const spellings of [
+      [{ phone: '+4912345' }, { phone: '49 123 45' }, { phone: '4912345' }, { phone: '+4 9 1 2 3 4 5' }],
+      [
+        { email: 'ii@example.org' },
+        { email: 'İi@example.org' },
+        { email: 'iİ@example.org' },
+        { email: 'İI@example.org' },
+      ],
+    ]) {
+      const seen = [];
+      for (const [n, spelling] of spellings.entries())
+        seen.push((await from(`198.51.100.${n}`, sign, spelling)).status);
+      assert.deepEqual(seen, [200, 200, 200, 429], JSON.stringify(spellings));
+    }
     const many = [];
     for (let n = 0; n < 10; n++) many.push((await from('203.0.113.77', sign, { email: `u${n}@example.org` })).status);
     assert.deepEqual(many, [...Array(8).fill(200), 429, 429], 'ten accounts, from one address');
