@@ -10,6 +10,7 @@ import { freePort } from '../../../dev/process.js';
 import { BUNDLE } from '../../../dev/workerd.js';
 import { startEdge, variables } from '../../support/edge.js';
 import { ask, close, freshEmail, made, userToken } from '../../support/stack.js';
+import { startService } from '../support/services.js';
 
 after(close);
 
@@ -35,10 +36,11 @@ simple = { limit = ${LIMIT}, period = 10 }
 
 test('the limiter counts by user or address, and by route', async () => {
   const data = mkdtempSync(join(tmpdir(), 'rowgate-guard-'));
+  const auth = await startService();
   const guarded = wranglerEdge({
     data,
     port: await freePort(),
-    variables: variables(),
+    variables: variables({ AUTH_URL: auth.url, LIMITS: '{"address_attempts":0,"account_attempts":0}' }),
     config: configuration(data),
     // This configuration builds nothing.
     entry: BUNDLE['entry.js'],
@@ -66,6 +68,14 @@ test('the limiter counts by user or address, and by route', async () => {
     const forged = [];
     for (let n = 0; n < 3 * LIMIT; n++) forged.push((await get({ token: `${two.slice(0, -4)}AAAA` })).status);
     assert.ok(forged.includes(429), `${forged}`);
+    // Attempts to sign in count for their account, too: here on routes none of which is asked too often.
+    const attempt = (path, email) =>
+      ask(`/auth/v1/${path}`, { base: guarded.url, key: made.publishable_key, json: { email } });
+    const routes = ['token?grant_type=password', 'otp', 'verify', 'recover', 'resend', 'magiclink'];
+    const attempts = [];
+    for (const path of [...routes, ...routes]) attempts.push((await attempt(path, 'ada@example.org')).status);
+    assert.ok(attempts.includes(429), `${attempts}`);
+    assert.equal((await attempt('signup', freshEmail())).status, 200, 'another account');
     const lead = await ask('/v1/entries', { base: guarded.url, json: { email: freshEmail() } });
     assert.equal(lead.status, 201);
     const health = [];
@@ -76,6 +86,7 @@ test('the limiter counts by user or address, and by route', async () => {
     );
   } finally {
     await guarded.part.stop();
+    await auth.stop();
     rmSync(data, { recursive: true, force: true });
   }
 });

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { waitFor } from '../../../dev/process.js';
 import { startEdge } from '../../support/edge.js';
 import { close } from '../../support/stack.js';
-import { files, refusals } from '../support/clients/storage.js';
+import { files, images, refusals } from '../support/clients/storage.js';
 import { clients, isReal, needsStandIn, needsVariable, startProject } from '../support/project.js';
 import { storage } from '../support/storage.js';
 
@@ -60,6 +60,11 @@ test('files: upload, replace, read whole, in part and as a stream, sign, list, c
     removed: 3,
     left: [],
   });
+});
+
+test('images in another size: by a key, by everybody, by a signed address', needsStandIn, async () => {
+  const seen = await images({ connect });
+  assert.deepEqual(seen, Array(3).fill('files/pictures/a b.png 40x30 contain 50'));
 });
 
 test('refusals are the service’s own', needsStandIn, async () => {

@@ -27,6 +27,8 @@ export const storage = () => {
   const objects = new Map();
   /** What a token opens, by token. */
   const tokens = new Map();
+  /** The size of the image that a token opens. */
+  const sizes = new Map();
   /** Objects that a test serves and takes itself, by path. */
   const special = new Map();
 
@@ -95,11 +97,20 @@ export const storage = () => {
     response.end(request.method === 'HEAD' ? undefined : part);
   };
 
+  /** An image in another size (http/routes/render): here a text that says which. A signed address has the size in its token. */
+  const render = (response, path, size) => {
+    get(path);
+    const { width, height, resize, quality } = size;
+    response.writeHead(200, { 'content-type': 'image/webp', vary: 'Accept', 'cache-control': 'max-age=60' });
+    response.end(`${path} ${width}x${height} ${resize} ${quality}`);
+  };
+
   /** An address with a token for an object: signObjectUrl of storage/object.ts gives the path below the service's own address, not encoded. */
-  const signed = (kind, path) => {
+  const signed = (kind, path, transform) => {
     const token = randomUUID();
     tokens.set(token, `${kind} ${path}`);
-    return `/object/${kind}/${path}?token=${token}`;
+    if (transform) sizes.set(token, transform);
+    return `/${transform ? 'render/image' : 'object'}/${kind}/${path}?token=${token}`;
   };
   const checkToken = (kind, path, query) => {
     if (tokens.get(query.get('token')) !== `${kind} ${path}`) throw badToken();
@@ -203,14 +214,14 @@ export const storage = () => {
       'POST',
       'sign/',
       async ({ response, given }, path) => {
-        const { paths } = await given();
+        const { paths, transform } = await given();
         if (paths)
           return json(
             response,
             paths.map((name) => one(path, name)),
           );
         get(path);
-        json(response, { signedURL: signed('sign', path) });
+        json(response, { signedURL: signed('sign', path, transform) });
       },
     ],
     ['DELETE', '', async ({ response, given }, bucket) => remove(response, bucket, (await given()).prefixes)],
@@ -219,8 +230,17 @@ export const storage = () => {
     ['POST PUT', '', ({ request, response, read }, path) => upload(request, response, path, read)],
   ];
 
+  /** http/routes/render: images of an object, by the ways in which there is the object itself. */
+  const serveImage = (request, response, path) => {
+    const [, way, object] = /^\/render\/image\/(authenticated|public|sign)\/(.+)$/.exec(decodeURIComponent(path));
+    const query = new URL(request.url, 'http://storage').searchParams;
+    if (way === 'sign') checkToken('sign', object, query);
+    render(response, object, sizes.get(query.get('token')) ?? Object.fromEntries(query));
+  };
+
   const serve = (request, response, path, read, head) => {
     const { method } = request;
+    if (path.startsWith('/render/')) return serveImage(request, response, path);
     const rest = decodeURIComponent(path.replace(/^\/object\//, ''));
     const own = special.get(rest.replace(/^public\//, ''));
     if (own) return own(request, response, head);
@@ -233,7 +253,7 @@ export const storage = () => {
   return {
     special,
     /** Supabase's gateway asks no key of these. */
-    isPublic: (_, path) => /^\/object\/(?:public|sign|upload\/sign)\//.test(path),
+    isPublic: (_, path) => /^\/(?:object|render\/image)\/(?:public|sign|upload\/sign)\//.test(path),
     answer: async (request, response, path, read, head) => {
       try {
         await serve(request, response, path, read, head);

@@ -59,6 +59,19 @@ export const files = async ({ connect, bucket, folder }) => {
   return seen;
 };
 
+/** Images in another size: by a key, by everybody, and by a signed address. */
+export const images = async ({ connect }) => {
+  const store = connect().storage.from('files');
+  good(await store.upload('pictures/a b.png', new Blob(['png'], { type: 'image/png' })));
+  const transform = { width: 40, height: 30, resize: 'contain', quality: 50 };
+  const { publicUrl } = store.getPublicUrl('pictures/a b.png', { transform }).data;
+  const { signedUrl } = good(await store.createSignedUrl('pictures/a b.png', 60, { transform }));
+  const loaded = await good(await store.download('pictures/a b.png', { transform })).text();
+  const opened = await Promise.all([publicUrl, signedUrl].map((url) => fetch(url).then((answer) => answer.text())));
+  good(await store.remove(['pictures/a b.png']));
+  return [loaded, ...opened];
+};
+
 /** A bucket that takes nothing, and none. */
 export const refusals = async ({ connect }) => {
   const { storage } = connect();
