@@ -105,7 +105,7 @@ class Stack {
     });
   }
 
-  /** Services that the edge calls: a developer's own, from the environment; in tests an address at which nobody answers. */
+  /** What a developer's environment sets of the edge's variables: services that it calls, limits. In tests an address at which nobody answers. */
   services() {
     if (this.throwAway) {
       const nowhere = 'http://127.0.0.1:9';
@@ -118,8 +118,10 @@ class Stack {
         LLM_PROVIDER_URLS: `openai=${nowhere}`,
       };
     }
-    const names = systems().flatMap(({ variables = [] }) => variables.map(({ name }) => name));
-    return Object.fromEntries(names.filter((name) => process.env[name]).map((name) => [name, process.env[name]]));
+    const { REALTIME_URL, STORAGE_URL, FUNCTIONS_URL, SUPABASE_PUBLISHABLE_KEY, LIMITS } = process.env;
+    const given = { REALTIME_URL, STORAGE_URL, FUNCTIONS_URL, SUPABASE_PUBLISHABLE_KEY, LIMITS };
+    for (const { name } of systems().flatMap(({ variables = [] }) => variables)) given[name] = process.env[name];
+    return Object.fromEntries(Object.entries(given).filter(([, value]) => value));
   }
 
   options(name) {

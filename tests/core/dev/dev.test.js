@@ -11,11 +11,13 @@ import pg from 'pg';
 import { root } from '../../../dev/paths.js';
 import { alive, freePort, waitFor } from '../../../dev/process.js';
 import { needs, ask as request } from '../../support/stack.js';
+import { startService } from '../support/services.js';
 
 const data = mkdtempSync(join(tmpdir(), 'rowgate-dev-'));
 const env = { ...process.env, ROWGATE_DATA: data };
 const owner = randomUUID();
 let running;
+let functions;
 
 /** Processes that name the data directory in their command line. */
 const leftovers = () => {
@@ -36,7 +38,8 @@ const leftovers = () => {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && commandLine(name).includes(data));
 };
 
-after(() => {
+after(async () => {
+  await functions?.stop();
   if (running && running.exitCode === null && running.signalCode === null) process.kill(-running.pid, 'SIGKILL');
   for (const pid of leftovers()) process.kill(Number(pid), 'SIGKILL');
   rmSync(data, { recursive: true, force: true });
@@ -85,6 +88,8 @@ const gone = async (child) => {
 
 test('a first start says ready, describes itself, and serves', async () => {
   const port = await freePort();
+  functions = await startService();
+  env.FUNCTIONS_URL = functions.url;
   const child = await start(port);
   assert.equal(child.url, `http://127.0.0.1:${port}`);
   const keys = ['edge_url', 'postgrest_url', 'database_url', 'issuer', 'jwks_url', 'anon_key', 'service_key'];
@@ -95,6 +100,9 @@ test('a first start says ready, describes itself, and serves', async () => {
   }
   const inserted = await ask(child, '/rest/v1/projects', { token: await token(), json: { name: 'survives' } });
   assert.equal(inserted.status, 201);
+  // Services behind the edge are the developer's own, by the variables of the environment.
+  assert.equal((await ask(child, '/functions/v1/hello', {})).status, 200);
+  assert.equal(functions.last().url, '/hello');
   // What stands beside the bundle, which wrangler brings along.
   for (const path of ['/docs', '/openapi.json']) assert.equal((await ask(child, path, {})).status, 200, path);
 });
