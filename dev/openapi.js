@@ -44,7 +44,7 @@ export const services = () => {
         errors: [
           ...['RG103', 'RG415', 'RG416'],
           ...(method === 'GET' ? [] : ['RG302', 'RG310', 'RG314']),
-          ...(attempts ? ['RG301', 'RG334'] : []),
+          ...(attempts ? ['RG301', 'RG334', ...(method === 'GET' ? [] : ['RG330'])] : []),
           ...(path === SOCKET ? ['RG104', 'RG220'] : []),
         ],
       })),

@@ -76,7 +76,7 @@ pub(super) async fn send<P: Platform>(
         HeaderValue::from_static(document.content_type),
     );
     if document.function.is_some() {
-        headers.insert(VARY, HeaderValue::from_static("Authorization"));
+        headers.insert(VARY, HeaderValue::from_static("Apikey, Authorization"));
     }
     if document.content_type.starts_with("text/html") {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
