@@ -36,7 +36,7 @@ comment on column clixen.telemetry_events.ip_address is 'The network only: 24 bi
 -- many; expecting many of each it reads an index in order, as far as a page goes.
 alter table clixen.telemetry_events alter column user_id set (n_distinct = 100);
 
-create index telemetry_events_user_id on clixen.telemetry_events (user_id, created_at desc) where user_id is not null;
+create index telemetry_events_user_id on clixen.telemetry_events (user_id, created_at desc, id desc) where user_id is not null;
 create index telemetry_events_category on clixen.telemetry_events (event_category, event_type, created_at desc);
 create index telemetry_events_workflow_id on clixen.telemetry_events (workflow_id, created_at) where workflow_id is not null;
 create index telemetry_events_created_at on clixen.telemetry_events using brin (created_at);

@@ -53,12 +53,16 @@ left join lateral (
     coalesce(sum(n.count) filter (where n.status = 'failed'), 0)::bigint as failed,
     coalesce(sum(n.count) filter (where n.status = 'archived'), 0)::bigint as archived
   from (
-    select w.status, count(*) as count from clixen.mvp_workflows as w where w.user_id = u.id group by w.status
+    -- An array, as the policy compares the user as well: for two plain comparisons of one column each row would go through a step of its own.
+    select w.status, count(*) as count
+    from clixen.mvp_workflows as w
+    where w.user_id = any (array[u.id])
+    group by w.user_id, w.status
   ) as n
 ) as workflows on true
 left join lateral (
   select count(*) filter (where s.status = 'active') as active, count(*) as count
-  from clixen.mvp_chat_sessions as s where s.user_id = u.id
+  from clixen.mvp_chat_sessions as s where s.user_id = any (array[u.id])
 ) as sessions on true;
 comment on view clixen.mvp_user_dashboard_stats is 'What a user has created, in one row.';
 grant select on clixen.mvp_user_dashboard_stats to authenticated, service_role;

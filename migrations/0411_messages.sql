@@ -63,7 +63,9 @@ comment on column observatory.messages.is_copy is 'Whether another conversation 
 comment on column observatory.messages.content is 'The text, at most a megabyte; metadata.content_bytes has the size of a longer one.';
 comment on column observatory.messages.occurred_at is 'The entry''s own time or, without a valid one, the time when it was stored.';
 
-create index messages_order on observatory.messages (conversation_id, seq, id);
+-- With the project for the policies: the planner does not know that a conversation is in one project, and would otherwise also read all
+-- messages of the caller's projects in another index.
+create index messages_order on observatory.messages (conversation_id, seq, id, project_id);
 create index messages_latest on observatory.messages (project_id, occurred_at desc, id desc);
 create index messages_by_parent on observatory.messages (parent_id) where parent_id is not null;
 create index messages_by_parent_uuid on observatory.messages (conversation_id, parent_uuid);

@@ -50,7 +50,8 @@ comment on column observatory.tool_calls.duration_source is
 
 create index tool_calls_message on observatory.tool_calls (message_id);
 create index tool_calls_by_name on observatory.tool_calls (project_id, tool_name, started_at desc);
-create index tool_calls_started on observatory.tool_calls (conversation_id, started_at);
+-- With the project, as messages_order.
+create index tool_calls_started on observatory.tool_calls (conversation_id, started_at, id, project_id);
 create index tool_calls_errors on observatory.tool_calls (project_id, started_at desc) where is_error;
 create index tool_calls_slowest on observatory.tool_calls (tool_name, duration_ms desc) where duration_ms is not null;
 create index tool_calls_owner on observatory.tool_calls (owner_id);

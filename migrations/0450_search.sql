@@ -123,8 +123,73 @@ create type private.search_hit as (
   is_copy     boolean
 );
 
+-- Whether the planner knows nothing about words: their table was never analysed, as right after it was restored from a dump. It would then
+-- take every word for rare and every project for small, and read all messages that have a common word.
+create function private.words_are_unknown() returns boolean
+  language plpgsql stable
+  set search_path = ''
+  as $$
+begin
+  return (select c.reltuples < 0 from pg_catalog.pg_class as c where c.oid = 'private.message_search'::regclass);
+end
+$$;
+revoke execute on function private.words_are_unknown() from public;
+
+-- The vectors of the latest messages of a project: 200, or all that it has.
+create function private.latest_vectors(project uuid) returns tsvector[]
+  language plpgsql stable
+  set search_path = ''
+  -- By the index of the latest.
+  set enable_bitmapscan = off
+  set enable_sort = off
+  as $$
+begin
+  return array(
+    select s.search from private.message_search as s
+    where s.project_id = latest_vectors.project
+    order by s.occurred_at desc, s.message_id desc
+    limit 200
+  );
+end
+$$;
+revoke execute on function private.latest_vectors(uuid) from public;
+
+-- Whether matches are sooner found by time than by their words: a tenth of these latest vectors match, or they are all that there are.
+create function private.is_common(latest tsvector[], query tsquery) returns boolean
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return cardinality(latest) < 200 or (select count(*) >= 20 from unnest(latest) as v (search) where v.search @@ query);
+end
+$$;
+revoke execute on function private.is_common(tsvector[], tsquery) from public;
+
+-- The latest messages of a project that match, found by time.
+create function private.hits_by_time(
+  project uuid, query tsquery, ranked_by tsquery, since timestamptz, latest timestamptz, most bigint
+) returns private.search_hit[]
+  language plpgsql stable
+  set search_path = ''
+  set enable_bitmapscan = off
+  set enable_sort = off
+  as $$
+begin
+  return array(
+    select row(s.message_id, s.occurred_at, floor(16 * ts_rank_cd(s.search, ranked_by, 32))::int, s.is_copy)::private.search_hit
+    from private.message_search as s
+    where s.project_id = hits_by_time.project and s.search @@ query
+      and s.occurred_at between coalesce(since, '-infinity') and coalesce(latest, 'infinity')
+    order by s.occurred_at desc, s.message_id desc
+    limit most
+  );
+end
+$$;
+revoke execute on function private.hits_by_time(uuid, tsquery, tsquery, timestamptz, timestamptz, bigint) from public;
+
 -- The latest thousand messages of these projects that match, with their ranks. `marks` are filters; nothing later than `latest` is looked
--- at. Project by project: a plan for one project knows how common the words are and how large the project is.
+-- at. Project by project: a plan for one project knows how common the words are and how large the project is; where it does not, a look at
+-- the project's latest messages decides.
 create function private.search_hits(
   projects uuid[], query tsquery, marks tsquery, since timestamptz, latest timestamptz
 ) returns private.search_hit[]
@@ -134,26 +199,34 @@ create function private.search_hits(
   as $$
 declare
   most constant int := 1000;
+  wanted constant tsquery := case when marks is null then query else query && marks end;
+  are_unknown constant boolean := private.words_are_unknown();
   project uuid;
   floor_ timestamptz := since;
   found_ private.search_hit[];
   hits private.search_hit[] := '{}';
 begin
   foreach project in array projects loop
-    execute format(
-      'select array_agg(row(h.message_id, h.occurred_at, h.bucket, h.is_copy)::private.search_hit)
-       from (
-         select s.message_id, s.occurred_at, floor(16 * ts_rank_cd(s.search, %2$L::tsquery, 32))::int as bucket, s.is_copy
-         from private.message_search as s
-         where s.project_id = %1$L and s.search @@ %3$L::tsquery%4$s%5$s
-         order by s.occurred_at desc, s.message_id desc
-         limit %6$s
-       ) as h',
-      project, query, case when marks is null then query else query && marks end,
-      case when floor_ is not null then format(' and s.occurred_at >= %L', floor_) end,
-      case when latest is not null then format(' and s.occurred_at <= %L', latest) end, most
-    ) into found_;
-    continue when found_ is null;
+    if are_unknown and private.is_common(private.latest_vectors(project), wanted) then
+      found_ := private.hits_by_time(project, wanted, query, floor_, latest, most);
+    else
+      execute format(
+        'select array_agg(row(h.message_id, h.occurred_at, h.bucket, h.is_copy)::private.search_hit)
+         from (
+           select s.message_id, s.occurred_at, floor(16 * ts_rank_cd(s.search, %2$L::tsquery, 32))::int as bucket, s.is_copy
+           from private.message_search as s
+           where s.project_id%7$s = %1$L and s.search @@ %3$L::tsquery%4$s%5$s
+           order by s.occurred_at desc, s.message_id desc
+           limit %6$s
+         ) as h',
+        project, query, wanted,
+        case when floor_ is not null then format(' and s.occurred_at >= %L', floor_) end,
+        case when latest is not null then format(' and s.occurred_at <= %L', latest) end, most,
+        -- As a text, which no index has: by the words only.
+        case when are_unknown then '::text' end
+      ) into found_;
+    end if;
+    continue when coalesce(cardinality(found_), 0) = 0;
     hits := hits || found_;
     if cardinality(hits) > most then
       hits := array(select h from unnest(hits) as h order by (h).occurred_at desc, (h).message_id desc limit most);
@@ -359,6 +432,10 @@ drop function private.searched_projects(uuid);
 drop function private.highlight(text, tsquery);
 drop function private.without_copies(private.search_hit[]);
 drop function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);
+drop function private.hits_by_time(uuid, tsquery, tsquery, timestamptz, timestamptz, bigint);
+drop function private.is_common(tsvector[], tsquery);
+drop function private.latest_vectors(uuid);
+drop function private.words_are_unknown();
 drop type private.search_hit;
 drop function private.exact_word(text);
 drop function private.search_query(text);

@@ -398,8 +398,8 @@ comment on function observatory.suggest(text, uuid, bigint) is
 revoke execute on function observatory.suggest(text, uuid, bigint) from public;
 grant execute on function observatory.suggest(text, uuid, bigint) to authenticated;
 
--- Messages that are like a message, most alike first: {results}. They share its longest words that are rare in its project; of those the
--- latest 300 are compared by their trigrams.
+-- Messages that are like a message, most alike first: {results}. They share its longest words that are rare in its project, which are in 2 to
+-- 300 of its messages and in less than a tenth of the latest 200; of those the latest 300 are compared by their trigrams.
 create function observatory.similar(message_id uuid, "limit" bigint default 10) returns jsonb
   language plpgsql stable security definer
   set search_path = ''
@@ -413,6 +413,8 @@ declare
   words text;
   word text;
   shared_by bigint;
+  are_unknown constant boolean := private.words_are_unknown();
+  latest tsvector[];
   rare tsquery;
   rare_count int := 0;
   common tsquery;
@@ -429,6 +431,7 @@ begin
     perform private.refuse(400, 'RG669', 'The limit is not one of this list', 'It is 1 to 50', 'Leave it out for 10.');
   end if;
   words := left(private.search_text(message), 2000);
+  latest := private.latest_vectors(message.project_id);
   for word in
     select w.lexeme
     from unnest(tsvector_to_array(private.search_vector(words))) as w (lexeme)
@@ -437,12 +440,18 @@ begin
     limit 24
   loop
     common := coalesce(common || private.exact_word(word), private.exact_word(word));
-    execute format(
-      'select count(*) from (
-         select from private.message_search as s where s.project_id = %L and s.search @@ %L::tsquery limit 301
-       ) as s',
-      message.project_id, private.exact_word(word)
-    ) into shared_by;
+    if cardinality(latest) < 200 then
+      shared_by := (select count(*) from unnest(latest) as v (search) where v.search @@ private.exact_word(word));
+    elsif private.is_common(latest, private.exact_word(word)) then
+      continue;
+    else
+      execute format(
+        'select count(*) from (
+           select from private.message_search as s where s.project_id%s = %L and s.search @@ %L::tsquery limit 301
+         ) as s',
+        case when are_unknown then '::text' end, message.project_id, private.exact_word(word)
+      ) into shared_by;
+    end if;
     if shared_by between 2 and 300 then
       rare := coalesce(rare || private.exact_word(word), private.exact_word(word));
       rare_count := rare_count + 1;
@@ -472,10 +481,18 @@ begin
     from (
       select c.*, private.similarity(left(words, 1000), left(c.full_text, 1000)) as alike
       from (
-        select m.id, m.project_id, m.conversation_id, m.entry_type, m.role, m.occurred_at, m.seq, o.title, private.search_text(m) as full_text
-        from observatory.messages as m
-        inner join observatory.conversations as o on o.id = m.conversation_id
-        where m.id = any (candidates) and o.deleted_at is null
+        select m.*, o.title
+        from unnest(candidates) as k (id)
+        -- Each by its id, however many rows the planner expects.
+        cross join lateral (
+          select c.id, c.project_id, c.conversation_id, c.entry_type, c.role, c.occurred_at, c.seq, private.search_text(c) as full_text
+          from observatory.messages as c
+          where c.id = k.id
+          offset 0
+        ) as m
+        cross join lateral (
+          select c.title from observatory.conversations as c where c.id = m.conversation_id and c.deleted_at is null offset 0
+        ) as o
         offset 0
       ) as c
       where private.similarity(left(words, 1000), left(c.full_text, 1000)) > 0.1

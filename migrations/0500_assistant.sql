@@ -10,7 +10,7 @@ insert into private.system_schemas (schema, system) values
 
 create type assistant.member as (id uuid, tenant_id uuid, role text, is_private boolean);
 comment on type assistant.member is
-  'A caller as a member of a tenant. is_private: the tenant''s members see their own conversations only (features.private_conversations).';
+  'A caller as a member of a tenant. is_private: the caller sees their own conversations only, as features.private_conversations says of members, but not of admins and owners.';
 
 -- The caller as a member of a tenant; all null for everybody else. Both tables are made later, in 0501 and 0502. In PL/pgSQL, because SQL
 -- functions with settings are planned at every call.
@@ -19,12 +19,19 @@ create function assistant.me() returns assistant.member
   set search_path = ''
   as $$
 declare
+  caller constant uuid := auth.uid();
   known assistant.member;
 begin
-  select u.id, u.tenant_id, u.role, coalesce((t.features ->> 'private_conversations')::boolean, false) into known
-  from assistant.users as u
-  inner join assistant.tenants as t on t.id = u.tenant_id
-  where u.auth_id = (select auth.uid()) and u.is_active and t.is_active and (select private.scope_allows('assistant', 'read'));
+  -- Not as conditions of the statement: every policy of the system asks this, and each subselect takes time.
+  if private.scope_allows('assistant', 'read') then
+    select
+      u.id, u.tenant_id, u.role,
+      u.role not in ('admin', 'owner') and coalesce((t.features ->> 'private_conversations')::boolean, false)
+    into known
+    from assistant.users as u
+    inner join assistant.tenants as t on t.id = u.tenant_id
+    where u.auth_id = caller and u.is_active and t.is_active;
+  end if;
   return known;
 end
 $$;

@@ -37,9 +37,7 @@ alter table assistant.conversations force row level security;
 create policy member_select on assistant.conversations for select to authenticated
   using (
     tenant_id = (select assistant.my_tenant())
-    and (
-      not (select (assistant.me()).is_private) or user_id = (select assistant.my_id()) or (select assistant.is_admin())
-    )
+    and (not (select (assistant.me()).is_private) or user_id = (select assistant.my_id()))
   );
 create policy owner_insert on assistant.conversations for insert to authenticated
   with check (tenant_id = (select assistant.my_tenant()) and user_id = (select assistant.my_id()));

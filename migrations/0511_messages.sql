@@ -42,10 +42,14 @@ alter index assistant.messages_newest_by_tenant alter column 1 set statistics 0;
 
 alter table assistant.messages enable row level security;
 alter table assistant.messages force row level security;
--- Within a policy, the policies of conversations apply: what the caller does not see is not there. With the offset each conversation is looked
--- up by its id; without it, the planner reads all conversations of the tenant first.
+-- Who sees all conversations of the tenant sees all messages that by_tenant leaves, without a look at the conversation of each. For the
+-- others the policies of conversations apply within this one: what the caller does not see is not there. With the offset each conversation is
+-- looked up by its id; without it, the planner reads all conversations of the tenant first.
 create policy member_select on assistant.messages for select to authenticated
-  using (exists (select from assistant.conversations as c where c.id = conversation_id offset 0));
+  using (
+    not (select (assistant.me()).is_private)
+    or exists (select from assistant.conversations as c where c.id = conversation_id offset 0)
+  );
 -- For the indexes by tenant: without these, each message of another tenant's conversation is looked at, and the time that this takes says that
 -- there are some. Restrictive, and the first ones by their names: what comes after another policy must be leakproof to be looked for in an index.
 create policy by_tenant_select on assistant.messages as restrictive for select to authenticated

@@ -230,7 +230,7 @@ begin
     inner join assistant.messages as m on m.id = s.message_id
     where s.tenant_id = caller.tenant_id
       and (message_feedback_summary.conversation is null or s.conversation_id = message_feedback_summary.conversation)
-      and (not caller.is_private or c.user_id = caller.id or caller.role in ('admin', 'owner'))
+      and (not caller.is_private or c.user_id = caller.id)
     order by s.last_at desc, s.message_id;
 end
 $$;

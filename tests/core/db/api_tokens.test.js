@@ -153,6 +153,26 @@ test('a policy asks for the scope once a statement, not once a row', () =>
       assert.equal(loops, '1', plan);
   }));
 
+test('the planner expects that rows are in the scope', () =>
+  transaction(async (query) => {
+    const sub = randomUUID();
+    await query(`insert into sample.projects (user_id, name) select $1, n::text from generate_series(1, 500) as n`, [
+      sub,
+    ]);
+    await query('analyze sample.projects');
+    await query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify({ role: 'authenticated', sub })]);
+    const expected = async (role) => {
+      await query(`set local role ${role}`);
+      const [row] = await query(
+        'explain (format json) select id from sample.projects where user_id = (select auth.uid())',
+      );
+      return row['QUERY PLAN'][0].Plan['Plan Rows'];
+    };
+    const without = await expected('service_role');
+    const within = await expected('authenticated');
+    assert.ok(within > 0.9 * without, `${within} rows of ${without}`);
+  }));
+
 test('no request role may read or write tokens, or call their functions', async () => {
   const statements = [
     'select from private.api_tokens',

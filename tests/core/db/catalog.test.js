@@ -212,12 +212,12 @@ const RULES = {
         where y.polrelid = c.oid and not y.polpermissive and 'authenticated'::regrole = any (y.polroles)
           and y.polcmd = case a.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end
           and side.condition ~ format(
-            '^\\( SELECT private\\.scope_allows\\(''%s''::text, ''%s''::text\\) AS scope_allows\\)$',
+            '^\\(\\( SELECT NULLIF\\(private\\.scope_allows\\(''%s''::text, ''%s''::text\\), false\\) AS "nullif"\\) IS NOT NULL\\)$',
             m.system, case a.privilege_type when 'SELECT' then 'read' else 'write' end)
         having count(*) = case a.privilege_type when 'UPDATE' then 2 else 1 end)`,
     fault: `${POLICY('user_id = (select auth.uid())')}; grant select on sample.faulty to authenticated;
       create policy scoped on sample.faulty as restrictive for select to authenticated
-        using ((select private.scope_allows('sample', 'write')))`,
+        using ((select nullif(private.scope_allows('sample', 'write'), false)) is not null)`,
   },
   'every schema of the data API belongs to a system': {
     query: `select n.nspname as name from pg_namespace n where ${EXPOSED} and n.nspname not in (${list(['edge', ...plainSchemas()])})
@@ -231,7 +231,7 @@ const RULES = {
   'claims are read once a statement: wrapped in a select': {
     // private.tenant_of is of the row, and in an index.
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
-      where regexp_replace(regexp_replace(${CONDITION}, 'private\\.tenant_of(_message)?\\(\\w+\\) = ', '', 'g'), '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.(is_admin\\(\\)|scope_allows\\([^()]*\\)))( AS \\w+)?\\s*\\)', '', 'g')
+      where regexp_replace(regexp_replace(${CONDITION}, 'private\\.tenant_of(_message)?\\(\\w+\\) = ', '', 'g'), '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.is_admin\\(\\)|NULLIF\\(private\\.scope_allows\\([^()]*\\), false\\))( AS "?\\w+"?)?\\s*\\)', '', 'g')
         ~ 'auth\\.|private\\.|current_setting'`,
     fault: POLICY('user_id = auth.uid()'),
   },

@@ -58,7 +58,7 @@ const INDEXES = {
   ],
   messages: [
     'UNIQUE btree (conversation_id, entry_uuid)',
-    'btree (conversation_id, seq, id)',
+    'btree (conversation_id, seq, id, project_id)',
     'btree (project_id, occurred_at DESC, id DESC)',
     'btree (parent_id) WHERE (parent_id IS NOT NULL)',
     'btree (conversation_id, parent_uuid)',
@@ -69,7 +69,7 @@ const INDEXES = {
     'UNIQUE btree (conversation_id, tool_use_id)',
     'btree (message_id)',
     'btree (project_id, tool_name, started_at DESC)',
-    'btree (conversation_id, started_at)',
+    'btree (conversation_id, started_at, id, project_id)',
     'btree (project_id, started_at DESC) WHERE is_error',
     'btree (tool_name, duration_ms DESC) WHERE (duration_ms IS NOT NULL)',
     'btree (project_id, file_path) WHERE (file_path IS NOT NULL)',

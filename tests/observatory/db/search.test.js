@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
-import { as, close, sql, stack } from '../../support/stack.js';
+import { as, close, sql, stack, transaction } from '../../support/stack.js';
 import { addCall, addMember, call, makeConversation, makeProject, refused, say, user } from '../support/search.js';
 import { Session, sendSession } from '../support/transcripts.js';
 
@@ -541,4 +541,63 @@ test('the words of an upload’s messages are those of each message by itself', 
   assert.equal(found.length, one.records.length);
   for (const { stored, alone } of found) assert.equal(stored, alone);
   assert.ok(found.filter(({ stored }) => stored?.includes("' tool Read'")).length === 2);
+});
+
+test('the same is found before the table of words was ever analysed, by time or by the words', async () => {
+  const projects = [await makeProject(owner), await makeProject(owner)];
+  const [large, small] = [await makeConversation(projects[0], owner), await makeConversation(projects[1], owner)];
+  await transaction(async (query) => {
+    for (const [in_, count] of [
+      [large, 600],
+      [small, 30],
+    ]) {
+      const added = await query(
+        `insert into observatory.messages (project_id, conversation_id, owner_id, entry_uuid, seq, entry_type, role, content, occurred_at)
+         select $1, $2, $3, 'entry ' || n, n, 'user', 'user', concat_ws(' ', 'everywhere', case when n % 97 = 3 then 'seldom' end),
+           now() - n * interval '1 minute'
+         from generate_series(1, $4::int) as n returning id`,
+        [in_.project_id, in_.id, owner, count],
+      );
+      await query('select private.index_vectors($1)', [added.map(({ id }) => id)]);
+    }
+    const found = async (word, since, latest) => {
+      const [{ hits }] = await query(
+        `select array(
+           select (h).message_id || ' ' || (h).bucket
+           from unnest(private.search_hits($1, $2, private.exact_word(' role user'), now() + $3::interval, now() + $4::interval)) as h
+           order by (h).occurred_at desc, (h).message_id desc) as hits`,
+        [projects, word, since, latest],
+      );
+      return hits;
+    };
+    const all = async () => {
+      const words = ['everywhere', 'seldom', 'everywhere & !seldom', 'nowhere'];
+      const limits = [
+        [null, null],
+        ['-20 minutes', null],
+        ['-300 minutes', '-5 minutes'],
+      ];
+      const results = [];
+      for (const word of words) for (const given of limits) results.push([word, ...given, await found(word, ...given)]);
+      return results;
+    };
+    await query('analyze private.message_search');
+    assert.deepEqual(await query('select private.words_are_unknown() as unknown'), [{ unknown: false }]);
+    const planned = await all();
+    assert.deepEqual(
+      planned.map(([, , , hits]) => hits.length),
+      [630, 40, 322, 8, 2, 3, 622, 38, 319, 0, 0, 0],
+    );
+    await query(`update pg_class set reltuples = -1 where oid = 'private.message_search'::regclass`);
+    assert.deepEqual(await query('select private.words_are_unknown() as unknown'), [{ unknown: true }]);
+    assert.deepEqual(
+      await query(
+        `select private.is_common(private.latest_vectors($1), 'everywhere') as everywhere,
+           private.is_common(private.latest_vectors($1), 'seldom') as seldom, private.is_common(private.latest_vectors($2), 'seldom') as small`,
+        projects,
+      ),
+      [{ everywhere: true, seldom: false, small: true }],
+    );
+    assert.deepEqual(await all(), planned);
+  });
 });
