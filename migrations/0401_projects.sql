@@ -154,17 +154,23 @@ comment on column observatory.project_members.display_name is 'How the project''
 create index project_members_user on observatory.project_members (user_id, project_id);
 
 -- Projects that the caller may see. One call a statement: policies write it as (select observatory.visible_projects())::uuid[].
--- PL/pgSQL keeps the plan of each session; SQL would plan the statement at every call, which takes longer than to run it. Deleted projects are
+-- PL/pgSQL keeps the plan of each session; SQL would plan the statement at every call, which takes longer than to run it. The scope is no
+-- condition of the statement, where its subselect would take time at every call. Deleted projects are
 -- few, so each membership is looked up among them: a join would read all projects where the planner expects many memberships.
 create function observatory.visible_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
   as $$
+declare
+  caller constant uuid := auth.uid();
 begin
+  if not private.scope_allows('observatory', 'read') then
+    return '{}';
+  end if;
   return array(
     select m.project_id
     from observatory.project_members as m
-    where m.user_id = (select auth.uid()) and (select private.scope_allows('observatory', 'read'))
+    where m.user_id = caller
       and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
   );
 end
@@ -178,11 +184,16 @@ create function observatory.editable_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
   as $$
+declare
+  caller constant uuid := auth.uid();
 begin
+  if not private.scope_allows('observatory', 'write') then
+    return '{}';
+  end if;
   return array(
     select m.project_id
     from observatory.project_members as m
-    where m.user_id = (select auth.uid()) and m.role in ('editor', 'owner') and (select private.scope_allows('observatory', 'write'))
+    where m.user_id = caller and m.role in ('editor', 'owner')
       and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
   );
 end
@@ -196,11 +207,16 @@ create function observatory.owned_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
   as $$
+declare
+  caller constant uuid := auth.uid();
 begin
+  if not private.scope_allows('observatory', 'write') then
+    return '{}';
+  end if;
   return array(
     select m.project_id
     from observatory.project_members as m
-    where m.user_id = (select auth.uid()) and m.role = 'owner' and (select private.scope_allows('observatory', 'write'))
+    where m.user_id = caller and m.role = 'owner'
       and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
   );
 end

@@ -95,11 +95,14 @@ create function observatory.hidden_conversations() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
   as $$
+declare
+  caller constant uuid := auth.uid();
 begin
   return array(
     select c.id
     from observatory.conversations as c
-    where c.project_id = any ((select observatory.visible_projects())::uuid[]) and c.deleted_at is not null
+    where c.project_id = any (array(select m.project_id from observatory.project_members as m where m.user_id = caller))
+      and c.deleted_at is not null
   );
 end
 $$;
