@@ -53,7 +53,7 @@ export default {
       if (mark) text += `${mark}${value}\n`;
     });
     const task = number();
-    begin(task, request, env, ctx, text, Date.now());
+    begin(task, request, env, ctx, utf8(text), Date.now());
     const answer = atOnce;
     atOnce = undefined;
     return answer ?? new Promise((resolve) => waiting.set(task, resolve));
@@ -65,6 +65,16 @@ export default {
 export function number() {
   last = (last + 1) >>> 0;
   return last;
+}
+
+const encoder = new TextEncoder();
+/** Into which texts are encoded: the runtime's encoder is faster than the generated code, which goes through the characters. */
+const scratch = new Uint8Array(16 * 1024);
+
+/** A text in UTF-8, until the next call. A character takes three bytes at most. */
+function utf8(text) {
+  if (text.length * 3 > scratch.length) return encoder.encode(text);
+  return scratch.subarray(0, encoder.encodeInto(text, scratch).written);
 }
 
 /**
@@ -190,9 +200,12 @@ function headersFrom(text, start) {
   return headers;
 }
 
-/** Status and headers of an answer. */
+/** Headers of an answer that nobody reads. */
+const UNREAD = ['date', 'transfer-encoding'];
+
+/** Status and headers of an answer. The runtime writes a date and the transfer's encoding itself. */
 export function answerText(answer) {
-  return withHeaders(`${answer.status}\n`, answer.headers);
+  return withHeaders(`${answer.status}\n`, answer.headers, UNREAD);
 }
 
 /** All headers of a request. */
@@ -200,10 +213,11 @@ export function allHeaders(request) {
   return withHeaders('', request.headers);
 }
 
-/** A text and the lines of headers. */
-function withHeaders(start, headers) {
+/** A text and the lines of headers, but for some. */
+function withHeaders(start, headers, without = []) {
   let text = start;
   headers.forEach((value, name) => {
+    if (without.includes(name)) return;
     const mark = answerMarks.get(name);
     text += mark ? `${mark}${value}\n` : `${OTHER_MARK}${name}\n${value}\n`;
   });
@@ -236,7 +250,7 @@ export function send(wait, text, body, milliseconds) {
     answering.then((answer) => {
       clearTimeout(timer);
       keepInstance();
-      answered(wait, answerText(answer), answer.webSocket ?? answer.body ?? undefined, Date.now());
+      answered(wait, utf8(answerText(answer)), answer.webSocket ?? answer.body ?? undefined, Date.now());
     }, failing);
   } catch (fault) {
     Promise.reject(fault).catch(failing);
@@ -290,7 +304,7 @@ function answerOf(text, start, body) {
   const init = { status: Number(text.slice(start, status)), headers: headersFrom(text, status + 1) };
   if (init.status === 101)
     return new Response(null, { ...init, webSocket: watched.has(body) ? watchedClient(body) : body });
-  return new Response(body instanceof LongBody ? body.stream() : body, init);
+  return new Response(body instanceof LongBody ? body.stream(init.headers['x-request-id']) : body, init);
 }
 
 /** An answer with the status and the headers of a text. */
@@ -496,15 +510,31 @@ function keepBuffer(buffer) {
   if (buffer.byteLength === WHOLE_BYTES && spareBuffers.length < MAX_SPARE_BUFFERS) spareBuffers.push(buffer);
 }
 
-/** A body of at most `limit` bytes: its bytes, or a `LongBody`. Fails with `large` if the first bytes are too many. */
-export async function bounded(body, limit, id) {
-  const reader = body.getReader({ mode: 'byob' });
-  let head = NOTHING;
-  if (expectsShort) {
-    head = await readInto(reader, SHORT_BYTES, new ArrayBuffer(SHORT_BYTES));
-    if (head.byteLength > limit) throw 'large';
-    if (head.byteLength < SHORT_BYTES) return head;
+/**
+ * Settles a wait with a body of at most `limit` bytes: its bytes, or a `LongBody`. Fails with `large` if the first bytes are too many.
+ */
+export function bounded(wait, body, limit) {
+  const failing = (fault) => settle(wait, false, fault);
+  const whole = (bytes) => settle(wait, true, bytes);
+  try {
+    const reader = body.getReader({ mode: 'byob' });
+    if (!expectsShort) {
+      longer(reader, NOTHING, limit).then(whole, failing);
+      return;
+    }
+    // The usual body, without a function that waits: it is read in one go.
+    reader.readAtLeast(SHORT_BYTES, new Uint8Array(SHORT_BYTES)).then(({ value = NOTHING }) => {
+      if (value.byteLength > limit) failing('large');
+      else if (value.byteLength < SHORT_BYTES) whole(value);
+      else longer(reader, value, limit).then(whole, failing);
+    }, failing);
+  } catch (fault) {
+    Promise.reject(fault).catch(failing);
   }
+}
+
+/** The same of a body whose first bytes may have been read. */
+async function longer(reader, head, limit) {
   const start = head.byteLength;
   const more = await readInto(reader, FIRST_BYTES - start, takeBuffer(), WHOLE_BYTES - start);
   const size = start + more.byteLength;
@@ -515,7 +545,7 @@ export async function bounded(body, limit, id) {
   if (first !== more) keepBuffer(more.buffer);
   if (isWhole) return first;
   const missing = WHOLE_BYTES - first.byteLength;
-  if (missing === 0) return new LongBody({ reader, first, limit, id });
+  if (missing === 0) return new LongBody({ reader, first, limit });
   const second = readInto(reader, missing, takeBuffer(), missing);
   let timer;
   const late = new Promise((resolve) => {
@@ -525,7 +555,7 @@ export async function bounded(body, limit, id) {
   clearTimeout(timer);
   const length = first.byteLength + (rest?.byteLength ?? 0);
   if (length > limit) throw 'large';
-  if (!rest || rest.byteLength >= missing) return new LongBody({ reader, first, second, limit, id });
+  if (!rest || rest.byteLength >= missing) return new LongBody({ reader, first, second, limit });
   const bytes = rest.byteLength ? joined([first, rest], length) : first;
   keepBuffer(rest.buffer);
   return bytes;
@@ -551,8 +581,9 @@ class LongBody {
     Object.assign(this, parts);
   }
 
-  /** A stream of the body that breaks off after the limit and then logs a line. */
-  stream() {
+  /** A stream of the body that breaks off after the limit and then logs a line under the id of the request that it answers. */
+  stream(id) {
+    this.id = id;
     streaming += 1;
     unfinished.register(this, undefined, this);
     return new ReadableStream(

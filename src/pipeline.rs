@@ -1,6 +1,6 @@
 //! The path of a request, on one screen: each line names what it can refuse.
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use crate::endpoint::ErrorShape;
@@ -10,6 +10,8 @@ use crate::message::{Request, Response};
 use crate::registry::Registry;
 use crate::runtime::Platform;
 use crate::{forward, respond, route, scope, verify};
+
+static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Answers a request. Every error becomes a response here, and nowhere else.
 pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
@@ -32,7 +34,7 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
     if timing.exposed
         && let Ok(value) = HeaderValue::from_str(&timing.text)
     {
-        response.headers.insert("server-timing", value);
+        response.headers.insert(&SERVER_TIMING, value);
     }
     let status = response.status.as_u16();
     log(edge, &id, &method, status, failed, timing.start_ms);

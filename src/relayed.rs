@@ -29,9 +29,6 @@ static LIMITS: [HeaderName; 5] = [
     HeaderName::from_static("ratelimit-reset"),
 ];
 
-/// Headers that the answer of a forwarded request has at most, those of every answer among them.
-const MAX_ANSWER_HEADERS: usize = 20;
-
 /// The headers of an answer that a client may see.
 pub(crate) fn allowed_headers(from: &Headers) -> Headers {
     picked(&RELAYED, from)
@@ -53,13 +50,8 @@ fn picked(names: &[HeaderName], from: &Headers) -> Headers {
 }
 
 /// The same with the prefix of the edge before PostgREST's paths.
-pub(crate) fn relayed_headers(mut from: Headers) -> Headers {
-    let mut allowed = Headers::with_capacity(MAX_ANSWER_HEADERS);
-    for name in &RELAYED {
-        if let Some(value) = from.remove(name) {
-            allowed.insert(name, value);
-        }
-    }
+pub(crate) fn relayed_headers(mut allowed: Headers) -> Headers {
+    allowed.keep(&RELAYED);
     for name in [CONTENT_LOCATION, LOCATION] {
         let moved = text(&allowed, name.as_str())
             .filter(|path| path.starts_with('/'))

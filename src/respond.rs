@@ -1,12 +1,12 @@
 //! Respond: what a client sees. Only allow-listed headers, one form of error body, CORS for exact origins, and no
 //! caching of private answers.
 
-use crate::headers::Headers;
+use crate::headers::{Headers, X_REQUEST_ID};
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS,
     ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
     ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, IF_NONE_MATCH,
-    ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    ORIGIN, RETRY_AFTER, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
@@ -344,16 +344,13 @@ pub fn set_common_headers<B>(
     config: Option<&Config>,
 ) {
     let headers = &mut response.headers;
-    headers.insert(
-        "x-content-type-options",
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if !headers.contains_key(CACHE_CONTROL) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     }
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Ok(value) = HeaderValue::from_str(id) {
-        headers.insert("x-request-id", value);
+        headers.insert(&X_REQUEST_ID, value);
     }
     let origin = text(request_headers, "origin").unwrap_or_default();
     let allowed = config.and_then(|config| {

@@ -146,18 +146,13 @@ pub trait Platform: Clone + 'static {
         idle_ms: u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>>;
 
-    /// A body that breaks off after `limit` bytes and then logs so under `id`. If its first chunk exceeds the limit, no
-    /// byte is passed on.
+    /// A body that breaks off after `limit` bytes and then logs so under the id of the request that it answers. If its first chunk
+    /// exceeds the limit, no byte is passed on.
     ///
     /// # Errors
     /// [`ReadFault::TooLarge`] if the first chunk exceeds the limit, [`ReadFault::Broken`] if the body itself breaks
     /// off.
-    async fn bounded(
-        &self,
-        body: Self::Body,
-        limit: usize,
-        id: &str,
-    ) -> Result<Body<Self::Body>, ReadFault>;
+    async fn bounded(&self, body: Self::Body, limit: usize) -> Result<Body<Self::Body>, ReadFault>;
 
     /// Decompresses a gzip body to at most `limit` bytes; stops beyond them.
     async fn unzip(

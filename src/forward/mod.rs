@@ -19,7 +19,9 @@ use std::rc::Rc;
 
 use crate::headers::Headers;
 use futures_util::future::{FutureExt as _, LocalBoxFuture, join3};
-use http::header::{CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION,
+};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
@@ -374,9 +376,9 @@ async fn send_on<P: Platform>(
     };
     let context = RefusalContext {
         anonymous,
-        bearer: match text(&outgoing.headers, "authorization") {
+        bearer: match outgoing.headers.get(AUTHORIZATION) {
             _ if reads_only => Bearer::ReadsOnly,
-            Some(sent) if scope::is_made_here(sent) => Bearer::Edge,
+            Some(sent) if scope::is_made_here(sent.as_bytes()) => Bearer::Edge,
             _ => Bearer::Caller,
         },
         of_text: matches!(outgoing.body, Body::Upload { .. })
@@ -461,7 +463,7 @@ async fn bounded<P: Platform>(
         };
     }
     response.body = match response.body {
-        Body::Stream(stream) => match edge.platform.bounded(stream, limit, id).await {
+        Body::Stream(stream) => match edge.platform.bounded(stream, limit).await {
             Ok(body) => body,
             Err(ReadFault::TooLarge) => return Err(too_large()),
             Err(_) => return Err(Error::UpstreamFailed),

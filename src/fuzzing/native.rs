@@ -220,12 +220,7 @@ impl Platform for Native {
         self.chunks(body, false, limit, idle_ms)
     }
 
-    async fn bounded(
-        &self,
-        body: Vec<u8>,
-        limit: usize,
-        _: &str,
-    ) -> Result<Body<Vec<u8>>, ReadFault> {
+    async fn bounded(&self, body: Vec<u8>, limit: usize) -> Result<Body<Vec<u8>>, ReadFault> {
         if body.len() > limit {
             return Err(ReadFault::TooLarge);
         }

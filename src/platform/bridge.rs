@@ -79,8 +79,8 @@ extern "C" {
     /// Has every message of the client of a WebSocket read.
     #[wasm_bindgen(js_name = watchMessages)]
     pub(super) fn watch_messages(socket: &ReadableStream);
-    /// A body of at most `limit` bytes; fails with `large`.
-    pub(super) fn bounded(body: &ReadableStream, limit: f64, id: &str) -> Promise;
+    /// Has [`super::waits::settle`] called with a body of at most `limit` bytes; fails with `large`.
+    pub(super) fn bounded(wait: u32, body: &ReadableStream, limit: f64);
     /// A text that the build has put beside the bundle; undefined if it has none of this name.
     pub(super) fn document(name: &str) -> Promise;
     /// An answer whose status and headers are in a text.

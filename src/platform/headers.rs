@@ -54,13 +54,11 @@ pub(super) fn mark_names(of_systems: &[String]) -> String {
 /// A header's value with one byte for each character. An invalid value is kept as a byte that is not text, for the
 /// stage that reads the header to refuse.
 fn header_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    let value = if text.is_ascii() {
-        HeaderValue::from_str(text)
-    } else {
+    HeaderValue::from_str(text).or_else(|_| {
         let byte = |c| u8::try_from(u32::from(c)).unwrap_or(0xff);
-        HeaderValue::from_bytes(&text.chars().map(byte).collect::<Vec<u8>>())
-    };
-    value.or_else(|_| HeaderValue::from_bytes(&[0xff]))
+        let bytes: Vec<u8> = text.chars().map(byte).collect();
+        HeaderValue::from_bytes(&bytes).or_else(|_| HeaderValue::from_bytes(&[0xff]))
+    })
 }
 
 /// Reads the headers in a text.
@@ -97,9 +95,9 @@ pub(super) fn write(headers: &Headers, text: &mut String) {
                 text.push_str(name.as_str());
                 text.push('\n');
             }
-            match value.to_str() {
-                Ok(value) => text.push_str(value),
-                Err(_) => text.extend(value.as_bytes().iter().copied().map(char::from)),
+            match str::from_utf8(value.as_bytes()) {
+                Ok(value) if value.is_ascii() => text.push_str(value),
+                _ => text.extend(value.as_bytes().iter().copied().map(char::from)),
             }
             text.push('\n');
         }

@@ -74,10 +74,11 @@ pub(super) fn request_headers_in(text: &str) -> Option<Headers> {
 
 /// Path and query of an absolute URL, which the runtime has normalised.
 fn path_and_query(url: &str) -> Option<(&str, &str)> {
-    let (_, rest) = url.split_once("://")?;
-    let rest = rest
-        .find(['/', '?', '#'])
-        .map_or("", |at| rest.split_at(at).1);
+    let (_, rest) = url.split_once(':')?;
+    let rest = rest.strip_prefix("//")?;
+    let ends_host = |byte: u8| matches!(byte, b'/' | b'?' | b'#');
+    let end = rest.bytes().position(ends_host).unwrap_or(rest.len());
+    let (_, rest) = rest.split_at_checked(end)?;
     let rest = rest.split('#').next().unwrap_or_default();
     Some(rest.split_once('?').unwrap_or((rest, "")))
 }

@@ -87,7 +87,7 @@ pub struct Arrival {
     /// What may outlive the answer.
     pub context: worker_sys::Context,
     /// Method, URL and the headers that the edge reads.
-    pub text: String,
+    pub text: Vec<u8>,
     /// When it arrived, in milliseconds since 1970.
     pub now_ms: f64,
 }
@@ -111,6 +111,7 @@ pub fn begin(arrival: Arrival, manifests: ReadManifests) {
         hung_up: hung_up.clone(),
         line: RefCell::default(),
     };
+    let text = String::from_utf8(text).unwrap_or_default();
     let answering = Box::pin(async move {
         if let Err(fault) = answer(task, &text, Rc::new(context), manifests).await {
             log_internal_error(None, "the runtime does not accept an error", Some(&fault));
@@ -461,10 +462,16 @@ impl Platform for Workers {
         &self,
         body: ReadableStream,
         limit: usize,
-        id: &str,
     ) -> Result<Body<ReadableStream>, ReadFault> {
         self.0.listen();
-        let bounded = PromiseFuture::of(&bridge::bounded(&body, float(limit), id)).await;
+        let bounded = PromiseFuture::started(|wait| {
+            bridge::bounded(wait, &body, float(limit));
+            Ok(())
+        });
+        let bounded = match bounded {
+            Ok(bounded) => bounded.await,
+            Err(fault) => Err(fault),
+        };
         let bounded = bounded.map_err(|fault| read_fault(&fault))?;
         // A stream for Rust; `entry.js` takes what it has made of it.
         Ok(Body::Stream(bounded.unchecked_into()))

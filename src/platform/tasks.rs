@@ -30,8 +30,24 @@ thread_local! {
     static WOKEN: RefCell<Vec<u32>> = RefCell::default();
     /// Whether `resume` runs or is about to.
     static RESUMING: Cell<bool> = const { Cell::new(false) };
-    /// The time of the event that is being handled: the runtime's clock stands still until the next one.
-    static NOW_MS: Cell<Option<u64>> = const { Cell::new(None) };
+    static CLOCK: Cell<Clock> = const { Cell::new(Clock::Outside) };
+}
+
+/// What is known of the time. In an event the runtime's clock stands still.
+#[derive(Clone, Copy)]
+enum Clock {
+    /// No event is being handled.
+    Outside,
+    /// One is, and nobody has asked for its time.
+    Unread,
+    /// One is, at this millisecond since 1970.
+    At(u64),
+}
+
+impl Clock {
+    fn of(now_ms: Option<f64>) -> Self {
+        now_ms.map_or(Self::Unread, |now_ms| Self::At(milliseconds(now_ms)))
+    }
 }
 
 struct WakeTask(u32);
@@ -51,18 +67,24 @@ impl Wake for WakeTask {
 
 /// The time of the event, in milliseconds since 1970.
 pub(super) fn now_ms() -> u64 {
-    NOW_MS
-        .get()
-        .unwrap_or_else(|| milliseconds(js_sys::Date::now()))
+    let clock = CLOCK.get();
+    if let Clock::At(known) = clock {
+        return known;
+    }
+    let now_ms = milliseconds(js_sys::Date::now());
+    if matches!(clock, Clock::Unread) {
+        CLOCK.set(Clock::At(now_ms));
+    }
+    now_ms
 }
 
 /// Handles an event of the runtime, and continues the tasks that it woke.
 pub(super) fn event(now_ms: Option<f64>, handle: impl FnOnce()) {
-    NOW_MS.set(now_ms.map(milliseconds));
+    CLOCK.set(Clock::of(now_ms));
     RESUMING.set(true);
     handle();
     resume();
-    NOW_MS.set(None);
+    CLOCK.set(Clock::Outside);
 }
 
 /// Continues the tasks that were woken.
@@ -98,9 +120,9 @@ pub fn start_afresh() -> u32 {
 
 /// Starts a task.
 pub(super) fn start(number: u32, now_ms: f64, hung_up: Rc<Cell<bool>>, answering: Answering) {
-    NOW_MS.set(Some(milliseconds(now_ms)));
+    CLOCK.set(Clock::of(Some(now_ms)));
     spawn(number, hung_up, answering);
-    NOW_MS.set(None);
+    CLOCK.set(Clock::Outside);
 }
 
 /// Starts a task in the event of another one.

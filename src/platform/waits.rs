@@ -13,8 +13,8 @@ use std::task::{Context, Poll, Waker};
 
 use js_sys::Promise;
 use rustc_hash::FxHashMap;
-use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
 use worker::web_sys::{AbortController, ReadableStream};
 
 use super::messages::answer;
@@ -67,8 +67,13 @@ pub fn settle(wait: u32, good: bool, value: JsValue) {
 
 /// Settles the wait for an answer: `text` has its status and headers.
 #[wasm_bindgen]
-pub fn answered(wait: u32, text: &str, body: Option<ReadableStream>, now_ms: f64) {
-    let answer = answer(text, body).ok_or(NoAnswer::Failed(JsValue::UNDEFINED));
+pub fn answered(wait: u32, text: &[u8], body: JsValue, now_ms: f64) {
+    // Not an `Option`, which the generated code would put into the table of objects itself.
+    let body = (!body.is_undefined()).then(|| body.unchecked_into());
+    let answer = str::from_utf8(text)
+        .ok()
+        .and_then(|text| answer(text, body));
+    let answer = answer.ok_or(NoAnswer::Failed(JsValue::UNDEFINED));
     tasks::event(Some(now_ms), || store(wait, Outcome::Answer(answer)));
 }
 

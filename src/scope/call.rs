@@ -231,7 +231,7 @@ fn token<P: Platform>(
         _ if seen.is_some() || call.limit.is_some() => {
             Err(Error::Internal("the token cannot carry observations"))
         }
-        Identity::Caller => upstream_token(caller, request, edge),
+        Identity::Caller => upstream_token(caller, request, edge).map(Into::into),
         Identity::Edge => mint::edge(edge),
     }
 }

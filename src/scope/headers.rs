@@ -1,6 +1,6 @@
 //! The headers that scope reads of a request and writes for PostgREST.
 
-use crate::headers::Headers;
+use crate::headers::{Headers, X_REQUEST_ID};
 use http::{HeaderName, HeaderValue};
 
 use crate::error::Error;
@@ -42,7 +42,8 @@ pub(super) fn idempotency_key<B>(request: &Request<B>) -> Result<Option<&str>, E
 
 /// Passes on a W3C trace and the request's id. A malformed trace is left out: it is no reason to refuse a request.
 pub(super) fn set_trace<B>(headers: &mut Headers, request: &Request<B>) -> Result<(), Error> {
-    set(headers, "x-request-id", &request.id)?;
+    let id = HeaderValue::from_str(&request.id).map_err(|_| Error::Internal("a bad request id"))?;
+    headers.insert(&X_REQUEST_ID, id);
     let Some(parent) = request
         .header("traceparent")
         .filter(|parent| is_traceparent(parent))

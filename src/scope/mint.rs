@@ -7,6 +7,7 @@
 //! A token depends only on the caller, on these facts and on the minute. Within a minute a caller therefore has the
 //! same token, since PostgREST's token cache keeps every distinct one, and the edge signs it once.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use base16ct::lower;
@@ -124,14 +125,17 @@ pub(super) fn shared<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
 }
 
 /// The token for PostgREST: the caller's own, or one of the edge for an anonymous caller.
-pub(super) fn upstream_token<P: Platform>(
-    caller: &Caller,
+pub(super) fn upstream_token<'a, P: Platform>(
+    caller: &'a Caller,
     request: &Request<P::Body>,
     edge: &Edge<P>,
-) -> Result<String, Error> {
+) -> Result<Cow<'a, str>, Error> {
     let Some(holder) = caller.api_token() else {
         let token = caller.token();
-        return token.map_or_else(|| anon(request, edge), |token| Ok(token.to_owned()));
+        return token.map_or_else(
+            || anon(request, edge).map(Cow::Owned),
+            |token| Ok(Cow::Borrowed(token)),
+        );
     };
     // No worker of the back office becomes a server: its endpoints are vouched for.
     if !caller.is_user() {
@@ -142,7 +146,7 @@ pub(super) fn upstream_token<P: Platform>(
         account: &holder.grant.account,
     };
     let parts = (None, Some(&holder.claim), Some(of_user));
-    mint("authenticated", caller.user(), parts, edge)
+    mint("authenticated", caller.user(), parts, edge).map(Cow::Owned)
 }
 
 /// A token of role `edge` for a call on behalf of a verified caller.
@@ -271,9 +275,9 @@ fn network(address: IpAddr) -> String {
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsImtpZCI6ImVkZ2UifQ.";
 
 /// Whether an `Authorization` header carries a token that was minted here.
-pub(crate) fn is_made_here(authorization: &str) -> bool {
-    let token = authorization.strip_prefix("Bearer ");
-    token.is_some_and(|token| token.starts_with(HEADER))
+pub(crate) fn is_made_here(authorization: &[u8]) -> bool {
+    let token = authorization.strip_prefix(b"Bearer ");
+    token.is_some_and(|token| token.starts_with(HEADER.as_bytes()))
 }
 
 #[cfg(test)]
@@ -384,8 +388,8 @@ mod tests {
     #[test]
     fn tokens_of_the_edge_are_recognised() {
         let token = edge(&crate::fuzzing::native::edge()).unwrap();
-        assert!(is_made_here(&format!("Bearer {token}")));
-        let of_user = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.x";
+        assert!(is_made_here(format!("Bearer {token}").as_bytes()));
+        let of_user = b"Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.x";
         assert!(!is_made_here(of_user));
     }
 

@@ -85,7 +85,8 @@ impl Query {
     pub fn parse(text: &str, key: Option<&str>) -> Result<Self, Error> {
         let mut pairs = Vec::new();
         // PostgREST splits at both.
-        for part in text.split(['&', ';']).filter(|part| !part.is_empty()) {
+        let parts = text.split('&').flat_map(|part| part.split(';'));
+        for part in parts.filter(|part| !part.is_empty()) {
             let (name, value) = match part.split_once('=') {
                 Some((name, value)) => (decode(name)?, Some(decode(value)?)),
                 None => (decode(part)?, None),
@@ -150,6 +151,7 @@ impl Query {
                     None => check_words(value)?,
                 },
                 (_, "and" | "or") => check_tree(name, value)?,
+                _ if !arguments && is_plain(name) => check_columns([name])?,
                 _ => match grammar::filter_name(name) {
                     Some((_, field)) => {
                         if !arguments || grammar::filter(&field, value).is_some() {
@@ -227,7 +229,15 @@ fn own_reach((name, value): (&str, &str)) -> Option<Reach> {
     Some(condition.map_or(Reach::Some, |condition| condition.reach()))
 }
 
+/// Whether a name has no character that means anything to PostgREST: it is a column, and no reader need look at it.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 fn check_select(text: &str, depth: usize, embeds: usize) -> Result<(), Error> {
+    if text.split(',').all(|item| item == "*" || is_plain(item)) {
+        return check_columns(text.split(','));
+    }
     let (selected, unread) = grammar::select(text);
     let Selected { columns, casts, .. } = &selected;
     if selected.depth > depth {
@@ -294,6 +304,10 @@ fn is_bounded(limit: &str, max_rows: u64) -> bool {
 }
 
 fn decode(text: &str) -> Result<String, Error> {
+    // Most names and values have nothing to be decoded.
+    if !text.bytes().any(|b| matches!(b, b'+' | b'%' | b'\0')) {
+        return Ok(text.to_owned());
+    }
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced)
         .decode_utf8()
@@ -416,6 +430,31 @@ mod tests {
         let deep = format!("or={}", "(and".repeat(5000));
         let checked = Query::parse(&deep, None).unwrap().check(1, 1, false);
         assert!(matches!(checked, Err(Error::BadQuery(_))));
+    }
+
+    #[test]
+    fn a_usual_select_or_filter_is_checked_as_the_reader_would() {
+        for name in ["id", "created_at", "A1", "1a", "count", "not", "_"] {
+            assert!(is_plain(name));
+            let (selected, unread) = grammar::select(name);
+            assert_eq!((selected.columns, unread), (vec![name.to_owned()], ""));
+            assert_eq!(
+                (selected.embeds, selected.depth, selected.casts.len()),
+                (0, 0, 0)
+            );
+            let (relations, field) = grammar::filter_name(name).unwrap();
+            assert_eq!((relations.len(), &*field.name, &*field.path), (0, name, ""));
+        }
+        let (selected, unread) = grammar::select("*,id,a_b,*");
+        assert_eq!(
+            (selected.columns.join(" "), unread),
+            ("id a_b".to_owned(), "")
+        );
+        for other in [
+            "", "a b", "a.b", "a->b", "a-b", "ä", "\"a\"", "a(b)", "a:b", "a::text", "*",
+        ] {
+            assert!(!is_plain(other), "{other}");
+        }
     }
 
     #[test]
