@@ -68,7 +68,7 @@ begin
     from jsonb_array_elements(used -> 'iterations') with ordinality as i (one, n)
     where i.one ->> 'type' in ('advisor_message', 'compaction');
   end if;
-  return jsonb_strip_nulls(jsonb_build_object(
+  return jsonb_build_object(
     'input', private.entry_count(used -> 'input_tokens'), 'output', private.entry_count(used -> 'output_tokens'),
     'cache_read', private.entry_count(used -> 'cache_read_input_tokens'),
     'cache_write_5m', greatest(
@@ -76,7 +76,8 @@ begin
       case when parts is null then 0 else private.entry_count(parts -> 'ephemeral_5m_input_tokens') end
     ),
     'cache_write_1h', hour,
-    'web_searches', case when used ? 'server_tool_use' then private.entry_count(used #> '{server_tool_use,web_search_requests}') else 0 end,
+    'web_searches', case when used ? 'server_tool_use' then private.entry_count(used #> '{server_tool_use,web_search_requests}') else 0 end
+  ) || case when used ?| array['service_tier', 'speed', 'inference_geo'] or extra is not null then jsonb_strip_nulls(jsonb_build_object(
     'tier', case when jsonb_typeof(used -> 'service_tier') = 'string' then left(used ->> 'service_tier', 40) end,
     'variant', case
       when used ->> 'speed' = 'fast' then 'fast'
@@ -84,7 +85,7 @@ begin
     end,
     'geo', case when used ->> 'inference_geo' not in ('', 'not_available') then left(used ->> 'inference_geo', 40) end,
     'extra', extra
-  ));
+  )) else '{}' end;
 end
 $$;
 revoke execute on function private.claude_usage(jsonb) from public;
@@ -305,6 +306,7 @@ begin
       ) as e
       offset 0
     ) as t
+    order by t.n
   );
 end
 $$;

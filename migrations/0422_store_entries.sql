@@ -225,15 +225,20 @@ declare
   titled uuid[];
   session_ text;
 begin
-  entries := array(
-    select row(
-      e.pos, e.uuid, e.parent, e.logical_parent, coalesce(e.session, conversation ->> 'session'), coalesce(e.agent, file_agent), e.kind,
-      e.role, e.at, e.is_sidechain, e.is_meta, e.api_id, e.request_id, e.model, e.stop_reason, e.content, e.blocks, e.usage, e.tools,
-      e.forked_from, e.facts, e.metadata, e.redactions
-    )::private.entry
-    from unnest(entries) as e
-    order by e.pos
-  );
+  -- The lines of Claude Code's sessions are in order, and name theirs.
+  if file_agent is not null or conversation ->> 'source' is distinct from 'claude' or exists (
+    select from unnest(entries) as e where e.session is null
+  ) then
+    entries := array(
+      select row(
+        e.pos, e.uuid, e.parent, e.logical_parent, coalesce(e.session, conversation ->> 'session'), coalesce(e.agent, file_agent), e.kind,
+        e.role, e.at, e.is_sidechain, e.is_meta, e.api_id, e.request_id, e.model, e.stop_reason, e.content, e.blocks, e.usage, e.tools,
+        e.forked_from, e.facts, e.metadata, e.redactions
+      )::private.entry
+      from unnest(entries) as e
+      order by e.pos
+    );
+  end if;
 
   -- Always in the same order, so that two uploads cannot deadlock.
   for place in
