@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { root } from '../dev/paths.js';
 import { rounded } from './figures.js';
 import { aims } from './gateway/aims.js';
+import { plots } from './plot.js';
 
 const DOCUMENT = join(root, 'docs', 'performance.md');
+export const PLOTS = join(root, 'docs', 'plots');
 const MARKED = /(<!-- figures: ([\w -]+) -->\n)[\s\S]*?(<!-- end -->)/g;
 
 const resultsOf = (name) => JSON.parse(readFileSync(join(root, 'bench', 'results', `${name}.json`), 'utf8'));
@@ -85,6 +87,68 @@ const GATEWAY = (results) => {
   ];
 };
 
+/** Rows whose figures are curves, over the sizes. */
+const areCurves = (rows) => rows.some(({ curve }) => curve);
+/** 1/100, 1/10, 1. */
+const fraction = (size) => (size < 1 ? `1/${Math.round(1 / size)}` : `${size}`);
+const manyUsers = (count) => (count === '1' ? '1 user' : `${count} users`);
+
+/** The plots of a benchmark: by file, those of its parts whose rows are curves. */
+export const plotsOf = (name, results) =>
+  Object.entries(results)
+    .filter(([, part]) => Array.isArray(part?.rows) && areCurves(part.rows))
+    .map(([part, { rows }]) => {
+      const users = Object.keys(rows[0].curve.points[0].users);
+      const text = plots({
+        title: `${part}: milliseconds by the size`,
+        series: users.map(manyUsers),
+        axes: 'milliseconds, by the part of all rows',
+        xLabels: rows[0].curve.points.map(({ size }) => [size, fraction(size)]),
+        plots: rows.map(({ curve }) => ({
+          name: curve.name,
+          curves: users.map((count) => curve.points.map((point) => [point.size, point.users[count].ms])),
+        })),
+      });
+      return { part, file: `${name}-${part}.svg`, text };
+    });
+
+/** Curves as a table: one line each, with the figures from the smallest size to the largest one. */
+const ofCurves = (rows) => {
+  const [{ curve }] = rows;
+  const users = Object.keys(curve.points[0].users);
+  const sizes = curve.points.map(({ size }) => fraction(size)).join(', ');
+  const marked = (list, isMissed) => list.map((value) => rounded(value)).join(', ') + (isMissed ? ': **MISSED**' : '');
+  const lines = rows.map(({ curve: { name, points, missed, why } }) => [
+    name,
+    marked(
+      points.map(({ blocks }) => blocks),
+      missed.includes('blocks'),
+    ),
+    ...users.map((count) =>
+      marked(
+        points.map((point) => point.users[count].ms),
+        count === users[0] && missed.includes('time'),
+      ),
+    ),
+    marked(
+      users.slice(1).map((count) => points.at(-1).users[count].perSecond),
+      missed.includes('users'),
+    ),
+    why,
+  ]);
+  const head = [
+    'what',
+    `blocks at ${sizes}`,
+    ...users.map((count) => `ms, ${manyUsers(count)}`),
+    `calls/s of ${users.slice(1).join(' and ')} users at ${fraction(curve.points.at(-1).size)}`,
+    'why it bends',
+  ];
+  return table(
+    head,
+    lines.map((cells) => cells.map(grouped)),
+  );
+};
+
 const TABLES = { fairness: FAIRNESS, gateway: GATEWAY };
 
 const SIZES = {
@@ -103,8 +167,13 @@ const figures = (mark) => {
     return [measured(results, sizes), '', ...(TABLES[name]?.(results) ?? ofRows(results.rows))];
   }
   return parts.flatMap((part) => {
+    // A part that was not measured yet.
+    if (!results[part]) return [];
     const { facts, sizes, rows } = results[part];
-    return [`\`${part}\`: ${measured(facts, sizes)}`, '', ...ofRows(rows), ''];
+    const head = [`\`${part}\`: ${measured(facts, sizes)}`, ''];
+    if (!areCurves(rows)) return [...head, ...ofRows(rows), ''];
+    const images = plotsOf(name, { [part]: results[part] }).map(({ file }) => `![${part}](plots/${file})`);
+    return [...head, ...images, '', ...ofCurves(rows), ''];
   });
 };
 
@@ -126,6 +195,10 @@ export const keep = (name, markdown, results, say) => {
   writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`);
   // In the form that the lint wants of every file.
   spawnSync(join(root, 'node_modules', '.bin', 'biome'), ['format', '--write', `${file}.json`], { stdio: 'ignore' });
+  for (const { file: image, text } of plotsOf(name, results)) {
+    mkdirSync(PLOTS, { recursive: true });
+    writeFileSync(join(PLOTS, image), text);
+  }
   writeFileSync(DOCUMENT, withFigures(readFileSync(DOCUMENT, 'utf8')));
   say(`written: ${file}.md, ${file}.json, ${DOCUMENT}`);
 };

@@ -1,5 +1,5 @@
 // The hot reads of assistant, for npm run bench -- scale.
-import { user } from '../scale/lists.js';
+import { explainedBy, user } from '../scale/lists.js';
 import { ADMIN, SIZES as FULL, LONG, load as loadRows, member, message, READER, STRANGER } from './load.js';
 import { loadSums, SIZES as SUMS } from './summaries.js';
 
@@ -52,7 +52,33 @@ const longest = (name, account, more) =>
     more,
   );
 
-export const reads = ({ size }) => [
+const INDEX = 'An index gives the newest rows; it becomes a level deeper.';
+const OF_TENANT = 'A tenant has ten members at any size.';
+const MONTH = {
+  why: 'Sums by day and model are read.',
+  grows: 'A day of a tenant has more models where there are more rows.',
+};
+const SAID = {
+  'a member’s latest 50 conversations': INDEX,
+  'the latest 50 conversations of a tenant': INDEX,
+  'a page of 50 of them, far down': INDEX,
+  'search in the titles of a member’s conversations': {
+    why: 'The member’s conversations are read from the newest on until 50 match.',
+    grows: 'At a hundredth of the size the member has ten conversations.',
+  },
+  'the latest 100 of a conversation’s 10,000 messages': INDEX,
+  'the same of an admin, of a colleague’s conversation': INDEX,
+  'the same of a stranger: none': 'The conversation is looked up and not seen.',
+  'the feedback of a message': 'A message has ten ratings at any size.',
+  'the tenant': OF_TENANT,
+  'the members of a tenant': OF_TENANT,
+  'usage of a month, of a tenant': MONTH,
+  'usage of a month, of a member': MONTH,
+  'usage of the day': MONTH,
+  'the tenant’s language model': OF_TENANT,
+};
+
+const list = ({ size }) => [
   conversations('a member’s latest 50 conversations', READER, `c.user_id = ${member(0, 0)} and not c.is_archived`),
   conversations('the latest 50 conversations of a tenant', READER, 'not c.is_archived'),
   {
@@ -95,3 +121,5 @@ export const reads = ({ size }) => [
     ['the tenant’s language model', READER, 'select assistant.list_models()'],
   ].map(([name, account, query]) => ({ name, claims: user(account), query })),
 ];
+
+export const reads = ({ size }) => explainedBy(list({ size }), SAID);

@@ -1,5 +1,5 @@
 // The hot reads of clixen, for npm run bench -- scale. What the measured user has stays as it is; everybody else grows with the size.
-import { owned } from '../scale/lists.js';
+import { explainedBy, owned } from '../scale/lists.js';
 import { load as loadRows, project, SESSION, USER } from './load.js';
 
 /** The least that load.js can make, which is what the measured user has; and the rows of all together at full size. */
@@ -22,7 +22,24 @@ const page = ({ at, id }) => ({
   rest: 'order by created_at, id limit 50',
 });
 
-export const reads = () => [
+const OWN = 'What the user has stays as it is; an index of everybody’s rows becomes a level deeper.';
+const SAID = {
+  'the dashboard': 'All of the user’s 10,000 workflows are counted, whatever others have.',
+  'the summaries of 100 projects': 'Each project’s workflows and chats are counted by their indexes.',
+  'the profile': OWN,
+  'the latest 20 projects': OWN,
+  'the workflows of a project': OWN,
+  'failed workflows': OWN,
+  'workflows that are being deployed': OWN,
+  'the chats of a project': OWN,
+  'the first 50 of a chat’s 10,000 messages': OWN,
+  'its last 50 messages': OWN,
+  'the deployments of a workflow': OWN,
+  'the latest 50 events of a user': OWN,
+  'a page of 50 in its middle, by key': OWN,
+};
+
+const list = () => [
   ...[
     { name: 'the dashboard', from: 'clixen.mvp_user_dashboard_stats', rest: '' },
     {
@@ -94,3 +111,5 @@ export const reads = () => [
     bare: (row) => owned(USER, page(row)).bare,
   },
 ];
+
+export const reads = () => explainedBy(list(), SAID);

@@ -1,6 +1,6 @@
 // The hot reads of flashfusion, for npm run bench -- scale.
 import { createHash } from 'node:crypto';
-import { owned, user } from '../scale/lists.js';
+import { explainedBy, owned, user } from '../scale/lists.js';
 import { SIZES as BILLING, loadNotifications, USERS } from './billing.js';
 import { SIZES as KEYS, loadKeys, USER } from './keys.js';
 import { addTasks, addUsers, SIZES as QUEUE } from './queue.js';
@@ -49,7 +49,27 @@ const NEWEST = 'order by created_at desc, id desc limit 50';
 const notifications = (at, name, where) =>
   owned(USERS[at], { name, from: 'flashfusion.notifications', where, rest: NEWEST });
 
-export const reads = () => [
+const INDEX = 'An index gives the newest rows of one user; it becomes a level deeper.';
+const FEW = 'A table of a few rows, which does not grow.';
+const SAID = {
+  'the newest 50 notifications': INDEX,
+  'the newest 50 unread ones, one in a hundred is':
+    'The index of unread rows gives the newest; at a hundredth of the size the user has ten of them.',
+  'the newest 50 unread ones, all are': INDEX,
+  'the newest 50 unread ones, of a user with a thousand': INDEX,
+  'the keys of a user': INDEX,
+  'those that never expire': INDEX,
+  'the latest 50 tasks of a user': 'An index gives the newest ones; at a hundredth of the size the user has ten.',
+  'the latest 50 uses of a user':
+    'An index of each month gives the newest ones; at a hundredth of the size the user has ten.',
+  'the profile': 'A look-up of one row.',
+  'the agents, as rows': FEW,
+  'GET /v1/services': FEW,
+  'GET /v1/agents': FEW,
+  'the same services, of a user': FEW,
+};
+
+const list = () => [
   notifications(0, 'the newest 50 notifications'),
   notifications(0, 'the newest 50 unread ones, one in a hundred is', 'not is_read'),
   notifications(1, 'the newest 50 unread ones, all are', 'is_read = false'),
@@ -86,3 +106,5 @@ export const reads = () => [
     bare: 'select * from flashfusion.ai_services where is_active order by provider, model_name',
   },
 ];
+
+export const reads = () => explainedBy(list(), SAID);

@@ -1,5 +1,5 @@
 // The hot reads of growth, for npm run bench -- scale. Admins read everything, so that no condition is left to be written out.
-import { user } from '../scale/lists.js';
+import { explainedBy, user } from '../scale/lists.js';
 import { loadEvents, loadLeads } from './load.js';
 import { DASHBOARD, LOOKUP } from './queries.js';
 
@@ -51,7 +51,31 @@ const leads = (name, where, rest = 'order by created_at desc, id desc limit 50')
   query: `select * from marketing.leads where ${where} ${rest}`,
 });
 
-export const reads = ({ size }) => [
+const NEWEST = 'An index gives the newest ones; it becomes a level deeper.';
+const SAID = {
+  'the latest 50 leads': NEWEST,
+  'the latest 50 new leads': NEWEST,
+  'leads of a campaign': 'The index of campaigns gives the newest ones.',
+  'leads of a company': {
+    why: 'The words of a name are looked up in an index.',
+    grows: 'More names have these letters where there are more leads.',
+  },
+  'a lead by address': 'A look-up of one row.',
+  'dashboard: page views of each of 30 days': 'Sums of days: thirty rows at any size.',
+  'dashboard: active users by day, week and month': 'Sums: some forty rows at any size.',
+  'dashboard: most frequent events this month': 'Sums of months: as many rows as there are names of events.',
+  'dashboard: page views by country, hour by hour, of 24 hours': 'Sums of hours: as many rows as countries and hours.',
+  'dashboard: the latest 100 conversions': NEWEST,
+  'dashboard: what one session did': 'The events of a session are found by their index; there are twelve.',
+  'dashboard: what one user did, the latest 100': NEWEST,
+  'GET /v1/onboarding/session': 'The session is found by the hash of its token.',
+  'everything that is held on a person': {
+    why: 'Each table is asked by its indexes of addresses, sessions and mentions.',
+    contends: 'An admin’s request, which takes long and is not made by a hundred at once.',
+  },
+};
+
+const list = ({ size }) => [
   ...[
     leads('the latest 50 leads', 'deleted_at is null'),
     leads('the latest 50 new leads', `status = 'new'`),
@@ -71,3 +95,5 @@ export const reads = ({ size }) => [
     query: `select marketing.gdpr_export_user_data('${PERSON}')`,
   },
 ];
+
+export const reads = ({ size }) => explainedBy(list({ size }), SAID);

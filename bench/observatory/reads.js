@@ -1,5 +1,5 @@
 // The hot reads of observatory, for npm run bench -- scale.
-import { user } from '../scale/lists.js';
+import { explainedBy, user } from '../scale/lists.js';
 import { PROJECT as ANALYSED, CALLS, load as loadAnalysed } from './analytics.js';
 import { conversation, EVERYWHERE, SIZES as FULL, load as loadRows, OWNER, PROJECT } from './load.js';
 import { ROWS } from './search.js';
@@ -47,7 +47,62 @@ const conversations = (sub, name) =>
   );
 const part = (name, table, rest) => read(OWNER, name, table, 'parts', `conversation_id = ${conversation(7)}`, rest);
 
-export const reads = () => [
+const PROJECTS_OF_ALL = {
+  why: 'One user is a member of every project.',
+  grows: 'All their projects are looked up, and there are a hundred times as many.',
+};
+const CANDIDATES = {
+  why: 'An index of words gives what matches, and at most a thousand of it are ranked.',
+  grows: 'At a hundredth of the size fewer messages match than a search looks at.',
+};
+const RANKED = {
+  ...CANDIDATES,
+  contends: 'Two cores rank what a hundred users have found.',
+};
+const SUMS = 'Sums of ninety days are read, by day and user: as many rows at any size.';
+const SAID = {
+  'the latest 50 projects of an owner': {
+    why: 'An index gives the newest projects, of which the user’s are picked.',
+    grows: 'The user has one in a hundred of the projects.',
+  },
+  'the latest 50 projects of a member of all': PROJECTS_OF_ALL,
+  'the latest 50 conversations of a project': {
+    why: 'An index gives the newest ones.',
+    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+  },
+  'the same of a member of all projects': PROJECTS_OF_ALL,
+  '100 messages of a conversation': {
+    why: 'An index gives the messages of a conversation.',
+    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+  },
+  '100 tool calls of a conversation': {
+    why: 'An index gives the calls of a conversation.',
+    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+  },
+  'the members of a project': 'A hundred members at any size.',
+  'the sums of a project’s last 30 days': SUMS,
+  'a page of 100 messages with their tool calls': 'A page of one conversation, by its index.',
+  'search: a rare term': 'An index of words gives the ten messages that match.',
+  'search: a common term': CANDIDATES,
+  'search: two common words': CANDIDATES,
+  'search: a word that only foreign projects have': {
+    why: 'An index of words gives what matches in all projects; the user sees none of it.',
+    grows: 'One foreign project in a hundred has the word.',
+  },
+  'search: an identifier': CANDIDATES,
+  'search: a common term, of one tool': CANDIDATES,
+  'search: a rare term through all 101 projects': RANKED,
+  'search: a rare term, by a member of all projects: the 200 most active': RANKED,
+  'search of a stranger with one small project: a term that the large one has a million times':
+    'The project’s messages are read by their index: ten.',
+  suggestions: { why: 'An index of names gives those with this beginning.', grows: 'There are more such names.' },
+  'similar messages': RANKED,
+  ...Object.fromEntries(
+    ['overview', 'models', 'tools', 'activity', 'users'].map((name) => [`${name} of 90 days, 100 users`, SUMS]),
+  ),
+};
+
+const list = () => [
   projects(OWNER, 'the latest 50 projects of an owner'),
   projects(EVERYWHERE, 'the latest 50 projects of a member of all'),
   conversations(OWNER, 'the latest 50 conversations of a project'),
@@ -75,3 +130,5 @@ export const reads = () => [
     .filter(({ query }) => query.startsWith('select observatory.'))
     .map(({ name, query, as: sub = OWNER }) => ({ name, claims: user(sub), query })),
 ];
+
+export const reads = () => explainedBy(list(), SAID);

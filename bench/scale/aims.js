@@ -49,3 +49,68 @@ export const statisticsRow = (name, states) => {
     figures: states,
   };
 };
+
+/**
+ * How much more a statement may cost where there are a hundred times the rows: an index of ten million rows is half as deep again as one of
+ * a hundred thousand. Or so many blocks or milliseconds more, which are a few levels of several indexes and the noise of a clock.
+ */
+const MAX_GROWTH = 1.5;
+const MAX_MORE_BLOCKS = 50;
+const MAX_MORE_MS = 0.3;
+/** What a hundred users at once must get of the calls a second that ten get, beyond what a hundred connections that ask nothing cost. */
+const MIN_OF_TEN = 0.7;
+
+export const GROWTH_AIM = `at most ${MAX_GROWTH} times the blocks and the time, or ${MAX_MORE_BLOCKS} blocks and ${MAX_MORE_MS} ms more`;
+export const USERS_AIM = `100 users get at least ${MIN_OF_TEN} of the calls a second of 10, beside what so many connections cost`;
+
+/** Whether a hundred users hinder each other. A call takes the machine so long as there are calls in a second. */
+const isHindered = ({ users, floor }) => {
+  const took = (all, count) => 1 / all[count].perSecond;
+  const ofConnections = Math.max(0, took(floor, 100) - took(floor, 10));
+  return took(users, 100) > took(users, 10) / MIN_OF_TEN + ofConnections;
+};
+
+/** What a curve misses of its aims, in words. */
+const missedBy = (points, { grows, contends }) => {
+  const [first, last] = [points[0], points.at(-1)];
+  // What must grow may grow as the rows do.
+  const times = grows ? last.size / first.size : MAX_GROWTH;
+  const [from, to] = [first.users[1].ms, last.users[1].ms];
+  return [
+    last.blocks > Math.max(first.blocks * times, first.blocks + MAX_MORE_BLOCKS) && 'blocks',
+    to > Math.max(from * times, from + MAX_MORE_MS) && 'time',
+    !contends && points.some(isHindered) && 'users',
+  ].filter(Boolean);
+};
+
+const shortened = ({ users, floor: _, ...point }) => {
+  const figures = ([count, { ms, p99, perSecond }]) => [
+    count,
+    { ms: rounded(ms), p99: rounded(p99), perSecond: rounded(perSecond) },
+  ];
+  return { ...point, users: Object.fromEntries(Object.entries(users).map(figures)) };
+};
+
+/**
+ * How a statement grows: a row of the table.
+ * @param {string} name of the statement
+ * @param {{size: number, blocks: number, users: Users, floor: Users}[]} points the smallest size first; users: by how many there are at once;
+ * floor: the same of a transaction that asks nothing
+ * @typedef {Record<number, {ms: number, p99: number, perSecond: number}>} Users
+ * @param {{why?: string, grows?: string, contends?: string}} said of the statement (lists.js)
+ */
+export const growthRow = (name, points, { why, grows, contends }) => {
+  const shown = points.map(({ size, blocks, users }) => {
+    const times = Object.values(users).map(({ ms }) => rounded(ms));
+    return `${size}: ${blocks} blocks, ${times.join(' / ')} ms`;
+  });
+  const missed = missedBy(points, { grows, contends });
+  const aims = [grows ? 'no faster than the rows' : GROWTH_AIM, ...(contends ? [] : [USERS_AIM])];
+  return {
+    name: `${name}: growth`,
+    aim: aims.join('; '),
+    reached: [shown.join('; '), ...(missed.length ? [`missed: ${missed.join(', ')}`] : [])].join('; '),
+    met: missed.length === 0,
+    curve: { name, points: points.map(shortened), missed, why: [why, grows, contends].filter(Boolean).join(' ') },
+  };
+};

@@ -43,6 +43,13 @@ const figuresOf = ({
   };
 };
 
+/** Asks once, and ends the run if the answer is not what the entry says. */
+export const checkedAnswer = async (client, claims, { name, queryOf, holds }) => {
+  const text = `select answer, coalesce(${holds}, false) as holds from (${queryOf('0')}) as asked`;
+  const { rows } = await as(client, claims, () => client.query(text));
+  if (!rows[0].holds) throw new SetupError(`${name}: the answer is ${JSON.stringify(rows[0].answer)}.`);
+};
+
 const EXPLAIN = 'explain (analyze, buffers, timing off, format json)';
 export const explained = (client, claims, text) =>
   as(client, claims, async () => figuresOf(await client.query(`${EXPLAIN} ${text}`)));

@@ -1,23 +1,35 @@
-// npm run bench -- scale: what the hot reads of every system cost under row-level security, and whether their plans hang on the
-// statistics of the moment.
+// npm run bench -- scale: what the hot reads of every system cost under row-level security, whether their plans hang on the statistics of
+// the moment, and how they and the functions of endpoints grow.
 import { productSystems, systems } from '../../dev/systems.js';
 import { benchmarkOfParts } from '../parts.js';
-import { listsOf } from './lists.js';
+import * as curves from './curves.js';
+import { callsOf, endpointsOf } from './endpoints.js';
+import { CORE, listsOf } from './lists.js';
 import { measure } from './measure.js';
 
 /** `size`: what is loaded, as a part of the rows that each system's own benchmark loads. */
 const SIZES = { size: 0.1 };
 
-/** A part for each system, on a database of its own. */
-const parts = Object.fromEntries(
-  (await listsOf(systems())).map(([name, list]) => [
-    name,
-    { SIZES, only: 'migrated database', measure: (parts) => measure({ ...parts, list }) },
-  ]),
-);
+const curvesOf = ([name, list]) => [
+  `curves-${name}`,
+  {
+    ...curves,
+    measure: async (parts) =>
+      curves.measure({ ...parts, list, calls: await callsOf(name), endpoints: endpointsOf(name) }),
+  },
+];
 
-export const run = benchmarkOfParts(
-  'scale',
-  parts,
-  productSystems().map(({ name }) => name),
-);
+/** Two parts for each system, and one for the core, which serves no tables of its own. */
+const lists = await listsOf(systems());
+const parts = Object.fromEntries([
+  ...lists.flatMap(([name, list]) => [
+    [name, { SIZES, only: 'migrated database', measure: (parts) => measure({ ...parts, list }) }],
+    curvesOf([name, list]),
+  ]),
+  ...(await listsOf([{ name: CORE }])).map(curvesOf),
+]);
+
+export const run = benchmarkOfParts('scale', parts, [
+  ...productSystems().flatMap(({ name }) => [name, `curves-${name}`]),
+  `curves-${CORE}`,
+]);

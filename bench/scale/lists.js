@@ -9,12 +9,20 @@
 //     bare     the same for service_role, with the conditions of the policies written out: the same rows. Not for a function, which
 //              decides by itself who sees what
 //     empty    nothing is found
+//     why      why its curve bends as it does, or stays flat: a sentence for readers of docs/performance.md
+//     grows    why it must read more where there are more rows: then it may grow as the rows do, and no faster
+//     contends why a hundred users at once hinder each other: then their calls a second have no aim
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { root } from '../../dev/paths.js';
 
-const fileOf = (name) => join(root, 'bench', name, 'reads.js');
+/** The core's name among the lists. */
+export const CORE = 'core';
+
+/** Where the lists of a system are. */
+export const folderOf = (name) => join(root, 'bench', ...(name === CORE ? ['scale', CORE] : [name]));
+const fileOf = (name) => join(folderOf(name), 'reads.js');
 
 /**
  * The lists of those systems that have one.
@@ -28,6 +36,17 @@ export const listsOf = async (systems) =>
       .filter((name) => existsSync(fileOf(name)))
       .map(async (name) => [name, await import(pathToFileURL(fileOf(name)))]),
   );
+
+/**
+ * Reads with what is said of their curves.
+ * @param {object[]} reads
+ * @param {Record<string, string | {why: string, grows?: string, contends?: string}>} said by the name of the read; a text is its `why`
+ */
+export const explainedBy = (reads, said) =>
+  reads.map((read) => ({
+    ...read,
+    ...(typeof said[read.name] === 'string' ? { why: said[read.name] } : said[read.name]),
+  }));
 
 /** The claims of a signed-in user. */
 export const user = (sub, more = {}) => ({ role: 'authenticated', sub, ...more });

@@ -1,11 +1,12 @@
 // What the benchmarks say of an aim that they miss.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { verdict } from '../../../bench/aims.js';
-import { withFigures } from '../../../bench/document.js';
+import { PLOTS, plotsOf, withFigures } from '../../../bench/document.js';
+import { plots } from '../../../bench/plot.js';
 import { root } from '../../../dev/paths.js';
 
 const settled = (rows) => {
@@ -51,4 +52,69 @@ test('the tables of docs/performance.md are the results of the benchmarks', () =
   const changed = text.replace(/(\| one row, fresh ES256, 16 \| )\d+/, '$11');
   assert.notEqual(changed, text);
   assert.equal(withFigures(changed), text, 'a figure that differs is found');
+});
+
+test('the plots are those of the results, and each is shown', () => {
+  const text = readFileSync(join(root, 'docs', 'performance.md'), 'utf8');
+  const results = JSON.parse(readFileSync(join(root, 'bench', 'results', 'scale.json'), 'utf8'));
+  const made = plotsOf('scale', results);
+  assert.deepEqual(existsSync(PLOTS) ? readdirSync(PLOTS).sort() : [], made.map(({ file }) => file).sort());
+  for (const { file, text: svg } of made) {
+    assert.equal(readFileSync(join(PLOTS, file), 'utf8'), svg, `${file}: a benchmark writes it`);
+    assert.match(text, new RegExp(`\\(plots/${file}\\)`));
+  }
+});
+
+test('a plot shows every curve, on the same axes, and escapes its names', () => {
+  const made = {
+    title: 'a & b',
+    series: ['1 user', '10 users'],
+    axes: 'milliseconds',
+    xLabels: [
+      [0.01, '1/100'],
+      [1, '1'],
+    ],
+    plots: [
+      {
+        name: 'one <b>',
+        curves: [
+          [
+            [0.01, 0.1],
+            [1, 10],
+          ],
+          [
+            [0.01, 1],
+            [1, 10],
+          ],
+        ],
+      },
+      {
+        name: 'two',
+        curves: [
+          [
+            [0.01, 10],
+            [1, 10],
+          ],
+          [
+            [0.01, 0.1],
+            [1, 0.1],
+          ],
+        ],
+      },
+    ],
+  };
+  const svg = plots(made);
+  assert.equal(plots(made), svg);
+  const lines = [...svg.matchAll(/<polyline points="([^"]+)"/g)].map(([, points]) =>
+    points.split(' ').map((point) => point.split(',').map(Number)),
+  );
+  assert.equal(lines.length, 4);
+  const [first, second, third, fourth] = lines;
+  assert.ok(first[0][0] < first[1][0] && first[0][1] > first[1][1], 'more is further right, and longer is higher');
+  assert.deepEqual(first[1], second[1]);
+  assert.equal(third[0][1], first[1][1], 'the second plot has the axes of the first');
+  assert.equal(fourth[0][1], first[0][1]);
+  assert.match(svg, /<title>a &amp; b<\/title>/);
+  assert.match(svg, />one &lt;b&gt;</);
+  for (const [, label] of made.xLabels) assert.match(svg, new RegExp(`>${label}<`));
 });

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { securityRow, statisticsRow } from '../../../bench/scale/aims.js';
-import { listsOf, user } from '../../../bench/scale/lists.js';
+import { growthRow, securityRow, statisticsRow } from '../../../bench/scale/aims.js';
+import { measure as measureCurves } from '../../../bench/scale/curves.js';
+import { callsOf, endpointsOf } from '../../../bench/scale/endpoints.js';
+import { CORE, listsOf, user } from '../../../bench/scale/lists.js';
 import { measure } from '../../../bench/scale/measure.js';
 import { root } from '../../../dev/paths.js';
 import { productSystems } from '../../../dev/systems.js';
@@ -28,7 +30,47 @@ test('every system has a list of its hot reads', async () => {
       // A function decides by itself who sees what.
       const isCall = kind === 'string' && /^select \w+\.\w+\(/.test(read.query);
       assert.equal(typeof read.bare, isCall ? 'undefined' : kind, `${name}: ${read.name}`);
+      assert.match(read.why ?? '', /\.$/, `${name}: ${read.name} says why its curve bends`);
     }
+  }
+});
+
+/** What is wrong with a system's list of calls. */
+const faultsOf = (endpoints, calls, reads) => {
+  const list = calls.endpoints({ size: 0.1 });
+  const named = new Map(reads.map((read) => [read.name, read]));
+  const faultOf = (name, { call }) => {
+    const entry = list[name];
+    if (entry === undefined) return 'is not in the list';
+    if (typeof entry === 'string') return entry.endsWith('.') ? undefined : 'says no sentence';
+    if (entry.reads) {
+      const isIt = (read) => named.get(read)?.query.startsWith(`select ${call}(`);
+      return entry.reads.length > 0 && entry.reads.every(isIt) ? undefined : `no read asks ${call}`;
+    }
+    if (!call) return 'calls nothing, and is measured';
+    return entry.why?.endsWith('.') ? undefined : 'does not say why its curve bends';
+  };
+  const unknown = Object.keys(list).filter((name) => !endpoints.has(name));
+  return [
+    ...[...endpoints].map(([name, endpoint]) => [name, faultOf(name, endpoint)]),
+    ...unknown.map((name) => [name, 'is no endpoint']),
+  ].flatMap(([name, fault]) => (fault ? [`${name} ${fault}`] : []));
+};
+
+test('every endpoint of every manifest is measured, or the list says why not', async () => {
+  for (const [name, list] of await listsOf([...productSystems(), { name: CORE }])) {
+    const calls = await callsOf(name);
+    const endpoints = endpointsOf(name);
+    assert.ok(endpoints.size >= 5, name);
+    const reads = list.reads({ size: 0.1 });
+    assert.deepEqual(faultsOf(endpoints, calls, reads), [], name);
+    // The same list without one of its entries, and with one too many.
+    const { [[...endpoints.keys()][0]]: _, ...others } = calls.endpoints({ size: 0.1 });
+    const changed = { endpoints: () => ({ ...others, 'GET /nowhere': 'Nothing.' }) };
+    assert.deepEqual(faultsOf(endpoints, changed, reads), [
+      `${[...endpoints.keys()][0]} is not in the list`,
+      'GET /nowhere is no endpoint',
+    ]);
   }
 });
 
@@ -56,6 +98,33 @@ test('a plan that reads more with other statistics misses its aim, and the run e
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
   assert.equal(status, 1);
   assert.match(stderr, /MISSED: read: statistics/);
+});
+
+test('a statement may cost half as much again at a hundred times the rows, and a hundred users get what ten get', () => {
+  const usersOf = (ms, rates) =>
+    Object.fromEntries([1, 10, 100].map((count, n) => [count, { ms, p99: ms, perSecond: rates[n] }]));
+  const point = (size, blocks, ms, rates = [100, 200, 200], floor = [1000, 2000, 2000]) => ({
+    ...{ size, blocks, users: usersOf(ms, rates), floor: usersOf(0.1, floor) },
+  });
+  const missed = (first, last, said = {}) =>
+    growthRow('read', [point(0.01, ...first), point(1, ...last)], said).curve.missed;
+  assert.deepEqual(missed([200, 1], [300, 1.5]), []);
+  assert.deepEqual(missed([200, 1], [301, 1.5]), ['blocks']);
+  assert.deepEqual(missed([10, 0.2], [60, 0.5]), []);
+  assert.deepEqual(missed([10, 0.2], [61, 0.51]), ['blocks', 'time']);
+  assert.deepEqual(missed([200, 1], [200, 1.6]), ['time']);
+  // What must grow grows no faster than the rows.
+  assert.deepEqual(missed([10, 1], [1000, 100], { grows: 'All of it is counted.' }), []);
+  assert.deepEqual(missed([10, 1], [1001, 101], { grows: 'All of it is counted.' }), ['blocks', 'time']);
+  const behind = [100, 200, 139];
+  assert.deepEqual(missed([10, 1], [10, 1, behind]), ['users']);
+  assert.deepEqual(missed([10, 1, behind], [10, 1]), ['users']);
+  // A hundred connections that ask nothing take a millisecond more of each call here.
+  assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 123], [1000, 2000, 666]]), []);
+  assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 122], [1000, 2000, 667]]), ['users']);
+  assert.deepEqual(missed([10, 1], [10, 1, behind], { contends: 'They wait for each other.' }), []);
+  const row = growthRow('read', [point(0.01, 10, 1), point(1, 100, 1)], { why: 'It grows.', grows: 'It must.' });
+  assert.deepEqual([row.met, row.curve.why], [true, 'It grows. It must.']);
 });
 
 /**
@@ -120,5 +189,85 @@ test('a policy that reads every row, and a plan that hangs on the statistics, ar
       measure({ stack, stopping, options: { size: 1 }, list: wrong, say: () => {} }),
     ),
     /once: the condition that is written out gives 5000 other rows/,
+  );
+});
+
+test('a call that reads every row, and one of which only one at a time goes on, miss their aims', async () => {
+  const stopping = new AbortController();
+  // Roles are of all databases: those of the first size are there.
+  const schema = `
+    do $$ begin create role anon; create role authenticated; create role edge; exception when duplicate_object then null; end $$;
+    create schema probe; grant usage on schema probe to authenticated, edge;
+    create table probe.notes (id int primary key, owner text, words text);
+    create function probe.by_key(id int) returns jsonb language sql stable security definer
+      as $$ select to_jsonb(n) from probe.notes as n where n.id = by_key.id $$;
+    create function probe.by_owner(owner text) returns jsonb language sql stable security definer
+      as $$ select jsonb_agg(n) from probe.notes as n where n.owner = by_owner.owner $$;
+    create function probe.add(words text) returns jsonb language plpgsql security definer as $$
+      begin
+        insert into probe.notes values (-1 - (current_setting('request.jwt.claims')::json ->> 'sub')::int, add.words, add.words);
+        return jsonb_build_object('caller', current_setting('request.jwt.claims')::json, 'role', current_setting('role'));
+      end $$`;
+  const rows = `insert into probe.notes select n, 'owner ' || n, repeat('x', 100) from generate_series(1, $1::int) as n`;
+  const list = {
+    load: async ({ sql, size }) => {
+      await sql(schema);
+      await sql(rows, [1_000_000 * size]);
+    },
+    reads: () => [],
+  };
+  const caller = { sub: (n) => `'1' || ${n}` };
+  const calls = {
+    endpoints: () => ({
+      'GET /key': { with: (n) => `id => 1 + ${n}`, caller, why: 'By key.' },
+      'GET /owner': { with: `owner => 'owner 7'`, caller, why: 'No index.', contends: 'It takes long.' },
+      'POST /add': {
+        caller,
+        with: (n) => `words => 'at 12:30, {"a":true} ' || ${n}`,
+        holds: `answer -> 'caller' ->> 'sub' = '10' and answer -> 'caller' -> 'edge' ->> 'caller' = 'authenticated' and answer ->> 'role' = 'edge'`,
+        why: 'A row.',
+      },
+      'GET /none': 'It asks nothing.',
+    }),
+  };
+  const endpoints = new Map([
+    ['GET /key', { call: 'probe.by_key' }],
+    ['GET /owner', { call: 'probe.by_owner' }],
+    ['POST /add', { call: 'probe.add', identity: 'vouched' }],
+    ['GET /none', {}],
+  ]);
+  const found = await withThrowAway('curves', { only: 'database' }, ({ stack }) =>
+    measureCurves({
+      ...{ stack, stopping, list, calls, endpoints, say: () => {} },
+      options: { full: 0.1, seconds: 1 },
+    }),
+  );
+  assert.deepEqual(
+    found.map(({ name }) => name),
+    ['nothing: role and claims alone', 'GET /key', 'GET /owner', 'POST /add'].map((name) => `${name}: growth`),
+  );
+  const of = new Map(found.map((row) => [row.name, row.curve]));
+  const blocksOf = (name) => of.get(name).points.map(({ blocks }) => blocks);
+  assert.deepEqual(
+    of.get('GET /key: growth').points.map(({ size }) => size),
+    [0.01, 0.1],
+  );
+  assert.ok(blocksOf('GET /key: growth')[1] < 10, `${blocksOf('GET /key: growth')}`);
+  assert.ok(of.get('GET /owner: growth').missed.includes('blocks'), `${blocksOf('GET /owner: growth')}`);
+  assert.ok(!of.get('GET /key: growth').missed.includes('blocks'));
+  for (const { points } of of.values())
+    for (const { users } of points)
+      for (const { ms, p99, perSecond } of Object.values(users)) assert.ok(ms > 0 && p99 >= ms && perSecond > 0);
+  const wrong = {
+    endpoints: () => ({ 'GET /key': { ...calls.endpoints()['GET /key'], holds: `answer ->> 'id' = '2'` } }),
+  };
+  await assert.rejects(
+    withThrowAway('curves', { only: 'database' }, ({ stack }) =>
+      measureCurves({
+        ...{ stack, stopping, list, calls: wrong, endpoints, say: () => {} },
+        options: { full: 0.01, seconds: 1 },
+      }),
+    ),
+    /GET \/key: the answer is \{"id":1/,
   );
 });

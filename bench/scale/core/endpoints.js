@@ -1,0 +1,48 @@
+// The calls of the core's endpoints, for npm run bench -- scale.
+
+const caller = { sub: (n) => `md5('user ' || ${n})::uuid` };
+const PAGE = 'The edge answers it without the database.';
+const DATA_API = 'The data API: its usual reads are in the list of each system.';
+const OF_SYSTEMS = 'What it reads is the systems’ rows.';
+
+export const endpoints = () => ({
+  'GET /healthz': PAGE,
+  'GET /readyz': 'It asks PostgREST for its own state, and reads no table.',
+  'GET /openapi.json': {
+    caller,
+    with: `schemas => array(select n.nspname::text from pg_namespace as n where n.nspname in ('clixen', 'marketing', 'flashfusion', 'observatory', 'assistant'))`,
+    why: 'It reads the catalogs, which are as large at any size; the edge caches it.',
+    contends: 'It is computed once for each deployment and role, not by a hundred users at once.',
+  },
+  'GET /docs': PAGE,
+  'GET /docs/style.css': PAGE,
+  'GET /docs/filter.js': PAGE,
+  'GET /v1/changes': 'npm run bench -- changes measures it, by the number of listeners.',
+  'POST /v1/admin/gdpr/export': `${OF_SYSTEMS} “everything that is held on a person” in the list of growth is it.`,
+  'POST /v1/admin/gdpr/erase': `${OF_SYSTEMS} npm run bench -- growth measures it with three states of the statistics.`,
+  'POST /v1/tokens': {
+    caller,
+    with: (n) =>
+      `token_hash => encode(sha256(convert_to('new token ' || ${n}, 'UTF8')), 'hex'), prefix => 'rgt_9fK2Qx', name => 'Import', endpoints => '["GET /v1/nothing"]'`,
+    holds: `answer ->> 'name' = 'Import'`,
+    why: 'The user’s tokens are counted by their index, and one is added.',
+  },
+  'GET /v1/tokens': {
+    caller,
+    holds: 'jsonb_array_length(answer) = 10',
+    why: 'The user’s ten tokens are found by their index.',
+  },
+  'DELETE /v1/tokens/{id}': {
+    caller,
+    with: (n) => `token_id => md5('token ' || ${n} * 10)::uuid`,
+    why: 'The token is found by its key.',
+  },
+  'POST /v1/admin/keys/rewrap':
+    'An operator’s, once for each new key: it goes through all that is sealed, a batch at a time.',
+  ...Object.fromEntries(
+    [
+      ...['GET', 'POST', 'PATCH', 'PUT', 'DELETE'].map((method) => `${method} /rest/v1/{relation}`),
+      ...['GET', 'POST'].map((method) => `${method} /rest/v1/rpc/{function}`),
+    ].map((endpoint) => [endpoint, DATA_API]),
+  ),
+});

@@ -1,0 +1,147 @@
+// How the hot statements of one system grow: at a hundredth, a tenth and all of its rows, asked by one user, by ten and by a hundred at once.
+import pg from 'pg';
+import { SetupError } from '../../dev/setup.js';
+import { rounded } from '../figures.js';
+import { latency } from '../pgbench.js';
+import { growthRow } from './aims.js';
+import { checkedAnswer, explained, preparedReads } from './ask.js';
+import { preparedCalls } from './endpoints.js';
+
+/** `full`: the largest size, as a part of the rows that the system's own benchmark loads; `seconds`: of each load. */
+export const SIZES = { full: 1, seconds: 1 };
+export const only = 'migrated database';
+
+/** Sizes, as parts of those rows, and users at once. */
+const PARTS = [0.01, 0.1, 1];
+export const USERS = [1, 10, 100];
+/** With more users a load lasts longer: connecting takes a second of it. */
+const TIMES = { 1: 1, 10: 1, 100: 3 };
+/** A load in which not every user has got two answers is repeated with twice the time, up to so many seconds. */
+const MAX_SECONDS = 120;
+
+/** A copy of the migrated database, for the rows of one size. */
+const NAME = 'bench_curves';
+
+const connected = async (url, body) => {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await body(client, async (text, values) => (await client.query(text, values)).rows);
+  } finally {
+    await client.end();
+  }
+};
+
+const inDatabase = (url, name) => {
+  const other = new URL(url);
+  other.pathname = `/${name}`;
+  return `${other}`;
+};
+
+/** The number of a connection, for pgbench. */
+const EACH = '(:client_id)::int';
+/** pgbench takes what follows a colon in a text for a variable. A text in two lines is one text to PostgreSQL. */
+const withoutVariables = (text) => text.replaceAll(/(?<!:):(?!client_id\b)(?=\w)/g, ":'\n'");
+
+/** A request as PostgREST makes it of a call: a transaction with role and claims. It is rolled back. */
+const scriptOf = ({ role, claimsOf, queryOf }) => `\\startpipeline
+begin;
+select set_config('role', '${role}', true), set_config('request.jwt.claims', ${withoutVariables(claimsOf(EACH))}, true);
+${withoutVariables(queryOf(EACH))};
+rollback;
+\\endpipeline
+`;
+
+/** What some users wait for a statement, all of them asking again and again. */
+const waiting = async (url, statement, { users, seconds, signal }) => {
+  const script = scriptOf(statement);
+  for (let time = Math.ceil(seconds * TIMES[users]); time <= MAX_SECONDS; time *= 2) {
+    const found = await latency(url, { script, clients: users, seconds: time, signal });
+    if (found) return found;
+  }
+  throw new SetupError(
+    `${statement.name}: ${users} users have not had two answers each within ${MAX_SECONDS} seconds.`,
+  );
+};
+
+/** What a transaction costs that asks nothing: role and claims alone. */
+const NOTHING = {
+  name: 'nothing: role and claims alone',
+  why: 'It reads no row: what more users cost here, the machine takes for their connections.',
+  role: 'anon',
+  claimsOf: () => `'{"role": "anon"}'`,
+  queryOf: () => 'select 1 as answer',
+};
+
+/** A read of reads.js, in the form of a call. */
+const asStatement = ({ claims, query, ...read }) => ({
+  ...read,
+  role: claims.role,
+  claimsOf: () => `'${JSON.stringify(claims)}'`,
+  queryOf: () => query,
+});
+
+/** What is asked at one size, each with the blocks that it reads. */
+const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) =>
+  connected(url, async (client, sql) => {
+    await list.load({ sql, client, size, say, signal });
+    await calls.load?.({ sql, client, size, say, signal });
+    await sql('analyze');
+    const reads = (await preparedReads(client, list.reads({ size }))).map(asStatement);
+    const statements = [NOTHING, ...reads, ...(await preparedCalls(endpoints, calls.endpoints({ size }), sql))];
+    const made = [];
+    for (const statement of statements) {
+      signal.throwIfAborted();
+      const [query, [{ claims }]] = [statement.queryOf('0'), await sql(`select ${statement.claimsOf('0')} as claims`)];
+      const caller = { ...JSON.parse(claims), role: statement.role };
+      if (statement.holds) await checkedAnswer(client, caller, statement);
+      // The first one looks things up in the catalogs.
+      await explained(client, caller, query);
+      const { blocks } = await explained(client, caller, query);
+      made.push({ ...statement, blocks });
+    }
+    return made;
+  });
+
+/** What is measured at one size: by the statement's name. */
+const atSize = async (url, { seconds, ...asked }) => {
+  const { size, signal, say } = asked;
+  const found = new Map();
+  let floor;
+  // pgbench needs all connections that there are: that of the load is closed by then.
+  for (const statement of await statementsAt(url, asked)) {
+    const users = {};
+    for (const count of USERS) users[count] = await waiting(url, statement, { users: count, seconds, signal });
+    const { blocks, why, grows, contends } = statement;
+    floor ??= users;
+    found.set(statement.name, { point: { size, blocks, users, floor }, said: { why, grows, contends } });
+    const times = USERS.map((count) => `${rounded(users[count].ms)} ms by ${count}`).join(', ');
+    say(`${size} of the rows, ${statement.name}: ${blocks} blocks; ${times}`);
+  }
+  return found;
+};
+
+/**
+ * Measures on a system of its own.
+ * @param {{stack: object, stopping: AbortController, options: {full: number, seconds: number}, list: object, calls: object,
+ * endpoints: Map<string, object>, say: Function}} parts list, calls, endpoints: what reads.js, endpoints.js and the manifest of a system have
+ * @returns {Promise<object[]>} rows of the table
+ */
+export const measure = async ({ stack, stopping, options: { full, seconds }, ...lists }) => {
+  const { signal } = stopping;
+  const sizes = PARTS.filter((part) => part <= full);
+  if (sizes.length === 0) throw new SetupError(`--full is at least ${PARTS[0]}.`);
+  const migrated = new URL(stack.databaseUrl).pathname.slice(1);
+  const server = inDatabase(stack.databaseUrl, 'postgres');
+  const url = inDatabase(stack.databaseUrl, NAME);
+  const curves = new Map();
+  for (const size of sizes) {
+    await connected(server, (_, sql) => sql(`create database ${NAME} template ${migrated}`));
+    for (const [statement, { point, said }] of await atSize(url, { ...lists, size, seconds, signal })) {
+      const points = [...(curves.get(statement)?.points ?? []), point];
+      curves.set(statement, { points, said });
+    }
+    await connected(server, (_, sql) => sql(`drop database ${NAME} with (force)`));
+  }
+  return [...curves].map(([statement, { points, said }]) => growthRow(statement, points, said));
+};

@@ -1,0 +1,83 @@
+// The functions that a system's endpoints call, each with one call that the benchmark makes of it. bench/<system>/endpoints.js names them:
+//
+//   load({ sql, size, say })   loads rows that only these calls need, after the load of reads.js; optional
+//   endpoints({ size })        gives, by method and path, one of
+//     'a text'   why the endpoint is not measured
+//     { reads }  names in reads.js that ask the endpoint's function
+//     { with, caller, place, holds, ... }   a call:
+//       with     the arguments of the function as SQL; or a function of `n`, the number of the user as SQL, from 0 to 99
+//       caller   role: whom the edge has verified; sub: the user's id, as a function of `n`; edge: what else the edge vouches for. A text
+//                that contains {n} has the number of the user there
+//       place    a statement, asked by the owner of the database, whose row `with` gets as its second argument
+//       holds    a condition on `answer`, as SQL, that the call must fulfil
+//
+// Calls are rolled back, so that the tables stay as they are. why, grows and contends are those of lists.js.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { parse } from 'smol-toml';
+import { root } from '../../dev/paths.js';
+import { allSystems } from '../../dev/systems.js';
+import { CORE, folderOf } from './lists.js';
+
+const keyOf = ({ method, path }) => `${method} ${path}`;
+
+/** The endpoints of a manifest, by method and path. */
+export const endpointsOf = (name) => {
+  const { endpoints } =
+    name === CORE
+      ? parse(readFileSync(join(root, 'src', 'endpoints', 'endpoints.toml'), 'utf8'))
+      : allSystems().find((system) => system.name === name);
+  return new Map(endpoints.map((endpoint) => [keyOf(endpoint), endpoint]));
+};
+
+/** The list of a system, or an empty one. */
+export const callsOf = async (name) => {
+  const file = join(folderOf(name), 'endpoints.js');
+  return existsSync(file) ? import(pathToFileURL(file)) : { endpoints: () => ({}) };
+};
+
+const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
+
+/** What the edge knows of every caller's connection: each user has another network. */
+const SEEN = { net: '10.{n}.0.0/24', addr: 'address {n}', country: 'DE' };
+
+/** The role of a call, and its claims as SQL of the number of the user. */
+const identityOf = ({ identity }, { role = 'authenticated', sub, edge, ...more } = {}) => {
+  const isEdge = identity === 'vouched' || identity === 'edge';
+  const claims = {
+    role: isEdge ? 'edge' : role,
+    ...(sub && { sub: '{sub}' }),
+    // A user's own token says nothing of the kind.
+    ...((isEdge || !sub) && { edge: { ...(identity === 'vouched' && { caller: role }), ...SEEN, ...edge } }),
+    ...more,
+  };
+  const text = quoted(JSON.stringify(claims));
+  const numbered = (n) => `replace(${text}, '{n}', (${n})::text)`;
+  return {
+    role: claims.role,
+    claimsOf: (n) => (sub ? `replace(${numbered(n)}, '{sub}', (${sub(n)})::text)` : numbered(n)),
+  };
+};
+
+/**
+ * The statements of calls, as reads.js has those of reads.
+ * @param {Map<string, object>} manifest of endpointsOf
+ * @param {object} list of the system's endpoints()
+ * @param {Function} sql of the owner of the database
+ */
+export const preparedCalls = async (manifest, list, sql) => {
+  const made = [];
+  for (const [name, entry] of Object.entries(list)) {
+    if (typeof entry === 'string' || entry.reads) continue;
+    const { with: args = '', caller, place, ...rest } = entry;
+    const endpoint = manifest.get(name);
+    const [row] = place ? await sql(place) : [];
+    const written = (n) => (typeof args === 'function' ? args(n, row) : args);
+    made.push({
+      ...{ name, ...rest, ...identityOf(endpoint, caller) },
+      queryOf: (n) => `select ${endpoint.call}(${written(n)}) as answer`,
+    });
+  }
+  return made;
+};
