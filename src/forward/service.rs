@@ -67,7 +67,7 @@ const OBEYED: [&str; 6] = [
 
 /// What a `Content-Type` contains for which a browser runs scripts, as scripts of the edge's own address. Whoever uploads a file chooses
 /// its type, and browsers find a type also in a list or before something that is no parameter, so nothing is parsed here.
-const ACTIVE: [&str; 4] = ["html", "multipart/", "xml", "xsl"];
+const ACTIVE: [&str; 5] = ["+xml", "/xml", "html", "multipart/", "xsl"];
 
 /// Sends a request to a service, and gives its answer.
 pub(super) async fn send<P: Platform>(
@@ -278,7 +278,8 @@ mod tests {
         ] {
             assert_eq!(policy(active).as_deref(), Some("sandbox"), "{active}");
         }
-        for other in ["image/png", "application/pdf", "text/plain", "video/mp4"] {
+        let office = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+        for other in [office, "image/png", "application/pdf", "text/plain"] {
             assert_eq!(policy(other), None, "{other}");
         }
     }
