@@ -35,16 +35,16 @@ const variables = (stack, provider) => {
 
 /**
  * Calls the body with the edge, as {part, url}; edge and provider are stopped afterwards.
- * @param {{data: string, stack: object, more?: Record<string, string>, say: Function}} system stack: of startStack, `behind the edge`;
- * more: further variables
+ * @param {{data: string, stack: object, more?: Record<string, string>, inspector?: number, say: Function}} system stack: of startStack, `behind the edge`;
+ * more: further variables; inspector: as workerd takes it
  */
-export const withStand = async ({ data, stack, more = {}, say }, body) => {
+export const withStand = async ({ data, stack, more = {}, inspector, say }, body) => {
   const provider = fork(join(import.meta.dirname, 'assistant', 'provider.js'));
   let edge;
   try {
     const [address] = await once(provider, 'message');
     edge = workerd({
-      ...{ data, name: 'edge', port: await freePort(), logFile: join(data, 'log', 'edge.log'), say },
+      ...{ data, name: 'edge', port: await freePort(), inspector, logFile: join(data, 'log', 'edge.log'), say },
       variables: { ...variables(stack, address), ...more },
     });
     await edge.part.start();

@@ -63,8 +63,9 @@ const main :Workerd.Worker = (
 
 /**
  * The part, not yet started. Without modules it is the bundle.
- * @param {{data: string, name?: string, port: number, modules?: Record<string, string>, variables: Record<string, string>, bindings?: string[], path?: string, logFile: string, say: Function, failed?: Function}} options
- * modules: file by name; bindings: further ones in workerd's own words; path: what is asked to see whether it is up
+ * @param {{data: string, name?: string, port: number, modules?: Record<string, string>, variables: Record<string, string>, bindings?: string[], path?: string, inspector?: number, logFile: string, say: Function, failed?: Function}} options
+ * modules: file by name; bindings: further ones in workerd's own words; path: what is asked to see whether it is up;
+ * inspector: the port at which V8's debugging protocol is spoken, on this machine
  */
 export const workerd = ({
   data,
@@ -74,6 +75,7 @@ export const workerd = ({
   variables,
   bindings = [],
   path = '/healthz',
+  inspector,
   ...rest
 }) => {
   const directory = join(data, name);
@@ -82,9 +84,14 @@ export const workerd = ({
   const file = join(directory, 'config.capnp');
   writeFileSync(file, configuration({ port, modules, variables, bindings }), { mode: 0o600 });
   const url = `http://127.0.0.1:${port}`;
+  const inspecting = inspector ? [`--inspector-addr=127.0.0.1:${inspector}`] : [];
   const part = new Part({
     name,
-    command: () => ({ file: '/bin/sh', args: ['-c', WITH_OPEN_FILES, RUNTIME, 'serve', file], options: {} }),
+    command: () => ({
+      file: '/bin/sh',
+      args: ['-c', WITH_OPEN_FILES, RUNTIME, 'serve', ...inspecting, file],
+      options: {},
+    }),
     ready: (_, given) => {
       const asked = () =>
         fetch(url + path).then(

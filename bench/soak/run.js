@@ -4,18 +4,20 @@ import { readFileSync } from 'node:fs';
 import { platform } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor } from '../../dev/process.js';
+import { freePort, waitFor } from '../../dev/process.js';
 import { SetupError } from '../../dev/setup.js';
 import { schemas, systems } from '../../dev/systems.js';
 import { cpuSeconds, family } from '../processes.js';
 import { withStand } from '../stand.js';
 import { send } from './client.js';
 import { storedOf } from './kinds/index.js';
-import { memoryNow } from './memory.js';
+import { collectGarbage, memoryNow } from './memory.js';
 import { query, worldOf } from './world.js';
 
 /** Milliseconds between two looks at the memory. */
 const LOOK = 2000;
+/** Looks between two collections of workerd's garbage. */
+const COLLECT = 8;
 /** Minutes of ten at which the jobs of every five minutes run, and those of every hour and day. */
 const OFTEN = [1.5, 3.5, 6.5, 8.5];
 const RARELY = [6.5];
@@ -92,13 +94,14 @@ const events = (file) => {
 export const soak = async ({ data, stack, stopping, options, say }, happens = async () => {}) => {
   if (platform() !== 'linux')
     throw new SetupError('The soak reads the memory of processes in /proc, which only Linux has.');
-  return withStand({ data, stack, say }, async ({ part: edge, url }) => {
+  const inspector = await freePort();
+  return withStand({ data, stack, inspector, say }, async ({ part: edge, url }) => {
     say('loading what the requests need');
     const world = await worldOf({ stack, edge: url });
     const { signal } = stopping;
     const sql = (text, values) => query(stack.databaseUrl, text, values);
     const parts = { edge, postgrest: stack.postgrest.part, postgres: stack.postgres.part };
-    const found = { answers: [], samples: [], moments: {}, failedJobs: [] };
+    const found = { answers: [], acknowledged: {}, samples: [], moments: {}, failedJobs: [] };
     const logs = { postgres: join(data, 'log', 'postgres.log'), edge: join(data, 'log', 'edge.log') };
     const before = linesOf(logs.postgres).length;
     const used = () => cpuSeconds(Object.values(parts).flatMap(({ pid }) => (pid ? family(pid) : [])));
@@ -112,10 +115,12 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
     });
     const over = new Promise((resolve, reject) => {
       traffic.on('message', (message) => {
-        if (message.acknowledged) return resolve(message);
+        if (message.last) return resolve(message.last);
         start = message.start;
         begun();
         found.answers.push(...message.answers);
+        for (const [what, keys] of Object.entries(message.acknowledged))
+          found.acknowledged[what] = [...(found.acknowledged[what] ?? []), ...keys];
       });
       traffic.once('disconnect', () => reject(new Error('the traffic ended without a result')));
     });
@@ -131,6 +136,7 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
       });
     const look = async () => {
       while (now() < options.seconds * 1000) {
+        if (found.samples.length % COLLECT === 0) await collectGarbage(inspector);
         // Not while one of them is away.
         if (Object.values(parts).every(({ pid }) => pid))
           found.samples.push({ at: now(), memory: memoryNow(parts), cpu: used() });
@@ -157,7 +163,7 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
       }
     };
     try {
-      say('filling the caches of tokens');
+      say('filling caches of tokens and plans');
       traffic.send({ world, rate: options.rate });
       await Promise.race([hasBegun, over]);
       const all = Promise.all([look(), tell(), halfWay(), ...jobsAt(OFTEN, true), ...jobsAt(RARELY, false)]);
@@ -169,7 +175,7 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
         ...found,
         ...last,
         minute,
-        missing: await missing(sql, storedOf(world), last.acknowledged),
+        missing: await missing(sql, storedOf(world), found.acknowledged),
         reloadedMs: await reloaded({ sql, stack, world }),
         listeners: world.listened.length,
         events: events(logs.edge),
