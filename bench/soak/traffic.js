@@ -184,6 +184,8 @@ let stop;
 const stopped = new Promise((resolve) => {
   stop = resolve;
 });
+// Its parent has gone, or has everything.
+process.on('disconnect', () => process.exit());
 process.on('message', async (message) => {
   if (message === 'stop') return stop();
   const last = await new Traffic(message).run(stopped);

@@ -29,8 +29,8 @@ export class Store {
 
   constructor(databaseUrl) {
     this.#pool = new pg.Pool({ connectionString: databaseUrl, max: 10 });
-    // A connection that ends while it is idle: another is made.
-    this.#pool.on('error', () => {});
+    // A connection that ends while it is idle, or in the middle of a transaction: another is made.
+    this.#pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}));
     this.isLocal = isLocal(databaseUrl);
   }
 

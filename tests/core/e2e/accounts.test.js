@@ -10,6 +10,7 @@ import { decodeJwt, SignJWT } from 'jose';
 import pg from 'pg';
 import ws from 'ws';
 import { startAccounts } from '../../../dev/accounts/index.js';
+import { Store } from '../../../dev/accounts/store.js';
 import { serve, token as sign } from '../../../dev/issuer.js';
 import { freePort } from '../../../dev/process.js';
 import { startThrowAway } from '../../../dev/throwaway.js';
@@ -515,6 +516,23 @@ test('nobody uses what is another’s', async () => {
   const { body } = await ask('POST', '/signup', { json: asAdmin });
   assert.deepEqual([body.user.app_metadata.role, body.user.role], [undefined, 'authenticated']);
   assert.notEqual(body.user.id, ada.user.id);
+});
+
+test('a connection that PostgreSQL ends amid a transaction fails that transaction, and nothing else', async () => {
+  const store = new Store(stack.databaseUrl);
+  try {
+    const cut = store.transaction(async (query) => {
+      const [{ pid }] = await query('select pg_backend_pid() as pid');
+      await sql('select pg_terminate_backend($1, 5000)', [pid]);
+      // What PostgreSQL says arrives while nothing is asked, as in between two statements.
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await query('select 1');
+    });
+    await assert.rejects(cut);
+    assert.deepEqual(await store.transaction((query) => query('select 1 as one')), [{ one: 1 }]);
+  } finally {
+    await store.close();
+  }
 });
 
 test('no role of requests reads the tables', async () => {
