@@ -2,6 +2,7 @@
 // outside PostgreSQL that burn as much CPU as the caller's requests do: one process for each that they keep busy.
 import { fork, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -14,8 +15,10 @@ import { keep } from '../document.js';
 import { rounded } from '../figures.js';
 import { machine, packageVersion } from '../machine.js';
 import { cpuSeconds, family } from '../processes.js';
+import { withStand } from '../stand.js';
 import { withBenchmarkSystem } from '../system.js';
-import { attacks, SLOW_FOR } from './attacks.js';
+import { attacks } from './attacks/index.js';
+import { prepare } from './attacks/prepare.js';
 
 const say = (line) => console.error(`[bench] ${line}`);
 
@@ -64,17 +67,17 @@ const burn = async (parts, body) => {
 };
 
 class Bench {
-  constructor({ stack, sql, signal, seconds }) {
-    Object.assign(this, { stack, sql, signal, seconds });
+  constructor({ parts, edgeUrl, signal, seconds }) {
+    Object.assign(this, { parts, edgeUrl, signal, seconds });
   }
 
   get pids() {
-    return this.stack.parts.flatMap((part) => family(part.pid));
+    return this.parts.flatMap((part) => family(part.pid));
   }
 
   /** The reader, in a process of its own. */
   async read(token) {
-    const flags = [this.stack.edgeUrl, token, `${this.seconds}`];
+    const flags = [this.edgeUrl, token, `${this.seconds}`];
     const reader = fork(join(import.meta.dirname, 'reader.js'), flags);
     const stop = () => reader.kill('SIGKILL');
     this.signal.addEventListener('abort', stop);
@@ -113,7 +116,18 @@ class Bench {
   }
 }
 
-const measured = async ({ stack, stopping, options }) => {
+/** Calls the body with the address of a realtime service. */
+const withRealtime = async (body) => {
+  const service = fork(join(import.meta.dirname, 'service.js'));
+  try {
+    const [address] = await once(service, 'message');
+    return await body(address);
+  } finally {
+    service.kill();
+  }
+};
+
+const measured = async ({ stack, edge, stopping, options }) => {
   const { signal } = stopping;
   const client = new pg.Client({ connectionString: stack.databaseUrl });
   await client.connect();
@@ -122,24 +136,19 @@ const measured = async ({ stack, stopping, options }) => {
     const reader = randomUUID();
     await sql(`insert into clixen.projects (user_id, name) values ($1, 'own')`, [reader]);
     const token = await issue(stack.keys, { issuer: stack.issuer.issuer, sub: reader });
-    const bench = new Bench({ stack, sql, signal, seconds: options.seconds });
+    const bench = new Bench({
+      parts: [...stack.parts, edge.part],
+      edgeUrl: edge.url,
+      signal,
+      seconds: options.seconds,
+    });
     await bench.read(token);
     const usedBefore = cpuSeconds(bench.pids);
     const alone = await bench.read(token);
     const own = sum(coresBetween(usedBefore, cpuSeconds(bench.pids), options.seconds));
     say(`alone: p50 ${rounded(alone.p50)} ms, p99 ${rounded(alone.p99)} ms, ${rounded(own)} cores`);
     const rows = [];
-    const abuser = randomUUID();
-    await sql(
-      `insert into clixen.projects (user_id, name, description) select $1, 'p' || n, $2 from generate_series(1, 40) as n`,
-      [abuser, SLOW_FOR],
-    );
-    const target = {
-      edgeUrl: stack.edgeUrl,
-      postgrestUrl: stack.postgrestUrl,
-      token: await issue(stack.keys, { issuer: stack.issuer.issuer, sub: abuser }),
-      key: stack.keys.publishable_key,
-    };
+    const target = await prepare({ stack, edgeUrl: edge.url, sql });
     for (const attack of attacks(target).filter(({ name }) => name.includes(options.only))) {
       // In turns, so that a busy minute of the machine meets both.
       const rounds = [];
@@ -209,8 +218,14 @@ const markdown = ({ facts, options, alone, rows }) => {
 export const run = async (flags) => {
   const options = parsed(flags);
   await interruptible(async (stopping) => {
-    const { alone, rows } = await withBenchmarkSystem({ stopping, say }, (parts) =>
-      measured({ ...parts, stopping, options }),
+    const { alone, rows } = await withBenchmarkSystem(
+      { stopping, only: 'behind the edge', accounts: true, say },
+      (system) =>
+        withRealtime((address) =>
+          withStand({ ...system, more: { REALTIME_URL: address }, say }, (edge) =>
+            measured({ ...system, edge, stopping, options }),
+          ),
+        ),
     );
     const facts = { ...machine(), workerd: packageVersion('workerd') };
     const text = markdown({ facts, options, alone, rows });

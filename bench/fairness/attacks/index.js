@@ -1,0 +1,6 @@
+// What an abusive caller does. The attacker's process and the benchmark read the same list.
+import { connections } from './connections.js';
+import { requests } from './requests.js';
+
+/** @param {object} target of prepare.js */
+export const attacks = (target) => [...requests(target), ...connections(target)];

@@ -1,0 +1,64 @@
+// What the abusive callers have: rows of their own that are slow to filter, long to read and expensive to embed, a project of transcripts,
+// a tenant, and the token of a worker.
+import { randomUUID } from 'node:crypto';
+import { token as issue, serviceKey } from '../../../dev/issuer.js';
+import { SLOW_FOR } from './requests.js';
+
+const PROJECTS = 40;
+
+/** A project of transcripts with so many messages, sent as an agent does. */
+const transcripts = async (edgeUrl, token) => {
+  const session = randomUUID();
+  const line = () =>
+    JSON.stringify({
+      ...{ type: 'user', uuid: randomUUID(), parentUuid: null, sessionId: session, cwd: '/home/me/searched' },
+      ...{
+        timestamp: new Date().toISOString(),
+        message: { role: 'user', content: `why does the build fail ${randomUUID()}` },
+      },
+    });
+  const body = Array.from({ length: 5000 }, line).join('\n');
+  const answer = await fetch(`${edgeUrl}/v1/transcripts?file=projects/-home-me-searched/${session}.jsonl`, {
+    ...{ method: 'POST', body },
+    headers: { 'content-type': 'application/x-ndjson', authorization: `Bearer ${token}` },
+  });
+  if (!answer.ok) throw new Error(`transcripts: ${answer.status} ${await answer.text()}`);
+  return (await answer.json()).project_id;
+};
+
+/**
+ * Makes them.
+ * @param {{stack: object, edgeUrl: string, sql: Function}} system
+ * @returns {Promise<object>} what attacks are given
+ */
+export const prepare = async ({ stack, edgeUrl, sql }) => {
+  const { issuer } = stack.issuer;
+  const abuser = randomUUID();
+  const token = await issue(stack.keys, { issuer, sub: abuser });
+  await sql(
+    `with p as (
+       insert into clixen.projects (user_id, name, description) select $1, 'p' || n, $2 from generate_series(1, $3::int) as n returning id
+     ), s as (insert into clixen.mvp_chat_sessions (user_id, project_id) select $1, id from p, generate_series(1, 5) returning id)
+     insert into clixen.mvp_chat_messages (user_id, session_id, content) select $1, s.id, repeat('x', 5000) from s, generate_series(1, 5)`,
+    [abuser, SLOW_FOR, PROJECTS],
+  );
+  const [{ auth_id: member }] = await sql(
+    `with t as (
+       insert into assistant.tenants (name, slug, llm_provider, llm_model, rate_limit_per_minute, daily_token_limit)
+       values ('Abused', 'abused', 'openai', 'a-model', 100000, 1000000000) returning id
+     )
+     insert into assistant.users (tenant_id, auth_id, email) select id, gen_random_uuid(), 'abuser@example.org' from t returning auth_id`,
+  );
+  const made = await fetch(`${edgeUrl}/v1/tokens`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${await serviceKey(stack.keys, issuer)}` },
+    body: JSON.stringify({ name: 'greedy', endpoints: ['POST /v1/workers/claim'], access: 'write' }),
+  });
+  if (!made.ok) throw new Error(`the token of a worker: ${made.status} ${await made.text()}`);
+  return {
+    ...{ edgeUrl, postgrestUrl: stack.postgrestUrl, token, key: stack.keys.publishable_key },
+    worker: (await made.json()).token,
+    member: await issue(stack.keys, { issuer, sub: member }),
+    project: await transcripts(edgeUrl, token),
+  };
+};

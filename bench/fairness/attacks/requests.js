@@ -1,0 +1,203 @@
+// Abusive callers who send whole requests and read whole answers, one after the other on each connection.
+import { randomBytes, randomUUID } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { unknownToken } from './tokens.js';
+
+/** Matches nothing, after a third of a second of backtracking a row: what a user can ask of rows of their own. */
+export const SLOW = encodeURIComponent('^(.*)(.*)(.*)(.*)x\\4\\3\\2\\1y$');
+
+/** The text that SLOW is slow for. */
+export const SLOW_FOR = `${'ab'.repeat(30)}x${'ba'.repeat(30)}cy`;
+
+const leads = (address) => (n, turn) => ({
+  path: '/v1/leads',
+  method: 'POST',
+  headers: { accept: 'application/json', 'cf-connecting-ip': address(n, turn) },
+  body: JSON.stringify({ email: `fair${n}.${turn}.${randomUUID()}@example.org` }),
+});
+
+const MB = 1024 * 1024;
+const json = { 'content-type': 'application/json' };
+const lines = { 'content-type': 'application/x-ndjson' };
+const guess = (bytes) => randomBytes(bytes).toString('base64url');
+const from = (last) => ({ 'cf-connecting-ip': `203.0.113.${last}` });
+
+/** As deep as a body of 60 KB can be. */
+const DEEP = `{"email":"deep@example.org","a":${'['.repeat(29_000)}${']'.repeat(29_000)}}`;
+/** 64 KB that become 64 MB, in lines that are read one by one. */
+const BOMB = gzipSync(Buffer.alloc(64 * MB, `${JSON.stringify({ type: 'x'.repeat(1000) })}\n`));
+const LARGE = JSON.stringify({ name: 'x'.repeat(2 * MB) });
+
+/** A session of a coding agent that nobody has sent yet, of so many lines. */
+const transcript = (count) => {
+  const session = randomUUID();
+  const line = () => {
+    const message = { role: 'user', content: `${guess(40)} why does the build fail `.repeat(5) };
+    const base = { uuid: randomUUID(), parentUuid: null, sessionId: session, cwd: '/home/me/abuse' };
+    return JSON.stringify({ type: 'user', ...base, timestamp: new Date().toISOString(), message });
+  };
+  return { session, body: `${Array.from({ length: count }, line).join('\n')}\n` };
+};
+const TRANSCRIPTS = Array.from({ length: 20 }, () => transcript(500));
+
+const event = () => ({ type: 'page_view', name: 'page_view', session_id: guess(9), properties: { n: guess(60) } });
+
+const workflow = JSON.stringify({
+  name: 'Large',
+  nodes: Array.from({ length: 200 }, (_, n) => ({
+    ...{ id: `n${n}`, name: `Node ${n}`, type: 'n8n-nodes-base.set', typeVersion: 3.4, position: [n, n] },
+    parameters: { assignments: { assignments: [{ id: 'a', name: 'a', value: '={{ $json.a }}', type: 'string' }] } },
+  })),
+  connections: Object.fromEntries(
+    Array.from({ length: 199 }, (_, n) => [
+      `Node ${n}`,
+      { main: [[{ node: `Node ${n + 1}`, type: 'main', index: 0 }]] },
+    ]),
+  ),
+  settings: { executionOrder: 'v1' },
+});
+
+/** Those that the tests of single parts know. */
+const more = ({ edgeUrl: base, token, key, worker, member, project, bearer }) => {
+  const [head, claims] = token.split('.');
+  const one = (name, connections, make) => ({ name: `${name}, ${connections} at once`, connections, base, make });
+  const post = (path, body, headers) => ({ method: 'POST', path, body, headers });
+  const hook = () => {
+    const session_id = randomUUID();
+    const place = { transcript_path: `/home/me/.claude/projects/-home-me/${session_id}.jsonl`, cwd: '/home/me' };
+    const tool = { tool_name: 'Bash', tool_use_id: 'toolu_1', tool_input: { command: 'true' } };
+    return JSON.stringify({ session_id, ...place, hook_event_name: 'PreToolUse', ...tool });
+  };
+  const embeds =
+    '/rest/v1/projects?select=*,mvp_workflows(*,deployments(*)),mvp_chat_sessions(*,mvp_chat_messages(*))&limit=1000';
+  return [
+    one('embedded relations of one user', 14, () => ({ path: embeds, headers: bearer })),
+    one('long answers of one user', 14, () => ({ path: '/rest/v1/mvp_chat_messages?limit=1000', headers: bearer })),
+    one('filters with a thousand values of one user', 14, () => ({
+      path: `/rest/v1/projects?name=in.(${Array.from({ length: 1000 }, () => guess(6)).join(',')})`,
+      headers: bearer,
+    })),
+    one('bodies over the limit of one user', 14, () => post('/rest/v1/projects', LARGE, bearer)),
+    one('deep JSON of one address', 30, () => post('/v1/leads', DEEP, from(20))),
+    one('large batches of events of one address', 14, () =>
+      post('/v1/events', JSON.stringify(Array.from({ length: 200 }, event)), from(21)),
+    ),
+    one('workflows to validate of one address', 14, () =>
+      post('/v1/workflows/validate', workflow, { apikey: key, ...from(22) }),
+    ),
+    one('forged tokens, always another', 30, () => ({
+      path: '/rest/v1/projects',
+      headers: { authorization: `Bearer ${head}.${claims}.${guess(64)}`, ...from(23) },
+    })),
+    one('API tokens that nobody has made, always another', 30, () => ({
+      path: '/rest/v1/projects',
+      headers: { authorization: `Bearer ${unknownToken()}`, ...from(24) },
+    })),
+    one('webhooks with wrong signatures', 30, () =>
+      post('/v1/whatsapp/webhook', '{"object":"whatsapp_business_account","entry":[]}', {
+        ...json,
+        ...{ 'x-hub-signature-256': `sha256=${randomBytes(32).toString('hex')}`, ...from(25) },
+      }),
+    ),
+    one('links of shared conversations, guessed', 30, () => ({
+      path: `/v1/shared/${guess(32)}`,
+      headers: { accept: 'application/json', ...from(26) },
+    })),
+    one('passwords, guessed', 14, () =>
+      post('/auth/v1/token?grant_type=password', JSON.stringify({ email: 'ada@example.org', password: guess(9) }), {
+        apikey: key,
+        ...from(27),
+      }),
+    ),
+    one('tasks claimed in a loop by one worker', 14, () =>
+      post('/v1/workers/claim', '{"worker":"greedy","quantity":10}', { authorization: `Bearer ${worker}` }),
+    ),
+    one('tasks of one user', 14, () =>
+      post('/v1/tasks', JSON.stringify({ agent_id: randomUUID(), task_type: 'x' }), bearer),
+    ),
+    one('hooks of one user', 30, () => post('/v1/hooks', hook(), bearer)),
+    one('transcripts of one user', 14, (n, turn) => {
+      const { session, body } = TRANSCRIPTS[(n + turn) % TRANSCRIPTS.length];
+      return post(`/v1/transcripts?file=projects/-home-me-${n}-${turn}/${session}.jsonl`, body, {
+        ...lines,
+        ...bearer,
+      });
+    }),
+    one('gzip that becomes a thousand times as large of one user', 14, (n, turn) =>
+      post(`/v1/transcripts?file=projects/-home-me-${n}-${turn}/${randomUUID()}.jsonl`, BOMB, {
+        ...{ ...lines, 'content-encoding': 'gzip', ...bearer },
+      }),
+    ),
+    one('searches of one user', 14, () => ({
+      path: `/v1/search?project=${project}&q=${encodeURIComponent('why does the build fail')}`,
+      headers: bearer,
+    })),
+    one('chats of one member', 14, () =>
+      post('/v1/chat', JSON.stringify({ message: guess(9) }), { authorization: `Bearer ${member}` }),
+    ),
+  ];
+};
+
+/**
+ * @param {object} target of prepare.js
+ * @returns {{name: string, connections: number, base: string, make: (connection: number, turn: number) => object}[]}
+ */
+export const requests = ({ edgeUrl, postgrestUrl, token, key, worker, member, project }) => {
+  const bearer = { authorization: `Bearer ${token}` };
+  const slow = `/projects?description=match.${SLOW}&select=id`;
+  return [
+    {
+      name: 'slow filters of one user, 14 at once',
+      connections: 14,
+      base: edgeUrl,
+      make: () => ({ path: `/rest/v1${slow}`, headers: bearer }),
+    },
+    {
+      name: 'slow filters of one user, 14 at once, past the edge',
+      connections: 14,
+      base: postgrestUrl,
+      make: () => ({ path: slow, headers: { ...bearer, 'accept-profile': 'clixen' } }),
+    },
+    {
+      name: 'writes of one user that wait for each other, 14 at once',
+      connections: 14,
+      base: edgeUrl,
+      make: () => ({
+        path: '/rest/v1/projects',
+        method: 'POST',
+        headers: bearer,
+        body: JSON.stringify(Array.from({ length: 200 }, () => ({ name: randomUUID() }))),
+      }),
+    },
+    { name: 'leads of one address, 30 at once', connections: 30, base: edgeUrl, make: leads(() => '203.0.113.9') },
+    {
+      name: 'leads of many addresses, 30 at once',
+      // Not one caller: what all anonymous callers together may take is a choice of the operator's.
+      aim: false,
+      connections: 30,
+      base: edgeUrl,
+      make: leads((n, turn) => `10.${n}.${(turn >> 8) & 255}.${turn & 255}`),
+    },
+    {
+      name: 'refused posts of one address, 30 at once',
+      connections: 30,
+      base: edgeUrl,
+      make: () => ({
+        path: '/v1/leads',
+        method: 'POST',
+        headers: { accept: 'application/json', 'cf-connecting-ip': '203.0.113.10' },
+        body: '{"email":"no address"}',
+      }),
+    },
+    {
+      name: 'anonymous reads of one address, 30 at once',
+      connections: 30,
+      base: edgeUrl,
+      make: () => ({
+        path: '/rest/v1/projects',
+        headers: { apikey: key, 'cf-connecting-ip': '203.0.113.11' },
+      }),
+    },
+    ...more({ edgeUrl, token, key, worker, member, project, bearer }),
+  ];
+};
