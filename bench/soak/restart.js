@@ -1,6 +1,6 @@
 // The same while PostgreSQL is stopped half way, as an upgrade stops it, and started again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { driftRows, endRows, gapRows, memoryRows, told } from './judge.js';
+import { backRows, driftRows, endRows, gapRows, told } from './judge.js';
 import { soak } from './run.js';
 
 export { accounts, cacheTokens, only, SIZES } from './steady.js';
@@ -20,6 +20,5 @@ const restart = async ({ stack, note, seconds }) => {
 /** Measures on a system of its own. @returns {Promise<object[]>} rows of the table */
 export const measure = async (system) => {
   const found = await soak(system, restart);
-  // Each process of PostgreSQL is a new one after the restart.
-  return told([...gapRows(found), ...memoryRows(found, 6), ...driftRows(found), ...endRows(found)], system.say);
+  return told([...gapRows(found), ...backRows(found), ...driftRows(found), ...endRows(found)], system.say);
 };

@@ -1,7 +1,15 @@
 // What the soak calls growth, drift, an error and a loss: each check sees the fault that it is there for, and nothing else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { driftRows, endRows, errorRow, gapRows, MOST_REFUSED, memoryRows } from '../../../bench/soak/judge.js';
+import {
+  backRows,
+  driftRows,
+  endRows,
+  errorRow,
+  gapRows,
+  MOST_REFUSED,
+  memoryRows,
+} from '../../../bench/soak/judge.js';
 import { FLAT } from '../../../bench/soak/memory.js';
 
 const MINUTE = 60_000;
@@ -26,6 +34,15 @@ test('memory that grows a little all the time is missed; what fills in the first
   // A garbage collector does not hide it.
   assert.match(missed(memory((minute) => 100 + 1.5 * minute + 60 * ((minute * 2.7) % 1))).join(), /workerd/);
   assert.deepEqual(missed(memory((minute) => 100 - 5 * minute)), []);
+});
+
+test('memory that is not given back after a restart is missed', () => {
+  const back = (grows) => missed(backRows({ samples: samples(grows), minute: MINUTE }));
+  assert.deepEqual(
+    back((minute) => (minute < 5 ? 100 : 60 + minute)),
+    [],
+  );
+  assert.match(back((minute) => (minute < 5 ? 100 : 120)).join(), /workerd/);
 });
 
 const reads = (ms, more = {}) =>
@@ -77,7 +94,12 @@ test('only what is documented is forgiven, and only while PostgreSQL is away', (
   const good = refused(stops + 10);
   assert.deepEqual(rows([good]), []);
   assert.deepEqual(rows([good, refused(stops + 20, { status: 504, code: 'RG402', retryAfter: undefined })]), []);
+  const bare = { code: undefined };
+  assert.deepEqual(rows([good, refused(stops + 20, { ...bare, where: 'HEAD /rest/v1/projects' })]), []);
+  assert.deepEqual(rows([good, refused(stops + 20, { ...bare, where: 'GET /readyz' })]), []);
+  assert.deepEqual(rows([good, refused(stops + 20, { group: 'accounts', status: 500, code: 500 })]), []);
   for (const other of [
+    refused(stops + 20, { group: 'accounts', status: 502 }),
     refused(stops - 1000),
     refused(stops + 20, { status: 500, code: 'RG902' }),
     refused(stops + 20, { status: 502, code: 'RG403' }),
