@@ -6,12 +6,6 @@ from pg_extension as e
 join pg_namespace as n on n.oid = e.extnamespace
 where e.extname = 'pg_trgm';
 
--- In the order of intent, the weakest first: a lead's source is the strongest one of its submissions.
-create type marketing.lead_source as enum (
-  'newsletter-signup', 'website-form', 'contact-form', 'pricing-inquiry', 'demo-request'
-);
-create type marketing.lead_status as enum ('new', 'contacted', 'qualified', 'converted', 'lost');
-
 create table marketing.leads (
   id                  uuid primary key default pg_catalog.gen_random_uuid(),
   email               text not null,
@@ -21,8 +15,9 @@ create table marketing.leads (
   company_name        text,
   first_name          text,
   last_name           text,
-  source              marketing.lead_source not null default 'website-form',
-  status              marketing.lead_status not null default 'new',
+  -- Not an enum, nor is status: its comparison is not leakproof, so row-level security would keep it from using an index.
+  source              text not null default 'website-form',
+  status              text not null default 'new',
   notes               text,
   interested_features text[] not null default '{}',
   utm_source          text,
@@ -58,7 +53,8 @@ comment on column marketing.leads.email is
   'Where mail goes: as it was typed, with the domain in ASCII. The submissions have what was typed; email_normalized identifies the lead.';
 comment on column marketing.leads.email_normalized is 'Equal for two addresses of one person. Not an address to write to.';
 comment on column marketing.leads.source is
-  'The strongest intent of the lead''s submissions, in the order of the type; first_touch has the first one''s, last_touch the latest one''s.';
+  'The strongest intent of the lead''s submissions: from newsletter-signup, website-form, contact-form and pricing-inquiry up to demo-request. first_touch has the first one''s, last_touch the latest one''s.';
+comment on column marketing.leads.status is 'One of new, contacted, qualified, converted and lost.';
 comment on column marketing.leads.submission_count is 'All submissions, whether or not they are stored as interactions.';
 comment on column marketing.leads.submissions_dropped is
   'How many of them are merged into the lead but not stored as an interaction: those beyond the limit of an address and day.';
@@ -130,15 +126,30 @@ create trigger leads_updated_at before update on marketing.leads
 create trigger leads_audit after update or delete on marketing.leads
   for each row execute function private.audit();
 
+-- Where a lead can come from, in the order of intent, the weakest first. Not in SQL: that would be planned at every call.
+create function marketing.lead_sources() returns text[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return array['newsletter-signup', 'website-form', 'contact-form', 'pricing-inquiry', 'demo-request'];
+end
+$$;
+revoke execute on function marketing.lead_sources() from public;
+
 -- What check constraints would check. PostgreSQL reads the text of each of them again in every statement, and each lead waits for it.
--- Only functions write these columns, and they refuse or cut what a form sends; staff set opt_in_status to revoked only.
+-- Only functions write these columns, and they refuse or cut what a form sends; staff set status, and opt_in_status to revoked only.
 create function private.check_lead() returns trigger
   language plpgsql
+  -- Definer: staff may not call marketing.lead_sources.
+  security definer
   set search_path = ''
   as $$
 declare
   broken constant text := case
     when not (char_length(new.email) between 3 and 254) then 'leads_email_length'
+    when new.source <> 'website-form' and new.source <> all (marketing.lead_sources()) then 'leads_source'
+    when not (new.status in ('new', 'contacted', 'qualified', 'converted', 'lost')) then 'leads_status'
     when not (new.country_code ~ '^[A-Z0-9]{2}$') then 'leads_country_code'
     when not (new.spam_score between 0 and 100) then 'leads_spam_score'
     when not (new.opt_in_status in ('none', 'pending', 'confirmed', 'revoked')) then 'leads_opt_in_status'
@@ -147,14 +158,18 @@ declare
   end;
 begin
   if broken is not null then
-    raise check_violation using constraint = broken, message = format('a lead breaks the rule %s', broken);
+    raise check_violation using
+      constraint = broken, message = format('a lead breaks the rule %s', broken),
+      hint = case broken
+        when 'leads_status' then 'Send new, contacted, qualified, converted or lost as status.' else 'Correct the value and send it again.'
+      end;
   end if;
   return null;
 end
 $$;
 revoke execute on function private.check_lead() from public;
 create trigger leads_check
-  after insert or update of email, country_code, spam_score, opt_in_status, submission_count, submissions_dropped
+  after insert or update of email, source, status, country_code, spam_score, opt_in_status, submission_count, submissions_dropped
   on marketing.leads for each row execute function private.check_lead();
 
 select private.index_mentions('marketing.leads', array[
@@ -170,6 +185,5 @@ select private.index_mentions('marketing.leads', array[
 delete from private.mention_places where relation = 'marketing.leads';
 drop table marketing.leads;
 drop function private.check_lead();
+drop function marketing.lead_sources();
 drop function private.lead_mentions(text, text[]);
-drop type marketing.lead_status;
-drop type marketing.lead_source;

@@ -14,6 +14,7 @@ declare
   -- Reasons that only a program causes. A lead that is only held is unverified, not rejected: it is merged like any other, and
   -- overwrites nothing.
   machine constant text[] := array['honeypot', 'forged-stamp', 'too-fast'];
+  sources constant text[] := marketing.lead_sources();
 begin
   if draft.spam_reason = any (machine) and not (known_spam and known_reason = any (machine)) then
     update marketing.leads as l set submission_count = l.submission_count + 1
@@ -52,7 +53,9 @@ begin
     company_name = coalesce(l.company_name, draft.company_name),
     first_name = coalesce(l.first_name, draft.first_name),
     last_name = coalesce(l.last_name, draft.last_name),
-    source = greatest(l.source, draft.source),
+    source = case
+      when array_position(sources, draft.source) > array_position(sources, l.source) then draft.source else l.source
+    end,
     -- A second message is appended to the first, up to a limit.
     notes = case
       when draft.notes is null or position(draft.notes in l.notes) > 0 then l.notes
@@ -209,10 +212,10 @@ begin
     f := marketing.with_single_texts(lead);
   end if;
   source := coalesce(nullif(btrim(f ->> 'source', blank), ''), 'website-form');
-  if source <> 'website-form' and source <> all (enum_range(null::marketing.lead_source)::text[]) then
+  if source <> 'website-form' and source <> all (marketing.lead_sources()) then
     perform private.refuse(
       422, 'RG509', 'The source is not a known one',
-      array_to_string(enum_range(null::marketing.lead_source), ', '), 'Send one of these as source, or none.'
+      array_to_string(marketing.lead_sources(), ', '), 'Send one of these as source, or none.'
     );
   end if;
   -- How much it looks like a bot's, by what the edge has seen of it, as its signed token says. With a reason it is stored as spam, where

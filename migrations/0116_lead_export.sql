@@ -17,7 +17,7 @@ select
   array[
     l.id::text, to_char(l.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
     to_char(l.updated_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), l.email, l.first_name, l.last_name, l.company_name,
-    l.phone_number, l.source::text, l.status::text, l.notes, array_to_string(l.interested_features, '; '), l.utm_source, l.utm_medium,
+    l.phone_number, l.source, l.status, l.notes, array_to_string(l.interested_features, '; '), l.utm_source, l.utm_medium,
     l.utm_campaign, l.utm_content, l.utm_term, l.referrer, l.landing_page, l.country_code, l.region, l.city, l.submission_count::text,
     l.submissions_dropped::text, l.is_spam::text, l.spam_reason, l.opt_in_status,
     to_char(l.opted_in_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),

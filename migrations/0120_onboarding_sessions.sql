@@ -1,23 +1,20 @@
 -- 0120: onboarding sessions. How far a sign-up has come, without an account: the holder of a session's token goes on with it.
 -- migrate:up
-create type onboarding.step_name as enum ('business_info', 'whatsapp_integration', 'bot_setup', 'testing', 'complete');
-create type onboarding.session_status as enum ('not_started', 'in_progress', 'completed', 'abandoned');
-
 create table onboarding.sessions (
   id                                uuid primary key default pg_catalog.gen_random_uuid(),
   lead_id                           uuid,
   session_token_hash                bytea not null,
   -- Computed from the four times, so that no write can skip a step.
-  current_step                      onboarding.step_name not null generated always as (
+  current_step                      text not null generated always as (
     case
-      when business_info_completed_at is null then 'business_info'::onboarding.step_name
-      when whatsapp_integration_completed_at is null then 'whatsapp_integration'::onboarding.step_name
-      when bot_setup_completed_at is null then 'bot_setup'::onboarding.step_name
-      when testing_completed_at is null then 'testing'::onboarding.step_name
-      else 'complete'::onboarding.step_name
+      when business_info_completed_at is null then 'business_info'
+      when whatsapp_integration_completed_at is null then 'whatsapp_integration'
+      when bot_setup_completed_at is null then 'bot_setup'
+      when testing_completed_at is null then 'testing'
+      else 'complete'
     end
   ) stored,
-  status                            onboarding.session_status not null default 'not_started',
+  status                            text not null default 'not_started', -- not an enum, as the status of leads
   -- squawk-ignore prefer-bigint-over-smallint
   progress_percentage               smallint not null generated always as (
     25 * num_nonnulls(
@@ -40,6 +37,7 @@ create table onboarding.sessions (
   created_at                        timestamptz not null default now(),
   updated_at                        timestamptz not null default now(),
   constraint sessions_lead foreign key (lead_id) references marketing.leads on delete set null,
+  constraint sessions_status check (status in ('not_started', 'in_progress', 'completed', 'abandoned')),
   constraint sessions_token_hash_length check (octet_length(session_token_hash) = 32),
   constraint sessions_user_agent_length check (char_length(user_agent) <= 512),
   constraint sessions_business_data check (jsonb_typeof(business_data) = 'object'),
@@ -62,6 +60,8 @@ comment on column onboarding.sessions.lead_id is
   'The lead whose address was given at the start; nobody proved that it is theirs. An erasure of a lead deletes its sessions first: without this id they cannot be found.';
 comment on column onboarding.sessions.session_token_hash is
   'SHA-256 of the token, which is stored nowhere. The hash gives no access.';
+comment on column onboarding.sessions.current_step is 'One of business_info, whatsapp_integration, bot_setup, testing and complete, in this order.';
+comment on column onboarding.sessions.status is 'One of not_started, in_progress, completed and abandoned.';
 comment on column onboarding.sessions.network is 'The caller''s network, /24 or /48, as the edge has verified it; never an address.';
 comment on column onboarding.sessions.business_data is 'Answers of the step business_info.';
 comment on column onboarding.sessions.whatsapp_config is 'Answers of the step whatsapp_integration; never a secret: those are sealed with the account.';
@@ -91,5 +91,3 @@ select private.index_mentions('onboarding.sessions', array['user_agent', 'busine
 -- migrate:down
 delete from private.mention_places where relation = 'onboarding.sessions';
 drop table onboarding.sessions;
-drop type onboarding.session_status;
-drop type onboarding.step_name;

@@ -60,24 +60,34 @@ end
 $$;
 revoke execute on function onboarding.text_field(jsonb, text, int, text) from public;
 
+-- The steps in their order, with what comes after them. Not in SQL: that would be planned at every call.
+create function onboarding.steps() returns text[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+begin
+  return array['business_info', 'whatsapp_integration', 'bot_setup', 'testing', 'complete'];
+end
+$$;
+revoke execute on function onboarding.steps() from public;
+
 -- The step that a form names, one of those allowed; null if it names none.
-create function onboarding.step_field(form jsonb, allowed onboarding.step_name[], place text default null)
-  returns onboarding.step_name
+create function onboarding.step_field(form jsonb, allowed text[], place text default null) returns text
   language plpgsql stable
   set search_path = ''
   as $$
 declare
   named constant text := onboarding.text_field(form, 'step', 100, place);
 begin
-  if named <> all (allowed::text[]) then
+  if named <> all (allowed) then
     perform onboarding.refuse_field(
       'There is no such step', format('Steps are %s.', array_to_string(allowed, ', ')), place
     );
   end if;
-  return named::onboarding.step_name;
+  return named;
 end
 $$;
-revoke execute on function onboarding.step_field(jsonb, onboarding.step_name[], text) from public;
+revoke execute on function onboarding.step_field(jsonb, text[], text) from public;
 
 -- A text without personal data and credentials: e-mail addresses, numbers of seven digits and more, tokens.
 create function onboarding.redacted(words text) returns text
@@ -165,7 +175,8 @@ revoke execute on function onboarding.merged_data(jsonb, jsonb, text) from publi
 drop function onboarding.merged_data(jsonb, jsonb, text);
 drop function onboarding.names_secret(text);
 drop function onboarding.redacted(text);
-drop function onboarding.step_field(jsonb, onboarding.step_name[], text);
+drop function onboarding.step_field(jsonb, text[], text);
+drop function onboarding.steps();
 drop function onboarding.text_field(jsonb, text, int, text);
 drop function onboarding.check_form(jsonb, text[], text);
 drop function onboarding.refuse_field(text, text, text);

@@ -12,12 +12,14 @@ create function onboarding.progress_of(session onboarding.sessions) returns json
   language plpgsql stable
   set search_path = ''
   as $$
+declare
+  steps constant text[] := onboarding.steps();
 begin
   return jsonb_build_object(
     'current_step', session.current_step,
     'status', session.status,
     'progress_percentage', session.progress_percentage,
-    'next_step', (enum_range(session.current_step, null))[2],
+    'next_step', steps[array_position(steps, session.current_step) + 1],
     'steps', jsonb_build_array(
       jsonb_build_object('step', 'business_info', 'completed_at', session.business_info_completed_at),
       jsonb_build_object('step', 'whatsapp_integration', 'completed_at', session.whatsapp_integration_completed_at),
@@ -112,7 +114,7 @@ begin
   values (
     lead,
     sha256(convert_to(token, 'UTF8')),
-    case when answers = '{}' then 'not_started' else 'in_progress' end::onboarding.session_status,
+    case when answers = '{}' then 'not_started' else 'in_progress' end,
     left(private.request_header('user-agent'), 512),
     (edge ->> 'net')::inet,
     answers
@@ -145,12 +147,13 @@ create function onboarding.step(session_token text, change jsonb) returns jsonb
   set search_path = ''
   as $$
 declare
-  worked constant onboarding.step_name[] := enum_range(null, 'testing'::onboarding.step_name);
+  steps constant text[] := onboarding.steps();
+  worked constant text[] := trim_array(steps, 1);
   session onboarding.sessions := onboarding.session_of(step.session_token, true);
   -- The time now, not the transaction's start: it may have waited for the session.
   moment constant timestamptz := clock_timestamp();
   changed onboarding.sessions := session;
-  named onboarding.step_name;
+  named text;
   given jsonb;
   done boolean;
 begin
@@ -164,7 +167,7 @@ begin
     perform onboarding.refuse_field('completed must be true or false', 'Send "completed": true, without quotes.', null);
   end if;
   done := coalesce((change ->> 'completed')::boolean, false);
-  if named > session.current_step then
+  if array_position(steps, named) > array_position(steps, session.current_step) then
     perform private.refuse(
       409, 'RG531', 'An earlier step comes first', format('%s is not complete', session.current_step),
       format('Complete %s first.', session.current_step)
@@ -209,7 +212,7 @@ begin
     bot_setup_completed_at = changed.bot_setup_completed_at,
     testing_completed_at = changed.testing_completed_at,
     completed_at = changed.testing_completed_at,
-    status = case when changed.testing_completed_at is null then 'in_progress' else 'completed' end::onboarding.session_status,
+    status = case when changed.testing_completed_at is null then 'in_progress' else 'completed' end,
     abandoned_at = null,
     last_activity_at = moment
   where s.id = session.id

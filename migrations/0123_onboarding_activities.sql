@@ -3,7 +3,7 @@
 create table onboarding.step_activities (
   id                 uuid primary key default pg_catalog.gen_random_uuid(),
   session_id         uuid not null,
-  step               onboarding.step_name not null,
+  step               text not null, -- not an enum, as the status of leads
   activity_type      text not null,
   field_name         text,
   field_value        text,
@@ -12,6 +12,7 @@ create table onboarding.step_activities (
   metadata           jsonb not null default '{}',
   created_at         timestamptz not null default now(),
   constraint step_activities_session foreign key (session_id) references onboarding.sessions on delete cascade,
+  constraint step_activities_step check (step in ('business_info', 'whatsapp_integration', 'bot_setup', 'testing', 'complete')),
   -- Lenient: front ends may have types of their own.
   constraint step_activities_type check (activity_type ~ '^[a-z][a-z0-9_]{0,49}$'),
   constraint step_activities_field_name_length check (char_length(field_name) between 1 and 100),
@@ -74,9 +75,7 @@ begin
     place
   );
   made.session_id := session.id;
-  made.step := coalesce(
-    onboarding.step_field(form, enum_range(null::onboarding.step_name), place), session.current_step
-  );
+  made.step := coalesce(onboarding.step_field(form, onboarding.steps(), place), session.current_step);
   made.activity_type := onboarding.text_field(form, 'activity_type', 50, place);
   if (made.activity_type ~ '^[a-z][a-z0-9_]*$') is not true then
     perform onboarding.refuse_field(

@@ -152,7 +152,7 @@ begin
     )
     select
       checked.stored_id,
-      coalesce(checked.type, 'user_action')::analytics.event_type,
+      coalesce(checked.type, 'user_action'),
       checked.name,
       coalesce(caller, checked.user_id::uuid),
       checked.session_id,

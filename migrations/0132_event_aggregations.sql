@@ -1,13 +1,11 @@
 -- 0132: event aggregations. Counts of events by minute, hour, day, week and month; always equal to a fresh count.
 -- migrate:up
-create type analytics.granularity as enum ('minute', 'hour', 'day', 'week', 'month');
-
 create table analytics.event_aggregations (
   id              uuid primary key,
-  event_type      analytics.event_type,
+  event_type      text,
   event_name      text,
   time_bucket     timestamptz not null,
-  granularity     analytics.granularity not null,
+  granularity     text not null, -- not an enum, as the type of events
   event_count     bigint not null,
   unique_users    bigint,
   unique_sessions bigint,
@@ -15,11 +13,14 @@ create table analytics.event_aggregations (
   dimensions_hash text generated always as (md5(dimensions::text)) stored,
   created_at      timestamptz not null default now(),
   updated_at      timestamptz not null default now(),
+  constraint event_aggregations_event_type check (event_type in ('page_view', 'user_action', 'conversion', 'system')),
+  constraint event_aggregations_granularity check (granularity in ('minute', 'hour', 'day', 'week', 'month')),
   constraint event_aggregations_counts check (event_count >= 0 and unique_users >= 0 and unique_sessions >= 0)
 );
 comment on table analytics.event_aggregations is
   'One row for each type and name, bucket of time (UTC; weeks begin on Monday) and dimension. Days, weeks and months also have one row of all events together, without type and name; hours also have one for each {"country"} and each {"device_type"}, without unique counts.';
 comment on column analytics.event_aggregations.id is 'A digest of the bucket and of what is counted, so that a count finds its row without a look-up.';
+comment on column analytics.event_aggregations.granularity is 'One of minute, hour, day, week and month.';
 comment on column analytics.event_aggregations.unique_users is 'Distinct user_ids. Values of several buckets cannot be added up: a user of two days is one user.';
 comment on column analytics.event_aggregations.dimensions is 'Null: all dimensions together.';
 
@@ -73,25 +74,25 @@ insert into private.event_watermark default values;
 
 -- The id of the row that counts something.
 create function analytics.aggregation_id(
-  type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz, dimension text default null
+  type text, name text, granularity text, bucket timestamptz, dimension text default null
 ) returns uuid
   language sql immutable
   set search_path = ''
   as $$
 select md5(
-  coalesce(type::text, '') || E'\x1f' || coalesce(name, '') || E'\x1f' || granularity::text || E'\x1f'
+  coalesce(type, '') || E'\x1f' || coalesce(name, '') || E'\x1f' || granularity || E'\x1f'
     || extract(epoch from bucket)::bigint::text || E'\x1f' || coalesce(dimension, '')
 )::uuid
 $$;
-revoke execute on function analytics.aggregation_id(analytics.event_type, text, analytics.granularity, timestamptz, text) from public;
+revoke execute on function analytics.aggregation_id(text, text, text, timestamptz, text) from public;
 
 -- The rows of days, weeks and months that an hour is part of.
-create function analytics.wider(type analytics.event_type, name text, hour timestamptz)
-  returns table (type analytics.event_type, name text, granularity analytics.granularity, bucket timestamptz)
+create function analytics.wider(type text, name text, hour timestamptz)
+  returns table (type text, name text, granularity text, bucket timestamptz)
   language sql immutable
   set search_path = ''
   as $$
-select s.type, s.name, s.granularity::analytics.granularity, date_trunc(s.granularity, wider.hour, 'UTC')
+select s.type, s.name, s.granularity, date_trunc(s.granularity, wider.hour, 'UTC')
 from (
   values
     (wider.type, wider.name, 'day'), (null, null, 'day'),
@@ -99,7 +100,7 @@ from (
     (wider.type, wider.name, 'month'), (null, null, 'month')
 ) as s (type, name, granularity)
 $$;
-revoke execute on function analytics.wider(analytics.event_type, text, timestamptz) from public;
+revoke execute on function analytics.wider(text, text, timestamptz) from public;
 
 -- Counts minutes anew from the events themselves: they are small. Rows of minutes without events are deleted.
 create function analytics.recount(touched jsonb) returns void
@@ -110,7 +111,7 @@ create function analytics.recount(touched jsonb) returns void
   as $$
 with buckets as materialized (
   select t.type, t.name, t.bucket
-  from jsonb_to_recordset(touched) as t (type analytics.event_type, name text, bucket timestamptz)
+  from jsonb_to_recordset(touched) as t (type text, name text, bucket timestamptz)
 ),
 
 counted as materialized (
@@ -207,7 +208,7 @@ newcomers as (
 ),
 
 counted as (
-  select h.id, h.type, h.name, 'hour'::analytics.granularity as granularity, h.hour as bucket, null::jsonb as dimensions, h.events
+  select h.id, h.type, h.name, 'hour' as granularity, h.hour as bucket, null::jsonb as dimensions, h.events
   from hours as h
   union all
   select p.id, p.type, p.name, p.granularity, p.bucket, null, sum(p.events)
@@ -348,9 +349,8 @@ drop function analytics.drop_old_counts(timestamptz, timestamptz);
 drop function analytics.process_pending_events(bigint);
 drop function analytics.add_events(bigint, bigint);
 drop function analytics.recount(jsonb);
-drop function analytics.wider(analytics.event_type, text, timestamptz);
-drop function analytics.aggregation_id(analytics.event_type, text, analytics.granularity, timestamptz, text);
+drop function analytics.wider(text, text, timestamptz);
+drop function analytics.aggregation_id(text, text, text, timestamptz, text);
 drop table private.event_watermark;
 drop table private.event_actors;
 drop table analytics.event_aggregations;
-drop type analytics.granularity;

@@ -32,7 +32,7 @@ begin
   with lost as materialized (
     select d.type, d.name, d.user_id, d.session_id, d.country, d.device_type, d.hour
     from jsonb_to_recordset(removed) as d (
-      type analytics.event_type, name text, user_id uuid, session_id text, country text, device_type text, hour timestamptz,
+      type text, name text, user_id uuid, session_id text, country text, device_type text, hour timestamptz,
       ingest_seq bigint
     )
     where d.ingest_seq <= seen
@@ -44,9 +44,9 @@ begin
       analytics.aggregation_id(c.type, c.name, c.granularity, c.bucket) as id
     from lost as l
     cross join lateral (
-      select l.type, l.name, 'hour'::analytics.granularity as granularity, l.hour as bucket, interval '1 hour' as length
+      select l.type, l.name, 'hour' as granularity, l.hour as bucket, interval '1 hour' as length
       union all
-      select w.type, w.name, w.granularity, w.bucket, ('1 ' || w.granularity::text)::interval
+      select w.type, w.name, w.granularity, w.bucket, ('1 ' || w.granularity)::interval
       from analytics.wider(l.type, l.name, l.hour) as w
     ) as c
   ),

@@ -1,7 +1,6 @@
 -- 0140: experiments. Each compares a control variant with others. The public asks for its own variants through functions; only staff
 -- see an experiment.
 -- migrate:up
-create type experiments.experiment_status as enum ('draft', 'running', 'paused', 'completed', 'archived');
 create type experiments.unit_kind as enum ('user_id', 'session_id');
 
 create table experiments.experiments (
@@ -16,7 +15,7 @@ create table experiments.experiments (
   targeting_rules    jsonb not null default '{}',
   start_date         timestamptz,
   end_date           timestamptz,
-  status             experiments.experiment_status not null default 'draft',
+  status             text not null default 'draft', -- not an enum, as the status of leads
   results            jsonb,
   winner_variant_id  text,
   hash_seed          text not null,
@@ -36,6 +35,7 @@ create table experiments.experiments (
   constraint experiments_variants_size check (octet_length(control_variant::text) <= 2048 and octet_length(test_variants::text) <= 16384),
   constraint experiments_targeting_rules_size check (octet_length(targeting_rules::text) <= 16384),
   constraint experiments_namespace_size check (octet_length(namespace::text) <= 2048),
+  constraint experiments_status check (status in ('draft', 'running', 'paused', 'completed', 'archived')),
   constraint experiments_dates check (end_date > start_date),
   constraint experiments_hash_seed_length check (char_length(hash_seed) between 1 and 200),
   constraint experiments_hash_version check (hash_version in (1, 2)),
@@ -107,4 +107,3 @@ select private.index_mentions('experiments.experiments', array['name', 'descript
 delete from private.mention_places where relation = 'experiments.experiments';
 drop table experiments.experiments;
 drop type experiments.unit_kind;
-drop type experiments.experiment_status;

@@ -61,6 +61,10 @@ declare
   ids text[] := '{}';
   total double precision := 0;
 begin
+  -- Before the constraint, whose message does not name the values.
+  if e.status not in ('draft', 'running', 'paused', 'completed', 'archived') then
+    return 'status must be draft, running, paused, completed or archived';
+  end if;
   if jsonb_typeof(e.test_variants) is distinct from 'array' then
     return 'test_variants must be an array';
   end if;
@@ -211,7 +215,7 @@ begin
     return new;
   end if;
 
-  if new.status <> old.status and (old.status::text, new.status::text) not in (
+  if new.status <> old.status and (old.status, new.status) not in (
     ('draft', 'running'), ('draft', 'archived'), ('running', 'paused'), ('running', 'completed'),
     ('paused', 'running'), ('paused', 'completed'), ('paused', 'archived'), ('completed', 'archived')
   ) then

@@ -8,7 +8,7 @@ select
     else (left(analytics.first_id(at)::text, 13) || '-7' || substr(md5(session || ' ' || step), 1, 3) || '-8' || substr(md5(session || ' ' || step), 4, 3)
       || '-' || substr(md5(session || ' ' || step), 7, 12))::uuid
   end,
-  kind::analytics.event_type, name,
+  kind, name,
   case when session % 3 = 0 then md5('sample user ' || session % 40)::uuid end,
   'sample-session-' || session, 'sample-visitor-' || session % 150,
   jsonb_build_object('path', path, 'plan', (array['free', 'pro', 'team'])[1 + session % 3]),

@@ -4,7 +4,7 @@ insert into onboarding.sessions (
   testing_completed_at, completed_at, started_at, last_activity_at, abandoned_at, user_agent, network, business_data, whatsapp_config, bot_config
 )
 select
-  journey.id::uuid, lead.id, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), journey.status::onboarding.session_status,
+  journey.id::uuid, lead.id, sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), journey.status,
   case when done > 0 then start + interval '4 minutes' end, case when done > 1 then start + interval '11 minutes' end,
   case when done > 2 then start + interval '19 minutes' end, case when done > 3 then start + interval '24 minutes' end,
   case when done > 3 then start + interval '24 minutes' end, start, start + journey.busy,
@@ -30,7 +30,7 @@ insert into onboarding.step_activities (
   id, session_id, step, activity_type, field_name, field_value, error_message, time_spent_seconds, metadata, created_at
 )
 select
-  md5('sample activity ' || happened.n)::uuid, session.id, happened.step::onboarding.step_name, happened.activity_type, happened.field_name,
+  md5('sample activity ' || happened.n)::uuid, session.id, happened.step, happened.activity_type, happened.field_name,
   happened.field_value, happened.error_message, happened.seconds, happened.metadata::jsonb, session.started_at + happened.after
 from (
   values

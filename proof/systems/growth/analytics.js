@@ -146,10 +146,10 @@ export default {
     'analytics.settled_ingest_seq()': { execute: [] },
     'analytics.read_time(text)': { execute: [] },
     'analytics.event_time(jsonb)': { execute: [] },
-    'analytics.aggregation_id(analytics.event_type, text, analytics.granularity, timestamp with time zone, text)': {
+    'analytics.aggregation_id(text, text, text, timestamp with time zone, text)': {
       execute: [],
     },
-    'analytics.wider(analytics.event_type, text, timestamp with time zone)': { execute: [] },
+    'analytics.wider(text, text, timestamp with time zone)': { execute: [] },
     'analytics.recount(jsonb)': { execute: [] },
     'analytics.add_events(bigint, bigint)': { execute: [] },
     'analytics.process_pending_events(bigint)': { execute: [] },

@@ -903,6 +903,7 @@ test('an experiment is valid or refused in words', async () => {
     [tests(v('a', 0.6)), 'add up'],
     [tests(v('a', 0.4)), 'add up'],
     [tests(v('a', 0.500001)), 'add up'],
+    [{ status: 'over' }, 'status must be draft, running'],
     [{ winner_variant_id: 'green' }, 'winner'],
     [{ winner_variant_id: '' }, 'winner'],
     [{ targeting_rules: [] }, 'object'],

@@ -131,8 +131,14 @@ const freshPerson = () => {
 
 /** Columns of text in which nobody is looked for, and why. */
 const OF_CORE_AND_GROWTH = {
-  'analytics.event_aggregations': { dimensions: 'countries and kinds of device', dimensions_hash: 'a digest' },
+  'analytics.event_aggregations': {
+    event_type: 'a word of a list',
+    granularity: 'a word of a list',
+    dimensions: 'countries and kinds of device',
+    dimensions_hash: 'a digest',
+  },
   'analytics.events': {
+    type: 'a word of a list',
     ...Object.fromEntries(
       ['device_type', 'browser', 'os', 'country', 'region'].map((name) => [name, 'the edge’s own words']),
     ),
@@ -144,6 +150,7 @@ const OF_CORE_AND_GROWTH = {
   },
   'experiments.assignments': { variant_id: 'a variant’s name', country: 'a country' },
   'experiments.experiments': {
+    status: 'a word of a list',
     ...Object.fromEntries(
       [
         'control_variant',
@@ -168,9 +175,13 @@ const OF_CORE_AND_GROWTH = {
     ...{
       submission_key: 'a client’s key of a submission',
       spam_reason: 'our own words',
+      source: 'a word of a list',
+      status: 'a word of a list',
       opt_in_status: 'a word of a list',
     },
   },
+  'onboarding.sessions': { current_step: 'a word of a list', status: 'a word of a list' },
+  'onboarding.step_activities': { step: 'a word of a list' },
   'private.audit_log': '*: ids of rows and names of columns; kept whole, as the law on such logs has it',
   'private.consent_records': '*: the address is a hash; it is the proof of consent',
   'private.budget_rules': '*: our own words',
@@ -274,10 +285,13 @@ test('every column of text is looked through for mentions of a person, or says w
 
 /** What a row asks for beside the column that is tried. */
 const NEEDED = {
+  'analytics.event_aggregations.granularity': `'day'`,
   'analytics.events.id': 'analytics.undated_id(gen_random_uuid())',
+  'analytics.events.type': `'page_view'`,
   'experiments.experiments.control_variant': `'{"id": "a", "weight": 0.5}'`,
   'experiments.experiments.test_variants': `'[{"id": "b", "weight": 0.5}]'`,
   'flashfusion.agent_tasks.task_type': `'fixture'`,
+  'onboarding.step_activities.step': `'business_info'`,
 };
 const BY_TYPE = {
   uuid: 'gen_random_uuid()',

@@ -913,7 +913,7 @@ test('two runs at once abandon each session once, and leave alone who is at work
   const hashes = Array.from({ length: 2500 }, () => randomBytes(32));
   await sql(
     `insert into onboarding.sessions (session_token_hash, status, started_at, last_activity_at)
-     select hash, (array['in_progress', 'not_started'])[1 + (n % 2)::int]::onboarding.session_status, now() - interval '1 day', now() - interval '1 day'
+     select hash, (array['in_progress', 'not_started'])[1 + (n % 2)::int], now() - interval '1 day', now() - interval '1 day'
      from unnest($1::bytea[]) with ordinality as t (hash, n)`,
     [hashes],
   );

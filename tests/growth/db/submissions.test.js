@@ -57,7 +57,7 @@ test('an address as it was typed is kept beside the one that mail goes to', asyn
 
 test('the source is the strongest intent of all submissions, in any order', async () => {
   const order = ['newsletter-signup', 'website-form', 'contact-form', 'pricing-inquiry', 'demo-request'];
-  const [{ sources }] = await sql('select enum_range(null::marketing.lead_source)::text[] as sources');
+  const [{ sources }] = await sql('select marketing.lead_sources() as sources');
   assert.deepEqual(sources, order);
   for (const sent of [order, order.toReversed(), ['contact-form', 'demo-request', 'newsletter-signup']]) {
     await sql('truncate private.rate_limits');
@@ -160,6 +160,8 @@ test('the rules of leads, interactions and consents hold for operators, too', as
   for (const [table, row, rule, change] of [
     ['leads', id, 'email_length', `email = 'a@'`],
     ['leads', id, 'email_length', `email = repeat('a', 255)`],
+    ['leads', id, 'source', `source = 'nowhere'`],
+    ['leads', id, 'status', `status = 'won'`],
     ['leads', id, 'country_code', `country_code = 'xx'`],
     ['leads', id, 'spam_score', 'spam_score = 101'],
     ['leads', id, 'opt_in_status', `opt_in_status = 'maybe'`],

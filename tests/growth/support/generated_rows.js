@@ -9,7 +9,7 @@ export const rows = {
       last_touch, user_agent, network, country_code, region, city, submission_key, metadata, submission_count, spam_score,
       spam_reason, is_spam, opt_in_status, opted_in_at, created_at, updated_at, deleted_at)
     select 'Person' || n || '@Example.org', 'person' || n || '@example.org', 'example.org', '+49 30 ' || n, 'Company ' || n, 'First ' || n,
-      'Last ' || n, (enum_range(null::marketing.lead_source))[1 + n % 5], (enum_range(null::marketing.lead_status))[1 + n % 5],
+      'Last ' || n, (marketing.lead_sources())[1 + n % 5], (array['new', 'contacted', 'qualified', 'converted', 'lost'])[1 + n % 5],
       repeat('Notes ' || n || E'\\n', 5), array['a', 'b ' || n], 'source ' || n % 7, 'cpc', 'campaign ' || n % 3, 'content', 'term ü ' || n,
       'https://example.org/?n=' || n, 'https://www.example.org/' || n, jsonb_build_object('n', n), jsonb_build_object('n', -n),
       'Mozilla/5.0 ' || n, ('192.0.' || n % 256 || '.0/24')::inet, 'DE', 'Berlin', 'Berlin', 'key ' || n,
@@ -30,10 +30,10 @@ export const rows = {
       jsonb_build_object('name', 'Company ' || n), jsonb_build_object('phone', n), jsonb_build_object('template', 'ü ' || n),
       at, at + interval '6 minutes'
     from generate_series(1, $1::int) as n, (select array_agg(id order by id) as ids from marketing.leads) as leads,
-      lateral (select (enum_range(null::onboarding.session_status))[1 + n % 4] as status, timestamptz '2026-01-01' + make_interval(mins => n) as at) as own`,
+      lateral (select (array['not_started', 'in_progress', 'completed', 'abandoned'])[1 + n % 4] as status, timestamptz '2026-01-01' + make_interval(mins => n) as at) as own`,
   'onboarding.step_activities': `insert into onboarding.step_activities (
       session_id, step, activity_type, field_name, field_value, error_message, time_spent_seconds, metadata, created_at)
-    select sessions.ids[1 + n % cardinality(sessions.ids)], (enum_range(null::onboarding.step_name))[1 + n % 5],
+    select sessions.ids[1 + n % cardinality(sessions.ids)], (onboarding.steps())[1 + n % 5],
       (array['step_view', 'field_change', 'validation_error'])[1 + n % 3], 'field_' || n, '[redacted]', 'Error ' || n, n,
       jsonb_build_object('n', n), timestamptz '2026-01-01' + make_interval(secs => n)
     from generate_series(1, $1::int) as n, (select array_agg(id order by id) as ids from onboarding.sessions) as sessions`,
@@ -89,7 +89,7 @@ export const rows = {
     select 'Experiment ' || n, 'Description ' || n, 'Hypothesis ' || n, n % 3 > 0, n % 101, '{"id": "control", "weight": 0.5}',
       jsonb_build_array(jsonb_build_object('id', 'test ' || n, 'name', 'Test ' || n, 'weight', 0.5)),
       jsonb_build_object('countries', jsonb_build_array(chr(65 + n % 26) || 'A')), timestamptz '2026-01-01' + make_interval(mins => n),
-      timestamptz '2026-03-01' + make_interval(mins => n), (enum_range(null::experiments.experiment_status))[1 + n % 5],
+      timestamptz '2026-03-01' + make_interval(mins => n), (array['draft', 'running', 'paused', 'completed', 'archived'])[1 + n % 5],
       jsonb_build_object('n', n), case when n % 2 = 0 then 'test ' || n end, 'seed ' || n, 1 + n % 2, n,
       jsonb_build_object('id', 'namespace ' || n, 'start', 0.1, 'end', 0.9), (enum_range(null::experiments.unit_kind))[1 + n % 2],
       'metric ' || n, gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02'
@@ -126,7 +126,7 @@ export const rows = {
   'analytics.events': `insert into analytics.events (
       id, type, name, user_id, user_is_verified, session_id, anonymous_id, properties, metadata, user_agent, referrer, url, device_type,
       browser, os, country, region, is_bot, received_at, occurred_at)
-    select analytics.undated_id(md5(n::text)::uuid), (enum_range(null::analytics.event_type))[1 + n % 4], 'event ' || n % 20,
+    select analytics.undated_id(md5(n::text)::uuid), (array['page_view', 'user_action', 'conversion', 'system'])[1 + n % 4], 'event ' || n % 20,
       gen_random_uuid(), n % 2 = 0, 'session ' || n % 50, 'anonymous ' || n, jsonb_build_object('n', n), jsonb_build_object('m', n), 'Mozilla ' || n,
       'https://example.org/' || n, 'https://www.example.org/' || n, (array['desktop', 'mobile', 'tablet', 'bot', 'other'])[1 + n % 5],
       'Browser ' || n, 'System ' || n, 'DE', 'Berlin', n % 9 = 0, timestamptz '2026-01-02' + make_interval(mins => n),
@@ -146,7 +146,7 @@ export const rows = {
     from generate_series(1, $1::int) as n`,
   'analytics.event_aggregations': `insert into analytics.event_aggregations (
       id, event_type, event_name, time_bucket, granularity, event_count, unique_users, unique_sessions, dimensions, created_at, updated_at)
-    select gen_random_uuid(), (enum_range(null::analytics.event_type))[1 + n % 4], 'event ' || n, timestamptz '2026-01-01', 'hour', n, n % 7, n % 9,
+    select gen_random_uuid(), (array['page_view', 'user_action', 'conversion', 'system'])[1 + n % 4], 'event ' || n, timestamptz '2026-01-01', 'hour', n, n % 7, n % 9,
       jsonb_build_object('country', 'DE'), timestamptz '2026-01-02' + make_interval(mins => n), timestamptz '2026-01-03'
     from generate_series(1, $1::int) as n`,
 };
