@@ -80,10 +80,15 @@ const list = ({ size }) => [
     leads('the latest 50 leads', 'deleted_at is null'),
     leads('the latest 50 new leads', `status = 'new'`),
     leads('leads of a campaign', `utm_source = 'source 7' and utm_campaign = 'campaign 7'`),
-    leads('leads of a company', `company_name ilike '%company 777%'`, 'order by created_at desc, id desc limit 20'),
     { name: 'a lead by address', query: filled(LOOKUP(sizesOf(size))) },
     ...DASHBOARD.map((each) => ({ name: each.name, query: filled(each) })),
   ].map((read) => ({ ...read, claims: ADMIN, bare: read.query })),
+  {
+    name: 'leads of a company',
+    claims: ADMIN,
+    query: `select * from marketing.leads_of_company('company 777', 20)`,
+    bare: leads('', `company_name ilike '%company 777%'`, 'order by created_at desc, id desc limit 20').query,
+  },
   {
     name: 'GET /v1/onboarding/session',
     claims: { role: 'anon' },

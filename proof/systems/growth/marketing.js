@@ -191,6 +191,7 @@ export default {
     'marketing.lead_metadata(jsonb)': { execute: [] },
     'marketing.refuse_no_text(text)': { execute: [] },
     'marketing.text_of(jsonb)': { execute: [] },
+    'marketing.lead_sources()': { execute: [] },
     'marketing.merge_lead(marketing.leads, uuid, boolean, text, jsonb)': { execute: [] },
     'marketing.confirmation_token(marketing.leads, timestamp with time zone)': { execute: [] },
     'marketing.pending_confirmations(integer, interval)': { execute: ['service'] },
@@ -203,6 +204,7 @@ export default {
     // Its token is signed by the database.
     'marketing.confirm_lead(text)': { arguments: () => ({ token: 'x' }), execute: ANYBODY, depends: null },
     'marketing.cleanup_old_data()': { execute: [] },
+    'marketing.leads_of_company(text, integer)': { arguments: () => ({ name: 'fixture' }), execute: STAFF },
     'marketing.only_admins()': { execute: STAFF },
     'marketing.gdpr_export_user_data(text, text[])': {
       arguments: (marker) => ({ email: `${marker}@example.org` }),

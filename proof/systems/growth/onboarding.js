@@ -141,6 +141,7 @@ export default {
     'onboarding.redacted(text)': { execute: [] },
     'onboarding.refuse_field(text, text, text)': { execute: [] },
     'onboarding.session_of(text, boolean)': { execute: [] },
+    'onboarding.steps()': { execute: [] },
     'onboarding.step_field(jsonb, text[], text)': { execute: [] },
     'onboarding.text_field(jsonb, text, integer, text)': { execute: [] },
   },

@@ -502,6 +502,7 @@ const EXECUTABLE = {
     'marketing.gdpr_delete_user_data(text,text[],boolean): authenticated service_role',
     'marketing.gdpr_export_user_data(text,text[]): authenticated service_role',
     'marketing.lead_field_names(): authenticated service_role',
+    'marketing.leads_of_company(text,integer): authenticated service_role',
     'marketing.only_admins(): authenticated service_role',
     'marketing.pending_confirmations(integer,interval): service_role',
     'private.lead_mentions(text,text[]): authenticated service_role',

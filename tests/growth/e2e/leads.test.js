@@ -618,14 +618,17 @@ test('only an admin reads leads; user_metadata makes nobody one', async () => {
   assert.equal((await lead(email)).status, 'contacted');
 
   const wrong = await ask(path, { ...patch, body: '{"status":"won"}', token: admin });
-  assert.deepEqual([wrong.status, wrong.body], [
-    400,
-    {
-      code: '23514',
-      message: 'a lead breaks the rule leads_status',
-      details: null,
-      hint: 'Send new, contacted, qualified, converted or lost as status.',
-    },
-  ]);
+  assert.deepEqual(
+    [wrong.status, wrong.body],
+    [
+      400,
+      {
+        code: '23514',
+        message: 'a lead breaks the rule leads_status',
+        details: null,
+        hint: 'Send new, contacted, qualified, converted or lost as status.',
+      },
+    ],
+  );
   assert.equal((await lead(email)).status, 'contacted');
 });
