@@ -35,6 +35,10 @@ export const load = async ({ sql, size, say }) => {
   await sql(USAGE, [Math.ceil(EVENTS * size)]);
   await sql(PRICE);
   await sql('set session_replication_role = default');
+  // The load of tenants passed over the trigger that makes their budgets.
+  await sql(
+    `select private.set_budget('assistant.tokens', t.id, 'day', t.daily_token_limit, private.tenant_zone(t.id)) from assistant.tenants as t`,
+  );
   for (const table of ['assistant.users', 'private.usage_events']) await sql(`vacuum analyze ${table}`);
   say('invitations and usage events');
 };
