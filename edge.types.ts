@@ -110,7 +110,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells a signed-in user of written rows of a table as they come, as server-sent events, until the token ends: key and verb of each row that the table's policies let the user see. */
+        /** Streams the changes of a table to a signed-in user, as server-sent events, until the token expires: key and verb of each written row that the table's policies let the user see. */
         get: operations["get_v1_changes"];
         put?: never;
         post?: never;
@@ -2628,8 +2628,8 @@ export interface components {
                 };
             };
         };
-        /** @description RG590 changes_not_told */
-        "E404-e2b78afc": {
+        /** @description RG590 changes_not_tracked */
+        "E404-67534c6d": {
             headers: {
                 [name: string]: unknown;
             };
@@ -4529,7 +4529,7 @@ export interface operations {
             400: components["responses"]["E400-282c289a"];
             401: components["responses"]["E401-da3212ef"];
             403: components["responses"]["E403-759c7a5c"];
-            404: components["responses"]["E404-e2b78afc"];
+            404: components["responses"]["E404-67534c6d"];
             409: components["responses"]["E409-0e9779d1"];
             410: components["responses"]["E410-283f50c6"];
             414: components["responses"]["E414-17ec5c6b"];

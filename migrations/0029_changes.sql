@@ -1,16 +1,16 @@
--- 0029: changes. Which rows of some tables were written lately: their keys, never their content. The edge tells signed-in users of
--- those that they may see (GET /v1/changes). The migration of a system names its tables by private.track_changes.
+-- 0029: changes. Which rows of some tables were written lately: their keys, never their content. GET /v1/changes streams to signed-in
+-- users those that they may see. The migration of a system names its tables by private.track_changes.
 -- migrate:up
 create table private.tracked_tables (
-  relation regclass constraint tracked_tables_pkey primary key,
-  keys     text not null,
-  matches  text not null,
-  told     boolean not null
+  relation      regclass constraint tracked_tables_pkey primary key,
+  key_columns   text not null,
+  key_condition text not null,
+  has_audience  boolean not null
 );
-comment on table private.tracked_tables is 'Tables whose changes are kept for listeners. private.track_changes writes it.';
-comment on column private.tracked_tables.keys is 'The columns of the primary key with their types.';
-comment on column private.tracked_tables.matches is 'The condition by which a row t of the table has the key k.';
-comment on column private.tracked_tables.told is 'Whether each change has an audience. Without one every listener is asked for, and nobody learns of a deleted row.';
+comment on table private.tracked_tables is 'Tables whose changes are recorded. private.track_changes writes it.';
+comment on column private.tracked_tables.key_columns is 'The columns of the primary key with their types.';
+comment on column private.tracked_tables.key_condition is 'The condition by which a row t of the table has the key k.';
+comment on column private.tracked_tables.has_audience is 'Whether each change names the users who could see the row. Without an audience the policies are checked for every listener, and nobody learns of a deleted row.';
 
 alter table private.tracked_tables enable row level security;
 alter table private.tracked_tables force row level security;
@@ -22,37 +22,37 @@ create table private.changes (
   key      jsonb,
   audience uuid[],
   at       timestamptz not null default clock_timestamp(),
-  stamp    bigint,
+  position bigint,
   constraint changes_verb check (verb in ('insert', 'update', 'delete', 'reset'))
 );
 comment on table private.changes is 'The keys of rows that were written within the last day.';
 comment on column private.changes.key is 'The primary key as an object; null if the whole table has changed (reset).';
 comment on column private.changes.audience is 'Users who could see the row before or after the change; null where the table has no rule for it.';
-comment on column private.changes.stamp is 'When it was first seen by a reader, in microseconds since 1970. Transactions end in another order than they write, so ids say nothing about which change a listener has not had yet.';
+comment on column private.changes.position is 'The place in the order of the feed, given by the first reader that sees the change after its commit: microseconds since 1970. Transactions commit in another order than they write, so ids do not say which changes a listener has had.';
 
-create index changes_unstamped on private.changes (id) where stamp is null;
-create index changes_stamped on private.changes (relation, stamp);
+create index changes_without_position on private.changes (id) where position is null;
+create index changes_relation_position on private.changes (relation, position);
 
 alter table private.changes enable row level security;
 alter table private.changes force row level security;
 
-create table private.change_clock (
-  only_row boolean constraint change_clock_pkey primary key default true,
-  stamp    bigint not null,
-  cleared  bigint not null,
-  constraint change_clock_only_row check (only_row)
+create table private.change_positions (
+  only_row      boolean constraint change_positions_pkey primary key default true,
+  last_assigned bigint not null,
+  last_deleted  bigint not null,
+  constraint change_positions_only_row check (only_row)
 );
-comment on table private.change_clock is 'The last stamp that was given, and the highest stamp of a change that has been deleted since.';
+comment on table private.change_positions is 'The highest position of any change, and the highest position of a change that has been deleted.';
 
-alter table private.change_clock enable row level security;
-alter table private.change_clock force row level security;
+alter table private.change_positions enable row level security;
+alter table private.change_positions force row level security;
 
-insert into private.change_clock (stamp, cleared) values (0, 0);
+insert into private.change_positions (last_assigned, last_deleted) values (0, 0);
 
--- Trigger of tracked tables, for each statement. The transition tables have the names old_rows and new_rows. Definer: who writes a
+-- Trigger of tracked tables, for each statement. The transition tables have the names old_rows and new_rows. Definer: the writer of a
 -- table may not write private.changes. Arguments: expressions of a row for its key, its audience, and what users see of it; the columns of
 -- its key under other names, and these names.
-create function private.note_changes() returns trigger
+create function private.record_changes() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
@@ -65,7 +65,7 @@ begin
   end if;
   execute 'insert into private.changes (relation, verb, key, audience) select $1, c.verb, c.key, c.audience from (' || case tg_op
     when 'INSERT' then of_row || ', ''insert'' as verb from new_rows as r'
-    -- Nobody who is erased is told, and no trace of them stays.
+    -- An audience names no erased user.
     when 'DELETE' then format(
       'select d.* from (%s, ''delete'' as verb from old_rows as r) as d
        where d.audience is null or not exists (select from private.erased_users as e where e.id = any (d.audience))', of_row
@@ -84,17 +84,17 @@ begin
        where o.seen is distinct from n.seen or o.audience is distinct from n.audience',
       of_row, tg_argv[2], tg_argv[3], tg_argv[4]
     )
-  -- What nobody would be told is not kept.
+  -- A change that nobody could see is not recorded.
   end || ') as c where c.audience is distinct from ''{}''' using tg_relid::regclass;
   return null;
 end
 $$;
-revoke execute on function private.note_changes() from public;
+revoke execute on function private.record_changes() from public;
 
--- Keeps the changes of a table for listeners. `audience` is an expression of a row that gives an array of the users who may see it, such
--- as array[user_id]: exactly those whom the table's policies let see the row, and an empty one for a row that nobody sees. Only they are
--- told, the row's policies are asked in any case, and a deleted row is known to them alone. Without an audience every listener's
--- policies are asked for every change, and deletions are not told. Call it after the grants of the table.
+-- Records the changes of a table for listeners. `audience` is an expression of a row that gives an array of the users who may see it, such
+-- as array[user_id]: exactly those whom the table's policies let see the row, or fewer, and an empty one for a row that nobody sees. Only
+-- they get events. The policies are checked in any case, except for a deleted row. Without an audience the policies are checked for
+-- every listener and every change, and nobody gets deletions. Call it after the grants of the table.
 create function private.track_changes(relation regclass, audience text default null) returns void
   language plpgsql volatile
   set search_path = ''
@@ -125,11 +125,11 @@ begin
   if not (select c.relrowsecurity and c.relforcerowsecurity from pg_catalog.pg_class as c where c.oid = track_changes.relation) then
     raise feature_not_supported using
       message = format('%s cannot be tracked: its row-level security is not enabled and forced', relation),
-      hint = 'Its policies decide who is told of which row.';
+      hint = 'Its policies decide who gets events of which row.';
   end if;
   key_of_row := (select format('jsonb_build_object(%s)', string_agg(format('%L, r.%s', c.name, c.name), ', ' order by c.place))
     from unnest(key_columns) with ordinality as c (name, place));
-  -- What users do not see tells them nothing when it changes. A type without an order is compared as text.
+  -- Only changes of columns that users may read make an event. A type without an order is compared as text.
   seen := (select format('row(%s)', string_agg(
       'r.' || quote_ident(a.attname) || case when o.oid is null then '::text' else '' end, ', ' order by a.attnum
     ))
@@ -139,12 +139,12 @@ begin
       and o.opcmethod = (select m.oid from pg_catalog.pg_am as m where m.amname = 'btree')
     where a.attrelid = track_changes.relation and a.attnum > 0 and not a.attisdropped
       and has_column_privilege('authenticated', a.attrelid, a.attnum, 'select'));
-  -- A fault of the expressions shows now, and not when somebody writes.
+  -- A mistake in the expressions shows now, and not at the first write.
   execute format(
     'select %s is distinct from null, coalesce(%s, ''{}''::uuid[]) from %s as r limit 0', seen, coalesce(audience, 'null'), relation
   );
 
-  insert into private.tracked_tables (relation, keys, matches, told)
+  insert into private.tracked_tables (relation, key_columns, key_condition, has_audience)
   select track_changes.relation, string_agg(k.name || ' ' || k.type, ', ' order by k.place),
     string_agg(format('t.%1$s = k.%1$s', k.name), ' and ' order by k.place), track_changes.audience is not null
   from unnest(key_columns, key_types) with ordinality as k (name, type, place);
@@ -159,7 +159,7 @@ begin
       "update": "referencing old table as old_rows new table as new_rows"}';
   begin
     execute (select string_agg(format(
-      'create trigger %I after %s on %s %s for each statement execute function private.note_changes(%s);',
+      'create trigger %I after %s on %s %s for each statement execute function private.record_changes(%s);',
       table_name || '_changes_' || v.key, v.key, relation, v.value, arguments
     ), ' ') from jsonb_each_text(verbs) as v);
   end;
@@ -167,7 +167,7 @@ end
 $$;
 revoke execute on function private.track_changes(regclass, text) from public;
 
--- Forgets a table, for the migration that drops it.
+-- Ends the recording of a table, for the migration that drops it.
 create function private.untrack_changes(relation regclass) returns void
   language plpgsql volatile
   set search_path = ''
@@ -176,7 +176,7 @@ begin
   execute (
     select string_agg(format('drop trigger %I on %s;', g.tgname, untrack_changes.relation), ' ')
     from pg_catalog.pg_trigger as g
-    where g.tgrelid = untrack_changes.relation and g.tgfoid = 'private.note_changes()'::regprocedure
+    where g.tgrelid = untrack_changes.relation and g.tgfoid = 'private.record_changes()'::regprocedure
   );
   delete from private.tracked_tables as t where t.relation = untrack_changes.relation;
   delete from private.changes as c where c.relation = untrack_changes.relation;
@@ -184,8 +184,8 @@ end
 $$;
 revoke execute on function private.untrack_changes(regclass) from public;
 
--- Trigger: nothing that is kept names a user who is erased.
-create function private.forget_listener() returns trigger
+-- Trigger: removes an erased user from all audiences.
+create function private.erase_from_audiences() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
@@ -194,197 +194,240 @@ begin
   return null;
 end
 $$;
-revoke execute on function private.forget_listener() from public;
+revoke execute on function private.erase_from_audiences() from public;
 create trigger erased_users_changes after insert on private.erased_users
-  for each row execute function private.forget_listener();
+  for each row execute function private.erase_from_audiences();
 
--- Gives stamps to changes that are committed and have none, to 50,000 at a time and at most a thousand the same one, and returns the last
--- stamp. Who holds the lock has it until the transaction is visible, so stamps become visible in their order: a change whose transaction ended late
--- gets a later stamp, and no listener misses it. While another session holds the lock, this one reads what is there.
-create function private.stamp_changes() returns bigint
+-- Gives positions to committed changes that have none, at most 50,000 at a time and one position to at most a thousand, and returns the
+-- last position. The session that gives them holds the lock until its transaction is visible, so positions become visible in their order: a change
+-- that is committed late gets a later position, and no listener misses it. While another session holds the lock, this one reads what is there.
+create function private.assign_positions() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  first bigint;
+  next_position bigint;
+  ids bigint[] := '{0}';
 begin
-  if exists (select from private.changes as c where c.stamp is null)
-    and pg_try_advisory_xact_lock(hashtextextended('rowgate change stamps', 0)) then
-    first := greatest(
-      (select c.stamp + 1 from private.change_clock as c), (extract(epoch from clock_timestamp()) * 1000000)::bigint
+  if exists (select from private.changes as c where c.position is null)
+    and pg_try_advisory_xact_lock(hashtextextended('rowgate change positions', 0)) then
+    next_position := greatest(
+      (select p.last_assigned + 1 from private.change_positions as p), (extract(epoch from clock_timestamp()) * 1000000)::bigint
     );
-    with given as (
-      update private.changes as c set stamp = n.stamp
-      from (
-        select u.id, first + (row_number() over (order by u.id) - 1) / 1000 as stamp
-        from (
-          select o.id from private.changes as o where o.stamp is null order by o.id limit 50000
-        ) as u
-      ) as n
-      where c.id = n.id
-      returning n.stamp
-    )
-    update private.change_clock as k set stamp = g.stamp
-    from (select max(given.stamp) as stamp from given) as g
-    where g.stamp is not null;
+    for n in 1..50 loop
+      ids := array(
+        select c.id from private.changes as c
+        where c.position is null and c.id > ids[cardinality(ids)] order by c.id limit 1000
+      );
+      exit when ids = '{}';
+      update private.changes as c set position = next_position where c.id = any (ids);
+      update private.change_positions as p set last_assigned = next_position;
+      next_position := next_position + 1;
+    end loop;
   end if;
-  return (select c.stamp from private.change_clock as c);
+  return (select p.last_assigned from private.change_positions as p);
 end
 $$;
-revoke execute on function private.stamp_changes() from public;
+revoke execute on function private.assign_positions() from public;
 
--- What each listener may have missed, before the policies are asked: `asks` is a list of {claims, table, since}, and the answer has an item
--- for each: {to, more, rows, keys, matches, relation}, or {end} for one that is over. Who begins (one ask) gets errors instead.
-create function edge.new_changes(asks jsonb, begins boolean) returns jsonb
+-- The changes that each listener may have missed, before the policies are checked. `subscriptions` is a list of {claims, table, since}. The
+-- answer has an item for each: {position, has_more, rows, relation, key_columns, key_condition, shows_deletions}, or {end} with a reason.
+-- `is_opening` is for one that begins: it gets an error instead of a reason.
+create function edge.new_changes(subscriptions jsonb, is_opening boolean) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
-  -- A plan that was made while the table was small reads all of it for each listener after a large write.
+  -- A plan that was made while the tables were small would, after a large write, read all changes, or compare each with each subscription.
   set enable_seqscan = off
+  set enable_nestloop = off
   as $$
 declare
-  most constant int := 2000;
-  -- Of all asks together: the others get theirs with the next question, which comes at once.
-  left_over int := 20000;
-  clock bigint := private.stamp_changes();
-  oldest constant bigint := (select c.cleared from private.change_clock as c);
-  ask jsonb;
-  tracked private.tracked_tables;
-  listener uuid;
-  since bigint;
-  rows jsonb;
-  last bigint;
-  answers jsonb[] := '{}';
-  why text;
+  -- Of one table that an answer goes through for subscriptions that have had equally much.
+  max_changes constant int := 2000;
+  -- Of all subscriptions together, and one subscription more. The others get theirs with the next call, which comes at once.
+  max_rows constant int := 18000;
+  newest constant bigint := private.assign_positions();
+  answers jsonb;
 begin
-  for ask in select a.value from jsonb_array_elements(asks) with ordinality as a (value, place) order by a.place loop
-    -- The edge has verified the claims. Only users listen.
-    if ask #>> '{claims,role}' is distinct from 'authenticated' or ask #>> '{claims,sub}' is null then
-      perform private.refuse(403, 'RG520', 'This is for users only', null, 'Sign in.');
-    end if;
-    listener := (ask #>> '{claims,sub}')::uuid;
-    since := coalesce((ask ->> 'since')::bigint, clock);
-    tracked := null;
-    select t.* into tracked from private.tracked_tables as t where t.relation::text = ask ->> 'table';
-    why := case
-      when tracked.relation is null then 'table'
-      when exists (select from private.erased_users as e where e.id = listener) then 'erased'
-      when since < oldest then 'old'
-    end;
-    if why is not null then
-      if begins and why = 'erased' then
-        perform private.refuse_erased(listener);
-      elsif begins and why = 'old' then
-        perform private.refuse(
-          410, 'RG591', 'Changes since then are not kept any more', 'They are kept for a day',
-          'Read the rows anew, and listen without since and without Last-Event-ID.'
-        );
-      elsif begins then
-        perform private.refuse(
-          404, 'RG590', 'Changes of this table are not told',
-          (select string_agg(t.relation::text, ', ' order by t.relation::text) from private.tracked_tables as t),
-          'Name one of the tables in the details, with its schema.'
-        );
-      end if;
-      answers := answers || jsonb_build_object('end', why);
-      continue;
-    end if;
-    rows := '[]';
-    last := null;
-    if since < clock and left_over <= 0 then
-      last := since;
-    elsif since < clock then
-      -- Where there are more, a stamp is told as a whole or not at all.
-      with found_ as (
-        select c.id, c.verb, c.key, c.at, c.stamp
-        from private.changes as c
-        where c.relation = tracked.relation and c.stamp > since and c.stamp <= clock
-          and (c.verb = 'reset' or case when tracked.told then listener = any (c.audience) else c.verb <> 'delete' end)
-        order by c.stamp, c.id
-        limit most + 1
-      ), cut as (
-        select case when count(*) > most then max(f.stamp) - 1 end as last from found_ as f
+  -- The edge has verified the claims. Only users listen.
+  if exists (
+    select from jsonb_array_elements(subscriptions) as s (value)
+    where s.value #>> '{claims,role}' is distinct from 'authenticated' or s.value #>> '{claims,sub}' is null
+  ) then
+    perform private.refuse(403, 'RG520', 'This is for users only', null, 'Sign in.');
+  end if;
+
+  -- One statement, so that all of it sees the same changes: others may be deleting the oldest.
+  with requested as materialized (
+    select s.place, (s.value #>> '{claims,sub}')::uuid as user_id, s.value ->> 'table' as table_name,
+      coalesce((s.value ->> 'since')::bigint, newest) as since
+    from jsonb_array_elements(subscriptions) with ordinality as s (value, place)
+  ), checked as materialized (
+    select s.*, t.relation, t.key_columns, t.key_condition, t.has_audience,
+      case
+        when t.relation is null then 'table'
+        when exists (select from private.erased_users as e where e.id = s.user_id) then 'erased'
+        when s.since < (select p.last_deleted from private.change_positions as p) then 'again'
+      end as end_reason
+    from requested as s
+    left join private.tracked_tables as t on t.relation::text = s.table_name
+  ), subscribed as materialized (
+    select s.*, row_number() over (partition by s.relation, s.since order by s.place) as number_in_range
+    from checked as s
+    where s.end_reason is null
+  ), ranges as materialized (
+    -- A position is read as a whole: no more than a thousand changes have the same.
+    select r.*, least(newest, (
+        select c.position - 1 from private.changes as c
+        where c.relation = r.relation and c.position > r.since order by c.position offset max_changes limit 1
+      )) as last_position,
+      -- An audience knows users, not their claims: whether a token may see a deleted row cannot be told if the policies read others than sub.
+      r.has_audience and not exists (
+        select from pg_catalog.pg_policy as p
+        where p.polrelid = r.relation and p.polcmd in ('r', '*') and pg_get_expr(p.polqual, p.polrelid) ~ 'jwt|auth\.email'
+      ) as shows_deletions
+    from (select distinct s.relation, s.since, s.has_audience from subscribed as s where s.since < newest) as r
+  ), found_ as materialized (
+    select r.relation, r.since, r.has_audience, r.shows_deletions, c.*,
+      count(*) over (partition by r.relation, r.since) as number_of_changes
+    from ranges as r
+    cross join lateral (
+      select c.id, c.verb, c.key, c.at, c.position, c.audience from private.changes as c
+      where c.relation = r.relation and c.position > r.since and c.position <= r.last_position
+      -- Otherwise it would be planned as a join that reads all changes.
+      offset 0
+    ) as c
+  ), missed as materialized (
+    select s.place, c.id, c.verb, c.key, c.at, c.position
+    from found_ as c
+    cross join lateral (select distinct u.id as user_id from unnest(c.audience) as u (id)) as a
+    inner join subscribed as s on s.relation = c.relation and s.since = c.since and s.user_id = a.user_id
+    where c.has_audience and c.verb <> 'reset' and (c.verb <> 'delete' or c.shows_deletions)
+    union all
+    select s.place, c.id, c.verb, c.key, c.at, c.position
+    from found_ as c
+    inner join subscribed as s on s.relation = c.relation and s.since = c.since
+    where c.verb = 'reset'
+      or (not c.has_audience and c.verb <> 'delete' and (s.number_in_range - 1) * c.number_of_changes < max_rows)
+  ), counted as (
+    -- Those that have waited are the first.
+    select s.place, m.number_of_rows,
+      sum(m.number_of_rows) over (order by s.since, s.place) - m.number_of_rows as rows_before
+    from subscribed as s
+    inner join (select m.place, count(*) as number_of_rows from missed as m group by m.place) as m on m.place = s.place
+  ), answered as (
+    select m.place, jsonb_agg(jsonb_build_array(m.verb, m.key, m.at, m.position) order by m.position, m.id) as rows
+    from missed as m
+    inner join counted as c on c.place = m.place and c.rows_before < max_rows
+    group by m.place
+  )
+  select jsonb_agg(
+    case
+      when s.end_reason is not null then jsonb_build_object('end', s.end_reason)
+      else jsonb_build_object(
+        'position', case when w.must_wait then s.since else coalesce(r.last_position, newest) end,
+        'has_more', w.must_wait or coalesce(r.last_position < newest, false), 'rows', case when w.must_wait then '[]' else coalesce(a.rows, '[]') end,
+        'relation', s.relation::text, 'key_columns', s.key_columns, 'key_condition', s.key_condition,
+        'shows_deletions', coalesce(r.shows_deletions, false)
       )
-      select jsonb_agg(jsonb_build_array(f.verb, f.key, f.at, f.stamp) order by f.stamp, f.id), max(cut.last)
-      into rows, last
-      from found_ as f
-      cross join cut
-      where cut.last is null or f.stamp <= cut.last;
-      left_over := left_over - coalesce(jsonb_array_length(rows), 0);
-    end if;
-    answers := answers || jsonb_build_object(
-      'to', coalesce(last, clock), 'more', last is not null, 'rows', coalesce(rows, '[]'),
-      'relation', tracked.relation::text, 'keys', tracked.keys, 'matches', tracked.matches, 'told', tracked.told
+    end order by s.place
+  )
+  into answers
+  from checked as s
+  left join ranges as r on r.relation = s.relation and r.since = s.since
+  left join subscribed as n on n.place = s.place
+  left join (select distinct f.relation, f.since, f.number_of_changes from found_ as f where not f.has_audience) as f
+    on f.relation = s.relation and f.since = s.since
+  left join counted as c on c.place = s.place
+  left join answered as a on a.place = s.place
+  cross join lateral (
+    select coalesce(c.rows_before >= max_rows, false) or coalesce((n.number_in_range - 1) * f.number_of_changes >= max_rows, false) as must_wait
+  ) as w;
+
+  if is_opening and answers -> 0 ->> 'end' = 'erased' then
+    perform private.refuse_erased((subscriptions #>> '{0,claims,sub}')::uuid);
+  elsif is_opening and answers -> 0 ->> 'end' = 'again' then
+    perform private.refuse(
+      410, 'RG591', 'Changes since then have been deleted', 'They are stored for a day',
+      'Read the rows anew, and listen without since and without Last-Event-ID.'
     );
-  end loop;
-  return to_jsonb(answers);
+  elsif is_opening and answers -> 0 ->> 'end' = 'table' then
+    perform private.refuse(
+      404, 'RG590', 'This table has no change feed',
+      (select string_agg(t.relation::text, ', ' order by t.relation::text) from private.tracked_tables as t),
+      'Name one of the tables in the details, with its schema.'
+    );
+  end if;
+  return coalesce(answers, '[]');
 end
 $$;
 comment on function edge.new_changes(jsonb, boolean) is
-  'The changes that each listener may have missed, for edge.changes, which asks the policies. Definer: the edge has no right on any table.';
+  'The changes that each listener may have missed, for edge.changes, which checks the policies. Definer: the edge has no right on any table.';
 revoke execute on function edge.new_changes(jsonb, boolean) from public;
 grant execute on function edge.new_changes(jsonb, boolean) to edge;
 
--- What each listener has missed and may see: `asks` is a list of {claims, table, since}; the answer has an item for each: {to, more, events},
--- of which each is [verb, key, at, stamp], or {end}. Invoker: it becomes the user of each ask, by the claims that the edge has verified, so
--- that the policies of the table itself decide. PostgreSQL allows no change of roles in a definer function.
-create function edge.changes(asks jsonb, begins boolean default false) returns jsonb
+-- The changes that each listener has missed and may see. `subscriptions` is a list of {claims, table, since}. The answer has an item for each:
+-- {position, has_more, events}, where an event is [verb, key, at, position], or {end} with a reason. Invoker: it becomes the user of each
+-- subscription, by the claims that the edge has verified, so that the policies of the table decide. PostgreSQL allows no change of roles
+-- in a definer function.
+create function edge.changes(subscriptions jsonb, is_opening boolean default false) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   own_claims constant text := coalesce(current_setting('request.jwt.claims', true), '');
   own_role constant text := current_setting('role');
-  found_ constant jsonb := edge.new_changes(asks, begins);
+  missed constant jsonb := edge.new_changes(subscriptions, is_opening);
   item jsonb;
   place int := -1;
   visible jsonb;
   answers jsonb[] := '{}';
 begin
-  for item in select f.value from jsonb_array_elements(found_) with ordinality as f (value, place) order by f.place loop
+  for item in select m.value from jsonb_array_elements(missed) with ordinality as m (value, place) order by m.place loop
     place := place + 1;
     if item ? 'end' or item -> 'rows' = '[]' then
       answers := answers || case when item ? 'end' then item
-        else jsonb_build_object('to', item -> 'to', 'more', item -> 'more', 'events', '[]'::jsonb) end;
+        else jsonb_build_object('position', item -> 'position', 'has_more', item -> 'has_more', 'events', '[]'::jsonb) end;
       continue;
     end if;
-    -- A policy that fails for one user must not stop the others. Leaving the block takes back role and claims.
+    -- A policy that fails for one user must not stop the others. An error in the block restores role and claims.
     begin
-      perform set_config('request.jwt.claims', (asks -> place -> 'claims')::text, true), set_config('role', 'authenticated', true);
+      perform set_config('request.jwt.claims', (subscriptions -> place -> 'claims')::text, true),
+        set_config('role', 'authenticated', true);
       execute format(
-        'select jsonb_object_agg(k.own_key, true)
-         from (select distinct r.value ->> 1 as own_key, k.* from jsonb_array_elements($1) as r, jsonb_to_record(r.value -> 1) as k (%s)
+        'select jsonb_object_agg(k.key_text, true)
+         from (select distinct r.value ->> 1 as key_text, k.* from jsonb_array_elements($1) as r, jsonb_to_record(r.value -> 1) as k (%s)
            where r.value ->> 0 in (''insert'', ''update'')) as k
          where exists (select from %s as t where %s)',
-        item ->> 'keys', item ->> 'relation', item ->> 'matches'
+        item ->> 'key_columns', item ->> 'relation', item ->> 'key_condition'
       ) into visible using item -> 'rows';
       perform set_config('role', own_role, true), set_config('request.jwt.claims', own_claims, true);
     exception
       when others then
-        raise log 'changes of % cannot be asked for: % %', item ->> 'relation', sqlstate, sqlerrm;
+        raise log 'changes of % cannot be read: % %', item ->> 'relation', sqlstate, sqlerrm;
         answers := answers || '{"end": "failed"}'::jsonb;
         continue;
     end;
-    answers := answers || jsonb_build_object('to', item -> 'to', 'more', item -> 'more', 'events', coalesce((
+    answers := answers || jsonb_build_object('position', item -> 'position', 'has_more', item -> 'has_more', 'events', coalesce((
       select jsonb_agg(
-        -- What an update has moved out of sight is gone for those who could see it before.
+        -- An update that has moved a row out of sight is its deletion for users who could see it before.
         case when r.value ->> 0 = 'update' and not coalesce(visible, '{}') ? (r.value ->> 1) then jsonb_set(r.value, '{0}', '"delete"')
           else r.value end
         order by r.place
       )
       from jsonb_array_elements(item -> 'rows') with ordinality as r (value, place)
       where r.value ->> 0 in ('delete', 'reset') or coalesce(visible, '{}') ? (r.value ->> 1)
-        or (r.value ->> 0 = 'update' and (item -> 'told')::boolean)
+        or (r.value ->> 0 = 'update' and (item -> 'shows_deletions')::boolean)
     ), '[]'));
   end loop;
   return to_jsonb(answers);
 end
 $$;
 comment on function edge.changes(jsonb, boolean) is
-  'The changes that each listener has missed and may see. Invoker: it asks as each of the users, by their claims.';
+  'The changes that each listener has missed and may see. Invoker: it reads as each of the users, by their claims.';
 revoke execute on function edge.changes(jsonb, boolean) from public;
 grant execute on function edge.changes(jsonb, boolean) to edge;
 
--- Deletes changes after a day, in parts, and returns how many. A listener who asks for older ones is told to read anew.
+-- Deletes changes after a day, in parts, and returns how many. A listener who needs older ones has to read the rows anew.
 create function private.clean_changes() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -394,17 +437,17 @@ declare
   deleted bigint;
   highest bigint;
 begin
-  -- Without listeners nothing is stamped. An exact time is not needed: what is stamped late is kept longer.
-  perform private.stamp_changes();
-  with gone as (
+  -- Without listeners no change gets a position. An exact time is not needed: a change that gets it late stays longer.
+  perform private.assign_positions();
+  with deleted_rows as (
     delete from private.changes as c
     where c.id = any (array(
-      select o.id from private.changes as o where o.stamp < before order by o.stamp limit 10000 for update skip locked
+      select o.id from private.changes as o where o.position < before order by o.position limit 10000 for update skip locked
     ))
-    returning c.stamp
+    returning c.position
   )
-  select count(*), max(gone.stamp) into deleted, highest from gone;
-  update private.change_clock as k set cleared = highest where k.cleared < highest;
+  select count(*), max(d.position) into deleted, highest from deleted_rows as d;
+  update private.change_positions as p set last_deleted = highest where p.last_deleted < highest;
   return deleted;
 end
 $$;
@@ -419,12 +462,12 @@ delete from private.jobs where name = 'clean_changes';
 drop function private.clean_changes();
 drop function edge.changes(jsonb, boolean);
 drop function edge.new_changes(jsonb, boolean);
-drop function private.stamp_changes();
+drop function private.assign_positions();
 drop trigger erased_users_changes on private.erased_users;
-drop function private.forget_listener();
+drop function private.erase_from_audiences();
 drop function private.untrack_changes(regclass);
 drop function private.track_changes(regclass, text);
-drop function private.note_changes();
-drop table private.change_clock;
+drop function private.record_changes();
+drop table private.change_positions;
 drop table private.changes;
 drop table private.tracked_tables;

@@ -172,6 +172,8 @@ pub struct Limits {
     pub listeners: usize,
     /// The same for one user.
     pub user_listeners: usize,
+    /// The most requests to the database that one listener sends, for itself and for all others.
+    pub listener_polls: usize,
     /// The most requests of an isolate that may wait for PostgREST at once.
     pub waiting: usize,
     /// The most requests of one user that an isolate sends to PostgREST at once; 0 for no limit.
@@ -202,6 +204,8 @@ impl Default for Limits {
             account_attempts: 10,
             listeners: 2000,
             user_listeners: 20,
+            // Cloudflare lets one request cause a thousand others.
+            listener_polls: 800,
             waiting: 500,
             caller_connections: 3,
             address_connections: 2,
@@ -525,7 +529,7 @@ const SIGNING_KEY_WANTED: &str = "at least 32 random bytes in base64url, the sam
 const KEY_WANTED: &str = "at least 32 random bytes in base64url";
 const UPSTREAMS_WANTED: &str = "pairs such as local=http://127.0.0.1:11434/v1, separated by commas: a name of lower-case letters, digits and _, each once, and an http or https address without query or credentials";
 const SEALING_KEY_WANTED: &str = "32 random bytes in base64url";
-const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, service_ms, storage_bytes, storage_upload_ms, function_bytes, address_attempts, account_attempts, listeners, user_listeners, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes, the three of connections and the two of attempts may be 0 for no limit. Times are at most 300000; body_bytes and function_bytes at most 100000000, storage_bytes 2000000000";
+const LIMITS_WANTED: &str = "a JSON object with any of uri_bytes, body_bytes, rows, embed_depth, embeds, answer_bytes, deadline_ms, upload_ms, service_ms, storage_bytes, storage_upload_ms, function_bytes, address_attempts, account_attempts, listeners, user_listeners, listener_polls, waiting, caller_connections, address_connections and anonymous_connections. Each is a number above 0; answer_bytes, the three of connections and the two of attempts may be 0 for no limit. Times are at most 300000; body_bytes and function_bytes at most 100000000, storage_bytes 2000000000";
 const CACHED_READS_WANTED: &str =
     r#"a JSON object such as {"marketing.plans": 60}: 1 to 86400 seconds by schema.relation"#;
 const ISSUERS_WANTED: &str =
@@ -657,6 +661,7 @@ fn read_limits(text: &str) -> Option<Limits> {
         (limits.account_attempts, 0, 100_000),
         (limits.listeners, 1, 100_000),
         (limits.user_listeners, 1, 100_000),
+        (limits.listener_polls, 1, 1_000_000),
         (limits.waiting, 1, 100_000),
         (limits.caller_connections, 0, 100_000),
         (limits.address_connections, 0, 100_000),

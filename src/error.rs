@@ -103,7 +103,7 @@ catalogue! {
     ARGUMENT_INVALID BAD_REQUEST "RG325" "argument_invalid" "An argument is missing or has another type" "Send what the details name."
     CONTENT_ENCODING_UNSUPPORTED UNSUPPORTED_MEDIA_TYPE "RG330" "content_encoding_unsupported" "This endpoint does not read this Content-Encoding" "Send the body without Content-Encoding."
     // A tenth of the period in which the attempts of an account are given back.
-    LISTENERS_EXCEEDED TOO_MANY_REQUESTS "RG340" "listeners_exceeded" "Too many listen for changes here" "Close a page or a connection that listens, or try again after the time in Retry-After." => 30
+    LISTENERS_EXCEEDED TOO_MANY_REQUESTS "RG340" "listeners_exceeded" "There are too many listeners to changes" "Close a page or a connection that listens, or try again after the time in Retry-After." => 30
     TOO_MANY_ATTEMPTS TOO_MANY_REQUESTS "RG334" "too_many_attempts" "Too many attempts to sign in" "Try again after the time in Retry-After." => 30
     // PostgREST's own code and words.
     SCHEMA_NOT_SERVED NOT_ACCEPTABLE "PGRST106" "schema_not_served" "The schema must be one of the following" "Name one in Accept-Profile or Content-Profile; supabase-js takes {db: {schema}}."
@@ -145,7 +145,7 @@ pub const DATABASE_NAMES: [(&str, &str); 21] = [
     ("RG575", "api_token_not_found"),
     ("RG576", "api_token_invalid"),
     ("RG577", "api_tokens_exceeded"),
-    ("RG590", "changes_not_told"),
+    ("RG590", "changes_not_tracked"),
     ("RG591", "changes_too_old"),
 ];
 

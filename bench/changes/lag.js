@@ -15,7 +15,7 @@ const lags = async ({ sql, users, changes, signal }, listening) => {
   const written = new Map();
   const found = [];
   let due = performance.now();
-  const told = (id) => {
+  const onChange = (id) => {
     // The row's id is known when the statement is answered, which may be later than the first listener hears of it.
     const heard = performance.now();
     const note = (at) => found.push(Math.max(0, heard - at));
@@ -23,7 +23,7 @@ const lags = async ({ sql, users, changes, signal }, listening) => {
     else early.set(id, [...(early.get(id) ?? []), note]);
   };
   const early = new Map();
-  await listening(told, async () => {
+  await listening(onChange, async () => {
     await sleep(2 * SECOND);
     due = performance.now();
     for (let n = 0; n < changes; n += 1) {
@@ -54,7 +54,7 @@ const newest = async (url, token) => {
 };
 
 /** Listeners that ask PostgREST themselves. */
-const polling = (url, users, count) => async (told, body) => {
+const polling = (url, users, count) => async (onChange, body) => {
   let isOver = false;
   const each = async ({ token }) => {
     let known;
@@ -63,7 +63,7 @@ const polling = (url, users, count) => async (told, body) => {
       const began = performance.now();
       const id = await newest(`${url}/projects?select=id&order=created_at.desc&limit=1`, token);
       if (id !== undefined && id !== known) {
-        told(id);
+        onChange(id);
         known = id;
       }
       await sleep(Math.max(0, SECOND - (performance.now() - began)));
@@ -95,7 +95,7 @@ export const measure = ({ data, stack, stopping, options, say }) =>
     for (const count of [1, listeners]) {
       const users = await people(stack, count);
       say(`${listeners} listeners of ${count} users`);
-      const own = await timed(users, (told, body) => whileListening(url, users, listeners, told, body));
+      const own = await timed(users, (onChange, body) => whileListening(url, users, listeners, onChange, body));
       say(shown(own));
       const rival = await timed(users, polling(stack.postgrestUrl, users, listeners));
       say(`polling: ${shown(rival)}`);

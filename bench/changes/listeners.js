@@ -53,8 +53,8 @@ export const send = (url, token, headers = {}) =>
     sent.on('error', reject).end();
   });
 
-/** Opens a stream; `told` is called with the key of each row. It is open when the promise is settled. */
-const listen = async (url, token, told) => {
+/** Opens a stream; `onChange` is called with the key of each row. It is open when the promise is settled. */
+const listen = async (url, token, onChange) => {
   const response = await send(`${url}/v1/changes?table=${TABLE}`, token);
   if (response.statusCode !== 200) throw new Error(`a listener is refused: ${response.statusCode}`);
   response.setEncoding('utf8');
@@ -69,7 +69,7 @@ const listen = async (url, token, told) => {
         if (/^event: ready$/m.test(block)) resolve();
         else {
           const id = /^data: .*"id":"([^"]+)"/m.exec(block)?.[1];
-          if (id) told(id);
+          if (id) onChange(id);
         }
       }
     });
@@ -78,13 +78,13 @@ const listen = async (url, token, told) => {
 };
 
 /** Calls the body while so many listeners listen, a number of them for each of the people. */
-export const whileListening = async (url, users, count, told, body) => {
+export const whileListening = async (url, users, count, onChange, body) => {
   const open = [];
   try {
     // A few at a time, as pages open.
     for (let n = 0; n < count; n += 20) {
       const some = Array.from({ length: Math.min(20, count - n) }, (_, at) => users[(n + at) % users.length]);
-      open.push(...(await Promise.all(some.map(({ token }) => listen(url, token, told)))));
+      open.push(...(await Promise.all(some.map(({ token }) => listen(url, token, onChange)))));
     }
     return await body();
   } finally {

@@ -1,17 +1,17 @@
-// Hears of changed rows, in a browser or in Node 20: no library. EventSource cannot send the token.
+// Listens to changes of a table, in a browser or in Node 20: no library. EventSource cannot send the token.
 
 /**
- * Calls `told` with each event, such as {event: 'insert', table, key, at}, until `signal` aborts. It connects again by itself where the
+ * Calls `onEvent` with each event, such as {event: 'insert', table, key, at}, until `signal` aborts. It connects again by itself where the
  * stream was cut; `ready` says that nothing is missed from then on: read the rows then.
- * @param {{url: string, token: () => string | Promise<string>, table: string, told: (event: object) => void, signal: AbortSignal}} options
+ * @param {{url: string, token: () => string | Promise<string>, table: string, onEvent: (event: object) => void, signal: AbortSignal}} options
  */
-export async function listen({ url, token, table, told, signal }) {
+export async function listen({ url, token, table, onEvent, signal }) {
   let id;
   while (!signal.aborted) {
     try {
       const headers = { authorization: `Bearer ${await token()}`, ...(id && { 'last-event-id': id }) };
       const response = await fetch(`${url}/v1/changes?table=${encodeURIComponent(table)}`, { headers, signal });
-      // Gone: the id is older than what is kept. The next `ready` has all rows read anew.
+      // 410 Gone: the changes after this id have been deleted. Listen without it; at the next `ready` read the rows anew.
       if (response.status === 410) id = undefined;
       else if (!response.ok && response.status < 500 && response.status !== 429) throw await response.json();
       let text = '';
@@ -24,7 +24,7 @@ export async function listen({ url, token, table, told, signal }) {
         for (const block of blocks) {
           const fields = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/)));
           id = fields.id ?? id;
-          if (fields.data) told({ event: fields.event, ...JSON.parse(fields.data) });
+          if (fields.data) onEvent({ event: fields.event, ...JSON.parse(fields.data) });
         }
       }
     } catch (error) {

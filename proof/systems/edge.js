@@ -49,8 +49,8 @@ export default {
       database: { execute: [...USERS, 'service'] },
     },
     // It becomes each of the users whom the edge names: nobody else may call it.
-    'edge.changes(jsonb, boolean)': { arguments: () => ({ asks: [] }), ...edges },
-    'edge.new_changes(jsonb, boolean)': { arguments: () => ({ asks: [], begins: false }), ...edges },
+    'edge.changes(jsonb, boolean)': { arguments: () => ({ subscriptions: [] }), ...edges },
+    'edge.new_changes(jsonb, boolean)': { arguments: () => ({ subscriptions: [], is_opening: false }), ...edges },
     'edge.exchange_api_token(text)': { arguments: () => ({ token_hash: '00' }), ...edges },
     'edge.create_api_token(text, text, text, jsonb, jsonb, text, timestamp with time zone)': {
       arguments: (marker) => ({

@@ -1,4 +1,4 @@
-//! `GET /v1/changes`: tells signed-in users of changed rows as they come, as server-sent events.
+//! `GET /v1/changes`: streams changes of rows to signed-in users, as server-sent events.
 
 use http::Method;
 

@@ -1,21 +1,21 @@
-//! The listeners to changes of rows: who listens to which table, and what the database has said lately.
+//! The listeners to changes of rows: who listens to which table, and what the database has answered lately.
 //!
-//! All listeners of an isolate share what one of them has asked for. Only plain data is shared: a timer or an answer belongs to the
-//! request that made it, and nobody else may wait for it.
+//! One listener of an isolate polls the database for all of them. They share only plain data: a timer or an answer belongs to the request
+//! that made it, and no other request may wait for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use serde_json::Value;
 
-/// Milliseconds between two questions to the database.
-pub const TICK_MS: u64 = 500;
-/// Milliseconds after which a question counts as lost, if its request has ended before the answer.
+/// Milliseconds between two polls of the database.
+pub const POLL_MS: u64 = 500;
+/// Milliseconds after which a poll counts as lost: its request has ended before the answer.
 const LEASE_MS: u64 = 15_000;
-/// Milliseconds for which what was said is kept for listeners that read slowly.
-const KEPT_MS: u64 = 10_000;
-/// Bytes that are kept of all that was said.
-const MAX_KEPT_BYTES: usize = 16 * 1024 * 1024;
+/// Milliseconds for which batches are retained for listeners that read slowly.
+const RETENTION_MS: u64 = 10_000;
+/// Bytes of all batches that are retained.
+const MAX_RETAINED_BYTES: usize = 16 * 1024 * 1024;
 
 /// All listeners of an isolate.
 #[derive(Default)]
@@ -23,14 +23,14 @@ pub struct Changes {
     groups: HashMap<Rc<str>, Group>,
     by_user: HashMap<String, usize>,
     listeners: usize,
-    /// When the next question is due.
-    due_ms: u64,
-    /// Until when the question of a request counts as under way.
-    asking_until_ms: Option<u64>,
-    /// When questions began to fail, if the last one has.
+    /// When the next poll is due.
+    next_poll_ms: u64,
+    /// Until when the poll of a request counts as in flight.
+    polling_until_ms: Option<u64>,
+    /// Since when polls have failed, if the last one has.
     failing_since_ms: Option<u64>,
     failures: u32,
-    kept_bytes: usize,
+    retained_bytes: usize,
 }
 
 /// Listeners with the same claims to the same table.
@@ -38,74 +38,74 @@ struct Group {
     claims: Rc<Value>,
     table: Rc<str>,
     listeners: usize,
-    /// Up to where the database was asked.
-    to: u64,
-    said: VecDeque<Rc<Said>>,
-    /// The end of the last of `said` that is not kept any more.
-    forgotten: u64,
-    /// Why it is over.
-    end: Option<Rc<str>>,
+    /// The position up to which the database has answered.
+    position: u64,
+    batches: VecDeque<Rc<Batch>>,
+    /// The position up to which batches are not retained any more.
+    dropped_to: u64,
+    /// Why the streams end.
+    end_reason: Option<Rc<str>>,
 }
 
 /// The events of one answer.
-pub struct Said {
-    /// The cursor behind them.
-    pub to: u64,
-    /// The same for clients.
+pub struct Batch {
+    /// The position behind them.
+    pub position: u64,
+    /// The position as clients get it, sealed.
     pub id: String,
-    /// Each with its stamp.
+    /// Each with its position.
     pub events: Vec<(u64, String)>,
     at_ms: u64,
 }
 
-impl Said {
+impl Batch {
     fn bytes(&self) -> usize {
         let events = self.events.iter().map(|(_, text)| text.len() + 40);
         events.sum::<usize>() + 200
     }
 }
 
-/// What a listener finds.
-pub enum News {
-    /// What it has not had yet.
-    Said(Vec<Rc<Said>>),
-    /// It has missed what is not kept any more.
+/// What a listener has not had yet.
+pub enum Unread {
+    /// These batches.
+    Batches(Vec<Rc<Batch>>),
+    /// Something that is not retained any more.
     Behind,
-    /// It is over.
+    /// Nothing, and the stream ends for this reason.
     End(Rc<str>),
 }
 
-/// A question for one group.
-pub struct Ask {
+/// What a poll asks for one group.
+pub struct Subscription {
     /// The group.
     pub group: Rc<str>,
     /// The claims of its listeners.
     pub claims: Rc<Value>,
     /// Its table.
     pub table: Rc<str>,
-    /// Up to where it has been asked.
+    /// The position up to which the database has answered.
     pub since: u64,
 }
 
 /// The answer for one group.
 pub enum Answer {
-    /// It is over.
+    /// The streams end for this reason.
     End(String),
-    /// Up to where, and what was said.
-    Said {
-        /// Up to where.
-        to: u64,
-        /// None if nothing was said.
-        said: Option<Said>,
+    /// The changes up to a position.
+    Read {
+        /// The position.
+        position: u64,
+        /// None without events.
+        batch: Option<Batch>,
     },
 }
 
-impl Said {
-    /// Events that were said at a time.
+impl Batch {
+    /// Events that the database answered at a time.
     #[must_use]
-    pub fn new(to: u64, id: String, events: Vec<(u64, String)>, at_ms: u64) -> Self {
+    pub fn new(position: u64, id: String, events: Vec<(u64, String)>, at_ms: u64) -> Self {
         Self {
-            to,
+            position,
             id,
             events,
             at_ms,
@@ -116,19 +116,19 @@ impl Said {
 impl Changes {
     /// Whether one more listener of a user would be too many.
     #[must_use]
-    pub fn is_full(&self, user: &str, most: usize, most_of_user: usize) -> bool {
+    pub fn is_full(&self, user: &str, max: usize, max_of_user: usize) -> bool {
         let of_user = self.by_user.get(user).copied().unwrap_or_default();
-        self.listeners >= most || of_user >= most_of_user
+        self.listeners >= max || of_user >= max_of_user
     }
 
     /// Counts a listener.
-    pub fn count(&mut self, user: &str) {
+    pub fn add_listener(&mut self, user: &str) {
         self.listeners += 1;
         *self.by_user.entry(user.to_owned()).or_default() += 1;
     }
 
-    /// Counts it no more.
-    pub fn discount(&mut self, user: &str) {
+    /// Counts a listener no more.
+    pub fn remove_listener(&mut self, user: &str) {
         self.listeners = self.listeners.saturating_sub(1);
         if let Some(count) = self.by_user.get_mut(user) {
             *count = count.saturating_sub(1);
@@ -138,19 +138,25 @@ impl Changes {
         }
     }
 
-    /// Adds a listener that has had everything up to `to`. Whether that is not before what is kept: otherwise it has to ask by itself
-    /// once more.
-    pub fn join(&mut self, key: &Rc<str>, claims: &Rc<Value>, table: &Rc<str>, to: u64) -> bool {
+    /// Adds a listener that has had everything up to a position. False if it has missed a batch that is not retained any more: then it
+    /// has to ask the database by itself once more.
+    pub fn join(
+        &mut self,
+        key: &Rc<str>,
+        claims: &Rc<Value>,
+        table: &Rc<str>,
+        position: u64,
+    ) -> bool {
         let group = self.groups.entry(key.clone()).or_insert_with(|| Group {
             claims: claims.clone(),
             table: table.clone(),
             listeners: 0,
-            to,
-            said: VecDeque::new(),
-            forgotten: to,
-            end: None,
+            position,
+            batches: VecDeque::new(),
+            dropped_to: position,
+            end_reason: None,
         });
-        if to < group.forgotten {
+        if position < group.dropped_to {
             return false;
         }
         group.listeners += 1;
@@ -164,101 +170,109 @@ impl Changes {
         };
         group.listeners = group.listeners.saturating_sub(1);
         if group.listeners == 0 {
-            let bytes: usize = group.said.iter().map(|said| said.bytes()).sum();
-            self.kept_bytes = self.kept_bytes.saturating_sub(bytes);
+            let bytes: usize = group.batches.iter().map(|batch| batch.bytes()).sum();
+            self.retained_bytes = self.retained_bytes.saturating_sub(bytes);
             self.groups.remove(key);
         }
     }
 
-    /// What a listener has not had yet that has had everything up to `cursor`, which moves.
-    pub fn news(&self, key: &Rc<str>, cursor: &mut u64) -> News {
+    /// What a listener that has had everything up to `cursor` has not had yet. Moves the cursor.
+    pub fn unread(&self, key: &Rc<str>, cursor: &mut u64) -> Unread {
         let Some(group) = self.groups.get(key) else {
-            return News::Behind;
+            return Unread::Behind;
         };
-        if *cursor < group.forgotten {
-            return News::Behind;
+        if *cursor < group.dropped_to {
+            return Unread::Behind;
         }
-        let said = group.said.iter().filter(|said| said.to > *cursor);
-        let said: Vec<_> = said.cloned().collect();
-        if said.is_empty()
-            && let Some(why) = &group.end
+        let batches = group
+            .batches
+            .iter()
+            .filter(|batch| batch.position > *cursor);
+        let batches: Vec<_> = batches.cloned().collect();
+        if batches.is_empty()
+            && let Some(why) = &group.end_reason
         {
-            return News::End(why.clone());
+            return Unread::End(why.clone());
         }
-        *cursor = group.to.max(*cursor);
-        News::Said(said)
+        *cursor = group.position.max(*cursor);
+        Unread::Batches(batches)
     }
 
-    /// What to ask the database, if that is due and nobody does it.
-    pub fn begin(&mut self, now_ms: u64) -> Option<Vec<Ask>> {
-        let is_asked = self.asking_until_ms.is_some_and(|until| until > now_ms);
-        if is_asked || now_ms < self.due_ms {
+    /// Starts a poll if one is due and none is in flight: what to ask the database.
+    pub fn start_poll(&mut self, now_ms: u64) -> Option<Vec<Subscription>> {
+        let is_polling = self.polling_until_ms.is_some_and(|until| until > now_ms);
+        if is_polling || now_ms < self.next_poll_ms {
             return None;
         }
         let open = self
             .groups
             .iter()
-            .filter(|(_, group)| group.end.is_none() && group.listeners > 0);
-        let asks: Vec<_> = open
-            .map(|(key, group)| Ask {
+            .filter(|(_, group)| group.end_reason.is_none() && group.listeners > 0);
+        let subscriptions: Vec<_> = open
+            .map(|(key, group)| Subscription {
                 group: key.clone(),
                 claims: group.claims.clone(),
                 table: group.table.clone(),
-                since: group.to,
+                since: group.position,
             })
             .collect();
-        if asks.is_empty() {
+        if subscriptions.is_empty() {
             return None;
         }
-        self.asking_until_ms = Some(now_ms + LEASE_MS);
-        self.due_ms = now_ms + TICK_MS;
-        Some(asks)
+        self.polling_until_ms = Some(now_ms + LEASE_MS);
+        self.next_poll_ms = now_ms + POLL_MS;
+        Some(subscriptions)
     }
 
-    /// Stores the answers. `more` says that the database had more than one answer takes.
-    pub fn end(&mut self, answers: Vec<(Ask, Answer)>, more: bool, now_ms: u64) {
-        self.asking_until_ms = None;
+    /// Stores the answers. `has_more` says that the database had more than one answer takes.
+    pub fn finish_poll(
+        &mut self,
+        answers: Vec<(Subscription, Answer)>,
+        has_more: bool,
+        now_ms: u64,
+    ) {
+        self.polling_until_ms = None;
         self.failing_since_ms = None;
         self.failures = 0;
-        if more {
-            self.due_ms = now_ms;
+        if has_more {
+            self.next_poll_ms = now_ms;
         }
-        for (ask, answer) in answers {
-            let Some(group) = self.groups.get_mut(&ask.group) else {
+        for (subscription, answer) in answers {
+            let Some(group) = self.groups.get_mut(&subscription.group) else {
                 continue;
             };
-            while let Some(old) = group.said.front()
-                && old.at_ms + KEPT_MS < now_ms
+            while let Some(old) = group.batches.front()
+                && old.at_ms + RETENTION_MS < now_ms
             {
-                self.kept_bytes = self.kept_bytes.saturating_sub(old.bytes());
-                group.forgotten = old.to;
-                group.said.pop_front();
+                self.retained_bytes = self.retained_bytes.saturating_sub(old.bytes());
+                group.dropped_to = old.position;
+                group.batches.pop_front();
             }
             match answer {
-                Answer::End(why) => group.end = Some(why.into()),
+                Answer::End(why) => group.end_reason = Some(why.into()),
                 // It is another group of the same name if its first listener came meanwhile.
-                Answer::Said { to, said } if group.to == ask.since => {
-                    group.to = to;
-                    let Some(said) = said else { continue };
-                    let bytes = said.bytes();
-                    if self.kept_bytes + bytes > MAX_KEPT_BYTES {
-                        group.forgotten = to;
+                Answer::Read { position, batch } if group.position == subscription.since => {
+                    group.position = position;
+                    let Some(batch) = batch else { continue };
+                    let bytes = batch.bytes();
+                    if self.retained_bytes + bytes > MAX_RETAINED_BYTES {
+                        group.dropped_to = position;
                         continue;
                     }
-                    self.kept_bytes += bytes;
-                    group.said.push_back(Rc::new(said));
+                    self.retained_bytes += bytes;
+                    group.batches.push_back(Rc::new(batch));
                 }
-                Answer::Said { .. } => {}
+                Answer::Read { .. } => {}
             }
         }
     }
 
     /// Notes that the database did not answer: the pauses grow.
-    pub fn fail(&mut self, now_ms: u64) {
-        self.asking_until_ms = None;
+    pub fn fail_poll(&mut self, now_ms: u64) {
+        self.polling_until_ms = None;
         self.failing_since_ms.get_or_insert(now_ms);
         self.failures = (self.failures + 1).min(4);
-        self.due_ms = now_ms + (TICK_MS << self.failures);
+        self.next_poll_ms = now_ms + (POLL_MS << self.failures);
     }
 
     /// For how many milliseconds the database has not answered.
@@ -268,25 +282,25 @@ impl Changes {
             .map_or(0, |since| now_ms.saturating_sub(since))
     }
 
-    /// For how many milliseconds a question has been due.
+    /// For how many milliseconds a poll has been due.
     #[must_use]
     pub fn overdue_ms(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.due_ms)
+        now_ms.saturating_sub(self.next_poll_ms)
     }
 
-    /// Milliseconds after which a listener looks again: who has asked last asks again, and the others look when that is done. While a
-    /// question is under way, its answer is near.
+    /// Milliseconds after which a listener looks again. The one that polled last polls again, and the others look shortly after. While a poll
+    /// is in flight, its answer is near.
     #[must_use]
-    pub fn pause_ms(&self, has_asked: bool, now_ms: u64) -> u32 {
+    pub fn pause_ms(&self, has_polled: bool, now_ms: u64) -> u32 {
         const BEHIND_MS: u64 = 60;
-        let is_asked = self.asking_until_ms.is_some_and(|until| until > now_ms);
-        let until_due = self.due_ms.saturating_sub(now_ms);
-        let pause = match (is_asked, has_asked) {
+        let is_polling = self.polling_until_ms.is_some_and(|until| until > now_ms);
+        let until_due = self.next_poll_ms.saturating_sub(now_ms);
+        let pause = match (is_polling, has_polled) {
             (true, _) => BEHIND_MS,
             (false, true) => until_due,
             (false, false) => until_due + BEHIND_MS,
         };
-        u32::try_from(pause.clamp(1, 8 * TICK_MS)).unwrap_or(1)
+        u32::try_from(pause.clamp(1, 8 * POLL_MS)).unwrap_or(1)
     }
 }
 
@@ -301,89 +315,93 @@ mod tests {
         name.into()
     }
 
-    fn join(changes: &mut Changes, name: &str, to: u64) -> bool {
+    fn join(changes: &mut Changes, name: &str, position: u64) -> bool {
         let claims = Rc::new(json!({ "sub": name }));
-        changes.join(&key(name), &claims, &"sample.projects".into(), to)
+        changes.join(&key(name), &claims, &"sample.projects".into(), position)
     }
 
-    fn said(to: u64, text: &str, at_ms: u64) -> Said {
-        Said::new(to, to.to_string(), vec![(to, text.to_owned())], at_ms)
+    fn batch(position: u64, text: &str, at_ms: u64) -> Batch {
+        let events = vec![(position, text.to_owned())];
+        Batch::new(position, position.to_string(), events, at_ms)
     }
 
-    /// One question, answered for all groups by the same events.
-    fn tell(changes: &mut Changes, to: u64, text: &str, now_ms: u64) {
-        let asks = changes.begin(now_ms).unwrap();
-        let answers = asks.into_iter().map(|ask| {
-            let said = Some(said(to, text, now_ms));
-            (ask, Answer::Said { to, said })
+    /// One poll, answered for all groups by the same events.
+    fn poll(changes: &mut Changes, position: u64, text: &str, now_ms: u64) {
+        let subscriptions = changes.start_poll(now_ms).unwrap();
+        let answers = subscriptions.into_iter().map(|subscription| {
+            let batch = Some(batch(position, text, now_ms));
+            (subscription, Answer::Read { position, batch })
         });
-        changes.end(answers.collect(), false, now_ms);
+        changes.finish_poll(answers.collect(), false, now_ms);
     }
 
-    fn news(changes: &Changes, name: &str, cursor: &mut u64) -> Option<Vec<u64>> {
-        match changes.news(&key(name), cursor) {
-            News::Said(said) => Some(said.iter().map(|said| said.to).collect()),
-            News::Behind => None,
-            News::End(why) => panic!("{why}"),
+    fn unread(changes: &Changes, name: &str, cursor: &mut u64) -> Option<Vec<u64>> {
+        match changes.unread(&key(name), cursor) {
+            Unread::Batches(batches) => Some(batches.iter().map(|batch| batch.position).collect()),
+            Unread::Behind => None,
+            Unread::End(why) => panic!("{why}"),
         }
     }
 
     #[test]
-    fn one_question_asks_for_each_group_once() {
+    fn one_poll_asks_for_each_group_once() {
         let mut changes = Changes::default();
-        assert!(changes.begin(FIRST_MS).is_none());
+        assert!(changes.start_poll(FIRST_MS).is_none());
         for _ in 0..1000 {
             assert!(join(&mut changes, "a", 5));
         }
         assert!(join(&mut changes, "b", 5));
-        let asks = changes.begin(FIRST_MS).unwrap();
-        assert_eq!(asks.len(), 2);
+        let subscriptions = changes.start_poll(FIRST_MS).unwrap();
+        assert_eq!(subscriptions.len(), 2);
         assert!(
-            changes.begin(FIRST_MS + TICK_MS).is_none(),
-            "one is under way"
+            changes.start_poll(FIRST_MS + POLL_MS).is_none(),
+            "one is in flight"
         );
         let lost_ms = FIRST_MS + LEASE_MS;
-        assert!(changes.begin(lost_ms).is_some(), "its request has ended");
+        assert!(
+            changes.start_poll(lost_ms).is_some(),
+            "its request has ended"
+        );
     }
 
     #[test]
     fn each_listener_of_a_group_finds_what_it_has_not_had() {
         let mut changes = Changes::default();
         assert!(join(&mut changes, "a", 5));
-        tell(&mut changes, 10, "one", FIRST_MS);
+        poll(&mut changes, 10, "one", FIRST_MS);
         assert!(join(&mut changes, "a", 10));
-        tell(&mut changes, 20, "two", FIRST_MS + TICK_MS);
+        poll(&mut changes, 20, "two", FIRST_MS + POLL_MS);
         let (mut first, mut second) = (5, 10);
-        assert_eq!(news(&changes, "a", &mut first), Some(vec![10, 20]));
-        assert_eq!(news(&changes, "a", &mut second), Some(vec![20]));
-        assert_eq!(news(&changes, "a", &mut second), Some(vec![]));
+        assert_eq!(unread(&changes, "a", &mut first), Some(vec![10, 20]));
+        assert_eq!(unread(&changes, "a", &mut second), Some(vec![20]));
+        assert_eq!(unread(&changes, "a", &mut second), Some(vec![]));
     }
 
     #[test]
-    fn who_has_missed_what_is_not_kept_has_to_ask_by_itself() {
+    fn a_listener_that_has_missed_a_dropped_batch_has_to_ask_by_itself() {
         let mut changes = Changes::default();
         assert!(join(&mut changes, "a", 5));
-        tell(&mut changes, 10, "one", FIRST_MS);
-        tell(&mut changes, 20, "two", FIRST_MS + KEPT_MS + 1);
-        assert_eq!(news(&changes, "a", &mut 5), None);
+        poll(&mut changes, 10, "one", FIRST_MS);
+        poll(&mut changes, 20, "two", FIRST_MS + RETENTION_MS + 1);
+        assert_eq!(unread(&changes, "a", &mut 5), None);
         assert!(!join(&mut changes, "a", 5));
-        assert_eq!(news(&changes, "a", &mut 10), Some(vec![20]));
+        assert_eq!(unread(&changes, "a", &mut 10), Some(vec![20]));
     }
 
     #[test]
-    fn what_is_kept_is_bounded_and_goes_with_the_listeners() {
+    fn retained_batches_are_bounded_and_go_with_the_listeners() {
         let mut changes = Changes::default();
         assert!(join(&mut changes, "a", 5));
-        let long = "x".repeat(MAX_KEPT_BYTES / 4);
+        let long = "x".repeat(MAX_RETAINED_BYTES / 4);
         let mut now_ms = FIRST_MS;
-        for to in 10..16 {
-            tell(&mut changes, to, &long, now_ms);
-            now_ms += TICK_MS;
-            assert!(changes.kept_bytes <= MAX_KEPT_BYTES);
+        for position in 10..16 {
+            poll(&mut changes, position, &long, now_ms);
+            now_ms += POLL_MS;
+            assert!(changes.retained_bytes <= MAX_RETAINED_BYTES);
         }
-        assert_eq!(news(&changes, "a", &mut 5), None);
+        assert_eq!(unread(&changes, "a", &mut 5), None);
         changes.leave(&key("a"));
-        assert_eq!((changes.kept_bytes, changes.groups.len()), (0, 0));
+        assert_eq!((changes.retained_bytes, changes.groups.len()), (0, 0));
     }
 
     #[test]
@@ -392,25 +410,25 @@ mod tests {
         assert!(join(&mut changes, "a", 5));
         let mut now_ms = FIRST_MS;
         for pause_ms in [1000, 2000, 4000, 8000, 8000] {
-            assert!(changes.begin(now_ms).is_some());
-            changes.fail(now_ms);
-            assert!(changes.begin(now_ms + pause_ms - 1).is_none());
+            assert!(changes.start_poll(now_ms).is_some());
+            changes.fail_poll(now_ms);
+            assert!(changes.start_poll(now_ms + pause_ms - 1).is_none());
             now_ms += pause_ms;
         }
         assert_eq!(changes.failing_ms(now_ms), now_ms - FIRST_MS);
-        tell(&mut changes, 10, "one", now_ms);
+        poll(&mut changes, 10, "one", now_ms);
         assert_eq!(changes.failing_ms(now_ms), 0);
     }
 
     #[test]
-    fn places_are_counted_by_isolate_and_user() {
+    fn listeners_are_counted_by_isolate_and_user() {
         let mut changes = Changes::default();
-        changes.count("a");
-        changes.count("a");
+        changes.add_listener("a");
+        changes.add_listener("a");
         assert!(changes.is_full("a", 10, 2));
         assert!(!changes.is_full("b", 10, 2));
         assert!(changes.is_full("b", 2, 2));
-        changes.discount("a");
+        changes.remove_listener("a");
         assert!(!changes.is_full("a", 10, 2));
     }
 }

@@ -11,8 +11,8 @@ const random = () => {
   t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
   return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
 };
-const below = (count) => Math.floor(random() * count);
-const pick = (list) => list[below(list.length)];
+export const below = (count) => Math.floor(random() * count);
+export const pick = (list) => list[below(list.length)];
 
 const nested = (depth, open, close) => open.repeat(depth) + close.repeat(depth);
 

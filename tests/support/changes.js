@@ -6,13 +6,13 @@ import { as } from './stack.js';
 export const claimsOf = (sub, more = {}) => ({ sub, role: 'authenticated', aud: 'authenticated', ...more });
 
 /**
- * What the function answers the edge that asks for listeners. Other tests give stamps at the same time: unless `waits` is false, it waits until
- * theirs are there.
+ * What the function answers the edge that polls for listeners. Other tests assign positions at the same time: unless `waits` is false, it waits
+ * until theirs are committed.
  */
-export const asking = (list, begins = false, waits = true) =>
+export const poll = (list, isOpening = false, waits = true) =>
   as({ role: 'edge' }, async (query) => {
-    if (waits) await query(`select pg_advisory_xact_lock(hashtextextended('rowgate change stamps', 0))`);
-    const [{ answer }] = await query('select edge.changes($1::jsonb, $2) as answer', [JSON.stringify(list), begins]);
+    if (waits) await query(`select pg_advisory_xact_lock(hashtextextended('rowgate change positions', 0))`);
+    const [{ answer }] = await query('select edge.changes($1::jsonb, $2) as answer', [JSON.stringify(list), isOpening]);
     const [{ role, claims }] = await query(
       `select current_setting('role') as role, current_setting('request.jwt.claims') as claims`,
     );
@@ -23,22 +23,22 @@ export const asking = (list, begins = false, waits = true) =>
 /** A listener to a table: `next()` gives what it has not had yet, as [verb, id]. */
 export const listen = async (sub, table = 'sample.projects', more = {}) => {
   const claims = claimsOf(sub, more);
-  const [{ to }] = await asking([{ claims, table }], true);
+  const [{ position }] = await poll([{ claims, table }], true);
   const own = {
-    since: to,
-    ask: () => ({ claims, table, since: own.since }),
+    since: position,
+    subscription: () => ({ claims, table, since: own.since }),
     take: (answer) => {
       assert.equal(answer.end, undefined, JSON.stringify(answer));
-      assert.ok(answer.to >= own.since);
-      own.since = answer.to;
+      assert.ok(answer.position >= own.since);
+      own.since = answer.position;
       return answer.events.map(([verb, key]) => [verb, key?.id ?? null]);
     },
-    next: async (waits = true) => own.take((await asking([own.ask()], false, waits))[0]),
+    next: async (waits = true) => own.take((await poll([own.subscription()], false, waits))[0]),
   };
   return own;
 };
 
-/** The tables whose changes are kept. */
+/** The tables that are tracked. */
 export const tracked = async (query, schema) =>
   (
     await query(

@@ -12,9 +12,9 @@ after(async () => {
 
 const TABLE = 'assistant.conversations';
 
-test('conversations are told', async () => assert.deepEqual(await tracked(sql, 'assistant'), [TABLE]));
+test('conversations are tracked', async () => assert.deepEqual(await tracked(sql, 'assistant'), [TABLE]));
 
-test('a conversation is told to the member who began it, in no other tenant and to no other member', async () => {
+test('events of a conversation go to the member who began it, in no other tenant and to no other member', async () => {
   const { here, there } = await world({ private_conversations: true });
   const people = { ada: here.ada, bea: here.bea, foreign: there.ada };
   const listeners = {};
@@ -38,7 +38,7 @@ test('a conversation is told to the member who began it, in no other tenant and 
   assert.deepEqual(await heard(), { ada: [['delete', row.id]], bea: [], foreign: [] });
 });
 
-test('a member who is deactivated hears nothing of what comes then', async () => {
+test('a member who is deactivated gets nothing of what comes then', async () => {
   const { here } = await world();
   const mine = await listen(here.ada.auth_id, TABLE);
   await sql('update assistant.users set is_active = false where id = $1', [here.ada.id]);

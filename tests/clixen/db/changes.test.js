@@ -1,4 +1,4 @@
-// Changes of the tables of clixen: their owners hear of them, and nobody else does.
+// Changes of the tables of clixen: their owners get events of them, and nobody else does.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
@@ -10,9 +10,9 @@ after(close);
 
 const TABLES = ['clixen.mvp_chat_sessions', 'clixen.mvp_workflows', 'clixen.projects'];
 
-test('these tables are told', async () => assert.deepEqual(await tracked(sql, 'clixen'), TABLES));
+test('these tables are tracked', async () => assert.deepEqual(await tracked(sql, 'clixen'), TABLES));
 
-test('what an owner makes, changes and deletes is told to the owner alone', async () => {
+test('what an owner makes, changes and deletes makes events for the owner alone', async () => {
   const [who, other] = [owner(), owner()];
   const listeners = async (sub) => Promise.all(TABLES.map((table) => listen(sub, table)));
   const [mine, theirs] = [await listeners(who.claims.sub), await listeners(other.claims.sub)];
@@ -20,13 +20,13 @@ test('what an owner makes, changes and deletes is told to the owner alone', asyn
   const next = (list) => Promise.all(list.map((each) => each.next()));
   // A message and a workflow update what they belong to in the same moments.
   const [sessions, workflows, projects] = await next(mine);
-  for (const [told, { id }] of [
+  for (const [events, { id }] of [
     [sessions, session],
     [workflows, workflow],
     [projects, project],
   ]) {
-    assert.deepEqual(told[0], ['insert', id]);
-    for (const event of told.slice(1)) assert.deepEqual(event, ['update', id]);
+    assert.deepEqual(events[0], ['insert', id]);
+    for (const event of events.slice(1)) assert.deepEqual(event, ['update', id]);
   }
   for (const [table, { id }, at] of [
     ['mvp_chat_sessions', session, 0],
@@ -39,9 +39,9 @@ test('what an owner makes, changes and deletes is told to the owner alone', asyn
   }
   await run(who, 'delete from clixen.projects where id = $1', [project.id]);
   assert.deepEqual(
-    (await next(mine)).map((told) => told.at(-1)),
+    (await next(mine)).map((events) => events.at(-1)),
     [session, workflow, project].map(({ id }) => ['delete', id]),
-    'what goes with the project is told as well',
+    'what goes with the project has its events as well',
   );
   assert.deepEqual(await next(theirs), [[], [], []]);
 });

@@ -1,9 +1,9 @@
-// Changed rows in the database: what is kept of a write, who is told of it, and that nothing gets lost between transactions.
+// Changed rows in the database: what is stored of a write, who gets an event of it, and that nothing is lost between transactions.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import pg from 'pg';
-import { asking, claimsOf, listen } from '../../support/changes.js';
+import { claimsOf, listen, poll } from '../../support/changes.js';
 import { as, close, edgeToken, sql, stack, transaction, userToken } from '../../support/stack.js';
 
 after(close);
@@ -48,7 +48,7 @@ test('a statement that changes nothing is no change, and a write that is rolled 
   assert.deepEqual(await mine.next(), []);
 });
 
-test('a row that gets another owner is gone for the first one, and new for the second', async () => {
+test('a row that gets another owner is deleted for the first one, and new for the second', async () => {
   const [owner, other, third] = [randomUUID(), randomUUID(), randomUUID()];
   const id = await add(owner);
   const listeners = [await listen(owner), await listen(other), await listen(third)];
@@ -61,7 +61,7 @@ test('a row that gets another owner is gone for the first one, and new for the s
   assert.deepEqual(await listeners[1].next(), [['delete', id]]);
 });
 
-test('a row that came and went between two questions shows nothing but its end', async () => {
+test('a row that came and went between two polls shows nothing but its end', async () => {
   const owner = randomUUID();
   const mine = await listen(owner);
   const id = await add(owner);
@@ -85,7 +85,7 @@ test('a key that changes is a row less and a row more', async () => {
   );
 });
 
-test('a transaction that ends after a later one was told of is told of, once', () =>
+test('a transaction that commits after a later one was read makes its events, once', () =>
   connected(async (late) => {
     const owner = randomUUID();
     const mine = await listen(owner);
@@ -98,62 +98,62 @@ test('a transaction that ends after a later one was told of is told of, once', (
     assert.deepEqual(await mine.next(), []);
   }));
 
-test('while another session gives stamps, a question waits for nothing and misses nothing', () =>
-  connected(async (stamping) => {
+test('while another session assigns positions, a poll waits for nothing and misses nothing', () =>
+  connected(async (assigning) => {
     const owner = randomUUID();
     const mine = await listen(owner);
     const id = await add(owner);
-    await stamping('begin');
-    await stamping('select private.stamp_changes()');
+    await assigning('begin');
+    await assigning('select private.assign_positions()');
     assert.deepEqual(await mine.next(false), [], 'they are not committed');
-    await stamping('commit');
+    await assigning('commit');
     assert.deepEqual(await mine.next(), [['insert', id]]);
   }));
 
-test('stamps whose transaction is rolled back are given again', () =>
-  connected(async (stamping) => {
+test('positions whose transaction is rolled back are assigned again', () =>
+  connected(async (assigning) => {
     const owner = randomUUID();
     const mine = await listen(owner);
     const id = await add(owner);
-    await stamping('begin');
-    await stamping('select private.stamp_changes()');
-    await stamping('rollback');
+    await assigning('begin');
+    await assigning('select private.assign_positions()');
+    await assigning('rollback');
     assert.deepEqual(await mine.next(), [['insert', id]]);
   }));
 
-test('ten thousand rows of one statement are told in parts, each once', async () => {
+test('many rows of one statement come in parts, each once', async () => {
   const owner = randomUUID();
   const mine = await listen(owner);
   const rows = await sql(
     `insert into sample.projects (user_id, name) select $1, 'row ' || n from generate_series(1, 10000) as n returning id`,
     [owner],
   );
-  const told = [];
+  const events = [];
   let parts = 0;
-  for (let more = true; more; parts++) {
-    const [answer] = await asking([mine.ask()]);
-    more = answer.more;
-    told.push(...mine.take(answer));
+  for (let hasMore = true; hasMore; parts++) {
+    const [answer] = await poll([mine.subscription()]);
+    hasMore = answer.has_more;
+    events.push(...mine.take(answer));
     assert.ok(answer.events.length <= 2000);
   }
   assert.ok(parts > 1);
-  assert.deepEqual(told.map(([, id]) => id).sort(), rows.map(({ id }) => id).sort());
+  assert.deepEqual(events.map(([, id]) => id).sort(), rows.map(({ id }) => id).sort());
   await sql('delete from sample.projects where user_id = $1', [owner]);
 });
 
-test('one question answers for many users, each with what is theirs', async () => {
+test('one poll answers for many users, each with what is theirs', async () => {
   const users = Array.from({ length: 30 }, () => randomUUID());
   const listeners = [];
   for (const sub of users) listeners.push(await listen(sub));
   const ids = {};
   for (const sub of users.slice(0, 20)) ids[sub] = await add(sub);
-  const answers = await asking(listeners.map((each) => each.ask()));
+  const answers = await poll(listeners.map((each) => each.subscription()));
   users.forEach((sub, at) => {
     assert.deepEqual(listeners[at].take(answers[at]), ids[sub] ? [['insert', ids[sub]]] : []);
   });
 });
 
-test('without an audience the policies are asked for each listener, and deletions are told to nobody', async () => {
+test('without an audience the policies are checked for each listener, and nobody gets deletions', async () => {
   const admin = await listen(randomUUID(), 'sample_more.entries', { app_metadata: { role: 'admin' } });
   const user = await listen(randomUUID(), 'sample_more.entries', { user_metadata: { role: 'admin' } });
   const [{ id }] = await sql(`insert into sample_more.entries (email) values ($1) returning id`, [
@@ -173,7 +173,7 @@ test('a policy that fails for one user does not stop the others', async () => {
     const [mine, faulty] = [await listen(owner), await listen(broken, 'sample.projects', { faulty: 'no number' })];
     const id = await add(owner);
     await add(broken);
-    const [failed, good] = await asking([faulty.ask(), mine.ask()]);
+    const [failed, good] = await poll([faulty.subscription(), mine.subscription()]);
     assert.deepEqual(failed, { end: 'failed' });
     assert.deepEqual(mine.take(good), [['insert', id]]);
   } finally {
@@ -181,10 +181,10 @@ test('a policy that fails for one user does not stop the others', async () => {
   }
 });
 
-test('only users listen, and what a claim says of itself opens nothing', async () => {
-  const ask = (claims) => asking([{ claims, table: 'sample.projects' }]);
+test('only users listen, and no claim of their own opens more', async () => {
+  const open = (claims) => poll([{ claims, table: 'sample.projects' }]);
   for (const claims of [{}, { role: 'authenticated' }, { role: 'service_role', sub: randomUUID() }, claimsOf(null)])
-    await assert.rejects(ask(claims), (error) => JSON.parse(error.message).code === 'RG520');
+    await assert.rejects(open(claims), (error) => JSON.parse(error.message).code === 'RG520');
   // The edge's claim, and that of servers, in a user's own token.
   const owner = randomUUID();
   const other = await listen(randomUUID(), 'sample.projects', {
@@ -195,7 +195,7 @@ test('only users listen, and what a claim says of itself opens nothing', async (
   assert.deepEqual(await other.next(), []);
 });
 
-test('nobody but the edge asks, at PostgREST either', async () => {
+test('nobody but the edge polls, at PostgREST either', async () => {
   const list = JSON.stringify([{ claims: claimsOf(randomUUID()), table: 'sample.projects' }]);
   for (const role of ['anon', 'authenticated', 'service_role'])
     for (const text of ['select edge.changes($1::jsonb)', 'select edge.new_changes($1::jsonb, false)'])
@@ -207,7 +207,7 @@ test('nobody but the edge asks, at PostgREST either', async () => {
     const response = await fetch(`${stack.postgrest_url}/rpc/changes`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-profile': 'edge', 'content-type': 'application/json' },
-      body: JSON.stringify({ asks: JSON.parse(list) }),
+      body: JSON.stringify({ subscriptions: JSON.parse(list) }),
     });
     return [response.status, await response.json()];
   };
@@ -221,22 +221,22 @@ test('nobody but the edge asks, at PostgREST either', async () => {
 
 test('a table that is not tracked, or is not there, is refused with the list of those that are', async () => {
   for (const table of ['sample.user_profiles', 'sample.nothing', 'private.changes', 'pg_catalog.pg_class', 'projects'])
-    await assert.rejects(asking([{ claims: claimsOf(randomUUID()), table }], true), (error) => {
+    await assert.rejects(poll([{ claims: claimsOf(randomUUID()), table }], true), (error) => {
       const { code, details } = JSON.parse(error.message);
       return code === 'RG590' && details.includes('sample.projects');
     });
-  const [answer] = await asking([{ claims: claimsOf(randomUUID()), table: 'sample.nothing' }]);
+  const [answer] = await poll([{ claims: claimsOf(randomUUID()), table: 'sample.nothing' }]);
   assert.deepEqual(answer, { end: 'table' });
 });
 
-test('an erased user hears nothing more, and no trace of them is kept', async () => {
+test('an erased user gets nothing more, and no trace of them is stored', async () => {
   const owner = randomUUID();
   const mine = await listen(owner);
   await add(owner);
   await sql('select private.mark_erased($1)', [owner]);
   await sql('delete from sample.projects where user_id = $1', [owner]);
-  assert.deepEqual(await asking([mine.ask()]), [{ end: 'erased' }]);
-  await assert.rejects(asking([mine.ask()], true), (error) => JSON.parse(error.message).code === 'RG521');
+  assert.deepEqual(await poll([mine.subscription()]), [{ end: 'erased' }]);
+  await assert.rejects(poll([mine.subscription()], true), (error) => JSON.parse(error.message).code === 'RG521');
   const [{ count }] = await sql(
     'select count(*)::int as count from private.changes as c where strpos(c::text, $1) > 0',
     [owner],
@@ -244,23 +244,23 @@ test('an erased user hears nothing more, and no trace of them is kept', async ()
   assert.equal(count, 0);
 });
 
-test('changes are deleted after a day, and who asks for older ones has to read anew', async () => {
+test('changes are deleted after a day, and a listener that needs older ones has to read anew', async () => {
   const owner = randomUUID();
   const mine = await listen(owner);
   const id = await add(owner);
   await mine.next();
   const behind = mine.since - 1;
-  await sql(`update private.changes set stamp = stamp - 86400000000 - 60000000 where key ->> 'id' = $1`, [id]);
-  const kept = await add(owner);
+  await sql(`update private.changes set position = position - 86400000000 - 60000000 where key ->> 'id' = $1`, [id]);
+  const stays = await add(owner);
   await sql('select private.clean_changes()');
-  const rows = await sql(`select key ->> 'id' as id from private.changes where key ->> 'id' = any ($1)`, [[id, kept]]);
-  assert.deepEqual(rows, [{ id: kept }]);
+  const rows = await sql(`select key ->> 'id' as id from private.changes where key ->> 'id' = any ($1)`, [[id, stays]]);
+  assert.deepEqual(rows, [{ id: stays }]);
   const day = 86_400_000_000;
   await assert.rejects(
-    asking([{ ...mine.ask(), since: behind - day - 120_000_000 }], true),
+    poll([{ ...mine.subscription(), since: behind - day - 120_000_000 }], true),
     (error) => JSON.parse(error.message).code === 'RG591',
   );
-  assert.deepEqual(await mine.next(), [['insert', kept]], 'a cursor of today is good');
+  assert.deepEqual(await mine.next(), [['insert', stays]], 'a cursor of today is good');
 });
 
 test('a table is tracked only if its keys name nobody and its policies hold', () =>
@@ -305,7 +305,7 @@ test('a key of several columns, columns that users do not see, and types without
       rows,
       ['insert', 'update', 'update'].map((verb) => ({ verb, key })),
     );
-    const [{ since }] = await query('select (stamp)::float8 as since from private.change_clock');
+    const [{ since }] = await query('select last_assigned::float8 as since from private.change_positions');
     await query(`set local role edge`);
     const [{ answer }] = await query('select edge.changes($1::jsonb)::text as answer', [
       JSON.stringify([{ claims: claimsOf(sub), table: 'sample.fit', since }]),

@@ -1,6 +1,6 @@
-// GET /v1/changes through the edge: who hears what, how a stream begins, goes on after a cut and ends, and what is refused.
+// GET /v1/changes through the edge: who gets which events, how a stream begins, goes on after a cut and ends, and what is refused.
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
@@ -34,12 +34,12 @@ const someone = async (options) => {
 };
 const add = async (sub) =>
   (await sql(`insert into sample.projects (user_id, name) values ($1, $2) returning id`, [sub, randomUUID()]))[0].id;
-/** The events of a stream up to the insert of a row, which tells that nothing else will come that was written before it. */
+/** The events of a stream up to the insert of a row, so that nothing else will come that was written before it. */
 const upTo = async (stream, id, ms = 5000) => {
   const found = [];
   for (;;) {
     const event = await stream.next(ms);
-    assert.ok(event, 'the row is told');
+    assert.ok(event, 'an event of the row comes');
     found.push([event.event, event.key.id]);
     if (event.key.id === id) return found;
   }
@@ -54,7 +54,7 @@ test('an owner hears of a write through the edge, in all windows, and nobody els
   assert.match(headers.get('cache-control'), /no-store/);
   const added = await ask('/rest/v1/projects', {
     token: owner.token,
-    json: { name: 'told' },
+    json: { name: 'new' },
     headers: { prefer: 'return=representation' },
   });
   assert.equal(added.status, 201, added.text);
@@ -97,13 +97,13 @@ test('many changes after a cut come in parts, all of them once', async () => {
   ]);
   const last = await add(owner.sub);
   const again = await open({ ...owner, since });
-  const told = await upTo(again, last);
-  assert.equal(told.length, 4501);
-  assert.equal(new Set(told.map(([, id]) => id)).size, 4501);
+  const events = await upTo(again, last);
+  assert.equal(events.length, 4501);
+  assert.equal(new Set(events.map(([, id]) => id)).size, 4501);
   await sql('delete from sample.projects where user_id = $1', [owner.sub]);
 });
 
-test('ids tell nothing: two of the same moment differ, and none is a number', async () => {
+test('ids show nothing: two of the same moment differ, and none is a number', async () => {
   const owner = await someone();
   const [one, two] = [await open(owner), await open(owner)];
   assert.notEqual(one.id, two.id);
@@ -160,16 +160,84 @@ test('what is refused, in the one shape', async () => {
   assert.equal(await mine.next(1500), null);
 });
 
+test('an id that was changed, cut, extended or made up opens nothing', async () => {
+  const { token } = await someone();
+  const { id } = await open({ token });
+  const flipped = Array.from(id, (letter, at) => id.slice(0, at) + (letter === 'A' ? 'B' : 'A') + id.slice(at + 1));
+  const forged = [
+    ...flipped.filter((_, at) => at % 5 === 0),
+    id.slice(0, -1),
+    `${id}A`,
+    id + id,
+    id.toUpperCase(),
+    'A'.repeat(48),
+    'A'.repeat(7000),
+    'é',
+    '=',
+  ];
+  for (const since of forged) {
+    const { status, body } = await listen({ token, since });
+    assert.deepEqual([status, body?.code], [400, 'RG325'], since);
+  }
+  // Of another edge, with a key of its own.
+  const edge = await startEdge({ EDGE_SIGNING_KEY: randomBytes(32).toString('base64url') });
+  try {
+    const { status, body } = await listen({ token, base: edge.url, since: id });
+    assert.deepEqual([status, body.code], [400, 'RG325']);
+  } finally {
+    await edge.stop();
+  }
+});
+
+test('the functions of the feed are out of reach for users of the data API, and no other method opens it', async () => {
+  const { sub, token } = await someone();
+  const subscriptions = [{ claims: { sub, role: 'authenticated' }, table: 'sample.projects' }];
+  for (const name of ['changes', 'new_changes'])
+    for (const profile of [{ 'content-profile': 'edge' }, { 'content-profile': 'private' }, {}]) {
+      const answer = await ask(`/rest/v1/rpc/${name}`, {
+        token,
+        json: { subscriptions, is_opening: false },
+        headers: profile,
+      });
+      assert.ok([404, 406].includes(answer.status), `${name} ${answer.text}`);
+    }
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    const answer = await ask('/v1/changes?table=sample.projects', { token, method });
+    assert.equal(answer.status, 405, method);
+  }
+});
+
+test('a user whose rights end gets nothing of what comes then, in a stream that is open', async () => {
+  await sql(`create table sample.feed_members (user_id uuid); grant select on sample.feed_members to authenticated;
+    create policy feed_members on sample.projects as restrictive for select to authenticated using (
+      not exists (select from sample.feed_members as m where m.user_id = (select auth.uid()))
+    )`);
+  try {
+    const owner = await someone();
+    const stream = await open(owner);
+    const one = await add(owner.sub);
+    assert.deepEqual(await upTo(stream, one), [['insert', one]]);
+    await sql('insert into sample.feed_members values ($1)', [owner.sub]);
+    await add(owner.sub);
+    assert.equal(await stream.next(2000), null);
+    await sql('delete from sample.feed_members');
+    const last = await add(owner.sub);
+    assert.deepEqual(await upTo(stream, last), [['insert', last]]);
+  } finally {
+    await sql('drop policy feed_members on sample.projects; drop table sample.feed_members');
+  }
+});
+
 test('what is older than a day is refused with 410', async () => {
   const owner = await someone();
   const stream = await open(owner);
-  const [before] = await sql('select stamp::text, cleared::text from private.change_clock');
-  await sql('update private.change_clock set stamp = stamp + 10, cleared = stamp + 5');
+  const [before] = await sql('select last_deleted::text from private.change_positions');
+  await sql('update private.change_positions set last_assigned = last_assigned + 10, last_deleted = last_assigned + 5');
   try {
     const refused = await listen({ ...owner, since: stream.id });
     assert.deepEqual([refused.status, refused.body.code], [410, 'RG591']);
   } finally {
-    await sql('update private.change_clock set cleared = $1', [before.cleared]);
+    await sql('update private.change_positions set last_deleted = $1', [before.last_deleted]);
   }
 });
 
@@ -248,7 +316,7 @@ test('a preflight allows the header that a reader sends when it connects again',
   }
 });
 
-test('one question answers for all, listeners of one user as well as different users', async () => {
+test('one poll answers for all, listeners of one user as well as different users', async () => {
   const proxy = await startProxy(new URL(stack.postgrest_url).port);
   const edge = await startEdge({ POSTGREST_URL: proxy.url });
   try {
@@ -287,7 +355,7 @@ test('one question answers for all, listeners of one user as well as different u
   }
 });
 
-test('two isolates tell the same', async () => {
+test('two isolates stream the same', async () => {
   const edges = await Promise.all([startEdge(), startEdge()]);
   try {
     const owner = await someone();
@@ -295,9 +363,9 @@ test('two isolates tell the same', async () => {
     const ids = [];
     for (let n = 0; n < 5; n++) ids.push(await add(owner.sub));
     for (const stream of streams) {
-      const told = await upTo(stream, ids.at(-1));
+      const events = await upTo(stream, ids.at(-1));
       assert.deepEqual(
-        told,
+        events,
         ids.map((id) => ['insert', id]),
       );
     }
@@ -344,24 +412,129 @@ test('while the database is away nothing is lost, and a stream that waits too lo
   }
 });
 
-test('a client that does not read holds up nobody, and is given up in time', async () => {
-  const edge = await startEdge({ LIMITS: JSON.stringify({ upload_ms: 1500, user_listeners: 2 }) });
-  const { hostname, port } = new URL(edge.url);
-  const socket = connect(Number(port), hostname);
-  socket.on('error', () => {});
+test('a listener polls so often; then others do, and without others it ends and can go on', async () => {
+  const edge = await startEdge({ LIMITS: JSON.stringify({ listener_polls: 4 }) });
   try {
     const base = edge.url;
     const owner = await someone();
-    socket.pause();
-    socket.write(
-      [
-        'GET /v1/changes?table=sample.projects HTTP/1.1',
-        `Host: ${hostname}`,
-        `Authorization: Bearer ${owner.token}`,
-        '',
-        '',
-      ].join('\r\n'),
-    );
+    const first = await open({ ...owner, base });
+    const second = await open({ ...owner, base });
+    // Each of them polls three times more: it takes both of them to get through these.
+    const ids = [];
+    for (let n = 0; n < 4; n++) {
+      ids.push(await add(owner.sub));
+      for (const stream of [first, second]) assert.equal((await stream.next()).key.id, ids[n], `event ${n}`);
+    }
+    for (const stream of [first, second])
+      assert.deepEqual(await stream.next(20_000), { event: 'end', reason: 'again' });
+    const missed = await add(owner.sub);
+    const again = await open({ ...owner, base, lastId: first.id });
+    assert.deepEqual(await upTo(again, missed), [['insert', missed]]);
+  } finally {
+    for (const stream of opened) stream.close?.();
+    await edge.stop();
+  }
+});
+
+/** A client of plain TCP that asks for a stream and never reads. */
+const silent = (base, token, query = '') => {
+  const { hostname, port } = new URL(base);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => {});
+  socket.pause();
+  const lines = [`GET /v1/changes?table=sample.projects${query} HTTP/1.1`, `Host: ${hostname}`];
+  socket.write([...lines, `Authorization: Bearer ${token}`, '', ''].join('\r\n'));
+  return socket;
+};
+
+/** Waits until a user has room for a further listener, and opens it. */
+const openWhenFree = async (options) => {
+  let stream = {};
+  for (let tries = 0; tries < 200 && stream.status !== 200; tries++) {
+    await sleep(100);
+    stream = await listen(options);
+  }
+  opened.push(stream);
+  assert.equal(stream.status, 200, 'there is room again');
+  return stream;
+};
+
+/** Adds so many changes of a row that one of its owner's streams may have missed. */
+const addChanges = async (id, owner, count) => {
+  await sql(
+    `insert into private.changes (relation, verb, key, audience)
+     select 'sample.projects', 'update', jsonb_build_object('id', $1::uuid), array[$2::uuid] from generate_series(1, $3::int)`,
+    [id, owner, count],
+  );
+  // One call gives positions to 50,000, unless another one is giving them.
+  for (let isOpen = true; isOpen; ) {
+    await sql('select private.assign_positions()');
+    [{ isOpen }] = await sql('select exists (select from private.changes where position is null) as "isOpen"');
+  }
+};
+const removeChanges = (id) => sql(`delete from private.changes where key = jsonb_build_object('id', $1::uuid)`, [id]);
+
+test('a client that reads slowly what it has missed gets nothing after its token has expired', async () => {
+  const sub = randomUUID();
+  const id = await add(sub);
+  let socket;
+  try {
+    const first = await open({ token: await userToken(sub) });
+    first.close();
+    await addChanges(id, sub, 250_000);
+    socket = silent(stack.edge_url, await userToken(sub, { ttl: 4 }), `&since=${first.id}`);
+    await sleep(6000);
+    let text = '';
+    socket.setEncoding('latin1').on('data', (chunk) => {
+      text += chunk;
+    });
+    const ended = new Promise((resolve) => socket.on('close', resolve));
+    socket.resume();
+    while (!/"reason":"\w+"/.test(text) && !socket.closed) await Promise.race([sleep(100), ended]);
+    assert.match(text, /"reason":"expired"/);
+    const events = text.match(/^event: update$/gm)?.length ?? 0;
+    assert.ok(events > 0 && events < 250_000, `${events} events`);
+  } finally {
+    socket?.destroy();
+    await removeChanges(id);
+  }
+});
+
+test('a client that does not read what it has missed is given up before all of it is read', async () => {
+  const proxy = await startProxy(new URL(stack.postgrest_url).port);
+  const edge = await startEdge({
+    POSTGREST_URL: proxy.url,
+    LIMITS: JSON.stringify({ upload_ms: 1500, user_listeners: 1 }),
+  });
+  const owner = await someone();
+  const id = await add(owner.sub);
+  let socket;
+  try {
+    const first = await open(owner);
+    const since = first.id;
+    first.close();
+    // 125 answers: more of them than the sockets of this machine hold for a client.
+    await addChanges(id, owner.sub, 250_000);
+    socket = silent(edge.url, owner.token, `&since=${since}`);
+    while (proxy.requests === 0) await sleep(20);
+    await openWhenFree({ ...owner, base: edge.url });
+    assert.ok(proxy.requests < 80, `${proxy.requests} requests: the rest is not read for nobody`);
+  } finally {
+    socket?.destroy();
+    for (const stream of opened) stream.close?.();
+    await edge.stop();
+    await proxy.close();
+    await removeChanges(id);
+  }
+});
+
+test('a client that does not read holds up nobody, and is given up in time', async () => {
+  const edge = await startEdge({ LIMITS: JSON.stringify({ upload_ms: 1500, user_listeners: 2 }) });
+  let socket;
+  try {
+    const base = edge.url;
+    const owner = await someone();
+    socket = silent(base, owner.token);
     const reads = await open({ ...owner, base });
     const full = await listen({ ...owner, base });
     assert.deepEqual([full.status, full.body.code], [429, 'RG340']);
@@ -374,18 +547,12 @@ test('a client that does not read holds up nobody, and is given up in time', asy
     for (let n = 0; n < 3; n++)
       await sql(`update sample.projects set color = $2 where user_id = $1`, [owner.sub, `#00000${n}`]);
     const last = await add(owner.sub);
-    const told = await upTo(reads, last, 30_000);
-    assert.equal(told.length, 40_001);
-    let next = {};
-    for (let tries = 0; tries < 100 && next.status !== 200; tries++) {
-      await sleep(100);
-      next = await listen({ ...owner, base });
-    }
-    opened.push(next);
-    assert.equal(next.status, 200, 'its place is free');
+    const events = await upTo(reads, last, 30_000);
+    assert.equal(events.length, 40_001);
+    await openWhenFree({ ...owner, base });
     assert.ok(edge.megabytes() - before < 60, `${edge.megabytes() - before} MB more`);
   } finally {
-    socket.destroy();
+    socket?.destroy();
     for (const stream of opened) stream.close?.();
     await edge.stop();
     await sql(`delete from sample.projects where name like 'row %'`);
@@ -419,7 +586,7 @@ test('a page of another origin hears by examples/changes/changes.js, also after 
           url,
           token: () => token,
           table: 'sample.projects',
-          told: (event) => globalThis.heard.push([event.event, event.key?.id ?? null]),
+          onEvent: (event) => globalThis.heard.push([event.event, event.key?.id ?? null]),
           signal: globalThis.abort.signal,
         }).then(() => 'over');
       },
@@ -448,7 +615,7 @@ test('a page of another origin hears by examples/changes/changes.js, also after 
     assert.equal(over, 'over');
     const refused = await tab.evaluate(async (url) => {
       const { listen } = await import('/changes.js');
-      const options = { url, token: () => 'a.b.c', table: 'sample.projects', told: () => {} };
+      const options = { url, token: () => 'a.b.c', table: 'sample.projects', onEvent: () => {} };
       return listen({ ...options, signal: new AbortController().signal }).catch(({ code }) => code);
     }, front.url);
     assert.match(refused, /^RG20/);

@@ -20,7 +20,7 @@ const MAY_CHANGE = [
   'private.share_views',
   // A change gets its place when somebody first asks for it.
   'private.changes',
-  'private.change_clock',
+  'private.change_positions',
 ];
 
 const TABLES = `

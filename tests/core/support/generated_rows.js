@@ -62,12 +62,12 @@ export const rows = {
       '{"systems": ["sample"], "endpoints": [], "access": "read"}', timestamptz '2026-01-01' + make_interval(days => n),
       timestamptz '2030-01-01' + make_interval(days => n), case when n % 3 = 0 then timestamptz '2026-02-01' end
     from generate_series(1, $1::int) as n`,
-  'private.tracked_tables': `insert into private.tracked_tables (relation, keys, matches, told)
+  'private.tracked_tables': `insert into private.tracked_tables (relation, key_columns, key_condition, has_audience)
     select (1000000 + n)::oid::regclass, 'id uuid', 't.id = k.id', n % 2 = 0 from generate_series(1, $1::int) as n`,
-  'private.changes': `insert into private.changes (relation, verb, key, audience, stamp)
+  'private.changes': `insert into private.changes (relation, verb, key, audience, position)
     select 'sample.projects', (array['insert', 'update', 'delete'])[1 + n % 3], jsonb_build_object('id', md5(n::text)::uuid),
       array[md5('user ' || n)::uuid], n from generate_series(1, $1::int) as n`,
-  'private.change_clock': `update private.change_clock set stamp = stamp + $1::int`,
+  'private.change_positions': `update private.change_positions set last_assigned = last_assigned + $1::int`,
   // Of the system of these tests.
   'sample.projects': `insert into sample.projects (user_id, name) select md5(n::text)::uuid, 'Project ' || n from generate_series(1, $1::int) as n`,
   'sample.user_profiles': `insert into sample.user_profiles (id, full_name) select md5(n::text)::uuid, 'Name ' || n from generate_series(1, $1::int) as n`,

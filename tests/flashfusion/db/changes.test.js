@@ -1,4 +1,4 @@
-// Changes of the tables of flashfusion: their owners hear of them, and nobody else does.
+// Changes of the tables of flashfusion: their owners get events of them, and nobody else does.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
@@ -9,9 +9,9 @@ after(close);
 
 const TABLES = ['flashfusion.code_generations', 'flashfusion.notifications', 'flashfusion.projects'];
 
-test('these tables are told', async () => assert.deepEqual(await tracked(sql, 'flashfusion'), TABLES));
+test('these tables are tracked', async () => assert.deepEqual(await tracked(sql, 'flashfusion'), TABLES));
 
-test('what is written of an owner’s is told to the owner alone', async () => {
+test('writes of an owner’s rows make events for the owner alone', async () => {
   const [sub, other] = [randomUUID(), randomUUID()];
   const listeners = async (user) => Promise.all(TABLES.map((table) => listen(user, table)));
   const [mine, theirs] = [await listeners(sub), await listeners(other)];
@@ -39,7 +39,7 @@ test('what is written of an owner’s is told to the owner alone', async () => {
   assert.deepEqual(await next(mine), each('update'));
   await own('delete from flashfusion.notifications where id = $1', [notification.id]);
   await own('delete from flashfusion.projects where id = $1', [project.id]);
-  assert.deepEqual(await next(mine), each('delete'), 'what goes with the project is told as well');
+  assert.deepEqual(await next(mine), each('delete'), 'what goes with the project has its events as well');
   assert.deepEqual(await next(theirs), [[], [], []]);
 });
 

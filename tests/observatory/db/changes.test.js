@@ -9,7 +9,7 @@ after(close);
 
 const TABLE = 'observatory.conversations';
 
-test('conversations are told', async () => assert.deepEqual(await tracked(sql, 'observatory'), [TABLE]));
+test('conversations are tracked', async () => assert.deepEqual(await tracked(sql, 'observatory'), [TABLE]));
 
 test('all members hear of a conversation, and nobody else does', async () => {
   const people = { owner: person(), viewer: person(), stranger: person() };
@@ -23,8 +23,8 @@ test('all members hear of a conversation, and nobody else does', async () => {
     return found;
   };
   const talk = await conversation(id, people.owner);
-  const told = [['insert', talk]];
-  assert.deepEqual(await heard(), { owner: told, viewer: told, stranger: [] });
+  const inserted = [['insert', talk]];
+  assert.deepEqual(await heard(), { owner: inserted, viewer: inserted, stranger: [] });
   await sql(`update observatory.conversations set title = 'Another' where id = $1`, [talk]);
   const changed = [['update', talk]];
   assert.deepEqual(await heard(), { owner: changed, viewer: changed, stranger: [] });
@@ -35,7 +35,7 @@ test('all members hear of a conversation, and nobody else does', async () => {
   assert.deepEqual(
     await heard(),
     { owner: [], viewer: [], stranger: [] },
-    'the job that deletes its row tells nothing',
+    'the job that deletes its row makes no event',
   );
 });
 
