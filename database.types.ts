@@ -18,8 +18,8 @@ export type Database = {
           dimensions_hash: string | null
           event_count: number
           event_name: string | null
-          event_type: Database["analytics"]["Enums"]["event_type"] | null
-          granularity: Database["analytics"]["Enums"]["granularity"]
+          event_type: string | null
+          granularity: string
           id: string
           time_bucket: string
           unique_sessions: number | null
@@ -32,8 +32,8 @@ export type Database = {
           dimensions_hash?: never
           event_count: number
           event_name?: string | null
-          event_type?: Database["analytics"]["Enums"]["event_type"] | null
-          granularity: Database["analytics"]["Enums"]["granularity"]
+          event_type?: string | null
+          granularity: string
           id: string
           time_bucket: string
           unique_sessions?: number | null
@@ -46,8 +46,8 @@ export type Database = {
           dimensions_hash?: never
           event_count?: number
           event_name?: string | null
-          event_type?: Database["analytics"]["Enums"]["event_type"] | null
-          granularity?: Database["analytics"]["Enums"]["granularity"]
+          event_type?: string | null
+          granularity?: string
           id?: string
           time_bucket?: string
           unique_sessions?: number | null
@@ -74,7 +74,7 @@ export type Database = {
           referrer: string | null
           region: string | null
           session_id: string | null
-          type: Database["analytics"]["Enums"]["event_type"]
+          type: string
           url: string | null
           user_agent: string | null
           user_id: string | null
@@ -97,7 +97,7 @@ export type Database = {
           referrer?: string | null
           region?: string | null
           session_id?: string | null
-          type: Database["analytics"]["Enums"]["event_type"]
+          type: string
           url?: string | null
           user_agent?: string | null
           user_id?: string | null
@@ -120,7 +120,7 @@ export type Database = {
           referrer?: string | null
           region?: string | null
           session_id?: string | null
-          type?: Database["analytics"]["Enums"]["event_type"]
+          type?: string
           url?: string | null
           user_agent?: string | null
           user_id?: string | null
@@ -198,9 +198,9 @@ export type Database = {
         Args: {
           bucket: string
           dimension?: string
-          granularity: Database["analytics"]["Enums"]["granularity"]
+          granularity: string
           name: string
-          type: Database["analytics"]["Enums"]["event_type"]
+          type: string
         }
         Returns: string
       }
@@ -224,22 +224,17 @@ export type Database = {
       track_events: { Args: { events: Json }; Returns: Json }
       undated_id: { Args: { id: string }; Returns: string }
       wider: {
-        Args: {
-          hour: string
-          name: string
-          type: Database["analytics"]["Enums"]["event_type"]
-        }
+        Args: { hour: string; name: string; type: string }
         Returns: {
           bucket: string
-          granularity: Database["analytics"]["Enums"]["granularity"]
+          granularity: string
           name: string
-          type: Database["analytics"]["Enums"]["event_type"]
+          type: string
         }[]
       }
     }
     Enums: {
-      event_type: "page_view" | "user_action" | "conversion" | "system"
-      granularity: "minute" | "hour" | "day" | "week" | "month"
+      [_ in never]: never
     }
     CompositeTypes: {
       [_ in never]: never
@@ -1308,7 +1303,7 @@ export type Database = {
           primary_metric: string | null
           results: Json | null
           start_date: string | null
-          status: Database["experiments"]["Enums"]["experiment_status"]
+          status: string
           targeting_rules: NonNullable<Json>
           test_variants: NonNullable<Json>
           traffic_percentage: number
@@ -1333,7 +1328,7 @@ export type Database = {
           primary_metric?: string | null
           results?: Json | null
           start_date?: string | null
-          status?: Database["experiments"]["Enums"]["experiment_status"]
+          status?: string
           targeting_rules?: NonNullable<Json>
           test_variants: NonNullable<Json>
           traffic_percentage?: number
@@ -1358,7 +1353,7 @@ export type Database = {
           primary_metric?: string | null
           results?: Json | null
           start_date?: string | null
-          status?: Database["experiments"]["Enums"]["experiment_status"]
+          status?: string
           targeting_rules?: NonNullable<Json>
           test_variants?: NonNullable<Json>
           traffic_percentage?: number
@@ -1396,12 +1391,6 @@ export type Database = {
     }
     Enums: {
       assignment_source: "hash" | "override"
-      experiment_status:
-        | "draft"
-        | "running"
-        | "paused"
-        | "completed"
-        | "archived"
       unit_kind: "user_id" | "session_id"
     }
     CompositeTypes: {
@@ -2504,10 +2493,10 @@ export type Database = {
           phone_number: string | null
           referrer: string | null
           region: string | null
-          source: Database["marketing"]["Enums"]["lead_source"]
+          source: string
           spam_reason: string | null
           spam_score: number
-          status: Database["marketing"]["Enums"]["lead_status"]
+          status: string
           submission_count: number
           submission_key: string | null
           submissions_dropped: number
@@ -2544,10 +2533,10 @@ export type Database = {
           phone_number?: string | null
           referrer?: string | null
           region?: string | null
-          source?: Database["marketing"]["Enums"]["lead_source"]
+          source?: string
           spam_reason?: string | null
           spam_score?: number
-          status?: Database["marketing"]["Enums"]["lead_status"]
+          status?: string
           submission_count?: number
           submission_key?: string | null
           submissions_dropped?: number
@@ -2584,10 +2573,10 @@ export type Database = {
           phone_number?: string | null
           referrer?: string | null
           region?: string | null
-          source?: Database["marketing"]["Enums"]["lead_source"]
+          source?: string
           spam_reason?: string | null
           spam_score?: number
-          status?: Database["marketing"]["Enums"]["lead_status"]
+          status?: string
           submission_count?: number
           submission_key?: string | null
           submissions_dropped?: number
@@ -2630,10 +2619,10 @@ export type Database = {
           phone_number: string | null
           referrer: string | null
           region: string | null
-          source: Database["marketing"]["Enums"]["lead_source"] | null
+          source: string | null
           spam_reason: string | null
           spam_score: number | null
-          status: Database["marketing"]["Enums"]["lead_status"] | null
+          status: string | null
           submission_count: number | null
           submission_key: string | null
           submissions_dropped: number | null
@@ -2671,10 +2660,10 @@ export type Database = {
           phone_number?: string | null
           referrer?: string | null
           region?: string | null
-          source?: Database["marketing"]["Enums"]["lead_source"] | null
+          source?: string | null
           spam_reason?: string | null
           spam_score?: number | null
-          status?: Database["marketing"]["Enums"]["lead_status"] | null
+          status?: string | null
           submission_count?: number | null
           submission_key?: string | null
           submissions_dropped?: number | null
@@ -2712,10 +2701,10 @@ export type Database = {
           phone_number?: string | null
           referrer?: string | null
           region?: string | null
-          source?: Database["marketing"]["Enums"]["lead_source"] | null
+          source?: string | null
           spam_reason?: string | null
           spam_score?: number | null
-          status?: Database["marketing"]["Enums"]["lead_status"] | null
+          status?: string | null
           submission_count?: number | null
           submission_key?: string | null
           submissions_dropped?: number | null
@@ -2754,6 +2743,56 @@ export type Database = {
       lead_features: { Args: { sent: Json }; Returns: string[] }
       lead_field_names: { Args: Record<PropertyKey, never>; Returns: string[] }
       lead_metadata: { Args: { lead: Json }; Returns: Json }
+      lead_sources: { Args: Record<PropertyKey, never>; Returns: string[] }
+      leads_of_company: {
+        Args: { most?: number; name: string }
+        Returns: {
+          city: string | null
+          company_name: string | null
+          country_code: string | null
+          created_at: string
+          deleted_at: string | null
+          email: string
+          email_domain: string
+          email_normalized: string
+          first_name: string | null
+          first_touch: NonNullable<Json>
+          id: string
+          interested_features: string[]
+          is_spam: boolean
+          landing_page: string | null
+          last_name: string | null
+          last_touch: NonNullable<Json>
+          metadata: NonNullable<Json>
+          network: unknown
+          notes: string | null
+          opt_in_status: string
+          opted_in_at: string | null
+          phone_number: string | null
+          referrer: string | null
+          region: string | null
+          source: string
+          spam_reason: string | null
+          spam_score: number
+          status: string
+          submission_count: number
+          submission_key: string | null
+          submissions_dropped: number
+          updated_at: string
+          user_agent: string | null
+          utm_campaign: string | null
+          utm_content: string | null
+          utm_medium: string | null
+          utm_source: string | null
+          utm_term: string | null
+        }[]
+        SetofOptions: {
+          from: "*"
+          to: "leads"
+          isOneToOne: false
+          isSetofReturn: true
+        }
+      }
       merge_lead: {
         Args: {
           draft: Database["marketing"]["Tables"]["leads"]["Row"]
@@ -2795,13 +2834,7 @@ export type Database = {
       with_single_texts: { Args: { lead: Json }; Returns: Json }
     }
     Enums: {
-      lead_source:
-        | "newsletter-signup"
-        | "website-form"
-        | "contact-form"
-        | "pricing-inquiry"
-        | "demo-request"
-      lead_status: "new" | "contacted" | "qualified" | "converted" | "lost"
+      [_ in never]: never
     }
     CompositeTypes: {
       [_ in never]: never
@@ -4159,7 +4192,7 @@ export type Database = {
           business_info_completed_at: string | null
           completed_at: string | null
           created_at: string
-          current_step: Database["onboarding"]["Enums"]["step_name"]
+          current_step: string
           id: string
           last_activity_at: string
           lead_id: string | null
@@ -4167,7 +4200,7 @@ export type Database = {
           progress_percentage: number
           session_token_hash: string
           started_at: string
-          status: Database["onboarding"]["Enums"]["session_status"]
+          status: string
           testing_completed_at: string | null
           updated_at: string
           user_agent: string | null
@@ -4191,7 +4224,7 @@ export type Database = {
           progress_percentage?: never
           session_token_hash: string
           started_at?: string
-          status?: Database["onboarding"]["Enums"]["session_status"]
+          status?: string
           testing_completed_at?: string | null
           updated_at?: string
           user_agent?: string | null
@@ -4214,7 +4247,7 @@ export type Database = {
           progress_percentage?: never
           session_token_hash?: string
           started_at?: string
-          status?: Database["onboarding"]["Enums"]["session_status"]
+          status?: string
           testing_completed_at?: string | null
           updated_at?: string
           user_agent?: string | null
@@ -4233,7 +4266,7 @@ export type Database = {
           id: string
           metadata: NonNullable<Json>
           session_id: string
-          step: Database["onboarding"]["Enums"]["step_name"]
+          step: string
           time_spent_seconds: number | null
         }
         Insert: {
@@ -4245,7 +4278,7 @@ export type Database = {
           id?: string
           metadata?: NonNullable<Json>
           session_id: string
-          step: Database["onboarding"]["Enums"]["step_name"]
+          step: string
           time_spent_seconds?: number | null
         }
         Update: {
@@ -4257,7 +4290,7 @@ export type Database = {
           id?: string
           metadata?: NonNullable<Json>
           session_id?: string
-          step?: Database["onboarding"]["Enums"]["step_name"]
+          step?: string
           time_spent_seconds?: number | null
         }
         Relationships: [
@@ -4298,7 +4331,7 @@ export type Database = {
           id: string
           metadata: NonNullable<Json>
           session_id: string
-          step: Database["onboarding"]["Enums"]["step_name"]
+          step: string
           time_spent_seconds: number | null
         }
         SetofOptions: {
@@ -4337,7 +4370,7 @@ export type Database = {
           business_info_completed_at: string | null
           completed_at: string | null
           created_at: string
-          current_step: Database["onboarding"]["Enums"]["step_name"]
+          current_step: string
           id: string
           last_activity_at: string
           lead_id: string | null
@@ -4345,7 +4378,7 @@ export type Database = {
           progress_percentage: number
           session_token_hash: string
           started_at: string
-          status: Database["onboarding"]["Enums"]["session_status"]
+          status: string
           testing_completed_at: string | null
           updated_at: string
           user_agent: string | null
@@ -4362,26 +4395,17 @@ export type Database = {
       start: { Args: { session: Json }; Returns: Json }
       step: { Args: { change: Json; session_token: string }; Returns: Json }
       step_field: {
-        Args: {
-          allowed: Database["onboarding"]["Enums"]["step_name"][]
-          form: Json
-          place?: string
-        }
-        Returns: Database["onboarding"]["Enums"]["step_name"]
+        Args: { allowed: string[]; form: Json; place?: string }
+        Returns: string
       }
+      steps: { Args: Record<PropertyKey, never>; Returns: string[] }
       text_field: {
         Args: { field: string; form: Json; most: number; place?: string }
         Returns: string
       }
     }
     Enums: {
-      session_status: "not_started" | "in_progress" | "completed" | "abandoned"
-      step_name:
-        | "business_info"
-        | "whatsapp_integration"
-        | "bot_setup"
-        | "testing"
-        | "complete"
+      [_ in never]: never
     }
     CompositeTypes: {
       [_ in never]: never
@@ -4684,10 +4708,7 @@ export type CompositeTypes<
 
 export const Constants = {
   analytics: {
-    Enums: {
-      event_type: ["page_view", "user_action", "conversion", "system"],
-      granularity: ["minute", "hour", "day", "week", "month"],
-    },
+    Enums: {},
   },
   assistant: {
     Enums: {},
@@ -4701,13 +4722,6 @@ export const Constants = {
   experiments: {
     Enums: {
       assignment_source: ["hash", "override"],
-      experiment_status: [
-        "draft",
-        "running",
-        "paused",
-        "completed",
-        "archived",
-      ],
       unit_kind: ["user_id", "session_id"],
     },
   },
@@ -4715,31 +4729,13 @@ export const Constants = {
     Enums: {},
   },
   marketing: {
-    Enums: {
-      lead_source: [
-        "newsletter-signup",
-        "website-form",
-        "contact-form",
-        "pricing-inquiry",
-        "demo-request",
-      ],
-      lead_status: ["new", "contacted", "qualified", "converted", "lost"],
-    },
+    Enums: {},
   },
   observatory: {
     Enums: {},
   },
   onboarding: {
-    Enums: {
-      session_status: ["not_started", "in_progress", "completed", "abandoned"],
-      step_name: [
-        "business_info",
-        "whatsapp_integration",
-        "bot_setup",
-        "testing",
-        "complete",
-      ],
-    },
+    Enums: {},
   },
   whatsapp: {
     Enums: {},
