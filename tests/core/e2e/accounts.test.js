@@ -15,6 +15,7 @@ import { serve, token as sign } from '../../../dev/issuer.js';
 import { freePort } from '../../../dev/process.js';
 import { startThrowAway } from '../../../dev/throwaway.js';
 import { freshEmail } from '../../support/stack.js';
+import { listen } from '../support/listen.js';
 
 const PASSWORD = 'correct horse battery';
 const API = { 'x-supabase-api-version': '2024-01-01' };
@@ -388,6 +389,34 @@ test('a banned user neither signs in nor goes on', async () => {
   assert.deepEqual(failed(await signInAs(email, 'wrong')), [400, 'invalid_credentials'], 'told to the owner only');
   assert.deepEqual(failed(await refreshWith(session.refresh_token)), [400, 'user_banned']);
   assert.deepEqual(failed(await ask('GET', '/user', { token: session.access_token })), [403, 'user_banned']);
+});
+
+test('the token of a banned user opens the data API and the feed of changes alike, until it expires', async () => {
+  const { user, session } = await newUser({ direct: true });
+  const token = session.access_token;
+  const streams = [await listen({ token, base: edge })];
+  try {
+    await sql(`update auth.users set banned_until = now() + interval '1 day' where id = $1`, [user.id]);
+    streams.push(await listen({ token, base: edge }));
+    const response = await fetch(`${edge}/rest/v1/projects`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        prefer: 'return=representation',
+      },
+      body: JSON.stringify({ name: 'Of a banned user' }),
+    });
+    assert.equal(response.status, 201);
+    const [{ id }] = await response.json();
+    for (const stream of streams) {
+      assert.equal(stream.status, 200, JSON.stringify(stream.body));
+      assert.equal((await stream.next()).event, 'ready');
+      assert.deepEqual((await stream.next()).key, { id });
+    }
+  } finally {
+    for (const stream of streams) stream.close?.();
+  }
 });
 
 test('an address has one account, however it is spelled', async () => {
