@@ -57,6 +57,8 @@ create index accounts_business on whatsapp.accounts (business_account_id) where 
 -- An owner has each number once.
 create unique index accounts_owner on whatsapp.accounts (owner_id, phone_number_id);
 create index accounts_lead_id on whatsapp.accounts (lead_id);
+-- For the webhook, to which anybody can show a token.
+create index accounts_verify_token on whatsapp.accounts (webhook_verify_token_hash) where is_active;
 
 alter table whatsapp.accounts enable row level security;
 alter table whatsapp.accounts force row level security;
