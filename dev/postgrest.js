@@ -18,7 +18,7 @@ const binary = () => {
   );
 };
 
-const configuration = ({ databaseUrl, port, adminPort, keysFile, served, cacheTokens }) => `
+const configuration = ({ databaseUrl, port, adminPort, keysFile, served }) => `
 db-uri = "${databaseUrl}"
 db-schemas = "${served.join(', ')}"
 db-max-rows = 1000
@@ -28,7 +28,7 @@ db-pool-acquisition-timeout = 5
 db-pre-request = "request.begin"
 jwt-secret = "@${keysFile}"
 jwt-aud = "authenticated"
-jwt-cache-max-lifetime = ${cacheTokens ? 3600 : 0}
+jwt-cache-max-lifetime = 3600
 jwt-cache-max-entries = 10000
 openapi-mode = "disabled"
 server-host = "127.0.0.1"
@@ -56,8 +56,10 @@ export const postgrest = ({
   const keysFile = join(data, 'postgrest-jwks.json');
   writeFileSync(keysFile, JSON.stringify(jwks), { mode: 0o600 });
   const file = join(data, 'postgrest.conf');
+  const cached = (text) =>
+    cacheTokens ? text : text.replace('jwt-cache-max-lifetime = 3600', 'jwt-cache-max-lifetime = 0');
   const configure = (names) =>
-    writeFileSync(file, configuration({ databaseUrl, port, adminPort, keysFile, served: names, cacheTokens }), {
+    writeFileSync(file, cached(configuration({ databaseUrl, port, adminPort, keysFile, served: names })), {
       mode: 0o600,
     });
   configure(served);

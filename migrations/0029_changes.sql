@@ -204,6 +204,8 @@ create trigger erased_users_changes after insert on private.erased_users
 create function private.assign_positions() returns bigint
   language plpgsql volatile
   set search_path = ''
+  -- A plan that was made while the table was small would read all of it at each poll.
+  set enable_seqscan = off
   as $$
 declare
   next_position bigint;

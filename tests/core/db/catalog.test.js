@@ -591,7 +591,7 @@ const INDEXES = {
   'sample.projects': 3,
   'sample.user_profiles': 1,
   'sample_more.entries': 1,
-  'whatsapp.accounts': 4,
+  'whatsapp.accounts': 5,
   'whatsapp.templates': 4,
 };
 

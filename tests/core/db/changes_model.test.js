@@ -215,6 +215,11 @@ test('more than one answer takes comes in parts, with an audience and without on
 test('each change is read once for all listeners, not once for each', () =>
   transaction(async (query) => {
     await makeTables(query);
+    // What others wrote before, without statistics.
+    await query(
+      `insert into private.changes (relation, verb, key, audience, position)
+       select 'sample.feed_open', 'insert', jsonb_build_object('id', gen_random_uuid()), '{}', 1 + n / 100 from generate_series(1, 5000) as n`,
+    );
     const read = async (count) => {
       const users = Array.from({ length: count }, () => randomUUID());
       const { newest: since } = await positions(query);

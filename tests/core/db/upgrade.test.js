@@ -15,7 +15,7 @@ import { ownSql } from '../../support/own.js';
 
 const ROWS = 200;
 /** Tables that hold one row. */
-const SINGLE = ['private.event_watermark', 'private.connection_shares', 'private.pricing', 'private.change_clock'];
+const SINGLE = ['private.event_watermark', 'private.connection_shares', 'private.pricing', 'private.change_positions'];
 /** Tables of settings: a later migration may add rows of its own. */
 const SETTINGS = [
   'private.limit_rules',

@@ -23,9 +23,9 @@ export const call = async (): Promise<string> => {
   return data.tier;
 };
 
-export const leads = async (): Promise<'new' | 'contacted' | 'qualified' | 'converted' | 'lost'> => {
-  const { data } = await client.schema('marketing').from('leads').select('status').limit(1).single().throwOnError();
-  return data.status;
+export const unit = async (): Promise<'user_id' | 'session_id'> => {
+  const { data } = await client.schema('experiments').from('experiments').select('unit').limit(1).single().throwOnError();
+  return data.unit;
 };
 
 // @ts-expect-error there is no such column
@@ -34,5 +34,5 @@ client.from('projects').select('*').eq('colour', '#ffffff');
 client.from('nothing').select('*');
 // @ts-expect-error a name is a text
 client.from('projects').insert({ name: 1 });
-// @ts-expect-error there is no such status
-client.schema('marketing').from('leads').update({ status: 'sold' });
+// @ts-expect-error there is no such unit
+client.schema('experiments').from('experiments').update({ unit: 'device' });
