@@ -3,26 +3,14 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
 import { AUDIENCE, postgrestKeys } from '../../dev/issuer.js';
 import { postgres } from '../../dev/postgres.js';
 import { postgrest } from '../../dev/postgrest.js';
 import { freePort, waitFor } from '../../dev/process.js';
 import { authenticatorUrl } from '../../dev/stack.js';
 import { workerd } from '../../dev/workerd.js';
+import { query } from '../query.js';
 import { startBalancer } from './balancer.js';
-
-const query = async (connectionString, text, values) => {
-  const client = new pg.Client({ connectionString });
-  // A server that is killed ends its connections.
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return (await client.query(text, values)).rows;
-  } finally {
-    await client.end();
-  }
-};
 
 /** The standby: a copy of the stopped primary, which it follows from there on, and applies what it gets so many milliseconds later. */
 const startStandby = async ({ data, stack, lagMs, options }) => {

@@ -8,11 +8,12 @@ import { freePort, waitFor } from '../../dev/process.js';
 import { SetupError } from '../../dev/setup.js';
 import { schemas, systems } from '../../dev/systems.js';
 import { cpuSeconds, family } from '../processes.js';
+import { query } from '../query.js';
 import { withStand } from '../stand.js';
 import { send } from './client.js';
 import { storedOf } from './kinds/index.js';
 import { collectGarbage, memoryNow } from './memory.js';
-import { query, worldOf } from './world.js';
+import { worldOf } from './world.js';
 
 /** Milliseconds between two looks at the memory. */
 const LOOK = 2000;

@@ -1,5 +1,5 @@
 // Nothing happens but traffic: no error, no growth, no drift.
-import { driftRows, endRows, errorRow, memoryRows, told } from './judge.js';
+import { driftRows, endRows, errorRow, memoryRows, report } from './aims.js';
 import { soak } from './run.js';
 
 /** Seconds of the soak, a tenth of which is called a minute here, and requests that begin in a second. */
@@ -30,5 +30,5 @@ export const measure = async (system) => {
     ...driftRows(found),
     ...endRows(found),
   ];
-  return told(rows, system.say);
+  return report(rows, system.say);
 };

@@ -27,7 +27,7 @@ class Traffic {
   acknowledged = {};
   replaced = {};
   expected = new Set();
-  told = new Set();
+  received = new Set();
   open = new Set();
   stopped = new AbortController();
 
@@ -142,9 +142,9 @@ class Traffic {
       .map(({ token }) =>
         listen({
           ...{ url: edge, token: () => token, table, signal: this.stopListening.signal },
-          told: ({ event, key }) => {
+          onEvent: ({ event, key }) => {
             if (event === 'ready') this.ready = (this.ready ?? 0) + 1;
-            else if (key) this.told.add(`${table} ${key.id}`);
+            else if (key) this.received.add(`${table} ${key.id}`);
           },
         }),
       );
@@ -170,8 +170,8 @@ class Traffic {
     clearInterval(report);
     for (const [what, rows] of Object.entries(this.replaced)) this.acknowledged[what] = Object.values(rows);
     this.#report();
-    const untold = [...this.expected].filter((each) => !this.told.has(each));
-    return { unanswered: this.open.size, ready: this.ready ?? 0, changes: this.expected.size, untold };
+    const missed = [...this.expected].filter((each) => !this.received.has(each));
+    return { unanswered: this.open.size, ready: this.ready ?? 0, changes: this.expected.size, missed };
   }
 
   #report() {

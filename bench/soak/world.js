@@ -1,8 +1,8 @@
 // What is known of the system that is soaked: users, and what the kinds of requests need.
 import { randomUUID } from 'node:crypto';
-import pg from 'pg';
 import { token as issue, serviceKey } from '../../dev/issuer.js';
 import { systems } from '../../dev/systems.js';
+import { query } from '../query.js';
 import { STRIPE } from '../stand.js';
 import { send } from './client.js';
 import { prepare } from './kinds/index.js';
@@ -10,18 +10,6 @@ import { prepare } from './kinds/index.js';
 const USERS = 200;
 /** Users who listen to changes of theirs. */
 const LISTENING = 20;
-
-/** One statement on a connection of its own: the server may be stopped in between. */
-export const query = async (connectionString, text, values) => {
-  const client = new pg.Client({ connectionString });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return (await client.query(text, values)).rows;
-  } finally {
-    await client.end();
-  }
-};
 
 /** @param {{stack: object, edge: string}} system edge: its address */
 export const worldOf = async ({ stack, edge }) => {

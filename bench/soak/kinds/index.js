@@ -1,7 +1,7 @@
 // The kinds of requests of the chosen systems. Each file in this folder has, for one system:
 //
 //   prepare(sql, {users, ask})  makes rows that requests need, and gives what the kinds must know of them
-//   kinds(world)                the list: a name, the group whose p99 is judged, the share of all that begin, and run(tools), which sends one
+//   kinds(world)                the list: a name, the group whose p99 is compared, the share of all that begin, and run(tools), which sends one
 //                               request or several that follow each other, and says what was acknowledged
 //   stored                      by what is acknowledged, the statement that finds its keys
 import * as assistant from './assistant.js';

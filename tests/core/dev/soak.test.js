@@ -7,9 +7,9 @@ import {
   endRows,
   errorRow,
   gapRows,
-  MOST_REFUSED,
+  MAX_REFUSED_SECONDS,
   memoryRows,
-} from '../../../bench/soak/judge.js';
+} from '../../../bench/soak/aims.js';
 import { FLAT } from '../../../bench/soak/memory.js';
 
 const MINUTE = 60_000;
@@ -108,21 +108,21 @@ test('only what is documented is forgiven, and only while PostgreSQL is away', (
     refused(stops + 20, { code: undefined }),
   ])
     assert.equal(rows([good, other]).length, 1, JSON.stringify(other));
-  assert.equal(rows([good, refused(again + (MOST_REFUSED + 1) * 1000)]).length, 2, 'too late');
+  assert.equal(rows([good, refused(again + (MAX_REFUSED_SECONDS + 1) * 1000)]).length, 2, 'too late');
   assert.equal(rows([]).length, 1, 'nothing was refused: it was not away');
   assert.equal(rows([good], { unanswered: 1 }).length, 1);
 });
 
-test('a lost write, a change that nobody heard of, a failed job and a panic are missed', () => {
+test('a lost write, a change that no listener got, a failed job and a panic are missed', () => {
   const found = {
-    ...{ acknowledged: { rows: ['a', 'b'] }, missing: {}, changes: 3, untold: [], ready: 20, listeners: 20 },
+    ...{ acknowledged: { rows: ['a', 'b'] }, missing: {}, changes: 3, missed: [], ready: 20, listeners: 20 },
     ...{ reloadedMs: 100, failedJobs: [], events: { changes_failed: 2 } },
   };
   assert.deepEqual(missed(endRows(found)), []);
   for (const fault of [
     { missing: { rows: ['a'] } },
     { acknowledged: {} },
-    { untold: ['a'] },
+    { missed: ['a'] },
     { ready: 19 },
     { changes: 0 },
     { reloadedMs: 40_000 },

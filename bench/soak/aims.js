@@ -3,13 +3,13 @@ import { median, p99, rounded } from '../figures.js';
 import { FLAT, growth } from './memory.js';
 
 /** Part of its memory by which something may grow after the first minute, and the megabytes that are no growth in any case. */
-const MOST_GROWTH = 0.05;
-const MOST_MB = 8;
+const MAX_GROWTH = 0.05;
+const MAX_MB = 8;
 /** Times the p99 of the second and third minute that of the last two may be, and the milliseconds that are no drift in any case. */
-const MOST_DRIFT = 1.5;
-const MOST_MS = 10;
+const MAX_DRIFT = 1.5;
+const MAX_MS = 10;
 /** Seconds from PostgreSQL's answering again until the last request is refused. */
-export const MOST_REFUSED = 10;
+export const MAX_REFUSED_SECONDS = 10;
 
 const total = (values) => values.reduce((sum, value) => sum + value, 0);
 
@@ -51,10 +51,10 @@ export const memoryRows = (found) => {
   const names = Object.keys(samples[0].memory);
   return FLAT.map((name, n) => {
     const { from, grown } = growth(samples, name, minute, 10 * minute);
-    const most = Math.max(MOST_MB, MOST_GROWTH * from);
+    const most = Math.max(MAX_MB, MAX_GROWTH * from);
     return {
       name: `memory of ${name}, from minute 2 on`,
-      aim: `grows by at most ${MOST_GROWTH * 100} % or ${MOST_MB} MB`,
+      aim: `grows by at most ${MAX_GROWTH * 100} % or ${MAX_MB} MB`,
       reached: `${grown < 0 ? '' : '+'}${rounded(grown)} MB of ${rounded(from)} MB`,
       met: grown <= most,
       ...(n === 0 && { plan: curve(found, names) }),
@@ -73,9 +73,9 @@ export const backRows = (found) => {
     const [before, after] = [lowest(name, 4), lowest(name, 9)];
     return {
       name: `memory of ${name}, in the last minute beside the one before the restart`,
-      aim: `at most ${MOST_GROWTH * 100} % or ${MOST_MB} MB more`,
+      aim: `at most ${MAX_GROWTH * 100} % or ${MAX_MB} MB more`,
       reached: `${rounded(after)} MB and ${rounded(before)} MB`,
-      met: after - before <= Math.max(MOST_MB, MOST_GROWTH * before),
+      met: after - before <= Math.max(MAX_MB, MAX_GROWTH * before),
       ...(n === 0 && { plan: curve(found, Object.keys(samples[0].memory)) }),
     };
   });
@@ -102,9 +102,9 @@ export const driftRows = ({ answers, minute }) => {
     const [before, after] = [p99(early), p99(late)];
     return {
       name: `p99 of ${group}: the last two minutes beside the second and third`,
-      aim: `at most ${MOST_DRIFT} times, or ${MOST_MS} ms more`,
+      aim: `at most ${MAX_DRIFT} times, or ${MAX_MS} ms more`,
       reached: `${rounded(after)} ms and ${rounded(before)} ms (p50 ${rounded(median(late))} and ${rounded(median(early))}; ${late.length} and ${early.length} requests)`,
-      met: after <= Math.max(MOST_DRIFT * before, before + MOST_MS),
+      met: after <= Math.max(MAX_DRIFT * before, before + MAX_MS),
       ...(n === 0 && { plan }),
     };
   });
@@ -136,7 +136,7 @@ const isDocumented = ({ group, where = '', status, code, retryAfter }) => {
 export const gapRows = ({ answers, moments: { stops, answers: again }, unanswered }) => {
   const faults = answers.filter(({ fault }) => fault);
   const last = Math.max(again, ...faults.map(({ ended }) => ended));
-  const isInGap = ({ at, ended }) => ended >= stops && at <= again + MOST_REFUSED * 1000;
+  const isInGap = ({ at, ended }) => ended >= stops && at <= again + MAX_REFUSED_SECONDS * 1000;
   const others = faults.filter((one) => !isInGap(one) || !isDocumented(one));
   const refused = new Set(faults.map(({ name }) => name));
   const first = Math.min(
@@ -153,9 +153,9 @@ export const gapRows = ({ answers, moments: { stops, answers: again }, unanswere
     },
     {
       name: `PostgreSQL is away for ${rounded((again - stops) / 1000)} s: the last refusal after it answers again`,
-      aim: `within ${MOST_REFUSED} s`,
+      aim: `within ${MAX_REFUSED_SECONDS} s`,
       reached: `${seconds(last)} s, the first success after ${seconds(first)} s`,
-      met: last - again <= MOST_REFUSED * 1000,
+      met: last - again <= MAX_REFUSED_SECONDS * 1000,
     },
   ];
 };
@@ -166,7 +166,7 @@ export const endRows = ({
   acknowledged,
   missing,
   changes,
-  untold,
+  missed,
   ready,
   listeners,
   reloadedMs,
@@ -184,10 +184,10 @@ export const endRows = ({
     ),
   },
   {
-    name: `changes that the ${listeners} listeners were not told`,
+    name: `changes that the ${listeners} listeners did not get`,
     aim: 'none',
-    reached: `${untold.length} of ${changes}; ${ready} times a stream began`,
-    met: untold.length === 0 && (listeners === 0 || (ready >= listeners && changes > 0)),
+    reached: `${missed.length} of ${changes}; ${ready} times a stream began`,
+    met: missed.length === 0 && (listeners === 0 || (ready >= listeners && changes > 0)),
   },
   {
     name: 'PostgREST hears of a new table by NOTIFY',
@@ -215,8 +215,8 @@ export const endRows = ({
   },
 ];
 
-/** Tells what is missed and why, also where the results are not kept. @returns {object[]} the rows */
-export const told = (rows, say) => {
+/** Prints what is missed and why, also where the results are not stored. @returns {object[]} the rows */
+export const report = (rows, say) => {
   for (const { name, met, plan } of rows) if (!met && plan) say(`${name}:\n${plan}`);
   return rows;
 };
