@@ -1,7 +1,7 @@
 // Abusive callers who send whole requests and read whole answers, one after the other on each connection.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
-import { unknownToken } from './tokens.js';
+import { unknownToken } from '../../../tests/core/support/unknown_token.js';
 
 /** Matches nothing, after a third of a second of backtracking a row: what a user can ask of rows of their own. */
 export const SLOW = encodeURIComponent('^(.*)(.*)(.*)(.*)x\\4\\3\\2\\1y$');
