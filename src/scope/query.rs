@@ -229,8 +229,8 @@ fn own_reach((name, value): (&str, &str)) -> Option<Reach> {
     Some(condition.map_or(Reach::Some, |condition| condition.reach()))
 }
 
-/// Whether a name has no character that means anything to PostgREST: it is a column, and no reader need look at it.
-fn is_plain(name: &str) -> bool {
+/// Whether a name has no character that means anything to PostgREST: it is a column or a relation, and no reader need look at it.
+pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 

@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::headers::{idempotency_key, query_api_key, set, set_trace};
 use super::mint::upstream_token;
 use super::prefer::{self, Counts, Effect};
-use super::query::{Query, cap_range};
+use super::query::{Query, cap_range, is_plain};
 use super::work::{Relay, Work, sharer};
 use super::{cached, replica};
 use crate::body::{limit, pass_body};
@@ -164,9 +164,7 @@ fn address_bytes(path: &str, query: &str) -> usize {
 pub(crate) fn name(text: &str) -> Result<&str, Error> {
     let unsafe_ = |c: char| c.is_control() || c == '/' || c == '\\';
     // The usual name, without a look at each character as such.
-    if (1..=MAX_NAME_BYTES).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    {
+    if text.len() <= MAX_NAME_BYTES && is_plain(text) {
         return Ok(text);
     }
     if matches!(text, "" | "." | "..") || text.len() > MAX_NAME_BYTES || text.contains(unsafe_) {
