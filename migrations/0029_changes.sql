@@ -282,7 +282,7 @@ begin
         select c.position - 1 from private.changes as c
         where c.relation = r.relation and c.position > r.since order by c.position offset max_changes limit 1
       )) as last_position,
-      -- An audience knows users, not their claims: whether a token may see a deleted row cannot be told if the policies read others than sub.
+      -- An audience knows users, not their claims: if the policies read others than sub, they do not say which token may see a deleted row.
       r.has_audience and not exists (
         select from pg_catalog.pg_policy as p
         where p.polrelid = r.relation and p.polcmd in ('r', '*') and pg_get_expr(p.polqual, p.polrelid) ~ 'jwt|auth\.email'

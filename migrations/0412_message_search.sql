@@ -206,7 +206,7 @@ begin
       ) as is_repeated
     from observatory.messages as m
     where m.id = any (ids)
-    -- Whoever deletes one of them waits until its vector is stored, and deletes that, too.
+    -- A deletion of one of them waits until its vector is stored, and deletes that, too.
     for key share of m
   ),
 

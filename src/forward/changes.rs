@@ -37,7 +37,7 @@ const NONCE_BYTES: usize = 12;
 /// Begins a stream.
 ///
 /// # Errors
-/// 400 for a cursor of another table or of nobody, 404 for a table without a change feed, 410 for a cursor that is too old, 429
+/// 400 for a cursor of another table, or one that was not made here, 404 for a table without a change feed, 410 for a cursor that is too old, 429
 /// for too many listeners.
 pub(super) async fn send<P: Platform>(
     listener: Listener,

@@ -65,8 +65,8 @@ const OBEYED: [&str; 6] = [
     "x-sendfile",
 ];
 
-/// What a `Content-Type` contains for which a browser runs scripts, as scripts of the edge's own address. Whoever uploads a file chooses
-/// its type, and browsers find a type also in a list or before something that is no parameter, so nothing is parsed here.
+/// Parts of a `Content-Type` for which a browser runs scripts, as scripts of the edge's own address. The uploader of a file chooses its
+/// type, and browsers find a type also in a list or before something that is no parameter: the text is searched, not parsed.
 const ACTIVE: [&str; 5] = ["+xml", "/xml", "html", "multipart/", "xsl"];
 
 /// Sends a request to a service, and gives its answer.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 /// Milliseconds in which all attempts of a key are given back.
 const PERIOD_MS: u64 = 5 * 60 * 1000;
-/// The most keys that are kept. A full list forgets those that have most of their attempts, so that made-up names do not give an
-/// account that is guessed at all of them anew; if that is none, it starts anew.
+/// The most keys that are stored. A full list forgets the keys that have used less than half of their attempts: made-up names must not
+/// give an account under attack its attempts back. If no key can be forgotten, the list starts anew.
 const MAX_KEYS: usize = 8192;
 
 /// The attempts of an isolate.
