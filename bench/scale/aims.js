@@ -57,7 +57,7 @@ export const statisticsRow = (name, states) => {
 const MAX_GROWTH = 1.5;
 const MAX_MORE_BLOCKS = 50;
 const MAX_MORE_MS = 0.3;
-/** What a hundred users at once must get of the calls a second that ten get, beyond what a hundred connections that ask nothing cost. */
+/** What a hundred users at once must get of the calls a second that ten get, beyond what a hundred connections cost that read one row each. */
 const MIN_OF_TEN = 0.7;
 
 export const GROWTH_AIM = `at most ${MAX_GROWTH} times the blocks and the time, or ${MAX_MORE_BLOCKS} blocks and ${MAX_MORE_MS} ms more`;
@@ -95,7 +95,7 @@ const shortened = ({ users, floor: _, ...point }) => {
  * How a statement grows: a row of the table.
  * @param {string} name of the statement
  * @param {{size: number, blocks: number, users: Users, floor: Users}[]} points the smallest size first; users: by how many there are at once;
- * floor: the same of a transaction that asks nothing
+ * floor: the same of the least read
  * @typedef {Record<number, {ms: number, p99: number, perSecond: number}>} Users
  * @param {{why?: string, grows?: string, contends?: string}} said of the statement (lists.js)
  */

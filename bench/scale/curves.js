@@ -6,6 +6,7 @@ import { latency } from '../pgbench.js';
 import { growthRow } from './aims.js';
 import { checkedAnswer, explained, preparedReads } from './ask.js';
 import { preparedCalls } from './endpoints.js';
+import { owned } from './lists.js';
 
 /** `full`: the largest size, as a part of the rows that the system's own benchmark loads; `seconds`: of each load. */
 export const SIZES = { full: 1, seconds: 1 };
@@ -21,6 +22,8 @@ const MAX_SECONDS = 120;
 
 /** A copy of the migrated database, for the rows of one size. */
 const NAME = 'bench_curves';
+
+const LEAST_USER = '00000000-0000-4000-8000-000000000001';
 
 const connected = async (url, body) => {
   const client = new pg.Client({ connectionString: url });
@@ -64,13 +67,20 @@ const waiting = async (url, statement, { users, seconds, signal }) => {
   );
 };
 
-/** What a transaction costs that asks nothing: role and claims alone. */
-const NOTHING = {
-  name: 'nothing: role and claims alone',
-  why: 'It reads no row: what more users cost here, the machine takes for their connections.',
-  role: 'anon',
-  claimsOf: () => `'{"role": "anon"}'`,
-  queryOf: () => 'select 1 as answer',
+/** A table whose rows the least read finds by their owner. */
+const OWN_ROWS = `create schema bench;
+  create table bench.notes (user_id uuid primary key, note text not null);
+  insert into bench.notes select gen_random_uuid(), 'a note' from generate_series(1, 1000);
+  insert into bench.notes values ('${LEAST_USER}', 'a note');
+  alter table bench.notes enable row level security, force row level security;
+  create policy own on bench.notes for select to authenticated using (user_id = (select auth.uid()));
+  grant usage on schema bench to authenticated, service_role;
+  grant select on bench.notes to authenticated, service_role`;
+
+/** The least that a signed-in user can ask: what more users cost here, the machine takes for their connections. */
+const LEAST = {
+  ...owned(LEAST_USER, { name: 'one row of the user’s own', from: 'bench.notes', rest: '' }),
+  why: 'A row is found by its key. What more users cost here, the machine takes for their connections: the caches of its processors hold what few of them need.',
 };
 
 /** A read of reads.js, in the form of a call. */
@@ -84,11 +94,12 @@ const asStatement = ({ claims, query, ...read }) => ({
 /** What is asked at one size, each with the blocks that it reads. */
 const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) =>
   connected(url, async (client, sql) => {
+    await client.query(OWN_ROWS);
     await list.load({ sql, client, size, say, signal });
     await calls.load?.({ sql, client, size, say, signal });
     await sql('analyze');
-    const reads = (await preparedReads(client, list.reads({ size }))).map(asStatement);
-    const statements = [NOTHING, ...reads, ...(await preparedCalls(endpoints, calls.endpoints({ size }), sql))];
+    const reads = (await preparedReads(client, [LEAST, ...list.reads({ size })])).map(asStatement);
+    const statements = [...reads, ...(await preparedCalls(endpoints, calls.endpoints({ size }), sql))];
     const made = [];
     for (const statement of statements) {
       signal.throwIfAborted();

@@ -119,7 +119,7 @@ test('a statement may cost half as much again at a hundred times the rows, and a
   const behind = [100, 200, 139];
   assert.deepEqual(missed([10, 1], [10, 1, behind]), ['users']);
   assert.deepEqual(missed([10, 1, behind], [10, 1]), ['users']);
-  // A hundred connections that ask nothing take a millisecond more of each call here.
+  // A hundred connections that read one row each take a millisecond more of each call here.
   assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 123], [1000, 2000, 666]]), []);
   assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 122], [1000, 2000, 667]]), ['users']);
   assert.deepEqual(missed([10, 1], [10, 1, behind], { contends: 'They wait for each other.' }), []);
