@@ -68,6 +68,14 @@ create function private.contacts_of(person jsonb) returns text[]
   as $$ select private.texts((person -> 'emails') || (person -> 'phones')) $$;
 revoke execute on function private.contacts_of(jsonb) from public;
 
+-- Exports and erasures go one at a time. Each one locks every table and every index of all systems until it ends, and the server has room
+-- for 64 locks a connection (max_locks_per_transaction): many at once would fill it, and then any request could fail.
+create function private.wait_for_person() returns void
+  language sql volatile
+  set search_path = ''
+  as $$ select pg_advisory_xact_lock(hashtextextended('rowgate person', 221)) $$;
+revoke execute on function private.wait_for_person() from public;
+
 -- Everything about an address, by table.
 create function edge.export_person(email text, phones text[] default null) returns jsonb
   language plpgsql volatile security definer
@@ -78,6 +86,7 @@ declare
 begin
   perform private.require_admin();
   perform private.refuse_api_token();
+  perform private.wait_for_person();
   person := private.person(email, phones);
   return jsonb_build_object(
     'email', person -> 'email',
@@ -106,6 +115,7 @@ declare
 begin
   perform private.require_admin();
   perform private.refuse_api_token();
+  perform private.wait_for_person();
   person := private.person(email, phones);
   -- Before the erasure: it may remove what leads to the rows that stay.
   kept := private.united(private.call_hooks('person_kept', person));
@@ -132,6 +142,7 @@ grant execute on function edge.erase_person(text, text[], boolean) to authentica
 -- migrate:down
 drop function edge.erase_person(text, text[], boolean);
 drop function edge.export_person(text, text[]);
+drop function private.wait_for_person();
 drop function private.contacts_of(jsonb);
 drop function private.person(text, text[]);
 drop function private.texts(jsonb);

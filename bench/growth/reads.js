@@ -71,7 +71,7 @@ const SAID = {
   'GET /v1/onboarding/session': 'The session is found by the hash of its token.',
   'everything that is held on a person': {
     why: 'Each table is asked by its indexes of addresses, sessions and mentions.',
-    contends: 'An admin’s request, which takes long and is not made by a hundred at once.',
+    contends: 'Exports and erasures go one at a time.',
   },
 };
 

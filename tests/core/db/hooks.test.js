@@ -130,6 +130,22 @@ test('only admins and the back office export and erase', async () => {
     );
 });
 
+test('exports and erasures wait for each other: together they would fill the table of locks', async () => {
+  const email = `${randomUUID()}@hooks.example`;
+  for (const first of ['export_person', 'erase_person'])
+    for (const second of ['export_person', 'erase_person'])
+      await transaction(async (query) => {
+        await query(`select edge.${first}($1)`, [email]);
+        await assert.rejects(
+          transaction(async (other) => {
+            await other(`set local lock_timeout = '200ms'`);
+            await other(`select edge.${second}($1)`, [email]);
+          }),
+          { code: '55P03' },
+        );
+      });
+});
+
 test('the job of the core deletes expired keys and old runs, and nothing else', async () => {
   const [fresh, expired] = [randomUUID(), randomUUID()];
   await sql(
