@@ -73,7 +73,8 @@ const OWN_ROWS = `create schema bench;
   insert into bench.notes select gen_random_uuid(), 'a note' from generate_series(1, 1000);
   insert into bench.notes values ('${LEAST_USER}', 'a note');
   alter table bench.notes enable row level security, force row level security;
-  create policy own on bench.notes for select to authenticated using (user_id = (select auth.uid()));
+  create policy own on bench.notes for select to authenticated using (
+    user_id = (select (current_setting('request.jwt.claims')::json ->> 'sub')::uuid));
   grant usage on schema bench to authenticated, service_role;
   grant select on bench.notes to authenticated, service_role`;
 
@@ -94,9 +95,9 @@ const asStatement = ({ claims, query, ...read }) => ({
 /** What is asked at one size, each with the blocks that it reads. */
 const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) =>
   connected(url, async (client, sql) => {
-    await client.query(OWN_ROWS);
     await list.load({ sql, client, size, say, signal });
     await calls.load?.({ sql, client, size, say, signal });
+    await client.query(OWN_ROWS);
     await sql('analyze');
     const reads = (await preparedReads(client, [LEAST, ...list.reads({ size })])).map(asStatement);
     const statements = [...reads, ...(await preparedCalls(endpoints, calls.endpoints({ size }), sql))];
