@@ -1,11 +1,11 @@
-// What listeners cost the database: how often they ask, and how long an answer takes, by the number of users.
+// What listeners cost the database: how often an isolate polls it for them, and how long a poll takes, by the number of users.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rounded } from '../figures.js';
 import { SIZES as LISTENERS, people, whileListening, withEdge, write } from './listeners.js';
 
-export const SIZES = { ...LISTENERS, question_seconds: 5 };
+export const SIZES = { ...LISTENERS, poll_seconds: 5 };
 
-/** Questions a second, however many listen: two, and what a change or the machine adds. */
+/** Polls a second, however many listen: two, and what a change or the machine adds. */
 const MOST_A_SECOND = 2.5;
 /** Times the milliseconds for each user that ten times the users may take. */
 const MOST_GROWTH = 1.5;
@@ -32,7 +32,7 @@ const counted = async (sql, body) => {
 /** Measures on a system of its own. @returns {Promise<object[]>} rows of the table */
 export const measure = ({ data, stack, stopping, options, say }) =>
   withEdge({ data, stack }, async ({ url, sql }) => {
-    const { listeners, question_seconds: seconds } = options;
+    const { listeners, poll_seconds: seconds } = options;
     await sql(`alter system set track_functions = 'pl'`);
     await sql('select pg_reload_conf()');
     const found = [];
@@ -51,7 +51,7 @@ export const measure = ({ data, stack, stopping, options, say }) =>
           const quiet = await counted(sql, () => sleep(seconds * 1000));
           const busy = await counted(sql, async () => {
             for (let n = 0; n < seconds * 2; n += 1) {
-              // Something new for each of them in about every question.
+              // Something new for each of them in about every poll.
               await sql(
                 `insert into clixen.projects (user_id, name) select u, gen_random_uuid() from unnest($1::uuid[]) as u`,
                 [users.map(({ sub }) => sub)],
@@ -69,7 +69,7 @@ export const measure = ({ data, stack, stopping, options, say }) =>
         },
       );
       say(
-        `${figures.count} users: ${rounded(figures.quiet.ms)} ms a question with nothing new, ${rounded(figures.busy.ms)} with something for each`,
+        `${figures.count} users: ${rounded(figures.quiet.ms)} ms a poll with nothing new, ${rounded(figures.busy.ms)} with something for each`,
       );
       found.push(figures);
     }
@@ -82,20 +82,20 @@ export const measure = ({ data, stack, stopping, options, say }) =>
     const growth = (key) => last[key].ms / last.count / (before[key].ms / before.count);
     return [
       {
-        name: `questions a second, ${listeners} listeners of ${counts.join(', ')} users`,
+        name: `polls a second, ${listeners} listeners of ${counts.join(', ')} users`,
         aim: `at most ${MOST_A_SECOND}`,
         reached: `${rounded(Math.min(...all.map((one) => one.a_second)))} to ${rounded(most)}`,
         met: most <= MOST_A_SECOND,
-        rival: `each listener asks for itself as often: ${2 * listeners}`,
+        rival: `each listener polls for itself as often: ${2 * listeners}`,
       },
       {
-        name: 'a question with something new for each user, in ms of the database by the number of users',
+        name: 'a poll with something new for each user, in ms of the database by the number of users',
         aim: `linear: ${last.count} users take at most ${(MOST_GROWTH * last.count) / before.count} times as long as ${before.count}`,
         reached: `${each('busy')}; ${rounded((growth('busy') * last.count) / before.count)} times`,
         met: growth('busy') <= MOST_GROWTH,
       },
       {
-        name: 'a question with something new for one of the users, in ms of the database by the number of users',
+        name: 'a poll with something new for one of the users, in ms of the database by the number of users',
         aim: `linear: ${last.count} users take at most ${(MOST_GROWTH * last.count) / before.count} times as long as ${before.count}`,
         reached: `${each('one')}; with nothing new ${each('quiet')}`,
         met: growth('one') <= MOST_GROWTH,
