@@ -382,6 +382,7 @@ declare
   item jsonb;
   place int := -1;
   visible jsonb;
+  is_late boolean := false;
   answers jsonb[] := '{}';
 begin
   for item in select m.value from jsonb_array_elements(missed) with ordinality as m (value, place) order by m.place loop
@@ -389,6 +390,10 @@ begin
     if item ? 'end' or item -> 'rows' = '[]' then
       answers := answers || case when item ? 'end' then item
         else jsonb_build_object('position', item -> 'position', 'has_more', item -> 'has_more', 'events', '[]'::jsonb) end;
+      continue;
+    elsif is_late then
+      answers := answers
+        || jsonb_build_object('position', subscriptions -> place -> 'since', 'has_more', true, 'events', '[]'::jsonb);
       continue;
     end if;
     -- A policy that fails for one user must not stop the others. An error in the block restores role and claims.
@@ -404,7 +409,14 @@ begin
       ) into visible using item -> 'rows';
       perform set_config('role', own_role, true), set_config('request.jwt.claims', own_claims, true);
     exception
-      when others then
+      -- A timeout is not among the others.
+      when others or query_canceled then
+        is_late := sqlstate = '57014';
+        -- One that begins is refused like a request of the data API that takes too long.
+        if is_late and is_opening then
+          raise;
+        end if;
+        -- A timeout comes once in a statement. So the others wait for the next poll, which comes at once.
         raise log 'changes of % cannot be read: % %', item ->> 'relation', sqlstate, sqlerrm;
         answers := answers || '{"end": "failed"}'::jsonb;
         continue;

@@ -324,6 +324,10 @@ export function watchMessages(socket) {
 /** Closes for a message that must not be handed on (RFC 6455, section 7.4.1), and for an error. */
 const POLICY_VIOLATION = 1008;
 const INTERNAL_ERROR = 1011;
+/** Closes for an end that does not take what the other one sends (https://www.iana.org/assignments/websocket). */
+const TRY_AGAIN_LATER = 1013;
+/** Bytes that wait for an end that reads slowly. The runtime itself would keep all. */
+const MAX_BUFFERED_BYTES = 4 * 1024 * 1024;
 /** Codes of a close that nobody sends. */
 const NOT_SENT = [1004, 1005, 1006, 1015];
 
@@ -333,6 +337,9 @@ const MAY_HAVE_TOKEN = /(?:access|user)_token|\\/;
 /** The client's end of a socket to a service: what the client sends is read before it is handed on. */
 function watchedClient(service) {
   const { 0: client, 1: edge } = new WebSocketPair();
+  const closeBoth = (code, reason) => {
+    for (const end of [edge, service]) end.close(code, reason);
+  };
   for (const [from, to, seen] of [
     [service, edge, (data) => data],
     [edge, service, handedOn],
@@ -341,8 +348,11 @@ function watchedClient(service) {
     from.addEventListener('message', ({ data }) => {
       if (to.readyState !== WebSocket.OPEN) return;
       const passed = seen(data);
-      if (passed !== undefined) to.send(passed);
-      else for (const end of [edge, service]) end.close(POLICY_VIOLATION, 'RG209');
+      if (passed === undefined) closeBoth(POLICY_VIOLATION, 'RG209');
+      else {
+        to.send(passed);
+        if (to.bufferedAmount > MAX_BUFFERED_BYTES) closeBoth(TRY_AGAIN_LATER, 'slow');
+      }
     });
     from.addEventListener('close', ({ code, reason }) => {
       if (NOT_SENT.includes(code)) to.close();

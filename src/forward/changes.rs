@@ -123,6 +123,8 @@ async fn read_alone<P: Platform>(
     relay.sharer = Some(Sharer::User(user.to_owned()));
     relay.request_id = Some(request_id.to_owned());
     let answers = parsed(relay, MAX_ANSWER_BYTES, edge).await?;
+    let now_ms = edge.platform.now_ms();
+    edge.changes.borrow_mut().end_failing(now_ms);
     match answers.get(0).map(|answer| missed(answer, table)) {
         Some(Ok(missed)) => Ok(missed),
         _ => Err(Error::UpstreamFailed),

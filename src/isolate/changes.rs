@@ -275,6 +275,14 @@ impl Changes {
         self.next_poll_ms = now_ms + (POLL_MS << self.failures);
     }
 
+    /// Notes that the database answers a listener that begins: the others need not wait either.
+    pub fn end_failing(&mut self, now_ms: u64) {
+        if self.failing_since_ms.take().is_some() {
+            self.failures = 0;
+            self.next_poll_ms = now_ms;
+        }
+    }
+
     /// For how many milliseconds the database has not answered.
     #[must_use]
     pub fn failing_ms(&self, now_ms: u64) -> u64 {
@@ -416,6 +424,10 @@ mod tests {
             now_ms += pause_ms;
         }
         assert_eq!(changes.failing_ms(now_ms), now_ms - FIRST_MS);
+        assert!(changes.start_poll(now_ms).is_some());
+        changes.fail_poll(now_ms);
+        changes.end_failing(now_ms);
+        assert_eq!(changes.failing_ms(now_ms), 0);
         poll(&mut changes, 10, "one", now_ms);
         assert_eq!(changes.failing_ms(now_ms), 0);
     }

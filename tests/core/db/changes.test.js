@@ -181,6 +181,35 @@ test('a policy that fails for one user does not stop the others', async () => {
   }
 });
 
+test('a policy that takes too long for one user does not stop the others', async () => {
+  const [owner, slow] = [randomUUID(), randomUUID()];
+  await sql(`create policy slow on sample.projects as restrictive for select to authenticated
+    using (((select auth.jwt()) ->> 'slow') is null or (select pg_sleep(60)) is not null)`);
+  try {
+    const mine = await listen(owner);
+    const late = await listen(slow, 'sample.projects', { slow: true });
+    const id = await add(owner);
+    await add(slow);
+    const list = [mine, late, mine].map((listener) => listener.subscription());
+    await sql('select private.assign_positions()');
+    const answers = await as({ role: 'edge' }, async (query) => {
+      await query(`set local statement_timeout = '2s'`);
+      return (await query('select edge.changes($1::jsonb) as answer', [JSON.stringify(list)]))[0].answer;
+    });
+    assert.deepEqual(answers[1], { end: 'failed' });
+    assert.deepEqual(answers[2], { position: mine.since, has_more: true, events: [] }, 'it waits for the next poll');
+    assert.deepEqual(mine.take(answers[0]), [['insert', id]]);
+    // One that begins is refused, like a request of the data API that takes too long.
+    const opening = as({ role: 'edge' }, async (query) => {
+      await query(`set local statement_timeout = '1s'`);
+      await query('select edge.changes($1::jsonb, true)', [JSON.stringify([late.subscription()])]);
+    });
+    await assert.rejects(opening, (error) => error.code === '57014');
+  } finally {
+    await sql('drop policy slow on sample.projects');
+  }
+});
+
 test('only users listen, and no claim of their own opens more', async () => {
   const open = (claims) => poll([{ claims, table: 'sample.projects' }]);
   for (const claims of [{}, { role: 'authenticated' }, { role: 'service_role', sub: randomUUID() }, claimsOf(null)])

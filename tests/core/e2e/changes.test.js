@@ -160,6 +160,30 @@ test('what is refused, in the one shape', async () => {
   assert.equal(await mine.next(1500), null);
 });
 
+test('a token with unfit claims opens nothing, and others hear as before', async () => {
+  const owner = await someone();
+  const theirs = await open(owner);
+  const sub = randomUUID();
+  const nested = JSON.parse(`${'['.repeat(400)}${']'.repeat(400)}`);
+  const cases = [
+    [{ sub: 'no-uuid' }, 401, 'RG206'],
+    [{ sub: '' }, 401, 'RG206'],
+    [{ sub: `{${sub}}` }, 401, 'RG206'],
+    [{ sub: sub.replaceAll('-', '') }, 401, 'RG206'],
+    [{ sub: 7 }, 401, 'RG202'],
+    [{ sub, nested }, 401, 'RG202'],
+    [{ sub, name: '\ud800' }, 401, 'RG202'],
+    // As the data API answers it: PostgreSQL has no such character.
+    [{ sub, name: '\0' }, 400, '22P05'],
+  ];
+  for (const [claims, status, code] of cases) {
+    const refused = await listen({ token: await userToken(owner.sub, { claims }) });
+    assert.deepEqual([refused.status, refused.body?.code], [status, code], JSON.stringify(claims).slice(0, 80));
+    const id = await add(owner.sub);
+    assert.deepEqual(await upTo(theirs, id), [['insert', id]]);
+  }
+});
+
 test('an id that was changed, cut, extended or made up opens nothing', async () => {
   const { token } = await someone();
   const { id } = await open({ token });
@@ -405,6 +429,9 @@ test('while the database is away nothing is lost, and a stream that waits too lo
     away(false);
     const again = await open({ ...owner, base, lastId: stream.id });
     assert.deepEqual(await upTo(again, missed), [['insert', missed]]);
+    const last = await add(owner.sub);
+    const { at, ...event } = await again.next();
+    assert.deepEqual(event, { event: 'insert', table: 'sample.projects', key: { id: last } }, 'it stays open');
   } finally {
     for (const stream of opened) stream.close?.();
     await edge.stop();

@@ -1,6 +1,7 @@
 // WebSockets to the realtime service: who may open one, and what passes. A small server stands in the service's place; it speaks
 // Phoenix's messages as far as they are read here (https://supabase.com/docs/guides/realtime/protocol).
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
@@ -14,11 +15,19 @@ const PROJECT_KEY = 'sb_publishable_0123456789abcdef';
 let service;
 let edge;
 
+/** Random, so that compression makes it no shorter. */
+const LONG_MESSAGE = randomBytes(60_000);
+/** Sends so many long messages, each after the last one has left. */
+const sendMany = (socket, count) => {
+  if (count > 0) socket.send(LONG_MESSAGE, (error) => !error && sendMany(socket, count - 1));
+};
+
 before(async () => {
   // It says back what it hears.
   const socket = (each) => {
     each.on('message', (data, isBinary) => {
       if (!isBinary && `${data}` === 'leave') each.close(4001, 'left');
+      else if (!isBinary && `${data}`.startsWith('send ')) sendMany(each, Number(`${data}`.slice(5)));
       else each.send(data, { binary: isBinary });
     });
   };
@@ -154,4 +163,27 @@ test('many messages keep their order, and a long one passes whole', async () => 
   await all;
   assert.deepEqual(got, sent);
   socket.close();
+});
+
+test('a page that does not read what it is sent loses its WebSocket, and one that reads gets all', async () => {
+  const arrived = new Promise((resolve) => service.sockets.once('connection', resolve));
+  const { socket: silent } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
+  const closed = once(await arrived, 'close', { signal: AbortSignal.timeout(20_000) });
+  silent.send('send 1000');
+  silent.pause();
+  const [code, reason] = await closed;
+  assert.deepEqual([code, `${reason}`], [1013, 'slow']);
+  silent.terminate();
+  const { socket } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
+  let count = 0;
+  const all = new Promise((resolve, reject) => {
+    socket.on('close', (code) => reject(new Error(`closed by ${code} after ${count} messages`)));
+    socket.on('message', () => {
+      count += 1;
+      if (count === 60) resolve();
+    });
+  });
+  socket.send('send 60');
+  await all;
+  socket.removeAllListeners('close').close();
 });
