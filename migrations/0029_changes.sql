@@ -49,47 +49,17 @@ alter table private.change_positions force row level security;
 
 insert into private.change_positions (last_assigned, last_deleted) values (0, 0);
 
--- Trigger of tracked tables, for each statement. The transition tables have the names old_rows and new_rows. Definer: the writer of a
--- table may not write private.changes. Arguments: expressions of a row for its key, its audience, and what users see of it; the columns of
--- its key under other names, and these names.
-create function private.record_changes() returns trigger
-  language plpgsql security definer
+-- The name of the trigger function that private.track_changes makes for a table.
+create function private.recorder_of(relation regclass) returns text
+  language sql stable
   set search_path = ''
   as $$
-declare
-  of_row constant text := format('select %s as key, %s as audience', tg_argv[0], tg_argv[1]);
-begin
-  if tg_op = 'TRUNCATE' then
-    insert into private.changes (relation, verb) values (tg_relid, 'reset');
-    return null;
-  end if;
-  execute 'insert into private.changes (relation, verb, key, audience) select $1, c.verb, c.key, c.audience from (' || case tg_op
-    when 'INSERT' then of_row || ', ''insert'' as verb from new_rows as r'
-    -- An audience names no erased user.
-    when 'DELETE' then format(
-      'select d.* from (%s, ''delete'' as verb from old_rows as r) as d
-       where d.audience is null or not exists (select from private.erased_users as e where e.id = any (d.audience))', of_row
-    )
-    else format(
-      'select coalesce(n.key, o.key) as key,
-         case when o.audience is not distinct from n.audience then n.audience
-           else array(
-             select a.id from unnest(o.audience || n.audience) as a (id)
-             where not exists (select from private.erased_users as e where e.id = a.id)
-           )
-         end as audience,
-         case when o.key is null then ''insert'' when n.key is null then ''delete'' else ''update'' end as verb
-       from (%1$s, %2$s as seen, %3$s from old_rows as r) as o
-       full join (%1$s, %2$s as seen, %3$s from new_rows as r) as n using (%4$s)
-       where o.seen is distinct from n.seen or o.audience is distinct from n.audience',
-      of_row, tg_argv[2], tg_argv[3], tg_argv[4]
-    )
-  -- A change that nobody could see is not recorded.
-  end || ') as c where c.audience is distinct from ''{}''' using tg_relid::regclass;
-  return null;
-end
+select format('record_%s_%s', n.nspname, c.relname)
+from pg_catalog.pg_class as c
+inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+where c.oid = recorder_of.relation
 $$;
-revoke execute on function private.record_changes() from public;
+revoke execute on function private.recorder_of(regclass) from public;
 
 -- Records the changes of a table for listeners. `audience` is an expression of a row that gives an array of the users who may see it, such
 -- as array[user_id]: exactly those whom the table's policies let see the row, or fewer, and an empty one for a row that nobody sees. Only
@@ -148,20 +118,70 @@ begin
   select track_changes.relation, string_agg(k.name || ' ' || k.type, ', ' order by k.place),
     string_agg(format('t.%1$s = k.%1$s', k.name), ' and ' order by k.place), track_changes.audience is not null
   from unnest(key_columns, key_types) with ordinality as k (name, type, place);
+  -- A function of the table's own: PostgreSQL keeps the plans of what stands in a function, and would plan a dynamic statement at each write.
   declare
-    arguments constant text := format(
-      '%L, %L, %L, %L, %L', key_of_row,
-      case when audience is null then 'null::uuid[]' else format('coalesce(%s, ''{}'')', audience) end, seen,
-      (select string_agg(format('r.%s as k_%s', c.name, c.place), ', ') from unnest(key_columns) with ordinality as c (name, place)),
-      (select string_agg('k_' || n, ', ') from generate_series(1, cardinality(key_columns)) as n)
+    recorder constant text := private.recorder_of(track_changes.relation);
+    of_row constant text := format(
+      'select %s as key, %s as audience', key_of_row,
+      case when audience is null then 'null::uuid[]' else format('coalesce(%s, ''{}'')', audience) end
     );
-    verbs constant jsonb := '{"insert": "referencing new table as new_rows", "truncate": "", "delete": "referencing old table as old_rows",
+    keyed_row constant text := of_row || format(
+      ', %s as seen, %s', seen,
+      (select string_agg(format('r.%s as k_%s', c.name, c.place), ', ') from unnest(key_columns) with ordinality as c (name, place))
+    );
+    keys constant text := (select string_agg('k_' || n, ', ') from generate_series(1, cardinality(key_columns)) as n);
+    tables constant jsonb := '{"insert": "referencing new table as new_rows", "truncate": "", "delete": "referencing old table as old_rows",
       "update": "referencing old table as old_rows new table as new_rows"}';
   begin
+    execute format(
+      'create function private.%1$I() returns trigger
+          language plpgsql
+          -- Definer: the writer of a table may not write private.changes.
+          security definer
+          set search_path = ''''
+          as $function$
+        #variable_conflict use_column
+        begin
+          -- A change that nobody could see is not recorded.
+          case tg_op
+            when ''INSERT'' then
+              insert into private.changes (relation, verb, key, audience)
+              select tg_relid, ''insert'', c.key, c.audience from (%2$s from new_rows as r) as c where c.audience is distinct from ''{}'';
+            when ''DELETE'' then
+              insert into private.changes (relation, verb, key, audience)
+              select tg_relid, ''delete'', c.key, c.audience from (%2$s from old_rows as r) as c
+              where c.audience is distinct from ''{}''
+                -- An audience names no erased user.
+                and (c.audience is null or not exists (select from private.erased_users as e where e.id = any (c.audience)));
+            when ''UPDATE'' then
+              insert into private.changes (relation, verb, key, audience)
+              select tg_relid, c.verb, c.key, c.audience
+              from (
+                select coalesce(n.key, o.key) as key,
+                  case when o.audience is not distinct from n.audience then n.audience
+                    else array(
+                      select a.id from unnest(o.audience || n.audience) as a (id)
+                      where not exists (select from private.erased_users as e where e.id = a.id)
+                    )
+                  end as audience,
+                  case when o.key is null then ''insert'' when n.key is null then ''delete'' else ''update'' end as verb
+                from (%3$s from old_rows as r) as o
+                full join (%3$s from new_rows as r) as n using (%4$s)
+                where o.seen is distinct from n.seen or o.audience is distinct from n.audience
+              ) as c
+              where c.audience is distinct from ''{}'';
+            else
+              insert into private.changes (relation, verb) values (tg_relid, ''reset'');
+          end case;
+          return null;
+        end
+        $function$;
+        revoke execute on function private.%1$I() from public;', recorder, of_row, keyed_row, keys
+    );
     execute (select string_agg(format(
-      'create trigger %I after %s on %s %s for each statement execute function private.record_changes(%s);',
-      table_name || '_changes_' || v.key, v.key, relation, v.value, arguments
-    ), ' ') from jsonb_each_text(verbs) as v);
+      'create trigger %I after %s on %s %s for each statement execute function private.%I();',
+      table_name || '_changes_' || t.key, t.key, relation, t.value, recorder
+    ), ' ') from jsonb_each_text(tables) as t);
   end;
 end
 $$;
@@ -173,11 +193,8 @@ create function private.untrack_changes(relation regclass) returns void
   set search_path = ''
   as $$
 begin
-  execute (
-    select string_agg(format('drop trigger %I on %s;', g.tgname, untrack_changes.relation), ' ')
-    from pg_catalog.pg_trigger as g
-    where g.tgrelid = untrack_changes.relation and g.tgfoid = 'private.record_changes()'::regprocedure
-  );
+  -- With its triggers.
+  execute format('drop function private.%I() cascade', private.recorder_of(untrack_changes.relation));
   delete from private.tracked_tables as t where t.relation = untrack_changes.relation;
   delete from private.changes as c where c.relation = untrack_changes.relation;
 end
@@ -481,7 +498,7 @@ drop trigger erased_users_changes on private.erased_users;
 drop function private.erase_from_audiences();
 drop function private.untrack_changes(regclass);
 drop function private.track_changes(regclass, text);
-drop function private.record_changes();
+drop function private.recorder_of(regclass);
 drop table private.change_positions;
 drop table private.changes;
 drop table private.tracked_tables;
