@@ -235,7 +235,10 @@ begin
     ) as called on true
     left join lateral (
       select
-        string_agg(nullif(left(concat_ws(E'\n', t.output, t.error_message), 50000), ''), E'\n' order by b.tool_use_id) as words,
+        string_agg(
+          -- left() walks through the whole of a text.
+          nullif(case when octet_length(t.words) <= 50000 then t.words else left(t.words, 50000) end, ''), E'\n' order by b.tool_use_id
+        ) as words,
         array_agg(' tool ' || t.tool_name) as tools
       from (
         select distinct l.block ->> 'tool_use_id' as tool_use_id
@@ -243,7 +246,7 @@ begin
       ) as b
       -- Each by itself: for a list of ids the planner may read all calls of the conversation.
       cross join lateral (
-        select c.tool_name, c.output, c.error_message
+        select c.tool_name, concat_ws(E'\n', c.output, c.error_message) as words
         from observatory.tool_calls as c
         where c.conversation_id = m.conversation_id and c.tool_use_id = b.tool_use_id
         limit 1

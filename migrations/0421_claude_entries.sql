@@ -98,11 +98,13 @@ create function private.claude_tool(block jsonb, result jsonb) returns jsonb
 begin
   if block ->> 'type' = 'tool_use' and block ->> 'id' <> '' then
     return jsonb_build_object('use', jsonb_build_object(
-      'id', private.entry_id(block ->> 'id'), 'name', left(block ->> 'name', 200), 'input', block -> 'input'
+      'id', case when octet_length(block ->> 'id') <= 200 then block ->> 'id' else private.entry_id(block ->> 'id') end,
+      'name', left(block ->> 'name', 200), 'input', block -> 'input'
     ));
   elsif block ->> 'type' = 'tool_result' and block ->> 'tool_use_id' <> '' then
     return jsonb_build_object('result', jsonb_build_object(
-      'id', private.entry_id(block ->> 'tool_use_id'), 'is_error', block -> 'is_error' = 'true',
+      'id', case when octet_length(block ->> 'tool_use_id') <= 200 then block ->> 'tool_use_id' else private.entry_id(block ->> 'tool_use_id') end,
+      'is_error', block -> 'is_error' = 'true',
       'output', private.blocks_text(block -> 'content'), 'facts', private.claude_result_facts(result)
     ));
   end if;
