@@ -270,28 +270,29 @@ begin
   end if;
   perform private.set_title(c.id)
   from observatory.conversations as c
-  left join lateral (
-    select m.seq
-    from observatory.messages as m
-    where m.conversation_id = c.id and m.role = 'user' and not m.is_meta and m.content <> '' and m.content !~ '^\s*<'
-      and (not m.is_sidechain or m.agent_id is not null) and not m.metadata ? 'is_compact_summary'
-    order by m.seq, m.id
-    limit 1
-  ) as first_prompt on true
+  cross join lateral (
+    select
+      bool_or(e.kind = 'custom-title') as has_custom, bool_or(e.kind in ('ai-title', 'summary')) as has_title,
+      array_agg(e.facts ->> 'worktree_name') filter (where e.kind = 'worktree-state') as worktrees,
+      min(e.pos) filter (where e.role = 'user') as prompted_at
+    from unnest(fresh) as e
+    where e.session = c.session_id and e.agent is not distinct from c.agent_id
+  ) as said
   where c.id = any (titled || array(select (p ->> 'conversation_id')::uuid from jsonb_array_elements(places) as p))
-    and exists (
-      select from unnest(fresh) as e
-      where e.session = c.session_id and e.agent is not distinct from c.agent_id and (
-        e.kind = 'custom-title'
-        -- A title that a person wrote here stays until the transcript has one that a person wrote.
-        or (c.title_source is distinct from 'custom' and e.kind in ('ai-title', 'summary'))
-        or (e.kind = 'worktree-state' and c.title = e.facts ->> 'worktree_name')
-        or (
-          coalesce(c.title_source, 'prompt') = 'prompt' and e.role = 'user' and (c.title is null or e.pos <= first_prompt.seq)
-        )
+    and (
+      said.has_custom
+      -- A title that a person wrote here stays until the transcript has one that a person wrote.
+      or (c.title_source is distinct from 'custom' and (said.has_title or c.id = any (titled)))
+      or c.title = any (said.worktrees)
+      or (
+        coalesce(c.title_source, 'prompt') = 'prompt' and said.prompted_at is not null
+        -- Any earlier prompt will do: for the first one, a plan that was made on a small table sorts all prompts of the conversation.
+        and (c.title is null or not exists (
+          select from observatory.messages as m
+          where m.conversation_id = c.id and m.seq < said.prompted_at and m.role = 'user' and not m.is_meta and m.content <> ''
+            and m.content !~ '^\s*<' and (not m.is_sidechain or m.agent_id is not null) and not m.metadata ? 'is_compact_summary'
+        ))
       )
-      union all
-      select where c.id = any (titled) and c.title_source is distinct from 'custom'
     );
 
   select
