@@ -15,8 +15,8 @@ const PROJECT_KEY = 'sb_publishable_0123456789abcdef';
 let service;
 let edge;
 
-/** Random, so that compression makes it no shorter. */
-const LONG_MESSAGE = randomBytes(60_000);
+/** Random, so that compression makes it no shorter. It begins like a broadcast, which is no text. */
+const LONG_MESSAGE = Buffer.from([3, ...randomBytes(60_000)]);
 /** Sends so many long messages, each after the last one has left. */
 const sendMany = (socket, count) => {
   if (count > 0) socket.send(LONG_MESSAGE, (error) => !error && sendMany(socket, count - 1));
@@ -27,6 +27,7 @@ before(async () => {
   const socket = (each) => {
     each.on('message', (data, isBinary) => {
       if (!isBinary && `${data}` === 'leave') each.close(4001, 'left');
+      else if (!isBinary && `${data}` === 'read no more') each.pause();
       else if (!isBinary && `${data}`.startsWith('send ')) sendMany(each, Number(`${data}`.slice(5)));
       else each.send(data, { binary: isBinary });
     });
@@ -163,6 +164,15 @@ test('many messages keep their order, and a long one passes whole', async () => 
   await all;
   assert.deepEqual(got, sent);
   socket.close();
+});
+
+test('a service that reads no more loses the WebSocket of a page that goes on sending', async () => {
+  const { socket } = await open(`apikey=${PROJECT_KEY}`, { origin: SITE });
+  const closed = once(socket, 'close', { signal: AbortSignal.timeout(20_000) });
+  socket.send('read no more');
+  sendMany(socket, 1000);
+  const [code, reason] = await closed;
+  assert.deepEqual([code, `${reason}`], [1013, 'slow']);
 });
 
 test('a page that does not read what it is sent loses its WebSocket, and one that reads gets all', async () => {
