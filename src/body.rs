@@ -3,7 +3,7 @@
 use crate::endpoint::Route;
 use crate::error::Error;
 use crate::isolate::Edge;
-use crate::message::{Body, ReadFault, Request};
+use crate::message::{Body, KB, ReadFault, Request};
 use crate::runtime::Platform;
 
 /// The most bytes of a route's body.
@@ -145,6 +145,18 @@ fn declared_length<B>(request: &Request<B>) -> Result<Option<usize>, Error> {
             }),
         },
     }
+}
+
+/// Bytes that a body of undeclared length counts before it has been read.
+const UNDECLARED_BYTES: usize = 1024 * KB;
+
+/// The bytes that a request's body is expected to have.
+pub(crate) fn expected_bytes<B>(request: &Request<B>) -> usize {
+    if request.body.is_none() {
+        return 0;
+    }
+    let declared = declared_length(request).ok().flatten();
+    declared.unwrap_or(UNDECLARED_BYTES)
 }
 
 /// The encoding of the body, in lower case; none if it is not encoded.

@@ -441,6 +441,21 @@ export function readRequest(request, milliseconds) {
   return inTime(request.arrayBuffer(), milliseconds);
 }
 
+/** Reads up to so many bytes of a body within some milliseconds, and keeps none of them; it fails with `slow`. */
+export function discard(body, most, milliseconds) {
+  return inTime(discarded(body.getReader({ mode: 'byob' }), most), milliseconds);
+}
+
+async function discarded(reader, most) {
+  let buffer = takeBuffer();
+  for (let left = most; left > 0; left -= WHOLE_BYTES) {
+    const bytes = await readInto(reader, WHOLE_BYTES, buffer);
+    buffer = bytes.buffer;
+    if (bytes.byteLength < WHOLE_BYTES) break;
+  }
+  keepBuffer(buffer);
+}
+
 /** Bytes of a result into which most fit. */
 const RESULT_BYTES = 16 * 1024;
 

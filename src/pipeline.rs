@@ -1,15 +1,17 @@
 //! The path of a request, on one screen: each line names what it can refuse.
 
+use futures_util::future::FutureExt as _;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::json;
 
 use crate::endpoint::ErrorShape;
 use crate::error::Error;
-use crate::isolate::Edge;
+use crate::isolate::{Edge, turns};
 use crate::message::{Request, Response};
 use crate::registry::Registry;
 use crate::runtime::Platform;
-use crate::{forward, respond, route, scope, verify};
+use crate::verify::Caller;
+use crate::{body, forward, respond, route, scope, verify};
 
 static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
@@ -17,9 +19,13 @@ static SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> Response<P::Body> {
     let request_headers = respond::request_headers(&request.headers);
     let (id, method) = (request.id.clone(), request.method.clone());
+    let (address, bytes) = (request.address, body::expected_bytes(&request));
     let mut timing = Timing::start(edge);
     let mut shape = ErrorShape::Own;
-    let outcome = handle(request, edge, &mut timing, &mut shape).await;
+    let mut caller = None;
+    let outcome = handle(request, edge, &mut timing, &mut shape, &mut caller).await;
+    // What PostgREST refuses has had a place there.
+    let is_own = !matches!(outcome, Err(Error::Refused { .. }));
     let failed = outcome.as_ref().err().map(|error| Failed::of(error, edge));
     if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
         edge.log_internal_error(Some(&id), cause);
@@ -29,6 +35,13 @@ pub async fn answer<P: Platform>(request: Request<P::Body>, edge: &Edge<P>) -> R
         ErrorShape::OpenAi => respond::error_of_openai(&error, &edge.registry),
         ErrorShape::Auth => respond::error_of_auth(&error),
     });
+    if is_own
+        && response.status.is_client_error()
+        && let Some(refused) = scope::sharer_of_refusal(caller.as_ref(), address)
+    {
+        let turn = turns::before_refusal(refused.name(), bytes, edge);
+        turn.boxed_local().await;
+    }
     respond::not_modified(&mut response, &method, &request_headers);
     respond::set_common_headers(&mut response, &request_headers, &id, Some(&edge.config));
     if timing.exposed
@@ -110,6 +123,7 @@ async fn handle<P: Platform>(
     edge: &Edge<P>,
     timing: &mut Timing,
     shape: &mut ErrorShape,
+    verified: &mut Option<Caller>,
 ) -> Result<Response<P::Body>, Error> {
     if request.method == Method::OPTIONS {
         return preflight(&edge.registry, &request);
@@ -117,6 +131,7 @@ async fn handle<P: Platform>(
     let matched = route::find(&edge.registry.routes, &request.method, &request.path)?; // 404, 405
     *shape = matched.route.error_shape;
     let caller = verify::admitted(matched.route, &mut request, edge).await; // 401, 403, 503
+    let caller = caller.map(|caller| &*verified.insert(caller));
     timing.lap("verify", edge);
     timing.exposed = caller.as_ref().is_ok_and(|caller| caller.token().is_some());
     let scoped = scope::narrow(&matched, caller, request, edge).await; // 400, 406, 413 to 415, 429, 503

@@ -12,7 +12,7 @@ use super::{Reply, result, share};
 use crate::body::Flow;
 use crate::error::Error;
 use crate::formats::lines::Splitter;
-use crate::isolate::Edge;
+use crate::isolate::{Edge, turns};
 use crate::runtime::Platform;
 use crate::scope::Lines;
 
@@ -101,6 +101,12 @@ async fn store<P: Platform>(
     done: &mut Done,
     edge: &Edge<P>,
 ) -> Result<(), Error> {
+    let bytes = splitter.held_bytes();
+    if turns::is_work(bytes)
+        && let Some(sharer) = lines.sharer()
+    {
+        turns::before_work(sharer.name(), bytes, edge).await;
+    }
     let relay = lines.relay(&splitter.batch(), edge)?;
     add(&mut done.totals, result(relay, edge).await?);
     done.calls += 1;

@@ -11,6 +11,7 @@ pub mod recent;
 pub mod shares;
 pub mod stale_results;
 pub mod tokens;
+pub mod turns;
 pub mod writers;
 
 use std::cell::{Cell, RefCell};
@@ -33,6 +34,7 @@ use recent::Recent;
 use shares::Shares;
 use stale_results::StaleResults;
 use tokens::{Claims, HeaderCache, TokenCache, TokenHasher};
+use turns::Turns;
 use writers::Writers;
 
 /// The state of an isolate across requests. No cell is ever borrowed across an await.
@@ -73,6 +75,8 @@ pub struct Isolate {
     in_flight: Cell<usize>,
     /// How many of them each caller has.
     pub shares: RefCell<Shares>,
+    /// The work of each caller on the thread.
+    pub turns: RefCell<Turns>,
     /// The bytes of bodies that are read as they arrive.
     held_bytes: Cell<usize>,
 }
@@ -100,6 +104,7 @@ impl Isolate {
             ids: RefCell::default(),
             in_flight: Cell::default(),
             shares: RefCell::default(),
+            turns: RefCell::default(),
             held_bytes: Cell::default(),
         }
     }

@@ -63,6 +63,13 @@ extern "C" {
         limit: f64,
         milliseconds: u32,
     ) -> Result<Promise, JsValue>;
+    /// Reads a body up to a number of bytes, and keeps none of them; fails with `slow`.
+    #[wasm_bindgen(catch)]
+    pub(super) fn discard(
+        body: &ReadableStream,
+        most: u32,
+        milliseconds: u32,
+    ) -> Result<Promise, JsValue>;
     /// All bytes of a request's body, whose length it declares; fails with `slow`.
     #[wasm_bindgen(js_name = readRequest)]
     pub(super) fn read_request(request: &Request, milliseconds: u32) -> Promise;

@@ -77,25 +77,17 @@ impl ChunkReader {
 }
 
 /// Bytes of a refused body that are read and discarded, and the milliseconds for it.
-const MAX_DRAINED_BYTES: usize = 8 * 1024 * 1024;
+const MAX_DRAINED_BYTES: u32 = 8 * 1024 * 1024;
 const DRAIN_MS: u32 = 2000;
 
 /// Discards the rest of a request's body that no stage reads. A server that answers while its client still sends has to
 /// close the connection, which would break the client's next request on it.
 pub(super) async fn drain_unread(request: &web_sys::Request) {
-    if let Some(body) = request.body().filter(|body| !body.locked()) {
-        drain(&body.get_reader().unchecked_into()).await;
-    }
-}
-
-async fn drain(reader: &ReadableStreamDefaultReader) {
-    let mut deadline = pin!(delay(DRAIN_MS));
-    let mut length = 0;
-    while length <= MAX_DRAINED_BYTES {
-        match select(pin!(next_chunk(reader)), deadline.as_mut()).await {
-            Either::Left((Ok(Some(chunk)), _)) => length += chunk.length() as usize,
-            Either::Left(_) | Either::Right(_) => return,
-        }
+    if let Some(body) = request.body().filter(|body| !body.locked())
+        && let Ok(drained) = bridge::discard(&body, MAX_DRAINED_BYTES, DRAIN_MS)
+    {
+        // A body that is too long, too slow or broken costs its client the connection.
+        let _ = PromiseFuture::of(&drained).await;
     }
 }
 

@@ -11,7 +11,7 @@ use super::headers::{idempotency_key, set, set_trace};
 use super::mint::{self, upstream_token};
 use super::pages::Paged;
 use super::work::{Relay, Work, sharer};
-use super::{arguments, cached, device, form_timestamp, lines, seal, turnstile};
+use super::{arguments, cached, device, form_timestamp, in_turn, lines, seal, turnstile};
 use crate::body::{limit, read_all};
 use crate::endpoint::{Action, Answer, Arguments, Call, Identity, Incoming, Plan, Seen};
 use crate::error::Error;
@@ -109,7 +109,7 @@ pub(super) async fn prepare<P: Platform>(
         let limit = limit(matched.route, edge);
         return lines::prepare((call, body), caller, incoming, request, limit);
     }
-    let plan = plan(call, matched, &mut incoming, &mut request, edge).await;
+    let plan = plan(call, (matched, caller), &mut incoming, &mut request, edge).await;
     let arguments = match plan {
         Ok(Plan::Call(arguments)) => arguments,
         Ok(Plan::Answer(response)) => return Ok(Work::Local(response)),
@@ -150,7 +150,7 @@ pub(super) fn relay<P: Platform>(
     };
     let sharer = match call.identity {
         Identity::Edge => None,
-        Identity::Caller | Identity::Vouched => sharer(caller, request),
+        Identity::Caller | Identity::Vouched => sharer(caller, request.address),
     };
     let mut outgoing = build(
         &edge.config.postgrest_url,
@@ -238,7 +238,7 @@ fn token<P: Platform>(
 
 async fn plan<P: Platform>(
     call: &Rc<Call>,
-    matched: &Matched<'_>,
+    (matched, caller): (&Matched<'_>, &Caller),
     incoming: &mut Incoming,
     request: &mut Request<P::Body>,
     edge: &Edge<P>,
@@ -253,6 +253,7 @@ async fn plan<P: Platform>(
     if incoming.body.len() > limit {
         return Err(Error::BodyTooLarge { limit });
     }
+    in_turn(incoming.body.len(), caller, request, edge).await;
     if let Some(action) = &call.turnstile {
         incoming.human = turnstile::ask(action, incoming, edge).await?;
     }

@@ -13,7 +13,7 @@ use crate::verify::Caller;
 /// address: checking signatures is expensive. One that is refused for another reason does not count.
 pub(super) async fn admit<P: Platform>(
     route: &Route,
-    caller: &Result<Caller, Error>,
+    caller: &Result<&Caller, Error>,
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<(), Error> {

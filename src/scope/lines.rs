@@ -94,7 +94,7 @@ impl<B> Lines<B> {
 
     /// Whose share of bodies it uses.
     pub(crate) fn sharer(&self) -> Option<Sharer> {
-        sharer(&self.caller, &self.request)
+        sharer(&self.caller, self.request.address)
     }
 }
 

@@ -31,7 +31,7 @@ use futures_util::future::FutureExt as _;
 use crate::body::{self, read_all};
 use crate::endpoint::Action;
 use crate::error::Error;
-use crate::isolate::Edge;
+use crate::isolate::{Edge, turns};
 use crate::message::Request;
 use crate::route::Matched;
 use crate::runtime::Platform;
@@ -46,7 +46,7 @@ pub(crate) use pages::Paged;
 pub(crate) use service::Handed;
 pub use service::message;
 pub use work::Scoped;
-pub(crate) use work::{Relay, Sharer, Work};
+pub(crate) use work::{Relay, Sharer, Work, sharer_of_refusal};
 
 /// Rules that tests and fuzz targets check a second time.
 #[cfg(any(test, fuzzing))]
@@ -66,7 +66,7 @@ mod tests;
 /// The error of `caller`; 400, 406, 408, 413, 414, 415, 429 and 503, each with what to do about it.
 pub async fn narrow<P: Platform>(
     matched: &Matched<'_>,
-    caller: Result<Caller, Error>,
+    caller: Result<&Caller, Error>,
     mut request: Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Scoped<P::Body>, Error> {
@@ -75,7 +75,6 @@ pub async fn narrow<P: Platform>(
         Ok(caller) => caller,
         Err(error) => return Err(admitted.err().unwrap_or(error)),
     };
-    let caller = &caller;
     let admitted = admitted.and_then(|()| edge.config.require(&matched.route.requires));
     if let Err(error) = admitted {
         let Action::Call(call) = &matched.route.action else {
@@ -94,6 +93,7 @@ pub async fn narrow<P: Platform>(
             let mut incoming = call::incoming(matched, caller, &request, edge);
             let limit = body::limit(matched.route, edge);
             incoming.body = read_all(&mut request, limit, edge).await?.into();
+            in_turn(incoming.body.len(), caller, &request, edge).await;
             Work::Local(answer(&incoming, &edge.config)?)
         }
         Action::Ready => {
@@ -129,6 +129,21 @@ pub async fn narrow<P: Platform>(
         writer = None;
     }
     Ok(Scoped { work, writer })
+}
+
+/// Waits until it is the caller's turn to have a long body worked on; servers have no turns.
+async fn in_turn<P: Platform>(
+    bytes: usize,
+    caller: &Caller,
+    request: &Request<P::Body>,
+    edge: &Edge<P>,
+) {
+    if turns::is_work(bytes)
+        && let Some(sharer) = work::sharer(caller, request.address)
+    {
+        let turn = turns::before_work(sharer.name(), bytes, edge);
+        turn.boxed_local().await;
+    }
 }
 
 /// A call of a function in the edge's own name, without a request behind it.

@@ -110,7 +110,7 @@ pub(super) async fn rebuild<P: Platform>(
         // `If-None-Match` is not among them: the edge answers it itself.
         headers = cached::headers(&headers, edge)?;
     }
-    let sharer = sharer(caller, &request);
+    let sharer = sharer(caller, request.address);
     // `fetch` accepts no body with these methods, and PostgREST reads none.
     let body = if is_read {
         Body::Empty

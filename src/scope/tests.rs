@@ -179,7 +179,7 @@ fn times(
             .collect::<Segments>(),
     };
     times_parsed();
-    let scoped = pollster::block_on(narrow(&matched, Ok(caller), request, edge));
+    let scoped = pollster::block_on(narrow(&matched, Ok(&caller), request, edge));
     let reply = match scoped.ok()?.into_parts().0 {
         Work::Call { call, incoming, .. } => Reply::Called {
             call,

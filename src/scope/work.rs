@@ -1,5 +1,6 @@
 //! The work that scope allows and forward does.
 
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use super::cached::Rule;
@@ -11,7 +12,7 @@ use super::pages::Paged;
 use super::service::Handed;
 use crate::endpoint::{Call, Document, Incoming};
 use crate::error::Error;
-use crate::message::{Outgoing, Request, Response};
+use crate::message::{Outgoing, Response};
 use crate::verify::Caller;
 
 /// Work that is allowed. Only [`super::narrow`] makes it.
@@ -141,16 +142,40 @@ impl<B> Relay<B> {
     }
 }
 
+impl Sharer {
+    fn of_address(address: Option<IpAddr>) -> Self {
+        Self::Anonymous(address.map_or_else(
+            || "nobody".to_owned(),
+            |address| mint::subscriber_prefix(address).to_string(),
+        ))
+    }
+
+    /// Its name: an id or an address.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::User(name) | Self::Anonymous(name) => name,
+        }
+    }
+}
+
 /// Whose share of PostgREST's connections a request uses; none for the back office.
-pub(super) fn sharer<B>(caller: &Caller, request: &Request<B>) -> Option<Sharer> {
+pub(super) fn sharer(caller: &Caller, address: Option<IpAddr>) -> Option<Sharer> {
     if let Some(user) = caller.user() {
         return Some(Sharer::User(user.to_owned()));
     }
     match caller.token() {
         Some(_) => None,
-        None => Some(Sharer::Anonymous(request.address.map_or_else(
-            || "nobody".to_owned(),
-            |address| mint::subscriber_prefix(address).to_string(),
-        ))),
+        None => Some(Sharer::of_address(address)),
+    }
+}
+
+/// The same for a request whose caller may not have been established.
+pub(crate) fn sharer_of_refusal(
+    caller: Option<&Caller>,
+    address: Option<IpAddr>,
+) -> Option<Sharer> {
+    match caller {
+        Some(caller) => sharer(caller, address),
+        None => Some(Sharer::of_address(address)),
     }
 }

@@ -1,0 +1,127 @@
+//! Turns on the isolate's one thread. What runs on it without a pause stands in front of everybody's requests, and so does
+//! what is queued behind it: a caller with thirty connections would have thirty pieces of work in a row.
+//!
+//! So the pieces of one caller go apart: each counts so many milliseconds, several times what the thread needs for it, and the
+//! next one waits until they have passed. A request waits by a timer of its own, during which the thread is free for others; a
+//! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused:
+//! whoever refuses at once is asked again at once.
+
+use std::collections::HashMap;
+
+use super::Edge;
+use crate::message::KB;
+use crate::runtime::Platform;
+
+/// Milliseconds of work that a caller may have at once, without waiting.
+const AT_ONCE_MS: u64 = 40;
+/// The most milliseconds that a piece of work waits.
+const MAX_WAIT_MS: u64 = 1000;
+/// The most callers that are remembered.
+const MAX_CALLERS: usize = 8192;
+
+/// Milliseconds that a refusal counts, and the bytes of its unread body that count one more: they are discarded.
+const REFUSAL_MS: u64 = 4;
+const BYTES_DISCARDED_IN_A_MS: usize = 64 * KB;
+
+/// Bytes of a body that are parsed, checked and rewritten without a turn, and those of a longer one that count a millisecond.
+const SMALL_BYTES: usize = 16 * KB;
+const BYTES_READ_IN_A_MS: usize = 8 * KB;
+
+/// The work of an isolate's callers.
+#[derive(Default)]
+pub struct Turns {
+    /// By caller: when the work that has been booked has passed (GCRA).
+    due: HashMap<String, u64>,
+}
+
+impl Turns {
+    /// Books a piece of work of a caller, and gives the milliseconds until its turn.
+    fn book(&mut self, caller: &str, work_ms: u64, now_ms: u64) -> u32 {
+        if self.due.len() >= MAX_CALLERS && !self.due.contains_key(caller) {
+            self.due.retain(|_, due| *due > now_ms);
+            if self.due.len() >= MAX_CALLERS {
+                self.due.clear();
+            }
+        }
+        let due = self.due.entry(caller.to_owned()).or_default();
+        let begins = (*due).max(now_ms);
+        let latest = now_ms + AT_ONCE_MS + MAX_WAIT_MS;
+        *due = (begins + work_ms).min(latest);
+        let wait_ms = begins.saturating_sub(now_ms + AT_ONCE_MS);
+        u32::try_from(wait_ms).unwrap_or(u32::MAX)
+    }
+}
+
+/// Waits until it is a caller's turn to be refused.
+pub async fn before_refusal<P: Platform>(caller: &str, unread_bytes: usize, edge: &Edge<P>) {
+    let discarded_ms = unread_bytes / BYTES_DISCARDED_IN_A_MS;
+    wait(caller, REFUSAL_MS + discarded_ms as u64, edge).await;
+}
+
+/// Whether work on so many bytes takes a turn.
+#[must_use]
+pub const fn is_work(bytes: usize) -> bool {
+    bytes > SMALL_BYTES
+}
+
+/// Waits until it is a caller's turn to have so many bytes worked on.
+pub async fn before_work<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    wait(caller, (bytes / BYTES_READ_IN_A_MS) as u64, edge).await;
+}
+
+async fn wait<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {
+    let now_ms = edge.platform.now_ms();
+    let wait_ms = edge.turns.borrow_mut().book(caller, work_ms, now_ms);
+    if wait_ms > 0 {
+        edge.platform.sleep(wait_ms).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_one_caller_go_apart_and_those_of_others_beside_them() {
+        let mut turns = Turns::default();
+        let waits: Vec<u32> = (0..14).map(|_| turns.book("a", 4, 1000)).collect();
+        assert_eq!(waits, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 8, 12]);
+        assert_eq!(turns.book("b", 4, 1000), 0, "another caller");
+        assert_eq!(turns.book("a", 4, 1010), 6, "ten milliseconds later");
+        assert_eq!(turns.book("a", 4, 3000), 0, "all of it has passed");
+    }
+
+    #[test]
+    fn a_piece_waits_the_longer_the_more_the_one_before_it_counted() {
+        let mut turns = Turns::default();
+        assert_eq!(turns.book("a", 100, 1000), 0);
+        assert_eq!(turns.book("a", 1, 1000), 60);
+        assert_eq!(turns.book("a", 1, 1000), 61);
+    }
+
+    #[test]
+    fn nobody_waits_for_longer_than_the_longest_wait() {
+        let mut turns = Turns::default();
+        for _ in 0..10_000 {
+            assert!(turns.book("a", 1000, 1000) <= 1000);
+        }
+        assert_eq!(turns.book("a", 1, 2040), 0, "nothing is owed for longer");
+    }
+
+    #[test]
+    fn callers_are_bounded_and_those_whose_work_has_passed_are_forgotten_first() {
+        let mut turns = Turns::default();
+        assert_eq!(turns.book("busy", 1000, 1000), 0);
+        for n in 0..3 * MAX_CALLERS as u64 {
+            assert_eq!(turns.book(&n.to_string(), 1, 1000 + n / 100), 0);
+            assert!(turns.due.len() <= MAX_CALLERS);
+        }
+        assert!(turns.book("busy", 1, 1300) > 0);
+    }
+
+    #[test]
+    fn only_long_bodies_are_work() {
+        assert!(!is_work(SMALL_BYTES));
+        assert!(is_work(SMALL_BYTES + 1));
+    }
+}
