@@ -57,18 +57,27 @@ export const wrk = async ({ script, url, connections, seconds, options = [], arg
 
 /**
  * One burst of load. Files are written into the directory, which the caller removes.
- * @param {{url: string, method?: string, headers?: Record<string, string>, body?: string, tokens: string[], connections: number, seconds: number, directory: string, signal: AbortSignal}} options
- * tokens: one is sent again and again; of several each is sent once, and running out of them is an error
+ * @param {{url: string, method?: string, headers?: Record<string, string>, body?: string, tokens: string[], addresses?: boolean, connections: number, seconds: number, directory: string, signal: AbortSignal}} options
+ * tokens: one is sent again and again; of several each is sent once, and running out of them is an error; addresses: each request names
+ * another client's address
  * @returns {Promise<{requests: number, bytes: number, perSecond: number, p50: number, p99: number, refused: number, failed: number}>}
  * p50 and p99 in milliseconds; bytes read; refused: answers of status 400 and more; failed: what got no answer
  */
-export const burst = async ({ method = 'GET', headers = {}, body = '', tokens, directory, ...how }) => {
+export const burst = async ({
+  method = 'GET',
+  headers = {},
+  body = '',
+  tokens,
+  addresses = false,
+  directory,
+  ...how
+}) => {
   const files = { tokens: join(directory, 'wrk-tokens'), body: join(directory, 'wrk-body') };
   writeFileSync(files.tokens, tokens.join('\n'), { mode: 0o600 });
   writeFileSync(files.body, body);
   const options = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
   const { exhausted, ...numbers } = await wrk({
-    ...{ script: BURST, options, args: [method, files.tokens, files.body] },
+    ...{ script: BURST, options, args: [method, files.tokens, files.body, addresses ? 'addresses' : ''] },
     ...how,
   });
   if (exhausted) throw new Error(`${tokens.length} tokens were not enough for ${how.seconds} s`);

@@ -1,5 +1,5 @@
 -- wrk's side of bench/wrk.js: requests with one token or with many, and the numbers as one line of JSON.
--- Arguments: method, file of tokens (one a line), file of the body (may be empty).
+-- Arguments: method, file of tokens (one a line), file of the body (may be empty), `addresses` if each request is another client's.
 
 local threads = {}
 
@@ -17,20 +17,26 @@ function init(args)
   before, after = wrk.format(args[1], nil, nil, body):match("^(.-)@TOKEN@(.*)$")
   tokens = {}
   for line in io.lines(args[2]) do table.insert(tokens, line) end
+  many = args[4] == "addresses"
   if #tokens == 1 then same = before .. tokens[1] .. after end
   used = 0
   exhausted = false
 end
 
+local function address()
+  return string.format("\r\nCF-Connecting-IP: 10.%d.%d.%d", math.floor(used / 65536) % 256, math.floor(used / 256) % 256, used % 256)
+end
+
 function request()
-  if same then return same end
+  if same and not many then return same end
   used = used + 1
+  if same then return before .. tokens[1] .. address() .. after end
   if used > #tokens then
     exhausted = true
     wrk.thread:stop()
     used = #tokens
   end
-  return before .. tokens[used] .. after
+  return before .. tokens[used] .. (many and address() or "") .. after
 end
 
 function done(summary, latency)

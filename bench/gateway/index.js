@@ -99,6 +99,8 @@ class Run {
       connections,
       seconds,
       tokens,
+      // The edge lets the refusals of one address wait for each other; the row is about what a refusal costs.
+      addresses: row.status >= 400,
       directory,
       signal,
     });

@@ -105,7 +105,7 @@ async fn store<P: Platform>(
     if turns::is_work(bytes)
         && let Some(sharer) = lines.sharer()
     {
-        turns::before_work(sharer.name(), bytes, edge).await;
+        turns::before_lines(sharer.name(), bytes, edge).await;
     }
     let relay = lines.relay(&splitter.batch(), edge)?;
     add(&mut done.totals, result(relay, edge).await?);

@@ -23,9 +23,12 @@ const MAX_CALLERS: usize = 8192;
 const REFUSAL_MS: u64 = 4;
 const BYTES_DISCARDED_IN_A_MS: usize = 64 * KB;
 
-/// Bytes of a body that are parsed, checked and rewritten without a turn, and those of a longer one that count a millisecond.
+/// Bytes that are worked on without a turn.
 const SMALL_BYTES: usize = 16 * KB;
-const BYTES_READ_IN_A_MS: usize = 8 * KB;
+/// Bytes of a longer body that count a millisecond: when it is parsed, checked and rewritten, and when secrets are taken out of its
+/// lines.
+const BYTES_READ_IN_A_MS: usize = 2 * KB;
+const BYTES_OF_LINES_IN_A_MS: usize = 16 * KB;
 
 /// The work of an isolate's callers.
 #[derive(Default)]
@@ -64,9 +67,14 @@ pub const fn is_work(bytes: usize) -> bool {
     bytes > SMALL_BYTES
 }
 
-/// Waits until it is a caller's turn to have so many bytes worked on.
-pub async fn before_work<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+/// Waits until it is a caller's turn to have a body of so many bytes worked on.
+pub async fn before_body<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
     wait(caller, (bytes / BYTES_READ_IN_A_MS) as u64, edge).await;
+}
+
+/// The same for a batch of lines.
+pub async fn before_lines<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    wait(caller, (bytes / BYTES_OF_LINES_IN_A_MS) as u64, edge).await;
 }
 
 async fn wait<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {

@@ -141,7 +141,7 @@ async fn in_turn<P: Platform>(
     if turns::is_work(bytes)
         && let Some(sharer) = work::sharer(caller, request.address)
     {
-        let turn = turns::before_work(sharer.name(), bytes, edge);
+        let turn = turns::before_body(sharer.name(), bytes, edge);
         turn.boxed_local().await;
     }
 }

@@ -249,3 +249,53 @@ test('every request role waits a second for a lock at most; anonymous callers ha
   assert.deepEqual(await settings({ edge: {} }, 'edge'), { lock: '1s', statement: '2s' });
   assert.equal((await settings({ sub: randomUUID() }, 'authenticated')).lock, '1s');
 });
+
+/**
+ * How many requests of another caller were answered while so many of a flood were, by the order of the edge's log: those after the
+ * first answer of the flood and before its last one.
+ */
+const answeredBetween = async (flood, isOfFlood) => {
+  const start = edge.log().length;
+  let over = false;
+  const others = (async () => {
+    while (!over) await ask('/healthz', { base: edge.url, headers: { 'cf-connecting-ip': '198.51.100.250' } });
+  })();
+  const answers = await flood().finally(() => {
+    over = true;
+  });
+  await others;
+  const wanted = (lines) => lines.filter(({ event }) => event === 'request');
+  const isDone = () => wanted(edge.log().slice(start)).filter(isOfFlood).length >= answers.length;
+  await waitFor('each to be logged', isDone);
+  const lines = wanted(edge.log().slice(start));
+  const first = lines.findIndex(isOfFlood);
+  const last = lines.findLastIndex(isOfFlood);
+  return { answers, between: lines.slice(first, last).filter((line) => !isOfFlood(line)).length };
+};
+
+test('refusals of one address go one after the other, and others are answered between them', async () => {
+  const { answers, between } = await answeredBetween(
+    () => times(100, () => ask('/nothing', { base: edge.url, ...from(240) })),
+    ({ status }) => status === 404,
+  );
+  assert.equal(count(answers, 404), 100, 'nobody is refused for another reason');
+  assert.ok(between >= 20, `${between}`);
+});
+
+test(
+  'long bodies of one address are worked on one after the other, and others are answered between them',
+  needs('clixen'),
+  async () => {
+    const node = (n) => ({
+      ...{ id: `${n}`, name: `Node ${n}`, type: 'n8n-nodes-base.set', typeVersion: 3.4, position: [n, n] },
+      parameters: { note: 'x'.repeat(400) },
+    });
+    const workflow = { name: 'Large', connections: {}, nodes: Array.from({ length: 200 }, (_, n) => node(n)) };
+    const { answers, between } = await answeredBetween(
+      () => times(20, () => ask('/v1/workflows/validate', { json: workflow, base: edge.url, ...from(241) })),
+      ({ method }) => method === 'POST',
+    );
+    assert.equal(count(answers, 200), 20);
+    assert.ok(between >= 20, `${between}`);
+  },
+);
