@@ -454,6 +454,23 @@ test('titles: a person’s, then the agent’s, then a summary, then the first p
   assert.deepEqual(await title(), ['My build', 'custom']);
 });
 
+test('the prompt that is nearest to the beginning of its file gives the title, whichever file is sent first', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('<command-name>/clear</command-name>');
+  one.user('Second line');
+  await sendSession(sub, one);
+  assert.equal((await conversation(sub, one.id)).title, 'Second line');
+  const titleAfter = async (...prompts) => {
+    const other = new Session({ id: one.id, cwd: one.cwd });
+    for (const prompt of prompts) other.user(prompt);
+    await send(sub, `projects/-home-me-app/${randomUUID()}.jsonl`, other.text);
+    return (await conversation(sub, one.id)).title;
+  };
+  assert.equal(await titleAfter('<command-name>/clear</command-name>', '<b>', 'Third line'), 'Second line');
+  assert.equal(await titleAfter('First line'), 'First line');
+});
+
 test('a title that a user writes stays, until the transcript has another one of a person', async () => {
   const sub = randomUUID();
   const one = short();
