@@ -193,6 +193,10 @@ create function private.untrack_changes(relation regclass) returns void
   set search_path = ''
   as $$
 begin
+  if not exists (select from private.tracked_tables as t where t.relation = untrack_changes.relation) then
+    raise undefined_object using
+      message = format('%s is not tracked', relation), hint = 'Only a table of private.track_changes can be untracked.';
+  end if;
   -- With its triggers.
   execute format('drop function private.%I() cascade', private.recorder_of(untrack_changes.relation));
   delete from private.tracked_tables as t where t.relation = untrack_changes.relation;

@@ -311,6 +311,8 @@ test('a table is tracked only if its keys name nobody and its policies hold', ()
     await query(`savepoint one; create table sample.fit (id uuid primary key); grant select on sample.fit to authenticated;
       alter table sample.fit enable row level security; alter table sample.fit force row level security`);
     await assert.rejects(query(`select private.track_changes('sample.fit', 'array[owner]')`), { code: '42703' });
+    await query('rollback to one; create table sample.fit ()');
+    await assert.rejects(query(`select private.untrack_changes('sample.fit')`), /sample\.fit is not tracked/);
     await query('rollback to one');
   }));
 
