@@ -4,7 +4,7 @@
 //! So the pieces of one caller go apart: each counts so many milliseconds, several times what the thread needs for it, and the
 //! next one waits until they have passed. A request waits by a timer of its own, during which the thread is free for others; a
 //! promise that another request settles would run this one in the context of that one (`forward::share`). Nobody is refused:
-//! whoever refuses at once is asked again at once.
+//! a client that is refused at once asks again at once.
 
 use std::collections::HashMap;
 
