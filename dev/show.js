@@ -139,15 +139,21 @@ const place = ({ kind, name, plain }, all) => {
   const alike = found.filter((each) => arity(each.name) === arity(name));
   const closest = [same, alike, found].find((list) => list.length > 0) ?? [];
   const places = closest.map(({ path, line }) => `${relative(root, path)}:${line}`);
-  return places.length > 0 ? places.join(', ') : inBlock(plain);
+  return places.length > 0 ? places.join(', ') : unparsedPlace(plain);
 };
 
-/** The place of what a `do` block creates, which the parser does not take apart. */
-const inBlock = (plain) => {
-  const created = new RegExp(`\\bcreate\\s[^;]*?\\b${plain.replace('.', '\\.')}\\b`);
+/** What the parser does not see: a `create` in a `do` block, or private.track_changes(), which creates a function for a table. */
+const created = (plain, up) => {
+  const tracked = [...up.matchAll(/\bprivate\.track_changes\('(\w+)\.(\w+)'/g)];
+  const block = new RegExp(`\\bcreate\\s[^;]*?\\b${plain.replace('.', '\\.')}\\b`);
+  return tracked.find(([, schema, table]) => plain === `private.record_${schema}_${table}`) ?? block.exec(up);
+};
+
+/** The place of what the parser does not see. */
+const unparsedPlace = (plain) => {
   for (const path of migrationFiles()) {
     const [up] = readFileSync(path, 'utf8').split(/^-- migrate:down/m);
-    const found = created.exec(up);
+    const found = created(plain, up);
     if (found) return `${relative(root, path)}:${up.slice(0, found.index).split('\n').length}`;
   }
   return 'in no migration';

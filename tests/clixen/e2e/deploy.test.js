@@ -793,13 +793,17 @@ test('a workflow that cannot be read ends in a row, and keeps no other from bein
   );
 });
 
+/** Makes a removal the first one of the next run, which ends a few only: other tests leave some. */
+const comesFirst = (column, value) =>
+  sql(`update private.n8n_removals set due_at = now() - interval '1 year' where ${column} = $1`, [value]);
+
 test('an archived workflow is taken down, and made anew when it is deployed again', async () => {
   const workflow = await makeWorkflow();
   const { n8n_workflow_id: id } = (await deploy(workflow)).body;
   await sql(`update clixen.mvp_workflows set status = 'archived' where id = $1`, [workflow.id]);
   const row = await now(workflow);
   assert.deepEqual([row.deployment_status, row.deployment_url, row.n8n_workflow_id], ['not_deployed', null, null]);
-  await sql('update private.n8n_removals set due_at = now()');
+  await comesFirst('n8n_workflow_id', id);
   await finishAll();
   assert.ok(!n8n.workflows.has(id));
   await sql(`update clixen.mvp_workflows set status = 'draft' where id = $1`, [workflow.id]);
@@ -821,7 +825,7 @@ test('what n8n made and nobody heard of is taken out with the workflow, too, or 
     const there = () => [...n8n.workflows.values()].filter(({ name }) => name.includes(mark)).length;
     assert.equal(there(), 1);
     await sql(end, [workflow.id]);
-    await sql('update private.n8n_removals set due_at = now()');
+    await comesFirst('workflow_id', workflow.id);
     await finishAll();
     assert.equal(there(), 0, end);
   }
@@ -950,12 +954,12 @@ test('a deleted workflow is taken out of n8n', async () => {
   const workflow = await makeWorkflow();
   const { n8n_workflow_id: id } = (await deploy(workflow)).body;
   await sql('delete from clixen.mvp_workflows where id = $1', [workflow.id]);
-  await sql('update private.n8n_removals set due_at = now()');
+  await comesFirst('n8n_workflow_id', id);
   n8n.behave(({ method }) => (method === 'DELETE' ? { status: 500, body: {} } : undefined));
   assert.equal((await finishAll()).status, 200);
   assert.ok(n8n.workflows.has(id));
   n8n.behave();
-  await sql('update private.n8n_removals set due_at = now()');
+  await comesFirst('n8n_workflow_id', id);
   const { status, body } = await finishAll();
   assert.equal(status, 200);
   assert.ok(body.removals >= 1);
