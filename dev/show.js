@@ -144,7 +144,7 @@ const place = ({ kind, name, plain }, all) => {
 
 /** What the parser does not see: a `create` in a `do` block, or private.track_changes(), which creates a function for a table. */
 const created = (plain, up) => {
-  const tracked = [...up.matchAll(/\bprivate\.track_changes\('(\w+)\.(\w+)'/g)];
+  const tracked = [...up.matchAll(/\bprivate\.track_changes\(\s*'(\w+)\.(\w+)'/g)];
   const block = new RegExp(`\\bcreate\\s[^;]*?\\b${plain.replace('.', '\\.')}\\b`);
   return tracked.find(([, schema, table]) => plain === `private.record_${schema}_${table}`) ?? block.exec(up);
 };
