@@ -61,8 +61,8 @@ const MAX_GROWTH_MS = 2;
 const MAX_MORE_MS = 0.3;
 /** What a hundred users at once must get of the calls a second that ten get, beyond what a hundred connections cost. */
 const MIN_OF_TEN = 0.7;
-/** How many times what they cost the least read: the more a statement uses, the more of it the others have displaced from the caches. */
-const TIMES_THE_LEAST = 2;
+/** How many times what they cost a read of one row: other connections displace more of a longer statement from the caches. */
+const FLOOR_TIMES = 2;
 
 export const GROWTH_AIM = `at most ${MAX_GROWTH} times the blocks and ${MAX_GROWTH_MS} times the time, or ${MAX_MORE_BLOCKS} blocks and ${MAX_MORE_MS} ms more`;
 export const USERS_AIM = `100 users get at least ${MIN_OF_TEN} of the calls a second of 10, beside what so many connections cost`;
@@ -70,7 +70,7 @@ export const USERS_AIM = `100 users get at least ${MIN_OF_TEN} of the calls a se
 /** Whether a hundred users hinder each other. A call takes the machine so long as there are calls in a second. */
 const isHindered = ({ users, floor }) => {
   const took = (all, count) => 1 / all[count].perSecond;
-  const ofConnections = TIMES_THE_LEAST * Math.max(0, took(floor, 100) - took(floor, 10));
+  const ofConnections = FLOOR_TIMES * Math.max(0, took(floor, 100) - took(floor, 10));
   return took(users, 100) > took(users, 10) / MIN_OF_TEN + ofConnections;
 };
 
@@ -102,7 +102,7 @@ const shortened = ({ users, floor: _, ...point }) => {
  * How a statement grows: a row of the table.
  * @param {string} name of the statement
  * @param {{size: number, blocks: number, users: Users, floor: Users}[]} points the smallest size first; users: by how many there are at once;
- * floor: the same of the least read
+ * floor: the same of a read of one row
  * @typedef {Record<number, {ms: number, p99: number, perSecond: number}>} Users
  * @param {{why?: string, grows?: string, contends?: string}} said of the statement (lists.js)
  */

@@ -23,7 +23,7 @@ const MAX_SECONDS = 120;
 /** A copy of the migrated database, for the rows of one size. */
 const NAME = 'bench_curves';
 
-const LEAST_USER = '00000000-0000-4000-8000-000000000001';
+const READER = '00000000-0000-4000-8000-000000000001';
 
 const connected = async (url, body) => {
   const client = new pg.Client({ connectionString: url });
@@ -67,11 +67,11 @@ const waiting = async (url, statement, { users, seconds, signal }) => {
   );
 };
 
-/** A table whose rows the least read finds by their owner. */
+/** A table whose rows the read of one row finds by its owner. */
 const OWN_ROWS = `create schema bench;
   create table bench.notes (user_id uuid primary key, note text not null);
   insert into bench.notes select gen_random_uuid(), 'a note' from generate_series(1, 1000);
-  insert into bench.notes values ('${LEAST_USER}', 'a note');
+  insert into bench.notes values ('${READER}', 'a note');
   alter table bench.notes enable row level security, force row level security;
   create policy own on bench.notes for select to authenticated using (
     user_id = (select (current_setting('request.jwt.claims')::json ->> 'sub')::uuid));
@@ -79,9 +79,9 @@ const OWN_ROWS = `create schema bench;
   grant select on bench.notes to authenticated, service_role`;
 
 /** The least that a signed-in user can ask: what more users cost here, the machine takes for their connections. */
-const LEAST = {
-  ...owned(LEAST_USER, { name: 'one row of the user’s own', from: 'bench.notes', rest: '' }),
-  why: 'A row is found by its key. What more users cost here, the machine takes for their connections: the caches of its processors hold what few of them need.',
+const ONE_ROW = {
+  ...owned(READER, { name: 'one row of the user’s own', from: 'bench.notes', rest: '' }),
+  why: 'A row is found by its key. What more users cost here, the machine takes for their connections: the caches of its processors hold little of what each of them needs.',
 };
 
 /** A read of reads.js, in the form of a call. */
@@ -99,7 +99,7 @@ const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) 
     await calls.load?.({ sql, client, size, say, signal });
     await client.query(OWN_ROWS);
     await sql('analyze');
-    const reads = (await preparedReads(client, [LEAST, ...list.reads({ size })])).map(asStatement);
+    const reads = (await preparedReads(client, [ONE_ROW, ...list.reads({ size })])).map(asStatement);
     const statements = [...reads, ...(await preparedCalls(endpoints, calls.endpoints({ size }), sql))];
     const made = [];
     for (const statement of statements) {
