@@ -59,17 +59,17 @@ const pinned = (options) =>
     return set && set.name === 'search_path' && set.args?.length === 1 && set.args[0].A_Const?.sval?.sval === '';
   });
 
-const ofFunction = ({ funcname, options, returnType }) => {
+const ofFunction = ({ funcname, options, returnType, sql_body: parsed }) => {
   const called = name(funcname);
   const language = option(options, 'language')?.String.sval;
   const body = option(options, 'as')?.List.items[0].String.sval ?? '';
   const isTrigger = returnType?.names.at(-1).String.sval === 'trigger';
-  const relations = (language === 'sql' ? unqualified(parseSync(body)) : unqualifiedIn(body)).filter(
+  const relations = (language === 'sql' ? unqualified(parsed ?? parseSync(body)) : unqualifiedIn(body)).filter(
     (relation) => !(isTrigger && TRANSITION_TABLES.has(relation)),
   );
   return [
     ...(funcname.length < 2 ? [`function ${called} names no schema`] : []),
-    ...(pinned(options) || called in EXCEPTIONS ? [] : [`function ${called} does not set search_path = ''`]),
+    ...(parsed || pinned(options) || called in EXCEPTIONS ? [] : [`function ${called} does not set search_path = ''`]),
     ...relations.map((relation) => `function ${called} names ${relation} without its schema`),
   ];
 };

@@ -59,3 +59,79 @@ for (const [name, [claims, wanted]] of Object.entries(CALLERS)) {
     }),
   );
 }
+
+/** Of claims: the user, whether they are an admin, and whether their API token, if they have used one, opens the system to read and to write. */
+const made = ({ user = null, admin = false, read = true, write = true } = {}) => [user, admin, read, write];
+const withToken = (api_token) => JSON.stringify({ role: 'authenticated', sub: SUB, api_token });
+const withRole = (app_metadata) => JSON.stringify({ role: 'authenticated', app_metadata });
+const CONDITIONS = [
+  ['', made()],
+  ['{}', made()],
+  ['[]', made()],
+  ['"text"', made()],
+  [JSON.stringify({ sub: SUB }), made({ user: SUB })],
+  [JSON.stringify({ sub: SUB.toUpperCase() }), made({ user: SUB })],
+  ...[
+    'back office',
+    '',
+    null,
+    7,
+    [SUB],
+    `{${SUB}}`,
+    SUB.replaceAll('-', ''),
+    ` ${SUB}`,
+    `${SUB}\n`,
+    `${SUB}0`,
+    SUB.slice(1),
+    SUB.replace('-', '0'),
+    `g${SUB.slice(1)}`,
+    `é${SUB.slice(1)}`,
+  ].map((sub) => [JSON.stringify({ sub }), made()]),
+  [withRole({ role: 'admin' }), made({ admin: true })],
+  ...[{ role: 'Admin' }, { role: ['admin'] }, { role: null }, {}, ['role', 'admin'], 'admin', null].map((fields) => [
+    withRole(fields),
+    made(),
+  ]),
+  [JSON.stringify({ role: 'admin', user_metadata: { role: 'admin' } }), made()],
+  [withToken({ systems: ['sample'], access: 'write' }), made({ user: SUB })],
+  ...[
+    { systems: ['sample'], access: 'read' },
+    { systems: ['other', 'sample'] },
+    { systems: [], access: 'read', call: { system: 'sample' } },
+  ].map((token) => [withToken(token), made({ user: SUB, write: false })]),
+  [withToken({ systems: ['other'], access: 'write', call: { system: 'sample' } }), made({ user: SUB })],
+  ...[
+    { systems: ['other'], access: 'write' },
+    { systems: ['other'], access: 'write', call: { system: 'other' } },
+    { access: 'write' },
+    { systems: 'other', access: 'write' },
+    {},
+    [],
+    'sample',
+    null,
+  ].map((token) => [withToken(token), made({ user: SUB, read: false, write: false })]),
+];
+const ASKED = `select auth.uid() as "user", private.is_admin() as admin, private.scope_allows('sample', 'read') as read,
+  private.scope_allows('sample', 'write') as write`;
+
+test('what conditions of policies make of claims', () =>
+  transaction(async (query) => {
+    for (const [claims, wanted] of CONDITIONS) {
+      await query(`select set_config('request.jwt.claims', $1, true)`, [claims]);
+      const [row] = await query(ASKED);
+      assert.deepEqual([row.user, row.admin, row.read, row.write], wanted, claims);
+    }
+    await query(`select set_config('request.jwt.claims', 'no json', true)`);
+    await assert.rejects(query(ASKED), { code: '22P02' });
+  }));
+
+test('conditions of policies about claims are in the plan itself, not calls', () =>
+  transaction(async (query) => {
+    await query('set local role authenticated');
+    for (const table of ['sample.projects', 'sample_more.entries']) {
+      const lines = await query(`explain (verbose, costs off) select id from ${table}`);
+      const plan = lines.map((line) => line['QUERY PLAN']).join('\n');
+      assert.match(plan, /InitPlan/);
+      assert.doesNotMatch(plan, /(auth\.uid|private\.\w+)\(/);
+    }
+  }));

@@ -33,6 +33,10 @@ const FAULTS = {
     made(pinned, 'select count(*) from projects', 'sql'),
     'function sample.faulty names projects without its schema',
   ],
+  'a body that is parsed when it is made': [
+    'create function sample.faulty() returns bigint language sql return (select count(*) from projects)',
+    'function sample.faulty names projects without its schema',
+  ],
   'a body in PL/pgSQL': [
     made(pinned, 'begin update projects set name = name; return 1; end'),
     'function sample.faulty names projects without its schema',
