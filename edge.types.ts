@@ -7835,7 +7835,7 @@ export interface operations {
                         progress: number;
                         /** @description New entries of unknown types. */
                         unknown: number;
-                        /** @description Lines that could not be stored, by reason: malformed, too_large, unfinished. */
+                        /** @description Lines that could not be stored, by reason: malformed, too_large, refused (no table can hold it), unfinished. */
                         skipped: {
                             [key: string]: number;
                         };

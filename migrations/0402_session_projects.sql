@@ -1,5 +1,19 @@
 -- 0402: which project a session belongs to: by what its sender says, by the directory where the agent ran, or a new one.
 -- migrate:up
+-- As much of a path as fits into an index, which takes 2,704 bytes.
+create function private.indexed_path(words text) returns text
+  language plpgsql immutable strict
+  set search_path = ''
+  as $$
+begin
+  if octet_length(words) <= 1024 then
+    return words;
+  end if;
+  return left(words, case when octet_length(left(words, 1024)) <= 2000 then 1024 else 500 end);
+end
+$$;
+revoke execute on function private.indexed_path(text) from public;
+
 -- Finds or creates the project of a user's session. `hint` is what the sender says: the id of a project, a directory or a name; `cwd` is the
 -- directory in which the agent ran. Returns only a project in which the user may write.
 create function private.project_for(owner_id uuid, hint text, cwd text) returns uuid
@@ -7,10 +21,10 @@ create function private.project_for(owner_id uuid, hint text, cwd text) returns 
   set search_path = ''
   as $$
 declare
-  given constant text := nullif(btrim(private.redact_secrets(left(hint, 1024))), '');
+  given constant text := nullif(btrim(private.indexed_path(private.redact_secrets(left(hint, 1024)))), '');
   is_path constant boolean := coalesce(given ~ '[/\\]', false);
   -- Without a separator at the end.
-  place constant text := nullif(regexp_replace(left(btrim(cwd), 1024), '(?<=.)[/\\]+$', ''), '');
+  place constant text := nullif(regexp_replace(private.indexed_path(btrim(cwd)), '(?<=.)[/\\]+$', ''), '');
   root constant text := case when is_path then regexp_replace(given, '(?<=.)[/\\]+$', '') when given is null then place end;
   base constant text := coalesce(
     nullif(btrim(left(case when is_path or given is null then regexp_replace(root, '^.*[/\\]', '') else given end, 110)), ''), 'Sessions'
@@ -81,3 +95,4 @@ revoke execute on function private.project_for(uuid, text, text) from public;
 
 -- migrate:down
 drop function private.project_for(uuid, text, text);
+drop function private.indexed_path(text);

@@ -18,9 +18,10 @@ create table observatory.git_links (
   constraint git_links_once unique nulls not distinct (conversation_id, kind, sha, branch, number, url),
   constraint git_links_kind check (kind in ('commit', 'push', 'pr')),
   constraint git_links_sha check (sha ~ '^[0-9a-f]{4,64}$'),
-  constraint git_links_branch check (char_length(branch) between 1 and 500),
+  constraint git_links_branch check (char_length(branch) between 1 and 250),
   constraint git_links_number check (number > 0),
-  constraint git_links_url check (url ~ '^https://' and char_length(url) <= 2000)
+  -- What is unique fits into an index, which takes 2,704 bytes.
+  constraint git_links_url check (url ~ '^https://' and octet_length(url) <= 1500)
 );
 comment on table observatory.git_links is 'Commits, pushes and pull requests that tools of a conversation made, as their results say. Written by uploads only.';
 comment on column observatory.git_links.tool_call_id is 'The call that made it; null if the agent noted it without one.';
@@ -65,9 +66,9 @@ read as (
   select
     c.project_id, c.id as conversation_id, t.id as tool_call_id, n.kind, n.at,
     case when n.made ->> 'sha' ~ '^[0-9a-f]{4,64}$' then n.made ->> 'sha' end as sha,
-    nullif(left(n.made ->> 'branch', 500), '') as branch,
+    nullif(left(n.made ->> 'branch', 250), '') as branch,
     case when n.made ->> 'number' ~ '^[1-9][0-9]{0,9}$' then (n.made ->> 'number')::bigint end as number,
-    case when n.made ->> 'url' ~ '^https://[^\s<>"]+$' and char_length(n.made ->> 'url') <= 2000 then n.made ->> 'url' end as url
+    case when n.made ->> 'url' ~ '^https://[^\s<>"]+$' and octet_length(n.made ->> 'url') <= 1500 then n.made ->> 'url' end as url
   from named as n
   inner join observatory.conversations as c
     on c.id = any (link_git.conversation_ids) and c.session_id = n.session and c.agent_id is not distinct from n.agent

@@ -78,7 +78,8 @@ begin
       gen_random_uuid(), call.project_id, call.conversation_id, owner, call.message_id, call.tool_use_id,
       coalesce(nullif(call.use ->> 'name', ''), 'unknown'),
       case
-        when pg_column_size(call.use -> 'input') <= 200000 then call.use -> 'input'
+        -- As text it has at most six times as many bytes: each control character is an escape.
+        when pg_column_size(call.use -> 'input') <= 170000 then call.use -> 'input'
         -- Enough to recognise the call. The stored line has the rest.
         else jsonb_build_object('cut', left(call.use ->> 'input', 50000))
       end,
@@ -86,9 +87,9 @@ begin
       call.status, coalesce(call.is_error, false), case when call.is_error then left(call.output, 2000) end,
       call.started_at, call.completed_at,
       (call.facts ->> 'duration_ms')::bigint, case when call.facts ? 'duration_ms' then 'result' end,
-      left(coalesce(
+      private.indexed_path(coalesce(
         call.use #>> '{input,file_path}', call.use #>> '{input,notebook_path}', call.use #>> '{input,path}', call.facts ->> 'file_path'
-      ), 1024),
+      )),
       call.facts ->> 'agent_id',
       case when call.result_uuid is null then '{}' else coalesce(nullif(call.facts, 'null'), '{}') || jsonb_build_object('result_entry', call.result_uuid) end
     from call

@@ -40,7 +40,7 @@ comment on column observatory.ingest_files.generation is 'Increases when a file 
 comment on column observatory.ingest_files.head_hash is 'SHA-256 of the first stored line. A file with another first line replaces this one.';
 comment on column observatory.ingest_files.line_no is 'Lines so far, including skipped ones.';
 comment on column observatory.ingest_files.lines is 'Stored lines.';
-comment on column observatory.ingest_files.skipped is 'How many lines were skipped, by reason: malformed, too_large.';
+comment on column observatory.ingest_files.skipped is 'How many lines were skipped, by reason: malformed, too_large; refused: no table can hold it, it is only in the file.';
 comment on column observatory.ingest_files.errors is 'The first 20 lines that were skipped: {offset, code}.';
 comment on column observatory.ingest_files.reader_state is 'What the readers of agents other than Claude Code need to know of earlier lines.';
 

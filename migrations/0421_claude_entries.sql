@@ -56,7 +56,7 @@ begin
   if jsonb_typeof(used -> 'iterations') = 'array' then
     select jsonb_agg(jsonb_build_object(
       'n', i.n, 'kind', case i.one ->> 'type' when 'advisor_message' then 'advisor' else 'compaction' end,
-      'model', coalesce(i.one -> 'model', message -> 'model'),
+      'model', left(coalesce(i.one ->> 'model', message ->> 'model'), 200),
       'input', private.entry_count(i.one -> 'input_tokens'), 'output', private.entry_count(i.one -> 'output_tokens'),
       'cache_read', private.entry_count(i.one -> 'cache_read_input_tokens'),
       'cache_write_5m', greatest(
@@ -169,6 +169,17 @@ end
 $$;
 revoke execute on function private.claude_result_facts(jsonb) from public;
 revoke execute on function private.claude_tools(jsonb, jsonb) from public;
+
+-- Refuses a line whose message has so many blocks that storing them would take longer than a request may.
+create function private.refuse_blocks(content jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  raise exception 'a message has % blocks', jsonb_array_length(content) using errcode = 'program_limit_exceeded';
+end
+$$;
+revoke execute on function private.refuse_blocks(jsonb) from public;
 
 -- Reads lines of Claude Code. `lines` has texts of JSON objects, and null for a line that could not be read; `offsets` their places in the
 -- file.
@@ -286,7 +297,9 @@ begin
         case when jsonb_array_length(e.content_list) = 1 then e.content_list -> 0 end as only_one,
         case when jsonb_array_length(e.content_list) = 1 then e.content_list #>> '{0,type}' end as only_type
       from (
-        select r.*, case when r.is_message and jsonb_typeof(r.content) = 'array' then r.content end as content_list
+        select r.*, case when r.is_message and jsonb_typeof(r.content) = 'array' then
+          case when jsonb_array_length(r.content) <= 5000 then r.content else private.refuse_blocks(r.content) end
+        end as content_list
         from (
           select
             k.*, k.m -> 'content' as content, k.kind in ('user', 'assistant') as is_message
@@ -316,6 +329,7 @@ revoke execute on function private.claude_entries(text[], bigint[]) from public;
 
 -- migrate:down
 drop function private.claude_entries(text[], bigint[]);
+drop function private.refuse_blocks(jsonb);
 drop function private.claude_tools(jsonb, jsonb);
 drop function private.claude_tool(jsonb, jsonb);
 drop function private.claude_result_facts(jsonb);

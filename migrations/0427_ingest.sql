@@ -164,6 +164,62 @@ limit 1
 $$;
 revoke execute on function private.continued_file(observatory.ingest_files[], text[], bigint[], jsonb, bigint, bytea) from public;
 
+-- Reads and stores lines of a file, and returns the sums of what private.store_entries answers, how many entries there were, and `state`, what the
+-- reader has to know for the next lines. A line that the tables cannot hold, such as one with an id that no index takes, costs itself alone: it is found by halves, and its
+-- place is in `refused`. `by_line`, `all_offsets` and `base` are as for private.with_redactions.
+create function private.store_lines(
+  owner uuid, conversation jsonb, lines text[], offsets bigint[], state jsonb, by_line jsonb, all_offsets bigint[], base bigint
+) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  -- Parts that are left, from the last line to the first.
+  firsts int[] := array[1];
+  lasts int[] := array[cardinality(lines)];
+  first_ int;
+  last_ int;
+  entries private.entry[];
+  stored jsonb;
+  answer jsonb := jsonb_build_object('messages', 0, 'tool_calls', 0, 'duplicates', 0, 'progress', 0, 'unknown', 0);
+  read_ bigint := 0;
+  refused bigint[] := '{}';
+begin
+  while cardinality(firsts) > 0 loop
+    first_ := firsts[cardinality(firsts)];
+    last_ := lasts[cardinality(lasts)];
+    firsts := trim_array(firsts, 1);
+    lasts := trim_array(lasts, 1);
+    continue when array_remove(lines[first_:last_], null) = '{}';
+    begin
+      entries := private.entries_of(conversation ->> 'source', lines[first_:last_], offsets[first_:last_], store_lines.state);
+      if by_line <> '{}' then
+        entries := private.with_redactions(entries, all_offsets, base, by_line);
+      end if;
+      stored := private.store_entries(owner, conversation, entries);
+      state := coalesce((entries[cardinality(entries)]).facts -> 'state', state);
+      read_ := read_ + cardinality(entries);
+      answer := answer || stored || (
+        select jsonb_object_agg(f.key, (answer ->> f.key)::bigint + f.value::bigint)
+        from jsonb_each_text(stored) as f
+        where f.key in ('messages', 'tool_calls', 'duplicates', 'progress', 'unknown')
+      );
+    exception
+      -- Not class 23 as a whole: a project may be deleted meanwhile.
+      when data_exception or check_violation or not_null_violation or program_limit_exceeded then
+        if first_ = last_ then
+          refused := refused || offsets[first_];
+        else
+          firsts := firsts || array[(first_ + last_) / 2 + 1, first_];
+          lasts := lasts || array[last_, (first_ + last_) / 2];
+        end if;
+    end;
+  end loop;
+  return answer || jsonb_build_object('state', state, 'entries', read_, 'refused', to_jsonb(refused));
+end
+$$;
+revoke execute on function private.store_lines(uuid, jsonb, text[], bigint[], jsonb, jsonb, bigint[], bigint) from public;
+
 -- Takes a batch of lines of a transcript. `lines` are texts of JSON objects, null for one that cannot be stored; `offsets` where they begin
 -- in the body, whose first byte is byte `base` of the file. `redactions` has what the edge has seen: {lines: {index: secrets}, by: {provider:
 -- secrets}, skipped: {index: reason}}. The reason "unfinished" is the end of the body in the middle of a line: the file goes on there.
@@ -194,8 +250,8 @@ declare
   next_offset bigint := base + "end";
   kept_lines text[] := array(select l.line from json_array_elements_text(lines) as l (line));
   kept_offsets bigint[];
-  entries private.entry[];
   answer jsonb := jsonb_build_object('messages', 0, 'tool_calls', 0, 'duplicates', 0, 'progress', 0, 'unknown', 0);
+  entries bigint;
   body text;
   skipped jsonb;
   errors jsonb;
@@ -348,19 +404,23 @@ begin
   lines_ := cardinality(array_remove(kept_lines, null));
 
   if lines_ > 0 then
-    entries := private.entries_of(known.source, kept_lines, kept_offsets, known.reader_state);
-    known.reader_state := coalesce((entries[cardinality(entries)]).facts -> 'state', known.reader_state);
-    if redactions -> 'lines' <> '{}' then
-      entries := private.with_redactions(entries, offsets, base, redactions -> 'lines');
-    end if;
-    answer := private.store_entries(
+    answer := private.store_lines(
       owner,
       jsonb_build_object(
         'project', private.redact_secrets(project), 'source', known.source, 'session', session_, 'agent', agent_, 'path', path,
         'file_id', known.id
       ),
-      entries
+      kept_lines, kept_offsets, known.reader_state, redactions -> 'lines', offsets, base
     );
+    known.reader_state := nullif(answer -> 'state', 'null');
+    if answer -> 'refused' <> '[]' then
+      skipped := skipped || jsonb_build_object('refused', jsonb_array_length(answer -> 'refused'));
+      errors := errors || (
+        select jsonb_agg(jsonb_build_object('offset', r.place, 'code', 'refused')) from jsonb_array_elements(answer -> 'refused') as r (place)
+      );
+    end if;
+    entries := (answer ->> 'entries')::bigint;
+    answer := answer - array['state', 'entries', 'refused'];
     known.conversation_id := coalesce(known.conversation_id, (answer ->> 'conversation_id')::uuid);
     -- The session may have moved with these lines.
     select c.project_id into known.project_id from observatory.conversations as c where c.id = known.conversation_id;
@@ -403,7 +463,7 @@ begin
       values (known.id, known.generation, kept_offsets[1], next_offset, body);
       update observatory.projects as p set last_activity_at = now()
       where p.id = known.project_id and p.last_activity_at < now() - interval '1 minute';
-      perform private.use_allowance('transcripts', octet_length(body), cardinality(entries));
+      perform private.use_allowance('transcripts', octet_length(body), entries);
     end if;
   end if;
 
@@ -423,6 +483,7 @@ grant execute on function observatory.ingest_batch(json, bigint[], jsonb, text, 
 
 -- migrate:down
 drop function observatory.ingest_batch(json, bigint[], jsonb, text, text, text, text, bigint, bigint, bigint);
+drop function private.store_lines(uuid, jsonb, text[], bigint[], jsonb, jsonb, bigint[], bigint);
 drop function private.transcript_place(text);
 drop function private.continued_file(observatory.ingest_files[], text[], bigint[], jsonb, bigint, bytea);
 drop function private.stored_lines(observatory.ingest_files[], text[], bigint[]);

@@ -337,7 +337,7 @@ const add = (sums, { messages = 0, tool_calls = 0, redactions = 0, skipped = {} 
   sums.messages += messages;
   sums.tool_calls += tool_calls;
   sums.redactions += redactions;
-  sums.skipped += (skipped.malformed ?? 0) + (skipped.too_large ?? 0);
+  sums.skipped += (skipped.malformed ?? 0) + (skipped.too_large ?? 0) + (skipped.refused ?? 0);
 };
 
 /** Sends a file that lies beside a transcript. */

@@ -141,6 +141,106 @@ test('unknown types are kept as they are; progress is kept out of everything but
   assert.equal(text, one.text);
 });
 
+/** Characters that no compression makes fewer. */
+const wild = (count) =>
+  Array.from({ length: count }, () => String.fromCodePoint(0x4e00 + Math.floor(Math.random() * 20_000))).join('');
+
+test('a line that no table can hold costs itself alone, in batches of any size, and stays in the file', async () => {
+  for (const size of [500, 4, 1]) {
+    const sub = randomUUID();
+    const one = new Session();
+    one.user('First');
+    // A summary is found by the entry that it names.
+    const [long, longer] = [wild(4000), wild(4500)];
+    one.raw({ type: 'summary', summary: 'A', leafUuid: long });
+    one.user('Second');
+    one.assistant('Third');
+    one.raw({ type: 'summary', summary: 'B', leafUuid: longer });
+    one.user('Fourth');
+    const answer = await sendSession(sub, one, { size });
+    assert.deepEqual([answer.messages, answer.next_offset], [4, `${Buffer.byteLength(one.text)}`], `${size}`);
+    const file = await fileOf(sub, `${one.id}.jsonl`);
+    const places = [long, longer].map((text) =>
+      Buffer.byteLength(one.text.slice(0, one.text.lastIndexOf('\n', one.text.indexOf(text)) + 1)),
+    );
+    assert.deepEqual(
+      [file.skipped, file.errors, file.lines],
+      [{ refused: 2 }, places.map((offset) => ({ offset, code: 'refused' })), '6'],
+    );
+    const rows = await messages(answer.conversation_id);
+    assert.deepEqual(
+      rows.map(({ content }) => content),
+      ['First', 'Second', 'Third', 'Fourth'],
+    );
+    const page = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', {
+      id: answer.conversation_id,
+    });
+    assert.equal(page.text, one.text);
+    const again = await sendSession(sub, one, { size: 2 });
+    assert.equal(again.messages, 0);
+    assert.deepEqual([await fileOf(sub, `${one.id}.jsonl`), await differencesOf(sub)], [file, []]);
+  }
+});
+
+test('a message of more blocks than a request has time to store costs itself alone', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  const blocks = (count) => Array.from({ length: count }, (_, n) => ({ type: 'text', text: `${n}` }));
+  one.user(blocks(5000));
+  one.user(blocks(5001));
+  one.user(Array.from({ length: 1_000_000 }, () => 1));
+  one.user('Last');
+  const answer = await sendSession(sub, one);
+  assert.deepEqual([answer.messages, answer.skipped], [2, { refused: 2 }]);
+});
+
+test('texts that are too long for an index are cut, and cost no line', async () => {
+  const sub = randomUUID();
+  const one = new Session({ cwd: `/home/${wild(1500)}` });
+  one.user('First', { gitBranch: wild(700) });
+  one.tool('Read', { file_path: `/${wild(3000)}` }, {}, { id: 'read' });
+  one.tool('Grep', { path: `/${'a'.repeat(3000)}` }, {}, { id: 'grep' });
+  one.tool('Write', { content: '\u0001'.repeat(190_000) }, {}, { id: 'write' });
+  one.tool(
+    wild(300),
+    {},
+    {
+      gitOperation: {
+        commit: { sha: '0a1b2c3d', branch: wild(700) },
+        pr: { number: 1, url: `https://a/${wild(1900)}` },
+      },
+    },
+    { id: 'git' },
+  );
+  one.raw({ type: 'pr-link', sessionId: one.id, prNumber: 2, prUrl: `https://a/${wild(1900)}` });
+  one.assistant('Last', {
+    usage: { input_tokens: 1, iterations: [{ type: 'advisor_message', model: 'm'.repeat(300), input_tokens: 2 }] },
+  });
+  const answer = await sendSession(sub, one);
+  assert.deepEqual([answer.skipped, answer.messages], [{}, 10]);
+  const made = await conversation(sub, one.id);
+  assert.equal(made.root_path, one.cwd.slice(0, 500));
+  const calls = Object.fromEntries((await toolCalls(made.id)).map((row) => [row.tool_use_id, row]));
+  assert.deepEqual(
+    [calls.read.file_path.length, calls.grep.file_path.length, Object.keys(calls.write.input)],
+    [500, 1024, ['cut']],
+  );
+  const links = await sql(
+    'select kind, number::int, char_length(branch) as branch, url from observatory.git_links where conversation_id = $1 order by kind, number',
+    [made.id],
+  );
+  assert.deepEqual(links, [
+    { kind: 'commit', number: null, branch: 250, url: null },
+    { kind: 'pr', number: 1, branch: null, url: null },
+    { kind: 'pr', number: 2, branch: null, url: null },
+  ]);
+  const used = await sql(
+    `select char_length(model) as model from observatory.usage_records where owner_id = $1 and kind = 'advisor'`,
+    [sub],
+  );
+  assert.deepEqual(used, [{ model: 200 }]);
+});
+
 test('images and documents leave nothing but their size and their hash in a message', async () => {
   const sub = randomUUID();
   const one = new Session();
@@ -599,12 +699,15 @@ test('a conversation counts the subagents whose files have not come', async () =
   main.user('Start');
   main.tool('Agent', { prompt: 'x' }, { agentId: 'gone1', status: 'completed' });
   main.tool('Task', { prompt: 'y' }, { agentId: 'gone2', status: 'completed' });
+  main.tool('Agent', { prompt: 'z' }, { agentId: 'running', status: 'async_launched' });
+  // It runs on another machine, and leaves no file here.
+  main.tool('Agent', { prompt: 'z' }, { agentId: 'far', status: 'remote_launched' });
   await sendSession(sub, main);
-  assert.equal((await conversation(sub, main.id)).missing_agents, '2');
+  assert.equal((await conversation(sub, main.id)).missing_agents, '3');
   const one = new Session({ id: main.id, cwd: main.cwd, agent: 'gone2' });
   one.user('Here');
   await sendSession(sub, one);
-  assert.equal((await conversation(sub, main.id)).missing_agents, '1');
+  assert.equal((await conversation(sub, main.id)).missing_agents, '2');
 });
 
 test('a subagent’s file beside the sessions, as older versions have it, belongs to the session of its lines', async () => {
