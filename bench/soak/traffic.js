@@ -26,7 +26,7 @@ class Traffic {
   answers = [];
   acknowledged = {};
   replaced = {};
-  expected = new Set();
+  expected = new Map();
   received = new Set();
   open = new Set();
   stopped = new AbortController();
@@ -56,6 +56,8 @@ class Traffic {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, warm));
     this.answers = [];
+    // Nobody has listened yet.
+    this.expected.clear();
   }
 
   get now() {
@@ -91,7 +93,7 @@ class Traffic {
         this.replaced[what] ??= {};
         this.replaced[what][row] = key;
       },
-      changed: (table, id) => this.expected.add(`${table} ${id}`),
+      changed: (table, id) => this.expected.set(`${table} ${id}`, this.now),
       newcomer: () => this.#newcomer(),
     };
   }
@@ -134,30 +136,39 @@ class Traffic {
     }
   }
 
-  #listen() {
+  /** Resolves once all streams have begun: an earlier change is in none of them. */
+  async #listen() {
     const { edge, users, listened } = this.world;
     const table = 'clixen.projects';
-    return users
+    let allReady;
+    const begun = new Promise((resolve) => {
+      allReady = resolve;
+    });
+    const listeners = users
       .filter(({ sub }) => listened.includes(sub))
       .map(({ token }) =>
         listen({
           ...{ url: edge, token: () => token, table, signal: this.stopListening.signal },
           onEvent: ({ event, key }) => {
-            if (event === 'ready') this.ready = (this.ready ?? 0) + 1;
-            else if (key) this.received.add(`${table} ${key.id}`);
+            if (event === 'ready') {
+              this.ready = (this.ready ?? 0) + 1;
+              if (this.ready === listened.length) allReady();
+            } else if (key) this.received.add(`${table} ${key.id}`);
           },
         }),
       );
+    if (listeners.length > 0) await begun;
+    return listeners;
   }
 
   async run(stop) {
     this.stopListening = new AbortController();
     this.from = performance.now();
     await this.#fill();
+    const listeners = await this.#listen();
     this.start = Date.now();
     this.from = performance.now();
     this.#report();
-    const listeners = this.#listen();
     const report = setInterval(() => this.#report(), 1000);
     const offering = this.#offer();
     await stop;
@@ -170,7 +181,9 @@ class Traffic {
     clearInterval(report);
     for (const [what, rows] of Object.entries(this.replaced)) this.acknowledged[what] = Object.values(rows);
     this.#report();
-    const missed = [...this.expected].filter((each) => !this.received.has(each));
+    const missed = [...this.expected]
+      .filter(([change]) => !this.received.has(change))
+      .map(([change, at]) => `${change}, acknowledged after ${(at / 1000).toFixed(1)} s`);
     return { unanswered: this.open.size, ready: this.ready ?? 0, changes: this.expected.size, missed };
   }
 

@@ -62,12 +62,24 @@ test('a p99 that rises is missed, also where only one request in fifty is slow',
     drift((at) => 20 + at / MINUTE / 2),
     [],
   );
-  assert.equal(drift((at) => 20 + 5 * (at / MINUTE)).length, 1);
-  assert.equal(drift((at) => (at > 8 * MINUTE && at % 5000 === 0 ? 200 : 20)).length, 1);
+  assert.equal(drift((at) => 20 + 5 * (at / MINUTE)).length, 2);
+  assert.equal(drift((at) => (at > 8 * MINUTE && at % 5000 === 0 ? 200 : 20)).length, 2);
   assert.equal(
     missed(driftRows({ answers: reads(() => 20).slice(0, 1000), minute: MINUTE })).length,
-    1,
+    2,
     'it ended early',
+  );
+});
+
+test('where few requests are made, one slow request is no drift, and ten are', () => {
+  const rare = (ms) => every(2000, (at) => ({ name: 'a call', group: 'calls', at, ended: at + ms(at), ms: ms(at) }));
+  const many = every(10, (at) => ({ name: 'a read', group: 'reads', at, ended: at + 20, ms: 20 }));
+  const drift = (ms) => missed(driftRows({ answers: [...rare(ms), ...many], minute: MINUTE }));
+  const late = (slow) => (at) => (at > 8 * MINUTE && slow(at) ? 200 : 20);
+  assert.deepEqual(drift(late((at) => at % 60_000 === 0)), []);
+  assert.deepEqual(
+    drift(late((at) => at % 10_000 === 0)).map((name) => name.replace(/:.*/, '')),
+    ['p83 of calls'],
   );
 });
 
