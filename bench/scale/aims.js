@@ -68,7 +68,7 @@ export const GROWTH_AIM = `at most ${MAX_GROWTH} times the blocks and ${MAX_GROW
 export const USERS_AIM = `100 users get at least ${MIN_OF_TEN} of the calls a second of 10, beside what so many connections cost`;
 
 /** Whether a hundred users hinder each other. A call takes the machine so long as there are calls in a second. */
-const isHindered = ({ users, floor }) => {
+export const isHindered = ({ users, floor }) => {
   const took = (all, count) => 1 / all[count].perSecond;
   const ofConnections = FLOOR_TIMES * Math.max(0, took(floor, 100) - took(floor, 10));
   return took(users, 100) > took(users, 10) / MIN_OF_TEN + ofConnections;

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { SetupError } from '../../dev/setup.js';
 import { rounded } from '../figures.js';
 import { latency } from '../pgbench.js';
-import { growthRow } from './aims.js';
+import { growthRow, isHindered } from './aims.js';
 import { checkedAnswer, explained, preparedReads } from './ask.js';
 import { preparedCalls } from './endpoints.js';
 import { owned } from './lists.js';
@@ -19,6 +19,11 @@ export const USERS = [1, 10, 100];
 const TIMES = { 1: 1, 10: 1, 100: 3 };
 /** A load in which not every user has got two answers is repeated with twice the time, up to so many seconds. */
 const MAX_SECONDS = 120;
+/**
+ * Further loads of the read of one row, and of a statement whose users hinder each other by the first ones: a load of a few seconds varies by
+ * a fifth. The middle one counts.
+ */
+const REPEATS = 2;
 
 /** A copy of the migrated database, for the rows of one size. */
 const NAME = 'bench_curves';
@@ -115,6 +120,23 @@ const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) 
     return made;
   });
 
+/** What each number of users waits for a statement. */
+const loads = async (url, statement, counts, options) => {
+  const users = {};
+  for (const count of counts) users[count] = await waiting(url, statement, { users: count, ...options });
+  return users;
+};
+
+const middle = (all) => [...all].sort((a, b) => a.perSecond - b.perSecond)[Math.floor(all.length / 2)];
+
+const usersOf = async (url, { statement, floor, ...options }) => {
+  const first = await loads(url, statement, USERS, options);
+  if (floor && (statement.contends || !isHindered({ users: first, floor }))) return first;
+  const all = [first];
+  for (let n = 0; n < REPEATS; n += 1) all.push(await loads(url, statement, USERS.slice(1), options));
+  return Object.fromEntries(USERS.map((count) => [count, middle(all.map((users) => users[count]).filter(Boolean))]));
+};
+
 /** What is measured at one size: by the statement's name. */
 const atSize = async (url, { seconds, ...asked }) => {
   const { size, signal, say } = asked;
@@ -122,8 +144,7 @@ const atSize = async (url, { seconds, ...asked }) => {
   let floor;
   // pgbench needs all connections that there are: that of the load is closed by then.
   for (const statement of await statementsAt(url, asked)) {
-    const users = {};
-    for (const count of USERS) users[count] = await waiting(url, statement, { users: count, seconds, signal });
+    const users = await usersOf(url, { statement, floor, seconds, signal });
     const { blocks, why, grows, contends } = statement;
     floor ??= users;
     found.set(statement.name, { point: { size, blocks, users, floor }, said: { why, grows, contends } });
