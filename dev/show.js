@@ -68,6 +68,7 @@ const RELATION = {
     where a.attrelid = $1::oid and a.attnum > 0 and col_description(a.attrelid, a.attnum) is not null order by a.attnum)`,
   indexes: `select pg_get_indexdef(i.indexrelid) as line from pg_index i
     where i.indrelid = $1::oid and $2::text is not null and not exists (select from pg_constraint r where r.conindid = i.indexrelid) order by 1`,
+  statistics: `select pg_get_statisticsobjdef(s.oid) as line from pg_statistic_ext s where s.stxrelid = $1::oid and $2::text is not null order by 1`,
   security: `select format('alter table %s %s row level security', $2::text, how) as line
     from pg_class c, unnest(array[case when c.relrowsecurity then 'enable' end, case when c.relforcerowsecurity then 'force' end]) as how
     where c.oid = $1::oid and how is not null`,

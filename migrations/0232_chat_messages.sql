@@ -26,8 +26,9 @@ comment on table clixen.mvp_chat_messages is 'One message of a session, the user
 create index mvp_chat_messages_session on clixen.mvp_chat_messages (session_id, created_at, id, user_id);
 create index mvp_chat_messages_user_id on clixen.mvp_chat_messages (user_id, created_at desc);
 create index mvp_chat_messages_created_at on clixen.mvp_chat_messages using brin (created_at);
--- The planner takes the chat and its user for independent, and expects fewer messages of a chat than a page has: it would sort all of a long
--- one. Expecting many of each user it reads the index in order.
+-- The planner takes the chat and its user for independent, expects fewer messages of a chat than a page has, and would sort all of a long one.
+-- A chat has one user, says the dependency; without statistics of the rows it expects many of each user at least.
+create statistics clixen.mvp_chat_messages_one_user (dependencies) on session_id, user_id from clixen.mvp_chat_messages;
 alter table clixen.mvp_chat_messages alter column user_id set (n_distinct = 10);
 
 alter table clixen.mvp_chat_messages enable row level security;

@@ -743,6 +743,29 @@ test('the index of a parent’s children has their owner', async () => {
   }
 });
 
+test('a chat is expected to have one user, so that a page of a long one is not sorted', async () => {
+  await transaction(async (query) => {
+    const who = randomUUID();
+    await query(`set local session_replication_role = replica`);
+    // Of thirty users each has ten chats of ten messages, and one has a chat of two hundred.
+    await query(
+      `insert into clixen.mvp_chat_messages (session_id, user_id, content)
+       select md5('chat ' || n / 10)::uuid, md5('user ' || n / 100)::uuid, 'text' from generate_series(0, 2999) as n
+       union all select $1::uuid, $1, 'text' from generate_series(1, 200)`,
+      [who],
+    );
+    await query('analyze clixen.mvp_chat_messages');
+    await query(`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ sub: who, role: 'authenticated' }),
+    ]);
+    const [{ 'QUERY PLAN': plan }] = await query(
+      `explain (format json) select * from clixen.mvp_chat_messages where session_id = '${who}' order by created_at, id`,
+    );
+    const expected = plan[0].Plan['Plan Rows'];
+    assert.ok(expected > 100, `${expected} rows expected`);
+  });
+});
+
 test('the dashboard’s views say what is there', async () => {
   const { who, project, workflow, session } = await projectWithChat();
   await deploy(who, workflow.id);
