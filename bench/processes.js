@@ -20,16 +20,32 @@ export const family = (pid) => {
   return all;
 };
 
+/** Seconds of CPU in a `stat` of /proc; 0 if what it was about has ended. */
+const secondsIn = (file) => {
+  try {
+    const [, fields] = readFileSync(file, 'utf8').split(') ');
+    const [user, system] = fields.split(' ').slice(11, 13).map(Number);
+    return (user + system) / HZ;
+  } catch {
+    return 0;
+  }
+};
+
 /** Seconds of CPU that each process has used, by its id. */
-export const cpuSeconds = (pids) =>
+export const cpuSeconds = (pids) => new Map(pids.map((pid) => [pid, secondsIn(`/proc/${pid}/stat`)]));
+
+const threads = (pid) => {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+};
+
+/** Seconds of CPU that each thread of these processes has used, by its id. The first thread of a process has the process's id. */
+export const threadSeconds = (pids) =>
   new Map(
-    pids.map((pid) => {
-      try {
-        const [, fields] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ');
-        const [user, system] = fields.split(' ').slice(11, 13).map(Number);
-        return [pid, (user + system) / HZ];
-      } catch {
-        return [pid, 0];
-      }
-    }),
+    pids.flatMap((pid) =>
+      threads(pid).map((thread) => [Number(thread), secondsIn(`/proc/${pid}/task/${thread}/stat`)]),
+    ),
   );

@@ -1,5 +1,5 @@
 // npm run bench -- fairness: how long one user's reads take beside an abusive caller, compared with the same reads beside processes
-// outside PostgreSQL that burn as much CPU as the caller's requests do: one process for each that they keep busy.
+// outside PostgreSQL that burn as much CPU as the caller's requests do: one process for each thread that they keep busy.
 import { fork, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { settle, verdict } from '../aims.js';
 import { keep } from '../document.js';
 import { rounded } from '../figures.js';
 import { machine, packageVersion } from '../machine.js';
-import { cpuSeconds, family } from '../processes.js';
+import { cpuSeconds, family, threadSeconds } from '../processes.js';
 import { withStand } from '../stand.js';
 import { withBenchmarkSystem } from '../system.js';
 import { attacks } from './attacks/index.js';
@@ -39,36 +39,50 @@ const parsed = (flags) => {
   }
 };
 
-/** Cores' worth of CPU that each process has used between two calls of cpuSeconds. */
+/** Cores' worth of CPU that each process or thread has used between two calls of cpuSeconds or threadSeconds, by its id. */
 const coresBetween = (before, after, seconds) =>
-  [...after].map(([pid, used]) => Math.max(0, used - (before.get(pid) ?? 0)) / seconds);
+  new Map([...after].map(([id, used]) => [id, Math.max(0, used - (before.get(id) ?? 0)) / seconds]));
 
 const count = (statuses, wanted) => sum(wanted.map((status) => statuses[status] ?? 0));
 
-const sum = (values) => values.reduce((total, value) => total + value, 0);
+const sum = (values) => [...values].reduce((total, value) => total + value, 0);
 
 const percentile = (values, part) =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * part))];
 
-/** Burns as much CPU as each process of a list has used, in as many processes, in slices of 10 ms. @param {number[]} parts cores of each */
+/**
+ * Burns a part of a core until it is killed, every 10 ms. It counts its own CPU time: in the time of a clock it would burn less the
+ * busier the machine is, and the abusive caller's processes do not.
+ */
+const BURNER = `const part = Number(process.argv[1]);
+  const used = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
+  const [start, before] = [performance.now(), used()];
+  const turn = () => { while (used() - before < part * (performance.now() - start)); setTimeout(turn, 10 * (1 - part)); };
+  turn();`;
+
+/**
+ * Burns as much CPU as each thread of a list has used, in as many processes.
+ * @param {number[]} parts cores of each
+ * @returns what the body returns, and the cores that were burnt meanwhile
+ */
 const burn = async (parts, body) => {
-  const script = `const part = Number(process.argv[1]);
-    const turn = () => { const until = performance.now() + 10 * part; while (performance.now() < until); setTimeout(turn, 10 * (1 - part)); };
-    turn();`;
   const burners = parts
     .filter((part) => part > 0.01)
-    .map((part) => spawn(process.execPath, ['-e', script, `${Math.min(1, part)}`], { stdio: 'ignore' }));
+    .map((part) => spawn(process.execPath, ['-e', BURNER, `${Math.min(1, part)}`], { stdio: 'ignore' }));
+  const used = () => cpuSeconds(burners.map(({ pid }) => pid));
   try {
     await sleep(300);
-    return await body();
+    const [usedBefore, from] = [used(), performance.now()];
+    const result = await body();
+    return { ...result, cores: sum(coresBetween(usedBefore, used(), (performance.now() - from) / 1000).values()) };
   } finally {
     for (const burner of burners) burner.kill('SIGKILL');
   }
 };
 
 class Bench {
-  constructor({ parts, edgeUrl, signal, seconds }) {
-    Object.assign(this, { parts, edgeUrl, signal, seconds });
+  constructor({ parts, edge, signal, seconds }) {
+    Object.assign(this, { parts: [...parts, edge.part], edge, signal, seconds });
   }
 
   get pids() {
@@ -77,7 +91,7 @@ class Bench {
 
   /** The reader, in a process of its own. */
   async read(token) {
-    const flags = [this.edgeUrl, token, `${this.seconds}`];
+    const flags = [this.edge.url, token, `${this.seconds}`];
     const reader = fork(join(import.meta.dirname, 'reader.js'), flags);
     const stop = () => reader.kill('SIGKILL');
     this.signal.addEventListener('abort', stop);
@@ -95,7 +109,7 @@ class Bench {
     }
   }
 
-  /** The reader beside an attack; and how many cores the attack, its process included, has kept busy. */
+  /** The reader beside an attack; and how many cores each thread has kept busy, those of the attack's process included. */
   async beside(reader, name, target) {
     const attacker = fork(join(import.meta.dirname, 'attacker.js'), [name, JSON.stringify(target)]);
     const over = new Promise((resolve) => {
@@ -104,12 +118,13 @@ class Bench {
     });
     try {
       await sleep(1500);
-      const used = () => cpuSeconds([...this.pids, attacker.pid]);
+      const used = () => threadSeconds([...this.pids, attacker.pid]);
       const [usedBefore, from] = [used(), performance.now()];
       const read = await this.read(reader);
       const cores = coresBetween(usedBefore, used(), (performance.now() - from) / 1000);
       attacker.send('stop');
-      return { ...read, cores, statuses: await over };
+      // The isolate runs on the first thread of workerd.
+      return { ...read, cores: [...cores.values()], thread: cores.get(this.edge.part.pid), statuses: await over };
     } finally {
       attacker.kill('SIGKILL');
     }
@@ -137,15 +152,15 @@ const measured = async ({ stack, edge, stopping, options }) => {
     await sql(`insert into clixen.projects (user_id, name) values ($1, 'own')`, [reader]);
     const token = await issue(stack.keys, { issuer: stack.issuer.issuer, sub: reader });
     const bench = new Bench({
-      parts: [...stack.parts, edge.part],
-      edgeUrl: edge.url,
+      parts: stack.parts,
+      edge,
       signal,
       seconds: options.seconds,
     });
     await bench.read(token);
     const usedBefore = cpuSeconds(bench.pids);
     const alone = await bench.read(token);
-    const own = sum(coresBetween(usedBefore, cpuSeconds(bench.pids), options.seconds));
+    const own = sum(coresBetween(usedBefore, cpuSeconds(bench.pids), options.seconds).values());
     say(`alone: p50 ${rounded(alone.p50)} ms, p99 ${rounded(alone.p99)} ms, ${rounded(own)} cores`);
     const rows = [];
     const target = await prepare({ stack, edgeUrl: edge.url, sql });
@@ -174,6 +189,8 @@ const measured = async ({ stack, edge, stopping, options }) => {
         p99: rounded(p99),
         burnt_p99: rounded(burntP99),
         cores: rounded(median(({ cores }) => cores)),
+        burnt_cores: rounded(median(({ burnt }) => burnt.cores)),
+        thread: rounded(median(({ beside }) => beside.thread)),
         ratio: rounded(ratio),
         refused,
         broken,
@@ -194,8 +211,8 @@ const markdown = ({ facts, options, alone, rows }) => {
     ([name, value]) => `- ${name.replaceAll('_', ' ')}: ${value}`,
   );
   const table = rows.map(
-    ({ name, p50, p99, burnt_p99: burnt, cores, ratio, refused, broken, met }) =>
-      `| ${name} | ${p50} | ${p99} | ${cores} | ${burnt} | ${ratio} | ${refused} | ${broken} | ${met === null ? 'no aim' : verdict(met)} |`,
+    ({ name, p50, p99, burnt_p99: burnt, cores, burnt_cores: burntCores, thread, ratio, refused, broken, met }) =>
+      `| ${name} | ${p50} | ${p99} | ${cores} | ${thread} | ${burnt} | ${burntCores} | ${ratio} | ${refused} | ${broken} | ${met === null ? 'no aim' : verdict(met)} |`,
   );
   return `${[
     '# Fairness',
@@ -203,10 +220,10 @@ const markdown = ({ facts, options, alone, rows }) => {
     ...list,
     `- the reader alone: p50 ${rounded(alone.p50)} ms, p99 ${rounded(alone.p99)} ms`,
     '',
-    `One user's reads, beside an abusive caller and beside processes that burn as much CPU outside PostgreSQL, one for each that the caller keeps busy: medians of the rounds. Aim: p99 at most ${AIM} times, no read refused; none for leads of many addresses, which are not one caller.`,
+    `One user's reads, beside an abusive caller and beside processes that burn as much CPU outside PostgreSQL, one for each thread that the caller keeps busy: medians of the rounds. The isolate's thread is the part of a core that it is busy, for caller and reader. Aim: p99 at most ${AIM} times, no read refused; none for leads of many addresses, which are not one caller.`,
     '',
-    '| beside | p50 ms | p99 ms | cores | p99 ms, CPU burnt outside | ratio | refused | broken | aim |',
-    '|---|---|---|---|---|---|---|---|---|',
+    "| beside | p50 ms | p99 ms | cores | the isolate's thread | p99 ms, CPU burnt outside | cores burnt | ratio | refused | broken | aim |",
+    '|---|---|---|---|---|---|---|---|---|---|---|',
     ...table,
   ].join('\n')}\n`;
 };
