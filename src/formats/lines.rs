@@ -77,6 +77,7 @@ impl Splitter {
     pub fn take<'a>(&mut self, chunk: &'a [u8]) -> &'a [u8] {
         let mut rest = chunk;
         while !self.is_full() {
+            rest = self.skip_blank_lines(rest);
             let Some(at) = memchr::memchr(b'\n', rest) else {
                 self.extend(rest);
                 return &[];
@@ -86,6 +87,23 @@ impl Splitter {
             self.extend(line);
             self.end_line(1);
         }
+        rest
+    }
+
+    /// Skips the blank lines at the beginning of a chunk together: a body may have millions of them.
+    fn skip_blank_lines<'a>(&mut self, chunk: &'a [u8]) -> &'a [u8] {
+        let text = chunk.iter().position(|byte| !byte.is_ascii_whitespace());
+        let (blank, _) = chunk.split_at(text.unwrap_or(chunk.len()));
+        // A line of white space may be too long.
+        if self.length > 0 || blank.len() > self.line_limit {
+            return chunk;
+        }
+        let Some(last) = memchr::memrchr(b'\n', blank) else {
+            return chunk;
+        };
+        let (lines, rest) = chunk.split_at(last + 1);
+        self.end += lines.len() as u64;
+        self.ended += memchr::memchr_iter(b'\n', lines).count() as u64;
         rest
     }
 

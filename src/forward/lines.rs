@@ -44,7 +44,8 @@ async fn read<P: Platform>(
     done: &mut Done,
     edge: &Edge<P>,
 ) -> Result<(), Error> {
-    let _place = match &lines.sharer() {
+    let sharer = lines.sharer();
+    let _place = match &sharer {
         Some(sharer) => share::acquire_body(sharer, edge)?,
         None => None,
     };
@@ -59,13 +60,17 @@ async fn read<P: Platform>(
         let idle_ms = edge.config.limits.upload_ms;
         let chunks = edge.platform.chunks(stream, is_zipped, limit, idle_ms);
         let mut chunks = pin!(chunks);
-        let mut length = 0;
+        let (mut length, mut due_bytes) = (0, 0);
         let mut begun_ms = edge.platform.now_ms();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(|fault| Error::of_body(fault, limit))?;
             length += chunk.len();
             if length > limit {
                 return Err(Error::BodyTooLarge { limit });
+            }
+            if let Some(sharer) = &sharer {
+                due_bytes += chunk.len();
+                turns::before_splitting(sharer.name(), &mut due_bytes, edge).await;
             }
             if !splitter.has_lines() {
                 begun_ms = edge.platform.now_ms();

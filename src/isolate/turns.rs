@@ -29,6 +29,9 @@ const SMALL_BYTES: usize = 16 * KB;
 /// lines.
 const BYTES_READ_IN_A_MS: usize = 2 * KB;
 const BYTES_OF_LINES_IN_A_MS: usize = 16 * KB;
+/// Bytes of a body of lines that count a millisecond beside that when they arrive: decompressed, and split into lines. Blank lines are
+/// in no batch.
+const BYTES_SPLIT_IN_A_MS: usize = 64 * KB;
 
 /// The work of an isolate's callers.
 #[derive(Default)]
@@ -75,6 +78,16 @@ pub async fn before_body<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>
 /// The same for a batch of lines.
 pub async fn before_lines<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
     wait(caller, (bytes / BYTES_OF_LINES_IN_A_MS) as u64, edge).await;
+}
+
+/// Waits until it is a caller's turn to have what has arrived of a body of lines split. Takes the bytes that count from those that
+/// are due.
+pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, edge: &Edge<P>) {
+    let work_ms = *due_bytes / BYTES_SPLIT_IN_A_MS;
+    if work_ms > 0 {
+        *due_bytes %= BYTES_SPLIT_IN_A_MS;
+        wait(caller, work_ms as u64, edge).await;
+    }
 }
 
 async fn wait<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {

@@ -1,5 +1,6 @@
 //! A client's body, chunk by chunk as it arrives. Gzip is decompressed bit by bit.
 
+use std::mem;
 use std::pin::pin;
 
 use futures_util::Stream;
@@ -13,8 +14,13 @@ use super::uploads::{ChunkReader, MAX_CHUNK_BYTES, pipe};
 use super::waits::{PromiseFuture, delay};
 use crate::message::ReadFault;
 
-/// Bytes of gzip that are decompressed at a time. They become a thousand times as many at most.
-const ZIPPED_BYTES: u32 = 4 * 1024;
+/// Bytes of gzip that are decompressed at a time: at first, at least and at most. They become a thousand times as many at most, without a
+/// pause for anybody's request, so a piece that becomes more than a chunk makes the next ones smaller. They grow again slowly: a
+/// body must not swing between large pieces and what becomes large.
+const FIRST_ZIPPED_BYTES: u32 = 1024;
+const MIN_ZIPPED_BYTES: u32 = 64;
+const MAX_ZIPPED_BYTES: u32 = 4 * 1024;
+const ZIPPED_STEP_BYTES: u32 = 64;
 
 /// Bytes that are read of a service's answer at a time at most. There may be hundreds at once, and each has a buffer.
 const PIECE_BYTES: u32 = 16 * 1024;
@@ -45,6 +51,9 @@ struct Gunzip {
     buffer: Uint8Array,
     /// What has arrived and is not yet decompressed.
     zipped: Uint8Array,
+    /// Bytes of a piece that is written, and what the last one has become so far.
+    piece_bytes: u32,
+    became_bytes: u32,
     /// Pieces that were written since there was last nothing to read.
     unread_pieces: usize,
     /// Whether nothing was written since a read that found less than it had room for.
@@ -121,6 +130,8 @@ impl Chunks {
             from,
             buffer,
             zipped,
+            piece_bytes,
+            became_bytes,
             unread_pieces,
             is_drained,
         } = gunzip;
@@ -136,6 +147,7 @@ impl Chunks {
             if let Either::Left((chunk, _)) = select(unzipped.as_mut(), pin!(turn)).await {
                 let chunk = chunk.map_err(|_| ReadFault::Broken)?;
                 *is_drained = chunk.length() < MAX_CHUNK_BYTES;
+                *became_bytes = became_bytes.saturating_add(chunk.length());
                 return Ok(chunk);
             }
             if !skips_turn {
@@ -150,7 +162,8 @@ impl Chunks {
                     return unzipped.await.map_err(|_| ReadFault::Broken);
                 }
             }
-            let piece = zipped.subarray(0, ZIPPED_BYTES.min(zipped.length()));
+            *piece_bytes = next_piece_bytes(*piece_bytes, mem::take(became_bytes));
+            let piece = zipped.subarray(0, (*piece_bytes).min(zipped.length()));
             *zipped = zipped.subarray(piece.length(), zipped.length());
             let written = PromiseFuture::of(&into.write_with_chunk(&piece)).await;
             written.map_err(|_| ReadFault::Broken)?;
@@ -158,6 +171,15 @@ impl Chunks {
             *is_drained = false;
         }
     }
+}
+
+/// Bytes of the piece after one that has become so many.
+fn next_piece_bytes(piece_bytes: u32, became_bytes: u32) -> u32 {
+    if became_bytes <= MAX_CHUNK_BYTES {
+        return (piece_bytes + ZIPPED_STEP_BYTES).min(MAX_ZIPPED_BYTES);
+    }
+    let in_a_chunk = u64::from(piece_bytes) * u64::from(MAX_CHUNK_BYTES) / u64::from(became_bytes);
+    u32::try_from(in_a_chunk).map_or(MIN_ZIPPED_BYTES, |bytes| bytes.max(MIN_ZIPPED_BYTES))
 }
 
 fn new_buffer() -> Uint8Array {
@@ -183,6 +205,8 @@ impl Gunzip {
             from: ChunkReader::of(&from)?,
             buffer: new_buffer(),
             zipped: new_buffer().subarray(0, 0),
+            piece_bytes: FIRST_ZIPPED_BYTES,
+            became_bytes: 0,
             unread_pieces: 0,
             is_drained: true,
         })
