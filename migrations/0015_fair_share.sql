@@ -22,7 +22,8 @@ comment on schema request is 'What PostgREST runs before each request (db-pre-re
 grant usage on schema request to anon, authenticated, edge, service_role;
 
 -- Every request pays for this function: it reads the claims once and calls few others. It tells callers apart
--- by the user's `sub`, or by the address in the edge's claim. Each share is a numbered advisory lock of the caller's, which ends with the transaction.
+-- by the user's `sub`, by the id of a worker's API token, or by the address in the edge's claim. Each share is a numbered advisory
+-- lock of the caller's, which ends with the transaction.
 -- The default of `path` is the search path of the request, which begins with the schema that PostgREST has chosen: inside, it is the
 -- function's own.
 create function request.begin(path text default current_setting('search_path')) returns void
@@ -34,8 +35,12 @@ declare
   role constant text := claims ->> 'role';
   seen constant jsonb := private.edge_claim(claims);
   is_user constant boolean := claims ->> 'sub' is not null and role in ('authenticated', 'edge');
+  is_server constant boolean := coalesce(role = 'service_role' or seen ->> 'caller' = 'service_role', false);
+  is_worker constant boolean := is_server and claims -> 'api_token' ->> 'id' is not null;
   name constant int := hashtext('rowgate ' || coalesce(
-    case when is_user then 'user ' || (claims ->> 'sub') end, 'addr ' || (seen ->> 'addr'), 'nobody'
+    case when is_user then 'user ' || (claims ->> 'sub') end,
+    case when is_worker then 'worker ' || (claims -> 'api_token' ->> 'id') end,
+    'addr ' || (seen ->> 'addr'), 'nobody'
   ));
   everybody constant int := hashtext('rowgate anonymous');
   shares private.connection_shares;
@@ -46,8 +51,8 @@ begin
   if claims ? 'api_token' or claims ->> 'iss' = 'rowgate' then
     access := private.check_api_token(claims, btrim(split_part(path, ',', 1), '" '));
   end if;
-  -- No limit for the back office, nor for the edge's calls on behalf of no caller (webhooks, jobs).
-  if role = 'service_role' or seen ->> 'caller' = 'service_role' or (role = 'edge' and seen is null) then
+  -- No limit for the back office but its workers, nor for the edge's calls on behalf of no caller (webhooks, jobs).
+  if is_server and not is_worker or (role = 'edge' and seen is null) then
     if access = 'read' then
       perform set_config('transaction_read_only', 'on', true);
     end if;
@@ -58,7 +63,7 @@ begin
   if current_setting('lock_timeout') <> '1s' then
     perform set_config('lock_timeout', '1s', true);
   end if;
-  if not is_user and current_setting('statement_timeout') <> '2s' then
+  if not (is_user or is_worker) and current_setting('statement_timeout') <> '2s' then
     perform set_config('statement_timeout', '2s', true);
   end if;
 
@@ -77,14 +82,15 @@ begin
       format('At most %s at once', shares.caller), 'Send fewer at once; try again after the time in Retry-After.', 1
     );
   end if;
-  if seen -> 'limit' is not null then
+  -- Rate limits are not for the back office.
+  if seen -> 'limit' is not null and not is_worker then
     perform private.limit_endpoint(seen -> 'limit');
   end if;
   -- Nothing turns this off again in the transaction. Only the limits before are written.
   if access = 'read' then
     perform set_config('transaction_read_only', 'on', true);
   end if;
-  if is_user then
+  if is_user or is_worker then
     return;
   end if;
   slot := shares.anonymous::int;

@@ -56,6 +56,9 @@ pub trait Platform: Clone + 'static {
     /// Writes a body.
     type Writer: Writer;
 
+    /// Counts the request as one that the database works on.
+    type AtDatabase;
+
     /// Milliseconds since 1970.
     fn now_ms(&self) -> u64;
 
@@ -67,6 +70,13 @@ pub trait Platform: Clone + 'static {
 
     /// Writes the line of the log about the request, at the latest with its answer.
     fn log_request(&self, line: String);
+
+    /// Keeps the request alive when its client hangs up, until the value is dropped: the database does not end what it has begun.
+    fn at_database(&self) -> Self::AtDatabase;
+
+    /// The platform for work that goes on when the request's client hangs up.
+    #[must_use]
+    fn apart(&self) -> Self;
 
     /// Waits for some time.
     async fn sleep(&self, milliseconds: u32);

@@ -83,7 +83,7 @@ pub(super) async fn send<P: Platform>(
         until_ms: listener.until_ms,
         request_id: listener.request_id,
         writer,
-        edge: edge.clone(),
+        edge: edge.apart(),
     };
     edge.platform.outlive(stream.run(first).boxed_local());
     Ok(response)
@@ -120,7 +120,7 @@ async fn read_alone<P: Platform>(
     let subscriptions = json!([{"claims": claims, "table": table, "since": since}]);
     let arguments = json!({"subscriptions": subscriptions, "is_opening": true});
     let mut relay = scope::own_call("changes", arguments.to_string(), edge)?;
-    relay.sharer = Some(Sharer::User(user.to_owned()));
+    relay.sharer = Some(Sharer::Named(user.to_owned()));
     relay.request_id = Some(request_id.to_owned());
     let answers = parsed(relay, MAX_ANSWER_BYTES, edge).await?;
     let now_ms = edge.platform.now_ms();

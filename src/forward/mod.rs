@@ -363,9 +363,12 @@ async fn send_on<P: Platform>(
         None => share::Permits::default(),
     };
     let is_sent = Cell::new(!is_upload);
+    // PostgREST drops an upload that breaks off, and goes on with all else.
+    let at_database = Cell::new((!is_upload).then(|| edge.platform.at_database()));
     let sent = || {
         is_sent.set(true);
         permit.set(Some(edge.permit()));
+        at_database.set(Some(edge.platform.at_database()));
     };
     let id = request_id
         .or_else(|| text(&outgoing.headers, "x-request-id").map(str::to_owned))
@@ -391,13 +394,13 @@ async fn send_on<P: Platform>(
     });
     let start_ms = edge.platform.now_ms();
     let answer = pin!(send_with_retry(outgoing, primary, &sent, edge));
-    let mut response = share::hold_until_answered(permits, answer, &is_sent, edge)
-        .await
-        .map_err(|fault| match fault {
-            SendFault::Unreachable => Error::UpstreamUnavailable,
-            SendFault::Timeout => Error::UpstreamTimeout,
-            SendFault::Body(fault) => Error::of_body(fault, limit),
-        })?;
+    let answered = share::hold_until_answered(permits, answer, &is_sent, edge).await;
+    at_database.set(None);
+    let mut response = answered.map_err(|fault| match fault {
+        SendFault::Unreachable => Error::UpstreamUnavailable,
+        SendFault::Timeout => Error::UpstreamTimeout,
+        SendFault::Body(fault) => Error::of_body(fault, limit),
+    })?;
     // Everything but success is an error, also a redirect, which would reveal PostgREST's address.
     if !response.status.is_success() && response.status != StatusCode::NOT_MODIFIED {
         let took_ms = edge.platform.now_ms().saturating_sub(start_ms);
@@ -750,8 +753,11 @@ async fn read_refusal<P: Platform>(
     let Ok(permits) = permits else {
         return refusal;
     };
+    let at_database = edge.platform.at_database();
     let answer = pin!(send_with_retry(full.outgoing, full.primary, &|| (), edge));
-    match share::hold_until_answered(permits, answer, &Cell::new(true), edge).await {
+    let answered = share::hold_until_answered(permits, answer, &Cell::new(true), edge).await;
+    drop(at_database);
+    match answered {
         Ok(response) if response.status == refusal.status => read(response).await,
         _ => refusal,
     }

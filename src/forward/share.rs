@@ -1,5 +1,6 @@
 //! A fair share of PostgREST's connections: limits the requests that one caller, and all anonymous callers together,
-//! have at PostgREST at once. Further requests of an isolate wait here, roughly in order and for a short time, where they
+//! have at PostgREST at once. A request whose client hangs up keeps its place until PostgREST has answered: PostgREST does not
+//! cancel a statement whose client is gone. Further requests of an isolate wait here, roughly in order and for a short time, where they
 //! hold no connection.
 //!
 //! Each waiting request checks by a timer of its own whether it may go on. A promise that another request settles would
@@ -63,7 +64,7 @@ pub(super) async fn acquire<'a, P: Platform>(
 ) -> Result<Permits<'a>, Error> {
     let limits = &edge.config.limits;
     match sharer {
-        Sharer::User(name) => Ok(Permits {
+        Sharer::Named(name) => Ok(Permits {
             own: acquire_one(name, limits.caller_connections, edge).await?,
             ..Permits::default()
         }),
@@ -101,7 +102,7 @@ pub(super) fn acquire_body<'a, P: Platform>(
 ) -> Result<Option<Permit<'a>>, Error> {
     let limits = &edge.config.limits;
     let (name, most) = match sharer {
-        Sharer::User(name) => (name, limits.caller_connections),
+        Sharer::Named(name) => (name, limits.caller_connections),
         Sharer::Anonymous(name) => (name, limits.address_connections),
     };
     if most == 0 {

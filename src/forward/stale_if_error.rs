@@ -38,7 +38,7 @@ fn refresh<P: Platform>(function: &str, now_ms: u64, edge: &Edge<P>) {
     if !edge.stale_results.borrow_mut().is_due(function, now_ms) {
         return;
     }
-    let (function, edge, platform) = (function.to_owned(), edge.clone(), edge.platform.clone());
+    let (function, edge, platform) = (function.to_owned(), edge.apart(), edge.platform.clone());
     platform.background(async move {
         let nothing = Value::Object(serde_json::Map::new());
         // A failure leaves the stored result; the next request after a minute tries again.

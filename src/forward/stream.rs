@@ -34,7 +34,7 @@ pub(super) async fn send<P: Platform>(
         has_begun: Cell::new(false),
         writer,
     };
-    let work = run(hook, result, incoming, edge.clone(), pushed);
+    let work = run(hook, result, incoming, edge.apart(), pushed);
     edge.platform.outlive(work.boxed_local());
     let answered = answered.await;
     let answer = answered.unwrap_or(Err(Error::Internal("a stream's hook is gone")))?;

@@ -96,6 +96,7 @@ impl Writer for Taken {
 impl Platform for Native {
     type Body = Vec<u8>;
     type Writer = Taken;
+    type AtDatabase = ();
 
     fn now_ms(&self) -> u64 {
         *self.now_ms.borrow()
@@ -115,6 +116,12 @@ impl Platform for Native {
 
     async fn sleep(&self, milliseconds: u32) {
         *self.now_ms.borrow_mut() += u64::from(milliseconds);
+    }
+
+    fn at_database(&self) {}
+
+    fn apart(&self) -> Self {
+        self.clone()
     }
 
     async fn verifies(&self, key: &PublicKey, data: &[u8], signature: &[u8]) -> bool {

@@ -220,6 +220,12 @@ impl<P: Platform> Edge<P> {
         Self { isolate, platform }
     }
 
+    /// The edge for work that goes on when the request's client hangs up.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::new(self.isolate.clone(), self.platform.apart())
+    }
+
     /// Logs what the edge itself failed at. The client gets RG902 and the request's id, by which an operator finds this line.
     pub fn log_internal_error(&self, id: Option<&str>, cause: &str) {
         self.platform.log(&internal_error_line(id, cause, None));

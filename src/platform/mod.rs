@@ -109,6 +109,7 @@ pub fn begin(arrival: Arrival, manifests: ReadManifests) {
         request: Some((request, task)),
         listens: Cell::new(false),
         hung_up: hung_up.clone(),
+        at_database: Cell::default(),
         line: RefCell::default(),
     };
     let text = String::from_utf8(text).unwrap_or_default();
@@ -197,6 +198,7 @@ pub async fn scheduled(cron: &str, env: Env, manifests: ReadManifests) {
         request: None,
         listens: Cell::default(),
         hung_up: Rc::default(),
+        at_database: Cell::default(),
         line: RefCell::default(),
     };
     let edge = Edge::new(isolate, Workers(Rc::new(request_context)));
@@ -204,7 +206,8 @@ pub async fn scheduled(cron: &str, env: Env, manifests: ReadManifests) {
 }
 
 /// Answers, unless the client closes the connection first. Then the runtime ends the request and its fetches without
-/// settling their promises: a future that awaits one would wait for ever, so it is dropped here.
+/// settling their promises: a future that awaits one would wait for ever, so it is dropped here. While the database works for the
+/// request the runtime is made to wait, and the future goes on until the answer is there.
 async fn unless_hung_up(
     task: u32,
     incoming: Request<ReadableStream>,
@@ -217,7 +220,7 @@ async fn unless_hung_up(
     let is_logged = Cell::new(false);
     let mut answering = pin!(async {
         let response = pipeline::answer(incoming, edge).await;
-        is_logged.set(true);
+        is_logged.set(!context.hung_up.get());
         if !response.status.is_success()
             && !is_read(&method)
             && let Some((request, _)) = &context.request
@@ -227,13 +230,25 @@ async fn unless_hung_up(
         }
         response
     });
+    let mut stays = false;
     let response = poll_fn(|polled| {
-        if context.hung_up.get() {
+        if context.hung_up.get() && !stays {
+            stays = context.at_database.get() > 0 && context.stay(task);
+            if !stays {
+                return Poll::Ready(None);
+            }
+        }
+        let answered = answering.as_mut().poll(polled);
+        if stays && context.at_database.get() == 0 {
             return Poll::Ready(None);
         }
-        answering.as_mut().poll(polled).map(Some)
+        answered.map(Some)
     });
-    let Some(response) = response.await else {
+    let response = response.await;
+    if stays {
+        bridge::ended(task);
+    }
+    let Some(response) = response else {
         if !is_logged.get() {
             let status = pipeline::CLIENT_CLOSED_REQUEST;
             pipeline::log(edge, &id, &method, status, None, start_ms);
@@ -299,6 +314,8 @@ struct RequestContext {
     listens: Cell<bool>,
     /// Whether the client has hung up.
     hung_up: Rc<Cell<bool>>,
+    /// How much of the request the database works on.
+    at_database: Cell<usize>,
     /// The line of the log about the request; it crosses with the answer.
     line: RefCell<String>,
 }
@@ -314,11 +331,34 @@ impl RequestContext {
             bridge::listen(request, *task);
         }
     }
+
+    /// Makes the runtime wait for a task whose client has hung up, until [`bridge::ended`]. Whether it does.
+    fn stay(&self, task: u32) -> bool {
+        let context = self.context.as_ref();
+        context.is_some_and(|context| context.wait_until(&bridge::unended(task)).is_ok())
+    }
+}
+
+/// Work of the database for a request.
+pub struct AtDatabase(Rc<RequestContext>);
+
+impl AtDatabase {
+    fn of(context: &Rc<RequestContext>) -> Self {
+        context.at_database.update(|count| count + 1);
+        Self(context.clone())
+    }
+}
+
+impl Drop for AtDatabase {
+    fn drop(&mut self) {
+        self.0.at_database.update(|count| count.saturating_sub(1));
+    }
 }
 
 impl Platform for Workers {
     type Body = ReadableStream;
     type Writer = Pushed;
+    type AtDatabase = AtDatabase;
 
     fn now_ms(&self) -> u64 {
         tasks::now_ms()
@@ -330,6 +370,26 @@ impl Platform for Workers {
 
     fn log_request(&self, line: String) {
         self.0.line.replace(line);
+    }
+
+    fn at_database(&self) -> AtDatabase {
+        AtDatabase::of(&self.0)
+    }
+
+    fn apart(&self) -> Self {
+        let of = &self.0;
+        Self(Rc::new(RequestContext {
+            env: of.env.clone(),
+            context: of.context.as_ref().map(|context| {
+                let context: &JsValue = context.as_ref();
+                context.clone().unchecked_into()
+            }),
+            request: of.request.clone(),
+            listens: Cell::new(true),
+            hung_up: Rc::default(),
+            at_database: Cell::default(),
+            line: RefCell::default(),
+        }))
     }
 
     fn place(&self) -> Place {

@@ -77,8 +77,8 @@ pub(crate) enum Work<B> {
 /// The caller whose share of PostgREST's connections a request uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sharer {
-    /// A user, by id.
-    User(String),
+    /// A user, or a worker of the back office with an API token of its own, by id.
+    Named(String),
     /// An anonymous caller, by address; also uses the share of all anonymous callers.
     Anonymous(String),
 }
@@ -153,15 +153,18 @@ impl Sharer {
     /// Its name: an id or an address.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::User(name) | Self::Anonymous(name) => name,
+            Self::Named(name) | Self::Anonymous(name) => name,
         }
     }
 }
 
-/// Whose share of PostgREST's connections a request uses; none for the back office.
+/// Whose share of PostgREST's connections a request uses; none for a server with `service_role`.
 pub(super) fn sharer(caller: &Caller, address: Option<IpAddr>) -> Option<Sharer> {
     if let Some(user) = caller.user() {
-        return Some(Sharer::User(user.to_owned()));
+        return Some(Sharer::Named(user.to_owned()));
+    }
+    if let Some(worker) = caller.api_token() {
+        return Some(Sharer::Named(["worker ", &worker.grant.id].concat()));
     }
     match caller.token() {
         Some(_) => None,

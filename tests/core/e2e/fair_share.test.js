@@ -5,22 +5,59 @@ import { randomUUID } from 'node:crypto';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { waitFor } from '../../../dev/process.js';
 import { startEdge } from '../../support/edge.js';
 import { drop, make } from '../../support/fixtures.js';
 import { as, ask, close, edgeToken, made, needs, sql, stack, userToken } from '../../support/stack.js';
+import { makeToken } from '../support/api_tokens.js';
 
 /** The shares of migrations/0015_fair_share.sql and of `LIMITS`. */
 const CALLER = 3;
 const ADDRESS = 2;
 const ANONYMOUS = 7;
 
+const MB = 1024 * 1024;
+
+/** What workers may call, and bodies of lines. */
+const NAPS = {
+  name: 'naps',
+  schemas: ['sample_more'],
+  request_headers: [],
+  variables: [],
+  errors: [],
+  jobs: [],
+  endpoints: [
+    {
+      method: 'POST',
+      path: '/v1/nap',
+      access: 'worker',
+      call: 'sample_more.test_sleep',
+      identity: 'vouched',
+      arguments: { seconds: { field: 'seconds', type: 'integer', required: true } },
+    },
+    {
+      method: 'POST',
+      path: '/v1/lines',
+      access: 'user',
+      call: 'sample_more.test_count',
+      accepts: ['ndjson'],
+      body_limit: '80 MB',
+      line_limit: '64 KB',
+      arguments: { lines: { body: 'lines' } },
+    },
+  ],
+};
+
 let edge;
 before(async () => {
   await make(
     `create function sample_more.test_sleep(seconds float8) returns text language sql volatile
        as $$ select 'slept' from pg_sleep(seconds) $$;
-     grant execute on function sample_more.test_sleep(float8) to anon, authenticated, service_role`,
+     create function sample_more.test_count(lines jsonb) returns jsonb language sql volatile
+       as $$ select jsonb_build_object('count', jsonb_array_length(lines)) $$;
+     grant execute on function sample_more.test_sleep(float8) to anon, authenticated, service_role, edge;
+     grant execute on function sample_more.test_count(jsonb) to authenticated`,
     '/rpc/test_sleep?seconds=0',
     'sample_more',
   );
@@ -28,7 +65,7 @@ before(async () => {
 });
 after(async () => {
   await edge?.stop();
-  await drop('drop function sample_more.test_sleep(float8)');
+  await drop('drop function sample_more.test_sleep(float8), sample_more.test_count(jsonb)');
   await close();
 });
 
@@ -46,17 +83,22 @@ const napPastTheEdge = (seconds, options) =>
 const times = (count, body) => Promise.all(Array.from({ length: count }, (_, n) => body(n)));
 const count = (answers, status) => answers.filter((answer) => answer.status === status).length;
 
+/** The statements of the fixture that run. */
+const running = async () => {
+  const [{ count }] = await sql(
+    `select count(*)::int from pg_stat_activity
+     where usename = 'authenticator' and state = 'active' and query like '%test_sleep%'`,
+  );
+  return count;
+};
+
 /** The most statements of the fixture that ran at once, until the work was done. */
 const mostAtOnce = async (work) => {
   let most = 0;
   let done = false;
   const watch = (async () => {
     while (!done) {
-      const [{ running }] = await sql(
-        `select count(*)::int as running from pg_stat_activity
-         where usename = 'authenticator' and state = 'active' and query like '%test_sleep%'`,
-      );
-      most = Math.max(most, running);
+      most = Math.max(most, await running());
       await sleep(20);
     }
   })();
@@ -206,12 +248,40 @@ test('the back office and the edge’s own calls have no share', async () => {
   assert.equal(count(ready, 200), 10);
 });
 
-test('a client that hangs up while it waits leaves the queue', async () => {
-  const token = await userToken();
+test('a worker with an API token has a share as a user has, also across isolates; a server has none', async () => {
+  const isolates = await times(2, () => startEdge({}, [], undefined, [NAPS]));
+  try {
+    const [own, other] = await times(2, () =>
+      makeToken(stack.service_key, { endpoints: ['POST /v1/nap'], access: 'write' }),
+    );
+    const naps = (howMany, { url }, token) =>
+      times(howMany, () => ask('/v1/nap', { base: url, token, json: { seconds: 1 } }));
+    const { answers, most } = await mostAtOnce(async () => {
+      const slow = naps(7, isolates[0], own.token);
+      await sleep(300);
+      const [{ status }] = await naps(1, isolates[0], other.token);
+      assert.equal(status, 200, 'another worker is served');
+      return slow;
+    });
+    assert.equal(count(answers, 200), 7, JSON.stringify(answers.map(({ status, text }) => [status, text])));
+    assert.equal(most, CALLER + 1);
+
+    const both = (await Promise.all(isolates.map((isolate) => naps(CALLER, isolate, own.token)))).flat();
+    const refused = both.filter(({ status }) => status === 429);
+    assert.deepEqual([count(both, 200), refused.length], [CALLER, CALLER]);
+    for (const { body, headers } of refused) assert.deepEqual([body.code, headers.get('retry-after')], ['RG518', '1']);
+
+    const servers = await mostAtOnce(() => naps(7, isolates[0], stack.service_key));
+    assert.deepEqual([count(servers.answers, 200), servers.most], [7, 7]);
+  } finally {
+    await times(2, (n) => isolates[n].stop());
+  }
+});
+
+/** Sends requests that sleep for a second; gives the sockets, whose answers nobody reads. */
+const sleepers = (howMany, token) => {
   const { hostname, port } = new URL(edge.url);
-  const hold = times(CALLER, () => nap(1, { token }));
-  await sleep(150);
-  const sockets = await times(20, async () => {
+  return Array.from({ length: howMany }, () => {
     const socket = connect(Number(port), hostname);
     socket.on('error', () => {});
     socket.write(
@@ -219,9 +289,48 @@ test('a client that hangs up while it waits leaves the queue', async () => {
     );
     return socket;
   });
+};
+
+test('whoever sends and hangs up again and again has no more statements at once, and is served when they have ended', async () => {
+  const token = await userToken();
+  // The edge alone, as where PostgREST does not call `request.begin`.
+  await sql('update private.connection_shares set caller = 0');
+  try {
+    const { most } = await mostAtOnce(async () => {
+      for (let round = 0; round < 8; round += 1) {
+        const sockets = sleepers(CALLER, token);
+        await sleep(200);
+        for (const socket of sockets) socket.resetAndDestroy();
+      }
+    });
+    assert.equal(most, CALLER);
+  } finally {
+    await sql('update private.connection_shares set caller = $1', [CALLER]);
+  }
+  // The places are free when PostgREST has answered, sooner than at the deadline.
+  assert.equal((await nap(0, { token })).status, 200);
+  await waitFor('the statements to end', async () => (await running()) === 0);
+});
+
+test('a client that has hung up does not make the database refuse the next request', async () => {
+  const token = await userToken();
+  const sockets = sleepers(CALLER, token);
+  await waitFor('the statements to run', async () => (await running()) === CALLER);
+  for (const socket of sockets) socket.resetAndDestroy();
+  const answers = await times(CALLER, () => nap(0, { token }));
+  assert.equal(count(answers, 200), CALLER, JSON.stringify(answers.map(({ status, text }) => [status, text])));
+});
+
+test('a client that hangs up while it waits leaves the queue', async () => {
+  const token = await userToken();
+  const logged = edge.log().length;
+  const hold = times(CALLER, () => nap(1, { token }));
+  await sleep(150);
+  const sockets = sleepers(20, token);
   await sleep(200);
   for (const socket of sockets) socket.resetAndDestroy();
-  await waitFor('each to be logged', () => edge.log().filter(({ status }) => status === 499).length === 20);
+  const left = () => edge.log().slice(logged);
+  await waitFor('each to be logged', () => left().filter(({ status }) => status === 499).length >= 20);
   // Behind twenty of a second each, three at a time, it would be refused after five seconds.
   assert.equal((await nap(0, { token })).status, 200);
   assert.equal(count(await hold, 200), CALLER);
@@ -251,34 +360,35 @@ test('every request role waits a second for a lock at most; anonymous callers ha
 });
 
 /**
- * How many requests of another caller were answered while so many of a flood were, by the order of the edge's log: those after the
- * first answer of the flood and before its last one.
+ * How many requests of another caller were answered while so many of a flood were, by the order of the edge's log: those before the last
+ * answer of the flood, and those of them after its first one.
  */
-const answeredBetween = async (flood, isOfFlood) => {
-  const start = edge.log().length;
+const answeredBetween = async (flood, isOfFlood, isolate = edge) => {
+  const start = isolate.log().length;
   let over = false;
   const others = (async () => {
-    while (!over) await ask('/healthz', { base: edge.url, headers: { 'cf-connecting-ip': '198.51.100.250' } });
+    while (!over) await ask('/healthz', { base: isolate.url, headers: { 'cf-connecting-ip': '198.51.100.250' } });
   })();
   const answers = await flood().finally(() => {
     over = true;
   });
   await others;
   const wanted = (lines) => lines.filter(({ event }) => event === 'request');
-  const isDone = () => wanted(edge.log().slice(start)).filter(isOfFlood).length >= answers.length;
+  const isDone = () => wanted(isolate.log().slice(start)).filter(isOfFlood).length >= answers.length;
   await waitFor('each to be logged', isDone);
-  const lines = wanted(edge.log().slice(start));
+  const lines = wanted(isolate.log().slice(start));
   const first = lines.findIndex(isOfFlood);
   const last = lines.findLastIndex(isOfFlood);
-  return { answers, between: lines.slice(first, last).filter((line) => !isOfFlood(line)).length };
+  const ofOthers = (from) => lines.slice(from, last).filter((line) => !isOfFlood(line)).length;
+  return { answers, before: ofOthers(0), between: ofOthers(first) };
 };
 
 test('refusals of one address go one after the other, and others are answered between them', async () => {
   const { answers, between } = await answeredBetween(
-    () => times(100, () => ask('/nothing', { base: edge.url, ...from(240) })),
+    () => times(250, () => ask('/nothing', { base: edge.url, ...from(240) })),
     ({ status }) => status === 404,
   );
-  assert.equal(count(answers, 404), 100, 'nobody is refused for another reason');
+  assert.equal(count(answers, 404), 250, 'nobody is refused for another reason');
   assert.ok(between >= 20, `${between}`);
 });
 
@@ -299,3 +409,22 @@ test(
     assert.ok(between >= 20, `${between}`);
   },
 );
+
+test('gzip that becomes a thousand times as large is read in turns, and others are answered meanwhile', async () => {
+  const isolate = await startEdge({}, [], undefined, [NAPS]);
+  try {
+    const token = await userToken();
+    // Blank lines: they are in no batch.
+    const body = gzipSync(Buffer.alloc(40 * MB, '\n'));
+    const headers = { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' };
+    const { answers, before } = await answeredBetween(
+      () => times(CALLER, () => ask('/v1/lines', { method: 'POST', body, headers, token, base: isolate.url })),
+      ({ method }) => method === 'POST',
+      isolate,
+    );
+    assert.equal(count(answers, 200), CALLER, JSON.stringify(answers.map(({ status, text }) => [status, text])));
+    assert.ok(before >= 100, `${before}`);
+  } finally {
+    await isolate.stop();
+  }
+});

@@ -295,17 +295,50 @@ const hangUp = (url, milliseconds) =>
     socket.on('error', () => resolve());
   });
 
-test('a client that hangs up ends the request upstream, is logged, and leaves nothing in memory', async () => {
+/** Closes what the edges have kept open. */
+const idleProxy = async () => {
   for (const socket of proxy.open) socket.destroy();
-  const fresh = await startEdge({ POSTGREST_URL: proxy.url });
+  await waitFor('the proxy to be idle', () => proxy.open.size === 0);
+};
+
+test('a client that hangs up while PostgREST works keeps the request upstream until its deadline', async () => {
+  await idleProxy();
+  const fresh = await startEdge({ POSTGREST_URL: proxy.url, LIMITS: JSON.stringify({ deadline_ms: 3000 }) });
   proxy.delay = 60_000;
   try {
-    await waitFor('the proxy to be idle', () => proxy.open.size === 0);
     const hanging = hangUp(fresh.url, 400);
     await waitFor('the request to be upstream', () => proxy.open.size === 1);
     await hanging;
-    await waitFor('the connection upstream to be closed', () => proxy.open.size === 0, { seconds: 1 });
+    await sleep(500);
+    assert.deepEqual([proxy.open.size, fresh.log().filter(({ status }) => status === 499)], [1, []]);
+    await waitFor('the connection upstream to be closed', () => proxy.open.size === 0);
     await fresh.logged(({ status }) => status === 499);
+  } finally {
+    proxy.delay = 0;
+    await fresh.stop();
+  }
+});
+
+test('a client that hangs up in the middle of an answer ends it', async () => {
+  await idleProxy();
+  const stop = new AbortController();
+  const response = await fetch(`${edge.url}/rest/v1/rpc/test_megabytes?count=50`, {
+    headers: { authorization: `Bearer ${token}` },
+    signal: stop.signal,
+  });
+  await response.body.getReader().read();
+  assert.equal(proxy.open.size, 1);
+  stop.abort();
+  await waitFor('the connection upstream to be closed', () => proxy.open.size === 0);
+});
+
+test('clients that hang up leave nothing in memory', async () => {
+  await idleProxy();
+  // All of them are upstream at once.
+  const limits = { deadline_ms: 150, address_connections: 0, anonymous_connections: 0 };
+  const fresh = await startEdge({ POSTGREST_URL: proxy.url, LIMITS: JSON.stringify(limits) });
+  proxy.delay = 60_000;
+  try {
     const many = async (count) => {
       for (let n = 0; n < count / 50; n++) {
         await Promise.all(Array.from({ length: 50 }, () => hangUp(fresh.url, 60)));
@@ -320,6 +353,7 @@ test('a client that hangs up ends the request upstream, is logged, and leaves no
     const grown = fresh.megabytes() - before;
     // 26 KB each, if they stayed: 104 MB.
     assert.ok(grown < 70, `${grown} MB for 4,000 clients who hung up`);
+    assert.ok(fresh.log().filter(({ status }) => status === 499).length > 7500);
   } finally {
     proxy.delay = 0;
     await fresh.stop();
