@@ -43,14 +43,25 @@ select array(
 $$;
 revoke execute on function private.shown_agents(observatory.share_links) from public;
 
--- What a link says of a subagent: its id, its type, and its title, which is made of the prompt that its tool was given.
+-- What a link says of a subagent: its id, its type, and its title, which is made of the prompt that its tool was given. A title may come later
+-- than the link, from a later line or a person: a link that does not grow shows the first prompt that was there, as private.set_title does.
 create function private.shown_agent(agent observatory.conversations, link observatory.share_links) returns jsonb
   language sql stable
   set search_path = ''
   as $$
 select jsonb_build_object(
   'id', agent.agent_id, 'type', private.shown_text(left(agent.metadata ->> 'agent_type', 200), 'paths' = any (link.hide)),
-  'title', case when 'tool_inputs' <> all (link.hide) then private.shown_text(agent.title, 'paths' = any (link.hide)) end
+  'title', case when 'tool_inputs' <> all (link.hide) then private.shown_text(
+    case when link.include_later then agent.title else (
+      select nullif(btrim(left(regexp_replace(left(m.content, 2000), '\s+', ' ', 'g'), 200)), '')
+      from observatory.messages as m
+      where m.conversation_id = agent.id and m.role = 'user' and not m.is_meta and m.content <> '' and m.content !~ '^\s*<'
+        and not m.metadata ? 'is_compact_summary' and m.created_at <= link.created_at
+      order by m.seq, m.id
+      limit 1
+    ) end,
+    'paths' = any (link.hide)
+  ) end
 )
 $$;
 revoke execute on function private.shown_agent(observatory.conversations, observatory.share_links) from public;

@@ -124,8 +124,8 @@ test('a link shows a session’s subagents, by the same rules', async () => {
   const whole = await shown(token);
   assert.equal(whole.agent, null);
   assert.deepEqual(whole.agents, [
-    { id: 'one', type: 'Explore', title: 'Look in ~/app' },
-    { id: 'two', type: null, title: null },
+    { id: 'one', type: 'Explore', title: 'the prompt in ~/app' },
+    { id: 'two', type: null, title: 'deeper prompt' },
   ]);
   assert.equal(whole.messages[1].parts[0].agent, 'one');
   const one = await shown(token, null, 'one');
@@ -177,6 +177,27 @@ test('subagents and their messages that come later are shown only if that was ch
   for (const name of ['foreign', 'nobody', '']) assert.equal(await codeOf(shown(growing.token, null, name)), 'RG667');
   await sql('update observatory.conversations set deleted_at = now() where id = $1', [one]);
   assert.equal(await codeOf(shown(growing.token, null, 'one')), 'RG667');
+});
+
+test('a title that a subagent gets later is shown only if that was chosen', async () => {
+  const owner = person();
+  const { talk, agent } = await withAgents(owner, await project(owner));
+  await agent('silent', []);
+  const [fixed, growing] = [await share(owner, talk), await share(owner, talk, { later: true })];
+  await sql(`update observatory.conversations set title = 'later title' where owner_id = $1 and agent_id is not null`, [
+    owner,
+  ]);
+  const [{ id: silent }] = await sql(
+    `select id from observatory.conversations where owner_id = $1 and agent_id = 'silent'`,
+    [owner],
+  );
+  await say(silent, ['later prompt']);
+  const titlesOf = async ({ token }, name = null) =>
+    name ? (await shown(token, null, name)).agent.title : (await shown(token)).agents.map(({ title }) => title);
+  assert.deepEqual(await titlesOf(fixed), ['the prompt in ~/app', 'deeper prompt', null]);
+  assert.equal(await titlesOf(fixed, 'one'), 'the prompt in ~/app');
+  assert.deepEqual(await titlesOf(growing), ['later title', 'later title', 'later title']);
+  assert.equal(await titlesOf(growing, 'one'), 'later title');
 });
 
 test('a link of a subagent shows that one alone', async () => {

@@ -76,7 +76,7 @@ test('a person reads what a subagent did, and comes back', async () => {
   const session_id = randomUUID();
   const id = await project(owner);
   const session = await conversation(id, owner, ['start it'], { session_id, title: 'With a subagent' });
-  await conversation(id, owner, ['the prompt', '<b>what it found</b>'], {
+  await conversation(id, owner, ['Find <it>', '<b>what it found</b>'], {
     session_id,
     agent_id: 'a&b',
     title: 'Find <it>',
