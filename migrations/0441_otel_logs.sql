@@ -275,7 +275,7 @@ begin
         select max(e.at) from observatory.hook_events as e where e.conversation_id = c.id
       )) as last_at
       from observatory.conversations as c
-      where c.owner_id = owner and c.source = 'claude'
+      where c.owner_id = owner and c.source = 'claude' and c.deleted_at is null
       union all
       select o.session_id, o.last_at from private.otel_sessions as o where o.owner_id = owner
     ) as s
@@ -306,6 +306,25 @@ begin
 end
 $$;
 revoke execute on function private.note_retention_sweep(uuid, timestamptz, bigint, bigint) from public;
+
+-- Trigger: a session is deleted here. Its owner wants no notice that its transcript is not here.
+create function private.forget_otel_session() returns trigger
+  language plpgsql
+  -- Definer: request roles may do nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  delete from private.otel_sessions as o where o.owner_id = old.owner_id and o.session_id = old.session_id;
+  return null;
+end
+$$;
+revoke execute on function private.forget_otel_session() from public;
+create trigger conversations_forget_otel after update of deleted_at on observatory.conversations
+  for each row when (old.deleted_at is null and new.deleted_at is not null and old.agent_id is null)
+  execute function private.forget_otel_session();
+create trigger conversations_forget_otel_delete after delete on observatory.conversations
+  for each row when (old.deleted_at is null and old.agent_id is null) execute function private.forget_otel_session();
 
 -- Takes a request of an OpenTelemetry exporter: logs in OTLP's JSON. The edge has taken secrets out of it. The answer is OTLP's, too.
 create function observatory.take_otel(request jsonb) returns jsonb
@@ -384,6 +403,9 @@ grant execute on function observatory.take_otel(jsonb) to edge;
 
 -- migrate:down
 drop function observatory.take_otel(jsonb);
+drop trigger conversations_forget_otel on observatory.conversations;
+drop trigger conversations_forget_otel_delete on observatory.conversations;
+drop function private.forget_otel_session();
 drop function private.note_retention_sweep(uuid, timestamptz, bigint, bigint);
 drop function private.apply_otel_events(uuid, text);
 drop function private.otel_cost(jsonb);

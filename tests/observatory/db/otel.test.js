@@ -354,6 +354,37 @@ test('a sweep that deleted transcripts which were never sent becomes a notice to
   assert.deepEqual(await noticesOf(randomUUID()), []);
 });
 
+test('a session that its owner has deleted here is in no notice, before and after its rows are gone', async () => {
+  const remove = {
+    'by the endpoint': (user, id) =>
+      as({ role: 'authenticated', claims: { sub: user } }, (query) =>
+        query('select observatory.delete_conversation($1)', [id]),
+      ),
+    'by the data API': (user, id) =>
+      as({ role: 'authenticated', claims: { sub: user } }, (query) =>
+        query('delete from observatory.conversations where id = $1', [id]),
+      ),
+  };
+  for (const [name, run] of Object.entries(remove)) {
+    const { user, session } = somebody();
+    const { session: never } = somebody();
+    for (const one of [session, never])
+      await takeLogs(user, record(one, 'api_request', request(`req_${one}`), { at: Date.now() - 40 * DAY }));
+    await sendLines(user, `${session}.jsonl`, transcript(session));
+    await age(user, session, 40);
+    const [{ id }] = await conversationsOf(user, session);
+    await run(user, id);
+    const sweep = (deleted) =>
+      record(randomUUID(), 'retention_sweep', { transcripts_deleted: deleted, period_days: 30 });
+    await takeLogs(user, sweep(2));
+    const found = async () => (await noticesOf(user)).map(({ details }) => details.sessions);
+    assert.deepEqual(await found(), [[never]], name);
+    for (let more = true; more; ) [{ more }] = await sql('select private.purge_observatory() > 0 as more');
+    await takeLogs(user, sweep(3));
+    assert.deepEqual(await found(), [[never]], name);
+  }
+});
+
 test('a user reads, marks and deletes their own notices, and nobody else’s', async () => {
   const [{ user }, { user: stranger }] = [somebody(), somebody()];
   await sql(`select private.notice($1, 'test', 'key', 'A notice', '{"n": 1}')`, [user]);
