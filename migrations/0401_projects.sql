@@ -87,6 +87,9 @@ create trigger project_paths_erased before insert or update on observatory.proje
   for each statement execute function private.refuse_erased_caller();
 create trigger project_paths_filter before update or delete on observatory.project_paths
   for each statement execute function private.require_filter();
+-- Directories that transcripts name are without secrets, too: the two are compared.
+create trigger project_paths_redact before insert or update of path on observatory.project_paths
+  for each row when (current_user in ('authenticated', 'service_role')) execute function private.redact_direct_write('path');
 
 select private.index_mentions('observatory.projects', array['name', 'root_path', 'description', 'settings', 'metadata']);
 select private.index_mentions('observatory.project_paths', array['path']);

@@ -53,6 +53,7 @@ create function private.note_search(caller uuid, project uuid, q text, filters j
   as $$
 declare
   words constant text := left(private.redact_secrets(q), 600);
+  given constant jsonb := case when filters = '{}' then filters else private.redact_secrets_in(filters) end;
   last_one record;
   noted uuid;
 begin
@@ -65,7 +66,7 @@ begin
   order by r.at desc, r.id desc
   limit 1;
   if last_one.at > now() - interval '10 seconds' and last_one.opened_at is null
-    and last_one.project_id is not distinct from note_search.project and last_one.filters = note_search.filters
+    and last_one.project_id is not distinct from note_search.project and last_one.filters = given
     and starts_with(words, last_one.query)
   then
     update observatory.search_history as h
@@ -75,7 +76,7 @@ begin
   end if;
   if noted is null then
     insert into observatory.search_history (user_id, project_id, query, filters, results)
-    values (caller, note_search.project, words, note_search.filters, note_search.results)
+    values (caller, note_search.project, words, given, note_search.results)
     returning id into noted;
   end if;
   return noted;

@@ -272,10 +272,15 @@ test('keys of every kind that users write and look for past the edge’s endpoin
   );
   const link = await ask(`/v1/conversations/${talk.id}/share`, { token, json: { title: `of ${SHORT[5].secret}` } });
   assert.equal(link.status, 201, link.text);
-  for (const { secret } of SHORT) {
-    const answer = await ask(`/v1/search?${new URLSearchParams({ q: secret })}`, { token });
-    assert.equal(answer.status, 200, answer.text);
+  for (const [at, { secret }] of SHORT.entries()) {
+    await write('project_paths', { project_id: project.id, path: `/srv/${at}/${secret}` });
+    for (const fields of [{ q: secret }, { q: 'words', tool: secret }, { q: 'words', role: secret }]) {
+      const answer = await ask(`/v1/search?${new URLSearchParams(fields)}`, { token });
+      assert.equal(answer.status, 200, answer.text);
+    }
   }
+  const [own] = await sql('select id from observatory.project_paths where owner_id = $1 limit 1', [sub]);
+  await write(`project_paths?id=eq.${own.id}`, { path: `/srv/${SHORT[6].secret}` }, { method: 'PATCH' });
   assert.deepEqual(await found([...SECRETS, ...SHORT.map(plain)]), []);
 });
 
