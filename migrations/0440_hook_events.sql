@@ -126,7 +126,8 @@ $$;
 revoke execute on function private.may_write_live(uuid, uuid) from public;
 
 -- Finds or creates the conversation of a session, or of a subagent in it, and locks it. Null if it is deleted, or is in a project in which its
--- sender may not write any more. The caller holds the owner's lock.
+-- sender may not write any more. A session of which no event has named the directory yet (is_unplaced) moves to the directory's project. The
+-- caller holds the owner's lock.
 create function private.live_conversation(owner uuid, session text, agent text, cwd text, at timestamptz)
   returns observatory.conversations
   language plpgsql volatile
@@ -141,7 +142,14 @@ begin
   where c.owner_id = owner and c.session_id = session and c.agent_id is not distinct from agent
   for no key update;
   if found then
-    return case when found_.deleted_at is null and private.may_write_live(found_.project_id, owner) then found_ end;
+    if found_.deleted_at is not null or not private.may_write_live(found_.project_id, owner) then
+      return null;
+    end if;
+    if found_.is_unplaced and cwd is not null then
+      perform private.place_conversation(found_.id, private.project_for(owner, null, cwd));
+      select c.* into found_ from observatory.conversations as c where c.id = found_.id;
+    end if;
+    return found_;
   end if;
   if agent is not null then
     main := private.live_conversation(owner, session, null, cwd, at);
@@ -152,8 +160,10 @@ begin
   else
     project := private.project_for(owner, null, cwd);
   end if;
-  insert into observatory.conversations (project_id, owner_id, session_id, agent_id, parent_conversation_id, source, cwd, live_since)
-  values (project, owner, session, agent, main.id, 'claude', cwd, at)
+  insert into observatory.conversations (
+    project_id, owner_id, session_id, agent_id, parent_conversation_id, source, cwd, live_since, is_unplaced
+  )
+  values (project, owner, session, agent, main.id, 'claude', cwd, at, agent is null and cwd is null)
   on conflict do nothing
   returning * into found_;
   if found_.id is null then

@@ -301,6 +301,50 @@ test('who may not write in a project any more writes nothing in it by hooks, and
   );
 });
 
+test('what a session reports after its owner has deleted it is a new conversation, with nothing of the old one', async () => {
+  const { user, session } = somebody();
+  await take(user, hook(session, 'UserPromptSubmit'), hook(session, 'PreToolUse'));
+  const [{ id }] = await conversationsOf(user, session);
+  await as({ role: 'authenticated', claims: { sub: user } }, (query) =>
+    query('select observatory.delete_conversation($1)', [id]),
+  );
+  await take(user, hook(session, 'PostToolUse', { tool_use_id: 'toolu_later' }));
+  const [made, ...more] = await conversationsOf(user, session);
+  assert.notEqual(made.id, id);
+  assert.deepEqual([made.title, made.tool_call_count, more], [null, 1, []]);
+  assert.deepEqual(Object.keys(await callsOf(user, session)), ['toolu_later']);
+});
+
+test('a session of which the first events name no directory moves to the project of the directory that something names later', async (t) => {
+  const bare = (session, event) => ({ ...hook(session, event), cwd: undefined });
+  const names = {
+    'an event': (user, session) => take(user, hook(session, 'PostToolUse')),
+    'an event of a subagent': (user, session) => take(user, hook(session, 'SubagentStop', { agent_id: 'another' })),
+    'the transcript': (user, session) => sendLines(user, `${session}.jsonl`, transcript(session)),
+  };
+  for (const [name, next] of Object.entries(names)) {
+    await t.test(name, async () => {
+      const { user, session } = somebody();
+      await take(user, ...['UserPromptSubmit', 'SubagentStart', 'PreToolUse'].map((event) => bare(session, event)));
+      const places = () =>
+        sql(
+          `select distinct p.name, p.root_path from observatory.projects as p
+           where p.id in (
+             select project_id from observatory.conversations where owner_id = $1
+             union all select project_id from observatory.hook_events where owner_id = $1
+             union all select project_id from observatory.tool_calls where owner_id = $1)`,
+          [user],
+        );
+      assert.deepEqual(await places(), [{ name: 'Sessions', root_path: null }]);
+      await next(user, session);
+      assert.deepEqual(await places(), [{ name: 'app', root_path: '/home/me/app' }]);
+      // From then on it stays.
+      await take(user, hook(session, 'CwdChanged', { cwd: '/elsewhere' }));
+      assert.deepEqual(await places(), [{ name: 'app', root_path: '/home/me/app' }]);
+    });
+  }
+});
+
 test('events are taken from users only, through the edge, and not from those who are erased', async () => {
   const { user, session } = somebody();
   const query = (run) => run('select observatory.take_hook($1)', [JSON.stringify(hook(session, 'Stop'))]);
