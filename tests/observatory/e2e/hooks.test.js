@@ -125,9 +125,20 @@ test('what is no event is RG331, and what is no JSON is refused', async () => {
     });
     assert.equal(answer.status, 400, answer.text);
   }
-  const large = await send(token, hook(randomUUID(), 'Stop', { text: 'x'.repeat(600_000) }));
+  const large = await send(token, hook(randomUUID(), 'Stop', { text: 'x'.repeat(4_300_000) }));
   assert.equal(large.status, 413);
   assert.deepEqual(await eventsOf(user), []);
+});
+
+test('a result of megabytes, such as an image, costs its event nothing but itself', async () => {
+  const { user, session, token } = await someone();
+  const image = { type: 'image', file: { base64: 'iVBORw0KGgo'.repeat(270_000), type: 'image/png' } };
+  const event = hook(session, 'PostToolUse', { tool_name: 'Read', tool_response: image });
+  const answer = await send(token, event);
+  assert.deepEqual([answer.status, answer.text], [200, '']);
+  const { toolu_1: call } = await callsOf(user, session);
+  assert.deepEqual([call.tool_name, call.status, call.duration_ms, call.output], ['Read', 'completed', 5310, null]);
+  assert.ok(JSON.stringify(await eventsOf(user)).length < 65_536);
 });
 
 test('NUL, lone surrogates, huge numbers, deep nesting and gzip are stored as well as they can be', async () => {
