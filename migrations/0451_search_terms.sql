@@ -407,7 +407,7 @@ create function observatory.similar(message_id uuid, "limit" bigint default 10) 
 declare
   wanted constant uuid := message_id;
   most constant bigint := "limit";
-  projects constant uuid[] := private.searched_projects(null);
+  projects uuid[] := private.searched_projects(null);
   hidden constant uuid[] := observatory.hidden_conversations();
   message observatory.messages;
   words text;
@@ -423,9 +423,13 @@ declare
 begin
   select m.* into message
   from observatory.messages as m
-  where m.id = wanted and m.project_id = any (projects) and m.conversation_id <> all (hidden);
+  where m.id = wanted and m.project_id = any (observatory.visible_projects()) and m.conversation_id <> all (hidden);
   if not found then
     perform private.refuse(404, 'RG670', 'There is no such message', null, 'Take an id of a search or of a thread.');
+  end if;
+  -- It may be in none of the most active ones.
+  if message.project_id <> all (projects) then
+    projects := projects || message.project_id;
   end if;
   if most is null or most not between 1 and 50 then
     perform private.refuse(400, 'RG669', 'The limit is not one of this list', 'It is 1 to 50', 'Leave it out for 10.');

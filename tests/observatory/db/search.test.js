@@ -368,6 +368,25 @@ test('similar messages share rare words, and are compared by their trigrams', as
   await assert.rejects(call(owner, 'similar', { message_id: randomUUID() }), refused('RG670', 404));
 });
 
+test('a message of any project of the caller has similar ones, however many projects are more active', async () => {
+  const sub = randomUUID();
+  const quiet = await makeProject(sub);
+  const other = await makeConversation(quiet, sub);
+  const first = await say(other, 'The deployment of kubernetes-ingress fails with certificate expired');
+  const alike = await say(other, 'deployment of kubernetes-ingress failed again: certificate expired yesterday');
+  await sql(`update observatory.projects set last_activity_at = '2020-01-01' where id = $1`, [quiet]);
+  await sql(
+    `insert into observatory.projects (owner_id, name) select $1, 'Active ' || n from generate_series(1, 200) as n`,
+    [sub],
+  );
+  const { results } = await call(sub, 'similar', { message_id: first.id });
+  assert.deepEqual(
+    results.map(({ message_id }) => message_id),
+    [alike.id],
+  );
+  await sql('delete from observatory.projects where owner_id = $1', [sub]);
+});
+
 test('what was looked for is noted without secrets, and as one search while somebody types', async () => {
   const sub = randomUUID();
   const own = await makeProject(sub);
