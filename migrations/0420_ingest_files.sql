@@ -104,8 +104,25 @@ alter table private.transcript_chunks force row level security;
 
 select private.index_mentions('private.transcript_chunks', array['body']);
 
+-- Trigger: another file has taken the place of this one. Its lines are in no download any more: without this, a document that its agent writes
+-- anew would be stored once for each time.
+create function private.delete_replaced_lines() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  delete from private.transcript_chunks as k where k.file_id = new.id and k.generation < new.generation;
+  return null;
+end
+$$;
+revoke execute on function private.delete_replaced_lines() from public;
+create trigger ingest_files_replaced after update of generation on observatory.ingest_files
+  for each row when (new.generation > old.generation) execute function private.delete_replaced_lines();
+
 -- migrate:down
 delete from private.mention_places where relation in ('observatory.ingest_files', 'private.transcript_chunks');
 drop function observatory.is_own(observatory.ingest_files);
+drop trigger ingest_files_replaced on observatory.ingest_files;
+drop function private.delete_replaced_lines();
 drop table private.transcript_chunks;
 drop table observatory.ingest_files;

@@ -361,6 +361,8 @@ test('a file that takes the place of another is read from its beginning, and kno
   assert.equal((await messages(id)).length, 5);
   const page = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', { id });
   assert.equal(page.text, text);
+  const stored = await sql('select distinct generation from private.transcript_chunks where file_id = $1', [file.id]);
+  assert.deepEqual(stored, [{ generation: '2' }]);
 });
 
 test('a session that moved to another folder is the same session, in the same project', async () => {
