@@ -126,10 +126,17 @@ const codexFiles = async (folder) => {
   return made;
 };
 
+/** A file that is no such document, or that its agent has moved or deleted meanwhile, costs itself alone. */
+const unreadable = (error) => ({ fault: `It cannot be read: ${error.message}` });
+
 /** One JSON document as lines: what it says about itself, then its messages. */
-const asLines = async (path, head) => {
-  const { messages = [], ...rest } = JSON.parse(await readFile(path, 'utf8'));
-  return [head(rest), ...messages].map((one) => `${JSON.stringify(one)}\n`).join('');
+const asLines = async (path) => {
+  try {
+    const { messages = [], ...rest } = JSON.parse(await readFile(path, 'utf8'));
+    return { text: [rest, ...messages].map((one) => `${JSON.stringify(one)}\n`).join('') };
+  } catch (error) {
+    return unreadable(error);
+  }
 };
 
 const geminiFiles = async (folder) => {
@@ -137,14 +144,14 @@ const geminiFiles = async (folder) => {
   for (const path of await walk(folder)) {
     if (!/[/\\]chats[/\\][^/\\]*\.jsonl?$/.test(path)) continue;
     const one = { path, file: shown(folder, path), source: 'gemini', isTranscript: true };
-    made.push(path.endsWith('.json') ? { ...one, text: await asLines(path, (rest) => rest) } : one);
+    made.push(path.endsWith('.json') ? { ...one, ...(await asLines(path)) } : one);
   }
   return made;
 };
 
 const opencodeFile = async (path) => ({
   ...{ path, file: `opencode/${basename(path)}`, source: 'opencode', isTranscript: true },
-  text: await asLines(path, (rest) => rest),
+  ...(await asLines(path)),
 });
 
 /** A refusal of the server. */
@@ -232,7 +239,7 @@ const placeOf = (file) => {
   const parts = file.split('/');
   const name = parts.at(-1);
   const base = name.replace(/\.jsonl?$/, '');
-  const folder = parts.indexOf('subagents');
+  const folder = parts.lastIndexOf('subagents');
   const agent = base.startsWith('agent-') ? base.slice(6) : null;
   const session = folder > 0 ? parts[folder - 1] : agent === null ? base : null;
   return { session, agent, name };
@@ -327,7 +334,8 @@ const sendTranscript = async (file, request, { project, note }) => {
     add(sums, answer);
     const next = Number(answer.next_offset ?? end);
     // The rest is a line that has not ended yet.
-    if (next <= offset || next >= file.size) break;
+    if (next >= file.size || (next <= offset && end === file.size)) break;
+    if (next <= offset) throw new Error(`The line at byte ${offset} has more than ${PART_BYTES / MB} MB.`);
     offset = next;
   }
   return sums;
@@ -397,14 +405,18 @@ const collect = async (options) => {
     ...options.opencode.map(async (path) => [await opencodeFile(path)]),
   ]);
   const files = lists.flat();
-  for (const file of files) {
-    const { mtimeMs } = await stat(file.path);
-    file.mtime = mtimeMs;
-    if (!file.fault) file.size = file.isTranscript ? await sizeOf(file) : (await stat(file.path)).size;
+  for (const file of files.filter(({ fault }) => !fault)) {
+    try {
+      const { mtimeMs, size } = await stat(file.path);
+      file.mtime = mtimeMs;
+      file.size = file.isTranscript ? await sizeOf(file) : size;
+    } catch (error) {
+      Object.assign(file, unreadable(error));
+    }
   }
   // Sessions before what belongs to them: they say which project it is.
   const isPart = (file) => !file.isTranscript || /(^|\/)agent-[^/]*$/.test(file.file);
-  return files.sort((one, other) => isPart(one) - isPart(other) || one.mtime - other.mtime);
+  return files.sort((one, other) => isPart(one) - isPart(other) || (one.mtime ?? 0) - (other.mtime ?? 0));
 };
 
 /** Where the last line before an offset begins. Undefined: no line ends at the offset, so it is another file's. */
@@ -450,7 +462,8 @@ const placeToSend = async (file, offsets) => {
 const pending = async (files, { offsets, sizes }) => {
   for (const file of files.filter(({ fault, isTranscript }) => isTranscript && !fault)) {
     const { session, agent, name } = placeOf(file.file);
-    Object.assign(file, await placeToSend(file, offsets.get(JSON.stringify([session, agent, name])) ?? []));
+    const stored = offsets.get(JSON.stringify([session, agent, name])) ?? [];
+    Object.assign(file, await placeToSend(file, stored).catch(unreadable));
   }
   return files.filter((file) => {
     if (file.fault) return true;

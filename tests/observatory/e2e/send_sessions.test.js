@@ -406,6 +406,46 @@ test('a file that cannot be sent costs itself alone, and the exit code says so',
   assert.match(answer.out, /^8 files sent: 7 new messages, .*; 2 files failed\n$/);
 });
 
+test('a document that cannot be read costs no other file, whosever it is', async () => {
+  const { other } = fill();
+  const session = randomUUID();
+  const chat = (name) => `.gemini/tmp/a33c/chats/session-${name}`;
+  put(chat('torn.json'), '{"sessionId": "x", "messages": [');
+  put(chat('none.json'), 'null');
+  put(chat('odd.json'), '{"messages": 5}');
+  put(chat(`${session}.jsonl`), lines([header(session), prompt('a1', 'Read it')]));
+  const missing = join(folder, 'missing.json');
+  const answer = await run([folder, '--gemini', '--opencode', missing]);
+  assert.equal(answer.code, 1);
+  for (const name of ['torn.json', 'none.json', 'odd.json', 'missing.json'])
+    assert.match(answer.err, new RegExp(`${name}: It cannot be read: `));
+  assert.match(answer.out, /^9 files sent: .*; 4 files failed\n$/);
+  assert.ok((await conversation(sub, other.id)) && (await conversation(sub, session)));
+});
+
+test('a line that is too long to be sent is named, and what stands before it is sent', async () => {
+  const one = new Session();
+  one.user('Before');
+  const text = one.text;
+  one.user('After');
+  put(one.file, `${text}{"long":"${'x'.repeat(65 * 1024 * 1024)}"}\n${one.text.slice(text.length)}`);
+  const answer = await run();
+  assert.deepEqual(
+    [answer.code, answer.out],
+    [1, '0 files sent: 0 new messages, 0 tool calls, 0 secrets taken out, 0 lines skipped; 1 files failed\n'],
+  );
+  assert.match(answer.err, new RegExp(`: The line at byte ${text.length} has more than 64 MB\\.`));
+  assert.equal((await messages((await conversation(sub, one.id)).id)).length, 1);
+});
+
+test('a folder of sessions whose own name is subagents is sent once', async () => {
+  const one = new Session({ agent: 'a1' });
+  one.user('Work');
+  put(`projects/subagents/${one.id}/subagents/agent-a1.jsonl`, one.text);
+  assert.match((await run()).out, /^1 files sent: 1 new messages, /);
+  assert.equal((await run()).out, NOTHING);
+});
+
 test('without a token, or with a bad one, it says what is missing', async () => {
   fill();
   assert.deepEqual((await run([folder], { env: { ROWGATE_TOKEN: '' } })).code, 2);
