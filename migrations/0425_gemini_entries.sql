@@ -77,6 +77,8 @@ create function private.gemini_entries(lines json, offsets bigint[], state jsonb
   as $$
 declare
   line record;
+  fields jsonb;
+  item record;
   one private.entry;
   next_ private.entry;
   session text := state ->> 'session';
@@ -84,74 +86,75 @@ declare
   place int;
 begin
   for line in
-    select l.n, m.place, l.words, l.words::jsonb as whole, m.message, f.fields
+    select l.n, l.words, l.words::jsonb as whole
     from json_array_elements_text(lines) with ordinality as l (words, n)
-    cross join lateral (
-      select case when jsonb_typeof(l.words::jsonb -> '$set') = 'object' then l.words::jsonb -> '$set' else l.words::jsonb end as fields
-    ) as f
-    cross join lateral (
-      select 0::bigint as place, case when jsonb_typeof(f.fields -> 'messages') = 'array' or not f.fields ? 'id' then null else f.fields end as message
+    where l.words is not null
+    order by l.n
+  loop
+    fields := case when jsonb_typeof(line.whole -> '$set') = 'object' then line.whole -> '$set' else line.whole end;
+    -- A row of each message with its whole line would be large, so the messages are read one after the other.
+    for item in
+      select 0::bigint as place, case when jsonb_typeof(fields -> 'messages') = 'array' or not fields ? 'id' then null else fields end as message
       union all
       select e.n, e.message
-      from jsonb_array_elements(case when jsonb_typeof(f.fields -> 'messages') = 'array' then f.fields -> 'messages' else '[]' end)
+      from jsonb_array_elements(case when jsonb_typeof(fields -> 'messages') = 'array' then fields -> 'messages' else '[]' end)
         with ordinality as e (message, n)
       where jsonb_typeof(e.message) = 'object'
-    ) as m
-    where l.words is not null
-    order by l.n, m.place
-  loop
-    if one.uuid is not null then
-      return next one;
-    end if;
-    one := next_;
-    session := coalesce(session, private.entry_id(line.fields ->> 'sessionId'));
-    -- Entries of one line follow one another, too.
-    one.pos := offsets[line.n] + line.place;
-    one.is_sidechain := false;
-    one.is_meta := false;
-    one.redactions := 0;
-    one.metadata := '{}';
-    if line.message is null or coalesce(line.message ->> 'id', '') = '' then
-      one.uuid := 'h:' || left(encode(sha256(convert_to(line.words || line.place, 'UTF8')), 'hex'), 32);
-      one.kind := case when line.whole ? '$set' then 'patch' when line.whole ? '$rewindTo' then 'rewind' when line.fields ? 'sessionId' then 'session' else 'unknown' end;
-      one.at := private.entry_time(coalesce(line.fields ->> 'startTime', line.fields ->> 'timestamp'));
-      one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(coalesce(line.fields ->> 'cwd', line.fields #>> '{directories,0}'), 1024)));
-      if line.fields ->> 'summary' <> '' then
-        one.kind := 'summary';
-        one.content := left(line.fields ->> 'summary', 500);
+      order by 1
+    loop
+      if one.uuid is not null then
+        return next one;
       end if;
-      if line.whole ? '$rewindTo' then
-        place := array_position(chain, private.entry_id(line.whole ->> '$rewindTo'));
-        chain := case when place is null then '{}' else chain[:place - 1] end;
-      elsif jsonb_typeof(line.fields -> 'messages') = 'array' then
-        chain := '{}';
+      one := next_;
+      session := coalesce(session, private.entry_id(fields ->> 'sessionId'));
+      -- Entries of one line follow one another, too.
+      one.pos := offsets[line.n] + item.place;
+      one.is_sidechain := false;
+      one.is_meta := false;
+      one.redactions := 0;
+      one.metadata := '{}';
+      if item.message is null or coalesce(item.message ->> 'id', '') = '' then
+        one.uuid := 'h:' || left(encode(sha256(convert_to(line.words || item.place, 'UTF8')), 'hex'), 32);
+        one.kind := case when line.whole ? '$set' then 'patch' when line.whole ? '$rewindTo' then 'rewind' when fields ? 'sessionId' then 'session' else 'unknown' end;
+        one.at := private.entry_time(coalesce(fields ->> 'startTime', fields ->> 'timestamp'));
+        one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(coalesce(fields ->> 'cwd', fields #>> '{directories,0}'), 1024)));
+        if fields ->> 'summary' <> '' then
+          one.kind := 'summary';
+          one.content := left(fields ->> 'summary', 500);
+        end if;
+        if line.whole ? '$rewindTo' then
+          place := array_position(chain, private.entry_id(line.whole ->> '$rewindTo'));
+          chain := case when place is null then '{}' else chain[:place - 1] end;
+        elsif jsonb_typeof(fields -> 'messages') = 'array' then
+          chain := '{}';
+        end if;
+      else
+        one.uuid := private.entry_id(item.message ->> 'id');
+        place := array_position(chain, one.uuid);
+        if place is null then
+          chain := array_append(chain[greatest(cardinality(chain) - 200, 1):], one.uuid);
+          place := cardinality(chain);
+        end if;
+        one.parent := chain[place - 1];
+        one.at := private.entry_time(item.message ->> 'timestamp');
+        one.role := case item.message ->> 'type' when 'user' then 'user' when 'gemini' then 'assistant' else 'system' end;
+        one.kind := one.role;
+        one.content := private.gemini_text(item.message -> 'content');
+        if one.role = 'assistant' then
+          one.api_id := private.entry_id('gemini:' || one.uuid);
+          one.model := left(item.message ->> 'model', 200);
+          one.usage := private.gemini_usage(item.message -> 'tokens');
+          one.tools := private.gemini_tools(item.message -> 'toolCalls');
+          one.blocks := private.entry_blocks((
+            select jsonb_agg(concat_ws(E'\n', t ->> 'subject', t ->> 'description'))
+            from jsonb_array_elements(case when jsonb_typeof(item.message -> 'thoughts') = 'array' then item.message -> 'thoughts' else '[]' end) as t
+          ), one.content, one.tools);
+        elsif one.role = 'system' then
+          one.metadata := jsonb_build_object('subtype', left(item.message ->> 'type', 100));
+        end if;
       end if;
-    else
-      one.uuid := private.entry_id(line.message ->> 'id');
-      place := array_position(chain, one.uuid);
-      if place is null then
-        chain := array_append(chain[greatest(cardinality(chain) - 200, 1):], one.uuid);
-        place := cardinality(chain);
-      end if;
-      one.parent := chain[place - 1];
-      one.at := private.entry_time(line.message ->> 'timestamp');
-      one.role := case line.message ->> 'type' when 'user' then 'user' when 'gemini' then 'assistant' else 'system' end;
-      one.kind := one.role;
-      one.content := private.gemini_text(line.message -> 'content');
-      if one.role = 'assistant' then
-        one.api_id := private.entry_id('gemini:' || one.uuid);
-        one.model := left(line.message ->> 'model', 200);
-        one.usage := private.gemini_usage(line.message -> 'tokens');
-        one.tools := private.gemini_tools(line.message -> 'toolCalls');
-        one.blocks := private.entry_blocks((
-          select jsonb_agg(concat_ws(E'\n', t ->> 'subject', t ->> 'description'))
-          from jsonb_array_elements(case when jsonb_typeof(line.message -> 'thoughts') = 'array' then line.message -> 'thoughts' else '[]' end) as t
-        ), one.content, one.tools);
-      elsif one.role = 'system' then
-        one.metadata := jsonb_build_object('subtype', left(line.message ->> 'type', 100));
-      end if;
-    end if;
-    one.session := session;
+      one.session := session;
+    end loop;
   end loop;
   if one.uuid is not null then
     one.facts := coalesce(one.facts, '{}')

@@ -59,6 +59,7 @@ create function private.opencode_entries(lines json, offsets bigint[], state jso
   as $$
 declare
   line record;
+  item record;
   one private.entry;
   next_ private.entry;
   info jsonb;
@@ -68,79 +69,82 @@ declare
   last text := state ->> 'last';
 begin
   for line in
-    select l.n, m.place, l.words, m.message
+    select l.n, l.words, l.words::jsonb as whole
     from json_array_elements_text(lines) with ordinality as l (words, n)
-    cross join lateral (
-      select 0::bigint as place, l.words::jsonb as message
+    where l.words is not null
+    order by l.n
+  loop
+    -- As private.gemini_entries.
+    for item in
+      select 0::bigint as place, line.whole as message
       union all
       select e.n, e.message
-      from jsonb_array_elements(case when jsonb_typeof(l.words::jsonb -> 'messages') = 'array' then l.words::jsonb -> 'messages' else '[]' end)
+      from jsonb_array_elements(case when jsonb_typeof(line.whole -> 'messages') = 'array' then line.whole -> 'messages' else '[]' end)
         with ordinality as e (message, n)
       where jsonb_typeof(e.message) = 'object'
-    ) as m
-    where l.words is not null
-    order by l.n, m.place
-  loop
-    if one.uuid is not null then
-      return next one;
-    end if;
-    one := next_;
-    info := case when jsonb_typeof(line.message -> 'info') = 'object' then line.message -> 'info' else line.message end;
-    one.pos := offsets[line.n] + line.place;
-    one.is_sidechain := false;
-    one.is_meta := false;
-    one.redactions := 0;
-    one.metadata := '{}';
-    one.at := private.opencode_time(info #> '{time,created}');
-    session := coalesce(session, private.entry_id(coalesce(info ->> 'sessionID', case when info ->> 'id' like 'ses%' then info ->> 'id' end)));
-    if info ->> 'role' in ('user', 'assistant') then
-      one.role := info ->> 'role';
-      one.kind := one.role;
-      one.content := (
-        select string_agg(p.part ->> 'text', E'\n\n' order by p.n)
-        from jsonb_array_elements(case when jsonb_typeof(line.message -> 'parts') = 'array' then line.message -> 'parts' else '[]' end)
-          with ordinality as p (part, n)
-        where p.part ->> 'type' = 'text' and p.part -> 'synthetic' is distinct from 'true'
-      );
-      -- The text of a response grows while it is written; a prompt does not change.
-      one.uuid := 'opencode:' || md5(concat_ws(' ', info #>> '{time,created}', case one.role
-        when 'user' then coalesce(one.content, info ->> 'id') else concat_ws(' ', prompt, info ->> 'modelID')
-      end));
-      if one.role = 'user' then
-        prompt := one.uuid;
-      else
-        one.api_id := one.uuid;
-        one.model := left(coalesce(info ->> 'modelID', info #>> '{model,modelID}'), 200);
-        one.stop_reason := left(info ->> 'finish', 60);
-        one.usage := private.opencode_usage(info);
-        one.tools := private.opencode_tools(line.message -> 'parts');
-        one.blocks := private.entry_blocks((
-          select jsonb_agg(p.part -> 'text' order by p.n)
-          from jsonb_array_elements(case when jsonb_typeof(line.message -> 'parts') = 'array' then line.message -> 'parts' else '[]' end)
+      order by 1
+    loop
+      if one.uuid is not null then
+        return next one;
+      end if;
+      one := next_;
+      info := case when jsonb_typeof(item.message -> 'info') = 'object' then item.message -> 'info' else item.message end;
+      one.pos := offsets[line.n] + item.place;
+      one.is_sidechain := false;
+      one.is_meta := false;
+      one.redactions := 0;
+      one.metadata := '{}';
+      one.at := private.opencode_time(info #> '{time,created}');
+      session := coalesce(session, private.entry_id(coalesce(info ->> 'sessionID', case when info ->> 'id' like 'ses%' then info ->> 'id' end)));
+      if info ->> 'role' in ('user', 'assistant') then
+        one.role := info ->> 'role';
+        one.kind := one.role;
+        one.content := (
+          select string_agg(p.part ->> 'text', E'\n\n' order by p.n)
+          from jsonb_array_elements(case when jsonb_typeof(item.message -> 'parts') = 'array' then item.message -> 'parts' else '[]' end)
             with ordinality as p (part, n)
-          where p.part ->> 'type' = 'reasoning' and p.part ->> 'text' <> ''
-        ), one.content, one.tools);
+          where p.part ->> 'type' = 'text' and p.part -> 'synthetic' is distinct from 'true'
+        );
+        -- The text of a response grows while it is written; a prompt does not change.
+        one.uuid := 'opencode:' || md5(concat_ws(' ', info #>> '{time,created}', case one.role
+          when 'user' then coalesce(one.content, info ->> 'id') else concat_ws(' ', prompt, info ->> 'modelID')
+        end));
+        if one.role = 'user' then
+          prompt := one.uuid;
+        else
+          one.api_id := one.uuid;
+          one.model := left(coalesce(info ->> 'modelID', info #>> '{model,modelID}'), 200);
+          one.stop_reason := left(info ->> 'finish', 60);
+          one.usage := private.opencode_usage(info);
+          one.tools := private.opencode_tools(item.message -> 'parts');
+          one.blocks := private.entry_blocks((
+            select jsonb_agg(p.part -> 'text' order by p.n)
+            from jsonb_array_elements(case when jsonb_typeof(item.message -> 'parts') = 'array' then item.message -> 'parts' else '[]' end)
+              with ordinality as p (part, n)
+            where p.part ->> 'type' = 'reasoning' and p.part ->> 'text' <> ''
+          ), one.content, one.tools);
+        end if;
+        one.parent := last;
+        last := one.uuid;
+        -- If the parent has the entry, too, the parent owns it.
+        one.forked_from := fork_of;
+        one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(info #>> '{path,cwd}', 1024)));
+        one.metadata := jsonb_strip_nulls(jsonb_build_object(
+          'id', private.entry_id(info ->> 'id'), 'provider', left(coalesce(info ->> 'providerID', info #>> '{model,providerID}'), 100), 'agent', left(info ->> 'agent', 100)
+        ));
+      else
+        one.uuid := 'h:' || left(encode(sha256(convert_to(line.words || item.place, 'UTF8')), 'hex'), 32);
+        one.kind := 'unknown';
+        if info ->> 'id' like 'ses%' then
+          one.kind := case when info ->> 'title' <> '' and info ->> 'title' not like 'New session - %' then 'ai-title' else 'session' end;
+          one.content := case when one.kind = 'ai-title' then left(info ->> 'title', 500) end;
+          fork_of := private.entry_id(coalesce(info ->> 'fork_session_id', info ->> 'parentID'));
+        end if;
+        one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(info ->> 'directory', 1024), 'version', left(info ->> 'version', 60)));
+        one.metadata := jsonb_strip_nulls(jsonb_build_object('parent_session', private.entry_id(info ->> 'parentID')));
       end if;
-      one.parent := last;
-      last := one.uuid;
-      -- If the parent has the entry, too, the parent owns it.
-      one.forked_from := fork_of;
-      one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(info #>> '{path,cwd}', 1024)));
-      one.metadata := jsonb_strip_nulls(jsonb_build_object(
-        'id', private.entry_id(info ->> 'id'), 'provider', left(coalesce(info ->> 'providerID', info #>> '{model,providerID}'), 100), 'agent', left(info ->> 'agent', 100)
-      ));
-    else
-      one.uuid := 'h:' || left(encode(sha256(convert_to(line.words || line.place, 'UTF8')), 'hex'), 32);
-      one.kind := 'unknown';
-      if info ->> 'id' like 'ses%' then
-        one.kind := case when info ->> 'title' <> '' and info ->> 'title' not like 'New session - %' then 'ai-title' else 'session' end;
-        one.content := case when one.kind = 'ai-title' then left(info ->> 'title', 500) end;
-        fork_of := private.entry_id(coalesce(info ->> 'fork_session_id', info ->> 'parentID'));
-      end if;
-      one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(info ->> 'directory', 1024), 'version', left(info ->> 'version', 60)));
-      one.metadata := jsonb_strip_nulls(jsonb_build_object('parent_session', private.entry_id(info ->> 'parentID')));
-    end if;
-    one.session := session;
+      one.session := session;
+    end loop;
   end loop;
   if one.uuid is not null then
     one.facts := coalesce(one.facts, '{}')

@@ -14,6 +14,7 @@ import { makeToken } from '../../core/support/api_tokens.js';
 import { startEdge } from '../../support/edge.js';
 import { sendExamples } from '../../support/schemas.js';
 import { ask, close, sql, stack, userToken } from '../../support/stack.js';
+import { ask as asked, header, info, opencodeSession, prompt, reply, response } from '../support/agents.js';
 import { conversation, messages, Session, toolCalls } from '../support/transcripts.js';
 
 const MB = 1024 * 1024;
@@ -225,6 +226,31 @@ test('a line of more than 8 MB is skipped, and costs no other line', async () =>
   assert.deepEqual([answer.body.messages, answer.body.skipped], [3, { too_large: 1 }]);
   const rows = await messages((await conversation(sub, one.id)).id);
   assert.deepEqual([rows[0].content, rows[2].content, rows[1].metadata.content_bytes], ['Before', 'After', 7 * MB]);
+});
+
+test('a document of another agent with a thousand messages is one line', async () => {
+  const session = opencodeSession();
+  const messages_ = (one) => Array.from({ length: 500 }, (_, n) => one(n)).flat();
+  const words = 'word '.repeat(100);
+  const documents = {
+    [`chats/session-${randomUUID()}.json`]: {
+      ...header(randomUUID()),
+      messages: messages_((n) => [prompt(`p${n}`, `Ask ${n}`), response(`r${n}`, `It says ${n} ${words}`)]),
+    },
+    [`${session}.json`]: {
+      ...info(session),
+      messages: messages_((n) => [
+        asked(session, `p${n}`, `Ask ${n}`, 2 * n),
+        reply(session, `r${n}`, `It says ${n} ${words}`, 2 * n + 1),
+      ]),
+    },
+  };
+  for (const [file, document] of Object.entries(documents)) {
+    const { token } = await someone();
+    const answer = await post(token, file, `${JSON.stringify(document)}\n`);
+    assert.equal(answer.status, 200, `${file} ${answer.text}`);
+    assert.deepEqual([answer.body.messages, answer.body.tool_calls], [1000, 500]);
+  }
 });
 
 test('two uploads of one user at once both succeed', async () => {
