@@ -214,6 +214,7 @@ revoke execute on function private.conversation_of_new(uuid) from public;
 -- The tenant of a message, which stays in its conversation: see private.tenant_of.
 create function private.tenant_of_message(message uuid) returns uuid
   language plpgsql immutable strict security definer
+  cost 1000
   set search_path = ''
   as $$
 declare

@@ -236,6 +236,14 @@ test('a conversation, its messages and ratings may be stored by one statement; a
   });
 });
 
+test('the planner knows that a look at the tenant of each row costs more than an index that has it', async () => {
+  const rows = await sql(
+    `select p.oid::regproc::text as name from pg_proc as p
+     where p.oid = any (array['private.tenant_of(uuid)', 'private.tenant_of_message(uuid)']::regprocedure[]) and p.procost < 1000`,
+  );
+  assert.deepEqual(rows, []);
+});
+
 test('an index by tenant is not made of messages without their conversation', async () => {
   await assert.rejects(sql('select private.tenant_of($1)', [randomUUID()]), {
     code: '23503',
