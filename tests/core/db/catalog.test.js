@@ -234,7 +234,7 @@ const RULES = {
   'claims are read once a statement: wrapped in a select': {
     // private.tenant_of is of the row, and in an index.
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
-      where regexp_replace(regexp_replace(${CONDITION}, 'private\\.tenant_of(_message)?\\(\\w+\\) = ', '', 'g'), '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.is_admin\\(\\)|NULLIF\\(private\\.scope_allows\\([^()]*\\), false\\))( AS "?\\w+"?)?\\s*\\)', '', 'g')
+      where regexp_replace(regexp_replace(${CONDITION}, 'private\\.tenant_of(_message)?\\(\\w+\\) = ', '', 'g'), '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.is_admin\\(\\)|NULLIF\\(private\\.(is_admin|scope_allows)\\([^()]*\\), false\\))( AS "?\\w+"?)?\\s*\\)', '', 'g')
         ~ 'auth\\.|private\\.|current_setting'`,
     fault: POLICY('user_id = auth.uid()'),
   },
@@ -591,7 +591,7 @@ const INDEXES = {
   'experiments.assignments': 5,
   'experiments.experiments': 3,
   'marketing.lead_interactions': 6,
-  'marketing.leads': 14,
+  'marketing.leads': 15,
   'onboarding.sessions': 6,
   'onboarding.step_activities': 3,
   'sample.projects': 3,

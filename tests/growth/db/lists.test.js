@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { as, close, sql } from '../../support/stack.js';
+import { as, close, sql, transaction } from '../../support/stack.js';
 
 after(close);
 
@@ -75,3 +75,79 @@ test('leads of a company are found by a part of its name, the latest first', asy
     await sql(`delete from marketing.leads where email_domain = 'lists.example'`);
   }
 });
+
+/** Pages of ten leads, each of which may be in a block of its own. */
+const PAGES = {
+  'the latest': 'deleted_at is null',
+  'the latest new ones': `status = 'new'`,
+  'the latest of a campaign': `utm_source = 'source 1' and utm_campaign = 'campaign 1'`,
+};
+const MAX_BLOCKS = 40;
+
+/** Leads from one number to another: one in five is new, one in twenty is of a campaign. */
+const ADD_LEADS = `insert into marketing.leads (email, email_normalized, email_domain, status, utm_source, utm_campaign, notes, company_name, created_at)
+  select e, e, 'lists.example', (array['new', 'contacted', 'qualified', 'converted', 'lost'])[1 + n % 5], 'source ' || n % 2,
+    'campaign ' || n % 20, repeat('x', 700), $3, now() - n * interval '30 seconds'
+  from generate_series($1::int, $2::int) as n, lateral (select n || '@lists.example' as e) as address`;
+const STATISTICS = {
+  stale: [],
+  fresh: ['analyze marketing.leads'],
+  none: [
+    `delete from pg_statistic where starelid = 'marketing.leads'::regclass`,
+    `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
+     where oid = 'marketing.leads'::regclass or oid in (select indexrelid from pg_index where indrelid = 'marketing.leads'::regclass)`,
+  ],
+};
+
+/** How many blocks a statement reads, without its planning, and how many rows it gives. */
+const work = async (query, text) => {
+  const [
+    {
+      'QUERY PLAN': [{ Plan: plan }],
+    },
+  ] = await query(`explain (analyze, buffers, timing off, format json) ${text}`);
+  return {
+    blocks: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
+    rows: plan['Actual Rows'],
+    plan: JSON.stringify(plan, null, 1),
+  };
+};
+
+test('a page of leads is read in order, whatever the planner knows', () =>
+  transaction(async (query) => {
+    await query(ADD_LEADS, [1, 500, 'Acme']);
+    await query('analyze marketing.leads');
+    await query(ADD_LEADS, [501, 5000, 'Acme']);
+    await query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify(admin.claims)]);
+    for (const [state, statements] of Object.entries(STATISTICS)) {
+      for (const statement of statements) await query(statement);
+      await query('set local role authenticated');
+      for (const [name, condition] of Object.entries(PAGES)) {
+        const text = `select * from marketing.leads where ${condition} order by created_at desc, id desc limit 10`;
+        const { blocks, plan } = await work(query, text);
+        assert.ok(blocks <= MAX_BLOCKS, `${name}, ${state} statistics: ${blocks} blocks\n${plan}`);
+      }
+      await query('reset role');
+    }
+  }));
+
+test('leads of a company are found by their name, whatever the planner expects of it', () =>
+  transaction(async (query) => {
+    await query(ADD_LEADS, [4501, 5000, 'Known of old']);
+    await query('analyze marketing.leads');
+    await query(ADD_LEADS, [1, 4500, 'Other']);
+    // As a vacuum does: what the index has not sorted in yet, every search reads.
+    await query(`select gin_clean_pending_list('marketing.leads_company_name')`);
+    await query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify(admin.claims)]);
+    for (const [state, statements] of Object.entries(STATISTICS)) {
+      for (const statement of statements) await query(statement);
+      for (const part of ['known of', 'other']) {
+        const text = `select * from marketing.leads_of_company('${part}')`;
+        // The first time plans are made.
+        await work(query, text);
+        const { blocks, rows } = await work(query, text);
+        assert.equal(rows, 50, part);
+        assert.ok(blocks <= 300, `${part}, ${state} statistics: ${blocks} blocks`);
+      }
+    }
+  }));
