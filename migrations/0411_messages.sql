@@ -68,7 +68,9 @@ comment on column observatory.messages.occurred_at is 'The entry''s own time or,
 create index messages_order on observatory.messages (conversation_id, seq, id, project_id);
 create index messages_latest on observatory.messages (project_id, occurred_at desc, id desc);
 create index messages_by_parent on observatory.messages (parent_id) where parent_id is not null;
-create index messages_by_parent_uuid on observatory.messages (conversation_id, parent_uuid);
+-- With the project for the policies, too: it is the smallest index of a conversation's messages, which a count or a list in another order
+-- reads. Without the project it would find all messages of a foreign conversation first, and the time that this takes says that there are some.
+create index messages_by_parent_uuid on observatory.messages (conversation_id, parent_uuid, project_id);
 create index messages_api_message on observatory.messages (api_message_id) where api_message_id is not null;
 create index messages_owner_entry on observatory.messages (owner_id, entry_uuid);
 create index messages_request on observatory.messages (request_id) where request_id is not null;

@@ -61,7 +61,7 @@ const INDEXES = {
     'btree (conversation_id, seq, id, project_id)',
     'btree (project_id, occurred_at DESC, id DESC)',
     'btree (parent_id) WHERE (parent_id IS NOT NULL)',
-    'btree (conversation_id, parent_uuid)',
+    'btree (conversation_id, parent_uuid, project_id)',
     'btree (api_message_id) WHERE (api_message_id IS NOT NULL)',
     'brin (created_at)',
   ],
