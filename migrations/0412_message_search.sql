@@ -225,13 +225,16 @@ begin
     left join lateral (
       select
         string_agg(nullif(concat_ws(E'\n', t.tool_name, left((
-          -- As private.texts_in_json.
-          select string_agg(v #>> '{}', E'\n')
-          from jsonb_path_query(t.input, 'strict $.** ? (@.type() == "string")', silent => true) as v
+          -- As private.texts_in_json, which takes several times as long for the usual few texts.
+          select string_agg(case
+            when jsonb_typeof(f.value) = 'string' then f.value #>> '{}'
+            when jsonb_typeof(f.value) in ('object', 'array') then private.texts_in_json(f.value)
+          end, E'\n')
+          from jsonb_each(case when jsonb_typeof(t.input) = 'object' then t.input else jsonb_build_object('', t.input) end) as f
         ), 20000)), ''), E'\n' order by t.tool_use_id) as words,
         array_agg(' tool ' || t.tool_name) as tools
       from (select c.tool_use_id, c.tool_name, c.input from observatory.tool_calls as c where c.message_id = m.id offset 0) as t
-      where jsonb_typeof(m.content_blocks) = 'array' and not m.is_repeated
+      where m.content_blocks @> '[{"type": "tool_use"}]' and not m.is_repeated
     ) as called on true
     left join lateral (
       select

@@ -95,9 +95,11 @@ create function private.count_usage(owner uuid, entries private.entry[]) returns
   as $$
 declare
   counted bigint;
+  -- As in private.store_messages.
+  stem constant text := left(private.uuid_v7()::text, 24);
 begin
   insert into observatory.usage_records as u (
-    owner_id, api_message_id, part, project_id, conversation_id, message_id, entry_uuid, kind, model, source, variant, geo, is_sidechain,
+    id, owner_id, api_message_id, part, project_id, conversation_id, message_id, entry_uuid, kind, model, source, variant, geo, is_sidechain,
     input_tokens, output_tokens, cache_read_tokens, cache_creation_5m_tokens, cache_creation_1h_tokens, web_searches, cost_micro_usd,
     price, priced_at, occurred_at
   )
@@ -177,8 +179,8 @@ begin
     cross join lateral private.listed_prices(n.provider, n.listed) as p
   ),
 
-  -- As private.usage_cost.
-  priced as (
+  -- As private.usage_cost. Materialized: the cost is named three times below, and would be computed three times.
+  priced as materialized (
     select b.*, l.shown, case when l.source is not null then
       private.cost_micro(l.price, b.input, b.output, b.cache_read, b.cache_write_5m, b.cache_write_1h, b.web_searches)
     end as cost_micro
@@ -192,6 +194,7 @@ begin
   )
 
   select
+    (stem || lpad(to_hex(row_number() over (order by b.api_message_id, b.part)), 12, '0'))::uuid,
     count_usage.owner, b.api_message_id, b.part, b.project_id, b.conversation_id, b.message_id, b.entry_uuid, b.kind, b.model, b.source,
     b.variant, b.geo, b.is_sidechain, b.input, b.output, b.cache_read, b.cache_write_5m, b.cache_write_1h, b.web_searches,
     b.cost_micro, case when b.cost_micro is not null then b.shown end, case when b.cost_micro is not null then now() end, b.occurred_at

@@ -541,6 +541,21 @@ test('the words of an upload’s messages are those of each message by itself', 
   );
   one.user([{ type: 'tool_result', tool_use_id: 'nobody asked', content: 'alone' }]);
   one.assistant([{ type: 'tool_use', id: `toolu_${randomUUID()}`, name: 'TodoRead', input: {} }]);
+  const inputs = [
+    {
+      z: 'last of the short names',
+      list: ['first', { y: ['second'], b: 'third' }],
+      a: { c: 'fourth' },
+      n: 4,
+      t: true,
+      u: null,
+    },
+    ['in a list', { of: 'objects' }, 5],
+    'only a text',
+    6,
+    null,
+  ];
+  for (const input of inputs) one.assistant([{ type: 'tool_use', id: `toolu_${randomUUID()}`, name: 'Odd', input }]);
   one.assistant([{ type: 'thinking', thinking: 'silent' }]);
   await sendSession(owner, one);
   const found = await sql(
@@ -560,6 +575,7 @@ test('the words of an upload’s messages are those of each message by itself', 
   assert.equal(found.length, one.records.length);
   for (const { stored, alone } of found) assert.equal(stored, alone);
   assert.ok(found.filter(({ stored }) => stored?.includes("' tool Read'")).length === 2);
+  assert.ok(found.filter(({ stored }) => stored?.includes("' tool Odd'")).length === inputs.length);
 });
 
 test('the same is found before the table of words was ever analysed, by time or by the words', async () => {
