@@ -11,8 +11,8 @@ create function private.store_messages(owner uuid, places jsonb, file_id uuid, e
 declare
   answer jsonb;
   given bigint;
-  -- Ids of a batch differ in their last part: random bytes for each take five times as long, and neighbours share pages of the indexes.
-  stem constant text := left(gen_random_uuid()::text, 24);
+  -- Ids of a batch differ in their last 24 bits: random bytes for each take five times as long, and neighbours share pages of the indexes.
+  stem constant text := left(gen_random_uuid()::text, 30);
   -- The following arrays have an element for each entry of the batch. Only new messages have an id.
   ids uuid[];
   conversations uuid[];
@@ -40,7 +40,7 @@ begin
   from (
     select
       k.n, k.conversation_id, k.project_id, k.above, k.key, k.is_message, k.is_new,
-      case when k.is_new and k.is_message then (stem || lpad(to_hex(k.n), 12, '0'))::uuid end as id
+      case when k.is_new and k.is_message then (stem || lpad(to_hex(k.n), 6, '0'))::uuid end as id
     from (
       select
         e.n, p.conversation_id, p.project_id, e.above, e.is_message, p.conversation_id || ' ' || e.uuid as key,

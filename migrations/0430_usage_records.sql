@@ -96,7 +96,7 @@ create function private.count_usage(owner uuid, entries private.entry[]) returns
 declare
   counted bigint;
   -- As in private.store_messages.
-  stem constant text := left(private.uuid_v7()::text, 24);
+  stem constant text := left(private.uuid_v7()::text, 30);
 begin
   insert into observatory.usage_records as u (
     id, owner_id, api_message_id, part, project_id, conversation_id, message_id, entry_uuid, kind, model, source, variant, geo, is_sidechain,
@@ -194,7 +194,7 @@ begin
   )
 
   select
-    (stem || lpad(to_hex(row_number() over (order by b.api_message_id, b.part)), 12, '0'))::uuid,
+    (stem || lpad(to_hex(row_number() over (order by b.api_message_id, b.part)), 6, '0'))::uuid,
     count_usage.owner, b.api_message_id, b.part, b.project_id, b.conversation_id, b.message_id, b.entry_uuid, b.kind, b.model, b.source,
     b.variant, b.geo, b.is_sidechain, b.input, b.output, b.cache_read, b.cache_write_5m, b.cache_write_1h, b.web_searches,
     b.cost_micro, case when b.cost_micro is not null then b.shown end, case when b.cost_micro is not null then now() end, b.occurred_at

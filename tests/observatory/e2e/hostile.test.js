@@ -298,7 +298,7 @@ test('a conversation that is deleted while it is sent begins anew, whole', async
   // While it arrives.
   const arriving = post(token, one.file, bytes);
   let now;
-  for (let tries = 0; !now && tries < 400; tries += 1) {
+  for (let tries = 0; !now && tries < 4000; tries += 1) {
     now = await conversation(sub, one.id);
     await new Promise((done) => setTimeout(done, 5));
   }
