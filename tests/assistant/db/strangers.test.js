@@ -236,7 +236,7 @@ test('a conversation, its messages and ratings may be stored by one statement; a
   });
 });
 
-test('the planner knows that a look at the tenant of each row costs more than an index that has it', async () => {
+test('a look-up of each row’s tenant is planned as dearer than an index that has the tenant', async () => {
   const rows = await sql(
     `select p.oid::regproc::text as name from pg_proc as p
      where p.oid = any (array['private.tenant_of(uuid)', 'private.tenant_of_message(uuid)']::regprocedure[]) and p.procost < 1000`,

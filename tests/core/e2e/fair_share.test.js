@@ -291,7 +291,7 @@ const sleepers = (howMany, token) => {
   });
 };
 
-test('whoever sends and hangs up again and again has no more statements at once, and is served when they have ended', async () => {
+test('a client that sends and hangs up again and again has no more statements at once, and is served when they have ended', async () => {
   const token = await userToken();
   // The edge alone, as where PostgREST does not call `request.begin`.
   await sql('update private.connection_shares set caller = 0');

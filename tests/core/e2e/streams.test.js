@@ -295,7 +295,7 @@ const hangUp = (url, milliseconds) =>
     socket.on('error', () => resolve());
   });
 
-/** Closes what the edges have kept open. */
+/** Closes the connections that the edges have left open. */
 const idleProxy = async () => {
   for (const socket of proxy.open) socket.destroy();
   await waitFor('the proxy to be idle', () => proxy.open.size === 0);

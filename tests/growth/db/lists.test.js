@@ -113,7 +113,7 @@ const work = async (query, text) => {
   };
 };
 
-test('a page of leads is read in order, whatever the planner knows', () =>
+test('a page of leads is read in order with any statistics', () =>
   transaction(async (query) => {
     await query(ADD_LEADS, [1, 500, 'Acme']);
     await query('analyze marketing.leads');
@@ -131,7 +131,7 @@ test('a page of leads is read in order, whatever the planner knows', () =>
     }
   }));
 
-test('leads of a company are found by their name, whatever the planner expects of it', () =>
+test('leads of a company are found by their name, whatever number of them the planner expects', () =>
   transaction(async (query) => {
     await query(ADD_LEADS, [4501, 5000, 'Known of old']);
     await query('analyze marketing.leads');
