@@ -102,12 +102,13 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
     const { signal } = stopping;
     const sql = (text, values) => query(stack.databaseUrl, text, values);
     const parts = { edge, postgrest: stack.postgrest.part, postgres: stack.postgres.part };
-    const found = { answers: [], acknowledged: {}, samples: [], moments: {}, failedJobs: [] };
+    const found = { answers: [], acknowledged: {}, samples: [], pace: [], moments: {}, failedJobs: [] };
     const logs = { postgres: join(data, 'log', 'postgres.log'), edge: join(data, 'log', 'edge.log') };
     const before = linesOf(logs.postgres).length;
     const used = () => cpuSeconds(Object.values(parts).flatMap(({ pid }) => (pid ? family(pid) : [])));
 
     const traffic = fork(join(import.meta.dirname, 'traffic.js'));
+    const pace = fork(join(import.meta.dirname, 'pace.js'));
     let start;
     const now = () => Date.now() - start;
     let begun;
@@ -126,6 +127,7 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
       traffic.once('disconnect', () => reject(new Error('the traffic ended without a result')));
     });
     over.catch(() => {});
+    pace.on('message', (ms) => found.pace.push({ at: now(), ms }));
     const minute = (options.seconds * 1000) / 10;
     const until = async (at) => {
       if (at > now()) await sleep(at - now(), undefined, { signal });
@@ -186,6 +188,7 @@ export const soak = async ({ data, stack, stopping, options, say }, happens = as
       };
     } finally {
       traffic.kill('SIGKILL');
+      pace.kill('SIGKILL');
     }
   });
 };

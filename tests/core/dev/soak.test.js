@@ -45,11 +45,14 @@ test('memory that is not given back after a restart is missed', () => {
   assert.match(back((minute) => (minute < 5 ? 100 : 120)).join(), /workerd/);
 });
 
+/** A machine that takes so many times as long for the same work at the end. */
+const paceOf = (slower = 1) => every(1000, (at) => ({ at, ms: at < 5 * MINUTE ? 20 : 20 * slower }));
+
 const reads = (ms, more = {}) =>
   every(100, (at) => ({ name: 'a read', group: 'reads', at, ended: at + ms(at), ms: ms(at), ...more }));
 
 test('a p99 that rises is missed, also where only one request in fifty is slow', () => {
-  const drift = (ms) => missed(driftRows({ answers: reads(ms), minute: MINUTE }));
+  const drift = (ms) => missed(driftRows({ answers: reads(ms), pace: paceOf(), minute: MINUTE }));
   assert.deepEqual(
     drift(() => 20),
     [],
@@ -65,16 +68,33 @@ test('a p99 that rises is missed, also where only one request in fifty is slow',
   assert.equal(drift((at) => 20 + 5 * (at / MINUTE)).length, 2);
   assert.equal(drift((at) => (at > 8 * MINUTE && at % 5000 === 0 ? 200 : 20)).length, 2);
   assert.equal(
-    missed(driftRows({ answers: reads(() => 20).slice(0, 1000), minute: MINUTE })).length,
+    missed(driftRows({ answers: reads(() => 20).slice(0, 1000), pace: paceOf(), minute: MINUTE })).length,
     2,
     'it ended early',
   );
 });
 
+test('a p99 may rise as much more as the machine becomes slower, and no more', () => {
+  const drift = (times, slower) =>
+    missed(
+      driftRows({
+        answers: reads((at) => (at < 5 * MINUTE ? 40 : 40 * times)),
+        pace: paceOf(slower),
+        minute: MINUTE,
+      }),
+    );
+  assert.equal(drift(1.9, 1).length, 2);
+  assert.deepEqual(drift(1.9, 1.3), []);
+  assert.equal(drift(2.1, 1.3).length, 2);
+  assert.equal(drift(1.9, 0.5).length, 2, 'a faster machine takes nothing away');
+  assert.deepEqual(drift(1.4, 0.5), []);
+  assert.equal(missed(driftRows({ answers: reads(() => 40), pace: [], minute: MINUTE })).length, 2, 'nobody measured');
+});
+
 test('where few requests are made, one slow request is no drift, and ten are', () => {
   const rare = (ms) => every(2000, (at) => ({ name: 'a call', group: 'calls', at, ended: at + ms(at), ms: ms(at) }));
   const many = every(10, (at) => ({ name: 'a read', group: 'reads', at, ended: at + 20, ms: 20 }));
-  const drift = (ms) => missed(driftRows({ answers: [...rare(ms), ...many], minute: MINUTE }));
+  const drift = (ms) => missed(driftRows({ answers: [...rare(ms), ...many], pace: paceOf(), minute: MINUTE }));
   const late = (slow) => (at) => (at > 8 * MINUTE && slow(at) ? 200 : 20);
   assert.deepEqual(drift(late((at) => at % 60_000 === 0)), []);
   assert.deepEqual(
