@@ -120,10 +120,10 @@ export const load = async (sql, { workflows, messages, say, signal }) => {
   );
   await parts(
     'telemetry',
-    Math.ceil(workflows / 4),
+    workflows,
     `insert into clixen.telemetry_events (user_id, event_type, event_category, workflow_id, created_at)
      select case n % 20 when 0 then '${USER}' else ${OTHER('n / 20')} end, 'type_' || n % 50, (array['auth', 'workflow', 'deployment', 'engagement', 'error', 'performance'])[1 + n % 6],
-       case when n % 6 = 1 then md5('workflow of one ' || n % 10000)::uuid end, now() - interval '170 days' + n * interval '1 minute' / 4
+       case when n % 6 = 1 then md5('workflow of one ' || n % 10000)::uuid end, now() - interval '170 days' + n * interval '12 seconds'
      from generate_series($1::int, $2::int) as n`,
   );
   await sql('set session_replication_role = default');

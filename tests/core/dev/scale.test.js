@@ -93,6 +93,11 @@ test('a plan that reads more with other statistics misses its aim, and the run e
   assert.equal(row(30, 81, 30).met, false);
   assert.equal(row(500, 1000, 20).met, true);
   assert.equal(row(500, 1001, 20).met, false);
+  const ofRows = (blocks, rows) =>
+    statisticsRow('read', { fresh: { ...figures(1, 70), rows: 300 }, none: { ...figures(1, blocks), rows } }).met;
+  assert.equal(ofRows(300, 300), true, 'a block for each of the same rows');
+  assert.equal(ofRows(301, 300), false);
+  assert.equal(ofRows(300, 301), false, 'other rows are read');
   const aims = JSON.stringify(join(root, 'bench', 'aims.js'));
   const script = `import { settle } from ${aims}; settle(${JSON.stringify([row(30, 4000, 30)])});`;
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
