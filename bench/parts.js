@@ -12,20 +12,19 @@ import { withBenchmarkSystem } from './system.js';
 
 const say = (line) => console.error(`[bench] ${line}`);
 
+/** The part and the sizes that the flags name. */
 const parsed = (parts, defaults, flags) => {
-  const sizes = Object.fromEntries(
-    Object.entries(defaults).map(([name, size]) => [name, { type: 'string', default: `${size}` }]),
-  );
+  const sizes = Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' }]));
   try {
     const { values } = parseArgs({ args: flags, options: { ...sizes, part: { type: 'string' } } });
     const { part, ...texts } = values;
     if (part !== undefined && !Object.hasOwn(parts, part)) throw new Error(`There is no part ${part}.`);
-    const options = Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Number(text)]));
-    for (const [name, size] of Object.entries(options))
+    const chosen = Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, Number(text)]));
+    for (const [name, size] of Object.entries(chosen))
       if (!(size > 0)) throw new Error(`--${name} is a number above 0.`);
-    return { part, options };
+    return { part, chosen };
   } catch (error) {
-    const shown = Object.entries(defaults).map(([name, size]) => `--${name} ${size}`);
+    const shown = Object.keys(defaults).map((name) => `--${name} <number>`);
     throw new SetupError(
       `${error.message}\nFlags: ${[`--part ${Object.keys(parts).join('|')}`, ...shown].join(', ')}.`,
     );
@@ -74,23 +73,25 @@ export const benchmarkOfParts = (name, parts, order = Object.keys(parts)) => {
   const defaults = Object.assign({}, ...Object.values(parts).map(({ SIZES }) => SIZES));
   return (flags) => {
     if (Object.keys(parts).length === 0) throw new SetupError('SYSTEMS leaves nothing that could be measured.');
-    const { part, options } = parsed(parts, defaults, flags);
+    const { part, chosen } = parsed(parts, defaults, flags);
     return interruptible(async (stopping) => {
       const measured = {};
+      let isWhole = true;
       for (const [each, { SIZES, only, accounts, cacheTokens, measure }] of Object.entries(parts)) {
         if (part !== undefined && each !== part) continue;
         say(`part ${each}`);
+        const options = { ...defaults, ...SIZES, ...chosen };
         const rows = await withBenchmarkSystem({ stopping, only, accounts, cacheTokens, say }, (system) =>
           measure({ ...system, stopping, options, say }),
         );
         const sizes = Object.fromEntries(Object.keys(SIZES).map((size) => [size, options[size]]));
+        isWhole &&= Object.entries(SIZES).every(([size, usual]) => options[size] === usual);
         measured[each] = { facts: { ...machine(), workerd: packageVersion('workerd') }, sizes, rows };
         console.log(sectionOf(each, measured[each]).split('\n### ')[0]);
       }
       settle(Object.values(measured).flatMap(({ rows }) => rows));
-      if (Object.keys(defaults).some((size) => options[size] !== defaults[size]))
-        say('sizes were chosen: bench/results/ is left as it is');
-      else keepParts(name, measured, order);
+      if (isWhole) keepParts(name, measured, order);
+      else say('sizes were chosen: bench/results/ is left as it is');
     });
   };
 };

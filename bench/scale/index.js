@@ -7,8 +7,8 @@ import { callsOf, endpointsOf } from './endpoints.js';
 import { CORE, listsOf } from './lists.js';
 import { measure } from './measure.js';
 
-/** `size`: what is loaded, as a part of the rows that each system's own benchmark loads. */
-const SIZES = { size: 0.1 };
+/** What is loaded, as a part of the rows that each system's own benchmark loads; lists.js: `SIZE`. */
+const SIZE = 0.1;
 
 const curvesOf = ([name, list]) => [
   `curves-${name}`,
@@ -23,7 +23,14 @@ const curvesOf = ([name, list]) => [
 const lists = await listsOf(systems());
 const parts = Object.fromEntries([
   ...lists.flatMap(([name, list]) => [
-    [name, { SIZES, only: 'migrated database', measure: (parts) => measure({ ...parts, list }) }],
+    [
+      name,
+      {
+        SIZES: { size: list.SIZE ?? SIZE },
+        only: 'migrated database',
+        measure: (parts) => measure({ ...parts, list }),
+      },
+    ],
     curvesOf([name, list]),
   ]),
   ...(await listsOf([{ name: CORE }])).map(curvesOf),

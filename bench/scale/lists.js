@@ -1,5 +1,6 @@
 // The lists of hot reads. Each system has its own, in bench/<system>/reads.js:
 //
+//   SIZE                                       of `npm run bench -- scale --part <system>`, where a tenth of the rows does not do
 //   load({ sql, client, size, say, signal })   loads rows: all that the system's benchmark loads, times `size`, and analyses the tables
 //   reads({ size })                            gives the list:
 //     name     what is asked
