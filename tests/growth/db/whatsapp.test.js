@@ -918,6 +918,31 @@ test('an owner reads their own accounts and templates, an admin all, a stranger 
   }
 });
 
+test('an owner’s accounts are found by their index, however many others have', async () => {
+  const [owner, marker] = [randomUUID(), freshIds().waba];
+  await sql(
+    `insert into whatsapp.accounts (owner_id, business_account_id, phone_number_id, phone_number)
+     select case n when 1 then $1 else gen_random_uuid() end, $2, (100000 + n)::text, '+49 30 ' || (100000 + n) from generate_series(1, 3000) as n`,
+    [owner, marker],
+  );
+  try {
+    await sql('analyze whatsapp.accounts');
+    const read = (who) =>
+      as(who, async (query) => {
+        const [{ 'QUERY PLAN': plan }] = await query(
+          `explain (analyze, format json) select id from whatsapp.accounts where business_account_id <> '1'`,
+        );
+        return JSON.stringify(plan);
+      });
+    const plan = await read(user(owner));
+    assert.match(plan, /"Index Name":"accounts_owner"/);
+    assert.doesNotMatch(plan, /"Rows Removed by Filter":[1-9]/);
+    assert.match(await read(user(owner, 'admin')), /"Actual Rows":(3\d{3}|[4-9]\d{3})/);
+  } finally {
+    await sql('delete from whatsapp.accounts where business_account_id = $1', [marker]);
+  }
+});
+
 const STAFF_ACCOUNT = {
   lead_id: 'null',
   owner_id: 'owner_id',
