@@ -1,21 +1,25 @@
-// docs/performance.md is made of bench/results/: what stands between two marks, `<!-- figures: observatory search hooks -->` (a
-// benchmark, and which of its parts) and `<!-- end -->`, is replaced by the figures of the last run.
+// The tables of docs/performance.md and docs/scaling.md are made of bench/results/: what stands between two marks,
+// `<!-- figures: observatory search hooks -->` (a benchmark, and which of its parts) and `<!-- end -->`, is replaced by the figures of the last
+// run. `<!-- figures: limits -->` has some figures of all benchmarks.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../dev/paths.js';
 import { rounded } from './figures.js';
 import { aims } from './gateway/aims.js';
+import { limits } from './limits.js';
 import { plots } from './plot.js';
 
-const DOCUMENT = join(root, 'docs', 'performance.md');
+/** The documents with such marks. */
+export const DOCUMENTS = ['performance.md', 'scaling.md'].map((name) => join(root, 'docs', name));
 export const PLOTS = join(root, 'docs', 'plots');
 const MARKED = /(<!-- figures: ([\w -]+) -->\n)[\s\S]*?(<!-- end -->)/g;
 
 const resultsOf = (name) => JSON.parse(readFileSync(join(root, 'bench', 'results', `${name}.json`), 'utf8'));
 
-/** Long numbers in groups of three digits. */
-const grouped = (text) => `${text}`.replace(/(?<![.\d])\d{5,}\b/g, (digits) => Number(digits).toLocaleString('en'));
+/** Long numbers in groups of three digits, but no commit whose name is all digits. */
+const grouped = (text) =>
+  `${text}`.replace(/(?<![.\d]|commit )\d{5,}\b/g, (digits) => Number(digits).toLocaleString('en'));
 
 /** When, where and with which sizes something was measured. */
 const measured = ({ date, commit, cores, cpu, memory_gb: gigabytes, system, workerd }, sizes) => {
@@ -161,6 +165,11 @@ const SIZES = {
 /** The figures that a mark asks for. */
 const figures = (mark) => {
   const [name, ...parts] = mark.split(' ');
+  if (name === 'limits')
+    return table(
+      ['part', 'what', 'reached', 'measured'],
+      limits(resultsOf).map((row) => row.map(grouped)),
+    );
   const results = resultsOf(name);
   if (parts.length === 0) {
     const sizes = Object.fromEntries(SIZES[name].map((size) => [size, results[size]]));
@@ -182,7 +191,7 @@ export const withFigures = (text) =>
   text.replace(MARKED, (_, begin, mark, end) => `${begin}\n${figures(mark).join('\n').trimEnd()}\n\n${end}`);
 
 /**
- * Keeps the results of a benchmark: in bench/results/, and in docs/performance.md.
+ * Keeps the results of a benchmark: in bench/results/, and in the documents.
  * @param {string} name of the benchmark
  * @param {string} markdown all of it, for people
  * @param {object} results the same, for programs
@@ -199,6 +208,6 @@ export const keep = (name, markdown, results, say) => {
     mkdirSync(PLOTS, { recursive: true });
     writeFileSync(join(PLOTS, image), text);
   }
-  writeFileSync(DOCUMENT, withFigures(readFileSync(DOCUMENT, 'utf8')));
-  say(`written: ${file}.md, ${file}.json, ${DOCUMENT}`);
+  for (const document of DOCUMENTS) writeFileSync(document, withFigures(readFileSync(document, 'utf8')));
+  say(`written: ${file}.md, ${file}.json, ${DOCUMENTS.join(', ')}`);
 };

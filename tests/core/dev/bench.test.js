@@ -5,7 +5,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { verdict } from '../../../bench/aims.js';
-import { PLOTS, plotsOf, withFigures } from '../../../bench/document.js';
+import { DOCUMENTS, PLOTS, plotsOf, withFigures } from '../../../bench/document.js';
 import { plots } from '../../../bench/plot.js';
 import { root } from '../../../dev/paths.js';
 
@@ -52,6 +52,12 @@ test('the tables of docs/performance.md are the results of the benchmarks', () =
   const changed = text.replace(/(\| one row, fresh ES256, 16 \| )\d+/, '$11');
   assert.notEqual(changed, text);
   assert.equal(withFigures(changed), text, 'a figure that differs is found');
+  assert.ok(DOCUMENTS.length > 1);
+  for (const document of DOCUMENTS) {
+    const other = readFileSync(document, 'utf8');
+    assert.match(other, /<!-- figures: /, document);
+    assert.equal(other, withFigures(other), `${document}: a benchmark writes it`);
+  }
 });
 
 test('the plots are those of the results, and each is shown', () => {
