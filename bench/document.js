@@ -1,6 +1,7 @@
 // The tables of docs/performance.md and docs/scaling.md are made of bench/results/: what stands between two marks,
 // `<!-- figures: observatory search hooks -->` (a benchmark, and which of its parts) and `<!-- end -->`, is replaced by the figures of the last
-// run. `<!-- figures: limits -->` has some figures of all benchmarks.
+// run. `<!-- figures: limits -->` has some figures of all benchmarks, `steps` the measurements that were made once, by hand, of the steps by
+// which the edge became cheaper.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -171,6 +172,11 @@ const figures = (mark) => {
       limits(resultsOf).map((row) => row.map(grouped)),
     );
   const results = resultsOf(name);
+  if (name === 'steps')
+    return parts.flatMap((part) => {
+      const { measured: how, head, rows } = results[part];
+      return [`${how}:`, '', ...table(head, rows), ''];
+    });
   if (parts.length === 0) {
     const sizes = Object.fromEntries(SIZES[name].map((size) => [size, results[size]]));
     return [measured(results, sizes), '', ...(TABLES[name]?.(results) ?? ofRows(results.rows))];
