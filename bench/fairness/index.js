@@ -57,18 +57,25 @@ const percentile = (values, part) =>
 const BURNER = `const part = Number(process.argv[1]);
   const used = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000; };
   const [start, before] = [performance.now(), used()];
-  const turn = () => { while (used() - before < part * (performance.now() - start)); setTimeout(turn, 10 * (1 - part)); };
+  const turn = () => {
+    const until = performance.now() + 100;
+    while (used() - before < part * (performance.now() - start) && performance.now() < until);
+    setTimeout(turn, 10 * (1 - part));
+  };
+  process.on('disconnect', () => process.exit());
   turn();`;
 
 /**
- * Burns as much CPU as each thread of a list has used, in as many processes.
+ * Burns as much CPU as each thread of a list has used, in as many processes. Each has a session of its own, as each process of PostgreSQL
+ * has: Linux shares the CPU out by sessions (autogroups), and the reader would preempt all burners of one session as if they were one.
  * @param {number[]} parts cores of each
  * @returns what the body returns, and the cores that were burnt meanwhile
  */
 const burn = async (parts, body) => {
+  const stdio = ['ignore', 'ignore', 'ignore', 'ipc'];
   const burners = parts
     .filter((part) => part > 0.01)
-    .map((part) => spawn(process.execPath, ['-e', BURNER, `${Math.min(1, part)}`], { stdio: 'ignore' }));
+    .map((part) => spawn(process.execPath, ['-e', BURNER, `${Math.min(1, part)}`], { stdio, detached: true }));
   const used = () => cpuSeconds(burners.map(({ pid }) => pid));
   try {
     await sleep(300);

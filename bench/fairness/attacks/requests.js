@@ -28,6 +28,9 @@ const DEEP = `{"email":"deep@example.org","a":${'['.repeat(29_000)}${']'.repeat(
 const BOMB = gzipSync(Buffer.alloc(64 * MB, `${JSON.stringify({ type: 'x'.repeat(1000) })}\n`));
 const LARGE = JSON.stringify({ name: 'x'.repeat(2 * MB) });
 
+/** Made once: to make them takes more CPU than to answer them. */
+const FILTERS = Array.from({ length: 20 }, () => Array.from({ length: 1000 }, () => guess(6)).join(','));
+
 /** A session of a coding agent that nobody has sent yet, of so many lines. */
 const transcript = (count) => {
   const session = randomUUID();
@@ -73,8 +76,8 @@ const more = ({ edgeUrl: base, token, key, worker, member, project, bearer }) =>
   return [
     one('embedded relations of one user', 14, () => ({ path: embeds, headers: bearer })),
     one('long answers of one user', 14, () => ({ path: '/rest/v1/mvp_chat_messages?limit=1000', headers: bearer })),
-    one('filters with a thousand values of one user', 14, () => ({
-      path: `/rest/v1/projects?name=in.(${Array.from({ length: 1000 }, () => guess(6)).join(',')})`,
+    one('filters with a thousand values of one user', 14, (n, turn) => ({
+      path: `/rest/v1/projects?name=in.(${FILTERS[(n + turn) % FILTERS.length]})`,
       headers: bearer,
     })),
     one('bodies over the limit of one user', 14, () => post('/rest/v1/projects', LARGE, bearer)),
