@@ -391,11 +391,15 @@ impl<'a> Reader<'a> {
             return Some(("in", None, self.list()?));
         }
         if self.eat("is.") {
-            let lower = self.0.to_ascii_lowercase();
             let known = ["null", "not_null", "true", "false", "unknown"];
-            let word = known.iter().find(|word| lower.starts_with(**word))?;
+            let begins = |word: &str| {
+                self.0
+                    .get(..word.len())
+                    .is_some_and(|text| text.eq_ignore_ascii_case(word))
+            };
+            let word = known.into_iter().find(|word| begins(word))?;
             self.0 = self.0.get(word.len()..).unwrap_or_default();
-            return Some(("is", None, (*word).to_owned()));
+            return Some(("is", None, word.to_owned()));
         }
         let plain = [
             "isdistinct",
@@ -478,9 +482,10 @@ impl<'a> Reader<'a> {
         }
         let braced = |reader: &mut Self| {
             reader.written(|reader| {
-                let opens = reader.eat("{");
+                // First: each value of a long tree would look for a brace in the rest of it.
+                reader.eat("{").then_some(())?;
                 reader.eat_while(|c| c != '{' && c != '}');
-                (opens && reader.eat("}")).then_some(())
+                reader.eat("}").then_some(())
             })
         };
         match self.attempt(braced) {
