@@ -90,6 +90,11 @@ pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, 
     }
 }
 
+/// Waits until it is a caller's turn to have a long query read, by the edge and by PostgREST.
+pub async fn before_query<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {
+    wait(caller, work_ms, edge).await;
+}
+
 async fn wait<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {
     let now_ms = edge.platform.now_ms();
     let wait_ms = edge.turns.borrow_mut().book(caller, work_ms, now_ms);

@@ -1,6 +1,7 @@
 //! The data API: rebuilds the upstream request from the relation's name, the parsed query and an allow-list of headers.
 
 use crate::headers::Headers;
+use futures_util::future::FutureExt as _;
 use http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, RANGE,
 };
@@ -16,7 +17,7 @@ use super::{cached, replica};
 use crate::body::{limit, pass_body};
 use crate::endpoint::Action;
 use crate::error::Error;
-use crate::isolate::Edge;
+use crate::isolate::{Edge, turns};
 use crate::message::{Body, Outgoing, Request};
 use crate::route::Matched;
 use crate::runtime::Platform;
@@ -40,6 +41,8 @@ const WRITTEN: AsciiSet = NON_ALPHANUMERIC
     .remove(b'~');
 /// A path that is no resource of PostgREST: its refusal is short and asks nothing of the database.
 const NO_RESOURCE: &str = "/-/version";
+/// Bytes of a query that takes no turn.
+const SHORT_QUERY: usize = 1024;
 /// The most bytes of a name in PostgreSQL.
 const MAX_NAME_BYTES: usize = 63;
 
@@ -70,6 +73,13 @@ pub(super) async fn rebuild<P: Platform>(
     let name = name(segment(matched))?;
     refuse_conditions(&request, is_read)?;
     let mut query = Query::parse(&request.query, query_api_key(&request).as_deref())?;
+    let sharer = sharer(caller, request.address);
+    if request.query.len() > SHORT_QUERY
+        && let Some(sharer) = &sharer
+    {
+        let turn = turns::before_query(sharer.name(), query.work_ms(), edge);
+        turn.boxed_local().await;
+    }
     query.check(limits.embed_depth, limits.embeds, is_function && is_read)?;
     let is_change = matches!(request.method, Method::PATCH | Method::DELETE);
     if is_change && !query.narrows() {
@@ -110,7 +120,6 @@ pub(super) async fn rebuild<P: Platform>(
         // `If-None-Match` is not among them: the edge answers it itself.
         headers = cached::headers(&headers, edge)?;
     }
-    let sharer = sharer(caller, request.address);
     // `fetch` accepts no body with these methods, and PostgREST reads none.
     let body = if is_read {
         Body::Empty

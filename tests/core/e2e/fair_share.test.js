@@ -410,6 +410,17 @@ test(
   },
 );
 
+test('long queries of one user are read one after the other, and others are answered between them', async () => {
+  const token = await userToken();
+  const values = Array.from({ length: 1000 }, (_, n) => `value${n}`).join(',');
+  const { answers, between } = await answeredBetween(
+    () => times(12, () => ask(`/rest/v1/nothing?name=in.(${values})`, { token, base: edge.url })),
+    ({ status }) => status === 404,
+  );
+  assert.equal(count(answers, 404), 12, JSON.stringify(answers.map(({ status, text }) => [status, text])));
+  assert.ok(between >= 30, `${between}`);
+});
+
 test('gzip that becomes a thousand times as large is read in turns, and others are answered meanwhile', async () => {
   const isolate = await startEdge({}, [], undefined, [NAPS]);
   try {
