@@ -29,7 +29,7 @@ create table private.kek_use (
   constraint kek_use_encryptions check (encryptions >= 0)
 ) with (fillfactor = 50);
 comment on table private.kek_use is
-  'How many data keys each KEK_<n> has encrypted, by day, in 16 parts so that no two writers wait for one row. Counted where rows are stored or rewrapped; a write that fails is not counted, hence the margin in private.kek_limits().';
+  'How many data keys each KEK_<n> has encrypted, by day, in parts so that no two writers wait for one row: each takes one that nobody else holds. Counted where rows are stored or rewrapped; a write that fails is not counted, hence the margin in private.kek_limits().';
 
 alter table private.kek_use enable row level security;
 alter table private.kek_use force row level security;
@@ -60,7 +60,13 @@ declare
 begin
   for used in select n.key_version, count(*) as quantity from new_rows as n group by n.key_version order by n.key_version loop
     insert into private.kek_use as u (key_version, day, part, encryptions)
-    values (used.key_version, current_date, floor(random() * 16)::smallint, used.quantity)
+    values (used.key_version, current_date, coalesce((
+      select f.part from private.kek_use as f
+      where f.key_version = used.key_version and f.day = current_date
+      order by f.part
+      limit 1
+      for no key update skip locked
+    ), floor(random() * 32768)::smallint), used.quantity)
     on conflict on constraint kek_use_pkey do update set encryptions = u.encryptions + excluded.encryptions;
     select sum(u.encryptions) into total from private.kek_use as u where u.key_version = used.key_version;
     if total >= (private.kek_limits()).refusal then

@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startEdge } from '../../support/edge.js';
 import { forgetForeignSeals, sealedRows } from '../../support/sealed_rows.js';
-import { as, ask, close, made, sql, stack, userToken } from '../../support/stack.js';
+import { as, ask, close, made, sql, stack, transaction, userToken } from '../../support/stack.js';
 import { unseal } from '../../support/unseal.js';
 
 const ROWS = 100_000;
@@ -265,6 +265,31 @@ test('a rewrapped text is stored only over the one that was read, and never with
     assert.equal(await stored(stale), 0, JSON.stringify(stale));
   assert.equal(await stored({}), 1);
   assert.equal(await stored({}), 0, 'the second time it is another text');
+});
+
+test('who seals waits for nobody else who does, and each part of a day’s count is used again', async () => {
+  const insert = `insert into sealing_test.keys values (gen_random_uuid(), gen_random_uuid(), 'x', 44)`;
+  const parts = () => sql('select encryptions::int as n from private.kek_use where key_version = 44 order by 1');
+  try {
+    for (let n = 0; n < 5; n += 1) await sql(insert);
+    assert.deepEqual(await parts(), [{ n: 5 }]);
+    await transaction(async (one) => {
+      await one(insert);
+      await one(
+        `insert into private.kek_use select 44, current_date, n, 1 from generate_series(0, 15) as n on conflict do nothing`,
+      );
+      await transaction(async (other) => {
+        // The place of a new part is drawn.
+        await other(`select setseed(0.5)`);
+        await other(`set local lock_timeout = '1s'`);
+        await other(insert);
+        assert.equal((await other('select from private.kek_use where key_version = 44')).length, 2);
+      });
+    });
+  } finally {
+    await sql('delete from private.kek_use where key_version = 44');
+    await sql('truncate sealing_test.keys');
+  }
 });
 
 test('encryptions are counted by key; a worn key is named by /readyz, and then refused', async () => {
