@@ -21,15 +21,18 @@ create index security_events_at on private.security_events using brin (at);
 alter table private.security_events enable row level security;
 alter table private.security_events force row level security;
 
+-- In PL/pgSQL, which keeps the plan of the insert: a function in SQL is planned again in each transaction.
 create function private.note_security_event(kind text, user_id uuid, details jsonb) returns void
-  language sql volatile
+  language plpgsql volatile
   set search_path = ''
   as $$
-insert into private.security_events (kind, user_id, actor, actor_role, request_id, details)
-values (
-  note_security_event.kind, note_security_event.user_id, (select auth.uid()), coalesce(private.caller_role(), session_user),
-  left(private.request_header('x-request-id'), 128), note_security_event.details
-)
+begin
+  insert into private.security_events (kind, user_id, actor, actor_role, request_id, details)
+  values (
+    note_security_event.kind, note_security_event.user_id, (select auth.uid()), coalesce(private.caller_role(), session_user),
+    left(private.request_header('x-request-id'), 128), note_security_event.details
+  );
+end
 $$;
 
 -- Trigger: one statement deleted many rows of a user, which is how a stolen token or a wrong filter looks.

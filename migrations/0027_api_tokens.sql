@@ -269,13 +269,15 @@ revoke execute on function private.token_owner() from public;
 
 -- A token as its owner sees it.
 create function private.shown_api_token(token private.api_tokens) returns jsonb
-  language sql immutable
+  language plpgsql immutable
   set search_path = ''
   as $$
-select jsonb_build_object(
-  'id', (token).id, 'name', (token).name, 'prefix', (token).prefix, 'created_at', (token).created_at,
-  'last_used_at', (token).last_used_at, 'expires_at', (token).expires_at, 'revoked_at', (token).revoked_at
-) || (token).scopes
+begin
+  return jsonb_build_object(
+    'id', token.id, 'name', token.name, 'prefix', token.prefix, 'created_at', token.created_at,
+    'last_used_at', token.last_used_at, 'expires_at', token.expires_at, 'revoked_at', token.revoked_at
+  ) || token.scopes;
+end
 $$;
 revoke execute on function private.shown_api_token(private.api_tokens) from public;
 

@@ -329,28 +329,40 @@ $$;
 revoke execute on function private.apply_waiting_events(uuid, text) from public;
 
 -- Applies what hooks and OpenTelemetry have reported of a session. Call it with the owner's lock. A failure fails no upload: the events
--- stay, and the job apply_hooks tries again.
-create function private.apply_hook_events(owner uuid, session text) returns void
+-- stay, and the job apply_hooks tries again. `patience` is how long it waits for a lock.
+create function private.apply_hook_events(owner uuid, session text, patience text default current_setting('lock_timeout')) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
+declare
+  usual_timeout constant text := current_setting('lock_timeout');
 begin
+  -- Set in each block, so that the block's failure ends it: what notes the failure would fail by it as well, and with it the request.
   begin
+    perform set_config('lock_timeout', patience, true);
     perform private.apply_waiting_events(owner, session);
+    perform set_config('lock_timeout', usual_timeout, true);
   exception
     when others then
+      -- Without events that somebody else holds.
       update observatory.hook_events as e set attempts = e.attempts + 1, failure = sqlstate
-      where e.owner_id = owner and e.session_id = session and e.applied_at is null;
+      where e.id = any (array(
+        select w.id from observatory.hook_events as w
+        where w.owner_id = owner and w.session_id = session and w.applied_at is null
+        for no key update skip locked
+      ));
   end;
   begin
+    perform set_config('lock_timeout', patience, true);
     perform private.apply_otel_events(owner, session);
+    perform set_config('lock_timeout', usual_timeout, true);
   exception
     when others then
       raise warning 'events of OpenTelemetry are left: % %', sqlstate, sqlerrm;
   end;
 end
 $$;
-revoke execute on function private.apply_hook_events(uuid, text) from public;
+revoke execute on function private.apply_hook_events(uuid, text, text) from public;
 
 -- Applies the events of a session, unless an upload of the same owner is under way, which applies them at its end. It does not wait for that:
 -- the agent waits for the answer. Returns whether it has applied them.
@@ -359,13 +371,10 @@ create function private.apply_if_free(owner uuid, session text) returns boolean
   set search_path = ''
   as $$
 declare
-  usual_timeout constant text := current_setting('lock_timeout');
   is_free constant boolean := pg_try_advisory_xact_lock(hashtextextended(owner::text, 420));
 begin
   if is_free then
-    perform set_config('lock_timeout', '20ms', true);
-    perform private.apply_hook_events(owner, session);
-    perform set_config('lock_timeout', usual_timeout, true);
+    perform private.apply_hook_events(owner, session, '20ms');
   end if;
   return is_free;
 end
@@ -451,7 +460,7 @@ delete from private.daily_allowances where name = 'live_events';
 drop function private.apply_hooks();
 drop function observatory.take_hook(jsonb, bigint);
 drop function private.apply_if_free(uuid, text);
-drop function private.apply_hook_events(uuid, text);
+drop function private.apply_hook_events(uuid, text, text);
 drop function private.apply_waiting_events(uuid, text);
 drop function private.apply_tool_events(uuid, text, uuid[]);
 drop function private.live_conversation(uuid, text, text, text, timestamptz);
