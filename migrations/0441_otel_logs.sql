@@ -36,8 +36,11 @@ create table private.otel_sessions (
   constraint otel_sessions_pkey primary key (owner_id, session_id),
   constraint otel_sessions_id unique (id)
 );
-comment on table private.otel_sessions is 'Sessions that OpenTelemetry has reported, some of them nothing else.';
+comment on table private.otel_sessions is
+  'Sessions that OpenTelemetry has reported, some of them nothing else. private.clean_live deletes them a year after their last event.';
 comment on column private.otel_sessions.lost_at is 'When its owner was notified that its transcript was deleted before it was sent.';
+
+create index otel_sessions_age on private.otel_sessions using brin (last_at);
 
 alter table private.otel_events enable row level security;
 alter table private.otel_events force row level security;

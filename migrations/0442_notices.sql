@@ -80,13 +80,15 @@ $$;
 revoke execute on function private.notice(uuid, text, text, text, jsonb) from public;
 
 -- Deletes, in parts, what the live sources leave: events of hooks and of OpenTelemetry after 90 days, notices 90 days after they were read
--- or after a year.
+-- or after a year, and sessions of which OpenTelemetry has reported nothing for a year. Of those, one that was in a notice stays as long as
+-- there is something of the session here: the next sweep would report it again.
 create function private.clean_live() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  deleted bigint;
+  notices bigint;
+  sessions bigint;
 begin
   delete from observatory.notices as n
   where n.id = any (array(
@@ -96,8 +98,20 @@ begin
     limit 5000
     for update skip locked
   ));
-  get diagnostics deleted = row_count;
-  return deleted
+  get diagnostics notices = row_count;
+  delete from private.otel_sessions as o
+  where o.id = any (array(
+    select old.id from private.otel_sessions as old
+    where old.last_at < now() - interval '365 days'
+      and (old.lost_at is null or not exists (
+        select from observatory.conversations as c
+        where c.owner_id = old.owner_id and c.session_id = old.session_id and c.deleted_at is null
+      ))
+    limit 5000
+    for update skip locked
+  ));
+  get diagnostics sessions = row_count;
+  return notices + sessions
     + private.delete_older('observatory.hook_events', 'at', now() - interval '90 days')
     + private.delete_older('private.otel_events', 'received_at', now() - interval '90 days');
 end
