@@ -25,10 +25,11 @@ class User {
   sent = 0;
   acknowledged = [];
 
-  constructor({ sub, token, edgeUrl, note }) {
+  constructor({ sub, token, edgeUrl, readUrl, note }) {
     Object.assign(this, {
       sub,
       note,
+      readUrl: `${readUrl}/projects`,
       url: `${edgeUrl}/rest/v1/projects`,
       headers: { authorization: `Bearer ${token}` },
     });
@@ -43,26 +44,41 @@ class User {
     this.note({ kind: 'writes', status, ms, refused: status !== 201 });
   }
 
-  async read() {
+  /** Reads the user's last row. */
+  async last(url, headers) {
     const last = this.acknowledged.at(-1);
-    const { status, body, ms } = await ask(`${this.url}?name=eq.${last}&select=name`, { headers: this.headers });
-    const stale = status === 200 && last !== undefined && JSON.parse(body).length === 0;
+    const { status, body, ms } = await ask(`${url}?name=eq.${last}&select=name`, { headers });
+    return { status, ms, stale: status === 200 && last !== undefined && JSON.parse(body).length === 0 };
+  }
+
+  async read() {
+    const { status, ms, stale } = await this.last(this.url, this.headers);
     this.note({ kind: 'reads', status, ms, refused: status !== 200, stale });
+  }
+
+  /** Whether the standby does not have yet what the user has just written. */
+  async isBehind() {
+    await this.write();
+    const { stale } = await this.last(this.readUrl, { ...this.headers, 'accept-profile': 'clixen' });
+    return stale;
   }
 }
 
 /**
  * Users who write and read until they are stopped.
- * @param {{edgeUrl: string, stack: object, count: number, note: (seen: {kind: 'reads' | 'writes', status: number, ms: number, refused: boolean, stale?: boolean}) => void}} options
- * @returns {Promise<{stop: () => Promise<void>, written: () => number, lost: (sql: (text: string) => Promise<object[]>) => Promise<number>}>}
- * written: acknowledged writes; lost: how many of them are not in the database
+ * @param {{edgeUrl: string, readUrl: string, stack: object, count: number, note: (seen: {kind: 'reads' | 'writes', status: number, ms: number, refused: boolean, stale?: boolean}) => void}} options
+ * @returns {Promise<{behind: number, stop: () => Promise<void>, written: () => number, lost: (sql: (text: string) => Promise<object[]>) => Promise<number>}>}
+ * behind: how many users did not find a row that they had just written, when they asked the standby itself; written: acknowledged writes;
+ * lost: how many of them are not in the database
  */
-export const startUsers = async ({ edgeUrl, stack, count, note }) => {
+export const startUsers = async ({ edgeUrl, readUrl, stack, count, note }) => {
   const users = [];
   for (let n = 0; n < count; n += 1) {
     const sub = randomUUID();
-    users.push(new User({ sub, token: await issue(stack.keys, { issuer: stack.issuer.issuer, sub }), edgeUrl, note }));
+    const token = await issue(stack.keys, { issuer: stack.issuer.issuer, sub });
+    users.push(new User({ sub, token, edgeUrl, readUrl, note }));
   }
+  const behind = (await Promise.all(users.map((user) => user.isBehind()))).filter(Boolean).length;
   let going = true;
   const working = users.map(async (user, n) => {
     while (going) {
@@ -75,6 +91,7 @@ export const startUsers = async ({ edgeUrl, stack, count, note }) => {
     }
   });
   return {
+    behind,
     stop: async () => {
       going = false;
       await Promise.all(working);

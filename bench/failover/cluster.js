@@ -108,6 +108,7 @@ export const withCluster = async ({ data, stack, latencyMs, lagMs, say }, body) 
     await start(edge.part);
     return await body({
       edgeUrl: edge.url,
+      readUrl: readAddress.url,
       postgrests: writers.map(({ part }) => part),
       reads: reader.part,
       primary: { part: stack.postgres.part, query: (text, values) => query(databaseUrl, text, values) },

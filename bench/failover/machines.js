@@ -79,9 +79,9 @@ const rowOf = ({ name, most, begun }, seen) => {
 export const measure = async ({ data, stack, stopping, options, say }) =>
   withCluster({ data, stack, latencyMs: options.latency, lagMs: options.lag, say }, async (cluster) => {
     const seen = [];
-    const { standby, edgeUrl } = cluster;
+    const { standby, edgeUrl, readUrl } = cluster;
     const note = (one) => seen.push({ ...one, at: performance.now() });
-    const users = await startUsers({ edgeUrl, stack, count: options.users, note });
+    const users = await startUsers({ edgeUrl, readUrl, stack, count: options.users, note });
     const rows = [];
     try {
       // Connections and caches of all parts.
@@ -114,6 +114,12 @@ export const measure = async ({ data, stack, stopping, options, say }) =>
         aim: 'none',
         reached: `${stale}`,
         met: stale === 0,
+      },
+      {
+        name: 'the same read at the standby itself, right after a write: users who do not find it',
+        aim: 'all: the standby is behind',
+        reached: `${users.behind} of ${options.users}`,
+        met: users.behind === options.users,
       },
     ];
   });
