@@ -138,8 +138,8 @@ class Bench {
   }
 }
 
-/** Calls the body with the address of a realtime service. */
-const withRealtime = async (body) => {
+/** Calls the body with the address of the services behind the edge. */
+const withServices = async (body) => {
   const service = fork(join(import.meta.dirname, 'service.js'));
   try {
     const [address] = await once(service, 'message');
@@ -245,9 +245,10 @@ export const run = async (flags) => {
     const { alone, rows } = await withBenchmarkSystem(
       { stopping, only: 'behind the edge', accounts: true, say },
       (system) =>
-        withRealtime((address) =>
-          withStand({ ...system, more: { REALTIME_URL: address }, say }, (edge) =>
-            measured({ ...system, edge, stopping, options }),
+        withServices((address) =>
+          withStand(
+            { ...system, more: { REALTIME_URL: address, STORAGE_URL: address, FUNCTIONS_URL: address }, say },
+            (edge) => measured({ ...system, edge, stopping, options }),
           ),
         ),
     );

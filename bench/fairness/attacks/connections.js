@@ -1,39 +1,9 @@
 // Abusive callers who hold connections: who read nothing, send slowly, hang up, or listen again and again.
-import { Agent, request } from 'node:http';
+import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
+import { agent, open, unread, untilOver } from './open.js';
 import { SLOW } from './requests.js';
-
-const agent = new Agent({ keepAlive: false, maxSockets: Infinity });
-
-/** Sends a request without a body, and gives its answer, whose body is not read; nothing where it broke. */
-const open = (url, headers, { method = 'GET', body } = {}) =>
-  new Promise((resolve) => {
-    const given = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': body.length };
-    const sent = request(url, { agent, method, headers: { ...given, ...headers } }, (answer) => {
-      answer.on('error', () => {});
-      resolve(answer);
-    });
-    sent.on('error', () => resolve(undefined));
-    sent.end(body);
-  });
-
-/** Waits, but not for longer than the attack goes on. */
-const while_ = async (going, milliseconds) => {
-  const until = performance.now() + milliseconds;
-  while (going() && performance.now() < until) await sleep(100);
-};
-
-const unread =
-  (milliseconds, make) =>
-  async ({ going, note }) => {
-    while (going()) {
-      const answer = await make();
-      note(answer?.statusCode ?? 0);
-      await while_(going, answer?.statusCode === 200 ? milliseconds : 100);
-      answer?.destroy();
-    }
-  };
 
 /**
  * @param {object} target of prepare.js
@@ -98,7 +68,7 @@ export const connections = ({ edgeUrl: base, token, member, key }) => {
         const answer = await open(`${base}/v1/changes?table=clixen.projects`, bearer);
         note(answer?.statusCode ?? 0);
         answer?.resume();
-        await while_(going, Number.POSITIVE_INFINITY);
+        await untilOver(going, Number.POSITIVE_INFINITY);
         answer?.destroy();
         return;
       }
@@ -121,7 +91,7 @@ export const connections = ({ edgeUrl: base, token, member, key }) => {
         note(101);
         socket.send(text);
       });
-      await while_(going, Number.POSITIVE_INFINITY);
+      await untilOver(going, Number.POSITIVE_INFINITY);
       socket.terminate();
     }),
   ];

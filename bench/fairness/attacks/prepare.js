@@ -1,12 +1,12 @@
-// What the abusive callers have: rows of their own that are slow to filter, long to read and expensive to embed, a project of transcripts,
-// a tenant, and the token of a worker.
+// What the abusive callers have: rows of their own that are slow to filter, long to read and expensive to embed, a project of transcripts with
+// a shared conversation, a tenant, and the token of a worker.
 import { randomUUID } from 'node:crypto';
 import { token as issue, serviceKey } from '../../../dev/issuer.js';
 import { SLOW_FOR } from './requests.js';
 
 const PROJECTS = 40;
 
-/** A project of transcripts with so many messages, sent as an agent does. */
+/** A project of transcripts with so many messages, sent as an agent does, and a link of its conversation. */
 const transcripts = async (edgeUrl, token) => {
   const session = randomUUID();
   const line = () =>
@@ -23,7 +23,13 @@ const transcripts = async (edgeUrl, token) => {
     headers: { 'content-type': 'application/x-ndjson', authorization: `Bearer ${token}` },
   });
   if (!answer.ok) throw new Error(`transcripts: ${answer.status} ${await answer.text()}`);
-  return (await answer.json()).project_id;
+  const { project_id: project, conversation_id: conversation } = await answer.json();
+  const shared = await fetch(`${edgeUrl}/v1/conversations/${conversation}/share`, {
+    ...{ method: 'POST', body: '{}' },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+  });
+  if (!shared.ok) throw new Error(`a link: ${shared.status} ${await shared.text()}`);
+  return { project, conversation, link: (await shared.json()).path };
 };
 
 /**
@@ -59,6 +65,6 @@ export const prepare = async ({ stack, edgeUrl, sql }) => {
     ...{ edgeUrl, postgrestUrl: stack.postgrestUrl, token, key: stack.keys.publishable_key },
     worker: (await made.json()).token,
     member: await issue(stack.keys, { issuer, sub: member }),
-    project: await transcripts(edgeUrl, token),
+    ...(await transcripts(edgeUrl, token)),
   };
 };
