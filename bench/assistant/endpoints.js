@@ -139,3 +139,31 @@ export const endpoints = () => ({
     why: BY_KEY,
   },
 });
+
+export const writes = () => ({
+  'a conversation is begun': {
+    caller: someone,
+    write: () => `insert into assistant.conversations (title) values ('New')`,
+    why: 'A row is added to the table and its indexes.',
+  },
+  'a conversation is renamed': {
+    caller: someone,
+    write: (n) =>
+      `update assistant.conversations set title = 'Renamed' where id = md5('own conversation ' || ${n})::uuid`,
+    why: BY_KEY,
+  },
+  'a message is added': {
+    caller: someone,
+    write: (n) =>
+      `insert into assistant.messages (conversation_id, content) values (md5('own conversation ' || ${n})::uuid, 'A question')`,
+    why: 'The conversation is found by its key, and a row is added to the table and its indexes.',
+  },
+  'an answer is rated, or rated anew': {
+    caller: someone,
+    write: (n) => `insert into assistant.feedback (message_id, user_id, rating)
+      select m.id, ${member(of(n), 2)}, 1 from assistant.messages as m where m.conversation_id = md5('own conversation ' || ${n})::uuid
+      and m.role = 'assistant' order by m.created_at desc, m.id desc limit 1
+      on conflict (message_id, user_id) do update set rating = excluded.rating`,
+    why: 'The message is found by its index, and a rating by its key.',
+  },
+});

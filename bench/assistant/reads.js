@@ -1,6 +1,16 @@
 // The hot reads of assistant, for npm run bench -- scale.
-import { explainedBy, user } from '../scale/lists.js';
-import { ADMIN, SIZES as FULL, LONG, load as loadRows, member, message, READER, STRANGER } from './load.js';
+import { embedded, explainedBy, selected, user } from '../scale/lists.js';
+import {
+  ADMIN,
+  conversation,
+  SIZES as FULL,
+  LONG,
+  load as loadRows,
+  member,
+  message,
+  READER,
+  STRANGER,
+} from './load.js';
 import { loadSums, SIZES as SUMS } from './summaries.js';
 
 /**
@@ -9,10 +19,17 @@ import { loadSums, SIZES as SUMS } from './summaries.js';
  */
 export const SIZE = 1;
 
+/** The sums by day that the data API serves. */
+const METRICS = `insert into assistant.usage_metrics (tenant_id, user_id, date, total_tokens, prompt_tokens, completion_tokens, request_count, estimated_cost)
+  select tenant_id, user_id, day, sum(prompt_tokens + completion_tokens), sum(prompt_tokens), sum(completion_tokens), sum(requests), sum(cost_micro)
+  from private.usage_days group by 1, 2, 3`;
+
 export const load = async ({ sql, size, say, signal }) => {
   const sizes = { messages: Math.ceil(FULL.messages * size), feedback: Math.ceil(FULL.feedback * size) };
   await loadRows(sql, { ...sizes, say, signal });
   await loadSums(sql, Math.ceil(SUMS.days * size), signal);
+  await sql(METRICS);
+  await sql('vacuum analyze assistant.usage_metrics');
 };
 
 /** The policies' conditions, as an application would write them for one account. */
@@ -28,7 +45,12 @@ const conditions = (account) => {
     `exists (select from assistant.conversations as own where own.id = ${m}.conversation_id and ${conversations('own')} offset 0)`;
   const feedback = (f) =>
     `exists (select from assistant.messages as said where said.id = ${f}.message_id and ${messages('said')})`;
-  return { tenant: mine('u.tenant_id'), conversations, messages, feedback };
+  return {
+    tenant: mine('u.tenant_id'),
+    id: mine('u.id'),
+    admin: mine(`u.role in ('admin', 'owner')`),
+    ...{ conversations, messages, feedback },
+  };
 };
 
 const LATEST = 'order by c.updated_at desc, c.id desc';
@@ -36,16 +58,30 @@ const beyond = ({ at, id }) =>
   `not c.is_archived and c.updated_at <= '${at}' and (c.updated_at < '${at}' or (c.updated_at = '${at}' and c.id < '${id}'))`;
 
 /** A read of a table `x`, of which `condition(x)` says which rows the account sees. */
-const read = (name, account, table, condition, where, rest, more = {}) => ({
+const read = (name, account, from, condition, where, rest, { counted, columns, ...more } = {}) => ({
   name,
   claims: user(account),
-  query: `select * from ${table} where ${where} ${rest}`,
-  bare: `select * from ${table} where ${where} and ${condition} ${rest}`,
+  query: selected({ from, conditions: [where], rest, columns, counted }),
+  bare: selected({ from, conditions: [where, condition], rest, columns, counted }),
   ...more,
 });
 
-const conversations = (name, account, where, rest = `${LATEST} limit 50`) =>
-  read(name, account, 'assistant.conversations as c', conditions(account).conversations('c'), where, rest);
+const conversations = (name, account, where, rest = `${LATEST} limit 50`, more = {}) =>
+  read(name, account, 'assistant.conversations as c', conditions(account).conversations('c'), where, rest, more);
+
+/** A conversation with its last messages. */
+const withMessages = (own) =>
+  selected({
+    columns: 'c.id, c.title, e.list as messages',
+    from: `assistant.conversations as c ${embedded({
+      from: 'assistant.messages as m',
+      columns: 'm.id, m.role, m.content, m.created_at',
+      on: `m.conversation_id = c.id and ${own.messages('m')}`,
+      rest: 'order by m.created_at desc, m.id desc limit 20',
+    })}`,
+    conditions: [`c.id = ${conversation(0)}`, own.conversations('c')],
+  });
+const EVERYTHING = { messages: () => 'true', conversations: () => 'true' };
 
 const longest = (name, account, more) =>
   read(
@@ -68,6 +104,13 @@ const SAID = {
   'a member’s latest 50 conversations': INDEX,
   'the latest 50 conversations of a tenant': INDEX,
   'a page of 50 of them, far down': INDEX,
+  'the second 5 of a member’s, with their number': {
+    why: INDEX,
+    grows: 'All of the member’s are counted.',
+  },
+  'a conversation with its last 20 messages': 'A look-up of a conversation and of ten messages.',
+  'a member with their tenant': 'A look-up of two rows.',
+  'usage of the last 30 days, as rows': 'An index gives the newest days.',
   'search in the titles of a member’s conversations': {
     why: 'The member’s conversations are read from the newest on until 50 match.',
     grows: 'At a hundredth of the size the member has ten conversations.',
@@ -99,6 +142,36 @@ const list = ({ size }) => [
     'search in the titles of a member’s conversations',
     READER,
     `c.user_id = ${member(0, 0)} and c.title ilike '%SOUP%'`,
+  ),
+  conversations(
+    'the second 5 of a member’s, with their number',
+    READER,
+    `c.user_id = ${member(0, 0)} and not c.is_archived`,
+    `${LATEST} limit 5 offset 5`,
+    { counted: true },
+  ),
+  {
+    name: 'a conversation with its last 20 messages',
+    claims: user(READER),
+    query: withMessages(EVERYTHING),
+    bare: withMessages(conditions(READER)),
+  },
+  read(
+    'a member with their tenant',
+    READER,
+    'assistant.users as m left join assistant.tenants as t on t.id = m.tenant_id',
+    `m.tenant_id = ${conditions(READER).tenant}`,
+    `m.id = ${member(0, 0)}`,
+    '',
+    { columns: 'm.*, row_to_json(t) as tenant' },
+  ),
+  read(
+    'usage of the last 30 days, as rows',
+    READER,
+    'assistant.usage_metrics as m',
+    `m.tenant_id = ${conditions(READER).tenant} and (m.user_id = ${conditions(READER).id} or ${conditions(READER).admin})`,
+    'm.user_id is not null',
+    'order by m.date desc, m.user_id limit 30',
   ),
   longest('the latest 100 of a conversation’s 10,000 messages', READER),
   longest('the same of an admin, of a colleague’s conversation', ADMIN),

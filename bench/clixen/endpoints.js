@@ -43,3 +43,30 @@ export const endpoints = () => ({
   'POST /v1/jobs/finish_deployments':
     'Its function only checks the right to it. The work is the job’s, which reads by the index of unfinished deployments.',
 });
+
+const BY_KEY = 'The row is found by its key, and its policies by the claims; a hundred users share two cores.';
+const ADDED = 'A row is added to the table and its indexes.';
+
+export const writes = () => ({
+  'a project is added': {
+    caller,
+    write: (n) => `insert into clixen.projects (name) values ('New ' || ${n})`,
+    why: ADDED,
+  },
+  'a chat is begun': {
+    caller,
+    write: (n) =>
+      `insert into clixen.mvp_chat_sessions (project_id, title) values (md5('project ' || ${n} * 2)::uuid, 'New')`,
+    why: ADDED,
+  },
+  'a workflow is renamed': {
+    caller,
+    write: (n) => `update clixen.mvp_workflows set name = 'Renamed' where id = ${workflow(`${n} * 20 + 1`)}`,
+    why: BY_KEY,
+  },
+  'a workflow is deleted': {
+    caller,
+    write: (n) => `delete from clixen.mvp_workflows where id = ${workflow(`${n} * 20 + 2`)}`,
+    why: 'The row is found by its key, and so are those that refer to it.',
+  },
+});

@@ -1,5 +1,5 @@
 // The hot reads of clixen, for npm run bench -- scale. What the measured user has stays as it is; everybody else grows with the size.
-import { explainedBy, owned } from '../scale/lists.js';
+import { embedded, explainedBy, owned, selected, user } from '../scale/lists.js';
 import { load as loadRows, project, SESSION, USER } from './load.js';
 
 /** The least that load.js can make, which is what the measured user has; and the rows of all together at full size. */
@@ -22,6 +22,38 @@ const page = ({ at, id }) => ({
   rest: 'order by created_at, id limit 50',
 });
 
+/** A read of projects or workflows with what is embedded in them; `own(x)` is the policy's condition on a table `x`. */
+const withEmbedded = (name, query) => ({
+  name,
+  claims: user(USER),
+  query: query(() => 'true'),
+  bare: query((table) => `${table}.user_id = '${USER}'`),
+});
+const WORKFLOW = `md5('workflow of one 4')::uuid`;
+const PROJECTS_WITH_WORKFLOWS = (own) =>
+  selected({
+    columns: 'p.id, p.name, e.list as workflows',
+    from: `clixen.projects as p ${embedded({
+      from: 'clixen.mvp_workflows as w',
+      columns: 'w.id, w.name, w.status',
+      on: `w.project_id = p.id and ${own('w')}`,
+      rest: 'order by w.updated_at desc, w.id desc limit 5',
+    })}`,
+    conditions: [own('p')],
+    rest: 'order by p.last_activity_at desc, p.id desc limit 20',
+  });
+const WORKFLOW_WITH_DEPLOYMENTS = (own) =>
+  selected({
+    columns: 'w.*, p.name as project, e.list as deployments',
+    from: `clixen.mvp_workflows as w left join clixen.projects as p on p.id = w.project_id and ${own('p')} ${embedded({
+      from: 'clixen.deployments as d',
+      columns: 'd.id, d.status, d.deployment_version',
+      on: `d.workflow_id = w.id and ${own('d')}`,
+      rest: 'order by d.deployment_version desc',
+    })}`,
+    conditions: [`w.id = ${WORKFLOW}`, own('w')],
+  });
+
 const OWN = 'What the user has stays as it is; an index of everybody’s rows becomes a level deeper.';
 const SAID = {
   'the dashboard': 'All of the user’s 10,000 workflows are counted, whatever others have.',
@@ -29,6 +61,10 @@ const SAID = {
   'the profile': OWN,
   'the latest 20 projects': OWN,
   'the workflows of a project': OWN,
+  'the second page of them, with their number': OWN,
+  'a workflow': OWN,
+  'a workflow with its project and its deployments': OWN,
+  'the latest 20 projects, each with 5 workflows': OWN,
   'failed workflows': OWN,
   'workflows that are being deployed': OWN,
   'the chats of a project': OWN,
@@ -60,6 +96,15 @@ const list = () => [
       where: `project_id = ${project(7)}`,
       rest: 'order by updated_at desc, id desc limit 20',
     },
+    {
+      name: 'the second page of them, with their number',
+      from: 'clixen.mvp_workflows',
+      columns: 'id, name, status, deployment_status, updated_at',
+      where: `project_id = ${project(7)}`,
+      rest: 'order by updated_at desc, id desc limit 20 offset 20',
+      counted: true,
+    },
+    { name: 'a workflow', from: 'clixen.mvp_workflows', where: `id = ${WORKFLOW}` },
     {
       name: 'failed workflows',
       from: 'clixen.mvp_workflows',
@@ -95,7 +140,7 @@ const list = () => [
     {
       name: 'the deployments of a workflow',
       from: 'clixen.deployments',
-      where: `workflow_id = md5('workflow of one 4')::uuid`,
+      where: `workflow_id = ${WORKFLOW}`,
       rest: 'order by deployment_version desc limit 20',
     },
     {
@@ -104,6 +149,8 @@ const list = () => [
       rest: 'order by created_at desc, id desc limit 50',
     },
   ].map((read) => owned(USER, read)),
+  withEmbedded('a workflow with its project and its deployments', WORKFLOW_WITH_DEPLOYMENTS),
+  withEmbedded('the latest 20 projects, each with 5 workflows', PROJECTS_WITH_WORKFLOWS),
   {
     ...owned(USER, page({})),
     place: `select created_at::text as at, id from ${MESSAGES} where session_id = ${SESSION} order by created_at, id offset 5000 limit 1`,

@@ -217,3 +217,25 @@ export const endpoints = () => ({
   'POST /v1/jobs/fetch_thin_events':
     'Its function only checks the right to it. The work is the job’s, which reads what is due by an index.',
 });
+
+/** Of reads.js. */
+const project = (n) => `md5('read project ' || 1 + ${n})::uuid`;
+
+export const writes = () => ({
+  'a project is added': {
+    caller: owner,
+    write: (n) => `insert into flashfusion.projects (name, is_public) values ('New ' || ${n}, true)`,
+    why: 'The user’s projects are counted, and a row is added.',
+    grows: 'The user has one in a thousand of the projects.',
+  },
+  'a project is changed': {
+    caller: owner,
+    write: (n) => `update flashfusion.projects set name = 'Changed', status = 'active' where id = ${project(n)}`,
+    why: BY_KEY,
+  },
+  'a project is deleted': {
+    caller: owner,
+    write: (n) => `delete from flashfusion.projects where id = ${project(n)}`,
+    why: 'The row is found by its key, and so are those that refer to it.',
+  },
+});

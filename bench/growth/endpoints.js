@@ -191,3 +191,21 @@ export const endpoints = () => ({
   'GET /v1/admin/leads.csv':
     'It gives all leads, a page at a time by their key: its cost is their number by definition.',
 });
+
+/** A lead of the first ones. */
+const lead = (n) => `'person' || ${n} || '@domain' || ${n} % 5000 || '.example'`;
+
+export const writes = () => ({
+  'a lead is qualified': {
+    caller: admin,
+    write: (n) =>
+      `update marketing.leads set status = 'qualified' where email_normalized = ${lead(n)} and deleted_at is null`,
+    why: 'The lead is found by its address.',
+  },
+  'a call with a lead is noted': {
+    caller: admin,
+    write: (n) => `insert into marketing.lead_interactions (lead_id, interaction_type, subject)
+      select l.id, 'call', 'A call' from marketing.leads as l where l.email_normalized = ${lead(n)} and l.deleted_at is null`,
+    why: 'The lead is found by its address, and a row is added.',
+  },
+});

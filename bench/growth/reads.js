@@ -1,5 +1,5 @@
 // The hot reads of growth, for npm run bench -- scale. Admins read everything, so that no condition is left to be written out.
-import { explainedBy, user } from '../scale/lists.js';
+import { embedded, explainedBy, owned, selected, user } from '../scale/lists.js';
 import { loadEvents, loadLeads } from './load.js';
 import { DASHBOARD, LOOKUP } from './queries.js';
 
@@ -51,8 +51,29 @@ const leads = (name, where, rest = 'order by created_at desc, id desc limit 50')
   query: `select * from marketing.leads where ${where} ${rest}`,
 });
 
+/** Leads with the latest of what happened with them. */
+const LEADS_WITH_INTERACTIONS = selected({
+  columns: 'l.id, l.email, l.status, e.list as lead_interactions',
+  from: `marketing.leads as l ${embedded({
+    from: 'marketing.lead_interactions as i',
+    columns: 'i.id, i.interaction_type, i.created_at',
+    on: 'i.lead_id = l.id',
+    rest: 'order by i.created_at desc limit 5',
+  })}`,
+  conditions: ['l.deleted_at is null'],
+  rest: 'order by l.created_at desc, l.id desc limit 20',
+});
+
 const NEWEST = 'An index gives the newest ones; it becomes a level deeper.';
 const SAID = {
+  'the second page of a campaign’s leads, with their number': {
+    why: 'The index of campaigns gives them.',
+    grows: 'All of them are counted.',
+  },
+  'the latest 20 leads, each with what happened with them': NEWEST,
+  'the latest 20 sessions of onboarding': NEWEST,
+  'the experiments': 'A table of a few rows, which does not grow.',
+  'the accounts of an owner': 'An index gives the accounts of one owner.',
   'the latest 50 leads': NEWEST,
   'the latest 50 new leads': NEWEST,
   'leads of a campaign': 'The index of campaigns gives the newest ones.',
@@ -80,9 +101,31 @@ const list = ({ size }) => [
     leads('the latest 50 leads', 'deleted_at is null'),
     leads('the latest 50 new leads', `status = 'new'`),
     leads('leads of a campaign', `utm_source = 'source 7' and utm_campaign = 'campaign 7'`),
+    {
+      name: 'the second page of a campaign’s leads, with their number',
+      query: selected({
+        ...{ from: 'marketing.leads', conditions: [`utm_source = 'source 7' and utm_campaign = 'campaign 7'`] },
+        ...{ rest: 'order by created_at desc, id desc limit 50 offset 50', counted: true },
+      }),
+    },
+    { name: 'the latest 20 leads, each with what happened with them', query: LEADS_WITH_INTERACTIONS },
+    {
+      name: 'the latest 20 sessions of onboarding',
+      query: 'select id, status, current_step, started_at from onboarding.sessions order by started_at desc limit 20',
+    },
+    // Of endpoints.js.
+    { name: 'the experiments', query: 'select * from experiments.experiments order by created_at desc, id' },
     { name: 'a lead by address', query: filled(LOOKUP(sizesOf(size))) },
     ...DASHBOARD.map((each) => ({ name: each.name, query: filled(each) })),
   ].map((read) => ({ ...read, claims: ADMIN, bare: read.query })),
+  // md5('owner 7'), of endpoints.js.
+  owned('8e3eb993-83d9-2050-8b11-39e950db60cc', {
+    name: 'the accounts of an owner',
+    from: 'whatsapp.accounts',
+    columns: 'id, phone_number, display_name, is_verified',
+    rest: 'order by created_at, id',
+    key: 'owner_id',
+  }),
   {
     name: 'leads of a company',
     claims: ADMIN,

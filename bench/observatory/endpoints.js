@@ -254,3 +254,16 @@ export const endpoints = () => ({
     'Operators ask for it seldom. It checks every chain a thousand at a time, so that its cost is the number of projects by definition.',
   'POST /v1/jobs/seal_audit_head': 'Its function only checks the right to it. The work is the job’s, once a day.',
 });
+
+export const writes = () => ({
+  'a project is added': {
+    caller: someone,
+    write: (n) => `insert into observatory.projects (name) values ('New ' || ${n})`,
+    why: 'A row is added to the table and its indexes, and its owner to the members.',
+  },
+  'a conversation gets a title': {
+    caller: someone,
+    write: (n) => `update observatory.conversations set title = 'A title' where id = ${conversation(n)}`,
+    why: BY_KEY,
+  },
+});

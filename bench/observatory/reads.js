@@ -1,5 +1,5 @@
 // The hot reads of observatory, for npm run bench -- scale.
-import { explainedBy, user } from '../scale/lists.js';
+import { embedded, explainedBy, owned, selected, user } from '../scale/lists.js';
 import { PROJECT as ANALYSED, CALLS, load as loadAnalysed } from './analytics.js';
 import { conversation, EVERYWHERE, SIZES as FULL, load as loadRows, OWNER, PROJECT } from './load.js';
 import { ROWS } from './search.js';
@@ -13,13 +13,20 @@ export const load = async ({ sql, size, say, signal }) => {
     await sql(`vacuum analyze observatory.${table}`);
 };
 
+/** A user with a small project, and what endpoints.js makes for them. As SQL, `md5('user 1')::uuid` is the user. */
+const FIRST = 'bb9836f5-e2ce-756d-059b-9a4556283bc0';
+const OWN_PROJECT = `md5('own project 0')::uuid`;
+const OWN_CONVERSATION = `md5('own conversation 0')::uuid`;
+
 /** The policies' conditions, as an application would write them for one user. */
 const conditions = (sub) => {
   const visible = `array(select m.project_id from observatory.project_members as m where m.user_id = '${sub}'
     and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0))`;
   const hidden = `array(select c.id from observatory.conversations as c
     where c.project_id = any (${visible}) and c.deleted_at is not null)`;
+  const owned_ = `array(select m.project_id from observatory.project_members as m where m.user_id = '${sub}' and m.role = 'owner')`;
   return {
+    owned: `project_id = any (${owned_})`,
     projects: `((owner_id = '${sub}' and deleted_at is null) or id = any (${visible}))`,
     conversations: `project_id = any (${visible}) and deleted_at is null`,
     parts: `project_id = any (${visible}) and conversation_id <> all (${hidden})`,
@@ -27,11 +34,11 @@ const conditions = (sub) => {
   };
 };
 
-const read = (sub, name, table, kind, where, rest) => ({
+const read = (sub, name, table, kind, where, rest, more = {}) => ({
   name,
   claims: user(sub),
-  query: `select * from observatory.${table} where ${where} ${rest}`,
-  bare: `select * from observatory.${table} where ${where} and ${conditions(sub)[kind]} ${rest}`,
+  query: selected({ from: `observatory.${table}`, conditions: [where], rest, ...more }),
+  bare: selected({ from: `observatory.${table}`, conditions: [where, conditions(sub)[kind]], rest, ...more }),
 });
 
 const projects = (sub, name) =>
@@ -46,6 +53,22 @@ const conversations = (sub, name) =>
     'order by last_message_at desc, id desc limit 50',
   );
 const part = (name, table, rest) => read(OWNER, name, table, 'parts', `conversation_id = ${conversation(7)}`, rest);
+
+/** A page of messages with the tool calls that each of them made. */
+const WITH_CALLS = (condition) =>
+  selected({
+    columns: 'm.id, m.role, m.content, e.list as tool_calls',
+    from: `observatory.messages as m ${embedded({
+      from: 'observatory.tool_calls as t',
+      columns: 't.id, t.tool_name, t.status',
+      on: `t.message_id = m.id and ${condition('t')}`,
+      rest: 'order by t.started_at, t.id',
+    })}`,
+    conditions: [`m.conversation_id = ${conversation(7)}`, condition('m')],
+    rest: 'order by m.seq, m.id limit 20',
+  });
+const partsOf = (table) =>
+  conditions(OWNER).parts.replaceAll(/(?<!\w\.)(project_id = any|conversation_id <> all)/g, `${table}.$1`);
 
 const PROJECTS_OF_ALL = {
   why: 'One user is a member of every project.',
@@ -79,6 +102,32 @@ const SAID = {
     why: 'An index gives the calls of a conversation.',
     grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
   },
+  'a conversation': {
+    why: 'A look-up of one row.',
+    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+  },
+  'the second 10 of a project’s conversations, with their number': {
+    why: 'An index gives them.',
+    grows: 'All of them are counted.',
+  },
+  '20 messages of a conversation, each with its tool calls': {
+    why: 'An index gives the messages, and another one the calls of each.',
+    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+  },
+  'the latest 50 records of usage of a conversation': {
+    why: 'An index gives the records of a conversation.',
+    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+  },
+  'the latest 50 searches of a user': 'An index gives the newest ones; it becomes a level deeper.',
+  'the files of a conversation': 'An index gives the files of a conversation.',
+  'the links of a project': {
+    why: 'An index gives the links of a project.',
+    grows: 'The project has one in a hundred of the links.',
+  },
+  'the invitations of a project': {
+    why: 'An index gives the invitations of a project.',
+    grows: 'The project has one in a hundred of the invitations.',
+  },
   'the members of a project': 'A hundred members at any size.',
   'the sums of a project’s last 30 days': SUMS,
   'a page of 100 messages with their tool calls': 'A page of one conversation, by its index.',
@@ -109,6 +158,53 @@ const list = () => [
   conversations(EVERYWHERE, 'the same of a member of all projects'),
   part('100 messages of a conversation', 'messages', 'order by seq, id limit 100'),
   part('100 tool calls of a conversation', 'tool_calls', 'order by started_at, id limit 100'),
+  read(OWNER, 'a conversation', 'conversations', 'conversations', `id = ${conversation(7)}`, ''),
+  read(
+    OWNER,
+    'the second 10 of a project’s conversations, with their number',
+    'conversations',
+    'conversations',
+    `project_id = ${PROJECT}`,
+    'order by last_message_at desc, id desc limit 10 offset 10',
+    { counted: true },
+  ),
+  {
+    name: '20 messages of a conversation, each with its tool calls',
+    claims: user(OWNER),
+    query: WITH_CALLS(() => 'true'),
+    bare: WITH_CALLS(partsOf),
+  },
+  read(
+    OWNER,
+    'the latest 50 records of usage of a conversation',
+    'usage_records',
+    'parts',
+    `conversation_id = md5('analysed conversation 7')::uuid`,
+    'order by occurred_at desc, id desc limit 50',
+  ),
+  // Of endpoints.js.
+  owned(FIRST, {
+    name: 'the latest 50 searches of a user',
+    from: 'observatory.search_history',
+    rest: 'order by at desc, id desc limit 50',
+  }),
+  read(FIRST, 'the files of a conversation', 'ingest_files', 'parts', `conversation_id = ${OWN_CONVERSATION}`, ''),
+  read(
+    FIRST,
+    'the links of a project',
+    'share_links',
+    'parts',
+    `project_id = ${OWN_PROJECT}`,
+    'order by created_at desc, id limit 50',
+  ),
+  read(
+    FIRST,
+    'the invitations of a project',
+    'project_invitations',
+    'owned',
+    `project_id = ${OWN_PROJECT}`,
+    'order by created_at desc, id limit 50',
+  ),
   read(
     OWNER,
     'the members of a project',

@@ -43,9 +43,14 @@ const figuresOf = ({
   };
 };
 
-/** Asks once, and ends the run if the answer is not what the entry says. */
-export const checkedAnswer = async (client, claims, { name, queryOf, holds }) => {
-  const text = `select answer, coalesce(${holds}, false) as holds from (${queryOf('0')}) as asked`;
+/** Asks once, and ends the run if the answer is not what the entry says, or if a write does not write one row. */
+export const checkedAnswer = async (client, { name, claims, query, holds, isWrite }) => {
+  if (isWrite) {
+    const { rows } = await as(client, claims, () => client.query(query));
+    if (rows[0].answer?.length !== 1) throw new SetupError(`${name}: it writes ${JSON.stringify(rows[0].answer)}.`);
+  }
+  if (!holds) return;
+  const text = `select answer, coalesce(${holds}, false) as holds from (${query}) as asked`;
   const { rows } = await as(client, claims, () => client.query(text));
   if (!rows[0].holds) throw new SetupError(`${name}: the answer is ${JSON.stringify(rows[0].answer)}.`);
 };

@@ -5,7 +5,7 @@ import { rounded } from '../figures.js';
 import { latency } from '../pgbench.js';
 import { growthRow, isHindered } from './aims.js';
 import { checkedAnswer, explained, preparedReads } from './ask.js';
-import { preparedCalls } from './endpoints.js';
+import { firstOf, preparedCalls } from './endpoints.js';
 import { owned } from './lists.js';
 
 /** `full`: the largest size, as a part of the rows that the system's own benchmark loads; `seconds`: of each load. */
@@ -105,16 +105,15 @@ const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) 
     await client.query(OWN_ROWS);
     await sql('analyze');
     const reads = (await preparedReads(client, [ONE_ROW, ...list.reads({ size })])).map(asStatement);
-    const statements = [...reads, ...(await preparedCalls(endpoints, calls.endpoints({ size }), sql))];
+    const statements = [...reads, ...(await preparedCalls(endpoints, calls, size, sql))];
     const made = [];
     for (const statement of statements) {
       signal.throwIfAborted();
-      const [query, [{ claims }]] = [statement.queryOf('0'), await sql(`select ${statement.claimsOf('0')} as claims`)];
-      const caller = { ...JSON.parse(claims), role: statement.role };
-      if (statement.holds) await checkedAnswer(client, caller, statement);
+      const first = await firstOf(statement, sql);
+      await checkedAnswer(client, first);
       // The first one looks things up in the catalogs.
-      await explained(client, caller, query);
-      const { blocks } = await explained(client, caller, query);
+      await explained(client, first.claims, first.query);
+      const { blocks } = await explained(client, first.claims, first.query);
       made.push({ ...statement, blocks });
     }
     return made;

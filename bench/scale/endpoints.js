@@ -10,6 +10,8 @@
 //                that contains {n} has the number of the user there
 //       place    a statement, asked by the owner of the database, whose row `with` gets as its second argument
 //       holds    a condition on `answer`, as SQL, that the call must fulfil
+//   writes()                   gives, by name, writes of the data API: { write, caller, ... }, where `write` is a function of `n`: the statement,
+//                              which writes one row
 //
 // Calls are rolled back, so that the tables stay as they are. why, grows and contends are those of lists.js.
 import { existsSync, readFileSync } from 'node:fs';
@@ -60,15 +62,33 @@ const identityOf = ({ identity }, { role = 'authenticated', sub, edge, ...more }
   };
 };
 
+/** A call as the first of its users makes it, in the form of a read. */
+export const firstOf = async ({ claimsOf, queryOf, role, ...call }, sql) => {
+  const [{ claims }] = await sql(`select ${claimsOf('0')} as claims`);
+  return { ...call, queryOf, claims: { ...JSON.parse(claims), role }, query: queryOf('0') };
+};
+
+/** A write of the data API as PostgREST makes it: it answers the rows. */
+const answered = (write) => (n) =>
+  `with written as (${write(n)} returning *) select jsonb_agg(w) as answer from written as w`;
+
+/** The statements of a list's writes. The edge passes the user's own token on. */
+const preparedWrites = (list) =>
+  Object.entries(list).map(([name, { write, caller, ...rest }]) => ({
+    ...{ name, ...rest, ...identityOf({}, caller), isWrite: true },
+    queryOf: answered(write),
+  }));
+
 /**
  * The statements of calls, as reads.js has those of reads.
  * @param {Map<string, object>} manifest of endpointsOf
- * @param {object} list of the system's endpoints()
+ * @param {{endpoints: Function, writes?: Function}} calls of callsOf
+ * @param {number} size
  * @param {Function} sql of the owner of the database
  */
-export const preparedCalls = async (manifest, list, sql) => {
-  const made = [];
-  for (const [name, entry] of Object.entries(list)) {
+export const preparedCalls = async (manifest, calls, size, sql) => {
+  const made = preparedWrites(calls.writes?.() ?? {});
+  for (const [name, entry] of Object.entries(calls.endpoints({ size }))) {
     if (typeof entry === 'string' || entry.reads) continue;
     const { with: args = '', caller, place, ...rest } = entry;
     const endpoint = manifest.get(name);

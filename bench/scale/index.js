@@ -10,13 +10,12 @@ import { measure } from './measure.js';
 /** What is loaded, as a part of the rows that each system's own benchmark loads; lists.js: `SIZE`. */
 const SIZE = 0.1;
 
-const curvesOf = ([name, list]) => [
-  `curves-${name}`,
-  {
-    ...curves,
-    measure: async (parts) =>
-      curves.measure({ ...parts, list, calls: await callsOf(name), endpoints: endpointsOf(name) }),
-  },
+/** What a benchmark of one system is given. */
+const listedOf = async ([name, list]) => ({ list, calls: await callsOf(name), endpoints: endpointsOf(name) });
+
+const curvesOf = (system) => [
+  `curves-${system[0]}`,
+  { ...curves, measure: async (parts) => curves.measure({ ...parts, ...(await listedOf(system)) }) },
 ];
 
 /** Two parts for each system, and one for the core, which serves no tables of its own. */
@@ -28,7 +27,7 @@ const parts = Object.fromEntries([
       {
         SIZES: { size: list.SIZE ?? SIZE },
         only: 'migrated database',
-        measure: (parts) => measure({ ...parts, list }),
+        measure: async (parts) => measure({ ...parts, ...(await listedOf([name, list])) }),
       },
     ],
     curvesOf([name, list]),

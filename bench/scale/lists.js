@@ -52,16 +52,27 @@ export const explainedBy = (reads, said) =>
 /** The claims of a signed-in user. */
 export const user = (sub, more = {}) => ({ role: 'authenticated', sub, ...more });
 
+/** A select of the rows that meet all of the conditions. counted: with the number of all of them, as `Prefer: count=exact` asks for it. */
+export const selected = ({ from, conditions = [], rest = '', columns = '*', counted }) => {
+  const all = conditions.filter(Boolean).join(' and ');
+  const rows = `from ${from}${all && ` where ${all}`}`;
+  return `select ${counted ? `(select count(*) ${rows}) as total, ` : ''}${columns} ${rows} ${rest}`.trim();
+};
+
+/**
+ * What PostgREST joins for an embedded relation of many rows, as `e`; `e.list` has them.
+ * @param {{from: string, columns: string, on: string, rest?: string}} relation on: the condition of the join
+ */
+export const embedded = ({ from, columns, on, rest = '' }) =>
+  `left join lateral (select coalesce(json_agg(r), '[]') as list from (select ${columns} from ${from} where ${on} ${rest}) as r) as e on true`;
+
 /**
  * A read of a table whose policy is `user_id = auth.uid()`.
  * @param {string} sub the user
- * @param {{name: string, from: string, where?: string, rest: string, columns?: string, key?: string}} read rest: what follows the
- * condition; key: the column of the owner
+ * @param {{name: string, from: string, where?: string, rest?: string, columns?: string, counted?: boolean, key?: string}} read rest: what
+ * follows the condition; key: the column of the owner
  */
-export const owned = (sub, { name, from, where, rest, columns = '*', key = 'user_id' }) => {
-  const query = (...conditions) => {
-    const all = conditions.filter(Boolean).join(' and ');
-    return `select ${columns} from ${from}${all && ` where ${all}`} ${rest}`;
-  };
+export const owned = (sub, { name, where, key = 'user_id', ...read }) => {
+  const query = (...conditions) => selected({ ...read, conditions });
   return { name, claims: user(sub), query: query(where), bare: query(`${key} = '${sub}'`, where) };
 };

@@ -1,8 +1,10 @@
-// The hot reads of one system in the database: as the caller against service_role, and with fresh, stale and no statistics.
+// The hot statements of one system in the database: reads as the caller against service_role; and reads and the functions of endpoints with
+// fresh, stale and no statistics.
 import pg from 'pg';
 import { median } from '../figures.js';
 import { isSteady, securityRow, statisticsRow } from './aims.js';
-import { as, explained, medians, OFFICE, planOf, preparedReads } from './ask.js';
+import { as, checkedAnswer, explained, medians, OFFICE, planOf, preparedReads } from './ask.js';
+import { firstOf, preparedCalls } from './endpoints.js';
 
 /** Runs of each side; the first few read from disk. */
 const RUNS = 33;
@@ -105,7 +107,7 @@ const inSession = async (connect, { claims, query }) => {
   }
 };
 
-/** Every read in every state of the statistics. */
+/** Every read, and every call of a function, in every state of the statistics. */
 const statistics = async ({ client, connect, reads, signal, say }) => {
   const figures = new Map(reads.map((read) => [read, {}]));
   const plans = new Map();
@@ -128,12 +130,24 @@ const statistics = async ({ client, connect, reads, signal, say }) => {
   }));
 };
 
+/** The calls of functions, in the form of reads, each asked once. */
+const callsOf = async (client, sql, { calls, endpoints, size }) => {
+  const made = [];
+  for (const call of await preparedCalls(endpoints, calls, size, sql)) {
+    const first = await firstOf(call, sql);
+    await checkedAnswer(client, first);
+    made.push(first);
+  }
+  return made;
+};
+
 /**
  * Measures on a system of its own.
- * @param {{stack: object, stopping: AbortController, options: {size: number}, list: {load: Function, reads: Function}, say: Function}} parts
+ * @param {{stack: object, stopping: AbortController, options: {size: number}, list: {load: Function, reads: Function}, calls: object,
+ * endpoints: Map<string, object>, say: Function}} parts list, calls, endpoints: what reads.js, endpoints.js and the manifest of a system have
  * @returns {Promise<object[]>} rows of the table
  */
-export const measure = async ({ stack, stopping, options: { size }, list, say }) => {
+export const measure = async ({ stack, stopping, options: { size }, list, calls, endpoints, say }) => {
   const { signal } = stopping;
   const connect = async () => {
     const client = new pg.Client({ connectionString: stack.databaseUrl });
@@ -148,6 +162,7 @@ export const measure = async ({ stack, stopping, options: { size }, list, say })
     await sql('alter system set autovacuum = off');
     await sql('select pg_reload_conf()');
     await list.load({ sql, client, size, say, signal });
+    await calls.load?.({ sql, client, size, say, signal });
     const reads = await preparedReads(client, list.reads({ size }));
     for (const statement of STATISTICS.fresh) await sql(statement);
     const rows = [];
@@ -158,7 +173,8 @@ export const measure = async ({ stack, stopping, options: { size }, list, say })
       rows.push(row);
       say(`${row.name}: ${row.reached}; ${row.rival} (${row.aim})`);
     }
-    return [...rows, ...(await statistics({ client, connect, reads, signal, say }))];
+    const called = await callsOf(client, sql, { calls, endpoints, size });
+    return [...rows, ...(await statistics({ client, connect, reads: [...reads, ...called], signal, say }))];
   } finally {
     for (const each of clients) await each.end();
   }

@@ -35,6 +35,18 @@ test('every system has a list of its hot reads', async () => {
   }
 });
 
+test('every system lists writes of the data API, of which each user writes a row', async () => {
+  for (const { name } of productSystems()) {
+    const { writes } = await callsOf(name);
+    const list = Object.entries(writes());
+    assert.ok(list.length >= 2, name);
+    for (const [write, { why, ...made }] of list) {
+      assert.match(why, /\.$/, `${name}: ${write}`);
+      assert.match(made.write('7'), /^(insert into|update|delete from) /, `${name}: ${write}`);
+    }
+  }
+});
+
 /** What is wrong with a system's list of calls. */
 const faultsOf = (endpoints, calls, reads) => {
   const list = calls.endpoints({ size: 0.1 });
@@ -154,7 +166,9 @@ const PROBE = `
   create policy own on probe.once using (owner = (select probe.caller()));
   create function probe.is_mine(owner text) returns boolean language plpgsql stable as $$ begin return owner = probe.caller(); end $$;
   create policy own on probe.each using (probe.is_mine(owner));
-  grant select on all tables in schema probe to authenticated, service_role`;
+  create function probe.latest(owner text) returns jsonb language plpgsql stable security definer as $$ begin return (
+    select jsonb_agg(l.id) from (select g.id from probe.grown as g where g.owner = latest.owner order by g.id desc limit 10) as l); end $$;
+  grant select on all tables in schema probe to authenticated, service_role; grant update on probe.once to authenticated`;
 
 test('a policy that reads every row, and a plan that hangs on the statistics, are found', async () => {
   const stopping = new AbortController();
@@ -177,8 +191,28 @@ test('a policy that reads every row, and a plan that hangs on the statistics, ar
       },
     ],
   };
+  const calls = {
+    endpoints: () => ({
+      'GET /latest': {
+        caller: { sub: () => `'large'` },
+        with: `owner => 'large'`,
+        holds: 'jsonb_array_length(answer) = 10',
+      },
+      'GET /none': 'It asks nothing.',
+    }),
+    writes: () => ({
+      'the latest is changed': {
+        caller: { sub: () => `'user 7'` },
+        write: () => `update probe.once set words = 'changed' where id = 4907`,
+      },
+    }),
+  };
+  const endpoints = new Map([
+    ['GET /latest', { call: 'probe.latest' }],
+    ['GET /none', {}],
+  ]);
   const rows = await withThrowAway('scale', { only: 'database' }, ({ stack }) =>
-    measure({ stack, stopping, options: { size: 1 }, list, say: () => {} }),
+    measure({ stack, stopping, options: { size: 1 }, list, calls, endpoints, say: () => {} }),
   );
   const of = new Map(rows.map((row) => [row.name, row]));
   const { user: once, bare } = of.get('once: row-level security').figures;
@@ -187,13 +221,15 @@ test('a policy that reads every row, and a plan that hangs on the statistics, ar
   assert.equal(of.get('each: row-level security').met, false);
   assert.equal(of.get('once: statistics').met, true);
   assert.equal(of.get('latest: statistics').met, false);
+  assert.equal(of.get('GET /latest: statistics').met, false, 'the same in a function');
+  assert.equal(of.get('the latest is changed: statistics').met, true);
   const { fresh, stale } = of.get('latest: statistics').figures;
   assert.ok(fresh.blocks < 10 && stale.blocks > 100, `${fresh.blocks} blocks, ${stale.blocks}`);
   assert.match(of.get('latest: statistics').plan, /grown_owner_idx/);
   const wrong = { ...list, reads: () => [{ ...read('once'), bare: 'select * from probe.once' }] };
   await assert.rejects(
     withThrowAway('scale', { only: 'database' }, ({ stack }) =>
-      measure({ stack, stopping, options: { size: 1 }, list: wrong, say: () => {} }),
+      measure({ stack, stopping, options: { size: 1 }, list: wrong, calls, endpoints, say: () => {} }),
     ),
     /once: the condition that is written out gives 5000 other rows/,
   );
@@ -207,7 +243,7 @@ test('a call that reads every row, and one of which only one at a time goes on, 
       create role authenticated; create role service_role bypassrls; create role edge;
     exception when duplicate_object then null; end $$;
     create schema probe; grant usage on schema probe to authenticated, edge;
-    create table probe.notes (id int primary key, owner text, words text);
+    create table probe.notes (id int primary key, owner text, words text); grant select, insert on probe.notes to authenticated;
     create function probe.by_key(id int) returns jsonb language sql stable security definer
       as $$ select to_jsonb(n) from probe.notes as n where n.id = by_key.id $$;
     create function probe.by_owner(owner text) returns jsonb language sql stable security definer
@@ -238,6 +274,13 @@ test('a call that reads every row, and one of which only one at a time goes on, 
       },
       'GET /none': 'It asks nothing.',
     }),
+    writes: () => ({
+      'a note is added': {
+        caller,
+        write: (n) => `insert into probe.notes values (-1 - ${n}, '', 'at 12:30')`,
+        why: 'A row.',
+      },
+    }),
   };
   const endpoints = new Map([
     ['GET /key', { call: 'probe.by_key' }],
@@ -253,7 +296,9 @@ test('a call that reads every row, and one of which only one at a time goes on, 
   );
   assert.deepEqual(
     found.map(({ name }) => name),
-    ['one row of the user’s own', 'GET /key', 'GET /owner', 'POST /add'].map((name) => `${name}: growth`),
+    ['one row of the user’s own', 'a note is added', 'GET /key', 'GET /owner', 'POST /add'].map(
+      (name) => `${name}: growth`,
+    ),
   );
   const of = new Map(found.map((row) => [row.name, row.curve]));
   const blocksOf = (name) => of.get(name).points.map(({ blocks }) => blocks);
