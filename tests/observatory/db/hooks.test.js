@@ -247,6 +247,27 @@ test('a row that somebody else holds costs no event: it stays, with the fault, a
   assert.deepEqual([last.failure, (await conversationsOf(user, session))[0].status], [null, 'idle']);
 });
 
+test('an event is stored while somebody else holds one of its session that still waits', async () => {
+  const { user, session } = somebody();
+  await whileBusy(user, () => take(user, hook(session, 'UserPromptSubmit')));
+  await transaction(async (query) => {
+    await query('select from observatory.hook_events where owner_id = $1 for update', [user]);
+    await take(user, hook(session, 'Stop'));
+    assert.deepEqual(
+      (await eventsOf(user, session)).map(({ applied_at, attempts, failure }) => [applied_at, attempts, failure]),
+      [
+        [null, 0, null],
+        [null, 1, '55P03'],
+      ],
+    );
+  });
+  await sql('select private.apply_hooks()');
+  assert.ok(
+    (await eventsOf(user, session)).every(({ applied_at, failure }) => applied_at !== null && failure === null),
+  );
+  assert.equal((await conversationsOf(user, session))[0].status, 'idle');
+});
+
 test('an event of more than 64 KB is stored without its long values, and its tool call without them', async () => {
   const { user, session } = somebody();
   const long = 'ü'.repeat(60_000);

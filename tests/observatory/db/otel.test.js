@@ -407,3 +407,18 @@ test('a user reads, marks and deletes their own notices, and nobody else’s', a
   await sql('insert into private.erased_users (id) values ($1)', [user]);
   assert.deepEqual(await sql(`select private.notice($1, 'test', 'other', 'Too late') as id`, [user]), [{ id: null }]);
 });
+
+test('a session of which nothing was heard for a year is forgotten, unless a sweep would report it once more', async () => {
+  const { user, session: old } = somebody();
+  const [young, reported, gone] = [randomUUID(), randomUUID(), randomUUID()];
+  await take(user, hook(reported, 'UserPromptSubmit'));
+  for (const session of [old, young, reported, gone]) await takeLogs(user, record(session, 'user_prompt', {}));
+  await sql(
+    `update private.otel_sessions set last_at = now() - interval '366 days', lost_at = case when session_id = any ($3) then now() end
+    where owner_id = $1 and session_id <> $2`,
+    [user, young, [reported, gone]],
+  );
+  await sql('select private.clean_live()');
+  const left = await sql('select session_id from private.otel_sessions where owner_id = $1', [user]);
+  assert.deepEqual(left.map(({ session_id: id }) => id).sort(), [young, reported].sort());
+});
