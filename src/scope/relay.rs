@@ -42,7 +42,7 @@ const WRITTEN: AsciiSet = NON_ALPHANUMERIC
 /// A path that is no resource of PostgREST: its refusal is short and asks nothing of the database.
 const NO_RESOURCE: &str = "/-/version";
 /// Bytes of a query that takes no turn.
-const SHORT_QUERY: usize = 1024;
+const SHORT_QUERY: usize = 256;
 /// The most bytes of a name in PostgreSQL.
 const MAX_NAME_BYTES: usize = 63;
 

@@ -412,9 +412,9 @@ test(
 
 test('long queries of one user are read one after the other, and others are answered between them', async () => {
   const token = await userToken();
-  const values = Array.from({ length: 1000 }, (_, n) => `value${n}`).join(',');
+  const names = Array.from({ length: 400 }, () => 'name').join(',');
   const { answers, between } = await answeredBetween(
-    () => times(12, () => ask(`/rest/v1/nothing?name=in.(${values})`, { token, base: edge.url })),
+    () => times(12, () => ask(`/rest/v1/nothing?select=${names}`, { token, base: edge.url })),
     ({ status }) => status === 404,
   );
   assert.equal(count(answers, 404), 12, JSON.stringify(answers.map(({ status, text }) => [status, text])));
