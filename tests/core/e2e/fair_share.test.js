@@ -412,12 +412,13 @@ test(
 
 test('long queries of one user are read one after the other, and others are answered between them', async () => {
   const token = await userToken();
-  const names = Array.from({ length: 400 }, () => 'name').join(',');
+  // The edge refuses the cast: PostgREST's own time would let others be answered as well.
+  const names = ['id::regclass', ...Array.from({ length: 400 }, () => 'name')].join(',');
   const { answers, between } = await answeredBetween(
     () => times(12, () => ask(`/rest/v1/nothing?select=${names}`, { token, base: edge.url })),
-    ({ status }) => status === 404,
+    ({ status }) => status === 400,
   );
-  assert.equal(count(answers, 404), 12, JSON.stringify(answers.map(({ status, text }) => [status, text])));
+  assert.equal(count(answers, 400), 12, JSON.stringify(answers.map(({ status, text }) => [status, text])));
   assert.ok(between >= 12, `${between}`);
 });
 
