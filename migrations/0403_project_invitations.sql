@@ -123,13 +123,17 @@ create function private.open_invitations(caller uuid) returns setof observatory.
 declare
   address constant text := private.caller_email();
 begin
+  -- Looked up for each invitation: without statistics the planner would join all projects and members.
   return query
   select i.*
   from observatory.project_invitations as i
-  inner join observatory.projects as p on p.id = i.project_id and p.deleted_at is null
-  inner join observatory.project_members as m on m.project_id = i.project_id and m.user_id = i.invited_by and m.role = 'owner'
   where (i.user_id = caller or i.email_key = address)
-    and i.accepted_at is null and i.declined_at is null and i.expires_at > now();
+    and i.accepted_at is null and i.declined_at is null and i.expires_at > now()
+    and (select p.deleted_at is null from observatory.projects as p where p.id = i.project_id)
+    and (
+      select m.role = 'owner' from observatory.project_members as m
+      where m.project_id = i.project_id and m.user_id = i.invited_by
+    );
 end
 $$;
 revoke execute on function private.open_invitations(uuid) from public;
@@ -143,11 +147,12 @@ declare
 begin
   return jsonb_build_object('invitations', (
     select coalesce(jsonb_agg(jsonb_build_object(
-      'id', i.id, 'project_id', i.project_id, 'project', p.name, 'role', i.role, 'invited_by', i.invited_by, 'expires_at', i.expires_at
+      'id', i.id, 'project_id', i.project_id,
+      'project', (select p.name from observatory.projects as p where p.id = i.project_id),
+      'role', i.role, 'invited_by', i.invited_by, 'expires_at', i.expires_at
     ) order by i.created_at desc, i.id), '[]')
     -- Anybody may invite somebody: the answer stays one that can be read.
     from (select o.* from private.open_invitations(caller) as o order by o.created_at desc, o.id limit 200) as i
-    inner join observatory.projects as p on p.id = i.project_id
   ));
 end
 $$;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { close, sql } from '../../support/stack.js';
+import { close, sql, transaction } from '../../support/stack.js';
 import { asUser, codeOf, conversation, person, project, vouchedFor } from '../support/world.js';
 
 after(close);
@@ -247,6 +247,40 @@ test('an invitation by address is accepted by whoever has verified it, and by no
   assert.equal(await roleOf(id, guest), 'editor');
   assert.equal(await codeOf(accept(guest, open.id, verified(email))), 'RG671', 'once');
 });
+
+test('a user’s invitations are found by indexes, without statistics of the tables, too', () =>
+  transaction(async (query) => {
+    const [owner, guest, id] = [person(), person(), randomUUID()];
+    const tables = ['projects', 'project_members', 'project_invitations'].map(
+      (name) => `'observatory.${name}'::regclass`,
+    );
+    await query(
+      `insert into observatory.projects (id, owner_id, name) select gen_random_uuid(), gen_random_uuid(), 'p' from generate_series(1, 3000)`,
+    );
+    await query(`insert into observatory.projects (id, owner_id, name) values ($1, $2, 'Ours')`, [id, owner]);
+    await query(
+      `insert into observatory.project_invitations (project_id, user_id, role, invited_by) values ($1, $2, 'viewer', $3)`,
+      [id, guest, owner],
+    );
+    await query(`delete from pg_statistic where starelid in (${tables})`);
+    await query(
+      `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
+       where oid in (${tables}) or oid in (select indexrelid from pg_index where indrelid in (${tables}))`,
+    );
+    await query(`select set_config('role', 'authenticated', true), set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ role: 'authenticated', sub: guest }),
+    ]);
+    const [{ answer }] = await query('select observatory.my_invitations() as answer');
+    assert.deepEqual(
+      answer.invitations.map(({ project }) => project),
+      ['Ours'],
+    );
+    const [{ 'QUERY PLAN': plans }] = await query(
+      'explain (analyze, buffers, format json) select observatory.my_invitations()',
+    );
+    const blocks = plans[0].Plan['Shared Hit Blocks'] + plans[0].Plan['Shared Read Blocks'];
+    assert.ok(blocks <= 60, `${blocks} blocks`);
+  }));
 
 test('the answer to an invitation is the same for every address and every id', async () => {
   const { owner, viewer, id } = await team();
