@@ -22,10 +22,12 @@ comment on table observatory.project_invitations is
   'Invitations to projects. Owners of the project see the rows; the invited user reads them by observatory.my_invitations().';
 comment on column observatory.project_invitations.email_key is 'The address in the form that is equal for all its spellings.';
 
-create unique index project_invitations_email on observatory.project_invitations (project_id, email_key)
-where accepted_at is null and declined_at is null;
-create unique index project_invitations_user on observatory.project_invitations (project_id, user_id)
-where accepted_at is null and declined_at is null;
+-- Of addresses alone, and of users alone: without statistics the planner takes what is null for rare, and would read the whole of either
+-- index for the other column.
+create unique index project_invitations_email on observatory.project_invitations (email_key, project_id)
+where email_key is not null and accepted_at is null and declined_at is null;
+create unique index project_invitations_user on observatory.project_invitations (user_id, project_id)
+where user_id is not null and accepted_at is null and declined_at is null;
 create index project_invitations_by_project on observatory.project_invitations (project_id, created_at desc);
 create index project_invitations_by_user on observatory.project_invitations (user_id);
 create index project_invitations_expires_at on observatory.project_invitations (expires_at);
@@ -99,12 +101,12 @@ begin
   if address is not null then
     insert into observatory.project_invitations (project_id, email_key, role, invited_by)
     values (invite.project_id, address, invite.role, caller)
-    on conflict (project_id, email_key) where accepted_at is null and declined_at is null
+    on conflict (email_key, project_id) where email_key is not null and accepted_at is null and declined_at is null
     do update set role = excluded.role, invited_by = excluded.invited_by, expires_at = excluded.expires_at;
   else
     insert into observatory.project_invitations (project_id, user_id, role, invited_by)
     values (invite.project_id, invite.user_id, invite.role, caller)
-    on conflict (project_id, user_id) where accepted_at is null and declined_at is null
+    on conflict (user_id, project_id) where user_id is not null and accepted_at is null and declined_at is null
     do update set role = excluded.role, invited_by = excluded.invited_by, expires_at = excluded.expires_at;
   end if;
   return jsonb_build_object('status', 'invited');
@@ -123,12 +125,15 @@ create function private.open_invitations(caller uuid) returns setof observatory.
 declare
   address constant text := private.caller_email();
 begin
-  -- Looked up for each invitation: without statistics the planner would join all projects and members.
+  -- Each look-up by an index: without statistics the planner would read all invitations for `or`, and join all projects and members.
   return query
   select i.*
-  from observatory.project_invitations as i
-  where (i.user_id = caller or i.email_key = address)
-    and i.accepted_at is null and i.declined_at is null and i.expires_at > now()
+  from (
+    select u.* from observatory.project_invitations as u where u.user_id = caller
+    union all
+    select e.* from observatory.project_invitations as e where e.email_key = address
+  ) as i
+  where i.accepted_at is null and i.declined_at is null and i.expires_at > now()
     and (select p.deleted_at is null from observatory.projects as p where p.id = i.project_id)
     and (
       select m.role = 'owner' from observatory.project_members as m

@@ -257,6 +257,10 @@ test('a user’s invitations are found by indexes, without statistics of the tab
     await query(
       `insert into observatory.projects (id, owner_id, name) select gen_random_uuid(), gen_random_uuid(), 'p' from generate_series(1, 3000)`,
     );
+    await query(
+      `insert into observatory.project_invitations (project_id, user_id, role, invited_by)
+       select id, gen_random_uuid(), 'viewer', owner_id from observatory.projects`,
+    );
     await query(`insert into observatory.projects (id, owner_id, name) values ($1, $2, 'Ours')`, [id, owner]);
     await query(
       `insert into observatory.project_invitations (project_id, user_id, role, invited_by) values ($1, $2, 'viewer', $3)`,
