@@ -113,8 +113,12 @@ const work = async (query, text) => {
   };
 };
 
+/** Leaves no row and no block of an earlier test: the planner estimates a table by its blocks. */
+const EMPTY = 'truncate marketing.leads cascade';
+
 test('a page of leads is read in order with any statistics', () =>
   transaction(async (query) => {
+    await query(EMPTY);
     await query(ADD_LEADS, [1, 500, 'Acme']);
     await query('analyze marketing.leads');
     await query(ADD_LEADS, [501, 5000, 'Acme']);
@@ -133,6 +137,7 @@ test('a page of leads is read in order with any statistics', () =>
 
 test('leads of a company are found by their name, whatever number of them the planner expects', () =>
   transaction(async (query) => {
+    await query(EMPTY);
     await query(ADD_LEADS, [4501, 5000, 'Known of old']);
     await query('analyze marketing.leads');
     await query(ADD_LEADS, [1, 4500, 'Other']);
