@@ -7,6 +7,8 @@
 create function private.experiment_counts(e experiments.experiments) returns jsonb
   language plpgsql stable
   set search_path = ''
+  -- With the statistics of a smaller day the planner expects few users, and would compare each unit with each of them.
+  set enable_nestloop = off
   as $$
 declare
   since timestamptz;

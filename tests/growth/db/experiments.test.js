@@ -1439,19 +1439,28 @@ test('two hundred thousand units are counted within the time of a request', asyn
     await run(`select set_config('request.jwt.claims', $1, true)`, [
       JSON.stringify({ role: 'authenticated', ...ADMIN }),
     ]);
+    const count = async () => {
+      const [{ answer }] = await run('select experiments.experiment_results($1) as answer', [made.id]);
+      assert.deepEqual(
+        answer.variants.map(({ units, conversions }) => [units, conversions]),
+        [
+          [100000, 20000],
+          [50000, 10000],
+          [50000, 10000],
+        ],
+      );
+    };
     const from = Date.now();
-    const [{ answer }] = await run('select experiments.experiment_results($1) as answer', [made.id]);
+    await count();
     const took = Date.now() - from;
-    assert.deepEqual(
-      answer.variants.map(({ units, conversions }) => [units, conversions]),
-      [
-        [100000, 20000],
-        [50000, 10000],
-        [50000, 10000],
-      ],
-    );
     console.log(`      200,000 units: ${took} ms`);
     assert.ok(took < 8000, `${took} ms`);
+    // As the planner knows tables of a smaller day.
+    const tables = `select 'experiments.assignments'::regclass union all select inhrelid from pg_inherits where inhparent = 'analytics.events'::regclass`;
+    await run('reset role');
+    await run(`delete from pg_statistic where starelid in (${tables})`);
+    await run(`update pg_class set reltuples = 10 where oid in (${tables})`);
+    await count();
   });
   await over(made.id);
 });
