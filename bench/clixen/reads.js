@@ -1,5 +1,5 @@
 // The hot reads of clixen, for npm run bench -- scale. What the measured user has stays as it is; everybody else grows with the size.
-import { embedded, explainedBy, owned, selected, user } from '../scale/lists.js';
+import { embedded, explainedBy, owned, ownedWith, selected } from '../scale/lists.js';
 import { load as loadRows, project, SESSION, USER } from './load.js';
 
 /** The least that load.js can make, which is what the measured user has; and the rows of all together at full size. */
@@ -22,13 +22,7 @@ const page = ({ at, id }) => ({
   rest: 'order by created_at, id limit 50',
 });
 
-/** A read of projects or workflows with what is embedded in them; `own(x)` is the policy's condition on a table `x`. */
-const withEmbedded = (name, query) => ({
-  name,
-  claims: user(USER),
-  query: query(() => 'true'),
-  bare: query((table) => `${table}.user_id = '${USER}'`),
-});
+const withEmbedded = (name, query) => ownedWith(USER, name, query);
 const WORKFLOW = `md5('workflow of one 4')::uuid`;
 const PROJECTS_WITH_WORKFLOWS = (own) =>
   selected({

@@ -1,6 +1,6 @@
 // The hot reads of flashfusion, for npm run bench -- scale.
 import { createHash } from 'node:crypto';
-import { embedded, explainedBy, owned, selected, user } from '../scale/lists.js';
+import { embedded, explainedBy, owned, ownedWith, selected, user } from '../scale/lists.js';
 import { SIZES as BILLING, loadNotifications, USERS } from './billing.js';
 import { SIZES as KEYS, loadKeys, USER } from './keys.js';
 import { addTasks, addUsers, SIZES as QUEUE } from './queue.js';
@@ -90,12 +90,7 @@ const PROJECTS_WITH_CODE = (own) =>
     conditions: [own('p')],
     rest: 'order by p.last_accessed_at desc, p.id desc limit 20',
   });
-const withEmbedded = (name, query) => ({
-  name,
-  claims: user(FIRST),
-  query: query(() => 'true'),
-  bare: query((table) => `${table}.user_id = '${FIRST}'`),
-});
+const withEmbedded = (name, query) => ownedWith(FIRST, name, query);
 
 const INDEX = 'An index gives the newest rows of one user; it becomes a level deeper.';
 const TEN = 'An index gives the newest ones; at a hundredth of the size the user has a few.';

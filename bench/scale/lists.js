@@ -76,3 +76,16 @@ export const owned = (sub, { name, where, key = 'user_id', ...read }) => {
   const query = (...conditions) => selected({ ...read, conditions });
   return { name, claims: user(sub), query: query(where), bare: query(`${key} = '${sub}'`, where) };
 };
+
+/**
+ * The same with relations that are embedded in it.
+ * @param {string} sub the user
+ * @param {string} name of the read
+ * @param {(own: (table: string) => string) => string} query the statement; `own` gives the policy's condition on a table
+ */
+export const ownedWith = (sub, name, query) => ({
+  name,
+  claims: user(sub),
+  query: query(() => 'true'),
+  bare: query((table) => `${table}.user_id = '${sub}'`),
+});
