@@ -60,6 +60,48 @@ test('the tables of docs/performance.md are the results of the benchmarks', () =
   }
 });
 
+/** What may stand in the prose: limits and settings that are constants of the code, and aims. */
+const CONSTANTS = [
+  'is limited to 600 KB gzipped',
+  'each way takes 5 ms.',
+  'and 5 ms each way',
+  'takes over 1 ms more than with fresh statistics',
+  'and over 5 ms more, whatever',
+  'at most 1.5 times the blocks',
+  'or 50 blocks and 0.3 ms more.',
+];
+
+/** Figures with a unit in a text, beside what is made of the results, command lines and the constants. */
+const figuresInProse = (text, constants) => {
+  const made = text.replaceAll(/<!-- figures: [\s\S]*?<!-- end -->/g, '').replaceAll(/^ {4}.*$/gm, '');
+  const prose = constants.reduce((left, constant) => left.replace(constant, ''), made.replaceAll(/\s+/g, ' '));
+  return [...prose.matchAll(/\d[\d.,]*\s?(?:ms|µs|s|%|times|[KMG]B|\/s|a second|minutes)(?!\w)/g)].map(
+    ([figure]) => figure,
+  );
+};
+
+test('the prose of the documents of figures has none of its own', () => {
+  const texts = DOCUMENTS.map((document) => readFileSync(document, 'utf8'));
+  const all = texts.join('\n');
+  assert.deepEqual(figuresInProse(all, CONSTANTS), []);
+  for (const constant of CONSTANTS) assert.ok(figuresInProse(constant, []).length > 0, constant);
+  for (const constant of CONSTANTS)
+    assert.ok(
+      figuresInProse(
+        all,
+        CONSTANTS.filter((other) => other !== constant),
+      ).length > 0,
+      `${constant}: not there`,
+    );
+  const planted = ['It takes 0.4 ms.', 'It is 3.8 times as long.', '12,000/s', '7 MB a minute', '12 % less'];
+  for (const figure of planted)
+    assert.equal(
+      figuresInProse(`${all}\n${figure}`, CONSTANTS).length,
+      1,
+      `${figure}: a figure that is added is found`,
+    );
+});
+
 test('the plots are those of the results, and each is shown', () => {
   const text = readFileSync(join(root, 'docs', 'performance.md'), 'utf8');
   const results = JSON.parse(readFileSync(join(root, 'bench', 'results', 'scale.json'), 'utf8'));
