@@ -139,16 +139,21 @@ $$;
 create trigger projects_limit after insert on flashfusion.projects
   for each statement execute function private.limit_projects();
 
--- A barrier: a function in a caller's filter sees no row that the view does not show.
-create view flashfusion.public_projects with (security_barrier = true, security_invoker = false) as
+-- Conditions of a request see only what the view shows. Those on texts are asked of the rows of `shown`: the planner moves none of them
+-- behind `offset 0`. Those on id and created_at may be asked before: the operators of their types are leakproof. A barrier around the whole
+-- would also hide that a request wants the newest few, and all public projects would be sorted for them.
+create view flashfusion.public_projects with (security_invoker = false) as
 select
-  p.id, p.name, p.description, p.project_type, p.framework, p.template, p.deployment_url, p.created_at,
-  (select u.username from flashfusion.users as u where u.id = p.user_id) as owner
+  p.id, shown.name, shown.description, shown.project_type, shown.framework, shown.template, shown.deployment_url, p.created_at, shown.owner
 from flashfusion.projects as p
-where p.is_public and (select u.is_active from flashfusion.users as u where u.id = p.user_id) is distinct from false
--- The planner does not see through the barrier that a request wants the newest few. With this order it may read them by their index, where
--- it takes that for cheaper than sorting all public projects.
-order by p.created_at desc, p.id desc;
+cross join lateral (
+  select s.name, s.description, s.project_type, s.framework, s.template, s.deployment_url, u.username as owner
+  from flashfusion.projects as s
+  left join flashfusion.users as u on u.id = s.user_id
+  where s.id = p.id and s.is_public and u.is_active is distinct from false
+  offset 0
+) as shown
+where p.is_public;
 comment on view flashfusion.public_projects is
   'What everybody may see of public projects. With its owner''s rights: anon has none on the tables, and may see these columns of these rows only.';
 grant select on flashfusion.public_projects to anon, authenticated, service_role;
