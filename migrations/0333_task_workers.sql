@@ -275,6 +275,8 @@ create function flashfusion.claim_tasks(
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
+  -- Without statistics, or with those of a moment when workers had all tasks, the planner takes the ready ones for few and would sort them.
+  set enable_sort = off
   set jit = off
   as $$
 declare

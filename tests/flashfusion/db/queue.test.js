@@ -24,6 +24,7 @@ import {
   stored,
   sweep,
   user,
+  WORKER,
 } from '../support/tasks.js';
 
 before(() => sql(`update private.limit_rules set burst = 100000 where name = 'tasks'`));
@@ -795,6 +796,52 @@ test('a lease is found by the id of its task, also with statistics from when no 
   await client.query('rollback');
   await client.end();
   assert.equal(plan['Index Name'], 'task_queue_pkey');
+});
+
+/** What the planner may believe of a queue: nothing, or what was true when workers had every task. */
+const BELIEFS = {
+  none: [
+    `delete from pg_statistic where starelid = 'private.task_queue'::regclass`,
+    `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
+     where oid = 'private.task_queue'::regclass or oid in (select indexrelid from pg_index where indrelid = 'private.task_queue'::regclass)`,
+  ],
+  'all leased': [
+    `update private.task_queue set lease_token = task_id, lease_until = now() + interval '1 hour', locked_by = 'somebody'`,
+    'analyze private.task_queue',
+    `update private.task_queue set lease_token = null, lease_until = null, locked_by = null`,
+  ],
+};
+
+test('a claim reads the front of the queue with any statistics, and does not sort it', async () => {
+  const agent = await makeAgent();
+  await transaction(async (query) => {
+    await query('truncate private.task_queue');
+    await query(
+      `with made as (
+         insert into flashfusion.agent_tasks (agent_id, user_id, task_type) select $1, gen_random_uuid(), 'test' from generate_series(1, 4000)
+         returning *
+       )
+       insert into private.task_queue (task_id, agent_id, user_id, task_type, priority, run_at, attempt, turn)
+       select id, agent_id, user_id, task_type, priority, run_at, 0, row_number() over () from made`,
+      [agent],
+    );
+    await query(`select set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ role: WORKER.role, ...WORKER.claims }),
+    ]);
+    for (const [state, statements] of Object.entries(BELIEFS)) {
+      for (const statement of statements) await query(statement);
+      const found = [];
+      for (let n = 0; n < 5; n += 1) {
+        const [row] = await query(
+          `explain (analyze, buffers, timing off, format json) select flashfusion.claim_tasks('tester', array['${agent}'::uuid])`,
+        );
+        const [{ Plan: plan }] = row['QUERY PLAN'];
+        found.push(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']);
+      }
+      // The first one makes plans, and each second one looks after what others have left.
+      assert.ok(Math.min(...found) <= 60, `${state}: ${found} blocks`);
+    }
+  });
 });
 
 test('claims rotate the queue by themselves', async () => {

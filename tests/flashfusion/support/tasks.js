@@ -6,7 +6,7 @@ import { as, onBehalf, sql } from '../../support/stack.js';
 export const user = (sub = randomUUID(), headers = {}) => onBehalf({ role: 'authenticated', claims: { sub }, headers });
 
 /** The edge's call for a worker. */
-const WORKER = onBehalf({ role: 'service_role' });
+export const WORKER = onBehalf({ role: 'service_role' });
 
 /** Calls a function of the schema by named arguments, and gives its result. */
 export const call = (who, name, given) =>
