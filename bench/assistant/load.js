@@ -1,5 +1,6 @@
 // Rows at the sizes that the figures are about: a thousand tenants of ten members, a million conversations, ten million messages. One
 // tenant has 50,000 of the conversations, one of its members 1,000, and one of these 10,000 messages.
+import { withoutIndexes } from '../indexes.js';
 
 /** Rows for each statement. */
 const PART = 250_000;
@@ -74,9 +75,9 @@ inner join assistant.conversations as c on c.id = m.conversation_id`;
 /**
  * Loads everything, without triggers and foreign keys, and makes the indexes afterwards.
  * @param {Function} sql of one connection
- * @param {{messages: number, feedback: number, say: Function, signal: AbortSignal}} options
+ * @param {{messages: number, feedback: number, client?: import('pg').Client, say: Function, signal: AbortSignal}} options client: that of `sql`
  */
-export const load = async (sql, { messages, feedback, say, signal }) => {
+export const load = async (sql, { messages, feedback, client, say, signal }) => {
   const parts = async (name, total, statement, more) => {
     const start = performance.now();
     for (let from = 0; from < total; from += PART) {
@@ -101,31 +102,19 @@ export const load = async (sql, { messages, feedback, say, signal }) => {
        'member-' || u || '@tenant-' || t || '.example.org', 'Member ' || u, case when u = 1 then 'admin' else 'member' end
      from generate_series(0, ${TENANTS - 1}) as t, generate_series(0, ${MEMBERS - 1}) as u`,
   );
-  const definitions = await sql(
-    `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as text,
-       array(select a.attnum::int from pg_attribute as a where a.attrelid = indexrelid and a.attstattarget = 0) as without_statistics
-     from pg_index
-     where indrelid = any (array['assistant.conversations', 'assistant.messages', 'assistant.feedback']::regclass[])
-       and not indisprimary and not indisunique`,
-  );
-  for (const { name } of definitions) await sql(`drop index ${name}`);
-  await parts('conversations', conversations, CONVERSATIONS, [messages]);
-  await parts('messages', messages, MESSAGES, [messages]);
-  await sql(
-    `update assistant.conversations as c set updated_at = (select max(m.created_at) from assistant.messages as m where m.id >= $1 and m.conversation_id = c.id)
-     where c.id = ${LONG}`,
-    [(await sql(`select ${message(`${messages - LONGEST}`)} as id`))[0].id],
-  );
-  const ratings = ratingsOf({ messages, feedback });
-  await parts('feedback', ratings, FEEDBACK, [messages, ratings]);
-  const start = performance.now();
-  await sql(`set maintenance_work_mem = '512MB'`);
-  for (const { name, text, without_statistics: columns } of definitions) {
-    signal.throwIfAborted();
-    await sql(text);
-    for (const column of columns) await sql(`alter index ${name} alter column ${column} set statistics 0`);
-  }
-  say(`indexes: ${Math.round((performance.now() - start) / 1000)} s`);
+  const tables = ['assistant.conversations', 'assistant.messages', 'assistant.feedback'];
+  const rows = async () => {
+    await parts('conversations', conversations, CONVERSATIONS, [messages]);
+    await parts('messages', messages, MESSAGES, [messages]);
+    await sql(
+      `update assistant.conversations as c set updated_at = (select max(m.created_at) from assistant.messages as m where m.id >= $1 and m.conversation_id = c.id)
+       where c.id = ${LONG}`,
+      [(await sql(`select ${message(`${messages - LONGEST}`)} as id`))[0].id],
+    );
+    const ratings = ratingsOf({ messages, feedback });
+    await parts('feedback', ratings, FEEDBACK, [messages, ratings]);
+  };
+  await withoutIndexes(sql, tables, rows, { client, say, signal });
   await sql('set session_replication_role = default');
   await sql('set synchronous_commit = on');
   for (const table of ['tenants', 'users', 'conversations', 'messages', 'feedback'])

@@ -1,4 +1,5 @@
 // The hot reads of assistant, for npm run bench -- scale.
+import { withoutIndexes } from '../indexes.js';
 import { embedded, explainedBy, selected, user } from '../scale/lists.js';
 import {
   ADMIN,
@@ -24,11 +25,13 @@ const METRICS = `insert into assistant.usage_metrics (tenant_id, user_id, date, 
   select tenant_id, user_id, day, sum(prompt_tokens + completion_tokens), sum(prompt_tokens), sum(completion_tokens), sum(requests), sum(cost_micro)
   from private.usage_days group by 1, 2, 3`;
 
-export const load = async ({ sql, size, say, signal }) => {
+export const load = async ({ sql, client, size, say, signal }) => {
   const sizes = { messages: Math.ceil(FULL.messages * size), feedback: Math.ceil(FULL.feedback * size) };
-  await loadRows(sql, { ...sizes, say, signal });
+  await loadRows(sql, { ...sizes, client, say, signal });
   await loadSums(sql, Math.ceil(SUMS.days * size), signal);
-  await sql(METRICS);
+  await sql('set session_replication_role = replica');
+  await withoutIndexes(sql, ['assistant.usage_metrics'], () => sql(METRICS), { client, say, signal });
+  await sql('set session_replication_role = default');
   await sql('vacuum analyze assistant.usage_metrics');
 };
 

@@ -10,24 +10,41 @@ const sizesOf = (size) =>
 /** The person who asks for what is held on them. Their form has named a session and a browser. */
 const PERSON = 'person7@domain7.example';
 
-/** Events that are added up in one go. */
-const PART = 50_000;
+/** Each span of time, and whether the events of all names are summed up in it, too. */
+const SPANS = { minute: false, hour: false, day: true, week: true, month: true };
 
-/** What process_pending_events does; but all minutes at once, because it counts each anew, and there are nearly as many as events. */
-const addUp = async (sql, events) => {
-  for (let from = 0; from < events; from += PART) await sql('select analytics.add_events($1, $2)', [from, from + PART]);
-  await sql(
-    `insert into analytics.event_aggregations (id, event_type, event_name, granularity, time_bucket, event_count, unique_users, unique_sessions)
-     select analytics.aggregation_id(type, name, 'minute', minute), type, name, 'minute', minute, count(*), count(distinct user_id),
-       count(distinct session_id)
-     from (select type, name, date_trunc('minute', occurred_at, 'UTC') as minute, user_id, session_id from analytics.events) as e
-     group by type, name, minute`,
-  );
+const summed = (span, ofAll) => `
+  insert into analytics.event_aggregations (id, event_type, event_name, granularity, time_bucket, event_count, unique_users, unique_sessions)
+  select analytics.aggregation_id(type, name, '${span}', start), type, name, '${span}', start, count(*), count(distinct user_id),
+    count(distinct session_id collate "C")
+  from (select type, name, date_trunc('${span}', occurred_at, 'UTC') as start, user_id, session_id from analytics.events) as e
+  group by grouping sets ((type, name, start)${ofAll ? ', (start)' : ''})`;
+
+/** Hours by country, and by the kind of device. */
+const BY_DIMENSION = `
+  insert into analytics.event_aggregations (id, event_type, event_name, granularity, time_bucket, dimensions, event_count)
+  select analytics.aggregation_id(type, name, 'hour', hour, dimensions::text), type, name, 'hour', hour, dimensions, events
+  from (
+    select type, name, hour, count(*) as events,
+      case grouping(country) when 0 then jsonb_build_object('country', country) else jsonb_build_object('device_type', device_type) end as dimensions
+    from (select type, name, country, device_type, date_trunc('hour', occurred_at, 'UTC') as hour from analytics.events) as e
+    group by grouping sets ((type, name, hour, country), (type, name, hour, device_type))
+  ) as d`;
+
+/**
+ * The sums that process_pending_events makes, from all events at once. Whom it has counted is left out (private.event_actors): only it and the
+ * erasure of a person read that.
+ */
+const addUp = async (sql) => {
+  await sql(`set work_mem = '256MB'`);
+  for (const [span, ofAll] of Object.entries(SPANS)) await sql(summed(span, ofAll));
+  await sql(BY_DIMENSION);
+  await sql('reset work_mem');
   await sql('update private.event_watermark set ingest_seq = (select max(ingest_seq) from analytics.events)');
 };
 
-export const load = async ({ sql, size, say, signal }) => {
-  const sizes = { ...sizesOf(size), say, signal };
+export const load = async ({ sql, client, size, say, signal }) => {
+  const sizes = { ...sizesOf(size), client, say, signal };
   await loadLeads(sql, sizes);
   await sql(
     `update marketing.leads set metadata = named.fields, last_touch = jsonb_build_object('fields', named.fields)
@@ -37,8 +54,8 @@ export const load = async ({ sql, size, say, signal }) => {
   );
   await loadEvents(sql, sizes);
   say('adding up what was loaded');
-  await addUp(sql, sizes.events);
-  for (const table of ['analytics.event_aggregations', 'private.event_actors']) await sql(`vacuum analyze ${table}`);
+  await addUp(sql);
+  await sql('vacuum analyze analytics.event_aggregations');
 };
 
 const ADMIN = user('00000000-0000-4000-8000-000000000001', { app_metadata: { role: 'admin' } });

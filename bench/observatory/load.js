@@ -1,4 +1,5 @@
 // Rows at the sizes that the figures are about: one project with a million messages, among ten thousand small ones with ten messages each.
+import { withoutIndexes } from '../indexes.js';
 
 /** Rows for each statement. */
 const PART = 50_000;
@@ -107,9 +108,9 @@ ${SMALL} cross join generate_series(0, ${SMALL_LENGTH - 1}) as g (k) inner join 
 /**
  * Loads everything, without triggers and foreign keys; counts and vectors are written as an upload would.
  * @param {Function} sql of one connection
- * @param {{messages: number, projects: number, say: Function, signal: AbortSignal}} options
+ * @param {{messages: number, projects: number, client?: import('pg').Client, say: Function, signal: AbortSignal}} options client: that of `sql`
  */
-export const load = async (sql, { messages, projects, say, signal }) => {
+export const load = async (sql, { messages, projects, client, say, signal }) => {
   const parts = async (name, total, statement, more = [total]) => {
     const start = performance.now();
     for (let from = 0; from < total; from += PART) {
@@ -150,31 +151,22 @@ export const load = async (sql, { messages, projects, say, signal }) => {
        now() - (($3 - n)::bigint * ${LENGTH * 15}) * interval '1 second', now() - (($3 - n - 1)::bigint * ${LENGTH * 15}) * interval '1 second'
      from generate_series($1::int, $2::int) as n`,
   );
-  const definitions = (
+  const tables = ['observatory.messages', 'observatory.tool_calls', 'private.message_search'];
+  const rows = async () => {
+    await parts('messages', messages, MESSAGES);
+    await parts('tool calls', messages, CALLS);
+    await parts('vectors', messages, VECTORS);
+    await parts('conversations of small projects', projects, SMALL_CONVERSATIONS);
+    await parts('messages of small projects', projects, SMALL_MESSAGES);
+    await parts('tool calls of small projects', projects, SMALL_CALLS);
+    await parts('vectors of small projects', projects, SMALL_VECTORS);
     await sql(
-      `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as text from pg_index
-       where indrelid = any (array['observatory.messages', 'observatory.tool_calls', 'private.message_search']::regclass[])
-         and not indisprimary and not indisunique`,
-    )
-  ).map(({ name, text }) => ({ name, text }));
-  // Made at the end: that takes a third of the time.
-  for (const { name } of definitions) await sql(`drop index ${name}`);
-  await parts('messages', messages, MESSAGES);
-  await parts('tool calls', messages, CALLS);
-  await parts('vectors', messages, VECTORS);
-  await parts('conversations of small projects', projects, SMALL_CONVERSATIONS);
-  await parts('messages of small projects', projects, SMALL_MESSAGES);
-  await parts('tool calls of small projects', projects, SMALL_CALLS);
-  await parts('vectors of small projects', projects, SMALL_VECTORS);
-  await sql(
-    `insert into observatory.search_terms (project_id, user_id, kind, term, uses)
-     select c.project_id, c.owner_id, t.kind, t.term, count(*) from observatory.tool_calls as c, private.call_terms(c.tool_name, c.file_path) as t
-     group by 1, 2, 3, 4`,
-  );
-  const start = performance.now();
-  await sql(`set maintenance_work_mem = '512MB'`);
-  for (const { text } of definitions) await sql(text);
-  say(`indexes: ${Math.round((performance.now() - start) / 1000)} s`);
+      `insert into observatory.search_terms (project_id, user_id, kind, term, uses)
+       select c.project_id, c.owner_id, t.kind, t.term, count(*) from observatory.tool_calls as c, private.call_terms(c.tool_name, c.file_path) as t
+       group by 1, 2, 3, 4`,
+    );
+  };
+  await withoutIndexes(sql, tables, rows, { client, say, signal });
   await sql('drop table private.bench_sentences');
   await sql('set session_replication_role = default');
   for (const table of ['projects', 'project_members', 'conversations', 'messages', 'tool_calls', 'search_terms'])

@@ -4,9 +4,9 @@ import { PROJECT as ANALYSED, CALLS, load as loadAnalysed } from './analytics.js
 import { conversation, EVERYWHERE, SIZES as FULL, load as loadRows, OWNER, PROJECT } from './load.js';
 import { ROWS } from './search.js';
 
-export const load = async ({ sql, size, say, signal }) => {
+export const load = async ({ sql, client, size, say, signal }) => {
   const sizes = { messages: Math.ceil(FULL.messages * size), projects: Math.ceil(FULL.projects * size) };
-  await loadRows(sql, { ...sizes, say, signal });
+  await loadRows(sql, { ...sizes, client, say, signal });
   await loadAnalysed(sql, sizes, { say, signal });
   await sql(`select private.recount_rollups(${ANALYSED})`);
   for (const table of ['daily_rollups', 'activity_rollups', 'tool_rollups'])

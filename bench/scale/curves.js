@@ -2,28 +2,29 @@
 import pg from 'pg';
 import { SetupError } from '../../dev/setup.js';
 import { rounded } from '../figures.js';
-import { latency } from '../pgbench.js';
 import { growthRow, isHindered } from './aims.js';
 import { checkedAnswer, explained, preparedReads } from './ask.js';
 import { firstOf, preparedCalls } from './endpoints.js';
 import { owned } from './lists.js';
+import { waiting, withUsers } from './users.js';
 
-/** `full`: the largest size, as a part of the rows that the system's own benchmark loads; `seconds`: of each load. */
-export const SIZES = { full: 1, seconds: 1 };
+/** `full`: the largest size, as a part of the rows that the system's own benchmark loads; `seconds`: of each load, at least. */
+export const SIZES = { full: 1, seconds: 0.2 };
 export const only = 'migrated database';
 
 /** Sizes, as parts of those rows, and users at once. */
 const PARTS = [0.01, 0.1, 1];
 export const USERS = [1, 10, 100];
-/** With more users a load lasts longer: connecting takes a second of it. */
-const TIMES = { 1: 1, 10: 1, 100: 3 };
-/** A load in which not every user has got two answers is repeated with twice the time, up to so many seconds. */
-const MAX_SECONDS = 120;
+/** With more users a load lasts longer, as each of them has fewer answers. */
+const TIMES = { 1: 1, 10: 1, 100: 2 };
 /**
- * Further loads of the read of one row, and of a statement whose users hinder each other by the first ones: a load of a few seconds varies by
+ * Further loads of the read of one row, and of a statement whose users hinder each other by the first ones: a short load varies by
  * a fifth. The middle one counts.
  */
 const REPEATS = 2;
+
+/** Settings of the server while rows are loaded: fewer checkpoints, and no whole pages in the log after each of them. */
+const LOADING = { max_wal_size: '8GB', full_page_writes: 'off' };
 
 /** A copy of the migrated database, for the rows of one size. */
 const NAME = 'bench_curves';
@@ -44,32 +45,6 @@ const inDatabase = (url, name) => {
   const other = new URL(url);
   other.pathname = `/${name}`;
   return `${other}`;
-};
-
-/** The number of a connection, for pgbench. */
-const EACH = '(:client_id)::int';
-/** pgbench takes what follows a colon in a text for a variable. A text in two lines is one text to PostgreSQL. */
-const withoutVariables = (text) => text.replaceAll(/(?<!:):(?!client_id\b)(?=\w)/g, ":'\n'");
-
-/** A request as PostgREST makes it of a call: a transaction with role and claims. It is rolled back. */
-const scriptOf = ({ role, claimsOf, queryOf }) => `\\startpipeline
-begin;
-select set_config('role', '${role}', true), set_config('request.jwt.claims', ${withoutVariables(claimsOf(EACH))}, true);
-${withoutVariables(queryOf(EACH))};
-rollback;
-\\endpipeline
-`;
-
-/** What some users wait for a statement, all of them asking again and again. */
-const waiting = async (url, statement, { users, seconds, signal }) => {
-  const script = scriptOf(statement);
-  for (let time = Math.ceil(seconds * TIMES[users]); time <= MAX_SECONDS; time *= 2) {
-    const found = await latency(url, { script, clients: users, seconds: time, signal });
-    if (found) return found;
-  }
-  throw new SetupError(
-    `${statement.name}: ${users} users have not had two answers each within ${MAX_SECONDS} seconds.`,
-  );
 };
 
 /** A table whose rows the read of one row finds by its owner. */
@@ -97,13 +72,23 @@ const asStatement = ({ claims, query, ...read }) => ({
   queryOf: () => query,
 });
 
+/** Loads the rows of one size. */
+const load = async (client, sql, { list, calls, ...how }) => {
+  for (const [name, value] of Object.entries(LOADING)) await sql(`alter system set ${name} = '${value}'`);
+  await sql('select pg_reload_conf()');
+  await list.load({ sql, client, ...how });
+  await calls.load?.({ sql, client, ...how });
+  await client.query(OWN_ROWS);
+  await sql('analyze');
+  for (const name of Object.keys(LOADING)) await sql(`alter system reset ${name}`);
+  await sql('select pg_reload_conf()');
+  await sql('checkpoint');
+};
+
 /** What is asked at one size, each with the blocks that it reads. */
 const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) =>
   connected(url, async (client, sql) => {
-    await list.load({ sql, client, size, say, signal });
-    await calls.load?.({ sql, client, size, say, signal });
-    await client.query(OWN_ROWS);
-    await sql('analyze');
+    await load(client, sql, { list, calls, size, signal, say });
     const reads = (await preparedReads(client, [ONE_ROW, ...list.reads({ size })])).map(asStatement);
     const statements = [...reads, ...(await preparedCalls(endpoints, calls, size, sql))];
     const made = [];
@@ -120,37 +105,42 @@ const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) 
   });
 
 /** What each number of users waits for a statement. */
-const loads = async (url, statement, counts, options) => {
-  const users = {};
-  for (const count of counts) users[count] = await waiting(url, statement, { users: count, ...options });
-  return users;
+const loads = async (users, statement, counts, { seconds, signal }) => {
+  const found = {};
+  for (const count of counts)
+    found[count] = await waiting(users.slice(0, count), statement, { seconds: seconds * TIMES[count], signal });
+  return found;
 };
 
 const middle = (all) => [...all].sort((a, b) => a.perSecond - b.perSecond)[Math.floor(all.length / 2)];
 
-const usersOf = async (url, { statement, floor, ...options }) => {
-  const first = await loads(url, statement, USERS, options);
+const usersOf = async (users, { statement, floor, ...options }) => {
+  const first = await loads(users, statement, USERS, options);
   if (floor && (statement.contends || !isHindered({ users: first, floor }))) return first;
   const all = [first];
-  for (let n = 0; n < REPEATS; n += 1) all.push(await loads(url, statement, USERS.slice(1), options));
-  return Object.fromEntries(USERS.map((count) => [count, middle(all.map((users) => users[count]).filter(Boolean))]));
+  for (let n = 0; n < REPEATS; n += 1) all.push(await loads(users, statement, USERS.slice(1), options));
+  return Object.fromEntries(USERS.map((count) => [count, middle(all.map((each) => each[count]).filter(Boolean))]));
 };
 
 /** What is measured at one size: by the statement's name. */
 const atSize = async (url, { seconds, ...asked }) => {
   const { size, signal, say } = asked;
-  const found = new Map();
-  let floor;
-  // pgbench needs all connections that there are: that of the load is closed by then.
-  for (const statement of await statementsAt(url, asked)) {
-    const users = await usersOf(url, { statement, floor, seconds, signal });
-    const { blocks, why, grows, contends } = statement;
-    floor ??= users;
-    found.set(statement.name, { point: { size, blocks, users, floor }, said: { why, grows, contends } });
-    const times = USERS.map((count) => `${rounded(users[count].ms)} ms by ${count}`).join(', ');
-    say(`${size} of the rows, ${statement.name}: ${blocks} blocks; ${times}`);
-  }
-  return found;
+  const statements = await statementsAt(url, asked);
+  // They need all connections that there are: that of the load is closed by then.
+  return withUsers(url, Math.max(...USERS), async (all) => {
+    const found = new Map();
+    let floor;
+    for (const statement of statements) {
+      signal.throwIfAborted();
+      const users = await usersOf(all, { statement, floor, seconds, signal });
+      const { blocks, why, grows, contends } = statement;
+      floor ??= users;
+      found.set(statement.name, { point: { size, blocks, users, floor }, said: { why, grows, contends } });
+      const times = USERS.map((count) => `${rounded(users[count].ms)} ms by ${count}`).join(', ');
+      say(`${size} of the rows, ${statement.name}: ${blocks} blocks; ${times}`);
+    }
+    return found;
+  });
 };
 
 /**
@@ -167,6 +157,8 @@ export const measure = async ({ stack, stopping, options: { full, seconds }, ...
   const server = inDatabase(stack.databaseUrl, 'postgres');
   const url = inDatabase(stack.databaseUrl, NAME);
   const curves = new Map();
+  // It would take a core from what is measured; each load vacuums its tables.
+  await connected(server, (_, sql) => sql('alter system set autovacuum = off'));
   for (const size of sizes) {
     await connected(server, (_, sql) => sql(`create database ${NAME} template ${migrated}`));
     for (const [statement, { point, said }] of await atSize(url, { ...lists, size, seconds, signal })) {

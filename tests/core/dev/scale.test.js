@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import pg from 'pg';
+import { withoutIndexes } from '../../../bench/indexes.js';
 import { growthRow, securityRow, statisticsRow } from '../../../bench/scale/aims.js';
 import { measure as measureCurves } from '../../../bench/scale/curves.js';
 import { callsOf, endpointsOf } from '../../../bench/scale/endpoints.js';
@@ -332,4 +334,59 @@ test('a call that reads every row, and one of which only one at a time goes on, 
     ),
     /GET \/key: the answer is \{"id":1/,
   );
+  // It fails for the last of a hundred users alone.
+  const failing = {
+    endpoints: () => ({ 'GET /key': { ...calls.endpoints()['GET /key'], with: (n) => `id => 1 / (99 - ${n})` } }),
+  };
+  await assert.rejects(
+    withThrowAway('curves', { only: 'database' }, ({ stack }) =>
+      measureCurves({
+        ...{ stack, stopping, list, calls: failing, endpoints, say: () => {} },
+        options: { full: 0.01, seconds: 1 },
+      }),
+    ),
+    /GET \/key: .*division by zero/,
+  );
+});
+
+test('a load without indexes leaves them as they were', async () => {
+  const all = `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as text, indisvalid, array(
+      select attstattarget from pg_attribute where attrelid = indexrelid order by attnum) as targets
+    from pg_index where indrelid in ('public.notes'::regclass, 'public.events'::regclass) order by 1`;
+  await withThrowAway('indexes', { only: 'database' }, async ({ stack }) => {
+    const client = new pg.Client({ connectionString: stack.databaseUrl });
+    await client.connect();
+    const sql = async (text, values) => (await client.query(text, values)).rows;
+    try {
+      await sql(`
+        create table public.notes (id int primary key, number text unique, words text[]);
+        create index on public.notes using gin (words) with (fastupdate = off);
+        create index notes_lower on public.notes (lower(number), id desc) where id > 7;
+        alter index notes_lower alter column 1 set statistics 0;
+        create table public.events (id int, at date, primary key (id, at)) partition by range (at);
+        create table public.events_old partition of public.events for values from ('2020-01-01') to ('2021-01-01');
+        create index events_at on public.events (at)`);
+      const before = await sql(all);
+      assert.equal(before.length, 6);
+      for (const how of [{}, { client }]) {
+        let during;
+        const body = async () => {
+          during = await sql(all);
+        };
+        const { signal } = new AbortController();
+        await withoutIndexes(sql, ['public.notes', 'public.events'], body, { ...how, say: () => {}, signal });
+        assert.deepEqual(
+          during.map(({ name }) => name),
+          ['events_pkey', 'notes_number_key', 'notes_pkey'],
+        );
+        assert.deepEqual(await sql(all), before);
+        const [{ count }] = await sql(
+          `select count(*)::int as count from pg_index where indrelid = 'public.events_old'::regclass`,
+        );
+        assert.equal(count, 2, 'a partition has its own');
+      }
+    } finally {
+      await client.end();
+    }
+  });
 });
