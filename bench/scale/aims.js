@@ -82,6 +82,9 @@ const FLOOR_TIMES = 2;
 export const GROWTH_AIM = `at most ${MAX_GROWTH} times the blocks and ${MAX_GROWTH_MS} times the time, or ${MAX_MORE_BLOCKS} blocks and ${MAX_MORE_MS} ms more`;
 export const USERS_AIM = `100 users get at least ${MIN_OF_TEN} of the calls a second of 10, beside what so many connections cost`;
 
+/** Whether a statement takes one user longer than at the smallest size. @param {number} from milliseconds there @param {number} ms */
+export const takesLonger = (from, ms, times = MAX_GROWTH_MS) => ms > Math.max(from * times, from + MAX_MORE_MS);
+
 /** Whether a hundred users hinder each other. A call takes the machine so long as there are calls in a second. */
 export const isHindered = ({ users, floor }) => {
   const took = (all, count) => 1 / all[count].perSecond;
@@ -97,10 +100,9 @@ const missedBy = (points, { grows, contends }) => {
   const readsMore = (point) =>
     point.blocks > Math.max(first.blocks * times(point, MAX_GROWTH), first.blocks + MAX_MORE_BLOCKS);
   const from = first.users[1].ms;
-  const takesLonger = (point) => point.users[1].ms > Math.max(from * times(point, MAX_GROWTH_MS), from + MAX_MORE_MS);
   return [
     larger.some(readsMore) && 'blocks',
-    larger.some(takesLonger) && 'time',
+    larger.some((point) => takesLonger(from, point.users[1].ms, times(point, MAX_GROWTH_MS))) && 'time',
     !contends && points.some(isHindered) && 'users',
   ].filter(Boolean);
 };

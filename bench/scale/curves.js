@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { SetupError } from '../../dev/setup.js';
 import { rounded } from '../figures.js';
-import { growthRow, isHindered } from './aims.js';
+import { growthRow, isHindered, takesLonger } from './aims.js';
 import { checkedAnswer, explained, preparedReads } from './ask.js';
 import { firstOf, preparedCalls } from './endpoints.js';
 import { owned } from './lists.js';
@@ -18,8 +18,8 @@ export const USERS = [1, 10, 100];
 /** With more users a load lasts longer, as each of them has fewer answers. */
 const TIMES = { 1: 1, 10: 1, 100: 2 };
 /**
- * Further loads of the read of one row, and of a statement whose users hinder each other by the first ones: a short load varies by
- * a fifth. The middle one counts.
+ * Further loads of the read of one row, and of a statement whose users hinder each other or which takes longer than at the smallest size by
+ * the first ones: a short load varies by a fifth. The middle one counts.
  */
 const REPEATS = 2;
 
@@ -114,16 +114,18 @@ const loads = async (users, statement, counts, { seconds, signal }) => {
 
 const middle = (all) => [...all].sort((a, b) => a.perSecond - b.perSecond)[Math.floor(all.length / 2)];
 
-const usersOf = async (users, { statement, floor, ...options }) => {
+const usersOf = async (users, { statement, floor, smallest, ...options }) => {
   const first = await loads(users, statement, USERS, options);
-  if (floor && (statement.contends || !isHindered({ users: first, floor }))) return first;
+  const isSteady = floor && (statement.contends || !isHindered({ users: first, floor }));
+  const isLonger = smallest && takesLonger(smallest.users[1].ms, first[1].ms);
+  const again = USERS.filter((count) => (count === 1 ? isLonger : !isSteady));
   const all = [first];
-  for (let n = 0; n < REPEATS; n += 1) all.push(await loads(users, statement, USERS.slice(1), options));
+  for (let n = 0; n < REPEATS; n += 1) all.push(await loads(users, statement, again, options));
   return Object.fromEntries(USERS.map((count) => [count, middle(all.map((each) => each[count]).filter(Boolean))]));
 };
 
 /** What is measured at one size: by the statement's name. */
-const atSize = async (url, { seconds, ...asked }) => {
+const atSize = async (url, { seconds, curves, ...asked }) => {
   const { size, signal, say } = asked;
   const statements = await statementsAt(url, asked);
   // They need all connections that there are: that of the load is closed by then.
@@ -132,7 +134,8 @@ const atSize = async (url, { seconds, ...asked }) => {
     let floor;
     for (const statement of statements) {
       signal.throwIfAborted();
-      const users = await usersOf(all, { statement, floor, seconds, signal });
+      const smallest = curves.get(statement.name)?.points[0];
+      const users = await usersOf(all, { statement, floor, smallest, seconds, signal });
       const { blocks, why, grows, contends } = statement;
       floor ??= users;
       found.set(statement.name, { point: { size, blocks, users, floor }, said: { why, grows, contends } });
@@ -161,7 +164,7 @@ export const measure = async ({ stack, stopping, options: { full, seconds }, ...
   await connected(server, (_, sql) => sql('alter system set autovacuum = off'));
   for (const size of sizes) {
     await connected(server, (_, sql) => sql(`create database ${NAME} template ${migrated}`));
-    for (const [statement, { point, said }] of await atSize(url, { ...lists, size, seconds, signal })) {
+    for (const [statement, { point, said }] of await atSize(url, { ...lists, curves, size, seconds, signal })) {
       const points = [...(curves.get(statement)?.points ?? []), point];
       curves.set(statement, { points, said });
     }
