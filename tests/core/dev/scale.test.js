@@ -158,7 +158,7 @@ test('a statement may read half as much again at a hundred times the rows, and a
 
 /**
  * Notes of a hundred people, a policy that is asked once a statement and one that is asked for each row; and a table whose first rows say that
- * each is another person's, while all later ones are one person's.
+ * each is another person's, while all later ones are one person's; and the same without statistics of the persons.
  */
 const PROBE = `
   create role authenticated; create role service_role bypassrls;
@@ -171,6 +171,9 @@ const PROBE = `
   insert into probe.each select * from probe.once;
   create table probe.grown (id int primary key, owner text, words text);
   insert into probe.grown select n, case when n <= 1000 then 'user ' || n else 'large' end, repeat(md5(n::text), 10) from generate_series(1, 50000) as n;
+  create table probe.uncounted (like probe.grown including indexes);
+  alter table probe.uncounted alter column owner set statistics 0;
+  insert into probe.uncounted select * from probe.grown where id <= 5000; create index on probe.uncounted (owner);
   create index on probe.grown (owner); create index on probe.once (owner); create index on probe.each (owner);
   alter table probe.once enable row level security; alter table probe.each enable row level security;
   create policy own on probe.once using (owner = (select probe.caller()));
@@ -179,6 +182,10 @@ const PROBE = `
   create function probe.latest(owner text) returns jsonb language plpgsql stable security definer as $$ begin return (
     select jsonb_agg(l.id) from (select g.id from probe.grown as g where g.owner = latest.owner order by g.id desc limit 10) as l); end $$;
   grant select on all tables in schema probe to authenticated, service_role; grant update on probe.once to authenticated`;
+
+const SLOWER = `select case
+  when pg_backend_pid() = (select min(pid) from pg_stat_activity where datname = current_database()) then pg_sleep(0.01)
+end from probe.once where id = 1`;
 
 test('a policy that reads every row, and a plan that hangs on the statistics, are found', async () => {
   const stopping = new AbortController();
@@ -198,6 +205,18 @@ test('a policy that reads every row, and a plan that hangs on the statistics, ar
         name: 'latest',
         claims: { role: 'service_role' },
         query: `select id from probe.grown where owner = 'large' order by id desc limit 10`,
+      },
+      {
+        // One of the two connections takes longer.
+        name: 'slower',
+        claims: { role: 'service_role' },
+        query: SLOWER,
+        bare: SLOWER,
+      },
+      {
+        name: 'uncounted',
+        claims: { role: 'service_role' },
+        query: `select id from probe.uncounted where owner = 'large' order by id desc limit 1`,
       },
     ],
   };
@@ -229,8 +248,10 @@ test('a policy that reads every row, and a plan that hangs on the statistics, ar
   assert.deepEqual([once.rows, bare.rows], [50, 50]);
   assert.equal(of.get('each: row-level security').figures.user.rows, 5000);
   assert.equal(of.get('each: row-level security').met, false);
+  assert.equal(of.get('slower: row-level security').met, true, 'each side is asked on both connections');
   assert.equal(of.get('once: statistics').met, true);
   assert.equal(of.get('latest: statistics').met, false);
+  assert.equal(of.get('uncounted: statistics').met, true, 'a column without statistics has no stale ones either');
   assert.equal(of.get('GET /latest: statistics').met, false, 'the same in a function');
   assert.equal(of.get('the latest is changed: statistics').met, true);
   const { fresh, stale } = of.get('latest: statistics').figures;
