@@ -766,6 +766,81 @@ test('a chat is expected to have one user, so that a page of a long one is not s
   });
 });
 
+/** What the planner may know of projects and workflows: what was so before one user got most of them, what is so, and nothing. */
+const KNOWN = {
+  stale: [],
+  fresh: ['analyze clixen.projects, clixen.mvp_workflows'],
+  none: [
+    `delete from pg_statistic where starelid in ('clixen.projects'::regclass, 'clixen.mvp_workflows'::regclass)`,
+    `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
+     where oid in ('clixen.projects'::regclass, 'clixen.mvp_workflows'::regclass)
+       or oid in (select indexrelid from pg_index where indrelid in ('clixen.projects'::regclass, 'clixen.mvp_workflows'::regclass))`,
+  ],
+};
+
+/** Projects of users, two each; and workflows of some of them, each with a description that makes a block hold few of them. */
+const ADD_PROJECTS = `insert into clixen.projects (id, user_id, name, last_activity_at)
+  select md5($1 || ' project ' || n)::uuid, coalesce($2::uuid, md5('user ' || n / 2)::uuid), 'Project ' || n, now() - n * interval '1 hour'
+  from generate_series(0, $3::int - 1) as n`;
+const ADD_WORKFLOWS = `insert into clixen.mvp_workflows (user_id, project_id, name, description, status, created_at, updated_at)
+  select p.user_id, p.id, 'Flow', repeat('x', 500), (array['draft', 'validated', 'deployed', 'failed', 'archived'])[1 + n % 5], t.at, t.at
+  from (select * from clixen.projects where user_id = coalesce($1::uuid, user_id) order by id limit $2::int) as p,
+    generate_series(1, $3::int) as n, lateral (select now() - n * interval '1 minute' as at) as t`;
+/** As PostgREST asks for an embedded relation. */
+const LATEST_WITH_WORKFLOWS = `select p.id, e.list as workflows
+  from clixen.projects as p
+  left join lateral (
+    select json_agg(r) as list from (
+      select w.id from clixen.mvp_workflows as w where w.project_id = p.id order by w.updated_at desc, w.id desc limit 5
+    ) as r
+  ) as e on true
+  order by p.last_activity_at desc, p.id desc limit 5`;
+
+/** The nodes of a plan, with those below them. */
+const nodesOf = ({ Plans: below = [], ...node }) => [node, ...below.flatMap(nodesOf)];
+
+test('the latest projects and the dashboard are read in the order of an index, whatever the planner knows', async () => {
+  const who = randomUUID();
+  await transaction(async (query) => {
+    const explained = async (text) => {
+      const [
+        {
+          'QUERY PLAN': [{ Plan: plan }],
+        },
+      ] = await query(`explain (analyze, buffers, timing off, format json) ${text}`);
+      return { plan: JSON.stringify(plan, null, 1), nodes: nodesOf(plan) };
+    };
+    await query('set local session_replication_role = replica');
+    // Leaves no row and no block of an earlier test: the planner estimates a table by its blocks.
+    await query('truncate clixen.projects cascade');
+    await query(ADD_PROJECTS, ['of others', null, 2000]);
+    await query(ADD_WORKFLOWS, [null, 20, 500]);
+    await query('analyze clixen.projects, clixen.mvp_workflows');
+    await query('insert into clixen.user_profiles (id) values ($1)', [who]);
+    await query(ADD_PROJECTS, ['of one', who, 200]);
+    await query(ADD_WORKFLOWS, [who, 200, 10]);
+    await query(`select set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ sub: who, role: 'authenticated' }),
+    ]);
+    for (const [state, statements] of Object.entries(KNOWN)) {
+      for (const statement of statements) await query(statement);
+      await query('set local role authenticated');
+      const page = await explained(LATEST_WITH_WORKFLOWS);
+      const projects = page.nodes.find((node) => node['Relation Name'] === 'projects');
+      assert.equal(projects['Actual Rows'], 5, `${state} statistics\n${page.plan}`);
+      const board = await explained('select * from clixen.mvp_user_dashboard_stats');
+      const counted = board.nodes.filter((node) => node['Index Name'] === 'mvp_workflows_status');
+      assert.deepEqual(
+        counted.map((node) => [node['Node Type'], node['Actual Rows']]),
+        [['Index Only Scan', 2000]],
+        `${state} statistics\n${board.plan}`,
+      );
+      assert.ok(!board.nodes.some((node) => node['Node Type'] === 'Sort'), `${state} statistics\n${board.plan}`);
+      await query('reset role');
+    }
+  });
+});
+
 test('the dashboard’s views say what is there', async () => {
   const { who, project, workflow, session } = await projectWithChat();
   await deploy(who, workflow.id);
