@@ -943,6 +943,46 @@ test('an owner’s accounts are found by their index, however many others have',
   }
 });
 
+test('an owner’s templates are found by an index, however many others have', async () => {
+  const [owner, stranger, marker] = [randomUUID(), randomUUID(), freshIds().waba];
+  await sql(
+    `with made as (
+       insert into whatsapp.accounts (owner_id, business_account_id, phone_number_id, phone_number)
+       select case when n <= 2 then $1 else gen_random_uuid() end, $2, (100000 + n)::text, '+49 30 ' || (100000 + n)
+       from generate_series(1, 1000) as n returning id
+     )
+     insert into whatsapp.templates (account_id, template_name, language, body_text)
+     select id, 'template_' || n, 'en', repeat('x', 200) from made, generate_series(1, 5) as n`,
+    [owner, marker],
+  );
+  try {
+    await sql('analyze whatsapp.accounts, whatsapp.templates');
+    const read = (who) =>
+      as(who, async (query) => {
+        const [{ 'QUERY PLAN': plan }] = await query(
+          'explain (analyze, format json) select template_name from whatsapp.templates',
+        );
+        return JSON.stringify(plan);
+      });
+    const plan = await read(user(owner));
+    assert.match(plan, /"Actual Rows":10,/);
+    assert.doesNotMatch(plan, /Seq Scan|"Rows Removed by Filter":[1-9]/);
+    assert.match(await read(user(owner, 'admin')), /"Actual Rows":(5\d{3}|[6-9]\d{3})/);
+    assert.match(await read(user(stranger)), /"Actual Rows":0,/);
+    const policies = await sql(
+      `select c.relname as name, count(*)::int as count from pg_policy as p inner join pg_class as c on c.oid = p.polrelid
+       where c.relnamespace = 'whatsapp'::regnamespace and p.polcmd = 'r' and p.polpermissive group by 1 order by 1`,
+    );
+    assert.deepEqual(
+      policies.map(({ count }) => count),
+      [1, 1],
+      'one policy says who reads',
+    );
+  } finally {
+    await sql('delete from whatsapp.accounts where business_account_id = $1', [marker]);
+  }
+});
+
 const STAFF_ACCOUNT = {
   lead_id: 'null',
   owner_id: 'owner_id',
