@@ -5,8 +5,11 @@ const ADMIN = '00000000-0000-4000-8000-000000000001';
 const anybody = { role: 'anon' };
 const admin = { sub: () => `'${ADMIN}'`, app_metadata: { role: 'admin' } };
 
-/** Accounts of WhatsApp, their received messages, and units of an experiment at full size. */
-const FULL = { accounts: 100_000, inbox: 500_000, units: 1_000_000 };
+/**
+ * At full size: accounts of WhatsApp, five templates of each, and their received messages; units of an experiment; activities of onboarding; and
+ * values of metrics.
+ */
+const FULL = { accounts: 100_000, inbox: 500_000, units: 1_000_000, activities: 1_000_000, metrics: 1_000_000 };
 /** Users at once. */
 const USERS = 100;
 const SEALED = `v1${`.${'A'.repeat(40)}`.repeat(4)}`;
@@ -29,12 +32,26 @@ const ACCOUNTS = `insert into whatsapp.accounts (
   select ${account('n')}, md5('owner ' || n)::uuid, (10000000 + n)::text, (20000000 + n)::text, '+1555' || 1000000 + n, true,
     sha256(convert_to('verify token ' || n, 'UTF8'))
   from generate_series(0, $1::int - 1) as n`;
+const TEMPLATES = `insert into whatsapp.templates (account_id, template_name, language, status, body_text, last_event_at, updated_at)
+  select ${account('n')}, 'template_' || t, 'en', case n % 50 when 0 then 'REJECTED' else 'APPROVED' end, 'Hello {{1}}, your order is on its way.',
+    e.at, e.at
+  from generate_series(0, $1::int - 1) as n, generate_series(1, 5) as t, lateral (select now() - n * interval '1 minute' as at) as e`;
 const TOKENS = `insert into private.whatsapp_access_tokens (account_id, sealed, key_version)
   select ${account('n')}, '${SEALED}', 1 from generate_series(0, $1::int - 1) as n`;
 const INBOX = `insert into private.webhook_inbox (source, dedupe_key, happened_at, field, event, phone_number_id, payload, outcome, applied_at)
   select 'whatsapp', 'message ' || n, now() - n * interval '5 seconds', 'messages', 'message', (20000000 + n % 1000)::text,
     jsonb_build_object('from', '1650' || 1000000 + n % 50000, 'text', 'Does it come in another color?'), 'applied', now()
   from generate_series(1, $1::int) as n`;
+
+/** Ten activities of each of the first sessions. */
+const ACTIVITIES = `insert into onboarding.step_activities (session_id, step, activity_type, field_name, time_spent_seconds, created_at)
+  select s.id, 'business_info', (array['step_view', 'field_focus', 'field_change', 'step_leave'])[1 + n % 4], 'field ' || n, n, now() - n * interval '5 seconds'
+  from (select id from onboarding.sessions order by session_token_hash limit greatest($1::int / 10, 1)) as s, generate_series(1, 10) as n`;
+/** Values of a hundred metrics, by country. */
+const METRICS = `insert into analytics.metrics (name, value_numeric, dimensions, tags, timestamp, granularity, time_window_start, source, aggregation)
+  select 'metric ' || n % 100, n, jsonb_build_object('country', (array['DE', 'FR', 'US', 'IN', 'BR'])[1 + n / 100 % 5]), array['nightly'], t.at,
+    'hour', t.at, 'warehouse', 'sum'
+  from generate_series(1, $1::int) as n, lateral (select now() - n * interval '10 seconds' as at) as t`;
 
 export const load = async ({ sql, size, say }) => {
   const part = (name) => Math.max(USERS, Math.ceil(FULL[name] * size));
@@ -45,17 +62,23 @@ export const load = async ({ sql, size, say }) => {
   await sql(EXPERIMENTS);
   await sql(UNITS, [part('units')]);
   await sql(ACCOUNTS, [part('accounts')]);
+  await sql(TEMPLATES, [part('accounts')]);
   await sql(TOKENS, [part('accounts')]);
   await sql(INBOX, [part('inbox')]);
+  await sql(ACTIVITIES, [part('activities')]);
+  await sql(METRICS, [part('metrics')]);
   await sql('set session_replication_role = default');
   for (const table of [
     'experiments.assignments',
     'whatsapp.accounts',
+    'whatsapp.templates',
+    'onboarding.step_activities',
+    'analytics.metrics',
     'private.whatsapp_access_tokens',
     'private.webhook_inbox',
   ])
     await sql(`vacuum analyze ${table}`);
-  say('experiments and accounts of WhatsApp');
+  say('experiments, accounts of WhatsApp, activities and metrics');
 };
 
 /** JSON with the number of the user in the place of {n}, as SQL. */

@@ -81,6 +81,21 @@ const LEADS_WITH_INTERACTIONS = selected({
   rest: 'order by l.created_at desc, l.id desc limit 20',
 });
 
+/** md5('owner 7'), of endpoints.js. */
+const OWNER = '8e3eb993-83d9-2050-8b11-39e950db60cc';
+const TEMPLATES = (where) =>
+  `select id, template_name, language, status from whatsapp.templates ${where} order by template_name, language`;
+
+/** A page of the export as the edge asks for it. */
+const exported = ({ at, id }) => {
+  const query = `select id, created_at, cells, metadata from marketing.leads_csv
+    where created_at <= '${at}' and (created_at < '${at}' or (created_at = '${at}' and id < '${id}'))
+    order by created_at desc, id desc limit 200`;
+  return { name: 'a page of the export of leads, in its middle', claims: ADMIN, query, bare: query };
+};
+const MIDDLE_OF_LEADS = (size) =>
+  `select created_at::text as at, id from marketing.leads order by created_at desc, id desc offset ${Math.ceil((FULL.leads * size) / 2)} limit 1`;
+
 const NEWEST = 'An index gives the newest ones; it becomes a level deeper.';
 const SAID = {
   'the second page of a campaign’s leads, with their number': {
@@ -90,6 +105,11 @@ const SAID = {
   'the latest 20 leads, each with what happened with them': NEWEST,
   'the latest 20 sessions of onboarding': NEWEST,
   'the experiments': 'A table of a few rows, which does not grow.',
+  'the experiments of a session': 'An index gives the session’s; there are as many as experiments.',
+  'what happened in a session of onboarding': 'An index gives the activities of one session.',
+  'the latest 100 values of a metric': NEWEST,
+  'the templates of an owner': 'An index gives the accounts of one owner, and one the templates of each.',
+  'a page of the export of leads, in its middle': 'An index gives the page from its first row on.',
   'the accounts of an owner': 'An index gives the accounts of one owner.',
   'the latest 50 leads': NEWEST,
   'the latest 50 new leads': NEWEST,
@@ -132,17 +152,41 @@ const list = ({ size }) => [
     },
     // Of endpoints.js.
     { name: 'the experiments', query: 'select * from experiments.experiments order by created_at desc, id' },
+    {
+      name: 'the experiments of a session',
+      query: `select experiment_id, variant_id, assigned_at, exposure_count from experiments.assignments where session_id = 'session 7' order by experiment_id`,
+    },
+    {
+      name: 'what happened in a session of onboarding',
+      query: `select * from onboarding.step_activities where session_id = (
+        select id from onboarding.sessions order by session_token_hash limit 1) order by created_at, id`,
+    },
+    {
+      name: 'the latest 100 values of a metric',
+      query: `select * from analytics.metrics where name = 'metric 7' order by timestamp desc limit 100`,
+    },
     { name: 'a lead by address', query: filled(LOOKUP(sizesOf(size))) },
     ...DASHBOARD.map((each) => ({ name: each.name, query: filled(each) })),
   ].map((read) => ({ ...read, claims: ADMIN, bare: read.query })),
-  // md5('owner 7'), of endpoints.js.
-  owned('8e3eb993-83d9-2050-8b11-39e950db60cc', {
+  owned(OWNER, {
     name: 'the accounts of an owner',
     from: 'whatsapp.accounts',
     columns: 'id, phone_number, display_name, is_verified',
     rest: 'order by created_at, id',
     key: 'owner_id',
   }),
+  {
+    name: 'the templates of an owner',
+    claims: user(OWNER),
+    query: TEMPLATES(''),
+    bare: TEMPLATES(`where account_id in (select a.id from whatsapp.accounts as a where a.owner_id = '${OWNER}')`),
+  },
+  {
+    ...exported({}),
+    place: MIDDLE_OF_LEADS(size),
+    query: (row) => exported(row).query,
+    bare: (row) => exported(row).bare,
+  },
   {
     name: 'leads of a company',
     claims: ADMIN,

@@ -89,15 +89,16 @@ const ADD_LEADS = `insert into marketing.leads (email, email_normalized, email_d
   select e, e, 'lists.example', (array['new', 'contacted', 'qualified', 'converted', 'lost'])[1 + n % 5], 'source ' || n % 2,
     'campaign ' || n % 20, repeat('x', 700), $3, now() - n * interval '30 seconds'
   from generate_series($1::int, $2::int) as n, lateral (select n || '@lists.example' as e) as address`;
-const STATISTICS = {
+const statisticsOf = (table) => ({
   stale: [],
-  fresh: ['analyze marketing.leads'],
+  fresh: [`analyze ${table}`],
   none: [
-    `delete from pg_statistic where starelid = 'marketing.leads'::regclass`,
+    `delete from pg_statistic where starelid = '${table}'::regclass`,
     `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
-     where oid = 'marketing.leads'::regclass or oid in (select indexrelid from pg_index where indrelid = 'marketing.leads'::regclass)`,
+     where oid = '${table}'::regclass or oid in (select indexrelid from pg_index where indrelid = '${table}'::regclass)`,
   ],
-};
+});
+const STATISTICS = statisticsOf('marketing.leads');
 
 /** How many blocks a statement reads, without its planning, and how many rows it gives. */
 const work = async (query, text) => {
@@ -131,6 +132,32 @@ test('a page of leads is read in order with any statistics', () =>
         const { blocks, plan } = await work(query, text);
         assert.ok(blocks <= MAX_BLOCKS, `${name}, ${state} statistics: ${blocks} blocks\n${plan}`);
       }
+      await query('reset role');
+    }
+  }));
+
+test('the latest values of a metric are read in order with any statistics', () =>
+  transaction(async (query) => {
+    const table = 'analytics.metrics';
+    await query(`truncate ${table}`);
+    const add = (from, to) =>
+      query(
+        `insert into ${table} (name, value_numeric, description, timestamp)
+         select 'metric ' || n % 10, n, repeat('x', 300), now() - n * interval '1 minute' from generate_series($1::int, $2::int) as n`,
+        [from, to],
+      );
+    await add(1, 500);
+    await query(`analyze ${table}`);
+    await add(501, 20_000);
+    await query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify(admin.claims)]);
+    for (const [state, statements] of Object.entries(statisticsOf(table))) {
+      for (const statement of statements) await query(statement);
+      await query('set local role authenticated');
+      const { blocks, plan } = await work(
+        query,
+        `select * from ${table} where name = 'metric 7' order by timestamp desc limit 50`,
+      );
+      assert.ok(blocks <= 100, `${state} statistics: ${blocks} blocks\n${plan}`);
       await query('reset role');
     }
   }));
