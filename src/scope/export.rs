@@ -95,6 +95,8 @@ impl Pages {
         let mut query = self.query.clone();
         let field = |name: &str| last?.get(name)?.as_str();
         if let (Some(id), Some(created_at)) = (field("id"), field("created_at")) {
+            // The rows before the page are those of an `or`, which no index leaves out.
+            query.push("created_at", format!("lte.{created_at}"));
             query.push(
                 "or",
                 format!(

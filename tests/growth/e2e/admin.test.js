@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, beforeEach, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { ask, close, edgeToken, freshEmail, made, sql, stack, userToken } from '../../support/stack.js';
 import { aggregated, anEvent, freshCount, rollUp } from '../support/events.js';
 import { addAccount, delivery, freshIds, messages, signature, text } from '../support/whatsapp.js';
@@ -150,6 +151,36 @@ test('thousands of leads come whole and once, page after page, while others come
   assert.equal(emails.length, 3210);
   assert.equal(new Set(emails).size, 3210);
   assert.ok(pieces > 3, `${pieces} pieces`);
+  await sql('delete from marketing.leads where email_domain = $1', [domain]);
+});
+
+/** Rows of leads that were read so far, as far as the sessions have told it. */
+const READ = `select (select seq_tup_read from pg_stat_user_tables where relid = 'marketing.leads'::regclass)::int
+    + (select sum(idx_tup_read) from pg_stat_user_indexes where relid = 'marketing.leads'::regclass)::int as count`;
+
+test('each page of an export is read from its first row on', async () => {
+  const domain = `${randomUUID()}.example`;
+  await sql(
+    `insert into marketing.leads (email, email_normalized, email_domain, created_at)
+     select a, a, $1, timestamptz '2026-01-01' + n * interval '1 second'
+     from (select n, 'n' || n || '@' || $1 as a from generate_series(1, 4000) as n) as l`,
+    [domain],
+  );
+  await sql('analyze marketing.leads');
+  const [{ count: all }] = await sql('select count(*)::int as count from marketing.leads');
+  const read = async () => (await sql(READ))[0].count;
+  const token = await admin();
+  // A session tells what it has read with its next request, a second later at the earliest.
+  const told = async () => {
+    await setTimeout(1200);
+    await csv(`?id=eq.${randomUUID()}`, token);
+    return read();
+  };
+  const before = await told();
+  const found = parsed((await csv('', token)).text).length;
+  const count = (await told()) - before;
+  assert.equal(found, all);
+  assert.ok(count >= all && count < 4 * all, `${count} rows read for ${all}`);
   await sql('delete from marketing.leads where email_domain = $1', [domain]);
 });
 
