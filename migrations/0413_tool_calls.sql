@@ -48,7 +48,8 @@ comment on column observatory.tool_calls.updated_at is 'When the result of the c
 comment on column observatory.tool_calls.duration_source is
   'Where the duration is from, the best first: hook (the agent measured it), result (the tool''s result says it), pair (from one event to the other).';
 
-create index tool_calls_message on observatory.tool_calls (message_id);
+-- With the project, as messages_order: for each message, a list of messages with their calls would also read all calls of the caller's projects.
+create index tool_calls_message on observatory.tool_calls (message_id, project_id);
 create index tool_calls_by_name on observatory.tool_calls (project_id, tool_name, started_at desc);
 -- With the project, as messages_order.
 create index tool_calls_started on observatory.tool_calls (conversation_id, started_at, id, project_id);
@@ -57,6 +58,8 @@ create index tool_calls_slowest on observatory.tool_calls (tool_name, duration_m
 create index tool_calls_owner on observatory.tool_calls (owner_id);
 create index tool_calls_spawned on observatory.tool_calls (spawned_agent_id) where spawned_agent_id is not null;
 create index tool_calls_spawned_agents on observatory.tool_calls (conversation_id, spawned_agent_id) where spawned_agent_id is not null;
+-- Calls whose outputs are in files of their own (0423).
+create index tool_calls_persisted on observatory.tool_calls (conversation_id) where metadata ? 'persisted_output_path';
 create index tool_calls_by_file on observatory.tool_calls (project_id, file_path) where file_path is not null;
 
 alter table observatory.tool_calls enable row level security;

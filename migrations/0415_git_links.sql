@@ -15,7 +15,8 @@ create table observatory.git_links (
   constraint git_links_conversation foreign key (conversation_id, project_id)
     references observatory.conversations (id, project_id) on update cascade on delete cascade,
   constraint git_links_tool_call foreign key (tool_call_id) references observatory.tool_calls (id) on delete cascade,
-  constraint git_links_once unique nulls not distinct (conversation_id, kind, sha, branch, number, url),
+  -- With the project for the policies, as messages_order.
+  constraint git_links_once unique nulls not distinct (conversation_id, project_id, kind, sha, branch, number, url),
   constraint git_links_kind check (kind in ('commit', 'push', 'pr')),
   constraint git_links_sha check (sha ~ '^[0-9a-f]{4,64}$'),
   constraint git_links_branch check (char_length(branch) between 1 and 250),

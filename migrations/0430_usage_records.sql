@@ -66,7 +66,8 @@ comment on column observatory.usage_records.reported_cost_micro_usd is 'What the
 comment on column observatory.usage_records.price is 'The row of prices that the cost is made of.';
 
 create index usage_records_entry on observatory.usage_records (owner_id, entry_uuid);
-create index usage_records_by_conversation on observatory.usage_records (conversation_id);
+-- With the project for the policies, as messages_order.
+create index usage_records_by_conversation on observatory.usage_records (conversation_id, project_id);
 create index usage_records_latest on observatory.usage_records (project_id, occurred_at desc, id desc);
 create index usage_records_unpriced on observatory.usage_records (owner_id, id) where cost_micro_usd is null;
 -- Records of requests whose responses no transcript has yet (0441).

@@ -40,7 +40,8 @@ comment on column observatory.hook_events.failure is 'The SQLSTATE of the last a
 -- An event that two entries of the agent's settings send is stored once.
 create unique index hook_events_once on observatory.hook_events (owner_id, session_id, event, tool_use_id) where tool_use_id is not null;
 create index hook_events_waiting on observatory.hook_events (owner_id, session_id) where applied_at is null;
-create index hook_events_of_conversation on observatory.hook_events (conversation_id, at);
+-- With the project for the policies, as messages_order.
+create index hook_events_of_conversation on observatory.hook_events (conversation_id, at, project_id);
 create index hook_events_of_owner on observatory.hook_events (owner_id, at);
 create index hook_events_of_project on observatory.hook_events (project_id, at);
 create index hook_events_age on observatory.hook_events using brin (at);

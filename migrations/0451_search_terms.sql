@@ -11,7 +11,8 @@ create table observatory.search_terms (
   uses       bigint not null default 1,
   constraint search_terms_project foreign key (project_id) references observatory.projects (id) on delete cascade,
   -- By user, so that uploads of several members never wait for each other.
-  constraint search_terms_once unique (project_id, user_id, kind, term),
+  -- The kind first: terms of one kind are asked for.
+  constraint search_terms_once unique (project_id, kind, user_id, term),
   constraint search_terms_kind check (kind in ('tool', 'file', 'word')),
   constraint search_terms_term check (char_length(term) between 1 and 200),
   constraint search_terms_uses check (uses > 0)
@@ -206,21 +207,24 @@ on conflict on constraint stale_terms_pkey do nothing
 $$;
 revoke execute on function private.doubt_words(uuid[]) from public;
 
--- Adds the terms of all that conversations hold, or takes them away, by the sign.
+-- Adds the terms of all that conversations hold, or takes them away, by the sign. PL/pgSQL plans for the conversations that are given; SQL would
+-- for any ten of them, and read all calls where a conversation is believed to have many.
 create function private.add_contents_terms(conversation_ids uuid[], sign int) returns void
-  language sql volatile
+  language plpgsql volatile
   set search_path = ''
   as $$
-select private.add_terms(array(
-  select row(null, c.project_id, c.owner_id, t.kind, t.term, null, add_contents_terms.sign * c.calls)::observatory.search_terms
-  from (
-    select r.project_id, r.owner_id, r.tool_name, r.file_path, count(*) as calls
-    from observatory.tool_calls as r
-    where r.conversation_id = any (add_contents_terms.conversation_ids) and not r.is_copy
-    group by r.project_id, r.owner_id, r.tool_name, r.file_path
-  ) as c
-  cross join private.call_terms(c.tool_name, c.file_path) as t
-))
+begin
+  perform private.add_terms(array(
+    select row(null, c.project_id, c.owner_id, t.kind, t.term, null, add_contents_terms.sign * c.calls)::observatory.search_terms
+    from (
+      select r.project_id, r.owner_id, r.tool_name, r.file_path, count(*) as calls
+      from observatory.tool_calls as r
+      where r.conversation_id = any (add_contents_terms.conversation_ids) and not r.is_copy
+      group by r.project_id, r.owner_id, r.tool_name, r.file_path
+    ) as c
+    cross join private.call_terms(c.tool_name, c.file_path) as t
+  ));
+end
 $$;
 revoke execute on function private.add_contents_terms(uuid[], int) from public;
 

@@ -67,7 +67,7 @@ const INDEXES = {
   ],
   tool_calls: [
     'UNIQUE btree (conversation_id, tool_use_id)',
-    'btree (message_id)',
+    'btree (message_id, project_id)',
     'btree (project_id, tool_name, started_at DESC)',
     'btree (conversation_id, started_at, id, project_id)',
     'btree (project_id, started_at DESC) WHERE is_error',

@@ -1,0 +1,148 @@
+// Reads and calls of one conversation or one project: they read no other rows, whatever the planner believes of the tables.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, test } from 'node:test';
+import { close, sql, transaction } from '../../support/stack.js';
+import { blocksOf, forget } from '../support/statistics.js';
+
+after(async () => {
+  // What was rolled back takes room, which would change the plans of other tests.
+  await sql('vacuum full observatory.tool_calls');
+  await close();
+});
+
+const [owner, project] = [randomUUID(), randomUUID()];
+const session = (n) => `session ${n}`;
+
+/** From here on the transaction's statements are the user's, or the edge's for the user. */
+const become = (query, role = 'authenticated') =>
+  query(`select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)`, [
+    role,
+    JSON.stringify({ role, sub: owner, ...(role === 'edge' && { edge: { caller: 'authenticated' } }) }),
+  ]);
+
+/** A project of the owner's, with so many conversations. */
+const fill = async (query, conversations) => {
+  await query('set local session_replication_role = replica');
+  await query(`insert into observatory.projects (id, owner_id, name) values ($1, $2, 'Large')`, [project, owner]);
+  await query(`insert into observatory.project_members (project_id, user_id, role) values ($1, $2, 'owner')`, [
+    project,
+    owner,
+  ]);
+  return query(
+    `insert into observatory.conversations (project_id, owner_id, session_id)
+     select $1, $2, 'session ' || n from generate_series(1, $3::int) as n returning id`,
+    [project, owner, conversations],
+  ).then((rows) => rows.map(({ id }) => id));
+};
+
+/** So many calls of tools in each of the conversations. */
+const addCalls = (query, conversations, each) =>
+  query(
+    `insert into observatory.tool_calls (project_id, conversation_id, owner_id, tool_use_id, tool_name, file_path, started_at)
+     select $1, c.id, $2, 'toolu_' || n, 'Read', 'src/file_' || n || '.rs', now() - n * interval '1 second'
+     from unnest($3::uuid[]) as c (id), generate_series(1, $4::int) as n`,
+    [project, owner, conversations, each],
+  );
+
+/** The calls of a few sessions were all that there was when the planner learned of them. */
+const fillLater = async (query) => {
+  const all = await fill(query, 104);
+  await addCalls(query, all.slice(0, 4), 250);
+  await query('analyze observatory.tool_calls');
+  await addCalls(query, all.slice(4), 200);
+  await query('set local session_replication_role = default');
+  return all.at(-1);
+};
+
+test('messages with the calls that each has made are read without the other calls of the project', () =>
+  transaction(async (query) => {
+    const all = await fill(query, 101);
+    await addCalls(query, all, 200);
+    await query(
+      `insert into observatory.messages (project_id, conversation_id, owner_id, entry_uuid, entry_type, role, content, seq)
+       select $1, $2, $3, gen_random_uuid(), 'assistant', 'assistant', 'text', n from generate_series(1, 100) as n`,
+      [project, all[0], owner],
+    );
+    await query(
+      `update observatory.tool_calls as t set message_id = m.id from observatory.messages as m
+       where m.conversation_id = $1 and t.conversation_id = $1 and t.tool_use_id = 'toolu_' || m.seq`,
+      [all[0]],
+    );
+    await forget(query, ['projects', 'project_members', 'conversations', 'messages', 'tool_calls']);
+    await become(query);
+    const blocks = await blocksOf(
+      query,
+      `select m.id, e.list from observatory.messages as m
+       left join lateral (
+         select json_agg(r) as list from (select t.id from observatory.tool_calls as t where t.message_id = m.id order by t.started_at) as r
+       ) as e on true
+       where m.conversation_id = '${all[0]}' order by m.seq limit 20`,
+    );
+    assert.ok(blocks <= 300, `${blocks} blocks`);
+  }));
+
+test('a file of a session’s is compared with no calls of other sessions', () =>
+  transaction(async (query) => {
+    await fillLater(query);
+    await become(query, 'edge');
+    const attached = (content) =>
+      `select observatory.attach_file(file => '${session(104)}/tool-results/a.txt', content => '${content}', bytes => 1, redactions => 0)`;
+    const blocks = await blocksOf(query, attached('one'), attached('two'));
+    assert.ok(blocks <= 300, `${blocks} blocks`);
+  }));
+
+test('when a conversation is deleted, calls of others are not counted', () =>
+  transaction(async (query) => {
+    const last = await fillLater(query);
+    const [{ id }] = await query(
+      `insert into observatory.conversations (project_id, owner_id, session_id) values ($1, $2, 'another') returning id`,
+      [project, owner],
+    );
+    await become(query);
+    const deleted = (conversation) => `select observatory.delete_conversation('${conversation}')`;
+    const blocks = await blocksOf(query, deleted(last), deleted(id));
+    assert.ok(blocks <= 400, `${blocks} blocks`);
+  }));
+
+test('what stands beside a conversation is found without the rest of the project', () =>
+  transaction(async (query) => {
+    const all = await fill(query, 500);
+    const rows = `from unnest($3::uuid[]) as c (id), generate_series(1, 50) as n order by c.id, n`;
+    const statements = {
+      git_links: `(project_id, conversation_id, kind, sha) select $1, c.id, 'commit', md5($2::uuid::text || c.id || n) ${rows}`,
+      hook_events: `(project_id, conversation_id, owner_id, session_id, event) select $1, c.id, $2, 'session', 'Stop' ${rows}`,
+      usage_records: `(project_id, conversation_id, owner_id, api_message_id, entry_uuid, kind, model, source, occurred_at)
+        select $1, c.id, $2, c.id || ' ' || n, 'entry ' || n, 'message', 'a model', 'claude', now() - n * interval '1 minute' ${rows}`,
+    };
+    for (const [table, text] of Object.entries(statements))
+      await query(`insert into observatory.${table} ${text}`, [project, owner, all]);
+    await forget(query, ['projects', 'project_members', 'conversations', ...Object.keys(statements)]);
+    await become(query);
+    const found = [];
+    for (const table of Object.keys(statements))
+      found.push([
+        table,
+        await blocksOf(query, `select * from observatory.${table} where conversation_id = '${all[7]}'`),
+      ]);
+    assert.deepEqual(
+      found.filter(([, blocks]) => blocks > 40),
+      [],
+    );
+  }));
+
+test('the tools of a project are found without its files', () =>
+  transaction(async (query) => {
+    await fill(query, 1);
+    await query(
+      `insert into observatory.search_terms (project_id, user_id, kind, term)
+       select $1, u.id, case when n <= 5 then 'tool' else 'file' end, 'term ' || n
+       from (select gen_random_uuid() as id from generate_series(1, 20)) as u, generate_series(1, 500) as n`,
+      [project],
+    );
+    await query('analyze observatory.search_terms');
+    await become(query);
+    const text = `select * from observatory.search_terms where project_id = '${project}' and kind = 'tool' order by uses desc limit 50`;
+    const blocks = await blocksOf(query, text);
+    assert.ok(blocks <= 60, `${blocks} blocks`);
+  }));
