@@ -17,13 +17,14 @@ export const PROJECT = `md5('analysed project')::uuid`;
 const user = (n) =>
   `case ${n} % ${USERS} when 0 then '${OWNER}'::uuid else md5('analysed user ' || ${n} % ${USERS})::uuid end`;
 const conversation = (n) => `md5('analysed conversation ' || ${n})::uuid`;
+const entry = (n) => `md5('analysed entry ' || ${n})::uuid`;
 /** Conversations of a user follow one another; all together fill the days, in ten hours of each. */
 const AT = `date_trunc('day', now()) - (g.n::bigint * ${DAYS} / $3)::int * interval '1 day' + (8 + g.n % 10) * interval '1 hour'`;
 
 const STATEMENTS = {
   messages: `insert into observatory.messages (
-      project_id, conversation_id, owner_id, entry_uuid, seq, entry_type, role, content, input_tokens, output_tokens, occurred_at)
-    select ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user('g.n')}, 'analysed entry ' || g.n, g.n, r.role, r.role, 'text', 10, g.n % 500, ${AT}
+      project_id, conversation_id, owner_id, entry_uuid, parent_uuid, seq, entry_type, role, content, input_tokens, output_tokens, occurred_at)
+    select ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user('g.n')}, ${entry('g.n')}, ${entry('g.n - 1')}, g.n, r.role, r.role, 'text', 10, g.n % 500, ${AT}
     from generate_series($1::int, $2::int) as g (n), lateral (select (array['user', 'assistant'])[1 + g.n % 2] as role) as r`,
   'tool calls': `insert into observatory.tool_calls (
       project_id, conversation_id, owner_id, tool_use_id, tool_name, status, is_error, started_at, duration_ms, duration_source)
@@ -34,7 +35,7 @@ const STATEMENTS = {
   'usage records': `insert into observatory.usage_records (
       owner_id, api_message_id, project_id, conversation_id, message_id, entry_uuid, kind, model, source, input_tokens, output_tokens,
       cache_read_tokens, cost_micro_usd, price, priced_at, occurred_at)
-    select ${user('g.n')}, 'msg_analysed_' || g.n, ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, gen_random_uuid(), 'analysed entry ' || g.n, 'message',
+    select ${user('g.n')}, 'msg_analysed_' || g.n, ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, gen_random_uuid(), ${entry('g.n')}, 'message',
       'model-' || g.n / 2 % 3, 'claude', 10, g.n % 500, 50000, case when g.n % 100 <> 1 then 1234 end,
       case when g.n % 100 <> 1 then '{}'::jsonb end, case when g.n % 100 <> 1 then now() end, ${AT}
     from generate_series($1::int, $2::int) as g (n) where g.n % 2 = 1`,

@@ -8,6 +8,7 @@ const user = (n) => `md5('user ' || 1 + ${n})::uuid`;
 const project = (n) => `md5('own project ' || ${n})::uuid`;
 const conversation = (n) => `md5('own conversation ' || ${n})::uuid`;
 const message = (n, k) => `md5('own message ' || ${n} || ' ' || ${k})::uuid`;
+const entry = (n, k) => `md5('own entry ' || ${n} || ' ' || ${k})::uuid`;
 const invitation = (n) => `md5('invitation ' || ${n})::uuid`;
 const link = (n) => `md5('link ' || ${n})::uuid`;
 const search = (n) => `md5('search ' || ${n})::uuid`;
@@ -23,8 +24,8 @@ const OWN = [
   `insert into observatory.project_members (project_id, user_id, role) select ${project('n')}, ${user('n')}, 'owner' from $USERS`,
   `insert into observatory.conversations (id, project_id, owner_id, session_id, title, status, message_count, started_at, last_message_at)
    select ${conversation('n')}, ${project('n')}, ${user('n')}, 'own session ' || n, 'Own', 'ended', ${MESSAGES}, now() - interval '1 hour', now() from $USERS`,
-  `insert into observatory.messages (id, project_id, conversation_id, owner_id, entry_uuid, seq, entry_type, role, content, occurred_at, created_at)
-   select ${message('n', 'k')}, ${project('n')}, ${conversation('n')}, ${user('n')}, 'own entry ' || k, k * 700, r.role, r.role,
+  `insert into observatory.messages (id, project_id, conversation_id, owner_id, entry_uuid, parent_uuid, seq, entry_type, role, content, occurred_at, created_at)
+   select ${message('n', 'k')}, ${project('n')}, ${conversation('n')}, ${user('n')}, ${entry('n', 'k')}, ${entry('n', 'k - 1')}, k * 700, r.role, r.role,
      repeat('some words of a message ', 20), now() - (100 - k) * interval '1 second', now()
    from $USERS, generate_series(1, ${MESSAGES}) as k, lateral (select (array['user', 'assistant'])[1 + k % 2] as role) as r`,
 ];

@@ -4,7 +4,7 @@ import { withoutIndexes } from '../indexes.js';
 /** Rows for each statement. */
 const PART = 50_000;
 /** Messages of each conversation of the large project. */
-const LENGTH = 500;
+export const LENGTH = 500;
 const SENTENCES = 20_000;
 const USERS = 100;
 
@@ -20,6 +20,8 @@ export const STRANGER = '00000000-0000-4000-8000-0000000000ff';
 export const PROJECT = `md5('large project')::uuid`;
 export const conversation = (n) => `md5('conversation ' || ${n})::uuid`;
 const message = (n) => `md5('message ' || ${n})::uuid`;
+/** As long as in transcripts: the size of an index decides on plans. */
+const entry = (n) => `md5('entry ' || ${n})::uuid`;
 const user = (n) => `case ${n} % ${USERS} when 0 then '${OWNER}'::uuid else md5('user ' || ${n} % ${USERS})::uuid end`;
 const small = (n) => `md5('small project ' || ${n})::uuid`;
 
@@ -47,8 +49,8 @@ const MESSAGES = `
 insert into observatory.messages (
   id, project_id, conversation_id, owner_id, entry_uuid, parent_uuid, parent_id, depth, seq, entry_type, role, content, content_blocks,
   occurred_at, created_at)
-select ${message('g.n')}, ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user(`g.n / ${LENGTH}`)}, 'entry ' || g.n,
-  case when g.n % ${LENGTH} > 0 then 'entry ' || g.n - 1 end, case when g.n % ${LENGTH} > 0 then ${message('g.n - 1')} end, g.n % ${LENGTH},
+select ${message('g.n')}, ${PROJECT}, ${conversation(`g.n / ${LENGTH}`)}, ${user(`g.n / ${LENGTH}`)}, ${entry('g.n')},
+  case when g.n % ${LENGTH} > 0 then ${entry('g.n - 1')} end, case when g.n % ${LENGTH} > 0 then ${message('g.n - 1')} end, g.n % ${LENGTH},
   (g.n % ${LENGTH}) * 700, (array['user', 'assistant'])[1 + g.n % 2], (array['user', 'assistant'])[1 + g.n % 2],
   concat_ws(' ', s2.words, s3.words, case when g.n % 3 > 0 then s4.words end, case when g.n % 100 < 93 then '${WORDS.common}' end,
     case when g.n % 2 = 0 then '${WORDS.second}' end, case when g.n % greatest($3::int / 10, 1) = 7 then '${WORDS.rare}' end),
@@ -73,6 +75,7 @@ from generate_series($1::int, $2::int) as g (n) inner join observatory.messages 
 
 /** Each small project has one session of so many messages. In every hundredth project they have a word that the large project has not. */
 const SMALL_LENGTH = 10;
+const smallEntry = (n, k) => `md5('small entry ' || ${n} || ' ' || ${k})::uuid`;
 const smallMessage = (n, k) => `md5('small message ' || ${n} || ' ' || ${k})::uuid`;
 const SMALL = `from generate_series($1::int, $2::int) as i (n) inner join observatory.projects as p on p.id = ${small('i.n')}`;
 const SMALL_CONVERSATIONS = `
@@ -84,8 +87,8 @@ const SMALL_MESSAGES = `
 insert into observatory.messages (
   id, project_id, conversation_id, owner_id, entry_uuid, parent_uuid, parent_id, depth, seq, entry_type, role, content, content_blocks,
   occurred_at, created_at)
-select ${smallMessage('i.n', 'g.k')}, p.id, md5('small conversation ' || i.n)::uuid, p.owner_id, 'entry ' || i.n || ' ' || g.k,
-  case when g.k > 0 then 'entry ' || i.n || ' ' || g.k - 1 end, case when g.k > 0 then ${smallMessage('i.n', 'g.k - 1')} end, g.k, g.k * 700,
+select ${smallMessage('i.n', 'g.k')}, p.id, md5('small conversation ' || i.n)::uuid, p.owner_id, ${smallEntry('i.n', 'g.k')},
+  case when g.k > 0 then ${smallEntry('i.n', 'g.k - 1')} end, case when g.k > 0 then ${smallMessage('i.n', 'g.k - 1')} end, g.k, g.k * 700,
   (array['user', 'assistant'])[1 + g.k % 2], (array['user', 'assistant'])[1 + g.k % 2],
   concat_ws(' ', s.words, case when i.n % 100 = 0 then '${WORDS.foreign}' end, case when i.n % 10 = 0 and g.k = 3 then '${WORDS.rare}' end),
   case when g.k % 2 = 1 then jsonb_build_array(jsonb_build_object('type', 'tool_use', 'id', 'toolu_' || g.k)) end,

@@ -1,12 +1,14 @@
 // The hot reads of observatory, for npm run bench -- scale.
 import { embedded, explainedBy, owned, selected, user } from '../scale/lists.js';
 import { PROJECT as ANALYSED, CALLS, load as loadAnalysed } from './analytics.js';
+import { load as loadBeside } from './beside.js';
 import { conversation, EVERYWHERE, SIZES as FULL, load as loadRows, OWNER, PROJECT } from './load.js';
 import { ROWS } from './search.js';
 
 export const load = async ({ sql, client, size, say, signal }) => {
   const sizes = { messages: Math.ceil(FULL.messages * size), projects: Math.ceil(FULL.projects * size) };
   await loadRows(sql, { ...sizes, client, say, signal });
+  await loadBeside(sql, { ...sizes, size, say });
   await loadAnalysed(sql, sizes, { say, signal });
   await sql(`select private.recount_rollups(${ANALYSED})`);
   for (const table of ['daily_rollups', 'activity_rollups', 'tool_rollups'])
@@ -31,6 +33,8 @@ const conditions = (sub) => {
     conversations: `project_id = any (${visible}) and deleted_at is null`,
     parts: `project_id = any (${visible}) and conversation_id <> all (${hidden})`,
     sums: `project_id = any (${visible})`,
+    // No project's words have to be looked for.
+    terms: `project_id = any (${visible}) and (kind <> 'word' or project_id <> all ('{}'::uuid[]))`,
   };
 };
 
@@ -82,6 +86,7 @@ const RANKED = {
   ...CANDIDATES,
   contends: 'Two cores rank what a hundred users have found.',
 };
+const LOOKED_UP = 'The user has one in a hundred of the projects, and which those are is looked up first.';
 const SUMS = 'Sums of ninety days are read, by day and user: as many rows at any size.';
 const SAID = {
   'the latest 50 projects of an owner': {
@@ -91,20 +96,20 @@ const SAID = {
   'the latest 50 projects of a member of all': PROJECTS_OF_ALL,
   'the latest 50 conversations of a project': {
     why: 'An index gives the newest ones.',
-    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+    grows: LOOKED_UP,
   },
   'the same of a member of all projects': PROJECTS_OF_ALL,
   '100 messages of a conversation': {
     why: 'An index gives the messages of a conversation.',
-    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+    grows: LOOKED_UP,
   },
   '100 tool calls of a conversation': {
     why: 'An index gives the calls of a conversation.',
-    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+    grows: LOOKED_UP,
   },
   'a conversation': {
     why: 'A look-up of one row.',
-    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+    grows: LOOKED_UP,
   },
   'the second 10 of a project’s conversations, with their number': {
     why: 'An index gives them.',
@@ -112,11 +117,11 @@ const SAID = {
   },
   '20 messages of a conversation, each with its tool calls': {
     why: 'An index gives the messages, and another one the calls of each.',
-    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+    grows: LOOKED_UP,
   },
   'the latest 50 records of usage of a conversation': {
     why: 'An index gives the records of a conversation.',
-    grows: 'The user has one in a hundred of the projects, and which those are is looked up first.',
+    grows: LOOKED_UP,
   },
   'the latest 50 searches of a user': 'An index gives the newest ones; it becomes a level deeper.',
   'the files of a conversation': 'An index gives the files of a conversation.',
@@ -128,6 +133,21 @@ const SAID = {
     why: 'An index gives the invitations of a project.',
     grows: 'The project has one in a hundred of the invitations.',
   },
+  'the latest 50 commits of a project': { why: 'An index gives the newest ones.', grows: LOOKED_UP },
+  'the commits of a conversation': { why: 'An index gives the commits of a conversation.', grows: LOOKED_UP },
+  'the latest 50 events of a project': { why: 'An index gives the newest ones.', grows: LOOKED_UP },
+  'the latest 50 events of a conversation': { why: 'An index gives the newest ones.', grows: LOOKED_UP },
+  'the files beside a conversation': { why: 'An index gives the files of a conversation.', grows: LOOKED_UP },
+  'the 50 most used tools of a project': {
+    why: 'An index gives the terms of the project.',
+    grows: 'All of them are read; there are ten times as many terms at ten times the rows.',
+  },
+  'the latest 50 notices of a user': 'An index gives the newest ones; it becomes a level deeper.',
+  'the notices that a user has not read, counted': {
+    why: 'An index gives the notices of the user.',
+    grows: 'Those of one user are counted, one in a hundred of all.',
+  },
+  'the directories of a user': 'An index gives the ten of the user.',
   'the members of a project': 'A hundred members at any size.',
   'the sums of a project’s last 30 days': SUMS,
   'a page of 100 messages with their tool calls': 'A page of one conversation, by its index.',
@@ -182,6 +202,59 @@ const list = () => [
     `conversation_id = md5('analysed conversation 7')::uuid`,
     'order by occurred_at desc, id desc limit 50',
   ),
+  // Of beside.js.
+  read(
+    OWNER,
+    'the latest 50 commits of a project',
+    'git_links',
+    'parts',
+    `project_id = ${PROJECT} and kind = 'commit'`,
+    'order by at desc, id desc limit 50',
+  ),
+  part('the commits of a conversation', 'git_links', 'order by at, id'),
+  read(
+    OWNER,
+    'the latest 50 events of a project',
+    'hook_events',
+    'parts',
+    `project_id = ${PROJECT}`,
+    'order by at desc limit 50',
+  ),
+  part('the latest 50 events of a conversation', 'hook_events', 'order by at desc limit 50'),
+  read(
+    OWNER,
+    'the files beside a conversation',
+    'session_files',
+    'parts',
+    `conversation_id = ${conversation(7)}`,
+    'order by path',
+    { columns: 'id, path, kind, bytes, updated_at' },
+  ),
+  read(
+    OWNER,
+    'the 50 most used tools of a project',
+    'search_terms',
+    'terms',
+    `project_id = ${PROJECT} and kind = 'tool'`,
+    'order by uses desc, id limit 50',
+  ),
+  owned(FIRST, {
+    name: 'the latest 50 notices of a user',
+    from: 'observatory.notices',
+    rest: 'order by created_at desc, id desc limit 50',
+  }),
+  owned(FIRST, {
+    name: 'the notices that a user has not read, counted',
+    from: 'observatory.notices',
+    where: 'read_at is null',
+    columns: 'count(*)',
+  }),
+  owned(FIRST, {
+    name: 'the directories of a user',
+    from: 'observatory.project_paths',
+    key: 'owner_id',
+    rest: 'order by path',
+  }),
   // Of endpoints.js.
   owned(FIRST, {
     name: 'the latest 50 searches of a user',
