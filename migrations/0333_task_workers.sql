@@ -93,6 +93,8 @@ create function private.reap_tasks(pages int default 20) returns bigint
   set jit = off
   as $$
 declare
+  -- An index finds what is before a time that is fixed: clock_timestamp() in a condition is asked for each row, of leases that go on, too.
+  moment constant timestamptz := clock_timestamp();
   after_ record;
   expired private.task_queue;
   page private.task_queue[];
@@ -103,7 +105,7 @@ begin
   for n in 1..pages loop
     page := array(
       select row(q.*)::private.task_queue from private.task_queue as q
-      where q.locked_by is not null and q.lease_until < clock_timestamp() and q.lease_until >= after_.lease_until
+      where q.locked_by is not null and q.lease_until < moment and q.lease_until >= after_.lease_until
         and (q.lease_until, q.task_id) > (after_.lease_until, after_.task_id)
       order by q.lease_until, q.task_id
       limit 50
@@ -150,13 +152,15 @@ create function private.promote_tasks(most int default 200) returns bigint
   set jit = off
   as $$
 declare
+  -- As in private.reap_tasks.
+  moment constant timestamptz := clock_timestamp();
   due private.task_backlog[];
   task private.task_backlog;
   promoted bigint := 0;
 begin
   due := array(
     select row(b.*)::private.task_backlog from private.task_backlog as b
-    where not b.is_due and b.run_at <= clock_timestamp()
+    where not b.is_due and b.run_at <= moment
     order by b.run_at
     limit most
   );

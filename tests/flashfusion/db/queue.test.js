@@ -798,6 +798,17 @@ test('a lease is found by the id of its task, also with statistics from when no 
   assert.equal(plan['Index Name'], 'task_queue_pkey');
 });
 
+/** The blocks that a call reads, five times: the first one also makes plans. */
+const blocksOf = async (query, called) => {
+  const found = [];
+  for (let n = 0; n < 5; n += 1) {
+    const [row] = await query(`explain (analyze, buffers, timing off, format json) select ${called}`);
+    const [{ Plan: plan }] = row['QUERY PLAN'];
+    found.push(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']);
+  }
+  return found;
+};
+
 /** What the planner may believe of a queue: nothing, or what was true when workers had every task. */
 const BELIEFS = {
   none: [
@@ -830,19 +841,33 @@ test('a claim reads the front of the queue with any statistics, and does not sor
     ]);
     for (const [state, statements] of Object.entries(BELIEFS)) {
       for (const statement of statements) await query(statement);
-      const found = [];
-      for (let n = 0; n < 5; n += 1) {
-        const [row] = await query(
-          `explain (analyze, buffers, timing off, format json) select flashfusion.claim_tasks('tester', array['${agent}'::uuid])`,
-        );
-        const [{ Plan: plan }] = row['QUERY PLAN'];
-        found.push(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']);
-      }
-      // The first one makes plans, and each second one looks after what others have left.
+      const found = await blocksOf(query, `flashfusion.claim_tasks('tester', array['${agent}'::uuid])`);
+      // The first one in a second also looks after what others have left.
       assert.ok(Math.min(...found) <= 60, `${state}: ${found} blocks`);
     }
   });
 });
+
+test('what a claim does each second reads neither the leases that go on nor the tasks whose time is to come', () =>
+  transaction(async (query) => {
+    for (const table of ['queue', 'backlog']) await query(`truncate private.task_${table}`);
+    await query(
+      `insert into private.task_queue (task_id, agent_id, user_id, task_type, priority, run_at, attempt, turn, lease_token, lease_until, locked_by)
+       select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', 5, now(), 1, n, gen_random_uuid(),
+         now() + interval '1 hour' + n * interval '1 second', 'somebody'
+       from generate_series(1, 4000) as n`,
+    );
+    await query(
+      `insert into private.task_backlog (task_id, agent_id, user_id, task_type, priority, run_at, attempt, is_due)
+       select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', 5, now() + interval '1 hour' + n * interval '1 second', 0, false
+       from generate_series(1, 4000) as n`,
+    );
+    await query('analyze private.task_queue, private.task_backlog');
+    for (const called of ['private.reap_tasks(1)', 'private.promote_tasks()']) {
+      const found = await blocksOf(query, called);
+      assert.ok(Math.min(...found) <= 10, `${called}: ${found} blocks`);
+    }
+  }));
 
 test('claims rotate the queue by themselves', async () => {
   const [agent, sub] = [await makeAgent(), await makeUser()];
