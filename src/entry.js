@@ -379,6 +379,120 @@ function handedOn(data) {
   return MAY_HAVE_TOKEN.test(text) ? socketMessage(text) : text;
 }
 
+// Bodies of services' answers, in pieces.
+
+/** Bytes that are read of an answer at a time, and bytes of a piece at most. There may be hundreds of answers at once. */
+const PIECE_BYTES = 8 * 1024;
+
+/**
+ * Has a body read in pieces: `next` settles a wait with the next one, or with nothing at the end. It fails with `large`, with `slow`
+ * after a pause of some milliseconds, or with the body's fault.
+ */
+export function pieces(body, limit, idle) {
+  return new Pieces(body.getReader({ mode: 'byob' }), limit, idle);
+}
+
+/**
+ * The runtime gives what a service has written at once in a read of its own: a token. Rust gets no more pieces than there are turns
+ * (src/isolate/turns.rs); what arrives in the time until the next one is joined here, for a small part of the cost.
+ */
+class Pieces {
+  constructor(reader, limit, idle) {
+    Object.assign(this, { reader, limit, idle });
+    this.buffer = new ArrayBuffer(PIECE_BYTES);
+    this.joined = new Uint8Array(PIECE_BYTES);
+    /** Bytes in `joined`. */
+    this.length = 0;
+    this.isReading = false;
+    this.hasEnded = false;
+    this.read = this.read.bind(this);
+    this.failed = this.failed.bind(this);
+  }
+
+  /** Settles a wait with what has arrived after some milliseconds; with what arrives first, if nothing has. */
+  next(wait, milliseconds) {
+    this.wait = wait;
+    this.since = Date.now();
+    this.idling ??= setTimeout(() => this.checkPause(), this.idle);
+    const turn = () => {
+      this.turn = undefined;
+      this.proceed();
+    };
+    if (milliseconds > 0) this.turn = setTimeout(turn, milliseconds);
+    // Rust must not be called while it calls.
+    if (this.length > 0 || this.hasEnded) Promise.resolve().then(() => this.proceed());
+    else this.proceed();
+  }
+
+  proceed() {
+    if (this.wait === undefined) return;
+    const isFull = this.length === PIECE_BYTES;
+    if (this.hasEnded || isFull || (this.length > 0 && this.turn === undefined)) {
+      this.give();
+    } else if (!this.isReading) {
+      this.isReading = true;
+      const into = new Uint8Array(this.buffer, 0, PIECE_BYTES - this.length);
+      this.reader.readAtLeast(1, into).then(this.read, this.failed);
+    }
+  }
+
+  read({ value = NOTHING }) {
+    this.isReading = false;
+    this.since = Date.now();
+    this.limit -= value.byteLength;
+    if (value.byteLength === 0) this.end();
+    else if (this.limit < 0) this.end('large');
+    else {
+      this.joined.set(value, this.length);
+      this.length += value.byteLength;
+      this.buffer = value.buffer;
+    }
+    this.proceed();
+  }
+
+  failed(fault) {
+    this.end(fault ?? 'broken');
+    this.proceed();
+  }
+
+  give() {
+    const { wait, length } = this;
+    this.wait = undefined;
+    clearTimeout(this.turn);
+    this.turn = undefined;
+    this.length = 0;
+    if (length > 0) settle(wait, true, this.joined.slice(0, length));
+    else settle(wait, this.fault === undefined, this.fault);
+  }
+
+  /** One timer for all pauses: one for each piece would cost as much as the piece. */
+  checkPause() {
+    this.idling = undefined;
+    if (this.wait === undefined) return;
+    const left = this.since + this.idle - Date.now();
+    if (left > 0) {
+      this.idling = setTimeout(() => this.checkPause(), left);
+    } else {
+      this.end('slow');
+      this.proceed();
+    }
+  }
+
+  end(fault) {
+    this.hasEnded = true;
+    this.fault ??= fault;
+    clearTimeout(this.idling);
+  }
+
+  /** Reads no more, and closes the connection. */
+  cancel() {
+    this.wait = undefined;
+    this.end();
+    clearTimeout(this.turn);
+    this.reader.cancel().catch(() => {});
+  }
+}
+
 // Bodies. What Rust holds as a stream may also be the bytes of a body that has been read whole, or a `LongBody`.
 
 /** All bytes of a body, if there are at most `limit` and they arrive within some milliseconds; it fails with `large` or `slow`. */

@@ -53,7 +53,7 @@ pub async fn run_scheduled<P: Platform>(cron: &str, edge: &Edge<P>) {
 /// Runs a job of the edge, and has the database record the run.
 async fn run_own_job<P: Platform>(job: &str, body: JobBody, edge: &Edge<P>) {
     let start_ms = edge.platform.now_ms();
-    let outside = outside::For(edge);
+    let outside = outside::For { edge, sharer: None };
     let outcome = body(Services::new(&outside, &edge.config)).await;
     if let Some(cause) = outcome.as_ref().err().and_then(Error::internal_cause) {
         edge.log_internal_error(None, cause);

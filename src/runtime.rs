@@ -149,11 +149,14 @@ pub trait Platform: Clone + 'static {
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>>;
 
     /// The chunks of a service's answer as they arrive, within the same limits. It closes the connection when it is dropped.
+    /// `turn` gives, by the bytes of the piece before, the milliseconds until the turn of the next one: what arrives meanwhile is
+    /// joined, up to 8 KB.
     fn pieces(
         &self,
         body: Self::Body,
         limit: usize,
         idle_ms: u32,
+        turn: impl Fn(usize) -> u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>>;
 
     /// A body that breaks off after `limit` bytes and then logs so under the id of the request that it answers. If its first chunk

@@ -30,7 +30,7 @@ use crate::error::{Error, ErrorBody};
 use crate::formats::media_type;
 use crate::hooks::Services;
 use crate::id;
-use crate::isolate::Edge;
+use crate::isolate::{Edge, turns};
 use crate::message::{Body, JSON, Outgoing, ReadFault, Response, SendFault, text};
 use crate::relayed::limit_headers;
 use crate::runtime::Platform;
@@ -197,8 +197,12 @@ async fn called<P: Platform>(
         return Ok(Reply::of(streamed(response)));
     }
     if let Some(hook) = call.stream {
+        let sharer = relay.sharer.clone();
+        if let Some(sharer) = &sharer {
+            turns::before_stream(sharer.name(), edge).await;
+        }
         let result = parsed(relay, MAX_STREAM_RESULT_BYTES, edge).await?;
-        let response = stream::send(hook, result, *incoming, edge).await?;
+        let response = stream::send(hook, result, *incoming, sharer, edge).await?;
         return Ok(Reply::Exported(response));
     }
     if let Some(status) = call.relayed_status() {
@@ -213,7 +217,7 @@ async fn called<P: Platform>(
     };
     let outcome = match (call.after_call, outcome) {
         (Some(hook), Ok(result)) => {
-            let outside = outside::For(edge);
+            let outside = outside::For { edge, sharer: None };
             hook(&result, Services::new(&outside, &edge.config)).await
         }
         (_, outcome) => outcome,

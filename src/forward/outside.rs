@@ -9,25 +9,30 @@ use super::call_own_large;
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::hooks::{Binding, Outside, Pieces, Sealed};
-use crate::isolate::Edge;
+use crate::isolate::{Edge, turns};
 use crate::message::{Body, Outgoing, ReadFault, Response, SendFault};
 use crate::runtime::Platform;
+use crate::scope::Sharer;
 use crate::sealing;
 
 /// The edge for a hook.
-pub(crate) struct For<'a, P>(pub &'a Edge<P>);
+pub(crate) struct For<'a, P> {
+    pub edge: &'a Edge<P>,
+    /// In whose turns the pieces of streams are passed on.
+    pub sharer: Option<&'a Sharer>,
+}
 
 impl<P: Platform> Outside for For<'_, P> {
     fn now_ms(&self) -> u64 {
-        self.0.platform.now_ms()
+        self.edge.platform.now_ms()
     }
 
     fn log(&self, line: &str) {
-        self.0.platform.log(line);
+        self.edge.platform.log(line);
     }
 
     fn sleep(&self, milliseconds: u32) -> LocalBoxFuture<'_, ()> {
-        self.0.platform.sleep(milliseconds).boxed_local()
+        self.edge.platform.sleep(milliseconds).boxed_local()
     }
 
     fn call<'a>(
@@ -36,7 +41,7 @@ impl<P: Platform> Outside for For<'_, P> {
         arguments: &'a Value,
         limit: usize,
     ) -> LocalBoxFuture<'a, Result<Value, Error>> {
-        call_own_large(function, arguments, limit, self.0).boxed_local()
+        call_own_large(function, arguments, limit, self.edge).boxed_local()
     }
 
     fn seal<'a>(
@@ -44,7 +49,7 @@ impl<P: Platform> Outside for For<'_, P> {
         secret: &'a str,
         binding: &'a Binding<'a>,
     ) -> LocalBoxFuture<'a, Result<Sealed, Error>> {
-        sealing::seal(secret, binding, self.0).boxed_local()
+        sealing::seal(secret, binding, self.edge).boxed_local()
     }
 
     fn rewrap<'a>(
@@ -52,7 +57,7 @@ impl<P: Platform> Outside for For<'_, P> {
         sealed: &'a Sealed,
         binding: &'a Binding<'a>,
     ) -> LocalBoxFuture<'a, Result<Sealed, Error>> {
-        sealing::rewrap(sealed, binding, self.0).boxed_local()
+        sealing::rewrap(sealed, binding, self.edge).boxed_local()
     }
 
     fn open<'a>(
@@ -60,7 +65,7 @@ impl<P: Platform> Outside for For<'_, P> {
         sealed: &'a Sealed,
         binding: &'a Binding<'a>,
     ) -> LocalBoxFuture<'a, Result<String, Error>> {
-        sealing::open(sealed, binding, self.0).boxed_local()
+        sealing::open(sealed, binding, self.edge).boxed_local()
     }
 
     fn send(
@@ -68,7 +73,7 @@ impl<P: Platform> Outside for For<'_, P> {
         request: Outgoing<()>,
         limit: usize,
     ) -> LocalBoxFuture<'_, Result<Response<()>, SendFault>> {
-        send(request, limit, self.0).boxed_local()
+        send(request, limit, self.edge).boxed_local()
     }
 
     fn open_stream(
@@ -77,19 +82,24 @@ impl<P: Platform> Outside for For<'_, P> {
         limit: usize,
         idle_ms: u32,
     ) -> LocalBoxFuture<'_, Result<(StatusCode, Headers, Pieces<'_>), SendFault>> {
-        open_stream(request, limit, idle_ms, self.0).boxed_local()
+        open_stream(request, limit, idle_ms, self).boxed_local()
     }
 }
 
-async fn open_stream<P: Platform>(
+async fn open_stream<'a, P: Platform>(
     request: Outgoing<()>,
     limit: usize,
     idle_ms: u32,
-    edge: &Edge<P>,
-) -> Result<(StatusCode, Headers, Pieces<'_>), SendFault> {
+    &For { edge, sharer }: &For<'a, P>,
+) -> Result<(StatusCode, Headers, Pieces<'a>), SendFault> {
     let response = answer(request, edge).await?;
+    let turn =
+        move |bytes| sharer.map_or(0, |sharer| turns::until_piece(sharer.name(), bytes, edge));
     let pieces = match response.body {
-        Body::Stream(body) => edge.platform.pieces(body, limit, idle_ms).boxed_local(),
+        Body::Stream(body) => {
+            let pieces = edge.platform.pieces(body, limit, idle_ms, turn);
+            pieces.boxed_local()
+        }
         Body::Bytes(bytes) => stream::iter([Ok(bytes)]).boxed_local(),
         Body::Empty | Body::Upload { .. } => stream::empty().boxed_local(),
     };

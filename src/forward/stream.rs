@@ -16,6 +16,7 @@ use crate::hooks::{Out, Services};
 use crate::isolate::Edge;
 use crate::message::{Body, Response};
 use crate::runtime::{Platform, Writer};
+use crate::scope::Sharer;
 
 /// Starts the hook, and answers with its head.
 ///
@@ -25,6 +26,7 @@ pub(super) async fn send<P: Platform>(
     hook: StreamHook,
     result: Value,
     incoming: Incoming,
+    sharer: Option<Sharer>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
     let (body, writer) = edge.platform.pushed(edge.config.limits.upload_ms)?;
@@ -34,7 +36,7 @@ pub(super) async fn send<P: Platform>(
         has_begun: Cell::new(false),
         writer,
     };
-    let work = run(hook, result, incoming, edge.apart(), pushed);
+    let work = run(hook, result, incoming, sharer, edge.apart(), pushed);
     edge.platform.outlive(work.boxed_local());
     let answered = answered.await;
     let answer = answered.unwrap_or(Err(Error::Internal("a stream's hook is gone")))?;
@@ -54,10 +56,14 @@ async fn run<P: Platform>(
     hook: StreamHook,
     result: Value,
     incoming: Incoming,
+    sharer: Option<Sharer>,
     edge: Edge<P>,
     pushed: Pushed<P::Writer>,
 ) {
-    let outside = outside::For(&edge);
+    let outside = outside::For {
+        edge: &edge,
+        sharer: sharer.as_ref(),
+    };
     let outcome = hook(StreamCall {
         result,
         incoming,

@@ -223,6 +223,7 @@ impl Platform for Native {
         body: Vec<u8>,
         limit: usize,
         idle_ms: u32,
+        _: impl Fn(usize) -> u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
         self.chunks(body, false, limit, idle_ms)
     }

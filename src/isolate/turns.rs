@@ -32,6 +32,11 @@ const BYTES_OF_LINES_IN_A_MS: usize = 16 * KB;
 /// Bytes of a body of lines that count a millisecond beside that when they arrive: decompressed, and split into lines. Blank lines are
 /// in no batch.
 const BYTES_SPLIT_IN_A_MS: usize = 64 * KB;
+/// Milliseconds that a stream of a service counts when it begins: a chat.
+const STREAM_MS: u64 = 20;
+/// Milliseconds that a piece of a service's stream counts beside those of its bytes. What arrives before its turn is part of it, so
+/// that the stream is not slowed down.
+const PIECE_MS: u64 = 2;
 
 /// The work of an isolate's callers.
 #[derive(Default)]
@@ -95,9 +100,24 @@ pub async fn before_query<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P
     wait(caller, work_ms, edge).await;
 }
 
-async fn wait<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {
+/// Waits until it is a caller's turn to begin a stream of a service.
+pub async fn before_stream<P: Platform>(caller: &str, edge: &Edge<P>) {
+    wait(caller, STREAM_MS, edge).await;
+}
+
+/// Books a piece of a service's stream after one of so many bytes, and gives the milliseconds until its turn.
+pub fn until_piece<P: Platform>(caller: &str, last_bytes: usize, edge: &Edge<P>) -> u32 {
+    let work_ms = PIECE_MS + (last_bytes / BYTES_READ_IN_A_MS) as u64;
+    book(caller, work_ms, edge)
+}
+
+fn book<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) -> u32 {
     let now_ms = edge.platform.now_ms();
-    let wait_ms = edge.turns.borrow_mut().book(caller, work_ms, now_ms);
+    edge.turns.borrow_mut().book(caller, work_ms, now_ms)
+}
+
+async fn wait<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {
+    let wait_ms = book(caller, work_ms, edge);
     if wait_ms > 0 {
         edge.platform.sleep(wait_ms).await;
     }

@@ -88,6 +88,21 @@ extern "C" {
     pub(super) fn watch_messages(socket: &ReadableStream);
     /// Has [`super::waits::settle`] called with a body of at most `limit` bytes; fails with `large`.
     pub(super) fn bounded(wait: u32, body: &ReadableStream, limit: f64);
+    /// Has a body read in pieces of at most so many bytes in all, with pauses of at most so many milliseconds.
+    #[wasm_bindgen(catch)]
+    pub(super) fn pieces(
+        body: &ReadableStream,
+        limit: f64,
+        milliseconds: u32,
+    ) -> Result<Pieces, JsValue>;
+    /// The pieces of a body.
+    pub(super) type Pieces;
+    /// Has [`super::waits::settle`] called with the next piece, which begins after some milliseconds or later; nothing at the end.
+    #[wasm_bindgen(method)]
+    pub(super) fn next(this: &Pieces, wait: u32, milliseconds: u32);
+    /// Reads no more, and closes the connection.
+    #[wasm_bindgen(method)]
+    pub(super) fn cancel(this: &Pieces);
     /// A text that the build has put beside the bundle; undefined if it has none of this name.
     pub(super) fn document(name: &str) -> Promise;
     /// An answer whose status and headers are in a text.

@@ -22,9 +22,6 @@ const MIN_ZIPPED_BYTES: u32 = 64;
 const MAX_ZIPPED_BYTES: u32 = 4 * 1024;
 const ZIPPED_STEP_BYTES: u32 = 64;
 
-/// Bytes that are read of a service's answer at a time at most. There may be hundreds at once, and each has a buffer.
-const PIECE_BYTES: u32 = 16 * 1024;
-
 /// How many pieces of gzip are written before the runtime has shown that it holds no more of what they became. So it holds 16 MB
 /// at most.
 const MAX_UNREAD_PIECES: usize = 4;
@@ -37,8 +34,6 @@ pub(super) struct Chunks {
     idle_ms: u32,
     /// Whether a read of the body may still be waiting.
     is_reading: bool,
-    /// Whether nobody reads what is left of the body.
-    is_last_reader: bool,
     /// What the body is read into. One buffer for all chunks: the runtime would collect new ones late.
     buffer: Uint8Array,
     gunzip: Option<Gunzip>,
@@ -72,22 +67,9 @@ impl Chunks {
             left: limit,
             idle_ms,
             is_reading: false,
-            is_last_reader: false,
             buffer: new_buffer(),
             gunzip: is_zipped.then(Gunzip::start).transpose()?,
         })
-    }
-
-    /// The chunks of a service's answer.
-    pub(super) fn of_answer(
-        body: &ReadableStream,
-        limit: usize,
-        idle_ms: u32,
-    ) -> Result<Self, JsValue> {
-        let mut chunks = Self::of(body, false, limit, idle_ms)?;
-        chunks.buffer = Uint8Array::new_with_length(PIECE_BYTES);
-        chunks.is_last_reader = true;
-        Ok(chunks)
     }
 
     /// The next chunk; empty at the end of the body.
@@ -188,9 +170,7 @@ fn new_buffer() -> Uint8Array {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        if self.is_last_reader {
-            self.body.cancel();
-        } else if !self.is_reading {
+        if !self.is_reading {
             // For `drain_unread`, if the body is refused before its end.
             self.body.release();
         }

@@ -8,6 +8,7 @@ mod chunks;
 mod crypto;
 mod headers;
 mod messages;
+mod pieces;
 mod pushed;
 mod services;
 mod tasks;
@@ -514,8 +515,9 @@ impl Platform for Workers {
         body: ReadableStream,
         limit: usize,
         idle_ms: u32,
+        turn: impl Fn(usize) -> u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
-        chunks::stream(Chunks::of_answer(&body, limit, idle_ms))
+        pieces::stream(body, limit, idle_ms, turn)
     }
 
     async fn bounded(

@@ -30,8 +30,6 @@ extern "C" {
     fn read_at_least(this: &ByteReader, bytes: u32, into: &Uint8Array) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = releaseLock)]
     fn release_lock(this: &ByteReader) -> Result<(), JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn cancel(this: &ByteReader) -> Result<Promise, JsValue>;
 }
 
 /// Reads a body chunk by chunk, without a copy of its bytes in wasm memory.
@@ -49,14 +47,6 @@ impl ChunkReader {
     pub(super) fn release(&self) {
         // If it stays locked, nobody discards the rest of it.
         let _ = self.0.release_lock();
-    }
-
-    /// Reads no more, and closes the connection.
-    pub(super) fn cancel(&self) {
-        if let Ok(cancelled) = self.0.cancel() {
-            // Nobody waits for it, and it may fail.
-            drop(PromiseFuture::of(&cancelled));
-        }
     }
 
     /// Reads at least `least` bytes, and up to the length of a buffer if they have arrived; fewer at the end of the body, and

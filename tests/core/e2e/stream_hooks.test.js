@@ -111,14 +111,14 @@ after(async () => {
 
 const hangUp = (sent, how) => (how === 'reset' ? sent.socket.resetAndDestroy() : sent.destroy());
 
-/** Sends a request of a user of its own: the database gives each user a share of its connections. */
-const send = async (options, path) => {
+/** Sends a request, of a user of its own unless told otherwise: the database gives each user a share of its connections. */
+const send = async (options, path, token) => {
   const body = JSON.stringify(options);
   const sent = request(edge.url + path, {
     method: 'POST',
     agent: false,
     headers: {
-      authorization: `Bearer ${await userToken()}`,
+      authorization: `Bearer ${token ?? (await userToken())}`,
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
     },
@@ -145,12 +145,22 @@ const answerTo = (sent) =>
             await Promise.race([once(answer, 'readable'), once(answer, 'end'), once(answer, 'close')]).catch(() => {});
           }
         },
+        /** The number of pieces until the end, and their bytes. */
+        count: async () => {
+          let [pieces, bytes] = [0, 0];
+          answer.on('data', ({ length }) => {
+            pieces += 1;
+            bytes += length;
+          });
+          await once(answer, 'end');
+          return { pieces, bytes };
+        },
         hangUp: (how) => hangUp(sent, how),
       });
     });
   });
 
-const ask = async (options, { path = PATH } = {}) => answerTo(await send(options, path));
+const ask = async (options, { path = PATH, token } = {}) => answerTo(await send(options, path, token));
 
 /** The rest of an answer. */
 const rest = async (answer) => {
@@ -180,9 +190,9 @@ const outcomeOf = async (id) => {
 };
 
 /** A stream of which the client has the first piece. */
-const begun = async (options = {}) => {
+const begun = async (options = {}, more = {}) => {
   const id = randomUUID();
-  const asked = ask({ id, ...options });
+  const asked = ask({ id, ...options }, more);
   const answer = await Promise.race([
     service.answer(id),
     asked.then(({ status }) => assert.fail(`answered ${status}`)),
@@ -221,6 +231,47 @@ test('large answers pass whole, to many clients at once', async () => {
       assert.equal((await rest(client)).length, 2 * MB);
     }),
   );
+});
+
+test('streams of one user begin in turns, and none is refused', async () => {
+  const token = await userToken();
+  const start = performance.now();
+  const times = await Promise.all(
+    Array.from({ length: 12 }, async () => {
+      assert.equal((await whole({ instead: 'answer' }, { token })).status, 202);
+      return performance.now() - start;
+    }),
+  );
+  // What src/isolate/turns.rs gives one caller: 40 ms at once and twenty for each stream.
+  for (const [n, time] of times.sort((a, b) => a - b).entries()) {
+    const most = (40 + time) / 20 + 2;
+    assert.ok(n + 1 <= most, `${n + 1} answers, at most ${most}`);
+  }
+});
+
+test('pieces of one user’s streams that come fast are joined, and none is lost', async () => {
+  const token = await userToken();
+  const [streams, pieces] = [10, 200];
+  const start = performance.now();
+  const all = [];
+  // One after the other: the database gives a user few connections.
+  for (let n = 0; n < streams; n += 1) all.push(await begun({}, { token }));
+  const counting = all.map(({ client }) => client.count());
+  for (let n = 0; n < pieces; n += 1) {
+    for (const { answer } of all) answer.write('piece');
+    await sleep(2);
+  }
+  for (const { answer } of all) answer.end();
+  const counts = await Promise.all(counting);
+  // What src/isolate/turns.rs gives one caller: 40 ms at once and two for each piece; the last piece of a stream has no turn.
+  const most = (40 + performance.now() - start) / 2 + 2 * streams;
+  const passed = counts.reduce((sum, count) => sum + count.pieces, 0);
+  assert.ok(passed <= most, `${passed} pieces of ${streams * pieces}, at most ${most}`);
+  assert.deepEqual(
+    counts.map(({ bytes }) => bytes),
+    all.map(() => pieces * 'piece'.length),
+  );
+  for (const { id } of all) assert.equal((await outcomeOf(id)).end, 'whole');
 });
 
 test('an error before the head is an ordinary answer, in OpenAI’s form where the manifest says so', async () => {
