@@ -251,6 +251,10 @@ impl<'a> Work<'a> {
                         deadline_ms = deadline_ms.min(now_ms + AFTER_END_MS);
                     }
                     if let Some(end) = read {
+                        // An error that comes with the first tokens loses none of them.
+                        if !self.said.is_empty() && waits.gone.is_some() {
+                            self.begin();
+                        }
                         break end;
                     }
                     if waits.gone.is_none() {

@@ -187,6 +187,16 @@ export const ANSWERS = {
       ),
     ],
   },
+  'an error together with the first tokens': {
+    source: `${OPENROUTER_ERRORS} (mid-stream errors: status 200, no [DONE])`,
+    says: 'Paris is',
+    usage: null,
+    finish: 'error',
+    end: 'error',
+    pieces: (asked) => [
+      text(asked).slice(0, 3).join('') + event({ error: { code: 502, message: 'Provider disconnected unexpectedly' } }),
+    ],
+  },
   'the context is full in mid-stream': {
     source:
       'https://github.com/ggml-org/llama.cpp/blob/master/tools/server/server-context.cpp (send_error, without context shift)',
