@@ -11,11 +11,6 @@ create function edge.data_api(schemas text[]) returns jsonb
 declare
   made jsonb;
 begin
-  -- A caller who is only checked.
-  if schemas = '{}' then
-    return '{"schemas": {}, "paths": {}}';
-  end if;
-
   with scalars as materialized (
     select
       t.oid,

@@ -1,7 +1,6 @@
 //! Texts that the build has made, with what a function adds to one for the caller.
 
 use std::hash::Hasher as _;
-use std::rc::Rc;
 
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, VARY,
@@ -15,11 +14,10 @@ use super::{bytes, result_fault, send_on};
 use crate::endpoint::Document;
 use crate::error::Error;
 use crate::headers::Headers;
-use crate::isolate::documents::Joined;
-use crate::isolate::{Edge, turns};
+use crate::isolate::Edge;
 use crate::message::{Body, Response};
 use crate::runtime::Platform;
-use crate::scope::Added;
+use crate::scope::Relay;
 
 /// The most bytes that a function adds.
 const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -43,22 +41,31 @@ struct More<'a> {
 /// The errors of the function's call.
 pub(super) async fn send<P: Platform>(
     document: &Document,
-    more: Option<Added<P::Body>>,
+    more: Option<Relay<P::Body>>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
+    let made = edge.platform.document(document.name).await;
+    let made = made.ok_or(Error::Internal("the build has made no documents"))?;
+    // Its first line is a digest of the rest.
+    let (digest, text) = made.split_once('\n').unwrap_or_default();
     let mut headers = Headers::new();
-    let (etag, body) = if let Some(added) = more {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-        let joined = of_role(document, added, edge).await?;
-        (joined.etag.clone(), joined.text.clone())
-    } else {
-        let made = made(document, edge).await?;
-        let (digest, text) = made.split_once('\n').unwrap_or_default();
-        headers.insert(
-            CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=60"),
-        );
-        (format!("\"{digest}\""), text.replace(PLACE, ""))
+    let (etag, body) = match more {
+        None => {
+            headers.insert(
+                CACHE_CONTROL,
+                HeaderValue::from_static("public, max-age=60"),
+            );
+            (format!("\"{digest}\""), text.replace(PLACE, ""))
+        }
+        Some(relay) => {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+            let added = bytes(send_on(relay, edge).await?.body, MAX_BYTES, edge).await;
+            let added = added.map_err(|fault| result_fault(fault, MAX_BYTES))?;
+            let mut hasher = FxHasher::default();
+            hasher.write(&added);
+            let body = joined(text, &added).ok_or(Error::UpstreamFailed)?;
+            (format!("\"{digest}-{:016x}\"", hasher.finish()), body)
+        }
     };
     let value = |text: &str| {
         HeaderValue::from_str(text).map_err(|_| Error::Internal("a digest is no header"))
@@ -80,44 +87,6 @@ pub(super) async fn send<P: Platform>(
         headers,
         body: Body::Bytes(body.into_bytes()),
     })
-}
-
-/// The text that the build has made. Its first line is a digest of the rest.
-async fn made<P: Platform>(document: &Document, edge: &Edge<P>) -> Result<String, Error> {
-    let made = edge.platform.document(document.name).await;
-    made.ok_or(Error::Internal("the build has made no documents"))
-}
-
-/// The text as callers of a role get it. The database is asked in any case, since it checks the caller.
-async fn of_role<P: Platform>(
-    document: &Document,
-    Added {
-        is_user,
-        call,
-        kept,
-    }: Added<P::Body>,
-    edge: &Edge<P>,
-) -> Result<Rc<Joined>, Error> {
-    if let Some(sharer) = &call.sharer {
-        turns::before_document(sharer.name(), edge).await;
-    }
-    let added = bytes(send_on(call, edge).await?.body, MAX_BYTES, edge).await;
-    let added = added.map_err(|fault| result_fault(fault, MAX_BYTES))?;
-    if let Some(kept) = kept {
-        return Ok(kept);
-    }
-    let made = made(document, edge).await?;
-    let (digest, text) = made.split_once('\n').unwrap_or_default();
-    let mut hasher = FxHasher::default();
-    hasher.write(&added);
-    let joined = Rc::new(Joined {
-        etag: format!("\"{digest}-{:016x}\"", hasher.finish()),
-        text: joined(text, &added).ok_or(Error::UpstreamFailed)?,
-    });
-    let now_ms = edge.platform.now_ms();
-    let mut documents = edge.documents.borrow_mut();
-    documents.keep(is_user, joined.clone(), now_ms);
-    Ok(joined)
 }
 
 /// The text with what the function adds at the end of its schemas and of its paths, neither of which is empty.

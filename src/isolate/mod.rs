@@ -6,7 +6,6 @@ pub mod api_tokens;
 pub mod attempts;
 pub mod calls;
 pub mod changes;
-pub mod documents;
 pub mod keys;
 pub mod recent;
 pub mod shares;
@@ -30,7 +29,6 @@ use api_tokens::ApiTokens;
 use attempts::Attempts;
 use calls::Templates;
 use changes::Changes;
-use documents::Documents;
 use keys::KeyCache;
 use recent::Recent;
 use shares::Shares;
@@ -67,8 +65,6 @@ pub struct Isolate {
     pub calls: RefCell<Templates>,
     /// The listeners to changes of rows.
     pub changes: RefCell<Changes>,
-    /// Documents of this minute, with what the callers of a role may use.
-    pub documents: RefCell<Documents>,
     /// The edge's own tokens of this minute, by their claims.
     pub minted: RefCell<Recent>,
     /// The hashes of addresses of this day.
@@ -103,7 +99,6 @@ impl Isolate {
             stale_results: RefCell::default(),
             calls: RefCell::default(),
             changes: RefCell::default(),
-            documents: RefCell::default(),
             minted: RefCell::default(),
             addresses: RefCell::default(),
             ids: RefCell::default(),

@@ -32,8 +32,6 @@ const BYTES_OF_LINES_IN_A_MS: usize = 16 * KB;
 /// Bytes of a body of lines that count a millisecond beside that when they arrive: decompressed, and split into lines. Blank lines are
 /// in no batch.
 const BYTES_SPLIT_IN_A_MS: usize = 64 * KB;
-/// Milliseconds that a document counts with what its caller may use: hundreds of kilobytes, most of which is copied.
-const DOCUMENT_MS: u64 = 20;
 /// Milliseconds that a stream of a service counts when it begins: a chat.
 const STREAM_MS: u64 = 20;
 /// Milliseconds that a piece of a service's stream counts beside those of its bytes. What arrives before its turn is part of it, so
@@ -66,13 +64,9 @@ impl Turns {
 }
 
 /// Waits until it is a caller's turn to be refused.
-pub fn before_refusal<P: Platform>(
-    caller: &str,
-    unread_bytes: usize,
-    edge: &Edge<P>,
-) -> impl Future<Output = ()> {
+pub async fn before_refusal<P: Platform>(caller: &str, unread_bytes: usize, edge: &Edge<P>) {
     let discarded_ms = unread_bytes / BYTES_DISCARDED_IN_A_MS;
-    wait(caller, REFUSAL_MS + discarded_ms as u64, edge)
+    wait(caller, REFUSAL_MS + discarded_ms as u64, edge).await;
 }
 
 /// Whether work on so many bytes takes a turn.
@@ -82,21 +76,13 @@ pub const fn is_work(bytes: usize) -> bool {
 }
 
 /// Waits until it is a caller's turn to have a body of so many bytes worked on.
-pub fn before_body<P: Platform>(
-    caller: &str,
-    bytes: usize,
-    edge: &Edge<P>,
-) -> impl Future<Output = ()> {
-    wait(caller, (bytes / BYTES_READ_IN_A_MS) as u64, edge)
+pub async fn before_body<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    wait(caller, (bytes / BYTES_READ_IN_A_MS) as u64, edge).await;
 }
 
 /// The same for a batch of lines.
-pub fn before_lines<P: Platform>(
-    caller: &str,
-    bytes: usize,
-    edge: &Edge<P>,
-) -> impl Future<Output = ()> {
-    wait(caller, (bytes / BYTES_OF_LINES_IN_A_MS) as u64, edge)
+pub async fn before_lines<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    wait(caller, (bytes / BYTES_OF_LINES_IN_A_MS) as u64, edge).await;
 }
 
 /// Waits until it is a caller's turn to have what has arrived of a body of lines split. Takes the bytes that count from those that
@@ -110,22 +96,13 @@ pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, 
 }
 
 /// Waits until it is a caller's turn to have a long query read, by the edge and by PostgREST.
-pub fn before_query<P: Platform>(
-    caller: &str,
-    work_ms: u64,
-    edge: &Edge<P>,
-) -> impl Future<Output = ()> {
-    wait(caller, work_ms, edge)
-}
-
-/// Waits until it is a caller's turn to get a document with what the caller may use.
-pub fn before_document<P: Platform>(caller: &str, edge: &Edge<P>) -> impl Future<Output = ()> {
-    wait(caller, DOCUMENT_MS, edge)
+pub async fn before_query<P: Platform>(caller: &str, work_ms: u64, edge: &Edge<P>) {
+    wait(caller, work_ms, edge).await;
 }
 
 /// Waits until it is a caller's turn to begin a stream of a service.
-pub fn before_stream<P: Platform>(caller: &str, edge: &Edge<P>) -> impl Future<Output = ()> {
-    wait(caller, STREAM_MS, edge)
+pub async fn before_stream<P: Platform>(caller: &str, edge: &Edge<P>) {
+    wait(caller, STREAM_MS, edge).await;
 }
 
 /// Books a piece of a service's stream after one of so many bytes, and gives the milliseconds until its turn.

@@ -46,7 +46,7 @@ pub(crate) use pages::Paged;
 pub(crate) use service::Handed;
 pub use service::message;
 pub use work::Scoped;
-pub(crate) use work::{Added, Relay, Sharer, Work, sharer_of_refusal};
+pub(crate) use work::{Relay, Sharer, Work, sharer_of_refusal};
 
 /// Rules that tests and fuzz targets check a second time.
 #[cfg(any(test, fuzzing))]

@@ -12,7 +12,6 @@ use super::pages::Paged;
 use super::service::Handed;
 use crate::endpoint::{Call, Document, Incoming};
 use crate::error::Error;
-use crate::isolate::documents::Joined;
 use crate::message::{Outgoing, Response};
 use crate::verify::Caller;
 
@@ -64,7 +63,7 @@ pub(crate) enum Work<B> {
     /// Answer with a text that the build has made, and with what a function adds for the caller.
     Document {
         document: &'static Document,
-        more: Option<Added<B>>,
+        more: Option<Relay<B>>,
     },
     /// Tell a listener of changed rows.
     Changes(Box<Listener>),
@@ -73,16 +72,6 @@ pub(crate) enum Work<B> {
         database: Outgoing<B>,
         replica: Option<Outgoing<B>>,
     },
-}
-
-/// What a function adds to a document for the callers of a role.
-pub(crate) struct Added<B> {
-    /// Whether it is a user, and not a server.
-    pub is_user: bool,
-    /// The function's call.
-    pub call: Relay<B>,
-    /// The document of this role, if the isolate has it: then the call asks for nothing.
-    pub kept: Option<Rc<Joined>>,
 }
 
 /// The caller whose share of PostgREST's connections a request uses.

@@ -9,7 +9,7 @@ import { served as allServed, core, description, descriptionText } from '../../.
 import { dataSchemas, moreSystems } from '../../../dev/systems.js';
 import { launch } from '../../support/browser.js';
 import { faultsOf, sendExamples } from '../../support/schemas.js';
-import { as, ask, close, sql, stack, userToken } from '../../support/stack.js';
+import { as, ask, close, stack, userToken } from '../../support/stack.js';
 import { makeToken } from '../support/api_tokens.js';
 
 /** Of JSON Schemas in OpenAPI 3.1. */
@@ -133,34 +133,6 @@ test('it may be cached: an ETag of its content, and 304', async () => {
   assert.notEqual(own, etag);
   const known = await ask('/openapi.json', { token, headers: { 'if-none-match': own } });
   assert.deepEqual([known.status, known.text], [304, '']);
-});
-
-test('it is made once in a minute for all users, and the database checks each of them', async () => {
-  const made = await ask('/openapi.json', { token: await userToken() });
-  await sql('create table sample.not_described_yet (id int)');
-  try {
-    await sql('grant select on sample.not_described_yet to authenticated');
-    const again = await ask('/openapi.json', { token: await userToken() });
-    assert.deepEqual([again.status, again.headers.get('etag')], [200, made.headers.get('etag')]);
-    assert.deepEqual(again.body, made.body);
-    const server = await ask('/openapi.json', { token: stack.service_key });
-    assert.notEqual(server.headers.get('etag'), made.headers.get('etag'));
-    await assertShows(server.body, 'service_role');
-    const user = randomUUID();
-    const token = await userToken(user);
-    await as({ role: 'none' }, async (sql) => {
-      // All connections that the user may have.
-      await sql(
-        `select pg_advisory_xact_lock(hashtext('rowgate user ' || $1), n::int)
-         from private.connection_shares as s, generate_series(1, s.caller) as n`,
-        [user],
-      );
-      const refused = await ask('/openapi.json', { token });
-      assert.deepEqual([refused.status, refused.body.code], [429, 'RG518']);
-    });
-  } finally {
-    await sql('drop table sample.not_described_yet');
-  }
 });
 
 /** What a role may do in the served schemas, by the catalog's own views of rights: verbs by relation, and functions. */
