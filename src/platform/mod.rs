@@ -517,7 +517,7 @@ impl Platform for Workers {
         idle_ms: u32,
         turn: impl Fn(usize) -> u32,
     ) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
-        pieces::stream(body, limit, idle_ms, turn)
+        pieces::stream(&body, limit, idle_ms, turn)
     }
 
     async fn bounded(

@@ -37,13 +37,13 @@ impl Reader {
 }
 
 /// The pieces as a hook sees them. It ends after a fault.
-pub(super) fn stream(
-    body: ReadableStream,
+pub(super) fn stream<F: Fn(usize) -> u32>(
+    body: &ReadableStream,
     limit: usize,
     idle_ms: u32,
-    turn: impl Fn(usize) -> u32,
-) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> {
-    let reader = bridge::pieces(&body, float(limit), idle_ms).map(Reader);
+    turn: F,
+) -> impl Stream<Item = Result<Vec<u8>, ReadFault>> + use<F> {
+    let reader = bridge::pieces(body, float(limit), idle_ms).map(Reader);
     unfold(Some((reader, 0)), move |state| {
         let piece = state.map(|(reader, last)| (reader, turn(last)));
         async {
