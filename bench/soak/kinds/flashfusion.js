@@ -48,7 +48,11 @@ export const kinds = ({ flashfusion: { agents, notifications, worker: opener }, 
       group: READS,
       share: 3,
       run: ({ ask }) =>
-        ask(rows('flashfusion', 'public_projects?order=created_at.desc,id.desc&limit=20', undefined, { headers: { apikey: key, ...visitor() } })),
+        ask(
+          rows('flashfusion', 'public_projects?order=created_at.desc,id.desc&limit=20', undefined, {
+            headers: { apikey: key, ...visitor() },
+          }),
+        ),
     },
     {
       name: 'GET /v1/services, /v1/agents',
