@@ -139,8 +139,8 @@ $$;
 create trigger projects_limit after insert on flashfusion.projects
   for each statement execute function private.limit_projects();
 
--- Conditions of a request see only what the view shows. Those on texts are asked of the rows of `shown`: the planner moves none of them
--- behind `offset 0`. Those on id and created_at may be asked before: the operators of their types are leakproof. A barrier around the whole
+-- Conditions of a request see only what the view shows. Those on texts are evaluated on the rows of `shown`: the planner moves none of them
+-- behind `offset 0`. Those on id and created_at may be evaluated before: the operators of their types are leakproof. A barrier around the whole
 -- would also hide that a request wants the newest few, and all public projects would be sorted for them.
 create view flashfusion.public_projects with (security_invoker = false) as
 select

@@ -93,7 +93,7 @@ create function private.reap_tasks(pages int default 20) returns bigint
   set jit = off
   as $$
 declare
-  -- An index finds what is before a time that is fixed: clock_timestamp() in a condition is asked for each row, of leases that go on, too.
+  -- An index finds what is before a time that is fixed: clock_timestamp() in a condition is evaluated for each row, of leases that go on, too.
   moment constant timestamptz := clock_timestamp();
   after_ record;
   expired private.task_queue;

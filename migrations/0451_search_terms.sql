@@ -11,7 +11,7 @@ create table observatory.search_terms (
   uses       bigint not null default 1,
   constraint search_terms_project foreign key (project_id) references observatory.projects (id) on delete cascade,
   -- By user, so that uploads of several members never wait for each other.
-  -- The kind first: terms of one kind are asked for.
+  -- The kind first: queries filter by it.
   constraint search_terms_once unique (project_id, kind, user_id, term),
   constraint search_terms_kind check (kind in ('tool', 'file', 'word')),
   constraint search_terms_term check (char_length(term) between 1 and 200),

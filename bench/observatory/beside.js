@@ -29,7 +29,7 @@ const OF_USERS = {
   project_paths: [
     FULL.paths,
     `insert into observatory.project_paths (owner_id, path, project_id)
-     select md5('user ' || 1 + n / 10)::uuid, '/home/me/work/' || n, md5('small project ' || n % $2::int)::uuid from generate_series(0, $1::int - 1) as n`,
+     select md5('user ' || 1 + n / 10)::uuid, '/home/me/code/' || n, md5('small project ' || n % $2::int)::uuid from generate_series(0, $1::int - 1) as n`,
   ],
   notices: [
     FULL.notices,

@@ -12,7 +12,7 @@ const COLD = 3;
 /** PL/pgSQL makes five plans of a statement before it keeps one. */
 const OWN_PLANS = 5;
 const SESSION = 8;
-/** A read that takes longer than this altogether is not asked again, once it was asked so often. */
+/** A read that takes longer than this altogether runs this often only. */
 const PATIENCE_MS = 10_000;
 const MIN_SESSION = 3;
 
@@ -63,7 +63,7 @@ export const STATISTICS = {
 
 const mean = (a, b) => Object.fromEntries(Object.keys(a).map((key) => [key, (a[key] + b[key]) / 2]));
 
-/** One side of a comparison: on each connection a plan of its statement, which is kept as PostgREST keeps it. */
+/** One side of a comparison: on each connection a plan of its statement, cached as PostgREST caches it. */
 class Side {
   constructor(name, clients, claims, text) {
     const places = clients.map((client) => ({ client, planning: [], found: [] }));
@@ -113,7 +113,7 @@ const shortest = (found) => Math.min(...found.map(({ ms }) => ms));
 
 /**
  * What a session of its own reads and how long that takes, by all runs but the first, which looks things up in the catalogs. Blocks: the most of
- * any run. Time: the shortest run, as everything else on the machine only adds to it; of those with the plan that is kept, if they take longer.
+ * any run. Time: the shortest run, as everything else on the machine only adds to it; of those with the cached plan, if they take longer.
  */
 const inSession = async (connect, { claims, query }) => {
   const client = await connect();
@@ -123,8 +123,8 @@ const inSession = async (connect, { claims, query }) => {
     for (let n = 0; n < SESSION && (n < MIN_SESSION || performance.now() - start < PATIENCE_MS); n += 1)
       found.push(await explained(client, claims, query));
     const warm = found.slice(1);
-    const kept = found.slice(OWN_PLANS);
-    const ms = Math.max(...[found.slice(1, OWN_PLANS), kept].filter(({ length }) => length).map(shortest));
+    const cached = found.slice(OWN_PLANS);
+    const ms = Math.max(...[found.slice(1, OWN_PLANS), cached].filter(({ length }) => length).map(shortest));
     return { ...medians(warm), ms, blocks: Math.max(...warm.map(({ blocks }) => blocks)) };
   } finally {
     await client.end();

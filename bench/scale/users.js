@@ -1,4 +1,4 @@
-// Users at once: each has a connection, over which the same statement is asked again and again. The connections stay for all statements of a
+// Users at once: each has a connection, over which the same statement is sent again and again. The connections stay for all statements of a
 // size, as those of a pool. The messages are made once, and of the answers only the ends are looked for: a client that reads the rows takes as
 // much of the cores as the database.
 import pg from 'pg';

@@ -70,6 +70,15 @@ const withoutOptions = (refusal) => (asked) =>
 const CALL = { id: 'call_DdmO9pD3xa9XTPNJ32zg2hcA', type: 'function' };
 const call = (index, fields) => choice({ tool_calls: [{ index, ...fields }] });
 
+/** What becomes of an answer whose provider disconnects after two tokens. */
+const DISCONNECTED = {
+  source: `${OPENROUTER_ERRORS} (mid-stream errors: status 200, no [DONE])`,
+  says: 'Paris is',
+  usage: null,
+  finish: 'error',
+  end: 'error',
+};
+
 /**
  * Answers by name. `source`: where the behaviour is published. `pieces`: what is written, each on its own; `status` and `headers` unless it is
  * 200 and server-sent events; `by` gives all of this from the request. What the edge should make of it: `says` (TEXT unless given), `usage`
@@ -173,11 +182,7 @@ export const ANSWERS = {
     ],
   },
   'an error in mid-stream': {
-    source: `${OPENROUTER_ERRORS} (mid-stream errors: status 200, no [DONE])`,
-    says: 'Paris is',
-    usage: null,
-    finish: 'error',
-    end: 'error',
+    ...DISCONNECTED,
     pieces: (asked) => [
       ...text(asked).slice(0, 3),
       event(
@@ -188,11 +193,7 @@ export const ANSWERS = {
     ],
   },
   'an error together with the first tokens': {
-    source: `${OPENROUTER_ERRORS} (mid-stream errors: status 200, no [DONE])`,
-    says: 'Paris is',
-    usage: null,
-    finish: 'error',
-    end: 'error',
+    ...DISCONNECTED,
     pieces: (asked) => [
       text(asked).slice(0, 3).join('') + event({ error: { code: 502, message: 'Provider disconnected unexpectedly' } }),
     ],

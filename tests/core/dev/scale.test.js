@@ -248,7 +248,7 @@ test('a policy that reads every row, and a plan that hangs on the statistics, ar
   assert.deepEqual([once.rows, bare.rows], [50, 50]);
   assert.equal(of.get('each: row-level security').figures.user.rows, 5000);
   assert.equal(of.get('each: row-level security').met, false);
-  assert.equal(of.get('slower: row-level security').met, true, 'each side is asked on both connections');
+  assert.equal(of.get('slower: row-level security').met, true, 'each side runs on both connections');
   assert.equal(of.get('once: statistics').met, true);
   assert.equal(of.get('latest: statistics').met, false);
   assert.equal(of.get('uncounted: statistics').met, true, 'a column without statistics has no stale ones either');

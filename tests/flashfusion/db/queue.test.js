@@ -848,7 +848,7 @@ test('a claim reads the front of the queue with any statistics, and does not sor
   });
 });
 
-test('what a claim does each second reads neither the leases that go on nor the tasks whose time is to come', () =>
+test('what a claim does each second reads neither the leases that go on nor the tasks that are not due', () =>
   transaction(async (query) => {
     for (const table of ['queue', 'backlog']) await query(`truncate private.task_${table}`);
     await query(
