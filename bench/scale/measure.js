@@ -12,7 +12,7 @@ const COLD = 3;
 /** PL/pgSQL makes five plans of a statement before it keeps one. */
 const OWN_PLANS = 5;
 const SESSION = 8;
-/** A read that takes longer than this altogether runs this often only. */
+/** A read whose runs take longer than this altogether has `MIN_SESSION` runs. */
 const PATIENCE_MS = 10_000;
 const MIN_SESSION = 3;
 
