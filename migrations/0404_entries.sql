@@ -39,7 +39,8 @@ begin
   if octet_length(words) = 24 and words collate "C" between '1' and '3'
     and replace(replace(replace(replace(replace(replace(replace(replace(replace(
       words, '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'), '8', '0'), '9', '0') = '0000-00-00T00:00:00.000Z'
-    and pg_input_is_valid(words, 'timestamptz')
+    and substr(words, 12, 2) <= '23' and substr(words, 15, 2) <= '59' and substr(words, 18, 2) <= '59'
+    and substr(words, 6, 2) between '01' and '12' and substr(words, 9, 2) between '01' and '28'
   then
     return words::timestamptz;
   end if;
