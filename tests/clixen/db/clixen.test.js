@@ -738,8 +738,9 @@ test('the index of a parent’s children has their owner', async () => {
     const found = lines.join('\n');
     assert.match(found, new RegExp(`using ${index} `), found);
     assert.match(found, /Index Cond: \(.*\(user_id = /, found);
-    // The scope of an API token is a condition on no column.
-    assert.doesNotMatch(found.replaceAll(/Filter: \(\(InitPlan 1\)\.col1 IS NOT NULL\)$/gm, ''), /Filter|Sort/, found);
+    // The scope of an API token is a condition on no column. Before PostgreSQL 17 a plan names it by a parameter.
+    const scope = /Filter: \((\(InitPlan 1\)\.col1|\$0) IS NOT NULL\)$/gm;
+    assert.doesNotMatch(found.replaceAll(scope, ''), /Filter|Sort/, found);
   }
 });
 
