@@ -610,9 +610,14 @@ begin
     values (pause_tasks.agent_id, pause_tasks.user_id, pause_tasks.until, left(pause_tasks.reason, 500));
     -- Ready tasks wait, too, as far as nobody is busy with their lane, and not more than there are locks for; claims pass those that stay.
     for task in
+      -- In two parts, of which one runs: a condition with `or` would read the tasks of all users for one of them.
       select q.* from private.task_queue as q
-      where q.lease_token is null and (pause_tasks.agent_id is null or q.agent_id = pause_tasks.agent_id)
-        and (pause_tasks.user_id is null or q.user_id = pause_tasks.user_id)
+      where q.user_id = pause_tasks.user_id and q.lease_token is null
+        and (pause_tasks.agent_id is null or q.agent_id = pause_tasks.agent_id)
+      union all
+      select q.* from private.task_queue as q
+      where pause_tasks.user_id is null and q.lease_token is null
+        and (pause_tasks.agent_id is null or q.agent_id = pause_tasks.agent_id)
       limit 1000
     loop
       if pg_try_advisory_xact_lock(hashtextextended(task.user_id::text, 321)) then

@@ -869,6 +869,28 @@ test('what a claim does each second reads neither the leases that go on nor the 
     }
   }));
 
+test('a pause of one user reads only that user’s tasks in the queue', async () => {
+  const [agent, sub] = [await makeAgent(), await makeUser()];
+  await transaction(async (query) => {
+    await query('truncate private.task_queue');
+    await query(
+      `insert into private.task_queue (task_id, agent_id, user_id, task_type, priority, run_at, attempt, turn)
+       select gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'test', 5, now(), 0, n from generate_series(1, 4000) as n`,
+    );
+    await query('analyze private.task_queue');
+    await query(`select set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ role: WORKER.role, ...WORKER.claims }),
+    ]);
+    for (const more of ['', `, agent_id => '${agent}'`]) {
+      const found = await blocksOf(
+        query,
+        `flashfusion.pause_tasks(now() + interval '1 hour', user_id => '${sub}'${more})`,
+      );
+      assert.ok(Math.min(...found) <= 30, `${more}: ${found} blocks`);
+    }
+  });
+});
+
 test('claims rotate the queue by themselves', async () => {
   const [agent, sub] = [await makeAgent(), await makeUser()];
   await enqueue(sub, agent);
