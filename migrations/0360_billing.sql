@@ -113,6 +113,7 @@ comment on column flashfusion.billing.metadata is
 comment on column flashfusion.billing.last_event_at is 'Stripe''s time of the event that this row shows. An older one changes nothing.';
 
 create index billing_user_id on flashfusion.billing (user_id, created_at desc);
+create index billing_status on flashfusion.billing (user_id, status);
 create index billing_customer on flashfusion.billing (stripe_customer_id);
 create index billing_prices on flashfusion.billing using gin ((metadata -> 'prices'));
 
@@ -124,17 +125,17 @@ grant select on flashfusion.billing to authenticated;
 grant select, insert, update, delete on flashfusion.billing to service_role;
 select private.scope_table('flashfusion.billing');
 
--- Whether a subscription of this status gives its tier. While a payment is overdue it does: Stripe retries, and then changes the
+-- The statuses of subscriptions that give their tier. While a payment is overdue they do: Stripe retries, and then changes the
 -- status to unpaid, paused or canceled. A status that is not known gives nothing.
-create function private.is_entitling(status text) returns boolean
+create function private.entitling_statuses() returns text[]
   language plpgsql immutable
   set search_path = ''
   as $$
 begin
-  return status in ('active', 'trialing', 'past_due');
+  return array['active', 'trialing', 'past_due'];
 end
 $$;
-revoke execute on function private.is_entitling(text) from public;
+revoke execute on function private.entitling_statuses() from public;
 
 -- Sets a user's tier and limits to what the user's subscriptions give. It changes no user who does not exist.
 create function private.apply_entitlements(user_id uuid) returns void
@@ -149,7 +150,7 @@ begin
   from flashfusion.billing as b
   inner join private.price_tiers as p on b.metadata -> 'prices' ? p.price_id
   inner join private.tiers as t on t.tier = p.tier
-  where b.user_id = apply_entitlements.user_id and private.is_entitling(b.status)
+  where b.user_id = apply_entitlements.user_id and b.status = any (private.entitling_statuses())
   order by t.rank desc
   limit 1;
   entitled := coalesce(entitled, private.entitlements_of('free'));
@@ -228,7 +229,7 @@ delete from private.mention_places where relation = 'flashfusion.billing';
 drop table flashfusion.billing;
 drop function private.follow_subscription();
 drop function private.apply_entitlements(uuid);
-drop function private.is_entitling(text);
+drop function private.entitling_statuses();
 drop table private.billing_customers;
 drop table private.price_tiers;
 drop function private.follow_price_tier();

@@ -226,7 +226,7 @@ begin
     'recheck_' || encode(sha256(convert_to(b.subscription_id, 'UTF8')), 'hex'), 'v1.customer.subscription.updated', b.last_event_at, '{}',
     'thin', b.stripe_customer_id, b.subscription_id, 'v1/subscriptions/' || b.subscription_id, 'not fetched', now()
   from flashfusion.billing as b
-  where private.is_entitling(b.status) and b.current_period_end < now() - interval '3 days' and b.subscription_id ~ '^[A-Za-z0-9_]+$'
+  where b.status = any (private.entitling_statuses()) and b.current_period_end < now() - interval '3 days' and b.subscription_id ~ '^[A-Za-z0-9_]+$'
   order by b.current_period_end
   limit 1000
   on conflict on constraint billing_events_pkey do update

@@ -14,7 +14,7 @@ begin
   if not exists (select from private.price_tiers as p where p.price_id = checkout_reference.price and p.is_offered) then
     perform private.refuse(422, 'RG620', 'There is no such price', null, 'Send a price that this site offers.');
   end if;
-  if exists (select from flashfusion.billing as b where b.user_id = caller.id and private.is_entitling(b.status)) then
+  if exists (select from flashfusion.billing as b where b.user_id = caller.id and b.status = any (private.entitling_statuses())) then
     perform private.refuse(409, 'RG623', 'You have a subscription', null, 'Change it in the portal: POST /v1/billing/portal.');
   end if;
   answer := private.idempotency_begin(operation, jsonb_build_object('price', checkout_reference.price));

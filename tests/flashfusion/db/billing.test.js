@@ -411,6 +411,33 @@ test('a customer is only the user’s for whom this system has opened the sessio
   assert.deepEqual([await tierOf(second), await tierOf(user)], ['free', 'team']);
 });
 
+test('a checkout reads none of the subscriptions that have ended', async () => {
+  const { user } = await someone();
+  await transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    await query(
+      `insert into flashfusion.billing (user_id, subscription_id, plan_name, status, stripe_customer_id, last_event_at)
+       select case when n <= 500 then $1::uuid else gen_random_uuid() end, 'sub_ended_' || n, repeat('x', 250), 'canceled', 'cus_ended', now()
+       from generate_series(1, 5000) as n`,
+      [user],
+    );
+    await query('set local session_replication_role = origin');
+    await query('analyze flashfusion.billing');
+    await query(`select set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ role: 'edge', sub: user, edge: { caller: 'authenticated' } }),
+    ]);
+    const found = [];
+    for (let n = 0; n < 5; n += 1) {
+      const [row] = await query(
+        `explain (analyze, buffers, timing off, format json) select flashfusion.checkout_reference('${PRICES.pro}')`,
+      );
+      const [{ Plan: plan }] = row['QUERY PLAN'];
+      found.push(plan['Shared Hit Blocks'] + plan['Shared Read Blocks']);
+    }
+    assert.ok(Math.min(...found) <= 25, `${found} blocks`);
+  });
+});
+
 test('a thin event is stored, and its object is fetched by its path only', async (t) => {
   const claimOf = async (sent) => {
     const found = await edge((query) => query('select edge.claim_billing_events(100) as claimed'));
