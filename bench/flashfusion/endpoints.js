@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { event, subscription } from '../../tests/flashfusion/support/stripe.js';
 import { USERS as NOTIFIED } from './billing.js';
+import { fillSlots } from './queue.js';
 
 /** Deployments and integrations, each of one of the thousand users, and events of billing, at full size. */
 const FULL = { deployments: 100_000, integrations: 100_000, events: 100_000 };
@@ -51,7 +52,7 @@ const BILLING = [
 /** What the edge says for a worker. */
 const SERVER = JSON.stringify({ role: 'edge', edge: { caller: 'service_role' } });
 
-export const load = async ({ sql, size, say }) => {
+export const load = async ({ sql, client, size, say }) => {
   const part = (name) => Math.max(MANY, Math.ceil(FULL[name] * size));
   await sql('set session_replication_role = replica');
   for (const statement of PENDING) await sql(statement);
@@ -61,6 +62,8 @@ export const load = async ({ sql, size, say }) => {
   for (const statement of BILLING) await sql(statement, [part('events')]);
   await sql(`insert into private.price_tiers (price_id, tier, plan_name) values ('price_pro', 'pro', 'Pro')`);
   await sql('set session_replication_role = default');
+  // A hundred users have a higher tier than their tasks were loaded with: the first call would fill all of their slots.
+  await fillSlots(client);
   // Tasks that workers have.
   await sql(`select set_config('request.jwt.claims', $1, false)`, [SERVER]);
   await sql(`select flashfusion.claim_tasks('bench', quantity => ${USERS}, lease_seconds => 3600)`);
@@ -191,7 +194,8 @@ export const endpoints = () => ({
   'POST /v1/workers/snooze': { caller: worker, place: LEASED, with: leased(', seconds => 60'), why: BY_KEY },
   'POST /v1/workers/pause': {
     caller: worker,
-    with: (n) => `until => now() + interval '1 hour', user_id => ${user(n)}`,
+    // Of the free tier, whose users have five tasks in the queue at each size.
+    with: (n) => `until => now() + interval '1 hour', user_id => ${user(`${USERS} + ${n}`)}`,
     why: 'The user’s ready tasks leave the queue, which has a few of each user.',
   },
   'POST /v1/notifications/read': {

@@ -45,6 +45,12 @@ export const addUsers = (client, count, tier) =>
     [count, tier],
   );
 
+/** Gives tasks that wait the free slots of all users, as the sweeps of claims do. */
+export const fillSlots = async (client) => {
+  let seen = '00000000-0000-0000-0000-000000000000';
+  while (seen) seen = (await client.query('select private.refill_lanes($1, 500) as seen', [seen])).rows[0].seen;
+};
+
 /** Adds tasks that wait, without triggers; of `users` users in turn, beginning with `first`. */
 export const addTasks = async (client, { agent, count, users, first = 0 }, signal) => {
   for (let from = 0; from < count; from += PART) {
@@ -64,8 +70,7 @@ export const addTasks = async (client, { agent, count, users, first = 0 }, signa
     await client.query('set session_replication_role = default');
   }
   await client.query('analyze private.task_backlog');
-  let seen = '00000000-0000-0000-0000-000000000000';
-  while (seen) seen = (await client.query('select private.refill_lanes($1, 500) as seen', [seen])).rows[0].seen;
+  await fillSlots(client);
 };
 
 const empty = (client) =>

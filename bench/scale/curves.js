@@ -17,9 +17,12 @@ const PARTS = [0.01, 0.1, 1];
 export const USERS = [1, 10, 100];
 /** With more users a load lasts longer, as each of them has fewer answers. */
 const TIMES = { 1: 1, 10: 1, 100: 2 };
+/** Users who may hinder each other. */
+const SEVERAL = USERS.filter((count) => count > 1);
 /**
  * Further loads of the read of one row, and of a statement whose users hinder each other or which takes longer than at the smallest size by
- * the first ones: a short load varies by a fifth. The middle one counts.
+ * the first ones: a short load varies by a fifth. The middle one counts. Users hinder each other
+ * if each of the loads says so, the further ones beside another load of the read of one row: who waits for a lock waits in each of them.
  */
 const REPEATS = 2;
 
@@ -114,14 +117,24 @@ const loads = async (users, statement, counts, { seconds, signal }) => {
 
 const middle = (all) => [...all].sort((a, b) => a.perSecond - b.perSecond)[Math.floor(all.length / 2)];
 
-const usersOf = async (users, { statement, floor, smallest, ...options }) => {
+const usersOf = async (users, { statement, floor, oneRow, smallest, ...options }) => {
   const first = await loads(users, statement, USERS, options);
   const isSteady = floor && (statement.contends || !isHindered({ users: first, floor }));
   const isLonger = smallest && takesLonger(smallest.users[1].ms, first[1].ms);
   const again = USERS.filter((count) => (count === 1 ? isLonger : !isSteady));
-  const all = [first];
-  for (let n = 0; n < REPEATS; n += 1) all.push(await loads(users, statement, again, options));
-  return Object.fromEntries(USERS.map((count) => [count, middle(all.map((each) => each[count]).filter(Boolean))]));
+  const all = [{ users: first, floor }];
+  for (let n = 0; n < REPEATS; n += 1)
+    all.push({
+      users: await loads(users, statement, again, options),
+      floor: floor && !isSteady ? await loads(users, oneRow, SEVERAL, options) : floor,
+    });
+  const middles = Object.fromEntries(
+    USERS.map((count) => [count, middle(all.map((each) => each.users[count]).filter(Boolean))]),
+  );
+  const free = floor && !isSteady && all.find((each) => !isHindered(each));
+  return free
+    ? { users: { ...free.users, 1: middles[1] }, floor: free.floor }
+    : { users: middles, floor: floor ?? middles };
 };
 
 /** What is measured at one size: by the statement's name. */
@@ -135,10 +148,11 @@ const atSize = async (url, { seconds, curves, ...asked }) => {
     for (const statement of statements) {
       signal.throwIfAborted();
       const smallest = curves.get(statement.name)?.points[0];
-      const users = await usersOf(all, { statement, floor, smallest, seconds, signal });
+      const point = await usersOf(all, { statement, floor, oneRow: statements[0], smallest, seconds, signal });
+      const { users } = point;
       const { blocks, why, grows, contends } = statement;
       floor ??= users;
-      found.set(statement.name, { point: { size, blocks, users, floor }, said: { why, grows, contends } });
+      found.set(statement.name, { point: { size, blocks, ...point }, said: { why, grows, contends } });
       const times = USERS.map((count) => `${rounded(users[count].ms)} ms by ${count}`).join(', ');
       say(`${size} of the rows, ${statement.name}: ${blocks} blocks; ${times}`);
     }
