@@ -18,12 +18,19 @@ const makeAll = async (sql, left, signal) => {
   await sql('reset maintenance_work_mem');
 };
 
-/** Calls the body with another connection like that of a client. */
-const besides = async ({ host, port, user, password, database }, body) => {
+/**
+ * Calls the body on one connection, or on two at once: there are two cores.
+ * @param {Function} sql of one connection
+ * @param {import('pg').Client | undefined} client that of `sql`, of which another one is made
+ * @param {(sql: Function) => Promise<void>} body
+ */
+export const onTwo = async (sql, client, body) => {
+  if (!client) return body(sql);
+  const { host, port, user, password, database } = client;
   const other = new pg.Client({ host, port, user, password, database });
   await other.connect();
   try {
-    return await body(async (text) => (await other.query(text)).rows);
+    await Promise.all([body(sql), body(async (text, values) => (await other.query(text, values)).rows)]);
   } finally {
     await other.end();
   }
@@ -42,8 +49,6 @@ export const withoutIndexes = async (sql, tables, body, { client, say, signal })
   for (const { name } of left) await sql(`drop index ${name}`);
   await body();
   const start = performance.now();
-  const here = () => makeAll(sql, left, signal);
-  if (client) await besides(client, (other) => Promise.all([here(), makeAll(other, left, signal)]));
-  else await here();
+  await onTwo(sql, client, (each) => makeAll(each, left, signal));
   say(`indexes: ${Math.round((performance.now() - start) / 1000)} s`);
 };

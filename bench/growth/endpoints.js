@@ -1,5 +1,6 @@
 // The calls of growth's endpoints, for npm run bench -- scale.
 import { randomUUID } from 'node:crypto';
+import { onTwo, withoutIndexes } from '../indexes.js';
 
 const ADMIN = '00000000-0000-4000-8000-000000000001';
 const anybody = { role: 'anon' };
@@ -53,31 +54,43 @@ const METRICS = `insert into analytics.metrics (name, value_numeric, dimensions,
     'hour', t.at, 'warehouse', 'sum'
   from generate_series(1, $1::int) as n, lateral (select now() - n * interval '10 seconds' as at) as t`;
 
-export const load = async ({ sql, size, say }) => {
+const TABLES = [
+  'experiments.assignments',
+  'whatsapp.accounts',
+  'whatsapp.templates',
+  'private.whatsapp_access_tokens',
+  'private.webhook_inbox',
+  'onboarding.step_activities',
+  'analytics.metrics',
+];
+
+export const load = async ({ sql, client, size, say, signal }) => {
   const part = (name) => Math.max(USERS, Math.ceil(FULL[name] * size));
   await sql('set session_replication_role = replica');
   // Leads that have asked for messages and not confirmed yet.
   await sql(`update marketing.leads set opt_in_status = 'pending' where email_normalized = any (
     array(select 'person' || n || '@domain' || n % 5000 || '.example' from generate_series(0, ${USERS - 1}) as n))`);
   await sql(EXPERIMENTS);
-  await sql(UNITS, [part('units')]);
-  await sql(ACCOUNTS, [part('accounts')]);
-  await sql(TEMPLATES, [part('accounts')]);
-  await sql(TOKENS, [part('accounts')]);
-  await sql(INBOX, [part('inbox')]);
-  await sql(ACTIVITIES, [part('activities')]);
-  await sql(METRICS, [part('metrics')]);
+  const left = [
+    [UNITS, 'units'],
+    [ACCOUNTS, 'accounts'],
+    [TEMPLATES, 'accounts'],
+    [TOKENS, 'accounts'],
+    [INBOX, 'inbox'],
+    [ACTIVITIES, 'activities'],
+    [METRICS, 'metrics'],
+  ];
+  const rows = () =>
+    onTwo(sql, client, async (each) => {
+      await each('set session_replication_role = replica');
+      for (let next = left.shift(); next; next = left.shift()) {
+        signal.throwIfAborted();
+        await each(next[0], [part(next[1])]);
+      }
+    });
+  await withoutIndexes(sql, TABLES, rows, { client, say, signal });
   await sql('set session_replication_role = default');
-  for (const table of [
-    'experiments.assignments',
-    'whatsapp.accounts',
-    'whatsapp.templates',
-    'onboarding.step_activities',
-    'analytics.metrics',
-    'private.whatsapp_access_tokens',
-    'private.webhook_inbox',
-  ])
-    await sql(`vacuum analyze ${table}`);
+  for (const table of ['marketing.leads', ...TABLES]) await sql(`vacuum analyze ${table}`);
   say('experiments, accounts of WhatsApp, activities and metrics');
 };
 
