@@ -69,19 +69,12 @@ create policy owner_select on whatsapp.accounts for select to authenticated
     and owner_id <= case when (select private.is_admin()) then 'ffffffff-ffff-ffff-ffff-ffffffffffff' else (select auth.uid()) end
   );
 create policy owner_insert on whatsapp.accounts for insert to authenticated
-  with check (owner_id = (select auth.uid()));
-create policy admin_insert on whatsapp.accounts for insert to authenticated
-  with check ((select private.is_admin()));
+  with check (owner_id = (select auth.uid()) or (select private.is_admin()));
 create policy owner_update on whatsapp.accounts for update to authenticated
-  using (owner_id = (select auth.uid()))
-  with check (owner_id = (select auth.uid()));
-create policy admin_update on whatsapp.accounts for update to authenticated
-  using ((select private.is_admin()))
-  with check ((select private.is_admin()));
+  using (owner_id = (select auth.uid()) or (select private.is_admin()))
+  with check (owner_id = (select auth.uid()) or (select private.is_admin()));
 create policy owner_delete on whatsapp.accounts for delete to authenticated
-  using (owner_id = (select auth.uid()));
-create policy admin_delete on whatsapp.accounts for delete to authenticated
-  using ((select private.is_admin()));
+  using (owner_id = (select auth.uid()) or (select private.is_admin()));
 grant select, delete on whatsapp.accounts to authenticated;
 -- Not lead_id: a user who may name one could test whether it exists.
 grant insert (owner_id, business_account_id, phone_number_id, phone_number, display_name, is_active)

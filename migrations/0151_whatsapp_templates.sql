@@ -62,19 +62,24 @@ create policy owner_select on whatsapp.templates for select to authenticated
   );
 -- Another owner's account and an absent one get the same refusal, before the foreign key is checked.
 create policy owner_insert on whatsapp.templates for insert to authenticated
-  with check (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
-create policy admin_insert on whatsapp.templates for insert to authenticated
-  with check ((select private.is_admin()));
+  with check (
+    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    or (select private.is_admin())
+  );
 create policy owner_update on whatsapp.templates for update to authenticated
-  using (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())))
-  with check (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
-create policy admin_update on whatsapp.templates for update to authenticated
-  using ((select private.is_admin()))
-  with check ((select private.is_admin()));
+  using (
+    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    or (select private.is_admin())
+  )
+  with check (
+    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    or (select private.is_admin())
+  );
 create policy owner_delete on whatsapp.templates for delete to authenticated
-  using (account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())));
-create policy admin_delete on whatsapp.templates for delete to authenticated
-  using ((select private.is_admin()));
+  using (
+    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    or (select private.is_admin())
+  );
 grant select, delete on whatsapp.templates to authenticated;
 grant insert (
   account_id, template_name, category, language, header_type, header_content, body_text, footer_text, buttons, components,
