@@ -34,10 +34,11 @@ create index conversations_by_metadata on assistant.conversations using gin (met
 
 alter table assistant.conversations enable row level security;
 alter table assistant.conversations force row level security;
+-- Not as a boolean: of one that it does not know the planner expects half of the rows, and it would sort what it could read in order.
 create policy member_select on assistant.conversations for select to authenticated
   using (
     tenant_id = (select assistant.my_tenant())
-    and (not (select (assistant.me()).is_private) or user_id = (select assistant.my_id()))
+    and ((select nullif((assistant.me()).is_private, true)) is not null or user_id = (select assistant.my_id()))
   );
 create policy owner_insert on assistant.conversations for insert to authenticated
   with check (tenant_id = (select assistant.my_tenant()) and user_id = (select assistant.my_id()));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { close, sql } from '../../support/stack.js';
+import { close, sql, transaction } from '../../support/stack.js';
 import { asMember, asOffice, codeOf, conversation, forget, member, say, tenant, world } from '../support/talk.js';
 
 let here;
@@ -37,6 +37,32 @@ test('a conversation is seen in its tenant; where conversations are private, by 
   // The next statement follows the tenant's choice.
   await sql(`update assistant.tenants set features = '{}' where id = $1`, [closed.here.tenant.id]);
   assert.equal(await sees(closed.here.bea, hidden), true);
+});
+
+test('a page of a tenant’s conversations is read in the order of an index, where the planner knows nothing of them', async () => {
+  await transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    // Leaves no row and no block of an earlier test: the planner estimates a table by its blocks.
+    await query('truncate assistant.conversations cascade');
+    await query(
+      `insert into assistant.conversations (tenant_id, user_id, title, updated_at)
+       select $1, $2, 'A conversation', now() - n * interval '1 minute' from generate_series(1, 40000) as n`,
+      [here.tenant.id, here.ada.id],
+    );
+    await query(`delete from pg_statistic where starelid = 'assistant.conversations'::regclass`);
+    await query(`select set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ sub: here.bea.auth_id, role: 'authenticated' }),
+    ]);
+    await query('set local role authenticated');
+    const lines = await query(
+      `explain (analyze, timing off) select id from assistant.conversations
+       where not is_archived and updated_at <= $1 and (updated_at < $1 or (updated_at = $1 and id < $2))
+       order by updated_at desc, id desc limit 5`,
+      [new Date(Date.now() - 10_000 * 60_000), randomUUID()],
+    );
+    const plan = lines.map((line) => line['QUERY PLAN']).join('\n');
+    assert.match(plan, /Index Scan using conversations_recent .*\(actual rows=5(\.00)? /, plan);
+  });
 });
 
 test('who is deactivated, or whose tenant is, sees, makes and changes nothing from the next statement on', async () => {
