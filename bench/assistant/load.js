@@ -1,6 +1,6 @@
 // Rows at the sizes that the figures are about: a thousand tenants of ten members, a million conversations, ten million messages. One
 // tenant has 50,000 of the conversations, one of its members 1,000, and one of these 10,000 messages.
-import { withoutIndexes } from '../indexes.js';
+import { onTwo, withoutIndexes } from '../indexes.js';
 
 /** Rows for each statement. */
 const PART = 250_000;
@@ -80,10 +80,15 @@ inner join assistant.conversations as c on c.id = m.conversation_id`;
 export const load = async (sql, { messages, feedback, client, say, signal }) => {
   const parts = async (name, total, statement, more) => {
     const start = performance.now();
-    for (let from = 0; from < total; from += PART) {
-      signal.throwIfAborted();
-      await sql(statement, [from, Math.min(from + PART, total) - 1, ...more]);
-    }
+    let next = 0;
+    await onTwo(sql, client, async (each) => {
+      await each('set session_replication_role = replica');
+      for (let from = next; from < total; from = next) {
+        signal.throwIfAborted();
+        next = Math.min(from + PART, total);
+        await each(statement, [from, next - 1, ...more]);
+      }
+    });
     say(`${name}: ${total}, ${Math.round((performance.now() - start) / 1000)} s`);
   };
   const conversations = Math.ceil(messages / LENGTH);

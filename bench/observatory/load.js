@@ -1,5 +1,5 @@
 // Rows at the sizes that the figures are about: one project with a million messages, among ten thousand small ones with ten messages each.
-import { withoutIndexes } from '../indexes.js';
+import { onTwo, withoutIndexes } from '../indexes.js';
 
 /** Rows for each statement. */
 const PART = 50_000;
@@ -116,11 +116,16 @@ ${SMALL} cross join generate_series(0, ${SMALL_LENGTH - 1}) as g (k) inner join 
 export const load = async (sql, { messages, projects, client, say, signal }) => {
   const parts = async (name, total, statement, more = [total]) => {
     const start = performance.now();
-    for (let from = 0; from < total; from += PART) {
-      signal.throwIfAborted();
-      const all = [from, Math.min(from + PART, total) - 1, ...more];
-      await sql(statement, all.slice(0, statement.includes('$3') ? 3 : 2));
-    }
+    let next = 0;
+    await onTwo(sql, client, async (each) => {
+      await each('set session_replication_role = replica');
+      for (let from = next; from < total; from = next) {
+        signal.throwIfAborted();
+        next = Math.min(from + PART, total);
+        const all = [from, next - 1, ...more];
+        await each(statement, all.slice(0, statement.includes('$3') ? 3 : 2));
+      }
+    });
     say(`${name}: ${total}, ${Math.round((performance.now() - start) / 1000)} s`);
   };
   const conversations = Math.ceil(messages / LENGTH);
