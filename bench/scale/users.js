@@ -139,7 +139,11 @@ export const waiting = (users, statement, { seconds, signal }) =>
       waitingSecond.delete(user);
       isOver = now - start >= seconds * 1000 && took.length >= MIN_ANSWERS && waitingSecond.size === 0;
     };
-    const found = (answers, seconds) => ({ ms: median(answers), p99: p99(answers), perSecond: answers.length / seconds });
+    const found = (answers, seconds) => ({
+      ms: median(answers),
+      p99: p99(answers),
+      perSecond: answers.length / seconds,
+    });
     const measured = () =>
       waitingSecond.size === 0 ? found(took, (last - start) / 1000) : found(first, (start - begun) / 1000);
     const answered = (user, error) => {
