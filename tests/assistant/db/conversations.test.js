@@ -39,6 +39,31 @@ test('a conversation is seen in its tenant; where conversations are private, by 
   assert.equal(await sees(closed.here.bea, hidden), true);
 });
 
+test('the latest conversations of a member with many are read in the order of an index', async () => {
+  await transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    await query(
+      `insert into assistant.conversations (tenant_id, user_id, title, updated_at)
+       select case when n % 20 = 0 then $1 else md5('tenant ' || n % 400)::uuid end, case when n % 20 = 0 then $2 else md5('user ' || n % 4000)::uuid end,
+         'A conversation', now() - n * interval '1 minute' from generate_series(1, 40000) as n`,
+      [here.tenant.id, here.ada.id],
+    );
+    await query('analyze assistant.conversations');
+    await query(`select set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ sub: here.ada.auth_id, role: 'authenticated' }),
+    ]);
+    await query('set local role authenticated');
+    const lines = await query(
+      `explain (analyze, timing off) select * from assistant.conversations
+       where user_id = $1 and not is_archived order by updated_at desc, id desc limit 50`,
+      [here.ada.id],
+    );
+    const plan = lines.map((line) => line['QUERY PLAN']).join('\n');
+    assert.doesNotMatch(plan, /Sort/, plan);
+    assert.match(plan, /Index Scan using conversations_recent\w* .*\(actual rows=50(\.00)? /, plan);
+  });
+});
+
 test('a page of a tenant’s conversations is read in the order of an index, where the planner knows nothing of them', async () => {
   await transaction(async (query) => {
     await query('set local session_replication_role = replica');
