@@ -19,13 +19,15 @@ begin
   if to_regprocedure('auth.uid()') is null then
     -- A sub that is not a uuid, such as a back-office token's, is not a user.
     -- One expression: PostgreSQL puts it in the place of the call. With a query inside it would be planned at every call. The claims are
-    -- parsed once; with a group that captures, the comparison would take four times as long.
+    -- json, of which two values are read in the time that jsonb takes for one; `~` takes half as long as substring(), which looks for the place.
     create function auth.uid() returns uuid
       language sql stable
       as $f$
-      select substring(
-        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', '(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
-      )::uuid
+      select case
+        when nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub'
+          ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
+          then (current_setting('request.jwt.claims', true)::json ->> 'sub')::uuid
+      end
       $f$;
     comment on function auth.uid() is 'The user: the token''s sub. Made by rowgate 0002.';
   end if;
@@ -33,7 +35,7 @@ begin
   if to_regprocedure('auth.role()') is null then
     create function auth.role() returns text
       language sql stable
-      as $f$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role' $f$;
+      as $f$ select nullif(current_setting('request.jwt.claims', true), '')::json ->> 'role' $f$;
     comment on function auth.role() is 'The database role that the token asserts. Made by rowgate 0002.';
   end if;
 end

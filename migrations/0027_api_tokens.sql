@@ -88,10 +88,13 @@ revoke execute on function private.api_token() from public;
 -- Whether the caller's API token, if it has used one, opens a system: to 'read' or to 'write'. Policies call it as
 -- `(select private.scope_allows('<system>', 'read'))`, once a statement and with the rights of the caller. It reads the claim only:
 -- request.begin() has compared that with the token's row.
--- One expression, as private.is_admin(). Most callers have used no API token: for them the claims are parsed once.
+-- One expression, as private.is_admin(). Most callers have used no API token: their claims, in whose text that name does not stand, are not
+-- parsed.
 create function private.scope_allows(system text, access text) returns boolean
   language sql stable
-  return nullif(current_setting('request.jwt.claims', true), '')::jsonb -> 'api_token' is null or (
+  return coalesce(strpos(current_setting('request.jwt.claims', true), 'api_token'), 0) = 0
+  or nullif(current_setting('request.jwt.claims', true), '')::jsonb -> 'api_token' is null
+  or (
     (
       nullif(current_setting('request.jwt.claims', true), '')::jsonb -> 'api_token' -> 'systems' ? scope_allows.system
       or nullif(current_setting('request.jwt.claims', true), '')::jsonb -> 'api_token' -> 'call' ->> 'system' = scope_allows.system

@@ -157,12 +157,14 @@ comment on column observatory.project_members.display_name is 'How the project''
 create index project_members_user on observatory.project_members (user_id, project_id);
 
 -- Projects that the caller may see. One call a statement: policies write it as (select observatory.visible_projects())::uuid[].
--- PL/pgSQL keeps the plan of each session; SQL would plan the statement at every call, which takes longer than to run it. The scope is no
+-- PL/pgSQL keeps the plan of each session, here always the generic one; SQL would plan the statement at every call, as would PL/pgSQL for some
+-- users, which takes longer than to run it. The scope is no
 -- condition of the statement, where its subselect would take time at every call. Deleted projects are
 -- few, so each membership is looked up among them: a join would read all projects where the planner expects many memberships.
 create function observatory.visible_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
+  set plan_cache_mode = force_generic_plan
   as $$
 declare
   caller constant uuid := auth.uid();
@@ -186,6 +188,7 @@ grant execute on function observatory.visible_projects() to authenticated;
 create function observatory.editable_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
+  set plan_cache_mode = force_generic_plan
   as $$
 declare
   caller constant uuid := auth.uid();
@@ -209,6 +212,7 @@ grant execute on function observatory.editable_projects() to authenticated;
 create function observatory.owned_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
+  set plan_cache_mode = force_generic_plan
   as $$
 declare
   caller constant uuid := auth.uid();

@@ -94,6 +94,7 @@ create index conversations_deleted on observatory.conversations (project_id, id)
 create function observatory.hidden_conversations() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
+  set plan_cache_mode = force_generic_plan
   as $$
 declare
   caller constant uuid := auth.uid();
