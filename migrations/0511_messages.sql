@@ -29,7 +29,6 @@ comment on column assistant.messages.token_count is 'As the provider counted the
 create index messages_in_order on assistant.messages (conversation_id, created_at, id);
 create index messages_by_role on assistant.messages (conversation_id, role);
 create index messages_created_at on assistant.messages using brin (created_at);
-create index messages_newest_by_role on assistant.messages (role, created_at desc);
 create index messages_newest_by_model on assistant.messages (model_used, created_at desc) where model_used is not null;
 create index messages_tokens on assistant.messages (conversation_id) include (token_count) where token_count is not null;
 -- The policies by_tenant read by these two: a conversation's messages, and the newest ones of a tenant. Without statistics, each tenant counts as one of two

@@ -33,7 +33,8 @@ comment on column private.usage_events.day is 'The day of the tenant''s time zon
 comment on column private.usage_events.cost_micro is 'Null: there was no price, which is not 0.';
 comment on column private.usage_events.is_estimated is 'Whether the numbers of tokens are an estimate, because the provider has not said them.';
 
-create index usage_events_user on private.usage_events (tenant_id, user_id);
+-- The user first: of an index that begins with the tenant the planner may believe that it finds one event as fast as the key does.
+create index usage_events_user on private.usage_events (user_id, tenant_id);
 
 alter table private.usage_events enable row level security;
 alter table private.usage_events force row level security;

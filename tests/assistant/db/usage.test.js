@@ -442,3 +442,26 @@ test('a sum of tokens is what its parts are', async () => {
     { constraint: 'usage_metrics_total' },
   );
 });
+
+test('an event is found by its key, also where the planner believes that a tenant has few', async () => {
+  await transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    const fill = (tenants, count) =>
+      query(
+        `insert into private.usage_events (
+           tenant_id, event_id, at, day, provider, model, prompt_tokens, completion_tokens, source, payload_hash)
+         select md5('tenant ' || n % $1)::uuid, 'event ' || $1 || ' ' || n, now(), current_date, 'openai', 'a-model', 1, 1, 'request',
+           sha256('x') from generate_series(1, $2::int) as n`,
+        [tenants, count],
+      );
+    await query('delete from private.usage_events');
+    await fill(500, 500);
+    await query('analyze private.usage_events');
+    await fill(2, 20_000);
+    const lines = await query(
+      `explain select * from private.usage_events where tenant_id = md5('tenant ' || 1)::uuid and event_id = 'event 2 1'`,
+    );
+    const plan = lines.map((line) => line['QUERY PLAN']).join('\n');
+    assert.match(plan, /Index Scan using usage_events_pkey/, plan);
+  });
+});
