@@ -162,7 +162,12 @@ export const endpoints = () => ({
     holds: `answer ->> 'session_token' like 'rgs_%'`,
     why: 'The lead is looked up by its address, and a row is added.',
   },
-  'GET /v1/onboarding/session': { reads: ['GET /v1/onboarding/session'] },
+  'GET /v1/onboarding/session': {
+    caller: anybody,
+    with: session,
+    holds: `answer ->> 'status' = 'in_progress'`,
+    why: 'The session is found by the hash of its token.',
+  },
   'PATCH /v1/onboarding/session': {
     caller: anybody,
     with: (n) => `${session(n)}, change => '{"step": "business_info", "data": {"industry": "retail"}}'`,

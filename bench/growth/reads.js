@@ -145,7 +145,6 @@ const SAID = {
   'dashboard: the latest 100 conversions': NEWEST,
   'dashboard: what one session did': 'The events of a session are found by their index; there are twelve.',
   'dashboard: what one user did, the latest 100': NEWEST,
-  'GET /v1/onboarding/session': 'The session is found by the hash of its token.',
   'everything that is held on a person': {
     why: 'Each table is asked by its indexes of addresses, sessions and mentions.',
     contends: 'Exports and erasures go one at a time.',
@@ -211,11 +210,6 @@ const list = ({ size }) => [
     claims: ADMIN,
     query: `select * from marketing.leads_of_company('company 777', 20)`,
     bare: leads('', `company_name ilike '%company 777%'`, 'order by created_at desc, id desc limit 20').query,
-  },
-  {
-    name: 'GET /v1/onboarding/session',
-    claims: { role: 'anon' },
-    query: `select onboarding.progress('rgs_' || lpad(to_hex(131), 64, '0'))`,
   },
   {
     name: 'everything that is held on a person',

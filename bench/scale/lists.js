@@ -6,7 +6,8 @@
 //     name     what is asked
 //     query    its statement; or, with `place`, a function of the row that `place` gives
 //     place    a statement that finds where the read begins, asked as the same caller
-//     claims   of the caller's token
+//     claims   of the caller's token, the same for all users at once. A function that limits its callers belongs into endpoints.js, where each
+//              user has an address: here they would all wait for one row of private.rate_limits
 //     bare     the same for service_role, with the conditions of the policies written out: the same rows. Not for a function, which
 //              decides by itself who sees what
 //     empty    nothing is found
