@@ -201,8 +201,9 @@ export const endpoints = () => ({
     with: `experiment_id => '${EXPERIMENT}'`,
     holds: `(answer #>> '{variants,0,units}')::int > 0`,
     why: 'An admin’s report.',
-    grows: 'It counts all units of the experiment and the events that are its metric.',
-    contends: 'It is computed by two cores; nobody asks for it a hundred times at once.',
+    grows:
+      'It counts all units of the experiment and the events that are its metric. At full size their blocks do not fit into the shared buffers and are copied from the operating system; with none of theirs there, the smaller sizes take about twice as long.',
+    contends: 'A call keeps a core busy; nobody asks for it a hundred times at once.',
   },
   'GET /v1/whatsapp/webhook': {
     caller: anybody,

@@ -1209,6 +1209,23 @@ const filled = async (counts, fields = {}) => {
   return made;
 };
 
+test('results are counted without temporary files, whatever memory the database gives a statement', async () => {
+  const half = { control_variant: { id: 'a', weight: 0.5 }, test_variants: [{ id: 'b', weight: 0.5 }] };
+  const counts = { a: [3000, 2000], b: [3000, 2500] };
+  const made = await filled(Object.values(counts), half);
+  await transaction(async (query) => {
+    await query(`set local work_mem = '64kB'`);
+    // Workers look cheap, as they do where there are millions of rows.
+    for (const name of ['parallel_setup_cost', 'parallel_tuple_cost', 'min_parallel_table_scan_size'])
+      await query(`set local ${name} = 0`);
+    const count = `select private.experiment_counts(x) as found from experiments.experiments as x where x.id = '${made.id}'`;
+    const [{ 'QUERY PLAN': plans }] = await query(`explain (analyze, buffers, format json) ${count}`);
+    assert.equal(plans[0].Plan['Temp Written Blocks'], 0);
+    assert.deepEqual((await query(count))[0].found, counts);
+  });
+  await over(made.id);
+});
+
 /** The integral of a function, by Simpson. */
 const integral = (f, from, to, steps = 20000) => {
   const h = (to - from) / steps;
