@@ -233,6 +233,28 @@ comment on function observatory.owned_projects() is
 revoke execute on function observatory.owned_projects() from public;
 grant execute on function observatory.owned_projects() to authenticated;
 
+-- The caller's role in one project that is not deleted: null in one that is not theirs, and for an API token without this access ('read' or
+-- 'write'). Functions that concern one project ask this; the three above look up every project of the caller.
+create function private.role_in(project uuid, access text) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  caller constant uuid := auth.uid();
+begin
+  if not private.scope_allows('observatory', role_in.access) then
+    return null;
+  end if;
+  return (
+    select m.role
+    from observatory.project_members as m
+    where m.project_id = role_in.project and m.user_id = caller
+      and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
+  );
+end
+$$;
+revoke execute on function private.role_in(uuid, text) from public;
+
 -- Trigger: the owner of a project is a member of it.
 create function private.add_project_owner() returns trigger
   language plpgsql
@@ -345,6 +367,7 @@ drop table observatory.project_paths;
 drop table observatory.projects;
 drop function private.keep_project_owner();
 drop function private.add_project_owner();
+drop function private.role_in(uuid, text);
 drop function observatory.owned_projects();
 drop function observatory.editable_projects();
 drop function observatory.visible_projects();

@@ -79,9 +79,9 @@ declare
   address constant text := private.normalize_email(btrim(email));
   wrong text;
 begin
-  if invite.project_id is null or invite.project_id <> all (observatory.visible_projects()) then
+  if private.role_in(invite.project_id, 'read') is null then
     perform private.refuse(404, 'RG660', 'You see no such project', null, 'Take an id of GET /rest/v1/projects.');
-  elsif invite.project_id <> all (observatory.owned_projects()) then
+  elsif private.role_in(invite.project_id, 'write') is distinct from 'owner' then
     perform private.refuse(403, 'RG666', 'Only the owner of this project may do this', null, 'Ask an owner of the project.');
   end if;
   wrong := case

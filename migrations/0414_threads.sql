@@ -484,7 +484,6 @@ create function observatory.thread(id uuid, cursor text default null, "limit" bi
   set plan_cache_mode = force_custom_plan
   as $$
 declare
-  projects constant uuid[] := observatory.visible_projects();
   after text[];
   conversation observatory.conversations;
   ids uuid[];
@@ -495,8 +494,8 @@ declare
 begin
   select c.* into conversation
   from observatory.conversations as c
-  where c.id = thread.id and c.project_id = any (projects) and c.deleted_at is null;
-  if not found then
+  where c.id = thread.id and c.deleted_at is null;
+  if private.role_in(conversation.project_id, 'read') is null then
     perform private.refuse(404, 'RG662', 'There is no such conversation', null, 'Take an id of GET /rest/v1/conversations.');
   end if;
   if "limit" is null or "limit" not between 1 and 200 then

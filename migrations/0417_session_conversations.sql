@@ -37,7 +37,7 @@ begin
   loop
     if not found_.is_deleted then
       -- The sender may have left the project, or be a viewer of it now.
-      if found_.project_id = any (observatory.editable_projects()) then
+      if private.role_in(found_.project_id, 'write') in ('editor', 'owner') then
         if found_.is_unplaced and coalesce(given ->> 'project', given ->> 'cwd') is not null then
           perform private.place_conversation(found_.id, private.project_for(owner, given ->> 'project', given ->> 'cwd'));
         end if;

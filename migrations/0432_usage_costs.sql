@@ -213,10 +213,10 @@ declare
   user_ uuid;
 begin
   perform private.limit_caller('reprice');
-  if not reprice.project = any (observatory.visible_projects()) is true then
+  if private.role_in(reprice.project, 'read') is null then
     perform private.refuse(404, 'RG660', 'There is no such project', null, 'GET /rest/v1/projects lists yours.');
   end if;
-  if not reprice.project = any (observatory.owned_projects()) is true then
+  if private.role_in(reprice.project, 'write') is distinct from 'owner' then
     perform private.refuse(403, 'RG666', 'Only an owner of this project may do this', null, 'Ask an owner of the project.');
   end if;
   if not exists (

@@ -7,9 +7,10 @@ create function private.analytics_range(project uuid, first_ text, last_ text, o
   set search_path = ''
   as $$
 begin
-  projects := observatory.visible_projects();
-  if project is not null then
-    if not project = any (projects) then
+  if project is null then
+    projects := observatory.visible_projects();
+  else
+    if private.role_in(project, 'read') is null then
       perform private.refuse(404, 'RG660', 'There is no such project', null, 'GET /rest/v1/projects lists yours.');
     end if;
     projects := array[project];

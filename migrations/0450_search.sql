@@ -318,14 +318,15 @@ create function private.searched_projects(project uuid) returns uuid[]
   set search_path = ''
   as $$
 declare
-  visible constant uuid[] := observatory.visible_projects();
+  visible uuid[];
 begin
   if project is not null then
-    if project = any (visible) then
-      return array[project];
+    if private.role_in(project, 'read') is null then
+      perform private.refuse(404, 'RG660', 'There is no such project', null, 'Take an id of GET /rest/v1/projects.');
     end if;
-    perform private.refuse(404, 'RG660', 'There is no such project', null, 'Take an id of GET /rest/v1/projects.');
+    return array[project];
   end if;
+  visible := observatory.visible_projects();
   return array(
     select p.id from observatory.projects as p where p.id = any (visible) order by p.last_activity_at desc, p.id limit 200
   );

@@ -427,8 +427,8 @@ declare
 begin
   select m.* into message
   from observatory.messages as m
-  where m.id = wanted and m.project_id = any (observatory.visible_projects()) and m.conversation_id <> all (hidden);
-  if not found then
+  where m.id = wanted and m.conversation_id <> all (hidden);
+  if private.role_in(message.project_id, 'read') is null then
     perform private.refuse(404, 'RG670', 'There is no such message', null, 'Take an id of a search or of a thread.');
   end if;
   -- It may be in none of the most active ones.

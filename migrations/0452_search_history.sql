@@ -92,15 +92,14 @@ create function observatory.search_opened(search_id uuid, message_id uuid) retur
   as $$
 declare
   caller constant uuid := private.require_user();
-  projects constant uuid[] := observatory.visible_projects();
   hidden constant uuid[] := observatory.hidden_conversations();
   message observatory.messages;
   noted observatory.search_history;
 begin
   select m.* into message
   from observatory.messages as m
-  where m.id = search_opened.message_id and m.project_id = any (projects) and m.conversation_id <> all (hidden);
-  if found then
+  where m.id = search_opened.message_id and m.conversation_id <> all (hidden);
+  if private.role_in(message.project_id, 'read') is not null then
     update observatory.search_history as h
     set opened_message_id = message.id, opened_project_id = message.project_id, opened_at = now()
     where h.id = search_opened.search_id and h.user_id = caller

@@ -105,10 +105,10 @@ declare
 begin
   select c.* into shared
   from observatory.conversations as c
-  where c.id = share.id and c.project_id = any (observatory.visible_projects()) and c.deleted_at is null;
-  if not found then
+  where c.id = share.id and c.deleted_at is null;
+  if private.role_in(shared.project_id, 'read') is null then
     perform private.refuse(404, 'RG662', 'You see no such conversation', null, 'Take an id of GET /rest/v1/conversations.');
-  elsif shared.project_id <> all (observatory.editable_projects()) then
+  elsif private.role_in(shared.project_id, 'write') in ('editor', 'owner') is not true then
     perform private.refuse(403, 'RG661', 'You may only read in this project', null, 'Ask an owner of the project to make you an editor.');
   end if;
   wrong := case
@@ -151,15 +151,13 @@ create function observatory.revoke_share(id uuid) returns jsonb
 declare
   caller constant uuid := private.require_user();
   link observatory.share_links;
+  role text;
 begin
-  select l.* into link
-  from observatory.share_links as l
-  where l.id = revoke_share.id and l.project_id = any (observatory.visible_projects());
-  if not found then
+  select l.* into link from observatory.share_links as l where l.id = revoke_share.id;
+  role := private.role_in(link.project_id, 'write');
+  if private.role_in(link.project_id, 'read') is null then
     perform private.refuse(404, 'RG667', 'There is no such share link', null, 'Take an id of GET /rest/v1/share_links.');
-  elsif link.project_id <> all (observatory.owned_projects())
-    and not (link.created_by = caller and link.project_id = any (observatory.editable_projects()))
-  then
+  elsif role is distinct from 'owner' and (link.created_by = caller and role = 'editor') is not true then
     perform private.refuse(
       403, 'RG666', 'Only the owner of this project may do this', 'Somebody else has made the link', 'Ask an owner of the project.'
     );

@@ -7,14 +7,13 @@ create function observatory.transcript_page(id uuid, file text default null, aft
   set search_path = ''
   as $$
 declare
-  projects constant uuid[] := observatory.visible_projects();
+  project constant uuid := (
+    select c.project_id from observatory.conversations as c where c.id = transcript_page.id and c.deleted_at is null
+  );
   text_ text;
   next_ jsonb;
 begin
-  if not exists (
-    select from observatory.conversations as c
-    where c.id = transcript_page.id and c.project_id = any (projects) and c.deleted_at is null
-  ) then
+  if private.role_in(project, 'read') is null then
     perform private.refuse(404, 'RG662', 'There is no such conversation', null, 'Take an id from observatory.conversations.');
   end if;
 

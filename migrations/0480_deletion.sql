@@ -65,16 +65,17 @@ create function observatory.delete_conversation(id uuid) returns jsonb
 declare
   caller constant uuid := private.require_user();
   found_ observatory.conversations;
+  role text;
 begin
   select c.* into found_
   from observatory.conversations as c
-  where c.id = delete_conversation.id and c.project_id = any (observatory.visible_projects()) and c.deleted_at is null;
-  if not found then
+  where c.id = delete_conversation.id and c.deleted_at is null;
+  role := private.role_in(found_.project_id, 'write');
+  if private.role_in(found_.project_id, 'read') is null then
     perform private.refuse(404, 'RG662', 'You see no such conversation', null, 'Take an id of GET /rest/v1/conversations.');
-  end if;
-  if found_.project_id <> all (observatory.editable_projects()) then
+  elsif role in ('editor', 'owner') is not true then
     perform private.refuse(403, 'RG661', 'You may only read in this project', null, 'Ask an owner of the project to make you an editor.');
-  elsif found_.owner_id <> caller and found_.project_id <> all (observatory.owned_projects()) then
+  elsif found_.owner_id <> caller and role <> 'owner' then
     perform private.refuse(
       403, 'RG666', 'Only the owner of this project may do this', 'Somebody else has sent the conversation', 'Ask an owner of the project.'
     );
@@ -103,9 +104,9 @@ create function observatory.delete_project(id uuid) returns jsonb
   as $$
 begin
   perform private.require_user();
-  if delete_project.id is null or delete_project.id <> all (observatory.visible_projects()) then
+  if private.role_in(delete_project.id, 'read') is null then
     perform private.refuse(404, 'RG660', 'You see no such project', null, 'Take an id of GET /rest/v1/projects.');
-  elsif delete_project.id <> all (observatory.owned_projects()) then
+  elsif private.role_in(delete_project.id, 'write') is distinct from 'owner' then
     perform private.refuse(403, 'RG666', 'Only the owner of this project may do this', null, 'Ask an owner of the project.');
   end if;
   return jsonb_build_object('conversations', private.hide_project(delete_project.id));

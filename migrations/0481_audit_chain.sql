@@ -240,14 +240,14 @@ create function observatory.verify_audit(id uuid) returns jsonb
   language plpgsql stable security definer
   set search_path = ''
   as $$
+declare
+  role text;
 begin
   perform private.require_user();
-  if verify_audit.id is null or verify_audit.id <> all (observatory.visible_projects()) then
+  role := private.role_in(verify_audit.id, 'read');
+  if role is null then
     perform private.refuse(404, 'RG660', 'You see no such project', null, 'Take an id of GET /rest/v1/projects.');
-  elsif not exists (
-    select from observatory.project_members as m
-    where m.project_id = verify_audit.id and m.user_id = (select auth.uid()) and m.role = 'owner'
-  ) then
+  elsif role <> 'owner' then
     perform private.refuse(403, 'RG666', 'Only the owner of this project may do this', null, 'Ask an owner of the project.');
   end if;
   return private.check_audit_chain(verify_audit.id) || jsonb_build_object(

@@ -249,6 +249,62 @@ test('an invitation by address is accepted by whoever has verified it, and by no
   assert.equal(await codeOf(accept(guest, open.id, verified(email))), 'RG671', 'once');
 });
 
+test('what concerns one project reads none of the caller’s other projects', async () => {
+  const { owner, viewer, id, talk } = await team();
+  const vouched = { role: 'edge', sub: owner, edge: { caller: 'authenticated' } };
+  const signedIn = { role: 'authenticated', sub: owner };
+  const calls = [
+    ['thread', signedIn, `observatory.thread('${talk}')`],
+    ['transcript', signedIn, `observatory.transcript_page('${talk}')`],
+    ['search', signedIn, `observatory.search('question', '${id}')`],
+    ['suggest', signedIn, `observatory.suggest('que', '${id}')`],
+    ['search analytics', signedIn, `observatory.search_analytics('${id}')`],
+    ['analytics', signedIn, `observatory.analytics_overview('${id}')`],
+    ['reprice', signedIn, `observatory.reprice('${id}', dry_run => true)`],
+    ['audit', signedIn, `observatory.verify_audit('${id}')`],
+    ['share', signedIn, `observatory.share('${talk}')`],
+    ['invite', vouched, `observatory.invite('${id}', 'viewer', user_id => '${viewer}')`],
+    ['delete a conversation', signedIn, `observatory.delete_conversation('${talk}')`],
+    ['delete a project', signedIn, `observatory.delete_project('${id}')`],
+  ];
+  await transaction(async (query) => {
+    const blocks = async () => {
+      const found = {};
+      for (const [name, claims, call] of calls) {
+        await query('savepoint asked');
+        await query(`select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)`, [
+          claims.role,
+          JSON.stringify(claims),
+        ]);
+        await query('savepoint called');
+        const text = `select ${call}`;
+        await query(text);
+        await query('rollback to called');
+        const [{ 'QUERY PLAN': plans }] = await query(`explain (analyze, buffers, timing off, format json) ${text}`);
+        found[name] = plans[0].Plan['Shared Hit Blocks'] + plans[0].Plan['Shared Read Blocks'];
+        await query('rollback to asked');
+      }
+      return found;
+    };
+    await query(
+      `insert into private.model_prices (provider, model, effective_from, input_micro, output_micro) values ('a', 'b', '2026-01-01', 1, 1)`,
+    );
+    await blocks();
+    const before = await blocks();
+    await query(
+      `insert into observatory.projects (id, owner_id, name) select gen_random_uuid(), $1, 'Project ' || n from generate_series(1, 500) as n`,
+      [owner],
+    );
+    const after_ = await blocks();
+    const more = Object.entries(after_).map(([name, count]) => [name, count - before[name]]);
+    assert.deepEqual(
+      more.filter(([, count]) => count > 100),
+      [],
+      JSON.stringify({ before, after_ }),
+    );
+  });
+});
+
 test('a user’s invitations are found by indexes, without statistics of the tables, too', () =>
   transaction(async (query) => {
     const [owner, guest, id] = [person(), person(), randomUUID()];
