@@ -87,7 +87,11 @@ const RANKED = {
   contends: 'Two cores rank what a hundred users have found.',
 };
 const LOOKED_UP = 'The user has one in a hundred of the projects, and which those are is looked up first.';
-const SUMS = 'Sums of ninety days are read, by day and user: as many rows at any size.';
+const SUMS = {
+  why: 'Sums of ninety days are read, by day and user.',
+  grows:
+    'At a hundredth of the size there are a hundred messages a day for a hundred users, so that few of them have used each model and each tool.',
+};
 const SAID = {
   'the latest 50 projects of an owner': {
     why: 'An index gives the newest projects, of which the user’s are picked.',
@@ -148,10 +152,16 @@ const SAID = {
     grows: 'Those of one user are counted, one in a hundred of all.',
   },
   'the directories of a user': 'An index gives the ten of the user.',
-  'the members of a project': 'A hundred members at any size.',
-  'the sums of a project’s last 30 days': SUMS,
-  'a page of 100 messages with their tool calls': 'A page of one conversation, by its index.',
-  'search: a rare term': 'An index of words gives the ten messages that match.',
+  'the members of a project': { why: 'A hundred members at any size.', grows: LOOKED_UP },
+  'the sums of a project’s last 30 days': { why: SUMS.why, grows: `${SUMS.grows} ${LOOKED_UP}` },
+  'a page of 100 messages with their tool calls': {
+    why: 'A page of one conversation, by its index.',
+    grows: 'Each message and each call is then read by an index, which becomes two levels deeper.',
+  },
+  'search: a rare term': {
+    why: 'An index of words gives what matches in all projects; ten messages are the project’s.',
+    grows: 'One small project in ten has the word.',
+  },
   'search: a common term': CANDIDATES,
   'search: two common words': CANDIDATES,
   'search: a word that only foreign projects have': {
@@ -164,7 +174,10 @@ const SAID = {
   'search: a rare term, by a member of all projects: the 200 most active': RANKED,
   'search of a stranger with one small project: a term that the large one has a million times':
     'The project’s messages are read by their index: ten.',
-  suggestions: { why: 'An index of names gives those with this beginning.', grows: 'There are more such names.' },
+  suggestions: {
+    why: 'An index of names gives those with this beginning: some five hundred.',
+    grows: 'Each is counted for every user who has had such a file: one at a hundredth of the size, then five.',
+  },
   'similar messages': RANKED,
   ...Object.fromEntries(
     ['overview', 'models', 'tools', 'activity', 'users'].map((name) => [`${name} of 90 days, 100 users`, SUMS]),

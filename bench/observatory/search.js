@@ -135,13 +135,13 @@ export const ROWS = [
   {
     name: 'suggestions',
     most: 5,
-    query: `select observatory.suggest('file_12', ${PROJECT})`,
+    query: `select observatory.suggest('file_7', ${PROJECT})`,
     plan: `select s.term, s.kind, s.uses from observatory.search_terms as s
-      where s.project_id = ${PROJECT} and s.folded ~>=~ 'file_12' and s.folded ~<~ ('file_12' || U&'\\+10FFFF') limit 5000`,
+      where s.project_id = ${PROJECT} and s.folded ~>=~ 'file_7' and s.folded ~<~ ('file_7' || U&'\\+10FFFF') limit 5000`,
     rival: {
       name: 'names counted in the tool calls themselves',
       query: `select regexp_replace(t.file_path, '^.*/', '') as term, count(*) from observatory.tool_calls as t
-        where t.project_id = ${PROJECT} and t.file_path like '%/file_12%' group by 1 order by 2 desc limit 10`,
+        where t.project_id = ${PROJECT} and t.file_path like '%/file_7%' group by 1 order by 2 desc limit 10`,
     },
   },
   { name: 'similar messages', most: 150, query: `select observatory.similar(md5('message 1007')::uuid)` },
