@@ -1,6 +1,6 @@
 // Rows at the sizes that the figures are about: a thousand tenants of ten members, a million conversations, ten million messages. One
 // tenant has 50,000 of the conversations, one of its members 1,000, and one of these 10,000 messages.
-import { onTwo, withoutIndexes } from '../indexes.js';
+import { inParts, REPLICA, withoutIndexes } from '../load.js';
 
 /** Rows for each statement. */
 const PART = 250_000;
@@ -78,21 +78,10 @@ inner join assistant.conversations as c on c.id = m.conversation_id`;
  * @param {{messages: number, feedback: number, client?: import('pg').Client, say: Function, signal: AbortSignal}} options client: that of `sql`
  */
 export const load = async (sql, { messages, feedback, client, say, signal }) => {
-  const parts = async (name, total, statement, more) => {
-    const start = performance.now();
-    let next = 0;
-    await onTwo(sql, client, async (each) => {
-      await each('set session_replication_role = replica');
-      for (let from = next; from < total; from = next) {
-        signal.throwIfAborted();
-        next = Math.min(from + PART, total);
-        await each(statement, [from, next - 1, ...more]);
-      }
-    });
-    say(`${name}: ${total}, ${Math.round((performance.now() - start) / 1000)} s`);
-  };
+  const parts = (name, total, statement, more) =>
+    inParts(sql, { name, statement, total, part: PART, more, begin: REPLICA, client, say, signal });
   const conversations = Math.ceil(messages / LENGTH);
-  await sql('set session_replication_role = replica');
+  await sql(REPLICA);
   await sql('set synchronous_commit = off');
   await sql(
     `insert into assistant.tenants (id, name, slug, llm_provider, llm_model)

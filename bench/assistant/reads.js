@@ -1,5 +1,5 @@
 // The hot reads of assistant, for npm run bench -- scale.
-import { withoutIndexes } from '../indexes.js';
+import { withoutIndexes } from '../load.js';
 import { embedded, explainedBy, selected, user } from '../scale/lists.js';
 import {
   ADMIN,

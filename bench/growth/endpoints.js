@@ -1,6 +1,6 @@
 // The calls of growth's endpoints, for npm run bench -- scale.
 import { randomUUID } from 'node:crypto';
-import { onTwo, withoutIndexes } from '../indexes.js';
+import { onTwo, withoutIndexes } from '../load.js';
 
 const ADMIN = '00000000-0000-4000-8000-000000000001';
 const anybody = { role: 'anon' };

@@ -1,9 +1,8 @@
 // Rows at the sizes that the figures are about: leads, events as people make them, onboarding sessions.
-import { onTwo, withoutIndexes } from '../indexes.js';
+import { inParts, withoutIndexes } from '../load.js';
 
-const MILLION = 1_000_000;
 /** Rows for each statement. */
-const PART = MILLION / 4;
+const PART = 250_000;
 
 const LEADS = `insert into marketing.leads (email, email_normalized, email_domain, source, status, utm_source, utm_campaign, company_name, created_at)
   select e, e, split_part(e, '@', 2), (marketing.lead_sources())[1 + n % 5], (array['new', 'contacted', 'qualified', 'converted', 'lost'])[1 + n % 5],
@@ -29,25 +28,12 @@ const EVENTS = `with kinds as materialized (
 const SESSIONS = `insert into onboarding.sessions (session_token_hash, status, last_activity_at)
   select sha256(convert_to('rgs_' || lpad(to_hex(n), 64, '0'), 'UTF8')), 'in_progress', now() from generate_series($1::int, $2::int) as n`;
 
-/** All parts of so many rows, two of them at once where the client is known. */
-const inParts = async (sql, { total, name, statement, more = [], client, say, signal }) => {
-  let next = 0;
-  await onTwo(sql, client, async (each) => {
-    for (let from = next; from < total; from = next) {
-      signal.throwIfAborted();
-      next = Math.min(from + PART, total);
-      await each(statement, [from, next - 1, ...more]);
-    }
-  });
-  say(`${name}: ${(total / MILLION).toFixed(2)} million`);
-};
-
 /** Leads and sessions of onboarding. `say` gets the progress; client: that of `sql`, where two statements may run at once. */
 export const loadLeads = async (sql, { leads, sessions, ...rest }) => {
   const tables = ['marketing.leads', 'onboarding.sessions'];
   const rows = async () => {
-    await inParts(sql, { total: leads, name: 'leads', statement: LEADS, ...rest });
-    await inParts(sql, { total: sessions, name: 'onboarding sessions', statement: SESSIONS, ...rest });
+    await inParts(sql, { total: leads, name: 'leads', statement: LEADS, part: PART, ...rest });
+    await inParts(sql, { total: sessions, name: 'onboarding sessions', statement: SESSIONS, part: PART, ...rest });
   };
   await withoutIndexes(sql, tables, rows, rest);
   for (const table of tables) await sql(`vacuum analyze ${table}`);
@@ -56,7 +42,7 @@ export const loadLeads = async (sql, { leads, sessions, ...rest }) => {
 /** Events of 30 days. */
 export const loadEvents = async (sql, { events, ...rest }) => {
   const more = [new Date(), events];
-  const rows = () => inParts(sql, { total: events, name: 'events', statement: EVENTS, more, ...rest });
+  const rows = () => inParts(sql, { total: events, name: 'events', statement: EVENTS, part: PART, more, ...rest });
   await withoutIndexes(sql, ['analytics.events'], rows, rest);
   await sql('vacuum analyze analytics.events');
 };

@@ -1,5 +1,5 @@
 // The hot reads of growth, for npm run bench -- scale. Admins read everything, so that no condition is left to be written out.
-import { onTwo, withoutIndexes } from '../indexes.js';
+import { onTwo, withoutIndexes } from '../load.js';
 import { embedded, explainedBy, owned, selected, user } from '../scale/lists.js';
 import { loadEvents, loadLeads } from './load.js';
 import { DASHBOARD, LOOKUP } from './queries.js';

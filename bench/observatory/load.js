@@ -1,5 +1,5 @@
 // Rows at the sizes that the figures are about: one project with a million messages, among ten thousand small ones with ten messages each.
-import { onTwo, withoutIndexes } from '../indexes.js';
+import { inParts, REPLICA, withoutIndexes } from '../load.js';
 
 /** Rows for each statement. */
 const PART = 50_000;
@@ -114,22 +114,12 @@ ${SMALL} cross join generate_series(0, ${SMALL_LENGTH - 1}) as g (k) inner join 
  * @param {{messages: number, projects: number, client?: import('pg').Client, say: Function, signal: AbortSignal}} options client: that of `sql`
  */
 export const load = async (sql, { messages, projects, client, say, signal }) => {
-  const parts = async (name, total, statement, more = [total]) => {
-    const start = performance.now();
-    let next = 0;
-    await onTwo(sql, client, async (each) => {
-      await each('set session_replication_role = replica');
-      for (let from = next; from < total; from = next) {
-        signal.throwIfAborted();
-        next = Math.min(from + PART, total);
-        const all = [from, next - 1, ...more];
-        await each(statement, all.slice(0, statement.includes('$3') ? 3 : 2));
-      }
-    });
-    say(`${name}: ${total}, ${Math.round((performance.now() - start) / 1000)} s`);
+  const parts = (name, total, statement) => {
+    const more = statement.includes('$3') ? [total] : [];
+    return inParts(sql, { name, statement, total, part: PART, more, begin: REPLICA, client, say, signal });
   };
   const conversations = Math.ceil(messages / LENGTH);
-  await sql('set session_replication_role = replica');
+  await sql(REPLICA);
   await sql(SENTENCE_TABLE);
   await sql('create unique index on private.bench_sentences (n)');
   await sql('analyze private.bench_sentences');

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import pg from 'pg';
-import { withoutIndexes } from '../../../bench/indexes.js';
+import { withoutIndexes } from '../../../bench/load.js';
 import { growthRow, securityRow, statisticsRow } from '../../../bench/scale/aims.js';
 import { measure as measureCurves } from '../../../bench/scale/curves.js';
 import { callsOf, endpointsOf } from '../../../bench/scale/endpoints.js';
