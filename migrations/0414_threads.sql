@@ -487,9 +487,9 @@ declare
   after text[];
   conversation observatory.conversations;
   ids uuid[];
+  seqs bigint[];
   calls jsonb;
   page jsonb;
-  last_one record;
   more boolean;
 begin
   select c.* into conversation
@@ -505,7 +505,7 @@ begin
     after := private.cursor_parts(thread.cursor, '^\d{1,18}[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
   end if;
   -- At most some hundred KB of text a page, but always one message.
-  select array_agg(p.id order by p.seq, p.id) into ids
+  select array_agg(p.id order by p.seq, p.id), array_agg(p.seq order by p.seq, p.id) into ids, seqs
   from (
     select m.id, m.seq, sum(least(coalesce(octet_length(m.content), 0), 32000) + 500) over (order by m.seq, m.id) as bytes, row_number() over (order by m.seq, m.id) as n
     from (
@@ -535,16 +535,17 @@ begin
     end order by m.seq, m.id)
   into page
   from observatory.messages as m
-  where m.id = any (ids);
+  -- The same messages, as the snapshot is the same: in the order of the index, without a look-up of each.
+  where m.conversation_id = conversation.id
+    and (m.seq, m.id) between (seqs[1], ids[1]) and (seqs[cardinality(seqs)], ids[cardinality(ids)]);
   -- The edge forwards at most a megabyte, which many calls, or characters that JSON writes as six, can exceed. The text is built only where it can
   -- be that long.
   if cardinality(ids) > 1 and pg_column_size(page) > 100000 and octet_length(page::text) > 600000 then
     return observatory.thread(thread.id, thread.cursor, cardinality(ids) / 2);
   end if;
-  select m.seq, m.id into last_one from observatory.messages as m where m.id = ids[cardinality(ids)];
   more := exists (
     select from observatory.messages as m
-    where m.conversation_id = conversation.id and (m.seq, m.id) > (last_one.seq, last_one.id)
+    where m.conversation_id = conversation.id and (m.seq, m.id) > (seqs[cardinality(seqs)], ids[cardinality(ids)])
   );
   return jsonb_build_object(
     'conversation', jsonb_build_object(
@@ -553,7 +554,7 @@ begin
       'status', conversation.status, 'message_count', conversation.message_count, 'missing_agents', conversation.missing_agents
     ),
     'messages', coalesce(page, '[]'),
-    'next', case when more then private.cursor_of(last_one.seq::text, last_one.id::text) end
+    'next', case when more then private.cursor_of(seqs[cardinality(seqs)]::text, ids[cardinality(ids)]::text) end
   ) || case when after is null then jsonb_build_object(
     'agents', coalesce((
       select jsonb_agg(jsonb_build_object(

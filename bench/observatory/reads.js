@@ -156,7 +156,7 @@ const SAID = {
   'the sums of a project’s last 30 days': { why: SUMS.why, grows: `${SUMS.grows} ${LOOKED_UP}` },
   'a page of 100 messages with their tool calls': {
     why: 'A page of one conversation, by its index.',
-    grows: 'Each message and each call is then read by an index, which becomes two levels deeper.',
+    grows: 'The calls of each message are looked up by an index, which becomes a level deeper.',
   },
   'search: a rare term': {
     why: 'An index of words gives what matches in all projects; ten messages are the project’s.',
