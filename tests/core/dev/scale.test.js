@@ -142,9 +142,9 @@ test('a statement may read half as much again at a hundred times the rows, and a
   assert.deepEqual(missed([200, 1], [200, 2.1]), ['time']);
   const between = growthRow('read', [point(0.01, 10, 1), point(0.1, 286, 1), point(1, 10, 1)], {});
   assert.deepEqual(between.curve.missed, ['blocks']);
-  // What must grow reads no more than the rows do, and takes at most twice the time for them.
-  assert.deepEqual(missed([10, 1], [1000, 200], { grows: 'All of it is counted.' }), []);
-  assert.deepEqual(missed([10, 1], [1001, 201], { grows: 'All of it is counted.' }), ['blocks', 'time']);
+  // What must grow does so for each of the rows.
+  assert.deepEqual(missed([10, 1], [1500, 200], { grows: 'All of it is counted.' }), []);
+  assert.deepEqual(missed([10, 1], [1501, 201], { grows: 'All of it is counted.' }), ['blocks', 'time']);
   const behind = [100, 200, 139];
   assert.deepEqual(missed([10, 1], [10, 1, behind]), ['users']);
   assert.deepEqual(missed([10, 1, behind], [10, 1]), ['users']);
