@@ -277,11 +277,17 @@ test('what concerns one project reads none of the caller’s other projects', as
           JSON.stringify(claims),
         ]);
         await query('savepoint called');
-        const text = `select ${call}`;
-        await query(text);
-        await query('rollback to called');
-        const [{ 'QUERY PLAN': plans }] = await query(`explain (analyze, buffers, timing off, format json) ${text}`);
-        found[name] = plans[0].Plan['Shared Hit Blocks'] + plans[0].Plan['Shared Read Blocks'];
+        // The least of several: the first call of a session, and one after another session's change of the
+        // catalogue (autovacuum's, too), reads the catalogue as well.
+        const counts = [];
+        for (let time = 0; time < 4; time += 1) {
+          const [{ 'QUERY PLAN': plans }] = await query(
+            `explain (analyze, buffers, timing off, format json) select ${call}`,
+          );
+          counts.push(plans[0].Plan['Shared Hit Blocks'] + plans[0].Plan['Shared Read Blocks']);
+          await query('rollback to called');
+        }
+        found[name] = Math.min(...counts);
         await query('rollback to asked');
       }
       return found;
@@ -289,7 +295,6 @@ test('what concerns one project reads none of the caller’s other projects', as
     await query(
       `insert into private.model_prices (provider, model, effective_from, input_micro, output_micro) values ('a', 'b', '2026-01-01', 1, 1)`,
     );
-    await blocks();
     const before = await blocks();
     await query(
       `insert into observatory.projects (id, owner_id, name) select gen_random_uuid(), $1, 'Project ' || n from generate_series(1, 500) as n`,
@@ -297,8 +302,9 @@ test('what concerns one project reads none of the caller’s other projects', as
     );
     const after_ = await blocks();
     const more = Object.entries(after_).map(([name, count]) => [name, count - before[name]]);
+    // Reading the other projects costs at least a block for each of them.
     assert.deepEqual(
-      more.filter(([, count]) => count > 100),
+      more.filter(([, count]) => count > 250),
       [],
       JSON.stringify({ before, after_ }),
     );
