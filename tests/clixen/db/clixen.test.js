@@ -4,6 +4,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { anything, batches, seed, spoiled } from '../../support/any_json.js';
 import { as, ask, close, onBehalf, sql, stack, transaction, userToken } from '../../support/stack.js';
+import { withoutStatistics } from '../../support/statistics.js';
 import {
   add,
   claim,
@@ -771,12 +772,7 @@ test('a chat is expected to have one user, so that a page of a long one is not s
 const KNOWN = {
   stale: [],
   fresh: ['analyze clixen.projects, clixen.mvp_workflows'],
-  none: [
-    `delete from pg_statistic where starelid in ('clixen.projects'::regclass, 'clixen.mvp_workflows'::regclass)`,
-    `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
-     where oid in ('clixen.projects'::regclass, 'clixen.mvp_workflows'::regclass)
-       or oid in (select indexrelid from pg_index where indrelid in ('clixen.projects'::regclass, 'clixen.mvp_workflows'::regclass))`,
-  ],
+  none: withoutStatistics(['clixen.projects', 'clixen.mvp_workflows']),
 };
 
 /** Projects of users, two each; and workflows of some of them, each with a description that makes a block hold few of them. */

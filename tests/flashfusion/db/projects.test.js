@@ -3,36 +3,21 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { close, sql, transaction } from '../../support/stack.js';
+import { withoutStatistics, work } from '../../support/statistics.js';
 
 after(close);
 
 /** Projects from one number to another, every fourth public, of a hundred users in turn. */
 const ADD_PROJECTS = `insert into flashfusion.projects (user_id, name, is_public, created_at)
   select md5('owner ' || n % 100)::uuid, 'Project ' || n, n % 4 = 0, now() - n * interval '1 minute' from generate_series($1::int, $2::int) as n`;
-const RELATIONS = `select unnest(array['flashfusion.projects', 'flashfusion.users']::regclass[]) as oid`;
 const STATISTICS = {
   stale: [],
   fresh: ['analyze flashfusion.projects, flashfusion.users'],
-  none: [
-    `delete from pg_statistic where starelid in (${RELATIONS})`,
-    `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
-     where oid in (${RELATIONS}) or oid in (select indexrelid from pg_index where indrelid in (${RELATIONS}))`,
-  ],
+  none: withoutStatistics(['flashfusion.projects', 'flashfusion.users']),
 };
 const PAGE = 'order by created_at desc, id desc limit 20';
 /** Of each row: its place in the index, the project and its owner. */
 const MAX_BLOCKS = 20 * 8;
-
-/** How many blocks a read takes, without its planning. */
-const blocksOf = async (query, text) => {
-  const [
-    {
-      'QUERY PLAN': [{ Plan: plan }],
-    },
-  ] = await query(`explain (analyze, buffers, timing off, format json) ${text}`);
-  assert.equal(plan['Actual Rows'], 20);
-  return [plan['Shared Hit Blocks'] + plan['Shared Read Blocks'], JSON.stringify(plan, null, 1)];
-};
 
 test('a page of public projects is read in order with any statistics, however many there are', () =>
   transaction(async (query) => {
@@ -52,7 +37,9 @@ test('a page of public projects is read in order with any statistics, however ma
         `where created_at < '${at}'`,
         `where created_at <= '${at}' and (created_at, id) < ('${at}', '${id}')`,
       ]) {
-        const [blocks, plan] = await blocksOf(query, `select * from flashfusion.public_projects ${where} ${PAGE}`);
+        const text = `select * from flashfusion.public_projects ${where} ${PAGE}`;
+        const { blocks, rows, plan } = await work(query, text);
+        assert.equal(rows, 20);
         assert.ok(blocks <= MAX_BLOCKS, `${where}, ${state} statistics: ${blocks} blocks\n${plan}`);
       }
       await query('reset role');

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { close, sql, stack, transaction } from '../../support/stack.js';
+import { withoutStatistics } from '../../support/statistics.js';
 import {
   call,
   cancel,
@@ -811,11 +812,7 @@ const blocksOf = async (query, called) => {
 
 /** What the planner may believe of a queue: nothing, or what was true when workers had every task. */
 const BELIEFS = {
-  none: [
-    `delete from pg_statistic where starelid = 'private.task_queue'::regclass`,
-    `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
-     where oid = 'private.task_queue'::regclass or oid in (select indexrelid from pg_index where indrelid = 'private.task_queue'::regclass)`,
-  ],
+  none: withoutStatistics(['private.task_queue']),
   'all leased': [
     `update private.task_queue set lease_token = task_id, lease_until = now() + interval '1 hour', locked_by = 'somebody'`,
     'analyze private.task_queue',

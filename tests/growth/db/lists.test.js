@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { as, close, sql, transaction } from '../../support/stack.js';
+import { withoutStatistics, work } from '../../support/statistics.js';
 
 after(close);
 
@@ -92,27 +93,9 @@ const ADD_LEADS = `insert into marketing.leads (email, email_normalized, email_d
 const statisticsOf = (table) => ({
   stale: [],
   fresh: [`analyze ${table}`],
-  none: [
-    `delete from pg_statistic where starelid = '${table}'::regclass`,
-    `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
-     where oid = '${table}'::regclass or oid in (select indexrelid from pg_index where indrelid = '${table}'::regclass)`,
-  ],
+  none: withoutStatistics([table]),
 });
 const STATISTICS = statisticsOf('marketing.leads');
-
-/** How many blocks a statement reads, without its planning, and how many rows it gives. */
-const work = async (query, text) => {
-  const [
-    {
-      'QUERY PLAN': [{ Plan: plan }],
-    },
-  ] = await query(`explain (analyze, buffers, timing off, format json) ${text}`);
-  return {
-    blocks: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
-    rows: plan['Actual Rows'],
-    plan: JSON.stringify(plan, null, 1),
-  };
-};
 
 /** Leaves no row and no block of an earlier test: the planner estimates a table by its blocks. */
 const EMPTY = 'truncate marketing.leads cascade';
@@ -175,8 +158,6 @@ test('leads of a company are found by their name, whatever number of them the pl
       for (const statement of statements) await query(statement);
       for (const part of ['known of', 'other']) {
         const text = `select * from marketing.leads_of_company('${part}')`;
-        // The first time plans are made.
-        await work(query, text);
         const { blocks, rows } = await work(query, text);
         assert.equal(rows, 50, part);
         assert.ok(blocks <= 300, `${part}, ${state} statistics: ${blocks} blocks`);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { close, sql, transaction } from '../../support/stack.js';
-import { blocksOf, forget } from '../support/statistics.js';
+import { forget, work } from '../../support/statistics.js';
 
 after(async () => {
   // What was rolled back takes room, which would change the plans of other tests.
@@ -12,6 +12,8 @@ after(async () => {
 });
 
 const [owner, project] = [randomUUID(), randomUUID()];
+/** What every read of a project asks, too. */
+const PROJECT = ['observatory.projects', 'observatory.project_members', 'observatory.conversations'];
 const session = (n) => `session ${n}`;
 
 /** From here on the transaction's statements are the user's, or the edge's for the user. */
@@ -52,7 +54,6 @@ const fillLater = async (query) => {
   await query('analyze observatory.tool_calls');
   await addCalls(query, all.slice(4), 200);
   await query('set local session_replication_role = default');
-  return all.at(-1);
 };
 
 test('messages with the calls that each has made are read without the other calls of the project', () =>
@@ -69,9 +70,9 @@ test('messages with the calls that each has made are read without the other call
        where m.conversation_id = $1 and t.conversation_id = $1 and t.tool_use_id = 'toolu_' || m.seq`,
       [all[0]],
     );
-    await forget(query, ['projects', 'project_members', 'conversations', 'messages', 'tool_calls']);
+    await forget(query, [...PROJECT, 'observatory.messages', 'observatory.tool_calls']);
     await become(query);
-    const blocks = await blocksOf(
+    const { blocks } = await work(
       query,
       `select m.id, e.list from observatory.messages as m
        left join lateral (
@@ -88,20 +89,20 @@ test('a file of a session’s is compared with no calls of other sessions', () =
     await become(query, 'edge');
     const attached = (content) =>
       `select observatory.attach_file(file => '${session(104)}/tool-results/a.txt', content => '${content}', bytes => 1, redactions => 0)`;
-    const blocks = await blocksOf(query, attached('one'), attached('two'));
+    const { blocks } = await work(query, attached('one'));
     assert.ok(blocks <= 300, `${blocks} blocks`);
   }));
 
 test('when a conversation is deleted, calls of others are not counted', () =>
   transaction(async (query) => {
-    const last = await fillLater(query);
+    await fillLater(query);
     const [{ id }] = await query(
       `insert into observatory.conversations (project_id, owner_id, session_id) values ($1, $2, 'another') returning id`,
       [project, owner],
     );
     await become(query);
     const deleted = (conversation) => `select observatory.delete_conversation('${conversation}')`;
-    const blocks = await blocksOf(query, deleted(last), deleted(id));
+    const { blocks } = await work(query, deleted(id));
     assert.ok(blocks <= 400, `${blocks} blocks`);
   }));
 
@@ -117,13 +118,13 @@ test('what stands beside a conversation is found without the rest of the project
     };
     for (const [table, text] of Object.entries(statements))
       await query(`insert into observatory.${table} ${text}`, [project, owner, all]);
-    await forget(query, ['projects', 'project_members', 'conversations', ...Object.keys(statements)]);
+    await forget(query, [...PROJECT, ...Object.keys(statements).map((name) => `observatory.${name}`)]);
     await become(query);
     const found = [];
     for (const table of Object.keys(statements))
       found.push([
         table,
-        await blocksOf(query, `select * from observatory.${table} where conversation_id = '${all[7]}'`),
+        (await work(query, `select * from observatory.${table} where conversation_id = '${all[7]}'`)).blocks,
       ]);
     assert.deepEqual(
       found.filter(([, blocks]) => blocks > 40),
@@ -143,6 +144,6 @@ test('the tools of a project are found without its files', () =>
     await query('analyze observatory.search_terms');
     await become(query);
     const text = `select * from observatory.search_terms where project_id = '${project}' and kind = 'tool' order by uses desc limit 50`;
-    const blocks = await blocksOf(query, text);
+    const { blocks } = await work(query, text);
     assert.ok(blocks <= 100, `${blocks} blocks`);
   }));
