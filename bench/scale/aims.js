@@ -76,7 +76,7 @@ const MAX_GROWTH_MS = 2;
 const MAX_MORE_MS = 0.3;
 /** What a hundred users at once must get of the calls a second that ten get, beyond what a hundred connections cost. */
 const MIN_OF_TEN = 0.7;
-/** How many times what they cost a read of one row: other connections displace more of a longer statement from the caches. */
+/** How many times what they cost one row, read by a statement or by a function: other connections displace more of a longer statement from the caches. */
 const FLOOR_TIMES = 2;
 
 export const GROWTH_AIM = `at most ${MAX_GROWTH} times the blocks and ${MAX_GROWTH_MS} times the time, or ${MAX_MORE_BLOCKS} blocks and ${MAX_MORE_MS} ms more`;
@@ -121,7 +121,7 @@ const shortened = ({ users, floor: _, ...point }) => {
  * How a statement grows: a row of the table.
  * @param {string} name of the statement
  * @param {{size: number, blocks: number, users: Users, floor: Users}[]} points the smallest size first; users: by how many there are at once;
- * floor: the same of a read of one row
+ * floor: the same of one row, read by a statement or, where the statement is a call, by a function
  * @typedef {Record<number, {ms: number, p99: number, perSecond: number}>} Users
  * @param {{why?: string, grows?: string, contends?: string}} said of the statement (lists.js)
  */

@@ -5,7 +5,7 @@ import { rounded } from '../figures.js';
 import { growthRow, isHindered, takesLonger } from './aims.js';
 import { checkedAnswer, explained, preparedReads } from './ask.js';
 import { firstOf, preparedCalls } from './endpoints.js';
-import { owned } from './lists.js';
+import { owned, user } from './lists.js';
 import { waiting, withUsers } from './users.js';
 
 /** `full`: the largest size, as a part of the rows that the system's own benchmark loads; `seconds`: of each load, at least. */
@@ -50,7 +50,7 @@ const inDatabase = (url, name) => {
   return `${other}`;
 };
 
-/** A table whose rows the read of one row finds by its owner. */
+/** A table whose rows the reads of one row find by their owner. */
 const OWN_ROWS = `create schema bench;
   create table bench.notes (user_id uuid primary key, note text not null);
   insert into bench.notes select gen_random_uuid(), 'a note' from generate_series(1, 1000);
@@ -58,13 +58,22 @@ const OWN_ROWS = `create schema bench;
   alter table bench.notes enable row level security, force row level security;
   create policy own on bench.notes for select to authenticated using (
     user_id = (select (current_setting('request.jwt.claims')::json ->> 'sub')::uuid));
+  create function bench.own_note() returns jsonb language plpgsql stable as
+    'begin return (select to_jsonb(n) from bench.notes as n); end';
   grant usage on schema bench to authenticated, service_role;
-  grant select on bench.notes to authenticated, service_role`;
+  grant select on bench.notes to authenticated, service_role;
+  grant execute on function bench.own_note() to authenticated`;
 
 /** The least that a signed-in user can ask: what more users cost here, the machine takes for their connections. */
 const ONE_ROW = {
   ...owned(READER, { name: 'one row of the user’s own', from: 'bench.notes', rest: '' }),
   why: 'A row is found by its key. What more users cost here, the machine takes for their connections: the caches of its processors hold little of what each of them needs.',
+};
+/** The least that a function can do for a signed-in user. */
+const ONE_ROW_BY_A_FUNCTION = {
+  ...{ name: 'one row of the user’s own, by a function', claims: user(READER), isCall: true },
+  query: 'select bench.own_note() as answer',
+  why: 'The same row. What more users cost here, their connections cost each endpoint, whose function has plans and code of its own.',
 };
 
 /** A read of reads.js, in the form of a call. */
@@ -92,7 +101,8 @@ const load = async (client, sql, { list, calls, ...how }) => {
 const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) =>
   connected(url, async (client, sql) => {
     await load(client, sql, { list, calls, size, signal, say });
-    const reads = (await preparedReads(client, [ONE_ROW, ...list.reads({ size })])).map(asStatement);
+    const all = [ONE_ROW, ONE_ROW_BY_A_FUNCTION, ...list.reads({ size })];
+    const reads = (await preparedReads(client, all)).map(asStatement);
     const statements = [...reads, ...(await preparedCalls(endpoints, calls, size, sql))];
     const made = [];
     for (const statement of statements) {
@@ -144,14 +154,16 @@ const atSize = async (url, { seconds, curves, ...asked }) => {
   // They need all connections that there are: that of the load is closed by then.
   return withUsers(url, Math.max(...USERS), async (all) => {
     const found = new Map();
-    let floor;
+    const isAlike = (one) => (other) => Boolean(one.isCall) === Boolean(other.isCall);
     for (const statement of statements) {
       signal.throwIfAborted();
       const smallest = curves.get(statement.name)?.points[0];
-      const point = await usersOf(all, { statement, floor, oneRow: statements[0], smallest, seconds, signal });
+      // Of reads as of calls, the first is the one of one row.
+      const oneRow = statements.find(isAlike(statement));
+      const floor = found.get(oneRow.name)?.point.users;
+      const point = await usersOf(all, { statement, floor, oneRow, smallest, seconds, signal });
       const { users } = point;
       const { blocks, why, grows, contends } = statement;
-      floor ??= users;
       found.set(statement.name, { point: { size, blocks, ...point }, said: { why, grows, contends } });
       const times = USERS.map((count) => `${rounded(users[count].ms)} ms by ${count}`).join(', ');
       say(`${size} of the rows, ${statement.name}: ${blocks} blocks; ${times}`);

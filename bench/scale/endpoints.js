@@ -95,7 +95,7 @@ export const preparedCalls = async (manifest, calls, size, sql) => {
     const [row] = place ? await sql(place) : [];
     const written = (n) => (typeof args === 'function' ? args(n, row) : args);
     made.push({
-      ...{ name, ...rest, ...identityOf(endpoint, caller) },
+      ...{ name, ...rest, ...identityOf(endpoint, caller), isCall: true },
       queryOf: (n) => `select ${endpoint.call}(${written(n)}) as answer`,
     });
   }

@@ -327,9 +327,10 @@ test('a call that reads every row, and one of which only one at a time goes on, 
   );
   assert.deepEqual(
     found.map(({ name }) => name),
-    ['one row of the user’s own', 'a note is added', 'GET /key', 'GET /owner', 'POST /add'].map(
-      (name) => `${name}: growth`,
-    ),
+    [
+      ...['one row of the user’s own', 'one row of the user’s own, by a function'],
+      ...['a note is added', 'GET /key', 'GET /owner', 'POST /add'],
+    ].map((name) => `${name}: growth`),
   );
   const of = new Map(found.map((row) => [row.name, row.curve]));
   const blocksOf = (name) => of.get(name).points.map(({ blocks }) => blocks);
