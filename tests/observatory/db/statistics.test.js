@@ -147,3 +147,28 @@ test('the tools of a project are found without its files', () =>
     const { blocks } = await work(query, text);
     assert.ok(blocks <= 100, `${blocks} blocks`);
   }));
+
+test('the projects of a member are found by their keys, though one owner had all that the planner has seen', () =>
+  transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    const add = (by, count) =>
+      query(
+        `insert into observatory.projects (id, owner_id, name)
+         select gen_random_uuid(), ${by}, 'Project ' || n from generate_series(1, $1::int) as n`,
+        [count],
+      );
+    await add(`'${randomUUID()}'`, 1000);
+    await query('analyze observatory.projects');
+    await add('gen_random_uuid()', 5000);
+    await query(
+      `insert into observatory.project_members (project_id, user_id, role)
+       select id, $1, 'viewer' from observatory.projects order by id limit 300`,
+      [owner],
+    );
+    await become(query);
+    const text = 'select * from observatory.projects order by last_activity_at desc, id limit 50';
+    const { rows, plan } = await work(query, text);
+    assert.equal(rows, 50);
+    assert.match(plan, /projects_pkey/);
+    assert.doesNotMatch(plan, /Seq Scan/);
+  }));
