@@ -19,14 +19,16 @@ begin
   if to_regprocedure('auth.uid()') is null then
     -- A sub that is not a uuid, such as a back-office token's, is not a user.
     -- One expression: PostgreSQL puts it in the place of the call. With a query inside it would be planned at every call. The claims are
-    -- json, of which two values are read in the time that jsonb takes for one; `~` takes half as long as substring(), which looks for the place.
+    -- json, of which two values are read in the time that jsonb takes for one. Of a text of 36 characters with four hyphens in their places the
+    -- rest are hexadecimal digits: a regular expression that counts them takes twice as long.
     create function auth.uid() returns uuid
       language sql stable
       as $f$
       select case
-        when nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub'
-          ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
-          then (current_setting('request.jwt.claims', true)::json ->> 'sub')::uuid
+        when nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub' like '________-____-____-____-____________'
+          then substring(
+            current_setting('request.jwt.claims', true)::json ->> 'sub', '^[0-9a-fA-F]+(?:-[0-9a-fA-F]+){4}$'
+          )::uuid
       end
       $f$;
     comment on function auth.uid() is 'The user: the token''s sub. Made by rowgate 0002.';

@@ -133,7 +133,7 @@ grant insert (
 ) on observatory.conversations to authenticated;
 grant update (title, status, metadata) on observatory.conversations to authenticated;
 grant select, insert, update, delete on observatory.conversations to service_role;
-select private.scope_table('observatory.conversations');
+select private.scope_table('observatory.conversations', array['insert', 'update', 'delete']);
 
 create trigger conversations_erased before insert or update on observatory.conversations
   for each statement execute function private.refuse_erased_caller();

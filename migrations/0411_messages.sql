@@ -100,7 +100,7 @@ grant insert (
 ) on observatory.messages to authenticated;
 grant update (is_meta, metadata) on observatory.messages to authenticated;
 grant select, insert, update, delete on observatory.messages to service_role;
-select private.scope_table('observatory.messages');
+select private.scope_table('observatory.messages', array['insert', 'update', 'delete']);
 
 create trigger messages_erased before insert or update on observatory.messages
   for each statement execute function private.refuse_erased_caller();

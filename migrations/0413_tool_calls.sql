@@ -84,7 +84,7 @@ grant insert (
 ) on observatory.tool_calls to authenticated;
 grant update (output, status, is_error, error_message, completed_at, metadata) on observatory.tool_calls to authenticated;
 grant select, insert, update, delete on observatory.tool_calls to service_role;
-select private.scope_table('observatory.tool_calls');
+select private.scope_table('observatory.tool_calls', array['insert', 'update', 'delete']);
 
 -- Trigger: sets updated_at to the time of the clock when the result of a call is stored.
 create function private.stamp_tool_call() returns trigger

@@ -38,7 +38,6 @@ create policy member_select on observatory.git_links for select to authenticated
     and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
   );
 grant select on observatory.git_links to authenticated, service_role;
-select private.scope_table('observatory.git_links');
 
 create trigger git_links_erased before insert or update on observatory.git_links
   for each statement execute function private.refuse_erased_caller();

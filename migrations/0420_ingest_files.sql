@@ -56,7 +56,6 @@ create policy member_select on observatory.ingest_files for select to authentica
   );
 grant select on observatory.ingest_files to authenticated;
 grant select on observatory.ingest_files to service_role;
-select private.scope_table('observatory.ingest_files');
 
 -- Whether the caller has sent a file, as a computed column for filters. Members see each other's files.
 create function observatory.is_own(ingest_file observatory.ingest_files) returns boolean

@@ -39,7 +39,6 @@ create policy member_select on observatory.session_files for select to authentic
   );
 grant select on observatory.session_files to authenticated;
 grant select on observatory.session_files to service_role;
-select private.scope_table('observatory.session_files');
 
 create function observatory.is_own(session_file observatory.session_files) returns boolean
   language sql stable

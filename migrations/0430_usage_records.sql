@@ -81,7 +81,6 @@ create policy member_select on observatory.usage_records for select to authentic
     and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
   );
 grant select on observatory.usage_records to authenticated, service_role;
-select private.scope_table('observatory.usage_records');
 
 create trigger usage_records_erased before insert or update on observatory.usage_records
   for each statement execute function private.refuse_erased_caller();

@@ -73,9 +73,6 @@ create policy member_select on observatory.activity_rollups for select to authen
 create policy member_select on observatory.tool_rollups for select to authenticated
   using (project_id = any ((select observatory.visible_projects())::uuid[]));
 grant select on observatory.daily_rollups, observatory.activity_rollups, observatory.tool_rollups to authenticated, service_role;
-select private.scope_table('observatory.daily_rollups');
-select private.scope_table('observatory.activity_rollups');
-select private.scope_table('observatory.tool_rollups');
 
 create trigger daily_rollups_erased before insert or update on observatory.daily_rollups
   for each statement execute function private.refuse_erased_caller();

@@ -55,7 +55,6 @@ create policy member_select on observatory.hook_events for select to authenticat
   );
 grant select on observatory.hook_events to authenticated;
 grant select, insert, update, delete on observatory.hook_events to service_role;
-select private.scope_table('observatory.hook_events');
 
 create trigger hook_events_erased before insert or update on observatory.hook_events
   for each statement execute function private.refuse_erased_caller();

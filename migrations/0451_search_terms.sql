@@ -57,7 +57,6 @@ create policy member_select on observatory.search_terms for select to authentica
     and (kind <> 'word' or project_id <> all ((select observatory.unchecked_words())::uuid[]))
   );
 grant select on observatory.search_terms to authenticated, service_role;
-select private.scope_table('observatory.search_terms');
 
 create trigger search_terms_erased before insert or update on observatory.search_terms
   for each statement execute function private.refuse_erased_caller();

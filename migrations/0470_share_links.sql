@@ -57,7 +57,6 @@ create policy member_select on observatory.share_links for select to authenticat
   );
 grant select on observatory.share_links to authenticated;
 grant select, insert, update, delete on observatory.share_links to service_role;
-select private.scope_table('observatory.share_links');
 
 create trigger share_links_erased before insert or update on observatory.share_links
   for each statement execute function private.refuse_erased_caller();

@@ -12,8 +12,10 @@ create type assistant.member as (id uuid, tenant_id uuid, role text, is_private 
 comment on type assistant.member is
   'A caller as a member of a tenant. is_private: the caller sees their own conversations only, as features.private_conversations says of members, but not of admins and owners.';
 
--- The caller as a member of a tenant; all null for everybody else. Both tables are made later, in 0501 and 0502. In PL/pgSQL, because SQL
--- functions with settings are planned at every call.
+-- The caller as a member of a tenant; all null for everybody else, and outside of the scope of the caller's API token. One call a statement and
+-- field: policies write (select (assistant.me()).tenant_id). No second policy holds the reads of a table to the scope whose rows are compared
+-- with that: it would be checked for each row. Both tables are made later, in 0501 and 0502. In PL/pgSQL, because SQL functions with settings
+-- are planned at every call.
 create function assistant.me() returns assistant.member
   language plpgsql stable security definer
   set search_path = ''
@@ -26,7 +28,7 @@ begin
   if private.scope_allows('assistant', 'read') then
     select
       u.id, u.tenant_id, u.role,
-      u.role not in ('admin', 'owner') and coalesce((t.features ->> 'private_conversations')::boolean, false)
+      u.role not in ('admin', 'owner') and t.features @> '{"private_conversations": true}'
     into known
     from assistant.users as u
     inner join assistant.tenants as t on t.id = u.tenant_id
@@ -40,7 +42,7 @@ comment on function assistant.me() is
 revoke execute on function assistant.me() from public;
 grant execute on function assistant.me() to authenticated;
 
--- One call a statement: policies write these as (select assistant.my_tenant()).
+-- The defaults of columns. In policies they would take longer than the field by itself.
 create function assistant.my_tenant() returns uuid
   language plpgsql stable
   set search_path = ''

@@ -41,13 +41,13 @@ comment on column assistant.tenants.branding is 'What the tenant''s own pages sh
 alter table assistant.tenants enable row level security;
 alter table assistant.tenants force row level security;
 create policy member_select on assistant.tenants for select to authenticated
-  using (id = (select assistant.my_tenant()));
+  using (id = (select (assistant.me()).tenant_id));
 create policy admin_update on assistant.tenants for update to authenticated
-  using (id = (select assistant.my_tenant()) and (select assistant.is_admin()))
-  with check (id = (select assistant.my_tenant()) and (select assistant.is_admin()));
+  using (id = (select (assistant.me()).tenant_id) and (select assistant.is_admin()))
+  with check (id = (select (assistant.me()).tenant_id) and (select assistant.is_admin()));
 grant select, update (name, temperature, max_tokens, system_prompt, features, branding) on assistant.tenants to authenticated;
 grant select, insert, update, delete on assistant.tenants to service_role;
-select private.scope_table('assistant.tenants');
+select private.scope_table('assistant.tenants', array['update']);
 
 -- The time zone of a tenant's days.
 create function private.tenant_zone(tenant uuid) returns text

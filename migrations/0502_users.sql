@@ -39,13 +39,13 @@ create index users_never_joined on assistant.users (updated_at) where auth_id is
 alter table assistant.users enable row level security;
 alter table assistant.users force row level security;
 create policy member_select on assistant.users for select to authenticated
-  using (tenant_id = (select assistant.my_tenant()));
+  using (tenant_id = (select (assistant.me()).tenant_id));
 create policy self_update on assistant.users for update to authenticated
-  using (id = (select assistant.my_id()))
-  with check (id = (select assistant.my_id()));
+  using (id = (select (assistant.me()).id))
+  with check (id = (select (assistant.me()).id));
 grant select, update (name, preferences) on assistant.users to authenticated;
 grant select, insert, update, delete on assistant.users to service_role;
-select private.scope_table('assistant.users');
+select private.scope_table('assistant.users', array['update']);
 
 create trigger users_erased before insert or update on assistant.users
   for each statement execute function private.refuse_erased_caller();

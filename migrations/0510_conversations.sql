@@ -40,26 +40,26 @@ alter table assistant.conversations force row level security;
 -- Not as a boolean: of one that it does not know the planner expects half of the rows, and it would sort what it could read in order.
 create policy member_select on assistant.conversations for select to authenticated
   using (
-    tenant_id = (select assistant.my_tenant())
-    and ((select nullif((assistant.me()).is_private, true)) is not null or user_id = (select assistant.my_id()))
+    tenant_id = (select (assistant.me()).tenant_id)
+    and ((select nullif((assistant.me()).is_private, true)) is not null or user_id = (select (assistant.me()).id))
   );
 create policy owner_insert on assistant.conversations for insert to authenticated
-  with check (tenant_id = (select assistant.my_tenant()) and user_id = (select assistant.my_id()));
+  with check (tenant_id = (select (assistant.me()).tenant_id) and user_id = (select (assistant.me()).id));
 create policy owner_update on assistant.conversations for update to authenticated
   using (
-    tenant_id = (select assistant.my_tenant()) and (user_id = (select assistant.my_id()) or (select assistant.is_admin()))
+    tenant_id = (select (assistant.me()).tenant_id) and (user_id = (select (assistant.me()).id) or (select assistant.is_admin()))
   )
   with check (
-    tenant_id = (select assistant.my_tenant()) and (user_id = (select assistant.my_id()) or (select assistant.is_admin()))
+    tenant_id = (select (assistant.me()).tenant_id) and (user_id = (select (assistant.me()).id) or (select assistant.is_admin()))
   );
 create policy owner_delete on assistant.conversations for delete to authenticated
   using (
-    tenant_id = (select assistant.my_tenant()) and (user_id = (select assistant.my_id()) or (select assistant.is_admin()))
+    tenant_id = (select (assistant.me()).tenant_id) and (user_id = (select (assistant.me()).id) or (select assistant.is_admin()))
   );
 grant select, insert (tenant_id, user_id, title, metadata, is_archived), update (title, metadata, is_archived), delete
   on assistant.conversations to authenticated;
 grant select, insert, update, delete on assistant.conversations to service_role;
-select private.scope_table('assistant.conversations');
+select private.scope_table('assistant.conversations', array['insert', 'update', 'delete']);
 
 -- Trigger: in a batch PostgREST sends null for a column that only some of the conversations have.
 create function private.complete_assistant_conversation() returns trigger

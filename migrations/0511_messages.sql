@@ -52,25 +52,25 @@ create policy member_select on assistant.messages for select to authenticated
 -- For the indexes by tenant: without these, each message of another tenant's conversation is looked at, and the time that this takes says that
 -- there are some. Restrictive, and the first ones by their names: what comes after another policy must be leakproof to be looked for in an index.
 create policy by_tenant_select on assistant.messages as restrictive for select to authenticated
-  using (private.tenant_of(conversation_id) = (select assistant.my_tenant()));
+  using (private.tenant_of(conversation_id) = (select (assistant.me()).tenant_id));
 create policy by_tenant_update on assistant.messages as restrictive for update to authenticated
-  using (private.tenant_of(conversation_id) = (select assistant.my_tenant()))
-  with check (private.tenant_of(conversation_id) = (select assistant.my_tenant()));
+  using (private.tenant_of(conversation_id) = (select (assistant.me()).tenant_id))
+  with check (private.tenant_of(conversation_id) = (select (assistant.me()).tenant_id));
 create policy author_insert on assistant.messages for insert to authenticated
   with check (
     role = 'user'
-    and exists (select from assistant.conversations as c where c.id = conversation_id and c.user_id = (select assistant.my_id()))
+    and exists (select from assistant.conversations as c where c.id = conversation_id and c.user_id = (select (assistant.me()).id))
   );
 create policy author_update on assistant.messages for update to authenticated
-  using (exists (select from assistant.conversations as c where c.id = conversation_id and c.user_id = (select assistant.my_id())))
+  using (exists (select from assistant.conversations as c where c.id = conversation_id and c.user_id = (select (assistant.me()).id)))
   with check (
-    exists (select from assistant.conversations as c where c.id = conversation_id and c.user_id = (select assistant.my_id()))
+    exists (select from assistant.conversations as c where c.id = conversation_id and c.user_id = (select (assistant.me()).id))
   );
 create policy office_delete on assistant.messages for delete to service_role
   using (true);
 grant select, insert (conversation_id, role, content, metadata), update (metadata) on assistant.messages to authenticated;
 grant select, insert, update, delete on assistant.messages to service_role;
-select private.scope_table('assistant.messages');
+select private.scope_table('assistant.messages', array['insert', 'update']);
 
 -- Trigger: completes a message. In a batch PostgREST sends null for a column that only some of the messages have.
 create function private.complete_assistant_message() returns trigger

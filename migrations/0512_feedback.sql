@@ -37,24 +37,24 @@ create policy member_select on assistant.feedback for select to authenticated
     not (select (assistant.me()).is_private) or exists (select from assistant.messages as m where m.id = message_id offset 0)
   );
 create policy by_tenant_select on assistant.feedback as restrictive for select to authenticated
-  using (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
+  using (private.tenant_of_message(message_id) = (select (assistant.me()).tenant_id));
 create policy by_tenant_update on assistant.feedback as restrictive for update to authenticated
-  using (private.tenant_of_message(message_id) = (select assistant.my_tenant()))
-  with check (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
+  using (private.tenant_of_message(message_id) = (select (assistant.me()).tenant_id))
+  with check (private.tenant_of_message(message_id) = (select (assistant.me()).tenant_id));
 create policy by_tenant_delete on assistant.feedback as restrictive for delete to authenticated
-  using (private.tenant_of_message(message_id) = (select assistant.my_tenant()));
+  using (private.tenant_of_message(message_id) = (select (assistant.me()).tenant_id));
 create policy owner_insert on assistant.feedback for insert to authenticated
-  with check (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0));
+  with check (user_id = (select (assistant.me()).id) and exists (select from assistant.messages as m where m.id = message_id offset 0));
 create policy owner_update on assistant.feedback for update to authenticated
-  using (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0))
-  with check (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0));
+  using (user_id = (select (assistant.me()).id) and exists (select from assistant.messages as m where m.id = message_id offset 0))
+  with check (user_id = (select (assistant.me()).id) and exists (select from assistant.messages as m where m.id = message_id offset 0));
 create policy owner_delete on assistant.feedback for delete to authenticated
-  using (user_id = (select assistant.my_id()) and exists (select from assistant.messages as m where m.id = message_id offset 0));
+  using (user_id = (select (assistant.me()).id) and exists (select from assistant.messages as m where m.id = message_id offset 0));
 -- An upsert updates every column that it sends. The message and the member stay what they are: feedback_keep.
 grant select, insert (message_id, user_id, rating, comment), update (message_id, user_id, rating, comment), delete
   on assistant.feedback to authenticated;
 grant select, insert, update, delete on assistant.feedback to service_role;
-select private.scope_table('assistant.feedback');
+select private.scope_table('assistant.feedback', array['insert', 'update', 'delete']);
 
 create table private.feedback_snapshots (
   id              uuid constraint feedback_snapshots_pkey primary key default pg_catalog.gen_random_uuid(),

@@ -37,7 +37,8 @@ alter table assistant.usage_metrics enable row level security;
 alter table assistant.usage_metrics force row level security;
 create policy member_select on assistant.usage_metrics for select to authenticated
   using (
-    tenant_id = (select assistant.my_tenant()) and (user_id = (select assistant.my_id()) or (select assistant.is_admin()))
+    tenant_id = (select (assistant.me()).tenant_id)
+    and (user_id = (select (assistant.me()).id) or (select (assistant.me()).role in ('admin', 'owner')))
   );
 create policy office_insert on assistant.usage_metrics for insert to service_role
   with check (true);
@@ -46,7 +47,6 @@ create policy office_update on assistant.usage_metrics for update to service_rol
   with check (true);
 grant select on assistant.usage_metrics to authenticated;
 grant select, insert, update on assistant.usage_metrics to service_role;
-select private.scope_table('assistant.usage_metrics');
 
 create trigger usage_metrics_erased before insert or update on assistant.usage_metrics
   for each statement execute function private.refuse_erased_caller();

@@ -3,7 +3,17 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { close, freshEmail, sql } from '../../support/stack.js';
-import { asServer, asUser, codeOf, forget, makeConversation, makeMember, makeTenant } from '../support/world.js';
+import {
+  asServer,
+  asUser,
+  codeOf,
+  forget,
+  makeConversation,
+  makeFeedback,
+  makeMember,
+  makeTenant,
+  makeUsage,
+} from '../support/world.js';
 
 const tenants = [];
 after(async () => {
@@ -60,6 +70,27 @@ test('who is invited joins with the verified address, in any spelling, and sees 
   assert.deepEqual(await me(sub), { id: made.id, tenant_id: tenant.id, role: 'admin', is_private: false });
   assert.deepEqual(await invitations(sub, verified(email)), []);
   assert.equal((await asUser(sub, 'select id from assistant.tenants')).length, 1);
+});
+
+test('an API token makes somebody a member if its scope has the system', async () => {
+  const { tenant, member } = await company();
+  const { messages } = await makeConversation(member, ['a question']);
+  await makeFeedback(messages[0].id, member.id);
+  await makeUsage(tenant.id, member.id);
+  const seen = async (systems) => {
+    const claims = { api_token: { id: randomUUID(), systems, endpoints: [], access: 'read' } };
+    const found = [(await asUser(member.auth_id, 'select assistant.my_tenant() as id', [], claims))[0].id];
+    for (const table of ['tenants', 'users', 'conversations', 'messages', 'feedback', 'usage_metrics'])
+      found.push(
+        ...(await asUser(member.auth_id, `select '${table}' as name from assistant.${table} limit 1`, [], claims)),
+      );
+    return found.map((each) => each?.name ?? each);
+  };
+  assert.deepEqual(await seen(['assistant']), [
+    tenant.id,
+    ...['tenants', 'users', 'conversations', 'messages', 'feedback', 'usage_metrics'],
+  ]);
+  assert.deepEqual(await seen(['clixen']), [null]);
 });
 
 test('an invitation says nothing of who has an account, or is a member elsewhere', async () => {

@@ -98,6 +98,36 @@ const SHOWN_TO_ALL = ['flashfusion.public_projects'];
 /** Tables of which everybody reads the active rows: the operator's public catalogue. The proof tries their rows. */
 const CATALOGUE = ['flashfusion.agents', 'flashfusion.ai_services'];
 
+/**
+ * By schema, a condition that lets no row pass outside of the scope of an API token, as PostgreSQL writes it: one of these functions asks for the
+ * scope, and gives null or nothing. A table whose reads are compared with it needs no policy by private.scope_table for them.
+ */
+const HOLDS_SCOPE = {
+  assistant:
+    '\\((\\w+|private\\.tenant_of(_message)?\\(\\w+\\)) = \\( SELECT \\(assistant\\.me\\(\\)\\)\\.tenant_id AS tenant_id\\)\\)',
+  observatory:
+    '\\(\\w+ = ANY \\(\\( SELECT observatory\\.visible_projects\\(\\) AS visible_projects\\)::uuid\\[\\]\\)\\)',
+};
+/** A policy `y` has it for its condition, or as the first of several that must all be met. */
+const HOLDS = `coalesce(pg_get_expr(y.polqual, y.polrelid) ~ (
+  select format('^(%1$s|\\(%1$s AND .*\\))$', h.condition)
+  from (values ${Object.entries(HOLDS_SCOPE).map(([schema, condition]) => `('${schema}', '${condition}')`)}) as h (schema, condition)
+  where h.schema = n.nspname), false)`;
+
+/** Verbs of users that no policy holds to the scope of an API token. */
+const UNSCOPED = `select distinct c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}, private.system_schemas m
+    where m.schema = n.nspname and a.grantee = 'authenticated'::regrole and not exists (
+      select from pg_policy y, lateral (values (pg_get_expr(y.polqual, y.polrelid)), (pg_get_expr(y.polwithcheck, y.polrelid))) as side (condition)
+      where y.polrelid = c.oid and not y.polpermissive and 'authenticated'::regrole = any (y.polroles)
+        and y.polcmd = case a.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end
+        and side.condition ~ format(
+          '^\\(\\( SELECT NULLIF\\(private\\.scope_allows\\(''%s''::text, ''%s''::text\\), false\\) AS "nullif"\\) IS NOT NULL\\)$',
+          m.system, case a.privilege_type when 'SELECT' then 'read' else 'write' end)
+      having count(*) = case a.privilege_type when 'UPDATE' then 2 else 1 end)
+    and not (a.privilege_type = 'SELECT' and exists (
+      select from pg_policy y where y.polrelid = c.oid and y.polcmd = 'r' and 'authenticated'::regrole = any (y.polroles)
+      having bool_or(not y.polpermissive and ${HOLDS}) or bool_and(${HOLDS}) filter (where y.polpermissive)))`;
+
 /** A plain table that breaks nothing. */
 const TABLE = `create table sample.faulty (id uuid constraint faulty_pkey primary key, user_id uuid);
   comment on table sample.faulty is 'Faulty.';
@@ -210,20 +240,17 @@ const RULES = {
           when 'd' then has_table_privilege(r, c.oid, 'DELETE') end)`,
     fault: POLICY('user_id = (select auth.uid())'),
   },
-  // private.scope_table adds them.
+  // private.scope_table adds policies for that.
   'every verb that users have is held to the scope of their API token': {
-    query: `select distinct c.oid::regclass::text || ' ' || a.privilege_type as name from ${GRANTS}, private.system_schemas m
-      where m.schema = n.nspname and a.grantee = 'authenticated'::regrole and not exists (
-        select from pg_policy y, lateral (values (pg_get_expr(y.polqual, y.polrelid)), (pg_get_expr(y.polwithcheck, y.polrelid))) as side (condition)
-        where y.polrelid = c.oid and not y.polpermissive and 'authenticated'::regrole = any (y.polroles)
-          and y.polcmd = case a.privilege_type when 'SELECT' then 'r' when 'INSERT' then 'a' when 'UPDATE' then 'w' when 'DELETE' then 'd' end
-          and side.condition ~ format(
-            '^\\(\\( SELECT NULLIF\\(private\\.scope_allows\\(''%s''::text, ''%s''::text\\), false\\) AS "nullif"\\) IS NOT NULL\\)$',
-            m.system, case a.privilege_type when 'SELECT' then 'read' else 'write' end)
-        having count(*) = case a.privilege_type when 'UPDATE' then 2 else 1 end)`,
+    query: UNSCOPED,
     fault: `${POLICY('user_id = (select auth.uid())')}; grant select on sample.faulty to authenticated;
       create policy scoped on sample.faulty as restrictive for select to authenticated
         using ((select nullif(private.scope_allows('sample', 'write'), false)) is not null)`,
+  },
+  'also where it has no policy of its own: each of its policies holds it': {
+    query: UNSCOPED,
+    fault:
+      'create policy faulty on observatory.daily_rollups for select to authenticated using (user_id = (select auth.uid()))',
   },
   'every schema of the data API belongs to a system': {
     query: `select n.nspname as name from pg_namespace n where ${EXPOSED} and n.nspname not in (${list(['edge', ...plainSchemas()])})

@@ -209,6 +209,23 @@ test('nobody learns anything of a project that is not theirs, and without a proj
   assert.deepEqual([await requests(stranger), await requests(member), await requests(other.owner)], [0, 2, 1]);
 });
 
+test('an API token sees rows in the tables if its scope has the system', async () => {
+  const seen = (systems) =>
+    as(
+      {
+        role: 'authenticated',
+        claims: { sub: who.owner, api_token: { id: randomUUID(), systems, endpoints: [], access: 'read' } },
+      },
+      async (query) => {
+        const found = [];
+        for (const table of ['project_members', 'conversations', 'messages', 'usage_records', 'daily_rollups'])
+          found.push((await query(`select exists (select from observatory.${table}) as any`))[0].any);
+        return new Set(found);
+      },
+    );
+  assert.deepEqual([await seen(['observatory']), await seen(['assistant'])], [new Set([true]), new Set([false])]);
+});
+
 test('a member who is removed sees nothing at once, also in the tables', async () => {
   const removed = randomUUID();
   const add = `insert into observatory.project_members (project_id, user_id, role) values ($1, $2, 'viewer')`;
