@@ -37,16 +37,12 @@ let last = 0;
 let instance;
 /** The answer of the request that is being begun, if it need not wait. */
 let atOnce;
-/**
- * What sends requests of the method HEAD, on connections that nothing else uses: PostgREST 12 closes a connection after each answer
- * to HEAD, and a write that was sent on it would be lost. On Cloudflare there is no such binding.
- */
-let heads;
+/** The bindings, which are the same for all requests. */
+let bindings;
 
 export default {
   fetch(request, env, ctx) {
-    heads = env.HEAD_REQUESTS;
-    if (keepInstance()) readNames(env);
+    keepInstance(env);
     let text = `${request.method}\n${request.url}\n`;
     request.headers.forEach((value, name) => {
       const mark = requestMarks.get(name);
@@ -58,7 +54,10 @@ export default {
     atOnce = undefined;
     return answer ?? new Promise((resolve) => waiting.set(task, resolve));
   },
-  scheduled: (controller, env, ctx) => scheduled(controller, env, ctx),
+  scheduled(controller, env, ctx) {
+    keepInstance(env);
+    return scheduled(controller, env, ctx);
+  },
 };
 
 /** A number that nothing else has. Rust holds it in 32 bits. */
@@ -77,22 +76,20 @@ function utf8(text) {
   return scratch.subarray(0, encoder.encodeInto(text, scratch).written);
 }
 
-/**
- * Has Rust start afresh after a trap, and forgets the requests that were lost with the instance of before. Whether it is another
- * instance.
- */
-function keepInstance() {
+/** Has Rust start afresh after a trap, and forgets the requests that were lost with the instance of before. */
+function keepInstance(env = bindings) {
+  bindings = env;
   const current = startAfresh();
-  if (current === instance) return false;
+  if (current === instance) return;
   waiting.clear();
   outliving.clear();
   instance = current;
-  return true;
+  readNames();
 }
 
-/** Reads which names have a mark: first those of the request headers that the edge reads. */
-function readNames(env) {
-  const [read, ...all] = headerNames(env).split('\n');
+/** Reads which names have a mark, as each instance has to be asked: first those of the request headers that the edge reads. */
+function readNames() {
+  const [read, ...all] = headerNames(bindings).split('\n');
   names = all;
   for (const [place, name] of names.entries()) {
     const mark = String.fromCharCode(FIRST_MARK + place);
@@ -238,7 +235,9 @@ export function send(wait, text, body, milliseconds) {
     failed(wait, fault);
   };
   const name = text.slice(0, method);
-  const sender = name === 'HEAD' && heads ? heads : globalThis;
+  // PostgREST 12 closes a connection after each answer to HEAD, and a write that was sent on it would be lost. The local stack has a
+  // binding for these requests, whose connections nothing else uses. On Cloudflare there is none.
+  const sender = name === 'HEAD' && bindings.HEAD_REQUESTS ? bindings.HEAD_REQUESTS : globalThis;
   try {
     const answering = sender.fetch(text.slice(method + 1, url), {
       method: name,

@@ -90,15 +90,16 @@ const withChanged = async ({ file, from, to, around }, body) => {
   }
 };
 
+const FINISH = 'export function finish(task, text, body) {';
+/** The bundle has no way to trap that is known: one is put into the function that answers every request. */
+const TRAPPING = {
+  ...{ file: 'entry.js', from: FINISH },
+  to: `${FINISH} if (globalThis.trap) { globalThis.trap = false; throw new WebAssembly.RuntimeError('a trap'); }`,
+  around: `globalThis.trap = new URL(request.url).search === '?trap'`,
+};
+
 test('a trap ends the request that it happens in, and the next is served', async () => {
-  // The bundle has no way to trap that is known: one is put into the function that answers every request.
-  const from = 'export function finish(task, text, body) {';
-  const trap = `if (globalThis.trap) { globalThis.trap = false; throw new WebAssembly.RuntimeError('a trap'); }`;
-  const changed = {
-    ...{ file: 'entry.js', from, to: `${from} ${trap}` },
-    around: `globalThis.trap = new URL(request.url).search === '?trap'`,
-  };
-  await withChanged(changed, async ({ status }) => {
+  await withChanged(TRAPPING, async ({ status }) => {
     for (let n = 0; n < 3; n++) {
       assert.equal(await status('/healthz?trap'), 500);
       // Here it happens while the request waits for PostgREST.
@@ -106,6 +107,25 @@ test('a trap ends the request that it happens in, and the next is served', async
       assert.equal(await status('/healthz'), 200);
       assert.equal(await status('/readyz'), 200);
     }
+  });
+});
+
+test('after a trap the next request is served, also if an answer to a lost request arrives before it', async () => {
+  const around = `${TRAPPING.around};
+    if (request.url.endsWith('/held')) return new Response(globalThis.held);
+    globalThis.kept ??= globalThis.fetch;
+    globalThis.fetch = !request.url.endsWith('?held') ? globalThis.kept : async (...sent) => {
+      const answer = await globalThis.kept(...sent);
+      globalThis.held = 'held';
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      return answer;
+    }`;
+  await withChanged({ ...TRAPPING, around }, async ({ url, status }) => {
+    const lost = status('/readyz?held');
+    await waitFor('an answer to be held', async () => (await (await fetch(`${url}/held`)).text()) === 'held');
+    assert.equal(await status('/healthz?trap'), 500);
+    assert.equal(await lost, 500);
+    for (const path of ['/healthz', '/readyz']) assert.equal(await status(path), 200);
   });
 });
 

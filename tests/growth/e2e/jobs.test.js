@@ -56,6 +56,21 @@ test('every cron of wrangler.toml runs the jobs that are listed for it, and each
   await edge.logged(({ event }) => event === 'unknown_cron');
 });
 
+test('the clock may be the first that an isolate hears', async () => {
+  const silent = AROUND.replace('return edge.fetch(request, env, ctx)', `return new Response('up')`);
+  assert.notEqual(silent, AROUND);
+  const fresh = await startEdge({}, [], silent);
+  try {
+    const before_ = await runs('process_pending_events');
+    await fetch(`${fresh.url}/the-clock?cron=${encodeURIComponent('*/5 * * * *')}`);
+    const now = await runs('process_pending_events');
+    assert.ok(now.length > before_.length);
+    assert.equal(now.at(-1).error, null);
+  } finally {
+    await fresh.stop();
+  }
+});
+
 test('events that were sent are counted by the clock, to the last one', async () => {
   const events = Array.from({ length: 40 }, (_, n) => anEvent({ name: 'by the clock', session_id: `s${n % 5}` }));
   assert.equal((await ask('/v1/events', { json: events })).status, 202);
