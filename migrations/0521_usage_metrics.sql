@@ -305,9 +305,17 @@ begin
       end
     ) as fault
     from jsonb_array_elements(batch) with ordinality as e
-    cross join lateral (select private.usage_event_fault(e.value) as fault) as f
-    left join assistant.tenants as t on f.fault is null and t.id = case when f.fault is null then (e.value ->> 'tenant_id')::uuid end
-    left join assistant.users as u on u.tenant_id = t.id and u.id = case when f.fault is null then (e.value ->> 'user_id')::uuid end
+    -- Each event is judged once, and its tenant and its member are looked up by their keys. Without an offset the condition is judged again
+    -- wherever it stands, even for each member of the tenant, if the planner expects few of them.
+    cross join lateral (select private.usage_event_fault(e.value) as fault offset 0) as f
+    left join lateral (
+      select o.id from assistant.tenants as o where o.id = case when f.fault is null then (e.value ->> 'tenant_id')::uuid end offset 0
+    ) as t on true
+    left join lateral (
+      select o.id from assistant.users as o
+      where o.tenant_id = t.id and o.id = case when f.fault is null then (e.value ->> 'user_id')::uuid end
+      offset 0
+    ) as u on true
     order by t.id, (e.value ->> 'event_id') collate "C", e.ordinality
   loop
     if item.fault is not null then

@@ -317,6 +317,19 @@ test('requests and imported events of many at once add up', async () => {
   assert.deepEqual(await budget(id), { limit: 1_000_000, used: 22_500, reserved: 0, left: 977_500 });
 });
 
+test('each event of a batch is judged once', async () => {
+  const one = await makeMember(await tenant());
+  const events = [...Array.from({ length: 5 }, () => event(one)), { ...event(one), at: 'noon' }];
+  await transaction(async (query) => {
+    await query(`set local track_functions = 'pl'`);
+    await query('select assistant.add_usage_events($1)', [JSON.stringify({ events })]);
+    const [{ calls }] = await query(
+      `select pg_stat_get_xact_function_calls('private.usage_event_fault(jsonb)'::regprocedure)::int as calls`,
+    );
+    assert.equal(calls, events.length);
+  });
+});
+
 test('events do not change; a member who is deleted leaves the tenant’s sums as they are', async () => {
   const id = await tenant();
   const [leaving, staying] = [await makeMember(id), await makeMember(id)];
