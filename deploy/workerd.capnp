@@ -19,7 +19,7 @@ const edge :Workerd.Worker = (
     (name = "index.js", esModule = embed "../build/index.js"),
     (name = "index_bg.wasm", wasm = embed "../build/index_bg.wasm"),
     (name = "systems.js", esModule = embed "../build/systems.js"),
-    (name = "documents.txt", text = embed "../build/documents.txt"),
+    (name = "documents.bin", data = embed "../build/documents.bin"),
   ],
   # The same as in wrangler.toml.
   compatibilityDate = "2026-11-17",

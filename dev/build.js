@@ -14,6 +14,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -238,8 +239,8 @@ export const build = async (kind = 'release') => {
   }
   const bytes = size(output);
   console.error(`[build] ${output.slice(root.length + 1)}/: ${(bytes / 1024).toFixed(1)} KB gzipped`);
-  const beside = gzipSync(readFileSync(documents), { level: 9 }).length;
-  console.error(`[build] beside it documents.txt, read when it is asked for: ${(beside / 1024).toFixed(1)} KB gzipped`);
+  const beside = statSync(documents).size;
+  console.error(`[build] beside it documents.bin, read when it is asked for: ${(beside / 1024).toFixed(1)} KB gzipped`);
   if (kind === 'release') console.error(`[build] ${weights(output, sources, bytes)}`);
 };
 

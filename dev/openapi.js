@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { parse } from 'smol-toml';
 import { page } from './docs_page/page.js';
 import { root } from './paths.js';
@@ -453,8 +454,8 @@ const local = (name) => readFileSync(join(root, 'dev', 'docs_page', name), 'utf8
 const pico = () =>
   readFileSync(createRequire(import.meta.url).resolve('@picocss/pico/css/pico.classless.min.css'), 'utf8');
 
-/** The documents by name, as one JSON text: each is a digest in the first line, and the text. */
-export const documentsText = (chosen = systems()) => {
+/** The documents by name, as one JSON text in gzip: each is a digest in the first line, and the text. */
+export const documentsModule = (chosen = systems()) => {
   const described = description(chosen);
   const texts = {
     'openapi.json': descriptionText(described),
@@ -463,20 +464,20 @@ export const documentsText = (chosen = systems()) => {
     'filter.js': local('filter.js'),
   };
   const digest = (text) => createHash('sha256').update(text).digest('base64url').slice(0, 16);
-  return JSON.stringify(
-    Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, `${digest(text)}\n${text}`])),
-  );
+  const documents = Object.entries(texts).map(([name, text]) => [name, `${digest(text)}\n${text}`]);
+  return gzipSync(JSON.stringify(Object.fromEntries(documents)), { level: 9 });
 };
 
 /**
- * Writes the module `documents.txt` into a directory, at once, so that no reader finds half of it.
+ * Writes the module `documents.bin` into a directory, at once, so that no reader finds half of it. It is compressed because the runtime
+ * converts a text at each start, whether or not it is imported.
  * @param {string} directory where to write it
  * @param {object[]} chosen the manifests
  */
 export const writeDocuments = (directory, chosen = systems()) => {
-  const file = join(directory, 'documents.txt');
+  const file = join(directory, 'documents.bin');
   mkdirSync(directory, { recursive: true });
-  writeFileSync(`${file}.new`, documentsText(chosen));
+  writeFileSync(`${file}.new`, documentsModule(chosen));
   renameSync(`${file}.new`, file);
   return file;
 };

@@ -16,7 +16,7 @@ const text = (value) => JSON.stringify(value);
 /** The modules of a bundle in a folder, in the order in which workerd wants them: the entry first. */
 export const bundleIn = (folder) =>
   Object.fromEntries(
-    ['entry.js', 'index.js', 'index_bg.wasm', 'systems.js', 'documents.txt'].map((name) => [
+    ['entry.js', 'index.js', 'index_bg.wasm', 'systems.js', 'documents.bin'].map((name) => [
       name,
       join(root, folder, name),
     ]),
@@ -28,7 +28,7 @@ export const BUNDLE = bundleIn('build');
 /** What wrangler.toml says of the runtime. */
 const runtime = () => parse(readFileSync(join(root, 'wrangler.toml'), 'utf8'));
 
-const KINDS = { wasm: 'wasm', txt: 'text' };
+const KINDS = { wasm: 'wasm', bin: 'data' };
 const moduleKind = (name) => KINDS[name.split('.').at(-1)] ?? 'esModule';
 
 const configuration = ({ port, modules, variables, bindings }) => {

@@ -123,8 +123,13 @@ export function finish(task, text, body) {
 let documents;
 
 export async function document(name) {
-  documents ??= JSON.parse((await import('./documents.txt')).default);
+  documents ??= await readDocuments();
   return documents[name];
+}
+
+async function readDocuments() {
+  const { default: bytes } = await import('./documents.bin');
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).json();
 }
 
 /** Makes a call when the client of a request hangs up. */
