@@ -101,10 +101,11 @@ select
   private.event_number(a.attributes -> 'event.sequence'), private.event_text(a.attributes -> 'tool_use_id'),
   private.event_text(a.attributes -> 'request_id'), a.attributes, private.otel_time(record -> 'timeUnixNano')
 from private.elements_of(request -> 'resourceLogs') as resource
-cross join lateral (select private.otel_attributes(resource #> '{resource,attributes}') as attributes) as r
+-- With an offset each list is made an object once, and not wherever it stands above.
+cross join lateral (select private.otel_attributes(resource #> '{resource,attributes}') as attributes offset 0) as r
 cross join lateral private.elements_of(resource -> 'scopeLogs') as scope
 cross join lateral private.elements_of(scope -> 'logRecords') as record
-cross join lateral (select private.otel_attributes(record -> 'attributes') as attributes) as a
+cross join lateral (select private.otel_attributes(record -> 'attributes') as attributes offset 0) as a
 $$;
 revoke execute on function private.otel_records(jsonb) from public;
 

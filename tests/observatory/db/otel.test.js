@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { as, close, onBehalf, sql } from '../../support/stack.js';
+import { as, close, onBehalf, sql, transaction } from '../../support/stack.js';
 import {
   callsOf,
   conversationsOf,
@@ -288,6 +288,18 @@ test('a live token of an erased user stores no logs', async () => {
   const { user, session } = somebody();
   await sql('insert into private.erased_users (id) values ($1)', [user]);
   await assert.rejects(takeLogs(user, record(session, 'api_request', request('req_1'))), /RG521/);
+});
+
+test('the attributes of each record are read once', async () => {
+  const records = Array.from({ length: 5 }, () => record(randomUUID(), 'api_request', request(randomUUID())));
+  await transaction(async (query) => {
+    await query(`set local track_functions = 'all'`);
+    await query('select count(attributes) from private.otel_records($1)', [JSON.stringify(logs(...records))]);
+    const [{ calls }] = await query(
+      `select pg_stat_get_xact_function_calls('private.otel_attributes(jsonb)'::regprocedure)::int as calls`,
+    );
+    assert.equal(calls, records.length + 1, 'and those of the resource');
+  });
 });
 
 test('times and numbers that are none harm nothing', async () => {
