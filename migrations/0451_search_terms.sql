@@ -486,9 +486,9 @@ begin
       'excerpt', left(regexp_replace(left(r.full_text, 2000), '\s+', ' ', 'g'), 300)
     ) order by r.alike desc, r.occurred_at desc, r.id)
     from (
-      select c.*, private.similarity(left(words, 1000), left(c.full_text, 1000)) as alike
+      select c.*
       from (
-        select m.*, o.title
+        select m.*, o.title, private.similarity(left(words, 1000), left(m.full_text, 1000)) as alike
         from unnest(candidates) as k (id)
         -- Each by its id, however many rows the planner expects.
         cross join lateral (
@@ -502,8 +502,8 @@ begin
         ) as o
         offset 0
       ) as c
-      where private.similarity(left(words, 1000), left(c.full_text, 1000)) > 0.1
-      order by alike desc, c.occurred_at desc, c.id
+      where c.alike > 0.1
+      order by c.alike desc, c.occurred_at desc, c.id
       limit most
     ) as r
   ), '[]'));

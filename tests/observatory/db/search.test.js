@@ -384,6 +384,16 @@ test('a message of any project of the caller has similar ones, however many proj
     results.map(({ message_id }) => message_id),
     [alike.id],
   );
+  await transaction(async (query) => {
+    await query(`select set_config('track_functions', 'all', true), set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ role: 'authenticated', sub }),
+    ]);
+    await query('select observatory.similar($1)', [first.id]);
+    const [{ calls }] = await query(
+      `select pg_stat_get_xact_function_calls('private.similarity(text,text)'::regprocedure)::int as calls`,
+    );
+    assert.equal(calls, 1, 'each is compared once');
+  });
   await sql('delete from observatory.projects where owner_id = $1', [sub]);
 });
 
