@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::error::{Error, Row, SERVICE_TIMEOUT, SERVICE_UNAVAILABLE};
 use crate::headers::Headers;
-use crate::isolate::Edge;
+use crate::isolate::{Edge, turns};
 use crate::message::{Body, Response, SendFault, text};
 use crate::runtime::Platform;
 use crate::scope::Handed;
@@ -79,7 +79,12 @@ pub(super) async fn send<P: Platform>(
         service,
         body_limit,
         is_watched,
+        sharer,
+        body_bytes,
     } = handed;
+    if let Some(sharer) = &sharer {
+        turns::before_passing(sharer.name(), body_bytes, edge).await;
+    }
     let answer = edge.platform.send(&outgoing, &|| ()).await;
     let mut response = answer.map_err(|fault| match fault {
         SendFault::Unreachable => failed(&SERVICE_UNAVAILABLE, service),
@@ -108,6 +113,11 @@ pub(super) async fn send<P: Platform>(
     }
     let base = edge.config.services.address(service)?;
     let is_head = outgoing.method == Method::HEAD;
+    let length = text(&response.headers, CONTENT_LENGTH.as_str()).filter(|_| !is_head);
+    let bytes = length.and_then(|length| length.parse().ok());
+    if let Some((sharer, bytes)) = sharer.as_ref().zip(bytes) {
+        turns::before_passing(sharer.name(), bytes, edge).await;
+    }
     response.headers = relayed(&response.headers, is_head, service, base)?;
     Ok(response)
 }

@@ -32,6 +32,8 @@ const BYTES_OF_LINES_IN_A_MS: usize = 16 * KB;
 /// Bytes of a body of lines that count a millisecond beside that when they arrive: decompressed, and split into lines. Blank lines are
 /// in no batch.
 const BYTES_SPLIT_IN_A_MS: usize = 64 * KB;
+/// Bytes that count a millisecond when they are passed on between a client and a service.
+const BYTES_PASSED_IN_A_MS: usize = 64 * KB;
 /// Milliseconds that a stream of a service counts when it begins: a chat.
 const STREAM_MS: u64 = 20;
 /// Milliseconds that a piece of a service's stream counts beside those of its bytes. What arrives before its turn is part of it, so
@@ -92,6 +94,13 @@ pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, 
     if work_ms > 0 {
         *due_bytes %= BYTES_SPLIT_IN_A_MS;
         wait(caller, work_ms as u64, edge).await;
+    }
+}
+
+/// Waits until it is a caller's turn to have a long body passed on, unread: the runtime sends what has arrived without a pause.
+pub async fn before_passing<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    if is_work(bytes) {
+        wait(caller, (bytes / BYTES_PASSED_IN_A_MS) as u64, edge).await;
     }
 }
 

@@ -9,6 +9,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 use super::headers::{set, set_trace};
+use super::work::{Sharer, sharer};
 use super::{guard, mint};
 use crate::body::{self, read_all};
 use crate::config::Config;
@@ -29,6 +30,10 @@ pub(crate) struct Handed<B> {
     pub body_limit: usize,
     /// Whether a browser opens a WebSocket: what it sends is read.
     pub is_watched: bool,
+    /// In whose turns long bodies are passed on.
+    pub sharer: Option<Sharer>,
+    /// Bytes of the client's body.
+    pub body_bytes: usize,
 }
 
 /// Request headers that are handed on unchanged: those that the clients of supabase-js send, and those of the protocol for
@@ -179,6 +184,7 @@ pub(super) async fn hand_on<P: Platform>(
         Service::Storage => (limits.storage_bytes, limits.storage_upload_ms),
         Service::Functions => (limits.function_bytes, limits.upload_ms),
     };
+    let body_bytes = body::expected_bytes(&request);
     let is_read = matches!(request.method, Method::GET | Method::HEAD);
     let body = if is_read {
         Body::Empty
@@ -200,6 +206,8 @@ pub(super) async fn hand_on<P: Platform>(
     }
     Ok(Handed {
         is_watched: is_socket && is_from_browser(&request.headers),
+        sharer: sharer(caller, request.address),
+        body_bytes,
         outgoing: Outgoing {
             method: request.method,
             url,

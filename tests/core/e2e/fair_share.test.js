@@ -11,6 +11,7 @@ import { startEdge } from '../../support/edge.js';
 import { drop, make } from '../../support/fixtures.js';
 import { as, ask, close, edgeToken, made, needs, sql, stack, userToken } from '../../support/stack.js';
 import { makeToken } from '../support/api_tokens.js';
+import { startService } from '../support/services.js';
 
 /** The shares of migrations/0015_fair_share.sql and of `LIMITS`. */
 const CALLER = 3;
@@ -438,5 +439,40 @@ test('gzip that becomes a thousand times as large is read in turns, and others a
     assert.ok(before >= 100, `${before}`);
   } finally {
     await isolate.stop();
+  }
+});
+
+test('long files of storage are passed on in turns: a request of another user is answered between them', async () => {
+  const file = Buffer.alloc(5 * MB, 'x');
+  const waiting = [];
+  const service = await startService({
+    // All files at once, so that only the edge can put them apart.
+    answer: (response, { url }) => {
+      if (!url.endsWith('/long')) return response.end('{}');
+      if (waiting.push(response) === 8) for (const each of waiting) each.end(file);
+    },
+  });
+  const isolate = await startEdge({ STORAGE_URL: service.url });
+  try {
+    const [token, other] = await times(2, () => userToken());
+    const get = (name, bearer) =>
+      ask(`/storage/v1/object/authenticated/files/${name}`, { token: bearer, base: isolate.url });
+    await get('short', other);
+    const start = isolate.log().length;
+    const requests = () =>
+      isolate
+        .log()
+        .slice(start)
+        .filter(({ event }) => event === 'request');
+    const files = times(8, () => get('long', token));
+    await waitFor('the first file', async () => requests().length > 0);
+    const before = requests().length;
+    assert.equal((await get('short', other)).status, 200);
+    const after = requests().length;
+    assert.equal(count(await files, 200), 8);
+    assert.ok(before < 8 && after < 8, `${before} files were given before the other request, ${after} with it`);
+  } finally {
+    await isolate.stop();
+    await service.stop();
   }
 });
