@@ -17,7 +17,10 @@ declare
   after text;
   keys text[];
 begin
-  -- Every row that is written comes here, and most texts end here.
+  -- Every row that is written comes here, and most texts end here. A pattern takes as long to prepare as to match a few hundred characters.
+  if octet_length(text) <= 300 and strpos(text, '@') + strpos(text, '+') + strpos(text, '%') + strpos(text, '.') = 0 then
+    return null;
+  end if;
   if text !~ '[@+%]|[A-Z][A-Z][.]' then
     return null;
   end if;

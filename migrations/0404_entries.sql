@@ -34,11 +34,9 @@ create function private.entry_time(words text) returns timestamptz
   set search_path = ''
   as $$
 begin
-  -- A fast path for the form in which agents write times: a pattern takes several times as long.
-  -- translate() looks at each character for each of the nine.
-  if octet_length(words) = 24 and words collate "C" between '1' and '3'
-    and replace(replace(replace(replace(replace(replace(replace(replace(replace(
-      words, '1', '0'), '2', '0'), '3', '0'), '4', '0'), '5', '0'), '6', '0'), '7', '0'), '8', '0'), '9', '0') = '0000-00-00T00:00:00.000Z'
+  -- A fast path for the form in which agents write times: a pattern takes several times as long. The seven characters that are no digits are
+  -- in their places.
+  if words like '____-__-__T__:__:__.___Z' and translate(words, '0123456789', '') = '--T::.Z' and words collate "C" between '1' and '3'
     and substr(words, 12, 2) <= '23' and substr(words, 15, 2) <= '59' and substr(words, 18, 2) <= '59'
     and substr(words, 6, 2) between '01' and '12' and substr(words, 9, 2) between '01' and '28'
   then

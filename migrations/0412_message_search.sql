@@ -34,7 +34,7 @@ begin
     parts := regexp_replace(parts, '[A-Z](?=[A-Z][a-z])', '\& ', 'g');
   end if;
   -- v2.1.173 is found as 2.1.173, too.
-  if parts ~ 'v[0-9]' then
+  if strpos(parts, 'v') > 0 and parts ~ 'v[0-9]' then
     parts := regexp_replace(parts, '\mv(?=\d)', '\& ', 'g');
   end if;
   return parts;

@@ -22,6 +22,8 @@ create function private.store_tool_calls(owner uuid, places jsonb, entries priva
   as $$
 declare
   added bigint;
+  -- As in private.store_messages.
+  stem constant text := left(gen_random_uuid()::text, 30);
 begin
   with place as (
     select p.* from jsonb_to_recordset(places) as p (session text, agent text, conversation_id uuid, project_id uuid)
@@ -75,7 +77,8 @@ begin
       error_message, started_at, completed_at, duration_ms, duration_source, file_path, spawned_agent_id, metadata
     )
     select
-      gen_random_uuid(), call.project_id, call.conversation_id, owner, call.message_id, call.tool_use_id,
+      (stem || lpad(to_hex(row_number() over (order by call.conversation_id, call.tool_use_id)), 6, '0'))::uuid, call.project_id,
+      call.conversation_id, owner, call.message_id, call.tool_use_id,
       coalesce(nullif(call.use ->> 'name', ''), 'unknown'),
       case
         -- As text it has at most six times as many bytes: each control character is an escape.

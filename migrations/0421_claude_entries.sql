@@ -68,16 +68,18 @@ begin
     from jsonb_array_elements(used -> 'iterations') with ordinality as i (one, n)
     where i.one ->> 'type' in ('advisor_message', 'compaction');
   end if;
-  return jsonb_build_object(
-    'input', private.entry_count(used -> 'input_tokens'), 'output', private.entry_count(used -> 'output_tokens'),
-    'cache_read', private.entry_count(used -> 'cache_read_input_tokens'),
-    'cache_write_5m', greatest(
+  -- Not by jsonb_build_object, which writes and reads each number by itself: it takes three times as long.
+  return format(
+    '{"input": %s, "output": %s, "cache_read": %s, "cache_write_5m": %s, "cache_write_1h": %s, "web_searches": %s}',
+    private.entry_count(used -> 'input_tokens'), private.entry_count(used -> 'output_tokens'),
+    private.entry_count(used -> 'cache_read_input_tokens'),
+    greatest(
       private.entry_count(used -> 'cache_creation_input_tokens') - hour,
       case when parts is null then 0 else private.entry_count(parts -> 'ephemeral_5m_input_tokens') end
     ),
-    'cache_write_1h', hour,
-    'web_searches', case when used ? 'server_tool_use' then private.entry_count(used #> '{server_tool_use,web_search_requests}') else 0 end
-  ) || case when used ?| array['service_tier', 'speed', 'inference_geo'] or extra is not null then jsonb_strip_nulls(jsonb_build_object(
+    hour,
+    case when used ? 'server_tool_use' then private.entry_count(used #> '{server_tool_use,web_search_requests}') else 0 end
+  )::jsonb || case when used ?| array['service_tier', 'speed', 'inference_geo'] or extra is not null then jsonb_strip_nulls(jsonb_build_object(
     'tier', case when jsonb_typeof(used -> 'service_tier') = 'string' then left(used ->> 'service_tier', 40) end,
     'variant', case
       when used ->> 'speed' = 'fast' then 'fast'
@@ -241,22 +243,25 @@ begin
         when t.only_one is null and t.content_list is not null then private.claude_tools(t.content_list, t.result)
       end,
       case when jsonb_typeof(t.v -> 'forkedFrom') = 'object' then private.entry_id(t.v #>> '{forkedFrom,sessionId}') end,
-      jsonb_strip_nulls(jsonb_build_object(
-        'cwd', left(t.v ->> 'cwd', 1024), 'version', left(t.v ->> 'version', 60), 'branch', left(t.v ->> 'gitBranch', 250)
-      ) || case
-        when t.kind in ('summary', 'custom-title', 'ai-title', 'worktree-state', 'pr-link') then jsonb_build_object(
-          'title', left(case t.kind
-            when 'summary' then t.v ->> 'summary' when 'custom-title' then t.v ->> 'customTitle' when 'ai-title' then t.v ->> 'aiTitle'
-          end, 500),
-          'title_source', case t.kind when 'summary' then 'summary' when 'custom-title' then 'custom' when 'ai-title' then 'ai' end,
-          'leaf', case when t.kind = 'summary' then private.entry_id(t.v ->> 'leafUuid') end,
-          'worktree_name', case when t.kind = 'worktree-state' then left(t.v #>> '{worktreeSession,worktreeName}', 250) end,
-          'pr', case when t.kind = 'pr-link' then jsonb_build_object(
-            'number', t.v -> 'prNumber', 'url', left(t.v ->> 'prUrl', 2000), 'repository', left(t.v ->> 'prRepository', 250)
-          ) end
-        )
-        else '{}'
-      end),
+      case
+        -- Messages have all three, and no title.
+        when t.is_message and t.cwd is not null and t.version is not null and t.branch is not null
+          then jsonb_build_object('cwd', t.cwd, 'version', t.version, 'branch', t.branch)
+        else jsonb_strip_nulls(jsonb_build_object('cwd', t.cwd, 'version', t.version, 'branch', t.branch) || case
+          when t.kind in ('summary', 'custom-title', 'ai-title', 'worktree-state', 'pr-link') then jsonb_build_object(
+            'title', left(case t.kind
+              when 'summary' then t.v ->> 'summary' when 'custom-title' then t.v ->> 'customTitle' when 'ai-title' then t.v ->> 'aiTitle'
+            end, 500),
+            'title_source', case t.kind when 'summary' then 'summary' when 'custom-title' then 'custom' when 'ai-title' then 'ai' end,
+            'leaf', case when t.kind = 'summary' then private.entry_id(t.v ->> 'leafUuid') end,
+            'worktree_name', case when t.kind = 'worktree-state' then left(t.v #>> '{worktreeSession,worktreeName}', 250) end,
+            'pr', case when t.kind = 'pr-link' then jsonb_build_object(
+              'number', t.v -> 'prNumber', 'url', left(t.v ->> 'prUrl', 2000), 'repository', left(t.v ->> 'prRepository', 250)
+            ) end
+          )
+          else '{}'
+        end)
+      end,
       case
         when t.kind = 'progress' then null
         -- A fast path: most messages have none of these fields.
@@ -292,7 +297,8 @@ begin
     from (
       select
         e.*, e.v ->> 'uuid' as id, e.v ->> 'parentUuid' as above, e.v ->> 'sessionId' as session, e.v ->> 'requestId' as request_id,
-        e.v -> 'toolUseResult' as result,
+        e.v -> 'toolUseResult' as result, left(e.v ->> 'cwd', 1024) as cwd, left(e.v ->> 'version', 60) as version,
+        left(e.v ->> 'gitBranch', 250) as branch,
         case when e.kind = 'assistant' then e.m ->> 'id' end as api_id,
         case when jsonb_array_length(e.content_list) = 1 then e.content_list -> 0 end as only_one,
         case when jsonb_array_length(e.content_list) = 1 then e.content_list #>> '{0,type}' end as only_type

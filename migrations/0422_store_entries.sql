@@ -135,7 +135,7 @@ begin
   )
 
   select jsonb_build_object(
-    'ids', coalesce(jsonb_agg(a.id order by a.seq), '[]'),
+    'ids', coalesce(to_jsonb(array_agg(a.id order by a.seq)), '[]'),
     'messages', count(*) filter (where a.entry_type in ('user', 'assistant', 'system', 'summary', 'attachment')),
     'unknown', count(*) filter (where a.role is null and a.entry_type not in (
       'summary', 'attachment', 'ai-title', 'custom-title', 'agent-name', 'agent-setting', 'permission-mode', 'mode', 'last-prompt',
@@ -143,7 +143,7 @@ begin
       'agent-color', 'content-replacement', 'isolation-latch', 'artifact-comment-monitor', 'artifact-autoreact-ledger'
     )),
     'fresh', count(*),
-    'positions', coalesce(jsonb_agg(a.seq), '[]'),
+    'positions', coalesce(to_jsonb(array_agg(a.seq)), '[]'),
     'given', given
   ) into answer
   from added as a;

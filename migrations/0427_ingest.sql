@@ -179,6 +179,7 @@ declare
   lasts int[] := array[cardinality(lines)];
   first_ int;
   last_ int;
+  part text[];
   entries private.entry[];
   stored jsonb;
   answer jsonb := jsonb_build_object('messages', 0, 'tool_calls', 0, 'duplicates', 0, 'progress', 0, 'unknown', 0);
@@ -190,9 +191,11 @@ begin
     last_ := lasts[cardinality(lasts)];
     firsts := trim_array(firsts, 1);
     lasts := trim_array(lasts, 1);
-    continue when array_remove(lines[first_:last_], null) = '{}';
+    -- Nearly always all lines: a slice copies each.
+    part := case when last_ - first_ + 1 = cardinality(lines) then lines else lines[first_:last_] end;
+    continue when part[1] is null and array_remove(part, null) = '{}';
     begin
-      entries := private.entries_of(conversation ->> 'source', lines[first_:last_], offsets[first_:last_], store_lines.state);
+      entries := private.entries_of(conversation ->> 'source', part, offsets[first_:last_], store_lines.state);
       if by_line <> '{}' then
         entries := private.with_redactions(entries, all_offsets, base, by_line);
       end if;
