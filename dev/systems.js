@@ -33,6 +33,7 @@ export const CORE_SCHEMA = 'edge';
 
 /** The jobs of the core, which `src/jobs.rs` lists. */
 export const CORE_JOBS = [
+  { name: 'analyze_tables', cron: '*/5 * * * *', by: 'database' },
   { name: 'clean_api_tokens', cron: '17 3 * * *', by: 'database' },
   { name: 'clean_audit', cron: '17 3 * * *', by: 'database' },
   { name: 'clean_changes', cron: '*/5 * * * *', by: 'database' },

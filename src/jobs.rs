@@ -23,6 +23,7 @@ pub fn own() -> Vec<Job> {
         by: Worker::Database,
     };
     vec![
+        job("*/5 * * * *", "analyze_tables"),
         job("17 3 * * *", "clean_api_tokens"),
         job("17 3 * * *", "clean_audit"),
         job("*/5 * * * *", "clean_changes"),

@@ -86,3 +86,29 @@ test('a job names a function, not a statement', async () => {
     await assert.rejects(tryJob(called, FUNCTION()), { constraint: 'jobs_function' }, called);
   }
 });
+
+test('tables that were never analysed get statistics, once', async () => {
+  const table = 'private.made_up_rows';
+  await sql(`create table ${table} (n int) with (autovacuum_enabled = off)`);
+  try {
+    const known = async () => {
+      const [row] = await sql(
+        `select (select n_distinct from pg_stats where schemaname || '.' || tablename = $1) as values,
+           pg_stat_get_analyze_count($1::regclass)::int as times`,
+        [table],
+      );
+      return row;
+    };
+    await sql('select private.analyze_tables(10000)');
+    assert.deepEqual(await known(), { values: null, times: 0 }, 'it has no rows');
+    await sql(`insert into ${table} select n % 7 from generate_series(1, 1000) as n`);
+    for (let n = 0; n < 2; n += 1) {
+      await sql('select private.analyze_tables(10000)');
+      assert.deepEqual(await known(), { values: 7, times: 1 });
+    }
+    const [{ result }] = await sql(`select edge.run_job('analyze_tables') as result`);
+    assert.equal(result.error, null);
+  } finally {
+    await sql(`drop table ${table}`);
+  }
+});
