@@ -24,8 +24,8 @@ comment on table observatory.projects is 'Groups the coding sessions of a user, 
 comment on column observatory.projects.root_path is 'Where the project is on its owner''s machine. Further paths are in project_paths.';
 comment on column observatory.projects.deleted_at is 'When the project was deleted: nobody sees it any more, and a job deletes its rows.';
 
--- An owner has few of all projects. If the planner has seen mostly those of one owner, it would read the whole table for the projects of a
--- member, and compare each of them with an array.
+-- An owner has few of all projects. With statistics of a time at which most were one owner's, the plan would read the whole table for the
+-- projects of a member, and compare each of them with an array.
 alter table observatory.projects alter column owner_id set (n_distinct = -0.1);
 
 create unique index projects_root on observatory.projects (owner_id, root_path) where deleted_at is null;

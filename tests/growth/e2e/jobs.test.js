@@ -56,7 +56,7 @@ test('every cron of wrangler.toml runs the jobs that are listed for it, and each
   await edge.logged(({ event }) => event === 'unknown_cron');
 });
 
-test('the clock may be the first that an isolate hears', async () => {
+test('jobs run in an isolate that has served no request', async () => {
   const silent = AROUND.replace('return edge.fetch(request, env, ctx)', `return new Response('up')`);
   assert.notEqual(silent, AROUND);
   const fresh = await startEdge({}, [], silent);

@@ -148,7 +148,7 @@ test('the tools of a project are found without its files', () =>
     assert.ok(blocks <= 100, `${blocks} blocks`);
   }));
 
-test('the projects of a member are found by their keys, though one owner had all that the planner has seen', () =>
+test('the projects of a member are found by their keys, also with statistics of one owner’s projects only', () =>
   transaction(async (query) => {
     await query('set local session_replication_role = replica');
     const add = (by, count) =>
