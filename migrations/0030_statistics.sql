@@ -2,8 +2,9 @@
 -- migrate:up
 -- Analyses tables with rows that have never been analysed, the largest first, at most so many, and returns how many. An upgrade of PostgreSQL
 -- and a restore bring no statistics along, and autovacuum waits until rows change. After a crash of the server it does once more than it must:
--- when a table was analysed is forgotten then. Tables that somebody has locked are left for the next run.
-create function private.analyze_tables(most int default 20) returns bigint
+-- when a table was analysed is forgotten then. Tables that somebody has locked are left for the next run. One table a run: a run that takes too
+-- long is rolled back with all that it has made.
+create function private.analyze_tables(most int default 1) returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
@@ -30,7 +31,7 @@ $$;
 revoke execute on function private.analyze_tables(int) from public;
 
 insert into private.jobs (name, function, schedule, more_from, description) values (
-  'analyze_tables', 'private.analyze_tables', '*/5 * * * *', 20, 'Makes the statistics of tables that have none, as after an upgrade of PostgreSQL.'
+  'analyze_tables', 'private.analyze_tables', '*/5 * * * *', 1, 'Makes the statistics of tables that have none, as after an upgrade of PostgreSQL.'
 );
 
 -- migrate:down
