@@ -18,6 +18,13 @@ export const forget = async (query, tables) => {
   for (const statement of withoutStatistics(tables)) await query(statement);
 };
 
+/** Has the planner reckon as in PostgREST's sessions, to the end of the transaction. */
+export const planAsPostgrest = (query) =>
+  query(
+    `select set_config(split_part(s, '=', 1), split_part(s, '=', 2), true) from pg_roles, unnest(rolconfig) as s
+     where rolname = 'authenticator' and s like 'random_page_cost=%'`,
+  );
+
 /**
  * How many blocks a statement reads, without its planning, how many rows it gives, and its plan as text.
  * The least of four executions, each of which is undone: the first one makes the plans of the functions that it calls, and after another session's

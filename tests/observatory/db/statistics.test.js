@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { close, sql, transaction } from '../../support/stack.js';
-import { forget, work } from '../../support/statistics.js';
+import { forget, planAsPostgrest, work } from '../../support/statistics.js';
 
 after(async () => {
   // What was rolled back takes room, which would change the plans of other tests.
@@ -130,6 +130,34 @@ test('what stands beside a conversation is found without the rest of the project
       found.filter(([, blocks]) => blocks > 40),
       [],
     );
+  }));
+
+test('the latest rows of a project are read in order without statistics', () =>
+  transaction(async (query) => {
+    const [conversation] = await fill(query, 1);
+    const at = `now() - n * interval '1 minute'`;
+    const statements = {
+      git_links: `(project_id, conversation_id, kind, sha, at) select $1, $2, 'commit', md5(n::text), ${at}`,
+      hook_events: `(project_id, conversation_id, owner_id, session_id, event, at) select $1, $2, $2, 'session', 'Stop', ${at}`,
+    };
+    for (const [table, text] of Object.entries(statements))
+      await query(`insert into observatory.${table} ${text} from generate_series(1, 20000) as n`, [
+        project,
+        conversation,
+      ]);
+    await forget(query, [...PROJECT, ...Object.keys(statements).map((name) => `observatory.${name}`)]);
+    await become(query);
+    await planAsPostgrest(query);
+    for (const [table, where] of [
+      ['git_links', `and kind = 'commit'`],
+      ['git_links', ''],
+      ['hook_events', ''],
+    ]) {
+      const text = `select * from observatory.${table} where project_id = '${project}' ${where} order by at desc limit 50`;
+      const { rows, plan } = await work(query, text);
+      assert.equal(rows, 50);
+      assert.doesNotMatch(plan, /Sort/, text);
+    }
   }));
 
 test('the tools of a project are found without its files', () =>
