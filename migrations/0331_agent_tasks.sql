@@ -43,7 +43,8 @@ comment on column flashfusion.agent_tasks.lease_token is 'Of the worker that has
 
 create index agent_tasks_user_id on flashfusion.agent_tasks (user_id, created_at desc, id desc);
 create unique index agent_tasks_idempotency on flashfusion.agent_tasks (user_id, idempotency_key) where idempotency_key is not null;
-create index agent_tasks_agent_id on flashfusion.agent_tasks (agent_id, created_at desc);
+-- With the user for the policies: an agent has tasks of everybody.
+create index agent_tasks_agent_id on flashfusion.agent_tasks (agent_id, user_id, created_at desc);
 create index agent_tasks_project_id on flashfusion.agent_tasks (project_id, user_id) where project_id is not null;
 create index agent_tasks_dead on flashfusion.agent_tasks (dead_at desc) where dead_at is not null;
 

@@ -42,7 +42,8 @@ comment on column flashfusion.code_generations.cost_estimate is 'In micro-USD, b
 comment on column flashfusion.code_generations.quality_score is 'The user''s rating, 0 to 10.';
 
 create index code_generations_user_id on flashfusion.code_generations (user_id, created_at desc, id desc);
-create index code_generations_project on flashfusion.code_generations (project_id, created_at desc);
+-- With the user for the policies: without statistics two indexes would be combined, and all that they find sorted.
+create index code_generations_project on flashfusion.code_generations (project_id, user_id, created_at desc);
 create index code_generations_ai_service_id on flashfusion.code_generations (ai_service_id);
 
 alter table flashfusion.code_generations enable row level security;

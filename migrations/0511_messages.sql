@@ -29,15 +29,17 @@ comment on column assistant.messages.token_count is 'As the provider counted the
 create index messages_in_order on assistant.messages (conversation_id, created_at, id);
 create index messages_by_role on assistant.messages (conversation_id, role);
 create index messages_created_at on assistant.messages using brin (created_at);
-create index messages_newest_by_model on assistant.messages (model_used, created_at desc) where model_used is not null;
 create index messages_tokens on assistant.messages (conversation_id) include (token_count) where token_count is not null;
--- The policies by_tenant read by these two: a conversation's messages, and the newest ones of a tenant. Without statistics, each tenant counts as one of two
--- hundred, so that a page is read in order, also of a large tenant; and ANALYZE, whose rows may be newer than what it sees of conversations,
--- does not look for their tenants.
+-- The policies by_tenant read by these three: a conversation's messages, the newest ones of a tenant, and its newest answers by one model.
+-- Without statistics, each tenant counts as one of two hundred, so that a page is read in order, also of a large tenant; and ANALYZE, whose
+-- rows may be newer than what it sees of conversations, does not look for their tenants.
 create index messages_by_tenant on assistant.messages (private.tenant_of(conversation_id), conversation_id, created_at, id);
 alter index assistant.messages_by_tenant alter column 1 set statistics 0;
 create index messages_newest_by_tenant on assistant.messages (private.tenant_of(conversation_id), created_at);
 alter index assistant.messages_newest_by_tenant alter column 1 set statistics 0;
+create index messages_newest_by_model on assistant.messages (private.tenant_of(conversation_id), model_used, created_at desc)
+  where model_used is not null;
+alter index assistant.messages_newest_by_model alter column 1 set statistics 0;
 
 alter table assistant.messages enable row level security;
 alter table assistant.messages force row level security;

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { as, close, rowsRead, sql } from '../../support/stack.js';
+import { as, close, rowsRead, sql, transaction } from '../../support/stack.js';
+import { forget as forgetStatistics, planAsPostgrest } from '../../support/statistics.js';
 import { conversation, forget, say, world } from '../support/talk.js';
 
 const LENGTH = 2000;
@@ -145,7 +146,7 @@ const work = async (query, text, id) => {
     (sum, [, n]) => sum + Number(n),
     0,
   );
-  return { pages, rows: Number(top.match(/rows=(\d+)/)[1]), plan };
+  return { pages, rows: Number(top.match(/actual rows=(\d+)/)[1]), plan };
 };
 const asking = (user, body) => as({ role: 'authenticated', claims: { sub: user.auth_id } }, body);
 
@@ -186,6 +187,32 @@ test('a list without a filter reads the caller’s tenant only', async () => {
       assert.ok(read <= most, `${text}: ${read} rows are read\n${(await work(query, text)).plan}`);
     });
 });
+
+test('answers of a model and ratings of one kind are read in order, without those of other tenants, also without statistics', () =>
+  transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    await query(
+      `insert into assistant.messages (conversation_id, role, content, model_used, created_at)
+       select $1, 'assistant', 'answer', 'a model', now() - n * interval '1 second' from generate_series(1, 10000) as n`,
+      [long.id],
+    );
+    await query(
+      `insert into assistant.feedback (message_id, user_id, rating)
+       select m.id, $1, 1 from assistant.messages as m where m.model_used = 'a model'`,
+      [here.ada.id],
+    );
+    await forgetStatistics(query, ['assistant.messages', 'assistant.feedback']);
+    await query(
+      `select set_config('role', 'authenticated', true), set_config('request.jwt.claims', jsonb_build_object('sub', $1::text)::text, true)`,
+      [here.admin.auth_id],
+    );
+    await planAsPostgrest(query);
+    for (const list of [`messages where model_used = 'a model'`, 'feedback where rating = 1']) {
+      const { rows, plan } = await work(query, `select * from assistant.${list} order by created_at desc limit 50`);
+      assert.equal(rows, 50);
+      assert.doesNotMatch(plan, /Sort/);
+    }
+  }));
 
 test('adding to a foreign row, and to one that is not there, is refused in the same words', async () => {
   const refusal = (user, text, id) =>
