@@ -293,5 +293,7 @@ test('anything at once, on connections of which some are cut off: no lane too fu
     rows.filter(({ id, status, result }) => done.has(id) && (status !== 'completed' || result !== done.get(id))),
     [],
   );
-  assert.ok(rows.length > 100 && done.size > 50, `${rows.length} tasks, ${done.size} completed`);
+  // Others were deleted.
+  const kept = rows.filter(({ id }) => done.has(id)).length;
+  assert.ok(kept > 10 && done.size > 50, `${done.size} completed, ${kept} of them kept`);
 });
