@@ -21,8 +21,8 @@ pub type AfterCall =
 /// Runs a job, and gives the number of rows by kind of work.
 pub type JobBody = for<'a> fn(Services<'a>) -> LocalBoxFuture<'a, Result<Value, Error>>;
 
-/// Checks who sent a request, by its headers and its whole body.
-pub type Authenticate = fn(&Signed<'_>, &Config) -> Result<(), Error>;
+/// Reads what proves who sent a request. The edge checks it.
+pub type Authenticate = for<'a> fn(&Signed<'a>, &'a Config) -> Result<Proof<'a>, Error>;
 
 /// What a sealed secret is bound to. It opens nowhere else.
 #[derive(Debug, Clone, Copy)]
@@ -48,10 +48,22 @@ pub struct Sealed {
 pub struct Signed<'a> {
     /// The request headers that the edge reads.
     pub headers: &'a Headers,
-    /// The whole body.
-    pub body: &'a [u8],
     /// Milliseconds since 1970.
     pub now_ms: u64,
+}
+
+/// What proves who sent a request: an HMAC-SHA256 of a prefix and the whole body.
+pub struct Proof<'a> {
+    /// The secrets, one of which has to have made it. An empty one makes none.
+    pub secrets: Vec<&'a str>,
+    /// What is signed in front of the body.
+    pub prefix: String,
+    /// The signatures that were sent, one of which has to fit.
+    pub signatures: Vec<Vec<u8>>,
+    /// The outcome if one fits.
+    pub outcome: Result<(), Error>,
+    /// The error if none fits.
+    pub refusal: Error,
 }
 
 /// The body of a service's answer, piece by piece as it arrives. Dropping it closes the connection.

@@ -73,6 +73,15 @@ pub fn subscriber_prefix(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The name of a caller of whom nothing else is known than the address.
+#[must_use]
+pub fn subscriber_name(address: Option<IpAddr>) -> String {
+    address.map_or_else(
+        || "nobody".to_owned(),
+        |address| subscriber_prefix(address).to_string(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

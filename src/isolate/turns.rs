@@ -32,8 +32,9 @@ const BYTES_OF_LINES_IN_A_MS: usize = 16 * KB;
 /// Bytes of a body of lines that count a millisecond beside that when they arrive: decompressed, and split into lines. Blank lines are
 /// in no batch.
 const BYTES_SPLIT_IN_A_MS: usize = 64 * KB;
-/// Bytes that count a millisecond when they are passed on between a client and a service.
+/// Bytes that count a millisecond when they are passed on between a client and a service, and when a signature of them is checked.
 const BYTES_PASSED_IN_A_MS: usize = 64 * KB;
+const BYTES_SIGNED_IN_A_MS: usize = 64 * KB;
 /// Milliseconds that a stream of a service counts when it begins: a chat.
 const STREAM_MS: u64 = 20;
 /// Milliseconds that a piece of a service's stream counts beside those of its bytes. What arrives before its turn is part of it, so
@@ -102,6 +103,16 @@ pub async fn before_passing<P: Platform>(caller: &str, bytes: usize, edge: &Edge
     if is_work(bytes) {
         wait(caller, (bytes / BYTES_PASSED_IN_A_MS) as u64, edge).await;
     }
+}
+
+/// Waits until it is a caller's turn to have the signature of a long body checked.
+pub async fn before_signature<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    wait(caller, (bytes / BYTES_SIGNED_IN_A_MS) as u64, edge).await;
+}
+
+/// Lets what has arrived for others go first, between two pieces of long work.
+pub async fn give_way<P: Platform>(edge: &Edge<P>) {
+    edge.platform.sleep(0).await;
 }
 
 /// Waits until it is a caller's turn to have a long query read, by the edge and by PostgREST.

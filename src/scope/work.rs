@@ -7,11 +7,11 @@ use super::cached::Rule;
 use super::changes::Listener;
 use super::export::Pages;
 use super::lines::Lines;
-use super::mint;
 use super::pages::Paged;
 use super::service::Handed;
 use crate::endpoint::{Call, Document, Incoming};
 use crate::error::Error;
+use crate::id::subscriber_name;
 use crate::message::{Outgoing, Response};
 use crate::verify::Caller;
 
@@ -144,10 +144,7 @@ impl<B> Relay<B> {
 
 impl Sharer {
     fn of_address(address: Option<IpAddr>) -> Self {
-        Self::Anonymous(address.map_or_else(
-            || "nobody".to_owned(),
-            |address| mint::subscriber_prefix(address).to_string(),
-        ))
+        Self::Anonymous(subscriber_name(address))
     }
 
     /// Its name: an id or an address.

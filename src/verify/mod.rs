@@ -5,11 +5,13 @@
 pub mod api_token;
 pub mod keys;
 pub mod own;
+mod proof;
 pub mod token;
 
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use futures_util::future::FutureExt as _;
 use serde_json::Value;
 
 use crate::body;
@@ -140,10 +142,11 @@ pub async fn admitted<P: Platform>(
         let bytes = body::read_all(request, body::limit(route, edge), edge).await?;
         let signed = Signed {
             headers: &request.headers,
-            body: &bytes,
             now_ms: edge.platform.now_ms(),
         };
-        check(&signed, &edge.config)?;
+        let proof = check(&signed, &edge.config)?;
+        let checked = proof::check(proof, &bytes, request.address, edge);
+        checked.boxed_local().await?;
         request.read = Some(bytes);
     }
     Ok(caller)

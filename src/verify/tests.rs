@@ -12,6 +12,8 @@ use sha2::Sha256;
 use super::keys::{KeySet, parse};
 use super::*;
 use crate::fuzzing::native::{self, NOW, Native, edge, es256_text, hs256_text, jwk};
+use crate::hooks::Proof;
+use crate::message::text;
 use crate::registry::Registry;
 use crate::{config, endpoint};
 
@@ -852,32 +854,24 @@ fn a_forged_token_is_cached_for_a_minute_and_no_longer_than_the_keys() {
     );
 }
 
-/// Checks `t=<seconds>,v1=<hex>[,v1=<hex>...]`: an HMAC of `<seconds>.<body>` by one of several secrets, five minutes old at most.
+/// Reads `t=<seconds>,v1=<hex>[,v1=<hex>...]`: an HMAC of `<seconds>.<body>` by one of several secrets, five minutes old at most.
 /// Stripe signs its webhooks so.
-fn timestamped(signed: &Signed<'_>, config: &Config) -> Result<(), Error> {
-    let header = signed
-        .headers
-        .get("stripe-signature")
-        .unwrap()
-        .to_str()
-        .unwrap();
+fn timestamped<'a>(signed: &Signed<'a>, config: &'a Config) -> Result<Proof<'a>, Error> {
+    let header = text(signed.headers, "stripe-signature").ok_or(Error::BadAuthorization)?;
     let parts = || header.split(',').filter_map(|part| part.split_once('='));
     let (_, time) = parts().find(|(name, _)| *name == "t").unwrap();
-    let is_signed = config.list("WEBHOOK_SECRETS").iter().any(|secret| {
-        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
-        let mac = mac
-            .chain_update(time)
-            .chain_update(".")
-            .chain_update(signed.body);
-        let sent = parts().filter(|(name, _)| *name == "v1");
-        let mut sent = sent.filter_map(|(_, hex)| base16ct::mixed::decode_vec(hex).ok());
-        sent.any(|sent| mac.clone().verify_slice(&sent).is_ok())
-    });
     let is_recent = (signed.now_ms / 1000).abs_diff(time.parse().unwrap()) <= 300;
-    if is_signed && is_recent {
-        return Ok(());
-    }
-    Err(Error::BadAuthorization)
+    let sent = parts().filter(|(name, _)| *name == "v1");
+    let secrets = config.list("WEBHOOK_SECRETS");
+    Ok(Proof {
+        secrets: secrets.iter().map(String::as_str).collect(),
+        prefix: format!("{time}."),
+        signatures: sent
+            .filter_map(|(_, hex)| base16ct::mixed::decode_vec(hex).ok())
+            .collect(),
+        outcome: is_recent.then_some(()).ok_or(Error::NoApiKey),
+        refusal: Error::BadAuthorization,
+    })
 }
 
 #[test]
@@ -930,6 +924,56 @@ fn a_signature_may_cover_its_time_and_be_made_by_one_of_several_secrets() {
         let admitted = pollster::block_on(admitted(&route, &mut sent, &edge));
         assert_eq!(admitted.is_ok(), is_good, "{header}");
     }
+}
+
+#[test]
+fn a_signature_covers_prefix_and_body_to_the_last_byte() {
+    let edge = edge();
+    let check = |secrets: &[&'static str], prefix: &str, body: &[u8], signatures: &[Vec<u8>]| {
+        let proof = Proof {
+            secrets: secrets.to_vec(),
+            prefix: prefix.to_owned(),
+            signatures: signatures.to_vec(),
+            outcome: Ok(()),
+            refusal: Error::BadAuthorization,
+        };
+        pollster::block_on(proof::check(proof, body, None, &edge))
+    };
+    let sign = |secret: &str, text: &[u8]| {
+        let mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.chain_update(text).finalize().into_bytes().to_vec()
+    };
+    // The longest is hashed in several pieces, of which the last one is no whole one.
+    for length in [0, 1, 128 * 1024, 300_001] {
+        let body = vec![b'x'; length];
+        let good = sign("secret", &[b"time.", body.as_slice()].concat());
+        let none = sign("", &[b"time.", body.as_slice()].concat());
+        let mut other = good.clone();
+        other[31] ^= 1;
+        let longer = [good.as_slice(), &[0]].concat();
+        let signatures = vec![other.clone(), good.clone()];
+        let check = |secrets: &[&'static str], prefix: &str, signatures: &[Vec<u8>]| {
+            check(secrets, prefix, &body, signatures).is_ok()
+        };
+        assert!(check(&["secret"], "time.", &signatures), "{length}");
+        assert!(check(&["new", "secret"], "time.", &signatures), "{length}");
+        for wrong in [
+            vec![],
+            vec![other],
+            vec![good[..31].to_vec()],
+            vec![longer],
+            vec![vec![]],
+        ] {
+            assert!(!check(&["secret"], "time.", &wrong), "{length} {wrong:?}");
+        }
+        assert!(!check(&["Secret"], "time.", &signatures), "{length}");
+        assert!(!check(&[], "time.", &signatures), "{length}");
+        assert!(!check(&[""], "time.", &[none]), "an empty secret");
+        assert!(!check(&["secret"], "time", &signatures), "{length}");
+    }
+    let one = [sign("secret", b"time.body")];
+    assert!(check(&["secret"], "time.", b"bodY", &one).is_err());
+    assert!(check(&["secret"], "", b"time.body", &one).is_ok());
 }
 
 /// The token with a signature that nobody made.

@@ -1,15 +1,12 @@
 //! `/v1/billing/webhook`, which Stripe calls. The edge verifies the signature of the exact bytes; the database interprets the events.
 //! <https://docs.stripe.com/webhooks#verify-manually>
 
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-
 use super::errors;
 use crate::config::Config;
 use crate::endpoint::{Incoming, Plan};
 use crate::error::Error;
 use crate::formats::batch;
-use crate::hooks::Signed;
+use crate::hooks::{Proof, Signed};
 use crate::json::storable::storable;
 use crate::message::text;
 
@@ -20,33 +17,30 @@ const TOLERANCE: u64 = 300;
 /// The most signatures of a header that are looked at.
 const MAX_SIGNATURES: usize = 16;
 
-/// Checks that Stripe sent an event.
+/// What proves that Stripe sent an event: time and body are signed, and the time is not far away.
 ///
 /// # Errors
-/// 500 for secrets that cannot be Stripe's; 400 if no secret signed time and body, or the time is too far away.
-pub fn authenticate(signed: &Signed<'_>, config: &Config) -> Result<(), Error> {
+/// 500 for secrets that cannot be Stripe's; 400 without a time or a signature.
+pub fn authenticate<'a>(signed: &Signed<'a>, config: &'a Config) -> Result<Proof<'a>, Error> {
     let secrets = config.list(SECRETS);
     check_secrets(secrets)?;
     let header = text(signed.headers, "stripe-signature").unwrap_or_default();
     let invalid = || Error::with(&errors::STRIPE_SIGNATURE_INVALID, "Stripe-Signature");
     let Signature { time, ones } = read(header).ok_or_else(invalid)?;
-    let is_ours = secrets.iter().any(|secret| {
-        let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else {
-            return false;
-        };
-        let mac = mac.chain_update(time).chain_update(".");
-        let mac = mac.chain_update(signed.body);
-        ones.iter().any(|one| mac.clone().verify_slice(one).is_ok())
-    });
-    if !is_ours {
-        return Err(invalid());
-    }
     // Only who has a secret learns that the time is wrong.
-    let time: Option<u64> = time.parse().ok();
-    match time {
-        Some(time) if time.abs_diff(signed.now_ms / 1000) <= TOLERANCE => Ok(()),
-        _ => Err(Error::of(&errors::STRIPE_SIGNATURE_TOO_OLD)),
-    }
+    let seconds: Option<u64> = time.parse().ok();
+    let is_near = |seconds: u64| seconds.abs_diff(signed.now_ms / 1000) <= TOLERANCE;
+    Ok(Proof {
+        secrets: secrets.iter().map(String::as_str).collect(),
+        prefix: [time, "."].concat(),
+        signatures: ones,
+        outcome: if seconds.is_some_and(is_near) {
+            Ok(())
+        } else {
+            Err(Error::of(&errors::STRIPE_SIGNATURE_TOO_OLD))
+        },
+        refusal: invalid(),
+    })
 }
 
 /// The arguments of the call: the event as it was sent.

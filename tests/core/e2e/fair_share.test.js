@@ -2,6 +2,7 @@
 // rest waits, and in the database, for callers past the edge and for other isolates.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -441,6 +442,46 @@ test('gzip that becomes a thousand times as large is read in turns, and others a
     await isolate.stop();
   }
 });
+
+test(
+  'the signature of a long webhook is checked in pieces: a request that comes with its last byte is answered before it',
+  needs('growth'),
+  async () => {
+    const { hostname, port } = new URL(edge.url);
+    const opened = async () => {
+      const socket = connect(Number(port), hostname).setNoDelay(true);
+      await once(socket, 'connect');
+      return socket;
+    };
+    const body = `{"object":"${'x'.repeat(2.9 * MB)}"}`;
+    const head = ['POST /v1/whatsapp/webhook HTTP/1.1', `Host: ${hostname}`, 'Content-Type: application/json'];
+    head.push(`X-Hub-Signature-256: sha256=${'0'.repeat(64)}`, `Content-Length: ${body.length}`);
+    const short = `GET /healthz HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`;
+    for (let round = 0; round < 4; round += 1) {
+      const [long, other] = await times(2, opened);
+      try {
+        const statuses = [];
+        const answered = async (socket) => {
+          const [data] = await once(socket, 'data');
+          statuses.push(data.toString('latin1', 9, 12));
+        };
+        const address = `CF-Connecting-IP: 198.51.100.${242 + round}`;
+        long.write(`${[...head, address].join('\r\n')}\r\n\r\n${body.slice(0, -1)}`);
+        other.write(short);
+        await answered(other);
+        // The edge has all but the last byte.
+        await sleep(200);
+        const both = [answered(long), answered(other)];
+        long.write(body.slice(-1));
+        other.write(short);
+        await Promise.all(both);
+        assert.deepEqual(statuses, ['200', '200', '401'], `round ${round}`);
+      } finally {
+        for (const socket of [long, other]) socket.destroy();
+      }
+    }
+  },
+);
 
 test('long files of storage are passed on in turns: a request of another user is answered between them', async () => {
   const file = Buffer.alloc(5 * MB, 'x');
