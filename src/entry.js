@@ -501,45 +501,45 @@ class Pieces {
 
 /** All bytes of a body, if there are at most `limit` and they arrive within some milliseconds; it fails with `large` or `slow`. */
 export function readWhole(body, limit, milliseconds) {
-  return new Promise((resolve, reject) => {
-    if (body instanceof Uint8Array) {
-      if (body.byteLength > limit) reject('large');
-      else resolve(body);
-      return;
+  if (body instanceof Uint8Array) return body.byteLength > limit ? Promise.reject('large') : Promise.resolve(body);
+  const reading =
+    body instanceof LongBody
+      ? readChunks(body.stream().getReader(), limit)
+      : readPieces(body.getReader({ mode: 'byob' }), limit);
+  return inTime(reading, milliseconds);
+}
+
+async function readChunks(reader, limit) {
+  const chunks = [];
+  for (let length = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return joined(chunks, length);
+    length += value.byteLength;
+    if (length > limit) throw 'large';
+    // Its buffer serves the next chunk.
+    chunks.push(value.slice());
+  }
+}
+
+/** Bytes of a result into which most fit. */
+const RESULT_BYTES = 16 * 1024;
+
+/** Each piece is as long as those before it: a long body is read in few pieces, and a slow one takes no memory that it does not fill. */
+async function readPieces(reader, limit) {
+  const chunks = [];
+  let length = 0;
+  for (let size = RESULT_BYTES; ; size = Math.min(length, limit + 1 - length)) {
+    const { value } = await reader.readAtLeast(size, new Uint8Array(size));
+    const got = value?.byteLength ?? 0;
+    if (got > 0) chunks.push(value);
+    length += got;
+    if (length > limit) {
+      // Released so that the rest of a client's body can be discarded.
+      reader.releaseLock();
+      throw 'large';
     }
-    const isLong = body instanceof LongBody;
-    const reader = (isLong ? body.stream() : body).getReader();
-    const chunks = [];
-    let length = 0;
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      // The reader keeps its lock: the rest of a slow body is not awaited again.
-      reject('slow');
-    }, milliseconds);
-    const failed = (fault) => {
-      clearTimeout(timer);
-      reject(fault);
-    };
-    const read = ({ done, value }) => {
-      if (isLate) return;
-      if (done) {
-        clearTimeout(timer);
-        resolve(joined(chunks, length));
-        return;
-      }
-      length += value.byteLength;
-      if (length > limit) {
-        // Released so that the rest of a client's body can be discarded.
-        reader.releaseLock();
-        failed('large');
-        return;
-      }
-      chunks.push(isLong ? value.slice() : value);
-      reader.read().then(read, failed);
-    };
-    reader.read().then(read, failed);
-  });
+    if (got < size) return joined(chunks, length);
+  }
 }
 
 /** A promise that fails with `slow` unless it is settled within some milliseconds. */
@@ -572,33 +572,6 @@ async function discarded(reader, most) {
     if (bytes.byteLength < WHOLE_BYTES) break;
   }
   keepBuffer(buffer);
-}
-
-/** Bytes of a result into which most fit. */
-const RESULT_BYTES = 16 * 1024;
-
-/**
- * All bytes of an answer's body, if there are at most `limit` and they arrive within some milliseconds; it fails with `large` or
- * `slow`.
- */
-export function readAnswer(body, limit, milliseconds) {
-  return inTime(readPieces(body.getReader({ mode: 'byob' }), limit), milliseconds);
-}
-
-async function readPieces(reader, limit) {
-  const chunks = [];
-  let length = 0;
-  for (let size = RESULT_BYTES; ; size = limit + 1 - length) {
-    const { value } = await reader.readAtLeast(size, new Uint8Array(size));
-    const got = value?.byteLength ?? 0;
-    if (got > 0) chunks.push(value);
-    length += got;
-    if (length > limit) {
-      reader.cancel().catch(() => {});
-      throw 'large';
-    }
-    if (got < size) return joined(chunks, length);
-  }
 }
 
 function joined(chunks, length) {

@@ -611,7 +611,7 @@ async fn result_bytes<P: Platform>(
         let bytes = bytes(response.body, limit, edge).await;
         return bytes.map_err(|fault| result_fault(fault, limit));
     }
-    let result = parse(response, limit, edge).await?;
+    let result = parse(response, limit, None, edge).await?;
     Ok(result.to_string().into_bytes())
 }
 
@@ -634,12 +634,16 @@ async fn parsed<P: Platform>(
     limit: usize,
     edge: &Edge<P>,
 ) -> Result<Value, Error> {
-    parse(send_on(relay, edge).await?, limit, edge).await
+    let sharer = relay.sharer.clone();
+    let response = send_on(relay, edge).await?;
+    parse(response, limit, sharer.as_ref(), edge).await
 }
 
+/// The same of an answer that is there, in the turns of a caller.
 async fn parse<P: Platform>(
     response: Response<P::Body>,
     limit: usize,
+    sharer: Option<&Sharer>,
     edge: &Edge<P>,
 ) -> Result<Value, Error> {
     if response.status == StatusCode::NO_CONTENT {
@@ -648,6 +652,9 @@ async fn parse<P: Platform>(
     }
     let bytes = bytes(response.body, limit, edge).await;
     let bytes = bytes.map_err(|fault| result_fault(fault, limit))?;
+    if let Some(sharer) = sharer {
+        turns::before_result(sharer.name(), bytes.len(), edge).await;
+    }
     serde_json::from_slice(&bytes).map_err(|_| Error::UpstreamFailed)
 }
 

@@ -29,6 +29,8 @@ const SMALL_BYTES: usize = 16 * KB;
 /// lines.
 const BYTES_READ_IN_A_MS: usize = 2 * KB;
 const BYTES_OF_LINES_IN_A_MS: usize = 16 * KB;
+/// The same of a function's result, which is only parsed.
+const BYTES_PARSED_IN_A_MS: usize = 16 * KB;
 /// Bytes of a body of lines that count a millisecond beside that when they arrive: decompressed, and split into lines. Blank lines are
 /// in no batch.
 const BYTES_SPLIT_IN_A_MS: usize = 64 * KB;
@@ -102,6 +104,13 @@ pub async fn before_splitting<P: Platform>(caller: &str, due_bytes: &mut usize, 
 pub async fn before_passing<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
     if is_work(bytes) {
         wait(caller, (bytes / BYTES_PASSED_IN_A_MS) as u64, edge).await;
+    }
+}
+
+/// Waits until it is a caller's turn to have a function's result parsed, if that is long.
+pub async fn before_result<P: Platform>(caller: &str, bytes: usize, edge: &Edge<P>) {
+    if is_work(bytes) {
+        wait(caller, (bytes / BYTES_PARSED_IN_A_MS) as u64, edge).await;
     }
 }
 

@@ -73,9 +73,6 @@ extern "C" {
     /// All bytes of a request's body, whose length it declares; fails with `slow`.
     #[wasm_bindgen(js_name = readRequest)]
     pub(super) fn read_request(request: &Request, milliseconds: u32) -> Promise;
-    /// All bytes of an answer's body; fails with `large` or `slow`.
-    #[wasm_bindgen(js_name = readAnswer)]
-    pub(super) fn read_answer(body: &ReadableStream, limit: f64, milliseconds: u32) -> Promise;
     /// The bytes of a body of this length, which it declares; fails with `slow`.
     #[wasm_bindgen(catch, js_name = readDeclared)]
     pub(super) fn read_declared(

@@ -460,11 +460,8 @@ impl Platform for Workers {
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault> {
         self.0.listen();
-        let reading = bridge::read_whole(&body, float(limit), deadline_ms);
-        let reading = reading.map_err(|fault| read_fault(&fault))?;
-        let bytes = PromiseFuture::of(&reading).await;
-        let bytes = bytes.map_err(|fault| read_fault(&fault))?;
-        Ok(Uint8Array::new(&bytes).to_vec())
+        let bytes = read_whole(&body, limit, deadline_ms).await?;
+        Ok(bytes.to_vec())
     }
 
     async fn read_request(
@@ -492,8 +489,7 @@ impl Platform for Workers {
         deadline_ms: u32,
     ) -> Result<Body<ReadableStream>, ReadFault> {
         self.0.listen();
-        let bytes = PromiseFuture::of(&bridge::read_answer(&body, float(limit), deadline_ms)).await;
-        let bytes = bytes.map_err(|fault| read_fault(&fault))?;
+        let bytes = read_whole(&body, limit, deadline_ms).await?;
         // Bytes of JavaScript are a body like a stream of them.
         Ok(Body::Stream(bytes.unchecked_into()))
     }
@@ -662,6 +658,19 @@ impl Platform for Workers {
 #[expect(clippy::cast_precision_loss, reason = "limits are below 2^53")]
 fn float(bytes: usize) -> f64 {
     bytes as f64
+}
+
+/// All bytes of a body, which stay with JavaScript.
+async fn read_whole(
+    body: &ReadableStream,
+    limit: usize,
+    deadline_ms: u32,
+) -> Result<Uint8Array, ReadFault> {
+    let reading = bridge::read_whole(body, float(limit), deadline_ms);
+    let reading = reading.map_err(|fault| read_fault(&fault))?;
+    let bytes = PromiseFuture::of(&reading).await;
+    let bytes = bytes.map_err(|fault| read_fault(&fault))?;
+    Ok(bytes.unchecked_into())
 }
 
 /// Why `entry.js` could not read a body.

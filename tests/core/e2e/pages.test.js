@@ -4,7 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { get } from 'node:http';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor } from '../../../dev/process.js';
 import { startEdge } from '../../support/edge.js';
+import { withUpstream } from '../../support/fake_upstream.js';
 import { drop, make } from '../../support/fixtures.js';
 import { ask, close, sql, userToken } from '../../support/stack.js';
 
@@ -144,4 +146,41 @@ test('a page is asked for when the client has taken the one before', async () =>
   for await (const chunk of answer) length += chunk.length;
   assert.equal(length, 40 * 40_000 * '{"a":"0123456789abcdef"}\n'.length);
   assert.equal((await calls(run)).length, 40);
+});
+
+test('long pages of one user are parsed in turns: the page of another user, sent after them, is given before the last of them', async () => {
+  const page = JSON.stringify({ text: '{"a":"0123456789abcdef"}\n'.repeat(80_000), next: null });
+  const long = [];
+  const answer = async (response, { url }) => {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    if (!url.includes('vouched')) {
+      response.write(page.slice(0, -1));
+      long.push(response);
+      return;
+    }
+    // Until the edge has all of the long pages but their last bytes.
+    response.write(' ');
+    await sleep(500);
+    for (const each of long) each.end(page.slice(-1));
+    response.end('{"text": "x", "next": null}');
+  };
+  await withUpstream(answer, async (POSTGREST_URL) => {
+    const isolate = await startEdge({ POSTGREST_URL }, [], undefined, [MANIFEST]);
+    try {
+      const given = [];
+      const read = async (who, bearer, path) => {
+        const headers = { authorization: `Bearer ${bearer}` };
+        const response = await fetch(`${isolate.url}${path}?run=x`, { headers });
+        given.push(`${who} ${response.status}`);
+        await response.text();
+      };
+      const all = Array.from({ length: 8 }, () => read('flood', token, PATH));
+      await waitFor('the edge to ask for the pages', () => long.length === 8);
+      await Promise.all([...all, read('other', await userToken(), `${PATH}/vouched`)]);
+      assert.deepEqual([...new Set(given)].sort(), ['flood 200', 'other 200']);
+      assert.notEqual(given.at(-1), 'other 200', `${given}`);
+    } finally {
+      await isolate.stop();
+    }
+  });
 });
