@@ -76,6 +76,17 @@ function utf8(text) {
   return scratch.subarray(0, encoder.encodeInto(text, scratch).written);
 }
 
+/** A long text in UTF-8. */
+export function encoded(text) {
+  return encoder.encode(text);
+}
+
+/** The variables and secrets among bindings: names and values in turn, with a NUL after each. One with a NUL is none. */
+export function variables(env) {
+  const texts = Object.entries(env).filter(([, value]) => typeof value === 'string' && !value.includes('\0'));
+  return encoder.encode(texts.map(([name, value]) => `${name}\0${value}\0`).join(''));
+}
+
 /** Has Rust start afresh after a trap, and forgets the requests that were lost with the instance of before. */
 function keepInstance(env = bindings) {
   bindings = env;

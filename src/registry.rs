@@ -60,7 +60,19 @@ impl Registry {
 #[derive(Default)]
 pub struct Routes {
     list: Vec<Served>,
-    by_method: Routers,
+    /// Their methods, in the order in which they come first.
+    methods: Vec<Method>,
+    /// By the first segments of their paths.
+    groups: Vec<(String, Group)>,
+}
+
+/// The routes whose paths have the same first segment. Their routers are made when a request first asks for one of them: those of all
+/// routes would take a tenth of an isolate's start.
+#[derive(Default)]
+struct Group {
+    /// Their indices in the list.
+    members: Vec<usize>,
+    routers: OnceCell<Routers>,
 }
 
 /// The index of each route in a list, by method and path. A router for each method: a path that one method serves may match
@@ -149,14 +161,33 @@ pub(crate) fn routers<'a>(
 }
 
 impl Routes {
-    /// Routes with these patterns.
-    ///
-    /// # Errors
-    /// [`BadRoute`] for a pattern that is malformed or matches the same paths as an earlier one of its method.
-    pub fn new(list: Vec<impl Into<Served>>) -> Result<Self, BadRoute> {
+    /// Routes with these patterns, for which there are [`routers`].
+    #[must_use]
+    pub fn new(list: Vec<impl Into<Served>>) -> Self {
         let list: Vec<Served> = list.into_iter().map(Into::into).collect();
-        let by_method = routers(list.iter().map(|one| (&one.method, &*one.pattern)))?;
-        Ok(Self { list, by_method })
+        let mut methods: Vec<Method> = Vec::new();
+        let mut groups: Vec<(String, Group)> = Vec::new();
+        for (index, one) in list.iter().enumerate() {
+            if !methods.contains(&one.method) {
+                methods.push(one.method.clone());
+            }
+            let first = group_of(&one.pattern);
+            let known = groups.iter_mut().find(|(own, _)| own == first);
+            if let Some((_, group)) = known {
+                group.members.push(index);
+            } else {
+                let group = Group {
+                    members: vec![index],
+                    ..Group::default()
+                };
+                groups.push((first.to_owned(), group));
+            }
+        }
+        Self {
+            list,
+            methods,
+            groups,
+        }
     }
 
     /// The routes that can be read, in the order in which they were given.
@@ -166,23 +197,47 @@ impl Routes {
 
     /// The methods of the routes.
     pub fn methods(&self) -> impl Iterator<Item = &Method> {
-        self.by_method.iter().map(|(method, _)| method)
+        self.methods.iter()
     }
 
     /// The route of a method and a path. A segment that is not UTF-8 matches nothing.
     #[must_use]
     pub fn find(&self, method: &Method, path: &str) -> Option<(&Served, Segments)> {
-        let (_, router) = self.by_method.iter().find(|(own, _)| own == method)?;
+        let groups = [group_of(path), VARIABLE];
+        let mut found = groups
+            .iter()
+            .filter_map(|group| self.find_in(group, method, path));
+        found.next()
+    }
+
+    fn find_in(&self, group: &str, method: &Method, path: &str) -> Option<(&Served, Segments)> {
+        let (_, group) = self.groups.iter().find(|(own, _)| own == group)?;
+        let members = || group.members.iter().filter_map(|at| self.list.get(*at));
+        let made = || routers(members().map(|one| (&one.method, &*one.pattern)));
+        let routers = group.routers.get_or_init(|| made().unwrap_or_default());
+        let (_, router) = routers.iter().find(|(own, _)| own == method)?;
         let found = router.at(path).ok()?;
         let segments = found.params.iter().map(|(name, text)| {
             let text = percent_decode_str(text).decode_utf8().ok()?;
             Some((name, text))
         });
         Some((
-            self.list.get(*found.value)?,
+            self.list.get(*group.members.get(*found.value)?)?,
             segments.collect::<Option<_>>()?,
         ))
     }
+}
+
+/// The group of the routes whose first segment is a variable one.
+const VARIABLE: &str = "{";
+
+/// The group of a path or a pattern: its first segment.
+fn group_of(path: &str) -> &str {
+    let path = path.strip_prefix('/').unwrap_or_default();
+    if path.starts_with(VARIABLE) {
+        return VARIABLE;
+    }
+    path.split_once('/').map_or(path, |(first, _)| first)
 }
 
 /// A scheduled job.

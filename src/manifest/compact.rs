@@ -144,7 +144,7 @@ pub(super) fn read(
     for line in lines {
         served.push(endpoint(line, systems, &headers).ok_or(UNREADABLE)?);
     }
-    registry.routes = Routes::new(served).map_err(|_| UNREADABLE)?;
+    registry.routes = Routes::new(served);
     Ok(registry)
 }
 
@@ -195,7 +195,7 @@ fn named<'a>(system: &'a str, systems: &'a [System]) -> build::Named<'a> {
 
 /// The endpoint of a line.
 fn endpoint(line: &str, systems: &'static [System], headers: &Rc<[String]>) -> Option<Served> {
-    let mut fields = line.splitn(5, '\t').skip(1);
+    let mut fields = line.strip_prefix("endpoint\t")?.splitn(4, '\t');
     let system = fields.next()?.to_owned();
     let method = fields.next()?.parse().ok()?;
     let pattern = fields.next()?.to_owned();

@@ -1,8 +1,9 @@
 //! The functions of `entry.js`: what the runtime does for the edge.
 
-use js_sys::{Object, Promise};
+use js_sys::{JsString, Object, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
 use worker::web_sys::{AbortController, CryptoKey, ReadableStream, Request, Response};
 
 #[wasm_bindgen(raw_module = "./entry.js")]
@@ -100,6 +101,10 @@ extern "C" {
     /// Reads no more, and closes the connection.
     #[wasm_bindgen(method)]
     pub(super) fn cancel(this: &Pieces);
+    /// A long text in UTF-8: the runtime's encoder is faster than the generated code, above all before that is compiled.
+    pub(super) fn encoded(text: &JsString) -> Vec<u8>;
+    /// The variables and secrets among the bindings: names and values in turn, with a NUL after each.
+    pub(super) fn variables(env: &Env) -> Vec<u8>;
     /// A text that the build has put beside the bundle; undefined if it has none of this name.
     pub(super) fn document(name: &str) -> Promise;
     /// An answer whose status and headers are in a text.

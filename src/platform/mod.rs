@@ -273,11 +273,18 @@ fn isolate(env: &Env, manifests: ReadManifests) -> Result<Rc<Isolate>, Error> {
     if let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) {
         return Ok(isolate);
     }
+    let given = String::from_utf8(bridge::variables(env)).unwrap_or_default();
     let variable = |name: &str| {
-        let value = Reflect::get(env.as_ref(), &JsValue::from_str(name)).ok()?;
-        value.as_string()
+        let mut texts = given.split('\0');
+        while let (Some(own), Some(value)) = (texts.next(), texts.next()) {
+            if own == name {
+                return Some(value.to_owned());
+            }
+        }
+        None
     };
-    let registry = MANIFESTS.with(|text| manifests(&String::from(text)))?;
+    let text = MANIFESTS.with(|text| String::from_utf8(bridge::encoded(text)));
+    let registry = manifests(&text.unwrap_or_default())?;
     let config = Config::read(variable, &registry.schemas, &registry.variables)?;
     let isolate = Rc::new(Isolate::new(config, registry));
     Ok(ISOLATE.with(|cell| cell.get_or_init(|| isolate).clone()))
