@@ -6,7 +6,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -161,18 +160,21 @@ const optimise = async (directory) => {
   await run(wasmOpt(), [module, '-o', module, ...args, ...FEATURES.map((name) => `--enable-${name}`)], MEND);
 };
 
-/** Joins the generated JavaScript and the snippets of packages into one minified file. */
+const esbuild = (args) =>
+  run(join(root, 'node_modules', '.bin', 'esbuild'), [...args, '--format=esm', '--log-level=warning'], MEND);
+
+/** Joins the generated JavaScript and the snippets of packages into one minified file. `entry.js` goes without its comments. */
 const bundle = async (directory) => {
   const file = join(directory, 'index.js');
   // The runtime knows no source-phase imports: there an import of WebAssembly gives the module itself.
   const generated = readFileSync(file, 'utf8').replace('import source ', 'import ');
   // wasm-bindgen names entry.js several times where functions of Rust call the same one of it; every bundler would warn.
   writeFileSync(file, generated.replace(/^\s*"\.\/entry\.js": \w+,\n(?=[\s\S]*"\.\/entry\.js": )/gm, ''));
-  const args = ['--bundle', '--minify', '--format=esm', '--external:./index_bg.wasm'];
+  const args = ['--bundle', '--minify', '--external:./index_bg.wasm'];
   // The manifests are no part of the bundle: it serves those that stand beside it.
-  args.push('--external:./systems.js', '--external:./entry.js', '--log-level=warning');
-  const esbuild = join(root, 'node_modules', '.bin', 'esbuild');
-  await run(esbuild, [file, ...args, `--outfile=${file}`, '--allow-overwrite'], MEND);
+  args.push('--external:./systems.js', '--external:./entry.js');
+  await esbuild([file, ...args, `--outfile=${file}`, '--allow-overwrite']);
+  await esbuild([join(root, 'src', 'entry.js'), '--minify-whitespace', `--outfile=${join(directory, 'entry.js')}`]);
 };
 
 /** Makes the bundle aside and puts it in its place when it is whole. */
@@ -183,7 +185,6 @@ const assemble = async (kind) => {
     await bind(kind, directory);
     if (kind === 'release') await optimise(directory);
     await bundle(directory);
-    copyFileSync(join(root, 'src', 'entry.js'), join(directory, 'entry.js'));
     for (const name of ['index_bg.wasm', 'index.js', 'entry.js']) {
       renameSync(join(directory, name), join(OUTPUT[kind], name));
     }

@@ -90,7 +90,7 @@ const withChanged = async ({ file, from, to, around }, body) => {
   }
 };
 
-const FINISH = 'export function finish(task, text, body) {';
+const FINISH = 'function finish(task,text,body){';
 /** The bundle has no way to trap that is known: one is put into the function that answers every request. */
 const TRAPPING = {
   ...{ file: 'entry.js', from: FINISH },
@@ -130,7 +130,7 @@ test('after a trap the next request is served, also if an answer to a lost reque
 });
 
 test('the numbers of requests begin again after the largest', async () => {
-  const changed = { file: 'entry.js', from: 'let last = 0;', to: 'let last = 2 ** 32 - 20;', around: '' };
+  const changed = { file: 'entry.js', from: 'let last=0;', to: 'let last = 2 ** 32 - 20;', around: '' };
   await withChanged(changed, async ({ status }) => {
     for (let n = 0; n < 20; n++) assert.equal(await status('/readyz'), 200);
   });
@@ -138,7 +138,7 @@ test('the numbers of requests begin again after the largest', async () => {
 
 test('a refused request whose client hangs up in the middle of its body leaves nothing behind', async () => {
   const changed = {
-    ...{ file: 'entry.js', from: 'const waiting = new Map();' },
+    ...{ file: 'entry.js', from: 'const waiting=new Map;' },
     to: 'const waiting = new Map(); globalThis.waiting = waiting;',
     around: `if (request.url.endsWith('/waiting')) return new Response(String(globalThis.waiting.size))`,
   };
