@@ -112,6 +112,20 @@ comment on function observatory.hidden_conversations() is
 revoke execute on function observatory.hidden_conversations() from public;
 grant execute on function observatory.hidden_conversations() to authenticated;
 
+-- Deleted conversations of these projects. Functions that concern one project ask this: the one above looks up every project of the caller.
+create function private.hidden_in(projects uuid[]) returns uuid[]
+  language plpgsql stable
+  set search_path = ''
+  set plan_cache_mode = force_generic_plan
+  as $$
+begin
+  return array(
+    select c.id from observatory.conversations as c where c.project_id = any (hidden_in.projects) and c.deleted_at is not null
+  );
+end
+$$;
+revoke execute on function private.hidden_in(uuid[]) from public;
+
 alter table observatory.conversations enable row level security;
 alter table observatory.conversations force row level security;
 create policy member_select on observatory.conversations for select to authenticated
@@ -183,6 +197,7 @@ create trigger conversations_title before insert or update of title on observato
 delete from private.mention_places where relation = 'observatory.conversations';
 select private.untrack_changes('observatory.conversations');
 drop policy member_select on observatory.conversations;
+drop function private.hidden_in(uuid[]);
 drop function observatory.hidden_conversations();
 drop table observatory.conversations;
 drop function private.mark_custom_title();

@@ -352,7 +352,7 @@ declare
   latest timestamptz;
   hits private.search_hit[];
   page private.search_hit[];
-  hidden constant uuid[] := observatory.hidden_conversations();
+  hidden constant uuid[] := private.hidden_in(projects);
   last_one private.search_hit;
   is_capped boolean;
   results jsonb;

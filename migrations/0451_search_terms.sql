@@ -411,7 +411,6 @@ declare
   wanted constant uuid := message_id;
   most constant bigint := "limit";
   projects uuid[] := private.searched_projects(null);
-  hidden constant uuid[] := observatory.hidden_conversations();
   message observatory.messages;
   words text;
   word text;
@@ -426,7 +425,7 @@ declare
 begin
   select m.* into message
   from observatory.messages as m
-  where m.id = wanted and m.conversation_id <> all (hidden);
+  where m.id = wanted and cardinality(private.deleted_among(array[m.conversation_id])) = 0;
   if private.role_in(message.project_id, 'read') is null then
     perform private.refuse(404, 'RG670', 'There is no such message', null, 'Take an id of a search or of a thread.');
   end if;

@@ -92,13 +92,12 @@ create function observatory.search_opened(search_id uuid, message_id uuid) retur
   as $$
 declare
   caller constant uuid := private.require_user();
-  hidden constant uuid[] := observatory.hidden_conversations();
   message observatory.messages;
   noted observatory.search_history;
 begin
   select m.* into message
   from observatory.messages as m
-  where m.id = search_opened.message_id and m.conversation_id <> all (hidden);
+  where m.id = search_opened.message_id and cardinality(private.deleted_among(array[m.conversation_id])) = 0;
   if private.role_in(message.project_id, 'read') is not null then
     update observatory.search_history as h
     set opened_message_id = message.id, opened_project_id = message.project_id, opened_at = now()
@@ -134,7 +133,7 @@ create function observatory.search_analytics(project uuid) returns jsonb
 declare
   projects constant uuid[] := private.searched_projects(search_analytics.project);
   caller constant uuid := private.require_user();
-  hidden constant uuid[] := observatory.hidden_conversations();
+  hidden constant uuid[] := private.hidden_in(projects);
 begin
   if search_analytics.project is null then
     perform private.refuse(404, 'RG660', 'There is no such project', null, 'Take an id of GET /rest/v1/projects.');
