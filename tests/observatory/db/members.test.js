@@ -293,6 +293,7 @@ test('what concerns one project reads none of the caller’s other projects', as
     await query(`analyze ${memberships}`);
     // As where tables are large: by their indexes.
     await query('set local enable_seqscan = off');
+    await query('set local jit = off');
     const before = await blocks();
     await query(
       `insert into observatory.projects (id, owner_id, name) select gen_random_uuid(), $1, 'Project ' || n from generate_series(1, 500) as n`,
