@@ -107,6 +107,14 @@ create function private.scope_allows(system text, access text) returns boolean
 revoke execute on function private.scope_allows(text, text) from public;
 grant execute on function private.scope_allows(text, text) to authenticated;
 
+-- The user, or null outside of the scope of their API token. Policies may compare it with the user of a row, and functions that policies ask
+-- begin with it: one expression takes less time than two.
+create function private.user_in_scope(system text, access text) returns uuid
+  language sql stable
+  return case when private.scope_allows(user_in_scope.system, user_in_scope.access) then auth.uid() end;
+revoke execute on function private.user_in_scope(text, text) from public;
+grant execute on function private.user_in_scope(text, text) to authenticated;
+
 -- Holds API tokens to their scope in a table: adds a restrictive policy for each of these verbs that users have. Call it after the grants. A
 -- verb may be left out if its other policies let no row pass outside of the scope: a condition that is the same for all rows is still checked
 -- for each row.
@@ -518,6 +526,7 @@ drop function private.token_owner();
 drop function edge.exchange_api_token(text);
 drop function private.account_claims(uuid);
 drop function private.check_api_token(jsonb, text);
+drop function private.user_in_scope(text, text);
 drop function private.scope_table(regclass, text[]);
 drop function private.scope_allows(text, text);
 drop function private.api_token();

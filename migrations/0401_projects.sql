@@ -162,22 +162,17 @@ create index project_members_user on observatory.project_members (user_id, proje
 
 -- Projects that the caller may see. One call a statement: policies write it as (select observatory.visible_projects())::uuid[].
 -- PL/pgSQL keeps the plan of each session, here always the generic one; SQL would plan the statement at every call, as would PL/pgSQL for some
--- users, which takes longer than to run it. The scope is no
--- condition of the statement, where its subselect would take time at every call. Deleted projects are
--- few, so each membership is looked up among them: a join would read all projects where the planner expects many memberships.
--- There are none outside of the scope of the caller's API token, so that a policy that asks for them needs no second one for the scope, which
--- would be checked for each row.
+-- users, which takes longer than to run it. Deleted projects are few, so each membership is looked up among them: a join would read all projects
+-- where the planner expects many memberships. There are none outside of the scope of the caller's API token, so that a policy that asks for them
+-- needs no second one for the scope, which would be checked for each row.
 create function observatory.visible_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
   set plan_cache_mode = force_generic_plan
   as $$
 declare
-  caller constant uuid := auth.uid();
+  caller constant uuid := private.user_in_scope('observatory', 'read');
 begin
-  if not private.scope_allows('observatory', 'read') then
-    return '{}';
-  end if;
   return array(
     select m.project_id
     from observatory.project_members as m
@@ -197,11 +192,8 @@ create function observatory.editable_projects() returns uuid[]
   set plan_cache_mode = force_generic_plan
   as $$
 declare
-  caller constant uuid := auth.uid();
+  caller constant uuid := private.user_in_scope('observatory', 'write');
 begin
-  if not private.scope_allows('observatory', 'write') then
-    return '{}';
-  end if;
   return array(
     select m.project_id
     from observatory.project_members as m
@@ -221,11 +213,8 @@ create function observatory.owned_projects() returns uuid[]
   set plan_cache_mode = force_generic_plan
   as $$
 declare
-  caller constant uuid := auth.uid();
+  caller constant uuid := private.user_in_scope('observatory', 'write');
 begin
-  if not private.scope_allows('observatory', 'write') then
-    return '{}';
-  end if;
   return array(
     select m.project_id
     from observatory.project_members as m
@@ -246,11 +235,8 @@ create function private.role_in(project uuid, access text) returns text
   set search_path = ''
   as $$
 declare
-  caller constant uuid := auth.uid();
+  caller constant uuid := private.user_in_scope('observatory', role_in.access);
 begin
-  if not private.scope_allows('observatory', role_in.access) then
-    return null;
-  end if;
   return (
     select m.role
     from observatory.project_members as m
@@ -308,7 +294,8 @@ alter table observatory.project_members force row level security;
 -- and who has so many projects has made most of them.
 create policy member_select on observatory.projects for select to authenticated
   using (
-    (owner_id = (select auth.uid()) and deleted_at is null) or id = any ((select observatory.visible_projects())::uuid[])
+    (owner_id = (select private.user_in_scope('observatory', 'read')) and deleted_at is null)
+    or id = any ((select observatory.visible_projects())::uuid[])
   );
 create policy owner_insert on observatory.projects for insert to authenticated
   with check (owner_id = (select auth.uid()));
@@ -322,7 +309,7 @@ grant select, delete on observatory.projects to authenticated;
 grant insert (name, root_path, description, settings) on observatory.projects to authenticated;
 grant update (name, root_path, description, settings, metadata, is_active) on observatory.projects to authenticated;
 grant select, insert, update, delete on observatory.projects to service_role;
-select private.scope_table('observatory.projects');
+select private.scope_table('observatory.projects', array['insert', 'update', 'delete']);
 
 create policy own_select on observatory.project_paths for select to authenticated
   using (owner_id = (select auth.uid()));

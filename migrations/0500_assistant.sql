@@ -21,19 +21,16 @@ create function assistant.me() returns assistant.member
   set search_path = ''
   as $$
 declare
-  caller constant uuid := auth.uid();
+  caller constant uuid := private.user_in_scope('assistant', 'read');
   known assistant.member;
 begin
-  -- Not as conditions of the statement: every policy of the system asks this, and each subselect takes time.
-  if private.scope_allows('assistant', 'read') then
-    select
-      u.id, u.tenant_id, u.role,
-      u.role not in ('admin', 'owner') and t.features @> '{"private_conversations": true}'
-    into known
-    from assistant.users as u
-    inner join assistant.tenants as t on t.id = u.tenant_id
-    where u.auth_id = caller and u.is_active and t.is_active;
-  end if;
+  select
+    u.id, u.tenant_id, u.role,
+    u.role not in ('admin', 'owner') and t.features @> '{"private_conversations": true}'
+  into known
+  from assistant.users as u
+  inner join assistant.tenants as t on t.id = u.tenant_id
+  where u.auth_id = caller and u.is_active and t.is_active;
   return known;
 end
 $$;

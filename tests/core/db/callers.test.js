@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { close, transaction } from '../../support/stack.js';
+import { close, has, transaction } from '../../support/stack.js';
 
 after(close);
 
@@ -121,7 +121,8 @@ const CONDITIONS = [
   ].map((token) => [withToken(token), made({ user: SUB, read: false, write: false })]),
 ];
 const ASKED = `select auth.uid() as "user", private.is_admin() as admin, private.scope_allows('sample', 'read') as read,
-  private.scope_allows('sample', 'write') as write`;
+  private.scope_allows('sample', 'write') as write, private.user_in_scope('sample', 'read') as reader,
+  private.user_in_scope('sample', 'write') as writer`;
 
 test('what conditions of policies make of claims', () =>
   transaction(async (query) => {
@@ -129,6 +130,7 @@ test('what conditions of policies make of claims', () =>
       await query(`select set_config('request.jwt.claims', $1, true)`, [claims]);
       const [row] = await query(ASKED);
       assert.deepEqual([row.user, row.admin, row.read, row.write], wanted, claims);
+      assert.deepEqual([row.reader, row.writer], [row.read ? row.user : null, row.write ? row.user : null], claims);
     }
     await query(`select set_config('request.jwt.claims', 'no json', true)`);
     await assert.rejects(query(ASKED), { code: '22P02' });
@@ -137,7 +139,8 @@ test('what conditions of policies make of claims', () =>
 test('conditions of policies about claims are in the plan itself, not calls', () =>
   transaction(async (query) => {
     await query('set local role authenticated');
-    for (const table of ['sample.projects', 'sample_more.entries']) {
+    const tables = ['sample.projects', 'sample_more.entries', ...(has('observatory') ? ['observatory.projects'] : [])];
+    for (const table of tables) {
       const lines = await query(`explain (verbose, costs off) select id from ${table}`);
       const plan = lines.map((line) => line['QUERY PLAN']).join('\n');
       assert.match(plan, /InitPlan/);

@@ -98,6 +98,9 @@ const SHOWN_TO_ALL = ['flashfusion.public_projects'];
 /** Tables of which everybody reads the active rows: the operator's public catalogue. The proof tries their rows. */
 const CATALOGUE = ['flashfusion.agents', 'flashfusion.ai_services'];
 
+const VISIBLE =
+  '\\(\\w+ = ANY \\(\\( SELECT observatory\\.visible_projects\\(\\) AS visible_projects\\)::uuid\\[\\]\\)\\)';
+
 /**
  * By schema, a condition that lets no row pass outside of the scope of an API token, as PostgreSQL writes it: one of these functions asks for the
  * scope, and gives null or nothing. A table whose reads are compared with it needs no policy by private.scope_table for them.
@@ -105,8 +108,7 @@ const CATALOGUE = ['flashfusion.agents', 'flashfusion.ai_services'];
 const HOLDS_SCOPE = {
   assistant:
     '\\((\\w+|private\\.tenant_of(_message)?\\(\\w+\\)) = \\( SELECT \\(assistant\\.me\\(\\)\\)\\.tenant_id AS tenant_id\\)\\)',
-  observatory:
-    '\\(\\w+ = ANY \\(\\( SELECT observatory\\.visible_projects\\(\\) AS visible_projects\\)::uuid\\[\\]\\)\\)',
+  observatory: `(${VISIBLE}|\\(\\(\\(owner_id = \\( SELECT private\\.user_in_scope\\(''observatory''::text, ''read''::text\\) AS user_in_scope\\)\\) AND \\(deleted_at IS NULL\\)\\) OR ${VISIBLE}\\))`,
 };
 /** A policy `y` has it for its condition, or as the first of several that must all be met. */
 const HOLDS = `coalesce(pg_get_expr(y.polqual, y.polrelid) ~ (
@@ -265,7 +267,7 @@ const RULES = {
   'claims are read once a statement: wrapped in a select': {
     // private.tenant_of is of the row, and in an index.
     query: `select c.oid::regclass::text || ' ' || y.polname as name from ${POLICIES}
-      where regexp_replace(regexp_replace(${CONDITION}, 'private\\.tenant_of(_message)?\\(\\w+\\) = ', '', 'g'), '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.is_admin\\(\\)|NULLIF\\(private\\.(is_admin|scope_allows)\\([^()]*\\), false\\))( AS "?\\w+"?)?\\s*\\)', '', 'g')
+      where regexp_replace(regexp_replace(${CONDITION}, 'private\\.tenant_of(_message)?\\(\\w+\\) = ', '', 'g'), '\\(\\s*SELECT (auth\\.(uid|jwt|role)\\(\\)|private\\.is_admin\\(\\)|NULLIF\\(private\\.(is_admin|scope_allows)\\([^()]*\\), false\\)|private\\.user_in_scope\\([^()]*\\))( AS "?\\w+"?)?\\s*\\)', '', 'g')
         ~ 'auth\\.|private\\.|current_setting'`,
     fault: POLICY('user_id = auth.uid()'),
   },
@@ -292,8 +294,8 @@ const RULES = {
   'nothing in the schema private is executable by a request, except the defaults of ids, the expressions of indexes and the conditions of policies':
     {
       query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where n.nspname = 'private'
-        -- Indexes of systems have the last two as expressions; the core has no such index.
-        and p.oid::regproc::text not in ('private.uuid_v7', 'private.json_texts', 'private.normalize_email')
+        -- Systems have these in expressions of indexes and in conditions of policies; the core has no such index and no such policy.
+        and p.oid::regproc::text not in ('private.uuid_v7', 'private.json_texts', 'private.normalize_email', 'private.user_in_scope')
         and not (p.provolatile = 's' and not p.prosecdef and (p.pronargs = 0 or p.oid::regproc::text = 'private.scope_allows') and exists (
           select from pg_depend d where d.classid = 'pg_policy'::regclass
             and d.refobjid = p.oid and d.refclassid = 'pg_proc'::regclass))
@@ -525,6 +527,7 @@ const EXECUTABLE = {
     'private.json_texts(jsonb[]): authenticated service_role',
     'private.normalize_email(text): authenticated service_role',
     'private.scope_allows(text,text): authenticated',
+    'private.user_in_scope(text,text): authenticated',
     'private.uuid_v7(timestamp with time zone): authenticated edge service_role',
     'request.begin(text): anon authenticated edge service_role',
   ],
