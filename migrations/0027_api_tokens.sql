@@ -85,25 +85,32 @@ end
 $$;
 revoke execute on function private.api_token() from public;
 
--- Whether the caller's API token, if it has used one, opens a system: to 'read' or to 'write'. Policies call it as
--- `(select private.scope_allows('<system>', 'read'))`, once a statement and with the rights of the caller. It reads the claim only:
--- request.begin() has compared that with the token's row.
+-- Whether these claims of an API token, if there are some, open a system: to 'read' or to 'write'. It reads the claim only: request.begin() has
+-- compared that with the token's row.
+create function private.token_allows(system text, access text) returns boolean
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  token constant jsonb := current_setting('request.jwt.claims', true)::jsonb -> 'api_token';
+begin
+  return token is null or (
+    (token -> 'systems' ? token_allows.system or token #>> '{call,system}' = token_allows.system)
+    and (token_allows.access = 'read' or token ->> 'access' = 'write')
+  ) is true;
+end
+$$;
+revoke execute on function private.token_allows(text, text) from public;
+grant execute on function private.token_allows(text, text) to authenticated;
+
+-- Whether the caller may use a system: to 'read' or to 'write'. Policies call it as `(select private.scope_allows('<system>', 'read'))`, once a
+-- statement and with the rights of the caller.
 -- One expression, as private.is_admin(), of few parts: preparing them takes longer than running them. Most callers have used no API token: their
 -- claims, in whose text that name does not stand, are not parsed.
 create function private.scope_allows(system text, access text) returns boolean
   language sql stable
   return (current_setting('request.jwt.claims', true) like '%api\_token%') is not true
-  or current_setting('request.jwt.claims', true)::jsonb -> 'api_token' is null
-  or (
-    (
-      current_setting('request.jwt.claims', true)::jsonb #> '{api_token,systems}' ? scope_allows.system
-      or current_setting('request.jwt.claims', true)::jsonb #>> '{api_token,call,system}' = scope_allows.system
-    )
-    and (
-      scope_allows.access = 'read'
-      or current_setting('request.jwt.claims', true)::jsonb #>> '{api_token,access}' = 'write'
-    )
-  ) is true;
+  or private.token_allows(scope_allows.system, scope_allows.access);
 revoke execute on function private.scope_allows(text, text) from public;
 grant execute on function private.scope_allows(text, text) to authenticated;
 
@@ -529,6 +536,7 @@ drop function private.check_api_token(jsonb, text);
 drop function private.user_in_scope(text, text);
 drop function private.scope_table(regclass, text[]);
 drop function private.scope_allows(text, text);
+drop function private.token_allows(text, text);
 drop function private.api_token();
 delete from private.mention_places where relation = 'private.api_tokens';
 drop table private.api_tokens;

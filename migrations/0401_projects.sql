@@ -162,9 +162,10 @@ create index project_members_user on observatory.project_members (user_id, proje
 
 -- Projects that the caller may see. One call a statement: policies write it as (select observatory.visible_projects())::uuid[].
 -- PL/pgSQL keeps the plan of each session, here always the generic one; SQL would plan the statement at every call, as would PL/pgSQL for some
--- users, which takes longer than to run it. Deleted projects are few, so each membership is looked up among them: a join would read all projects
--- where the planner expects many memberships. There are none outside of the scope of the caller's API token, so that a policy that asks for them
--- needs no second one for the scope, which would be checked for each row.
+-- users, which takes longer than to run it. Usually no project is deleted. That is found out first, in the order of the index of deleted ones:
+-- without an order the planner may choose to read projects until one is deleted. Else each membership is looked up among the deleted projects: a
+-- join would read all projects where the planner expects many memberships. Outside of the scope of the caller's API token there is none, so that a
+-- policy that asks for these projects needs no second one for the scope, which would be checked for each row.
 create function observatory.visible_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
@@ -177,7 +178,10 @@ begin
     select m.project_id
     from observatory.project_members as m
     where m.user_id = caller
-      and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
+      and (
+        (select d.id from observatory.projects as d where d.deleted_at is not null order by d.id limit 1) is null
+        or not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
+      )
   );
 end
 $$;
@@ -198,7 +202,10 @@ begin
     select m.project_id
     from observatory.project_members as m
     where m.user_id = caller and m.role in ('editor', 'owner')
-      and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
+      and (
+        (select d.id from observatory.projects as d where d.deleted_at is not null order by d.id limit 1) is null
+        or not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
+      )
   );
 end
 $$;
@@ -219,7 +226,10 @@ begin
     select m.project_id
     from observatory.project_members as m
     where m.user_id = caller and m.role = 'owner'
-      and not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
+      and (
+        (select d.id from observatory.projects as d where d.deleted_at is not null order by d.id limit 1) is null
+        or not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
+      )
   );
 end
 $$;

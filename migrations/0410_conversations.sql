@@ -90,21 +90,19 @@ create index conversations_started on observatory.conversations (project_id, sta
 create index conversations_incomplete on observatory.conversations (project_id) where missing_agents > 0;
 create index conversations_deleted on observatory.conversations (project_id, id) where deleted_at is not null;
 
--- Deleted conversations of the caller's projects whose rows the job has not removed yet. Usually nobody has one: that is found out first, in the
--- order of the index of them, as without an order the planner may choose to read conversations until one is deleted.
+-- Deleted conversations of the caller's projects whose rows the job has not removed yet. Usually there are none at all.
+-- That is found out first, in the order of their index, as in observatory.visible_projects().
 create function observatory.hidden_conversations() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
   set plan_cache_mode = force_generic_plan
   as $$
 begin
-  if (select c.id from observatory.conversations as c where c.deleted_at is not null order by c.project_id, c.id limit 1) is null then
-    return '{}';
-  end if;
   return array(
     select c.id
     from observatory.conversations as c
-    where c.project_id = any (array(select m.project_id from observatory.project_members as m where m.user_id = (select auth.uid())))
+    where (select d.id from observatory.conversations as d where d.deleted_at is not null order by d.project_id, d.id limit 1) is not null
+      and c.project_id = any (array(select m.project_id from observatory.project_members as m where m.user_id = (select auth.uid())))
       and c.deleted_at is not null
   );
 end

@@ -295,7 +295,7 @@ const RULES = {
     {
       query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where n.nspname = 'private'
         -- Systems have these in expressions of indexes and in conditions of policies; the core has no such index and no such policy.
-        and p.oid::regproc::text not in ('private.uuid_v7', 'private.json_texts', 'private.normalize_email', 'private.user_in_scope')
+        and p.oid::regproc::text not in ('private.uuid_v7', 'private.json_texts', 'private.normalize_email', 'private.user_in_scope', 'private.token_allows')
         and not (p.provolatile = 's' and not p.prosecdef and (p.pronargs = 0 or p.oid::regproc::text = 'private.scope_allows') and exists (
           select from pg_depend d where d.classid = 'pg_policy'::regclass
             and d.refobjid = p.oid and d.refclassid = 'pg_proc'::regclass))
@@ -527,6 +527,7 @@ const EXECUTABLE = {
     'private.json_texts(jsonb[]): authenticated service_role',
     'private.normalize_email(text): authenticated service_role',
     'private.scope_allows(text,text): authenticated',
+    'private.token_allows(text,text): authenticated',
     'private.user_in_scope(text,text): authenticated',
     'private.uuid_v7(timestamp with time zone): authenticated edge service_role',
     'request.begin(text): anon authenticated edge service_role',

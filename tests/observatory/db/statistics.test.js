@@ -200,3 +200,24 @@ test('the projects of a member are found by their keys, also with statistics of 
     assert.match(plan, /projects_pkey/);
     assert.doesNotMatch(plan, /Seq Scan/);
   }));
+
+test('that nothing is deleted is found without reading what is not', () =>
+  transaction(async (query) => {
+    await query('set local session_replication_role = replica');
+    await query(
+      `insert into observatory.projects (owner_id, name) select gen_random_uuid(), 'Other ' || n from generate_series(1, 5000) as n`,
+    );
+    await fill(query, 5000);
+    await query('set local session_replication_role = default');
+    for (const statistics of ['none', 'fresh']) {
+      if (statistics === 'fresh') await query(`analyze ${PROJECT}`);
+      else await forget(query, PROJECT);
+      await query('savepoint asked');
+      await become(query);
+      for (const call of ['visible_projects', 'editable_projects', 'owned_projects', 'hidden_conversations']) {
+        const { blocks } = await work(query, `select observatory.${call}()`);
+        assert.ok(blocks < 30, `${statistics}, ${call}: ${blocks} blocks`);
+      }
+      await query('rollback to asked');
+    }
+  }));
