@@ -18,7 +18,7 @@ comment on column assistant.feedback.user_id is 'The member: a row of assistant.
 
 create index feedback_ratings on assistant.feedback (message_id) include (rating);
 create index feedback_newest_of_user on assistant.feedback (user_id, created_at desc);
-create index feedback_newest on assistant.feedback (created_at desc);
+create index feedback_newest on assistant.feedback using brin (created_at);
 create index feedback_bad on assistant.feedback (message_id) where rating = -1;
 -- The policies by_tenant read by these three, for the reasons of messages_by_tenant.
 create index feedback_by_tenant on assistant.feedback (private.tenant_of_message(message_id), message_id);

@@ -27,10 +27,10 @@ comment on column assistant.usage_metrics.estimated_cost is 'In micro-USD.';
 
 create index usage_metrics_days on assistant.usage_metrics (tenant_id, date desc) include (total_tokens, request_count, estimated_cost);
 create index usage_metrics_days_of_user on assistant.usage_metrics (user_id, date desc) where user_id is not null;
-create index usage_metrics_date on assistant.usage_metrics (date desc);
+create index usage_metrics_date on assistant.usage_metrics using brin (date);
 create index usage_metrics_days_of_tenant on assistant.usage_metrics (tenant_id, date desc) where user_id is null;
 create index usage_metrics_by_user on assistant.usage_metrics (tenant_id, user_id);
-create index usage_metrics_created_at on assistant.usage_metrics (created_at desc);
+create index usage_metrics_created_at on assistant.usage_metrics using brin (created_at);
 create index usage_metrics_by_cost on assistant.usage_metrics (tenant_id, estimated_cost desc, date);
 
 alter table assistant.usage_metrics enable row level security;
