@@ -34,9 +34,10 @@ const BYTES_PARSED_IN_A_MS: usize = 16 * KB;
 /// Bytes of a body of lines that count a millisecond beside that when they arrive: decompressed, and split into lines. Blank lines are
 /// in no batch.
 const BYTES_SPLIT_IN_A_MS: usize = 64 * KB;
-/// Bytes that count a millisecond when they are passed on between a client and a service, and when a signature of them is checked.
+/// Bytes that count a millisecond when they are passed on between a client and a service.
 const BYTES_PASSED_IN_A_MS: usize = 64 * KB;
-const BYTES_SIGNED_IN_A_MS: usize = 64 * KB;
+/// The same when a signature of them is checked: they are read, copied and hashed.
+const BYTES_SIGNED_IN_A_MS: usize = 16 * KB;
 /// Milliseconds that a stream of a service counts when it begins: a chat.
 const STREAM_MS: u64 = 20;
 /// Milliseconds that a piece of a service's stream counts beside those of its bytes. What arrives before its turn is part of it, so
