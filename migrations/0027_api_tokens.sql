@@ -95,7 +95,7 @@ declare
   token constant jsonb := current_setting('request.jwt.claims', true)::jsonb -> 'api_token';
 begin
   return token is null or (
-    (token -> 'systems' ? token_allows.system or token #>> '{call,system}' = token_allows.system)
+    ((jsonb_typeof(token -> 'systems') = 'array' and token -> 'systems' ? token_allows.system) or token #>> '{call,system}' = token_allows.system)
     and (token_allows.access = 'read' or token ->> 'access' = 'write')
   ) is true;
 end

@@ -118,8 +118,9 @@ begin
 end
 $$;
 revoke execute on function private.keep_project_root() from public;
--- Trigger: only the owner of a project sets its root_path, which decides where the owner's sessions are stored.
-create function private.refuse_another_root() returns trigger
+-- Trigger: only the owner of a project sets its name and its root_path. A name that another project of the owner has is refused, which would
+-- show editors the names of projects that they do not see.
+create function private.refuse_another_owner() returns trigger
   language plpgsql
   -- Definer: request roles may call nothing in the schema private.
   security definer
@@ -128,17 +129,19 @@ create function private.refuse_another_root() returns trigger
 begin
   if new.owner_id <> private.user_id() then
     perform private.refuse(
-      403, 'RG666', 'Only the owner of this project may do this', 'root_path decides where the owner''s sessions go',
-      'Add a path of your own to project_paths.'
+      403, 'RG666', 'Only the owner of this project may do this', 'name and root_path are among those of the owner''s other projects',
+      'Ask the owner. A directory of your own goes into project_paths.'
     );
   end if;
   return new;
 end
 $$;
-revoke execute on function private.refuse_another_root() from public;
-create trigger projects_root_owner before update of root_path on observatory.projects
-  for each row when (current_user = 'authenticated' and new.root_path is distinct from old.root_path)
-  execute function private.refuse_another_root();
+revoke execute on function private.refuse_another_owner() from public;
+create trigger projects_of_owner before update of name, root_path on observatory.projects
+  for each row when (
+    current_user = 'authenticated' and (new.name, new.root_path) is distinct from (old.name, old.root_path)
+  )
+  execute function private.refuse_another_owner();
 create trigger projects_root after insert or update of root_path on observatory.projects
   for each row execute function private.keep_project_root();
 
@@ -159,13 +162,15 @@ comment on table observatory.project_members is
   'Who may see a project (viewer), write in it (editor), and decide about it (owner). The user of projects.owner_id always stays its owner.';
 comment on column observatory.project_members.display_name is 'How the project''s owners call the member. Other names of users are not known here.';
 create index project_members_user on observatory.project_members (user_id, project_id);
+-- An erasure looks for those that a user has added, but not for the owner that each project begins with.
+create index project_members_added_by on observatory.project_members (added_by) where added_by <> user_id;
 
 -- Projects that the caller may see. One call a statement: policies write it as (select observatory.visible_projects())::uuid[].
 -- PL/pgSQL keeps the plan of each session, here always the generic one; SQL would plan the statement at every call, as would PL/pgSQL for some
--- users, which takes longer than to run it. Usually no project is deleted. That is found out first, in the order of the index of deleted ones:
--- without an order the planner may choose to read projects until one is deleted. Else each membership is looked up among the deleted projects: a
--- join would read all projects where the planner expects many memberships. Outside of the scope of the caller's API token there is none, so that a
--- policy that asks for these projects needs no second one for the scope, which would be checked for each row.
+-- users, which takes longer than to run it. Usually no project is deleted, so those of the caller's are looked for all at once, in the index of
+-- deleted ones; nothing of other users is read, such as their deleted projects in an index that waits for its vacuum. Outside of the scope of the
+-- caller's API token there is none, so that a policy that asks for these projects needs no second one for the scope, which would be checked for
+-- each row.
 create function observatory.visible_projects() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
@@ -178,10 +183,11 @@ begin
     select m.project_id
     from observatory.project_members as m
     where m.user_id = caller
-      and (
-        (select d.id from observatory.projects as d where d.deleted_at is not null order by d.id limit 1) is null
-        or not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
-      )
+      and m.project_id <> all (array(
+        select p.id
+        from observatory.projects as p
+        where p.id = any (array(select o.project_id from observatory.project_members as o where o.user_id = caller)) and p.deleted_at is not null
+      ))
   );
 end
 $$;
@@ -202,10 +208,11 @@ begin
     select m.project_id
     from observatory.project_members as m
     where m.user_id = caller and m.role in ('editor', 'owner')
-      and (
-        (select d.id from observatory.projects as d where d.deleted_at is not null order by d.id limit 1) is null
-        or not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
-      )
+      and m.project_id <> all (array(
+        select p.id
+        from observatory.projects as p
+        where p.id = any (array(select o.project_id from observatory.project_members as o where o.user_id = caller)) and p.deleted_at is not null
+      ))
   );
 end
 $$;
@@ -226,10 +233,11 @@ begin
     select m.project_id
     from observatory.project_members as m
     where m.user_id = caller and m.role = 'owner'
-      and (
-        (select d.id from observatory.projects as d where d.deleted_at is not null order by d.id limit 1) is null
-        or not exists (select from observatory.projects as p where p.id = m.project_id and p.deleted_at is not null offset 0)
-      )
+      and m.project_id <> all (array(
+        select p.id
+        from observatory.projects as p
+        where p.id = any (array(select o.project_id from observatory.project_members as o where o.user_id = caller)) and p.deleted_at is not null
+      ))
   );
 end
 $$;
@@ -374,5 +382,5 @@ drop function private.role_in(uuid, text);
 drop function observatory.owned_projects();
 drop function observatory.editable_projects();
 drop function observatory.visible_projects();
-drop function private.refuse_another_root();
+drop function private.refuse_another_owner();
 drop function private.keep_project_root();

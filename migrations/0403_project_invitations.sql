@@ -30,6 +30,7 @@ create unique index project_invitations_user on observatory.project_invitations 
 where user_id is not null and accepted_at is null and declined_at is null;
 create index project_invitations_by_project on observatory.project_invitations (project_id, created_at desc);
 create index project_invitations_by_user on observatory.project_invitations (user_id);
+create index project_invitations_by_sender on observatory.project_invitations (invited_by);
 create index project_invitations_expires_at on observatory.project_invitations (expires_at);
 create index project_invitations_by_email on observatory.project_invitations (email_key);
 

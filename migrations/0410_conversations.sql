@@ -90,19 +90,19 @@ create index conversations_started on observatory.conversations (project_id, sta
 create index conversations_incomplete on observatory.conversations (project_id) where missing_agents > 0;
 create index conversations_deleted on observatory.conversations (project_id, id) where deleted_at is not null;
 
--- Deleted conversations of the caller's projects whose rows the job has not removed yet. Usually there are none at all.
--- That is found out first, in the order of their index, as in observatory.visible_projects().
+-- Deleted conversations of the caller's projects whose rows the job has not removed yet. Usually there are none.
 create function observatory.hidden_conversations() returns uuid[]
   language plpgsql stable security definer
   set search_path = ''
   set plan_cache_mode = force_generic_plan
   as $$
+declare
+  caller constant uuid := auth.uid();
 begin
   return array(
     select c.id
     from observatory.conversations as c
-    where (select d.id from observatory.conversations as d where d.deleted_at is not null order by d.project_id, d.id limit 1) is not null
-      and c.project_id = any (array(select m.project_id from observatory.project_members as m where m.user_id = (select auth.uid())))
+    where c.project_id = any (array(select m.project_id from observatory.project_members as m where m.user_id = caller))
       and c.deleted_at is not null
   );
 end

@@ -88,7 +88,10 @@ create policy member_select on observatory.messages for select to authenticated
     and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
   );
 create policy editor_insert on observatory.messages for insert to authenticated
-  with check (project_id = any ((select observatory.editable_projects())::uuid[]) and owner_id = (select auth.uid()));
+  with check (
+    project_id = any ((select observatory.editable_projects())::uuid[]) and owner_id = (select auth.uid())
+    and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
+  );
 create policy editor_update on observatory.messages for update to authenticated
   using (project_id = any ((select observatory.editable_projects())::uuid[]))
   with check (project_id = any ((select observatory.editable_projects())::uuid[]));

@@ -70,7 +70,10 @@ create policy member_select on observatory.tool_calls for select to authenticate
     and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
   );
 create policy editor_insert on observatory.tool_calls for insert to authenticated
-  with check (project_id = any ((select observatory.editable_projects())::uuid[]) and owner_id = (select auth.uid()));
+  with check (
+    project_id = any ((select observatory.editable_projects())::uuid[]) and owner_id = (select auth.uid())
+    and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
+  );
 create policy editor_update on observatory.tool_calls for update to authenticated
   using (project_id = any ((select observatory.editable_projects())::uuid[]))
   with check (project_id = any ((select observatory.editable_projects())::uuid[]));

@@ -241,6 +241,25 @@ end
 $$;
 revoke execute on function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz) from public;
 
+-- Hits whose conversations are not deleted.
+create function private.without_deleted(hits private.search_hit[], projects uuid[]) returns private.search_hit[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  hidden constant uuid[] := private.hidden_in(projects);
+begin
+  if cardinality(hidden) = 0 then
+    return hits;
+  end if;
+  return array(
+    select h from unnest(hits) as h
+    where exists (select from observatory.messages as m where m.id = (h).message_id and m.conversation_id <> all (hidden))
+  );
+end
+$$;
+revoke execute on function private.without_deleted(private.search_hit[], uuid[]) from public;
+
 -- Hits, each entry once: copies of an entry that is among them itself, or in another copy, are left out.
 create function private.without_copies(hits private.search_hit[]) returns private.search_hit[]
   language plpgsql stable
@@ -352,7 +371,6 @@ declare
   latest timestamptz;
   hits private.search_hit[];
   page private.search_hit[];
-  hidden constant uuid[] := private.hidden_in(projects);
   last_one private.search_hit;
   is_capped boolean;
   results jsonb;
@@ -375,13 +393,7 @@ begin
 
   hits := private.search_hits(projects, query, marks, search.since, latest);
   is_capped := cardinality(hits) >= 1000;
-  if cardinality(hidden) > 0 then
-    hits := array(
-      select h from unnest(hits) as h
-      where exists (select from observatory.messages as m where m.id = (h).message_id and m.conversation_id <> all (hidden))
-    );
-  end if;
-  hits := private.without_copies(hits);
+  hits := private.without_copies(private.without_deleted(hits, projects));
   if after is null then
     latest := (select max((h).occurred_at) from unnest(hits) as h);
   end if;
@@ -404,7 +416,7 @@ begin
   ) order by p.n) into results
   from unnest(page) with ordinality as p (message_id, occurred_at, bucket, is_copy, n)
   inner join observatory.messages as m on m.id = p.message_id
-  inner join observatory.conversations as c on c.id = m.conversation_id;
+  inner join observatory.conversations as c on c.id = m.conversation_id and c.deleted_at is null;
 
   if after is null then
     search_id := private.note_search(
@@ -431,6 +443,7 @@ grant execute on function observatory.search(text, uuid, text, text, timestamptz
 drop function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint);
 drop function private.searched_projects(uuid);
 drop function private.highlight(text, tsquery);
+drop function private.without_deleted(private.search_hit[], uuid[]);
 drop function private.without_copies(private.search_hit[]);
 drop function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);
 drop function private.hits_by_time(uuid, tsquery, tsquery, timestamptz, timestamptz, bigint);

@@ -140,13 +140,14 @@ declare
   deleted uuid[];
 begin
   if tg_op = 'INSERT' then
+    deleted := private.deleted_among(array(select distinct n.conversation_id from new_rows as n));
     changes := array(
       select row(null, n.project_id, n.owner_id, t.kind, t.term, null, n.calls)::observatory.search_terms
       from (
         -- The same few tools and files, over and over.
         select r.project_id, r.owner_id, r.tool_name, r.file_path, count(*) as calls
         from new_rows as r
-        where not r.is_copy
+        where not r.is_copy and r.conversation_id <> all (deleted)
         group by r.project_id, r.owner_id, r.tool_name, r.file_path
       ) as n
       cross join private.call_terms(n.tool_name, n.file_path) as t
@@ -470,7 +471,7 @@ begin
   end if;
   candidates := array(
     select (h).message_id
-    from unnest(private.without_copies(private.search_hits(projects, query, null, null, null))) as h
+    from unnest(private.without_copies(private.without_deleted(private.search_hits(projects, query, null, null, null), projects))) as h
     where not exists (
       select from observatory.messages as m
       where m.id = (h).message_id and m.owner_id = message.owner_id and m.entry_uuid = message.entry_uuid

@@ -9,7 +9,7 @@ create function private.observatory_tables(out relation regclass, out owner name
 select c.oid::regclass, a.attname
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_attribute as a
-  on a.attrelid = c.oid and a.attname in ('owner_id', 'user_id', 'created_by') and not a.attisdropped
+  on a.attrelid = c.oid and a.attname in ('owner_id', 'user_id', 'created_by', 'invited_by') and not a.attisdropped
 where (c.relnamespace = 'observatory'::regnamespace or c.oid = any (
     array['private.otel_events', 'private.otel_sessions', 'private.reprice_receipts']::regclass[]
   ))
@@ -113,6 +113,7 @@ begin
       execute format('delete from %s as t where t.%I = any ($1)', one.relation, one.owner) using users;
     end if;
   end loop;
+  update observatory.project_members as m set added_by = null where m.added_by = any (users) and m.added_by <> m.user_id;
   return counts;
 end
 $$;

@@ -18,11 +18,12 @@ comment on column assistant.feedback.user_id is 'The member: a row of assistant.
 
 create index feedback_ratings on assistant.feedback (message_id) include (rating);
 create index feedback_newest_of_user on assistant.feedback (user_id, created_at desc);
-create index feedback_newest on assistant.feedback using brin (created_at);
 create index feedback_bad on assistant.feedback (message_id) where rating = -1;
--- The policies by_tenant read by these three, for the reasons of messages_by_tenant.
+-- The policies by_tenant read by these four, for the reasons of messages_by_tenant.
 create index feedback_by_tenant on assistant.feedback (private.tenant_of_message(message_id), message_id);
 alter index assistant.feedback_by_tenant alter column 1 set statistics 0;
+create index feedback_newest on assistant.feedback (private.tenant_of_message(message_id), created_at desc, id desc);
+alter index assistant.feedback_newest alter column 1 set statistics 0;
 create index feedback_newest_by_tenant on assistant.feedback (private.tenant_of_message(message_id), user_id, created_at desc);
 alter index assistant.feedback_newest_by_tenant alter column 1 set statistics 0;
 create index feedback_newest_by_rating on assistant.feedback (private.tenant_of_message(message_id), rating, created_at desc);

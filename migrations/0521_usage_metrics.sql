@@ -30,7 +30,7 @@ create index usage_metrics_days_of_user on assistant.usage_metrics (user_id, dat
 create index usage_metrics_date on assistant.usage_metrics using brin (date);
 create index usage_metrics_days_of_tenant on assistant.usage_metrics (tenant_id, date desc) where user_id is null;
 create index usage_metrics_by_user on assistant.usage_metrics (tenant_id, user_id);
-create index usage_metrics_created_at on assistant.usage_metrics using brin (created_at);
+create index usage_metrics_created_at on assistant.usage_metrics (tenant_id, created_at desc);
 create index usage_metrics_by_cost on assistant.usage_metrics (tenant_id, estimated_cost desc, date);
 
 alter table assistant.usage_metrics enable row level security;

@@ -5,7 +5,7 @@ import { as, close, sql } from '../../support/stack.js';
 import { conversation, differences, state } from '../support/entries.js';
 import { call } from '../support/search.js';
 import { Session, sendSession, conversation as sent } from '../support/transcripts.js';
-import { asUser, forget, person } from '../support/world.js';
+import { asUser, codeOf, forget, person } from '../support/world.js';
 
 const owners = [];
 after(async () => {
@@ -199,6 +199,7 @@ test('rows that come while a deleted conversation still has its rows count, but 
     'each rollup has what came',
   );
   assert.deepEqual(await differences({ project }), { rollups: 0, counters: 0 });
+  const termsBefore = await terms(owner, project);
   // As an upload that had found its conversation before it was deleted.
   const rows = {
     messages: `entry_uuid, entry_type, role, input_tokens) values ($1, $2, $3, gen_random_uuid()::text, 'user', 'user', 7)`,
@@ -211,4 +212,17 @@ test('rows that come while a deleted conversation still has its rows count, but 
     assert.deepEqual(await sums(owner, project), before, table);
   }
   assert.deepEqual((await differences({ project })).rollups, 0);
+  assert.deepEqual(await terms(owner, project), termsBefore);
+  // A user cannot add to it at all.
+  for (const [table, rest] of [
+    ['messages', `entry_uuid, entry_type) values ($1, $2, 'later', 'user')`],
+    ['tool_calls', `tool_use_id, tool_name) values ($1, $2, 'later', 'Later')`],
+  ])
+    assert.equal(
+      await codeOf(
+        asUser(owner, `insert into observatory.${table} (conversation_id, project_id, ${rest}`, [id, project]),
+      ),
+      '42501',
+      table,
+    );
 });

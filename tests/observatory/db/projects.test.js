@@ -60,6 +60,19 @@ test('two spellings of a name are the same name, for one user', async () => {
   assert.equal(await codeOf(add(person(), { name: 'Café' })), null, 'another user has names of their own');
 });
 
+test('only the owner renames a project: nobody else can try names of the owner’s other projects', async () => {
+  const [owner, editor, other] = [person(), person(), person()];
+  const shared = await project(owner, { editor, owner: other });
+  await add(owner, { name: 'A secret' });
+  const rename = (who, name) =>
+    asUser(who, 'update observatory.projects set name = $2 where id = $1 returning name', [shared, name]);
+  for (const who of [editor, other])
+    for (const name of ['A secret', 'Nobody’s']) assert.equal(await codeOf(rename(who, name)), 'RG666', name);
+  const describe = `update observatory.projects set description = 'x' where id = $1 returning id`;
+  assert.equal((await asUser(editor, describe, [shared])).length, 1);
+  assert.deepEqual(await rename(owner, 'Renamed'), [{ name: 'Renamed' }]);
+});
+
 test('a root belongs to one project of a user, and to any number of users', async () => {
   const me = person();
   await add(me, { name: 'one', root_path: '/srv/app' });

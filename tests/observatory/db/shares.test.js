@@ -382,6 +382,13 @@ test('views are counted once a reading, by day, and only members see the number'
   assert.equal(forged[0].views, 0, 'a row that a stranger makes up');
   for (const cursor of ['', 'x', '1_1', `${'9'.repeat(30)}_${randomUUID()}`, `${first.next.toUpperCase()}x`])
     assert.equal(await codeOf(shown(link.token, cursor)), 'RG669', cursor);
+  // As for an API token that may only read.
+  const read = await as({ role: 'edge', claims: { edge: { caller: 'anon' } } }, async (query) => {
+    await query('set transaction read only');
+    return query('select observatory.shared($1) as answer', [link.token]);
+  });
+  assert.deepEqual(textsOf(read[0].answer), textsOf(first));
+  assert.equal(await count(owner), 2, 'a view that cannot be counted');
 });
 
 test('nobody but the edge calls the function of links, and nobody reads tokens or views', async () => {
