@@ -209,7 +209,8 @@ test('that nothing is deleted is found without reading what is not', () =>
     );
     await fill(query, 5000);
     await query('set local session_replication_role = default');
-    for (const statistics of ['none', 'fresh']) {
+    // The analysis keeps autovacuum away, which would wait for what the transaction changes in the catalogue.
+    for (const statistics of ['fresh', 'none']) {
       if (statistics === 'fresh') await query(`analyze ${PROJECT}`);
       else await forget(query, PROJECT);
       await query('savepoint asked');
