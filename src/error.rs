@@ -1,8 +1,8 @@
 //! Everything that the edge refuses or fails at, and the one catalogue that gives each error its status, code, name and text.
 //!
 //! The body has PostgREST's shape: `{"code","message","details","hint"}`. A code is `RG` and three digits; the first digit
-//! names the stage: 1 route, 2 verify, 3 scope, 4 forward, 5 the database's own rules, 9 configuration. A name is for people
-//! who read logs; the body does not carry it. `docs/errors.md` lists every code with its cause and what to do about it.
+//! names the stage: 1 route, 2 verify, 3 scope, 4 forward, 5 and 6 the database's own rules, 9 configuration. A name is for
+//! people who read logs; the body does not carry it. `docs/errors.md` lists every code with its cause and what to do about it.
 
 use std::borrow::Cow;
 

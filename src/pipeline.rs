@@ -1,4 +1,4 @@
-//! The path of a request, on one screen: each line names what it can refuse.
+//! The path of a request: `handle` has the stages in order, and each line names what it can refuse.
 
 use futures_util::future::FutureExt as _;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
