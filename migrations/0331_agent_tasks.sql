@@ -1,4 +1,4 @@
--- 0331: agent tasks. What users hand to agents, as its owner sees it. Workers use the queue in the schema private (0332).
+-- 0331: agent tasks. Tasks that users hand to agents, as their owners see them. Workers use the queue in the schema private (0332).
 -- migrate:up
 create table flashfusion.agent_tasks (
   id                uuid primary key default gen_random_uuid(),

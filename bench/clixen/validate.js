@@ -1,4 +1,4 @@
-// Validation through the edge: what it takes longer to answer a workflow than to refuse the same bytes once they are read.
+// Validation through the edge: the extra CPU of validating a workflow over reading and refusing the same bytes.
 import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

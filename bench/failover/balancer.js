@@ -1,4 +1,4 @@
-// What stands in for a load balancer: it gives each connection to the next PostgREST that is ready, and adds the time of a way between machines.
+// A load balancer for tests: it gives each connection to the next PostgREST that is ready, and adds network latency.
 import { connect, createServer } from 'node:net';
 
 /** Milliseconds between two questions whether a target is ready. */
