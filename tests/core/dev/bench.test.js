@@ -66,7 +66,7 @@ const CONSTANTS = [
   'each way takes 5 ms.',
   'and 5 ms each way',
   'takes over 1 ms more than with fresh statistics',
-  'and over 5 ms more, whatever',
+  'and over 5 ms more, however',
   'at most 1.5 times the blocks',
   'or 50 blocks and 0.3 ms more.',
 ];
