@@ -242,7 +242,7 @@ $$;
 revoke execute on function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz) from public;
 
 -- Hits whose conversations are not deleted.
-create function private.without_deleted(hits private.search_hit[], projects uuid[]) returns private.search_hit[]
+create function private.without_hidden(hits private.search_hit[], projects uuid[]) returns private.search_hit[]
   language plpgsql stable
   set search_path = ''
   as $$
@@ -258,7 +258,7 @@ begin
   );
 end
 $$;
-revoke execute on function private.without_deleted(private.search_hit[], uuid[]) from public;
+revoke execute on function private.without_hidden(private.search_hit[], uuid[]) from public;
 
 -- Hits, each entry once: copies of an entry that is among them itself, or in another copy, are left out.
 create function private.without_copies(hits private.search_hit[]) returns private.search_hit[]
@@ -393,7 +393,7 @@ begin
 
   hits := private.search_hits(projects, query, marks, search.since, latest);
   is_capped := cardinality(hits) >= 1000;
-  hits := private.without_copies(private.without_deleted(hits, projects));
+  hits := private.without_copies(private.without_hidden(hits, projects));
   if after is null then
     latest := (select max((h).occurred_at) from unnest(hits) as h);
   end if;
@@ -443,7 +443,7 @@ grant execute on function observatory.search(text, uuid, text, text, timestamptz
 drop function observatory.search(text, uuid, text, text, timestamptz, timestamptz, text, bigint);
 drop function private.searched_projects(uuid);
 drop function private.highlight(text, tsquery);
-drop function private.without_deleted(private.search_hit[], uuid[]);
+drop function private.without_hidden(private.search_hit[], uuid[]);
 drop function private.without_copies(private.search_hit[]);
 drop function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);
 drop function private.hits_by_time(uuid, tsquery, tsquery, timestamptz, timestamptz, bigint);

@@ -176,12 +176,12 @@ begin
       404, 'RG667', 'This share link does not work', 'It never did, has expired or was revoked', 'Ask who gave it to you for a new one.'
     );
   end if;
-  -- An API token that may only read sends its calls in read-only transactions: its view is not counted.
-  if shared.after is null and shared.agent is null and current_setting('transaction_read_only') = 'on' then
-    null;
-  elsif shared.after is null and shared.agent is null then
-    insert into private.share_views as v (share_id, day) values (link.id, (now() at time zone 'UTC')::date)
-    on conflict on constraint share_views_pkey do update set views = v.views + 1;
+  if shared.after is null and shared.agent is null then
+    -- A call with an API token that may only read is in a read-only transaction: its view is not counted.
+    if current_setting('transaction_read_only') = 'off' then
+      insert into private.share_views as v (share_id, day) values (link.id, (now() at time zone 'UTC')::date)
+      on conflict on constraint share_views_pkey do update set views = v.views + 1;
+    end if;
   elsif shared.after ~ '^[0-9]{1,18}_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
     after_seq := split_part(shared.after, '_', 1)::bigint;
     after_id := split_part(shared.after, '_', 2)::uuid;

@@ -318,7 +318,7 @@ test('a user’s invitations are found by indexes, without statistics of the tab
   transaction(async (query) => {
     const [owner, guest, id] = [person(), person(), randomUUID()];
     await query(
-      `insert into observatory.projects (id, owner_id, name) select gen_random_uuid(), gen_random_uuid(), 'p' from generate_series(1, 1000)`,
+      `insert into observatory.projects (id, owner_id, name) select gen_random_uuid(), gen_random_uuid(), 'p' from generate_series(1, 3000)`,
     );
     await query(
       `insert into observatory.project_invitations (project_id, user_id, role, invited_by)
