@@ -1,9 +1,8 @@
 // Keys of tenants' providers: sealed at the edge for their tenant, stored for its admins and servers, read by nobody.
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { dataFilesWith } from '../../support/data_files.js';
 import { startEdge } from '../../support/edge.js';
 import { forgetForeignSeals } from '../../support/sealed_rows.js';
 import { as, ask, close, made, onBehalf, sql, stack, userToken } from '../../support/stack.js';
@@ -224,12 +223,8 @@ test('no answer, no table, no file and no log has it', async () => {
     assert.deepEqual(found, [], name);
   }
   await sql('checkpoint');
-  const files = readdirSync(process.env.ROWGATE_TEST_DATA, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-  const has = (word) => files.filter((file) => readFileSync(file).includes(word));
-  assert.notDeepEqual(has(tenant.slug), [], 'what is looked for would be found');
-  assert.deepEqual(has(CANARY), []);
+  assert.notDeepEqual(dataFilesWith(tenant.slug), [], 'what is looked for would be found');
+  assert.deepEqual(dataFilesWith(CANARY), []);
   for (const one of [edge, rotated]) assert.ok(!JSON.stringify(one.log()).includes(CANARY));
   const [audit] = await sql(
     `select operation, row_id from private.audit_log where relation = 'private.provider_keys' and row_id = $1`,

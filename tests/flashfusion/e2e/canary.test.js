@@ -2,9 +2,8 @@
 // has opens nothing.
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { dataFilesWith } from '../../support/data_files.js';
 import { startEdge } from '../../support/edge.js';
 import { ask, close, edgeToken, made, sql, stack, userToken } from '../../support/stack.js';
 import { unseal } from '../../support/unseal.js';
@@ -142,20 +141,13 @@ test('no row of any table has it', async () => {
   }
 });
 
-/** Every file below a folder. */
-const files = (folder) =>
-  readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath ?? entry.path, entry.name));
-
 test('no file of the system has it: neither tables nor the write-ahead log nor a log', async () => {
   await sql('checkpoint');
-  const all = files(process.env.ROWGATE_TEST_DATA);
-  assert.ok(all.some((file) => file.includes('pg_wal')) && all.some((file) => file.endsWith('.log')));
-  const has = (word) => all.filter((file) => readFileSync(file).includes(word));
-  // What is looked for would be found: the name that the row has beside the key.
-  assert.notDeepEqual(has('A_SECRET'), []);
-  assert.deepEqual(has(CANARY), []);
+  // What is looked for would be found: the name that the row has beside the key, and a word of every log.
+  const named = dataFilesWith('A_SECRET');
+  for (const folder of ['base', 'pg_wal']) assert.ok(named.some((path) => path.includes(folder)), named.join());
+  assert.ok(dataFilesWith('checkpoint').some((path) => path.endsWith('.log')));
+  assert.deepEqual(dataFilesWith(CANARY), []);
   for (const one of [edge, lonely]) assert.ok(!JSON.stringify(one.log()).includes(CANARY));
 });
 
