@@ -5,15 +5,6 @@ import { median } from '../figures.js';
 /** The claims of the back office, which no policy concerns. */
 export const OFFICE = { role: 'service_role' };
 
-/** Lets every new statement be planned as in PostgREST's sessions, whose role may say what it costs to read a block anywhere. */
-export const planAsPostgrest = async (sql) => {
-  const [said] = await sql(
-    `select split_part(s, '=', 2) as cost from pg_roles, unnest(rolconfig) as s where rolname = 'authenticator' and s like 'random_page_cost=%'`,
-  );
-  if (said) await sql(`alter system set random_page_cost = ${said.cost}`);
-  await sql('select pg_reload_conf()');
-};
-
 /** Runs the body in a transaction with a role and claims, as PostgREST sets them, and rolls it back. */
 export const as = async (client, claims, body) => {
   await client.query('begin');

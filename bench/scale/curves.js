@@ -3,7 +3,7 @@ import pg from 'pg';
 import { SetupError } from '../../dev/setup.js';
 import { rounded } from '../figures.js';
 import { growthRow, isHindered, takesLonger } from './aims.js';
-import { checkedAnswer, explained, planAsPostgrest, preparedReads } from './ask.js';
+import { checkedAnswer, explained, preparedReads } from './ask.js';
 import { firstOf, preparedCalls } from './endpoints.js';
 import { owned, user } from './lists.js';
 import { waiting, withUsers } from './users.js';
@@ -188,7 +188,7 @@ export const measure = async ({ stack, stopping, options: { full, seconds }, ...
   const curves = new Map();
   // It would take a core from what is measured; each load vacuums its tables.
   await connected(server, (_, sql) => sql('alter system set autovacuum = off'));
-  await connected(server, (_, sql) => planAsPostgrest(sql));
+  await connected(server, (_, sql) => sql('select pg_reload_conf()'));
   for (const size of sizes) {
     await connected(server, (_, sql) => sql(`create database ${NAME} template ${migrated}`));
     for (const [statement, { point, said }] of await atSize(url, { ...lists, curves, size, seconds, signal })) {

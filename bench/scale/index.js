@@ -18,10 +18,10 @@ const curvesOf = (system) => [
   { ...curves, measure: async (parts) => curves.measure({ ...parts, ...(await listedOf(system)) }) },
 ];
 
-/** Two parts for each system, and one for the core, which serves no tables of its own. */
-const lists = await listsOf(systems());
-const parts = Object.fromEntries([
-  ...lists.flatMap(([name, list]) => [
+/** Two parts for each system, and for the core. */
+const lists = await listsOf([...systems(), { name: CORE }]);
+const parts = Object.fromEntries(
+  lists.flatMap(([name, list]) => [
     [
       name,
       {
@@ -32,10 +32,10 @@ const parts = Object.fromEntries([
     ],
     curvesOf([name, list]),
   ]),
-  ...(await listsOf([{ name: CORE }])).map(curvesOf),
-]);
+);
 
-export const run = benchmarkOfParts('scale', parts, [
-  ...productSystems().flatMap(({ name }) => [name, `curves-${name}`]),
-  `curves-${CORE}`,
-]);
+export const run = benchmarkOfParts(
+  'scale',
+  parts,
+  [...productSystems(), { name: CORE }].flatMap(({ name }) => [name, `curves-${name}`]),
+);

@@ -3,7 +3,7 @@
 import pg from 'pg';
 import { median } from '../figures.js';
 import { isSteady, securityRow, shown, statisticsRow } from './aims.js';
-import { as, checkedAnswer, explained, medians, OFFICE, planAsPostgrest, planOf, preparedReads } from './ask.js';
+import { as, checkedAnswer, explained, medians, OFFICE, planOf, preparedReads } from './ask.js';
 import { firstOf, preparedCalls } from './endpoints.js';
 
 /** Runs of each side on each connection; the first few read from disk. */
@@ -182,7 +182,7 @@ export const measure = async ({ stack, stopping, options: { size }, list, calls,
   try {
     // It would make fresh statistics in the middle of the others.
     await sql('alter system set autovacuum = off');
-    await planAsPostgrest(sql);
+    await sql('select pg_reload_conf()');
     await list.load({ sql, client, size, say, signal });
     await calls.load?.({ sql, client, size, say, signal });
     const reads = await preparedReads(client, list.reads({ size }));

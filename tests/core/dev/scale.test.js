@@ -152,6 +152,9 @@ test('a statement may read half as much again at a hundred times the rows, and a
   assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 110], [1000, 2000, 666]]), []);
   assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 109], [1000, 2000, 667]]), ['users']);
   assert.deepEqual(missed([10, 1], [10, 1, behind], { contends: 'They wait for each other.' }), []);
+  // A bad plan for a small table.
+  assert.deepEqual(missed([4890, 20], [5, 0.1]), ['fewer rows']);
+  assert.deepEqual(missed([34, 0.1], [5, 0.1]), []);
   const row = growthRow('read', [point(0.01, 10, 1), point(1, 100, 1)], { why: 'It grows.', grows: 'It must.' });
   assert.deepEqual([row.met, row.curve.why], [true, 'It grows. It must.']);
 });
