@@ -86,7 +86,6 @@ const RANKED = {
   ...CANDIDATES,
   contends: 'Two cores rank what a hundred users have found.',
 };
-const LOOKED_UP = 'The user has one in a hundred of the projects, and which those are is looked up first.';
 const SUMS = {
   why: 'Sums of ninety days are read, by day and user.',
   grows:
@@ -98,35 +97,18 @@ const SAID = {
     grows: 'The user has one in a hundred of the projects.',
   },
   'the latest 50 projects of a member of all': PROJECTS_OF_ALL,
-  'the latest 50 conversations of a project': {
-    why: 'An index gives the newest ones.',
-    grows: LOOKED_UP,
-  },
+  'the latest 50 conversations of a project': 'An index gives the newest ones.',
   'the same of a member of all projects': PROJECTS_OF_ALL,
-  '100 messages of a conversation': {
-    why: 'An index gives the messages of a conversation.',
-    grows: LOOKED_UP,
-  },
-  '100 tool calls of a conversation': {
-    why: 'An index gives the calls of a conversation.',
-    grows: LOOKED_UP,
-  },
-  'a conversation': {
-    why: 'A look-up of one row.',
-    grows: LOOKED_UP,
-  },
+  '100 messages of a conversation': 'An index gives the messages of a conversation.',
+  '100 tool calls of a conversation': 'An index gives the calls of a conversation.',
+  'a conversation': 'A look-up of one row.',
   'the second 10 of a project’s conversations, with their number': {
     why: 'An index gives them.',
     grows: 'All of them are counted.',
   },
-  '20 messages of a conversation, each with its tool calls': {
-    why: 'An index gives the messages, and another one the calls of each.',
-    grows: LOOKED_UP,
-  },
-  'the latest 50 records of usage of a conversation': {
-    why: 'An index gives the records of a conversation.',
-    grows: LOOKED_UP,
-  },
+  '20 messages of a conversation, each with its tool calls':
+    'An index gives the messages, and another one the calls of each.',
+  'the latest 50 records of usage of a conversation': 'An index gives the records of a conversation.',
   'the latest 50 searches of a user': 'An index gives the newest ones; it becomes a level deeper.',
   'the files of a conversation': 'An index gives the files of a conversation.',
   'the links of a project': {
@@ -137,11 +119,11 @@ const SAID = {
     why: 'An index gives the invitations of a project.',
     grows: 'The project has one in a hundred of the invitations.',
   },
-  'the latest 50 commits of a project': { why: 'An index gives the newest ones.', grows: LOOKED_UP },
-  'the commits of a conversation': { why: 'An index gives the commits of a conversation.', grows: LOOKED_UP },
-  'the latest 50 events of a project': { why: 'An index gives the newest ones.', grows: LOOKED_UP },
-  'the latest 50 events of a conversation': { why: 'An index gives the newest ones.', grows: LOOKED_UP },
-  'the files beside a conversation': { why: 'An index gives the files of a conversation.', grows: LOOKED_UP },
+  'the latest 50 commits of a project': 'An index gives the newest ones.',
+  'the commits of a conversation': 'An index gives the commits of a conversation.',
+  'the latest 50 events of a project': 'An index gives the newest ones.',
+  'the latest 50 events of a conversation': 'An index gives the newest ones.',
+  'the files beside a conversation': 'An index gives the files of a conversation.',
   'the 50 most used tools of a project': {
     why: 'An index gives the terms of the project.',
     grows: 'All of them are read; there are ten times as many terms at ten times the rows.',
@@ -152,8 +134,8 @@ const SAID = {
     grows: 'Those of one user are counted, one in a hundred of all.',
   },
   'the directories of a user': 'An index gives the ten of the user.',
-  'the members of a project': { why: 'A hundred members at any size.', grows: LOOKED_UP },
-  'the sums of a project’s last 30 days': { why: SUMS.why, grows: `${SUMS.grows} ${LOOKED_UP}` },
+  'the members of a project': 'A hundred members at any size.',
+  'the sums of a project’s last 30 days': SUMS,
   'a page of 100 messages with their tool calls': {
     why: 'A page of one conversation, by its index.',
     grows: 'The calls of each message are looked up by an index, which becomes a level deeper.',
