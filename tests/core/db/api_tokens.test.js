@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
 import { as, close, freshEmail, onBehalf, transaction } from '../../support/stack.js';
+import { forget, planAsPostgrest, work } from '../../support/statistics.js';
 import { hashOf, unknownToken } from '../support/api_tokens.js';
 
 after(close);
@@ -198,3 +199,31 @@ test('no request role may read or write tokens, or call their functions', async 
     );
   }
 });
+
+test('a token is made without a look at tokens of others, also without statistics', () =>
+  transaction(async (query) => {
+    const owner = randomUUID();
+    const table = 'private.api_tokens';
+    await query('set local session_replication_role = replica');
+    // Tokens that expire together: their index is small, so that the planner is tempted to read it.
+    await query(
+      `insert into ${table} (user_id, name, token_hash, prefix, scopes, expires_at)
+       select gen_random_uuid(), 'Token', sha256(convert_to($1 || n, 'UTF8')), 'rgt_000000',
+         '{"systems": [], "endpoints": ["GET /v1/nothing"], "access": "read"}', now() + interval '1 year'
+       from generate_series(1, 100000) as n`,
+      [owner],
+    );
+    await query('set local session_replication_role = origin');
+    await query(`analyze ${table}`);
+    await forget(query, [table]);
+    await planAsPostgrest(query);
+    const claims = { role: 'edge', sub: owner, edge: { caller: 'authenticated' } };
+    await query(`select set_config('role', 'edge', true), set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify(claims),
+    ]);
+    const { blocks, plan } = await work(
+      query,
+      `select edge.create_api_token('${'ab'.repeat(32)}', 'rgt_9fK2Qx', 'Import', endpoints => '["GET /v1/nothing"]')`,
+    );
+    assert.ok(blocks < 80, `${blocks} blocks\n${plan}`);
+  }));
