@@ -1,6 +1,6 @@
--- 0426: the reader of opencode's export: a line with the session's info, and one for each message, {info, parts}; or the whole export in one
--- line. A fork copies messages under new ids, with their times. So the reader makes ids of times and texts, and copies have those of the
--- originals.
+-- 0426: the reader of opencode's export: a line with the session's info, and one for each message ({info, parts} in version 1 of opencode, one
+-- object in version 2); or the whole export in one line. A fork copies messages under new ids, with their times. So the reader makes ids of
+-- times and texts, and copies have those of the originals; it needs neither the fork's boundary nor the numbers of the database's rows.
 -- migrate:up
 -- A time in milliseconds since 1970; null if it is none.
 create function private.opencode_time(value jsonb) returns timestamptz
@@ -51,8 +51,42 @@ where p.part ->> 'type' = 'tool' and p.part ->> 'callID' <> '' and t.tool is not
 $$;
 revoke execute on function private.opencode_tools(jsonb) from public;
 
+-- A message of version 2 as version 1 writes it; anything else as it is. The response of a compaction is a message of its own type.
+create function private.opencode_message(message jsonb) returns jsonb
+  language sql immutable
+  set search_path = ''
+  as $$
+select case when message ->> 'type' in ('user', 'assistant', 'compaction') and not message ?| array['info', 'role'] then jsonb_build_object(
+  'info', message - '{content,text,summary,recent,files,native}'::text[] || jsonb_build_object(
+    'role', case message ->> 'type' when 'user' then 'user' else 'assistant' end,
+    'modelID', message #> '{model,id}', 'providerID', message #> '{model,providerID}'
+  ),
+  'parts', case
+    when message ->> 'type' <> 'assistant' then jsonb_build_array(jsonb_build_object('type', 'text', 'text', coalesce(message -> 'text', message -> 'summary')))
+    else (
+      select jsonb_agg(
+        case when p.part ->> 'type' = 'tool' then jsonb_build_object('type', 'tool', 'callID', p.part -> 'id', 'tool', p.part -> 'name', 'state', jsonb_build_object(
+          'status', p.part #> '{state,status}', 'input', p.part #> '{state,input}', 'error', p.part #> '{state,error,message}',
+          'output', (
+            select string_agg(c.item ->> 'text', E'\n' order by c.n)
+            from jsonb_array_elements(
+              case when jsonb_typeof(p.part #> '{state,content}') = 'array' then p.part #> '{state,content}' else '[]' end
+            ) with ordinality as c (item, n)
+          ),
+          'time', jsonb_build_object('start', p.part #> '{time,ran}', 'end', p.part #> '{time,completed}')
+        )) else p.part end
+        order by p.n
+      )
+      from jsonb_array_elements(case when jsonb_typeof(message -> 'content') = 'array' then message -> 'content' else '[]' end)
+        with ordinality as p (part, n)
+    )
+  end
+) else message end
+$$;
+revoke execute on function private.opencode_message(jsonb) from public;
+
 -- Reads lines of opencode's export, as private.claude_entries does. `state` is the last entry's facts -> 'state' of the lines before:
--- {session, fork_of, prompt, last}.
+-- {session, since, fork_of, prompt, last}.
 create function private.opencode_entries(lines json, offsets bigint[], state jsonb) returns setof private.entry
   language plpgsql stable
   set search_path = ''
@@ -64,6 +98,7 @@ declare
   next_ private.entry;
   info jsonb;
   session text := state ->> 'session';
+  since timestamptz := state ->> 'since';
   fork_of text := state ->> 'fork_of';
   prompt text := state ->> 'prompt';
   last text := state ->> 'last';
@@ -76,9 +111,9 @@ begin
   loop
     -- As private.gemini_entries.
     for item in
-      select 0::bigint as place, line.whole as message
+      select 0::bigint as place, private.opencode_message(line.whole) as message
       union all
-      select e.n, e.message
+      select e.n, private.opencode_message(e.message)
       from jsonb_array_elements(case when jsonb_typeof(line.whole -> 'messages') = 'array' then line.whole -> 'messages' else '[]' end)
         with ordinality as e (message, n)
       where jsonb_typeof(e.message) = 'object'
@@ -126,8 +161,8 @@ begin
         end if;
         one.parent := last;
         last := one.uuid;
-        -- If the parent has the entry, too, the parent owns it.
-        one.forked_from := fork_of;
+        -- If another session has the entry, too, that one owns it: the parent, or, for what is older than its own session, any.
+        one.forked_from := coalesce(fork_of, case when one.at < since then session end);
         one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(info #>> '{path,cwd}', 1024)));
         one.metadata := jsonb_strip_nulls(jsonb_build_object(
           'id', private.entry_id(info ->> 'id'), 'provider', left(coalesce(info ->> 'providerID', info #>> '{model,providerID}'), 100), 'agent', left(info ->> 'agent', 100)
@@ -136,11 +171,14 @@ begin
         one.uuid := 'h:' || left(encode(sha256(convert_to(line.words || item.place, 'UTF8')), 'hex'), 32);
         one.kind := 'unknown';
         if info ->> 'id' like 'ses%' then
-          one.kind := case when info ->> 'title' <> '' and info ->> 'title' not like 'New session - %' then 'ai-title' else 'session' end;
+          one.kind := case when info ->> 'title' <> '' and info ->> 'title' !~ '^(New|Child) session - ' then 'ai-title' else 'session' end;
           one.content := case when one.kind = 'ai-title' then left(info ->> 'title', 500) end;
-          fork_of := private.entry_id(coalesce(info ->> 'fork_session_id', info ->> 'parentID'));
+          since := one.at;
+          -- The export's name for fork_session_id of the database; version 1 does not mark forks. parentID is the session whose tool started
+          -- this one: a subagent's session, which copies nothing.
+          fork_of := private.entry_id(info #>> '{fork,sessionID}');
         end if;
-        one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(info ->> 'directory', 1024), 'version', left(info ->> 'version', 60)));
+        one.facts := jsonb_strip_nulls(jsonb_build_object('cwd', left(coalesce(info ->> 'directory', info #>> '{location,directory}'), 1024), 'version', left(info ->> 'version', 60)));
         one.metadata := jsonb_strip_nulls(jsonb_build_object('parent_session', private.entry_id(info ->> 'parentID')));
       end if;
       one.session := session;
@@ -148,7 +186,7 @@ begin
   end loop;
   if one.uuid is not null then
     one.facts := coalesce(one.facts, '{}')
-      || jsonb_build_object('state', jsonb_strip_nulls(jsonb_build_object('session', session, 'fork_of', fork_of, 'prompt', prompt, 'last', last)));
+      || jsonb_build_object('state', jsonb_strip_nulls(jsonb_build_object('session', session, 'since', since, 'fork_of', fork_of, 'prompt', prompt, 'last', last)));
     return next one;
   end if;
 end
@@ -157,6 +195,7 @@ revoke execute on function private.opencode_entries(json, bigint[], jsonb) from 
 
 -- migrate:down
 drop function private.opencode_entries(json, bigint[], jsonb);
+drop function private.opencode_message(jsonb);
 drop function private.opencode_tools(jsonb);
 drop function private.opencode_usage(jsonb);
 drop function private.opencode_time(jsonb);

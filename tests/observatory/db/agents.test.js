@@ -5,14 +5,17 @@ import { after, test } from 'node:test';
 import { as, close, sql } from '../../support/stack.js';
 import {
   ask,
+  ask2,
   codex,
   header,
   info,
+  info2,
   item,
   meta,
   opencodeSession,
   prompt,
   reply,
+  reply2,
   response,
   tokens,
   totals,
@@ -434,6 +437,10 @@ test('an export of opencode is a conversation, in lines or as one object', async
     'one object': (session) => [
       { ...info(session), messages: [ask(session, 'msg_1', 'Read it', 1), reply(session, 'msg_2', 'It says so', 2)] },
     ],
+    'lines of version 2': (session) => [info2(session), ask2('msg_1', 'Read it', 1), reply2('msg_2', 'It says so', 2)],
+    'one object of version 2': (session) => [
+      { ...info2(session), messages: [ask2('msg_1', 'Read it', 1), reply2('msg_2', 'It says so', 2)] },
+    ],
   };
   for (const [name, shape] of Object.entries(shapes)) {
     await t.test(name, async () => {
@@ -466,51 +473,122 @@ test('an export of opencode is a conversation, in lines or as one object', async
   }
 });
 
-test('opencode: a fork’s copies, which have new ids, count once, and a response that grows is one', async () => {
-  const { user } = somebody();
-  const [parent, fork] = [opencodeSession(), opencodeSession()];
-  const line = (value) => JSON.stringify(value);
-  await sendLines(
-    user,
-    `${parent}.jsonl`,
-    [
-      info(parent),
-      ask(parent, 'msg_1', 'Read it', 1),
-      reply(parent, 'msg_2', 'It', 2, {
-        tokens: { input: 100, output: 1, reasoning: 0, cache: { read: 40, write: 20 } },
-      }),
-    ].map(line),
-  );
-  await sendLines(
-    user,
-    `${parent}-again.jsonl`,
-    [info(parent), ask(parent, 'msg_1', 'Read it', 1), reply(parent, 'msg_2', 'It says so', 2)].map(line),
-  );
-  await sendLines(
-    user,
-    `${fork}.jsonl`,
-    [
-      info(fork, { parentID: parent }),
-      ask(fork, 'msg_7', 'Read it', 1),
-      reply(fork, 'msg_8', 'It says so', 2),
-      ask(fork, 'msg_9', 'And then?', 9),
-      reply(fork, 'msg_a', 'Nothing', 10),
-    ].map(line),
-  );
-  assert.deepEqual(
-    (await usageOf(user)).map(({ output }) => output),
-    [15, 15],
-  );
-  const copies = await sql(
+/** Whether the messages of a user's sessions are copies, by session, and what usage counts. */
+const countedIn = async (user) => {
+  const rows = await sql(
     `select c.session_id, array_agg(m.is_copy order by m.seq) as copies
     from observatory.messages as m inner join observatory.conversations as c on c.id = m.conversation_id
     where m.owner_id = $1 and m.role is not null group by c.session_id`,
     [user],
   );
-  assert.deepEqual(Object.fromEntries(copies.map((row) => [row.session_id, row.copies])), {
-    [parent]: [false, false],
-    [fork]: [true, true, false, false],
+  const copies = Object.fromEntries(rows.map((row) => [row.session_id, row.copies]));
+  return { copies, output: (await usageOf(user)).map(({ output }) => output) };
+};
+
+for (const [version, say, answer, about] of [
+  ['1', ask, reply, info],
+  ['2', (_, ...given) => ask2(...given), (_, ...given) => reply2(...given), info2],
+])
+  for (const isFirst of [false, true])
+    test(`opencode ${version}: a fork’s copies, which have new ids, count once; it is sent ${isFirst ? 'first' : 'last'}`, async () => {
+      const { user } = somebody();
+      // Ids of later sessions sort first.
+      const [fork, parent] = [opencodeSession(), opencodeSession()].toSorted();
+      const mark = { fork: { sessionID: parent, boundary: { type: 'before', messageID: 'msg_3' } } };
+      const files = [
+        [
+          about(parent),
+          say(parent, 'msg_1', 'Read it', 1),
+          answer(parent, 'msg_2', 'It says so', 2),
+          say(parent, 'msg_3', 'Write it', 30),
+          answer(parent, 'msg_4', 'Written', 31),
+        ],
+        [
+          about(fork, {
+            title: 'Reading (fork #1)',
+            time: { created: 1_795_600_000_008 },
+            ...(version === '2' && mark),
+          }),
+          say(fork, 'msg_7', 'Read it', 1),
+          answer(fork, 'msg_8', 'It says so', 2),
+          say(fork, 'msg_9', 'And then?', 9),
+          answer(fork, 'msg_a', 'Nothing', 10),
+        ],
+      ];
+      for (const lines of isFirst ? files.toReversed() : files)
+        await sendLines(
+          user,
+          `${lines[0].info.id}.jsonl`,
+          lines.map((line) => JSON.stringify(line)),
+        );
+      assert.deepEqual(await countedIn(user), {
+        copies: { [parent]: [false, false, false, false], [fork]: [true, true, false, false] },
+        output: [15, 15, 15],
+      });
+      const [{ forked_from: of }] = await conversationsOf(user, fork);
+      assert.equal(of, version === '2' ? parent : null);
+    });
+
+test('opencode: a session that a tool started is no fork, and names the session of the tool', async () => {
+  const { user } = somebody();
+  const [parent, child] = [opencodeSession(), opencodeSession()];
+  const title = 'Child session - 2026-11-20T10:00:00.000Z';
+  for (const [session, more, at] of [
+    [parent, {}, 1],
+    [child, { parentID: parent, title }, 100],
+  ])
+    await sendLines(
+      user,
+      `${session}.jsonl`,
+      [info(session, more), ask(session, 'msg_1', 'Read it', at), reply(session, 'msg_2', 'Done', at + 1)].map((line) =>
+        JSON.stringify(line),
+      ),
+    );
+  assert.deepEqual(await countedIn(user), {
+    copies: { [parent]: [false, false], [child]: [false, false] },
+    output: [15, 15],
   });
+  const [{ forked_from: of, title_source: by }] = await conversationsOf(user, child);
+  assert.deepEqual([of, by], [null, 'prompt']);
+  const rows = await sql(
+    `select m.forked_from, m.metadata ->> 'parent_session' as parent from observatory.messages as m
+    inner join observatory.conversations as c on c.id = m.conversation_id
+    where c.owner_id = $1 and c.session_id = $2 order by m.seq`,
+    [user, child],
+  );
+  assert.deepEqual(
+    rows.map((row) => [row.forked_from, row.parent]),
+    [
+      [null, parent],
+      [null, null],
+      [null, null],
+    ],
+  );
+});
+
+test('opencode: a response that grows is one, and what a compaction used counts', async () => {
+  const { user } = somebody();
+  const session = opencodeSession();
+  const usage = (output) => ({ tokens: { input: 100, output, reasoning: 0, cache: { read: 0, write: 0 } } });
+  const send = (file, ...messages) =>
+    sendLines(
+      user,
+      `${file}.jsonl`,
+      [info2(session), ask2('msg_1', 'Read it', 1), ...messages].map((line) => JSON.stringify(line)),
+    );
+  await send(session, reply2('msg_2', 'It', 2, usage(1)));
+  const { model } = reply2('msg_3', '', 3);
+  const compaction = { id: 'msg_3', type: 'compaction', status: 'completed', summary: 'In short', recent: '', model };
+  await send(`${session}-again`, reply2('msg_2', 'It says so', 2, usage(10)), {
+    ...compaction,
+    ...{ time: { created: 1_795_600_000_009 }, ...usage(7) },
+  });
+  assert.deepEqual(await messagesOf(user, session), [
+    ['user', 'Read it'],
+    ['assistant', 'It says so'],
+    ['assistant', 'In short'],
+  ]);
+  assert.deepEqual((await countedIn(user)).output.toSorted(), [10, 7]);
 });
 
 test('opencode: odd lines are stored and harm nothing', async () => {
@@ -525,6 +603,9 @@ test('opencode: odd lines are stored and harm nothing', async () => {
     },
     { info: 5 },
     { messages: 'none' },
+    { type: 'assistant', content: [5, { type: 'tool', state: { content: 5 } }], time: 5, tokens: 5, model: { id: 5 } },
+    { type: 'compaction', time: { created: 'y' } },
+    { type: 'user', text: 5, time: 5 },
     {},
   ];
   await sendLines(

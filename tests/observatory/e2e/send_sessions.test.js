@@ -225,7 +225,7 @@ test('exports of opencode are sent, a fork’s copies count once, and a later ex
   put('parent.json', exported(parent, {}, begin));
   put(
     'fork.json',
-    exported(fork, { parentID: parent, title: 'The fork' }, [
+    exported(fork, { title: 'Reading (fork #1)', time: { created: 1_795_600_000_008 } }, [
       asked(fork, 'msg_7', 'Read it', 1),
       reply(fork, 'msg_8', 'It says so', 2),
       asked(fork, 'msg_9', 'And then?', 9),

@@ -134,4 +134,23 @@ export const info = (session, more = {}) => ({
     ...more,
   },
 });
+// Version 2 writes a message as one object, which does not name its session.
+export const ask2 = (id, text, at) => ({ id, type: 'user', text, time: { created: START + at } });
+export const reply2 = (id, text, at, more = {}) => ({
+  ...{ id, type: 'assistant', agent: 'build', model: { id: 'claude-opus-5', providerID: 'anthropic' }, finish: 'stop' },
+  ...{ cost: 0.0123, tokens: { input: 100, output: 10, reasoning: 5, cache: { read: 40, write: 20 } } },
+  time: { created: START + at, completed: START + at + 500 },
+  content: [
+    { type: 'reasoning', text: 'I think' },
+    { type: 'text', text },
+    {
+      ...{ type: 'tool', id: `call_${at}`, name: 'bash', time: { created: START, ran: START, completed: START + 250 } },
+      state: { status: 'completed', input: { command: 'ls' }, content: [{ type: 'text', text: 'a.txt' }] },
+    },
+  ],
+  ...more,
+});
+export const info2 = (session, more = {}) => ({
+  info: { id: session, location: { directory: '/home/me/app' }, title: 'Reading', time: { created: START }, ...more },
+});
 export const opencodeSession = () => `ses_${randomUUID().replaceAll('-', '')}`;
