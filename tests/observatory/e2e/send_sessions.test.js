@@ -462,22 +462,20 @@ test('in a pipe there is no bar; on a terminal there is one', async () => {
   assert.equal(piped.err, '');
   const again = await run([folder, '--quiet']);
   assert.deepEqual([again.out, again.err], ['', '']);
-  {
-    const { main } = fill();
-    // util-linux has script(1), which gives a program a terminal.
-    const child = spawn('script', ['-qec', `${process.execPath} ${SCRIPT} ${folder}`, '/dev/null'], {
-      env: { PATH: process.env.PATH, HOME: folder, ROWGATE_URL: stack.edge_url, ROWGATE_TOKEN: token, TERM: 'xterm' },
-    });
-    let out = '';
-    child.stdout.on('data', (chunk) => {
-      out += chunk;
-    });
-    const code = await new Promise((done) => {
-      child.on('error', () => done(null));
-      child.on('close', done);
-    });
-    if (code === null) return;
-    assert.match(out, /\[#+-*\] +\d+ % {2}/);
-    assert.ok(await conversation(sub, main.id));
-  }
+  const { main } = fill();
+  // script(1) gives a program a terminal; it is in bsdutils, an essential package of Debian.
+  const child = spawn('script', ['-qec', `${process.execPath} ${SCRIPT} ${folder}`, '/dev/null'], {
+    env: { PATH: process.env.PATH, HOME: folder, ROWGATE_URL: stack.edge_url, ROWGATE_TOKEN: token, TERM: 'xterm' },
+  });
+  let out = '';
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  const code = await new Promise((done, failed) => {
+    child.on('error', failed);
+    child.on('close', done);
+  });
+  assert.equal(code, 0, out);
+  assert.match(out, /\[#+-*\] +\d+ % {2}/);
+  assert.ok(await conversation(sub, main.id));
 });
