@@ -131,6 +131,42 @@ test('a stranger with the project’s id, the conversation’s id and PostgREST�
   await same((_, project_) => `/v1/projects/${project_}/invitations`, { json: { email: email(), role: 'owner' } });
 });
 
+test('a conversation with a status that there is not, or of a session that is there, is refused', async () => {
+  const [ada, grace] = [await somebody(), await somebody()];
+  const id = await made(ada, { name: 'recipes' });
+  await sql(`insert into observatory.project_members (project_id, user_id, role) values ($1, $2, 'editor')`, [
+    id,
+    grace.sub,
+  ]);
+  const add = async ({ token }, fields) => {
+    const { status, body } = await rest('conversations', { token, json: { project_id: id, ...fields } });
+    return [status, body?.code, body?.message?.match(/"(conversations_\w+)"/)?.[1]];
+  };
+  const bad = [400, '23514', 'conversations_status'];
+  assert.deepEqual(await add(ada, { session_id: 's1', status: 'asleep' }), bad);
+  for (const fields of [
+    { session_id: 's1' },
+    { session_id: 's1', agent_id: 'a1' },
+    { session_id: 's2', status: 'idle' },
+  ])
+    assert.deepEqual(await add(ada, fields), [201, undefined, undefined]);
+  // Of the whole project, whoever sends it.
+  for (const fields of [{ session_id: 's1' }, { session_id: 's1', agent_id: 'a1' }])
+    assert.deepEqual(await add(grace, fields), [409, '23505', 'conversations_project_session']);
+  const change = await rest('conversations?session_id=eq.s2', {
+    method: 'PATCH',
+    token: ada.token,
+    json: { status: '' },
+  });
+  assert.deepEqual([change.status, change.body.code], [400, '23514']);
+  const rows = await list(ada, 'conversations?select=session_id,agent_id,status&order=session_id,agent_id.nullsfirst');
+  assert.deepEqual(rows.map(Object.values), [
+    ['s1', null, 'active'],
+    ['s1', 'a1', 'active'],
+    ['s2', null, 'idle'],
+  ]);
+});
+
 test('a link: made, read without an account, outlives nothing that ends it', async () => {
   const ada = await somebody();
   const id = await made(ada, { name: 'x' });
