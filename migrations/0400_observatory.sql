@@ -92,6 +92,40 @@ end
 $$;
 revoke execute on function private.redact_secrets_in(jsonb) from public;
 
+-- A path without secrets. Claude Code names a folder after a session's directory, and writes a hyphen for all that is no letter or digit: a
+-- folder's name is cut where a secret begins in that spelling.
+create function private.redact_path(path text) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  clean text := private.redact_secrets(path);
+  shape record;
+  place int;
+  folder text;
+begin
+  for shape in
+    select p.provider, p.prefix, p.pattern, regexp_replace(p.prefix, '[^A-Za-z0-9]', '-', 'g') as spelled
+    from private.secret_patterns as p
+    where not p.is_named
+    order by p.place
+  loop
+    place := strpos(clean, '-' || shape.spelled);
+    if place > 0 then
+      folder := substring(substr(clean, place + 1) from '^[^/\\]*');
+      if exists (
+        select from unnest(array['_', '.', '-']) as s (sign)
+        where shape.prefix || translate(substr(folder, char_length(shape.prefix) + 1), '-', s.sign) ~ shape.pattern
+      ) then
+        clean := left(clean, place) || '[redacted:' || shape.provider || ']' || substr(clean, place + 1 + char_length(folder));
+      end if;
+    end if;
+  end loop;
+  return clean;
+end
+$$;
+revoke execute on function private.redact_path(text) from public;
+
 -- Trigger: takes secrets out of the columns that its arguments name, in rows that the data API writes. The edge has redacted what it sends.
 create function private.redact_direct_write() returns trigger
   language plpgsql
@@ -120,6 +154,7 @@ revoke execute on function private.redact_direct_write() from public;
 -- migrate:down
 delete from private.system_schemas where system = 'observatory';
 drop function private.redact_direct_write();
+drop function private.redact_path(text);
 drop function private.redact_secrets_in(jsonb);
 drop function private.lock_observatory_owner(uuid);
 drop function private.similarity(text, text);

@@ -163,7 +163,7 @@ create function observatory.attach_file(
 declare
   owner constant uuid := private.require_user();
   -- The end of a very long path names the file.
-  given constant text := right(replace(private.redact_secrets(file), '\', '/'), 1024);
+  given constant text := right(replace(private.redact_path(file), '\', '/'), 1024);
   -- The last folder of such a name counts: a folder above the sessions may have the same name. Workflows have folders below `subagents`.
   session_ constant text := coalesce(
     nullif(left(private.redact_secrets(session), 200), ''),

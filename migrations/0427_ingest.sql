@@ -237,7 +237,7 @@ create function observatory.ingest_batch(
 declare
   owner constant uuid := private.require_user();
   -- The end of a very long path names the file.
-  path constant text := right(replace(private.redact_secrets(file), E'\\', '/'), 1024);
+  path constant text := right(replace(private.redact_path(file), E'\\', '/'), 1024);
   place constant jsonb := private.transcript_place(path);
   session_ text := coalesce(nullif(left(private.redact_secrets(ingest_batch.session), 200), ''), place ->> 'session');
   is_named constant boolean := session_ is not null;

@@ -390,7 +390,11 @@ declare
   owner constant uuid := private.require_user();
   session constant text := private.event_text(event -> 'session_id');
   name constant text := event ->> 'hook_event_name';
-  payload constant jsonb := private.hook_payload(event);
+  payload constant jsonb := private.hook_payload(event || (
+    select coalesce(jsonb_object_agg(p.name, private.redact_path(event ->> p.name)), '{}')
+    from unnest(array['transcript_path', 'agent_transcript_path']) as p (name)
+    where event ->> p.name <> ''
+  ));
 begin
   if session is null or coalesce(name !~ '^[A-Za-z][A-Za-z0-9_]{0,59}$', true) then
     perform private.refuse(

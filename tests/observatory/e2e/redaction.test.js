@@ -1,10 +1,11 @@
 // Redaction: fake keys of every kind, sent in every place, are found nowhere in the database; what only looks like one survives.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { root } from '../../../dev/paths.js';
+import { dataFilesWith } from '../../support/data_files.js';
 import { ask, close, sql, userToken } from '../../support/stack.js';
 import { callsOf, hook, logs, record } from '../support/live.js';
 import { conversation, messages, Session, toolCalls } from '../support/transcripts.js';
@@ -18,19 +19,37 @@ const CORPUS = [
   ...named.map(({ before, secret, after: rest }) => ({ text: `${before}${secret}${rest}`, secret })),
 ];
 
-/** Where in the schemas of the database one of the texts stands. */
+/** What may be left of a secret in small letters: itself, and where that is long enough to mean it, without separators and its longest word. */
+const tracesOf = (text) => {
+  const words = text.toLowerCase().split(/[^a-z0-9]+/);
+  const [longest] = words.toSorted((one, other) => other.length - one.length);
+  return [text.toLowerCase(), ...[words.join(''), longest].filter((trace) => trace.length >= 12)];
+};
+
+/** Where in the database, and in the logs of the edge, of PostgREST and of PostgreSQL, one of the texts stands. */
 const found = async (texts) => {
   const tables = await sql(
     `select c.oid::regclass::text as name from pg_catalog.pg_class as c
-     where c.relkind = 'r' and c.relnamespace in ('observatory'::regnamespace, 'private'::regnamespace)`,
+     where c.relkind in ('r', 'm') and c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)'`,
   );
+  const traces = [...new Set(texts.flatMap(tracesOf))];
   const places = [];
   for (const { name } of tables)
-    for (const { secret } of await sql(
-      `select distinct s.secret from ${name} as r cross join unnest($1::text[]) as s (secret) where strpos(r::text, s.secret) > 0`,
-      [texts],
+    for (const { trace } of await sql(
+      `select distinct s.trace from ${name} as r
+      cross join lateral (
+        select lower(r::text) || E'\\n' || regexp_replace(lower(r::text), '[^a-z0-9]+', '', 'g') as words offset 0
+      ) as t
+      cross join unnest($1::text[]) as s (trace)
+      where strpos(t.words, s.trace) > 0`,
+      [traces],
     ))
-      places.push(`${name}: ${secret}`);
+      places.push(`${name}: ${trace}`);
+  const folder = join(process.env.ROWGATE_TEST_DATA, 'log');
+  for (const log of readdirSync(folder)) {
+    const words = readFileSync(join(folder, log), 'utf8').toLowerCase();
+    for (const trace of traces) if (words.includes(trace)) places.push(`${log}: ${trace}`);
+  }
   return places;
 };
 
@@ -55,6 +74,17 @@ const post = (token, file, body, query = {}) =>
   });
 /** A secret without what JSON or a line end would split. */
 const plain = ({ secret }) => secret.split(/[\n"\\]/).sort((a, b) => b.length - a.length)[0];
+
+test('what is looked for would be found, also as words of a search', async () => {
+  const word = `zq${randomUUID().replaceAll('-', '')}`;
+  const one = new Session();
+  one.user(`See Part_${word.toUpperCase()}-end`);
+  one.tool('Read', { file_path: `/src/${word}.rs` }, {}, { output: 'none' });
+  assert.equal((await post(await userToken(randomUUID()), one.file, one.text)).status, 200);
+  const places = await found([`part.${word}`]);
+  for (const table of ['observatory.messages', 'private.message_search', 'observatory.search_terms'])
+    assert.ok(places.includes(`${table}: ${word}`), `${table}: ${places}`);
+});
 
 test('keys of every kind are found nowhere, wherever in a session they stood, and all are counted', async () => {
   const sub = randomUUID();
@@ -151,7 +181,7 @@ test('keys of every kind in events of hooks are found nowhere, and all are count
     });
   await send('UserPromptSubmit', {
     cwd: `/home/me/${SHORT[0].secret}`,
-    transcript_path: `/home/${SHORT[1].secret}.jsonl`,
+    transcript_path: `/home/me/.claude/projects/-home-me-${SHORT[6].secret.replaceAll('_', '-')}/${SHORT[1].secret}.jsonl`,
   });
   assert.equal(Object.keys(await callsOf(sub, session)).length, CORPUS.length + NESTED.length + 1);
   const [{ n }] = await sql('select sum(redaction_count)::int as n from observatory.hook_events where owner_id = $1', [
@@ -343,12 +373,15 @@ test('keys that are written with escapes of JSON are found nowhere, by no way in
       await send('/rest/v1/messages', json({ ...row, entry_uuid: randomUUID(), ...fields }, by), { status: 201 });
   }
   assert.deepEqual(await found(traces), []);
+  assert.notDeepEqual(dataFilesWith(one.id), [], 'what is looked for would be found');
+  const [hex] = key.split('_').slice(1);
+  for (const trace of [hex, hex.toLowerCase()]) assert.deepEqual(dataFilesWith(trace), []);
 });
 
 test('keys in names of files, of projects and of sessions are found nowhere', async () => {
   const sub = randomUUID();
   const token = await userToken(sub);
-  const secrets = shapes.filter(({ secret }) => /^[\w.-]{10,100}$/.test(secret)).slice(0, 12);
+  const secrets = shapes.filter(({ secret }) => /^[\w.-]{10,100}$/.test(secret));
   for (const { secret } of secrets) {
     const one = new Session({ cwd: `/home/me/${secret}` });
     one.user('Hello');
@@ -451,8 +484,7 @@ test('what users write past the edge loses its secrets, too', async () => {
     headers: { prefer: 'return=representation' },
   });
   const project_id = project[0].id;
-  const { secret } = shapes.find(({ provider }) => provider === 'github');
-  const marker = `${secret.slice(0, -4)}Zz9q`;
+  const marker = `ghp_${randomUUID().replaceAll('-', '')}Zz9q`;
   const { body: made } = await ask('/rest/v1/conversations?select=id', {
     ...{ token, json: { project_id, session_id: randomUUID(), title: `a ${marker}` } },
     headers: { prefer: 'return=representation' },
