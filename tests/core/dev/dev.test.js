@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import pg from 'pg';
 import { root } from '../../../dev/paths.js';
+import { priceList } from '../../../dev/price_list.js';
 import { alive, freePort, waitFor } from '../../../dev/process.js';
 import { needs, ask as request } from '../../support/stack.js';
 import { startService } from '../support/services.js';
@@ -148,6 +149,98 @@ test('a second start in the same place is refused in a sentence', async () => {
   assert.equal(second.status, 1);
   assert.match(second.stderr, /already running \(process \d+\)\. Stop it first\./);
 });
+
+/** Runs a query in the database of the system. */
+const query = async (text) => {
+  const client = new pg.Client({ connectionString: description().database_url });
+  await client.connect();
+  try {
+    return (await client.query(text)).rows;
+  } finally {
+    await client.end();
+  }
+};
+/** How many rows each of these tables has. */
+const counts = async (condition) => {
+  const names = await query(
+    `select c.oid::regclass::text as name from pg_catalog.pg_class as c where c.relkind = 'r' and ${condition} order by 1`,
+  );
+  const rows = await query(
+    names.map(({ name }) => `select '${name}' as name, count(*)::int as n from ${name}`).join(' union all '),
+  );
+  return Object.fromEntries(rows.map(({ name, n }) => [name, n]));
+};
+
+test('npm run prices loads the pinned list, and a second run changes nothing', async () => {
+  const { name, prices, left } = await priceList();
+  const models = new Set(prices.map(({ provider, model }) => `${provider}/${model}`)).size;
+  const stored = () =>
+    query(`select count(*)::int as n, count(distinct (provider, model))::int as models,
+      md5(string_agg(p::text, ',' order by p::text)) as digest from private.model_prices as p`);
+  const first = await npm(['prices']);
+  assert.deepEqual(
+    [first.status, first.stdout],
+    [0, `${name}: ${models} models; ${prices.length} prices added, 0 changed, 0 as before\n`],
+    first.stderr,
+  );
+  assert.match(first.stderr, new RegExp(`^\\[prices\\] ${left.length} models left out: `, 'm'));
+  const [there] = await stored();
+  assert.deepEqual([there.n, there.models], [prices.length, models]);
+  const [opus] =
+    await query(`select input_micro::int as input, output_micro::int as output, cache_read_micro::int as cached
+    from private.model_prices where provider = 'anthropic' and model = 'claude-opus-4-1' and speed = 'standard'`);
+  assert.deepEqual(opus, { input: 15_000_000, output: 75_000_000, cached: 1_500_000 });
+  const second = await npm(['prices']);
+  assert.match(second.stdout, new RegExp(`; 0 prices added, 0 changed, ${prices.length} as before\n$`));
+  assert.deepEqual(await stored(), [there]);
+  const wrong = await npm(['prices', '--', 'now']);
+  assert.deepEqual([wrong.status, /Usage: npm run prices/.test(wrong.stderr)], [1, true]);
+});
+
+test(
+  'the sample sessions are there for their users, and seeding again changes nothing',
+  needs('observatory'),
+  async () => {
+    // What somebody has searched for is stored a moment later.
+    const tables = `(c.relnamespace = 'observatory'::regnamespace and c.relname <> 'search_history'
+      or c.oid = 'private.message_search'::regclass)`;
+    assert.equal((await npm(['db:seed'])).status, 0);
+    const [ada, grace] = await Promise.all(
+      [1, 2].map(async (n) =>
+        (await npm(['token', '--', '--sub', `00000000-0000-4000-8000-00000000000${n}`])).stdout.trim(),
+      ),
+    );
+    const list = async (who, path) => {
+      const answer = await ask(running, path, { token: who, headers: { 'accept-profile': 'observatory' } });
+      assert.equal(answer.status, 200, answer.text);
+      return answer.body;
+    };
+    const names = async (who) => (await list(who, '/rest/v1/projects?select=name&order=name')).map(({ name }) => name);
+    assert.deepEqual(await names(ada), ['Notes', 'Recipe finder']);
+    assert.deepEqual(await names(grace), ['Recipe finder', 'Support bot']);
+    const columns = 'session_id,agent_id,message_count,tool_call_count,forked_from';
+    const talks = await list(ada, `/rest/v1/conversations?select=${columns}&order=session_id,agent_id.nullsfirst`);
+    assert.deepEqual(talks.map(Object.values), [
+      ['seed-fork', null, 2, 0, 'seed-search'],
+      ['seed-notes', null, 4, 0, null],
+      ['seed-photos', null, 2, 0, null],
+      ['seed-search', null, 6, 2, null],
+      ['seed-search', 'seedagent1', 2, 0, null],
+    ]);
+    const { results } = await list(ada, '/v1/search?q=split_words');
+    assert.ok(results.length >= 3, JSON.stringify(results));
+    assert.deepEqual((await list(grace, '/v1/search?q=212+notes')).results, []);
+    const { totals } = await list(ada, '/v1/analytics/overview?from=2026-11-20&to=2026-11-20');
+    assert.deepEqual([totals.requests, totals.input_tokens], [8, 8800]);
+    const before = await counts(tables);
+    assert.ok(
+      before['observatory.usage_records'] === 9 && before['observatory.daily_rollups'] > 0,
+      JSON.stringify(before),
+    );
+    assert.equal((await npm(['db:seed'])).status, 0);
+    assert.deepEqual(await counts(tables), before);
+  },
+);
 
 test('db: status, verify, seed twice, reset', needs('growth'), async () => {
   assert.match((await npm(['db:status'])).stdout, /Pending: 0/);
