@@ -60,6 +60,9 @@ export const EVENTS = {
   ElicitationResult: { mcp_server_name: 'server', action: 'accept', content: { which: 'first' } },
 };
 
+/** What a session starts from. */
+export const SOURCES = ['startup', 'resume', 'clear', 'compact', 'fork'];
+
 /** An event of a session, with what all events have. */
 export const hook = (session, event, fields = {}) => ({
   session_id: session,
