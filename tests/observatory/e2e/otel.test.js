@@ -92,6 +92,42 @@ test('what the exporter sends is stored, with an API token, as JSON or gzip', as
   }
 });
 
+test('a compaction is shown with its session, and a sweep of transcripts that were never sent is a notice to the owner', async () => {
+  const { session, token } = await someone();
+  const { token: stranger } = await someone();
+  assert.equal((await ask('/v1/hooks', { token, json: hook(session, 'UserPromptSubmit') })).status, 200);
+  // Of this session only its logs are known, of 40 days ago.
+  const lost = randomUUID();
+  const request = record(lost, 'api_request', { request_id: 'req_1' }, { at: Date.now() - 40 * 86_400_000 });
+  assert.equal((await ask('/v1/otlp/v1/logs', { token, json: logs(request) })).status, 200);
+  const results = await exported(token, [
+    [
+      'compaction',
+      {
+        'session.id': session,
+        trigger: 'auto',
+        success: 'true',
+        pre_tokens: 150_000,
+        post_tokens: 9000,
+        duration_ms: 5,
+      },
+    ],
+    ['retention_sweep', { 'session.id': session, transcripts_deleted: 3, period_days: 30 }],
+  ]);
+  assert.deepEqual(
+    results.map(({ code }) => code),
+    [0],
+    String(results[0]?.error),
+  );
+  const shown = async (path, caller) => (await ask(`/rest/v1/${path}`, { token: caller })).body;
+  const [{ live }] = await shown(`conversations?session_id=eq.${session}&select=live`, token);
+  assert.deepEqual([live.compaction.trigger, live.compaction.pre_tokens], ['auto', 150_000]);
+  const [notice, ...more] = await shown('notices?select=kind,read_at,details', token);
+  assert.deepEqual([notice.kind, notice.read_at, more], ['transcripts_deleted', null, []]);
+  assert.deepEqual([notice.details.sessions, notice.details.deleted], [[lost], 3]);
+  assert.deepEqual(await shown('notices', stranger), []);
+});
+
 test('the answer is OTLP’s: empty, or how many records were rejected', async () => {
   const { session, token } = await someone();
   const good = await ask('/v1/otlp/v1/logs', { token, json: logs(record(session, 'user_prompt')) });
