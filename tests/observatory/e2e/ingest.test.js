@@ -15,6 +15,7 @@ import { startEdge } from '../../support/edge.js';
 import { sendExamples } from '../../support/schemas.js';
 import { ask, close, sql, stack, userToken } from '../../support/stack.js';
 import { ask as asked, header, info, opencodeSession, prompt, reply, response } from '../support/agents.js';
+import { filesOf, random, stateOf } from '../support/file_sets.js';
 import { conversation, messages, Session, toolCalls } from '../support/transcripts.js';
 
 const MB = 1024 * 1024;
@@ -276,6 +277,65 @@ test('two uploads of one user at once both succeed', async () => {
       [sub, (await conversation(sub, one.id)).id],
     );
     assert.equal(n, 2000);
+  }
+});
+
+/** A body that comes in chunks of other sizes, cut anywhere. */
+const chunked = (bytes, dice) => {
+  let at = 0;
+  return new ReadableStream({
+    pull(controller) {
+      if (at === bytes.length) return controller.close();
+      const size = 1 + dice.below(dice.chance(0.5) ? 200 : 20_000);
+      controller.enqueue(bytes.subarray(at, at + size));
+      at = Math.min(at + size, bytes.length);
+    },
+  });
+};
+
+/** Sends a part of a file, again if too many of the user's are under way. */
+const sendPart = async (token, { file, project, bytes }, offset, end, dice) => {
+  for (;;) {
+    const part = bytes.subarray(offset, end);
+    const isPacked = dice.chance(0.3);
+    const answer = await ask(`/v1/transcripts?${new URLSearchParams({ file, project, offset })}`, {
+      ...{ token, base: edge.url, method: 'POST', duplex: 'half' },
+      body: chunked(isPacked ? gzipSync(part) : part, dice),
+      headers: { 'content-type': 'application/x-ndjson', ...(isPacked && { 'content-encoding': 'gzip' }) },
+    });
+    if (answer.status === 429) {
+      await sleep(50);
+      continue;
+    }
+    assert.equal(answer.status, 200, answer.text);
+    return Number(answer.body.next_offset);
+  }
+};
+const sendInParts = async (token, one, dice) => {
+  const { length } = one.bytes;
+  const cuts = Array.from({ length: dice.below(5) }, () => dice.below(length)).sort((a, b) => a - b);
+  let offset = 0;
+  for (const cut of [...cuts, length]) if (cut > offset) offset = await sendPart(token, one, offset, cut, dice);
+};
+
+test('files in random pieces, of which one comes twice at once, make the same rows as whole ones', async (t) => {
+  const first = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+  for (let seed = first; seed < first + (process.env.SEED ? 1 : 5); seed += 1) {
+    await t.test(`SEED=${seed}`, async () => {
+      const dice = random(seed);
+      // More lines than the edge puts into one batch.
+      const files = filesOf(dice, { progress: 600 });
+      const [whole, other] = [await someone(), await someone()];
+      for (const { file, project, bytes } of files) {
+        const answer = await post(whole.token, file, bytes, { base: edge.url, query: { project } });
+        assert.equal(answer.status, 200, answer.text);
+      }
+      // All at once; each sender has numbers of its own, so that which one is first changes none of them.
+      await Promise.all(
+        [files[0], ...dice.shuffle(files)].map((one, at) => sendInParts(other.token, one, random(seed * 1000 + at))),
+      );
+      assert.deepEqual(await stateOf(other.sub), await stateOf(whole.sub));
+    });
   }
 });
 
