@@ -1,18 +1,26 @@
 // What a statement costs of which a stranger gets nothing: about the same whether there is a foreign conversation or none. Otherwise its time would
-// say.
+// say. The same goes for each function that takes an id.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { as, close, sql } from '../../support/stack.js';
-import { work } from '../../support/statistics.js';
-import { makeConversation, makeProject, user } from '../support/search.js';
+import { as, close, onBehalf, sql } from '../../support/stack.js';
+import { blocksRead, work } from '../../support/statistics.js';
+import { call, makeConversation, makeProject, user } from '../support/search.js';
+import { Session, send } from '../support/transcripts.js';
 
 const LENGTH = 500;
 /** Blocks: those of the conversation's entries in an index. */
 const MAX_MORE = 16;
+/**
+ * How many blocks more or less a function may read for a foreign id: the row of the id, and the rows that say who may see it. A call that is counted
+ * (`limited`), or stores a session of the caller's own, also differs from one execution to the next.
+ */
+const MAX_MORE_OF = { project: 2, limited: 6, conversation: 3, message: 8, share: 4, invitation: 4, session: 50 };
 
 const [owner, stranger, outsider] = [randomUUID(), randomUUID(), randomUUID()];
 let long;
+/** Ids of what the stranger may not see, and of a search of the stranger's. */
+const ids = {};
 
 /** Messages and calls of a conversation, as an upload stores them. */
 const fill = async ({ id, project_id, owner_id }, length) => {
@@ -29,12 +37,53 @@ const fill = async ({ id, project_id, owner_id }, length) => {
   );
 };
 
+/** A user for whom the edge vouches. */
+const vouched = (sub) => onBehalf({ role: 'authenticated', claims: { sub } });
+
+/** A session of the owner's, with hundreds of everything that is read by its ids. */
+const sendSession = async (project) => {
+  const one = new Session();
+  for (let n = 0; n < 150; n += 1) {
+    one.user(`text ${n} ${'word '.repeat(100)}`);
+    one.tool('Read', { file_path: `/src/text${n}.rs` }, {}, { output: `text ${n}` });
+  }
+  const { conversation_id: conversation } = await send(owner, one.file, one.text, { project });
+  await sql(
+    `insert into observatory.conversations (project_id, owner_id, session_id, agent_id, parent_conversation_id, started_at)
+     select $1, $2, $3, 'agent' || n, $4, now() from generate_series(1, 300) as n`,
+    [project, owner, one.id, conversation],
+  );
+  const { search_id: search, results } = await call(owner, 'search', { q: 'text', project });
+  await call(owner, 'search_opened', { search_id: search, message_id: results[0].message_id });
+  const { id: share } = await call(owner, 'share', { id: conversation });
+  await sql(
+    `insert into private.share_views (share_id, day) select $1, current_date - n from generate_series(1, 300) as n`,
+    [share],
+  );
+  const invited = `person-${randomUUID()}@example.org`;
+  await as(vouched(owner), (query) => query(`select observatory.invite($1, 'viewer', $2)`, [project, invited]));
+  const [{ id: invitation }] = await sql('select id from observatory.project_invitations where project_id = $1', [
+    project,
+  ]);
+  Object.assign(ids, {
+    project,
+    limited: project,
+    conversation,
+    share,
+    invitation,
+    session: one.id,
+    message: results[0].message_id,
+  });
+};
+
 before(async () => {
   const [theirs, own] = [await makeProject(owner), await makeProject(stranger)];
   long = await makeConversation(theirs, owner);
   await fill(long, LENGTH);
   for (let n = 0; n < 50; n += 1)
     await fill(await makeConversation(n % 2 ? theirs : own, n % 2 ? owner : stranger), 80);
+  await sendSession(theirs);
+  ids.search = (await call(stranger, 'search', { q: 'text' })).search_id;
   for (const table of ['projects', 'project_members', 'conversations', 'messages', 'tool_calls'])
     await sql(`vacuum analyze observatory.${table}`);
 });
@@ -79,4 +128,97 @@ test('the same statements find what is there for those who may see it', async ()
     if (!text.startsWith('select')) continue;
     await as(user(owner), async (query) => assert.ok((await work(query, text, [long.id])).rows > 0, name));
   }
+});
+
+/** A line of a transcript of a session. */
+const LINE = `jsonb_build_object('type', 'user', 'uuid', gen_random_uuid(), 'sessionId', $1::text, 'cwd', '/home/me/strange',
+  'timestamp', '2026-11-20T10:00:00Z', 'message', '{"role": "user", "content": "text"}'::jsonb)::text`;
+const ingest = (session, project) =>
+  `ingest_batch(json_build_array(${LINE}), array[0], '{}', ${session} || '.jsonl', ${project}, "end" => 300)`;
+
+/** Calls of every function that takes an id, by what it is the id of. */
+const calls = {
+  project: [
+    `search('text', $1)`,
+    `suggest('text', $1)`,
+    'search_analytics($1)',
+    ...['overview', 'tools', 'models', 'activity', 'users'].map((name) => `analytics_${name}($1)`),
+    'verify_audit($1)',
+    'delete_project($1)',
+    `invite($1, 'viewer', 'somebody@example.org')`,
+    ingest('gen_random_uuid()', '$1::text'),
+    `attach_file(gen_random_uuid() || '/tool-results/a.txt', 'text', 4, 0, project => $1)`,
+  ],
+  limited: ['reprice($1)'],
+  conversation: ['thread($1)', 'transcript_page($1)', 'share($1)', 'delete_conversation($1)'],
+  message: ['similar($1)', 'search_opened($2, $1)'],
+  share: [
+    'revoke_share($1)',
+    `view_count(jsonb_populate_record(null::observatory.share_links, jsonb_build_object('id', $1::uuid)))`,
+  ],
+  invitation: ['accept_invitation($1)', 'decline_invitation($1)'],
+  session: [
+    ingest('$1::text', 'null'),
+    `attach_file($1 || '/tool-results/a.txt', 'text', 4, 0)`,
+    `take_hook(jsonb_build_object('session_id', $1::text, 'hook_event_name', 'Stop'))`,
+    `take_otel(jsonb_build_object('resourceLogs', jsonb_build_array(jsonb_build_object('scopeLogs', jsonb_build_array(
+      jsonb_build_object('logRecords', jsonb_build_array(jsonb_build_object('attributes', jsonb_build_array(
+        jsonb_build_object('key', 'event.name', 'value', '{"stringValue": "user_prompt"}'::jsonb),
+        jsonb_build_object('key', 'session.id', 'value', jsonb_build_object('stringValue', $1::text)))))))))))`,
+  ],
+};
+const listed = Object.entries(calls).flatMap(([kind, texts]) =>
+  texts.map((text) => ({ kind, text, name: text.split('(')[0] })),
+);
+
+/** What a caller reads for the id of something, and what is refused. */
+const readOf = (sub, { kind, text, name }, id) =>
+  as(
+    ['invite', 'ingest_batch', 'attach_file', 'take_hook', 'take_otel'].includes(name) ? vouched(sub) : user(sub),
+    (query) =>
+      blocksRead(
+        query,
+        `select observatory.${text}`,
+        kind === 'message' && text.includes('$2') ? [id, ids.search] : [id],
+      ),
+  );
+
+test('no function that takes an id is left out', async () => {
+  const rows = await sql(
+    `select distinct proname::text as name from pg_proc
+     where pronamespace = 'observatory'::regnamespace and pronargs > 0
+       and (has_function_privilege('authenticated', oid, 'execute') or has_function_privilege('edge', oid, 'execute'))`,
+  );
+  // Who has the token of a link may read it; the other one looks at nothing but its argument.
+  const others = ['shared', 'is_own'];
+  assert.deepEqual(new Set([...listed.map(({ name }) => name), ...others]), new Set(rows.map(({ name }) => name)));
+});
+
+test('of a foreign id, a function reads no more for a stranger than of one that is not there', async () => {
+  for (const one of listed)
+    for (const sub of [stranger, outsider]) {
+      const [absent, foreign] = [await readOf(sub, one, randomUUID()), await readOf(sub, one, ids[one.kind])];
+      assert.equal(foreign.code, absent.code, one.text);
+      assert.ok(
+        Math.abs(foreign.blocks - absent.blocks) <= MAX_MORE_OF[one.kind],
+        `${one.text}: ${foreign.blocks} blocks, and ${absent.blocks} of an absent id`,
+      );
+    }
+});
+
+test('the same functions read more for those who may see it', async () => {
+  const refused = [];
+  for (const one of listed) {
+    // Others are for somebody else than the owner, or take longer.
+    if (['invitation', 'session'].includes(one.kind) || one.name.startsWith('delete_')) continue;
+    const [absent, own] = [await readOf(owner, one, randomUUID()), await readOf(owner, one, ids[one.kind])];
+    if (own.code) refused.push(one.name);
+    else
+      assert.ok(
+        own.blocks - absent.blocks > MAX_MORE_OF[one.kind],
+        `${one.text}: ${own.blocks} blocks, and ${absent.blocks} of an absent id`,
+      );
+  }
+  // Without a list of prices, and with a search of somebody else's.
+  assert.deepEqual(refused, ['reprice', 'search_opened']);
 });
