@@ -145,7 +145,11 @@ test('no file of the system has it: neither tables nor the write-ahead log nor a
   await sql('checkpoint');
   // What is looked for would be found: the name that the row has beside the key, and a word of every log.
   const named = dataFilesWith('A_SECRET');
-  for (const folder of ['base', 'pg_wal']) assert.ok(named.some((path) => path.includes(folder)), named.join());
+  for (const folder of ['base', 'pg_wal'])
+    assert.ok(
+      named.some((path) => path.includes(folder)),
+      named.join(),
+    );
   assert.ok(dataFilesWith('checkpoint').some((path) => path.endsWith('.log')));
   assert.deepEqual(dataFilesWith(CANARY), []);
   for (const one of [edge, lonely]) assert.ok(!JSON.stringify(one.log()).includes(CANARY));
