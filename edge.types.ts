@@ -8644,8 +8644,21 @@ export interface operations {
                             occurred_at: string;
                             /** @description Inputs and outputs have at most 2,000 characters; GET /rest/v1/tool_calls has the whole. agent is the subagent that the call started. */
                             tool_calls?: Record<string, never>[];
-                            /** @description What was summarised here: trigger, pre_tokens, and the messages that were preserved. */
-                            compaction?: Record<string, never>;
+                            /** @description The context was summarised here. */
+                            compaction?: {
+                                /** @description auto or manual. */
+                                trigger?: string;
+                                /** @description Tokens of the context before. */
+                                pre_tokens?: number;
+                                /** @description The uuids of the entries that stay in the context as they are. Absent if the transcript does not list them. */
+                                preserved?: string[];
+                                /** @description The same entries by uuids: the first one, the entry that they follow now (usually the summary), and the last one. Absent if the transcript does not name them. */
+                                preserved_segment?: {
+                                    head_uuid?: string;
+                                    anchor_uuid?: string;
+                                    tail_uuid?: string;
+                                };
+                            };
                         }[];
                     };
                 };

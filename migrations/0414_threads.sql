@@ -475,6 +475,26 @@ from (
 $$;
 revoke execute on function private.thread_calls(uuid[], observatory.conversations) from public;
 
+-- What the boundary of a compaction says: {trigger, pre_tokens, preserved: [uuid], preserved_segment: {head_uuid, anchor_uuid, tail_uuid}}.
+-- Transcripts name the preserved entries by a list, by the ends of a segment, by both, or not at all.
+create function private.shown_compaction(noted jsonb) returns jsonb
+  language sql immutable strict
+  set search_path = ''
+  as $$
+select jsonb_strip_nulls(jsonb_build_object(
+  'trigger', noted ->> 'trigger',
+  'pre_tokens', nullif(private.entry_count(noted -> 'preTokens'), 0),
+  'preserved', case
+    when jsonb_typeof(noted #> '{preservedMessages,uuids}') = 'array' then noted #> '{preservedMessages,uuids}'
+  end,
+  'preserved_segment', case when jsonb_typeof(noted -> 'preservedSegment') = 'object' then jsonb_build_object(
+    'head_uuid', noted #>> '{preservedSegment,headUuid}', 'anchor_uuid', noted #>> '{preservedSegment,anchorUuid}',
+    'tail_uuid', noted #>> '{preservedSegment,tailUuid}'
+  ) end
+))
+$$;
+revoke execute on function private.shown_compaction(jsonb) from public;
+
 -- A page of a conversation: {conversation, messages, agents, git, next}. Its messages in the order of the file, each with its parent, its
 -- depth, its branch and its tool calls; agents and git links with the first page. Long texts are cut; GET /rest/v1/messages has them.
 create function observatory.thread(id uuid, cursor text default null, "limit" bigint default 100) returns jsonb
@@ -526,10 +546,7 @@ begin
       'model', m.model, 'content', private.shortened(m.content, 8000),
       'is_cut', case when char_length(m.content) > 8000 then true end,
       'output_tokens', nullif(m.output_tokens, 0), 'occurred_at', m.occurred_at,
-      'compaction', case when m.metadata ? 'compactMetadata' then jsonb_build_object(
-        'trigger', m.metadata #> '{compactMetadata,trigger}', 'pre_tokens', m.metadata #> '{compactMetadata,preTokens}',
-        'preserved', coalesce(m.metadata #> '{compactMetadata,preservedMessages,uuids}', m.metadata #> '{compactMetadata,preservedSegment}')
-      ) end
+      'compaction', private.shown_compaction(m.metadata -> 'compactMetadata')
     )) || case
       when octet_length((calls -> m.id::text)::text) <= 300000 then jsonb_build_object('tool_calls', calls -> m.id::text) else '{}'
     end order by m.seq, m.id)
@@ -589,6 +606,7 @@ grant execute on function observatory.thread(uuid, text, bigint) to authenticate
 
 -- migrate:down
 drop function observatory.thread(uuid, text, bigint);
+drop function private.shown_compaction(jsonb);
 drop function private.thread_calls(uuid[], observatory.conversations);
 drop function private.shortened(text, int);
 drop function private.cursor_parts(text, text);

@@ -290,7 +290,16 @@ begin
           ],
           '{}'
         )
-        else jsonb_strip_nulls(jsonb_build_object('subtype', left(t.v ->> 'subtype', 100), 'bytes', octet_length(t.words)))
+        else jsonb_strip_nulls(jsonb_build_object(
+          'subtype', left(t.v ->> 'subtype', 100), 'bytes', octet_length(t.words),
+          -- A compaction that preserves hundreds of entries lists them; its segment says the same.
+          'compactMetadata', case when jsonb_typeof(t.v -> 'compactMetadata') = 'object' then jsonb_build_object(
+            'trigger', left(t.v #>> '{compactMetadata,trigger}', 60), 'preTokens', private.entry_count(t.v #> '{compactMetadata,preTokens}'),
+            'preservedSegment', case
+              when pg_column_size(t.v #> '{compactMetadata,preservedSegment}') <= 1024 then t.v #> '{compactMetadata,preservedSegment}'
+            end
+          ) end
+        ))
       end,
       0
     )::private.entry

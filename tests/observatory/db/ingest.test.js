@@ -102,6 +102,7 @@ for (const [name, [type, more]] of Object.entries(RECORDS)) {
     assert.equal(row.role, ['user', 'assistant', 'system'].includes(type) ? type : null);
     assert.equal(row.is_meta, record.isMeta === true);
     if (more.subtype) assert.equal(row.metadata.subtype, more.subtype);
+    if (more.attachment) assert.deepEqual(row.metadata.attachment, more.attachment);
     if (more.message?.id) assert.equal(row.api_message_id, more.message.id);
   });
 }
@@ -117,6 +118,8 @@ for (const [name, record] of Object.entries(RECORDS_WITHOUT_ID)) {
     const [, row] = await messages(answer.conversation_id);
     const hash = createHash('sha256').update(JSON.stringify(line)).digest('hex').slice(0, 32);
     assert.deepEqual([row.entry_uuid, row.entry_type, row.role], [`h:${hash}`, record.type, null]);
+    if (record.operation)
+      assert.deepEqual([row.metadata.operation, row.content], [record.operation, record.content ?? null]);
   });
 }
 
@@ -495,22 +498,31 @@ test('uuids that are none, very long ones, cycles and self-references are stored
   );
 });
 
+/** The thread of a conversation as its owner reads it: [content, parent's content or null], and what its compaction preserves. */
+const threadOf = async (sub, id) => {
+  const { messages: page } = await call({ role: 'authenticated', claims: { sub } }, 'thread', { id });
+  const said = new Map(page.map((row) => [row.id, row.content]));
+  return {
+    tree: page.map(({ content, parent_id: parent }) => [content, said.get(parent) ?? null]),
+    compaction: page.find((row) => row.compaction)?.compaction,
+  };
+};
+const compactionOf = ({ compactMetadata: { trigger, preTokens, preservedSegment, preservedMessages } }) => ({
+  ...{ trigger, pre_tokens: preTokens, preserved: preservedMessages.uuids },
+  preserved_segment: {
+    head_uuid: preservedSegment.headUuid,
+    anchor_uuid: preservedSegment.anchorUuid,
+    tail_uuid: preservedSegment.tailUuid,
+  },
+});
+
 test('entries that a compaction preserves keep their place, and get the parent that is last in the file', async () => {
   for (const size of [500, 2, 1]) {
     const sub = randomUUID();
     const one = new Session();
     const [a, b, c] = [one.user('a'), one.assistant('b'), one.user('c')];
-    const boundary = one.add('system', {
-      ...{
-        subtype: 'compact_boundary',
-        parentUuid: null,
-        logicalParentUuid: c.uuid,
-        compactMetadata: { trigger: 'auto', preTokens: 9 },
-      },
-    });
-    const summary = one.user('Continued', { isCompactSummary: true });
-    one.raw({ ...b, parentUuid: summary.uuid });
-    one.raw({ ...c, parentUuid: null });
+    const { boundary, summary } = one.compact([b, c]);
+    one.records.at(-1).parentUuid = null;
     const answer = await sendSession(sub, one, { size });
     const rows = await messages(answer.conversation_id);
     assert.deepEqual(
@@ -525,7 +537,64 @@ test('entries that a compaction preserves keep their place, and get the parent t
       `${size}`,
     );
     assert.equal(answer.duplicates, 2);
+    const { compaction } = await threadOf(sub, answer.conversation_id);
+    assert.deepEqual(compaction, compactionOf(boundary), `${size}`);
   }
+});
+
+test('entries that a compaction preserves may be written after its boundary only, with older times', async () => {
+  for (const size of [500, 2, 1]) {
+    const sub = randomUUID();
+    const one = new Session();
+    one.user('a');
+    const preserved = [one.assistant('b'), one.user('c')];
+    one.records.splice(-2);
+    const { boundary } = one.compact(preserved);
+    one.assistant('d');
+    const answer = await sendSession(sub, one, { size });
+    const { tree, compaction } = await threadOf(sub, answer.conversation_id);
+    assert.deepEqual(
+      tree,
+      [
+        ['a', null],
+        // It goes on from c, which is below it now.
+        ['Conversation compacted', null],
+        ['Continued', 'Conversation compacted'],
+        ['b', 'Continued'],
+        ['c', 'b'],
+        ['d', 'c'],
+      ],
+      `${size}`,
+    );
+    assert.deepEqual(compaction, compactionOf(boundary));
+    assert.deepEqual(
+      (await messages(answer.conversation_id)).map(({ occurred_at: at }) => at.toISOString()),
+      one.records.map(({ timestamp }) => timestamp),
+    );
+    const made = await conversation(sub, one.id);
+    assert.deepEqual([made.started_at.toISOString(), made.last_message_at.toISOString()], [time(1), time(one.at)]);
+  }
+});
+
+test('a compaction that preserves more entries than its message has room for shows their segment', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  for (let n = 0; n < 400; n += 1) one.user(`Prompt ${n}`);
+  const { boundary } = one.compact([...one.records]);
+  const { conversation_id: id, skipped } = await sendSession(sub, one);
+  const { preserved, ...wanted } = compactionOf(boundary);
+  assert.equal(preserved.length, 400);
+  const [{ id: at }] = await sql(
+    `select id from observatory.messages where conversation_id = $1 and metadata ->> 'subtype' = 'compact_boundary'`,
+    [id],
+  );
+  const { text } = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', { id });
+  assert.deepEqual([skipped, text], [{}, one.text]);
+  const pages = [];
+  for (let cursor; cursor !== null; cursor = pages.at(-1).next)
+    pages.push(await call({ role: 'authenticated', claims: { sub } }, 'thread', { id, cursor }));
+  const shown = pages.flatMap((page) => page.messages).find((row) => row.id === at);
+  assert.deepEqual(shown.compaction, wanted);
 });
 
 test('titles: a person’s, then the agent’s, then a summary, then the first prompt; the name of a worktree is nobody’s', async () => {
@@ -635,6 +704,64 @@ test('tool calls: failed, refused by the user, interrupted, pending; the result 
   assert.deepEqual([rows.alone.tool_name, rows.alone.output, rows.alone.message_id], ['unknown', 'x\ny', null]);
 });
 
+test('what a result says of its file, its task and its worktree is stored with the call', async () => {
+  const patch = [{ oldStart: 1, oldLines: 1, newStart: 1, newLines: 1, lines: ['-a', '+b'] }];
+  const gitDiff = { filename: 'edit.rs', status: 'modified', additions: 1, deletions: 1, changes: 2, patch: '@@' };
+  // [tool, input, result, the call's file, its metadata].
+  const cases = [
+    [
+      'Edit',
+      { file_path: '/edit.rs', old_string: 'a', new_string: 'b' },
+      { filePath: '/edit.rs', oldString: 'a', newString: 'b', structuredPatch: patch, gitDiff },
+      '/edit.rs',
+      { file_path: '/edit.rs' },
+    ],
+    // The path may be in the result alone.
+    [
+      'Write',
+      {},
+      { type: 'create', filePath: '/new.rs', content: 'b', structuredPatch: [] },
+      '/new.rs',
+      { file_path: '/new.rs' },
+    ],
+    [
+      'Read',
+      {},
+      { type: 'text', file: { filePath: '/read.rs', content: 'a', numLines: 1, startLine: 1, totalLines: 1 } },
+      '/read.rs',
+      { file_path: '/read.rs' },
+    ],
+    ['TodoWrite', { todos: [{ content: 'x' }] }, { oldTodos: [], newTodos: [{ content: 'x' }] }, null, {}],
+    [
+      'Bash',
+      { command: 'make', run_in_background: true },
+      { stdout: '', stderr: '', interrupted: false, backgroundTaskId: 'b7f2' },
+      null,
+      { background_task_id: 'b7f2' },
+    ],
+    [
+      'Agent',
+      { prompt: 'x', isolation: 'worktree' },
+      { status: 'completed', agentId: 'w1', worktreePath: '/trees/fix' },
+      null,
+      { agent_id: 'w1', agent_status: 'completed', worktree_path: '/trees/fix' },
+    ],
+  ];
+  const sub = randomUUID();
+  const one = new Session();
+  for (const [name, input, result] of cases) one.tool(name, input, result, { id: name });
+  const { conversation_id: id } = await sendSession(sub, one);
+  const rows = Object.fromEntries((await toolCalls(id)).map((row) => [row.tool_use_id, row]));
+  for (const [name, input, , file, facts] of cases) {
+    const { result_entry: entry, ...metadata } = rows[name].metadata;
+    assert.deepEqual([rows[name].input, rows[name].file_path, metadata], [input, file, facts], name);
+    assert.ok(one.records.some(({ uuid, toolUseResult }) => uuid === entry && toolUseResult));
+  }
+  // Patches and lists are in the line alone.
+  const page = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', { id });
+  assert.equal(page.text, one.text);
+});
+
 test('the duration that a result names is the call’s, until a hook has measured it', async () => {
   const sub = randomUUID();
   const one = new Session();
@@ -656,42 +783,69 @@ test('the duration that a result names is the call’s, until a hook has measure
 });
 
 test('subagents at any depth hang below the conversation whose tool started them, in whatever order the files come', async () => {
+  const agents = ['a', 'b', 'c', 'd', 'e'];
+  /** A chain: each agent starts the next one. Of every second call only the .meta.json names the agent, as it has no result yet. */
   const build = () => {
     const main = new Session();
-    main.user('Start');
-    const outer = new Session({ id: main.id, cwd: main.cwd, agent: 'outer1' });
-    outer.user('Inner, please');
-    outer.tool(
-      'Agent',
-      { prompt: 'x' },
-      { agentId: 'inner1', status: 'completed', totalTokens: 999, usage: { input_tokens: 999 } },
-    );
-    const inner = new Session({ id: main.id, cwd: main.cwd, agent: 'inner1' });
-    inner.user('Deep work');
-    main.tool('Agent', { prompt: 'y' }, { agentId: 'outer1', status: 'completed' });
-    return [main, outer, inner];
+    const chain = [main, ...agents.map((agent) => new Session({ id: main.id, cwd: main.cwd, agent }))];
+    for (const [depth, one] of chain.entries()) {
+      const below = agents[depth];
+      one.user(`Work of ${one.agent ?? 'the session'}`);
+      if (depth % 2 === 1 && below)
+        one.assistant([{ type: 'tool_use', id: `toolu_${below}`, name: 'Agent', input: { prompt: 'x' } }]);
+      else if (below)
+        one.tool(
+          'Agent',
+          { prompt: 'x' },
+          { agentId: below, status: 'completed', totalTokens: 999, usage: { input_tokens: 999 } },
+          { id: `toolu_${below}` },
+        );
+    }
+    return chain;
   };
-  for (const order of [
-    [0, 1, 2],
-    [2, 1, 0],
-    [1, 0, 2],
-    [2, 0, 1],
-  ]) {
+  const attach = (sub, one) => {
+    const content = JSON.stringify({ agentType: 'Explore', toolUseId: `toolu_${one.agent}` });
+    const file = one.file.replace('.jsonl', '.meta.json');
+    return call(user(sub), 'attach_file', { file, content, bytes: content.length, redactions: 0 });
+  };
+  const inOrder = (chain) =>
+    chain.flatMap((one) => [(sub) => sendSession(sub, one), ...(one.agent ? [(sub) => attach(sub, one)] : [])]);
+  for (const [name, order] of Object.entries({
+    'as they are written': inOrder,
+    reversed: (chain) => inOrder(chain).reverse(),
+    'transcripts before .meta.json': (chain) => [
+      ...chain.map((one) => (sub) => sendSession(sub, one)),
+      ...chain.slice(1).map((one) => (sub) => attach(sub, one)),
+    ],
+    'the odd ones first': (chain) => {
+      const steps = inOrder(chain);
+      return [...steps.filter((_, n) => n % 2 === 1), ...steps.filter((_, n) => n % 2 === 0)];
+    },
+  })) {
     const sub = randomUUID();
-    const files = build();
-    for (const index of order) await sendSession(sub, files[index]);
-    const [main, outer, inner] = [
-      await conversation(sub, files[0].id),
-      await conversation(sub, files[0].id, 'outer1'),
-      await conversation(sub, files[0].id, 'inner1'),
-    ];
-    assert.deepEqual(
-      [main.parent_conversation_id, outer.parent_conversation_id, inner.parent_conversation_id],
-      [null, main.id, outer.id],
-      `${order}`,
-    );
-    assert.deepEqual([main.missing_agents, outer.missing_agents, inner.missing_agents], ['0', '0', '0'], `${order}`);
-    assert.equal(outer.project_id, main.project_id);
+    const chain = build();
+    for (const step of order(chain)) await step(sub);
+    const rows = [];
+    for (const { agent } of chain) rows.push(await conversation(sub, chain[0].id, agent ?? null));
+    for (const [depth, row] of rows.entries()) {
+      assert.equal(row.parent_conversation_id, rows[depth - 1]?.id ?? null, `${name}: ${depth}`);
+      assert.deepEqual([row.missing_agents, row.project_id], ['0', rows[0].project_id], `${name}: ${depth}`);
+      const status = depth % 2 === 1 ? 'pending' : 'completed';
+      assert.deepEqual(
+        (await toolCalls(row.id)).map((tool) => [tool.tool_use_id, tool.spawned_agent_id, tool.status]),
+        agents[depth] ? [[`toolu_${agents[depth]}`, agents[depth], status]] : [],
+        `${name}: ${depth}`,
+      );
+      const { agents: below } = await call({ role: 'authenticated', claims: { sub } }, 'thread', { id: row.id });
+      assert.deepEqual(
+        below.map((one) => [one.conversation_id, one.tool_use_id]),
+        agents[depth] ? [[rows[depth + 1].id, `toolu_${agents[depth]}`]] : [],
+        `${name}: ${depth}`,
+      );
+    }
+    const [{ n: below }] = await sql('select count(*)::int as n from private.conversations_below($1)', [rows[0].id]);
+    assert.equal(below, 6);
+    assert.deepEqual(await differencesOf(sub), [], name);
   }
 });
 

@@ -144,13 +144,17 @@ test('after a compaction the thread goes on from the entry that it names', async
 
 test('an entry that a compaction preserves has the parent that stands last in the file', async () => {
   const made = await conversation();
+  const compactMetadata = {
+    preservedSegment: { headUuid: 'b', anchorUuid: 'boundary', tailUuid: 'c' },
+    preservedMessages: { anchorUuid: 'boundary', uuids: ['b', 'c'] },
+  };
   await upload(
     made,
     placed([
       entry('a', null),
       entry('b', 'a'),
       entry('c', 'b'),
-      entry('boundary', null, { kind: 'system', role: 'system', logical_parent: 'c' }),
+      entry('boundary', null, { kind: 'system', role: 'system', logical_parent: 'c', metadata: { compactMetadata } }),
     ]),
   );
   await upload(made, [entry('b', 'boundary', { pos: 900 }), entry('d', 'c', { pos: 1000 })]);
@@ -316,17 +320,27 @@ test('subagents stand at the calls that started them, three deep', async () => {
   assert.equal((await call(owner, 'thread', { id: at_ })).messages[0].content, 'at the bottom');
 });
 
-test('a compaction shows what it was about', async () => {
-  const made = await conversation();
-  await upload(made, [
-    entry('boundary', null, {
-      kind: 'system',
-      role: 'system',
-      metadata: { compactMetadata: { trigger: 'auto', preTokens: 155_000, preservedMessages: { uuids: ['x', 'y'] } } },
-    }),
-  ]);
-  const [{ compaction }] = (await call(owner, 'thread', { id: made.id })).messages;
-  assert.deepEqual(compaction, { trigger: 'auto', pre_tokens: 155_000, preserved: ['x', 'y'] });
+test('a compaction shows what it was about, and which entries it preserves, as its transcript names them', async () => {
+  const segment = { headUuid: 'x', anchorUuid: 'summary', tailUuid: 'y' };
+  const messages = { anchorUuid: 'summary', uuids: ['x', 'y'], allUuids: ['x', 'y', 'z'] };
+  const preserved_segment = { head_uuid: 'x', anchor_uuid: 'summary', tail_uuid: 'y' };
+  const cases = [
+    [{}, {}],
+    [{ preservedMessages: messages }, { preserved: ['x', 'y'] }],
+    [{ preservedSegment: segment }, { preserved_segment }],
+    [
+      { preservedSegment: segment, preservedMessages: messages },
+      { preserved: ['x', 'y'], preserved_segment },
+    ],
+    [{ preservedMessages: { uuids: 'x' }, preservedSegment: 'x' }, {}],
+  ];
+  for (const [noted, wanted] of cases) {
+    const made = await conversation();
+    const metadata = { compactMetadata: { trigger: 'auto', preTokens: 155_000, ...noted } };
+    await upload(made, [entry('boundary', null, { kind: 'system', role: 'system', metadata })]);
+    const [{ compaction }] = (await call(owner, 'thread', { id: made.id })).messages;
+    assert.deepEqual(compaction, { trigger: 'auto', pre_tokens: 155_000, ...wanted });
+  }
 });
 
 test('commits, pushes and pull requests that a tool made are linked once', async () => {

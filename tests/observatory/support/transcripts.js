@@ -95,6 +95,35 @@ export class Session {
     return id;
   }
 
+  /**
+   * A compaction: its boundary, the summary, and the entries that it preserves, which are written once more: with their older times, the
+   * first one below the summary.
+   */
+  compact(preserved = []) {
+    const anchorUuid = randomUUID();
+    const uuids = preserved.map(({ uuid }) => uuid);
+    const boundary = this.add('system', {
+      subtype: 'compact_boundary',
+      content: 'Conversation compacted',
+      parentUuid: null,
+      logicalParentUuid: this.last,
+      compactMetadata: {
+        trigger: 'auto',
+        preTokens: 155_000,
+        ...(uuids.length > 0 && {
+          preservedSegment: { headUuid: uuids[0], anchorUuid, tailUuid: uuids.at(-1) },
+          preservedMessages: { anchorUuid, uuids },
+        }),
+      },
+    });
+    const summary = this.user('Continued', { isCompactSummary: true, uuid: anchorUuid });
+    for (const record of preserved) {
+      this.raw({ ...record, parentUuid: this.last });
+      this.last = record.uuid;
+    }
+    return { boundary, summary };
+  }
+
   get text() {
     return this.records.map((record) => `${JSON.stringify(record)}\n`).join('');
   }
@@ -271,6 +300,10 @@ export const RECORDS = {
   'system informational': ['system', { subtype: 'informational', content: 'Note' }],
   'system bridge_status': ['system', { subtype: 'bridge_status', content: 'connected' }],
   attachment: ['attachment', { attachment: { type: 'file', filename: 'a.rs', content: 'fn main() {}' } }],
+  'attachment of deferred tools': [
+    'attachment',
+    { attachment: { type: 'deferred_tools_delta', addedNames: ['WebFetch'], removedNames: [], addedLines: [] } },
+  ],
   'attachment of a hook': ['attachment', { attachment: { type: 'hook_success', hookName: 'PostToolUse' } }],
   'worktree-state': [
     'worktree-state',
@@ -291,7 +324,10 @@ export const RECORDS_WITHOUT_ID = {
   'last-prompt': { type: 'last-prompt', lastPrompt: 'Why does it fail?' },
   'bridge-session': { type: 'bridge-session', bridgeSessionId: 'b', lastSequenceNum: 3 },
   'pr-link': { type: 'pr-link', prNumber: 7, prUrl: 'https://github.com/a/b/pull/7', prRepository: 'a/b' },
-  'queue-operation': { type: 'queue-operation', operation: 'enqueue', content: 'And then?' },
+  'queue-operation enqueue': { type: 'queue-operation', operation: 'enqueue', content: 'And then?' },
+  'queue-operation dequeue': { type: 'queue-operation', operation: 'dequeue' },
+  'queue-operation remove': { type: 'queue-operation', operation: 'remove', content: 'And then?' },
+  'queue-operation popAll': { type: 'queue-operation', operation: 'popAll', content: 'And then?' },
   'file-history-snapshot': { type: 'file-history-snapshot', messageId: uuids[0], snapshot: { trackedFileBackups: {} } },
   'file-history-delta': { type: 'file-history-delta', trackingPath: 'a.rs', backup: 'b' },
   relocated: { type: 'relocated', from: '/a', to: '/b' },
