@@ -14,6 +14,32 @@ end
 $$;
 revoke execute on function private.cut(text, int) from public;
 
+-- Gives results the tool and the model that their calls name: a compaction may write a call again that it preserves, and only then is the call
+-- in the file, after its result. Messages with the results are indexed again, and searches that these report are counted again.
+create function private.name_results(owner uuid, calls uuid[]) returns void
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  found_ record;
+begin
+  select
+    array_agg(m.id) as messages,
+    array_agg(jsonb_populate_record(null::private.entry, jsonb_build_object(
+      'uuid', m.entry_uuid, 'at', m.occurred_at, 'is_sidechain', m.is_sidechain,
+      'usage', jsonb_build_object('web_searches', t.metadata -> 'search_count'),
+      'tools', jsonb_build_array(jsonb_build_object('result', jsonb_build_object('id', t.tool_use_id)))
+    ))) filter (where t.metadata ? 'search_count') as searches
+  into found_
+  from observatory.tool_calls as t
+  inner join observatory.messages as m on m.conversation_id = t.conversation_id and m.entry_uuid = t.metadata ->> 'result_entry'
+  where t.id = any (name_results.calls);
+  perform private.index_messages(found_.messages);
+  perform private.count_usage(owner, found_.searches);
+end
+$$;
+revoke execute on function private.name_results(uuid, uuid[]) from public;
+
 -- Stores the tool calls of entries, and their results. If a call has several results, the first in the file counts, however the file is split
 -- into uploads. Returns how many calls are new.
 create function private.store_tool_calls(owner uuid, places jsonb, entries private.entry[]) returns bigint
@@ -22,6 +48,8 @@ create function private.store_tool_calls(owner uuid, places jsonb, entries priva
   as $$
 declare
   added bigint;
+  -- Calls whose results were stored before them.
+  late uuid[];
   -- As in private.store_messages.
   stem constant text := left(gen_random_uuid()::text, 30);
 begin
@@ -114,10 +142,20 @@ begin
       spawned_agent_id = coalesce(t.spawned_agent_id, excluded.spawned_agent_id),
       metadata = case when excluded.metadata ? 'result_entry' and not t.metadata ? 'result_entry' then t.metadata || excluded.metadata else t.metadata end
     where (t.message_id is null and excluded.message_id is not null) or (excluded.metadata ? 'result_entry' and not t.metadata ? 'result_entry')
-    returning t.xmax = 0 as is_new
+    returning t.id, t.conversation_id, t.tool_use_id, t.xmax = 0 as is_new
   )
 
-  select count(*) filter (where written.is_new) into added from written;
+  select
+    count(*) filter (where written.is_new),
+    array_agg(written.id) filter (where not written.is_new and exists (
+      select from part
+      where part.use is not null and part.conversation_id = written.conversation_id and part.tool_use_id = written.tool_use_id
+    ))
+  into added, late
+  from written;
+  if late is not null then
+    perform private.name_results(owner, late);
+  end if;
   return added;
 end
 $$;
@@ -125,4 +163,5 @@ revoke execute on function private.store_tool_calls(uuid, jsonb, private.entry[]
 
 -- migrate:down
 drop function private.store_tool_calls(uuid, jsonb, private.entry[]);
+drop function private.name_results(uuid, uuid[]);
 drop function private.cut(text, int);

@@ -48,6 +48,13 @@ const talk = (one, dice, prefix) => {
         { stdout: 'ok', durationMs: 3 },
         { id: `toolu_${prefix}_${turn}_${one.id.slice(0, 4)}` },
       );
+    if (dice.chance(0.2))
+      one.tool(
+        'WebSearch',
+        { query: `walrus ${turn}` },
+        { results: [], searchCount: 2 },
+        { id: `toolu_w_${prefix}_${turn}_${one.id.slice(0, 4)}` },
+      );
     if (dice.chance(0.4)) one.add('progress', { data: { type: 'bash_progress' } });
     if (dice.chance(0.2)) one.raw({ type: 'mode', mode: `m${dice.below(3)}`, sessionId: one.id });
     if (dice.chance(0.2)) one.raw({ type: 'ai-title', aiTitle: `Title ${prefix} ${turn}`, sessionId: one.id });
@@ -55,17 +62,9 @@ const talk = (one, dice, prefix) => {
     if (dice.chance(0.1)) one.add('strange', { what: turn });
     if (dice.chance(0.15)) {
       const preserved = one.records.filter(({ type }) => type === 'assistant').slice(-2);
-      one.add('system', {
-        subtype: 'compact_boundary',
-        parentUuid: null,
-        logicalParentUuid: one.last,
-        compactMetadata: { trigger: 'auto', preTokens: 5 },
-      });
-      let last = one.user('Continued', { isCompactSummary: true }).uuid;
-      for (const record of preserved) {
-        one.raw({ ...record, parentUuid: last });
-        last = record.uuid;
-      }
+      // They may stand after the boundary alone.
+      if (dice.chance(0.3)) one.records = one.records.filter((record) => !preserved.includes(record));
+      one.compact(preserved);
     }
   }
 };
