@@ -69,6 +69,52 @@ test('web searches of the command line are counted from the result, once, howeve
   );
 });
 
+test('searches that the API ran for a response count beside those of the command line, each once', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('Search');
+  // The lines of one response: its numbers grow.
+  for (const web_search_requests of [0, 2, 2])
+    one.assistant('Found', {
+      id: 'msg_a',
+      usage: usage(10, 5, { server_tool_use: { web_search_requests, web_fetch_requests: 9 } }),
+    });
+  one.tool('WebSearch', { query: 'walrus' }, { query: 'walrus', results: [], searchCount: 3 }, { id: 'toolu_search' });
+  await sendSession(sub, one);
+  await send(sub, 'elsewhere/copy.jsonl', one.text, { session: one.id });
+  const found = (await counted(sub)).map(([id, , kind, , , , , , , searches]) => [
+    kind === 'message' && id !== 'msg_a' ? 'caller of the tool' : id,
+    kind,
+    searches,
+  ]);
+  assert.deepEqual(found.toSorted(), [
+    ['caller of the tool', 'message', 0],
+    ['msg_a', 'message', 2],
+    ['w:toolu_search', 'web_search', 3],
+  ]);
+  const { project_id: project } = await conversation(sub, one.id);
+  const overview = await call({ role: 'authenticated', claims: { sub } }, 'analytics_overview', { project });
+  assert.equal(overview.totals.web_searches, 5);
+});
+
+test('the costUSD of a line of an older version is not its cost, which comes from the price list', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  one.user('Go');
+  one.assistant('Done', { id: 'msg_old', model: 'nobody-lists-this', usage: usage(10, 5), costUSD: 1.25 });
+  const answer = await sendSession(sub, one);
+  assert.deepEqual(answer.skipped, {});
+  const rows = await sql(
+    'select api_message_id, total_tokens::int, cost_micro_usd from observatory.usage_records where owner_id = $1',
+    [sub],
+  );
+  assert.deepEqual(rows, [{ api_message_id: 'msg_old', total_tokens: 15, cost_micro_usd: null }]);
+  const page = await call({ role: 'authenticated', claims: { sub } }, 'transcript_page', {
+    id: answer.conversation_id,
+  });
+  assert.equal(page.text, one.text);
+});
+
 test('what a subagent’s result says of its tokens is counted nowhere: the subagent’s own lines are', async () => {
   const sub = randomUUID();
   const main = new Session();
