@@ -250,10 +250,13 @@ export const BUILT = '[build] done';
 export const BUILD_FAILED = '[build] not built: the edge goes on serving what was built before';
 
 /**
- * The build that wrangler starts when a file has changed. It does not fail where a bundle is there: wrangler would keep every request
- * waiting until a build succeeds.
+ * The build that wrangler starts when a file has changed, also while another one runs: they take turns. It does not fail where a bundle
+ * is there: wrangler would keep every request waiting until a build succeeds.
  */
 const buildAgain = async () => {
+  const { lock } = await import('proper-lockfile');
+  mkdirSync(OUTPUT.watch, { recursive: true });
+  const release = await lock(OUTPUT.watch, { retries: { forever: true, minTimeout: 50, maxTimeout: 50 } });
   try {
     await build('watch');
     console.error(BUILT);
@@ -261,6 +264,8 @@ const buildAgain = async () => {
     if (!existsSync(join(OUTPUT.watch, 'systems.js'))) throw error;
     console.error(error instanceof SetupError ? error.message : error);
     console.error(BUILD_FAILED);
+  } finally {
+    await release();
   }
 };
 

@@ -31,14 +31,13 @@ const watchedBuilds = ({ failed, reloaded }) => {
     const line = stripVTControlCharacters(text);
     const [, built] = /^\[custom build\] ?(.*)$/.exec(line) ?? [];
     if (line.includes('Local server updated and ready') && isBuilt) reloaded();
-    if (built === undefined) return;
-    if (built.startsWith('Running: ') || built.startsWith('> ')) said = [];
-    else said.push(built);
-    if (built === BUILT) isBuilt = true;
-    if (built === BUILD_FAILED) {
-      isBuilt = false;
-      failed(said.filter(Boolean).join('\n'));
-    }
+    // What npm says of the next build may come while one is under way.
+    if (!built || built.startsWith('Running: ') || built.startsWith('> ')) return;
+    said.push(built);
+    if (built !== BUILT && built !== BUILD_FAILED) return;
+    isBuilt = built === BUILT;
+    if (!isBuilt) failed(said.join('\n'));
+    said = [];
   };
 };
 

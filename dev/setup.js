@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { cache, root } from './paths.js';
 
 /** The package that compiles to wasm-bindgen. */
@@ -19,10 +20,15 @@ const say = (text) => console.error(`[setup] ${text}`);
  * @param {string} mend what its user can do if it fails
  */
 export const run = async (command, args, mend, options = {}) => {
-  const child = spawn(command, args, { cwd: root, stdio: ['ignore', 2, 2], ...options });
+  // A terminal is shown progress. Other readers get whole lines: wrangler takes each piece that it reads for a line, and cargo writes
+  // "error" and what follows it in two pieces.
+  const output = process.stderr.isTTY ? 2 : 'pipe';
+  const child = spawn(command, args, { cwd: root, stdio: ['ignore', output, output], ...options });
+  for (const input of [child.stdout, child.stderr].filter(Boolean))
+    createInterface({ input }).on('line', (line) => console.error(line));
   const why = await new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) =>
+    child.once('close', (code, signal) =>
       resolve(code === 0 ? undefined : `it ended with ${signal ?? `status ${code}`}`),
     );
   });

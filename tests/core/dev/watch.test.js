@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { build } from '../../../dev/build.js';
 import { root } from '../../../dev/paths.js';
@@ -56,9 +57,16 @@ const start = (more = {}) => {
 };
 
 /** Waits until the terminal shows what fits. */
-const shown = (child, pattern, seconds = 120) => {
-  const given = () => (child.exitCode === null ? undefined : child.said);
-  return waitFor(`${pattern} in the terminal`, () => pattern.test(child.said), { seconds, given });
+const shown = async (child, pattern, seconds = 120) => {
+  const ended = () => (child.exitCode === null ? undefined : 'npm run dev ended');
+  try {
+    await waitFor(`${pattern} in the terminal`, () => pattern.test(child.said), { seconds, given: ended });
+  } catch (error) {
+    const log = join(data, 'log', 'edge.log');
+    error.message += `\nThe terminal shows:\n${child.said}`;
+    if (existsSync(log)) error.message += `\nThe edge's log ends with:\n${readFileSync(log, 'utf8').slice(-5000)}`;
+    throw error;
+  }
 };
 
 const answer = (path) => request(path, { base: `http://127.0.0.1:${port}` });
@@ -109,6 +117,23 @@ test('a changed source is compiled and served; one that does not compile is show
   assert.match((await answer('/nothing')).text, new RegExp(changed));
   writeFileSync(file, source.replace(before_, changed));
   await shown(child, /\[dev\] the change is served/);
+});
+
+test('changes that follow each other at once are built in turn, and the last is served', async () => {
+  const file = sourceWith('No endpoint of this name');
+  const source = readFileSync(file, 'utf8');
+  const at = running.said.length;
+  for (const name of ['one', 'two', 'three']) {
+    writeFileSync(file, source.replace('No endpoint of this name', `No endpoint, says ${name}`));
+    await sleep(150);
+  }
+  const served = async () => (await answer('/nothing')).text.includes('says three');
+  await waitFor('the last change', served, { seconds: 120 });
+  writeFileSync(file, source);
+  await waitFor('the first text', async () => (await answer('/nothing')).text.includes('of this name'), {
+    seconds: 120,
+  });
+  assert.doesNotMatch(running.said.slice(at), /not built/);
 });
 
 test('a manifest that cannot be read is shown, and the edge goes on serving', async () => {
