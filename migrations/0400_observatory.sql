@@ -95,31 +95,41 @@ revoke execute on function private.redact_secrets_in(jsonb) from public;
 -- A path without secrets. Claude Code names a folder after a session's directory, and writes a hyphen for all that is no letter or digit: a
 -- folder's name is cut where a secret begins in that spelling.
 create function private.redact_path(path text) returns text
-  language plpgsql stable
+  language plpgsql stable strict
   set search_path = ''
   as $$
 declare
   clean text := private.redact_secrets(path);
   shape record;
+  -- How much of the path has been looked at.
+  seen int;
   place int;
   folder text;
 begin
+  if char_length(clean) > 4096 then
+    -- Longer than paths of any system: what follows from the first whole folder is kept.
+    clean := regexp_replace(right(clean, 4096), '^[^/\\]*', '');
+  end if;
   for shape in
     select p.provider, p.prefix, p.pattern, regexp_replace(p.prefix, '[^A-Za-z0-9]', '-', 'g') as spelled
     from private.secret_patterns as p
     where not p.is_named
     order by p.place
   loop
-    place := strpos(clean, '-' || shape.spelled);
-    if place > 0 then
-      folder := substring(substr(clean, place + 1) from '^[^/\\]*');
+    seen := 0;
+    loop
+      place := strpos(substr(clean, seen + 1), '-' || shape.spelled);
+      exit when place = 0;
+      seen := seen + place;
+      folder := substring(substr(clean, seen + 1) from '^[^/\\]*');
       if exists (
-        select from unnest(array['_', '.', '-']) as s (sign)
-        where shape.prefix || translate(substr(folder, char_length(shape.prefix) + 1), '-', s.sign) ~ shape.pattern
+        select from unnest(array['_', '.', '-', '+']) as s (sign)
+        -- No file system has longer names.
+        where shape.prefix || translate(substr(folder, char_length(shape.prefix) + 1, 255), '-', s.sign) ~ shape.pattern
       ) then
-        clean := left(clean, place) || '[redacted:' || shape.provider || ']' || substr(clean, place + 1 + char_length(folder));
+        clean := left(clean, seen) || '[redacted:' || shape.provider || ']' || substr(clean, seen + 1 + char_length(folder));
       end if;
-    end if;
+    end loop;
   end loop;
   return clean;
 end
