@@ -136,31 +136,29 @@ create function private.search_text(message observatory.messages) returns text
   set search_path = ''
   as $$
 declare
-  words text := (message).content;
+  blocks constant jsonb := (message).content_blocks;
+  asked text;
+  answered text;
 begin
-  if jsonb_typeof((message).content_blocks) is distinct from 'array' then
-    return words;
+  if jsonb_typeof(blocks) is distinct from 'array' then
+    return (message).content;
   end if;
-  return concat_ws(
-    E'\n', words,
-    (
-      select string_agg(concat_ws(E'\n', t.tool_name, left(private.texts_in_json(t.input), 20000)), E'\n' order by t.tool_use_id)
-      from observatory.tool_calls as t
-      where t.message_id = (message).id
-    ),
-    (
-      select string_agg(left(concat_ws(E'\n', t.output, t.error_message), 50000), E'\n' order by t.tool_use_id)
-      from (select distinct b.block ->> 'tool_use_id' as tool_use_id from jsonb_array_elements((message).content_blocks) as b (block)) as b
-      -- Each by itself: for a list of ids the planner may read all calls of the conversation.
-      cross join lateral (
-        select c.tool_use_id, c.output, c.error_message
-        from observatory.tool_calls as c
-        where c.conversation_id = (message).conversation_id and c.tool_use_id = b.tool_use_id
-        limit 1
-      ) as t
-      where (message).content_blocks @? '$[*].tool_use_id'
-    )
-  );
+  select string_agg(concat_ws(E'\n', t.tool_name, left(private.texts_in_json(t.input), 20000)), E'\n' order by t.tool_use_id) into asked
+  from observatory.tool_calls as t
+  where t.message_id = (message).id;
+  -- Most messages have no result, and to begin a statement takes longer than to look.
+  if blocks @? '$[*].tool_use_id' then
+    select string_agg(left(concat_ws(E'\n', t.output, t.error_message), 50000), E'\n' order by t.tool_use_id) into answered
+    from (select distinct b.block ->> 'tool_use_id' as tool_use_id from jsonb_array_elements(blocks) as b (block)) as b
+    -- Each by itself: for a list of ids the planner may read all calls of the conversation.
+    cross join lateral (
+      select c.tool_use_id, c.output, c.error_message
+      from observatory.tool_calls as c
+      where c.conversation_id = (message).conversation_id and c.tool_use_id = b.tool_use_id
+      limit 1
+    ) as t;
+  end if;
+  return concat_ws(E'\n', (message).content, asked, answered);
 end
 $$;
 revoke execute on function private.search_text(observatory.messages) from public;
@@ -179,8 +177,6 @@ comment on table private.message_search is
 comment on column private.message_search.is_copy is
   'A copy is here only if another project has the entry itself: who sees only the project of a fork finds the whole fork.';
 comment on column private.message_search.search is 'Words with their places, and marks for filters, which have none: '' role user'', '' tool Bash''.';
--- Which words are common decides how a search is planned.
-alter table private.message_search alter column search set statistics 1000;
 
 -- A common word is looked for by time, a rare one by the words. Uploads add to the list of pending words, which every search reads: it
 -- stays short.

@@ -403,7 +403,7 @@ revoke execute on function observatory.suggest(text, uuid, bigint) from public;
 grant execute on function observatory.suggest(text, uuid, bigint) to authenticated;
 
 -- Messages that are like a message, most alike first: {results}. They share its longest words that are rare in its project, which are in 2 to
--- 300 of its messages and in less than a tenth of the latest 200; of those the latest 300 are compared by their trigrams.
+-- 300 of its messages and in less than a tenth of the latest 200. Of the messages that share most of them a hundred are compared by their trigrams.
 create function observatory.similar(message_id uuid, "limit" bigint default 10) returns jsonb
   language plpgsql stable security definer
   set search_path = ''
@@ -414,7 +414,9 @@ declare
   projects uuid[] := private.searched_projects(null);
   message observatory.messages;
   words text;
-  word text;
+  exact tsquery;
+  in_latest bigint;
+  too_many int;
   shared_by bigint;
   are_unknown constant boolean := private.words_are_unknown();
   latest tsvector[];
@@ -439,28 +441,42 @@ begin
   end if;
   words := left(private.search_text(message), 2000);
   latest := private.latest_vectors(message.project_id);
-  for word in
-    select w.lexeme
-    from unnest(tsvector_to_array(private.search_vector(words))) as w (lexeme)
-    where char_length(w.lexeme) between 3 and 100 or w.lexeme ~ ('^' || private.dense_script() || '$')
-    order by char_length(w.lexeme) desc, w.lexeme
-    limit 24
+  -- Of a large project a word is in more than 300 messages if it is in five of the latest 200: it is not counted.
+  too_many := case when exists (
+    select from private.message_search as s
+    where s.project_id = message.project_id
+    order by s.occurred_at desc, s.message_id desc
+    offset 12000 limit 1
+  ) then 5 else 20 end;
+  for exact, in_latest in
+    select l.exact, l.in_latest
+    from (
+      select w.lexeme, w.exact, (select count(*) from unnest(latest) as v (search) where v.search @@ w.exact) as in_latest
+      from (
+        select u.lexeme, private.exact_word(u.lexeme) as exact
+        from unnest(tsvector_to_array(private.search_vector(words))) as u (lexeme)
+        where char_length(u.lexeme) between 3 and 100 or u.lexeme ~ ('^' || private.dense_script() || '$')
+        order by char_length(u.lexeme) desc, u.lexeme
+        limit 24
+      ) as w
+    ) as l
+    order by l.in_latest, char_length(l.lexeme) desc, l.lexeme
   loop
-    common := coalesce(common || private.exact_word(word), private.exact_word(word));
+    common := coalesce(common || exact, exact);
     if cardinality(latest) < 200 then
-      shared_by := (select count(*) from unnest(latest) as v (search) where v.search @@ private.exact_word(word));
-    elsif private.is_common(latest, private.exact_word(word)) then
+      shared_by := in_latest;
+    elsif in_latest >= too_many then
       continue;
     else
       execute format(
         'select count(*) from (
            select from private.message_search as s where s.project_id%s = %L and s.search @@ %L::tsquery limit 301
          ) as s',
-        case when are_unknown then '::text' end, message.project_id, private.exact_word(word)
+        case when are_unknown then '::text' end, message.project_id, exact
       ) into shared_by;
     end if;
     if shared_by between 2 and 300 then
-      rare := coalesce(rare || private.exact_word(word), private.exact_word(word));
+      rare := coalesce(rare || exact, exact);
       rare_count := rare_count + 1;
       exit when rare_count = 12;
     end if;
@@ -476,8 +492,8 @@ begin
       select from observatory.messages as m
       where m.id = (h).message_id and m.owner_id = message.owner_id and m.entry_uuid = message.entry_uuid
     )
-    order by (h).occurred_at desc, (h).message_id desc
-    limit 300
+    order by (h).bucket desc, (h).occurred_at desc, (h).message_id desc
+    limit 100
   );
   return jsonb_build_object('results', coalesce((
     select jsonb_agg(jsonb_build_object(
