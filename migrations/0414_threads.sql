@@ -548,7 +548,9 @@ begin
       'output_tokens', nullif(m.output_tokens, 0), 'occurred_at', m.occurred_at,
       'compaction', private.shown_compaction(m.metadata -> 'compactMetadata')
     )) || case
-      when octet_length((calls -> m.id::text)::text) <= 300000 then jsonb_build_object('tool_calls', calls -> m.id::text) else '{}'
+      -- A character is six bytes of text at most, which is built only of much.
+      when pg_column_size(calls) <= 50000 or octet_length((calls -> m.id::text)::text) <= 300000
+      then jsonb_build_object('tool_calls', calls -> m.id::text) else '{}'
     end order by m.seq, m.id)
   into page
   from observatory.messages as m
