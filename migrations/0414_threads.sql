@@ -549,7 +549,7 @@ begin
       'compaction', private.shown_compaction(m.metadata -> 'compactMetadata')
     )) || case
       -- A character is six bytes of text at most, which is built only of much.
-      when pg_column_size(calls) <= 50000 or octet_length((calls -> m.id::text)::text) <= 300000
+      when calls ? m.id::text and (pg_column_size(calls) <= 50000 or octet_length((calls -> m.id::text)::text) <= 300000)
       then jsonb_build_object('tool_calls', calls -> m.id::text) else '{}'
     end order by m.seq, m.id)
   into page
