@@ -397,6 +397,27 @@ test('a message of any project of the caller has similar ones, however many proj
   await sql('delete from observatory.projects where owner_id = $1', [sub]);
 });
 
+test('the messages that share most rare words are compared, however old they are', async () => {
+  const sub = randomUUID();
+  const other = await makeConversation(await makeProject(sub), sub);
+  const alike = await say(other, 'deployment of kubernetes-ingress failed again: certificate expired yesterday');
+  const first = await say(other, 'The deployment of kubernetes-ingress fails with certificate expired');
+  // A hundred and twenty later ones share a word, and two hundred after them none: the word is rare among the latest.
+  for (let n = 0; n < 120; n += 1) await say(other, `Note ${n}: somebody renews the certificate of a customer`);
+  for (let n = 0; n < 200; n += 1) await say(other, `Note ${n}: lunch is at noon`);
+  await transaction(async (query) => {
+    await query(`select set_config('track_functions', 'all', true), set_config('request.jwt.claims', $1, true)`, [
+      JSON.stringify({ role: 'authenticated', sub }),
+    ]);
+    const [{ results }] = await query(`select observatory.similar($1) -> 'results' as results`, [first.id]);
+    assert.equal(results[0].message_id, alike.id);
+    const [{ calls }] = await query(
+      `select pg_stat_get_xact_function_calls('private.similarity(text,text)'::regprocedure)::int as calls`,
+    );
+    assert.equal(calls, 100);
+  });
+});
+
 test('what was looked for is noted without secrets, and as one search while somebody types', async () => {
   const sub = randomUUID();
   const own = await makeProject(sub);
