@@ -440,10 +440,7 @@ revoke execute on function private.cursor_parts(text, text) from public;
 -- A text of at most so many characters.
 create function private.shortened(words text, most int) returns text
   language sql immutable
-  set search_path = ''
-  as $$
-select case when octet_length(words) > most and char_length(words) > most then left(words, most) || '…' else words end
-$$;
+  return case when octet_length(words) > most and char_length(words) > most then left(words, most) || '…' else words end;
 revoke execute on function private.shortened(text, int) from public;
 
 -- Tool calls of messages: {message: [call, ...]}. Long inputs and outputs are cut.

@@ -71,19 +71,13 @@ insert into private.daily_allowances (name, bytes, rows) values ('live_events', 
 -- A text of an event; null for another type, an empty text or one that is too long.
 create function private.event_text(value jsonb, most int default 200) returns text
   language sql immutable
-  set search_path = ''
-  as $$
-select case when jsonb_typeof(value) = 'string' and char_length(value #>> '{}') between 1 and most then value #>> '{}' end
-$$;
+  return case when jsonb_typeof(value) = 'string' and char_length(value #>> '{}') between 1 and most then value #>> '{}' end;
 revoke execute on function private.event_text(jsonb, int) from public;
 
 -- A count of an event, also one that is written as a text or with a fraction; null if it is none.
 create function private.event_number(value jsonb) returns bigint
   language sql immutable
-  set search_path = ''
-  as $$
-select case when value #>> '{}' ~ '^[0-9]{1,12}([.][0-9]{1,30})?$' then round((value #>> '{}')::numeric)::bigint end
-$$;
+  return case when value #>> '{}' ~ '^[0-9]{1,12}([.][0-9]{1,30})?$' then round((value #>> '{}')::numeric)::bigint end;
 revoke execute on function private.event_number(jsonb) from public;
 
 -- What is stored of an event beside its columns.

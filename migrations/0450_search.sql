@@ -110,10 +110,7 @@ revoke execute on function private.search_query(text) from public;
 -- A query for exactly one word of a vector, of any characters.
 create function private.exact_word(word text) returns tsquery
   language sql immutable strict
-  set search_path = ''
-  as $$
-select ('''' || replace(replace(left(word, 300), '\', '\\'), '''', '''''') || '''')::tsquery
-$$;
+  return ('''' || replace(replace(left(word, 300), '\', '\\'), '''', '''''') || '''')::tsquery;
 revoke execute on function private.exact_word(text) from public;
 
 create type private.search_hit as (
