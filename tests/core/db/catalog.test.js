@@ -344,9 +344,11 @@ const RULES = {
   // connection that another role has planned on would run it for everybody. A setting of its own keeps a body out of plans.
   // Conditions of policies are in plans of their table only, which PostgreSQL makes for each role; requests cannot name them.
   // So with private.user_in_scope, which the core has for policies of systems and for functions that run as their owner.
+  // An immutable function of the schema private, which requests cannot name either, tells nothing but what is in its arguments.
   'no function in SQL that a request may call is put into plans': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} join pg_language l on l.oid = p.prolang
       where l.lanname = 'sql' and p.proconfig is null and not p.prosecdef and p.oid::regproc::text <> 'private.user_in_scope'
+        and not (n.nspname = 'private' and p.provolatile = 'i')
         and not (n.nspname = 'private' and exists (
           select from pg_depend d where d.classid = 'pg_policy'::regclass
             and d.refobjid = p.oid and d.refclassid = 'pg_proc'::regclass))`,
