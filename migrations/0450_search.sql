@@ -151,6 +151,21 @@ end
 $$;
 revoke execute on function private.latest_vectors(uuid) from public;
 
+-- Whether a project has more messages with words than so many: counted in the index of the latest.
+create function private.has_more_messages(project uuid, than int) returns boolean
+  language plpgsql stable
+  set search_path = ''
+  set enable_bitmapscan = off
+  set enable_seqscan = off
+  as $$
+begin
+  return exists (
+    select from private.message_search as s where s.project_id = has_more_messages.project offset has_more_messages.than
+  );
+end
+$$;
+revoke execute on function private.has_more_messages(uuid, int) from public;
+
 -- Whether matches are sooner found by time than by their words: a tenth of these latest vectors match, or they are all that there are.
 create function private.is_common(latest tsvector[], query tsquery) returns boolean
   language plpgsql immutable
@@ -445,6 +460,7 @@ drop function private.without_copies(private.search_hit[]);
 drop function private.search_hits(uuid[], tsquery, tsquery, timestamptz, timestamptz);
 drop function private.hits_by_time(uuid, tsquery, tsquery, timestamptz, timestamptz, bigint);
 drop function private.is_common(tsvector[], tsquery);
+drop function private.has_more_messages(uuid, int);
 drop function private.latest_vectors(uuid);
 drop function private.words_are_unknown();
 drop type private.search_hit;

@@ -442,12 +442,7 @@ begin
   words := left(private.search_text(message), 2000);
   latest := private.latest_vectors(message.project_id);
   -- Of a large project a word is in more than 300 messages if it is in five of the latest 200: it is not counted.
-  too_many := case when exists (
-    select from private.message_search as s
-    where s.project_id = message.project_id
-    order by s.occurred_at desc, s.message_id desc
-    offset 12000 limit 1
-  ) then 5 else 20 end;
+  too_many := case when private.has_more_messages(message.project_id, 12000) then 5 else 20 end;
   for exact, in_latest in
     select l.exact, l.in_latest
     from (
