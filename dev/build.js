@@ -245,6 +245,9 @@ export const build = async (kind = 'release') => {
   if (kind === 'release') console.error(`[build] ${weights(output, sources, bytes)}`);
 };
 
+/** How long a watched build waits for its turn. */
+const TURN_MINUTES = 10;
+
 /** What a watched build prints at its end. */
 export const BUILT = '[build] done';
 export const BUILD_FAILED = '[build] not built: the edge goes on serving what was built before';
@@ -254,10 +257,13 @@ export const BUILD_FAILED = '[build] not built: the edge goes on serving what wa
  * is there: wrangler would keep every request waiting until a build succeeds.
  */
 const buildAgain = async () => {
-  const { lock } = await import('proper-lockfile');
-  mkdirSync(OUTPUT.watch, { recursive: true });
-  const release = await lock(OUTPUT.watch, { retries: { forever: true, minTimeout: 50, maxTimeout: 50 } });
+  let release;
   try {
+    const { lock } = await import('proper-lockfile');
+    mkdirSync(OUTPUT.watch, { recursive: true });
+    const retries = { retries: TURN_MINUTES * 60 * 20, minTimeout: 50, maxTimeout: 50 };
+    // A machine that slept lets the lock grow old: then two builds may run at once.
+    release = await lock(OUTPUT.watch, { retries, onCompromised: () => {} });
     await build('watch');
     console.error(BUILT);
   } catch (error) {
@@ -265,7 +271,7 @@ const buildAgain = async () => {
     console.error(error instanceof SetupError ? error.message : error);
     console.error(BUILD_FAILED);
   } finally {
-    await release();
+    await release?.().catch(() => {});
   }
 };
 

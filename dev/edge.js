@@ -33,7 +33,8 @@ const watchedBuilds = ({ failed, reloaded }) => {
     if (line.includes('Local server updated and ready') && isBuilt) reloaded();
     // What npm says of the next build may come while one is under way.
     if (!built || built.startsWith('Running: ') || built.startsWith('> ')) return;
-    said.push(built);
+    // A build that was killed leaves its lines.
+    said = [...said.slice(-500), built];
     if (built !== BUILT && built !== BUILD_FAILED) return;
     isBuilt = built === BUILT;
     if (!isBuilt) failed(said.join('\n'));

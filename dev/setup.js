@@ -28,9 +28,15 @@ export const run = async (command, args, mend, options = {}) => {
     createInterface({ input }).on('line', (line) => console.error(line));
   const why = await new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) =>
-      resolve(code === 0 ? undefined : `it ended with ${signal ?? `status ${code}`}`),
-    );
+    child.once('exit', (code, signal) => {
+      const end = () => resolve(code === 0 ? undefined : `it ended with ${signal ?? `status ${code}`}`);
+      child.once('close', end);
+      // What the command has left running, such as a cache of compilers, may keep its output open.
+      setTimeout(() => {
+        for (const stream of [child.stdout, child.stderr]) stream?.destroy();
+        end();
+      }, 2000).unref();
+    });
   });
   if (why) throw new SetupError(`\`${command} ${args.join(' ')}\` failed: ${why}.\n${mend}`);
 };

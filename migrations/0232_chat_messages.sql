@@ -27,8 +27,9 @@ create index mvp_chat_messages_session on clixen.mvp_chat_messages (session_id, 
 create index mvp_chat_messages_user_id on clixen.mvp_chat_messages (user_id, created_at desc);
 create index mvp_chat_messages_created_at on clixen.mvp_chat_messages using brin (created_at);
 -- The planner takes the chat and its user for independent, expects fewer messages of a chat than a page has, and would sort all of a long one.
--- A chat has one user, says the dependency. A user has a quarter of the messages, says n_distinct: with a smaller share the planner would look for
--- the last messages of an old chat among all of the user's, with a larger one it would read the whole table to count a user's.
+-- A chat has one user, says the dependency. By n_distinct the planner expects a quarter of the messages for a user that it does not know, or as
+-- many as the user with the most has, if that is less. With a smaller share it would look for the last messages of an old chat among all of the
+-- user's; with a larger one it would read the whole table to count a user's.
 create statistics clixen.mvp_chat_messages_one_user (dependencies) on session_id, user_id from clixen.mvp_chat_messages;
 alter table clixen.mvp_chat_messages alter column user_id set (n_distinct = 4);
 

@@ -107,7 +107,7 @@ declare
   folder text;
 begin
   if char_length(clean) > 4096 then
-    -- Longer than paths of any system: what follows from the first whole folder is kept.
+    -- No system has longer paths. The end is kept, from the first folder that is whole.
     clean := regexp_replace(right(clean, 4096), '^[^/\\]*', '');
   end if;
   for shape in
@@ -123,9 +123,10 @@ begin
       seen := seen + place;
       folder := substring(substr(clean, seen + 1) from '^[^/\\]*');
       if exists (
-        select from unnest(array['_', '.', '-', '+']) as s (sign)
-        -- No file system has longer names.
-        where shape.prefix || translate(substr(folder, char_length(shape.prefix) + 1, 255), '-', s.sign) ~ shape.pattern
+        select from unnest(array['-', '+']) as s (sign)
+        -- No file system has longer names, so no more is compared. Where a plus stood, a key has a long run: names of folders have none.
+        where shape.prefix || translate(substr(folder, char_length(shape.prefix) + 1, 255), '-', s.sign) ~ replace(shape.pattern, '}[.]', '}[.-]')
+          and (s.sign = '-' or folder ~ '[A-Za-z0-9]{16}')
       ) then
         clean := left(clean, seen) || '[redacted:' || shape.provider || ']' || substr(clean, seen + 1 + char_length(folder));
       end if;

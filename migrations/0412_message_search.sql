@@ -146,7 +146,7 @@ begin
   select string_agg(concat_ws(E'\n', t.tool_name, left(private.texts_in_json(t.input), 20000)), E'\n' order by t.tool_use_id) into asked
   from observatory.tool_calls as t
   where t.message_id = (message).id;
-  -- Most messages have no result, and to begin a statement takes longer than to look.
+  -- Most messages have no result. A statement that finds nothing takes longer than this check.
   if blocks @? '$[*].tool_use_id' then
     select string_agg(left(concat_ws(E'\n', t.output, t.error_message), 50000), E'\n' order by t.tool_use_id) into answered
     from (select distinct b.block ->> 'tool_use_id' as tool_use_id from jsonb_array_elements(blocks) as b (block)) as b

@@ -452,9 +452,9 @@ select coalesce(jsonb_object_agg(c.message_id, c.calls), '{}')
 from (
   select t.message_id, jsonb_agg(jsonb_build_object(
     'id', t.id, 'tool_use_id', t.tool_use_id, 'tool_name', t.tool_name, 'status', t.status, 'is_error', t.is_error,
-    'input', case when octet_length(t.input::text) <= 2000 then t.input else to_jsonb(private.shortened(t.input::text, 2000)) end,
+    'input', case when octet_length(i.input_text) <= 2000 then t.input else to_jsonb(private.shortened(i.input_text, 2000)) end,
     'output', private.shortened(t.output, 2000), 'error_message', private.shortened(t.error_message, 500),
-    'is_cut', coalesce(octet_length(t.input::text) > 2000, false) or coalesce(char_length(t.output) > 2000, false) or t.output_truncated,
+    'is_cut', coalesce(octet_length(i.input_text) > 2000, false) or coalesce(char_length(t.output) > 2000, false) or t.output_truncated,
     'duration_ms', t.duration_ms, 'duration_source', t.duration_source, 'file_path', t.file_path, 'started_at', t.started_at,
     'agent', (
       select jsonb_build_object(
@@ -466,6 +466,7 @@ from (
     )
   ) order by t.started_at, t.tool_use_id) as calls
   from observatory.tool_calls as t
+  cross join lateral (select t.input::text as input_text offset 0) as i
   where t.message_id = any (message_ids)
   group by t.message_id
 ) as c
@@ -545,7 +546,7 @@ begin
       'output_tokens', nullif(m.output_tokens, 0), 'occurred_at', m.occurred_at,
       'compaction', private.shown_compaction(m.metadata -> 'compactMetadata')
     )) || case
-      -- A character is six bytes of text at most, which is built only of much.
+      -- The text of a JSON value is seldom more than six times as long as the value. It is built, to be measured, only where it can exceed the limit.
       when calls ? m.id::text and (pg_column_size(calls) <= 50000 or octet_length((calls -> m.id::text)::text) <= 300000)
       then jsonb_build_object('tool_calls', calls -> m.id::text) else '{}'
     end order by m.seq, m.id)

@@ -402,8 +402,9 @@ comment on function observatory.suggest(text, uuid, bigint) is
 revoke execute on function observatory.suggest(text, uuid, bigint) from public;
 grant execute on function observatory.suggest(text, uuid, bigint) to authenticated;
 
--- Messages that are like a message, most alike first: {results}. They share its longest words that are rare in its project, which are in 2 to
--- 300 of its messages and in less than a tenth of the latest 200. Of the messages that share most of them a hundred are compared by their trigrams.
+-- Messages that are like a message, most alike first: {results}. They share rare words with it. Of its 24 longest words up to twelve are taken that
+-- are in 2 to 300 messages of its project, those first that fewest of the project's latest 200 messages have. Of the latest thousand messages that
+-- have one of these words, the hundred that share most of them are compared by their trigrams.
 create function observatory.similar(message_id uuid, "limit" bigint default 10) returns jsonb
   language plpgsql stable security definer
   set search_path = ''
@@ -441,7 +442,8 @@ begin
   end if;
   words := left(private.search_text(message), 2000);
   latest := private.latest_vectors(message.project_id);
-  -- Of a large project a word is in more than 300 messages if it is in five of the latest 200: it is not counted.
+  -- In a large project a word that five of the latest 200 messages have is expected in more than 300. Once there are some rare words it is not
+  -- counted: to count such words takes half of the time.
   too_many := case when private.has_more_messages(message.project_id, 12000) then 5 else 20 end;
   for exact, in_latest in
     select l.exact, l.in_latest
@@ -460,7 +462,7 @@ begin
     common := coalesce(common || exact, exact);
     if cardinality(latest) < 200 then
       shared_by := in_latest;
-    elsif in_latest >= too_many then
+    elsif in_latest >= (case when rare_count < 4 then 20 else too_many end) then
       continue;
     else
       execute format(
@@ -487,7 +489,10 @@ begin
       select from observatory.messages as m
       where m.id = (h).message_id and m.owner_id = message.owner_id and m.entry_uuid = message.entry_uuid
     )
-    order by (h).bucket desc, (h).occurred_at desc, (h).message_id desc
+    order by
+      -- The rank of cover density grows with each repetition of a word; this one hardly does.
+      (select ts_rank(s.search, query) from private.message_search as s where s.message_id = (h).message_id) desc nulls last,
+      (h).occurred_at desc, (h).message_id desc
     limit 100
   );
   return jsonb_build_object('results', coalesce((

@@ -344,15 +344,16 @@ const RULES = {
   // connection that another role has planned on would run it for everybody. A setting of its own keeps a body out of plans.
   // Conditions of policies are in plans of their table only, which PostgreSQL makes for each role; requests cannot name them.
   // So with private.user_in_scope, which the core has for policies of systems and for functions that run as their owner.
-  // An immutable function of the schema private, which requests cannot name either, tells nothing but what is in its arguments.
+  // An immutable function of the schema private depends on its arguments alone. Requests cannot name it, and it tells nothing else.
   'no function in SQL that a request may call is put into plans': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} join pg_language l on l.oid = p.prolang
       where l.lanname = 'sql' and p.proconfig is null and not p.prosecdef and p.oid::regproc::text <> 'private.user_in_scope'
-        and not (n.nspname = 'private' and p.provolatile = 'i')
+        and not (n.nspname = 'private' and p.provolatile = 'i' and not p.proretset and not exists (
+          select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.refclassid = 'pg_class'::regclass))
         and not (n.nspname = 'private' and exists (
           select from pg_depend d where d.classid = 'pg_policy'::regclass
             and d.refobjid = p.oid and d.refclassid = 'pg_proc'::regclass))`,
-    fault: `create function sample.faulty() returns int language sql as 'select 1'`,
+    fault: `create function private.faulty() returns bigint language sql immutable return (select count(*) from private.secret_patterns)`,
   },
   'a function by which requests write or read past policies says why': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS} where p.prosecdef and ${EXPOSED}

@@ -12,11 +12,18 @@ const { shapes } = JSON.parse(readFileSync(join(root, 'tests/core/support/secret
 const spelled = (text) => text.replace(/[^A-Za-z0-9]/g, '-');
 const redact = async (path) => (await sql('select private.redact_path($1) as path', [path]))[0].path;
 
-/** Keys that fit into the name of a folder: itself one word, as a person would name a directory. */
-const keys = shapes.map(({ secret }) => secret).filter((secret) => /^[\w.+-]{10,200}$/.test(secret));
+/** Keys that fit into the name of a folder. */
+const keys = [
+  ...shapes.map(({ secret }) => secret).filter((secret) => /^[\w.+-]{10,210}$/.test(secret)),
+  'whsec_aB3dE6gH9jK2mN5pQ8sT1+W4yZ7aB3dE',
+  // Tokens with signs of base64url at the beginning of each part.
+  'eyJh-bGciOiJIUzI1NiJ9.eyJz_dWIiOiIxMjM0NTY3ODkwIn0.ab-cdefghijklmnopqrstuvwxyz01234',
+  'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0._b-cdefghijklmnopqrstuvwxyz01234',
+];
 
 test('a key of every kind is taken out of a folder, wherever and however often it stands', async () => {
   assert.ok(keys.length > 30, `${keys.length}`);
+  assert.ok(keys.filter((key) => key.startsWith('eyJ')).length > 2);
   for (const key of keys) {
     const name = spelled(key);
     const prefix = name.slice(0, 6);
@@ -39,6 +46,7 @@ test('a folder without a key keeps its name', async () => {
     '/home/me/.claude/projects/-home-me-sk-learn-notebooks/7d9f5a52-0f3b-4b5c-8d2a-6a1f0e9c8b7d.jsonl',
     '/p/-home-me-npm-workspaces-hf-hub-and-r8-replicas/a.jsonl',
     '/p/-home-me-sk-sk-sk-sk/-AKIA-ghp-glpat-xoxb/a.jsonl',
+    '/p/-home-me-ops-kubernetes-clusters-production-eu-west-1-applications-payments-service-overlays-blue/a.jsonl',
     '',
   ])
     assert.equal(await redact(path), path);
@@ -46,7 +54,7 @@ test('a folder without a key keeps its name', async () => {
 });
 
 test('of a path longer than any system takes its last folders are kept', async () => {
-  const end = `/${'-sk-AKIA-hf-eyJ'.repeat(10)}/a.jsonl`;
+  const end = `/${'-sk-AKIA-hf-ghp'.repeat(10)}/a.jsonl`;
   assert.equal(await redact(`/p${end.repeat(100)}`), `/a.jsonl${end.repeat(25)}`);
   const key = spelled(keys[0]);
   assert.ok(!(await redact(`-${key}${'/a'.repeat(2048)}`)).includes(key.slice(-12)));

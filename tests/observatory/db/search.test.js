@@ -397,13 +397,14 @@ test('a message of any project of the caller has similar ones, however many proj
   await sql('delete from observatory.projects where owner_id = $1', [sub]);
 });
 
-test('the messages that share most rare words are compared, however old they are', async () => {
+test('of messages that share rare words those that share most are compared, not the latest', async () => {
   const sub = randomUUID();
   const other = await makeConversation(await makeProject(sub), sub);
   const alike = await say(other, 'deployment of kubernetes-ingress failed again: certificate expired yesterday');
   const first = await say(other, 'The deployment of kubernetes-ingress fails with certificate expired');
-  // A hundred and twenty later ones share a word, and two hundred after them none: the word is rare among the latest.
-  for (let n = 0; n < 120; n += 1) await say(other, `Note ${n}: somebody renews the certificate of a customer`);
+  // A hundred and twenty later ones have one of the words, and often. The two hundred after them do not have it, so it is rare among the latest.
+  const often = 'certificate '.repeat(20);
+  for (let n = 0; n < 120; n += 1) await say(other, `Note ${n}: somebody renews ${often}of a customer`);
   for (let n = 0; n < 200; n += 1) await say(other, `Note ${n}: lunch is at noon`);
   await transaction(async (query) => {
     await query(`select set_config('track_functions', 'all', true), set_config('request.jwt.claims', $1, true)`, [
