@@ -182,7 +182,8 @@ export const postgres = async ({ data, port, password, durable = true, ...rest }
     // Fast shutdown: open connections are closed.
     stopSignal: 'SIGINT',
     ready: async (_, given) => {
-      await waitFor('PostgreSQL to answer', () => answers(`${server}/postgres`), { given });
+      // After a crash it first syncs its folder and replays its log, which a busy disk makes slow.
+      await waitFor('PostgreSQL to answer', () => answers(`${server}/postgres`), { seconds: 120, given });
       await createDatabase(server);
     },
     ...rest,
