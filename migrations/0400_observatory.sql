@@ -124,7 +124,7 @@ begin
       folder := substring(substr(clean, seen + 1) from '^[^/\\]*');
       if exists (
         select from unnest(array['-', '+']) as s (sign)
-        -- No file system has longer names, so no more is compared. Where a plus stood, a key has a long run: names of folders have none.
+        -- No file system has longer names, so no more is compared. Where a plus stood, a key has a long run, which names of folders seldom have.
         where shape.prefix || translate(substr(folder, char_length(shape.prefix) + 1, 255), '-', s.sign) ~ replace(shape.pattern, '}[.]', '}[.-]')
           and (s.sign = '-' or folder ~ '[A-Za-z0-9]{16}')
       ) then
