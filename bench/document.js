@@ -127,7 +127,7 @@ const ofCurves = (rows) => {
     name,
     marked(
       points.map(({ blocks }) => blocks),
-      missed.includes('blocks'),
+      missed.includes('blocks') || missed.includes('fewer rows'),
     ),
     ...users.map((count) =>
       marked(

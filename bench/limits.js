@@ -75,6 +75,11 @@ const LIMITS = [
   ],
   [
     'three PostgRESTs and a standby',
+    'the same: the only synchronous standby is killed, and back after 3 s',
+    ofRow('failover', 'machines', 'the standby is killed'),
+  ],
+  [
+    'three PostgRESTs and a standby',
     'the same: the primary is killed, and the standby takes its place after 3 s',
     ofRow('failover', 'machines', 'the primary is killed'),
   ],

@@ -167,3 +167,11 @@ export const writes = () => ({
     why: 'The message is found by its index, and a rating by its key.',
   },
 });
+
+const SUMMARY =
+  '`npm run bench -- assistant --part summaries` measures how it is read, beside the job that refreshes it.';
+
+export const functions = () => ({
+  'assistant.monthly_usage_summary': SUMMARY,
+  'assistant.message_feedback_summary': SUMMARY,
+});

@@ -7,8 +7,8 @@ const workflow = (n) => `md5('workflow ' || ${n})::uuid`;
 /** What a deployment has deployed, which an earlier version needs to be deployed again. */
 export const load = ({ sql }) =>
   sql(
-    `insert into private.deployment_runs (deployment_id, workflow, workflow_version)
-     select d.id, w.n8n_workflow_json, w.version from clixen.deployments as d inner join clixen.mvp_workflows as w on w.id = d.workflow_id`,
+    `insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version)
+     select d.id, w.id, w.n8n_workflow_json, w.version from clixen.deployments as d inner join clixen.mvp_workflows as w on w.id = d.workflow_id`,
   );
 
 const EVENTS = JSON.stringify(
@@ -68,5 +68,14 @@ export const writes = () => ({
     caller,
     write: (n) => `delete from clixen.mvp_workflows where id = ${workflow(`${n} * 20 + 2`)}`,
     why: 'The row is found by its key, and so are those that refer to it.',
+  },
+});
+
+export const functions = () => ({
+  'clixen.ensure_user_profile': { caller, holds: 'jsonb_array_length(answer) = 1', why: BY_KEY },
+  'clixen.get_or_create_default_project': {
+    caller,
+    holds: 'jsonb_array_length(answer) = 1',
+    why: 'An index gives the first project of a user.',
   },
 });

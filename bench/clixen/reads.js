@@ -62,6 +62,7 @@ const SAID = {
   'failed workflows': OWN,
   'workflows that are being deployed': OWN,
   'the chats of a project': OWN,
+  'the latest 20 open chats of a user': OWN,
   'the first 50 of a chat’s 10,000 messages': OWN,
   'its last 50 messages': OWN,
   'the deployments of a workflow': OWN,
@@ -118,6 +119,12 @@ const list = () => [
       from: 'clixen.mvp_chat_sessions',
       where: `project_id = ${project(7)}`,
       rest: 'order by last_message_at desc, id desc limit 20',
+    },
+    {
+      name: 'the latest 20 open chats of a user',
+      from: 'clixen.mvp_chat_sessions',
+      where: `status = 'active'`,
+      rest: 'order by last_message_at desc limit 20',
     },
     {
       name: 'the first 50 of a chat’s 10,000 messages',

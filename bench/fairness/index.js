@@ -25,17 +25,22 @@ const say = (line) => console.error(`[bench] ${line}`);
 /** Times the reader's usual p99 that it may take beside an attack. */
 const AIM = 2;
 
+/** Seconds of each reader, and rounds. */
+const USUAL = { seconds: 5, rounds: 3 };
+
 const parsed = (flags) => {
   try {
     const options = {
-      seconds: { type: 'string', default: '5' },
-      rounds: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: `${USUAL.seconds}` },
+      rounds: { type: 'string', default: `${USUAL.rounds}` },
       only: { type: 'string', default: '' },
     };
     const { values } = parseArgs({ args: flags, options });
     return { seconds: Number(values.seconds), rounds: Number(values.rounds), only: values.only };
   } catch (error) {
-    throw new SetupError(`${error.message}\nFlags: --seconds 5 --rounds 3 --only <part of an attack's name>.`);
+    throw new SetupError(
+      `${error.message}\nFlags: --seconds ${USUAL.seconds} --rounds ${USUAL.rounds} --only <part of an attack's name>.`,
+    );
   }
 };
 
@@ -256,8 +261,8 @@ export const run = async (flags) => {
     const text = markdown({ facts, options, alone, rows });
     console.log(text);
     settle(rows.filter(({ met }) => met !== null));
-    if (options.only) {
-      say('one attack was chosen: bench/results/ is left as it is');
+    if (options.only || options.rounds !== USUAL.rounds || options.seconds !== USUAL.seconds) {
+      say('not the usual run: bench/results/ is left as it is');
       return;
     }
     keep('fairness', text, { ...facts, ...options, alone, rows }, say);

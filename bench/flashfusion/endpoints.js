@@ -243,3 +243,20 @@ export const writes = () => ({
     why: 'The row is found by its key, and so are those that refer to it.',
   },
 });
+
+export const functions = () => ({
+  'flashfusion.ensure_user': { caller: owner, holds: `answer -> 0 ->> 'last_login_at' is not null`, why: BY_KEY },
+  'flashfusion.usage_summary': {
+    caller: owner,
+    holds: `(answer -> 0 ->> 'events')::int >= 0`,
+    why: 'The month of a user has sixteen sums at most.',
+  },
+  'flashfusion.start_generation': {
+    caller: owner,
+    with: (n) =>
+      `project_id => md5('project ' || ${n})::uuid, ai_service_id => (select min(s.id::text)::uuid from flashfusion.ai_services as s where s.is_active),
+       prompt => 'A form'`,
+    holds: `answer -> 0 ->> 'status' = 'pending'`,
+    why: 'A row is added to its table, and a call is reserved of the user’s budget.',
+  },
+});

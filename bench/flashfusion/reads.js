@@ -108,6 +108,15 @@ const SAID = {
   'the keys of a user': INDEX,
   'those that never expire': INDEX,
   'the latest 50 tasks of a user': 'An index gives the newest ones; at a hundredth of the size the user has ten.',
+  'the failed tasks of a user: none': {
+    why: 'All of the user’s tasks are read: an index of statuses would be written at each change of one.',
+    grows: 'The user has one in a thousand of the tasks.',
+  },
+  'the uses of a user since a day': {
+    why: 'An index of each month gives them.',
+    grows: 'All of them are read: the user has one in a thousand.',
+  },
+  'the latest 20 generations of code of a project': TEN,
   'the latest 50 uses of a user':
     'An index of each month gives the newest ones; at a hundredth of the size the user has ten.',
   'a task with its agent': 'A look-up of two rows.',
@@ -150,6 +159,27 @@ const list = () => [
     rest: '',
   }),
   owned(FIRST, { name: 'the latest 50 tasks of a user', from: 'flashfusion.agent_tasks', rest: NEWEST }),
+  {
+    ...owned(FIRST, {
+      name: 'the failed tasks of a user: none',
+      from: 'flashfusion.agent_tasks',
+      where: `status = 'failed'`,
+      rest: NEWEST,
+    }),
+    empty: true,
+  },
+  owned(FIRST, {
+    name: 'the uses of a user since a day',
+    from: 'flashfusion.usage_analytics',
+    where: `"timestamp" >= date_trunc('month', now()) + interval '20 days'`,
+    rest: 'order by "timestamp"',
+  }),
+  owned(FIRST, {
+    name: 'the latest 20 generations of code of a project',
+    from: 'flashfusion.code_generations',
+    where: `project_id = md5('read project 0')::uuid`,
+    rest: 'order by created_at desc limit 20',
+  }),
   owned(FIRST, {
     name: 'the latest 50 uses of a user',
     from: 'flashfusion.usage_analytics',

@@ -251,3 +251,14 @@ export const writes = () => ({
     why: 'The lead is found by its address, and a row is added.',
   },
 });
+
+export const functions = () => ({
+  'experiments.override_assignment': {
+    caller: admin,
+    with: (n) => `experiment_id => '${EXPERIMENT}', variant_id => 'other', session_id => 'session ' || 1000 + ${n}`,
+    holds: `answer -> 0 ->> 'variant_id' = 'other'`,
+    why: 'The experiment and the session’s assignment are found by their keys.',
+  },
+  'marketing.lead_field_names': 'It reads all leads once, before an export that does the same.',
+  'marketing.gdpr_delete_user_data': '`npm run bench -- growth` measures it, with fresh and without statistics.',
+});

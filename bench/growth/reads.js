@@ -119,7 +119,7 @@ const NEWEST = 'An index gives the newest ones; it becomes a level deeper.';
 const SAID = {
   'the second page of a campaign’s leads, with their number': {
     why: 'The index of campaigns gives them.',
-    grows: 'All of them are counted.',
+    grows: 'All of them are counted: in a large table, from the index alone.',
   },
   'the latest 20 leads, each with what happened with them': NEWEST,
   'the latest 20 sessions of onboarding': NEWEST,

@@ -40,11 +40,11 @@ const FILES = [
 ];
 /** Others' first, which are of the small projects' owners. */
 const GROWING = {
-  invitations: `insert into observatory.project_invitations (id, project_id, user_id, role, invited_by)
-    select ${invitation('n')}, ${project(`n % ${USERS}`)}, ${guest('n')}, 'viewer', ${user(`n % ${USERS}`)} from generate_series(0, $1::int - 1) as n`,
+  invitations: `insert into observatory.project_invitations (id, project_id, user_id, role, invited_by, created_at)
+    select ${invitation('n')}, ${project(`n % ${USERS}`)}, ${guest('n')}, 'viewer', ${user(`n % ${USERS}`)}, now() - n * interval '1 second' from generate_series(0, $1::int - 1) as n`,
   links: `with made as (
       insert into observatory.share_links (id, project_id, conversation_id, created_by, title, expires_at, created_at)
-      select ${link('n')}, ${project(`n % ${USERS}`)}, ${conversation(`n % ${USERS}`)}, ${user(`n % ${USERS}`)}, 'Own', now() + interval '30 days', now()
+      select ${link('n')}, ${project(`n % ${USERS}`)}, ${conversation(`n % ${USERS}`)}, ${user(`n % ${USERS}`)}, 'Own', now() + interval '30 days', now() - n * interval '1 second'
       from generate_series(0, $1::int - 1) as n)
     insert into private.share_tokens (share_id, hash) select ${link('n')}, sha256(${token('n')}) from generate_series(0, $1::int - 1) as n`,
   searches: `insert into observatory.search_history (id, user_id, project_id, query, results, at)

@@ -79,18 +79,19 @@ const PROJECTS_OF_ALL = {
   grows: 'All their projects are looked up, and there are a hundred times as many.',
 };
 const CANDIDATES = {
-  why: 'An index of words gives what matches, and at most a thousand of it are ranked.',
+  why: 'The index of words gives the matches of all projects; of those of the project at most a thousand are ranked.',
+  grows: 'Fewer messages match where there are fewer.',
+};
+const COMMON = {
+  why: 'Where few messages match, the index of words gives all of them; where many do, the latest are read by time until a thousand match.',
   grows: 'At a hundredth of the size fewer messages match than a search looks at.',
 };
-const RANKED = {
-  ...CANDIDATES,
-  contends: 'Two cores rank what a hundred users have found.',
-};
 const SUMS = {
-  why: 'Sums of ninety days are read, by day and user.',
+  why: 'The sums of each day are read, by user, model or tool.',
   grows:
     'At a hundredth of the size there are a hundred messages a day for a hundred users, so that few of them have used each model and each tool.',
 };
+const OF_A_FEW = 'An index gives the newest ones; at a hundredth of the size the project has ten.';
 const SAID = {
   'the latest 50 projects of an owner': {
     why: 'An index gives the newest projects, of which the user’s are picked.',
@@ -98,6 +99,12 @@ const SAID = {
   },
   'the latest 50 projects of a member of all': PROJECTS_OF_ALL,
   'the latest 50 conversations of a project': 'An index gives the newest ones.',
+  'the latest 50 conversations of all projects of a user': {
+    why: 'An index gives those of each project, and all of them are sorted.',
+    grows: 'At a hundredth of the size the user’s projects have fewer.',
+  },
+  'a project': 'A look-up of one row.',
+  'the latest 50 failed calls of a project': 'The index of failed calls gives the newest ones.',
   'the same of a member of all projects': PROJECTS_OF_ALL,
   '100 messages of a conversation': 'An index gives the messages of a conversation.',
   '100 tool calls of a conversation': 'An index gives the calls of a conversation.',
@@ -111,14 +118,8 @@ const SAID = {
   'the latest 50 records of usage of a conversation': 'An index gives the records of a conversation.',
   'the latest 50 searches of a user': 'An index gives the newest ones; it becomes a level deeper.',
   'the files of a conversation': 'An index gives the files of a conversation.',
-  'the links of a project': {
-    why: 'An index gives the links of a project.',
-    grows: 'The project has one in a hundred of the links.',
-  },
-  'the invitations of a project': {
-    why: 'An index gives the invitations of a project.',
-    grows: 'The project has one in a hundred of the invitations.',
-  },
+  'the latest 50 links of a project': OF_A_FEW,
+  'the latest 50 invitations of a project': OF_A_FEW,
   'the latest 50 commits of a project': 'An index gives the newest ones.',
   'the commits of a conversation': 'An index gives the commits of a conversation.',
   'the latest 50 events of a project': 'An index gives the newest ones.',
@@ -126,12 +127,12 @@ const SAID = {
   'the files beside a conversation': 'An index gives the files of a conversation.',
   'the 50 most used tools of a project': {
     why: 'An index gives the terms of the project.',
-    grows: 'All of them are read; there are ten times as many terms at ten times the rows.',
+    grows: 'All of them are read. At a hundredth of the size a fifth of the users have sessions.',
   },
-  'the latest 50 notices of a user': 'An index gives the newest ones; it becomes a level deeper.',
+  'the latest 50 notices of a user': 'An index gives the newest ones; at a hundredth of the size the user has ten.',
   'the notices that a user has not read, counted': {
-    why: 'An index gives the notices of the user.',
-    grows: 'Those of one user are counted, one in a hundred of all.',
+    why: 'The index of unread notices has them.',
+    grows: 'They are counted: the user has one in a hundred of the notices.',
   },
   'the directories of a user': 'An index gives the ten of the user.',
   'the members of a project': 'A hundred members at any size.',
@@ -144,23 +145,23 @@ const SAID = {
     why: 'An index of words gives what matches in all projects; ten messages are the project’s.',
     grows: 'One small project in ten has the word.',
   },
-  'search: a common term': CANDIDATES,
-  'search: two common words': CANDIDATES,
+  'search: a common term': COMMON,
+  'search: two common words': COMMON,
   'search: a word that only foreign projects have': {
     why: 'An index of words gives what matches in all projects; the user sees none of it.',
     grows: 'One foreign project in a hundred has the word.',
   },
   'search: an identifier': CANDIDATES,
-  'search: a common term, of one tool': CANDIDATES,
-  'search: a rare term through all 101 projects': RANKED,
-  'search: a rare term, by a member of all projects: the 200 most active': RANKED,
+  'search: a common term, of one tool': COMMON,
+  'search: a rare term through all 101 projects': CANDIDATES,
+  'search: a rare term, by a member of all projects: the 200 most active': CANDIDATES,
   'search of a stranger with one small project: a term that the large one has a million times':
     'The project’s messages are read by their index: ten.',
   suggestions: {
     why: 'An index of names gives those with this beginning: some five hundred.',
     grows: 'Each is counted for every user who has had such a file: one at a hundredth of the size, then five.',
   },
-  'similar messages': RANKED,
+  'similar messages': CANDIDATES,
   ...Object.fromEntries(
     ['overview', 'models', 'tools', 'activity', 'users'].map((name) => [`${name} of 90 days, 100 users`, SUMS]),
   ),
@@ -171,6 +172,23 @@ const list = () => [
   projects(EVERYWHERE, 'the latest 50 projects of a member of all'),
   conversations(OWNER, 'the latest 50 conversations of a project'),
   conversations(EVERYWHERE, 'the same of a member of all projects'),
+  read(
+    OWNER,
+    'the latest 50 conversations of all projects of a user',
+    'conversations',
+    'conversations',
+    'true',
+    'order by last_message_at desc, id desc limit 50',
+  ),
+  read(OWNER, 'a project', 'projects', 'projects', `id = ${PROJECT}`, ''),
+  read(
+    OWNER,
+    'the latest 50 failed calls of a project',
+    'tool_calls',
+    'parts',
+    `project_id = ${ANALYSED} and is_error`,
+    'order by started_at desc limit 50',
+  ),
   part('100 messages of a conversation', 'messages', 'order by seq, id limit 100'),
   part('100 tool calls of a conversation', 'tool_calls', 'order by started_at, id limit 100'),
   read(OWNER, 'a conversation', 'conversations', 'conversations', `id = ${conversation(7)}`, ''),
@@ -259,7 +277,7 @@ const list = () => [
   read(FIRST, 'the files of a conversation', 'ingest_files', 'parts', `conversation_id = ${OWN_CONVERSATION}`, ''),
   read(
     FIRST,
-    'the links of a project',
+    'the latest 50 links of a project',
     'share_links',
     'parts',
     `project_id = ${OWN_PROJECT}`,
@@ -267,7 +285,7 @@ const list = () => [
   ),
   read(
     FIRST,
-    'the invitations of a project',
+    'the latest 50 invitations of a project',
     'project_invitations',
     'owned',
     `project_id = ${OWN_PROJECT}`,

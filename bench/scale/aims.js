@@ -88,6 +88,9 @@ export const USERS_AIM = `100 users get at least ${MIN_OF_TEN} of the calls a se
 /** Whether a statement takes one user longer than at the smallest size. @param {number} from milliseconds there @param {number} ms */
 export const takesLonger = (from, ms, times = MAX_GROWTH_MS) => ms > Math.max(from * times, from + MAX_MORE_MS);
 
+/** The same of a statement that may grow as the rows do. @param {number} ofRows how many times the rows there are */
+export const missesTime = (from, ms, ofRows) => takesLonger(from, ms, ofRows * MAX_GROWTH_MS);
+
 /** Whether a hundred users hinder each other. A call takes the machine so long as there are calls in a second. */
 export const isHindered = ({ users, floor }) => {
   const took = (all, count) => 1 / all[count].perSecond;
@@ -109,7 +112,7 @@ const missedBy = (points, { grows, contends }) => {
   return [
     points.some(isWorse) && 'fewer rows',
     larger.some(readsMore) && 'blocks',
-    larger.some((point) => takesLonger(from, point.users[1].ms, ofRows(point) * MAX_GROWTH_MS)) && 'time',
+    larger.some((point) => missesTime(from, point.users[1].ms, ofRows(point))) && 'time',
     !contends && points.some(isHindered) && 'users',
   ].filter(Boolean);
 };

@@ -12,6 +12,7 @@
 //       holds    a condition on `answer`, as SQL, that the call must fulfil
 //   writes()                   gives, by name, writes of the data API: { write, caller, ... }, where `write` is a function of `n`: the statement,
 //                              which writes one row
+//   functions()                gives, by name, functions that users call by the data API, each as a call above; or a text: why it is not measured
 //
 // Calls are rolled back, so that the tables stay as they are. why, grows and contends are those of lists.js.
 import { existsSync, readFileSync } from 'node:fs';
@@ -79,21 +80,35 @@ const preparedWrites = (list) =>
     queryOf: answered(write),
   }));
 
+const argumentsOf = ({ with: args = '' }, row) => (typeof args === 'function' ? (n) => args(n, row) : () => args);
+
+/** The statements of a list's functions. PostgREST answers the rows of one as an array. */
+const preparedFunctions = (list) =>
+  Object.entries(list)
+    .filter(([, entry]) => typeof entry !== 'string')
+    .map(([name, { with: args, caller, ...rest }]) => {
+      const written = argumentsOf({ with: args });
+      return {
+        ...{ name: `${name}, by the data API`, ...rest, ...identityOf({}, caller), isCall: true },
+        queryOf: (n) => `select jsonb_agg(f) as answer from ${name}(${written(n)}) as f`,
+      };
+    });
+
 /**
  * The statements of calls, as reads.js has those of reads.
  * @param {Map<string, object>} manifest of endpointsOf
- * @param {{endpoints: Function, writes?: Function}} calls of callsOf
+ * @param {{endpoints: Function, writes?: Function, functions?: Function}} calls of callsOf
  * @param {number} size
  * @param {Function} sql of the owner of the database
  */
 export const preparedCalls = async (manifest, calls, size, sql) => {
-  const made = preparedWrites(calls.writes?.() ?? {});
+  const made = [...preparedWrites(calls.writes?.() ?? {}), ...preparedFunctions(calls.functions?.() ?? {})];
   for (const [name, entry] of Object.entries(calls.endpoints({ size }))) {
     if (typeof entry === 'string' || entry.reads) continue;
-    const { with: args = '', caller, place, ...rest } = entry;
+    const { with: args, caller, place, ...rest } = entry;
     const endpoint = manifest.get(name);
     const [row] = place ? await sql(place) : [];
-    const written = (n) => (typeof args === 'function' ? args(n, row) : args);
+    const written = argumentsOf({ with: args }, row);
     made.push({
       ...{ name, ...rest, ...identityOf(endpoint, caller), isCall: true },
       queryOf: (n) => `select ${endpoint.call}(${written(n)}) as answer`,

@@ -28,7 +28,10 @@ const FORGET = [
 
 /** Rows that a table had when its stale statistics were made. */
 const EARLY = 1000;
-/** Copies of each table's first rows, analysed as the table would be. The columns have the same numbers, as no table has lost one. */
+/**
+ * Copies of each table's first rows, analysed as the table would be. The columns have the same numbers, as no table has lost one. How many pages
+ * are visible to all is never stale: vacuum writes it together with the map that it is about.
+ */
 const COPIES = `do $$
 declare
   relation record;
@@ -44,6 +47,8 @@ begin
     where a.attrelid = relation.oid and (a.attoptions is not null or a.attstattarget >= 0) and c.attnum = a.attnum
       and c.attrelid = format('bench_early.t%s', relation.oid)::regclass;
     execute format('analyze bench_early.t%s', relation.oid);
+    update pg_class as c set relallvisible = t.relallvisible from pg_class as t
+    where c.oid = format('bench_early.t%s', relation.oid)::regclass and t.oid = relation.oid;
   end loop;
 end $$`;
 const COPY = `from pg_class as c where c.relnamespace = 'bench_early'::regnamespace and c.relkind = 'r'`;
@@ -55,7 +60,8 @@ export const STATISTICS = {
     COPIES,
     ...FORGET,
     `update pg_statistic as s set starelid = substr(c.relname, 2)::oid ${COPY} and s.starelid = c.oid`,
-    `update pg_class as t set reltuples = c.reltuples, relpages = c.relpages ${COPY} and t.oid = substr(c.relname, 2)::oid`,
+    `update pg_class as t set reltuples = c.reltuples, relpages = c.relpages, relallvisible = c.relallvisible ${COPY}
+      and t.oid = substr(c.relname, 2)::oid`,
     'drop schema bench_early cascade',
   ],
   none: FORGET,

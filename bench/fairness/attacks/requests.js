@@ -26,6 +26,8 @@ const from = (last) => ({ 'cf-connecting-ip': `203.0.113.${last}` });
 const DEEP = `{"email":"deep@example.org","a":${'['.repeat(29_000)}${']'.repeat(29_000)}}`;
 /** 64 KB that become 64 MB, in lines that are read one by one. */
 const BOMB = gzipSync(Buffer.alloc(64 * MB, `${JSON.stringify({ type: 'x'.repeat(1000) })}\n`));
+/** 60 KB: a lead may have so many. */
+const PACKED = gzipSync(Buffer.alloc(60 * MB));
 const LARGE = JSON.stringify({ name: 'x'.repeat(2 * MB) });
 
 /** Made once: to make them takes more CPU than to answer them. */
@@ -82,6 +84,9 @@ const more = ({ edgeUrl: base, token, key, worker, member, project, bearer }) =>
     })),
     one('bodies over the limit of one user', 14, () => post('/rest/v1/projects', LARGE, bearer)),
     one('deep JSON of one address', 30, () => post('/v1/leads', DEEP, from(20))),
+    one('packed leads that become a thousand times as large of one address', 14, () =>
+      post('/v1/leads', PACKED, { ...from(57), 'content-encoding': 'gzip' }),
+    ),
     one('large batches of events of one address', 14, () =>
       post('/v1/events', JSON.stringify(Array.from({ length: 200 }, event)), from(21)),
     ),
