@@ -2,9 +2,12 @@
 
 use crate::endpoint::Route;
 use crate::error::Error;
-use crate::isolate::Edge;
+use crate::isolate::{Edge, MAX_HELD_BYTES};
 use crate::message::{Body, KB, ReadFault, Request};
 use crate::runtime::Platform;
+
+/// Bytes of a decompressed body that do not count.
+const UNCOUNTED_BYTES: usize = 64 * KB;
 
 /// The most bytes of a route's body.
 pub(crate) fn limit<P>(route: &Route, edge: &Edge<P>) -> usize {
@@ -23,7 +26,8 @@ pub(crate) async fn read_all<P: Platform>(
     }
 }
 
-/// Reads the whole body into memory and decompresses it. The limit applies before and after decompression.
+/// Reads the whole body into memory and decompresses it. The limit applies before and after decompression. What has been decompressed
+/// counts as long as it is there: its client has sent a thousandth of it.
 async fn read_body<P: Platform>(
     request: &mut Request<P::Body>,
     limit: usize,
@@ -46,11 +50,20 @@ async fn read_body<P: Platform>(
     if !is_zipped {
         return Ok(bytes);
     }
-    let unzipped = edge.platform.unzip(&bytes, limit, deadline_ms).await;
-    unzipped.map_err(|fault| match fault {
+    // All of them together have no more.
+    let limit = limit.min(MAX_HELD_BYTES);
+    let mut counted = edge.unzipped();
+    let mut hold = |length: usize| length <= UNCOUNTED_BYTES || counted.set(length).is_ok();
+    let unzipped = edge
+        .platform
+        .unzip(&bytes, limit, deadline_ms, &mut hold)
+        .await;
+    let unzipped = unzipped.map_err(|fault| match fault {
         ReadFault::Broken => Error::MalformedBody("it is not gzip, or it broke off".into()),
         fault => Error::of_body(fault, limit),
-    })
+    })?;
+    request.held = Some(Box::new(counted));
+    Ok(unzipped)
 }
 
 /// A body that is read as it arrives.

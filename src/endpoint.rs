@@ -2,6 +2,7 @@
 //!
 //! Systems list their endpoints; this file knows none of them.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -564,6 +565,8 @@ pub struct Incoming {
     pub headers: Headers,
     /// The whole body; empty if it could not be read.
     pub body: RawBody,
+    /// What counts its bytes in memory, until it is dropped.
+    pub(crate) held: Option<Box<dyn Any>>,
     /// The variable segments of the path.
     pub segments: Segments,
     /// The query without its question mark, still percent-encoded.

@@ -49,6 +49,8 @@ export default {
       if (mark) text += `${mark}${value}\n`;
     });
     const task = number();
+    // A trap may have left the answer of another request.
+    atOnce = undefined;
     begin(task, request, env, ctx, utf8(text), Date.now());
     const answer = atOnce;
     atOnce = undefined;
@@ -94,6 +96,8 @@ function keepInstance(env = bindings) {
   if (current === instance) return;
   waiting.clear();
   outliving.clear();
+  reserved.clear();
+  allReserved = 0;
   instance = current;
   readNames();
 }
@@ -391,7 +395,9 @@ function handedOn(data) {
   const isText = typeof data === 'string';
   if (!isText && !(new Uint8Array(data)[0] > MAX_KIND)) return data;
   const text = isText ? data : new TextDecoder().decode(data);
-  return MAY_HAVE_TOKEN.test(text) ? socketMessage(text) : text;
+  if (!MAY_HAVE_TOKEN.test(text)) return text;
+  keepInstance();
+  return socketMessage(text);
 }
 
 // Bodies of services' answers, in pieces.
@@ -535,11 +541,20 @@ async function readChunks(reader, limit) {
 /** Bytes of a result into which most fit. */
 const RESULT_BYTES = 16 * 1024;
 
-/** Each piece is as long as those before it: a long body is read in few pieces, and a slow one takes no memory that it does not fill. */
-async function readPieces(reader, limit) {
+/**
+ * Each piece is as long as those before it: a long body is read in few pieces, and a slow one takes no memory that it does not fill.
+ * `reserve` gets the bytes that a piece may take before it is read, and may refuse them.
+ */
+async function readPieces(reader, limit, reserve = () => {}) {
   const chunks = [];
   let length = 0;
   for (let size = RESULT_BYTES; ; size = Math.min(length, limit + 1 - length)) {
+    try {
+      reserve(size);
+    } catch (fault) {
+      reader.releaseLock();
+      throw fault;
+    }
     const { value } = await reader.readAtLeast(size, new Uint8Array(size));
     const got = value?.byteLength ?? 0;
     if (got > 0) chunks.push(value);
@@ -551,6 +566,38 @@ async function readPieces(reader, limit) {
     }
     if (got < size) return joined(chunks, length);
   }
+}
+
+/** Bytes reserved for each request body that is being read whole, by the number of the reading. Up to so many bytes reserve none. */
+const reserved = new Map();
+const UNRESERVED_BYTES = 64 * 1024;
+/** The same of all bodies, and its maximum: an isolate has 128 MB. */
+let allReserved = 0;
+const MAX_RESERVED_BYTES = 32 * 1024 * 1024;
+
+/**
+ * All bytes of a request's body; fails with `large` or `slow`, and with `full` if all bodies together would exceed the maximum. Rust gives
+ * the reserved bytes back (`endReading`): where the client has gone, this promise is never settled.
+ */
+export function readArriving(reading, body, limit, milliseconds) {
+  reserved.set(reading, 0);
+  let total = 0;
+  const reserve = (bytes) => {
+    total += bytes;
+    if (total <= UNRESERVED_BYTES) return;
+    const own = reserved.get(reading);
+    const more = total - own;
+    if (own === undefined || allReserved + more > MAX_RESERVED_BYTES) throw 'full';
+    reserved.set(reading, total);
+    allReserved += more;
+  };
+  return inTime(readPieces(body.getReader({ mode: 'byob' }), limit, reserve), milliseconds);
+}
+
+/** Ends a reading, read or not. */
+export function endReading(reading) {
+  allReserved -= reserved.get(reading) ?? 0;
+  reserved.delete(reading);
 }
 
 /** A promise that fails with `slow` unless it is settled within some milliseconds. */

@@ -25,9 +25,9 @@ pub fn own() -> Vec<Job> {
     vec![
         job("*/5 * * * *", "analyze_tables"),
         job("17 3 * * *", "clean_api_tokens"),
-        job("17 3 * * *", "clean_audit"),
+        job("7 * * * *", "clean_audit"),
         job("*/5 * * * *", "clean_changes"),
-        job("17 3 * * *", "clean_core"),
+        job("7 * * * *", "clean_core"),
         job("*/5 * * * *", "release_reservations"),
     ]
 }

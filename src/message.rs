@@ -3,6 +3,7 @@
 //! A request arrives as [`Request`], goes upstream as [`Outgoing`] and comes back as [`Response`]. A body has the
 //! platform's own type and passes through unread unless a stage has to read it.
 
+use std::any::Any;
 use std::net::IpAddr;
 
 use crate::headers::Headers;
@@ -100,7 +101,9 @@ pub struct Request<B> {
     pub body: Option<B>,
     /// The whole body, if a check of its sender has read it.
     pub read: Option<Vec<u8>>,
-    /// The address of the client, as Cloudflare (or the platform in its place) gives it.
+    /// What counts the bytes of the body in memory, until it is dropped.
+    pub held: Option<Box<dyn Any>>,
+    /// The address of the client, as Cloudflare (or the platform in its place) gives it; never an IPv4 address written as IPv6.
     pub address: Option<IpAddr>,
 }
 

@@ -52,7 +52,7 @@ pub fn relay<B>(reply: Reply<B>, config: &Config) -> Result<Response<B>, Error> 
             incoming,
             outcome,
         } => answer(&call, &incoming, outcome, config).map(local),
-        Reply::Ready { parts, missing } => Ok(ready(&parts, missing)),
+        Reply::Ready(known) => Ok(ready(&known.parts, known.missing)),
         Reply::Exported(response) => Ok(response),
         Reply::Relayed {
             mut response,

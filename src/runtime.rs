@@ -31,6 +31,9 @@ pub trait Writer: 'static {
     /// Ends the body, once the client has taken it or has gone.
     async fn close(&self);
 
+    /// Ends the body so that the client sees that it is incomplete.
+    fn break_off(&self);
+
     /// Whether the runtime's signal shows that the client has gone, and whether a failing write does.
     fn watch(&self, signal: bool, write: bool);
 
@@ -167,12 +170,14 @@ pub trait Platform: Clone + 'static {
     /// off.
     async fn bounded(&self, body: Self::Body, limit: usize) -> Result<Body<Self::Body>, ReadFault>;
 
-    /// Decompresses a gzip body to at most `limit` bytes; stops beyond them.
+    /// Decompresses a gzip body to at most `limit` bytes; stops beyond them. `hold` gets the length so far, and says whether there is room
+    /// for it.
     async fn unzip(
         &self,
         body: &[u8],
         limit: usize,
         deadline_ms: u32,
+        hold: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<u8>, ReadFault>;
 
     /// A text that the build has put beside the bundle: a digest of it in the first line, and the text.
@@ -180,9 +185,6 @@ pub trait Platform: Clone + 'static {
 
     /// Decodes bytes in a charset of the Encoding Standard, named by one of its labels; none for an unknown charset.
     fn decode(label: &str, bytes: &[u8]) -> Option<String>;
-
-    /// A body that is produced chunk by chunk as the client reads it. It breaks off at an error.
-    fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Self::Body;
 
     /// A body that is written while it is sent. A client that takes nothing of it for `idle_ms` has gone.
     ///

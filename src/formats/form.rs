@@ -13,8 +13,16 @@ pub use multipart::FILE;
 pub const ACCEPTED: &str =
     "application/json, application/x-www-form-urlencoded, multipart/form-data";
 
+/// The most fields of a form. Those in another charset than UTF-8 are decoded one by one, by the platform.
+pub(super) const MAX_FIELDS: usize = 1000;
+
 pub(crate) fn malformed(what: &'static str) -> Error {
     Error::MalformedBody(what.into())
+}
+
+/// The fault of a form with more fields.
+pub(super) fn too_many() -> Error {
+    malformed("it has more than 1,000 fields")
 }
 
 /// The readable part of a form.
@@ -42,7 +50,7 @@ pub(crate) fn of_json(parsed: Result<&Value, Error>) -> Form {
 /// Reads a form that is no JSON. The readable part of a refused form is shown to the visitor again.
 pub(crate) fn read(content: Content<'_>) -> Form {
     let (pairs, fault) = match content.media_type().as_str() {
-        "application/x-www-form-urlencoded" => (urlencoded_fields(content), None),
+        "application/x-www-form-urlencoded" => urlencoded_fields(content),
         "multipart/form-data" => multipart::fields(content),
         kind => {
             let pairs = if kind == "text/plain" {
@@ -101,8 +109,8 @@ fn with_line_feeds(value: &Value) -> Value {
     }
 }
 
-/// The pairs of a urlencoded form, in the charset that it declares or that fits.
-fn urlencoded_fields(content: Content<'_>) -> Vec<(String, String)> {
+/// The pairs of a urlencoded form, in the charset that it declares or that fits, and what is wrong with it.
+fn urlencoded_fields(content: Content<'_>) -> (Vec<(String, String)>, Option<Error>) {
     let decode = |part: &[u8]| {
         let spaced: Vec<u8> = part
             .iter()
@@ -110,17 +118,19 @@ fn urlencoded_fields(content: Content<'_>) -> Vec<(String, String)> {
             .collect();
         percent_decode(&spaced).collect::<Vec<u8>>()
     };
-    let pairs = content
+    let mut sent = content
         .bytes
         .split(|b| *b == b'&')
         .filter(|pair| !pair.is_empty());
-    let pairs: Vec<(Vec<u8>, Vec<u8>)> = pairs
+    let first = sent.by_ref().take(MAX_FIELDS);
+    let pairs: Vec<(Vec<u8>, Vec<u8>)> = first
         .map(|pair| {
             let mut halves = pair.splitn(2, |b| *b == b'=').map(decode);
             let mut half = || halves.next().unwrap_or_default();
             (half(), half())
         })
         .collect();
+    let fault = sent.next().map(|_| too_many());
     let own = pairs
         .iter()
         .find(|(name, _)| name == charset::FIELD.as_bytes());
@@ -129,10 +139,9 @@ fn urlencoded_fields(content: Content<'_>) -> Vec<(String, String)> {
         |(_, label)| String::from_utf8_lossy(label).into_owned(),
     );
     let charset = Charset::new(&declared, content.decoder);
-    pairs
-        .iter()
-        .map(|(name, value)| (charset.text(name), charset.text(value)))
-        .collect()
+    let decoded = pairs.iter();
+    let decoded = decoded.map(|(name, value)| (charset.text(name), charset.text(value)));
+    (decoded.collect(), fault)
 }
 
 /// The lines of a form with `enctype="text/plain"`. That format is ambiguous: good enough to show the values again.
@@ -162,4 +171,32 @@ fn collect_fields(pairs: Vec<(String, String)>) -> Map<String, Value> {
         }
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::charset::Decoder;
+
+    #[test]
+    fn a_form_has_a_bounded_number_of_fields() {
+        let part = "--b\r\nContent-Disposition: form-data; name=a\r\n\r\n1\r\n";
+        let kinds = [
+            ("application/x-www-form-urlencoded", "&a=1&", ""),
+            ("multipart/form-data; boundary=b", part, "--b--"),
+        ];
+        for (content_type, field, end) in kinds {
+            for (sent, is_refused) in [(MAX_FIELDS, false), (MAX_FIELDS + 1, true)] {
+                let body = field.repeat(sent) + end;
+                let form = read(Content {
+                    bytes: body.as_bytes(),
+                    content_type,
+                    decoder: Decoder::default(),
+                });
+                assert_eq!(form.fault.is_some(), is_refused, "{content_type}");
+                let shown = form.fields["a"].as_array().map(Vec::len);
+                assert_eq!(shown, Some(MAX_FIELDS), "{content_type}");
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use multer::bytes::Bytes;
 
 use super::Content;
 use super::charset::{self, Charset, parameter};
-use super::form::malformed;
+use super::form::{MAX_FIELDS, malformed, too_many};
 use crate::error::Error;
 
 /// The fault of a form with a file.
@@ -36,6 +36,10 @@ pub(super) fn fields(content: Content<'_>) -> (Vec<(String, String)>, Option<Err
     let mut parts = Vec::new();
     let is_whole = split(content.bytes, boundary, &mut parts);
     let mut fault = (!is_whole).then(|| malformed("it is not well-formed multipart"));
+    if parts.len() > MAX_FIELDS {
+        parts.truncate(MAX_FIELDS);
+        fault = Some(too_many());
+    }
     let declared = declared(&parts, content);
     let mut pairs = Vec::new();
     for part in parts {

@@ -9,15 +9,17 @@ use futures_util::future::{Either, FutureExt as _, select};
 use hmac::{Hmac, Mac};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{call_own_large, parsed};
+use super::parsed;
 use crate::error::{Error, LISTENERS_EXCEEDED};
 use crate::headers::Headers;
 use crate::id;
-use crate::isolate::Edge;
 use crate::isolate::changes::{Answer, Batch, Subscription, Unread};
+use crate::isolate::{Edge, turns};
 use crate::message::{Body, Response};
 use crate::runtime::{Platform, Writer};
 use crate::scope::{self, Listener, Sharer};
@@ -30,6 +32,8 @@ const KEEP_ALIVE_MS: u64 = 5000;
 const MAX_FAILING_MS: u64 = 20_000;
 /// Milliseconds after which a due poll shows that no listener is left that may poll.
 const OVERDUE_MS: u64 = 3000;
+/// Events after which, between the answers for two groups, others go first.
+const MAX_EVENTS_AT_ONCE: usize = 500;
 /// Bytes of a cursor before it is sealed, and of the nonce.
 const CURSOR_BYTES: usize = 8;
 const NONCE_BYTES: usize = 12;
@@ -100,12 +104,72 @@ fn headers() -> Headers {
     headers
 }
 
-/// What the database answers for one listener.
+/// What the database answers for one subscription.
+#[derive(Deserialize)]
+struct SubscriptionAnswer {
+    /// Why its stream ends.
+    end: Option<String>,
+    position: Option<u64>,
+    #[serde(default)]
+    has_more: bool,
+    #[serde(default)]
+    events: Vec<Event>,
+}
+
+/// A change: what happened, the key of its row, when, and its position. There may be thousands: what is passed on is not read.
+#[derive(Deserialize)]
+struct Event(String, Box<RawValue>, Box<RawValue>, u64);
+
+/// What a listener has missed.
 struct Missed {
     position: u64,
     has_more: bool,
     /// Each with its position.
     events: Vec<(u64, String)>,
+}
+
+/// The arguments of `edge.changes`.
+#[derive(Serialize)]
+struct Query<'a> {
+    subscriptions: Vec<SubscriptionQuery<'a>>,
+    is_opening: bool,
+}
+
+/// One of the subscriptions: of a listener, or of a group.
+#[derive(Serialize)]
+struct SubscriptionQuery<'a> {
+    claims: &'a Value,
+    table: &'a str,
+    since: Option<u64>,
+}
+
+fn query(subscription: &Subscription, since: Option<u64>) -> SubscriptionQuery<'_> {
+    SubscriptionQuery {
+        claims: &subscription.claims,
+        table: &subscription.table,
+        since,
+    }
+}
+
+/// Asks the database, for a user and the user's request or for all.
+async fn ask<P: Platform>(
+    subscriptions: Vec<SubscriptionQuery<'_>>,
+    is_opening: bool,
+    user: Option<(&str, &str)>,
+    edge: &Edge<P>,
+) -> Result<Vec<SubscriptionAnswer>, Error> {
+    let query = Query {
+        subscriptions,
+        is_opening,
+    };
+    let arguments = serde_json::to_string(&query).map_err(|_| Error::UpstreamFailed)?;
+    drop(query);
+    let mut relay = scope::own_call("changes", arguments, edge)?;
+    if let Some((user, request_id)) = user {
+        relay.sharer = Some(Sharer::Named(user.to_owned()));
+        relay.request_id = Some(request_id.to_owned());
+    }
+    parsed(relay, MAX_ANSWER_BYTES, edge).await
 }
 
 /// Asks the database for one listener, within the user's share.
@@ -116,44 +180,35 @@ async fn read_alone<P: Platform>(
     request_id: &str,
     edge: &Edge<P>,
 ) -> Result<Missed, Error> {
-    let (claims, table) = (&*subscription.claims, &*subscription.table);
-    let subscriptions = json!([{"claims": claims, "table": table, "since": since}]);
-    let arguments = json!({"subscriptions": subscriptions, "is_opening": true});
-    let mut relay = scope::own_call("changes", arguments.to_string(), edge)?;
-    relay.sharer = Some(Sharer::Named(user.to_owned()));
-    relay.request_id = Some(request_id.to_owned());
-    let answers = parsed(relay, MAX_ANSWER_BYTES, edge).await?;
+    let queries = vec![query(subscription, since)];
+    let answers = ask(queries, true, Some((user, request_id)), edge).await?;
+    let answer = answers.into_iter().next().ok_or(Error::UpstreamFailed)?;
+    let table = &subscription.table;
     let now_ms = edge.platform.now_ms();
     edge.changes.borrow_mut().end_failing(now_ms);
-    match answers.get(0).map(|answer| missed(answer, table)) {
-        Some(Ok(missed)) => Ok(missed),
-        _ => Err(Error::UpstreamFailed),
-    }
-}
-
-/// Reads the answer for one listener; an error is the reason why its stream ends.
-fn missed(answer: &Value, table: &str) -> Result<Missed, String> {
-    if let Some(reason) = answer.get("end") {
-        return Err(reason.as_str().unwrap_or_default().to_owned());
-    }
-    let position = answer.get("position").and_then(Value::as_u64);
-    let events = answer.get("events").and_then(Value::as_array);
-    let events = events.into_iter().flatten();
-    Ok(Missed {
-        position: position.unwrap_or_default(),
-        has_more: answer.get("has_more").and_then(Value::as_bool) == Some(true),
-        events: events.filter_map(|event| event_of(event, table)).collect(),
+    missed(answer, table).map_err(|reason| {
+        let line = json!({"event": "changes_failed", "reason": reason});
+        edge.platform.log(&line.to_string());
+        Error::UpstreamFailed
     })
 }
 
-/// An event as text, and its position.
-fn event_of(event: &Value, table: &str) -> Option<(u64, String)> {
-    let verb = event.get(0)?.as_str()?;
-    let data = json!({"table": table, "key": event.get(1)?, "at": event.get(2)?});
-    Some((
-        event.get(3)?.as_u64()?,
-        format!("event: {verb}\ndata: {data}\n\n"),
-    ))
+/// The answer for one listener, with events as text; an error is the reason why its stream ends.
+fn missed(answer: SubscriptionAnswer, table: &str) -> Result<Missed, String> {
+    if let Some(reason) = answer.end {
+        return Err(reason);
+    }
+    let table = Value::from(table).to_string();
+    let events = answer.events.into_iter();
+    let text = |Event(verb, key, at, position)| {
+        let data = format_args!(r#"{{"table":{table},"key":{key},"at":{at}}}"#);
+        (position, format!("event: {verb}\ndata: {data}\n\n"))
+    };
+    Ok(Missed {
+        position: answer.position.unwrap_or_default(),
+        has_more: answer.has_more,
+        events: events.map(text).collect(),
+    })
 }
 
 /// One of the listeners that its isolate and its user may have, until it is dropped.
@@ -288,10 +343,14 @@ impl<P: Platform> Stream<P> {
         let mut cursor = member.position;
         let mut text = String::new();
         let mut written_ms = edge.platform.now_ms();
+        let (mut has_polled, mut is_behind) = (false, false);
         loop {
             let may_poll = polls < edge.config.limits.listener_polls;
-            let has_polled = may_poll && self.poll_for_all().await;
-            polls += usize::from(has_polled);
+            let polls_now = may_poll && self.poll_for_all().await;
+            // The one that polled last stays so while it writes in parts.
+            has_polled = polls_now || is_behind && has_polled;
+            is_behind = false;
+            polls += usize::from(polls_now);
             let now_ms = edge.platform.now_ms();
             if now_ms >= self.until_ms {
                 return Some("expired".into());
@@ -316,6 +375,11 @@ impl<P: Platform> Stream<P> {
                 written_ms = now_ms;
                 // If the client does not take it, the pause ends at once.
                 self.write(std::mem::take(&mut text)).await;
+                let has_more = edge.changes.borrow().has_more(member.group, cursor);
+                if has_more && !self.writer.is_gone() {
+                    is_behind = true;
+                    continue;
+                }
             }
             let (pause_ms, failing_ms, overdue_ms) = {
                 let changes = edge.changes.borrow();
@@ -346,13 +410,10 @@ impl<P: Platform> Stream<P> {
         let Some(subscriptions) = subscriptions else {
             return false;
         };
-        let list = subscriptions
-            .iter()
-            .map(|one| json!({"claims": &*one.claims, "table": &*one.table, "since": one.since}));
-        let arguments = json!({"subscriptions": list.collect::<Vec<_>>()});
-        let answers = call_own_large("changes", &arguments, MAX_ANSWER_BYTES, edge).await;
+        let queries = subscriptions.iter().map(|one| query(one, Some(one.since)));
+        let answers = ask(queries.collect(), false, None, edge).await;
         let answers = match answers {
-            Ok(Value::Array(answers)) if answers.len() == subscriptions.len() => answers,
+            Ok(answers) if answers.len() == subscriptions.len() => answers,
             other => {
                 let code = other.err().map(|error| error.body().code);
                 let line = json!({"event": "changes_failed", "code": code});
@@ -363,12 +424,14 @@ impl<P: Platform> Stream<P> {
             }
         };
         let mut has_more = false;
+        let mut events_since_pause = 0;
         let mut all = Vec::with_capacity(subscriptions.len());
-        for (subscription, answer) in subscriptions.into_iter().zip(&answers) {
+        for (subscription, answer) in subscriptions.into_iter().zip(answers) {
             let answer = match missed(answer, &subscription.table) {
                 Err(reason) => Answer::End(reason),
                 Ok(missed) => {
                     has_more |= missed.has_more;
+                    events_since_pause += missed.events.len();
                     let position = missed.position;
                     let batch = if missed.events.is_empty() {
                         None
@@ -382,6 +445,10 @@ impl<P: Platform> Stream<P> {
                 }
             };
             all.push((subscription, answer));
+            if events_since_pause > MAX_EVENTS_AT_ONCE {
+                events_since_pause = 0;
+                turns::give_way(edge).await;
+            }
         }
         let now_ms = edge.platform.now_ms();
         edge.changes.borrow_mut().finish_poll(all, has_more, now_ms);

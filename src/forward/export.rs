@@ -2,12 +2,12 @@
 //! holds one page at a time.
 
 use crate::headers::Headers;
-use futures_util::stream;
+use futures_util::stream::unfold;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Map, Value};
 
-use super::parsed;
+use super::{parsed, share, stream};
 use crate::error::Error;
 use crate::isolate::Edge;
 use crate::message::{Body, Response};
@@ -33,9 +33,13 @@ enum Next {
 /// # Errors
 /// The errors of reading the first page.
 pub(super) async fn send<P: Platform>(
-    pages: Pages,
+    pages: Pages<P::Body>,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
+    let place = match pages.sharer() {
+        Some(sharer) => share::acquire_download(&sharer, edge).await?,
+        None => None,
+    };
     let names = names(&pages, edge).await?;
     let first = page(&pages, None, edge).await?;
     let mut headers = Headers::new();
@@ -46,8 +50,9 @@ pub(super) async fn send<P: Platform>(
         headers.insert(CONTENT_DISPOSITION, name);
     }
     let header = header(&pages, &names).into_bytes();
-    let start = (edge.clone(), pages, Next::Page(first), header);
-    let pieces = stream::unfold(start, move |(edge, pages, next, mut piece)| {
+    let is_head = pages.request.method == Method::HEAD;
+    let start = (edge.apart(), pages, Next::Page(first), header);
+    let pieces = unfold(start, move |(edge, pages, next, mut piece)| {
         let names = names.clone();
         async move {
             let rows = match next {
@@ -65,7 +70,7 @@ pub(super) async fn send<P: Platform>(
                     .map(Value::take);
                 piece.extend_from_slice(line(row, more, &names).as_bytes());
             }
-            let is_last = Pages::ends_with(&rows);
+            let is_last = Pages::<P::Body>::ends_with(&rows);
             let next = match rows.pop() {
                 Some(row) if !is_last => Next::After(row),
                 _ => Next::Nothing,
@@ -76,33 +81,33 @@ pub(super) async fn send<P: Platform>(
     Ok(Response {
         status: StatusCode::OK,
         headers,
-        body: Body::Stream(edge.platform.streamed(pieces)),
+        body: if is_head {
+            Body::Empty
+        } else {
+            Body::Stream(stream::of_pages(pieces, place, edge)?)
+        },
     })
 }
 
 async fn page<P: Platform>(
-    pages: &Pages,
+    pages: &Pages<P::Body>,
     last: Option<&Value>,
     edge: &Edge<P>,
 ) -> Result<Vec<Value>, Error> {
-    match parsed(pages.after(last, edge), MAX_PAGE_BYTES, edge).await? {
-        Value::Array(rows) => Ok(rows),
-        _ => Err(Error::UpstreamFailed),
-    }
+    parsed(pages.after(last, edge)?, MAX_PAGE_BYTES, edge).await
 }
 
 /// The names of the fields that get a column each; empty if all of them share a cell.
-async fn names<P: Platform>(pages: &Pages, edge: &Edge<P>) -> Result<Vec<String>, Error> {
+async fn names<P: Platform>(pages: &Pages<P::Body>, edge: &Edge<P>) -> Result<Vec<String>, Error> {
     if !pages.spread {
         return Ok(Vec::new());
     }
-    let names = parsed(pages.names(edge), MAX_NAMES_BYTES, edge).await?;
-    serde_json::from_value(names).map_err(|_| Error::UpstreamFailed)
+    parsed(pages.names(edge)?, MAX_NAMES_BYTES, edge).await
 }
 
 /// The first line, with the byte order mark if the client asks for one. A field's name follows that of its column, so
 /// that it never equals another column's name.
-fn header(pages: &Pages, names: &[String]) -> String {
+fn header<B>(pages: &Pages<B>, names: &[String]) -> String {
     let mut line = String::from(if pages.marked { "\u{feff}" } else { "" });
     line.push_str(&pages.export.columns.join(","));
     for name in names {

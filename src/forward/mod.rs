@@ -23,6 +23,7 @@ use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, LOCATION,
 };
 use http::{HeaderValue, Method, StatusCode};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::endpoint::{Answer, Call, Incoming};
@@ -30,6 +31,7 @@ use crate::error::{Error, ErrorBody};
 use crate::formats::media_type;
 use crate::hooks::Services;
 use crate::id;
+use crate::isolate::readiness::{Next, Ready};
 use crate::isolate::{Edge, turns};
 use crate::message::{Body, JSON, Outgoing, ReadFault, Response, SendFault, text};
 use crate::relayed::limit_headers;
@@ -42,6 +44,10 @@ const RETRY_PAUSE_MS: u32 = 100;
 /// How often a `HEAD` is sent again at once. PostgREST 12 closes a connection after each answer to `HEAD` and says
 /// nothing, so the next `HEAD` may be sent on a closed one; each attempt uses one of them up.
 const MAX_HEAD_RETRIES: usize = 8;
+/// Milliseconds until the first look of a request that waits for what another one is asking the services. Each pause is twice as long.
+const READY_PAUSE_MS: u32 = 50;
+/// The longest pause: thousands may wait for a database that does not answer.
+const MAX_READY_PAUSE_MS: u32 = 800;
 /// A failure within so many milliseconds came at once.
 const QUICK_MS: u64 = 500;
 /// A random byte divided by this is the part of a step by which the step is longer: up to a quarter.
@@ -77,13 +83,8 @@ pub enum Reply<B> {
         /// The function's result.
         outcome: Result<Value, Error>,
     },
-    /// Whether each service answers, by name.
-    Ready {
-        /// Whether each of them answers.
-        parts: Vec<(&'static str, bool)>,
-        /// The variables of systems that are not set, and that some endpoint or job needs.
-        missing: Vec<String>,
-    },
+    /// Whether the services behind the edge answer.
+    Ready(Ready),
 }
 
 /// How clients may cache an answer.
@@ -116,11 +117,9 @@ pub async fn send<P: Platform>(
     let Some(name) = writer else {
         return perform(work, edge).await;
     };
-    // Before the write, because its answer may be lost; after it, because it may have taken long.
-    replica::remember(&name, edge);
+    let writing = replica::Writing::begin(&name, edge);
     let reply = perform(work, edge).await;
-    replica::remember(&name, edge);
-    replica::announce(&name, edge).await;
+    writing.end().await;
     reply
 }
 
@@ -162,7 +161,7 @@ async fn perform<P: Platform>(
             sent.map(Reply::Exported)
         }
         Work::Export(pages) => {
-            let exported = export::send(pages, edge).boxed_local().await;
+            let exported = export::send(*pages, edge).boxed_local().await;
             exported.map(Reply::Exported)
         }
         Work::Service(handed) => {
@@ -177,7 +176,10 @@ async fn perform<P: Platform>(
             let begun = changes::send(*listener, edge).boxed_local().await;
             begun.map(Reply::Exported)
         }
-        Work::Ready { database, replica } => Ok(ready(database, replica, edge).boxed_local().await),
+        Work::Ready { database, replica } => {
+            let known = ready(database, replica, edge).boxed_local().await;
+            Ok(Reply::Ready(known))
+        }
     }
 }
 
@@ -229,13 +231,55 @@ async fn called<P: Platform>(
     })
 }
 
-/// Asks each service whether it answers. That does not count toward the limit of waiting requests: a long queue here says nothing
-/// about the database.
+/// Whether each service answers. Many who want to know it use one connection of PostgREST, and none of a share: a flood of anonymous
+/// callers must not make a load balancer think that the edge is down.
 async fn ready<P: Platform>(
     database: Outgoing<P::Body>,
     replica: Option<Outgoing<P::Body>>,
     edge: &Edge<P>,
-) -> Reply<P::Body> {
+) -> Ready {
+    let came_ms = edge.platform.now_ms();
+    let longest_ms = u64::from(edge.config.limits.deadline_ms) * 3;
+    let mut pause_ms = READY_PAUSE_MS;
+    loop {
+        let now_ms = edge.platform.now_ms();
+        let next = edge
+            .readiness
+            .borrow_mut()
+            .next(came_ms, now_ms, longest_ms);
+        match next {
+            Next::Answer(known) => return known,
+            Next::Ask => break,
+            Next::Wait => edge.platform.sleep(pause_ms).await,
+        }
+        pause_ms = (pause_ms * 2).min(MAX_READY_PAUSE_MS);
+    }
+    let asking = AskingServices(edge);
+    // It goes on when its client hangs up: others wait for it.
+    let _at_database = edge.platform.at_database();
+    let known = ask_services(database, replica, edge).await;
+    let now_ms = edge.platform.now_ms();
+    edge.readiness.borrow_mut().answered(&known, now_ms);
+    drop(asking);
+    known
+}
+
+/// The one request that asks the services, until it is dropped.
+struct AskingServices<'a, P>(&'a Edge<P>);
+
+impl<P> Drop for AskingServices<'_, P> {
+    fn drop(&mut self) {
+        self.0.readiness.borrow_mut().ended();
+    }
+}
+
+/// Asks each service whether it answers. That does not count toward the limit of waiting requests: a long queue here says nothing
+/// about the database.
+async fn ask_services<P: Platform>(
+    database: Outgoing<P::Body>,
+    replica: Option<Outgoing<P::Body>>,
+    edge: &Edge<P>,
+) -> Ready {
     let ask = async |outgoing| {
         let relay = Relay {
             counts_toward_limit: false,
@@ -275,7 +319,7 @@ async fn ready<P: Platform>(
     missing.extend(due.filter_map(|name| name.as_str().map(str::to_owned)));
     missing.sort_unstable();
     missing.dedup();
-    Reply::Ready { parts, missing }
+    Ready { parts, missing }
 }
 
 /// A function's result as the answer of an endpoint, unread: PostgREST's headers describe its own interface.
@@ -611,7 +655,7 @@ async fn result_bytes<P: Platform>(
         let bytes = bytes(response.body, limit, edge).await;
         return bytes.map_err(|fault| result_fault(fault, limit));
     }
-    let result = parse(response, limit, None, edge).await?;
+    let result: Value = parse(response, limit, None, edge).await?;
     Ok(result.to_string().into_bytes())
 }
 
@@ -629,26 +673,26 @@ fn result_fault(fault: ReadFault, limit: usize) -> Error {
 }
 
 /// The JSON of an answer of at most `limit` bytes.
-async fn parsed<P: Platform>(
+async fn parsed<T: DeserializeOwned, P: Platform>(
     relay: Relay<P::Body>,
     limit: usize,
     edge: &Edge<P>,
-) -> Result<Value, Error> {
+) -> Result<T, Error> {
     let sharer = relay.sharer.clone();
     let response = send_on(relay, edge).await?;
     parse(response, limit, sharer.as_ref(), edge).await
 }
 
 /// The same of an answer that is there, in the turns of a caller.
-async fn parse<P: Platform>(
+async fn parse<T: DeserializeOwned, P: Platform>(
     response: Response<P::Body>,
     limit: usize,
     sharer: Option<&Sharer>,
     edge: &Edge<P>,
-) -> Result<Value, Error> {
+) -> Result<T, Error> {
     if response.status == StatusCode::NO_CONTENT {
         // The function returns void.
-        return Ok(Value::Null);
+        return serde_json::from_value(Value::Null).map_err(|_| Error::UpstreamFailed);
     }
     let bytes = bytes(response.body, limit, edge).await;
     let bytes = bytes.map_err(|fault| result_fault(fault, limit))?;

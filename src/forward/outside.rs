@@ -12,14 +12,25 @@ use crate::hooks::{Binding, Outside, Pieces, Sealed};
 use crate::isolate::{Edge, turns};
 use crate::message::{Body, Outgoing, ReadFault, Response, SendFault};
 use crate::runtime::Platform;
-use crate::scope::Sharer;
+use crate::scope::{Sharer, replica};
 use crate::sealing;
 
 /// The edge for a hook.
 pub(crate) struct For<'a, P> {
     pub edge: &'a Edge<P>,
-    /// In whose turns the pieces of streams are passed on.
+    /// In whose turns the pieces of streams are passed on, and who writes after the answer has begun.
     pub sharer: Option<&'a Sharer>,
+}
+
+impl<P: Platform> For<'_, P> {
+    /// The user for whom the hook writes, if that has to be remembered.
+    fn writer(&self) -> Option<&str> {
+        self.edge.config.postgrest_read_url.as_ref()?;
+        match self.sharer? {
+            Sharer::Named(name) => Some(name),
+            Sharer::Anonymous(_) => None,
+        }
+    }
 }
 
 impl<P: Platform> Outside for For<'_, P> {
@@ -41,7 +52,17 @@ impl<P: Platform> Outside for For<'_, P> {
         arguments: &'a Value,
         limit: usize,
     ) -> LocalBoxFuture<'a, Result<Value, Error>> {
-        call_own_large(function, arguments, limit, self.edge).boxed_local()
+        let called = async move {
+            let writing = self
+                .writer()
+                .map(|name| replica::Writing::begin(name, self.edge));
+            let outcome = call_own_large(function, arguments, limit, self.edge).await;
+            if let Some(writing) = writing {
+                writing.end().await;
+            }
+            outcome
+        };
+        called.boxed_local()
     }
 
     fn seal<'a>(

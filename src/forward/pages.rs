@@ -1,18 +1,18 @@
 //! A text of any length, which a function gives in pages. Each is asked for when the client has taken the one before, so that neither
 //! the database nor the edge holds more than one.
 
-use futures_util::stream;
+use futures_util::stream::unfold;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
-use super::parsed;
+use super::{parsed, share, stream};
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::isolate::Edge;
 use crate::message::{Body, Response};
 use crate::runtime::Platform;
-use crate::scope::Paged;
+use crate::scope::{Paged, Relay};
 
 /// The most bytes of a page, as the function returns it.
 const MAX_PAGE_BYTES: usize = 32 * 1024 * 1024;
@@ -35,16 +35,26 @@ pub(super) async fn send<P: Platform>(
             headers.insert(CONTENT_DISPOSITION, name);
         }
     }
-    let (text, next) = page(&paged, &Value::Null, edge).await?;
-    let start = (edge.clone(), paged, next, Some(text));
-    let pieces = stream::unfold(start, move |(edge, paged, next, ready)| async move {
+    let first = paged.relay(&Value::Null, edge)?;
+    let place = match &first.sharer {
+        Some(sharer) => share::acquire_download(sharer, edge).await?,
+        None => None,
+    };
+    let (text, next) = page(first, &Value::Null, edge).await?;
+    let is_head = paged.request.method == Method::HEAD;
+    let start = (edge.apart(), paged, next, Some(text));
+    let pieces = unfold(start, move |(edge, paged, next, ready)| async move {
         if let Some(text) = ready {
             return Some((Ok(text), (edge, paged, next, None)));
         }
         if next.is_null() {
             return None;
         }
-        match page(&paged, &next, &edge).await {
+        let page = match paged.relay(&next, &edge) {
+            Ok(relay) => page(relay, &next, &edge).await,
+            Err(error) => Err(error),
+        };
+        match page {
             Ok((text, next)) => Some((Ok(text), (edge, paged, next, None))),
             Err(error) => Some((Err(error), (edge, paged, Value::Null, None))),
         }
@@ -52,18 +62,21 @@ pub(super) async fn send<P: Platform>(
     Ok(Response {
         status: StatusCode::OK,
         headers,
-        body: Body::Stream(edge.platform.streamed(pieces)),
+        body: if is_head {
+            Body::Empty
+        } else {
+            Body::Stream(stream::of_pages(pieces, place, edge)?)
+        },
     })
 }
 
-/// The text of a page, and where the next one begins; null if it is the last one.
+/// The text of the page after another one, and where the next one begins; null if it is the last one.
 async fn page<P: Platform>(
-    paged: &Paged<P::Body>,
+    relay: Relay<P::Body>,
     after: &Value,
     edge: &Edge<P>,
 ) -> Result<(Vec<u8>, Value), Error> {
-    let relay = paged.relay(after, edge)?;
-    let mut page = parsed(relay, MAX_PAGE_BYTES, edge).await?;
+    let mut page: Value = parsed(relay, MAX_PAGE_BYTES, edge).await?;
     let next = page
         .get_mut("next")
         .map(Value::take)

@@ -35,19 +35,21 @@ const ANONYMOUS: &str = "anonymous";
 const ANONYMOUS_WAITING: &str = "places of anonymous";
 /// The key of a caller's bodies that are read as they arrive, before the caller's name.
 const BODIES: &str = "bodies of";
-/// Milliseconds for which such a body holds its place if the runtime drops it without notice.
+/// The same of a caller's answers in pages.
+const DOWNLOADS: &str = "downloads of ";
+/// Milliseconds for which either holds its place if the runtime drops it without notice.
 const MAX_BODY_MS: u64 = 60 * 60 * 1000;
 
 /// What one request has taken.
 #[derive(Default)]
-pub(super) struct Permits<'a> {
-    own: Option<Permit<'a>>,
-    of_all: Option<Permit<'a>>,
+pub(super) struct Permits {
+    own: Option<Permit>,
+    of_all: Option<Permit>,
     /// One of the isolate's places for waiting requests.
-    waiting: Option<Permit<'a>>,
+    waiting: Option<Permit>,
 }
 
-impl Permits<'_> {
+impl Permits {
     fn is_empty(&self) -> bool {
         self.own.is_none() && self.of_all.is_none() && self.waiting.is_none()
     }
@@ -57,38 +59,38 @@ impl Permits<'_> {
 ///
 /// # Errors
 /// [`Error::TooManyConcurrent`] if none became free, or if too many of the caller's requests are waiting.
-pub(super) async fn acquire<'a, P: Platform>(
+pub(super) async fn acquire<P: Platform>(
     sharer: &Sharer,
     is_upload: bool,
-    edge: &'a Edge<P>,
-) -> Result<Permits<'a>, Error> {
+    edge: &Edge<P>,
+) -> Result<Permits, Error> {
     let limits = &edge.config.limits;
-    match sharer {
-        Sharer::Named(name) => Ok(Permits {
-            own: acquire_one(name, limits.caller_connections, edge).await?,
+    let longest_ms = max_use_ms(edge);
+    let (name, connections) = share(sharer, edge);
+    if let Sharer::Named(_) = sharer {
+        return Ok(Permits {
+            own: acquire_one(name, connections, longest_ms, edge).await?,
             ..Permits::default()
-        }),
-        Sharer::Anonymous(name) => {
-            // An upload does not wait for PostgREST yet.
-            let waiting = if is_upload || limits.anonymous_connections == 0 {
-                None
-            } else {
-                Some(reserve_waiting(edge)?)
-            };
-            let own = acquire_one(name, limits.address_connections, edge).await?;
-            // An upload takes as long as its client likes, so a slow one must not hold the others' share.
-            let of_all = if is_upload {
-                None
-            } else {
-                acquire_one(ANONYMOUS, limits.anonymous_connections, edge).await?
-            };
-            Ok(Permits {
-                own,
-                of_all,
-                waiting,
-            })
-        }
+        });
     }
+    // An upload does not wait for PostgREST yet.
+    let waiting = if is_upload || limits.anonymous_connections == 0 {
+        None
+    } else {
+        Some(reserve_waiting(edge)?)
+    };
+    let own = acquire_one(name, connections, longest_ms, edge).await?;
+    // An upload takes as long as its client likes, so a slow one must not hold the others' share.
+    let of_all = if is_upload {
+        None
+    } else {
+        acquire_one(ANONYMOUS, limits.anonymous_connections, longest_ms, edge).await?
+    };
+    Ok(Permits {
+        own,
+        of_all,
+        waiting,
+    })
 }
 
 /// Acquires one of the places for bodies that a caller may send at once to be read as they arrive: as many as connections. Each
@@ -96,20 +98,16 @@ pub(super) async fn acquire<'a, P: Platform>(
 ///
 /// # Errors
 /// [`Error::TooManyConcurrent`] if none is free.
-pub(super) fn acquire_body<'a, P: Platform>(
+pub(super) fn acquire_body<P: Platform>(
     sharer: &Sharer,
-    edge: &'a Edge<P>,
-) -> Result<Option<Permit<'a>>, Error> {
-    let limits = &edge.config.limits;
-    let (name, most) = match sharer {
-        Sharer::Named(name) => (name, limits.caller_connections),
-        Sharer::Anonymous(name) => (name, limits.address_connections),
-    };
+    edge: &Edge<P>,
+) -> Result<Option<Permit>, Error> {
+    let (name, most) = share(sharer, edge);
     if most == 0 {
         return Ok(None);
     }
     let now_ms = edge.platform.now_ms();
-    let permit = shares::join(&edge.shares, &format!("{BODIES} {name}"), most, now_ms);
+    let permit = shares::join(edge, &format!("{BODIES} {name}"), most, now_ms);
     let permit = permit.ok_or(Error::TooManyConcurrent)?;
     let times = Times {
         now_ms,
@@ -121,10 +119,34 @@ pub(super) fn acquire_body<'a, P: Platform>(
     }
 }
 
+/// Acquires one of the places for answers that a caller may take in pages at once, waiting for a short time if none is free: as many as
+/// connections. A page stays in memory until its client has taken it. Each of the calls needs a permit of [`acquire`] besides.
+///
+/// # Errors
+/// [`Error::TooManyConcurrent`] if none became free.
+pub(super) async fn acquire_download<P: Platform>(
+    sharer: &Sharer,
+    edge: &Edge<P>,
+) -> Result<Option<Permit>, Error> {
+    let (name, most) = share(sharer, edge);
+    let name = [DOWNLOADS, name].concat();
+    acquire_one(&name, most, MAX_BODY_MS, edge).await
+}
+
+/// The name of a share, and its connections.
+fn share<'a, P: Platform>(sharer: &'a Sharer, edge: &Edge<P>) -> (&'a str, usize) {
+    let limits = &edge.config.limits;
+    let most = match sharer {
+        Sharer::Named(_) => limits.caller_connections,
+        Sharer::Anonymous(_) => limits.address_connections,
+    };
+    (sharer.name(), most)
+}
+
 /// Holds permits until PostgREST has answered and its connection is free. A client that sends its body slowly uses no
 /// connection yet, and gives them up.
 pub(super) async fn hold_until_answered<P: Platform, F: Future + Unpin>(
-    permits: Permits<'_>,
+    permits: Permits,
     answer: F,
     is_sent: &Cell<bool>,
     edge: &Edge<P>,
@@ -145,20 +167,21 @@ pub(super) async fn hold_until_answered<P: Platform, F: Future + Unpin>(
 }
 
 /// Reserves one of the places of waiting anonymous requests.
-fn reserve_waiting<P: Platform>(edge: &Edge<P>) -> Result<Permit<'_>, Error> {
+fn reserve_waiting<P: Platform>(edge: &Edge<P>) -> Result<Permit, Error> {
     let limit = (edge.config.limits.waiting / ANONYMOUS_PART).max(1);
     let permit = join(ANONYMOUS_WAITING, usize::MAX, edge)?;
-    match check(&permit, limit, edge) {
+    match check(&permit, limit, max_use_ms(edge), edge) {
         Admission::Now => Ok(permit),
         Admission::Later(_) => Err(Error::TooManyConcurrent),
     }
 }
 
-async fn acquire_one<'a, P: Platform>(
+async fn acquire_one<P: Platform>(
     name: &str,
     connections: usize,
-    edge: &'a Edge<P>,
-) -> Result<Option<Permit<'a>>, Error> {
+    max_use_ms: u64,
+    edge: &Edge<P>,
+) -> Result<Option<Permit>, Error> {
     if connections == 0 {
         return Ok(None);
     }
@@ -171,7 +194,7 @@ async fn acquire_one<'a, P: Platform>(
     let give_up_ms = edge.platform.now_ms() + u64::from(MAX_WAIT_MS);
     let permit = join(name, max_queue, edge)?;
     loop {
-        let pause_ms = match check(&permit, connections, edge) {
+        let pause_ms = match check(&permit, connections, max_use_ms, edge) {
             Admission::Now => return Ok(Some(permit)),
             Admission::Later(pause_ms) => pause_ms,
         };
@@ -183,23 +206,25 @@ async fn acquire_one<'a, P: Platform>(
 }
 
 /// Adds a request to a share's queue.
-fn join<'a, P: Platform>(
-    name: &str,
-    max_queue: usize,
-    edge: &'a Edge<P>,
-) -> Result<Permit<'a>, Error> {
-    shares::join(&edge.shares, name, max_queue, edge.platform.now_ms())
-        .ok_or(Error::TooManyConcurrent)
+fn join<P: Platform>(name: &str, max_queue: usize, edge: &Edge<P>) -> Result<Permit, Error> {
+    shares::join(edge, name, max_queue, edge.platform.now_ms()).ok_or(Error::TooManyConcurrent)
 }
 
 /// Whether a queued request may go on.
-fn check<P: Platform>(permit: &Permit<'_>, connections: usize, edge: &Edge<P>) -> Admission {
+fn check<P: Platform>(
+    permit: &Permit,
+    connections: usize,
+    max_use_ms: u64,
+    edge: &Edge<P>,
+) -> Admission {
+    let now_ms = edge.platform.now_ms();
+    permit.check(connections, Times { now_ms, max_use_ms })
+}
+
+/// The longest that a request can be at PostgREST, and a margin.
+fn max_use_ms<P: Platform>(edge: &Edge<P>) -> u64 {
     let limits = &edge.config.limits;
     // A read of a replica that fails is sent to the primary, with a deadline of its own.
     let longest_ms = u64::from(limits.upload_ms) + 2 * u64::from(limits.deadline_ms);
-    let times = Times {
-        now_ms: edge.platform.now_ms(),
-        max_use_ms: longest_ms + u64::from(MAX_WAIT_MS) + LEASE_MARGIN_MS,
-    };
-    permit.check(connections, times)
+    longest_ms + u64::from(MAX_WAIT_MS) + LEASE_MARGIN_MS
 }

@@ -1,9 +1,12 @@
-//! An answer that a hook writes while it is sent. The hook's work is none of the request's: it goes on when the client hangs up, so
-//! that the hook can end what it has begun.
+//! Answers that are made while they are sent: by a hook, or in pages. The work is none of the request's: it goes on when the client
+//! hangs up, so that a hook can end what it has begun, and a call of the database keeps its place until it is answered.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 
 use futures_channel::oneshot;
+use futures_util::Stream;
+use futures_util::StreamExt as _;
 use futures_util::future::{FutureExt as _, LocalBoxFuture, ready};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -14,9 +17,57 @@ use crate::error::Error;
 use crate::headers::Headers;
 use crate::hooks::{Out, Services};
 use crate::isolate::Edge;
-use crate::message::{Body, Response};
+use crate::message::{Body, KB, Response};
 use crate::runtime::{Platform, Writer};
 use crate::scope::Sharer;
+
+/// Bytes of a page that a client has to take within the time for a client that takes nothing.
+const WRITTEN_BYTES: usize = 64 * KB;
+
+/// A body of pages, each of which is asked for when the client has taken the one before. It breaks off at an error. `place` is held
+/// until its end.
+///
+/// # Errors
+/// [`Error::Internal`].
+pub(super) fn of_pages<P: Platform>(
+    pages: impl Stream<Item = Result<Vec<u8>, Error>> + 'static,
+    place: impl Sized + 'static,
+    edge: &Edge<P>,
+) -> Result<P::Body, Error> {
+    let (body, writer) = edge.platform.pushed(edge.config.limits.upload_ms)?;
+    let edge = edge.apart();
+    let platform = edge.platform.clone();
+    let work = async move {
+        let _place = place;
+        let mut pages = pin!(pages);
+        while let Some(page) = pages.next().await {
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    log_break(&error, &edge);
+                    return writer.break_off();
+                }
+            };
+            for piece in page.chunks(WRITTEN_BYTES) {
+                if !writer.write(piece.to_vec()).await {
+                    return;
+                }
+            }
+        }
+        writer.close().await;
+    };
+    platform.outlive(work.boxed_local());
+    Ok(body)
+}
+
+/// Logs why an answer breaks off that has begun.
+fn log_break<P: Platform>(error: &Error, edge: &Edge<P>) {
+    let line = json!({
+        "event": "stream_broke", "code": error.body().code, "error": error.name(),
+        "message": error.internal_cause(),
+    });
+    edge.platform.log(&line.to_string());
+}
 
 /// Starts the hook, and answers with its head.
 ///
@@ -73,11 +124,7 @@ async fn run<P: Platform>(
     let outcome = outcome.await;
     if pushed.has_begun.get() {
         if let Err(error) = outcome {
-            let line = json!({
-                "event": "stream_broke", "code": error.body().code, "error": error.name(),
-                "message": error.internal_cause(),
-            });
-            edge.platform.log(&line.to_string());
+            log_break(&error, &edge);
         }
         pushed.writer.close().await;
     } else {

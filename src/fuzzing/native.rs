@@ -10,7 +10,7 @@ use aes_gcm::aead::consts::U12;
 use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use base64ct::{Base64UrlUnpadded, Encoding};
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{Stream, stream};
 use hmac::{Hmac, Mac};
 use http::StatusCode;
 use p256::ecdsa::signature::{Signer, Verifier};
@@ -77,6 +77,8 @@ impl Writer for Taken {
     }
 
     async fn close(&self) {}
+
+    fn break_off(&self) {}
 
     fn watch(&self, _: bool, _: bool) {}
 
@@ -235,7 +237,13 @@ impl Platform for Native {
         Ok(Body::Stream(body))
     }
 
-    async fn unzip(&self, _: &[u8], _: usize, _: u32) -> Result<Vec<u8>, ReadFault> {
+    async fn unzip(
+        &self,
+        _: &[u8],
+        _: usize,
+        _: u32,
+        _: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<u8>, ReadFault> {
         Err(ReadFault::Broken)
     }
 
@@ -246,12 +254,6 @@ impl Platform for Native {
 
     fn decode(label: &str, bytes: &[u8]) -> Option<String> {
         decode(label, bytes)
-    }
-
-    fn streamed(&self, pieces: impl Stream<Item = Result<Vec<u8>, Error>> + 'static) -> Vec<u8> {
-        let pieces: Vec<Vec<u8>> =
-            pollster::block_on(pieces.filter_map(async |piece| piece.ok()).collect());
-        pieces.concat()
     }
 
     fn pushed(&self, _: u32) -> Result<(Vec<u8>, Taken), Error> {

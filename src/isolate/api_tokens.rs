@@ -118,6 +118,12 @@ impl ApiTokens {
         Known::Nothing
     }
 
+    /// Whether the database has said that it is live when it was asked last, as far as is known.
+    #[must_use]
+    pub fn was_live(&self, hash: &TokenHash) -> bool {
+        self.grants.contains_key(hash)
+    }
+
     /// Counts a token of an address as wrong before the database has said so; false if the address has sent too many.
     #[must_use]
     pub fn suspect(&mut self, address: Option<IpAddr>, now_ms: u64) -> bool {
@@ -136,6 +142,12 @@ impl ApiTokens {
         if let Some(due) = self.due.get_mut(&address) {
             *due = due.saturating_sub(WRONG_REFILL_MS);
         }
+    }
+
+    /// About how many tokens the database is being asked.
+    #[must_use]
+    pub fn asking(&self) -> usize {
+        self.in_progress.len()
     }
 
     /// The database is asked about a token.
@@ -192,7 +204,9 @@ mod tests {
         tokens.store(hash, Some(grant()), 90_000);
         assert_eq!(tokens.find(&hash, 99_999), Known::Grant(grant()));
         assert_eq!(tokens.find(&hash, 100_000), Known::Nothing);
+        assert!(tokens.was_live(&hash) && !tokens.was_live(&[2; 32]));
         tokens.store(hash, None, 100_000);
+        assert!(!tokens.was_live(&hash));
         assert_eq!(tokens.find(&hash, 100_001), Known::Wrong);
         assert_eq!(tokens.find(&hash, 100_000 + FRESH_MS), Known::Nothing);
     }

@@ -14,6 +14,8 @@ pub const POLL_MS: u64 = 500;
 const LEASE_MS: u64 = 15_000;
 /// Milliseconds for which batches are retained for listeners that read slowly.
 const RETENTION_MS: u64 = 10_000;
+/// Bytes of batches after which a listener that reads slowly gets no more at once.
+const MAX_UNREAD_BYTES: usize = 128 * 1024;
 /// Bytes of all batches that are retained.
 const MAX_RETAINED_BYTES: usize = 16 * 1024 * 1024;
 
@@ -176,7 +178,7 @@ impl Changes {
         }
     }
 
-    /// What a listener that has had everything up to `cursor` has not had yet. Moves the cursor.
+    /// What a listener that has had everything up to `cursor` has not had yet, or the first of it. Moves the cursor.
     pub fn unread(&self, key: &Rc<str>, cursor: &mut u64) -> Unread {
         let Some(group) = self.groups.get(key) else {
             return Unread::Behind;
@@ -184,11 +186,18 @@ impl Changes {
         if *cursor < group.dropped_to {
             return Unread::Behind;
         }
-        let batches = group
-            .batches
-            .iter()
-            .filter(|batch| batch.position > *cursor);
-        let batches: Vec<_> = batches.cloned().collect();
+        let first = *cursor;
+        let unread = group.batches.iter().filter(|batch| batch.position > first);
+        let mut batches = Vec::new();
+        let mut bytes = 0;
+        for batch in unread {
+            if bytes > MAX_UNREAD_BYTES {
+                return Unread::Batches(batches);
+            }
+            bytes += batch.bytes();
+            *cursor = batch.position;
+            batches.push(batch.clone());
+        }
         if batches.is_empty()
             && let Some(why) = &group.end_reason
         {
@@ -196,6 +205,13 @@ impl Changes {
         }
         *cursor = group.position.max(*cursor);
         Unread::Batches(batches)
+    }
+
+    /// Whether there is more for a listener that has had everything up to `cursor`.
+    #[must_use]
+    pub fn has_more(&self, key: &Rc<str>, cursor: u64) -> bool {
+        let group = self.groups.get(key);
+        group.is_some_and(|group| group.position > cursor)
     }
 
     /// Starts a poll if one is due and none is in flight: what to ask the database.
@@ -383,6 +399,22 @@ mod tests {
         assert_eq!(unread(&changes, "a", &mut first), Some(vec![10, 20]));
         assert_eq!(unread(&changes, "a", &mut second), Some(vec![20]));
         assert_eq!(unread(&changes, "a", &mut second), Some(vec![]));
+    }
+
+    #[test]
+    fn a_listener_that_reads_slowly_gets_a_part_at_a_time() {
+        let mut changes = Changes::default();
+        assert!(join(&mut changes, "a", 5));
+        let text = "x".repeat(MAX_UNREAD_BYTES / 2);
+        for n in 1..=5 {
+            poll(&mut changes, 10 * n, &text, FIRST_MS + n * POLL_MS);
+        }
+        let mut cursor = 5;
+        assert_eq!(unread(&changes, "a", &mut cursor), Some(vec![10, 20]));
+        assert!(changes.has_more(&key("a"), cursor));
+        assert_eq!(unread(&changes, "a", &mut cursor), Some(vec![30, 40]));
+        assert_eq!(unread(&changes, "a", &mut cursor), Some(vec![50]));
+        assert!(!changes.has_more(&key("a"), cursor));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod calls;
 pub mod changes;
 pub mod keys;
+pub mod readiness;
 pub mod recent;
 pub mod shares;
 pub mod stale_results;
@@ -30,6 +31,7 @@ use attempts::Attempts;
 use calls::Templates;
 use changes::Changes;
 use keys::KeyCache;
+use readiness::Readiness;
 use recent::Recent;
 use shares::Shares;
 use stale_results::StaleResults;
@@ -65,6 +67,8 @@ pub struct Isolate {
     pub calls: RefCell<Templates>,
     /// The listeners to changes of rows.
     pub changes: RefCell<Changes>,
+    /// Whether the services behind the edge answer.
+    pub readiness: RefCell<Readiness>,
     /// The edge's own tokens of this minute, by their claims.
     pub minted: RefCell<Recent>,
     /// The hashes of addresses of this day.
@@ -78,7 +82,9 @@ pub struct Isolate {
     /// The work of each caller on the thread.
     pub turns: RefCell<Turns>,
     /// The bytes of bodies that are read as they arrive.
-    held_bytes: Cell<usize>,
+    held_bytes: Rc<Cell<usize>>,
+    /// The bytes of bodies that were decompressed as a whole.
+    unzipped_bytes: Rc<Cell<usize>>,
 }
 
 impl Isolate {
@@ -99,13 +105,15 @@ impl Isolate {
             stale_results: RefCell::default(),
             calls: RefCell::default(),
             changes: RefCell::default(),
+            readiness: RefCell::default(),
             minted: RefCell::default(),
             addresses: RefCell::default(),
             ids: RefCell::default(),
             in_flight: Cell::default(),
             shares: RefCell::default(),
             turns: RefCell::default(),
-            held_bytes: Cell::default(),
+            held_bytes: Rc::default(),
+            unzipped_bytes: Rc::default(),
         }
     }
 
@@ -128,9 +136,17 @@ impl Isolate {
     }
 
     /// Counts the bytes that a body has in memory while it is read as it arrives.
-    pub fn held(&self) -> HeldBytes<'_> {
+    pub fn held(&self) -> HeldBytes {
         HeldBytes {
-            all: &self.held_bytes,
+            all: self.held_bytes.clone(),
+            own: 0,
+        }
+    }
+
+    /// Counts the bytes that a body has in memory after it was decompressed as a whole.
+    pub fn unzipped(&self) -> HeldBytes {
+        HeldBytes {
+            all: self.unzipped_bytes.clone(),
             own: 0,
         }
     }
@@ -159,17 +175,17 @@ impl Drop for CapacityPermit<'_> {
     }
 }
 
-/// The most bytes of bodies that an isolate has in memory while they arrive. It has 128 MB for everything, and a batch on its way
-/// to the database needs several times its bytes.
-const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
+/// The most bytes of bodies that an isolate has in memory while they arrive, and of those that were decompressed. It has 128 MB for
+/// everything, and a batch on its way to the database needs several times its bytes.
+pub(crate) const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
 
 /// The bytes that one body has in memory, until it is dropped.
-pub struct HeldBytes<'a> {
-    all: &'a Cell<usize>,
+pub struct HeldBytes {
+    all: Rc<Cell<usize>>,
     own: usize,
 }
 
-impl HeldBytes<'_> {
+impl HeldBytes {
     /// Counts so many bytes instead of those before.
     ///
     /// # Errors
@@ -185,7 +201,7 @@ impl HeldBytes<'_> {
     }
 }
 
-impl Drop for HeldBytes<'_> {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.all.set(self.all.get().saturating_sub(self.own));
     }

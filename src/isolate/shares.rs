@@ -1,7 +1,9 @@
 //! The requests that each caller has at PostgREST, and those that wait for it.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use super::{Edge, Isolate};
 
 /// Milliseconds after its last check that a waiting request keeps its place in the queue.
 const QUEUE_LEASE_MS: u64 = 5000;
@@ -156,15 +158,15 @@ pub(crate) struct Times {
 }
 
 /// A request's place in a share: in its queue, then the right to use one connection. Dropping it gives the place back.
-pub(crate) struct Permit<'a> {
-    shares: &'a RefCell<Shares>,
+pub(crate) struct Permit {
+    isolate: Rc<Isolate>,
     name: String,
     id: u64,
 }
 
-impl Drop for Permit<'_> {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let mut shares = self.shares.borrow_mut();
+        let mut shares = self.isolate.shares.borrow_mut();
         if let Some(share) = shares.by_caller.get_mut(&self.name) {
             share.remove(self.id);
             if share.is_empty() {
@@ -174,10 +176,10 @@ impl Drop for Permit<'_> {
     }
 }
 
-impl Permit<'_> {
+impl Permit {
     /// Moves the request to PostgREST if it may go on; otherwise renews its place in the queue.
     pub(crate) fn check(&self, connections: usize, times: Times) -> Admission {
-        let mut shares = self.shares.borrow_mut();
+        let mut shares = self.isolate.shares.borrow_mut();
         shares
             .by_caller
             .get_mut(&self.name)
@@ -188,19 +190,14 @@ impl Permit<'_> {
 }
 
 /// Adds a request to a share's queue; none if the queue is full.
-pub(crate) fn join<'a>(
-    shares: &'a RefCell<Shares>,
-    name: &str,
-    max_queue: usize,
-    now_ms: u64,
-) -> Option<Permit<'a>> {
-    let mut all = shares.borrow_mut();
+pub(crate) fn join<P>(edge: &Edge<P>, name: &str, max_queue: usize, now_ms: u64) -> Option<Permit> {
+    let mut all = edge.shares.borrow_mut();
     let lease = all.lease(now_ms);
     let share = all.by_caller.entry(name.to_owned()).or_default();
     share.expire(now_ms);
     share.join(lease, max_queue)?;
     Some(Permit {
-        shares,
+        isolate: Rc::clone(&edge.isolate),
         name: name.to_owned(),
         id: lease.id,
     })

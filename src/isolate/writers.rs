@@ -9,26 +9,29 @@ const MAX_WRITERS: usize = 10_000;
 
 /// Recent writers, and the time in milliseconds since 1970 until which they read from the primary.
 #[derive(Default)]
-pub struct Writers(HashMap<String, u64>);
+pub struct Writers {
+    until: HashMap<String, u64>,
+    /// Until when everybody does: there were more writers than are remembered.
+    all_until: u64,
+}
 
 impl Writers {
     /// Whether a user wrote recently.
     pub(crate) fn wrote(&self, name: &str, now_ms: u64) -> bool {
-        self.0.get(name).is_some_and(|until| now_ms < *until)
+        now_ms < self.all_until || self.until.get(name).is_some_and(|until| now_ms < *until)
     }
 
     /// Remembers that a user wrote.
     pub(crate) fn note(&mut self, name: &str, now_ms: u64) {
-        if self.0.len() >= MAX_WRITERS {
-            self.0.retain(|_, until| now_ms < *until);
+        let until = now_ms + u64::from(LAG_SECONDS) * 1000;
+        if self.until.len() >= MAX_WRITERS {
+            self.until.retain(|_, until| now_ms < *until);
         }
-        // With more writers than this at once, losing the replica's guarantee for some is better than running out of
-        // memory.
-        if self.0.len() >= MAX_WRITERS {
-            self.0.clear();
+        if self.until.len() >= MAX_WRITERS {
+            self.until.clear();
+            self.all_until = until;
         }
-        self.0
-            .insert(name.to_owned(), now_ms + u64::from(LAG_SECONDS) * 1000);
+        self.until.insert(name.to_owned(), until);
     }
 }
 
@@ -42,8 +45,10 @@ mod tests {
         writers.note("a", 1000);
         assert!(writers.wrote("a", 5999) && !writers.wrote("a", 6000) && !writers.wrote("b", 1000));
         for n in 0..3 * MAX_WRITERS {
-            writers.note(&n.to_string(), 2000);
-            assert!(writers.0.len() <= MAX_WRITERS && writers.wrote(&n.to_string(), 2000));
+            writers.note(&n.to_string(), 7000);
+            assert!(writers.until.len() <= MAX_WRITERS && writers.wrote(&n.to_string(), 7000));
         }
+        assert!(writers.wrote("0", 11_999), "nobody who wrote is forgotten");
+        assert!(!writers.wrote("0", 12_000));
     }
 }

@@ -3,18 +3,23 @@
 pub mod storable;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{
-    DeserializeOwned, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
 };
 use serde_json::{Map, Value};
 
 use storable::exact_numbers;
 
-/// Parses JSON whose objects name no field twice. A number that a 64-bit float would change, such as a phone number of
-/// 23 digits, becomes a string.
+/// The most objects and arrays of a document. In memory one with a single field takes 400 bytes, so 4 MB of them would take all that an
+/// isolate has.
+const MAX_NODES: u32 = 50_000;
+
+/// Parses JSON whose objects name no field twice, with at most 50,000 objects and arrays. A number that a 64-bit float would change, such
+/// as a phone number of 23 digits, becomes a string.
 ///
 /// # Errors
 /// The parser's.
@@ -26,17 +31,19 @@ pub fn read(json: &[u8]) -> Result<Value, serde_json::Error> {
             serde_json::from_slice::<IgnoredAny>(json).and_then(|_| unambiguous(&exact))
         }
         Ok(Cow::Borrowed(text)) => unambiguous(text),
-        // The parser says where it is not UTF-8.
-        Err(_) => serde_json::from_slice(json),
+        Err(error) => Err(serde_json::Error::custom(error)),
     }
 }
 
-/// Parses JSON whose objects name no field twice. Numbers are read as 64-bit integers or floats.
+/// Parses JSON whose objects name no field twice, with at most 50,000 objects and arrays. Numbers are read as 64-bit integers or floats.
 ///
 /// # Errors
 /// The parser's.
 pub fn unambiguous(json: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(json).map(|Unambiguous(value)| value)
+    let mut parser = serde_json::Deserializer::from_str(json);
+    let value = Unambiguous(&Cell::new(MAX_NODES)).deserialize(&mut parser)?;
+    parser.end()?;
+    Ok(value)
 }
 
 /// The object that a text contains, if it is a JSON object that names no field twice.
@@ -70,64 +77,78 @@ pub fn has_nul(value: &Value) -> bool {
     }
 }
 
-/// JSON whose objects name no field twice, at any depth: a duplicate has no defined meaning.
-struct Unambiguous(Value);
+/// Reads JSON whose objects name no field twice, at any depth: a duplicate has no defined meaning. It has the number of objects and
+/// arrays that may follow.
+#[derive(Clone, Copy)]
+struct Unambiguous<'a>(&'a Cell<u32>);
 
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Any;
-        impl<'de> Visitor<'de> for Any {
-            type Value = Value;
+impl Unambiguous<'_> {
+    /// Counts an object or an array.
+    fn count<E: serde::de::Error>(self) -> Result<(), E> {
+        let left = self.0.get().checked_sub(1);
+        let left = left.ok_or_else(|| E::custom("more than 50,000 objects and arrays"))?;
+        self.0.set(left);
+        Ok(())
+    }
+}
 
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("JSON")
-            }
+impl<'de> DeserializeSeed<'de> for Unambiguous<'_> {
+    type Value = Value;
 
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
-            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-                Ok(value.into())
-            }
+impl<'de> Visitor<'de> for Unambiguous<'_> {
+    type Value = Value;
 
-            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-                Ok(value.into())
-            }
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
 
-            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-                Ok(value.into())
-            }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
 
-            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-                Ok(value.into())
-            }
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
 
-            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-                Ok(value.into())
-            }
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(Unambiguous(item)) = access.next_element()? {
-                    items.push(item);
-                }
-                Ok(items.into())
-            }
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-                let mut fields = Map::new();
-                while let Some((name, Unambiguous(value))) =
-                    access.next_entry::<String, Unambiguous>()?
-                {
-                    if fields.insert(name, value).is_some() {
-                        return Err(A::Error::custom("a field is named twice"));
-                    }
-                }
-                Ok(fields.into())
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        self.count()?;
+        let mut items = Vec::new();
+        while let Some(item) = access.next_element_seed(self)? {
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        self.count()?;
+        let mut fields = Map::new();
+        while let Some(name) = access.next_key::<String>()? {
+            if fields.insert(name, access.next_value_seed(self)?).is_some() {
+                return Err(A::Error::custom("a field is named twice"));
             }
         }
-        deserializer.deserialize_any(Any).map(Unambiguous)
+        Ok(fields.into())
     }
 }
 
@@ -161,5 +182,24 @@ mod tests {
         ] {
             assert!(read(broken).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn a_document_has_a_bounded_number_of_objects_and_arrays() {
+        let most = MAX_NODES as usize;
+        let of = |count: usize| format!("[{}[]]", "{\"\":0},".repeat(count - 2));
+        assert!(read(of(most).as_bytes()).is_ok());
+        for text in [of(most + 1), format!("{{\"a\":{}}}", of(most))] {
+            let error = read(text.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("more than 50,000 objects"), "{error}");
+        }
+        let text = Value::from("{[".repeat(most));
+        assert_eq!(read(text.to_string().as_bytes()).unwrap(), text);
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_refused_before_it_is_parsed() {
+        let error = read(b"[{},\"\xff\"]").unwrap_err().to_string();
+        assert_eq!(error, "invalid utf-8 sequence of 1 bytes from index 5");
     }
 }

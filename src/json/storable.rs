@@ -117,15 +117,16 @@ impl<'a> Rewriter<'a> {
 
     /// The end of the string that begins at `start`.
     fn string(&mut self, start: usize) -> usize {
+        let bytes = self.json.as_bytes();
         let mut at = start + 1;
-        while let Some(byte) = self.byte(at) {
-            match byte {
-                b'"' => return at + 1,
-                b'\\' => at = self.escape(at),
-                _ => at += 1,
+        while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+            at += found;
+            match self.byte(at) {
+                Some(b'\\') => at = self.escape(at),
+                _ => return at + 1,
             }
         }
-        at
+        bytes.len()
     }
 
     fn escape(&mut self, at: usize) -> usize {

@@ -64,6 +64,17 @@ extern "C" {
         limit: f64,
         milliseconds: u32,
     ) -> Result<Promise, JsValue>;
+    /// The same of a request's body, for which bytes are reserved while it arrives; fails with `full`, too.
+    #[wasm_bindgen(catch, js_name = readArriving)]
+    pub(super) fn read_arriving(
+        reading: u32,
+        body: &ReadableStream,
+        limit: f64,
+        milliseconds: u32,
+    ) -> Result<Promise, JsValue>;
+    /// Gives back what is reserved for a reading.
+    #[wasm_bindgen(js_name = endReading)]
+    pub(super) fn end_reading(reading: u32);
     /// Reads a body up to a number of bytes, and keeps none of them; fails with `slow`.
     #[wasm_bindgen(catch)]
     pub(super) fn discard(

@@ -6,9 +6,9 @@ use std::pin::pin;
 use futures_util::Stream;
 use futures_util::future::{Either, ready, select};
 use futures_util::stream::unfold;
-use js_sys::Uint8Array;
+use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
-use worker::web_sys::{ReadableStream, WritableStreamDefaultWriter};
+use worker::web_sys::{Blob, ReadableStream, WritableStreamDefaultWriter};
 
 use super::uploads::{ChunkReader, MAX_CHUNK_BYTES, pipe};
 use super::waits::{PromiseFuture, delay};
@@ -162,6 +162,39 @@ fn next_piece_bytes(piece_bytes: u32, became_bytes: u32) -> u32 {
     }
     let in_a_chunk = u64::from(piece_bytes) * u64::from(MAX_CHUNK_BYTES) / u64::from(became_bytes);
     u32::try_from(in_a_chunk).map_or(MIN_ZIPPED_BYTES, |bytes| bytes.max(MIN_ZIPPED_BYTES))
+}
+
+/// Decompresses gzip that has all arrived, within a time.
+pub(super) async fn unzip(
+    zipped: &[u8],
+    limit: usize,
+    deadline_ms: u32,
+    hold: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<u8>, ReadFault> {
+    let parts = Array::of1(&Uint8Array::from(zipped));
+    let zipped_stream = Blob::new_with_u8_array_sequence(&parts).map(|blob| blob.stream());
+    let chunks =
+        zipped_stream.and_then(|stream| Chunks::of(&stream, true, zipped.len(), deadline_ms));
+    let mut chunks = chunks.map_err(|_| ReadFault::Broken)?;
+    let mut deadline = pin!(delay(deadline_ms));
+    let mut bytes = Vec::new();
+    loop {
+        let chunk = match select(pin!(chunks.next()), deadline.as_mut()).await {
+            Either::Left((chunk, _)) => chunk?,
+            Either::Right(_) => return Err(ReadFault::Slow),
+        };
+        if chunk.is_empty() {
+            return Ok(bytes);
+        }
+        let length = bytes.len() + chunk.len();
+        if length > limit {
+            return Err(ReadFault::TooLarge);
+        }
+        if !hold(length) {
+            return Err(ReadFault::BufferFull);
+        }
+        bytes.extend(chunk);
+    }
 }
 
 fn new_buffer() -> Uint8Array {

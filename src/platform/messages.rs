@@ -1,5 +1,6 @@
 //! Requests and answers: between the runtime's form and the stages'.
 
+use std::net::IpAddr;
 use std::pin::pin;
 
 use crate::headers::Headers;
@@ -57,12 +58,19 @@ pub(super) fn incoming(
             request.body()
         },
         read: None,
+        held: None,
         method,
         path: path.to_owned(),
         query: query.to_owned(),
         headers,
-        address: address.and_then(|address| address.to_str().ok()?.parse().ok()),
+        address: address.and_then(|address| read_address(address.to_str().ok()?)),
     })
+}
+
+/// An address; of an IPv4 client in its own form, also where a front that listens for IPv6 writes it as `::ffff:203.0.113.7`.
+fn read_address(text: &str) -> Option<IpAddr> {
+    let address: IpAddr = text.parse().ok()?;
+    Some(address.to_canonical())
 }
 
 /// The headers in the text of a request.

@@ -21,7 +21,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::Poll;
 
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use js_sys::{JsString, Reflect, Uint8Array};
 use serde_json::Value;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::id;
 use crate::isolate::{self, Edge, Isolate};
-use crate::message::{Body, Outgoing, Place, ReadFault, Request, Response, SendFault};
+use crate::message::{Body, KB, Outgoing, Place, ReadFault, Request, Response, SendFault};
 use crate::public_key::PublicKey;
 use crate::registry::Registry;
 use crate::runtime::{Admission, Platform};
@@ -42,7 +42,7 @@ use chunks::Chunks;
 use crypto::Direction;
 use messages::{finish, incoming, is_read, request_headers_in, send};
 use pushed::Pushed;
-use uploads::{drain_unread, read_chunks, unzipped};
+use uploads::drain_unread;
 use waits::{PromiseFuture, delay};
 
 /// The binding of Cloudflare's rate limiter, if there is one.
@@ -478,11 +478,16 @@ impl Platform for Workers {
         limit: usize,
         deadline_ms: u32,
     ) -> Result<Vec<u8>, ReadFault> {
-        let is_declared = declared.is_some_and(|length| length <= limit);
-        let Some((request, _)) = self.0.request.as_ref().filter(|_| is_declared) else {
-            return self.read(body, limit, deadline_ms).await;
-        };
         self.0.listen();
+        let is_small = declared.is_some_and(|length| length <= limit.min(SMALL_BODY_BYTES));
+        let Some((request, _)) = self.0.request.as_ref().filter(|_| is_small) else {
+            let reading = Reading(bridge::number());
+            let arriving = bridge::read_arriving(reading.0, &body, float(limit), deadline_ms);
+            let arriving = arriving.map_err(|fault| read_fault(&fault))?;
+            let bytes = PromiseFuture::of(&arriving).await;
+            let bytes = bytes.map_err(|fault| read_fault(&fault))?;
+            return Ok(Uint8Array::new(&bytes).to_vec());
+        };
         // The runtime reads no more than was declared, and without a reader's objects.
         let bytes = PromiseFuture::of(&bridge::read_request(request, deadline_ms)).await;
         let bytes = bytes.map_err(|fault| read_fault(&fault))?;
@@ -547,16 +552,10 @@ impl Platform for Workers {
         body: &[u8],
         limit: usize,
         deadline_ms: u32,
+        hold: &mut dyn FnMut(usize) -> bool,
     ) -> Result<Vec<u8>, ReadFault> {
         self.0.listen();
-        let unzipped = unzipped(body).map_err(|_| ReadFault::Broken)?;
-        let mut bytes = Vec::new();
-        read_chunks(&unzipped, limit, deadline_ms, |chunk| {
-            bytes.extend(chunk.to_vec());
-            Ok(())
-        })
-        .await?;
-        Ok(bytes)
+        chunks::unzip(body, limit, deadline_ms, hold).await
     }
 
     async fn document(&self, name: &str) -> Option<String> {
@@ -568,29 +567,6 @@ impl Platform for Workers {
     fn decode(label: &str, bytes: &[u8]) -> Option<String> {
         let decoder = web_sys::TextDecoder::new_with_label(label).ok()?;
         decoder.decode_with_u8_array(bytes).ok()
-    }
-
-    fn streamed(
-        &self,
-        chunks: impl Stream<Item = Result<Vec<u8>, Error>> + 'static,
-    ) -> ReadableStream {
-        let chunks = chunks.map(|chunk| match chunk {
-            Ok(bytes) => Ok(Uint8Array::from(bytes.as_slice()).into()),
-            Err(error) => {
-                let code = error.body().code;
-                console_error!(
-                    "{}",
-                    serde_json::json!({
-                        "event": "stream_broke", "code": code, "error": error.name(),
-                        "message": error.internal_cause(),
-                    })
-                );
-                Err(JsValue::from_str(&code))
-            }
-        });
-        wasm_streams::ReadableStream::from_stream(chunks)
-            .into_raw()
-            .unchecked_into()
     }
 
     fn pushed(&self, idle_ms: u32) -> Result<(ReadableStream, Pushed), Error> {
@@ -680,11 +656,24 @@ async fn read_whole(
     Ok(bytes.unchecked_into())
 }
 
+/// A body that is being read whole, until it is read or its client has gone.
+struct Reading(u32);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        bridge::end_reading(self.0);
+    }
+}
+
+/// Bytes of a request's body for which nothing is reserved while it arrives.
+const SMALL_BODY_BYTES: usize = 64 * KB;
+
 /// Why `entry.js` could not read a body.
 fn read_fault(fault: &JsValue) -> ReadFault {
     match fault.as_string().as_deref() {
         Some("large") => ReadFault::TooLarge,
         Some("slow") => ReadFault::Slow,
+        Some("full") => ReadFault::BufferFull,
         _ => ReadFault::Broken,
     }
 }

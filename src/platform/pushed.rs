@@ -91,12 +91,11 @@ impl Pushed {
         if is_done.await {
             return;
         }
-        self.is_broken.set(true);
         if self.watches_write.get() && self.why_gone.get().is_none() {
             self.why_gone.set(Some("write"));
         }
         // A client that does not read is still connected. This ends its connection, and may itself never end.
-        drop(PromiseFuture::of(&self.into.abort()));
+        self.break_off();
     }
 }
 
@@ -114,6 +113,11 @@ impl Writer for Pushed {
         if !self.is_gone() && !self.is_broken.get() {
             self.taken(&self.into.close()).await;
         }
+    }
+
+    fn break_off(&self) {
+        self.is_broken.set(true);
+        drop(PromiseFuture::of(&self.into.abort()));
     }
 
     fn watch(&self, signal: bool, write: bool) {

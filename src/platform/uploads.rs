@@ -8,7 +8,7 @@ use futures_util::future::{Either, select};
 use js_sys::{Array, Function, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys::{self, ReadableStream, ReadableStreamDefaultReader, WritableStream};
+use worker::web_sys::{self, ReadableStream, WritableStream};
 
 use super::messages::unreachable;
 use super::waits::{PromiseFuture, delay};
@@ -81,18 +81,6 @@ pub(super) async fn drain_unread(request: &web_sys::Request) {
     }
 }
 
-/// The next chunk of a body; none at its end.
-async fn next_chunk(reader: &ReadableStreamDefaultReader) -> Result<Option<Uint8Array>, ReadFault> {
-    let step = PromiseFuture::of(&reader.read()).await;
-    let step = step.map_err(|_| ReadFault::Broken)?;
-    let field = |name: &str| Reflect::get(&step, &name.into()).map_err(|_| ReadFault::Broken);
-    if field("done")?.is_truthy() {
-        return Ok(None);
-    }
-    let chunk = field("value")?.dyn_into();
-    chunk.map(Some).map_err(|_| ReadFault::Broken)
-}
-
 /// A body of declared length on its way from the client to PostgREST. The runtime's own pipe passes exactly `length`
 /// bytes, without a copy in wasm memory.
 pub(super) struct Upload {
@@ -143,16 +131,54 @@ pub(super) async fn buffer(
     limit: usize,
     deadline_ms: u32,
 ) -> Result<(web_sys::Blob, Buffered), SendFault> {
-    let chunks = Array::new();
     let mut buffered = Buffered(0);
-    let reading = read_chunks(stream, limit, deadline_ms, |chunk| {
-        buffered.add(chunk.length() as usize)?;
-        chunks.push(chunk);
-        Ok(())
-    });
-    reading.await.map_err(SendFault::Body)?;
+    let reading = read_chunks(stream, limit, deadline_ms, &mut buffered);
+    let chunks = reading.await.map_err(SendFault::Body)?;
     let body = web_sys::Blob::new_with_u8_array_sequence(&chunks).map_err(unreachable)?;
     Ok((body, buffered))
+}
+
+/// Bytes of the first chunk of a buffered body. The next ones are as long as all before them: a client that sends byte by byte costs no
+/// more chunks than another one.
+const FIRST_CHUNK_BYTES: usize = 4 * 1024;
+
+/// The chunks of a body, if all of it arrives within the deadline and the limit.
+async fn read_chunks(
+    stream: &ReadableStream,
+    limit: usize,
+    deadline_ms: u32,
+    buffered: &mut Buffered,
+) -> Result<Array, ReadFault> {
+    let reader = ChunkReader::of(stream).map_err(|_| ReadFault::Broken)?;
+    let mut deadline = pin!(delay(deadline_ms));
+    let chunks = Array::new();
+    let mut length = 0;
+    loop {
+        let size = length.clamp(FIRST_CHUNK_BYTES, MAX_CHUNK_BYTES as usize);
+        // One byte over the limit is enough.
+        let size = size.min(limit + 1 - length);
+        if let Err(full) = buffered.add(size) {
+            reader.release();
+            return Err(full);
+        }
+        let size = u32::try_from(size).map_err(|_| ReadFault::TooLarge)?;
+        let buffer = Uint8Array::new_with_length(size);
+        let chunk = match select(pin!(reader.next_into(size, &buffer)), deadline.as_mut()).await {
+            Either::Left((chunk, _)) => chunk.map_err(|_| ReadFault::Broken)?,
+            // The reader keeps its lock: the rest of a slow body is not awaited again.
+            Either::Right(_) => return Err(ReadFault::Slow),
+        };
+        length += chunk.length() as usize;
+        if length > limit {
+            // Released so that `drain_unread` can discard the rest of a client's body.
+            reader.release();
+            return Err(ReadFault::TooLarge);
+        }
+        chunks.push(&chunk);
+        if chunk.length() < size {
+            return Ok(chunks);
+        }
+    }
 }
 
 /// The most bytes of bodies that an isolate buffers at a time: it has 128 MB for everything.
@@ -182,59 +208,14 @@ impl Drop for Buffered {
     }
 }
 
-/// The runtime's own stream that decompresses gzip.
-pub(super) fn gunzip() -> Result<JsValue, JsValue> {
-    construct("DecompressionStream", &"gzip".into())
-}
-
-fn construct(class: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
-    let class: Function = Reflect::get(&js_sys::global(), &class.into())?.dyn_into()?;
-    Reflect::construct(&class, &Array::of1(argument))
-}
-
 /// Both ends of a stream of the runtime.
 pub(super) fn pipe(
     class: &str,
     argument: &JsValue,
 ) -> Result<(ReadableStream, WritableStream), JsValue> {
-    let both = construct(class, argument)?;
+    let class: Function = Reflect::get(&js_sys::global(), &class.into())?.dyn_into()?;
+    let both = Reflect::construct(&class, &Array::of1(argument))?;
     let readable = Reflect::get(&both, &"readable".into())?.dyn_into()?;
     let writable = Reflect::get(&both, &"writable".into())?.dyn_into()?;
     Ok((readable, writable))
-}
-
-/// Decompresses gzip that has all arrived.
-pub(super) fn unzipped(body: &[u8]) -> Result<ReadableStream, JsValue> {
-    let reader = gunzip()?;
-    let zipped = web_sys::Blob::new_with_u8_array_sequence(&Array::of1(&Uint8Array::from(body)))?;
-    let zipped = zipped.stream();
-    let pipe: Function = Reflect::get(&zipped, &"pipeThrough".into())?.dyn_into()?;
-    pipe.call1(&zipped, &reader)?.dyn_into()
-}
-
-/// Passes the chunks of a body to `each` while they arrive within the deadline and the limit.
-pub(super) async fn read_chunks(
-    stream: &ReadableStream,
-    limit: usize,
-    deadline_ms: u32,
-    mut each: impl FnMut(&Uint8Array) -> Result<(), ReadFault>,
-) -> Result<(), ReadFault> {
-    let reader: ReadableStreamDefaultReader = stream.get_reader().unchecked_into();
-    let mut deadline = pin!(delay(deadline_ms));
-    let mut length = 0;
-    loop {
-        let chunk = match select(pin!(next_chunk(&reader)), deadline.as_mut()).await {
-            Either::Left((chunk, _)) => chunk?,
-            // The reader keeps its lock: the rest of a slow body is not awaited again.
-            Either::Right(_) => return Err(ReadFault::Slow),
-        };
-        let Some(chunk) = chunk else { return Ok(()) };
-        length += chunk.length() as usize;
-        if length > limit {
-            // Released so that `drain_unread` can discard the rest of a client's body.
-            reader.release_lock();
-            return Err(ReadFault::TooLarge);
-        }
-        each(&chunk)?;
-    }
 }

@@ -10,6 +10,7 @@ use crate::formats::form::{last, malformed};
 use crate::formats::lines::Batch;
 use crate::formats::{address, batch, is_lines, json};
 use crate::id::is_uuid;
+use crate::json::unambiguous;
 
 /// The text of one argument that does not come from the body; none if it is left out.
 ///
@@ -345,7 +346,7 @@ fn typed(value: Value, kind: Kind) -> Option<Value> {
         (Kind::Integer, Value::String(text)) => text.trim().parse::<i64>().ok().map(Value::from),
         (Kind::Number, Value::Number(number)) => Some(number.into()),
         (Kind::Number, Value::String(text)) => {
-            let value: Value = serde_json::from_str(text.trim()).ok()?;
+            let value = unambiguous(text.trim()).ok()?;
             value.is_number().then_some(value)
         }
         (Kind::Boolean, Value::Bool(value)) => Some(value.into()),

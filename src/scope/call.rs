@@ -250,6 +250,7 @@ async fn plan<P: Platform>(
         limit
     };
     incoming.body = read_all(request, max_bytes.max(limit), edge).await?.into();
+    incoming.held = request.held.take();
     if incoming.body.len() > limit {
         return Err(Error::BodyTooLarge { limit });
     }
@@ -372,6 +373,7 @@ mod tests {
             headers,
             body: Some(body.into()),
             read: None,
+            held: None,
             address: None,
         };
         let caller = pollster::block_on(verify::caller(Access::Open, &request, &edge)).unwrap();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::headers::{query_api_key, set, set_trace};
 use super::mint::upstream_token;
 use super::query::Query;
-use super::work::Relay;
+use super::work::{Relay, Sharer, sharer};
 use crate::endpoint::Export;
 use crate::error::Error;
 use crate::isolate::Edge;
@@ -29,30 +29,30 @@ const FIELDS: &str = "fields";
 const BOM: &str = "bom";
 
 /// The pages of one relation, as one caller may see it.
-pub(crate) struct Pages {
+pub(crate) struct Pages<B> {
     pub export: Rc<Export>,
     /// Whether each further field gets a column, instead of a cell of JSON for all of them.
     pub spread: bool,
     /// Whether the file begins with a byte order mark, without which some spreadsheets do not recognise UTF-8.
     pub marked: bool,
-    base: String,
     query: Query,
-    headers: Headers,
-    anonymous: bool,
+    /// The request without its body.
+    pub request: Request<B>,
+    pub caller: Caller,
 }
 
-/// Reads the filters, and takes the caller's token.
+/// Reads the filters.
 pub(super) fn prepare<P: Platform>(
     export: &Rc<Export>,
     caller: &Caller,
-    request: &Request<P::Body>,
+    request: Request<P::Body>,
     edge: &Edge<P>,
-) -> Result<Pages, Error> {
+) -> Result<Pages<P::Body>, Error> {
     let limit = edge.config.limits.uri_bytes;
     if request.query.len() > limit {
         return Err(Error::UriTooLong { limit });
     }
-    let mut query = Query::parse(&request.query, query_api_key(request).as_deref())?;
+    let mut query = Query::parse(&request.query, query_api_key(&request).as_deref())?;
     query.check(0, 0, false)?;
     let spread = match query.take(FIELDS).as_deref() {
         None | Some("json") => false,
@@ -69,29 +69,26 @@ pub(super) fn prepare<P: Platform>(
             "an export has its own select and order and no limit: send filters only",
         ));
     }
-    let mut headers = Headers::new();
-    let token = upstream_token(caller, request, edge)?;
-    set(&mut headers, "authorization", &format!("Bearer {token}"))?;
-    set(&mut headers, "accept-profile", &export.schema)?;
-    set_trace(&mut headers, request)?;
     Ok(Pages {
         export: export.clone(),
         spread,
         marked,
-        base: edge.config.postgrest_url.clone(),
         query,
-        headers,
-        anonymous: caller.token().is_none(),
+        request,
+        caller: caller.clone(),
     })
 }
 
-impl Pages {
+impl<B> Pages<B> {
     /// The page after a row, or the first page.
-    pub(crate) fn after<P: Platform>(
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the request cannot be built.
+    pub(crate) fn after<P: Platform<Body = B>>(
         &self,
         last: Option<&Value>,
         edge: &Edge<P>,
-    ) -> Relay<P::Body> {
+    ) -> Result<Relay<B>, Error> {
         let mut query = self.query.clone();
         let field = |name: &str| last?.get(name)?.as_str();
         if let (Some(id), Some(created_at)) = (field("id"), field("created_at")) {
@@ -108,35 +105,98 @@ impl Pages {
         query.push("select", select);
         query.push("order", "created_at.desc,id.desc".to_owned());
         query.push("limit", ROWS.to_string());
-        let mut url = format!("{}/{}", self.base, self.export.relation);
+        let mut url = format!("{}/{}", edge.config.postgrest_url, self.export.relation);
         query.append_to(&mut url);
         self.get(url, edge)
     }
 
     /// The names of the fields that get a column each.
-    pub(crate) fn names<P: Platform>(&self, edge: &Edge<P>) -> Relay<P::Body> {
-        self.get(
-            format!("{}/rpc/{}", self.base, self.export.more.names),
-            edge,
-        )
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn names<P: Platform<Body = B>>(&self, edge: &Edge<P>) -> Result<Relay<B>, Error> {
+        let names = &self.export.more.names;
+        self.get(format!("{}/rpc/{names}", edge.config.postgrest_url), edge)
     }
 
-    fn get<P: Platform>(&self, url: String, edge: &Edge<P>) -> Relay<P::Body> {
+    /// Each request has a token of its own: an export may take longer than one is valid.
+    fn get<P: Platform<Body = B>>(&self, url: String, edge: &Edge<P>) -> Result<Relay<B>, Error> {
+        let mut headers = Headers::new();
+        let token = upstream_token(&self.caller, &self.request, edge)?;
+        set(&mut headers, "authorization", &format!("Bearer {token}"))?;
+        set(&mut headers, "accept-profile", &self.export.schema)?;
+        set_trace(&mut headers, &self.request)?;
         let outgoing = Outgoing {
             method: Method::GET,
             url,
-            headers: self.headers.clone(),
+            headers,
             body: Body::Empty,
             deadline_ms: edge.config.limits.deadline_ms,
         };
-        Relay {
-            anonymous: self.anonymous,
+        Ok(Relay {
+            anonymous: self.caller.token().is_none(),
+            reads_only: self.caller.reads_only(),
+            sharer: self.sharer(),
+            request_id: Some(self.request.id.clone()),
             ..Relay::plain(outgoing)
-        }
+        })
+    }
+
+    /// Whose share of connections the export uses.
+    pub(crate) fn sharer(&self) -> Option<Sharer> {
+        sharer(&self.caller, self.request.address)
     }
 
     /// Whether these rows are the last page.
     pub(crate) fn ends_with(rows: &[Value]) -> bool {
         (rows.len() as u64) < ROWS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{Access, More};
+    use crate::fuzzing::native::{self, KEY};
+    use crate::verify;
+
+    #[test]
+    fn each_page_has_a_token_of_its_own_time() {
+        let edge = native::edge();
+        let mut headers = Headers::new();
+        headers.insert("apikey", KEY.parse().unwrap());
+        let request = Request {
+            id: "test".into(),
+            method: Method::GET,
+            path: "/".into(),
+            query: String::new(),
+            headers,
+            body: None,
+            read: None,
+            held: None,
+            address: None,
+        };
+        let caller = pollster::block_on(verify::caller(Access::Keyed, &request, &edge)).unwrap();
+        let more = More {
+            column: "more".into(),
+            names: "names".into(),
+        };
+        let export = Rc::new(Export {
+            schema: "sample".into(),
+            relation: "rows".into(),
+            columns: Vec::new(),
+            more,
+            file_name: "rows.csv".into(),
+        });
+        let pages = prepare(&export, &caller, request, &edge).unwrap();
+        let token = || {
+            let page = pages.after(None, &edge).unwrap();
+            page.outgoing.headers.get("authorization").cloned()
+        };
+        let first = token();
+        assert!(first.is_some());
+        assert_eq!(token(), first);
+        *edge.platform.now_ms.borrow_mut() += 120_000;
+        assert_ne!(token(), first);
     }
 }

@@ -156,6 +156,7 @@ mod tests {
             headers: headers.clone(),
             body: Some(Vec::new()),
             read: None,
+            held: None,
             address: None,
         };
         let incoming = Incoming {

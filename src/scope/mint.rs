@@ -232,7 +232,6 @@ pub(super) fn address_hash<P: Platform>(
 }
 
 fn hash<P: Platform>(address: IpAddr, edge: &Edge<P>) -> Result<String, Error> {
-    let address = address.to_canonical();
     let day = edge.now() / DAY;
     let text = format!("rowgate address {day} {}", subscriber_prefix(address));
     if let Some(hash) = edge.addresses.borrow_mut().find(day, &text) {
@@ -259,7 +258,7 @@ fn keyed<P: Platform>(text: &str, edge: &Edge<P>) -> Result<String, Error> {
 
 /// The network of an address: 24 bits of an IPv4 address, 48 of an IPv6 address.
 fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
+    match address {
         IpAddr::V4(v4) => format!(
             "{}/24",
             std::net::Ipv4Addr::from(u32::from(v4) & (u32::MAX << 8))
@@ -312,6 +311,7 @@ mod tests {
             headers,
             body: None,
             read: None,
+            held: None,
             address: "203.0.113.77".parse().ok(),
         }
     }

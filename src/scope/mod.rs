@@ -122,7 +122,9 @@ pub async fn narrow<P: Platform>(
             let handed = service::hand_on(*service, counts, caller, request, edge);
             Work::Service(Box::new(handed.boxed_local().await?))
         }
-        Action::Export(export) => Work::Export(export::prepare(export, caller, &request, edge)?),
+        Action::Export(export) => {
+            Work::Export(Box::new(export::prepare(export, caller, request, edge)?))
+        }
     };
     if matches!(work, Work::Refused { .. }) {
         // Nothing is written.

@@ -54,6 +54,9 @@ impl Effect {
 /// Preferences that protect rows.
 const PROTECTING: [&str; 3] = ["handling", "max-affected", "tx"];
 
+/// The most different preferences of a request.
+const MAX_PREFERENCES: usize = 50;
+
 /// One preference: its name in lower case, its value without quotes, and the names of its parameters.
 struct Preference {
     name: String,
@@ -136,6 +139,9 @@ fn read(headers: &Headers) -> Result<Vec<Preference>, Error> {
         let parameters: Result<Vec<_>, Error> = parts.map(pair).collect();
         let parameters = parameters?.into_iter().map(|(name, _)| name);
         if read.iter().all(|known| known.name != name) {
+            if read.len() == MAX_PREFERENCES {
+                return refuse("at most 50 preferences");
+            }
             read.push(Preference {
                 name,
                 value,
@@ -330,6 +336,17 @@ mod tests {
             assert!(rewritten(&[sent]).is_err(), "{sent}");
         }
         assert!(of(&["max-affected=1"], Effect::Uncounted).is_err());
+    }
+
+    #[test]
+    fn a_request_has_a_bounded_number_of_preferences() {
+        let numbered = |count: usize| {
+            let names: Vec<String> = (0..count).map(|at| format!("p{at}")).collect();
+            names.join(",")
+        };
+        let most = numbered(MAX_PREFERENCES);
+        assert_eq!(rewritten(&[&most, &most]).as_deref(), Ok(""));
+        assert!(rewritten(&[&numbered(MAX_PREFERENCES + 1)]).is_err());
     }
 
     /// A `Prefer` header of arbitrary bytes, or one that is nearly valid.

@@ -6,6 +6,7 @@
 
 use crate::headers::Headers;
 use base16ct::lower;
+use futures_util::future::FutureExt as _;
 use http::{Method, StatusCode};
 
 use crate::error::Error;
@@ -62,14 +63,52 @@ pub(super) fn writer<P: Platform>(
     caller.name().map(str::to_owned)
 }
 
+/// A write of a user, until it is done. It counts from its end, also if that comes after a hang-up: what is dropped before
+/// [`Writing::end`] is announced by work of its own.
+pub(crate) struct Writing<'a, P: Platform> {
+    name: &'a str,
+    has_ended: bool,
+    edge: &'a Edge<P>,
+}
+
+impl<'a, P: Platform> Writing<'a, P> {
+    /// A write that begins. It is remembered at once, because its answer may be lost.
+    pub(crate) fn begin(name: &'a str, edge: &'a Edge<P>) -> Self {
+        remember(name, edge);
+        Self {
+            name,
+            has_ended: false,
+            edge,
+        }
+    }
+
+    /// It has ended; it may have taken long.
+    pub(crate) async fn end(mut self) {
+        remember(self.name, self.edge);
+        announce(self.name, self.edge).await;
+        self.has_ended = true;
+    }
+}
+
+impl<P: Platform> Drop for Writing<'_, P> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            remember(self.name, self.edge);
+            let (name, edge) = (self.name.to_owned(), self.edge.apart());
+            let work = async move { announce(&name, &edge).await };
+            self.edge.platform.outlive(work.boxed_local());
+        }
+    }
+}
+
 /// Remembers a write in this isolate.
-pub(crate) fn remember<P: Platform>(name: &str, edge: &Edge<P>) {
+fn remember<P: Platform>(name: &str, edge: &Edge<P>) {
     let now_ms = edge.platform.now_ms();
     edge.writers.borrow_mut().note(name, now_ms);
 }
 
 /// Tells the other isolates of this data centre about a write.
-pub(crate) async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
+async fn announce<P: Platform>(name: &str, edge: &Edge<P>) {
     let nothing = Response {
         status: StatusCode::OK,
         headers: Headers::new(),

@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderName, Method};
 use percent_encoding::percent_decode_str;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::headers::{set, set_trace};
 use super::work::{Sharer, sharer};
@@ -123,6 +123,14 @@ const AUTH_BYTES: usize = 64 * KB;
 const TOKEN_FIELDS: [&str; 2] = ["access_token", "user_token"];
 /// The path of the WebSocket.
 const SOCKET: &str = "/websocket";
+/// The path at which sessions begin, and are renewed.
+const TOKEN: &str = "/token";
+/// The path of a user's own account, and the fields of its body that somebody may guess.
+const USER: &str = "/user";
+const USER_SECRETS: [&str; 2] = ["nonce", "current_password"];
+/// The path at which a code becomes a session, and the field by which a code names no account: a hash of both.
+const VERIFY: &str = "/verify";
+const CODE_HASH: &str = "token_hash";
 
 /// Rebuilds a request for a service, and counts it if it is an attempt to sign in.
 pub(super) async fn hand_on<P: Platform>(
@@ -145,6 +153,8 @@ pub(super) async fn hand_on<P: Platform>(
     let path = request.path.strip_prefix(service.prefix());
     let path = path.filter(|path| is_plain(path)).ok_or(Error::NotFound)?;
     let is_socket = service == Service::Realtime && path == SOCKET;
+    let (is_user, verifies) = (path == USER, path == VERIFY);
+    let is_renewal = path == TOKEN && is_renewal(&request.query);
     let mut url = match service {
         // A server of one's own has its WebSocket below `/socket`, and the rest beside that.
         Service::Realtime if !is_socket => address.strip_suffix("/socket").unwrap_or(address),
@@ -196,13 +206,18 @@ pub(super) async fn hand_on<P: Platform>(
     } else {
         body::hand_on(&mut request, body_limit, upload_ms)?
     };
-    if attempts && !is_renewal(&request.query) {
-        let account = match &body {
-            Body::Bytes(bytes) => account(bytes)?,
-            _ => None,
+    if attempts && !is_renewal {
+        let fields = match &body {
+            Body::Bytes(bytes) => fields(bytes)?,
+            _ => Map::new(),
         };
-        let account = account.or_else(|| caller.user().map(str::to_owned));
-        guard::count_attempt(account.as_deref(), caller, &request, edge).await?;
+        let names = |name: &&str| values(&fields, name).next().is_some();
+        if !is_user || USER_SECRETS.iter().any(names) {
+            let mut accounts = accounts(&fields)?;
+            let is_nameless = verifies && (accounts.is_empty() || names(&CODE_HASH));
+            accounts.extend(caller.user().map(str::to_owned));
+            guard::count_attempt(&accounts, is_nameless, caller, &request, edge).await?;
+        }
     }
     Ok(Handed {
         is_watched: is_socket && is_from_browser(&request.headers),
@@ -348,28 +363,47 @@ fn is_renewal(query: &str) -> bool {
     grant.is_some_and(|(_, grant)| matches!(&*grant, "refresh_token" | "pkce"))
 }
 
-/// The account that an attempt is about, in one spelling. Auth reads names of fields in upper case, too.
-fn account(body: &[u8]) -> Result<Option<String>, Error> {
+fn malformed() -> Error {
+    Error::MalformedBody("JSON: one object that names no field twice".into())
+}
+
+/// The fields of the body of an attempt.
+fn fields(body: &[u8]) -> Result<Map<String, Value>, Error> {
     if body.is_empty() {
-        return Ok(None);
+        return Ok(Map::new());
     }
-    let malformed = || Error::MalformedBody("JSON: one object that names no field twice".into());
-    let Ok(Value::Object(fields)) = json::read(body) else {
-        return Err(malformed());
-    };
-    let mut account = None;
+    match json::read(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        _ => Err(malformed()),
+    }
+}
+
+/// The values of a field whose name is in lower case. Auth reads names in other cases, too, and takes `ſ` for an `s` (Go's
+/// `encoding/json`).
+fn values<'a>(
+    fields: &'a Map<String, Value>,
+    name: &'a str,
+) -> impl Iterator<Item = &'a Value> + 'a {
+    let is_named = move |own: &str| own.replace('ſ', "s").to_lowercase() == name;
+    let named = fields.iter().filter(move |(own, _)| is_named(own));
+    named.map(|(_, value)| value)
+}
+
+/// The accounts that an attempt names, each in one spelling.
+fn accounts(fields: &Map<String, Value>) -> Result<Vec<String>, Error> {
+    let mut accounts = Vec::new();
     for name in ["email", "phone"] {
-        let mut found = fields.iter().filter(|(own, _)| own.to_lowercase() == name);
-        let value = found.next().and_then(|(_, value)| value.as_str());
+        let mut found = values(fields, name);
+        let value = found.next().and_then(Value::as_str);
         if found.next().is_some() {
             return Err(malformed());
         }
         let value = spelled(value.unwrap_or_default());
-        if account.is_none() && !value.is_empty() {
-            account = Some(value);
+        if !value.is_empty() {
+            accounts.push(value);
         }
     }
-    Ok(account)
+    Ok(accounts)
 }
 
 /// The one spelling of an address or a number. Auth takes each letter's lower case by itself, as here, and reads a number without its
@@ -484,18 +518,20 @@ mod tests {
 
     #[test]
     fn an_account_has_one_spelling() {
-        let of = |body: &str| account(body.as_bytes()).unwrap();
-        let ada = Some("ada@example.org".to_owned());
+        let found = |body: &str| fields(body.as_bytes()).and_then(|fields| accounts(&fields));
+        let of = |body: &str| found(body).unwrap();
+        let ada = ["ada@example.org"];
         assert_eq!(of(r#"{"EMAIL":"ada@example.org"}"#), ada);
-        assert_eq!(of(r#"{"email":" Ada@Example.org ","phone":"+1"}"#), ada);
-        assert_eq!(of(r#"{"email":"","phone":"+491"}"#), Some("491".to_owned()));
-        assert_eq!(of(r#"{"phone":" + 4 9\u00a01 "}"#), Some("491".to_owned()));
+        let both = of(r#"{"email":" Ada@Example.org ","phone":"+1"}"#);
+        assert_eq!(both, ["ada@example.org", "1"]);
+        assert_eq!(of(r#"{"email":"","phone":"+491"}"#), ["491"]);
+        assert_eq!(of(r#"{"phone":" + 4 9\u00a01 "}"#), ["491"]);
         // Letters with another lower case in a word than by themselves.
-        let odd = Some("\u{3c3}i@example.org".to_owned());
+        let odd = ["\u{3c3}i@example.org"];
         assert_eq!(of("{\"email\":\"\u{3a3}\u{130}@example.org\"}"), odd);
         assert_eq!(of("{\"email\":\"\u{3c3}I@example.org\"}"), odd);
         for none in ["", r#"{"email":5}"#, r#"{"token_hash":"x"}"#] {
-            assert_eq!(of(none), None, "{none}");
+            assert!(of(none).is_empty(), "{none}");
         }
         for odd in [
             "[]",
@@ -503,8 +539,10 @@ mod tests {
             r#"{"email":"a","email":"b"}"#,
             r#"{"email":"a","Email":"b"}"#,
         ] {
-            assert!(account(odd.as_bytes()).is_err(), "{odd}");
+            assert!(found(odd).is_err(), "{odd}");
         }
+        let long_s = fields("{\"CURRENT_PA\u{17f}SWORD\":1}".as_bytes()).unwrap();
+        assert_eq!(values(&long_s, "current_password").count(), 1);
         assert!(!is_renewal("grant_type=password&grant_type=refresh_token"));
         assert!(is_renewal("grant_type=refresh_token") && !is_renewal("grant_type=password"));
     }

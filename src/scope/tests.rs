@@ -129,6 +129,7 @@ fn request(role: Option<&str>, is_browser: bool, kind: &str, body: &str) -> Requ
         headers,
         body: Some(body.into()),
         read: None,
+        held: None,
         address: "203.0.113.77".parse().ok(),
     }
 }

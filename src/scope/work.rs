@@ -57,7 +57,7 @@ pub(crate) enum Work<B> {
         error: Error,
     },
     /// Export a relation page by page.
-    Export(Pages),
+    Export(Box<Pages<B>>),
     /// Hand a request on to a service behind the edge, and its answer back.
     Service(Box<Handed<B>>),
     /// Answer with a text that the build has made, and with what a function adds for the caller.

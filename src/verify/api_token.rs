@@ -29,6 +29,9 @@ const SHOWN_CHARS: usize = 10;
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// The most bytes of an answer of the database.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
+/// Exchanges may fill an eighth of the isolate's limit of waiting requests (`LIMITS`, `waiting`), however many addresses they come from.
+/// They are apart from the share of anonymous callers: those must not keep out who has a token.
+const EXCHANGES_PART: usize = 8;
 /// Milliseconds between two looks of a request that waits for another one's exchange.
 const PAUSE_MS: u32 = 20;
 
@@ -97,7 +100,8 @@ fn is_well_formed(text: &str) -> bool {
 /// What a token opens.
 ///
 /// # Errors
-/// [`Error::BadApiToken`] for one that is malformed or not live; 429 for an address that has sent too many of them; 502 to 504 if
+/// [`Error::BadApiToken`] for one that is malformed or not live; 429 for an address that has sent too many of them, and while the
+/// database is asked about many others; 502 to 504 if
 /// the database does not answer.
 pub(super) async fn exchange<P: Platform>(
     text: &str,
@@ -120,11 +124,19 @@ pub(super) async fn exchange<P: Platform>(
             Known::Nothing => break,
         }
     }
+    let most = (edge.config.limits.waiting / EXCHANGES_PART).max(1);
+    // A token that was live half a minute ago is no guess.
+    let is_guess = !edge.api_tokens.borrow().was_live(&hash);
+    if is_guess && edge.api_tokens.borrow().asking() >= most {
+        return Err(Error::TooManyConcurrent);
+    }
     let address = address.map(subscriber_prefix);
     let now_ms = edge.platform.now_ms();
     if !edge.api_tokens.borrow_mut().suspect(address, now_ms) {
         return Err(Error::TooManyRequests);
     }
+    // Until the database has said whether it is wrong, also when the client hangs up.
+    let _at_database = edge.platform.at_database();
     let asking = Asking::begin(hash, edge);
     let outcome = ask(&hash, edge).await;
     drop(asking);

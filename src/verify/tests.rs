@@ -68,6 +68,7 @@ fn request(headers: &[(&'static str, &str)]) -> Request<Vec<u8>> {
         headers: map,
         body: None,
         read: None,
+        held: None,
         address: None,
     }
 }

@@ -48,7 +48,8 @@ pub fn chat_request(incoming: &Incoming, _: &Config) -> Result<Plan, Error> {
     if !body.is_object() {
         return Err(Error::MalformedBody("it is not a JSON object".into()));
     }
-    Ok(Plan::Call(json!({"request": body}).to_string()))
+    // Not by `json!`, which would copy all of it.
+    Ok(Plan::Call(format!("{{\"request\":{body}}}")))
 }
 
 fn wanted(incoming: &Incoming) -> Result<Wanted, Error> {

@@ -196,6 +196,16 @@ pub async fn finish_all(services: Services<'_>) -> Result<Value, Error> {
         if !in_time() {
             break;
         }
+        let named = json!({ "n8n_workflow_id": id });
+        match services.call("claim_removal", &named).await {
+            Ok(Value::Bool(true)) => {}
+            // A deployment has taken it up since it was listed, or another job removes it.
+            Ok(_) => continue,
+            Err(_) => {
+                failed += 1;
+                continue;
+            }
+        }
         let is_out = remove_workflow(&id, &n8n).await.is_ok();
         let noted = json!({ "n8n_workflow_id": id, "is_out": is_out });
         let noted = services.call("removed_from_n8n", &noted).await;

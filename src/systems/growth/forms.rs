@@ -145,6 +145,9 @@ const FROM_LINK: [&str; 9] = [
     "landing_page",
 ];
 
+/// The most values with which a form is shown again: each takes an input, which is twenty times as long as an empty value.
+const MAX_SHOWN_VALUES: usize = 200;
+
 /// Fields for which every form has an input of its own.
 const NOT_REPEATED: [&str; 6] = [
     "source",
@@ -352,7 +355,7 @@ pub fn show_again(
     config: &Config,
 ) -> Result<Response<()>, Error> {
     let texts = texts::language(incoming)?;
-    let mut response = if is_unread(error, incoming) {
+    let mut response = if is_unread(error, incoming) || values(typed) > MAX_SHOWN_VALUES {
         let broken = MessagePage {
             texts,
             owner: Owner::of(config),
@@ -389,6 +392,12 @@ fn is_unread(error: &Error, incoming: &Incoming) -> bool {
                 | Error::UnsupportedEncoding { .. }
                 | Error::UploadBufferFull
         )
+}
+
+/// How many values were sent.
+fn values(typed: &Map<String, Value>) -> usize {
+    let of_field = |value: &Value| value.as_array().map_or(1, Vec::len);
+    typed.values().map(of_field).sum()
 }
 
 /// The source, if there is a form of this name.
@@ -651,6 +660,23 @@ mod tests {
         assert!(html.contains("&#34;&#62;&#60;script"), "{html}");
         assert!(html.contains("name=\"x&#60;b&#62;\" value=\"2\""), "{html}");
         assert!(!html.contains("checked"), "'no' does not mean yes");
+    }
+
+    #[test]
+    fn a_form_with_very_many_values_is_not_shown_again() {
+        let config = config::tests::with("", "").ok().unwrap();
+        let incoming = Incoming {
+            body: b"x".into(),
+            ..Incoming::default()
+        };
+        let error = Error::MalformedBody("x".into());
+        for (repeated, comes_back) in [(MAX_SHOWN_VALUES - 1, true), (131_000, false)] {
+            let typed = json!({"email": "a@b.test", "a": vec![""; repeated]});
+            let typed = typed.as_object().unwrap();
+            let shown = html(show_again(&error, typed, &incoming, &config).unwrap());
+            assert_eq!(shown.contains("a@b.test"), comes_back, "{repeated}");
+            assert!(shown.len() < 32 * 1024, "{} bytes", shown.len());
+        }
     }
 
     #[test]
