@@ -69,7 +69,7 @@ create index leads_created_at on marketing.leads (created_at desc, id desc);
 create index leads_newest on marketing.leads (created_at desc, id desc) where deleted_at is null;
 create index leads_status on marketing.leads (status, created_at desc, id desc);
 create index leads_source on marketing.leads (source, status, created_at);
-create index leads_utm on marketing.leads (utm_source, utm_campaign, created_at) where utm_source is not null;
+create index leads_utm on marketing.leads (utm_source, utm_campaign, created_at desc, id desc) where utm_source is not null;
 create index leads_interested_features on marketing.leads using gin (interested_features);
 create index leads_email_domain on marketing.leads (email_domain);
 create index leads_spam on marketing.leads (created_at) where is_spam;

@@ -112,6 +112,7 @@ create function marketing.submissions_today(lead_id uuid, are_spam boolean) retu
   set search_path = ''
   -- A plan that was made while the table was small would go on reading all of it.
   set enable_seqscan = off
+  set jit = off
   as $$
 begin
   -- Only one index gives a lead's latest rows: whatever the statistics say, no other lead's are read.

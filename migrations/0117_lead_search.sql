@@ -8,6 +8,7 @@ create function marketing.leads_of_company(name text, most int default 50) retur
   set search_path = ''
   -- Without statistics a table seems small enough to be read.
   set enable_seqscan = off
+  set jit = off
   -- A plan for one part of a name takes longer than to find its leads.
   set plan_cache_mode = force_generic_plan
   as $$

@@ -73,6 +73,8 @@ create index sessions_last_activity_at on onboarding.sessions (last_activity_at)
 create index sessions_step on onboarding.sessions (current_step, status);
 create index sessions_started_at on onboarding.sessions (started_at desc);
 create index sessions_completed_at on onboarding.sessions (completed_at) where completed_at is not null;
+-- Those that the job cleanup_old_data deletes one day.
+create index sessions_to_delete on onboarding.sessions (last_activity_at) where status = 'abandoned' or lead_id is null;
 
 alter table onboarding.sessions enable row level security;
 alter table onboarding.sessions force row level security;

@@ -168,8 +168,8 @@ alter table private.event_months force row level security;
 create function analytics.make_event_partitions(ahead int default 3) returns bigint
   language plpgsql volatile
   set search_path = ''
-  -- Every writer would wait behind this lock: give up early and try again later.
-  set lock_timeout = '2s'
+  -- Every writer waits behind this lock, and gives up after a second: give up before that, and try again in an hour.
+  set lock_timeout = '500ms'
   as $$
 declare
   this_month constant date := date_trunc('month', now() at time zone 'UTC')::date;
@@ -194,12 +194,21 @@ end
 $$;
 revoke execute on function analytics.make_event_partitions(int) from public;
 
--- Drops the partitions of months that ended before a time, and deletes events of that age in events_undated, at most 100,000.
--- Returns how many events; for partitions this is the estimate of the statistics. Their aggregations stay.
-create function analytics.drop_old_events(before timestamptz) returns bigint
+-- What happened before this time may have been deleted.
+create function private.events_since() returns timestamptz
+  language sql stable
+  set search_path = ''
+  as $$ select now() - interval '90 days' $$;
+revoke execute on function private.events_since() from public;
+
+-- Drops the partitions of months that ended before a time, and returns how many events they had, as the statistics estimate. Their
+-- aggregations stay. A job of its own: a reader of all events, such as a backup, makes it fail, and nothing else with it; and no other
+-- work is done under its lock, which keeps all writers waiting.
+create function analytics.drop_event_partitions(before timestamptz default private.events_since()) returns bigint
   language plpgsql volatile
   set search_path = ''
-  set lock_timeout = '2s'
+  -- As make_event_partitions.
+  set lock_timeout = '500ms'
   as $$
 declare
   old date;
@@ -220,30 +229,56 @@ begin
     delete from private.event_months as m where m.month = old;
     deleted := deleted + rows_;
   end loop;
-  delete from analytics.events as e
-  where e.id = any (array(
-    select u.id from analytics.events as u
-    where u.id < analytics.first_id('2000-01-01 00:00:00+00') and u.occurred_at < before
-    limit 100000
-  ));
-  get diagnostics rows_ = row_count;
-  return deleted + rows_;
+  return deleted;
 end
 $$;
-revoke execute on function analytics.drop_old_events(timestamptz) from public;
+revoke execute on function analytics.drop_event_partitions(timestamptz) from public;
 
-insert into private.jobs (name, function, schedule, description) values (
-  'make_event_partitions', 'analytics.make_event_partitions', '17 3 * * *',
-  'Makes the partitions of events for the next three months.'
-);
+-- Deletes events of events_undated that are older than a time, at most 100,000, and returns how many. Their aggregations stay.
+create function analytics.delete_undated_events(before timestamptz) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  -- Only the index of types has the oldest events of a type first: any other plan reads all events.
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_sort = off
+  set jit = off
+  as $$
+declare
+  deleted bigint;
+begin
+  delete from analytics.events_undated as e
+  where e.ctid = any (array(
+    select oldest.row_
+    from unnest(array['page_view', 'user_action', 'conversion', 'system']) as kind (type)
+    cross join lateral (
+      select u.ctid as row_ from analytics.events_undated as u
+      where u.type = kind.type and u.occurred_at < before
+      order by u.occurred_at
+      limit 100000
+    ) as oldest
+    limit 100000
+  ));
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;
+revoke execute on function analytics.delete_undated_events(timestamptz) from public;
+
+-- Each hour, as one may meet a reader that does not end in time.
+insert into private.jobs (name, function, schedule, description) values
+('make_event_partitions', 'analytics.make_event_partitions', '7 * * * *', 'Makes the partitions of events for the next three months.'),
+('drop_event_partitions', 'analytics.drop_event_partitions', '7 * * * *', 'Drops the partitions of events that are past their 90 days.');
 
 select analytics.make_partition('events_undated', analytics.first_id('1970-01-01 00:00:00+00'), analytics.first_id('2000-01-01 00:00:00+00'));
 select analytics.make_event_partitions();
 
 -- migrate:down
-delete from private.jobs where name = 'make_event_partitions';
+delete from private.jobs where name in ('make_event_partitions', 'drop_event_partitions');
 delete from private.mention_places where relation = 'analytics.events';
-drop function analytics.drop_old_events(timestamptz);
+drop function analytics.delete_undated_events(timestamptz);
+drop function analytics.drop_event_partitions(timestamptz);
+drop function private.events_since();
 drop function analytics.make_event_partitions(int);
 drop table private.event_months;
 drop function analytics.make_partition(text, uuid, uuid);

@@ -42,8 +42,8 @@ create trigger event_aggregations_erased before insert or update on analytics.ev
 
 select private.index_mentions('analytics.event_aggregations', array['event_name']);
 
--- Who is counted in a bucket. Hours, days, weeks and months are too large to be counted anew for every late event, and unique
--- counts cannot be added up: so each actor of a bucket is stored once.
+-- Who is counted in a bucket. Buckets are too large to be counted anew for every late event, and unique counts cannot be added up: so
+-- each actor of a bucket is stored once.
 create table private.event_actors (
   aggregation_id uuid not null,
   -- 'u': a user; 's': a session, as a digest. One byte, because there are many rows.
@@ -54,7 +54,7 @@ create table private.event_actors (
   constraint event_actors_kind check (kind in ('u', 's'))
 );
 comment on table private.event_actors is
-  'Users and sessions of each hour, day, week and month of analytics.event_aggregations. Without a foreign key: checking each of a million rows would cost more than everything else.';
+  'Users and sessions of each minute, hour, day, week and month of analytics.event_aggregations. Without a foreign key: checking each of a million rows would cost more than everything else.';
 
 alter table private.event_actors enable row level security;
 alter table private.event_actors force row level security;
@@ -62,10 +62,13 @@ alter table private.event_actors force row level security;
 create table private.event_watermark (
   one        boolean primary key default true,
   ingest_seq bigint not null default 0,
+  actors_deleted_to timestamptz not null default '-infinity',
   updated_at timestamptz not null default now(),
   constraint event_watermark_one check (one)
 );
 comment on table private.event_watermark is 'Events up to this ingest_seq are in the aggregations. A transaction that changes aggregations locks this row first.';
+comment on column private.event_watermark.actors_deleted_to is
+  'Hours, days, weeks and months that began until then have no actors any more: drop_old_counts goes on behind it.';
 
 alter table private.event_watermark enable row level security;
 alter table private.event_watermark force row level security;
@@ -102,51 +105,7 @@ from (
 $$;
 revoke execute on function analytics.wider(text, text, timestamptz) from public;
 
--- Counts minutes anew from the events themselves: they are small. Rows of minutes without events are deleted.
-create function analytics.recount(touched jsonb) returns void
-  language sql volatile
-  set search_path = ''
-  -- Right after a clean-up the planner takes a partition for empty, and then for cheapest what reads all of it for each name.
-  set enable_seqscan = off
-  as $$
-with buckets as materialized (
-  select t.type, t.name, t.bucket
-  from jsonb_to_recordset(touched) as t (type text, name text, bucket timestamptz)
-),
-
-counted as materialized (
-  select b.type, b.name, b.bucket, c.events, c.users, c.sessions
-  from buckets as b
-  cross join lateral (
-    select count(*) as events, count(distinct e.user_id) as users, count(distinct e.session_id collate "C") as sessions
-    from analytics.events as e
-    -- Conditions that only the index on names has: by any other one, each name would read the events of all names.
-    where e.type is not distinct from b.type
-      and (e.name, e.occurred_at) >= (b.name, b.bucket) and (e.name, e.occurred_at) < (b.name, b.bucket + interval '1 minute')
-  ) as c
-),
-
-emptied as (
-  delete from analytics.event_aggregations as a
-  -- From the counts to the rows: the other way round the planner might read all rows.
-  where a.id = any (array(
-    select analytics.aggregation_id(c.type, c.name, 'minute', c.bucket) from counted as c where c.events = 0
-  ))
-)
-
-insert into analytics.event_aggregations as a (
-  id, event_type, event_name, granularity, time_bucket, event_count, unique_users, unique_sessions
-)
-select analytics.aggregation_id(c.type, c.name, 'minute', c.bucket), c.type, c.name, 'minute', c.bucket, c.events, c.users, c.sessions
-from counted as c
-where c.events > 0
-on conflict (id) do update set
-  event_count = excluded.event_count, unique_users = excluded.unique_users, unique_sessions = excluded.unique_sessions,
-  updated_at = now()
-$$;
-revoke execute on function analytics.recount(jsonb) from public;
-
--- Adds a range of events to their aggregations, except the minutes.
+-- Adds a range of events to their aggregations. It reads no other events: a minute may have millions.
 create function analytics.add_events(after bigint, upto bigint) returns void
   language sql volatile
   set search_path = ''
@@ -154,28 +113,46 @@ create function analytics.add_events(after bigint, upto bigint) returns void
   as $$
 with fresh as materialized (
   select e.type, e.name, e.user_id, md5(e.session_id)::uuid as session, e.country, e.device_type,
-    date_trunc('hour', e.occurred_at, 'UTC') as hour
+    date_trunc('minute', e.occurred_at, 'UTC') as minute, date_trunc('hour', e.occurred_at, 'UTC') as hour
   from analytics.events as e
   where e.ingest_seq > after and e.ingest_seq <= upto
 ),
 
-hours as materialized (
-  select f.type, f.name, f.hour, count(*) as events, analytics.aggregation_id(f.type, f.name, 'hour', f.hour) as id
+minutes as materialized (
+  select f.type, f.name, f.minute, f.hour, count(*) as events,
+    analytics.aggregation_id(f.type, f.name, 'minute', f.minute) as id,
+    analytics.aggregation_id(f.type, f.name, 'hour', f.hour) as hour_id
   from fresh as f
-  group by f.type, f.name, f.hour
+  group by f.type, f.name, f.minute, f.hour
+),
+
+hours as materialized (
+  select m.type, m.name, m.hour, sum(m.events) as events, m.hour_id as id
+  from minutes as m
+  group by m.type, m.name, m.hour, m.hour_id
 ),
 
 actors as (
-  select f.type, f.name, f.hour, 'u'::"char" as kind, f.user_id as actor from fresh as f where f.user_id is not null
+  select f.type, f.name, f.minute, 'u'::"char" as kind, f.user_id as actor from fresh as f where f.user_id is not null
   union
-  select f.type, f.name, f.hour, 's'::"char", f.session from fresh as f where f.session is not null
+  select f.type, f.name, f.minute, 's'::"char", f.session from fresh as f where f.session is not null
 ),
 
+came_that_minute as (
+  insert into private.event_actors (aggregation_id, kind, actor)
+  select m.id, a.kind, a.actor
+  from actors as a
+  inner join minutes as m on m.type = a.type and m.name = a.name and m.minute = a.minute
+  on conflict on constraint event_actors_pkey do nothing
+  returning aggregation_id, kind, actor
+),
+
+-- An actor that the minute already has is in its hour, too.
 came_that_hour as (
   insert into private.event_actors (aggregation_id, kind, actor)
-  select h.id, a.kind, a.actor
-  from actors as a
-  inner join hours as h on h.type = a.type and h.name = a.name and h.hour = a.hour
+  select distinct m.hour_id, c.kind, c.actor
+  from came_that_minute as c
+  inner join minutes as m on m.id = c.aggregation_id
   on conflict on constraint event_actors_pkey do nothing
   returning aggregation_id, kind, actor
 ),
@@ -200,6 +177,8 @@ came_wider as (
 newcomers as (
   select c.aggregation_id, count(*) filter (where c.kind = 'u') as users, count(*) filter (where c.kind = 's') as sessions
   from (
+    select came_that_minute.aggregation_id, came_that_minute.kind from came_that_minute
+    union all
     select came_that_hour.aggregation_id, came_that_hour.kind from came_that_hour
     union all
     select came_wider.aggregation_id, came_wider.kind from came_wider
@@ -208,7 +187,10 @@ newcomers as (
 ),
 
 counted as (
-  select h.id, h.type, h.name, 'hour' as granularity, h.hour as bucket, null::jsonb as dimensions, h.events
+  select m.id, m.type, m.name, 'minute' as granularity, m.minute as bucket, null::jsonb as dimensions, m.events
+  from minutes as m
+  union all
+  select h.id, h.type, h.name, 'hour', h.hour, null, h.events
   from hours as h
   union all
   select p.id, p.type, p.name, p.granularity, p.bucket, null, sum(p.events)
@@ -250,22 +232,21 @@ create function analytics.process_pending_events(most bigint default 20000) retu
   as $$
 declare
   started constant timestamptz := clock_timestamp();
-  -- The most expensive events, each with a name of its own, take half a millisecond each; usual ones a fiftieth of that.
+  -- The most expensive events, each with a name of its own, take half a millisecond each; usual ones a fiftieth of that. No part has
+  -- more than 5,000: expensive events behind cheap ones must not fill the time of a run, which would begin with the same ones again.
   part bigint := 1000;
   began timestamptz;
-  seen bigint;
   settled bigint;
   low bigint;
   upper bigint;
   rows_ bigint;
   done bigint := 0;
 begin
-  select w.ingest_seq into seen from private.event_watermark as w for update skip locked;
+  select w.ingest_seq into low from private.event_watermark as w for update skip locked;
   if not found then
     return 0;
   end if;
   settled := analytics.settled_ingest_seq();
-  low := seen;
   loop
     began := clock_timestamp();
     -- Numbers that were drawn for duplicates belong to no event.
@@ -279,76 +260,118 @@ begin
     perform analytics.add_events(low, upper);
     low := upper;
     done := done + rows_;
-    part := case when clock_timestamp() - began < interval '150 milliseconds' then least(part * 4, 50000) else greatest(part / 2, 500) end;
+    part := case when clock_timestamp() - began < interval '150 milliseconds' then least(part * 4, 5000) else greatest(part / 2, 500) end;
     exit when done >= most or clock_timestamp() - started > interval '1500 milliseconds';
   end loop;
-  if done = 0 then
-    return 0;
+  if done > 0 then
+    update private.event_watermark as w set ingest_seq = low, updated_at = now();
   end if;
-
-  perform analytics.recount((
-    select jsonb_agg(to_jsonb(t))
-    from (
-      select distinct e.type, e.name, date_trunc('minute', e.occurred_at, 'UTC') as bucket
-      from analytics.events as e
-      where e.ingest_seq > seen and e.ingest_seq <= low
-    ) as t
-  ));
-  update private.event_watermark as w set ingest_seq = low, updated_at = now();
   return done;
 end
 $$;
 revoke execute on function analytics.process_pending_events(bigint) from public;
 
--- Deletes minutes before a time, and the actors of buckets before another time, whose events are all deleted: actors are personal
--- data, and these counts cannot change any more. At most 100,000 of each; returns how many.
-create function analytics.drop_old_counts(minutes_before timestamptz, actors_before timestamptz) returns bigint
+-- Deletes minutes before a time with their actors, and the actors of wider buckets before another time, whose events are all deleted:
+-- actors are personal data, and these counts cannot change any more. At most 20,000 minutes and 100,000 actors of each; returns how many.
+-- A job of its own, as it keeps the counting of events waiting. The bucket of a month begins up to 31 days before its last event.
+create function analytics.drop_old_counts(
+  minutes_before timestamptz default private.events_since(),
+  actors_before timestamptz default private.events_since() - interval '31 days'
+) returns bigint
   language plpgsql volatile
   set search_path = ''
+  -- The oldest first, by the index of granularities: any other plan reads rows of all times. From the counts to their actors, never the
+  -- other way: offset 0 makes the planner follow.
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_sort = off
+  set jit = off
   as $$
 declare
-  deleted bigint;
+  started constant timestamptz := clock_timestamp();
+  most constant bigint := 100000;
+  spans constant text[] := array['hour', 'day', 'week', 'month'];
+  minutes uuid[];
+  done_to timestamptz;
+  bucket timestamptz;
   rows_ bigint;
+  deleted bigint;
+  dropped bigint := 0;
 begin
-  delete from analytics.event_aggregations as a
-  where a.id = any (array(
+  select w.actors_deleted_to into done_to from private.event_watermark as w for update skip locked;
+  if not found then
+    return 0;
+  end if;
+  minutes := array(
     select old.id from analytics.event_aggregations as old
     where old.granularity = 'minute' and old.time_bucket < minutes_before
-    limit 100000
-  ));
-  get diagnostics deleted = row_count;
-
-  -- Bucket by bucket, the oldest first.
+    order by old.time_bucket
+    limit 20000
+  );
   delete from private.event_actors as a
   where a.ctid = any (array(
     select who.ctid
-    from (
-      select old.id from analytics.event_aggregations as old
-      where old.time_bucket < actors_before and old.granularity <> 'minute' and old.dimensions is null
-        and exists (select from private.event_actors as any_ where any_.aggregation_id = old.id)
-      limit 1000
-    ) as old
-    inner join private.event_actors as who on who.aggregation_id = old.id
-    limit 100000
+    from unnest(minutes) as old (id)
+    cross join lateral (select a.ctid from private.event_actors as a where a.aggregation_id = old.id offset 0) as who
+    limit most
   ));
-  get diagnostics rows_ = row_count;
-  return deleted + rows_;
+  get diagnostics deleted = row_count;
+  -- Otherwise some actors may be left, which are found by their minute.
+  if deleted < most then
+    delete from analytics.event_aggregations as a where a.id = any (minutes);
+    get diagnostics rows_ = row_count;
+    deleted := deleted + rows_;
+  end if;
+
+  -- The counts stay, so the watermark says which of them have been here before.
+  loop
+    select oldest.time_bucket into bucket
+    from unnest(spans) as span (granularity)
+    cross join lateral (
+      select a.time_bucket from analytics.event_aggregations as a
+      where a.granularity = span.granularity and a.time_bucket > done_to and a.time_bucket < actors_before
+      order by a.time_bucket
+      limit 1
+    ) as oldest
+    order by oldest.time_bucket
+    limit 1;
+    exit when not found;
+    delete from private.event_actors as a
+    where a.ctid = any (array(
+      select who.ctid
+      from unnest(spans) as span (granularity)
+      cross join lateral (
+        select a.id from analytics.event_aggregations as a
+        where a.granularity = span.granularity and a.time_bucket >= bucket and a.time_bucket <= bucket and a.dimensions is null
+        -- An order that only this index has.
+        order by a.time_bucket
+        offset 0
+      ) as old
+      cross join lateral (select a.ctid from private.event_actors as a where a.aggregation_id = old.id offset 0) as who
+      limit most - dropped
+    ));
+    get diagnostics rows_ = row_count;
+    dropped := dropped + rows_;
+    exit when dropped >= most;
+    done_to := bucket;
+    exit when clock_timestamp() - started > interval '2 seconds';
+  end loop;
+  update private.event_watermark as w set actors_deleted_to = done_to where w.actors_deleted_to < done_to;
+  return deleted + dropped;
 end
 $$;
 revoke execute on function analytics.drop_old_counts(timestamptz, timestamptz) from public;
 
-insert into private.jobs (name, function, schedule, more_from, description) values (
-  'process_pending_events', 'analytics.process_pending_events', '*/5 * * * *', 1,
-  'Adds new events to their aggregations.'
-);
+insert into private.jobs (name, function, schedule, more_from, description) values
+('process_pending_events', 'analytics.process_pending_events', '*/5 * * * *', 1, 'Adds new events to their aggregations.'),
+('drop_old_counts', 'analytics.drop_old_counts', '7 * * * *', 1, 'Deletes counts of minutes, and who was counted, that are past their time.');
 
 -- migrate:down
-delete from private.jobs where name = 'process_pending_events';
+delete from private.jobs where name in ('process_pending_events', 'drop_old_counts');
 delete from private.mention_places where relation = 'analytics.event_aggregations';
 drop function analytics.drop_old_counts(timestamptz, timestamptz);
 drop function analytics.process_pending_events(bigint);
 drop function analytics.add_events(bigint, bigint);
-drop function analytics.recount(jsonb);
 drop function analytics.wider(text, text, timestamptz);
 drop function analytics.aggregation_id(text, text, text, timestamptz, text);
 drop table private.event_watermark;

@@ -24,15 +24,16 @@ begin
     returning e.type, e.name, e.user_id, e.session_id, e.country, e.device_type, e.occurred_at, e.ingest_seq
   )
 
-  select jsonb_agg(to_jsonb(d) || jsonb_build_object('hour', date_trunc('hour', d.occurred_at, 'UTC'))) into removed from deleted as d;
+  select jsonb_agg(to_jsonb(d)) into removed from deleted as d;
   if removed is null then
     return 0;
   end if;
 
   with lost as materialized (
-    select d.type, d.name, d.user_id, d.session_id, d.country, d.device_type, d.hour
+    select d.type, d.name, d.user_id, d.session_id, d.country, d.device_type,
+      date_trunc('minute', d.occurred_at, 'UTC') as minute, date_trunc('hour', d.occurred_at, 'UTC') as hour
     from jsonb_to_recordset(removed) as d (
-      type text, name text, user_id uuid, session_id text, country text, device_type text, hour timestamptz,
+      type text, name text, user_id uuid, session_id text, country text, device_type text, occurred_at timestamptz,
       ingest_seq bigint
     )
     where d.ingest_seq <= seen
@@ -44,7 +45,9 @@ begin
       analytics.aggregation_id(c.type, c.name, c.granularity, c.bucket) as id
     from lost as l
     cross join lateral (
-      select l.type, l.name, 'hour' as granularity, l.hour as bucket, interval '1 hour' as length
+      select l.type, l.name, 'minute' as granularity, l.minute as bucket, interval '1 minute' as length
+      union all
+      select l.type, l.name, 'hour', l.hour, interval '1 hour'
       union all
       select w.type, w.name, w.granularity, w.bucket, ('1 ' || w.granularity)::interval
       from analytics.wider(l.type, l.name, l.hour) as w
@@ -127,14 +130,6 @@ begin
     where a.id = counted.id;
     delete from analytics.event_aggregations as a where a.id = counted.id and a.event_count = 0;
   end loop;
-
-  perform analytics.recount((
-    select jsonb_agg(to_jsonb(t))
-    from (
-      select distinct d.type, d.name, date_trunc('minute', d.occurred_at, 'UTC') as bucket
-      from jsonb_to_recordset(removed) as d (type text, name text, occurred_at timestamptz)
-    ) as t
-  ));
   return jsonb_array_length(removed);
 end
 $$;

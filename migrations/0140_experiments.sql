@@ -57,7 +57,7 @@ comment on column experiments.experiments.status is
   'draft -> running <-> paused -> completed -> archived; a running one may be completed, a draft or a paused one archived. A draft assigns nobody, and only a running experiment takes exposures.';
 comment on column experiments.experiments.start_date is 'Set when it first runs, unless it was set before.';
 comment on column experiments.experiments.end_date is 'Set when it is completed, unless it was set before. Later conversions do not count.';
-comment on column experiments.experiments.results is 'The result of experiment_results when it was completed.';
+comment on column experiments.experiments.results is 'The result of experiment_results when it was completed, or archived without; experiment_results returns it from then on.';
 comment on column experiments.experiments.hash_seed is 'The experiment''s id, unless it was set. GrowthBook''s seed.';
 comment on column experiments.experiments.hash_version is 'GrowthBook''s: 2, or 1 with coarser steps for experiments that were started in another tool.';
 comment on column experiments.experiments.bucket_version is

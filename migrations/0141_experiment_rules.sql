@@ -233,6 +233,9 @@ begin
   new.bucket_version := old.bucket_version + case when moved and old.status <> 'draft' then 1 else 0 end;
   if new.status = 'completed' and old.status <> 'completed' then
     new.end_date := coalesce(new.end_date, now());
+  end if;
+  -- Later its events are deleted.
+  if new.status in ('completed', 'archived') and old.status in ('running', 'paused') then
     new.results := private.results_of(new);
   end if;
   return new;

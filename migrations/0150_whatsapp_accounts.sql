@@ -87,6 +87,22 @@ grant update (
 ) on whatsapp.accounts to authenticated;
 grant select, insert, update, delete on whatsapp.accounts to service_role;
 select private.scope_table('whatsapp.accounts');
+-- What a user writes in a day by the data API, in both tables together.
+insert into private.daily_allowances (name, bytes, rows) values ('whatsapp', 52428800, 50000);
+select private.limit_writes('whatsapp.accounts', 'whatsapp', true);
+
+create function whatsapp.own_accounts() returns uuid[]
+  language plpgsql stable security definer
+  set search_path = ''
+  as $$
+begin
+  return array(select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()));
+end
+$$;
+comment on function whatsapp.own_accounts() is
+  'Accounts that the caller owns. Definer: the policies of templates, which are made of it, need no policies of accounts; it returns none of others.';
+revoke execute on function whatsapp.own_accounts() from public;
+grant execute on function whatsapp.own_accounts() to authenticated;
 
 -- Trigger of columns that only admins may set. Owners and admins share the role authenticated, so grants cannot tell them apart;
 -- this raises the error of a missing grant.
@@ -126,6 +142,8 @@ create trigger accounts_audit after insert or delete or update of
 select private.index_mentions('whatsapp.accounts', array['display_name']);
 
 -- migrate:down
+delete from private.daily_allowances where name = 'whatsapp';
 delete from private.mention_places where relation = 'whatsapp.accounts';
+drop function whatsapp.own_accounts();
 drop table whatsapp.accounts;
 drop function private.whatsapp_staff_only();

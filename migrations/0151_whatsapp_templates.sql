@@ -54,7 +54,7 @@ alter table whatsapp.templates force row level security;
 -- the first finds an owner's; the second is empty for them, and all for an admin. With its upper bound the planner takes it for a small one.
 create policy owner_select on whatsapp.templates for select to authenticated
   using (
-    account_id = any (array(select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid())))
+    account_id = any ((select whatsapp.own_accounts())::uuid[])
     or (
       account_id >= case when (select private.is_admin()) then '00000000-0000-0000-0000-000000000000'::uuid end
       and account_id <= 'ffffffff-ffff-ffff-ffff-ffffffffffff'
@@ -63,21 +63,21 @@ create policy owner_select on whatsapp.templates for select to authenticated
 -- Another owner's account and an absent one get the same refusal, before the foreign key is checked.
 create policy owner_insert on whatsapp.templates for insert to authenticated
   with check (
-    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    account_id = any ((select whatsapp.own_accounts())::uuid[])
     or (select private.is_admin())
   );
 create policy owner_update on whatsapp.templates for update to authenticated
   using (
-    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    account_id = any ((select whatsapp.own_accounts())::uuid[])
     or (select private.is_admin())
   )
   with check (
-    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    account_id = any ((select whatsapp.own_accounts())::uuid[])
     or (select private.is_admin())
   );
 create policy owner_delete on whatsapp.templates for delete to authenticated
   using (
-    account_id in (select a.id from whatsapp.accounts as a where a.owner_id = (select auth.uid()))
+    account_id = any ((select whatsapp.own_accounts())::uuid[])
     or (select private.is_admin())
   );
 grant select, delete on whatsapp.templates to authenticated;
@@ -93,6 +93,7 @@ grant update (status, whatsapp_template_id, quality_score, rejected_reason, prev
   on whatsapp.templates to authenticated;
 grant select, insert, update, delete on whatsapp.templates to service_role;
 select private.scope_table('whatsapp.templates');
+select private.limit_writes('whatsapp.templates', 'whatsapp', true);
 
 create trigger templates_erased before insert or update on whatsapp.templates
   for each statement execute function private.refuse_erased_caller();

@@ -87,6 +87,7 @@ create function private.webhook_inbox_of_phone(phone text) returns setof bigint
   set enable_seqscan = off
   set enable_indexscan = off
   set enable_indexonlyscan = off
+  set jit = off
   as $$
 declare
   known constant text := case

@@ -212,6 +212,23 @@ end
 $$;
 revoke execute on function private.webhooks_of(jsonb) from public;
 
+-- WhatsApp accounts that belong to a person: those of a lead, and those that the person has made as a user.
+create function private.whatsapp_accounts_of(person jsonb) returns uuid[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  accounts uuid[];
+begin
+  accounts := array(select a.id from whatsapp.accounts as a where a.lead_id = any (leads));
+  accounts := accounts || array(select a.id from whatsapp.accounts as a where a.owner_id = any (users));
+  return array(select distinct i.id from unnest(accounts) as i (id));
+end
+$$;
+revoke execute on function private.whatsapp_accounts_of(jsonb) from public;
+
 -- Hook: the ids of a person's own rows, by table.
 create function private.growth_rows_of(person jsonb) returns jsonb
   language plpgsql stable
@@ -220,6 +237,7 @@ create function private.growth_rows_of(person jsonb) returns jsonb
 declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
   onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
+  accounts constant uuid[] := private.whatsapp_accounts_of(person);
 begin
   return jsonb_build_object(
     'marketing.leads', to_jsonb(leads),
@@ -228,6 +246,8 @@ begin
     'onboarding.step_activities', to_jsonb(array(select a.id from onboarding.step_activities as a where a.session_id = any (onboarded))),
     'analytics.events', to_jsonb(array(select e.id from private.events_of(person) as e)),
     'experiments.assignments', to_jsonb(array(select a.id from private.assignments_of(person) as a)),
+    'whatsapp.accounts', to_jsonb(accounts),
+    'whatsapp.templates', to_jsonb(array(select t.id from whatsapp.templates as t where t.account_id = any (accounts))),
     'private.webhook_inbox', to_jsonb(private.webhooks_of(person))
   );
 end
@@ -242,6 +262,7 @@ insert into private.hooks (system, event, function) values
 -- migrate:down
 delete from private.hooks where system = 'growth' and event in ('person_addresses', 'person_found', 'person_rows');
 drop function private.growth_rows_of(jsonb);
+drop function private.whatsapp_accounts_of(jsonb);
 drop function private.webhooks_of(jsonb);
 drop function private.assignments_of(jsonb);
 drop function private.events_of(jsonb);

@@ -9,6 +9,7 @@ declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
   onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
   hooks constant bigint[] := private.webhooks_of(person);
+  accounts constant uuid[] := private.whatsapp_accounts_of(person);
 begin
   return jsonb_build_object(
     'marketing.leads', (
@@ -35,7 +36,11 @@ begin
     ),
     'whatsapp.accounts', (
       select coalesce(jsonb_agg(to_jsonb(a) - 'webhook_verify_token_hash' order by a.created_at), '[]') from whatsapp.accounts as a
-      where a.lead_id = any (leads)
+      where a.id = any (accounts)
+    ),
+    'whatsapp.templates', (
+      select coalesce(jsonb_agg(to_jsonb(t) order by t.created_at), '[]') from whatsapp.templates as t
+      where t.account_id = any (accounts)
     ),
     'private.webhook_inbox', (
       select coalesce(jsonb_agg(jsonb_build_object('received_at', w.received_at, 'field', w.field, 'payload', w.payload) order by w.id), '[]')
@@ -51,17 +56,18 @@ end
 $$;
 revoke execute on function private.growth_export(jsonb) from public;
 
--- Hook: counts what stays. An account belongs to a customer, by contract: it stays, without the lead. Consent records have only a
--- hash of the address.
+-- Hook: counts what stays. A WhatsApp account belongs to a customer, by contract: it stays until its owner's account is deleted, without the
+-- lead. Consent records have only a hash of the address.
 create function private.growth_kept(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
   as $$
 declare
-  leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
+  accounts constant uuid[] := private.whatsapp_accounts_of(person);
 begin
   return jsonb_build_object(
-    'whatsapp.accounts', (select count(*) from whatsapp.accounts as a where a.lead_id = any (leads)),
+    'whatsapp.accounts', cardinality(accounts),
+    'whatsapp.templates', (select count(*) from whatsapp.templates as t where t.account_id = any (accounts)),
     'private.consent_records', (
       select count(*) from private.consent_records as c where c.address_hash = private.address_hash(person ->> 'email')
     )
@@ -81,6 +87,11 @@ declare
   erased jsonb := '{}';
   rows_ bigint;
 begin
+  -- First, and in one order: submissions and onboardings that have begun end before, and those that come find no lead.
+  perform from marketing.leads as l where l.id = any (leads) order by l.id for update;
+  -- What their holders are about to do comes first, too, so that all of it is counted.
+  onboarded := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads) order by s.id for update);
+
   select private.forget_events(array_agg(e.id)) into rows_ from private.events_of(person) as e;
   erased := erased || jsonb_build_object('analytics.events', coalesce(rows_, 0));
 
@@ -88,7 +99,6 @@ begin
   get diagnostics rows_ = row_count;
   erased := erased || jsonb_build_object('experiments.assignments', rows_);
 
-  onboarded := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
   delete from onboarding.step_activities as a where a.session_id = any (onboarded);
   get diagnostics rows_ = row_count;
   erased := erased || jsonb_build_object('onboarding.step_activities', rows_);
@@ -111,7 +121,75 @@ end
 $$;
 revoke execute on function private.growth_erase(jsonb) from public;
 
+create table private.users_to_forget (
+  user_id uuid constraint users_to_forget_pkey primary key,
+  at      timestamptz not null default now()
+);
+comment on table private.users_to_forget is 'Users whose account was deleted, until the job forget_erased_users has deleted their events and assignments.';
+
+alter table private.users_to_forget enable row level security;
+alter table private.users_to_forget force row level security;
+
+-- Deletes events and assignments under the ids of deleted accounts, at most 500 events and 5,000 assignments, and returns how many. The deletion
+-- of an account does not wait for it: there may be any number, also of events that others have sent with the user's id.
+create function private.forget_erased_users() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  part constant int := 500;
+  gone uuid[];
+  ids uuid[];
+  rows_ bigint;
+begin
+  gone := array(select u.user_id from private.users_to_forget as u order by u.at, u.user_id limit 50 for update skip locked);
+  ids := array(
+    select e.id from unnest(gone) as u (id)
+    cross join lateral (select e.id from analytics.events as e where e.user_id = u.id limit part) as e
+    limit part
+  );
+  delete from experiments.assignments as a
+  where a.id = any (array(
+    select own.id
+    from private.assignments_of(jsonb_build_object(
+      'emails', '[]'::jsonb, 'users', to_jsonb(gone), 'systems', '{"growth": {"sessions": []}}'::jsonb
+    )) as own
+    limit 10 * part
+  ));
+  get diagnostics rows_ = row_count;
+  if cardinality(ids) < part and rows_ < 10 * part then
+    delete from private.users_to_forget as u where u.user_id = any (gone);
+  end if;
+  return rows_ + case when cardinality(ids) > 0 then private.forget_events(ids) else 0 end;
+end
+$$;
+revoke execute on function private.forget_erased_users() from public;
+
+insert into private.jobs (name, function, schedule, more_from, description) values (
+  'forget_erased_users', 'private.forget_erased_users', '*/5 * * * *', 1,
+  'Deletes events and assignments of deleted accounts.'
+);
+
+-- Hook: an account was deleted. The WhatsApp accounts of its user go, with their templates and access tokens: nobody could verify the number
+-- under another account. Events and assignments are left to the job forget_erased_users.
+create function private.erase_growth_account(account jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  erased constant uuid := (account ->> 'id')::uuid;
+  accounts constant uuid[] := array(select a.id from whatsapp.accounts as a where a.owner_id = erased);
+  templates constant bigint := (select count(*) from whatsapp.templates as t where t.account_id = any (accounts));
+begin
+  insert into private.users_to_forget (user_id) values (erased) on conflict do nothing;
+  delete from whatsapp.accounts as a where a.id = any (accounts);
+  return jsonb_build_object('whatsapp.accounts', cardinality(accounts), 'whatsapp.templates', templates);
+end
+$$;
+revoke execute on function private.erase_growth_account(jsonb) from public;
+
 insert into private.hooks (system, event, function) values
+('growth', 'account_erased', 'private.erase_growth_account'),
 ('growth', 'person_export', 'private.growth_export'),
 ('growth', 'person_kept', 'private.growth_kept'),
 ('growth', 'person_erase', 'private.growth_erase');
@@ -137,7 +215,11 @@ grant execute on function marketing.gdpr_delete_user_data(text, text[], boolean)
 -- migrate:down
 drop function marketing.gdpr_delete_user_data(text, text[], boolean);
 drop function marketing.gdpr_export_user_data(text, text[]);
-delete from private.hooks where system = 'growth' and event in ('person_export', 'person_kept', 'person_erase');
+delete from private.hooks where system = 'growth' and event in ('account_erased', 'person_export', 'person_kept', 'person_erase');
+drop function private.erase_growth_account(jsonb);
+delete from private.jobs where name = 'forget_erased_users';
+drop function private.forget_erased_users();
+drop table private.users_to_forget;
 drop function private.growth_erase(jsonb);
 drop function private.growth_kept(jsonb);
 drop function private.growth_export(jsonb);

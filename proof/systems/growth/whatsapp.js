@@ -207,6 +207,7 @@ export default {
       execute: USERS,
       depends: null,
     },
+    'whatsapp.own_accounts()': { execute: USERS },
     'whatsapp.verify_token_fits(text)': {
       arguments: (marker) => ({ token: marker }),
       depends: 'that the token is not the configured one',

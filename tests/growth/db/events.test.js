@@ -4,7 +4,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { anything, batches, seed, spoiled } from '../../support/any_json.js';
-import { as, close, onBehalf, sql, stack } from '../../support/stack.js';
+import { as, close, onBehalf, rowsRead, sql, stack, transaction } from '../../support/stack.js';
 import { aggregated, anEvent, freshCount, rollUp, uuidv7 } from '../support/events.js';
 
 const DAY = 86_400_000;
@@ -368,33 +368,116 @@ test('an event lies in the month of its id', async () => {
   assert.equal(part, 'analytics.events_undated');
 });
 
-test('partitions are made ahead, and those that are past retention go', async () => {
-  const months = async () =>
-    (await sql(`select to_char(month, 'YYYY_MM') as month from private.event_months order by 1`)).map(
-      ({ month }) => month,
-    );
-  const parts = async () =>
-    (
-      await sql(`select right(inhrelid::regclass::text, 7) as month from pg_inherits where inhparent = 'analytics.events'::regclass
-      and inhrelid::regclass::text <> 'analytics.events_undated' order by 1`)
-    ).map(({ month }) => month);
-  const at_first = await months();
-  assert.deepEqual(await parts(), at_first);
-  assert.ok(at_first.length >= 5, 'last month, this one, three ahead');
-  const [{ made }] = await sql('select analytics.make_event_partitions(5)::int as made');
-  assert.equal(made, 2);
-  assert.equal((await sql('select analytics.make_event_partitions(5)::int as made'))[0].made, 0);
-  assert.deepEqual(await parts(), await months());
-  const old_id = uuidv7(new Date(new Date().setUTCDate(0)).getTime());
-  const late = new Date(Date.now() - DAY).toISOString();
-  await track([anEvent({ id: old_id, occurred_at: late })]);
-  await sql(`select analytics.drop_old_events(date_trunc('month', now() at time zone 'UTC') at time zone 'UTC')`);
-  assert.equal(await stored(old_id), undefined);
-  assert.deepEqual(await months(), [...at_first.slice(1), ...(await months()).slice(-2)]);
-  assert.deepEqual(await parts(), await months());
-  const old = anEvent({ id: uuidv7(Date.UTC(2026, 0, 5)), occurred_at: new Date().toISOString() });
-  assert.deepEqual(await codes(old), ['id_time']);
+test('a reader of all events, as a backup is, keeps a month from being dropped and nothing else, and no writer waits for it', async () => {
+  const month = "(date_trunc('month', now() at time zone 'UTC') - interval '7 months')";
+  await sql(`select analytics.make_partition(
+      'events_' || to_char(${month}, 'YYYY_MM'), analytics.first_id(${month} at time zone 'UTC'),
+      analytics.first_id((${month} + interval '1 month') at time zone 'UTC'))`);
+  await sql(`insert into private.event_months (month) values (${month})`);
+  const old = '00000000-0000-7000-8000-0000000000aa';
+  await sql(
+    `insert into analytics.events (id, type, name, occurred_at) values ($1, 'system', 'old', now() - interval '91 days')`,
+    [old],
+  );
+  const job = async (name) => (await sql('select edge.run_job($1) as result', [name]))[0].result;
+  const months = () => sql(`select from private.event_months where month = ${month}`);
+  await transaction(async (query) => {
+    await query('lock table analytics.events in access share mode');
+    const event = anEvent();
+    const writing = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await as(onBehalf(SERVICE), async (run) => {
+        // As the role edge has it.
+        await run(`set local lock_timeout = '1s'`);
+        await run('select analytics.track_events($1::jsonb)', [JSON.stringify([event])]);
+      });
+    };
+    const [dropped] = await Promise.all([job('drop_event_partitions'), writing()]);
+    assert.match(dropped.error, /^55P03/);
+    assert.equal((await job('cleanup_old_data')).error, null);
+    assert.equal(await stored(old), undefined);
+    assert.ok(await stored(event.id));
+  });
+  assert.equal((await months()).length, 1);
+  assert.equal((await job('drop_event_partitions')).error, null);
+  assert.equal((await months()).length, 0);
 });
+
+/** Tables as the planner sees them right after most of their rows were deleted: many pages, hardly a row. */
+const takeForEmpty = (query, table) =>
+  query('update pg_class set reltuples = 1, relpages = 1000 where oid = $1::regclass', [table]);
+
+for (const statistics of ['of now', 'of an empty table']) {
+  test(`undated events that are not old are not read when old ones are deleted: statistics ${statistics}`, async () => {
+    await transaction(async (query) => {
+      await query(`insert into analytics.events (id, type, name, occurred_at)
+        select analytics.undated_id(gen_random_uuid()), 'page_view', 'undated', now() - case when n <= 100 then interval '91 days' else '1 day' end
+        from generate_series(1, 20000) as n`);
+      await query('analyze analytics.events_undated');
+      if (statistics !== 'of now') await takeForEmpty(query, 'analytics.events_undated');
+      const drop = async () => {
+        const blocks = async () => {
+          const [{ fetched }] = await query(
+            `select sum(pg_stat_get_xact_blocks_fetched(c.oid))::int as fetched from pg_class as c
+             where c.oid = 'analytics.events_undated'::regclass
+               or c.oid in (select indexrelid from pg_index where indrelid = 'analytics.events_undated'::regclass)`,
+          );
+          return fetched;
+        };
+        const before_ = await blocks();
+        const [{ rows }] = await query(
+          `select analytics.delete_undated_events(now() - interval '90 days')::int as rows`,
+        );
+        return { rows, read: (await blocks()) - before_ };
+      };
+      assert.equal((await drop()).rows, 100);
+      await drop();
+      const { rows, read } = await drop();
+      assert.equal(rows, 0);
+      assert.ok(read <= 40, `${read} blocks were read`);
+    });
+  });
+
+  test(`counts whose actors are gone are not looked at again: statistics ${statistics}`, async () => {
+    await transaction(async (query) => {
+      const add = (days) =>
+        query(
+          `with made as (
+             insert into analytics.event_aggregations (id, event_type, event_name, granularity, time_bucket, event_count)
+             select gen_random_uuid(), 'system', 'old ' || n, 'hour', date_trunc('hour', now() - make_interval(days => $1)), 1
+             from generate_series(1, 2000) as n
+             returning id
+           )
+           insert into private.event_actors (aggregation_id, kind, actor) select made.id, 's', made.id from made`,
+          [days],
+        );
+      const drop = async () => {
+        let rows;
+        const read = await rowsRead(query, `relname in ('event_aggregations', 'event_actors')`, async () => {
+          [{ rows }] = await query(
+            `select analytics.drop_old_counts(now() - interval '90 days', now() - interval '121 days')::int as rows`,
+          );
+        });
+        return { rows, read };
+      };
+      for (const days of [400, 399, 2]) await add(days);
+      await query('analyze analytics.event_aggregations, private.event_actors');
+      if (statistics !== 'of now') {
+        for (const table of ['analytics.event_aggregations', 'private.event_actors']) await takeForEmpty(query, table);
+      }
+      const first = await drop();
+      assert.equal(first.rows, 4000);
+      assert.ok(first.read <= 15_000, `${first.read} rows were read`);
+      await add(130);
+      const second = await drop();
+      assert.equal(second.rows, 2000);
+      assert.ok(second.read <= 7500, `${second.read} rows were read`);
+      const third = await drop();
+      assert.equal(third.rows, 0);
+      assert.ok(third.read <= 50, `${third.read} rows were read`);
+    });
+  });
+}
 
 test('nothing escapes the watermark: what is written slowly is counted when it is there', async () => {
   await rollUp();
@@ -481,6 +564,53 @@ test('roll-ups equal a fresh count of the events, for any events in any order', 
   assert.deepEqual(await aggregated(), wanted, `seed ${seed}`);
 });
 
+test('a minute with many events is not read again for the next ones, nor when one of it is forgotten', async () => {
+  await rollUp();
+  const minute = `date_trunc('minute', now(), 'UTC')`;
+  await transaction(async (query) => {
+    const add = (from, to) =>
+      query(
+        `insert into analytics.events (id, type, name, user_id, session_id, occurred_at)
+         select analytics.undated_id(gen_random_uuid()), 'page_view', 'busy', md5('u' || n % 300)::uuid, 's' || n % 500,
+           ${minute} + n % 60 * interval '1 second'
+         from generate_series($1::int, $2::int) as n`,
+        [from, to],
+      );
+    const isEvents = `relid in (select inhrelid from pg_inherits where inhparent = 'analytics.events'::regclass)`;
+    const counted = async (statement) => {
+      let rows;
+      const read = await rowsRead(query, isEvents, async () => {
+        [{ rows }] = await query(statement);
+      });
+      return { rows, read };
+    };
+    const busy = async () => {
+      const [row] = await query(
+        `select event_count::int, unique_users::int, unique_sessions::int from analytics.event_aggregations
+         where granularity = 'minute' and event_name = 'busy'`,
+      );
+      return Object.values(row);
+    };
+    await add(1, 20_000);
+    await query('analyze analytics.events_undated');
+    // A part of a run may end with its time.
+    for (let rows = 1; rows > 0; ) [{ rows }] = await query('select analytics.process_pending_events()::int as rows');
+    assert.deepEqual(await busy(), [20_000, 300, 500]);
+    await query(`insert into analytics.events (id, type, name, session_id, occurred_at)
+      select analytics.undated_id(gen_random_uuid()), 'page_view', 'busy', 'other ' || n % 10, ${minute} from generate_series(1, 100) as n`);
+    const { rows, read } = await counted('select analytics.process_pending_events()::int as rows');
+    assert.equal(rows, 100);
+    assert.ok(read <= 5000, `${read} events were read for 100`);
+    assert.deepEqual(await busy(), [20_100, 300, 510]);
+    const forgotten = await counted(
+      `select private.forget_events(array(select id from analytics.events where session_id = 'other 3'))::int as rows`,
+    );
+    assert.equal(forgotten.rows, 10);
+    assert.ok(forgotten.read <= 5000, `${forgotten.read} events were read for 10`);
+    assert.deepEqual(await busy(), [20_090, 300, 509]);
+  });
+});
+
 test('what is forgotten is counted no more', async () => {
   const ids = (await sql('select id from analytics.events order by md5(id::text)')).map(({ id }) => id);
   for (const part of [ids.slice(0, 1), ids.slice(1, 60), ids.slice(60, 61), ids.slice(61, 300)]) {
@@ -552,5 +682,47 @@ test('what is past retention is forgotten: minutes, and who was in a bucket; the
   assert.deepEqual(await sql(`select from analytics.event_aggregations where granularity = 'minute'`), []);
   assert.deepEqual(await counts(), before_);
   // What is gone would be missed by other files.
+  await sql(`update private.event_watermark set actors_deleted_to = '-infinity'`);
   await sql('truncate analytics.events, analytics.event_aggregations, private.event_actors');
+});
+
+test('partitions are made ahead, and those that are past retention go', async () => {
+  const months = async () =>
+    (await sql(`select to_char(month, 'YYYY_MM') as month from private.event_months order by 1`)).map(
+      ({ month }) => month,
+    );
+  const parts = async () =>
+    (
+      await sql(`select right(inhrelid::regclass::text, 7) as month from pg_inherits where inhparent = 'analytics.events'::regclass
+      and inhrelid::regclass::text <> 'analytics.events_undated' order by 1`)
+    ).map(({ month }) => month);
+  // The month may have changed since the system was set up.
+  await sql('select analytics.make_event_partitions()');
+  const [{ this_month, last_month }] = await sql(
+    `select to_char(now() at time zone 'UTC', 'YYYY_MM') as this_month,
+       (date_trunc('month', now() at time zone 'UTC') - interval '1 month')::date::text as last_month`,
+  );
+  const at_first = await months();
+  assert.deepEqual(await parts(), at_first);
+  assert.ok(at_first.length >= 5, 'last month, this one, three ahead');
+  const [{ made }] = await sql('select analytics.make_event_partitions(5)::int as made');
+  assert.equal(made, 2);
+  assert.equal((await sql('select analytics.make_event_partitions(5)::int as made'))[0].made, 0);
+  assert.deepEqual(await parts(), await months());
+  const old_id = uuidv7(new Date(new Date().setUTCDate(0)).getTime());
+  const late = new Date(Date.now() - DAY).toISOString();
+  await track([anEvent({ id: old_id, occurred_at: late })]);
+  await sql(`select analytics.drop_event_partitions(date_trunc('month', now() at time zone 'UTC') at time zone 'UTC')`);
+  assert.equal(await stored(old_id), undefined);
+  assert.deepEqual(await months(), [...at_first.filter((month) => month >= this_month), ...(await months()).slice(-2)]);
+  assert.deepEqual(await parts(), await months());
+  const old = anEvent({ id: uuidv7(Date.UTC(2026, 0, 5)), occurred_at: new Date().toISOString() });
+  assert.deepEqual(await codes(old), ['id_time']);
+  // The month that is gone would be missed by other files.
+  await sql(
+    `select analytics.make_partition('events_' || to_char($1::timestamp, 'YYYY_MM'),
+       analytics.first_id($1::timestamp at time zone 'UTC'), analytics.first_id(($1::timestamp + interval '1 month') at time zone 'UTC'))`,
+    [last_month],
+  );
+  await sql('insert into private.event_months (month) values ($1)', [last_month]);
 });

@@ -1209,6 +1209,60 @@ const filled = async (counts, fields = {}) => {
   return made;
 };
 
+test('results of an experiment that is over stay as they were, also when its events are gone', async () => {
+  const half = { control_variant: { id: 'a', weight: 0.5 }, test_variants: [{ id: 'b', weight: 0.5 }] };
+  for (const way of [
+    ['completed', 'archived'],
+    ['paused', 'archived'],
+  ]) {
+    const made = await filled(
+      [
+        [20, 5],
+        [20, 10],
+      ],
+      half,
+    );
+    const { variants } = await results(admin, made.id);
+    assert.deepEqual(
+      variants.map(({ conversions }) => conversions),
+      [5, 10],
+    );
+    await change(made.id, { status: way[0] }, admin);
+    if (way[0] === 'completed') await sql('delete from analytics.events where name = $1', [made.primary_metric]);
+    await change(made.id, { status: way[1], name: 'Renamed' }, admin);
+    await sql('delete from analytics.events where name = $1', [made.primary_metric]);
+    const after_ = await results(admin, made.id);
+    assert.deepEqual([after_.variants, after_.status, after_.name], [variants, 'archived', 'Renamed'], `${way}`);
+    await over(made.id);
+  }
+});
+
+test('results say since when conversions are counted, where earlier events may have been deleted', async () => {
+  const half = { control_variant: { id: 'a', weight: 0.5 }, test_variants: [{ id: 'b', weight: 0.5 }] };
+  const made = await filled(
+    [
+      [3, 1],
+      [3, 2],
+    ],
+    half,
+  );
+  assert.equal((await results(admin, made.id)).conversions_since, null);
+  const first = (days) =>
+    sql(
+      `update experiments.assignments set first_exposure_at = now() - make_interval(days => $2)
+       where experiment_id = $1 and session_id = (select min(session_id) from experiments.assignments where experiment_id = $1)`,
+      [made.id, days],
+    );
+  await first(89);
+  assert.equal((await results(admin, made.id)).conversions_since, null);
+  await first(91);
+  const { conversions_since: since } = await results(admin, made.id);
+  assert.ok(Math.abs(Date.now() - 90 * 864e5 - new Date(since)) < 60e3, since);
+  const done = await change(made.id, { status: 'completed' }, admin);
+  assert.ok(done.results.conversions_since >= since);
+  await over(made.id);
+});
+
 test('results are counted without temporary files, whatever memory the database gives a statement', async () => {
   const half = { control_variant: { id: 'a', weight: 0.5 }, test_variants: [{ id: 'b', weight: 0.5 }] };
   const counts = { a: [3000, 2000], b: [3000, 2500] };
@@ -1221,7 +1275,7 @@ test('results are counted without temporary files, whatever memory the database 
     const count = `select private.experiment_counts(x) as found from experiments.experiments as x where x.id = '${made.id}'`;
     const [{ 'QUERY PLAN': plans }] = await query(`explain (analyze, buffers, format json) ${count}`);
     assert.equal(plans[0].Plan['Temp Written Blocks'], 0);
-    assert.deepEqual((await query(count))[0].found, counts);
+    assert.deepEqual((await query(count))[0].found.variants, counts);
   });
   await over(made.id);
 });
@@ -1422,6 +1476,7 @@ test('an experiment without a metric, or without units, has no rates', async () 
   assert.deepEqual(Object.keys(empty).sort(), [
     'bucket_version',
     'computed_at',
+    'conversions_since',
     'experiment_id',
     'name',
     'primary_metric',

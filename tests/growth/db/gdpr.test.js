@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { after, test } from 'node:test';
 import { productSystems, systems } from '../../../dev/systems.js';
 import { as, close, has, onBehalf, sql, transaction } from '../../support/stack.js';
+import { addAccount, addTemplate, freshIds } from '../support/whatsapp.js';
 
 after(close);
 
@@ -64,6 +65,8 @@ for (const [name, statements] of Object.entries(STATISTICS)) {
         select gen_random_uuid(), 's', gen_random_uuid() from generate_series(1, 20000)`);
       await query(`update private.event_watermark set ingest_seq = (select max(ingest_seq) from analytics.events)`);
       for (const statement of statements) await query(statement);
+      // Foreign keys keep the plans of this connection's earlier deletions, which were made with other settings.
+      await query('discard plans');
       const read = async () => {
         const rows =
           await query(`select relid::regclass::text as name, seq_scan::int as scans, idx_tup_fetch::int as rows
@@ -95,6 +98,69 @@ for (const [name, statements] of Object.entries(STATISTICS)) {
     });
   });
 }
+
+/** Waits until a statement with these words waits for a lock, or something has ended. */
+const untilBlocked = async (words, running) => {
+  let hasEnded = false;
+  const end = () => {
+    hasEnded = true;
+  };
+  running.then(end, end);
+  for (;;) {
+    const blocked = await sql(`select from pg_stat_activity where wait_event_type = 'Lock' and query like $1`, [
+      `%${words}%`,
+    ]);
+    if (hasEnded || blocked.length > 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+
+test('an onboarding that begins beside an erasure is erased with the lead, and counted', async () => {
+  const email = `${randomUUID()}@gdpr.example`;
+  await capture({ email });
+  let erasing;
+  await as(onBehalf(OFFICE), async (query) => {
+    const start = { email, business_data: { name: `of ${email}` } };
+    await query('select onboarding.start($1)', [JSON.stringify(start)]);
+    erasing = asked('gdpr_delete_user_data', email);
+    await untilBlocked('gdpr_delete_user_data', erasing);
+  });
+  const { erased } = await erasing;
+  assert.equal(erased['onboarding.sessions'], 1);
+  const left = await sql(`select from onboarding.sessions where business_data ->> 'name' = $1`, [`of ${email}`]);
+  assert.equal(left.length, 0);
+});
+
+test('an old lead that comes back while the clean-up runs stays: spam that a person confirms, and one that staff restore', async () => {
+  const [spam, deleted] = [`${randomUUID()}@gdpr.example`, `${randomUUID()}@gdpr.example`];
+  const add = (email) =>
+    sql(
+      `insert into marketing.leads (email, email_normalized, email_domain, is_spam, spam_reason, deleted_at, created_at, updated_at)
+       select $1, $1, 'gdpr.example', $2, case when $2 then 'honeypot' end, case when not $2 then then_ end, then_, then_
+       from (select now() - interval '100 days' as then_) as t`,
+      [email, email === spam],
+    );
+  const there = (email) =>
+    sql('select id, is_spam from marketing.leads where email_normalized = $1 and deleted_at is null', [email]);
+  const comeBack = {
+    [spam]: (query) => query('select marketing.capture_lead($1)', [JSON.stringify({ email: spam })]),
+    [deleted]: (query) => query('update marketing.leads set deleted_at = null where email_normalized = $1', [deleted]),
+  };
+  for (const [email, change] of Object.entries(comeBack)) {
+    let cleaning;
+    await add(email);
+    await as(email === spam ? onBehalf(OFFICE) : OFFICE, async (query) => {
+      await change(query);
+      cleaning = sql('select marketing.cleanup_old_data()');
+      await untilBlocked('cleanup_old_data', cleaning);
+    });
+    await cleaning;
+    const [lead] = await there(email);
+    assert.equal(lead?.is_spam, false, email === spam ? 'confirmed' : 'restored');
+  }
+  const stored = await sql('select from marketing.lead_interactions where lead_id = $1', [(await there(spam))[0].id]);
+  assert.equal(stored.length, 1, 'and its submission');
+});
 
 test('who is deleted is found as well', async () => {
   const email = `${randomUUID()}@gdpr.example`;
@@ -418,3 +484,99 @@ test('what is somebody’s own is no mention of them', async () => {
   const receipt = await asked('gdpr_delete_user_data', email);
   assert.deepEqual([receipt.mentions, receipt.erased['marketing.leads']], [{}, 1]);
 });
+
+/** A user with a verified WhatsApp account, its template and token, events and an assignment. Gives the ids. */
+const customer = async (query) => {
+  const [user, session, ids] = [randomUUID(), `s-${randomUUID()}`, freshIds()];
+  const account = await addAccount(query, ids, { owner_id: user, display_name: `shop of ${user}@gdpr.example` });
+  const template = await addTemplate(query, account, ids);
+  await query(`insert into private.whatsapp_access_tokens (account_id, sealed, key_version) values ($1, '-', 1)`, [
+    account.id,
+  ]);
+  // Before and after signing in, and one that only claims to be the user's.
+  await query(
+    `insert into analytics.events (id, type, name, user_id, user_is_verified, session_id, occurred_at)
+     select analytics.undated_id(gen_random_uuid()), 'page_view', 'fixture', e.user_id, e.verified, e.session, now()
+     from (values (null, false, $2::text), ($1::uuid, true, $2), ($1, false, $2 || '-other')) as e (user_id, verified, session)`,
+    [user, session],
+  );
+  const [experiment] = await query(
+    `insert into experiments.experiments (name, control_variant, test_variants, unit)
+     values ('fixture', '{"id": "a", "weight": 0.5}', '[{"id": "b", "weight": 0.5}]', 'user_id') returning id`,
+  );
+  await query(
+    `insert into experiments.assignments (experiment_id, unit_key, user_id, variant_id, bucket_version)
+     values ($1, 'user:' || $2, $2::uuid, 'a', 1)`,
+    [experiment.id, user],
+  );
+  // A client's claim of the id: named by the key alone.
+  await query(
+    `insert into experiments.assignments (experiment_id, unit_key, session_id, variant_id, bucket_version)
+     values ($1, 'claimed:' || $2, $3, 'a', 1)`,
+    [experiment.id, user, `claims ${session}`],
+  );
+  return { user, ids, account, template };
+};
+/** What growth has of a user, as numbers of rows. */
+const ownedBy = async (query, { user, account }) =>
+  (
+    await query(
+      `select (select count(*)::int from whatsapp.accounts where owner_id = $1) as accounts,
+        (select count(*)::int from whatsapp.templates where account_id = $2) as templates,
+        (select count(*)::int from private.whatsapp_access_tokens where account_id = $2) as tokens,
+        (select count(*)::int from analytics.events where user_id = $1) as events,
+        (select count(*)::int from experiments.assignments where unit_key in ('user:' || $1::text, 'claimed:' || $1::text)) as assignments`,
+      [user, account.id],
+    )
+  )[0];
+const EVERYTHING = { accounts: 1, templates: 1, tokens: 1, events: 2, assignments: 2 };
+
+test('a deleted account takes its WhatsApp accounts, events and assignments, and its number can be verified again', () =>
+  transaction(async (query) => {
+    const [gone, other] = [await customer(query), await customer(query)];
+    assert.deepEqual(await ownedBy(query, gone), EVERYTHING);
+    const [{ erased }] = await query('select private.erase_account($1) as erased', [gone.user]);
+    assert.deepEqual(erased.growth, { 'whatsapp.accounts': 1, 'whatsapp.templates': 1 });
+    const left = { accounts: 0, templates: 0, tokens: 0, events: 2, assignments: 2 };
+    assert.deepEqual(await ownedBy(query, gone), left);
+    // More than the job deletes at once, sent by somebody else with the user's id.
+    await query(
+      `insert into analytics.events (id, type, name, user_id, session_id, occurred_at)
+       select analytics.undated_id(gen_random_uuid()), 'page_view', 'name ' || n, $1, 'elsewhere', now() from generate_series(1, 1200) as n`,
+      [gone.user],
+    );
+    const forgotten = async () => Number((await query('select private.forget_erased_users() as rows'))[0].rows);
+    const parts = [];
+    for (let rows = await forgotten(); rows > 0; rows = await forgotten()) parts.push(rows);
+    assert.deepEqual(parts, [502, 500, 202]);
+    assert.deepEqual(await ownedBy(query, gone), { ...left, events: 0, assignments: 0 });
+    assert.deepEqual(await query('select from private.users_to_forget where user_id = $1', [gone.user]), []);
+    assert.deepEqual(await ownedBy(query, other), EVERYTHING);
+    await addAccount(query, gone.ids, { owner_id: other.user });
+  }));
+
+test('the WhatsApp accounts that a person owns are exported with their templates, stay, and are no mentions', () =>
+  transaction(async (query) => {
+    const [mine] = [await customer(query), await customer(query)];
+    const person = JSON.stringify({
+      email: `${mine.user}@gdpr.example`,
+      emails: [`${mine.user}@gdpr.example`],
+      phones: [],
+      users: [mine.user],
+      systems: { growth: { leads: [], sessions: [], anonymous: [] } },
+    });
+    const call = async (name) => (await query(`select private.growth_${name}($1) as answer`, [person]))[0].answer;
+    const found = await call('export');
+    const idsOf = (table) => found[table].map(({ id }) => id);
+    assert.deepEqual(
+      [idsOf('whatsapp.accounts'), idsOf('whatsapp.templates')],
+      [[mine.account.id], [mine.template.id]],
+    );
+    assert.doesNotMatch(JSON.stringify(found), /sealed|token_hash/);
+    const own = await call('rows_of');
+    assert.deepEqual([own['whatsapp.accounts'], own['whatsapp.templates']], [[mine.account.id], [mine.template.id]]);
+    const kept = await call('kept');
+    assert.deepEqual([kept['whatsapp.accounts'], kept['whatsapp.templates']], [1, 1]);
+    await call('erase');
+    assert.deepEqual(await ownedBy(query, mine), { ...EVERYTHING, events: 0, assignments: 0 });
+  }));

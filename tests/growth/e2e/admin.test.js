@@ -363,7 +363,7 @@ test('a person is erased everywhere, the receipt counts truly, and others are un
   assert.equal(status, 200);
   // Other systems may count as well: nothing, since they have nothing of this person.
   const some = (counts) => Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
-  assert.deepEqual(some(body.erased), { ...WORK, 'experiments.assignments': 1 });
+  assert.deepEqual(some(body.erased), { ...WORK, 'experiments.assignments': 1, 'sample.user_profiles': 1 });
   assert.deepEqual(some(body.kept), { 'private.consent_records': 1, 'whatsapp.accounts': 1 });
   // Nowhere in any table, of any name.
   const tables =
@@ -485,7 +485,11 @@ test('what only mentions a person is counted, and erased where the admin says so
   );
   await ask('/v1/leads', { json: { email: other, notes: `My colleague is ${email}, call them.` } });
   const sub = randomUUID();
-  await sql('insert into sample.user_profiles (id, email, full_name) values ($1, $2, $3)', [sub, email, 'Jane']);
+  await sql('insert into sample.user_profiles (id, email, full_name) values ($1, $2, $3)', [
+    sub,
+    other,
+    `Jane, ${email}`,
+  ]);
   await rollUp();
   const token = await admin();
   const everything = {
@@ -516,7 +520,7 @@ test('what only mentions a person is counted, and erased where the admin says so
   const [lead] = await sql('select notes from marketing.leads where email_normalized = $1', [other]);
   assert.equal(lead.notes, 'My colleague is [erased], call them.');
   const [profile] = await sql('select email, full_name from sample.user_profiles where id = $1', [sub]);
-  assert.deepEqual([profile.email, profile.full_name], [null, 'Jane']);
+  assert.deepEqual([profile.email, profile.full_name], [other, 'Jane, [erased]']);
   assert.equal((await sql('select from analytics.events where name = any ($1)', [[name, `for ${email}`]])).length, 0);
   assert.deepEqual(await aggregated(), await freshCount(), 'and is counted no more');
 });
