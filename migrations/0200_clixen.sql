@@ -5,6 +5,9 @@ comment on schema clixen is 'clixen: a workflow builder with chat.';
 -- The edge calls as itself the functions whose answers depend on what it has seen.
 grant usage on schema clixen to authenticated, service_role, edge;
 
+-- What a user writes in a day by the data API, in all tables together.
+insert into private.daily_allowances (name, bytes, rows) values ('clixen', 209715200, 100000);
+
 insert into private.system_schemas (schema, system) values
 ('clixen', 'clixen');
 
@@ -50,6 +53,7 @@ end
 $$;
 
 -- migrate:down
+delete from private.daily_allowances where name = 'clixen';
 delete from private.system_schemas where system = 'clixen';
 drop function private.queue_writes();
 drop function private.lock_user(uuid);

@@ -46,6 +46,7 @@ grant select on clixen.user_profiles to authenticated;
 grant update (full_name, avatar_url, preferences, onboarding_completed) on clixen.user_profiles to authenticated;
 grant select, insert, update, delete on clixen.user_profiles to service_role;
 select private.scope_table('clixen.user_profiles');
+select private.limit_writes('clixen.user_profiles', 'clixen', true);
 
 -- Trigger: changes of tier and address are security events.
 create function private.watch_profile() returns trigger

@@ -52,6 +52,7 @@ grant insert (user_id, name, description, color) on clixen.projects to authentic
 grant update (name, description, color) on clixen.projects to authenticated;
 grant select, insert, update, delete on clixen.projects to service_role;
 select private.scope_table('clixen.projects');
+select private.limit_writes('clixen.projects', 'clixen', true);
 
 -- Trigger: counts the projects of a user; refuses one for an erased user.
 create function private.count_projects() returns trigger

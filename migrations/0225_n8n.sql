@@ -29,9 +29,10 @@ revoke execute on function private.n8n_slug(uuid) from public;
 -- Workflows in n8n that have no row here any more.
 create table private.n8n_removals (
   n8n_workflow_id text constraint n8n_removals_pkey primary key, -- n8n's id, or a mark
-  workflow_id     uuid,                    -- of a mark: the workflow's id here
+  workflow_id     uuid,                    -- the workflow's id here
   due_at          timestamptz not null default now() + interval '2 minutes',
-  attempts        bigint not null default 0
+  attempts        bigint not null default 0,
+  claimed_until   timestamptz              -- n8n is being told to remove it; until then no deployment of the workflow begins
 );
 comment on table private.n8n_removals is 'Workflows to remove from n8n: their rows were deleted here, or archived.';
 
@@ -54,7 +55,7 @@ create function private.queue_n8n_removal() returns trigger
   as $$
 begin
   insert into private.n8n_removals (n8n_workflow_id, workflow_id)
-  select coalesce(o.n8n_workflow_id, private.n8n_mark(o.id)), case when o.n8n_workflow_id is null then o.id end
+  select coalesce(o.n8n_workflow_id, private.n8n_mark(o.id)), o.id
   from old_rows as o
   where o.n8n_workflow_id is not null or o.deployment_status <> 'not_deployed'
   on conflict do nothing;
@@ -69,7 +70,7 @@ create function private.queue_n8n_removal_of_archived() returns trigger
   as $$
 begin
   insert into private.n8n_removals (n8n_workflow_id, workflow_id)
-  select coalesce(new.n8n_workflow_id, private.n8n_mark(new.id)), case when new.n8n_workflow_id is null then new.id end
+  select coalesce(new.n8n_workflow_id, private.n8n_mark(new.id)), new.id
   where new.n8n_workflow_id is not null or new.deployment_status <> 'not_deployed'
   on conflict do nothing;
   update clixen.mvp_workflows as w set
@@ -89,7 +90,7 @@ begin
     delete from private.n8n_removals as r where r.n8n_workflow_id = removed_from_n8n.n8n_workflow_id;
   else
     update private.n8n_removals as r
-    set attempts = r.attempts + 1, due_at = now() + interval '2 minutes' * 2 ^ least(r.attempts, 9)
+    set attempts = r.attempts + 1, claimed_until = null, due_at = now() + interval '2 minutes' * 2 ^ least(r.attempts, 9)
     where r.n8n_workflow_id = removed_from_n8n.n8n_workflow_id;
   end if;
   return found;

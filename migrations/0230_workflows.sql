@@ -19,7 +19,7 @@ create table clixen.mvp_workflows (
   last_deployed_at      timestamptz,
   execution_count       bigint not null default 0,
   last_execution_at     timestamptz,
-  avg_execution_time_ms bigint,
+  avg_execution_time_ms double precision,
   created_at            timestamptz not null default now(),
   updated_at            timestamptz not null default now(),
   constraint mvp_workflows_id_user_id unique (id, user_id),
@@ -44,6 +44,7 @@ comment on column clixen.mvp_workflows.status is
   'validated is the owner''s word, and ends with the next change; deployed and failed are said by functions only.';
 comment on column clixen.mvp_workflows.version is 'Grows with every change of n8n_workflow_json.';
 comment on column clixen.mvp_workflows.last_deployed_at is 'Null while no version serves: before the first deployment, and after it was archived.';
+comment on column clixen.mvp_workflows.avg_execution_time_ms is 'With fractions: rounded after each of many executions it would drift away from their mean.';
 comment on column clixen.mvp_workflows.deployment_status is 'The status of the last deployment: updating if an earlier one still serves.';
 
 -- The owner is a column of it for the policies: the planner does not know that a project has one owner, and would otherwise also
@@ -74,6 +75,7 @@ grant insert (user_id, project_id, name, description, n8n_workflow_json, origina
 grant update (project_id, name, description, n8n_workflow_json, original_prompt, status) on clixen.mvp_workflows to authenticated;
 grant select, insert, update, delete on clixen.mvp_workflows to service_role;
 select private.scope_table('clixen.mvp_workflows');
+select private.limit_writes('clixen.mvp_workflows', 'clixen', true);
 
 -- Trigger: a change of the workflow is a new version, which is not validated yet. Owners may write the status, but only
 -- deployments set deployed and failed.
@@ -182,8 +184,8 @@ begin
   perform pg_advisory_xact_lock(hashtextextended(w.user_id::text, 220))
   from clixen.mvp_workflows as w where w.n8n_workflow_id = record_execution.n8n_workflow_id;
   update clixen.mvp_workflows as w set
-    avg_execution_time_ms =
-      (coalesce(w.avg_execution_time_ms, 0) * w.execution_count + greatest(record_execution.duration_ms, 0)) / (w.execution_count + 1),
+    avg_execution_time_ms = coalesce(w.avg_execution_time_ms, 0)
+      + (greatest(record_execution.duration_ms, 0) - coalesce(w.avg_execution_time_ms, 0)) / (w.execution_count + 1),
     execution_count = w.execution_count + 1,
     last_execution_at = greatest(w.last_execution_at, record_execution.finished_at)
   where w.n8n_workflow_id = record_execution.n8n_workflow_id;

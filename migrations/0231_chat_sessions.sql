@@ -47,6 +47,7 @@ grant insert (user_id, project_id, workflow_id, title, status, user_satisfied) o
 grant update (project_id, workflow_id, title, status, user_satisfied) on clixen.mvp_chat_sessions to authenticated;
 grant select, insert, update, delete on clixen.mvp_chat_sessions to service_role;
 select private.scope_table('clixen.mvp_chat_sessions');
+select private.limit_writes('clixen.mvp_chat_sessions', 'clixen', true);
 
 -- Trigger: remembers whether the session has had a workflow, and a deployed one.
 create function private.mark_chat_session() returns trigger

@@ -50,6 +50,7 @@ grant insert (session_id, user_id, content, role, agent_type, processing_time_ms
 grant update (content, metadata) on clixen.mvp_chat_messages to authenticated;
 grant select, insert, update, delete on clixen.mvp_chat_messages to service_role;
 select private.scope_table('clixen.mvp_chat_messages');
+select private.limit_writes('clixen.mvp_chat_messages', 'clixen', true);
 
 -- Trigger: in a batch PostgREST sends null for a column that only some of the messages have.
 create function private.complete_chat_message() returns trigger

@@ -109,6 +109,9 @@ select private.index_mentions('clixen.deployments', array['n8n_response', 'error
 create table private.deployment_runs (
   deployment_id    uuid constraint deployment_runs_pkey primary key
     constraint deployment_runs_deployment references clixen.deployments on delete cascade,
+  -- By this name private.mentions knows a row.
+  id               uuid generated always as (deployment_id) stored,
+  workflow_id      uuid not null,
   workflow         jsonb not null,
   workflow_version bigint not null,
   of_version       bigint,
@@ -116,12 +119,38 @@ create table private.deployment_runs (
   lease_until      timestamptz not null default now() + interval '30 seconds',
   attempts         bigint not null default 0
 );
-comment on table private.deployment_runs is 'The workflow as it was when its deployment was opened, and the lease of the worker that carries it out.';
+comment on table private.deployment_runs is
+  'The workflow as it was when its deployment was opened, and the lease of the worker that carries it out. A failed deployment has none; of those that served, the copies stay that a rollback can restore.';
 comment on column private.deployment_runs.of_version is 'The version that a rollback restores.';
 comment on column private.deployment_runs.lease_until is 'Until then no other worker takes it up; the one that opened it has some seconds to begin.';
 
+create index deployment_runs_workflow_id on private.deployment_runs (workflow_id);
+
 alter table private.deployment_runs enable row level security;
 alter table private.deployment_runs force row level security;
+
+select private.index_mentions('private.deployment_runs', array['workflow']);
+
+-- Deletes copies of a workflow that no rollback needs: of those that served, the latest 20 stay, and of the ones before them the one that a
+-- rollback without a version restores, if it is not among these.
+create function private.forget_old_copies(workflow_id uuid) returns void
+  language sql volatile
+  set search_path = ''
+  as $$
+with served as materialized (
+  select r.deployment_id, r.workflow, d.status, row_number() over (order by d.deployment_version desc) as place
+  from private.deployment_runs as r
+  inner join clixen.deployments as d on d.id = r.deployment_id
+  where r.workflow_id = forget_old_copies.workflow_id and d.status in ('deployed', 'rolled_back')
+)
+delete from private.deployment_runs as r
+using served as s, served as live
+where r.deployment_id = s.deployment_id and s.place > 20 and live.place = 1 and (
+  s.status <> 'deployed' or s.workflow = live.workflow
+  or exists (select from served as o where o.place < s.place and o.status = 'deployed' and o.workflow <> live.workflow)
+)
+$$;
+revoke execute on function private.forget_old_copies(uuid) from public;
 
 insert into private.limit_rules (name, burst, refill, shared) values ('deployments', 30, '10 seconds', 1);
 
@@ -150,6 +179,7 @@ begin
   end if;
 
   perform private.limit_caller('deployments');
+  perform private.require_allowance('clixen');
   select * into flow from clixen.mvp_workflows as w
   where w.id = open_deployment.workflow_id and w.user_id = caller
   for update;
@@ -167,6 +197,9 @@ begin
   from private.deployment_runs as r
   where d.workflow_id = flow.id and d.status in ('pending', 'deploying') and r.deployment_id = d.id
     and r.lease_until < clock_timestamp();
+  delete from private.deployment_runs as r
+  using clixen.deployments as d
+  where r.workflow_id = flow.id and d.id = r.deployment_id and d.status = 'failed';
   select * into made from clixen.deployments as d
   where d.workflow_id = flow.id and d.status in ('pending', 'deploying');
   if found then
@@ -217,13 +250,14 @@ begin
     (select coalesce(max(d.deployment_version), 0) + 1 from clixen.deployments as d where d.workflow_id = flow.id)
   )
   returning * into made;
-  insert into private.deployment_runs (deployment_id, workflow, workflow_version, of_version)
-  values (made.id, source.workflow, source.workflow_version, source.of_version);
+  insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version, of_version)
+  values (made.id, flow.id, source.workflow, source.workflow_version, source.of_version);
   update clixen.mvp_workflows as w set
     deployment_status = case when w.last_deployed_at is null then 'deploying' else 'updating' end,
     deployment_error = null
   where w.id = flow.id;
   perform private.idempotency_end('clixen.open_deployment', jsonb_build_object('id', made.id));
+  perform private.use_allowance('clixen', pg_column_size(source.workflow), 1);
   return to_jsonb(made);
 end
 $$;
@@ -234,8 +268,9 @@ grant execute on function clixen.open_deployment(uuid, bigint) to authenticated;
 
 -- migrate:down
 delete from private.limit_rules where name = 'deployments';
-delete from private.mention_places where relation = 'clixen.deployments';
+delete from private.mention_places where relation in ('clixen.deployments', 'private.deployment_runs');
 drop function clixen.open_deployment(uuid, bigint);
+drop function private.forget_old_copies(uuid);
 drop table private.deployment_runs;
 drop table clixen.deployments;
 drop function private.watch_deployment();

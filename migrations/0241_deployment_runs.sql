@@ -31,7 +31,10 @@ begin
     return jsonb_build_object('deployment', to_jsonb(made));
   end if;
   select * into run from private.deployment_runs as r where r.deployment_id = made.id for update;
-  if run.lease is not null and run.lease_until > clock_timestamp() then
+  -- Nor while the workflow is being removed from n8n: the deployment would find it by its mark, and it would be gone.
+  if run.lease is not null and run.lease_until > clock_timestamp() or exists (
+    select from private.n8n_removals as o where o.workflow_id = made.workflow_id and o.claimed_until > clock_timestamp()
+  ) then
     return jsonb_build_object('deployment', to_jsonb(made));
   end if;
   update private.deployment_runs as r
@@ -170,7 +173,9 @@ begin
   if not found then
     -- The workflow was deleted meanwhile, or created twice: unless a later attempt finds it by name, nothing else would remove it
     -- from n8n.
-    insert into private.n8n_removals (n8n_workflow_id) values (note_deployment.n8n_workflow_id) on conflict do nothing;
+    insert into private.n8n_removals (n8n_workflow_id, workflow_id)
+    select note_deployment.n8n_workflow_id, (select d.workflow_id from clixen.deployments as d where d.id = note_deployment.deployment_id)
+    on conflict do nothing;
     return false;
   end if;
   update private.deployment_runs as r set lease_until = clock_timestamp() + interval '90 seconds'
@@ -178,8 +183,8 @@ begin
   if flow.n8n_workflow_id is distinct from note_deployment.n8n_workflow_id then
     update clixen.mvp_workflows as w set n8n_workflow_id = note_deployment.n8n_workflow_id where w.id = flow.id;
     delete from private.n8n_removals as o where o.n8n_workflow_id = note_deployment.n8n_workflow_id;
-    insert into private.n8n_removals (n8n_workflow_id)
-    select flow.n8n_workflow_id where flow.n8n_workflow_id is not null
+    insert into private.n8n_removals (n8n_workflow_id, workflow_id)
+    select flow.n8n_workflow_id, flow.id where flow.n8n_workflow_id is not null
     on conflict do nothing;
   end if;
   return true;
@@ -227,11 +232,9 @@ begin
     where d.workflow_id = made.workflow_id and d.status = 'deployed'
       and d.deployment_version > run.of_version and d.deployment_version < made.deployment_version;
   end if;
-  -- A rollback never restores a version that did not serve.
-  update private.deployment_runs as r
-  set lease = null, workflow = case when is_deployed then r.workflow else '{}' end
-  where r.deployment_id = made.id;
   if is_deployed then
+    update private.deployment_runs as r set lease = null where r.deployment_id = made.id;
+    perform private.forget_old_copies(made.workflow_id);
     update clixen.mvp_workflows as w set
       -- A workflow that was changed meanwhile is not the deployed one.
       status = case
@@ -243,6 +246,8 @@ begin
       last_deployed_at = made.completed_at
     where w.id = made.workflow_id;
   else
+    -- A rollback never restores a version that did not serve.
+    delete from private.deployment_runs as r where r.deployment_id = made.id;
     update clixen.mvp_workflows as w set
       -- If an earlier version still serves, the status stays.
       status = case when w.status <> 'archived' and w.last_deployed_at is null and w.n8n_workflow_json = run.workflow then 'failed'
@@ -279,7 +284,8 @@ begin
   -- Another row may use the n8n workflow by now, or a later deployment has found it by its mark.
   delete from private.n8n_removals as r
   where exists (select from clixen.mvp_workflows as w where w.n8n_workflow_id = r.n8n_workflow_id)
-    or exists (select from clixen.mvp_workflows as w where w.id = r.workflow_id and w.n8n_workflow_id is not null);
+    or r.n8n_workflow_id like 'mark:%'
+      and exists (select from clixen.mvp_workflows as w where w.id = r.workflow_id and w.n8n_workflow_id is not null);
   due := array(
     select o.n8n_workflow_id
     from private.n8n_removals as o
@@ -299,6 +305,37 @@ comment on function edge.unfinished_deployments(int) is
 revoke execute on function edge.unfinished_deployments(int) from public;
 grant execute on function edge.unfinished_deployments(int) to edge;
 
+-- Claims a removal for the longest time that it can take: a look through all workflows of n8n, at 15 seconds a page. False if a
+-- deployment has taken up the n8n workflow since the removal was listed, or may be about to.
+create function edge.claim_removal(n8n_workflow_id text) returns boolean
+  language plpgsql volatile security definer
+  set search_path = ''
+  as $$
+begin
+  -- Deployments of the workflow wait, and then see the claim.
+  perform private.lock_user(w.user_id)
+  from private.n8n_removals as r
+  join clixen.mvp_workflows as w on w.id = r.workflow_id
+  where r.n8n_workflow_id = claim_removal.n8n_workflow_id;
+  update private.n8n_removals as r set claimed_until = clock_timestamp() + interval '11 minutes'
+  where r.n8n_workflow_id = claim_removal.n8n_workflow_id
+    and (r.claimed_until is null or r.claimed_until < clock_timestamp())
+    and not exists (
+      select from clixen.mvp_workflows as w
+      where w.n8n_workflow_id = r.n8n_workflow_id
+        or r.n8n_workflow_id like 'mark:%' and w.id = r.workflow_id and w.n8n_workflow_id is not null
+    )
+    and not exists (
+      select from clixen.deployments as d where d.workflow_id = r.workflow_id and d.status in ('pending', 'deploying')
+    );
+  return found;
+end
+$$;
+comment on function edge.claim_removal(text) is
+  'Lets the edge remove a workflow from n8n that no deployment has taken up. Definer: the edge has no right on any table.';
+revoke execute on function edge.claim_removal(text) from public;
+grant execute on function edge.claim_removal(text) to edge;
+
 -- Whether the caller may have interrupted deployments finished: true for whom it is granted to.
 create function clixen.may_finish_deployments() returns boolean
   language sql stable
@@ -309,6 +346,7 @@ grant execute on function clixen.may_finish_deployments() to service_role;
 
 -- migrate:down
 drop function clixen.may_finish_deployments();
+drop function edge.claim_removal(text);
 drop function edge.unfinished_deployments(int);
 drop function edge.finish_deployment(uuid, uuid, jsonb);
 drop function edge.note_deployment(uuid, uuid, text);

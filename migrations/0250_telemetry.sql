@@ -227,18 +227,18 @@ comment on function clixen.track_telemetry(jsonb) is
 revoke execute on function clixen.track_telemetry(jsonb) from public;
 grant execute on function clixen.track_telemetry(jsonb) to edge;
 
--- Deletes telemetry that is older than 180 days, 5,000 rows at most, and returns how many.
+-- Deletes telemetry that is older than 180 days, 20,000 rows at most, and returns how many.
 create function private.clean_telemetry() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 begin
-  return private.delete_older('clixen.telemetry_events', 'created_at', now() - interval '180 days');
+  return private.delete_older('clixen.telemetry_events', 'created_at', now() - interval '180 days', 20000);
 end
 $$;
 
 insert into private.jobs (name, function, schedule, description) values (
-  'clean_telemetry', 'private.clean_telemetry', '17 3 * * *',
+  'clean_telemetry', 'private.clean_telemetry', '7 * * * *',
   'Deletes telemetry after 180 days.'
 );
 

@@ -465,6 +465,7 @@ export default {
       ...edges,
     },
     'edge.unfinished_deployments(integer)': { arguments: () => ({ most: 1 }), ...edges },
+    'edge.claim_removal(text)': { arguments: (marker) => ({ n8n_workflow_id: marker }), ...edges },
     'edge.removed_from_n8n(text, boolean)': {
       arguments: (marker) => ({ n8n_workflow_id: marker, is_out: true }),
       ...edges,

@@ -51,6 +51,15 @@ const statuses = async (id) =>
       [id],
     )
   ).map(({ version, status }) => `${version} ${status}`);
+/** The versions of a workflow whose copies are there. */
+const copies = async (id) =>
+  (
+    await sql(
+      `select d.deployment_version::int as version from private.deployment_runs as r
+       inner join clixen.deployments as d on d.id = r.deployment_id where r.workflow_id = $1 order by 1`,
+      [id],
+    )
+  ).map(({ version }) => version);
 const change = (who, id, json) =>
   run(who, 'update clixen.mvp_workflows set n8n_workflow_json = $2 where id = $1', [id, json]);
 
@@ -107,9 +116,7 @@ test('a failure leaves what serves, and says why; what never served is kept nowh
     [(await flow(workflow.id)).status, (await flow(workflow.id)).deployment_status],
     ['failed', 'failed'],
   );
-  assert.deepEqual(await sql('select workflow from private.deployment_runs where deployment_id = $1', [first.id]), [
-    { workflow: {} },
-  ]);
+  assert.deepEqual(await copies(workflow.id), []);
   await deploy(who, workflow.id);
   await change(who, workflow.id, { a: 2 });
   await deploy(who, workflow.id, { status: 'failed', error_message: 'n8n is away' });
@@ -245,6 +252,55 @@ test('a rollback brings back what was deployed, and marks what it replaces', asy
   assert.deepEqual((await claim(forward.id)).workflow, { a: 2 });
 });
 
+test('of what has served the latest twenty stay, and one with another content', async () => {
+  const { who, workflow } = await projectWithChat();
+  const versions = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => from + n);
+  await deploy(who, workflow.id); // 1: a 1
+  await change(who, workflow.id, { a: 2 });
+  await deploy(who, workflow.id); // 2: a 2
+  await change(who, workflow.id, { a: 3 });
+  for (let n = 3; n <= 24; n += 1) await deploy(who, workflow.id);
+  assert.deepEqual(await copies(workflow.id), [2, ...versions(5, 24)]);
+  for (const version of [1, 4]) await assert.rejects(open(who, workflow.id, version), refusal('RG525', 404));
+  await deploy(who, workflow.id, { version: 0 }); // 25: a 2
+  assert.deepEqual(await copies(workflow.id), versions(6, 25));
+  assert.equal((await flow(workflow.id)).deployment_status, 'deployed');
+  await deploy(who, workflow.id, { status: 'failed' });
+  assert.deepEqual(await copies(workflow.id), versions(6, 25));
+});
+
+test('a rollback after a rollback finds the one before both, though twenty others have served', async () => {
+  const { who, workflow } = await projectWithChat();
+  await deploy(who, workflow.id); // 1: a 1
+  await change(who, workflow.id, { a: 2 });
+  await deploy(who, workflow.id); // 2: a 2
+  await change(who, workflow.id, { a: 3 });
+  for (let n = 3; n <= 20; n += 1) await deploy(who, workflow.id);
+  await deploy(who, workflow.id, { version: 0 }); // 21: a 2
+  const { id } = await open(who, workflow.id, 0);
+  assert.deepEqual((await claim(id)).workflow, { a: 1 });
+});
+
+test('the copy that a deployment keeps counts against the day’s allowance of its user', async () => {
+  const { who, workflow, sub } = await projectWithChat();
+  const used = async () =>
+    (
+      await sql(
+        `select bytes::int, rows::int from private.daily_usage where name = 'clixen' and caller = $1 order by day desc limit 1`,
+        [`user ${sub}`],
+      )
+    )[0];
+  await change(who, workflow.id, { a: Array.from({ length: 100 }, () => randomUUID()) });
+  const before_ = await used();
+  await deploy(who, workflow.id);
+  const after_ = await used();
+  assert.equal(after_.rows, before_.rows + 1);
+  assert.ok(after_.bytes > before_.bytes + 3000, `${after_.bytes}`);
+  await sql(`update private.daily_usage set rows = 100000 where name = 'clixen' and caller = $1`, [`user ${sub}`]);
+  for (const version of [null, 0]) await assert.rejects(open(who, workflow.id, version), refusal('RG517', 429));
+  assert.deepEqual(await statuses(workflow.id), ['1 deployed']);
+});
+
 test('a rollback that fails marks nothing', async () => {
   const { who, workflow } = await projectWithChat();
   await deploy(who, workflow.id);
@@ -306,6 +362,7 @@ test('one that nobody is at gives way to the next; its holder comes too late', a
   assert.deepEqual(await removals(stray), [stray]);
   assert.equal((await finish(first.id, lease, { status: 'deployed' })).status, 'failed');
   assert.deepEqual(await statuses(workflow.id), ['1 failed', '2 pending']);
+  assert.deepEqual(await copies(workflow.id), [2]);
   assert.equal((await stored(second.id)).n8n_workflow_id, null);
   assert.equal((await claim(second.id)).may_exist, true);
 });
@@ -458,6 +515,37 @@ test('an archived workflow whose id n8n did not return is taken out by its mark,
   assert.deepEqual(await removals(mark, n8n), [], 'it serves');
 });
 
+test('a removal and a deployment of its workflow exclude each other, in either order', async () => {
+  const { who, workflow } = await projectWithChat();
+  const set = (status) => run(who, 'update clixen.mvp_workflows set status = $2 where id = $1', [workflow.id, status]);
+  const claimRemoval = (id) => one({ role: 'edge' }, 'select edge.claim_removal($1)', [id]);
+  const removed = (id, isOut) => one({ role: 'edge' }, 'select edge.removed_from_n8n($1, $2)', [id, isOut]);
+  const n8n = randomUUID();
+  await deploy(who, workflow.id, { n8n });
+  await set('archived');
+  await set('draft');
+  const { id } = await open(who, workflow.id);
+  assert.equal(await claimRemoval(n8n), false, 'a deployment may find it');
+  const { lease } = await claim(id);
+  assert.equal(await claimRemoval(n8n), false);
+  await finish(id, lease, { status: 'failed' });
+
+  assert.deepEqual([await claimRemoval(n8n), await claimRemoval(n8n)], [true, false], 'once');
+  const next = await open(who, workflow.id);
+  assert.equal((await claim(next.id)).lease, undefined, 'it is being removed');
+  assert.equal(await removed(n8n, false), true);
+  const { lease: later } = await claim(next.id);
+  assert.ok(later, 'n8n did not remove it');
+  await note(next.id, later, n8n);
+  await finish(next.id, later, { status: 'deployed', n8n_workflow_id: n8n });
+  assert.equal(await claimRemoval(n8n), false, 'it serves');
+  assert.deepEqual(await removals(n8n), []);
+
+  // Of a workflow that is gone there is no deployment.
+  await run(who, 'delete from clixen.mvp_workflows where id = $1', [workflow.id]);
+  assert.equal(await claimRemoval(n8n), true);
+});
+
 test('executions are counted by what n8n calls the workflow', async () => {
   const { who, workflow, sub } = await projectWithChat();
   const n8n = randomUUID();
@@ -470,7 +558,18 @@ test('executions are counted by what n8n calls the workflow', async () => {
     last_execution_at: last,
     version,
   } = await flow(workflow.id);
-  assert.deepEqual([count, average, last.toISOString().slice(0, 10), version], ['3', '20', '2026-01-03', '1']);
+  assert.deepEqual([count, average, last.toISOString().slice(0, 10), version], ['3', 20, '2026-01-03', '1']);
+  // Of a workflow that has run many times, too, the average stays at the mean.
+  await sql(
+    'update clixen.mvp_workflows set execution_count = 10000, avg_execution_time_ms = 500 where n8n_workflow_id = $1',
+    [n8n],
+  );
+  await sql(
+    `select clixen.record_execution($1, '2026-01-04', 500 + (array[-100, 100])[1 + n % 2]) from generate_series(1, 200) as n`,
+    [n8n],
+  );
+  const { avg_execution_time_ms: mean } = await flow(workflow.id);
+  assert.ok(Math.abs(mean - 500) < 1, `${mean}`);
   assert.equal(await one(SERVICE, `select clixen.record_execution('nobody', now(), 1)`), false);
   assert.deepEqual(await wrong([sub]), {});
 });

@@ -31,7 +31,7 @@ test('an erasure waits for a write of its user that is under way, and takes what
     erasing = erase(sub);
     await sleep(300);
   });
-  assert.equal((await erasing).projects, 1);
+  assert.equal((await erasing)['clixen.projects'], 1);
   assert.deepEqual(await sql('select from clixen.projects where user_id = $1', [sub]), []);
 });
 
@@ -85,7 +85,7 @@ test('the core finds the users of an address by their profiles, and erases an ac
     const [{ person }] = await query('select private.person($1, null) as person', [email.toLowerCase()]);
     assert.deepEqual(person.users, [sub]);
     const [{ erased }] = await query('select private.erase_account($1) as erased', [sub]);
-    assert.deepEqual([erased.clixen.projects, erased.clixen.user_profiles], [1, 1]);
+    assert.deepEqual([erased.clixen['clixen.projects'], erased.clixen['clixen.user_profiles']], [1, 1]);
   }));
 
 test('an account that is created has a profile; its address is the confirmed one', () =>

@@ -778,8 +778,8 @@ test('a workflow that cannot be read ends in a row, and keeps no other from bein
          insert into clixen.deployments (user_id, workflow_id, deployment_version, status, started_at)
          values ($1, $2, 1, 'deploying', now() - make_interval(mins => $4)) returning id
        )
-       insert into private.deployment_runs (deployment_id, workflow, workflow_version, lease_until)
-       select id, $3::text::jsonb, 1, now() - interval '1 second' from d`,
+       insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version, lease_until)
+       select id, $2, $3::text::jsonb, 1, now() - interval '1 second' from d`,
       [user, id, at === 0 ? '{"nodes": [1e400]}' : JSON.stringify(json), 20 - at],
     );
   assert.equal((await finishAll()).status, 200);
@@ -810,6 +810,52 @@ test('an archived workflow is taken down, and made anew when it is deployed agai
   const again = await deploy(workflow);
   assert.equal(again.status, 200, again.text);
   assert.notEqual(again.body.n8n_workflow_id, id);
+});
+
+/** A workflow that was deployed and is archived, and that the next run removes from n8n after those before it; and its id in n8n. */
+const archived = async () => {
+  const workflow = await makeWorkflow();
+  const { n8n_workflow_id: id } = (await deploy(workflow)).body;
+  await sql(`update clixen.mvp_workflows set status = 'archived' where id = $1`, [workflow.id]);
+  await comesFirst('n8n_workflow_id', id);
+  const restore = () => sql(`update clixen.mvp_workflows set status = 'draft' where id = $1`, [workflow.id]);
+  return { workflow, id, restore };
+};
+/** Runs the job, and something while it removes a workflow from n8n. */
+const whileRemoved = async (id, work) => {
+  let done;
+  n8n.behave(async ({ method, path }) => {
+    if (method === 'DELETE' && path.endsWith(`/${id}`)) done = await work();
+  });
+  await finishAll();
+  n8n.behave();
+  assert.ok(!n8n.workflows.has(id));
+  return done;
+};
+
+test('what is deployed again while the job removes others is not removed', async () => {
+  const [first, second] = [await archived(), await archived()];
+  const again = await whileRemoved(first.id, async () => {
+    await second.restore();
+    return deploy(second.workflow);
+  });
+  assert.deepEqual([again.status, again.body.n8n_workflow_id], [200, second.id], again.text);
+  assert.equal((await inN8n(second.workflow))?.active, true);
+  assert.deepEqual(await sql('select from private.n8n_removals where n8n_workflow_id = $1', [second.id]), []);
+});
+
+test('what is deployed again while n8n removes it is made anew afterwards', async () => {
+  const { workflow, id, restore } = await archived();
+  const again = await whileRemoved(id, async () => {
+    await restore();
+    return deploy(workflow);
+  });
+  assert.deepEqual([again.status, again.body.status], [202, 'pending'], again.text);
+  await expire(workflow);
+  await finishAll();
+  const row = await now(workflow);
+  assert.deepEqual([row.deployment_status, row.n8n_workflow_id === id], ['deployed', false]);
+  assert.equal((await inN8n(workflow))?.active, true);
 });
 
 test('what n8n made and nobody heard of is taken out with the workflow, too, or when it is archived', async () => {
@@ -888,7 +934,7 @@ test('a deployment that nobody is at any more gives way to the next', async () =
   const workflow = await makeWorkflow();
   await sql(
     `with d as (insert into clixen.deployments (user_id, workflow_id, deployment_version, status) values ($1, $2, 1, 'deploying') returning id)
-     insert into private.deployment_runs (deployment_id, workflow, workflow_version, lease_until) select id, '{}', 1, now() - interval '1 second' from d`,
+     insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version, lease_until) select id, $2, '{}', 1, now() - interval '1 second' from d`,
     [workflow.user, workflow.id],
   );
   const { status, body } = await deploy(workflow);

@@ -91,7 +91,7 @@ test('an erased user’s token brings nothing back', async () => {
   await ensure(token);
   await project(token);
   const erased = await ask('/rest/v1/rpc/erase_user', { token: stack.service_key, json: { user_id: sub } });
-  assert.deepEqual([erased.status, erased.body.projects, erased.body.user_profiles], [200, 1, 1]);
+  assert.deepEqual([erased.status, erased.body['clixen.projects'], erased.body['clixen.user_profiles']], [200, 1, 1]);
   for (const answer of [await ensure(token), await project(token)]) {
     assert.deepEqual([answer.status, answer.body.code], [403, 'RG521']);
   }

@@ -76,10 +76,10 @@ export const rows = {
     ),
     made as (
       insert into clixen.deployments (user_id, workflow_id, deployment_version, status)
-      select workflow.user_id, workflow.id, n, 'deployed' from workflow, generate_series(1, $1::int) as n returning id, deployment_version as n
+      select workflow.user_id, workflow.id, n, 'deployed' from workflow, generate_series(1, $1::int) as n returning id, workflow_id, deployment_version as n
     )
-    insert into private.deployment_runs (deployment_id, workflow, workflow_version, of_version, lease, lease_until, attempts)
-    select id, jsonb_build_object('n', n), n, n + 1, gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n::int), n % 6 from made`,
+    insert into private.deployment_runs (deployment_id, workflow_id, workflow, workflow_version, of_version, lease, lease_until, attempts)
+    select id, workflow_id, jsonb_build_object('n', n), n, n + 1, gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n::int), n % 6 from made`,
   'clixen.telemetry_events': `insert into clixen.telemetry_events (
       user_id, event_type, event_category, project_id, workflow_id, session_id, event_data, duration_ms, success, error_message,
       user_agent, ip_address, referer, created_at)

@@ -11,7 +11,7 @@ export const NOT_LOOKED_FOR = {
   'clixen.projects': { color: 'a colour' },
   'clixen.telemetry_events': { event_type: 'a word', event_category: 'a word of a list' },
   'clixen.user_profiles': { tier: 'a word of a list' },
-  'private.deployment_runs': '*: a copy of a workflow that is being deployed, gone within minutes',
+  'private.deployment_runs': {},
   'private.n8n_removals': '*: n8n’s ids',
   'private.n8n_slugs': '*: random',
 };

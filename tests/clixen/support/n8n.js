@@ -168,7 +168,7 @@ export const startN8n = async ({ key = randomUUID(), older = false, deaf = 0 } =
     const { method } = request;
     const path = url.pathname;
     calls.push({ method, path, query: url.search, body, headers: request.headers });
-    const how = hook({ method, path, body });
+    const how = await hook({ method, path, body });
     const stop = (word) => {
       if (word === 'drop') request.socket.destroy();
       else hanging.add(response);

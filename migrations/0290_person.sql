@@ -1,0 +1,108 @@
+-- 0290: person. Exports and erases everything that clixen stores about a user, in every table of the schema. Nothing of it is kept.
+-- migrate:up
+-- The tables with rows of users, `source` to select them from and the column `owner` that says whose: all of the schema, and the copies of what
+-- was deployed.
+create function private.clixen_tables(out relation regclass, out columns text, out source text, out owner text) returns setof record
+  language sql stable
+  set search_path = ''
+  as $$
+select c.oid::regclass, 't.*', format('%s as t', c.oid::regclass), 't.' || a.attname
+from pg_catalog.pg_class as c
+inner join pg_catalog.pg_attribute as a on a.attrelid = c.oid and not a.attisdropped
+where c.relnamespace = 'clixen'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+  and a.attname = case when c.relname = 'user_profiles' then 'id' else 'user_id' end
+union all
+select
+  'private.deployment_runs'::regclass, 't.id, t.workflow_id, t.workflow, t.workflow_version, t.of_version, d.created_at',
+  'private.deployment_runs as t inner join clixen.deployments as d on d.id = t.deployment_id', 'd.user_id'
+$$;
+revoke execute on function private.clixen_tables() from public;
+
+-- Hook: erases a person's rows, and counts them by table.
+create function private.clixen_erase(person jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+begin
+  return private.erase_clixen_users(private.texts(person -> 'users')::uuid[]);
+end
+$$;
+revoke execute on function private.clixen_erase(jsonb) from public;
+
+-- Hook: a person's rows, by table: of each at most the latest 10,000, and 20 MB, since a JSON document has room for 256 MB. What is left off is
+-- counted.
+create function private.clixen_export(person jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  one record;
+  found record;
+  rows_ jsonb[];
+  size bigint;
+  there bigint;
+  left_off jsonb := '{}';
+  all_ jsonb := '{}';
+begin
+  for one in select t.relation, t.columns, t.source, t.owner from private.clixen_tables() as t order by t.relation::text loop
+    execute format('select count(*) from %s where %s = any ($1)', one.source, one.owner) into there using users;
+    rows_ := '{}';
+    size := 0;
+    -- One after the other: rows that are left off may have gigabytes.
+    for found in execute format(
+      'select to_jsonb(l) as one from (select %s from %s where %s = any ($1) order by created_at desc, id limit 10000) as l',
+      one.columns, one.source, one.owner
+    ) using users loop
+      size := size + octet_length(found.one::text);
+      exit when size >= 20000000;
+      rows_ := rows_ || found.one;
+    end loop;
+    if cardinality(rows_) < there then
+      left_off := left_off || jsonb_build_object(one.relation::text, there - cardinality(rows_));
+    end if;
+    all_ := all_ || jsonb_build_object(one.relation::text, to_jsonb(rows_));
+  end loop;
+  return all_ || case when left_off = '{}' then '{}' else jsonb_build_object('clixen.left_off', left_off) end;
+end
+$$;
+revoke execute on function private.clixen_export(jsonb) from public;
+
+-- Hook: the ids of a person's own rows that name the person, by table.
+create function private.clixen_rows_of(person jsonb) returns jsonb
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  keys constant text[] := private.contact_keys(private.contacts_of(person));
+  one record;
+  ids jsonb;
+  all_ jsonb := '{}';
+begin
+  for one in
+    select t.relation, t.source, t.owner, p.keys
+    from private.clixen_tables() as t
+    inner join private.mention_places as p on p.relation = t.relation::text
+  loop
+    execute format(
+      'select coalesce(jsonb_agg(t.id), ''[]'') from %s where (%s) && $1 and %s = any ($2)', one.source, one.keys, one.owner
+    ) into ids using keys, users;
+    all_ := all_ || jsonb_build_object(one.relation::text, ids);
+  end loop;
+  return all_;
+end
+$$;
+revoke execute on function private.clixen_rows_of(jsonb) from public;
+
+insert into private.hooks (system, event, function) values
+('clixen', 'person_rows', 'private.clixen_rows_of'),
+('clixen', 'person_export', 'private.clixen_export'),
+('clixen', 'person_erase', 'private.clixen_erase');
+
+-- migrate:down
+delete from private.hooks where system = 'clixen' and event in ('person_rows', 'person_export', 'person_erase');
+drop function private.clixen_rows_of(jsonb);
+drop function private.clixen_export(jsonb);
+drop function private.clixen_erase(jsonb);
+drop function private.clixen_tables();
