@@ -5,6 +5,9 @@ comment on schema flashfusion is 'flashfusion: a platform for AI apps and agents
 -- anon reads the public catalogue. The edge calls as itself the functions whose answers depend on what it has seen.
 grant usage on schema flashfusion to anon, authenticated, service_role, edge;
 
+-- What a user writes in a day, in all tables together.
+insert into private.daily_allowances (name, bytes, rows) values ('flashfusion', 104857600, 50000);
+
 insert into private.system_schemas (schema, system) values
 ('flashfusion', 'flashfusion');
 
@@ -31,6 +34,7 @@ $$;
 revoke execute on function private.lock_flashfusion_user(uuid) from public;
 
 -- migrate:down
+delete from private.daily_allowances where name = 'flashfusion';
 delete from private.system_schemas where system = 'flashfusion';
 drop function private.lock_flashfusion_user(uuid);
 drop schema flashfusion;

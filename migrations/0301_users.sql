@@ -50,6 +50,7 @@ grant select on flashfusion.users to authenticated;
 grant update (username, full_name, avatar_url, preferences, onboarding_completed) on flashfusion.users to authenticated;
 grant select, insert, update, delete on flashfusion.users to service_role;
 select private.scope_table('flashfusion.users');
+select private.limit_writes('flashfusion.users', 'flashfusion', true);
 
 -- Trigger: changes of tier, address and state are security events.
 create function private.watch_flashfusion_user() returns trigger

@@ -63,7 +63,6 @@ grant update (
 grant select, insert, update, delete on flashfusion.projects to service_role;
 select private.scope_table('flashfusion.projects');
 
-insert into private.daily_allowances (name, bytes, rows) values ('flashfusion', 104857600, 50000);
 select private.limit_writes('flashfusion.projects', 'flashfusion');
 
 create trigger projects_erased before insert or update on flashfusion.projects
@@ -162,7 +161,6 @@ create trigger public_projects_read_only instead of insert or update or delete o
   for each row execute function private.refuse_change();
 
 -- migrate:down
-delete from private.daily_allowances where name = 'flashfusion';
 delete from private.mention_places where relation = 'flashfusion.projects';
 select private.untrack_changes('flashfusion.projects');
 drop view flashfusion.public_projects;

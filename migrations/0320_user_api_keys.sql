@@ -112,6 +112,7 @@ grant select, update (key_alias, is_active, agents, projects), delete on flashfu
 -- The back office can stop a key, and widens no scope.
 grant select, update (is_active), delete on flashfusion.user_api_keys to service_role;
 select private.scope_table('flashfusion.user_api_keys');
+select private.limit_writes('flashfusion.user_api_keys', 'flashfusion', true);
 
 -- Trigger: the projects of a scope are the owner's own, and its agents are there. Ids that the scope had before pass.
 create function private.check_key_scope() returns trigger

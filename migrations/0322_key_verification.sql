@@ -170,7 +170,7 @@ end
 $$;
 revoke execute on function private.remind_of_keys() from public;
 
--- Job: marks keys that have expired, and deletes their sealed texts. /use refuses them from the second of their expiry.
+-- Job: marks keys that have expired, revokes successors that have expired unconfirmed, and deletes the sealed texts of both. /use refuses them from the second of their expiry.
 create function private.expire_keys() returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -180,7 +180,11 @@ declare
   done bigint := 0;
 begin
   for ended in
-    update flashfusion.user_api_keys as k set status = 'expired'
+    update flashfusion.user_api_keys as k set
+      -- A successor that nobody has confirmed has never been one of the keys of the plan. As an expired key it could be rotated in its turn.
+      status = case k.status when 'pending' then 'revoked' else 'expired' end,
+      is_active = k.is_active and k.status <> 'pending',
+      revoked_at = case k.status when 'pending' then now() end
     where k.id = any (array(
       select o.id from flashfusion.user_api_keys as o
       where o.expires_at <= now() and o.status in ('pending', 'active', 'invalid')
@@ -204,7 +208,7 @@ $$;
 revoke execute on function private.expire_keys() from public;
 
 insert into private.jobs (name, function, schedule, more_from, description) values
-('expire_keys', 'private.expire_keys', '*/5 * * * *', 1000, 'Marks users'' keys that have expired, and deletes their sealed texts.'),
+('expire_keys', 'private.expire_keys', '*/5 * * * *', 1000, 'Marks users'' keys that have expired, revokes successors that were never confirmed, and deletes the sealed texts.'),
 ('remind_of_keys', 'private.remind_of_keys', '*/5 * * * *', 1000, 'Notifies users 30, 20, 10 and 1 days before a key expires.');
 
 -- migrate:down

@@ -530,6 +530,8 @@ create function private.rotate_task_queue() returns boolean
   language plpgsql volatile
   set search_path = ''
   set lock_timeout = '25ms'
+  set enable_seqscan = off
+  set jit = off
   as $$
 declare
   departed bigint;
@@ -551,7 +553,13 @@ begin
     perform setval('private.task_rotation_due', departed + cardinality(queue));
     return false;
   end if;
-  heads := array(select row(h.*)::private.task_heads from private.task_heads as h);
+  -- Only of lanes in which tasks wait: the others' would be ever more.
+  heads := array(
+    select row(h.*)::private.task_heads from private.task_heads as h
+    where exists (
+      select from private.task_backlog as b where b.user_id = h.user_id and b.agent_id = h.agent_id and b.is_due offset 0
+    )
+  );
   vacancies := array(select row(v.*)::private.task_vacancies from private.task_vacancies as v);
   truncate private.task_queue, private.task_heads, private.task_vacancies;
   insert into private.task_queue select q.* from unnest(queue) as q;

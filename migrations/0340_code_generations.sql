@@ -58,6 +58,7 @@ create policy owner_delete on flashfusion.code_generations for delete to authent
 grant select, delete, update (file_path, quality_score, metadata) on flashfusion.code_generations to authenticated;
 grant select, delete on flashfusion.code_generations to service_role;
 select private.scope_table('flashfusion.code_generations');
+select private.limit_writes('flashfusion.code_generations', 'flashfusion', true);
 
 create trigger code_generations_erased before insert or update on flashfusion.code_generations
   for each statement execute function private.refuse_erased_caller();
@@ -85,6 +86,7 @@ create table private.generation_reservations (
 comment on table private.generation_reservations is 'The call that is reserved for a code generation which has not ended, also if its row was deleted.';
 
 create index generation_reservations_user_id on private.generation_reservations (user_id);
+create index generation_reservations_created_at on private.generation_reservations (created_at);
 
 alter table private.generation_reservations enable row level security;
 alter table private.generation_reservations force row level security;
@@ -126,13 +128,13 @@ begin
     coalesce(start_generation.metadata, '{}')
   )
   returning * into made;
-  perform private.use_allowance('generations', octet_length(made.prompt) + 1000, 1);
+  perform private.use_allowance('generations', octet_length(made.prompt) + octet_length(made.metadata::text) + 1000, 1);
   -- The limit of now: a tier may have changed. The budget's row comes last, as everybody who spends waits for it.
   if (private.budget_of('flashfusion.calls', caller.id) ->> 'limit')::bigint <> caller.api_usage_limit then
     perform private.set_budget('flashfusion.calls', caller.id, 'month', caller.api_usage_limit);
   end if;
   insert into private.generation_reservations (generation_id, reservation, user_id, project_id, ai_service_id)
-  values (made.id, private.reserve('flashfusion.calls', caller.id, 1, interval '1 hour'), caller.id, made.project_id, made.ai_service_id);
+  values (made.id, private.reserve('flashfusion.calls', caller.id, 1, interval '25 hours'), caller.id, made.project_id, made.ai_service_id);
   return made;
 end
 $$;
@@ -215,7 +217,42 @@ comment on function flashfusion.finish_generation(uuid, text, text, bigint, bigi
 revoke execute on function flashfusion.finish_generation(uuid, text, text, bigint, bigint, bigint, bigint) from public;
 grant execute on function flashfusion.finish_generation(uuid, text, text, bigint, bigint, bigint, bigint) to service_role;
 
+-- Job: generations that no worker has ended within a day have failed, before their calls are free again: otherwise users could begin any
+-- number while no worker is there, and all of them would run. Returns how many calls it has given back.
+create function private.fail_generations() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  overdue constant uuid[] := array(
+    select r.generation_id from private.generation_reservations as r
+    where r.created_at < now() - interval '24 hours' order by r.created_at limit 1000
+  );
+  due private.generation_reservations[];
+begin
+  -- In the order of flashfusion.finish_generation: the generation, then its reservation.
+  perform from flashfusion.code_generations as g where g.id = any (overdue) order by g.id for update;
+  with ended as (
+    delete from private.generation_reservations as r where r.generation_id = any (overdue) returning r.*
+  )
+  select coalesce(array_agg(row(e.*)::private.generation_reservations), '{}') into due from ended as e;
+  update flashfusion.code_generations as g set
+    status = 'failed', error_message = 'No worker has ended it within a day.', completed_at = clock_timestamp()
+  from unnest(due) as d
+  where g.id = d.generation_id and g.status = 'pending';
+  perform private.settle_all(array(select d.reservation from unnest(due) as d), array(select 0::bigint from unnest(due) as d));
+  return cardinality(due);
+end
+$$;
+revoke execute on function private.fail_generations() from public;
+
+insert into private.jobs (name, function, schedule, more_from, description) values (
+  'fail_generations', 'private.fail_generations', '*/5 * * * *', 1000, 'Fails code generations that no worker has ended within a day.'
+);
+
 -- migrate:down
+delete from private.jobs where name = 'fail_generations';
+drop function private.fail_generations();
 delete from private.daily_allowances where name = 'generations';
 delete from private.limit_rules where name = 'generations';
 delete from private.budgets where scope = 'flashfusion.calls';

@@ -64,7 +64,8 @@ alter table private.usage_totals force row level security;
 create function private.make_usage_partitions() returns bigint
   language plpgsql volatile
   set search_path = ''
-  set lock_timeout = '2s'
+  -- Every writer waits behind this lock, and gives up after a second: give up before that, and try again in an hour.
+  set lock_timeout = '500ms'
   as $$
 declare
   this_month constant date := date_trunc('month', now() at time zone 'UTC')::date;
@@ -99,22 +100,13 @@ select private.make_usage_partitions();
 create function private.clean_usage() returns bigint
   language plpgsql volatile
   set search_path = ''
-  set lock_timeout = '2s'
+  -- As make_usage_partitions.
+  set lock_timeout = '500ms'
   as $$
 declare
   old record;
-  dropped bigint := 0;
+  changed bigint;
 begin
-  for old in
-    select c.oid::regclass as name
-    from pg_catalog.pg_inherits as i
-    join pg_catalog.pg_class as c on c.oid = i.inhrelid
-    where i.inhparent = 'flashfusion.usage_analytics'::regclass
-      and to_date(right(c.relname, 7), 'YYYY_MM') < date_trunc('month', now() at time zone 'UTC') - interval '13 months'
-  loop
-    execute format('drop table %s', old.name);
-    dropped := dropped + 1;
-  end loop;
   update flashfusion.users as u set api_usage_count = 0
   from private.budgets as b
   where b.scope = 'flashfusion.calls' and b.owner = u.id
@@ -124,7 +116,19 @@ begin
   delete from private.generation_reservations as r
   where r.created_at < now() - interval '30 days'
     and not exists (select from flashfusion.code_generations as g where g.id = r.generation_id);
-  return dropped + private.make_usage_partitions();
+  -- Last: these locks keep all writers waiting.
+  changed := private.make_usage_partitions();
+  for old in
+    select c.oid::regclass as name
+    from pg_catalog.pg_inherits as i
+    join pg_catalog.pg_class as c on c.oid = i.inhrelid
+    where i.inhparent = 'flashfusion.usage_analytics'::regclass
+      and to_date(right(c.relname, 7), 'YYYY_MM') < date_trunc('month', now() at time zone 'UTC') - interval '13 months'
+  loop
+    execute format('drop table %s', old.name);
+    changed := changed + 1;
+  end loop;
+  return changed;
 end
 $$;
 revoke execute on function private.clean_usage() from public;
@@ -186,7 +190,7 @@ revoke execute on function flashfusion.usage_summary(date) from public;
 grant execute on function flashfusion.usage_summary(date) to authenticated;
 
 insert into private.jobs (name, function, schedule, description) values (
-  'clean_usage', 'private.clean_usage', '17 3 * * *', 'Makes partitions of usage, drops those of more than thirteen months ago, and counts the calls of a new month from 0.'
+  'clean_usage', 'private.clean_usage', '7 * * * *', 'Makes partitions of usage, drops those of more than thirteen months ago, and counts the calls of a new month from 0.'
 );
 
 -- migrate:down

@@ -74,8 +74,16 @@ create function private.number_deployment() returns trigger
   set search_path = ''
   as $$
 begin
-  -- Of one project's deployments only one counts at a time. Not the row of another user's project, which the foreign key refuses.
+  -- Of one project's deployments only one counts at a time.
   perform from flashfusion.projects as p where p.id = new.project_id and p.user_id = new.user_id for update;
+  -- Here, as the foreign key refuses at the end of the statement: until then, the version would keep the owner of the project waiting. A
+  -- row in the name of somebody else is left to the policy, or the error would tell whose project it is.
+  if not found and new.user_id = (select auth.uid()) then
+    raise foreign_key_violation using
+      schema = 'flashfusion', table = 'deployments', constraint = 'deployments_project',
+      message = 'insert or update on table "deployments" violates foreign key constraint "deployments_project"',
+      detail = 'Key is not present in table "projects".';
+  end if;
   new.version := (select coalesce(max(d.version), 0) + 1 from flashfusion.deployments as d where d.project_id = new.project_id);
   return new;
 end

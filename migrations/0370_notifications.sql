@@ -52,6 +52,7 @@ create policy owner_delete on flashfusion.notifications for delete to authentica
 grant select, update (is_read), delete on flashfusion.notifications to authenticated;
 grant select, insert, update, delete on flashfusion.notifications to service_role;
 select private.scope_table('flashfusion.notifications');
+select private.limit_writes('flashfusion.notifications', 'flashfusion', true);
 
 -- Trigger: read_at follows is_read.
 create function private.set_notification_read_at() returns trigger

@@ -48,6 +48,8 @@ begin
     get diagnostics rows_ = row_count;
     counts := counts || jsonb_build_object(relation::text, rows_);
   end loop;
+  -- After their tasks, as at the end of a task.
+  delete from private.task_heads as h where h.user_id = any (users);
   delete from flashfusion.users as u where u.id = any (users);
   get diagnostics rows_ = row_count;
   counts := counts || jsonb_build_object('flashfusion.users', rows_);

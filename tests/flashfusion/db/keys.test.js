@@ -335,6 +335,22 @@ test('users are reminded 30, 20, 10 and 1 days before a key expires, once each',
   assert.match(found[3].message, /expires in a day/);
 });
 
+test('a successor that expires unconfirmed is revoked: rotated in its turn, it would give a plan more keys than it has', async () => {
+  const who = user();
+  const { id } = await addKey(who, {});
+  const next = await rotateKey(who, id, { expires_at: inDays(1) });
+  await pass(next.id, 2);
+  await expire();
+  const [row] = await sql(
+    'select status, is_active, revoked_at is not null as ended from flashfusion.user_api_keys where id = $1',
+    [next.id],
+  );
+  assert.deepEqual(row, { status: 'revoked', is_active: false, ended: true });
+  assert.deepEqual(await sql('select from private.api_key_secrets where key_id = $1', [next.id]), []);
+  await assert.rejects(rotateKey(who, next.id), refusal('RG604', 409));
+  assert.equal((await rotateKey(who, id)).rotated_from, id);
+});
+
 test('reminders come within minutes of their time, and so does the end', async () => {
   const rows = await sql(`select schedule from private.jobs where name in ('remind_of_keys', 'expire_keys')`);
   assert.deepEqual(rows, [{ schedule: '*/5 * * * *' }, { schedule: '*/5 * * * *' }]);

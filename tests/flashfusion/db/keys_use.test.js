@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
+import { waitFor } from '../../../dev/process.js';
 import { as, close, onBehalf, sql } from '../../support/stack.js';
 import {
   addKey,
@@ -273,4 +274,33 @@ test('deployments of a project are counted, also at once; nobody deploys another
   const versions = (await Promise.all(Array.from({ length: 8 }, () => deploy(who)))).map(([{ version }]) => version);
   assert.deepEqual(versions.sort(), [1, 2, 3, 4, 5, 6, 7, 8]);
   await assert.rejects(deploy(user()), { code: '23503' });
+  // A statement that would take its time after the row keeps no version from the owner meanwhile.
+  const blocked = assert.rejects(
+    run(
+      user(),
+      `insert into flashfusion.deployments (project_id, deployment_target)
+       select $1, 'vercel' from generate_series(0, 1) as n where pg_sleep(3 * n) is not null`,
+      [project],
+    ),
+    { code: '23503' },
+  );
+  // Either it is refused at once, or it sleeps after its first row.
+  await Promise.race([
+    blocked,
+    waitFor('the statement to sleep', async () => {
+      const asleep = await sql(
+        `select from pg_stat_activity where wait_event = 'PgSleep' and query ~ 'generate_series.0, 1.'`,
+      );
+      return asleep.length > 0;
+    }),
+  ]);
+  const [{ version }] = await as(who, async (query) => {
+    await query(`set local lock_timeout = '500ms'`);
+    return query(
+      `insert into flashfusion.deployments (project_id, deployment_target) values ($1, 'vercel') returning version::int`,
+      [project],
+    );
+  });
+  assert.equal(version, 9);
+  await blocked;
 });

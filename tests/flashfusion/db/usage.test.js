@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { as, close, sql } from '../../support/stack.js';
+import { as, close, sql, transaction } from '../../support/stack.js';
 import { call, makeUser, refused } from '../support/tasks.js';
 
 const SERVICE = { role: 'service_role' };
@@ -243,9 +243,28 @@ test('in a new month the calls of a user count from 0', async () => {
 });
 
 test('partitions are there for months to come, and old ones go', async () => {
+  // The month may have changed since the system was set up.
+  await sql('select private.make_usage_partitions()');
   assert.deepEqual(await sql('select private.make_usage_partitions()::int as made'), [{ made: 0 }]);
+  const [{ ahead }] = await sql(
+    `select to_regclass('private.usage_analytics_' || to_char((now() at time zone 'UTC') + interval '3 months', 'YYYY_MM')) as ahead`,
+  );
+  assert.ok(ahead);
   await sql(`create table private.usage_analytics_2020_01 partition of flashfusion.usage_analytics
     for values from ('2020-01-01 00:00:00+00') to ('2020-02-01 00:00:00+00')`);
+  // A reader of all months, such as a backup, keeps no caller waiting for longer than a caller waits.
+  await transaction(async (query) => {
+    await query('lock table flashfusion.usage_analytics in access share mode');
+    const writing = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await transaction(async (write) => {
+        await write(`set local lock_timeout = '1s'`);
+        await write('lock table flashfusion.usage_analytics in row exclusive mode');
+      });
+    };
+    const [{ result }] = (await Promise.all([sql(`select edge.run_job('clean_usage') as result`), writing()]))[0];
+    assert.match(result.error, /^55P03/);
+  });
   assert.deepEqual(await sql('select private.clean_usage()::int as dropped'), [{ dropped: 1 }]);
   assert.deepEqual(await sql(`select to_regclass('private.usage_analytics_2020_01') as name`), [{ name: null }]);
 });
@@ -281,4 +300,35 @@ test('an address is stored as its network', async () => {
     rows.map(({ ip_address: address }) => address),
     ['203.0.113.0/24', '2001:db8:1::/48'],
   );
+});
+
+test('a generation that no worker ends within a day fails, and its call is free; until then it is reserved', async () => {
+  const one = await maker(1);
+  const made = await begin(one);
+  const later = (hours) =>
+    sql(
+      `with earlier as (update private.generation_reservations set created_at = created_at - make_interval(hours => $2)
+         where generation_id = $1 returning reservation)
+       update private.reservations as r set expires_at = r.expires_at - make_interval(hours => $2)
+       from earlier as e where r.id = e.reservation`,
+      [made.id, hours],
+    );
+  const pass = () => sql('select private.fail_generations(), private.release_reservations()');
+  await later(23);
+  await pass();
+  await assert.rejects(begin(one), refused('RG574', 429));
+  await later(1);
+  await pass();
+  const [row] = await sql('select status, error_message from flashfusion.code_generations where id = $1', [made.id]);
+  assert.deepEqual(row, { status: 'failed', error_message: 'No worker has ended it within a day.' });
+  await assert.rejects(end(made.id, { input_tokens: 1 }), refused('RG612', 409));
+  assert.equal((await begin(one)).status, 'pending');
+  // One whose row was deleted leaves nothing behind.
+  await sql('delete from flashfusion.code_generations where user_id = $1', [one.sub]);
+  await sql(`update private.generation_reservations set created_at = now() - interval '2 days' where user_id = $1`, [
+    one.sub,
+  ]);
+  await pass();
+  assert.deepEqual(await sql('select from private.generation_reservations where user_id = $1', [one.sub]), []);
+  assert.equal((await begin(one)).status, 'pending');
 });

@@ -301,7 +301,7 @@ test('eight workers, 10,000 tasks, random kills: each is completed once, or dead
       ).map(({ status, n }) => [status, n]),
     );
   let kills = 0;
-  const limit = Date.now() + 240_000;
+  const limit = Date.now() + 420_000;
   for (;;) {
     const { completed = 0, dead = 0 } = await counts();
     if (completed + dead === 10_000 || Date.now() > limit) break;
@@ -373,13 +373,13 @@ test('the worker of the examples keeps a task for longer than its lease, and sto
     const json = { agent_id: agent, task_type: 'test', task_data: { ms }, max_retries: 0 };
     return (await ask('/v1/tasks', { token, json })).body.id;
   };
-  const [long, endless] = [await enqueue(3000), await enqueue(600_000)];
-  const given = { agent, leaseSeconds: 1, name: 'a slow worker', token: stack.service_key, url: stack.edge_url };
+  const [long, endless] = [await enqueue(7000), await enqueue(600_000)];
+  const given = { agent, leaseSeconds: 3, name: 'a slow worker', token: stack.service_key, url: stack.edge_url };
   const { child, ended } = start('tests/flashfusion/support/worker.js', {}, JSON.stringify(given));
   const row = async (id) =>
     (await sql('select status, error_message from flashfusion.agent_tasks where id = $1', [id]))[0];
   const until = async (id, status) => {
-    for (let n = 0; n < 200 && (await row(id)).status !== status; n += 1) {
+    for (let n = 0; n < 600 && (await row(id)).status !== status; n += 1) {
       await sql('select private.reap_tasks()');
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
