@@ -16,6 +16,9 @@ comment on schema observatory is 'observatory: sessions of coding agents, search
 -- anon has no right here. The role edge calls the functions whose answers depend on what the edge has verified.
 grant usage on schema observatory to authenticated, service_role, edge;
 
+-- What a user writes in a day by the data API, in all tables together.
+insert into private.daily_allowances (name, bytes, rows) values ('observatory', 1073741824, 500000);
+
 insert into private.system_schemas (schema, system) values
 ('observatory', 'observatory');
 
@@ -163,6 +166,7 @@ $$;
 revoke execute on function private.redact_direct_write() from public;
 
 -- migrate:down
+delete from private.daily_allowances where name = 'observatory';
 delete from private.system_schemas where system = 'observatory';
 drop function private.redact_direct_write();
 drop function private.redact_path(text);

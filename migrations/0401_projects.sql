@@ -328,6 +328,7 @@ grant insert (name, root_path, description, settings) on observatory.projects to
 grant update (name, root_path, description, settings, metadata, is_active) on observatory.projects to authenticated;
 grant select, insert, update, delete on observatory.projects to service_role;
 select private.scope_table('observatory.projects', array['insert', 'update', 'delete']);
+select private.limit_writes('observatory.projects', 'observatory', true);
 
 create policy own_select on observatory.project_paths for select to authenticated
   using (owner_id = (select auth.uid()));
@@ -343,6 +344,7 @@ grant insert (path, project_id) on observatory.project_paths to authenticated;
 grant update (path, project_id) on observatory.project_paths to authenticated;
 grant select, insert, update, delete on observatory.project_paths to service_role;
 select private.scope_table('observatory.project_paths');
+select private.limit_writes('observatory.project_paths', 'observatory', true);
 
 create policy member_select on observatory.project_members for select to authenticated
   using (project_id = any ((select observatory.visible_projects())::uuid[]));
@@ -356,6 +358,7 @@ grant select, delete on observatory.project_members to authenticated;
 grant update (role, display_name) on observatory.project_members to authenticated;
 grant select, insert, update, delete on observatory.project_members to service_role;
 select private.scope_table('observatory.project_members', array['update', 'delete']);
+select private.limit_writes('observatory.project_members', 'observatory', true);
 
 create trigger project_members_erased before insert or update on observatory.project_members
   for each statement execute function private.refuse_erased_caller();

@@ -148,6 +148,7 @@ grant insert (
 grant update (title, status, metadata) on observatory.conversations to authenticated;
 grant select, insert, update, delete on observatory.conversations to service_role;
 select private.scope_table('observatory.conversations', array['insert', 'update', 'delete']);
+select private.limit_writes('observatory.conversations', 'observatory', true);
 
 create trigger conversations_erased before insert or update on observatory.conversations
   for each statement execute function private.refuse_erased_caller();

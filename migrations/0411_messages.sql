@@ -52,7 +52,9 @@ create table observatory.messages (
   constraint messages_tokens check (
     input_tokens >= 0 and output_tokens >= 0 and cache_read_tokens >= 0 and cache_creation_tokens >= 0 and redaction_count >= 0
   ),
-  constraint messages_metadata check (jsonb_typeof(metadata) = 'object')
+  -- What uploads store is smaller. By the size as stored, as a text would be made of each.
+  constraint messages_content_blocks check (pg_column_size(content_blocks) <= 8388608),
+  constraint messages_metadata check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 65536)
 );
 comment on table observatory.messages is 'Entries of conversations. Unknown types are kept, without a role.';
 comment on column observatory.messages.entry_uuid is 'The entry''s uuid or, where it has none, h: and a digest of its line.';
@@ -104,6 +106,7 @@ grant insert (
 grant update (is_meta, metadata) on observatory.messages to authenticated;
 grant select, insert, update, delete on observatory.messages to service_role;
 select private.scope_table('observatory.messages', array['insert', 'update', 'delete']);
+select private.limit_writes('observatory.messages', 'observatory', true);
 
 create trigger messages_erased before insert or update on observatory.messages
   for each statement execute function private.refuse_erased_caller();
@@ -121,7 +124,7 @@ create trigger messages_redact
 select private.index_mentions(
   'observatory.messages', array['content', 'content_blocks', 'metadata'], 'redact',
   -- left() walks through the whole of a text.
-  'private.contacts_in(array[case when octet_length(content) <= 20000 then content else left(content, 20000) end, left(content_blocks::text, 20000), metadata::text])'
+  'private.contacts_in(array[case when octet_length(content) <= 20000 then content else left(content, 20000) end, left(content_blocks::text, 20000), left(metadata::text, 20000)])'
 );
 -- A GIN index has an entry for a row without contacts, too: uploads collect them, as one by one they take three times as long.
 alter index observatory.messages_mentions set (fastupdate = on, gin_pending_list_limit = 256);

@@ -130,7 +130,14 @@ end
 $$;
 revoke execute on function private.texts_in_json(jsonb) from public;
 
--- What of a message is searched and highlighted: its text, what its tools were asked, and what the tools answered whose results it has.
+-- How many characters of each result of a message are searched. A vector has the first 200,000 characters of all; more are not read.
+create function private.searched_of_each(blocks jsonb) returns int
+  language sql immutable
+  return 200000 / least(greatest(jsonb_array_length(blocks), 4), 200);
+revoke execute on function private.searched_of_each(jsonb) from public;
+
+-- What of a message is searched and highlighted: its text, what its tools were asked, and what the tools answered whose results it has: of
+-- at most 200 calls and 200 results, as a message may name thousands.
 create function private.search_text(message observatory.messages) returns text
   language plpgsql stable
   set search_path = ''
@@ -139,17 +146,18 @@ declare
   blocks constant jsonb := (message).content_blocks;
   asked text;
   answered text;
+  most int;
 begin
   if jsonb_typeof(blocks) is distinct from 'array' then
     return (message).content;
   end if;
   select string_agg(concat_ws(E'\n', t.tool_name, left(private.texts_in_json(t.input), 20000)), E'\n' order by t.tool_use_id) into asked
-  from observatory.tool_calls as t
-  where t.message_id = (message).id;
+  from (select c.* from observatory.tool_calls as c where c.message_id = (message).id order by c.tool_use_id limit 200) as t;
   -- Most messages have no result. A statement that finds nothing takes longer than this check.
   if blocks @? '$[*].tool_use_id' then
-    select string_agg(left(concat_ws(E'\n', t.output, t.error_message), 50000), E'\n' order by t.tool_use_id) into answered
-    from (select distinct b.block ->> 'tool_use_id' as tool_use_id from jsonb_array_elements(blocks) as b (block)) as b
+    most := private.searched_of_each(blocks);
+    select string_agg(left(concat_ws(E'\n', left(t.output, most), t.error_message), most), E'\n' order by t.tool_use_id) into answered
+    from (select distinct b.block ->> 'tool_use_id' as tool_use_id from jsonb_array_elements(blocks) as b (block) order by 1 limit 200) as b
     -- Each by itself: for a list of ids the planner may read all calls of the conversation.
     cross join lateral (
       select c.tool_use_id, c.output, c.error_message
@@ -196,6 +204,7 @@ begin
   with message as materialized (
     select
       m.id, m.project_id, m.conversation_id, m.occurred_at, m.role, m.content, m.content_blocks, m.is_copy,
+      case when jsonb_typeof(m.content_blocks) = 'array' then private.searched_of_each(m.content_blocks) end as searched_of_each,
       m.is_copy and exists (
         select from observatory.messages as o
         where o.owner_id = m.owner_id and o.entry_uuid = m.entry_uuid and o.project_id = m.project_id and not o.is_copy
@@ -229,23 +238,29 @@ begin
           from jsonb_each(case when jsonb_typeof(t.input) = 'object' then t.input else jsonb_build_object('', t.input) end) as f
         ), 20000)), ''), E'\n' order by t.tool_use_id) as words,
         array_agg(' tool ' || t.tool_name) as tools
-      from (select c.tool_use_id, c.tool_name, c.input from observatory.tool_calls as c where c.message_id = m.id offset 0) as t
+      from (
+        select c.tool_use_id, c.tool_name, c.input from observatory.tool_calls as c where c.message_id = m.id order by c.tool_use_id limit 200
+      ) as t
       where m.content_blocks @> '[{"type": "tool_use"}]' and not m.is_repeated
     ) as called on true
     left join lateral (
       select
-        string_agg(
+        string_agg(nullif(case
           -- left() walks through the whole of a text.
-          nullif(case when octet_length(t.words) <= 50000 then t.words else left(t.words, 50000) end, ''), E'\n' order by b.tool_use_id
-        ) as words,
+          when t.bytes < m.searched_of_each then concat_ws(E'\n', t.output, t.error_message)
+          else left(concat_ws(E'\n', left(t.output, m.searched_of_each), t.error_message), m.searched_of_each)
+        end, ''), E'\n' order by b.tool_use_id) as words,
         array_agg(' tool ' || t.tool_name) as tools
       from (
         select distinct l.block ->> 'tool_use_id' as tool_use_id
         from jsonb_array_elements(case when jsonb_typeof(m.content_blocks) = 'array' then m.content_blocks else '[]' end) as l (block)
+        order by 1
+        limit 200
       ) as b
       -- Each by itself: for a list of ids the planner may read all calls of the conversation.
       cross join lateral (
-        select c.tool_name, concat_ws(E'\n', c.output, c.error_message) as words
+        select
+          c.tool_name, c.output, c.error_message, coalesce(octet_length(c.output), 0) + coalesce(octet_length(c.error_message), 0) as bytes
         from observatory.tool_calls as c
         where c.conversation_id = m.conversation_id and c.tool_use_id = b.tool_use_id
         limit 1
@@ -314,6 +329,7 @@ drop function private.index_direct_writes();
 drop function private.index_vectors(uuid[]);
 drop table private.message_search;
 drop function private.search_text(observatory.messages);
+drop function private.searched_of_each(jsonb);
 drop function private.texts_in_json(jsonb);
 drop function private.search_vector(text, int);
 drop function private.vector_of(text, int);

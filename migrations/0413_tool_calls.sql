@@ -39,7 +39,7 @@ create table observatory.tool_calls (
   constraint tool_calls_duration_source check (duration_source in ('hook', 'result', 'pair')),
   constraint tool_calls_file_path check (char_length(file_path) <= 1024),
   constraint tool_calls_spawned_agent_id check (char_length(spawned_agent_id) <= 200),
-  constraint tool_calls_metadata check (jsonb_typeof(metadata) = 'object')
+  constraint tool_calls_metadata check (jsonb_typeof(metadata) = 'object' and pg_column_size(metadata) <= 65536)
 );
 comment on table observatory.tool_calls is 'Calls of tools, each once in its conversation.';
 comment on column observatory.tool_calls.message_id is 'Null until the transcript is stored: hooks report a call earlier.';
@@ -88,6 +88,7 @@ grant insert (
 grant update (output, status, is_error, error_message, completed_at, metadata) on observatory.tool_calls to authenticated;
 grant select, insert, update, delete on observatory.tool_calls to service_role;
 select private.scope_table('observatory.tool_calls', array['insert', 'update', 'delete']);
+select private.limit_writes('observatory.tool_calls', 'observatory', true);
 
 -- Trigger: sets updated_at to the time of the clock when the result of a call is stored.
 create function private.stamp_tool_call() returns trigger
@@ -123,7 +124,7 @@ create trigger tool_calls_redact
 select private.index_mentions(
   'observatory.tool_calls', array['input', 'output', 'error_message', 'file_path', 'metadata'], 'redact',
   -- left() walks through the whole of a text.
-  'private.contacts_in(array[left(input::text, 20000), case when octet_length(output) <= 20000 then output else left(output, 20000) end, error_message, file_path, metadata::text])'
+  'private.contacts_in(array[left(input::text, 20000), case when octet_length(output) <= 20000 then output else left(output, 20000) end, error_message, file_path, left(metadata::text, 20000)])'
 );
 -- A GIN index has an entry for a row without contacts, too: uploads collect them, as one by one they take three times as long.
 alter index observatory.tool_calls_mentions set (fastupdate = on, gin_pending_list_limit = 256);

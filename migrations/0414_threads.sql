@@ -43,6 +43,44 @@ end
 $$;
 revoke execute on function private.is_prompt(observatory.messages) from public;
 
+-- The first node of each circle. Nodes are numbered from 1, and nexts[n] is the one that node n leads to, 0 if to none. In one walk over all:
+-- a query that starts at each node takes the square of a circle's length.
+create function private.first_in_circles(nexts int[]) returns int[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  total constant int := coalesce(cardinality(nexts), 0);
+  -- The node from which a walk has come by.
+  walks int[] := array_fill(0, array[total]);
+  node int;
+  first_node int;
+  found_ int[] := '{}';
+begin
+  for start in 1..total loop
+    node := start;
+    while node > 0 and walks[node] = 0 loop
+      walks[node] := start;
+      node := nexts[node];
+    end loop;
+    -- Where the walk meets itself, the circle begins.
+    if node > 0 and walks[node] = start then
+      first_node := node;
+      walks[node] := -1;
+      node := nexts[node];
+      while walks[node] = start loop
+        walks[node] := -1;
+        first_node := least(first_node, node);
+        node := nexts[node];
+      end loop;
+      found_ := found_ || first_node;
+    end if;
+  end loop;
+  return found_;
+end
+$$;
+revoke execute on function private.first_in_circles(int[]) from public;
+
 -- Finds the parents of these entries' messages, and of messages that have waited for these entries: pairs of a conversation and an
 -- entry's uuid. The parent is the nearest message above; entries that are no messages are passed. Parents may form a circle: then a
 -- compaction in it has none or, without one, its first message in the file. Returns the conversations whose older messages have changed.
@@ -113,7 +151,7 @@ begin
 
   -- A circle may also lead through unchanged children, back to an entry whose parent is unchanged.
   upwards as (
-    select c.id as start, c.id, c.parent_id as next_id, c.seq, c.parent_uuid is null as is_compaction
+    select c.id, c.parent_id as next_id, c.seq, c.parent_uuid is null as is_compaction
     from changed as c
     where not exists (select from led_to as l where l.id = c.id)
       or (
@@ -124,18 +162,22 @@ begin
         )
       )
     union
-    select u.start, m.id, case when c.id is null then m.parent_id else c.parent_id end, m.seq, m.parent_uuid is null
+    select m.id, case when c.id is null then m.parent_id else c.parent_id end, m.seq, m.parent_uuid is null
     from upwards as u
     inner join observatory.messages as m on m.id = u.next_id
     left join changed as c on c.id = m.id
   ),
 
+  numbered as materialized (
+    select u.id, u.next_id, row_number() over (order by u.is_compaction desc, u.seq, u.id) as place from upwards as u
+  ),
+
   roots as materialized (
-    select distinct (
-      select o.id from upwards as o where o.start = u.start order by o.is_compaction desc, o.seq, o.id limit 1
-    ) as id
-    from upwards as u
-    where u.next_id = u.start
+    select n.id
+    from unnest(private.first_in_circles(array(
+      select coalesce(o.place, 0)::int from numbered as u left join numbered as o on o.id = u.next_id order by u.place
+    ))) as r (place)
+    inner join numbered as n on n.place = r.place
   ),
 
   final as materialized (
@@ -201,6 +243,43 @@ end
 $$;
 revoke execute on function private.resolve_parents(uuid[], text[]) from public;
 
+-- The last position that each branch leads to, including the branches below it. `outers` has the place of the branch that each begins on, which
+-- comes before it; 0 for the main branch.
+create function private.branch_ends(outers int[], ends bigint[]) returns bigint[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  reached bigint[] := ends;
+begin
+  for n in reverse coalesce(cardinality(outers), 0)..1 loop
+    if outers[n] > 0 then
+      reached[outers[n]] := greatest(reached[outers[n]], reached[n]);
+    end if;
+  end loop;
+  return reached;
+end
+$$;
+revoke execute on function private.branch_ends(int[], bigint[]) from public;
+
+-- The number of each branch: its own or, of what goes on a branch, that of the branch. `outers` as above.
+create function private.branch_numbers(outers int[], numbers bigint[]) returns bigint[]
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  named bigint[] := numbers;
+begin
+  for n in 1..coalesce(cardinality(outers), 0) loop
+    if named[n] is null then
+      named[n] := case when outers[n] > 0 then named[outers[n]] else 0 end;
+    end if;
+  end loop;
+  return named;
+end
+$$;
+revoke execute on function private.branch_numbers(int[], bigint[]) from public;
+
 -- Numbers the branches of a conversation. Where several prompts with different texts or times (in seconds) have the same parent, the prompt that
 -- leads to the latest message stays on the parent's branch. Each of the others begins a branch; they are numbered in the order of the file.
 create function private.mark_branches(conversation_id uuid) returns void
@@ -218,47 +297,62 @@ with recursive prompts as materialized (
 ),
 
 heads as materialized (
-  select p.* from prompts as p
-  where exists (select from prompts as other where other.parent_id = p.parent_id and other.head <> p.head)
+  select p.id, p.parent_id, p.seq, p.head
+  from (
+    select
+      o.*,
+      first_value(o.head) over (partition by o.parent_id order by o.head)
+        <> first_value(o.head) over (partition by o.parent_id order by o.head desc) as is_one_of_several
+    from prompts as o
+  ) as p
+  where p.is_one_of_several
 ),
 
 labelled as (
-  select m.id, m.seq, null::uuid as head
+  select m.id, m.seq, null::uuid as head, 0 as level
   from observatory.messages as m
   where m.conversation_id = mark_branches.conversation_id and m.parent_id is null
   union all
-  select m.id, m.seq, coalesce(h.head, l.head)
+  select m.id, m.seq, coalesce(h.head, l.head), l.level + 1
   from labelled as l
   inner join observatory.messages as m on m.parent_id = l.id
   left join heads as h on h.id = m.id
 ),
 
+-- Outer branches before those on them.
 forks as materialized (
-  select distinct on (h.head) h.head, h.parent_id, h.seq, l.head as outer_head
-  from heads as h
-  inner join labelled as l on l.id = h.parent_id
-  where h.id = h.head
+  select f.*, row_number() over (order by f.level, f.head) as place
+  from (
+    select distinct on (h.head) h.head, h.parent_id, h.seq, l.head as outer_head, l.level
+    from heads as h
+    inner join labelled as l on l.id = h.parent_id
+    where h.id = h.head
+  ) as f
 ),
 
--- The last position in the file that each prompt leads to, including the branches below it.
+outers as materialized (
+  select array_agg(coalesce(o.place, 0)::int order by f.place) as places
+  from forks as f
+  left join forks as o on o.head = f.outer_head
+),
+
 lengths as (
   select l.head, max(l.seq) as last_seq from labelled as l where l.head is not null group by l.head
 ),
 
-reaches as (
-  select head, last_seq from lengths
-  union
-  select f.outer_head, r.last_seq
-  from reaches as r
-  inner join forks as f on f.head = r.head
-  where f.outer_head is not null
+ends as materialized (
+  select e.last_seq, e.place
+  from unnest(private.branch_ends(
+    (select o.places from outers as o),
+    array(select l.last_seq from forks as f left join lengths as l on l.head = f.head order by f.place)
+  )) with ordinality as e (last_seq, place)
 ),
 
 ranked as materialized (
   select
-    f.head, f.outer_head, f.seq,
-    row_number() over (partition by f.parent_id order by (select max(r.last_seq) from reaches as r where r.head = f.head) desc, f.seq) = 1 as goes_on
+    f.head, f.seq, f.place, row_number() over (partition by f.parent_id order by e.last_seq desc, f.seq) = 1 as goes_on
   from forks as f
+  inner join ends as e on e.place = f.place
 ),
 
 numbered as materialized (
@@ -266,12 +360,12 @@ numbered as materialized (
   from ranked as r
 ),
 
-named as (
-  select n.head, coalesce(n.number, 0) as branch from numbered as n where n.outer_head is null
-  union all
-  select n.head, coalesce(n.number, outer_.branch)
-  from named as outer_
-  inner join numbered as n on n.outer_head = outer_.head
+named as materialized (
+  select f.head, b.branch
+  from unnest(private.branch_numbers(
+    (select o.places from outers as o), array(select n.number from numbered as n order by n.place)
+  )) with ordinality as b (branch, place)
+  inner join forks as f on f.place = b.place
 )
 
 update observatory.messages as m
@@ -443,7 +537,7 @@ create function private.shortened(words text, most int) returns text
   return case when octet_length(words) > most and char_length(words) > most then left(words, most) || '…' else words end;
 revoke execute on function private.shortened(text, int) from public;
 
--- Tool calls of messages: {message: [call, ...]}. Long inputs and outputs are cut.
+-- Tool calls of messages: {message: [call, ...]}, of each the first 200. Long inputs and outputs are cut.
 create function private.thread_calls(message_ids uuid[], conversation observatory.conversations) returns jsonb
   language sql stable
   set search_path = ''
@@ -465,9 +559,11 @@ from (
         and a.agent_id = t.spawned_agent_id and a.deleted_at is null
     )
   ) order by t.started_at, t.tool_use_id) as calls
-  from observatory.tool_calls as t
+  from unnest(message_ids) as m (id)
+  cross join lateral (
+    select o.* from observatory.tool_calls as o where o.message_id = m.id order by o.started_at, o.tool_use_id limit 200
+  ) as t
   cross join lateral (select t.input::text as input_text offset 0) as i
-  where t.message_id = any (message_ids)
   group by t.message_id
 ) as c
 $$;
@@ -522,10 +618,12 @@ begin
   if thread.cursor is not null then
     after := private.cursor_parts(thread.cursor, '^\d{1,18}[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
   end if;
-  -- At most some hundred KB of text a page, but always one message.
+  -- At most some hundred KB of text and 200 calls a page, but always one message.
   select array_agg(p.id order by p.seq, p.id), array_agg(p.seq order by p.seq, p.id) into ids, seqs
   from (
-    select m.id, m.seq, sum(least(coalesce(octet_length(m.content), 0), 32000) + 500) over (order by m.seq, m.id) as bytes, row_number() over (order by m.seq, m.id) as n
+    select
+      m.id, m.seq, sum(least(coalesce(octet_length(m.content), 0), 32000) + 500) over (order by m.seq, m.id) as bytes,
+      sum(c.calls) over (order by m.seq, m.id) as calls, row_number() over (order by m.seq, m.id) as n
     from (
       select m.id, m.seq, m.content
       from observatory.messages as m
@@ -534,8 +632,11 @@ begin
       order by m.seq, m.id
       limit thread."limit"
     ) as m
+    cross join lateral (
+      select count(*) as calls from (select from observatory.tool_calls as t where t.message_id = m.id limit 200) as t
+    ) as c
   ) as p
-  where p.n = 1 or p.bytes <= 200000;
+  where p.n = 1 or (p.bytes <= 200000 and p.calls <= 200);
   calls := private.thread_calls(ids, conversation);
   select
     jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
@@ -614,7 +715,10 @@ drop function private.cursor_of(text[]);
 drop function private.link_entries(uuid[], private.entry[]);
 drop function private.update_branches(uuid[], uuid[], uuid[]);
 drop function private.mark_branches(uuid);
+drop function private.branch_numbers(int[], bigint[]);
+drop function private.branch_ends(int[], bigint[]);
 drop function private.resolve_parents(uuid[], text[]);
+drop function private.first_in_circles(int[]);
 drop function private.is_prompt(observatory.messages);
 drop function private.is_asked(boolean, text, jsonb, jsonb);
 drop index observatory.messages_branches;

@@ -181,6 +181,23 @@ begin
   raise exception 'a message has % blocks', jsonb_array_length(content) using errcode = 'program_limit_exceeded';
 end
 $$;
+
+-- The same of a line that has a whole session: of its messages and tool calls so far, with those of one more.
+create function private.count_parts(parts int, tools jsonb) returns int
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  -- Of a call, its use and its result.
+  more constant int := parts + 1 + coalesce(jsonb_array_length(tools) / 2, 0);
+begin
+  if more > 5000 then
+    raise exception 'a line has more than 5,000 messages and tool calls' using errcode = 'program_limit_exceeded';
+  end if;
+  return more;
+end
+$$;
+revoke execute on function private.count_parts(int, jsonb) from public;
 revoke execute on function private.refuse_blocks(jsonb) from public;
 
 -- Reads lines of Claude Code. `lines` has texts of JSON objects, and null for a line that could not be read; `offsets` their places in the
@@ -344,6 +361,7 @@ revoke execute on function private.claude_entries(text[], bigint[]) from public;
 
 -- migrate:down
 drop function private.claude_entries(text[], bigint[]);
+drop function private.count_parts(int, jsonb);
 drop function private.refuse_blocks(jsonb);
 drop function private.claude_tools(jsonb, jsonb);
 drop function private.claude_tool(jsonb, jsonb);

@@ -120,8 +120,10 @@ begin
       f.is_meta, f.agent, f.api_id, f.request_id, f.model, f.stop_reason,
       case when octet_length(f.content) > 1048576 then private.cut(f.content, 1048576) else f.content end,
       case when pg_column_size(f.blocks) <= 1048576 then f.blocks end,
-      coalesce((f.usage ->> 'input')::bigint, 0), coalesce((f.usage ->> 'output')::bigint, 0), coalesce((f.usage ->> 'cache_read')::bigint, 0),
-      coalesce((f.usage ->> 'cache_write_5m')::bigint, 0) + coalesce((f.usage ->> 'cache_write_1h')::bigint, 0),
+      -- So that the sums of millions of lines are no more than a bigint holds.
+      least(coalesce((f.usage ->> 'input')::bigint, 0), 1000000000000), least(coalesce((f.usage ->> 'output')::bigint, 0), 1000000000000),
+      least(coalesce((f.usage ->> 'cache_read')::bigint, 0), 1000000000000),
+      least(coalesce((f.usage ->> 'cache_write_5m')::bigint, 0) + coalesce((f.usage ->> 'cache_write_1h')::bigint, 0), 1000000000000),
       coalesce(f.redactions, 0), f.forked_from, store_messages.file_id, coalesce(f.at, now()),
       coalesce(f.metadata, '{}')
         || case when octet_length(f.content) > 1048576 then jsonb_build_object('content_bytes', octet_length(f.content)) else '{}' end

@@ -84,6 +84,7 @@ declare
   session text := state ->> 'session';
   chain text[] := coalesce(private.texts(state -> 'chain'), '{}');
   place int;
+  parts int;
 begin
   for line in
     select l.n, l.words, l.words::jsonb as whole
@@ -91,6 +92,7 @@ begin
     where l.words is not null
     order by l.n
   loop
+    parts := 0;
     fields := case when jsonb_typeof(line.whole -> '$set') = 'object' then line.whole -> '$set' else line.whole end;
     -- A row of each message with its whole line would be large, so the messages are read one after the other.
     for item in
@@ -154,6 +156,7 @@ begin
         end if;
       end if;
       one.session := session;
+      parts := private.count_parts(parts, one.tools);
     end loop;
   end loop;
   if one.uuid is not null then
@@ -185,7 +188,13 @@ with version as (
 
 compared as (
   select
-    v.*, m.id, octet_length(v.content) > coalesce(octet_length(m.content), 0) as has_more_text,
+    v.model, v.redactions, v.content, v.blocks, m.id,
+    -- As private.store_messages.
+    least(private.entry_count(v.usage -> 'input'), 1000000000000) as input,
+    least(private.entry_count(v.usage -> 'output'), 1000000000000) as output,
+    least(private.entry_count(v.usage -> 'cache_read'), 1000000000000) as cache_read,
+    least(private.entry_count(v.usage -> 'cache_write_5m'), 1000000000000) as cache_write,
+    octet_length(v.content) > coalesce(octet_length(m.content), 0) as has_more_text,
     octet_length(v.blocks::text) > coalesce(octet_length(m.content_blocks::text), 0) as has_more_blocks
   from version as v
   inner join observatory.messages as m on m.conversation_id = v.conversation_id and m.entry_uuid = v.uuid
@@ -198,15 +207,13 @@ grown as (
     -- A share link shows what was there when it was made: what has grown since is later.
     created_at = case when c.has_more_text or c.has_more_blocks then clock_timestamp() else m.created_at end,
     model = coalesce(m.model, c.model),
-    input_tokens = greatest(m.input_tokens, private.entry_count(c.usage -> 'input')),
-    output_tokens = greatest(m.output_tokens, private.entry_count(c.usage -> 'output')),
-    cache_read_tokens = greatest(m.cache_read_tokens, private.entry_count(c.usage -> 'cache_read')),
-    cache_creation_tokens = greatest(m.cache_creation_tokens, private.entry_count(c.usage -> 'cache_write_5m')),
+    input_tokens = greatest(m.input_tokens, c.input), output_tokens = greatest(m.output_tokens, c.output),
+    cache_read_tokens = greatest(m.cache_read_tokens, c.cache_read), cache_creation_tokens = greatest(m.cache_creation_tokens, c.cache_write),
     redaction_count = greatest(m.redaction_count, c.redactions)
   from compared as c
   where m.id = c.id and (
     c.has_more_text or c.has_more_blocks
-    or private.entry_count(c.usage -> 'output') > m.output_tokens or private.entry_count(c.usage -> 'input') > m.input_tokens
+    or c.output > m.output_tokens or c.input > m.input_tokens
   )
   returning m.id
 )

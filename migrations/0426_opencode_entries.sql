@@ -102,6 +102,7 @@ declare
   fork_of text := state ->> 'fork_of';
   prompt text := state ->> 'prompt';
   last text := state ->> 'last';
+  parts int;
 begin
   for line in
     select l.n, l.words, l.words::jsonb as whole
@@ -109,6 +110,7 @@ begin
     where l.words is not null
     order by l.n
   loop
+    parts := 0;
     -- As private.gemini_entries.
     for item in
       select 0::bigint as place, private.opencode_message(line.whole) as message
@@ -182,6 +184,7 @@ begin
         one.metadata := jsonb_strip_nulls(jsonb_build_object('parent_session', private.entry_id(info ->> 'parentID')));
       end if;
       one.session := session;
+      parts := private.count_parts(parts, one.tools);
     end loop;
   end loop;
   if one.uuid is not null then

@@ -350,12 +350,15 @@ create trigger conversations_settle_forks after update on observatory.conversati
   referencing old table as old_rows new table as new_rows
   for each statement execute function private.settle_forks();
 
--- Job: goes on where an upload or a deletion left entries for later, and returns how many owners have changed.
+-- Job: goes on where an upload or a deletion left entries for later, and returns how many owners have changed. Pairs come in another order each
+-- time, in small parts and until a time, so that none whose entries cannot be settled keeps others waiting.
 create function private.settle_forks_later() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
+  -- The job is one statement, which has eight seconds.
+  until_ constant timestamptz := clock_timestamp() + interval '3 seconds';
   pair record;
   done bigint := 0;
 begin
@@ -364,21 +367,33 @@ begin
     from private.fork_pairs as p
     inner join observatory.conversations as c on c.id = p.one
     where not p.is_settled and p.one < p.other
-    order by c.owner_id, p.one
+    order by random()
     limit 100
   loop
-    exit when done >= 5000;
-    -- An upload of the user's is under way: it settles the entries itself.
-    continue when not pg_try_advisory_xact_lock(hashtextextended(pair.owner_id::text, 420));
-    done := done + private.settle_pairs(array[pair.one], 5000 - done);
+    exit when done >= 5000 or clock_timestamp() > until_;
+    begin
+      -- An upload of the user's is under way: it settles the entries itself.
+      if pg_try_advisory_xact_lock(hashtextextended(pair.owner_id::text, 420)) then
+        done := done + private.settle_pairs(array[pair.one], least(2000, 5000 - done));
+      end if;
+    exception
+      when query_canceled then
+        -- The time of the statement is over; what others have got is kept.
+        raise warning 'settle_forks: % takes too long', pair.one;
+        return done;
+      when others then
+        raise warning 'settle_forks: % cannot be settled: %', pair.one, sqlstate;
+    end;
   end loop;
   return done;
 end
 $$;
 revoke execute on function private.settle_forks_later() from public;
 
-insert into private.jobs (name, function, schedule, description) values (
-  'settle_forks', 'private.settle_forks_later', '*/5 * * * *', 'Decides which session owns entries of forks, where an upload left some for later.'
+insert into private.jobs (name, function, schedule, description, more_from) values (
+  'settle_forks', 'private.settle_forks_later', '*/5 * * * *', 'Decides which session owns entries of forks, where an upload left some for later.',
+  -- A run may end by the clock, with few owners.
+  1
 );
 
 -- migrate:down

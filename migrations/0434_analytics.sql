@@ -205,6 +205,7 @@ create function observatory.analytics_tools(project uuid default null, "from" te
   set search_path = ''
   -- Without statistics, all calls would be taken for few, and be sorted on disk instead of summed up as they are read.
   set enable_sort = off
+  set jit = off
   as $$
 declare
   range_ constant record := private.analytics_range(project, "from", "to");

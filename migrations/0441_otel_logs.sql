@@ -339,7 +339,7 @@ declare
   owner constant uuid := private.require_user();
   sessions text[];
   sweeps jsonb;
-  sweep jsonb;
+  sweep record;
   session text;
   rejected bigint;
   bytes bigint;
@@ -381,14 +381,19 @@ begin
   into rejected, sessions, bytes, rows_, sweeps
   from stored as s;
 
-  for sweep in select private.elements_of(sweeps) loop
-    if private.event_number(sweep -> 'transcripts_deleted') > 0 then
-      perform private.note_retention_sweep(
-        owner, (sweep ->> 'at')::timestamptz, coalesce(private.event_number(sweep -> 'period_days'), 30),
-        private.event_number(sweep -> 'transcripts_deleted')
-      );
-    end if;
-  end loop;
+  -- Once for all sweeps of a request, as each reads all of the owner's sessions: the latest one, with the shortest period.
+  select s.at, min(s.period_days) over () as period_days, sum(s.deleted) over () as deleted into sweep
+  from (
+    select (e.one ->> 'at')::timestamptz as at, coalesce(private.event_number(e.one -> 'period_days'), 30) as period_days,
+      private.event_number(e.one -> 'transcripts_deleted') as deleted
+    from private.elements_of(sweeps) as e (one)
+  ) as s
+  where s.deleted > 0
+  order by s.at desc
+  limit 1;
+  if found then
+    perform private.note_retention_sweep(owner, sweep.at, sweep.period_days, sweep.deleted::bigint);
+  end if;
   foreach session in array coalesce(sessions, '{}') loop
     perform private.apply_if_free(owner, session);
   end loop;

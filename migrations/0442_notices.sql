@@ -21,6 +21,7 @@ comment on column observatory.notices.dedupe_key is 'A user gets one notice of a
 comment on column observatory.notices.details is 'Counts and ids for programs.';
 
 create index notices_latest on observatory.notices (user_id, created_at desc, id desc);
+create index notices_unread on observatory.notices (user_id, created_at desc, id desc) where read_at is null;
 create index notices_age on observatory.notices using brin (created_at);
 
 alter table observatory.notices enable row level security;
@@ -35,6 +36,7 @@ create policy owner_delete on observatory.notices for delete to authenticated
 grant select, update (read_at), delete on observatory.notices to authenticated;
 grant select, insert, update, delete on observatory.notices to service_role;
 select private.scope_table('observatory.notices');
+select private.limit_writes('observatory.notices', 'observatory', true);
 
 -- Trigger: read_at is the time of the request that sets it, not a time that a client chooses.
 create function private.set_notice_read_at() returns trigger
@@ -112,14 +114,14 @@ begin
   ));
   get diagnostics sessions = row_count;
   return notices + sessions
-    + private.delete_older('observatory.hook_events', 'at', now() - interval '90 days')
-    + private.delete_older('private.otel_events', 'received_at', now() - interval '90 days');
+    + private.delete_older('observatory.hook_events', 'at', now() - interval '90 days', 20000)
+    + private.delete_older('private.otel_events', 'received_at', now() - interval '90 days', 20000);
 end
 $$;
 revoke execute on function private.clean_live() from public;
 
 insert into private.jobs (name, function, schedule, description) values (
-  'clean_live', 'private.clean_live', '17 3 * * *', 'Deletes events of coding agents after 90 days, and notices that were read.'
+  'clean_live', 'private.clean_live', '7 * * * *', 'Deletes events of coding agents after 90 days, and notices that were read.'
 );
 
 -- migrate:down

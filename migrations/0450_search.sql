@@ -139,6 +139,7 @@ create function private.latest_vectors(project uuid) returns tsvector[]
   -- By the index of the latest.
   set enable_bitmapscan = off
   set enable_sort = off
+  set jit = off
   as $$
 begin
   return array(
@@ -157,6 +158,7 @@ create function private.has_more_messages(project uuid, than int) returns boolea
   set search_path = ''
   set enable_bitmapscan = off
   set enable_seqscan = off
+  set jit = off
   as $$
 begin
   return exists (
@@ -185,6 +187,7 @@ create function private.hits_by_time(
   set search_path = ''
   set enable_bitmapscan = off
   set enable_sort = off
+  set jit = off
   as $$
 begin
   return array(

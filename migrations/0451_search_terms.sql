@@ -24,11 +24,19 @@ create index search_terms_user on observatory.search_terms (user_id);
 create index search_terms_prefix on observatory.search_terms (project_id, folded text_pattern_ops);
 
 create table private.stale_terms (
-  project_id uuid constraint stale_terms_pkey primary key
-    constraint stale_terms_project references observatory.projects (id) on delete cascade
+  id         bigint generated always as identity constraint stale_terms_pkey primary key,
+  project_id uuid not null constraint stale_terms_project references observatory.projects (id) on delete cascade,
+  checked_to text,
+  waiting_at timestamptz not null default clock_timestamp()
 );
 comment on table private.stale_terms is
   'Projects of which messages were deleted: words that members found there may stand in no message any more. Nobody sees them until a job has looked.';
+comment on column private.stale_terms.checked_to is
+  'The last word that the job has looked for. Those after it wait for its next runs; what is deleted from then on adds another row, for another pass. Null: not begun.';
+comment on column private.stale_terms.waiting_at is 'Since when the project waits for its turn: some of its words are looked for at a time.';
+
+-- One row for each deletion, not for each project: nobody who deletes waits for the job, or for somebody else.
+create index stale_terms_project_id on private.stale_terms (project_id);
 
 alter table private.stale_terms enable row level security;
 alter table private.stale_terms force row level security;
@@ -203,7 +211,6 @@ where p.id = any (doubt_words.project_ids) and exists (
   select from observatory.search_terms as s where s.project_id = p.id and s.kind = 'word'
 )
 order by p.id
-on conflict on constraint stale_terms_pkey do nothing
 $$;
 revoke execute on function private.doubt_words(uuid[]) from public;
 
@@ -296,27 +303,44 @@ revoke execute on function private.note_stale_terms() from public;
 create trigger messages_stale_terms after delete on observatory.messages referencing old table as old_rows
   for each statement execute function private.note_stale_terms();
 
--- Deletes the words that stand in no message of their project any more, and returns how many. Of at most so many projects.
-create function private.delete_stale_terms(most bigint default 20) returns bigint
+-- Looks for at most so many words, for some seconds, and deletes those that stand in no message of their project any more. Returns how many it has
+-- looked for. Projects take turns: of each, 200 words at a time.
+create function private.delete_stale_terms(most bigint default 2000, seconds float8 default 2) returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
+  until_ constant timestamptz := clock_timestamp() + make_interval(secs => seconds);
   stale record;
+  terms text[];
+  last_term text;
+  asked bigint;
   left_out text;
   is_there boolean;
-  deleted bigint := 0;
+  looked_for bigint := 0;
 begin
-  for stale in
-    select t.project_id, array(
-      select distinct s.term from observatory.search_terms as s where s.project_id = t.project_id and s.kind = 'word'
-    ) as terms
-    from private.stale_terms as t
-    order by t.project_id
-    limit most
-    for update of t skip locked
   loop
-    delete from private.stale_terms as t where t.project_id = stale.project_id;
+    asked := least(200, most - looked_for);
+    exit when asked <= 0 or clock_timestamp() > until_;
+    select t.id, t.project_id, coalesce(t.checked_to, '') as checked_to into stale
+    from private.stale_terms as t
+    where t.checked_to is not null
+      or not exists (select from private.stale_terms as o where o.project_id = t.project_id and o.checked_to is not null)
+    order by t.waiting_at, t.id
+    limit 1
+    for update skip locked;
+    exit when not found;
+    if stale.checked_to = '' then
+      delete from private.stale_terms as t where t.project_id = stale.project_id and t.checked_to is null and t.id <> stale.id;
+    end if;
+    terms := array(
+      select distinct s.term
+      from observatory.search_terms as s
+      where s.project_id = stale.project_id and s.kind = 'word' and s.term > stale.checked_to
+      order by s.term
+      limit asked
+    );
+    last_term := null;
     -- Messages of deleted conversations whose rows are still there.
     left_out := case when exists (
       select from observatory.conversations as c where c.project_id = stale.project_id and c.deleted_at is not null
@@ -326,23 +350,38 @@ begin
          where m.id = v.message_id and c.deleted_at is not null
        )'
     end;
-    for n in 1..cardinality(stale.terms) loop
+    for n in 1..cardinality(terms) loop
+      exit when clock_timestamp() > until_;
       -- A query of its own for each word: which plan is the best depends on how rare it is.
-      execute format(
-        'select exists (select from private.message_search as v where v.project_id = %L and v.search @@ %L::tsquery%s)',
-        stale.project_id, phraseto_tsquery('pg_catalog.simple', stale.terms[n]), left_out
-      ) into is_there;
+      begin
+        execute format(
+          'select exists (select from private.message_search as v where v.project_id = %L and v.search @@ %L::tsquery%s)',
+          stale.project_id, phraseto_tsquery('pg_catalog.simple', terms[n]), left_out
+        ) into is_there;
+      exception
+        when query_canceled then
+          -- The time of the statement is over. The word stays, and the next run goes on behind it.
+          raise warning 'delete_stale_terms: a word of % takes too long', stale.project_id;
+          is_there := true;
+      end;
       if not is_there then
         delete from observatory.search_terms as s
-        where s.project_id = stale.project_id and s.kind = 'word' and s.term = stale.terms[n];
-        deleted := deleted + 1;
+        where s.project_id = stale.project_id and s.kind = 'word' and s.term = terms[n];
       end if;
+      last_term := terms[n];
+      looked_for := looked_for + 1;
     end loop;
+    if cardinality(terms) < asked and last_term is not distinct from terms[cardinality(terms)] then
+      delete from private.stale_terms as t where t.id = stale.id;
+    else
+      update private.stale_terms as t set checked_to = coalesce(last_term, stale.checked_to), waiting_at = clock_timestamp()
+      where t.id = stale.id;
+    end if;
   end loop;
-  return deleted;
+  return looked_for;
 end
 $$;
-revoke execute on function private.delete_stale_terms(bigint) from public;
+revoke execute on function private.delete_stale_terms(bigint, float8) from public;
 
 -- Terms that begin with what was typed, most used first: {suggestions: [{term, kind, uses}]}. Of the caller's own searches those that
 -- found something.
@@ -533,7 +572,7 @@ grant execute on function observatory.similar(uuid, bigint) to authenticated;
 -- migrate:down
 drop function observatory.similar(uuid, bigint);
 drop function observatory.suggest(text, uuid, bigint);
-drop function private.delete_stale_terms(bigint);
+drop function private.delete_stale_terms(bigint, float8);
 drop trigger messages_stale_terms on observatory.messages;
 drop function private.note_stale_terms();
 drop trigger conversations_deleted_terms on observatory.conversations;

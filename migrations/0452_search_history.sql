@@ -114,6 +114,20 @@ begin
   where char_length(w.word) between 3 and 60 and w.word !~ '^-' and lower(w.word collate "C") <> 'or'
     and private.contacts_in(array[w.word]) is null
     and v.search @@ phraseto_tsquery('pg_catalog.simple', w.word)
+    -- A user adds at most 2,000 words to a project, each of which has to be looked for when messages are deleted.
+    and (
+      (
+        select count(*) from (
+          select from observatory.search_terms as s
+          where s.project_id = message.project_id and s.kind = 'word' and s.user_id = caller
+          limit 2000
+        ) as known
+      ) < 2000
+      or exists (
+        select from observatory.search_terms as s
+        where s.project_id = message.project_id and s.kind = 'word' and s.user_id = caller and s.term = w.word
+      )
+    )
   order by w.word
   on conflict on constraint search_terms_once do update set uses = s.uses + 1;
   return jsonb_build_object('search_id', noted.id, 'message_id', message.id);
@@ -210,7 +224,7 @@ $$;
 revoke execute on function private.clean_search_history() from public;
 
 insert into private.jobs (name, function, schedule, description, more_from) values (
-  'clean_search_history', 'private.clean_search_history', '17 3 * * *', 'Deletes searches of observatory after 180 days.', 5000
+  'clean_search_history', 'private.clean_search_history', '7 * * * *', 'Deletes searches of observatory after 180 days.', 5000
 );
 
 -- migrate:down

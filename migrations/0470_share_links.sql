@@ -170,7 +170,36 @@ comment on function observatory.revoke_share(uuid) is
 revoke execute on function observatory.revoke_share(uuid) from public;
 grant execute on function observatory.revoke_share(uuid) to authenticated;
 
+-- Job: deletes links 90 days after they have expired or were revoked, with their tokens and views.
+create function private.clean_share_links() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  deleted bigint;
+begin
+  delete from observatory.share_links as l
+  where l.id = any (array(
+    select old.id
+    from observatory.share_links as old
+    where least(old.expires_at, old.revoked_at) < now() - interval '90 days'
+    -- With each go its views of up to a year.
+    limit 500
+    for update skip locked
+  ));
+  get diagnostics deleted = row_count;
+  return deleted;
+end
+$$;
+revoke execute on function private.clean_share_links() from public;
+
+insert into private.jobs (name, function, schedule, description, more_from) values (
+  'clean_share_links', 'private.clean_share_links', '17 3 * * *', 'Deletes share links of observatory 90 days after they have ended.', 500
+);
+
 -- migrate:down
+delete from private.jobs where name = 'clean_share_links';
+drop function private.clean_share_links();
 drop function observatory.revoke_share(uuid);
 drop function observatory.share(uuid, text, jsonb, boolean, bigint);
 drop function observatory.view_count(observatory.share_links);

@@ -143,17 +143,27 @@ create constraint trigger reprice_receipts_finished_chain after update of finish
   deferrable initially deferred for each row when (not new.is_dry_run and old.finished_at is null and new.finished_at is not null)
   execute function private.chain_change('user_id', 'lists', 'records', 'changed', 'newly_priced', 'unpriced', 'before_micro', 'after_micro');
 
--- The ends of all chains that have grown since the head before, with the digest of that head. Heads are chained like entries.
+-- Every day a head: the ends of all chains that have grown since the head before, with the digest of that head. Heads are chained like entries.
 create table private.audit_heads (
   id       uuid constraint audit_heads_pkey primary key default gen_random_uuid(),
   place    bigint generated always as identity,
   at       timestamptz not null default clock_timestamp(),
-  last     jsonb not null,
   previous bytea not null,
   digest   bytea not null,
   constraint audit_heads_place unique (place)
 );
-comment on table private.audit_heads is 'The ends of the audit chains, every day: {"<project>": [n, "<hash>"]}.';
+comment on table private.audit_heads is 'The heads of the audit chains, one every day. private.audit_ends has what each of them holds.';
+
+create table private.audit_ends (
+  head_id    uuid not null constraint audit_ends_head references private.audit_heads (id) on delete cascade,
+  project_id uuid not null,
+  n          bigint not null,
+  hash       bytea not null,
+  constraint audit_ends_pkey primary key (head_id, project_id),
+  constraint audit_ends_n check (n > 0)
+);
+comment on table private.audit_ends is 'The ends of chains in each head. As rows, so that to check one chain reads its own ends only.';
+create index audit_ends_project on private.audit_ends (project_id, n);
 
 create table private.audit_seals (
   head_id     uuid constraint audit_seals_pkey primary key references private.audit_heads (id) on delete cascade,
@@ -167,24 +177,39 @@ comment on table private.audit_seals is
 
 alter table private.audit_heads enable row level security;
 alter table private.audit_heads force row level security;
+alter table private.audit_ends enable row level security;
+alter table private.audit_ends force row level security;
 alter table private.audit_seals enable row level security;
 alter table private.audit_seals force row level security;
 
 create trigger audit_heads_append_only before update or delete or truncate on private.audit_heads
+  for each statement execute function private.refuse_change();
+create trigger audit_ends_append_only before update or delete or truncate on private.audit_ends
   for each statement execute function private.refuse_change();
 
 select private.register_sealed_column(
   'private.audit_seals', 'private.audit_heads.digest', 'head_id', $$'00000000-0000-0000-0000-000000000000'::uuid$$
 );
 
--- The digest of a head.
-create function private.audit_digest(head private.audit_heads) returns bytea
+-- What a head holds: {"<project>": [n, "<hash>"]}.
+create function private.audit_ends_of(head_id uuid) returns jsonb
+  language sql stable
+  set search_path = ''
+  as $$
+select coalesce(jsonb_object_agg(e.project_id, jsonb_build_array(e.n, encode(e.hash, 'hex'))), '{}')
+from private.audit_ends as e
+where e.head_id = audit_ends_of.head_id
+$$;
+revoke execute on function private.audit_ends_of(uuid) from public;
+
+-- The digest of a head that holds these ends.
+create function private.audit_digest(head private.audit_heads, ends jsonb) returns bytea
   language sql immutable
   set search_path = ''
   as $$
-select sha256(head.previous || convert_to(jsonb_build_array((extract(epoch from head.at) * 1000000)::bigint, head.last)::text, 'UTF8'))
+select sha256(head.previous || convert_to(jsonb_build_array((extract(epoch from head.at) * 1000000)::bigint, ends)::text, 'UTF8'))
 $$;
-revoke execute on function private.audit_digest(private.audit_heads) from public;
+revoke execute on function private.audit_digest(private.audit_heads, jsonb) from public;
 
 -- What is wrong in the chain of a project: entries that were altered, are missing, do not follow the one before, or are not what the heads
 -- have.
@@ -212,16 +237,16 @@ with chain as (
   union all
   select g.n, 'missing' from chain, generate_series(1, chain.n) as g (n) where not exists (select from found_ as f where f.n = g.n)
   union all
-  select (e.value ->> 0)::bigint, 'not as in the head of ' || (h.at at time zone 'UTC')::date
-  from private.audit_heads as h
-  cross join lateral (select h.last -> check_audit_chain.project::text as value) as e
-  where e.value is not null
-    and not exists (select from found_ as f where f.n = (e.value ->> 0)::bigint and f.hash = e.value ->> 1)
+  select e.n, 'not as in the head of ' || (h.at at time zone 'UTC')::date
+  from private.audit_ends as e
+  inner join private.audit_heads as h on h.id = e.head_id
+  where e.project_id = check_audit_chain.project and not exists (select from found_ as f where f.n = e.n and f.hash = encode(e.hash, 'hex'))
   union all
   select c.sealed_n, 'its head is missing'
   from private.audit_chains as c
   where c.project_id = check_audit_chain.project and c.sealed_n > 0 and not exists (
-    select from private.audit_heads as h where (h.last -> c.project_id::text ->> 0)::bigint = c.sealed_n
+    select from private.audit_ends as e inner join private.audit_heads as h on h.id = e.head_id
+    where e.project_id = c.project_id and e.n = c.sealed_n
   )
 )
 select jsonb_build_object(
@@ -276,6 +301,7 @@ create function edge.audit_head() returns jsonb
   as $$
 declare
   head private.audit_heads;
+  ends jsonb;
 begin
   perform pg_advisory_xact_lock(hashtextextended('observatory audit head', 421));
   with grown as (
@@ -283,14 +309,16 @@ begin
   ), noted as (
     update private.audit_chains as c set sealed_n = g.n from grown as g where c.project_id = g.project_id
   )
-  select coalesce(jsonb_object_agg(g.project_id, jsonb_build_array(g.n, encode(g.hash, 'hex'))), '{}') into head.last from grown as g;
-  if head.last <> '{}' or not exists (
+  select coalesce(jsonb_object_agg(g.project_id, jsonb_build_array(g.n, encode(g.hash, 'hex'))), '{}') into ends from grown as g;
+  if ends <> '{}' or not exists (
     select from private.audit_heads as h where h.at >= date_trunc('day', now(), 'UTC')
   ) then
     head.at := clock_timestamp();
     head.previous := coalesce((select h.digest from private.audit_heads as h order by h.place desc limit 1), sha256(''::bytea));
-    head.digest := private.audit_digest(head);
-    insert into private.audit_heads (at, last, previous, digest) values (head.at, head.last, head.previous, head.digest);
+    head.digest := private.audit_digest(head, ends);
+    insert into private.audit_heads (at, previous, digest) values (head.at, head.previous, head.digest) returning id into head.id;
+    insert into private.audit_ends (head_id, project_id, n, hash)
+    select head.id, e.key::uuid, (e.value ->> 0)::bigint, decode(e.value ->> 1, 'hex') from jsonb_each(ends) as e;
   end if;
   return jsonb_build_object('heads', (
     select coalesce(jsonb_agg(jsonb_build_object('id', h.id, 'digest', encode(h.digest, 'hex')) order by h.place), '[]')
@@ -361,7 +389,7 @@ begin
       from (
         select o.id, o.at, o.digest, o.place, row_number() over (order by o.place desc) as age,
           case
-            when o.digest <> private.audit_digest(o) then 'altered'
+            when o.digest <> private.audit_digest(o, private.audit_ends_of(o.id)) then 'altered'
             when o.previous <> lag(o.digest, 1, sha256(''::bytea)) over (order by o.place) then 'does not follow the head before'
           end as fault
         from private.audit_heads as o
@@ -395,9 +423,11 @@ drop function edge.audit_head_sealed(uuid, text, bigint);
 drop function edge.audit_head();
 drop function observatory.verify_audit(uuid);
 drop function private.check_audit_chain(uuid);
-drop function private.audit_digest(private.audit_heads);
+drop function private.audit_digest(private.audit_heads, jsonb);
+drop function private.audit_ends_of(uuid);
 delete from private.sealed_columns where relation = 'private.audit_seals';
 drop table private.audit_seals;
+drop table private.audit_ends;
 drop table private.audit_heads;
 drop trigger share_links_chain on observatory.share_links;
 drop trigger project_invitations_chain on observatory.project_invitations;

@@ -21,11 +21,16 @@ order by array_position(
 $$;
 revoke execute on function private.observatory_tables() from public;
 
--- Tables with so many rows that an erasure may hide them at once and leave the rest to the job purge_observatory.
+-- Tables with the rows of conversations, which may be so many that an erasure hides them at once and leaves the rest to the job purge_observatory.
 create function private.large_observatory_tables() returns regclass[]
   language sql stable
   set search_path = ''
-  as $$ select array['observatory.messages', 'observatory.tool_calls']::regclass[] $$;
+  as $$
+select array[
+  'observatory.messages', 'observatory.tool_calls', 'observatory.git_links', 'observatory.hook_events', 'observatory.ingest_files',
+  'observatory.session_files', 'observatory.usage_records'
+]::regclass[]
+$$;
 revoke execute on function private.large_observatory_tables() from public;
 
 -- Gives a project to another user. It keeps its name, unless that user has a project of the name.
@@ -88,7 +93,10 @@ begin
     execute format('select count(*) from %s as t where t.%I = any ($1)', one.relation, one.owner) into rows_ using users;
     counts := counts || jsonb_build_object(one.relation::text, rows_ + coalesce((counts ->> one.relation::text)::bigint, 0));
   end loop;
-  is_large := (counts ->> 'observatory.messages')::bigint + (counts ->> 'observatory.tool_calls')::bigint > 50000;
+  -- Rows or, of files, megabytes.
+  is_large := (select sum((counts ->> t.relation::text)::bigint) from unnest(private.large_observatory_tables()) as t (relation)) > 50000
+    or (select sum(f.byte_offset) from observatory.ingest_files as f where f.owner_id = any (users)) > 500000000
+    or (select sum(f.bytes) from observatory.session_files as f where f.owner_id = any (users)) > 500000000;
   if is_large then
     for one in select p.id from observatory.projects as p where p.owner_id = any (users) order by p.id loop
       perform private.hide_project(one.id);
@@ -113,6 +121,8 @@ begin
       execute format('delete from %s as t where t.%I = any ($1)', one.relation, one.owner) using users;
     end if;
   end loop;
+  -- No conversation has taken these.
+  delete from observatory.hook_events as e where e.owner_id = any (users) and e.conversation_id is null;
   update observatory.project_members as m set added_by = null where m.added_by = any (users) and m.added_by <> m.user_id;
   return counts;
 end

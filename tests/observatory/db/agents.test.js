@@ -664,3 +664,50 @@ test('Gemini: a message of more than a megabyte is cut once, and sent again it c
   await sendLines(user, `copy-${session}.jsonl`, texts);
   assert.deepEqual(await row(), [before]);
 });
+
+test('a line of more messages and calls than a request has time to store costs itself alone', async (t) => {
+  const numbers = (count) => Array.from({ length: count }, (_, n) => n);
+  const calls = (count) => numbers(count).map((n) => ({ id: `c${n}`, name: 'ls', args: {}, status: 'success' }));
+  const sessions = {
+    Gemini: {
+      session: () => randomUUID(),
+      file: (session) => `session-${session}.jsonl`,
+      lines: (session) => [
+        header(session),
+        { $set: { messages: numbers(5001).map((n) => prompt(`m${n}`, `${n}`)) } },
+        { ...response('m', 'It says so'), toolCalls: calls(5000) },
+        prompt('last', 'Last'),
+      ],
+    },
+    opencode: {
+      session: opencodeSession,
+      file: (session) => `${session}.jsonl`,
+      lines: (session) => [
+        info(session),
+        { messages: numbers(5001).map((n) => ask(session, `msg_${n}`, `${n}`, n)) },
+        {
+          ...reply(session, 'msg', 'It says so', 1),
+          parts: numbers(5000).map((n) => ({
+            type: 'tool',
+            callID: `c${n}`,
+            tool: 'ls',
+            state: { status: 'completed', output: '' },
+          })),
+        },
+        ask(session, 'msg_last', 'Last', 9),
+      ],
+    },
+  };
+  for (const [name, { session, file, lines }] of Object.entries(sessions))
+    await t.test(name, async () => {
+      const { user } = somebody();
+      const id = session();
+      const answer = await sendLines(
+        user,
+        file(id),
+        lines(id).map((line) => JSON.stringify(line)),
+      );
+      assert.deepEqual(answer.skipped, { refused: 2 });
+      assert.deepEqual(await messagesOf(user, id), [['user', 'Last']]);
+    });
+});

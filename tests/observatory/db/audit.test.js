@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { close, sql, transaction } from '../../support/stack.js';
+import { close, rowsRead, sql, transaction } from '../../support/stack.js';
 import { Session, sendSession, conversation as sent } from '../support/transcripts.js';
 import { asUser, codeOf, conversation, person, project, somePrice, vouchedFor } from '../support/world.js';
 
@@ -265,7 +265,10 @@ test('heads that were removed are missed by the chains that they had', async () 
       (await query('select private.check_audit_chain($1) as answer', [id]))[0].answer.faults.map(({ fault }) => fault);
     assert.deepEqual(await check(), []);
     await query(`set local session_replication_role = 'replica'`);
-    await query('delete from private.audit_heads where last ? $1', [id]);
+    await query(
+      'delete from private.audit_heads where id in (select head_id from private.audit_ends where project_id = $1)',
+      [id],
+    );
     assert.deepEqual(await check(), ['its head is missing']);
   });
 });
@@ -280,11 +283,10 @@ test('heads older than the latest 800 are protected by those after them', async 
          head private.audit_heads;
        begin
          head.at := now();
-         head.last := '{}';
          for n in 1..850 loop
            head.previous := coalesce((select h.digest from private.audit_heads as h order by h.place desc limit 1), sha256(''::bytea));
-           head.digest := private.audit_digest(head);
-           insert into private.audit_heads (at, last, previous, digest) values (head.at, head.last, head.previous, head.digest);
+           head.digest := private.audit_digest(head, '{}');
+           insert into private.audit_heads (at, previous, digest) values (head.at, head.previous, head.digest);
          end loop;
        end
        $do$`,
@@ -296,10 +298,35 @@ test('heads older than the latest 800 are protected by those after them', async 
       ([after_, before]) => [before.id, after_.id],
     );
     // Rewritten well: only the head after it differs.
-    await query(`update private.audit_heads set last = '{"x": [1, "y"]}' where id = $1`, [old]);
-    await query('update private.audit_heads as h set digest = private.audit_digest(h) where h.id = $1', [old]);
+    await query(
+      `insert into private.audit_ends (head_id, project_id, n, hash) values ($1, gen_random_uuid(), 1, 'y')`,
+      [old],
+    );
+    await query(
+      'update private.audit_heads as h set digest = private.audit_digest(h, private.audit_ends_of(h.id)) where h.id = $1',
+      [old],
+    );
     const found = await heads();
     assert.deepEqual([found.length, found[0].id, found[0].fault], [801, next, 'does not follow the head before']);
+  });
+});
+
+test('to check one chain reads the heads that have it, and no others', async () => {
+  const { id } = await history();
+  await transaction(async (query) => {
+    await query('select edge.audit_head()');
+    await query(`insert into private.audit_heads (previous, digest) select '', '' from generate_series(1, 500)`);
+    await query(
+      `insert into private.audit_ends (head_id, project_id, n, hash)
+       select h.id, gen_random_uuid(), n, '' from private.audit_heads as h, generate_series(1, 20) as n where h.digest = ''`,
+    );
+    await query('analyze private.audit_heads, private.audit_ends');
+    let answer;
+    const read = await rowsRead(query, "relname in ('audit_heads', 'audit_ends')", async () => {
+      [{ answer }] = await query('select private.check_audit_chain($1) as answer', [id]);
+    });
+    assert.equal(answer.intact, true);
+    assert.ok(read <= 20, `${read} rows`);
   });
 });
 

@@ -144,6 +144,22 @@ test('what a subagent’s result says of its tokens is counted nowhere: the suba
   assert.equal(took, 4000);
 });
 
+test('numbers that no response can have are cut, so that their sums can be stored', async () => {
+  const sub = randomUUID();
+  const one = new Session();
+  const most = 10 ** 15;
+  const all = usage(most, most, { cache_read_input_tokens: most, cache_creation_input_tokens: most });
+  for (let n = 0; n < 2400; n += 1) one.assistant('x', { id: `msg_${n}`, usage: all });
+  const answer = await sendSession(sub, one);
+  assert.equal(answer.messages, 2400);
+  const [{ raw_tokens, project_id }] = await sql(
+    'select raw_tokens, project_id from observatory.conversations where owner_id = $1',
+    [sub],
+  );
+  assert.equal(Number(raw_tokens), 2400 * 4 * 10 ** 12);
+  assert.deepEqual(await differences({ project: project_id }), { rollups: 0, counters: 0 });
+});
+
 test('cache writes are the larger of the total and its parts', async () => {
   const cases = [
     [

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, test } from 'node:test';
-import { close, sql } from '../../support/stack.js';
+import { close, sql, transaction } from '../../support/stack.js';
 import { asUser, codeOf, conversation, person, project } from '../support/world.js';
 
 after(close);
@@ -158,6 +158,156 @@ test('a large deletion is done in parts, and says whether there is more', async 
   assert.equal(await purge(10), 10);
   assert.equal(await purge(10), 6, 'five messages and the conversation');
   assert.equal(await purge(10), 0);
+});
+
+/** Adds 30 rows to each table whose rows a conversation takes along; gives how many that are. */
+const addRows = async (query, project_id, talk, owner) => {
+  const [{ id: file }] = await query(
+    `insert into observatory.ingest_files (owner_id, project_id, conversation_id, session_id, name, path, source)
+     values ($1, $2, $3, 's', 'file', 'file', 'claude') returning id`,
+    [owner, project_id, talk],
+  );
+  const rows = {
+    'private.transcript_chunks (file_id, generation, start_offset, end_offset, body)': `'${file}', 1, n, n, 'x'`,
+    'private.entry_links (conversation_id, entry_uuid, parent_uuid)': `'${talk}', 'e' || n, 'p'`,
+    'observatory.hook_events (owner_id, session_id, project_id, conversation_id, event)': `'${owner}', 's', '${project_id}', '${talk}', 'Stop'`,
+    'observatory.usage_records (owner_id, project_id, conversation_id, api_message_id, kind, source, model, occurred_at, entry_uuid)': `'${owner}', '${project_id}', '${talk}', 'm' || n, 'message', 'claude', 'a model', now(), 'e' || n`,
+    'observatory.tool_calls (owner_id, project_id, conversation_id, tool_use_id, tool_name)': `'${owner}', '${project_id}', '${talk}', 't' || n, 'Read'`,
+  };
+  for (const [places, values] of Object.entries(rows))
+    await query(`insert into ${places} select ${values} from generate_series(1, 30) as n`);
+  return Object.keys(rows).length * 30 + 1;
+};
+
+test('what a conversation takes along is deleted in parts, too', async () => {
+  const owner = person();
+  const id = await project(owner);
+  const talk = await conversation(id, owner, ['one']);
+  const rows = await addRows(sql, id, talk, owner);
+  await purgeAll();
+  await remove(owner, talk);
+  const parts = [];
+  for (let part = await purge(20); part > 0; part = await purge(20)) parts.push(part);
+  assert.ok(
+    parts.every((part) => part <= 20),
+    `${parts}`,
+  );
+  // And the message, and the conversation.
+  assert.equal(
+    parts.reduce((sum, part) => sum + part, 0),
+    rows + 2,
+  );
+  assert.equal(await there('conversations', 'id', talk), 0);
+});
+
+test('every table whose rows a conversation or a project takes along is deleted in parts', async () => {
+  const missing = await sql(
+    `select c.conrelid::regclass::text as relation
+     from pg_constraint as c
+     where c.contype = 'f' and c.confdeltype = 'c'
+       and (
+         c.confrelid = 'observatory.conversations'::regclass
+         and strpos(pg_get_functiondef('private.purge_conversation'::regproc), c.conrelid::regclass::text) = 0
+         or c.confrelid = 'observatory.projects'::regclass
+         and strpos(pg_get_functiondef('private.purge_project'::regproc), c.conrelid::regclass::text) = 0
+       )
+     order by 1`,
+  );
+  // Few of a project, and the project's conversations, which come before it.
+  assert.deepEqual(
+    missing.map(({ relation }) => relation),
+    [
+      'observatory.conversations',
+      'observatory.project_invitations',
+      'observatory.project_members',
+      'observatory.project_paths',
+      'private.stale_terms',
+    ],
+  );
+});
+
+test('a conversation or a project that cannot be deleted keeps no other', async () => {
+  await purgeAll();
+  const owner = person();
+  const id = await project(owner);
+  const talks = await Promise.all(
+    Array.from({ length: 6 }, async () => conversation(await project(owner), owner, ['x'])),
+  );
+  const empty = await project(owner);
+  for (const talk of talks) await remove(owner, talk);
+  for (const gone of [id, empty]) await removeProject(owner, gone);
+  await transaction(async (query) => {
+    await query(
+      `create function pg_temp.refuse() returns trigger language plpgsql as $$ begin raise 'no' using errcode = tg_argv[0]; end $$`,
+    );
+    const refuse = async (relation, refused, code) =>
+      query(
+        `create trigger refused before delete on observatory.${relation} for each row when (old.id = '${refused}')
+         execute function pg_temp.refuse('${code}')`,
+      );
+    await refuse('conversations', talks[2], '23503');
+    await refuse('projects', id, '23503');
+    await query('select private.purge_observatory()');
+    const left = await query(
+      `select c.id from observatory.conversations as c where c.id = any ($1)
+       union all select p.id from observatory.projects as p where p.id = any ($2)`,
+      [talks, [id, empty]],
+    );
+    assert.deepEqual(
+      left.map((row) => row.id),
+      [talks[2], id],
+    );
+    // As a statement that runs out of time: what was done before stays.
+    await query('drop trigger refused on observatory.conversations');
+    await refuse('conversations', talks[2], '57014');
+    assert.equal((await query('select private.purge_observatory() as n'))[0].n, '0');
+  });
+  await purgeAll();
+});
+
+test('words are looked for in parts, in the turns of their projects', async () => {
+  await purgeAll();
+  const owner = person();
+  const [large, small] = [await project(owner), await project(owner)];
+  for (const [id, words] of [
+    [large, 450],
+    [small, 3],
+  ])
+    await sql(
+      `insert into observatory.search_terms (project_id, user_id, kind, term) select $1, $2, 'word', 'nowhere' || n from generate_series(1, $3) as n`,
+      [id, owner, words],
+    );
+  await conversation(small, owner, ['It is nowhere2 to be found']);
+  await sql(`select private.index_vectors(array(select m.id from observatory.messages as m where m.project_id = $1))`, [
+    small,
+  ]);
+  await sql('select private.doubt_words($1)', [[large, small]]);
+  await sql(
+    `update private.stale_terms set waiting_at = case when project_id = $1 then now() - interval '1 minute' else now() end`,
+    [large],
+  );
+  const left = async () => [
+    await there('search_terms', 'project_id', large),
+    await there('search_terms', 'project_id', small),
+  ];
+  const look = async () => Number((await sql('select private.delete_stale_terms(300, 60) as n'))[0].n);
+  assert.equal(await look(), 300);
+  assert.deepEqual(await left(), [153, 1], '200 of the first, all of the second, and 97');
+  assert.deepEqual(
+    await sql('select project_id from private.stale_terms where project_id = any ($1)', [[large, small]]),
+    [{ project_id: large }],
+  );
+  await sql(
+    `insert into observatory.search_terms (project_id, user_id, kind, term) values ($1, $2, 'word', 'a new one')`,
+    [large, owner],
+  );
+  await sql('select private.doubt_words($1)', [[large]]);
+  assert.equal(await look(), 154, 'the rest, and once more, as messages were deleted meanwhile');
+  assert.deepEqual(await left(), [0, 1]);
+  assert.deepEqual(
+    await sql('select project_id from private.stale_terms where project_id = any ($1)', [[large, small]]),
+    [],
+  );
 });
 
 test('a deletion waits for no upload: the job leaves out who is uploading', async () => {

@@ -366,6 +366,27 @@ test('a sweep that deleted transcripts which were never sent becomes a notice to
   assert.deepEqual(await noticesOf(randomUUID()), []);
 });
 
+test('several sweeps in one request make one notice', async () => {
+  const { user, session: first } = somebody();
+  const [second, sweeper] = [randomUUID(), randomUUID()];
+  for (const session of [first, second])
+    await takeLogs(user, record(session, 'api_request', request(`req_${session}`), { at: Date.now() - 40 * DAY }));
+  await takeLogs(
+    user,
+    ...[0, 1, 2].map((n) =>
+      record(
+        sweeper,
+        'retention_sweep',
+        { transcripts_deleted: n, period_days: 30 },
+        { at: Date.now() - (n + 1) * 1000, sequence: n },
+      ),
+    ),
+  );
+  const [notice, ...more] = await noticesOf(user);
+  assert.deepEqual(more, []);
+  assert.deepEqual([notice.details.deleted, notice.details.sessions.toSorted()], [3, [first, second].toSorted()]);
+});
+
 test('a session that its owner has deleted here is in no notice, before and after its rows are gone', async () => {
   const remove = {
     'by the endpoint': (user, id) =>

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { close, sql } from '../../support/stack.js';
+import { asUser, codeOf, conversation, person, project } from '../support/world.js';
 
 after(close);
 
@@ -116,4 +117,33 @@ test('each verb on each of the four tables has a policy, and row-level security 
       verbs: ['a', 'd', 'r', 'w'],
     })),
   );
+});
+
+test('JSON that users write to messages and tool calls has a size', async () => {
+  const owner = person();
+  const id = await project(owner);
+  const talk = await conversation(id, owner);
+  const insert = (table, row) => {
+    const all = { project_id: id, conversation_id: talk, ...row };
+    const names = Object.keys(all);
+    return codeOf(
+      asUser(
+        owner,
+        `insert into observatory.${table} (${names.join(', ')}) values (${names.map((_, at) => `$${at + 1}`).join(', ')})`,
+        Object.values(all),
+      ),
+    );
+  };
+  const json = (length) => JSON.stringify({ a: 'x'.repeat(length) });
+  const message = (n) => ({ entry_uuid: `e${n}`, entry_type: 'user' });
+  const toolCall = (n) => ({ tool_use_id: `t${n}`, tool_name: 'Read' });
+  assert.equal(
+    await insert('messages', { ...message(1), metadata: json(65_000), content_blocks: json(8_300_000) }),
+    null,
+  );
+  assert.equal(await insert('messages', { ...message(2), metadata: json(66_000) }), '23514');
+  assert.equal(await insert('messages', { ...message(3), content_blocks: json(8_400_000) }), '23514');
+  assert.equal(await insert('tool_calls', { ...toolCall(1), metadata: json(65_000) }), null);
+  assert.equal(await insert('tool_calls', { ...toolCall(2), metadata: json(66_000) }), '23514');
+  await sql('delete from observatory.projects where id = $1', [id]);
 });

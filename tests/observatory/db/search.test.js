@@ -312,6 +312,36 @@ test('a text whose vector would be too large is searched by its beginning', asyn
   assert.deepEqual(await ids(dense.slice(100, 104)), [second]);
 });
 
+test('of a message with thousands of calls and results a part is read, and searched', async () => {
+  const other = await makeConversation(project, owner);
+  const asking = await say(other, {
+    role: 'assistant',
+    entry_type: 'assistant',
+    content_blocks: [{ type: 'tool_use', id: 'call 1' }],
+  });
+  await sql(
+    `insert into observatory.tool_calls (project_id, conversation_id, owner_id, message_id, tool_use_id, tool_name, input, output)
+     select $1, $2, $3, $4, 'call ' || n, 'Read', jsonb_build_object('words', repeat('axon ', 400)), 'dendrite' || n || ' ' || repeat('x ', 10000)
+     from generate_series(1, 1000) as n`,
+    [project, other.id, owner, asking.id],
+  );
+  const returned = await say(other, {
+    content_blocks: Array.from({ length: 1000 }, (_, n) => ({ type: 'tool_result', tool_use_id: `call ${n + 1}` })),
+  });
+  const lengths = await sql(
+    'select char_length(private.search_text(m))::int as length from observatory.messages as m where m.conversation_id = $1 order by m.seq, m.occurred_at',
+    [other.id],
+  );
+  assert.ok(lengths[0].length <= 200 * 2010 && lengths[1].length <= 200 * 1001, JSON.stringify(lengths));
+  const [{ results }] = await sql(
+    `select count(*)::int as results from private.message_search as s, unnest(tsvector_to_array(s.search)) as u (word)
+     where s.message_id = $1 and u.word like 'dendrit_%'`,
+    [returned.id],
+  );
+  assert.equal(results, 200, 'a part of each');
+  assert.deepEqual(await ids('dendrite10 dendrite100'), [returned.id]);
+});
+
 test('suggestions are completed from names of tools and files, most used first', async () => {
   const sub = randomUUID();
   const own = await makeProject(sub);
@@ -516,6 +546,25 @@ test('a word that was found goes with the last message that has it', async () =>
   await sql('delete from observatory.messages where conversation_id = $1', [second.id]);
   await sql('select private.purge_observatory()');
   assert.deepEqual(await suggested(), [[], []]);
+  await sql('delete from observatory.projects where id = $1', [own]);
+});
+
+test('a user adds at most 2,000 words to a project', async () => {
+  const sub = randomUUID();
+  const own = await makeProject(sub);
+  const said = await say(await makeConversation(own, sub), 'bilby bettong');
+  await sql(
+    `insert into observatory.search_terms (project_id, user_id, kind, term)
+     select $1, $2, 'word', case n when 1 then 'bilby' else 'word' || n end from generate_series(1, 2000) as n`,
+    [own, sub],
+  );
+  const { search_id } = await call(sub, 'search', { q: 'bilby bettong', project: own });
+  await call(sub, 'search_opened', { search_id, message_id: said.id });
+  const terms = await sql(
+    `select term, uses::int from observatory.search_terms where project_id = $1 and term in ('bilby', 'bettong')`,
+    [own],
+  );
+  assert.deepEqual(terms, [{ term: 'bilby', uses: 2 }]);
   await sql('delete from observatory.projects where id = $1', [own]);
 });
 

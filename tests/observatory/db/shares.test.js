@@ -296,6 +296,33 @@ test('a link ends by its time, by revocation, with the conversation and with the
   assert.equal(JSON.parse(messages[0]).code, 'RG667');
 });
 
+test('a link is deleted 90 days after it has ended, with its token and its views', async () => {
+  const owner = person();
+  const talk = await talkWith(owner, await project(owner));
+  const old = {
+    expired: `created_at = now() - interval '92 days', expires_at = now() - interval '91 days'`,
+    revoked: `created_at = now() - interval '92 days', revoked_at = now() - interval '91 days'`,
+    'ended lately': `created_at = now() - interval '92 days', expires_at = now() - interval '89 days', revoked_at = now()`,
+    'not ended': `created_at = now() - interval '92 days'`,
+  };
+  const links = {};
+  for (const [name, change] of Object.entries(old)) {
+    const { id, token } = await share(owner, talk);
+    await shown(token);
+    await sql(`update observatory.share_links set ${change} where id = $1`, [id]);
+    links[id] = name;
+  }
+  await sql('select private.clean_share_links()');
+  for (const [table, column] of [
+    ['observatory.share_links', 'id'],
+    ['private.share_tokens', 'share_id'],
+    ['private.share_views', 'share_id'],
+  ]) {
+    const left = await sql(`select ${column} as id from ${table} where ${column} = any ($1)`, [Object.keys(links)]);
+    assert.deepEqual(left.map(({ id }) => links[id]).toSorted(), ['ended lately', 'not ended'], table);
+  }
+});
+
 test('a token has 256 random bits, is stored as a digest only, and no two are alike', async () => {
   const owner = person();
   const talk = await conversation(await project(owner), owner, ['x']);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { close, sql } from '../../support/stack.js';
+import { close, sql, transaction } from '../../support/stack.js';
 import { addCall, call, makeConversation, makeProject, refused, say, treeOf, upload } from '../support/search.js';
 
 const owner = randomUUID();
@@ -429,4 +429,95 @@ test('a page stays below a megabyte, however many and long its calls are, and it
     cursor = page.next ?? undefined;
   } while (cursor);
   assert.equal(count, 12);
+});
+
+test('a page has at most two hundred calls, of a message with more the first two hundred', async () => {
+  const made = await conversation();
+  for (const [seq, calls] of [90, 90, 90, 1000, 3].entries()) {
+    const message = await say(made, { entry_type: 'assistant', role: 'assistant', content: 'calls', seq });
+    await sql(
+      `insert into observatory.tool_calls (project_id, conversation_id, owner_id, message_id, tool_use_id, tool_name, started_at)
+       select $1, $2, $3, $4, $5 || ' ' || n, 'Read', '2026-01-01'::timestamptz + n * interval '1 second' from generate_series(1, $6::int) as n`,
+      [made.project_id, made.id, owner, message.id, String(seq), calls],
+    );
+  }
+  const pages = [];
+  let cursor;
+  do {
+    const page = await call(owner, 'thread', { id: made.id, cursor });
+    pages.push(page.messages.map(({ tool_calls }) => [tool_calls.length, tool_calls.at(-1).tool_use_id]));
+    cursor = page.next ?? undefined;
+  } while (cursor);
+  assert.deepEqual(pages, [
+    [
+      [90, '0 90'],
+      [90, '1 90'],
+    ],
+    [[90, '2 90']],
+    [[200, '3 200']],
+    [[3, '4 3']],
+  ]);
+});
+
+/** The tree of entries that are sent in batches, each in the time that a request has. */
+const treeInTime = async (entries) => {
+  const made = await conversation();
+  let found;
+  await transaction(async (query) => {
+    await query(`set local statement_timeout = '8s'`);
+    for (let at = 0; at < entries.length; at += 500) await upload(made, entries.slice(at, at + 500), query);
+    found = await treeOf(made, query);
+  });
+  return found;
+};
+
+test('a batch of lines that form a circle is stored', async () => {
+  const count = 500;
+  const entries = Array.from({ length: count }, (_, n) => entry(`n${n}`, `n${(n + count - 1) % count}`));
+  const found = await treeInTime(entries);
+  assert.deepEqual(
+    Object.values(found),
+    entries.map((_, n) => [n === 0 ? null : `n${n - 1}`, n, 0]),
+  );
+});
+
+test('hundreds of circles with lines below them each have one root', async () => {
+  const names = Array.from({ length: 120 }, (_, n) => n);
+  const found = await treeInTime(
+    names.flatMap((n) => [
+      entry(`below${n}`, `c${n}`),
+      entry(`a${n}`, `c${n}`),
+      entry(`b${n}`, `a${n}`),
+      entry(`c${n}`, `b${n}`),
+    ]),
+  );
+  for (const n of names)
+    assert.deepEqual(
+      [found[`a${n}`], found[`b${n}`], found[`c${n}`], found[`below${n}`]],
+      [
+        [null, 0, 0],
+        [`a${n}`, 1, 0],
+        [`b${n}`, 2, 0],
+        [`c${n}`, 3, 0],
+      ],
+    );
+});
+
+test('a thousand prompts each of which was edited, one below the other, are stored', async () => {
+  const count = 1000;
+  const entries = Array.from({ length: count }, (_, n) => [
+    entry(`left${n}`, n === 0 ? 'first' : `on${n - 1}`),
+    entry(`on${n}`, n === 0 ? 'first' : `on${n - 1}`),
+  ]);
+  const found = await treeInTime(placed([entry('first', null), ...entries.flat()]));
+  for (let n = 0; n < count; n += 1) {
+    const parent = n === 0 ? 'first' : `on${n - 1}`;
+    assert.deepEqual(
+      [found[`left${n}`], found[`on${n}`]],
+      [
+        [parent, n + 1, n + 1],
+        [parent, n + 1, 0],
+      ],
+    );
+  }
 });

@@ -20,15 +20,20 @@ const history = async () => {
   return { owner, id };
 };
 
+/** Of heads h: that it has the end of a project's chain. */
+const HAS_END = 'exists (select from private.audit_ends as e where e.head_id = h.id and e.project_id = $1::uuid)';
+
 /** Changes rows with the triggers off, as somebody who may do everything in the database. */
 const forge = async (...statements) => {
   await sql(`alter table private.observatory_audit disable trigger all`);
   await sql(`alter table private.audit_heads disable trigger all`);
+  await sql(`alter table private.audit_ends disable trigger all`);
   try {
     for (const [text, values] of statements) await sql(text, values);
   } finally {
     await sql(`alter table private.observatory_audit enable trigger all`);
     await sql(`alter table private.audit_heads enable trigger all`);
+    await sql(`alter table private.audit_ends enable trigger all`);
   }
 };
 
@@ -68,12 +73,14 @@ test('a chain that is rewritten from its beginning is whole by itself, and is fo
   // Whoever goes on to rewrite the head as well cannot seal it.
   await forge(
     [
-      `update private.audit_heads as h set last = jsonb_set(h.last, array[$1::text, '1'],
-         to_jsonb((select encode(c.hash, 'hex') from private.audit_chains as c where c.project_id = $1::uuid)))
-       where h.last ? $1::text`,
+      `update private.audit_ends as e set hash = (select c.hash from private.audit_chains as c where c.project_id = $1::uuid)
+       where e.project_id = $1::uuid`,
       [id],
     ],
-    ['update private.audit_heads as h set digest = private.audit_digest(h) where h.last ? $1::text', [id]],
+    [
+      `update private.audit_heads as h set digest = private.audit_digest(h, private.audit_ends_of(h.id)) where ${HAS_END}`,
+      [id],
+    ],
   );
   assert.equal(
     (await ask(`/v1/projects/${id}/audit`, { token: await userToken(owner) })).body.intact,
@@ -89,7 +96,7 @@ test('a chain that is rewritten from its beginning is whole by itself, and is fo
   // Nor does a seal of another head, or none, help.
   await sql(
     `update private.audit_seals as s set sealed = (select o.sealed from private.audit_seals as o where o.head_id <> s.head_id limit 1)
-     where s.head_id = (select h.id from private.audit_heads as h where h.last ? $1::text)`,
+     where s.head_id = (select h.id from private.audit_heads as h where ${HAS_END})`,
     [id],
   );
   assert.deepEqual(
@@ -97,14 +104,14 @@ test('a chain that is rewritten from its beginning is whole by itself, and is fo
     ['not as sealed'],
   );
   await sql(
-    'delete from private.audit_seals as s where s.head_id = (select h.id from private.audit_heads as h where h.last ? $1::text)',
+    `delete from private.audit_seals as s where s.head_id = (select h.id from private.audit_heads as h where ${HAS_END})`,
     [id],
   );
   assert.deepEqual(
     (await verify()).head_faults.map(({ fault }) => fault),
     ['not sealed'],
   );
-  await forge(['delete from private.audit_heads as h where h.last ? $1::text', [id]]);
+  await forge([`delete from private.audit_heads as h where ${HAS_END}`, [id]]);
 });
 
 test('a removed head is found by the one after it', async () => {
@@ -114,7 +121,7 @@ test('a removed head is found by the one after it', async () => {
   await seal();
   await history();
   await seal();
-  await forge(['delete from private.audit_heads as h where h.last ? $1::text', [id]]);
+  await forge([`delete from private.audit_heads as h where ${HAS_END}`, [id]]);
   const { head_faults } = await verify();
   assert.deepEqual(
     head_faults.map(({ fault }) => fault),
@@ -189,8 +196,8 @@ test('days without a sealed head are found, also if heads are put there later', 
     assert.deepEqual(await faults(), [[newest.id, 'no head was sealed on the 3 days after it']]);
     // One for a day that has passed is sealed today.
     await forge([
-      `insert into private.audit_heads (at, last, previous, digest)
-       select h.at - interval '2 days', '{}', h.digest, private.audit_digest(row(null, null, h.at - interval '2 days', '{}', h.digest, null)::private.audit_heads)
+      `insert into private.audit_heads (at, previous, digest)
+       select h.at - interval '2 days', h.digest, private.audit_digest(row(null, null, h.at - interval '2 days', h.digest, null)::private.audit_heads, '{}')
        from private.audit_heads as h order by h.place desc limit 1`,
     ]);
     assert.deepEqual((await seal()).body, { sealed: 1 });
@@ -205,7 +212,8 @@ test('days without a sealed head are found, also if heads are put there later', 
   } finally {
     await put(sealed);
     await forge([
-      `delete from private.audit_heads where last = '{}' and place = (select max(place) from private.audit_heads)`,
+      `delete from private.audit_heads as h where h.place = (select max(place) from private.audit_heads)
+         and not exists (select from private.audit_ends as e where e.head_id = h.id)`,
     ]);
   }
   assert.deepEqual((await verify()).head_faults, []);

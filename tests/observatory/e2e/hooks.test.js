@@ -145,6 +145,15 @@ test('what is no event is RG331, and what is no JSON is refused', async () => {
   }
   const large = await send(token, hook(randomUUID(), 'Stop', { text: 'x'.repeat(4_300_000) }));
   assert.equal(large.status, 413);
+  // In memory it would be of 200 MB.
+  const dense = await ask('/v1/hooks', {
+    token,
+    method: 'POST',
+    body: gzipSync(`{"session_id":"x","hook_event_name":"Stop","a":[${'{"":0},'.repeat(590_000)}{}]}`),
+    headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+  });
+  assert.deepEqual([dense.status, dense.body.code], [400, 'RG301'], dense.text);
+  assert.match(dense.body.details, /50,000 objects and arrays/);
   assert.deepEqual(await eventsOf(user), []);
 });
 

@@ -145,6 +145,8 @@ test('protobuf is 415, what is no request 400, too much 413, and nobody is 401',
   assert.deepEqual((await post('{"resourceLogs":5}', 'application/json')).body.code, 'RG332');
   assert.equal((await post('{', 'application/json')).status, 400);
   assert.equal((await post(JSON.stringify({ resourceLogs: ['x'.repeat(4_300_000)] }), 'application/json')).status, 413);
+  const dense = await post(`{"resourceLogs":[${'{"":0},'.repeat(50_000)}{}]}`, 'application/json');
+  assert.deepEqual([dense.status, dense.body.code], [400, 'RG301'], dense.text);
   assert.equal((await post('{}', 'application/json', { token: undefined })).status, 401);
   assert.deepEqual(await eventsOf(user), []);
 });

@@ -41,6 +41,7 @@ export const NOT_LOOKED_FOR = {
     ...all(['folded', 'term'], 'functions let no contact in'),
     kind: 'a word of a list',
   },
+  'private.stale_terms': { checked_to: 'a term' },
   'observatory.tool_calls': {
     ...all(['spawned_agent_id', 'tool_use_id'], 'an id of the agent’s'),
     ...all(['duration_source', 'status', 'tool_name'], 'a word of a list'),

@@ -104,7 +104,7 @@ export const addCall = async (message, { name = 'Read', id = randomUUID(), ...gi
  * Stores entries of a conversation as an upload does: messages, and for `progress` only its link. Each: {uuid, parent, ...}. An entry's
  * place in the list is its place in the file, unless it has a `pos`.
  */
-export const upload = async (conversation, entries) => {
+export const upload = async (conversation, entries, query = sql) => {
   const rows = entries.map((entry, at) => ({
     pos: at * 100,
     kind: 'user',
@@ -119,11 +119,11 @@ export const upload = async (conversation, entries) => {
   }));
   const { id, project_id, owner_id, session_id, agent_id } = conversation;
   const place = { session: session_id, agent: agent_id, conversation_id: id, project_id };
-  await sql(
+  await query(
     `select private.store_messages($2, $3, null, array(select e from jsonb_populate_recordset(null::private.entry, $1::jsonb) as e))`,
     [JSON.stringify(rows), owner_id, JSON.stringify([place])],
   );
-  await sql(
+  await query(
     `select private.link_entries(array[$2::uuid], array(
        select e from jsonb_populate_recordset(null::private.entry, $1::jsonb) as e))`,
     [JSON.stringify(rows), conversation.id],
@@ -131,8 +131,8 @@ export const upload = async (conversation, entries) => {
 };
 
 /** The tree of a conversation: {uuid: [parent's uuid, depth, branch]}. */
-export const treeOf = async (conversation) => {
-  const rows = await sql(
+export const treeOf = async (conversation, query = sql) => {
+  const rows = await query(
     `select m.entry_uuid as uuid, p.entry_uuid as parent, m.depth::int as depth, m.branch::int as branch
      from observatory.messages as m left join observatory.messages as p on p.id = m.parent_id
      where m.conversation_id = $1 order by m.seq, m.id`,

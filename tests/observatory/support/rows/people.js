@@ -47,10 +47,15 @@ export const rows = {
     from generate_series(1, $1::int) as n`,
   'private.audit_chains': `insert into private.audit_chains (project_id, n, hash, sealed_n)
     select gen_random_uuid(), n, sha256(n::text::bytea), n % 2 from generate_series(1, $1::int) as n`,
-  'private.audit_heads': `insert into private.audit_heads (at, last, previous, digest)
-    select timestamptz '2026-01-01' + make_interval(days => n), jsonb_build_object('n', n), sha256(n::text::bytea),
+  'private.audit_heads': `insert into private.audit_heads (at, previous, digest)
+    select timestamptz '2026-01-01' + make_interval(days => n), sha256(n::text::bytea),
       sha256((n + 1)::text::bytea)
     from generate_series(1, $1::int) as n`,
+  'private.audit_ends': `with head as (
+      insert into private.audit_heads (previous, digest) values (sha256('a'), sha256('b')) returning id
+    )
+    insert into private.audit_ends (head_id, project_id, n, hash)
+    select head.id, gen_random_uuid(), n, sha256(n::text::bytea) from head, generate_series(1, $1::int) as n`,
   'private.audit_seals': `insert into private.audit_seals (head_id, sealed, key_version)
     select h.id, 'v1.' || h.place, 1 from private.audit_heads as h limit $1::int`,
 };

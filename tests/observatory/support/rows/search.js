@@ -25,7 +25,7 @@ export const rows = {
     insert into observatory.search_terms (project_id, user_id, kind, term, uses)
     select p.id, gen_random_uuid(), (array['tool', 'file', 'word'])[1 + n % 3], 'Term ' || n, n from project as p, generate_series(1, $1::int) as n`,
   'private.stale_terms': `insert into private.stale_terms (project_id)
-    select p.id from observatory.projects as p limit $1::int on conflict do nothing`,
+    select p.id from observatory.projects as p limit $1::int`,
   'observatory.search_history': `insert into observatory.search_history (user_id, query, filters, results, at, opened_at)
     select gen_random_uuid(), 'query ' || n, jsonb_build_object('role', 'user', 'n', n), n,
       timestamptz '2026-01-01' + make_interval(mins => n), timestamptz '2026-01-02' + make_interval(mins => n)
