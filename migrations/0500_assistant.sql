@@ -5,12 +5,15 @@ comment on schema assistant is 'assistant: tenants, their people, conversations 
 -- anon has nothing here. The edge calls as itself the functions whose answers depend on what it has seen.
 grant usage on schema assistant to authenticated, service_role, edge;
 
+-- What a user writes in a day, in all tables together.
+insert into private.daily_allowances (name, bytes, rows) values ('assistant', 209715200, 100000);
+
 insert into private.system_schemas (schema, system) values
 ('assistant', 'assistant');
 
-create type assistant.member as (id uuid, tenant_id uuid, role text, is_private boolean);
+create type assistant.member as (id uuid, tenant_id uuid, role text, is_private boolean, usage_of uuid);
 comment on type assistant.member is
-  'A caller as a member of a tenant. is_private: the caller sees their own conversations only, as features.private_conversations says of members, but not of admins and owners.';
+  'A caller as a member of a tenant. is_private: the caller sees their own conversations only, as features.private_conversations says of members, but not of admins and owners. usage_of: whose usage the caller sees, their own; null for admins and owners, who see everybody''s and the tenant''s as a whole.';
 
 -- The caller as a member of a tenant; all null for everybody else, and outside of the scope of the caller's API token. One call a statement and
 -- field: policies write (select (assistant.me()).tenant_id). No second policy holds the reads of a table to the scope whose rows are compared
@@ -26,7 +29,8 @@ declare
 begin
   select
     u.id, u.tenant_id, u.role,
-    u.role not in ('admin', 'owner') and t.features @> '{"private_conversations": true}'
+    u.role not in ('admin', 'owner') and t.features @> '{"private_conversations": true}',
+    case when u.role not in ('admin', 'owner') then u.id end
   into known
   from assistant.users as u
   inner join assistant.tenants as t on t.id = u.tenant_id
@@ -138,6 +142,7 @@ $$;
 revoke execute on function private.lock_tenant(uuid) from public;
 
 -- migrate:down
+delete from private.daily_allowances where name = 'assistant';
 drop function private.lock_tenant(uuid);
 drop function private.require_tenant_admin(uuid);
 drop function private.require_member();

@@ -48,6 +48,7 @@ create policy admin_update on assistant.tenants for update to authenticated
 grant select, update (name, temperature, max_tokens, system_prompt, features, branding) on assistant.tenants to authenticated;
 grant select, insert, update, delete on assistant.tenants to service_role;
 select private.scope_table('assistant.tenants', array['update']);
+select private.limit_writes('assistant.tenants', 'assistant', true);
 
 -- The time zone of a tenant's days.
 create function private.tenant_zone(tenant uuid) returns text

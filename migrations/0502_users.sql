@@ -46,6 +46,7 @@ create policy self_update on assistant.users for update to authenticated
 grant select, update (name, preferences) on assistant.users to authenticated;
 grant select, insert, update, delete on assistant.users to service_role;
 select private.scope_table('assistant.users', array['update']);
+select private.limit_writes('assistant.users', 'assistant', true);
 
 create trigger users_erased before insert or update on assistant.users
   for each statement execute function private.refuse_erased_caller();

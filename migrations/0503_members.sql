@@ -187,7 +187,9 @@ create function assistant.invite_member(tenant uuid, email text, role text defau
   as $$
 begin
   perform private.require_tenant_admin(invite_member.tenant);
+  perform private.require_allowance('assistant');
   perform private.lock_tenant(invite_member.tenant);
+  perform private.use_allowance('assistant', 500, 1);
   -- Once more: while this call waited, somebody may have changed what the caller is.
   return private.shown_member(private.invite(
     invite_member.tenant, invite_member.email, invite_member.role, invite_member.name,
@@ -217,6 +219,7 @@ begin
     tenant := (select u.tenant_id from assistant.users as u where u.id = change_member.member);
   else
     tenant := (private.require_member()).tenant_id;
+    perform private.require_allowance('assistant');
   end if;
   if tenant is not null then
     -- Before the lock, too: who may not do this must not keep others waiting.
@@ -244,6 +247,7 @@ begin
   set role = coalesce(change_member.role, u.role), is_active = coalesce(change_member.is_active, u.is_active)
   where u.id = known.id
   returning u.* into known;
+  perform private.use_allowance('assistant', 500, 1);
   return private.shown_member(known);
 end
 $$;

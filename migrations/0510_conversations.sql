@@ -128,9 +128,6 @@ comment on function private.tenant_of(uuid) is
 revoke execute on function private.tenant_of(uuid) from public;
 grant execute on function private.tenant_of(uuid) to authenticated, service_role;
 
--- What a user writes in a day, in conversations, messages and feedback together.
-insert into private.daily_allowances (name, bytes, rows) values ('assistant', 209715200, 100000);
-
 create trigger conversations_erased before insert or update on assistant.conversations
   for each statement execute function private.refuse_erased_caller();
 create trigger conversations_complete before insert on assistant.conversations
@@ -162,7 +159,6 @@ select private.track_changes(
 delete from private.mention_places where relation = 'assistant.conversations';
 select private.untrack_changes('assistant.conversations');
 drop table assistant.conversations;
-delete from private.daily_allowances where name = 'assistant';
 drop function private.tenant_of(uuid);
 drop function private.tenant_of_new(uuid);
 drop function private.refuse_another_place();

@@ -98,6 +98,8 @@ create function private.take_feedback_snapshot() returns trigger
   security definer
   set search_path = ''
   as $$
+declare
+  taken bigint;
 begin
   insert into private.feedback_snapshots as s (
     message_id, conversation_id, tenant_id, user_id, owner_id, rating, role, model, content, before
@@ -121,7 +123,12 @@ begin
   from assistant.messages as m inner join assistant.conversations as c on c.id = m.conversation_id
   where m.id = new.message_id
   on conflict on constraint feedback_snapshots_message do update set
-    rating = excluded.rating, content = excluded.content, before = excluded.before, taken_at = excluded.taken_at;
+    rating = excluded.rating, content = excluded.content, before = excluded.before, taken_at = excluded.taken_at
+  returning octet_length(s.content) + octet_length(s.before::text) into taken;
+  -- It outlives the conversation, and is much larger than the rating.
+  if private.user_id() is not null then
+    perform private.use_allowance('assistant', taken, 0);
+  end if;
   return null;
 end
 $$;
@@ -149,8 +156,10 @@ create trigger feedback_filter before update or delete on assistant.feedback
   for each statement execute function private.require_filter();
 create trigger feedback_keep before update of message_id, user_id on assistant.feedback
   for each row when (new.message_id <> old.message_id or new.user_id <> old.user_id) execute function private.refuse_another_place();
-create trigger feedback_snapshot after insert or update of rating on assistant.feedback
+create trigger feedback_snapshot after insert on assistant.feedback
   for each row execute function private.take_feedback_snapshot();
+create trigger feedback_snapshot_again after update of rating on assistant.feedback
+  for each row when (new.rating <> old.rating) execute function private.take_feedback_snapshot();
 -- Not for each statement: a conversation that is deleted deletes the feedback of each of its messages by itself.
 create trigger feedback_drop_snapshot after delete on assistant.feedback
   for each row execute function private.drop_feedback_snapshot();

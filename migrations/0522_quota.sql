@@ -271,11 +271,11 @@ grant execute on function assistant.end_request(uuid, bigint, bigint, text) to s
 create function private.clean_usage_requests() returns bigint
   language sql volatile
   set search_path = ''
-  as $$ select private.delete_older('private.usage_requests', 'started_at', now() - interval '8 days') $$;
+  as $$ select private.delete_older('private.usage_requests', 'started_at', now() - interval '8 days', 20000) $$;
 revoke execute on function private.clean_usage_requests() from public;
 
 insert into private.jobs (name, function, schedule, description) values (
-  'clean_usage_requests', 'private.clean_usage_requests', '17 3 * * *', 'Forgets requests of the assistant whose reservations are gone.'
+  'clean_usage_requests', 'private.clean_usage_requests', '7 * * * *', 'Forgets requests of the assistant whose reservations are gone.'
 );
 
 -- migrate:down

@@ -318,12 +318,12 @@ revoke execute on function private.end_lost_turns(bigint) from public;
 create function private.clean_chat_turns() returns bigint
   language sql volatile
   set search_path = ''
-  as $$ select private.delete_older('private.chat_turns', 'started_at', now() - interval '2 days') $$;
+  as $$ select private.delete_older('private.chat_turns', 'started_at', now() - interval '2 days', 20000) $$;
 revoke execute on function private.clean_chat_turns() from public;
 
 insert into private.jobs (name, function, schedule, more_from, description) values
 ('end_lost_turns', 'private.end_lost_turns', '*/5 * * * *', 100, 'Ends answers of the assistant of which the edge tells no more.'),
-('clean_chat_turns', 'private.clean_chat_turns', '17 3 * * *', 5000, 'Forgets turns of the assistant''s chat after two days.');
+('clean_chat_turns', 'private.clean_chat_turns', '7 * * * *', 5000, 'Forgets turns of the assistant''s chat after two days.');
 
 -- migrate:down
 delete from private.jobs where name in ('end_lost_turns', 'clean_chat_turns');

@@ -123,6 +123,29 @@ test('a snapshot keeps what was rated and the ten messages before it, and change
   );
 });
 
+test('a snapshot counts against the daily allowance of who rates, each time it is taken', async () => {
+  const long = await conversation(here.ada);
+  const said = await say(long, ['x'.repeat(30_000), 'y'.repeat(20_000)]);
+  const used = async () =>
+    Number(
+      (
+        await sql(`select sum(bytes) as bytes from private.daily_usage where name = 'assistant' and caller = $1`, [
+          `user ${here.bea.auth_id}`,
+        ])
+      )[0].bytes,
+    );
+  const change = (rating) =>
+    asMember(here.bea, 'update assistant.feedback set rating = $2 where message_id = $1', [said.at(-1).id, rating]);
+  const takes = async (body) => {
+    const before_ = await used();
+    await body();
+    return (await used()) - before_;
+  };
+  assert.ok((await takes(() => rate(here.bea, said.at(-1), 1))) > 50_000);
+  assert.ok((await takes(() => change(1))) < 1000, 'the rating stays');
+  assert.ok((await takes(() => change(-1))) > 50_000);
+});
+
 test('a snapshot is at most 64 KB of what came before, in whole messages', async () => {
   const long = await conversation(here.ada);
   const said = await say(long, ['small', 'x'.repeat(60_000), 'x'.repeat(5000), 'y'.repeat(1000), 'rated']);

@@ -67,9 +67,26 @@ test('who is invited joins with the verified address, in any spelling, and sees 
   ]);
   assert.equal((await me(sub)).id, null);
   assert.deepEqual(await join(sub, made.id, verified(email)), { id: made.id, tenant_id: tenant.id, role: 'admin' });
-  assert.deepEqual(await me(sub), { id: made.id, tenant_id: tenant.id, role: 'admin', is_private: false });
+  assert.deepEqual(await me(sub), {
+    ...{ id: made.id, tenant_id: tenant.id },
+    ...{ role: 'admin', is_private: false, usage_of: null },
+  });
   assert.deepEqual(await invitations(sub, verified(email)), []);
   assert.equal((await asUser(sub, 'select id from assistant.tenants')).length, 1);
+});
+
+test('invitations and changes of members count against the daily allowance of who makes them', async () => {
+  const { tenant, owner } = await company();
+  const used = async () =>
+    (
+      await sql(`select rows::int from private.daily_usage where name = 'assistant' and caller = $1`, [
+        `user ${owner.auth_id}`,
+      ])
+    )[0]?.rows;
+  const { id } = await invite(owner.auth_id, tenant, freshEmail());
+  assert.equal(await used(), 1);
+  await change(owner.auth_id, id, { is_active: false });
+  assert.equal(await used(), 2);
 });
 
 test('an API token makes somebody a member if its scope has the system', async () => {

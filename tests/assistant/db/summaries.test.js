@@ -35,10 +35,11 @@ after(async () => {
   await close();
 });
 
-/** Midday of a day in a month of the last year. */
+/** Midday of a day in a month of the last year; now, where that is still to come. */
 const monthsAgo = (months, day = 10) => {
   const now = new Date();
-  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, day, 12)).toISOString();
+  const midday = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, day, 12);
+  return new Date(Math.min(midday, now.getTime())).toISOString();
 };
 const monthly = (who) =>
   as(signedIn(who), (query) =>
