@@ -152,12 +152,17 @@ const bind = async (kind, directory) => {
  */
 const MAX_INLINED = 10;
 
-/** The functions get their order by their names. Without --debuginfo the names, an eighth of the bundle, go then. */
+/**
+ * Optimises the module, then brings its functions into an order that compresses well: wasm-opt orders by names, and the names, an eighth
+ * of the bundle, go then. Nothing lies in the first KB of the memory: it is the end of the stack, which overflows there.
+ */
 const optimise = async (directory) => {
   const module = join(directory, 'index_bg.wasm');
+  const rewrite = (...args) =>
+    run(wasmOpt(), [module, '-o', module, ...args, ...FEATURES.map((name) => `--enable-${name}`)], MEND);
+  await rewrite('-Os', `--one-caller-inline-max-function-size=${MAX_INLINED}`, '--low-memory-unused');
   writeFileSync(module, namedByLikeness(readFileSync(module)));
-  const args = ['-Os', `--one-caller-inline-max-function-size=${MAX_INLINED}`, '--reorder-functions-by-name'];
-  await run(wasmOpt(), [module, '-o', module, ...args, ...FEATURES.map((name) => `--enable-${name}`)], MEND);
+  await rewrite('--reorder-functions-by-name');
 };
 
 const esbuild = (args) =>

@@ -2,15 +2,17 @@
 // are ordered by likeness: each follows one that shares much with those before it. `wasm-opt --reorder-functions-by-name` brings them
 // into the order of the names that they are given here.
 
-/** Bytes of a piece by which functions are compared. One piece of three is taken. */
+/** Bytes of a piece by which functions are compared. */
 const PIECE_BYTES = 6;
-const TAKEN = 3;
 
 /** A piece that more functions than these have says little, and comparing by it would take most of the time. */
-const MAX_OWNERS = 400;
+const MAX_OWNERS = 1500;
 
 /** The functions before the next one with which it is compared. */
-const NEIGHBOURS = 4;
+const NEIGHBOURS = 16;
+
+/** Added to the pieces of each function, or the shortest ones would be like everything. */
+const OVERHEAD = 20;
 
 const CUSTOM = 0;
 const IMPORTS = 2;
@@ -94,8 +96,7 @@ const pieces = (body) => {
   for (let at = 0; at + PIECE_BYTES <= body.length; at += 1) {
     let hash = 0;
     for (let n = 0; n < PIECE_BYTES; n += 1) hash = Math.imul(hash ^ body[at + n], 0x01000193);
-    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0;
-    if (hash % TAKEN === 0) found.add(hash);
+    found.add(hash);
   }
   return [...found];
 };
@@ -111,22 +112,30 @@ const ordered = (bodies) => {
     }
   });
   const left = new Set(bodies.keys());
+  // Numbers by function, as this is most of what the order costs.
+  const isLeft = new Uint8Array(bodies.length).fill(1);
+  const shared = new Float64Array(bodies.length);
   /** The one of those left that shares most with the last ones; rare pieces count more. */
   const next = (last) => {
-    const shared = new Map();
+    const found = [];
     last.forEach((one, distance) => {
       for (const piece of piecesOf[one]) {
         const list = owners.get(piece);
         if (list.length > MAX_OWNERS) continue;
         const weight = Math.log(bodies.length / list.length) / (distance + 1);
-        for (const other of list) if (left.has(other)) shared.set(other, (shared.get(other) ?? 0) + weight);
+        for (const other of list) {
+          if (!isLeft[other]) continue;
+          if (shared[other] === 0) found.push(other);
+          shared[other] += weight;
+        }
       }
     });
     let [best] = left;
     let most = 0;
-    for (const [other, sum] of shared) {
-      const likeness = sum / (piecesOf[other].length + 8);
+    for (const other of found) {
+      const likeness = shared[other] / (piecesOf[other].length + OVERHEAD);
       if (likeness > most) [best, most] = [other, likeness];
+      shared[other] = 0;
     }
     return best;
   };
@@ -134,6 +143,7 @@ const ordered = (bodies) => {
   while (left.size > 0) {
     const one = next(order.slice(-NEIGHBOURS).reverse());
     left.delete(one);
+    isLeft[one] = 0;
     order.push(one);
   }
   return order;

@@ -35,9 +35,9 @@ export const CORE_SCHEMA = 'edge';
 export const CORE_JOBS = [
   { name: 'analyze_tables', cron: '*/5 * * * *', by: 'database' },
   { name: 'clean_api_tokens', cron: '17 3 * * *', by: 'database' },
-  { name: 'clean_audit', cron: '17 3 * * *', by: 'database' },
+  { name: 'clean_audit', cron: '7 * * * *', by: 'database' },
   { name: 'clean_changes', cron: '*/5 * * * *', by: 'database' },
-  { name: 'clean_core', cron: '17 3 * * *', by: 'database' },
+  { name: 'clean_core', cron: '7 * * * *', by: 'database' },
   { name: 'release_reservations', cron: '*/5 * * * *', by: 'database' },
 ];
 

@@ -152,32 +152,34 @@ end
 $$;
 revoke execute on function private.use_allowance_of_user() from public;
 
--- Holds users to a daily allowance for what they insert and update in a table. Definer functions that write it for a user count, too.
-create function private.limit_writes(relation regclass, allowance text) returns void
+-- Holds users to a daily allowance for what they insert and update in a table. What definer functions and other triggers write for a user
+-- counts, too, unless direct is true.
+create function private.limit_writes(relation regclass, allowance text, direct boolean default false) returns void
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   stem constant text := (select c.relname from pg_catalog.pg_class as c where c.oid = limit_writes.relation);
+  condition constant text := case when direct then 'when (current_user = ''authenticated'' and pg_trigger_depth() = 0)' else '' end;
 begin
   execute format(
-    'create trigger %I before insert or update on %s for each statement execute function private.require_allowance_of_user(%L)',
-    stem || '_allowance', limit_writes.relation, limit_writes.allowance
+    'create trigger %I before insert or update on %s for each statement %s execute function private.require_allowance_of_user(%L)',
+    stem || '_allowance', limit_writes.relation, condition, limit_writes.allowance
   );
   execute format(
-    'create trigger %I after insert on %s referencing new table as new_rows for each statement execute function private.use_allowance_of_user(%L)',
-    stem || '_use_inserts', limit_writes.relation, limit_writes.allowance
+    'create trigger %I after insert on %s referencing new table as new_rows for each statement %s execute function private.use_allowance_of_user(%L)',
+    stem || '_use_inserts', limit_writes.relation, condition, limit_writes.allowance
   );
   execute format(
-    'create trigger %I after update on %s referencing new table as new_rows for each statement execute function private.use_allowance_of_user(%L)',
-    stem || '_use_updates', limit_writes.relation, limit_writes.allowance
+    'create trigger %I after update on %s referencing new table as new_rows for each statement %s execute function private.use_allowance_of_user(%L)',
+    stem || '_use_updates', limit_writes.relation, condition, limit_writes.allowance
   );
 end
 $$;
-revoke execute on function private.limit_writes(regclass, text) from public;
+revoke execute on function private.limit_writes(regclass, text, boolean) from public;
 
 -- migrate:down
-drop function private.limit_writes(regclass, text);
+drop function private.limit_writes(regclass, text, boolean);
 drop function private.use_allowance_of_user();
 drop function private.require_allowance_of_user();
 drop function private.use_allowance(text, bigint, bigint);

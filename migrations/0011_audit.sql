@@ -31,7 +31,16 @@ create function private.audit() returns trigger
 declare
   before constant jsonb := case when tg_op <> 'INSERT' then to_jsonb(old) end;
   after constant jsonb := case when tg_op <> 'DELETE' then to_jsonb(new) end;
+  changed constant text[] := case when tg_op = 'UPDATE' then (
+    select array_agg(now_.key order by now_.key)
+    from jsonb_each(after) as now_
+    where now_.value is distinct from before -> now_.key and now_.key <> 'updated_at'
+  ) end;
 begin
+  -- Nobody has changed anything, and could fill the log with it.
+  if tg_op = 'UPDATE' and changed is null then
+    return null;
+  end if;
   insert into private.audit_log (actor, actor_role, request_id, operation, relation, row_id, columns)
   values (
     private.user_id(),
@@ -40,11 +49,7 @@ begin
     tg_op,
     tg_table_schema || '.' || tg_table_name,
     coalesce(after, before) ->> coalesce(tg_argv[0], 'id'),
-    case when tg_op = 'UPDATE' then (
-      select array_agg(now_.key order by now_.key)
-      from jsonb_each(after) as now_
-      where now_.value is distinct from before -> now_.key and now_.key <> 'updated_at'
-    ) end
+    changed
   );
   return null;
 end

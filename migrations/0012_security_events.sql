@@ -70,19 +70,19 @@ create trigger security_events_append_only before update or truncate on private.
 create trigger security_events_retention before delete on private.security_events
   for each row execute function private.refuse_early_delete();
 
--- Deletes rows of both logs that are older than a year, at most 5,000 of each, and returns how many.
+-- Deletes rows of both logs that are older than a year, at most 20,000 of each, and returns how many.
 create function private.clean_audit() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 begin
-  return private.delete_older('private.audit_log', 'at', now() - interval '365 days')
-    + private.delete_older('private.security_events', 'at', now() - interval '365 days');
+  return private.delete_older('private.audit_log', 'at', now() - interval '365 days', 20000)
+    + private.delete_older('private.security_events', 'at', now() - interval '365 days', 20000);
 end
 $$;
 
 insert into private.jobs (name, function, schedule, description) values (
-  'clean_audit', 'private.clean_audit', '17 3 * * *',
+  'clean_audit', 'private.clean_audit', '7 * * * *',
   'Deletes rows of the audit log and of security events after a year.'
 );
 

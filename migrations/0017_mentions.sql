@@ -3,7 +3,8 @@
 -- Each system lists its columns of free text here, each with an index of the contacts that they name.
 -- migrate:up
 -- The contacts that texts name, as keys: e-mail addresses, phone numbers that begin with +, and WhatsApp user ids; null if there
--- are none. The key of an address has the ASCII letters around its @ only: a search compares the rest afterwards.
+-- are none. The key of an address has the ASCII letters around its @ only: a search compares the rest afterwards. At most 10,000: of a text
+-- full of numbers each request would write tens of thousands of keys to an index.
 create function private.contacts_in(texts text[]) returns text[]
   language plpgsql immutable
   set search_path = ''
@@ -50,14 +51,14 @@ begin
 
   if text ~ '[A-Z][A-Z][.]' then
     keys := array(
-      select found_[1] from regexp_matches(text, '(?:^|[^A-Za-z0-9])([A-Z]{2}[.](?:ENT[.])?[0-9A-Za-z]{8,128})', 'g') as found_
+      select (regexp_matches(text, '(?:^|[^A-Za-z0-9])([A-Z]{2}[.](?:ENT[.])?[0-9A-Za-z]{8,128})', 'g'))[1] limit 10000
     );
   end if;
   if text like '%+%' and text ~ '[+][0-9][0-9 ()./-]{4}' then
     keys := keys || array(
       select digits
-      from regexp_matches(text, '[+]([0-9][0-9 ()./-]{4,28})', 'g') as found_,
-        regexp_replace(found_[1], '[^0-9]', '', 'g') as digits
+      from (select regexp_matches(text, '[+]([0-9][0-9 ()./-]{4,28})', 'g') limit 10000) as f (found_),
+        regexp_replace(f.found_[1], '[^0-9]', '', 'g') as digits
       where char_length(digits) between 5 and 20
     );
   end if;
@@ -76,7 +77,7 @@ begin
   if array_length(keys, 1) = 1 and char_length(keys[1]) > 1 then
     return keys;
   end if;
-  return nullif(array(select distinct key from unnest(keys) as key where char_length(key) > 1 order by key), '{}');
+  return nullif(array(select distinct key from unnest(keys) as key where char_length(key) > 1 order by key limit 10000), '{}');
 end
 $$;
 -- An index expression calls the function with the rights of the writer of the row; it reads nothing but its argument.

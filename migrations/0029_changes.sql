@@ -227,6 +227,7 @@ create function private.assign_positions() returns bigint
   set search_path = ''
   -- A plan that was made while the table was small would read all of it at each poll.
   set enable_seqscan = off
+  set jit = off
   as $$
 declare
   next_position bigint;
@@ -262,6 +263,7 @@ create function edge.new_changes(subscriptions jsonb, is_opening boolean) return
   -- A plan that was made while the tables were small would, after a large write, read all changes, or compare each with each subscription.
   set enable_seqscan = off
   set enable_nestloop = off
+  set jit = off
   as $$
 declare
   -- Of one table that an answer goes through for subscriptions that have had equally much.

@@ -213,7 +213,7 @@ ${Object.entries(MARKS)
 
 A red cell is one of four: somebody was let in who was not meant to be; somebody was kept out who was; an answer showed a row to
 somebody who may not read it; or a call changed a row that its caller may not change. \`tests/core/e2e/proof.test.js\` runs the whole
-matrix, compares this page, and shows for each kind of fault that the matrix finds it.
+matrix and compares this page; \`tests/core/e2e/proof_finds.test.js\` shows for each kind of fault that the matrix finds it.
 
 ## Endpoints
 

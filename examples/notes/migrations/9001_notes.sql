@@ -36,6 +36,10 @@ create trigger notes_erased before insert or update on notes.notes
 create trigger notes_filter before update or delete on notes.notes
   for each statement execute function private.require_filter();
 
+-- What a user writes in a day.
+insert into private.daily_allowances (name, bytes, rows) values ('notes', 10485760, 10000);
+select private.limit_writes('notes.notes', 'notes', true);
+
 -- A note may name a person. The receipt of that person's erasure counts it.
 select private.index_mentions('notes.notes', array['text']);
 
@@ -122,5 +126,6 @@ drop function private.notes_account_erased(jsonb);
 drop function private.delete_notes(uuid[]);
 drop function notes.latest(int);
 delete from private.mention_places where relation = 'notes.notes';
+delete from private.daily_allowances where name = 'notes';
 drop table notes.notes;
 drop schema notes;

@@ -95,6 +95,9 @@ const OPAQUE = [
  */
 const SHOWN_TO_ALL = ['flashfusion.public_projects'];
 
+/** Tables on which the policies let only admins write. */
+const WRITTEN_BY_ADMINS = ['marketing.leads', 'marketing.lead_interactions', 'experiments.experiments'];
+
 /** Tables of which everybody reads the active rows: the operator's public catalogue. The proof tries their rows. */
 const CATALOGUE = ['flashfusion.agents', 'flashfusion.ai_services'];
 
@@ -285,6 +288,13 @@ const RULES = {
       where not 'search_path=""' = any (coalesce(p.proconfig, '{}')) and (p.prosqlbody is null or p.prosecdef)`,
     fault: FUNCTION('security definer set search_path = clixen'),
   },
+  // A plan that has to use what is switched off costs ten billions more, so that a server with JIT compiles it: seconds at each call.
+  'a function that forbids plans lets none be compiled': {
+    query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}
+      where not exists (select from unnest(p.proconfig) as setting where setting ~ '^jit=(off|false|no|0)$')
+        and exists (select from unnest(p.proconfig) as setting where setting ~ '^enable_\\w+=(off|false|no|0)$')`,
+    fault: FUNCTION(`set search_path = '' set enable_seqscan = off`),
+  },
   'no function is executable by public': {
     query: `select p.oid::regprocedure::text as name from ${FUNCTIONS}, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
       where a.grantee = 0`,
@@ -383,6 +393,21 @@ const RULES = {
         and g.tgenabled = 'O' and g.tgtype & 87 = 22 and (${OF_EVERY_COLUMN}))`,
     fault: TABLE,
   },
+  'what users insert and update by the data API counts against a daily allowance': {
+    query: `select c.oid::regclass::text as name from ${TABLES} where ${EXPOSED} and not c.relispartition
+      and (has_any_column_privilege('authenticated', c.oid, 'insert') or has_any_column_privilege('authenticated', c.oid, 'update'))
+      and c.oid::regclass::text not in (${list(WRITTEN_BY_ADMINS)})
+      and not exists (select from pg_trigger g join pg_proc p on p.oid = g.tgfoid where g.tgrelid = c.oid and g.tgenabled = 'O'
+        and (p.oid = 'private.require_allowance_of_user'::regproc or p.prosrc ~ $$private\\.use_allowance\\($$))`,
+    fault: `${TABLE} grant update (user_id) on sample.faulty to authenticated`,
+  },
+  // Not budgets: they have no text, and stay until the account is deleted, as their export's comment says.
+  'a system that erases accounts also exports and erases what it stores about a person, and knows which rows are the person’s own':
+    {
+      query: `select h.system as name from private.hooks as h where h.event = 'account_erased' and h.system <> 'budgets' and not (
+      select array_agg(o.event) @> '{person_rows,person_export,person_erase}' from private.hooks as o where o.system = h.system)`,
+      fault: `delete from private.hooks where system = 'sample' and event = 'person_rows'`,
+    },
   'a partition is reached through its table only': {
     query: `select distinct c.oid::regclass::text as name from ${GRANTS} where c.relispartition and a.grantee <> c.relowner`,
     fault: `create table sample.faulty (at int, word text) partition by range (at);
@@ -560,6 +585,7 @@ const EXECUTABLE = {
     'whatsapp.remove_access_token(uuid): authenticated',
     'whatsapp.set_access_token(uuid,text,text,bigint): edge',
     'whatsapp.verify_token_fits(text): edge',
+    'whatsapp.own_accounts(): authenticated',
   ],
   clixen: [
     'clixen.ensure_user_profile(): authenticated',
@@ -571,6 +597,7 @@ const EXECUTABLE = {
     'clixen.track_telemetry(jsonb): edge',
     'edge.called_workflow(uuid,uuid,text): edge',
     'edge.claim_deployment(uuid): edge',
+    'edge.claim_removal(text): edge',
     'edge.deployment_workflow(uuid,uuid,boolean): edge',
     'edge.finish_deployment(uuid,uuid,jsonb): edge',
     'edge.note_deployment(uuid,uuid,text): edge',
@@ -632,7 +659,7 @@ const INDEXES = {
   'experiments.experiments': 3,
   'marketing.lead_interactions': 6,
   'marketing.leads': 15,
-  'onboarding.sessions': 6,
+  'onboarding.sessions': 7,
   'onboarding.step_activities': 3,
   'sample.projects': 3,
   'sample.user_profiles': 1,

@@ -233,6 +233,45 @@ test('the audit log takes no change for a year, not even from its owner', async 
   }
 });
 
+test('a change that changes nothing is not in the audit log', async () => {
+  const sub = randomUUID();
+  const [{ id }] = await sql(`insert into sample.projects (user_id, name) values ($1, 'Same') returning id`, [sub]);
+  const change = (name) => sql('update sample.projects set name = $2 where id = $1', [id, name]);
+  for (const name of ['Same', 'Same', 'Other', 'Other']) await change(name);
+  const rows = await sql(`select operation, columns from private.audit_log where row_id = $1 order by id`, [id]);
+  assert.deepEqual(rows, [
+    { operation: 'INSERT', columns: null },
+    { operation: 'UPDATE', columns: ['name'] },
+  ]);
+});
+
+test('what users write counts against a daily allowance; with `direct`, what triggers and functions write for them does not', async () => {
+  const sub = randomUUID();
+  const user = (text, values) => as({ role: 'authenticated', claims: { sub } }, (query) => query(text, values));
+  const used = async () =>
+    (await sql(`select rows::int from private.daily_usage where name = 'sample' and caller = $1`, [`user ${sub}`]))[0]
+      ?.rows;
+  await sql('insert into sample.user_profiles (id) values ($1)', [sub]);
+  assert.equal(await used(), undefined);
+  // The trigger that counts the project writes the profile, too.
+  await user(`insert into sample.projects (name) values ('One'), ('Two')`);
+  assert.equal(await used(), 2);
+  await user(`update sample.user_profiles set full_name = 'Ada' where id = $1`, [sub]);
+  assert.equal(await used(), 3);
+  await sql(`update private.daily_allowances set rows = 4 where name = 'sample'`);
+  try {
+    await user(`update sample.user_profiles set full_name = 'Bea' where id = $1`, [sub]);
+    await assert.rejects(
+      user(`update sample.user_profiles set full_name = 'Cai' where id = $1`, [sub]),
+      ({ message }) => JSON.parse(message).code === 'RG517',
+    );
+    // The back office has no allowance.
+    await sql(`update sample.user_profiles set full_name = 'Dan' where id = $1`, [sub]);
+  } finally {
+    await sql(`update private.daily_allowances set rows = 100000 where name = 'sample'`);
+  }
+});
+
 test('docs/configuration.md has the limits, allowances and shares that the migrations set', async () => {
   const [, part] = readFileSync(join(root, 'docs', 'configuration.md'), 'utf8').split(
     '\n## Settings in the database\n',

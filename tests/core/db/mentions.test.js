@@ -25,3 +25,16 @@ for (const [text, keys] of Object.entries(FOUND))
       const [{ found }] = await sql('select private.contacts_in(array[$1]) as found', [`${padding}${text}`]);
       assert.deepEqual(found, keys);
     });
+
+const MANY = {
+  'phone numbers': (n) => `+${10_000_000 + n}`,
+  'WhatsApp ids': (n) => ` DE.${10_000_000 + n}`,
+  addresses: (n) => ` a${n}@example`,
+  'contacts of all kinds': (n) => ` a${n}@example +${10_000_000 + n} DE.${10_000_000 + n}`,
+};
+for (const [name, contact] of Object.entries(MANY))
+  test(`of 20,000 ${name} a text has 10,000 keys`, async () => {
+    const text = Array.from({ length: 20_000 }, (_, n) => contact(n)).join('');
+    const [{ keys }] = await sql('select cardinality(private.contacts_in(array[$1])) as keys', [text]);
+    assert.equal(keys, 10_000);
+  });

@@ -5,7 +5,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { startEdge } from '../../support/edge.js';
+import { withUpstream } from '../../support/fake_upstream.js';
+import { hangUp } from '../../support/hang_up.js';
 import { ask, close, edgeToken, has, made, needs, sql, stack, userToken } from '../../support/stack.js';
+import { startProxy } from '../../support/tcp_proxy.js';
 import { hashOf, makeToken, minted, unknownToken } from '../support/api_tokens.js';
 
 after(close);
@@ -468,5 +471,53 @@ test('wrong tokens: a mistyped one costs no call, and one address asks about a f
     assert.ok((await asked()) >= 0);
   } finally {
     await edge.stop();
+  }
+});
+
+test('unknown tokens of many addresses do not fill the places of all others', async () => {
+  let [open, most] = [0, 0];
+  const answer = (response) => {
+    open += 1;
+    most = Math.max(most, open);
+    const end = () => {
+      open -= 1;
+      response.writeHead(200, { 'content-type': 'application/json' }).end('null');
+    };
+    setTimeout(end, 500);
+  };
+  await withUpstream(answer, async (url) => {
+    const edge = await startEdge({ POSTGREST_URL: url, LIMITS: JSON.stringify({ waiting: 24 }) });
+    try {
+      const read = (n) =>
+        ask('/rest/v1/projects?select=id', {
+          ...{ token: unknownToken(), base: edge.url },
+          headers: { 'cf-connecting-ip': `2001:db8:1:${n}::1` },
+        });
+      const answers = await Promise.all(Array.from({ length: 40 }, (_, n) => read(n)));
+      const refused = answers.filter(({ body }) => body.code === 'RG407');
+      assert.ok(refused.length > 20 && refused.every(({ status }) => status === 429), `${refused.length}`);
+      assert.ok(answers.every(({ body }) => ['RG217', 'RG407'].includes(body.code)));
+      assert.equal(most, 3);
+      assert.deepEqual(ended(await read(1)), [401, 'RG217']);
+    } finally {
+      await edge.stop();
+    }
+  });
+});
+
+test('a good token does not count as a wrong one when its client hangs up', async () => {
+  const proxy = await startProxy(new URL(stack.postgrest_url).port);
+  const edge = await startEdge({ POSTGREST_URL: proxy.url });
+  try {
+    const { token } = await someone();
+    const [good, other] = [await makeToken(token, SCOPES.read), await makeToken(token, SCOPES.read)];
+    const path = '/rest/v1/projects?select=id';
+    proxy.delay = 3000;
+    for (let n = 0; n < 25; n++) await hangUp(edge.url, path, { token: good.token, milliseconds: 250 });
+    proxy.delay = 0;
+    assert.equal((await ask(path, { base: edge.url, token: other.token })).status, 200);
+  } finally {
+    await edge.stop();
+    await proxy.close();
   }
 });

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { waitFor } from '../../../dev/process.js';
 import { startEdge } from '../../support/edge.js';
 import { withUpstream } from '../../support/fake_upstream.js';
-import { close, userToken } from '../../support/stack.js';
+import { ask, close, userToken } from '../../support/stack.js';
 
 const KB = 1024;
 const SHORT = 4 * KB;
@@ -20,9 +21,9 @@ before(async () => {
 after(close);
 
 /** An edge in front of an upstream. */
-const withEdge = (answer, body, more = {}) =>
+const withEdge = (answer, body, more = {}, manifests = undefined) =>
   withUpstream(answer, async (url) => {
-    const edge = await startEdge({ POSTGREST_URL: url, ...more });
+    const edge = await startEdge({ POSTGREST_URL: url, ...more }, [], undefined, manifests);
     try {
       return await body(edge);
     } finally {
@@ -233,5 +234,65 @@ test('an upload of which a part does not arrive is 408 and no whole body upstrea
       );
     },
     { LIMITS: JSON.stringify({ upload_ms: 700 }) },
+  );
+});
+
+/** An endpoint that reads its body whole. */
+const WHOLE_BODIES = {
+  name: 'whole_bodies',
+  schemas: ['sample_more'],
+  request_headers: [],
+  variables: [],
+  errors: [],
+  jobs: [],
+  endpoints: [
+    {
+      method: 'POST',
+      path: '/v1/whole',
+      access: 'user',
+      call: 'sample_more.test_whole',
+      body_limit: '3 MB',
+      arguments: { note: { field: 'note' } },
+    },
+  ],
+};
+
+test('small packed bodies that become large ones cannot fill the isolate', () => {
+  const held = [];
+  let isHeld = true;
+  const answer = (response) => {
+    const end = () => response.writeHead(200, { 'content-type': 'application/json' }).end('1');
+    if (isHeld) held.push(end);
+    else end();
+  };
+  return withEdge(
+    answer,
+    async (edge) => {
+      const body = gzipSync(JSON.stringify({ note: 'x'.repeat(2900 * KB) }));
+      assert.ok(body.length < 4 * KB, `${body.length}`);
+      const send = async (packed = body) => {
+        const packing = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+        const sent = { method: 'POST', body: packed, headers: packing, base: edge.url };
+        return ask('/v1/whole', { ...sent, token: await userToken() });
+      };
+      let refused = 0;
+      const answers = Array.from({ length: 20 }, async () => {
+        const { status, body, headers } = await send();
+        if (status === 200) return;
+        assert.deepEqual([status, body.code], [503, 'RG314']);
+        assert.ok(headers.get('retry-after'));
+        refused += 1;
+      });
+      // They count until they are answered.
+      await waitFor('each to be refused or at the database', () => refused + held.length === 20);
+      assert.ok(held.length > 0 && held.length <= 5, `${held.length} at the database`);
+      isHeld = false;
+      assert.equal((await send(gzipSync('{"note":"short"}'))).status, 200, 'short ones go on');
+      for (const end of held) end();
+      await Promise.all(answers);
+      assert.equal((await send()).status, 200, 'and the room is free again');
+    },
+    { LIMITS: JSON.stringify({ caller_connections: 0, deadline_ms: 60_000 }) },
+    [WHOLE_BODIES],
   );
 });

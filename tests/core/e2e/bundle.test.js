@@ -20,8 +20,8 @@ test('`wrangler deploy --dry-run` accepts the bundle without a warning, and it i
   try {
     const args = ['node_modules/wrangler/bin/wrangler.js', 'deploy', '--dry-run', '--outdir', output];
     const env = { ...process.env, WRANGLER_SEND_METRICS: 'false' };
-    const done = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', env, timeout: 120_000 });
-    assert.equal(done.status, 0, done.stderr);
+    const done = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', env, timeout: 300_000 });
+    assert.equal(done.status, 0, `${done.error ?? ''} ${done.stderr}`);
     assert.doesNotMatch(done.stdout + done.stderr, /WARNING/);
     const files = readdirSync(output).filter((name) => /\.(js|wasm)$/.test(name));
     assert.ok(files.some((name) => name.endsWith('.wasm')));

@@ -164,13 +164,14 @@ const attempts = async ({ who, people, fixtures }) => {
         list[`insert into ${name}, ${layer}`] = (word) =>
           target.ask(who, layer, { ...at, method: 'POST', json: decision.draft(who, word, people) });
       if (may.update)
-        list[`update ${name}, ${layer}`] = () =>
-          target.ask(who, layer, {
-            ...at,
-            path: `${at.path}?${target.filter(relation, row)}`,
-            method: 'PATCH',
-            json: decision.change,
-          });
+        list[`update ${name}, ${layer}`] = async () => {
+          const path = `${at.path}?${target.filter(relation, row)}`;
+          const answer = await target.ask(who, layer, { ...at, path, method: 'PATCH', json: decision.change });
+          // As it was, or the same update by the other way would change nothing.
+          const former = Object.fromEntries(Object.keys(decision.change).map((column) => [column, row[column]]));
+          if (answer.status < 300) await target.change(relation, row, former);
+          return answer;
+        };
     }
   }
   const rows = Object.fromEntries(Object.entries(fixtures).map(([name, { row }]) => [name, row]));

@@ -141,6 +141,7 @@ const entryOf = (path) => ({
 const PAUSE = 30_500;
 
 let crowded;
+let began;
 let met;
 
 /** A token that nobody has seen before, of an issuer at a path of the key server. */
@@ -179,6 +180,7 @@ const readCheaply = async (bearer) => {
 const flood = async (path) => {
   const tokens = await Promise.all(Array.from({ length: 2000 }, () => unknownKid(path)));
   const asked = keyServer.asked[path] ?? 0;
+  const start = Date.now();
   let over = false;
   const readers = Array.from({ length: 5 }, async () => {
     const answers = [];
@@ -189,17 +191,20 @@ const flood = async (path) => {
     const answers = await Promise.all(tokens.map(readCheaply));
     over = true;
     const read = (await Promise.all(readers)).flat();
-    return { answers, read, fetched: keyServer.asked[path] - asked };
+    return { answers, read, fetched: keyServer.asked[path] - asked, start };
   } finally {
     over = true;
   }
 };
 
-const assertFlooded = ({ answers, read, fetched }) => {
+/** How many fetches of keys there may be since a time at which there was one. */
+const fetchesSince = (start) => 1 + Math.floor((Date.now() - start) / 30_000);
+
+const assertFlooded = ({ answers, read, fetched, start }) => {
   for (const { status, body } of answers) assert.deepEqual([status, body?.code], [401, 'RG203']);
   assert.ok(read.length >= 5);
   for (const { status, text } of read) assert.equal(status, 200, text);
-  assert.equal(fetched, 1);
+  assert.ok(fetched >= 1 && fetched <= fetchesSince(start), `${fetched}`);
 };
 
 test('an issuer that lies from the start: 503 within the time of a fetch, one fetch, and nobody else waits', async (t) => {
@@ -211,6 +216,7 @@ test('an issuer that lies from the start: 503 within the time of a fetch, one fe
   }
   const paths = ['/flood', '/mixed', ...NAMES.flatMap((lie) => [pathOf('known', lie), pathOf('new', lie)])];
   crowded = await ownEdge({ ISSUERS: JSON.stringify(paths.map(entryOf)) });
+  began = Date.now();
   const lied = NAMES.map(async (lie) => [lie, await readAs(await tokenOf(pathOf('new', lie)))]);
   await sleep(500);
   for (const lie of NAMES) {
@@ -271,7 +277,8 @@ test('2,000 tokens of unknown kids at once: one fetch, all refused, known keys s
   await readAs(await unknownKid('/flood'));
   const ready = await ask('/readyz', { base: crowded.url });
   assert.deepEqual([ready.status, ready.body.checks], [503, { database: 'ok', keys: 'unreachable' }]);
-  assert.deepEqual(new Set(Object.values(keyServer.asked)), new Set([1]), 'nor is there another within half a minute');
+  const most = Math.max(...Object.values(keyServer.asked));
+  assert.ok(most <= fetchesSince(began), `${most}: nor is there another within half a minute`);
 });
 
 /** What a client sees while the database is away. */
@@ -307,7 +314,9 @@ const away = async () => {
   assert.ok(page.text.includes('typed@example.org'), 'a visitor keeps what was typed');
 };
 
-const back = () => waitFor('the edge to serve again', async () => (await projects()).status === 200, { seconds: 30 });
+/** PostgREST tries to connect again after 1, 2, 4 and up to 32 s, and then reads the schema. */
+const RECONNECTED = { seconds: 90 };
+const back = () => waitFor('the edge to serve again', async () => (await projects()).status === 200, RECONNECTED);
 
 test('PostgREST is killed: 503 with Retry-After at once, then service again without a restart of the edge', async () => {
   const edge = stack.edge.part.pid;
@@ -378,7 +387,7 @@ test('PostgreSQL is restarted under load: every acknowledged row is there once, 
   const acknowledged = () => sent.filter(({ status }) => status === 201).length;
   const more = () => {
     const before = acknowledged();
-    return waitFor('writes to be acknowledged', () => acknowledged() > before + 200);
+    return waitFor('writes to be acknowledged', () => acknowledged() > before + 200, RECONNECTED);
   };
   try {
     for (const signal of ['SIGQUIT', 'SIGKILL', 'SIGQUIT']) {
@@ -586,9 +595,11 @@ test('half a minute later: known keys outlive their issuer’s lies, and an hone
       assert.deepEqual([answer.status, answer.body.code], [401, 'RG203'], answer.text);
       assert.ok(answer.took < 6000, `${answer.took} ms`);
       assert.equal((await readAs(await tokenOf(pathOf('known', lie)))).status, 200);
-      assert.equal(keyServer.asked[pathOf('known', lie)], 2, 'a failed fetch counts');
+      const known = keyServer.asked[pathOf('known', lie)];
+      assert.ok(known >= 2 && known <= fetchesSince(began), `${known}: a failed fetch counts`);
       assert.equal((await readAs(await tokenOf(pathOf('new', lie)))).status, 200);
-      assert.equal(keyServer.asked[pathOf('new', lie)], 2);
+      const new_ = keyServer.asked[pathOf('new', lie)];
+      assert.ok(new_ >= 2 && new_ <= fetchesSince(began), `${new_}`);
     });
   }
   assert.deepEqual(elsewhere.asked, {}, 'a redirect is not followed');

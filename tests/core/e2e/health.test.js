@@ -1,6 +1,9 @@
 // Health, the one error shape, CORS, and request ids.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { startEdge } from '../../support/edge.js';
+import { withUpstream } from '../../support/fake_upstream.js';
+import { hangUp } from '../../support/hang_up.js';
 import { ask, close, made, userToken } from '../../support/stack.js';
 
 after(close);
@@ -12,6 +15,39 @@ test('/healthz asks nobody, /readyz names each part', async () => {
   assert.deepEqual([health.status, health.body], [200, { status: 'ok' }]);
   const ready = await ask('/readyz');
   assert.deepEqual([ready.status, ready.body], [200, { status: 'ready', checks: { database: 'ok', keys: 'ok' } }]);
+});
+
+test('many who ask /readyz at once cause one call of the database at a time, and each gets an answer', async () => {
+  let [open, most, calls] = [0, 0, 0];
+  let status = 200;
+  const answer = (response) => {
+    calls += 1;
+    open += 1;
+    most = Math.max(most, open);
+    const end = () => {
+      open -= 1;
+      response.writeHead(status, { 'content-type': 'application/json' }).end('{"missing":[]}');
+    };
+    setTimeout(end, 300);
+  };
+  await withUpstream(answer, async (url) => {
+    const edge = await startEdge({ POSTGREST_URL: url });
+    try {
+      const ready = () => ask('/readyz', { base: edge.url });
+      const many = await Promise.all(Array.from({ length: 200 }, ready));
+      assert.deepEqual([...new Set(many.map((each) => each.status))], [200]);
+      assert.ok(most === 1 && calls < 20, `${most} at once, ${calls} in all`);
+      // Whose client hangs up has asked all the same.
+      for (let n = 0; n < 5; n += 1) await hangUp(edge.url, '/readyz', { milliseconds: 50 });
+      assert.equal((await ready()).status, 200);
+      assert.equal(most, 1);
+      // Nobody is told what was true before.
+      status = 503;
+      assert.equal((await ready()).status, 503);
+    } finally {
+      await edge.stop();
+    }
+  });
 });
 
 test('every error has the one shape, CORS headers and an id', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
@@ -431,6 +432,83 @@ test('leads whose bodies are not as long as they say: nothing is written', async
     assert.ok(statuses.includes(answer.status), `${what}: ${answer.text.slice(0, 300)}`);
   }
   await assertNothingWritten();
+});
+
+/** How many more megabytes the edge has at most while something goes on. */
+const mostMegabytes = async (going) => {
+  const start = edge.megabytes();
+  let most = start;
+  const watch = setInterval(() => {
+    most = Math.max(most, edge.megabytes());
+  }, 10);
+  await going.finally(() => clearInterval(watch));
+  return most - start;
+};
+
+test('packed bodies that become a thousand times as large are unpacked up to the limit only', async () => {
+  const packed = gzipSync(Buffer.alloc(60 * MB));
+  const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' };
+  const send_ = () => {
+    const from = { 'cf-connecting-ip': address() };
+    return ask('/v1/entries', { method: 'POST', body: packed, headers: { ...headers, ...from } });
+  };
+  const answers = Promise.all(Array.from({ length: 10 }, send_));
+  const more = await mostMegabytes(answers);
+  for (const { status, text } of await answers) assert.equal(status, 413, text);
+  assert.ok(more < 50, `${more} MB`);
+});
+
+test('bodies that come byte by byte take no more memory than others', async (t) => {
+  const text = (n) => `{"name":"byte by byte ${n}"${' '.repeat(40_000)}}`;
+  const sent = (n) => {
+    const headers = [`Authorization: Bearer ${token}`, 'Content-Type: application/json', 'Transfer-Encoding: chunked'];
+    const body = [...text(n)].map((byte) => `1\r\n${byte}\r\n`).join('');
+    return rawRequest(edge.url, 'POST /rest/v1/projects HTTP/1.1', { headers, body: `${body}0\r\n\r\n` });
+  };
+  const answers = Promise.all([sent(1), sent(2)]);
+  const more = await mostMegabytes(answers);
+  t.diagnostic(`${more} MB`);
+  for (const answer of await answers) assert.equal(answer.status, 201, answer.text);
+  await sql(`delete from sample.projects where user_id = $1 and name like 'byte by byte %'`, [owner]);
+  assert.ok(more < 50, `${more} MB`);
+});
+
+test('large bodies that do not go on fill a part of the memory only: the rest gets Retry-After', async () => {
+  const headers = [`Authorization: Bearer ${token}`, 'Content-Type: application/json', 'Content-Length: 1000000'];
+  const body = `{"name":"${'x'.repeat(900_000)}`;
+  const answers = Promise.all(
+    Array.from({ length: 60 }, () => rawRequest(edge.url, 'POST /v1/samples/add HTTP/1.1', { headers, body })),
+  );
+  const more = await mostMegabytes(answers);
+  const refused = (await answers).filter(({ status }) => status === 503);
+  for (const { text } of refused) assert.match(text, /^retry-after: \d+/im);
+  const slow = (await answers).filter(({ status }) => status === 408);
+  assert.equal(refused.length + slow.length, 60);
+  assert.ok(refused.length >= 20 && slow.length >= 20, `${refused.length} refused, ${slow.length} slow`);
+  assert.ok(more < 90, `${more} MB`);
+  const next = await ask('/v1/samples/add', { token, json: { name: `after ${run}` } });
+  assert.equal(next.status, 200, next.text);
+  await sql('delete from sample.projects where name = $1', [`after ${run}`]);
+});
+
+test('large bodies of clients that hang up leave their room', async () => {
+  const { hostname, port } = new URL(edge.url);
+  const head = [
+    ...['POST /v1/samples/add HTTP/1.1', `Host: ${hostname}`, `Authorization: Bearer ${token}`],
+    ...['Content-Type: application/json', 'Content-Length: 1000000', '', ''],
+  ];
+  const hangUp = async () => {
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => {});
+    socket.write(`${head.join('\r\n')}{"name":"${'x'.repeat(900_000)}`);
+    await sleep(300);
+    socket.resetAndDestroy();
+  };
+  for (let round = 0; round < 3; round += 1) await Promise.all(Array.from({ length: 20 }, hangUp));
+  await sleep(500);
+  const next = await ask('/v1/samples/add', { token, json: { name: `large ${run}`, more: 'x'.repeat(500_000) } });
+  assert.equal(next.status, 200, next.text);
+  await sql('delete from sample.projects where name = $1', [`large ${run}`]);
 });
 
 test('hours of this leave nothing in memory', async () => {

@@ -45,6 +45,8 @@ const BODY = (name) => `
       return null;
     elsif run like 'number%' then
       return '{"text": 5, "next": null}';
+    elsif run like 'slow%' and at = 1 then
+      perform pg_sleep(6);
     end if;
     return jsonb_build_object(
       'text', case when run like 'large%' then repeat('{"a":"0123456789abcdef"}' || chr(10), 40000) else '{"page":' || at || ',"ü":"\\"\\n"}' || chr(10) end,
@@ -79,6 +81,16 @@ after(async () => {
 
 const through = (query, { path = PATH, ...options } = {}) =>
   ask(`${path}?${query}`, { base: edge.url, token, ...options });
+/** Sends a request whose answer the test reads, or leaves. */
+const open = (base, query, bearer = token) =>
+  new Promise((resolve, reject) => {
+    const headers = { authorization: `Bearer ${bearer}` };
+    const request = get(encodeURI(`${base}${PATH}?${query}`), { agent: false, headers }, (answer) => {
+      answer.on('error', () => {});
+      resolve(answer);
+    });
+    request.on('error', reject);
+  });
 const calls = (run) => sql('select at, by from sample.test_page_calls where run = $1 order by at', [run]);
 const name = (kind = 'run') => `${kind} ${randomUUID()}`;
 
@@ -131,12 +143,7 @@ test('an error of a later page breaks the answer off', async () => {
 
 test('a page is asked for when the client has taken the one before', async () => {
   const run = name('large');
-  const { hostname, port } = new URL(edge.url);
-  const answer = await new Promise((resolve, reject) => {
-    const path = `${PATH}?run=${encodeURIComponent(run)}&pages=40`;
-    const request = get({ hostname, port, path, headers: { authorization: `Bearer ${token}` } }, resolve);
-    request.on('error', reject);
-  });
+  const answer = await open(edge.url, `run=${run}&pages=40`);
   assert.equal(answer.statusCode, 200);
   // Sockets hold a few megabytes on the way.
   await sleep(1500);
@@ -146,6 +153,62 @@ test('a page is asked for when the client has taken the one before', async () =>
   for await (const chunk of answer) length += chunk.length;
   assert.equal(length, 40 * 40_000 * '{"a":"0123456789abcdef"}\n'.length);
   assert.equal((await calls(run)).length, 40);
+});
+
+test('a client that hangs up while a later page is read keeps its place until the database has answered', async () => {
+  const limited = await startEdge({ LIMITS: JSON.stringify({ waiting: 3 }) }, [], undefined, [MANIFEST]);
+  const sleeping = async () => {
+    const [{ count }] = await sql("select count(*)::int from pg_stat_activity where wait_event = 'PgSleep'");
+    return count;
+  };
+  const other = await userToken();
+  const status = async () => (await through(`run=${name()}&pages=1`, { base: limited.url, token: other })).status;
+  try {
+    const answers = await Promise.all([1, 2, 3].map(() => open(limited.url, `run=${name('slow')}`)));
+    await waitFor('the second pages to be read', async () => (await sleeping()) === 3);
+    for (const answer of answers) answer.socket.resetAndDestroy();
+    await sleep(300);
+    assert.deepEqual([await status(), await sleeping()], [503, 3]);
+    await waitFor('the database to be done with them', async () => (await sleeping()) === 0);
+    await waitFor('their places to be free', async () => (await status()) === 200);
+  } finally {
+    await limited.stop();
+  }
+});
+
+test('a caller may take three answers at once, and others theirs', async () => {
+  const large = () => open(edge.url, `run=${name('large')}&pages=40`);
+  const answers = await Promise.all([large(), large(), large()]);
+  const refused = await through(`run=${name()}`);
+  assert.deepEqual([refused.status, refused.body.code], [429, 'RG407']);
+  assert.equal((await through(`run=${name()}`, { token: await userToken() })).status, 200);
+  const head = await through(`run=${name('large')}`, { token: await userToken(), method: 'HEAD' });
+  assert.equal(head.status, 200);
+  for await (const _ of answers[0]);
+  assert.equal((await through(`run=${name()}`)).status, 200);
+  for (const answer of answers.slice(1)) answer.socket.resetAndDestroy();
+  assert.deepEqual(await Promise.all([1, 2, 3].map(async () => (await large()).statusCode)), [200, 200, 200]);
+});
+
+test('an answer whose client takes nothing breaks off in time', async () => {
+  const limited = await startEdge({ LIMITS: JSON.stringify({ upload_ms: 1500 }) }, [], undefined, [MANIFEST]);
+  const run = name('large');
+  try {
+    const answer = await open(limited.url, `run=${run}&pages=40`);
+    let asked = 0;
+    await waitFor('the sockets on the way to be full', async () => {
+      const before = asked;
+      asked = (await calls(run)).length;
+      await sleep(1000);
+      return asked > 0 && asked === before;
+    });
+    await sleep(3000);
+    await assert.rejects(async () => {
+      for await (const _ of answer);
+    }, /aborted/);
+  } finally {
+    await limited.stop();
+  }
 });
 
 test('long pages of one user are parsed in turns: the page of another user, sent after them, is given before the last of them', async () => {
@@ -165,7 +228,8 @@ test('long pages of one user are parsed in turns: the page of another user, sent
     response.end('{"text": "x", "next": null}');
   };
   await withUpstream(answer, async (POSTGREST_URL) => {
-    const isolate = await startEdge({ POSTGREST_URL }, [], undefined, [MANIFEST]);
+    const LIMITS = JSON.stringify({ caller_connections: 0 });
+    const isolate = await startEdge({ POSTGREST_URL, LIMITS }, [], undefined, [MANIFEST]);
     try {
       const given = [];
       const read = async (who, bearer, path) => {

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { postgrestKeys } from '../../../dev/issuer.js';
 import { postgrest } from '../../../dev/postgrest.js';
-import { freePort } from '../../../dev/process.js';
+import { freePort, waitFor } from '../../../dev/process.js';
 import { authenticatorUrl } from '../../../dev/stack.js';
 import { startEdge } from '../../support/edge.js';
+import { hangUp } from '../../support/hang_up.js';
 import { ask, close, freshEmail, made, stack, userToken } from '../../support/stack.js';
 import { startProxy } from '../../support/tcp_proxy.js';
 
@@ -92,6 +93,15 @@ test('who has written reads from the primary for five seconds, and nobody else d
     assert.deepEqual(await where('/rest/v1/projects', { token: other, json: { name: '' } }), [400, 1, 0]);
     assert.deepEqual(await where(PROJECTS, { token: other }), [200, 1, 0]);
   });
+});
+
+test('a slow write counts from its end, also when its client has hung up', async () => {
+  const token = await userToken();
+  proxies.primary.delay = 6000;
+  await hangUp(edge.url, '/v1/entries', { token, method: 'POST', json: { email: freshEmail() }, milliseconds: 500 });
+  proxies.primary.delay = 0;
+  await waitFor('the write to end', () => edge.log().some(({ status }) => status === 499));
+  assert.deepEqual(await where(PROJECTS, { token }), [200, 1, 0]);
 });
 
 test('a header insists on the primary', async () => {

@@ -1,6 +1,6 @@
 // The services behind the edge, over HTTP: what is handed on to them, and what comes back. Small servers stand in their places.
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
@@ -512,6 +512,65 @@ test('attempts to sign in are held by account and by address, and renewals are n
     const odd = await from('203.0.113.8', sign, { email: 'a@example.org', Email: 'ada@example.org' });
     assert.deepEqual([odd.status, odd.body.code], [400, 'RG301']);
     assert.equal(service.received.length, there);
+  } finally {
+    await held.stop();
+  }
+});
+
+test('what a signed-in user guesses counts for that user, whatever account the body names', async () => {
+  service.answers(json({}));
+  const held = await startEdge({ AUTH_URL: service.url, LIMITS: JSON.stringify({ account_attempts: 3 }) });
+  try {
+    const guess = async (method, path, body) => {
+      const bearer = await userToken();
+      const statuses = [];
+      for (let n = 0; n < 5; n++) {
+        const headers = { 'cf-connecting-ip': `203.0.113.${n}` };
+        const answer = await ask(path, { base: held.url, token: bearer, method, json: body(n), headers });
+        statuses.push(answer.status);
+      }
+      return statuses;
+    };
+    const most = [200, 200, 200, 429, 429];
+    const code = (n) => ({ challenge_id: 'c', code: `00000${n}`, email: `u${n}@example.org` });
+    assert.deepEqual(await guess('POST', '/auth/v1/factors/f/verify', code), most);
+    const disguised = await guess('POST', '/auth/v1/factors/f/verify?grant_type=refresh_token', code);
+    assert.deepEqual(disguised, most, 'sessions are renewed at /token only');
+    for (const secret of ['nonce', 'NONCE', 'current_password', 'current_paſſword']) {
+      const body = (n) => ({ password: 'new', [secret]: `00000${n}`, email: `${randomUUID()}@example.org` });
+      assert.deepEqual(await guess('PUT', '/auth/v1/user', body), most, secret);
+    }
+    const data = () => ({ data: { theme: 'dark' } });
+    assert.deepEqual(await guess('PUT', '/auth/v1/user', data), Array(5).fill(200), 'nothing is guessed');
+  } finally {
+    await held.stop();
+  }
+});
+
+test('codes that name no account are held together, from all addresses', async () => {
+  service.answers(json({}));
+  const held = await startEdge({ AUTH_URL: service.url, LIMITS: JSON.stringify({ address_attempts: 2 }) });
+  try {
+    let addresses = 0;
+    const send = (path, options = {}) => {
+      addresses += 1;
+      const headers = { 'cf-connecting-ip': `203.0.113.${addresses}` };
+      return ask(path, { base: held.url, key: made.publishable_key, headers, ...options });
+    };
+    const verify = '/auth/v1/verify';
+    const byHash = () => send(verify, { json: { type: 'email', token_hash: `${addresses}` } });
+    const byLink = () => send(`${verify}?type=email&token=${addresses}`, { key: undefined });
+    const statuses = [];
+    for (let n = 0; n < 11; n++) statuses.push((await byHash()).status, (await byLink()).status);
+    assert.deepEqual(statuses, [...Array(20).fill(200), 429, 429]);
+    const signedIn = await send(verify, { token: user, json: { token_hash: 'x', email: 'decoy@example.org' } });
+    assert.equal(signedIn.status, 429);
+    const named = await send(verify, { json: { type: 'email', email: 'ada@example.org', token: '123456' } });
+    assert.equal(named.status, 200);
+    assert.equal((await send('/auth/v1/signup', { json: {} })).status, 200, 'a person without an account');
+    const headers = { 'cf-connecting-ip': '203.0.113.200' };
+    const server = await send(verify, { token: await serviceToken(), json: { token_hash: 'x' }, headers });
+    assert.equal(server.status, 200);
   } finally {
     await held.stop();
   }

@@ -13,7 +13,8 @@ import { bundleIn } from '../../../dev/workerd.js';
 import { startEdge } from '../../support/edge.js';
 import { drop, make } from '../../support/fixtures.js';
 import { assertHealthy } from '../../support/health_assert.js';
-import { close, sql, userToken } from '../../support/stack.js';
+import { close, sql, stack, userToken } from '../../support/stack.js';
+import { startProxy } from '../../support/tcp_proxy.js';
 
 const PATH = '/v1/streamed';
 const MB = 1024 * 1024;
@@ -219,6 +220,29 @@ test('each piece reaches the client before the service sends the next one', asyn
   assert.equal(await client.next(), undefined);
   const length = 'first'.length + Array.from({ length: 20 }, (_, n) => `piece ${n}`).join('').length;
   assert.deepEqual(await outcomeOf(id), { end: 'whole', read: length, written: length, why_gone: null });
+});
+
+test('after what a hook has written at the end of a long stream, its user reads from the primary', async () => {
+  const replica = await startProxy(new URL(stack.postgrest_url).port);
+  const variables = { STREAM_URL: service.url, POSTGREST_READ_URL: replica.url };
+  const own = await startEdge(variables, [], undefined, [MANIFEST], bundleIn('build/test'));
+  try {
+    const [id, token] = [randomUUID(), await userToken()];
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const asked = fetch(own.url + PATH, { method: 'POST', headers, body: JSON.stringify({ id }) });
+    const answer = await service.answer(id);
+    answer.writeHead(200, { 'content-type': 'text/event-stream' });
+    answer.write('first');
+    // Longer than a write at the beginning would count.
+    await sleep(6000);
+    answer.end();
+    assert.equal(await (await asked).text(), 'first');
+    const read = await fetch(`${own.url}/rest/v1/projects?select=id`, { headers });
+    assert.deepEqual([read.status, replica.requests], [200, 0]);
+  } finally {
+    await own.stop();
+    await replica.close();
+  }
 });
 
 test('large answers pass whole, to many clients at once', async () => {

@@ -59,6 +59,8 @@ grant insert (user_id, name, description, color) on sample.projects to authentic
 grant update (name, description, color) on sample.projects to authenticated;
 grant select, insert, update, delete on sample.projects to service_role;
 select private.scope_table('sample.projects');
+insert into private.daily_allowances (name, bytes, rows) values ('sample', 104857600, 100000);
+select private.limit_writes('sample.projects', 'sample', true);
 
 -- Trigger: counts the projects of a user; refuses one for an erased user.
 create function private.count_sample_projects() returns trigger
@@ -119,6 +121,7 @@ grant select on sample.user_profiles to authenticated;
 grant update (full_name) on sample.user_profiles to authenticated;
 grant select, insert, update, delete on sample.user_profiles to service_role;
 select private.scope_table('sample.user_profiles');
+select private.limit_writes('sample.user_profiles', 'sample', true);
 
 create trigger user_profiles_erased before insert or update on sample.user_profiles
   for each statement execute function private.refuse_erased_caller();
@@ -183,11 +186,57 @@ end
 $$;
 revoke execute on function private.sample_users_of(jsonb) from public;
 
+create function private.sample_rows_of(person jsonb) returns jsonb
+  language sql stable
+  set search_path = ''
+  as $$
+select jsonb_build_object('sample.user_profiles', person -> 'users', 'sample.projects', to_jsonb(array(
+  select p.id from sample.projects as p where p.user_id = any (private.texts(person -> 'users')::uuid[])
+)))
+$$;
+revoke execute on function private.sample_rows_of(jsonb) from public;
+
+create function private.sample_export(person jsonb) returns jsonb
+  language sql stable
+  set search_path = ''
+  as $$
+select jsonb_build_object(
+  'sample.user_profiles', array(
+    select to_jsonb(u) from sample.user_profiles as u where u.id = any (private.texts(person -> 'users')::uuid[])
+  ),
+  'sample.projects', array(
+    select to_jsonb(p) from sample.projects as p where p.user_id = any (private.texts(person -> 'users')::uuid[])
+  )
+)
+$$;
+revoke execute on function private.sample_export(jsonb) from public;
+
+create function private.sample_erase(person jsonb) returns jsonb
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  profiles bigint;
+  projects bigint;
+begin
+  delete from sample.user_profiles as p where p.id = any (users);
+  get diagnostics profiles = row_count;
+  delete from sample.projects as p where p.user_id = any (users);
+  get diagnostics projects = row_count;
+  return jsonb_build_object('sample.user_profiles', profiles, 'sample.projects', projects);
+end
+$$;
+revoke execute on function private.sample_erase(jsonb) from public;
+
 insert into private.hooks (system, event, function) values
 ('sample', 'person_users', 'private.sample_users_of'),
 ('sample', 'account_created', 'private.create_sample_profile'),
 ('sample', 'account_changed', 'private.change_sample_profile'),
-('sample', 'account_erased', 'private.erase_sample_account');
+('sample', 'account_erased', 'private.erase_sample_account'),
+('sample', 'person_rows', 'private.sample_rows_of'),
+('sample', 'person_export', 'private.sample_export'),
+('sample', 'person_erase', 'private.sample_erase');
 
 -- For the back office.
 create function sample.erase_user(user_id uuid) returns jsonb
@@ -210,10 +259,14 @@ create function sample_more.field_of(item jsonb, field text) returns text
 revoke execute on function sample_more.field_of(jsonb, text) from public;
 
 -- migrate:down
+delete from private.daily_allowances where name = 'sample';
 delete from private.system_schemas where system = 'sample';
 drop function sample_more.field_of(jsonb, text);
 drop function sample.erase_user(uuid);
 delete from private.hooks where system = 'sample';
+drop function private.sample_erase(jsonb);
+drop function private.sample_export(jsonb);
+drop function private.sample_rows_of(jsonb);
 drop function private.sample_users_of(jsonb);
 drop function private.erase_sample_account(jsonb);
 drop function private.change_sample_profile(jsonb);

@@ -21,6 +21,7 @@ create policy admin_update on sample_more.entries for update to authenticated
 grant select, update (status) on sample_more.entries to authenticated;
 grant select, update, delete on sample_more.entries to service_role;
 select private.scope_table('sample_more.entries');
+select private.limit_writes('sample_more.entries', 'sample', true);
 
 create trigger entries_erased before insert or update on sample_more.entries
   for each statement execute function private.refuse_erased_caller();
