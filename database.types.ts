@@ -204,11 +204,12 @@ export type Database = {
         }
         Returns: string
       }
+      delete_undated_events: { Args: { before: string }; Returns: number }
+      drop_event_partitions: { Args: { before?: string }; Returns: number }
       drop_old_counts: {
-        Args: { actors_before: string; minutes_before: string }
+        Args: { actors_before?: string; minutes_before?: string }
         Returns: number
       }
-      drop_old_events: { Args: { before: string }; Returns: number }
       event_time: { Args: { value: Json }; Returns: string }
       first_id: { Args: { moment: string }; Returns: string }
       id_milliseconds: { Args: { id: string }; Returns: number }
@@ -219,7 +220,6 @@ export type Database = {
       }
       process_pending_events: { Args: { most?: number }; Returns: number }
       read_time: { Args: { words: string }; Returns: string }
-      recount: { Args: { touched: Json }; Returns: undefined }
       settled_ingest_seq: { Args: Record<PropertyKey, never>; Returns: number }
       track_events: { Args: { events: Json }; Returns: Json }
       undated_id: { Args: { id: string }; Returns: string }
@@ -637,6 +637,7 @@ export type Database = {
         tenant_id: string | null
         role: string | null
         is_private: boolean | null
+        usage_of: string | null
       }
     }
   }
@@ -4567,6 +4568,7 @@ export type Database = {
       [_ in never]: never
     }
     Functions: {
+      own_accounts: { Args: Record<PropertyKey, never>; Returns: string[] }
       receive_webhook: { Args: { payload: Json }; Returns: Json }
       remove_access_token: { Args: { account_id: string }; Returns: boolean }
       set_access_token: {

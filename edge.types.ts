@@ -5369,7 +5369,7 @@ export interface operations {
         requestBody?: {
             content: {
                 "application/json": {
-                    /** @description Default: the latest earlier version with another content. */
+                    /** @description One of the latest 20 that served. Default: the latest earlier version with another content. */
                     deployment_version?: number;
                 };
             };
@@ -6314,8 +6314,16 @@ export interface operations {
                         unit: "user_id" | "session_id";
                         /** @description The name of the events that count as conversions. */
                         primary_metric: string | null;
-                        /** Format: date-time */
+                        /**
+                         * Format: date-time
+                         * @description Of an experiment that is over, when it was completed.
+                         */
                         computed_at: string;
+                        /**
+                         * Format: date-time
+                         * @description Null, or the time before which events may have been deleted: the experiment is older, and conversions are missing.
+                         */
+                        conversions_since: string | null;
                         /** @description The control first. */
                         variants: components["schemas"]["growth.variant_results"][];
                         /** @description Whether units are spread over the variants as the weights say. */
