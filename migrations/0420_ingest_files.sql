@@ -35,9 +35,9 @@ create table observatory.ingest_files (
 comment on table observatory.ingest_files is 'Transcripts. The next upload of a file continues at byte_offset.';
 comment on column observatory.ingest_files.name is 'The last part of the path. With the session it identifies the file, in any folder.';
 comment on column observatory.ingest_files.variant is
-  'Distinguishes files of one name that begin alike and then differ, such as those of a session that was continued on two machines. Of variants after the first, only lines that no other variant has are stored.';
-comment on column observatory.ingest_files.generation is 'Increases when a file with another first line replaces this one.';
-comment on column observatory.ingest_files.head_hash is 'SHA-256 of the first stored line. A file with another first line replaces this one.';
+  'Distinguishes files of one name: those of several sessions, and those that begin alike and then differ, such as those of a session that was continued on two machines. Of these, later ones have only lines that no other variant of the session has.';
+comment on column observatory.ingest_files.generation is 'Increases when a file of the same session with another first line replaces this one.';
+comment on column observatory.ingest_files.head_hash is 'SHA-256 of the first stored line. A file of the same session with another first line replaces this one.';
 comment on column observatory.ingest_files.line_no is 'Lines so far, including skipped ones.';
 comment on column observatory.ingest_files.lines is 'Stored lines.';
 comment on column observatory.ingest_files.skipped is 'How many lines were skipped, by reason: malformed, too_large; refused: no table can hold it, it is only in the file.';

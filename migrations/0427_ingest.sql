@@ -110,6 +110,31 @@ end
 $$;
 revoke execute on function private.transcript_place(text) from public;
 
+-- The first session that lines name, as the readers of all agents find it. Null: they name none.
+create function private.lines_session(lines text[]) returns text
+  language plpgsql immutable
+  set search_path = ''
+  as $$
+declare
+  line text;
+  v jsonb;
+  named text;
+begin
+  foreach line in array lines loop
+    continue when line is null;
+    v := line::jsonb;
+    named := private.entry_id(coalesce(
+      v ->> 'sessionId', v #>> '{$set,sessionId}', v #>> '{info,sessionID}', v ->> 'sessionID',
+      case when v #>> '{info,id}' like 'ses%' then v #>> '{info,id}' when v ->> 'id' like 'ses%' then v ->> 'id' end,
+      case when v ->> 'type' = 'session_meta' then coalesce(v #>> '{payload,id}', v #>> '{payload,session_id}') end
+    ));
+    exit when named is not null;
+  end loop;
+  return named;
+end
+$$;
+revoke execute on function private.lines_session(text[]) from public;
+
 -- Which variants of a file have lines, by their places in the batch, from 1. `offsets` are places in the file.
 create function private.stored_lines(files observatory.ingest_files[], lines text[], offsets bigint[]) returns table (n bigint, variants bigint[])
   language sql stable
@@ -157,7 +182,8 @@ from unnest(continued_file.files) as f
 where continued_file.at <= f.byte_offset and (continued_file.head is null or f.head_hash is null or f.head_hash = continued_file.head)
   and not exists (
     select from line
-    where line.is_compared and line.at < f.byte_offset and (line.variants is null or (f.variant = 1 and line.variants[1] > 1))
+    where line.is_compared and line.at < f.byte_offset
+      and (line.variants is null or (f.variant = continued_file.files[1].variant and line.variants[1] > f.variant))
   )
 order by (select count(*) from line where f.variant = any (line.variants)) desc, f.byte_offset = continued_file.at desc, f.variant
 limit 1
@@ -244,11 +270,20 @@ declare
   agent_ constant text := place ->> 'agent';
   first_line jsonb;
   head bytea;
+  -- The stored files of this name.
   files observatory.ingest_files[];
+  -- Those of them that have the session of these lines.
+  own_files observatory.ingest_files[];
+  lines_session text;
+  -- Of lines that name none.
+  default_session text;
+  last_variant bigint;
   known observatory.ingest_files;
   is_known boolean;
   -- The file begins as one that is stored, and goes on differently.
   differs boolean := false;
+  -- The stored files have this name by chance: they are transcripts of other sessions.
+  is_other boolean := false;
   at constant bigint := base + start;
   next_offset bigint := base + "end";
   kept_lines text[] := array(select l.line from json_array_elements_text(lines) as l (line));
@@ -294,10 +329,15 @@ begin
   if exists (
     select from observatory.conversations as c
     inner join observatory.projects as p on p.id = c.project_id
-    where c.id = files[1].conversation_id and (c.deleted_at is not null or p.deleted_at is not null)
+    where c.id = any (array(select f.conversation_id from unnest(files) as f)) and (c.deleted_at is not null or p.deleted_at is not null)
   ) then
-    delete from observatory.ingest_files as f where f.id in (select s.id from unnest(files) as s);
-    files := null;
+    delete from observatory.ingest_files as f
+    using observatory.conversations as c, observatory.projects as p
+    where f.id = any (array(select s.id from unnest(files) as s)) and c.id = f.conversation_id and p.id = c.project_id
+      and (c.deleted_at is not null or p.deleted_at is not null);
+    select array_agg(s order by s.variant) into files
+    from unnest(files) as s
+    inner join observatory.ingest_files as f on f.id = s.id;
   end if;
   -- The first line of the file, which may follow a byte order mark.
   if at = 0 and base + offsets[1] <= 3 and kept_lines[1] is not null then
@@ -306,35 +346,51 @@ begin
   is_known := files is not null;
   if is_known then
     kept_offsets := array(select base + o from unnest(offsets) with ordinality as u (o, n) order by n);
+    last_variant := files[cardinality(files)].variant;
+    -- The name may not identify the session: export.json has another one each time. Whoever may read one session must not get the lines of
+    -- another, so the lines are compared with files of their session. Not for lines that continue the only file of the name: most batches do.
+    if cardinality(files) > 1 or at < files[1].byte_offset then
+      lines_session := coalesce(private.lines_session(kept_lines), session_);
+      select array_agg(f order by f.variant) into own_files
+      from unnest(files) as f
+      inner join observatory.conversations as c on c.id = f.conversation_id
+      where c.session_id = lines_session;
+      files := coalesce(own_files, files);
+    end if;
     known := case
       -- Nothing to compare.
       when cardinality(files) = 1 and at >= files[1].byte_offset then files[1]
       else private.continued_file(files, kept_lines, kept_offsets, redactions -> 'lines', at, head)
     end;
+    is_other := known.id is null and own_files is null and head is not null;
     -- Another first line: the file takes the place of the one that is known. A gap: it is refused below.
-    if known.id is null and not exists (
+    if known.id is null and not is_other and not exists (
       select from unnest(files) as f where at <= f.byte_offset and (head is null or f.head_hash is null or f.head_hash = head)
     ) then
       known := files[1];
     end if;
-    differs := known.id is null;
+    differs := known.id is null and not is_other;
+  end if;
+  -- The lines before may be those of either file.
+  if differs and base > 0 and not exists (select from private.stored_lines(files, kept_lines, kept_offsets) as s where s.n = 1) then
+    perform private.refuse(
+      409, 'RG663', 'Something before this is missing', '0', 'The file differs from the one that is stored. Send it from its beginning.'
+    );
+  end if;
+  -- Each is compared with every batch.
+  if (differs or is_other) and cardinality(files) >= 100 then
+    perform private.refuse(
+      422, 'RG677', 'This file differs from 100 others of its name', null, 'Send it with another session=<id>, or delete the conversation.'
+    );
   end if;
   if differs then
-    -- The lines before may be those of either file.
-    if base > 0 and not exists (select from private.stored_lines(files, kept_lines, kept_offsets) as s where s.n = 1) then
-      perform private.refuse(
-        409, 'RG663', 'Something before this is missing', '0', 'The file differs from the one that is stored. Send it from its beginning.'
-      );
-    end if;
-    -- Each is compared with every batch.
-    if cardinality(files) >= 100 then
-      perform private.refuse(
-        422, 'RG677', 'This file differs from 100 others of its name', null, 'Send it with another session=<id>, or delete the conversation.'
-      );
-    end if;
     known := files[1];
+    if own_files is null then
+      -- That of these lines.
+      known.conversation_id := null;
+    end if;
     known.id := gen_random_uuid();
-    known.variant := files[cardinality(files)].variant + 1;
+    known.variant := last_variant + 1;
     known.generation := 1;
     known.byte_offset := at;
     known.line_no := 0;
@@ -342,10 +398,10 @@ begin
     known.skipped := '{}';
     known.errors := '[]';
     known.reader_state := null;
-  elsif not is_known then
+  elsif is_other or not is_known then
     known := null;
     known.id := gen_random_uuid();
-    known.variant := 1;
+    known.variant := coalesce(last_variant, 0) + 1;
     known.generation := 1;
     known.byte_offset := 0;
     known.line_no := 0;
@@ -407,11 +463,18 @@ begin
   lines_ := cardinality(array_remove(kept_lines, null));
 
   if lines_ > 0 then
+    -- A name such as export.json stands for many sessions. Lines without one belong to the session of the others in their file.
+    default_session := session_;
+    if ingest_batch.session is null and session_ !~ '^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$' then
+      default_session := coalesce(
+        (select c.session_id from observatory.conversations as c where c.id = known.conversation_id), private.lines_session(kept_lines), session_
+      );
+    end if;
     answer := private.store_lines(
       owner,
       jsonb_build_object(
-        'project', private.redact_secrets(project), 'source', known.source, 'session', session_, 'agent', agent_, 'path', path,
-        'file_id', known.id
+        'project', private.redact_secrets(project), 'source', known.source, 'session', default_session, 'agent', agent_,
+        'path', path, 'file_id', known.id
       ),
       kept_lines, kept_offsets, known.reader_state, redactions -> 'lines', offsets, base
     );
@@ -428,7 +491,7 @@ begin
     -- The session may have moved with these lines.
     select c.project_id into known.project_id from observatory.conversations as c where c.id = known.conversation_id;
   end if;
-  if differs then
+  if differs and own_files is not null then
     -- Only now: the reader needs the lines that both files have.
     select array_agg(l.line order by l.n), array_agg(l.at order by l.n) into kept_lines, kept_offsets
     from unnest(kept_lines, kept_offsets) with ordinality as l (line, at, n)
@@ -490,6 +553,7 @@ drop function private.store_lines(uuid, jsonb, text[], bigint[], jsonb, jsonb, b
 drop function private.transcript_place(text);
 drop function private.continued_file(observatory.ingest_files[], text[], bigint[], jsonb, bigint, bytea);
 drop function private.stored_lines(observatory.ingest_files[], text[], bigint[]);
+drop function private.lines_session(text[]);
 drop function private.add_counts(jsonb, jsonb);
 drop function private.with_redactions(private.entry[], bigint[], bigint, jsonb);
 drop function private.entries_of(text, text[], bigint[], jsonb);
