@@ -337,7 +337,10 @@ begin
   if conversation ->> 'source' in ('gemini', 'opencode') then
     ids := ids || private.grow_messages(places, entries);
   end if;
-  perform private.settle_copies(owner, array(select distinct e.uuid from unnest(entries) as e where e.kind <> 'progress'));
+  perform private.settle_copies(
+    owner, array(select (p ->> 'conversation_id')::uuid from jsonb_array_elements(places) as p),
+    array(select distinct e.uuid from unnest(entries) as e where e.kind <> 'progress')
+  );
   perform private.index_messages(ids);
   for session_ in select distinct p ->> 'session' from jsonb_array_elements(places) as p order by 1 loop
     perform private.apply_hook_events(owner, session_);

@@ -166,15 +166,18 @@ $$;
 revoke execute on function private.settle_entries(uuid, text[], bigint) from public;
 
 -- Decides the owners of entries that conversations share with others, where the order of a pair has changed. Returns how many owners have
--- changed; what is beyond `most` waits for the next call, or for the job.
-create function private.settle_pairs(conversation_ids uuid[], most bigint default 2000) returns bigint
+-- changed; what is beyond `most` waits for the next call, or for the job. `settled` are entries whose owners the caller has just decided.
+create function private.settle_pairs(conversation_ids uuid[], most bigint default 2000, settled text[] default '{}') returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   pair record;
+  owner uuid;
+  -- Of this owner. To settle an entry reads all of its copies, and many pairs may share it.
+  seen text[] := settled;
+  shared text[];
   done bigint := 0;
-  more bigint;
 begin
   perform private.order_forks(settle_pairs.conversation_ids);
   for pair in
@@ -183,69 +186,77 @@ begin
     inner join observatory.conversations as a on a.id = f.one
     where not f.is_settled and f.one < f.other
       and (f.one = any (settle_pairs.conversation_ids) or f.other = any (settle_pairs.conversation_ids))
-    order by f.one, f.other
+    order by a.owner_id, f.one, f.other
   loop
     exit when done >= most;
-    more := private.settle_entries(pair.owner_id, array(
+    if owner <> pair.owner_id then
+      seen := '{}';
+    end if;
+    owner := pair.owner_id;
+    shared := array(
       select m.entry_uuid
       from observatory.messages as m
       inner join observatory.messages as n on n.conversation_id = pair.other and n.entry_uuid = m.entry_uuid
-      where m.conversation_id = pair.one
-    ), most - done);
-    done := done + more;
+      where m.conversation_id = pair.one and m.entry_uuid <> all (seen)
+    );
+    if shared <> '{}' then
+      done := done + private.settle_entries(owner, shared, most - done);
+      seen := seen || shared;
+    end if;
     update private.fork_pairs as p set is_settled = done < most
     where (p.one = pair.one and p.other = pair.other) or (p.one = pair.other and p.other = pair.one);
   end loop;
   return done;
 end
 $$;
-revoke execute on function private.settle_pairs(uuid[], bigint) from public;
+revoke execute on function private.settle_pairs(uuid[], bigint, text[]) from public;
 
--- Decides the owners of entries that a user has just sent. The caller holds the owner's lock and has stored their messages and usage. Returns
--- how many owners have changed.
-create function private.settle_copies(owner uuid, entry_uuids text[]) returns bigint
+-- Decides the owners of entries that a user has just sent, or deleted, in these conversations. The caller holds the owner's lock and has stored
+-- their messages and usage. Returns how many owners have changed. Only pairs with one of the conversations can be new or have changed. An
+-- entry may be in hundreds of forks: all pairs of these would be ten thousands, with all entries of each.
+create function private.settle_copies(owner uuid, conversation_ids uuid[], entry_uuids text[]) returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   shared text[];
-  touched uuid[];
   done bigint;
 begin
-  with found_ as materialized (
-    select m.entry_uuid, m.conversation_id
+  shared := array(
+    select m.entry_uuid
     from observatory.messages as m
     where m.owner_id = settle_copies.owner and m.entry_uuid = any (settle_copies.entry_uuids)
-  )
-
-  select
-    array(select f.entry_uuid from found_ as f group by f.entry_uuid having count(*) > 1),
-    array(select distinct f.conversation_id from found_ as f)
-  into shared, touched;
+    group by m.entry_uuid
+    having count(*) > 1
+  );
   if shared = '{}' and not exists (
-    select from private.fork_pairs as p where p.one = any (touched)
+    select from private.fork_pairs as p where p.one = any (settle_copies.conversation_ids)
   ) then
     return 0;
   end if;
 
   insert into private.fork_pairs (one, other)
-  select distinct m.conversation_id, n.conversation_id
-  from observatory.messages as m
-  inner join observatory.messages as n
-    on n.owner_id = m.owner_id and n.entry_uuid = m.entry_uuid and n.conversation_id <> m.conversation_id
-  where m.owner_id = settle_copies.owner and m.entry_uuid = any (shared)
+  select each.one, each.other
+  from (
+    select distinct m.conversation_id as here, n.conversation_id as there
+    from observatory.messages as m
+    inner join observatory.messages as n
+      on n.owner_id = m.owner_id and n.entry_uuid = m.entry_uuid and n.conversation_id <> m.conversation_id
+    where m.conversation_id = any (settle_copies.conversation_ids) and m.owner_id = settle_copies.owner and m.entry_uuid = any (shared)
+  ) as pair
+  cross join lateral (values (pair.here, pair.there), (pair.there, pair.here)) as each (one, other)
   on conflict on constraint fork_pairs_pkey do nothing;
   update private.fork_pairs as p set since = private.fork_since(p.one, p.other)
-  where p.one = any (touched) and p.is_first is null;
+  where (p.one = any (settle_copies.conversation_ids) or p.other = any (settle_copies.conversation_ids)) and p.is_first is null;
 
   -- The time of an older pair changes if the other conversation has that entry now, or if an earlier one was stored.
   update private.fork_pairs as p set since = private.fork_since(p.one, p.other, p.since)
   from (
     select m.conversation_id as one, n.conversation_id as other, min(m.occurred_at) as at
-    from observatory.messages as m
-    inner join observatory.messages as n
-      on n.owner_id = m.owner_id and n.entry_uuid = m.entry_uuid and n.conversation_id <> m.conversation_id
-    where m.owner_id = settle_copies.owner and m.entry_uuid = any (shared)
+    from observatory.messages as n
+    inner join observatory.messages as m
+      on m.owner_id = n.owner_id and m.entry_uuid = n.entry_uuid and m.conversation_id <> n.conversation_id
+    where n.conversation_id = any (settle_copies.conversation_ids) and n.owner_id = settle_copies.owner and n.entry_uuid = any (shared)
     group by m.conversation_id, n.conversation_id
   ) as shared_now
   where p.one = shared_now.one and p.other = shared_now.other and p.is_first is not null and p.since >= shared_now.at;
@@ -254,7 +265,7 @@ begin
     select f.one, f.other, min(m.occurred_at) as at
     from private.fork_pairs as f
     inner join observatory.messages as m on m.conversation_id = f.one
-    where f.one = any (touched) and f.is_first is not null and m.owner_id = settle_copies.owner
+    where f.one = any (settle_copies.conversation_ids) and f.is_first is not null and m.owner_id = settle_copies.owner
       and m.entry_uuid = any (settle_copies.entry_uuids) and m.role is not null and m.occurred_at <> m.created_at
       and (f.since is null or m.occurred_at < f.since)
       and not exists (select from observatory.messages as o where o.conversation_id = f.other and o.entry_uuid = m.entry_uuid)
@@ -262,12 +273,12 @@ begin
   ) as earlier
   where p.one = earlier.one and p.other = earlier.other;
 
-  perform private.order_forks(touched);
+  perform private.order_forks(settle_copies.conversation_ids);
   done := private.settle_entries(settle_copies.owner, shared, cardinality(shared));
-  return done + private.settle_pairs(touched);
+  return done + private.settle_pairs(settle_copies.conversation_ids, settled => shared);
 end
 $$;
-revoke execute on function private.settle_copies(uuid, text[]) from public;
+revoke execute on function private.settle_copies(uuid, uuid[], text[]) from public;
 
 -- Trigger: when a conversation is deleted, others become the owners of the entries that it shared with them.
 create function private.hand_over_conversation() returns trigger
@@ -405,8 +416,8 @@ drop function private.settle_forks_later();
 drop function private.settle_forks();
 drop function private.hand_over_copies();
 drop function private.hand_over_conversation();
-drop function private.settle_copies(uuid, text[]);
-drop function private.settle_pairs(uuid[], bigint);
+drop function private.settle_copies(uuid, uuid[], text[]);
+drop function private.settle_pairs(uuid[], bigint, text[]);
 drop function private.settle_entries(uuid, text[], bigint);
 drop function private.first_of_forks(uuid[]);
 drop function private.order_forks(uuid[]);

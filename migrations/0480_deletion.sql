@@ -184,7 +184,7 @@ begin
     done := done + part;
     -- A fork that has them, too, owns them now.
     if copied is not null then
-      perform private.settle_copies(owner, copied);
+      perform private.settle_copies(owner, array[conversation], copied);
     end if;
     exit when part < asked;
   end loop;

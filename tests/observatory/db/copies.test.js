@@ -1,7 +1,7 @@
 // Copies: what several sessions of a user have counts for one of them, whatever is sent first.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { as, close, sql } from '../../support/stack.js';
+import { as, close, rowsRead, sql } from '../../support/stack.js';
 import {
   call,
   conversation,
@@ -293,6 +293,41 @@ test('two uploads of one user at once leave what one after the other leaves', as
     assert.deepEqual(await differences(who), { rollups: 0, counters: 0 });
   }
   assert.deepEqual(seen[1], seen[0]);
+});
+
+test('an upload to one more fork reads as much more as there are forks, not as there are pairs of them', async () => {
+  const who = await project();
+  const shared = chain('many', 7);
+  const names = Array.from({ length: 48 }, (_, n) => `fork-${String(n).padStart(3, '0')}`);
+  const read = {};
+  for (const [n, name] of names.entries()) {
+    // The last fork of twelve, and of four times as many.
+    if (n === 11 || n === 47)
+      read[n + 1] = await as({ role: 'none' }, async (query) => {
+        await query('set local enable_seqscan = off');
+        return rowsRead(query, `schemaname = 'observatory' and relname = 'messages'`, () =>
+          store(who, name, shared, { query }),
+        );
+      });
+    else await store(who, name, shared);
+  }
+  assert.ok(read[48] < 6 * read[12], JSON.stringify(read));
+  // All that they have counts for one of them.
+  assert.deepEqual(await copies(who, names[0]), []);
+  for (const name of names.slice(1)) assert.deepEqual(await copies(who, name), uuids(shared), name);
+  assert.deepEqual(await differences(who), { rollups: 0, counters: 0 });
+  // Each of them goes on.
+  for (const name of ['fork-020', 'fork-000', 'fork-047']) await store(who, name, [...shared, ...chain(name, 1)]);
+  const owning = [];
+  for (const name of names) if ((await copies(who, name)).length === 0) owning.push(name);
+  assert.deepEqual(owning, ['fork-001']);
+  assert.deepEqual(await differences(who), { rollups: 0, counters: 0 });
+  const [{ n }] = await sql(
+    `select count(*)::int as n from private.fork_pairs as p
+     inner join observatory.conversations as c on c.id = p.one where c.owner_id = $1`,
+    [who.owner],
+  );
+  assert.equal(n, 48 * 47);
 });
 
 test('what is too much for one upload is settled by the job', async () => {

@@ -91,19 +91,27 @@ const STORE = {
     where u.tool ? 'use'
     on conflict on constraint tool_calls_use do nothing`,
   usage: `select private.count_usage($2, array(select e from jsonb_populate_recordset(null::private.entry, $1) as e))`,
-  copies: `select private.settle_copies($2, array(select e.uuid from jsonb_populate_recordset(null::private.entry, $1) as e))`,
+  copies: `select private.settle_copies($2,
+    array(select c.id from observatory.conversations as c where c.owner_id = $2 and c.session_id = $3 and c.agent_id is not distinct from $4),
+    array(select e.uuid from jsonb_populate_recordset(null::private.entry, $1) as e))`,
 };
 
-/** Stores entries of a session, or of one of its agents. */
-export const store = async ({ owner, project }, session, entries, { agent = null, source = 'claude' } = {}) => {
+/** Stores entries of a session, or of one of its agents, in a transaction of its own or in that of `query`. */
+export const store = async (
+  { owner, project },
+  session,
+  entries,
+  { agent = null, source = 'claude', query: given } = {},
+) => {
   const placed = JSON.stringify(entries.map((one, pos) => ({ pos, agent, ...one })));
-  await as({ role: 'none' }, async (query) => {
+  const run = given ? (body) => body(given) : (body) => as({ role: 'none' }, body);
+  await run(async (query) => {
     await query('select private.lock_observatory_owner($1)', [owner]);
     await query(STORE.conversation, [owner, project, session, agent, source]);
     await query(STORE.messages, [placed, owner, session, agent]);
     await query(STORE.tools, [placed, owner, session, agent]);
     await query(STORE.usage, [placed, owner]);
-    await query(STORE.copies, [placed, owner]);
+    await query(STORE.copies, [placed, owner, session, agent]);
   });
 };
 
