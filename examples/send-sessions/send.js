@@ -98,7 +98,7 @@ const claudeFiles = async (folder) => {
   const made = [];
   for (const path of await walk(folder)) {
     const file = shown(folder, path);
-    const isBeside = /(^|\/)(tool-results|workflows)\/|\.meta\.json$/.test(file);
+    const isBeside = file.endsWith('.meta.json') || /(^|\/)(tool-results|workflows)\//.test(besideOf(file)?.path ?? '');
     const isAgent = /(^|\/)subagents\/.*agent-[^/]*\.jsonl$/.test(file);
     if (file.endsWith('.jsonl') && (!isBeside || isAgent))
       made.push({ path, file, source: 'claude', isTranscript: true });
@@ -132,8 +132,8 @@ const unreadable = (error) => ({ fault: `It cannot be read: ${error.message}` })
 /** One JSON document as lines: what it says about itself, then its messages. */
 const asLines = async (path) => {
   try {
-    const { messages = [], ...rest } = JSON.parse(await readFile(path, 'utf8'));
-    return { text: [rest, ...messages].map((one) => `${JSON.stringify(one)}\n`).join('') };
+    const { messages = [], ...about } = JSON.parse(await readFile(path, 'utf8'));
+    return { about, text: [about, ...messages].map((one) => `${JSON.stringify(one)}\n`).join('') };
   } catch (error) {
     return unreadable(error);
   }
@@ -149,10 +149,13 @@ const geminiFiles = async (folder) => {
   return made;
 };
 
-const opencodeFile = async (path) => ({
-  ...{ path, file: `opencode/${basename(path)}`, source: 'opencode', isTranscript: true },
-  ...(await asLines(path)),
-});
+const opencodeFile = async (path) => {
+  const document = await asLines(path);
+  const session = document.about?.info?.id ?? document.about?.id;
+  // Exports of several sessions may be written to one file, one after the other.
+  const name = /^ses_\w+$/.test(session ?? '') ? `${session}.json` : basename(path);
+  return { path, file: `opencode/${name}`, source: 'opencode', isTranscript: true, ...document };
+};
 
 /** A refusal of the server. */
 class Refused extends Error {
@@ -245,9 +248,10 @@ const placeOf = (file) => {
   return { session, agent, name };
 };
 
-/** The session of a file beside a transcript, and its path there. */
+/** The session of a file beside a transcript, and its path there. Only a session's folder has such files: a project may have any name. */
 const besideOf = (file) => {
-  const found = /(?:^|\/)([^/]+)\/((?:subagents|tool-results|workflows)\/.*)$/.exec(file);
+  const found =
+    /^(?:.*\/)?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/((?:subagents|tool-results|workflows)\/.*)$/i.exec(file);
   return found ? { session: found[1], path: found[2] } : null;
 };
 

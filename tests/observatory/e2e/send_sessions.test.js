@@ -262,6 +262,18 @@ test('exports of opencode are sent, a fork’s copies count once, and a later ex
   assert.equal((await conversation(sub, parent)).title, 'Reading and writing');
 });
 
+test('exports of several sessions to one file, one after the other, are those of several sessions', async () => {
+  const sessions = [opencodeSession(), opencodeSession()];
+  for (const [n, session] of sessions.entries()) {
+    // As long as the other.
+    put('export.json', JSON.stringify({ ...info(session), messages: [asked(session, 'msg_1', `Prompt ${n}`, 1)] }));
+    const sent = await run(['--opencode', join(folder, 'export.json')]);
+    assert.equal(sent.code, 0, sent.err);
+    assert.match(sent.out, /^1 files sent: 1 new messages, /);
+  }
+  for (const [n, session] of sessions.entries()) assert.deepEqual(await said(session), [['user', `Prompt ${n}`]]);
+});
+
 test('folders of several agents are sent together, each as its own', async () => {
   const { other } = fill();
   const codexSession = randomUUID();
@@ -450,6 +462,29 @@ test('a folder of sessions whose own name is subagents is sent once', async () =
   assert.match((await run()).out, /^1 files sent: 1 new messages, /);
   assert.equal((await run()).out, NOTHING);
 });
+
+for (const name of ['workflows', 'tool-results']) {
+  test(`sessions of a project whose folder is called ${name} are sent, with what belongs to them`, async () => {
+    const one = new Session();
+    one.user('Start');
+    const agent = new Session({ id: one.id, agent: 'a1' });
+    agent.user('Work');
+    for (const above of ['', 'deep/']) {
+      put(`projects/${above}${name}/${one.id}.jsonl`, one.text);
+      put(`projects/${above}${name}/${one.id}/subagents/agent-a1.jsonl`, agent.text);
+      put(`projects/${above}${name}/${one.id}/tool-results/b1.txt`, 'the whole output');
+      put(`projects/${above}${name}/memory/notes.md`, 'no session');
+      const sent = await run();
+      assert.deepEqual([sent.code, sent.err], [0, '']);
+      // In the other folder they are the same files.
+      if (above) assert.equal(sent.out, NOTHING);
+      else assert.match(sent.out, /^3 files sent: 2 new messages, /);
+    }
+    const files = await sql('select session_id, path from observatory.session_files where owner_id = $1', [sub]);
+    assert.deepEqual(files, [{ session_id: one.id, path: 'tool-results/b1.txt' }]);
+    assert.equal((await messages((await conversation(sub, one.id)).id)).length, 1);
+  });
+}
 
 test('without a token, or with a bad one, it says what is missing', async () => {
   fill();
