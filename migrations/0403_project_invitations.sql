@@ -93,7 +93,7 @@ begin
     when (
       select count(*)
       from observatory.project_invitations as i
-      where i.project_id = invite.project_id and i.accepted_at is null and i.declined_at is null
+      where i.project_id = invite.project_id and i.accepted_at is null and i.declined_at is null and i.expires_at > now()
     ) >= 500 then 'A project has at most 500 open invitations'
   end;
   if wrong is not null then

@@ -382,6 +382,18 @@ test('an invitation that is none is refused with the reason', async () => {
     assert.equal(await codeOf(invite(owner, id, given, claims)), 'RG672', JSON.stringify(given));
 });
 
+test('a project has at most 500 open invitations; those that have ended do not count', async () => {
+  const { owner, id } = await team();
+  await sql(
+    `insert into observatory.project_invitations (project_id, user_id, role, invited_by, expires_at)
+     select $1, gen_random_uuid(), 'viewer', $2, now() + case when n <= 100 then interval '-1 day' else '1 day' end
+     from generate_series(1, 599) as n`,
+    [id, owner],
+  );
+  await invite(owner, id, { email: address() });
+  assert.equal(await codeOf(invite(owner, id, { email: address() })), 'RG672');
+});
+
 test('the function of invitations is the edge’s alone', async () => {
   const { owner, id } = await team();
   const direct = asUser(owner, 'select observatory.invite($1, $2, $3)', [id, 'viewer', address()]);
