@@ -144,6 +144,8 @@ export const rows = {
       jsonb_build_object('n', n), jsonb_build_object('country', n), array['a', 'b ' || n], timestamptz '2026-01-01' + make_interval(mins => n),
       timestamptz '2026-01-01', timestamptz '2026-01-02' + make_interval(mins => n), 'day', 'source ' || n, 'avg', n, timestamptz '2026-01-03'
     from generate_series(1, $1::int) as n`,
+  'private.users_to_forget': `insert into private.users_to_forget (user_id, at)
+    select gen_random_uuid(), timestamptz '2026-01-01' + make_interval(mins => n) from generate_series(1, $1::int) as n`,
   'analytics.event_aggregations': `insert into analytics.event_aggregations (
       id, event_type, event_name, time_bucket, granularity, event_count, unique_users, unique_sessions, dimensions, created_at, updated_at)
     select gen_random_uuid(), (array['page_view', 'user_action', 'conversion', 'system'])[1 + n % 4], 'event ' || n, timestamptz '2026-01-01', 'hour', n, n % 7, n % 9,

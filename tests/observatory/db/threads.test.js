@@ -464,6 +464,7 @@ const treeInTime = async (entries) => {
   const made = await conversation();
   let found;
   await transaction(async (query) => {
+    await query('analyze observatory.messages');
     await query(`set local statement_timeout = '8s'`);
     for (let at = 0; at < entries.length; at += 500) await upload(made, entries.slice(at, at + 500), query);
     found = await treeOf(made, query);
