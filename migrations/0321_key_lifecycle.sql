@@ -150,6 +150,7 @@ create function private.store_key(made flashfusion.user_api_keys, sealed text, k
 declare
   broken text;
 begin
+  perform private.require_allowance('flashfusion');
   -- Of the caller's own keys only: the fingerprints of two users never meet.
   if exists (
     select from flashfusion.user_api_keys as k
@@ -162,6 +163,8 @@ begin
   insert into flashfusion.user_api_keys select (made).*;
   insert into private.api_key_secrets (key_id, user_id, sealed, key_version)
   values (made.id, made.user_id, store_key.sealed, store_key.key_version);
+  -- Revoked keys stay as rows.
+  perform private.use_allowance('flashfusion', 1000, 1);
 exception
   when unique_violation then
     get stacked diagnostics broken = constraint_name;
@@ -205,6 +208,9 @@ begin
     return private.stored_key(owner.id, stored);
   end if;
 
+  if add_key.verify then
+    perform private.limit_caller('key-verifications');
+  end if;
   allowed := (private.entitlements_of(owner.subscription_tier) ->> 'keys')::bigint;
   if (select count(*) from flashfusion.user_api_keys as k where k.user_id = owner.id and k.revoked_at is null) >= allowed then
     perform private.refuse(
@@ -285,6 +291,9 @@ begin
     return private.stored_key(owner.id, stored);
   end if;
 
+  if rotate_key.verify then
+    perform private.limit_caller('key-verifications');
+  end if;
   old := private.own_key(owner.id, rotate_key.replaces);
   if old.status not in ('active', 'invalid', 'expired') then
     perform private.refuse(

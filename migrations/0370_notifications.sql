@@ -52,7 +52,9 @@ create policy owner_delete on flashfusion.notifications for delete to authentica
 grant select, update (is_read), delete on flashfusion.notifications to authenticated;
 grant select, insert, update, delete on flashfusion.notifications to service_role;
 select private.scope_table('flashfusion.notifications');
-select private.limit_writes('flashfusion.notifications', 'flashfusion', true);
+-- Of its own: a full inbox that is marked as read would leave no room for a user's work.
+insert into private.daily_allowances (name, rows) values ('notifications', 500000);
+select private.limit_writes('flashfusion.notifications', 'notifications', true);
 
 -- Trigger: read_at follows is_read.
 create function private.set_notification_read_at() returns trigger
@@ -175,6 +177,7 @@ insert into private.jobs (name, function, schedule, description) values (
 );
 
 -- migrate:down
+delete from private.daily_allowances where name = 'notifications';
 delete from private.jobs where name = 'clean_notifications';
 delete from private.mention_places where relation = 'flashfusion.notifications';
 select private.untrack_changes('flashfusion.notifications');

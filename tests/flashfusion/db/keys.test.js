@@ -431,6 +431,29 @@ test('what a service says of a key is its status', async () => {
   assert.equal(await verified(randomUUID(), true), null);
 });
 
+test('adding and rotating keys ask a service no more often than verifications do, and count against the daily allowance', async () => {
+  const who = user();
+  const made = await addKey(who, { alias: 'first' });
+  const [{ rows }] = await sql(`select rows from private.daily_usage where name = 'flashfusion' and caller = $1`, [
+    `user ${who.claims.sub}`,
+  ]);
+  assert.equal(Number(rows), 1);
+  await sql(`update private.limit_rules set burst = 3 where name = 'key-verifications'`);
+  try {
+    const second = await addKey(who, { alias: 'second', verify: true });
+    await call(who, 'flashfusion.verify_key', { id: made.id });
+    await rotateKey(who, made.id, { verify: true });
+    for (const ask of [
+      () => addKey(who, { alias: 'third', verify: true }),
+      () => rotateKey(who, second.id, { verify: true }),
+    ])
+      await assert.rejects(ask(), refusal('RG501', 429));
+    assert.equal((await addKey(who, { alias: 'third' })).verification, null);
+  } finally {
+    await sql(`update private.limit_rules set burst = 100000 where name = 'key-verifications'`);
+  }
+});
+
 test('an invalid key whose alias another one has taken stays invalid', async () => {
   const who = user();
   const first = await addKey(who, { alias: 'Main' });
