@@ -101,6 +101,10 @@ create function private.take_feedback_snapshot() returns trigger
 declare
   taken bigint;
 begin
+  -- For each row: one statement can rate thousands of messages.
+  if private.user_id() is not null then
+    perform private.require_allowance('assistant');
+  end if;
   insert into private.feedback_snapshots as s (
     message_id, conversation_id, tenant_id, user_id, owner_id, rating, role, model, content, before
   )

@@ -45,6 +45,11 @@ begin
     when request ->> 'n' <> '1' then 'n: one answer for a request'
     when coalesce(request -> 'modalities', 'null') not in ('null', '["text"]') then 'modalities: text only'
     when request ?| array['functions', 'function_call'] then 'functions: send tools'
+    -- Providers' own tools, such as a search of the web, cost by the use, which no sum here has.
+    when coalesce(jsonb_typeof(request -> 'tools'), 'null') not in ('array', 'null') or exists (
+      select from jsonb_path_query(request, 'strict $.tools[*]', silent => true) as tool
+      where coalesce(tool ->> 'type', '') not in ('function', 'custom')
+    ) then 'tools: an array of tools of type function or custom'
     else (
       select format('messages[%s]: %s', m.ordinality - 1, private.completion_message_fault(m.value))
       from jsonb_array_elements(messages) with ordinality as m

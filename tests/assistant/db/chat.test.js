@@ -793,6 +793,13 @@ test('a chat completion that is none is refused with what is wrong', async () =>
     [{ messages: [hello], modalities: ['text', 'audio'] }, 422, 'RG687', 'modalities: text only'],
     [{ messages: [hello], n: 2 }, 422, 'RG687', 'n: one answer for a request'],
     [{ messages: [hello], functions: [] }, 422, 'RG687', 'functions: send tools'],
+    ...['web_search', { type: 'web_search' }, { type: 'web_search_preview', function: {} }, {}, null].map((tool) => [
+      { messages: [hello], tools: [tool] },
+      422,
+      'RG687',
+      'tools: an array of tools of type function or custom',
+    ]),
+    [{ messages: [hello], tools: {} }, 422, 'RG687', 'tools: an array of tools of type function or custom'],
     [{ messages: [hello], max_tokens: 0 }, 422, 'RG687', 'max_tokens: a whole number from 1'],
     [{ messages: [hello], stream: 'yes' }, 422, 'RG687', 'stream: true or false'],
     [{ messages: [hello], model: 'gpt-4' }, 404, 'RG688', 'The tenant has a-model'],

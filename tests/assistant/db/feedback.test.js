@@ -146,6 +146,20 @@ test('a snapshot counts against the daily allowance of who rates, each time it i
   assert.ok((await takes(() => change(-1))) > 50_000);
 });
 
+test('one statement that rates many messages takes snapshots as far as the allowance goes', async () => {
+  const said = await say(await conversation(here.ada), Array.from({ length: 40 }, () => 'x'.repeat(60_000)));
+  const ids = said.map(({ id }) => id);
+  await sql(`update private.daily_allowances set bytes = 1000000 where name = 'assistant'`);
+  await sql(`delete from private.daily_usage where name = 'assistant' and caller = $1`, [`user ${here.bea.auth_id}`]);
+  try {
+    const many = `insert into assistant.feedback (message_id, rating) select id, 1 from unnest($1::uuid[]) as id`;
+    assert.equal(await codeOf(asMember(here.bea, many, [ids])), 'RG517');
+    assert.equal(await codeOf(asMember(here.bea, many, [ids.slice(0, 5)])), null);
+  } finally {
+    await sql(`update private.daily_allowances set bytes = 209715200 where name = 'assistant'`);
+  }
+});
+
 test('a snapshot is at most 64 KB of what came before, in whole messages', async () => {
   const long = await conversation(here.ada);
   const said = await say(long, ['small', 'x'.repeat(60_000), 'x'.repeat(5000), 'y'.repeat(1000), 'rated']);
