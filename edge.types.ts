@@ -4565,8 +4565,10 @@ export interface operations {
                         exported_at: string;
                         /** @description What a form has named without proof, such as phone numbers. */
                         unproven: unknown;
-                        /** @description Rows that only mention the person: the number by table. */
+                        /** @description Rows that only mention the person: the number by table, at most 10,000. */
                         mentions: unknown;
+                        /** @description Rows that this answer has no room for: the number by table. */
+                        left_off: unknown;
                     } & {
                         [key: string]: unknown;
                     };
@@ -4613,9 +4615,11 @@ export interface operations {
                         erased_at: string;
                         /** @description The number of rows by table. */
                         erased: unknown;
+                        /** @description Rows that are left for further calls: the number by table. */
+                        left: unknown;
                         /** @description The number of rows that mentioned the person, by table. */
                         erased_mentions: unknown;
-                        /** @description The mentions that are left. */
+                        /** @description The mentions that are left, at most 10,000 of a table. */
                         mentions: unknown;
                         /** @description What a form has named without proof. */
                         unproven: unknown;

@@ -232,7 +232,7 @@ select format(
 )
 $$;
 
--- How many rows mention a person, by table, without the rows of these ids: {"table": [id, ...]}.
+-- How many rows mention a person, by table and at most 10,000, without the rows of these ids: {"table": [id, ...]}.
 create function private.mentions(contacts text[], but jsonb default '{}') returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -251,7 +251,8 @@ declare
 begin
   for place in select p.* from private.mention_places as p order by p.relation loop
     execute format(
-      'select count(*) from %s where %s and id::text <> all ($3)', place.relation, private.mention_condition(place)
+      'select count(*) from (select from %s where %s and id::text <> all ($3) limit 10000) as mentioning',
+      place.relation, private.mention_condition(place)
     ) into rows_ using keys, pattern, array(select jsonb_array_elements_text(but -> place.relation));
     if rows_ > 0 then
       counts := counts || jsonb_build_object(place.relation, rows_);
@@ -261,8 +262,8 @@ begin
 end
 $$;
 
--- Erases mentions and returns how many rows had one, by table. Where the table accepts no text without the mention, the row
--- stays, and private.mentions counts it.
+-- Erases mentions, at most 2,000 of a table, and returns how many rows had one, by table. Where the table accepts no text without the mention,
+-- the row stays, and private.mentions counts it.
 create function private.erase_mentions(contacts text[]) returns jsonb
   language plpgsql volatile
   set search_path = ''
@@ -275,21 +276,22 @@ declare
   pattern constant text := private.contacts_pattern(contacts);
   keys constant text[] := private.contact_keys(contacts);
   place private.mention_places;
+  matching text;
   remedy text;
   rows_ bigint;
   counts jsonb := '{}';
 begin
   for place in select p.* from private.mention_places as p order by p.relation loop
+    matching := format('array(select id from %s where %s limit 2000)', place.relation, private.mention_condition(place));
     begin
       if place.remedy <> 'redact' then
         remedy := private.internal_function(place.remedy, 'uuid[]', 'bigint');
         if remedy is null then
           raise undefined_function using message = format('%s(uuid[]) is no function that erases mentions', place.remedy);
         end if;
-        execute format('select %s(array_agg(id)) from %s where %s', remedy, place.relation, private.mention_condition(place))
-          into rows_ using keys, pattern;
+        execute format('select %s(%s)', remedy, matching) into rows_ using keys, pattern;
       else
-        execute format('update %s set %s where %s', place.relation, (
+        execute format('update %s set %s where id = any (%s)', place.relation, (
           select string_agg(
             format(
               case a.atttypid
@@ -304,7 +306,7 @@ begin
           )
           from pg_catalog.pg_attribute as a
           where a.attrelid = place.relation::regclass and a.attname = any (place.columns)
-        ), private.mention_condition(place)) using keys, pattern;
+        ), matching) using keys, pattern;
         get diagnostics rows_ = row_count;
       end if;
       if rows_ > 0 then

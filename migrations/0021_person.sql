@@ -61,6 +61,46 @@ end
 $$;
 revoke execute on function private.person(text, text[]) from public;
 
+-- What the answers of all systems have under one key, as one object: left_off of person_export and left of person_erase, numbers by table.
+create function private.united_under(answers jsonb, key text) returns jsonb
+  language sql immutable
+  set search_path = ''
+  as $$
+select coalesce(jsonb_object_agg(part.key, part.value), '{}')
+from jsonb_each(answers) as answer
+cross join lateral jsonb_each(coalesce(answer.value -> united_under.key, '{}')) as part
+$$;
+revoke execute on function private.united_under(jsonb, text) from public;
+
+-- Rows for an export, the first 10,000 and 10 MB of them, and the number of those that are left off. A JSON document has room for 256 MB, of all
+-- tables. expression is of a row t; source has the table t, and a condition on $1, the keys; rank is the order.
+create function private.export_rows(
+  expression text, source text, rank text, keys text[], out rows_ jsonb, out left_off bigint
+)
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  found_ record;
+  size bigint := 0;
+  shown jsonb[] := '{}';
+begin
+  left_off := 0;
+  -- One after the other: rows that are left off may have gigabytes.
+  for found_ in execute format('select %s as one from (select t.* from %s order by %s limit 10001) as t', expression, source, rank) using keys loop
+    size := size + octet_length(found_.one::text);
+    if cardinality(shown) = 10000 or size >= 10000000 then
+      execute format('select count(*) from %s', source) into left_off using keys;
+      left_off := left_off - cardinality(shown);
+      exit;
+    end if;
+    shown := shown || found_.one;
+  end loop;
+  rows_ := to_jsonb(shown);
+end
+$$;
+revoke execute on function private.export_rows(text, text, text, text[]) from public;
+
 -- The contacts by which texts may mention a person: all spellings of the address, and phone numbers.
 create function private.contacts_of(person jsonb) returns text[]
   language sql immutable
@@ -83,22 +123,25 @@ create function edge.export_person(email text, phones text[] default null) retur
   as $$
 declare
   person jsonb;
+  answers jsonb;
 begin
   perform private.require_admin();
   perform private.refuse_api_token();
   perform private.wait_for_person();
   person := private.person(email, phones);
+  answers := private.call_hooks('person_export', person);
   return jsonb_build_object(
     'email', person -> 'email',
     'exported_at', now(),
     'unproven', person -> 'unproven',
     -- The person's own rows mention the person, too: person_rows gives their ids, by table.
-    'mentions', private.mentions(private.contacts_of(person), private.united(private.call_hooks('person_rows', person)))
-  ) || private.united(private.call_hooks('person_export', person));
+    'mentions', private.mentions(private.contacts_of(person), private.united(private.call_hooks('person_rows', person))),
+    'left_off', private.united_under(answers, 'left_off')
+  ) || (private.united(answers) - 'left_off');
 end
 $$;
 comment on function edge.export_person(text, text[]) is
-  'Everything that the systems store about an e-mail address, and about phone numbers that the caller has verified; of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
+  'Everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, up to 10,000 rows and 10 MB of a table; left_off is how many more there are. Of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
 revoke execute on function edge.export_person(text, text[]) from public;
 -- The edge calls it with the caller's own token.
 grant execute on function edge.export_person(text, text[]) to authenticated, service_role;
@@ -110,7 +153,7 @@ create function edge.erase_person(email text, phones text[] default null, mentio
 declare
   person jsonb;
   kept jsonb;
-  erased jsonb;
+  answers jsonb;
   erased_mentions jsonb := '{}';
 begin
   perform private.require_admin();
@@ -119,13 +162,15 @@ begin
   person := private.person(email, phones);
   -- Before the erasure: it may remove what leads to the rows that stay.
   kept := private.united(private.call_hooks('person_kept', person));
-  erased := private.united(private.call_hooks('person_erase', person));
+  answers := private.call_hooks('person_erase', person);
   if erase_person.mentions then
     erased_mentions := private.erase_mentions(private.contacts_of(person));
   end if;
   return jsonb_build_object(
     'erased_at', now(),
-    'erased', erased,
+    'erased', private.united(answers) - 'left',
+    -- What is left for further calls.
+    'left', private.united_under(answers, 'left'),
     'erased_mentions', erased_mentions,
     -- The mentions that are left.
     'mentions', private.mentions(private.contacts_of(person)),
@@ -135,7 +180,7 @@ begin
 end
 $$;
 comment on function edge.erase_person(text, text[], boolean) is
-  'Erases everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, and counts it by table. Rows that a system keeps, and rows that only mention the person, stay and are counted; the latter are erased on request. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
+  'Erases everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, and counts it by table; of what may be too much for one call a part, and left is how much is left for the next one. Rows that a system keeps, and rows that only mention the person, stay and are counted; the latter are erased on request. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
 revoke execute on function edge.erase_person(text, text[], boolean) from public;
 grant execute on function edge.erase_person(text, text[], boolean) to authenticated, service_role;
 

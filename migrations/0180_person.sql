@@ -14,7 +14,7 @@ end
 $$;
 revoke execute on function private.leads_of(jsonb) from public;
 
--- Hook: the spellings of a person's address in forms.
+-- Hook: the spellings of a person's address in forms, at most 50: anybody can send a form with another one.
 create function private.growth_addresses_of(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -29,19 +29,24 @@ begin
       from marketing.leads as l
       where l.id = any (leads)
       union
-      select i.submission -> 'fields' ->> 'email'
-      from marketing.lead_interactions as i
-      where i.lead_id = any (leads) and i.interaction_type = 'submission'
+      select s.email
+      from (
+        select i.submission -> 'fields' ->> 'email' as email
+        from marketing.lead_interactions as i
+        where i.lead_id = any (leads) and i.interaction_type = 'submission'
+        limit 10000
+      ) as s
     ) as written
     where written.email is not null
+    limit 50
   ));
 end
 $$;
 revoke execute on function private.growth_addresses_of(jsonb) from public;
 
 -- Hook: the keys of a person's rows: {leads, sessions, anonymous, unproven}. A public form may contain anything: a session or an
--- anonymous id in it counts only if no token gives it to somebody else and no other lead names it; a phone number only if the
--- caller has named it, too. What does not count is listed as unproven, for a person to look at.
+-- anonymous id in it counts only if no token gives it to somebody else, no other lead names it, and the session has fewer than 10,000 events; a
+-- phone number only if the caller has named it, too. What does not count is listed as unproven, for a person to look at.
 create function private.growth_found(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -70,20 +75,31 @@ begin
       (l.metadata ->> 'session_id', l.metadata ->> 'anonymous_id', l.phone_number),
       (l.last_touch -> 'fields' ->> 'session_id', l.last_touch -> 'fields' ->> 'anonymous_id', l.last_touch -> 'fields' ->> 'phone_number')
     union all
-    select i.submission -> 'fields' ->> 'session_id', i.submission -> 'fields' ->> 'anonymous_id', i.submission -> 'fields' ->> 'phone_number'
-    from marketing.lead_interactions as i
-    where i.lead_id = l.id and i.interaction_type = 'submission'
+    (
+      select i.submission -> 'fields' ->> 'session_id', i.submission -> 'fields' ->> 'anonymous_id', i.submission -> 'fields' ->> 'phone_number'
+      from marketing.lead_interactions as i
+      where i.lead_id = l.id and i.interaction_type = 'submission'
+      limit 10000
+    )
   ) as given (session, anonymous, phone)
   where l.id = any (leads);
 
-  -- Sessions that were signed in as one of the users and as nobody else.
+  -- Sessions that were signed in as one of the users and as nobody else. Anybody may have sent any number of events under the id of a user or of
+  -- a session: so many are looked at.
   own_sessions := array_remove(array(
-    select distinct e.session_id from analytics.events as e where e.user_id = any (users) and e.user_is_verified
+    select distinct e.session_id
+    from (
+      select claimed.session_id, claimed.user_is_verified from analytics.events as claimed where claimed.user_id = any (users) limit 100000
+    ) as e
+    where e.user_is_verified
+    limit 10000
   ), null);
   for candidate in select distinct c.id from unnest(own_sessions || emails || named_sessions) as c (id) where c.id is not null loop
-    continue when exists (
-      select from analytics.events as e
-      where e.session_id = candidate and e.user_is_verified and e.user_id <> all (users)
+    continue when (
+      select count(*) = 10000 or bool_or(e.user_is_verified and e.user_id <> all (users))
+      from (
+        select said.user_id, said.user_is_verified from analytics.events as said where said.session_id = candidate limit 10000
+      ) as e
     );
     continue when candidate <> all (own_sessions || emails) and (
       exists (
@@ -137,8 +153,9 @@ end
 $$;
 revoke execute on function private.growth_found(jsonb) from public;
 
--- The events of a person: under their ids, in their sessions, and those with the address in one of the usual properties.
-create function private.events_of(person jsonb) returns setof analytics.events
+-- The ids of a person's events, at most so many: under the ids of the person's users, sessions and browsers. Last those that a token gives to the
+-- users: an erasure in parts finds the sessions by them.
+create function private.events_by_key(person jsonb, most int) returns uuid[]
   language plpgsql stable
   set search_path = ''
   as $$
@@ -146,16 +163,33 @@ declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
   sessions constant text[] := private.texts(person #> '{systems,growth,sessions}');
   anonymous constant text[] := private.texts(person #> '{systems,growth,anonymous}');
+  ids uuid[];
+begin
+  ids := array(
+    select e.id from analytics.events as e
+    where e.session_id = any (sessions) and not (e.user_is_verified and e.user_id = any (users))
+    limit most
+  );
+  -- An event that a token gives to another user belongs to that user.
+  ids := ids || array(
+    select e.id from analytics.events as e where e.anonymous_id = any (anonymous) and not e.user_is_verified limit most
+  );
+  ids := ids || array(select e.id from analytics.events as e where e.user_id = any (users) and not e.user_is_verified limit most);
+  ids := ids || array(select e.id from analytics.events as e where e.user_id = any (users) and e.user_is_verified limit most);
+  return array(select i.id from unnest(ids) with ordinality as i (id, n) group by i.id order by min(i.n) limit most);
+end
+$$;
+revoke execute on function private.events_by_key(jsonb, int) from public;
+
+-- The ids of events, at most so many, with a person's address in one of the usual properties. Anybody can send such events.
+create function private.events_by_address(person jsonb, most int) returns uuid[]
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
   ids uuid[] := '{}';
   place jsonb;
 begin
-  ids := ids || array(select e.id from analytics.events as e where e.user_id = any (users));
-  ids := ids || array(select e.id from analytics.events as e where e.session_id = any (sessions));
-  -- An event that a token gives to another user belongs to that user.
-  ids := ids || array(
-    select e.id from analytics.events as e
-    where e.anonymous_id = any (anonymous) and not (e.user_is_verified and e.user_id <> all (users))
-  );
   for place in
     select p.properties
     from jsonb_array_elements_text(person -> 'emails') as written (email)
@@ -166,16 +200,21 @@ begin
         (jsonb_build_object('customer', jsonb_build_object('email', written.email)))
     ) as p (properties)
   loop
-    ids := ids || array(select e.id from analytics.events as e where e.properties @> place);
+    -- An event may have the address in two places.
+    ids := array(
+      select distinct i.id
+      from unnest(ids || array(select e.id from analytics.events as e where e.properties @> place limit most)) as i (id)
+      limit most
+    );
+    exit when cardinality(ids) = most;
   end loop;
-  ids := array(select distinct i.id from unnest(ids) as i (id));
-  return query select e.* from analytics.events as e where e.id = any (ids);
+  return ids;
 end
 $$;
-revoke execute on function private.events_of(jsonb) from public;
+revoke execute on function private.events_by_address(jsonb, int) from public;
 
--- The assignments of a person's units, by all their keys.
-create function private.assignments_of(person jsonb) returns setof experiments.assignments
+-- The ids of the assignments of a person's units, by all their keys, at most so many.
+create function private.assignments_of(person jsonb, most int) returns uuid[]
   language plpgsql stable
   set search_path = ''
   as $$
@@ -189,13 +228,13 @@ declare
   );
   ids uuid[] := '{}';
 begin
-  ids := ids || array(select a.id from experiments.assignments as a where a.unit_key = any (keys));
-  ids := ids || array(select a.id from experiments.assignments as a where a.user_id = any (users));
-  ids := ids || array(select a.id from experiments.assignments as a where a.session_id = any (sessions));
-  return query select a.* from experiments.assignments as a where a.id = any (ids);
+  ids := ids || array(select a.id from experiments.assignments as a where a.unit_key = any (keys) limit most);
+  ids := ids || array(select a.id from experiments.assignments as a where a.user_id = any (users) limit most);
+  ids := ids || array(select a.id from experiments.assignments as a where a.session_id = any (sessions) limit most);
+  return array(select distinct i.id from unnest(ids) as i (id) limit most);
 end
 $$;
-revoke execute on function private.assignments_of(jsonb) from public;
+revoke execute on function private.assignments_of(jsonb, int) from public;
 
 -- The rows of the webhook inbox for a person's phone numbers and WhatsApp user ids.
 create function private.webhooks_of(person jsonb) returns bigint[]
@@ -229,7 +268,7 @@ end
 $$;
 revoke execute on function private.whatsapp_accounts_of(jsonb) from public;
 
--- Hook: the ids of a person's own rows, by table.
+-- Hook: the ids of a person's own rows, by table, at most 10,000 of each.
 create function private.growth_rows_of(person jsonb) returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -241,11 +280,15 @@ declare
 begin
   return jsonb_build_object(
     'marketing.leads', to_jsonb(leads),
-    'marketing.lead_interactions', to_jsonb(array(select i.id from marketing.lead_interactions as i where i.lead_id = any (leads))),
+    'marketing.lead_interactions', to_jsonb(array(
+      select i.id from marketing.lead_interactions as i where i.lead_id = any (leads) limit 10000
+    )),
     'onboarding.sessions', to_jsonb(onboarded),
-    'onboarding.step_activities', to_jsonb(array(select a.id from onboarding.step_activities as a where a.session_id = any (onboarded))),
-    'analytics.events', to_jsonb(array(select e.id from private.events_of(person) as e)),
-    'experiments.assignments', to_jsonb(array(select a.id from private.assignments_of(person) as a)),
+    'onboarding.step_activities', to_jsonb(array(
+      select a.id from onboarding.step_activities as a where a.session_id = any (onboarded) limit 10000
+    )),
+    'analytics.events', to_jsonb((private.events_by_key(person, 10000) || private.events_by_address(person, 10000))[:10000]),
+    'experiments.assignments', to_jsonb(private.assignments_of(person, 10000)),
     'whatsapp.accounts', to_jsonb(accounts),
     'whatsapp.templates', to_jsonb(array(select t.id from whatsapp.templates as t where t.account_id = any (accounts))),
     'private.webhook_inbox', to_jsonb(private.webhooks_of(person))
@@ -264,8 +307,9 @@ delete from private.hooks where system = 'growth' and event in ('person_addresse
 drop function private.growth_rows_of(jsonb);
 drop function private.whatsapp_accounts_of(jsonb);
 drop function private.webhooks_of(jsonb);
-drop function private.assignments_of(jsonb);
-drop function private.events_of(jsonb);
+drop function private.assignments_of(jsonb, int);
+drop function private.events_by_address(jsonb, int);
+drop function private.events_by_key(jsonb, int);
 drop function private.growth_found(jsonb);
 drop function private.growth_addresses_of(jsonb);
 drop function private.leads_of(jsonb);

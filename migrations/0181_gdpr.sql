@@ -1,57 +1,71 @@
 -- 0181: GDPR. Exports or erases everything that growth stores about a person.
 -- migrate:up
--- Hook: a person's rows, by table.
+-- Hook: a person's rows, by table. Of events and assignments up to 20,000 are counted.
 create function private.growth_export(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
-  leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
-  onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
-  hooks constant bigint[] := private.webhooks_of(person);
-  accounts constant uuid[] := private.whatsapp_accounts_of(person);
+  leads constant text[] := private.texts(person #> '{systems,growth,leads}');
+  accounts constant text[] := private.whatsapp_accounts_of(person)::text[];
+  most constant int := 20000;
+  events uuid[];
+  one record;
+  part record;
+  left_off jsonb := '{}';
+  all_ jsonb := '{}';
 begin
-  return jsonb_build_object(
-    'marketing.leads', (
-      select coalesce(jsonb_agg(to_jsonb(l) order by l.created_at), '[]') from marketing.leads as l
-      where l.id = any (leads)
-    ),
-    'marketing.lead_interactions', (
-      select coalesce(jsonb_agg(to_jsonb(i) order by i.created_at), '[]') from marketing.lead_interactions as i
-      where i.lead_id = any (leads)
-    ),
-    'onboarding.sessions', (
-      select coalesce(jsonb_agg(to_jsonb(s) - 'session_token_hash' order by s.created_at), '[]') from onboarding.sessions as s
-      where s.id = any (onboarded)
-    ),
-    'onboarding.step_activities', (
-      select coalesce(jsonb_agg(to_jsonb(a) order by a.created_at), '[]') from onboarding.step_activities as a
-      where a.session_id = any (onboarded)
-    ),
-    'analytics.events', (
-      select coalesce(jsonb_agg(to_jsonb(e) - 'ingest_seq' order by e.occurred_at), '[]') from private.events_of(person) as e
-    ),
-    'experiments.assignments', (
-      select coalesce(jsonb_agg(to_jsonb(a) order by a.assigned_at), '[]') from private.assignments_of(person) as a
-    ),
-    'whatsapp.accounts', (
-      select coalesce(jsonb_agg(to_jsonb(a) - 'webhook_verify_token_hash' order by a.created_at), '[]') from whatsapp.accounts as a
-      where a.id = any (accounts)
-    ),
-    'whatsapp.templates', (
-      select coalesce(jsonb_agg(to_jsonb(t) order by t.created_at), '[]') from whatsapp.templates as t
-      where t.account_id = any (accounts)
-    ),
-    'private.webhook_inbox', (
-      select coalesce(jsonb_agg(jsonb_build_object('received_at', w.received_at, 'field', w.field, 'payload', w.payload) order by w.id), '[]')
-      from private.webhook_inbox as w
-      where w.id = any (hooks)
-    ),
-    'private.consent_records', (
-      select coalesce(jsonb_agg(to_jsonb(c) - 'id' - 'address_hash' order by c.at), '[]') from private.consent_records as c
-      where c.address_hash = private.address_hash(person ->> 'email')
-    )
+  for one in
+    select t.*
+    from (
+      values
+        ('marketing.leads', 't.id = any ($1::uuid[])', 't.created_at', leads),
+        ('marketing.lead_interactions', 't.lead_id = any ($1::uuid[])', 't.created_at', leads),
+        ('onboarding.sessions', 't.lead_id = any ($1::uuid[])', 't.created_at', leads),
+        (
+          'onboarding.step_activities', 't.session_id = any (array(select s.id from onboarding.sessions as s where s.lead_id = any ($1::uuid[])))',
+          't.created_at', leads
+        ),
+        ('experiments.assignments', 't.id = any ($1::uuid[])', 't.assigned_at', private.assignments_of(person, most)::text[]),
+        ('whatsapp.accounts', 't.id = any ($1::uuid[])', 't.created_at', accounts),
+        ('whatsapp.templates', 't.account_id = any ($1::uuid[])', 't.created_at', accounts),
+        ('private.webhook_inbox', 't.id = any ($1::bigint[])', 't.received_at', private.webhooks_of(person)::text[]),
+        ('private.consent_records', 't.address_hash = any ($1::bytea[])', 't.at', array[private.address_hash(person ->> 'email')::text])
+    ) as t (relation, condition, rank, keys)
+  loop
+    select * into part
+    from private.export_rows(
+      case one.relation
+        when 'onboarding.sessions' then 'to_jsonb(t) - ''session_token_hash'''
+        when 'whatsapp.accounts' then 'to_jsonb(t) - ''webhook_verify_token_hash'''
+        when 'private.webhook_inbox' then 'jsonb_build_object(''received_at'', t.received_at, ''field'', t.field, ''payload'', t.payload)'
+        when 'private.consent_records' then 'to_jsonb(t) - ''id'' - ''address_hash'''
+        else 'to_jsonb(t)'
+      end,
+      format('%s as t where %s', one.relation, one.condition), one.rank, one.keys
+    );
+    all_ := all_ || jsonb_build_object(one.relation, part.rows_);
+    if part.left_off > 0 then
+      left_off := left_off || jsonb_build_object(one.relation, part.left_off);
+    end if;
+  end loop;
+
+  -- Anybody can send millions of events with the address: they come last.
+  events := private.events_by_key(person, most);
+  events := events || array(
+    select distinct e.id from unnest(private.events_by_address(person, most)) as e (id) where not e.id = any (events)
   );
+  select * into part
+  from private.export_rows(
+    'to_jsonb(t) - ''ingest_seq'' - ''n''',
+    '(select e.*, i.n from unnest($1::uuid[]) with ordinality as i (id, n) inner join analytics.events as e on e.id = i.id) as t', 't.n',
+    events[:10001]::text[]
+  );
+  all_ := all_ || jsonb_build_object('analytics.events', part.rows_);
+  if jsonb_array_length(part.rows_) < cardinality(events) then
+    left_off := left_off || jsonb_build_object('analytics.events', cardinality(events) - jsonb_array_length(part.rows_));
+  end if;
+  return all_ || jsonb_build_object('left_off', left_off);
 end
 $$;
 revoke execute on function private.growth_export(jsonb) from public;
@@ -76,15 +90,21 @@ end
 $$;
 revoke execute on function private.growth_kept(jsonb) from public;
 
--- Hook: erases a person's rows, and counts them by table.
+-- Hook: erases a person's rows, and counts them by table. Of what others can send in any number a part: 1,000 events, 20,000 assignments, 20,000
+-- interactions. The leads stay until nothing is left that is found only through them.
 create function private.growth_erase(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
+  part constant int := 1000;
+  most constant int := 20000;
   onboarded uuid[];
+  ids uuid[];
   erased jsonb := '{}';
+  left_ jsonb := '{}';
+  is_last boolean;
   rows_ bigint;
 begin
   -- First, and in one order: submissions and onboardings that have begun end before, and those that come find no lead.
@@ -92,12 +112,38 @@ begin
   -- What their holders are about to do comes first, too, so that all of it is counted.
   onboarded := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads) order by s.id for update);
 
-  select private.forget_events(array_agg(e.id)) into rows_ from private.events_of(person) as e;
-  erased := erased || jsonb_build_object('analytics.events', coalesce(rows_, 0));
+  ids := private.events_by_key(person, most);
+  is_last := cardinality(ids) <= part;
+  if is_last then
+    ids := ids || array(select e.id from unnest(private.events_by_address(person, most)) as e (id) where not e.id = any (ids));
+  end if;
+  erased := erased || jsonb_build_object('analytics.events', private.forget_events(ids[:part]));
+  if cardinality(ids) > part then
+    left_ := left_ || jsonb_build_object('analytics.events', cardinality(ids) - part);
+  end if;
 
-  delete from experiments.assignments as a where a.id = any (array(select own.id from private.assignments_of(person) as own));
+  ids := private.assignments_of(person, 2 * most);
+  delete from experiments.assignments as a where a.id = any (ids[:most]);
   get diagnostics rows_ = row_count;
   erased := erased || jsonb_build_object('experiments.assignments', rows_);
+  if cardinality(ids) > most then
+    is_last := false;
+    left_ := left_ || jsonb_build_object('experiments.assignments', cardinality(ids) - most);
+  end if;
+
+  if not is_last then
+    return erased || jsonb_build_object('left', left_ || jsonb_build_object('marketing.leads', cardinality(leads)));
+  end if;
+
+  ids := array(select i.id from marketing.lead_interactions as i where i.lead_id = any (leads) limit 2 * most);
+  delete from marketing.lead_interactions as i where i.id = any (ids[:most]);
+  get diagnostics rows_ = row_count;
+  erased := erased || jsonb_build_object('marketing.lead_interactions', rows_);
+  if cardinality(ids) > most then
+    return erased || jsonb_build_object('left', left_ || jsonb_build_object(
+      'marketing.leads', cardinality(leads), 'marketing.lead_interactions', cardinality(ids) - most
+    ));
+  end if;
 
   delete from onboarding.step_activities as a where a.session_id = any (onboarded);
   get diagnostics rows_ = row_count;
@@ -110,13 +156,10 @@ begin
   get diagnostics rows_ = row_count;
   erased := erased || jsonb_build_object('private.webhook_inbox', rows_);
 
-  delete from marketing.lead_interactions as i where i.lead_id = any (leads);
-  get diagnostics rows_ = row_count;
-  erased := erased || jsonb_build_object('marketing.lead_interactions', rows_);
   delete from marketing.leads as l where l.id = any (leads);
   get diagnostics rows_ = row_count;
   erased := erased || jsonb_build_object('marketing.leads', rows_);
-  return erased;
+  return erased || jsonb_build_object('left', left_);
 end
 $$;
 revoke execute on function private.growth_erase(jsonb) from public;
@@ -149,13 +192,9 @@ begin
     limit part
   );
   delete from experiments.assignments as a
-  where a.id = any (array(
-    select own.id
-    from private.assignments_of(jsonb_build_object(
-      'emails', '[]'::jsonb, 'users', to_jsonb(gone), 'systems', '{"growth": {"sessions": []}}'::jsonb
-    )) as own
-    limit 10 * part
-  ));
+  where a.id = any (private.assignments_of(jsonb_build_object(
+    'emails', '[]'::jsonb, 'users', to_jsonb(gone), 'systems', '{"growth": {"sessions": []}}'::jsonb
+  ), 10 * part));
   get diagnostics rows_ = row_count;
   if cardinality(ids) < part and rows_ < 10 * part then
     delete from private.users_to_forget as u where u.user_id = any (gone);

@@ -2,19 +2,22 @@
 -- migrate:up
 -- The tables with rows of users, `source` to select them from and the column `owner` that says whose: all of the schema, and the copies of what
 -- was deployed.
-create function private.clixen_tables(out relation regclass, out columns text, out source text, out owner text) returns setof record
+create function private.clixen_tables(out relation regclass, out source text, out owner text) returns setof record
   language sql stable
   set search_path = ''
   as $$
-select c.oid::regclass, 't.*', format('%s as t', c.oid::regclass), 't.' || a.attname
+select c.oid::regclass, format('%s as t', c.oid::regclass), 't.' || a.attname
 from pg_catalog.pg_class as c
 inner join pg_catalog.pg_attribute as a on a.attrelid = c.oid and not a.attisdropped
 where c.relnamespace = 'clixen'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
   and a.attname = case when c.relname = 'user_profiles' then 'id' else 'user_id' end
 union all
 select
-  'private.deployment_runs'::regclass, 't.id, t.workflow_id, t.workflow, t.workflow_version, t.of_version, d.created_at',
-  'private.deployment_runs as t inner join clixen.deployments as d on d.id = t.deployment_id', 'd.user_id'
+  'private.deployment_runs'::regclass, '(
+    select r.id, r.workflow_id, r.workflow, r.workflow_version, r.of_version, d.created_at, d.user_id
+    from private.deployment_runs as r
+    inner join clixen.deployments as d on d.id = r.deployment_id
+  ) as t', 't.user_id'
 $$;
 revoke execute on function private.clixen_tables() from public;
 
@@ -29,8 +32,7 @@ end
 $$;
 revoke execute on function private.clixen_erase(jsonb) from public;
 
--- Hook: a person's rows, by table: of each at most the latest 10,000, and 20 MB, since a JSON document has room for 256 MB. What is left off is
--- counted.
+-- Hook: a person's rows, by table, the latest first.
 create function private.clixen_export(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
@@ -38,32 +40,19 @@ create function private.clixen_export(person jsonb) returns jsonb
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
   one record;
-  found record;
-  rows_ jsonb[];
-  size bigint;
-  there bigint;
+  part record;
   left_off jsonb := '{}';
   all_ jsonb := '{}';
 begin
-  for one in select t.relation, t.columns, t.source, t.owner from private.clixen_tables() as t order by t.relation::text loop
-    execute format('select count(*) from %s where %s = any ($1)', one.source, one.owner) into there using users;
-    rows_ := '{}';
-    size := 0;
-    -- One after the other: rows that are left off may have gigabytes.
-    for found in execute format(
-      'select to_jsonb(l) as one from (select %s from %s where %s = any ($1) order by created_at desc, id limit 10000) as l',
-      one.columns, one.source, one.owner
-    ) using users loop
-      size := size + octet_length(found.one::text);
-      exit when size >= 20000000;
-      rows_ := rows_ || found.one;
-    end loop;
-    if cardinality(rows_) < there then
-      left_off := left_off || jsonb_build_object(one.relation::text, there - cardinality(rows_));
+  for one in select t.relation, t.source, t.owner from private.clixen_tables() as t order by t.relation::text loop
+    select * into part
+    from private.export_rows('to_jsonb(t)', format('%s where %s = any ($1::uuid[])', one.source, one.owner), 't.created_at desc, t.id', users::text[]);
+    all_ := all_ || jsonb_build_object(one.relation::text, part.rows_);
+    if part.left_off > 0 then
+      left_off := left_off || jsonb_build_object(one.relation::text, part.left_off);
     end if;
-    all_ := all_ || jsonb_build_object(one.relation::text, to_jsonb(rows_));
   end loop;
-  return all_ || case when left_off = '{}' then '{}' else jsonb_build_object('clixen.left_off', left_off) end;
+  return all_ || jsonb_build_object('left_off', left_off);
 end
 $$;
 revoke execute on function private.clixen_export(jsonb) from public;

@@ -92,27 +92,30 @@ create function private.flashfusion_export(person jsonb) returns jsonb
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
   customers constant text[] := private.customers_of(users);
-  relation regclass;
-  rows_ jsonb;
-  all_ jsonb;
+  one record;
+  part record;
+  left_off jsonb := '{}';
+  all_ jsonb := jsonb_build_object('private.billing_customers', to_jsonb(customers));
 begin
-  all_ := jsonb_build_object(
-    'flashfusion.users', (
-      select coalesce(jsonb_agg(to_jsonb(u) order by u.id), '[]') from flashfusion.users as u where u.id = any (users)
-    ),
-    'private.billing_customers', to_jsonb(customers),
-    'private.billing_events', (
-      select coalesce(jsonb_agg(jsonb_build_object('received_at', e.received_at, 'type', e.type, 'payload', e.payload) order by e.id), '[]')
-      from private.billing_events as e
-      where e.customer_id = any (customers)
-    )
-  );
-  for relation in select t from private.flashfusion_tables() as t loop
-    execute format('select coalesce(jsonb_agg(to_jsonb(t)), ''[]'') from %s as t where t.user_id = any ($1)', relation)
-      into rows_ using users;
-    all_ := all_ || jsonb_build_object(relation::text, rows_);
+  for one in
+    select t.relation::text, 'to_jsonb(t)' as expression, 't.user_id = any ($1::uuid[])' as condition, 't.id' as rank, users::text[] as keys
+    from private.flashfusion_tables() as t (relation)
+    union all
+    values
+      ('flashfusion.users', 'to_jsonb(t)', 't.id = any ($1::uuid[])', 't.id', users::text[]),
+      (
+        'private.billing_events', 'jsonb_build_object(''received_at'', t.received_at, ''type'', t.type, ''payload'', t.payload)',
+        't.customer_id = any ($1)', 't.id', customers
+      )
+  loop
+    select * into part
+    from private.export_rows(one.expression, format('%s as t where %s', one.relation, one.condition), one.rank, one.keys);
+    all_ := all_ || jsonb_build_object(one.relation, part.rows_);
+    if part.left_off > 0 then
+      left_off := left_off || jsonb_build_object(one.relation, part.left_off);
+    end if;
   end loop;
-  return all_;
+  return all_ || jsonb_build_object('left_off', left_off);
 end
 $$;
 revoke execute on function private.flashfusion_export(jsonb) from public;

@@ -151,7 +151,7 @@ end
 $$;
 revoke execute on function private.observatory_erase(jsonb) from public;
 
--- Hook: a person's rows, by table: of each at most the latest 10,000, and 50 MB. What is left off is counted; transcripts can be downloaded.
+-- Hook: a person's rows, by table, the latest first. Transcripts can be downloaded.
 create function private.observatory_export(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
@@ -159,8 +159,7 @@ create function private.observatory_export(person jsonb) returns jsonb
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
   one record;
-  rows_ jsonb;
-  there bigint;
+  part record;
   left_off jsonb := '{}';
   all_ jsonb := '{}';
 begin
@@ -174,25 +173,16 @@ begin
     ), 'id') as newest
     from private.observatory_tables() as t
   loop
-    execute format('select count(*) from %s as t where t.%I = any ($1)', one.relation, one.owner) into there using users;
-    execute format(
-      'select coalesce(jsonb_agg(s.one order by s.n), ''[]'')
-       from (
-         select r.one, r.n, sum(octet_length(r.one::text)) over (order by r.n) as size
-         from (
-           select to_jsonb(l) as one, row_number() over (order by l.%3$I desc, l.id) as n
-           from (select t.* from %1$s as t where t.%2$I = any ($1) order by t.%3$I desc, t.id limit 10000) as l
-         ) as r
-       ) as s
-       where s.size < 50000000',
-      one.relation, one.owner, one.newest
-    ) into rows_ using users;
-    if jsonb_array_length(rows_) < there then
-      left_off := left_off || jsonb_build_object(one.relation::text, there - jsonb_array_length(rows_));
+    select * into part
+    from private.export_rows(
+      'to_jsonb(t)', format('%s as t where t.%I = any ($1::uuid[])', one.relation, one.owner), format('t.%I desc, t.id', one.newest), users::text[]
+    );
+    all_ := all_ || jsonb_build_object(one.relation::text, coalesce(all_ -> one.relation::text, '[]') || part.rows_);
+    if part.left_off > 0 then
+      left_off := left_off || jsonb_build_object(one.relation::text, part.left_off + coalesce((left_off ->> one.relation::text)::bigint, 0));
     end if;
-    all_ := all_ || jsonb_build_object(one.relation::text, coalesce(all_ -> one.relation::text, '[]') || rows_);
   end loop;
-  return all_ || case when left_off = '{}' then '{}' else jsonb_build_object('observatory.left_off', left_off) end;
+  return all_ || jsonb_build_object('left_off', left_off);
 end
 $$;
 revoke execute on function private.observatory_export(jsonb) from public;

@@ -108,13 +108,12 @@ create function private.assistant_export(person jsonb) returns jsonb
 declare
   members constant uuid[] := private.members_of(person);
   one record;
-  rows_ jsonb;
-  there bigint;
+  part record;
   left_off jsonb := '{}';
   all_ jsonb := '{}';
 begin
   for one in
-    select t.relation, format('assistant.users as u inner join %s as t on %s', t.relation, t.joins) as source, '' as newest
+    select t.relation, format('assistant.users as u inner join %s as t on %s', t.relation, t.joins) as source, '1' as rank
     from private.assistant_tables() as t
     union all
     select
@@ -122,19 +121,16 @@ begin
       'assistant.users as u
        inner join assistant.conversations as c on c.tenant_id = u.tenant_id and c.user_id = u.id
        inner join assistant.messages as t on t.conversation_id = c.id',
-      'order by t.created_at desc'
+      't.created_at desc'
   loop
-    execute format('select count(*) from %s where u.id = any ($1)', one.source) into there using members;
-    execute format(
-      'select coalesce(jsonb_agg(s.one), ''[]'') from (select to_jsonb(t) as one from %s where u.id = any ($1) %s limit 10000) as s',
-      one.source, one.newest
-    ) into rows_ using members;
-    if jsonb_array_length(rows_) < there then
-      left_off := left_off || jsonb_build_object(one.relation::text, there - jsonb_array_length(rows_));
+    select * into part
+    from private.export_rows('to_jsonb(t)', format('%s where u.id = any ($1::uuid[])', one.source), one.rank, members::text[]);
+    all_ := all_ || jsonb_build_object(one.relation::text, part.rows_);
+    if part.left_off > 0 then
+      left_off := left_off || jsonb_build_object(one.relation::text, part.left_off);
     end if;
-    all_ := all_ || jsonb_build_object(one.relation::text, rows_);
   end loop;
-  return all_ || case when left_off = '{}' then '{}' else jsonb_build_object('assistant.left_off', left_off) end;
+  return all_ || jsonb_build_object('left_off', left_off);
 end
 $$;
 revoke execute on function private.assistant_export(jsonb) from public;

@@ -74,11 +74,11 @@ test('an export and an erasure ask every system, and unite what they answer', ()
       ),
     );
     await query(
-      HOOK('hook_export', `return jsonb_build_object('hooks_test.rows', person #> '{systems,hooks_test,keys}');`),
+      HOOK('hook_export', `return jsonb_build_object('hooks_test.rows', person #> '{systems,hooks_test,keys}', 'left_off', '{"hooks_test.rows": 3}'::jsonb);`),
     );
     await query(HOOK('hook_kept', `return '{"hooks_test.kept": 2}'::jsonb;`));
     await query(
-      HOOK('hook_erase', `return jsonb_build_object('hooks_test.rows', jsonb_array_length(person -> 'users'));`),
+      HOOK('hook_erase', `return jsonb_build_object('hooks_test.rows', jsonb_array_length(person -> 'users'), 'left', '{"hooks_test.rows": 4}'::jsonb);`),
     );
     for (const name of ['addresses', 'users', 'found', 'export', 'kept', 'erase'])
       await query(...register(`person_${name}`, `hook_${name}`));
@@ -89,10 +89,11 @@ test('an export and an erasure ask every system, and unite what they answer', ()
     assert.equal(bundle.email, 'one@hooks.example');
     assert.deepEqual(bundle['hooks_test.rows'], [user]);
     assert.deepEqual(bundle.unproven.cards.sort(), ['1', '2']);
-    assert.deepEqual(bundle.mentions, {});
+    assert.deepEqual([bundle.mentions, bundle.left_off], [{}, { 'hooks_test.rows': 3 }]);
     const [{ answer: receipt }] = await query(`select edge.erase_person('one@hooks.example') as answer`);
     assert.equal(receipt.erased['hooks_test.rows'], 1);
     assert.equal(receipt.kept['hooks_test.kept'], 2);
+    assert.deepEqual([receipt.left, receipt.erased.left], [{ 'hooks_test.rows': 4 }, undefined]);
   }));
 
 test('an erased account is erased in every system, its stored answers too, and its token makes nothing', () =>

@@ -546,6 +546,8 @@ test('a deleted account takes its WhatsApp accounts, events and assignments, and
       [gone.user],
     );
     const forgotten = async () => Number((await query('select private.forget_erased_users() as rows'))[0].rows);
+    // Accounts that other files have deleted are not of this test.
+    await query('delete from private.users_to_forget where user_id <> $1', [gone.user]);
     const parts = [];
     for (let rows = await forgotten(); rows > 0; rows = await forgotten()) parts.push(rows);
     assert.deepEqual(parts, [502, 500, 202]);
@@ -579,4 +581,131 @@ test('the WhatsApp accounts that a person owns are exported with their templates
     assert.deepEqual([kept['whatsapp.accounts'], kept['whatsapp.templates']], [1, 1]);
     await call('erase');
     assert.deepEqual(await ownedBy(query, mine), { ...EVERYTHING, events: 0, assignments: 0 });
+  }));
+
+/** Sends as many events, of whom and with what the columns say. */
+const flood = (query, count, columns) =>
+  query(
+    `insert into analytics.events (id, type, name, session_id, anonymous_id, properties, occurred_at)
+     select analytics.undated_id(gen_random_uuid()), 'page_view', 'fixture', $2::text, $3::text, $4::jsonb, now() from generate_series(1, $1::int)`,
+    [count, columns.session_id ?? null, columns.anonymous_id ?? null, JSON.stringify(columns.properties ?? {})],
+  );
+const call = async (query, name, email, ...more) => {
+  const [{ answer }] = await query(`select marketing.gdpr_${name}_user_data($1${more.join('')}) as answer`, [email]);
+  return answer;
+};
+
+test('an export and an erasure go on in parts, however many events others send with the address', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gdpr.example`;
+    await captureIn(query, { email, session_id: `s ${email}` });
+    await flood(query, 3, { session_id: `s ${email}` });
+    await flood(query, 12000, { properties: { user: { email } } });
+    // The person's own first, then of the others as many as there is room for.
+    const bundle = await call(query, 'export', email);
+    assert.equal(bundle['analytics.events'].length, 10000);
+    assert.ok(bundle['analytics.events'].slice(0, 3).every((event) => event.session_id === `s ${email}`));
+    assert.deepEqual(bundle.left_off, { 'analytics.events': 2003 });
+    assert.equal(bundle['marketing.leads'].length, 1);
+    // The lead goes at once: what is left is found by the address.
+    let receipt = await call(query, 'delete', email);
+    assert.deepEqual(receipt.left, { 'analytics.events': 11003 });
+    assert.deepEqual([receipt.erased['analytics.events'], receipt.erased['marketing.leads']], [1000, 1]);
+    assert.equal(receipt.mentions['analytics.events'], 10000);
+    const own = await query('select from analytics.events where session_id = $1', [`s ${email}`]);
+    assert.equal(own.length, 0, 'what is surely the person’s goes first');
+    let calls = 1;
+    for (; Object.keys(receipt.left).length > 0; calls += 1) receipt = await call(query, 'delete', email);
+    assert.equal(calls, 13);
+    assert.deepEqual(receipt.mentions, {});
+    assert.equal((await query('select from analytics.events where properties @> $1', [{ user: { email } }])).length, 0);
+  }));
+
+test('a lead stays until nothing is left that is found only through it', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gdpr.example`;
+    await captureIn(query, { email, anonymous_id: `a ${email}` });
+    await flood(query, 1001, { anonymous_id: `a ${email}` });
+    const first = await call(query, 'delete', email);
+    assert.deepEqual(first.left, { 'analytics.events': 1, 'marketing.leads': 1 });
+    assert.deepEqual([first.erased['analytics.events'], first.erased['marketing.leads']], [1000, undefined]);
+    const second = await call(query, 'delete', email);
+    assert.deepEqual(second.left, {});
+    assert.deepEqual([second.erased['analytics.events'], second.erased['marketing.leads']], [1, 1]);
+  }));
+
+test('an erasure in parts keeps what proves a session to be the user’s until the session’s other events are erased', () =>
+  transaction(async (query) => {
+    const [email, user] = [`${randomUUID()}@gdpr.example`, randomUUID()];
+    // Found through a user, as an account with this confirmed address has it.
+    await query(`create function private.gdpr_users(person jsonb) returns jsonb language sql as $$ select '["${user}"]'::jsonb $$`);
+    await query('revoke execute on function private.gdpr_users(jsonb) from public');
+    await query(`insert into private.hooks (system, event, function) values ('gdpr_test', 'person_users', 'private.gdpr_users')`);
+    await query(
+      `insert into analytics.events (id, type, name, user_id, user_is_verified, session_id, occurred_at)
+       select analytics.undated_id(gen_random_uuid()), 'page_view', 'fixture', case when n % 3 = 0 then $1::uuid end, n % 3 = 0,
+         's ' || $2::text || n % 7, now()
+       from generate_series(1, 2500) as n`,
+      [user, email],
+    );
+    const counts = [];
+    for (let more = true; more; ) {
+      const receipt = await call(query, 'delete', email);
+      counts.push(receipt.erased['analytics.events']);
+      more = Object.keys(receipt.left).length > 0;
+    }
+    assert.deepEqual(counts, [1000, 1000, 500]);
+    assert.deepEqual(await query(`select from analytics.events where strpos(session_id, $1) > 0`, [email]), []);
+  }));
+
+test('a session with ten thousand events is not proven to be the person’s whose form names it', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gdpr.example`;
+    await captureIn(query, { email, session_id: `s ${email}` });
+    await flood(query, 9999, { session_id: `s ${email}` });
+    assert.deepEqual((await call(query, 'export', email)).unproven, {});
+    await flood(query, 1, { session_id: `s ${email}` });
+    const bundle = await call(query, 'export', email);
+    assert.deepEqual(bundle.unproven, { sessions: [`s ${email}`] });
+    assert.equal(bundle['analytics.events'].length, 0);
+  }));
+
+test('mentions are counted up to ten thousand, and erased in parts', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gdpr.example`;
+    await flood(query, 10001, { properties: { note: `of ${email}` } });
+    const counts = [];
+    for (let left = 1; left > 0; ) {
+      const receipt = await call(query, 'delete', email, ', null', ', true');
+      left = receipt.mentions['analytics.events'] ?? 0;
+      counts.push(left);
+    }
+    assert.deepEqual(counts, [8001, 6001, 4001, 2001, 1, 0]);
+    await flood(query, 10001, { properties: { note: `of ${email}` } });
+    assert.equal((await call(query, 'export', email)).mentions['analytics.events'], 10000);
+  }));
+
+test('forms in any number, each with another spelling of the address, keep nobody from an export', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gmail.com`;
+    await captureIn(query, { email });
+    const [{ id }] = await query('select id from marketing.leads where email = $1', [email]);
+    await query(
+      `insert into marketing.lead_interactions (lead_id, interaction_type, submission)
+       select $1, 'submission', jsonb_build_object('fields', jsonb_build_object('email', replace($2, '@', '+' || n || '@')))
+       from generate_series(1, 41000) as n`,
+      [id, email],
+    );
+    const bundle = await call(query, 'export', email);
+    assert.equal(bundle['marketing.lead_interactions'].length, 10000);
+    assert.equal(bundle.left_off['marketing.lead_interactions'], 31001);
+    const left = [];
+    for (let more = true; more; ) {
+      const receipt = await call(query, 'delete', email);
+      left.push(receipt.left);
+      more = Object.keys(receipt.left).length > 0;
+    }
+    const some = (count) => ({ 'marketing.leads': 1, 'marketing.lead_interactions': count });
+    assert.deepEqual(left, [some(20000), some(1001), {}]);
+    assert.equal((await query('select from marketing.leads where id = $1', [id])).length, 0);
   }));
