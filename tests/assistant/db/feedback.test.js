@@ -147,7 +147,10 @@ test('a snapshot counts against the daily allowance of who rates, each time it i
 });
 
 test('one statement that rates many messages takes snapshots as far as the allowance goes', async () => {
-  const said = await say(await conversation(here.ada), Array.from({ length: 40 }, () => 'x'.repeat(60_000)));
+  const said = await say(
+    await conversation(here.ada),
+    Array.from({ length: 40 }, () => 'x'.repeat(60_000)),
+  );
   const ids = said.map(({ id }) => id);
   await sql(`update private.daily_allowances set bytes = 1000000 where name = 'assistant'`);
   await sql(`delete from private.daily_usage where name = 'assistant' and caller = $1`, [`user ${here.bea.auth_id}`]);

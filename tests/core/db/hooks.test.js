@@ -74,11 +74,17 @@ test('an export and an erasure ask every system, and unite what they answer', ()
       ),
     );
     await query(
-      HOOK('hook_export', `return jsonb_build_object('hooks_test.rows', person #> '{systems,hooks_test,keys}', 'left_off', '{"hooks_test.rows": 3}'::jsonb);`),
+      HOOK(
+        'hook_export',
+        `return jsonb_build_object('hooks_test.rows', person #> '{systems,hooks_test,keys}', 'left_off', '{"hooks_test.rows": 3}'::jsonb);`,
+      ),
     );
     await query(HOOK('hook_kept', `return '{"hooks_test.kept": 2}'::jsonb;`));
     await query(
-      HOOK('hook_erase', `return jsonb_build_object('hooks_test.rows', jsonb_array_length(person -> 'users'), 'left', '{"hooks_test.rows": 4}'::jsonb);`),
+      HOOK(
+        'hook_erase',
+        `return jsonb_build_object('hooks_test.rows', jsonb_array_length(person -> 'users'), 'left', '{"hooks_test.rows": 4}'::jsonb);`,
+      ),
     );
     for (const name of ['addresses', 'users', 'found', 'export', 'kept', 'erase'])
       await query(...register(`person_${name}`, `hook_${name}`));

@@ -638,9 +638,13 @@ test('an erasure in parts keeps what proves a session to be the user’s until t
   transaction(async (query) => {
     const [email, user] = [`${randomUUID()}@gdpr.example`, randomUUID()];
     // Found through a user, as an account with this confirmed address has it.
-    await query(`create function private.gdpr_users(person jsonb) returns jsonb language sql as $$ select '["${user}"]'::jsonb $$`);
+    await query(
+      `create function private.gdpr_users(person jsonb) returns jsonb language sql as $$ select '["${user}"]'::jsonb $$`,
+    );
     await query('revoke execute on function private.gdpr_users(jsonb) from public');
-    await query(`insert into private.hooks (system, event, function) values ('gdpr_test', 'person_users', 'private.gdpr_users')`);
+    await query(
+      `insert into private.hooks (system, event, function) values ('gdpr_test', 'person_users', 'private.gdpr_users')`,
+    );
     await query(
       `insert into analytics.events (id, type, name, user_id, user_is_verified, session_id, occurred_at)
        select analytics.undated_id(gen_random_uuid()), 'page_view', 'fixture', case when n % 3 = 0 then $1::uuid end, n % 3 = 0,
