@@ -72,7 +72,7 @@ cross join lateral jsonb_each(coalesce(answer.value -> united_under.key, '{}')) 
 $$;
 revoke execute on function private.united_under(jsonb, text) from public;
 
--- Rows for an export, the first 10,000 and 10 MB of them, and the number of those that are left off. A JSON document has room for 256 MB, of all
+-- Rows for an export, the first 10,000 and 25 MB of them, and the number of those that are left off. A JSON document has room for 256 MB, of all
 -- tables. expression is of a row t; source has the table t, and a condition on $1, the keys; rank is the order.
 create function private.export_rows(
   expression text, source text, rank text, keys text[], out rows_ jsonb, out left_off bigint
@@ -89,7 +89,7 @@ begin
   -- One after the other: rows that are left off may have gigabytes.
   for found_ in execute format('select %s as one from (select t.* from %s order by %s limit 10001) as t', expression, source, rank) using keys loop
     size := size + octet_length(found_.one::text);
-    if cardinality(shown) = 10000 or size >= 10000000 then
+    if cardinality(shown) = 10000 or size >= 25000000 then
       execute format('select count(*) from %s', source) into left_off using keys;
       left_off := left_off - cardinality(shown);
       exit;
@@ -141,7 +141,7 @@ begin
 end
 $$;
 comment on function edge.export_person(text, text[]) is
-  'Everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, up to 10,000 rows and 10 MB of a table; left_off is how many more there are. Of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
+  'Everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, up to 10,000 rows and 25 MB of a table; left_off is how many more there are. Of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
 revoke execute on function edge.export_person(text, text[]) from public;
 -- The edge calls it with the caller's own token.
 grant execute on function edge.export_person(text, text[]) to authenticated, service_role;

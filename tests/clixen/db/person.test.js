@@ -89,7 +89,7 @@ test('what an export leaves off is counted', () =>
     const [project] = await query(`insert into clixen.projects (user_id, name) values ($1, 'x') returning id`, [sub]);
     await query(
       `insert into clixen.mvp_workflows (user_id, project_id, name, n8n_workflow_json)
-       select $1, $2, 'x', jsonb_build_object('a', repeat('x', 1500000)) from generate_series(1, 7) as n`,
+       select $1, $2, 'x', jsonb_build_object('a', repeat('x', 1500000)) from generate_series(1, 17) as n`,
       [sub, project.id],
     );
     const [{ answer }] = await query('select edge.export_person($1) as answer', [email]);

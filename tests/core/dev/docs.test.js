@@ -110,6 +110,7 @@ const OTHERS = new Set([
   'rowgate.service',
   'thanks.html',
   'leads.csv',
+  'export.json',
   'RRNN_subject.sql',
 ]);
 

@@ -164,7 +164,7 @@ test('one anonymous address has at most its share, all addresses together a shar
 test('IPv4 addresses that a front writes as IPv6 have a share each', async () => {
   const headers = (n) => ({ 'cf-connecting-ip': `::ffff:198.51.100.${n}` });
   const { answers, most } = await mostAtOnce(() =>
-    times(2 * ADDRESS, (n) => nap(2, { key: made.publishable_key, headers: headers(n + 20) })),
+    times(2 * ADDRESS, (n) => nap(1.5, { key: made.publishable_key, headers: headers(n + 20) })),
   );
   assert.deepEqual([count(answers, 200), most], [2 * ADDRESS, 2 * ADDRESS]);
 });
