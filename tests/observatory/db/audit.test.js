@@ -257,6 +257,17 @@ test('a project that is deleted keeps its chain', async () => {
   assert.equal(await codeOf(verified(owner, randomUUID())), 'RG660');
 });
 
+test('the deletion of a project is one entry, however many conversations go with it', async () => {
+  const { owner, id } = await history();
+  for (let n = 0; n < 3; n += 1) await conversation(id, owner);
+  const before = (await entries(id)).length;
+  await asUser(owner, 'select observatory.delete_project($1)', [id]);
+  const noted = async () => (await entries(id)).slice(before).map(({ action, relation }) => [action, relation]);
+  assert.deepEqual(await noted(), [['update', 'observatory.projects']]);
+  await sql('select private.purge_observatory()');
+  assert.deepEqual(await noted(), [['update', 'observatory.projects']]);
+});
+
 test('heads that were removed are missed by the chains that they had', async () => {
   const { id } = await history();
   await transaction(async (query) => {
@@ -327,6 +338,41 @@ test('to check one chain reads the heads that have it, and no others', async () 
     });
     assert.equal(answer.intact, true);
     assert.ok(read <= 20, `${read} rows`);
+  });
+});
+
+test('a chain that is removed with its end is found by the check of all chains, as the heads have it', async () => {
+  const { id } = await history();
+  await transaction(async (query) => {
+    await query('select edge.audit_head()');
+    const before = (await query('select observatory.audit_heads() as answer'))[0].answer.heads.length;
+    await query(`set local session_replication_role = 'replica'`);
+    /** What the check of all chains names of this project, and of heads. */
+    const check = async () => {
+      const faults = [];
+      let heads = [];
+      let after_ = null;
+      do {
+        const [{ answer }] = await query('select observatory.audit_heads(after => $1) as answer', [after_]);
+        faults.push(...answer.faults.filter(({ project_id }) => project_id === id));
+        heads = answer.heads;
+        after_ = answer.next;
+      } while (after_ !== null);
+      return [
+        faults.flatMap((found) => found.faults.map(({ n, fault }) => `${n} ${fault}`)),
+        heads.map(({ fault }) => fault).filter(Boolean),
+        heads.length,
+      ];
+    };
+    assert.deepEqual(await check(), [[], [], before]);
+    await query('delete from private.audit_chains where project_id = $1', [id]);
+    const [[first]] = await check();
+    assert.equal(first, '1 beyond the end', 'an end alone');
+    await query('delete from private.observatory_audit where project_id = $1', [id]);
+    const [faults, heads] = await check();
+    assert.deepEqual([faults.length, faults[0].startsWith('6 not as in the head of '), heads], [1, true, []]);
+    await query('delete from private.audit_ends where project_id = $1', [id]);
+    assert.deepEqual(await check(), [[], ['altered'], before], 'what a head has is in its digest');
   });
 });
 
