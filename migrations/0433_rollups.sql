@@ -749,11 +749,26 @@ create function private.recount_rollups(project uuid, first_day date default '20
   set search_path = ''
   as $$
 declare
-  rows_ constant text := 'select 1 as sign, %s from observatory.%I where project_id = %L';
-  usage constant text := private.not_deleted(format(rows_, private.counted_columns('usage_records'), 'usage_records', project));
-  messages constant text := private.not_deleted(format(rows_, private.counted_columns('messages'), 'messages', project));
-  calls constant text := private.not_deleted(format(rows_, private.counted_columns('tool_calls'), 'tool_calls', project));
-  sessions constant text := format(rows_, private.counted_columns('conversations'), 'conversations', project);
+  -- Rows that may count on these days, so that earlier ones are not read. What is later counts a day after it was stored, if that is earlier; and
+  -- what is earlier than the first day of all counts on it.
+  first_at constant timestamptz := case when first_day > '2020-01-01' then first_day::timestamp at time zone 'UTC' else '-infinity' end;
+  end_at constant timestamptz := (last_day + 1)::timestamp at time zone 'UTC';
+  in_time constant text := format(
+    '(%%1$s >= %1$L and (%%1$s < %2$L or created_at < %3$L))', first_at, end_at, end_at - interval '24 hours'
+  );
+  rows_ constant text := 'select 1 as sign, %s from observatory.%I where project_id = %L and ';
+  usage constant text := private.not_deleted(
+    format(rows_, private.counted_columns('usage_records'), 'usage_records', project) || format(in_time, 'occurred_at')
+  );
+  messages constant text := private.not_deleted(
+    format(rows_, private.counted_columns('messages'), 'messages', project) || format(in_time, 'occurred_at')
+  );
+  calls constant text := private.not_deleted(
+    format(rows_, private.counted_columns('tool_calls'), 'tool_calls', project)
+    || format('(%s or started_at is null)', format(in_time, 'started_at'))
+  );
+  sessions constant text := format(rows_, private.counted_columns('conversations'), 'conversations', project)
+    || format('(%s or started_at is null)', format(in_time, 'started_at'));
   days constant text := format(' where d.day between %L and %L', first_day, last_day);
   stored constant text := ' from observatory.%I where project_id = %L';
   done record;
@@ -788,13 +803,16 @@ end
 $$;
 revoke execute on function private.recount_rollups(uuid, date, date) from public;
 
--- Counts some days of some projects again. A difference is mended, and is a security event: somebody has written past the triggers.
--- Returns how many days it has looked at.
+-- Job: counts some days of some projects again, until a time. A difference is mended, and is a security event: somebody has written past the
+-- triggers. Returns how many days it has looked at. Days come in another order each time, and one that cannot be counted, or takes too long,
+-- undoes no other.
 create function private.check_rollups() returns bigint
   language plpgsql volatile
   set search_path = ''
   as $$
 declare
+  -- The job is one statement, which has eight seconds.
+  until_ constant timestamptz := clock_timestamp() + interval '3 seconds';
   bucket record;
   wrong bigint;
   checked bigint := 0;
@@ -808,13 +826,23 @@ begin
     order by random()
     limit 50
   loop
-    wrong := private.recount_rollups(bucket.project_id, bucket.day, bucket.day);
-    checked := checked + 1;
-    if wrong > 0 then
-      perform private.note_security_event(
-        'rollups_wrong', null, jsonb_build_object('project_id', bucket.project_id, 'day', bucket.day, 'rows', wrong)
-      );
-    end if;
+    exit when clock_timestamp() > until_;
+    begin
+      wrong := private.recount_rollups(bucket.project_id, bucket.day, bucket.day);
+      if wrong > 0 then
+        perform private.note_security_event(
+          'rollups_wrong', null, jsonb_build_object('project_id', bucket.project_id, 'day', bucket.day, 'rows', wrong)
+        );
+      end if;
+      checked := checked + 1;
+    exception
+      when query_canceled then
+        -- The time of the statement is over; what was mended stays.
+        raise warning 'check_rollups: % of % takes too long', bucket.day, bucket.project_id;
+        return checked;
+      when others then
+        raise warning 'check_rollups: % of % cannot be counted: %', bucket.day, bucket.project_id, sqlstate;
+    end;
   end loop;
   return checked;
 end

@@ -1,7 +1,7 @@
 // Rollups and counters equal a recount, whatever happens to the rows that they sum up.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { as, close, sql, transaction } from '../../support/stack.js';
+import { as, close, rowsRead, sql, transaction } from '../../support/stack.js';
 import { call, conversation, differences, forget, makeProject, prompt, response, store } from '../support/entries.js';
 
 const owners = [];
@@ -234,4 +234,141 @@ test('the nightly check finds and mends what somebody wrote past the triggers', 
     });
     await sql('select private.recount_rollups($1)', [who.project]);
   }
+});
+
+/** Projects with a message and a call of a minute ago, and a wrong roll-up of it; `body` runs while the nightly check sees no others. */
+const withFaults = async (count, body) => {
+  const all = await Promise.all(Array.from({ length: count }, project));
+  const at = new Date(Date.now() - 60_000).toISOString();
+  for (const who of all) await store(who, 'one', [prompt('Hello', { at })]);
+  const ids = all.map((who) => who.project);
+  await transaction(async (query) => {
+    await query('update observatory.projects set deleted_at = now() where id <> all ($1)', [ids]);
+    await query('update observatory.activity_rollups set messages = 7 where project_id = any ($1)', [ids]);
+    await query(
+      `create function pg_temp.hold() returns trigger language plpgsql as $$
+       begin
+         perform pg_sleep(tg_argv[1]::float8);
+         if tg_argv[0] <> '' then
+           raise 'no' using errcode = tg_argv[0];
+         end if;
+         return new;
+       end $$`,
+    );
+    /** Holds up the mending of these projects, or ends it with this code. */
+    const hold = (held, code, seconds = 0) =>
+      query(
+        `create or replace trigger held before update on observatory.activity_rollups
+         for each row when (old.project_id in (${held.map((id) => `'${id}'`)})) execute function pg_temp.hold('${code}', '${seconds}')`,
+      );
+    const check = async () => Number((await query('select private.check_rollups() as n'))[0].n);
+    const mended = async () =>
+      (
+        await query(
+          `select r.project_id from observatory.activity_rollups as r where r.project_id = any ($1) and r.messages = 1
+           and exists (
+             select from private.security_events as e
+             where e.kind = 'rollups_wrong' and e.details ->> 'project_id' = r.project_id::text
+           )`,
+          [ids],
+        )
+      ).map(({ project_id }) => project_id);
+    await body({ ids, query, hold, check, mended });
+  });
+};
+
+test('a day that the nightly check cannot count, or for too long, undoes no other', async () => {
+  await withFaults(3, async ({ ids, hold, check, mended }) => {
+    await hold([ids[1]], '22003');
+    assert.equal(await check(), 2);
+    assert.deepEqual((await mended()).sort(), [ids[0], ids[2]].sort());
+    // As a statement that runs out of time: the check ends, by chance before or after the two others.
+    await hold([ids[1]], '57014');
+    assert.ok((await check()) <= 2);
+    assert.equal((await mended()).length, 2);
+  });
+});
+
+test('the nightly check stops by the clock', async () => {
+  await withFaults(4, async ({ ids, hold, check, mended }) => {
+    await hold(ids, '', 1.6);
+    assert.equal(await check(), 2);
+    assert.equal((await mended()).length, 2, 'what it has mended stays');
+    await hold(ids, '');
+    await check();
+    assert.equal((await mended()).length, 4, 'the next one goes on');
+  });
+});
+
+test('to count a day again reads what is not earlier, and nothing of all the time before', async () => {
+  const who = await project();
+  await store(who, 'one', [prompt('Hello', { at: '2026-02-01T10:00:00Z' })]);
+  const { id } = await conversation(who, 'one');
+  await transaction(async (query) => {
+    await query(`set local session_replication_role = 'replica'`);
+    const place = `'${who.owner}', '${who.project}', '${id}'`;
+    const at = `timestamptz '2026-03-01 00:00+00' + n * interval '10 minutes'`;
+    for (const [columns, values] of Object.entries({
+      'messages (owner_id, project_id, conversation_id, entry_uuid, entry_type, role, content, created_at, occurred_at)': `'e' || n, 'user', 'user', 'x', ${at}, ${at}`,
+      'tool_calls (owner_id, project_id, conversation_id, tool_use_id, tool_name, input, created_at, started_at)': `'t' || n, 'Read', to_jsonb(repeat('x', 1500)), ${at}, ${at}`,
+      'usage_records (owner_id, project_id, conversation_id, api_message_id, kind, source, model, entry_uuid, created_at, occurred_at)': `'m' || n, 'message', 'claude', 'a model', 'e' || n, ${at}, ${at}`,
+    }))
+      await query(`insert into observatory.${columns} select ${place}, ${values} from generate_series(1, 20000) as n`);
+    await query('analyze observatory.messages, observatory.tool_calls, observatory.usage_records');
+    for (const table of ['messages', 'tool_calls', 'usage_records']) {
+      const read = await rowsRead(query, `relname = '${table}'`, async () => {
+        const [{ wrong }] = await query(
+          `select private.recount_rollups($1, '2026-07-15', '2026-07-15')::int as wrong`,
+          [who.project],
+        );
+        if (table === 'messages') assert.ok(wrong > 0, 'nothing had counted them');
+      });
+      assert.ok(read <= 1000, `${table}: ${read} rows`);
+    }
+  });
+});
+
+test('a day that is counted again has what is moved to it, of whatever day its time says', async () => {
+  const who = await project();
+  const day = new Date().toISOString().slice(0, 10);
+  const later = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);
+  const times = ['1970-01-01T00:00:00Z', '2020-01-01T12:00:00Z', `${day}T00:00:00Z`, '2999-01-01T00:00:00Z'];
+  await store(
+    who,
+    'one',
+    times.flatMap((at, n) => [
+      prompt('Hello', { at }),
+      response(`msg_${n}`, { at, tokens: { output: 1 } }),
+      ...call('Bash', { at, result: { duration_ms: 5 } }),
+    ]),
+  );
+  await transaction(async (query) => {
+    const wanted = await query('select * from observatory.activity_rollups where project_id = $1 order by day, hour', [
+      who.project,
+    ]);
+    assert.ok(wanted.length >= 3);
+    for (const [first, last] of [
+      [day, day],
+      ['2020-01-01', '2020-01-01'],
+      [later, 'infinity'],
+      ['2020-01-02', later],
+    ]) {
+      const [{ wrong }] = await query('select private.recount_rollups($1, $2, $3)::int as wrong', [
+        who.project,
+        first,
+        last,
+      ]);
+      assert.equal(wrong, 0, `${first} to ${last}`);
+    }
+    for (const table of ['daily_rollups', 'activity_rollups', 'tool_rollups'])
+      await query(`delete from observatory.${table} where project_id = $1`, [who.project]);
+    for (const one of ['2020-01-01', day, later])
+      await query('select private.recount_rollups($1, $2, $2)', [who.project, one]);
+    assert.deepEqual(
+      await query('select * from observatory.activity_rollups where project_id = $1 order by day, hour', [who.project]),
+      wanted,
+    );
+    const [{ again }] = await query('select private.recount_rollups($1)::int as again', [who.project]);
+    assert.equal(again, 0);
+  });
 });
