@@ -401,7 +401,8 @@ begin
   end if;
   latest := search.until;
   if search.cursor is not null then
-    -- Only messages that were stored before the first page was read, so that no page repeats another one's.
+    -- Nothing later than what the first page was chosen from: it would push other messages out of the thousand. A message of an older session
+    -- that was stored since may be on this page.
     after := private.cursor_parts(search.cursor, '^-?\d{1,18}[.]\d{1,2}[.]-?\d{1,18}[.][0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$');
     latest := least(latest, 'epoch'::timestamptz + after[1]::bigint * interval '1 microsecond');
   end if;

@@ -415,6 +415,7 @@ begin
           -- The operators of text_pattern_ops: byte by byte, and no pattern that could be typed.
           where s.project_id = p.id and s.folded ~>=~ prefix and s.folded ~<~ (prefix || U&'\+10FFFF')
             and (s.kind <> 'word' or p.id <> all (unchecked))
+          -- Without an order: all with the beginning would have to be read.
           limit 5000
         ) as t
         union all
