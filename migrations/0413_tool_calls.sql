@@ -73,6 +73,10 @@ create policy editor_insert on observatory.tool_calls for insert to authenticate
   with check (
     project_id = any ((select observatory.editable_projects())::uuid[]) and owner_id = (select auth.uid())
     and conversation_id <> all ((select observatory.hidden_conversations())::uuid[])
+    -- So that nobody can attach a call to a message of another project.
+    and (message_id is null or exists (
+      select from observatory.messages as m where m.id = tool_calls.message_id and m.conversation_id = tool_calls.conversation_id
+    ))
   );
 create policy editor_update on observatory.tool_calls for update to authenticated
   using (project_id = any ((select observatory.editable_projects())::uuid[]))
@@ -80,9 +84,8 @@ create policy editor_update on observatory.tool_calls for update to authenticate
 create policy owner_delete on observatory.tool_calls for delete to authenticated
   using (project_id = any ((select observatory.owned_projects())::uuid[]));
 grant select, delete on observatory.tool_calls to authenticated;
--- Without message_id, so that nobody can attach a call to a message of another project.
 grant insert (
-  project_id, conversation_id, tool_use_id, tool_name, input, output, status, is_error, error_message, started_at, completed_at,
+  project_id, conversation_id, message_id, tool_use_id, tool_name, input, output, status, is_error, error_message, started_at, completed_at,
   file_path, metadata
 ) on observatory.tool_calls to authenticated;
 grant update (output, status, is_error, error_message, completed_at, metadata) on observatory.tool_calls to authenticated;

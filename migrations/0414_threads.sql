@@ -498,6 +498,40 @@ end
 $$;
 revoke execute on function private.link_entries(uuid[], private.entry[]) from public;
 
+-- Trigger: places messages that the data API has written in their threads. Uploads call private.link_entries once a batch.
+create function private.link_direct_writes() returns trigger
+  language plpgsql
+  -- Definer: users may not write parents, and call nothing in the schema private.
+  security definer
+  set search_path = ''
+  as $$
+declare
+  written record;
+  moved uuid[];
+begin
+  select
+    array_agg(n.conversation_id) as conversations, array_agg(n.entry_uuid) as uuids,
+    array_agg(n.id) filter (where n.role = 'user' and n.entry_type = 'user') as prompts
+  into written
+  from new_rows as n
+  -- The back office may name the parent itself.
+  where n.parent_id is null;
+  if written.conversations is null then
+    return null;
+  end if;
+  -- One transaction at a time: otherwise neither of two would see the other's message, which may be the parent of its own. An upload has this
+  -- lock since it has counted its messages.
+  perform from observatory.conversations as c where c.id = any (written.conversations) order by c.id for no key update;
+  moved := private.resolve_parents(written.conversations, written.uuids);
+  perform private.update_branches(written.conversations, written.prompts, moved);
+  return null;
+end
+$$;
+revoke execute on function private.link_direct_writes() from public;
+-- By its name after the messages are counted, and before their bytes are.
+create trigger messages_thread_insert after insert on observatory.messages referencing new table as new_rows
+  for each statement when (current_user in ('authenticated', 'service_role')) execute function private.link_direct_writes();
+
 -- A cursor: the base64url of its parts, which clients send back.
 create function private.cursor_of(variadic parts text[]) returns text
   language sql immutable
@@ -712,6 +746,8 @@ drop function private.thread_calls(uuid[], observatory.conversations);
 drop function private.shortened(text, int);
 drop function private.cursor_parts(text, text);
 drop function private.cursor_of(text[]);
+drop trigger messages_thread_insert on observatory.messages;
+drop function private.link_direct_writes();
 drop function private.link_entries(uuid[], private.entry[]);
 drop function private.update_branches(uuid[], uuid[], uuid[]);
 drop function private.mark_branches(uuid);

@@ -167,7 +167,8 @@ export default {
         tool_use_id: marker,
         tool_name: 'Read',
       }),
-      sample: { owner_id: ({ sub }) => sub, tool_use_id: () => randomUUID() },
+      // A message of the draft's conversation.
+      sample: { owner_id: ({ sub }) => sub, message_id: (who) => own(who)?.message, tool_use_id: () => randomUUID() },
       change: { error_message: 'changed' },
       states: { 'when it has failed': { status: 'failed', is_error: true }, 'as a copy': { is_copy: true } },
       owner: 'owner_id',
@@ -179,10 +180,11 @@ export default {
       delete: OWN,
       columns: readByAll({
         ...all(['output', 'status', 'is_error', 'error_message', 'completed_at', 'metadata'], written),
-        ...all(['project_id', 'conversation_id', 'tool_use_id', 'tool_name', 'input', 'started_at', 'file_path'], made),
+        ...all(['project_id', 'conversation_id', 'message_id', 'tool_use_id', 'tool_name'], made),
+        ...all(['input', 'started_at', 'file_path'], made),
         ...all(
           [
-            ...['id', 'owner_id', 'message_id', 'output_truncated', 'is_copy', 'duration_ms', 'duration_source'],
+            ...['id', 'owner_id', 'output_truncated', 'is_copy', 'duration_ms', 'duration_source'],
             ...['spawned_agent_id', 'created_at', 'updated_at'],
           ],
           mended,

@@ -357,3 +357,76 @@ test('an account is erased: the sessions go, what others sent stays, and the fil
   assert.deepEqual(await list(grace, `projects?id=eq.${sent.project_id}&select=owner_id`), [{ owner_id: grace.sub }]);
   assert.equal(await codeOf(send(ada, session, [prompt('again')])), 'RG521');
 });
+
+test('messages and tool calls that the data API writes stand in their thread', async () => {
+  const ada = await somebody();
+  const project_id = await made(ada, { name: 'written' });
+  const insert = async (table, rows, who = ada) => {
+    const { status, body } = await rest(`${table}?select=id`, {
+      json: rows,
+      token: who.token,
+      headers: { prefer: 'return=representation' },
+    });
+    assert.equal(status, 201, JSON.stringify(body));
+    return body.map(({ id }) => id);
+  };
+  const begin = async () => (await insert('conversations', { project_id, session_id: randomUUID() }))[0];
+  const talk = await begin();
+  const message = (entry_uuid, parent_uuid, more = {}) => ({
+    ...{
+      project_id,
+      conversation_id: talk,
+      entry_uuid,
+      parent_uuid,
+      entry_type: 'user',
+      role: 'user',
+      content: entry_uuid,
+    },
+    ...more,
+  });
+  const answer = { entry_type: 'assistant', role: 'assistant' };
+  await insert('messages', message('a', null));
+  await insert('messages', message('b', 'a', answer));
+  // In one statement, the child first; and one that waits for its parent.
+  await insert('messages', [message('d', 'c'), message('c', 'b')]);
+  await insert('messages', message('f', 'e', answer));
+  await insert('messages', message('e', 'd'));
+  const thread = async () => (await ask(`/v1/conversations/${talk}/thread`, { token: ada.token })).body.messages;
+  const tree = async () => {
+    const found = await thread();
+    const names = Object.fromEntries(found.map(({ id, entry_uuid }) => [id, entry_uuid]));
+    return Object.fromEntries(
+      found.map(({ entry_uuid, parent_id, depth, branch }) => [entry_uuid, [names[parent_id] ?? null, depth, branch]]),
+    );
+  };
+  const line = { a: [null, 0, 0], b: ['a', 1, 0], c: ['b', 2, 0], d: ['c', 3, 0], e: ['d', 4, 0], f: ['e', 5, 0] };
+  assert.deepEqual(await tree(), line);
+  // An edited prompt: the later one goes on.
+  await insert('messages', message('c2', 'b'));
+  assert.deepEqual(await tree(), {
+    ...line,
+    ...{ c: ['b', 2, 1], d: ['c', 3, 1], e: ['d', 4, 1], f: ['e', 5, 1], c2: ['b', 2, 0] },
+  });
+  // The back office may name the parent itself.
+  const [above] = (await thread()).filter(({ entry_uuid }) => entry_uuid === 'c2');
+  await insert('messages', message('g', null, { owner_id: ada.sub, parent_id: above.id, depth: 3 }), {
+    token: stack.service_key,
+  });
+  assert.deepEqual((await tree()).g, ['c2', 3, 0]);
+
+  const call = (tool_use_id, more) => ({ project_id, conversation_id: talk, tool_use_id, tool_name: 'Read', ...more });
+  await insert('tool_calls', call('one', { message_id: above.id }));
+  const [found] = (await thread()).filter(({ tool_calls }) => tool_calls);
+  assert.deepEqual([found.entry_uuid, found.tool_calls.map(({ tool_use_id }) => tool_use_id)], ['c2', ['one']]);
+  // Only to a message of its conversation: another one, of oneself or of others, is as one that is not there.
+  const bob = await somebody();
+  const elsewhere = await conversation(await made(bob, { name: 'of another' }), bob.sub, ['theirs']);
+  const own = await begin();
+  await insert('messages', { ...message('x', null), conversation_id: own });
+  const foreign = await sql('select id from observatory.messages where conversation_id = any ($1)', [[elsewhere, own]]);
+  assert.equal(foreign.length, 2);
+  for (const { id } of [...foreign, { id: randomUUID() }]) {
+    const refused = await rest('tool_calls', { json: call(randomUUID(), { message_id: id }), token: ada.token });
+    assert.equal(refused.status, 403, JSON.stringify(refused.body));
+  }
+});
