@@ -189,5 +189,7 @@ drop function edge.erase_person(text, text[], boolean);
 drop function edge.export_person(text, text[]);
 drop function private.wait_for_person();
 drop function private.contacts_of(jsonb);
+drop function private.export_rows(text, text, text, text[]);
+drop function private.united_under(jsonb, text);
 drop function private.person(text, text[]);
 drop function private.texts(jsonb);
