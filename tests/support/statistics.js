@@ -76,3 +76,14 @@ export const blocksRead = async (query, text, parameters = []) => {
   }
   return found.reduce((least, other) => (other.blocks < least.blocks ? other : least));
 };
+
+/** How often a function is called by what `body` asks, in a transaction: of earlier ones, too, a connection keeps counts for a second. */
+export const timesCalled = async (query, signature, body) => {
+  const counted = async () =>
+    (await query(`select coalesce(pg_stat_get_xact_function_calls($1::regprocedure), 0)::int as calls`, [signature]))[0]
+      .calls;
+  await query(`set local track_functions = 'all'`);
+  const before = await counted();
+  await body();
+  return (await counted()) - before;
+};
