@@ -136,7 +136,9 @@ const ofCurves = (rows) => {
       ),
     ),
     marked(
-      users.slice(1).map((count) => points.at(-1).users[count].perSecond),
+      [...users.slice(1).map((count) => points.at(-1).users[count]), points.at(-1).turns]
+        .filter(Boolean)
+        .map(({ perSecond }) => perSecond),
       missed.includes('users'),
     ),
     why,
@@ -145,7 +147,7 @@ const ofCurves = (rows) => {
     'what',
     `blocks at ${sizes}`,
     ...users.map((count) => `ms, ${manyUsers(count)}`),
-    `calls/s of ${users.slice(1).join(' and ')} users at ${fraction(curve.points.at(-1).size)}`,
+    `calls/s of ${users.slice(1).join(' and ')} users at ${fraction(curve.points.at(-1).size)}, and of 10 in turns`,
     'why it bends',
   ];
   return table(

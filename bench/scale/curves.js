@@ -17,12 +17,11 @@ const PARTS = [0.01, 0.1, 1];
 export const USERS = [1, 10, 100];
 /** With more users a load lasts longer, as each of them has fewer answers. */
 const TIMES = { 1: 1, 10: 1, 100: 2 };
-/** Users who may hinder each other. */
-const SEVERAL = USERS.filter((count) => count > 1);
+/** Of a hundred connections those that ask at a time, in turns, where a hundred users get much less than ten. */
+const IN_TURNS = 10;
 /**
- * Further loads of the read of one row, and of a statement whose users hinder each other or which takes longer than at the smallest size by
- * the first ones: a short load varies by a fifth. The middle one counts. Users hinder each other
- * if each of the loads says so, the further ones beside another load of the read of one row: who waits for a lock waits in each of them.
+ * Further loads of a statement whose users hinder each other or which takes longer than at the smallest size by the first ones: a short load
+ * varies by a fifth. The middle one counts. Users hinder each other if each of the loads says so: who waits for a lock waits in each of them.
  */
 const REPEATS = 2;
 
@@ -133,24 +132,30 @@ const loads = async (users, statement, counts, { seconds, signal }) => {
 
 const middle = (all) => [...all].sort((a, b) => a.perSecond - b.perSecond)[Math.floor(all.length / 2)];
 
-const usersOf = async (users, { statement, floor, oneRow, smallest, ...options }) => {
-  const first = await loads(users, statement, USERS, options);
-  const isSteady = floor && (statement.contends || !isHindered({ users: first, floor }));
-  const isLonger = smallest && takesLonger(smallest.users[1].ms, first[1].ms);
-  const again = USERS.filter((count) => (count === 1 ? isLonger : !isSteady));
-  const all = [{ users: first, floor }];
-  for (let n = 0; n < REPEATS; n += 1)
-    all.push({
-      users: await loads(users, statement, again, options),
-      floor: floor && !isSteady ? await loads(users, oneRow, SEVERAL, options) : floor,
-    });
+const usersOf = async (users, { statement, smallest, ...options }) => {
+  const load = async (counts) => {
+    const found = { users: await loads(users, statement, counts, options) };
+    if (counts.includes(100) && !statement.contends && isHindered(found))
+      found.turns = await waiting(users, statement, {
+        ...options,
+        seconds: options.seconds * TIMES[100],
+        atOnce: IN_TURNS,
+      });
+    return found;
+  };
+  const first = await load(USERS);
+  const isLonger = smallest && takesLonger(smallest.users[1].ms, first.users[1].ms);
+  const isFree = statement.contends || !isHindered(first);
+  const again = USERS.filter((count) => (count === 1 ? isLonger : !isFree));
+  const all = [first];
+  for (let n = 0; n < REPEATS && again.length > 0; n += 1) all.push(await load(again));
   const middles = Object.fromEntries(
     USERS.map((count) => [count, middle(all.map((each) => each.users[count]).filter(Boolean))]),
   );
-  const free = floor && !isSteady && all.find((each) => !isHindered(each));
+  const free = !isFree && all.find((each) => !isHindered(each));
   return free
-    ? { users: { ...free.users, 1: middles[1] }, floor: free.floor }
-    : { users: middles, floor: floor ?? middles };
+    ? { ...free, users: { ...free.users, 1: middles[1] } }
+    : { users: middles, turns: middle(all.map(({ turns }) => turns).filter(Boolean)) };
 };
 
 /** What is measured at one size: by the statement's name. */
@@ -160,15 +165,10 @@ const atSize = async (url, { seconds, curves, ...asked }) => {
   // They need all connections that there are: that of the load is closed by then.
   return withUsers(url, Math.max(...USERS), async (all) => {
     const found = new Map();
-    const isAlike = (one) => (other) => Boolean(one.isCall) === Boolean(other.isCall);
-    // Of reads as of calls, the first is the one of one row.
-    const oneRowOf = (statement) => statements.find(isAlike(statement));
     const smallestOf = ({ name }) => curves.get(name)?.points[0];
     const note = async (statement) => {
       signal.throwIfAborted();
-      const oneRow = oneRowOf(statement);
-      const floor = found.get(oneRow.name)?.point.users;
-      const point = await usersOf(all, { statement, floor, oneRow, smallest: smallestOf(statement), seconds, signal });
+      const point = await usersOf(all, { statement, smallest: smallestOf(statement), seconds, signal });
       const { users } = point;
       const { blocks, why, grows, contends } = statement;
       found.set(statement.name, { point: { size, blocks, ...point }, said: { why, grows, contends } });
@@ -182,7 +182,7 @@ const atSize = async (url, { seconds, curves, ...asked }) => {
         const smallest = smallestOf(statement);
         const ofRows = statement.grows && smallest ? size / smallest.size : 1;
         const isLonger = smallest && missesTime(smallest.users[1].ms, point.users[1].ms, ofRows);
-        return statement !== oneRowOf(statement) && (isLonger || (!statement.contends && isHindered(point)));
+        return isLonger || (!statement.contends && isHindered(point));
       };
       for (const statement of statements.filter(isMissed)) await note(statement);
     }

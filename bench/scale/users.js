@@ -110,10 +110,11 @@ const MAX_SECONDS = 180;
  * catalogs is not measured.
  * @param {User[]} users
  * @param {{name: string, role: string, claimsOf: Function, queryOf: Function}} statement
- * @param {{seconds: number, signal: AbortSignal}} options seconds: at least
+ * @param {{seconds: number, signal: AbortSignal, atOnce?: number}} options seconds: at least; atOnce: so many of the users ask at once, all of them
+ * in turns, otherwise all at once
  * @returns {Promise<{ms: number, p99: number, perSecond: number}>} ms: the median
  */
-export const waiting = (users, statement, { seconds, signal }) =>
+export const waiting = (users, statement, { seconds, signal, atOnce = users.length }) =>
   new Promise((resolve, reject) => {
     const begun = performance.now();
     const first = [];
@@ -123,7 +124,8 @@ export const waiting = (users, statement, { seconds, signal }) =>
     let start;
     let last;
     let isOver = false;
-    let open = users.length;
+    const idle = users.slice(atOnce);
+    let open = atOnce;
     const fail = (why) => {
       isOver = true;
       reject(signal.aborted ? signal.reason : new SetupError(`${statement.name}: ${why}`));
@@ -155,7 +157,8 @@ export const waiting = (users, statement, { seconds, signal }) =>
           return fail(`${users.length} users have not had an answer each within ${MAX_SECONDS} seconds.`);
         isOver = true;
       }
-      if (!isOver) return ask(user);
+      idle.push(user);
+      if (!isOver) return ask(idle.shift());
       open -= 1;
       if (open === 0) resolve(measured());
     };
@@ -163,8 +166,6 @@ export const waiting = (users, statement, { seconds, signal }) =>
       user.asked = performance.now();
       user.ask(statement);
     };
-    for (const user of users) {
-      user.answered = (error) => answered(user, error);
-      ask(user);
-    }
+    for (const user of users) user.answered = (error) => answered(user, error);
+    for (const user of users.slice(0, atOnce)) ask(user);
   });

@@ -10,6 +10,7 @@ import { measure as measureCurves } from '../../../bench/scale/curves.js';
 import { callsOf, endpointsOf } from '../../../bench/scale/endpoints.js';
 import { CORE, listsOf, user } from '../../../bench/scale/lists.js';
 import { measure } from '../../../bench/scale/measure.js';
+import { waiting, withUsers } from '../../../bench/scale/users.js';
 import { root } from '../../../dev/paths.js';
 import { productSystems } from '../../../dev/systems.js';
 import { withThrowAway } from '../../../dev/throwaway.js';
@@ -130,8 +131,9 @@ test('a plan that reads more and takes longer with other statistics misses its a
 test('a statement may read half as much again at a hundred times the rows, and a hundred users get what ten get', () => {
   const usersOf = (ms, rates) =>
     Object.fromEntries([1, 10, 100].map((count, n) => [count, { ms, p99: ms, perSecond: rates[n] }]));
-  const point = (size, blocks, ms, rates = [100, 200, 200], floor = [1000, 2000, 2000]) => ({
-    ...{ size, blocks, users: usersOf(ms, rates), floor: usersOf(0.1, floor) },
+  const point = (size, blocks, ms, rates = [100, 200, 200], inTurns = undefined) => ({
+    ...{ size, blocks, users: usersOf(ms, rates) },
+    ...(inTurns ? { turns: { perSecond: inTurns } } : {}),
   });
   const missed = (first, last, said = {}) =>
     growthRow('read', [point(0.01, ...first), point(1, ...last)], said).curve.missed;
@@ -148,9 +150,10 @@ test('a statement may read half as much again at a hundred times the rows, and a
   const behind = [100, 200, 139];
   assert.deepEqual(missed([10, 1], [10, 1, behind]), ['users']);
   assert.deepEqual(missed([10, 1, behind], [10, 1]), ['users']);
-  // A hundred connections that read one row each take a millisecond more of each call here: twice that is not counted.
-  assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 110], [1000, 2000, 666]]), []);
-  assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 109], [1000, 2000, 667]]), ['users']);
+  // Ten that ask over a hundred connections in turns get less, too: what is missing is what connections cost.
+  assert.deepEqual(missed([10, 1], [10, 1, behind, 198]), []);
+  assert.deepEqual(missed([10, 1], [10, 1, behind, 199]), ['users']);
+  assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 140], 300]), []);
   assert.deepEqual(missed([10, 1], [10, 1, behind], { contends: 'They wait for each other.' }), []);
   // A bad plan for a small table.
   assert.deepEqual(missed([4890, 20], [5, 0.1]), ['fewer rows']);
@@ -373,6 +376,42 @@ test('a call that reads every row, and one of which only one at a time goes on, 
     /GET \/key: .*division by zero/,
   );
 });
+
+test('of users who ask in turns no more ask at once than are let to, and each of them does', () =>
+  withThrowAway('turns', { only: 'database' }, async ({ stack }) => {
+    const client = new pg.Client({ connectionString: stack.databaseUrl });
+    await client.connect();
+    const [count, atOnce] = [12, 3];
+    try {
+      // A sequence goes on, whether its transaction is rolled back or not.
+      await client.query(`create role authenticated; create schema probe; create sequence probe.crowded;
+        do $$ begin for n in 0..11 loop execute format('create sequence probe.user_%s', n); end loop; end $$`);
+      await client.query(
+        'grant usage on schema probe to authenticated; grant usage on all sequences in schema probe to authenticated',
+      );
+      const statement = {
+        name: 'turns',
+        role: 'authenticated',
+        claimsOf: () => `'{}'`,
+        queryOf: (n) => `select nextval('probe.user_' || ${n}), pg_sleep(0.01),
+          (select nextval('probe.crowded') from pg_locks where locktype = 'virtualxid' having count(*) > ${atOnce})`,
+      };
+      const { signal } = new AbortController();
+      const crowded = async () => (await client.query('select is_called from probe.crowded')).rows[0].is_called;
+      await withUsers(stack.databaseUrl, count, async (users) => {
+        await waiting(users, statement, { seconds: 0.3, signal, atOnce });
+        assert.equal(await crowded(), false);
+        for (let n = 0; n < count; n += 1) {
+          const { rows } = await client.query(`select last_value::int as calls from probe.user_${n}`);
+          assert.ok(rows[0].calls >= 2, `user ${n}: ${rows[0].calls} calls`);
+        }
+        await waiting(users, statement, { seconds: 0.3, signal });
+        assert.equal(await crowded(), true);
+      });
+    } finally {
+      await client.end();
+    }
+  }));
 
 test('a load without indexes leaves them as they were', async () => {
   const all = `select indexrelid::regclass::text as name, pg_get_indexdef(indexrelid) as text, indisvalid, array(
