@@ -72,11 +72,12 @@ cross join lateral jsonb_each(coalesce(answer.value -> united_under.key, '{}')) 
 $$;
 revoke execute on function private.united_under(jsonb, text) from public;
 
--- Rows for an export, the first 10,000 and 25 MB of them, and the number of those that are left off. A JSON document has room for 256 MB, of all
--- tables. expression is of a row t; source has the table t, and a condition on $1, the keys; rank is the order.
+-- An export with the rows of one more relation: the first 10,000 and 25 MB of them, as a JSON document has room for 256 MB, of all tables. How many
+-- more there are is added to left_off, which the export has. expression is of a row t; source has the table t, and a condition on $1, the keys;
+-- rank is the order.
 create function private.export_rows(
-  expression text, source text, rank text, keys text[], out rows_ jsonb, out left_off bigint
-)
+  export jsonb, relation text, expression text, source text, rank text, keys text[]
+) returns jsonb
   language plpgsql stable
   set search_path = ''
   as $$
@@ -84,22 +85,26 @@ declare
   found_ record;
   size bigint := 0;
   shown jsonb[] := '{}';
+  left_ bigint := 0;
 begin
-  left_off := 0;
   -- One after the other: rows that are left off may have gigabytes.
   for found_ in execute format('select %s as one from (select t.* from %s order by %s limit 10001) as t', expression, source, rank) using keys loop
     size := size + octet_length(found_.one::text);
     if cardinality(shown) = 10000 or size >= 25000000 then
-      execute format('select count(*) from %s', source) into left_off using keys;
-      left_off := left_off - cardinality(shown);
+      execute format('select count(*) from %s', source) into left_ using keys;
+      left_ := left_ - cardinality(shown);
       exit;
     end if;
     shown := shown || found_.one;
   end loop;
-  rows_ := to_jsonb(shown);
+  export := export || jsonb_build_object(relation, coalesce(export -> relation, '[]') || to_jsonb(shown));
+  if left_ > 0 then
+    export := jsonb_set(export, array['left_off', relation], to_jsonb(left_ + coalesce((export #>> array['left_off', relation])::bigint, 0)));
+  end if;
+  return export;
 end
 $$;
-revoke execute on function private.export_rows(text, text, text, text[]) from public;
+revoke execute on function private.export_rows(jsonb, text, text, text, text, text[]) from public;
 
 -- The contacts by which texts may mention a person: all spellings of the address, and phone numbers.
 create function private.contacts_of(person jsonb) returns text[]
@@ -189,7 +194,7 @@ drop function edge.erase_person(text, text[], boolean);
 drop function edge.export_person(text, text[]);
 drop function private.wait_for_person();
 drop function private.contacts_of(jsonb);
-drop function private.export_rows(text, text, text, text[]);
+drop function private.export_rows(jsonb, text, text, text, text, text[]);
 drop function private.united_under(jsonb, text);
 drop function private.person(text, text[]);
 drop function private.texts(jsonb);

@@ -11,9 +11,8 @@ declare
   most constant int := 20000;
   events uuid[];
   one record;
-  part record;
-  left_off jsonb := '{}';
-  all_ jsonb := '{}';
+  further int;
+  all_ jsonb := '{"left_off": {}}';
 begin
   for one in
     select t.*
@@ -33,8 +32,8 @@ begin
         ('private.consent_records', 't.address_hash = any ($1::bytea[])', 't.at', array[private.address_hash(person ->> 'email')::text])
     ) as t (relation, condition, rank, keys)
   loop
-    select * into part
-    from private.export_rows(
+    all_ := private.export_rows(
+      all_, one.relation,
       case one.relation
         when 'onboarding.sessions' then 'to_jsonb(t) - ''session_token_hash'''
         when 'whatsapp.accounts' then 'to_jsonb(t) - ''webhook_verify_token_hash'''
@@ -44,10 +43,6 @@ begin
       end,
       format('%s as t where %s', one.relation, one.condition), one.rank, one.keys
     );
-    all_ := all_ || jsonb_build_object(one.relation, part.rows_);
-    if part.left_off > 0 then
-      left_off := left_off || jsonb_build_object(one.relation, part.left_off);
-    end if;
   end loop;
 
   -- Anybody can send millions of events with the address: they come last.
@@ -55,17 +50,16 @@ begin
   events := events || array(
     select distinct e.id from unnest(private.events_by_address(person, most)) as e (id) where not e.id = any (events)
   );
-  select * into part
-  from private.export_rows(
-    'to_jsonb(t) - ''ingest_seq'' - ''n''',
+  all_ := private.export_rows(
+    all_, 'analytics.events', 'to_jsonb(t) - ''ingest_seq'' - ''n''',
     '(select e.*, i.n from unnest($1::uuid[]) with ordinality as i (id, n) inner join analytics.events as e on e.id = i.id) as t', 't.n',
     events[:10001]::text[]
   );
-  all_ := all_ || jsonb_build_object('analytics.events', part.rows_);
-  if jsonb_array_length(part.rows_) < cardinality(events) then
-    left_off := left_off || jsonb_build_object('analytics.events', cardinality(events) - jsonb_array_length(part.rows_));
+  further := cardinality(events) - jsonb_array_length(all_ -> 'analytics.events');
+  if further > 0 then
+    all_ := jsonb_set(all_, '{left_off,analytics.events}', to_jsonb(further));
   end if;
-  return all_ || jsonb_build_object('left_off', left_off);
+  return all_;
 end
 $$;
 revoke execute on function private.growth_export(jsonb) from public;

@@ -40,19 +40,14 @@ create function private.clixen_export(person jsonb) returns jsonb
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
   one record;
-  part record;
-  left_off jsonb := '{}';
-  all_ jsonb := '{}';
+  all_ jsonb := '{"left_off": {}}';
 begin
   for one in select t.relation, t.source, t.owner from private.clixen_tables() as t order by t.relation::text loop
-    select * into part
-    from private.export_rows('to_jsonb(t)', format('%s where %s = any ($1::uuid[])', one.source, one.owner), 't.created_at desc, t.id', users::text[]);
-    all_ := all_ || jsonb_build_object(one.relation::text, part.rows_);
-    if part.left_off > 0 then
-      left_off := left_off || jsonb_build_object(one.relation::text, part.left_off);
-    end if;
+    all_ := private.export_rows(
+      all_, one.relation::text, 'to_jsonb(t)', format('%s where %s = any ($1::uuid[])', one.source, one.owner), 't.created_at desc, t.id', users::text[]
+    );
   end loop;
-  return all_ || jsonb_build_object('left_off', left_off);
+  return all_;
 end
 $$;
 revoke execute on function private.clixen_export(jsonb) from public;

@@ -93,9 +93,7 @@ declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
   customers constant text[] := private.customers_of(users);
   one record;
-  part record;
-  left_off jsonb := '{}';
-  all_ jsonb := jsonb_build_object('private.billing_customers', to_jsonb(customers));
+  all_ jsonb := jsonb_build_object('left_off', '{}'::jsonb, 'private.billing_customers', to_jsonb(customers));
 begin
   for one in
     select t.relation::text, 'to_jsonb(t)' as expression, 't.user_id = any ($1::uuid[])' as condition, 't.id' as rank, users::text[] as keys
@@ -108,14 +106,11 @@ begin
         't.customer_id = any ($1)', 't.id', customers
       )
   loop
-    select * into part
-    from private.export_rows(one.expression, format('%s as t where %s', one.relation, one.condition), one.rank, one.keys);
-    all_ := all_ || jsonb_build_object(one.relation, part.rows_);
-    if part.left_off > 0 then
-      left_off := left_off || jsonb_build_object(one.relation, part.left_off);
-    end if;
+    all_ := private.export_rows(
+      all_, one.relation, one.expression, format('%s as t where %s', one.relation, one.condition), one.rank, one.keys
+    );
   end loop;
-  return all_ || jsonb_build_object('left_off', left_off);
+  return all_;
 end
 $$;
 revoke execute on function private.flashfusion_export(jsonb) from public;

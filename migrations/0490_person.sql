@@ -159,9 +159,7 @@ create function private.observatory_export(person jsonb) returns jsonb
 declare
   users constant uuid[] := private.texts(person -> 'users')::uuid[];
   one record;
-  part record;
-  left_off jsonb := '{}';
-  all_ jsonb := '{}';
+  all_ jsonb := '{"left_off": {}}';
 begin
   for one in
     select t.relation, t.owner, coalesce((
@@ -173,16 +171,12 @@ begin
     ), 'id') as newest
     from private.observatory_tables() as t
   loop
-    select * into part
-    from private.export_rows(
-      'to_jsonb(t)', format('%s as t where t.%I = any ($1::uuid[])', one.relation, one.owner), format('t.%I desc, t.id', one.newest), users::text[]
+    all_ := private.export_rows(
+      all_, one.relation::text, 'to_jsonb(t)', format('%s as t where t.%I = any ($1::uuid[])', one.relation, one.owner),
+      format('t.%I desc, t.id', one.newest), users::text[]
     );
-    all_ := all_ || jsonb_build_object(one.relation::text, coalesce(all_ -> one.relation::text, '[]') || part.rows_);
-    if part.left_off > 0 then
-      left_off := left_off || jsonb_build_object(one.relation::text, part.left_off + coalesce((left_off ->> one.relation::text)::bigint, 0));
-    end if;
   end loop;
-  return all_ || jsonb_build_object('left_off', left_off);
+  return all_;
 end
 $$;
 revoke execute on function private.observatory_export(jsonb) from public;

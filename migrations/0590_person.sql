@@ -108,9 +108,7 @@ create function private.assistant_export(person jsonb) returns jsonb
 declare
   members constant uuid[] := private.members_of(person);
   one record;
-  part record;
-  left_off jsonb := '{}';
-  all_ jsonb := '{}';
+  all_ jsonb := '{"left_off": {}}';
 begin
   for one in
     select t.relation, format('assistant.users as u inner join %s as t on %s', t.relation, t.joins) as source, '1' as rank
@@ -123,14 +121,11 @@ begin
        inner join assistant.messages as t on t.conversation_id = c.id',
       't.created_at desc'
   loop
-    select * into part
-    from private.export_rows('to_jsonb(t)', format('%s where u.id = any ($1::uuid[])', one.source), one.rank, members::text[]);
-    all_ := all_ || jsonb_build_object(one.relation::text, part.rows_);
-    if part.left_off > 0 then
-      left_off := left_off || jsonb_build_object(one.relation::text, part.left_off);
-    end if;
+    all_ := private.export_rows(
+      all_, one.relation::text, 'to_jsonb(t)', format('%s where u.id = any ($1::uuid[])', one.source), one.rank, members::text[]
+    );
   end loop;
-  return all_ || jsonb_build_object('left_off', left_off);
+  return all_;
 end
 $$;
 revoke execute on function private.assistant_export(jsonb) from public;
