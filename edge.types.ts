@@ -4567,7 +4567,7 @@ export interface operations {
                         unproven: unknown;
                         /** @description Rows that only mention the person: the number by table, at most 10,000. */
                         mentions: unknown;
-                        /** @description Rows that this answer has no room for: the number by table. */
+                        /** @description Rows beyond the limits of an export: the number by table. */
                         left_off: unknown;
                     } & {
                         [key: string]: unknown;

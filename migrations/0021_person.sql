@@ -72,9 +72,8 @@ cross join lateral jsonb_each(coalesce(answer.value -> united_under.key, '{}')) 
 $$;
 revoke execute on function private.united_under(jsonb, text) from public;
 
--- An export with the rows of one more relation: the first 10,000 and 25 MB of them, as a JSON document has room for 256 MB, of all tables. How many
--- more there are is added to left_off, which the export has. expression is of a row t; source has the table t, and a condition on $1, the keys;
--- rank is the order.
+-- Adds the rows of a relation to an export: the first 10,000 and 25 MB of them, since jsonb holds at most 256 MB. The number of further rows is added
+-- to the export's left_off. `expression` gives the JSON of a row t. `source` names the table t, with a condition on $1, the keys. `rank` is the order.
 create function private.export_rows(
   export jsonb, relation text, expression text, source text, rank text, keys text[]
 ) returns jsonb

@@ -175,23 +175,23 @@ create function private.forget_erased_users() returns bigint
   as $$
 declare
   part constant int := 500;
-  gone uuid[];
+  erased uuid[];
   ids uuid[];
   rows_ bigint;
 begin
-  gone := array(select u.user_id from private.users_to_forget as u order by u.at, u.user_id limit 50 for update skip locked);
+  erased := array(select u.user_id from private.users_to_forget as u order by u.at, u.user_id limit 50 for update skip locked);
   ids := array(
-    select e.id from unnest(gone) as u (id)
+    select e.id from unnest(erased) as u (id)
     cross join lateral (select e.id from analytics.events as e where e.user_id = u.id limit part) as e
     limit part
   );
   delete from experiments.assignments as a
   where a.id = any (private.assignments_of(jsonb_build_object(
-    'emails', '[]'::jsonb, 'users', to_jsonb(gone), 'systems', '{"growth": {"sessions": []}}'::jsonb
+    'emails', '[]'::jsonb, 'users', to_jsonb(erased), 'systems', '{"growth": {"sessions": []}}'::jsonb
   ), 10 * part));
   get diagnostics rows_ = row_count;
   if cardinality(ids) < part and rows_ < 10 * part then
-    delete from private.users_to_forget as u where u.user_id = any (gone);
+    delete from private.users_to_forget as u where u.user_id = any (erased);
   end if;
   return rows_ + case when cardinality(ids) > 0 then private.forget_events(ids) else 0 end;
 end

@@ -32,7 +32,7 @@ create table private.n8n_removals (
   workflow_id     uuid,                    -- the workflow's id here
   due_at          timestamptz not null default now() + interval '2 minutes',
   attempts        bigint not null default 0,
-  claimed_until   timestamptz              -- n8n is being told to remove it; until then no deployment of the workflow begins
+  claimed_until   timestamptz              -- the edge removes it from n8n; until then no deployment of the workflow begins
 );
 comment on table private.n8n_removals is 'Workflows to remove from n8n: their rows were deleted here, or archived.';
 

@@ -52,7 +52,7 @@ create policy owner_delete on flashfusion.notifications for delete to authentica
 grant select, update (is_read), delete on flashfusion.notifications to authenticated;
 grant select, insert, update, delete on flashfusion.notifications to service_role;
 select private.scope_table('flashfusion.notifications');
--- Of its own: a full inbox that is marked as read would leave no room for a user's work.
+-- A separate allowance: marking a full inbox as read would use up that of a user's other writes.
 insert into private.daily_allowances (name, rows) values ('notifications', 500000);
 select private.limit_writes('flashfusion.notifications', 'notifications', true);
 

@@ -9,7 +9,7 @@ import { conversation, forget, say, world } from '../support/talk.js';
 const LENGTH = 2000;
 /**
  * Pages: 16 of the one foreign row, of its indexes, and of the conversation that it belongs to. Policies ask who the caller is
- * when there is a row to judge, up to three times, for 6 pages each where the index of users has three levels.
+ * when there is a row to check, up to three times, for 6 pages each where the index of users has three levels.
  */
 const ONE_ROW = 16 + 3 * 6;
 
