@@ -152,7 +152,7 @@ const PERSONAS_IN_WORDS = `| persona | is |
 | stranger, other tenant's admin | users who have nothing to do with the owner |
 | admin | a user with \`app_metadata.role = admin\`; every user claims the same in \`user_metadata\`, which must never count |
 | edge | the edge's own token, which nobody outside has; *vouched for* is the token that it makes where it calls on a user's behalf |
-| service | the back office's token of role \`service_role\` |`;
+| service | a server's token of role \`service_role\` |`;
 
 /**
  * As docs/proof.md: what was tried of the given systems, as whom, and the counts. It changes where an attempt or its outcome does.
@@ -222,6 +222,9 @@ What each purpose endpoint asks the database, as whom, and what that function's 
 | Endpoint | function | called as | depends on |
 | --- | --- | --- | --- |
 ${endpoints.map(({ subject, function: called, identity, depends }) => `| ${subject} | ${called} | ${IDENTITIES[identity]} | ${depends ?? 'nothing'} |`).join('\n')}
+
+\`GET /v1/changes\` is not in the table: it calls no function of its own for a request. The edge calls \`edge.changes\` as itself for all listeners
+of an isolate together, with the claims that it has verified of each, and the function becomes each of these users.
 `;
 };
 

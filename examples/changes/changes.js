@@ -11,8 +11,9 @@ export async function listen({ url, token, table, onEvent, signal }) {
     try {
       const headers = { authorization: `Bearer ${await token()}`, ...(id && { 'last-event-id': id }) };
       const response = await fetch(`${url}/v1/changes?table=${encodeURIComponent(table)}`, { headers, signal });
-      // 410 Gone: the changes after this id have been deleted. Listen without it; at the next `ready` read the rows anew.
-      if (response.status === 410) id = undefined;
+      // 410: the changes after this id have been deleted. 400: the edge's key has changed, so it cannot read the id. Listen without it; at
+      // the next `ready` read the rows anew.
+      if (response.status === 410 || (response.status === 400 && id)) id = undefined;
       else if (!response.ok && response.status < 500 && response.status !== 429) throw await response.json();
       let text = '';
       const reader = response.ok && response.body.pipeThrough(new TextDecoderStream()).getReader();

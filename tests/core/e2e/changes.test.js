@@ -655,3 +655,38 @@ test('a page of another origin hears by examples/changes/changes.js, also after 
     page.close();
   }
 });
+
+test('examples/changes/changes.js begins anew where its id is refused, and throws every other refusal', async () => {
+  const refusals = { 410: 'RG591', 400: 'RG325', 403: 'RG219' };
+  const { listen: follow } = await import('../../../examples/changes/changes.js');
+  for (const status of Object.keys(refusals).map(Number)) {
+    const ids = [];
+    const server = createServer((request, response) => {
+      const id = request.headers['last-event-id'];
+      ids.push(id ?? null);
+      if (id) response.writeHead(status).end(JSON.stringify({ code: refusals[status] }));
+      else response.end(`id: a${ids.length}\nevent: ready\ndata: {"table":"sample.projects"}\n\n`);
+    });
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const stop = new AbortController();
+    let ready = 0;
+    try {
+      const over = follow({
+        url: `http://127.0.0.1:${server.address().port}`,
+        token: () => 'token',
+        table: 'sample.projects',
+        onEvent: () => {
+          ready += 1;
+          if (ready === 2) stop.abort();
+        },
+        signal: stop.signal,
+      });
+      if (status === 403) await assert.rejects(over, { code: 'RG219' });
+      else await over;
+      assert.deepEqual(ids, status === 403 ? [null, 'a1'] : [null, 'a1', null]);
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
+  }
+});
