@@ -1,6 +1,6 @@
 // A worker of flashfusion: takes tasks, keeps them by heartbeats, and ends them. It needs nothing but Node 20.
 //
-//   ROWGATE_URL=http://127.0.0.1:8787 ROWGATE_TOKEN=<a token of the back office> node examples/flashfusion/worker.js
+//   ROWGATE_URL=http://127.0.0.1:8787 ROWGATE_TOKEN=<a worker's API token> node examples/flashfusion/worker.js
 //
 // Start as many as you like, on as many machines. One may die at any moment: when its lease ends, its tasks are tried again.
 import { setTimeout as sleep } from 'node:timers/promises';
