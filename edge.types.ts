@@ -322,7 +322,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Resumes interrupted deployments: for the back office of a system without crons. */
+        /** Resumes interrupted deployments: for a server with a `service_role` token, in place of crons. */
         post: operations["post_v1_jobs_finish_deployments"];
         delete?: never;
         options?: never;
@@ -1055,7 +1055,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Fetches the objects of Stripe's thin events: for the back office of a system without crons. */
+        /** Fetches the objects of Stripe's thin events: for a server with a `service_role` token, in place of crons. */
         post: operations["post_v1_jobs_fetch_thin_events"];
         delete?: never;
         options?: never;
@@ -1564,7 +1564,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes and seals the head of the audit chains: for the back office of a system without crons. */
+        /** Makes and seals the head of the audit chains: for a server with a `service_role` token, in place of crons. */
         post: operations["post_v1_jobs_seal_audit_head"];
         delete?: never;
         options?: never;
@@ -9274,7 +9274,7 @@ export interface operations {
                             at: string;
                             /**
                              * Format: uuid
-                             * @description Null: the back office, or the edge.
+                             * @description Null: `service_role`, or the edge.
                              */
                             actor: string | null;
                             action: string;

@@ -41,7 +41,7 @@ begin
 end
 $$;
 
--- Whether the caller is the back office. Claims without its name in their text are not parsed, as in user_id.
+-- Whether the caller has the role service_role. Claims without its name in their text are not parsed, as in user_id.
 create function private.is_server() returns boolean
   language plpgsql stable
   set search_path = ''
@@ -99,7 +99,7 @@ create function private.is_admin() returns boolean
 revoke execute on function private.is_admin() from public;
 grant execute on function private.is_admin() to authenticated;
 
--- Ends the request unless the caller is an admin, the back office, or an operator, who is connected to the database without
+-- Ends the request unless the caller is an admin, service_role, or an operator, who is connected to the database without
 -- PostgREST.
 create function private.require_admin() returns boolean
   language plpgsql stable
@@ -132,7 +132,7 @@ end
 $$;
 revoke execute on function private.refuse_api_token() from public;
 
--- What a limit counts by: the user, the back office, the hashed address that the edge has verified, or one key for all other
+-- What a limit counts by: the user, service_role, the hashed address that the edge has verified, or one key for all other
 -- callers.
 create function private.caller_key() returns text
   language plpgsql stable

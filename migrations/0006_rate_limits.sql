@@ -131,7 +131,7 @@ declare
   burst bigint;
   wait int;
 begin
-  -- The back office has no limits.
+  -- service_role has no limits.
   if caller = 'service' then
     return;
   end if;

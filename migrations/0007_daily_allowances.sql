@@ -10,7 +10,7 @@ create table private.daily_allowances (
   constraint daily_allowances_positive check (bytes > 0 and rows > 0 and all_bytes > 0 and all_rows > 0)
 );
 comment on table private.daily_allowances is
-  'How much may be written in one day of UTC: bytes and rows of one user or address, all_bytes and all_rows of all anonymous callers together; null: no limit. Change a row to change an allowance. The back office has none.';
+  'How much may be written in one day of UTC: bytes and rows of one user or address, all_bytes and all_rows of all anonymous callers together; null: no limit. Change a row to change an allowance. service_role has none.';
 
 alter table private.daily_allowances enable row level security;
 alter table private.daily_allowances force row level security;

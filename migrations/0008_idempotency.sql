@@ -18,7 +18,7 @@ create index idempotency_keys_expires_at on private.idempotency_keys (expires_at
 alter table private.idempotency_keys enable row level security;
 alter table private.idempotency_keys force row level security;
 
--- The namespace of the request's keys: the user, the back office, or one for all anonymous callers, because a retry may come from
+-- The namespace of the request's keys: the user, service_role, or one for all anonymous callers, because a retry may come from
 -- another network.
 create function private.idempotency_caller() returns text
   language plpgsql stable

@@ -51,7 +51,7 @@ begin
   if claims ? 'api_token' or claims ->> 'iss' = 'rowgate' then
     access := private.check_api_token(claims, btrim(split_part(path, ',', 1), '" '));
   end if;
-  -- No limit for the back office but its workers, nor for the edge's calls on behalf of no caller (webhooks, jobs).
+  -- No limit for service_role, except its workers, nor for the edge's calls on behalf of no caller (webhooks, jobs).
   if is_server and not is_worker or (role = 'edge' and seen is null) then
     if access = 'read' then
       perform set_config('transaction_read_only', 'on', true);
@@ -82,7 +82,7 @@ begin
       format('At most %s at once', shares.caller), 'Send fewer at once; try again after the time in Retry-After.', 1
     );
   end if;
-  -- Rate limits are not for the back office.
+  -- service_role has no rate limits.
   if seen -> 'limit' is not null and not is_worker then
     perform private.limit_endpoint(seen -> 'limit');
   end if;

@@ -145,7 +145,7 @@ begin
 end
 $$;
 comment on function edge.export_person(text, text[]) is
-  'Everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, up to 10,000 rows and 25 MB of a table; left_off is how many more there are. Of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and the back office get past its first line.';
+  'Everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, up to 10,000 rows and 25 MB of a table; left_off is how many more there are. Of rows that only mention them, the number by table. Definer: it reads what no role may read; only admins and service_role get past its first line.';
 revoke execute on function edge.export_person(text, text[]) from public;
 -- The edge calls it with the caller's own token.
 grant execute on function edge.export_person(text, text[]) to authenticated, service_role;
@@ -184,7 +184,7 @@ begin
 end
 $$;
 comment on function edge.erase_person(text, text[], boolean) is
-  'Erases everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, and counts it by table; of what may be too much for one call a part, and left is how much is left for the next one. Rows that a system keeps, and rows that only mention the person, stay and are counted; the latter are erased on request. Definer: it deletes what no role may delete; only admins and the back office get past its first line.';
+  'Erases everything that the systems store about an e-mail address, and about phone numbers that the caller has verified, and counts it by table; of what may be too much for one call a part, and left is how much is left for the next one. Rows that a system keeps, and rows that only mention the person, stay and are counted; the latter are erased on request. Definer: it deletes what no role may delete; only admins and service_role get past its first line.';
 revoke execute on function edge.erase_person(text, text[], boolean) from public;
 grant execute on function edge.erase_person(text, text[], boolean) to authenticated, service_role;
 

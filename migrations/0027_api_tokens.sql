@@ -35,7 +35,7 @@ create table private.api_tokens (
   constraint api_tokens_worker check (user_id is not null or scopes -> 'systems' = '[]')
 );
 comment on table private.api_tokens is 'API tokens by their SHA-256. The text of a token never reaches the database: the edge makes it, and shows it once.';
-comment on column private.api_tokens.user_id is 'The user as whom the token acts. Null: a worker of the back office, for the endpoints of the scope only.';
+comment on column private.api_tokens.user_id is 'The user as whom the token acts. Null: a worker without a user, for the endpoints of the scope only.';
 comment on column private.api_tokens.prefix is 'The first characters of the token, by which its owner recognises it.';
 comment on column private.api_tokens.scopes is
   '{"systems": [...], "endpoints": [...], "access": "read" or "write"}: systems whose data API and endpoints the token opens, and further endpoints, each as its method and path.';
@@ -74,7 +74,7 @@ select private.index_mentions('private.api_tokens', array['name']);
 
 -- The scope of the API token that the caller has used: {id, systems, endpoints, access} and, in the call of an endpoint,
 -- {call: {endpoint, system, schema, function}}; null for all other callers. In requests of
--- the data API the token's owner is private.user_id(); it is null in a call for a worker of the back office.
+-- the data API the token's owner is private.user_id(); it is null in a call for a worker without a user.
 create function private.api_token() returns jsonb
   language plpgsql stable
   set search_path = ''
@@ -271,7 +271,7 @@ comment on function edge.exchange_api_token(text) is
 revoke execute on function edge.exchange_api_token(text) from public;
 grant execute on function edge.exchange_api_token(text) to edge;
 
--- Whose tokens the caller makes, lists and revokes: a user's own, or those of the back office's workers (null). Ends the request of
+-- Whose tokens the caller makes, lists and revokes: a user's own, or those of workers without a user (null). Ends the request of
 -- everybody else, and of those who have used an API token: a token that was found must not outlive itself in another one.
 create function private.token_owner() returns uuid
   language plpgsql stable
@@ -340,7 +340,7 @@ begin
     when system_names is null then 'systems must be a list of names of systems'
     when endpoint_names is null then 'endpoints must be a list such as ["POST /v1/keys/{id}/use"]'
     when cardinality(system_names) + cardinality(endpoint_names) = 0 then 'systems or endpoints must name something'
-    when owner is null and cardinality(system_names) > 0 then 'the back office makes tokens for endpoints only, not for systems'
+    when owner is null and cardinality(system_names) > 0 then 'service_role makes tokens for endpoints only, not for systems'
     when exists (
       select from unnest(system_names) as wanted where not exists (select from private.system_schemas as s where s.system = wanted)
     ) then 'systems must be of ' || coalesce((select string_agg(distinct s.system, ', ') from private.system_schemas as s), 'none')

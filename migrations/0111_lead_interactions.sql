@@ -43,7 +43,7 @@ create policy admin_update on marketing.lead_interactions for update to authenti
 create policy admin_delete on marketing.lead_interactions for delete to authenticated
   using ((select private.is_admin()));
 grant select, delete on marketing.lead_interactions to authenticated, service_role;
--- Not created_by: it is the token's user, and null for the back office.
+-- Not created_by: it is the token's user, and null for service_role.
 grant insert (lead_id, interaction_type, subject, description, outcome, scheduled_at, completed_at, metadata)
   on marketing.lead_interactions to authenticated, service_role;
 grant update (interaction_type, subject, description, outcome, scheduled_at, completed_at, metadata)

@@ -90,7 +90,7 @@ from (
 $$;
 revoke execute on function marketing.confirmation_token(marketing.leads, timestamptz) from public;
 
--- Addresses that wait for confirmation, with the token of each link, for the back office's mailer: those that it has not received
+-- Addresses that wait for confirmation, with the token of each link, for the mailer: those that it has not received
 -- yet, the oldest first. It receives one again only if it passes an interval to wait, three times in all, and after all new ones.
 -- The link is <edge>/v1/leads/confirm?token=<token>, valid for seven days.
 create function marketing.pending_confirmations(most int default 100, again_after interval default null)

@@ -40,7 +40,7 @@ comment on column analytics.events.id is
 comment on column analytics.events.type is 'One of page_view, user_action, conversion and system.';
 comment on column analytics.events.user_id is
   'The user of the token; without a token the user that the caller claims to be, which proves nothing.';
-comment on column analytics.events.user_is_verified is 'Whether a token or the back office named the user.';
+comment on column analytics.events.user_is_verified is 'Whether a token or service_role named the user.';
 comment on column analytics.events.occurred_at is 'The client''s clock, at most 24 hours ahead of ours.';
 comment on column analytics.events.ingest_seq is
   'Grows with every event. process_pending_events remembers the last one that it has seen; a flag would need a second write of every row.';

@@ -31,7 +31,7 @@ create table analytics.metrics (
   constraint metrics_aggregation check (aggregation in ('sum', 'count', 'avg', 'min', 'max', 'p50', 'p95', 'p99', 'last')),
   constraint metrics_sample_count check (sample_count >= 0)
 );
-comment on table analytics.metrics is 'One row per figure. The back office writes them; admins read them.';
+comment on table analytics.metrics is 'One row per figure. service_role writes them; admins read them.';
 comment on column analytics.metrics.aggregation is 'How the figure was computed from sample_count values.';
 
 create index metrics_name on analytics.metrics (name, timestamp desc);

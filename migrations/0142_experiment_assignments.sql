@@ -30,7 +30,7 @@ create table experiments.assignments (
 );
 comment on table experiments.assignments is 'Which unit is in which variant, since when, and whether it was shown. Written by functions only.';
 comment on column experiments.assignments.unit_key is
-  '"user:" and the id of a user that a token or the back office has named, "claimed:" and an id that anybody may have typed, or "session:" and the session''s id. One id gets the same variant with either prefix; nobody else can write the row of a user.';
+  '"user:" and the id of a user that a token or service_role has named, "claimed:" and an id that anybody may have typed, or "session:" and the session''s id. One id gets the same variant with either prefix; nobody else can write the row of a user.';
 comment on column experiments.assignments.user_id is 'The user, if the id is a uuid: whose conversions count, and what is erased with the user.';
 comment on column experiments.assignments.session_id is 'The session that asked; for a user, the first session.';
 comment on column experiments.assignments.source is 'hash, or override: staff have put the unit into this variant, and it counts in no result.';
@@ -93,7 +93,7 @@ create type private.experiment_units as (
   session_value text
 );
 
--- The units of a caller. A signed-in caller is the token's user, whatever the arguments say. The back office's arguments are
+-- The units of a caller. A signed-in caller is the token's user, whatever the arguments say. The arguments of service_role are
 -- trusted. Any other caller may have guessed the user_id: it is hashed to the same variant, but no row of that user is read or
 -- written.
 create function private.experiment_units(user_id text, session_id text) returns private.experiment_units

@@ -23,7 +23,7 @@ $$;
 revoke execute on function private.lock_user(uuid) from public;
 
 -- Trigger. Before each statement: one user's writes run one after the other. Most of them end in the counters of the same
--- projects and the same profile, by different ways, and would deadlock. Before each row: the same for rows that the back office
+-- projects and the same profile, by different ways, and would deadlock. Before each row: the same for rows that service_role
 -- adds for a user; a profile that is created meanwhile counts them.
 create function private.queue_writes() returns trigger
   language plpgsql security definer

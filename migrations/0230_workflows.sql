@@ -174,13 +174,13 @@ select private.index_mentions('clixen.mvp_workflows', array[
 ]);
 select private.track_changes('clixen.mvp_workflows', 'array[user_id]');
 
--- Counts an execution that n8n has reported to the back office.
+-- Counts an execution that n8n has reported to service_role.
 create function clixen.record_execution(n8n_workflow_id text, finished_at timestamptz, duration_ms bigint) returns boolean
   language plpgsql volatile
   set search_path = ''
   as $$
 begin
-  -- As private.lock_user does, which the back office may not call.
+  -- As private.lock_user does, which service_role may not call.
   perform pg_advisory_xact_lock(hashtextextended(w.user_id::text, 220))
   from clixen.mvp_workflows as w where w.n8n_workflow_id = record_execution.n8n_workflow_id;
   update clixen.mvp_workflows as w set
@@ -193,7 +193,7 @@ begin
 end
 $$;
 comment on function clixen.record_execution(text, timestamptz, bigint) is
-  'Counts an execution of a deployed workflow. For the back office, with its own right on the table.';
+  'Counts an execution of a deployed workflow. For service_role, with its own right on the table.';
 revoke execute on function clixen.record_execution(text, timestamptz, bigint) from public;
 grant execute on function clixen.record_execution(text, timestamptz, bigint) to service_role;
 

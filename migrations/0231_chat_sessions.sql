@@ -58,7 +58,7 @@ declare
   is_deployed boolean;
 begin
   if new.workflow_id is not null then
-    -- Waits for a deployment that is just ending: what the back office does stands in no line with it.
+    -- Waits for a deployment that is just ending: what service_role does is not serialized with it.
     select w.last_deployed_at is not null into is_deployed from clixen.mvp_workflows as w
     where w.id = new.workflow_id and w.user_id = new.user_id
     for share;
@@ -69,7 +69,7 @@ begin
 end
 $$;
 
--- Trigger: a workflow that is deployed marks the sessions that have it, after it has waited for the back office that just gives it to one.
+-- Trigger: a workflow that is deployed marks the sessions that have it, after it has waited for a statement of service_role that is giving it to one.
 create function private.mark_sessions_of_workflow() returns trigger
   language plpgsql security definer
   set search_path = ''

@@ -64,7 +64,7 @@ create function private.prepare_telemetry_event() returns trigger
   set search_path = ''
   as $$
 begin
-  -- The back office's rows: beside other writes of the user, but not beside the user's erasure.
+  -- Rows of service_role: beside other writes of the user, but not beside the user's erasure.
   if (select auth.uid()) is null then
     perform pg_advisory_xact_lock_shared(hashtextextended(new.user_id::text, 220));
     perform private.refuse_erased(new.user_id);

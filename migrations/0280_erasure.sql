@@ -49,7 +49,7 @@ revoke execute on function private.erase_clixen_account(jsonb) from public;
 
 insert into private.hooks (system, event, function) values ('clixen', 'account_erased', 'private.erase_clixen_account');
 
--- The same for the back office, where another system has the accounts.
+-- The same for service_role, where another system has the accounts.
 create function clixen.erase_user(user_id uuid) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -60,7 +60,7 @@ begin
 end
 $$;
 comment on function clixen.erase_user(uuid) is
-  'Erases what clixen stores about a user. Definer: it reaches tables of the schema private; for the back office only.';
+  'Erases what clixen stores about a user. Definer: it reaches tables of the schema private; for service_role only.';
 revoke execute on function clixen.erase_user(uuid) from public;
 grant execute on function clixen.erase_user(uuid) to service_role;
 

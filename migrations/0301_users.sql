@@ -33,7 +33,7 @@ comment on column flashfusion.users.email is
 comment on column flashfusion.users.username is 'Chosen by the user, shown beside public projects. Unique without regard to case.';
 comment on column flashfusion.users.api_usage_count is 'Calls in the current month that count against api_usage_limit.';
 comment on column flashfusion.users.last_login_at is 'When the user last called ensure_user with a session: noted at most once a minute.';
-comment on column flashfusion.users.is_active is 'false: the back office has deactivated the user, who reads and deletes what is there, and changes nothing.';
+comment on column flashfusion.users.is_active is 'false: service_role has deactivated the user, who reads and deletes what is there, and changes nothing.';
 
 create index users_email on flashfusion.users (lower(normalize(email, nfc) collate "C"));
 create unique index users_username_key on flashfusion.users (lower(username collate "C"));
@@ -111,7 +111,7 @@ $$;
 revoke execute on function private.flashfusion_user(uuid, text) from public;
 
 -- The caller's row, created at the first call. For functions that users call: refuses callers who are not users, and those whom
--- the back office has deactivated.
+-- service_role has deactivated.
 create function private.flashfusion_caller() returns flashfusion.users
   language plpgsql volatile
   set search_path = ''

@@ -25,7 +25,7 @@ create table flashfusion.ai_services (
   constraint ai_services_cost check (cost_per_1k_tokens >= 0),
   constraint ai_services_sizes check (max_tokens > 0 and context_window > 0)
 );
-comment on table flashfusion.ai_services is 'Models that users may call. Written by the back office; everybody reads the active ones.';
+comment on table flashfusion.ai_services is 'Models that users may call. Written by service_role; everybody reads the active ones.';
 comment on column flashfusion.ai_services.cost_per_1k_tokens is
   'In dollars, for display where no price is known. Costs are computed from private.model_prices.';
 

@@ -109,7 +109,7 @@ create policy owner_update on flashfusion.user_api_keys for update to authentica
 create policy owner_delete on flashfusion.user_api_keys for delete to authenticated
   using (user_id = (select auth.uid()));
 grant select, update (key_alias, is_active, agents, projects), delete on flashfusion.user_api_keys to authenticated;
--- The back office can stop a key, and widens no scope.
+-- service_role can stop a key, and widens no scope.
 grant select, update (is_active), delete on flashfusion.user_api_keys to service_role;
 select private.scope_table('flashfusion.user_api_keys');
 select private.limit_writes('flashfusion.user_api_keys', 'flashfusion', true);

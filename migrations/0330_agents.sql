@@ -17,7 +17,7 @@ create table flashfusion.agents (
   constraint agents_status check (status in ('online', 'offline', 'busy', 'maintenance', 'error')),
   constraint agents_version_length check (char_length(version) between 1 and 60)
 );
-comment on table flashfusion.agents is 'Agents that work on tasks. Written by the back office; everybody reads the active ones.';
+comment on table flashfusion.agents is 'Agents that work on tasks. Written by service_role; everybody reads the active ones.';
 comment on column flashfusion.agents.last_activity_at is 'When a worker last took a task of this agent: noted once a minute.';
 
 create unique index agents_name_key on flashfusion.agents (lower(name collate "C"));
@@ -50,7 +50,7 @@ create table private.agent_settings (
   constraint agent_settings_config check (jsonb_typeof(config) = 'object' and octet_length(config::text) <= 65536),
   constraint agent_settings_health_check_url check (health_check_url ~ '^https?://' and char_length(health_check_url) <= 2000)
 );
-comment on table private.agent_settings is 'What only the back office may know of an agent: its configuration, and the address of its health check.';
+comment on table private.agent_settings is 'What only service_role may know of an agent: its configuration, and the address of its health check.';
 
 alter table private.agent_settings enable row level security;
 alter table private.agent_settings force row level security;
@@ -78,17 +78,17 @@ begin
 end
 $$;
 comment on function flashfusion.agent_settings(uuid, jsonb, text) is
-  'An agent''s configuration and health check, for the back office. Definer: the table is in the schema private.';
+  'An agent''s configuration and health check, for service_role. Definer: the table is in the schema private.';
 revoke execute on function flashfusion.agent_settings(uuid, jsonb, text) from public;
 grant execute on function flashfusion.agent_settings(uuid, jsonb, text) to service_role;
 
--- The same as columns of the table, which PostgREST serves to the back office: `select=*,config,health_check_url`.
+-- The same as columns of the table, which PostgREST serves to service_role: `select=*,config,health_check_url`.
 create function flashfusion.config(agent flashfusion.agents) returns jsonb
   language sql stable security definer
   set search_path = ''
   as $$ select coalesce((select s.config from private.agent_settings as s where s.agent_id = agent.id), '{}') $$;
 comment on function flashfusion.config(flashfusion.agents) is
-  'An agent''s configuration, for the back office. Definer: the table is in the schema private.';
+  'An agent''s configuration, for service_role. Definer: the table is in the schema private.';
 revoke execute on function flashfusion.config(flashfusion.agents) from public;
 grant execute on function flashfusion.config(flashfusion.agents) to service_role;
 
@@ -97,7 +97,7 @@ create function flashfusion.health_check_url(agent flashfusion.agents) returns t
   set search_path = ''
   as $$ select s.health_check_url from private.agent_settings as s where s.agent_id = agent.id $$;
 comment on function flashfusion.health_check_url(flashfusion.agents) is
-  'The address of an agent''s health check, for the back office. Definer: the table is in the schema private.';
+  'The address of an agent''s health check, for service_role. Definer: the table is in the schema private.';
 revoke execute on function flashfusion.health_check_url(flashfusion.agents) from public;
 grant execute on function flashfusion.health_check_url(flashfusion.agents) to service_role;
 

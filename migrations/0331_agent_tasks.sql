@@ -39,7 +39,7 @@ comment on column flashfusion.agent_tasks.errors is 'The last 25 failed attempts
 comment on column flashfusion.agent_tasks.run_at is 'The task does not start before this time.';
 comment on column flashfusion.agent_tasks.idempotency_key is
   'The Idempotency-Key of the request. Null again once the task is cancelled and no worker has it any more.';
-comment on column flashfusion.agent_tasks.lease_token is 'Of the worker that has the task, and must name it. Only the back office can call as a worker.';
+comment on column flashfusion.agent_tasks.lease_token is 'Of the worker that has the task, and must name it. Only service_role and API tokens of workers can call as a worker.';
 
 create index agent_tasks_user_id on flashfusion.agent_tasks (user_id, created_at desc, id desc);
 create unique index agent_tasks_idempotency on flashfusion.agent_tasks (user_id, idempotency_key) where idempotency_key is not null;

@@ -1,14 +1,14 @@
 -- 0333: task workers. How workers take tasks, keep them, and end them. A worker proves by a lease token that it still has a task:
 -- its calls after the end of its lease are refused.
 -- migrate:up
--- Ends the request unless the edge calls for a worker: for the back office, or for the token of a worker.
+-- Ends the request unless the edge calls for a worker: for service_role, or for the API token of a worker.
 create function private.require_task_worker() returns void
   language plpgsql stable
   set search_path = ''
   as $$
 begin
   if private.caller_role() is distinct from 'service_role' then
-    perform private.refuse(403, 'RG659', 'This is for workers only', null, 'Use a token of the back office.');
+    perform private.refuse(403, 'RG659', 'This is for workers only', null, 'Use a service_role token, or the API token of a worker.');
   end if;
 end
 $$;

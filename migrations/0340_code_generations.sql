@@ -97,7 +97,7 @@ insert into private.budget_rules (scope, period, limit_micro, description) value
 insert into private.limit_rules (name, burst, refill, shared) values ('generations', 300, '100 milliseconds', 1);
 insert into private.daily_allowances (name, bytes, rows) values ('generations', 52428800, 50000);
 
--- Begins a code generation of the caller: stores it and reserves a call. A worker of the back office carries it out.
+-- Begins a code generation of the caller: stores it and reserves a call. A worker with a service_role token carries it out.
 create function flashfusion.start_generation(
   project_id uuid, ai_service_id uuid, prompt text, generation_type text default 'code', file_path text default null,
   language text default null, framework text default null, metadata jsonb default '{}'
@@ -213,7 +213,7 @@ begin
 end
 $$;
 comment on function flashfusion.finish_generation(uuid, text, text, bigint, bigint, bigint, bigint) is
-  'Ends a code generation with its tokens and cost. Definer: what counts is written by functions only. For the back office only.';
+  'Ends a code generation with its tokens and cost. Definer: what counts is written by functions only. For service_role only.';
 revoke execute on function flashfusion.finish_generation(uuid, text, text, bigint, bigint, bigint, bigint) from public;
 grant execute on function flashfusion.finish_generation(uuid, text, text, bigint, bigint, bigint, bigint) to service_role;
 

@@ -1,4 +1,4 @@
--- 0350: deployments of projects. Owners ask for them; the back office's workers carry them out. The values of their environment variables
+-- 0350: deployments of projects. Owners ask for them; workers carry them out. The values of their environment variables
 -- are sealed by the edge, and lie in the schema private.
 -- migrate:up
 create table flashfusion.deployments (

@@ -26,7 +26,7 @@ create table flashfusion.integrations (
 comment on table flashfusion.integrations is 'Accounts of users at other services.';
 comment on column flashfusion.integrations.credentials is
   'Names only. PUT /v1/integrations/{id}/credentials stores the values, sealed; a worker of the owner opens them.';
-comment on column flashfusion.integrations.status is 'Written by the back office''s workers.';
+comment on column flashfusion.integrations.status is 'Written by workers and service_role.';
 
 create index integrations_user_id on flashfusion.integrations (user_id, created_at desc, id desc);
 create index integrations_sync on flashfusion.integrations (sync_frequency, last_sync_at) where status = 'connected';

@@ -177,7 +177,7 @@ comment on function edge.finish_billing_event(text, int, jsonb) is
 revoke execute on function edge.finish_billing_event(text, int, jsonb) from public;
 grant execute on function edge.finish_billing_event(text, int, jsonb) to edge;
 
--- Whether the caller may have the edge fetch the objects of thin events now: the back office may.
+-- Whether the caller may have the edge fetch the objects of thin events now: service_role may.
 create function flashfusion.may_fetch_thin_events() returns boolean
   language sql stable
   set search_path = ''

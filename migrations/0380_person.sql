@@ -167,7 +167,7 @@ insert into private.hooks (system, event, function) values
 ('flashfusion', 'person_kept', 'private.flashfusion_kept'),
 ('flashfusion', 'person_erase', 'private.flashfusion_erase');
 
--- The same for the back office, where another system has the accounts.
+-- The same for service_role, where another system has the accounts.
 create function flashfusion.erase_user(user_id uuid) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -178,11 +178,11 @@ begin
 end
 $$;
 comment on function flashfusion.erase_user(uuid) is
-  'Erases what flashfusion stores about a user. Definer: it reaches tables of the schema private; for the back office only.';
+  'Erases what flashfusion stores about a user. Definer: it reaches tables of the schema private; for service_role only.';
 revoke execute on function flashfusion.erase_user(uuid) from public;
 grant execute on function flashfusion.erase_user(uuid) to service_role;
 
--- Trigger before each insert and update: a user whom the back office has deactivated changes nothing. Reading and deleting their own
+-- Trigger before each insert and update: a user whom service_role has deactivated changes nothing. Reading and deleting their own
 -- rows is left to them.
 create function private.refuse_deactivated() returns trigger
   language plpgsql

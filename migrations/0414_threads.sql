@@ -514,7 +514,7 @@ begin
     array_agg(n.id) filter (where n.role = 'user' and n.entry_type = 'user') as prompts
   into written
   from new_rows as n
-  -- The back office may name the parent itself.
+  -- service_role may name the parent itself.
   where n.parent_id is null;
   if written.conversations is null then
     return null;

@@ -360,7 +360,7 @@ comment on function edge.audit_head_sealed(uuid, text, bigint) is
 revoke execute on function edge.audit_head_sealed(uuid, text, bigint) from public;
 grant execute on function edge.audit_head_sealed(uuid, text, bigint) to edge;
 
--- Whether the caller may have heads sealed: the back office of a system without crons.
+-- Whether the caller may have heads sealed: a server with a service_role token, in place of crons.
 create function observatory.may_seal_audit_head() returns boolean
   language sql stable
   set search_path = ''
@@ -438,7 +438,7 @@ begin
 end
 $$;
 comment on function observatory.audit_heads(uuid, text, uuid) is
-  'Heads and faults of observatory''s audit chains. Definer: it reads tables of the schema private; only admins and the back office get past its first line.';
+  'Heads and faults of observatory''s audit chains. Definer: it reads tables of the schema private; only admins and service_role get past its first line.';
 revoke execute on function observatory.audit_heads(uuid, text, uuid) from public;
 grant execute on function observatory.audit_heads(uuid, text, uuid) to service_role;
 

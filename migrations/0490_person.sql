@@ -228,7 +228,7 @@ insert into private.hooks (system, event, function) values
 ('observatory', 'person_kept', 'private.observatory_kept'),
 ('observatory', 'person_erase', 'private.observatory_erase');
 
--- The same for the back office, where another system has the accounts.
+-- The same for service_role, where another system has the accounts.
 create function observatory.erase_user(user_id uuid) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -239,7 +239,7 @@ begin
 end
 $$;
 comment on function observatory.erase_user(uuid) is
-  'Erases what observatory stores about a user. Definer: it reaches tables of the schema private; for the back office only.';
+  'Erases what observatory stores about a user. Definer: it reaches tables of the schema private; for service_role only.';
 revoke execute on function observatory.erase_user(uuid) from public;
 grant execute on function observatory.erase_user(uuid) to service_role;
 

@@ -101,7 +101,7 @@ end
 $$;
 revoke execute on function private.require_member() from public;
 
--- The caller's role in a tenant: 'admin' or 'owner', or 'service' for the back office. Everybody else is refused; somebody else's tenant
+-- The caller's role in a tenant: 'admin' or 'owner', or 'service' for service_role. Everybody else is refused; somebody else's tenant
 -- is refused like one that does not exist.
 create function private.require_tenant_admin(tenant uuid) returns text
   language plpgsql stable

@@ -1,5 +1,5 @@
 -- 0501: tenants. Companies, each with its own model, settings and limits. Admins change the settings; the limits, the provider and the model
--- are the back office's, who pays for them.
+-- are written by service_role only: the operator pays for them.
 -- migrate:up
 create table assistant.tenants (
   id                    uuid constraint tenants_pkey primary key default gen_random_uuid(),

@@ -1,4 +1,4 @@
--- 0503: members. The back office creates tenants. Admins invite people by e-mail address, change their roles and deactivate them. Nothing
+-- 0503: members. service_role creates tenants. Admins invite people by e-mail address, change their roles and deactivate them. Nothing
 -- here says who has an account: an invitation of an address that nobody has looks like any other.
 -- migrate:up
 create table private.former_members (
@@ -164,7 +164,7 @@ begin
 end
 $$;
 comment on function assistant.create_tenant(jsonb) is
-  'Creates a tenant and, with owner_email, invites its owner. Definer: it calls functions of the schema private; for the back office only.';
+  'Creates a tenant and, with owner_email, invites its owner. Definer: it calls functions of the schema private; for service_role only.';
 revoke execute on function assistant.create_tenant(jsonb) from public;
 grant execute on function assistant.create_tenant(jsonb) to service_role;
 
@@ -177,7 +177,7 @@ begin
 end
 $$;
 comment on function assistant.change_tenant(uuid, jsonb) is
-  'Changes any setting of a tenant, its limits too. Definer: it calls functions of the schema private; for the back office only.';
+  'Changes any setting of a tenant, its limits too. Definer: it calls functions of the schema private; for service_role only.';
 revoke execute on function assistant.change_tenant(uuid, jsonb) from public;
 grant execute on function assistant.change_tenant(uuid, jsonb) to service_role;
 

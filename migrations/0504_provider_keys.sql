@@ -1,4 +1,4 @@
--- 0504: provider keys. With which key the edge asks a tenant's provider. Admins and the back office send it; the edge seals it before it is
+-- 0504: provider keys. With which key the edge asks a tenant's provider. Admins and service_role send it; the edge seals it before it is
 -- stored, and no request shows it again.
 -- migrate:up
 create table private.provider_keys (
@@ -59,7 +59,7 @@ begin
 end
 $$;
 comment on function assistant.set_provider_key(uuid, text, bigint, text, text, text, text) is
-  'Stores a key that the edge has sealed: only the edge may call it, on behalf of an admin of the tenant or the back office. Definer: nobody has a right on the table.';
+  'Stores a key that the edge has sealed: only the edge may call it, on behalf of an admin of the tenant or service_role. Definer: nobody has a right on the table.';
 revoke execute on function assistant.set_provider_key(uuid, text, bigint, text, text, text, text) from public;
 grant execute on function assistant.set_provider_key(uuid, text, bigint, text, text, text, text) to edge;
 
@@ -75,7 +75,7 @@ begin
 end
 $$;
 comment on function assistant.remove_provider_key(uuid) is
-  'Deletes a tenant''s key. Definer: nobody has a right on the table; the caller is an admin of the tenant or the back office.';
+  'Deletes a tenant''s key. Definer: nobody has a right on the table; the caller is an admin of the tenant or service_role.';
 revoke execute on function assistant.remove_provider_key(uuid) from public;
 grant execute on function assistant.remove_provider_key(uuid) to authenticated, service_role;
 

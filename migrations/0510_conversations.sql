@@ -75,7 +75,7 @@ end
 $$;
 revoke execute on function private.complete_assistant_conversation() from public;
 
--- Trigger: a conversation stays in its tenant and with its user, a message in its conversation, feedback with its message. Nobody changes that, the back office neither.
+-- Trigger: a conversation stays in its tenant and with its user, a message in its conversation, feedback with its message. Nobody changes that, service_role neither.
 create function private.refuse_another_place() returns trigger
   language plpgsql
   set search_path = ''

@@ -1,5 +1,5 @@
 -- 0511: messages of assistant. Who sees a conversation sees its messages. Members add their own questions; answers and instructions come
--- from functions. What was said stays: only the back office deletes a message without its conversation. How much of a conversation goes
+-- from functions. What was said stays: only service_role deletes a message without its conversation. How much of a conversation goes
 -- along with a question is decided here, too (private.history).
 -- migrate:up
 create table assistant.messages (
@@ -194,7 +194,7 @@ create trigger messages_refuse_attachments before insert or update of content, m
   for each row when (current_user in ('authenticated', 'service_role')) execute function private.refuse_attachments();
 create trigger messages_touch after insert on assistant.messages referencing new table as new_rows
   for each statement execute function private.touch_conversations();
--- What the back office changes. A conversation that is deleted takes its messages along: that is in the log once.
+-- What service_role changes. A conversation that is deleted takes its messages along: that is in the log once.
 create trigger messages_audit after delete or update of role, content on assistant.messages
   for each row when (pg_trigger_depth() = 0) execute function private.audit();
 select private.limit_writes('assistant.messages', 'assistant');

@@ -358,7 +358,7 @@ begin
 end
 $$;
 comment on function assistant.add_usage_events(jsonb) is
-  'Stores a batch of usage events of any tenants, each once. Definer: events and sums are in the schema private; for the back office only.';
+  'Stores a batch of usage events of any tenants, each once. Definer: events and sums are in the schema private; for service_role only.';
 revoke execute on function assistant.add_usage_events(jsonb) from public;
 grant execute on function assistant.add_usage_events(jsonb) to service_role;
 
@@ -393,7 +393,7 @@ begin
 end
 $$;
 comment on function assistant.increment_usage_metrics(uuid, uuid, date, bigint, bigint, bigint) is
-  'Adds usage of a day. Definer: events and sums are in the schema private; for the back office only.';
+  'Adds usage of a day. Definer: events and sums are in the schema private; for service_role only.';
 revoke execute on function assistant.increment_usage_metrics(uuid, uuid, date, bigint, bigint, bigint) from public;
 grant execute on function assistant.increment_usage_metrics(uuid, uuid, date, bigint, bigint, bigint) to service_role;
 

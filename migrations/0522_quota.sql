@@ -215,7 +215,7 @@ begin
 end
 $$;
 comment on function assistant.begin_request(uuid, uuid, bigint) is
-  'Reserves tokens of a tenant for a request of a member. Definer: budgets are in the schema private; for the back office only.';
+  'Reserves tokens of a tenant for a request of a member. Definer: budgets are in the schema private; for service_role only.';
 revoke execute on function assistant.begin_request(uuid, uuid, bigint) from public;
 grant execute on function assistant.begin_request(uuid, uuid, bigint) to service_role;
 
@@ -263,7 +263,7 @@ begin
 end
 $$;
 comment on function assistant.end_request(uuid, bigint, bigint, text) is
-  'Counts what a request has used. Definer: events and budgets are in the schema private; for the back office only.';
+  'Counts what a request has used. Definer: events and budgets are in the schema private; for service_role only.';
 revoke execute on function assistant.end_request(uuid, bigint, bigint, text) from public;
 grant execute on function assistant.end_request(uuid, bigint, bigint, text) to service_role;
 

@@ -170,7 +170,7 @@ insert into private.hooks (system, event, function) values
 ('assistant', 'person_export', 'private.assistant_export'),
 ('assistant', 'person_erase', 'private.assistant_erase');
 
--- The same for the back office, where another system has the accounts.
+-- The same for service_role, where another system has the accounts.
 create function assistant.erase_user(user_id uuid) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -181,7 +181,7 @@ begin
 end
 $$;
 comment on function assistant.erase_user(uuid) is
-  'Erases what assistant stores about an account. Definer: it reaches tables of the schema private; for the back office only.';
+  'Erases what assistant stores about an account. Definer: it reaches tables of the schema private; for service_role only.';
 revoke execute on function assistant.erase_user(uuid) from public;
 grant execute on function assistant.erase_user(uuid) to service_role;
 

@@ -11,7 +11,7 @@ const byId = () => ({ deployment_id: randomUUID() });
 const OWN = ['owner', 'service'];
 const MAKERS = [...USERS, 'service'];
 const written = { insert: MAKERS, update: OWN };
-// The back office mends what users may not touch.
+// service_role mends what users may not touch.
 const mended = { insert: ['service'], update: ['service'] };
 
 /** Projects, sessions and workflows of everybody, to draft in. They stay until the end. */
@@ -77,7 +77,7 @@ export default {
         const row = { id: owner.sub, email: `${marker}@example.org`, full_name: marker };
         return add('clixen.user_profiles', row);
       },
-      // Nobody but the back office makes one by hand: a function does.
+      // Nobody but service_role makes one by hand: a function does.
       draft: ({ sub, role }, marker) => ({ id: role === 'service_role' ? randomUUID() : sub, full_name: marker }),
       states: { 'in another tier': { tier: 'enterprise' }, 'when onboarded': { onboarding_completed: true } },
       // The key is the user.

@@ -22,7 +22,7 @@ pub type TokenHash = [u8; 32];
 pub struct Grant {
     /// Its id.
     pub id: String,
-    /// Its owner; none for a worker of the back office.
+    /// Its owner; none for a worker without a user.
     pub user: Option<String>,
     /// Its scope, as the database stores it.
     pub scopes: Value,

@@ -137,7 +137,7 @@ pub(super) fn upstream_token<'a, P: Platform>(
             |token| Ok(Cow::Borrowed(token)),
         );
     };
-    // No worker of the back office becomes a server: its endpoints are vouched for.
+    // No worker without a user becomes a server: its endpoints are vouched for.
     if !caller.is_user() {
         return Err(Error::ApiTokenScope);
     }

@@ -77,7 +77,7 @@ pub(crate) enum Work<B> {
 /// The caller whose share of PostgREST's connections a request uses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sharer {
-    /// A user, or a worker of the back office with an API token of its own, by id.
+    /// A user, or a worker without a user (a server's API token), by id.
     Named(String),
     /// An anonymous caller, by address; also uses the share of all anonymous callers.
     Anonymous(String),

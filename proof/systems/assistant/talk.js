@@ -32,7 +32,7 @@ export default {
       change: { title: 'changed' },
       sample: { user_id: ({ sub }) => sub },
       states: { 'when archived': { is_archived: true } },
-      // A trigger refuses it, to the back office, too.
+      // A trigger refuses it, to service_role, too.
       owner: 'user_id',
       select: READERS,
       insert: MAKERS,

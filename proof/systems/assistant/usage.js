@@ -1,4 +1,4 @@
-// assistant: members read their own usage, admins their tenant's; functions and the back office count.
+// assistant: members read their own usage, admins their tenant's; functions and service_role count.
 import { randomUUID } from 'node:crypto';
 import { byOffice, columns, MAKERS, MEMBERS, OFFICE, OWN_OR_MANAGED, own, owner } from './tenants.js';
 

@@ -35,7 +35,7 @@ export default {
         await sql('delete from flashfusion.users where id = $1', [owner.sub]);
         return add('flashfusion.users', { id: owner.sub, email: `${marker}@example.org`, full_name: marker });
       },
-      // Nobody but the back office makes one by hand: a function does.
+      // Nobody but service_role makes one by hand: a function does.
       draft: ({ sub, role }, marker) => ({ id: role === 'service_role' ? randomUUID() : sub, full_name: marker }),
       states: {
         'in another tier': { subscription_tier: 'enterprise' },

@@ -12,7 +12,7 @@ const id = () => `${randomInt(1e8, 1e9)}${randomInt(1e8, 1e9)}${randomInt(1e8, 1
 const named = { insert: MAKERS, update: STAFF };
 const owned = { insert: MAKERS, update: OWN };
 const staffed = { insert: ['service'], update: STAFF };
-// The webhook's alone; the back office mends.
+// The webhook's alone; service_role mends.
 const mended = { insert: ['service'], update: ['service'] };
 // Everybody has an account here, and reads its columns.
 const readByAll = (columns) =>

@@ -1,7 +1,7 @@
 // Projects of everybody, with a session, a message and a tool call in each, to draft in. They stay until the end.
 import { USERS } from '../../personas.js';
 
-/** Users make rows in their own project; the back office in any. */
+/** Users make rows in their own project; service_role in any. */
 export const MAKERS = [...USERS, 'service'];
 /** `owner` owns the fixtures' projects, `member` is a viewer there, and `viewer` has been one. */
 export const READERS = ['owner', 'member', 'service'];
@@ -11,7 +11,7 @@ export const GIVERS = ['stranger', 'service'];
 export const written = { insert: MAKERS, update: OWN };
 /** Written once, when a row is made. */
 export const made = { insert: MAKERS, update: ['service'] };
-// The back office mends what users may not touch.
+// service_role mends what users may not touch.
 export const mended = { insert: ['service'], update: ['service'] };
 export const changed = { insert: ['service'], update: OWN };
 // Everybody has one of these here, and reads its columns.

@@ -133,7 +133,7 @@ test('a member makes conversations in their own name and tenant only', async () 
     assert.equal(await insert(user, there.tenant.id, user.id), '42501', 'oneself in another tenant');
     assert.equal(await insert(user, here.tenant.id, randomUUID()), '42501', 'nobody');
   }
-  // The pair of ids is one key: the back office cannot mix two tenants either.
+  // The pair of ids is one key: service_role cannot mix two tenants either.
   const mixed = asOffice('insert into assistant.conversations (tenant_id, user_id) values ($1, $2)', [
     here.tenant.id,
     there.ada.id,

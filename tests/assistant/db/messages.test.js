@@ -77,7 +77,7 @@ test('what was said stays: members change metadata of their own conversations, a
     for (const user of [here.ada, here.admin, here.owner])
       assert.equal(await codeOf(asMember(user, 'delete from assistant.messages where id = $1', [message.id])), '42501');
   }
-  // The back office may; the log has it, without the words.
+  // service_role may; the log has it, without the words.
   await asOffice(`update assistant.messages set content = 'corrected' where id = $1`, [question.id]);
   await asOffice('delete from assistant.messages where id = $1', [answer.id]);
   assert.deepEqual(

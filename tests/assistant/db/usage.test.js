@@ -417,7 +417,7 @@ test('members read the rows of their own usage, admins and owners those of their
   assert.deepEqual(await rows(people.admin), []);
 });
 
-test('nobody but the back office writes usage', async () => {
+test('nobody but service_role writes usage', async () => {
   const admin = await makeMember(await tenant(), 'owner');
   const calls = [
     () => addEvents([event(admin)], signedIn(admin)),

@@ -74,7 +74,7 @@ test('no user begins, ends or counts, past the edge neither', async () => {
     );
 });
 
-test('events of the back office count once, a conflict is 409 and names the id, and members read their own', async () => {
+test('events of service_role count once, a conflict is 409 and names the id, and members read their own', async () => {
   const [tenant, other] = [await makeTenant(), await makeTenant()];
   tenants.push(tenant, other);
   const [member, colleague, stranger] = [

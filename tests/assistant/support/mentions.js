@@ -3,7 +3,7 @@ const all = (names, why) => Object.fromEntries(names.map((name) => [name, why]))
 /** Columns of text that are not looked through for mentions of a person, and why. */
 export const NOT_LOOKED_FOR = {
   'assistant.tenants': {
-    ...all(['llm_model', 'llm_provider', 'slug'], 'a word of the back office’s'),
+    ...all(['llm_model', 'llm_provider', 'slug'], 'a word of service_role’s'),
     features: 'checked words and numbers',
   },
   'assistant.users': { email: 'the member’s own address', role: 'a word of a list' },

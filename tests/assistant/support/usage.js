@@ -51,7 +51,7 @@ export const increment = (tenant, member, date, prompt, completion, cost, who = 
 export const summary = (member, month) => call(signedIn(member), 'assistant.usage_summary($1)', [month]);
 export const today = (member) => call(signedIn(member), 'assistant.current_day_usage()', []);
 
-/** An event of a member, as the back office sends it. */
+/** An event of a member, as service_role sends it. */
 export const event = (member, given = {}) => ({
   event_id: randomUUID(),
   tenant_id: member.tenant,

@@ -119,7 +119,7 @@ const OWNERS = {
     !service && query('select clixen.ensure_user_profile()', user && []),
 };
 
-// What only the back office may do.
+// What only service_role may do.
 const OFFICE = {
   'moves messages, and says when they came': async ({ query, pick, user }) => {
     const [session] = await some(query, pick, 'mvp_chat_sessions', user, 1);
@@ -291,7 +291,7 @@ test('eight writers of one user at once: no deadlock, and every count right', as
   assert.ok(count > 50, `seed ${seed}: ${count} workflows came and went`);
 });
 
-test('two users and the back office at once: every count right', async () => {
+test('two users and service_role at once: every count right', async () => {
   const seed = seedOf();
   const users = [randomUUID(), randomUUID()];
   const failures = await writeConcurrently({
@@ -300,7 +300,7 @@ test('two users and the back office at once: every count right', async () => {
     seed,
     options: (pick) => {
       const at = pick(2);
-      // The back office stands in no line: it may meet a user half way, and one of them has to ask again.
+      // service_role stands in no line: it may meet a user half way, and one of them has to ask again.
       return { user: users[at], other: users[1 - at], office: 3, more: ['40P01'] };
     },
   });
@@ -334,7 +334,7 @@ test('messages that one deletes while another writes some are counted', async ()
   assert.deepEqual(await wrong([who.claims.sub]), {});
 });
 
-test('workflows that the back office makes beside the first call are counted', async () => {
+test('workflows that service_role makes beside the first call are counted', async () => {
   const who = owner();
   const project = await add(who, 'projects', { name: 'P' });
   await meanwhile(
@@ -349,7 +349,7 @@ test('workflows that the back office makes beside the first call are counted', a
   assert.equal(await one(who, 'select total_workflows_created::int from clixen.user_profiles'), 1);
 });
 
-test('workflows that the back office deletes or gives away beside the first call are counted', async () => {
+test('workflows that service_role deletes or gives away beside the first call are counted', async () => {
   for (const change of [
     'delete from clixen.mvp_workflows where id = $1 and $2::uuid is not null and $3::uuid is not null',
     'update clixen.mvp_workflows set user_id = $2, project_id = $3 where id = $1',
@@ -366,7 +366,7 @@ test('workflows that the back office deletes or gives away beside the first call
   }
 });
 
-test('a session that the back office gives a workflow while its deployment ends is marked, whichever comes first', async () => {
+test('a session that service_role gives a workflow while its deployment ends is marked, whichever comes first', async () => {
   for (const officeFirst of [false, true]) {
     const who = owner();
     const project = await add(who, 'projects', { name: 'P' });
@@ -1078,7 +1078,7 @@ test('of an address the network is kept that the edge has seen, even if the batc
   const who = owner(undefined, { 'user-agent': 'x'.repeat(600), 'x-forwarded-for': '203.0.113.9' });
   const row = await add(who, 'telemetry_events', event());
   assert.deepEqual([row.ip_address, row.user_agent.length], [null, 512]);
-  // The back office may name an address; it is cut as well.
+  // service_role may name an address; it is cut as well.
   const [cut] = await run(
     SERVICE,
     `insert into clixen.telemetry_events (event_type, event_category, ip_address)

@@ -1013,7 +1013,7 @@ test('a deleted workflow is taken out of n8n', async () => {
   assert.deepEqual(await sql('select 1 from private.n8n_removals where n8n_workflow_id = $1', [id]), []);
 });
 
-test('the job is for the back office only', async () => {
+test('the job is for service_role only', async () => {
   const user = await ask('/v1/jobs/finish_deployments', { method: 'POST', base: edge.url, token: await userToken() });
   assert.equal(user.status, 403);
   assert.equal((await finishAll()).status, 200);

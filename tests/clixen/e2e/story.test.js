@@ -210,7 +210,7 @@ test('telemetry keeps the network of its sender and the words of the browser, an
   assert.equal(nobody.status, 403);
 });
 
-test('executions are counted by the back office, each once', async () => {
+test('executions are counted by service_role, each once', async () => {
   const { client, sub } = await signedIn();
   const [project] = await sql(`insert into clixen.projects (user_id, name) values ($1, 'x') returning id`, [sub]);
   const id = `n8n${randomUUID()}`;

@@ -72,7 +72,7 @@ const CONDITIONS = [
   [JSON.stringify({ sub: SUB }), made({ user: SUB })],
   [JSON.stringify({ sub: SUB.toUpperCase() }), made({ user: SUB })],
   ...[
-    'back office',
+    'no uuid',
     '',
     null,
     7,

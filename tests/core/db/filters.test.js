@@ -57,7 +57,7 @@ test('an update or a delete that names no rows is refused', async () => {
     assert.deepEqual([answer.status, answer.body.code], [400, 'RG511'], `${method} ${query}: ${answer.text}`);
   }
   const service = await postgrest('/projects', { method: 'DELETE', token: stack.service_key });
-  assert.deepEqual([service.status, service.body.code], [400, 'RG511'], 'nor may the back office');
+  assert.deepEqual([service.status, service.body.code], [400, 'RG511'], 'nor may service_role');
   const rows = await sql(
     `select count(*)::int, count(*) filter (where color = '#000000')::int as black
     from sample.projects where user_id = $1`,

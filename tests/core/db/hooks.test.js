@@ -118,7 +118,7 @@ test('an erased account is erased in every system, its stored answers too, and i
     assert.equal(JSON.parse(error.message).code, 'RG521');
   }));
 
-test('only admins and the back office export and erase', async () => {
+test('only admins and service_role export and erase', async () => {
   const call = (name, role, claims) =>
     as({ role, claims }, (query) => query(`select edge.${name}($1) as answer`, [`${randomUUID()}@hooks.example`]));
   for (const name of ['export_person', 'erase_person']) {

@@ -265,7 +265,7 @@ test('what users write counts against a daily allowance; with `direct`, what tri
       user(`update sample.user_profiles set full_name = 'Cai' where id = $1`, [sub]),
       ({ message }) => JSON.parse(message).code === 'RG517',
     );
-    // The back office has no allowance.
+    // service_role has no allowance.
     await sql(`update sample.user_profiles set full_name = 'Dan' where id = $1`, [sub]);
   } finally {
     await sql(`update private.daily_allowances set rows = 100000 where name = 'sample'`);

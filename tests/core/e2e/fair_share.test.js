@@ -248,7 +248,7 @@ test(
   },
 );
 
-test('the back office and the edge’s own calls have no share', async () => {
+test('service_role and the edge’s own calls have no share', async () => {
   const service = await times(8, () => nap(0.4, { token: stack.service_key }));
   assert.equal(count(service, 200), 8);
   const token = await edgeToken({ role: 'edge' });

@@ -20,7 +20,7 @@ test('past the edge and by the data API nobody calls what the edge vouches for',
     'an anon key of the issuer’s': { token: await userToken(undefined, { role: 'anon', claims: { edge: FORGED } }) },
     'a user, through the edge': { base: `${stack.edge_url}/rest/v1`, token: await claiming() },
     'a user': { token: await claiming() },
-    'the back office': { token: stack.service_key },
+    service_role: { token: stack.service_key },
   };
   for (const { name, schema, function: called, arguments: names } of vouched) {
     for (const [who, { base = stack.postgrest_url, ...credentials }] of Object.entries(callers)) {

@@ -6,7 +6,7 @@ import { ANYBODY, USERS, VOUCHED } from '../../../proof/personas.js';
 const OWN = ['owner', 'service'];
 const MAKERS = [...USERS, 'service'];
 const written = { insert: MAKERS, update: OWN };
-// The back office mends what users may not touch.
+// service_role mends what users may not touch.
 const mended = { insert: ['service'], update: ['service'] };
 
 // Everybody has a project, and reads its columns.

@@ -273,7 +273,7 @@ test('users write the alias, is_active and the scope of their keys, and nothing 
     );
   for (const table of ['api_key_secrets', 'key_services', 'key_reminders'])
     await assert.rejects(run(who, `select * from private.${table}`), { code: '42501' });
-  // The back office stops a key, and widens no scope.
+  // service_role stops a key, and widens no scope.
   const service = { role: 'service_role' };
   await run(service, 'update flashfusion.user_api_keys set is_active = false where id = $1', [made.id]);
   await assert.rejects(run(service, `update flashfusion.user_api_keys set projects = '{}' where id = $1`, [made.id]), {

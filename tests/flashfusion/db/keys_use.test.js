@@ -25,7 +25,7 @@ after(async () => {
 
 const USE = 'POST /v1/keys/{id}/use';
 const scope = (endpoints = [USE]) => ({ id: randomUUID(), systems: [], endpoints, access: 'write' });
-/** A worker's API token, of a user or, without one, of the back office. */
+/** A worker's API token, of a user or, without one, of a server. */
 const worker = (sub, api_token = scope()) =>
   onBehalf({
     role: sub ? 'authenticated' : 'service_role',
@@ -45,7 +45,7 @@ const leased = async (sub, project_id) => {
 };
 const open = (who, id, more = {}) => call(who, 'flashfusion.open_key', { key_id: id, ...more });
 
-test('a token of the owner’s and one of the back office open a key; each use is counted, timed and recorded', async () => {
+test('a token of the owner’s and one without a user open a key; each use is counted, timed and recorded', async () => {
   const who = user();
   const { id } = await addKey(who, { alias: 'Main' });
   const token = scope();

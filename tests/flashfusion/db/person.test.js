@@ -238,7 +238,7 @@ test('ensure_user notes the last login of a session, once a minute, and not that
   assert.ok((await call()) > at);
 });
 
-test('the back office erases a user, and only it', async () => {
+test('service_role erases a user, and only it', async () => {
   const user = randomUUID();
   await sql('select private.flashfusion_user($1)', [user]);
   const run = (role) =>

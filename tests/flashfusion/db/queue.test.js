@@ -1006,7 +1006,7 @@ test('nobody but the edge calls the functions of the queue, and a user sees only
   assert.ok(user(sub));
 });
 
-test('everybody reads active agents; settings are the back office’s', async () => {
+test('everybody reads active agents; settings are for service_role', async () => {
   const agent = await makeAgent();
   const { as } = await import('../../support/stack.js');
   const settings = { agent_id: agent, config: { key: 'hidden' }, health_check_url: 'https://agent.example/health' };

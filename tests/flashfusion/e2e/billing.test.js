@@ -348,7 +348,7 @@ test('the object of a thin event is fetched by the job from the configured addre
   assert.equal((await stored(sent)).outcome, 'applied');
   assert.equal((await stored(lost)).outcome, 'gone');
   assert.equal((await seen(user)).subscription_tier, 'pro');
-  // The back office can start it, nobody else.
+  // service_role can start it, nobody else.
   const run = (token) => ask('/v1/jobs/fetch_thin_events', { base: edge.url, method: 'POST', token });
   const { status, body } = await run(stack.service_key);
   assert.deepEqual([status, Object.keys(body).sort()], [200, ['failed', 'fetched']]);

@@ -217,7 +217,7 @@ test('an address, and all anonymous callers together, write no more a day than t
     await assert.rejects(send('a'), refusal('rows of one caller'));
     assert.equal((await send('b')).accepted, 10, 'another address');
     assert.equal((await track([anEvent()], { role: 'authenticated', claims: { sub: randomUUID() } })).accepted, 1);
-    assert.equal((await track([anEvent()])).accepted, 1, 'the back office');
+    assert.equal((await track([anEvent()])).accepted, 1, 'service_role');
 
     await allow({ bytes: 5000 });
     const large = () => anEvent({ properties: { x: 'x'.repeat(6000) } });

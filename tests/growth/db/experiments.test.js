@@ -439,7 +439,7 @@ test('a signed-in caller is their own user, even if they say otherwise', async (
     (await stored(made.id)).map((each) => [each.unit_key, each.exposure_count]),
     [[`user:${sub}`, '1']],
   );
-  // The back office speaks for its users, whose ids are spelled as their tokens have them.
+  // service_role speaks for its users, whose ids are spelled as their tokens have them.
   assert.equal((await assignment(service, { user_id: sub }, made.id)).source, 'sticky');
   assert.equal((await assignment(service, { user_id: 'customer 7' }, made.id)).source, 'hash');
   assert.equal((await assignment(service, { user_id: 'customer 7' }, made.id)).source, 'sticky');

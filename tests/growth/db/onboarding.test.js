@@ -995,7 +995,7 @@ test('starting is limited by address, and so is what a token’s holder does', a
 
 const reads = (who, table) => as(who, (query) => query(`select * from onboarding.${table}`));
 
-test('admins and the back office read sessions and activities, and nobody else', async () => {
+test('admins and service_role read sessions and activities, and nobody else', async () => {
   const token = await begun();
   await activity(token, { activity_type: 'x' });
   const admin = { role: 'authenticated', claims: { sub: randomUUID(), app_metadata: { role: 'admin' } } };

@@ -583,7 +583,7 @@ test('an account that staff verify later catches up with what had come, but for 
     ['messages', 'unknown account', '1'],
     ['security', 'unknown field', '2'],
   ]);
-  // Verified from the start, as the back office may insert one: the second number of the business has its templates, too.
+  // Verified from the start, as service_role may insert one: the second number of the business has its templates, too.
   const second = await addAccount(sql, { ...freshIds(), waba: ids.waba });
   assert.deepEqual(
     (await templatesNow(second.id)).map(({ status: word }) => word),
@@ -1037,7 +1037,7 @@ const OWN_TEMPLATE = {
   parameter_format: `'NAMED'`,
 };
 
-test('an owner writes what is theirs to say; what Meta says, and whose it is, only admins and the back office', async () => {
+test('an owner writes what is theirs to say; what Meta says, and whose it is, only admins and service_role', async () => {
   const owner = randomUUID();
   const ids = freshIds();
   const account = await addAccount(sql, ids, { owner_id: owner, is_verified: false });

@@ -291,7 +291,7 @@ test('spam and forms without a consent get no link', async () => {
   assert.equal(await asked(freshEmail(), { consent: undefined }), undefined);
 });
 
-test('nobody but the back office learns of links', async () => {
+test('nobody but service_role learns of links', async () => {
   await asked();
   const headers = { 'content-profile': 'marketing' };
   for (const token of [await admin(), await userToken()]) {

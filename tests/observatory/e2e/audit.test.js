@@ -239,7 +239,7 @@ test('without a key nothing is sealed, and that is no silence', async () => {
   await seal();
 });
 
-test('only the back office seals and verifies', async () => {
+test('only service_role seals and verifies', async () => {
   for (const path of ['/v1/jobs/seal_audit_head', '/v1/admin/audit/verify'])
     for (const token of [undefined, await userToken(person(), { claims: { app_metadata: { role: 'admin' } } })])
       assert.ok([401, 403].includes((await ask(path, { method: 'POST', token })).status), path);

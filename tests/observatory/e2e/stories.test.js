@@ -407,7 +407,7 @@ test('messages and tool calls that the data API writes stand in their thread', a
     ...line,
     ...{ c: ['b', 2, 1], d: ['c', 3, 1], e: ['d', 4, 1], f: ['e', 5, 1], c2: ['b', 2, 0] },
   });
-  // The back office may name the parent itself.
+  // service_role may name the parent itself.
   const [above] = (await thread()).filter(({ entry_uuid }) => entry_uuid === 'c2');
   await insert('messages', message('g', null, { owner_id: ada.sub, parent_id: above.id, depth: 3 }), {
     token: stack.service_key,

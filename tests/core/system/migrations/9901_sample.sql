@@ -238,7 +238,7 @@ insert into private.hooks (system, event, function) values
 ('sample', 'person_export', 'private.sample_export'),
 ('sample', 'person_erase', 'private.sample_erase');
 
--- For the back office.
+-- For service_role.
 create function sample.erase_user(user_id uuid) returns jsonb
   language plpgsql volatile security definer
   set search_path = ''
@@ -247,7 +247,7 @@ begin
   return private.erase_account(erase_user.user_id);
 end
 $$;
-comment on function sample.erase_user(uuid) is 'Erases a user. Definer: no role may call the core''s function; for the back office only.';
+comment on function sample.erase_user(uuid) is 'Erases a user. Definer: no role may call the core''s function; for service_role only.';
 revoke execute on function sample.erase_user(uuid) from public;
 grant execute on function sample.erase_user(uuid) to service_role;
 

@@ -87,7 +87,7 @@ create function sample_more.add_entries(entries jsonb, first_line bigint) return
     'bad_line', add_entries.first_line + min(g.n) filter (where g.fault is not null) - 1)
   from given as g
 $$;
-comment on function sample_more.add_entries(jsonb, bigint) is 'Takes entries of the back office, some lines at a time. Definer: servers may not insert entries otherwise.';
+comment on function sample_more.add_entries(jsonb, bigint) is 'Takes entries of service_role, some lines at a time. Definer: servers may not insert entries otherwise.';
 revoke execute on function sample_more.add_entries(jsonb, bigint) from public;
 grant execute on function sample_more.add_entries(jsonb, bigint) to service_role;
 

@@ -47,7 +47,7 @@ begin
   return jsonb_build_object('reservation', private.reserve('sample.calls', owner, amount, '1 minute'));
 end
 $$;
-comment on function sample_more.spend(uuid, bigint) is 'Reserves an amount of a budget. Definer: the back office calls nothing of the schema private.';
+comment on function sample_more.spend(uuid, bigint) is 'Reserves an amount of a budget. Definer: service_role calls nothing of the schema private.';
 revoke execute on function sample_more.spend(uuid, bigint) from public;
 grant execute on function sample_more.spend(uuid, bigint) to service_role;
 
