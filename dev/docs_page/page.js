@@ -17,6 +17,10 @@ const whoMayCall = (security) => {
   return security.some((one) => Object.keys(one).length === 0) ? `Everybody; also ${listed}` : `Holders of: ${listed}`;
 };
 
+/** The header that carries a credential, and what it is. */
+const credential = ({ in: place, name, description }) =>
+  `<li><code>${place === 'header' ? `${escaped(name)}: &lt;key&gt;` : 'Authorization: Bearer &lt;token&gt;'}</code>: ${escaped(description)}</li>`;
+
 /** A region that scrolls takes the focus, so that keys can scroll it. */
 const code = (value, label) =>
   `<pre tabindex="0" role="region" aria-label="${escaped(label)}"><code>${escaped(JSON.stringify(value, null, 2))}</code></pre>`;
@@ -92,6 +96,11 @@ ${description ? `<p>${escaped(description)}</p>\n` : ''}${operations
 <p>${escaped(info.summary)}. The same for programs: <a href="/openapi.json">openapi.json</a>, which also has the data API for signed-in callers.</p>
 </header>
 <main>
+<section>
+<h2 id="credentials">Address and credentials</h2>
+<p>Every path stands below the address of this server: that of this page, without <code>/docs</code>. Each endpoint says which of these credentials it takes:</p>
+<ul>${Object.values(components.securitySchemes).map(credential).join('')}</ul>
+</section>
 <label for="filter">Filter</label>
 <input id="filter" type="search" autocomplete="off" aria-describedby="found">
 <p id="found" role="status">${operations.length} of ${operations.length} endpoints</p>

@@ -327,4 +327,6 @@ test('the page loads files of its own address only', async () => {
   assert.match(policy, /^default-src 'self'; img-src 'self' data:;/);
   assert.doesNotMatch(policy, /unsafe|http|\*/);
   assert.doesNotMatch(text, /<style|style=|<script>|onclick/);
+  for (const header of ['apikey: &lt;key&gt;', 'Authorization: Bearer &lt;token&gt;'])
+    assert.ok(text.includes(`<code>${header}</code>`), header);
 });
