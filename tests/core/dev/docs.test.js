@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
+import { parse } from 'smol-toml';
 import { root } from '../../../dev/paths.js';
 import { allSystems, CORE_JOBS, crons, jobs, productSystems } from '../../../dev/systems.js';
 
@@ -251,6 +252,33 @@ test('configuration.md lists each limit, with its default and its bound', () => 
     rows(section('Limits')).map(([name, value, most]) => [names(name)[0], value, most]),
     limits,
   );
+});
+
+test('configuration.md lists the limit of each endpoint that has one', () => {
+  const core = parse(read('src/endpoints/endpoints.toml'));
+  const limited = [core, ...productSystems()]
+    .flatMap(({ endpoints }) => endpoints)
+    .filter(({ limit }) => limit)
+    .map(({ method, path, limit: { per_minute, burst = per_minute, shared = burst } }) => [
+      `\`${method} ${path}\``,
+      ...[per_minute, burst, shared].map(String),
+    ]);
+  assert.ok(limited.length > 8);
+  assert.deepEqual(rows(section('Limits of endpoints')).sort(), limited.sort());
+});
+
+test('operations.md lists the variables of each system', () => {
+  const [, table] = read('docs/operations.md').split('\n## What each system needs\n');
+  const listed = new Map([...table.matchAll(/^\| (\w+) \| (.*) \|$/gm)].map(([, name, cells]) => [name, names(cells)]));
+  for (const { name, variables, endpoints } of productSystems()) {
+    const wanted = variables.map((variable) => variable.name);
+    if (endpoints.some(({ seal }) => seal)) wanted.push('KEK_1');
+    assert.deepEqual(
+      wanted.filter((variable) => !listed.get(name)?.includes(variable)),
+      [],
+      name,
+    );
+  }
 });
 
 test('configuration.md lists each variable that the commands and tests read from the environment', () => {
