@@ -172,6 +172,20 @@ pub(crate) fn expected_bytes<B>(request: &Request<B>) -> usize {
     declared.unwrap_or(UNDECLARED_BYTES)
 }
 
+/// All bytes of an answer.
+pub(crate) async fn read_answer<P: Platform>(
+    body: Body<P::Body>,
+    limit: usize,
+    deadline_ms: u32,
+    edge: &Edge<P>,
+) -> Result<Vec<u8>, ReadFault> {
+    match body {
+        Body::Bytes(bytes) => Ok(bytes),
+        Body::Stream(stream) => edge.platform.read(stream, limit, deadline_ms).await,
+        Body::Empty | Body::Upload { .. } => Ok(Vec::new()),
+    }
+}
+
 /// The encoding of the body, in lower case; none if it is not encoded.
 fn content_coding<B>(request: &Request<B>) -> Option<String> {
     let value = request.headers.get("content-encoding")?;

@@ -130,13 +130,15 @@ async fn handle<P: Platform>(
     }
     let matched = route::find(&edge.registry.routes, &request.method, &request.path)?; // 404, 405
     *shape = matched.route.error_shape;
-    let caller = verify::admitted(matched.route, &mut request, edge).await; // 401, 403, 503
+    // 401, 403, 429, 501 to 504; of a body that a signature is checked with: 400, 408, 413, 415
+    let caller = verify::admitted(matched.route, &mut request, edge).await;
     let caller = caller.map(|caller| &*verified.insert(caller));
     timing.lap("verify", edge);
     timing.exposed = caller.as_ref().is_ok_and(|caller| caller.token().is_some());
-    let scoped = scope::narrow(&matched, caller, request, edge).await; // 400, 406, 413 to 415, 429, 503
+    // 400, 403, 404, 406, 408, 412 to 415, 422, 426, 429, 501, 503
+    let scoped = scope::narrow(&matched, caller, request, edge).await;
     timing.lap("scope", edge);
-    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 408, 413, 502 to 504
+    let reply = forward::send(scoped?, edge).await; // 4xx of PostgREST, 400, 408, 413, 429, 502 to 504
     timing.lap("upstream", edge);
     respond::relay(reply?, &edge.config)
 }

@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::call_own_large;
+use crate::body::read_answer;
 use crate::error::Error;
 use crate::headers::Headers;
 use crate::hooks::{Binding, Outside, Pieces, Sealed};
@@ -134,14 +135,8 @@ async fn send<P: Platform>(
 ) -> Result<Response<()>, SendFault> {
     let deadline_ms = request.deadline_ms;
     let response = answer(request, edge).await?;
-    let bytes = match response.body {
-        Body::Bytes(bytes) => bytes,
-        Body::Stream(stream) => {
-            let read = edge.platform.read(stream, limit, deadline_ms).await;
-            read.map_err(SendFault::Body)?
-        }
-        Body::Empty | Body::Upload { .. } => Vec::new(),
-    };
+    let bytes = read_answer(response.body, limit, deadline_ms, edge).await;
+    let bytes = bytes.map_err(SendFault::Body)?;
     if bytes.len() > limit {
         return Err(SendFault::Body(ReadFault::TooLarge));
     }

@@ -71,7 +71,7 @@ impl KeyCache {
         let may_fetch = known
             .attempted_ms
             .is_none_or(|attempted| now_ms.saturating_sub(attempted) >= PAUSE_MS);
-        // A fetch whose request was ended by its client never reports back.
+        // A fetch whose request the runtime dropped never reports back.
         let fetching = known.fetching
             && known.attempted_ms.is_some_and(|attempted| {
                 now_ms.saturating_sub(attempted) <= u64::from(DEADLINE_MS)

@@ -13,6 +13,8 @@ extern "C" {
     /// Answers the request of a task: `text` has a line for the log, the status and the headers. Gives what the runtime does not
     /// accept of it, or undefined.
     pub(super) fn finish(task: u32, text: &str, body: &JsValue) -> JsValue;
+    /// The same with bytes, which are freed at once: a `Response` has a copy of its bytes
+    /// (<https://fetch.spec.whatwg.org/#concept-bodyinit-extract>).
     #[wasm_bindgen(js_name = finish)]
     pub(super) fn finish_bytes(task: u32, text: &str, body: &[u8]) -> JsValue;
     /// Has [`super::tasks::hung_up`] called when the client of a request hangs up.

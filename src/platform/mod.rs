@@ -614,7 +614,6 @@ impl Platform for Workers {
             NO_LIMITER.set(true);
             return Ok(Admission::Granted);
         }
-        // It fails on a runtime without the signal; the limiter can be asked all the same.
         self.0.listen();
         let success = services::ask_limiter(&limiter, &key()?).await;
         Ok(match success.ok().and_then(|success| success.as_bool()) {

@@ -23,7 +23,7 @@ use crate::message::{Body, KB, Outgoing, Place, Request};
 use crate::route::Matched;
 use crate::runtime::Platform;
 use crate::url::Url;
-use crate::verify::Caller;
+use crate::verify::{Caller, own};
 
 /// Milliseconds to wait for the database if an answer is possible without it.
 const FALLBACK_MS: u32 = 2000;
@@ -232,7 +232,7 @@ fn token<P: Platform>(
             Err(Error::Internal("the token cannot carry observations"))
         }
         Identity::Caller => upstream_token(caller, request, edge).map(Into::into),
-        Identity::Edge => mint::edge(edge),
+        Identity::Edge => own::token(edge),
     }
 }
 
@@ -276,7 +276,7 @@ pub(super) fn own<P: Platform>(
     id: &str,
     edge: &Edge<P>,
 ) -> Result<Outgoing<P::Body>, Error> {
-    let token = mint::edge(edge)?;
+    let token = own::token(edge)?;
     build(
         &edge.config.postgrest_url,
         "edge",

@@ -35,7 +35,7 @@ use crate::isolate::{Edge, turns};
 use crate::message::Request;
 use crate::route::Matched;
 use crate::runtime::Platform;
-use crate::verify::Caller;
+use crate::verify::{Caller, own};
 
 pub(crate) use cached::Rule;
 pub(crate) use changes::Listener;
@@ -63,7 +63,7 @@ mod tests;
 /// the error.
 ///
 /// # Errors
-/// The error of `caller`; 400, 406, 408, 413, 414, 415, 429 and 503, each with what to do about it.
+/// The error of `caller`; 400, 403, 404, 406, 408, 412 to 415, 422, 426, 429, 501 and 503, each with what to do about it.
 pub async fn narrow<P: Platform>(
     matched: &Matched<'_>,
     caller: Result<&Caller, Error>,
@@ -97,7 +97,7 @@ pub async fn narrow<P: Platform>(
             Work::Local(answer(&incoming, &edge.config)?)
         }
         Action::Ready => {
-            let token = mint::edge(edge)?;
+            let token = own::token(edge)?;
             let ask = |address: &str| {
                 let nothing = "{}".to_owned();
                 call::build(address, "edge", "ready", nothing, &token, &request.id, edge)

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::body::read_answer;
 use crate::config::Issuer;
 use crate::error::Error;
 use crate::headers::Headers;
@@ -333,19 +334,13 @@ async fn fetch<P: Platform>(url: &str, edge: &Edge<P>) -> Result<(String, KeySet
     if response.status != StatusCode::OK {
         return Err("its address does not answer with 200");
     }
-    let bytes = match response.body {
-        Body::Bytes(bytes) => bytes,
-        Body::Stream(body) => {
-            let spent_ms = edge.platform.now_ms().saturating_sub(start_ms);
-            let left_ms = DEADLINE_MS.saturating_sub(u32::try_from(spent_ms).unwrap_or(u32::MAX));
-            let bytes = edge.platform.read(body, MAX_SET_BYTES, left_ms).await;
-            bytes.map_err(|fault| match fault {
-                ReadFault::TooLarge => "it has more than 64 KB",
-                _ => "it did not arrive completely and in time",
-            })?
-        }
-        Body::Empty | Body::Upload { .. } => Vec::new(),
-    };
+    let spent_ms = edge.platform.now_ms().saturating_sub(start_ms);
+    let left_ms = DEADLINE_MS.saturating_sub(u32::try_from(spent_ms).unwrap_or(u32::MAX));
+    let bytes = read_answer(response.body, MAX_SET_BYTES, left_ms, edge).await;
+    let bytes = bytes.map_err(|fault| match fault {
+        ReadFault::TooLarge => "it has more than 64 KB",
+        _ => "it did not arrive completely and in time",
+    })?;
     let set = parse(&bytes).ok_or("it is not a key set")?;
     Ok((lower::encode_string(&Sha256::digest(&bytes)), set))
 }
