@@ -261,7 +261,8 @@ impl Changes {
                 && old.at_ms + RETENTION_MS < now_ms
             {
                 self.retained_bytes = self.retained_bytes.saturating_sub(old.bytes());
-                group.dropped_to = old.position;
+                // A later batch that found no room may have been dropped before this one.
+                group.dropped_to = group.dropped_to.max(old.position);
                 group.batches.pop_front();
             }
             match answer {
@@ -426,6 +427,21 @@ mod tests {
         assert_eq!(unread(&changes, "a", &mut 5), None);
         assert!(!join(&mut changes, "a", 5));
         assert_eq!(unread(&changes, "a", &mut 10), Some(vec![20]));
+    }
+
+    #[test]
+    fn a_batch_that_found_no_room_is_missed_although_an_earlier_one_expires_after_it() {
+        let mut changes = Changes::default();
+        assert!(join(&mut changes, "a", 5));
+        poll(&mut changes, 10, "retained", FIRST_MS);
+        let mut cursor = 5;
+        assert_eq!(unread(&changes, "a", &mut cursor), Some(vec![10]));
+        let too_long = "x".repeat(MAX_RETAINED_BYTES);
+        poll(&mut changes, 20, &too_long, FIRST_MS + POLL_MS);
+        poll(&mut changes, 30, "later", FIRST_MS + RETENTION_MS + 1);
+        assert_eq!(unread(&changes, "a", &mut cursor), None);
+        assert!(!join(&mut changes, "a", 10));
+        assert_eq!(unread(&changes, "a", &mut 20), Some(vec![30]));
     }
 
     #[test]
