@@ -1,6 +1,6 @@
 //! API tokens that the database has exchanged, for half a minute, and how many wrong ones came from an address.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -83,7 +83,8 @@ pub struct ApiTokens {
     grants: HashMap<TokenHash, (Rc<Grant>, u64)>,
     /// Apart from the grants: a flood of wrong tokens evicts no right one.
     wrong: HashMap<TokenHash, u64>,
-    in_progress: HashSet<TokenHash>,
+    /// The tokens that the database is being asked about, each until its request counts as lost.
+    in_progress: HashMap<TokenHash, u64>,
     /// By address: when its bucket is full again (GCRA).
     due: HashMap<Option<IpAddr>, u64>,
 }
@@ -105,14 +106,14 @@ impl ApiTokens {
         {
             return Known::Grant(grant.clone());
         }
-        if self
-            .wrong
-            .get(hash)
-            .is_some_and(|until_ms| now_ms < *until_ms)
-        {
+        let is_in = |list: &HashMap<TokenHash, u64>| {
+            let until_ms = list.get(hash);
+            until_ms.is_some_and(|until_ms| now_ms < *until_ms)
+        };
+        if is_in(&self.wrong) {
             return Known::Wrong;
         }
-        if self.in_progress.contains(hash) {
+        if is_in(&self.in_progress) {
             return Known::InProgress;
         }
         Known::Nothing
@@ -145,14 +146,14 @@ impl ApiTokens {
     }
 
     /// About how many tokens the database is being asked.
-    #[must_use]
-    pub fn asking(&self) -> usize {
+    pub fn asking(&mut self, now_ms: u64) -> usize {
+        self.in_progress.retain(|_, until_ms| now_ms < *until_ms);
         self.in_progress.len()
     }
 
-    /// The database is asked about a token.
-    pub fn begin(&mut self, hash: TokenHash) {
-        self.in_progress.insert(hash);
+    /// The database is asked about a token; if nothing else is heard, until some time: the runtime may drop a request without notice.
+    pub fn begin(&mut self, hash: TokenHash, until_ms: u64) {
+        self.in_progress.insert(hash, until_ms);
     }
 
     /// It is not asked any more.
@@ -195,8 +196,12 @@ mod tests {
         let mut tokens = ApiTokens::default();
         let hash = [1; 32];
         assert_eq!(tokens.find(&hash, 0), Known::Nothing);
-        tokens.begin(hash);
-        assert_eq!(tokens.find(&hash, 0), Known::InProgress);
+        tokens.begin(hash, 9);
+        assert_eq!(tokens.find(&hash, 8), Known::InProgress);
+        assert_eq!(tokens.asking(8), 1);
+        assert_eq!(tokens.find(&hash, 9), Known::Nothing);
+        assert_eq!(tokens.asking(9), 0);
+        tokens.begin(hash, 9);
         tokens.store(hash, Some(grant()), 0);
         tokens.end(&hash);
         assert_eq!(tokens.find(&hash, FRESH_MS - 1), Known::Grant(grant()));

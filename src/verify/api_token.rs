@@ -6,10 +6,11 @@ use std::rc::Rc;
 
 use base16ct::lower;
 use http::{HeaderValue, Method, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::own;
+use crate::body::read_answer;
 use crate::endpoint::{Access, Action, Route};
 use crate::error::Error;
 use crate::headers::Headers;
@@ -112,7 +113,8 @@ pub(super) async fn exchange<P: Platform>(
         return Err(Error::BadApiToken);
     }
     let hash = id::digest(text);
-    let give_up_ms = edge.platform.now_ms() + u64::from(edge.config.limits.deadline_ms);
+    let deadline_ms = u64::from(edge.config.limits.deadline_ms);
+    let give_up_ms = edge.platform.now_ms() + deadline_ms;
     loop {
         let now_ms = edge.platform.now_ms();
         let known = edge.api_tokens.borrow().find(&hash, now_ms);
@@ -125,23 +127,27 @@ pub(super) async fn exchange<P: Platform>(
         }
     }
     let most = (edge.config.limits.waiting / EXCHANGES_PART).max(1);
-    // A token that was live half a minute ago is no guess.
+    // A token that was live when it was asked about last is no guess: what others send from its address must not end it.
     let is_guess = !edge.api_tokens.borrow().was_live(&hash);
-    if is_guess && edge.api_tokens.borrow().asking() >= most {
-        return Err(Error::TooManyConcurrent);
-    }
     let address = address.map(subscriber_prefix);
     let now_ms = edge.platform.now_ms();
-    if !edge.api_tokens.borrow_mut().suspect(address, now_ms) {
-        return Err(Error::TooManyRequests);
+    if is_guess {
+        let mut tokens = edge.api_tokens.borrow_mut();
+        if tokens.asking(now_ms) >= most {
+            return Err(Error::TooManyConcurrent);
+        }
+        if !tokens.suspect(address, now_ms) {
+            return Err(Error::TooManyRequests);
+        }
     }
     // Until the database has said whether it is wrong, also when the client hangs up.
     let _at_database = edge.platform.at_database();
-    let asking = Asking::begin(hash, edge);
+    // Head and body of the answer have a deadline each.
+    let asking = Asking::begin(hash, now_ms + 2 * deadline_ms, edge);
     let outcome = ask(&hash, edge).await;
     drop(asking);
     let mut tokens = edge.api_tokens.borrow_mut();
-    if !matches!(outcome, Ok(None)) {
+    if is_guess && !matches!(outcome, Ok(None)) {
         tokens.clear(address);
     }
     let grant = outcome?;
@@ -156,8 +162,8 @@ struct Asking<'a, P> {
 }
 
 impl<'a, P> Asking<'a, P> {
-    fn begin(hash: TokenHash, edge: &'a Edge<P>) -> Self {
-        edge.api_tokens.borrow_mut().begin(hash);
+    fn begin(hash: TokenHash, until_ms: u64, edge: &'a Edge<P>) -> Self {
+        edge.api_tokens.borrow_mut().begin(hash, until_ms);
         Self { hash, edge }
     }
 }
@@ -178,26 +184,11 @@ struct Exchanged {
     expires_at: u64,
 }
 
-#[derive(Serialize)]
-struct OwnClaims<'a> {
-    aud: &'a str,
-    role: &'static str,
-    iat: u64,
-    exp: u64,
-}
-
 /// Asks the database what a token opens; none for one that is not live.
 async fn ask<P: Platform>(hash: &TokenHash, edge: &Edge<P>) -> Result<Option<Rc<Grant>>, Error> {
     edge.check_capacity()?;
     let _permit = edge.permit();
-    let iat = own::minute(edge);
-    let claims = OwnClaims {
-        aud: &edge.config.audience,
-        role: "edge",
-        iat,
-        exp: iat + own::LIFETIME,
-    };
-    let bearer = format!("Bearer {}", own::sign(iat, claims, edge)?);
+    let bearer = format!("Bearer {}", own::token(edge)?);
     let bearer = HeaderValue::from_str(&bearer);
     let bearer = bearer.map_err(|_| Error::Internal("the edge's token cannot be sent"))?;
     let mut headers = Headers::new();
@@ -228,14 +219,8 @@ async fn ask<P: Platform>(hash: &TokenHash, edge: &Edge<P>) -> Result<Option<Rc<
         StatusCode::GATEWAY_TIMEOUT => return Err(Error::UpstreamTimeout),
         _ => return Err(Error::UpstreamFailed),
     }
-    let bytes = match response.body {
-        Body::Bytes(bytes) => bytes,
-        Body::Stream(stream) => {
-            let read = edge.platform.read(stream, MAX_ANSWER_BYTES, deadline_ms);
-            read.await.map_err(|_| Error::UpstreamFailed)?
-        }
-        Body::Empty | Body::Upload { .. } => Vec::new(),
-    };
+    let read = read_answer(response.body, MAX_ANSWER_BYTES, deadline_ms, edge);
+    let bytes = read.await.map_err(|_| Error::UpstreamFailed)?;
     let found: Option<Exchanged> =
         serde_json::from_slice(&bytes).map_err(|_| Error::UpstreamFailed)?;
     Ok(found.map(|found| {

@@ -13,6 +13,7 @@ use super::keys::{KeySet, parse};
 use super::*;
 use crate::fuzzing::native::{self, NOW, Native, edge, es256_text, hs256_text, jwk};
 use crate::hooks::Proof;
+use crate::id;
 use crate::message::text;
 use crate::registry::Registry;
 use crate::{config, endpoint};
@@ -71,6 +72,53 @@ fn request(headers: &[(&'static str, &str)]) -> Request<Vec<u8>> {
         held: None,
         address: None,
     }
+}
+
+#[test]
+fn a_live_api_token_is_exchanged_again_whatever_its_address_sends() {
+    let edge = edge();
+    let address = "203.0.113.7".parse().ok();
+    let exchange =
+        |text: &str| pollster::block_on(api_token::exchange(text, address, &edge)).map(|_| ());
+    let pass = |seconds: u64| *edge.platform.now_ms.borrow_mut() += seconds * 1000;
+    let wrong_until_refused = || {
+        let refused = (0..100).find_map(|_| {
+            exchange(&api_token::make().unwrap().text)
+                .err()
+                .filter(|error| *error != Error::BadApiToken)
+        });
+        assert_eq!(refused, Some(Error::TooManyRequests));
+    };
+    let live: Vec<_> = (0..30).map(|_| api_token::make().unwrap()).collect();
+    let hashes = live.iter().map(|made| made.hash.clone());
+    edge.platform.live.borrow_mut().extend(hashes);
+    for made in &live {
+        assert_eq!(exchange(&made.text), Ok(()));
+    }
+    wrong_until_refused();
+    for _ in 0..3 {
+        pass(31);
+        wrong_until_refused();
+        for made in &live {
+            assert_eq!(exchange(&made.text), Ok(()));
+        }
+    }
+    // One whose request was dropped without notice is asked about again.
+    pass(31);
+    let now_ms = edge.platform.now_ms();
+    let mut tokens = edge.api_tokens.borrow_mut();
+    tokens.begin(id::digest(&live[0].text), now_ms + 5000);
+    drop(tokens);
+    assert_eq!(exchange(&live[0].text), Ok(()));
+    // One that is revoked counts as any other.
+    let revoked = edge.platform.live.borrow_mut().pop().unwrap();
+    let revoked = live.iter().find(|made| made.hash == revoked).unwrap();
+    pass(31);
+    wrong_until_refused();
+    assert_eq!(exchange(&revoked.text), Err(Error::BadApiToken));
+    pass(31);
+    wrong_until_refused();
+    assert_eq!(exchange(&revoked.text), Err(Error::TooManyRequests));
 }
 
 fn ask(
