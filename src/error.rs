@@ -102,8 +102,8 @@ catalogue! {
     WRITE_LIMIT_UNSUPPORTED BAD_REQUEST "RG324" "write_limit_unsupported" "Updates and deletes cannot have a limit" "Filter by what the rows have in common, such as id=in.(<ids>)."
     ARGUMENT_INVALID BAD_REQUEST "RG325" "argument_invalid" "An argument is missing or has another type" "Send what the details name."
     CONTENT_ENCODING_UNSUPPORTED UNSUPPORTED_MEDIA_TYPE "RG330" "content_encoding_unsupported" "This endpoint does not read this Content-Encoding" "Send the body without Content-Encoding."
-    // A tenth of the period in which the attempts of an account are given back.
     LISTENERS_EXCEEDED TOO_MANY_REQUESTS "RG340" "listeners_exceeded" "There are too many listeners to changes" "Close a page or a connection that listens, or try again after the time in Retry-After." => 30
+    // A tenth of the period in which the attempts of an account are given back.
     TOO_MANY_ATTEMPTS TOO_MANY_REQUESTS "RG334" "too_many_attempts" "Too many attempts to sign in" "Try again after the time in Retry-After." => 30
     // PostgREST's own code and words.
     SCHEMA_NOT_SERVED NOT_ACCEPTABLE "PGRST106" "schema_not_served" "The schema must be one of the following" "Name one in Accept-Profile or Content-Profile; supabase-js takes {db: {schema}}."
@@ -114,7 +114,7 @@ catalogue! {
     CAPACITY_EXCEEDED SERVICE_UNAVAILABLE "RG404" "capacity_exceeded" "Too many requests are waiting for the database" "Try again after the time in Retry-After." => 1
     ANSWER_TOO_LARGE BAD_REQUEST "RG406" "answer_too_large" "The answer is too large" "Ask for fewer rows, columns or embedded relations at once."
     TOO_MANY_CONCURRENT TOO_MANY_REQUESTS "RG407" "too_many_concurrent_requests" "Too many of your requests are in progress" "Send fewer at once; try again after the time in Retry-After." => 1
-    RESULT_TOO_LARGE BAD_GATEWAY "RG408" "result_too_large" "The function's result is too large for this endpoint" "Ask for less. The author of the endpoint can return less, or set answer = \"stream\" in its manifest."
+    RESULT_TOO_LARGE BAD_GATEWAY "RG408" "result_too_large" "The result is too large" "What the request wrote is kept: do not repeat it. Ask for less, of a write with Prefer: return=minimal. The author of an endpoint can return less, or set answer = \"stream\" in its manifest."
     SERVICE_UNAVAILABLE SERVICE_UNAVAILABLE "RG415" "service_unavailable" "The service behind this path cannot be reached at the moment" "Try again after the time in Retry-After." => 1
     SERVICE_TIMEOUT GATEWAY_TIMEOUT "RG416" "service_timeout" "The service behind this path did not answer in time" "Ask for less, or try again later."
 
@@ -270,12 +270,12 @@ pub enum Error {
     ConditionalWrite,
     /// PostgREST would ignore the limit of a write.
     LimitedWrite,
-    /// An answer is larger than this caller may have.
+    /// The answer to a read is larger than this caller may have.
     AnswerTooLarge {
         /// The caller's limit in bytes.
         limit: usize,
     },
-    /// A function's result is larger than the edge reads.
+    /// A function's result is larger than the edge reads, or the answer to a write larger than this caller may have.
     ResultTooLarge {
         /// The limit in bytes.
         limit: usize,
@@ -526,16 +526,20 @@ impl Error {
     pub fn retry_after(&self) -> Option<u32> {
         match self.cause() {
             Self::KeysUnavailable { retry_after } => Some(*retry_after),
-            // Every 429 and 503 says when to try again, also those of an application that does not.
+            // Every 429 and 503 says when to try again, also those of an application that does not. A refusal with the fields of rate
+            // limits and without a time lasts until somebody raises the limit.
             Self::Refused {
                 status,
                 retry_after,
+                limits,
                 ..
-            } => retry_after.or(matches!(
-                *status,
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-            )
-            .then_some(1)),
+            } => {
+                let passes = match *status {
+                    StatusCode::TOO_MANY_REQUESTS => !limits.contains_key("ratelimit"),
+                    status => status == StatusCode::SERVICE_UNAVAILABLE,
+                };
+                retry_after.or(passes.then_some(1))
+            }
             error => error.row()?.retry_after,
         }
     }
@@ -748,6 +752,33 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_try_again_unless_its_limit_has_no_period() {
+        let refused = |status, retry_after, fields: Option<&'static str>| {
+            let mut limits = Headers::new();
+            if let Some(fields) = fields {
+                limits.insert("ratelimit", HeaderValue::from_static(fields));
+            }
+            let error = Error::Refused {
+                status,
+                body: Box::new(TOO_MANY_REQUESTS.body(None)),
+                retry_after,
+                range: None,
+                limits: Box::new(limits),
+            };
+            error.retry_after()
+        };
+        let (many, down) = (
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        );
+        assert_eq!(refused(many, Some(9), Some("\"a\";r=0;t=9")), Some(9));
+        assert_eq!(refused(many, None, Some("\"a\";r=0")), None);
+        assert_eq!(refused(many, None, None), Some(1));
+        assert_eq!(refused(down, None, Some("\"a\";r=0")), Some(1));
+        assert_eq!(refused(StatusCode::CONFLICT, None, None), None);
     }
 
     #[test]

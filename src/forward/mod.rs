@@ -26,6 +26,7 @@ use http::{HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::body::read_answer;
 use crate::endpoint::{Answer, Call, Incoming};
 use crate::error::{Error, ErrorBody};
 use crate::formats::media_type;
@@ -425,6 +426,7 @@ async fn send_on<P: Platform>(
         Body::Upload { limit, .. } => limit,
         _ => 0,
     };
+    let is_read = is_read(&outgoing.method);
     let context = RefusalContext {
         anonymous,
         bearer: match outgoing.headers.get(AUTHORIZATION) {
@@ -463,7 +465,7 @@ async fn send_on<P: Platform>(
         remove_added_limit(&mut response.headers, limit);
     }
     match answer_bytes {
-        Some(limit) => bounded(response, limit, &id, edge).await,
+        Some(limit) => bounded(response, limit, is_read, &id, edge).await,
         None => Ok(response),
     }
 }
@@ -493,17 +495,28 @@ async fn refuse_ignored_limit<P: Platform>(address: String, edge: &Edge<P>) -> R
     }
 }
 
-/// Limits the bytes of an answer: by its declared length, or by counting while it streams.
+/// Whether a request changes nothing.
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Limits the bytes of an answer: by its declared length, or by counting while it streams. What another request than a read has
+/// written is committed by then: a refusal of the request would have its client write it again.
 async fn bounded<P: Platform>(
     mut response: Response<P::Body>,
     limit: usize,
+    is_read: bool,
     id: &str,
     edge: &Edge<P>,
 ) -> Result<Response<P::Body>, Error> {
     let too_large = || {
         let line = serde_json::json!({"event": "answer_too_large", "id": id, "limit": limit});
         edge.platform.log(&line.to_string());
-        Error::AnswerTooLarge { limit }
+        if is_read {
+            Error::AnswerTooLarge { limit }
+        } else {
+            Error::ResultTooLarge { limit }
+        }
     };
     let length = text(&response.headers, CONTENT_LENGTH.as_str());
     if let Some(length) = length.and_then(|text| text.parse::<usize>().ok()) {
@@ -591,7 +604,7 @@ async fn send_with_retry<P: Platform>(
             first = edge.platform.send(&outgoing, sent).await;
         }
     }
-    let is_read = matches!(outgoing.method, Method::GET | Method::HEAD);
+    let is_read = is_read(&outgoing.method);
     // A standby also cancels reads that block its recovery.
     let replica_is_down =
         primary.is_some() && matches!(&first, Ok(response) if response.status.is_server_error());
@@ -735,14 +748,7 @@ async fn bytes<P: Platform>(
     limit: usize,
     edge: &Edge<P>,
 ) -> Result<Vec<u8>, ReadFault> {
-    match body {
-        Body::Bytes(bytes) => Ok(bytes),
-        Body::Stream(stream) => {
-            let deadline_ms = edge.config.limits.deadline_ms;
-            edge.platform.read(stream, limit, deadline_ms).await
-        }
-        Body::Empty | Body::Upload { .. } => Ok(Vec::new()),
-    }
+    read_answer(body, limit, edge.config.limits.deadline_ms, edge).await
 }
 
 /// A `HEAD` repeated as a `GET`, whose body names the error.

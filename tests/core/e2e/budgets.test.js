@@ -73,6 +73,26 @@ test('200 requests at once over ten connections: as many pass as there is room f
   }
 });
 
+test('a budget without a period is used up until somebody raises it: nothing says to try again', async () => {
+  const owner = randomUUID();
+  await sql(
+    `insert into private.budgets (scope, owner, period, period_start, limit_micro)
+    values ('sample.calls', $1, 'total', '-infinity', 5)`,
+    [owner],
+  );
+  const agent = new Agent();
+  try {
+    const refused = await spend(agent, JSON.stringify({ owner, amount: 6 }));
+    assert.deepEqual([refused.status, refused.body.code, refused.headers['retry-after']], [429, 'RG574', undefined]);
+    assert.deepEqual(
+      [refused.headers.ratelimit, refused.headers['ratelimit-reset']],
+      ['"sample.calls";r=5', undefined],
+    );
+  } finally {
+    agent.destroy();
+  }
+});
+
 test('a page of an allowed origin may read the fields of rate limits', async () => {
   const answer = await fetch(`${stack.edge_url}/v1/spend`, { headers: { origin: 'http://localhost:3000' } });
   const readable = answer.headers.get('access-control-expose-headers').split(/, */);

@@ -16,6 +16,8 @@ before(async () => {
     `create function sample.test_series(count int) returns setof int language sql stable
        as 'select generate_series(1, count)';
      create function sample_more.test_text(bytes int) returns text language sql stable as $$select repeat('x', bytes)$$;
+     create function sample.test_name_project(name text) returns text language sql volatile
+       as 'insert into sample.projects (name) values (name) returning repeat(name, 3)';
      create function sample.test_answer() returns int language sql stable as 'select 42';
      create table sample.test_steps (
        id int primary key, parent int references sample.test_steps (id), next int references sample.test_steps (id)
@@ -24,7 +26,7 @@ before(async () => {
      create policy everybody on sample.test_steps for select to authenticated using (true);
      insert into sample.test_steps select n, case when n > 1 then 1 end, null from generate_series(1, 40) as n;
      grant select on sample.test_steps to authenticated;
-     grant execute on function sample.test_series(int), sample.test_answer() to authenticated;
+     grant execute on function sample.test_series(int), sample.test_answer(), sample.test_name_project(text) to authenticated;
      grant execute on function sample_more.test_text(int) to anon, authenticated, service_role`,
     '/test_steps',
   );
@@ -43,7 +45,7 @@ before(async () => {
 after(async () => {
   await edge?.stop();
   await drop(
-    'drop table sample.test_steps; drop function sample.test_series(int), sample.test_answer(), sample_more.test_text(int)',
+    'drop table sample.test_steps; drop function sample.test_series(int), sample.test_answer(), sample.test_name_project(text), sample_more.test_text(int)',
   );
   await close();
 });
@@ -144,6 +146,23 @@ test('an answer is held to its bytes for everybody but servers', async () => {
   const free = await startEdge({ LIMITS: JSON.stringify({ answer_bytes: 0 }) });
   try {
     assert.deepEqual(await read(strict.url, 98), [200, 100]);
+    // What is written by then is not undone: a refusal would have a client write it again.
+    const name = 'x'.repeat(80);
+    const writes = [
+      ['projects', { json: { name }, headers: { prefer: 'return=representation' } }],
+      [
+        'projects?name=like.xxx*',
+        { method: 'PATCH', json: { name: `${name}y` }, headers: { prefer: 'return=representation' } },
+      ],
+      ['rpc/test_name_project', { json: { name: `${name}z` } }],
+    ];
+    for (const [path, options] of writes) {
+      const { status, body } = await ask(`/rest/v1/${path}`, { base: strict.url, token, ...options });
+      assert.deepEqual([status, body.code], [502, 'RG408'], path);
+      assert.match(body.hint, /is kept/);
+    }
+    const written = await get('projects?select=name&order=name');
+    assert.deepEqual(written.body, [{ name: `${name}y` }, { name: `${name}z` }]);
     const headers = { 'accept-profile': 'sample_more' };
     const refused = await ask('/rest/v1/rpc/test_text?bytes=99', { base: strict.url, token, headers });
     assert.deepEqual([refused.status, refused.body.code], [400, 'RG406'], 'what is known before the head is said');
