@@ -38,7 +38,8 @@ const READABLE_OF_AUTH: &str =
     "proxy-status, retry-after, www-authenticate, x-request-id, x-supabase-api-version";
 
 /// The request headers on which every cached answer depends.
-const VARIES: &str = "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range";
+const VARIES: &str =
+    "Accept, Accept-Profile, Apikey, Authorization, Prefer, Range, Range-Unit, X-Read-Preference";
 
 /// Turns the outcome of the work into an answer.
 ///

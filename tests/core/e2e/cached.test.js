@@ -191,7 +191,8 @@ test('each origin gets its own CORS headers from the one kept answer', async () 
     const allowed = origin === 'https://c.example' ? null : origin;
     assert.equal(answer.headers.get('access-control-allow-origin'), allowed);
     const vary = answer.headers.get('vary').split(', ');
-    for (const name of ['Origin', 'Authorization', 'Accept', 'Accept-Profile', 'Range', 'Prefer']) {
+    const selecting = ['Accept', 'Accept-Profile', 'Range', 'Range-Unit', 'Prefer', 'X-Read-Preference'];
+    for (const name of ['Origin', 'Apikey', 'Authorization', ...selecting]) {
       assert.ok(vary.includes(name), `${name} in ${vary}`);
     }
   }
