@@ -4,6 +4,8 @@
 //! An isolate remembers recent writers, and tells the other isolates of its data centre through the platform's cache. A
 //! client that needs a stronger guarantee sends `x-read-preference: primary`.
 
+use std::borrow::Cow;
+
 use crate::headers::Headers;
 use base16ct::lower;
 use futures_util::future::FutureExt as _;
@@ -38,8 +40,8 @@ pub(super) async fn address<'a, P: Platform>(
     let Some(name) = caller.name() else {
         return Ok(Some(replica));
     };
-    let wrote = edge.writers.borrow().wrote(name, edge.platform.now_ms())
-        || edge.platform.cache_get(&cache_name(name)).await.is_some();
+    let wrote = edge.writers.borrow().wrote(&name, edge.platform.now_ms())
+        || edge.platform.cache_get(&cache_name(&name)).await.is_some();
     Ok((!wrote).then_some(replica))
 }
 
@@ -60,7 +62,7 @@ pub(super) fn writer<P: Platform>(
     if matches!(*method, Method::GET | Method::HEAD) {
         return None;
     }
-    caller.name().map(str::to_owned)
+    caller.name().map(Cow::into_owned)
 }
 
 /// A write of a user, until it is done. It counts from its end, also if that comes after a hang-up: what is dropped before

@@ -8,7 +8,7 @@ use crate::headers::Headers;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::endpoint::{Encoding, Segments};
+use crate::endpoint::{Access, Encoding, Segments};
 use crate::formats::tests::times_parsed;
 use crate::forward::Reply;
 use crate::fuzzing::native::{self, KEY, NOW, Native};
@@ -213,21 +213,53 @@ fn takes(registry: &Registry) -> impl Iterator<Item = (&crate::endpoint::Route, 
     })
 }
 
-#[test]
-fn a_body_is_parsed_once() {
-    let edge = edge();
-    let examples = examples();
-    let api_token = verify::api_token::make().ok().unwrap().text;
+/// The API token of a worker without a user, which the edge has exchanged.
+fn worker(id: &str, edge: &Edge<Native>) -> String {
+    let text = verify::api_token::make().ok().unwrap().text;
     let grant = Grant {
-        id: UUID.into(),
+        id: id.into(),
         user: None,
         scopes: json!({}),
         account: Value::Null,
         expires_at: NOW + 60,
     };
     let mut api_tokens = edge.api_tokens.borrow_mut();
-    api_tokens.store(digest(&api_token), Some(Rc::new(grant)), NOW * 1000);
-    drop(api_tokens);
+    api_tokens.store(digest(&text), Some(Rc::new(grant)), NOW * 1000);
+    text
+}
+
+#[test]
+fn the_rate_limiter_counts_each_worker_by_itself() {
+    let edge = edge();
+    let routes = &edge.registry.routes;
+    let route = routes
+        .iter()
+        .find(|route| matches!(route.action, Action::Call(_)) && route.guard.is_some());
+    let route = route.unwrap();
+    let workers = [worker("1", &edge), worker("2", &edge)];
+    let senders = [&*workers[0], &*workers[1], "service_role", "authenticated"];
+    let keys = senders.map(|sender| {
+        let request = request(Some(sender), false, "application/json", "{}");
+        let caller = verify::caller(Access::Open, &request, &edge);
+        let caller = pollster::block_on(caller).unwrap();
+        let caller = Ok(&caller);
+        let admitted = guard::admit(route, &caller, &request, &edge);
+        pollster::block_on(admitted).unwrap();
+        let keys = edge.platform.limited.take();
+        let [key] = &keys[..] else {
+            panic!("{keys:?}");
+        };
+        key.rsplit_once("user ").unwrap().1.to_owned()
+    });
+    assert_eq!(keys[..3], ["worker 1", "worker 2", "service_role"]);
+    assert_eq!(keys[3].len(), 36);
+}
+
+#[test]
+fn a_body_is_parsed_once() {
+    let edge = edge();
+    let examples = examples();
+    let api_token = worker("1", &edge);
     let callers = [
         None,
         Some("authenticated"),

@@ -157,16 +157,11 @@ impl Sharer {
 
 /// Whose share of PostgREST's connections a request uses; none for a server with `service_role`.
 pub(super) fn sharer(caller: &Caller, address: Option<IpAddr>) -> Option<Sharer> {
-    if let Some(user) = caller.user() {
-        return Some(Sharer::Named(user.to_owned()));
-    }
-    if let Some(worker) = caller.api_token() {
-        return Some(Sharer::Named(["worker ", &worker.grant.id].concat()));
-    }
-    match caller.token() {
-        Some(_) => None,
-        None => Some(Sharer::of_address(address)),
-    }
+    let Some(name) = caller.name() else {
+        return Some(Sharer::of_address(address));
+    };
+    let is_server = !caller.is_user() && caller.api_token().is_none();
+    (!is_server).then(|| Sharer::Named(name.into_owned()))
 }
 
 /// The same for a request whose caller may not have been established.

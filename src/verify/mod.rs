@@ -106,13 +106,18 @@ impl Caller {
         }
     }
 
-    /// The name of a caller who is signed in: the user's id, or the role of servers.
+    /// The name of a caller who is signed in: the user's id, that of a worker's API token, or the role of servers.
     #[must_use]
-    pub fn name(&self) -> Option<&str> {
-        match &self.0 {
-            Who::Anonymous => None,
-            _ => Some(self.user().unwrap_or("service_role")),
-        }
+    pub fn name(&self) -> Option<Cow<'_, str>> {
+        let name = match (&self.0, self.user()) {
+            (Who::Anonymous, _) => return None,
+            (_, Some(user)) => user,
+            (Who::ApiToken(worker), None) => {
+                return Some(["worker ", &worker.grant.id].concat().into());
+            }
+            (Who::Holder { .. }, None) => "service_role",
+        };
+        Some(name.into())
     }
 }
 
@@ -126,7 +131,8 @@ enum Key {
 /// Establishes who calls an endpoint and, where it has a check of its own, that this sender may.
 ///
 /// # Errors
-/// Those of [`caller`] and of the check; 501 if the check needs a variable that is not set.
+/// Those of [`caller`] and of the check; where the check reads the body, 400, 408, 413 and 415 for one that cannot be read, and 501 if it needs
+/// a variable that is not set.
 pub async fn admitted<P: Platform>(
     route: &Route,
     request: &mut Request<P::Body>,
@@ -155,8 +161,9 @@ pub async fn admitted<P: Platform>(
 /// Establishes who calls.
 ///
 /// # Errors
-/// 429 for an address that sends too many wrong API tokens; 401 for an invalid credential, and for none where the access needs one; 403 for a caller that the access excludes and for a
-/// `service_role` token from a browser, even beside a user's token; 503 while the issuer's keys are not available.
+/// 401 for an invalid credential, and for none where the access needs one; 403 for a caller that the access excludes and for a
+/// `service_role` token from a browser, even beside a user's token; 503 while the issuer's keys are not available; for an API token also 429, if
+/// its address sends too many wrong ones or many are being exchanged, and 502 to 504 if the database does not answer.
 pub async fn caller<P: Platform>(
     access: Access,
     request: &Request<P::Body>,

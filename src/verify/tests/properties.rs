@@ -179,7 +179,8 @@ proptest! {
                 let caller = verified.unwrap();
                 prop_assert_eq!(caller.token(), Some(token.as_str()));
                 let sub = claims["sub"].as_str();
-                prop_assert_eq!(caller.name(), if role == "service_role" { Some(role) } else { sub });
+                let name = caller.name();
+                prop_assert_eq!(name.as_deref(), if role == "service_role" { Some(role) } else { sub });
             }
         }
     }
