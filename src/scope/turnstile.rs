@@ -7,6 +7,7 @@ use crate::headers::Headers;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::Value;
 
+use crate::body::read_answer;
 use crate::config::{Config, Turnstile};
 use crate::endpoint::{Human, Incoming};
 use crate::error::Error;
@@ -95,21 +96,11 @@ async fn verdict<P: Platform>(
     if response.status != StatusCode::OK {
         return None;
     }
-    let body = match response.body {
-        Body::Bytes(bytes) => bytes,
-        Body::Stream(stream) => {
-            let read = edge
-                .platform
-                .read(stream, MAX_ANSWER_BYTES, DEADLINE_MS)
-                .await;
-            read.ok()?
-        }
-        Body::Empty | Body::Upload { .. } => return None,
-    };
-    serde_json::from_slice(&body).ok()
+    let body = read_answer(response.body, MAX_ANSWER_BYTES, DEADLINE_MS, edge).await;
+    serde_json::from_slice(&body.ok()?).ok()
 }
 
-/// Whether the token was issued on an allowed site, for this action.
+/// Whether the token was issued on an allowed site, for this action. The action of a widget that names none is an empty text.
 fn fits(verdict: &Value, action: &str, config: &Config) -> bool {
     let text = |name: &str| {
         verdict
@@ -120,6 +111,6 @@ fn fits(verdict: &Value, action: &str, config: &Config) -> bool {
     let ours =
         |origin: &String| Url::new(origin).is_ok_and(|url| url.hostname() == text("hostname"));
     verdict.get("success") == Some(&Value::Bool(true))
-        && ["", action].contains(&text("action"))
+        && text("action") == action
         && config.allowed_origins.iter().any(ours)
 }

@@ -170,9 +170,18 @@ test('what somebody has taken for spam no later post undoes', async () => {
 });
 
 test('a token of another site or for something else is no good', async () => {
-  for (const odd of [{ hostname: 'evil.example' }, { hostname: '' }, { action: 'login' }, { success: 'yes' }]) {
-    answer = odd;
-    assert.equal((await post(token('good'))).status, 403, JSON.stringify(odd));
+  const odd = [
+    { hostname: 'evil.example' },
+    { hostname: '' },
+    { action: 'login' },
+    // A widget without an action, and Cloudflare's keys for tests.
+    { action: '' },
+    { action: undefined },
+    { action: null },
+    { success: 'yes' },
+  ];
+  for (answer of odd) {
+    assert.deepEqual(await post(token('good')), { status: 403, code: 'RG315', row: undefined }, JSON.stringify(answer));
   }
 });
 
