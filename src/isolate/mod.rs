@@ -33,7 +33,7 @@ use changes::Changes;
 use keys::KeyCache;
 use readiness::Readiness;
 use recent::Recent;
-use shares::Shares;
+use shares::{LEASE_MARGIN_MS, Shares};
 use stale_results::StaleResults;
 use tokens::{Claims, HeaderCache, TokenCache, TokenHasher};
 use turns::Turns;
@@ -75,8 +75,8 @@ pub struct Isolate {
     pub addresses: RefCell<Recent>,
     /// The isolate's half of its request ids, and the number of ids so far.
     ids: RefCell<(String, u64)>,
-    /// The number of requests that wait for PostgREST.
-    in_flight: Cell<usize>,
+    /// When the leases of the requests that wait for PostgREST end, in milliseconds since 1970.
+    in_flight: RefCell<Vec<u64>>,
     /// How many of them each caller has.
     pub shares: RefCell<Shares>,
     /// The work of each caller on the thread.
@@ -109,30 +109,12 @@ impl Isolate {
             minted: RefCell::default(),
             addresses: RefCell::default(),
             ids: RefCell::default(),
-            in_flight: Cell::default(),
+            in_flight: RefCell::default(),
             shares: RefCell::default(),
             turns: RefCell::default(),
             held_bytes: Rc::default(),
             unzipped_bytes: Rc::default(),
         }
-    }
-
-    /// Checks whether one more request may wait for PostgREST.
-    ///
-    /// # Errors
-    /// [`Error::Overloaded`] at the limit: the queue would outlast the deadline.
-    pub fn check_capacity(&self) -> Result<(), Error> {
-        if self.in_flight.get() < self.config.limits.waiting {
-            Ok(())
-        } else {
-            Err(Error::Overloaded)
-        }
-    }
-
-    /// Counts a request as waiting for PostgREST until the permit is dropped.
-    pub fn permit(&self) -> CapacityPermit<'_> {
-        self.in_flight.set(self.in_flight.get() + 1);
-        CapacityPermit(&self.in_flight)
     }
 
     /// Counts the bytes that a body has in memory while it is read as it arrives.
@@ -166,12 +148,20 @@ impl Isolate {
     }
 }
 
-/// Counts a request as waiting for PostgREST until it is dropped.
-pub struct CapacityPermit<'a>(&'a Cell<usize>);
+/// Counts a request as waiting for PostgREST until it is dropped, or its lease ends: the runtime may drop a request without notice.
+pub struct CapacityPermit<'a> {
+    in_flight: &'a RefCell<Vec<u64>>,
+    until_ms: u64,
+}
 
 impl Drop for CapacityPermit<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        let mut in_flight = self.in_flight.borrow_mut();
+        // Leases that end together are alike.
+        let own = in_flight.iter().position(|until| *until == self.until_ms);
+        if let Some(own) = own {
+            in_flight.swap_remove(own);
+        }
     }
 }
 
@@ -236,6 +226,36 @@ impl<P: Platform> Edge<P> {
         Self { isolate, platform }
     }
 
+    /// Checks whether one more request may wait for PostgREST.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] at the limit: the queue would outlast the deadline.
+    pub fn check_capacity(&self) -> Result<(), Error> {
+        let most = self.config.limits.waiting;
+        let mut in_flight = self.in_flight.borrow_mut();
+        if in_flight.len() >= most {
+            let now_ms = self.platform.now_ms();
+            in_flight.retain(|until| *until > now_ms);
+        }
+        if in_flight.len() < most {
+            Ok(())
+        } else {
+            Err(Error::Overloaded)
+        }
+    }
+
+    /// Counts a request as waiting for PostgREST until the permit is dropped.
+    pub fn permit(&self) -> CapacityPermit<'_> {
+        // A request may ask for PostgREST's version first, and send a failed read again.
+        let longest_ms = 4 * u64::from(self.config.limits.deadline_ms) + LEASE_MARGIN_MS;
+        let until_ms = self.platform.now_ms() + longest_ms;
+        self.in_flight.borrow_mut().push(until_ms);
+        CapacityPermit {
+            in_flight: &self.in_flight,
+            until_ms,
+        }
+    }
+
     /// The edge for work that goes on when the request's client hangs up.
     #[must_use]
     pub fn apart(&self) -> Self {
@@ -255,7 +275,31 @@ impl<P: Platform> Edge<P> {
 
 #[cfg(test)]
 mod tests {
+    use super::LEASE_MARGIN_MS;
+    use crate::error::Error;
     use crate::fuzzing::native::edge;
+
+    #[test]
+    fn a_request_that_the_runtime_drops_without_notice_waits_no_longer_than_its_lease() {
+        let edge = edge();
+        let most = edge.config.limits.waiting;
+        let mut permits: Vec<_> = (0..most).map(|_| edge.permit()).collect();
+        assert_eq!(edge.check_capacity(), Err(Error::Overloaded));
+        permits.pop();
+        assert_eq!(edge.check_capacity(), Ok(()));
+        let kept = permits.pop();
+        permits.into_iter().for_each(std::mem::forget);
+        let pass = |milliseconds: u64| *edge.platform.now_ms.borrow_mut() += milliseconds;
+        pass(LEASE_MARGIN_MS);
+        let later = [edge.permit(), edge.permit()];
+        assert_eq!(edge.check_capacity(), Err(Error::Overloaded));
+        pass(4 * u64::from(edge.config.limits.deadline_ms));
+        assert_eq!(edge.check_capacity(), Ok(()));
+        drop(kept);
+        assert_eq!(edge.in_flight.borrow().len(), 2);
+        drop(later);
+        assert!(edge.in_flight.borrow().is_empty());
+    }
 
     #[test]
     fn an_id_is_the_isolates_own_digits_and_a_number() {
