@@ -1,5 +1,6 @@
-//! The edge's own tokens: they live 60 seconds and have the role `anon` or `edge`. There is one exception: the holder of an API
-//! token of a user gets the role `authenticated`, with a claim `api_token` that the database compares with the token's row.
+//! The edge's own tokens: they live 60 seconds, and have the role `anon` or `edge`. There is one exception: the holder of an API
+//! token of a user gets the role `authenticated`, with a claim `api_token` that the database compares with the token's row. The token of a
+//! request whose body has still to arrive lives longer, by the time that it may take.
 //!
 //! What the edge has verified or observed of a request travels in their `edge` claim and nowhere else: the database
 //! trusts that claim, and no header and no body.
@@ -106,13 +107,14 @@ pub(super) fn anon<P: Platform>(
     request: &Request<P::Body>,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
+    let arrival = arrival(request, edge);
     let country = edge.platform.place().country;
     let origin = origin(request, country.as_deref(), edge)?;
     let claim = origin.map(|origin| EdgeClaim {
         origin: Some(origin),
         ..EdgeClaim::default()
     });
-    mint("anon", None, (claim, None, None), edge)
+    mint("anon", None, (claim, None, None), arrival, edge)
 }
 
 /// A token of role `anon` for an answer that all anonymous callers share. It says nothing of the one who asked first.
@@ -121,7 +123,7 @@ pub(super) fn shared<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
         shared: true,
         ..EdgeClaim::default()
     };
-    mint("anon", None, (Some(claim), None, None), edge)
+    mint("anon", None, (Some(claim), None, None), 0, edge)
 }
 
 /// The token for PostgREST: the caller's own, or one of the edge for an anonymous caller.
@@ -146,7 +148,8 @@ pub(super) fn upstream_token<'a, P: Platform>(
         account: &holder.grant.account,
     };
     let parts = (None, Some(&holder.claim), Some(of_user));
-    mint("authenticated", caller.user(), parts, edge).map(Cow::Owned)
+    let arrival = arrival(request, edge);
+    mint("authenticated", caller.user(), parts, arrival, edge).map(Cow::Owned)
 }
 
 /// A token of role `edge` for a call on behalf of a verified caller.
@@ -174,21 +177,33 @@ pub(super) fn vouched<P: Platform>(
         }),
     };
     let api_token = caller.api_token().map(|holder| &holder.claim);
-    mint("edge", caller.user(), (Some(claim), api_token, None), edge)
-}
-
-/// A token of role `edge` for a call in the edge's own name.
-pub(super) fn edge<P: Platform>(edge: &Edge<P>) -> Result<String, Error> {
-    mint("edge", None, (None, None, None), edge)
+    mint(
+        "edge",
+        caller.user(),
+        (Some(claim), api_token, None),
+        0,
+        edge,
+    )
 }
 
 /// What a token may carry beside its role and its user.
 type Parts<'a> = (Option<EdgeClaim<'a>>, Option<&'a Value>, Option<OfUser<'a>>);
 
+/// Seconds that a request's body may take to arrive. PostgREST may get the token after it.
+fn arrival<P: Platform>(request: &Request<P::Body>, edge: &Edge<P>) -> u64 {
+    if request.body.is_some() {
+        u64::from(edge.config.limits.upload_ms).div_ceil(1000)
+    } else {
+        0
+    }
+}
+
+/// Signs a token that lives `arrival` seconds longer than others.
 fn mint<P: Platform>(
     role: &'static str,
     sub: Option<&str>,
     (claim, api_token, of_user): Parts<'_>,
+    arrival: u64,
     edge: &Edge<P>,
 ) -> Result<String, Error> {
     let iat = own::minute(edge);
@@ -197,7 +212,7 @@ fn mint<P: Platform>(
         role,
         sub,
         iat,
-        exp: iat + own::LIFETIME,
+        exp: iat + own::LIFETIME + arrival,
         edge: claim,
         api_token,
         of_user,
@@ -386,8 +401,21 @@ mod tests {
     }
 
     #[test]
+    fn a_token_outlives_the_arrival_of_a_body() {
+        let edge = native::edge();
+        let mut request = request(None);
+        let lifetime = |request: &Request<Vec<u8>>| {
+            let claims = claims(&anon(request, &edge).unwrap());
+            claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap()
+        };
+        assert_eq!(lifetime(&request), 60);
+        request.body = Some(Vec::new());
+        assert_eq!(lifetime(&request), 90);
+    }
+
+    #[test]
     fn tokens_of_the_edge_are_recognised() {
-        let token = edge(&crate::fuzzing::native::edge()).unwrap();
+        let token = own::token(&native::edge()).unwrap();
         assert!(is_made_here(format!("Bearer {token}").as_bytes()));
         let of_user = b"Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.x";
         assert!(!is_made_here(of_user));
