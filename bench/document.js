@@ -16,17 +16,18 @@ export const DOCUMENTS = ['performance.md', 'scaling.md'].map((name) => join(roo
 export const PLOTS = join(root, 'docs', 'plots');
 const MARKED = /(<!-- figures: ([\w -]+) -->\n)[\s\S]*?(<!-- end -->)/g;
 
-const resultsOf = (name) => JSON.parse(readFileSync(join(root, 'bench', 'results', `${name}.json`), 'utf8'));
+/** What bench/results/ has of a benchmark. */
+export const resultsOf = (name) => JSON.parse(readFileSync(join(root, 'bench', 'results', `${name}.json`), 'utf8'));
 
 /** Long numbers in groups of three digits, but no commit whose name is all digits. */
 const grouped = (text) =>
   `${text}`.replace(/(?<![.\d]|commit )\d{5,}\b/g, (digits) => Number(digits).toLocaleString('en'));
 
 /** When, where and with which sizes something was measured. */
-const measured = ({ date, commit, cores, cpu, memory_gb: gigabytes, system, workerd }, sizes) => {
+const measured = ({ date, commit, uncommitted, cores, cpu, memory_gb: gigabytes, system, workerd }, sizes) => {
   const machine = `${cores} cores (${cpu}), ${gigabytes} GB, ${system}, workerd ${workerd}`;
   const list = Object.entries(sizes).map(([name, size]) => `${name.replaceAll('_', ' ')} ${grouped(size)}`);
-  return `${date.slice(0, 10)}, commit ${commit.slice(0, 7)}, ${machine}; ${list.join(', ')}.`;
+  return `${date.slice(0, 10)}, commit ${commit.slice(0, 7)}${uncommitted ? ' with changes' : ''}, ${machine}; ${list.join(', ')}.`;
 };
 
 const table = (head, rows) => [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
@@ -42,8 +43,12 @@ const ofRows = (rows) => {
 
 const FAIRNESS = (results) =>
   table(
-    ['beside', 'p99, times that beside burnt CPU'],
-    results.rows.map(({ name, ratio, met }) => [name, `${ratio}${word(met)}`]),
+    ['beside', 'p99, times that beside burnt CPU', 'cores', 'thread'],
+    results.rows.map(({ name, ratio, met, cores, thread, measured: when }) => [
+      name,
+      `${ratio}${when ? ` (${when})` : ''}${word(met)}`,
+      ...[cores, thread],
+    ]),
   );
 
 const RIVALS = ['fetch', 'duties', 'hono', 'hono-duties'];
@@ -117,6 +122,21 @@ export const plotsOf = (name, results) =>
       return { part, file: `${name}-${part}.svg`, text };
     });
 
+/** Blocks at several sizes that are the same for a reader: a few levels of indexes. */
+const FLAT = 1.35;
+const FLAT_BLOCKS = 10;
+
+/** What a curve does, in words. @param {{size: number, blocks: number}[]} points the smallest size first */
+export const shapeOf = (points) => {
+  const blocks = points.map((point) => point.blocks);
+  const [least, most] = [Math.min(...blocks), Math.max(...blocks)];
+  if (most <= Math.max(least * FLAT, least + FLAT_BLOCKS)) return 'Flat.';
+  const [first, last] = [points[0], points.at(-1)];
+  if (most > Math.max(first.blocks, last.blocks) * FLAT) return 'Most blocks in between.';
+  if (last.blocks < first.blocks) return 'Fewer blocks with more rows.';
+  return `${rounded(last.blocks / first.blocks)} times the blocks for ${rounded(last.size / first.size)} times the rows.`;
+};
+
 /** Curves as a table: one line each, with the figures from the smallest size to the largest one. */
 const ofCurves = (rows) => {
   const [{ curve }] = rows;
@@ -132,7 +152,7 @@ const ofCurves = (rows) => {
     ...users.map((count) =>
       marked(
         points.map((point) => point.users[count].ms),
-        count === users[0] && missed.includes('time'),
+        (count === '1' && missed.includes('time')) || (count === '10' && missed.includes('locks')),
       ),
     ),
     marked(
@@ -141,7 +161,7 @@ const ofCurves = (rows) => {
         .map(({ perSecond }) => perSecond),
       missed.includes('users'),
     ),
-    why,
+    `${shapeOf(points)} ${why}`,
   ]);
   const head = [
     'what',

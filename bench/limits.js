@@ -1,5 +1,6 @@
 // What each part of a system reached in the benchmarks, for docs/scaling.md: figures of bench/results/.
 import { rounded } from './figures.js';
+import { measuredOn } from './machine.js';
 
 /** The requests of the row that shows most of the parts: one row for a signed-in user. */
 const READ = 'one row, repeated ES256, 128 connections';
@@ -93,5 +94,5 @@ const LIMITS = [
 export const limits = (resultsOf) =>
   LIMITS.map(([part, what, find]) => {
     const { facts, reached, measured } = find(resultsOf);
-    return [part, what, reached, measured ?? `${facts.date.slice(0, 10)}, commit ${facts.commit.slice(0, 7)}`];
+    return [part, what, reached, measured ?? measuredOn(facts)];
   });

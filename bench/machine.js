@@ -14,7 +14,8 @@ export const packageVersion = (name) =>
 
 /** Which code: the commit, and whether what is measured differs from it. */
 const commit = () => {
-  const changed = capture('git', ['status', '--porcelain', '--', 'src', 'migrations', 'Cargo.toml', 'Cargo.lock']);
+  const measured = ['src', 'migrations', 'systems', 'bench', ':!bench/results', 'Cargo.toml', 'Cargo.lock', 'package-lock.json'];
+  const changed = capture('git', ['status', '--porcelain', '--', ...measured]);
   return { commit: capture('git', ['rev-parse', '--short=12', 'HEAD']), uncommitted: changed !== '' };
 };
 
@@ -31,6 +32,9 @@ export const machine = () => ({
   system: `${platform()} ${arch()}`,
   node: process.versions.node,
 });
+
+/** When, with which code and on which processor something was measured, for one figure among others. */
+export const measuredOn = ({ date, commit, cpu }) => `${date.slice(0, 10)}, commit ${commit.slice(0, 7)}, ${cpu}`;
 
 /** Microseconds of CPU, its own and the kernel's, that a part's process has used; nothing where there is no /proc. */
 export const cpuTime = (part) => {

@@ -1,5 +1,6 @@
 // The calls of assistant's endpoints, for npm run bench -- scale.
 import { member, TENANTS, tenant } from './load.js';
+import { BY_KEY } from '../scale/lists.js';
 
 /** Users at once: each is a member of a tenant of their own. The first two tenants and the last one have rows that reads are about. */
 const USERS = 100;
@@ -62,7 +63,6 @@ const events = (
   ${member(of(n), 2)}, 'at', now(), 'provider', 'openai', 'model', 'gpt-5-mini', 'prompt_tokens', 1200, 'completion_tokens', 300))
   from generate_series(1, 10) as k)`;
 
-const BY_KEY = 'The row is found by its key; a hundred users share two cores.';
 const LOCKED = 'A tenant’s row is found by its key, and locked: each caller is of another tenant.';
 
 export const endpoints = () => ({

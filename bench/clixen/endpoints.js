@@ -1,4 +1,5 @@
 // The calls of clixen's endpoints, for npm run bench -- scale.
+import { BY_KEY } from '../scale/lists.js';
 
 /** One of the many users, and their workflow of a number: each has twenty. */
 const caller = { sub: (n) => `md5('user ' || ${n})::uuid` };
@@ -44,7 +45,6 @@ export const endpoints = () => ({
     'Its function only checks the right to it. The work is the job’s, which reads by the index of unfinished deployments.',
 });
 
-const BY_KEY = 'The row is found by its key, and its policies by the claims; a hundred users share two cores.';
 const ADDED = 'A row is added to the table and its indexes.';
 
 export const writes = () => ({

@@ -48,7 +48,7 @@ const WORKFLOW_WITH_DEPLOYMENTS = (own) =>
     conditions: [`w.id = ${WORKFLOW}`, own('w')],
   });
 
-const OWN = 'What the user has stays as it is; an index of everybody’s rows becomes a level deeper.';
+const OWN = 'The user has as many rows at any size, and an index begins with the user, the project or the chat.';
 const SAID = {
   'the dashboard': 'All of the user’s 10,000 workflows are counted, whatever others have.',
   'the summaries of 100 projects': 'Each project’s workflows and chats are counted by their indexes.',

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { event, subscription } from '../../tests/flashfusion/support/stripe.js';
 import { USERS as NOTIFIED } from './billing.js';
 import { fillSlots } from './queue.js';
+import { BY_KEY } from '../scale/lists.js';
 
 /** Deployments and integrations, each of one of the thousand users, and events of billing, at full size. */
 const FULL = { deployments: 100_000, integrations: 100_000, events: 100_000 };
@@ -104,7 +105,6 @@ const CHANGED = {
   id: 'evt_new_{n}',
 };
 
-const BY_KEY = 'The row is found by its key; a hundred users share two cores.';
 
 export const endpoints = () => ({
   'POST /v1/keys': {

@@ -1,6 +1,7 @@
 // The calls of growth's endpoints, for npm run bench -- scale.
 import { randomUUID } from 'node:crypto';
 import { onTwo, withoutIndexes } from '../load.js';
+import { PERSON } from './reads.js';
 
 const ADMIN = '00000000-0000-4000-8000-000000000001';
 const anybody = { role: 'anon' };
@@ -260,5 +261,10 @@ export const functions = () => ({
     why: 'The experiment and the session’s assignment are found by their keys.',
   },
   'marketing.lead_field_names': 'It reads all leads once, before an export that does the same.',
-  'marketing.gdpr_delete_user_data': '`npm run bench -- growth` measures it, with fresh and without statistics.',
+  'marketing.gdpr_delete_user_data': {
+    caller: admin,
+    with: `email => '${PERSON}'`,
+    why: 'Each table is asked by its indexes of addresses, sessions and mentions, and what is found is deleted.',
+    contends: 'Exports and erasures go one at a time.',
+  },
 });

@@ -10,7 +10,7 @@ import { SetupError } from '../../dev/setup.js';
 import { settle, verdict } from '../aims.js';
 import { keep } from '../document.js';
 import { median, p99, rounded } from '../figures.js';
-import { machine, packageVersion } from '../machine.js';
+import { machine, measuredOn, packageVersion } from '../machine.js';
 import { withBenchmarkSystem } from '../system.js';
 import { needWrk } from '../wrk.js';
 import {
@@ -301,10 +301,10 @@ const markdown = ({ facts, options, rows }) => {
 };
 
 /** The results of the last whole run, with the rows of a part of it; those say when they were measured. */
-const withPart = ({ date, commit }, rows) => {
+const withPart = (part, rows) => {
   const known = JSON.parse(readFileSync(join(root, 'bench', 'results', 'growth.json'), 'utf8'));
   const { leads, events, sessions, seconds, rows: before, ...facts } = known;
-  const measured = `${date.slice(0, 10)}, commit ${commit.slice(0, 7)}`;
+  const measured = measuredOn(part);
   const newer = new Map(rows.map((row) => [row.name, { ...row, measured }]));
   return {
     facts,

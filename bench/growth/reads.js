@@ -9,7 +9,7 @@ const sizesOf = (size) =>
   Object.fromEntries(Object.entries(FULL).map(([name, full]) => [name, Math.ceil(full * size)]));
 
 /** The person who asks for what is held on them. Their form has named a session and a browser. */
-const PERSON = 'person7@domain7.example';
+export const PERSON = 'person7@domain7.example';
 
 /** Each span of time, and whether the events of all names are summed up in it, too. */
 const SPANS = { minute: false, hour: false, day: true, week: true, month: true };
@@ -115,7 +115,7 @@ const exported = ({ at, id }) => {
 const MIDDLE_OF_LEADS = (size) =>
   `select created_at::text as at, id from marketing.leads order by created_at desc, id desc offset ${Math.ceil((FULL.leads * size) / 2)} limit 1`;
 
-const NEWEST = 'An index gives the newest ones; it becomes a level deeper.';
+const NEWEST = 'An index gives the newest ones.';
 const SAID = {
   'the second page of a campaign’s leads, with their number': {
     why: 'The index of campaigns gives them.',

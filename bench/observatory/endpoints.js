@@ -1,6 +1,7 @@
 // The calls of observatory's endpoints, for npm run bench -- scale.
 import { PROJECT as ANALYSED } from './analytics.js';
 import { OWNER } from './load.js';
+import { BY_KEY } from '../scale/lists.js';
 
 /** Users at once: each has a project of their own, with a session, an invitation and a link. */
 const USERS = 100;
@@ -144,7 +145,6 @@ const LOGS = {
   ],
 };
 
-const BY_KEY = 'The row is found by its key; a hundred users share two cores.';
 const ANALYTICS = (name) => ({ reads: [`${name} of 90 days, 100 users`] });
 
 export const endpoints = () => ({

@@ -135,7 +135,8 @@ const SAID = {
     grows: 'They are counted: the user has one in a hundred of the notices.',
   },
   'the directories of a user': 'An index gives the ten of the user.',
-  'the members of a project': 'A hundred members at any size.',
+  'the members of a project':
+    'A hundred members at any size. How many of them share a block depends on the order in which they were added.',
   'the sums of a project’s last 30 days': SUMS,
   'a page of 100 messages with their tool calls': {
     why: 'A page of one conversation, by its index.',

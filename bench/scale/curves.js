@@ -2,11 +2,11 @@
 import pg from 'pg';
 import { SetupError } from '../../dev/setup.js';
 import { rounded } from '../figures.js';
-import { growthRow, isHindered, missesTime, takesLonger } from './aims.js';
+import { growthRow, isHindered, isLocked, missesTime, takesLonger } from './aims.js';
 import { checkedAnswer, explained, preparedReads } from './ask.js';
 import { firstOf, preparedCalls } from './endpoints.js';
 import { owned, user } from './lists.js';
-import { waiting, withUsers } from './users.js';
+import { waiting, watchLocks, withUsers } from './users.js';
 
 /** `full`: the largest size, as a part of the rows that the system's own benchmark loads; `seconds`: of each load, at least. */
 export const SIZES = { full: 1, seconds: 0.2 };
@@ -15,6 +15,8 @@ export const only = 'migrated database';
 /** Sizes, as parts of those rows, and users at once. */
 const PARTS = [0.01, 0.1, 1];
 export const USERS = [1, 10, 100];
+/** Of so many it is seen whether they wait for locks of each other. */
+const WATCHED = 10;
 /** With more users a load lasts longer, as each of them has fewer answers. */
 const TIMES = { 1: 1, 10: 1, 100: 2 };
 /** Of a hundred connections those that ask at a time, in turns, where a hundred users get much less than ten. */
@@ -123,10 +125,17 @@ const statementsAt = async (url, { list, calls, endpoints, size, signal, say }) 
   });
 
 /** What each number of users waits for a statement. */
-const loads = async (users, statement, counts, { seconds, signal }) => {
+const loads = async (users, statement, counts, { seconds, signal, watcher }) => {
   const found = {};
-  for (const count of counts)
-    found[count] = await waiting(users.slice(0, count), statement, { seconds: seconds * TIMES[count], signal });
+  for (const count of counts) {
+    const stopped = count === WATCHED ? watchLocks(watcher) : undefined;
+    try {
+      found[count] = await waiting(users.slice(0, count), statement, { seconds: seconds * TIMES[count], signal });
+    } finally {
+      const locked = await stopped?.();
+      if (found[count] && stopped) found[count].locked = locked;
+    }
+  }
   return found;
 };
 
@@ -145,14 +154,14 @@ const usersOf = async (users, { statement, smallest, ...options }) => {
   };
   const first = await load(USERS);
   const isLonger = smallest && takesLonger(smallest.users[1].ms, first.users[1].ms);
-  const isFree = statement.contends || !isHindered(first);
+  const isFree = statement.contends || !(isHindered(first) || isLocked(first));
   const again = USERS.filter((count) => (count === 1 ? isLonger : !isFree));
   const all = [first];
   for (let n = 0; n < REPEATS && again.length > 0; n += 1) all.push(await load(again));
   const middles = Object.fromEntries(
     USERS.map((count) => [count, middle(all.map((each) => each.users[count]).filter(Boolean))]),
   );
-  const free = !isFree && all.find((each) => !isHindered(each));
+  const free = !isFree && all.find((each) => !isHindered(each) && !isLocked(each));
   return free
     ? { ...free, users: { ...free.users, 1: middles[1] } }
     : { users: middles, turns: middle(all.map(({ turns }) => turns).filter(Boolean)) };
@@ -163,12 +172,12 @@ const atSize = async (url, { seconds, curves, ...asked }) => {
   const { size, signal, say } = asked;
   const statements = await statementsAt(url, asked);
   // They need all connections that there are: that of the load is closed by then.
-  return withUsers(url, Math.max(...USERS), async (all) => {
+  return withUsers(url, Math.max(...USERS), async (all, watcher) => {
     const found = new Map();
     const smallestOf = ({ name }) => curves.get(name)?.points[0];
     const note = async (statement) => {
       signal.throwIfAborted();
-      const point = await usersOf(all, { statement, smallest: smallestOf(statement), seconds, signal });
+      const point = await usersOf(all, { statement, smallest: smallestOf(statement), seconds, signal, watcher });
       const { users } = point;
       const { blocks, why, grows, contends } = statement;
       found.set(statement.name, { point: { size, blocks, ...point }, said: { why, grows, contends } });
@@ -182,7 +191,7 @@ const atSize = async (url, { seconds, curves, ...asked }) => {
         const smallest = smallestOf(statement);
         const ofRows = statement.grows && smallest ? size / smallest.size : 1;
         const isLonger = smallest && missesTime(smallest.users[1].ms, point.users[1].ms, ofRows);
-        return isLonger || (!statement.contends && isHindered(point));
+        return isLonger || (!statement.contends && (isHindered(point) || isLocked(point)));
       };
       for (const statement of statements.filter(isMissed)) await note(statement);
     }

@@ -50,6 +50,9 @@ export const explainedBy = (reads, said) =>
     ...(typeof said[read.name] === 'string' ? { why: said[read.name] } : said[read.name]),
   }));
 
+/** Why the curve of a statement about one row is flat. */
+export const BY_KEY = 'The row is found by its key.';
+
 /** The claims of a signed-in user. */
 export const user = (sub, more = {}) => ({ role: 'authenticated', sub, ...more });
 

@@ -23,6 +23,7 @@ const RELATIONS = `select c.oid from pg_class as c inner join pg_namespace as n 
 /** Nothing is known of a table. */
 const FORGET = [
   `delete from pg_statistic where starelid in (${RELATIONS})`,
+  `delete from pg_statistic_ext_data where stxoid in (select oid from pg_statistic_ext where stxrelid in (${RELATIONS}))`,
   `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0 where oid in (${RELATIONS})`,
 ];
 
@@ -35,23 +36,30 @@ const EARLY = 1000;
 const COPIES = `do $$
 declare
   relation record;
+  statistics record;
 begin
   create schema bench_early;
   for relation in
     select c.oid from pg_class as c inner join pg_namespace as n on n.oid = c.relnamespace
-    where c.relkind in ('r', 'm') and ${OURS}
+    where c.relkind in ('r', 'p', 'm') and ${OURS}
       and not exists (select from pg_attribute as a where a.attrelid = c.oid and a.attisdropped)
   loop
     execute format('create table bench_early.t%s as select * from %s limit ${EARLY}', relation.oid, relation.oid::regclass);
     update pg_attribute as c set attoptions = a.attoptions, attstattarget = a.attstattarget from pg_attribute as a
     where a.attrelid = relation.oid and (a.attoptions is not null or a.attstattarget >= 0) and c.attnum = a.attnum
       and c.attrelid = format('bench_early.t%s', relation.oid)::regclass;
+    for statistics in select s.oid from pg_statistic_ext as s where s.stxrelid = relation.oid
+    loop
+      execute regexp_replace(pg_get_statisticsobjdef(statistics.oid), '^CREATE STATISTICS \\S+(.*) FROM \\S+$',
+        format('create statistics bench_early.s%s\\1 from bench_early.t%s', statistics.oid, relation.oid));
+    end loop;
     execute format('analyze bench_early.t%s', relation.oid);
     update pg_class as c set relallvisible = t.relallvisible from pg_class as t
     where c.oid = format('bench_early.t%s', relation.oid)::regclass and t.oid = relation.oid;
   end loop;
 end $$`;
-const COPY = `from pg_class as c where c.relnamespace = 'bench_early'::regnamespace and c.relkind = 'r'`;
+const COPY = `from pg_class as c inner join pg_class as t on t.oid = substr(c.relname, 2)::oid
+  where c.relnamespace = 'bench_early'::regnamespace and c.relkind = 'r'`;
 
 /** What the planner may believe one day. Stale: what was true of the first thousand rows of each table. */
 export const STATISTICS = {
@@ -59,9 +67,13 @@ export const STATISTICS = {
   stale: [
     COPIES,
     ...FORGET,
-    `update pg_statistic as s set starelid = substr(c.relname, 2)::oid ${COPY} and s.starelid = c.oid`,
-    `update pg_class as t set reltuples = c.reltuples, relpages = c.relpages, relallvisible = c.relallvisible ${COPY}
-      and t.oid = substr(c.relname, 2)::oid`,
+    // Of a partitioned table, what all of its partitions have together.
+    `update pg_statistic as s set starelid = t.oid, stainherit = t.relkind = 'p' ${COPY} and s.starelid = c.oid`,
+    `update pg_statistic_ext_data as d set stxoid = substr(e.stxname, 2)::oid, stxdinherit = t.relkind = 'p'
+      from pg_statistic_ext as e inner join pg_statistic_ext as o on o.oid = substr(e.stxname, 2)::oid inner join pg_class as t on t.oid = o.stxrelid
+      where e.stxnamespace = 'bench_early'::regnamespace and d.stxoid = e.oid`,
+    `update pg_class as k set reltuples = c.reltuples, relallvisible = c.relallvisible,
+      relpages = case t.relkind when 'p' then t.relpages else c.relpages end ${COPY} and k.oid = t.oid`,
     'drop schema bench_early cascade',
   ],
   none: FORGET,

@@ -1,6 +1,7 @@
 // Users at once: each has a connection, over which the same statement is sent again and again. The connections stay for all statements of a
 // size, as those of a pool. The messages are made once, and of the answers only the ends are looked for: a client that reads the rows takes as
 // much of the cores as the database.
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { SetupError } from '../../dev/setup.js';
 import { median, p99 } from '../figures.js';
@@ -85,19 +86,53 @@ class User {
   }
 }
 
-/** Calls the body with so many users, whose connections are closed afterwards. */
+/** Calls the body with so many users and a client for `watchLocks`. Their connections are closed afterwards. */
 export const withUsers = async (url, count, body) => {
+  const watcher = new pg.Client({ connectionString: url });
   const clients = [];
   try {
+    await watcher.connect();
     for (let n = 0; n < count; n += 1) {
       const client = new pg.Client({ connectionString: url });
       clients.push(client);
       await client.connect();
     }
-    return await body(clients.map((client, number) => new User(client, number)));
+    return await body(
+      clients.map((client, number) => new User(client, number)),
+      watcher,
+    );
   } finally {
     for (const { connection } of clients) connection.stream.destroy();
+    await watcher.end();
   }
+};
+
+/** Milliseconds between two looks at what users wait for. */
+const LOOK_MS = 15;
+const LOCKED = `select count(*) filter (where wait_event_type = 'Lock')::float8 as locked, count(*)::float8 as busy
+  from pg_stat_activity where datname = current_database() and state = 'active' and pid <> pg_backend_pid()`;
+
+/**
+ * Looks again and again, until it is stopped, at how many users' statements wait for a lock that another one has.
+ * @param {pg.Client} client a connection of its own
+ * @returns {() => Promise<number>} stops, and gives the part of the users' time that they waited so
+ */
+export const watchLocks = (client) => {
+  let isOver = false;
+  const looking = (async () => {
+    let [locked, busy] = [0, 0];
+    while (!isOver) {
+      const { rows } = await client.query(LOCKED);
+      locked += rows[0].locked;
+      busy += rows[0].busy;
+      await sleep(LOOK_MS);
+    }
+    return busy > 0 ? locked / busy : 0;
+  })();
+  return () => {
+    isOver = true;
+    return looking;
+  };
 };
 
 /** Answers that a load must have, whatever the time. */

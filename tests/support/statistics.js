@@ -8,6 +8,7 @@ export const withoutStatistics = (tables) => {
   const list = tables.map((table) => `'${table}'::regclass`);
   return [
     `delete from pg_statistic where starelid in (${list})`,
+    `delete from pg_statistic_ext_data where stxoid in (select oid from pg_statistic_ext where stxrelid in (${list}))`,
     `update pg_class set reltuples = -1, relpages = 0, relallvisible = 0
      where oid in (${list}) or oid in (select indexrelid from pg_index where indrelid in (${list}))`,
   ];

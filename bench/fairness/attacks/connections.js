@@ -7,26 +7,30 @@ import { SLOW } from './requests.js';
 
 /**
  * @param {object} target of prepare.js
- * @returns {{name: string, connections: number, base: string, drive: (parts: {n: number, going: () => boolean, note: (status: number) => void}) => Promise<void>}[]}
+ * @returns {{name: string, connections: number, statuses: (number | string)[], base: string, drive: (parts: {n: number, going: () => boolean, note: (status: number) => void}) => Promise<void>}[]}
  * drive: what one of the connections does until the attack is over; it notes the status of each answer
  */
 export const connections = ({ edgeUrl: base, token, member, key }) => {
   const bearer = { authorization: `Bearer ${token}` };
-  const one = (name, count, drive) => ({ name: `${name}, ${count} at once`, connections: count, base, drive });
+  const one = (name, count, statuses, drive) => ({
+    ...{ name: `${name}, ${count} at once`, connections: count, statuses, base, drive },
+  });
   return [
     one(
       'long answers that one user does not read',
       30,
+      [200, 429],
       unread(20_000, () => open(`${base}/rest/v1/mvp_chat_messages?limit=1000`, bearer)),
     ),
     one(
       'chats that one member does not read',
       14,
+      [200, 429],
       unread(1000, () =>
         open(`${base}/v1/chat`, { authorization: `Bearer ${member}` }, { method: 'POST', body: '{"message":"Hello"}' }),
       ),
     ),
-    one('bodies that one user sends byte by byte', 100, async ({ going, note }) => {
+    one('bodies that one user sends byte by byte', 100, ['left', 408, 429], async ({ going, note }) => {
       while (going()) {
         const status = await new Promise((resolve) => {
           const headers = { ...bearer, 'content-type': 'application/json', 'content-length': 10_000 };
@@ -42,7 +46,7 @@ export const connections = ({ edgeUrl: base, token, member, key }) => {
         note(status);
       }
     }),
-    one('slow filters of one user who hangs up at once', 14, async ({ going, note }) => {
+    one('slow filters of one user who hangs up at once', 14, ['hung up'], async ({ going, note }) => {
       while (going()) {
         const headers = bearer;
         const sent = request(`${base}/rest/v1/projects?description=match.${SLOW}&select=id`, { agent, headers });
@@ -53,7 +57,7 @@ export const connections = ({ edgeUrl: base, token, member, key }) => {
         note('hung up');
       }
     }),
-    one('listeners of one user who come again and again', 14, async ({ going, note }) => {
+    one('listeners of one user who come again and again', 14, [200, 429], async ({ going, note }) => {
       while (going()) {
         const answer = await open(`${base}/v1/changes?table=clixen.projects`, bearer);
         note(answer?.statusCode ?? 0);
@@ -63,7 +67,7 @@ export const connections = ({ edgeUrl: base, token, member, key }) => {
         answer?.destroy();
       }
     }),
-    one('one user who listens, and changes many rows', 14, async ({ n, going, note }) => {
+    one('one user who listens, and changes many rows', 14, [204, 200, 429], async ({ n, going, note }) => {
       if (n < 10) {
         const answer = await open(`${base}/v1/changes?table=clixen.projects`, bearer);
         note(answer?.statusCode ?? 0);
@@ -80,7 +84,7 @@ export const connections = ({ edgeUrl: base, token, member, key }) => {
         await new Promise((resolve) => (answer ? answer.once('close', resolve) : setTimeout(resolve, 20)));
       }
     }),
-    one('WebSockets of one user', 20, async ({ going, note }) => {
+    one('WebSockets of one user', 20, [101], async ({ going, note }) => {
       const socket = new WebSocket(`${base.replace('http', 'ws')}/realtime/v1/websocket?apikey=${key}&vsn=2.0.0`, {
         headers: { 'cf-connecting-ip': '203.0.113.40' },
       });

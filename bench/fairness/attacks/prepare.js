@@ -1,10 +1,15 @@
 // What the abusive callers have: rows of their own that are slow to filter, long to read and expensive to embed, a project of transcripts with
-// a shared conversation, a tenant, and the token of a worker.
+// a shared conversation, a tenant, a workflow, an agent, and the token of a worker.
 import { randomUUID } from 'node:crypto';
 import { token as issue, serviceKey } from '../../../dev/issuer.js';
 import { SLOW_FOR } from './requests.js';
 
 const PROJECTS = 40;
+
+const WORKFLOW = JSON.stringify({
+  ...{ name: 'Slow', connections: {}, settings: { executionOrder: 'v1' } },
+  nodes: [{ id: 'a', name: 'Start', type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, position: [0, 0], parameters: {} }],
+});
 
 /** A project of transcripts with so many messages, sent as an agent does, and a link of its conversation. */
 const transcripts = async (edgeUrl, token) => {
@@ -55,6 +60,15 @@ export const prepare = async ({ stack, edgeUrl, sql }) => {
      )
      insert into assistant.users (tenant_id, auth_id, email) select id, gen_random_uuid(), 'abuser@example.org' from t returning auth_id`,
   );
+  const [{ id: agent }] = await sql(
+    `insert into flashfusion.agents (name, type) values ('Greedy', 'tester') returning id`,
+  );
+  await sql(`insert into flashfusion.users (id, subscription_tier) values ($1, 'enterprise')`, [abuser]);
+  const [{ id: workflowId }] = await sql(
+    `insert into clixen.mvp_workflows (user_id, project_id, name, n8n_workflow_json)
+     select $1, id, 'Slow', $2 from clixen.projects where user_id = $1 limit 1 returning id`,
+    [abuser, WORKFLOW],
+  );
   const made = await fetch(`${edgeUrl}/v1/tokens`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${await serviceKey(stack.keys, issuer)}` },
@@ -63,6 +77,7 @@ export const prepare = async ({ stack, edgeUrl, sql }) => {
   if (!made.ok) throw new Error(`the token of a worker: ${made.status} ${await made.text()}`);
   return {
     ...{ edgeUrl, postgrestUrl: stack.postgrestUrl, token, key: stack.keys.publishable_key },
+    ...{ agent, workflowId },
     worker: (await made.json()).token,
     member: await issue(stack.keys, { issuer, sub: member }),
     ...(await transcripts(edgeUrl, token)),

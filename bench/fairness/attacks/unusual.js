@@ -14,50 +14,56 @@ const LONG = `{"object":"${'x'.repeat(2.9 * MB)}"}`;
 
 /** Those that send whole requests and read whole answers. */
 const whole = ({ edgeUrl: base, token, key, bearer, conversation, link }) => {
-  const one = (name, connections, make) => ({ name: `${name}, ${connections} at once`, connections, base, make });
+  const one = (name, connections, statuses, make) => ({
+    ...{ name: `${name}, ${connections} at once`, connections, statuses, base, make },
+  });
   const get = (path, headers = bearer) => ({ path, headers });
   const post = (path, body, headers) => ({ method: 'POST', path, body, headers });
   const [, claims] = token.split('.');
   const unknown = () =>
     `${Buffer.from(JSON.stringify({ alg: 'ES256', typ: 'JWT', kid: guess(9) })).toString('base64url')}.${claims}.${guess(64)}`;
   return [
-    one('tokens of unknown keys, always another', 30, () =>
+    one('tokens of unknown keys, always another', 30, [401, 429], () =>
       get('/rest/v1/projects', { authorization: `Bearer ${unknown()}`, ...from(50) }),
     ),
     // A key for each tenth of a second: the first request does the work, the others wait for it and get its answer.
-    one('one Idempotency-Key of one address', 30, () => {
+    one('one Idempotency-Key of one address', 30, [201, 429], () => {
       const at = Math.floor(Date.now() / 100);
       return post('/v1/leads', JSON.stringify({ email: `again${at}@example.org` }), {
         ...{ accept: 'application/json', 'idempotency-key': `again-${at}`, ...from(51) },
       });
     }),
-    one('HEAD with counts of one user', 14, () => ({
+    one('HEAD with counts of one user', 14, [200, 429], () => ({
       ...{ method: 'HEAD', path: '/rest/v1/mvp_chat_messages?select=id' },
       headers: { ...bearer, prefer: 'count=exact' },
     })),
-    one('conditions in each other of one user', 14, () => get(`/rest/v1/projects?or=${'(and'.repeat(1900)}`)),
-    one('the description of the data API, asked for by one user', 14, () => get('/openapi.json')),
-    one('refresh tokens, guessed', 14, () =>
+    one('conditions in each other of one user', 14, [400, 429], () => get(`/rest/v1/projects?or=${'(and'.repeat(1900)}`)),
+    one('the description of the data API, asked for by one user', 14, [200, 429], () => get('/openapi.json')),
+    one('refresh tokens, guessed', 14, [400, 429], () =>
       post('/auth/v1/token?grant_type=refresh_token', JSON.stringify({ refresh_token: guess(9) }), {
         apikey: key,
         ...from(52),
       }),
     ),
-    one('long webhooks with wrong signatures', 14, () =>
+    one('long webhooks with wrong signatures', 14, [401, 429], () =>
       post('/v1/whatsapp/webhook', LONG, {
         'x-hub-signature-256': `sha256=${randomBytes(32).toString('hex')}`,
         ...from(53),
       }),
     ),
-    one('a shared conversation, read again and again', 30, () =>
+    one('a shared conversation, read again and again', 30, [200, 429], () =>
       get(`${link}`, { accept: 'application/json', ...from(54) }),
     ),
-    one('downloads of a transcript of one user', 14, () => get(`/v1/conversations/${conversation}/transcript`)),
-    one('uploads of one user to storage', 14, () =>
+    one('downloads of a transcript of one user', 14, [200, 429], () => get(`/v1/conversations/${conversation}/transcript`)),
+    one('uploads of one user to storage', 14, [200, 429], () =>
       post(`/storage/v1/object/files/${randomUUID()}`, FILE, { ...bearer, 'content-type': 'text/plain' }),
     ),
-    one('downloads of one user from storage', 14, () => get('/storage/v1/object/authenticated/files/a')),
-    one('slow functions of one user', 30, () => post('/functions/v1/slow', '{}', bearer)),
+    one('pieces of a resumable upload of one user to storage', 14, [200, 429], () => ({
+      ...{ method: 'PATCH', path: '/storage/v1/upload/resumable/a', body: FILE },
+      headers: { ...bearer, 'content-type': 'application/offset+octet-stream', 'tus-resumable': '1.0.0', 'upload-offset': '0' },
+    })),
+    one('downloads of one user from storage', 14, [200, 429], () => get('/storage/v1/object/authenticated/files/a')),
+    one('slow functions of one user', 30, [200, 429], () => post('/functions/v1/slow', '{}', bearer)),
   ];
 };
 
@@ -83,7 +89,9 @@ const firstId = async (url, headers) => {
 
 /** Those that do something else with their connections. */
 const held = ({ edgeUrl: base, member, key, bearer }) => {
-  const one = (name, connections, drive) => ({ name: `${name}, ${connections} at once`, connections, base, drive });
+  const one = (name, connections, statuses, drive) => ({
+    ...{ name: `${name}, ${connections} at once`, connections, statuses, base, drive },
+  });
   const changes = `${base}/v1/changes?table=clixen.projects`;
   const changeMany = async (turn, note) => {
     const body = JSON.stringify({ color: `#${String(turn % 1_000_000).padStart(6, '0')}` });
@@ -97,7 +105,7 @@ const held = ({ edgeUrl: base, member, key, bearer }) => {
       headers: from(last),
     });
   return [
-    one('bodies of unknown length of one user', 14, async ({ going, note }) => {
+    one('bodies of unknown length of one user', 14, [413, 429, 'left'], async ({ going, note }) => {
       while (going()) {
         const status = await new Promise((resolve) => {
           const headers = { ...bearer, 'content-type': 'application/json' };
@@ -113,7 +121,24 @@ const held = ({ edgeUrl: base, member, key, bearer }) => {
         note(status);
       }
     }),
-    one('chats of one member who hangs up', 14, async ({ going, note }) => {
+    one('halves of lines that one user sends', 14, [429, 408, 'left'], async ({ going, note }) => {
+      while (going()) {
+        const status = await new Promise((resolve) => {
+          const path = `/v1/transcripts?file=projects/-home-me-half/${randomUUID()}.jsonl`;
+          const headers = { ...bearer, 'content-type': 'application/x-ndjson' };
+          const sent = request(`${base}${path}`, { agent, method: 'POST', headers }, (answer) => {
+            answer.resume();
+            answer.on('close', () => resolve(answer.statusCode));
+          });
+          sent.on('error', () => resolve('left'));
+          sent.write(`{"half":"${'x'.repeat(60_000)}`);
+          untilOver(going, Number.POSITIVE_INFINITY).then(() => sent.destroy());
+        });
+        note(status);
+        await sleep(20);
+      }
+    }),
+    one('chats of one member who hangs up', 14, [200, 429], async ({ going, note }) => {
       while (going()) {
         const headers = { authorization: `Bearer ${member}` };
         const answer = await open(`${base}/v1/chat`, headers, { method: 'POST', body: '{"message":"Hello"}' });
@@ -123,11 +148,11 @@ const held = ({ edgeUrl: base, member, key, bearer }) => {
         answer?.destroy();
       }
     }),
-    one('one user who listens and reads nothing, and changes many rows', 14, async ({ n, going, note }) => {
+    one('one user who listens and reads nothing, and changes many rows', 14, [204, 200, 429], async ({ n, going, note }) => {
       if (n < 10) return unread(20_000, () => open(changes, bearer))({ going, note });
       for (let turn = 0; going(); turn += 1) await changeMany(turn, note);
     }),
-    one('listeners of one user who ask for all that they missed', 10, async ({ n, going, note }) => {
+    one('listeners of one user who ask for all that they missed', 10, [200, 204, 429], async ({ n, going, note }) => {
       const id = await firstId(changes, bearer);
       for (let turn = 0; n === 0 && turn < 50 && going(); turn += 1) await changeMany(turn, note);
       while (going()) {
@@ -137,7 +162,7 @@ const held = ({ edgeUrl: base, member, key, bearer }) => {
         else await sleep(20);
       }
     }),
-    one('WebSockets of one address, opened again and again', 14, async ({ going, note }) => {
+    one('WebSockets of one address, opened again and again', 14, [101, 429], async ({ going, note }) => {
       while (going()) {
         const each = socket(55);
         note(
@@ -151,7 +176,7 @@ const held = ({ edgeUrl: base, member, key, bearer }) => {
         await sleep(5);
       }
     }),
-    one('WebSockets of one address that read nothing', 14, async ({ going, note }) => {
+    one('WebSockets of one address that read nothing', 14, [101, 'refused'], async ({ going, note }) => {
       const text = JSON.stringify([null, '1', 'phoenix', 'heartbeat', { x: 'x'.repeat(20_000) }]);
       while (going()) {
         const each = socket(56);

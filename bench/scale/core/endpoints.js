@@ -19,7 +19,7 @@ export const endpoints = () => ({
   'GET /docs/filter.js': PAGE,
   'GET /v1/changes': 'npm run bench -- changes measures it, by the number of listeners.',
   'POST /v1/admin/gdpr/export': `${OF_SYSTEMS} “everything that is held on a person” in the list of growth is it.`,
-  'POST /v1/admin/gdpr/erase': `${OF_SYSTEMS} npm run bench -- growth measures it with three states of the statistics.`,
+  'POST /v1/admin/gdpr/erase': `${OF_SYSTEMS} “marketing.gdpr_delete_user_data” in the list of growth is it.`,
   'POST /v1/tokens': {
     caller,
     with: (n) =>

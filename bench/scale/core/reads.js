@@ -21,6 +21,6 @@ export const reads = () => [
     name: 'a request with an API token: who sends it',
     claims: { role: 'edge', edge: { caller: 'anon' } },
     query: `select edge.exchange_api_token(encode(sha256(convert_to('token 7', 'UTF8')), 'hex'))`,
-    why: 'The token is found by its hash; a hundred users share two cores.',
+    why: 'The token is found by its hash.',
   },
 ];

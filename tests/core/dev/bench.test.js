@@ -5,8 +5,10 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { verdict } from '../../../bench/aims.js';
-import { DOCUMENTS, PLOTS, plotsOf, withFigures } from '../../../bench/document.js';
+import { DOCUMENTS, PLOTS, plotsOf, shapeOf, withFigures } from '../../../bench/document.js';
+import { attacks } from '../../../bench/fairness/attacks/index.js';
 import { plots } from '../../../bench/plot.js';
+import { growthRow } from '../../../bench/scale/aims.js';
 import { root } from '../../../dev/paths.js';
 
 const settled = (rows) => {
@@ -66,9 +68,10 @@ const CONSTANTS = [
   'each way takes 5 ms.',
   'and 5 ms each way',
   'takes over 1 ms more than with fresh statistics',
-  'and over 5 ms more, however',
   'at most 1.5 times the blocks',
   'or 50 blocks and 0.3 ms more.',
+  'shows it every 15 ms.',
+  'at most 1.35 times the smallest',
 ];
 
 /** Figures with a unit in a text, beside what is made of the results, command lines and the constants. */
@@ -100,6 +103,32 @@ test('the prose of the documents of figures has none of its own', () => {
       1,
       `${figure}: a figure that is added is found`,
     );
+});
+
+test('every curve is judged by the aims of now', () => {
+  const results = JSON.parse(readFileSync(join(root, 'bench', 'results', 'scale.json'), 'utf8'));
+  const curves = Object.values(results).flatMap(({ rows }) => rows.filter(({ curve }) => curve));
+  const ofNow = curves.filter(({ curve }) => curve.points.every(({ users }) => users[10].locked !== undefined));
+  assert.ok(ofNow.length > 0);
+  for (const { met, aim, curve } of ofNow) {
+    const judged = growthRow(curve.name, curve.points, curve);
+    assert.deepEqual([met, aim, curve.missed], [judged.met, judged.aim, judged.curve.missed], curve.name);
+  }
+});
+
+test('what a curve does is said by its blocks', () => {
+  const shape = (...blocks) => shapeOf(blocks.map((each, n) => ({ size: 10 ** (n - 2), blocks: each })));
+  assert.equal(shape(10, 20, 20), 'Flat.');
+  assert.equal(shape(100, 120, 135), 'Flat.');
+  assert.equal(shape(100, 120, 136), '1.36 times the blocks for 100 times the rows.');
+  assert.equal(shape(804, 163, 164), 'Fewer blocks with more rows.');
+  assert.equal(shape(344, 1136, 409), 'Most blocks in between.');
+});
+
+test('every abusive caller names the answers that it is to get', () => {
+  const all = attacks({ token: 'a.b.c' });
+  assert.equal(new Set(all.map(({ name }) => name)).size, all.length);
+  for (const { name, statuses } of all) assert.ok(statuses.length > 0, name);
 });
 
 test('the plots are those of the results, and each is shown', () => {

@@ -5,7 +5,8 @@ import { after, before, test } from 'node:test';
 import { systems } from '../../../dev/systems.js';
 import { makeToken } from '../../core/support/api_tokens.js';
 import { ask, close, sql, userToken } from '../../support/stack.js';
-import { hook, logs, record } from '../support/live.js';
+import { hook } from '../support/live.js';
+import { logs, record } from '../support/logs.js';
 import { conversation, messages, Session } from '../support/transcripts.js';
 
 const ENDPOINTS = systems()

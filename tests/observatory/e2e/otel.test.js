@@ -5,7 +5,8 @@ import { after, test } from 'node:test';
 import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http';
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
 import { ask, close, sql, stack, userToken } from '../../support/stack.js';
-import { conversationsOf, hook, logs, record, rowsOf } from '../support/live.js';
+import { conversationsOf, hook, rowsOf } from '../support/live.js';
+import { logs, record } from '../support/logs.js';
 
 after(close);
 

@@ -7,7 +7,8 @@ import { after, before, test } from 'node:test';
 import { root } from '../../../dev/paths.js';
 import { dataFilesWith } from '../../support/data_files.js';
 import { ask, close, sql, userToken } from '../../support/stack.js';
-import { callsOf, hook, logs, record } from '../support/live.js';
+import { callsOf, hook } from '../support/live.js';
+import { logs, record } from '../support/logs.js';
 import { conversation, messages, Session, toolCalls } from '../support/transcripts.js';
 
 after(close);

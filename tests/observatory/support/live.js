@@ -1,6 +1,7 @@
 // Hook events and logs of OpenTelemetry, as Claude Code sends them.
 import { randomUUID } from 'node:crypto';
 import { as, onBehalf, sql } from '../../support/stack.js';
+import { logs } from './logs.js';
 
 /** The body of every documented event, beside what all have. */
 export const EVENTS = {
@@ -82,32 +83,6 @@ export const take = async (user, ...events) => {
   for (const event of events)
     await vouched(user, (query) => query('select observatory.take_hook($1)', [JSON.stringify(event)]));
 };
-
-/** A log record with the attributes of an event. Numbers are texts, as in some versions, unless `typed`. */
-export const record = (session, event, attributes = {}, { at = Date.now(), sequence = 1 } = {}) => ({
-  timeUnixNano: `${at}000000`,
-  body: { stringValue: `claude_code.${event}` },
-  attributes: Object.entries({
-    'event.name': event,
-    'event.sequence': sequence,
-    'session.id': session,
-    'user.email': 'person@example.org',
-    ...attributes,
-  }).map(([key, value]) => ({
-    key,
-    value: typeof value === 'number' ? { intValue: value } : { stringValue: String(value) },
-  })),
-});
-
-/** A request of an exporter. */
-export const logs = (...records) => ({
-  resourceLogs: [
-    {
-      resource: { attributes: [{ key: 'service.name', value: { stringValue: 'claude-code' } }] },
-      scopeLogs: [{ scope: { name: 'com.anthropic.claude_code.events' }, logRecords: records }],
-    },
-  ],
-});
 
 /** Delivers records as the edge does, and gives the answer. */
 export const takeLogs = async (user, ...records) => {
