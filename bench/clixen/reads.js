@@ -58,7 +58,8 @@ const SAID = {
   'the second page of them, with their number': OWN,
   'a workflow': OWN,
   'a workflow with its project and its deployments': OWN,
-  'the latest 20 projects, each with 5 workflows': OWN,
+  'the latest 20 projects, each with 5 workflows':
+    'An index gives the newest workflows of each project. At a hundredth of the size half of all workflows are this user’s: the planner takes those of a project for few, reads all hundred and sorts them.',
   'failed workflows': OWN,
   'workflows that are being deployed': OWN,
   'the chats of a project': OWN,
