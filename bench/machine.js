@@ -14,7 +14,16 @@ export const packageVersion = (name) =>
 
 /** Which code: the commit, and whether what is measured differs from it. */
 const commit = () => {
-  const measured = ['src', 'migrations', 'systems', 'bench', ':!bench/results', 'Cargo.toml', 'Cargo.lock', 'package-lock.json'];
+  const measured = [
+    'src',
+    'migrations',
+    'systems',
+    'bench',
+    ':!bench/results',
+    'Cargo.toml',
+    'Cargo.lock',
+    'package-lock.json',
+  ];
   const changed = capture('git', ['status', '--porcelain', '--', ...measured]);
   return { commit: capture('git', ['rev-parse', '--short=12', 'HEAD']), uncommitted: changed !== '' };
 };

@@ -165,7 +165,7 @@ export const postgres = async ({ data, port, password, durable = true, ...rest }
     initialise(programs, directory, { password, durable, logFile: rest.logFile });
   }
   const server = `postgres://postgres:${password}@127.0.0.1:${port}`;
-  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=100'];
+  const settings = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=110'];
   if (!durable) settings.push(...NOT_DURABLE);
   const part = new Part({
     name: 'PostgreSQL',

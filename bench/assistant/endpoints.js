@@ -1,6 +1,7 @@
 // The calls of assistant's endpoints, for npm run bench -- scale.
-import { member, TENANTS, tenant } from './load.js';
+
 import { BY_KEY } from '../scale/lists.js';
+import { member, TENANTS, tenant } from './load.js';
 
 /** Users at once: each is a member of a tenant of their own. The first two tenants and the last one have rows that reads are about. */
 const USERS = 100;

@@ -39,7 +39,7 @@ const parsed = (flags) => {
     return { seconds: Number(values.seconds), rounds: Number(values.rounds), only: values.only };
   } catch (error) {
     throw new SetupError(
-      `${error.message}\nFlags: --seconds ${USUAL.seconds} --rounds ${USUAL.rounds} --only <part of an attack's name>.`,
+      `${error.message}\nFlags: --seconds ${USUAL.seconds} --rounds ${USUAL.rounds} --only <parts of attacks' names, with commas between>.`,
     );
   }
 };
@@ -178,10 +178,13 @@ const measured = async ({ stack, edge, stopping, options }) => {
     say(`alone: p50 ${rounded(alone.p50)} ms, p99 ${rounded(alone.p99)} ms, ${rounded(own)} cores`);
     const rows = [];
     const target = await prepare({ stack, edgeUrl: edge.url, sql });
-    for (const attack of attacks(target).filter(({ name }) => name.includes(options.only))) {
+    const chosen = options.only.split(',');
+    for (const attack of attacks(target).filter(({ name }) => chosen.some((part) => name.includes(part)))) {
       // In turns, so that a busy minute of the machine meets both.
       const rounds = [];
       for (let round = 0; round < options.rounds; round += 1) {
+        // A new day: what earlier attacks have written is not to refuse this one.
+        await sql('truncate private.daily_usage');
         const beside = await bench.beside(token, attack.name, target);
         await sleep(2500);
         const all = sum(beside.cores);

@@ -1,9 +1,9 @@
 // The calls of flashfusion's endpoints, for npm run bench -- scale.
 import { randomUUID } from 'node:crypto';
 import { event, subscription } from '../../tests/flashfusion/support/stripe.js';
+import { BY_KEY } from '../scale/lists.js';
 import { USERS as NOTIFIED } from './billing.js';
 import { fillSlots } from './queue.js';
-import { BY_KEY } from '../scale/lists.js';
 
 /** Deployments and integrations, each of one of the thousand users, and events of billing, at full size. */
 const FULL = { deployments: 100_000, integrations: 100_000, events: 100_000 };
@@ -104,7 +104,6 @@ const CHANGED = {
   ...event('customer.subscription.updated', { ...subscription({ customer: 'cus_{n}' }), id: 'sub_{n}' }),
   id: 'evt_new_{n}',
 };
-
 
 export const endpoints = () => ({
   'POST /v1/keys': {

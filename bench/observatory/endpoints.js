@@ -1,7 +1,8 @@
 // The calls of observatory's endpoints, for npm run bench -- scale.
+
+import { BY_KEY } from '../scale/lists.js';
 import { PROJECT as ANALYSED } from './analytics.js';
 import { OWNER } from './load.js';
-import { BY_KEY } from '../scale/lists.js';
 
 /** Users at once: each has a project of their own, with a session, an invitation and a link. */
 const USERS = 100;

@@ -171,7 +171,7 @@ const usersOf = async (users, { statement, smallest, ...options }) => {
 const atSize = async (url, { seconds, curves, ...asked }) => {
   const { size, signal, say } = asked;
   const statements = await statementsAt(url, asked);
-  // They need all connections that there are: that of the load is closed by then.
+  // They need nearly all connections that there are: that of the load is closed by then.
   return withUsers(url, Math.max(...USERS), async (all, watcher) => {
     const found = new Map();
     const smallestOf = ({ name }) => curves.get(name)?.points[0];

@@ -8,7 +8,9 @@ const PROJECTS = 40;
 
 const WORKFLOW = JSON.stringify({
   ...{ name: 'Slow', connections: {}, settings: { executionOrder: 'v1' } },
-  nodes: [{ id: 'a', name: 'Start', type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, position: [0, 0], parameters: {} }],
+  nodes: [
+    { id: 'a', name: 'Start', type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, position: [0, 0], parameters: {} },
+  ],
 });
 
 /** A project of transcripts with so many messages, sent as an agent does, and a link of its conversation. */

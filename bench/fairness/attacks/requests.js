@@ -48,10 +48,15 @@ const TRANSCRIPTS = Array.from({ length: 20 }, () => transcript(500));
 
 const COLUMNS = Array.from({ length: 400 }, () => 'name').join(',');
 const EMBEDS = Array.from({ length: 20 }, (_, n) => `e${n}:mvp_chat_sessions(id)`).join(',');
-const FIELDS = `email=fields@example.org&${Array.from({ length: 9000 }, (_, n) => `f${n}=1`).join('&')}`.slice(0, 60_000);
+const FIELDS = `email=fields@example.org&${Array.from({ length: 9000 }, (_, n) => `f${n}=1`).join('&')}`.slice(
+  0,
+  60_000,
+);
 const LOGS = Array.from({ length: 20 }, () => {
   const session = randomUUID();
-  return JSON.stringify(logs(...Array.from({ length: 1000 }, (_, n) => record(session, 'tool_result', {}, { sequence: n }))));
+  return JSON.stringify(
+    logs(...Array.from({ length: 1000 }, (_, n) => record(session, 'tool_result', {}, { sequence: n }))),
+  );
 });
 
 const event = () => ({ type: 'page_view', name: 'page_view', session_id: guess(9), properties: { n: guess(60) } });
@@ -88,7 +93,10 @@ const more = ({ edgeUrl: base, token, key, worker, member, project, agent, workf
     '/rest/v1/projects?select=*,mvp_workflows(*,deployments(*)),mvp_chat_sessions(*,mvp_chat_messages(*))&limit=1000';
   return [
     one('embedded relations of one user', 14, [200, 429], () => ({ path: embeds, headers: bearer })),
-    one('long answers of one user', 14, [200, 429], () => ({ path: '/rest/v1/mvp_chat_messages?limit=1000', headers: bearer })),
+    one('long answers of one user', 14, [200, 429], () => ({
+      path: '/rest/v1/mvp_chat_messages?limit=1000',
+      headers: bearer,
+    })),
     one('filters with a thousand values of one user', 14, [200, 429], (n, turn) => ({
       path: `/rest/v1/projects?name=in.(${FILTERS[(n + turn) % FILTERS.length]})`,
       headers: bearer,

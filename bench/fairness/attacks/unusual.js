@@ -37,7 +37,9 @@ const whole = ({ edgeUrl: base, token, key, bearer, conversation, link }) => {
       ...{ method: 'HEAD', path: '/rest/v1/mvp_chat_messages?select=id' },
       headers: { ...bearer, prefer: 'count=exact' },
     })),
-    one('conditions in each other of one user', 14, [400, 429], () => get(`/rest/v1/projects?or=${'(and'.repeat(1900)}`)),
+    one('conditions in each other of one user', 14, [400, 429], () =>
+      get(`/rest/v1/projects?or=${'(and'.repeat(1900)}`),
+    ),
     one('the description of the data API, asked for by one user', 14, [200, 429], () => get('/openapi.json')),
     one('refresh tokens, guessed', 14, [400, 429], () =>
       post('/auth/v1/token?grant_type=refresh_token', JSON.stringify({ refresh_token: guess(9) }), {
@@ -54,13 +56,20 @@ const whole = ({ edgeUrl: base, token, key, bearer, conversation, link }) => {
     one('a shared conversation, read again and again', 30, [200, 429], () =>
       get(`${link}`, { accept: 'application/json', ...from(54) }),
     ),
-    one('downloads of a transcript of one user', 14, [200, 429], () => get(`/v1/conversations/${conversation}/transcript`)),
+    one('downloads of a transcript of one user', 14, [200, 429], () =>
+      get(`/v1/conversations/${conversation}/transcript`),
+    ),
     one('uploads of one user to storage', 14, [200, 429], () =>
       post(`/storage/v1/object/files/${randomUUID()}`, FILE, { ...bearer, 'content-type': 'text/plain' }),
     ),
     one('pieces of a resumable upload of one user to storage', 14, [200, 429], () => ({
       ...{ method: 'PATCH', path: '/storage/v1/upload/resumable/a', body: FILE },
-      headers: { ...bearer, 'content-type': 'application/offset+octet-stream', 'tus-resumable': '1.0.0', 'upload-offset': '0' },
+      headers: {
+        ...bearer,
+        'content-type': 'application/offset+octet-stream',
+        'tus-resumable': '1.0.0',
+        'upload-offset': '0',
+      },
     })),
     one('downloads of one user from storage', 14, [200, 429], () => get('/storage/v1/object/authenticated/files/a')),
     one('slow functions of one user', 30, [200, 429], () => post('/functions/v1/slow', '{}', bearer)),
@@ -148,10 +157,15 @@ const held = ({ edgeUrl: base, member, key, bearer }) => {
         answer?.destroy();
       }
     }),
-    one('one user who listens and reads nothing, and changes many rows', 14, [204, 200, 429], async ({ n, going, note }) => {
-      if (n < 10) return unread(20_000, () => open(changes, bearer))({ going, note });
-      for (let turn = 0; going(); turn += 1) await changeMany(turn, note);
-    }),
+    one(
+      'one user who listens and reads nothing, and changes many rows',
+      14,
+      [204, 200, 429],
+      async ({ n, going, note }) => {
+        if (n < 10) return unread(20_000, () => open(changes, bearer))({ going, note });
+        for (let turn = 0; going(); turn += 1) await changeMany(turn, note);
+      },
+    ),
     one('listeners of one user who ask for all that they missed', 10, [200, 204, 429], async ({ n, going, note }) => {
       const id = await firstId(changes, bearer);
       for (let turn = 0; n === 0 && turn < 50 && going(); turn += 1) await changeMany(turn, note);

@@ -155,7 +155,16 @@ test('a statement may read half as much again at a hundred times the rows, and a
   assert.deepEqual(missed([10, 1], [10, 1, behind, 199]), ['users']);
   assert.deepEqual(missed([10, 1], [10, 1, [100, 200, 140], 300]), []);
   assert.deepEqual(missed([10, 1], [10, 1, behind], { contends: 'They wait for each other.' }), []);
-  const locked = growthRow('read', [{ ...point(1, 10, 1), users: { ...usersOf(1, [100, 100, 100]), 10: { ms: 9, p99: 9, perSecond: 100, locked: 0.8 } } }], {});
+  const locked = growthRow(
+    'read',
+    [
+      {
+        ...point(1, 10, 1),
+        users: { ...usersOf(1, [100, 100, 100]), 10: { ms: 9, p99: 9, perSecond: 100, locked: 0.8 } },
+      },
+    ],
+    {},
+  );
   assert.deepEqual(locked.curve.missed, ['locks']);
   // A bad plan for a small table.
   assert.deepEqual(missed([4890, 20], [5, 0.1]), ['fewer rows']);
@@ -337,7 +346,7 @@ test('a call that reads every row, and one of which only one at a time goes on, 
   const found = await withThrowAway('curves', { only: 'database' }, ({ stack }) =>
     measureCurves({
       ...{ stack, stopping, list, calls, endpoints, say: () => {} },
-      options: { full: 0.1, seconds: 1 },
+      options: { full: 0.1, seconds: 0.2 },
     }),
   );
   assert.deepEqual(
@@ -369,7 +378,7 @@ test('a call that reads every row, and one of which only one at a time goes on, 
     withThrowAway('curves', { only: 'database' }, ({ stack }) =>
       measureCurves({
         ...{ stack, stopping, list, calls: wrong, endpoints, say: () => {} },
-        options: { full: 0.01, seconds: 1 },
+        options: { full: 0.01, seconds: 0.2 },
       }),
     ),
     /GET \/key: the answer is \{"id":1/,
@@ -382,7 +391,7 @@ test('a call that reads every row, and one of which only one at a time goes on, 
     withThrowAway('curves', { only: 'database' }, ({ stack }) =>
       measureCurves({
         ...{ stack, stopping, list, calls: failing, endpoints, say: () => {} },
-        options: { full: 0.01, seconds: 1 },
+        options: { full: 0.01, seconds: 0.2 },
       }),
     ),
     /GET \/key: .*division by zero/,
