@@ -2,7 +2,7 @@
 import { SetupError } from '../../dev/setup.js';
 import { median } from '../figures.js';
 
-/** The claims of the back office, which no policy concerns. */
+/** The claims of `service_role`, to which no policy applies. */
 export const OFFICE = { role: 'service_role' };
 
 /** Runs the body in a transaction with a role and claims, as PostgREST sets them, and rolls it back. */

@@ -6,10 +6,15 @@ import { SLOW_FOR } from './requests.js';
 
 const PROJECTS = 40;
 
+const node = (name, type, typeVersion, parameters) => ({
+  ...{ id: name, name, type: `n8n-nodes-base.${type}`, typeVersion, position: [0, 0], parameters },
+});
 const WORKFLOW = JSON.stringify({
-  ...{ name: 'Slow', connections: {}, settings: { executionOrder: 'v1' } },
+  ...{ name: 'Slow', settings: { executionOrder: 'v1' } },
+  connections: { Hourly: { main: [[{ node: 'Set', type: 'main', index: 0 }]] } },
   nodes: [
-    { id: 'a', name: 'Start', type: 'n8n-nodes-base.manualTrigger', typeVersion: 1, position: [0, 0], parameters: {} },
+    node('Hourly', 'scheduleTrigger', 1.2, { rule: { interval: [{ field: 'hours' }] } }),
+    node('Set', 'set', 3.4, {}),
   ],
 });
 
@@ -66,6 +71,8 @@ export const prepare = async ({ stack, edgeUrl, sql }) => {
     `insert into flashfusion.agents (name, type) values ('Greedy', 'tester') returning id`,
   );
   await sql(`insert into flashfusion.users (id, subscription_tier) values ($1, 'enterprise')`, [abuser]);
+  await sql(`insert into private.model_prices (provider, model, effective_from, input_micro, output_micro)
+    values ('anthropic', 'claude-opus-5', '2020-01-01', 5000000, 25000000)`);
   const [{ id: workflowId }] = await sql(
     `insert into clixen.mvp_workflows (user_id, project_id, name, n8n_workflow_json)
      select $1, id, 'Slow', $2 from clixen.projects where user_id = $1 limit 1 returning id`,

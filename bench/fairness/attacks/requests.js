@@ -150,7 +150,7 @@ const more = ({ edgeUrl: base, token, key, worker, member, project, agent, workf
       path: `/rest/v1/projects?limit=1000&select=${EMBEDS}`,
       headers: bearer,
     })),
-    one('forms with thousands of fields of one address', 14, [422, 429], () =>
+    one('forms with thousands of fields of one address', 14, [400, 429], () =>
       post('/v1/leads', FIELDS, { 'content-type': 'application/x-www-form-urlencoded', ...from(58) }),
     ),
     one('logs of a thousand events of one user', 14, [200, 429], (n, turn) =>
@@ -159,7 +159,7 @@ const more = ({ edgeUrl: base, token, key, worker, member, project, agent, workf
     one('records priced anew, again and again, of one owner', 14, [200, 429], () =>
       post(`/v1/projects/${project}/reprice`, '{"dry_run":true}', bearer),
     ),
-    one('deployments of one user to a slow n8n', 14, [202, 429], () =>
+    one('deployments of one user to a slow n8n', 14, [409, 502, 429], () =>
       post(`/v1/workflows/${workflowId}/deploy`, '{}', bearer),
     ),
     one('hooks of one user', 30, [200, 429], () => post('/v1/hooks', hook(), bearer)),
