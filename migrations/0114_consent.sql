@@ -236,6 +236,28 @@ end
 $$;
 revoke execute on function marketing.renew_confirmation(uuid) from public;
 
+-- Trigger: a lead that was spam or deleted, with a pending consent, is one no more. Its request may have ended meanwhile, as nobody got the
+-- message.
+create function marketing.renew_released() returns trigger
+  language plpgsql
+  -- Definer: no request role may write the records.
+  security definer
+  set search_path = ''
+  as $$
+begin
+  perform marketing.renew_confirmation(new.id);
+  return null;
+end
+$$;
+comment on function marketing.renew_released() is
+  'Queues the message to a lead that is no longer spam or deleted. Definer: no request role may write the records.';
+revoke execute on function marketing.renew_released() from public;
+create trigger leads_released after update of is_spam, deleted_at on marketing.leads
+  for each row when (
+    new.opt_in_status = 'pending' and not new.is_spam and new.deleted_at is null and (old.is_spam or old.deleted_at is not null)
+  )
+  execute function marketing.renew_released();
+
 -- Trigger: staff may record that a consent was revoked. Only its person gives one, through the form and the link.
 create function marketing.refuse_opt_in_change() returns trigger
   language plpgsql
@@ -261,10 +283,12 @@ create trigger leads_keep_opt_in before update of opt_in_status on marketing.lea
 
 -- migrate:down
 drop trigger leads_keep_opt_in on marketing.leads;
+drop trigger leads_released on marketing.leads;
 drop trigger leads_consent_changed on marketing.leads;
 drop trigger leads_consent_asked on marketing.leads;
 delete from private.secrets where name in ('consent', 'confirmation');
 drop function marketing.refuse_opt_in_change();
+drop function marketing.renew_released();
 drop function marketing.renew_confirmation(uuid);
 drop function marketing.record_consent();
 drop function marketing.confirm_lead(text);

@@ -291,6 +291,61 @@ test('spam and forms without a consent get no link', async () => {
   assert.equal(await asked(freshEmail(), { consent: undefined }), undefined);
 });
 
+test('a held or deleted lead that is released after its request has ended is asked, once', async () => {
+  const token = await admin();
+  const change = async (email, fields) => {
+    const { status } = await ask(`/rest/v1/leads?email=eq.${encodeURIComponent(email)}`, {
+      method: 'PATCH',
+      body: JSON.stringify(fields),
+      token,
+      headers: { 'content-profile': 'marketing', 'content-type': 'application/json' },
+    });
+    assert.equal(status, 204);
+  };
+  const hide = {
+    held: (email) => sql(`update marketing.leads set is_spam = true, spam_reason = 'held' where email = $1`, [email]),
+    deleted: (email) => change(email, { deleted_at: new Date().toISOString() }),
+  };
+  const release = {
+    'staff clear is_spam': ['held', (email) => change(email, { is_spam: false })],
+    'a clean submission without a consent': ['held', (email) => submit(email, { consent: undefined })],
+    'a clean submission with one': ['held', (email) => submit(email)],
+    'staff restore it': ['deleted', (email) => change(email, { deleted_at: null })],
+  };
+  const seen = async (email) => (await handed()).filter((each) => each.email === email).map((each) => each.token);
+  for (const [how, [hidden, releasing]] of Object.entries(release)) {
+    const email = freshEmail();
+    await submit(email);
+    await hide[hidden](email);
+    await sql(
+      `update private.confirmation_requests set requested_at = now() - interval '8 days'
+       where lead_id = (select id from marketing.leads where email = $1)`,
+      [email],
+    );
+    assert.deepEqual(await seen(email), [], how);
+    await releasing(email);
+    const [link, ...more] = await seen(email);
+    assert.ok(link && more.length === 0, how);
+    assert.deepEqual(await seen(email), [], how);
+    const actions = (await records(email)).map(({ action }) => action);
+    assert.deepEqual(actions, ['requested', 'requested'], how);
+    assert.equal((await confirm(link)).status, 200, how);
+  }
+  // Within the seven days the request is still there: one message.
+  const email = freshEmail();
+  await submit(email);
+  await hide.held(email);
+  await change(email, { is_spam: false });
+  assert.equal((await seen(email)).length, 1);
+  assert.equal((await records(email)).length, 1);
+  // A lead without a request for consent is not asked for one.
+  const silent = freshEmail();
+  await submit(silent, { consent: undefined });
+  await hide.held(silent);
+  await change(silent, { is_spam: false });
+  assert.deepEqual([await seen(silent), await records(silent)], [[], []]);
+});
+
 test('nobody but service_role learns of links', async () => {
   await asked();
   const headers = { 'content-profile': 'marketing' };
