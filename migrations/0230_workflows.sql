@@ -41,7 +41,7 @@ create table clixen.mvp_workflows (
 );
 comment on table clixen.mvp_workflows is 'An n8n workflow of a user and its deployment status.';
 comment on column clixen.mvp_workflows.status is
-  'validated is the owner''s word, and ends with the next change; deployed and failed are said by functions only.';
+  'validated is the owner''s word, and ends with the next change that does not repeat it; deployed and failed are said by functions only.';
 comment on column clixen.mvp_workflows.version is 'Grows with every change of n8n_workflow_json.';
 comment on column clixen.mvp_workflows.last_deployed_at is 'Null while no version serves: before the first deployment, and after it was archived.';
 comment on column clixen.mvp_workflows.avg_execution_time_ms is 'With fractions: rounded after each of many executions it would drift away from their mean.';
@@ -77,18 +77,32 @@ grant select, insert, update, delete on clixen.mvp_workflows to service_role;
 select private.scope_table('clixen.mvp_workflows');
 select private.limit_writes('clixen.mvp_workflows', 'clixen', true);
 
--- Trigger: a change of the workflow is a new version, which is not validated yet. Owners may write the status, but only
--- deployments set deployed and failed.
+-- Trigger of statements that set the status, before private.set_workflow_version: where the changed workflow is said to be validated, it makes
+-- the new version, and the status stays. A row does not show whether a statement has set a column to the value that it had.
+create function private.keep_validated() returns trigger
+  language plpgsql
+  set search_path = ''
+  as $$
+begin
+  if new.n8n_workflow_json is distinct from old.n8n_workflow_json then
+    new.version := old.version + 1;
+  end if;
+  return new;
+end
+$$;
+
+-- Trigger: a change of the workflow is a new version, which is not validated unless the same statement says so. Owners may write the status,
+-- but only deployments set deployed and failed.
 create function private.set_workflow_version() returns trigger
   language plpgsql
   set search_path = ''
   as $$
 begin
   if tg_op = 'UPDATE' and new.n8n_workflow_json is distinct from old.n8n_workflow_json then
-    new.version := old.version + 1;
-    if new.status = old.status and new.status <> 'archived' then
+    if new.status = old.status and new.status <> 'archived' and not (new.status = 'validated' and new.version > old.version) then
       new.status := 'draft';
     end if;
+    new.version := old.version + 1;
   end if;
   if current_user = 'authenticated' and new.status in ('deployed', 'failed')
     and (tg_op = 'INSERT' or new.status is distinct from old.status) then
@@ -134,6 +148,9 @@ create trigger mvp_workflows_queue before insert or update or delete on clixen.m
   for each statement execute function private.queue_writes();
 create trigger mvp_workflows_queue_added before insert on clixen.mvp_workflows
   for each row when (auth.uid() is null) execute function private.queue_writes();
+-- By its name the first of the two.
+create trigger mvp_workflows_before_keep before update of status on clixen.mvp_workflows
+  for each row when (new.status = 'validated' and old.status = 'validated') execute function private.keep_validated();
 create trigger mvp_workflows_keep before insert or update of n8n_workflow_json, status on clixen.mvp_workflows
   for each row execute function private.set_workflow_version();
 -- Not for the columns that deployments and executions write.
@@ -204,3 +221,4 @@ drop function clixen.record_execution(text, timestamptz, bigint);
 drop table clixen.mvp_workflows;
 drop function clixen.update_mvp_workflow_counters();
 drop function private.set_workflow_version();
+drop function private.keep_validated();

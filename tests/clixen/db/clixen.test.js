@@ -511,6 +511,40 @@ test('nobody writes what only functions may say', async () => {
   assert.equal(await attempt(who, `${flow} status = 'deployed' where id = '${workflow.id}'`), '42501');
 });
 
+test('a changed workflow is a draft, unless the same statement says that it is validated', async () => {
+  const { who, workflow } = await projectWithChat();
+  let step = 0;
+  const save = async (status) => {
+    step += 1;
+    const [row] = await run(
+      who,
+      `update clixen.mvp_workflows set n8n_workflow_json = $2 ${status ? `, status = '${status}'` : ''} where id = $1
+       returning status, version::int`,
+      [workflow.id, { step }],
+    );
+    return [row.status, row.version];
+  };
+  const [{ version }] = await sql('select version::int from clixen.mvp_workflows where id = $1', [workflow.id]);
+  const saved = [];
+  for (const status of [
+    'validated',
+    'validated',
+    undefined,
+    'validated',
+    'draft',
+    'validated',
+    'archived',
+    'archived',
+  ]) {
+    saved.push(await save(status));
+  }
+  const wanted = ['validated', 'validated', 'draft', 'validated', 'draft', 'validated', 'archived', 'archived'];
+  assert.deepEqual(
+    saved,
+    wanted.map((status, n) => [status, version + n + 1]),
+  );
+});
+
 test('what is another’s answers like what is not there', async () => {
   const mine = await projectWithChat();
   const theirs = await projectWithChat();
