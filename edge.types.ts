@@ -6191,7 +6191,7 @@ export interface operations {
                     user_id?: string | number;
                     /** @description The visitor's session. */
                     session_id?: string | number;
-                    /** @description A code of two letters, where the edge does not know the country. */
+                    /** @description A code of two letters. Read from servers, and where the edge does not know the country. */
                     country?: string;
                 };
             };

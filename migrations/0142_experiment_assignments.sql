@@ -122,7 +122,8 @@ begin
 end
 $$;
 
--- The country of a request: what the edge has verified, else the argument, in capitals; refused if it is not a country code.
+-- The country of a request: what the edge has verified, else the argument, in capitals; refused if it is not a country code. The place of a
+-- server is not its users'.
 create function private.experiment_country(country text) returns text
   language plpgsql stable
   set search_path = ''
@@ -133,7 +134,10 @@ begin
       422, 'RG550', 'The country is not one', 'A code of two letters', 'Send a code such as DE, or leave it out.'
     );
   end if;
-  return coalesce(substring(private.edge_claim() ->> 'country' from '^[A-Z][A-Z0-9]$'), upper(nullif(country, '') collate "C"));
+  return coalesce(
+    case when not private.is_server() then substring(private.edge_claim() ->> 'country' from '^[A-Z][A-Z0-9]$') end,
+    upper(nullif(country, '') collate "C")
+  );
 end
 $$;
 

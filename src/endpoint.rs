@@ -581,6 +581,8 @@ pub struct Incoming {
     pub human: Human,
     /// The user, if one is signed in.
     pub user: Option<String>,
+    /// Whether a server calls, with `service_role`: its place is not its users'.
+    pub is_server: bool,
     /// Decodes text that is not UTF-8.
     pub decoder: Decoder,
     /// The text of an API token that was made for the answer.

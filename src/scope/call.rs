@@ -91,6 +91,7 @@ pub(super) fn incoming<P: Platform>(
             Place::default()
         },
         user: caller.user().map(str::to_owned),
+        is_server: caller.role() == "service_role",
         decoder: Decoder(P::decode),
         ..Incoming::default()
     }

@@ -79,7 +79,9 @@ fn result(incoming: &Incoming, running: &Value) -> Option<Value> {
     let user = user.or(units.user_id);
     let session = units.session_id;
     let place = incoming.place.country.clone();
-    let country = place.filter(|code| is_country(code) && *code == code.to_ascii_uppercase());
+    let country = place.filter(|code| {
+        !incoming.is_server && is_country(code) && *code == code.to_ascii_uppercase()
+    });
     let country = country.or(units.country);
     let assignments: Vec<Value> = running
         .as_array()?
@@ -125,5 +127,38 @@ mod tests {
             assert_eq!(hash(seed, value, version), Some(wanted));
         }
         assert_eq!(hash("", "a", 3), None);
+    }
+
+    #[test]
+    fn the_country_of_a_server_is_what_it_sends_and_never_its_own_place() {
+        let running = json!([{
+            "experiment_id": "x", "name": "x", "bucket_version": 1, "control": "a", "unit": "session_id",
+            "countries": ["FR"], "hash_seed": "s", "hash_version": 2,
+            "variants": [{ "id": "a", "from": 0, "to": 10_000 }],
+        }]);
+        for (is_server, place, sent, is_in) in [
+            (true, "DE", "FR", true),
+            (true, "FR", "DE", false),
+            (true, "FR", "", false),
+            (false, "FR", "DE", true),
+            (false, "DE", "FR", false),
+        ] {
+            let mut headers = crate::headers::Headers::new();
+            headers.insert("content-type", "application/json".parse().unwrap());
+            let body = json!({ "session_id": "1", "country": sent }).to_string();
+            let incoming = Incoming {
+                headers,
+                body: body.as_bytes().into(),
+                place: crate::message::Place {
+                    country: Some(place.into()),
+                    ..Default::default()
+                },
+                is_server,
+                ..Incoming::default()
+            };
+            let found = result(&incoming, &running).unwrap();
+            let count = found["assignments"].as_array().unwrap().len();
+            assert_eq!(count == 1, is_in, "{is_server} {place} {sent}");
+        }
     }
 }

@@ -374,6 +374,24 @@ test('what the edge says of the country counts, and what the caller says only wi
   await over(made.id);
 });
 
+test('of a server the country that it sends counts: its own place is not its users’', async () => {
+  const made = await experiment({ targeting_rules: { countries: ['FR'] } });
+  const server = (country) => ({ ...service, claims: visitor(country).claims });
+  for (const [place, country, isIn] of [
+    ['DE', 'FR', true],
+    ['FR', 'DE', false],
+    ['FR', null, false],
+  ]) {
+    const session_id = randomUUID();
+    const found = await assignment(server(place), { session_id, country }, made.id);
+    assert.equal(Boolean(found), isIn, `${place} ${country}`);
+    const exposed = { session_id: randomUUID(), ...(country && { country }), exposures: [{ experiment_id: made.id }] };
+    assert.equal((await expose(server(place), exposed)).accepted, Number(isIn), `${place} ${country}`);
+  }
+  assert.ok((await stored(made.id)).every(({ country }) => country === 'FR'));
+  await over(made.id);
+});
+
 test('a unit is in at most one experiment of a namespace, and every place of it is used', async () => {
   const first = await experiment({ namespace: { id: 'ns-page', start: 0, end: 0.4 } });
   const second = await experiment({ namespace: { id: 'ns-page', start: 0.4, end: 1 } });
