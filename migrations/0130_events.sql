@@ -234,7 +234,8 @@ end
 $$;
 revoke execute on function analytics.drop_event_partitions(timestamptz) from public;
 
--- Deletes events of events_undated that are older than a time, at most 100,000, and returns how many. Their aggregations stay.
+-- Deletes events that are older than a time and whose month does not end with it, at most 100,000, and returns how many: those of
+-- events_undated, and those of later months, whose ids a clock that was ahead has made. Their aggregations stay.
 create function analytics.delete_undated_events(before timestamptz) returns bigint
   language plpgsql volatile
   set search_path = ''
@@ -245,21 +246,36 @@ create function analytics.delete_undated_events(before timestamptz) returns bigi
   set jit = off
   as $$
 declare
-  deleted bigint;
+  most constant bigint := 100000;
+  part text;
+  rows_ bigint;
+  deleted bigint := 0;
 begin
-  delete from analytics.events_undated as e
-  where e.ctid = any (array(
-    select oldest.row_
-    from unnest(array['page_view', 'user_action', 'conversion', 'system']) as kind (type)
-    cross join lateral (
-      select u.ctid as row_ from analytics.events_undated as u
-      where u.type = kind.type and u.occurred_at < before
-      order by u.occurred_at
-      limit 100000
-    ) as oldest
-    limit 100000
-  ));
-  get diagnostics deleted = row_count;
+  for part in
+    select 'events_undated'
+    union all
+    select 'events_' || to_char(m.month, 'YYYY_MM') from private.event_months as m
+    where m.month::timestamp at time zone 'UTC' >= before
+  loop
+    execute format(
+      'delete from analytics.%1$I as e
+      where e.ctid = any (array(
+        select oldest.row_
+        from unnest(array[''page_view'', ''user_action'', ''conversion'', ''system'']) as kind (type)
+        cross join lateral (
+          select u.ctid as row_ from analytics.%1$I as u
+          where u.type = kind.type and u.occurred_at < $1
+          order by u.occurred_at
+          limit $2
+        ) as oldest
+        limit $2
+      ))',
+      part
+    ) using before, most - deleted;
+    get diagnostics rows_ = row_count;
+    deleted := deleted + rows_;
+    exit when deleted >= most;
+  end loop;
   return deleted;
 end
 $$;

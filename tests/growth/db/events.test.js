@@ -329,6 +329,27 @@ test('a clock that is ahead is put back to 24 hours, one that is behind is too o
   assert.ok((await stored(ofId.id)).occurred_at.getTime() < Date.now() + DAY + 60_000);
 });
 
+test('an event whose id is months ahead goes with its time, and no other event of that month does', async () => {
+  const ahead = anEvent({ id: uuidv7(Date.now() + 40 * DAY) });
+  const others = [anEvent(), anEvent({ id: uuidv7(Date.now() + 40 * DAY), occurred_at: new Date().toISOString() })];
+  assert.equal((await track([ahead, ...others])).accepted, 3);
+  const part = (await stored(ahead.id)).part;
+  assert.match(part, /events_20/);
+  await transaction(async (query) => {
+    await query('delete from analytics.events_undated');
+    await query('update analytics.events set occurred_at = $2 where id = $1', [
+      others[1].id,
+      new Date(Date.now() + 3 * DAY).toISOString(),
+    ]);
+    await query(`select analytics.delete_undated_events(now() + interval '25 hours')`);
+    const left = await query('select id from analytics.events where id = any ($1) order by id', [
+      [ahead.id, ...others.map(({ id }) => id)],
+    ]);
+    assert.deepEqual(left.map(({ id }) => id).sort(), others.map(({ id }) => id).sort());
+  });
+  await sql('delete from analytics.events where id = any ($1)', [[ahead.id, ...others.map(({ id }) => id)]]);
+});
+
 test('an id is stored once: in a batch, later, at once, in another month, and of any kind of UUID', async () => {
   const lastMonth = new Date(Date.now());
   lastMonth.setUTCDate(0);
