@@ -72,8 +72,9 @@ $$;
 select private.index_mentions('experiments.assignments', array['unit_key', 'session_id'], 'private.forget_assignments');
 
 insert into private.limit_rules (name, burst, refill, shared) values ('experiments', 300, '100 milliseconds', 60);
--- Assignments, whose size is bounded. No limit for all callers together: a flood must not keep pages from their variants.
-insert into private.daily_allowances (name, rows) values ('experiments', 500000);
+-- Assignments, whose size is bounded, and the bytes of answers under an Idempotency-Key. No limit for all callers together: a flood must not
+-- keep pages from their variants.
+insert into private.daily_allowances (name, bytes, rows) values ('experiments', 104857600, 500000);
 
 -- Whether a text can name a unit: 1 to 200 characters without control characters (Unicode's category Cc, the same in every
 -- locale). Units are opaque: hashed, stored and compared exactly as they were sent.

@@ -104,6 +104,7 @@ declare
   draft experiments.assignments;
   rejected jsonb := '[]';
   made bigint := 0;
+  answer_bytes bigint;
 begin
   if jsonb_typeof(items) is distinct from 'array' or jsonb_typeof(unit -> 'country') <> 'string' then
     perform private.refuse(
@@ -118,6 +119,10 @@ begin
   end if;
   place := private.experiment_country(unit ->> 'country');
   perform private.limit_caller('experiments');
+  -- The answer is stored even if no assignment is new.
+  if private.request_header('idempotency-key') is not null then
+    perform private.require_allowance('experiments');
+  end if;
   answer := private.idempotency_begin('experiments.record_exposures', exposures);
   if answer is not null then
     return answer;
@@ -168,11 +173,12 @@ begin
       );
   end loop;
 
-  if made > 0 then
-    perform private.use_allowance('experiments', 0, made);
-  end if;
   answer := jsonb_build_object('accepted', jsonb_array_length(items) - jsonb_array_length(rejected), 'rejected', rejected);
   perform private.idempotency_end('experiments.record_exposures', answer);
+  answer_bytes := private.idempotency_bytes(answer);
+  if made > 0 or answer_bytes > 0 then
+    perform private.use_allowance('experiments', answer_bytes, made);
+  end if;
   return answer;
 end
 $$;

@@ -790,6 +790,25 @@ test('an address makes no more assignments a day than are allowed, and gets thos
   await over(made.id);
 });
 
+test('answers that are stored for an Idempotency-Key count against the day’s bytes', async () => {
+  const made = await experiment();
+  const [who, once] = [visitor(), randomUUID()];
+  const bad = Array(100).fill({});
+  const keyed = () => expose(who, bad, { 'idempotency-key': randomUUID() });
+  await assign(who, { session_id: once });
+  try {
+    await sql(`update private.daily_allowances set bytes = 1000 where name = 'experiments'`);
+    assert.equal((await keyed()).rejected.length, 100);
+    await assert.rejects(keyed(), refusal('RG517', 429));
+    // What stores no answer is still taken.
+    assert.equal((await expose(who, bad)).rejected.length, 100);
+    assert.equal((await expose(who, [{ experiment_id: made.id, session_id: once }])).accepted, 1);
+  } finally {
+    await sql(`update private.daily_allowances set bytes = 104857600 where name = 'experiments'`);
+  }
+  await over(made.id);
+});
+
 test('what is no list of exposures, or too many, is refused whole', async () => {
   for (const body of [null, 1, 'x', true, {}, { exposures: {} }, { exposures: null }, { exposures: [], country: 5 }]) {
     await assert.rejects(expose(visitor(), body), refusal('RG551', 400), JSON.stringify(body));
