@@ -211,6 +211,7 @@ export type Database = {
         Returns: number
       }
       event_time: { Args: { value: Json }; Returns: string }
+      event_writers: { Args: Record<PropertyKey, never>; Returns: string[] }
       first_id: { Args: { moment: string }; Returns: string }
       id_milliseconds: { Args: { id: string }; Returns: number }
       make_event_partitions: { Args: { ahead?: number }; Returns: number }

@@ -65,28 +65,6 @@ select private.scope_table('analytics.events');
 
 alter sequence analytics.ingest_seq owned by analytics.events.ingest_seq;
 
--- Every transaction that drew a number up to the result has committed or rolled back. It waits for the batches that are being
--- written, and releases its lock at once: only a rolled-back subtransaction releases a lock before the end of the transaction,
--- hence the error.
-create function analytics.settled_ingest_seq() returns bigint
-  language plpgsql volatile
-  set search_path = ''
-  as $$
-declare
-  last bigint;
-begin
-  begin
-    perform pg_advisory_xact_lock(hashtextextended('analytics.events', 0));
-    select s.last_value into last from analytics.ingest_seq as s;
-    raise exception using errcode = 'LETGO', message = 'let go';
-  exception
-    when sqlstate 'LETGO' then
-      return last;
-  end;
-end
-$$;
-revoke execute on function analytics.settled_ingest_seq() from public;
-
 -- Trigger: a transaction that writes events holds this lock from before it draws a number to its end.
 create function analytics.hold_ingest_seq() returns trigger
   language plpgsql
@@ -100,8 +78,23 @@ begin
 end
 $$;
 comment on function analytics.hold_ingest_seq() is
-  'Makes settled_ingest_seq wait while events are being written. Definer: it is a helper that no request role may call.';
+  'Shows settled_ingest_seq that events are being written. Definer: it is a helper that no request role may call.';
 revoke execute on function analytics.hold_ingest_seq() from public;
+
+-- The other transactions that hold this lock.
+create function analytics.event_writers() returns text[]
+  language sql volatile
+  set search_path = ''
+  as $$
+select array(
+  select l.virtualtransaction
+  from pg_catalog.pg_locks as l
+  where l.locktype = 'advisory' and l.objsubid = 1 and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended('analytics.events', 0)
+    and l.database = (select d.oid from pg_catalog.pg_database as d where d.datname = current_database())
+    and l.pid is distinct from pg_backend_pid()
+)
+$$;
+revoke execute on function analytics.event_writers() from public;
 
 create trigger events_erased before insert or update on analytics.events
   for each statement execute function private.refuse_erased_caller();
@@ -301,6 +294,6 @@ drop function analytics.make_partition(text, uuid, uuid);
 drop function analytics.undated_id(uuid);
 drop function analytics.id_milliseconds(uuid);
 drop function analytics.first_id(timestamptz);
-drop function analytics.settled_ingest_seq();
 drop table analytics.events;
+drop function analytics.event_writers();
 drop function analytics.hold_ingest_seq();

@@ -63,6 +63,8 @@ create table private.event_watermark (
   one        boolean primary key default true,
   ingest_seq bigint not null default 0,
   actors_deleted_to timestamptz not null default '-infinity',
+  unsettled_seq bigint,
+  unsettled_writers text[],
   updated_at timestamptz not null default now(),
   constraint event_watermark_one check (one)
 );
@@ -70,10 +72,42 @@ comment on table private.event_watermark is 'Events up to this ingest_seq are in
 comment on column private.event_watermark.actors_deleted_to is
   'Hours, days, weeks and months that began until then have no actors any more: drop_old_counts goes on behind it.';
 
+comment on column private.event_watermark.unsettled_seq is
+  'The last number that was drawn when the batches of unsettled_writers were being written: see analytics.settled_ingest_seq.';
+
 alter table private.event_watermark enable row level security;
 alter table private.event_watermark force row level security;
 
 insert into private.event_watermark default values;
+
+-- Every transaction that drew a number up to the result has committed or rolled back. It waits up to a second for the batches that are being
+-- written, and keeps no new one waiting, as a request for their lock would. Where one of them takes longer, the result is the last number
+-- of the earlier call that met such a batch, or null while a batch of that time is still being written. The caller has locked the watermark.
+create function analytics.settled_ingest_seq() returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  last constant bigint := (select s.last_value from analytics.ingest_seq as s);
+  -- After the number: who has drawn it or an earlier one holds the lock, or has ended.
+  writers constant text[] := analytics.event_writers();
+  earlier private.event_watermark;
+begin
+  for attempt in 1 .. 50 loop
+    if not analytics.event_writers() && writers then
+      return last;
+    end if;
+    perform pg_sleep(0.02);
+  end loop;
+  select w.* into earlier from private.event_watermark as w;
+  if earlier.unsettled_writers && analytics.event_writers() then
+    return null;
+  end if;
+  update private.event_watermark as w set unsettled_seq = last, unsettled_writers = writers;
+  return earlier.unsettled_seq;
+end
+$$;
+revoke execute on function analytics.settled_ingest_seq() from public;
 
 -- The id of the row that counts something.
 create function analytics.aggregation_id(
@@ -373,6 +407,7 @@ drop function analytics.drop_old_counts(timestamptz, timestamptz);
 drop function analytics.process_pending_events(bigint);
 drop function analytics.add_events(bigint, bigint);
 drop function analytics.wider(text, text, timestamptz);
+drop function analytics.settled_ingest_seq();
 drop function analytics.aggregation_id(text, text, text, timestamptz, text);
 drop table private.event_watermark;
 drop table private.event_actors;

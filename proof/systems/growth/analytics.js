@@ -144,6 +144,7 @@ export default {
     'analytics.make_event_partitions(integer)': { execute: [] },
     'analytics.drop_event_partitions(timestamp with time zone)': { execute: [] },
     'analytics.delete_undated_events(timestamp with time zone)': { execute: [] },
+    'analytics.event_writers()': { execute: [] },
     'analytics.settled_ingest_seq()': { execute: [] },
     'analytics.read_time(text)': { execute: [] },
     'analytics.event_time(jsonb)': { execute: [] },

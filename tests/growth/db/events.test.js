@@ -528,6 +528,58 @@ test('nothing escapes the watermark: what is written slowly is counted when it i
   }
 });
 
+test('a slow batch keeps no other one waiting, and does not stop the counting', async () => {
+  await rollUp();
+  const connect = async (options) => {
+    const client = new pg.Client({ connectionString: stack.database_url, options });
+    await client.connect();
+    return client;
+  };
+  const slow = [await connect(), await connect()];
+  // As the role edge has it.
+  const job = await connect('-c lock_timeout=1s');
+  const run = async () => (await job.query('select analytics.process_pending_events()::int as rows')).rows[0].rows;
+  const begin = async (client) => {
+    const event = anEvent();
+    await client.query('begin');
+    await client.query('insert into analytics.events (id, type, name, occurred_at) values ($1, $2, $3, now())', [
+      event.id,
+      event.type,
+      event.name,
+    ]);
+    return event;
+  };
+  const counted = async ({ name }) => {
+    const [row] = await sql(
+      `select sum(event_count)::int as count from analytics.event_aggregations where granularity = 'day' and event_name = $1`,
+      [name],
+    );
+    return row.count ?? 0;
+  };
+  try {
+    const first = await begin(slow[0]);
+    const running = run();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    const fast = anEvent();
+    const began = Date.now();
+    await track([fast]);
+    assert.ok(Date.now() - began < 600, `${Date.now() - began} ms`);
+    assert.equal(await running, 0);
+    assert.deepEqual([await counted(first), await counted(fast)], [0, 0]);
+    // Another slow one has begun when the first one ends.
+    const second = await begin(slow[1]);
+    await slow[0].query('commit');
+    const upto = await run();
+    assert.equal(await counted(first), 1, `${upto} rows`);
+    await slow[1].query('commit');
+    await rollUp();
+    assert.deepEqual([await counted(first), await counted(fast), await counted(second)], [1, 1, 1]);
+  } finally {
+    for (const client of [...slow, job]) await client.end();
+  }
+  assert.deepEqual(await aggregated(), await freshCount());
+});
+
 test('two runs at once count nothing twice', async () => {
   await rollUp();
   await track(Array.from({ length: 300 }, (_, n) => anEvent({ session_id: `s${n % 7}` })));

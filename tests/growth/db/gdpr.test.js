@@ -257,6 +257,7 @@ const OF_CORE_AND_GROWTH = {
   'private.connection_shares': '*: ids and keyed digests of who is being served',
   'private.daily_allowances': '*: names of limits and keyed digests',
   'private.daily_usage': '*: ids and keyed digests, gone with the day',
+  'private.event_watermark': '*: ids of transactions',
   'private.hooks': '*: our own words',
   'private.idempotency_keys': '*: answers of the last 24 hours, which hold nothing that was sent',
   'private.job_runs': '*: our own words',
