@@ -1157,7 +1157,7 @@ export type Database = {
       }
     }
     Functions: {
-      ensure_user_profile: {
+      create_user_profile: {
         Args: Record<PropertyKey, never>
         Returns: {
           avatar_url: string | null

@@ -152,7 +152,7 @@ $$;
 revoke execute on function private.count_for_profiles(text, private.row_change[]) from public;
 
 -- The caller's profile, created at the first call.
-create function clixen.ensure_user_profile() returns clixen.user_profiles
+create function clixen.create_user_profile() returns clixen.user_profiles
   language plpgsql volatile security definer
   set search_path = ''
   as $$
@@ -175,10 +175,10 @@ begin
   return profile;
 end
 $$;
-comment on function clixen.ensure_user_profile() is
+comment on function clixen.create_user_profile() is
   'The caller''s profile, created at the first call. Definer: users may not insert profiles, since tier and totals are not theirs to set.';
-revoke execute on function clixen.ensure_user_profile() from public;
-grant execute on function clixen.ensure_user_profile() to authenticated;
+revoke execute on function clixen.create_user_profile() from public;
+grant execute on function clixen.create_user_profile() to authenticated;
 
 -- Hook: creates a profile when an account is created in this database.
 create function private.create_clixen_profile(account jsonb) returns jsonb
@@ -231,7 +231,7 @@ delete from private.hooks where system = 'clixen' and event in ('account_created
 drop function private.clixen_users_of(jsonb);
 drop function private.change_clixen_profile(jsonb);
 drop function private.create_clixen_profile(jsonb);
-drop function clixen.ensure_user_profile();
+drop function clixen.create_user_profile();
 drop function private.count_for_profiles(text, private.row_change[]);
 drop type private.row_change;
 drop function private.make_profile(uuid, text);

@@ -129,7 +129,7 @@ begin
   if get_or_create_default_project.user_id is distinct from caller then
     perform private.refuse(403, 'RG528', 'This is another user''s project', null, 'Leave user_id out, or send your own.');
   end if;
-  perform clixen.ensure_user_profile();
+  perform clixen.create_user_profile();
   perform private.lock_user(caller);
   select * into project from clixen.projects as p where p.user_id = caller order by p.created_at, p.id limit 1;
   if not found then

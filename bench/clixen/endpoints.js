@@ -72,7 +72,7 @@ export const writes = () => ({
 });
 
 export const functions = () => ({
-  'clixen.ensure_user_profile': { caller, holds: 'jsonb_array_length(answer) = 1', why: BY_KEY },
+  'clixen.create_user_profile': { caller, holds: 'jsonb_array_length(answer) = 1', why: BY_KEY },
   'clixen.get_or_create_default_project': {
     caller,
     holds: 'jsonb_array_length(answer) = 1',

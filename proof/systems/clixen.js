@@ -482,7 +482,7 @@ export default {
       arguments: (marker) => ({ ...byId(), lease: randomUUID(), n8n_workflow_id: marker }),
       ...edges,
     },
-    'clixen.ensure_user_profile()': { execute: USERS },
+    'clixen.create_user_profile()': { execute: USERS },
     'clixen.erase_user(uuid)': { arguments: () => ({ user_id: randomUUID() }), execute: ['service'] },
     'clixen.get_or_create_default_project(uuid)': {
       arguments: (_, fixtures) => ({ user_id: fixtures['clixen.projects'].user_id }),

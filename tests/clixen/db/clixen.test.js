@@ -116,7 +116,7 @@ const OWNERS = {
     pick(3) === 0 &&
     query('delete from clixen.projects where id = any ($1)', [await some(query, pick, 'projects', user, 1)]),
   'comes for the first time': async ({ query, user, service }) =>
-    !service && query('select clixen.ensure_user_profile()', user && []),
+    !service && query('select clixen.create_user_profile()', user && []),
 };
 
 // What only service_role may do.
@@ -343,7 +343,7 @@ test('workflows that service_role makes beside the first call are counted', asyn
         who.claims.sub,
         project.id,
       ]),
-    () => run(who, 'select clixen.ensure_user_profile()'),
+    () => run(who, 'select clixen.create_user_profile()'),
   );
   assert.deepEqual(await wrong([who.claims.sub]), {});
   assert.equal(await one(who, 'select total_workflows_created::int from clixen.user_profiles'), 1);
@@ -360,7 +360,7 @@ test('workflows that service_role deletes or gives away beside the first call ar
     const target = await add(to, 'projects', { name: 'P' });
     await meanwhile(
       (query) => query(change, [workflow.id, to.claims.sub, target.id]),
-      () => Promise.all([from, to].map((who) => run(who, 'select clixen.ensure_user_profile()'))),
+      () => Promise.all([from, to].map((who) => run(who, 'select clixen.create_user_profile()'))),
     );
     assert.deepEqual(await wrong([from.claims.sub, to.claims.sub]), {}, change);
   }
@@ -942,7 +942,7 @@ test('twenty first calls of a new user at once make one profile and one project'
   assert.equal((await call()).body.id, answers[0].body.id);
   // Also where the profile is there, and its first call made none.
   const known = owner();
-  await run(known, 'select clixen.ensure_user_profile()');
+  await run(known, 'select clixen.create_user_profile()');
   const at = 'select id from clixen.get_or_create_default_project()';
   let first;
   const second = await meanwhile(
@@ -1161,7 +1161,7 @@ test('erasing a user deletes all of the user’s rows, returns the counts, and l
     () => track(who, event()),
     () => add(who, 'telemetry_events', event()),
     () => add(who, 'projects', { name: 'x' }),
-    () => run(who, 'select clixen.ensure_user_profile()'),
+    () => run(who, 'select clixen.create_user_profile()'),
     () => run(who, 'select clixen.get_or_create_default_project()'),
   ];
   for (const again of refused) await assert.rejects(again(), /RG521/);
@@ -1173,7 +1173,7 @@ test('nothing of a user comes in beside their erasure', async () => {
   for (const [name, late] of Object.entries({
     telemetry: (who) => track(who, event()),
     'telemetry by hand': (who) => add(who, 'telemetry_events', event()),
-    'the first call': (who) => run(who, 'select clixen.ensure_user_profile()'),
+    'the first call': (who) => run(who, 'select clixen.create_user_profile()'),
     'the first project': (who) => run(who, 'select clixen.get_or_create_default_project()'),
   })) {
     const who = owner();
@@ -1205,7 +1205,7 @@ const SECRET = 'do-not-write-this-down';
 test('the audit log says who changed which columns of which row, and nothing of what they say', async () => {
   const sub = randomUUID();
   const who = owner(sub, { 'x-request-id': 'request-1' });
-  await run(who, 'select clixen.ensure_user_profile()');
+  await run(who, 'select clixen.create_user_profile()');
   const project = await add(who, 'projects', { name: SECRET });
   const workflow = await add(who, 'mvp_workflows', {
     project_id: project.id,

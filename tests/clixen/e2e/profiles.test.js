@@ -7,7 +7,7 @@ import { ask, close, sql, stack, transaction, userToken } from '../../support/st
 
 after(close);
 
-const ensure = (token) => ask('/rest/v1/rpc/ensure_user_profile', { token, json: {} });
+const ensure = (token) => ask('/rest/v1/rpc/create_user_profile', { token, json: {} });
 const project = (token) => ask('/rest/v1/projects', { token, json: { name: randomUUID() } });
 
 test('the first call makes it, further ones find it; tier and totals stay the database’s', async () => {

@@ -24,7 +24,7 @@ export const add = async (who, table, row) => {
 
 /** A project of somebody's with a workflow, a session about it, and a message. */
 export const projectWithChat = async (who = owner()) => {
-  await run(who, 'select clixen.ensure_user_profile()');
+  await run(who, 'select clixen.create_user_profile()');
   const project = await add(who, 'projects', { name: randomUUID() });
   const workflow = await add(who, 'mvp_workflows', {
     project_id: project.id,

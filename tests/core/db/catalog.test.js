@@ -588,7 +588,7 @@ const EXECUTABLE = {
     'whatsapp.own_accounts(): authenticated',
   ],
   clixen: [
-    'clixen.ensure_user_profile(): authenticated',
+    'clixen.create_user_profile(): authenticated',
     'clixen.erase_user(uuid): service_role',
     'clixen.get_or_create_default_project(uuid): authenticated',
     'clixen.may_finish_deployments(): service_role',

@@ -19,7 +19,7 @@ export const write = async (): Promise<string> => {
 };
 
 export const call = async (): Promise<string> => {
-  const { data } = await client.rpc('ensure_user_profile').throwOnError();
+  const { data } = await client.rpc('create_user_profile').throwOnError();
   return data.tier;
 };
 
