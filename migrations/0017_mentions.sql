@@ -123,8 +123,8 @@ from unnest(contacts) as contact
 where private.contact_key(contact) is not null
 $$;
 
--- A text without what the pattern finds; null where nothing else is left and null is allowed.
-create function private.redact(content text, pattern text, may_be_null boolean) returns text
+-- A text with a word in place of what the pattern finds; null where nothing else is left and null is allowed.
+create function private.redact(content text, pattern text, may_be_null boolean, word text) returns text
   language plpgsql immutable
   set search_path = ''
   as $$
@@ -132,12 +132,12 @@ begin
   if may_be_null and content collate "C" ~* ('^\s*(?:' || pattern || ')\s*$') then
     return null;
   end if;
-  return regexp_replace(content collate "C", pattern, '[erased]', 'gi');
+  return regexp_replace(content collate "C", pattern, word, 'gi');
 end
 $$;
 
 -- The same in JSON, field names included.
-create function private.redact(content jsonb, pattern text) returns jsonb
+create function private.redact(content jsonb, pattern text, word text) returns jsonb
   language plpgsql immutable
   set search_path = ''
   as $$
@@ -147,12 +147,12 @@ begin
   end if;
   return case jsonb_typeof(content)
     when 'object' then (
-      select jsonb_object_agg(private.redact(f.key, pattern, false), private.redact(f.value, pattern)) from jsonb_each(content) as f
+      select jsonb_object_agg(private.redact(f.key, pattern, false, word), private.redact(f.value, pattern, word)) from jsonb_each(content) as f
     )
     when 'array' then (
-      select jsonb_agg(private.redact(e.value, pattern) order by e.ordinality) from jsonb_array_elements(content) with ordinality as e
+      select jsonb_agg(private.redact(e.value, pattern, word) order by e.ordinality) from jsonb_array_elements(content) with ordinality as e
     )
-    else to_jsonb(private.redact(content #>> '{}', pattern, false))
+    else to_jsonb(private.redact(content #>> '{}', pattern, false, word))
   end;
 end
 $$;
@@ -262,8 +262,61 @@ begin
 end
 $$;
 
--- Erases mentions, at most 2,000 of a table, and returns how many rows had one, by table. Where the table accepts no text without the mention,
--- the row stays, and private.mentions counts it.
+-- The statement that erases the mentions in rows of a listed table and gives the number of rows: of the ids in %s, with $1, the pattern, and $2, the
+-- word in place of a mention.
+create function private.mention_remedy(place private.mention_places) returns text
+  language plpgsql stable
+  set search_path = ''
+  as $$
+declare
+  remedy text;
+begin
+  if place.remedy <> 'redact' then
+    remedy := private.internal_function(place.remedy, 'uuid[]', 'bigint');
+    if remedy is null then
+      raise undefined_function using message = format('%s(uuid[]) is no function that erases mentions', place.remedy);
+    end if;
+    return format('select %s(%%s)', remedy);
+  end if;
+  return format('with changed as (update %s set %s where id = any (%%s) returning 1) select count(*) from changed', place.relation, (
+    select string_agg(
+      format(
+        case a.atttypid
+          when 'jsonb'::regtype then '%1$I = private.redact(%1$I, $1, $2)'
+          when 'text[]'::regtype then '%1$I = array(select private.redact(one, $1, false, $2) from unnest(%1$I) as one)'
+          when 'jsonb[]'::regtype then '%1$I = array(select private.redact(one, $1, $2) from unnest(%1$I) as one)'
+          else '%1$I = private.redact(%1$I::text, $1, %2$L, $2)'
+        end,
+        a.attname, not a.attnotnull
+      ),
+      ', '
+    )
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = place.relation::regclass and a.attname = any (place.columns)
+  ));
+end
+$$;
+
+-- Erases the mentions in these rows of a table, with a word in their place; null if the table accepts it of none.
+create function private.try_remedy(remedy text, ids text[], pattern text, word text) returns bigint
+  language plpgsql volatile
+  set search_path = ''
+  as $$
+declare
+  rows_ bigint;
+begin
+  execute format(remedy, quote_literal(ids)) into rows_ using pattern, word;
+  return rows_;
+exception
+  -- PGRST: a trigger has refused the change.
+  when integrity_constraint_violation or data_exception or sqlstate 'PGRST' then
+    return null;
+end
+$$;
+
+-- Erases mentions, at most 2,000 of a table, and returns how many rows had one, by table. Where a table refuses, its rows are changed one by one, so
+-- that nobody's row keeps another one as it is. Two texts may have become one where the table has each once, or too long: such a row gets five random
+-- characters, fewer than any contact has. A row that is still refused stays, and private.mentions counts it.
 create function private.erase_mentions(contacts text[]) returns jsonb
   language plpgsql volatile
   set search_path = ''
@@ -276,47 +329,32 @@ declare
   pattern constant text := private.contacts_pattern(contacts);
   keys constant text[] := private.contact_keys(contacts);
   place private.mention_places;
-  matching text;
   remedy text;
+  ids text[];
+  id text;
+  word text;
   rows_ bigint;
   counts jsonb := '{}';
 begin
   for place in select p.* from private.mention_places as p order by p.relation loop
-    matching := format('array(select id from %s where %s limit 2000)', place.relation, private.mention_condition(place));
-    begin
-      if place.remedy <> 'redact' then
-        remedy := private.internal_function(place.remedy, 'uuid[]', 'bigint');
-        if remedy is null then
-          raise undefined_function using message = format('%s(uuid[]) is no function that erases mentions', place.remedy);
-        end if;
-        execute format('select %s(%s)', remedy, matching) into rows_ using keys, pattern;
-      else
-        execute format('update %s set %s where id = any (%s)', place.relation, (
-          select string_agg(
-            format(
-              case a.atttypid
-                when 'jsonb'::regtype then '%1$I = private.redact(%1$I, $2)'
-                when 'text[]'::regtype then '%1$I = array(select private.redact(one, $2, false) from unnest(%1$I) as one)'
-                when 'jsonb[]'::regtype then '%1$I = array(select private.redact(one, $2) from unnest(%1$I) as one)'
-                else '%1$I = private.redact(%1$I::text, $2, %2$L)'
-              end,
-              a.attname, not a.attnotnull
-            ),
-            ', '
-          )
-          from pg_catalog.pg_attribute as a
-          where a.attrelid = place.relation::regclass and a.attname = any (place.columns)
-        ), matching) using keys, pattern;
-        get diagnostics rows_ = row_count;
-      end if;
-      if rows_ > 0 then
-        counts := counts || jsonb_build_object(place.relation, rows_);
-      end if;
-    exception
-      -- PGRST: a trigger has refused the change.
-      when integrity_constraint_violation or data_exception or sqlstate 'PGRST' then
-        null;
-    end;
+    execute format('select array(select id::text from %s where %s limit 2000)', place.relation, private.mention_condition(place))
+    into ids using keys, pattern;
+    continue when ids = '{}';
+    remedy := private.mention_remedy(place);
+    rows_ := private.try_remedy(remedy, ids, pattern, '[erased]');
+    if rows_ is null then
+      rows_ := 0;
+      foreach id in array ids loop
+        foreach word in array array['[erased]', left(md5(gen_random_uuid()::text), 5), left(md5(gen_random_uuid()::text), 5)] loop
+          continue when private.try_remedy(remedy, array[id], pattern, word) is null;
+          rows_ := rows_ + 1;
+          exit;
+        end loop;
+      end loop;
+    end if;
+    if rows_ > 0 then
+      counts := counts || jsonb_build_object(place.relation, rows_);
+    end if;
   end loop;
   return counts;
 end
@@ -324,13 +362,15 @@ $$;
 
 -- migrate:down
 drop function private.erase_mentions(text[]);
+drop function private.try_remedy(text, text[], text, text);
+drop function private.mention_remedy(private.mention_places);
 drop function private.mentions(text[], jsonb);
 drop function private.mention_condition(private.mention_places);
 drop function private.index_mentions(regclass, text[], text, text, regclass);
 drop function private.json_texts(jsonb[]);
 drop table private.mention_places;
-drop function private.redact(jsonb, text);
-drop function private.redact(text, text, boolean);
+drop function private.redact(jsonb, text, text);
+drop function private.redact(text, text, boolean, text);
 drop function private.contacts_pattern(text[]);
 drop function private.contact_keys(text[]);
 drop function private.contact_key(text);

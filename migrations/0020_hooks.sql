@@ -76,12 +76,19 @@ revoke execute on function private.call_hooks(text, jsonb) from public;
 
 -- The answers of all systems as one: objects are united, lists are joined.
 create function private.united(answers jsonb) returns jsonb
-  language sql immutable
+  language plpgsql immutable
   set search_path = ''
   as $$
-select coalesce(jsonb_object_agg(part.key, part.value), '{}')
-from jsonb_each(answers) as answer
-cross join lateral jsonb_each(case jsonb_typeof(answer.value) when 'object' then answer.value else '{}' end) as part
+declare
+  answer jsonb;
+  all_ jsonb := '{}';
+begin
+  -- Not by jsonb_object_agg: for each text of a list it reads the rest of the list, which takes seconds for ten thousand ids.
+  for answer in select a.value from jsonb_each(answers) as a where jsonb_typeof(a.value) = 'object' loop
+    all_ := all_ || answer;
+  end loop;
+  return all_;
+end
 $$;
 revoke execute on function private.united(jsonb) from public;
 

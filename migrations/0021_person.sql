@@ -117,6 +117,8 @@ revoke execute on function private.contacts_of(jsonb) from public;
 create function private.wait_for_person() returns void
   language sql volatile
   set search_path = ''
+  -- Until the time of the request is over, not the second that roles wait for a lock.
+  set lock_timeout = 0
   as $$ select pg_advisory_xact_lock(hashtextextended('rowgate person', 221)) $$;
 revoke execute on function private.wait_for_person() from public;
 

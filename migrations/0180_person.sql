@@ -275,7 +275,7 @@ create function private.growth_rows_of(person jsonb) returns jsonb
   as $$
 declare
   leads constant uuid[] := private.texts(person #> '{systems,growth,leads}')::uuid[];
-  onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads));
+  onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads) limit 10000);
   accounts constant uuid[] := private.whatsapp_accounts_of(person);
 begin
   return jsonb_build_object(

@@ -1,6 +1,6 @@
 -- 0181: GDPR. Exports or erases everything that growth stores about a person.
 -- migrate:up
--- Hook: a person's rows, by table. Of events and assignments up to 20,000 are counted.
+-- Hook: a person's rows, by table. Of events, assignments, onboarding sessions and their activities up to 20,000 are counted.
 create function private.growth_export(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
@@ -9,6 +9,8 @@ declare
   leads constant text[] := private.texts(person #> '{systems,growth,leads}');
   accounts constant text[] := private.whatsapp_accounts_of(person)::text[];
   most constant int := 20000;
+  onboarded constant uuid[] := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads::uuid[]) limit most);
+  activities constant uuid[] := array(select a.id from onboarding.step_activities as a where a.session_id = any (onboarded) limit most);
   events uuid[];
   one record;
   further int;
@@ -20,11 +22,8 @@ begin
       values
         ('marketing.leads', 't.id = any ($1::uuid[])', 't.created_at', leads),
         ('marketing.lead_interactions', 't.lead_id = any ($1::uuid[])', 't.created_at', leads),
-        ('onboarding.sessions', 't.lead_id = any ($1::uuid[])', 't.created_at', leads),
-        (
-          'onboarding.step_activities', 't.session_id = any (array(select s.id from onboarding.sessions as s where s.lead_id = any ($1::uuid[])))',
-          't.created_at', leads
-        ),
+        ('onboarding.sessions', 't.id = any ($1::uuid[])', 't.created_at', onboarded::text[]),
+        ('onboarding.step_activities', 't.id = any ($1::uuid[])', 't.created_at', activities::text[]),
         ('experiments.assignments', 't.id = any ($1::uuid[])', 't.assigned_at', private.assignments_of(person, most)::text[]),
         ('whatsapp.accounts', 't.id = any ($1::uuid[])', 't.created_at', accounts),
         ('whatsapp.templates', 't.account_id = any ($1::uuid[])', 't.created_at', accounts),
@@ -84,8 +83,31 @@ end
 $$;
 revoke execute on function private.growth_kept(jsonb) from public;
 
+-- Deletes onboarding sessions, which the caller has locked, with their activities, and counts both. A session may have 2,000 activities: while the
+-- sessions have more than 20,000 together, only that many activities go.
+create function private.delete_onboardings(ids uuid[], out sessions bigint, out activities bigint)
+  language plpgsql volatile
+  set search_path = ''
+  set enable_seqscan = off
+  set jit = off
+  as $$
+declare
+  most constant int := 20000;
+begin
+  delete from onboarding.step_activities as a
+  where a.id = any (array(select o.id from onboarding.step_activities as o where o.session_id = any (ids) limit most));
+  get diagnostics activities = row_count;
+  sessions := 0;
+  if activities < most then
+    delete from onboarding.sessions as s where s.id = any (ids);
+    get diagnostics sessions = row_count;
+  end if;
+end
+$$;
+revoke execute on function private.delete_onboardings(uuid[]) from public;
+
 -- Hook: erases a person's rows, and counts them by table. Of what others can send in any number a part: 1,000 events, 20,000 assignments, 20,000
--- interactions. The leads stay until nothing is left that is found only through them.
+-- interactions, onboarding sessions and activities. The leads stay until nothing is left that is found only through them.
 create function private.growth_erase(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
@@ -95,6 +117,7 @@ declare
   part constant int := 1000;
   most constant int := 20000;
   onboarded uuid[];
+  onboardings record;
   ids uuid[];
   erased jsonb := '{}';
   left_ jsonb := '{}';
@@ -103,8 +126,6 @@ declare
 begin
   -- First, and in one order: submissions and onboardings that have begun end before, and those that come find no lead.
   perform from marketing.leads as l where l.id = any (leads) order by l.id for update;
-  -- What their holders are about to do comes first, too, so that all of it is counted.
-  onboarded := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads) order by s.id for update);
 
   ids := private.events_by_key(person, most);
   is_last := cardinality(ids) <= part;
@@ -139,12 +160,16 @@ begin
     ));
   end if;
 
-  delete from onboarding.step_activities as a where a.session_id = any (onboarded);
-  get diagnostics rows_ = row_count;
-  erased := erased || jsonb_build_object('onboarding.step_activities', rows_);
-  delete from onboarding.sessions as s where s.id = any (onboarded);
-  get diagnostics rows_ = row_count;
-  erased := erased || jsonb_build_object('onboarding.sessions', rows_);
+  onboarded := array(select s.id from onboarding.sessions as s where s.lead_id = any (leads) limit 2 * most);
+  -- What their holders are about to do comes first, so that all of it is counted.
+  perform from onboarding.sessions as s where s.id = any (onboarded[:most]) order by s.id for update;
+  select d.sessions, d.activities into onboardings from private.delete_onboardings(onboarded[:most]) as d;
+  erased := erased || jsonb_build_object('onboarding.step_activities', onboardings.activities, 'onboarding.sessions', onboardings.sessions);
+  if cardinality(onboarded) > onboardings.sessions then
+    return erased || jsonb_build_object('left', left_ || jsonb_build_object(
+      'marketing.leads', cardinality(leads), 'onboarding.sessions', cardinality(onboarded) - onboardings.sessions
+    ));
+  end if;
 
   delete from private.webhook_inbox as w where w.id = any (private.webhooks_of(person));
   get diagnostics rows_ = row_count;
@@ -254,5 +279,6 @@ delete from private.jobs where name = 'forget_erased_users';
 drop function private.forget_erased_users();
 drop table private.users_to_forget;
 drop function private.growth_erase(jsonb);
+drop function private.delete_onboardings(uuid[]);
 drop function private.growth_kept(jsonb);
 drop function private.growth_export(jsonb);

@@ -21,13 +21,29 @@ select
 $$;
 revoke execute on function private.clixen_tables() from public;
 
--- Hook: erases a person's rows, and counts them by table.
+-- Hook: erases a person's rows, and counts them by table. Of what a user makes in large numbers at most a part; the profile, by which the user is
+-- found, and everything else goes when there is no more than one part of it.
 create function private.clixen_erase(person jsonb) returns jsonb
   language plpgsql volatile
   set search_path = ''
   as $$
+declare
+  users constant uuid[] := private.texts(person -> 'users')::uuid[];
+  one record;
+  ids uuid[];
 begin
-  return private.erase_clixen_users(private.texts(person -> 'users')::uuid[]);
+  for one in select u.id from unnest(users) as u (id) order by u.id loop
+    perform private.lock_user(one.id);
+  end loop;
+  for one in
+    values ('clixen.telemetry_events', 20000), ('clixen.mvp_chat_messages', 10000), ('clixen.mvp_chat_sessions', 2000)
+  loop
+    execute format('select array(select t.id from %s as t where t.user_id = any ($1) limit $2)', one.column1) into ids using users, 2 * one.column2;
+    continue when cardinality(ids) <= one.column2;
+    execute format('delete from %s as t where t.id = any ($1)', one.column1) using ids[:one.column2];
+    return jsonb_build_object(one.column1, one.column2, 'left', jsonb_build_object(one.column1, cardinality(ids) - one.column2));
+  end loop;
+  return private.erase_clixen_users(users);
 end
 $$;
 revoke execute on function private.clixen_erase(jsonb) from public;

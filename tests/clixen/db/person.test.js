@@ -22,8 +22,9 @@ const person = async () => {
 const tables = await sql('select t.relation::text as name, t.source, t.owner from private.clixen_tables() as t');
 const names = tables.map(({ name }) => name);
 const exported = async (email) => (await sql('select edge.export_person($1) as answer', [email]))[0].answer;
-const countOf = async ({ source, owner }, user) =>
-  (await sql(`select count(*)::int as n from ${source} where ${owner} = $1`, [user]))[0].n;
+const countIn = async (query, { source, owner }, user) =>
+  (await query(`select count(*)::int as n from ${source} where ${owner} = $1`, [user]))[0].n;
+const countOf = (table, user) => countIn(sql, table, user);
 
 test('every table of the schema is known, and the copies of what was deployed', async () => {
   const all = await sql(
@@ -77,6 +78,30 @@ test('a person’s own rows are no mentions; others’ are, and what a rollback 
   assert.deepEqual((await claim(id)).workflow, { to: '[erased]' });
 });
 
+test('names that become one without the person, or too long, keep no project as it is', () =>
+  transaction(async (query) => {
+    const [sub, other] = [randomUUID(), randomUUID()];
+    const projects = [
+      [sub, 'x q7@x.io'],
+      [sub, 'x q7%40x.io'],
+      [sub, `${'y'.repeat(112)} q7@x.io`],
+      [other, 'x q7@x.io'],
+    ];
+    for (const project of projects) await query('insert into clixen.projects (user_id, name) values ($1, $2)', project);
+    const [{ answer }] = await query(`select edge.erase_person('q7@x.io', null, true) as answer`);
+    assert.deepEqual([answer.erased_mentions, answer.mentions], [{ 'clixen.projects': 4 }, {}]);
+    const names = async (user) =>
+      (await query('select name from clixen.projects where user_id = $1 order by name', [user])).map(
+        ({ name }) => name,
+      );
+    assert.deepEqual(await names(other), ['x [erased]']);
+    const [first, second, third] = await names(sub);
+    assert.match(
+      `${first}, ${second}, ${third}`,
+      /^x (\[erased\], x [0-9a-f]{5}|[0-9a-f]{5}, x \[erased\]), y{112} [0-9a-f]{5}$/,
+    );
+  }));
+
 test('what an export leaves off is counted', () =>
   transaction(async (query) => {
     const [sub, email] = [randomUUID(), freshEmail()];
@@ -99,6 +124,38 @@ test('what an export leaves off is counted', () =>
       [0, 9999].map((n) => answer['clixen.telemetry_events'][n].duration_ms),
       [1, 10000],
     );
+  }));
+
+test('an erasure goes on in parts, however much a user has made', () =>
+  transaction(async (query) => {
+    const [sub, email] = [randomUUID(), freshEmail()];
+    await query('insert into clixen.user_profiles (id, email) values ($1, $2)', [sub, email]);
+    await query(
+      `insert into clixen.telemetry_events (user_id, event_type, event_category) select $1, 'x', 'auth' from generate_series(1, 20001)`,
+      [sub],
+    );
+    const [project] = await query(`insert into clixen.projects (user_id, name) values ($1, 'x') returning id`, [sub]);
+    const sessions = await query(
+      `insert into clixen.mvp_chat_sessions (user_id, project_id) select $1, $2 from generate_series(1, 2001) returning id`,
+      [sub, project.id],
+    );
+    await query(
+      `insert into clixen.mvp_chat_messages (user_id, session_id, content) select $1, $2, 'x' from generate_series(1, 10001)`,
+      [sub, sessions[0].id],
+    );
+    const left = [];
+    for (let more = true; more; ) {
+      const [{ answer }] = await query('select edge.erase_person($1) as answer', [email]);
+      left.push(answer.left);
+      more = Object.keys(answer.left).length > 0;
+    }
+    assert.deepEqual(left, [
+      { 'clixen.telemetry_events': 1 },
+      { 'clixen.mvp_chat_messages': 1 },
+      { 'clixen.mvp_chat_sessions': 1 },
+      {},
+    ]);
+    for (const table of tables) assert.equal(await countIn(query, table, sub), 0, table.name);
   }));
 
 test('an export or erasure reads no table from end to end', async () => {

@@ -145,13 +145,25 @@ test('exports and erasures wait for each other: together they would fill the tab
         await query(`select edge.${first}($1)`, [email]);
         await assert.rejects(
           transaction(async (other) => {
-            await other(`set local lock_timeout = '200ms'`);
+            // As long as the request may take, not only as long as its role waits for a lock.
+            await other(`set local lock_timeout = '100ms'`);
+            await other(`set local statement_timeout = '300ms'`);
             await other(`select edge.${second}($1)`, [email]);
           }),
-          { code: '55P03' },
+          { code: '57014' },
         );
       });
 });
+
+test('answers with thousands of ids are united at once', () =>
+  transaction(async (query) => {
+    await query(`set local statement_timeout = '2s'`);
+    const [{ answer }] = await query(
+      `select private.united(jsonb_build_object('one', jsonb_build_object('ids', to_jsonb(array(select gen_random_uuid() from generate_series(1, 20000)))),
+         'two', '{"rows": 1}'::jsonb, 'three', '[]'::jsonb)) as answer`,
+    );
+    assert.deepEqual([answer.ids.length, answer.rows, Object.keys(answer).length], [20000, 1, 2]);
+  }));
 
 test('the job of the core deletes expired keys and old runs, and nothing else', async () => {
   const [fresh, expired] = [randomUUID(), randomUUID()];

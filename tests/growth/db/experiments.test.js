@@ -1274,6 +1274,31 @@ test('results of an experiment that is over stay as they were, also when its eve
   }
 });
 
+test('assignments of an experiment go ninety days after its results were stored, without those of staff', async () => {
+  const [ended, late, running] = [
+    await experiment({
+      status: 'completed',
+      results: { computed_at: new Date(Date.now() - 91 * 864e5), variants: [] },
+    }),
+    await experiment({ status: 'archived', results: { computed_at: new Date(Date.now() - 89 * 864e5), variants: [] } }),
+    await experiment(),
+  ];
+  for (const { id } of [ended, late, running])
+    await sql(
+      `insert into experiments.assignments (experiment_id, unit_key, session_id, variant_id, bucket_version, source, assigned_at)
+       select $1, 'session:test-' || $2 || s, 'test-' || $2 || s, 'red', 1, s::experiments.assignment_source, now() - interval '200 days'
+       from unnest(array['hash', 'override']) as s`,
+      [id, id],
+    );
+  await sql('select marketing.cleanup_old_data()');
+  const sources = async ({ id }) => (await stored(id)).map(({ source }) => source);
+  assert.deepEqual(await sources(ended), ['override']);
+  assert.deepEqual(await sources(late), ['hash', 'override']);
+  assert.deepEqual(await sources(running), ['hash', 'override']);
+  assert.deepEqual((await results(admin, ended.id)).variants, []);
+  for (const { id } of [ended, late, running]) await over(id);
+});
+
 test('results say since when conversions are counted, where earlier events may have been deleted', async () => {
   const half = { control_variant: { id: 'a', weight: 0.5 }, test_variants: [{ id: 'b', weight: 0.5 }] };
   const made = await filled(

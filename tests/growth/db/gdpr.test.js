@@ -714,3 +714,127 @@ test('forms in any number, each with another spelling of the address, keep nobod
     assert.deepEqual(left, [some(20000), some(1001), {}]);
     assert.equal((await query('select from marketing.leads where id = $1', [id])).length, 0);
   }));
+
+/** A lead with so many onboarding sessions, the first of them with activities, and interactions. */
+const besieged = async (query, { email, sessions, activities = 0, interactions = 0, old = false }) => {
+  const [{ id }] = await query(
+    `insert into marketing.leads (email, email_normalized, email_domain, is_spam, created_at, updated_at)
+     select $1, $1, 'gdpr.example', $2, then_, then_ from (select now() - case when $2 then interval '100 days' else '0' end as then_) as t
+     returning id`,
+    [email, old],
+  );
+  await query(
+    `insert into onboarding.sessions (lead_id, session_token_hash)
+     select $1, sha256(uuid_send(gen_random_uuid())) from generate_series(1, $2::int)`,
+    [id, sessions],
+  );
+  await query(
+    `insert into onboarding.step_activities (session_id, step, activity_type)
+     select (select s.id from onboarding.sessions as s where s.lead_id = $1 limit 1), 'business_info', 'step_view' from generate_series(1, $2::int)`,
+    [id, activities],
+  );
+  await query(
+    `insert into marketing.lead_interactions (lead_id, interaction_type) select $1, 'note' from generate_series(1, $2::int)`,
+    [id, interactions],
+  );
+  return id;
+};
+
+test('an export and an erasure go on in parts, however many onboardings others begin with the address', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gdpr.example`;
+    const id = await besieged(query, { email, sessions: 21000, activities: 22000 });
+    const bundle = await call(query, 'export', email);
+    for (const table of ['onboarding.sessions', 'onboarding.step_activities']) {
+      assert.equal(bundle[table].length, 10000, table);
+      assert.equal(bundle.left_off[table], 10000, table);
+    }
+    const erased = [];
+    const left = [];
+    for (let more = true; more; ) {
+      const receipt = await call(query, 'delete', email);
+      erased.push([receipt.erased['onboarding.step_activities'], receipt.erased['onboarding.sessions']]);
+      left.push(receipt.left);
+      more = Object.keys(receipt.left).length > 0;
+    }
+    assert.deepEqual(erased, [
+      [20000, 0],
+      [2000, 20000],
+      [0, 1000],
+    ]);
+    const some = (count) => ({ 'marketing.leads': 1, 'onboarding.sessions': count });
+    assert.deepEqual(left, [some(21000), some(1000), {}]);
+    assert.deepEqual(await query('select from marketing.leads where id = $1', [id]), []);
+    assert.deepEqual(await query('select from onboarding.sessions where lead_id = $1', [id]), []);
+  }));
+
+test('the clean-up of an old lead goes on in parts, and keeps no other one', () =>
+  transaction(async (query) => {
+    const [heavy, light] = [`${randomUUID()}@gdpr.example`, `${randomUUID()}@gdpr.example`];
+    const many = await besieged(query, {
+      email: heavy,
+      sessions: 6000,
+      activities: 21000,
+      interactions: 11000,
+      old: true,
+    });
+    const few = await besieged(query, { email: light, sessions: 0, old: true });
+    const there = async () => {
+      const [counts] = await query(
+        `select (select count(*)::int from marketing.leads where id = $1) as heavy, (select count(*)::int from marketing.leads where id = $2) as light,
+           (select count(*)::int from onboarding.sessions where lead_id = $1) as sessions,
+           (select count(*)::int from onboarding.step_activities as a join onboarding.sessions as s on s.id = a.session_id where s.lead_id = $1) as activities,
+           (select count(*)::int from marketing.lead_interactions where lead_id = $1) as interactions`,
+        [many, few],
+      );
+      return Object.values(counts);
+    };
+    const seen = [];
+    for (let done = 1; done > 0; ) {
+      done = Number((await query("select private.delete_old_leads(now() - interval '90 days') as done"))[0].done);
+      if (done > 0) seen.push(await there());
+    }
+    assert.deepEqual(seen, [
+      [1, 0, 6000, 1000, 1000],
+      [1, 0, 1000, 0, 0],
+      [0, 0, 0, 0, 0],
+    ]);
+    const lost = await query('select from onboarding.sessions where lead_id is null and started_at = now()');
+    assert.equal(lost.length, 0, 'no session has lost its lead');
+  }));
+
+test('the clean-up deletes old onboardings with the activities of a part', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gdpr.example`;
+    const id = await besieged(query, { email, sessions: 6000, activities: 21000 });
+    await query(
+      `update onboarding.sessions set status = 'abandoned', abandoned_at = now(), last_activity_at = now() - interval '100 days' where lead_id = $1`,
+      [id],
+    );
+    const left = async () =>
+      (await query('select count(*)::int as n from onboarding.sessions where lead_id = $1', [id]))[0].n;
+    await query('select marketing.cleanup_old_data()');
+    assert.equal(await left(), 6000, 'their activities first');
+    await query('select marketing.cleanup_old_data()');
+    assert.equal(await left(), 1000);
+    await query('select marketing.cleanup_old_data()');
+    assert.equal(await left(), 0);
+  }));
+
+test('names of counts that become one without the person are told apart', () =>
+  transaction(async (query) => {
+    const email = `${randomUUID()}@gdpr.example`;
+    for (const name of [email, email.replace('@', '%40')])
+      await query(
+        `insert into analytics.event_aggregations (id, event_type, event_name, time_bucket, granularity, event_count)
+         values (gen_random_uuid(), 'page_view', $1, '2001-01-01', 'hour', 1)`,
+        [`of ${name}`],
+      );
+    const [{ erased }] = await query('select private.erase_mentions(array[$1]) as erased', [email]);
+    assert.deepEqual(erased, { 'analytics.event_aggregations': 2 });
+    const names = await query(
+      `select event_name as name from analytics.event_aggregations where time_bucket = '2001-01-01' and event_name ~ '^of ' order by 1`,
+    );
+    assert.equal(names.filter(({ name }) => name === 'of [erased]').length, 1);
+    assert.equal(names.filter(({ name }) => /^of [0-9a-f]{5}$/.test(name)).length, 1);
+  }));
