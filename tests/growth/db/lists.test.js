@@ -22,8 +22,12 @@ const LISTS = [
 
 const admin = { role: 'authenticated', claims: { sub: randomUUID(), app_metadata: { role: 'admin' } } };
 
-test('an admin’s lists by a word of a list are found by an index', async () => {
-  await as(admin, async (query) => {
+test('an admin’s lists by a word of a list are found by an index', () =>
+  transaction(async (query) => {
+    // Of a handful of rows, which other tests have left, the planner may read this one to its end.
+    await query('drop index onboarding.sessions_to_delete');
+    await query(`select set_config('request.jwt.claims', $1, true)`, [JSON.stringify(admin.claims)]);
+    await query('set local role authenticated');
     await query('set local enable_seqscan = off');
     for (const [table, conditions] of LISTS) {
       const lines = await query(`explain select * from ${table} where ${conditions.join(' and ')}`);
@@ -31,8 +35,7 @@ test('an admin’s lists by a word of a list are found by an index', async () =>
       const found = plan.match(/Index Cond: .*/g)?.join('\n') ?? '';
       for (const condition of conditions) assert.ok(found.includes(`(${condition}`), `${condition}\n${plan}`);
     }
-  });
-});
+  }));
 
 /** Leads of companies of these names, each a second older than the one before. */
 const addLeads = (names) =>
