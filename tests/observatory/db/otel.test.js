@@ -8,8 +8,6 @@ import {
   callsOf,
   conversationsOf,
   hook,
-  logs,
-  record,
   rowsOf,
   sendLines,
   somebody,
@@ -17,6 +15,7 @@ import {
   takeLogs,
   vouched,
 } from '../support/live.js';
+import { logs, record } from '../support/logs.js';
 
 after(close);
 
