@@ -1,5 +1,5 @@
 // Validation through the edge: the extra CPU of validating a workflow over reading and refusing the same bytes.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from '../../dev/paths.js';
@@ -23,7 +23,8 @@ const workflow = (size) => {
       const named = (name) => `${name} ${round}.${at}`;
       for (const node of part.nodes) {
         const parameters = { ...node.parameters, ...(node.parameters.path && { path: named(node.parameters.path) }) };
-        made.nodes.push({ ...node, name: named(node.name), id: named(node.id), parameters });
+        const webhook = node.webhookId && { webhookId: randomUUID() };
+        made.nodes.push({ ...node, ...webhook, name: named(node.name), id: named(node.id), parameters });
       }
       for (const [source, ports] of Object.entries(part.connections)) {
         made.connections[named(source)] = JSON.parse(JSON.stringify(ports), (key, value) =>
