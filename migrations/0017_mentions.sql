@@ -314,9 +314,9 @@ exception
 end
 $$;
 
--- Erases mentions, at most 2,000 of a table, and returns how many rows had one, by table. Where a table refuses, its rows are changed one by one, so
--- that nobody's row keeps another one as it is. Two texts may have become one where the table has each once, or too long: such a row gets five random
--- characters, fewer than any contact has. A row that is still refused stays, and private.mentions counts it.
+-- Erases mentions, at most 2,000 of a table, and returns how many rows had one, by table. Where a table refuses the statement, its rows are changed
+-- one by one, so that one row does not block the others. Without the mention a text may equal another one in a unique index, or be too long: such
+-- a row gets five random characters, fewer than any contact has. A row that is still refused stays, and private.mentions counts it.
 create function private.erase_mentions(contacts text[]) returns jsonb
   language plpgsql volatile
   set search_path = ''

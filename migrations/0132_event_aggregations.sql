@@ -81,7 +81,7 @@ alter table private.event_watermark force row level security;
 insert into private.event_watermark default values;
 
 -- Every transaction that drew a number up to the result has committed or rolled back. It waits up to a second for the batches that are being
--- written, and keeps no new one waiting, as a request for their lock would. Where one of them takes longer, the result is the last number
+-- written, and does not block new ones, as a request for their lock would. Where one of them takes longer, the result is the last number
 -- of the earlier call that met such a batch, or null while a batch of that time is still being written. The caller has locked the watermark.
 create function analytics.settled_ingest_seq() returns bigint
   language plpgsql volatile

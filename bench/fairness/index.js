@@ -292,7 +292,12 @@ export const run = async (flags) => {
       return;
     }
     const { only, ...sizes } = options;
-    const kept = only ? withRows(rows, order, facts) : { facts, options: sizes, alone, rows };
-    keep('fairness', markdown(kept), { ...kept.facts, ...kept.options, alone: kept.alone, rows: kept.rows }, say);
+    const results = only ? withRows(rows, order, facts) : { facts, options: sizes, alone, rows };
+    keep(
+      'fairness',
+      markdown(results),
+      { ...results.facts, ...results.options, alone: results.alone, rows: results.rows },
+      say,
+    );
   });
 };

@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(edge.check_capacity(), Err(Error::Overloaded));
         permits.pop();
         assert_eq!(edge.check_capacity(), Ok(()));
-        let kept = permits.pop();
+        let permit = permits.pop();
         permits.into_iter().for_each(std::mem::forget);
         let pass = |milliseconds: u64| *edge.platform.now_ms.borrow_mut() += milliseconds;
         pass(LEASE_MARGIN_MS);
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(edge.check_capacity(), Err(Error::Overloaded));
         pass(4 * u64::from(edge.config.limits.deadline_ms));
         assert_eq!(edge.check_capacity(), Ok(()));
-        drop(kept);
+        drop(permit);
         assert_eq!(edge.in_flight.borrow().len(), 2);
         drop(later);
         assert!(edge.in_flight.borrow().is_empty());

@@ -43,7 +43,7 @@ test('writes of an owner’s rows make events for the owner alone', async () => 
   assert.deepEqual(await next(theirs), [[], [], []]);
 });
 
-test('a user whom service_role has deactivated hears what they may read', async () => {
+test('a user whom service_role has deactivated gets the changes that they may read', async () => {
   const sub = randomUUID();
   await sql(`insert into flashfusion.users (id, email, is_active) values ($1, $2, false)`, [sub, `${sub}@example.org`]);
   const mine = await listen(sub, 'flashfusion.notifications');

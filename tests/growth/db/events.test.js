@@ -528,7 +528,7 @@ test('nothing escapes the watermark: what is written slowly is counted when it i
   }
 });
 
-test('a slow batch keeps no other one waiting, and does not stop the counting', async () => {
+test('a slow batch does not block other batches, and does not stop the counting', async () => {
   await rollUp();
   const connect = async (options) => {
     const client = new pg.Client({ connectionString: stack.database_url, options });
