@@ -138,6 +138,11 @@ const SAID = {
   'the members of a project':
     'A hundred members at any size. How many of them share a block depends on the order in which they were added.',
   'the sums of a project’s last 30 days': SUMS,
+  'what each user did in a project in a week': {
+    why: SUMS.why,
+    grows: 'At a hundredth of the size the users have been active in fewer hours.',
+  },
+  'the tools of a project in a week': SUMS,
   'a page of 100 messages with their tool calls': {
     why: 'A page of one conversation, by its index.',
     grows: 'The calls of each message are looked up by an index, which becomes a level deeper.',
@@ -307,6 +312,22 @@ const list = () => [
     'sums',
     `project_id = ${ANALYSED} and day >= current_date - 29`,
     '',
+  ),
+  read(
+    OWNER,
+    'what each user did in a project in a week',
+    'activity_rollups',
+    'sums',
+    `project_id = ${ANALYSED} and day >= current_date - 6`,
+    'order by day, hour limit 1000',
+  ),
+  read(
+    OWNER,
+    'the tools of a project in a week',
+    'tool_rollups',
+    'sums',
+    `project_id = ${ANALYSED} and day >= current_date - 6`,
+    'order by day, tool_name limit 1000',
   ),
   // What the functions of endpoints answer.
   ...[...ROWS, ...Object.entries(CALLS).map(([name, call]) => ({ name, ...call }))]

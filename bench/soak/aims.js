@@ -1,5 +1,6 @@
 // What a soak has shown, as rows with aims.
 import { at, median, p99, rounded } from '../figures.js';
+import { IN_STEPS } from './kinds/tools.js';
 import { FLAT, growth } from './memory.js';
 
 /** Part of its memory by which something may grow after the first minute, and the megabytes that are no growth in any case. */
@@ -93,10 +94,11 @@ export const driftRows = ({ answers, pace, minute }) => {
   const paceOf = (from, to) =>
     median(pace.filter(({ at }) => at >= from * minute && at < to * minute).map(({ ms }) => ms));
   const slower = Math.max(1, paceOf(8, 10) / paceOf(1, 3));
-  const groups = ['all requests', ...new Set(answers.map(({ group }) => group).sort())];
+  // The steps would hide a drift of the others.
+  const groups = ['all requests whose answers wait for no step', ...new Set(answers.map(({ group }) => group).sort())];
   const times = (group, from, to) =>
     answers
-      .filter((one) => group === groups[0] || one.group === group)
+      .filter((one) => (group === groups[0] ? one.group !== IN_STEPS : one.group === group))
       .filter((one) => !one.fault && one.at >= from * minute && one.at < to * minute)
       .map(({ ms }) => ms);
   const every = Array.from({ length: 10 }, (_, n) => n);

@@ -67,7 +67,7 @@ class Traffic {
   /** What a kind's run is given. `due`: when its first request should be sent; those that follow an answer are due when it is there. */
   #tools({ name, group }, due) {
     let next = due;
-    const ask = async ({ whole = () => true, expect, ...given }) => {
+    const ask = async ({ whole = () => true, expect, group: own = group, ...given }) => {
       const begun = next;
       const answer = await send(this.world.edge, given);
       next = this.now;
@@ -76,7 +76,7 @@ class Traffic {
       const fault = isGood ? !whole(answer) && 'not whole' : 'refused';
       const where = `${given.method ?? 'GET'} ${given.path.split('?')[0].replace(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '{id}')}`;
       this.answers.push({
-        ...{ name, group, at: begun, ms: next - begun, ended: next },
+        ...{ name, group: own, at: begun, ms: next - begun, ended: next },
         ...(fault && { fault, where, status, code, retryAfter, text: answer.text.slice(-300) }),
       });
       if (fault) throw new Unexpected(fault);

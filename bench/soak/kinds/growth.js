@@ -1,7 +1,7 @@
 // growth: what visitors, front ends and Meta send.
 import { createHash, randomUUID } from 'node:crypto';
 import { delivery, freshIds, messages, signature, text } from '../../../tests/growth/support/whatsapp.js';
-import { pick, uuidv7, visitor } from './tools.js';
+import { IN_STEPS, pick, uuidv7, visitor } from './tools.js';
 
 /** A running experiment, and an account of WhatsApp's. */
 export const prepare = async (sql) => {
@@ -36,7 +36,7 @@ export const kinds = ({ growth: { experiment, ids }, whatsapp }) => {
   return [
     {
       name: 'POST /v1/leads',
-      group: GROUP,
+      group: IN_STEPS,
       share: 4,
       run: async ({ ask, acknowledge }) => {
         const email = `${randomUUID()}@example.org`;
@@ -71,7 +71,7 @@ export const kinds = ({ growth: { experiment, ids }, whatsapp }) => {
       group: GROUP,
       share: 1,
       run: async ({ ask, acknowledge }) => {
-        const { body } = await ask(post('/v1/onboarding/sessions', {}));
+        const { body } = await ask({ ...post('/v1/onboarding/sessions', {}), group: IN_STEPS });
         const holder = { 'x-session-token': body.session_token };
         const json = { step: 'business_info', data: { name: 'Analytical Engines' }, completed: true };
         await ask({ ...post('/v1/onboarding/session', json, holder), method: 'PATCH' });

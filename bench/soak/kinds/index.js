@@ -2,7 +2,7 @@
 //
 //   prepare(sql, {users, ask})  makes rows that requests need, and gives what the kinds must know of them
 //   kinds(world)                the list: a name, the group whose p99 is compared, the share of all that begin, and run(tools), which sends one
-//                               request or several that follow each other, and says what was acknowledged
+//                               request or several that follow each other, and says what was acknowledged; a request may have a group of its own
 //   stored                      by what is acknowledged, the statement that finds its keys
 import * as assistant from './assistant.js';
 import * as clixen from './clixen.js';

@@ -1,6 +1,9 @@
 // What the kinds of requests share.
 import { randomBytes } from 'node:crypto';
 
+/** The group of requests whose answers wait for the next step of `answer_step_ms`: their times are those of the steps. */
+export const IN_STEPS = 'answers in steps of time';
+
 export const pick = (list) => list[Math.floor(Math.random() * list.length)];
 
 let addresses = 0;

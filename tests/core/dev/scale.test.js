@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import pg from 'pg';
 import { withoutIndexes } from '../../../bench/load.js';
 import { growthRow, securityRow, statisticsRow } from '../../../bench/scale/aims.js';
@@ -14,6 +14,9 @@ import { waiting, withUsers } from '../../../bench/scale/users.js';
 import { root } from '../../../dev/paths.js';
 import { productSystems } from '../../../dev/systems.js';
 import { withThrowAway } from '../../../dev/throwaway.js';
+import { close, sql } from '../../support/stack.js';
+
+after(close);
 
 const figures = (ms, blocks = 10) => ({ ms, blocks, planning: 0.1, rows: 5 });
 
@@ -86,6 +89,28 @@ test('every endpoint of every manifest is measured, or the list says why not', a
       `${[...endpoints.keys()][0]} is not in the list`,
       'GET /nowhere is no endpoint',
     ]);
+  }
+});
+
+/** Tables and views of the data API that signed-in users may read. */
+const READABLE = `select format('%I.%I', n.nspname, c.relname) as name from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+  where n.nspname = any ($1) and c.relkind in ('r', 'p', 'v', 'm') and not c.relispartition
+    and has_any_column_privilege('authenticated', c.oid, 'select') order by 1`;
+
+test('every table that users may read is read by its system’s list', async () => {
+  for (const { name, schemas } of productSystems()) {
+    const [[, { reads }]] = await listsOf([{ name }]);
+    const queries = reads({ size: 0.1 }).map(({ query }) => (typeof query === 'string' ? query : query({})));
+    const read = new Set(
+      queries.flatMap((query) => [...query.matchAll(/(?:from|join) (\w+\.\w+)/g)].map(([, it]) => it)),
+    );
+    const readable = await sql(READABLE, [schemas]);
+    assert.ok(readable.length >= 4, name);
+    assert.deepEqual(
+      readable.map((table) => table.name).filter((table) => !read.has(table)),
+      [],
+      name,
+    );
   }
 });
 

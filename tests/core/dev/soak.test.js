@@ -10,6 +10,7 @@ import {
   MAX_REFUSED_SECONDS,
   memoryRows,
 } from '../../../bench/soak/aims.js';
+import { IN_STEPS } from '../../../bench/soak/kinds/tools.js';
 import { FLAT } from '../../../bench/soak/memory.js';
 
 const MINUTE = 60_000;
@@ -100,6 +101,19 @@ test('where few requests are made, one slow request is no drift, and ten are', (
   assert.deepEqual(
     drift(late((at) => at % 10_000 === 0)).map((name) => name.replace(/:.*/, '')),
     ['p83 of calls'],
+  );
+});
+
+test('answers that wait for steps of time hide no drift of the others', () => {
+  const steps = every(1000, (at) => ({ name: 'a form', group: IN_STEPS, at, ended: at + 125, ms: 125 }));
+  const drift = (ms) => missed(driftRows({ answers: [...steps, ...reads(ms)], pace: paceOf(), minute: MINUTE }));
+  assert.deepEqual(
+    drift(() => 20),
+    [],
+  );
+  assert.deepEqual(
+    drift((at) => (at > 8 * MINUTE ? 100 : 20)).map((name) => name.replace(/:.*/, '')),
+    ['p99 of all requests whose answers wait for no step', 'p99 of reads'],
   );
 });
 
