@@ -56,7 +56,7 @@ create index mvp_workflows_in_progress on clixen.mvp_workflows (user_id, deploym
   where deployment_status in ('deploying', 'failed', 'updating');
 create unique index mvp_workflows_n8n_workflow_id on clixen.mvp_workflows (n8n_workflow_id) where n8n_workflow_id is not null;
 create index mvp_workflows_last_deployed_at on clixen.mvp_workflows (user_id, last_deployed_at desc) where last_deployed_at is not null;
-create index mvp_workflows_name on clixen.mvp_workflows (project_id, lower(name), user_id);
+create index mvp_workflows_name on clixen.mvp_workflows (project_id, user_id, lower(name));
 
 alter table clixen.mvp_workflows enable row level security;
 alter table clixen.mvp_workflows force row level security;
