@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { event, subscription } from '../../tests/flashfusion/support/stripe.js';
 import { BY_KEY } from '../scale/lists.js';
-import { USERS as NOTIFIED } from './billing.js';
 import { fillSlots } from './queue.js';
 
 /** Deployments and integrations, each of one of the thousand users, and events of billing, at full size. */
@@ -15,6 +14,7 @@ const SEALED = `v1${`.${'A'.repeat(40)}`.repeat(4)}`;
 /** The first twenty keys are another user's. */
 const user = (n) => `md5('user ' || 1 + ${n})::uuid`;
 const key = (n, at) => `md5('key ' || (1 + ${n}) * 20 + ${at})::uuid`;
+const notification = (n) => `md5('own notification ' || ${n})::uuid`;
 const pending = (n) => `md5('pending key ' || ${n})::uuid`;
 const deployment = (n) => `md5('deployment ' || ${n})::uuid`;
 const integration = (n) => `md5('integration ' || ${n})::uuid`;
@@ -28,6 +28,9 @@ const PENDING = [
    select k.id, k.user_id, '${SEALED}', 1 from flashfusion.user_api_keys as k where k.status = 'pending'`,
   `update flashfusion.users set subscription_tier = 'enterprise' where id = any (array(select ${user('n')} from generate_series(0, ${USERS - 1}) as n))`,
 ];
+/** Each of them has one that is unread. */
+const NOTIFICATIONS = `insert into flashfusion.notifications (id, user_id, title, message)
+  select ${notification('n')}, ${user('n')}, 'Done', 'Your task has ended.' from generate_series(0, ${USERS - 1}) as n`;
 const PROJECTS = `insert into flashfusion.projects (id, user_id, name)
   select md5('project ' || n)::uuid, ${user('n')}, 'Project ' || n from generate_series(0, ${MANY - 2}) as n`;
 const DEPLOYMENTS = [
@@ -57,6 +60,7 @@ export const load = async ({ sql, client, size, say }) => {
   const part = (name) => Math.max(MANY, Math.ceil(FULL[name] * size));
   await sql('set session_replication_role = replica');
   for (const statement of PENDING) await sql(statement);
+  await sql(NOTIFICATIONS);
   await sql(PROJECTS);
   for (const statement of DEPLOYMENTS) await sql(statement, [part('deployments')]);
   for (const statement of INTEGRATIONS) await sql(statement, [part('integrations')]);
@@ -198,9 +202,8 @@ export const endpoints = () => ({
     why: 'The user’s ready tasks leave the queue, which has a few of each user.',
   },
   'POST /v1/notifications/read': {
-    caller: { sub: () => `'${NOTIFIED[1]}'` },
-    place: `select array(select n.id from flashfusion.notifications as n where n.user_id = '${NOTIFIED[1]}' order by n.id limit ${USERS}) as ids`,
-    with: (n, { ids }) => `ids => array[${element(ids, n)}]`,
+    caller: { sub: user },
+    with: (n) => `ids => array[${notification(n)}]`,
     holds: `answer ->> 'read' = '1'`,
     why: BY_KEY,
   },
