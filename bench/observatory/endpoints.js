@@ -8,6 +8,8 @@ import { OWNER } from './load.js';
 const USERS = 100;
 const user = (n) => `md5('user ' || 1 + ${n})::uuid`;
 const project = (n) => `md5('own project ' || ${n})::uuid`;
+/** Another project of each of them, into which nobody has been invited yet. */
+const inviting = (n) => `md5('inviting project ' || ${n})::uuid`;
 const conversation = (n) => `md5('own conversation ' || ${n})::uuid`;
 const message = (n, k) => `md5('own message ' || ${n} || ' ' || ${k})::uuid`;
 const entry = (n, k) => `md5('own entry ' || ${n} || ' ' || ${k})::uuid`;
@@ -24,6 +26,8 @@ const FULL = { invitations: 100_000, links: 100_000, searches: 1_000_000, files:
 const OWN = [
   `insert into observatory.projects (id, owner_id, name, last_activity_at) select ${project('n')}, ${user('n')}, 'Own', now() from $USERS`,
   `insert into observatory.project_members (project_id, user_id, role) select ${project('n')}, ${user('n')}, 'owner' from $USERS`,
+  `insert into observatory.projects (id, owner_id, name, last_activity_at) select ${inviting('n')}, ${user('n')}, 'Inviting', now() from $USERS`,
+  `insert into observatory.project_members (project_id, user_id, role) select ${inviting('n')}, ${user('n')}, 'owner' from $USERS`,
   `insert into observatory.conversations (id, project_id, owner_id, session_id, title, status, message_count, started_at, last_message_at)
    select ${conversation('n')}, ${project('n')}, ${user('n')}, 'own session ' || n, 'Own', 'ended', ${MESSAGES}, now() - interval '1 hour', now() from $USERS`,
   `insert into observatory.messages (id, project_id, conversation_id, owner_id, entry_uuid, parent_uuid, seq, entry_type, role, content, occurred_at, created_at)
@@ -220,9 +224,8 @@ export const endpoints = () => ({
     why: 'The conversation is marked; a job deletes its rows.',
   },
   'POST /v1/projects/{id}/invitations': {
-    caller: { sub: () => `'${OWNER}'` },
-    with: (n) =>
-      `project_id => md5('large project')::uuid, role => 'viewer', email => 'guest' || ${n} || '@example.org'`,
+    caller: someone,
+    with: (n) => `project_id => ${inviting(n)}, role => 'viewer', email => 'guest' || ${n} || '@example.org'`,
     holds: `answer ->> 'status' = 'invited'`,
     why: 'The project’s open invitations are counted by their index, and one is added.',
   },
