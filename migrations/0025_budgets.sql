@@ -115,8 +115,8 @@ create index reservations_released on private.reservations (released_at) where r
 alter table private.reservations enable row level security;
 alter table private.reservations force row level security;
 
--- Sets an owner's limit. Another period starts at 0. Another time zone keeps what is used, and its next period begins no earlier than that
--- of the old zone: nobody gains a period by changing the zone.
+-- Sets an owner's limit. Another period starts at 0. Another time zone keeps what is used in the current period, and its next period begins
+-- no earlier than that of the old zone: nobody gains a period by changing the zone.
 create function private.set_budget(
   scope text, owner uuid, period text, limit_micro bigint, time_zone text default 'UTC'
 ) returns void
@@ -134,11 +134,11 @@ begin
     period = excluded.period,
     time_zone = excluded.time_zone,
     period_start = case
-      when b.period <> excluded.period or b.period = 'total' or b.used = 0
-        or b.period_start < private.period_start(b.period, moment, b.time_zone) then excluded.period_start
-      when b.time_zone = excluded.time_zone then b.period_start
-      -- The last period of the new zone that begins before the current one of the old zone ends. After several changes that may end
-      -- late: a whole period from now is enough.
+      when b.period <> excluded.period or b.period = 'total' then excluded.period_start
+      when b.time_zone = excluded.time_zone then greatest(b.period_start, excluded.period_start)
+      -- The last period of the new zone that begins before the current one of the old zone ends, also where nothing is used yet: else a
+      -- change at each midnight of some zone would begin a period every hour. After several changes that may end late: a whole period
+      -- from now is enough.
       else private.period_start(b.period, least(
         private.period_end(b.period, greatest(moment, b.period_start), b.time_zone), moment + ('1 ' || b.period)::interval
       ) - interval '1 microsecond', excluded.time_zone)

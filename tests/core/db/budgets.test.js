@@ -218,14 +218,36 @@ test('a change of the time zone keeps what is used, and gains no period', async 
     await release(id);
     assert.equal(await endOf(owner), end, 'and calls do not change it');
   }
-  // Somebody who has used nothing has nothing to gain.
-  const other = randomUUID();
-  await setBudget(other, 'day', 100);
-  await setBudget(other, 'day', 100, { zone: 'Pacific/Kiritimati' });
-  assert.equal(await endOf(other), await endOfDay('Pacific/Kiritimati'));
   // The next period of the new zone starts at 0.
   await sql(`update private.budgets set period_start = period_start - interval '3 days' where owner = $1`, [owner]);
   assert.deepEqual(await state(owner), { used: 0, reserved: 0, left: 100 });
+});
+
+test('a change of the time zone gains no period where nothing is used yet, nor before the first call of a day', async () => {
+  const zones = Array.from({ length: 27 }, (_, n) => `Etc/GMT${n < 12 ? '+' : '-'}${Math.abs(12 - n)}`);
+  for (const zone of zones) {
+    const [fresh, stale] = [randomUUID(), randomUUID()];
+    await setBudget(fresh, 'day', 100);
+    await setBudget(stale, 'day', 100);
+    await settle(await reserve(stale, 100), 100);
+    await sql(`update private.budgets set period_start = period_start - interval '1 day' where owner = $1`, [stale]);
+    for (const owner of [fresh, stale]) {
+      const first = await endOf(owner);
+      await setBudget(owner, 'day', 100, { zone });
+      assert.deepEqual(await state(owner), { used: 0, reserved: 0, left: 100 }, zone);
+      const end = await endOf(owner);
+      assert.ok(end >= first, `${zone}: ${end} is before ${first}`);
+      assert.ok(new Date(end) - Date.now() <= 50 * 3_600_000, `${zone}: ${end} is late`);
+      await settle(await reserve(owner, 100), 100);
+      assert.equal(await endOf(owner), end, 'and calls do not change it');
+    }
+  }
+  // Without a change the day of now is the one that counts.
+  const owner = randomUUID();
+  await setBudget(owner, 'day', 100, { zone: 'Asia/Tokyo' });
+  await sql(`update private.budgets set period_start = period_start - interval '1 day' where owner = $1`, [owner]);
+  await setBudget(owner, 'day', 50, { zone: 'Asia/Tokyo' });
+  assert.equal(await endOf(owner), await endOfDay('Asia/Tokyo'));
 });
 
 test('a rule’s time zone is that of its owners', async () => {
