@@ -68,7 +68,7 @@ const fn pattern(
 }
 
 /// The first one that fits counts, so a longer prefix stands before a shorter one.
-const PATTERNS: [Pattern; 49] = {
+const PATTERNS: [Pattern; 53] = {
     use Charset::{Alphanumeric, Base32, Base64, Dotted, Encoded, Hex, Url};
     [
         pattern("openai", "sk-proj-", Url, (40, 200)),
@@ -118,6 +118,10 @@ const PATTERNS: [Pattern; 49] = {
         pattern("slack", "xoxp-", Encoded, (20, 400)),
         pattern("slack", "xoxc-", Encoded, (20, 400)),
         pattern("slack", "xoxd-", Encoded, (20, 400)),
+        pattern("slack", "xoxe-", Encoded, (20, 400)),
+        pattern("slack", "xoxr-", Encoded, (20, 400)),
+        pattern("slack", "xoxa-", Encoded, (20, 400)),
+        pattern("slack", "xoxs-", Encoded, (20, 400)),
         pattern("slack", "xapp-", Encoded, (20, 400)),
         pattern("supabase", "sb_secret_", Url, (31, 31)),
         pattern("supabase", "sbp_", Hex, (40, 40)),
