@@ -114,15 +114,21 @@ grant select, update (is_active), delete on flashfusion.user_api_keys to service
 select private.scope_table('flashfusion.user_api_keys');
 select private.limit_writes('flashfusion.user_api_keys', 'flashfusion', true);
 
--- Trigger: the projects of a scope are the owner's own, and its agents are there. Ids that the scope had before pass.
+-- Trigger: the projects of a scope are the owner's own, and its agents are there. Ids that the scope had before pass, and those of the key
+-- that this one replaces: they may have been deleted since.
 create function private.check_key_scope() returns trigger
   language plpgsql security definer
   set search_path = ''
   as $$
 declare
-  before constant flashfusion.user_api_keys := case when tg_op = 'UPDATE' then old end;
+  before flashfusion.user_api_keys;
   unknown uuid;
 begin
+  if tg_op = 'UPDATE' then
+    before := old;
+  elsif new.rotated_from is not null then
+    select * into before from flashfusion.user_api_keys as k where k.id = new.rotated_from and k.user_id = new.user_id;
+  end if;
   if array_position(new.agents || new.projects, null) is not null then
     perform private.refuse(422, 'RG606', 'A scope has an empty id', null, 'Leave it out.');
   end if;

@@ -17,6 +17,7 @@ import {
   sealedText,
   user,
 } from '../support/keys.js';
+import { makeAgent } from '../support/tasks.js';
 
 const DAY = 86_400_000;
 const inDays = (days) => new Date(Date.now() + days * DAY).toISOString();
@@ -182,6 +183,22 @@ test('a rotation overlaps: both keys have their sealed texts until the new one i
   assert.deepEqual([await hasSecret(old.id), await hasSecret(made.id)], [false, true]);
   await assert.rejects(confirmKey(who, made.id), refusal('RG603', 409));
   await assert.rejects(rotateKey(who, old.id), refusal('RG604', 409));
+});
+
+test('a key whose scope has a deleted project or agent is rotated, and its successor has the same scope', async () => {
+  const who = user();
+  await run(who, 'select flashfusion.ensure_user()');
+  const [{ id: project }] = await run(who, `insert into flashfusion.projects (name) values ('Mine') returning id`);
+  const agent = await makeAgent();
+  const old = await addKey(who, { projects: [project], agents: [agent] });
+  await run(who, 'delete from flashfusion.projects where id = $1', [project]);
+  await sql('delete from flashfusion.agents where id = $1', [agent]);
+  const made = await rotateKey(who, old.id);
+  assert.deepEqual([made.projects, made.agents], [[project], [agent]]);
+  assert.equal((await confirmKey(who, made.id)).status, 'active');
+  // A new key takes none of them.
+  for (const more of [{ projects: [project] }, { agents: [agent] }])
+    await assert.rejects(addKey(who, { alias: 'new', ...more }), refusal('RG606', 422));
 });
 
 test('a successor that cannot be used is not confirmed, and the first key stays', async () => {
